@@ -1,0 +1,89 @@
+//! What one model said of one frame (DESIGN §1).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::{CourtId, MediaTime, Monotonic, RimId, SessionId};
+
+/// What a rim model said of one frame at one rim.
+#[derive(Clone, Debug)]
+pub struct RimAnswer {
+    /// The court.
+    pub court: CourtId,
+    /// The rim.
+    pub rim: RimId,
+    /// The run of timestamps that `pts` belongs to.
+    pub session: SessionId,
+    /// Presentation time of the frame.
+    pub pts: MediaTime,
+    /// Softmax of the model's logits, after its temperature.
+    pub says: RimProbabilities,
+    /// True while the model's state has seen fewer frames than it needs; decides nothing.
+    pub warming: bool,
+    /// Who said it, and how its answers are to be read.
+    pub model: Arc<ModelIdentity>,
+    /// When the last byte of the frame's access unit had been read.
+    pub arrival: Monotonic,
+    /// When the answer was there.
+    pub answered: Monotonic,
+}
+
+/// Probabilities of the four phases at a rim; they sum to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RimProbabilities {
+    /// Nothing happens at the ring.
+    pub none: f32,
+    /// A ball comes to the ring or is at it; its outcome is not visible.
+    pub under_way: f32,
+    /// The outcome is visible: made.
+    pub made: f32,
+    /// The outcome is visible: missed.
+    pub missed: f32,
+}
+
+/// Which model answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelIdentity {
+    /// The bundle's name.
+    pub bundle: String,
+    /// The bundle's version.
+    pub version: String,
+    /// `fp32`, `fp16` or `int8`.
+    pub precision: String,
+    /// The engine that runs it, for example `builtin`.
+    pub engine: String,
+    /// How its answers become a decision.
+    pub decision: DecisionParameters,
+}
+
+/// Thresholds by which `game` turns answers into a call; they belong to the bundle (DESIGN §4.8).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecisionParameters {
+    /// Divides the logits before the softmax.
+    pub temperature: f32,
+    /// Probability of *not none* that opens an attempt.
+    pub open: f32,
+    /// For so many frames in a row.
+    pub open_frames: u32,
+    /// Share of one outcome, of both, for the provisional call.
+    pub provisional: f32,
+    /// Stream time over which an outcome is weighed before it is final, ms.
+    pub final_after_ms: u32,
+    /// Absolute log-odds under which the final is `unsure`.
+    pub unsure: f32,
+}
+
+impl Default for DecisionParameters {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            open: 0.5,
+            open_frames: 2,
+            provisional: 0.75,
+            final_after_ms: 350,
+            unsure: 0.0,
+        }
+    }
+}

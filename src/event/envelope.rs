@@ -1,0 +1,40 @@
+//! CloudEvents 1.0, structured JSON (DESIGN §4.3).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is published: a CloudEvents 1.0 envelope with our extensions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Envelope {
+    /// `1.0`.
+    pub specversion: String,
+    /// `{fact}.{revision}`; the same at every repeat.
+    pub id: String,
+    /// `courtside:{box}/{court}`.
+    pub source: String,
+    /// For example `courtside.shot.made.v1`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// UTC of the fact, RFC 3339, from the best anchor known when it is sent.
+    pub time: String,
+    /// `application/json`.
+    pub datacontenttype: String,
+    /// The attempt.
+    pub subject: String,
+    /// Decimal, per court, in order of decision; durable.
+    pub sequence: String,
+    /// Session of the stream, 16 hexadecimal digits.
+    pub session: String,
+    /// `{session}-{n}`.
+    pub fact: String,
+    /// 0, then counted up; consumers keep the highest.
+    pub revision: u32,
+    /// True when it leaves more than 5 s after it was decided.
+    pub historical: bool,
+    /// `sei`, `onfi`, `arrival` or `none`.
+    pub clocksource: String,
+    /// Bound of the error of `time`, ms.
+    pub clockerrorms: u64,
+    /// By type: `Shot`, `Withdrawal`, `Score`, `Highlight`.
+    pub data: serde_json::Value,
+}

@@ -1,0 +1,246 @@
+//! Facts told to the world: their kinds, revisions and ids, and the envelope that carries them.
+//!
+//! `game` makes [`Event`]s (no clock, no envelope: the same answers and session give the same
+//! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
+//! `state` has the retained messages.
+
+mod envelope;
+pub mod state;
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::media::{CourtId, MediaTime, SessionId};
+
+pub use crate::event::envelope::Envelope;
+
+/// Names what happened and stays through all revisions: `{session}-{n}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FactId {
+    /// The session in which it happened.
+    pub session: SessionId,
+    /// Counted by the game of that session, from 1.
+    pub n: u32,
+}
+
+impl FactId {
+    /// Reads what `Display` writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (session, n) = text.split_once('-')?;
+        Some(Self { session: SessionId::parse(session)?, n: n.parse().ok()? })
+    }
+}
+
+impl fmt::Display for FactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.session, self.n)
+    }
+}
+
+/// All revisions of a fact go to one topic: its family's (MQTT keeps order only there).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Made, missed, unsure.
+    Shot,
+    /// Made shots per rim.
+    Score,
+    /// Something to watch again.
+    Highlight,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 3] = [Self::Shot, Self::Score, Self::Highlight];
+
+    /// The word in the topic.
+    #[must_use]
+    pub const fn topic(self) -> &'static str {
+        match self {
+            Self::Shot => "shot",
+            Self::Score => "score",
+            Self::Highlight => "highlight",
+        }
+    }
+}
+
+/// What one event says. Serialized with its kind, so that stores read it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Saying {
+    /// The ball went through.
+    ShotMade(Shot),
+    /// It did not.
+    ShotMissed(Shot),
+    /// The model abstains; final.
+    ShotUnsure(Shot),
+    /// Takes a shot back.
+    ShotWithdrawn(Withdrawal),
+    /// The running score.
+    Score(Score),
+    /// A moment worth a clip.
+    Highlight(Highlight),
+    /// Takes a highlight back.
+    HighlightWithdrawn(Withdrawal),
+}
+
+impl Saying {
+    /// The family that it belongs to.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::ShotMade(_)
+            | Self::ShotMissed(_)
+            | Self::ShotUnsure(_)
+            | Self::ShotWithdrawn(_) => Family::Shot,
+            Self::Score(_) => Family::Score,
+            Self::Highlight(_) | Self::HighlightWithdrawn(_) => Family::Highlight,
+        }
+    }
+
+    /// CloudEvents `type`.
+    #[must_use]
+    pub const fn event_type(&self) -> &'static str {
+        match self {
+            Self::ShotMade(_) => "courtside.shot.made.v1",
+            Self::ShotMissed(_) => "courtside.shot.missed.v1",
+            Self::ShotUnsure(_) => "courtside.shot.unsure.v1",
+            Self::ShotWithdrawn(_) => "courtside.shot.withdrawn.v1",
+            Self::Score(_) => "courtside.score.v1",
+            Self::Highlight(_) => "courtside.highlight.v1",
+            Self::HighlightWithdrawn(_) => "courtside.highlight.withdrawn.v1",
+        }
+    }
+
+    /// True when more must follow: a provisional is always followed by a final or a withdrawal.
+    #[must_use]
+    pub const fn is_provisional(&self) -> bool {
+        match self {
+            Self::ShotMade(shot) | Self::ShotMissed(shot) | Self::ShotUnsure(shot) => {
+                shot.provisional
+            }
+            Self::ShotWithdrawn(_)
+            | Self::Score(_)
+            | Self::Highlight(_)
+            | Self::HighlightWithdrawn(_) => false,
+        }
+    }
+}
+
+/// Data of a shot (DESIGN §4.3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Shot {
+    /// Index of the rim in the court's `rims`, from 0.
+    pub rim: u16,
+    /// Seconds of the stream's own timestamps at which the ball reached the ring.
+    pub t_stream: f64,
+    /// The same clock, when this was decided.
+    pub t_decided: f64,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// True until the final.
+    pub provisional: bool,
+    /// Points, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<u8>,
+    /// Path of the clip on the box, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<String>,
+    /// Who called it.
+    pub model: ModelRef,
+    /// From the last byte of the deciding picture to the decision, ms.
+    pub latency_ms: f64,
+}
+
+/// The model behind a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRef {
+    /// The bundle's name.
+    pub bundle: String,
+    /// The bundle's version.
+    pub version: String,
+    /// `fp32`, `fp16` or `int8`.
+    pub precision: String,
+    /// The engine that ran it.
+    pub engine: String,
+}
+
+/// Takes a fact back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Withdrawal {
+    /// Seconds of the stream's own timestamps, as the fact had it.
+    pub t_stream: f64,
+    /// Why: `restart`, `stream_ended`, or what the game says.
+    pub reason: String,
+}
+
+/// Made shots per rim since the first start; finals only; survives restarts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Score {
+    /// Made shots of each rim, by index.
+    pub made: Vec<u32>,
+    /// Attempts with a final call (made or missed) of each rim, by index.
+    pub attempts: Vec<u32>,
+    /// The shot that changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// A moment worth a clip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Highlight {
+    /// The shot that it is about.
+    pub shot: String,
+    /// Why it is one.
+    pub reason: String,
+    /// Seconds of the stream's own timestamps.
+    pub t_stream: f64,
+    /// Path of the clip on the box: `/v1/clips/{id}`.
+    pub clip: String,
+}
+
+/// A clip that an event asks for; stands in the event's record (DESIGN §5.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipRequest {
+    /// Names the clip: `{court}-{fact}`.
+    pub id: String,
+    /// First moment wanted, ns of media time in the fact's session.
+    pub from_ns: i64,
+    /// Last moment wanted, ns.
+    pub to_ns: i64,
+    /// Why it is kept.
+    pub reason: String,
+}
+
+/// One revision of one fact, as the game decided it. The core's output: no wall time, no envelope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The court.
+    pub court: CourtId,
+    /// Which fact.
+    pub fact: FactId,
+    /// 0 provisional (or the only one), then final, then corrections.
+    pub revision: u32,
+    /// The attempt that it belongs to (`subject` of the envelope).
+    pub attempt: u32,
+    /// Media time of the fact itself.
+    pub at: MediaTime,
+    /// What it says.
+    pub saying: Saying,
+    /// A clip to keep with it.
+    pub clip: Option<ClipRequest>,
+}
+
+impl Event {
+    /// `{fact}.{revision}`: the envelope's id; a repeat has the same one.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}.{}", self.fact, self.revision)
+    }
+}
+
+/// An event that leaves later than this after it was decided is historical (DESIGN §4.3).
+pub const HISTORICAL_AFTER: Duration = Duration::from_secs(5);

@@ -1,0 +1,151 @@
+//! Retained messages: `state/{what}` (DESIGN §4.3). Latest wins; each is whole.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `state/box`; the Will carries `online: false` with the same session number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BoxState {
+    /// False in the Will.
+    pub online: bool,
+    /// Pairs a Will with its birth: counted up at every connection.
+    pub session: u64,
+    /// The program's version.
+    pub version: String,
+    /// Names of the courts.
+    pub courts: Vec<String>,
+}
+
+/// `state/stream/{court}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StreamState {
+    /// `waiting` (no publisher), `live`, `stalled`.
+    pub condition: String,
+    /// The session, while there is one.
+    pub session: Option<String>,
+    /// Address of the publisher.
+    pub publisher: Option<String>,
+    /// What it calls itself.
+    pub encoder: Option<String>,
+    /// `H.264` or `H.265`.
+    pub codec: Option<String>,
+    /// Pixels.
+    pub width: Option<u32>,
+    /// Pixels.
+    pub height: Option<u32>,
+    /// Measured over the last seconds.
+    pub fps: Option<f64>,
+    /// Measured, kbit/s.
+    pub bitrate_kbps: Option<f64>,
+    /// Measured distance of key frames, s.
+    pub key_interval_s: Option<f64>,
+    /// Sound: `aac`, `none`, or what is left out and why.
+    pub audio: Option<String>,
+    /// The decoder in use and why it was chosen.
+    pub decoder: Option<String>,
+    /// Width of each ring in pixels of this stream.
+    pub ring_px: Vec<f64>,
+    /// What costs latency or accuracy, and what to do, in words.
+    pub advice: Vec<Advice>,
+    /// Why nothing is called, if so.
+    pub fault: Option<String>,
+    /// Pictures in, answered, dropped since the session opened.
+    pub pictures: u64,
+    /// Answers of the live model.
+    pub answers: u64,
+    /// Dropped anywhere between socket and model.
+    pub dropped: u64,
+}
+
+/// One thing that the venue can change, with what it costs now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Advice {
+    /// Stable word: `b_frames`, `long_gop`, `bursts`, `low_bitrate`, `small_ring`, `reorder`.
+    pub about: String,
+    /// What it costs: milliseconds of latency, where that is the unit.
+    pub costs_ms: Option<f64>,
+    /// What it costs in pixels, where that is the unit.
+    pub pixels: Option<f64>,
+    /// A sentence for the technician: what is seen and what to change.
+    pub text: String,
+}
+
+/// `state/models`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelsState {
+    /// One entry a bundle.
+    pub bundles: Vec<ModelState>,
+}
+
+/// One bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelState {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Option<String>,
+    /// `ready` or `refused`.
+    pub condition: String,
+    /// The engine that runs it.
+    pub engine: Option<String>,
+    /// Why it was refused and what to do.
+    pub reason: Option<String>,
+    /// Median of the last answers, ms.
+    pub inference_ms: Option<f64>,
+}
+
+/// `state/storage`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StorageState {
+    /// `recording`, `stopped`.
+    pub condition: String,
+    /// Why recording stopped and what to do.
+    pub reason: Option<String>,
+    /// Bytes of the ring.
+    pub ring_bytes: u64,
+    /// Its quota.
+    pub quota_bytes: u64,
+    /// Bytes of pinned segments.
+    pub pinned_bytes: u64,
+    /// Free on the file system.
+    pub free_bytes: u64,
+    /// Clips in the index.
+    pub clips: u64,
+}
+
+/// `state/uplink`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UplinkState {
+    /// Events on disk that no PUBACK has come for.
+    pub outbox_events: u64,
+    /// Age of the oldest, s.
+    pub outbox_oldest_seconds: f64,
+    /// Refused by the broker and parked, with the last reason.
+    pub parked: u64,
+    /// The last refusal.
+    pub refused: Option<String>,
+    /// Shed for want of space, by class.
+    pub shed: u64,
+}
+
+/// `state/clock`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockState {
+    /// True when the box's clock is later than any date it must be later than.
+    pub plausible: bool,
+    /// One a court.
+    pub courts: Vec<CourtClock>,
+}
+
+/// How one court's media time maps to UTC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CourtClock {
+    /// The court.
+    pub court: String,
+    /// `sei`, `onfi`, `arrival` or `none`.
+    pub source: String,
+    /// Bound of the error, ms.
+    pub error_ms: u64,
+    /// Drift of the camera's clock against ours, parts per million.
+    pub drift_ppm: Option<f64>,
+}

@@ -1,0 +1,15 @@
+//! Courtside: from a camera beside a basketball court to made-or-missed events.
+//!
+//! ```text
+//! camera ─RTMP→ ingest ─access units─┬→ clips (ring) ←───── cut requests ────┐
+//!                                    └→ decode ─frames→ router ─→ detect ─answers→ game ─events→ uplink ─MQTT→
+//!         clock: media time ↔ UTC          health: ledger, metrics, watchdog, page
+//! ```
+//!
+//! Read in this order; every arrow is a bounded [`mailbox`] with a written drop policy.
+
+pub mod media;
+pub mod answer;
+pub mod event;
+pub mod clock;
+pub mod mailbox;

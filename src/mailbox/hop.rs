@@ -1,0 +1,244 @@
+//! A bounded hop of things.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use crate::mailbox::ledger::{DropReason, Tally};
+
+/// What a full mailbox does with the next one. No default: the choice is the hop's contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Lets the newest go.
+    DropNewest,
+    /// Lets the oldest go.
+    DropOldest,
+}
+
+/// What a wait on a mailbox brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Take<T> {
+    /// The oldest item.
+    Item(T),
+    /// Nothing came in time.
+    TimedOut,
+    /// Closed, and empty.
+    Closed,
+}
+
+/// A bounded hop between two stages. Clones share one queue.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    // The one lock of the hop: queue, closing and counts change together.
+    queue: Mutex<Queue<T>>,
+    /// Wakes threads in `take`: an item came, or the hop was closed.
+    arrived: Condvar,
+    /// Wakes the task in `taken`, for the same two reasons.
+    arrived_async: Notify,
+    capacity: usize,
+    when_full: WhenFull,
+    tally: Tally,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    items: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Mailbox<T> {
+    /// Makes a hop that holds at most `capacity` (at least 1) and counts into `tally`.
+    #[must_use]
+    pub fn new(capacity: usize, when_full: WhenFull, tally: Tally) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                queue: Mutex::new(Queue { items: VecDeque::new(), closed: false }),
+                arrived: Condvar::new(),
+                arrived_async: Notify::new(),
+                capacity: capacity.max(1),
+                when_full,
+                tally,
+            }),
+        }
+    }
+
+    /// Hands `item` on. Never waits: a slow reader loses its own items, not ours.
+    ///
+    /// Returns the item that was let go, if one was.
+    pub fn offer(&self, item: T) -> Option<T> {
+        let shared = &self.shared;
+        let mut queue = shared.queue.lock();
+        if queue.closed {
+            shared.tally.refused(DropReason::Closed);
+            return Some(item);
+        }
+        let mut lost = None;
+        if queue.items.len() >= shared.capacity {
+            match shared.when_full {
+                WhenFull::DropNewest => {
+                    shared.tally.refused(DropReason::Full);
+                    return Some(item);
+                }
+                WhenFull::DropOldest => {
+                    lost = queue.items.pop_front();
+                    shared.tally.dropped(DropReason::Full);
+                }
+            }
+        }
+        shared.tally.offered();
+        queue.items.push_back(item);
+        drop(queue);
+        shared.arrived.notify_one();
+        shared.arrived_async.notify_one();
+        lost
+    }
+
+    /// Hands `item` on if there is room; gives it back, uncounted, if there is none.
+    ///
+    /// For hops that never drop: the caller waits and tries again (DESIGN §2, game → outbox).
+    ///
+    /// # Errors
+    /// The item, when the hop is full or closed.
+    pub fn try_offer(&self, item: T) -> Result<(), T> {
+        let shared = &self.shared;
+        let mut queue = shared.queue.lock();
+        if queue.closed || queue.items.len() >= shared.capacity {
+            return Err(item);
+        }
+        shared.tally.offered();
+        queue.items.push_back(item);
+        drop(queue);
+        shared.arrived.notify_one();
+        shared.arrived_async.notify_one();
+        Ok(())
+    }
+
+    /// Takes the oldest item, waiting up to `timeout` on this thread.
+    #[must_use]
+    pub fn take(&self, timeout: Duration) -> Take<T> {
+        let mut queue = self.shared.queue.lock();
+        // Woken by `offer`, `try_offer` and `close`.
+        if queue.items.is_empty() && !queue.closed {
+            self.shared.arrived.wait_for(&mut queue, timeout);
+        }
+        self.pop(&mut queue)
+    }
+
+    /// Takes the oldest item if there is one.
+    #[must_use]
+    pub fn try_take(&self) -> Option<T> {
+        let mut queue = self.shared.queue.lock();
+        match self.pop(&mut queue) {
+            Take::Item(item) => Some(item),
+            Take::TimedOut | Take::Closed => None,
+        }
+    }
+
+    /// Takes the oldest item, waiting as a task. `None` once closed and empty.
+    ///
+    /// One task at a time: a wake-up is stored for one waiter. Cancel-safe.
+    pub async fn taken(&self) -> Option<T> {
+        loop {
+            let woken = self.shared.arrived_async.notified();
+            match self.pop(&mut self.shared.queue.lock()) {
+                Take::Item(item) => return Some(item),
+                Take::Closed => return None,
+                // Woken by `offer`, `try_offer` and `close`.
+                Take::TimedOut => {}
+            }
+            woken.await;
+        }
+    }
+
+    fn pop(&self, queue: &mut Queue<T>) -> Take<T> {
+        match queue.items.pop_front() {
+            Some(item) => {
+                self.shared.tally.taken();
+                Take::Item(item)
+            }
+            None if queue.closed => Take::Closed,
+            None => Take::TimedOut,
+        }
+    }
+
+    /// Closes the hop: what is inside can still be taken, nothing more comes in.
+    pub fn close(&self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.arrived.notify_all();
+        self.shared.arrived_async.notify_one();
+    }
+
+    /// Items inside.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.queue.lock().items.len()
+    }
+
+    /// True when nothing is inside.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_hop_loses_the_oldest_and_counts_it() {
+        let tally = Tally::default();
+        let hop = Mailbox::new(2, WhenFull::DropOldest, tally.clone());
+        assert_eq!(hop.offer(1), None);
+        assert_eq!(hop.offer(2), None);
+        assert_eq!(hop.offer(3), Some(1));
+        assert_eq!(hop.try_take(), Some(2));
+        let count = tally.count();
+        assert!(count.balances(), "{count:?}");
+        assert_eq!((count.offered, count.taken, count.dropped_total(), count.waiting), (3, 1, 1, 1));
+    }
+
+    #[test]
+    fn a_closed_hop_runs_dry() {
+        let hop = Mailbox::new(2, WhenFull::DropNewest, Tally::default());
+        hop.offer(1);
+        hop.close();
+        assert_eq!(hop.offer(2), Some(2));
+        assert_eq!(hop.take(Duration::ZERO), Take::Item(1));
+        assert_eq!(hop.take(Duration::ZERO), Take::Closed);
+    }
+
+    #[test]
+    fn a_task_is_woken_by_an_item_and_by_the_close() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(async {
+            let hop = Mailbox::new(1, WhenFull::DropNewest, Tally::default());
+            let other = hop.clone();
+            let reader = tokio::spawn(async move {
+                let mut seen = Vec::new();
+                while let Some(item) = other.taken().await {
+                    seen.push(item);
+                }
+                seen
+            });
+            hop.offer(7);
+            tokio::task::yield_now().await;
+            hop.close();
+            assert_eq!(reader.await.expect("joined"), [7]);
+        });
+    }
+}

@@ -1,0 +1,3 @@
+//! Arguments → one call; exit codes; nothing else.
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! The words that every stage speaks: times, names, access units, frames, codec parameters.
+//!
+//! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
+//! mixed), `names`, `unit` (what came in), `frame` (what was decoded).
+
+mod time;
+mod names;
+mod unit;
+mod frame;
+
+pub use crate::media::frame::{ChromaLayout, CpuPicture, Frame, Pixels, Plane};
+pub use crate::media::names::{BoxName, CourtId, NameError, RimBox, RimId, SessionId};
+pub use crate::media::time::{MediaTime, Monotonic, UtcTime};
+pub use crate::media::unit::{
+    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, StreamInfo,
+    StreamItem, WallReference, WallSource,
+};
