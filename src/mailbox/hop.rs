@@ -49,6 +49,8 @@ struct Shared<T> {
     arrived: Condvar,
     /// Wakes the task in `taken`, for the same two reasons.
     arrived_async: Notify,
+    /// Wakes threads in `offer_waiting`: something was taken, or the hop was closed.
+    room: Condvar,
     capacity: usize,
     when_full: WhenFull,
     tally: Tally,
@@ -69,6 +71,7 @@ impl<T> Mailbox<T> {
                 queue: Mutex::new(Queue { items: VecDeque::new(), closed: false }),
                 arrived: Condvar::new(),
                 arrived_async: Notify::new(),
+                room: Condvar::new(),
                 capacity: capacity.max(1),
                 when_full,
                 tally,
@@ -127,6 +130,23 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
+    /// Hands `item` on, waiting on this thread up to `timeout` for room.
+    ///
+    /// For the one hop whose sender waits (DESIGN §2, game → outbox: that court's game alone).
+    ///
+    /// # Errors
+    /// The item, when there was no room in time or the hop is closed.
+    pub fn offer_waiting(&self, item: T, timeout: Duration) -> Result<(), T> {
+        {
+            let mut queue = self.shared.queue.lock();
+            // Woken by `pop` and `close`.
+            if !queue.closed && queue.items.len() >= self.shared.capacity {
+                self.shared.room.wait_for(&mut queue, timeout);
+            }
+        }
+        self.try_offer(item)
+    }
+
     /// Takes the oldest item, waiting up to `timeout` on this thread.
     #[must_use]
     pub fn take(&self, timeout: Duration) -> Take<T> {
@@ -168,6 +188,7 @@ impl<T> Mailbox<T> {
         match queue.items.pop_front() {
             Some(item) => {
                 self.shared.tally.taken();
+                self.shared.room.notify_one();
                 Take::Item(item)
             }
             None if queue.closed => Take::Closed,
@@ -180,6 +201,7 @@ impl<T> Mailbox<T> {
         self.shared.queue.lock().closed = true;
         self.shared.arrived.notify_all();
         self.shared.arrived_async.notify_one();
+        self.shared.room.notify_all();
     }
 
     /// Items inside.
