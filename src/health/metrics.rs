@@ -65,7 +65,7 @@ pub struct Metrics {
     /// One run of a model.
     pub inference_seconds: Latencies<ModelLabel>,
     /// From the arrival of a picture's last byte to its answer.
-    pub answer_seconds: Latencies<CourtLabel>,
+    pub answer_seconds: Latencies<ModelLabel>,
     /// From the decision to the broker's acknowledgement.
     pub event_seconds: Histogram,
     /// One commit of the outbox.
@@ -74,7 +74,6 @@ pub struct Metrics {
     pub ring_write_seconds: Histogram,
     /// One `fdatasync` of the ring.
     pub fsync_seconds: Histogram,
-    /// Connections that broke the protocol, whose task died, or that were refused.
     registry: std::sync::Arc<Registry>,
 }
 
