@@ -14,4 +14,5 @@ pub mod event;
 pub mod clock;
 pub mod mailbox;
 pub mod config;
+pub mod game;
 pub mod health;

@@ -1,5 +1,6 @@
 //! `[detect]`: which models look, and on what.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -36,22 +37,23 @@ pub enum Device {
 }
 
 impl Device {
-    /// As it is written in the file.
-    #[must_use]
-    pub fn name(self) -> String {
-        match self {
-            Self::Auto => "auto".to_owned(),
-            Self::Cpu => "cpu".to_owned(),
-            Self::Cuda(index) => format!("cuda:{index}"),
-        }
-    }
-
     fn parse(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),
             "cpu" => Some(Self::Cpu),
             "cuda" => Some(Self::Cuda(0)),
             _ => text.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
+        }
+    }
+}
+
+/// As it is written in the file.
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
         }
     }
 }

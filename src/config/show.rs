@@ -117,7 +117,7 @@ impl Config {
             vec![
                 ("bundles", Some(self.detect.bundles.clone().into())),
                 ("models_dir", self.detect.models_dir.as_deref().and_then(path)),
-                ("device", Some(self.detect.device.name().into())),
+                ("device", Some(self.detect.device.to_string().into())),
             ],
         );
         section("health", vec![("log", Some(self.health.log.clone().into()))]);
