@@ -14,5 +14,6 @@ pub mod event;
 pub mod clock;
 pub mod mailbox;
 pub mod config;
+pub mod http;
 pub mod game;
 pub mod health;
