@@ -14,4 +14,6 @@ pub mod event;
 pub mod clock;
 pub mod mailbox;
 pub mod decode;
+pub mod config;
+pub mod game;
 pub mod health;
