@@ -13,4 +13,5 @@ pub mod answer;
 pub mod event;
 pub mod clock;
 pub mod mailbox;
+pub mod uplink;
 pub mod health;
