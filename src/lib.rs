@@ -13,5 +13,8 @@ pub mod answer;
 pub mod event;
 pub mod clock;
 pub mod mailbox;
+pub mod decode;
+pub mod config;
+pub mod game;
 pub mod uplink;
 pub mod health;

@@ -243,7 +243,10 @@ mod tests {
         assert_eq!(hop.try_take(), Some(2));
         let count = tally.count();
         assert!(count.balances(), "{count:?}");
-        assert_eq!((count.offered, count.taken, count.dropped_total(), count.waiting), (3, 1, 1, 1));
+        assert_eq!(
+            (count.offered, count.taken, count.dropped_total(), count.waiting),
+            (3, 1, 1, 1)
+        );
     }
 
     #[test]
