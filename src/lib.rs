@@ -16,4 +16,5 @@ pub mod mailbox;
 pub mod decode;
 pub mod config;
 pub mod game;
+pub mod uplink;
 pub mod health;
