@@ -14,7 +14,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use courtside::health::page::{SentEvent, Source, Stored, routes};
-use courtside::http::{Access, Server};
+use courtside::http::{Access, Server, Token};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
 };
@@ -468,6 +468,28 @@ fn a_court_that_waits_or_is_ill_says_so() {
     browser.resize((390, 844));
     assert_eq!(browser.value("document.documentElement.scrollWidth - innerWidth"), json!(0));
     browser.picture("two-courts-phone");
+}
+
+#[test]
+fn a_browser_signs_in_and_is_let_in() {
+    let source = Scripted::with_state(one_court());
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let guarded = {
+        let _inside = runtime.enter();
+        let access = Access::Token(Token::new("0123456789abcdef"));
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, access).expect("bound");
+        let address = server.address();
+        drop(runtime.spawn(server.serve(routes(source), std::future::pending())));
+        address
+    };
+    let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else { return };
+    browser.until("location.pathname === '/login' && !!document.querySelector('form')");
+    browser.value("document.querySelector('input').value = 'guess'; document.querySelector('button').click()");
+    browser.until("document.querySelector('[role=alert]').textContent.includes('not the token')");
+    browser.picture("login-1920");
+    browser.value("document.querySelector('input').value = '0123456789abcdef'; document.querySelector('button').click()");
+    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    assert_eq!(browser.value("document.cookie"), json!(""), "no script reads the cookie");
 }
 
 #[test]
