@@ -12,5 +12,7 @@ pub mod media;
 pub mod answer;
 pub mod event;
 pub mod clock;
+pub mod disk;
 pub mod mailbox;
+pub mod clips;
 pub mod health;

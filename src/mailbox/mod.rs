@@ -5,10 +5,12 @@
 //! condition, from a thread ([`Mailbox::take`]) or a task ([`Mailbox::taken`]).
 //! The law `offered = taken + dropped(reason) + waiting` holds whenever a hop's lock is free.
 
+mod bell;
 mod hop;
 mod ledger;
 mod units;
 
+pub use crate::mailbox::bell::Bell;
 pub use crate::mailbox::hop::{Mailbox, Take, WhenFull};
 pub use crate::mailbox::ledger::{DropReason, HopCount, HopId, Ledger, Tally};
 pub use crate::mailbox::units::UnitMailbox;
