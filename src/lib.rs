@@ -13,3 +13,4 @@ pub mod answer;
 pub mod event;
 pub mod clock;
 pub mod mailbox;
+pub mod ingest;
