@@ -14,3 +14,8 @@ pub mod event;
 pub mod clock;
 pub mod mailbox;
 pub mod ingest;
+pub mod decode;
+pub mod config;
+pub mod game;
+pub mod uplink;
+pub mod health;
