@@ -13,3 +13,5 @@ pub mod answer;
 pub mod event;
 pub mod clock;
 pub mod mailbox;
+pub mod router;
+pub mod detect;
