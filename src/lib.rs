@@ -19,3 +19,5 @@ pub mod config;
 pub mod game;
 pub mod uplink;
 pub mod health;
+pub mod router;
+pub mod detect;
