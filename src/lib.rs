@@ -16,6 +16,7 @@ pub mod mailbox;
 pub mod ingest;
 pub mod decode;
 pub mod config;
+pub mod http;
 pub mod game;
 pub mod uplink;
 pub mod health;
