@@ -119,7 +119,7 @@ pub(crate) fn bind(
         Access::Token(http::Token::open(&config.http.token_file)?)
     };
     let certificate = match &config.http.tls {
-        Some(files) => Some(http::server_config(&http_files(files), &[b"http/1.1"])?),
+        Some(files) => Some(http::server_config(files, &[b"http/1.1"])?),
         None => None,
     };
     let server = Server::bind(config.http.listen, certificate, access)?;
@@ -137,9 +137,5 @@ pub(crate) fn bind(
 
 /// The certificate of the RTMPS listener.
 pub(crate) fn rtmps(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, AppError> {
-    Ok(http::server_config(&http_files(files), &[])?)
-}
-
-fn http_files(files: &TlsFiles) -> http::TlsFiles {
-    http::TlsFiles { cert_file: files.cert_file.clone(), key_file: files.key_file.clone() }
+    Ok(http::server_config(files, &[])?)
 }

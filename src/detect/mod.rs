@@ -230,7 +230,7 @@ impl Model {
             name: self.name.clone(),
             version: Some(loaded.bundle.version.clone()),
             condition: condition.to_owned(),
-            engine: Mutex::new(Some(loaded.identity.engine.clone())),
+            engine: Some(loaded.identity.engine.clone()),
             reason,
             inference_ms,
         }
