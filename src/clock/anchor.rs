@@ -237,7 +237,7 @@ impl WallAnchor {
         {
             self.recent.pop_front();
         }
-        let since = self.knots.back().or(self.recent.front());
+        let since = self.knots.back().or_else(|| self.recent.front());
         if since.is_some_and(|last| self.latest.saturating_sub(last.media) >= KNOT_EVERY) {
             self.tie_knot();
         }
