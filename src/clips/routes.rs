@@ -10,7 +10,7 @@ use axum::http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
     RANGE, RETRY_AFTER,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use http_body::{Frame, SizeHint};
@@ -21,6 +21,7 @@ use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::files::{Assembly, open_clip};
 use crate::clips::ring::{AckError, Command, RingHandle};
 use crate::disk::read_whole;
+use crate::http::Problem;
 
 /// Clips on a page of the manifest, if nothing else is asked for.
 const PAGE: usize = 100;
@@ -40,40 +41,41 @@ pub(crate) fn routes(ring: RingHandle) -> axum::Router {
         .with_state(ring)
 }
 
-/// What went wrong, as RFC 9457 has it.
-struct Problem {
-    status: StatusCode,
-    title: &'static str,
-    detail: String,
-    header: Option<(axum::http::HeaderName, HeaderValue)>,
+/// A problem, and a field of the answer that goes with it.
+struct Refusal {
+    problem: Problem,
+    field: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Problem {
+impl Refusal {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), header: None }
+        Self { problem: Problem::new(status, title, detail), field: None }
     }
 
-    fn with(mut self, name: axum::http::HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.field = Some((name, value));
         self
     }
 
     fn ours(error: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The ring failed", error.to_string())
     }
+
+    fn no_such_clip() -> Self {
+        let detail = "there is no such clip: /v1/clips lists what there is";
+        Self { problem: Problem::not_found(detail), field: None }
+    }
+
+    fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The ring is busy", "ask again in a few seconds")
+            .with(RETRY_AFTER, HeaderValue::from_static("3"))
+    }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let kind = (CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        let mut response = (self.status, [kind], body.to_string()).into_response();
-        if let Some((name, value)) = self.header {
+        let mut response = self.problem.into_response();
+        if let Some((name, value)) = self.field {
             response.headers_mut().insert(name, value);
         }
         response
@@ -116,14 +118,14 @@ impl From<Clip> for Listed {
 async fn manifest(
     State(ring): State<RingHandle>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Manifest>, Problem> {
+) -> Result<Json<Manifest>, Refusal> {
     let Query(page) = page.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "The query cannot be read", error.body_text())
+        Refusal::new(StatusCode::BAD_REQUEST, "The query cannot be read", error.body_text())
     })?;
     blocking(move || list(&ring, &page)).await?.map(Json)
 }
 
-fn list(ring: &RingHandle, page: &Page) -> Result<Manifest, Problem> {
+fn list(ring: &RingHandle, page: &Page) -> Result<Manifest, Refusal> {
     let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let briefs: Vec<_> = {
         let state = ring.shared.state.lock();
@@ -153,24 +155,21 @@ fn list(ring: &RingHandle, page: &Page) -> Result<Manifest, Problem> {
 async fn entry(
     State(ring): State<RingHandle>,
     Path(id): Path<String>,
-) -> Result<Json<Listed>, Problem> {
+) -> Result<Json<Listed>, Refusal> {
     blocking(move || read(&ring, &id)).await?.map(|clip| Json(clip.into()))
 }
 
-fn read(ring: &RingHandle, id: &str) -> Result<Clip, Problem> {
-    let unknown = || {
-        Problem::new(StatusCode::NOT_FOUND, "There is no such clip", "/v1/clips lists what there is")
-    };
+fn read(ring: &RingHandle, id: &str) -> Result<Clip, Refusal> {
     if !is_clip_id(id) {
-        return Err(unknown());
+        return Err(Refusal::no_such_clip());
     }
     {
         let state = ring.shared.state.lock();
         if state.index.clip(id).is_none() {
             if !state.index.is_held(id) {
-                return Err(unknown());
+                return Err(Refusal::no_such_clip());
             }
-            return Err(Problem::new(
+            return Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "The clip is still being recorded",
                 "its interval has not passed yet: ask again in a few seconds",
@@ -179,9 +178,9 @@ fn read(ring: &RingHandle, id: &str) -> Result<Clip, Problem> {
         }
     }
     match read_whole(&*ring.shared.disk, &ring.shared.places.clip(id), MAX_JSON) {
-        Ok(bytes) => Clip::from_json(&bytes).ok_or_else(|| Problem::ours("damaged entry")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown()),
-        Err(error) => Err(Problem::ours(error)),
+        Ok(bytes) => Clip::from_json(&bytes).ok_or_else(|| Refusal::ours("damaged entry")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::no_such_clip()),
+        Err(error) => Err(Refusal::ours(error)),
     }
 }
 
@@ -196,43 +195,28 @@ async fn acknowledge(
     State(ring): State<RingHandle>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<Json<Listed>, Problem> {
+) -> Result<Json<Listed>, Refusal> {
     let said: Acknowledgement = if body.is_empty() {
         Acknowledgement::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| {
             let text = format!("{error}: send {{\"sha256\": \"…\"}}");
-            Problem::new(StatusCode::BAD_REQUEST, "The acknowledgement cannot be read", text)
+            Refusal::new(StatusCode::BAD_REQUEST, "The acknowledgement cannot be read", text)
         })?
     };
     let (reply, answer) = oneshot::channel();
-    let busy = || {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The ring is busy", "ask again later")
-            .with(RETRY_AFTER, HeaderValue::from_static("2"))
-    };
     let command = Command::Acknowledge { id, sha256: said.sha256, reply };
-    ring.shared.commands.try_offer(command).map_err(|_| busy())?;
+    ring.shared.commands.try_offer(command).map_err(|_| Refusal::busy())?;
     ring.shared.cutter_bell.ring();
     match answer.await {
         Ok(Ok(clip)) => Ok(Json(clip.into())),
-        Ok(Err(error @ AckError::Unknown)) => {
-            let detail = "/v1/clips lists what there is";
-            Err(Problem::new(StatusCode::NOT_FOUND, "There is no such clip", detail)
-                .because(&error))
-        }
+        Ok(Err(AckError::Unknown)) => Err(Refusal::no_such_clip()),
         Ok(Err(error @ AckError::OtherBytes { .. })) => {
             let title = "These are not the clip's bytes";
-            Err(Problem::new(StatusCode::CONFLICT, title, error.to_string()))
+            Err(Refusal::new(StatusCode::CONFLICT, title, error.to_string()))
         }
-        Ok(Err(AckError::Disk(error))) => Err(Problem::ours(error)),
-        Err(_) => Err(busy()),
-    }
-}
-
-impl Problem {
-    fn because(mut self, error: &AckError) -> Self {
-        self.detail = format!("{error}: {}", self.detail);
-        self
+        Ok(Err(AckError::Disk(error))) => Err(Refusal::ours(error)),
+        Err(_) => Err(Refusal::busy()),
     }
 }
 
@@ -241,14 +225,14 @@ async fn media(
     Path(id): Path<String>,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let clip = {
         let ring = ring.clone();
         blocking(move || read(&ring, &id)).await??
     };
     let Some(info) = clip.media.clone() else {
         let why = clip.note.unwrap_or_default();
-        return Err(Problem::new(StatusCode::GONE, "There are no bytes of this clip", why));
+        return Err(Refusal::new(StatusCode::GONE, "There are no bytes of this clip", why));
     };
     let etag = format!("\"{}\"", info.sha256);
     let wanted = wanted_range(&headers, &etag, info.bytes);
@@ -262,18 +246,14 @@ async fn media(
             let title = "The range is outside the clip";
             let detail = format!("the clip has {} bytes", info.bytes);
             let whole = header(&format!("bytes */{}", info.bytes));
-            return Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, title, detail)
+            return Err(Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, title, detail)
                 .with(CONTENT_RANGE, whole));
         }
     };
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let permit = ring.shared.transfers.clone().try_acquire_owned().map_err(|_| {
-            let title = "Too many clips are being sent";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, title, "ask again in a few seconds")
-                .with(RETRY_AFTER, HeaderValue::from_static("3"))
-        })?;
+        let permit = ring.shared.transfers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
         let opened = blocking(move || open(&ring, &clip)).await??;
         Body::new(ClipBody::start(opened, from, to, permit))
     };
@@ -290,16 +270,16 @@ async fn media(
     Ok(response)
 }
 
-fn open(ring: &RingHandle, clip: &Clip) -> Result<Assembly, Problem> {
+fn open(ring: &RingHandle, clip: &Clip) -> Result<Assembly, Refusal> {
     let shared = &ring.shared;
     let entry = |id| shared.state.lock().index.segment(id).cloned();
     open_clip(&*shared.disk, &shared.places, clip, entry).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Problem::new(
+        io::ErrorKind::NotFound => Refusal::new(
             StatusCode::GONE,
             "The clip is gone",
             "its pin had ended, and its place was needed",
         ),
-        _ => Problem::ours(error),
+        _ => Refusal::ours(error),
     })
 }
 
@@ -342,7 +322,7 @@ fn wanted_range(headers: &HeaderMap, etag: &str, len: u64) -> Wanted {
     if from < to { Wanted::Part(from, to) } else { Wanted::Impossible }
 }
 
-fn says(headers: &HeaderMap, name: &axum::http::HeaderName, etag: &str) -> bool {
+fn says(headers: &HeaderMap, name: &HeaderName, etag: &str) -> bool {
     let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     value == "*" || value.split(',').any(|one| one.trim() == etag)
 }
@@ -353,8 +333,8 @@ fn header(text: &str) -> HeaderValue {
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(Problem::ours)
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(Refusal::ours)
 }
 
 /// Bytes of a clip, read by a thread that waits while the reader is slow.

@@ -11,7 +11,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// `COURTSIDE_LOG` cannot be read.
-    #[error("COURTSIDE_LOG=`{value}` is no filter: write for example `info` or `courtside::ingest=debug,info`")]
+    #[error(
+        "COURTSIDE_LOG=`{value}` is no filter: write for example `info` or `courtside::ingest=debug,info`"
+    )]
     Filter {
         /// What it says.
         value: String,

@@ -65,7 +65,7 @@ pub struct Metrics {
     /// One run of a model.
     pub inference_seconds: Latencies<ModelLabel>,
     /// From the arrival of a picture's last byte to its answer.
-    pub answer_seconds: Latencies<CourtLabel>,
+    pub answer_seconds: Latencies<ModelLabel>,
     /// From the decision to the broker's acknowledgement.
     pub event_seconds: Histogram,
     /// One commit of the outbox.
@@ -74,7 +74,6 @@ pub struct Metrics {
     pub ring_write_seconds: Histogram,
     /// One `fdatasync` of the ring.
     pub fsync_seconds: Histogram,
-    /// Connections that broke the protocol, whose task died, or that were refused.
     registry: std::sync::Arc<Registry>,
 }
 
@@ -119,14 +118,38 @@ impl Metrics {
         let mut latency = |name: &str, help: &str, metric: Box<dyn RegisterAs>| {
             metric.register(&mut registry, name, help);
         };
-        latency("decode", "Last byte of a unit in to its picture", Box::new(metrics.decode_seconds.clone()));
+        latency(
+            "decode",
+            "Last byte of a unit in to its picture",
+            Box::new(metrics.decode_seconds.clone()),
+        );
         latency("queue", "Time in a hop", Box::new(metrics.queue_seconds.clone()));
-        latency("preprocess", "Cutting a model's input", Box::new(metrics.preprocess_seconds.clone()));
+        latency(
+            "preprocess",
+            "Cutting a model's input",
+            Box::new(metrics.preprocess_seconds.clone()),
+        );
         latency("inference", "One run of a model", Box::new(metrics.inference_seconds.clone()));
-        latency("answer", "Last byte of a picture in to its answer", Box::new(metrics.answer_seconds.clone()));
-        latency("event", "Decision to the broker's acknowledgement", Box::new(metrics.event_seconds.clone()));
-        latency("outbox_commit", "One commit of the outbox", Box::new(metrics.outbox_commit_seconds.clone()));
-        latency("ring_write", "Writing one fragment, sync included", Box::new(metrics.ring_write_seconds.clone()));
+        latency(
+            "answer",
+            "Last byte of a picture in to its answer",
+            Box::new(metrics.answer_seconds.clone()),
+        );
+        latency(
+            "event",
+            "Decision to the broker's acknowledgement",
+            Box::new(metrics.event_seconds.clone()),
+        );
+        latency(
+            "outbox_commit",
+            "One commit of the outbox",
+            Box::new(metrics.outbox_commit_seconds.clone()),
+        );
+        latency(
+            "ring_write",
+            "Writing one fragment, sync included",
+            Box::new(metrics.ring_write_seconds.clone()),
+        );
         latency("fsync", "One fdatasync of the ring", Box::new(metrics.fsync_seconds.clone()));
         registry.register_collector(Box::new(LedgerCollector { ledger: ledger.clone() }));
         metrics.registry = std::sync::Arc::new(registry);
@@ -171,8 +194,7 @@ impl Collector for LedgerCollector {
         let counts = self.ledger.counts();
         let counter = ConstCounter::new(0_u64);
         let mut totals = |name: &str, help: &str, of: &dyn Fn(&crate::mailbox::HopCount) -> u64| {
-            let mut family =
-                encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            let mut family = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             for (id, count) in &counts {
                 let labels = [("court", id.court.as_str()), ("hop", id.hop.as_str())];
                 ConstCounter::new(of(count)).encode(family.encode_family(&labels)?)?;
@@ -275,10 +297,8 @@ mod tests {
         ledger.hop("north", "decode").offered();
         let metrics = Metrics::new(&ledger);
         metrics.event_seconds.observe(0.01);
-        let text = metrics.encode(&Reading {
-            stream_up: vec![("north".to_owned(), true)],
-            ..Reading::default()
-        });
+        let text = metrics
+            .encode(&Reading { stream_up: vec![("north".to_owned(), true)], ..Reading::default() });
         for line in [
             "courtside_hop_offered_total{court=\"north\",hop=\"decode\"} 1",
             "courtside_event_seconds_count 1",

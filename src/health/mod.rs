@@ -10,6 +10,6 @@ mod log;
 mod notify;
 
 pub use crate::health::log::{LogError, start_log};
-pub use crate::health::metrics::{Metrics, Reading};
+pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading};
 pub use crate::health::notify::Notifier;
 pub use crate::health::watchdog::{Progress, Stuck};

@@ -56,7 +56,7 @@ mod tests {
     fn a_reader_that_stands_still_is_told_and_one_that_goes_on_is_not() {
         let ledger = Ledger::new();
         let (ring, model) = (ledger.hop("a", "ring"), ledger.hop("a", "model:x"));
-        let at = |secs| Monotonic::from_nanos(secs * 1_000_000_000);
+        let at = |secs: u64| Monotonic::from_nanos(secs * 1_000_000_000);
         let mut progress = Progress::default();
         ring.offered();
         ring.offered();

@@ -60,6 +60,7 @@ struct Shared<T> {
 struct Queue<T> {
     items: VecDeque<T>,
     closed: bool,
+    nudged: bool,
 }
 
 impl<T> Mailbox<T> {
@@ -68,7 +69,11 @@ impl<T> Mailbox<T> {
     pub fn new(capacity: usize, when_full: WhenFull, tally: Tally) -> Self {
         Self {
             shared: Arc::new(Shared {
-                queue: Mutex::new(Queue { items: VecDeque::new(), closed: false }),
+                queue: Mutex::new(Queue {
+                    items: VecDeque::new(),
+                    closed: false,
+                    nudged: false,
+                }),
                 arrived: Condvar::new(),
                 arrived_async: Notify::new(),
                 room: Condvar::new(),
@@ -151,10 +156,11 @@ impl<T> Mailbox<T> {
     #[must_use]
     pub fn take(&self, timeout: Duration) -> Take<T> {
         let mut queue = self.shared.queue.lock();
-        // Woken by `offer`, `try_offer` and `close`.
-        if queue.items.is_empty() && !queue.closed {
+        // Woken by `offer`, `try_offer`, `nudge` and `close`.
+        if queue.items.is_empty() && !queue.closed && !queue.nudged {
             self.shared.arrived.wait_for(&mut queue, timeout);
         }
+        queue.nudged = false;
         self.pop(&mut queue)
     }
 
@@ -196,6 +202,12 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Ends one wait in [`Self::take`] early, now or the next one: its thread has other work too.
+    pub fn nudge(&self) {
+        self.shared.queue.lock().nudged = true;
+        self.shared.arrived.notify_all();
+    }
+
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
         self.shared.queue.lock().closed = true;
@@ -231,7 +243,10 @@ mod tests {
         assert_eq!(hop.try_take(), Some(2));
         let count = tally.count();
         assert!(count.balances(), "{count:?}");
-        assert_eq!((count.offered, count.taken, count.dropped_total(), count.waiting), (3, 1, 1, 1));
+        assert_eq!(
+            (count.offered, count.taken, count.dropped_total(), count.waiting),
+            (3, 1, 1, 1)
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
 mod completions;
+mod config;
 mod demo;
 mod run;
 
@@ -33,6 +34,8 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// Write, check and show configuration
+    Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
     #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
     Completions(CompletionsArgs),
@@ -122,6 +125,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Demo(args) => demo::demo(args),
+        Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };
     match result {
