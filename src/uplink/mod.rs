@@ -36,6 +36,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::config::Broker;
 use crate::event::state::UplinkState;
 use crate::event::{Envelope, Event};
 use crate::mailbox::{Mailbox, Tally, WhenFull};
@@ -46,7 +47,7 @@ use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
 pub use crate::uplink::outbox::record::{FactTime, UNKNOWN_ERROR_MS};
-pub use crate::uplink::outbox::store::{PendingClip, Recovered, RecoveredCourt, StoreError};
+pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
@@ -55,27 +56,16 @@ const SENDINGS: usize = 4 * WINDOW;
 /// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
 pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
 
-/// Where the broker is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerAddress {
-    /// TLS, or plain TCP.
-    pub tls: bool,
-    /// Name or address, IPv6 without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
 /// What the uplink needs to know. Holds no secret: the password is read when it is needed.
 #[derive(Clone, Debug)]
 pub struct UplinkSettings {
     /// The box.
     pub box_name: BoxName,
-    /// Where the broker is.
-    pub broker: BrokerAddress,
+    /// Where the broker is: `mqtt://HOST:PORT` or `mqtts://HOST:PORT`.
+    pub broker: Broker,
     /// MQTT user.
     pub username: Option<String>,
-    /// File with the password; line ends at its end do not count. Read at each connection.
+    /// File whose first line is the password. Read at each connection.
     pub password_file: Option<PathBuf>,
     /// PEM of the authorities that may sign the broker's certificate; the system's if absent.
     pub ca_file: Option<PathBuf>,
@@ -124,8 +114,11 @@ pub trait SpaceNeeded: Send + Sync {
 
 /// The way from media time to UTC, as `clock` knows it.
 pub trait FactClock: Send + Sync {
-    /// The anchor at the decision, kept in the record; opaque to the uplink.
-    fn snapshot(&self, court: &CourtId, session: SessionId, at: MediaTime) -> serde_json::Value;
+    /// The anchor at the decision, kept in the record; opaque to the uplink. Nothing, by default.
+    fn snapshot(&self, court: &CourtId, session: SessionId, at: MediaTime) -> serde_json::Value {
+        let _ = (court, session, at);
+        serde_json::Value::Null
+    }
     /// UTC by the best anchor known now, the kept one included. `None` if there is none.
     fn fact_time(
         &self,
@@ -162,7 +155,7 @@ pub struct Hooks {
     /// For `time`, `clocksource` and `clockerrorms`.
     pub wall: Option<Arc<dyn FactClock>>,
     /// The inbox's hop in the ledger.
-    pub tally: Tally,
+    pub tally: Option<Tally>,
     /// Histograms.
     pub meters: UplinkMeters,
 }
@@ -260,7 +253,7 @@ impl Uplink {
         if let Some(path) = &recovered.damaged {
             tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
         }
-        let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone());
+        let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
         let desk = Arc::new(Desk::new(inbox.clone()));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
         let (sendings, to_send) = mpsc::channel(SENDINGS);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{ClipRequest, Envelope, Event, FactId, HISTORICAL_AFTER, Saying};
-use crate::media::{BoxName, CourtId, MediaTime, Monotonic, UtcTime};
+use crate::media::{BoxName, CourtId, MediaTime, Monotonic, UtcTime, WallSource};
 
 /// `clockerrorms` of a moment that nothing is known of: the largest that fits 32 bits (49 days).
 pub const UNKNOWN_ERROR_MS: u64 = u32::MAX as u64;
@@ -77,14 +77,14 @@ impl Decided {
 }
 
 /// When the fact was, as an envelope tells it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FactTime {
     /// UTC of the fact.
     pub utc: UtcTime,
     /// Bound of its error, ms.
     pub error_ms: u64,
-    /// `sei`, `onfi`, `arrival` or `none`.
-    pub source: String,
+    /// Where it is from; `None`: no anchor at all.
+    pub source: Option<WallSource>,
 }
 
 /// One event on disk.
@@ -209,7 +209,7 @@ impl Record {
         FactTime {
             utc: decided.unwrap_or_default(),
             error_ms: UNKNOWN_ERROR_MS,
-            source: "none".to_owned(),
+            source: None,
         }
     }
 
@@ -230,10 +230,19 @@ impl Record {
             fact: self.fact.clone(),
             revision: self.revision,
             historical: self.decided.is_historical(now),
-            clocksource: time.source.clone(),
+            clocksource: source_name(time.source).to_owned(),
             clockerrorms: time.error_ms,
             data: data(&self.saying),
         }
+    }
+}
+
+const fn source_name(source: Option<WallSource>) -> &'static str {
+    match source {
+        Some(WallSource::Sei) => "sei",
+        Some(WallSource::OnFi) => "onfi",
+        Some(WallSource::Arrival) => "arrival",
+        None => "none",
     }
 }
 
@@ -332,7 +341,7 @@ mod tests {
         let record = record(0.5, now("x", 10, None).decided());
         let later = record.fact_time_without_anchor(&now("x", 40, Some(1_000)));
         assert_eq!(later.utc, UtcTime::from_nanos(970_000_000_000));
-        assert_eq!((later.source.as_str(), later.error_ms), ("none", UNKNOWN_ERROR_MS));
+        assert_eq!((later.source, later.error_ms), (None, UNKNOWN_ERROR_MS));
     }
 
     #[test]
