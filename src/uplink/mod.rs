@@ -35,18 +35,17 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Anchors, Clock};
 use crate::config::Broker;
 use crate::event::state::UplinkState;
 use crate::event::{Envelope, Event};
 use crate::mailbox::{Mailbox, Tally, WhenFull};
-use crate::media::{BoxName, CourtId, MediaTime, SessionId, UtcTime};
+use crate::media::{BoxName, CourtId, UtcTime};
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
-pub use crate::uplink::outbox::record::{FactTime, UNKNOWN_ERROR_MS};
 pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
@@ -112,23 +111,6 @@ pub trait SpaceNeeded: Send + Sync {
     fn release(&self) -> bool;
 }
 
-/// The way from media time to UTC, as `clock` knows it.
-pub trait FactClock: Send + Sync {
-    /// The anchor at the decision, kept in the record; opaque to the uplink. Nothing, by default.
-    fn snapshot(&self, court: &CourtId, session: SessionId, at: MediaTime) -> serde_json::Value {
-        let _ = (court, session, at);
-        serde_json::Value::Null
-    }
-    /// UTC by the best anchor known now, the kept one included. `None` if there is none.
-    fn fact_time(
-        &self,
-        court: &CourtId,
-        session: SessionId,
-        at: MediaTime,
-        kept: &serde_json::Value,
-    ) -> Option<FactTime>;
-}
-
 /// The histograms that the uplink moves.
 #[derive(Clone, Debug)]
 pub struct UplinkMeters {
@@ -153,7 +135,7 @@ pub struct Hooks {
     /// When the disk is full.
     pub space: Option<Arc<dyn SpaceNeeded>>,
     /// For `time`, `clocksource` and `clockerrorms`.
-    pub wall: Option<Arc<dyn FactClock>>,
+    pub wall: Option<Anchors>,
     /// The inbox's hop in the ledger.
     pub tally: Option<Tally>,
     /// Histograms.
@@ -256,11 +238,15 @@ impl Uplink {
         let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
         let desk = Arc::new(Desk::new(inbox.clone()));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
+        let anchors = hooks.wall.clone().unwrap_or_else(|| {
+            Anchors::new(Arc::clone(&clock), settings.boot.clone(), settings.time_floor)
+        });
         let (sendings, to_send) = mpsc::channel(SENDINGS);
         let outbox = Outbox::new(Parts {
             store,
             desk: Arc::clone(&desk),
             clock: Arc::clone(&clock),
+            anchors,
             boot: settings.boot.clone(),
             time_floor: settings.time_floor,
             box_name: settings.box_name.clone(),

@@ -22,6 +22,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
+use crate::clock::AnchorSnapshot;
 use crate::event::{ClipRequest, Event, Saying, Score};
 use crate::media::{CourtId, SessionId, UtcTime};
 use crate::uplink::outbox::record::{Class, Decided, Place, Record, RecordError};
@@ -764,7 +765,7 @@ mod tests {
             .map(|event| Append {
                 event,
                 decided: decided.clone(),
-                anchor: serde_json::Value::Null,
+                anchor: AnchorSnapshot::default(),
             })
             .collect();
         Batch { append, ..Batch::default() }
