@@ -71,27 +71,45 @@ pub struct ModelFeedParts {
 
 /// All models of the daemon.
 pub struct Detect {
-    models: Vec<Model>,
+    /// Bundles that loaded; their engines until their threads start.
+    loaded: Vec<Loaded>,
+    watcher: Watcher,
     courts: Vec<CourtRims>,
     clock: Arc<dyn Clock>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// One bundle that was asked for.
-struct Model {
-    name: String,
-    outcome: Result<Loaded, String>,
 }
 
 struct Loaded {
     bundle: Bundle,
     identity: Arc<ModelIdentity>,
     frames: FrameMailbox,
-    progress: Arc<Mutex<Progress>>,
+    engine: Option<Box<dyn Engine>>,
+    shown: Ready,
+}
+
+/// Tells how models are doing, from anywhere. Clones watch the same models.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    models: Arc<Vec<Shown>>,
+    courts: Arc<Vec<CourtId>>,
+}
+
+/// One bundle that was asked for.
+#[derive(Debug)]
+struct Shown {
+    name: String,
+    outcome: Result<Ready, String>,
+}
+
+/// What is shown of a bundle that loaded.
+#[derive(Clone, Debug)]
+struct Ready {
+    version: String,
+    engine: String,
+    budget_ms: f64,
     /// What its owner should know though it runs.
     advice: Option<String>,
-    /// Here until its thread starts.
-    engine: Option<Box<dyn Engine>>,
+    progress: Arc<Mutex<Progress>>,
 }
 
 impl Detect {
@@ -104,37 +122,46 @@ impl Detect {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
-        let mut models: Vec<Model> = Vec::with_capacity(settings.bundles.len());
+        let mut loaded = Vec::with_capacity(settings.bundles.len());
+        let mut models: Vec<Shown> = Vec::with_capacity(settings.bundles.len());
         for name in &settings.bundles {
             let outcome = if models.iter().any(|model| model.name == *name) {
                 Err(format!("`bundles` of [detect] names {name} twice: take one out"))
             } else {
                 load_one(name, settings, &ids, ledger)
             };
-            match &outcome {
-                Ok(loaded) => {
-                    let engine = &loaded.identity.engine;
-                    let (version, place) = (&loaded.bundle.version, &loaded.bundle.place);
+            let outcome = match outcome {
+                Ok(model) => {
+                    let (version, place) = (&model.bundle.version, &model.bundle.place);
+                    let engine = &model.identity.engine;
                     info!(model = %name, version, %place, engine, "model ready");
-                    if let Some(advice) = &loaded.advice {
+                    if let Some(advice) = &model.shown.advice {
                         warn!(model = %name, advice, "model runs, but");
                     }
+                    let shown = model.shown.clone();
+                    loaded.push(model);
+                    Ok(shown)
                 }
-                Err(reason) => error!(model = %name, reason, "model refused"),
-            }
-            models.push(Model { name: name.clone(), outcome });
+                Err(reason) => {
+                    error!(model = %name, reason, "model refused");
+                    Err(reason)
+                }
+            };
+            models.push(Shown { name: name.clone(), outcome });
         }
-        Self { models, courts: courts.to_vec(), clock, threads: Vec::new() }
+        let watcher = Watcher { models: Arc::new(models), courts: Arc::new(ids) };
+        Self { loaded, watcher, courts: courts.to_vec(), clock, threads: Vec::new() }
     }
 
     /// The hops of the models that loaded, for the router; live first.
     #[must_use]
     pub fn feeds(&self) -> Vec<ModelFeedParts> {
-        self.loaded()
-            .map(|loaded| ModelFeedParts {
-                name: loaded.bundle.name.clone(),
-                rates: loaded.bundle.rates,
-                frames: loaded.frames.clone(),
+        self.loaded
+            .iter()
+            .map(|model| ModelFeedParts {
+                name: model.bundle.name.clone(),
+                rates: model.bundle.rates,
+                frames: model.frames.clone(),
             })
             .collect()
     }
@@ -145,48 +172,45 @@ impl Detect {
     /// The system has no thread left.
     pub fn start(
         &mut self,
-        sink: &Arc<dyn AnswerSink>,
+        sink: Arc<dyn AnswerSink>,
         meters: &mut dyn FnMut(&ModelIdentity) -> ModelMeters,
     ) -> io::Result<()> {
-        let mut live = true;
-        for loaded in self.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
-            let Some(engine) = loaded.engine.take() else { continue };
+        for (index, model) in self.loaded.iter_mut().enumerate() {
+            let Some(engine) = model.engine.take() else { continue };
             let worker = Worker::new(WorkerParts {
-                bundle: &loaded.bundle,
-                identity: Arc::clone(&loaded.identity),
-                live: std::mem::take(&mut live),
+                bundle: &model.bundle,
+                identity: Arc::clone(&model.identity),
+                live: index == 0,
                 engine,
-                frames: loaded.frames.clone(),
+                frames: model.frames.clone(),
                 courts: &self.courts,
-                sink: Arc::clone(sink),
-                meters: meters(&loaded.identity),
+                sink: Arc::clone(&sink),
+                meters: meters(&model.identity),
                 clock: Arc::clone(&self.clock),
-                progress: Arc::clone(&loaded.progress),
+                progress: Arc::clone(&model.shown.progress),
             });
-            let name = format!("model-{}", loaded.bundle.name);
+            let name = format!("model-{}", model.bundle.name);
             self.threads.push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
         }
         Ok(())
     }
 
-    /// How every bundle is doing, for `state/models`.
+    /// A view of all this that can be kept elsewhere.
     #[must_use]
-    pub fn status(&self) -> ModelsState {
-        ModelsState { bundles: self.models.iter().map(Model::state).collect() }
+    pub fn watcher(&self) -> Watcher {
+        self.watcher.clone()
     }
 
-    /// Courts at which nothing is called, with the reason and what to do.
+    /// See [`Watcher::status`].
+    #[must_use]
+    pub fn status(&self) -> ModelsState {
+        self.watcher.status()
+    }
+
+    /// See [`Watcher::faults`].
     #[must_use]
     pub fn faults(&self) -> Vec<(CourtId, String)> {
-        match self.loaded().next() {
-            Some(live) => live.progress.lock().faults.clone(),
-            None => {
-                let why = self.models.iter().find_map(|model| model.outcome.as_ref().err());
-                let why = why.map_or("`bundles` of [detect] names none", String::as_str);
-                let fault = format!("no calls: no model could be loaded: {why}");
-                self.courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
-            }
-        }
+        self.watcher.faults()
     }
 
     /// Waits until every model has answered what was left in its hop; the router has closed them.
@@ -197,47 +221,72 @@ impl Detect {
             }
         }
     }
+}
 
-    fn loaded(&self) -> impl Iterator<Item = &Loaded> {
-        self.models.iter().filter_map(|model| model.outcome.as_ref().ok())
+impl std::fmt::Debug for Detect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detect").field("models", &self.watcher.models).finish_non_exhaustive()
     }
 }
 
-impl Model {
-    fn state(&self) -> ModelState {
-        let loaded = match &self.outcome {
-            Ok(loaded) => loaded,
-            Err(reason) => {
-                return ModelState {
-                    name: self.name.clone(),
-                    version: None,
-                    condition: "refused".to_owned(),
-                    engine: None,
-                    reason: Some(reason.clone()),
-                    inference_ms: None,
-                };
+impl Watcher {
+    /// How every bundle is doing, for `state/models`.
+    #[must_use]
+    pub fn status(&self) -> ModelsState {
+        ModelsState { bundles: self.models.iter().map(Shown::state).collect() }
+    }
+
+    /// Courts at which nothing is called, with the reason and what to do.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(CourtId, String)> {
+        match self.models.iter().find_map(|model| model.outcome.as_ref().ok()) {
+            Some(live) => live.progress.lock().faults.clone(),
+            None => {
+                let why = self.models.iter().find_map(|model| model.outcome.as_ref().err());
+                let why = why.map_or("`bundles` of [detect] names none", String::as_str);
+                let fault = format!("no calls: no model could be loaded: {why}");
+                self.courts.iter().map(|court| (court.clone(), fault.clone())).collect()
             }
-        };
-        let progress = loaded.progress.lock();
-        let inference_ms = progress.median_ms();
-        let (condition, reason) = match &progress.stopped {
-            Some(stopped) => ("stopped", Some(stopped.clone())),
-            None => ("ready", loaded.over_budget(inference_ms).or_else(|| loaded.advice.clone())),
-        };
-        ModelState {
-            name: self.name.clone(),
-            version: Some(loaded.bundle.version.clone()),
-            condition: condition.to_owned(),
-            engine: Some(loaded.identity.engine.clone()),
-            reason,
-            inference_ms,
         }
     }
 }
 
-impl Loaded {
+impl Shown {
+    fn state(&self) -> ModelState {
+        match &self.outcome {
+            Ok(ready) => ready.state(&self.name),
+            Err(reason) => ModelState {
+                name: self.name.clone(),
+                version: None,
+                condition: "refused".to_owned(),
+                engine: None,
+                reason: Some(reason.clone()),
+                inference_ms: None,
+            },
+        }
+    }
+}
+
+impl Ready {
+    fn state(&self, name: &str) -> ModelState {
+        let progress = self.progress.lock();
+        let inference_ms = progress.median_ms();
+        let (condition, reason) = match &progress.stopped {
+            Some(stopped) => ("stopped", Some(stopped.clone())),
+            None => ("ready", self.over_budget(inference_ms).or_else(|| self.advice.clone())),
+        };
+        ModelState {
+            name: name.to_owned(),
+            version: Some(self.version.clone()),
+            condition: condition.to_owned(),
+            engine: Some(self.engine.clone()),
+            reason,
+            inference_ms,
+        }
+    }
+
     fn over_budget(&self, inference_ms: Option<f64>) -> Option<String> {
-        let budget = self.bundle.budget_ms;
+        let budget = self.budget_ms;
         let took = inference_ms.filter(|took| *took > budget)?;
         Some(format!(
             "takes {took:.1} ms a picture and rim, its budget is {budget} ms: use a smaller model, \
@@ -273,7 +322,14 @@ fn load_one(
             settings.device, identity.engine
         )
     });
-    Ok(Loaded { bundle, identity, frames, progress: Arc::default(), advice, engine: Some(engine) })
+    let shown = Ready {
+        version: bundle.version.clone(),
+        engine: identity.engine.clone(),
+        budget_ms: bundle.budget_ms,
+        advice,
+        progress: Arc::default(),
+    };
+    Ok(Loaded { bundle, identity, frames, engine: Some(engine), shown })
 }
 
 fn chain_of(error: &dyn std::error::Error) -> String {
@@ -385,7 +441,7 @@ mod tests {
             let rims = CourtRims { court: court(), rims: rims.to_vec(), rims_of: Some(HD) };
             let mut detect = Detect::load(&settings, &[rims], &ledger, clock);
             // Tests hand in more frames at once than a live hop holds.
-            for model in detect.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
+            for model in &mut detect.loaded {
                 let hop = format!("model:{}", model.bundle.name);
                 model.frames =
                     FrameMailbox::new(&[court()], 1_000, |court| ledger.hop(court.as_str(), &hop));
@@ -395,13 +451,12 @@ mod tests {
         }
 
         fn script(&mut self, engine: impl Engine + 'static) {
-            let first = self.detect.models.iter_mut().find_map(|m| m.outcome.as_mut().ok());
-            first.expect("a bundle").engine = Some(Box::new(engine));
+            self.detect.loaded.first_mut().expect("a bundle").engine = Some(Box::new(engine));
         }
 
         fn start(&mut self) {
             let sink: Arc<dyn AnswerSink> = Arc::new(Sink(self.told.clone()));
-            self.detect.start(&sink, &mut |_| ModelMeters::default()).expect("threads");
+            self.detect.start(sink, &mut |_| ModelMeters::default()).expect("threads");
         }
 
         fn offer(&self, frame: &Arc<Frame>) {

@@ -49,6 +49,8 @@ struct Shared<T> {
     arrived: Condvar,
     /// Wakes the task in `taken`, for the same two reasons.
     arrived_async: Notify,
+    /// Wakes threads in `offer_waiting`: something was taken, or the hop was closed.
+    room: Condvar,
     capacity: usize,
     when_full: WhenFull,
     tally: Tally,
@@ -58,6 +60,7 @@ struct Shared<T> {
 struct Queue<T> {
     items: VecDeque<T>,
     closed: bool,
+    nudged: bool,
 }
 
 impl<T> Mailbox<T> {
@@ -66,9 +69,14 @@ impl<T> Mailbox<T> {
     pub fn new(capacity: usize, when_full: WhenFull, tally: Tally) -> Self {
         Self {
             shared: Arc::new(Shared {
-                queue: Mutex::new(Queue { items: VecDeque::new(), closed: false }),
+                queue: Mutex::new(Queue {
+                    items: VecDeque::new(),
+                    closed: false,
+                    nudged: false,
+                }),
                 arrived: Condvar::new(),
                 arrived_async: Notify::new(),
+                room: Condvar::new(),
                 capacity: capacity.max(1),
                 when_full,
                 tally,
@@ -127,14 +135,32 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
+    /// Hands `item` on, waiting on this thread up to `timeout` for room.
+    ///
+    /// For the one hop whose sender waits (DESIGN §2, game → outbox: that court's game alone).
+    ///
+    /// # Errors
+    /// The item, when there was no room in time or the hop is closed.
+    pub fn offer_waiting(&self, item: T, timeout: Duration) -> Result<(), T> {
+        {
+            let mut queue = self.shared.queue.lock();
+            // Woken by `pop` and `close`.
+            if !queue.closed && queue.items.len() >= self.shared.capacity {
+                self.shared.room.wait_for(&mut queue, timeout);
+            }
+        }
+        self.try_offer(item)
+    }
+
     /// Takes the oldest item, waiting up to `timeout` on this thread.
     #[must_use]
     pub fn take(&self, timeout: Duration) -> Take<T> {
         let mut queue = self.shared.queue.lock();
-        // Woken by `offer`, `try_offer` and `close`.
-        if queue.items.is_empty() && !queue.closed {
+        // Woken by `offer`, `try_offer`, `nudge` and `close`.
+        if queue.items.is_empty() && !queue.closed && !queue.nudged {
             self.shared.arrived.wait_for(&mut queue, timeout);
         }
+        queue.nudged = false;
         self.pop(&mut queue)
     }
 
@@ -168,6 +194,7 @@ impl<T> Mailbox<T> {
         match queue.items.pop_front() {
             Some(item) => {
                 self.shared.tally.taken();
+                self.shared.room.notify_one();
                 Take::Item(item)
             }
             None if queue.closed => Take::Closed,
@@ -175,11 +202,18 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Ends one wait in [`Self::take`] early, now or the next one: its thread has other work too.
+    pub fn nudge(&self) {
+        self.shared.queue.lock().nudged = true;
+        self.shared.arrived.notify_all();
+    }
+
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
         self.shared.queue.lock().closed = true;
         self.shared.arrived.notify_all();
         self.shared.arrived_async.notify_one();
+        self.shared.room.notify_all();
     }
 
     /// Items inside.
@@ -209,7 +243,10 @@ mod tests {
         assert_eq!(hop.try_take(), Some(2));
         let count = tally.count();
         assert!(count.balances(), "{count:?}");
-        assert_eq!((count.offered, count.taken, count.dropped_total(), count.waiting), (3, 1, 1, 1));
+        assert_eq!(
+            (count.offered, count.taken, count.dropped_total(), count.waiting),
+            (3, 1, 1, 1)
+        );
     }
 
     #[test]

@@ -1,0 +1,58 @@
+# Courtside. `make help` says what there is; every target installs what it lacks and says so.
+PREFIX ?= /usr
+DESTDIR ?=
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+BIN = $(CARGO_TARGET_DIR)/release/courtside
+export CARGO_TARGET_DIR
+# Used by users of `cross`, which alone would look for Cross.toml.
+export CROSS_CONFIG = cross.toml
+
+.PHONY: help build check test features demo bench soak fuzz cross install fmt audit sbom score powercut
+.DEFAULT_GOAL := help
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+build: ## Build the release binary
+	@scripts/setup.sh build run
+	$(CARGO) build --release
+
+check: ## Format, lints, documents
+	@scripts/setup.sh build run
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items -q
+
+test: ## Run every test that takes less than 2 minutes (10 minutes in all, after the build)
+	@scripts/setup.sh build run test
+	$(CARGO) test
+
+features: ## Compile every set of features
+	@scripts/setup.sh build run
+	$(CARGO) check --all-targets --no-default-features
+	$(CARGO) check --all-targets
+
+demo: build ## Watch shots being called from a rendered game
+	$(BIN) demo $(ARGS)
+
+bench: build ## Print latency and ingest figures beside their peers in the same run
+	@scripts/setup.sh bench test
+	$(BIN) bench ingest
+	$(BIN) bench latency
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+install: ## Place binary, unit, sysusers and default bundle below DESTDIR
+	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
+	install -D -m 644 systemd/courtside.service $(DESTDIR)$(PREFIX)/lib/systemd/system/courtside.service
+	install -D -m 644 systemd/courtside.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/courtside.conf
+	install -D -m 644 systemd/courtside.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/courtside.conf
+	install -D -m 644 courtside.example.toml $(DESTDIR)$(PREFIX)/share/courtside/courtside.example.toml
+	for f in models/rimnet/model.toml models/rimnet/*.onnx; do \
+	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/courtside/models/rimnet/$$(basename $$f); done
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BIN) completions man > $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
+	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside

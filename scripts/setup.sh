@@ -1,0 +1,81 @@
+#!/bin/sh
+# Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
+#   scripts/setup.sh build|run|test|cross ...
+# Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
+set -eu
+
+need=
+want() { # want PACKAGE CHECK...: remembers the package if the check fails
+    package=$1; shift
+    "$@" >/dev/null 2>&1 || need="$need $package"
+}
+has() { command -v "$1"; }
+plugin() { ls /usr/lib/*/gstreamer-1.0/libgst"$1".so; }
+
+for group in "$@"; do
+    case $group in
+    build)
+        want pkg-config has pkg-config
+        want gcc has cc
+        want libc6-dev test -e /usr/include/stdio.h
+        want libgstreamer1.0-dev pkg-config --exists gstreamer-1.0
+        want libgstreamer-plugins-base1.0-dev pkg-config --exists gstreamer-app-1.0 gstreamer-video-1.0
+        ;;
+    run)
+        want gstreamer1.0-plugins-base plugin app
+        want gstreamer1.0-plugins-bad plugin videoparsersbad
+        want gstreamer1.0-libav plugin libav
+        want mosquitto test -x /usr/sbin/mosquitto
+        ;;
+    test)
+        want gstreamer1.0-plugins-good plugin flv
+        want gstreamer1.0-plugins-ugly plugin x264
+        want gstreamer1.0-tools has gst-launch-1.0
+        want ffmpeg has ffmpeg
+        want mosquitto-clients has mosquitto_sub
+        want chromium sh -c 'command -v chromium || command -v chromium-browser'
+        want curl has curl
+        want python3 has python3
+        ;;
+    bench)
+        want nginx-light has nginx
+        want libnginx-mod-rtmp sh -c 'ls /usr/lib/nginx/modules/ngx_rtmp_module.so'
+        ;;
+    system)
+        want systemd-container has systemd-nspawn
+        want systemd has systemd-analyze
+        ;;
+    *) echo "scripts/setup.sh: no such group: $group" >&2; exit 2 ;;
+    esac
+done
+
+if [ -n "$need" ]; then
+    root=
+    if [ "$(id -u)" != 0 ]; then
+        root=sudo
+        command -v sudo >/dev/null || {
+            echo "missing:$need — run as root: apt-get install$need" >&2
+            exit 1
+        }
+    fi
+    echo "setup: installing$need"
+    # A list older than the packages makes apt fail, so it is refreshed first.
+    $root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    # shellcheck disable=SC2086 # a list of names
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need
+fi
+
+case " $* " in *" build "*)
+    PATH=$PATH:$HOME/.cargo/bin
+    if ! command -v cargo >/dev/null; then
+        echo "no Rust here: install 1.94 or newer, for example by rustup (Ubuntu: apt-get install rustup && rustup default stable)" >&2
+        exit 1
+    fi
+    version=$(rustc --version | cut -d' ' -f2)
+    oldest=$(printf '%s\n1.94.0\n' "$version" | sort -V | head -n 1)
+    if [ "$oldest" != 1.94.0 ]; then
+        echo "Rust $version is too old: install 1.94 or newer (rustup update stable)" >&2
+        exit 1
+    fi
+    ;;
+esac

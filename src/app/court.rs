@@ -1,0 +1,208 @@
+//! What hangs on one court, and the small adapters by which stages hand things on.
+//!
+//! Each adapter is the face that one stage shows to the stage before it. None of them waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::answer::{ModelIdentity, RimAnswer};
+use crate::app::play::Told;
+use crate::app::web::SentEvent;
+use crate::app::{Shared, answers_hop, ask_for_clip, unit_hops};
+use crate::clips::{ClipSink, FragmentDurable};
+use crate::config::CourtConfig;
+use crate::decode::FrameSink;
+use crate::detect::{AnswerSink, ModelMeters};
+use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
+use crate::ingest::UnitSink;
+use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
+use crate::media::{
+    CloseReason, CourtId, Frame, MediaTime, RimBox, SessionId, StreamInfo, StreamItem,
+};
+use crate::router::Router;
+use crate::uplink::{Committed, CommittedSink, FactClock, FactTime, SpaceNeeded};
+
+/// One court: its rims and the hops that belong to it.
+#[derive(Debug)]
+pub(crate) struct CourtParts {
+    pub(crate) name: CourtId,
+    pub(crate) rims: Vec<RimBox>,
+    pub(crate) rims_of: Option<[u32; 2]>,
+    pub(crate) ring: UnitMailbox,
+    pub(crate) decode: UnitMailbox,
+    pub(crate) answers: Mailbox<Told>,
+    /// The last picture, for the page. Holds one buffer of the decoder's pool.
+    pub(crate) last: Mutex<Option<Arc<Frame>>>,
+    pub(crate) answered: AtomicU64,
+}
+
+impl CourtParts {
+    pub(crate) fn new(court: &CourtConfig, ledger: &Ledger) -> Self {
+        let (ring, decode) = unit_hops(&court.name, ledger);
+        Self {
+            name: court.name.clone(),
+            rims: court.rims.clone(),
+            rims_of: court.rims_of,
+            ring,
+            decode,
+            answers: answers_hop(&court.name, ledger),
+            last: Mutex::new(None),
+            answered: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Ingest → clock, ring, decode. The ring comes first: what is lost later can be seen again.
+pub(crate) struct FromIngest {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl UnitSink for FromIngest {
+    fn deliver(&self, court: &CourtId, item: StreamItem) {
+        let Some(parts) = self.shared.courts.get(court) else { return };
+        self.shared.anchors.item(court, &item);
+        parts.ring.offer(item.clone());
+        parts.decode.offer(item);
+    }
+}
+
+/// Decode → router, and the page's last picture.
+pub(crate) struct FromDecoder {
+    parts: Arc<CourtParts>,
+    router: Arc<Router>,
+    decode_seconds: Histogram,
+}
+
+impl FromDecoder {
+    pub(crate) fn new(parts: &Arc<CourtParts>, shared: &Shared, router: &Arc<Router>) -> Self {
+        let court = CourtLabel { court: parts.name.to_string() };
+        Self {
+            parts: Arc::clone(parts),
+            router: Arc::clone(router),
+            decode_seconds: shared.metrics.decode_seconds.get_or_create(&court).clone(),
+        }
+    }
+}
+
+impl FrameSink for FromDecoder {
+    fn opened(&self, _info: &Arc<StreamInfo>) {}
+
+    fn frame(&self, frame: Arc<Frame>) {
+        self.decode_seconds.observe(frame.decoded.since(frame.arrival).as_secs_f64());
+        *self.parts.last.lock() = Some(Arc::clone(&frame));
+        self.router.frame(frame);
+    }
+
+    fn closed(&self, session: SessionId, reason: CloseReason) {
+        *self.parts.last.lock() = None;
+        self.router.session_closed(&self.parts.name, session, reason);
+    }
+}
+
+/// Detect → game.
+pub(crate) struct FromModels {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl AnswerSink for FromModels {
+    fn answer(&self, answer: RimAnswer) {
+        let Some(parts) = self.shared.courts.get(&answer.court) else { return };
+        parts.answered.fetch_add(1, Ordering::Relaxed);
+        if parts.answers.offer(Told::Answer(answer)).is_some() {
+            tracing::error!(court = %parts.name, "an answer was lost on its way to the game: this is a bug");
+        }
+    }
+
+    fn session_closed(&self, court: &CourtId, session: SessionId, reason: CloseReason) {
+        let Some(parts) = self.shared.courts.get(court) else { return };
+        parts.answers.offer(Told::Closed(session, reason));
+    }
+}
+
+/// The handles that one model moves.
+pub(crate) fn model_meters(metrics: &Metrics, model: &ModelIdentity) -> ModelMeters {
+    let label = ModelLabel { model: model.bundle.clone(), engine: model.engine.clone() };
+    let hop = HopLabel { hop: format!("model:{}", model.bundle) };
+    ModelMeters {
+        preprocess_seconds: metrics.preprocess_seconds.get_or_create(&label).clone(),
+        inference_seconds: metrics.inference_seconds.get_or_create(&label).clone(),
+        queue_seconds: metrics.queue_seconds.get_or_create(&hop).clone(),
+        answer_seconds: metrics.answer_seconds.get_or_create(&label).clone(),
+    }
+}
+
+/// Outbox → ring (clips) and page, once an event is on disk.
+pub(crate) struct FromOutbox {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl CommittedSink for FromOutbox {
+    fn committed(&self, told: &Committed<'_>) {
+        let event = told.event;
+        if let Some(clip) = &event.clip {
+            ask_for_clip(&self.shared, &event.court, event.fact.session, clip);
+        }
+        match serde_json::to_string(told.envelope) {
+            // Nobody listening is no fault.
+            Ok(json) => drop(self.shared.events.send(SentEvent { position: told.position, json })),
+            Err(error) => tracing::error!(%error, "an envelope could not be written for the page"),
+        }
+    }
+}
+
+/// Outbox → ballast: room for events on a full disk (R9).
+pub(crate) struct GiveSpace {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl SpaceNeeded for GiveSpace {
+    fn release(&self) -> bool {
+        self.shared.ring.get().is_some_and(|ring| ring.ballast().release())
+    }
+}
+
+/// Clock → uplink: the time of a fact.
+pub(crate) struct Wall {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl FactClock for Wall {
+    fn fact_time(&self, court: &CourtId, session: SessionId, at: MediaTime) -> Option<FactTime> {
+        let stamp = self.shared.anchors.stamp(court, session, at, None);
+        stamp.source.map(|source| FactTime {
+            utc: stamp.utc,
+            error_ms: stamp.error_ms,
+            source: Some(source),
+        })
+    }
+}
+
+/// Ring → outbox: a clip is on disk.
+pub(crate) struct FromRing {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl ClipSink for FromRing {
+    fn durable(&self, id: &str) {
+        if let Some(uplink) = self.shared.uplink.get() {
+            uplink.clip_durable(id);
+        }
+    }
+
+    fn fragment(&self, done: &FragmentDurable) {
+        tracing::debug!(
+            target: "courtside::clips::ring",
+            court = %done.court, session = %done.session, end_ns = done.end.as_nanos(), "recorded"
+        );
+    }
+}
+
+impl fmt::Debug for FromDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FromDecoder({})", self.parts.name)
+    }
+}

@@ -1,0 +1,568 @@
+//! The one wiring: the only module that names two stages (STYLE 2.4).
+//!
+//! [`App::build`] makes mailboxes, then stages from sink to source, and binds sockets, so that
+//! tests can use port 0. [`App::run`] starts what is not yet running, watches, and drains in flow
+//! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
+//!
+//! `court` has what hangs on one court, `play` the thread that plays its game, `watch` what is told
+//! of the whole once a quarter of a second, `web` what is served.
+
+mod court;
+mod play;
+mod watch;
+mod web;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::watch as told;
+
+use crate::clips::{self, Ring, RingHandle};
+use crate::clock::{self, Anchors, Clock, SystemClock};
+use crate::config::Config;
+use crate::decode::Decoder;
+use crate::detect::{self, Detect};
+use crate::disk::{Disk, RealDisk};
+use crate::event::{ClipRequest, Event};
+use crate::game;
+use crate::health::{Metrics, Notifier};
+use crate::ingest::{self, Ingest, IngestHandle};
+use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
+use crate::media::{BoxName, CourtId, SessionId};
+use crate::router::{ModelFeed, Router};
+use crate::uplink::{self, Uplink};
+
+use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels};
+use crate::app::play::Told;
+
+/// Stream time that the recorder may be behind (DESIGN §2).
+const RING_BOUND: Duration = Duration::from_secs(4);
+/// Stream time that the decoder may be behind (DESIGN §2).
+const DECODE_BOUND: Duration = Duration::from_secs(1);
+/// Answers that a game may be behind (DESIGN §2). More is a bug.
+const ANSWERS: usize = 1024;
+/// SIGTERM to exit, all in all (issue: within 5 s).
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What the stages are given of the world outside.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Where ring and clips live.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl World {
+    /// The real one.
+    #[must_use]
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), disk: Arc::new(RealDisk::new()) }
+    }
+}
+
+/// What a command changes of the daemon that the configuration does not.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// No token is asked for: `demo` on loopback.
+    pub open_http: bool,
+}
+
+/// Why the daemon could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// RTMP cannot be served.
+    #[error(transparent)]
+    Ingest(#[from] ingest::IngestError),
+    /// The ring cannot be opened.
+    #[error(transparent)]
+    Ring(#[from] clips::RingError),
+    /// The outbox cannot be opened.
+    #[error(transparent)]
+    Uplink(#[from] uplink::UplinkError),
+    /// The page cannot be served.
+    #[error(transparent)]
+    Web(#[from] crate::http::HttpError),
+    /// A court's decoder cannot be started.
+    #[error(transparent)]
+    Decode(#[from] crate::decode::DecodeError),
+    /// A certificate cannot be used.
+    #[error("{file}: {what}")]
+    Tls {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+    /// A thread cannot be started, or a folder made.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What came of it.
+        source: std::io::Error,
+    },
+}
+
+/// What is left when the daemon has ended.
+#[derive(Debug)]
+pub struct Report {
+    /// Every hop's counts.
+    pub ledger: Vec<(HopId, HopCount)>,
+    /// Hops that break the law.
+    pub unbalanced: Vec<(HopId, HopCount)>,
+    /// Events on disk that wait for a broker.
+    pub unsent: u64,
+}
+
+/// What all parts of the wiring share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: BoxName,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ledger: Ledger,
+    pub(crate) metrics: Metrics,
+    pub(crate) anchors: Anchors,
+    pub(crate) courts: BTreeMap<CourtId, Arc<CourtParts>>,
+    /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
+    pub(crate) ring: OnceLock<RingHandle>,
+    pub(crate) uplink: OnceLock<Arc<Uplink>>,
+    pub(crate) events: tokio::sync::broadcast::Sender<web::SentEvent>,
+}
+
+/// The daemon, built and bound.
+pub struct App {
+    shared: Arc<Shared>,
+    ingest: Ingest,
+    handle: IngestHandle,
+    router: Arc<Router>,
+    detect: Detect,
+    decoders: Vec<Decoder>,
+    games: Vec<std::thread::JoinHandle<()>>,
+    ring: Ring,
+    web: web::Bound,
+    deadline_on_signal: Duration,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({})", self.shared.name)
+    }
+}
+
+/// Where a built daemon listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// RTMP.
+    pub rtmp: Option<SocketAddr>,
+    /// RTMPS.
+    pub rtmps: Option<SocketAddr>,
+    /// Page and clips.
+    pub http: SocketAddr,
+}
+
+impl App {
+    /// Makes every stage, sink first, and binds every socket.
+    ///
+    /// # Errors
+    /// [`AppError`]: what could not be opened or bound. A bundle or a broker that is missing is no
+    /// error: the box records and says what is wrong.
+    pub async fn build(config: Config, world: World, options: Options) -> Result<Self, AppError> {
+        let data_dir = config.appliance.data_dir.clone();
+        make_private(&data_dir)?;
+        let ledger = Ledger::new();
+        let metrics = Metrics::new(&ledger);
+        let floor = clock::floor(&[&data_dir]);
+        let anchors = Anchors::new(Arc::clone(&world.clock), clock::boot_id(), floor);
+        for line in &config.advice {
+            tracing::warn!("{line}");
+        }
+
+        let courts: BTreeMap<CourtId, Arc<CourtParts>> = config
+            .courts
+            .iter()
+            .map(|court| {
+                anchors.camera_delay(&court.name, Some(court.camera_delay));
+                (court.name.clone(), Arc::new(CourtParts::new(court, &ledger)))
+            })
+            .collect();
+        let (events, _) = tokio::sync::broadcast::channel(web::EVENTS_BEHIND);
+        let shared = Arc::new(Shared {
+            name: config.appliance.name.clone(),
+            clock: Arc::clone(&world.clock),
+            ledger: ledger.clone(),
+            metrics: metrics.clone(),
+            anchors,
+            courts,
+            ring: OnceLock::new(),
+            uplink: OnceLock::new(),
+            events,
+        });
+
+        let (uplink, mut recovered) = open_uplink(&config, &shared, floor).await?;
+        let clips_owed = std::mem::take(&mut recovered.clips);
+        let mut recovered = by_court(recovered);
+        let games = shared
+            .courts
+            .values()
+            .map(|parts| {
+                play::start(
+                    parts,
+                    recovered.remove(&parts.name).unwrap_or_default(),
+                    uplink.inbox(),
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| AppError::Io { what: "start a game's thread".to_owned(), source })?;
+
+        let ring = open_ring(&config, &shared, &world).await?;
+        // Asked for before the last end, and not on disk by then: the same request gives the same clip.
+        for clip in clips_owed {
+            ask_for_clip(&shared, &clip.court, clip.session, &clip.request);
+        }
+        let (detect, router) = start_models(&config, &shared)?;
+        let mut decoders = Vec::new();
+        for parts in shared.courts.values() {
+            decoders.push(start_decoder(parts, &shared, &router)?);
+        }
+
+        let ingest = Ingest::bind(
+            ingest_settings(&config)?,
+            Arc::clone(&world.clock),
+            Arc::new(FromIngest { shared: Arc::clone(&shared) }),
+        )
+        .await?;
+        let handle = ingest.handle();
+        let web = web::bind(&config, &options, &shared)?;
+        Ok(Self {
+            shared,
+            ingest,
+            handle,
+            router,
+            detect,
+            decoders,
+            games,
+            ring,
+            web,
+            deadline_on_signal: GRACE,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            rtmp: self.handle.rtmp_address(),
+            rtmps: self.handle.rtmps_address(),
+            http: self.web.address(),
+        }
+    }
+
+    /// Runs until `shutdown` turns to true, then drains in the order of the flow.
+    ///
+    /// # Errors
+    /// None today; what fails at run time stays in its court and is told in `state/*`.
+    pub async fn run(self, mut shutdown: told::Receiver<bool>) -> Result<Report, AppError> {
+        let Self {
+            shared,
+            ingest,
+            handle,
+            router,
+            mut detect,
+            decoders,
+            games,
+            ring,
+            web,
+            deadline_on_signal,
+        } = self;
+        let uplink = Arc::clone(shared.uplink.get().expect("set by build"));
+        uplink.connect(&tokio::runtime::Handle::current());
+        let (stop, stopped) = told::channel(false);
+        let addresses = (handle.rtmp_address(), web.address());
+        let ingest = tokio::spawn(ingest.run(until(stopped.clone())));
+        let watching = tokio::spawn(watch::run(
+            watch::Watched {
+                shared: Arc::clone(&shared),
+                ingest: handle.clone(),
+                decoders: decoders.iter().map(Decoder::watcher).collect(),
+                models: detect.watcher(),
+                web: web.state(),
+            },
+            stopped.clone(),
+        ));
+        let web = tokio::spawn(web.serve(until(stopped.clone())));
+        let notifier = Notifier::from_environment();
+        notifier.ready();
+        tracing::info!(rtmp = ?addresses.0, http = %addresses.1, "ready");
+
+        // Woken by the signal handler, or by the sender's end.
+        let _ = shutdown.wait_for(|told| *told).await;
+        notifier.stopping();
+        let began = shared.clock.monotonic();
+        stop.send_replace(true);
+
+        // Flow order: nothing downstream is closed before what feeds it has run dry.
+        let _ = ingest.await;
+        let drained = tokio::task::spawn_blocking({
+            let shared = Arc::clone(&shared);
+            move || {
+                for parts in shared.courts.values() {
+                    parts.decode.close();
+                    parts.ring.close();
+                }
+                for decoder in decoders {
+                    decoder.join();
+                }
+                router.close();
+                detect.join();
+                for parts in shared.courts.values() {
+                    parts.answers.close();
+                }
+                for game in games {
+                    let _ = game.join();
+                }
+            }
+        })
+        .await;
+        if let Err(error) = drained {
+            tracing::error!(%error, "a stage did not end cleanly");
+        }
+        let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
+        let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
+        let _ = tokio::task::spawn_blocking(move || ring.join()).await;
+        let _ = watching.await;
+        let _ = web.await;
+
+        let report = Report {
+            ledger: shared.ledger.counts(),
+            unbalanced: shared.ledger.unbalanced(),
+            unsent,
+        };
+        for (hop, count) in &report.unbalanced {
+            tracing::error!(?hop, ?count, "the ledger does not balance: this is a bug");
+        }
+        tracing::info!(
+            unsent,
+            balanced = report.unbalanced.is_empty(),
+            after_ms = u64::try_from(shared.clock.monotonic().since(began).as_millis()).unwrap_or(0),
+            "ended"
+        );
+        Ok(report)
+    }
+
+    /// The ledger, for tests and `bench`.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger.clone()
+    }
+}
+
+/// Resolves when `stopped` turns to true, or its sender is gone.
+async fn until(mut stopped: told::Receiver<bool>) {
+    let _ = stopped.wait_for(|told| *told).await;
+}
+
+fn make_private(dir: &std::path::Path) -> Result<(), AppError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| {
+        AppError::Io { what: format!("make {}: set another `box.data_dir`", dir.display()), source }
+    })
+}
+
+async fn open_uplink(
+    config: &Config,
+    shared: &Arc<Shared>,
+    floor: crate::media::UtcTime,
+) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
+    let tls = config.uplink.client.as_ref();
+    let scheme = if config.uplink.broker.tls { "mqtts" } else { "mqtt" };
+    let settings = uplink::UplinkSettings {
+        box_name: config.appliance.name.clone(),
+        broker: format!("{scheme}://{}:{}", config.uplink.broker.host, config.uplink.broker.port),
+        username: config.uplink.username.clone(),
+        password_file: config.uplink.password_file.clone(),
+        ca_file: config.uplink.ca_file.clone(),
+        cert_file: tls.map(|files| files.cert_file.clone()),
+        key_file: tls.map(|files| files.key_file.clone()),
+        dir: config.appliance.data_dir.join("outbox"),
+        quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
+        boot: clock::boot_id(),
+        time_floor: floor,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        courts: shared.courts.keys().map(ToString::to_string).collect(),
+    };
+    let hooks = uplink::Hooks {
+        committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
+        space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
+        wall: Some(Arc::new(court::Wall { shared: Arc::clone(shared) })),
+        tally: Some(shared.ledger.hop("-", "outbox")),
+        meters: uplink::UplinkMeters {
+            event_seconds: shared.metrics.event_seconds.clone(),
+            commit_seconds: shared.metrics.outbox_commit_seconds.clone(),
+            ..uplink::UplinkMeters::default()
+        },
+    };
+    let clock = Arc::clone(&shared.clock);
+    let (uplink, recovered) =
+        tokio::task::spawn_blocking(move || Uplink::open(settings, clock, hooks))
+            .await
+            .map_err(|error| AppError::Io {
+                what: "open the outbox".to_owned(),
+                source: std::io::Error::other(error),
+            })??;
+    if let Some(damaged) = &recovered.damaged {
+        tracing::error!(put_aside = %damaged.display(), "the outbox could not be read; a new one was begun");
+    }
+    let uplink = Arc::new(uplink);
+    let _ = shared.uplink.set(Arc::clone(&uplink));
+    Ok((uplink, recovered))
+}
+
+/// Sorts what the outbox still knows by court.
+fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> {
+    let mut courts: BTreeMap<CourtId, game::Recovered> = BTreeMap::new();
+    for (court, score) in recovered.last_score {
+        courts.entry(court).or_default().score = Some(score);
+    }
+    let mut facts: Vec<Event> = recovered.unscored;
+    facts.extend(recovered.open);
+    facts.extend(recovered.standing);
+    for fact in facts {
+        courts.entry(fact.court.clone()).or_default().facts.push(fact);
+    }
+    courts
+}
+
+async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Result<Ring, AppError> {
+    let dir = config.appliance.data_dir.join("ring");
+    let free = world.disk.free_bytes(&config.appliance.data_dir).unwrap_or(0);
+    let quota = config.ring.quota_bytes.unwrap_or_else(|| (free / 10 * 8).min(200 << 30));
+    let mut settings = clips::RingSettings::new(dir, quota);
+    if let Some(reserve) = config.ring.reserve_bytes {
+        settings.reserve_bytes = reserve;
+    }
+    settings.keep_free_bytes = config.ring.keep_free_bytes;
+    settings.pin_days = config.ring.pin_days;
+    let mailboxes: Vec<(CourtId, UnitMailbox)> =
+        shared.courts.values().map(|parts| (parts.name.clone(), parts.ring.clone())).collect();
+    let meters = clips::RingMeters {
+        write_seconds: shared.metrics.ring_write_seconds.clone(),
+        fsync_seconds: shared.metrics.fsync_seconds.clone(),
+    };
+    let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&shared.clock));
+    let sink = Arc::new(court::FromRing { shared: Arc::clone(shared) });
+    let ring = tokio::task::spawn_blocking(move || {
+        let mut ring = Ring::open(settings, disk, clock, mailboxes, sink, meters)?;
+        ring.start()?;
+        Ok::<_, clips::RingError>(ring)
+    })
+    .await
+    .map_err(|error| AppError::Io {
+        what: "open the ring".to_owned(),
+        source: std::io::Error::other(error),
+    })??;
+    let _ = shared.ring.set(ring.handle());
+    Ok(ring)
+}
+
+fn start_models(
+    config: &Config,
+    shared: &Arc<Shared>,
+) -> Result<(Detect, Arc<Router>), AppError> {
+    let mut search = Vec::new();
+    search.extend(config.detect.models_dir.clone());
+    search.push(config.appliance.data_dir.join("models"));
+    search.push(PathBuf::from(detect::SYSTEM_MODELS));
+    let settings = detect::DetectSettings {
+        bundles: config.detect.bundles.clone(),
+        search,
+        device: config.detect.device.to_string(),
+    };
+    let rims: Vec<detect::CourtRims> = config
+        .courts
+        .iter()
+        .map(|court| detect::CourtRims {
+            court: court.name.clone(),
+            rims: court.rims.clone(),
+            rims_of: court.rims_of.map(|[width, height]| (width, height)),
+        })
+        .collect();
+    let mut detect = Detect::load(&settings, &rims, &shared.ledger, Arc::clone(&shared.clock));
+    let feeds = detect
+        .feeds()
+        .into_iter()
+        .map(|feed| ModelFeed { name: feed.name, rates: feed.rates, frames: feed.frames })
+        .collect();
+    let router = Arc::new(Router::new(feeds));
+    let metrics = shared.metrics.clone();
+    detect
+        .start(Arc::new(FromModels { shared: Arc::clone(shared) }), &mut |model| {
+            court::model_meters(&metrics, model)
+        })
+        .map_err(|source| AppError::Io { what: "start a model's thread".to_owned(), source })?;
+    Ok((detect, router))
+}
+
+fn start_decoder(
+    parts: &Arc<CourtParts>,
+    shared: &Arc<Shared>,
+    router: &Arc<Router>,
+) -> Result<Decoder, AppError> {
+    let sink = FromDecoder::new(parts, shared, router);
+    Ok(Decoder::start(
+        crate::decode::DecodeSettings::new(parts.name.clone()),
+        parts.decode.clone(),
+        Arc::new(sink),
+        shared.ledger.hop(parts.name.as_str(), "decoder"),
+        Arc::clone(&shared.clock),
+    )?)
+}
+
+fn ingest_settings(config: &Config) -> Result<ingest::IngestSettings, AppError> {
+    let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
+        (Some(address), Some(files)) => Some((address, web::tls(files)?)),
+        _ => None,
+    };
+    Ok(ingest::IngestSettings {
+        rtmp: config.ingest.rtmp,
+        rtmps,
+        courts: config
+            .courts
+            .iter()
+            .map(|court| ingest::CourtKey {
+                court: court.name.clone(),
+                stream_key: ingest::StreamKey::new(court.stream_key.expose()),
+            })
+            .collect(),
+    })
+}
+
+/// A clip that an event asks for, once the event is on disk. A ring that refuses says why in the
+/// log and in the clip's own entry; the event goes out all the same.
+pub(crate) fn ask_for_clip(
+    shared: &Shared,
+    court: &CourtId,
+    session: SessionId,
+    request: &ClipRequest,
+) {
+    let Some(ring) = shared.ring.get() else { return };
+    if let Err(error) = ring.request(court, session, request.clone()) {
+        tracing::warn!(%court, clip = %request.id, %error, "clip refused");
+    }
+}
+
+/// A hop of answers: 1,024, losing the oldest; a loss is a bug and is told as one.
+pub(crate) fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<Told> {
+    Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), "game"))
+}
+
+/// The two hops that ingest fills for one court.
+pub(crate) fn unit_hops(court: &CourtId, ledger: &Ledger) -> (UnitMailbox, UnitMailbox) {
+    (
+        UnitMailbox::new(RING_BOUND, ledger.hop(court.as_str(), "ring")),
+        UnitMailbox::new(DECODE_BOUND, ledger.hop(court.as_str(), "decode")),
+    )
+}

@@ -1,0 +1,238 @@
+//! `[[court]]`: a camera, its key, and the rims that it sees.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::fault::Findings;
+use crate::config::load::Origin;
+use crate::config::secret::Secret;
+use crate::config::show::EXAMPLE_KEY;
+use crate::media::{CourtId, RimBox};
+
+/// No codec that we take draws a wider picture.
+const PICTURE_MOST_PX: f64 = 16_384.0;
+/// Below this a ring has too few pixels to see a ball pass through it.
+const RING_LEAST_PX: f32 = 8.0;
+/// More than any camera with a frame store needs.
+const CAMERA_DELAY_MOST_MS: u32 = 60_000;
+/// Shorter keys can be guessed from the network.
+const KEY_ADVISED_CHARS: usize = 8;
+
+/// `[[court]]`, checked.
+#[derive(Clone)]
+pub struct CourtConfig {
+    /// The court's name; no two are the same.
+    pub name: CourtId,
+    /// What a camera publishes to, under `/live/`; no two are the same.
+    pub stream_key: Secret,
+    /// The rims, in pixels of `rims_of`. May be empty: then nothing is called.
+    pub rims: Vec<RimBox>,
+    /// Width and height of the picture that `rims` were drawn on; the first stream's, if absent.
+    pub rims_of: Option<[u32; 2]>,
+    /// From shutter to the camera's own time stamp; taken off `time`. Zero unless given.
+    pub camera_delay: Duration,
+}
+
+/// One camera and the rims that it sees.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCourt {
+    /// Name of the court: 1 to 32 of a-z, 0-9 and '-'.
+    #[schemars(with = "String", required, regex(pattern = "^[a-z0-9-]{1,32}$"))]
+    name: Option<Spanned<String>>,
+    /// Key that the camera publishes with: `rtmp://BOX/live/KEY`.
+    #[schemars(with = "Option<String>")]
+    stream_key: Option<Spanned<String>>,
+    /// File whose first line is that key, instead of `stream_key`. A name without folder is looked
+    /// for among systemd's credentials first.
+    #[schemars(with = "Option<PathBuf>")]
+    stream_key_file: Option<Spanned<PathBuf>>,
+    /// Each rim as [x, y, width, height] of the ring, in pixels of the picture.
+    #[schemars(with = "Vec<[f64; 4]>")]
+    #[serde(default)]
+    rims: Vec<Spanned<Vec<f64>>>,
+    /// [width, height] of the picture that `rims` were drawn on; the first stream's, if absent.
+    #[schemars(with = "Option<[u32; 2]>")]
+    rims_of: Option<Spanned<Vec<u32>>>,
+    /// Milliseconds from shutter to the camera's own time stamp.
+    #[schemars(with = "Option<u32>")]
+    camera_delay_ms: Option<Spanned<u32>>,
+}
+
+/// Checks all courts, and that none takes another's name or key.
+pub(super) fn check_all(
+    raw: Vec<Spanned<RawCourt>>,
+    origin: &Origin<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<CourtConfig> {
+    if raw.is_empty() {
+        let text = "no [[court]]: add one with `name`, `stream_key` and `rims`; \
+                    `courtside config example` shows how";
+        findings.fault(0..0, text);
+    }
+    let mut courts: Vec<CourtConfig> = Vec::with_capacity(raw.len());
+    let mut keys: BTreeMap<String, CourtId> = BTreeMap::new();
+    for court in raw {
+        let section = court.span();
+        let Some(court) = court.into_inner().check(section.clone(), origin, findings) else {
+            continue;
+        };
+        if courts.iter().any(|other| other.name == court.name) {
+            let text = format!("a second court `{}`: give each court its own `name`", court.name);
+            findings.fault(section.clone(), text);
+        }
+        // The key itself is in no text: it is a secret.
+        if let Some(other) = keys.insert(court.stream_key.expose().to_owned(), court.name.clone()) {
+            let text = format!(
+                "courts `{other}` and `{}` have the same stream key: give each its own",
+                court.name
+            );
+            findings.fault(section, text);
+        }
+        courts.push(court);
+    }
+    courts
+}
+
+impl RawCourt {
+    fn check(
+        self,
+        section: std::ops::Range<usize>,
+        origin: &Origin<'_>,
+        findings: &mut Findings<'_>,
+    ) -> Option<CourtConfig> {
+        let name = match &self.name {
+            Some(written) => match CourtId::new(written.get_ref()) {
+                Ok(name) => Some(name),
+                Err(error) => {
+                    findings.fault(written.span(), error);
+                    None
+                }
+            },
+            None => {
+                findings.fault(
+                    section.clone(),
+                    "[[court]] has no `name`: write, for example, name = \"a\"",
+                );
+                None
+            }
+        };
+        let stream_key = self.stream_key(section, origin, findings);
+        let rims_of = self.rims_of.as_ref().and_then(|written| picture_size(written, findings));
+        let rims: Vec<RimBox> =
+            self.rims.iter().filter_map(|written| rim(written, rims_of, findings)).collect();
+        let camera_delay_ms = self.camera_delay_ms.map_or(0, |written| {
+            if *written.get_ref() > CAMERA_DELAY_MOST_MS {
+                let text =
+                    format!("`camera_delay_ms` is out of range: write 0 to {CAMERA_DELAY_MOST_MS}");
+                findings.fault(written.span(), text);
+            }
+            written.into_inner()
+        });
+        let (name, stream_key) = (name?, stream_key?);
+        if self.rims.is_empty() {
+            findings.advise(format!(
+                "court {name}: no `rims`, so nothing is called; draw one on the page of the box"
+            ));
+        }
+        for rim in rims.iter().filter(|rim| rim.w < RING_LEAST_PX) {
+            findings.advise(format!(
+                "court {name}: a ring of {} pixels is too narrow to call shots; zoom the camera in \
+                 (20 or more are good)",
+                rim.w
+            ));
+        }
+        if stream_key.expose().len() < KEY_ADVISED_CHARS {
+            findings.advise(format!("court {name}: the stream key is short enough to be guessed"));
+        }
+        let camera_delay = Duration::from_millis(camera_delay_ms.into());
+        Some(CourtConfig { name, stream_key, rims, rims_of, camera_delay })
+    }
+
+    fn stream_key(
+        &self,
+        section: std::ops::Range<usize>,
+        origin: &Origin<'_>,
+        findings: &mut Findings<'_>,
+    ) -> Option<Secret> {
+        let (secret, span) = match (&self.stream_key, &self.stream_key_file) {
+            (Some(key), None) => (Secret::new(key.get_ref()), key.span()),
+            (None, Some(file)) => (origin.secret(file, findings)?, file.span()),
+            (Some(_), Some(file)) => {
+                findings
+                    .fault(file.span(), "`stream_key` and `stream_key_file`: write one of them");
+                return None;
+            }
+            (None, None) => {
+                findings.fault(section, "[[court]] has no `stream_key` (nor `stream_key_file`)");
+                return None;
+            }
+        };
+        let good = |c: u8| c.is_ascii_alphanumeric() || b"-_.~!$*+=:@".contains(&c);
+        let key = secret.expose();
+        if key == EXAMPLE_KEY {
+            let text = "this is the key of the example, which everybody knows: make up your own, or \
+                        take one from `courtside config example`";
+            findings.fault(span, text);
+            return None;
+        }
+        if (1..=128).contains(&key.len()) && key.bytes().all(good) {
+            return Some(secret);
+        }
+        let text = "the stream key cannot be written in an RTMP address: use 1 to 128 letters, digits \
+                    and any of - _ . ~ ! $ * + = : @";
+        findings.fault(span, text);
+        None
+    }
+}
+
+fn picture_size(written: &Spanned<Vec<u32>>, findings: &mut Findings<'_>) -> Option<[u32; 2]> {
+    let size = match written.get_ref().as_slice() {
+        &[width, height] => Some([width, height]),
+        _ => None,
+    };
+    let fits = |side: &u32| *side > 0 && f64::from(*side) <= PICTURE_MOST_PX;
+    let size = size.filter(|sides| sides.iter().all(fits));
+    if size.is_none() {
+        let text = "`rims_of` is the size of a picture: write, for example, rims_of = [1280, 720]";
+        findings.fault(written.span(), text);
+    }
+    size
+}
+
+fn rim(
+    written: &Spanned<Vec<f64>>,
+    rims_of: Option<[u32; 2]>,
+    findings: &mut Findings<'_>,
+) -> Option<RimBox> {
+    let &[x, y, w, h] = written.get_ref().as_slice() else {
+        let text = "a rim is four numbers, x, y, width and height: write, for example, \
+                    rims = [[612, 188, 44, 22]]";
+        findings.fault(written.span(), text);
+        return None;
+    };
+    let sides = [x, y, w, h];
+    if !sides.iter().all(|side| (0.0..=PICTURE_MOST_PX).contains(side)) || w <= 0.0 || h <= 0.0 {
+        let text = "a rim lies in the picture and has a width and a height: x and y from 0, \
+                    width and height above 0, all up to 16384";
+        findings.fault(written.span(), text);
+        return None;
+    }
+    if let Some([width, height]) = rims_of
+        && (x + w > f64::from(width) || y + h > f64::from(height))
+    {
+        let text = format!(
+            "this rim reaches out of the picture of {width} x {height} that `rims_of` names"
+        );
+        findings.fault(written.span(), text);
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "0 to 16384: exact to a thousandth pixel")]
+    let pixels = |side: f64| side as f32;
+    Some(RimBox { x: pixels(x), y: pixels(y), w: pixels(w), h: pixels(h) })
+}

@@ -1,0 +1,110 @@
+//! `[detect]`: which models look, and on what.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::fault::Findings;
+use crate::config::load::Origin;
+
+/// The bundle that is in the binary.
+const BUNDLE: &str = "rimnet";
+
+/// `[detect]`, checked.
+#[derive(Clone, Debug)]
+pub struct DetectConfig {
+    /// Names of bundles; the first of a task is live. `["rimnet"]` unless given.
+    pub bundles: Vec<String>,
+    /// Looked into before all other places, DESIGN §4.1.
+    pub models_dir: Option<PathBuf>,
+    /// Where engines run; `auto` unless given.
+    pub device: Device,
+}
+
+/// Where engines run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The best there is; what was taken, and why, is said once.
+    #[default]
+    Auto,
+    /// The CPU, even where there is a GPU.
+    Cpu,
+    /// The CUDA device of this index; if it is missing, that is said and the CPU is taken.
+    Cuda(u32),
+}
+
+impl Device {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            _ => text.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
+        }
+    }
+}
+
+/// As it is written in the file.
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// Which models look, and on what.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDetect {
+    /// Names of model bundles; the first is live.
+    #[schemars(with = "Option<Vec<String>>")]
+    bundles: Option<Spanned<Vec<String>>>,
+    /// Folder that is searched for bundles first.
+    models_dir: Option<PathBuf>,
+    /// Where they run: "auto", "cpu" or "cuda:N".
+    #[schemars(with = "Option<String>")]
+    device: Option<Spanned<String>>,
+}
+
+impl RawDetect {
+    pub(super) fn check(self, origin: &Origin<'_>, findings: &mut Findings<'_>) -> DetectConfig {
+        let bundles = self.bundles.map_or_else(
+            || vec![BUNDLE.to_owned()],
+            |written| {
+                // A bundle's name is a folder's: nothing that climbs out of the folder of models.
+                let good = |name: &String| {
+                    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+                    (1..=64).contains(&name.len())
+                        && !name.starts_with('.')
+                        && name.bytes().all(plain)
+                };
+                if let Some(bad) = written.get_ref().iter().find(|name| !good(name)) {
+                    let text = format!(
+                        "`{}` is no name of a bundle: use letters, digits, '-', '_' and '.'",
+                        bad.chars().take(64).collect::<String>()
+                    );
+                    findings.fault(written.span(), text);
+                }
+                if written.get_ref().is_empty() {
+                    findings.advise("detect: no `bundles`, so nothing is called");
+                }
+                written.into_inner()
+            },
+        );
+        let device = self.device.map_or(Device::Auto, |written| {
+            Device::parse(written.get_ref()).unwrap_or_else(|| {
+                let text = "`device` is not known: write \"auto\", \"cpu\" or \"cuda:0\"";
+                findings.fault(written.span(), text);
+                Device::Auto
+            })
+        });
+        let models_dir = self.models_dir.map(|dir| origin.resolved(&dir));
+        DetectConfig { bundles, models_dir, device }
+    }
+}

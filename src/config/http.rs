@@ -1,0 +1,83 @@
+//! `[http]`: where the page, the clips and the metrics are served.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::fault::Findings;
+use crate::config::ingest::{TlsFiles, address, both_or_neither};
+use crate::config::load::Origin;
+
+/// Loopback alone, so that a fresh box shows nothing to the network.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// `[http]`, checked.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address and port; `127.0.0.1:8080` unless given.
+    pub listen: SocketAddr,
+    /// Holds the token; made at first start, mode 0600. `{data_dir}/token` unless given.
+    pub token_file: PathBuf,
+    /// Certificate to serve HTTPS with.
+    pub tls: Option<TlsFiles>,
+    /// True where somebody wrote out that plain HTTP off loopback is meant.
+    pub plain: bool,
+}
+
+/// Where the page, the clips and the metrics are served.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    /// Address and port.
+    #[schemars(with = "Option<String>")]
+    listen: Option<Spanned<String>>,
+    /// File of the token, made at first start. `{data_dir}/token`, if absent.
+    token_file: Option<PathBuf>,
+    /// PEM file of the certificate chain.
+    #[schemars(with = "Option<PathBuf>")]
+    cert_file: Option<Spanned<PathBuf>>,
+    /// PEM file of its private key.
+    #[schemars(with = "Option<PathBuf>")]
+    key_file: Option<Spanned<PathBuf>>,
+    /// Allows HTTP without TLS off loopback: token and video cross the network in clear.
+    #[serde(default)]
+    plain: bool,
+}
+
+impl RawHttp {
+    pub(super) fn check(
+        self,
+        data_dir: &std::path::Path,
+        origin: &Origin<'_>,
+        findings: &mut Findings<'_>,
+    ) -> Option<HttpConfig> {
+        let tls = both_or_neither(
+            "http",
+            self.cert_file.as_ref(),
+            self.key_file.as_ref(),
+            origin,
+            findings,
+        );
+        let listen = match &self.listen {
+            Some(written) => {
+                let listen = address("listen", LISTEN, written, findings)?;
+                let attempted = self.cert_file.is_some() || self.key_file.is_some();
+                if !listen.ip().is_loopback() && !attempted && !self.plain {
+                    let text = "`listen` is off loopback without TLS: add `cert_file` and `key_file` \
+                                to [http], or write plain = true if that is meant";
+                    findings.fault(written.span(), text);
+                }
+                listen
+            }
+            None => LISTEN.parse().ok()?,
+        };
+        let token_file = match &self.token_file {
+            Some(file) => origin.resolved(file),
+            None => data_dir.join("token"),
+        };
+        Some(HttpConfig { listen, token_file, tls, plain: self.plain })
+    }
+}

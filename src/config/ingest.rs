@@ -1,0 +1,138 @@
+//! `[ingest]`: where cameras publish.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::fault::Findings;
+use crate::config::load::Origin;
+
+/// RTMP's registered port, on every interface.
+const RTMP: &str = "0.0.0.0:1935";
+
+/// `[ingest]`, checked.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Where RTMP is listened for; `0.0.0.0:1935` unless given, nowhere when written `"off"`.
+    pub rtmp: Option<SocketAddr>,
+    /// Where RTMPS is listened for, if anywhere.
+    pub rtmps: Option<SocketAddr>,
+    /// Certificate of the RTMPS listener; there whenever `rtmps` is.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate chain and its key, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+/// Where cameras publish.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIngest {
+    /// Address and port for RTMP, or "off".
+    #[schemars(with = "Option<String>")]
+    rtmp: Option<Spanned<String>>,
+    /// Address and port for RTMPS; none, if absent.
+    #[schemars(with = "Option<String>")]
+    rtmps: Option<Spanned<String>>,
+    /// PEM file of the certificate chain that RTMPS shows.
+    #[schemars(with = "Option<PathBuf>")]
+    cert_file: Option<Spanned<PathBuf>>,
+    /// PEM file of its private key.
+    #[schemars(with = "Option<PathBuf>")]
+    key_file: Option<Spanned<PathBuf>>,
+}
+
+impl RawIngest {
+    pub(super) fn check(
+        self,
+        origin: &Origin<'_>,
+        findings: &mut Findings<'_>,
+    ) -> Option<IngestConfig> {
+        let rtmp = match &self.rtmp {
+            Some(written) if written.get_ref() == "off" => None,
+            Some(written) => Some(address("rtmp", RTMP, written, findings)?),
+            None => RTMP.parse().ok(),
+        };
+        let rtmps = match &self.rtmps {
+            Some(written) => Some(address("rtmps", "0.0.0.0:1936", written, findings)?),
+            None => None,
+        };
+        let tls = both_or_neither(
+            "ingest",
+            self.cert_file.as_ref(),
+            self.key_file.as_ref(),
+            origin,
+            findings,
+        );
+        match (&self.rtmps, &tls) {
+            (Some(written), None) if self.cert_file.is_none() && self.key_file.is_none() => {
+                let text =
+                    "`rtmps` needs a certificate: add `cert_file` and `key_file` to [ingest]";
+                findings.fault(written.span(), text);
+            }
+            (None, Some(_)) => {
+                findings
+                    .advise("ingest: `cert_file` is there, but no `rtmps` address to use it on");
+            }
+            (Some(_) | None, _) => {}
+        }
+        if let (None, None, Some(written)) = (rtmp, rtmps, &self.rtmp) {
+            findings.fault(
+                written.span(),
+                "`rtmp` is off and there is no `rtmps`: no camera could come",
+            );
+        }
+        Some(IngestConfig { rtmp, rtmps, tls })
+    }
+}
+
+/// Reads `ADDRESS:PORT`. Names are refused: which interface is listened on must not hang on DNS.
+pub(super) fn address(
+    key: &str,
+    example: &str,
+    written: &Spanned<String>,
+    findings: &mut Findings<'_>,
+) -> Option<SocketAddr> {
+    let parsed = written.get_ref().parse().ok();
+    if parsed.is_none() {
+        let text = format!(
+            "`{key}` is no address with a port: write, for example, {key} = \"{example}\" \
+             (IPv6 in brackets, no host names)"
+        );
+        findings.fault(written.span(), text);
+    }
+    parsed
+}
+
+/// Takes a certificate and its key together, or neither.
+pub(super) fn both_or_neither(
+    section: &str,
+    cert: Option<&Spanned<PathBuf>>,
+    key: Option<&Spanned<PathBuf>>,
+    origin: &Origin<'_>,
+    findings: &mut Findings<'_>,
+) -> Option<TlsFiles> {
+    let (lone, other) = match (cert, key) {
+        (Some(cert), Some(key)) => {
+            return Some(TlsFiles {
+                cert_file: origin.resolved(cert.get_ref()),
+                key_file: origin.credential(key.get_ref()),
+            });
+        }
+        (None, None) => return None,
+        (Some(cert), None) => (cert, "key_file"),
+        (None, Some(key)) => (key, "cert_file"),
+    };
+    findings
+        .fault(lone.span(), format!("[{section}] has no `{other}` beside this: a pair is needed"));
+    None
+}

@@ -1,0 +1,381 @@
+//! Text → checked values, or file:line:column, the nearest key and what to write.
+
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::appliance::RawBox;
+use crate::config::court::{RawCourt, check_all};
+use crate::config::detect::RawDetect;
+use crate::config::fault::{ConfigError, Fault, Findings, at, nearest};
+use crate::config::health::RawHealth;
+use crate::config::http::RawHttp;
+use crate::config::ingest::RawIngest;
+use crate::config::ring::RawRing;
+use crate::config::secret::Secret;
+use crate::config::uplink::RawUplink;
+use crate::config::{Config, show};
+
+/// More than any configuration or secret; what is longer was not meant.
+const FILE_MOST_BYTES: u64 = 1024 * 1024;
+
+/// The file as it stands, every table with its own struct. Unknown keys are refused.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Courtside's configuration")]
+pub(super) struct RawConfig {
+    #[serde(default, rename = "box")]
+    appliance: RawBox,
+    #[schemars(with = "RawUplink", required)]
+    uplink: Option<Spanned<RawUplink>>,
+    #[serde(default)]
+    ingest: RawIngest,
+    #[serde(default)]
+    http: RawHttp,
+    #[serde(default)]
+    ring: RawRing,
+    #[schemars(with = "Vec<RawCourt>", required, length(min = 1))]
+    #[serde(default)]
+    court: Vec<Spanned<RawCourt>>,
+    #[serde(default)]
+    detect: RawDetect,
+    #[serde(default)]
+    health: RawHealth,
+}
+
+/// Where a text comes from, and how to reach what it names.
+pub struct Origin<'a> {
+    /// The file; paths in it are taken from its folder.
+    pub file: &'a Path,
+    /// `$CREDENTIALS_DIRECTORY`, where systemd puts secrets.
+    pub credentials: Option<&'a Path>,
+    /// The host's name, for a box without one.
+    pub hostname: Option<&'a str>,
+    /// Reads a file of secrets.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+/// Reads, checks and completes the configuration at `path`, with the secrets that it names.
+///
+/// # Errors
+/// [`ConfigError`], whose text has a line for every fault.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text =
+        read_bounded(path).map_err(|source| ConfigError::Read { file: path.to_owned(), source })?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let hostname = read_bounded(Path::new("/proc/sys/kernel/hostname")).ok();
+    let origin = Origin {
+        file: path,
+        credentials: credentials.as_deref(),
+        hostname: hostname.as_deref(),
+        read: &read_bounded,
+    };
+    parse(&text, &origin)
+}
+
+/// Checks and completes a configuration. Reads nothing but secrets, and those through `origin`.
+///
+/// # Errors
+/// [`ConfigError::Refused`], with every fault found: the first of form, or all of value.
+pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, ConfigError> {
+    let refused = |faults| ConfigError::Refused { file: origin.file.to_owned(), faults };
+    let raw: RawConfig =
+        toml::from_str(text).map_err(|error| refused(vec![explain(text, &error)]))?;
+    let mut findings = Findings::new(text);
+    let parts = check(raw, origin, &mut findings);
+    let (faults, advice) = findings.into_parts();
+    match parts {
+        Some(config) if faults.is_empty() => Ok(Config { advice, ..config }),
+        _ => Err(refused(faults)),
+    }
+}
+
+fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Option<Config> {
+    let appliance = raw.appliance.check(origin, findings);
+    let (section, uplink) = match raw.uplink {
+        Some(table) => (table.span(), table.into_inner()),
+        None => (0..0, RawUplink::default()),
+    };
+    let uplink = uplink.check(section, origin, findings);
+    let ingest = raw.ingest.check(origin, findings);
+    let data_dir =
+        appliance.as_ref().map(|appliance| appliance.data_dir.clone()).unwrap_or_default();
+    let http = raw.http.check(&data_dir, origin, findings);
+    let ring = raw.ring.check(findings);
+    let courts = check_all(raw.court, origin, findings);
+    let detect = raw.detect.check(origin, findings);
+    let health = raw.health.check(findings);
+    Some(Config {
+        appliance: appliance?,
+        uplink: uplink?,
+        ingest: ingest?,
+        http: http?,
+        ring,
+        courts,
+        detect,
+        health,
+        advice: Vec::new(),
+    })
+}
+
+impl Origin<'_> {
+    /// A path of the file, taken from the file's own folder.
+    pub(super) fn resolved(&self, path: &Path) -> PathBuf {
+        self.file.parent().unwrap_or_else(|| Path::new("")).join(path)
+    }
+
+    /// The same, but a bare name that systemd has a credential for means the credential.
+    pub(super) fn credential(&self, path: &Path) -> PathBuf {
+        let mut parts = path.components();
+        let bare = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+        match self.credentials.map(|folder| folder.join(path)) {
+            Some(credential) if bare && (self.read)(&credential).is_ok() => credential,
+            _ => self.resolved(path),
+        }
+    }
+
+    /// The first line of a file of secrets.
+    pub(super) fn secret(
+        &self,
+        written: &Spanned<PathBuf>,
+        findings: &mut Findings<'_>,
+    ) -> Option<Secret> {
+        let path = self.credential(written.get_ref());
+        let problem = match (self.read)(&path) {
+            Ok(text) => match text.lines().next().unwrap_or_default().trim_end() {
+                "" => "it is empty: write the secret on its first line".to_owned(),
+                secret => return Some(Secret::new(secret)),
+            },
+            Err(error) => format!("{error}: make it, readable by the user that we run as"),
+        };
+        findings.fault(
+            written.span(),
+            format!("cannot take the secret from {}: {problem}", path.display()),
+        );
+        None
+    }
+}
+
+/// Reads a text file, up to a bound: a path may name anything.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(FILE_MOST_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// Says of the parser's error where it is and what to write instead.
+fn explain(text: &str, error: &toml::de::Error) -> Fault {
+    let offset = error.span().map_or(0, |span| span.start);
+    let message = error.message().trim();
+    let section = section_at(text, offset);
+    if message.starts_with("invalid type: map, expected a sequence") {
+        let said =
+            format!("[{section}] may stand more than once: write [[{section}]], in two brackets");
+        return at(text, offset, said);
+    }
+    let said = match message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+        Some((unknown, expected)) => unknown_key(unknown, &section, expected),
+        None if message == "duplicate key" => {
+            "this key stands twice in its table: take one out".to_owned()
+        }
+        None => match key_at(text, offset).and_then(|key| show::line_of(&section, key)) {
+            Some(example) => format!("{message}: write, for example, {example}"),
+            None => message.replace('\n', ", "),
+        },
+    };
+    at(text, offset, said)
+}
+
+/// `expected` is the rest of serde's message; the keys of the table stand in it between backticks.
+fn unknown_key(unknown: &str, section: &str, expected: &str) -> String {
+    let keys: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    // An unknown table is looked at at the top level, whatever its own header says.
+    let top = keys.contains(&"uplink");
+    let place = match section {
+        _ if top => "the file".to_owned(),
+        "court" => "[[court]]".to_owned(),
+        other => format!("[{other}]"),
+    };
+    let said = format!("unknown key `{unknown}` in {place}");
+    if let Some(meant) = nearest(unknown, keys.iter().copied()) {
+        return match show::line_of(section, meant) {
+            Some(example) if !top => format!("{said}: did you mean `{meant}`, as in {example}?"),
+            _ => format!("{said}: did you mean `{meant}`?"),
+        };
+    }
+    match show::section_of(unknown) {
+        Some(other) => format!("{said}: it belongs under {other}"),
+        None => format!("{said}: take it out; known here are {}", keys.join(", ")),
+    }
+}
+
+/// Name of the table that an offset lies in, without brackets; empty above the first.
+fn section_at(text: &str, offset: usize) -> String {
+    let end =
+        text.get(offset..).and_then(|rest| rest.find('\n')).map_or(text.len(), |n| offset + n);
+    text.get(..end)
+        .unwrap_or(text)
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('['))
+        .filter(|line| line.contains(']') && !line.contains('='))
+        .next_back()
+        .map(|line| {
+            line.trim_start_matches('[').split(']').next().unwrap_or_default().trim().to_owned()
+        })
+        .unwrap_or_default()
+}
+
+/// The key whose value stands at an offset.
+fn key_at(text: &str, offset: usize) -> Option<&str> {
+    let before = text.get(..offset)?;
+    let line = before.get(before.rfind('\n').map_or(0, |newline| newline + 1)..)?;
+    line.split_once('=').map(|(key, _)| key.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = r#"
+[box]
+name = "rim-1"
+data_dir = "/var/lib/courtside"
+
+[uplink]
+broker = "mqtt://127.0.0.1:1883"
+
+[[court]]
+name = "a"
+stream_key = "north-hoop"      # publish to rtmp://BOX/live/north-hoop
+rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of the stream
+"#;
+
+    fn parsed(text: &str) -> Result<Config, ConfigError> {
+        let files = |path: &Path| match path.to_str() {
+            Some("/etc/courtside/key" | "/run/credentials/key") => {
+                Ok(format!("{}-secret\n", path.display().to_string().replace('/', ".")))
+            }
+            Some("/etc/courtside/empty") => Ok("\n".to_owned()),
+            _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        parse(
+            text,
+            &Origin {
+                file: Path::new("/etc/courtside/c.toml"),
+                credentials: None,
+                hostname: Some("hall\n"),
+                read: &files,
+            },
+        )
+    }
+
+    fn refusal(text: &str) -> String {
+        parsed(text).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn ten_lines_are_enough() {
+        let config = parsed(SMALLEST).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.appliance.name.as_str(), "rim-1");
+        assert_eq!(config.uplink.broker.url(), "mqtt://127.0.0.1:1883");
+        assert_eq!(config.courts.len(), 1);
+        assert_eq!(config.courts[0].rims[0].w, 44.0);
+        assert_eq!(config.http.token_file, Path::new("/var/lib/courtside/token"));
+        assert_eq!(config.ring.quota_bytes, None);
+        assert_eq!(config.advice, Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_broker_and_courts_have_no_default() {
+        let text = "[uplink]\nbroker = \"mqtt://b\"\n[[court]]\nname = \"a\"\nstream_key = \"12345678\"\nrims = []\n";
+        let config = parsed(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.appliance.name.as_str(), "hall");
+        assert_eq!(config.advice.len(), 1, "a court without rims: {:?}", config.advice);
+        insta::assert_snapshot!(refusal(""));
+    }
+
+    #[test]
+    fn a_refusal_says_where_and_what_to_write() {
+        let with = |from: &str, to: &str| {
+            assert!(SMALLEST.contains(from), "{from}");
+            refusal(&SMALLEST.replacen(from, to, 1))
+        };
+        let table = [
+            with("stream_key", "strem_key"),
+            with("[box]", "[boks]"),
+            with("[box]", "[box]\nstream_key = \"x\""),
+            with("[box]", "[box]\nbananas = 1"),
+            with("\"rim-1\"", "\"Rim 1\""),
+            with("\"rim-1\"", "7"),
+            with("mqtt://", "http://"),
+            with("broker = ", "#"),
+            with("[[612, 188, 44, 22]]", "[[612, 188, 44]]"),
+            with("[[612, 188, 44, 22]]", "[[612, 188, -44, 22]]"),
+            with("[[612, 188, 44, 22]]", "[[612, 188, 44, nan]]"),
+            with("[[612, 188, 44, 22]]", "[612, 188, 44, 22]"),
+            with("[[612, 188, 44, 22]]", "[[612, 188, 44, 22]]\nrims_of = [640, 360]"),
+            with("[[612, 188, 44, 22]]", "[[612, 188, 44, 22]]\nrims_of = [640]"),
+            with("[[court]]", "[court]"),
+            with("[[court]]", "[ring]\npin_days = \"ten\"\n[[court]]"),
+            with("[[court]]", "[ring]\npin_days = 0\nquota_bytes = 1\n[[court]]"),
+            with("[[court]]", "[ring]\nquota_bytes = -1\n[[court]]"),
+            with("[[court]]", "[http]\nlisten = \"0.0.0.0:80\"\n[[court]]"),
+            with("[[court]]", "[http]\nlisten = \"localhost:80\"\n[[court]]"),
+            with("[[court]]", "[http]\ncert_file = \"c.pem\"\n[[court]]"),
+            with("[[court]]", "[ingest]\nrtmps = \"0.0.0.0:1936\"\n[[court]]"),
+            with("[[court]]", "[ingest]\nrtmp = \"off\"\n[[court]]"),
+            with("[[court]]", "[detect]\ndevice = \"gpu\"\nbundles = [\"../x\"]\n[[court]]"),
+            with("[[court]]", "[[court]]\nname = \"a\"\nstream_key = \"north-hoop\"\n[[court]]"),
+            with("\"north-hoop\"", "\"north hoop\""),
+            with("\"north-hoop\"", "\"CHANGE-ME\""),
+            with("stream_key = ", "stream_key_file = \"empty\"\n#"),
+            with("stream_key = ", "stream_key_file = \"absent\"\n#"),
+            with("stream_key = ", "stream_key_file = \"key\"\nstream_key = "),
+            with("name = \"a\"", "name = \"a\"\nname = \"b\""),
+            with("name = \"a\"", "name = \"a"),
+        ];
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn a_secret_is_no_part_of_a_refusal() {
+        let text = SMALLEST.replace(
+            "[[court]]",
+            "[[court]]\nname = \"b\"\nstream_key = \"north-hoop\"\n[[court]]",
+        );
+        assert!(!refusal(&text).contains("north-hoop"), "{}", refusal(&text));
+    }
+
+    #[test]
+    fn a_credential_of_systemd_comes_before_a_file_beside_ours() {
+        let text = SMALLEST.replace("stream_key = ", "stream_key_file = \"key\" #");
+        let key = |credentials| {
+            let read = |path: &Path| Ok(path.display().to_string().replace('/', ".") + "\n");
+            let origin = Origin {
+                file: Path::new("/etc/courtside/c.toml"),
+                credentials,
+                hostname: None,
+                read: &read,
+            };
+            let config = parse(&text, &origin).unwrap_or_else(|error| panic!("{error}"));
+            config.courts[0].stream_key.expose().to_owned()
+        };
+        assert_eq!(key(None), ".etc.courtside.key");
+        assert_eq!(key(Some(Path::new("/run/credentials"))), ".run.credentials.key");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error_with_a_way_out() {
+        let error = load(Path::new("/nowhere/courtside.toml")).err().expect("refused").to_string();
+        assert!(
+            error.contains("/nowhere/courtside.toml") && error.contains("config example"),
+            "{error}"
+        );
+    }
+}

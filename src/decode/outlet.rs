@@ -1,0 +1,209 @@
+//! Where one pipeline's pictures, errors and end come out: matched, counted and handed on.
+//!
+//! Called from the pipeline's threads; the court's thread waits here for room and for the end. An
+//! outlet serves one pipeline of one session, and is shut before either is over: what a pipeline
+//! gives after that goes nowhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::decode::court::World;
+use crate::decode::matching::{Matching, Ticket};
+use crate::mailbox::DropReason;
+use crate::media::{AccessUnit, CourtId, CpuPicture, Frame, Monotonic, Pixels};
+
+/// A picture as the pipeline gives it.
+pub(crate) struct Picture {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// `None` when the decoder marks it as damaged.
+    pub(crate) pixels: Option<Box<dyn CpuPicture>>,
+}
+
+/// What a wait on the pipeline found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It may be given another unit.
+    Room,
+    /// It holds its bound.
+    Full,
+    /// It has failed, or stands still.
+    Failed(String),
+}
+
+/// See the module.
+pub(crate) struct Outlet {
+    court: CourtId,
+    world: World,
+    // Held while a picture is handed on (a sink never blocks): once `shut` returns, no picture of
+    // this pipeline can reach the sink. Never held together with the lock of the status.
+    state: Mutex<State>,
+    /// Wakes the court's thread: a picture, an error, the end.
+    changed: Condvar,
+}
+
+struct State {
+    matching: Matching,
+    /// Units that have entered the decoder itself, and units that have been settled since.
+    entered: u64,
+    settled: u64,
+    /// Inside the decoder when the last units entered it.
+    held: [u32; HELD_OVER],
+    failed: Option<String>,
+    ended: bool,
+    shut: bool,
+    pictures: u64,
+    /// When a picture last came, or a unit went into the empty pipeline.
+    progress: Monotonic,
+}
+
+/// Units over which the least number of pictures held is taken: at a burst a hardware decoder has
+/// several inside without waiting for any.
+const HELD_OVER: usize = 16;
+
+impl Outlet {
+    pub(crate) fn new(court: CourtId, world: World) -> Self {
+        let progress = world.clock.monotonic();
+        let matching = Matching::new(world.tally.clone());
+        let state = State {
+            matching,
+            entered: 0,
+            settled: 0,
+            held: [0; HELD_OVER],
+            failed: None,
+            ended: false,
+            shut: false,
+            pictures: 0,
+            progress,
+        };
+        Self { court, world, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Notes that `unit` goes into the pipeline; returns its timestamps there.
+    pub(crate) fn goes_in(&self, unit: &AccessUnit) -> (Ticket, Ticket) {
+        let mut state = self.state.lock();
+        if state.matching.len() == 0 {
+            state.progress = self.world.clock.monotonic();
+        }
+        state.matching.goes_in(unit)
+    }
+
+    /// A unit enters the decoder itself: what is in there now was held back.
+    pub(crate) fn entered(&self) {
+        let least = {
+            let mut state = self.state.lock();
+            let held = u32::try_from(state.entered.saturating_sub(state.settled));
+            let at = usize::try_from(state.entered).unwrap_or(0) % HELD_OVER;
+            if let Some(slot) = state.held.get_mut(at) {
+                *slot = held.unwrap_or(u32::MAX);
+            }
+            state.entered += 1;
+            state.held.iter().copied().min().unwrap_or(0)
+        };
+        self.world.status.lock().held_back = least;
+    }
+
+    /// The pipeline gives a picture.
+    pub(crate) fn picture(&self, picture: Picture) {
+        let decoded = self.world.clock.monotonic();
+        {
+            let mut state = self.state.lock();
+            if state.shut {
+                return;
+            }
+            let before = state.matching.len();
+            let Picture { ticket, width, height, pixels } = picture;
+            let matched =
+                ticket.and_then(|ticket| state.matching.came_out(ticket, pixels.is_some()));
+            state.settled += u64::try_from(before - state.matching.len()).unwrap_or(0);
+            state.progress = decoded;
+            self.changed.notify_all();
+            let (Some(inside), Some(pixels)) = (matched, pixels) else { return };
+            state.pictures += 1;
+            self.world.sink.frame(Arc::new(Frame {
+                court: self.court.clone(),
+                session: inside.session,
+                pts: inside.pts,
+                width,
+                height,
+                arrival: inside.arrival,
+                decoded,
+                pixels: Pixels::Cpu(pixels),
+            }));
+        }
+        let mut status = self.world.status.lock();
+        status.pictures += 1;
+        status.fault = None;
+    }
+
+    /// The pipeline reports an error that it does not survive.
+    pub(crate) fn failed(&self, reason: String) {
+        self.state.lock().failed.get_or_insert(reason);
+        self.changed.notify_all();
+    }
+
+    /// Everything that went in has come out or will not.
+    pub(crate) fn ended(&self) {
+        self.state.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits up to `timeout` until fewer than `bound` units are inside.
+    ///
+    /// [`Found::Failed`] when the pipeline reported an error, or has given nothing for `patience`
+    /// while it held `bound`.
+    pub(crate) fn room(&self, bound: usize, patience: Duration, timeout: Duration) -> Found {
+        let mut state = self.state.lock();
+        // Woken by `picture`, `failed` and `ended`.
+        if state.failed.is_none() && state.matching.len() >= bound {
+            self.changed.wait_for(&mut state, timeout);
+        }
+        if let Some(reason) = &state.failed {
+            return Found::Failed(reason.clone());
+        }
+        if state.matching.len() < bound {
+            return Found::Room;
+        }
+        let still = self.world.clock.monotonic().since(state.progress);
+        if still >= patience {
+            let inside = state.matching.len();
+            let seconds = still.as_secs_f64();
+            return Found::Failed(format!(
+                "it gave no picture for {seconds:.1} s with {inside} units inside"
+            ));
+        }
+        Found::Full
+    }
+
+    /// Waits up to `timeout` for the end that was asked for. False if it did not come.
+    pub(crate) fn wait_ended(&self, timeout: Duration) -> bool {
+        let mut state = self.state.lock();
+        // Woken by `ended` and `failed`.
+        self.changed.wait_while_for(
+            &mut state,
+            |state| !state.ended && state.failed.is_none(),
+            timeout,
+        );
+        state.ended
+    }
+
+    /// Lets go of what is inside, for `reason`. Nothing reaches the sink after this returns.
+    pub(crate) fn shut(&self, reason: DropReason) {
+        let mut state = self.state.lock();
+        state.shut = true;
+        state.matching.abandon(reason);
+    }
+
+    /// The error that was reported, if one was.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state.lock().failed.clone()
+    }
+
+    /// Pictures handed on.
+    pub(crate) fn pictures(&self) -> u64 {
+        self.state.lock().pictures
+    }
+}

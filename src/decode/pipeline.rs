@@ -1,0 +1,274 @@
+//! GStreamer: `appsrc ! [parser] ! decoder ! [download] ! videoconvert ! appsink`, never dropping.
+//!
+//! `videoconvert` passes I420 and NV12 through untouched; it works only for the rare stream of
+//! another layout. Threads: appsrc's own runs the software decoder and hands the picture on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+use parking_lot::Mutex;
+use tracing::warn;
+
+use crate::decode::DecodeError;
+use crate::decode::court::{Backend, Order, Pipeline, Push};
+use crate::decode::matching::Ticket;
+use crate::decode::outlet::{Outlet, Picture};
+use crate::decode::planes::MappedPicture;
+use crate::media::Codec;
+
+/// Pipelines that may hang in a driver before no more are built: each holds memory and threads.
+const MAX_LEFT_BEHIND: usize = 4;
+
+/// Makes GStreamer pipelines.
+#[derive(Debug)]
+pub(crate) struct GStreamer {
+    /// Pipelines whose teardown has not come back.
+    left_behind: Arc<AtomicUsize>,
+}
+
+impl GStreamer {
+    /// Starts GStreamer itself.
+    pub(crate) fn new() -> Result<Self, DecodeError> {
+        gst::init().map_err(|error| DecodeError::GStreamer { reason: error.to_string() })?;
+        Ok(Self { left_behind: Arc::default() })
+    }
+}
+
+impl Backend for GStreamer {
+    fn exists(&self, factory: &str) -> bool {
+        gst::ElementFactory::find(factory).is_some()
+    }
+
+    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, String> {
+        let hanging = self.left_behind.load(Ordering::Relaxed);
+        if hanging >= MAX_LEFT_BEHIND {
+            return Err(format!("{hanging} earlier ones hang in the driver: restart the box"));
+        }
+        let mut running =
+            build(order, Arc::clone(&outlet)).map_err(|error| error.message.to_string())?;
+        running.left_behind = Arc::clone(&self.left_behind);
+        match running.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(Box::new(running)),
+            Err(_) => {
+                let reason = outlet.failure();
+                Err(reason.unwrap_or_else(|| "GStreamer says no more".to_owned()))
+            }
+        }
+    }
+}
+
+struct Running {
+    pipeline: gst::Pipeline,
+    source: gst_app::AppSrc,
+    left_behind: Arc<AtomicUsize>,
+    stopped: bool,
+}
+
+impl Pipeline for Running {
+    fn push(&mut self, unit: Push) -> Result<(), String> {
+        let mut buffer = gst::Buffer::from_mut_slice(unit.data);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(gst::ClockTime::from_nseconds(unit.pts.nanos()));
+            buffer.set_dts(gst::ClockTime::from_nseconds(unit.dts.nanos()));
+            if !unit.key {
+                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+        }
+        match self.source.push_buffer(buffer) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("it takes no more units ({error})")),
+        }
+    }
+
+    fn end(&mut self) {
+        // Refused only by a pipeline that has failed, which `Outlet::failed` has told.
+        let _told = self.source.end_of_stream();
+    }
+
+    fn stop(mut self: Box<Self>, hangs: bool) {
+        self.stopped = true;
+        if !hangs {
+            halt(&self.pipeline);
+            return;
+        }
+        let pipeline = self.pipeline.clone();
+        let left_behind = Arc::clone(&self.left_behind);
+        left_behind.fetch_add(1, Ordering::Relaxed);
+        let begun = thread::Builder::new().name("decode-teardown".to_owned()).spawn(move || {
+            halt(&pipeline);
+            left_behind.fetch_sub(1, Ordering::Relaxed);
+        });
+        if let Err(error) = begun {
+            warn!(%error, "a decoder that hangs stays as it is");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.stopped {
+            halt(&self.pipeline);
+        }
+    }
+}
+
+fn halt(pipeline: &gst::Pipeline) {
+    if pipeline.set_state(gst::State::Null).is_err() {
+        warn!("a decoder did not stop");
+    }
+}
+
+fn build(order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Running, glib::BoolError> {
+    let candidate = order.candidate;
+    let pipeline = gst::Pipeline::new();
+    let source = source(order.parameters.codec);
+    let decoder = gst::ElementFactory::make(candidate.factory).build()?;
+    set(&decoder, candidate.settings);
+    if order.low_delay {
+        set(&decoder, candidate.low_delay);
+    }
+    let sink = sink(&outlet);
+    let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
+    if let Some(parser) = candidate.parser {
+        chain.push(gst::ElementFactory::make(parser).build()?);
+    }
+    chain.push(decoder.clone());
+    for needed in candidate.download.into_iter().chain(["videoconvert"]) {
+        chain.push(gst::ElementFactory::make(needed).build()?);
+    }
+    chain.push(sink.clone().upcast());
+    pipeline.add_many(&chain)?;
+    gst::Element::link_many(&chain)?;
+    watch_entry(&decoder, &outlet);
+    offer_video_meta(&sink);
+    if let Some(bus) = pipeline.bus() {
+        watch_errors(&bus, outlet);
+    }
+    Ok(Running { pipeline, source, left_behind: Arc::default(), stopped: false })
+}
+
+fn source(codec: Codec) -> gst_app::AppSrc {
+    let media = match codec {
+        Codec::H264 => "video/x-h264",
+        Codec::H265 => "video/x-h265",
+    };
+    let caps = gst::Caps::builder(media)
+        .field("stream-format", "byte-stream")
+        .field("alignment", "au")
+        .build();
+    // Unbounded by its own measure, so that it never drops or blocks: `court` keeps the bound.
+    gst_app::AppSrc::builder()
+        .caps(&caps)
+        .format(gst::Format::Time)
+        .is_live(true)
+        .do_timestamp(false)
+        .block(false)
+        .min_latency(0)
+        .max_bytes(0)
+        .max_buffers(0)
+        .build()
+}
+
+fn sink(outlet: &Arc<Outlet>) -> gst_app::AppSink {
+    let caps = gst_video::VideoCapsBuilder::new()
+        .format_list([gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12])
+        .build();
+    let (pictures, end) = (Arc::clone(outlet), Arc::clone(outlet));
+    let mut layout = None;
+    let callbacks = gst_app::AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if let Some(picture) = picture(&sample, &mut layout) {
+                pictures.picture(picture);
+            }
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .eos(move |_| end.ended())
+        .build();
+    gst_app::AppSink::builder()
+        .caps(&caps)
+        .sync(false)
+        .drop(false)
+        .wait_on_eos(false)
+        .enable_last_sample(false)
+        .callbacks(callbacks)
+        .build()
+}
+
+/// The layout of the caps that came last.
+type Layout = Option<(gst::Caps, gst_video::VideoInfo)>;
+
+fn picture(sample: &gst::Sample, layout: &mut Layout) -> Option<Picture> {
+    let caps = sample.caps_owned()?;
+    if layout.as_ref().is_none_or(|(known, _)| *known != caps) {
+        *layout = Some((caps.clone(), gst_video::VideoInfo::from_caps(&caps).ok()?));
+    }
+    let (_, info) = layout.as_ref()?;
+    let buffer = sample.buffer_owned()?;
+    let ticket = buffer.pts().map(|pts| Ticket::from_nanos(pts.nseconds()));
+    let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
+    let mapped = if damaged { None } else { MappedPicture::map(buffer, info) };
+    let pixels = mapped.map(|picture| Box::new(picture) as _);
+    Some(Picture { ticket, width: info.width(), height: info.height(), pixels })
+}
+
+/// Sets those of `settings` that this release of the element has.
+fn set(element: &gst::Element, settings: &[(&str, &str)]) {
+    for (name, text) in settings {
+        let Some(spec) = element.find_property(name) else { continue };
+        match glib::Value::deserialize_with_pspec(text, &spec) {
+            Ok(value) => element.set_property_from_value(name, &value),
+            Err(_) => warn!(property = name, value = text, "the decoder does not know the value"),
+        }
+    }
+}
+
+/// Counts units as they enter the decoder itself: the parser and appsrc are no waiting room.
+fn watch_entry(decoder: &gst::Element, outlet: &Arc<Outlet>) {
+    let Some(pad) = decoder.static_pad("sink") else { return };
+    let outlet = Arc::clone(outlet);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        outlet.entered();
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Tells the decoder that strides of its own are welcome; without this it copies every picture
+/// into rows of the plain width (appsink of 1.22 does not say so itself).
+fn offer_video_meta(sink: &gst_app::AppSink) {
+    let Some(pad) = sink.static_pad("sink") else { return };
+    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        match info.query_mut().map(gst::QueryRef::view_mut) {
+            Some(gst::QueryViewMut::Allocation(query)) => {
+                query.add_allocation_meta::<gst_video::VideoMeta>(None);
+                gst::PadProbeReturn::Handled
+            }
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+fn watch_errors(bus: &gst::Bus, outlet: Arc<Outlet>) {
+    let last_warning = Mutex::new(None);
+    bus.set_sync_handler(move |_, message| {
+        match message.view() {
+            gst::MessageView::Error(error) => outlet.failed(error.error().to_string()),
+            gst::MessageView::Warning(warning) => {
+                let text = warning.error().to_string();
+                let mut last = last_warning.lock();
+                if last.as_ref() != Some(&text) {
+                    warn!(text, "the decoder warns");
+                    *last = Some(text);
+                }
+            }
+            _ => {}
+        }
+        gst::BusSyncReply::Drop
+    });
+}

@@ -1,0 +1,388 @@
+//! One rim: from the first sight of a ball there to one decision.
+//!
+//! ```text
+//!             not none,          outcome in         final_after_ms, or none
+//!             open_frames        view               again, or the end
+//!  ┌─► Quiet ───────────► Open ──────────► Showing ───────────► Settled ─┐
+//!  │                       │ none again,      │ provisional once          │ none seen, or
+//!  │◄──────────────────────┘ or too long      ▼ the share is clear        │ a ball comes
+//!  └──────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! An attempt that never shows an outcome is dropped: nobody was told of it. Only `Showing` tells,
+//! and it always ends in a final, or in nothing at the end of the stream, which takes a provisional
+//! back.
+
+use crate::answer::{DecisionParameters, RimProbabilities};
+use crate::media::MediaTime;
+
+/// An outcome is in view when its classes hold at least half.
+const IN_VIEW: f32 = 0.5;
+/// The outcome shows so long after the ball reached the ring: median of 28 attempts of the truth
+/// files of `streams/` and `videos/`, where it ran from 0.03 to 0.73 s.
+const RING_BEFORE_OUTCOME_MS: i64 = 130;
+/// Two attempts lie at least so far apart; a rebound put back takes longer.
+const APART_MS: i64 = 700;
+/// An open attempt without an outcome is given up after so long: no ball stays at a ring.
+const OPEN_AT_MOST_MS: i64 = 4_000;
+/// Pictures of none in a row after which an outcome in view is over.
+const QUIET_ENDS_SHOWING: u32 = 3;
+/// Pictures of none in a row after which an open attempt was none.
+const QUIET_ENDS_OPEN: u32 = 5;
+/// Pictures' worth of outcome before a provisional call.
+const PROVISIONAL_MASS: f32 = 2.0;
+/// Pictures' worth of outcome that make a final when the stream ends before its time.
+const FINAL_MASS_AT_END: f32 = 4.0;
+/// One picture's log-odds count no more than this, so that no single one decides.
+const ODDS_AT_MOST: f32 = 6.0;
+
+/// How it came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Through the ring.
+    Made,
+    /// Not.
+    Missed,
+}
+
+/// A decision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Call {
+    /// `None`: the model abstains.
+    pub(super) outcome: Option<Outcome>,
+    /// Share of the outcome, of both, over the pictures weighed: 0.5 to 1.
+    pub(super) share: f32,
+    /// When the ball reached the ring; the same in every call of an attempt.
+    pub(super) reached: MediaTime,
+}
+
+/// What there is to tell of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Told {
+    /// A first call; a final or nothing follows.
+    Provisional(Call),
+    /// The call; nothing follows.
+    Final(Call),
+    /// The stream ended too early: what was told is taken back.
+    Nothing,
+}
+
+/// What can be seen at the rim.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seen {
+    /// A picture that the model answered.
+    Picture(MediaTime, RimProbabilities),
+    /// A picture, but the model is warming: time goes on.
+    Unclear(MediaTime),
+    /// No picture will come any more.
+    End,
+}
+
+/// The state of one rim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Attempt {
+    /// Nothing at the ring, but for `run` pictures in a row that are not none.
+    Quiet {
+        /// Counts up to `open_frames`.
+        run: u32,
+        /// When the ball of the last attempt reached the ring.
+        last: Option<MediaTime>,
+    },
+    /// Something comes to the ring; no outcome was in view.
+    Open {
+        /// When it opened.
+        since: MediaTime,
+        /// Pictures of none in a row.
+        quiet: u32,
+        /// As in `Quiet`.
+        last: Option<MediaTime>,
+    },
+    /// An outcome came into view and is weighed.
+    Showing(Weighing),
+    /// Decided. The outcome may stay in view; nothing opens until none is seen, or a ball comes.
+    Settled {
+        /// When the ball reached the ring.
+        last: MediaTime,
+    },
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self::Quiet { run: 0, last: None }
+    }
+}
+
+/// An outcome in view.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Weighing {
+    /// The first picture of it.
+    since: MediaTime,
+    /// When the ball reached the ring.
+    reached: MediaTime,
+    /// Sum of p(made) + p(missed).
+    mass: f32,
+    /// Sum of the log-odds of made, each picture's by its mass.
+    evidence: f32,
+    /// Pictures of none in a row.
+    quiet: u32,
+    /// A provisional call was told.
+    told: bool,
+    /// Too soon after the last one: the same ball, seen again. Told to nobody.
+    echo_of: Option<MediaTime>,
+}
+
+/// Returns the next state, and what there is to tell.
+///
+/// At most one final an attempt: a final always leads to `Settled` (DESIGN §5.5).
+pub(super) fn step(now: Attempt, seen: Seen, by: &DecisionParameters) -> (Attempt, Option<Told>) {
+    use Attempt::{Open, Quiet, Settled, Showing};
+    match (now, seen) {
+        (Quiet { run, last }, Seen::Picture(at, p)) => {
+            let run = if 1.0 - p.none >= by.open { run + 1 } else { 0 };
+            if run >= by.open_frames.max(1) {
+                opened(Open { since: at, quiet: 0, last }, at, p, by)
+            } else {
+                (Quiet { run, last }, None)
+            }
+        }
+        (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => (Quiet { run: 0, last }, None),
+        (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, by),
+        (Open { since, last, .. }, Seen::Unclear(at)) if older(since, at, OPEN_AT_MOST_MS) => {
+            (Quiet { run: 0, last }, None)
+        }
+        (Open { .. }, Seen::Unclear(_)) => (now, None),
+        (Open { last, .. }, Seen::End) => (Quiet { run: 0, last }, None),
+        (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, by),
+        (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, by),
+        (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => weighing.over(by),
+        (Showing(weighing), Seen::End) => weighing.dropped(),
+        (Settled { last }, Seen::Picture(_, p))
+            if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
+        {
+            let run = u32::from(1.0 - p.none >= by.open);
+            (Quiet { run, last: Some(last) }, None)
+        }
+        (Settled { .. }, Seen::Picture(..) | Seen::Unclear(_) | Seen::End) => (now, None),
+    }
+}
+
+/// An open attempt sees a picture.
+fn opened(
+    now: Attempt,
+    at: MediaTime,
+    p: RimProbabilities,
+    by: &DecisionParameters,
+) -> (Attempt, Option<Told>) {
+    let Attempt::Open { since, quiet, last } = now else { return (now, None) };
+    if p.made + p.missed >= IN_VIEW {
+        let reached = at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000);
+        let echo_of = last.filter(|last| !older(*last, reached, APART_MS));
+        let weighing = Weighing {
+            since: at,
+            reached,
+            mass: 0.0,
+            evidence: 0.0,
+            quiet: 0,
+            told: false,
+            echo_of,
+        };
+        return weighing.with(p).judged(at, by);
+    }
+    let quiet = if p.none >= IN_VIEW { quiet + 1 } else { 0 };
+    if quiet >= QUIET_ENDS_OPEN || older(since, at, OPEN_AT_MOST_MS) {
+        (Attempt::Quiet { run: 0, last }, None)
+    } else {
+        (Attempt::Open { since, quiet, last }, None)
+    }
+}
+
+impl Weighing {
+    /// Weighs one more picture.
+    fn with(self, p: RimProbabilities) -> Self {
+        // Keeps the logarithm finite; a softmax can say exactly 0.
+        const LEAST: f32 = 1e-9;
+        let known = p.made + p.missed;
+        let odds =
+            ((p.made + LEAST).ln() - (p.missed + LEAST).ln()).clamp(-ODDS_AT_MOST, ODDS_AT_MOST);
+        Self {
+            mass: self.mass + known,
+            evidence: known.mul_add(odds, self.evidence),
+            quiet: if p.none >= IN_VIEW { self.quiet + 1 } else { 0 },
+            ..self
+        }
+    }
+
+    /// Decides, if it is time to.
+    fn judged(self, at: MediaTime, by: &DecisionParameters) -> (Attempt, Option<Told>) {
+        if older(self.since, at, by.final_after_ms.into()) || self.quiet >= QUIET_ENDS_SHOWING {
+            return self.over(by);
+        }
+        let call = self.call();
+        let clear = self.mass >= PROVISIONAL_MASS && call.share >= by.provisional;
+        if clear && !self.told && self.echo_of.is_none() {
+            return (Attempt::Showing(Self { told: true, ..self }), Some(Told::Provisional(call)));
+        }
+        (Attempt::Showing(self), None)
+    }
+
+    /// The final. An echo leaves the attempt that it echoes where it was.
+    fn over(self, by: &DecisionParameters) -> (Attempt, Option<Told>) {
+        if let Some(last) = self.echo_of {
+            return (Attempt::Settled { last }, None);
+        }
+        let mut call = self.call();
+        if self.odds().abs() < by.unsure {
+            call.outcome = None;
+        }
+        (Attempt::Settled { last: self.reached }, Some(Told::Final(call)))
+    }
+
+    /// The stream ended before enough was seen.
+    fn dropped(self) -> (Attempt, Option<Told>) {
+        let last = Some(self.echo_of.unwrap_or(self.reached));
+        (Attempt::Quiet { run: 0, last }, self.told.then_some(Told::Nothing))
+    }
+
+    /// Mean log-odds of made. The mean, not the sum: pictures of one attempt are no independent
+    /// witnesses, and a sum would call every share 1.
+    fn odds(self) -> f32 {
+        self.evidence / self.mass.max(1e-6)
+    }
+
+    fn call(self) -> Call {
+        let odds = self.odds();
+        let outcome = if odds > 0.0 { Outcome::Made } else { Outcome::Missed };
+        Call {
+            outcome: Some(outcome),
+            share: 1.0 / (1.0 + (-odds.abs()).exp()),
+            reached: self.reached,
+        }
+    }
+}
+
+/// True when `at` is `ms` or more after `since`.
+fn older(since: MediaTime, at: MediaTime, ms: i64) -> bool {
+    at.nanos_since(since) >= ms.saturating_mul(1_000_000)
+}
+
+/// A time of an event, read back.
+pub(super) fn at_seconds(seconds: f64) -> MediaTime {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "times of a stream are far from the bounds"
+    )]
+    MediaTime::from_nanos((seconds * 1e9).round() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looks(text: &str) -> Vec<(MediaTime, Option<Told>, Attempt)> {
+        let by = DecisionParameters::default();
+        let mut now = Attempt::default();
+        let mut seen = Vec::new();
+        for (n, c) in (0..).zip(text.chars()) {
+            let at = MediaTime::from_millis(n * 33);
+            let p =
+                |none, under_way, made, missed| RimProbabilities { none, under_way, made, missed };
+            let look = match c {
+                '.' => Seen::Picture(at, p(0.94, 0.02, 0.02, 0.02)),
+                'u' => Seen::Picture(at, p(0.05, 0.85, 0.05, 0.05)),
+                'm' => Seen::Picture(at, p(0.02, 0.05, 0.88, 0.05)),
+                'x' => Seen::Picture(at, p(0.02, 0.05, 0.05, 0.88)),
+                '?' => Seen::Picture(at, p(0.02, 0.06, 0.46, 0.46)),
+                'w' => Seen::Unclear(at),
+                '|' => Seen::End,
+                other => panic!("{other}"),
+            };
+            let (next, told) = step(now, look, &by);
+            now = next;
+            seen.push((at, told, now));
+        }
+        seen
+    }
+
+    /// What was told, as letters: p/f for provisional and final, then m, x or ?; 0 for nothing.
+    fn told(text: &str) -> String {
+        let word = |call: Call| match call.outcome {
+            Some(Outcome::Made) => "m",
+            Some(Outcome::Missed) => "x",
+            None => "?",
+        };
+        looks(text)
+            .into_iter()
+            .filter_map(|(_, told, _)| told)
+            .map(|told| match told {
+                Told::Provisional(call) => format!("p{}", word(call)),
+                Told::Final(call) => format!("f{}", word(call)),
+                Told::Nothing => "0".to_owned(),
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn attempts_and_what_is_told_of_them() {
+        for (seen, expected) in [
+            ("..............", ""),
+            ("...u..........", ""),
+            ("...uuuu.......", ""),
+            ("...uuuummmmmmmmmmmmmmmm....", "pm fm"),
+            ("...uuuuxxxxxxxxxxxxxxxx....", "px fx"),
+            // Too short for a provisional, long enough to be an outcome.
+            ("...uuuum....", "fm"),
+            // The first sight was wrong.
+            ("...uuuuxxxmmmmmmmmmmmmmmm....", "px fm"),
+            // None flickers while the outcome stays in view.
+            ("...uuuummmmmmmmmmmmmmmm..mmmm....", "pm fm"),
+            // A put-back.
+            ("...uuuuxxxxxxxxxxxxxxxxxxuuuuuuuuummmmmmmmmmmmmm...", "px fx pm fm"),
+            // Two outcomes in view too soon after each other: one ball.
+            ("...uuuuxxxxxxxxxxxx.uuxxxxxxxxxxxxxx....", "px fx"),
+            // An outcome without a ball before it, at the start of a stream.
+            ("mmmmmmmmmmmmmmmmmm....", "pm fm"),
+            // The stream ends: early, late, and before anything was told.
+            ("...uuuummm|", "pm 0"),
+            ("...uuuummmmmm|", "pm fm"),
+            ("...uuuum|", ""),
+            ("...uuuu|", ""),
+            // The model warms up after a gap; time goes on.
+            ("...uuuummmwwwwwwwwwwwwwwww", "pm fm"),
+            ("...uuuuwwww....", ""),
+        ] {
+            assert_eq!(told(seen), expected, "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_ball_that_never_shows_an_outcome_is_given_up() {
+        let long = "u".repeat(200);
+        assert_eq!(told(&long), "");
+        assert!(looks(&long).iter().any(|(_, _, now)| matches!(now, Attempt::Quiet { .. })));
+    }
+
+    #[test]
+    fn the_final_comes_as_soon_after_the_outcome_as_the_bundle_says() {
+        let seen = looks("...uuuummmmmmmmmmmmmmmm");
+        let decided = seen.iter().find(|(_, told, _)| matches!(told, Some(Told::Final(_))));
+        let (at, ..) = decided.expect("a final");
+        // Frame 7 is the first of the outcome; 350 ms is 10.6 frames.
+        assert_eq!(at.nanos_since(MediaTime::from_millis(7 * 33)), 11 * 33_000_000);
+    }
+
+    #[test]
+    fn unsure_is_what_the_bundle_calls_so() {
+        let by = DecisionParameters { unsure: 0.2, ..DecisionParameters::default() };
+        let mut now = Attempt::default();
+        let mut calls = Vec::new();
+        for n in 0..40 {
+            let says = RimProbabilities { none: 0.02, under_way: 0.08, made: 0.46, missed: 0.44 };
+            let (next, told) = step(now, Seen::Picture(MediaTime::from_millis(n * 33), says), &by);
+            now = next;
+            calls.extend(told);
+        }
+        let [Told::Final(call)] = calls[..] else { panic!("{calls:?}") };
+        assert_eq!(call.outcome, None);
+    }
+}

@@ -1,0 +1,129 @@
+//! Recorded answers in, events out: a game played again without a camera or a model.
+//!
+//! A recording is JSON lines: the model first, then an answer or the end of a session each.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{DecisionParameters, ModelIdentity, RimAnswer, RimProbabilities};
+use crate::event::{Event, Score};
+use crate::game::Game;
+use crate::media::{CloseReason, CourtId, MediaTime, Monotonic, RimId, SessionId};
+
+/// A line of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Line {
+    /// Whose answers follow, until the next such line.
+    Model {
+        /// The bundle's name.
+        bundle: String,
+        /// The bundle's version.
+        version: String,
+        /// `fp32`, `fp16` or `int8`.
+        precision: String,
+        /// The engine that ran it.
+        engine: String,
+        /// How its answers become a decision.
+        #[serde(default)]
+        decision: DecisionParameters,
+    },
+    /// One answer.
+    Answer {
+        /// The session, 16 hexadecimal digits.
+        session: String,
+        /// Index of the rim.
+        rim: u16,
+        /// Presentation time, ms.
+        pts_ms: i64,
+        /// none, under_way, made, missed.
+        says: [f32; 4],
+        /// True while the model's state is not to be trusted.
+        #[serde(default)]
+        warming: bool,
+        /// From the picture's last byte to the answer, µs.
+        #[serde(default)]
+        latency_us: u64,
+    },
+    /// The session is over.
+    End {
+        /// The session, 16 hexadecimal digits.
+        session: String,
+    },
+}
+
+/// Why a recording cannot be played.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum ReplayError {
+    /// Not one of our lines.
+    #[error("line {line} is no line of a recording")]
+    Line { line: usize, source: serde_json::Error },
+    /// A session is 16 hexadecimal digits.
+    #[error("line {line}: `{session}` is no session: write 16 hexadecimal digits")]
+    Session { line: usize, session: String },
+    /// An answer needs a model before it.
+    #[error("line {line}: an answer without a model: put a line {{\"line\":\"model\",…}} first")]
+    NoModel { line: usize },
+}
+
+/// Plays a recording of `court` with `rims` rims from a score of nothing.
+///
+/// # Errors
+/// [`ReplayError`], at the first line that cannot be read.
+pub fn replay(recording: &str, court: &CourtId, rims: usize) -> Result<Vec<Event>, ReplayError> {
+    let mut game = Game::new(court.clone(), rims, Score::default());
+    let mut model: Option<Arc<ModelIdentity>> = None;
+    let mut events = Vec::new();
+    for (line, text) in (1..).zip(recording.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        let session = |session: &str| {
+            SessionId::parse(session)
+                .ok_or_else(|| ReplayError::Session { line, session: session.to_owned() })
+        };
+        match serde_json::from_str(text).map_err(|source| ReplayError::Line { line, source })? {
+            Line::Model { bundle, version, precision, engine, decision } => {
+                let named = ModelIdentity { bundle, version, precision, engine, decision };
+                model = Some(Arc::new(named));
+            }
+            Line::Answer { session: of, rim, pts_ms, says, warming, latency_us } => {
+                let [none, under_way, made, missed] = says;
+                events.extend(game.step(&RimAnswer {
+                    court: court.clone(),
+                    rim: RimId(rim),
+                    session: session(&of)?,
+                    pts: MediaTime::from_millis(pts_ms),
+                    says: RimProbabilities { none, under_way, made, missed },
+                    warming,
+                    model: model.clone().ok_or(ReplayError::NoModel { line })?,
+                    arrival: Monotonic::ZERO,
+                    answered: Monotonic::from_nanos(latency_us.saturating_mul(1_000)),
+                }));
+            }
+            Line::End { session: of } => {
+                events.extend(game.session_closed(session(&of)?, CloseReason::Ended));
+            }
+        }
+    }
+    Ok(events)
+}
+
+impl Line {
+    /// The line of an answer.
+    #[must_use]
+    pub fn of(answer: &RimAnswer) -> Self {
+        let says = answer.says;
+        let latency = answer.answered.since(answer.arrival);
+        Self::Answer {
+            session: answer.session.to_string(),
+            rim: answer.rim.0,
+            pts_ms: answer.pts.as_nanos() / 1_000_000,
+            says: [says.none, says.under_way, says.made, says.missed],
+            warming: answer.warming,
+            latency_us: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! Where the log goes: the journal with its fields under systemd, readable lines otherwise.
+
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `COURTSIDE_LOG` cannot be read.
+    #[error(
+        "COURTSIDE_LOG=`{value}` is no filter: write for example `info` or `courtside::ingest=debug,info`"
+    )]
+    Filter {
+        /// What it says.
+        value: String,
+        /// Why not.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// A log runs already.
+    #[error("start the log once")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts the log: filter from `COURTSIDE_LOG`, else `default`.
+///
+/// # Errors
+/// [`LogError`] when the filter cannot be read, or a log runs already.
+pub fn start_log(default: &str) -> Result<(), LogError> {
+    let value = std::env::var("COURTSIDE_LOG").unwrap_or_else(|_| default.to_owned());
+    let filter = EnvFilter::try_new(&value)
+        .map_err(|source| LogError::Filter { value: value.clone(), source })?;
+    let registry = tracing_subscriber::registry().with(filter);
+    if stderr_is_the_journal()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        registry.with(journal.with_field_prefix(Some("COURTSIDE".to_owned()))).try_init()?;
+        return Ok(());
+    }
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    registry.with(lines).try_init()?;
+    Ok(())
+}
+
+/// systemd names the journal's stream as `device:inode`; a redirected stderr is another file.
+fn stderr_is_the_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(std::io::stderr().as_fd())
+        .is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}

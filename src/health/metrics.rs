@@ -1,0 +1,311 @@
+//! Every metric: its name, help and unit (DESIGN §4.7). Prometheus text at `/metrics`.
+//!
+//! Stages are given the handles that they move; what can be read from a stage is read when it is
+//! scraped ([`Metrics::encode`]), so that it is never stale. Labels are bounded: court, hop, model,
+//! engine, reason, class.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::mailbox::Ledger;
+
+/// Bounds of all latency histograms, seconds: 0.25 ms to 8 s, doubling. Chosen so that each budget
+/// of DESIGN §3 (15, 20, 60, 400 ms) has a bound within a factor of 1.5 on either side.
+const SECONDS: [f64; 16] = [
+    0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0,
+    8.0,
+];
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+/// A family of latency histograms.
+pub type Latencies<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Label of a metric that each court has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CourtLabel {
+    /// The court.
+    pub court: String,
+}
+
+/// Label of a hop's metric.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HopLabel {
+    /// The hop.
+    pub hop: String,
+}
+
+/// Labels of a model's metric.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ModelLabel {
+    /// The bundle's name.
+    pub model: String,
+    /// The engine that runs it.
+    pub engine: String,
+}
+
+/// The handles, and the registry behind them. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    /// From the arrival of a unit's last byte to its picture.
+    pub decode_seconds: Latencies<CourtLabel>,
+    /// How long things waited in a hop.
+    pub queue_seconds: Latencies<HopLabel>,
+    /// Cutting and scaling a model's input.
+    pub preprocess_seconds: Latencies<ModelLabel>,
+    /// One run of a model.
+    pub inference_seconds: Latencies<ModelLabel>,
+    /// From the arrival of a picture's last byte to its answer.
+    pub answer_seconds: Latencies<ModelLabel>,
+    /// From the decision to the broker's acknowledgement.
+    pub event_seconds: Histogram,
+    /// One commit of the outbox.
+    pub outbox_commit_seconds: Histogram,
+    /// Writing one fragment, sync included.
+    pub ring_write_seconds: Histogram,
+    /// One `fdatasync` of the ring.
+    pub fsync_seconds: Histogram,
+    registry: std::sync::Arc<Registry>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// What is read from the stages at a scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Courts, and whether a publisher is live.
+    pub stream_up: Vec<(String, bool)>,
+    /// Courts, and the bound of their clock's error; absent without any anchor.
+    pub clock_error_seconds: Vec<(String, f64)>,
+    /// Events on disk that no PUBACK has come for.
+    pub outbox_events: u64,
+    /// Age of the oldest of them.
+    pub outbox_oldest_seconds: f64,
+    /// Bytes of the ring by class: `free_to_evict`, `pinned`.
+    pub ring_bytes: Vec<(&'static str, u64)>,
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn new(ledger: &Ledger) -> Self {
+        let mut registry = Registry::with_prefix("courtside");
+        let mut metrics = Self {
+            decode_seconds: Family::new_with_constructor(seconds),
+            queue_seconds: Family::new_with_constructor(seconds),
+            preprocess_seconds: Family::new_with_constructor(seconds),
+            inference_seconds: Family::new_with_constructor(seconds),
+            answer_seconds: Family::new_with_constructor(seconds),
+            event_seconds: seconds(),
+            outbox_commit_seconds: seconds(),
+            ring_write_seconds: seconds(),
+            fsync_seconds: seconds(),
+            registry: std::sync::Arc::default(),
+        };
+        let mut latency = |name: &str, help: &str, metric: Box<dyn RegisterAs>| {
+            metric.register(&mut registry, name, help);
+        };
+        latency(
+            "decode",
+            "Last byte of a unit in to its picture",
+            Box::new(metrics.decode_seconds.clone()),
+        );
+        latency("queue", "Time in a hop", Box::new(metrics.queue_seconds.clone()));
+        latency(
+            "preprocess",
+            "Cutting a model's input",
+            Box::new(metrics.preprocess_seconds.clone()),
+        );
+        latency("inference", "One run of a model", Box::new(metrics.inference_seconds.clone()));
+        latency(
+            "answer",
+            "Last byte of a picture in to its answer",
+            Box::new(metrics.answer_seconds.clone()),
+        );
+        latency(
+            "event",
+            "Decision to the broker's acknowledgement",
+            Box::new(metrics.event_seconds.clone()),
+        );
+        latency(
+            "outbox_commit",
+            "One commit of the outbox",
+            Box::new(metrics.outbox_commit_seconds.clone()),
+        );
+        latency(
+            "ring_write",
+            "Writing one fragment, sync included",
+            Box::new(metrics.ring_write_seconds.clone()),
+        );
+        latency("fsync", "One fdatasync of the ring", Box::new(metrics.fsync_seconds.clone()));
+        registry.register_collector(Box::new(LedgerCollector { ledger: ledger.clone() }));
+        metrics.registry = std::sync::Arc::new(registry);
+        metrics
+    }
+
+    /// Prometheus text (OpenMetrics), with `reading` in it.
+    #[must_use]
+    pub fn encode(&self, reading: &Reading) -> String {
+        let mut text = String::new();
+        let mut at_scrape = Registry::with_prefix("courtside");
+        at_scrape.register_collector(Box::new(ReadingCollector { reading: reading.clone() }));
+        // Writing to a String cannot fail; an error here would be a bug of the encoder and shows
+        // as a cut text, which Prometheus reports.
+        let _ = prometheus_client::encoding::text::encode_registry(&mut text, &self.registry);
+        let _ = prometheus_client::encoding::text::encode_registry(&mut text, &at_scrape);
+        text.push_str("# EOF\n");
+        text
+    }
+}
+
+trait RegisterAs {
+    fn register(&self, registry: &mut Registry, name: &str, help: &str);
+}
+
+impl<M> RegisterAs for M
+where
+    M: prometheus_client::registry::Metric + Clone,
+{
+    fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register_with_unit(name, help, Unit::Seconds, self.clone());
+    }
+}
+
+#[derive(Debug)]
+struct LedgerCollector {
+    ledger: Ledger,
+}
+
+impl Collector for LedgerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counts = self.ledger.counts();
+        let counter = ConstCounter::new(0_u64);
+        let mut totals = |name: &str, help: &str, of: &dyn Fn(&crate::mailbox::HopCount) -> u64| {
+            let mut family = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            for (id, count) in &counts {
+                let labels = [("court", id.court.as_str()), ("hop", id.hop.as_str())];
+                ConstCounter::new(of(count)).encode(family.encode_family(&labels)?)?;
+            }
+            Ok::<(), fmt::Error>(())
+        };
+        totals("hop_offered", "Things handed to a hop", &|count| count.offered)?;
+        totals("hop_taken", "Things that a hop handed on", &|count| count.taken)?;
+        let gauge = ConstGauge::new(0_u64);
+        let mut family = encoder.encode_descriptor(
+            "hop_waiting",
+            "Things inside a hop",
+            None,
+            gauge.metric_type(),
+        )?;
+        for (id, count) in &counts {
+            let labels = [("court", id.court.as_str()), ("hop", id.hop.as_str())];
+            ConstGauge::new(count.waiting).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "hop_dropped",
+            "Things that a hop let go, by reason",
+            None,
+            counter.metric_type(),
+        )?;
+        for (id, count) in &counts {
+            for (reason, dropped) in &count.dropped {
+                let labels = [
+                    ("court", id.court.as_str()),
+                    ("hop", id.hop.as_str()),
+                    ("reason", reason.name()),
+                ];
+                ConstCounter::new(*dropped).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct ReadingCollector {
+    reading: Reading,
+}
+
+impl Collector for ReadingCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let reading = &self.reading;
+        let kind = ConstGauge::new(0_u64).metric_type();
+        let mut family =
+            encoder.encode_descriptor("stream_up", "1 while a publisher is live", None, kind)?;
+        for (court, up) in &reading.stream_up {
+            let labels = [("court", court.as_str())];
+            ConstGauge::new(u64::from(*up)).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "clock_error",
+            "Bound of the error of an event's time",
+            Some(&Unit::Seconds),
+            kind,
+        )?;
+        for (court, error) in &reading.clock_error_seconds {
+            let labels = [("court", court.as_str())];
+            ConstGauge::new(*error).encode(family.encode_family(&labels)?)?;
+        }
+        let family = encoder.encode_descriptor(
+            "outbox_events",
+            "Events on disk that no PUBACK has come for",
+            None,
+            kind,
+        )?;
+        ConstGauge::new(reading.outbox_events).encode(family)?;
+        let family = encoder.encode_descriptor(
+            "outbox_oldest",
+            "Age of the oldest of them",
+            Some(&Unit::Seconds),
+            kind,
+        )?;
+        ConstGauge::new(reading.outbox_oldest_seconds).encode(family)?;
+        let mut family = encoder.encode_descriptor(
+            "ring",
+            "Bytes of the ring, by class",
+            Some(&Unit::Bytes),
+            kind,
+        )?;
+        for (class, bytes) in &reading.ring_bytes {
+            let labels = [("class", *class)];
+            ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_and_the_histograms_are_in_the_text() {
+        let ledger = Ledger::new();
+        ledger.hop("north", "decode").offered();
+        let metrics = Metrics::new(&ledger);
+        metrics.event_seconds.observe(0.01);
+        let text = metrics
+            .encode(&Reading { stream_up: vec![("north".to_owned(), true)], ..Reading::default() });
+        for line in [
+            "courtside_hop_offered_total{court=\"north\",hop=\"decode\"} 1",
+            "courtside_event_seconds_count 1",
+            "courtside_stream_up{court=\"north\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "no `{line}` in\n{text}");
+        }
+    }
+}

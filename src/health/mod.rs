@@ -1,0 +1,15 @@
+//! What the box says of itself: metrics, watchdog, log, the operator's page.
+//!
+//! Reads what other stages count and never changes what they do. `metrics` has every name, help
+//! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
+//! `log` chooses journal or lines; `notify` speaks to systemd.
+
+mod metrics;
+mod watchdog;
+mod log;
+mod notify;
+
+pub use crate::health::log::{LogError, start_log};
+pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading};
+pub use crate::health::notify::Notifier;
+pub use crate::health::watchdog::{Progress, Stuck};

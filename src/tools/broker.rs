@@ -1,0 +1,93 @@
+//! A mosquitto of our own, on a free port of loopback: for `demo`, `bench` and `check`.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+
+/// Debian puts it where no user's PATH leads.
+const NAMES: [&str; 3] = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
+
+/// A running mosquitto; ends with this value.
+#[derive(Debug)]
+pub struct OwnBroker {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl OwnBroker {
+    /// Starts one that keeps nothing on disk; its configuration is written into `dir`.
+    ///
+    /// # Errors
+    /// When none is installed, or it does not listen within 10 s.
+    pub async fn start(dir: &Path) -> anyhow::Result<Self> {
+        // The port is free when we look and taken a moment later, which is good enough here: a
+        // clash is told, and the next start takes another.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let config = dir.join("mosquitto.conf");
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+        tokio::fs::write(&config, text).await.context("write the broker's configuration")?;
+        let mut child = spawn(&config)?;
+        let up = async {
+            loop {
+                if tokio::net::TcpStream::connect(address).await.is_ok() {
+                    return Ok(());
+                }
+                if let Some(status) = child.try_wait()? {
+                    let mut said = String::new();
+                    if let Some(mut stderr) = child.stderr.take() {
+                        stderr.read_to_string(&mut said).await?;
+                    }
+                    bail!("mosquitto ended at once ({status}): {}", said.trim());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), up)
+            .await
+            .context("mosquitto does not listen after 10 s")??;
+        Ok(Self { child, address })
+    }
+
+    /// `mqtt://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("mqtt://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it and waits until it is gone.
+    pub async fn stop(mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill().await;
+    }
+}
+
+fn spawn(config: &Path) -> anyhow::Result<Child> {
+    for name in NAMES.map(PathBuf::from) {
+        let started = Command::new(&name)
+            .arg("-c")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        match started {
+            Ok(child) => return Ok(child),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context("start mosquitto"),
+        }
+    }
+    bail!("no mosquitto here: apt-get install mosquitto, or name a broker with --broker mqtt://HOST:PORT")
+}

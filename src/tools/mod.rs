@@ -1,0 +1,138 @@
+//! The commands: a file a command. Answers on stdout, talk on stderr.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
+
+mod completions;
+mod config;
+mod demo;
+mod run;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Call basketball shots from a camera's stream
+#[derive(Debug, Parser)]
+#[command(name = "courtside", version, about, max_term_width = 80)]
+#[command(after_help = "Example: courtside demo
+Exit: 0 done · 1 failed · 2 wrong usage · 3 degraded")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    #[command(after_help = "Example: courtside run --config /etc/courtside/courtside.toml
+Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
+    Run(RunArgs),
+    /// Watch shots being called from a rendered game, or from your own video
+    #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
+Exit: 0 played to the end · 1 failed")]
+    Demo(DemoArgs),
+    /// Write, check and show configuration
+    Config(config::ConfigArgs),
+    /// Write completions for a shell, or the manual page
+    #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
+    pub config: PathBuf,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Video to publish instead of the rendered game
+    #[arg(long, value_name = "FILE", requires = "rim")]
+    pub video: Option<PathBuf>,
+    /// Box of the ring in pixels of the video (can be repeated)
+    #[arg(long, value_name = "X,Y,W,H", requires = "video")]
+    pub rim: Vec<RimArg>,
+    /// Broker to use instead of a mosquitto of our own, for example mqtt://127.0.0.1:1883
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// Address of the page [default: 127.0.0.1:8080, or a free port]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Folder for ring and outbox, kept afterwards [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Bundle to call with (can be repeated) [default: rimnet]
+    #[arg(long, value_name = "NAME")]
+    pub bundle: Vec<String>,
+    /// End when the video has ended, page and all
+    #[arg(long)]
+    pub once: bool,
+    /// One JSON object an event on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Four numbers of `--rim`.
+#[derive(Clone, Copy, Debug)]
+pub struct RimArg(pub crate::media::RimBox);
+
+impl std::str::FromStr for RimArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Vec<f32> = text
+            .split(',')
+            .map(|part| part.trim().parse().map_err(|_| format!("`{part}` is no number")))
+            .collect::<Result<_, _>>()?;
+        match numbers[..] {
+            [x, y, w, h] if w > 0.0 && h > 0.0 => Ok(Self(crate::media::RimBox { x, y, w, h })),
+            [_, _, _, _] => Err("width and height must be above 0".to_owned()),
+            _ => Err("write four numbers: x,y,width,height, for example 612,188,44,22".to_owned()),
+        }
+    }
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell, or `man` for the manual page
+    #[arg(value_enum)]
+    pub of: CompletionsOf,
+}
+
+/// What `completions` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CompletionsOf {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+    /// The manual page, in roff
+    Man,
+}
+
+/// Runs what the arguments ask for.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Run(args) => return run::run(&args),
+        Command::Demo(args) => demo::demo(args),
+        Command::Config(args) => args.run(),
+        Command::Completions(args) => completions::completions(args.of),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("courtside: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `courtside run`: the daemon. Reads the configuration, builds the [`App`], ends on a signal.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app::{App, Options, World};
+use crate::config;
+use crate::health;
+use crate::tools::RunArgs;
+
+pub(super) fn run(args: &RunArgs) -> ExitCode {
+    // A wrong configuration is wrong usage: exit code 2, and systemd does not help by trying again.
+    let config = match config::load(&args.config) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(error) = health::start_log(&config.health.log) {
+        eprintln!("courtside: {error}");
+        return ExitCode::from(2);
+    }
+    match daemon(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn daemon(config: config::Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("network")
+        .build()
+        .context("start the network threads")?;
+    runtime.block_on(async {
+        let shutdown = on_signal().context("listen for signals")?;
+        let app = App::build(config, World::real(), Options::default()).await?;
+        app.run(shutdown).await?;
+        Ok(())
+    })
+}
+
+/// Turns to true at the first SIGTERM or SIGINT; the second ends the process at once.
+pub(super) fn on_signal() -> std::io::Result<watch::Receiver<bool>> {
+    let (told, shutdown) = watch::channel(false);
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let told = Arc::new(told);
+    tokio::spawn(async move {
+        for nth in 0.. {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            if nth > 0 {
+                #[expect(clippy::exit, reason = "a second signal ends at once")]
+                std::process::exit(1);
+            }
+            tracing::info!("ending: what is under way is finished; a second signal ends at once");
+            told.send_replace(true);
+        }
+    });
+    Ok(shutdown)
+}

@@ -1,0 +1,388 @@
+//! Events to the broker: on disk first, then over MQTT 5, until each has its own PUBACK.
+//!
+//! ```text
+//! game ─Event→ inbox (256) → outbox thread: one commit for all that waits → `promised`
+//!                              │        ├→ page, clips (`CommittedSink`)
+//!                              │        └→ lanes: live, backlog → link (MQTT) ─→ broker
+//!                              └← PUBACK, refusal, loss ──────────────┘
+//! ```
+//! In: [`Event`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
+//! Read `outbox/record` (what is kept, and the envelope), `outbox/lanes` (what goes next),
+//! `outbox/store` (the disk), `outbox` (the thread), then `mqtt` (the link).
+//!
+//! What holds (DESIGN §5.4): an event is promised when its record is on disk; it leaves the queue
+//! after its own PUBACK only; it stays, marked sent, for 72 h or until the quota wants it; its
+//! clip's pin is part of the record, which is forgotten only once the clip is durable too.
+//! Order per court holds within a lane. A repeat has the same id and data.
+//!
+//! Absent: telemetry (the class exists, so that it would be shed first; nothing makes any), and
+//! commands, which come with `provision`.
+
+mod outbox;
+mod states;
+mod backoff;
+mod tls;
+mod mqtt;
+pub mod schema;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::event::state::UplinkState;
+use crate::event::{Envelope, Event};
+use crate::mailbox::{Mailbox, Tally, WhenFull};
+use crate::media::{BoxName, CourtId, MediaTime, SessionId, UtcTime};
+use crate::uplink::mqtt::Link;
+use crate::uplink::outbox::lanes::WINDOW;
+use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
+use crate::uplink::states::States;
+
+pub use crate::uplink::outbox::record::{FactTime, UNKNOWN_ERROR_MS};
+pub use crate::uplink::outbox::store::{PendingClip, Recovered, RecoveredCourt, StoreError};
+
+/// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
+const INBOX: usize = 256;
+/// Sendings between outbox and link: a window of this session and one of the last.
+const SENDINGS: usize = 4 * WINDOW;
+/// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
+pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
+
+/// Where the broker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerAddress {
+    /// TLS, or plain TCP.
+    pub tls: bool,
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// What the uplink needs to know. Holds no secret: the password is read when it is needed.
+#[derive(Clone, Debug)]
+pub struct UplinkSettings {
+    /// The box.
+    pub box_name: BoxName,
+    /// Where the broker is.
+    pub broker: BrokerAddress,
+    /// MQTT user.
+    pub username: Option<String>,
+    /// File with the password; line ends at its end do not count. Read at each connection.
+    pub password_file: Option<PathBuf>,
+    /// PEM of the authorities that may sign the broker's certificate; the system's if absent.
+    pub ca_file: Option<PathBuf>,
+    /// PEM of our certificate.
+    pub cert_file: Option<PathBuf>,
+    /// PEM of its key.
+    pub key_file: Option<PathBuf>,
+    /// Directory of the outbox; made if absent.
+    pub dir: PathBuf,
+    /// Bytes of records; beyond it sent ones go first.
+    pub quota_bytes: u64,
+    /// Names the origin of the clock's monotonic time: the boot.
+    pub boot: String,
+    /// An earlier clock is implausible.
+    pub time_floor: UtcTime,
+    /// The program's version, for `state/box`.
+    pub version: String,
+    /// Names of the courts, for `state/box`.
+    pub courts: Vec<String>,
+}
+
+/// Is told of each event once it is on disk, on the outbox's thread: must not wait.
+pub trait CommittedSink: Send + Sync {
+    /// The event is durable.
+    fn committed(&self, told: &Committed<'_>);
+}
+
+/// An event that is on disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed<'a> {
+    /// Order of decision over all courts.
+    pub position: u64,
+    /// The event.
+    pub event: &'a Event,
+    /// Order of decision within its court.
+    pub sequence: u64,
+    /// As it would leave now.
+    pub envelope: &'a Envelope,
+}
+
+/// Gives up space when a commit finds none (DESIGN R9: the ballast).
+pub trait SpaceNeeded: Send + Sync {
+    /// True if something was given up, so that a try at once is worth it.
+    fn release(&self) -> bool;
+}
+
+/// The way from media time to UTC, as `clock` knows it.
+pub trait FactClock: Send + Sync {
+    /// The anchor at the decision, kept in the record; opaque to the uplink.
+    fn snapshot(&self, court: &CourtId, session: SessionId, at: MediaTime) -> serde_json::Value;
+    /// UTC by the best anchor known now, the kept one included. `None` if there is none.
+    fn fact_time(
+        &self,
+        court: &CourtId,
+        session: SessionId,
+        at: MediaTime,
+        kept: &serde_json::Value,
+    ) -> Option<FactTime>;
+}
+
+/// The histograms that the uplink moves.
+#[derive(Clone, Debug)]
+pub struct UplinkMeters {
+    /// Decided → acknowledged.
+    pub event_seconds: Histogram,
+    /// One commit of the outbox.
+    pub commit_seconds: Histogram,
+}
+
+impl Default for UplinkMeters {
+    fn default() -> Self {
+        let none = || Histogram::new([1.0]);
+        Self { event_seconds: none(), commit_seconds: none() }
+    }
+}
+
+/// Who listens to the uplink. Nobody needs to.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    /// After each commit.
+    pub committed: Option<Arc<dyn CommittedSink>>,
+    /// When the disk is full.
+    pub space: Option<Arc<dyn SpaceNeeded>>,
+    /// For `time`, `clocksource` and `clockerrorms`.
+    pub wall: Option<Arc<dyn FactClock>>,
+    /// The inbox's hop in the ledger.
+    pub tally: Tally,
+    /// Histograms.
+    pub meters: UplinkMeters,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").field("tally", &self.tally).finish_non_exhaustive()
+    }
+}
+
+/// How the uplink does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UplinkCounts {
+    /// A session with the broker runs.
+    pub connected: bool,
+    /// Its number.
+    pub session: u64,
+    /// As in `state/uplink`.
+    pub state: UplinkState,
+    /// Published, without a PUBACK yet.
+    pub in_flight: u64,
+    /// Why there is no session, in words.
+    pub fault: Option<String>,
+    /// Another box uses our name.
+    pub another_box: bool,
+    /// Why the outbox cannot write, in words.
+    pub disk_fault: Option<String>,
+    /// Events promised since the start.
+    pub promised: u64,
+    /// Events acknowledged since the start.
+    pub acknowledged: u64,
+}
+
+/// A stored event given again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// Order of decision over all courts.
+    pub position: u64,
+    /// As it would leave now.
+    pub envelope: Envelope,
+}
+
+/// What a shutdown left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// All that was decided is on disk.
+    pub committed: bool,
+    /// Events that wait on disk for the next start.
+    pub unsent: u64,
+}
+
+/// Why the uplink cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("cannot start the outbox's thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The handle that `app` holds.
+#[derive(Debug)]
+pub struct Uplink {
+    inbox: Mailbox<Event>,
+    desk: Arc<Desk>,
+    states: Arc<States>,
+    counts: Arc<Mutex<UplinkCounts>>,
+    link: Mutex<LinkState>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+enum LinkState {
+    Ready(Box<(Link, mpsc::Receiver<Sending>)>),
+    Running(tokio::task::JoinHandle<()>),
+    Gone,
+}
+
+impl Uplink {
+    /// Opens the store and starts the outbox's thread: events are promised from now on, sent once
+    /// [`Self::connect`] was called. Blocking: reads what the last run left.
+    ///
+    /// # Errors
+    /// [`UplinkError`] when the store is in use by another process or the disk says no.
+    pub fn open(
+        settings: UplinkSettings,
+        clock: Arc<dyn Clock>,
+        hooks: Hooks,
+    ) -> Result<(Self, Recovered), UplinkError> {
+        let (store, damaged) = outbox::store::Store::open(&settings.dir)?;
+        let recovered = Recovered { damaged, ..store.recover()? };
+        if let Some(path) = &recovered.damaged {
+            tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
+        }
+        let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone());
+        let desk = Arc::new(Desk::new(inbox.clone()));
+        let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
+        let (sendings, to_send) = mpsc::channel(SENDINGS);
+        let outbox = Outbox::new(Parts {
+            store,
+            desk: Arc::clone(&desk),
+            clock: Arc::clone(&clock),
+            boot: settings.boot.clone(),
+            time_floor: settings.time_floor,
+            box_name: settings.box_name.clone(),
+            quota: settings.quota_bytes,
+            hooks,
+            sendings,
+            counts: Arc::clone(&counts),
+            states: Arc::clone(&states),
+        })?;
+        let thread = thread::Builder::new()
+            .name("outbox".to_owned())
+            .spawn(move || outbox.run())
+            .map_err(UplinkError::Thread)?;
+        let link = Link {
+            settings,
+            desk: Arc::clone(&desk),
+            states: Arc::clone(&states),
+            counts: Arc::clone(&counts),
+            clock,
+        };
+        let (stop, _) = watch::channel(false);
+        let uplink = Self {
+            inbox,
+            desk,
+            states,
+            counts,
+            link: Mutex::new(LinkState::Ready(Box::new((link, to_send)))),
+            thread: Mutex::new(Some(thread)),
+            stop,
+        };
+        Ok((uplink, recovered))
+    }
+
+    /// Starts the link on `runtime`; it connects for ever. Again: does nothing.
+    pub fn connect(&self, runtime: &tokio::runtime::Handle) {
+        let mut state = self.link.lock();
+        match std::mem::replace(&mut *state, LinkState::Gone) {
+            LinkState::Ready(ready) => {
+                let (link, sendings) = *ready;
+                let task = runtime.spawn(link.run(sendings, self.stop.subscribe()));
+                *state = LinkState::Running(task);
+            }
+            other => *state = other,
+        }
+    }
+
+    /// Where the game leaves its events. When it is full the game waits
+    /// ([`Mailbox::offer_waiting`]).
+    #[must_use]
+    pub fn inbox(&self) -> Mailbox<Event> {
+        self.inbox.clone()
+    }
+
+    /// Sets the latest value of `state/{what}`, for example `stream/a`. Never waits. `box` and
+    /// `uplink` are the uplink's own.
+    pub fn set_state(&self, what: &str, value: &serde_json::Value) {
+        self.states.set(what, value);
+    }
+
+    /// Says that `clips/{id}.json` is durable: the event's record may be forgotten in its time.
+    pub fn clip_durable(&self, clip: &str) {
+        self.desk.note(Note::ClipDurable(clip.to_owned()));
+    }
+
+    /// Gives at most `limit` (and 200) stored events again: those of `court` after a `sequence`, or
+    /// those of all courts after a `position`.
+    pub async fn replay(&self, court: Option<CourtId>, after: u64, limit: usize) -> Vec<Given> {
+        let (reply, given) = oneshot::channel();
+        self.desk.note(Note::Replay { court, after, limit, reply });
+        given.await.unwrap_or_default()
+    }
+
+    /// How it does.
+    #[must_use]
+    pub fn status(&self) -> UplinkCounts {
+        self.counts.lock().clone()
+    }
+
+    /// Takes no more events, brings all to disk, sends what goes out within `grace`, says goodbye.
+    /// What has no PUBACK then waits on disk.
+    pub async fn shutdown(&self, grace: Duration) -> Drained {
+        let until = tokio::time::Instant::now() + grace;
+        self.inbox.close();
+        let (reply, committed) = oneshot::channel();
+        self.desk.note(Note::WhenCommitted(reply));
+        let committed = matches!(tokio::time::timeout_at(until, committed).await, Ok(Ok(())));
+        if self.status().connected {
+            let (reply, sent) = oneshot::channel();
+            self.desk.note(Note::WhenSent(reply));
+            // Late or not: what is unsent waits on disk.
+            let _ = tokio::time::timeout_at(until, sent).await;
+        }
+        self.stop.send_replace(true);
+        let link = std::mem::replace(&mut *self.link.lock(), LinkState::Gone);
+        if let LinkState::Running(task) = link
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the link's task died");
+        }
+        self.desk.note(Note::Stop);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the outbox's thread died");
+            }
+        }
+        Drained { committed, unsent: self.status().state.outbox_events }
+    }
+}
+
+impl Drop for Uplink {
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.stop.send_replace(true);
+        self.desk.note(Note::Stop);
+    }
+}

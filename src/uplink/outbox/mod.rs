@@ -1,0 +1,650 @@
+//! The outbox's thread: what is decided is first on disk, then told.
+//!
+//! Everything that waits in the inbox goes to disk in one transaction (group commit), then each
+//! event is logged `promised`, handed to the page and the clips, and sent. The thread alone owns
+//! the store and the lanes; the link (`mqtt`) talks to it by notes and gets bounded sendings.
+
+pub(super) mod record;
+pub(super) mod lanes;
+pub(super) mod store;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::event::state::UplinkState;
+use crate::mailbox::{Mailbox, Take};
+use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
+use crate::uplink::outbox::lanes::{Lanes, Outcome};
+use crate::uplink::outbox::record::{FactTime, Now, Place, Record};
+use crate::uplink::outbox::store::{Append, Batch, Store, StoreError};
+use crate::uplink::states::States;
+use crate::uplink::{Committed, Given, Hooks, UplinkCounts};
+
+/// Events in one commit: the inbox's whole bound.
+const GROUP: usize = 256;
+/// PUBACKs are marked on disk with the next event, or this much later: a crash before sends
+/// them again, which consumers allow, and a commit of their own would delay an event's.
+const MARKS_WAIT: Duration = Duration::from_millis(500);
+/// Housekeeping: ages, quota, `state/uplink`.
+const TICK: Duration = Duration::from_secs(1);
+/// After a commit that failed, when nothing was given up for it.
+const DISK_RETRY: Duration = Duration::from_millis(250);
+/// Ages in `state/uplink` are told so often at most; changes of a fault at once.
+const STATE_EVERY: Duration = Duration::from_secs(10);
+/// Records kept in memory from their commit to their sending.
+const FRESH: usize = 64;
+/// Records that one replay may ask for.
+const REPLAY_LIMIT: usize = 200;
+
+/// One publish for the link.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// The connection that it is for.
+    pub epoch: u64,
+    /// The event.
+    pub position: u64,
+    /// Below the box's root.
+    pub topic: String,
+    /// The envelope.
+    pub payload: Bytes,
+}
+
+/// What others tell the outbox.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// A session begins.
+    Connected {
+        /// Its number.
+        epoch: u64,
+        /// Publishes that the broker takes at a time.
+        receive_maximum: u16,
+    },
+    /// It ended.
+    Disconnected,
+    /// What became of a sending.
+    Outcome {
+        /// The connection.
+        epoch: u64,
+        /// The event.
+        position: u64,
+        /// What became of it.
+        outcome: Outcome,
+        /// What the broker said, if it refused.
+        said: Option<String>,
+    },
+    /// Counts the link's session up and answers it once it is durable.
+    NextSession(oneshot::Sender<u64>),
+    /// `clips/{id}.json` is durable.
+    ClipDurable(String),
+    /// Stored events again.
+    Replay {
+        /// Of one court, by its sequence; or of all, by position.
+        court: Option<CourtId>,
+        /// The last one known.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+        /// Where they go.
+        reply: oneshot::Sender<Vec<Given>>,
+    },
+    /// Answers when the inbox is closed and all of it is on disk.
+    WhenCommitted(oneshot::Sender<()>),
+    /// Answers when nothing waits for a PUBACK but parked ones.
+    WhenSent(oneshot::Sender<()>),
+    /// The last word: what is pending goes to disk, the thread ends.
+    Stop,
+}
+
+/// Where notes are left for the outbox. Bounded by what is asked: PUBACKs by the window, clips by
+/// those pending, replays by their callers.
+#[derive(Debug)]
+pub(super) struct Desk {
+    // Notes and the stop flag change together.
+    notes: Mutex<Notes>,
+    /// Wakes the thread once the inbox is closed: a note came.
+    arrived: Condvar,
+    /// Wakes the thread out of a pause after a failed commit: it is to stop.
+    stopped: Condvar,
+    inbox: Mailbox<Event>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    waiting: VecDeque<Note>,
+    stop: bool,
+}
+
+impl Desk {
+    /// A desk beside `inbox`.
+    #[must_use]
+    pub(super) fn new(inbox: Mailbox<Event>) -> Self {
+        Self {
+            notes: Mutex::new(Notes::default()),
+            arrived: Condvar::new(),
+            stopped: Condvar::new(),
+            inbox,
+        }
+    }
+
+    /// Leaves a note. Never waits.
+    pub(super) fn note(&self, note: Note) {
+        let mut notes = self.notes.lock();
+        if matches!(note, Note::Stop) {
+            notes.stop = true;
+            self.stopped.notify_all();
+        }
+        notes.waiting.push_back(note);
+        drop(notes);
+        self.arrived.notify_all();
+        self.inbox.nudge();
+    }
+
+    fn take(&self) -> VecDeque<Note> {
+        std::mem::take(&mut self.notes.lock().waiting)
+    }
+
+    /// Waits for a note, when the inbox wakes nobody any more.
+    fn wait(&self, timeout: Duration) {
+        let mut notes = self.notes.lock();
+        if notes.waiting.is_empty() {
+            self.arrived.wait_for(&mut notes, timeout);
+        }
+    }
+
+    /// Pauses; true if the thread is to stop.
+    fn pause(&self, timeout: Duration) -> bool {
+        let mut notes = self.notes.lock();
+        if !notes.stop {
+            self.stopped.wait_for(&mut notes, timeout);
+        }
+        notes.stop
+    }
+}
+
+/// What the thread is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// The open store.
+    pub store: Store,
+    /// Notes and inbox.
+    pub desk: Arc<Desk>,
+    /// The box's clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Names the origin of `clock`'s monotonic time.
+    pub boot: String,
+    /// An earlier UTC is implausible.
+    pub time_floor: UtcTime,
+    /// The box.
+    pub box_name: BoxName,
+    /// Bytes of records.
+    pub quota: u64,
+    /// Who is told.
+    pub hooks: Hooks,
+    /// To the link.
+    pub sendings: mpsc::Sender<Sending>,
+    /// What `Uplink::status` reads.
+    pub counts: Arc<Mutex<UplinkCounts>>,
+    /// `state/uplink` goes there.
+    pub states: Arc<States>,
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    parts: Parts,
+    inbox: Mailbox<Event>,
+    lanes: Lanes,
+    /// Marks that wait for the next commit.
+    marks: Batch,
+    marks_since: Option<Monotonic>,
+    next_session: Vec<oneshot::Sender<u64>>,
+    when_committed: Vec<oneshot::Sender<()>>,
+    when_sent: Vec<oneshot::Sender<()>>,
+    fresh: BTreeMap<u64, Record>,
+    /// When those in flight were decided.
+    decided: BTreeMap<u64, record::Decided>,
+    /// The oldest without a PUBACK, and when it was decided.
+    oldest: Option<(u64, record::Decided)>,
+    /// The inbox was empty then: what is found in it later was decided since.
+    empty_at: Monotonic,
+    refused: Option<String>,
+    ticked: Monotonic,
+    told: (UplinkState, Monotonic),
+    closed: bool,
+    stopping: bool,
+}
+
+impl Outbox {
+    /// Takes what the store holds into the lanes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub(super) fn new(parts: Parts) -> Result<Self, StoreError> {
+        let lanes = Lanes::recovered(parts.store.waiting()?);
+        let now = parts.clock.monotonic();
+        Ok(Self {
+            inbox: parts.desk.inbox.clone(),
+            parts,
+            lanes,
+            marks: Batch::default(),
+            marks_since: None,
+            next_session: Vec::new(),
+            when_committed: Vec::new(),
+            when_sent: Vec::new(),
+            fresh: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            oldest: None,
+            empty_at: now,
+            refused: None,
+            ticked: now,
+            told: (UplinkState::default(), Monotonic::ZERO),
+            closed: false,
+            stopping: false,
+        })
+    }
+
+    /// Runs until a [`Note::Stop`], on its own thread.
+    pub(super) fn run(mut self) {
+        self.report();
+        loop {
+            let append = self.gather();
+            for note in self.parts.desk.take() {
+                self.read(note);
+            }
+            let marks_due =
+                self.marks_since.is_some_and(|since| self.monotonic().since(since) >= MARKS_WAIT);
+            let write_now = marks_due || self.stopping || !self.next_session.is_empty();
+            if !append.is_empty() || (write_now && !self.marks_are_empty()) {
+                self.commit(append);
+            }
+            self.feed();
+            self.tick();
+            self.answer_waiters();
+            if self.stopping && self.marks_are_empty() {
+                return;
+            }
+        }
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        self.parts.clock.monotonic()
+    }
+
+    fn utc(&self) -> Option<UtcTime> {
+        let utc = self.parts.clock.utc();
+        (utc >= self.parts.time_floor).then_some(utc)
+    }
+
+    fn marks_are_empty(&self) -> bool {
+        self.marks.is_empty() && self.next_session.is_empty()
+    }
+
+    /// Waits for events, then takes all that are there.
+    fn gather(&mut self) -> Vec<Append> {
+        let wait = if self.marks_since.is_some() { MARKS_WAIT } else { TICK };
+        let mut events = Vec::new();
+        let was_empty = self.inbox.is_empty();
+        if self.closed {
+            self.parts.desk.wait(wait);
+            return Vec::new();
+        }
+        match self.inbox.take(wait) {
+            Take::Item(event) => events.push(event),
+            Take::TimedOut => {}
+            Take::Closed => self.closed = true,
+        }
+        let now = self.monotonic();
+        // What came while the thread slept was decided now; what it finds may have waited since
+        // the inbox was last seen empty.
+        let decided = if was_empty { now } else { self.empty_at };
+        while events.len() < GROUP
+            && let Some(event) = self.inbox.try_take()
+        {
+            events.push(event);
+        }
+        if events.len() < GROUP {
+            self.empty_at = now;
+        }
+        events.into_iter().filter_map(|event| self.admit(event, decided)).collect()
+    }
+
+    /// Gives an event what only this moment knows. `None` if it cannot be written at all: a bug
+    /// upstream, since models and game refuse what is no number (DESIGN §5.6).
+    fn admit(&self, event: Event, at: Monotonic) -> Option<Append> {
+        let now = Now { boot: &self.parts.boot, monotonic: at, utc: self.utc() };
+        let decided = now.decided();
+        let anchor = self.parts.hooks.wall.as_ref().map_or(serde_json::Value::Null, |wall| {
+            wall.snapshot(&event.court, event.fact.session, event.at)
+        });
+        let place = Place { position: 0, sequence: 0 };
+        let trial = Record::new(place, &event, decided.clone(), anchor.clone());
+        match trial.encode() {
+            Ok(_) => Some(Append { event, decided, anchor }),
+            Err(error) => {
+                error!(id = %trial.id(), court = %trial.court, %error, "event cannot be written");
+                None
+            }
+        }
+    }
+
+    fn read(&mut self, note: Note) {
+        match note {
+            Note::Connected { epoch, receive_maximum } => {
+                self.lanes.connected(epoch, receive_maximum);
+                self.decided.clear();
+            }
+            Note::Disconnected => {
+                self.lanes.disconnected();
+                self.decided.clear();
+            }
+            Note::Outcome { epoch, position, outcome, said } => {
+                self.settle(epoch, position, outcome, said);
+            }
+            Note::NextSession(reply) => self.next_session.push(reply),
+            Note::ClipDurable(clip) => {
+                self.marks.clips.insert(clip);
+                self.mark();
+            }
+            Note::Replay { court, after, limit, reply } => {
+                // The asker may have gone.
+                drop(reply.send(self.replay(court.as_ref(), after, limit)));
+            }
+            Note::WhenCommitted(reply) => self.when_committed.push(reply),
+            Note::WhenSent(reply) => self.when_sent.push(reply),
+            Note::Stop => self.stopping = true,
+        }
+    }
+
+    fn mark(&mut self) {
+        let now = self.monotonic();
+        self.marks_since.get_or_insert(now);
+    }
+
+    fn settle(&mut self, epoch: u64, position: u64, outcome: Outcome, said: Option<String>) {
+        if !self.lanes.outcome(epoch, position, outcome) {
+            return;
+        }
+        let decided = self.decided.remove(&position);
+        match outcome {
+            Outcome::Acknowledged => {
+                let now = self.monotonic();
+                if let Some(decided) = decided.filter(|decided| decided.boot == self.parts.boot) {
+                    let took = now.since(Monotonic::from_nanos(decided.monotonic_ns));
+                    self.parts.hooks.meters.event_seconds.observe(took.as_secs_f64());
+                }
+                let utc = self.parts.clock.utc().as_nanos();
+                self.marks.acknowledged.insert(position, utc);
+                self.parts.counts.lock().acknowledged += 1;
+            }
+            Outcome::Refused { code } => {
+                let said = said.unwrap_or_default();
+                warn!(position, code, %said, "the broker refused an event: parked");
+                self.refused = Some(format!("0x{code:02x} {said}").trim_end().to_owned());
+                self.marks.refused.insert(position, code);
+            }
+            Outcome::Lost => return,
+        }
+        self.fresh.remove(&position);
+        self.mark();
+    }
+
+    /// Writes events and marks; comes back when they are on disk, or when the thread is to stop.
+    fn commit(&mut self, append: Vec<Append>) {
+        let sessions = std::mem::take(&mut self.next_session);
+        let mut batch = std::mem::take(&mut self.marks);
+        batch.append = append;
+        batch.next_session = !sessions.is_empty();
+        self.marks_since = None;
+        let Some(records) = self.write(&batch) else {
+            error!(events = batch.append.len(), "stopped while the disk refused events: lost");
+            return;
+        };
+        for (record, append) in records.into_iter().zip(&batch.append) {
+            self.promise(record, &append.event);
+        }
+        let session = self.parts.store.session();
+        for reply in sessions {
+            let _ = reply.send(session);
+        }
+    }
+
+    /// Tries until it is on disk. `None` when the thread is to stop and the disk still refuses.
+    fn write(&mut self, batch: &Batch) -> Option<Vec<Record>> {
+        let before = self.parts.store.last_position();
+        let mut tries = 0u64;
+        loop {
+            let started = self.monotonic();
+            let refused = match self.parts.store.commit(batch) {
+                Ok(records) => {
+                    let took = self.monotonic().since(started);
+                    self.parts.hooks.meters.commit_seconds.observe(took.as_secs_f64());
+                    if self.parts.counts.lock().disk_fault.take().is_some() {
+                        info!(tries, "the outbox writes again");
+                    }
+                    return Some(records);
+                }
+                Err(error) => error,
+            };
+            tries += 1;
+            self.disk_refused(&refused);
+            let space = refused.is_full()
+                && self.parts.hooks.space.as_ref().is_some_and(|space| space.release());
+            if !space && self.parts.desk.pause(DISK_RETRY) && tries > 1 {
+                return None;
+            }
+            if let Err(error) = self.parts.store.reopen() {
+                self.disk_refused(&error);
+                continue;
+            }
+            // The sync may have failed after the bytes were down: then it is there, not twice.
+            if !batch.append.is_empty() && self.parts.store.last_position() > before {
+                match self.parts.store.replay(None, before, batch.append.len()) {
+                    Ok(records) => return Some(records),
+                    Err(error) => self.disk_refused(&error),
+                }
+            }
+        }
+    }
+
+    fn disk_refused(&self, error: &StoreError) {
+        let text = chain(error);
+        let mut counts = self.parts.counts.lock();
+        if counts.disk_fault.as_deref() != Some(&text) {
+            error!(error = %text, "the outbox cannot write: events wait in memory");
+            counts.disk_fault = Some(text);
+        }
+    }
+
+    /// The event is on disk: says so, tells the others, lets it go out.
+    fn promise(&mut self, record: Record, event: &Event) {
+        info!(
+            id = %record.id(), court = %record.court, sequence = record.sequence,
+            what = event.saying.event_type(), "promised"
+        );
+        self.parts.counts.lock().promised += 1;
+        if let Some(sink) = &self.parts.hooks.committed {
+            let envelope = self.envelope(&record);
+            sink.committed(&Committed {
+                position: record.position,
+                event,
+                sequence: record.sequence,
+                envelope: &envelope,
+            });
+        }
+        self.lanes.decided(record.position);
+        self.fresh.insert(record.position, record);
+        while self.fresh.len() > FRESH {
+            self.fresh.pop_first();
+        }
+    }
+
+    fn envelope(&self, record: &Record) -> crate::event::Envelope {
+        let now =
+            Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
+        let time = self.fact_time(record, &now);
+        record.envelope(&self.parts.box_name, &time, &now)
+    }
+
+    fn fact_time(&self, record: &Record, now: &Now<'_>) -> FactTime {
+        let known = self.parts.hooks.wall.as_ref().and_then(|wall| {
+            let event = record.event()?;
+            wall.fact_time(&record.court, event.fact.session, event.at, &record.anchor)
+        });
+        known.unwrap_or_else(|| record.fact_time_without_anchor(now))
+    }
+
+    /// Hands the link what may go out now.
+    fn feed(&mut self) {
+        while let Some(epoch) = self.lanes.epoch()
+            && let Some(position) = self.lanes.next()
+        {
+            let record = match self.fresh.remove(&position) {
+                Some(record) => record,
+                None => match self.parts.store.read(position) {
+                    Ok(Some(record)) => record,
+                    Ok(None) => {
+                        error!(position, "event is no longer in the outbox");
+                        self.lanes.shed(position);
+                        continue;
+                    }
+                    Err(error) => {
+                        // It waits for the disk, at the head of its lane.
+                        self.disk_refused(&error);
+                        self.lanes.put_back(position);
+                        return;
+                    }
+                },
+            };
+            let payload = match serde_json::to_vec(&self.envelope(&record)) {
+                Ok(payload) => Bytes::from(payload),
+                Err(error) => {
+                    error!(position, %error, "envelope cannot be written");
+                    self.lanes.shed(position);
+                    continue;
+                }
+            };
+            let sending = Sending { epoch, position, topic: record.topic(), payload };
+            self.decided.insert(position, record.decided);
+            if self.parts.sendings.try_send(sending).is_err() {
+                // Sendings of a session that is gone still lie there; its end is on the desk.
+                self.decided.remove(&position);
+                self.lanes.put_back(position);
+                return;
+            }
+        }
+    }
+
+    fn replay(&self, court: Option<&CourtId>, after: u64, limit: usize) -> Vec<Given> {
+        match self.parts.store.replay(court, after, limit.min(REPLAY_LIMIT)) {
+            Ok(records) => records
+                .iter()
+                .map(|record| Given {
+                    position: record.position,
+                    envelope: self.envelope(record),
+                })
+                .collect(),
+            Err(error) => {
+                warn!(error = %chain(&error), "stored events cannot be given again");
+                Vec::new()
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.monotonic();
+        if now.since(self.ticked) >= TICK {
+            self.ticked = now;
+            let utc = self.utc();
+            match self.parts.store.forget(self.parts.quota, utc) {
+                Ok(shed) => {
+                    if !shed.is_empty() {
+                        error!(events = shed.len(), "outbox over its quota: oldest events shed");
+                    }
+                    for position in shed {
+                        self.lanes.shed(position);
+                        self.fresh.remove(&position);
+                    }
+                }
+                Err(error) => {
+                    self.disk_refused(&error);
+                    if let Err(error) = self.parts.store.reopen() {
+                        self.disk_refused(&error);
+                    }
+                }
+            }
+        }
+        self.report();
+    }
+
+    /// Brings `status` and `state/uplink` up to date.
+    fn report(&mut self) {
+        let now = Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
+        let oldest = self.lanes.oldest();
+        if oldest != self.oldest.as_ref().map(|(position, _)| *position) {
+            self.oldest = oldest.and_then(|position| {
+                let known = self.decided.get(&position).cloned();
+                let known = known
+                    .or_else(|| self.fresh.get(&position).map(|record| record.decided.clone()))
+                    .or_else(|| self.parts.store.read(position).ok()?.map(|record| record.decided));
+                known.map(|decided| (position, decided))
+            });
+        }
+        let age = self.oldest.as_ref().and_then(|(_, decided)| decided.age(&now));
+        let state = UplinkState {
+            outbox_events: self.lanes.unacknowledged() as u64,
+            outbox_oldest_seconds: age.unwrap_or_default().as_secs_f64().round(),
+            parked: self.lanes.parked() as u64,
+            refused: self.refused.clone().filter(|_| self.lanes.parked() > 0),
+            shed: self.parts.store.shed(),
+        };
+        let (told, told_at) = &self.told;
+        let fault_changed = (told.parked, &told.refused, told.shed)
+            != (state.parked, &state.refused, state.shed);
+        let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
+        if (due && *told != state) || *told_at == Monotonic::ZERO {
+            self.told = (state.clone(), now.monotonic.max(Monotonic::from_nanos(1)));
+            if let Ok(value) = serde_json::to_value(&state) {
+                self.parts.states.set("uplink", &value);
+            }
+        }
+        let mut counts = self.parts.counts.lock();
+        counts.in_flight = self.lanes.in_flight() as u64;
+        counts.state = state;
+    }
+
+    fn answer_waiters(&mut self) {
+        if self.closed && self.inbox.is_empty() {
+            for reply in self.when_committed.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+        if self.lanes.waiting() == 0 {
+            for reply in self.when_sent.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}

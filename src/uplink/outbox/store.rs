@@ -1,0 +1,676 @@
+//! Events on disk: redb, one `fdatasync` a commit. On the outbox's thread only.
+//!
+//! | table | key → value | holds |
+//! |---|---|---|
+//! | `records` | position → record (JSON) | every event not yet forgotten |
+//! | `by_court` | (court, sequence) → position | to give a court's events again |
+//! | `waiting` | position → 0 or PUBACK code | no PUBACK yet, or refused |
+//! | `sent` | position → UTC ns | acknowledged then; kept to be given again |
+//! | `clips` | clip → position | pins whose `clips/{id}.json` is not durable yet |
+//! | `open` | (court, fact) → position | last record of the fact is provisional |
+//! | `scores` | court → position | the last score |
+//! | `sequences` | court → last sequence | |
+//! | `counts` | word → number | last position, session of the link, bytes, what was shed |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
+    TableDefinition, WriteTransaction,
+};
+
+use crate::event::{ClipRequest, Event, Saying, Score};
+use crate::media::{CourtId, SessionId, UtcTime};
+use crate::uplink::outbox::record::{Class, Decided, Place, Record, RecordError};
+
+const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+const BY_COURT: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("by_court");
+const WAITING: TableDefinition<'_, u64, u8> = TableDefinition::new("waiting");
+const SENT: TableDefinition<'_, u64, i64> = TableDefinition::new("sent");
+const CLIPS: TableDefinition<'_, &str, u64> = TableDefinition::new("clips");
+const OPEN: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("open");
+const SCORES: TableDefinition<'_, &str, u64> = TableDefinition::new("scores");
+const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
+const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
+
+const LAST_POSITION: &str = "position";
+const LINK_SESSION: &str = "session";
+const BYTES: &str = "bytes";
+const SHED: &str = "shed";
+
+/// File of the store in its directory.
+const FILE: &str = "outbox.redb";
+/// redb's own default is 1 GiB; the whole daemon may take 200 MB (DESIGN §3).
+const CACHE_BYTES: usize = 4 << 20;
+/// Sent records stay so long, to be given again (DESIGN §5.4).
+pub(crate) const KEPT: Duration = Duration::from_secs(72 * 3600);
+/// Newest records that are never let go: `recover` reads the last facts among them.
+const NEVER_FORGOTTEN: u64 = 256;
+/// Records before a court's last score that belong to what it stands on: the burst of one step of
+/// the game is at most some ten, those of other courts may lie between.
+const BEFORE_A_SCORE: u64 = 64;
+/// Records forgotten in one commit, so that housekeeping never delays an event by much.
+const FORGOTTEN_AT_ONCE: usize = 512;
+
+/// Why the store refused.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum StoreError {
+    #[error("{path} is in use by another courtside: stop it, or set another `box.data_dir`")]
+    InUse { path: PathBuf },
+    #[error("cannot make the outbox's directory {path}: check `box.data_dir` and its owner")]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("cannot open the outbox {path}")]
+    Open { path: PathBuf, source: Box<redb::Error> },
+    #[error("the outbox on disk said no")]
+    Disk(#[source] Box<redb::Error>),
+    #[error("record {position} of the outbox cannot be read")]
+    Record { position: u64, source: RecordError },
+}
+
+impl StoreError {
+    fn disk(error: impl Into<redb::Error>) -> Self {
+        Self::Disk(Box::new(error.into()))
+    }
+
+    /// True when there is no space left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(source) | Self::Open { source, .. } => {
+                matches!(&**source, redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull)
+            }
+            Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
+        }
+    }
+}
+
+/// A clip that an event asked for, not yet durable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingClip {
+    /// The court.
+    pub court: CourtId,
+    /// The session that its times belong to.
+    pub session: SessionId,
+    /// The fact that asked for it.
+    pub fact: String,
+    /// What is wanted.
+    pub request: ClipRequest,
+}
+
+/// What one court's game goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecoveredCourt {
+    /// The last durable score.
+    pub score: Option<Score>,
+    /// The last durable revision of each fact that may need a word: every provisional one, and all
+    /// since what the last score stands on. In order of decision.
+    pub facts: Vec<Event>,
+    /// The last sequence given.
+    pub last_sequence: u64,
+}
+
+/// What a start finds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// By court.
+    pub courts: BTreeMap<CourtId, RecoveredCourt>,
+    /// Clips to cut.
+    pub clips: Vec<PendingClip>,
+    /// Events without a PUBACK.
+    pub unsent: u64,
+    /// A store that could not be read was put there, and a new one begun.
+    pub damaged: Option<PathBuf>,
+}
+
+/// An event for the store, with what only its decision knew.
+#[derive(Debug)]
+pub(crate) struct Append {
+    /// The event.
+    pub event: Event,
+    /// When it was decided.
+    pub decided: Decided,
+    /// The clock's anchor then.
+    pub anchor: serde_json::Value,
+}
+
+/// What goes to disk in one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// New events, in order.
+    pub append: Vec<Append>,
+    /// PUBACKs, with UTC.
+    pub acknowledged: BTreeMap<u64, i64>,
+    /// Refusals, with their codes.
+    pub refused: BTreeMap<u64, u8>,
+    /// Clips whose metadata is durable.
+    pub clips: BTreeSet<String>,
+    /// Counts the link's session up.
+    pub next_session: bool,
+}
+
+impl Batch {
+    /// True when there is nothing to write.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.append.is_empty()
+            && self.acknowledged.is_empty()
+            && self.refused.is_empty()
+            && self.clips.is_empty()
+            && !self.next_session
+    }
+}
+
+/// The open store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    database: Option<Database>,
+    last_position: u64,
+    session: u64,
+    bytes: u64,
+    shed: u64,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or makes it.
+    ///
+    /// A store that is damaged beyond redb's own repair is put aside and a new one begun: a box
+    /// without yesterday's events is better than a box without today's.
+    ///
+    /// # Errors
+    /// [`StoreError`] when another process has it, or the disk says no.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
+        fs::create_dir_all(dir)
+            .map_err(|source| StoreError::Directory { path: dir.to_owned(), source })?;
+        let path = dir.join(FILE);
+        let (database, damaged) = match open_database(&path) {
+            Ok(database) => (database, None),
+            Err(StoreError::Open { source, .. })
+                if matches!(&*source, redb::Error::Corrupted(_) | redb::Error::RepairAborted) =>
+            {
+                let aside = set_aside(&path)?;
+                (open_database(&path)?, Some(aside))
+            }
+            Err(error) => return Err(error),
+        };
+        let mut store =
+            Self { path, database: Some(database), last_position: 0, session: 0, bytes: 0, shed: 0 };
+        store.make_tables()?;
+        store.load_counts()?;
+        Ok((store, damaged))
+    }
+
+    /// Closes and opens again: after an error redb refuses everything (`PreviousIo`).
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        self.database = None;
+        self.database = Some(open_database(&self.path)?);
+        self.make_tables()?;
+        self.load_counts()
+    }
+
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or_else(|| StoreError::disk(StorageError::DatabaseClosed))
+    }
+
+    fn make_tables(&self) -> Result<(), StoreError> {
+        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
+        open_all(&write).map_err(StoreError::disk)?;
+        write.commit().map_err(StoreError::disk)
+    }
+
+    fn load_counts(&mut self) -> Result<(), StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let counts = read.open_table(COUNTS).map_err(StoreError::disk)?;
+        let count = |word: &str| -> Result<u64, StoreError> {
+            Ok(counts.get(word).map_err(StoreError::disk)?.map_or(0, |guard| guard.value()))
+        };
+        let loaded =
+            (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
+        (self.last_position, self.session, self.bytes, self.shed) = loaded;
+        Ok(())
+    }
+
+    /// The position given last.
+    #[must_use]
+    pub(crate) const fn last_position(&self) -> u64 {
+        self.last_position
+    }
+
+    /// The link's session.
+    #[must_use]
+    pub(crate) const fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Bytes of all records.
+    #[cfg(test)]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Records shed since the store was made.
+    #[must_use]
+    pub(crate) const fn shed(&self) -> u64 {
+        self.shed
+    }
+
+    /// Writes `batch` in one transaction and syncs. Returns the records of its events.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of it counts, and `reopen` must come before the next call.
+    pub(crate) fn commit(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
+        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
+        let mut counts =
+            Counts { position: self.last_position, bytes: self.bytes, session: self.session };
+        let records = fill(&write, batch, &mut counts)?;
+        write.commit().map_err(StoreError::disk)?;
+        (self.last_position, self.bytes, self.session) =
+            (counts.position, counts.bytes, counts.session);
+        Ok(records)
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk or the record cannot be read.
+    pub(crate) fn read(&self, position: u64) -> Result<Option<Record>, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+        let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
+            return Ok(None);
+        };
+        decode(position, bytes.value()).map(Some)
+    }
+
+    /// All that waits, with the code of those that were refused.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk cannot be read.
+    pub(crate) fn waiting(&self) -> Result<Vec<(u64, Option<u8>)>, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
+        let mut found = Vec::new();
+        for row in waiting.iter().map_err(StoreError::disk)? {
+            let (position, code) = row.map_err(StoreError::disk)?;
+            let code = code.value();
+            found.push((position.value(), (code != 0).then_some(code)));
+        }
+        Ok(found)
+    }
+
+    /// At most `limit` records after `after`: a court's sequence, or a position of the box.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk or a record cannot be read.
+    pub(crate) fn replay(
+        &self,
+        court: Option<&CourtId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+        let from = after.saturating_add(1);
+        let mut found = Vec::new();
+        let Some(court) = court else {
+            for row in records.range(from..).map_err(StoreError::disk)?.take(limit) {
+                let (position, bytes) = row.map_err(StoreError::disk)?;
+                found.push(decode(position.value(), bytes.value())?);
+            }
+            return Ok(found);
+        };
+        let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
+        let court = court.as_str();
+        let rows = by_court.range((court, from)..=(court, u64::MAX)).map_err(StoreError::disk)?;
+        for row in rows.take(limit) {
+            let position = row.map_err(StoreError::disk)?.1.value();
+            if let Some(bytes) = records.get(position).map_err(StoreError::disk)? {
+                found.push(decode(position, bytes.value())?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a start goes on from.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk or a record cannot be read.
+    pub(crate) fn recover(&self) -> Result<Recovered, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let mut recovered = Recovered::default();
+        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
+        recovered.unsent = waiting.len().map_err(StoreError::disk)?;
+        for row in read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
+        {
+            let position = row.map_err(StoreError::disk)?.1.value();
+            let pending = self.read(position)?.and_then(|record| {
+                let event = record.event()?;
+                let request = event.clip.clone()?;
+                let (court, session) = (event.court, event.fact.session);
+                Some(PendingClip { court, session, fact: record.fact, request })
+            });
+            recovered.clips.extend(pending);
+        }
+        let sequences = read.open_table(SEQUENCES).map_err(StoreError::disk)?;
+        for row in sequences.iter().map_err(StoreError::disk)? {
+            let (court, last_sequence) = row.map_err(StoreError::disk)?;
+            let Ok(court) = CourtId::new(court.value()) else { continue };
+            let found = self.recover_court(&read, &court, last_sequence.value())?;
+            recovered.courts.insert(court, found);
+        }
+        Ok(recovered)
+    }
+
+    fn recover_court(
+        &self,
+        read: &redb::ReadTransaction,
+        court: &CourtId,
+        last_sequence: u64,
+    ) -> Result<RecoveredCourt, StoreError> {
+        let name = court.as_str();
+        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
+        let score_at = scores.get(name).map_err(StoreError::disk)?.map(|guard| guard.value());
+        let score = match score_at.map(|at| self.read(at)).transpose()?.flatten() {
+            Some(Record { saying: Saying::Score(score), .. }) => Some(score),
+            Some(_) | None => None,
+        };
+        let mut positions = BTreeSet::new();
+        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
+        for row in open.iter().map_err(StoreError::disk)? {
+            let (key, position) = row.map_err(StoreError::disk)?;
+            if key.value().0 == name {
+                positions.insert(position.value());
+            }
+        }
+        let from = score_at.unwrap_or(self.last_position).saturating_sub(BEFORE_A_SCORE);
+        let mut last_of_fact: BTreeMap<String, Event> = BTreeMap::new();
+        let mut order: BTreeMap<String, u64> = BTreeMap::new();
+        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+        positions.retain(|at| *at < from);
+        let before = positions.iter().map(|at| self.read(*at)).collect::<Result<Vec<_>, _>>()?;
+        let mut place = |record: Record| {
+            if record.court == *court
+                && let Some(event) = record.event()
+            {
+                order.insert(record.fact.clone(), record.position);
+                last_of_fact.insert(record.fact, event);
+            }
+        };
+        before.into_iter().flatten().for_each(&mut place);
+        for row in records.range(from..).map_err(StoreError::disk)? {
+            let (position, bytes) = row.map_err(StoreError::disk)?;
+            place(decode(position.value(), bytes.value())?);
+        }
+        let mut facts: Vec<(u64, Event)> = last_of_fact
+            .into_iter()
+            .map(|(fact, event)| (order.get(&fact).copied().unwrap_or_default(), event))
+            .collect();
+        facts.sort_by_key(|(position, _)| *position);
+        let facts = facts.into_iter().map(|(_, event)| event).collect();
+        Ok(RecoveredCourt { score, facts, last_sequence })
+    }
+
+    /// Forgets what need not be kept: sent ones older than 72 h, then, while the records hold more
+    /// than `quota` bytes, sent ones, telemetry, and facts older than 72 h, each oldest first.
+    ///
+    /// Never one whose clip is not durable, never the newest 256. Returns what was shed without a
+    /// PUBACK. Writes nothing when there is nothing to do. At most 512 records a call.
+    ///
+    /// # Errors
+    /// [`StoreError`], as [`Self::commit`].
+    pub(crate) fn forget(
+        &mut self,
+        quota: u64,
+        now: Option<UtcTime>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let plan = self.plan(quota, now)?;
+        if plan.forget.is_empty() {
+            return Ok(Vec::new());
+        }
+        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
+        let bytes = self.bytes.saturating_sub(plan.bytes);
+        let shed = self.shed + plan.shed.len() as u64;
+        remove(&write, &plan.forget, bytes, shed)?;
+        write.commit().map_err(StoreError::disk)?;
+        (self.bytes, self.shed) = (bytes, shed);
+        Ok(plan.shed)
+    }
+
+    fn plan(&self, quota: u64, now: Option<UtcTime>) -> Result<Plan, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+        let clips = read.open_table(CLIPS).map_err(StoreError::disk)?;
+        let mut pinned = BTreeSet::new();
+        for row in clips.iter().map_err(StoreError::disk)? {
+            pinned.insert(row.map_err(StoreError::disk)?.1.value());
+        }
+        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
+        for row in open.iter().map_err(StoreError::disk)? {
+            pinned.insert(row.map_err(StoreError::disk)?.1.value());
+        }
+        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
+        for row in scores.iter().map_err(StoreError::disk)? {
+            pinned.insert(row.map_err(StoreError::disk)?.1.value());
+        }
+        let newest = self.last_position.saturating_sub(NEVER_FORGOTTEN);
+        let mut plan = Plan::default();
+        let over = |plan: &Plan| self.bytes.saturating_sub(plan.bytes) > quota;
+        let sent = read.open_table(SENT).map_err(StoreError::disk)?;
+        for row in sent.iter().map_err(StoreError::disk)? {
+            let (position, at) = row.map_err(StoreError::disk)?;
+            let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
+            let old = now.is_some_and(|now| older(now, at));
+            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan)) {
+                break;
+            }
+            if !pinned.contains(&position) {
+                let bytes = records.get(position).map_err(StoreError::disk)?;
+                plan.add(position, bytes.map_or(0, |guard| guard.value().len()));
+            }
+        }
+        if !over(&plan) {
+            return Ok(plan);
+        }
+        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
+        for telemetry_only in [true, false] {
+            for row in waiting.iter().map_err(StoreError::disk)? {
+                let position = row.map_err(StoreError::disk)?.0.value();
+                if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !over(&plan) {
+                    break;
+                }
+                let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
+                    continue;
+                };
+                let record = decode(position, bytes.value())?;
+                let decided = record.decided.utc_ns.map(UtcTime::from_nanos);
+                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
+                let may_go = match record.class {
+                    Class::Telemetry => true,
+                    Class::Fact => !telemetry_only && old,
+                };
+                if may_go && !pinned.contains(&position) && !plan.forget.contains_key(&position) {
+                    plan.add(position, bytes.value().len());
+                    plan.shed.push(position);
+                }
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What `forget` takes out.
+#[derive(Debug, Default)]
+struct Plan {
+    forget: BTreeMap<u64, u64>,
+    bytes: u64,
+    shed: Vec<u64>,
+}
+
+impl Plan {
+    fn add(&mut self, position: u64, bytes: usize) {
+        self.forget.insert(position, bytes as u64);
+        self.bytes += bytes as u64;
+    }
+}
+
+fn older(now: UtcTime, at: UtcTime) -> bool {
+    i64::try_from(KEPT.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
+}
+
+fn decode(position: u64, bytes: &[u8]) -> Result<Record, StoreError> {
+    Record::decode(bytes).map_err(|source| StoreError::Record { position, source })
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+        other => StoreError::Open { path: path.to_owned(), source: Box::new(other.into()) },
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a damaged file only changes its name")]
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let free = (1..).map(|n| path.with_extension(format!("damaged-{n}"))).find(|p| !p.exists());
+    let aside = free.unwrap_or_else(|| path.with_extension("damaged"));
+    fs::rename(path, &aside)
+        .map_err(|source| StoreError::Directory { path: aside.clone(), source })?;
+    Ok(aside)
+}
+
+fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError> {
+    drop(write.open_table(RECORDS)?);
+    drop(write.open_table(BY_COURT)?);
+    drop(write.open_table(WAITING)?);
+    drop(write.open_table(SENT)?);
+    drop(write.open_table(CLIPS)?);
+    drop(write.open_table(OPEN)?);
+    drop(write.open_table(SCORES)?);
+    drop(write.open_table(SEQUENCES)?);
+    drop(write.open_table(COUNTS)?);
+    Ok(())
+}
+
+struct Counts {
+    position: u64,
+    bytes: u64,
+    session: u64,
+}
+
+/// Puts `batch` into the transaction.
+fn fill(
+    write: &WriteTransaction,
+    batch: &Batch,
+    counts: &mut Counts,
+) -> Result<Vec<Record>, StoreError> {
+    let mut waiting = write.open_table(WAITING).map_err(StoreError::disk)?;
+    let mut written = Vec::with_capacity(batch.append.len());
+    for append in &batch.append {
+        let record = append_one(write, append, counts)?;
+        waiting.insert(record.position, 0).map_err(StoreError::disk)?;
+        written.push(record);
+    }
+    if !batch.acknowledged.is_empty() {
+        let mut sent = write.open_table(SENT).map_err(StoreError::disk)?;
+        for (position, utc) in &batch.acknowledged {
+            if waiting.remove(position).map_err(StoreError::disk)?.is_some() {
+                sent.insert(position, utc).map_err(StoreError::disk)?;
+            }
+        }
+    }
+    for (position, code) in &batch.refused {
+        let known = waiting.get(position).map_err(StoreError::disk)?.is_some();
+        if known {
+            waiting.insert(position, code).map_err(StoreError::disk)?;
+        }
+    }
+    if !batch.clips.is_empty() {
+        let mut clips = write.open_table(CLIPS).map_err(StoreError::disk)?;
+        for clip in &batch.clips {
+            clips.remove(clip.as_str()).map_err(StoreError::disk)?;
+        }
+    }
+    counts.session += u64::from(batch.next_session);
+    let mut table = write.open_table(COUNTS).map_err(StoreError::disk)?;
+    for (word, count) in
+        [(LAST_POSITION, counts.position), (BYTES, counts.bytes), (LINK_SESSION, counts.session)]
+    {
+        table.insert(word, count).map_err(StoreError::disk)?;
+    }
+    Ok(written)
+}
+
+fn append_one(
+    write: &WriteTransaction,
+    append: &Append,
+    counts: &mut Counts,
+) -> Result<Record, StoreError> {
+    let court = append.event.court.as_str();
+    let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
+    let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
+    let place = Place { position: counts.position + 1, sequence: last + 1 };
+    let record =
+        Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
+    let bytes = record
+        .encode()
+        .map_err(|source| StoreError::Record { position: place.position, source })?;
+    sequences.insert(court, place.sequence).map_err(StoreError::disk)?;
+    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
+    records.insert(place.position, bytes.as_slice()).map_err(StoreError::disk)?;
+    let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
+    by_court.insert((court, place.sequence), place.position).map_err(StoreError::disk)?;
+    let mut open = write.open_table(OPEN).map_err(StoreError::disk)?;
+    let fact = (court, record.fact.as_str());
+    if record.saying.is_provisional() {
+        open.insert(fact, place.position).map_err(StoreError::disk)?;
+    } else {
+        open.remove(fact).map_err(StoreError::disk)?;
+    }
+    if matches!(record.saying, Saying::Score(_)) {
+        let mut scores = write.open_table(SCORES).map_err(StoreError::disk)?;
+        scores.insert(court, place.position).map_err(StoreError::disk)?;
+    }
+    if let Some(clip) = &record.clip {
+        let mut clips = write.open_table(CLIPS).map_err(StoreError::disk)?;
+        clips.insert(clip.id.as_str(), place.position).map_err(StoreError::disk)?;
+    }
+    counts.position = place.position;
+    counts.bytes += bytes.len() as u64;
+    // From its bytes, as every later sending will be.
+    decode(place.position, &bytes)
+}
+
+fn remove(
+    write: &WriteTransaction,
+    forget: &BTreeMap<u64, u64>,
+    bytes: u64,
+    shed: u64,
+) -> Result<(), StoreError> {
+    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
+    let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
+    let mut waiting = write.open_table(WAITING).map_err(StoreError::disk)?;
+    let mut sent = write.open_table(SENT).map_err(StoreError::disk)?;
+    for position in forget.keys() {
+        let removed = match records.remove(position).map_err(StoreError::disk)? {
+            Some(guard) => Some(decode(*position, guard.value())?),
+            None => None,
+        };
+        if let Some(record) = removed {
+            by_court
+                .remove((record.court.as_str(), record.sequence))
+                .map_err(StoreError::disk)?;
+        }
+        waiting.remove(position).map_err(StoreError::disk)?;
+        sent.remove(position).map_err(StoreError::disk)?;
+    }
+    let mut counts = write.open_table(COUNTS).map_err(StoreError::disk)?;
+    counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
+    counts.insert(SHED, shed).map_err(StoreError::disk)?;
+    Ok(())
+}

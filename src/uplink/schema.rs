@@ -1,0 +1,69 @@
+//! JSON Schema of every message that leaves, made from the types.
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Value, json};
+
+use crate::event::state::{
+    BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
+};
+use crate::event::{Envelope, Highlight, Score, Shot, Withdrawal};
+
+/// Every message, as (file name, schema): `courtside.shot.made.v1.json`, `state.box.json` …
+#[must_use]
+pub fn all() -> Vec<(String, Value)> {
+    let events = [
+        event::<Shot>("courtside.shot.made.v1"),
+        event::<Shot>("courtside.shot.missed.v1"),
+        event::<Shot>("courtside.shot.unsure.v1"),
+        event::<Withdrawal>("courtside.shot.withdrawn.v1"),
+        event::<Score>("courtside.score.v1"),
+        event::<Highlight>("courtside.highlight.v1"),
+        event::<Withdrawal>("courtside.highlight.withdrawn.v1"),
+    ];
+    let states = [
+        state::<BoxState>("box"),
+        state::<StreamState>("stream"),
+        state::<ModelsState>("models"),
+        state::<StorageState>("storage"),
+        state::<UplinkState>("uplink"),
+        state::<ClockState>("clock"),
+    ];
+    events.into_iter().chain(states).collect()
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12().for_serialize().into_generator()
+}
+
+/// The envelope with one `type` and its data.
+fn event<Data: JsonSchema>(event_type: &str) -> (String, Value) {
+    let mut generator = generator();
+    let data = generator.subschema_for::<Data>();
+    let mut schema = generator.into_root_schema_for::<Envelope>();
+    let title = format!("{event_type}: CloudEvents 1.0, structured JSON");
+    schema.insert("title".to_owned(), title.into());
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("data".to_owned(), data.to_value());
+        properties.insert("specversion".to_owned(), json!({ "const": "1.0" }));
+        properties.insert("type".to_owned(), json!({ "const": event_type }));
+        properties.insert("datacontenttype".to_owned(), json!({ "const": "application/json" }));
+        pattern(properties, "session", "^[0-9a-f]{16}$");
+        pattern(properties, "fact", "^[0-9a-f]{16}-[0-9]+$");
+        pattern(properties, "id", "^[0-9a-f]{16}-[0-9]+\\.[0-9]+$");
+        pattern(properties, "sequence", "^[1-9][0-9]*$");
+        pattern(properties, "source", "^courtside:[a-z0-9-]{1,32}/[a-z0-9-]{1,32}$");
+    }
+    (format!("{event_type}.json"), schema.to_value())
+}
+
+fn pattern(properties: &mut serde_json::Map<String, Value>, name: &str, pattern: &str) {
+    if let Some(property) = properties.get_mut(name).and_then(Value::as_object_mut) {
+        property.insert("pattern".to_owned(), pattern.into());
+    }
+}
+
+fn state<State: JsonSchema>(what: &str) -> (String, Value) {
+    let mut schema = generator().into_root_schema_for::<State>();
+    schema.insert("title".to_owned(), format!("state/{what}: retained").into());
+    (format!("state.{what}.json"), schema.to_value())
+}

@@ -1,0 +1,78 @@
+//! The retained messages: the latest value of each `state/{what}`, and what of it was told.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Latest values. A session publishes each once, then only what changed.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    latest: Mutex<BTreeMap<String, Slot>>,
+    /// Wakes the link: a value changed.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Slot {
+    payload: Bytes,
+    /// The connection that it was published in.
+    published: Option<u64>,
+}
+
+impl States {
+    /// Sets the latest value of `state/{what}`. Never waits.
+    pub(super) fn set(&self, what: &str, value: &serde_json::Value) {
+        let payload = Bytes::from(value.to_string());
+        let mut latest = self.latest.lock();
+        if latest.get(what).is_some_and(|slot| slot.payload == payload) {
+            return;
+        }
+        latest.insert(what.to_owned(), Slot { payload, published: None });
+        drop(latest);
+        self.changed.notify_one();
+    }
+
+    /// What connection `epoch` has not published yet; marks it as published. `box` comes first.
+    pub(super) fn due(&self, epoch: u64) -> Vec<(String, Bytes)> {
+        let mut latest = self.latest.lock();
+        let mut due = Vec::new();
+        for (what, slot) in latest.iter_mut() {
+            if slot.published != Some(epoch) {
+                slot.published = Some(epoch);
+                due.push((what.clone(), slot.payload.clone()));
+            }
+        }
+        due.sort_by_key(|(what, _)| what != "box");
+        due
+    }
+
+    /// Waits for a change. One task at a time; a change meanwhile is not missed.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_told_each_value_once_and_the_next_one_all_again() {
+        let states = States::default();
+        states.set("models", &json!({"bundles": []}));
+        states.set("box", &json!({"online": true}));
+        let names = |due: Vec<(String, Bytes)>| -> Vec<String> {
+            due.into_iter().map(|(what, _)| what).collect()
+        };
+        assert_eq!(names(states.due(1)), ["box", "models"]);
+        states.set("models", &json!({"bundles": []}));
+        assert!(states.due(1).is_empty(), "unchanged");
+        states.set("models", &json!({"bundles": [1]}));
+        assert_eq!(names(states.due(1)), ["models"]);
+        assert_eq!(names(states.due(2)), ["box", "models"]);
+    }
+}

@@ -1,0 +1,110 @@
+//! What the link trusts, and with which certificate it shows itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::TlsConfiguration;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::clock::Clock;
+use crate::media::UtcTime;
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    #[error("cannot read {path}: it must hold PEM")]
+    Pem { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("no certificate in {path}: put the broker's CA there as PEM")]
+    Empty { path: PathBuf },
+    #[error("certificate and key do not fit each other, or are of no use")]
+    Identity(#[source] rustls::Error),
+    #[error("the system's certificates cannot be read: set `uplink.ca_file`")]
+    System(#[source] rumqttc::TlsError),
+}
+
+/// The files of the link's TLS.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TlsFiles {
+    /// Authorities; the system's where there is none.
+    pub ca: Option<PathBuf>,
+    /// Our certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// The later of the box's clock and the floor: a box at 1970 still checks dates (DESIGN §5.2).
+#[derive(Debug)]
+struct FlooredTime {
+    clock: Arc<dyn Clock>,
+    floor: UtcTime,
+}
+
+impl TimeProvider for FlooredTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let nanos = self.clock.utc().max(self.floor).as_nanos();
+        u64::try_from(nanos).ok().map(|n| UnixTime::since_unix_epoch(Duration::from_nanos(n)))
+    }
+}
+
+/// Reads the files. Blocking.
+///
+/// # Errors
+/// [`TlsError`] that names the file.
+pub(super) fn configuration(
+    files: &TlsFiles,
+    clock: Arc<dyn Clock>,
+    floor: UtcTime,
+) -> Result<TlsConfiguration, TlsError> {
+    let mut config = match &files.ca {
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(ca)?);
+            if roots.is_empty() {
+                return Err(TlsError::Empty { path: ca.clone() });
+            }
+            let builder = ClientConfig::builder_with_provider(Arc::new(
+                rustls::crypto::ring::default_provider(),
+            ))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Identity)?
+            .with_root_certificates(roots);
+            match &files.identity {
+                Some((cert, key)) => builder
+                    .with_client_auth_cert(certificates(cert)?, private_key(key)?)
+                    .map_err(TlsError::Identity)?,
+                None => builder.with_no_client_auth(),
+            }
+        }
+        None => {
+            let default = TlsConfiguration::try_default_rustls().map_err(TlsError::System)?;
+            let TlsConfiguration::Rustls(config) = default else { return Ok(default) };
+            let mut config = (*config).clone();
+            if let Some((cert, key)) = &files.identity {
+                let key = rustls::crypto::ring::sign::any_supported_type(&private_key(key)?)
+                    .map_err(TlsError::Identity)?;
+                let certified = rustls::sign::CertifiedKey::new(certificates(cert)?, key);
+                config.client_auth_cert_resolver =
+                    Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+            }
+            config
+        }
+    };
+    config.time_provider = Arc::new(FlooredTime { clock, floor });
+    Ok(TlsConfiguration::Rustls(Arc::new(config)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |source| TlsError::Pem { path: path.to_owned(), source };
+    CertificateDer::pem_file_iter(path)
+        .map_err(unreadable)?
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+}

@@ -1,0 +1,175 @@
+//! The rules of the house that a text scan can hold (STYLE 4.1).
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules by row, lowest first. A file may name modules of lower rows, and its own.
+const LAYERS: &[&[&str]] = &[
+    &["media"],
+    &["answer", "event"],
+    &["clock", "config", "disk", "mailbox"],
+    &["http"],
+    &["ingest", "decode", "router", "detect", "game", "clips", "uplink", "provision", "health"],
+    &["app"],
+    &["tools"],
+];
+
+/// Files in which `unsafe` may stand (DESIGN: device surfaces, foreign engines).
+const UNSAFE_FILES: &[&str] = &[
+    "src/detect/engine/tensorrt.rs",
+    "src/detect/engine/onnx.rs",
+    "src/detect/kernel.rs",
+    "src/decode/cuda.rs",
+    "src/decode/nvmm.rs",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(below: &str) -> Vec<PathBuf> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(dir) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(below), &mut found);
+    found.sort();
+    found
+}
+
+fn named(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
+}
+
+/// The code of a line: what stands before a comment. Crude, and enough: no URL stands in code here.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or("")
+}
+
+fn fail(rule: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{rule}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_stage_names_only_the_layers_below_it() {
+    let mut wrong = Vec::new();
+    for path in rust_files("src") {
+        let inside = path.strip_prefix(root().join("src")).expect("below src");
+        let own = inside.iter().next().and_then(|part| part.to_str()).unwrap_or("");
+        let own = own.strip_suffix(".rs").unwrap_or(own);
+        let Some(own_layer) = layer(own) else {
+            if own != "main" && own != "lib" {
+                wrong.push(format!("{}: `{own}` stands in no layer", named(&path)));
+            }
+            continue;
+        };
+        let text = fs::read_to_string(&path).expect("readable");
+        for (number, line) in text.lines().enumerate() {
+            let code = code(line);
+            if code.contains("use crate::{") {
+                wrong.push(format!("{}:{}: one line names one module", named(&path), number + 1));
+            }
+            for (at, way) in code.match_indices("crate::").chain(code.match_indices("super::")) {
+                let rest = &code[at + way.len()..];
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let module = &rest[..end.unwrap_or(rest.len())];
+                let allowed = match layer(module) {
+                    Some(other) if way == "crate::" => module == own || other < own_layer,
+                    Some(_) | None => way == "super::" || module.is_empty(),
+                };
+                if !allowed {
+                    wrong.push(format!(
+                        "{}:{}: {own} must not name {module}",
+                        named(&path),
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    fail("move the shared word down, or wire it in `app`", &wrong);
+}
+
+#[test]
+fn every_file_begins_by_saying_what_it_is() {
+    let wrong: Vec<String> = rust_files("src")
+        .into_iter()
+        .chain(rust_files("tests"))
+        .filter(|path| !fs::read_to_string(path).expect("readable").starts_with("//!"))
+        .map(|path| named(&path))
+        .collect();
+    fail("begin the file with a //! header", &wrong);
+}
+
+#[test]
+fn unsafe_code_is_allowed_in_the_listed_files_alone() {
+    let wrong: Vec<String> = rust_files("src")
+        .into_iter()
+        .filter(|path| !UNSAFE_FILES.contains(&named(path).as_str()))
+        .filter(|path| fs::read_to_string(path).expect("readable").contains("(unsafe_code"))
+        .map(|path| named(&path))
+        .collect();
+    fail("unsafe code belongs behind a wrapper in a listed file", &wrong);
+}
+
+#[test]
+fn every_metric_is_moved_somewhere() {
+    let text = fs::read_to_string(root().join("src/health/metrics.rs")).expect("readable");
+    let others: String = rust_files("src")
+        .into_iter()
+        .filter(|path| !path.ends_with("health/metrics.rs"))
+        .map(|path| fs::read_to_string(path).expect("readable"))
+        .collect();
+    let wrong: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub "))
+        .filter_map(|field| field.split_once(": "))
+        .filter(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !others.contains(name.as_str()))
+        .collect();
+    fail("a metric that nobody moves", &wrong);
+}
+
+#[test]
+fn every_scenario_is_run() {
+    let mut wrong = Vec::new();
+    for folder in ["tests/scenarios", "tests/peers"] {
+        let Ok(main) = fs::read_to_string(root().join(folder).join("main.rs")) else { continue };
+        for path in rust_files(folder) {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
+            let top = path.parent() == Some(&root().join(folder));
+            if top && stem != "main" && !main.contains(&format!("mod {stem};")) {
+                wrong.push(named(&path));
+            }
+        }
+    }
+    fail("name the file as a `mod` in its main.rs, or it never runs", &wrong);
+}
+
+#[test]
+fn what_is_unfinished_names_its_issue() {
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+    let mut wrong = Vec::new();
+    for path in rust_files("src").into_iter().chain(rust_files("tests")) {
+        for (number, line) in fs::read_to_string(&path).expect("readable").lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) && !line.contains("(#") {
+                wrong.push(format!("{}:{}", named(&path), number + 1));
+            }
+        }
+    }
+    fail("say which issue it belongs to: (#12)", &wrong);
+}
