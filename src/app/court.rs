@@ -94,7 +94,7 @@ impl FrameSink for FromDecoder {
     fn frame(&self, frame: Arc<Frame>) {
         self.decode_seconds.observe(frame.decoded.since(frame.arrival).as_secs_f64());
         *self.parts.last.lock() = Some(Arc::clone(&frame));
-        self.router.frame(frame);
+        self.router.frame(&frame);
     }
 
     fn closed(&self, session: SessionId, reason: CloseReason) {

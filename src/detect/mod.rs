@@ -71,45 +71,28 @@ pub struct ModelFeedParts {
 
 /// All models of the daemon.
 pub struct Detect {
-    /// Bundles that loaded; their engines until their threads start.
-    loaded: Vec<Loaded>,
-    watcher: Watcher,
+    models: Vec<Model>,
     courts: Vec<CourtRims>,
     clock: Arc<dyn Clock>,
-    threads: Vec<JoinHandle<()>>,
+    /// Locked to start and to join, never on a frame's path.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// One bundle that was asked for.
+struct Model {
+    name: String,
+    outcome: Result<Loaded, String>,
 }
 
 struct Loaded {
     bundle: Bundle,
     identity: Arc<ModelIdentity>,
     frames: FrameMailbox,
-    engine: Option<Box<dyn Engine>>,
-    shown: Ready,
-}
-
-/// Tells how models are doing, from anywhere. Clones watch the same models.
-#[derive(Clone, Debug)]
-pub struct Watcher {
-    models: Arc<Vec<Shown>>,
-    courts: Arc<Vec<CourtId>>,
-}
-
-/// One bundle that was asked for.
-#[derive(Debug)]
-struct Shown {
-    name: String,
-    outcome: Result<Ready, String>,
-}
-
-/// What is shown of a bundle that loaded.
-#[derive(Clone, Debug)]
-struct Ready {
-    version: String,
-    engine: String,
-    budget_ms: f64,
+    progress: Arc<Mutex<Progress>>,
     /// What its owner should know though it runs.
     advice: Option<String>,
-    progress: Arc<Mutex<Progress>>,
+    /// Here until its thread starts; behind a lock so that `Detect` can be shared.
+    engine: Mutex<Option<Box<dyn Engine>>>,
 }
 
 impl Detect {
@@ -122,46 +105,37 @@ impl Detect {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
-        let mut loaded = Vec::with_capacity(settings.bundles.len());
-        let mut models: Vec<Shown> = Vec::with_capacity(settings.bundles.len());
+        let mut models: Vec<Model> = Vec::with_capacity(settings.bundles.len());
         for name in &settings.bundles {
             let outcome = if models.iter().any(|model| model.name == *name) {
                 Err(format!("`bundles` of [detect] names {name} twice: take one out"))
             } else {
                 load_one(name, settings, &ids, ledger)
             };
-            let outcome = match outcome {
-                Ok(model) => {
-                    let (version, place) = (&model.bundle.version, &model.bundle.place);
-                    let engine = &model.identity.engine;
+            match &outcome {
+                Ok(loaded) => {
+                    let engine = &loaded.identity.engine;
+                    let (version, place) = (&loaded.bundle.version, &loaded.bundle.place);
                     info!(model = %name, version, %place, engine, "model ready");
-                    if let Some(advice) = &model.shown.advice {
+                    if let Some(advice) = &loaded.advice {
                         warn!(model = %name, advice, "model runs, but");
                     }
-                    let shown = model.shown.clone();
-                    loaded.push(model);
-                    Ok(shown)
                 }
-                Err(reason) => {
-                    error!(model = %name, reason, "model refused");
-                    Err(reason)
-                }
-            };
-            models.push(Shown { name: name.clone(), outcome });
+                Err(reason) => error!(model = %name, reason, "model refused"),
+            }
+            models.push(Model { name: name.clone(), outcome });
         }
-        let watcher = Watcher { models: Arc::new(models), courts: Arc::new(ids) };
-        Self { loaded, watcher, courts: courts.to_vec(), clock, threads: Vec::new() }
+        Self { models, courts: courts.to_vec(), clock, threads: Mutex::new(Vec::new()) }
     }
 
     /// The hops of the models that loaded, for the router; live first.
     #[must_use]
     pub fn feeds(&self) -> Vec<ModelFeedParts> {
-        self.loaded
-            .iter()
-            .map(|model| ModelFeedParts {
-                name: model.bundle.name.clone(),
-                rates: model.bundle.rates,
-                frames: model.frames.clone(),
+        self.loaded()
+            .map(|loaded| ModelFeedParts {
+                name: loaded.bundle.name.clone(),
+                rates: loaded.bundle.rates,
+                frames: loaded.frames.clone(),
             })
             .collect()
     }
@@ -172,121 +146,100 @@ impl Detect {
     /// The system has no thread left.
     pub fn start(
         &mut self,
-        sink: Arc<dyn AnswerSink>,
+        sink: &Arc<dyn AnswerSink>,
         meters: &mut dyn FnMut(&ModelIdentity) -> ModelMeters,
     ) -> io::Result<()> {
-        for (index, model) in self.loaded.iter_mut().enumerate() {
-            let Some(engine) = model.engine.take() else { continue };
+        let mut live = true;
+        for loaded in self.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
+            let Some(engine) = loaded.engine.get_mut().take() else { continue };
             let worker = Worker::new(WorkerParts {
-                bundle: &model.bundle,
-                identity: Arc::clone(&model.identity),
-                live: index == 0,
+                bundle: &loaded.bundle,
+                identity: Arc::clone(&loaded.identity),
+                live: std::mem::take(&mut live),
                 engine,
-                frames: model.frames.clone(),
+                frames: loaded.frames.clone(),
                 courts: &self.courts,
-                sink: Arc::clone(&sink),
-                meters: meters(&model.identity),
+                sink: Arc::clone(sink),
+                meters: meters(&loaded.identity),
                 clock: Arc::clone(&self.clock),
-                progress: Arc::clone(&model.shown.progress),
+                progress: Arc::clone(&loaded.progress),
             });
-            let name = format!("model-{}", model.bundle.name);
-            self.threads.push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
+            let name = format!("model-{}", loaded.bundle.name);
+            self.threads.get_mut().push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
         }
         Ok(())
     }
 
-    /// A view of all this that can be kept elsewhere.
-    #[must_use]
-    pub fn watcher(&self) -> Watcher {
-        self.watcher.clone()
-    }
-
-    /// See [`Watcher::status`].
-    #[must_use]
-    pub fn status(&self) -> ModelsState {
-        self.watcher.status()
-    }
-
-    /// See [`Watcher::faults`].
-    #[must_use]
-    pub fn faults(&self) -> Vec<(CourtId, String)> {
-        self.watcher.faults()
-    }
-
-    /// Waits until every model has answered what was left in its hop; the router has closed them.
-    pub fn join(&mut self) {
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                error!("a model's thread panicked outside of its frames");
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Detect {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detect").field("models", &self.watcher.models).finish_non_exhaustive()
-    }
-}
-
-impl Watcher {
     /// How every bundle is doing, for `state/models`.
     #[must_use]
     pub fn status(&self) -> ModelsState {
-        ModelsState { bundles: self.models.iter().map(Shown::state).collect() }
+        ModelsState { bundles: self.models.iter().map(Model::state).collect() }
     }
 
     /// Courts at which nothing is called, with the reason and what to do.
     #[must_use]
     pub fn faults(&self) -> Vec<(CourtId, String)> {
-        match self.models.iter().find_map(|model| model.outcome.as_ref().ok()) {
+        match self.loaded().next() {
             Some(live) => live.progress.lock().faults.clone(),
             None => {
                 let why = self.models.iter().find_map(|model| model.outcome.as_ref().err());
                 let why = why.map_or("`bundles` of [detect] names none", String::as_str);
                 let fault = format!("no calls: no model could be loaded: {why}");
-                self.courts.iter().map(|court| (court.clone(), fault.clone())).collect()
+                self.courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
             }
         }
     }
-}
 
-impl Shown {
-    fn state(&self) -> ModelState {
-        match &self.outcome {
-            Ok(ready) => ready.state(&self.name),
-            Err(reason) => ModelState {
-                name: self.name.clone(),
-                version: None,
-                condition: "refused".to_owned(),
-                engine: None,
-                reason: Some(reason.clone()),
-                inference_ms: None,
-            },
+    /// Waits until every model has answered what was left in its hop; the router has closed them.
+    pub fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if thread.join().is_err() {
+                error!("a model's thread panicked outside of its frames");
+            }
         }
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+        self.models.iter().filter_map(|model| model.outcome.as_ref().ok())
     }
 }
 
-impl Ready {
-    fn state(&self, name: &str) -> ModelState {
-        let progress = self.progress.lock();
+impl Model {
+    fn state(&self) -> ModelState {
+        let loaded = match &self.outcome {
+            Ok(loaded) => loaded,
+            Err(reason) => {
+                return ModelState {
+                    name: self.name.clone(),
+                    version: None,
+                    condition: "refused".to_owned(),
+                    engine: None,
+                    reason: Some(reason.clone()),
+                    inference_ms: None,
+                };
+            }
+        };
+        let progress = loaded.progress.lock();
         let inference_ms = progress.median_ms();
         let (condition, reason) = match &progress.stopped {
             Some(stopped) => ("stopped", Some(stopped.clone())),
-            None => ("ready", self.over_budget(inference_ms).or_else(|| self.advice.clone())),
+            None => ("ready", loaded.over_budget(inference_ms).or_else(|| loaded.advice.clone())),
         };
         ModelState {
-            name: name.to_owned(),
-            version: Some(self.version.clone()),
+            name: self.name.clone(),
+            version: Some(loaded.bundle.version.clone()),
             condition: condition.to_owned(),
-            engine: Some(self.engine.clone()),
+            engine: Some(loaded.identity.engine.clone()),
             reason,
             inference_ms,
         }
     }
+}
 
+impl Loaded {
     fn over_budget(&self, inference_ms: Option<f64>) -> Option<String> {
-        let budget = self.budget_ms;
+        let budget = self.bundle.budget_ms;
         let took = inference_ms.filter(|took| *took > budget)?;
         Some(format!(
             "takes {took:.1} ms a picture and rim, its budget is {budget} ms: use a smaller model, \
@@ -322,14 +275,7 @@ fn load_one(
             settings.device, identity.engine
         )
     });
-    let shown = Ready {
-        version: bundle.version.clone(),
-        engine: identity.engine.clone(),
-        budget_ms: bundle.budget_ms,
-        advice,
-        progress: Arc::default(),
-    };
-    Ok(Loaded { bundle, identity, frames, engine: Some(engine), shown })
+    Ok(Loaded { bundle, identity, frames, progress: Arc::default(), advice, engine: Mutex::new(Some(engine)) })
 }
 
 fn chain_of(error: &dyn std::error::Error) -> String {
@@ -441,7 +387,7 @@ mod tests {
             let rims = CourtRims { court: court(), rims: rims.to_vec(), rims_of: Some(HD) };
             let mut detect = Detect::load(&settings, &[rims], &ledger, clock);
             // Tests hand in more frames at once than a live hop holds.
-            for model in &mut detect.loaded {
+            for model in detect.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
                 let hop = format!("model:{}", model.bundle.name);
                 model.frames =
                     FrameMailbox::new(&[court()], 1_000, |court| ledger.hop(court.as_str(), &hop));
@@ -451,12 +397,13 @@ mod tests {
         }
 
         fn script(&mut self, engine: impl Engine + 'static) {
-            self.detect.loaded.first_mut().expect("a bundle").engine = Some(Box::new(engine));
+            let first = self.detect.models.iter_mut().find_map(|m| m.outcome.as_mut().ok());
+            first.expect("a bundle").engine = Some(Box::new(engine));
         }
 
         fn start(&mut self) {
             let sink: Arc<dyn AnswerSink> = Arc::new(Sink(self.told.clone()));
-            self.detect.start(sink, &mut |_| ModelMeters::default()).expect("threads");
+            self.detect.start(&sink, &mut |_| ModelMeters::default()).expect("threads");
         }
 
         fn offer(&self, frame: &Arc<Frame>) {

@@ -49,11 +49,11 @@ impl Router {
     }
 
     /// Offers a frame to every model; frames of a court come in presentation order.
-    pub fn frame(&self, frame: Arc<Frame>) {
+    pub fn frame(&self, frame: &Arc<Frame>) {
         for model in &self.models {
-            if model.wants(&frame) {
+            if model.wants(frame) {
                 // What a slow model lost is counted by its hop; nobody else notices.
-                drop(model.feed.frames.offer(Arc::clone(&frame)));
+                drop(model.feed.frames.offer(Arc::clone(frame)));
             } else {
                 model.feed.frames.strided(&frame.court);
             }
@@ -144,7 +144,7 @@ mod tests {
         // This thread is the decoder: each frame is through the other model before the next comes,
         // so a router that waited for the sleeper would never end.
         for n in 0..1_000 {
-            router.frame(frame(n, 30));
+            router.frame(&frame(n, 30));
             let Take::Item(FrameItem::Frame(seen)) = awake.frames.take(Duration::ZERO) else {
                 panic!("frame {n} did not reach the model that is awake");
             };
@@ -168,7 +168,7 @@ mod tests {
         let model = feed(&ledger, "rimnet", Some([24.0, 31.0]));
         let router = Router::new(vec![model.clone()]);
         for n in 0..600 {
-            router.frame(frame(n, 60));
+            router.frame(&frame(n, 60));
             while let Take::Item(_) = model.frames.take(Duration::ZERO) {}
         }
         router.session_closed(&court(), SessionId::from_bits(1), CloseReason::Ended);
