@@ -1,11 +1,16 @@
 //! The words that every stage speaks: times, names, access units, frames, codec parameters.
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
-//! mixed), `names`, `unit` (what came in), `frame` (what was decoded).
+//! mixed), `names`, `unit` (what came in), `frame` (what was decoded), then `h264`, `h265` and `sei`
+//! (what the bytes of a picture say; pure).
 
 mod time;
 mod names;
 mod unit;
+mod bits;
+pub mod h264;
+pub mod h265;
+pub mod sei;
 mod frame;
 
 pub use crate::media::frame::{ChromaLayout, CpuPicture, Frame, Pixels, Plane};

@@ -1,0 +1,501 @@
+//! Who holds each court, and what is known of its stream.
+//!
+//! One publisher holds a court. The newest authenticated one takes over; whoever holds it is asked
+//! under the court's lock at each delivery, so the items of two publishers never mix: the old
+//! session's end is delivered before the new publisher has its answer.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Notify;
+
+use crate::ingest::server::{CourtKey, UnitSink};
+use crate::media::{
+    AccessUnit, CloseReason, CourtId, MediaTime, Monotonic, SessionId, StreamItem,
+};
+
+/// A publisher that sends nothing for this long is told as stalled.
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// … and for this long, let go.
+pub(crate) const LET_GO_AFTER: Duration = Duration::from_secs(10);
+/// Takeovers between two addresses in [`CONTEST_WINDOW`] that are a fault (DESIGN §5.1).
+const CONTEST_TAKEOVERS: usize = 3;
+const CONTEST_WINDOW: Duration = Duration::from_secs(30);
+/// Stream time that rates are measured over.
+const METER_SPAN_NANOS: i64 = 5_000_000_000;
+/// Pictures that rates are measured over, at most.
+const METER_PICTURES: usize = 640;
+
+/// What a court's stream is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// Nobody publishes.
+    Waiting,
+    /// Media come in.
+    Live,
+    /// A publisher is there and has sent nothing for 2 s.
+    Stalled,
+}
+
+/// What is known of a court's stream, for `state/stream/{court}`, `doctor` and the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct CourtStatus {
+    /// What it is doing.
+    pub condition: Condition,
+    /// Address of who publishes.
+    pub publisher: Option<String>,
+    /// What the publisher calls itself.
+    pub encoder: Option<String>,
+    /// The open session.
+    pub session: Option<String>,
+    /// `H.264` or `H.265`.
+    pub codec: Option<&'static str>,
+    /// RFC 6381 name.
+    pub profile: Option<String>,
+    /// Width of the picture, pixels.
+    pub width: Option<u32>,
+    /// Height of the picture, pixels.
+    pub height: Option<u32>,
+    /// Pictures a second of stream time, over the last 5 s.
+    pub fps: Option<f64>,
+    /// Bits of video a second of stream time, over the last 5 s.
+    pub bitrate_bps: Option<u64>,
+    /// Stream time between the last two key pictures, ms.
+    pub key_interval_ms: Option<u32>,
+    /// True if B pictures came in the last 5 s.
+    pub b_frames: bool,
+    /// What reordering costs: the most by which a picture came before it is due, ms.
+    pub reorder_ms: Option<u32>,
+    /// What bursts cost: how unevenly pictures arrive, latest against earliest of 5 s, ms.
+    pub burst_ms: Option<u32>,
+    /// What becomes of the sound.
+    pub audio: String,
+    /// Pictures delivered since start.
+    pub pictures: u64,
+    /// Pictures let go here since start.
+    pub pictures_dropped: u64,
+    /// Why the last one was.
+    pub last_drop: Option<&'static str>,
+    /// Times that a newer publisher took over, since start.
+    pub takeovers: u64,
+    /// Why the last publisher was refused or closed, if it was.
+    pub last_refusal: Option<String>,
+    /// What a person must put right.
+    pub fault: Option<String>,
+}
+
+/// Why a publisher that knows the key may not have the court.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Contested {
+    /// For the publisher, the log and the status.
+    pub(crate) text: String,
+}
+
+/// All courts of the box.
+pub(crate) struct Courts {
+    entries: Vec<Entry>,
+    sink: Arc<dyn UnitSink>,
+}
+
+struct Entry {
+    court: CourtId,
+    key: [u8; 32],
+    // Who delivers and who takes over are decided in one place; held for the delivery of one read.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    holder: Option<Holder>,
+    /// Takeovers and tries at them: when, between whom.
+    contests: VecDeque<(Monotonic, IpAddr, IpAddr)>,
+    fault: Option<(Monotonic, String)>,
+    last_refusal: Option<String>,
+    takeovers: u64,
+    pictures: u64,
+    dropped: u64,
+    last_drop: Option<&'static str>,
+    meter: Meter,
+}
+
+struct Holder {
+    connection: u64,
+    peer: SocketAddr,
+    session: Option<SessionId>,
+    heard: Monotonic,
+    encoder: Option<String>,
+    audio: String,
+    /// Pictures dropped by this publish, as last told.
+    dropped: u64,
+    /// Wakes the connection's task: it does not hold the court any longer.
+    displaced: Arc<Notify>,
+}
+
+/// What a connection knows of its stream, told now and then.
+pub(crate) struct Description {
+    pub(crate) encoder: Option<String>,
+    pub(crate) audio: String,
+    pub(crate) dropped: u64,
+    pub(crate) last_drop: Option<&'static str>,
+}
+
+impl Courts {
+    pub(crate) fn new(courts: Vec<CourtKey>, sink: Arc<dyn UnitSink>) -> Self {
+        let entries = courts
+            .into_iter()
+            .map(|CourtKey { court, stream_key }| Entry {
+                court,
+                key: Sha256::digest(stream_key.as_bytes()).into(),
+                state: Mutex::new(State::default()),
+            })
+            .collect();
+        Self { entries, sink }
+    }
+
+    /// Finds the court of a stream key. Takes the same time whichever it is, or none.
+    pub(crate) fn find(&self, key: &str) -> Option<usize> {
+        let given: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let mut found = None;
+        for (index, entry) in self.entries.iter().enumerate() {
+            if bool::from(entry.key.ct_eq(&given)) {
+                found = Some(index);
+            }
+        }
+        found
+    }
+
+    pub(crate) fn name(&self, index: usize) -> Option<&CourtId> {
+        self.entries.get(index).map(|entry| &entry.court)
+    }
+
+    /// Gives the court to `connection`; whoever had it is told through its `displaced`.
+    pub(crate) fn claim(
+        &self,
+        index: usize,
+        connection: u64,
+        peer: SocketAddr,
+        now: Monotonic,
+        displaced: Arc<Notify>,
+    ) -> Result<(), Contested> {
+        let Some(entry) = self.entries.get(index) else { return Ok(()) };
+        let mut state = entry.state.lock();
+        if let Some(old) = &state.holder {
+            let (old, new) = (old.peer.ip(), peer.ip());
+            if old != new {
+                state.contests.retain(|(at, ..)| now.since(*at) < CONTEST_WINDOW);
+                let pair = |(_, a, b): &&(_, IpAddr, IpAddr)| {
+                    (*a, *b) == (old, new) || (*a, *b) == (new, old)
+                };
+                let before = state.contests.iter().filter(pair).count();
+                if state.contests.len() >= 64 {
+                    state.contests.pop_front();
+                }
+                state.contests.push_back((now, old, new));
+                if before + 1 >= CONTEST_TAKEOVERS {
+                    let text = format!(
+                        "{old} and {new} publish to court {} in turns: stop one of them, or give \
+                         it another court's key; {old} keeps the court",
+                        entry.court
+                    );
+                    state.fault = Some((now, text.clone()));
+                    return Err(Contested { text });
+                }
+            }
+        }
+        if let Some(old) = state.holder.take() {
+            state.takeovers += 1;
+            if let Some(session) = old.session {
+                let reason = CloseReason::TakenOver;
+                self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
+            }
+            old.displaced.notify_one();
+        }
+        state.meter = Meter::default();
+        state.holder = Some(Holder {
+            connection,
+            peer,
+            session: None,
+            heard: now,
+            encoder: None,
+            audio: "none".to_owned(),
+            dropped: 0,
+            displaced,
+        });
+        Ok(())
+    }
+
+    /// Hands items on, if `connection` still holds the court. False if it does not.
+    pub(crate) fn deliver(
+        &self,
+        index: usize,
+        connection: u64,
+        heard: Monotonic,
+        items: &mut Vec<StreamItem>,
+    ) -> bool {
+        let Some(entry) = self.entries.get(index) else { return false };
+        let mut state = entry.state.lock();
+        let State { holder, meter, pictures, .. } = &mut *state;
+        let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
+            items.clear();
+            return false;
+        };
+        holder.heard = heard;
+        for item in items.drain(..) {
+            match &item {
+                StreamItem::Opened(info) => {
+                    holder.session = Some(info.session);
+                    *meter = Meter::default();
+                }
+                StreamItem::Closed { .. } => holder.session = None,
+                StreamItem::Video(unit) => {
+                    *pictures += 1;
+                    meter.count(unit);
+                }
+                StreamItem::Audio(_) | StreamItem::Wall(_) => {}
+            }
+            self.sink.deliver(&entry.court, item);
+        }
+        true
+    }
+
+    /// Notes what the connection knows of its stream.
+    pub(crate) fn describe(&self, index: usize, connection: u64, description: Description) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let mut state = entry.state.lock();
+        let State { holder, dropped, last_drop, .. } = &mut *state;
+        if let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) {
+            holder.encoder = description.encoder;
+            holder.audio = description.audio;
+            *dropped += description.dropped - holder.dropped.min(description.dropped);
+            holder.dropped = description.dropped;
+            *last_drop = description.last_drop.or(*last_drop);
+        }
+    }
+
+    /// Lets the court go, if `connection` holds it; an open session ends with `reason`.
+    pub(crate) fn release(&self, index: usize, connection: u64, reason: CloseReason) {
+        let Some(entry) = self.entries.get(index) else { return };
+        let mut state = entry.state.lock();
+        if state.holder.as_ref().is_some_and(|holder| holder.connection == connection)
+            && let Some(holder) = state.holder.take()
+            && let Some(session) = holder.session
+        {
+            self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
+        }
+    }
+
+    /// Notes why a publisher of this court was refused or closed.
+    pub(crate) fn refused(&self, index: usize, why: &str) {
+        if let Some(entry) = self.entries.get(index) {
+            entry.state.lock().last_refusal = Some(why.to_owned());
+        }
+    }
+
+    pub(crate) fn status(&self, court: &CourtId, now: Monotonic) -> Option<CourtStatus> {
+        let entry = self.entries.iter().find(|entry| entry.court == *court)?;
+        let state = entry.state.lock();
+        let holder = state.holder.as_ref();
+        let condition = match holder {
+            None => Condition::Waiting,
+            Some(holder) if now.since(holder.heard) >= STALLED_AFTER => Condition::Stalled,
+            Some(_) => Condition::Live,
+        };
+        let parameters = state.meter.last.as_ref().map(|unit| &unit.parameters);
+        let fault = state.fault.as_ref().filter(|(at, _)| now.since(*at) < CONTEST_WINDOW);
+        Some(CourtStatus {
+            condition,
+            publisher: holder.map(|holder| holder.peer.to_string()),
+            encoder: holder.and_then(|holder| holder.encoder.clone()),
+            session: holder.and_then(|holder| holder.session).map(|session| session.to_string()),
+            codec: parameters.map(|parameters| parameters.codec.name()),
+            profile: parameters.map(|parameters| parameters.mime_codec.clone()),
+            width: parameters.map(|parameters| parameters.width),
+            height: parameters.map(|parameters| parameters.height),
+            fps: state.meter.fps(),
+            bitrate_bps: state.meter.bitrate(),
+            key_interval_ms: state.meter.key_interval_ms,
+            b_frames: state.meter.samples.iter().any(|sample| sample.b_slices),
+            reorder_ms: state.meter.spread(|sample| sample.composition_nanos, true),
+            burst_ms: state.meter.spread(|sample| sample.delay_nanos, false),
+            audio: holder.map_or_else(|| "none".to_owned(), |holder| holder.audio.clone()),
+            pictures: state.pictures,
+            pictures_dropped: state.dropped,
+            last_drop: state.last_drop,
+            takeovers: state.takeovers,
+            last_refusal: state.last_refusal.clone(),
+            fault: fault.map(|(_, text)| text.clone()),
+        })
+    }
+}
+
+/// The last few seconds of a stream.
+#[derive(Default)]
+struct Meter {
+    samples: VecDeque<Sample>,
+    last: Option<LastUnit>,
+    last_key: Option<MediaTime>,
+    key_interval_ms: Option<u32>,
+}
+
+struct LastUnit {
+    parameters: Arc<crate::media::CodecParameters>,
+}
+
+struct Sample {
+    dts: MediaTime,
+    bytes: usize,
+    composition_nanos: i64,
+    delay_nanos: i64,
+    b_slices: bool,
+}
+
+impl Meter {
+    fn count(&mut self, unit: &AccessUnit) {
+        if unit.key {
+            let since = self.last_key.map(|last| unit.dts.nanos_since(last) / 1_000_000);
+            self.key_interval_ms = since.and_then(|ms| u32::try_from(ms).ok());
+            self.last_key = Some(unit.dts);
+        }
+        let arrival = i64::try_from(unit.arrival.as_nanos()).unwrap_or(i64::MAX);
+        self.samples.push_back(Sample {
+            dts: unit.dts,
+            bytes: unit.data.len(),
+            composition_nanos: unit.pts.nanos_since(unit.dts),
+            delay_nanos: arrival.saturating_sub(unit.dts.as_nanos()),
+            b_slices: unit.b_slices,
+        });
+        let aged = |sample: &Sample| unit.dts.nanos_since(sample.dts) > METER_SPAN_NANOS;
+        while self.samples.len() > METER_PICTURES || self.samples.front().is_some_and(aged) {
+            self.samples.pop_front();
+        }
+        if self.last.as_ref().is_none_or(|last| !Arc::ptr_eq(&last.parameters, &unit.parameters)) {
+            self.last = Some(LastUnit { parameters: Arc::clone(&unit.parameters) });
+        }
+    }
+
+    /// Seconds from the first sample to the last, and the samples after the first.
+    fn span(&self) -> Option<(f64, usize)> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        let nanos = last.dts.nanos_since(first.dts);
+        #[expect(clippy::cast_precision_loss, reason = "five seconds of nanoseconds")]
+        (nanos > 0).then(|| (nanos as f64 / 1e9, self.samples.len() - 1))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a count of at most METER_PICTURES")]
+    fn fps(&self) -> Option<f64> {
+        self.span().map(|(seconds, pictures)| (pictures as f64 / seconds * 100.0).round() / 100.0)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate of positive numbers, for display"
+    )]
+    fn bitrate(&self) -> Option<u64> {
+        let bytes: usize = self.samples.iter().skip(1).map(|sample| sample.bytes).sum();
+        self.span().map(|(seconds, _)| (bytes as f64 * 8.0 / seconds) as u64)
+    }
+
+    /// Largest value, against the smallest or (`from_zero`) against zero, ms.
+    fn spread(&self, of: impl Fn(&Sample) -> i64, from_zero: bool) -> Option<u32> {
+        let largest = self.samples.iter().map(&of).max()?;
+        let smallest = if from_zero { 0 } else { self.samples.iter().map(&of).min()? };
+        u32::try_from(largest.saturating_sub(smallest).max(0) / 1_000_000).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::server::StreamKey;
+
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<String>>);
+
+    impl UnitSink for Seen {
+        fn deliver(&self, _: &CourtId, item: StreamItem) {
+            if let StreamItem::Closed { session, reason } = item {
+                self.0.lock().push(format!("{} {reason:?}", session.bits()));
+            }
+        }
+    }
+
+    fn courts() -> (Courts, Arc<Seen>) {
+        let seen = Arc::new(Seen::default());
+        let key = |court: &str| CourtKey {
+            court: CourtId::new(court).unwrap(),
+            stream_key: StreamKey::new(format!("key-{court}")),
+        };
+        (Courts::new(vec![key("a"), key("b")], Arc::clone(&seen) as Arc<dyn UnitSink>), seen)
+    }
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_key_finds_its_court_and_nothing_else_does() {
+        let (courts, _) = courts();
+        assert_eq!(courts.find("key-b"), Some(1));
+        for wrong in ["", "key-", "key-bb", "KEY-B"] {
+            assert_eq!(courts.find(wrong), None);
+        }
+    }
+
+    #[test]
+    fn the_newest_takes_over_until_two_addresses_fight() {
+        let (courts, seen) = courts();
+        let claim = |connection: u64, ip: &str, second: u64| {
+            let peer = format!("{ip}:1000").parse().unwrap();
+            courts.claim(0, connection, peer, at(second), Arc::new(Notify::new()))
+        };
+        let open = |connection: u64| {
+            let info = crate::media::StreamInfo {
+                court: CourtId::new("a").unwrap(),
+                session: SessionId::from_bits(connection),
+                peer: String::new(),
+                encoder: None,
+                opened: at(0),
+            };
+            courts.deliver(0, connection, at(0), &mut vec![StreamItem::Opened(Arc::new(info))])
+        };
+        claim(1, "10.0.0.1", 0).unwrap();
+        assert!(open(1));
+        claim(2, "10.0.0.2", 1).unwrap();
+        assert!(!open(1), "the old one delivers nothing any longer");
+        assert!(open(2));
+        claim(3, "10.0.0.1", 2).unwrap();
+        let contested = claim(4, "10.0.0.2", 3).unwrap_err();
+        assert!(contested.text.contains("10.0.0.1 keeps the court"), "{}", contested.text);
+        assert!(open(3), "the older publish goes on");
+        let status = courts.status(&CourtId::new("a").unwrap(), at(4)).unwrap();
+        assert_eq!((status.takeovers, status.fault), (2, Some(contested.text)));
+        // A third address, and the same one again, are no fight.
+        claim(5, "10.0.0.3", 5).unwrap();
+        claim(6, "10.0.0.3", 5).unwrap();
+        claim(7, "10.0.0.3", 5).unwrap();
+        assert_eq!(*seen.0.lock(), ["1 TakenOver", "2 TakenOver", "3 TakenOver"]);
+    }
+
+    #[test]
+    fn silence_is_told_after_two_seconds() {
+        let (courts, _) = courts();
+        let court = CourtId::new("a").unwrap();
+        let condition = |now| courts.status(&court, now).map(|status| status.condition);
+        assert_eq!(condition(at(0)), Some(Condition::Waiting));
+        let peer = "10.0.0.1:5".parse().unwrap();
+        courts.claim(0, 1, peer, at(0), Arc::new(Notify::new())).unwrap();
+        assert_eq!(condition(at(1)), Some(Condition::Live));
+        assert_eq!(condition(at(2)), Some(Condition::Stalled));
+        courts.release(0, 1, CloseReason::Stalled);
+        assert_eq!(condition(at(2)), Some(Condition::Waiting));
+    }
+}

@@ -1,0 +1,59 @@
+//! The RTMP protocol without I/O: both ends of a connection as values that take and give bytes.
+//!
+//! Read `handshake`, `chunk` (bytes ↔ messages), `amf0` (values in commands), `message` (what a
+//! message says), `session` (the server's side), `client` (the publisher's side, for our own tools
+//! and tests). Source: Adobe's "RTMP specification 1.0" and Veovera's "Enhanced RTMP v2".
+//!
+//! Deliberately absent: playing, shared objects, RTMPE and the digest handshake (only players that
+//! verify a Flash server need it; ffmpeg, GStreamer, librtmp and OBS publish without).
+
+pub mod amf0;
+pub mod chunk;
+pub mod client;
+pub mod handshake;
+pub mod message;
+pub mod session;
+
+use crate::ingest::rtmp::amf0::AmfError;
+
+/// What a peer did that ends its connection. The peer is to blame in each case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum RtmpError {
+    /// The first byte of a connection.
+    #[error("handshake starts with byte {got:#04x}, RTMP with 0x03: is this an RTMP publisher?")]
+    Version { got: u8 },
+    /// Compressed header without one before it.
+    #[error("first chunk on chunk stream {chunk_stream} has header type {format}, needs type 0")]
+    NoPriorHeader { chunk_stream: u32, format: u8 },
+    /// DESIGN §5.1.
+    #[error("more than {limit} chunk streams")]
+    ChunkStreams { limit: usize },
+    /// DESIGN §5.1.
+    #[error("chunk size {size} is not in 1 to 2147483647")]
+    ChunkSize { size: u32 },
+    /// DESIGN §5.1.
+    #[error("message of type {kind} announces {length} bytes, {limit} are allowed")]
+    MessageSize { kind: u8, length: usize, limit: usize },
+    /// DESIGN §5.1.
+    #[error("audio or video before publish")]
+    MediaBeforePublish,
+    /// DESIGN §5.1.
+    #[error("unfinished messages hold more than {limit} bytes")]
+    Unfinished { limit: usize },
+    /// A control message too short for what it says.
+    #[error("control message of type {kind} is {length} bytes short or long")]
+    Control { kind: u8, length: usize },
+    /// An aggregate message whose parts do not fit into it.
+    #[error("aggregate message is cut or damaged")]
+    Aggregate,
+    /// A command that cannot be read.
+    #[error("command message: {0}")]
+    Amf(#[source] AmfError),
+    /// A command without a name or a transaction.
+    #[error("command message without name or transaction number")]
+    Command,
+    /// DESIGN §5.1: the peer asks and does not read.
+    #[error("more than {limit} bytes of answers not read")]
+    Unsent { limit: usize },
+}

@@ -1,0 +1,872 @@
+//! Media messages of one publish → stream items: sessions, unwrapped times, access units.
+//!
+//! Video governs time. Its timestamps are unwrapped from 32 bits; one that runs backwards, or more
+//! than 10 s forwards, closes the session and opens another (DESIGN §5.2). Steps back of at most
+//! [`MAX_STEP_BACK`] are encoders' jitter and are straightened instead. Sound is placed beside it.
+//!
+//! Parameter sets inside pictures are taken out and become new [`CodecParameters`] when they
+//! differ: a unit never contradicts its parameters, and files need no sets in their samples.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::ingest::flv::{AudioTag, VideoTag};
+use crate::ingest::rtmp::amf0::Value;
+use crate::ingest::rtmp::chunk::Message;
+use crate::ingest::rtmp::message::kind;
+use crate::ingest::rtmp::session::bounded;
+use crate::media::sei::Sei;
+use crate::media::{
+    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId,
+    MediaTime, Monotonic, SessionId, StreamInfo, StreamItem, UtcTime, WallReference, WallSource,
+    h264, h265,
+};
+
+/// Further forwards is a jump, ms (DESIGN §5.2).
+const MAX_STEP: i64 = 10_000;
+/// Further backwards is a jump, ms: what cameras' clocks were seen to jitter by, and more.
+const MAX_STEP_BACK: i64 = 50;
+/// Pictures are at least this far apart; RTMP's own grain.
+const LEAST_STEP_NANOS: i64 = 1_000_000;
+/// A clock that stands still is let run ahead of itself this far before it counts as a jump.
+const MAX_LEAD_NANOS: i64 = 1_000_000_000;
+/// Presentation may differ from decoding time by so much, ms; more is damage.
+const MAX_COMPOSITION: i32 = 10_000;
+/// Jumps in [`JUMP_WINDOW_NANOS`] that a publisher may make: more is an attack or a broken clock.
+const MAX_JUMPS: usize = 16;
+const JUMP_WINDOW_NANOS: u64 = 60_000_000_000;
+/// NAL units without a picture (SEI, delimiters) that are kept for the next one, bytes.
+const MAX_PREFIX: usize = 64 << 10;
+/// Bytes of a NAL unit's length in what we give out.
+const LENGTH_SIZE: usize = 4;
+
+/// Why a publisher cannot go on; told to it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum MediaRefused {
+    /// A coding that we do not take.
+    #[error("{what} video is not taken: set the encoder to H.264 or H.265")]
+    Coding { what: String },
+    /// More jumps than any honest clock makes.
+    #[error("timestamps jumped {MAX_JUMPS} times within a minute: check the encoder's clock")]
+    Jumps,
+}
+
+/// Why a picture was let go here. Summed, told in the court's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// No parameter sets that can be read have come.
+    NoParameters,
+    /// Its NAL units do not add up.
+    Malformed,
+}
+
+impl Unusable {
+    /// Returns it in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NoParameters => "picture without parameter sets",
+            Self::Malformed => "picture whose NAL units do not add up",
+        }
+    }
+}
+
+/// Turns the media messages of one publish into stream items.
+pub struct StreamAssembler {
+    court: CourtId,
+    peer: String,
+    encoder: Option<String>,
+    new_session: Box<dyn FnMut() -> SessionId + Send>,
+    timeline: Option<Timeline>,
+    jumps: Vec<Monotonic>,
+    video: Option<Video>,
+    audio: Audio,
+    unusable: (u64, Option<Unusable>),
+}
+
+/// Where a session's time stands.
+struct Timeline {
+    session: SessionId,
+    /// Last timestamps as sent, with what they were unwrapped to, ms.
+    video: Option<(u32, i64)>,
+    audio: Option<(u32, i64)>,
+    last_dts: Option<MediaTime>,
+    last_sound: Option<MediaTime>,
+    sequence: u64,
+}
+
+struct Video {
+    sets: Sets,
+    length_size: usize,
+    parameters: Option<Arc<CodecParameters>>,
+    prefix: BytesMut,
+}
+
+enum Sets {
+    H264(h264::ParameterSets),
+    H265(h265::ParameterSets),
+}
+
+#[derive(Default)]
+struct Audio {
+    parameters: Option<Arc<AudioParameters>>,
+    left_out: Option<String>,
+}
+
+/// What a walk over a picture's NAL units found.
+#[derive(Default)]
+struct Walked {
+    has_slices: bool,
+    starts_decoding: bool,
+    recovery: bool,
+    b_slices: bool,
+    sets_changed: bool,
+    wall: Option<UtcTime>,
+    /// The units, with lengths of 4 bytes and without parameter sets, if they were not so already.
+    rebuilt: Option<BytesMut>,
+}
+
+impl StreamAssembler {
+    /// Begins for one accepted publish. `new_session` gives random ids (fixed ones in tests).
+    #[must_use]
+    pub fn new(
+        court: CourtId,
+        peer: String,
+        encoder: Option<String>,
+        new_session: Box<dyn FnMut() -> SessionId + Send>,
+    ) -> Self {
+        Self {
+            court,
+            peer,
+            encoder,
+            new_session,
+            timeline: None,
+            jumps: Vec::new(),
+            video: None,
+            audio: Audio::default(),
+            unusable: (0, None),
+        }
+    }
+
+    /// What the publisher calls itself, as far as it has said.
+    #[must_use]
+    pub fn encoder(&self) -> Option<&str> {
+        self.encoder.as_deref()
+    }
+
+    /// The session that is open, if one is.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.timeline.as_ref().map(|timeline| timeline.session)
+    }
+
+    /// Pictures let go here, and why the last one was.
+    #[must_use]
+    pub const fn unusable(&self) -> (u64, Option<Unusable>) {
+        self.unusable
+    }
+
+    /// What becomes of the sound, in words.
+    #[must_use]
+    pub fn audio_text(&self) -> String {
+        match (&self.audio.left_out, &self.audio.parameters) {
+            (Some(what), _) => format!("left out: {what} cannot be stored, set the encoder to AAC"),
+            (None, Some(known)) => {
+                format!("AAC, {} Hz, {} channels", known.sample_rate, known.channels)
+            }
+            (None, None) => "none".to_owned(),
+        }
+    }
+
+    /// Takes a media message; appends what it gives to `out`.
+    ///
+    /// # Errors
+    /// [`MediaRefused`] when the publisher cannot go on like this.
+    pub fn media(
+        &mut self,
+        message: &Message,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<(), MediaRefused> {
+        match message.kind {
+            kind::VIDEO => self.video(message, arrival, out),
+            kind::AUDIO => {
+                self.sound(message, arrival, out);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a data message: the encoder's name of `onMetaData`, the wall time of `onFI`.
+    pub fn data(&mut self, timestamp: u32, name: &str, values: &[Value], out: &mut Vec<StreamItem>) {
+        let member = |name| values.first().and_then(|object| object.member(name));
+        match name {
+            "onMetaData" => {
+                if let Some(encoder) = member("encoder").and_then(Value::text) {
+                    self.encoder = Some(bounded(encoder));
+                }
+            }
+            "onFI" => {
+                let text = |name| member(name).and_then(Value::text);
+                if let (Some(timeline), Some(utc)) =
+                    (&self.timeline, on_fi(text("sd"), text("st")))
+                    && let Some((last, at)) = timeline.video
+                {
+                    let media = MediaTime::from_millis(at + step(last, timestamp));
+                    let (session, source) = (timeline.session, WallSource::OnFi);
+                    out.push(StreamItem::Wall(WallReference { session, media, utc, source }));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the open session, if there is one.
+    pub fn close(&mut self, reason: CloseReason, out: &mut Vec<StreamItem>) {
+        if let Some(timeline) = self.timeline.take() {
+            out.push(StreamItem::Closed { session: timeline.session, reason });
+        }
+    }
+
+    fn video(
+        &mut self,
+        message: &Message,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<(), MediaRefused> {
+        match VideoTag::read(&message.body) {
+            VideoTag::Configuration { codec, record } => {
+                self.configure(codec, &record);
+                Ok(())
+            }
+            VideoTag::Picture { codec, key, composition_ms, offset_nanos, data } => {
+                if self.video.as_ref().is_none_or(|video| video.codec() != codec) {
+                    // Without a record: the sets may come in the pictures.
+                    self.video = Some(Video::new(codec));
+                }
+                let picture = Picture { key, composition_ms, offset_nanos, data };
+                self.picture(picture, message.timestamp, arrival, out)
+            }
+            VideoTag::Nothing => Ok(()),
+            VideoTag::Cut => {
+                self.let_go(Unusable::Malformed);
+                Ok(())
+            }
+            VideoTag::Other(what) => Err(MediaRefused::Coding { what }),
+        }
+    }
+
+    fn let_go(&mut self, why: Unusable) {
+        self.unusable = (self.unusable.0 + 1, Some(why));
+    }
+
+    /// Takes a sequence header. One that cannot be read leaves what was in force.
+    fn configure(&mut self, codec: Codec, record: &Bytes) {
+        let read = match codec {
+            Codec::H264 => h264::ParameterSets::from_record(record)
+                .map(|(sets, length_size)| (Sets::H264(sets), length_size)),
+            Codec::H265 => h265::ParameterSets::from_record(record)
+                .map(|(sets, length_size)| (Sets::H265(sets), length_size)),
+        };
+        let Some((sets, length_size)) = read else { return };
+        let parameters = self.video.take().and_then(|video| video.parameters);
+        let mut video = Video { sets, length_size, parameters, prefix: BytesMut::new() };
+        video.settle();
+        self.video = Some(video);
+    }
+
+    fn picture(
+        &mut self,
+        picture: Picture,
+        timestamp: u32,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<(), MediaRefused> {
+        let Some(video) = &mut self.video else { return Ok(()) };
+        let Some(walked) = video.walk(&picture.data) else {
+            video.prefix.clear();
+            self.let_go(Unusable::Malformed);
+            return Ok(());
+        };
+        if walked.sets_changed {
+            video.settle();
+        }
+        if !walked.has_slices {
+            let kept = walked.rebuilt.as_deref().unwrap_or(&picture.data);
+            if video.prefix.len() + kept.len() <= MAX_PREFIX {
+                video.prefix.extend_from_slice(kept);
+            }
+            return Ok(());
+        }
+        let data = video.finish(walked.rebuilt, picture.data);
+        let parameters = video.parameters.clone();
+        let Some(parameters) = parameters else {
+            self.let_go(Unusable::NoParameters);
+            return Ok(());
+        };
+        if picture.composition_ms.abs() > MAX_COMPOSITION {
+            self.let_go(Unusable::Malformed);
+            return Ok(());
+        }
+        let dts = self.place(timestamp, picture.offset_nanos, arrival, out)?;
+        let Some(timeline) = &mut self.timeline else { return Ok(()) };
+        let session = timeline.session;
+        let sequence = timeline.sequence;
+        timeline.sequence += 1;
+        let pts = dts.plus_nanos(i64::from(picture.composition_ms) * 1_000_000);
+        if let Some(utc) = walked.wall {
+            let source = WallSource::Sei;
+            out.push(StreamItem::Wall(WallReference { session, media: pts, utc, source }));
+        }
+        out.push(StreamItem::Video(AccessUnit {
+            session,
+            sequence,
+            pts,
+            dts,
+            key: walked.starts_decoding || (picture.key && walked.recovery),
+            b_slices: walked.b_slices,
+            data,
+            parameters,
+            arrival,
+        }));
+        Ok(())
+    }
+
+    /// Puts a picture's timestamp on the session's time; opens a session where one begins.
+    fn place(
+        &mut self,
+        timestamp: u32,
+        offset_nanos: u32,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<MediaTime, MediaRefused> {
+        let placed = match &self.timeline {
+            None => None,
+            Some(timeline) => match (timeline.video, timeline.audio) {
+                (Some((last, at)), _) => {
+                    let moved = step(last, timestamp);
+                    (-MAX_STEP_BACK..=MAX_STEP).contains(&moved).then_some(at + moved)
+                }
+                // The first picture of a session may lie on either side of its first sound.
+                (None, Some((last, at))) => {
+                    let moved = step(last, timestamp);
+                    (-MAX_STEP..=MAX_STEP).contains(&moved).then_some(at + moved)
+                }
+                (None, None) => Some(i64::from(timestamp)),
+            },
+        };
+        let nanos = |at: i64| MediaTime::from_millis(at).plus_nanos(i64::from(offset_nanos));
+        let straightened = placed.and_then(|at| {
+            let last = self.timeline.as_ref().and_then(|timeline| timeline.last_dts);
+            let least = last.map(|last| last.plus_nanos(LEAST_STEP_NANOS));
+            let dts = least.map_or(nanos(at), |least| least.max(nanos(at)));
+            (dts.nanos_since(nanos(at)) <= MAX_LEAD_NANOS).then_some((at, dts))
+        });
+        let (at, dts) = match straightened {
+            Some(straightened) => straightened,
+            None => {
+                self.reopen(arrival, out)?;
+                (i64::from(timestamp), nanos(i64::from(timestamp)))
+            }
+        };
+        if let Some(timeline) = &mut self.timeline {
+            timeline.video = Some((timestamp, at));
+            timeline.last_dts = Some(dts);
+        }
+        Ok(dts)
+    }
+
+    /// Opens a session, after closing the one that is open.
+    fn reopen(
+        &mut self,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<(), MediaRefused> {
+        if self.timeline.is_some() {
+            self.jumps.retain(|jump| arrival.since(*jump).as_nanos() < JUMP_WINDOW_NANOS.into());
+            self.jumps.push(arrival);
+            if self.jumps.len() > MAX_JUMPS {
+                return Err(MediaRefused::Jumps);
+            }
+            self.close(CloseReason::TimeJump, out);
+        }
+        let session = (self.new_session)();
+        self.timeline = Some(Timeline {
+            session,
+            video: None,
+            audio: None,
+            last_dts: None,
+            last_sound: None,
+            sequence: 0,
+        });
+        out.push(StreamItem::Opened(Arc::new(StreamInfo {
+            court: self.court.clone(),
+            session,
+            peer: self.peer.clone(),
+            encoder: self.encoder.clone(),
+            opened: arrival,
+        })));
+        Ok(())
+    }
+
+    fn sound(&mut self, message: &Message, arrival: Monotonic, out: &mut Vec<StreamItem>) {
+        match AudioTag::read(&message.body) {
+            AudioTag::Configuration(config) => match audio_parameters(&config) {
+                Some(new) => {
+                    if self.audio.parameters.as_deref() != Some(&new) {
+                        self.audio.parameters = Some(Arc::new(new));
+                    }
+                    self.audio.left_out = None;
+                }
+                None => self.audio.left_out = Some("this kind of AAC".to_owned()),
+            },
+            AudioTag::Frame(data) => {
+                if self.audio.left_out.is_none()
+                    && let Some(parameters) = self.audio.parameters.clone()
+                    && let Some((session, pts)) = self.place_sound(message.timestamp, arrival, out)
+                {
+                    out.push(StreamItem::Audio(AudioUnit {
+                        session,
+                        pts,
+                        data,
+                        parameters,
+                        arrival,
+                    }));
+                }
+            }
+            AudioTag::Nothing => {}
+            AudioTag::Other(what) => self.audio.left_out = Some(what),
+        }
+    }
+
+    /// Puts a sound's timestamp beside the pictures'; `None` if it is nowhere near: around a jump,
+    /// sound of the old time may follow pictures of the new.
+    fn place_sound(
+        &mut self,
+        timestamp: u32,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Option<(SessionId, MediaTime)> {
+        if self.timeline.is_none() {
+            self.reopen(arrival, out).ok()?;
+        }
+        let timeline = self.timeline.as_mut()?;
+        let near = |(last, at): (u32, i64)| {
+            let moved = step(last, timestamp);
+            (-MAX_STEP..=MAX_STEP).contains(&moved).then_some(at + moved)
+        };
+        let at = match (timeline.video, timeline.audio) {
+            (None, None) => i64::from(timestamp),
+            (video, audio) => video.and_then(near).or_else(|| audio.and_then(near))?,
+        };
+        timeline.audio = Some((timestamp, at));
+        let at = MediaTime::from_millis(at);
+        let pts = timeline.last_sound.map_or(at, |last| last.max(at));
+        timeline.last_sound = Some(pts);
+        Some((timeline.session, pts))
+    }
+}
+
+/// One picture as its tag said.
+struct Picture {
+    key: bool,
+    composition_ms: i32,
+    offset_nanos: u32,
+    data: Bytes,
+}
+
+impl Video {
+    fn new(codec: Codec) -> Self {
+        let sets = match codec {
+            Codec::H264 => Sets::H264(h264::ParameterSets::default()),
+            Codec::H265 => Sets::H265(h265::ParameterSets::default()),
+        };
+        Self { sets, length_size: LENGTH_SIZE, parameters: None, prefix: BytesMut::new() }
+    }
+
+    const fn codec(&self) -> Codec {
+        match self.sets {
+            Sets::H264(_) => Codec::H264,
+            Sets::H265(_) => Codec::H265,
+        }
+    }
+
+    /// Works the parameters out again; the value stays the same one while it says the same.
+    fn settle(&mut self) {
+        let new = match &self.sets {
+            Sets::H264(sets) => sets.parameters(),
+            Sets::H265(sets) => sets.parameters(),
+        };
+        if self.parameters.as_deref() != new.as_ref() {
+            self.parameters = new.map(Arc::new);
+        }
+    }
+
+    /// Looks at every NAL unit once. `None` if a length points past the end.
+    fn walk(&mut self, data: &Bytes) -> Option<Walked> {
+        let mut walked = Walked::default();
+        let mut at = 0;
+        let same_lengths = self.length_size == LENGTH_SIZE;
+        if !same_lengths {
+            walked.rebuilt = Some(BytesMut::with_capacity(data.len() + 64));
+        }
+        while at < data.len() {
+            let length = data.get(at..at + self.length_size)?;
+            let length = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+            let start = at + self.length_size;
+            let end = start.checked_add(length)?;
+            let nal = data.get(start..end)?;
+            let kept = !nal.is_empty() && !self.is_parameter_set(nal);
+            if kept {
+                self.look(nal, &mut walked);
+            } else {
+                if !nal.is_empty() {
+                    walked.sets_changed |= self.supersede(&data.slice(start..end));
+                }
+                if walked.rebuilt.is_none() {
+                    // Everything up to here was in order.
+                    let mut copy = BytesMut::with_capacity(data.len());
+                    copy.extend_from_slice(data.get(..at)?);
+                    walked.rebuilt = Some(copy);
+                }
+            }
+            if kept && let Some(rebuilt) = &mut walked.rebuilt {
+                rebuilt.extend_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
+                rebuilt.extend_from_slice(nal);
+            }
+            at = end;
+        }
+        Some(walked)
+    }
+
+    fn is_parameter_set(&self, nal: &[u8]) -> bool {
+        match self.codec() {
+            Codec::H264 => {
+                matches!(nal.first().map(|header| header & 0x1F), Some(h264::nal::SPS | h264::nal::PPS))
+            }
+            Codec::H265 => {
+                matches!(h265::nal_type(nal), Some(h265::nal::VPS..=h265::nal::PPS))
+            }
+        }
+    }
+
+    fn supersede(&mut self, nal: &Bytes) -> bool {
+        match &mut self.sets {
+            Sets::H264(sets) => sets.supersede(nal),
+            Sets::H265(sets) => sets.supersede(nal),
+        }
+    }
+
+    fn look(&self, nal: &[u8], walked: &mut Walked) {
+        const B_H264: Option<u32> = Some(1);
+        let sei = |walked: &mut Walked| {
+            let sei = Sei::read(self.codec(), nal);
+            walked.wall = walked.wall.or(sei.wall);
+            walked.recovery |= sei.recovery;
+        };
+        match &self.sets {
+            Sets::H264(_) => match nal.first().map_or(0, |header| header & 0x1F) {
+                h264::nal::IDR => {
+                    walked.has_slices = true;
+                    walked.starts_decoding = true;
+                }
+                h264::nal::SLICE | h264::nal::SLICE_A => {
+                    walked.has_slices = true;
+                    walked.b_slices |= h264::slice_type(nal) == B_H264;
+                }
+                h264::nal::SEI => sei(walked),
+                _ => {}
+            },
+            Sets::H265(sets) => match h265::nal_type(nal).unwrap_or(u8::MAX) {
+                h265::nal::IRAP_FIRST..=h265::nal::IRAP_LAST => {
+                    walked.has_slices = true;
+                    walked.starts_decoding = true;
+                }
+                0..=h265::nal::VCL_LAST => {
+                    walked.has_slices = true;
+                    walked.b_slices = walked.b_slices || sets.is_reordered_b(nal);
+                }
+                h265::nal::PREFIX_SEI | h265::nal::SUFFIX_SEI => sei(walked),
+                _ => {}
+            },
+        }
+    }
+
+    /// Returns the picture's units, with what was kept for it in front.
+    fn finish(&mut self, rebuilt: Option<BytesMut>, data: Bytes) -> Bytes {
+        let data = rebuilt.map_or(data, BytesMut::freeze);
+        if self.prefix.is_empty() {
+            return data;
+        }
+        let mut whole = std::mem::take(&mut self.prefix);
+        whole.extend_from_slice(&data);
+        whole.freeze()
+    }
+}
+
+/// Milliseconds from `last` to `now`, both 32 bits and wrapping.
+fn step(last: u32, now: u32) -> i64 {
+    i64::from(now.wrapping_sub(last).cast_signed())
+}
+
+/// Reads an AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1). `None` if it is cut, or of a kind whose
+/// channels it does not say.
+fn audio_parameters(config: &Bytes) -> Option<AudioParameters> {
+    const RATES: [u32; 13] = [
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025,
+        8_000, 7_350,
+    ];
+    const EXPLICIT_RATE: u64 = 15;
+    let head = config.iter().chain(&[0; 8]).take(8).fold(0_u64, |all, &byte| all << 8 | u64::from(byte));
+    let bits = |at: u32, count: u32| head << at >> (64 - count);
+    if config.len() < 2 || bits(0, 5) == 31 {
+        return None;
+    }
+    let (sample_rate, at) = match bits(5, 4) {
+        EXPLICIT_RATE => (u32::try_from(bits(9, 24)).ok().filter(|&rate| rate > 0)?, 33),
+        index => (*RATES.get(usize::try_from(index).ok()?)?, 9),
+    };
+    let channels = match bits(at, 4) {
+        count @ 1..=6 => u8::try_from(count).ok()?,
+        7 | 12 | 14 => 8,
+        11 => 7,
+        _ => return None,
+    };
+    Some(AudioParameters { config: Bytes::copy_from_slice(config), sample_rate, channels })
+}
+
+/// Reads `sd` (day-month-year) and `st` (hours:minutes:seconds.fraction) of `onFI`, as UTC.
+///
+/// Encoders write what their own clock shows, often local time: whoever uses it takes whole quarter
+/// hours off.
+fn on_fi(date: Option<&str>, time: Option<&str>) -> Option<UtcTime> {
+    let mut date = date?.split('-');
+    let day: u8 = date.next()?.trim().parse().ok()?;
+    let month: u8 = date.next()?.trim().parse().ok()?;
+    let year: i32 = date.next()?.trim().parse().ok()?;
+    let mut time = time?.split(':');
+    let hours: u8 = time.next()?.trim().parse().ok()?;
+    let minutes: u8 = time.next()?.trim().parse().ok()?;
+    let seconds = time.next()?.trim();
+    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let seconds: u8 = seconds.parse().ok()?;
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let month = time::Month::try_from(month).ok()?;
+    let date = time::Date::from_calendar_date(year, month, day).ok()?;
+    let time = time::Time::from_hms_nano(hours, minutes, seconds, digits.parse().ok()?).ok()?;
+    let nanos = date.with_time(time).assume_utc().unix_timestamp_nanos();
+    i64::try_from(nanos).ok().map(UtcTime::from_nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPS: &[u8] = b"\x67\x64\x00\x28\xac\xd9\x40\x78\x02\x27\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xc8\x3c\x60\xc6\x58";
+    const PPS: &[u8] = b"\x68\xeb\xe3\xcb\x22\xc0";
+
+    fn assembler() -> StreamAssembler {
+        let mut next = 0;
+        let court = CourtId::new("a").unwrap();
+        let ids = move || {
+            next += 1;
+            SessionId::from_bits(next)
+        };
+        StreamAssembler::new(court, "peer".to_owned(), None, Box::new(ids))
+    }
+
+    fn avcc(units: &[&[u8]]) -> Vec<u8> {
+        units
+            .iter()
+            .flat_map(|unit| [&u32::try_from(unit.len()).unwrap().to_be_bytes()[..], unit].concat())
+            .collect()
+    }
+
+    fn record() -> Vec<u8> {
+        let length = |set: &[u8]| u16::try_from(set.len()).unwrap().to_be_bytes();
+        [b"\x17\0\0\0\0\x01\x64\x00\x28\xff\xe1", &length(SPS)[..], SPS, b"\x01", &length(PPS), PPS].concat()
+    }
+
+    fn send(tested: &mut StreamAssembler, kind: u8, timestamp: u32, body: Vec<u8>) -> Vec<StreamItem> {
+        let mut out = Vec::new();
+        let message = Message { timestamp, kind, stream: 1, body: body.into() };
+        tested.media(&message, Monotonic::from_nanos(1), &mut out).unwrap();
+        out
+    }
+
+    fn picture(tested: &mut StreamAssembler, timestamp: u32, units: &[&[u8]]) -> Vec<StreamItem> {
+        send(tested, kind::VIDEO, timestamp, [b"\x17\x01\0\0\0", &avcc(units)[..]].concat())
+    }
+
+    const IDR: &[u8] = b"\x65\x88\x80\x10";
+    const P: &[u8] = b"\x41\x9a\x00";
+    const B: &[u8] = b"\x01\xa0\x00\x00";
+
+    fn told(items: &[StreamItem]) -> Vec<String> {
+        items
+            .iter()
+            .map(|item| match item {
+                StreamItem::Opened(info) => format!("open {}", info.session.bits()),
+                StreamItem::Video(unit) => format!(
+                    "video {} {}{}{}",
+                    unit.sequence,
+                    unit.dts.as_nanos() / 1_000_000,
+                    if unit.key { " key" } else { "" },
+                    if unit.b_slices { " b" } else { "" },
+                ),
+                StreamItem::Audio(unit) => format!("audio {}", unit.pts.as_nanos() / 1_000_000),
+                StreamItem::Wall(wall) => format!("wall {:?} {}", wall.source, wall.utc.as_nanos()),
+                StreamItem::Closed { session, reason } => format!("close {} {reason:?}", session.bits()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn time_wraps_jitters_and_jumps() {
+        let mut tested = assembler();
+        assert!(send(&mut tested, kind::VIDEO, 0, record()).is_empty());
+        let mut out = Vec::new();
+        for at in [0xFFFF_FF00_u32, 5, 5, 0, 40, 20_000, 100] {
+            out.extend(picture(&mut tested, at, &[P]));
+        }
+        let wrapped = 1_i64 << 32;
+        let expected = [
+            "open 1".to_owned(),
+            format!("video 0 {}", wrapped - 256),
+            format!("video 1 {}", wrapped + 5),
+            format!("video 2 {}", wrapped + 6), // the same time again: a millisecond later
+            format!("video 3 {}", wrapped + 7), // 5 ms back: straightened
+            format!("video 4 {}", wrapped + 40),
+            "close 1 TimeJump".to_owned(),
+            "open 2".to_owned(),
+            "video 0 20000".to_owned(),
+            "close 2 TimeJump".to_owned(),
+            "open 3".to_owned(),
+            "video 0 100".to_owned(),
+        ];
+        assert_eq!(told(&out), expected);
+    }
+
+    #[test]
+    fn a_clock_that_only_jumps_is_refused() {
+        let mut tested = assembler();
+        send(&mut tested, kind::VIDEO, 0, record());
+        let mut refused = None;
+        for round in 0..40_u32 {
+            let body = [b"\x27\x01\0\0\0", &avcc(&[P])[..]].concat().into();
+            let timestamp = if round % 2 == 0 { 0 } else { 60_000 };
+            let message = Message { timestamp, kind: kind::VIDEO, stream: 1, body };
+            refused = tested.media(&message, Monotonic::ZERO, &mut Vec::new()).err().or(refused);
+        }
+        assert_eq!(refused, Some(MediaRefused::Jumps));
+    }
+
+    #[test]
+    fn sound_is_placed_beside_the_pictures() {
+        let mut tested = assembler();
+        send(&mut tested, kind::VIDEO, 0, record());
+        send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+        let sound = |tested: &mut StreamAssembler, at| send(tested, kind::AUDIO, at, b"\xaf\x01aac".to_vec());
+        let mut out = sound(&mut tested, 1_000);
+        out.extend(picture(&mut tested, 980, &[IDR]));
+        out.extend(sound(&mut tested, 990)); // behind the last sound: straightened
+        out.extend(picture(&mut tested, 500_000, &[IDR]));
+        out.extend(sound(&mut tested, 1_020)); // still of the old time: nowhere to put it
+        out.extend(sound(&mut tested, 500_010));
+        assert_eq!(
+            told(&out),
+            [
+                "open 1", "audio 1000", "video 0 980 key", "audio 1000", "close 1 TimeJump", "open 2",
+                "video 0 500000 key", "audio 500010"
+            ]
+        );
+    }
+
+    #[test]
+    fn sets_in_pictures_become_parameters() {
+        let mut tested = assembler();
+        // No record at all: the sets stand before the first key picture.
+        assert!(picture(&mut tested, 0, &[P]).is_empty());
+        assert_eq!(tested.unusable(), (1, Some(Unusable::NoParameters)));
+        let unit = |items: Vec<StreamItem>| match items.into_iter().last() {
+            Some(StreamItem::Video(unit)) => unit,
+            other => panic!("{other:?}"),
+        };
+        let first = unit(picture(&mut tested, 40, &[b"\x09\xf0", SPS, PPS, IDR]));
+        assert_eq!((first.parameters.width, first.parameters.height), (1920, 1080));
+        assert_eq!(first.data, avcc(&[b"\x09\xf0", IDR]), "the sets are taken out");
+        let second = unit(picture(&mut tested, 80, &[SPS, PPS, IDR]));
+        assert!(Arc::ptr_eq(&first.parameters, &second.parameters));
+        let third = unit(picture(&mut tested, 120, &[SPS, b"\x68\xee", IDR]));
+        assert!(!Arc::ptr_eq(&first.parameters, &third.parameters));
+        assert_eq!(third.parameters.parameter_sets[1].as_ref(), b"\x68\xee");
+        // The sets and an SEI alone, then the picture.
+        assert!(picture(&mut tested, 160, &[SPS, PPS, b"\x06\x05\x00\x80"]).is_empty());
+        let fourth = unit(picture(&mut tested, 160, &[IDR]));
+        assert_eq!(fourth.parameters.parameter_sets[1].as_ref(), PPS);
+        assert_eq!(fourth.data, avcc(&[b"\x06\x05\x00\x80", IDR]));
+    }
+
+    #[test]
+    fn b_slices_and_damage_are_seen() {
+        let mut tested = assembler();
+        send(&mut tested, kind::VIDEO, 0, record());
+        assert_eq!(told(&picture(&mut tested, 0, &[B]))[1], "video 0 0 b");
+        assert!(send(&mut tested, kind::VIDEO, 40, b"\x17\x01\0\0\0\xff\xff\xff\xff\x65".to_vec()).is_empty());
+        assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
+        assert_eq!(told(&picture(&mut tested, 40, &[P])), ["video 1 40"]);
+    }
+
+    #[test]
+    fn short_lengths_are_made_four_bytes() {
+        let mut tested = assembler();
+        let mut body = record();
+        body[9] = 0xFD; // NAL lengths of 2 bytes
+        send(&mut tested, kind::VIDEO, 0, body);
+        let out = send(&mut tested, kind::VIDEO, 0, b"\x17\x01\0\0\0\x00\x04\x65\x88\x80\x10".to_vec());
+        let Some(StreamItem::Video(unit)) = out.last() else { panic!("{out:?}") };
+        assert_eq!(unit.data, avcc(&[IDR]));
+        assert_eq!(unit.parameters.config[4], 0xFF);
+    }
+
+    #[test]
+    fn wall_times_are_told_with_their_picture() {
+        let mut tested = assembler();
+        send(&mut tested, kind::VIDEO, 0, record());
+        let sei = crate::media::sei::wall_time_nal(Codec::H264, UtcTime::from_nanos(77));
+        assert_eq!(told(&picture(&mut tested, 40, &[&sei, IDR]))[1], "wall Sei 77");
+        let object = crate::ingest::rtmp::amf0::object([
+            ("sd", Value::String("24-11-2022".to_owned())),
+            ("st", Value::String("17:20:33.5".to_owned())),
+        ]);
+        let mut out = Vec::new();
+        tested.data(60, "onFI", &[object], &mut out);
+        assert_eq!(told(&out), ["wall OnFi 1669310433500000000"]);
+        assert_eq!(on_fi(Some("99-1-2022"), Some("1:2:3")), None);
+    }
+
+    #[test]
+    fn other_video_is_refused_and_other_sound_left_out() {
+        let mut tested = assembler();
+        send(&mut tested, kind::AUDIO, 0, b"\x2fmp3".to_vec());
+        assert!(tested.audio_text().contains("MP3"));
+        let message = Message { timestamp: 0, kind: kind::VIDEO, stream: 1, body: Bytes::from_static(b"\x90av01") };
+        let refused = tested.media(&message, Monotonic::ZERO, &mut Vec::new());
+        assert!(refused.unwrap_err().to_string().starts_with("AV1 video is not taken"));
+    }
+
+    #[test]
+    fn audio_configurations_are_read() {
+        let read = |bytes: &'static [u8]| {
+            audio_parameters(&Bytes::from_static(bytes)).map(|known| (known.sample_rate, known.channels))
+        };
+        assert_eq!(read(b"\x12\x10"), Some((44_100, 2)));
+        assert_eq!(read(b"\x11\x88"), Some((48_000, 1)));
+        assert_eq!(read(b"\x17\x80\x3e\x80\x08"), Some((32_000, 1)));
+        assert_eq!(read(b"\x12\x00"), None);
+        assert_eq!(read(b"\x12"), None);
+    }
+}

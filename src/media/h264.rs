@@ -1,0 +1,544 @@
+//! H.264: parameter sets, the `avcC` record, what a picture says of itself (ITU-T H.264,
+//! ISO/IEC 14496-15).
+
+use bytes::Bytes;
+
+use crate::media::bits::{BitReader, BitWriter, escape, unescape};
+use crate::media::unit::{Codec, CodecParameters};
+
+/// NAL unit types that matter here.
+pub mod nal {
+    #![expect(missing_docs, reason = "the standard's names")]
+    pub const SLICE: u8 = 1;
+    pub const SLICE_A: u8 = 2;
+    pub const IDR: u8 = 5;
+    pub const SEI: u8 = 6;
+    pub const SPS: u8 = 7;
+    pub const PPS: u8 = 8;
+}
+
+/// Parameter sets of one kind that a record may hold; their ids end at 31 and 255.
+const MAX_SETS: usize = 32;
+/// Bytes of a parameter set that we read. Real ones have 20 to 100.
+const MAX_SET_BYTES: usize = 4096;
+
+/// What we read from a sequence parameter set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sps {
+    /// `profile_idc`, constraint flags, `level_idc`.
+    pub profile: [u8; 3],
+    /// `seq_parameter_set_id`.
+    pub id: u32,
+    /// Width after cropping, pixels.
+    pub width: u32,
+    /// Height after cropping, pixels.
+    pub height: u32,
+    /// `chroma_format_idc`.
+    pub chroma_format: u32,
+    /// Bits of a luma sample.
+    pub luma_bits: u32,
+    /// Bits of a chroma sample.
+    pub chroma_bits: u32,
+    /// `pic_order_cnt_type`. With 2 output order is decoding order.
+    pub order_type: u32,
+    /// `max_num_ref_frames`.
+    pub reference_frames: u32,
+    /// `max_num_reorder_frames`, if `bitstream_restriction` is there.
+    pub reorder_frames: Option<u32>,
+    /// Bit of the payload where `vui_parameters_present_flag` stands, and where
+    /// `bitstream_restriction_flag` does if there is a VUI.
+    restriction_at: (usize, Option<usize>),
+}
+
+impl Sps {
+    /// Reads a sequence parameter set with its NAL header (7.3.2.1.1). `None` if it is damaged, or
+    /// describes no picture of at most 16,384 pixels a side.
+    #[must_use]
+    pub fn read(nal: &[u8]) -> Option<Self> {
+        let payload = unescape(nal.get(1..)?, MAX_SET_BYTES);
+        let mut bits = BitReader::new(&payload);
+        let profile: [u8; 3] = *payload.first_chunk()?;
+        bits.skip(24)?;
+        let id = bits.unsigned().filter(|&id| id < 32)?;
+        let (mut chroma_format, mut separate, mut luma_bits, mut chroma_bits) = (1, false, 8, 8);
+        if has_chroma_fields(profile[0]) {
+            chroma_format = bits.unsigned().filter(|&format| format < 4)?;
+            if chroma_format == 3 {
+                separate = bits.flag()?;
+            }
+            luma_bits = 8 + bits.unsigned().filter(|&more| more <= 6)?;
+            chroma_bits = 8 + bits.unsigned().filter(|&more| more <= 6)?;
+            bits.skip(1)?;
+            if bits.flag()? {
+                skip_scaling_lists(&mut bits, if chroma_format == 3 { 12 } else { 8 })?;
+            }
+        }
+        bits.unsigned()?; // log2_max_frame_num
+        let order_type = bits.unsigned().filter(|&kind| kind < 3)?;
+        skip_order(&mut bits, order_type)?;
+        let reference_frames = bits.unsigned().filter(|&count| count <= 16)?;
+        bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
+        let width = bits.unsigned().filter(|&mbs| mbs < 1024)? + 1;
+        let map_units = bits.unsigned().filter(|&units| units < 1024)? + 1;
+        let frames_only = bits.flag()?;
+        if !frames_only {
+            bits.skip(1)?;
+        }
+        bits.skip(1)?; // direct_8x8_inference_flag
+        let mut crop = [0; 4];
+        if bits.flag()? {
+            for edge in &mut crop {
+                *edge = bits.unsigned().filter(|&edge| edge < 16_384)?;
+            }
+        }
+        // 7.4.2.1.1: crop units follow chroma subsampling and interlacing.
+        let (across, down) = match (chroma_format, separate) {
+            (1, _) => (2, 2),
+            (2, _) => (2, 1),
+            _ => (1, 1),
+        };
+        let fields = if frames_only { 1 } else { 2 };
+        let width = (width * 16).checked_sub(across * (crop[0] + crop[1]))?;
+        let height =
+            (map_units * 16 * fields).checked_sub(down * fields * (crop[2] + crop[3]))?;
+        if width == 0 || height == 0 {
+            return None;
+        }
+        let vui_at = bits.position();
+        // A VUI that cannot be read leaves reordering unknown; the picture is known all the same.
+        let restriction = bits.flag()?.then(|| restriction(&mut bits)).flatten();
+        Some(Self {
+            profile,
+            id,
+            width,
+            height,
+            chroma_format,
+            luma_bits,
+            chroma_bits,
+            order_type,
+            reference_frames,
+            reorder_frames: restriction.and_then(|(_, reorder)| reorder),
+            restriction_at: (vui_at, restriction.map(|(at, _)| at)),
+        })
+    }
+
+    /// Pictures that may be reordered, as far as the set promises: 0 also where the profile or the
+    /// order type allow nothing else.
+    #[must_use]
+    pub fn promised_reorder(&self) -> Option<u32> {
+        const BASELINE: u8 = 66;
+        if self.order_type == 2 || self.profile[0] == BASELINE {
+            return Some(0);
+        }
+        self.reorder_frames
+    }
+}
+
+/// Profiles with chroma format and scaling lists (7.3.2.1.1).
+const fn has_chroma_fields(profile: u8) -> bool {
+    matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
+}
+
+fn skip_scaling_lists(bits: &mut BitReader<'_>, lists: usize) -> Option<()> {
+    for list in 0..lists {
+        if !bits.flag()? {
+            continue;
+        }
+        let (mut last, mut next) = (8_i32, 8_i32);
+        for _ in 0..if list < 6 { 16 } else { 64 } {
+            if next != 0 {
+                next = (last + bits.signed()? % 256 + 256) % 256;
+            }
+            last = if next == 0 { last } else { next };
+        }
+    }
+    Some(())
+}
+
+fn skip_order(bits: &mut BitReader<'_>, order_type: u32) -> Option<()> {
+    match order_type {
+        0 => bits.unsigned().map(|_| ()),
+        1 => {
+            bits.skip(1)?;
+            bits.signed()?;
+            bits.signed()?;
+            for _ in 0..bits.unsigned().filter(|&count| count < 256)? {
+                bits.signed()?;
+            }
+            Some(())
+        }
+        _ => Some(()),
+    }
+}
+
+/// Reads a VUI (E.1.1): where `bitstream_restriction_flag` stands, and `max_num_reorder_frames`.
+fn restriction(bits: &mut BitReader<'_>) -> Option<(usize, Option<u32>)> {
+    const EXTENDED_SAR: u32 = 255;
+    if bits.flag()? && bits.bits(8)? == EXTENDED_SAR {
+        bits.skip(32)?;
+    }
+    if bits.flag()? {
+        bits.skip(1)?; // overscan
+    }
+    if bits.flag()? {
+        bits.skip(4)?; // video format, range
+        if bits.flag()? {
+            bits.skip(24)?;
+        }
+    }
+    if bits.flag()? {
+        bits.unsigned()?;
+        bits.unsigned()?;
+    }
+    if bits.flag()? {
+        bits.skip(65)?; // timing
+    }
+    let nal_hrd = bits.flag()?;
+    if nal_hrd {
+        skip_hrd(bits)?;
+    }
+    let vcl_hrd = bits.flag()?;
+    if vcl_hrd {
+        skip_hrd(bits)?;
+    }
+    if nal_hrd || vcl_hrd {
+        bits.skip(1)?;
+    }
+    bits.skip(1)?; // pic_struct_present_flag
+    let at = bits.position();
+    if !bits.flag()? {
+        return Some((at, None));
+    }
+    bits.skip(1)?;
+    for _ in 0..4 {
+        bits.unsigned()?;
+    }
+    Some((at, bits.unsigned()))
+}
+
+fn skip_hrd(bits: &mut BitReader<'_>) -> Option<()> {
+    let count = bits.unsigned().filter(|&count| count < 32)? + 1;
+    bits.skip(8)?;
+    for _ in 0..count {
+        bits.unsigned()?;
+        bits.unsigned()?;
+        bits.skip(1)?;
+    }
+    bits.skip(20)
+}
+
+/// Returns the set with a `bitstream_restriction` that promises no reordering: what lets a decoder
+/// give out each picture at once. The rest of the set is copied bit by bit. `None` if `nal` cannot
+/// be read, or promises it already.
+#[must_use]
+pub fn without_reordering(nal: &[u8]) -> Option<Bytes> {
+    let sps = Sps::read(nal)?;
+    if sps.reorder_frames == Some(0) {
+        return None;
+    }
+    let (&header, rest) = nal.split_first()?;
+    let payload = unescape(rest, MAX_SET_BYTES);
+    let mut from = BitReader::new(&payload);
+    let mut to = BitWriter::default();
+    let (vui_at, restriction_at) = sps.restriction_at;
+    match restriction_at {
+        // The restriction is the VUI's last part, and the VUI the set's.
+        Some(at) => to.copy(&mut from, at),
+        None => {
+            to.copy(&mut from, vui_at);
+            to.flag(true); // vui_parameters_present_flag
+            // Nothing of a VUI: aspect, overscan, signal type, chroma location, timing, two HRDs,
+            // picture structure. An old VUI that cannot be read is left out.
+            to.bits(0, 8);
+        }
+    }
+    to.flag(true); // bitstream_restriction_flag
+    to.flag(true); // motion_vectors_over_pic_boundaries_flag
+    to.unsigned(0); // max_bytes_per_pic_denom: no limit
+    to.unsigned(0); // max_bits_per_mb_denom: no limit
+    to.unsigned(16); // log2_max_mv_length_horizontal: the most
+    to.unsigned(16); // log2_max_mv_length_vertical
+    to.unsigned(0); // max_num_reorder_frames
+    to.unsigned(sps.reference_frames); // max_dec_frame_buffering
+    let mut out = vec![header];
+    out.extend(escape(&to.finish()));
+    Some(out.into())
+}
+
+/// The parameter sets in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterSets {
+    /// Sequence parameter sets, in order of appearance.
+    pub sps: Vec<Bytes>,
+    /// Picture parameter sets.
+    pub pps: Vec<Bytes>,
+}
+
+impl ParameterSets {
+    /// Reads an `avcC` record (ISO/IEC 14496-15 5.3.3.1.2): the sets, and the size of a NAL unit's
+    /// length. `None` if it is cut. A record may hold no sets: then they come in the pictures.
+    #[must_use]
+    pub fn from_record(record: &Bytes) -> Option<(Self, usize)> {
+        let &[version, _, _, _, lengths, sps_count, ..] = record.first_chunk::<6>()?;
+        if version != 1 {
+            return None;
+        }
+        let mut at = 6;
+        let sps = sets(record, &mut at, usize::from(sps_count & 0x1F))?;
+        let pps_count = *record.get(at)?;
+        at += 1;
+        let pps = sets(record, &mut at, usize::from(pps_count))?;
+        let length_size = usize::from(lengths & 3) + 1;
+        (length_size != 3).then_some((Self { sps, pps }, length_size))
+    }
+
+    /// Takes over a set: it replaces the one of its id. False if that changed nothing.
+    pub fn update(&mut self, nal: &Bytes) -> bool {
+        let Some(kind) = nal.first().map(|header| header & 0x1F) else { return false };
+        let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match kind {
+            nal::SPS => (&mut self.sps, sps_id),
+            nal::PPS => (&mut self.pps, pps_id),
+            _ => return false,
+        };
+        let Some(new) = id(nal) else { return false };
+        let room = sets.len() < MAX_SETS && nal.len() <= MAX_SET_BYTES;
+        match sets.iter_mut().find(|set| id(set) == Some(new)) {
+            Some(known) if known == nal => false,
+            Some(known) => {
+                // A copy: the set must not keep a whole picture's bytes alive.
+                *known = Bytes::copy_from_slice(nal);
+                true
+            }
+            None if room => {
+                sets.push(Bytes::copy_from_slice(nal));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes over a set that came in a picture. An SPS of an id not known before begins anew: its
+    /// encoder was set up afresh, and what was in force is not any longer.
+    pub fn supersede(&mut self, nal: &Bytes) -> bool {
+        let is_sps = nal.first().is_some_and(|header| header & 0x1F == nal::SPS);
+        if is_sps
+            && let Some(new) = sps_id(nal)
+            && self.sps.iter().all(|known| sps_id(known) != Some(new))
+        {
+            *self = Self::default();
+        }
+        self.update(nal)
+    }
+
+    /// Works out what decoders and files need. `None` while there is no SPS that can be read, or
+    /// no PPS.
+    #[must_use]
+    pub fn parameters(&self) -> Option<CodecParameters> {
+        let first = self.sps.first()?;
+        let sps = Sps::read(first)?;
+        if self.pps.is_empty() {
+            return None;
+        }
+        let rewritten: Vec<Option<Bytes>> =
+            self.sps.iter().map(|nal| without_reordering(nal)).collect();
+        // Encoders that declare reordering do reorder; those that say nothing may not.
+        let undeclared = sps.reorder_frames.is_none() && rewritten.iter().any(Option::is_some);
+        let low_delay_sets = undeclared.then(|| {
+            let sps = self.sps.iter().zip(rewritten);
+            let sps = sps.map(|(nal, new)| new.unwrap_or_else(|| nal.clone()));
+            sps.chain(self.pps.iter().cloned()).collect()
+        });
+        Some(CodecParameters {
+            codec: Codec::H264,
+            width: sps.width,
+            height: sps.height,
+            config: self.record(&sps),
+            parameter_sets: self.sps.iter().chain(&self.pps).cloned().collect(),
+            low_delay_sets,
+            reorder_frames: sps.promised_reorder().and_then(|count| u8::try_from(count).ok()),
+            mime_codec: {
+                let [profile, constraints, level] = sps.profile;
+                format!("avc1.{profile:02x}{constraints:02x}{level:02x}")
+            },
+        })
+    }
+
+    /// Builds an `avcC` record with NAL unit lengths of 4 bytes.
+    fn record(&self, sps: &Sps) -> Bytes {
+        let [profile, constraints, level] = sps.profile;
+        let mut out = vec![1, profile, constraints, level, 0xFF];
+        write_sets(&mut out, 0xE0, &self.sps);
+        write_sets(&mut out, 0, &self.pps);
+        if matches!(profile, 100 | 110 | 122 | 144 | 244) {
+            let low = |value: u32, mask: u8| value.to_le_bytes()[0] & mask;
+            out.push(0xFC | low(sps.chroma_format, 3));
+            out.push(0xF8 | low(sps.luma_bits - 8, 7));
+            out.push(0xF8 | low(sps.chroma_bits - 8, 7));
+            out.push(0); // no SPS extensions
+        }
+        out.into()
+    }
+}
+
+fn sets(record: &Bytes, at: &mut usize, count: usize) -> Option<Vec<Bytes>> {
+    let mut sets = Vec::new();
+    for _ in 0..count.min(MAX_SETS) {
+        let &length = record.get(*at..)?.first_chunk()?;
+        let length = usize::from(u16::from_be_bytes(length));
+        let set = record.get(*at + 2..*at + 2 + length)?;
+        *at += 2 + length;
+        if !set.is_empty() && set.len() <= MAX_SET_BYTES {
+            sets.push(Bytes::copy_from_slice(set));
+        }
+    }
+    Some(sets)
+}
+
+fn write_sets(out: &mut Vec<u8>, count_mark: u8, sets: &[Bytes]) {
+    let kept = sets.get(..sets.len().min(31)).unwrap_or_default();
+    out.push(count_mark | u8::try_from(kept.len()).unwrap_or(0));
+    for set in kept {
+        out.extend_from_slice(&u16::try_from(set.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend_from_slice(set);
+    }
+}
+
+fn sps_id(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal.get(1..)?, 16);
+    let mut bits = BitReader::new(&payload);
+    bits.skip(24)?;
+    bits.unsigned().filter(|&id| id < 32)
+}
+
+fn pps_id(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal.get(1..)?, 16);
+    BitReader::new(&payload).unsigned().filter(|&id| id < 256)
+}
+
+/// Returns `slice_type` modulo 5 of a slice with its NAL header (7.3.3): 0 P, 1 B, 2 I, 3 SP, 4 SI.
+#[must_use]
+pub fn slice_type(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal.get(1..)?, 12);
+    let mut bits = BitReader::new(&payload);
+    bits.unsigned()?; // first_mb_in_slice
+    bits.unsigned().filter(|&kind| kind < 10).map(|kind| kind % 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// x264, 320x240, High, no B-frames, with `bitstream_restriction`.
+    const X264: &str = "67f4000d919b28283f60220000030002000003006478a14e58";
+    /// ffmpeg's own test encoder style: Baseline 64x64 without VUI.
+    const HOSTILE_SPS: &str = "6742c01fd900a0047fe0220000030002000003007908002000";
+    /// 1280x720 High.
+    const HIGH: &str = "67640028acd940780227e5c044000003000400000300c83c60c658";
+
+    fn hex(text: &str) -> Bytes {
+        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+    }
+
+    /// h264-reader is the independent witness of every field that both read.
+    fn witness(nal: &[u8]) -> Option<(u32, u32, Option<u32>, Option<u32>)> {
+        use h264_reader::nal::sps::SeqParameterSet;
+        use h264_reader::rbsp::{BitReader, ByteReader};
+        let bits = BitReader::new(ByteReader::skipping_h264_header(nal));
+        let sps = SeqParameterSet::from_bits(bits).ok()?;
+        let (width, height) = sps.pixel_dimensions().ok()?;
+        let limits = sps.vui_parameters.and_then(|vui| vui.bitstream_restrictions);
+        let reorder = limits.as_ref().map(|limits| limits.max_num_reorder_frames);
+        Some((width, height, reorder, limits.map(|limits| limits.max_dec_frame_buffering)))
+    }
+
+    #[test]
+    fn sizes_and_reordering_agree_with_the_witness() {
+        for text in [X264, HOSTILE_SPS, HIGH] {
+            let nal = hex(text);
+            let (Some(ours), Some(theirs)) = (Sps::read(&nal), witness(&nal)) else {
+                assert_eq!(Sps::read(&nal).is_some(), witness(&nal).is_some(), "{text}");
+                continue;
+            };
+            assert_eq!((ours.width, ours.height, ours.reorder_frames), (theirs.0, theirs.1, theirs.2));
+        }
+    }
+
+    #[test]
+    fn a_rewritten_set_promises_no_reordering_and_keeps_the_rest() {
+        for text in [HIGH, HOSTILE_SPS] {
+            let nal = hex(text);
+            let before = Sps::read(&nal).unwrap();
+            let Some(new) = without_reordering(&nal) else {
+                assert_eq!(before.reorder_frames, Some(0));
+                continue;
+            };
+            let after = Sps::read(&new).unwrap();
+            assert_eq!(after.reorder_frames, Some(0));
+            assert_eq!((after.width, after.height, after.id), (before.width, before.height, before.id));
+            let (width, height, reorder, buffering) = witness(&new).unwrap();
+            assert_eq!((width, height), (before.width, before.height));
+            assert_eq!((reorder, buffering), (Some(0), Some(before.reference_frames)));
+            assert_eq!(without_reordering(&new), None, "nothing is left to rewrite");
+        }
+    }
+
+    #[test]
+    fn a_set_in_a_picture_replaces_the_one_of_its_id() {
+        let mut sets =
+            ParameterSets { sps: vec![hex(HIGH)], pps: vec![Bytes::from_static(b"\x68\xeb")] };
+        assert!(!sets.update(&hex(HIGH)));
+        assert!(!sets.update(&Bytes::from_static(b"\x68\xeb")));
+        assert!(sets.update(&Bytes::from_static(b"\x68\xec")), "same id, other content");
+        assert_eq!(sets.pps.len(), 1);
+        assert!(sets.update(&Bytes::from_static(b"\x68\x5c")), "another id");
+        assert_eq!(sets.pps.len(), 2);
+        let parameters = sets.parameters().unwrap();
+        assert_eq!(parameters.mime_codec, "avc1.640028");
+        let (read, length_size) = ParameterSets::from_record(&parameters.config).unwrap();
+        assert_eq!((read, length_size), (sets, 4));
+    }
+
+    #[test]
+    fn records_cut_anywhere_are_refused() {
+        let sets = ParameterSets { sps: vec![hex(HIGH)], pps: vec![Bytes::from_static(b"\x68\xeb")] };
+        let record = sets.parameters().unwrap().config;
+        let whole = record.len() - 4; // without the fields of High
+        for length in 0..whole {
+            assert_eq!(ParameterSets::from_record(&record.slice(..length)), None, "{length}");
+        }
+        assert!(ParameterSets::from_record(&record.slice(..whole)).is_some());
+    }
+
+    #[test]
+    fn slice_types_are_read() {
+        // first_mb 0 (1), slice_type 5 (00110): P of a picture that is all P.
+        assert_eq!(slice_type(&[0x41, 0b1001_1000]), Some(0));
+        assert_eq!(slice_type(&[0x01, 0b1010_0000]), Some(1));
+        assert_eq!(slice_type(&[0x65, 0b1000_1000, 0]), Some(2));
+        assert_eq!(slice_type(&[0x65]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let bytes = Bytes::from(bytes);
+            let _ = without_reordering(&bytes);
+            let _ = slice_type(&bytes);
+            if let Some((mut sets, _)) = ParameterSets::from_record(&bytes) {
+                sets.update(&bytes);
+                let _ = sets.parameters();
+            }
+        }
+
+        #[test]
+        fn damaged_sets_are_read_or_refused(at in 0_usize..27, with: u8) {
+            let mut nal = hex(HIGH).to_vec();
+            nal[at] = with;
+            if let Some(new) = without_reordering(&nal) {
+                prop_assert_eq!(Sps::read(&new).map(|sps| sps.reorder_frames), Some(Some(0)));
+            }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! H.265: parameter sets, the `hvcC` record, what a picture says of itself (ITU-T H.265,
+//! ISO/IEC 14496-15 8.3).
+
+use bytes::Bytes;
+
+use crate::media::bits::{BitReader, unescape};
+use crate::media::unit::{Codec, CodecParameters};
+
+/// NAL unit types that matter here.
+pub mod nal {
+    #![expect(missing_docs, reason = "the standard's names")]
+    pub const IRAP_FIRST: u8 = 16;
+    pub const IRAP_LAST: u8 = 21;
+    pub const VCL_LAST: u8 = 31;
+    pub const VPS: u8 = 32;
+    pub const SPS: u8 = 33;
+    pub const PPS: u8 = 34;
+    pub const PREFIX_SEI: u8 = 39;
+    pub const SUFFIX_SEI: u8 = 40;
+}
+
+/// Parameter sets of one kind; ids end at 15, 15 and 63.
+const MAX_SETS: usize = 64;
+/// Bytes of a parameter set that we read.
+const MAX_SET_BYTES: usize = 4096;
+
+/// Returns the type of a NAL unit.
+#[must_use]
+pub fn nal_type(nal: &[u8]) -> Option<u8> {
+    nal.first().map(|header| header >> 1 & 0x3F)
+}
+
+/// What we read from a sequence parameter set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sps {
+    /// Profile space, tier, profile; compatibility; constraints; level: 12 bytes as `hvcC` has them.
+    pub profile: [u8; 12],
+    /// Temporal layers.
+    pub temporal_layers: u32,
+    /// `sps_temporal_id_nesting_flag`.
+    pub nested: bool,
+    /// `sps_seq_parameter_set_id`.
+    pub id: u32,
+    /// `chroma_format_idc`.
+    pub chroma_format: u32,
+    /// Bits of a luma sample.
+    pub luma_bits: u32,
+    /// Bits of a chroma sample.
+    pub chroma_bits: u32,
+    /// Width after cropping, pixels.
+    pub width: u32,
+    /// Height after cropping, pixels.
+    pub height: u32,
+    /// `sps_max_num_reorder_pics` of the highest layer.
+    pub reorder_frames: u32,
+}
+
+impl Sps {
+    /// Reads a sequence parameter set with its NAL header (7.3.2.2.1). `None` if it is damaged, or
+    /// describes no picture of at most 16,384 pixels a side.
+    #[must_use]
+    pub fn read(nal: &[u8]) -> Option<Self> {
+        const MAX_SIDE: u32 = 16_384;
+        let payload = unescape(nal.get(2..)?, MAX_SET_BYTES);
+        let mut bits = BitReader::new(&payload);
+        bits.skip(4)?;
+        let sub_layers = bits.bits(3).filter(|&more| more < 7)?;
+        let nested = bits.flag()?;
+        let &profile = payload.get(1..)?.first_chunk()?;
+        bits.skip(96)?;
+        skip_sub_layers(&mut bits, sub_layers)?;
+        let id = bits.unsigned().filter(|&id| id < 16)?;
+        let chroma_format = bits.unsigned().filter(|&format| format < 4)?;
+        let separate = chroma_format == 3 && bits.flag()?;
+        let width = bits.unsigned().filter(|&width| width <= MAX_SIDE)?;
+        let height = bits.unsigned().filter(|&height| height <= MAX_SIDE)?;
+        let mut crop = [0; 4];
+        if bits.flag()? {
+            for edge in &mut crop {
+                *edge = bits.unsigned().filter(|&edge| edge < MAX_SIDE)?;
+            }
+        }
+        let (across, down) = match (chroma_format, separate) {
+            (1, _) => (2, 2),
+            (2, _) => (2, 1),
+            _ => (1, 1),
+        };
+        let width = width.checked_sub(across * (crop[0] + crop[1])).filter(|&width| width > 0)?;
+        let height = height.checked_sub(down * (crop[2] + crop[3])).filter(|&height| height > 0)?;
+        let luma_bits = 8 + bits.unsigned().filter(|&more| more <= 8)?;
+        let chroma_bits = 8 + bits.unsigned().filter(|&more| more <= 8)?;
+        bits.unsigned()?; // log2_max_pic_order_cnt_lsb
+        let layers = if bits.flag()? { sub_layers + 1 } else { 1 };
+        let mut reorder_frames = 0;
+        for _ in 0..layers {
+            bits.unsigned()?;
+            reorder_frames = bits.unsigned().filter(|&count| count <= 16)?;
+            bits.unsigned()?;
+        }
+        Some(Self {
+            profile,
+            temporal_layers: sub_layers + 1,
+            nested,
+            id,
+            chroma_format,
+            luma_bits,
+            chroma_bits,
+            width,
+            height,
+            reorder_frames,
+        })
+    }
+}
+
+/// The rest of `profile_tier_level` (7.3.3).
+fn skip_sub_layers(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
+    if sub_layers == 0 {
+        return Some(());
+    }
+    let mut present = Vec::new();
+    for layer in 0..8 {
+        let (profile, level) = (bits.flag()?, bits.flag()?);
+        if layer < sub_layers {
+            present.push((profile, level));
+        }
+    }
+    for (profile, level) in present {
+        bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
+    }
+    Some(())
+}
+
+/// The parameter sets in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterSets {
+    /// Video parameter sets, in order of appearance.
+    pub vps: Vec<Bytes>,
+    /// Sequence parameter sets.
+    pub sps: Vec<Bytes>,
+    /// Picture parameter sets.
+    pub pps: Vec<Bytes>,
+}
+
+impl ParameterSets {
+    /// Reads an `hvcC` record (ISO/IEC 14496-15 8.3.3.1.2): the sets, and the size of a NAL unit's
+    /// length. `None` if it is cut. A record may hold no sets: then they come in the pictures.
+    #[must_use]
+    pub fn from_record(record: &Bytes) -> Option<(Self, usize)> {
+        const FIXED: usize = 23;
+        let fixed = record.first_chunk::<FIXED>()?;
+        // Version 0 was written by encoders before the standard was final.
+        if fixed[0] > 1 {
+            return None;
+        }
+        let length_size = usize::from(fixed[21] & 3) + 1;
+        let mut found = Self::default();
+        let mut at = FIXED;
+        for _ in 0..fixed[22] {
+            let &[_, high, low] = record.get(at..)?.first_chunk()?;
+            at += 3;
+            for _ in 0..u16::from_be_bytes([high, low]) {
+                let &length = record.get(at..)?.first_chunk()?;
+                let length = usize::from(u16::from_be_bytes(length));
+                let set = Bytes::copy_from_slice(record.get(at + 2..at + 2 + length)?);
+                at += 2 + length;
+                found.update(&set);
+            }
+        }
+        (length_size != 3).then_some((found, length_size))
+    }
+
+    /// Takes over a set: it replaces the one of its id. False if that changed nothing.
+    pub fn update(&mut self, nal: &Bytes) -> bool {
+        let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match nal_type(nal) {
+            Some(nal::VPS) => (&mut self.vps, vps_id),
+            Some(nal::SPS) => (&mut self.sps, |nal| Sps::read(nal).map(|sps| sps.id)),
+            Some(nal::PPS) => (&mut self.pps, |nal| Pps::read(nal).map(|pps| pps.id)),
+            _ => return false,
+        };
+        let Some(new) = id(nal) else { return false };
+        let room = sets.len() < MAX_SETS && nal.len() <= MAX_SET_BYTES;
+        match sets.iter_mut().find(|set| id(set) == Some(new)) {
+            Some(known) if known == nal => false,
+            Some(known) => {
+                *known = Bytes::copy_from_slice(nal);
+                true
+            }
+            None if room => {
+                sets.push(Bytes::copy_from_slice(nal));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes over a set that came in a picture. An SPS of an id not known before begins anew: its
+    /// encoder was set up afresh, and what was in force is not any longer.
+    pub fn supersede(&mut self, nal: &Bytes) -> bool {
+        let id = |nal: &[u8]| Sps::read(nal).map(|sps| sps.id);
+        if nal_type(nal) == Some(nal::SPS)
+            && let Some(new) = id(nal)
+            && self.sps.iter().all(|known| id(known) != Some(new))
+        {
+            self.sps.clear();
+            self.pps.clear();
+        }
+        self.update(nal)
+    }
+
+    /// Works out what decoders and files need. `None` while a VPS, an SPS or a PPS is missing.
+    #[must_use]
+    pub fn parameters(&self) -> Option<CodecParameters> {
+        let sps = Sps::read(self.sps.first()?)?;
+        if self.vps.is_empty() || self.pps.is_empty() {
+            return None;
+        }
+        Some(CodecParameters {
+            codec: Codec::H265,
+            width: sps.width,
+            height: sps.height,
+            config: self.record(&sps),
+            parameter_sets: self.vps.iter().chain(&self.sps).chain(&self.pps).cloned().collect(),
+            low_delay_sets: None, // An H.265 SPS always says how far it reorders.
+            reorder_frames: u8::try_from(sps.reorder_frames).ok(),
+            mime_codec: mime(&sps),
+        })
+    }
+
+    /// Builds an `hvcC` record with NAL unit lengths of 4 bytes.
+    fn record(&self, sps: &Sps) -> Bytes {
+        let low = |value: u32, mask: u8| value.to_le_bytes()[0] & mask;
+        let mut out = vec![1];
+        out.extend_from_slice(&sps.profile);
+        out.extend_from_slice(&[0xF0, 0]); // spatial segmentation unknown
+        out.push(0xFC); // parallelism unknown
+        out.push(0xFC | low(sps.chroma_format, 3));
+        out.push(0xF8 | low(sps.luma_bits - 8, 7));
+        out.push(0xF8 | low(sps.chroma_bits - 8, 7));
+        out.extend_from_slice(&[0, 0]); // frame rate unknown
+        out.push(low(sps.temporal_layers, 7) << 3 | u8::from(sps.nested) << 2 | 3);
+        out.push(3);
+        for (kind, sets) in [(nal::VPS, &self.vps), (nal::SPS, &self.sps), (nal::PPS, &self.pps)] {
+            out.push(0x80 | kind); // complete: none of them stands in the pictures
+            out.extend_from_slice(&u16::try_from(sets.len()).unwrap_or(0).to_be_bytes());
+            for set in sets {
+                out.extend_from_slice(&u16::try_from(set.len()).unwrap_or(0).to_be_bytes());
+                out.extend_from_slice(set);
+            }
+        }
+        out.into()
+    }
+
+    /// True if a first slice is bidirectionally predicted, and the stream reorders: encoders of low
+    /// delay write "B" slices that look backwards only.
+    #[must_use]
+    pub fn is_reordered_b(&self, slice: &[u8]) -> bool {
+        let reorders = || {
+            let sps = self.sps.first().and_then(|nal| Sps::read(nal));
+            sps.is_some_and(|sps| sps.reorder_frames > 0)
+        };
+        slice_type(slice, &self.pps) == Some(0) && reorders()
+    }
+}
+
+/// RFC 6381 name (ISO/IEC 14496-15 E.3).
+fn mime(sps: &Sps) -> String {
+    let [head, a, b, c, d, constraints @ .., level] = sps.profile;
+    let space = ["", "A", "B", "C"].get(usize::from(head >> 6)).copied().unwrap_or_default();
+    let tier = if head & 0x20 == 0 { 'L' } else { 'H' };
+    let compatible = u32::from_be_bytes([a, b, c, d]).reverse_bits();
+    let mut name = format!("hvc1.{space}{}.{compatible:X}.{tier}{level}", head & 0x1F);
+    let kept = constraints.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    for byte in constraints.iter().take(kept) {
+        name.push_str(&format!(".{byte:X}"));
+    }
+    name
+}
+
+fn vps_id(nal: &[u8]) -> Option<u32> {
+    nal.get(2).map(|byte| u32::from(byte >> 4))
+}
+
+/// The head of a picture parameter set (7.3.2.3.1).
+struct Pps {
+    id: u32,
+    /// `num_extra_slice_header_bits`.
+    extra_bits: usize,
+}
+
+impl Pps {
+    fn read(nal: &[u8]) -> Option<Self> {
+        let payload = unescape(nal.get(2..)?, 16);
+        let mut bits = BitReader::new(&payload);
+        let id = bits.unsigned().filter(|&id| id < 64)?;
+        bits.unsigned()?;
+        bits.skip(2)?;
+        Some(Self { id, extra_bits: bits.bits(3)? as usize })
+    }
+}
+
+/// Returns `slice_type` of a picture's first slice segment (7.3.6.1): 0 B, 1 P, 2 I.
+#[must_use]
+pub fn slice_type(nal: &[u8], pps: &[Bytes]) -> Option<u32> {
+    let payload = unescape(nal.get(2..)?, 12);
+    let mut bits = BitReader::new(&payload);
+    if !bits.flag()? {
+        return None;
+    }
+    if (nal::IRAP_FIRST..=23).contains(&nal_type(nal)?) {
+        bits.skip(1)?;
+    }
+    let id = bits.unsigned()?;
+    let pps = pps.iter().filter_map(|nal| Pps::read(nal)).find(|pps| pps.id == id)?;
+    bits.skip(pps.extra_bits)?;
+    bits.unsigned().filter(|&kind| kind < 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // x265 3.5, 64x48 at 25/s, `keyint=10:bframes=0`: its own parameter sets.
+    const VPS: &str = "40010c01ffff01600000030090000003000003001e959809";
+    const SPS: &str = "42010101600000030090000003000003001ea0208 31659";
+
+    fn hex(text: &str) -> Bytes {
+        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_name_is_made_of_profile_tier_level_and_constraints() {
+        let mut sps = Sps {
+            profile: [1, 0x60, 0, 0, 0, 0xB0, 0, 0, 0, 0, 0, 93],
+            temporal_layers: 1,
+            nested: true,
+            id: 0,
+            chroma_format: 1,
+            luma_bits: 8,
+            chroma_bits: 8,
+            width: 1280,
+            height: 720,
+            reorder_frames: 0,
+        };
+        assert_eq!(mime(&sps), "hvc1.1.6.L93.B0");
+        sps.profile[0] = 0x22;
+        sps.profile[5] = 0;
+        assert_eq!(mime(&sps), "hvc1.2.6.H93");
+    }
+
+    #[test]
+    fn ids_are_read() {
+        assert_eq!(vps_id(&hex(VPS)), Some(0));
+        assert_eq!(nal_type(&hex(SPS)), Some(nal::SPS));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let bytes = Bytes::from(bytes);
+            let _ = Sps::read(&bytes);
+            if let Some((mut sets, _)) = ParameterSets::from_record(&bytes) {
+                sets.update(&bytes);
+                let _ = sets.parameters();
+                sets.is_reordered_b(&bytes);
+            }
+        }
+    }
+}
