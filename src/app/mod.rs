@@ -370,10 +370,9 @@ async fn open_uplink(
     floor: crate::media::UtcTime,
 ) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
     let tls = config.uplink.client.as_ref();
-    let scheme = if config.uplink.broker.tls { "mqtts" } else { "mqtt" };
     let settings = uplink::UplinkSettings {
         box_name: config.appliance.name.clone(),
-        broker: format!("{scheme}://{}:{}", config.uplink.broker.host, config.uplink.broker.port),
+        broker: config.uplink.broker.clone(),
         username: config.uplink.username.clone(),
         password_file: config.uplink.password_file.clone(),
         ca_file: config.uplink.ca_file.clone(),
@@ -389,12 +388,11 @@ async fn open_uplink(
     let hooks = uplink::Hooks {
         committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
         space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
-        wall: Some(Arc::new(court::Wall { shared: Arc::clone(shared) })),
+        wall: Some(shared.anchors.clone()),
         tally: Some(shared.ledger.hop("-", "outbox")),
         meters: uplink::UplinkMeters {
             event_seconds: shared.metrics.event_seconds.clone(),
             commit_seconds: shared.metrics.outbox_commit_seconds.clone(),
-            ..uplink::UplinkMeters::default()
         },
     };
     let clock = Arc::clone(&shared.clock);

@@ -288,7 +288,7 @@ impl Publisher {
         };
         if due {
             if let Some(uplink) = shared.uplink.get() {
-                uplink.set_state(&what, whole.clone());
+                uplink.set_state(&what, &whole);
             }
             self.told.insert(what, (fixed, whole, now));
         }
