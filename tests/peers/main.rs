@@ -1,5 +1,7 @@
 //! Real peers, started by the tests: encoders, publishers, brokers, browsers.
 #![cfg(test)]
 
+mod broker;
 #[cfg(feature = "gstreamer")]
 mod decode;
+mod mosquitto;
