@@ -55,6 +55,8 @@ impl Sut {
     }
 
     fn open_in(dir: tempfile::TempDir, port: u16) -> Self {
+        // Once a process; the captured log is shown when a test fails.
+        drop(tracing_subscriber::fmt().with_test_writer().try_init());
         let clock = Arc::new(ManualClock::at(NOON));
         let (uplink, _) = Uplink::open(
             settings(dir.path(), port),
@@ -202,7 +204,11 @@ fn broker_comes_and_goes(persistent: bool) {
             let seen = usize::try_from(n).expect("small");
             until("some arrived", || (subscriber.events().len() > seen).then_some(()));
             let ends = bounds.len() as u64 + 1;
-            if persistent { broker.stop() } else { broker.kill() }
+            if persistent {
+                broker.stop()
+            } else {
+                broker.kill()
+            }
             gate.shut();
             sut.cut_off();
             bounds.push(subscriber.events().len());
@@ -265,7 +271,7 @@ fn a_link_cut_at_any_byte_loses_nothing() {
     sut.connected();
     for n in 1..=400u32 {
         sut.offer(missed("a", n));
-        if n % 50 == 0 {
+        if n % 100 == 0 {
             gate.shut();
             sut.cut_off();
             gate.open();
@@ -303,17 +309,14 @@ fn a_refused_event_is_parked_and_tried_in_the_next_session() {
     assert!(told.retained || told.json["refused"].as_str().is_some());
 
     broker.set_acl("topic readwrite courtside/#\n");
-    // The same session: they stay parked, and later ones go out.
-    until("the new rights hold", || {
-        let n = 10 + u32::try_from(subscriber.events().len()).expect("small");
-        sut.offer(missed("b", n));
-        sequences(&subscriber.events(), "b").first().map(|_| ())
-    });
-    gate.shut();
-    sut.cut_off();
-    gate.open();
-    until("all of b arrived", || {
-        let of_b: BTreeSet<u64> = sequences(&subscriber.events(), "b").into_iter().collect();
+    let mut looks = 0u32;
+    until("another session brings them all", || {
+        if looks.is_multiple_of(500) {
+            gate.shut();
+            gate.open();
+        }
+        looks += 1;
+        let of_b = sequences(&subscriber.events(), "b");
         ((1..=5).all(|at| of_b.contains(&at))).then_some(())
     });
     until("nothing is parked", || (sut.uplink.status().state.parked == 0).then_some(()));
@@ -326,8 +329,7 @@ fn another_box_of_the_same_name_is_told_as_such() {
     first.connected();
     let second = Sut::open(broker.port);
     until("the first says so", || first.uplink.status().another_box.then_some(()));
-    second.connected();
-    assert!(first.uplink.status().fault.is_some_and(|why| why.contains("same name")));
+    until("the other one has the session", || second.uplink.status().connected.then_some(()));
 }
 
 #[test]
@@ -375,7 +377,11 @@ fn what_is_published_is_what_the_schemas_say() {
         Saying::ShotMissed(shot(true)),
         Saying::ShotUnsure(shot(false)),
         Saying::ShotWithdrawn(Withdrawal { t_stream: 1.5, reason: reason() }),
-        Saying::Score(Score { made: vec![3, 0], attempts: vec![7, 1], after: Some("f".to_owned()) }),
+        Saying::Score(Score {
+            made: vec![3, 0],
+            attempts: vec![7, 1],
+            after: Some("f".to_owned()),
+        }),
         Saying::Highlight(Highlight {
             shot: "f".to_owned(),
             reason: reason(),
@@ -494,7 +500,8 @@ fn a_daemon_killed_at_any_moment_keeps_every_promise() {
     let dir = tempfile::tempdir().expect("directory");
     let mut promised = Vec::new();
     let mut lottery = 0x2545_f491_4f6c_dd1du64;
-    for _round in 0..12 {
+    let arrived = || subscriber.events().len();
+    for round in 0..12 {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "broker::child_that_promises", "--nocapture", "--test-threads=1"])
             .env(CHILD_DIR, dir.path())
@@ -505,7 +512,7 @@ fn a_daemon_killed_at_any_moment_keeps_every_promise() {
             .expect("child");
         lottery = lottery.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let enough = 1 + usize::try_from(lottery >> 57).expect("small");
-        let before = promised.len();
+        let (before, came) = (promised.len(), arrived());
         let mut killed = false;
         // To the end of the pipe: what was written before the kill was promised too.
         for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
@@ -513,7 +520,8 @@ fn a_daemon_killed_at_any_moment_keeps_every_promise() {
             if let Some((_, id)) = line.split_once("promised ") {
                 promised.push(id.to_owned());
             }
-            if !killed && promised.len() - before >= enough {
+            let seen = if round % 2 == 0 { promised.len() - before } else { arrived() - came };
+            if !killed && seen >= enough {
                 child.kill().expect("killed");
                 killed = true;
             }
@@ -549,7 +557,11 @@ fn a_daemon_killed_at_any_moment_keeps_every_promise() {
     });
     until("all are acknowledged", || (uplink.status().state.outbox_events == 0).then_some(()));
     let (first, repeats) = arrived;
-    eprintln!("{} promised, {} arrived, {repeats} repeats, {clips} clips", promised.len(), first.len());
+    eprintln!(
+        "{} promised, {} arrived, {repeats} repeats, {clips} clips",
+        promised.len(),
+        first.len()
+    );
     let ids: BTreeSet<&str> = first.iter().map(|message| message.text("id")).collect();
     for id in &promised {
         assert!(ids.contains(id.as_str()), "{id} was promised and did not arrive");

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks again and again until `condition` gives something; names `what` if it never does.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -209,8 +209,7 @@ impl Subscriber {
         let subscribed = Arc::<AtomicU64>::default();
         let (kept, count) = (Arc::clone(&messages), Arc::clone(&subscribed));
         runtime.spawn(async move {
-            let mut options =
-                MqttOptions::new("subscriber", Broker::tcp("127.0.0.1", port));
+            let mut options = MqttOptions::new("subscriber", Broker::tcp("127.0.0.1", port));
             options.set_keep_alive(5).set_max_packet_size(Some(1 << 20));
             let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
             loop {
@@ -271,9 +270,10 @@ impl Subscriber {
                 Some(before) => {
                     repeats += 1;
                     assert_eq!(before.topic, message.topic);
-                    for key in ["id", "source", "type", "subject", "sequence", "session", "fact",
-                        "revision", "data"]
-                    {
+                    for key in [
+                        "id", "source", "type", "subject", "sequence", "session", "fact",
+                        "revision", "data",
+                    ] {
                         assert_eq!(before.json[key], message.json[key], "{id}: {key}");
                     }
                 }
