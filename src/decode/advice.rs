@@ -58,7 +58,8 @@ fn order(measured: &Measured) -> Option<Advice> {
     // At the least one picture: a B-frame is sent after the picture that it looks ahead to.
     let pictures = held.max(u32::from(measured.b_frames));
     let cost = f64::from(pictures) * interval_ms;
-    let counted = if pictures == 1 { "1 picture".to_owned() } else { format!("{pictures} pictures") };
+    let counted =
+        if pictures == 1 { "1 picture".to_owned() } else { format!("{pictures} pictures") };
     let (about, text) = if measured.b_frames {
         (
             "b_frames",
@@ -160,7 +161,9 @@ mod tests {
         #[expect(clippy::cast_possible_truncation, reason = "small test values")]
         advise(measured, ring_px)
             .into_iter()
-            .map(|advice| (advice.about, advice.costs_ms.or(advice.pixels).map(|n| n.round() as i64)))
+            .map(|advice| {
+                (advice.about, advice.costs_ms.or(advice.pixels).map(|n| n.round() as i64))
+            })
             .collect()
     }
 

@@ -252,8 +252,7 @@ impl Court {
     fn build(&mut self, unit: &AccessUnit, layout: Layout) -> bool {
         let parameters = unit.parameters.as_ref();
         let exists = |factory: &str| self.backend.exists(factory);
-        let chosen =
-            choose::choose(layout.codec, self.settings.prefer, &exists, &self.failures);
+        let chosen = choose::choose(layout.codec, self.settings.prefer, &exists, &self.failures);
         let choice = match chosen {
             Ok(choice) => choice,
             Err(fault) => {
@@ -612,8 +611,7 @@ pub(crate) mod tests {
     #[test]
     fn every_unit_becomes_a_picture_with_its_own_time() {
         let played = play(&[Script::Good], stream(40));
-        let expected: Vec<_> =
-            (0..40).map(|n| (MediaTime::from_millis(n * 33), 1280)).collect();
+        let expected: Vec<_> = (0..40).map(|n| (MediaTime::from_millis(n * 33), 1280)).collect();
         assert_eq!(*played.seen.frames.lock(), expected);
         assert_eq!(dropped(&played), []);
         assert_eq!(played.status.held_back, 0);
@@ -636,10 +634,7 @@ pub(crate) mod tests {
         let mut units = stream(30);
         units[12].data = Bytes::from_static(&[0, 0, 9, 9, 1]);
         let played = play(&[Script::Good], units);
-        assert_eq!(
-            dropped(&played),
-            [(DropReason::AwaitingKey, 7), (DropReason::Undecodable, 1)]
-        );
+        assert_eq!(dropped(&played), [(DropReason::AwaitingKey, 7), (DropReason::Undecodable, 1)]);
     }
 
     #[test]
@@ -669,10 +664,7 @@ pub(crate) mod tests {
     fn a_pipeline_that_dies_is_built_anew_at_a_key_frame() {
         let played = play(&[Script::Dies, Script::Good], stream(30));
         // Two pictures came; the third unit died with it, seven more lost their references.
-        assert_eq!(
-            dropped(&played),
-            [(DropReason::AwaitingKey, 7), (DropReason::NoPicture, 1)]
-        );
+        assert_eq!(dropped(&played), [(DropReason::AwaitingKey, 7), (DropReason::NoPicture, 1)]);
         assert_eq!(played.status.rebuilds, 1);
         assert_eq!(played.status.last_error.as_deref(), Some("nvh264dec: bad stream"));
         assert_eq!(played.status.fault, None, "pictures come again");

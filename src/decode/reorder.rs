@@ -71,9 +71,13 @@ mod tests {
     fn the_first_b_slice_makes_the_decoder_wait_from_the_next_key_frame_on() {
         let mut reorder = Reorder::default();
         let mut sets = Vec::new();
-        for (sequence, key, b) in
-            [(0, true, false), (1, false, false), (2, false, true), (3, true, false), (4, true, false)]
-        {
+        for (sequence, key, b) in [
+            (0, true, false),
+            (1, false, false),
+            (2, false, true),
+            (3, true, false),
+            (4, true, false),
+        ] {
             let mut unit = unit(sequence, key);
             unit.b_slices = b;
             reorder.see(&unit);

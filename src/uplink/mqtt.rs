@@ -89,7 +89,11 @@ enum End {
 
 impl Link {
     /// Connects, sends, connects again; ends when `stop` says so.
-    pub(super) async fn run(self, mut sendings: mpsc::Receiver<Sending>, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(
+        self,
+        mut sendings: mpsc::Receiver<Sending>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut session = None;
         let mut failed = 0u32;
         loop {
@@ -376,8 +380,8 @@ impl Link {
             self.desk.note(Note::Outcome { epoch, position, outcome, said });
             return Ok(());
         }
-        let options = PublishOptions::at_least_once()
-            .properties(properties("application/cloudevents+json"));
+        let options =
+            PublishOptions::at_least_once().properties(properties("application/cloudevents+json"));
         let notice = client
             .publish_tracked(topic, payload, options)
             .await
@@ -485,8 +489,7 @@ impl Files {
 }
 
 /// The library's own name for it is private.
-type StoreFuture<'a, T> =
-    Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
 /// Tells the client that the session which the broker kept has nothing of ours in flight.
 ///
@@ -496,10 +499,7 @@ type StoreFuture<'a, T> =
 struct NothingInFlight;
 
 impl SessionStore for NothingInFlight {
-    fn load<'a>(
-        &'a self,
-        key: &'a SessionStoreKey,
-    ) -> StoreFuture<'a, Option<PersistedSession>> {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> StoreFuture<'a, Option<PersistedSession>> {
         let session = PersistedSession {
             format_version: 1,
             client_id: key.client_id().to_owned(),
@@ -515,11 +515,7 @@ impl SessionStore for NothingInFlight {
         Box::pin(async move { Ok(Some(session)) })
     }
 
-    fn save<'a>(
-        &'a self,
-        _: &'a SessionStoreKey,
-        _: &'a PersistedSession,
-    ) -> StoreFuture<'a, ()> {
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> StoreFuture<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 

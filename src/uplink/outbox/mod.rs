@@ -487,8 +487,7 @@ impl Outbox {
     }
 
     fn envelope(&self, record: &Record) -> crate::event::Envelope {
-        let now =
-            Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
+        let now = Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
         let time = self.fact_time(record, &now);
         record.envelope(&self.parts.box_name, &time, &now)
     }
@@ -546,10 +545,7 @@ impl Outbox {
         match self.parts.store.replay(court, after, limit.min(REPLAY_LIMIT)) {
             Ok(records) => records
                 .iter()
-                .map(|record| Given {
-                    position: record.position,
-                    envelope: self.envelope(record),
-                })
+                .map(|record| Given { position: record.position, envelope: self.envelope(record) })
                 .collect(),
             Err(error) => {
                 warn!(error = %chain(&error), "stored events cannot be given again");
@@ -606,8 +602,8 @@ impl Outbox {
             shed: self.parts.store.shed(),
         };
         let (told, told_at) = &self.told;
-        let fault_changed = (told.parked, &told.refused, told.shed)
-            != (state.parked, &state.refused, state.shed);
+        let fault_changed =
+            (told.parked, &told.refused, told.shed) != (state.parked, &state.refused, state.shed);
         let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
         if (due && *told != state) || *told_at == Monotonic::ZERO {
             self.told = (state.clone(), now.monotonic.max(Monotonic::from_nanos(1)));

@@ -136,7 +136,12 @@ pub(crate) struct Place {
 impl Record {
     /// The record of `event`.
     #[must_use]
-    pub(crate) fn new(place: Place, event: &Event, decided: Decided, anchor: serde_json::Value) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        event: &Event,
+        decided: Decided,
+        anchor: serde_json::Value,
+    ) -> Self {
         Self {
             position: place.position,
             sequence: place.sequence,

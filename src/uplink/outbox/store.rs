@@ -197,8 +197,14 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let mut store =
-            Self { path, database: Some(database), last_position: 0, session: 0, bytes: 0, shed: 0 };
+        let mut store = Self {
+            path,
+            database: Some(database),
+            last_position: 0,
+            session: 0,
+            bytes: 0,
+            shed: 0,
+        };
         store.make_tables()?;
         store.load_counts()?;
         Ok((store, damaged))
@@ -231,8 +237,7 @@ impl Store {
         let count = |word: &str| -> Result<u64, StoreError> {
             Ok(counts.get(word).map_err(StoreError::disk)?.map_or(0, |guard| guard.value()))
         };
-        let loaded =
-            (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
+        let loaded = (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
         (self.last_position, self.session, self.bytes, self.shed) = loaded;
         Ok(())
     }
@@ -347,7 +352,8 @@ impl Store {
         let mut recovered = Recovered::default();
         let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
         recovered.unsent = waiting.len().map_err(StoreError::disk)?;
-        for row in read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
+        for row in
+            read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
         {
             let position = row.map_err(StoreError::disk)?.1.value();
             let pending = self.read(position)?.and_then(|record| {
@@ -467,7 +473,8 @@ impl Store {
             let (position, at) = row.map_err(StoreError::disk)?;
             let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
             let old = now.is_some_and(|now| older(now, at));
-            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan)) {
+            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
+            {
                 break;
             }
             if !pinned.contains(&position) {
@@ -615,8 +622,7 @@ fn append_one(
     let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
     let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
     let place = Place { position: counts.position + 1, sequence: last + 1 };
-    let record =
-        Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
+    let record = Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
     let bytes = record
         .encode()
         .map_err(|source| StoreError::Record { position: place.position, source })?;
@@ -662,9 +668,7 @@ fn remove(
             None => None,
         };
         if let Some(record) = removed {
-            by_court
-                .remove((record.court.as_str(), record.sequence))
-                .map_err(StoreError::disk)?;
+            by_court.remove((record.court.as_str(), record.sequence)).map_err(StoreError::disk)?;
         }
         waiting.remove(position).map_err(StoreError::disk)?;
         sent.remove(position).map_err(StoreError::disk)?;
