@@ -1,5 +1,6 @@
 //! The real clocks, and one that tests move by hand.
 
+use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -7,10 +8,31 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::media::{Monotonic, UtcTime};
 
-/// The system's clocks. `monotonic` counts from the creation of the value.
+/// The system's clocks. `monotonic` counts from the boot, to some 10 ms, so that what was stored
+/// before a restart of the daemon can still be compared.
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
+    /// Time since the boot at `origin`; zero where the kernel does not say.
+    booted: Duration,
+}
+
+/// Returns the kernel's name of this boot; one that no other run has where it gives none.
+#[must_use]
+pub fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id = id.trim();
+    if id.is_empty() {
+        let nanos = SystemClock::new().utc().as_nanos();
+        return format!("unknown-{}-{nanos}", std::process::id());
+    }
+    id.to_owned()
+}
+
+fn since_boot() -> Duration {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = uptime.split_whitespace().next().and_then(|text| text.parse::<f64>().ok());
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default()
 }
 
 impl SystemClock {
@@ -18,7 +40,7 @@ impl SystemClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the real clocks")]
     pub fn new() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), booted: since_boot() }
     }
 }
 
@@ -30,7 +52,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn monotonic(&self) -> Monotonic {
-        Monotonic::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        Monotonic::ZERO.plus(self.booted).plus(self.origin.elapsed())
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the real clocks")]

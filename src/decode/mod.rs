@@ -24,6 +24,8 @@
 //! Deliberately absent: pictures in device memory. NVDEC's pictures are taken to system memory by
 //! the decoder's own download; sharing its surfaces with the model is a later issue.
 
+#![cfg_attr(not(feature = "gstreamer"), allow(dead_code, reason = "read by the backend alone"))]
+
 mod choose;
 mod gate;
 mod reorder;
@@ -172,7 +174,6 @@ impl Decoder {
         Err(DecodeError::NotBuilt)
     }
 
-    #[cfg_attr(not(any(feature = "gstreamer", test)), expect(dead_code, reason = "no backend"))]
     fn start_with(
         backend: Box<dyn court::Backend>,
         settings: DecodeSettings,

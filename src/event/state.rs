@@ -84,11 +84,11 @@ pub struct ModelState {
     pub name: String,
     /// Its version.
     pub version: Option<String>,
-    /// `ready` or `refused`.
+    /// `ready`, `refused` when it was loaded, or `stopped`: put out while it ran.
     pub condition: String,
     /// The engine that runs it.
     pub engine: Option<String>,
-    /// Why it was refused and what to do.
+    /// Why it was refused or stopped, or what is wrong though it runs, and what to do.
     pub reason: Option<String>,
     /// Median of the last answers, ms.
     pub inference_ms: Option<f64>,

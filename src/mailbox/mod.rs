@@ -1,14 +1,19 @@
 //! Bounded hops between stages, and the ledger that they keep (DESIGN §2).
 //!
-//! Every hop is a [`Mailbox`] (things) or a [`UnitMailbox`] (a stream's items, bounded by stream
-//! time, losing whole runs up to the next key frame). Offering never waits. Taking waits on a
-//! condition, from a thread ([`Mailbox::take`]) or a task ([`Mailbox::taken`]).
+//! Every hop is a [`Mailbox`] (things), a [`UnitMailbox`] (a stream's items, bounded by stream
+//! time, losing whole runs up to the next key frame) or a [`FrameMailbox`] (decoded pictures of
+//! several courts for one model, each court losing its own oldest). Offering never waits. Taking
+//! waits on a condition, from a thread ([`Mailbox::take`]) or a task ([`Mailbox::taken`]).
 //! The law `offered = taken + dropped(reason) + waiting` holds whenever a hop's lock is free.
 
+mod bell;
 mod hop;
 mod ledger;
 mod units;
+mod frames;
 
+pub use crate::mailbox::bell::Bell;
+pub use crate::mailbox::frames::{FrameItem, FrameMailbox};
 pub use crate::mailbox::hop::{Mailbox, Take, WhenFull};
 pub use crate::mailbox::ledger::{DropReason, HopCount, HopId, Ledger, Tally};
 pub use crate::mailbox::units::UnitMailbox;

@@ -28,15 +28,7 @@ mod tests {
 
     #[test]
     fn quick_at_first_then_slower_and_never_slower_than_the_cap() {
-        let table = [
-            (0, 250),
-            (1, 500),
-            (2, 1000),
-            (60, 1000),
-            (92, 4000),
-            (95, 30_000),
-            (u32::MAX, 30_000),
-        ];
+        let table = [(0, 250), (1, 500), (2, 1000), (60, 1000), (92, 4000), (95, 30_000), (u32::MAX, 30_000)];
         for (failed, ms) in table {
             assert_eq!(delay(failed, false, 255), Duration::from_millis(ms), "{failed}");
             assert_eq!(delay(failed, false, 0), Duration::from_millis(ms / 2), "{failed}");

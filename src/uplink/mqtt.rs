@@ -89,11 +89,7 @@ enum End {
 
 impl Link {
     /// Connects, sends, connects again; ends when `stop` says so.
-    pub(super) async fn run(
-        self,
-        mut sendings: mpsc::Receiver<Sending>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    pub(super) async fn run(self, mut sendings: mpsc::Receiver<Sending>, mut stop: watch::Receiver<bool>) {
         let mut session = None;
         let mut failed = 0u32;
         loop {
@@ -380,8 +376,8 @@ impl Link {
             self.desk.note(Note::Outcome { epoch, position, outcome, said });
             return Ok(());
         }
-        let options =
-            PublishOptions::at_least_once().properties(properties("application/cloudevents+json"));
+        let options = PublishOptions::at_least_once()
+            .properties(properties("application/cloudevents+json"));
         let notice = client
             .publish_tracked(topic, payload, options)
             .await
@@ -473,8 +469,9 @@ impl Files {
                     path: path.display().to_string(),
                     source,
                 })?;
-                let end = text.iter().rposition(|c| !matches!(c, b'\n' | b'\r'));
-                Some(Bytes::from(text).slice(..end.map_or(0, |end| end + 1)))
+                let end = text.iter().position(|c| matches!(c, b'\n' | b'\r'));
+                let end = end.unwrap_or(text.len());
+                Some(Bytes::from(text).slice(..end))
             }
             None => None,
         };
@@ -489,7 +486,8 @@ impl Files {
 }
 
 /// The library's own name for it is private.
-type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+type StoreFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
 /// Tells the client that the session which the broker kept has nothing of ours in flight.
 ///
@@ -499,7 +497,10 @@ type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreErro
 struct NothingInFlight;
 
 impl SessionStore for NothingInFlight {
-    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> StoreFuture<'a, Option<PersistedSession>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a SessionStoreKey,
+    ) -> StoreFuture<'a, Option<PersistedSession>> {
         let session = PersistedSession {
             format_version: 1,
             client_id: key.client_id().to_owned(),
@@ -515,7 +516,11 @@ impl SessionStore for NothingInFlight {
         Box::pin(async move { Ok(Some(session)) })
     }
 
-    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> StoreFuture<'a, ()> {
+    fn save<'a>(
+        &'a self,
+        _: &'a SessionStoreKey,
+        _: &'a PersistedSession,
+    ) -> StoreFuture<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 

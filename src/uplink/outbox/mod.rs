@@ -17,13 +17,13 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Anchors, Clock};
 use crate::event::Event;
 use crate::event::state::UplinkState;
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
 use crate::uplink::outbox::lanes::{Lanes, Outcome};
-use crate::uplink::outbox::record::{FactTime, Now, Place, Record};
+use crate::uplink::outbox::record::{Now, Place, Record};
 use crate::uplink::outbox::store::{Append, Batch, Store, StoreError};
 use crate::uplink::states::States;
 use crate::uplink::{Committed, Given, Hooks, UplinkCounts};
@@ -178,6 +178,8 @@ pub(super) struct Parts {
     pub desk: Arc<Desk>,
     /// The box's clocks.
     pub clock: Arc<dyn Clock>,
+    /// Media time to UTC.
+    pub(crate) anchors: Anchors,
     /// Names the origin of `clock`'s monotonic time.
     pub boot: String,
     /// An earlier UTC is implausible.
@@ -321,9 +323,7 @@ impl Outbox {
     fn admit(&self, event: Event, at: Monotonic) -> Option<Append> {
         let now = Now { boot: &self.parts.boot, monotonic: at, utc: self.utc() };
         let decided = now.decided();
-        let anchor = self.parts.hooks.wall.as_ref().map_or(serde_json::Value::Null, |wall| {
-            wall.snapshot(&event.court, event.fact.session, event.at)
-        });
+        let anchor = self.parts.anchors.snapshot(&event.court, event.fact.session, event.at);
         let place = Place { position: 0, sequence: 0 };
         let trial = Record::new(place, &event, decided.clone(), anchor.clone());
         match trial.encode() {
@@ -487,17 +487,11 @@ impl Outbox {
     }
 
     fn envelope(&self, record: &Record) -> crate::event::Envelope {
-        let now = Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
-        let time = self.fact_time(record, &now);
+        let now =
+            Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
+        let (session, at) = record.moment();
+        let time = self.parts.anchors.stamp(&record.court, session, at, Some(&record.anchor));
         record.envelope(&self.parts.box_name, &time, &now)
-    }
-
-    fn fact_time(&self, record: &Record, now: &Now<'_>) -> FactTime {
-        let known = self.parts.hooks.wall.as_ref().and_then(|wall| {
-            let event = record.event()?;
-            wall.fact_time(&record.court, event.fact.session, event.at, &record.anchor)
-        });
-        known.unwrap_or_else(|| record.fact_time_without_anchor(now))
     }
 
     /// Hands the link what may go out now.
@@ -545,7 +539,10 @@ impl Outbox {
         match self.parts.store.replay(court, after, limit.min(REPLAY_LIMIT)) {
             Ok(records) => records
                 .iter()
-                .map(|record| Given { position: record.position, envelope: self.envelope(record) })
+                .map(|record| Given {
+                    position: record.position,
+                    envelope: self.envelope(record),
+                })
                 .collect(),
             Err(error) => {
                 warn!(error = %chain(&error), "stored events cannot be given again");
@@ -602,8 +599,8 @@ impl Outbox {
             shed: self.parts.store.shed(),
         };
         let (told, told_at) = &self.told;
-        let fault_changed =
-            (told.parked, &told.refused, told.shed) != (state.parked, &state.refused, state.shed);
+        let fault_changed = (told.parked, &told.refused, told.shed)
+            != (state.parked, &state.refused, state.shed);
         let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
         if (due && *told != state) || *told_at == Monotonic::ZERO {
             self.told = (state.clone(), now.monotonic.max(Monotonic::from_nanos(1)));

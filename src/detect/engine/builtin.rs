@@ -1,0 +1,236 @@
+//! The engine in the binary: tract, on one core of the CPU.
+//!
+//! All shapes are fixed by the manifest before the network is optimised, so nothing is decided
+//! while it runs. fp32 only.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
+
+use crate::detect::bundle::Bundle;
+use crate::detect::engine::{Engine, EngineError};
+
+const NAME: &str = "builtin";
+
+/// A network in tract, with the states of its slots.
+pub(crate) struct Builtin {
+    network: TypedSimpleState,
+    crop_shapes: Vec<Vec<usize>>,
+    takes_dt: bool,
+    zeros: Vec<TValue>,
+    slots: Vec<Vec<TValue>>,
+}
+
+impl Builtin {
+    /// Reads and optimises the network of `bundle`. Takes some 100 ms.
+    ///
+    /// # Errors
+    /// [`EngineError`]: what about the file does not fit the manifest or this engine.
+    pub(crate) fn load(bundle: &Bundle) -> Result<Self, EngineError> {
+        // tract indexes by the file's names in places: a file that is none can make it panic.
+        catch_unwind(AssertUnwindSafe(|| Self::load_file(bundle))).unwrap_or_else(|_| {
+            Err(EngineError::Parse {
+                engine: NAME,
+                file: bundle.file.path.clone(),
+                problem: "its parts do not fit each other".to_owned(),
+            })
+        })
+    }
+
+    fn load_file(bundle: &Bundle) -> Result<Self, EngineError> {
+        let mut model = onnx()
+            .model_for_read(&mut Cursor::new(bundle.file.bytes.as_ref()))
+            .map_err(|error| EngineError::Parse {
+                engine: NAME,
+                file: bundle.file.path.clone(),
+                problem: one_line(&error),
+            })?;
+        let wanted = Wanted::of(bundle);
+        wanted.check(bundle, &model)?;
+        let unsupported = |error: TractError| EngineError::Unsupported {
+            engine: NAME,
+            file: bundle.file.path.clone(),
+            problem: one_line(&error),
+        };
+        let network =
+            wanted.fix(&mut model).and_then(|()| model.into_optimized()).map_err(unsupported)?;
+        wanted.check_outputs(bundle, &network)?;
+        let network = network.into_runnable().and_then(|plan| plan.spawn()).map_err(unsupported)?;
+        let zeros = bundle
+            .states
+            .iter()
+            .map(|state| Tensor::zero::<f32>(&state.shape).map(IntoTValue::into_tvalue))
+            .collect::<TractResult<Vec<TValue>>>()
+            .map_err(unsupported)?;
+        let crop_shapes = bundle
+            .inputs
+            .iter()
+            .map(|input| vec![1, input.channels.len(), input.size, input.size])
+            .collect();
+        Ok(Self { network, crop_shapes, takes_dt: bundle.dt.is_some(), zeros, slots: Vec::new() })
+    }
+
+    fn run(&mut self, slot: usize, crops: &[Vec<f32>], dt: f32) -> TractResult<Vec<f32>> {
+        let states =
+            self.slots.get_mut(slot).ok_or_else(|| TractError::msg("a slot that nobody made"))?;
+        let mut inputs: TVec<TValue> = TVec::with_capacity(crops.len() + 1 + states.len());
+        for (crop, shape) in crops.iter().zip(&self.crop_shapes) {
+            inputs.push(Tensor::from_shape(shape, crop)?.into_tvalue());
+        }
+        if self.takes_dt {
+            inputs.push(Tensor::from_shape(&[1, 1], &[dt])?.into_tvalue());
+        }
+        inputs.extend(states.iter().cloned());
+        let outputs = self.network.run(inputs);
+        if outputs.is_err() {
+            self.network.reset_turn()?;
+        }
+        let mut outputs = outputs?.into_iter();
+        let logits = outputs.next().ok_or_else(|| TractError::msg("no logits"))?;
+        let logits = logits.to_plain_array_view::<f32>()?.iter().copied().collect();
+        *states = outputs.collect();
+        Ok(logits)
+    }
+}
+
+impl Engine for Builtin {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn set_slots(&mut self, slots: usize) {
+        self.slots = vec![self.zeros.clone(); slots];
+    }
+
+    fn reset(&mut self, slot: usize) {
+        if let Some(states) = self.slots.get_mut(slot) {
+            states.clone_from(&self.zeros);
+        }
+    }
+
+    fn step(
+        &mut self,
+        slot: usize,
+        crops: &[Vec<f32>],
+        dt_seconds: f32,
+    ) -> Result<Vec<f32>, EngineError> {
+        self.run(slot, crops, dt_seconds)
+            .map_err(|error| EngineError::Run { engine: NAME, problem: one_line(&error) })
+    }
+}
+
+/// The network's inputs and outputs, as the manifest says.
+struct Wanted {
+    inputs: Vec<(String, Vec<usize>)>,
+    outputs: Vec<(String, Vec<usize>)>,
+}
+
+impl Wanted {
+    fn of(bundle: &Bundle) -> Self {
+        let mut inputs: Vec<(String, Vec<usize>)> = bundle
+            .inputs
+            .iter()
+            .map(|input| {
+                (input.name.clone(), vec![1, input.channels.len(), input.size, input.size])
+            })
+            .collect();
+        inputs.extend(bundle.dt.iter().map(|name| (name.clone(), vec![1, 1])));
+        let mut outputs = vec![(bundle.logits.clone(), vec![1, 4])];
+        for state in &bundle.states {
+            inputs.push((state.input.clone(), state.shape.clone()));
+            outputs.push((state.output.clone(), state.shape.clone()));
+        }
+        Self { inputs, outputs }
+    }
+
+    /// Names and shapes that the file declares.
+    fn check(&self, bundle: &Bundle, model: &InferenceModel) -> Result<(), EngineError> {
+        let file = || bundle.file.path.clone();
+        let has: Vec<String> =
+            model.inputs.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();
+        for (name, shape) in &self.inputs {
+            let Some(at) = has.iter().position(|known| known == name) else {
+                let (name, has) = (name.clone(), has.join(", "));
+                return Err(EngineError::Name { file: file(), what: "input", name, has });
+            };
+            let fact = model.input_fact(at).cloned().map_err(|error| EngineError::Unsupported {
+                engine: NAME,
+                file: file(),
+                problem: one_line(&error),
+            })?;
+            let declared = InferenceFact::dt_shape(f32::datum_type(), shape);
+            if fact.unify(&declared).is_err() {
+                return Err(EngineError::Shape {
+                    file: file(),
+                    name: name.clone(),
+                    wanted: format!("f32 {shape:?}"),
+                    found: format!("{fact:?}"),
+                });
+            }
+        }
+        for name in &has {
+            if !self.inputs.iter().any(|(known, _)| known == name) {
+                let has = self.inputs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+                return Err(EngineError::Name {
+                    file: "model.toml".to_owned(),
+                    what: "entry for the network's input",
+                    name: name.clone(),
+                    has: has.join(", "),
+                });
+            }
+        }
+        let has: Vec<String> = model
+            .outputs
+            .iter()
+            .map(|outlet| match model.outlet_label(*outlet) {
+                Some(label) => label.to_owned(),
+                None => model.node(outlet.node).name.clone(),
+            })
+            .collect();
+        for (name, _) in &self.outputs {
+            if !has.contains(name) {
+                let (name, has) = (name.clone(), has.join(", "));
+                return Err(EngineError::Name { file: file(), what: "output", name, has });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fixes order and shapes of inputs and outputs.
+    fn fix(&self, model: &mut InferenceModel) -> TractResult<()> {
+        let names: Vec<&str> = self.inputs.iter().map(|(name, _)| name.as_str()).collect();
+        model.set_input_names(&names)?;
+        for (at, (_, shape)) in self.inputs.iter().enumerate() {
+            model.set_input_fact(at, InferenceFact::dt_shape(f32::datum_type(), shape))?;
+        }
+        let names: Vec<&str> = self.outputs.iter().map(|(name, _)| name.as_str()).collect();
+        model.select_outputs_by_name(&names)
+    }
+
+    /// Shapes that the network turned out to give.
+    fn check_outputs(&self, bundle: &Bundle, network: &TypedModel) -> Result<(), EngineError> {
+        for (at, (name, shape)) in self.outputs.iter().enumerate() {
+            let found = network.output_fact(at).ok().cloned();
+            let right = found.as_ref().is_some_and(|fact| {
+                fact.datum_type == f32::datum_type()
+                    && fact.shape.as_concrete().is_some_and(|found| found == shape.as_slice())
+            });
+            if !right {
+                return Err(EngineError::Shape {
+                    file: bundle.file.path.clone(),
+                    name: name.clone(),
+                    wanted: format!("f32 {shape:?}"),
+                    found: found.map_or_else(|| "none".to_owned(), |fact| format!("{fact:?}")),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// tract's chain of causes as one line.
+fn one_line(error: &TractError) -> String {
+    format!("{error:#}").replace('\n', " ")
+}

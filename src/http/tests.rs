@@ -1,0 +1,207 @@
+//! The shell, asked by a client that writes its own bytes.
+
+use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("runtime")
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/", get(|| async { "the page" }))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/sink", axum::routing::post(|body: String| async move { body.len().to_string() }))
+}
+
+/// Serves on a free port while `asking` runs; then stops and waits for the end.
+fn served<F: Future<Output = ()>>(access: Access, asking: impl FnOnce(SocketAddr) -> F) {
+    runtime().block_on(async {
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, access).expect("bound");
+        let address = server.address();
+        let (stop, mut stopped) = watch::channel(false);
+        let serving = tokio::spawn(server.serve(routes(), async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }));
+        asking(address).await;
+        stop.send_replace(true);
+        serving.await.expect("joined").expect("served");
+    });
+}
+
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request =
+        request.replacen("\r\n", &format!("\r\nHost: {address}\r\nConnection: close\r\n"), 1);
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    // A refusal may come as a reset after the answer; what was read by then counts.
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+#[test]
+fn nothing_is_shown_without_the_token_but_that_we_live() {
+    served(Access::Token(Token::new(TOKEN)), |address| async move {
+        assert!(ask(address, "GET /healthz HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+        for path in ["/", "/nothing", "//healthz", "/healthz/", "/v1/state"] {
+            let answer = ask(address, &format!("GET {path} HTTP/1.1\r\n\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 401"), "{path}: {answer}");
+            assert!(answer.contains("application/problem+json"), "{answer}");
+            assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
+        }
+        let wrong = format!("GET / HTTP/1.1\r\nAuthorization: Bearer {}x\r\n\r\n", &TOKEN[1..]);
+        assert!(ask(address, &wrong).await.starts_with("HTTP/1.1 401"));
+        let right = format!("GET / HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        let answer = ask(address, &right).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("the page"), "{answer}");
+        assert!(answer.contains("frame-ancestors 'none'"), "{answer}");
+    });
+}
+
+#[test]
+fn a_browser_signs_in_and_gets_a_cookie_that_is_not_the_token() {
+    served(Access::Token(Token::new(TOKEN)), |address| async move {
+        let page = ask(address, "GET / HTTP/1.1\r\nAccept: text/html,*/*\r\n\r\n").await;
+        assert!(page.starts_with("HTTP/1.1 303") && page.contains("location: /login"), "{page}");
+        assert!(ask(address, "GET /login HTTP/1.1\r\n\r\n").await.contains("Token of this box"));
+        let form = |token: &str| {
+            let body = format!("token={token}");
+            format!(
+                "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        };
+        let wrong = ask(address, &form("guess")).await;
+        assert!(
+            wrong.contains("location: /login?wrong=1") && !wrong.contains("set-cookie"),
+            "{wrong}"
+        );
+        let right = ask(address, &form(TOKEN)).await;
+        let cookie =
+            right.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+        assert!(
+            cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains(TOKEN),
+            "{cookie}"
+        );
+        let pair = cookie.split(';').next().expect("a pair");
+        let answer = ask(address, &format!("GET / HTTP/1.1\r\nCookie: a=b; {pair}\r\n\r\n")).await;
+        assert!(answer.ends_with("the page"), "{answer}");
+        let forged =
+            ask(address, &format!("GET / HTTP/1.1\r\nCookie: courtside={TOKEN}\r\n\r\n")).await;
+        assert!(forged.starts_with("HTTP/1.1 401"), "{forged}");
+    });
+}
+
+#[test]
+fn without_a_token_a_name_that_somebody_pointed_at_us_is_not_answered() {
+    served(Access::Open, |address| async move {
+        assert!(ask(address, "GET / HTTP/1.1\r\n\r\n").await.ends_with("the page"));
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let request = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("read");
+        assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
+    });
+}
+
+#[test]
+fn a_body_beyond_the_bound_is_refused() {
+    served(Access::Open, |address| async move {
+        let post = |length: usize| {
+            format!("POST /sink HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length))
+        };
+        assert!(ask(address, &post(1_000)).await.ends_with("1000"));
+        let refused = ask(address, &post(BODY_MOST_BYTES + 1)).await;
+        assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 413"), "{refused}");
+    });
+}
+
+#[test]
+fn an_answer_that_never_ends_does_not_hold_the_end() {
+    // `served` itself is the assertion: it returns although the connection below stays open.
+    served(Access::Open, |address| async move {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(b"GET / HT").await.expect("written");
+        std::mem::forget(stream);
+    });
+}
+
+#[test]
+fn a_token_is_made_once_and_only_we_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("token");
+    Token::open(&file).expect("made");
+    let made = std::fs::read_to_string(&file).expect("written");
+    assert_eq!(made.trim().len(), 64);
+    assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+    Token::open(&file).expect("read");
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), made);
+    let weak = dir.path().join("weak");
+    io::Write::write_all(&mut std::fs::File::create(&weak).expect("made"), b"secret\n")
+        .expect("written");
+    assert!(matches!(Token::open(&weak), Err(HttpError::WeakToken { .. })));
+    let absent = dir.path().join("no/such/token");
+    let error = Token::open(&absent).err().expect("refused").to_string();
+    assert!(error.contains("http.token_file"), "{error}");
+}
+
+#[test]
+fn tls_is_spoken_where_a_certificate_is_given() {
+    use tokio_rustls::rustls::pki_types::ServerName;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+    let dir = tempfile::tempdir().expect("a folder");
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let files = crate::config::TlsFiles {
+        cert_file: dir.path().join("cert.pem"),
+        key_file: dir.path().join("key.pem"),
+    };
+    let write = |file: &std::path::Path, text: String| {
+        std::fs::File::create(file).expect("made").write_all(text.as_bytes()).expect("written");
+    };
+    use std::io::Write;
+    write(&files.cert_file, pair.cert.pem());
+    write(&files.key_file, pair.signing_key.serialize_pem());
+    let config = server_config(&files, &[b"http/1.1"]).expect("a pair");
+    let swapped = crate::config::TlsFiles { cert_file: files.key_file.clone(), ..files };
+    let error = server_config(&swapped, &[]).err().expect("a key is no certificate").to_string();
+    assert!(error.contains("key.pem"), "{error}");
+    runtime().block_on(async {
+        let server =
+            Server::bind(([127, 0, 0, 1], 0).into(), Some(config), Access::Open).expect("bound");
+        let address = server.address();
+        let serving = tokio::spawn(server.serve(routes(), std::future::pending()));
+        let mut roots = RootCertStore::empty();
+        roots.add(pair.cert.der().clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = tokio_rustls::TlsConnector::from(Arc::new(client))
+            .connect(name, stream)
+            .await
+            .expect("a handshake");
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(String::from_utf8_lossy(&answer).ends_with("the page"));
+        serving.abort();
+    });
+}

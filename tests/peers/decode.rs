@@ -1,0 +1,415 @@
+//! The decoder on streams that real encoders make: x264 and x265 through GStreamer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use courtside::clock::{Clock, SystemClock};
+use courtside::decode::{DecodeSettings, Decoder, DecoderStatus, FrameSink, Prefer};
+use courtside::mailbox::{DropReason, HopCount, Tally, UnitMailbox};
+use courtside::media::{
+    AccessUnit, ChromaLayout, CloseReason, Codec, CodecParameters, CourtId, Frame, MediaTime,
+    Monotonic, Pixels, SessionId, StreamInfo, StreamItem,
+};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use parking_lot::Mutex;
+
+const H264: &str = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 bframes=0 \
+                    bitrate=1500 ! video/x-h264,profile=high,stream-format=byte-stream,alignment=au";
+/// Without `tune`: x264's own reordering, two B-frames between references.
+const H264_B: &str = "x264enc speed-preset=veryfast key-int-max=15 bframes=2 b-adapt=false \
+                      bitrate=1500 ! video/x-h264,profile=high,stream-format=byte-stream,alignment=au";
+const H265: &str = "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 \
+                    ! video/x-h265,stream-format=byte-stream,alignment=au";
+
+/// Pictures of `size` at 30 a second, encoded by `encoder`, as ingest would deliver them.
+fn encoded(encoder: &str, (width, height): (u32, u32), count: u32) -> Vec<AccessUnit> {
+    gst::init().expect("GStreamer");
+    let line = format!(
+        "videotestsrc num-buffers={count} pattern=ball ! video/x-raw,format=I420,width={width},\
+         height={height},framerate=30/1 ! {encoder} ! appsink name=out sync=false"
+    );
+    let pipeline = gst::parse::launch(&line).expect("an encoder").downcast::<gst::Pipeline>();
+    let pipeline = pipeline.expect("a pipeline");
+    let out = pipeline.by_name("out").and_downcast::<gst_app::AppSink>().expect("appsink");
+    pipeline.set_state(gst::State::Playing).expect("plays");
+    let codec = if encoder.contains("265") { Codec::H265 } else { Codec::H264 };
+    let mut units: Vec<AccessUnit> = Vec::new();
+    let mut sets: Vec<Bytes> = Vec::new();
+    while let Ok(sample) = out.pull_sample() {
+        let buffer = sample.buffer().expect("data");
+        let map = buffer.map_readable().expect("mapped");
+        let mut data = Vec::new();
+        let (mut key, mut b_slices, mut fresh) = (false, false, Vec::new());
+        for nal in nal_units(&map) {
+            match (codec, kind(codec, nal)) {
+                (Codec::H264, 7 | 8) | (Codec::H265, 32..=34) => {
+                    fresh.push(Bytes::copy_from_slice(nal));
+                    continue;
+                }
+                (Codec::H264, 5) | (Codec::H265, 16..=21) => key = true,
+                (Codec::H264, 1) => b_slices |= is_b_slice(nal),
+                _ => {}
+            }
+            data.extend_from_slice(&u32::try_from(nal.len()).expect("small").to_be_bytes());
+            data.extend_from_slice(nal);
+        }
+        if !fresh.is_empty() {
+            sets = fresh;
+        }
+        let parameters = match units.last() {
+            Some(last) if last.parameters.parameter_sets == sets => Arc::clone(&last.parameters),
+            _ => Arc::new(parameters(codec, (width, height), sets.clone())),
+        };
+        let nanos = |at: Option<gst::ClockTime>| {
+            // x264enc starts at 1000 h, so that decoding times stay positive.
+            i64::try_from(at.expect("stamped").nseconds()).expect("small") - 3_600_000_000_000_000
+        };
+        units.push(AccessUnit {
+            session: SessionId::from_bits(1),
+            sequence: units.len() as u64,
+            pts: rtmp(nanos(buffer.pts())),
+            dts: rtmp(nanos(buffer.dts_or_pts())),
+            key,
+            b_slices,
+            data: data.into(),
+            parameters,
+            arrival: Monotonic::ZERO,
+        });
+    }
+    pipeline.set_state(gst::State::Null).expect("stops");
+    assert_eq!(units.len(), count as usize);
+    units
+}
+
+/// RTMP carries whole milliseconds.
+fn rtmp(nanos: i64) -> MediaTime {
+    MediaTime::from_millis(nanos.div_euclid(1_000_000))
+}
+
+fn parameters(codec: Codec, (width, height): (u32, u32), sets: Vec<Bytes>) -> CodecParameters {
+    CodecParameters {
+        codec,
+        width,
+        height,
+        config: Bytes::new(),
+        parameter_sets: sets,
+        low_delay_sets: None,
+        reorder_frames: None,
+        mime_codec: String::new(),
+    }
+}
+
+fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts: Vec<usize> = stream
+        .windows(3)
+        .enumerate()
+        .filter(|(_, window)| *window == [0, 0, 1])
+        .map(|(at, _)| at + 3)
+        .collect();
+    let ends: Vec<usize> = starts.iter().skip(1).map(|at| at - 3).chain([stream.len()]).collect();
+    starts.into_iter().zip(ends).map(|(from, to)| {
+        let unit = &stream[from..to];
+        let zeros = unit.iter().rev().take_while(|byte| **byte == 0).count();
+        &unit[..unit.len() - zeros]
+    })
+}
+
+fn kind(codec: Codec, nal: &[u8]) -> u8 {
+    match codec {
+        Codec::H264 => nal[0] & 31,
+        Codec::H265 => nal[0] >> 1 & 63,
+    }
+}
+
+/// Bits of a raw byte sequence, front to back.
+struct Bits<'a>(&'a [u8], usize);
+
+impl Bits<'_> {
+    fn bit(&mut self) -> bool {
+        let bit = self.0[self.1 / 8] >> (7 - self.1 % 8) & 1;
+        self.1 += 1;
+        bit == 1
+    }
+
+    fn unsigned(&mut self) -> u32 {
+        let zeros = std::iter::from_fn(|| (!self.bit()).then_some(())).count();
+        (0..zeros).fold(1, |value, _| value << 1 | u32::from(self.bit())) - 1
+    }
+
+    fn skip_unsigned(&mut self, count: usize) {
+        for _ in 0..count {
+            self.unsigned();
+        }
+    }
+}
+
+fn is_b_slice(nal: &[u8]) -> bool {
+    let mut bits = Bits(nal, 8);
+    bits.unsigned();
+    matches!(bits.unsigned(), 1 | 6)
+}
+
+/// An SPS of x264 with all that follows `vui_parameters_present_flag` cut off.
+fn without_vui(sps: &Bytes) -> Bytes {
+    let mut bits = Bits(sps, 32);
+    bits.unsigned(); // id
+    if sps[1] >= 100 {
+        bits.skip_unsigned(3); // chroma format, bit depths
+        assert!(!bits.bit() && !bits.bit(), "no bypass, no scaling lists");
+    }
+    bits.unsigned(); // frame numbers
+    if bits.unsigned() == 0 {
+        bits.unsigned(); // picture order
+    }
+    bits.unsigned(); // references
+    bits.bit();
+    bits.skip_unsigned(2); // size
+    assert!(bits.bit() || bits.bit(), "frames");
+    bits.bit();
+    if bits.bit() {
+        bits.skip_unsigned(4); // cropping
+    }
+    let kept = bits.1;
+    // The flag becomes 0, then the stop bit.
+    let mut cut = vec![0; (kept + 2).div_ceil(8)];
+    for at in (0..kept).filter(|at| sps[at / 8] >> (7 - at % 8) & 1 == 1) {
+        cut[at / 8] |= 0x80 >> (at % 8);
+    }
+    cut[(kept + 1) / 8] |= 0x80 >> ((kept + 1) % 8);
+    cut.into()
+}
+
+/// Changes the parameters of all units alike.
+fn with_parameters(units: &mut [AccessUnit], change: impl Fn(&mut CodecParameters)) {
+    let mut parameters = units[0].parameters.as_ref().clone();
+    change(&mut parameters);
+    let parameters = Arc::new(parameters);
+    for unit in units {
+        unit.parameters = Arc::clone(&parameters);
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    // Written from the decoder's threads, read when they have ended.
+    frames: Mutex<Vec<Arc<Frame>>>,
+    marks: Mutex<Vec<String>>,
+}
+
+impl FrameSink for Seen {
+    fn opened(&self, _info: &Arc<StreamInfo>) {
+        self.marks.lock().push("opened".to_owned());
+    }
+    fn frame(&self, frame: Arc<Frame>) {
+        self.frames.lock().push(frame);
+    }
+    fn closed(&self, _session: SessionId, reason: CloseReason) {
+        self.marks.lock().push(format!("closed {reason:?}"));
+    }
+}
+
+struct Decoded {
+    frames: Vec<Arc<Frame>>,
+    count: HopCount,
+    status: DecoderStatus,
+}
+
+impl Decoded {
+    fn times(&self) -> Vec<MediaTime> {
+        self.frames.iter().map(|frame| frame.pts).collect()
+    }
+
+    fn dropped(&self) -> Vec<(DropReason, u64)> {
+        self.count.dropped.clone().into_iter().collect()
+    }
+}
+
+/// Decodes `units` in software, as one session.
+fn decoded(units: Vec<AccessUnit>) -> Decoded {
+    let court = CourtId::new("north").expect("name");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let hop = UnitMailbox::new(Duration::from_secs(600), Tally::default());
+    let session = units[0].session;
+    hop.offer(StreamItem::Opened(Arc::new(StreamInfo {
+        court: court.clone(),
+        session,
+        peer: "test".to_owned(),
+        encoder: None,
+        opened: clock.monotonic(),
+    })));
+    for unit in units {
+        assert!(hop.offer(StreamItem::Video(unit)));
+    }
+    hop.offer(StreamItem::Closed { session, reason: CloseReason::Ended });
+    hop.close();
+    let (seen, tally) = (Arc::new(Seen::default()), Tally::default());
+    let settings = DecodeSettings { court, prefer: Prefer::Software };
+    let sink = Arc::clone(&seen);
+    let decoder = Decoder::start(settings, hop, sink, tally.clone(), clock).expect("starts");
+    let watcher = decoder.watcher();
+    decoder.join();
+    let (count, status) = (tally.count(), watcher.status());
+    assert!(count.balances() && count.waiting == 0, "{count:?}");
+    assert_eq!(*seen.marks.lock(), ["opened", "closed Ended"]);
+    let frames = std::mem::take(&mut *seen.frames.lock());
+    Decoded { frames, count, status }
+}
+
+/// Presentation times, in their order.
+fn times(units: &[AccessUnit]) -> Vec<MediaTime> {
+    let mut times: Vec<_> = units.iter().map(|unit| unit.pts).collect();
+    times.sort();
+    times
+}
+
+#[test]
+fn every_picture_comes_at_once_with_its_own_time_where_the_sps_promises_order() {
+    let units = encoded(H264, (1280, 720), 60);
+    let expected = times(&units);
+    let decoded = decoded(units);
+    assert_eq!(decoded.times(), expected);
+    assert_eq!(decoded.dropped(), []);
+    assert_eq!(decoded.status.held_back, 0);
+    assert_eq!(decoded.status.fault, None);
+    let told = decoded.status.decoder.expect("told");
+    assert!(told.starts_with("avdec_h264 (software)"), "{told}");
+}
+
+#[test]
+fn every_picture_comes_at_once_where_the_sps_says_nothing() {
+    let mut units = encoded(H264, (1280, 720), 60);
+    with_parameters(&mut units, |parameters| {
+        for set in &mut parameters.parameter_sets {
+            if set[0] & 31 == 7 {
+                *set = without_vui(set);
+            }
+        }
+    });
+    let expected = times(&units);
+    let decoded = decoded(units);
+    assert_eq!(decoded.times(), expected);
+    assert_eq!(decoded.status.held_back, 0);
+}
+
+#[test]
+fn planes_are_mapped_with_their_own_strides() {
+    let decoded = decoded(encoded(H264, (318, 182), 3));
+    let frame = decoded.frames.first().expect("a picture");
+    assert_eq!((frame.width, frame.height), (318, 182));
+    let Pixels::Cpu(picture) = &frame.pixels;
+    assert_eq!(picture.chroma(), ChromaLayout::I420);
+    for (index, (width, height)) in [(318, 182), (159, 91), (159, 91)].into_iter().enumerate() {
+        let plane = picture.plane(index).expect("a plane");
+        assert!(plane.stride >= width, "{plane:?}");
+        assert!(plane.bytes.len() >= plane.stride * (height - 1) + width);
+    }
+    assert!(picture.plane(3).is_none());
+    // A white ball on black: both must be there, and black where there is no ball.
+    let luma = picture.plane(0).expect("luma");
+    let row = |y: usize| &luma.bytes[y * luma.stride..y * luma.stride + 318];
+    let bright = (0..182).flat_map(|y| row(y).iter()).filter(|luma| **luma > 200).count();
+    assert!((200..20_000).contains(&bright), "{bright}");
+}
+
+#[test]
+fn pictures_that_the_sps_reorders_come_in_order_of_presentation() {
+    let mut units = encoded(H264_B, (640, 360), 60);
+    assert!(units.iter().any(|unit| unit.b_slices), "the encoder reorders");
+    with_parameters(&mut units, |parameters| parameters.reorder_frames = Some(2));
+    let expected = times(&units);
+    let decoded = decoded(units);
+    assert_eq!(decoded.times(), expected);
+    assert_eq!(decoded.dropped(), []);
+    assert!((1..=2).contains(&decoded.status.held_back), "{:?}", decoded.status);
+    assert!(decoded.status.b_frames);
+}
+
+#[test]
+fn a_picture_of_another_size_is_another_pipeline_and_none_is_lost() {
+    let mut units = encoded(H264, (640, 360), 30);
+    let expected: Vec<_> = [(640, 360); 30].into_iter().chain([(320, 240); 30]).collect();
+    for mut unit in encoded(H264, (320, 240), 30) {
+        unit.sequence += 30;
+        unit.pts = unit.pts.plus(Duration::from_secs(1));
+        unit.dts = unit.dts.plus(Duration::from_secs(1));
+        units.push(unit);
+    }
+    let decoded = decoded(units);
+    let sizes: Vec<_> = decoded.frames.iter().map(|frame| (frame.width, frame.height)).collect();
+    assert_eq!(sizes, expected);
+    assert_eq!(decoded.status.rebuilds, 0);
+}
+
+#[test]
+fn h265_is_decoded_and_a_change_of_coding_too() {
+    let mut units = encoded(H265, (640, 360), 30);
+    for mut unit in encoded(H264, (640, 360), 30) {
+        unit.sequence += 30;
+        unit.pts = unit.pts.plus(Duration::from_secs(1));
+        unit.dts = unit.dts.plus(Duration::from_secs(1));
+        units.push(unit);
+    }
+    let expected = times(&units);
+    let decoded = decoded(units);
+    assert_eq!(decoded.times(), expected);
+    assert_eq!(decoded.status.held_back, 0);
+    assert!(decoded.status.decoder.expect("told").starts_with("avdec_h264"));
+}
+
+#[test]
+fn a_start_within_a_group_and_a_lost_unit_cost_the_pictures_up_to_the_next_key_frame() {
+    let mut units = encoded(H264, (320, 240), 60);
+    units.remove(20);
+    units.drain(..4);
+    let expected: Vec<_> = times(&units)
+        .into_iter()
+        .filter(|at| {
+            let number = (at.as_nanos() + 1_000_000) * 30 / 1_000_000_000;
+            (15..20).contains(&number) || number >= 30
+        })
+        .collect();
+    let decoded = decoded(units);
+    assert_eq!(decoded.times(), expected);
+    assert_eq!(decoded.dropped(), [(DropReason::AwaitingKey, 11 + 9)]);
+}
+
+#[test]
+fn damaged_bytes_cost_at_most_the_pictures_up_to_the_next_key_frame() {
+    let mut units = encoded(H264, (640, 360), 90);
+    for number in [20, 35, 50, 76] {
+        let mut data = units[number].data.to_vec();
+        for at in (8..data.len()).step_by(9) {
+            data[at] ^= 0x55;
+        }
+        units[number].data = data.into();
+    }
+    let clean = times(&units);
+    let decoded = decoded(units);
+    let times = decoded.times();
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice");
+    let behind: Vec<_> = [20..30, 35..45, 50..60, 76..90].into_iter().flatten().collect();
+    for (number, at) in clean.iter().enumerate() {
+        assert!(times.contains(at) || behind.contains(&number), "picture {number} is lost");
+    }
+    assert_eq!(decoded.count.offered, 90);
+    assert_eq!(decoded.status.rebuilds, 0);
+}
+
+#[test]
+fn a_stream_of_garbage_gives_nothing_and_ends() {
+    let mut units = encoded(H264, (320, 240), 30);
+    for unit in &mut units {
+        let mut data = unit.data.to_vec();
+        data[4..]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, byte)| *byte = at.to_le_bytes()[0].wrapping_mul(37));
+        unit.data = data.into();
+    }
+    let decoded = decoded(units);
+    assert_eq!(decoded.frames.len() as u64, decoded.count.taken);
+    assert_eq!(decoded.count.offered, 30);
+}
