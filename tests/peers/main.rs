@@ -3,3 +3,4 @@
 
 #[cfg(feature = "gstreamer")]
 mod decode;
+mod publishers;
