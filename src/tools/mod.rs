@@ -7,6 +7,7 @@ mod broker;
 mod completions;
 mod config;
 mod listen;
+pub mod publish;
 mod run;
 
 use std::net::SocketAddr;

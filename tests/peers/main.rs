@@ -6,3 +6,4 @@ mod broker;
 mod decode;
 mod clips;
 mod mosquitto;
+mod publishers;
