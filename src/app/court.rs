@@ -21,10 +21,10 @@ use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
 use crate::media::{
-    CloseReason, CourtId, Frame, MediaTime, RimBox, SessionId, StreamInfo, StreamItem,
+    CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem,
 };
 use crate::router::Router;
-use crate::uplink::{Committed, CommittedSink, FactClock, FactTime, SpaceNeeded};
+use crate::uplink::{Committed, CommittedSink, SpaceNeeded};
 
 /// One court: its rims and the hops that belong to it.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl FrameSink for FromDecoder {
     fn frame(&self, frame: Arc<Frame>) {
         self.decode_seconds.observe(frame.decoded.since(frame.arrival).as_secs_f64());
         *self.parts.last.lock() = Some(Arc::clone(&frame));
-        self.router.frame(frame);
+        self.router.frame(&frame);
     }
 
     fn closed(&self, session: SessionId, reason: CloseReason) {
@@ -162,22 +162,6 @@ pub(crate) struct GiveSpace {
 impl SpaceNeeded for GiveSpace {
     fn release(&self) -> bool {
         self.shared.ring.get().is_some_and(|ring| ring.ballast().release())
-    }
-}
-
-/// Clock → uplink: the time of a fact.
-pub(crate) struct Wall {
-    pub(crate) shared: Arc<Shared>,
-}
-
-impl FactClock for Wall {
-    fn fact_time(&self, court: &CourtId, session: SessionId, at: MediaTime) -> Option<FactTime> {
-        let stamp = self.shared.anchors.stamp(court, session, at, None);
-        stamp.source.map(|source| FactTime {
-            utc: stamp.utc,
-            error_ms: stamp.error_ms,
-            source: Some(source),
-        })
     }
 }
 

@@ -89,14 +89,6 @@ pub enum AppError {
     /// A court's decoder cannot be started.
     #[error(transparent)]
     Decode(#[from] crate::decode::DecodeError),
-    /// A certificate cannot be used.
-    #[error("{file}: {what}")]
-    Tls {
-        /// Which file.
-        file: PathBuf,
-        /// What is wrong with it, and what to do.
-        what: String,
-    },
     /// A thread cannot be started, or a folder made.
     #[error("{what}")]
     Io {
@@ -139,7 +131,7 @@ pub struct App {
     ingest: Ingest,
     handle: IngestHandle,
     router: Arc<Router>,
-    detect: Detect,
+    detect: Arc<Detect>,
     decoders: Vec<Decoder>,
     games: Vec<std::thread::JoinHandle<()>>,
     ring: Ring,
@@ -271,7 +263,7 @@ impl App {
             ingest,
             handle,
             router,
-            mut detect,
+            detect,
             decoders,
             games,
             ring,
@@ -288,7 +280,7 @@ impl App {
                 shared: Arc::clone(&shared),
                 ingest: handle.clone(),
                 decoders: decoders.iter().map(Decoder::watcher).collect(),
-                models: detect.watcher(),
+                models: Arc::clone(&detect),
                 web: web.state(),
             },
             stopped.clone(),
@@ -378,10 +370,9 @@ async fn open_uplink(
     floor: crate::media::UtcTime,
 ) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
     let tls = config.uplink.client.as_ref();
-    let scheme = if config.uplink.broker.tls { "mqtts" } else { "mqtt" };
     let settings = uplink::UplinkSettings {
         box_name: config.appliance.name.clone(),
-        broker: format!("{scheme}://{}:{}", config.uplink.broker.host, config.uplink.broker.port),
+        broker: config.uplink.broker.clone(),
         username: config.uplink.username.clone(),
         password_file: config.uplink.password_file.clone(),
         ca_file: config.uplink.ca_file.clone(),
@@ -397,12 +388,11 @@ async fn open_uplink(
     let hooks = uplink::Hooks {
         committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
         space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
-        wall: Some(Arc::new(court::Wall { shared: Arc::clone(shared) })),
+        wall: Some(shared.anchors.clone()),
         tally: Some(shared.ledger.hop("-", "outbox")),
         meters: uplink::UplinkMeters {
             event_seconds: shared.metrics.event_seconds.clone(),
             commit_seconds: shared.metrics.outbox_commit_seconds.clone(),
-            ..uplink::UplinkMeters::default()
         },
     };
     let clock = Arc::clone(&shared.clock);
@@ -471,7 +461,7 @@ async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Resu
 fn start_models(
     config: &Config,
     shared: &Arc<Shared>,
-) -> Result<(Detect, Arc<Router>), AppError> {
+) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
     let mut search = Vec::new();
     search.extend(config.detect.models_dir.clone());
     search.push(config.appliance.data_dir.join("models"));
@@ -498,12 +488,11 @@ fn start_models(
         .collect();
     let router = Arc::new(Router::new(feeds));
     let metrics = shared.metrics.clone();
+    let sink: Arc<dyn detect::AnswerSink> = Arc::new(FromModels { shared: Arc::clone(shared) });
     detect
-        .start(Arc::new(FromModels { shared: Arc::clone(shared) }), &mut |model| {
-            court::model_meters(&metrics, model)
-        })
+        .start(&sink, &mut |model| court::model_meters(&metrics, model))
         .map_err(|source| AppError::Io { what: "start a model's thread".to_owned(), source })?;
-    Ok((detect, router))
+    Ok((Arc::new(detect), router))
 }
 
 fn start_decoder(
@@ -523,7 +512,7 @@ fn start_decoder(
 
 fn ingest_settings(config: &Config) -> Result<ingest::IngestSettings, AppError> {
     let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
-        (Some(address), Some(files)) => Some((address, web::tls(files)?)),
+        (Some(address), Some(files)) => Some((address, web::rtmps(files)?)),
         _ => None,
     };
     Ok(ingest::IngestSettings {

@@ -29,7 +29,7 @@ pub(crate) struct Watched {
     pub(crate) shared: Arc<Shared>,
     pub(crate) ingest: IngestHandle,
     pub(crate) decoders: Vec<DecoderWatcher>,
-    pub(crate) models: detect::Watcher,
+    pub(crate) models: Arc<detect::Detect>,
     pub(crate) web: Arc<WebState>,
 }
 
@@ -288,7 +288,7 @@ impl Publisher {
         };
         if due {
             if let Some(uplink) = shared.uplink.get() {
-                uplink.set_state(&what, whole.clone());
+                uplink.set_state(&what, &whole);
             }
             self.told.insert(what, (fixed, whole, now));
         }

@@ -74,7 +74,8 @@ pub struct Detect {
     models: Vec<Model>,
     courts: Vec<CourtRims>,
     clock: Arc<dyn Clock>,
-    threads: Vec<JoinHandle<()>>,
+    /// Locked to start and to join, never on a frame's path.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// One bundle that was asked for.
@@ -90,8 +91,8 @@ struct Loaded {
     progress: Arc<Mutex<Progress>>,
     /// What its owner should know though it runs.
     advice: Option<String>,
-    /// Here until its thread starts.
-    engine: Option<Box<dyn Engine>>,
+    /// Here until its thread starts; behind a lock so that `Detect` can be shared.
+    engine: Mutex<Option<Box<dyn Engine>>>,
 }
 
 impl Detect {
@@ -124,7 +125,7 @@ impl Detect {
             }
             models.push(Model { name: name.clone(), outcome });
         }
-        Self { models, courts: courts.to_vec(), clock, threads: Vec::new() }
+        Self { models, courts: courts.to_vec(), clock, threads: Mutex::new(Vec::new()) }
     }
 
     /// The hops of the models that loaded, for the router; live first.
@@ -150,7 +151,7 @@ impl Detect {
     ) -> io::Result<()> {
         let mut live = true;
         for loaded in self.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
-            let Some(engine) = loaded.engine.take() else { continue };
+            let Some(engine) = loaded.engine.get_mut().take() else { continue };
             let worker = Worker::new(WorkerParts {
                 bundle: &loaded.bundle,
                 identity: Arc::clone(&loaded.identity),
@@ -164,7 +165,7 @@ impl Detect {
                 progress: Arc::clone(&loaded.progress),
             });
             let name = format!("model-{}", loaded.bundle.name);
-            self.threads.push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
+            self.threads.get_mut().push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
         }
         Ok(())
     }
@@ -190,8 +191,9 @@ impl Detect {
     }
 
     /// Waits until every model has answered what was left in its hop; the router has closed them.
-    pub fn join(&mut self) {
-        for thread in self.threads.drain(..) {
+    pub fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
             if thread.join().is_err() {
                 error!("a model's thread panicked outside of its frames");
             }
@@ -273,7 +275,7 @@ fn load_one(
             settings.device, identity.engine
         )
     });
-    Ok(Loaded { bundle, identity, frames, progress: Arc::default(), advice, engine: Some(engine) })
+    Ok(Loaded { bundle, identity, frames, progress: Arc::default(), advice, engine: Mutex::new(Some(engine)) })
 }
 
 fn chain_of(error: &dyn std::error::Error) -> String {

@@ -6,11 +6,13 @@
 //! waits on a condition, from a thread ([`Mailbox::take`]) or a task ([`Mailbox::taken`]).
 //! The law `offered = taken + dropped(reason) + waiting` holds whenever a hop's lock is free.
 
+mod bell;
 mod hop;
 mod ledger;
 mod units;
 mod frames;
 
+pub use crate::mailbox::bell::Bell;
 pub use crate::mailbox::frames::{FrameItem, FrameMailbox};
 pub use crate::mailbox::hop::{Mailbox, Take, WhenFull};
 pub use crate::mailbox::ledger::{DropReason, HopCount, HopId, Ledger, Tally};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::mailbox::bell::Bell;
 use crate::mailbox::hop::Take;
 use crate::mailbox::ledger::{DropReason, Tally};
 use crate::media::{MediaTime, StreamItem};
@@ -44,6 +45,8 @@ struct Queue {
     bytes: usize,
     awaiting_key: bool,
     closed: bool,
+    /// Rung with `arrived`, for a reader of several hops.
+    bell: Option<Bell>,
 }
 
 impl UnitMailbox {
@@ -67,8 +70,12 @@ impl UnitMailbox {
         if kept {
             queue.bytes += size(&item);
             queue.items.push_back(item);
+            let bell = queue.bell.clone();
             drop(queue);
             self.shared.arrived.notify_one();
+            if let Some(bell) = bell {
+                bell.ring();
+            }
         }
         kept
     }
@@ -137,8 +144,19 @@ impl UnitMailbox {
 
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
-        self.shared.queue.lock().closed = true;
+        let mut queue = self.shared.queue.lock();
+        queue.closed = true;
+        let bell = queue.bell.clone();
+        drop(queue);
         self.shared.arrived.notify_all();
+        if let Some(bell) = bell {
+            bell.ring();
+        }
+    }
+
+    /// Rings `bell` at every item and at the close, for a thread that reads several hops.
+    pub fn attach(&self, bell: Bell) {
+        self.shared.queue.lock().bell = Some(bell);
     }
 
     /// Items inside.

@@ -35,18 +35,18 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Anchors, Clock};
+use crate::config::Broker;
 use crate::event::state::UplinkState;
 use crate::event::{Envelope, Event};
 use crate::mailbox::{Mailbox, Tally, WhenFull};
-use crate::media::{BoxName, CourtId, MediaTime, SessionId, UtcTime};
+use crate::media::{BoxName, CourtId, UtcTime};
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
-pub use crate::uplink::outbox::record::{FactTime, UNKNOWN_ERROR_MS};
-pub use crate::uplink::outbox::store::{PendingClip, Recovered, RecoveredCourt, StoreError};
+pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
@@ -55,27 +55,16 @@ const SENDINGS: usize = 4 * WINDOW;
 /// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
 pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
 
-/// Where the broker is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerAddress {
-    /// TLS, or plain TCP.
-    pub tls: bool,
-    /// Name or address, IPv6 without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
 /// What the uplink needs to know. Holds no secret: the password is read when it is needed.
 #[derive(Clone, Debug)]
 pub struct UplinkSettings {
     /// The box.
     pub box_name: BoxName,
-    /// Where the broker is.
-    pub broker: BrokerAddress,
+    /// Where the broker is: `mqtt://HOST:PORT` or `mqtts://HOST:PORT`.
+    pub broker: Broker,
     /// MQTT user.
     pub username: Option<String>,
-    /// File with the password; line ends at its end do not count. Read at each connection.
+    /// File whose first line is the password. Read at each connection.
     pub password_file: Option<PathBuf>,
     /// PEM of the authorities that may sign the broker's certificate; the system's if absent.
     pub ca_file: Option<PathBuf>,
@@ -122,20 +111,6 @@ pub trait SpaceNeeded: Send + Sync {
     fn release(&self) -> bool;
 }
 
-/// The way from media time to UTC, as `clock` knows it.
-pub trait FactClock: Send + Sync {
-    /// The anchor at the decision, kept in the record; opaque to the uplink.
-    fn snapshot(&self, court: &CourtId, session: SessionId, at: MediaTime) -> serde_json::Value;
-    /// UTC by the best anchor known now, the kept one included. `None` if there is none.
-    fn fact_time(
-        &self,
-        court: &CourtId,
-        session: SessionId,
-        at: MediaTime,
-        kept: &serde_json::Value,
-    ) -> Option<FactTime>;
-}
-
 /// The histograms that the uplink moves.
 #[derive(Clone, Debug)]
 pub struct UplinkMeters {
@@ -160,9 +135,9 @@ pub struct Hooks {
     /// When the disk is full.
     pub space: Option<Arc<dyn SpaceNeeded>>,
     /// For `time`, `clocksource` and `clockerrorms`.
-    pub wall: Option<Arc<dyn FactClock>>,
+    pub wall: Option<Anchors>,
     /// The inbox's hop in the ledger.
-    pub tally: Tally,
+    pub tally: Option<Tally>,
     /// Histograms.
     pub meters: UplinkMeters,
 }
@@ -260,14 +235,18 @@ impl Uplink {
         if let Some(path) = &recovered.damaged {
             tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
         }
-        let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone());
+        let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
         let desk = Arc::new(Desk::new(inbox.clone()));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
+        let anchors = hooks.wall.clone().unwrap_or_else(|| {
+            Anchors::new(Arc::clone(&clock), settings.boot.clone(), settings.time_floor)
+        });
         let (sendings, to_send) = mpsc::channel(SENDINGS);
         let outbox = Outbox::new(Parts {
             store,
             desk: Arc::clone(&desk),
             clock: Arc::clone(&clock),
+            anchors,
             boot: settings.boot.clone(),
             time_floor: settings.time_floor,
             box_name: settings.box_name.clone(),

@@ -469,8 +469,9 @@ impl Files {
                     path: path.display().to_string(),
                     source,
                 })?;
-                let end = text.iter().rposition(|c| !matches!(c, b'\n' | b'\r'));
-                Some(Bytes::from(text).slice(..end.map_or(0, |end| end + 1)))
+                let end = text.iter().position(|c| matches!(c, b'\n' | b'\r'));
+                let end = end.unwrap_or(text.len());
+                Some(Bytes::from(text).slice(..end))
             }
             None => None,
         };

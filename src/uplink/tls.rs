@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, tls_time};
 use crate::media::UtcTime;
 
 /// Why TLS cannot be set up.
@@ -44,7 +44,7 @@ struct FlooredTime {
 
 impl TimeProvider for FlooredTime {
     fn current_time(&self) -> Option<UnixTime> {
-        let nanos = self.clock.utc().max(self.floor).as_nanos();
+        let nanos = tls_time(self.clock.utc(), self.floor).as_nanos();
         u64::try_from(nanos).ok().map(|n| UnixTime::since_unix_epoch(Duration::from_nanos(n)))
     }
 }

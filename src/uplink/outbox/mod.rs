@@ -17,13 +17,13 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Anchors, Clock};
 use crate::event::Event;
 use crate::event::state::UplinkState;
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
 use crate::uplink::outbox::lanes::{Lanes, Outcome};
-use crate::uplink::outbox::record::{FactTime, Now, Place, Record};
+use crate::uplink::outbox::record::{Now, Place, Record};
 use crate::uplink::outbox::store::{Append, Batch, Store, StoreError};
 use crate::uplink::states::States;
 use crate::uplink::{Committed, Given, Hooks, UplinkCounts};
@@ -178,6 +178,8 @@ pub(super) struct Parts {
     pub desk: Arc<Desk>,
     /// The box's clocks.
     pub clock: Arc<dyn Clock>,
+    /// Media time to UTC.
+    pub(crate) anchors: Anchors,
     /// Names the origin of `clock`'s monotonic time.
     pub boot: String,
     /// An earlier UTC is implausible.
@@ -321,9 +323,7 @@ impl Outbox {
     fn admit(&self, event: Event, at: Monotonic) -> Option<Append> {
         let now = Now { boot: &self.parts.boot, monotonic: at, utc: self.utc() };
         let decided = now.decided();
-        let anchor = self.parts.hooks.wall.as_ref().map_or(serde_json::Value::Null, |wall| {
-            wall.snapshot(&event.court, event.fact.session, event.at)
-        });
+        let anchor = self.parts.anchors.snapshot(&event.court, event.fact.session, event.at);
         let place = Place { position: 0, sequence: 0 };
         let trial = Record::new(place, &event, decided.clone(), anchor.clone());
         match trial.encode() {
@@ -489,16 +489,9 @@ impl Outbox {
     fn envelope(&self, record: &Record) -> crate::event::Envelope {
         let now =
             Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
-        let time = self.fact_time(record, &now);
+        let (session, at) = record.moment();
+        let time = self.parts.anchors.stamp(&record.court, session, at, Some(&record.anchor));
         record.envelope(&self.parts.box_name, &time, &now)
-    }
-
-    fn fact_time(&self, record: &Record, now: &Now<'_>) -> FactTime {
-        let known = self.parts.hooks.wall.as_ref().and_then(|wall| {
-            let event = record.event()?;
-            wall.fact_time(&record.court, event.fact.session, event.at, &record.anchor)
-        });
-        known.unwrap_or_else(|| record.fact_time_without_anchor(now))
     }
 
     /// Hands the link what may go out now.

@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::{AnchorSnapshot, Stamp};
 use crate::event::{ClipRequest, Envelope, Event, FactId, HISTORICAL_AFTER, Saying};
-use crate::media::{BoxName, CourtId, MediaTime, Monotonic, UtcTime};
-
-/// `clockerrorms` of a moment that nothing is known of: the largest that fits 32 bits (49 days).
-pub const UNKNOWN_ERROR_MS: u64 = u32::MAX as u64;
+use crate::media::{BoxName, CourtId, MediaTime, Monotonic, SessionId, UtcTime};
 
 /// What may be let go when space runs out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,17 +74,6 @@ impl Decided {
     }
 }
 
-/// When the fact was, as an envelope tells it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FactTime {
-    /// UTC of the fact.
-    pub utc: UtcTime,
-    /// Bound of its error, ms.
-    pub error_ms: u64,
-    /// `sei`, `onfi`, `arrival` or `none`.
-    pub source: String,
-}
-
 /// One event on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -136,7 +123,7 @@ pub(crate) struct Place {
 impl Record {
     /// The record of `event`.
     #[must_use]
-    pub(crate) fn new(place: Place, event: &Event, decided: Decided, anchor: serde_json::Value) -> Self {
+    pub(crate) fn new(place: Place, event: &Event, decided: Decided, anchor: AnchorSnapshot) -> Self {
         Self {
             position: place.position,
             sequence: place.sequence,
@@ -191,32 +178,24 @@ impl Record {
         })
     }
 
+    /// When it was, by the stream's own clock.
+    #[must_use]
+    pub(crate) fn moment(&self) -> (SessionId, MediaTime) {
+        let fact = FactId::parse(&self.fact);
+        let session = fact.map_or(SessionId::from_bits(0), |fact| fact.session);
+        (session, MediaTime::from_nanos(self.at_ns))
+    }
+
     /// Where it is published, below the box's root.
     #[must_use]
     pub(crate) fn topic(&self) -> String {
         format!("event/{}/{}", self.court, self.saying.family().topic())
     }
 
-    /// When the fact was if `clock` knows nothing: the decision, shifted by what the event says.
-    #[must_use]
-    pub(crate) fn fact_time_without_anchor(&self, now: &Now<'_>) -> FactTime {
-        let decided = self.decided.utc_ns.map(UtcTime::from_nanos).or_else(|| {
-            // The clock was set since, in the same boot.
-            let age = (self.decided.boot == now.boot).then(|| self.decided.age(now)).flatten()?;
-            let age = i64::try_from(age.as_nanos()).ok()?;
-            Some(now.utc?.plus_nanos(age.checked_neg()?))
-        });
-        FactTime {
-            utc: decided.unwrap_or_default(),
-            error_ms: UNKNOWN_ERROR_MS,
-            source: "none".to_owned(),
-        }
-    }
-
     /// The envelope that it leaves in now.
     #[must_use]
-    pub(crate) fn envelope(&self, box_name: &BoxName, time: &FactTime, now: &Now<'_>) -> Envelope {
-        let session = self.fact.split('-').next().unwrap_or_default();
+    pub(crate) fn envelope(&self, box_name: &BoxName, time: &Stamp, now: &Now<'_>) -> Envelope {
+        let (session, _) = self.moment();
         Envelope {
             specversion: "1.0".to_owned(),
             id: self.id(),
@@ -226,11 +205,11 @@ impl Record {
             datacontenttype: "application/json".to_owned(),
             subject: format!("{session}/{}", self.attempt),
             sequence: self.sequence.to_string(),
-            session: session.to_owned(),
+            session: session.to_string(),
             fact: self.fact.clone(),
             revision: self.revision,
             historical: self.decided.is_historical(now),
-            clocksource: time.source.clone(),
+            clocksource: time.source_name().to_owned(),
             clockerrorms: time.error_ms,
             data: data(&self.saying),
         }
@@ -251,7 +230,7 @@ fn data(saying: &Saying) -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::event::{ModelRef, Shot};
-    use crate::media::SessionId;
+    use crate::media::WallSource;
 
     fn shot(confidence: f64) -> Event {
         Event {
@@ -290,7 +269,7 @@ mod tests {
 
     fn record(confidence: f64, decided: Decided) -> Record {
         let place = Place { position: 9, sequence: 4 };
-        Record::new(place, &shot(confidence), decided, serde_json::Value::Null)
+        Record::new(place, &shot(confidence), decided, AnchorSnapshot::default())
     }
 
     #[test]
@@ -328,18 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_decided_before_the_clock_was_set_gets_its_time_in_the_same_boot() {
-        let record = record(0.5, now("x", 10, None).decided());
-        let later = record.fact_time_without_anchor(&now("x", 40, Some(1_000)));
-        assert_eq!(later.utc, UtcTime::from_nanos(970_000_000_000));
-        assert_eq!((later.source.as_str(), later.error_ms), ("none", UNKNOWN_ERROR_MS));
-    }
-
-    #[test]
     fn the_envelope_is_that_of_the_design() {
         let record = record(0.5, now("x", 10, Some(100)).decided());
         let sent = now("x", 11, Some(101));
-        let time = record.fact_time_without_anchor(&sent);
+        let utc = UtcTime::from_nanos(100_000_000_000);
+        let time = Stamp { utc, source: Some(WallSource::Sei), error_ms: 40 };
         let envelope = record.envelope(&BoxName::new("rim-1").unwrap(), &time, &sent);
         assert_eq!(envelope.id, "0000000000000007-3.1");
         assert_eq!(envelope.source, "courtside:rim-1/a");
@@ -347,6 +319,7 @@ mod tests {
         assert_eq!(envelope.sequence, "4");
         assert_eq!(envelope.time, "1970-01-01T00:01:40.000Z");
         assert_eq!(envelope.data["t_stream"], 12.345);
+        assert_eq!((envelope.clocksource.as_str(), envelope.clockerrorms), ("sei", 40));
         assert!(!envelope.historical);
         assert_eq!(record.topic(), "event/a/shot");
     }

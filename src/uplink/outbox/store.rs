@@ -22,6 +22,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
+use crate::clock::AnchorSnapshot;
 use crate::event::{ClipRequest, Event, Saying, Score};
 use crate::media::{CourtId, SessionId, UtcTime};
 use crate::uplink::outbox::record::{Class, Decided, Place, Record, RecordError};
@@ -52,6 +53,8 @@ const NEVER_FORGOTTEN: u64 = 256;
 /// Records before a court's last score that belong to what it stands on: the burst of one step of
 /// the game is at most some ten, those of other courts may lie between.
 const BEFORE_A_SCORE: u64 = 64;
+/// Records to look through for a court that never had a score.
+const WITHOUT_A_SCORE: u64 = 1024;
 /// Records forgotten in one commit, so that housekeeping never delays an event by much.
 const FORGOTTEN_AT_ONCE: usize = 512;
 
@@ -101,23 +104,19 @@ pub struct PendingClip {
     pub request: ClipRequest,
 }
 
-/// What one court's game goes on from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RecoveredCourt {
-    /// The last durable score.
-    pub score: Option<Score>,
-    /// The last durable revision of each fact that may need a word: every provisional one, and all
-    /// since what the last score stands on. In order of decision.
-    pub facts: Vec<Event>,
-    /// The last sequence given.
-    pub last_sequence: u64,
-}
-
 /// What a start finds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
-    /// By court.
-    pub courts: BTreeMap<CourtId, RecoveredCourt>,
+    /// The last sequence of each court.
+    pub last_sequence: BTreeMap<CourtId, u64>,
+    /// The last durable score of each court.
+    pub last_score: BTreeMap<CourtId, Score>,
+    /// Final shots, made or missed, that no durable score counts. In order of decision.
+    pub unscored: Vec<Event>,
+    /// Facts whose last durable record is provisional.
+    pub open: Vec<Event>,
+    /// Highlights whose shot has no final `made`.
+    pub standing: Vec<Event>,
     /// Clips to cut.
     pub clips: Vec<PendingClip>,
     /// Events without a PUBACK.
@@ -362,8 +361,8 @@ impl Store {
         for row in sequences.iter().map_err(StoreError::disk)? {
             let (court, last_sequence) = row.map_err(StoreError::disk)?;
             let Ok(court) = CourtId::new(court.value()) else { continue };
-            let found = self.recover_court(&read, &court, last_sequence.value())?;
-            recovered.courts.insert(court, found);
+            self.recover_court(&read, &court, &mut recovered)?;
+            recovered.last_sequence.insert(court, last_sequence.value());
         }
         Ok(recovered)
     }
@@ -372,49 +371,39 @@ impl Store {
         &self,
         read: &redb::ReadTransaction,
         court: &CourtId,
-        last_sequence: u64,
-    ) -> Result<RecoveredCourt, StoreError> {
+        recovered: &mut Recovered,
+    ) -> Result<(), StoreError> {
         let name = court.as_str();
         let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
         let score_at = scores.get(name).map_err(StoreError::disk)?.map(|guard| guard.value());
-        let score = match score_at.map(|at| self.read(at)).transpose()?.flatten() {
-            Some(Record { saying: Saying::Score(score), .. }) => Some(score),
-            Some(_) | None => None,
+        if let Some(at) = score_at
+            && let Some(Record { saying: Saying::Score(score), .. }) = self.read(at)?
+        {
+            recovered.last_score.insert(court.clone(), score);
+        }
+        let from = match score_at {
+            Some(at) => at.saturating_sub(BEFORE_A_SCORE),
+            None => self.last_position.saturating_sub(WITHOUT_A_SCORE),
         };
-        let mut positions = BTreeSet::new();
+        let mut found = Vec::new();
         let open = read.open_table(OPEN).map_err(StoreError::disk)?;
         for row in open.iter().map_err(StoreError::disk)? {
             let (key, position) = row.map_err(StoreError::disk)?;
-            if key.value().0 == name {
-                positions.insert(position.value());
+            if key.value().0 == name && position.value() < from {
+                found.extend(self.read(position.value())?);
             }
         }
-        let from = score_at.unwrap_or(self.last_position).saturating_sub(BEFORE_A_SCORE);
-        let mut last_of_fact: BTreeMap<String, Event> = BTreeMap::new();
-        let mut order: BTreeMap<String, u64> = BTreeMap::new();
         let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
-        positions.retain(|at| *at < from);
-        let before = positions.iter().map(|at| self.read(*at)).collect::<Result<Vec<_>, _>>()?;
-        let mut place = |record: Record| {
-            if record.court == *court
-                && let Some(event) = record.event()
-            {
-                order.insert(record.fact.clone(), record.position);
-                last_of_fact.insert(record.fact, event);
-            }
-        };
-        before.into_iter().flatten().for_each(&mut place);
         for row in records.range(from..).map_err(StoreError::disk)? {
             let (position, bytes) = row.map_err(StoreError::disk)?;
-            place(decode(position.value(), bytes.value())?);
+            found.push(decode(position.value(), bytes.value())?);
         }
-        let mut facts: Vec<(u64, Event)> = last_of_fact
-            .into_iter()
-            .map(|(fact, event)| (order.get(&fact).copied().unwrap_or_default(), event))
-            .collect();
-        facts.sort_by_key(|(position, _)| *position);
-        let facts = facts.into_iter().map(|(_, event)| event).collect();
-        Ok(RecoveredCourt { score, facts, last_sequence })
+        found.retain(|record| record.court == *court);
+        let left = unfinished(found);
+        recovered.unscored.extend(left.unscored);
+        recovered.open.extend(left.open);
+        recovered.standing.extend(left.standing);
+        Ok(())
     }
 
     /// Forgets what need not be kept: sent ones older than 72 h, then, while the records hold more
@@ -503,6 +492,45 @@ impl Store {
         }
         Ok(plan)
     }
+}
+
+/// What the last run did not finish, of one court's last records in order of decision. Pure.
+fn unfinished(records: Vec<Record>) -> Recovered {
+    let mut last: BTreeMap<String, Record> = BTreeMap::new();
+    let mut scored = BTreeSet::new();
+    for record in records {
+        if let Saying::Score(score) = &record.saying {
+            scored.extend(score.after.clone());
+        }
+        last.insert(record.fact.clone(), record);
+    }
+    let made = |shot: &str| match last.get(shot).map(|record| &record.saying) {
+        Some(Saying::ShotMade(shot)) => !shot.provisional,
+        Some(_) => false,
+        // Older than what was read: settled long ago.
+        None => true,
+    };
+    let mut in_order: Vec<&Record> = last.values().collect();
+    in_order.sort_by_key(|record| record.position);
+    let mut left = Recovered::default();
+    for record in in_order {
+        let Some(event) = record.event() else { continue };
+        match &record.saying {
+            saying if saying.is_provisional() => left.open.push(event),
+            Saying::ShotMade(_) | Saying::ShotMissed(_) if !scored.contains(&record.fact) => {
+                left.unscored.push(event);
+            }
+            Saying::Highlight(highlight) if !made(&highlight.shot) => left.standing.push(event),
+            Saying::ShotMade(_)
+            | Saying::ShotMissed(_)
+            | Saying::ShotUnsure(_)
+            | Saying::ShotWithdrawn(_)
+            | Saying::Score(_)
+            | Saying::Highlight(_)
+            | Saying::HighlightWithdrawn(_) => {}
+        }
+    }
+    left
 }
 
 /// What `forget` takes out.
@@ -673,4 +701,255 @@ fn remove(
     counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
     counts.insert(SHED, shed).map_err(StoreError::disk)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{FactId, Highlight, ModelRef, Shot, Withdrawal};
+    use crate::media::MediaTime;
+
+    fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
+        Event {
+            court: CourtId::new(court).unwrap(),
+            fact: FactId { session: SessionId::from_bits(5), n },
+            revision,
+            attempt: n,
+            at: MediaTime::from_millis(i64::from(n) * 1000),
+            saying,
+            clip: None,
+        }
+    }
+
+    fn made(provisional: bool) -> Saying {
+        Saying::ShotMade(Shot {
+            rim: 0,
+            t_stream: 1.0,
+            t_decided: 1.5,
+            confidence: 0.75,
+            provisional,
+            points: None,
+            clip: None,
+            model: ModelRef {
+                bundle: "b".into(),
+                version: "1".into(),
+                precision: "fp32".into(),
+                engine: "e".into(),
+            },
+            latency_ms: 20.0,
+        })
+    }
+
+    fn score(after: u32) -> Saying {
+        let after = Some(format!("0000000000000005-{after}"));
+        Saying::Score(Score { made: vec![after.iter().len() as u32], attempts: vec![1], after })
+    }
+
+    fn highlight(shot: u32) -> Saying {
+        Saying::Highlight(Highlight {
+            shot: format!("0000000000000005-{shot}"),
+            reason: "made".into(),
+            t_stream: 1.0,
+            clip: "/v1/clips/x".into(),
+        })
+    }
+
+    fn batch(events: impl IntoIterator<Item = Event>) -> Batch {
+        at(events, Some(1_000_000_000))
+    }
+
+    fn at(events: impl IntoIterator<Item = Event>, utc_ns: Option<i64>) -> Batch {
+        let decided = Decided { boot: "boot".into(), monotonic_ns: 1, utc_ns };
+        let append = events
+            .into_iter()
+            .map(|event| Append {
+                event,
+                decided: decided.clone(),
+                anchor: AnchorSnapshot::default(),
+            })
+            .collect();
+        Batch { append, ..Batch::default() }
+    }
+
+    fn opened(dir: &Path) -> Store {
+        Store::open(dir).unwrap().0
+    }
+
+    #[test]
+    fn a_second_daemon_is_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = opened(dir.path());
+        let second = Store::open(dir.path()).unwrap_err();
+        assert!(matches!(second, StoreError::InUse { .. }), "{second}");
+    }
+
+    #[test]
+    fn sequences_count_each_court_and_go_on_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        let records = store
+            .commit(&batch([
+                event("a", 1, 0, made(false)),
+                event("b", 1, 0, made(false)),
+                event("a", 2, 0, made(false)),
+            ]))
+            .unwrap();
+        let places = |records: &[Record]| -> Vec<(u64, u64)> {
+            records.iter().map(|record| (record.position, record.sequence)).collect()
+        };
+        assert_eq!(places(&records), [(1, 1), (2, 1), (3, 2)]);
+        drop(store);
+        let mut store = opened(dir.path());
+        let records = store.commit(&batch([event("a", 3, 0, made(false))])).unwrap();
+        assert_eq!(places(&records), [(4, 3)]);
+        assert_eq!(store.waiting().unwrap().len(), 4);
+        let given = store.replay(Some(&CourtId::new("a").unwrap()), 1, 10).unwrap();
+        assert_eq!(places(&given), [(3, 2), (4, 3)]);
+        assert_eq!(places(&store.replay(None, 2, 1).unwrap()), [(3, 2)]);
+    }
+
+    #[test]
+    fn a_puback_takes_it_from_the_queue_and_a_refusal_keeps_its_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        store.commit(&batch((1..=3).map(|n| event("a", n, 0, made(false))))).unwrap();
+        let marks = Batch {
+            acknowledged: [(1, 7)].into(),
+            refused: [(2, 0x87)].into(),
+            next_session: true,
+            ..Batch::default()
+        };
+        store.commit(&marks).unwrap();
+        drop(store);
+        let store = opened(dir.path());
+        assert_eq!(store.waiting().unwrap(), [(2, Some(0x87)), (3, None)]);
+        assert_eq!(store.session(), 1);
+        assert!(store.read(1).unwrap().is_some(), "kept, to be given again");
+    }
+
+    #[test]
+    fn a_start_finds_what_was_not_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        let mut pinned = event("a", 6, 0, highlight(4));
+        pinned.clip = Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+        let withdrawal =
+            || Saying::ShotWithdrawn(Withdrawal { t_stream: 1.0, reason: "no_outcome".into() });
+        store
+            .commit(&batch([
+                event("a", 1, 0, made(true)),
+                event("a", 1, 1, made(false)),
+                event("a", 2, 0, score(1)),
+                event("a", 3, 0, highlight(1)),
+                event("a", 4, 0, made(true)),
+                pinned,
+                event("a", 5, 0, made(true)),
+                event("a", 5, 1, withdrawal()),
+                event("a", 7, 0, made(false)),
+                event("b", 1, 0, made(true)),
+            ]))
+            .unwrap();
+        drop(store);
+        let recovered = opened(dir.path()).recover().unwrap();
+        let ids = |events: &[Event]| -> Vec<(String, String)> {
+            events.iter().map(|event| (event.court.to_string(), event.id())).collect()
+        };
+        let id = |court: &str, id: &str| (court.to_owned(), format!("0000000000000005-{id}"));
+        assert_eq!(ids(&recovered.open), [id("a", "4.0"), id("b", "1.0")]);
+        assert_eq!(ids(&recovered.unscored), [id("a", "7.0")]);
+        assert_eq!(ids(&recovered.standing), [id("a", "6.0")]);
+        assert_eq!(recovered.clips.len(), 1);
+        assert_eq!(recovered.clips[0].request.id, "c6");
+        let (a, b) = (CourtId::new("a").unwrap(), CourtId::new("b").unwrap());
+        assert_eq!(recovered.last_score[&a].after.as_deref(), Some("0000000000000005-1"));
+        assert_eq!((recovered.last_sequence[&a], recovered.last_sequence[&b]), (9, 1));
+        assert_eq!(recovered.unsent, 10);
+    }
+
+    #[test]
+    fn an_old_provisional_is_found_behind_any_number_of_later_facts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        store.commit(&batch([event("a", 1, 0, made(true))])).unwrap();
+        let later = (1..700).flat_map(|n| {
+            [event("a", 2 * n, 0, made(false)), event("a", 2 * n + 1, 0, score(2 * n))]
+        });
+        store.commit(&batch(later)).unwrap();
+        let recovered = store.recover().unwrap();
+        assert_eq!(recovered.open.len(), 1);
+        assert!(recovered.unscored.is_empty(), "{:?}", recovered.unscored.first());
+    }
+
+    #[test]
+    fn only_what_was_sent_long_ago_and_has_its_clip_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        let mut pinned = event("a", 2, 0, highlight(1));
+        pinned.clip = Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+        let others = (3..=400).map(|n| event("a", n, 0, made(false)));
+        store.commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others))).unwrap();
+        let hour = 3_600_000_000_000i64;
+        let marks = Batch {
+            acknowledged: (1..=10).map(|position| (position, hour)).collect(),
+            ..Batch::default()
+        };
+        store.commit(&marks).unwrap();
+        let hours = |n: i64| Some(UtcTime::from_nanos(n * hour));
+        assert!(store.forget(u64::MAX, hours(72)).unwrap().is_empty());
+        assert!(store.read(1).unwrap().is_some(), "not yet");
+        assert!(store.forget(u64::MAX, None).unwrap().is_empty());
+        assert!(store.read(1).unwrap().is_some(), "an implausible clock forgets nothing");
+        assert!(store.forget(u64::MAX, hours(74)).unwrap().is_empty());
+        assert!(store.read(1).unwrap().is_none());
+        assert!(store.read(2).unwrap().is_some(), "its clip is not durable");
+        assert!(store.read(11).unwrap().is_some(), "no PUBACK");
+        store.commit(&Batch { clips: ["c2".to_owned()].into(), ..Batch::default() }).unwrap();
+        store.forget(u64::MAX, hours(74)).unwrap();
+        assert!(store.read(2).unwrap().is_none());
+        assert_eq!(store.shed(), 0);
+    }
+
+    #[test]
+    fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_72_h() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        store.commit(&batch((1..=600).map(|n| event("a", n, 0, made(false))))).unwrap();
+        let marks = Batch {
+            acknowledged: (100..=199).map(|position| (position, 2_000_000_000)).collect(),
+            ..Batch::default()
+        };
+        store.commit(&marks).unwrap();
+        let whole = store.bytes();
+        let one = whole / 600;
+        let soon = Some(UtcTime::from_nanos(5_000_000_000));
+        assert!(store.forget(whole - 50 * one, soon).unwrap().is_empty());
+        assert!(store.read(100).unwrap().is_none(), "sent");
+        assert!(store.read(199).unwrap().is_some(), "there was room enough");
+        assert!(store.forget(0, soon).unwrap().is_empty(), "no fact is shed within 72 h");
+        assert!(store.read(1).unwrap().is_some());
+        let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
+        let shed = store.forget(0, late).unwrap();
+        assert_eq!((shed.first(), shed.len()), (Some(&1), 244));
+        assert_eq!(store.shed(), 244);
+        assert!(store.read(345).unwrap().is_some(), "the newest 256 stay");
+        drop(store);
+        assert_eq!(opened(dir.path()).shed(), 244);
+    }
+
+    #[test]
+    fn a_damaged_store_is_put_aside_and_a_new_one_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        drop(opened(dir.path()));
+        let mut bytes = fs::read(&path).unwrap();
+        for byte in bytes.iter_mut().skip(9).take(4096 * 2) {
+            *byte ^= 0x5a;
+        }
+        let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        io::Write::write_all(&mut file, &bytes).unwrap();
+        drop(file);
+        let (mut store, damaged) = Store::open(dir.path()).unwrap();
+        assert!(damaged.is_some_and(|aside| aside.exists()));
+        assert_eq!(store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].position, 1);
+    }
 }

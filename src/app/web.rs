@@ -1,0 +1,141 @@
+//! What the box serves over HTTP: the page and its data, clips, metrics.
+//!
+//! `watch` puts a new picture of the whole here four times a second; requests only read it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::app::{AppError, Options, Shared};
+use crate::config::{Config, TlsFiles};
+use crate::health::Reading;
+use crate::health::page;
+use crate::http::{self, Access, Server};
+use crate::media::{CourtId, Frame};
+
+/// Events that a slow page may be behind before it misses some and asks again.
+pub(crate) const EVENTS_BEHIND: usize = 256;
+
+pub(crate) type SentEvent = page::SentEvent;
+
+/// What requests read.
+#[derive(Debug)]
+pub(crate) struct WebState {
+    shared: Arc<Shared>,
+    /// Replaced whole by `watch`.
+    latest: Mutex<(Arc<Value>, Reading)>,
+}
+
+impl WebState {
+    pub(crate) fn put(&self, page: Value, reading: Reading) {
+        *self.latest.lock() = (Arc::new(page), reading);
+    }
+}
+
+impl page::Source for WebState {
+    fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>> {
+        self.shared.courts.get(court)?.last.lock().clone()
+    }
+
+    fn has_court(&self, court: &CourtId) -> bool {
+        self.shared.courts.contains_key(court)
+    }
+
+    fn state(&self) -> Arc<Value> {
+        Arc::clone(&self.latest.lock().0)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
+        self.shared.events.subscribe()
+    }
+
+    fn replay(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Pin<Box<dyn Future<Output = Vec<SentEvent>> + Send + '_>> {
+        Box::pin(async move {
+            let Some(uplink) = self.shared.uplink.get() else { return Vec::new() };
+            let given = uplink.replay(None, after, limit).await;
+            given
+                .into_iter()
+                .filter_map(|given| {
+                    let json = serde_json::to_string(&given.envelope).ok()?;
+                    Some(SentEvent { position: given.position, json })
+                })
+                .collect()
+        })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        // The sockets are bound and the stages run before anything is served; what may be missing
+        // later (broker, camera, disk) is told in the state and makes no box unready.
+        Ok(())
+    }
+
+    fn metrics(&self) -> String {
+        let reading = self.latest.lock().1.clone();
+        self.shared.metrics.encode(&reading)
+    }
+}
+
+/// A bound server and what it serves.
+pub(crate) struct Bound {
+    server: Server,
+    state: Arc<WebState>,
+    routes: axum::Router,
+}
+
+impl Bound {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    pub(crate) fn state(&self) -> Arc<WebState> {
+        Arc::clone(&self.state)
+    }
+
+    pub(crate) async fn serve(self, stopped: impl Future<Output = ()> + Send + 'static) {
+        if let Err(error) = self.server.serve(self.routes, stopped).await {
+            tracing::error!(%error, "the page is not served any more");
+        }
+    }
+}
+
+/// Binds the page's socket.
+pub(crate) fn bind(
+    config: &Config,
+    options: &Options,
+    shared: &Arc<Shared>,
+) -> Result<Bound, AppError> {
+    let access = if options.open_http {
+        Access::Open
+    } else {
+        Access::Token(http::Token::open(&config.http.token_file)?)
+    };
+    let certificate = match &config.http.tls {
+        Some(files) => Some(http::server_config(files, &[b"http/1.1"])?),
+        None => None,
+    };
+    let server = Server::bind(config.http.listen, certificate, access)?;
+    let state = Arc::new(WebState {
+        shared: Arc::clone(shared),
+        latest: Mutex::new((Arc::new(Value::Null), Reading::default())),
+    });
+    let source: Arc<dyn page::Source> = Arc::clone(&state) as Arc<dyn page::Source>;
+    let mut routes = page::routes(source);
+    if let Some(ring) = shared.ring.get() {
+        routes = routes.merge(ring.routes());
+    }
+    Ok(Bound { server, state, routes })
+}
+
+/// The certificate of the RTMPS listener.
+pub(crate) fn rtmps(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, AppError> {
+    Ok(http::server_config(files, &[])?)
+}

@@ -1,0 +1,235 @@
+//! An interval of the ring as one MP4 (pure): which fragments, and what is written over in them.
+//!
+//! A clip is `ftyp moov` of its first segment, then `moof mdat` of each fragment: sequence numbers
+//! from 1, times from a common zero, each fragment's last picture as long as until the next one.
+//! Only `moof`s are held in memory; `mdat`s are read where they lie.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clips::boxes::patch;
+use crate::clips::fragment::{Fragment, MoofView, SEAL, Scanned};
+use crate::clips::index::SegmentNumber;
+use crate::clips::timeline::Ticks;
+
+/// Whole fragments of one segment, in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The segment.
+    pub segment: SegmentNumber,
+    /// Where the first fragment begins in it.
+    pub from: u64,
+    /// Where the last one ends.
+    pub to: u64,
+}
+
+/// What a clip is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// In order.
+    pub parts: Vec<Part>,
+    /// First time in it.
+    pub start: Ticks,
+    /// Its end.
+    pub end: Ticks,
+    /// What of the interval is not in it, in words.
+    pub missing: Option<String>,
+}
+
+/// Why there is no clip.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoClip {
+    /// Nothing of the interval is in the ring.
+    #[error("nothing of this interval is in the ring: it was never recorded, or evicted")]
+    NotRecorded,
+    /// There is no picture that decoding could start at.
+    #[error("no key frame at or in this interval is in the ring")]
+    NoKeyFrame,
+}
+
+/// Chooses the fragments for `from` to `to` (presentation times).
+///
+/// Begins at the last key frame at or before `from`, or at the first after it if there is none.
+/// Takes no more than one run of equal parameters: the one that covers most of the interval, the
+/// first of equals. The same ring and interval give the same plan.
+///
+/// # Errors
+/// [`NoClip`].
+pub fn plan(
+    from: Ticks,
+    to: Ticks,
+    segments: &[(SegmentNumber, &Scanned)],
+) -> Result<Plan, NoClip> {
+    let mut best: Option<(i64, Run<'_>)> = None;
+    let mut any = false;
+    for run in runs(segments) {
+        any |= run.iter().any(|(_, f)| f.span.0 <= to && f.span.1 >= from);
+        let Some(run) = trim(run, from, to) else { continue };
+        let covered = covered(&run, from, to);
+        if best.as_ref().is_none_or(|(most, _)| covered > *most) {
+            best = Some((covered, run));
+        }
+    }
+    let none = if any { NoClip::NoKeyFrame } else { NoClip::NotRecorded };
+    let Some((_, run)) = best else { return Err(none) };
+    let parts = parts(&run);
+    let start = run.first().map_or(from, |(_, f)| f.video.map_or(f.span.0, |video| video.first_pts));
+    let end = run.iter().map(|(_, f)| f.span.1).max().unwrap_or(to);
+    let mut missing = Vec::new();
+    if start > from {
+        missing.push(format!("it begins {} ms late", (start.0 - from.0) / 90));
+    }
+    if end < to {
+        missing.push(format!("it ends {} ms early", (to.0 - end.0) / 90));
+    }
+    let missing = (!missing.is_empty()).then(|| missing.join(", "));
+    Ok(Plan { parts, start, end, missing })
+}
+
+type Run<'a> = Vec<(SegmentNumber, &'a Fragment)>;
+
+/// Splits segments where their parameters change.
+fn runs<'a>(segments: &[(SegmentNumber, &'a Scanned)]) -> Vec<Run<'a>> {
+    let mut runs: Vec<Run<'a>> = Vec::new();
+    let mut init: Option<&[u8]> = None;
+    for (id, scanned) in segments {
+        if init != Some(&scanned.head.init) {
+            runs.push(Run::new());
+            init = Some(&scanned.head.init);
+        }
+        if let Some(run) = runs.last_mut() {
+            run.extend(scanned.fragments.iter().map(|fragment| (*id, fragment)));
+        }
+    }
+    runs
+}
+
+/// The fragments of a run that the interval needs; `None` if it needs none, or has no key frame.
+fn trim<'a>(run: Run<'a>, from: Ticks, to: Ticks) -> Option<Run<'a>> {
+    let key = |(_, fragment): &(SegmentNumber, &Fragment)| {
+        fragment.video.filter(|video| video.key).map(|video| video.first_pts)
+    };
+    let at_or_before = run.iter().rposition(|f| key(f).is_some_and(|pts| pts <= from));
+    let first = match at_or_before {
+        Some(first) => first,
+        None => run.iter().position(|f| key(f).is_some_and(|pts| pts <= to))?,
+    };
+    let end = run.iter().rposition(|(_, fragment)| fragment.span.0 <= to)?;
+    // What ended before the interval began is none of it: a run that stops short.
+    let reaches = run.get(first..=end)?.iter().any(|(_, fragment)| fragment.span.1 >= from);
+    let mut run = run;
+    run.truncate(end + 1);
+    reaches.then(|| run.split_off(first))
+}
+
+/// Ticks of the interval in which there are pictures.
+fn covered(run: &[(SegmentNumber, &Fragment)], from: Ticks, to: Ticks) -> i64 {
+    let part = |(_, f): &(SegmentNumber, &Fragment)| (f.span.1.min(to).0 - f.span.0.max(from).0).max(0);
+    run.iter().filter(|(_, fragment)| fragment.video.is_some()).map(part).sum()
+}
+
+fn parts(run: &[(SegmentNumber, &Fragment)]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (segment, fragment) in run {
+        match parts.last_mut() {
+            Some(part) if part.segment == *segment => part.to = fragment.end(),
+            _ => parts.push(Part { segment: *segment, from: fragment.offset, to: fragment.end() }),
+        }
+    }
+    parts
+}
+
+/// A piece of a clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes.
+    Memory(Vec<u8>),
+    /// Bytes of a segment.
+    File {
+        /// Which of the clip's parts.
+        part: usize,
+        /// Where in its file.
+        offset: u64,
+        /// How many.
+        len: u64,
+    },
+}
+
+impl Piece {
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { len, .. } => *len,
+        }
+    }
+
+    /// True when it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The fragments of a part, as a scan of its segment found them.
+#[must_use]
+pub(crate) fn fragments_of<'a>(part: &Part, scanned: &'a Scanned) -> Option<&'a [Fragment]> {
+    let first = scanned.fragments.iter().position(|fragment| fragment.offset == part.from)?;
+    let last = scanned.fragments.iter().position(|fragment| fragment.end() == part.to)?;
+    scanned.fragments.get(first..=last)
+}
+
+/// Puts a clip together. `moof(part, fragment)` gives the bytes of a fragment's `moof`.
+///
+/// `None` if the segments do not hold what the parts say.
+///
+/// # Errors
+/// What `moof` says.
+pub fn assemble<E>(
+    parts: &[(&Part, &Scanned)],
+    mut moof: impl FnMut(usize, &Fragment) -> Result<Vec<u8>, E>,
+) -> Result<Option<Vec<Piece>>, E> {
+    let mut all = Vec::new();
+    for (n, (part, scanned)) in parts.iter().enumerate() {
+        let Some(fragments) = fragments_of(part, scanned) else { return Ok(None) };
+        all.extend(fragments.iter().map(|fragment| (n, fragment)));
+    }
+    let Some((_, first)) = parts.first() else { return Ok(None) };
+    let clock = first.head.audio;
+    let sound = all.iter().find_map(|(_, fragment)| fragment.audio).zip(clock);
+    let sound = sound.map(|((start, _), clock)| Ticks::of_samples(start, clock.rate));
+    let picture = all.iter().find_map(|(_, fragment)| fragment.video).map(|video| video.start);
+    let zero = picture.into_iter().chain(sound).min().unwrap_or_default();
+    let zero_sound = clock.map_or(0, |clock| zero.samples(clock.rate));
+
+    let mut pieces = vec![Piece::Memory(first.head.init.clone())];
+    for (i, (n, fragment)) in all.iter().enumerate() {
+        let mut bytes = moof(*n, fragment)?;
+        let Some(view) = MoofView::read(&bytes, clock) else { return Ok(None) };
+        let sequence = u32::try_from(i + 1).unwrap_or(u32::MAX);
+        patch(&mut bytes, view.sequence_at, &sequence.to_be_bytes());
+        if let (Some(traf), Some(video)) = (view.video, fragment.video) {
+            patch(&mut bytes, traf.tfdt_at, &from_zero(video.start.0, zero.0).to_be_bytes());
+            let next = all.iter().skip(i + 1).find_map(|(_, fragment)| fragment.video);
+            if let (Some(next), Some(at)) = (next, traf.last_at) {
+                let until = next.start.0.saturating_sub(video.last.0).max(1);
+                let until = u32::try_from(until).unwrap_or(u32::MAX);
+                patch(&mut bytes, at, &until.to_be_bytes());
+            }
+        }
+        if let (Some(traf), Some((start, _))) = (view.audio, fragment.audio) {
+            patch(&mut bytes, traf.tfdt_at, &from_zero(start, zero_sound).to_be_bytes());
+        }
+        match pieces.last_mut() {
+            Some(Piece::Memory(before)) => before.append(&mut bytes),
+            _ => pieces.push(Piece::Memory(bytes)),
+        }
+        let offset = fragment.offset + SEAL as u64 + u64::from(fragment.moof);
+        pieces.push(Piece::File { part: *n, offset, len: u64::from(fragment.mdat) });
+    }
+    Ok(Some(pieces))
+}
+
+fn from_zero(at: i64, zero: i64) -> u64 {
+    u64::try_from(at.saturating_sub(zero)).unwrap_or(0)
+}

@@ -1,0 +1,213 @@
+//! The files of the ring: where each lies, appended logs, clips put together and hashed.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::clips::clip::Clip;
+use crate::clips::cut::{Part, Piece, assemble};
+use crate::clips::fragment::{SEAL, Scanned, Verify, scan};
+use crate::clips::index::SegmentEntry;
+use crate::disk::{Disk, DiskFile, OpenHow};
+
+/// Where each file of a ring lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) dir: PathBuf,
+    pub(crate) segments: PathBuf,
+    pub(crate) clips: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), segments: dir.join("segments"), clips: dir.join("clips") }
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    pub(crate) fn ballast(&self) -> PathBuf {
+        self.dir.join("ballast")
+    }
+
+    pub(crate) fn segments_log(&self) -> PathBuf {
+        self.dir.join("segments.index")
+    }
+
+    pub(crate) fn clips_log(&self) -> PathBuf {
+        self.dir.join("clips.index")
+    }
+
+    pub(crate) fn segment(&self, entry: &SegmentEntry) -> PathBuf {
+        self.segments.join(entry.file_name())
+    }
+
+    pub(crate) fn clip(&self, id: &str) -> PathBuf {
+        self.clips.join(format!("{id}.json"))
+    }
+}
+
+/// A file of lines that only grows.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: Box<dyn DiskFile>,
+    at: u64,
+}
+
+impl Log {
+    /// Goes on behind `at`.
+    pub(crate) fn new(file: Box<dyn DiskFile>, at: u64) -> Self {
+        Self { file, at }
+    }
+
+    /// Appends. After an error the next append overwrites what this one may have left.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes what was appended durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// Reads exactly `n` bytes at `at`.
+pub(crate) fn read_part(file: &dyn DiskFile, at: u64, n: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; n];
+    file.read_exact_at(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// A segment that is open for reading.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenedSegment {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) scanned: Scanned,
+}
+
+/// Opens a segment and reads what is in its first `len` bytes.
+pub(crate) fn open_segment(
+    disk: &dyn Disk,
+    path: &Path,
+    len: u64,
+    verify: Verify,
+) -> io::Result<OpenedSegment> {
+    let file: Arc<dyn DiskFile> = Arc::from(disk.open(path, OpenHow::Read)?);
+    let len = len.min(file.len()?);
+    let scanned = scan(len, verify, |at, n| read_part(&*file, at, n))?;
+    let scanned = scanned.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "it does not begin as a segment does")
+    })?;
+    Ok(OpenedSegment { file, scanned })
+}
+
+/// A clip that can be read from end to end: its pieces, and the files that they lie in.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembly {
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) files: Vec<Arc<dyn DiskFile>>,
+    pub(crate) len: u64,
+}
+
+/// Puts a clip together from opened segments, one a part.
+pub(crate) fn put_together(parts: &[(Part, OpenedSegment)]) -> io::Result<Assembly> {
+    let views: Vec<_> = parts.iter().map(|(part, opened)| (part, &opened.scanned)).collect();
+    let pieces = assemble(&views, |n, fragment| {
+        let Some((_, opened)) = parts.get(n) else { return Ok(Vec::new()) };
+        let moof = usize::try_from(fragment.moof).unwrap_or(usize::MAX);
+        read_part(&*opened.file, fragment.offset + SEAL as u64, moof)
+    })?;
+    let pieces = pieces.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "its segments are not what they were")
+    })?;
+    let len = pieces.iter().map(Piece::len).sum();
+    Ok(Assembly {
+        pieces,
+        files: parts.iter().map(|(_, opened)| Arc::clone(&opened.file)).collect(),
+        len,
+    })
+}
+
+/// Bytes read at once when a clip is hashed or sent.
+pub(crate) const CHUNK: usize = 128 << 10;
+
+impl Assembly {
+    /// Gives the bytes from `from` (inclusive) to `to` (exclusive) in chunks, until `sink` has
+    /// enough.
+    pub(crate) fn read(
+        &self,
+        from: u64,
+        to: u64,
+        mut sink: impl FnMut(Vec<u8>) -> bool,
+    ) -> io::Result<()> {
+        let mut begins = 0;
+        for piece in &self.pieces {
+            let ends = begins + piece.len();
+            let mut at = from.max(begins);
+            let end = to.min(ends);
+            while at < end {
+                let n = usize::try_from(end - at).unwrap_or(usize::MAX).min(CHUNK);
+                let inside = at - begins;
+                let chunk = match piece {
+                    Piece::Memory(bytes) => {
+                        let first = usize::try_from(inside).unwrap_or(usize::MAX);
+                        bytes.get(first..first + n).unwrap_or(&[]).to_vec()
+                    }
+                    Piece::File { part, offset, .. } => {
+                        let file = self.files.get(*part).ok_or(io::ErrorKind::NotFound)?;
+                        read_part(&**file, offset + inside, n)?
+                    }
+                };
+                at += n as u64;
+                if !sink(chunk) {
+                    return Ok(());
+                }
+            }
+            begins = ends;
+        }
+        Ok(())
+    }
+
+    /// SHA-256 of all of it, hexadecimal.
+    pub(crate) fn sha256(&self) -> io::Result<String> {
+        let mut sum = Sha256::new();
+        self.read(0, self.len, |chunk| {
+            sum.update(&chunk);
+            true
+        })?;
+        let mut text = String::with_capacity(64);
+        for byte in sum.finalize() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(text)
+    }
+}
+
+/// Opens a clip whose segments are known.
+pub(crate) fn open_clip(
+    disk: &dyn Disk,
+    places: &Places,
+    clip: &Clip,
+    mut entry: impl FnMut(u64) -> Option<SegmentEntry>,
+) -> io::Result<Assembly> {
+    let media = clip.media.as_ref().ok_or(io::ErrorKind::NotFound)?;
+    let mut parts = Vec::new();
+    for part in &media.parts {
+        let entry = entry(part.segment).ok_or(io::ErrorKind::NotFound)?;
+        let opened = open_segment(disk, &places.segment(&entry), part.to, Verify::Last)?;
+        parts.push((part.clone(), opened));
+    }
+    let assembly = put_together(&parts)?;
+    if assembly.len == media.bytes {
+        Ok(assembly)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "its segments are not what they were"))
+    }
+}

@@ -1,0 +1,587 @@
+//! What survives a power cut: one fragment, written and read back (pure).
+//!
+//! ```text
+//! segment:  ftyp uuid moov | fragment | fragment | …
+//! fragment: free(checksum of the rest) moof(mfhd, traf video, traf sound) mdat(pictures, sound)
+//! ```
+//! The layout is that of field/crates.md §6, less what `trex` says already. A player passes over
+//! `uuid` and `free`; a clip leaves them out. `tfdt` counts from the segment's origins, which stand
+//! in `uuid`: each segment plays by itself, and its media times come back exactly.
+
+use bytes::Bytes as Shared;
+
+use crate::clips::boxes::{
+    AUDIO_TRACK, AudioClock, Bytes, Head, KEY_SAMPLE, MAX_HEAD, OTHER_SAMPLE, VIDEO_TRACK, boxed,
+    checksum, child, full, patch, put32, put64, read_head,
+};
+use crate::clips::timeline::Ticks;
+
+/// `free` box with a checksum before each `moof`.
+pub(crate) const SEAL: usize = 16;
+/// No `moof` of ours is longer: 4 s at 240 fps with sound are 30 KB.
+const MAX_MOOF: usize = 1 << 20;
+
+/// A picture with its place.
+#[derive(Clone, Debug)]
+pub struct VideoSample {
+    /// Decoding time.
+    pub dts: Ticks,
+    /// Presentation time.
+    pub pts: Ticks,
+    /// True if decoding can start here.
+    pub key: bool,
+    /// Its bytes.
+    pub data: Shared,
+}
+
+/// A sound frame with its place.
+#[derive(Clone, Debug)]
+pub struct AudioSample {
+    /// In samples since media time 0.
+    pub at: i64,
+    /// Its bytes.
+    pub data: Shared,
+}
+
+/// What a fragment will hold.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Pictures in decoding order, `dts` rising.
+    pub video: Vec<VideoSample>,
+    /// Sound, rising.
+    pub audio: Vec<AudioSample>,
+    /// When the picture after the last one is decoded, or the best guess.
+    pub video_end: Ticks,
+}
+
+impl Draft {
+    /// Encoded bytes inside.
+    #[must_use]
+    pub fn payload(&self) -> u64 {
+        let video = self.video.iter().map(|sample| sample.data.len() as u64);
+        let audio = self.audio.iter().map(|sample| sample.data.len() as u64);
+        video.chain(audio).sum()
+    }
+
+    /// True when nothing is inside.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.video.is_empty() && self.audio.is_empty()
+    }
+
+    /// The earliest time inside, on the video track's scale.
+    #[must_use]
+    pub fn start(&self, clock: Option<AudioClock>) -> Option<Ticks> {
+        let video = self.video.first().map(|sample| sample.dts);
+        let audio = self.audio.first().zip(clock);
+        let audio = audio.map(|(sample, clock)| Ticks::of_samples(sample.at, clock.rate));
+        video.into_iter().chain(audio).min()
+    }
+}
+
+/// Where the tracks of a segment count from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origins {
+    /// Media time of `tfdt` 0 of the video track.
+    pub video: Ticks,
+    /// The same of the sound's track, in its samples.
+    pub audio: i64,
+    /// How the sound's track counts, if there is one.
+    pub clock: Option<AudioClock>,
+}
+
+/// A fragment as it lies in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Where its seal begins.
+    pub offset: u64,
+    /// Bytes of its `moof`.
+    pub moof: u32,
+    /// Bytes of its `mdat`, header and all.
+    pub mdat: u32,
+    /// Its pictures.
+    pub video: Option<VideoSpan>,
+    /// Its sound, in samples since media time 0: first, and after the last.
+    pub audio: Option<(i64, i64)>,
+    /// Its time: from the first picture to the end of the last, or that of its sound.
+    pub span: (Ticks, Ticks),
+}
+
+impl Fragment {
+    /// Where it ends.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset + SEAL as u64 + u64::from(self.moof) + u64::from(self.mdat)
+    }
+
+    /// True if decoding can start at its first picture.
+    #[must_use]
+    pub fn starts_with_key(&self) -> bool {
+        self.video.is_some_and(|video| video.key)
+    }
+}
+
+/// The pictures of a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoSpan {
+    /// Decoding time of the first.
+    pub start: Ticks,
+    /// Decoding time of the last.
+    pub last: Ticks,
+    /// Presentation time of the first.
+    pub first_pts: Ticks,
+    /// True if the first is a key frame.
+    pub key: bool,
+    /// How many.
+    pub pictures: u32,
+}
+
+/// Writes a fragment as it will lie at `offset`. Sound before the segment's origin is left out.
+#[must_use]
+pub fn encode(draft: &Draft, sequence: u32, origins: Origins, offset: u64) -> Option<Encoded> {
+    let audio: Vec<_> = draft.audio.iter().filter(|s| s.at >= origins.audio).collect();
+    let audio = if origins.clock.is_some() { audio } else { Vec::new() };
+    if draft.video.is_empty() && audio.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(1024 + usize::try_from(draft.payload()).unwrap_or(0));
+    boxed(&mut out, b"free", |out| put64(out, 0));
+    let mut video_data = 0;
+    let mut audio_data = 0;
+    boxed(&mut out, b"moof", |out| {
+        full(out, b"mfhd", 0, 0, |out| put32(out, sequence));
+        if let Some(first) = draft.video.first() {
+            boxed(out, b"traf", |out| {
+                // 0x20000: data offsets count from the moof.
+                full(out, b"tfhd", 0, 0x0002_0000, |out| put32(out, VIDEO_TRACK));
+                tfdt(out, first.dts.0 - origins.video.0);
+                video_data = video_trun(out, draft);
+            });
+        }
+        if let (Some(first), Some(clock)) = (audio.first(), origins.clock) {
+            boxed(out, b"traf", |out| {
+                full(out, b"tfhd", 0, 0x0002_0000, |out| put32(out, AUDIO_TRACK));
+                tfdt(out, first.at - origins.audio);
+                audio_data = audio_trun(out, &audio, clock);
+            });
+        }
+    });
+    // The seal is no part of the moof, so offsets count from behind it.
+    let first_byte = u32::try_from(out.len() - SEAL + 8).ok()?;
+    let video_bytes: usize = draft.video.iter().map(|sample| sample.data.len()).sum();
+    let sound_byte = first_byte + u32::try_from(video_bytes).ok()?;
+    let moof = u32::try_from(out.len() - SEAL).ok()?;
+    if video_data > 0 {
+        patch(&mut out, video_data, &first_byte.to_be_bytes());
+    }
+    if audio_data > 0 {
+        patch(&mut out, audio_data, &sound_byte.to_be_bytes());
+    }
+    boxed(&mut out, b"mdat", |out| {
+        for sample in &draft.video {
+            out.extend_from_slice(&sample.data);
+        }
+        for sample in &audio {
+            out.extend_from_slice(&sample.data);
+        }
+    });
+    let sum = checksum(&[out.get(SEAL..)?]);
+    patch(&mut out, 8, &sum);
+    let moof_bytes = out.get(SEAL..SEAL + usize::try_from(moof).ok()?)?;
+    let fragment = read_fragment(&MoofView::read(moof_bytes, origins.clock)?, origins, offset, moof)?;
+    Some(Encoded { bytes: out, fragment })
+}
+
+/// A fragment, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// What to write.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub fragment: Fragment,
+}
+
+fn tfdt(out: &mut Vec<u8>, at: i64) {
+    full(out, b"tfdt", 1, 0, |out| put64(out, u64::try_from(at).unwrap_or(0)));
+}
+
+/// Writes the video run. Returns where its data offset stands.
+fn video_trun(out: &mut Vec<u8>, draft: &Draft) -> usize {
+    let samples = &draft.video;
+    let keys_inside = samples.iter().skip(1).any(|sample| sample.key);
+    let starts_with_key = samples.first().is_some_and(|sample| sample.key);
+    let offsets = samples.iter().any(|sample| sample.pts != sample.dts);
+    let mut flags = 0x301; // data offset, duration, size
+    if keys_inside {
+        flags |= 0x400;
+    } else if starts_with_key {
+        flags |= 0x004;
+    }
+    if offsets {
+        flags |= 0x800;
+    }
+    let mut data_offset = 0;
+    full(out, b"trun", 1, flags, |out| {
+        put32(out, u32::try_from(samples.len()).unwrap_or(u32::MAX));
+        data_offset = out.len();
+        put32(out, 0);
+        if flags & 0x004 != 0 {
+            put32(out, KEY_SAMPLE);
+        }
+        let ends = samples.iter().skip(1).map(|sample| sample.dts);
+        let ends = ends.chain(std::iter::once(draft.video_end));
+        for (sample, end) in samples.iter().zip(ends) {
+            put32(out, duration(end.0 - sample.dts.0));
+            put32(out, u32::try_from(sample.data.len()).unwrap_or(u32::MAX));
+            if keys_inside {
+                put32(out, if sample.key { KEY_SAMPLE } else { OTHER_SAMPLE });
+            }
+            if offsets {
+                let later = sample.pts.0.saturating_sub(sample.dts.0);
+                let later = i32::try_from(later).unwrap_or(if later < 0 { i32::MIN } else { i32::MAX });
+                put32(out, later.cast_unsigned());
+            }
+        }
+    });
+    data_offset
+}
+
+fn duration(ticks: i64) -> u32 {
+    u32::try_from(ticks.max(1)).unwrap_or(u32::MAX)
+}
+
+/// Writes the sound's run. Returns where its data offset stands.
+fn audio_trun(out: &mut Vec<u8>, samples: &[&AudioSample], clock: AudioClock) -> usize {
+    let frame = i64::from(clock.frame);
+    let gaps = samples.windows(2).any(|pair| match pair {
+        [a, b] => b.at - a.at != frame,
+        _ => false,
+    });
+    let flags = if gaps { 0x301 } else { 0x201 };
+    let mut data_offset = 0;
+    full(out, b"trun", 1, flags, |out| {
+        put32(out, u32::try_from(samples.len()).unwrap_or(u32::MAX));
+        data_offset = out.len();
+        put32(out, 0);
+        let ends = samples.iter().skip(1).map(|sample| sample.at);
+        let last = samples.last().map(|sample| sample.at.saturating_add(frame));
+        for (sample, end) in samples.iter().zip(ends.chain(last)) {
+            if gaps {
+                put32(out, duration(end - sample.at));
+            }
+            put32(out, u32::try_from(sample.data.len()).unwrap_or(u32::MAX));
+        }
+    });
+    data_offset
+}
+
+/// A `moof` of ours, read: what is in it, and where to write when a clip is made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MoofView {
+    /// Where the sequence number stands.
+    pub(crate) sequence_at: usize,
+    /// The video track.
+    pub(crate) video: Option<TrafView>,
+    /// The sound's track.
+    pub(crate) audio: Option<TrafView>,
+}
+
+/// One track of a `moof`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TrafView {
+    /// Where `tfdt`'s time stands.
+    pub(crate) tfdt_at: usize,
+    /// Time of the first sample, from the segment's origin.
+    pub(crate) tfdt: u64,
+    /// How many samples.
+    pub(crate) samples: u32,
+    /// Their length together, without the last.
+    pub(crate) before_last: u64,
+    /// Length of the last.
+    pub(crate) last: u32,
+    /// Where the length of the last stands, if it does.
+    pub(crate) last_at: Option<usize>,
+    /// Their bytes together.
+    pub(crate) bytes: u64,
+    /// True if the first is a key frame.
+    pub(crate) key: bool,
+    /// Presentation of the first after its decoding.
+    pub(crate) first_later: i32,
+}
+
+impl MoofView {
+    /// Reads a whole `moof`. `None` if it is none of ours.
+    pub(crate) fn read(moof: &[u8], clock: Option<AudioClock>) -> Option<Self> {
+        let whole = child(moof, 0).filter(|found| &found.kind == b"moof")?;
+        let mut view = Self { sequence_at: 0, video: None, audio: None };
+        let mut at = 8;
+        while at < whole.end() {
+            let part = child(moof, at)?;
+            match &part.kind {
+                b"mfhd" if part.len == 16 => view.sequence_at = part.at + 12,
+                b"traf" => {
+                    let (track, traf) = TrafView::read(moof, part.at, part.end(), clock)?;
+                    match track {
+                        VIDEO_TRACK => view.video = Some(traf),
+                        AUDIO_TRACK => view.audio = Some(traf),
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+            at = part.end();
+        }
+        (view.sequence_at > 0 && at == moof.len()).then_some(view)
+    }
+
+    fn payload(&self) -> u64 {
+        self.video.map_or(0, |traf| traf.bytes) + self.audio.map_or(0, |traf| traf.bytes)
+    }
+}
+
+impl TrafView {
+    fn read(moof: &[u8], at: usize, end: usize, clock: Option<AudioClock>) -> Option<(u32, Self)> {
+        let traf = moof.get(..end)?;
+        let tfhd = child(traf, at + 8).filter(|found| &found.kind == b"tfhd")?;
+        let tfdt = child(traf, tfhd.end()).filter(|found| &found.kind == b"tfdt")?;
+        let trun = child(traf, tfdt.end()).filter(|found| &found.kind == b"trun")?;
+        if tfhd.len != 16 || tfdt.len != 20 || trun.end() != end {
+            return None;
+        }
+        let mut body = Bytes(tfhd.body(traf)?);
+        body.skip(4)?;
+        let track = body.u32()?;
+        let mut body = Bytes(tfdt.body(traf)?);
+        body.skip(4)?;
+        let begins = body.u64()?;
+        let fallback = if track == AUDIO_TRACK { clock?.frame } else { 0 };
+        let view = Self {
+            tfdt_at: tfdt.at + 12,
+            tfdt: begins,
+            samples: 0,
+            before_last: 0,
+            last: fallback,
+            last_at: None,
+            bytes: 0,
+            key: false,
+            first_later: 0,
+        };
+        Some((track, view.with_run(trun.body(traf)?, trun.at + 8)?))
+    }
+
+    /// Adds what a `trun` says; `at` is where its body begins.
+    fn with_run(mut self, body: &[u8], at: usize) -> Option<Self> {
+        let mut run = Bytes(body);
+        let flags = run.u32()? & 0x00FF_FFFF;
+        self.samples = run.u32()?;
+        if flags & !0xF05 != 0 || flags & 0x201 != 0x201 || self.samples == 0 {
+            return None;
+        }
+        run.skip(4)?;
+        if flags & 0x004 != 0 {
+            self.key = run.u32()? == KEY_SAMPLE;
+        }
+        for n in 0..self.samples {
+            if n > 0 {
+                self.before_last = self.before_last.checked_add(u64::from(self.last))?;
+            }
+            if flags & 0x100 != 0 {
+                self.last_at = Some(at + (body.len() - run.0.len()));
+                self.last = run.u32()?;
+            }
+            self.bytes = self.bytes.checked_add(u64::from(run.u32()?))?;
+            if flags & 0x400 != 0 {
+                let key = run.u32()? == KEY_SAMPLE;
+                self.key = if n == 0 { key } else { self.key };
+            }
+            if flags & 0x800 != 0 {
+                let later = run.u32()?.cast_signed();
+                self.first_later = if n == 0 { later } else { self.first_later };
+            }
+        }
+        run.0.is_empty().then_some(self)
+    }
+}
+
+fn read_fragment(view: &MoofView, origins: Origins, offset: u64, moof: u32) -> Option<Fragment> {
+    let video = match view.video {
+        Some(traf) => {
+            let start = origins.video.0.checked_add_unsigned(traf.tfdt)?;
+            let last = start.checked_add_unsigned(traf.before_last)?;
+            start.checked_add(i64::from(traf.first_later))?;
+            last.checked_add(i64::from(traf.last))?;
+            let span = VideoSpan {
+                start: Ticks(start),
+                last: Ticks(last),
+                first_pts: Ticks(start + i64::from(traf.first_later)),
+                key: traf.key,
+                pictures: traf.samples,
+            };
+            Some((span, Ticks(last + i64::from(traf.last))))
+        }
+        None => None,
+    };
+    let audio = match view.audio {
+        Some(traf) => {
+            let start = origins.audio.checked_add_unsigned(traf.tfdt)?;
+            let end = start.checked_add_unsigned(traf.before_last)?;
+            Some((start, end.checked_add(i64::from(traf.last))?))
+        }
+        None => None,
+    };
+    let span = match (video, audio, origins.clock) {
+        (Some((video, end)), _, _) => (video.start, end),
+        (None, Some((start, end)), Some(clock)) => {
+            (Ticks::of_samples(start, clock.rate), Ticks::of_samples(end, clock.rate))
+        }
+        _ => return None,
+    };
+    let mdat = u32::try_from(view.payload().checked_add(8)?).ok()?;
+    Some(Fragment { offset, moof, mdat, video: video.map(|(span, _)| span), audio, span })
+}
+
+/// A segment, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// What stands before the fragments.
+    pub head: Head,
+    /// The whole fragments, in order.
+    pub fragments: Vec<Fragment>,
+    /// Where the last whole one ends: what follows is torn.
+    pub whole: u64,
+}
+
+impl Scanned {
+    /// Where the tracks count from.
+    #[must_use]
+    pub fn origins(&self) -> Origins {
+        origins(&self.head)
+    }
+
+    /// From the first fragment to the end of the last; `None` if there is none.
+    #[must_use]
+    pub fn span(&self) -> Option<(Ticks, Ticks)> {
+        let start = self.fragments.iter().map(|fragment| fragment.span.0).min()?;
+        let end = self.fragments.iter().map(|fragment| fragment.span.1).max()?;
+        Some((start, end))
+    }
+}
+
+/// Where the tracks of a segment count from.
+#[must_use]
+pub fn origins(head: &Head) -> Origins {
+    Origins {
+        video: head.header.video_origin,
+        audio: head.header.audio_origin,
+        clock: head.audio,
+    }
+}
+
+/// Which fragments' checksums a scan compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// The last alone: each was synced before the next was begun, so no other can be torn.
+    Last,
+    /// Every one: finds bit rot.
+    All,
+}
+
+/// Reads a segment of `len` bytes. `read` gives exactly the bytes asked for.
+///
+/// Stops at the first fragment that is not whole. `None` if there is no whole head.
+///
+/// # Errors
+/// What `read` says.
+pub(crate) fn scan<E>(
+    len: u64,
+    verify: Verify,
+    mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+) -> Result<Option<Scanned>, E> {
+    let first = read(0, to_usize(len.min(MAX_HEAD)))?;
+    let Some(head) = read_head(&first) else { return Ok(None) };
+    drop(first);
+    let origins = origins(&head);
+    let mut whole = head.len;
+    let mut found = Vec::new();
+    while let Some((fragment, sum)) = fragment_at(len, whole, origins, &mut read)? {
+        if verify == Verify::All && !sealed(&fragment, sum, &mut read)? {
+            break;
+        }
+        whole = fragment.end();
+        found.push((fragment, sum));
+    }
+    while verify == Verify::Last
+        && let Some((fragment, sum)) = found.last()
+        && !sealed(fragment, *sum, &mut read)?
+    {
+        whole = fragment.offset;
+        found.pop();
+    }
+    let fragments = found.into_iter().map(|(fragment, _)| fragment).collect();
+    Ok(Some(Scanned { head, fragments, whole }))
+}
+
+type Sum = [u8; 8];
+
+/// Reads one read's worth: seal, a usual `moof` and the header of `mdat`.
+const FIRST_READ: u64 = 4096;
+
+fn fragment_at<E>(
+    len: u64,
+    at: u64,
+    origins: Origins,
+    read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+) -> Result<Option<(Fragment, Sum)>, E> {
+    let left = len.saturating_sub(at);
+    let mut bytes = read(at, to_usize(left.min(FIRST_READ)))?;
+    let Some((sum, moof)) = read_seal(&bytes) else { return Ok(None) };
+    let needed = SEAL + moof + 8;
+    if moof > MAX_MOOF || needed as u64 > left {
+        return Ok(None);
+    }
+    if bytes.len() < needed {
+        bytes = read(at, needed)?;
+    }
+    let read_all = || {
+        let view = MoofView::read(bytes.get(SEAL..SEAL + moof)?, origins.clock)?;
+        let fragment = read_fragment(&view, origins, at, u32::try_from(moof).ok()?)?;
+        let mut mdat = Bytes(bytes.get(SEAL + moof..needed)?);
+        let right = mdat.u32()? == fragment.mdat && mdat.take(4)? == b"mdat";
+        (right && fragment.end() <= len).then_some((fragment, sum))
+    };
+    Ok(read_all())
+}
+
+/// The checksum, and the length of the `moof` behind it.
+fn read_seal(bytes: &[u8]) -> Option<(Sum, usize)> {
+    let mut bytes = Bytes(bytes);
+    if usize::try_from(bytes.u32()?).ok()? != SEAL || bytes.take(4)? != b"free" {
+        return None;
+    }
+    let sum = bytes.take(8)?.try_into().ok()?;
+    let moof = usize::try_from(bytes.u32()?).ok()?;
+    (bytes.take(4)? == b"moof" && moof >= 8).then_some((sum, moof))
+}
+
+fn sealed<E>(
+    fragment: &Fragment,
+    sum: Sum,
+    read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+) -> Result<bool, E> {
+    let len = to_usize(u64::from(fragment.moof) + u64::from(fragment.mdat));
+    Ok(checksum(&[&read(fragment.offset + SEAL as u64, len)?]) == sum)
+}
+
+fn to_usize(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}
+
+/// Reads every box of `bytes` as a file of ours would be read: for the fuzzer and for `verify`.
+#[must_use]
+pub fn scan_bytes(bytes: &[u8], verify: Verify) -> Option<Scanned> {
+    let read = |at: u64, n: usize| {
+        let from = to_usize(at);
+        Ok::<_, ()>(bytes.get(from..from.saturating_add(n)).unwrap_or(&[]).to_vec())
+    };
+    scan(bytes.len() as u64, verify, read).ok().flatten()
+}

@@ -1,0 +1,482 @@
+//! What is where (pure): segments, clips, pins, holds; and the lines of the index files.
+//!
+//! A line is `{checksum} {JSON}\n`, appended. What stands before the first bad line is believed,
+//! the rest is found again by `recover` from the segments and from `clips/{id}.json` (DESIGN R2).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clips::boxes::checksum;
+use crate::clips::timeline::Ticks;
+use crate::media::{CourtId, SessionId};
+
+/// Counts the segments of a box, from 1; never given twice.
+pub(crate) type SegmentNumber = u64;
+
+/// A segment, as the index knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentEntry {
+    /// Its number.
+    pub id: SegmentNumber,
+    /// Its court.
+    pub court: CourtId,
+    /// Its session, 16 hexadecimal digits.
+    pub session: String,
+    /// First time in it, in ticks of 1/90,000 s.
+    pub start: i64,
+    /// End of its last fragment.
+    pub end: i64,
+    /// Bytes of its whole fragments with the head.
+    pub bytes: u64,
+    /// True while it is being written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+}
+
+impl SegmentEntry {
+    /// The name of its file: all that identifies it.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        file_name(self.id, &self.court, &self.session)
+    }
+
+    fn overlaps(&self, from: Ticks, to: Ticks) -> bool {
+        self.start <= to.0 && self.end >= from.0
+    }
+}
+
+/// The name of a segment's file.
+#[must_use]
+pub(crate) fn file_name(id: SegmentNumber, court: &CourtId, session: &str) -> String {
+    format!("{id:010}.{court}.{session}.mp4")
+}
+
+/// Reads the name of a segment's file.
+#[must_use]
+pub(crate) fn parse_file_name(name: &str) -> Option<(SegmentNumber, CourtId, SessionId)> {
+    let mut parts = name.split('.');
+    let id = parts.next()?.parse().ok()?;
+    let court = CourtId::new(parts.next()?).ok()?;
+    let session = SessionId::parse(parts.next()?)?;
+    (parts.next() == Some("mp4") && parts.next().is_none()).then_some((id, court, session))
+}
+
+/// What the memory keeps of a clip; the rest stands in `clips/{id}.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipBrief {
+    /// Its name.
+    pub id: String,
+    /// Counts the clips of a box, from 1: the order of the manifest.
+    pub number: u64,
+    /// The segments that it is made of; empty for an entry that says why there is no clip.
+    pub segments: Vec<SegmentNumber>,
+    /// True while its segments must stay.
+    pub pinned: bool,
+    /// When it was made, UTC ns.
+    pub made_ns: i64,
+}
+
+/// A line of `segments.index`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum SegmentRecord {
+    /// A segment is whole.
+    Closed(SegmentEntry),
+    /// A segment goes; written before its file is removed (R4).
+    Evicted {
+        /// Its number.
+        id: SegmentNumber,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A line of `clips.index`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum ClipRecord {
+    /// `clips/{id}.json` is about to change: what stands before is not to be believed.
+    Touched {
+        /// Its name.
+        id: String,
+    },
+    /// `clips/{id}.json` is on disk and says this.
+    Is(ClipBrief),
+    /// `clips/{id}.json` is gone.
+    Gone {
+        /// Its name.
+        id: String,
+    },
+}
+
+/// Writes a record as a line.
+#[must_use]
+pub(crate) fn line(record: &impl Serialize) -> Vec<u8> {
+    let json = serde_json::to_string(record).unwrap_or_default();
+    let sum = u64::from_be_bytes(checksum(&[json.as_bytes()]));
+    format!("{sum:016x} {json}\n").into_bytes()
+}
+
+/// Reads lines up to the first that is torn or rotten. Returns how many bytes they are.
+#[must_use]
+pub fn lines<T: DeserializeOwned>(bytes: &[u8]) -> (Vec<T>, usize) {
+    let mut records = Vec::new();
+    let mut good = 0;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let Some(record) = read_line(line) else { break };
+        records.push(record);
+        good += line.len();
+    }
+    (records, good)
+}
+
+fn read_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(16)?;
+    let json = json.strip_prefix(b" ")?;
+    let said = u64::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    (said == u64::from_be_bytes(checksum(&[json]))).then(|| serde_json::from_slice(json).ok())?
+}
+
+/// An interval that somebody waits for: what overlaps it stays until it was cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// The court.
+    pub court: CourtId,
+    /// The session, 16 hexadecimal digits.
+    pub session: String,
+    /// First moment.
+    pub from: Ticks,
+    /// Last moment.
+    pub to: Ticks,
+}
+
+/// What is where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    segments: BTreeMap<SegmentNumber, SegmentEntry>,
+    by_session: BTreeMap<(CourtId, String), BTreeSet<SegmentNumber>>,
+    clips: BTreeMap<String, ClipBrief>,
+    by_number: BTreeMap<u64, String>,
+    /// How many clips need a segment.
+    uses: BTreeMap<SegmentNumber, BTreeSet<u64>>,
+    pins: BTreeMap<SegmentNumber, u32>,
+    holds: BTreeMap<String, Hold>,
+    bytes: u64,
+    pinned_bytes: u64,
+    next_segment: SegmentNumber,
+    next_clip: u64,
+}
+
+impl Index {
+    /// Nothing anywhere.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self { next_segment: 1, next_clip: 1, ..Self::default() }
+    }
+
+    /// A number for a new segment.
+    pub(crate) const fn number_segment(&mut self) -> SegmentNumber {
+        let id = self.next_segment;
+        self.next_segment += 1;
+        id
+    }
+
+    /// A number for a new clip.
+    pub(crate) const fn number_clip(&mut self) -> u64 {
+        let number = self.next_clip;
+        self.next_clip += 1;
+        number
+    }
+
+    /// Numbers up to `id` were given once, to segments that may be gone.
+    pub(crate) fn seen_segment(&mut self, id: SegmentNumber) {
+        self.next_segment = self.next_segment.max(id.saturating_add(1));
+    }
+
+    /// Puts a segment in, or puts it right.
+    pub(crate) fn put_segment(&mut self, entry: SegmentEntry) {
+        self.remove_segment(entry.id);
+        self.seen_segment(entry.id);
+        self.bytes += entry.bytes;
+        if self.pins.contains_key(&entry.id) {
+            self.pinned_bytes += entry.bytes;
+        }
+        let key = (entry.court.clone(), entry.session.clone());
+        self.by_session.entry(key).or_default().insert(entry.id);
+        self.segments.insert(entry.id, entry);
+    }
+
+    /// A fragment was added to an open segment.
+    pub(crate) fn grow_segment(&mut self, id: SegmentNumber, bytes: u64, start: Ticks, end: Ticks) {
+        let Some(entry) = self.segments.get_mut(&id) else { return };
+        entry.bytes += bytes;
+        entry.start = entry.start.min(start.0);
+        entry.end = entry.end.max(end.0);
+        self.bytes += bytes;
+        if self.pins.contains_key(&id) {
+            self.pinned_bytes += bytes;
+        }
+    }
+
+    /// Nothing more goes into a segment.
+    pub(crate) fn close_segment(&mut self, id: SegmentNumber) -> Option<&SegmentEntry> {
+        let entry = self.segments.get_mut(&id)?;
+        entry.open = false;
+        Some(entry)
+    }
+
+    /// Takes a segment out.
+    pub(crate) fn remove_segment(&mut self, id: SegmentNumber) -> Option<SegmentEntry> {
+        let entry = self.segments.remove(&id)?;
+        self.bytes -= entry.bytes;
+        if self.pins.contains_key(&id) {
+            self.pinned_bytes -= entry.bytes;
+        }
+        let key = (entry.court.clone(), entry.session.clone());
+        if let Some(of_session) = self.by_session.get_mut(&key) {
+            of_session.remove(&id);
+            if of_session.is_empty() {
+                self.by_session.remove(&key);
+            }
+        }
+        Some(entry)
+    }
+
+    /// A segment.
+    #[must_use]
+    pub(crate) fn segment(&self, id: SegmentNumber) -> Option<&SegmentEntry> {
+        self.segments.get(&id)
+    }
+
+    /// Every segment, oldest first.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
+        self.segments.values()
+    }
+
+    /// The segments of a session, oldest first.
+    pub(crate) fn session(&self, court: &CourtId, session: &str) -> impl Iterator<Item = &SegmentEntry> {
+        let ids = self.by_session.get(&(court.clone(), session.to_owned()));
+        ids.into_iter().flatten().filter_map(|id| self.segments.get(id))
+    }
+
+    /// The segments that an interval may be cut from: what overlaps it, and what stands before
+    /// that, since the key frame that it begins with may be there.
+    #[must_use]
+    pub(crate) fn around(&self, hold: &Hold) -> Vec<SegmentEntry> {
+        let mut before = None;
+        let mut found = Vec::new();
+        for entry in self.session(&hold.court, &hold.session) {
+            if entry.overlaps(hold.from, hold.to) {
+                found.extend(before.take());
+                found.push(entry.clone());
+            } else if found.is_empty() {
+                before = Some(entry.clone());
+            }
+        }
+        found
+    }
+
+    /// Keeps what overlaps an interval until [`Index::release`].
+    pub(crate) fn hold(&mut self, id: &str, hold: Hold) {
+        self.holds.insert(id.to_owned(), hold);
+    }
+
+    /// Ends a hold.
+    pub(crate) fn release(&mut self, id: &str) {
+        self.holds.remove(id);
+    }
+
+    /// True while somebody waits for this.
+    #[must_use]
+    pub(crate) fn is_held(&self, id: &str) -> bool {
+        self.holds.contains_key(id)
+    }
+
+    /// Segments that must stay: pinned, or held.
+    #[must_use]
+    pub(crate) fn kept(&self) -> BTreeSet<SegmentNumber> {
+        let held = self.holds.values().flat_map(|hold| self.around(hold)).map(|entry| entry.id);
+        self.pins.keys().copied().chain(held).collect()
+    }
+
+    /// Puts a clip in, or puts it right.
+    pub(crate) fn put_clip(&mut self, brief: ClipBrief) {
+        self.remove_clip(&brief.id);
+        self.next_clip = self.next_clip.max(brief.number.saturating_add(1));
+        for &segment in &brief.segments {
+            self.uses.entry(segment).or_default().insert(brief.number);
+            if brief.pinned {
+                let pins = self.pins.entry(segment).or_insert(0);
+                *pins += 1;
+                if *pins == 1 {
+                    self.pinned_bytes += self.segments.get(&segment).map_or(0, |s| s.bytes);
+                }
+            }
+        }
+        self.by_number.insert(brief.number, brief.id.clone());
+        self.clips.insert(brief.id.clone(), brief);
+    }
+
+    /// Takes a clip out.
+    pub(crate) fn remove_clip(&mut self, id: &str) -> Option<ClipBrief> {
+        let brief = self.clips.remove(id)?;
+        self.by_number.remove(&brief.number);
+        for segment in &brief.segments {
+            if let Some(uses) = self.uses.get_mut(segment) {
+                uses.remove(&brief.number);
+                if uses.is_empty() {
+                    self.uses.remove(segment);
+                }
+            }
+            if !brief.pinned {
+                continue;
+            }
+            if let Some(pins) = self.pins.get_mut(segment) {
+                *pins -= 1;
+                if *pins == 0 {
+                    self.pins.remove(segment);
+                    self.pinned_bytes -= self.segments.get(segment).map_or(0, |s| s.bytes);
+                }
+            }
+        }
+        Some(brief)
+    }
+
+    /// A clip.
+    #[must_use]
+    pub(crate) fn clip(&self, id: &str) -> Option<&ClipBrief> {
+        self.clips.get(id)
+    }
+
+    /// The clips after a number, in order.
+    pub(crate) fn clips_after(&self, number: u64) -> impl Iterator<Item = &ClipBrief> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = self.by_number.range((Excluded(number), Unbounded));
+        after.filter_map(|(_, id)| self.clips.get(id))
+    }
+
+    /// The clips that need a segment.
+    #[must_use]
+    pub(crate) fn clips_of(&self, segment: SegmentNumber) -> Vec<String> {
+        let numbers = self.uses.get(&segment).into_iter().flatten();
+        numbers.filter_map(|number| self.by_number.get(number)).cloned().collect()
+    }
+
+    /// How many clips there are.
+    #[must_use]
+    pub(crate) fn clip_count(&self) -> usize {
+        self.clips.len()
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes of pinned segments.
+    #[must_use]
+    pub(crate) const fn pinned_bytes(&self) -> u64 {
+        self.pinned_bytes
+    }
+
+    /// Bytes that pinning these segments would add.
+    #[must_use]
+    pub(crate) fn bytes_to_pin(&self, segments: &[SegmentNumber]) -> u64 {
+        let fresh = segments.iter().filter(|id| !self.pins.contains_key(id));
+        fresh.filter_map(|id| self.segments.get(id)).map(|entry| entry.bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn court(name: &str) -> CourtId {
+        CourtId::new(name).expect("name")
+    }
+
+    fn segment(id: u64, start: i64, bytes: u64) -> SegmentEntry {
+        let session = SessionId::from_bits(1).to_string();
+        let end = start + 100;
+        SegmentEntry { id, court: court("a"), session, start, end, bytes, open: false }
+    }
+
+    fn clip(id: &str, number: u64, segments: &[u64], pinned: bool) -> ClipBrief {
+        ClipBrief { id: id.into(), number, segments: segments.into(), pinned, made_ns: 0 }
+    }
+
+    #[test]
+    fn a_file_name_reads_back() {
+        let entry = segment(7, 0, 1);
+        let name = entry.file_name();
+        let read = parse_file_name(&name).expect("ours");
+        assert_eq!(read, (7, court("a"), SessionId::from_bits(1)));
+        for bad in ["", "lost+found", "7.a.0.mp4", "x.a.0000000000000001.mp4", "ballast"] {
+            assert_eq!(parse_file_name(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_end_at_the_first_bad_one() {
+        let mut bytes = line(&SegmentRecord::Closed(segment(1, 0, 5)));
+        let good = bytes.len();
+        bytes.extend(line(&SegmentRecord::Evicted { id: 1, why: "quota".into() }));
+        assert_eq!(lines::<SegmentRecord>(&bytes).0.len(), 2);
+        for cut in good..bytes.len() {
+            let (records, read) = lines::<SegmentRecord>(&bytes[..cut]);
+            assert_eq!((records.len(), read), (1, good), "cut at {cut}");
+        }
+        bytes[good + 20] ^= 1;
+        assert_eq!(lines::<SegmentRecord>(&bytes).1, good);
+    }
+
+    #[test]
+    fn what_stands_before_an_interval_is_kept_with_it() {
+        let mut index = Index::new();
+        for n in 1..=4 {
+            index.put_segment(segment(n, i64::try_from(n).expect("small") * 100, 1));
+        }
+        let session = SessionId::from_bits(1).to_string();
+        let hold = Hold { court: court("a"), session, from: Ticks(330), to: Ticks(340) };
+        let ids: Vec<_> = index.around(&hold).iter().map(|entry| entry.id).collect();
+        assert_eq!(ids, [2, 3]);
+        index.hold("x", hold);
+        assert_eq!(index.kept(), [2, 3].into());
+        index.release("x");
+        assert!(index.kept().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn totals_are_what_the_parts_add_up_to(
+            steps in prop::collection::vec((0_u8..5, 1_u64..8, 1_u64..1000), 1..80)
+        ) {
+            let mut index = Index::new();
+            for (what, id, bytes) in steps {
+                match what {
+                    0 => index.put_segment(segment(id, 0, bytes)),
+                    1 => index.grow_segment(id, bytes, Ticks(0), Ticks(1)),
+                    2 => { index.remove_segment(id); }
+                    3 => index.put_clip(clip(&id.to_string(), id, &[bytes % 8, id], bytes % 2 == 0)),
+                    _ => { index.remove_clip(&id.to_string()); }
+                }
+                let bytes: u64 = index.segments().map(|entry| entry.bytes).sum();
+                prop_assert_eq!(index.bytes(), bytes);
+                let kept = index.kept();
+                let pinned = index.segments().filter(|entry| kept.contains(&entry.id));
+                prop_assert_eq!(index.pinned_bytes(), pinned.map(|entry| entry.bytes).sum::<u64>());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _read = lines::<SegmentRecord>(&bytes);
+            let _read = lines::<ClipRecord>(&bytes);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The ring of encoded video on disk: written in fragments, cut into clips, evicted oldest first.
+//!
+//! In: access units, 4 s a court. Out: clips. Owns `<data_dir>/ring/`; nothing else writes there.
+//! Read `timeline` and `fragment` (what survives a power cut), `recorder` (when a fragment closes),
+//! `index` (what is where), `evict` (what may go), `cut` (an interval as one MP4): all pure. Then
+//! `writer` (the only one that writes video), `cutter` (clips and pins), `recover`, `routes`.
+//!
+//! ```text
+//! ring/segments/{n}.{court}.{session}.mp4   at most 60 s or 64 MiB each
+//! ring/segments.index                       a line a segment: found again by scan if lost
+//! ring/clips/{id}.json                      what a clip is, or why there is none
+//! ring/clips.index                          a line a change: spares reading 100,000 files at start
+//! ring/ballast  ring/lock
+//! ```
+//! Order on disk (R1): fragment → sync → announce; a segment's line once it is whole. A cut between
+//! two arrows leaves bytes that no line names; `recover` finds or truncates them (R2, R3).
+//!
+//! Deliberately absent: a ring that makes room for `keep_free_bytes`. When other files fill the
+//! disk the ring stops (R9); it does not throw away what it holds.
+
+mod boxes;
+mod timeline;
+mod fragment;
+mod recorder;
+mod index;
+mod evict;
+mod cut;
+mod clip;
+mod files;
+mod recover;
+mod ring;
+mod writer;
+mod cutter;
+mod routes;
+mod reader;
+
+pub use crate::clips::boxes::{AudioClock, SegmentHeader, Tracks, head, init};
+pub use crate::clips::clip::{Clip, Media, PinEnd};
+pub use crate::clips::cut::{Part, Piece, assemble, plan};
+pub use crate::clips::fragment::{
+    AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
+    scan_bytes,
+};
+pub use crate::clips::index::{ClipRecord, SegmentEntry, SegmentRecord, lines};
+pub use crate::clips::reader::{Finding, RingReader};
+pub use crate::clips::recorder::{Recorder, Step};
+pub use crate::clips::ring::{
+    ClipSink, FragmentDurable, RecorderFacts, RequestError, Ring, RingError, RingHandle,
+    RingMeters, RingSettings, RingStatus,
+};
+pub use crate::clips::timeline::{Ticks, VIDEO_TIMESCALE};

@@ -1,0 +1,168 @@
+//! A ring read from outside, while a daemon may be writing it: for `courtside clips`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::clips::clip::{Clip, MAX_JSON};
+use crate::clips::cut::plan;
+use crate::clips::files::{Places, open_clip, open_segment, put_together};
+use crate::clips::fragment::Verify;
+use crate::clips::index::{Hold, Index, SegmentEntry, parse_file_name};
+use crate::clips::recover::entry_of;
+use crate::clips::timeline::Ticks;
+use crate::disk::{Disk, read_whole};
+use crate::media::{CourtId, MediaTime, SessionId};
+
+/// A ring, read and never written. Takes no lock: files may go while they are read.
+#[derive(Debug)]
+pub struct RingReader {
+    disk: Arc<dyn Disk>,
+    places: Places,
+    index: Index,
+    torn: Vec<Finding>,
+}
+
+/// What `verify` found of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it; `None` if nothing.
+    pub wrong: Option<String>,
+}
+
+impl RingReader {
+    /// Reads what is in a ring: every segment's fragments, in order.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open(dir: &Path, disk: Arc<dyn Disk>) -> io::Result<Self> {
+        let places = Places::new(dir);
+        let mut index = Index::new();
+        let mut torn = Vec::new();
+        for file in disk.list(&places.segments)? {
+            if parse_file_name(&file.name).is_none() {
+                continue;
+            }
+            let path = places.segments.join(&file.name);
+            let read = open_segment(&*disk, &path, u64::MAX, Verify::Last);
+            match read.map(|opened| entry_of(&opened.scanned)) {
+                Ok(Some(entry)) => index.put_segment(entry),
+                Ok(None) => torn.push(Finding { path, wrong: Some("no whole fragment".into()) }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // evicted meanwhile
+                Err(error) => torn.push(Finding { path, wrong: Some(error.to_string()) }),
+            }
+        }
+        Ok(Self { disk, places, index, torn })
+    }
+
+    /// Every segment, oldest first.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
+        self.index.segments()
+    }
+
+    /// Every clip's entry, in order.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn clips(&self) -> io::Result<Vec<Clip>> {
+        let mut clips = Vec::new();
+        for file in self.disk.list(&self.places.clips)? {
+            if let Some(id) = file.name.strip_suffix(".json") {
+                clips.extend(self.clip(id)?);
+            }
+        }
+        clips.sort_by_key(|clip| clip.number);
+        Ok(clips)
+    }
+
+    /// One clip's entry. `None` if there is none, or none that can be read.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn clip(&self, id: &str) -> io::Result<Option<Clip>> {
+        match read_whole(&*self.disk, &self.places.clip(id), MAX_JSON) {
+            Ok(bytes) => Ok(Clip::from_json(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the bytes of a clip in chunks.
+    ///
+    /// # Errors
+    /// `InvalidData` when its segments are not what they were; or what the file system says.
+    pub fn read_clip(&self, clip: &Clip, sink: impl FnMut(Vec<u8>) -> bool) -> io::Result<()> {
+        let entry = |id| self.index.segment(id).cloned();
+        let assembly = open_clip(&*self.disk, &self.places, clip, entry)?;
+        assembly.read(0, assembly.len, sink)
+    }
+
+    /// Cuts an interval that was never asked for. Gives its bytes in chunks; returns what of it is
+    /// missing, in words.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing of it is in the ring; or what the file system says.
+    pub fn cut(
+        &self,
+        court: &CourtId,
+        session: SessionId,
+        (from, to): (MediaTime, MediaTime),
+        sink: impl FnMut(Vec<u8>) -> bool,
+    ) -> io::Result<Option<String>> {
+        let session = session.to_string();
+        let (from, to) = (Ticks::of(from), Ticks::of(to));
+        let hold = Hold { court: court.clone(), session, from, to };
+        let mut opened = Vec::new();
+        for entry in self.index.around(&hold) {
+            let path = self.places.segment(&entry);
+            opened.push((entry.id, open_segment(&*self.disk, &path, entry.bytes, Verify::Last)?));
+        }
+        let views: Vec<_> = opened.iter().map(|(id, open)| (*id, &open.scanned)).collect();
+        let plan = plan(from, to, &views)
+            .map_err(|why| io::Error::new(io::ErrorKind::NotFound, why.to_string()))?;
+        let segment = |id| opened.iter().find(|(other, _)| *other == id);
+        let parts: Vec<_> = plan
+            .parts
+            .iter()
+            .filter_map(|part| Some((part.clone(), segment(part.segment)?.1.clone())))
+            .collect();
+        let assembly = put_together(&parts)?;
+        assembly.read(0, assembly.len, sink)?;
+        Ok(plan.missing)
+    }
+
+    /// Reads every byte: each fragment against its checksum, each clip against its SHA-256.
+    ///
+    /// # Errors
+    /// What the file system says of the folders; what is wrong with a file is a finding.
+    pub fn verify(&self, mut tell: impl FnMut(Finding)) -> io::Result<()> {
+        self.torn.iter().cloned().for_each(&mut tell);
+        for entry in self.index.segments() {
+            let path = self.places.segment(entry);
+            let wrong = match open_segment(&*self.disk, &path, entry.bytes, Verify::All) {
+                Ok(opened) if opened.scanned.whole == entry.bytes => None,
+                Ok(opened) => Some(format!("fragment at byte {} is damaged", opened.scanned.whole)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => Some(error.to_string()),
+            };
+            tell(Finding { path, wrong });
+        }
+        for clip in self.clips()? {
+            let Some(media) = &clip.media else { continue };
+            let path = self.places.clip(&clip.id);
+            let entry = |id| self.index.segment(id).cloned();
+            let opened = open_clip(&*self.disk, &self.places, &clip, entry);
+            let wrong = match opened.and_then(|assembly| assembly.sha256()) {
+                Ok(sha256) if sha256 == media.sha256 => None,
+                Ok(_) => Some("its bytes are not what was hashed".to_owned()),
+                // Not pinned: its segments may go at any time, and the entry with them.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !clip.pinned => continue,
+                Err(error) => Some(error.to_string()),
+            };
+            tell(Finding { path, wrong });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! What stands on the disk after a stop of any kind, put in order (DESIGN R2, R3, R8).
+//!
+//! Order: lock → read both logs up to their first bad line → list the segments; what no line names
+//! is scanned and cut to its last whole fragment; what a line says was evicted goes now → list the
+//! clips; what no line names, or was being changed, is read from `clips/{id}.json` → both logs are
+//! written new if they say anything else than this. A cut in between is begun again from the start:
+//! no step takes away what an earlier one needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
+use crate::clips::files::{Log, Places, read_part};
+use crate::clips::fragment::{Scanned, Verify, scan};
+use crate::clips::index::{
+    ClipBrief, ClipRecord, Index, SegmentEntry, SegmentNumber, SegmentRecord, line, lines,
+    parse_file_name,
+};
+use crate::clips::ring::RingError;
+use crate::disk::{Disk, NEW_SUFFIX, OpenHow, read_whole, write_durably};
+use crate::media::{CourtId, SessionId};
+
+/// No index is longer: a million clips.
+const MAX_INDEX: u64 = 1 << 30;
+
+/// A ring in order.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
+    pub(crate) segments_log: Log,
+    pub(crate) clips_log: Log,
+}
+
+/// Puts a ring in order. The caller holds its lock.
+pub(crate) fn recover(disk: &dyn Disk, places: &Places) -> Result<Recovered, RingError> {
+    for dir in [&places.dir, &places.segments, &places.clips] {
+        disk.create_dir_all(dir).map_err(|source| RingError::Open { path: dir.clone(), source })?;
+    }
+    let mut index = Index::new();
+    let segments_log = recover_segments(disk, places, &mut index)?;
+    let clips_log = recover_clips(disk, places, &mut index)?;
+    info!(
+        segments = index.segments().count(),
+        clips = index.clip_count(),
+        bytes = index.bytes(),
+        "ring opened"
+    );
+    Ok(Recovered { index, segments_log, clips_log })
+}
+
+fn recover_segments(
+    disk: &dyn Disk,
+    places: &Places,
+    index: &mut Index,
+) -> Result<Log, RingError> {
+    let path = places.segments_log();
+    let old = read_log(disk, &path)?;
+    let (records, good) = lines::<SegmentRecord>(&old);
+    if good < old.len() {
+        warn!(path = %path.display(), good, of = old.len(), "index damaged: rebuilt from segments");
+    }
+    let mut known = BTreeMap::new();
+    let mut evicted = BTreeSet::new();
+    for record in records {
+        match record {
+            SegmentRecord::Closed(entry) => {
+                known.insert(entry.id, entry);
+            }
+            SegmentRecord::Evicted { id, .. } => {
+                index.seen_segment(id);
+                known.remove(&id);
+                evicted.insert(id);
+            }
+        }
+    }
+    let listed = disk.list(&places.segments);
+    let listed = listed.map_err(|source| open_error(&places.segments, source))?;
+    let mut removed = false;
+    for file in listed {
+        let Some((id, court, session)) = parse_file_name(&file.name) else { continue };
+        let path = places.segments.join(&file.name);
+        if evicted.contains(&id) {
+            remove(disk, &path);
+            removed = true;
+            continue;
+        }
+        match known.remove(&id).filter(|entry| entry.bytes == file.len) {
+            Some(entry) => index.put_segment(SegmentEntry { open: false, ..entry }),
+            None => match repair(disk, &path, (id, court, session)) {
+                Ok(Some(entry)) => index.put_segment(entry),
+                Ok(None) => {
+                    // Not one whole fragment: nothing was ever announced of it.
+                    index.seen_segment(id);
+                    remove(disk, &path);
+                    removed = true;
+                }
+                Err(error) => {
+                    index.seen_segment(id);
+                    warn!(path = %path.display(), %error, "segment cannot be read: left alone");
+                }
+            },
+        }
+    }
+    for entry in known.values() {
+        index.seen_segment(entry.id);
+        warn!(segment = entry.id, "segment of the index is not on the disk");
+    }
+    if removed {
+        disk.sync_dir(&places.segments).map_err(|source| open_error(&places.segments, source))?;
+    }
+    let mut fresh = Vec::new();
+    // The greatest number ever given stays known, so that it is not given again.
+    let greatest = evicted.last().copied().filter(|id| index.segments().all(|s| s.id < *id));
+    if let Some(id) = greatest {
+        fresh.extend(line(&SegmentRecord::Evicted { id, why: "before this start".into() }));
+    }
+    for entry in index.segments() {
+        fresh.extend(line(&SegmentRecord::Closed(entry.clone())));
+    }
+    rewrite(disk, &path, &old, &fresh)
+}
+
+/// Reads a segment that no line of the index names; cuts what is torn off it.
+fn repair(
+    disk: &dyn Disk,
+    path: &Path,
+    (id, court, session): (SegmentNumber, CourtId, SessionId),
+) -> io::Result<Option<SegmentEntry>> {
+    let file = disk.open(path, OpenHow::ReadWrite)?;
+    let len = file.len()?;
+    let scanned = scan(len, Verify::Last, |at, n| read_part(&*file, at, n))?;
+    let Some(scanned) = scanned else { return Ok(None) };
+    let header = &scanned.head.header;
+    if (header.id, &header.court, header.session) != (id, &court, session) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "its name is not its own"));
+    }
+    let Some(entry) = entry_of(&scanned) else { return Ok(None) };
+    if scanned.whole < len {
+        warn!(path = %path.display(), bytes = len - scanned.whole, "torn tail cut off");
+        file.set_len(scanned.whole)?;
+        file.sync_data()?;
+    }
+    Ok(Some(entry))
+}
+
+/// What the index says of a segment. `None` if it has no whole fragment.
+pub(crate) fn entry_of(scanned: &Scanned) -> Option<SegmentEntry> {
+    let (start, end) = scanned.span()?;
+    let header = &scanned.head.header;
+    Some(SegmentEntry {
+        id: header.id,
+        court: header.court.clone(),
+        session: header.session.to_string(),
+        start: start.0,
+        end: end.0,
+        bytes: scanned.whole,
+        open: false,
+    })
+}
+
+fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<Log, RingError> {
+    let path = places.clips_log();
+    let old = read_log(disk, &path)?;
+    let (records, good) = lines::<ClipRecord>(&old);
+    if good < old.len() {
+        warn!(path = %path.display(), good, of = old.len(), "index damaged: rebuilt from clips");
+    }
+    let mut known: BTreeMap<String, ClipBrief> = BTreeMap::new();
+    for record in records {
+        match record {
+            ClipRecord::Touched { id } | ClipRecord::Gone { id } => {
+                known.remove(&id);
+            }
+            ClipRecord::Is(brief) => {
+                known.insert(brief.id.clone(), brief);
+            }
+        }
+    }
+    let listed = disk.list(&places.clips);
+    let listed = listed.map_err(|source| open_error(&places.clips, source))?;
+    let mut removed = false;
+    for file in listed {
+        let path = places.clips.join(&file.name);
+        if file.name.ends_with(NEW_SUFFIX) {
+            remove(disk, &path);
+            removed = true;
+            continue;
+        }
+        let Some(id) = file.name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
+        let brief = known.remove(id).or_else(|| {
+            let bytes = read_whole(disk, &path, MAX_JSON).ok()?;
+            Clip::from_json(&bytes).filter(|clip| clip.id == id).map(|clip| clip.brief())
+        });
+        let Some(brief) = brief else {
+            warn!(path = %path.display(), "clip's entry cannot be read: left alone");
+            continue;
+        };
+        let whole = brief.segments.iter().all(|segment| index.segment(*segment).is_some());
+        if whole || brief.pinned {
+            if !whole {
+                warn!(clip = id, "segments of a pinned clip are not on the disk");
+            }
+            index.put_clip(brief);
+        } else {
+            // Its pin ended and its segments went: the end of every clip.
+            remove(disk, &path);
+            removed = true;
+        }
+    }
+    if removed {
+        disk.sync_dir(&places.clips).map_err(|source| open_error(&places.clips, source))?;
+    }
+    let mut fresh = Vec::new();
+    for brief in index.clips_after(0) {
+        fresh.extend(line(&ClipRecord::Is(brief.clone())));
+    }
+    rewrite(disk, &path, &old, &fresh)
+}
+
+fn read_log(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, RingError> {
+    match read_whole(disk, path, MAX_INDEX) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(open_error(path, source)),
+    }
+}
+
+fn rewrite(disk: &dyn Disk, path: &Path, old: &[u8], fresh: &[u8]) -> Result<Log, RingError> {
+    let write = || {
+        if old != fresh {
+            write_durably(disk, path, fresh)?;
+        }
+        let file = disk.open(path, OpenHow::CreateOrOpen)?;
+        if old.is_empty() && fresh.is_empty() {
+            disk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+        }
+        Ok(Log::new(file, fresh.len() as u64))
+    };
+    write().map_err(|source| open_error(path, source))
+}
+
+/// Removes what must not stay; if it does, the next start tries again.
+fn remove(disk: &dyn Disk, path: &Path) {
+    if let Err(error) = disk.remove(path) {
+        warn!(path = %path.display(), %error, "file cannot be removed");
+    }
+}
+
+fn open_error(path: &Path, source: io::Error) -> RingError {
+    RingError::Open { path: PathBuf::from(path), source }
+}

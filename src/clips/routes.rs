@@ -1,0 +1,426 @@
+//! `/v1/clips`: the manifest, one clip, its bytes, its acknowledgement (DESIGN §4.4).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
+    RANGE, RETRY_AFTER,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use http_body::{Frame, SizeHint};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
+use crate::clips::files::{Assembly, open_clip};
+use crate::clips::ring::{AckError, Command, RingHandle};
+use crate::disk::read_whole;
+use crate::http::Problem;
+
+/// Clips on a page of the manifest, if nothing else is asked for.
+const PAGE: usize = 100;
+/// At most as many.
+const MAX_PAGE: usize = 500;
+/// Chunks of 128 KiB that wait for a slow reader.
+const CHUNKS: usize = 4;
+/// A page of the manifest reads at most this many entries looking for its court's.
+const MAX_LOOK: usize = 5_000;
+
+pub(crate) fn routes(ring: RingHandle) -> axum::Router {
+    axum::Router::new()
+        .route("/v1/clips", get(manifest))
+        .route("/v1/clips/{id}", get(entry))
+        .route("/v1/clips/{id}/media", get(media))
+        .route("/v1/clips/{id}/ack", post(acknowledge))
+        .with_state(ring)
+}
+
+/// A problem, and a field of the answer that goes with it.
+struct Refusal {
+    problem: Problem,
+    field: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { problem: Problem::new(status, title, detail), field: None }
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.field = Some((name, value));
+        self
+    }
+
+    fn ours(error: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The ring failed", error.to_string())
+    }
+
+    fn no_such_clip() -> Self {
+        let detail = "there is no such clip: /v1/clips lists what there is";
+        Self { problem: Problem::not_found(detail), field: None }
+    }
+
+    fn busy() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The ring is busy", "ask again in a few seconds")
+            .with(RETRY_AFTER, HeaderValue::from_static("3"))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.problem.into_response();
+        if let Some((name, value)) = self.field {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    after: Option<u64>,
+    limit: Option<usize>,
+    court: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Manifest {
+    clips: Vec<Listed>,
+    /// Ask for `after` this to go on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    clip: Clip,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    href: Option<String>,
+}
+
+impl From<Clip> for Listed {
+    fn from(mut clip: Clip) -> Self {
+        let href = clip.media.as_ref().map(|_| format!("/v1/clips/{}/media", clip.id));
+        if let Some(media) = &mut clip.media {
+            media.parts.clear(); // where its bytes lie is nobody else's business
+        }
+        Self { clip, href }
+    }
+}
+
+async fn manifest(
+    State(ring): State<RingHandle>,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Manifest>, Refusal> {
+    let Query(page) = page.map_err(|error| {
+        Refusal::new(StatusCode::BAD_REQUEST, "The query cannot be read", error.body_text())
+    })?;
+    blocking(move || list(&ring, &page)).await?.map(Json)
+}
+
+fn list(ring: &RingHandle, page: &Page) -> Result<Manifest, Refusal> {
+    let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let briefs: Vec<_> = {
+        let state = ring.shared.state.lock();
+        let look = if page.court.is_some() { MAX_LOOK } else { limit + 1 };
+        let after = state.index.clips_after(page.after.unwrap_or(0));
+        after.take(look).map(|brief| (brief.number, brief.id.clone())).collect()
+    };
+    let mut clips = Vec::new();
+    let mut looked = 0;
+    let mut last = None;
+    for (number, id) in &briefs {
+        if clips.len() == limit {
+            break;
+        }
+        looked += 1;
+        last = Some(*number);
+        // An entry that went meanwhile is not listed.
+        let Ok(clip) = read(ring, id) else { continue };
+        if page.court.as_ref().is_none_or(|court| clip.court == *court) {
+            clips.push(Listed::from(clip));
+        }
+    }
+    let more = looked < briefs.len() || looked == MAX_LOOK;
+    Ok(Manifest { clips, next: last.filter(|_| more) })
+}
+
+async fn entry(
+    State(ring): State<RingHandle>,
+    Path(id): Path<String>,
+) -> Result<Json<Listed>, Refusal> {
+    blocking(move || read(&ring, &id)).await?.map(|clip| Json(clip.into()))
+}
+
+fn read(ring: &RingHandle, id: &str) -> Result<Clip, Refusal> {
+    if !is_clip_id(id) {
+        return Err(Refusal::no_such_clip());
+    }
+    {
+        let state = ring.shared.state.lock();
+        if state.index.clip(id).is_none() {
+            if !state.index.is_held(id) {
+                return Err(Refusal::no_such_clip());
+            }
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "The clip is still being recorded",
+                "its interval has not passed yet: ask again in a few seconds",
+            )
+            .with(RETRY_AFTER, HeaderValue::from_static("2")));
+        }
+    }
+    match read_whole(&*ring.shared.disk, &ring.shared.places.clip(id), MAX_JSON) {
+        Ok(bytes) => Clip::from_json(&bytes).ok_or_else(|| Refusal::ours("damaged entry")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::no_such_clip()),
+        Err(error) => Err(Refusal::ours(error)),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acknowledgement {
+    /// Of the bytes that were received, hexadecimal.
+    sha256: Option<String>,
+}
+
+async fn acknowledge(
+    State(ring): State<RingHandle>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Listed>, Refusal> {
+    let said: Acknowledgement = if body.is_empty() {
+        Acknowledgement::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            let text = format!("{error}: send {{\"sha256\": \"…\"}}");
+            Refusal::new(StatusCode::BAD_REQUEST, "The acknowledgement cannot be read", text)
+        })?
+    };
+    let (reply, answer) = oneshot::channel();
+    let command = Command::Acknowledge { id, sha256: said.sha256, reply };
+    ring.shared.commands.try_offer(command).map_err(|_| Refusal::busy())?;
+    ring.shared.cutter_bell.ring();
+    match answer.await {
+        Ok(Ok(clip)) => Ok(Json(clip.into())),
+        Ok(Err(AckError::Unknown)) => Err(Refusal::no_such_clip()),
+        Ok(Err(error @ AckError::OtherBytes { .. })) => {
+            let title = "These are not the clip's bytes";
+            Err(Refusal::new(StatusCode::CONFLICT, title, error.to_string()))
+        }
+        Ok(Err(AckError::Disk(error))) => Err(Refusal::ours(error)),
+        Err(_) => Err(Refusal::busy()),
+    }
+}
+
+async fn media(
+    State(ring): State<RingHandle>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let clip = {
+        let ring = ring.clone();
+        blocking(move || read(&ring, &id)).await??
+    };
+    let Some(info) = clip.media.clone() else {
+        let why = clip.note.unwrap_or_default();
+        return Err(Refusal::new(StatusCode::GONE, "There are no bytes of this clip", why));
+    };
+    let etag = format!("\"{}\"", info.sha256);
+    let wanted = wanted_range(&headers, &etag, info.bytes);
+    if says(&headers, &IF_NONE_MATCH, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let (status, from, to) = match wanted {
+        Wanted::All => (StatusCode::OK, 0, info.bytes),
+        Wanted::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
+        Wanted::Impossible => {
+            let title = "The range is outside the clip";
+            let detail = format!("the clip has {} bytes", info.bytes);
+            let whole = header(&format!("bytes */{}", info.bytes));
+            return Err(Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, title, detail)
+                .with(CONTENT_RANGE, whole));
+        }
+    };
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        let permit = ring.shared.transfers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
+        let opened = blocking(move || open(&ring, &clip)).await??;
+        Body::new(ClipBody::start(opened, from, to, permit))
+    };
+    let mut response = (status, body).into_response();
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, header(&info.mime));
+    fields.insert(CONTENT_LENGTH, header(&(to - from).to_string()));
+    fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    fields.insert(ETAG, header(&etag));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {from}-{}/{}", to - 1, info.bytes);
+        fields.insert(CONTENT_RANGE, header(&range));
+    }
+    Ok(response)
+}
+
+fn open(ring: &RingHandle, clip: &Clip) -> Result<Assembly, Refusal> {
+    let shared = &ring.shared;
+    let entry = |id| shared.state.lock().index.segment(id).cloned();
+    open_clip(&*shared.disk, &shared.places, clip, entry).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Refusal::new(
+            StatusCode::GONE,
+            "The clip is gone",
+            "its pin had ended, and its place was needed",
+        ),
+        _ => Refusal::ours(error),
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Part(u64, u64),
+    Impossible,
+}
+
+/// Reads `Range` (RFC 9110 14.2): one range of bytes; anything else means the whole.
+fn wanted_range(headers: &HeaderMap, etag: &str, len: u64) -> Wanted {
+    let Some(range) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else {
+        return Wanted::All;
+    };
+    // Only a strong validator of ours keeps the range; dates we do not give.
+    let same = headers.get(IF_RANGE).is_none_or(|value| value.as_bytes() == etag.as_bytes());
+    let one = range.strip_prefix("bytes=").filter(|list| !list.contains(','));
+    let Some((first, last)) = one.and_then(|one| one.trim().split_once('-')) else {
+        return Wanted::All;
+    };
+    if !same {
+        return Wanted::All;
+    }
+    let number = |text: &str| text.parse::<u64>().ok();
+    let (from, to) = match (first, last) {
+        ("", last) => match number(last) {
+            Some(suffix) => (len.saturating_sub(suffix), if suffix == 0 { 0 } else { len }),
+            None => return Wanted::All,
+        },
+        (first, "") => match number(first) {
+            Some(from) => (from, len),
+            None => return Wanted::All,
+        },
+        (first, last) => match (number(first), number(last)) {
+            (Some(from), Some(last)) if from <= last => (from, last.saturating_add(1).min(len)),
+            _ => return Wanted::All,
+        },
+    };
+    if from < to { Wanted::Part(from, to) } else { Wanted::Impossible }
+}
+
+fn says(headers: &HeaderMap, name: &HeaderName, etag: &str) -> bool {
+    let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value == "*" || value.split(',').any(|one| one.trim() == etag)
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(Refusal::ours)
+}
+
+/// Bytes of a clip, read by a thread that waits while the reader is slow.
+struct ClipBody {
+    chunks: mpsc::Receiver<io::Result<Bytes>>,
+    left: u64,
+}
+
+impl ClipBody {
+    fn start(assembly: Assembly, from: u64, to: u64, permit: OwnedSemaphorePermit) -> Self {
+        let (send, chunks) = mpsc::channel(CHUNKS);
+        tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            // Fails once the reader is gone.
+            let read = assembly.read(from, to, |c| send.blocking_send(Ok(c.into())).is_ok());
+            if let Err(error) = read {
+                drop(send.blocking_send(Err(error)));
+            }
+        });
+        Self { chunks, left: to - from }
+    }
+}
+
+impl http_body::Body for ClipBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.chunks.poll_recv(context) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.left = self.left.saturating_sub(chunk.len() as u64);
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) if self.left > 0 => {
+                Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_the_standard_has_them() {
+        let rows = [
+            ("", Wanted::All),
+            ("bytes=0-", Wanted::Part(0, 100)),
+            ("bytes=0-0", Wanted::Part(0, 1)),
+            ("bytes=10-19", Wanted::Part(10, 20)),
+            ("bytes=90-200", Wanted::Part(90, 100)),
+            ("bytes=-10", Wanted::Part(90, 100)),
+            ("bytes=-1000", Wanted::Part(0, 100)),
+            ("bytes=-0", Wanted::Impossible),
+            ("bytes=100-", Wanted::Impossible),
+            ("bytes=20-10", Wanted::All),
+            ("bytes=0-1,5-6", Wanted::All),
+            ("lines=0-1", Wanted::All),
+            ("bytes=x-y", Wanted::All),
+        ];
+        for (range, expected) in rows {
+            let mut headers = HeaderMap::new();
+            if !range.is_empty() {
+                headers.insert(RANGE, header(range));
+            }
+            assert_eq!(wanted_range(&headers, "\"a\"", 100), expected, "{range}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_other_bytes_gives_the_whole() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, header("bytes=1-2"));
+        headers.insert(IF_RANGE, header("\"a\""));
+        assert_eq!(wanted_range(&headers, "\"a\"", 100), Wanted::Part(1, 3));
+        assert_eq!(wanted_range(&headers, "\"b\"", 100), Wanted::All);
+    }
+}

@@ -1,0 +1,512 @@
+//! The one writer of video, for all courts of a disk.
+//!
+//! Order of a fragment (R1): write → `fdatasync` → (a new segment: sync its directory) → index in
+//! memory → announce. A cut before the last sync leaves a tail that `recover` cuts off.
+//! Order of an eviction (R4): take it out of the index in memory → write why, sync → remove the
+//! entries of its clips → remove the file. A cut after the second arrow is finished by `recover`.
+//! After a failed sync nothing is known of what was written: the segment ends at its last fragment
+//! that is known to be there, and the next key frame begins another.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{error, info, trace, warn};
+
+use crate::clips::boxes::{AudioClock, SegmentHeader, head};
+use crate::clips::evict::{Room, choose, room};
+use crate::clips::files::Log;
+use crate::clips::fragment::{Draft, Encoded, Origins, encode};
+use crate::clips::index::{ClipBrief, SegmentEntry, SegmentNumber, SegmentRecord, file_name, line};
+use crate::clips::recorder::{Begin, Recorder, Step};
+use crate::clips::ring::{FragmentDurable, IDLE, Shared};
+use crate::clips::timeline::Ticks;
+use crate::disk::{DiskFile, OpenHow};
+use crate::mailbox::{Take, UnitMailbox};
+use crate::media::{CourtId, Monotonic, SessionId, StreamItem};
+
+/// Items taken of one court before the next one's turn: 2 s of 30 fps.
+const TURN: usize = 64;
+/// Free room is looked at this often while nothing is written.
+const LOOK: Duration = Duration::from_secs(1);
+/// A court whose disk said no tries again after this long.
+const RETRY: Duration = Duration::from_secs(1);
+/// The ballast is made again this long after it was given up, at the earliest.
+const BALLAST: Duration = Duration::from_secs(10);
+/// What one court may add beyond the quota before recording stops: a segment and its last fragment.
+const SEGMENT_BYTES: u64 = 80 << 20;
+
+/// What one round came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    /// There was more than one turn's worth.
+    pub(crate) more: bool,
+    /// Every mailbox is closed and empty, and everything is on disk.
+    pub(crate) finished: bool,
+    /// Time until something is due.
+    pub(crate) wait: Duration,
+}
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    courts: Vec<CourtWriter>,
+    log: Log,
+    looked: Option<Monotonic>,
+    ballast_tried: Option<Monotonic>,
+    done: bool,
+}
+
+struct CourtWriter {
+    court: CourtId,
+    mailbox: UnitMailbox,
+    recorder: Recorder,
+    open: Option<OpenSegment>,
+    /// The disk said no; not before this.
+    retry: Option<Monotonic>,
+    closed: bool,
+}
+
+struct OpenSegment {
+    id: SegmentNumber,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    session: SessionId,
+    origins: Origins,
+    /// Bytes that are known to be on disk.
+    at: u64,
+    fragments: u32,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        courts: Vec<(CourtId, UnitMailbox)>,
+        log: Log,
+    ) -> Self {
+        let court = |(court, mailbox)| CourtWriter {
+            court,
+            mailbox,
+            recorder: Recorder::default(),
+            open: None,
+            retry: None,
+            closed: false,
+        };
+        let courts = courts.into_iter().map(court).collect();
+        Self { shared, courts, log, looked: None, ballast_tried: None, done: false }
+    }
+
+    /// One round: a turn for every court, then what time asks for.
+    pub(crate) fn pump(&mut self) -> Round {
+        let mut more = false;
+        self.look();
+        for n in 0..self.courts.len() {
+            more |= self.turn(n);
+        }
+        let now = self.shared.clock.monotonic();
+        for n in 0..self.courts.len() {
+            let mut steps = Vec::new();
+            if let Some(court) = self.courts.get_mut(n) {
+                court.recorder.tick(now, &mut steps);
+            }
+            self.take_steps(n, steps);
+        }
+        let finished = self.courts.iter().all(|court| court.closed);
+        if finished && !self.done {
+            self.done = true;
+            self.shared.set_written();
+        }
+        let due = self.courts.iter().filter_map(|court| court.recorder.deadline()).min();
+        Round { more, finished, wait: due.map_or(IDLE, |due| due.since(now).min(IDLE)) }
+    }
+
+    /// Takes up to [`TURN`] items of one court. Returns true if there may be more.
+    fn turn(&mut self, n: usize) -> bool {
+        for _ in 0..TURN {
+            let Some(court) = self.courts.get_mut(n).filter(|court| !court.closed) else {
+                return false;
+            };
+            match court.mailbox.take(Duration::ZERO) {
+                Take::Item(item) => self.item(n, &item),
+                Take::TimedOut => return false,
+                Take::Closed => {
+                    let mut steps = Vec::new();
+                    if let Some(session) = court.recorder.session() {
+                        court.recorder.closed(session, &mut steps);
+                    }
+                    court.closed = true;
+                    self.take_steps(n, steps);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn item(&mut self, n: usize, item: &StreamItem) {
+        let now = self.shared.clock.monotonic();
+        let may = self.may_record(n, now);
+        let mut steps = Vec::new();
+        let Some(court) = self.courts.get_mut(n) else { return };
+        let before = court.recorder.session();
+        match item {
+            StreamItem::Opened(info) => court.recorder.opened(info.session, &mut steps),
+            StreamItem::Closed { session, .. } => court.recorder.closed(*session, &mut steps),
+            StreamItem::Video(unit) if may => court.recorder.video(unit, now, &mut steps),
+            StreamItem::Video(unit) => court.recorder.skip(unit),
+            StreamItem::Audio(unit) if may => court.recorder.audio(unit, now, &mut steps),
+            StreamItem::Audio(_) => court.recorder.left_out_sound += 1,
+            StreamItem::Wall(_) => {}
+        }
+        let session = court.recorder.session();
+        let name = court.court.clone();
+        self.take_steps(n, steps);
+        if session.is_some() && session != before {
+            let mut state = self.shared.state.lock();
+            let facts = state.courts.entry(name).or_default();
+            facts.live = session;
+            facts.durable = None;
+            facts.progressed = now;
+        }
+    }
+
+    fn may_record(&mut self, n: usize, now: Monotonic) -> bool {
+        if self.shared.state.lock().stopped.is_some() {
+            return false;
+        }
+        let Some(court) = self.courts.get_mut(n) else { return false };
+        if court.retry.is_some_and(|retry| now < retry) {
+            return false;
+        }
+        court.retry = None;
+        true
+    }
+
+    fn take_steps(&mut self, n: usize, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Fragment { draft, begins } => self.fragment(n, &draft, begins),
+                Step::SegmentEnds => self.end_segment(n),
+                Step::SessionEnds(session) => self.end_session(n, session),
+            }
+        }
+        let Some(court) = self.courts.get(n) else { return };
+        let mut state = self.shared.state.lock();
+        let facts = state.courts.entry(court.court.clone()).or_default();
+        facts.lost_pictures = court.recorder.lost_pictures;
+        facts.left_out_sound = court.recorder.left_out_sound;
+        facts.recording = court.open.is_some();
+    }
+
+    fn fragment(&mut self, n: usize, draft: &Draft, begins: Option<Begin>) {
+        self.look_now();
+        if self.shared.state.lock().stopped.is_some() {
+            self.give_up(n, draft);
+            return;
+        }
+        let written = match begins {
+            Some(begin) => self.begin_segment(n, draft, &begin),
+            None => self.go_on(n, draft),
+        };
+        match written {
+            Ok(true) => self.make_room(),
+            Ok(false) => self.give_up(n, draft), // an earlier fragment of this segment failed
+            Err(error) => self.failed(n, draft, &error),
+        }
+    }
+
+    /// Begins a segment with its first fragment. Returns false if there is nothing to write.
+    fn begin_segment(&mut self, n: usize, draft: &Draft, begin: &Begin) -> io::Result<bool> {
+        let Some(court) = self.courts.get_mut(n) else { return Ok(false) };
+        let shared = &self.shared;
+        let clock = begin.tracks.audio.as_deref().map(AudioClock::of);
+        let Some(start) = draft.start(clock) else { return Ok(false) };
+        let id = shared.state.lock().index.number_segment();
+        let origins = Origins {
+            video: start,
+            audio: clock.map_or(0, |clock| start.samples(clock.rate)),
+            clock,
+        };
+        let header = SegmentHeader {
+            id,
+            court: court.court.clone(),
+            session: begin.session,
+            video_origin: origins.video,
+            audio_origin: origins.audio,
+            begun: shared.clock.utc(),
+        };
+        let mut bytes = head(&header, &begin.tracks);
+        let at = bytes.len() as u64;
+        let Some(encoded) = encode(draft, 1, origins, at) else { return Ok(false) };
+        bytes.extend_from_slice(&encoded.bytes);
+        let name = file_name(id, &court.court, &begin.session.to_string());
+        let path = shared.places.segments.join(name);
+        let file = shared.disk.open(&path, OpenHow::CreateNew)?;
+        let session = begin.session;
+        // Open from here on, so that a failure below finds the file to cut.
+        let open = OpenSegment { id, path, file, session, origins, at: 0, fragments: 0 };
+        let open = court.open.insert(open);
+        write(shared, open, &bytes)?;
+        shared.disk.sync_dir(&shared.places.segments)?;
+        open.at = bytes.len() as u64;
+        open.fragments = 1;
+        let (start, end) = encoded.fragment.span;
+        shared.state.lock().index.put_segment(SegmentEntry {
+            id,
+            court: court.court.clone(),
+            session: session.to_string(),
+            start: start.0,
+            end: end.0,
+            bytes: open.at,
+            open: true,
+        });
+        announce(shared, &court.court, open, draft, &encoded, bytes.len());
+        Ok(true)
+    }
+
+    /// Adds a fragment to the open segment. Returns false if there is none.
+    fn go_on(&mut self, n: usize, draft: &Draft) -> io::Result<bool> {
+        let Some(court) = self.courts.get_mut(n) else { return Ok(false) };
+        let shared = &self.shared;
+        let Some(open) = &mut court.open else { return Ok(false) };
+        let sequence = open.fragments.saturating_add(1);
+        let Some(encoded) = encode(draft, sequence, open.origins, open.at) else {
+            return Ok(true); // sound from before the segment alone: nothing to write
+        };
+        write(shared, open, &encoded.bytes)?;
+        open.at += encoded.bytes.len() as u64;
+        open.fragments = sequence;
+        let (start, end) = encoded.fragment.span;
+        let grown = encoded.bytes.len() as u64;
+        shared.state.lock().index.grow_segment(open.id, grown, start, end);
+        announce(shared, &court.court, open, draft, &encoded, encoded.bytes.len());
+        Ok(true)
+    }
+
+    fn give_up(&mut self, n: usize, draft: &Draft) {
+        self.end_segment(n);
+        if let Some(court) = self.courts.get_mut(n) {
+            court.recorder.abandon(draft.video.len() as u64);
+        }
+    }
+
+    /// The disk said no to a fragment of this court.
+    fn failed(&mut self, n: usize, draft: &Draft, error: &io::Error) {
+        let full = error.kind() == io::ErrorKind::StorageFull;
+        let now = self.shared.clock.monotonic();
+        if let Some(court) = self.courts.get_mut(n) {
+            error!(court = %court.court, %error, "fragment not written: recording stops");
+            court.retry = Some(now.plus(RETRY));
+            if let Some(open) = &court.open {
+                // Best effort: `recover` would cut it as well.
+                if let Err(error) = open.file.set_len(open.at) {
+                    warn!(path = %open.path.display(), %error, "torn tail stays");
+                }
+            }
+            let mut state = self.shared.state.lock();
+            let facts = state.courts.entry(court.court.clone()).or_default();
+            facts.fault = Some(format!("the disk refused a fragment ({error}): check it"));
+            if full {
+                state.stopped = Some(format!(
+                    "the disk is full ({error}): free some room or lower ring.quota_bytes"
+                ));
+            }
+        }
+        self.give_up(n, draft);
+    }
+
+    fn end_segment(&mut self, n: usize) {
+        let Some(open) = self.courts.get_mut(n).and_then(|court| court.open.take()) else { return };
+        if open.fragments == 0 {
+            // Its first write failed: the file says nothing.
+            if let Err(error) = self.shared.disk.remove(&open.path) {
+                warn!(path = %open.path.display(), %error, "empty segment stays");
+            }
+            return;
+        }
+        let closed = self.shared.state.lock().index.close_segment(open.id).cloned();
+        let Some(entry) = closed else { return };
+        let bytes = line(&SegmentRecord::Closed(entry));
+        // A line that is lost is found again by scan.
+        match self.log.append(&bytes).and_then(|()| self.log.sync()) {
+            Ok(()) => self.shared.state.lock().bytes_written += bytes.len() as u64,
+            Err(error) => warn!(segment = open.id, %error, "segment not named in the index"),
+        }
+        self.make_room();
+    }
+
+    fn end_session(&mut self, n: usize, session: SessionId) {
+        let Some(court) = self.courts.get(n) else { return };
+        let mut state = self.shared.state.lock();
+        let facts = state.courts.entry(court.court.clone()).or_default();
+        if facts.live == Some(session) {
+            facts.live = None;
+            facts.durable = None;
+        }
+        drop(state);
+        self.shared.cutter_bell.ring();
+    }
+
+    /// Looks at the room now and then, so that recording resumes by itself.
+    fn look(&mut self) {
+        let now = self.shared.clock.monotonic();
+        if self.looked.is_none_or(|looked| now.since(looked) >= LOOK) {
+            self.looked = Some(now);
+            self.look_now();
+        }
+    }
+
+    fn look_now(&mut self) {
+        let shared = &self.shared;
+        let settings = &shared.settings;
+        let free = match shared.disk.free_bytes(&shared.places.dir) {
+            Ok(free) => free,
+            Err(error) => {
+                warn!(%error, "free room not known");
+                return;
+            }
+        };
+        let spare = SEGMENT_BYTES.saturating_mul(self.courts.len() as u64);
+        let most = settings.quota_bytes.saturating_add(spare);
+        let changed = {
+            let mut state = shared.state.lock();
+            state.free_bytes = free;
+            let was = state.stopped.take();
+            let bytes = state.index.bytes();
+            state.stopped = match room(free, settings.keep_free_bytes, bytes, most, was.is_some()) {
+                Room::Enough => None,
+                Room::KeepFree => Some(format!(
+                    "{free} bytes are free, ring.keep_free_bytes is {}: free some room",
+                    settings.keep_free_bytes
+                )),
+                Room::Quota => Some(format!(
+                    "{} bytes of pinned clips leave no room in the quota of {}: pull clips, or \
+                     raise ring.quota_bytes",
+                    state.index.pinned_bytes(),
+                    settings.quota_bytes
+                )),
+            };
+            let reason = state.stopped.clone();
+            if reason.is_none() && was.is_some() {
+                state.courts.values_mut().for_each(|facts| facts.fault = None);
+            }
+            (was.is_some() != reason.is_some()).then_some(reason)
+        };
+        match changed {
+            Some(Some(reason)) => error!(%reason, "recording stopped"),
+            Some(None) => info!(free, "recording resumed"),
+            None => {}
+        }
+        self.keep_ballast(free);
+    }
+
+    fn keep_ballast(&mut self, free: u64) {
+        let shared = &self.shared;
+        if shared.ballast.is_held() {
+            return;
+        }
+        let now = shared.clock.monotonic();
+        let needed = shared.settings.keep_free_bytes.saturating_add(2 * shared.ballast.bytes());
+        let waited = self.ballast_tried.is_none_or(|tried| now.since(tried) >= BALLAST);
+        if free < needed || !waited {
+            return;
+        }
+        self.ballast_tried = Some(now);
+        match shared.ballast.remake() {
+            Ok(()) => info!("ballast made"),
+            Err(error) => warn!(%error, "no room for the ballast"),
+        }
+    }
+
+    /// Lets the oldest segments go while the ring is over its quota.
+    fn make_room(&mut self) {
+        let quota = self.shared.settings.quota_bytes;
+        let going: Vec<(SegmentEntry, Vec<ClipBrief>)> = {
+            let mut state = self.shared.state.lock();
+            if state.index.bytes() <= quota {
+                return;
+            }
+            let kept = state.index.kept();
+            let chosen = choose(&state.index, quota, &kept);
+            let take = |id| {
+                let clips = state.index.clips_of(id);
+                let clips = clips.iter().filter_map(|clip| state.index.remove_clip(clip));
+                let clips = clips.collect();
+                state.index.remove_segment(id).map(|entry| (entry, clips))
+            };
+            chosen.into_iter().filter_map(take).collect()
+        };
+        if going.is_empty() {
+            return;
+        }
+        let mut lines = Vec::new();
+        for (entry, _) in &going {
+            let why = format!("the ring was over its quota of {quota} bytes");
+            lines.extend(line(&SegmentRecord::Evicted { id: entry.id, why }));
+        }
+        if let Err(error) = self.log.append(&lines).and_then(|()| self.log.sync()) {
+            // R4: nothing goes of which it is not written why.
+            warn!(%error, "eviction cannot be written down: nothing is removed");
+            let mut state = self.shared.state.lock();
+            for (entry, clips) in going {
+                state.index.put_segment(entry);
+                clips.into_iter().for_each(|clip| state.index.put_clip(clip));
+            }
+            return;
+        }
+        self.shared.state.lock().bytes_written += lines.len() as u64;
+        for (entry, clips) in going {
+            for clip in &clips {
+                self.remove(&self.shared.places.clip(&clip.id));
+            }
+            self.remove(&self.shared.places.segment(&entry));
+            trace!(segment = entry.id, court = %entry.court, "segment evicted");
+        }
+        // A name that comes back after a cut is named in the log, and goes at the next start.
+    }
+
+    fn remove(&self, path: &std::path::Path) {
+        if let Err(error) = self.shared.disk.remove(path) {
+            warn!(path = %path.display(), %error, "file cannot be removed");
+        }
+    }
+}
+
+/// Writes behind what is known to be there, and waits until it is on disk.
+fn write(shared: &Shared, open: &OpenSegment, bytes: &[u8]) -> io::Result<()> {
+    let begun = shared.clock.monotonic();
+    open.file.write_at(open.at, bytes)?;
+    let written = shared.clock.monotonic();
+    open.file.sync_data()?;
+    let synced = shared.clock.monotonic();
+    shared.meters.write_seconds.observe(written.since(begun).as_secs_f64());
+    shared.meters.fsync_seconds.observe(synced.since(written).as_secs_f64());
+    Ok(())
+}
+
+/// Tells that a fragment is on disk.
+fn announce(
+    shared: &Shared,
+    court: &CourtId,
+    open: &OpenSegment,
+    draft: &Draft,
+    encoded: &Encoded,
+    written: usize,
+) {
+    let end: Ticks = encoded.fragment.span.1;
+    let now = shared.clock.monotonic();
+    {
+        let mut state = shared.state.lock();
+        state.bytes_written += written as u64;
+        state.bytes_encoded += draft.payload();
+        let facts = state.courts.entry(court.clone()).or_default();
+        facts.durable = facts.durable.max(Some(end));
+        facts.last_end = Some(end);
+        facts.progressed = now;
+        facts.fault = None;
+    }
+    let (session, segment, bytes) = (open.session, open.id, open.at);
+    let court = court.clone();
+    shared.sink.fragment(&FragmentDurable { court, session, segment, end: end.media(), bytes });
+    shared.cutter_bell.ring();
+}

@@ -1,0 +1,226 @@
+//! The box's own file system.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+
+use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, OpenHow};
+
+/// The box's own file system.
+#[derive(Clone, Copy, Debug)]
+pub struct RealDisk {
+    syncs: bool,
+}
+
+impl RealDisk {
+    /// A disk that keeps its word.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { syncs: true }
+    }
+
+    /// A disk that skips every sync: the negative control of the power-cut test, nothing else.
+    #[must_use]
+    pub const fn without_sync() -> Self {
+        Self { syncs: false }
+    }
+
+    fn sync_name_of(&self, path: &Path) -> io::Result<()> {
+        path.parent().map_or(Ok(()), |parent| self.sync_dir(parent))
+    }
+}
+
+impl Default for RealDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, how: OpenHow) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = File::options();
+        match how {
+            OpenHow::Read => options.read(true),
+            OpenHow::ReadWrite => options.read(true).write(true),
+            OpenHow::CreateNew => options.read(true).write(true).create_new(true),
+            OpenHow::CreateOrOpen => options.read(true).write(true).create(true).truncate(false),
+        };
+        Ok(Box::new(RealFile { file: options.open(path)?, syncs: self.syncs }))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.create_dir_all(parent)?;
+        }
+        match fs::create_dir(path) {
+            Ok(()) => self.sync_name_of(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.metadata() {
+                Ok(meta) => {
+                    let is_dir = meta.is_dir();
+                    entries.push(Entry { name, len: if is_dir { 0 } else { meta.len() }, is_dir });
+                }
+                // Removed between the two calls: as if it had never been listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is `disk`")]
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        if !self.syncs {
+            return Ok(());
+        }
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        File::open(dir)?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {
+        let said_no = |source: io::Error| LockError::Io { path: path.to_owned(), source };
+        let mut options = File::options();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(said_no)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                // Only to say who: a holder that wrote nothing yet is "another process".
+                let pid = match (&file).take(16).read_to_string(&mut text) {
+                    Ok(_) => text.trim().parse().ok(),
+                    Err(_) => None,
+                };
+                return Err(LockError::InUse { path: path.to_owned(), pid });
+            }
+            Err(error) => return Err(said_no(error.into())),
+        }
+        let pid = std::process::id();
+        file.set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(file, "{pid}"))
+            .map_err(said_no)?;
+        Ok(Box::new(RealLock { _file: file, _path: path.to_owned() }))
+    }
+}
+
+/// Held as long as the file is open; the kernel lets it go when the process ends, however it ends.
+#[derive(Debug)]
+struct RealLock {
+    _file: File,
+    _path: PathBuf,
+}
+
+impl DiskLock for RealLock {}
+
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    syncs: bool,
+}
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            // File systems without it: writing is the slow way to the same end.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                let zeros = vec![0; 1 << 20];
+                let mut at = 0;
+                while at < len {
+                    let n = usize::try_from(len - at).unwrap_or(usize::MAX).min(zeros.len());
+                    self.file.write_all_at(&zeros[..n], at)?;
+                    at += n as u64;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.syncs { self.file.sync_data() } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{read_whole, write_durably};
+
+    #[test]
+    fn the_second_lock_says_who_holds_it() {
+        let dir = tempfile::tempdir().expect("dir");
+        let disk = RealDisk::new();
+        let path = dir.path().join("lock");
+        let held = disk.lock(&path).expect("first");
+        let refused = disk.lock(&path).expect_err("second");
+        let text = refused.to_string();
+        assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+        drop(held);
+        disk.lock(&path).expect("after the first is gone");
+    }
+
+    #[test]
+    fn a_durable_file_replaces_the_old_one() {
+        let dir = tempfile::tempdir().expect("dir");
+        let disk = RealDisk::new();
+        let sub = dir.path().join("a/b");
+        disk.create_dir_all(&sub).expect("dirs");
+        let path = sub.join("x.json");
+        write_durably(&disk, &path, b"old, and longer").expect("old");
+        write_durably(&disk, &path, b"new").expect("new");
+        assert_eq!(read_whole(&disk, &path, 100).expect("read"), b"new");
+        assert!(read_whole(&disk, &path, 2).is_err());
+        assert_eq!(disk.list(&sub).expect("list").len(), 1);
+    }
+}
