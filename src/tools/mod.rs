@@ -6,6 +6,7 @@
 mod completions;
 mod config;
 mod demo;
+pub mod publish;
 mod run;
 
 use std::net::SocketAddr;
