@@ -3,9 +3,10 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+mod broker;
 mod completions;
 mod config;
-mod demo;
+mod listen;
 pub mod publish;
 mod run;
 
@@ -125,7 +126,7 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
-        Command::Demo(args) => demo::demo(args),
+        Command::Demo(_) => todo!(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };
