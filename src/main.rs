@@ -1,3 +1,10 @@
 //! Arguments → one call; exit codes; nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use courtside::tools;
+
+fn main() -> ExitCode {
+    tools::main(tools::Cli::parse())
+}

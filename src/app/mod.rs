@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::decode::Decoder;
 use crate::detect::{self, Detect};
 use crate::disk::{Disk, RealDisk};
-use crate::event::{ClipRequest, Event};
+use crate::event::ClipRequest;
 use crate::game;
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{self, Ingest, IngestHandle};
@@ -177,7 +177,7 @@ impl App {
             .courts
             .iter()
             .map(|court| {
-                anchors.camera_delay(&court.name, Some(court.camera_delay));
+                anchors.camera_delay(&court.name, court.camera_delay);
                 (court.name.clone(), Arc::new(CourtParts::new(court, &ledger)))
             })
             .collect();
@@ -201,11 +201,8 @@ impl App {
             .courts
             .values()
             .map(|parts| {
-                play::start(
-                    parts,
-                    recovered.remove(&parts.name).unwrap_or_default(),
-                    uplink.inbox(),
-                )
+                let left = recovered.remove(&parts.name).unwrap_or_default();
+                play::start(parts, left, uplink.inbox())
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| AppError::Io { what: "start a game's thread".to_owned(), source })?;
@@ -417,10 +414,8 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
     for (court, score) in recovered.last_score {
         courts.entry(court).or_default().score = Some(score);
     }
-    let mut facts: Vec<Event> = recovered.unscored;
-    facts.extend(recovered.open);
-    facts.extend(recovered.standing);
-    for fact in facts {
+    let owed = recovered.unscored.into_iter().chain(recovered.open).chain(recovered.standing);
+    for fact in owed {
         courts.entry(fact.court.clone()).or_default().facts.push(fact);
     }
     courts

@@ -17,7 +17,7 @@ use crate::detect;
 use crate::event::state::{Advice, ModelsState, StreamState};
 use crate::health::{Notifier, Progress, Reading};
 use crate::ingest::{Condition, CourtStatus, IngestHandle};
-use crate::media::{CourtId, Monotonic};
+use crate::media::{Codec, CourtId, Monotonic};
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
 const EVERY: Duration = Duration::from_millis(250);
@@ -127,12 +127,13 @@ fn stream(
     let advice: Vec<Advice> = if ingest.condition == Condition::Waiting {
         Vec::new()
     } else {
-        decode::advise(&decoder.measured, &ring_px)
+        decode::advise(&measured(&ingest, decoder), &ring_px)
     };
     let no_rims = parts.rims.is_empty().then(|| {
         "no rims are configured: open the page, drag a box round the ring and paste its lines"
             .to_owned()
     });
+    let (bitrate_kbps, key_interval_s) = (kbps(&ingest), key_interval_s(&ingest));
     StreamState {
         condition: condition.to_owned(),
         session: ingest.session,
@@ -141,9 +142,9 @@ fn stream(
         codec: ingest.codec.map(str::to_owned),
         width: ingest.width,
         height: ingest.height,
-        fps: decoder.measured.fps.or(ingest.fps).map(rounded),
-        bitrate_kbps: decoder.measured.bitrate_kbps.map(rounded),
-        key_interval_s: decoder.measured.key_interval_s.map(rounded),
+        fps: ingest.fps.or(decoder.fps).map(rounded),
+        bitrate_kbps: bitrate_kbps.map(rounded),
+        key_interval_s: key_interval_s.map(rounded),
         audio: (ingest.condition != Condition::Waiting).then_some(ingest.audio),
         decoder: decoder.decoder.clone(),
         ring_px,
@@ -153,6 +154,34 @@ fn stream(
         answers,
         dropped: dropped + ingest.pictures_dropped,
     }
+}
+
+/// What the advice is worked out from.
+fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> decode::Measured {
+    decode::Measured {
+        codec: match ingest.codec {
+            Some("H.264") => Some(Codec::H264),
+            Some("H.265") => Some(Codec::H265),
+            _ => None,
+        },
+        width: ingest.width.unwrap_or(0),
+        height: ingest.height.unwrap_or(0),
+        fps: ingest.fps.or(decoder.fps),
+        bitrate_kbps: kbps(ingest),
+        key_interval_s: key_interval_s(ingest),
+        jitter_p95_ms: ingest.burst_ms.map(f64::from),
+        b_frames: ingest.b_frames || decoder.b_frames,
+        held_back: decoder.held_back,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bits a second, for people")]
+fn kbps(ingest: &CourtStatus) -> Option<f64> {
+    ingest.bitrate_bps.map(|bits| bits as f64 / 1e3)
+}
+
+fn key_interval_s(ingest: &CourtStatus) -> Option<f64> {
+    ingest.key_interval_ms.map(|millis| f64::from(millis) / 1e3)
 }
 
 /// One digit behind the point: what is measured is no better.

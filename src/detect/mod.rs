@@ -409,7 +409,7 @@ mod tests {
 
         fn script(&mut self, engine: impl Engine + 'static) {
             let first = self.detect.models.iter_mut().find_map(|m| m.outcome.as_mut().ok());
-            first.expect("a bundle").engine = Mutex::new(Some(Box::new(engine)));
+            *first.expect("a bundle").engine.get_mut() = Some(Box::new(engine));
         }
 
         fn start(&mut self) {

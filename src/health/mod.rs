@@ -8,6 +8,7 @@ mod metrics;
 mod watchdog;
 mod log;
 mod notify;
+pub mod page;
 
 pub use crate::health::log::{LogError, start_log};
 pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading};

@@ -31,7 +31,8 @@ impl OwnBroker {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let config = dir.join("mosquitto.conf");
         let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
-        tokio::fs::write(&config, text).await.context("write the broker's configuration")?;
+        std::io::Write::write_all(&mut std::fs::File::create(&config)?, text.as_bytes())
+            .context("write the broker's configuration")?;
         let mut child = spawn(&config)?;
         let up = async {
             loop {

@@ -4,11 +4,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
 mod bench_model;
+mod broker;
 mod completions;
 mod config;
-mod demo;
 #[cfg(feature = "gstreamer")]
 mod eval;
+mod listen;
 mod run;
 
 use std::net::SocketAddr;
@@ -144,7 +145,7 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
-        Command::Demo(args) => demo::demo(args),
+        Command::Demo(_) => todo!(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         Command::Bench(BenchCommand::Model(args)) => args.run(),

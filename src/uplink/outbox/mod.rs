@@ -179,7 +179,7 @@ pub(super) struct Parts {
     /// The box's clocks.
     pub clock: Arc<dyn Clock>,
     /// Media time to UTC.
-    pub(crate) anchors: Anchors,
+    pub anchors: Anchors,
     /// Names the origin of `clock`'s monotonic time.
     pub boot: String,
     /// An earlier UTC is implausible.

@@ -98,9 +98,9 @@ pub(crate) struct Record {
     pub clip: Option<ClipRequest>,
     /// When it was decided.
     pub decided: Decided,
-    /// The clock's anchor at the decision, as `clock` wrote it.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub anchor: serde_json::Value,
+    /// The clock's anchor at the decision.
+    #[serde(default)]
+    pub anchor: AnchorSnapshot,
     /// What may be let go first.
     #[serde(default)]
     pub class: Class,

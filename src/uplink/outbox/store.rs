@@ -133,7 +133,7 @@ pub(crate) struct Append {
     /// When it was decided.
     pub decided: Decided,
     /// The clock's anchor then.
-    pub anchor: serde_json::Value,
+    pub anchor: AnchorSnapshot,
 }
 
 /// What goes to disk in one transaction.
