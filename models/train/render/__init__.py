@@ -124,32 +124,38 @@ def render_batch(seeds, device='cpu', cfg=None):
     for bi, (px, _) in enumerate(cfg.ring_px):
         n = cfg.canvas(px)
         every = torch.nonzero(which == bi)[:, 0]
-        step = max(1, cfg.chunk_px // (n * n * T))
-        for i in every.split(step) if len(every) else ():
-            r = rng.pick(i)
-            Pi = {k: v[i] for k, v in P.items()}
-            Si = {k: v[i] for k, v in S.items()}
-            Ji = {k: v[i] for k, v in J.items()}
-            view = draw.View(r, az[i], el[i], dist[i], n, 8 + n // 8, T, cfg.rings, cfg.above, dev)
-            view.drift = draw.drift(r, view.w, T, fps[i]).clamp(-n / 4, n / 4)
-            img = draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg)
-            img = sensor.develop(r, img, tfr[i])
-            Y, C = sensor.encode(r, img, fps[i], cfg.luma)
+        # the encoder walks frame by frame, so it takes as many attempts at once as memory allows
+        for many in every.split(max(1, cfg.chunk_px * 8 // (n * n * T))) if len(every) else ():
+            imgs, crops = [], []
+            for i in many.split(max(1, cfg.chunk_px // (n * n * T))):
+                r = rng.pick(i)
+                Pi = {k: v[i] for k, v in P.items()}
+                Si = {k: v[i] for k, v in S.items()}
+                Ji = {k: v[i] for k, v in J.items()}
+                view = draw.View(r, az[i], el[i], dist[i], n, 8 + n // 8, T, cfg.rings, cfg.above, dev)
+                view.drift = draw.drift(r, view.w, T, fps[i]).clamp(-n / 4, n / 4)
+                img = sensor.develop(r, draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg), tfr[i])
+                imgs.append(img[:, :, :1] if cfg.luma else img)
+                crops.append(view.crop)
+                yy, ww, bb, on = labels(r, view, Pi, Si, Ji, times[i].gather(1, src[i]), cfg)
+                y[i], w[i], ball[i], t_on[i], ring[i], seen[i] = yy, ww, bb, on, view.w, Pi['seen']
+                if cfg.raw:
+                    for k, j in enumerate(i.tolist()):
+                        raw[j] = dict(crop=view.crop[k].tolist(), box=view.box[k].tolist())
+                del img
+            i, crop, img = many, torch.cat(crops), torch.cat(imgs)
+            imgs = None
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma)
             b = torch.arange(len(i), device=dev)[:, None]
-            Y, C = Y[b, src[i]], C[b, src[i]] if not cfg.luma else None
-            wx, wy = sensor.triangle(view.crop[:, 0], view.crop[:, 2], cfg.size, n), sensor.triangle(view.crop[:, 1], view.crop[:, 2], cfg.size, n)
-            yo = wy[:, None] @ Y @ wx[:, None].transpose(-1, -2)
-            if cfg.luma:
-                x[i] = yo[:, :, None].round().clamp(0, 255).to(torch.uint8)
-            else:
-                cx, cy = sensor.triangle(view.crop[:, 0] / 2, view.crop[:, 2] / 2, cfg.size, n // 2), sensor.triangle(view.crop[:, 1] / 2, view.crop[:, 2] / 2, cfg.size, n // 2)
-                co = cy[:, None, None] @ C @ cx[:, None, None].transpose(-1, -2)
-                x[i] = torch.cat([yo[:, :, None], co], 2).round().clamp(0, 255).to(torch.uint8)
-            yy, ww, bb, on = labels(r, view, Pi, Si, Ji, times[i].gather(1, src[i]), cfg)
-            y[i], w[i], ball[i], t_on[i], ring[i], seen[i] = yy, ww, bb, on, view.w, Pi['seen']
+            wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
+            yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
+            if not cfg.luma:
+                cx, cy = sensor.triangle(crop[:, 0] / 2, crop[:, 2] / 2, cfg.size, n // 2), sensor.triangle(crop[:, 1] / 2, crop[:, 2] / 2, cfg.size, n // 2)
+                yo = torch.cat([yo, cy[:, None, None] @ C @ cx[:, None, None].transpose(-1, -2)], 2)
+            x[i] = yo.round().clamp(0, 255).to(torch.uint8)[b, src[i]]
             if cfg.raw:
                 for k, j in enumerate(i.tolist()):
-                    raw[j] = dict(y=Y[k].to(torch.uint8), c=None if C is None else C[k].to(torch.uint8), crop=view.crop[k].tolist(), box=view.box[k].tolist())
+                    raw[j].update(y=Y[k, src[j]].to(torch.uint8), c=None if C is None else C[k, src[j]].to(torch.uint8))
     t0 = times[:, :1] - tfr[:, :1]
     out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, seen=seen, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
                fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], dmin=J['dmin'])

@@ -480,9 +480,11 @@ def frames(rng, view, P, S, times, tfr, cfg):
     c = torch.arange(n, device=d) + .5 + m
     gx = (c[None, None, :] - view.drift[..., 0:1]) / N2 * 2 - 1
     gy = (c[None, None, :] - view.drift[..., 1:2]) / N2 * 2 - 1
-    grid = torch.stack([gx[:, :, None, :].expand(B, T, n, n), gy[:, :, :, None].expand(B, T, n, n)], -1).view(B * T, n, n, 2)
+    grid = torch.stack([gx[:, :, None, :].expand(B, T, n, n), gy[:, :, :, None].expand(B, T, n, n)], -1).view(B, T * n, n, 2)
     C = st.shape[1]
-    pic = F.grid_sample(st[:, None].expand(B, T, C, N2, N2).reshape(B * T, C, N2, N2), grid, mode='bilinear', padding_mode='border', align_corners=False).view(B, T, C, n, n)
+    dt = torch.float16 if d.type == 'cuda' else torch.float32
+    pic = F.grid_sample(st, grid, mode='bilinear', padding_mode='border', align_corners=False).to(dt)
+    pic = pic.view(B, C, T, n, n).transpose(1, 2)
     img, cover, ra, rz, bcov = pic[:, :, :3], pic[:, :, 3:4], pic[:, :, 4:5], pic[:, :, 5:6], pic[:, :, 6:7]
     # people and things behind the board
     hasb = rng.p('ppl/back', .3)
@@ -490,7 +492,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
     if len(i):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'back')
         a = (1 - cover[i])
-        img = img.index_copy(0, i, img[i] * (1 - cov * a) + col * a)
+        img = img.index_copy(0, i, (img[i] * (1 - cov * a) + col * a).to(dt))
     # LED wall or flicker: a patch whose pattern runs
     led = rng.p('led', .06)
     i = torch.nonzero(led)[:, 0]
@@ -504,7 +506,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
         ch = torch.sin(ph * 12.99 + torch.floor(yy * 40) * 78.2) * .5 + .5
         pat = torch.cat([ch * e(r.u('led/b', .3, 1.)), torch.sin(ph) * .15 * torch.ones_like(ch), torch.cos(ph) * .15 * torch.ones_like(ch)], 2)
         a = mk * (1 - cover[i])
-        img = img.index_copy(0, i, img[i] + a * (pat - img[i]))
+        img = img.index_copy(0, i, (img[i] + a * (pat - img[i])).to(dt))
     # ---- ball and net over sub-frames of the exposure
     ns = cfg.sub
     expo = torch.where(rng.p('expo/short', .5), rng.u('expo', .02, .25), rng.u('expo2', .25, .95)) / rng_fps(rng)
@@ -588,7 +590,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
             buf[ch].index_add_(0, fi, (val / ns).reshape(-1))
         A = buf[0].view(B, T, 1, n, n).clamp(0, 1)
         colr = buf[1:].view(3, B, T, n, n).permute(1, 2, 0, 3, 4)
-        img = img * (1 - A) + colr
+        img = img * (1 - A).to(dt) + colr.to(dt)
     # ---- net
     xq = lerp_rec(S['x'].view(B, -1, LV * K * 3), (tsub - sim.T0) * sim.HZ / sim.REC - 1).view(B, T * ns, LV * K, 3)
     anch = P['anch'][:, None].expand(B, T * ns, K, 3)
@@ -649,20 +651,20 @@ def frames(rng, view, P, S, times, tfr, cfg):
     e = lambda a: a[:, None, :, None, None]
     ncl = torch.where(tri[:, None, None, None, None], torch.where(bandr < 1, e(ncol), torch.where(bandr < 2, e(c2), e(c3))), e(ncol))
     lightn = rng.u('net/li', .6, 1.1)[:, None, None, None, None]
-    ncl = torch.cat([ncl[:, :, :1] * shade * lightn, (ncl[:, :, 1:] * shade).expand(B, ncl.shape[1], 2, ncl.shape[3] if ncl.shape[3] == n else n, n)], 2) if False else ncl * shade * torch.cat([lightn, torch.ones_like(lightn), torch.ones_like(lightn)], 2)
+    ncl = ncl * shade * torch.cat([lightn, torch.ones_like(lightn), torch.ones_like(lightn)], 2)
     vis = 1 - ra * (rz < .0) * .9                                     # the front of the ring lies over the strings
     A = A * vis
-    img = img * (1 - A) + A * ncl
+    img = img + (A * (ncl - img)).to(dt)
     # ---- the hand in the net, with its arm
     i = torch.nonzero(P['hand'])[:, 0]
     if len(i):
-        img = img.index_copy(0, i, arm(rng.pick(i), sub(view, i), img[i], bq[i].view(len(i), T, ns, 2)[:, :, ns // 2], br[i].view(len(i), T, ns)[:, :, ns // 2]))
+        img = img.index_copy(0, i, arm(rng.pick(i), sub(view, i), img[i].float(), bq[i].view(len(i), T, ns, 2)[:, :, ns // 2], br[i].view(len(i), T, ns)[:, :, ns // 2]).to(dt))
     # ---- people in front
     hasf = rng.p('ppl/front', .30)
     i = torch.nonzero(hasf)[:, 0]
     if len(i):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'front')
-        img = img.index_copy(0, i, img[i] * (1 - cov) + col)
+        img = img.index_copy(0, i, (img[i] * (1 - cov) + col).to(dt))
         P['seen'].index_copy_(0, i, visible(cov, sub(view, i)))
     return img
 

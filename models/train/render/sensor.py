@@ -28,25 +28,26 @@ def grain(rng, tag, T, n):
 
 def blur3(x, a):
     """[.. ,h,w] by the kernel (a, 1-2a, a) both ways; a like [B,1,1,1,1]."""
-    p = F.pad(x.flatten(0, 1), (1, 1, 0, 0), mode='replicate').view(*x.shape[:-1], x.shape[-1] + 2)
-    x = p[..., 1:-1] * (1 - 2 * a) + a * (p[..., :-2] + p[..., 2:])
-    p = F.pad(x.flatten(0, 1), (0, 0, 1, 1), mode='replicate').view(*x.shape[:-2], x.shape[-2] + 2, x.shape[-1])
-    return p[..., 1:-1, :] * (1 - 2 * a) + a * (p[..., :-2, :] + p[..., 2:, :])
+    p = torch.cat([x[..., :1], x, x[..., -1:]], -1)
+    x = x * (1 - 2 * a) + a * (p[..., :-2] + p[..., 2:])
+    p = torch.cat([x[..., :1, :], x, x[..., -1:, :]], -2)
+    return x * (1 - 2 * a) + a * (p[..., :-2, :] + p[..., 2:, :])
 
 
 def develop(rng, img, tfr):
     """Light, tone, optics, noise: float Y, Cb, Cr [B,T,3,n,n] -> same, Y in 0..1, Cb, Cr about 0."""
     e = lambda a: a[:, None, None, None, None]
     B, T, _, n, _ = img.shape
+    dt = img.dtype
     y, c = img[:, :, :1], img[:, :, 1:]
     # optics
-    soft = e(rng.u('opt/a', .0, .26))
+    soft = e(rng.u('opt/a', .0, .26)).to(dt)
     img = blur3(torch.cat([y, c], 2), soft)
     twice = rng.p('opt/2', .35)
     i = torch.nonzero(twice)[:, 0]
     if len(i):
         img = img.index_copy(0, i, blur3(img[i], soft[i]))
-    y, c = img[:, :, :1], img[:, :, 1:]
+    y, c = img[:, :, :1].float(), img[:, :, 1:].float()
     # exposure in time
     t = tfr[:, :, None, None, None]
     amp = rng.u('ev/a', 0, .3) * rng.p('ev', .15)
@@ -69,7 +70,7 @@ def develop(rng, img, tfr):
     # sharpening
     k = e(rng.u('sharp', 0, 1.6) * rng.p('sharp/p', .5))
     y = y + k * (y - blur3(y, torch.full_like(k, .25)))
-    return torch.cat([y.clamp(0, 1), c], 2)
+    return torch.cat([y.clamp(0, 1), c], 2).to(dt)
 
 
 _D = {}
@@ -148,6 +149,7 @@ def encode(rng, img, fps, luma=False):
     e = lambda a: a[:, None, None, None, None]
     B, T, _, n, _ = img.shape
     lim = e(~rng.p('fullrange', .15))
+    img = img.float()
     y = torch.where(lim, 16 + 219 * img[:, :, :1], 255 * img[:, :, :1])
     c = F.avg_pool2d(img[:, :, 1:].flatten(0, 1), 2).view(B, T, 2, n // 2, n // 2)
     c = (torch.where(lim, c * 224, c * 255) + 128)
