@@ -151,8 +151,6 @@ def encode(rng, img, fps, luma=False):
     lim = e(~rng.p('fullrange', .15))
     img = img.float()
     y = torch.where(lim, 16 + 219 * img[:, :, :1], 255 * img[:, :, :1])
-    c = F.avg_pool2d(img[:, :, 1:].flatten(0, 1), 2).view(B, T, 2, n // 2, n // 2)
-    c = (torch.where(lim, c * 224, c * 255) + 128)
     q = torch.where(rng.p('q/none', .12), torch.zeros(B, device=rng.device), rng.log('q', 3.5, 34))
     gop = (rng.u('gop', .5, 4.) * fps).long().clamp(min=10)
     ph = (rng.u('gop/p', 0, 1) * gop).long()
@@ -163,6 +161,8 @@ def encode(rng, img, fps, luma=False):
     y = code(y, q, key, tnr)[:, :, 0].round().clamp(0, 255)
     if luma:
         return y, None
+    c = F.avg_pool2d(img[:, :, 1:].flatten(0, 1), 2).view(B, T, 2, n // 2, n // 2)
+    c = torch.where(lim, c * 224, c * 255) + 128
     hc = (n // 2 + 7) // 8 * 8 - n // 2
     c = F.pad(c.flatten(0, 1), (0, hc, 0, hc), mode='replicate').view(B, T, 2, n // 2 + hc, n // 2 + hc)
     c = code(c, q, key, tnr)[..., :n // 2, :n // 2]
