@@ -46,7 +46,7 @@ def params(seeds, device, cfg):
     P = sim.draw_params(rng, az, el)
     P['seen'] = torch.ones(rng.n, cfg.frames, device=rng.device)
     S = sim.simulate(P)
-    return rng, (az, el, dist), P, S, sim.judge(P, S)
+    return rng, (az, el, dist), P, S, sim.judge(P, S, az, el)
 
 
 def timing(rng, cfg):

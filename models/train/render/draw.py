@@ -39,7 +39,9 @@ def camera(rng):
     """Azimuth, elevation (rad), distance: most venues look from the side or front, from below or level."""
     az = rng.u('az', -100, 100) * math.pi / 180
     el = torch.where(rng.p('el/low', .6), rng.u('el', -35, 5), rng.u('el2', -50, 35)) * math.pi / 180
-    return az, el, rng.log('dist', 2.6, 22)
+    near = rng.p('el/near', .25)                               # near the pole, looking up
+    el = torch.where(near, rng.u('el3', -56, -24) * math.pi / 180, el)
+    return az, el, torch.where(near, rng.u('dist2', 2.8, 7.), rng.log('dist', 2.6, 22))
 
 
 class View:

@@ -19,7 +19,7 @@ NREC = int((T1 - T0) * HZ) // REC
 # what is meant by an attempt's aim; what comes of it is up to the physics
 MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board',
          'empty', 'pass', 'bounce', 'hand', 'hang']
-WEIGHTS = [.13, .24, .07, .07, .06, .05, .05, .05, .02, .05, .03,
+WEIGHTS = [.12, .22, .06, .085, .085, .04, .07, .04, .02, .05, .03,
            .05, .05, .03, .04, .01]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
@@ -55,7 +55,7 @@ def draw_params(rng, az, el):
     is_ = lambda *m: torch.stack([mode == MODE[x] for x in m]).any(0)
     # board, before the flight because banks need it
     P['eb'] = rng.u('eb', .6, .82)
-    P['er'] = rng.u('er', .45, .7)
+    P['er'] = torch.where(rng.p('er/hi', .3), rng.u('er1', .6, .78), rng.u('er', .45, .7))
     P['mu'] = rng.u('mu', .25, .7)
     small = rng.p('board/small', .3)
     P['bw'] = torch.where(small, rng.u('bw', .5, .75), torch.full((n,), .9, device=d))
@@ -74,7 +74,7 @@ def draw_params(rng, az, el):
     tgt = torch.where(is_('rim', 'lay')[:, None], ring, tgt)
     tgt = torch.where(is_('drop')[:, None], ring * .55, tgt)
     look = torch.stack([-torch.sin(az), torch.cos(az)], 1)
-    far = rng.u('aim/far', .31, .80)
+    far = rng.u('aim/far', .27, .78)
     side = rng.g('aim/side', .10, 2)
     tgt = torch.where(is_('front')[:, None], -look * far[:, None] + side, tgt)
     tgt = torch.where(is_('behind')[:, None], look * far[:, None] + side, tgt)
@@ -161,7 +161,8 @@ def draw_params(rng, az, el):
     L = rng.u('net/L', .36, .46)
     L = torch.where(chain, rng.u('net/Lc', .32, .46), L)
     rb = rng.u('net/rb', .092, .150)
-    rb = torch.where(kind == 1, rng.u('net/rb1', .082, .108), rb)
+    rb = torch.where(kind == 1, rng.u('net/rb1', .070, .108), rb)
+    rb = torch.where(chain, rng.u('net/rbc', .085, .150), rb)
     pw = rng.u('net/pow', .55, 1.4)
     lv = torch.arange(0, LV + 1, device=d) / LV
     prof = R_IN + (rb[:, None] - R_IN) * lv[None] ** pw[:, None]
@@ -175,7 +176,7 @@ def draw_params(rng, az, el):
     x = x + wob
     x[:, 1:, :, :2] += (rng.g('net/lean', .012, 2)[:, None, None] * lv[None, 1:, None, None] ** 1.5)
     P['anch'], P['rest'] = x[:, 0], x[:, 1:].reshape(n, LV * K, 3)
-    mass = rng.u('net/m', .08, .16)
+    mass = rng.u('net/m', .10, .22)
     mass = torch.where(chain, rng.u('net/mc', .7, 1.5), mass)
     mass = torch.where(kind == 5, torch.full((n,), 1e-4, device=d), mass)
     P['mn'] = mass / (LV * K)
@@ -184,7 +185,15 @@ def draw_params(rng, az, el):
     P['air'] = torch.where(chain, rng.u('net/airc', .4, 1.5), rng.u('net/air', 1.2, 5))
     P['bend'] = torch.where(chain, rng.u('net/bendc', .0, .004), rng.log('net/bend', .003, .06))
     P['mun'] = torch.where(chain, rng.u('net/muc', .1, .3), rng.u('net/mun', .3, .9))
-    P['ks'] = torch.full((n,), 9.0e4, device=d)
+    P['ks'] = torch.full((n,), 1.7e5, device=d)
+    P['loss'] = torch.where(chain, rng.u('net/lossc', .5, .9), rng.u('net/loss', .15, .6))
+    # what knots and loops take from the ball beyond tension and friction: along the level, and down
+    P['ch'] = torch.where(chain, rng.u('net/chc', 1, 6), rng.u('net/ch', 2, 13)) * (kind != 5)
+    P['cz'] = torch.where(chain, rng.u('net/czc', .5, 4), torch.where(kind == 1, rng.u('net/cz1', 3, 11), rng.u('net/cz', 1, 7))) * (kind != 5)
+    # nets that hold the ball: it stands or creeps, then drops out
+    hold = P['hold'] = rng.p('net/hold', .15) | ((kind == 1) | chain) & rng.p('net/hold2', .40)
+    P['ch'] = torch.where(hold, rng.u('net/chh', 12, 40), P['ch']) * (kind != 5)
+    P['cz'] = torch.where(hold, rng.log('net/czh', 6, 30), P['cz']) * (kind != 5)
     cut = torch.zeros(n, LV * K, dtype=torch.bool, device=d)
     tear = (kind == 4)
     k0 = (rng.u('net/cut', 0, K)).long()
@@ -220,6 +229,7 @@ def simulate(P):
     # a torn string neither holds nor is held
     a1, a2 = alive * full_l[:, :LV * K], alive * full_l[:, p2]
     kd = .35 * ks.sqrt()
+    loss = e1(P['loss'])
     zero3 = torch.zeros(n, 1, 3, device=d)
     hand = P['hand'][:, None]
     m_ball = torch.where(P['hand'], torch.full((n,), 1e6, device=d), torch.full((n,), MB, device=d))[:, None]
@@ -236,7 +246,7 @@ def simulate(P):
     er, mu = P['er'][:, None], P['mu'][:, None]
     cd, cl = P['cd'][:, None], P['cl'][:, None]
     g = torch.tensor([0., 0., -G], device=d)
-    gn = torch.tensor([0., 0., -1.], device=d)
+    cvec = torch.stack([P['ch'], P['ch'], P['cz']], 1)
     hp, hx, hw, hc = [], [], [], []
     con = torch.zeros(n, 3, device=d)                      # ring, board, net touched since the last record
 
@@ -291,8 +301,9 @@ def simulate(P):
         s1, s2 = n1 - l1, n2 - l2
         r1 = ((xv - fv[:, :LV * K]) * u1).sum(-1, keepdim=True)
         r2 = ((xv - fv[:, p2]) * u2).sum(-1, keepdim=True)
-        k1 = torch.where(s1 > 0, ks * s1 + kd * r1.clamp(min=-3), ks * bend * s1).clamp(min=-4000)
-        k2 = torch.where(s2 > 0, ks * s2 + kd * r2.clamp(min=-3), ks * bend * s2).clamp(min=-4000)
+        # a string gives back less than it took
+        k1 = torch.where(s1 > 0, ks * s1 * torch.where(r1 > 0, 1., loss) + kd * r1.clamp(min=-3), ks * bend * s1).clamp(min=-4000)
+        k2 = torch.where(s2 > 0, ks * s2 * torch.where(r2 > 0, 1., loss) + kd * r2.clamp(min=-3), ks * bend * s2).clamp(min=-4000)
         f1, f2 = u1 * (k1 * a1), u2 * (k2 * a2)
         acc = -f1 - f2
         acc = acc + torch.cat([f1[:, K:], zero3.expand(n, K, 3)], 1)
@@ -316,6 +327,8 @@ def simulate(P):
         xv = xv + dv
         x = x + un * push
         v = v - (dv * (mn / m_ball[:, :, None])).sum(1)
+        grip = (touch.float().sum(1) * (1 / 9.)).clamp(max=1) * (p[:, 2:] < 0) * ~hand
+        v = v * (1 - grip * (cvec * dt))
         con = torch.maximum(con, torch.stack([h0, h1 | h2, touch.any(1)[:, 0]], 1).float())
         if s % REC == REC - 1:
             hp.append(p)
@@ -326,7 +339,7 @@ def simulate(P):
     return dict(p=torch.stack(hp, 1), w=torch.stack(hw, 1), x=torch.stack(hx, 1), con=torch.stack(hc, 1))
 
 
-def judge(P, S):
+def judge(P, S, az, el):
     """What came of it, read from the simulation: outcome (0 none, 1 made, 2 missed, 3 undecided), t_rim, t_truth in s."""
     p, con = S['p'], S['con']
     n, q, _ = p.shape
@@ -370,6 +383,14 @@ def judge(P, S):
     t_miss = torch.maximum(t_miss, torch.where(t_last > -8, t_last + .07, t_miss))
     air = t_last < -8
     t_miss = torch.where(air, torch.maximum(t_miss, first((z < -.18) & (ts[None] > t_rim[:, None] - .2))), t_miss)
+    # a ball that misses in depth alone: sure only when order, size and speed have shown it for two frames
+    e = lambda a: a[:, None]
+    sa, ca, se, ce = e(torch.sin(az)), e(torch.cos(az)), e(torch.sin(el)), e(torch.cos(el))
+    lat = p[..., 0] * ca + p[..., 1] * sa
+    up = (-p[..., 0] * sa + p[..., 1] * ca) * se + z * ce
+    inpic = (lat.abs() < R) & (up < R * se.abs() + .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
+    t_pic = first(inpic) + .09
+    t_miss = torch.where(air & (t_pic < 8) & (t_miss < 8), torch.maximum(t_miss, t_pic), t_miss)
     t_truth = torch.where(made, t_made, t_miss)
     none = P['mode'] >= FIRST_NONE
     ok = (t_truth < 8) & (t_rim < 1.3) & (t_rim > T0 + .02)
