@@ -135,7 +135,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 view = draw.View(r, az[i], el[i], dist[i], n, 8 + n // 8, T, cfg.rings, cfg.above, dev)
                 view.drift = draw.drift(r, view.w, T, fps[i]).clamp(-n / 4, n / 4)
                 img = sensor.develop(r, draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg), tfr[i])
-                imgs.append(img[:, :, :1] if cfg.luma else img)
+                imgs.append(img)
                 crops.append(view.crop)
                 yy, ww, bb, on = labels(r, view, Pi, Si, Ji, times[i].gather(1, src[i]), cfg)
                 y[i], w[i], ball[i], t_on[i], ring[i], seen[i] = yy, ww, bb, on, view.w, Pi['seen']

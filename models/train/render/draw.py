@@ -456,11 +456,12 @@ def people(rng, view, T, tt, where):
     parts.append((nk, pt(lean * 0, torch.full_like(cx, .2)), .05, .05, skin))
     parts.append((pt(lean * 0, torch.full_like(cx, .14)), pt(lean * 0, torch.full_like(cx, .12)), .105, .105, skin))
     parts.append((pt(lean * 0, torch.full_like(cx, .08)), pt(lean * .5, torch.full_like(cx, .07)), .11, .105, hair))
-    yy, xx = torch.meshgrid(torch.arange(n, device=d) + .5, torch.arange(n, device=d) + .5, indexing='ij')
-    grid = (xx[None, None], yy[None, None])
-    cov = torch.zeros(B * T, 1, n, n, device=d)
-    col = torch.zeros(B * T, 3, n, n, device=d)
-    sf = (1 + .02 * view.w * vx.abs())[:, None].expand(B, T).reshape(-1)[:, None, None, None]   # smear of motion
+    h = n // 2                                                     # drawn at half the size
+    yy, xx = torch.meshgrid(torch.arange(h, device=d) + .5, torch.arange(h, device=d) + .5, indexing='ij')
+    grid = (xx[None, None] * 2, yy[None, None] * 2)
+    cov = torch.zeros(B * T, 1, h, h, device=d)
+    col = torch.zeros(B * T, 3, h, h, device=d)
+    sf = (1.3 + .02 * view.w * vx.abs())[:, None].expand(B, T).reshape(-1)[:, None, None, None]   # smear of motion
     pr = px[:, None].expand(B, T).reshape(-1)
     for p, q, r0, r1, c in parts:
         a, along = capsule(grid, p.reshape(-1, 2), q.reshape(-1, 2), pr * r0, pr * r1, sf)
@@ -468,7 +469,8 @@ def people(rng, view, T, tt, where):
         cc = cc[:, :, None, None] * torch.cat([.85 + .25 * (1 - along), torch.ones_like(along), torch.ones_like(along)], 1)
         col = col * (1 - a) + cc * a
         cov = cov + a - cov * a
-    return cov.view(B, T, 1, n, n), col.view(B, T, 3, n, n)           # colour is premultiplied
+    up = F.interpolate(torch.cat([cov, col], 1), size=(n, n), mode='bilinear', align_corners=False)
+    return up[:, :1].view(B, T, 1, n, n), up[:, 1:].view(B, T, 3, n, n)           # colour is premultiplied
 
 
 def frames(rng, view, P, S, times, tfr, cfg):
@@ -487,14 +489,15 @@ def frames(rng, view, P, S, times, tfr, cfg):
     dt = torch.float16 if d.type == 'cuda' else torch.float32
     pic = F.grid_sample(st, grid, mode='bilinear', padding_mode='border', align_corners=False).to(dt)
     pic = pic.view(B, C, T, n, n).transpose(1, 2)
-    img, cover, ra, rz, bcov = pic[:, :, :3], pic[:, :, 3:4], pic[:, :, 4:5], pic[:, :, 5:6], pic[:, :, 6:7]
+    CH = 1 if cfg.luma else 3
+    img, cover, ra, rz, bcov = pic[:, :, :CH], pic[:, :, 3:4], pic[:, :, 4:5], pic[:, :, 5:6], pic[:, :, 6:7]
     # people and things behind the board
     hasb = rng.p('ppl/back', .3)
     i = torch.nonzero(hasb)[:, 0]
     if len(i):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'back')
         a = (1 - cover[i])
-        img = img.index_copy(0, i, (img[i] * (1 - cov * a) + col * a).to(dt))
+        img = img.index_copy(0, i, (img[i] * (1 - cov * a) + col[:, :, :CH] * a).to(dt))
     # LED wall or flicker: a patch whose pattern runs
     led = rng.p('led', .06)
     i = torch.nonzero(led)[:, 0]
@@ -506,7 +509,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
         mk = (yy > e(r.u('led/y', .1, 1.))) & (yy < e(r.u('led/y', .1, 1.) + r.u('led/h', .06, .2)))
         ph = torch.floor((xx + tfr[i][:, :, None, None, None] * e(r.g('led/v', .4))) * e(r.u('led/n', 6, 30)))
         ch = torch.sin(ph * 12.99 + torch.floor(yy * 40) * 78.2) * .5 + .5
-        pat = torch.cat([ch * e(r.u('led/b', .3, 1.)), torch.sin(ph) * .15 * torch.ones_like(ch), torch.cos(ph) * .15 * torch.ones_like(ch)], 2)
+        pat = torch.cat([ch * e(r.u('led/b', .3, 1.)), torch.sin(ph) * .15 * torch.ones_like(ch), torch.cos(ph) * .15 * torch.ones_like(ch)], 2)[:, :, :CH]
         a = mk * (1 - cover[i])
         img = img.index_copy(0, i, (img[i] + a * (pat - img[i])).to(dt))
     # ---- ball and net over sub-frames of the exposure
@@ -584,14 +587,17 @@ def frames(rng, view, P, S, times, tfr, cfg):
         else:
             seam, pan = torch.zeros_like(lam), torch.zeros_like(lam)
         y_ = (g(c0[:, 0]) + pan * g(c1[:, 0] - c0[:, 0])) * light * (1 - .8 * seam)
-        cb = (g(c0[:, 1]) + pan * g(c1[:, 1] - c0[:, 1])) * (1 - .7 * seam) * light.clamp(max=1.1)
-        cr = (g(c0[:, 2]) + pan * g(c1[:, 2] - c0[:, 2])) * (1 - .7 * seam) * light.clamp(max=1.1)
-        buf = torch.zeros(4, B * T * n * n, device=d)
+        chans = [al, al * y_]
+        if CH == 3:
+            cb = (g(c0[:, 1]) + pan * g(c1[:, 1] - c0[:, 1])) * (1 - .7 * seam) * light.clamp(max=1.1)
+            cr = (g(c0[:, 2]) + pan * g(c1[:, 2] - c0[:, 2])) * (1 - .7 * seam) * light.clamp(max=1.1)
+            chans += [al * cb, al * cr]
+        buf = torch.zeros(1 + CH, B * T * n * n, device=d)
         fi = idx.reshape(-1)
-        for ch, val in enumerate((al, al * y_, al * cb, al * cr)):
+        for ch, val in enumerate(chans):
             buf[ch].index_add_(0, fi, (val / ns).reshape(-1))
         A = buf[0].view(B, T, 1, n, n).clamp(0, 1)
-        colr = buf[1:].view(3, B, T, n, n).permute(1, 2, 0, 3, 4)
+        colr = buf[1:].view(CH, B, T, n, n).permute(1, 2, 0, 3, 4)
         img = img * (1 - A).to(dt) + colr.to(dt)
     # ---- net
     xq = lerp_rec(S['x'].view(B, -1, LV * K * 3), (tsub - sim.T0) * sim.HZ / sim.REC - 1).view(B, T * ns, LV * K, 3)
@@ -653,7 +659,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
     e = lambda a: a[:, None, :, None, None]
     ncl = torch.where(tri[:, None, None, None, None], torch.where(bandr < 1, e(ncol), torch.where(bandr < 2, e(c2), e(c3))), e(ncol))
     lightn = rng.u('net/li', .6, 1.1)[:, None, None, None, None]
-    ncl = ncl * shade * torch.cat([lightn, torch.ones_like(lightn), torch.ones_like(lightn)], 2)
+    ncl = ncl[:, :, :CH] * shade * torch.cat([lightn, torch.ones_like(lightn), torch.ones_like(lightn)], 2)[:, :, :CH]
     vis = 1 - ra * (rz < .0) * .9                                     # the front of the ring lies over the strings
     A = A * vis
     img = img + (A * (ncl - img)).to(dt)
@@ -661,12 +667,23 @@ def frames(rng, view, P, S, times, tfr, cfg):
     i = torch.nonzero(P['hand'])[:, 0]
     if len(i):
         img = img.index_copy(0, i, arm(rng.pick(i), sub(view, i), img[i].float(), bq[i].view(len(i), T, ns, 2)[:, :, ns // 2], br[i].view(len(i), T, ns)[:, :, ns // 2]).to(dt))
+    # ---- somebody's arm beside the ring: a block, a rebound
+    i = torch.nonzero(rng.p('reach', .10) & ~P['hand'])[:, 0]
+    if len(i):
+        r, v = rng.pick(i), sub(view, i)
+        t_ = times[i]
+        env = torch.exp(-((t_ - r.u('reach/t', -.3, .8)[:, None]) / r.u('reach/d', .12, .4)[:, None]) ** 2)
+        at = torch.stack([v.box[:, 0] + v.w * (.5 + r.g('reach/x', .55)), v.box[:, 1] + v.w * r.u('reach/y', -.5, .5)], -1)[:, None]
+        frm = torch.stack([v.box[:, 0] + v.w * (.5 + r.g('reach/fx', 1.)), v.box[:, 1] + v.w * r.u('reach/fy', 2.2, 3.6)], -1)[:, None]
+        q_ = frm + (at - frm) * env[..., None] + v.drift
+        rad = (v.scale * r.u('reach/r', .045, .085))[:, None].expand(len(i), T)
+        img = img.index_copy(0, i, arm(r, v, img[i].float(), q_, rad).to(dt))
     # ---- people in front
     hasf = rng.p('ppl/front', .30)
     i = torch.nonzero(hasf)[:, 0]
     if len(i):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'front')
-        img = img.index_copy(0, i, (img[i] * (1 - cov) + col).to(dt))
+        img = img.index_copy(0, i, (img[i] * (1 - cov) + col[:, :, :CH]).to(dt))
         P['seen'].index_copy_(0, i, visible(cov, sub(view, i)))
     return img
 
@@ -695,11 +712,12 @@ def arm(rng, view, img, q, r):
     slv = torch.where(rng.p('arm/sl', .5)[:, None], ycc(anycolour(rng, 'arm/sc')), skin)
     f = lambda a: a.reshape(-1, *a.shape[2:])
     rr = f(r)
-    out = img.reshape(B * T, 3, n, n)
+    CH = img.shape[2]
+    out = img.reshape(B * T, CH, n, n)
     for p, s, k, c in ((sh, el, 1.1, slv), (el, q, .85, skin), (q, q + .1, 1.25, skin)):
         a, _ = capsule(grid, f(p), f(s), rr * k, rr * k * .85)
-        out = mixc(out, a, c[:, None].expand(B, T, 3).reshape(-1, 3))
-    return out.view(B, T, 3, n, n)
+        out = mixc(out, a, c[:, None, :CH].expand(B, T, CH).reshape(-1, CH))
+    return out.view(B, T, CH, n, n)
 
 
 def second_ball(rng, view, P, t):

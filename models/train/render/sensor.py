@@ -20,10 +20,8 @@ def tile(device, size=1 << 20):
 def grain(rng, tag, T, n):
     """Noise [B,T,1,n,n], different in every frame."""
     z = tile(rng.device)
-    M = len(z)
-    off = (rng.u(tag, 0, 1, T) * M).long()
-    k = torch.arange(n * n, device=rng.device)
-    return z[(off[:, :, None] + k) % M].view(rng.n, T, 1, n, n)
+    off = (rng.u(tag, 0, 1, T) * (len(z) - n * n)).long()
+    return z.unfold(0, n * n, 1)[off.reshape(-1)].view(rng.n, T, 1, n, n)
 
 
 def blur3(x, a):
@@ -56,17 +54,19 @@ def develop(rng, img, tfr):
     gain = gain * e(torch.where(rng.p('dark', .12), rng.u('dark/g', .25, .6), rng.u('gain', .8, 1.25)))
     haze = e(rng.u('haze', 0, .25) * rng.p('haze/p', .25))
     y = y * gain * (1 - haze) + haze * e(rng.u('haze/c', .4, .9))
-    c = c * gain.clamp(max=1.2) * (1 - haze) * e(rng.u('sat', .35, 1.3))
+    colour = c.shape[2] > 0
+    if colour:
+        c = c * gain.clamp(max=1.2) * (1 - haze) * e(rng.u('sat', .35, 1.3)) + rng.g('wb', .022, 2)[:, None, :, None, None]
     y = y.clamp(0, 1.3)
     y = (y + 1e-4) ** e(torch.exp(rng.g('gam', .22)))
     y = (y - .5) * e(rng.u('con', .65, 1.25)) + .5 + e(rng.g('off', .05))
-    c = c + rng.g('wb', .022, 2)[:, None, :, None, None]
     knee = e(rng.u('knee', .8, 1.0))
     y = torch.where(y > knee, knee + (1 - knee) * torch.tanh((y - knee) / (1 - knee + 1e-3)), y).clamp(0, 1)
     # noise, stronger in the dark
     s = e(torch.where(rng.p('noise/b', .2), rng.log('noise/h', .015, .05), rng.log('noise', .001, .015)))
     y = y + s * (1.2 - .7 * y) * grain(rng, 'noise/y', T, n)
-    c = c + s * .5 * blur3(torch.cat([grain(rng, 'noise/u', T, n), grain(rng, 'noise/v', T, n)], 2), torch.full_like(s, .3)) * 1.5
+    if colour:
+        c = c + s * .5 * blur3(torch.cat([grain(rng, 'noise/u', T, n), grain(rng, 'noise/v', T, n)], 2), torch.full_like(s, .3)) * 1.5
     # sharpening
     k = e(rng.u('sharp', 0, 1.6) * rng.p('sharp/p', .5))
     y = y + k * (y - blur3(y, torch.full_like(k, .25)))
