@@ -29,6 +29,7 @@ class Cfg:
     string_points: int = 6        # points along a string
     ring_px: tuple = ((12.5, .14), (17, .20), (22, .20), (27, .20), (35, .20), (44, .06))  # ring's native width (about), share
     fps: float = 0.0              # a fixed frame rate; 0: 24 to 31
+    again: float = .10            # share of attempts with a second one after it
     luma: bool = False            # only y: x has one channel
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
     raw: bool = False             # also return the decoded canvas (lists per attempt)
@@ -45,15 +46,31 @@ def params(seeds, device, cfg):
     az, el, dist = draw.camera(rng)
     P = sim.draw_params(rng, az, el)
     P['seen'] = torch.ones(rng.n, cfg.frames, device=rng.device)
-    S = sim.simulate(P)
-    return rng, (az, el, dist), P, S, sim.judge(P, S, az, el)
+    # put-backs: some have a second attempt at the same ring, of a seed of its own
+    again = rng.p('again', cfg.again) & (P['mode'] < sim.FIRST_NONE)
+    i2 = torch.nonzero(again)[:, 0]
+    r2 = Rng(rng.seeds[i2] ^ 0x5DEECE66D, device)
+    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2]))
+    Q['kick'], Q['seen'] = torch.zeros_like(Q['kick']), P['seen'][i2]
+    both = sim.simulate({k: torch.cat([v, Q[k]]) for k, v in P.items()})
+    S, U = {k: v[:rng.n] for k, v in both.items()}, {k: v[rng.n:] for k, v in both.items()}
+    J, V = sim.judge(P, S, az, el), sim.judge(Q, U, az[i2], el[i2])
+    gap = torch.maximum(rng.pick(i2).u('gap', .9, 2.), J['t_truth'][i2] + .75)
+    ok = (gap < 2.3) & (V['outcome'] > 0) & (V['outcome'] < 3) & (J['outcome'][i2] > 0) & (J['outcome'][i2] < 3) & ~Q['hand']
+    P['slot'] = torch.full((rng.n,), -1, dtype=torch.long, device=rng.device)
+    P['slot'][i2[ok]] = torch.nonzero(ok)[:, 0]
+    J2 = dict(outcome=torch.zeros(rng.n, dtype=torch.long, device=rng.device), t_rim=torch.full((rng.n,), 9., device=rng.device), t_truth=torch.full((rng.n,), 9., device=rng.device))
+    J2['outcome'][i2[ok]] = V['outcome'][ok]
+    J2['t_rim'][i2[ok]] = V['t_rim'][ok] + gap[ok]
+    J2['t_truth'][i2[ok]] = V['t_truth'][ok] + gap[ok]
+    return rng, (az, el, dist), P, S, J, (Q, U, gap, J2)
 
 
 def timing(rng, cfg):
     """Frame times: sim time [N,T] of what is shown, stream time step dt [N,T], index of the shown frame [N,T]."""
     d, N, T = rng.device, rng.n, cfg.frames
     fps = draw.rng_fps(rng) if not cfg.fps else torch.full((N,), float(cfg.fps), device=d)
-    k0 = rng.u('k0', .25, .48) * T
+    k0 = rng.u('k0', .06, .62) * T
     k = torch.arange(T, device=d).float()[None].expand(N, T)
     drop = (rng.u('drop', 0, 1, T) < torch.where(rng.p('drop/p', .12), rng.u('drop/r', .01, .12), rng.u('z1', 0, 0))[:, None]).float()
     drop[:, 0] = 0
@@ -67,7 +84,7 @@ def timing(rng, cfg):
     return fps, times, dt, src
 
 
-def labels(rng, view, P, S, J, times, cfg):
+def labels(rng, view, P, S, J, J2, times, cfg):
     """Class, weight and ball by frame."""
     N, T = times.shape
     d = times.device
@@ -76,22 +93,23 @@ def labels(rng, view, P, S, J, times, cfg):
     q = q + view.drift
     xy = (q - view.crop[:, None, :2]) / view.crop[:, None, 2:]
     inc = ((xy > -.04) & (xy < 1.04)).all(-1) & (bp[..., 1] > -25) & ~P['hand'][:, None]
-    out, tr, tt = J['outcome'], J['t_rim'][:, None], J['t_truth'][:, None]
-    att = (out == 1) | (out == 2)
-    fresh = inc & (times > tr - .5)
-    first = torch.where(fresh.any(1), times.gather(1, fresh.float().argmax(1, keepdim=True))[:, 0], J['t_rim'] - .1)[:, None]
-    t_on = torch.minimum(torch.maximum(first, tr - .45), tr)
     y = torch.zeros(N, T, dtype=torch.long, device=d)
-    y = torch.where((times >= t_on) & (times < tt), 1, y)
-    y = torch.where((times >= tt) & (times < tt + cfg.hold), (out + 1)[:, None], y)
     w = torch.ones(N, T, device=d)
-    w = torch.where((times - t_on).abs() < .045, 0., w)
-    w = torch.where((times > tt + cfg.hold - .15) & (times < tt + cfg.hold + .15), 0., w)
-    w = torch.where(((times - tt).abs() < .02), .3, w)
-    w = w * (P['seen'] > .35)
-    y = torch.where(att[:, None], y, 0)
-    w = torch.where(att[:, None], w, torch.where((out == 3)[:, None] & (times > tr.clamp(max=.3) - .6), 0., torch.ones_like(w)))
-    return y, w, torch.cat([xy, inc[..., None].float()], -1), t_on[:, 0]
+    ons = []
+    for j in (J, J2):
+        out, tr, tt = j['outcome'], j['t_rim'][:, None], j['t_truth'][:, None]
+        att = ((out == 1) | (out == 2))[:, None]
+        fresh = inc & (times > tr - .5)
+        first = torch.where(fresh.any(1), times.gather(1, fresh.float().argmax(1, keepdim=True))[:, 0], j['t_rim'] - .1)[:, None]
+        t_on = torch.minimum(torch.maximum(first, tr - .45), tr)
+        y = torch.where(att & (times >= t_on) & (times < tt), 1, y)
+        y = torch.where(att & (times >= tt) & (times < tt + cfg.hold), (out + 1)[:, None], y)
+        soft = ((times - t_on).abs() < .045) | ((times > tt + cfg.hold - .15) & (times < tt + cfg.hold + .15))
+        w = torch.where(att & soft, 0., w)
+        w = torch.where(att & ((times - tt).abs() < .02), .3, w)
+        w = torch.where((out == 3)[:, None] & (times > tr.clamp(max=.3) - .6), 0., w)
+        ons.append(t_on[:, 0])
+    return y, w * (P['seen'] > .35), torch.cat([xy, inc[..., None].float()], -1), ons[0]
 
 
 @torch.no_grad()
@@ -106,12 +124,13 @@ def render_batch(seeds, device='cpu', cfg=None):
     ball     float [N,T,3]      ball's centre in the crop (0..1), 1 if it is in the crop
     seen     float [N,T]        share of ring and net not hidden by a person
     outcome  long  [N]          0 no attempt, 1 made, 2 missed, 3 undecided (weights 0)
-    t_on, t_rim, t_truth        float [N], in t (9 and more: none)
+    t_on, t_rim, t_truth        float [N], in t (8 and more: none)
+    outcome2, t_rim2, t_truth2  the second attempt, where there is one
     fps, ring_px, az, el, dist  float [N]; mode, net, board long [N]
     """
     cfg = cfg or Cfg()
     dev = torch.device(device)
-    rng, (az, el, dist), P, S, J = params(seeds, dev, cfg)
+    rng, (az, el, dist), P, S, J, (Q, U, gap, J2) = params(seeds, dev, cfg)
     N, T = rng.n, cfg.frames
     fps, times, dt, src = timing(rng, cfg)
     which = rng.choice('bucket', [b[1] for b in cfg.ring_px])
@@ -131,13 +150,17 @@ def render_batch(seeds, device='cpu', cfg=None):
                 r = rng.pick(i)
                 Pi = {k: v[i] for k, v in P.items()}
                 Si = {k: v[i] for k, v in S.items()}
-                Ji = {k: v[i] for k, v in J.items()}
+                Ji, Ki = {k: v[i] for k, v in J.items()}, {k: v[i] for k, v in J2.items()}
+                on = Pi['slot'] >= 0
+                if on.any():
+                    k = Pi['slot'].clamp(min=0)
+                    Si = draw.join(Pi, Si, {a: v[k] for a, v in Q.items()}, {a: v[k] for a, v in U.items()}, gap[k] * on, on)
                 view = draw.View(r, az[i], el[i], dist[i], n, 8 + n // 8, T, cfg.rings, cfg.above, dev)
                 view.drift = draw.drift(r, view.w, T, fps[i]).clamp(-n / 4, n / 4)
                 img = sensor.develop(r, draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg), tfr[i])
                 imgs.append(img)
                 crops.append(view.crop)
-                yy, ww, bb, on = labels(r, view, Pi, Si, Ji, times[i].gather(1, src[i]), cfg)
+                yy, ww, bb, on = labels(r, view, Pi, Si, Ji, Ki, times[i].gather(1, src[i]), cfg)
                 y[i], w[i], ball[i], t_on[i], ring[i], seen[i] = yy, ww, bb, on, view.w, Pi['seen']
                 if cfg.raw:
                     for k, j in enumerate(i.tolist()):
@@ -158,6 +181,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                     raw[j].update(y=Y[k, src[j]].to(torch.uint8), c=None if C is None else C[k, src[j]].to(torch.uint8))
     t0 = times[:, :1] - tfr[:, :1]
     out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, seen=seen, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
+               outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
                fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], dmin=J['dmin'])
     if cfg.raw:
         out['raw'] = raw
@@ -169,12 +193,17 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
     frames (nan: no such attempt), made int8 [n,2] (-1: none), dt float [n,T]. Attempts seed .. seed + n - 1; fps 0: 24 to 31."""
     cfg = Cfg(size=size, frames=T, rings=rings, above=above, fps=fps or 0.0, luma=True, **mix)
     b = render_batch(range(seed, seed + n), device, cfg)
-    att = (b['outcome'] == 1) | (b['outcome'] == 2)
-    nan = torch.full((n, 1), float('nan'), device=b['x'].device)
-    fr = lambda t: torch.where(att, t * b['fps'], nan[:, 0])[:, None]
-    made = torch.where(att, (b['outcome'] == 1).long(), -torch.ones_like(b['outcome']))
-    return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=torch.cat([fr(b['t_rim']), nan], 1),
-                t_truth=torch.cat([fr(b['t_truth']), nan], 1), made=torch.cat([made[:, None], -torch.ones_like(made)[:, None]], 1).to(torch.int8),
+    both = []
+    for k in ('', '2'):
+        o = b['outcome' + k]
+        att = (o == 1) | (o == 2)
+        def fr(t):                                              # frames, where some were dropped
+            i = ((b['t'] <= t[:, None]).sum(1) - 1).clamp(min=0)
+            f = i + (t - b['t'].gather(1, i[:, None])[:, 0]) * b['fps']
+            return torch.where(att, f, torch.full_like(f, float('nan')))
+        both.append((fr(b['t_rim' + k]), fr(b['t_truth' + k]), torch.where(att, (o == 1).long(), torch.full_like(o, -1))))
+    t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))
+    return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=t_rim, t_truth=t_truth, made=made.to(torch.int8),
                 undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'])
 
 

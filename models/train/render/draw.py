@@ -370,7 +370,34 @@ def ball_at(P, S, t):
     dt = (t - sim.T0)[..., None]
     z = torch.zeros_like(dt)
     back = P['p'][:, None] + P['v'][:, None] * dt * (1 - .0 * dt) + torch.cat([z, z, -.5 * sim.G * dt * dt], -1)
+    ago = -dt
+    hand = torch.cat([P['p'][:, None, :2] + P['way'][:, None] * ago, P['p'][:, None, 2:] - P['dip'][:, None, None] * (ago - .10).clamp(min=0) ** 1.5], -1)
+    back = torch.where(P['brought'][:, None, None], hand, back)
     return torch.where(early[..., None] & ~P['hand'][:, None, None], back, p)
+
+
+def join(P, S, Q, U, gap, on):
+    """Puts the second attempt (Q, U) `gap` seconds after the first where `on`: records of both as one, in place of S."""
+    d = gap.device
+    extra = int(math.ceil(float(gap.max()) * sim.HZ / sim.REC)) if len(gap) else 0
+    n = S['p'].shape[1] + extra
+    ts = sim.T0 + (torch.arange(n, device=d) + 1) * sim.REC / sim.HZ
+    t1 = ts[None].expand(len(gap), n)
+    t2 = t1 - gap[:, None]
+    q1 = (t1 - sim.T0) * sim.HZ / sim.REC - 1
+    q2 = (t2 - sim.T0) * sim.HZ / sim.REC - 1
+    sw = on[:, None] & (t2 > -.5)
+    out = {}
+    out['p'] = torch.where(sw[..., None], ball_at(Q, U, t2), ball_at(P, S, t1))
+    out['w'] = torch.where(sw[..., None], lerp_rec(U['w'], q2), lerp_rec(S['w'], q1))
+    x1 = lerp_rec(S['x'].flatten(2), q1)
+    x2 = lerp_rec(U['x'].flatten(2), q2)
+    rest = P['rest'].flatten(1)[:, None]
+    late = ((t1 - sim.T1).clamp(min=0) * 2.5)[..., None]                       # after the records the swing dies down
+    x = rest + (x1 - rest) * torch.exp(-late) + torch.where((on[:, None] & (t2 > sim.T0))[..., None], x2 - rest, torch.zeros_like(x2))
+    out['x'] = x.half().view(len(gap), n, LV * K, 3)
+    out['con'] = S['con']
+    return out
 
 
 def spin_frames(S):

@@ -148,6 +148,11 @@ def draw_params(rng, az, el):
     P['hand_t'] = rng.u('hand/t', -.1, .5)
     P['hand_w'] = rng.u('hand/w', 2.5, 7)
     P['p'], P['v'] = pb, vb
+    # slow ones are brought by a hand: before T0 they come from the court's side, not along the parabola
+    P['brought'] = is_('lay', 'drop', 'roll')
+    wa = rng.u('brought/a', -70, 70) * math.pi / 180
+    P['way'] = torch.stack([torch.sin(wa), -torch.cos(wa)], 1) * rng.u('brought/v', 1.8, 4.)[:, None]
+    P['dip'] = rng.u('brought/z', 1.5, 4.5)
     # spin: back-spin about the horizontal axis across the flight, and some side spin
     ax = torch.stack([vb[:, 1], -vb[:, 0], vb[:, 0] * 0], 1)
     ax = _unit(ax)[0]
@@ -337,6 +342,12 @@ def simulate(P):
             hc.append(con)
             con = torch.zeros_like(con)
     return dict(p=torch.stack(hp, 1), w=torch.stack(hw, 1), x=torch.stack(hx, 1), con=torch.stack(hc, 1))
+
+
+def start_again(P, Q):
+    """Gives the attempts Q (drawn with other seeds) the hoop of the attempts P: a second ball at the same ring."""
+    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut')
+    return {k: (P[k] if k in keep else v) for k, v in Q.items()}
 
 
 def judge(P, S, az, el):
