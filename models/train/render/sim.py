@@ -19,7 +19,7 @@ NREC = int((T1 - T0) * HZ) // REC
 # what is meant by an attempt's aim; what comes of it is up to the physics
 MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board',
          'empty', 'pass', 'bounce', 'hand', 'hang']
-WEIGHTS = [.12, .22, .06, .085, .085, .04, .07, .04, .02, .05, .03,
+WEIGHTS = [.145, .21, .07, .08, .075, .04, .07, .05, .015, .045, .025,
            .05, .05, .03, .04, .01]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
@@ -198,7 +198,7 @@ def draw_params(rng, az, el):
     # nets that hold the ball: it stands or creeps, then drops out
     hold = P['hold'] = rng.p('net/hold', .15) | ((kind == 1) | chain) & rng.p('net/hold2', .40)
     P['ch'] = torch.where(hold, rng.u('net/chh', 12, 40), P['ch']) * (kind != 5)
-    P['cz'] = torch.where(hold, rng.log('net/czh', 6, 30), P['cz']) * (kind != 5)
+    P['cz'] = torch.where(hold, rng.log('net/czh', 8, 36), P['cz']) * (kind != 5)
     cut = torch.zeros(n, LV * K, dtype=torch.bool, device=d)
     tear = (kind == 4)
     k0 = (rng.u('net/cut', 0, K)).long()
@@ -234,6 +234,7 @@ def simulate(P):
     # a torn string neither holds nor is held
     a1, a2 = alive * full_l[:, :LV * K], alive * full_l[:, p2]
     kd = .35 * ks.sqrt()
+    few = torch.where(P['hold'], 1 / 3., 1 / 9.)[:, None]
     loss = e1(P['loss'])
     zero3 = torch.zeros(n, 1, 3, device=d)
     hand = P['hand'][:, None]
@@ -332,7 +333,7 @@ def simulate(P):
         xv = xv + dv
         x = x + un * push
         v = v - (dv * (mn / m_ball[:, :, None])).sum(1)
-        grip = (touch.float().sum(1) * (1 / 9.)).clamp(max=1) * (p[:, 2:] < 0) * ~hand
+        grip = (touch.float().sum(1) * few).clamp(max=1) * (p[:, 2:] < 0) * ~hand
         v = v * (1 - grip * (cvec * dt))
         con = torch.maximum(con, torch.stack([h0, h1 | h2, touch.any(1)[:, 0]], 1).float())
         if s % REC == REC - 1:

@@ -95,7 +95,7 @@ def choose_shots(seed):
     P['hand'][:] = False
     P['cd'][:], P['cl'][:] = 0., 0.                  # the flight before the simulation is drawn as a parabola
     P['mode'][:] = 0
-    P['loss'][:] = .25
+    P['loss'][:], P['hold'][:] = .25, False
     P['er'][:], P['eb'][:] = .55, .72
     aims = np.random.default_rng(seed)
     flight = []
@@ -137,7 +137,7 @@ def choose_shots(seed):
             ring, board = con[early, 0].any(), con[early, 1].any()
             seen = ((p[:, 1] < sim.BOARD) | (p[:, 2] < -.45)).all() and abs(p[-1, 0]) < 2.6 and -5.2 < p[-1, 1] < (9 if what == 'air' else 2.6)
             dt = float(J['t_truth'][i] - J['t_rim'][i])
-            ok = {'swish': out == 1 and not ring and not board, 'rim-in': out == 1 and ring and .2 < dt < (1.4 if s < 4 else .7),
+            ok = {'swish': out == 1 and not ring and not board, 'rim-in': out == 1 and ring and .2 < dt < .75,
                   'rim-out': out == 2 and ring and .12 < dt < .7, 'bank': out == 1 and board, 'air': out == 2 and not ring and not board}[what]
             if ok and seen:
                 pick = i
