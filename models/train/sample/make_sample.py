@@ -729,7 +729,7 @@ def sound(g, seed):
                 for _ in range(46):                                  # clapping
                     c = tt(.05)
                     add(t + .15 + r.gamma(2, .35), band(r.normal(0, 1, len(c)), 900, 3500) * np.exp(-c * 110), .05 * r.uniform(.3, 1))
-    out = np.tanh(out * 1.5) / 1.5
+    out = np.tanh(out * 2.6)
     fade = np.minimum(1, np.minimum(np.arange(n), n - np.arange(n)) / (RATE * .4))
     return (out * fade * 30000).clip(-32000, 32000).astype(np.int16)
 
