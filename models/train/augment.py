@@ -18,19 +18,39 @@ def chance(shape, p, device):
     return torch.rand(shape, device=device) < p
 
 
-def retime(x, labels, stretch=0.25, repeat=0.2, freeze=0.12):
-    """Another frame rate, repeated frames, a picture that stands still at the start. Labels [B, T] move along."""
+def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1):
+    """Moves the event in time, another frame rate, repeated frames, a picture that stands still at the start.
+
+    A shift to later plays the quiet beginning to and fro before it; one to earlier cuts the beginning off, and where
+    that cuts into the attempt (`early`) its frames ask for nothing. Labels [B, T] move along.
+    """
     b, t = x.shape[:2]
     dev = x.device
-    step = torch.where(chance((b, 1), stretch, dev), uniform((b, 1), 0.8, 1.25, dev), torch.ones(b, 1, device=dev))
-    k = torch.arange(t, device=dev)[None] * step
-    k = k + (uniform((b, 1), 0, 1, dev) * (t - 1 - k[:, -1:])).clamp(max=0)           # keep the end inside
-    hold = (chance((b, 1), freeze, dev) * uniform((b, 1), 0, 30, dev)).round()
-    k = torch.maximum(k - hold, torch.zeros_like(k))
-    hit = chance((b, t), 0.08, dev) & chance((b, 1), repeat, dev)
-    k = torch.where(hit, torch.cat([k[:, :1], k[:, :-1]], 1), k).round().long().clamp(0, t - 1)
     row = torch.arange(b, device=dev)[:, None]
-    return x[row, k], labels[row, k]
+    quiet = (labels != 0).long().cumsum(1) == 0
+    m = quiet.sum(1, keepdim=True).clamp(min=1)                                       # quiet frames at the beginning
+    step = torch.where(chance((b, 1), stretch, dev), uniform((b, 1), 0.8, 1.25, dev), torch.ones(b, 1, device=dev))
+    late = uniform((b, 1), 0, 0.7 * t, dev)
+    cut = torch.where(chance((b, 1), early, dev), m + uniform((b, 1), -4, 14, dev), uniform((b, 1), 0, 1, dev) * (m - 4).clamp(min=0))
+    d = torch.where(chance((b, 1), shift, dev), torch.where(chance((b, 1), 0.6, dev), late, -cut), torch.zeros(b, 1, device=dev)).round()
+    k = (torch.arange(t, device=dev)[None] - d) * step
+    hold = chance((b, 1), freeze, dev) * uniform((b, 1), 0, 30, dev)
+    k = torch.where(k < 0, (k + hold).clamp(max=0), k)
+    # To and fro over the quiet beginning (or hold still, where there is next to none).
+    span = (m - 1).clamp(min=1).float()
+    back = (-k) % (2 * span)
+    back = torch.where(back > span, 2 * span - back, back)
+    k = torch.where(k < 0, torch.where(m > 3, back, torch.zeros_like(k)), k)
+    hit = chance((b, t), 0.08, dev) & chance((b, 1), repeat, dev)
+    hit[:, 0] = False
+    k = torch.where(hit, torch.cat([k[:, :1], k[:, :-1]], 1), k)
+    end = t - 1 - (k - (t - 1)).clamp(min=0) % 20                                     # past the end: to and fro as well
+    k = torch.where(k > t - 1, end, k).round().long().clamp(0, t - 1)
+    y = labels[row, k]
+    # An attempt that was cut into cannot be judged.
+    started = (k[:, :1] >= m) & (labels != 0).any(1, keepdim=True)
+    first = (y == 0).long().cumsum(1) == 0
+    return x[row, k], torch.where(started & first, torch.full_like(y, -1), y)
 
 
 def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=0.25, drift=0.15, border=0.15):
@@ -155,17 +175,19 @@ def noise(x, most=0.03):
     return x + torch.randn_like(x) * uniform((b, 1, 1, 1), 0, 1, x.device) ** 2 * most
 
 
-def everything(x, labels, size, rings=4.0):
-    """uint8 [B, T, H, W] and labels -> float [B, T, size, size] in 0..1 and labels."""
+def everything(x, labels, size, rings=4.0, rendered=True):
+    """uint8 [B, T, H, W] and targets -> float [B, T, size, size] in 0..1 and targets. What the renderer varies by
+    itself (box, blur, noise, encoder) is varied little here; real sequences get the full measure."""
+    few = 0.35 if rendered else 1.0
     x, labels = retime(x, labels)
-    x = place(x.float() / 255, size, rings)
-    x = occlude(x)
+    x = place(x.float() / 255, size, rings, jitter=0.04 if rendered else 0.10, shake=0.25 * few, drift=0.15 * few,
+              zoom=(0.88, 1.18) if rendered else (0.8, 1.25))
+    x = occlude(x, 0.15)
     x = light(x)
     b = x.shape[0]
-    x = noise(x).clamp(0, 1)
+    x = noise(x, 0.03 * few).clamp(0, 1)
     p = torch.randperm(b, device=x.device)
-    x, labels = codec(x[p]), labels[p]
+    x, labels = codec(x[p], 0.5 * few), labels[p]
     p = torch.randperm(b, device=x.device)
-    x, labels = blur(x[p], rings), labels[p]
-    x = (x.clamp(0, 1) * 255).round() / 255
-    return x, labels
+    x, labels = blur(x[p], rings, share=0.5 * few), labels[p]
+    return (x.clamp(0, 1) * 255).round() / 255, labels

@@ -110,8 +110,8 @@ def score_streams(A, rules):
             right += ok
             if not ok:
                 notes.append(f"{a['t_rim']:.1f} {a['outcome']} called wrong ({f['odds']:+.1f})")
-        rows.append(dict(name=name, n=n, found=found, right=right, false=[round(f["t"], 1) for f in free], notes=notes,
-                         late=[round(f["t"] - a["t_rim"], 2) for a, f in zip(m["attempts"], got) if f]))
+        rows.append(dict(name=name, n=n, found=found, right=right, false=[round(float(f["t"]), 1) for f in free], notes=notes,
+                         late=[round(float(f["t"] - a["t_rim"]), 2) for a, f in zip(m["attempts"], got) if f]))
         for k in ("n", "found", "right"):
             tot[k] += rows[-1][k]
         tot["false"] += len(free)
@@ -179,7 +179,7 @@ if __name__ == "__main__":
     p.add_argument("--only", default="", help="courts, by first letter")
     p.add_argument("--json", action="store_true")
     o = p.parse_args()
-    model = Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights))
+    model = Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights), "cuda" if torch.cuda.is_available() else "cpu")
     r = dict(getattr(model, "decision", {}))
     r.update(q.split("=", 1) for q in o.rules)
     A = answers(model, footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only))

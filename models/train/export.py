@@ -63,8 +63,8 @@ class Graph:
         return m
 
 
-def front(g, frame, size):
-    """Running statistics and squeezed differences; see `net.front`."""
+def front(g, frame, size, wanted):
+    """Running statistics, squeezed differences and, where a member wants them, luma; see `net.front`."""
     past = g.state("past", (1, 3, size, size))                       # luma of t-1, t-2, t-3
     back = g.state("back", (1, 1, size, size))
     stat = g.state("stat", (1, 3))                                   # mean, mean square, frames seen
@@ -91,10 +91,17 @@ def front(g, frame, size):
         d = g.op("Mul", g.op("Sub", frame, old), q)
         size_of = g.op("Abs", d)
         channels += [g.op("Div", d, g.op("Add", size_of, g.num(k))) for k in net.GAINS]
+    if wanted > len(channels):
+        box = g.const(np.full((1, 1, 5, 5), 1 / 25, np.float32), "box")
+        soft = g.op("Conv", frame, box, kernel_shape=[5, 5], pads=[2, 2, 2, 2])
+        middle = g.op("Reshape", mean2, g.const(np.array([1, 1, 1, 1], np.int64)))
+        for old, k in ((middle, net.KNEE_LUMA), (soft, net.KNEE_DETAIL)):
+            d = g.op("Mul", g.op("Sub", frame, old), scale)
+            channels.append(g.op("Div", d, g.op("Add", g.op("Abs", d), g.num(k))))
     g.keep("past", g.op("Concat", frame, g.slice(past, 1, 0, 2), axis=1))
     g.keep("back", blend(back, frame, net.BACK_RATE))
     g.keep("stat", g.op("Concat", mean2, square2, g.op("Min", g.op("Add", seen, g.num(1)), g.num(1e6)), axis=1))
-    return g.op("Concat", *channels, axis=1)
+    return channels
 
 
 def trunk(g, x, m, tag):
@@ -134,10 +141,12 @@ def streaming(rimnet, doc=""):
     """-> (onnx model, list of states)."""
     g, size = Graph(), rimnet.members[0].size
     frame = g.input("frame", (1, 1, size, size))
-    x = front(g, frame, size)
-    out = None
+    channels = front(g, frame, size, max(m.inputs for m in rimnet.members))
+    out, joined = None, {}
     for i, m in enumerate(rimnet.members):
-        y = trunk(g, x, m, f"m{i}_")
+        if m.inputs not in joined:
+            joined[m.inputs] = g.op("Concat", *channels[:m.inputs], axis=1)
+        y = trunk(g, joined[m.inputs], m, f"m{i}_")
         out = y if out is None else g.op("Add", out, y)
     if len(rimnet.members) > 1:
         out = g.op("Mul", out, g.num(1.0 / len(rimnet.members)))

@@ -7,6 +7,7 @@ Writes one .npz per clip or stream into CACHE (never into the repository): `y` u
 import argparse
 import json
 import os
+import zlib
 
 import numpy as np
 
@@ -55,9 +56,28 @@ def items(root):
     return out
 
 
+def pack(cache, path, keep=lambda m: True):
+    """All crops of a cache in one small file (differences in time, deflated), to be carried to another machine."""
+    out = {}
+    for i, (m, y, t) in enumerate(load(cache, keep)):
+        d = y.copy()
+        d[1:] -= y[:-1]
+        out[f"y{i}"] = np.frombuffer(zlib.compress(d.tobytes(), 4), np.uint8)
+        out[f"m{i}"] = np.array(json.dumps([m, y.shape, t.tolist()]))
+    np.savez(path, **out)
+
+
 def load(cache, keep=lambda m: True):
-    """-> list of (meta, y uint8 [T, S, S], times [T])."""
+    """-> list of (meta, y uint8 [T, S, S], times [T]); of a folder or of a packed file."""
     out = []
+    if os.path.isfile(cache):
+        z = np.load(cache)
+        for i in range(len(z.files) // 2):
+            m, shape, t = json.loads(str(z[f"m{i}"]))
+            if keep(m):
+                d = np.frombuffer(zlib.decompress(z[f"y{i}"].tobytes()), np.uint8).reshape(shape)
+                out.append((m, np.cumsum(d, 0, dtype=np.uint8), np.array(t)))
+        return out
     for f in sorted(os.listdir(cache)):
         if f.endswith(".npz"):
             z = np.load(os.path.join(cache, f))

@@ -17,7 +17,8 @@ STAT_RATE = 1 / 60          # memory of the running contrast, in frames
 BACK_RATE = 1 / 30          # memory of the running background
 SIGMA_FLOOR = 0.02          # luma; a crop with less contrast than this is treated as noise
 GAINS = (0.5, 0.08)         # knees of the two squeezings, in units of the crop's contrast
-FRONT = 6                   # channels that the front end hands to a trunk
+KNEE_LUMA, KNEE_DETAIL = 1.0, 0.15
+FRONT = 8                   # channels of the front end: six of differences, then luma and its detail; a trunk takes the first few
 
 
 def running_weights(frames, rate, device):
@@ -60,6 +61,10 @@ def front(x):
     for d in ((x - delayed(x, 1)) * seen(1), (x - delayed(x, 3)) * seen(3), (x - delayed(back, 1)) * seen(1)):
         d = d / sigma
         out += [d / (d.abs() + g) for g in GAINS]
+    box = torch.full((1, 1, 5, 5), 1 / 25, device=x.device, dtype=x.dtype)
+    soft = F.conv2d(x.flatten(0, 1)[:, None], box, padding=2).view_as(x)
+    for d, g in (((x - mean[:, :, None, None]) / sigma, KNEE_LUMA), ((x - soft) / sigma, KNEE_DETAIL)):
+        out.append(d / (d.abs() + g))
     return torch.stack(out, 2)
 
 
@@ -83,11 +88,11 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """From the front end's channels to logits; one member of an ensemble."""
 
-    def __init__(self, size=80, width=(16, 32, 64, 96), hidden=96, drop=0.3):
+    def __init__(self, size=80, width=(16, 32, 64, 96), hidden=96, inputs=6, drop=0.3):
         super().__init__()
-        self.size, self.width, self.hidden = size, tuple(width), hidden
+        self.size, self.width, self.hidden, self.inputs = size, tuple(width), hidden, inputs
         a, b, c, d = width
-        plan = [(FRONT, a, 2), (a, b, 2), (b, b, 1), (b, c, 2), (c, c, 1), (c, d, 2), (d, d, 1)]
+        plan = [(inputs, a, 2), (a, b, 2), (b, b, 1), (b, c, 2), (c, c, 1), (c, d, 2), (d, d, 1)]
         self.blocks = nn.ModuleList([Block(i, o, s, k > 0) for k, (i, o, s) in enumerate(plan)])
         cells = size
         for _ in range(4):
@@ -101,7 +106,7 @@ class Trunk(nn.Module):
     def forward(self, f):
         """[B, T, FRONT, S, S] -> logits [B, T, 4]."""
         b, t = f.shape[:2]
-        y = f.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        y = f[:, :, :self.inputs].flatten(0, 1).contiguous(memory_format=torch.channels_last)
         for k in self.blocks:
             y = k(y, b)
         y = F.relu(self.fc(self.drop(y.contiguous().flatten(1)))).view(b, t, -1)
@@ -109,7 +114,7 @@ class Trunk(nn.Module):
         return self.head(self.drop(y)).float()
 
     def config(self):
-        return dict(size=self.size, width=self.width, hidden=self.hidden)
+        return dict(size=self.size, width=self.width, hidden=self.hidden, inputs=self.inputs)
 
 
 class RimNet(nn.Module):

@@ -10,7 +10,7 @@ from . import crop, export, net
 class Streaming(unittest.TestCase):
     def test_streaming_equals_side_by_side(self):
         torch.manual_seed(1)
-        members = [net.Trunk(size=80), net.Trunk(size=80, width=(8, 16, 24, 32), hidden=48)]
+        members = [net.Trunk(size=80), net.Trunk(size=80, width=(8, 16, 24, 32), hidden=48, inputs=8)]
         for m in members:
             for b in m.blocks:                                 # statistics as after a training, not 0 and 1
                 b.norm.running_mean.normal_(0, 0.1)
@@ -27,12 +27,14 @@ class Streaming(unittest.TestCase):
     def test_inversion_of_light_only_changes_signs(self):
         x = torch.rand(1, 12, 80, 80)
         a, b = net.front(x), net.front(1 - x)
-        torch.testing.assert_close(a, -b, rtol=1e-3, atol=1e-4)
+        inner = (..., slice(None), slice(2, -2), slice(2, -2))        # the detail channel differs at the very edge
+        torch.testing.assert_close(a[inner], -b[inner], rtol=1e-3, atol=1e-4)
 
     def test_gain_and_offset_of_a_court_do_not_matter(self):
         x = torch.rand(1, 12, 80, 80)
         a, b = net.front(x), net.front(0.5 * x + 0.2)
-        torch.testing.assert_close(a, b, rtol=0.05, atol=0.01)
+        inner = (..., slice(None), slice(2, -2), slice(2, -2))
+        torch.testing.assert_close(a[inner], b[inner], rtol=0.05, atol=0.01)
 
 
 class Crop(unittest.TestCase):
