@@ -18,7 +18,7 @@ def chance(shape, p, device):
     return torch.rand(shape, device=device) < p
 
 
-def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1):
+def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.07):
     """Moves the event in time, another frame rate, repeated frames, a picture that stands still at the start.
 
     A shift to later plays the quiet beginning to and fro before it; one to earlier cuts the beginning off, and where
@@ -30,6 +30,7 @@ def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1)
     quiet = (labels != 0).long().cumsum(1) == 0
     m = quiet.sum(1, keepdim=True).clamp(min=1)                                       # quiet frames at the beginning
     step = torch.where(chance((b, 1), stretch, dev), uniform((b, 1), 0.8, 1.25, dev), torch.ones(b, 1, device=dev))
+    step = torch.where(chance((b, 1), slow, dev), uniform((b, 1), 1.4, 2.0, dev), step)      # 15 to 20 pictures a second
     late = uniform((b, 1), 0, 0.7 * t, dev)
     cut = torch.where(chance((b, 1), early, dev), m + uniform((b, 1), -4, 14, dev), uniform((b, 1), 0, 1, dev) * (m - 4).clamp(min=0))
     d = torch.where(chance((b, 1), shift, dev), torch.where(chance((b, 1), 0.6, dev), late, -cut), torch.zeros(b, 1, device=dev)).round()

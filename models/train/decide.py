@@ -3,7 +3,8 @@
 An attempt opens when p(not none) >= `open` for `open_frames` frames. The outcome shows at the first frame with
 p(made) + p(missed) >= 0.5. From there on the log-odds made : missed are summed, each frame weighted by
 p(made) + p(missed). The final comes `final_after_ms` after the outcome showed, or earlier once p(none) >= 0.5 for three
-frames. An attempt that falls back to none without having shown an outcome is dropped. After a final nothing opens until
+frames. Where under_way leads again before that (p(under_way) >= `reopen`: the ball came back up, or still rolls), the outcome had not
+shown after all, and the sum starts anew. An attempt that falls back to none without having shown an outcome is dropped. After a final nothing opens until
 either p(none) >= 0.5 was seen or under_way leads again, and not within 0.7 s of the ring time of the last one.
 """
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Rules:
     final_after_ms: float = 350
     unsure: float = 0.0
     outcome: float = 0.5
+    reopen: float = 0.5
 
 
 def softmax(z):
@@ -66,6 +68,8 @@ class Attempt:
             self.mass += known
             self.evidence += known * float(np.clip(np.log(made + 1e-9) - np.log(missed + 1e-9), -6, 6))
         self.quiet = self.quiet + 1 if none >= 0.5 else 0
+        if self.shown is not None and way >= r.reopen:
+            self.shown, self.mass, self.evidence = None, 0.0, 0.0
         odds = self.evidence / max(self.mass, 1e-6)
         if self.shown is not None and self.provisional is None and self.mass >= 2 and 1 / (1 + np.exp(-abs(odds))) >= r.provisional:
             self.provisional = t
