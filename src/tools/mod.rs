@@ -3,12 +3,22 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+#[cfg(feature = "gstreamer")]
+mod bare;
+#[cfg(feature = "gstreamer")]
+mod bench_latency;
 mod broker;
+#[cfg(feature = "gstreamer")]
+mod camera;
 mod completions;
 mod config;
 mod listen;
 pub mod publish;
 mod run;
+#[cfg(feature = "gstreamer")]
+mod spread;
+#[cfg(feature = "gstreamer")]
+mod strip;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,11 +46,24 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(Bench),
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
     #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
     Completions(CompletionsArgs),
+}
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Measure from a picture's last byte to its answer and its event
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench latency --runs 3
+Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
+    Latency(bench_latency::LatencyArgs),
 }
 
 /// Arguments of `run`.
@@ -127,6 +150,8 @@ pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Demo(_) => todo!(),
+        #[cfg(feature = "gstreamer")]
+        Command::Bench(Bench::Latency(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };
