@@ -559,11 +559,11 @@ mod tests {
         #[test]
         fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let bytes = Bytes::from(bytes);
-            let _ = without_reordering(&bytes);
+            drop(without_reordering(&bytes));
             let _ = slice_type(&bytes);
             if let Some((mut sets, _)) = ParameterSets::from_record(&bytes) {
                 sets.update(&bytes);
-                let _ = sets.parameters();
+                drop(sets.parameters());
             }
         }
 

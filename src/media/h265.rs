@@ -399,7 +399,7 @@ mod tests {
             let _ = Sps::read(&bytes);
             if let Some((mut sets, _)) = ParameterSets::from_record(&bytes) {
                 sets.update(&bytes);
-                let _ = sets.parameters();
+                drop(sets.parameters());
                 let _ = sets.is_reordered_b(&bytes);
             }
         }

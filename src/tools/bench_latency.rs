@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use crate::answer::RimAnswer;
@@ -31,7 +31,7 @@ use crate::tools::camera::{self, Format};
 use crate::tools::listen::Listener;
 use crate::tools::publish::{Pace, Publisher, Sent};
 use crate::tools::spread::Spread;
-use crate::tools::{RimArg, bare, strip};
+use crate::tools::{RimArg, bare, demo, strip};
 
 /// Arguments of `bench latency`.
 #[derive(Debug, Args)]
@@ -77,14 +77,29 @@ const SETTLE: Duration = Duration::from_secs(3);
 const ROUNDED_NS: i64 = 1_000_000;
 
 /// The rendered game and its ring, scaled to `format`.
-fn sample(_dir: &Path, _format: Format) -> anyhow::Result<(PathBuf, RimBox)> {
-    bail!("name a video: --video FILE --rim X,Y,W,H")
+fn sample(dir: &Path, format: Format) -> anyhow::Result<(PathBuf, RimBox)> {
+    let file = dir.join("game.flv");
+    let written = std::fs::File::create(&file).and_then(|mut file| file.write_all(demo::GAME));
+    written.with_context(|| format!("write {}", file.display()))?;
+    let drawn: Drawn = serde_json::from_str(demo::TRUTH).context("the sample's truth")?;
+    #[expect(clippy::cast_precision_loss, reason = "pixels")]
+    let [wide, high] = [format.width as f32 / drawn.size[0], format.height as f32 / drawn.size[1]];
+    let [x, y, w, h] = drawn.rim;
+    Ok((file, RimBox { x: x * wide, y: y * high, w: w * wide, h: h * high }))
+}
+
+/// What the rendered game says of itself.
+#[derive(Deserialize)]
+struct Drawn {
+    size: [f32; 2],
+    rim: [f32; 4],
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {
     let fault = || format!("`{text}`: write WIDTHxHEIGHT, for example 1280x720");
     let (width, height) = text.split_once('x').ok_or_else(fault)?;
-    let number = |text: &str| text.parse().ok().filter(|n| (64..=4096).contains(n)).ok_or_else(fault);
+    let number =
+        |text: &str| text.parse().ok().filter(|n| (64..=4096).contains(n)).ok_or_else(fault);
     Ok((number(width)?, number(height)?))
 }
 
@@ -380,9 +395,9 @@ impl Watched {
             let (taken, passed) = seen.range(..=media.plus_nanos(ROUNDED_NS)).next_back()?;
             Some((*passed, media.nanos_since(*taken)))
         };
-        let events = heard.iter().filter_map(|(at, event)| {
-            Some(at.since(from(&decided(event, "t_decided")?.0)?))
-        });
+        let events = heard
+            .iter()
+            .filter_map(|(at, event)| Some(at.since(from(&decided(event, "t_decided")?.0)?)));
         let mut clock_sources = BTreeMap::new();
         for (_, event) in heard {
             *clock_sources.entry(event.clocksource.clone()).or_insert(0) += 1;
@@ -396,7 +411,9 @@ impl Watched {
             }))
         });
         let camera = self.shutter.then(|| {
-            Spread::of(seen.values().filter_map(|passed| Some(passed.sent?.since(passed.shutter?.0))))
+            Spread::of(
+                seen.values().filter_map(|passed| Some(passed.sent?.since(passed.shutter?.0))),
+            )
         });
         let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
         for (hop, count) in &report.ledger {
@@ -493,7 +510,8 @@ struct Summary {
 
 impl Summary {
     fn of(args: &LatencyArgs, runs: Vec<Run>) -> Self {
-        let median = |of: fn(&Run) -> Spread| Spread::median(&runs.iter().map(of).collect::<Vec<_>>());
+        let median =
+            |of: fn(&Run) -> Spread| Spread::median(&runs.iter().map(of).collect::<Vec<_>>());
         let (answer, event) = (median(|run| run.answer), median(|run| run.event));
         let all: Option<Vec<Spread>> = runs.iter().map(|run| run.bare).collect();
         let bare = all.map(|runs| Spread::median(&runs));

@@ -26,9 +26,9 @@ use crate::tools::listen::Listener;
 use crate::tools::{DemoArgs, publish, run};
 
 /// Rendered by us; see models/train/sample.
-const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
+pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
 /// What happens in it.
-const TRUTH: &str = include_str!("../../assets/demo/game.json");
+pub(super) const TRUTH: &str = include_str!("../../assets/demo/game.json");
 
 const BOX: &str = "demo";
 const COURT: &str = "court";
@@ -160,7 +160,13 @@ fn configuration(
         dir = serde_json::to_string(&dir.to_string_lossy())?,
         rims = rims.join(", "),
     );
-    let origin = config::Origin::without_files(Path::new("the demo's own configuration"));
+    let nothing = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let origin = config::Origin {
+        file: Path::new("demo.toml"),
+        credentials: None,
+        hostname: None,
+        read: &nothing,
+    };
     Ok(config::parse(&text, &origin)?)
 }
 

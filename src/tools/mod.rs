@@ -7,11 +7,15 @@
 mod bare;
 #[cfg(feature = "gstreamer")]
 mod bench_latency;
+mod bench_model;
 mod broker;
 #[cfg(feature = "gstreamer")]
 mod camera;
 mod completions;
 mod config;
+mod demo;
+#[cfg(feature = "gstreamer")]
+mod eval;
 mod listen;
 pub mod publish;
 mod run;
@@ -46,9 +50,14 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
-    /// Measure this machine
+    /// Say how often the calls are right, on videos with truth
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
+Exit: 0 printed · 1 failed")]
+    Eval(eval::EvalArgs),
+    /// Measure
     #[command(subcommand)]
-    Bench(Bench),
+    Bench(BenchCommand),
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
@@ -58,12 +67,16 @@ Exit: 0 played to the end · 1 failed")]
 
 /// What `bench` measures.
 #[derive(Debug, Subcommand)]
-enum Bench {
+enum BenchCommand {
     /// Measure from a picture's last byte to its answer and its event
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside bench latency --runs 3
 Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
     Latency(bench_latency::LatencyArgs),
+    /// Time a model on one core, a picture and a rim
+    #[command(after_help = "Example: courtside bench model --bundle rimnet
+Exit: 0 within its budget · 1 failed · 3 over its budget")]
+    Model(bench_model::BenchModelArgs),
 }
 
 /// Arguments of `run`.
@@ -149,9 +162,12 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
-        Command::Demo(_) => todo!(),
+        Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]
-        Command::Bench(Bench::Latency(args)) => args.run(),
+        Command::Eval(args) => args.run(),
+        #[cfg(feature = "gstreamer")]
+        Command::Bench(BenchCommand::Latency(args)) => args.run(),
+        Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };

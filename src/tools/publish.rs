@@ -76,7 +76,8 @@ impl Publisher {
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
         let (host, key) = address(url)?;
         let connecting = async {
-            let stream = TcpStream::connect(&host).await.with_context(|| format!("connect to {host}"))?;
+            let stream =
+                TcpStream::connect(&host).await.with_context(|| format!("connect to {host}"))?;
             stream.set_nodelay(true)?;
             let session = ClientSession::new(&host, key, getrandom::u64().unwrap_or(1));
             let mut publisher = Self { stream, session, buffer: vec![0; 16 << 10] };

@@ -70,7 +70,6 @@ enum State {
     Asking {
         stream: u32,
         transaction: f64,
-        below_app: String,
     },
     Publishing {
         stream: u32,
@@ -138,7 +137,7 @@ impl ServerSession {
 
     /// Lets the peer publish.
     pub fn accept(&mut self) {
-        if let State::Asking { stream, transaction, .. } = self.state {
+        if let State::Asking { stream, transaction } = self.state {
             self.reader.allow_media();
             self.send(&message::user_event(user_control::STREAM_BEGIN, stream));
             if transaction != 0.0 {
@@ -317,8 +316,7 @@ impl ServerSession {
                 let name = command.text(1).unwrap_or_default();
                 let name = name.split('?').next().unwrap_or_default();
                 let key = format!("{below_app}{name}").trim_matches('/').to_owned();
-                let below_app = below_app.clone();
-                self.state = State::Asking { stream, transaction: command.transaction, below_app };
+                self.state = State::Asking { stream, transaction: command.transaction };
                 Some(Event::Publish { key })
             }
             State::Publishing { .. } => {
