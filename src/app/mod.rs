@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as told;
 
+use crate::answer::RimAnswer;
 use crate::clips::{self, Ring, RingHandle};
 use crate::clock::{self, Anchors, Clock, SystemClock};
 use crate::config::Config;
@@ -31,7 +32,7 @@ use crate::game;
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{self, Ingest, IngestHandle};
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
-use crate::media::{BoxName, CourtId, SessionId};
+use crate::media::{BoxName, CourtId, Frame, SessionId};
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
@@ -69,6 +70,16 @@ impl World {
 pub struct Options {
     /// No token is asked for: `demo` on loopback.
     pub open_http: bool,
+    /// Sees what passes: `bench`.
+    pub probe: Option<Arc<dyn Probe>>,
+}
+
+/// Sees what passes between stages, as it passes. Must not wait.
+pub trait Probe: std::fmt::Debug + Send + Sync {
+    /// A picture leaves the decoder.
+    fn frame(&self, frame: &Frame);
+    /// An answer goes to the game.
+    fn answer(&self, answer: &RimAnswer);
 }
 
 /// Why the daemon could not be built.
@@ -122,6 +133,7 @@ pub(crate) struct Shared {
     /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
     pub(crate) ring: OnceLock<RingHandle>,
     pub(crate) uplink: OnceLock<Arc<Uplink>>,
+    pub(crate) probe: Option<Arc<dyn Probe>>,
     pub(crate) events: tokio::sync::broadcast::Sender<web::SentEvent>,
 }
 
@@ -191,6 +203,7 @@ impl App {
             courts,
             ring: OnceLock::new(),
             uplink: OnceLock::new(),
+            probe: options.probe.clone(),
             events,
         });
 
@@ -340,6 +353,12 @@ impl App {
             "ended"
         );
         Ok(report)
+    }
+
+    /// The metrics, for `bench`.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.clone()
     }
 
     /// The ledger, for tests and `bench`.

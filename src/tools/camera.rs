@@ -14,6 +14,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -155,7 +156,8 @@ fn write_clock(
         let (pts, at) = (buffer.pts(), clock.utc());
         let buffer = buffer.make_mut();
         if let Ok(mut frame) = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info) {
-            let stride = frame.plane_stride().first().and_then(|stride| usize::try_from(*stride).ok());
+            let stride =
+                frame.plane_stride().first().and_then(|stride| usize::try_from(*stride).ok());
             if let (Some(stride), Ok(luma)) = (stride, frame.plane_data_mut(0)) {
                 strip::draw(luma, stride, size, at);
             }

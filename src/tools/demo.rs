@@ -26,9 +26,9 @@ use crate::tools::listen::Listener;
 use crate::tools::{DemoArgs, publish, run};
 
 /// Rendered by us; see models/train/sample.
-const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
+pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
 /// What happens in it.
-const TRUTH: &str = include_str!("../../assets/demo/game.json");
+pub(super) const TRUTH: &str = include_str!("../../assets/demo/game.json");
 
 const BOX: &str = "demo";
 const COURT: &str = "court";
@@ -80,7 +80,7 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut listener = Listener::start(&broker, "courtside-demo-viewer", BOX).await?;
 
     let config = configuration(&args, &folder.path, &broker, &rims)?;
-    let app = App::build(config, World::real(), Options { open_http: true }).await?;
+    let app = App::build(config, World::real(), Options { open_http: true, probe: None }).await?;
     let addresses = app.addresses();
     let rtmp = addresses.rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);

@@ -3,8 +3,14 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+#[cfg(feature = "gstreamer")]
+mod bare;
+#[cfg(feature = "gstreamer")]
+mod bench_latency;
 mod bench_model;
 mod broker;
+#[cfg(feature = "gstreamer")]
+mod camera;
 mod completions;
 mod config;
 mod demo;
@@ -13,6 +19,10 @@ mod eval;
 mod listen;
 pub mod publish;
 mod run;
+#[cfg(feature = "gstreamer")]
+mod spread;
+#[cfg(feature = "gstreamer")]
+mod strip;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -58,6 +68,11 @@ Exit: 0 printed · 1 failed")]
 /// What `bench` measures.
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
+    /// Measure from a picture's last byte to its answer and its event
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench latency --runs 3
+Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
+    Latency(bench_latency::LatencyArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -150,6 +165,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
+        #[cfg(feature = "gstreamer")]
+        Command::Bench(BenchCommand::Latency(args)) => args.run(),
         Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
