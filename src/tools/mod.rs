@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
 mod broker;
+mod clips;
 mod completions;
 mod config;
 mod listen;
@@ -35,6 +36,8 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// List, cut and verify what is in the ring
+    Clips(clips::ClipsArgs),
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
@@ -48,6 +51,9 @@ pub struct RunArgs {
     /// Configuration file
     #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
     pub config: PathBuf,
+    /// Never sync the disk: the negative control of the power-cut test
+    #[arg(long, hide = true)]
+    pub no_fdatasync: bool,
 }
 
 /// Arguments of `demo`.
@@ -126,6 +132,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Demo(_) => todo!(),
+        Command::Clips(args) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };
