@@ -4,7 +4,8 @@
 #   scripts/powercut.sh --control [...]      the same without fdatasync must lose something; exit 0
 # What is told: `promised` events and fragments on disk, read from the daemon's log as it comes.
 # Needs root, loop devices, FUSE, qemu-storage-daemon, ffmpeg; and powercut.py, which is kept beside
-# this repository: POWERCUT=FILE names another. VIDEO=FILE is published instead of the demo's game.
+# this repository: POWERCUT=FILE names another. VIDEO=FILE is published instead of the demo's game,
+# BIN=FOLDER holds another build.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,7 +15,7 @@ cuts=${1:-100}
 seconds=${2:-40}
 tool=${POWERCUT:-../shared/field/powercut.py}
 video=${VIDEO:-assets/demo/game.flv}
-bin=${CARGO_TARGET_DIR:-target}/release
+bin=${BIN:-${CARGO_TARGET_DIR:-target}/release}
 if [ ! -f "$tool" ]; then
     echo "powercut: NOT RUN: $tool is not here. Name it: POWERCUT=/path/to/powercut.py make powercut" >&2
     exit 3
