@@ -3,11 +3,16 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+mod bench_model;
 mod broker;
 mod clips;
 mod completions;
 mod config;
+mod demo;
+#[cfg(feature = "gstreamer")]
+mod eval;
 mod listen;
+pub mod publish;
 mod run;
 
 use std::net::SocketAddr;
@@ -38,11 +43,28 @@ Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
     /// List, cut and verify what is in the ring
     Clips(clips::ClipsArgs),
+    /// Say how often the calls are right, on videos with truth
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
+Exit: 0 printed · 1 failed")]
+    Eval(eval::EvalArgs),
+    /// Measure
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
     #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
     Completions(CompletionsArgs),
+}
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Time a model on one core, a picture and a rim
+    #[command(after_help = "Example: courtside bench model --bundle rimnet
+Exit: 0 within its budget · 1 failed · 3 over its budget")]
+    Model(bench_model::BenchModelArgs),
 }
 
 /// Arguments of `run`.
@@ -131,8 +153,11 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
-        Command::Demo(_) => todo!(),
         Command::Clips(args) => args.run(),
+        Command::Demo(args) => demo::demo(args),
+        #[cfg(feature = "gstreamer")]
+        Command::Eval(args) => args.run(),
+        Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };
