@@ -3,10 +3,15 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+mod bench_model;
 mod broker;
 mod completions;
 mod config;
+mod demo;
+#[cfg(feature = "gstreamer")]
+mod eval;
 mod listen;
+pub mod publish;
 mod run;
 
 use std::net::SocketAddr;
@@ -35,11 +40,28 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// Say how often the calls are right, on videos with truth
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
+Exit: 0 printed · 1 failed")]
+    Eval(eval::EvalArgs),
+    /// Measure
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
     #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
     Completions(CompletionsArgs),
+}
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Time a model on one core, a picture and a rim
+    #[command(after_help = "Example: courtside bench model --bundle rimnet
+Exit: 0 within its budget · 1 failed · 3 over its budget")]
+    Model(bench_model::BenchModelArgs),
 }
 
 /// Arguments of `run`.
@@ -125,7 +147,10 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
-        Command::Demo(_) => todo!(),
+        Command::Demo(args) => demo::demo(args),
+        #[cfg(feature = "gstreamer")]
+        Command::Eval(args) => args.run(),
+        Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),
     };

@@ -4,4 +4,6 @@
 mod broker;
 #[cfg(feature = "gstreamer")]
 mod decode;
+mod clips;
 mod mosquitto;
+mod publishers;
