@@ -23,7 +23,10 @@ fn the_schemas_on_disk_are_those_of_the_types() {
             fs::write(&path, &text).expect("written");
         }
         let on_disk = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(on_disk, text, "schemas/{name}: run `UPDATE_SCHEMAS=1 cargo test --test schemas`");
+        assert_eq!(
+            on_disk, text,
+            "schemas/{name}: run `UPDATE_SCHEMAS=1 cargo test --test schemas`"
+        );
         expected.insert(name);
     }
     let found: BTreeSet<String> = fs::read_dir(folder())

@@ -288,13 +288,13 @@ impl App {
         tracing::info!(rtmp = ?addresses.0, http = %addresses.1, "ready");
 
         // Woken by the signal handler, or by the sender's end.
-        let _ = shutdown.wait_for(|told| *told).await;
+        let _told = shutdown.wait_for(|told| *told).await;
         notifier.stopping();
         let began = shared.clock.monotonic();
         stop.send_replace(true);
 
         // Flow order: nothing downstream is closed before what feeds it has run dry.
-        let _ = ingest.await;
+        drop(ingest.await);
         let drained = tokio::task::spawn_blocking({
             let shared = Arc::clone(&shared);
             move || {
@@ -311,7 +311,7 @@ impl App {
                     parts.answers.close();
                 }
                 for game in games {
-                    let _ = game.join();
+                    drop(game.join());
                 }
             }
         })
@@ -321,9 +321,9 @@ impl App {
         }
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
-        let _ = tokio::task::spawn_blocking(move || ring.join()).await;
-        let _ = watching.await;
-        let _ = web.await;
+        drop(tokio::task::spawn_blocking(move || ring.join()).await);
+        drop(watching.await);
+        drop(web.await);
 
         let report = Report {
             ledger: shared.ledger.counts(),

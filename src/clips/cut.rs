@@ -72,7 +72,8 @@ pub fn plan(
     let none = if any { NoClip::NoKeyFrame } else { NoClip::NotRecorded };
     let Some((_, run)) = best else { return Err(none) };
     let parts = parts(&run);
-    let start = run.first().map_or(from, |(_, f)| f.video.map_or(f.span.0, |video| video.first_pts));
+    let start =
+        run.first().map_or(from, |(_, f)| f.video.map_or(f.span.0, |video| video.first_pts));
     let end = run.iter().map(|(_, f)| f.span.1).max().unwrap_or(to);
     let mut missing = Vec::new();
     if start > from {
@@ -123,7 +124,8 @@ fn trim<'a>(run: Run<'a>, from: Ticks, to: Ticks) -> Option<Run<'a>> {
 
 /// Ticks of the interval in which there are pictures.
 fn covered(run: &[(SegmentNumber, &Fragment)], from: Ticks, to: Ticks) -> i64 {
-    let part = |(_, f): &(SegmentNumber, &Fragment)| (f.span.1.min(to).0 - f.span.0.max(from).0).max(0);
+    let part =
+        |(_, f): &(SegmentNumber, &Fragment)| (f.span.1.min(to).0 - f.span.0.max(from).0).max(0);
     run.iter().filter(|(_, fragment)| fragment.video.is_some()).map(part).sum()
 }
 

@@ -188,7 +188,8 @@ pub fn encode(draft: &Draft, sequence: u32, origins: Origins, offset: u64) -> Op
     let sum = checksum(&[out.get(SEAL..)?]);
     patch(&mut out, 8, &sum);
     let moof_bytes = out.get(SEAL..SEAL + usize::try_from(moof).ok()?)?;
-    let fragment = read_fragment(&MoofView::read(moof_bytes, origins.clock)?, origins, offset, moof)?;
+    let fragment =
+        read_fragment(&MoofView::read(moof_bytes, origins.clock)?, origins, offset, moof)?;
     Some(Encoded { bytes: out, fragment })
 }
 
@@ -238,7 +239,8 @@ fn video_trun(out: &mut Vec<u8>, draft: &Draft) -> usize {
             }
             if offsets {
                 let later = sample.pts.0.saturating_sub(sample.dts.0);
-                let later = i32::try_from(later).unwrap_or(if later < 0 { i32::MIN } else { i32::MAX });
+                let later =
+                    i32::try_from(later).unwrap_or(if later < 0 { i32::MIN } else { i32::MAX });
                 put32(out, later.cast_unsigned());
             }
         }
@@ -470,11 +472,7 @@ impl Scanned {
 /// Where the tracks of a segment count from.
 #[must_use]
 pub fn origins(head: &Head) -> Origins {
-    Origins {
-        video: head.header.video_origin,
-        audio: head.header.audio_origin,
-        clock: head.audio,
-    }
+    Origins { video: head.header.video_origin, audio: head.header.audio_origin, clock: head.audio }
 }
 
 /// Which fragments' checksums a scan compares.

@@ -256,7 +256,11 @@ impl Index {
     }
 
     /// The segments of a session, oldest first.
-    pub(crate) fn session(&self, court: &CourtId, session: &str) -> impl Iterator<Item = &SegmentEntry> {
+    pub(crate) fn session(
+        &self,
+        court: &CourtId,
+        session: &str,
+    ) -> impl Iterator<Item = &SegmentEntry> {
         let ids = self.by_session.get(&(court.clone(), session.to_owned()));
         ids.into_iter().flatten().filter_map(|id| self.segments.get(id))
     }

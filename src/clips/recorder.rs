@@ -186,8 +186,7 @@ impl Recorder {
             let (group_start, group_bytes) = (segment.group_start, segment.group_bytes);
             self.end_segment(Some(dts), steps);
             let (begun, start, bytes) = (false, dts, 0);
-            self.segment =
-                Some(Segment { tracks, begun, start, bytes, group_start, group_bytes });
+            self.segment = Some(Segment { tracks, begun, start, bytes, group_start, group_bytes });
         } else if let Some(first) = self.draft.video.first() {
             let has = dts.since(first.dts);
             let key_wants = unit.key && (!first.key || has >= FRAGMENT_BEFORE_KEY);
@@ -217,7 +216,8 @@ impl Recorder {
         if self.session != Some(unit.session) {
             self.opened(unit.session, steps);
         }
-        let known = self.audio.as_ref().is_some_and(|(parameters, _)| *parameters == unit.parameters);
+        let known =
+            self.audio.as_ref().is_some_and(|(parameters, _)| *parameters == unit.parameters);
         if !known {
             let clock = AudioClock::of(&unit.parameters);
             self.audio = Some((Arc::clone(&unit.parameters), AudioTimeline::new(clock)));

@@ -453,11 +453,7 @@ impl Ring {
             }
         }
         let status = handle.status();
-        info!(
-            written = status.bytes_written,
-            encoded = status.bytes_encoded,
-            "ring closed"
-        );
+        info!(written = status.bytes_written, encoded = status.bytes_encoded, "ring closed");
         status
     }
 }

@@ -253,7 +253,8 @@ async fn media(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let permit = ring.shared.transfers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
+        let permit =
+            ring.shared.transfers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
         let opened = blocking(move || open(&ring, &clip)).await??;
         Body::new(ClipBody::start(opened, from, to, permit))
     };

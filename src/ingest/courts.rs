@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::ingest::server::{CourtKey, UnitSink};
 use crate::media::{
-    AccessUnit, CloseReason, CourtId, MediaTime, Monotonic, SessionId, StreamItem,
+    AccessUnit, CloseReason, CodecParameters, CourtId, MediaTime, Monotonic, SessionId, StreamItem,
 };
 
 /// A publisher that sends nothing for this long is told as stalled.
@@ -307,7 +307,9 @@ impl Courts {
             Some(holder) if now.since(holder.heard) >= STALLED_AFTER => Condition::Stalled,
             Some(_) => Condition::Live,
         };
-        let parameters = state.meter.last.as_ref().map(|unit| &unit.parameters);
+        let nothing = Meter::default();
+        let meter = if holder.is_some() { &state.meter } else { &nothing };
+        let parameters = meter.parameters.as_ref();
         let fault = state.fault.as_ref().filter(|(at, _)| now.since(*at) < CONTEST_WINDOW);
         Some(CourtStatus {
             condition,
@@ -318,12 +320,12 @@ impl Courts {
             profile: parameters.map(|parameters| parameters.mime_codec.clone()),
             width: parameters.map(|parameters| parameters.width),
             height: parameters.map(|parameters| parameters.height),
-            fps: state.meter.fps(),
-            bitrate_bps: state.meter.bitrate(),
-            key_interval_ms: state.meter.key_interval_ms,
-            b_frames: state.meter.samples.iter().any(|sample| sample.b_slices),
-            reorder_ms: state.meter.spread(|sample| sample.composition_nanos, true),
-            burst_ms: state.meter.spread(|sample| sample.delay_nanos, false),
+            fps: meter.fps(),
+            bitrate_bps: meter.bitrate(),
+            key_interval_ms: meter.key_interval_ms,
+            b_frames: meter.samples.iter().any(|sample| sample.b_slices),
+            reorder_ms: meter.spread(|sample| sample.composition_nanos, true),
+            burst_ms: meter.spread(|sample| sample.delay_nanos, false),
             audio: holder.map_or_else(|| "none".to_owned(), |holder| holder.audio.clone()),
             pictures: state.pictures,
             pictures_dropped: state.dropped,
@@ -339,13 +341,9 @@ impl Courts {
 #[derive(Default)]
 struct Meter {
     samples: VecDeque<Sample>,
-    last: Option<LastUnit>,
+    parameters: Option<Arc<CodecParameters>>,
     last_key: Option<MediaTime>,
     key_interval_ms: Option<u32>,
-}
-
-struct LastUnit {
-    parameters: Arc<crate::media::CodecParameters>,
 }
 
 struct Sample {
@@ -375,8 +373,8 @@ impl Meter {
         while self.samples.len() > METER_PICTURES || self.samples.front().is_some_and(aged) {
             self.samples.pop_front();
         }
-        if self.last.as_ref().is_none_or(|last| !Arc::ptr_eq(&last.parameters, &unit.parameters)) {
-            self.last = Some(LastUnit { parameters: Arc::clone(&unit.parameters) });
+        if self.parameters.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &unit.parameters)) {
+            self.parameters = Some(Arc::clone(&unit.parameters));
         }
     }
 

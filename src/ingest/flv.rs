@@ -271,13 +271,19 @@ mod tests {
         let rows: [(&[u8], VideoTag); 15] = [
             (b"", VideoTag::Nothing),
             (b"\x17", VideoTag::Cut),
-            (b"\x17\x00\0\0\0rec", VideoTag::Configuration { codec: Codec::H264, record: record.clone() }),
+            (
+                b"\x17\x00\0\0\0rec",
+                VideoTag::Configuration { codec: Codec::H264, record: record.clone() },
+            ),
             (b"\x27\x01\0\0\x21nal", picture(Codec::H264, false, 33, b"nal")),
             (b"\x17\x01\xff\xff\xffnal", picture(Codec::H264, true, -1, b"nal")),
             (b"\x17\x01\xff\xff", VideoTag::Cut),
             (b"\x17\x02\0\0\0", VideoTag::Nothing),
             (b"\x57\x01\0\0\0", VideoTag::Nothing),
-            (b"\x1c\x00\0\0\0rec", VideoTag::Configuration { codec: Codec::H265, record: record.clone() }),
+            (
+                b"\x1c\x00\0\0\0rec",
+                VideoTag::Configuration { codec: Codec::H265, record: record.clone() },
+            ),
             (b"\x90hvc1rec", VideoTag::Configuration { codec: Codec::H265, record }),
             (b"\x91hvc1\0\0\x05nal", picture(Codec::H265, true, 5, b"nal")),
             (b"\xa3hvc1nal", picture(Codec::H265, false, 0, b"nal")),
@@ -294,7 +300,10 @@ mod tests {
     fn a_nanosecond_modifier_moves_the_picture() {
         // ModEx of 3 bytes, value 500,000, type 0, followed by CodedFramesX.
         let tag = video(b"\x97\x02\x07\xa1\x20\x03avc1nal");
-        assert!(matches!(tag, VideoTag::Picture { offset_nanos: 500_000, key: true, .. }), "{tag:?}");
+        assert!(
+            matches!(tag, VideoTag::Picture { offset_nanos: 500_000, key: true, .. }),
+            "{tag:?}"
+        );
         assert_eq!(video(b"\x97\xff\xff"), VideoTag::Cut);
     }
 

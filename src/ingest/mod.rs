@@ -14,6 +14,8 @@ pub mod rtmp;
 mod courts;
 mod server;
 mod stream;
+#[cfg(test)]
+mod captures;
 
 pub use crate::ingest::courts::{Condition, CourtStatus};
 pub use crate::ingest::server::{

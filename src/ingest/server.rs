@@ -231,7 +231,13 @@ impl Ingest {
             };
             match accepted {
                 (Ok((socket, peer)), tls) => {
-                    tasks.spawn(connection(Arc::clone(&shared), socket, peer, tls, stopping.clone()));
+                    tasks.spawn(connection(
+                        Arc::clone(&shared),
+                        socket,
+                        peer,
+                        tls,
+                        stopping.clone(),
+                    ));
                 }
                 (Err(error), _) => {
                     warn!(%error, "accept failed");
@@ -504,7 +510,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             info!(%peer, court, encoder = assembler.encoder(), "publishing");
             session.accept();
             wire.grow();
-            let end = publish(&shared, &mut wire, &mut session, &mut held, &mut assembler, &mut stopping).await;
+            let end =
+                publish(&shared, &mut wire, &mut session, &mut held, &mut assembler, &mut stopping)
+                    .await;
             held.reason = end.reason();
             if end.farewell().is_some() {
                 shared.courts.refused(held.court, &end.to_string());
@@ -530,7 +538,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         session.refuse(code, &text);
     }
     if !matches!(end, End::Evicted | End::Gone | End::Io(_)) {
-        wire.farewell(session.output()).await;
+        let polite = matches!(end, End::Unpublished);
+        wire.farewell(session.output(), polite).await;
     }
 }
 
@@ -755,12 +764,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends the last words and waits for the peer to hang up, within bounds: closing on unread
     /// bytes would reset the connection, and the words would be lost.
-    async fn farewell(&mut self, output: &[u8]) {
+    ///
+    /// A publisher that said goodbye itself (`polite`) hangs up first: GStreamer takes anything else
+    /// for an error.
+    async fn farewell(&mut self, output: &[u8], polite: bool) {
         let Self { stream, buffer, .. } = self;
         let goodbye = async {
             stream.write_all(output).await?;
             stream.flush().await?;
-            stream.shutdown().await?;
+            if !polite {
+                stream.shutdown().await?;
+            }
             while stream.read(buffer).await? > 0 {}
             io::Result::Ok(())
         };

@@ -201,7 +201,13 @@ impl StreamAssembler {
     }
 
     /// Takes a data message: the encoder's name of `onMetaData`, the wall time of `onFI`.
-    pub fn data(&mut self, timestamp: u32, name: &str, values: &[Value], out: &mut Vec<StreamItem>) {
+    pub fn data(
+        &mut self,
+        timestamp: u32,
+        name: &str,
+        values: &[Value],
+        out: &mut Vec<StreamItem>,
+    ) {
         let member = |name| values.first().and_then(|object| object.member(name));
         match name {
             "onMetaData" => {
@@ -211,8 +217,7 @@ impl StreamAssembler {
             }
             "onFI" => {
                 let text = |name| member(name).and_then(Value::text);
-                if let (Some(timeline), Some(utc)) =
-                    (&self.timeline, on_fi(text("sd"), text("st")))
+                if let (Some(timeline), Some(utc)) = (&self.timeline, on_fi(text("sd"), text("st")))
                     && let Some((last, at)) = timeline.video
                 {
                     let media = MediaTime::from_millis(at + step(last, timestamp));
@@ -545,7 +550,10 @@ impl Video {
     fn is_parameter_set(&self, nal: &[u8]) -> bool {
         match self.codec() {
             Codec::H264 => {
-                matches!(nal.first().map(|header| header & 0x1F), Some(h264::nal::SPS | h264::nal::PPS))
+                matches!(
+                    nal.first().map(|header| header & 0x1F),
+                    Some(h264::nal::SPS | h264::nal::PPS)
+                )
             }
             Codec::H265 => {
                 matches!(h265::nal_type(nal), Some(h265::nal::VPS..=h265::nal::PPS))
@@ -620,7 +628,8 @@ fn audio_parameters(config: &Bytes) -> Option<AudioParameters> {
         8_000, 7_350,
     ];
     const EXPLICIT_RATE: u64 = 15;
-    let head = config.iter().chain(&[0; 8]).take(8).fold(0_u64, |all, &byte| all << 8 | u64::from(byte));
+    let head =
+        config.iter().chain(&[0; 8]).take(8).fold(0_u64, |all, &byte| all << 8 | u64::from(byte));
     let bits = |at: u32, count: u32| head << at >> (64 - count);
     if config.len() < 2 || bits(0, 5) == 31 {
         return None;
@@ -687,10 +696,16 @@ mod tests {
 
     fn record() -> Vec<u8> {
         let length = |set: &[u8]| u16::try_from(set.len()).unwrap().to_be_bytes();
-        [b"\x17\0\0\0\0\x01\x64\x00\x28\xff\xe1", &length(SPS)[..], SPS, b"\x01", &length(PPS), PPS].concat()
+        [b"\x17\0\0\0\0\x01\x64\x00\x28\xff\xe1", &length(SPS)[..], SPS, b"\x01", &length(PPS), PPS]
+            .concat()
     }
 
-    fn send(tested: &mut StreamAssembler, kind: u8, timestamp: u32, body: Vec<u8>) -> Vec<StreamItem> {
+    fn send(
+        tested: &mut StreamAssembler,
+        kind: u8,
+        timestamp: u32,
+        body: Vec<u8>,
+    ) -> Vec<StreamItem> {
         let mut out = Vec::new();
         let message = Message { timestamp, kind, stream: 1, body: body.into() };
         tested.media(&message, Monotonic::from_nanos(1), &mut out).unwrap();
@@ -719,7 +734,9 @@ mod tests {
                 ),
                 StreamItem::Audio(unit) => format!("audio {}", unit.pts.as_nanos() / 1_000_000),
                 StreamItem::Wall(wall) => format!("wall {:?} {}", wall.source, wall.utc.as_nanos()),
-                StreamItem::Closed { session, reason } => format!("close {} {reason:?}", session.bits()),
+                StreamItem::Closed { session, reason } => {
+                    format!("close {} {reason:?}", session.bits())
+                }
             })
             .collect()
     }
@@ -769,7 +786,9 @@ mod tests {
         let mut tested = assembler();
         send(&mut tested, kind::VIDEO, 0, record());
         send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
-        let sound = |tested: &mut StreamAssembler, at| send(tested, kind::AUDIO, at, b"\xaf\x01aac".to_vec());
+        let sound = |tested: &mut StreamAssembler, at| {
+            send(tested, kind::AUDIO, at, b"\xaf\x01aac".to_vec())
+        };
         let mut out = sound(&mut tested, 1_000);
         out.extend(picture(&mut tested, 980, &[IDR]));
         out.extend(sound(&mut tested, 990)); // behind the last sound: straightened
@@ -779,8 +798,14 @@ mod tests {
         assert_eq!(
             told(&out),
             [
-                "open 1", "audio 1000", "video 0 980 key", "audio 1000", "close 1 TimeJump", "open 2",
-                "video 0 500000 key", "audio 500010"
+                "open 1",
+                "audio 1000",
+                "video 0 980 key",
+                "audio 1000",
+                "close 1 TimeJump",
+                "open 2",
+                "video 0 500000 key",
+                "audio 500010"
             ]
         );
     }
@@ -815,7 +840,10 @@ mod tests {
         let mut tested = assembler();
         send(&mut tested, kind::VIDEO, 0, record());
         assert_eq!(told(&picture(&mut tested, 0, &[B]))[1], "video 0 0 b");
-        assert!(send(&mut tested, kind::VIDEO, 40, b"\x17\x01\0\0\0\xff\xff\xff\xff\x65".to_vec()).is_empty());
+        assert!(
+            send(&mut tested, kind::VIDEO, 40, b"\x17\x01\0\0\0\xff\xff\xff\xff\x65".to_vec())
+                .is_empty()
+        );
         assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
         assert_eq!(told(&picture(&mut tested, 40, &[P])), ["video 1 40"]);
     }
@@ -826,7 +854,8 @@ mod tests {
         let mut body = record();
         body[9] = 0xFD; // NAL lengths of 2 bytes
         send(&mut tested, kind::VIDEO, 0, body);
-        let out = send(&mut tested, kind::VIDEO, 0, b"\x17\x01\0\0\0\x00\x04\x65\x88\x80\x10".to_vec());
+        let out =
+            send(&mut tested, kind::VIDEO, 0, b"\x17\x01\0\0\0\x00\x04\x65\x88\x80\x10".to_vec());
         let Some(StreamItem::Video(unit)) = out.last() else { panic!("{out:?}") };
         assert_eq!(unit.data, avcc(&[IDR]));
         assert_eq!(unit.parameters.config[4], 0xFF);
@@ -853,7 +882,12 @@ mod tests {
         let mut tested = assembler();
         send(&mut tested, kind::AUDIO, 0, b"\x2fmp3".to_vec());
         assert!(tested.audio_text().contains("MP3"));
-        let message = Message { timestamp: 0, kind: kind::VIDEO, stream: 1, body: Bytes::from_static(b"\x90av01") };
+        let message = Message {
+            timestamp: 0,
+            kind: kind::VIDEO,
+            stream: 1,
+            body: Bytes::from_static(b"\x90av01"),
+        };
         let refused = tested.media(&message, Monotonic::ZERO, &mut Vec::new());
         assert!(refused.unwrap_err().to_string().starts_with("AV1 video is not taken"));
     }
@@ -861,7 +895,8 @@ mod tests {
     #[test]
     fn audio_configurations_are_read() {
         let read = |bytes: &'static [u8]| {
-            audio_parameters(&Bytes::from_static(bytes)).map(|known| (known.sample_rate, known.channels))
+            audio_parameters(&Bytes::from_static(bytes))
+                .map(|known| (known.sample_rate, known.channels))
         };
         assert_eq!(read(b"\x12\x10"), Some((44_100, 2)));
         assert_eq!(read(b"\x11\x88"), Some((48_000, 1)));

@@ -138,26 +138,6 @@ impl BitWriter {
     }
 }
 
-/// Walks NAL units that stand behind their lengths of `length_size` bytes. An item of `None` says
-/// that a length points past the end; it is the last.
-pub(crate) fn nal_units(
-    mut data: &[u8],
-    length_size: usize,
-) -> impl Iterator<Item = Option<&[u8]>> {
-    std::iter::from_fn(move || {
-        if data.is_empty() {
-            return None;
-        }
-        let unit = data.split_at_checked(length_size).and_then(|(length, rest)| {
-            let length = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
-            rest.split_at_checked(length)
-        });
-        let (unit, rest) = unit.map_or((None, &[][..]), |(unit, rest)| (Some(unit), rest));
-        data = rest;
-        Some(unit)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -192,11 +172,5 @@ mod tests {
         let mut reader = BitReader::new(&bytes);
         let values: Vec<_> = (0..5).filter_map(|_| reader.signed()).collect();
         assert_eq!(values, [0, 1, -1, 2, -2]);
-    }
-
-    #[test]
-    fn a_length_past_the_end_ends_the_walk() {
-        let walked: Vec<_> = nal_units(&[0, 1, 7, 0, 9, 1], 2).collect();
-        assert_eq!(walked, [Some(&[7][..]), None]);
     }
 }

@@ -321,13 +321,22 @@ mod tests {
 
     use super::*;
 
-    // x265 3.5, 64x48 at 25/s, `keyint=10:bframes=0`: its own parameter sets.
-    const VPS: &str = "40010c01ffff01600000030090000003000003001e959809";
-    const SPS: &str = "42010101600000030090000003000003001ea0208 31659";
+    /// x265 3.5, 64x48, `bframes=0`, and 1280x722, `bframes=3`: VPS, SPS, PPS.
+    const LOW_DELAY: [&str; 3] = [
+        "40010c01ffff01600000030090000003000003001e928090",
+        "42010101600000030090000003000003001ea0208316592ae4caf0168080000003008000000c84",
+        "4401c173d089",
+    ];
+    const REORDERED: [&str; 3] = [
+        "40010c01ffff01600000030090000003000003005d959409",
+        "42010101600000030090000003000003005da00280802d9f26595964932bc05a020000030002000003003210",
+        "4401c172b46240",
+    ];
 
     fn hex(text: &str) -> Bytes {
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+        (0..text.len() / 2)
+            .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+            .collect()
     }
 
     #[test]
@@ -350,10 +359,37 @@ mod tests {
         assert_eq!(mime(&sps), "hvc1.2.6.H93");
     }
 
+    fn sets(texts: [&str; 3]) -> ParameterSets {
+        let mut sets = ParameterSets::default();
+        assert!(texts.iter().all(|text| sets.update(&hex(text))));
+        sets
+    }
+
     #[test]
-    fn ids_are_read() {
-        assert_eq!(vps_id(&hex(VPS)), Some(0));
-        assert_eq!(nal_type(&hex(SPS)), Some(nal::SPS));
+    fn sets_of_a_real_encoder_are_read_and_written() {
+        let rows = [
+            (LOW_DELAY, (64, 48, Some(0)), "hvc1.1.6.L30.90"),
+            (REORDERED, (1280, 722, Some(2)), "hvc1.1.6.L93.90"),
+        ];
+        for (texts, expected, mime) in rows {
+            let sets = sets(texts);
+            let known = sets.parameters().unwrap();
+            assert_eq!((known.width, known.height, known.reorder_frames), expected);
+            assert_eq!(known.mime_codec, mime);
+            let (read, length_size) = ParameterSets::from_record(&known.config).unwrap();
+            assert_eq!((read, length_size), (sets, 4));
+            for length in 0..known.config.len() {
+                assert_eq!(ParameterSets::from_record(&known.config.slice(..length)), None);
+            }
+        }
+    }
+
+    #[test]
+    fn an_sps_of_another_id_begins_anew() {
+        let mut tested = sets(LOW_DELAY);
+        assert!(!tested.supersede(&hex(LOW_DELAY[1])));
+        assert!(tested.supersede(&hex(REORDERED[1])), "same id, other content");
+        assert_eq!((tested.sps.len(), tested.pps.len()), (1, 1));
     }
 
     proptest! {
@@ -363,8 +399,8 @@ mod tests {
             let _ = Sps::read(&bytes);
             if let Some((mut sets, _)) = ParameterSets::from_record(&bytes) {
                 sets.update(&bytes);
-                let _ = sets.parameters();
-                sets.is_reordered_b(&bytes);
+                drop(sets.parameters());
+                let _ = sets.is_reordered_b(&bytes);
             }
         }
     }

@@ -7,9 +7,11 @@ mod bench_model;
 mod broker;
 mod completions;
 mod config;
+mod demo;
 #[cfg(feature = "gstreamer")]
 mod eval;
 mod listen;
+pub mod publish;
 mod run;
 
 use std::net::SocketAddr;
@@ -145,7 +147,7 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
-        Command::Demo(_) => todo!(),
+        Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         Command::Bench(BenchCommand::Model(args)) => args.run(),

@@ -235,7 +235,8 @@ impl Uplink {
         if let Some(path) = &recovered.damaged {
             tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
         }
-        let inbox = Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
+        let inbox =
+            Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
         let desk = Arc::new(Desk::new(inbox.clone()));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
         let anchors = hooks.wall.clone().unwrap_or_else(|| {

@@ -156,9 +156,7 @@ impl ClientSession {
                 self.send(8, &message::command(stream, "publish", 5.0, &arguments));
                 self.state = State::Publishing;
             }
-            (State::Publishing, "onStatus")
-                if told("code") == Some("NetStream.Publish.Start") =>
-            {
+            (State::Publishing, "onStatus") if told("code") == Some("NetStream.Publish.Start") => {
                 self.state = State::Live;
                 return Some(ClientEvent::Live);
             }
@@ -192,8 +190,12 @@ mod tests {
                 while let Some(event) = server.next(&mut input).unwrap() {
                     match event {
                         Event::Publish { key } if key == "secret" => server.accept(),
-                        Event::Publish { .. } => server.refuse("NetStream.Publish.Unauthorized", "no"),
-                        Event::Media(message) => heard.push(format!("{} {}", message.kind, message.timestamp)),
+                        Event::Publish { .. } => {
+                            server.refuse("NetStream.Publish.Unauthorized", "no")
+                        }
+                        Event::Media(message) => {
+                            heard.push(format!("{} {}", message.kind, message.timestamp))
+                        }
                         Event::Unpublished => heard.push("bye".to_owned()),
                         Event::Connected { encoder } => heard.push(encoder.unwrap_or_default()),
                         Event::Data { name, .. } => heard.push(name),

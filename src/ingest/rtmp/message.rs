@@ -51,8 +51,7 @@ impl Command {
     /// # Errors
     /// [`RtmpError::Amf`], [`RtmpError::Command`].
     pub fn read(message: &Message) -> Result<Self, RtmpError> {
-        let mut values =
-            amf0::read_all(amf_body(message)).map_err(RtmpError::Amf)?.into_iter();
+        let mut values = amf0::read_all(amf_body(message)).map_err(RtmpError::Amf)?.into_iter();
         match (values.next(), values.next()) {
             (Some(Value::String(name)), Some(Value::Number(transaction))) => {
                 Ok(Self { name, transaction, arguments: values.collect(), stream: message.stream })

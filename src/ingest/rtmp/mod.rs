@@ -42,7 +42,7 @@ pub enum RtmpError {
     #[error("unfinished messages hold more than {limit} bytes")]
     Unfinished { limit: usize },
     /// A control message too short for what it says.
-    #[error("control message of type {kind} is {length} bytes short or long")]
+    #[error("control message of type {kind} has {length} bytes, too few")]
     Control { kind: u8, length: usize },
     /// An aggregate message whose parts do not fit into it.
     #[error("aggregate message is cut or damaged")]

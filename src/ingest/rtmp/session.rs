@@ -64,9 +64,16 @@ enum State {
     Handshaking(Handshake),
     Unconnected,
     /// The application, after `live/`, if the encoder put the key there.
-    Connected { below_app: String },
-    Asking { stream: u32, transaction: f64, below_app: String },
-    Publishing { stream: u32 },
+    Connected {
+        below_app: String,
+    },
+    Asking {
+        stream: u32,
+        transaction: f64,
+    },
+    Publishing {
+        stream: u32,
+    },
     Ended,
 }
 
@@ -130,7 +137,7 @@ impl ServerSession {
 
     /// Lets the peer publish.
     pub fn accept(&mut self) {
-        if let State::Asking { stream, transaction, .. } = self.state {
+        if let State::Asking { stream, transaction } = self.state {
             self.reader.allow_media();
             self.send(&message::user_event(user_control::STREAM_BEGIN, stream));
             if transaction != 0.0 {
@@ -234,6 +241,8 @@ impl ServerSession {
                 // deleteStream of a stream that is not the one published ends nothing.
                 let named = command.arguments.get(1).and_then(Value::number);
                 if command.name != "deleteStream" || named == Some(f64::from(STREAM)) {
+                    let (code, text) = ("NetStream.Unpublish.Success", "goodbye");
+                    self.send(&message::on_status(command.stream, "status", code, text));
                     self.state = State::Ended;
                     return Ok(Some(Event::Unpublished));
                 }
@@ -307,9 +316,7 @@ impl ServerSession {
                 let name = command.text(1).unwrap_or_default();
                 let name = name.split('?').next().unwrap_or_default();
                 let key = format!("{below_app}{name}").trim_matches('/').to_owned();
-                let below_app = below_app.clone();
-                self.state =
-                    State::Asking { stream, transaction: command.transaction, below_app };
+                self.state = State::Asking { stream, transaction: command.transaction };
                 Some(Event::Publish { key })
             }
             State::Publishing { .. } => {

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::event::state::UplinkState;
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
-use crate::uplink::outbox::lanes::{Lanes, Outcome};
+use crate::uplink::outbox::lanes::{Begin, Lanes, Outcome};
 use crate::uplink::outbox::record::{Now, Place, Record};
 use crate::uplink::outbox::store::{Append, Batch, Store, StoreError};
 use crate::uplink::states::States;
@@ -64,8 +64,8 @@ pub(super) enum Note {
     Connected {
         /// Its number.
         epoch: u64,
-        /// Publishes that the broker takes at a time.
-        receive_maximum: u16,
+        /// How.
+        begin: Begin,
     },
     /// It ended.
     Disconnected,
@@ -337,8 +337,8 @@ impl Outbox {
 
     fn read(&mut self, note: Note) {
         match note {
-            Note::Connected { epoch, receive_maximum } => {
-                self.lanes.connected(epoch, receive_maximum);
+            Note::Connected { epoch, begin } => {
+                self.lanes.connected(epoch, begin);
                 self.decided.clear();
             }
             Note::Disconnected => {
@@ -487,8 +487,7 @@ impl Outbox {
     }
 
     fn envelope(&self, record: &Record) -> crate::event::Envelope {
-        let now =
-            Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
+        let now = Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
         let (session, at) = record.moment();
         let time = self.parts.anchors.stamp(&record.court, session, at, Some(&record.anchor));
         record.envelope(&self.parts.box_name, &time, &now)
@@ -539,10 +538,7 @@ impl Outbox {
         match self.parts.store.replay(court, after, limit.min(REPLAY_LIMIT)) {
             Ok(records) => records
                 .iter()
-                .map(|record| Given {
-                    position: record.position,
-                    envelope: self.envelope(record),
-                })
+                .map(|record| Given { position: record.position, envelope: self.envelope(record) })
                 .collect(),
             Err(error) => {
                 warn!(error = %chain(&error), "stored events cannot be given again");
@@ -599,8 +595,8 @@ impl Outbox {
             shed: self.parts.store.shed(),
         };
         let (told, told_at) = &self.told;
-        let fault_changed = (told.parked, &told.refused, told.shed)
-            != (state.parked, &state.refused, state.shed);
+        let fault_changed =
+            (told.parked, &told.refused, told.shed) != (state.parked, &state.refused, state.shed);
         let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
         if (due && *told != state) || *told_at == Monotonic::ZERO {
             self.told = (state.clone(), now.monotonic.max(Monotonic::from_nanos(1)));

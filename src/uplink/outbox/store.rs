@@ -196,8 +196,14 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let mut store =
-            Self { path, database: Some(database), last_position: 0, session: 0, bytes: 0, shed: 0 };
+        let mut store = Self {
+            path,
+            database: Some(database),
+            last_position: 0,
+            session: 0,
+            bytes: 0,
+            shed: 0,
+        };
         store.make_tables()?;
         store.load_counts()?;
         Ok((store, damaged))
@@ -230,8 +236,7 @@ impl Store {
         let count = |word: &str| -> Result<u64, StoreError> {
             Ok(counts.get(word).map_err(StoreError::disk)?.map_or(0, |guard| guard.value()))
         };
-        let loaded =
-            (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
+        let loaded = (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
         (self.last_position, self.session, self.bytes, self.shed) = loaded;
         Ok(())
     }
@@ -346,7 +351,8 @@ impl Store {
         let mut recovered = Recovered::default();
         let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
         recovered.unsent = waiting.len().map_err(StoreError::disk)?;
-        for row in read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
+        for row in
+            read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
         {
             let position = row.map_err(StoreError::disk)?.1.value();
             let pending = self.read(position)?.and_then(|record| {
@@ -456,7 +462,8 @@ impl Store {
             let (position, at) = row.map_err(StoreError::disk)?;
             let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
             let old = now.is_some_and(|now| older(now, at));
-            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan)) {
+            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
+            {
                 break;
             }
             if !pinned.contains(&position) {
@@ -643,8 +650,7 @@ fn append_one(
     let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
     let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
     let place = Place { position: counts.position + 1, sequence: last + 1 };
-    let record =
-        Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
+    let record = Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
     let bytes = record
         .encode()
         .map_err(|source| StoreError::Record { position: place.position, source })?;
@@ -690,9 +696,7 @@ fn remove(
             None => None,
         };
         if let Some(record) = removed {
-            by_court
-                .remove((record.court.as_str(), record.sequence))
-                .map_err(StoreError::disk)?;
+            by_court.remove((record.court.as_str(), record.sequence)).map_err(StoreError::disk)?;
         }
         waiting.remove(position).map_err(StoreError::disk)?;
         sent.remove(position).map_err(StoreError::disk)?;
@@ -832,7 +836,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = opened(dir.path());
         let mut pinned = event("a", 6, 0, highlight(4));
-        pinned.clip = Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+        pinned.clip =
+            Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
         let withdrawal =
             || Saying::ShotWithdrawn(Withdrawal { t_stream: 1.0, reason: "no_outcome".into() });
         store
@@ -885,9 +890,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = opened(dir.path());
         let mut pinned = event("a", 2, 0, highlight(1));
-        pinned.clip = Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+        pinned.clip =
+            Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
         let others = (3..=400).map(|n| event("a", n, 0, made(false)));
-        store.commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others))).unwrap();
+        store
+            .commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others)))
+            .unwrap();
         let hour = 3_600_000_000_000i64;
         let marks = Batch {
             acknowledged: (1..=10).map(|position| (position, hour)).collect(),

@@ -1,0 +1,545 @@
+//! Publishers that exist, at a real ingest on loopback: ffmpeg, GStreamer's two sinks (one is
+//! librtmp), `rml_rtmp`'s client, and our own for what no encoder here can send.
+
+use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use courtside::clock::{Clock, ManualClock, SystemClock};
+use courtside::ingest::flv::FileTag;
+use courtside::ingest::rtmp::message::kind;
+use courtside::ingest::{
+    Condition, CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
+};
+use courtside::media::h265;
+use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
+use courtside::tools::publish::{Pace, Publisher};
+use parking_lot::Mutex;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+
+/// Far beyond what anything here takes; only a failure waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What was delivered.
+#[derive(Default)]
+struct Heard {
+    items: Mutex<Vec<(CourtId, StreamItem)>>,
+    came: Notify,
+}
+
+impl UnitSink for Heard {
+    fn deliver(&self, court: &CourtId, item: StreamItem) {
+        self.items.lock().push((court.clone(), item));
+        self.came.notify_waiters();
+    }
+}
+
+impl Heard {
+    /// Waits until what was delivered for `court` satisfies `enough`, and returns it.
+    async fn until(&self, court: &str, enough: impl Fn(&[StreamItem]) -> bool) -> Vec<StreamItem> {
+        let waiting = async {
+            loop {
+                let came = self.came.notified();
+                let items = self.of(court);
+                if enough(&items) {
+                    return items;
+                }
+                came.await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(items) => items,
+            Err(_) => panic!("not enough came for {court}: {} items", self.of(court).len()),
+        }
+    }
+
+    fn of(&self, court: &str) -> Vec<StreamItem> {
+        let items = self.items.lock();
+        items.iter().filter(|(of, _)| of.as_str() == court).map(|(_, item)| item.clone()).collect()
+    }
+}
+
+/// An ingest with two courts, `a` and `b`, keys `key-a` and `key-b`.
+struct TestIngest {
+    heard: Arc<Heard>,
+    handle: IngestHandle,
+    stop: Option<oneshot::Sender<()>>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl TestIngest {
+    async fn start() -> Self {
+        Self::with(Arc::new(SystemClock::new()), None).await
+    }
+
+    async fn with(clock: Arc<dyn Clock>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let courts = ["a", "b"].map(|name| CourtKey {
+            court: CourtId::new(name).unwrap(),
+            stream_key: StreamKey::new(format!("key-{name}")),
+        });
+        let settings = IngestSettings {
+            rtmp: Some(loopback),
+            rtmps: tls.map(|config| (loopback, config)),
+            courts: courts.into(),
+        };
+        let heard = Arc::new(Heard::default());
+        let sink = Arc::clone(&heard) as Arc<dyn UnitSink>;
+        let ingest = Ingest::bind(settings, clock, sink).await.unwrap();
+        let handle = ingest.handle();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(ingest.run(async {
+            let _ = stopped.await;
+        }));
+        Self { heard, handle, stop: Some(stop), running }
+    }
+
+    fn url(&self, key: &str) -> String {
+        format!("rtmp://{}/live/{key}", self.handle.rtmp_address().unwrap())
+    }
+
+    fn status(&self, court: &str) -> CourtStatus {
+        self.handle.status(&CourtId::new(court).unwrap()).unwrap()
+    }
+
+    async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap();
+    }
+}
+
+async fn program(name: &'static str, arguments: Vec<String>) -> Output {
+    let run = move || {
+        Command::new(name)
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{name}: {error}; `make test` installs it"))
+    };
+    let output = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(run)).await;
+    output.unwrap_or_else(|_| panic!("{name} did not end")).unwrap()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn pictures(items: &[StreamItem]) -> Vec<AccessUnit> {
+    items
+        .iter()
+        .filter_map(|item| match item {
+            StreamItem::Video(unit) => Some(unit.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_over(items: &[StreamItem]) -> bool {
+    matches!(items.last(), Some(StreamItem::Closed { .. }))
+}
+
+/// What holds for every publisher: one session, opened and closed, pictures without gaps.
+fn assert_whole(items: &[StreamItem], expected: usize) -> Vec<AccessUnit> {
+    assert!(matches!(items.first(), Some(StreamItem::Opened(_))));
+    let closed =
+        matches!(items.last(), Some(StreamItem::Closed { reason: CloseReason::Ended, .. }));
+    assert!(closed, "{:?}", items.last());
+    let units = pictures(items);
+    assert_eq!(units.len(), expected);
+    assert!(units.iter().enumerate().all(|(index, unit)| unit.sequence == index as u64));
+    assert!(units.windows(2).all(|pair| pair[0].dts < pair[1].dts));
+    assert!(units[0].key);
+    units
+}
+
+#[tokio::test]
+async fn ffmpeg_publishes_b_frames_and_aac() {
+    let tested = TestIngest::start().await;
+    let mut line = words(
+        "-v error -f lavfi -i testsrc2=s=320x240:r=30:d=2 -f lavfi -i sine=d=2 -pix_fmt yuv420p \
+         -c:v libx264 -bf 2 -g 30 -c:a aac -f flv",
+    );
+    line.push(tested.url("key-a"));
+    let output = program("ffmpeg", line).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let items = tested.heard.until("a", is_over).await;
+    let units = assert_whole(&items, 60);
+    assert!(units.iter().any(|unit| unit.b_slices));
+    assert_eq!(units[0].parameters.reorder_frames, Some(2));
+    assert!(items.iter().any(|item| matches!(item, StreamItem::Audio(_))));
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn gstreamer_publishes_by_both_its_sinks() {
+    for sink in ["rtmp2sink location=URL", "rtmpsink location=URL"] {
+        let tested = TestIngest::start().await;
+        let line = format!(
+            "-q videotestsrc num-buffers=45 ! video/x-raw,width=320,height=240,framerate=30/1 \
+             ! x264enc tune=zerolatency key-int-max=30 ! h264parse ! flvmux streamable=true \
+             ! {}",
+            sink.replace("URL", &tested.url("key-b"))
+        );
+        let output = program("gst-launch-1.0", words(&line)).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("ERROR"), "{sink}: {said}");
+        let units = assert_whole(&tested.heard.until("b", is_over).await, 45);
+        assert_eq!(units[0].parameters.reorder_frames, Some(0), "{sink}");
+        tested.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn ffmpeg_publishes_over_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let tested = TestIngest::with(Arc::new(SystemClock::new()), Some(Arc::new(config))).await;
+    let address = tested.handle.rtmps_address().unwrap();
+    let mut line = words(
+        "-v error -f lavfi -i testsrc2=s=160x120:r=30:d=1 -pix_fmt yuv420p -c:v libx264 -bf 0 -f flv",
+    );
+    line.push(format!("rtmps://{address}/live/key-a"));
+    let output = program("ffmpeg", line).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_whole(&tested.heard.until("a", is_over).await, 30);
+    tested.stop().await;
+}
+
+/// `rml_rtmp`'s client: an implementation that shares nothing with ours.
+#[tokio::test]
+async fn an_independent_client_publishes() {
+    let tested = TestIngest::start().await;
+    let address = tested.handle.rtmp_address().unwrap();
+    let tags = h265_tags(Packaging::CodecId12);
+    tokio::task::spawn_blocking(move || independent::publish(address, "key-a", &tags))
+        .await
+        .unwrap();
+    assert_whole(&tested.heard.until("a", is_over).await, 25);
+    tested.stop().await;
+}
+
+mod independent {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+
+    use courtside::ingest::flv::FileTag;
+    use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
+    use rml_rtmp::sessions::{
+        ClientSession, ClientSessionConfig, ClientSessionEvent, ClientSessionResult,
+        PublishRequestType,
+    };
+    use rml_rtmp::time::RtmpTimestamp;
+
+    fn read(socket: &mut TcpStream) -> Vec<u8> {
+        let mut piece = vec![0; 4096];
+        let count = socket.read(&mut piece).unwrap();
+        assert!(count > 0, "the server closed");
+        piece.truncate(count);
+        piece
+    }
+
+    fn send(socket: &mut TcpStream, results: Vec<ClientSessionResult>) -> Vec<ClientSessionEvent> {
+        let mut events = Vec::new();
+        for result in results {
+            match result {
+                ClientSessionResult::OutboundResponse(packet) => {
+                    socket.write_all(&packet.bytes).unwrap();
+                }
+                ClientSessionResult::RaisedEvent(event) => events.push(event),
+                ClientSessionResult::UnhandleableMessageReceived(_) => {}
+            }
+        }
+        events
+    }
+
+    fn wait(socket: &mut TcpStream, session: &mut ClientSession, for_event: &ClientSessionEvent) {
+        loop {
+            let piece = read(socket);
+            let results = session.handle_input(&piece).unwrap();
+            if send(socket, results).contains(for_event) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn publish(address: SocketAddr, key: &str, tags: &[FileTag]) {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let mut handshake = Handshake::new(PeerType::Client);
+        socket.write_all(&handshake.generate_outbound_p0_and_p1().unwrap()).unwrap();
+        let left = loop {
+            match handshake.process_bytes(&read(&mut socket)).unwrap() {
+                HandshakeProcessResult::InProgress { response_bytes } => {
+                    socket.write_all(&response_bytes).unwrap();
+                }
+                HandshakeProcessResult::Completed { response_bytes, remaining_bytes } => {
+                    socket.write_all(&response_bytes).unwrap();
+                    break remaining_bytes;
+                }
+            }
+        };
+        let (mut session, results) = ClientSession::new(ClientSessionConfig::new()).unwrap();
+        send(&mut socket, results);
+        let results = session.handle_input(&left).unwrap();
+        send(&mut socket, results);
+        let request = session.request_connection("live".to_owned()).unwrap();
+        send(&mut socket, vec![request]);
+        wait(&mut socket, &mut session, &ClientSessionEvent::ConnectionRequestAccepted);
+        let request = session.request_publishing(key.to_owned(), PublishRequestType::Live).unwrap();
+        send(&mut socket, vec![request]);
+        wait(&mut socket, &mut session, &ClientSessionEvent::PublishRequestAccepted);
+        for tag in tags {
+            let at = RtmpTimestamp::new(tag.timestamp);
+            let result = session.publish_video_data(tag.body.clone(), at, false).unwrap();
+            send(&mut socket, vec![result]);
+        }
+        let results = session.stop_publishing().unwrap();
+        send(&mut socket, results);
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        // The server hangs up once it has read all.
+        drop(socket.read_to_end(&mut Vec::new()));
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Packaging {
+    /// Enhanced RTMP, FourCC `hvc1`.
+    FourCc,
+    /// The older codec id 12.
+    CodecId12,
+}
+
+const H265_STREAM: &[u8] = include_bytes!("../data/x265-3.5/64x48.h265");
+
+/// NAL units of an Annex B stream.
+fn nal_units(stream: &[u8]) -> Vec<&[u8]> {
+    let mut starts: Vec<usize> = Vec::new();
+    for at in 0..stream.len().saturating_sub(2) {
+        if stream[at..].starts_with(&[0, 0, 1]) {
+            starts.push(at + 3);
+        }
+    }
+    let ends = starts.iter().skip(1).map(|next| next - 3).chain([stream.len()]);
+    let mut units: Vec<&[u8]> =
+        starts.iter().zip(ends).map(|(&from, to)| &stream[from..to]).collect();
+    for unit in &mut units {
+        while unit.last() == Some(&0) {
+            *unit = &unit[..unit.len() - 1];
+        }
+    }
+    units
+}
+
+/// The x265 stream as FLV tags of 40 ms. Debian's ffmpeg cannot write them.
+fn h265_tags(packaging: Packaging) -> Vec<FileTag> {
+    let mut sets = h265::ParameterSets::default();
+    let mut units: Vec<(bool, Vec<u8>)> = Vec::new();
+    for nal in nal_units(H265_STREAM) {
+        let nal_type = h265::nal_type(nal).unwrap();
+        if (h265::nal::VPS..=h265::nal::PPS).contains(&nal_type) {
+            sets.update(&Bytes::copy_from_slice(nal));
+        } else if nal_type <= h265::nal::VCL_LAST {
+            let key = (h265::nal::IRAP_FIRST..=h265::nal::IRAP_LAST).contains(&nal_type);
+            let length = u32::try_from(nal.len()).unwrap().to_be_bytes();
+            units.push((key, [&length, nal].concat()));
+        }
+    }
+    let record = sets.parameters().unwrap().config;
+    let tag =
+        |timestamp, body: Vec<u8>| FileTag { kind: kind::VIDEO, timestamp, body: body.into() };
+    let head = |key: bool, configuration: bool| match (packaging, configuration) {
+        (Packaging::FourCc, true) => b"\x90hvc1".to_vec(),
+        (Packaging::FourCc, false) => [&[if key { 0x93 } else { 0xA3 }], &b"hvc1"[..]].concat(),
+        (Packaging::CodecId12, true) => b"\x1c\0\0\0\0".to_vec(),
+        (Packaging::CodecId12, false) => vec![if key { 0x1C } else { 0x2C }, 1, 0, 0, 0],
+    };
+    let mut tags = vec![tag(0, [&head(true, true)[..], &record].concat())];
+    for (index, (key, unit)) in units.iter().enumerate() {
+        let at = 40 * u32::try_from(index).unwrap();
+        tags.push(tag(at, [&head(*key, false)[..], unit].concat()));
+    }
+    tags
+}
+
+/// `count` H.264 pictures of 33 ms, a key picture first; what is in them, no decoder has to like.
+fn h264_tags(count: u32) -> Vec<FileTag> {
+    const RECORD: &[u8] = b"\x17\0\0\0\0\x01\x64\x00\x1f\xff\xe1\x00\x18\x67\x64\x00\x1f\xac\xb2\x00\
+        \xa0\x0b\x76\x02\x20\x00\x00\x03\x00\x20\x00\x00\x07\x81\xe3\x06\x49\x01\x00\x06\x68\xeb\xc3\
+        \xcb\x22\xc0";
+    let tag = |timestamp, body: &[u8]| FileTag {
+        kind: kind::VIDEO,
+        timestamp,
+        body: Bytes::copy_from_slice(body),
+    };
+    let mut tags = vec![tag(0, RECORD)];
+    for index in 0..count {
+        let (head, nal) = if index % 30 == 0 { (0x17, 0x65) } else { (0x27, 0x41) };
+        let mut body = vec![head, 1, 0, 0, 0];
+        body.extend(1_000_u32.to_be_bytes());
+        body.push(nal);
+        body.resize(body.len() + 999, 0xB5);
+        tags.push(tag(33 * index, &body));
+    }
+    tags
+}
+
+#[tokio::test]
+async fn h265_comes_by_fourcc_and_by_codec_id_12() {
+    for packaging in [Packaging::FourCc, Packaging::CodecId12] {
+        let tested = TestIngest::start().await;
+        let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
+        publisher.play(&h265_tags(packaging), Pace::FullSpeed, |_| ()).await.unwrap();
+        publisher.finish().await.unwrap();
+        let units = assert_whole(&tested.heard.until("a", is_over).await, 25);
+        let known = &units[0].parameters;
+        assert_eq!((known.codec, known.width, known.height), (Codec::H265, 64, 48));
+        assert_eq!(known.mime_codec, "hvc1.1.6.L30.90");
+        let keys: Vec<u64> =
+            units.iter().filter(|unit| unit.key).map(|unit| unit.sequence).collect();
+        assert_eq!(keys, [0, 10, 20]);
+        tested.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_so_and_other_video_why() {
+    let tested = TestIngest::start().await;
+    for wrong in ["key-", "nonsense"] {
+        let refused = Publisher::connect(&tested.url(wrong)).await.unwrap_err().to_string();
+        assert_eq!(refused, "NetStream.Publish.Unauthorized: wrong stream key");
+    }
+    assert_eq!(tested.handle.counts().unauthorized, 2);
+    let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    let av1 = Bytes::from_static(b"\x90av01\x81\0\0\0");
+    publisher.send(kind::VIDEO, 0, av1).await.unwrap();
+    let why = publisher.ended().await;
+    assert!(why.starts_with("NetStream.Publish.Rejected: AV1 video is not taken"), "{why}");
+    assert!(tested.status("a").last_refusal.unwrap().contains("AV1"));
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_publisher_takes_over_and_the_old_one_is_told() {
+    let tested = TestIngest::start().await;
+    let mut old = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    old.play(&h264_tags(10), Pace::FullSpeed, |_| ()).await.unwrap();
+    tested.heard.until("a", |items| pictures(items).len() == 10).await;
+    let mut new = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    let why = old.ended().await;
+    assert_eq!(why, "NetStream.Publish.BadName: a newer publisher took over");
+    new.play(&h264_tags(5), Pace::FullSpeed, |_| ()).await.unwrap();
+    new.finish().await.unwrap();
+    let items = tested.heard.until("a", |items| {
+        items.iter().filter(|item| matches!(item, StreamItem::Closed { .. })).count() == 2
+    });
+    let marks: Vec<String> = items
+        .await
+        .iter()
+        .filter_map(|item| match item {
+            StreamItem::Opened(_) => Some("opened".to_owned()),
+            StreamItem::Closed { reason, .. } => Some(format!("{reason:?}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(marks, ["opened", "TakenOver", "opened", "Ended"]);
+    assert_eq!(tested.status("a").takeovers, 1);
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn silence_is_told_then_let_go() {
+    let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+    let tested = TestIngest::with(Arc::clone(&clock) as Arc<dyn Clock>, None).await;
+    let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    publisher.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
+    tested.heard.until("a", |items| pictures(items).len() == 3).await;
+    assert_eq!(tested.status("a").condition, Condition::Live);
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(tested.status("a").condition, Condition::Stalled);
+    clock.advance(Duration::from_secs(8));
+    let why = publisher.ended().await;
+    assert_eq!(why, "NetStream.Publish.Idle: nothing received for 10 s");
+    let items = tested.heard.until("a", is_over).await;
+    let last = items.last();
+    assert!(
+        matches!(last, Some(StreamItem::Closed { reason: CloseReason::Stalled, .. })),
+        "{last:?}"
+    );
+    assert_eq!(tested.status("a").condition, Condition::Waiting);
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn half_open_connections_keep_nobody_out_and_cost_no_picture() {
+    let tested = TestIngest::start().await;
+    let address = tested.handle.rtmp_address().unwrap();
+    let mut live = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    let tags = h264_tags(600);
+    let (first, rest) = tags.split_at(300);
+    live.play(first, Pace::FullSpeed, |_| ()).await.unwrap();
+    let mut half_open = Vec::new();
+    for index in 0..1_000 {
+        // An attacker may run out of what the server has closed already.
+        let Ok(mut socket) = TcpStream::connect(address).await else { continue };
+        if index % 2 == 0 {
+            drop(socket.write_all(&[3, 0, 0]).await);
+        }
+        half_open.push(socket);
+    }
+    let other = Publisher::connect(&tested.url("key-b")).await.unwrap();
+    live.play(rest, Pace::FullSpeed, |_| ()).await.unwrap();
+    live.finish().await.unwrap();
+    let units = pictures(&tested.heard.until("a", is_over).await);
+    assert_eq!(units.len(), 600);
+    let counts = tested.handle.counts();
+    assert!(counts.evicted >= 900, "{counts:?}");
+    other.vanish();
+    drop(half_open);
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn shutting_down_ends_every_session() {
+    let tested = TestIngest::start().await;
+    let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    publisher.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
+    tested.heard.until("a", |items| pictures(items).len() == 3).await;
+    let heard = Arc::clone(&tested.heard);
+    let told = tokio::spawn(publisher.ended());
+    tested.stop().await;
+    let items = heard.of("a");
+    let last = items.last();
+    assert!(
+        matches!(last, Some(StreamItem::Closed { reason: CloseReason::Shutdown, .. })),
+        "{last:?}"
+    );
+    assert!(told.await.unwrap().contains("shutting down"));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_ends_its_session() {
+    let tested = TestIngest::start().await;
+    let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    publisher.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
+    tested.heard.until("a", |items| pictures(items).len() == 3).await;
+    publisher.vanish();
+    tested.heard.until("a", is_over).await;
+    // Somebody who is no RTMP publisher at all is sent away.
+    let mut socket = TcpStream::connect(tested.handle.rtmp_address().unwrap()).await.unwrap();
+    socket.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut said = Vec::new();
+    socket.read_to_end(&mut said).await.unwrap();
+    assert_eq!(tested.handle.counts().broken, 1);
+    tested.stop().await;
+}
