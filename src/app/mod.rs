@@ -288,7 +288,7 @@ impl App {
         tracing::info!(rtmp = ?addresses.0, http = %addresses.1, "ready");
 
         // Woken by the signal handler, or by the sender's end.
-        let _told = shutdown.wait_for(|told| *told).await;
+        drop(shutdown.wait_for(|told| *told).await);
         notifier.stopping();
         let began = shared.clock.monotonic();
         stop.send_replace(true);
