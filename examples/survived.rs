@@ -52,7 +52,12 @@ fn main() -> anyhow::Result<ExitCode> {
         missing.push("the data directory itself".to_owned());
     }
     missing.iter().for_each(|what| println!("missing: {what}"));
-    println!("{} fragments, {} events told, {} missing", fragments.len(), events.len(), missing.len());
+    println!(
+        "{} fragments, {} events told, {} missing",
+        fragments.len(),
+        events.len(),
+        missing.len()
+    );
     Ok(ExitCode::from(u8::from(!missing.is_empty())))
 }
 
@@ -64,7 +69,7 @@ fn told<'a>(acks: &'a str, what: &str) -> Vec<Vec<&'a str>> {
 
 /// Recovers the ring, reads it through; gives the bytes of each segment.
 fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u64>> {
-    let disk = Arc::new(RealDisk::new());
+    let disk: Arc<dyn courtside::disk::Disk> = Arc::new(RealDisk::new());
     let empty = || Histogram::new([1.0]);
     let settings = RingSettings {
         keep_free_bytes: 0,
@@ -73,7 +78,8 @@ fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u
     };
     let meters = RingMeters { write_seconds: empty(), fsync_seconds: empty() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let ring = Ring::open(settings, disk.clone(), clock, Vec::new(), Arc::new(Nobody), meters)?;
+    let ring =
+        Ring::open(settings, Arc::clone(&disk), clock, Vec::new(), Arc::new(Nobody), meters)?;
     let reader = RingReader::open(dir, disk)?;
     reader.verify(|finding| {
         missing.extend(finding.wrong.map(|why| format!("{}: {why}", finding.path.display())));
@@ -102,7 +108,8 @@ fn outbox(config: &config::Config) -> anyhow::Result<BTreeSet<String>> {
     if !settings.dir.exists() {
         return Ok(BTreeSet::new());
     }
-    let (uplink, recovered) = Uplink::open(settings, Arc::new(SystemClock::new()), Hooks::default())?;
+    let (uplink, recovered) =
+        Uplink::open(settings, Arc::new(SystemClock::new()), Hooks::default())?;
     if let Some(damaged) = recovered.damaged {
         bail!("the outbox was damaged: {}", damaged.display());
     }

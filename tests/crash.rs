@@ -2,6 +2,15 @@
 //! the ring is opened again and R1 to R8 of DESIGN §5.3 must hold. Prints the seed of what failed.
 //! Below that: disks that are full, and disks that say no.
 #![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use courtside::clips::{Clip, ClipRecord, SegmentRecord, line, lines};
 
 /// Reads `data` as either index, as an entry, and as the text of one line.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let (segments, read) = lines::<SegmentRecord>(data);
     assert!(read <= data.len());
     // What was read is written as it stood, up to the order of what JSON leaves open.

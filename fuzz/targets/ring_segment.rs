@@ -4,7 +4,7 @@
 use courtside::clips::{Verify, scan_bytes};
 
 /// Scans `data`; what is found must lie inside it, in order.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     for verify in [Verify::Last, Verify::All] {
         let Some(scanned) = scan_bytes(data, verify) else { continue };
         assert!(scanned.whole <= data.len() as u64);

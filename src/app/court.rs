@@ -20,9 +20,7 @@ use crate::detect::{AnswerSink, ModelMeters};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
-use crate::media::{
-    CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem,
-};
+use crate::media::{CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem};
 use crate::router::Router;
 use crate::uplink::{Committed, CommittedSink, SpaceNeeded};
 

@@ -349,7 +349,8 @@ impl App {
         tracing::info!(
             unsent,
             balanced = report.unbalanced.is_empty(),
-            after_ms = u64::try_from(shared.clock.monotonic().since(began).as_millis()).unwrap_or(0),
+            after_ms =
+                u64::try_from(shared.clock.monotonic().since(began).as_millis()).unwrap_or(0),
             "ended"
         );
         Ok(report)
@@ -413,12 +414,12 @@ async fn open_uplink(
     };
     let clock = Arc::clone(&shared.clock);
     let (uplink, recovered) =
-        tokio::task::spawn_blocking(move || Uplink::open(settings, clock, hooks))
-            .await
-            .map_err(|error| AppError::Io {
+        tokio::task::spawn_blocking(move || Uplink::open(settings, clock, hooks)).await.map_err(
+            |error| AppError::Io {
                 what: "open the outbox".to_owned(),
                 source: std::io::Error::other(error),
-            })??;
+            },
+        )??;
     if let Some(damaged) = &recovered.damaged {
         tracing::error!(put_aside = %damaged.display(), "the outbox could not be read; a new one was begun");
     }

@@ -423,7 +423,6 @@ impl Ring {
     }
 
     /// `/v1/clips…`, without authentication: mount it behind yours.
-    #[must_use]
     pub fn routes(&self) -> axum::Router {
         self.handle().routes()
     }
@@ -544,7 +543,6 @@ impl RingHandle {
     }
 
     /// See [`Ring::routes`].
-    #[must_use]
     pub fn routes(&self) -> axum::Router {
         routes::routes(self.clone())
     }

@@ -35,7 +35,7 @@ use crate::tools::{RimArg, bare, demo, strip};
 
 /// Arguments of `bench latency`.
 #[derive(Debug, Args)]
-pub struct LatencyArgs {
+pub(super) struct LatencyArgs {
     /// Video to publish instead of the rendered game; it is scaled to SIZE
     #[arg(long, value_name = "FILE", requires = "rim")]
     pub video: Option<PathBuf>,
@@ -108,7 +108,7 @@ impl LatencyArgs {
     ///
     /// # Errors
     /// What could not be started or measured.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         health::start_log("warn")?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

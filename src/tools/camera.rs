@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -214,9 +213,4 @@ fn said(pipeline: &gst::Pipeline) -> String {
         Some(gst::MessageView::Error(error)) => format!(": {}", error.error()),
         _ => String::new(),
     }
-}
-
-/// How long a film of `tags` lasts.
-pub(crate) fn length(tags: &[FileTag]) -> Duration {
-    Duration::from_millis(tags.last().map_or(0, |tag| u64::from(tag.timestamp)))
 }

@@ -15,7 +15,7 @@ use crate::media::{CourtId, MediaTime, SessionId};
 
 /// Arguments of `clips`.
 #[derive(Debug, Args)]
-pub struct ClipsArgs {
+pub(super) struct ClipsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -97,7 +97,7 @@ impl ClipsArgs {
     ///
     /// # Errors
     /// What could not be read or written.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::List { ring, segments: true, json } => segments(&ring.open()?, json),
             Command::List { ring, segments: false, json } => list(&ring.open()?, json),

@@ -64,7 +64,9 @@ Exit: 0 printed · 1 failed")]
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
-    #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
+    #[command(
+        after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside"
+    )]
     Completions(CompletionsArgs),
 }
 
