@@ -188,7 +188,8 @@ impl ClipSink for FromRing {
     fn fragment(&self, done: &FragmentDurable) {
         tracing::debug!(
             target: "courtside::clips::ring",
-            court = %done.court, session = %done.session, end_ns = done.end.as_nanos(), "recorded"
+            court = %done.court, session = %done.session, end_ns = done.end.as_nanos(),
+            segment = done.segment, bytes = done.bytes, "recorded"
         );
     }
 }

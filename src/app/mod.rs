@@ -443,7 +443,11 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
 async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Result<Ring, AppError> {
     let dir = config.appliance.data_dir.join("ring");
     let free = world.disk.free_bytes(&config.appliance.data_dir).unwrap_or(0);
-    let quota = config.ring.quota_bytes.unwrap_or_else(|| (free / 10 * 8).min(200 << 30));
+    // What the ring has is its own already: without it the quota would shrink at every start.
+    let segments = world.disk.list(&dir.join("segments")).unwrap_or_default();
+    let has: u64 = segments.iter().map(|file| file.len).sum();
+    let room = free.saturating_add(has);
+    let quota = config.ring.quota_bytes.unwrap_or_else(|| (room / 10 * 8).min(200 << 30));
     let mut settings = clips::RingSettings::new(dir, quota);
     if let Some(reserve) = config.ring.reserve_bytes {
         settings.reserve_bytes = reserve;

@@ -11,6 +11,7 @@ mod bench_model;
 mod broker;
 #[cfg(feature = "gstreamer")]
 mod camera;
+mod clips;
 mod completions;
 mod config;
 mod demo;
@@ -50,6 +51,8 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// List, cut and verify what is in the ring
+    Clips(clips::ClipsArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
@@ -85,6 +88,9 @@ pub struct RunArgs {
     /// Configuration file
     #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
     pub config: PathBuf,
+    /// Never sync the disk: the negative control of the power-cut test
+    #[arg(long, hide = true)]
+    pub no_fdatasync: bool,
 }
 
 /// Arguments of `demo`.
@@ -162,6 +168,7 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
+        Command::Clips(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),

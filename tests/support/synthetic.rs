@@ -63,9 +63,5 @@ pub fn sound(session: SessionId, ms: i64, parameters: &Arc<AudioParameters>) -> 
 
 /// AAC-LC, 48 kHz, stereo.
 pub fn aac() -> Arc<AudioParameters> {
-    Arc::new(AudioParameters {
-        config: vec![0x11, 0x90].into(),
-        sample_rate: 48_000,
-        channels: 2,
-    })
+    Arc::new(AudioParameters { config: vec![0x11, 0x90].into(), sample_rate: 48_000, channels: 2 })
 }
