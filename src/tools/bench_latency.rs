@@ -70,7 +70,7 @@ const BUDGET_MS: f64 = 60.0;
 /// Bit rate of the stream at 720p30, kbit/s; other sizes in proportion.
 const KBPS: u32 = 4000;
 const BOX: &str = "bench";
-const COURT: &str = "court";
+const COURT: &str = "loopback-court";
 /// Answers and events of the last pictures come within this.
 const SETTLE: Duration = Duration::from_secs(3);
 /// Events carry seconds as decimals, streams whole milliseconds.
@@ -197,7 +197,7 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let clock = Arc::clone(&world.clock);
     let watched = Arc::new(Watched::new(&clock, args.shutter));
     let options = Options { open_http: true, probe: Some(Arc::clone(&watched) as _) };
-    let mut listener = Listener::start(broker, "courtside-bench", BOX).await?;
+    let mut listener = Listener::start(broker, "courtside-bench-listener", BOX).await?;
     let config = configuration(args, dir, broker, scene.rim)?;
     let app = App::build(config, world, options).await?;
     let rtmp = app.addresses().rtmp.context("RTMP is not served")?;
@@ -564,6 +564,11 @@ impl Summary {
         if let (Some(bare), Some((p50, p99))) = (&self.bare, self.ratio) {
             println!("{:<38}{bare}", "median: bare pipeline");
             println!("{:<38}{p50:8.2} {:8} {p99:8.2}", "ratio to the bare pipeline", "");
+        }
+        for (number, run) in (1..).zip(&self.runs) {
+            for (hop, dropped) in run.dropped.iter().filter(|(_, dropped)| **dropped > 0) {
+                println!("run {number}: {dropped} dropped by {hop}");
+            }
         }
         let unanswered: usize = self.runs.iter().map(|run| run.unanswered).sum();
         println!(

@@ -62,7 +62,9 @@ pub(crate) fn live(
     if format.width < u32::try_from(strip::MIN_WIDTH).unwrap_or(u32::MAX) {
         bail!("a picture of {} pixels is too narrow for the clock", format.width);
     }
-    let (pipeline, out) = pipeline(video, format, "! identity sync=true name=shutter")?;
+    // A sensor does not wait for its encoder: what comes too late for it is not taken.
+    let pace = "! identity sync=true ! queue leaky=downstream max-size-buffers=2";
+    let (pipeline, out) = pipeline(video, format, pace)?;
     let taken = Arc::new(Mutex::new(BTreeMap::new()));
     write_clock(&pipeline, format, clock, &taken)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
