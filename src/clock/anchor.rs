@@ -439,7 +439,8 @@ impl References {
             let passed = media.saturating_sub(last.media);
             let moved = utc.saturating_sub(last.utc).saturating_sub(passed);
             // Its clock was set (the later one is the better one), or its media time ran back.
-            if moved < -REFERENCE_STEP || moved > REFERENCE_LEAP || passed < 0 || utc < last.utc {
+            if !(-REFERENCE_STEP..=REFERENCE_LEAP).contains(&moved) || passed < 0 || utc < last.utc
+            {
                 self.0.clear();
             } else if passed < REFERENCE_EVERY
                 && moved.saturating_abs() < REFERENCE_SLIP
