@@ -1,5 +1,14 @@
 //! `schemas/` equals what the types say. `UPDATE_SCHEMAS=1 cargo test --test schemas` rewrites it.
 #![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +32,10 @@ fn the_schemas_on_disk_are_those_of_the_types() {
             fs::write(&path, &text).expect("written");
         }
         let on_disk = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(on_disk, text, "schemas/{name}: run `UPDATE_SCHEMAS=1 cargo test --test schemas`");
+        assert_eq!(
+            on_disk, text,
+            "schemas/{name}: run `UPDATE_SCHEMAS=1 cargo test --test schemas`"
+        );
         expected.insert(name);
     }
     let found: BTreeSet<String> = fs::read_dir(folder())

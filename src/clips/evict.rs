@@ -11,7 +11,11 @@ const RESUME_SLACK: u64 = 16 << 20;
 /// The segments that must go so that the ring holds at most `quota`: whole ones, oldest first,
 /// never one that is open or kept.
 #[must_use]
-pub(crate) fn choose(index: &Index, quota: u64, kept: &BTreeSet<SegmentNumber>) -> Vec<SegmentNumber> {
+pub(crate) fn choose(
+    index: &Index,
+    quota: u64,
+    kept: &BTreeSet<SegmentNumber>,
+) -> Vec<SegmentNumber> {
     let mut over = index.bytes().saturating_sub(quota);
     let mut going = Vec::new();
     for entry in index.segments().filter(|entry| !entry.open && !kept.contains(&entry.id)) {

@@ -113,7 +113,7 @@ pub enum ClipRecord {
 
 /// Writes a record as a line.
 #[must_use]
-pub(crate) fn line(record: &impl Serialize) -> Vec<u8> {
+pub fn line(record: &impl Serialize) -> Vec<u8> {
     let json = serde_json::to_string(record).unwrap_or_default();
     let sum = u64::from_be_bytes(checksum(&[json.as_bytes()]));
     format!("{sum:016x} {json}\n").into_bytes()
@@ -256,7 +256,11 @@ impl Index {
     }
 
     /// The segments of a session, oldest first.
-    pub(crate) fn session(&self, court: &CourtId, session: &str) -> impl Iterator<Item = &SegmentEntry> {
+    pub(crate) fn session(
+        &self,
+        court: &CourtId,
+        session: &str,
+    ) -> impl Iterator<Item = &SegmentEntry> {
         let ids = self.by_session.get(&(court.clone(), session.to_owned()));
         ids.into_iter().flatten().filter_map(|id| self.segments.get(id))
     }

@@ -51,11 +51,7 @@ pub(crate) fn recover(disk: &dyn Disk, places: &Places) -> Result<Recovered, Rin
     Ok(Recovered { index, segments_log, clips_log })
 }
 
-fn recover_segments(
-    disk: &dyn Disk,
-    places: &Places,
-    index: &mut Index,
-) -> Result<Log, RingError> {
+fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<Log, RingError> {
     let path = places.segments_log();
     let old = read_log(disk, &path)?;
     let (records, good) = lines::<SegmentRecord>(&old);
@@ -189,7 +185,9 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
             removed = true;
             continue;
         }
-        let Some(id) = file.name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
+        let Some(id) = file.name.strip_suffix(".json").filter(|id| is_clip_id(id)) else {
+            continue;
+        };
         let brief = known.remove(id).or_else(|| {
             let bytes = read_whole(disk, &path, MAX_JSON).ok()?;
             Clip::from_json(&bytes).filter(|clip| clip.id == id).map(|clip| clip.brief())

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
@@ -253,7 +254,8 @@ async fn media(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let permit = ring.shared.transfers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
+        let permit =
+            Arc::clone(&ring.shared.transfers).try_acquire_owned().map_err(|_| Refusal::busy())?;
         let opened = blocking(move || open(&ring, &clip)).await??;
         Body::new(ClipBody::start(opened, from, to, permit))
     };

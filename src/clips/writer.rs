@@ -79,11 +79,7 @@ struct OpenSegment {
 }
 
 impl Writer {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        courts: Vec<(CourtId, UnitMailbox)>,
-        log: Log,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, courts: Vec<(CourtId, UnitMailbox)>, log: Log) -> Self {
         let court = |(court, mailbox)| CourtWriter {
             court,
             mailbox,

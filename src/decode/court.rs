@@ -80,6 +80,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(1);
 /// The first wait before a failed pipeline is built anew; doubles to the last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Units of a group that are kept for a new pipeline, in case a B slice comes (chosen: two seconds;
+/// they are decoded twice, in some 0.3 s).
+const MAX_REPLAY: usize = 64;
 /// How often the thread looks for errors while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -93,6 +96,8 @@ pub(crate) struct Court {
     session: Option<SessionId>,
     gate: Gate,
     reorder: Reorder,
+    /// The units since the last key frame, while a B slice would come as a surprise.
+    group: Vec<AccessUnit>,
     rate: Rate,
     running: Option<Running>,
     failures: Failures,
@@ -142,6 +147,7 @@ impl Court {
             session: None,
             gate: Gate::default(),
             reorder: Reorder::default(),
+            group: Vec::new(),
             rate: Rate::default(),
             running: None,
             failures: Failures::default(),
@@ -177,6 +183,7 @@ impl Court {
             self.closed(session, CloseReason::Ended);
         }
         self.session = Some(info.session);
+        self.group.clear();
         self.gate = Gate::default();
         self.rate = Rate::default();
         self.world.sink.opened(info);
@@ -210,22 +217,62 @@ impl Court {
             self.refuse(DropReason::AwaitingKey);
             return;
         }
-        let sets = if unit.key { self.reorder.sets(&unit.parameters) } else { &[] };
-        let Some(data) = annex_b(sets, &unit.data) else {
-            self.refuse(DropReason::Undecodable);
-            return;
-        };
-        if !self.wait_for_room() {
-            self.refuse(DropReason::AwaitingKey);
-            return;
+        if self.reorder.is_broken() {
+            self.replay();
         }
-        let Some(running) = &mut self.running else {
-            self.refuse(DropReason::AwaitingKey);
-            return;
-        };
-        let (pts, dts) = running.outlet.goes_in(unit);
+        self.keep(unit);
+        if let Err(reason) = self.give(unit, false) {
+            self.refuse(reason);
+        }
+    }
+
+    /// Gives `unit` to the pipeline, waiting until it takes one; `again` if an earlier one had it.
+    ///
+    /// # Errors
+    /// Why it was not given.
+    fn give(&mut self, unit: &AccessUnit, again: bool) -> Result<(), DropReason> {
+        let sets = if unit.key { self.reorder.sets(&unit.parameters) } else { &[] };
+        let data = annex_b(sets, &unit.data).ok_or(DropReason::Undecodable)?;
+        if !self.wait_for_room() {
+            return Err(DropReason::AwaitingKey);
+        }
+        let running = self.running.as_mut().ok_or(DropReason::AwaitingKey)?;
+        let (pts, dts) = running.outlet.goes_in(unit, again);
         if let Err(reason) = running.pipeline.push(Push { data, pts, dts, key: unit.key }) {
             self.failed(&reason, DropReason::Undecodable);
+        }
+        Ok(())
+    }
+
+    /// Keeps `unit` for [`Court::replay`] while that may be needed.
+    fn keep(&mut self, unit: &AccessUnit) {
+        if unit.key {
+            self.group.clear();
+        }
+        let surprising = self.reorder.low_delay() && unit.parameters.low_delay_sets.is_some();
+        if surprising && (unit.key || !self.group.is_empty()) {
+            self.group.push(unit.clone());
+        }
+        if self.group.len() > MAX_REPLAY {
+            self.group = Vec::new();
+        }
+    }
+
+    /// The first B slice: a new pipeline, told to wait, is given the group so far. Only pictures
+    /// that belong before the last one handed on are lost. A group that was not kept goes on as it
+    /// is, without its B pictures, up to the next key frame.
+    fn replay(&mut self) {
+        let group = std::mem::take(&mut self.group);
+        let Some(key) = group.first() else { return };
+        self.reorder.wait(&key.parameters);
+        let last = self.drain();
+        if !self.build(&key.parameters, last) {
+            return;
+        }
+        for unit in &group {
+            if self.give(unit, true).is_err() {
+                return;
+            }
         }
     }
 
@@ -246,11 +293,13 @@ impl Court {
         if self.world.clock.monotonic() < self.retry_at {
             return false;
         }
-        self.build(unit, layout)
+        self.build(&unit.parameters, None)
     }
 
-    fn build(&mut self, unit: &AccessUnit, layout: Layout) -> bool {
-        let parameters = unit.parameters.as_ref();
+    /// Builds a pipeline; pictures up to `last` were handed on by the one before. False if it
+    /// cannot be built.
+    fn build(&mut self, parameters: &CodecParameters, last: Option<MediaTime>) -> bool {
+        let layout = Layout::of(parameters, self.reorder.low_delay());
         let exists = |factory: &str| self.backend.exists(factory);
         let chosen = choose::choose(layout.codec, self.settings.prefer, &exists, &self.failures);
         let choice = match chosen {
@@ -261,7 +310,7 @@ impl Court {
                 return false;
             }
         };
-        let outlet = Arc::new(Outlet::new(self.settings.court.clone(), self.world.clone()));
+        let outlet = Arc::new(Outlet::new(self.settings.court.clone(), self.world.clone(), last));
         let order = Order { candidate: choice.candidate, parameters, low_delay: layout.low_delay };
         match self.backend.build(&order, Arc::clone(&outlet)) {
             Ok(pipeline) => {
@@ -323,9 +372,9 @@ impl Court {
         self.back_off = (self.back_off * 2).min(BACK_OFF.1);
     }
 
-    /// Lets the pipeline give what is inside, and ends it.
-    fn drain(&mut self) {
-        let Some(mut running) = self.running.take() else { return };
+    /// Lets the pipeline give what is inside, and ends it. Returns its last picture's time.
+    fn drain(&mut self) -> Option<MediaTime> {
+        let mut running = self.running.take()?;
         running.pipeline.end();
         let ended = running.outlet.wait_ended(DRAIN);
         running.outlet.shut(DropReason::NoPicture);
@@ -336,7 +385,9 @@ impl Court {
         if !ended {
             warn!(decoder = running.candidate.factory, "decoder did not end; it is left behind");
         }
+        let last = running.outlet.last();
         running.pipeline.stop(!ended);
+        last
     }
 
     fn measure(&mut self, unit: &AccessUnit) {

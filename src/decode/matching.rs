@@ -35,6 +35,8 @@ pub(crate) struct Inside {
     pub(crate) session: SessionId,
     pub(crate) pts: MediaTime,
     pub(crate) arrival: Monotonic,
+    /// It was given to an earlier pipeline too, and counted there.
+    again: bool,
 }
 
 /// The units inside one pipeline.
@@ -43,49 +45,80 @@ pub(crate) struct Matching {
     inside: BTreeMap<Ticket, Inside>,
     /// Media time that has the ticket [`FIRST`].
     origin: Option<MediaTime>,
+    /// The last picture that was handed on, here or by the pipeline before: order is kept.
+    last: Option<MediaTime>,
     tally: Tally,
 }
 
 impl Matching {
-    pub(crate) const fn new(tally: Tally) -> Self {
-        Self { inside: BTreeMap::new(), origin: None, tally }
+    /// Nothing inside. Pictures up to `last` were handed on before.
+    pub(crate) const fn new(tally: Tally, last: Option<MediaTime>) -> Self {
+        Self { inside: BTreeMap::new(), origin: None, last, tally }
     }
 
     /// Notes that `unit` goes in. Returns its ticket, and the one of its decoding time.
     pub(crate) fn goes_in(&mut self, unit: &AccessUnit) -> (Ticket, Ticket) {
+        self.tally.offered();
+        self.insert(unit, false)
+    }
+
+    /// Notes that `unit` goes in for what follows it: an earlier pipeline had it, and counted it.
+    pub(crate) fn goes_in_again(&mut self, unit: &AccessUnit) -> (Ticket, Ticket) {
+        self.insert(unit, true)
+    }
+
+    fn insert(&mut self, unit: &AccessUnit, again: bool) -> (Ticket, Ticket) {
         let origin = *self.origin.get_or_insert(unit.pts);
         let mut ticket = ticket_of(unit.pts, origin);
         while self.inside.contains_key(&ticket) {
             ticket = Ticket(ticket.0 + 1);
         }
-        let inside = Inside { session: unit.session, pts: unit.pts, arrival: unit.arrival };
-        self.inside.insert(ticket, inside);
-        self.tally.offered();
+        let (session, pts, arrival) = (unit.session, unit.pts, unit.arrival);
+        self.inside.insert(ticket, Inside { session, pts, arrival, again });
         (ticket, ticket_of(unit.dts, origin).min(ticket))
     }
 
     /// Notes the picture `ticket`; those before it are lost. Returns what it is a picture of, unless
-    /// nothing inside has that ticket (a decoder that makes pictures up), or it is damaged.
+    /// nothing inside has that ticket (a decoder that makes pictures up), it is damaged, or it
+    /// comes too late to keep the order.
     pub(crate) fn came_out(&mut self, ticket: Ticket, whole: bool) -> Option<Inside> {
         let found = self.inside.remove(&ticket)?;
         while let Some(earliest) = self.inside.first_entry().filter(|entry| *entry.key() < ticket) {
-            earliest.remove();
-            self.tally.dropped(DropReason::NoPicture);
+            let lost = earliest.remove();
+            Self::count(&self.tally, &lost, DropReason::NoPicture);
         }
-        if whole {
-            self.tally.taken();
-            Some(found)
-        } else {
+        if found.again {
+            return None;
+        }
+        if !whole {
             self.tally.dropped(DropReason::Undecodable);
-            None
+            return None;
+        }
+        if self.last.is_some_and(|last| found.pts < last) {
+            self.tally.dropped(DropReason::NoPicture);
+            return None;
+        }
+        self.last = Some(found.pts);
+        self.tally.taken();
+        Some(found)
+    }
+
+    fn count(tally: &Tally, inside: &Inside, reason: DropReason) {
+        if !inside.again {
+            tally.dropped(reason);
         }
     }
 
     /// Nothing more will come out: all inside are let go for `reason`.
     pub(crate) fn abandon(&mut self, reason: DropReason) {
-        while self.inside.pop_first().is_some() {
-            self.tally.dropped(reason);
+        while let Some((_, inside)) = self.inside.pop_first() {
+            Self::count(&self.tally, &inside, reason);
         }
+    }
+
+    /// The last picture that was handed on.
+    pub(crate) const fn last(&self) -> Option<MediaTime> {
+        self.last
     }
 
     /// Units inside.
@@ -114,7 +147,7 @@ mod tests {
     #[test]
     fn a_picture_settles_all_that_should_have_come_before_it() {
         let tally = Tally::default();
-        let mut matching = Matching::new(tally.clone());
+        let mut matching = Matching::new(tally.clone(), None);
         let tickets: Vec<Ticket> =
             [100, 0, 33, 66, 133].map(|pts| matching.goes_in(&at(pts)).0).into();
         assert_eq!(
@@ -137,12 +170,29 @@ mod tests {
 
     #[test]
     fn equal_and_early_timestamps_stay_apart_and_positive() {
-        let mut matching = Matching::new(Tally::default());
+        let mut matching = Matching::new(Tally::default(), None);
         let first = matching.goes_in(&at(5)).0;
         let second = matching.goes_in(&at(5)).0;
         let early = matching.goes_in(&at(-3_000)).0;
         assert!(first < second && early < first && early.nanos() > 0);
         assert_eq!(Ticket::from_nanos(first.nanos() + 400), first, "rounded by a decoder");
+    }
+
+    #[test]
+    fn what_goes_in_again_is_not_counted_and_what_comes_late_is_not_handed_on() {
+        let tally = Tally::default();
+        let mut matching = Matching::new(tally.clone(), Some(MediaTime::from_millis(100)));
+        let key = matching.goes_in_again(&at(0)).0;
+        let reference = matching.goes_in_again(&at(100)).0;
+        let late = matching.goes_in(&at(33)).0;
+        let next = matching.goes_in(&at(200)).0;
+        assert_eq!(matching.came_out(key, true), None);
+        assert_eq!(matching.came_out(late, true), None);
+        assert_eq!(matching.came_out(reference, true), None);
+        assert!(matching.came_out(next, true).is_some());
+        let count = tally.count();
+        assert_eq!((count.offered, count.taken), (2, 1));
+        assert_eq!(count.dropped, [(DropReason::NoPicture, 1)].into());
     }
 
     proptest! {
@@ -153,7 +203,7 @@ mod tests {
             steps in proptest::collection::vec((0..200_i64, any::<bool>(), 0..12_usize), 0..200)
         ) {
             let tally = Tally::default();
-            let mut matching = Matching::new(tally.clone());
+            let mut matching = Matching::new(tally.clone(), None);
             let mut tickets: Vec<(Ticket, i64)> = Vec::new();
             for (pts, whole, pick) in steps {
                 tickets.push((matching.goes_in(&at(pts)).0, pts));

@@ -7,7 +7,7 @@
 //!
 //! Read `choose` (which decoder, and why), `gate` (which unit may go in), `reorder` (when the
 //! decoder need not wait for pictures out of order), `matching` (what became of each unit), then
-//! `court` (the thread that ties them) and `pipeline`, `planes` (GStreamer; the only I/O).
+//! `court` (the thread that ties them) and `pipeline`, `planes`, `file` (GStreamer; the only I/O).
 //! `advice` says what costs the venue latency or accuracy.
 //!
 //! What happens when … (each alone brings no other court down):
@@ -37,6 +37,8 @@ mod court;
 mod planes;
 #[cfg(feature = "gstreamer")]
 mod pipeline;
+#[cfg(feature = "gstreamer")]
+mod file;
 mod advice;
 
 use std::io;
@@ -51,6 +53,8 @@ use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo};
 
 pub use crate::decode::advice::{Measured, advise};
 pub use crate::decode::choose::Prefer;
+#[cfg(feature = "gstreamer")]
+pub use crate::decode::file::{FileError, VideoFile};
 
 /// Takes pictures. Must not block and must not call back into [`Decoder`].
 ///

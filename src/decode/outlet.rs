@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::decode::court::World;
 use crate::decode::matching::{Matching, Ticket};
 use crate::mailbox::DropReason;
-use crate::media::{AccessUnit, CourtId, CpuPicture, Frame, Monotonic, Pixels};
+use crate::media::{AccessUnit, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels};
 
 /// A picture as the pipeline gives it.
 pub(crate) struct Picture {
@@ -65,9 +65,10 @@ struct State {
 const HELD_OVER: usize = 16;
 
 impl Outlet {
-    pub(crate) fn new(court: CourtId, world: World) -> Self {
+    /// For a new pipeline; pictures up to `last` were handed on by the one before.
+    pub(crate) fn new(court: CourtId, world: World, last: Option<MediaTime>) -> Self {
         let progress = world.clock.monotonic();
-        let matching = Matching::new(world.tally.clone());
+        let matching = Matching::new(world.tally.clone(), last);
         let state = State {
             matching,
             entered: 0,
@@ -82,13 +83,19 @@ impl Outlet {
         Self { court, world, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Notes that `unit` goes into the pipeline; returns its timestamps there.
-    pub(crate) fn goes_in(&self, unit: &AccessUnit) -> (Ticket, Ticket) {
+    /// Notes that `unit` goes into the pipeline, `again` if an earlier one had it; returns its
+    /// timestamps there.
+    pub(crate) fn goes_in(&self, unit: &AccessUnit, again: bool) -> (Ticket, Ticket) {
         let mut state = self.state.lock();
         if state.matching.len() == 0 {
             state.progress = self.world.clock.monotonic();
         }
-        state.matching.goes_in(unit)
+        if again { state.matching.goes_in_again(unit) } else { state.matching.goes_in(unit) }
+    }
+
+    /// The last picture that was handed on.
+    pub(crate) fn last(&self) -> Option<MediaTime> {
+        self.state.lock().matching.last()
     }
 
     /// A unit enters the decoder itself: what is in there now was held back.

@@ -1,13 +1,14 @@
 //! When the decoder need not wait for pictures out of order (pure).
 //!
 //! ```text
-//! Hopeful ──B slice──> Broken ──key frame──> Waiting
-//!    ^────── other parameter sets ──────────────┘
+//! Hopeful ──B slice──> Broken ──key frame, or `wait`──> Waiting
+//!    ^───────────── other parameter sets ──────────────────┘
 //! ```
 //!
 //! An SPS that promises nothing makes decoders hold up to 7 pictures. While a stream has shown no
 //! B slice it is given the sets that promise "no reordering" (`low_delay_sets`). The first B slice
-//! breaks that promise: from the next key frame on it is given its own sets.
+//! breaks that promise: `court` then gives a new pipeline the group so far, with its own sets; a
+//! group that is too long for that waits for its end.
 
 use std::sync::Arc;
 
@@ -37,6 +38,16 @@ impl Reorder {
             Self::Waiting(_) | Self::Hopeful if unit.b_slices => Self::Broken,
             Self::Waiting(_) | Self::Hopeful => Self::Hopeful,
         };
+    }
+
+    /// True from the B slice that nobody expected until the decoder waits for such.
+    pub(crate) const fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken)
+    }
+
+    /// From here on the decoder waits as the SPS of `parameters` says.
+    pub(crate) fn wait(&mut self, parameters: &Arc<CodecParameters>) {
+        *self = Self::Waiting(Arc::clone(parameters));
     }
 
     /// True while the decoder may be told that pictures come in order.

@@ -3,4 +3,8 @@
 use crate::detect::bundle::Embedded;
 
 /// Found last, when no folder has a bundle of that name.
-pub const IN_THE_BINARY: &[Embedded] = &[];
+pub const IN_THE_BINARY: &[Embedded] = &[Embedded {
+    name: "rimnet",
+    manifest: include_str!("../../models/rimnet/model.toml"),
+    files: &[("rimnet-fp32.onnx", include_bytes!("../../models/rimnet/rimnet-fp32.onnx"))],
+}];

@@ -7,7 +7,7 @@
 //!
 //! Read `bundle` (what a model's folder must say), `rims` and `crop` (what a model is shown),
 //! `continuity` (what it remembers), `engine` (what runs it), `postprocess` (what it said), then
-//! `worker` (the thread).
+//! `worker` (the thread; `offline` is the same without one).
 
 mod bundle;
 mod rims;
@@ -16,6 +16,7 @@ mod continuity;
 mod engine;
 mod postprocess;
 mod worker;
+mod offline;
 mod embedded;
 
 use std::io;
@@ -40,6 +41,7 @@ pub use crate::detect::bundle::{
 pub use crate::detect::crop::{Crop, CropError};
 pub use crate::detect::embedded::IN_THE_BINARY;
 pub use crate::detect::engine::{Engine, EngineError, engine_for};
+pub use crate::detect::offline::Offline;
 pub use crate::detect::postprocess::{AnswerError, rim_probabilities};
 pub use crate::detect::rims::{RimFault, place_rims};
 pub use crate::detect::worker::{AnswerSink, CourtRims, ModelMeters};
@@ -165,7 +167,9 @@ impl Detect {
                 progress: Arc::clone(&loaded.progress),
             });
             let name = format!("model-{}", loaded.bundle.name);
-            self.threads.get_mut().push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
+            self.threads
+                .get_mut()
+                .push(std::thread::Builder::new().name(name).spawn(|| worker.run())?);
         }
         Ok(())
     }
@@ -275,7 +279,14 @@ fn load_one(
             settings.device, identity.engine
         )
     });
-    Ok(Loaded { bundle, identity, frames, progress: Arc::default(), advice, engine: Mutex::new(Some(engine)) })
+    Ok(Loaded {
+        bundle,
+        identity,
+        frames,
+        progress: Arc::default(),
+        advice,
+        engine: Mutex::new(Some(engine)),
+    })
 }
 
 fn chain_of(error: &dyn std::error::Error) -> String {

@@ -23,7 +23,9 @@ use crate::detect::engine::{Engine, EngineError};
 use crate::detect::postprocess::{AnswerError, rim_probabilities};
 use crate::detect::rims::{RimFault, place_rims};
 use crate::mailbox::{FrameItem, FrameMailbox, Take};
-use crate::media::{CloseReason, CourtId, Frame, Monotonic, Pixels, RimBox, RimId, SessionId};
+use crate::media::{
+    CloseReason, CourtId, Frame, MediaTime, Monotonic, Pixels, RimBox, RimId, SessionId,
+};
 
 /// Frames in a row without an answer, after which a model is put out: one second of a stream.
 const MAX_FAILURES: u32 = 30;
@@ -236,7 +238,7 @@ impl Worker {
 
     fn handle(&mut self, item: FrameItem) {
         match item {
-            FrameItem::Frame(frame) => self.frame(&frame),
+            FrameItem::Frame(frame) => self.frame(&frame, frame.pts),
             FrameItem::SessionClosed { court, session, reason } => {
                 if let Some(known) = self.courts.iter_mut().find(|known| known.drawn.court == court)
                 {
@@ -249,7 +251,8 @@ impl Worker {
         }
     }
 
-    fn frame(&mut self, frame: &Frame) {
+    /// Answers about every rim of `frame`, of time `pts`.
+    pub(crate) fn frame(&mut self, frame: &Frame, pts: MediaTime) {
         let taken = self.clock.monotonic();
         self.meters.queue_seconds.observe(taken.since(frame.decoded).as_secs_f64());
         let Some(court) = self.courts.iter_mut().find(|court| court.drawn.court == frame.court)
@@ -276,7 +279,7 @@ impl Worker {
                 if self.live { self.sink.answer(answer) } else { self.sink.shadow(answer) }
             },
         };
-        match court.answer(frame, taken, &mut run) {
+        match court.answer(frame, pts, taken, &mut run) {
             Ok(()) => {
                 self.failures = 0;
                 if std::mem::take(&mut court.failures) >= MAX_FAILURES {
@@ -357,11 +360,12 @@ impl CourtWork {
     fn answer(
         &mut self,
         frame: &Frame,
+        pts: MediaTime,
         taken: Monotonic,
         run: &mut Run<'_>,
     ) -> Result<(), Failure> {
         let Some(Placed { picture, rims: Ok(rims) }) = &mut self.placed else { return Ok(()) };
-        let fed = self.continuity.step(frame.session, *picture, frame.pts);
+        let fed = self.continuity.step(frame.session, *picture, pts);
         if let Some(reset) = fed.reset {
             debug!(court = %frame.court, model = %run.identity.bundle, ?reset, "state starts anew");
         }
@@ -388,7 +392,7 @@ impl CourtWork {
                 court: frame.court.clone(),
                 rim: RimId(u16::try_from(index).unwrap_or(u16::MAX)),
                 session: frame.session,
-                pts: frame.pts,
+                pts,
                 says,
                 warming: fed.warming,
                 model: Arc::clone(run.identity),

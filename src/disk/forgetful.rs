@@ -37,6 +37,7 @@ struct State {
     stopped: bool,
     capacity: Option<u64>,
     syncs_fail: bool,
+    syncs_ignored: bool,
 }
 
 type Names = BTreeMap<PathBuf, u64>;
@@ -84,6 +85,11 @@ impl ForgetfulDisk {
     /// Makes every sync fail, or succeed again.
     pub fn fail_syncs(&self, fail: bool) {
         self.shared.lock().syncs_fail = fail;
+    }
+
+    /// Makes every sync succeed and keep nothing: the negative control of crash tests.
+    pub fn ignore_syncs(&self, ignore: bool) {
+        self.shared.lock().syncs_ignored = ignore;
     }
 
     /// Stops the disk at change number `operations` (from 0): that one is lost or torn, and
@@ -407,6 +413,9 @@ impl Disk for ForgetfulDisk {
         if state.syncs_fail {
             return Err(io::Error::other("the sync failed"));
         }
+        if state.syncs_ignored {
+            return Ok(());
+        }
         let state = &mut *state;
         let pending = std::mem::take(&mut state.pending_names);
         for change in pending {
@@ -513,6 +522,9 @@ impl DiskFile for ForgetfulFile {
         }
         if state.syncs_fail {
             return Err(io::Error::other("the sync failed"));
+        }
+        if state.syncs_ignored {
+            return Ok(());
         }
         if let Some(inode) = state.inodes.get_mut(&self.inode) {
             inode.pending.clear();

@@ -26,6 +26,8 @@ const COOKIE: &str = "courtside";
 const COOKIE_SECONDS: u32 = 30 * 24 * 3600;
 /// Where a monitor asks; open to all, and say nothing but yes or no.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+/// How the one page looks that is shown unasked.
+const LOGIN_CSS: &str = include_str!("login.css");
 /// What a wrong token costs who tries.
 const WRONG_TOKEN_DELAY: Duration = Duration::from_millis(700);
 /// A token that somebody wrote must not be shorter.
@@ -137,6 +139,7 @@ pub(super) fn guarded(routes: Router, access: Access, secure: bool) -> Router {
     routes
         .fallback(|| async { Problem::not_found("nothing is served there; / is the page") })
         .layer(middleware::from_fn_with_state(Arc::clone(&door), admit))
+        .route("/login.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], LOGIN_CSS) }))
         .route("/login", get(ask).post(sign_in).with_state(door))
 }
 

@@ -83,7 +83,7 @@ async fn accept(
                     {
                         let stream = Plain::Tls(Box::new(stream));
                         let guarded = Guarded::new(stream, Patience::USUAL, permit);
-                        let _ = ready.send((guarded, peer)).await;
+                        drop(ready.send((guarded, peer)).await);
                     }
                 }));
             }

@@ -45,7 +45,7 @@ async fn ask(address: SocketAddr, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut answer = String::new();
     // A refusal may come as a reset after the answer; what was read by then counts.
-    let _ = stream.read_to_string(&mut answer).await;
+    drop(stream.read_to_string(&mut answer).await);
     answer
 }
 
@@ -176,7 +176,7 @@ fn tls_is_spoken_where_a_certificate_is_given() {
     write(&files.key_file, pair.signing_key.serialize_pem());
     let config = server_config(&files, &[b"http/1.1"]).expect("a pair");
     let swapped = crate::config::TlsFiles { cert_file: files.key_file.clone(), ..files };
-    let error = server_config(&swapped, &[]).err().expect("a key is no certificate").to_string();
+    let error = server_config(&swapped, &[]).expect_err("a key is no certificate").to_string();
     assert!(error.contains("key.pem"), "{error}");
     runtime().block_on(async {
         let server =
@@ -200,7 +200,7 @@ fn tls_is_spoken_where_a_certificate_is_given() {
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).await.expect("written");
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        drop(stream.read_to_end(&mut answer).await);
         assert!(String::from_utf8_lossy(&answer).ends_with("the page"));
         serving.abort();
     });

@@ -9,17 +9,42 @@ const CAP: Duration = Duration::from_secs(30);
 /// Another box has our name: each of the two takes the session from the other.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 
-/// Time before try `failed + 1`; `random` spreads a fleet's boxes over half of it.
-#[must_use]
-pub(super) fn delay(failed: u32, taken_over: bool, random: u8) -> Duration {
-    let whole = if taken_over {
-        TAKEN_OVER
-    } else if failed < QUICK_TRIES {
-        Duration::from_millis(250 << failed.min(2))
-    } else {
-        Duration::from_secs(1 << (failed - QUICK_TRIES).min(5)).min(CAP)
-    };
-    whole / 2 + whole / 2 * u32::from(random) / 255
+/// Sessions in a row that ended right after they had begun, from which on it is no accident.
+pub(crate) const SUSPICIOUS: u32 = 5;
+
+/// What came before the next try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// Tries without a CONNACK, in a row.
+    pub(crate) failed: u32,
+    /// Sessions that ended within seconds without a word, in a row.
+    pub(crate) short: u32,
+    /// The broker said that another box took the session.
+    pub(crate) taken_over: bool,
+}
+
+impl Past {
+    /// True when another box seems to have our name; some brokers say it, some only cut the link.
+    #[must_use]
+    pub(crate) const fn another_box(&self) -> bool {
+        self.taken_over || self.short >= SUSPICIOUS
+    }
+
+    /// Time before the next try; `random` spreads a fleet's boxes over half of it.
+    #[must_use]
+    pub(crate) fn delay(&self, random: u8) -> Duration {
+        let tries = self.failed.max(self.short.min(SUSPICIOUS));
+        let whole = if self.taken_over {
+            TAKEN_OVER
+        } else if self.short >= SUSPICIOUS {
+            Duration::from_secs(2 << (self.short - SUSPICIOUS).min(5)).min(CAP)
+        } else if tries < QUICK_TRIES {
+            Duration::from_millis(250 << tries.min(2))
+        } else {
+            Duration::from_secs(1 << (tries - QUICK_TRIES).min(5)).min(CAP)
+        };
+        whole / 2 + whole / 2 * u32::from(random) / 255
+    }
 }
 
 #[cfg(test)]
@@ -28,11 +53,31 @@ mod tests {
 
     #[test]
     fn quick_at_first_then_slower_and_never_slower_than_the_cap() {
-        let table = [(0, 250), (1, 500), (2, 1000), (60, 1000), (92, 4000), (95, 30_000), (u32::MAX, 30_000)];
+        let table = [
+            (0, 250),
+            (1, 500),
+            (2, 1000),
+            (60, 1000),
+            (92, 4000),
+            (95, 30_000),
+            (u32::MAX, 30_000),
+        ];
         for (failed, ms) in table {
-            assert_eq!(delay(failed, false, 255), Duration::from_millis(ms), "{failed}");
-            assert_eq!(delay(failed, false, 0), Duration::from_millis(ms / 2), "{failed}");
+            let past = Past { failed, ..Past::default() };
+            assert_eq!(past.delay(255), Duration::from_millis(ms), "{failed}");
+            assert_eq!(past.delay(0), Duration::from_millis(ms / 2), "{failed}");
         }
-        assert_eq!(delay(0, true, 255), TAKEN_OVER);
+        assert_eq!(Past { taken_over: true, ..Past::default() }.delay(255), TAKEN_OVER);
+    }
+
+    #[test]
+    fn sessions_that_end_at_once_again_and_again_are_no_accident() {
+        for (short, ms, another) in
+            [(1, 500, false), (4, 1000, false), (5, 2000, true), (99, 30_000, true)]
+        {
+            let past = Past { short, ..Past::default() };
+            assert_eq!(past.delay(255), Duration::from_millis(ms), "{short}");
+            assert_eq!(past.another_box(), another);
+        }
     }
 }

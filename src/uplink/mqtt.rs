@@ -24,16 +24,19 @@ use rumqttc::{
 };
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
 use crate::event::state::BoxState;
 use crate::media::UtcTime;
-use crate::uplink::outbox::lanes::{Outcome, WINDOW};
+use crate::uplink::backoff::Past;
+use crate::uplink::outbox::lanes::{Begin, Outcome, WINDOW};
 use crate::uplink::outbox::{Desk, Note, Sending, chain};
 use crate::uplink::states::States;
 use crate::uplink::tls::{self, TlsError, TlsFiles};
-use crate::uplink::{UplinkCounts, UplinkSettings, backoff};
+use crate::uplink::{UplinkCounts, UplinkSettings};
 
 /// The broker keeps our subscriptions so long (DESIGN §4.3).
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
@@ -44,7 +47,11 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A flap shorter than this publishes no death (field/platform.md §3.3).
 const WILL_DELAY_S: u32 = 5;
 /// Requests between us and the client: a window of events, and as many states.
-const CLIENT_QUEUE: usize = 2 * WINDOW;
+const CLIENT_QUEUE: usize = 2 * WINDOW as usize;
+/// A session that lived no longer counts as one that did not come about.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+/// A session that ends so soon after a refusal was ended by it.
+const CLOSED_BY_REFUSAL: Duration = Duration::from_secs(1);
 /// For the last words, once nothing is to be sent any more.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes of a PUBLISH beside topic and payload: header, ids, our two properties.
@@ -83,64 +90,98 @@ enum SetupError {
 enum End {
     /// We were asked to stop, and said goodbye.
     Stopped,
-    /// It broke; `connected` if there had been a CONNACK.
-    Broken { connected: bool, taken_over: bool, why: String },
+    /// It broke.
+    Broken(Broken),
+}
+
+#[derive(Debug, Default)]
+struct Broken {
+    /// There had been a CONNACK.
+    connected: bool,
+    /// The broker said that another box took the session.
+    taken_over: bool,
+    /// It ended within seconds after CONNACK.
+    short: bool,
+    /// It ended right after a refusal: some brokers do that.
+    refused: bool,
+    why: String,
+}
+
+/// What the feeder learns of a running session.
+#[derive(Debug, Default)]
+struct Session {
+    greeted: Option<Instant>,
+    refused: Option<Instant>,
 }
 
 impl Link {
     /// Connects, sends, connects again; ends when `stop` says so.
-    pub(super) async fn run(self, mut sendings: mpsc::Receiver<Sending>, mut stop: watch::Receiver<bool>) {
-        let mut session = None;
-        let mut failed = 0u32;
+    pub(crate) async fn run(
+        self,
+        mut sendings: mpsc::Receiver<Sending>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut number = None;
+        let mut past = Past::default();
+        let mut last = Broken::default();
         loop {
-            let number = match session {
-                Some(number) => number,
+            let session = match number {
+                Some(session) => session,
                 None => match self.next_session(&mut stop).await {
-                    Some(number) => number,
+                    Some(session) => session,
                     None => return,
                 },
             };
-            session = Some(number);
-            let end = match self.options(number).await {
-                Ok(options) => self.connection(number, options, &mut sendings, &mut stop).await,
-                Err(error) => {
-                    End::Broken { connected: false, taken_over: false, why: chain(&error) }
+            number = Some(session);
+            let end = match self.options(session).await {
+                Ok(options) => {
+                    self.connection(session, &last, options, &mut sendings, &mut stop).await
                 }
+                Err(error) => End::Broken(Broken { why: chain(&error), ..Broken::default() }),
             };
-            let End::Broken { connected, taken_over, why } = end else { return };
-            self.tell_broken(failed, connected, taken_over, why);
-            if connected {
-                session = None;
-                failed = 0;
+            let End::Broken(broken) = end else { return };
+            past.taken_over = broken.taken_over;
+            if broken.connected {
+                number = None;
+                past.failed = 0;
+                past.short = if broken.short && !broken.refused { past.short + 1 } else { 0 };
+            } else {
+                past.failed = past.failed.saturating_add(1);
+            }
+            self.tell_broken(past, &broken);
+            if broken.connected {
+                last = broken;
             }
             let mut random = [0u8];
             // Without randomness boxes are only less spread.
             let _ = getrandom::fill(&mut random);
-            let delay = backoff::delay(failed, taken_over, random[0]);
-            failed = failed.saturating_add(1);
             tokio::select! {
-                () = tokio::time::sleep(delay) => {}
+                () = tokio::time::sleep(past.delay(random[0])) => {}
                 () = stopped(&mut stop) => return,
             }
         }
     }
 
-    fn tell_broken(&self, failed: u32, connected: bool, taken_over: bool, why: String) {
+    fn tell_broken(&self, past: Past, broken: &Broken) {
+        let why = &broken.why;
         let mut counts = self.counts.lock();
-        let news = counts.fault.as_deref() != Some(&why);
+        let news = counts.fault.as_deref() != Some(why);
+        let another_box = past.another_box();
+        let first = another_box && !counts.another_box;
         counts.connected = false;
-        counts.another_box = taken_over;
+        counts.another_box = another_box;
         counts.fault = Some(why.clone());
         drop(counts);
-        if taken_over {
+        if first {
             error!(
-                name = %self.settings.box_name,
-                "another box is called so too: give one of them another `box.name`"
+                name = %self.settings.box_name, %why,
+                "another box is called so too, or the broker takes nothing from us: \
+                 give one of them another `box.name`, look at the broker's log"
             );
-        } else if connected || (failed == 0 && news) {
+        } else if broken.connected && past.short <= 1 || past.failed == 1 && news {
             warn!(%why, "link to the broker lost: events wait on disk");
         } else {
-            debug!(%why, failed, "cannot reach the broker");
+            debug!(%why, ?past, "no link to the broker");
         }
     }
 
@@ -182,7 +223,7 @@ impl Link {
             .set_clean_start(false)
             .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
             .set_session_store(NothingInFlight)
-            .set_outgoing_inflight_upper_limit(WINDOW as u16)
+            .set_outgoing_inflight_upper_limit(WINDOW)
             .set_request_channel_capacity(CLIENT_QUEUE);
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
@@ -235,6 +276,7 @@ impl Link {
     async fn connection(
         &self,
         session: u64,
+        last: &Broken,
         options: MqttOptions,
         sendings: &mut mpsc::Receiver<Sending>,
         stop: &mut watch::Receiver<bool>,
@@ -257,133 +299,203 @@ impl Link {
                 }
             }
         };
-        tokio::pin!(drive);
-        let connected = Mutex::new(false);
+        let mut drive = Box::pin(drive);
+        let learnt = Arc::<Mutex<Session>>::default();
+        let feeder = Feeder {
+            link: self,
+            session,
+            client,
+            careful: last.connected,
+            try_refused: !last.refused,
+            learnt: Arc::clone(&learnt),
+            waiters: Mutex::default(),
+        };
         let ended = {
-            let feed = self.feed(session, &client, greeting, sendings, stop, &connected);
+            let feed = feeder.feed(greeting, sendings, stop);
             tokio::pin!(feed);
             tokio::select! {
                 error = &mut drive => Err(error),
                 ended = &mut feed => Ok(ended),
             }
         };
-        let connected = *connected.lock();
-        if connected {
-            self.desk.note(Note::Disconnected);
-        }
-        match ended {
+        let ended = match ended {
             Ok(Ok(())) => {
                 // The goodbye is in the client's queue: drive it out.
                 drop(tokio::time::timeout(GOODBYE, drive).await);
                 self.counts.lock().connected = false;
-                End::Stopped
+                self.desk.note(Note::Disconnected);
+                return End::Stopped;
             }
-            Ok(Err(why)) => End::Broken { connected, taken_over: false, why },
-            Err(error) => {
-                let (taken_over, why) = explain(&error);
-                End::Broken { connected, taken_over, why }
-            }
+            Ok(Err(why)) => Ok(why),
+            Err(error) => Err(error),
+        };
+        // With the client its notices end, and what they know comes before the end is told.
+        drop(drive);
+        feeder.waited().await;
+        let learnt = std::mem::take(&mut *learnt.lock());
+        let within = |since: Option<Instant>, time| since.is_some_and(|at| at.elapsed() < time);
+        let mut broken = Broken {
+            connected: learnt.greeted.is_some(),
+            short: within(learnt.greeted, SHORT_LIFE),
+            refused: within(learnt.refused, CLOSED_BY_REFUSAL),
+            ..Broken::default()
+        };
+        if broken.connected {
+            self.desk.note(Note::Disconnected);
         }
+        match ended {
+            Ok(why) => broken.why = why,
+            Err(error) => (broken.taken_over, broken.why) = explain(&error),
+        }
+        End::Broken(broken)
     }
+}
 
+/// One session's work: hands states and events to the client.
+struct Feeder<'a> {
+    link: &'a Link,
+    session: u64,
+    client: AsyncClient,
+    /// The last session broke: one thing at a time at first.
+    careful: bool,
+    /// What was refused goes out again.
+    try_refused: bool,
+    learnt: Arc<Mutex<Session>>,
+    /// Wait for PUBACKs: at most a window of them, and the states.
+    waiters: Mutex<JoinSet<()>>,
+}
+
+impl Feeder<'_> {
     /// Hands states and events to the client. `Ok` after the goodbye, `Err` when the link is dead.
     async fn feed(
         &self,
-        session: u64,
-        client: &AsyncClient,
         greeting: oneshot::Receiver<ConnAck>,
         sendings: &mut mpsc::Receiver<Sending>,
         stop: &mut watch::Receiver<bool>,
-        connected: &Mutex<bool>,
     ) -> Result<(), String> {
         let ack = tokio::select! {
             ack = greeting => ack.map_err(|_| "the client ended".to_owned())?,
             () = stopped(stop) => return Ok(()),
         };
-        *connected.lock() = true;
+        let max_packet = self.greeted(&ack);
+        self.publish_states().await?;
         let limits = ack.properties.as_ref();
-        let receive_maximum = limits.and_then(|p| p.receive_max).unwrap_or(u16::MAX);
-        let max_packet = limits.and_then(|p| p.max_packet_size).unwrap_or(u32::MAX);
-        {
-            let mut counts = self.counts.lock();
-            counts.connected = true;
-            counts.another_box = false;
-            counts.session = session;
-            counts.fault = None;
-        }
-        info!(session, resumed = ack.session_present, receive_maximum, "connected to the broker");
-        self.states.set("box", &self.box_state(session, true));
-        self.publish_states(session, client).await?;
-        self.desk.note(Note::Connected { epoch: session, receive_maximum });
+        let begin = Begin {
+            receive_maximum: limits.and_then(|p| p.receive_max).unwrap_or(u16::MAX),
+            careful: self.careful,
+            try_refused: self.try_refused,
+        };
+        self.link.desk.note(Note::Connected { epoch: self.session, begin });
         let dead = Arc::new(Notify::new());
         loop {
             tokio::select! {
                 biased;
                 sending = sendings.recv() => {
                     let Some(sending) = sending else { return Ok(()) };
-                    if sending.epoch == session {
-                        self.publish_event(client, sending, max_packet, &dead).await?;
+                    if sending.epoch == self.session {
+                        self.publish_event(sending, max_packet, &dead).await?;
                     }
                 }
-                () = self.states.changed() => self.publish_states(session, client).await?,
+                () = self.link.states.changed() => self.publish_states().await?,
                 () = dead.notified() => {
                     return Err(format!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs()));
                 }
                 () = stopped(stop) => {
-                    self.states.set("box", &self.box_state(session, false));
-                    self.publish_states(session, client).await?;
-                    return client.disconnect().await.map_err(|error| error.to_string());
+                    self.link.states.set("box", &self.link.box_state(self.session, false));
+                    self.publish_states().await?;
+                    return self.client.disconnect().await.map_err(|error| error.to_string());
                 }
             }
         }
     }
 
-    async fn publish_states(&self, session: u64, client: &AsyncClient) -> Result<(), String> {
-        for (what, payload) in self.states.due(session) {
-            let topic = format!("{}/state/{what}", self.root());
+    /// Takes note of the CONNACK; returns the largest packet that the broker takes.
+    fn greeted(&self, ack: &ConnAck) -> usize {
+        self.learnt.lock().greeted = Some(Instant::now());
+        {
+            let mut counts = self.link.counts.lock();
+            counts.connected = true;
+            counts.session = self.session;
+            counts.fault = None;
+        }
+        let (session, resumed) = (self.session, ack.session_present);
+        if self.careful {
+            debug!(session, resumed, "connected to the broker again");
+        } else {
+            info!(session, resumed, "connected to the broker");
+        }
+        self.link.states.set("box", &self.link.box_state(session, true));
+        let limit = ack.properties.as_ref().and_then(|p| p.max_packet_size);
+        limit.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    fn wait(&self, told: impl Future<Output = ()> + Send + 'static) {
+        let mut waiters = self.waiters.lock();
+        while waiters.try_join_next().is_some() {}
+        waiters.spawn(told);
+    }
+
+    /// Waits until every notice has been told. The event loop is gone: with the client's queue they
+    /// end by themselves.
+    async fn waited(self) {
+        let Self { client, waiters, .. } = self;
+        drop(client);
+        let mut waiters = waiters.into_inner();
+        while waiters.join_next().await.is_some() {}
+    }
+
+    async fn publish_states(&self) -> Result<(), String> {
+        for (what, payload) in self.link.states.due(self.session) {
+            let topic = format!("{}/state/{what}", self.link.root());
             let options = PublishOptions::at_least_once()
                 .retained()
                 .properties(properties("application/json"));
-            let notice = client
-                .publish_tracked(topic.clone(), payload, options)
+            let notice = self
+                .client
+                .publish_tracked(topic, payload, options)
                 .await
                 .map_err(|error| error.to_string())?;
             // A state that is lost with the session is published again by the next one.
-            tokio::spawn(async move {
-                if let Ok(PublishResult::Qos1(ack)) = notice.wait_async().await
-                    && let Some((code, said)) = refusal(&ack)
-                {
-                    warn!(%topic, code, %said, "the broker refused a state");
+            let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
+            let session = self.session;
+            let told = async move {
+                if let Some((Outcome::Refused { code }, said)) = settled(notice).await {
+                    let said = said.unwrap_or_default();
+                    warn!(%what, code, %said, "the broker refused a state");
+                    learnt.lock().refused = Some(Instant::now());
+                    states.refused(&what, session);
                 }
-            });
+            };
+            if self.careful { told.await } else { self.wait(told) }
         }
         Ok(())
     }
 
     async fn publish_event(
         &self,
-        client: &AsyncClient,
         sending: Sending,
-        max_packet: u32,
+        max_packet: usize,
         dead: &Arc<Notify>,
     ) -> Result<(), String> {
         let Sending { epoch, position, topic, payload } = sending;
-        let topic = format!("{}/{topic}", self.root());
-        if topic.len() + payload.len() + PUBLISH_OVERHEAD > max_packet as usize {
+        let topic = format!("{}/{topic}", self.link.root());
+        if topic.len() + payload.len() + PUBLISH_OVERHEAD > max_packet {
             // The client would take it for an error of the connection, again and again.
             let said = Some(format!("larger than the broker's {max_packet} bytes"));
             let outcome = Outcome::Refused { code: TOO_LARGE };
-            self.desk.note(Note::Outcome { epoch, position, outcome, said });
+            self.link.desk.note(Note::Outcome { epoch, position, outcome, said });
             return Ok(());
         }
-        let options = PublishOptions::at_least_once()
-            .properties(properties("application/cloudevents+json"));
-        let notice = client
+        let options =
+            PublishOptions::at_least_once().properties(properties("application/cloudevents+json"));
+        let notice = self
+            .client
             .publish_tracked(topic, payload, options)
             .await
             .map_err(|error| error.to_string())?;
-        let (desk, dead) = (Arc::clone(&self.desk), Arc::clone(dead));
-        tokio::spawn(async move {
+        let (desk, dead) = (Arc::clone(&self.link.desk), Arc::clone(dead));
+        let learnt = Arc::clone(&self.learnt);
+        self.wait(async move {
             let (outcome, said) = match settled(notice).await {
                 Some(settled) => settled,
                 None => {
@@ -391,6 +503,9 @@ impl Link {
                     (Outcome::Lost, None)
                 }
             };
+            if matches!(outcome, Outcome::Refused { .. }) {
+                learnt.lock().refused = Some(Instant::now());
+            }
             desk.note(Note::Outcome { epoch, position, outcome, said });
         });
         Ok(())
@@ -486,8 +601,7 @@ impl Files {
 }
 
 /// The library's own name for it is private.
-type StoreFuture<'a, T> =
-    Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
 /// Tells the client that the session which the broker kept has nothing of ours in flight.
 ///
@@ -497,16 +611,13 @@ type StoreFuture<'a, T> =
 struct NothingInFlight;
 
 impl SessionStore for NothingInFlight {
-    fn load<'a>(
-        &'a self,
-        key: &'a SessionStoreKey,
-    ) -> StoreFuture<'a, Option<PersistedSession>> {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> StoreFuture<'a, Option<PersistedSession>> {
         let session = PersistedSession {
             format_version: 1,
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(SESSION_EXPIRY_S),
-            outgoing_inflight_upper_limit: Some(WINDOW as u16),
+            outgoing_inflight_upper_limit: Some(WINDOW),
             ack_mode: PersistedAckMode::Automatic,
             last_pkid: 0,
             last_puback: 0,
@@ -516,11 +627,7 @@ impl SessionStore for NothingInFlight {
         Box::pin(async move { Ok(Some(session)) })
     }
 
-    fn save<'a>(
-        &'a self,
-        _: &'a SessionStoreKey,
-        _: &'a PersistedSession,
-    ) -> StoreFuture<'a, ()> {
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> StoreFuture<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 

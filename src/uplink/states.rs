@@ -6,6 +6,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// Connections that a refused state is left out of: some brokers close the link with a refusal.
+const REFUSED_FOR: u64 = 64;
+
 /// Latest values. A session publishes each once, then only what changed.
 #[derive(Debug, Default)]
 pub(super) struct States {
@@ -19,6 +22,8 @@ struct Slot {
     payload: Bytes,
     /// The connection that it was published in.
     published: Option<u64>,
+    /// The broker refused it in this connection, and may close the next one for it too.
+    refused: Option<u64>,
 }
 
 impl States {
@@ -29,17 +34,27 @@ impl States {
         if latest.get(what).is_some_and(|slot| slot.payload == payload) {
             return;
         }
-        latest.insert(what.to_owned(), Slot { payload, published: None });
+        let refused = latest.get(what).and_then(|slot| slot.refused);
+        latest.insert(what.to_owned(), Slot { payload, published: None, refused });
         drop(latest);
         self.changed.notify_one();
     }
 
+    /// The broker refused `state/{what}` in connection `epoch`.
+    pub(crate) fn refused(&self, what: &str, epoch: u64) {
+        if let Some(slot) = self.latest.lock().get_mut(what) {
+            slot.refused = Some(epoch);
+        }
+    }
+
     /// What connection `epoch` has not published yet; marks it as published. `box` comes first.
+    /// What was refused lately is tried in one connection of 64.
     pub(super) fn due(&self, epoch: u64) -> Vec<(String, Bytes)> {
         let mut latest = self.latest.lock();
         let mut due = Vec::new();
         for (what, slot) in latest.iter_mut() {
-            if slot.published != Some(epoch) {
+            let refused = slot.refused.is_some_and(|at| epoch < at + REFUSED_FOR);
+            if slot.published != Some(epoch) && !refused {
                 slot.published = Some(epoch);
                 due.push((what.clone(), slot.payload.clone()));
             }
@@ -74,5 +89,8 @@ mod tests {
         states.set("models", &json!({"bundles": [1]}));
         assert_eq!(names(states.due(1)), ["models"]);
         assert_eq!(names(states.due(2)), ["box", "models"]);
+        states.refused("models", 2);
+        assert_eq!(names(states.due(3)), ["box"]);
+        assert_eq!(names(states.due(66)), ["box", "models"]);
     }
 }

@@ -9,7 +9,7 @@ use courtside::decode::{DecodeSettings, Decoder, DecoderStatus, FrameSink, Prefe
 use courtside::mailbox::{DropReason, HopCount, Tally, UnitMailbox};
 use courtside::media::{
     AccessUnit, ChromaLayout, CloseReason, Codec, CodecParameters, CourtId, Frame, MediaTime,
-    Monotonic, Pixels, SessionId, StreamInfo, StreamItem,
+    Monotonic, Pixels, SessionId, StreamInfo, StreamItem, h264,
 };
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -192,6 +192,17 @@ fn with_parameters(units: &mut [AccessUnit], change: impl Fn(&mut CodecParameter
     }
 }
 
+/// Takes the VUI out of every SPS, as cheap cameras send it, and rewrites it as ingest does.
+fn take_vui(units: &mut [AccessUnit]) {
+    with_parameters(units, |parameters| {
+        let mut sets = h264::ParameterSets::default();
+        for set in &parameters.parameter_sets {
+            sets.update(&if set[0] & 31 == 7 { without_vui(set) } else { set.clone() });
+        }
+        *parameters = sets.parameters().expect("readable");
+    });
+}
+
 #[derive(Default)]
 struct Seen {
     // Written from the decoder's threads, read when they have ended.
@@ -281,13 +292,8 @@ fn every_picture_comes_at_once_with_its_own_time_where_the_sps_promises_order() 
 #[test]
 fn every_picture_comes_at_once_where_the_sps_says_nothing() {
     let mut units = encoded(H264, (1280, 720), 60);
-    with_parameters(&mut units, |parameters| {
-        for set in &mut parameters.parameter_sets {
-            if set[0] & 31 == 7 {
-                *set = without_vui(set);
-            }
-        }
-    });
+    take_vui(&mut units);
+    assert!(units[0].parameters.low_delay_sets.is_some(), "rewritten");
     let expected = times(&units);
     let decoded = decoded(units);
     assert_eq!(decoded.times(), expected);
@@ -325,6 +331,23 @@ fn pictures_that_the_sps_reorders_come_in_order_of_presentation() {
     assert_eq!(decoded.dropped(), []);
     assert!((1..=2).contains(&decoded.status.held_back), "{:?}", decoded.status);
     assert!(decoded.status.b_frames);
+}
+
+#[test]
+fn b_frames_that_no_sps_declares_cost_the_first_two_pictures_alone() {
+    let mut units = encoded(H264_B, (640, 360), 60);
+    take_vui(&mut units);
+    assert!(units[0].parameters.low_delay_sets.is_some(), "rewritten to promise order");
+    let expected = times(&units);
+    let decoded = decoded(units);
+    let times = decoded.times();
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice");
+    // The first reference had been handed on when the two before it came.
+    let lost: Vec<usize> = (0..60).filter(|number| !times.contains(&expected[*number])).collect();
+    assert_eq!(lost, [1, 2]);
+    assert_eq!(decoded.dropped(), [(DropReason::NoPicture, 2)]);
+    assert!(decoded.status.b_frames);
+    assert!(decoded.status.held_back >= 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::infer::Factoid;
 
 use crate::detect::bundle::Bundle;
@@ -98,6 +99,20 @@ impl Builtin {
 impl Engine for Builtin {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn multiply_adds(&self) -> Option<u64> {
+        let network = self.network.model();
+        let mut total = 0;
+        for node in network.nodes() {
+            let facts = network.node_input_facts(node.id).ok()?;
+            for (cost, count) in node.op.cost(&facts).ok()? {
+                if matches!(cost, Cost::FMA(_)) {
+                    total += u64::try_from(count.to_i64().ok()?).ok()?;
+                }
+            }
+        }
+        Some(total)
     }
 
     fn set_slots(&mut self, slots: usize) {

@@ -18,6 +18,11 @@ pub trait Engine: Send {
     /// The word in events, metrics and `state/models`.
     fn name(&self) -> &'static str;
 
+    /// Multiply-adds of one picture, where the engine can tell.
+    fn multiply_adds(&self) -> Option<u64> {
+        None
+    }
+
     /// Makes room for `slots` independent states, all zeros.
     fn set_slots(&mut self, slots: usize);
 

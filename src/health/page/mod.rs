@@ -85,9 +85,7 @@ async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
 async fn ready(State(page): State<Page>) -> Response {
     match page.source.ready() {
         Ok(()) => "ready\n".into_response(),
-        Err(why) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response()
-        }
+        Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response(),
     }
 }
 
@@ -111,7 +109,11 @@ struct Asked {
     state: Option<String>,
 }
 
-async fn told(State(page): State<Page>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+async fn told(
+    State(page): State<Page>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
     // A browser that lost the connection says where it was; that beats what the page first asked.
     let again = headers
         .get(HeaderName::from_static("last-event-id"))

@@ -163,6 +163,7 @@ class Court {
       const [hit, of] = [made[rim] || 0, attempts[rim] || 0];
       say($(".name", tally), rims > 1 ? `Rim ${rim + 1}` : "Made");
       say($(".made", tally), String(hit));
+      $(".made", tally).classList.toggle("is-long", hit > 99 || rims > 1);
       say($(".of", tally), of ? `of ${of} · ${Math.round((100 * hit) / of)} %` : "no attempt yet");
     });
   }
@@ -198,7 +199,10 @@ function showState(state) {
     if (!courts.has(name)) {
       const court = new Court(name);
       courts.set(name, court);
+      court.state = stream;
       $("#courts").append(court.root);
+      // Calls that came before their court was known lack its name and rim.
+      for (const { row, shot } of facts.values()) showCall(row, shot);
       const waiting = scores.get(name);
       if (waiting) court.setScore(waiting, false);
     }
@@ -282,11 +286,12 @@ function showCall(row, shot) {
   if (shown === "missed") glyph.append(svg("circle", { cx: 26, cy: 8, r: 5 }));
   const when = shot.timed ? new Date(shot.time).toLocaleTimeString([], { hour12: false }) : `at ${shot.t_stream.toFixed(1)} s`;
   const sure = known(shot.confidence) && !shot.was ? ` · ${Math.round(shot.confidence * 100)} %` : "";
-  const many = (courts.get(shot.court)?.state.rims || []).length > 1 ? ` rim ${shot.rim + 1}` : "";
+  const rim = (courts.get(shot.court)?.state.rims || []).length > 1 ? ` · rim ${shot.rim + 1}` : "";
+  const court = courts.size > 1 ? ` · court ${shot.court}` : "";
   const why = shot.was ? ` · taken back: ${String(shot.reason).replaceAll("_", " ")}` : "";
   row.replaceChildren(glyph,
     make("span", { className: "what", textContent: words[shown] || shown }),
-    make("span", { className: "where", textContent: `${when} · court ${shot.court}${many}${sure}${why}` }));
+    make("span", { className: "where", textContent: `${when}${court}${rim}${sure}${why}` }));
   if (shot.clip && !shot.was) {
     const button = make("button", { type: "button", className: "clip", textContent: "▶ Clip" });
     button.setAttribute("aria-label", `Play the clip of ${when}`);
@@ -345,8 +350,9 @@ $("video", player.dialog).addEventListener("error", () => {
 
 // ---------------------------------------------------------------- rims
 
-const RING_GOOD_PX = 40;
-const RING_TINY_PX = 20;
+// As the advice of `decode` has them.
+const RING_GOOD_PX = 30;
+const RING_TINY_PX = 14;
 
 const drawing = {
   dialog: dialogOf("#draw"),
@@ -424,7 +430,7 @@ const drawing = {
     const node = $(".width", this.dialog);
     if (!rim) return;
     const [tone, text] = rim.w < RING_TINY_PX ? ["bad", "too narrow to rely on: zoom in, or move the camera closer"]
-      : rim.w < RING_GOOD_PX ? ["warn", `works; calls get better up to ${RING_GOOD_PX}`]
+      : rim.w < RING_GOOD_PX ? ["warn", "works; calls get better up to 40"]
       : ["good", "good"];
     toned(node, "width", tone);
     const flat = rim.h > rim.w * 0.9 ? " The box is as high as it is wide: take the ring alone, without net and board." : "";

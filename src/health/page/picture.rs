@@ -89,7 +89,11 @@ impl<'a> Planes<'a> {
         let table = |scaled: fn(f32) -> f32| {
             std::array::from_fn(|byte| {
                 let byte = u8::try_from(byte).unwrap_or(u8::MAX);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "clamped"
+                )]
                 let full = scaled(f32::from(byte)).round().clamp(0.0, 255.0) as u8;
                 full
             })

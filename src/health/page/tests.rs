@@ -1,1 +1,195 @@
+//! The page's data, asked for over a socket.
 
+use std::net::SocketAddr;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::http::{Access, Server};
+use crate::media::ChromaLayout;
+
+struct Scripted {
+    stored: Mutex<Vec<SentEvent>>,
+    live: broadcast::Sender<SentEvent>,
+    replays: Mutex<usize>,
+}
+
+impl Scripted {
+    /// Holds events at odd positions, as a store does that gave some up.
+    fn holding(count: u64) -> Arc<Self> {
+        let event = |n: u64| SentEvent { position: n * 2 + 1, json: format!("{{\"n\":{n}}}") };
+        Arc::new(Self {
+            stored: Mutex::new((0..count).map(event).collect()),
+            live: broadcast::channel(4).0,
+            replays: Mutex::new(0),
+        })
+    }
+
+    fn commit(&self, position: u64) {
+        let event = SentEvent { position, json: format!("{{\"live\":{position}}}") };
+        self.stored.lock().push(event.clone());
+        drop(self.live.send(event));
+    }
+}
+
+impl Source for Scripted {
+    fn has_court(&self, court: &CourtId) -> bool {
+        court.as_str() != "nowhere"
+    }
+
+    fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>> {
+        let drawn =
+            || picture::tests::drawn((64, 36), 0, ChromaLayout::Nv12, |_, _| [100, 90, 160]);
+        (court.as_str() == "a").then(drawn)
+    }
+
+    fn state(&self) -> Arc<serde_json::Value> {
+        Arc::new(serde_json::json!({"box": "rim-1"}))
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
+        self.live.subscribe()
+    }
+
+    fn replay(&self, after: u64, limit: usize) -> Stored<'_> {
+        *self.replays.lock() += 1;
+        let stored = self.stored.lock();
+        let found: Vec<_> =
+            stored.iter().filter(|event| event.position > after).take(limit).cloned().collect();
+        Box::pin(std::future::ready(found))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        Err("the ring is being opened".to_owned())
+    }
+
+    fn metrics(&self) -> String {
+        "courtside_stream_up 1\n".to_owned()
+    }
+}
+
+fn served<F: Future<Output = ()>>(source: &Arc<Scripted>, asking: impl FnOnce(SocketAddr) -> F) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("runtime").block_on(async {
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, Access::Open).expect("bound");
+        let address = server.address();
+        let source: Arc<dyn Source> = Arc::clone(source) as _;
+        let serving = tokio::spawn(server.serve(routes(source), std::future::pending()));
+        asking(address).await;
+        serving.abort();
+    });
+}
+
+async fn open(address: SocketAddr, path: &str, more: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{more}\r\n");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    stream
+}
+
+async fn ask(address: SocketAddr, path: &str) -> String {
+    let mut answer = Vec::new();
+    let mut stream = open(address, path, "Connection: close\r\n").await;
+    stream.read_to_end(&mut answer).await.expect("read");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The next `count` data lines of an event stream.
+async fn data(lines: &mut tokio::io::Lines<BufReader<TcpStream>>, count: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        let line = lines.next_line().await.expect("read").expect("more to come");
+        if let Some(data) = line.strip_prefix("data: ") {
+            found.push(data.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn files_state_pictures_and_probes_are_served() {
+    served(&Scripted::holding(0), |address| async move {
+        for (path, status, holds) in [
+            ("/", "200", "<title>Courtside</title>"),
+            ("/page.css", "200", "text/css"),
+            ("/page.js", "200", "text/javascript"),
+            ("/healthz", "200", "ok"),
+            ("/readyz", "503", "the ring is being opened"),
+            ("/metrics", "200", "courtside_stream_up 1"),
+            ("/v1/state", "200", "{\"box\":\"rim-1\"}"),
+            ("/v1/courts/a/snapshot.jpg", "200", "image/jpeg"),
+            ("/v1/courts/b/snapshot.jpg", "503", "does not publish"),
+            ("/v1/courts/nowhere/snapshot.jpg", "404", "no court of that name"),
+            ("/v1/courts/No%20Name/snapshot.jpg", "404", "no court of that name"),
+            ("/v1/events?after=x", "400", "after"),
+        ] {
+            let answer = ask(address, path).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+            assert!(answer.contains(holds), "{path}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn stored_events_come_first_and_none_comes_twice() {
+    let source = Scripted::holding(5);
+    served(&source, |address| {
+        let source = Arc::clone(&source);
+        async move {
+            let stream = open(address, "/v1/events?after=4", "").await;
+            let mut lines = BufReader::new(stream).lines();
+            assert_eq!(data(&mut lines, 3).await, ["{\"n\":2}", "{\"n\":3}", "{\"n\":4}"]);
+            source.commit(11);
+            assert_eq!(data(&mut lines, 1).await, ["{\"live\":11}"]);
+            // The browser was cut off and comes back where it was.
+            let stream = open(address, "/v1/events?last=60", "Last-Event-ID: 9\r\n").await;
+            let mut lines = BufReader::new(stream).lines();
+            assert_eq!(data(&mut lines, 1).await, ["{\"live\":11}"]);
+            source.commit(12);
+            assert_eq!(data(&mut lines, 1).await, ["{\"live\":12}"]);
+        }
+    });
+}
+
+#[test]
+fn the_newest_are_found_without_reading_all() {
+    let source = Scripted::holding(100_000);
+    served(&source, |address| {
+        let source = Arc::clone(&source);
+        async move {
+            let stream = open(address, "/v1/events?last=4&state=1", "").await;
+            let mut lines = BufReader::new(stream).lines();
+            let told = data(&mut lines, 3).await;
+            assert_eq!(told, ["{\"box\":\"rim-1\"}", "{\"n\":99998}", "{\"n\":99999}"]);
+            assert!(*source.replays.lock() < 64, "asked {} times", source.replays.lock());
+        }
+    });
+}
+
+#[test]
+fn a_watcher_that_falls_behind_is_given_what_is_stored() {
+    let source = Scripted::holding(0);
+    served(&source, |address| {
+        let source = Arc::clone(&source);
+        async move {
+            let stream = open(address, "/v1/events?state=1", "").await;
+            let mut lines = BufReader::new(stream).lines();
+            // With the state told he is subscribed; now comes more than the channel holds.
+            data(&mut lines, 1).await;
+            for position in 1..60 {
+                source.commit(position);
+            }
+            let mut last = 0;
+            while last < 59 {
+                let told = data(&mut lines, 1).await;
+                let value: serde_json::Value = serde_json::from_str(&told[0]).expect("JSON");
+                let position = value["live"].as_u64().expect("a position");
+                assert!(position == last + 1, "{position} after {last}");
+                last = position;
+            }
+        }
+    });
+}

@@ -6,6 +6,10 @@
 //!                            ↑            │              │ refused ─→ parked ─ next session ─→ backlog
 //!                            └── link lost, all of live and in flight ←┘
 //! ```
+//! Some brokers close the connection with a refusal (mosquitto 2.0.11 does), and what was sent behind
+//! it dies unanswered. So a session after a broken one is careful: it sends one event, and twice as
+//! many with each PUBACK; and one that follows a refusal leaves the refused ones parked.
+//!
 //! A position is the order of decision over all courts, so order by position is order per court.
 //! Live goes first, and a part of the window is kept free for it: backlog never makes it wait.
 
@@ -13,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Publishes without a PUBACK at a time, whatever the broker allows: what is in doubt when the
 /// link goes is little (field/crates.md, rumqttc in detail).
-pub(crate) const WINDOW: usize = 32;
+pub(crate) const WINDOW: u16 = 32;
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,17 @@ pub(crate) enum Outcome {
     Lost,
 }
 
+/// How a session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begin {
+    /// Publishes that the broker takes at a time.
+    pub(crate) receive_maximum: u16,
+    /// The last session broke.
+    pub(crate) careful: bool,
+    /// What was refused for its rights or a quota goes out again.
+    pub(crate) try_refused: bool,
+}
+
 /// True for a refusal that another session may not repeat: not authorized, quota exceeded.
 #[must_use]
 pub(crate) const fn tried_again(code: u8) -> bool {
@@ -42,6 +57,8 @@ pub(crate) struct Lanes {
     epoch: u64,
     /// Publishes that may be in flight; 0 while there is no connection.
     window: usize,
+    /// What `window` grows to.
+    full_window: usize,
     live: BTreeSet<u64>,
     backlog: BTreeSet<u64>,
     in_flight: BTreeSet<u64>,
@@ -68,11 +85,15 @@ impl Lanes {
         lanes
     }
 
-    /// A session begins; the broker takes `receive_maximum` publishes at a time.
-    pub(crate) fn connected(&mut self, epoch: u64, receive_maximum: u16) {
+    /// A session begins.
+    pub(crate) fn connected(&mut self, epoch: u64, begin: Begin) {
         self.disconnected();
         self.epoch = epoch;
-        self.window = usize::from(receive_maximum).clamp(1, WINDOW);
+        self.full_window = usize::from(begin.receive_maximum.clamp(1, WINDOW));
+        self.window = if begin.careful { 1 } else { self.full_window };
+        if !begin.try_refused {
+            return;
+        }
         let again: Vec<u64> =
             self.parked.iter().filter(|(_, code)| tried_again(**code)).map(|(at, _)| *at).collect();
         for position in again {
@@ -143,13 +164,18 @@ impl Lanes {
     pub(crate) fn outcome(&mut self, epoch: u64, position: u64, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Acknowledged => {
+                if epoch == self.epoch {
+                    self.window = (self.window * 2).min(self.full_window);
+                }
                 self.backlog_in_flight.remove(&position);
                 self.in_flight.remove(&position)
                     || self.backlog.remove(&position)
                     || self.live.remove(&position)
             }
             Outcome::Refused { code } => {
-                let counts = epoch == self.epoch && self.in_flight.remove(&position);
+                // In the backlog: its session ended before its refusal was told.
+                let counts = epoch == self.epoch
+                    && (self.in_flight.remove(&position) || self.backlog.remove(&position));
                 if counts {
                     self.backlog_in_flight.remove(&position);
                     self.parked.insert(position, code);
@@ -236,11 +262,40 @@ mod tests {
 
     use super::*;
 
+    fn begin(receive_maximum: u16) -> Begin {
+        Begin { receive_maximum, careful: false, try_refused: true }
+    }
+
+    #[test]
+    fn a_careful_session_begins_with_one_and_grows_with_each_puback() {
+        let mut lanes = Lanes::recovered((1..=100).map(|at| (at, None)));
+        lanes.connected(1, Begin { careful: true, ..begin(100) });
+        assert_eq!((lanes.next(), lanes.next()), (Some(1), None));
+        assert!(lanes.outcome(1, 1, Outcome::Acknowledged));
+        assert_eq!((lanes.next(), lanes.next(), lanes.next()), (Some(2), Some(3), None));
+        for at in 2..=90 {
+            assert!(lanes.outcome(1, at, Outcome::Acknowledged));
+            while lanes.next().is_some() {}
+        }
+        assert_eq!(lanes.window, usize::from(WINDOW));
+    }
+
+    #[test]
+    fn after_a_session_that_a_refusal_ended_the_refused_stay_parked() {
+        let mut lanes = Lanes::recovered([(1, None), (2, None)]);
+        lanes.connected(1, begin(1));
+        assert_eq!(lanes.next(), Some(1));
+        assert!(lanes.outcome(1, 1, Outcome::Refused { code: 0x87 }));
+        lanes.connected(2, Begin { careful: true, try_refused: false, ..begin(1) });
+        assert_eq!(lanes.next(), Some(2));
+        assert_eq!(lanes.parked(), 1);
+    }
+
     #[test]
     fn live_goes_before_backlog_and_each_in_order() {
         let mut lanes = Lanes::recovered([(1, None), (2, None)]);
         lanes.decided(3);
-        lanes.connected(1, 100);
+        lanes.connected(1, begin(100));
         lanes.decided(4);
         lanes.decided(5);
         let order: Vec<u64> = std::iter::from_fn(|| lanes.next()).collect();
@@ -250,7 +305,7 @@ mod tests {
     #[test]
     fn backlog_leaves_room_for_what_is_decided_meanwhile() {
         let mut lanes = Lanes::recovered((1..=100).map(|at| (at, None)));
-        lanes.connected(1, 8);
+        lanes.connected(1, begin(8));
         let first: Vec<u64> = std::iter::from_fn(|| lanes.next()).collect();
         assert_eq!(first, [1, 2, 3, 4, 5, 6]);
         lanes.decided(101);
@@ -260,7 +315,7 @@ mod tests {
     #[test]
     fn a_window_of_one_still_moves_both_lanes() {
         let mut lanes = Lanes::recovered([(1, None)]);
-        lanes.connected(1, 1);
+        lanes.connected(1, begin(1));
         assert_eq!(lanes.next(), Some(1));
         lanes.decided(2);
         assert_eq!(lanes.next(), None);
@@ -271,7 +326,7 @@ mod tests {
     #[test]
     fn a_refusal_parks_one_and_the_lane_goes_on() {
         let mut lanes = Lanes::default();
-        lanes.connected(1, 10);
+        lanes.connected(1, begin(10));
         lanes.decided(1);
         lanes.decided(2);
         lanes.decided(3);
@@ -280,7 +335,7 @@ mod tests {
         assert!(lanes.outcome(1, 2, Outcome::Refused { code: 0x87 }));
         assert_eq!((lanes.next(), lanes.next()), (Some(3), None));
         assert_eq!(lanes.parked(), 2);
-        lanes.connected(2, 10);
+        lanes.connected(2, begin(10));
         let again: Vec<u64> = std::iter::from_fn(|| lanes.next()).collect();
         assert_eq!(again, [2, 3], "0x87 and what had no PUBACK; 0x99 stays");
     }
@@ -288,7 +343,7 @@ mod tests {
     #[test]
     fn a_late_puback_of_the_last_session_still_counts() {
         let mut lanes = Lanes::default();
-        lanes.connected(1, 10);
+        lanes.connected(1, begin(10));
         lanes.decided(1);
         assert_eq!(lanes.next(), Some(1));
         lanes.disconnected();
@@ -342,7 +397,7 @@ mod tests {
                     }
                     Step::Connect(receive_maximum) => {
                         epoch += 1;
-                        lanes.connected(epoch, receive_maximum);
+                        lanes.connected(epoch, begin(receive_maximum));
                         prop_assert!(lanes.live.is_empty() && lanes.in_flight.is_empty());
                     }
                     Step::Lose => lanes.disconnected(),
@@ -369,7 +424,7 @@ mod tests {
                         lanes.put_back(position);
                     },
                 }
-                prop_assert!(lanes.in_flight() <= lanes.window);
+                prop_assert!(lanes.in_flight() <= lanes.full_window);
                 prop_assert!(lanes.backlog_in_flight.is_subset(&lanes.in_flight));
                 let kept: Vec<u64> = lanes.all().collect();
                 let expected: Vec<u64> =

@@ -123,7 +123,12 @@ pub(crate) struct Place {
 impl Record {
     /// The record of `event`.
     #[must_use]
-    pub(crate) fn new(place: Place, event: &Event, decided: Decided, anchor: AnchorSnapshot) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        event: &Event,
+        decided: Decided,
+        anchor: AnchorSnapshot,
+    ) -> Self {
         Self {
             position: place.position,
             sequence: place.sequence,

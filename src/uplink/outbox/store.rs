@@ -163,15 +163,23 @@ impl Batch {
     }
 }
 
+/// How the database is opened, and again after an error; tests put a disk under it that fills up.
+type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
+
 /// The open store.
-#[derive(Debug)]
 pub(crate) struct Store {
-    path: PathBuf,
+    opener: Opener,
     database: Option<Database>,
     last_position: u64,
     session: u64,
     bytes: u64,
     shed: u64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("last_position", &self.last_position).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -196,11 +204,22 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let mut store =
-            Self { path, database: Some(database), last_position: 0, session: 0, bytes: 0, shed: 0 };
+        let store = Self::over(database, Box::new(move || open_database(&path)))?;
+        Ok((store, damaged))
+    }
+
+    fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
+        let mut store = Self {
+            opener,
+            database: Some(database),
+            last_position: 0,
+            session: 0,
+            bytes: 0,
+            shed: 0,
+        };
         store.make_tables()?;
         store.load_counts()?;
-        Ok((store, damaged))
+        Ok(store)
     }
 
     /// Closes and opens again: after an error redb refuses everything (`PreviousIo`).
@@ -209,7 +228,7 @@ impl Store {
     /// As [`Self::open`].
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         self.database = None;
-        self.database = Some(open_database(&self.path)?);
+        self.database = Some((self.opener)()?);
         self.make_tables()?;
         self.load_counts()
     }
@@ -230,8 +249,7 @@ impl Store {
         let count = |word: &str| -> Result<u64, StoreError> {
             Ok(counts.get(word).map_err(StoreError::disk)?.map_or(0, |guard| guard.value()))
         };
-        let loaded =
-            (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
+        let loaded = (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
         (self.last_position, self.session, self.bytes, self.shed) = loaded;
         Ok(())
     }
@@ -250,7 +268,7 @@ impl Store {
 
     /// Bytes of all records.
     #[cfg(test)]
-    pub const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -346,7 +364,8 @@ impl Store {
         let mut recovered = Recovered::default();
         let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
         recovered.unsent = waiting.len().map_err(StoreError::disk)?;
-        for row in read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
+        for row in
+            read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
         {
             let position = row.map_err(StoreError::disk)?.1.value();
             let pending = self.read(position)?.and_then(|record| {
@@ -456,7 +475,8 @@ impl Store {
             let (position, at) = row.map_err(StoreError::disk)?;
             let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
             let old = now.is_some_and(|now| older(now, at));
-            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan)) {
+            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
+            {
                 break;
             }
             if !pinned.contains(&position) {
@@ -643,8 +663,7 @@ fn append_one(
     let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
     let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
     let place = Place { position: counts.position + 1, sequence: last + 1 };
-    let record =
-        Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
+    let record = Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
     let bytes = record
         .encode()
         .map_err(|source| StoreError::Record { position: place.position, source })?;
@@ -690,9 +709,7 @@ fn remove(
             None => None,
         };
         if let Some(record) = removed {
-            by_court
-                .remove((record.court.as_str(), record.sequence))
-                .map_err(StoreError::disk)?;
+            by_court.remove((record.court.as_str(), record.sequence)).map_err(StoreError::disk)?;
         }
         waiting.remove(position).map_err(StoreError::disk)?;
         sent.remove(position).map_err(StoreError::disk)?;
@@ -701,6 +718,77 @@ fn remove(
     counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
     counts.insert(SHED, shed).map_err(StoreError::disk)?;
     Ok(())
+}
+
+/// A disk that refuses when it is told to.
+#[cfg(test)]
+pub(crate) mod failing {
+    use std::fs::File;
+    use std::io::Error;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use redb::StorageBackend;
+    use redb::backends::FileBackend;
+
+    use super::*;
+
+    /// What it says to writes and syncs, if anything.
+    pub(crate) type Refusal = Arc<Mutex<Option<io::ErrorKind>>>;
+
+    #[derive(Debug)]
+    struct Disk {
+        file: FileBackend,
+        refusal: Refusal,
+    }
+
+    impl Disk {
+        fn says(&self) -> Result<(), Error> {
+            self.refusal.lock().map_or(Ok(()), |kind| Err(Error::from(kind)))
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, Error> {
+            self.file.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+            self.file.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> Result<(), Error> {
+            self.file.set_len(len)
+        }
+
+        fn sync_data(&self) -> Result<(), Error> {
+            self.says()?;
+            self.file.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+            self.says()?;
+            self.file.write(offset, data)
+        }
+
+        fn close(&self) -> Result<(), Error> {
+            self.file.close()
+        }
+    }
+
+    /// A store on such a disk.
+    pub(crate) fn store(dir: &Path, refusal: &Refusal) -> Store {
+        let (path, refusal) = (dir.join(FILE), Arc::clone(refusal));
+        let opener = move || {
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(false);
+            let file = FileBackend::new(file.open(&path).unwrap()).unwrap();
+            let disk = Disk { file, refusal: Arc::clone(&refusal) };
+            let builder = Database::builder();
+            builder.create_with_backend(disk).map_err(StoreError::disk)
+        };
+        Store::over(opener().unwrap(), Box::new(opener)).unwrap()
+    }
 }
 
 #[cfg(test)]
@@ -832,7 +920,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = opened(dir.path());
         let mut pinned = event("a", 6, 0, highlight(4));
-        pinned.clip = Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+        pinned.clip =
+            Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
         let withdrawal =
             || Saying::ShotWithdrawn(Withdrawal { t_stream: 1.0, reason: "no_outcome".into() });
         store
@@ -885,9 +974,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = opened(dir.path());
         let mut pinned = event("a", 2, 0, highlight(1));
-        pinned.clip = Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+        pinned.clip =
+            Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
         let others = (3..=400).map(|n| event("a", n, 0, made(false)));
-        store.commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others))).unwrap();
+        store
+            .commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others)))
+            .unwrap();
         let hour = 3_600_000_000_000i64;
         let marks = Batch {
             acknowledged: (1..=10).map(|position| (position, hour)).collect(),

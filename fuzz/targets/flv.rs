@@ -1,8 +1,0 @@
-//! libFuzzer's way into [`bodies::flv`].
-#![no_main]
-
-#[path = "../bodies.rs"]
-#[allow(dead_code, reason = "a target uses one of them")]
-mod bodies;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::flv(data));

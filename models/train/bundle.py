@@ -1,0 +1,117 @@
+"""Writes a model bundle: graph, manifest with hashes, and small vectors that hold other implementations to this one.
+
+    python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml]
+
+`facts.toml` may hold [decision] and [provenance], copied into the manifest.
+"""
+import argparse
+import hashlib
+import json
+import os
+import tomllib
+
+import numpy as np
+import onnx
+import torch
+
+from . import crop, export, net
+
+RINGS, ABOVE = 4.0, 1.5
+
+DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 350, "unsure": 0.0}
+
+
+def toml_value(v):
+    if isinstance(v, bool):
+        return "true" if v else "false"
+    if isinstance(v, (int, str)):
+        return json.dumps(v)
+    if isinstance(v, float):
+        return repr(v)
+    return "[" + ", ".join(toml_value(x) for x in v) + "]"
+
+
+def section(name, items):
+    return f"\n{name}\n" + "".join(f"{k} = {toml_value(v)}\n" for k, v in items.items())
+
+
+def manifest(name, version, files, size, rings, above, states, decision, provenance):
+    t = f"# Written by models/train/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"rim\"\n"
+    t += "budget_ms = 3.0\nrates = [24.0, 31.0]\nmax_gap_ms = 250\nwarmup_frames = 8\n"
+    for f in files:
+        t += section("[[file]]", f)
+    t += section("[[input]]", {"name": "frame", "size": size, "channels": ["y"], "rings": rings, "above": above})
+    for s in states:
+        t += section("[[state]]", s)
+    t += section("[output]", {"logits": "logits", "classes": list(net.CLASSES)})
+    t += section("[decision]", decision)
+    t += section("[provenance]", provenance)
+    tomllib.loads(t)
+    return t
+
+
+def vectors(folder, model, states, size, rings, above):
+    """Random pictures and boxes with their crops; a random sequence with the graph's answers."""
+    os.makedirs(folder, exist_ok=True)
+    rng = np.random.default_rng(20261122)
+    cases = []
+    # A box wholly inside, one whose crop leaves the picture on two sides, one that is magnified.
+    for width, height, box, out in ((96, 72, [40, 24, 12, 5], 16), (60, 50, [4, 3, 17, 6], 12), (40, 32, [14, 9, 4, 2], 20)):
+        y = rng.integers(0, 256, (height, width), np.uint8)
+        c = crop.Cutter(box, y.shape, rings, above, out)(y)
+        cases.append({"width": width, "height": height, "box": box, "rings": rings, "above": above, "size": out,
+                      "picture": y.ravel().tolist(), "crop": [round(float(v), 6) for v in c.ravel()]})
+    with open(os.path.join(folder, "crop.json"), "w") as f:
+        json.dump({"about": "luma bytes of a picture (row by row) and the crop that the filter must give, in 0..1, to within 1e-4", "cases": cases}, f)
+    run, frames = export.Runner(model, states), 12
+    # A square that moves over a ramp: frame t, pixel (r, c) is the byte (2*r + c + 40 * inside) mod 256, see `about`.
+    answers = []
+    for t in range(frames):
+        answers.append([round(float(v), 5) for v in run(moving_square(t, size))])
+    about = ("frame t, row r, column c: byte = 60 + r/2 + c/4 (whole-number division), plus 90 where 4t <= r < 4t+14 and 30 <= c < 44; "
+             "value = byte/255; states start at zero; logits must agree to within 2e-3")
+    with open(os.path.join(folder, "net.json"), "w") as f:
+        json.dump({"about": about, "size": size, "frames": frames, "logits": answers}, f)
+
+
+def moving_square(t, size):
+    r, c = np.mgrid[0:size, 0:size]
+    b = 60 + r // 2 + c // 4 + 90 * ((r >= 4 * t) & (r < 4 * t + 14) & (c >= 30) & (c < 44))
+    return (b / 255).astype(np.float32)
+
+
+def write(out, name, version, rimnet, decision=None, provenance=None, rings=RINGS, above=ABOVE):
+    os.makedirs(out, exist_ok=True)
+    model, states = export.streaming(rimnet, doc=f"{name} {version}")
+    path = f"{name}-fp32.onnx"
+    with open(os.path.join(out, path), "wb") as f:
+        f.write(model.SerializeToString(deterministic=True))
+    data = open(os.path.join(out, path), "rb").read()
+    size = rimnet.members[0].size
+    files = [{"path": path, "precision": "fp32", "device": "any", "sha256": hashlib.sha256(data).hexdigest()}]
+    text = manifest(name, version, files, size, rings, above, states, {**DECISION, **(decision or {})}, provenance or {"data": "none", "rights": []})
+    with open(os.path.join(out, "model.toml"), "w") as f:
+        f.write(text)
+    vectors(os.path.join(out, "testdata"), model, states, size, rings, above)
+    return len(data)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("out")
+    p.add_argument("--name", default="rimnet")
+    p.add_argument("--version", default="0.1.0")
+    p.add_argument("--weights", nargs="+")
+    p.add_argument("--facts")
+    p.add_argument("--rings", type=float, default=RINGS)
+    p.add_argument("--above", type=float, default=ABOVE)
+    p.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
+    o = p.parse_args()
+    if o.untrained:
+        torch.manual_seed(0)
+        rimnet = net.RimNet([net.Trunk(), net.Trunk(), net.Trunk()]).eval()
+    else:
+        rimnet = net.load(o.weights)
+    facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
+    n = write(o.out, o.name, o.version, rimnet, facts.get("decision"), facts.get("provenance"), o.rings, o.above)
+    print(f"{o.out}: {n / 1e6:.2f} MB, {len(rimnet.members)} members")

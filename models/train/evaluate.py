@@ -1,0 +1,224 @@
+"""Scores a net on clips and streams with truth.
+
+    python -m train.evaluate CACHE (--bundle DIR | --weights a.pt …) [--rules KEY=VALUE …] [--wrong OUT.png] [--json]
+
+Clips: the first picture is held for 1 s before and the last for 1 s after. "called" is what the rules of decide.py
+make of them (one fact within +-1 s of t_rim, the right outcome); "sign" is the summed log-odds over the 0.35 s after
+t_truth, whatever the rules found. Streams are scored as shared/field/score_stream.py scores the whole program.
+"""
+import argparse
+import json
+import math
+import os
+import tomllib
+
+import numpy as np
+import torch
+
+from . import decide, export, footage, net
+
+HOLD = 30
+
+
+def clopper_pearson(k, n, alpha=0.05):
+    if n == 0:
+        return 0.0, 1.0
+    cdf = lambda k, p: sum(math.comb(n, i) * p ** i * (1 - p) ** (n - i) for i in range(k + 1))
+
+    def solve(f):
+        lo, hi = 0.0, 1.0
+        for _ in range(50):
+            m = (lo + hi) / 2
+            lo, hi = (m, hi) if f(m) else (lo, m)
+        return lo
+    return (0.0 if k == 0 else solve(lambda p: 1 - cdf(k - 1, p) < alpha / 2)), (1.0 if k == n else solve(lambda p: cdf(k, p) > alpha / 2))
+
+
+def share(k, n):
+    lo, hi = clopper_pearson(k, n)
+    return f"{k}/{n} = {100 * k / max(n, 1):.1f} % ({100 * lo:.0f}–{100 * hi:.0f})"
+
+
+class Whole:
+    """A torch net over whole sequences, in pieces that overlap enough to carry its memory."""
+
+    def __init__(self, rimnet, device="cpu", piece=600, lead=200):
+        self.net, self.device, self.piece, self.lead = rimnet.to(device).eval(), device, piece, lead
+
+    @torch.no_grad()
+    def __call__(self, y):
+        out, at = [], 0
+        while at < len(y):
+            s = max(0, at - self.lead)
+            x = torch.from_numpy(y[s:at + self.piece]).to(self.device).float()[None] / 255
+            out.append(self.net(x)[0, at - s:].float().cpu().numpy())
+            at += self.piece
+        return np.concatenate(out)
+
+
+class Streamed:
+    """The exported graph, frame by frame."""
+
+    def __init__(self, folder):
+        m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
+        self.run = export.Runner(os.path.join(folder, m["file"][0]["path"]), m["state"])
+        self.decision = m["decision"]
+
+    def __call__(self, y):
+        self.run.reset()
+        return np.stack([self.run(f / np.float32(255)) for f in y])
+
+
+def answers(model, items):
+    """-> {name: (meta, times, logits)}; clips with their first and last picture held."""
+    out = {}
+    for m, y, t in items:
+        if m["kind"] == "clip":
+            dt = 1 / min(m["fps"], 30.0) if len(t) < 2 else float(np.median(np.diff(t)))
+            y = np.concatenate([np.repeat(y[:1], HOLD, 0), y, np.repeat(y[-1:], HOLD, 0)])
+            t = np.concatenate([t[0] - dt * np.arange(HOLD, 0, -1), t, t[-1] + dt * np.arange(1, HOLD + 1)])
+        out[m["name"]] = (m, t, model(y))
+    return out
+
+
+def match(found, attempts, tolerance=1.0):
+    """As score_stream.py: the nearest free fact within the tolerance. -> list of fact or None, facts left over."""
+    free, got = list(found), []
+    for a in attempts:
+        near = sorted(((abs(f["t"] - a["t_rim"]), i) for i, f in enumerate(free)), key=lambda q: q[0])
+        got.append(free.pop(near[0][1]) if near and near[0][0] <= tolerance else None)
+    return got, free
+
+
+def score_streams(A, rules):
+    rows, tot = [], dict(n=0, found=0, right=0, false=0)
+    for name, (m, t, z) in sorted(A.items()):
+        if m["kind"] != "stream":
+            continue
+        got, free = match(decide.facts(t, z, rules), m["attempts"])
+        n = found = right = 0
+        notes = []
+        for a, f in zip(m["attempts"], got):
+            if a.get("doubtful"):
+                continue
+            n += 1
+            if f is None:
+                notes.append(f"{a['t_rim']:.1f} {a['outcome']} not found")
+                continue
+            found += 1
+            ok = f["made"] == (a["outcome"] == "made")
+            right += ok
+            if not ok:
+                notes.append(f"{a['t_rim']:.1f} {a['outcome']} called wrong ({f['odds']:+.1f})")
+        rows.append(dict(name=name, n=n, found=found, right=right, false=[round(float(f["t"]), 1) for f in free], notes=notes,
+                         late=[round(float(f["t"] - a["t_rim"]), 2) for a, f in zip(m["attempts"], got) if f]))
+        for k in ("n", "found", "right"):
+            tot[k] += rows[-1][k]
+        tot["false"] += len(free)
+    return rows, tot
+
+
+def score_clips(A, rules, groups=None):
+    by = {}
+    for name, (m, t, z) in sorted(A.items()):
+        if m["kind"] != "clip":
+            continue
+        a = m["attempts"][0]
+        made = a["outcome"] == "made"
+        (f,), free = match(decide.facts(t, z, rules), [a])
+        w = (t >= a["t_truth"] - 0.01) & (t <= a["t_truth"] + 0.36)
+        s = float(np.clip(z[w, net.MADE] - z[w, net.MISSED], -6, 6).mean())
+        g = m["court"] if m["court"] in "ABDX" else "single"
+        by.setdefault(g, []).append(dict(name=name, made=made, found=f is not None, called=None if f is None else f["made"],
+                                         odds=None if f is None else f["odds"], sign=s > 0, s=s, extra=len(free), view=m["view"]))
+    return by
+
+
+def auc(rows):
+    p, q = [r["s"] for r in rows if r["made"]], [r["s"] for r in rows if not r["made"]]
+    if not p or not q:
+        return float("nan")
+    return float(np.mean([[1.0 if a > b else 0.5 if a == b else 0.0 for b in q] for a in p]))
+
+
+def report(A, rules):
+    lines, summary = [], {}
+    by = score_clips(A, rules)
+    total = [r for g in by.values() for r in g]
+    for g, rows in sorted(by.items()) + ([("all", total)] if total else []):
+        n = len(rows)
+        found = sum(r["found"] for r in rows)
+        right = sum(r["found"] and r["called"] == r["made"] for r in rows)
+        sign = sum(r["sign"] == r["made"] for r in rows)
+        fm = sum(bool(r["called"]) and not r["made"] for r in rows)
+        lm = sum(r["found"] and not r["called"] and r["made"] for r in rows)
+        extra = sum(r["extra"] for r in rows)
+        summary[g] = dict(n=n, found=found, right=right, sign=sign, auc=round(auc(rows), 3))
+        lines.append(f"court {g}: found {found}/{n}; right of all {share(right, n)}; of called {share(right, found)}; sign {share(sign, n)}; "
+                     f"AUC {auc(rows):.3f}; false makes {fm}, lost makes {lm}, extra facts {extra}")
+    rows, tot = score_streams(A, rules)
+    for r in rows:
+        lines.append(f"stream {r['name']}: found {r['found']}/{r['n']}, right {r['right']}, false {r['false']}, t - t_rim {r['late']}" + ("; " + "; ".join(r["notes"]) if r["notes"] else ""))
+    lines.append(f"streams together: found {tot['found']}/{tot['n']}, right {share(tot['right'], tot['n'])}, false events {tot['false']}")
+    summary["streams"] = tot
+    return lines, summary
+
+
+def rendered(model_net, n, seed, device, rules, piece=512):
+    """Scores a torch net on rendered attempts of a seed range: lines to print."""
+    from . import render as renderer
+    from .source import ABOVE, FRAMES, RINGS, SIZE
+    t = dict(n=0, found=0, right=0, made=0, false_makes=0, lost_makes=0, idle=0, alarms=0, extra=0)
+    for s in range(seed, seed + n, piece):
+        d = renderer.render(min(piece, seed + n - s), FRAMES, SIZE, RINGS, ABOVE, 0.0, device, s, chunk_px=48_000_000)
+        with torch.no_grad():
+            z = torch.cat([model_net(q.float() / 255) for q in d["y"].split(64)]).float().cpu().numpy()
+        times, fps = torch.cumsum(d["dt"], 1).cpu().numpy(), d["fps"].cpu().numpy()
+        rim, made, open_ = d["t_rim"].cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
+        for i in range(len(z)):
+            at = [(rim[i, k] / fps[i], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
+            if open_[i] or any(a + 1.2 > times[i, -1] for a, _ in at):
+                continue
+            found, free = match(decide.facts(times[i], z[i], rules), [{"t_rim": a} for a, _ in at])
+            t["idle"] += not at
+            t["alarms"] += bool(free) and not at
+            t["extra"] += len(free) if at else 0
+            for (_, m), f in zip(at, found):
+                t["n"] += 1
+                t["made"] += m
+                t["found"] += f is not None
+                t["right"] += f is not None and f["made"] == m
+                t["false_makes"] += f is not None and f["made"] and not m
+                t["lost_makes"] += f is not None and m and not f["made"]
+    return [f"rendered, seeds {seed} to {seed + n}: found {share(t['found'], t['n'])}; right of all {share(t['right'], t['n'])}; false makes {t['false_makes']}, "
+            f"lost makes {t['lost_makes']}, extra facts {t['extra']}; facts in sequences without an attempt {share(t['alarms'], t['idle'])}"]
+
+
+def rules_from(d):
+    known = decide.Rules.__dataclass_fields__
+    return decide.Rules(**{k: type(known[k].default)(v) for k, v in d.items() if k in known})
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("cache")
+    p.add_argument("--bundle")
+    p.add_argument("--weights", nargs="+")
+    p.add_argument("--rules", nargs="*", default=[])
+    p.add_argument("--save", help="keep all logits in this .npz")
+    p.add_argument("--only", default="", help="courts, by first letter")
+    p.add_argument("--json", action="store_true")
+    p.add_argument("--rendered", type=int, default=0, help="score --weights on so many rendered sequences instead")
+    p.add_argument("--seed", type=int, default=910_000_000)
+    o = p.parse_args()
+    model = Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights), "cuda" if torch.cuda.is_available() else "cpu")
+    r = dict(getattr(model, "decision", {}))
+    r.update(q.split("=", 1) for q in o.rules)
+    if o.rendered:
+        print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules_from(r))))
+        raise SystemExit
+    A = answers(model, footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only))
+    if o.save:
+        np.savez(o.save, **{k: np.concatenate([t[:, None], z], 1) for k, (m, t, z) in A.items()})
+    lines, summary = report(A, rules_from(r))
+    print(json.dumps(summary) if o.json else "\n".join(lines))

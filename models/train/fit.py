@@ -1,0 +1,189 @@
+"""Trains members of RimNet on sequences that are rendered while it trains.
+
+    python -m train.fit OUT --seconds 480 --members 2 --seed 1 [--real CACHE --courts A,B,X] [--check N]
+
+Rendering and training share one device: a pool of sequences is filled, and a piece of it is drawn anew between steps.
+The learning rate follows the clock, so that a run fits its time. Every 60 s the running average of the weights is tried
+on rendered sequences of a seed range that training never draws. Writes OUT/m0.pt, m1.pt … and OUT/log.txt.
+"""
+import argparse
+import importlib
+import math
+import os
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import augment, net
+from .source import FRAMES, IGNORE, RINGS, SIZE, Pool, Real
+
+CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
+VALIDATION_SEED = 900_000_000
+
+
+def loss_of(z, y, weight):
+    return F.cross_entropy(z.flatten(0, 1), y.flatten(), weight=weight, ignore_index=IGNORE, label_smoothing=0.02)
+
+
+class Average:
+    """Running average of weights and statistics."""
+
+    def __init__(self, m, decay=0.998):
+        self.decay, self.n = decay, 0
+        self.state = {k: v.detach().clone() for k, v in m.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, m):
+        self.n += 1
+        d = min(self.decay, self.n / (self.n + 10))
+        for k, v in m.state_dict().items():
+            if v.dtype.is_floating_point:
+                self.state[k].lerp_(v, 1 - d)
+            else:
+                self.state[k].copy_(v)
+
+
+@torch.no_grad()
+def check(model, x, y):
+    """-> share of right outcomes (summed over the outcome's frames), of frames right by class, of quiet frames that stay quiet."""
+    model.eval()
+    z = torch.cat([model(q.float() / 255).float() for q in x.split(32)])
+    known = (y == net.MADE) | (y == net.MISSED)
+    has = known.sum(1) >= 4
+    d = ((z[..., net.MADE] - z[..., net.MISSED]).clamp(-6, 6) * known).sum(1)
+    made = (y == net.MADE).any(1)
+    right = ((d > 0) == made)[has].float().mean().item()
+    p = z.softmax(-1).argmax(-1)
+    per = [((p == c) & (y == c)).sum().item() / max(1, (y == c).sum().item()) for c in range(4)]
+    idle = (y == net.NONE).all(1)
+    alarm = (((p == net.MADE) | (p == net.MISSED)).sum(1) >= 3)[idle].float().mean().item()
+    missed_all = (((p == net.MADE) | (p == net.MISSED)) & known).sum(1)[has]
+    return right, per, alarm, (missed_all < 3).float().mean().item()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("out")
+    p.add_argument("--source", default="train.source:render", help="module:function (n, seed, device) -> x uint8 [n, T, S, S], targets [n, T]")
+    p.add_argument("--seconds", type=float, default=480)
+    p.add_argument("--members", type=int, default=2)
+    p.add_argument("--widths", default="16,32,64,96", help="one list, or one a member parted by /")
+    p.add_argument("--hidden", type=int, default=96)
+    p.add_argument("--inputs", default="6", help="channels of the front end that a member sees, one number a member parted by /")
+    p.add_argument("--batch", type=int, default=48)
+    p.add_argument("--pool", type=int, default=12000)
+    p.add_argument("--piece", type=int, default=64)
+    p.add_argument("--first", type=int, default=1500, help="sequences drawn before the first step")
+    p.add_argument("--workers", type=int, default=0, help="processes that render beside the training; 0: renders between steps")
+    p.add_argument("--rate", type=float, default=2e-3)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--real")
+    p.add_argument("--courts", default="A,B,X")
+    p.add_argument("--check", type=int, default=768)
+    p.add_argument("--init", nargs="*", default=[], help="files of an earlier run to go on from, one a member")
+    p.add_argument("--enough", type=int, default=10**9, help="sequences after which the workers stop and leave the device to training")
+    p.add_argument("--warm-up", type=int, default=150, help="steps until the full rate")
+    o = p.parse_args()
+    t0 = time.time()
+    os.makedirs(o.out, exist_ok=True)
+    log = open(os.path.join(o.out, "log.txt"), "a")
+
+    def say(*a):
+        line = f"{time.time() - t0:6.1f} " + " ".join(str(q) for q in a)
+        print(line, flush=True)
+        log.write(line + "\n"), log.flush()
+
+    dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.manual_seed(o.seed)
+    mod, fun = o.source.split(":")
+    source = getattr(importlib.import_module(mod), fun)
+    pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers)
+    a = time.time()
+    vx, vy = source(o.check, VALIDATION_SEED, dev)
+    say("validation", tuple(vx.shape), "classes", [round((vy == c).float().mean().item(), 3) for c in (-1, 0, 1, 2, 3)])
+    say(f"{o.check} sequences drawn in {time.time() - a:.1f} s beside {o.workers} workers")
+    while pool.total < o.first:
+        pool.renew(wait=True)
+        say("drawn", pool.total)
+    say(f"first {pool.total} sequences, {pool.total * FRAMES / (time.time() - a):.0f} frames/s")
+    real = Real(o.real, o.courts.split(","), dev) if o.real else None
+    widths = [[int(v) for v in q.split(",")] for q in o.widths.split("/")]
+    inputs = [int(q) for q in o.inputs.split("/")]
+    members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)]).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
+    for m, f in zip(members, o.init):
+        m.load_state_dict(torch.load(f, map_location=dev, weights_only=True)["state"])
+    opts = [torch.optim.AdamW(m.parameters(), lr=o.rate, weight_decay=0.02) for m in members]
+    avgs = [Average(m) for m in members]
+    weight = torch.tensor(CLASS_WEIGHT, device=dev)
+    step, spent, last, mean = 0, 0.0, time.time(), [0.0] * o.members
+    begin = time.time()
+
+    def store():
+        for i, (m, avg) in enumerate(zip(members, avgs)):
+            torch.save({"config": m.config(), "state": {k: v.cpu() for k, v in avg.state.items()}}, os.path.join(o.out, f"m{i}.pt"))
+
+    def validate():
+        line, both = [], []
+        for m, avg in zip(members, avgs):
+            t = net.Trunk(**m.config()).to(dev)
+            t.load_state_dict(avg.state)
+            both.append(t)
+            right, per, alarm, lost = check(net.RimNet([t]), vx, vy)
+            line.append(f"right {right:.4f} per class {[round(q, 3) for q in per]} alarms {alarm:.3f} lost {lost:.3f}")
+        if len(both) > 1:
+            right, per, alarm, lost = check(net.RimNet(both), vx, vy)
+            line.append(f"together right {right:.4f} alarms {alarm:.3f} lost {lost:.3f}")
+        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean]}", " | ".join(line))
+        store()
+
+    while True:
+        f = (time.time() - t0) / o.seconds
+        if f >= 1:
+            break
+        g = (time.time() - begin) / (o.seconds - (begin - t0))
+        lr = o.rate * min(1.0, (step + 1) / o.warm_up) * 0.5 * (1 + math.cos(math.pi * min(1, g)))
+        a = time.time()
+        if real:
+            xa, ya = pool.sample(o.batch // 2)
+            xb, yb = real.sample(o.batch - o.batch // 2)
+            x, y = torch.cat([xa, xb]), torch.cat([ya, yb])
+        else:
+            x, y = pool.sample(o.batch)
+        with torch.no_grad():
+            x, y = augment.everything(x, y, SIZE, RINGS, rendered=not real)
+            feats = net.front(x)
+        for i, (m, opt) in enumerate(zip(members, opts)):
+            m.train()
+            with torch.autocast(dev.type, dtype=torch.bfloat16):
+                z = m(feats)
+            loss = loss_of(z, y, weight)
+            for q in opt.param_groups:
+                q["lr"] = lr
+            opt.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(m.parameters(), 2.0)
+            opt.step()
+            avgs[i].update(m)
+            mean[i] += 0.02 * (loss.item() - mean[i]) if step else loss.item()
+        spent += time.time() - a
+        step += 1
+        if o.workers or step % 20 == 0:
+            pool.renew(wait=not o.workers)
+        if pool.total >= o.enough and pool.jobs:
+            pool.close()
+            say("enough sequences:", pool.total)
+        if time.time() - last > 60:
+            last = time.time()
+            validate()
+    pool.close()
+    validate()
+    say(f"done: {step} steps of {o.members} x {o.batch} x {FRAMES} frames; {pool.total} sequences drawn; {spent:.0f} s of steps; "
+        f"memory {torch.cuda.max_memory_allocated() / 2**30 if dev.type == 'cuda' else 0:.1f} GiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Reads footage with truth: the crops of every clip and of whole streams, as the daemon would cut them.
+
+    python -m train.footage FOOTAGE CACHE [--rings 4.0 --above 1.5 --size 80] [--only A,B]
+
+Writes one .npz per clip or stream into CACHE (never into the repository): `y` uint8 [T, S, S], `fps`, `meta` (JSON).
+"""
+import argparse
+import json
+import os
+import zlib
+
+import numpy as np
+
+from . import bundle, crop
+
+
+def luma(path):
+    """Yields the luma plane of every picture, and its time in seconds."""
+    import av
+    with av.open(path) as f:
+        s = f.streams.video[0]
+        s.thread_type = "NONE"
+        for p in f.decode(s):
+            if p.format.name not in ("yuv420p", "yuvj420p"):
+                p = p.reformat(format="yuv420p")
+            q = p.planes[0]
+            a = np.frombuffer(q, np.uint8).reshape(q.height, q.line_size)[:, :q.width]
+            yield a, float(p.time or 0)
+
+
+def crops(path, box, rings, above, size, stride=1):
+    cut, out, times = None, [], []
+    for i, (a, t) in enumerate(luma(path)):
+        if i % stride:
+            continue
+        cut = cut or crop.Cutter(box, a.shape, rings, above, size)
+        out.append(np.clip(np.rint(cut(a) * 255), 0, 255).astype(np.uint8))
+        times.append(t)
+    return np.stack(out), np.array(times)
+
+
+def items(root):
+    """-> list of {name, path, rim, kind: clip|stream, court, attempts, quiet}."""
+    out = []
+    for c in json.load(open(os.path.join(root, "rims.json"))):
+        out.append({"name": os.path.basename(c["file"])[:-4], "path": os.path.join(root, c["file"]), "kind": "clip", "court": c["court"],
+                    "view": c["view"], "rim": c["rim"], "fps": c["fps"], "notes": c["notes"],
+                    "attempts": [{"t_rim": c["t_rim"], "t_truth": c["t_truth"], "outcome": c["outcome"]}]})
+    for folder in ("streams", "videos"):
+        d = os.path.join(root, folder)
+        for f in sorted(os.listdir(d)):
+            if f.endswith(".json"):
+                s = json.load(open(os.path.join(d, f)))
+                out.append({"name": f[:-5], "path": os.path.join(d, s["file"]), "kind": "stream", "court": s["court"], "rim": s["rim"],
+                            "fps": s["fps"], "attempts": s["attempts"], "quiet": s.get("quiet", []), "view": "", "notes": ""})
+    return out
+
+
+def pack(cache, path, keep=lambda m: True):
+    """All crops of a cache in one small file (differences in time, deflated), to be carried to another machine."""
+    out = {}
+    for i, (m, y, t) in enumerate(load(cache, keep)):
+        d = y.copy()
+        d[1:] -= y[:-1]
+        out[f"y{i}"] = np.frombuffer(zlib.compress(d.tobytes(), 4), np.uint8)
+        out[f"m{i}"] = np.array(json.dumps([m, y.shape, t.tolist()]))
+    np.savez(path, **out)
+
+
+def load(cache, keep=lambda m: True):
+    """-> list of (meta, y uint8 [T, S, S], times [T]); of a folder or of a packed file."""
+    out = []
+    if os.path.isfile(cache):
+        z = np.load(cache)
+        for i in range(len(z.files) // 2):
+            m, shape, t = json.loads(str(z[f"m{i}"]))
+            if keep(m):
+                d = np.frombuffer(zlib.decompress(z[f"y{i}"].tobytes()), np.uint8).reshape(shape)
+                out.append((m, np.cumsum(d, 0, dtype=np.uint8), np.array(t)))
+        return out
+    for f in sorted(os.listdir(cache)):
+        if f.endswith(".npz"):
+            z = np.load(os.path.join(cache, f))
+            m = json.loads(str(z["meta"]))
+            if keep(m):
+                out.append((m, z["y"], z["times"]))
+    return out
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("footage")
+    p.add_argument("cache")
+    p.add_argument("--rings", type=float, default=bundle.RINGS)
+    p.add_argument("--above", type=float, default=bundle.ABOVE)
+    p.add_argument("--size", type=int, default=80)
+    p.add_argument("--only", default="")
+    o = p.parse_args()
+    os.makedirs(o.cache, exist_ok=True)
+    for m in items(o.footage):
+        if o.only and m["court"][0] not in o.only.split(","):
+            continue
+        # The router strides streams of 50 and 60 pictures a second by two.
+        y, t = crops(m["path"], m["rim"], o.rings, o.above, o.size, 2 if m["fps"] > 45 else 1)
+        np.savez(os.path.join(o.cache, f"{m['kind']}_{m['name']}.npz"), y=y, times=t, meta=json.dumps(m))
+    print(o.cache, len(os.listdir(o.cache)), "files")

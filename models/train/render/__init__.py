@@ -1,0 +1,239 @@
+"""Rendered attempts at a basketball ring, for training and testing made/missed models: physics, cameras, courts, people,
+and what a camera and an encoder do to the picture. See README.md beside this file.
+
+    from render import render_batch, Cfg
+    b = render_batch(range(1000, 1256), 'cuda', Cfg(size=64))
+"""
+import dataclasses
+import time
+
+import torch
+
+from . import draw, sensor, sim
+from .rng import Rng
+from .sim import MODES
+
+CLASSES = ('none', 'under_way', 'made', 'missed')
+NETS = ('nylon', 'tight', 'chain', 'stiff', 'torn', 'none')
+
+
+@dataclasses.dataclass
+class Cfg:
+    """What a batch is made of. The numbers of an attempt depend on its seed and on this."""
+    size: int = 64                # S: the crop's side
+    frames: int = 64              # T
+    rings: float = 3.2            # crop's side in ring widths
+    above: float = 0.9            # ring widths above the ring's top edge
+    hold: float = 0.7             # seconds that made / missed are held from t_truth
+    sub: int = 4                  # moments of the exposure
+    string_points: int = 6        # points along a string
+    ring_px: tuple = ((12.5, .14), (17, .20), (22, .20), (27, .20), (35, .20), (44, .06))  # ring's native width (about), share
+    fps: float = 0.0              # a fixed frame rate; 0: 24 to 31
+    again: float = .10            # share of attempts with a second one after it
+    luma: bool = False            # only y: x has one channel
+    chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
+    raw: bool = False             # also return the decoded canvas (lists per attempt)
+
+
+    def canvas(self, px):
+        """Side of the native picture that is drawn for a ring of so many pixels: the crop and a border."""
+        return int(-(-px * self.rings / .9 // 16) * 16)
+
+
+def params(seeds, device, cfg):
+    """Simulates; returns rng, camera, P, S, J."""
+    rng = Rng(seeds, device)
+    az, el, dist = draw.camera(rng)
+    P = sim.draw_params(rng, az, el)
+    P['seen'] = torch.ones(rng.n, cfg.frames, device=rng.device)
+    # put-backs: some have a second attempt at the same ring, of a seed of its own
+    again = rng.p('again', cfg.again) & (P['mode'] < sim.FIRST_NONE)
+    i2 = torch.nonzero(again)[:, 0]
+    r2 = Rng(rng.seeds[i2] ^ 0x5DEECE66D, device)
+    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2]))
+    Q['kick'], Q['seen'] = torch.zeros_like(Q['kick']), P['seen'][i2]
+    both = sim.simulate({k: torch.cat([v, Q[k]]) for k, v in P.items()})
+    S, U = {k: v[:rng.n] for k, v in both.items()}, {k: v[rng.n:] for k, v in both.items()}
+    J, V = sim.judge(P, S, az, el), sim.judge(Q, U, az[i2], el[i2])
+    gap = torch.maximum(rng.pick(i2).u('gap', .9, 2.), J['t_truth'][i2] + .75)
+    ok = (gap < 2.3) & (V['outcome'] > 0) & (V['outcome'] < 3) & (J['outcome'][i2] > 0) & (J['outcome'][i2] < 3) & ~Q['hand']
+    P['slot'] = torch.full((rng.n,), -1, dtype=torch.long, device=rng.device)
+    P['slot'][i2[ok]] = torch.nonzero(ok)[:, 0]
+    J2 = dict(outcome=torch.zeros(rng.n, dtype=torch.long, device=rng.device), t_rim=torch.full((rng.n,), 9., device=rng.device), t_truth=torch.full((rng.n,), 9., device=rng.device))
+    J2['outcome'][i2[ok]] = V['outcome'][ok]
+    J2['t_rim'][i2[ok]] = V['t_rim'][ok] + gap[ok]
+    J2['t_truth'][i2[ok]] = V['t_truth'][ok] + gap[ok]
+    return rng, (az, el, dist), P, S, J, (Q, U, gap, J2)
+
+
+def timing(rng, cfg):
+    """Frame times: sim time [N,T] of what is shown, stream time step dt [N,T], index of the shown frame [N,T]."""
+    d, N, T = rng.device, rng.n, cfg.frames
+    fps = draw.rng_fps(rng) if not cfg.fps else torch.full((N,), float(cfg.fps), device=d)
+    k0 = rng.u('k0', .06, .62) * T
+    k = torch.arange(T, device=d).float()[None].expand(N, T)
+    drop = (rng.u('drop', 0, 1, T) < torch.where(rng.p('drop/p', .12), rng.u('drop/r', .01, .12), rng.u('z1', 0, 0))[:, None]).float()
+    drop[:, 0] = 0
+    times = (k + drop.cumsum(1) - k0[:, None] - (drop.sum(1) * .4)[:, None]) / fps[:, None]
+    dt = (1 + drop) / fps[:, None]
+    dt[:, 0] = 0
+    rep = rng.u('rep', 0, 1, T) < torch.where(rng.p('rep/p', .12), rng.u('rep/r', .02, .2), rng.u('z1', 0, 0))[:, None]
+    src = torch.arange(T, device=d)[None].expand(N, T).clone()
+    for t in range(1, T):
+        src[:, t] = torch.where(rep[:, t], src[:, t - 1], src[:, t])
+    return fps, times, dt, src
+
+
+def labels(rng, view, P, S, J, J2, times, cfg):
+    """Class, weight and ball by frame."""
+    N, T = times.shape
+    d = times.device
+    bp = draw.ball_at(P, S, times)
+    q, z = view.project(bp)
+    q = q + view.drift
+    xy = (q - view.crop[:, None, :2]) / view.crop[:, None, 2:]
+    inc = ((xy > -.04) & (xy < 1.04)).all(-1) & (bp[..., 1] > -25) & ~P['hand'][:, None]
+    y = torch.zeros(N, T, dtype=torch.long, device=d)
+    w = torch.ones(N, T, device=d)
+    ons = []
+    for j in (J, J2):
+        out, tr, tt = j['outcome'], j['t_rim'][:, None], j['t_truth'][:, None]
+        att = ((out == 1) | (out == 2))[:, None]
+        fresh = inc & (times > tr - .5)
+        first = torch.where(fresh.any(1), times.gather(1, fresh.float().argmax(1, keepdim=True))[:, 0], j['t_rim'] - .1)[:, None]
+        t_on = torch.minimum(torch.maximum(first, tr - .45), tr)
+        y = torch.where(att & (times >= t_on) & (times < tt), 1, y)
+        y = torch.where(att & (times >= tt) & (times < tt + cfg.hold), (out + 1)[:, None], y)
+        soft = ((times - t_on).abs() < .045) | ((times > tt + cfg.hold - .15) & (times < tt + cfg.hold + .15))
+        w = torch.where(att & soft, 0., w)
+        w = torch.where(att & ((times - tt).abs() < .02), .3, w)
+        w = torch.where((out == 3)[:, None] & (times > tr.clamp(max=.3) - .6), 0., w)
+        ons.append(t_on[:, 0])
+    return y, w * (P['seen'] > .35), torch.cat([xy, inc[..., None].float()], -1), ons[0]
+
+
+@torch.no_grad()
+def render_batch(seeds, device='cpu', cfg=None):
+    """Renders the attempts of these seeds. Returns a dict of tensors on `device`, first dimension the attempts in order:
+
+    x        uint8 [N,T,3,S,S]  y, cb, cr as decoded bytes, resampled as the contract says
+    y        long  [N,T]        class: none, under_way, made, missed
+    w        float [N,T]        weight of the frame in a loss (0: nobody could say)
+    dt       float [N,T]        seconds since the frame before
+    t        float [N,T]        seconds, 0 at the first frame
+    ball     float [N,T,3]      ball's centre in the crop (0..1), 1 if it is in the crop
+    seen     float [N,T]        share of ring and net not hidden by a person
+    outcome  long  [N]          0 no attempt, 1 made, 2 missed, 3 undecided (weights 0)
+    t_on, t_rim, t_truth        float [N], in t (8 and more: none)
+    outcome2, t_rim2, t_truth2  the second attempt, where there is one
+    fps, ring_px, az, el, dist  float [N]; mode, net, board long [N]
+    """
+    cfg = cfg or Cfg()
+    dev = torch.device(device)
+    rng, (az, el, dist), P, S, J, (Q, U, gap, J2) = params(seeds, dev, cfg)
+    N, T = rng.n, cfg.frames
+    fps, times, dt, src = timing(rng, cfg)
+    which = rng.choice('bucket', [b[1] for b in cfg.ring_px])
+    x = torch.zeros(N, T, 1 if cfg.luma else 3, cfg.size, cfg.size, dtype=torch.uint8, device=dev)
+    y = torch.zeros(N, T, dtype=torch.long, device=dev)
+    w, seen = torch.zeros(N, T, device=dev), torch.ones(N, T, device=dev)
+    ball, t_on, ring = torch.zeros(N, T, 3, device=dev), torch.zeros(N, device=dev), torch.zeros(N, device=dev)
+    raw = [None] * N
+    tfr = torch.cumsum(dt, 1)
+    for bi, (px, _) in enumerate(cfg.ring_px):
+        n = cfg.canvas(px)
+        every = torch.nonzero(which == bi)[:, 0]
+        # the encoder walks frame by frame, so it takes as many attempts at once as memory allows
+        for many in every.split(max(1, cfg.chunk_px * 8 // (n * n * T))) if len(every) else ():
+            imgs, crops = [], []
+            for i in many.split(max(1, cfg.chunk_px // (n * n * T))):
+                r = rng.pick(i)
+                Pi = {k: v[i] for k, v in P.items()}
+                Si = {k: v[i] for k, v in S.items()}
+                Ji, Ki = {k: v[i] for k, v in J.items()}, {k: v[i] for k, v in J2.items()}
+                on = Pi['slot'] >= 0
+                if on.any():
+                    k = Pi['slot'].clamp(min=0)
+                    Si = draw.join(Pi, Si, {a: v[k] for a, v in Q.items()}, {a: v[k] for a, v in U.items()}, gap[k] * on, on)
+                view = draw.View(r, az[i], el[i], dist[i], n, 8 + n // 8, T, cfg.rings, cfg.above, dev)
+                view.drift = draw.drift(r, view.w, T, fps[i]).clamp(-n / 4, n / 4)
+                img = sensor.develop(r, draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg), tfr[i])
+                imgs.append(img)
+                crops.append(view.crop)
+                yy, ww, bb, on = labels(r, view, Pi, Si, Ji, Ki, times[i].gather(1, src[i]), cfg)
+                y[i], w[i], ball[i], t_on[i], ring[i], seen[i] = yy, ww, bb, on, view.w, Pi['seen']
+                if cfg.raw:
+                    for k, j in enumerate(i.tolist()):
+                        raw[j] = dict(crop=view.crop[k].tolist(), box=view.box[k].tolist())
+                del img
+            i, crop, img = many, torch.cat(crops), torch.cat(imgs)
+            imgs = None
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma)
+            b = torch.arange(len(i), device=dev)[:, None]
+            wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
+            yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
+            if not cfg.luma:
+                cx, cy = sensor.triangle(crop[:, 0] / 2, crop[:, 2] / 2, cfg.size, n // 2), sensor.triangle(crop[:, 1] / 2, crop[:, 2] / 2, cfg.size, n // 2)
+                yo = torch.cat([yo, cy[:, None, None] @ C @ cx[:, None, None].transpose(-1, -2)], 2)
+            x[i] = yo.round().clamp(0, 255).to(torch.uint8)[b, src[i]]
+            if cfg.raw:
+                for k, j in enumerate(i.tolist()):
+                    raw[j].update(y=Y[k, src[j]].to(torch.uint8), c=None if C is None else C[k, src[j]].to(torch.uint8))
+    t0 = times[:, :1] - tfr[:, :1]
+    out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, seen=seen, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
+               outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
+               fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], dmin=J['dmin'])
+    if cfg.raw:
+        out['raw'] = raw
+    return out
+
+
+def render(n, T, size, rings, above, fps, device, seed, **mix):
+    """The same in the trainer's words: y uint8 [n,T,S,S], label int8 [n,T] (-1: don't care), t_rim, t_truth float [n,2] in
+    frames (nan: no such attempt), made int8 [n,2] (-1: none), dt float [n,T]. Attempts seed .. seed + n - 1; fps 0: 24 to 31."""
+    cfg = Cfg(size=size, frames=T, rings=rings, above=above, fps=fps or 0.0, luma=True, **mix)
+    b = render_batch(range(seed, seed + n), device, cfg)
+    both = []
+    for k in ('', '2'):
+        o = b['outcome' + k]
+        att = (o == 1) | (o == 2)
+        def fr(t):                                              # frames, where some were dropped
+            i = ((b['t'] <= t[:, None]).sum(1) - 1).clamp(min=0)
+            f = i + (t - b['t'].gather(1, i[:, None])[:, 0]) * b['fps']
+            return torch.where(att, f, torch.full_like(f, float('nan')))
+        both.append((fr(b['t_rim' + k]), fr(b['t_truth' + k]), torch.where(att, (o == 1).long(), torch.full_like(o, -1))))
+    t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))
+    return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=t_rim, t_truth=t_truth, made=made.to(torch.int8),
+                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'])
+
+
+def main():
+    """python3 -m render --seeds 0:256 [--device cuda] [--sheet FILE]: prints attempts a second and what they are."""
+    import argparse
+    ap = argparse.ArgumentParser(description=main.__doc__)
+    ap.add_argument('--seeds', default='0:64')
+    ap.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    ap.add_argument('--size', type=int, default=64)
+    ap.add_argument('--chunk-px', type=int, default=0)
+    ap.add_argument('--sheet')
+    ap.add_argument('--repeat', type=int, default=1)
+    a = ap.parse_args()
+    lo, hi = map(int, a.seeds.split(':'))
+    cfg = Cfg(size=a.size)
+    if a.chunk_px:
+        cfg.chunk_px = a.chunk_px
+    for k in range(a.repeat):
+        t = time.time()
+        b = render_batch(range(lo, hi), a.device, cfg)
+        if a.device.startswith('cuda'):
+            torch.cuda.synchronize()
+        s = time.time() - t
+        print('%d attempts of %d frames in %.2f s on %s: %.1f attempts/s' % (hi - lo, cfg.frames, s, a.device, (hi - lo) / s))
+    print('outcome none/made/missed/undecided', torch.bincount(b['outcome'], minlength=4).tolist(), 'frames by class', torch.bincount(b['y'].reshape(-1), minlength=4).tolist(), 'weightless %.3f' % (b['w'] == 0).float().mean())
+    for m, name in enumerate(MODES):
+        i = b['mode'] == m
+        if i.any():
+            print('  %-7s %s' % (name, torch.bincount(b['outcome'][i], minlength=4).tolist()))
+    if a.sheet:
+        from .sheet import sheet
+        sheet(b, a.sheet)

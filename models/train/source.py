@@ -1,0 +1,135 @@
+"""Sequences for training: what the renderer draws, with targets per frame, from worker processes beside the training."""
+import importlib
+import queue
+
+import numpy as np
+import torch
+
+from . import net
+
+SIZE, RINGS, ABOVE, FRAMES = 80, 4.0, 1.5, 96
+IGNORE = -1
+
+
+def labels_from_times(t, t_rim, t_truth, made):
+    """Targets [B, T] for frames at t seconds ([B, T] or [T]) from the times of up to K attempts ([B, K], nan: none).
+
+    Where people would disagree (when does an attempt begin, when is it over, the frames round the moment of truth)
+    nothing is asked of the net.
+    """
+    b = t_rim.shape[0]
+    t = t.expand(b, -1) if t.dim() == 1 else t
+    y = torch.zeros_like(t, dtype=torch.long)
+    for a in range(t_rim.shape[1]):
+        r, u, m = (q[:, a:a + 1] for q in (t_rim, t_truth, made))
+        on = ~torch.isnan(r) & ~torch.isnan(u)
+        r, u = torch.nan_to_num(r, nan=-1e6), torch.nan_to_num(u, nan=-1e6)
+        u = torch.maximum(u, r)
+        out = torch.where(m > 0.5, net.MADE, net.MISSED)
+        for lo, hi, what in ((r - 0.53, r - 0.07, IGNORE), (r - 0.07, u - 0.015, net.UNDER_WAY), (u - 0.015, u + 0.035, IGNORE),
+                             (u + 0.035, u + 0.57, out), (u + 0.57, u + 1.05, IGNORE)):
+            y = torch.where(on & (t >= lo) & (t < hi), what, y)
+    return y
+
+
+def render(n, seed, device, chunk_px=48_000_000):
+    """n rendered sequences -> uint8 [n, T, S, S], targets [n, T]."""
+    from .render import render as draw
+    d = draw(n, FRAMES, SIZE, RINGS, ABOVE, 0.0, device, seed, chunk_px=chunk_px)
+    sec = lambda k: d[k] / d["fps"][:, None]
+    y = labels_from_times(torch.cumsum(d["dt"], 1), sec("t_rim"), sec("t_truth"), d["made"].float())
+    y = torch.where(d["undecided"][:, None] | (d["seen"] < 0.35), torch.full_like(y, IGNORE), y)
+    return d["y"], y
+
+
+def _work(source, piece, first, stride, out, stop):
+    torch.set_num_threads(2)
+    dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    mod, fun = source.split(":")
+    fun = getattr(importlib.import_module(mod), fun)
+    seed = first
+    while not stop.is_set():
+        x, y = fun(piece, seed, dev)
+        out.put((x.cpu().numpy(), y.to(torch.int8).cpu().numpy()))
+        seed += stride
+
+
+class Pool:
+    """Rendered sequences on the device; the oldest give way to new ones as the workers deliver them."""
+
+    def __init__(self, source, n, piece, device, seed, workers):
+        self.x = torch.empty(n, FRAMES, SIZE, SIZE, dtype=torch.uint8, device=device)
+        self.y = torch.empty(n, FRAMES, dtype=torch.long, device=device)
+        self.at = self.filled = self.total = 0
+        self.device, self.source, self.piece, self.seed = device, source, piece, seed
+        self.jobs, self.own = [], not workers
+        if workers:
+            ctx = torch.multiprocessing.get_context("spawn")
+            self.out, self.stop = ctx.Queue(maxsize=3), ctx.Event()
+            for w in range(workers):
+                p = ctx.Process(target=_work, args=(source, piece, seed + w * piece, workers * piece, self.out, self.stop), daemon=True)
+                p.start()
+                self.jobs.append(p)
+
+    def add(self, x, y):
+        n = len(x)
+        i = torch.arange(self.at, self.at + n, device=self.device) % len(self.x)
+        self.x[i], self.y[i] = x.to(self.device), y.to(self.device).long()
+        self.at = (self.at + n) % len(self.x)
+        self.total += n
+        self.filled = min(len(self.x), self.total)
+
+    def renew(self, wait=False):
+        """Takes what the workers have; without workers it draws a piece itself when asked to wait."""
+        if not self.jobs:
+            if wait and self.own:
+                mod, fun = self.source.split(":")
+                self.add(*getattr(importlib.import_module(mod), fun)(self.piece, self.seed + self.total, self.device))
+            return
+        try:
+            while True:
+                x, y = self.out.get(timeout=300 if wait else 0.0005)
+                self.add(torch.from_numpy(x), torch.from_numpy(y))
+                wait = False
+        except queue.Empty:
+            return
+
+    def close(self):
+        if self.jobs:
+            self.stop.set()
+            for p in self.jobs:
+                p.terminate()
+            self.jobs = []
+
+    def sample(self, b):
+        i = torch.randint(self.filled, (b,), device=self.device)
+        return self.x[i], self.y[i]
+
+
+class Real:
+    """Windows of FRAMES out of clips and streams; every court weighs the same."""
+
+    def __init__(self, cache, courts, device):
+        from . import footage
+        self.items, w = [], []
+        got = footage.load(cache, lambda m: m["court"][0] in courts)
+        for m, y, t in got:
+            at = lambda key: torch.tensor([[q[key] for q in m["attempts"]]], dtype=torch.float32)
+            made = torch.tensor([[float(q["outcome"] == "made") for q in m["attempts"]]])
+            lab = labels_from_times(torch.tensor(t, dtype=torch.float32), at("t_rim"), at("t_truth"), made)[0]
+            self.items.append((torch.from_numpy(y).to(device), lab.to(device)))
+            w.append(1 / sum(q["court"][0] == m["court"][0] for q, _, _ in got))
+        self.w, self.device = torch.tensor(w), device
+
+    def sample(self, b):
+        xs, ys = [], []
+        for i in torch.multinomial(self.w, b, replacement=True).tolist():
+            x, y = self.items[i]
+            n = len(x)
+            # A short clip lies anywhere in the window; what is missing repeats its first or last picture.
+            s = int(torch.randint(min(0, n - FRAMES), max(1, n - FRAMES + 1), (1,)))
+            k = torch.arange(s, s + FRAMES, device=self.device)
+            c = k.clamp(0, n - 1)
+            lab = torch.where(k == c, y[c], torch.where((k < 0) & (y[0] <= 0), net.NONE, IGNORE))
+            xs.append(x[c]), ys.append(lab)
+        return torch.stack(xs), torch.stack(ys)

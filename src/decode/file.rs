@@ -1,0 +1,121 @@
+//! The pictures of a video file, one after another: for tools that measure, not for courts.
+//!
+//! Nothing is dropped and nothing is paced: the reader takes a picture when it is ready for it.
+
+use std::path::Path;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+
+use crate::decode::planes::MappedPicture;
+use crate::media::{CourtId, Frame, MediaTime, Monotonic, Pixels, SessionId};
+
+/// Pictures that may be decoded ahead of the reader.
+const AHEAD: u32 = 4;
+
+/// A file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum FileError {
+    #[error("GStreamer does not start: {reason}; install it (make build says which packages)")]
+    GStreamer { reason: String },
+    #[error("read {file}: {reason}; is it a video that ffprobe can read?")]
+    Unreadable { file: String, reason: String },
+}
+
+/// Reads the pictures of a video file. Times count from its beginning.
+#[derive(Debug)]
+pub struct VideoFile {
+    name: String,
+    pipeline: gst::Pipeline,
+    sink: gst_app::AppSink,
+    court: CourtId,
+    session: SessionId,
+}
+
+impl VideoFile {
+    /// Opens `file`; its pictures are said to be `court`'s in `session`.
+    ///
+    /// # Errors
+    /// [`FileError`]: GStreamer is missing, or the file is none.
+    pub fn open(file: &Path, court: CourtId, session: SessionId) -> Result<Self, FileError> {
+        let missing =
+            |error: &dyn std::fmt::Display| FileError::GStreamer { reason: error.to_string() };
+        gst::init().map_err(|error| missing(&error))?;
+        let made = gst::parse::launch(
+            "filesrc name=file ! decodebin ! videoconvert ! video/x-raw,format=(string){I420,NV12} \
+             ! appsink name=pictures sync=false",
+        )
+        .map_err(|error| missing(&error))?;
+        let name = file.display().to_string();
+        let unreadable =
+            |reason: &str| FileError::Unreadable { file: name.clone(), reason: reason.to_owned() };
+        let pipeline =
+            made.downcast::<gst::Pipeline>().map_err(|_| unreadable("no pipeline came of it"))?;
+        let source = pipeline.by_name("file").ok_or_else(|| unreadable("no source"))?;
+        source.set_property("location", file);
+        let sink = pipeline
+            .by_name("pictures")
+            .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
+            .ok_or_else(|| unreadable("no sink"))?;
+        sink.set_max_buffers(AHEAD);
+        let opened = Self { name, pipeline, sink, court, session };
+        match opened.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(opened),
+            Err(error) => Err(opened.failure(&error.to_string())),
+        }
+    }
+
+    /// Returns the next picture; `None` at the end.
+    ///
+    /// # Errors
+    /// [`FileError::Unreadable`] when it cannot be decoded.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FileError> {
+        // Woken by the next picture, the end of the file, or an error.
+        let Ok(sample) = self.sink.pull_sample() else {
+            return if self.error().is_some() { Err(self.failure("")) } else { Ok(None) };
+        };
+        let picture = || {
+            let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
+            let buffer = sample.buffer_owned()?;
+            let pts = buffer.pts()?;
+            let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+            let at = segment.to_running_time(pts)?;
+            let pixels = MappedPicture::map(buffer, &info)?;
+            Some(Frame {
+                court: self.court.clone(),
+                session: self.session,
+                pts: MediaTime::from_nanos(i64::try_from(at.nseconds()).ok()?),
+                width: info.width(),
+                height: info.height(),
+                arrival: Monotonic::ZERO,
+                decoded: Monotonic::ZERO,
+                pixels: Pixels::Cpu(Box::new(pixels)),
+            })
+        };
+        picture().map(Some).ok_or_else(|| self.failure("a picture without time or planes"))
+    }
+
+    fn error(&self) -> Option<String> {
+        let bus = self.pipeline.bus()?;
+        let message = bus.pop_filtered(&[gst::MessageType::Error])?;
+        match message.view() {
+            gst::MessageView::Error(error) => Some(error.error().to_string()),
+            _ => None,
+        }
+    }
+
+    fn failure(&self, otherwise: &str) -> FileError {
+        let reason = self.error().unwrap_or_else(|| otherwise.to_owned());
+        FileError::Unreadable { file: self.name.clone(), reason }
+    }
+}
+
+impl Drop for VideoFile {
+    fn drop(&mut self) {
+        // What cannot be stopped is left to the process's end.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}

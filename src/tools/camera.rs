@@ -1,0 +1,218 @@
+//! A camera of ours: plays a video, scaled, through an encoder set for low latency.
+//!
+//! [`film`] encodes ahead, for a publisher that keeps the frame clock. [`live`] takes pictures in
+//! real time, and writes the instant of each both into the picture (`strip`) and into its SEI.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::ingest::flv::FileTag;
+use crate::media::{Codec, UtcTime, sei};
+use crate::tools::strip;
+
+/// The picture that a camera sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) fps: u32,
+    pub(crate) kbps: u32,
+}
+
+/// RTMP's type of a video message.
+const VIDEO: u8 = 9;
+/// Pictures between encoder and network.
+const AHEAD: usize = 64;
+
+/// Encodes the first `seconds` of `video` as FLV tags.
+pub(crate) fn film(video: &Path, format: Format, seconds: u32) -> anyhow::Result<Vec<FileTag>> {
+    let (pipeline, out) = pipeline(video, format, "")?;
+    let _stopped = Stopped::start(&pipeline)?;
+    let pictures = seconds * format.fps;
+    let mut tags = Vec::new();
+    for _ in 0..pictures {
+        let Ok(sample) = out.pull_sample() else { break };
+        tags.extend(tags_of(&sample, None, tags.is_empty())?);
+    }
+    if tags.is_empty() {
+        bail!("{}: no picture could be made of it{}", video.display(), said(&pipeline));
+    }
+    Ok(tags)
+}
+
+/// Takes pictures for `seconds` in real time; their tags come out of the channel as they are made.
+pub(crate) fn live(
+    video: &Path,
+    format: Format,
+    seconds: u32,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<mpsc::Receiver<FileTag>> {
+    if format.width < u32::try_from(strip::MIN_WIDTH).unwrap_or(u32::MAX) {
+        bail!("a picture of {} pixels is too narrow for the clock", format.width);
+    }
+    // A sensor does not wait for its encoder: what comes too late for it is not taken.
+    let pace = "! identity sync=true ! queue leaky=downstream max-size-buffers=2";
+    let (pipeline, out) = pipeline(video, format, pace)?;
+    let taken = Arc::new(Mutex::new(BTreeMap::new()));
+    write_clock(&pipeline, format, clock, &taken)?;
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let stopped = Stopped::start(&pipeline)?;
+    let pictures = seconds * format.fps;
+    let film = move || -> anyhow::Result<()> {
+        let _stopped = stopped;
+        for number in 0..pictures {
+            let Ok(sample) = out.pull_sample() else { break };
+            let pts = sample.buffer().and_then(gst::BufferRef::pts);
+            let shutter = pts.and_then(|pts| taken.lock().remove(&pts));
+            for tag in tags_of(&sample, shutter, number == 0)? {
+                // The publisher has ended: so does the camera.
+                if sender.blocking_send(tag).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    };
+    std::thread::Builder::new().name("camera".to_owned()).spawn(move || {
+        if let Err(error) = film() {
+            tracing::error!("camera: {error:#}");
+        }
+    })?;
+    Ok(receiver)
+}
+
+/// Stops a pipeline when it goes.
+struct Stopped(gst::Pipeline);
+
+impl Stopped {
+    fn start(pipeline: &gst::Pipeline) -> anyhow::Result<Self> {
+        if pipeline.set_state(gst::State::Playing).is_err() {
+            bail!("the camera does not start{}", said(pipeline));
+        }
+        Ok(Self(pipeline.clone()))
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // A pipeline that does not stop ends with the process.
+        let _ended = self.0.set_state(gst::State::Null);
+    }
+}
+
+fn pipeline(
+    video: &Path,
+    format: Format,
+    pace: &str,
+) -> anyhow::Result<(gst::Pipeline, gst_app::AppSink)> {
+    gst::init().context("start GStreamer")?;
+    let Format { width, height, fps, kbps } = format;
+    let line = format!(
+        "filesrc name=file ! decodebin force-sw-decoders=true ! videoconvert ! videoscale ! videorate \
+         ! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1,\
+         pixel-aspect-ratio=1/1 {pace} ! x264enc name=encoder tune=zerolatency \
+         speed-preset=ultrafast bframes=0 key-int-max={key} bitrate={kbps} \
+         ! video/x-h264,profile=main,stream-format=avc,alignment=au \
+         ! appsink name=out sync=false max-buffers={AHEAD}",
+        key = 2 * fps,
+    );
+    let pipeline = gst::parse::launch(&line)
+        .context("set up an encoder: apt-get install gstreamer1.0-plugins-ugly gstreamer1.0-libav")?
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| anyhow::anyhow!("GStreamer made no pipeline of it"))?;
+    let file = pipeline.by_name("file").context("the file's element")?;
+    file.set_property("location", video.to_string_lossy().as_ref());
+    let out = pipeline.by_name("out").and_downcast::<gst_app::AppSink>().context("the sink")?;
+    Ok((pipeline, out))
+}
+
+/// Draws the instant into each picture as it is taken, and keeps it by the picture's time.
+fn write_clock(
+    pipeline: &gst::Pipeline,
+    format: Format,
+    clock: &Arc<dyn Clock>,
+    taken: &Arc<Mutex<BTreeMap<gst::ClockTime, UtcTime>>>,
+) -> anyhow::Result<()> {
+    let encoder = pipeline.by_name("encoder").context("the encoder")?;
+    let pad = encoder.static_pad("sink").context("the encoder's pad")?;
+    let info =
+        gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, format.width, format.height)
+            .build()?;
+    let (clock, taken) = (Arc::clone(clock), Arc::clone(taken));
+    let size = (usize::try_from(format.width)?, usize::try_from(format.height)?);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, probed| {
+        let Some(buffer) = probed.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let (pts, at) = (buffer.pts(), clock.utc());
+        let buffer = buffer.make_mut();
+        if let Ok(mut frame) = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info) {
+            let stride =
+                frame.plane_stride().first().and_then(|stride| usize::try_from(*stride).ok());
+            if let (Some(stride), Ok(luma)) = (stride, frame.plane_data_mut(0)) {
+                strip::draw(luma, stride, size, at);
+            }
+        }
+        if let Some(pts) = pts {
+            taken.lock().insert(pts, at);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// The FLV tags of an encoded picture: the configuration before the first.
+fn tags_of(
+    sample: &gst::Sample,
+    shutter: Option<UtcTime>,
+    first: bool,
+) -> anyhow::Result<Vec<FileTag>> {
+    /// AVC, key picture and other; then packet type and composition time (FLV 10.1 E.4.3).
+    const KEY: u8 = 0x17;
+    const OTHER: u8 = 0x27;
+    let buffer = sample.buffer().context("a sample without data")?;
+    let since = |at: Option<gst::ClockTime>| {
+        let segment = sample.segment().and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
+        at.and_then(|at| segment?.to_running_time(at)).map_or(0, gst::ClockTime::mseconds)
+    };
+    let timestamp = u32::try_from(since(buffer.pts()))?;
+    let mut tags = Vec::new();
+    if first {
+        let caps = sample.caps().and_then(|caps| caps.structure(0)).context("caps")?;
+        let record = caps.get::<gst::Buffer>("codec_data").context("no avcC")?;
+        let record = record.map_readable().context("read the avcC")?;
+        let mut body = vec![KEY, 0, 0, 0, 0];
+        body.extend_from_slice(&record);
+        tags.push(FileTag { kind: VIDEO, timestamp, body: body.into() });
+    }
+    let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+    let mut body = vec![if key { KEY } else { OTHER }, 1, 0, 0, 0];
+    if let Some(at) = shutter {
+        let nal = sei::wall_time_nal(Codec::H264, at);
+        body.extend_from_slice(&u32::try_from(nal.len())?.to_be_bytes());
+        body.extend_from_slice(&nal);
+    }
+    body.extend_from_slice(&buffer.map_readable().context("read the picture")?);
+    tags.push(FileTag { kind: VIDEO, timestamp, body: Bytes::from(body) });
+    Ok(tags)
+}
+
+fn said(pipeline: &gst::Pipeline) -> String {
+    let message = pipeline.bus().and_then(|bus| {
+        bus.timed_pop_filtered(gst::ClockTime::from_mseconds(100), &[gst::MessageType::Error])
+    });
+    match message.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => format!(": {}", error.error()),
+        _ => String::new(),
+    }
+}

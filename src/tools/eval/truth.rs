@@ -1,0 +1,153 @@
+//! Truth files: what really happened in a video.
+//!
+//! A *stream* truth is one object: `{"file", "court", "rim": [x,y,w,h], "attempts": [{"t_rim",
+//! "t_truth", "outcome"}, …]}`; an attempt may say `"doubtful": true` and counts neither for nor
+//! against. A *clip* truth is a list of objects, one short video with one attempt each. Files are
+//! named from the truth file's folder. Other keys are somebody else's.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::media::RimBox;
+
+/// One video and what happened in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Video {
+    pub(crate) file: PathBuf,
+    pub(crate) court: String,
+    pub(crate) rims: Vec<RimBox>,
+    pub(crate) attempts: Vec<Attempt>,
+    /// Cut around one attempt: it begins and ends where a camera would go on.
+    pub(crate) clip: bool,
+}
+
+/// One attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Attempt {
+    /// When the ball reached the ring, s.
+    pub(crate) t_rim: f64,
+    /// When a careful eye could be sure, s.
+    pub(crate) t_truth: f64,
+    pub(crate) made: bool,
+    /// Counts neither for nor against.
+    pub(crate) doubtful: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Raw {
+    Clips(Vec<RawClip>),
+    Stream(RawStream),
+}
+
+#[derive(Deserialize)]
+struct RawClip {
+    file: PathBuf,
+    #[serde(default)]
+    court: String,
+    rim: [f32; 4],
+    #[serde(flatten)]
+    attempt: RawAttempt,
+}
+
+#[derive(Deserialize)]
+struct RawStream {
+    file: PathBuf,
+    #[serde(default)]
+    court: String,
+    rim: Option<[f32; 4]>,
+    #[serde(default)]
+    rims: Vec<[f32; 4]>,
+    attempts: Vec<RawAttempt>,
+}
+
+#[derive(Deserialize)]
+struct RawAttempt {
+    t_rim: f64,
+    t_truth: Option<f64>,
+    outcome: Outcome,
+    #[serde(default)]
+    doubtful: bool,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Made,
+    Missed,
+}
+
+/// Reads a truth file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Video>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    parse(&text, folder).with_context(|| {
+        format!(
+            "{} is no truth file: write {{\"file\", \"rim\", \"attempts\": [{{\"t_rim\", \
+             \"outcome\"}}]}} or a list of clips",
+            path.display()
+        )
+    })
+}
+
+fn parse(text: &str, folder: &Path) -> Result<Vec<Video>, serde_json::Error> {
+    Ok(match serde_json::from_str::<Raw>(text)? {
+        Raw::Clips(clips) => clips
+            .into_iter()
+            .map(|clip| Video {
+                file: folder.join(clip.file),
+                court: clip.court,
+                rims: vec![rim_box(clip.rim)],
+                attempts: vec![attempt(&clip.attempt)],
+                clip: true,
+            })
+            .collect(),
+        Raw::Stream(stream) => vec![Video {
+            file: folder.join(stream.file),
+            court: stream.court,
+            rims: if stream.rims.is_empty() {
+                stream.rim.into_iter().map(rim_box).collect()
+            } else {
+                stream.rims.into_iter().map(rim_box).collect()
+            },
+            attempts: stream.attempts.iter().map(attempt).collect(),
+            clip: false,
+        }],
+    })
+}
+
+fn attempt(raw: &RawAttempt) -> Attempt {
+    Attempt {
+        t_rim: raw.t_rim,
+        t_truth: raw.t_truth.unwrap_or(raw.t_rim),
+        made: raw.outcome == Outcome::Made,
+        doubtful: raw.doubtful,
+    }
+}
+
+const fn rim_box([x, y, w, h]: [f32; 4]) -> RimBox {
+    RimBox { x, y, w, h }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_truth_are_read() {
+        let clips = r#"[{"file": "a.mp4", "court": "A", "rim": [1, 2, 3, 4], "t_rim": 0.7,
+            "t_truth": 1.0, "outcome": "missed", "fps": 30}]"#;
+        let videos = parse(clips, Path::new("d")).expect("clips");
+        assert!(videos[0].clip && !videos[0].attempts[0].made);
+        assert_eq!(videos[0].file, Path::new("d/a.mp4"));
+        let stream = r#"{"file": "s.mp4", "rim": [1, 2, 3, 4], "quiet": [[0, 1]], "attempts":
+            [{"t_rim": 4.5, "outcome": "made"}, {"t_rim": 9, "outcome": "made", "doubtful": true}]}"#;
+        let videos = parse(stream, Path::new("d")).expect("stream");
+        assert_eq!(videos[0].attempts.len(), 2);
+        assert!(videos[0].attempts[1].doubtful);
+        assert_eq!(videos[0].attempts[0].t_truth, 4.5);
+        assert!(parse(r#"{"file": "s.mp4"}"#, Path::new("d")).is_err());
+    }
+}

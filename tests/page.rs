@@ -1,0 +1,581 @@
+//! The operator's page in a real browser: headless Chromium, driven over a pipe.
+//!
+//! `COURTSIDE_SCREENSHOTS=DIR` keeps pictures of what it looked like.
+#![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
+use courtside::health::page::{SentEvent, Source, Stored, routes};
+use courtside::http::{Access, Server, Token};
+use courtside::media::{
+    ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
+};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+const SIZE: (u32, u32) = (1280, 720);
+
+/// A gymnasium of a few flat colours: enough to see that the picture and the rims are in place.
+#[derive(Debug)]
+struct Gym {
+    planes: [Vec<u8>; 3],
+}
+
+impl Gym {
+    fn drawn() -> Self {
+        let (width, height) = SIZE;
+        let pixel = |x: u32, y: u32| -> [u8; 3] {
+            let (x, y) = (f64::from(x), f64::from(y));
+            let inside = |cx: f64, cy: f64, rx: f64, ry: f64| ((x - cx) / rx).hypot((y - cy) / ry);
+            let ring = |cx: f64| {
+                let at = inside(cx, 199.0, 22.0, 11.0);
+                (0.8..1.15).contains(&at)
+            };
+            let board =
+                |cx: f64| (cx - 60.0..cx + 60.0).contains(&x) && (108.0..192.0).contains(&y);
+            if ring(634.0) || ring(1034.0) {
+                [130, 80, 190]
+            } else if board(634.0) || board(1034.0) {
+                [205, 128, 126]
+            } else if inside(700.0, 140.0, 12.0, 12.0) < 1.0 {
+                [140, 70, 185]
+            } else if y > 520.0 {
+                [(150.0 - (y - 520.0) / 8.0) as u8, 108, 146]
+            } else {
+                [(60.0 + y / 12.0) as u8, 132, 124]
+            }
+        };
+        let plane = |index: usize, step: u32| {
+            let rows = (0..height).step_by(step as usize);
+            rows.flat_map(|y| (0..width).step_by(step as usize).map(move |x| pixel(x, y)[index]))
+                .collect()
+        };
+        Self { planes: [plane(0, 1), plane(1, 2), plane(2, 2)] }
+    }
+}
+
+impl CpuPicture for Gym {
+    fn chroma(&self) -> ChromaLayout {
+        ChromaLayout::I420
+    }
+
+    fn plane(&self, index: usize) -> Option<Plane<'_>> {
+        let stride = if index == 0 { SIZE.0 } else { SIZE.0 / 2 };
+        self.planes.get(index).map(|bytes| Plane { bytes, stride: stride as usize })
+    }
+}
+
+/// A box that says what the test wants.
+struct Scripted {
+    state: Mutex<Arc<Value>>,
+    stored: Mutex<Vec<SentEvent>>,
+    live: broadcast::Sender<SentEvent>,
+    frame: Arc<Frame>,
+    clip_asked: AtomicU64,
+}
+
+impl Scripted {
+    fn with_state(state: Value) -> Arc<Self> {
+        let frame = Frame {
+            court: CourtId::new("a").expect("a name"),
+            session: SessionId::from_bits(1),
+            pts: MediaTime::ZERO,
+            width: SIZE.0,
+            height: SIZE.1,
+            arrival: Monotonic::ZERO,
+            decoded: Monotonic::ZERO,
+            pixels: Pixels::Cpu(Box::new(Gym::drawn())),
+        };
+        Arc::new(Self {
+            state: Mutex::new(Arc::new(state)),
+            stored: Mutex::default(),
+            live: broadcast::channel(64).0,
+            frame: Arc::new(frame),
+            clip_asked: AtomicU64::new(0),
+        })
+    }
+
+    fn tell(&self, court: &str, kind: &str, fact: u64, revision: u32, data: Value) {
+        let mut stored = self.stored.lock();
+        let position = stored.len() as u64 + 1;
+        let envelope = json!({
+            "specversion": "1.0", "id": format!("00000000000000aa-{fact}.{revision}"),
+            "source": format!("courtside:rim-1/{court}"), "type": format!("courtside.{kind}.v1"),
+            "time": format!("2026-11-22T17:{:02}:{:02}.400Z", 10 + position / 60, position % 60),
+            "datacontenttype": "application/json", "subject": fact.to_string(),
+            "sequence": position.to_string(), "session": "00000000000000aa",
+            "fact": format!("00000000000000aa-{fact}"), "revision": revision, "historical": false,
+            "clocksource": "arrival", "clockerrorms": 40, "data": data,
+        });
+        let event = SentEvent { position, json: envelope.to_string() };
+        stored.push(event.clone());
+        drop(self.live.send(event));
+    }
+
+    fn shot(&self, court: &str, made: bool, fact: u64, revision: u32) {
+        let kind = if made { "shot.made" } else { "shot.missed" };
+        let mut data = json!({
+            "rim": 0, "t_stream": 12.3, "t_decided": 12.7, "confidence": 0.94,
+            "provisional": revision == 0, "model": {"bundle": "rimnet", "version": "0.1.0",
+            "precision": "fp32", "engine": "builtin"}, "latency_ms": 21.4,
+        });
+        if made && revision > 0 {
+            data["clip"] = json!(format!("/v1/clips/{court}-00000000000000aa-{fact}"));
+        }
+        self.tell(court, kind, fact, revision, data);
+    }
+
+    fn score(&self, court: &str, fact: u64, made: &[u32], attempts: &[u32]) {
+        self.tell(court, "score", fact, 0, json!({"made": made, "attempts": attempts}));
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state.lock();
+        let mut changed = state.as_ref().clone();
+        change(&mut changed);
+        *state = Arc::new(changed);
+    }
+}
+
+impl Source for Scripted {
+    fn has_court(&self, court: &CourtId) -> bool {
+        self.state.lock()["streams"].get(court.as_str()).is_some()
+    }
+
+    fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>> {
+        let live = self.state.lock()["streams"][court.as_str()]["condition"] == "live";
+        live.then(|| Arc::clone(&self.frame))
+    }
+
+    fn state(&self) -> Arc<Value> {
+        Arc::clone(&self.state.lock())
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
+        self.live.subscribe()
+    }
+
+    fn replay(&self, after: u64, limit: usize) -> Stored<'_> {
+        let stored = self.stored.lock();
+        let found: Vec<_> =
+            stored.iter().filter(|event| event.position > after).take(limit).cloned().collect();
+        Box::pin(std::future::ready(found))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
+}
+
+fn stream(condition: &str, rims: Value) -> Value {
+    json!({
+        "condition": condition, "session": "00000000000000aa", "publisher": "192.0.2.17:50112",
+        "encoder": "Lavf61.7.100", "codec": "H.264", "width": 1280, "height": 720, "fps": 29.97,
+        "bitrate_kbps": 4210.0, "key_interval_s": 2.0, "audio": "aac", "decoder": "avdec_h264 (no GPU here)",
+        "ring_px": [44.0], "advice": [], "fault": null, "pictures": 5310, "answers": 5310, "dropped": 0,
+        "rims": rims, "rims_of": [1280, 720],
+    })
+}
+
+fn one_court() -> Value {
+    json!({
+        "box": "rim-1", "version": "0.1.0",
+        "streams": {"a": stream("live", json!([{"x": 612.0, "y": 188.0, "w": 44.0, "h": 22.0}]))},
+        "models": {"bundles": [{"name": "rimnet", "version": "0.1.0", "condition": "ready",
+            "engine": "builtin", "reason": null, "inference_ms": 1.9}]},
+        "storage": {"condition": "recording", "reason": null, "ring_bytes": 12_400_000_000_u64,
+            "quota_bytes": 80_000_000_000_u64, "pinned_bytes": 0, "free_bytes": 0, "clips": 3},
+        "uplink": {"connected": true, "outbox_events": 0, "fault": null, "disk_fault": null},
+        "clock": {"plausible": true, "courts": []},
+    })
+}
+
+/// A page that is served while the value lives.
+struct Served {
+    address: SocketAddr,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn served(source: &Arc<Scripted>, clip: Option<Vec<u8>>) -> Served {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("runtime");
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), None, Access::Open).expect("bound");
+    let address = server.address();
+    let asked = Arc::clone(source);
+    let media = move || {
+        let (clip, asked) = (clip.clone(), Arc::clone(&asked));
+        async move {
+            // As long as a clip is cut there is none: the first two who ask get that.
+            match clip {
+                Some(clip) if asked.clip_asked.fetch_add(1, Ordering::SeqCst) >= 2 => {
+                    (StatusCode::OK, [(header::CONTENT_TYPE, "video/mp4")], clip)
+                }
+                _ => (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain")], Vec::new()),
+            }
+        }
+    };
+    let app: Router = routes(Arc::clone(source) as Arc<dyn Source>)
+        .merge(Router::new().route("/v1/clips/{id}/media", get(media)));
+    runtime.spawn(server.serve(app, std::future::pending()));
+    Served { address, _runtime: runtime }
+}
+
+/// A browser of our own, spoken to in the DevTools protocol over its standard streams.
+struct Browser {
+    child: Child,
+    out: BufReader<Box<dyn Read>>,
+    session: String,
+    asked: u64,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// `None` where there is no Chromium.
+    fn open(url: &str, size: (u32, u32)) -> Option<Self> {
+        let names = ["chromium", "chromium-browser", "google-chrome"];
+        let found = |name: &&&str| {
+            Command::new(name)
+                .arg("--version")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok()
+        };
+        let Some(name) = names.iter().find(found) else {
+            eprintln!("no Chromium here: the page was not looked at");
+            return None;
+        };
+        let profile = tempfile::tempdir().expect("a folder");
+        // The protocol runs on descriptors 3 and 4; a shell puts our pipes there.
+        let script = "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
+        let mut child = Command::new("sh")
+            .args(["-c", script, "sh", name, "--headless", "--no-sandbox", "--disable-gpu"])
+            .args(["--disable-quic", "--no-first-run", "--disable-background-networking"])
+            .args(["--disable-component-update", "--disable-sync", "--remote-debugging-pipe"])
+            .args(["--autoplay-policy=no-user-gesture-required", "--hide-scrollbars"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("about:blank")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let out: Box<dyn Read> = Box::new(child.stdout.take().expect("piped"));
+        let mut browser = Self {
+            child,
+            out: BufReader::new(out),
+            session: String::new(),
+            asked: 0,
+            _profile: profile,
+        };
+        let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
+        let attached = browser.call(
+            "Target.attachToTarget",
+            &json!({"targetId": target["targetId"], "flatten": true}),
+        );
+        browser.session = attached["sessionId"].as_str().expect("a session").to_owned();
+        browser.resize(size);
+        browser.call("Page.enable", &json!({}));
+        browser.call("Page.navigate", &json!({"url": url}));
+        Some(browser)
+    }
+
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.asked += 1;
+        let mut request = json!({"id": self.asked, "method": method, "params": params});
+        if !self.session.is_empty() {
+            request["sessionId"] = json!(self.session);
+        }
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        stdin.write_all(format!("{request}\0").as_bytes()).expect("written");
+        stdin.flush().expect("flushed");
+        loop {
+            let mut message = Vec::new();
+            self.out.read_until(0, &mut message).expect("read");
+            message.pop();
+            let message: Value = serde_json::from_slice(&message).expect("the browser went away");
+            if message["id"] == self.asked {
+                assert!(message["error"].is_null(), "{method}: {message}");
+                return message["result"].clone();
+            }
+        }
+    }
+
+    fn resize(&mut self, (width, height): (u32, u32)) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
+    }
+
+    fn value(&mut self, expression: &str) -> Value {
+        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let result = self.call("Runtime.evaluate", &asked);
+        assert!(result["exceptionDetails"].is_null(), "{expression}: {result}");
+        result["result"]["value"].clone()
+    }
+
+    /// Waits until an expression is true.
+    fn until(&mut self, expression: &str) {
+        let began = Instant::now();
+        let asked =
+            format!("(() => {{ try {{ return {expression}; }} catch {{ return false; }} }})()");
+        while self.value(&asked) != json!(true) {
+            let body = |browser: &mut Self| browser.value("document.body.innerText");
+            assert!(began.elapsed() < Duration::from_secs(30), "{expression}\n{}", body(self));
+            self.value("new Promise((done) => setTimeout(done, 50))");
+        }
+    }
+
+    fn mouse(&mut self, kind: &str, (x, y): (f64, f64)) {
+        let event =
+            json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1, "buttons": 1});
+        self.call("Input.dispatchMouseEvent", &event);
+    }
+
+    fn drag(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.mouse("mouseMoved", from);
+        self.mouse("mousePressed", from);
+        self.mouse("mouseMoved", ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0));
+        self.mouse("mouseMoved", to);
+        self.mouse("mouseReleased", to);
+    }
+
+    fn key(&mut self, key: &str, modifiers: u32) {
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({"type": kind, "key": key, "modifiers": modifiers});
+            self.call("Input.dispatchKeyEvent", &event);
+        }
+    }
+
+    /// Keeps a picture, where somebody wants to see it.
+    fn picture(&mut self, name: &str) {
+        let Ok(dir) = std::env::var("COURTSIDE_SCREENSHOTS") else { return };
+        let shot = self.call("Page.captureScreenshot", &json!({"format": "png"}));
+        let path = std::path::Path::new(&dir).join(format!("{name}.png"));
+        let mut decoder = Command::new("base64")
+            .arg("-d")
+            .stdin(Stdio::piped())
+            .stdout(std::fs::File::create(path).expect("made"))
+            .spawn()
+            .expect("base64");
+        let text = shot["data"].as_str().expect("a picture");
+        decoder.stdin.take().expect("piped").write_all(text.as_bytes()).expect("written");
+        decoder.wait().expect("decoded");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_wall_shows_picture_rims_score_and_calls_as_they_come() {
+    let source = Scripted::with_state(one_court());
+    for fact in 0..9 {
+        source.shot("a", fact % 3 != 1, fact * 3 + 1, 1);
+    }
+    source.score("a", 26, &[6], &[9]);
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
+    browser.until("document.querySelectorAll('#calls .call').length === 9");
+    browser.until("document.querySelector('.made').textContent === '6'");
+    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    browser.until("document.querySelectorAll('.rims .ring').length === 1");
+    browser.until("document.querySelector('.pill').textContent === 'Live'");
+    // Stored events are past: nothing is announced. What comes now is.
+    assert_eq!(browser.value("document.querySelector('.last').textContent"), json!(""));
+    browser.until("performance.now() > 2500");
+    source.shot("a", true, 28, 0);
+    browser.until("document.querySelector('#calls .call').classList.contains('provisional')");
+    source.shot("a", true, 28, 1);
+    source.score("a", 29, &[7], &[10]);
+    browser.until("document.querySelector('.made').textContent === '7'");
+    browser.until("document.querySelector('.last').textContent === 'Made'");
+    assert_eq!(browser.value("document.querySelectorAll('#calls .call').length"), json!(10));
+    browser.picture("wall-1920");
+    browser.key("w", 0);
+    browser.until("document.body.classList.contains('wall')");
+    browser.picture("wall-1920-alone");
+    browser.key("w", 0);
+    // A repeat and a lower revision change nothing; a withdrawal takes the call back.
+    source.shot("a", false, 28, 0);
+    source.shot("a", false, 31, 0);
+    let withdrawal = json!({"t_stream": 12.3, "reason": "stream_ended"});
+    source.tell("a", "shot.withdrawn", 31, 1, withdrawal);
+    browser.until("document.querySelectorAll('.call.withdrawn').length === 1");
+    assert_eq!(browser.value("document.querySelectorAll('#calls .call').length"), json!(11));
+    assert_eq!(browser.value("document.querySelectorAll('.call.made').length"), json!(7));
+    let overflow = "document.documentElement.scrollWidth - innerWidth";
+    assert_eq!(browser.value(overflow), json!(0));
+    browser.resize((390, 844));
+    assert_eq!(browser.value(overflow), json!(0), "a phone");
+    browser.picture("phone");
+    browser.resize((1280, 720));
+    browser.picture("desk-1280");
+}
+
+#[test]
+fn a_court_that_waits_or_is_ill_says_so() {
+    let mut state = one_court();
+    state["streams"]["b"] = stream("waiting", json!([]));
+    let source = Scripted::with_state(state);
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
+    browser.until("document.querySelectorAll('.court').length === 2");
+    browser.until("document.querySelectorAll('.pill')[1].textContent === 'Waiting for the camera'");
+    source.set(|state| {
+        let a = &mut state["streams"]["a"];
+        a["rims"] = json!([{"x": 612.0, "y": 188.0, "w": 44.0, "h": 22.0}, {"x": 1012.0, "y": 188.0, "w": 44.0, "h": 22.0}]);
+        a["advice"] = json!([{"about": "b_frames", "costs_ms": 66.7, "pixels": null,
+            "text": "The encoder sends B-frames: calls come later. Set the profile to Baseline, or B-frames to 0."}]);
+        let b = &mut state["streams"]["b"];
+        b["condition"] = json!("stalled");
+        b["fault"] = json!("the picture is 1920 × 1088, of another aspect than `rims_of`: draw the rims again");
+        state["uplink"] = json!({"connected": false, "outbox_events": 12, "fault": "connection refused", "disk_fault": null});
+        state["storage"]["condition"] = json!("stopped");
+        state["storage"]["reason"] = json!("less than 256 MiB is free: give the disk room");
+        state["models"]["bundles"][0] = json!({"name": "rimnet", "version": null, "condition": "refused",
+            "engine": null, "reason": "rimnet-fp32.onnx has another sha256 than its manifest", "inference_ms": null});
+    });
+    browser.until("document.querySelectorAll('.court')[0].querySelectorAll('.tally').length === 2");
+    browser.until("document.querySelector('.advice').textContent.startsWith('67 ms')");
+    browser.until("document.querySelectorAll('.fault')[1].textContent.includes('1088')");
+    browser.until("document.getElementById('vitals').textContent.includes('12 waiting')");
+    browser.until("document.getElementById('vitals').textContent.includes('another sha256')");
+    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    source.score("a", 3, &[4, 11], &[9, 15]);
+    browser.until("document.querySelectorAll('.made')[1].textContent === '11'");
+    browser.picture("two-courts-1920");
+    browser.resize((390, 844));
+    assert_eq!(browser.value("document.documentElement.scrollWidth - innerWidth"), json!(0));
+    browser.picture("two-courts-phone");
+}
+
+#[test]
+fn a_browser_signs_in_and_is_let_in() {
+    let source = Scripted::with_state(one_court());
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let guarded = {
+        let _inside = runtime.enter();
+        let access = Access::Token(Token::new("0123456789abcdef"));
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, access).expect("bound");
+        let address = server.address();
+        drop(runtime.spawn(server.serve(routes(source), std::future::pending())));
+        address
+    };
+    let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else {
+        return;
+    };
+    browser.until("location.pathname === '/login' && !!document.querySelector('form')");
+    browser.value(
+        "document.querySelector('input').value = 'guess'; document.querySelector('button').click()",
+    );
+    browser.until("document.querySelector('[role=alert]').textContent.includes('not the token')");
+    browser.picture("login-1920");
+    browser.value("document.querySelector('input').value = '0123456789abcdef'; document.querySelector('button').click()");
+    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    assert_eq!(browser.value("document.cookie"), json!(""), "no script reads the cookie");
+}
+
+#[test]
+fn a_box_dragged_round_the_ring_gives_the_lines_to_paste() {
+    let mut state = one_court();
+    state["streams"]["a"]["rims"] = json!([]);
+    let source = Scripted::with_state(state);
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
+    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    browser.value("document.querySelector('.draw').click()");
+    browser.until("document.querySelector('#draw .canvas img').naturalWidth === 1280");
+    browser.until("document.querySelector('#draw svg').viewBox.baseVal.width === 1280");
+    let place = browser.value(
+        "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('#draw svg').getBoundingClientRect())",
+    );
+    let at = |index: usize| place[index].as_f64().expect("a number");
+    let screen = |x: f64, y: f64| (at(0) + x / 1280.0 * at(2), at(1) + y / 720.0 * at(3));
+    browser.drag(screen(612.0, 188.0), screen(656.0, 210.0));
+    let lines = "document.querySelector('#draw pre').textContent";
+    browser.until(&format!("{lines} === 'rims = [[612, 188, 44, 22]]\\nrims_of = [1280, 720]'"));
+    assert!(
+        browser
+            .value("document.querySelector('#draw .width').textContent")
+            .as_str()
+            .expect("text")
+            .contains("44 pixels wide")
+    );
+    // By keyboard: one right, then one wider.
+    browser.value("document.querySelector('#draw svg').focus()");
+    browser.key("ArrowRight", 0);
+    browser.key("ArrowRight", 8);
+    browser.until(&format!("{lines}.startsWith('rims = [[613, 188, 45, 22]]')"));
+    // A second rim.
+    browser.value("[...document.querySelectorAll('#draw .tabs button')].pop().click()");
+    browser.drag(screen(1012.0, 188.0), screen(1022.0, 196.0));
+    browser
+        .until(&format!("{lines}.startsWith('rims = [[613, 188, 45, 22], [1012, 188, 10, 8]]')"));
+    browser.until("document.querySelector('#draw .width').classList.contains('is-bad')");
+    browser.value("document.querySelector('#draw .copy').click()");
+    browser.until("document.querySelector('#draw .copy').textContent !== 'Copy'");
+    browser.picture("draw-1920");
+    browser.resize((390, 844));
+    browser.picture("draw-phone");
+    browser.key("Escape", 0);
+}
+
+#[test]
+fn a_clip_is_waited_for_and_then_plays() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("clip.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:d=1", "-pix_fmt", "yuv420p"])
+        .args(["-c:v", "libx264", "-movflags", "+faststart"])
+        .arg(&file)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("no ffmpeg here: no clip was played");
+        return;
+    }
+    let source = Scripted::with_state(one_court());
+    source.shot("a", true, 1, 1);
+    let page = served(&source, Some(std::fs::read(&file).expect("a clip")));
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
+    browser.until("document.querySelectorAll('.call .clip').length === 1");
+    browser.value("document.querySelector('.call .clip').click()");
+    browser
+        .until("document.querySelector('#clip .said').textContent === 'The clip is being cut …'");
+    browser.until("document.querySelector('#clip video').readyState >= 3");
+    browser.until("document.querySelector('#clip video').currentTime > 0");
+    browser.picture("clip-1920");
+    browser.value("document.querySelector('#clip .close').click()");
+    browser.until("!document.querySelector('#clip video').hasAttribute('src')");
+}
