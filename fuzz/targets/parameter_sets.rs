@@ -15,7 +15,7 @@ pub(crate) fn run(data: &[u8]) {
             assert_eq!(new.reorder_frames, Some(0));
             assert_eq!((new.width, new.height, new.id), (old.width, old.height, old.id));
         }
-        drop((h264::slice_type(&bytes), Sei::read(Codec::H264, &bytes)));
+        let _read = (h264::slice_type(&bytes), Sei::read(Codec::H264, &bytes));
         if let Some((mut sets, _)) = h264::ParameterSets::from_record(&bytes) {
             sets.supersede(&bytes);
             if let Some(known) = sets.parameters() {
@@ -26,7 +26,7 @@ pub(crate) fn run(data: &[u8]) {
         drop((h265::Sps::read(&bytes), Sei::read(Codec::H265, &bytes)));
         if let Some((mut sets, _)) = h265::ParameterSets::from_record(&bytes) {
             sets.supersede(&bytes);
-            drop((sets.is_reordered_b(&bytes), h265::slice_type(&bytes, &sets.pps)));
+            let _read = (sets.is_reordered_b(&bytes), h265::slice_type(&bytes, &sets.pps));
             if let Some(known) = sets.parameters() {
                 assert!(h265::ParameterSets::from_record(&known.config).is_some());
             }
