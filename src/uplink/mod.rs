@@ -46,7 +46,8 @@ use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
-pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
+pub use crate::uplink::outbox::recover::{PendingClip, Recovered};
+pub use crate::uplink::outbox::store::StoreError;
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
