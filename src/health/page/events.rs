@@ -141,15 +141,10 @@ async fn newest(source: &dyn Source) -> u64 {
         Some(event) => event.position,
         None => return 0,
     };
-    let mut step = 1;
-    loop {
-        match source.replay(low.saturating_add(step), 1).await.first() {
-            Some(event) => {
-                low = event.position;
-                step = step.saturating_mul(2);
-            }
-            None => break,
-        }
+    let mut step: u64 = 1;
+    while let Some(event) = source.replay(low.saturating_add(step), 1).await.first() {
+        low = event.position;
+        step = step.saturating_mul(2);
     }
     // The newest lies in low..=low + step.
     while step > 0 {
