@@ -68,7 +68,7 @@ struct LastLook {
 }
 
 impl Game {
-    /// A game of `rims` rims that begins with `score`, as [`resume`] gives it.
+    /// A game of `rims` rims that begins with `score`, as [`resume()`] gives it.
     #[must_use]
     pub fn new(court: CourtId, rims: usize, score: Score) -> Self {
         Self { court, rims, score: score::of_rims(score, rims), running: None, ended: None }

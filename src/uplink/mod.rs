@@ -51,7 +51,7 @@ pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
 /// Sendings between outbox and link: a window of this session and one of the last.
-const SENDINGS: usize = 4 * WINDOW;
+const SENDINGS: usize = 4 * WINDOW as usize;
 /// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
 pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
 

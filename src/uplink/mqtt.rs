@@ -47,7 +47,7 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A flap shorter than this publishes no death (field/platform.md §3.3).
 const WILL_DELAY_S: u32 = 5;
 /// Requests between us and the client: a window of events, and as many states.
-const CLIENT_QUEUE: usize = 2 * WINDOW;
+const CLIENT_QUEUE: usize = 2 * WINDOW as usize;
 /// A session that lived no longer counts as one that did not come about.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// A session that ends so soon after a refusal was ended by it.
@@ -223,7 +223,7 @@ impl Link {
             .set_clean_start(false)
             .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
             .set_session_store(NothingInFlight)
-            .set_outgoing_inflight_upper_limit(WINDOW as u16)
+            .set_outgoing_inflight_upper_limit(WINDOW)
             .set_request_channel_capacity(CLIENT_QUEUE);
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
@@ -617,7 +617,7 @@ impl SessionStore for NothingInFlight {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(SESSION_EXPIRY_S),
-            outgoing_inflight_upper_limit: Some(WINDOW as u16),
+            outgoing_inflight_upper_limit: Some(WINDOW),
             ack_mode: PersistedAckMode::Automatic,
             last_pkid: 0,
             last_puback: 0,

@@ -163,15 +163,23 @@ impl Batch {
     }
 }
 
+/// How the database is opened, and again after an error; tests put a disk under it that fills up.
+type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
+
 /// The open store.
-#[derive(Debug)]
 pub(crate) struct Store {
-    path: PathBuf,
+    opener: Opener,
     database: Option<Database>,
     last_position: u64,
     session: u64,
     bytes: u64,
     shed: u64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("last_position", &self.last_position).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -196,8 +204,13 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
+        let store = Self::over(database, Box::new(move || open_database(&path)))?;
+        Ok((store, damaged))
+    }
+
+    fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
         let mut store = Self {
-            path,
+            opener,
             database: Some(database),
             last_position: 0,
             session: 0,
@@ -206,7 +219,7 @@ impl Store {
         };
         store.make_tables()?;
         store.load_counts()?;
-        Ok((store, damaged))
+        Ok(store)
     }
 
     /// Closes and opens again: after an error redb refuses everything (`PreviousIo`).
@@ -215,7 +228,7 @@ impl Store {
     /// As [`Self::open`].
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         self.database = None;
-        self.database = Some(open_database(&self.path)?);
+        self.database = Some((self.opener)()?);
         self.make_tables()?;
         self.load_counts()
     }
@@ -255,7 +268,7 @@ impl Store {
 
     /// Bytes of all records.
     #[cfg(test)]
-    pub const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -705,6 +718,77 @@ fn remove(
     counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
     counts.insert(SHED, shed).map_err(StoreError::disk)?;
     Ok(())
+}
+
+/// A disk that refuses when it is told to.
+#[cfg(test)]
+pub(crate) mod failing {
+    use std::fs::File;
+    use std::io::Error;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use redb::StorageBackend;
+    use redb::backends::FileBackend;
+
+    use super::*;
+
+    /// What it says to writes and syncs, if anything.
+    pub(crate) type Refusal = Arc<Mutex<Option<io::ErrorKind>>>;
+
+    #[derive(Debug)]
+    struct Disk {
+        file: FileBackend,
+        refusal: Refusal,
+    }
+
+    impl Disk {
+        fn says(&self) -> Result<(), Error> {
+            self.refusal.lock().map_or(Ok(()), |kind| Err(Error::from(kind)))
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, Error> {
+            self.file.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+            self.file.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> Result<(), Error> {
+            self.file.set_len(len)
+        }
+
+        fn sync_data(&self) -> Result<(), Error> {
+            self.says()?;
+            self.file.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+            self.says()?;
+            self.file.write(offset, data)
+        }
+
+        fn close(&self) -> Result<(), Error> {
+            self.file.close()
+        }
+    }
+
+    /// A store on such a disk.
+    pub(crate) fn store(dir: &Path, refusal: &Refusal) -> Store {
+        let (path, refusal) = (dir.join(FILE), Arc::clone(refusal));
+        let opener = move || {
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(false);
+            let file = FileBackend::new(file.open(&path).unwrap()).unwrap();
+            let disk = Disk { file, refusal: Arc::clone(&refusal) };
+            let builder = Database::builder();
+            builder.create_with_backend(disk).map_err(StoreError::disk)
+        };
+        Store::over(opener().unwrap(), Box::new(opener)).unwrap()
+    }
 }
 
 #[cfg(test)]
