@@ -56,3 +56,8 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completions man > $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside
+
+powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
+	$(CARGO) build --release --example survived
+	scripts/powercut.sh $(CUTS)
+	scripts/powercut.sh --control 20

@@ -2,6 +2,15 @@
 //!
 //! `COURTSIDE_SCREENSHOTS=DIR` keeps pictures of what it looked like.
 #![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -482,9 +491,13 @@ fn a_browser_signs_in_and_is_let_in() {
         drop(runtime.spawn(server.serve(routes(source), std::future::pending())));
         address
     };
-    let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else { return };
+    let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else {
+        return;
+    };
     browser.until("location.pathname === '/login' && !!document.querySelector('form')");
-    browser.value("document.querySelector('input').value = 'guess'; document.querySelector('button').click()");
+    browser.value(
+        "document.querySelector('input').value = 'guess'; document.querySelector('button').click()",
+    );
     browser.until("document.querySelector('[role=alert]').textContent.includes('not the token')");
     browser.picture("login-1920");
     browser.value("document.querySelector('input').value = '0123456789abcdef'; document.querySelector('button').click()");

@@ -223,8 +223,7 @@ fn section_at(text: &str, offset: usize) -> String {
         .unwrap_or(text)
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix('['))
-        .filter(|line| line.contains(']') && !line.contains('='))
-        .next_back()
+        .rfind(|line| line.contains(']') && !line.contains('='))
         .map(|line| {
             line.trim_start_matches('[').split(']').next().unwrap_or_default().trim().to_owned()
         })

@@ -3,8 +3,15 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+#[cfg(feature = "gstreamer")]
+mod bare;
+#[cfg(feature = "gstreamer")]
+mod bench_latency;
 mod bench_model;
 mod broker;
+#[cfg(feature = "gstreamer")]
+mod camera;
+mod clips;
 mod completions;
 mod config;
 mod demo;
@@ -13,6 +20,10 @@ mod eval;
 mod listen;
 pub mod publish;
 mod run;
+#[cfg(feature = "gstreamer")]
+mod spread;
+#[cfg(feature = "gstreamer")]
+mod strip;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +51,8 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// List, cut and verify what is in the ring
+    Clips(clips::ClipsArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
@@ -51,13 +64,20 @@ Exit: 0 printed · 1 failed")]
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
-    #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
+    #[command(
+        after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside"
+    )]
     Completions(CompletionsArgs),
 }
 
 /// What `bench` measures.
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
+    /// Measure from a picture's last byte to its answer and its event
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench latency --runs 3
+Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
+    Latency(bench_latency::LatencyArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -70,6 +90,9 @@ pub struct RunArgs {
     /// Configuration file
     #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
     pub config: PathBuf,
+    /// Never sync the disk: the negative control of the power-cut test
+    #[arg(long, hide = true)]
+    pub no_fdatasync: bool,
 }
 
 /// Arguments of `demo`.
@@ -147,9 +170,12 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
+        Command::Clips(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
+        #[cfg(feature = "gstreamer")]
+        Command::Bench(BenchCommand::Latency(args)) => args.run(),
         Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),

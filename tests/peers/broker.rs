@@ -207,9 +207,9 @@ fn broker_comes_and_goes(persistent: bool) {
             until("some arrived", || (subscriber.events().len() > seen).then_some(()));
             let ends = bounds.len() as u64 + 1;
             if persistent {
-                broker.stop()
+                broker.stop();
             } else {
-                broker.kill()
+                broker.kill();
             }
             gate.shut();
             sut.cut_off();

@@ -191,10 +191,10 @@ mod tests {
                     match event {
                         Event::Publish { key } if key == "secret" => server.accept(),
                         Event::Publish { .. } => {
-                            server.refuse("NetStream.Publish.Unauthorized", "no")
+                            server.refuse("NetStream.Publish.Unauthorized", "no");
                         }
                         Event::Media(message) => {
-                            heard.push(format!("{} {}", message.kind, message.timestamp))
+                            heard.push(format!("{} {}", message.kind, message.timestamp));
                         }
                         Event::Unpublished => heard.push("bye".to_owned()),
                         Event::Connected { encoder } => heard.push(encoder.unwrap_or_default()),

@@ -36,7 +36,7 @@ const SESSION: SessionId = SessionId::from_bits(1);
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub(super) struct EvalArgs {
     /// Truth: one stream, or a list of clips (can be repeated)
     #[arg(long, value_name = "FILE", required = true)]
     pub truth: Vec<PathBuf>,

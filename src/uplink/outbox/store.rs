@@ -238,7 +238,7 @@ impl Store {
 
     /// Bytes of all records.
     #[cfg(test)]
-    pub const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -527,7 +527,7 @@ pub(crate) mod failing {
             let file = options.read(true).write(true).create(true).truncate(false);
             let file = FileBackend::new(file.open(&path).unwrap()).unwrap();
             let disk = Disk { file, refusal: Arc::clone(&refusal) };
-            let mut builder = Database::builder();
+            let builder = Database::builder();
             builder.create_with_backend(disk).map_err(StoreError::disk)
         };
         Store::over(opener().unwrap(), Box::new(opener)).unwrap()
