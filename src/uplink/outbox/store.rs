@@ -314,7 +314,10 @@ impl Store {
         let from = after.saturating_add(1);
         let mut found = Vec::new();
         let Some(court) = court else {
-            for row in records.range(from..).map_err(StoreError::disk)?.take(limit) {
+            for row in records.range(from..).map_err(StoreError::disk)? {
+                if found.len() >= limit {
+                    break;
+                }
                 let (position, bytes) = row.map_err(StoreError::disk)?;
                 found.extend(readable(position.value(), bytes.value()));
             }
@@ -323,7 +326,10 @@ impl Store {
         let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
         let court = court.as_str();
         let rows = by_court.range((court, from)..=(court, u64::MAX)).map_err(StoreError::disk)?;
-        for row in rows.take(limit) {
+        for row in rows {
+            if found.len() >= limit {
+                break;
+            }
             let position = row.map_err(StoreError::disk)?.1.value();
             if let Some(bytes) = records.get(position).map_err(StoreError::disk)? {
                 found.extend(readable(position, bytes.value()));
