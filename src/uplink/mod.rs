@@ -166,6 +166,8 @@ pub struct UplinkCounts {
     pub another_box: bool,
     /// Why the outbox cannot write, in words.
     pub disk_fault: Option<String>,
+    /// Position of the newest event on disk.
+    pub newest: u64,
     /// Events promised since the start.
     pub promised: u64,
     /// Events acknowledged since the start.

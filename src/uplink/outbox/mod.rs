@@ -618,6 +618,7 @@ impl Outbox {
             }
         }
         let mut counts = self.parts.counts.lock();
+        counts.newest = self.parts.store.last_position();
         counts.in_flight = self.lanes.in_flight() as u64;
         counts.state = state;
     }

@@ -14,18 +14,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::{fs, io};
 
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    WriteTransaction,
 };
 
 use crate::clock::AnchorSnapshot;
-use crate::event::{ClipRequest, Event, Saying, Score};
-use crate::media::{CourtId, SessionId, UtcTime};
-use crate::uplink::outbox::record::{Class, Decided, Place, Record, RecordError};
+use crate::event::{Event, Saying};
+use crate::media::CourtId;
+use crate::uplink::outbox::record::{Decided, Place, Record, RecordError};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 pub(super) const BY_COURT: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("by_court");
@@ -315,7 +314,10 @@ impl Store {
         let from = after.saturating_add(1);
         let mut found = Vec::new();
         let Some(court) = court else {
-            for row in records.range(from..).map_err(StoreError::disk)?.take(limit) {
+            for row in records.range(from..).map_err(StoreError::disk)? {
+                if found.len() >= limit {
+                    break;
+                }
                 let (position, bytes) = row.map_err(StoreError::disk)?;
                 found.extend(readable(position.value(), bytes.value()));
             }
@@ -324,7 +326,10 @@ impl Store {
         let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
         let court = court.as_str();
         let rows = by_court.range((court, from)..=(court, u64::MAX)).map_err(StoreError::disk)?;
-        for row in rows.take(limit) {
+        for row in rows {
+            if found.len() >= limit {
+                break;
+            }
             let position = row.map_err(StoreError::disk)?.1.value();
             if let Some(bytes) = records.get(position).map_err(StoreError::disk)? {
                 found.extend(readable(position, bytes.value()));
@@ -537,8 +542,8 @@ pub(crate) mod failing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{FactId, Highlight, ModelRef, Shot, Withdrawal};
-    use crate::media::MediaTime;
+    use crate::event::{ClipRequest, FactId, Highlight, ModelRef, Score, Shot, Withdrawal};
+    use crate::media::{MediaTime, SessionId, UtcTime};
 
     fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
         Event {
