@@ -3,11 +3,14 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+mod ask;
 mod bench_model;
 mod broker;
+mod check;
 mod completions;
 mod config;
 mod demo;
+mod doctor;
 #[cfg(feature = "gstreamer")]
 mod eval;
 mod listen;
@@ -40,6 +43,14 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// Check the installation and, if the box runs, its cameras and ledger
+    #[command(after_help = "Example: courtside check --config /etc/courtside/courtside.toml
+Exit: 0 good · 2 configuration refused · 3 something needs you")]
+    Check(check::CheckArgs),
+    /// Say what is wrong with the running box and what to do
+    #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
+Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
+    Doctor(doctor::DoctorArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
@@ -148,6 +159,8 @@ pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Demo(args) => demo::demo(args),
+        Command::Check(args) => args.run(),
+        Command::Doctor(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         Command::Bench(BenchCommand::Model(args)) => args.run(),
