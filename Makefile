@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz cross install fmt audit sbom score powercut
+.PHONY: help build check test features demo bench soak fuzz cross install fmt audit score powercut unit
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -56,8 +56,19 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completions man > $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside
+	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_courtside
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/courtside.fish
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE
+	@test -n "$(DESTDIR)" || printf '%s\n' "Next: systemd-sysusers && systemd-tmpfiles --create" \
+	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
+	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"
 
 powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
 	$(CARGO) build --release --example survived
 	scripts/powercut.sh $(CUTS)
 	scripts/powercut.sh --control 20
+
+unit: build ## Run the systemd unit in a throw-away container (root)
+	@scripts/setup.sh system test
+	scripts/unit.sh $(BIN)

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+mod ask;
 #[cfg(feature = "gstreamer")]
 mod bare;
 #[cfg(feature = "gstreamer")]
@@ -12,10 +13,12 @@ mod bench_model;
 mod broker;
 #[cfg(feature = "gstreamer")]
 mod camera;
+mod check;
 mod clips;
 mod completions;
 mod config;
 mod demo;
+mod doctor;
 #[cfg(feature = "gstreamer")]
 mod eval;
 mod listen;
@@ -54,6 +57,14 @@ Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
     /// List, cut and verify what is in the ring
     Clips(clips::ClipsArgs),
+    /// Check the installation and, if the box runs, its cameras and ledger
+    #[command(after_help = "Example: courtside check --config /etc/courtside/courtside.toml
+Exit: 0 good · 2 configuration refused · 3 something needs you")]
+    Check(check::CheckArgs),
+    /// Say what is wrong with the running box and what to do
+    #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
+Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
+    Doctor(doctor::DoctorArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
@@ -177,6 +188,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run(args) => return run::run(&args),
         Command::Clips(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
+        Command::Check(args) => args.run(),
+        Command::Doctor(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         #[cfg(feature = "gstreamer")]

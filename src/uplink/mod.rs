@@ -183,6 +183,14 @@ pub struct Given {
     pub envelope: Envelope,
 }
 
+/// Tries the broker once under a client id of its own, for `check`: address, TLS, user, CONNACK.
+///
+/// # Errors
+/// Why it was not reached or did not take us, in words.
+pub async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
+    mqtt::probe(settings, clock).await
+}
+
 /// What a shutdown left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
