@@ -7,6 +7,7 @@
 mod bare;
 #[cfg(feature = "gstreamer")]
 mod bench_latency;
+mod bench_ingest;
 mod bench_model;
 mod broker;
 #[cfg(feature = "gstreamer")]
@@ -78,6 +79,10 @@ enum BenchCommand {
     #[command(after_help = "Example: courtside bench latency --runs 3
 Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
     Latency(bench_latency::LatencyArgs),
+    /// Print what a byte of RTMP costs, beside a bare TCP sink and nginx-rtmp
+    #[command(after_help = "Example: courtside bench ingest --runs 5
+Exit: 0 measured · 1 failed")]
+    Ingest(bench_ingest::IngestArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -176,6 +181,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Eval(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Bench(BenchCommand::Latency(args)) => args.run(),
+        Command::Bench(BenchCommand::Ingest(args)) => bench_ingest::ingest(&args),
         Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),

@@ -6,6 +6,7 @@
 //! `historical`; our outbox does it instead, in order. The broker's session is kept all the same
 //! (clean start off): subscriptions and commands live there.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use rumqttc::{
     SessionStoreError, SessionStoreKey, StateError, Transport,
 };
 use serde_json::json;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -211,13 +213,8 @@ impl Link {
     /// Reads password and certificates anew: they may have been replaced since.
     async fn options(&self, session: u64) -> Result<MqttOptions, SetupError> {
         let address = &self.settings.broker;
-        let host = match address.host.contains(':') {
-            true if address.tls => address.host.clone(),
-            true => format!("[{}]", address.host),
-            false => address.host.clone(),
-        };
         let id = format!("courtside-{}", self.settings.box_name);
-        let mut options = MqttOptions::new(id.clone(), Broker::tcp(host, address.port));
+        let mut options = MqttOptions::new(id, Broker::tcp(address.host.clone(), address.port));
         options
             .set_keep_alive(KEEP_ALIVE_S)
             .set_clean_start(false)
@@ -228,6 +225,15 @@ impl Link {
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
         options.set_network_options(network);
+        if let Ok(ip) = address.host.parse::<Ipv6Addr>() {
+            // The library writes `host:port`, which no IPv6 address survives.
+            let socket = SocketAddr::from((ip, address.port));
+            options.set_socket_connector(move |_, _| async move {
+                let stream = TcpStream::connect(socket).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            });
+        }
         let mut will = LastWill::new(
             format!("{}/state/box", self.root()),
             self.box_state(session, false).to_string(),
@@ -387,9 +393,14 @@ impl Feeder<'_> {
         };
         self.link.desk.note(Note::Connected { epoch: self.session, begin });
         let dead = Arc::new(Notify::new());
+        let long_life = tokio::time::sleep(SHORT_LIFE);
+        tokio::pin!(long_life);
         loop {
             tokio::select! {
                 biased;
+                () = &mut long_life, if !long_life.is_elapsed() => {
+                    self.link.counts.lock().another_box = false;
+                }
                 sending = sendings.recv() => {
                     let Some(sending) = sending else { return Ok(()) };
                     if sending.epoch == self.session {
