@@ -72,3 +72,25 @@ powercut: build ## Cut the power 100 times, and once more without fdatasync to s
 unit: build ## Run the systemd unit in a throw-away container (root)
 	@scripts/setup.sh system test
 	scripts/unit.sh $(BIN)
+
+soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes
+	@scripts/setup.sh run test
+	scripts/soak.py kill --runs 50
+	scripts/soak.py broker --away 60
+	scripts/soak_memory.py --minutes 30
+
+score: build ## Score the whole program on the footage with truth, where it lies beside the checkout
+	@scripts/setup.sh run test
+	@if [ ! -f ../shared/field/score_stream.py ]; then \
+	  echo "score: NOT RUN: ../shared/footage and ../shared/field are not here" >&2; exit 3; fi
+	@for v in streams/dev streams/dev2 streams/L streams/Q streams/R videos/mateo videos/wtf; do \
+	  python3 ../shared/field/score_stream.py --bin $(BIN) --video ../shared/footage/$$v.mp4 --truth ../shared/footage/$$v.json; done
+
+fuzz: ## Fuzz every parser for 60 s each
+	@scripts/setup.sh build
+	fuzz/run 60
+
+audit: ## Licences, bans and sources of dependencies; advisories where their database can be reached
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check licenses bans sources
+	$(CARGO) deny check advisories || echo "advisories: the database could not be reached"
