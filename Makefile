@@ -67,3 +67,8 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 unit: build ## Run the systemd unit in a throw-away container (root)
 	@scripts/setup.sh system test
 	scripts/unit.sh $(BIN)
+
+powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
+	$(CARGO) build --release --example survived
+	scripts/powercut.sh $(CUTS)
+	scripts/powercut.sh --control 20

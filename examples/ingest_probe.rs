@@ -24,7 +24,7 @@ impl UnitSink for Print {
                 unit.data.len()
             ),
             StreamItem::Audio(unit) if self.0 => {
-                println!("{court} audio {} {}", unit.pts, unit.data.len())
+                println!("{court} audio {} {}", unit.pts, unit.data.len());
             }
             StreamItem::Video(_) | StreamItem::Audio(_) => {}
             other => println!("{court} {other:?}"),

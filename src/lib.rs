@@ -8,6 +8,16 @@
 //!
 //! Read in this order; every arrow is a bounded [`mailbox`] with a written drop policy.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "tests make their own small numbers"
+    )
+)]
+
 pub mod media;
 pub mod answer;
 pub mod event;

@@ -1,14 +1,26 @@
 //! The disk stops at every write, sync and name; what was not synced is lost, kept or torn; then
 //! the ring is opened again and R1 to R8 of DESIGN §5.3 must hold. Prints the seed of what failed.
+//! Below that: disks that are full, and disks that say no.
 #![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use courtside::clips::{Clip, Finding, RingReader, RingSettings, SegmentRecord, lines};
-use courtside::disk::{Disk, ForgetfulDisk, read_whole};
+use courtside::clips::{
+    Clip, Finding, PinEnd, RingReader, RingSettings, RingStatus, SegmentRecord, lines,
+};
+use courtside::disk::{Disk, ForgetfulDisk, OpenHow, read_whole};
 use courtside::media::SessionId;
 
 #[path = "support/ring.rs"]
@@ -225,7 +237,7 @@ fn the_ring_survives_a_stop_at_every_operation() {
     let operations = operations();
     println!("{operations} operations");
     for stop in 0..=operations {
-        if let Err(why) = crash(&ForgetfulDisk::new(), stop, 0..8) {
+        if let Err(why) = crash(&ForgetfulDisk::new(), stop, 0..5) {
             panic!("{why}");
         }
     }
@@ -250,4 +262,174 @@ fn what_failed_once_holds() {
     for &(stop, seed) in FAILED_ONCE {
         crash(&ForgetfulDisk::new(), stop, seed..seed + 1).expect("holds");
     }
+}
+
+const SESSION: SessionId = SessionId::from_bits(0xc1);
+
+/// Feeds pictures `range` of a stream of 10 a second with a key frame every second.
+fn feed(tested: &mut TestRing, range: std::ops::Range<u64>, bytes: usize) {
+    for n in range {
+        let ms = i64::try_from(n).expect("small") * 100;
+        tested.feed(picture(SESSION, n, ms, n % 10 == 0, bytes, &parameters(0)));
+    }
+}
+
+fn open(disk: &ForgetfulDisk, settings: RingSettings) -> TestRing {
+    let mut tested = TestRing::open(settings, Arc::new(disk.clone())).expect("ring");
+    tested.opened(SESSION);
+    tested
+}
+
+fn large() -> RingSettings {
+    RingSettings { keep_free_bytes: 8 << 20, ..settings(PathBuf::from(DIR)) }
+}
+
+fn fragments(tested: &TestRing) -> usize {
+    tested.promises.fragments.lock().len()
+}
+
+#[test]
+fn a_disk_that_others_fill_stops_the_ring_until_there_is_room() {
+    let disk = ForgetfulDisk::with_capacity(64 << 20);
+    let mut tested = open(&disk, large());
+    feed(&mut tested, 0..50, 10_000);
+    let before = tested.ring.status().storage;
+    assert_eq!(before.condition, "recording");
+    let other = disk.open(Path::new("/data/other"), OpenHow::CreateNew).expect("other");
+    other.set_len(57 << 20).expect("filled");
+    feed(&mut tested, 50..100, 10_000);
+    let stopped = tested.ring.status();
+    assert_eq!(stopped.storage.condition, "stopped");
+    let reason = stopped.storage.reason.expect("a reason");
+    assert!(reason.contains("ring.keep_free_bytes"), "{reason}");
+    assert!(stopped.storage.ring_bytes >= before.ring_bytes, "nothing is thrown away for others");
+    assert!(stopped.courts[0].lost_pictures > 30);
+    let promised = fragments(&tested);
+    other.set_len(0).expect("emptied");
+    feed(&mut tested, 100..150, 10_000);
+    assert_eq!(tested.ring.status().storage.condition, "recording");
+    assert!(fragments(&tested) > promised);
+    tested.request("both", SESSION, (4000, 11_500));
+    tested.closed(SESSION);
+    tested.join();
+    verify(&disk).expect("whole");
+    assert!(clips(&disk)["both"].media.is_some());
+}
+
+#[test]
+fn a_full_disk_costs_the_fragment_that_did_not_fit() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, settings(PathBuf::from(DIR)));
+    feed(&mut tested, 0..30, 10_000);
+    disk.set_capacity(Some(320_000));
+    feed(&mut tested, 30..50, 10_000);
+    assert!(tested.ring.status().courts[0].lost_pictures > 0);
+    disk.set_capacity(None);
+    feed(&mut tested, 50..100, 10_000);
+    let RingStatus { storage, courts, .. } = tested.ring.status();
+    assert_eq!(storage.condition, "recording", "{:?}", storage.reason);
+    assert!(courts[0].recording);
+    tested.closed(SESSION);
+    tested.join();
+    verify(&disk).expect("whole");
+}
+
+#[test]
+fn nothing_is_promised_while_syncs_fail() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, settings(PathBuf::from(DIR)));
+    feed(&mut tested, 0..30, 1000);
+    disk.fail_syncs(true);
+    let promised = fragments(&tested);
+    feed(&mut tested, 30..60, 1000);
+    assert_eq!(fragments(&tested), promised);
+    assert_eq!(tested.ring.status().storage.condition, "stopped");
+    disk.fail_syncs(false);
+    feed(&mut tested, 60..100, 1000);
+    assert!(fragments(&tested) > promised);
+    assert_eq!(tested.ring.status().storage.condition, "recording");
+    let kept: Vec<_> =
+        tested.promises.fragments.lock().iter().map(|done| (done.segment, done.bytes)).collect();
+    for seed in 0..50 {
+        let found = disk.power_cut(seed);
+        drop(TestRing::open(settings(PathBuf::from(DIR)), Arc::new(found.clone())));
+        let segments: BTreeMap<_, _> =
+            reader(&found).segments().map(|entry| (entry.id, entry.bytes)).collect();
+        for (segment, bytes) in &kept {
+            assert!(segments.get(segment) >= Some(bytes), "seed {seed}: segment {segment}");
+        }
+    }
+}
+
+#[test]
+fn a_pin_beyond_the_reserve_is_refused_and_nothing_goes_for_it() {
+    let disk = ForgetfulDisk::new();
+    let reserve = RingSettings { reserve_bytes: 150_000, ..settings(PathBuf::from(DIR)) };
+    let mut tested = open(&disk, reserve);
+    feed(&mut tested, 0..100, 1000);
+    tested.closed(SESSION);
+    tested.request("fits", SESSION, (1000, 2000));
+    tested.opened(SessionId::from_bits(0xc2));
+    for n in 0..100 {
+        let ms = i64::try_from(n).expect("small") * 100;
+        let session = SessionId::from_bits(0xc2);
+        tested.feed(picture(session, n, ms, n % 10 == 0, 1000, &parameters(0)));
+    }
+    tested.closed(SessionId::from_bits(0xc2));
+    let before = tested.ring.status().storage;
+    tested.request("does-not", SessionId::from_bits(0xc2), (1000, 2000));
+    let after = tested.ring.status().storage;
+    assert_eq!((after.ring_bytes, after.pinned_bytes), (before.ring_bytes, before.pinned_bytes));
+    let clips = clips(&disk);
+    assert!(clips["fits"].pinned && clips["fits"].media.is_some());
+    let refused = &clips["does-not"];
+    assert!(!refused.pinned && refused.media.is_none());
+    let note = refused.note.as_deref().expect("a reason");
+    assert!(note.contains("ring.reserve_bytes"), "{note}");
+    assert_eq!(*tested.promises.clips.lock(), ["fits", "does-not"], "both entries are told");
+}
+
+#[test]
+fn a_clip_waits_for_its_end_or_for_a_stall() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, settings(PathBuf::from(DIR)));
+    feed(&mut tested, 0..30, 1000);
+    tested.request("soon", SESSION, (1500, 3500));
+    feed(&mut tested, 30..35, 1000);
+    assert!(tested.promises.clips.lock().is_empty());
+    feed(&mut tested, 35..45, 1000);
+    assert_eq!(*tested.promises.clips.lock(), ["soon"]);
+    tested.request("late", SESSION, (4000, 60_000));
+    tested.wait(Duration::from_secs(1)); // the last fragment closes
+    tested.wait(Duration::from_secs(9));
+    assert_eq!(tested.promises.clips.lock().len(), 1);
+    tested.wait(Duration::from_secs(2));
+    assert_eq!(*tested.promises.clips.lock(), ["soon", "late"]);
+    let clips = clips(&disk);
+    assert_eq!(clips["soon"].note, None);
+    assert!(clips["late"].note.as_deref().is_some_and(|note| note.contains("early")));
+    // Asked again: the same clip, told again.
+    tested.request("late", SESSION, (4000, 60_000));
+    assert_eq!(*tested.promises.clips.lock(), ["soon", "late", "late"]);
+}
+
+#[test]
+fn a_pin_ends_after_its_days_and_its_clip_goes_with_its_segment() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, small());
+    feed(&mut tested, 0..20, 1000);
+    tested.closed(SESSION);
+    tested.request("old", SESSION, (0, 1000));
+    tested.wait(Duration::from_secs(29 * 86_400));
+    assert!(clips(&disk)["old"].pinned);
+    tested.wait(Duration::from_secs(2 * 86_400));
+    assert_eq!(clips(&disk)["old"].ended, Some(PinEnd::Expired));
+    let session = SessionId::from_bits(0xc2);
+    tested.opened(session);
+    for n in 0..80 {
+        let ms = i64::try_from(n).expect("small") * 100;
+        tested.feed(picture(session, n, ms, n % 10 == 0, 1000, &parameters(0)));
+    }
+    assert!(clips(&disk).is_empty(), "its segment was needed");
+    assert_eq!(tested.ring.status().storage.clips, 0);
 }

@@ -1,5 +1,14 @@
 //! The rules of the house that a text scan can hold (STYLE 4.1).
 #![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

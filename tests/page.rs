@@ -2,6 +2,7 @@
 //!
 //! `COURTSIDE_SCREENSHOTS=DIR` keeps pictures of what it looked like.
 #![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "waits for a real browser, by the real clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ struct Gym {
 impl Gym {
     fn drawn() -> Self {
         let (width, height) = SIZE;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let byte = |value: f64| value.clamp(0.0, 255.0) as u8;
         let pixel = |x: u32, y: u32| -> [u8; 3] {
             let (x, y) = (f64::from(x), f64::from(y));
             let inside = |cx: f64, cy: f64, rx: f64, ry: f64| ((x - cx) / rx).hypot((y - cy) / ry);
@@ -49,9 +52,9 @@ impl Gym {
             } else if inside(700.0, 140.0, 12.0, 12.0) < 1.0 {
                 [140, 70, 185]
             } else if y > 520.0 {
-                [(150.0 - (y - 520.0) / 8.0) as u8, 108, 146]
+                [byte(150.0 - (y - 520.0) / 8.0), 108, 146]
             } else {
-                [(60.0 + y / 12.0) as u8, 132, 124]
+                [byte(60.0 + y / 12.0), 132, 124]
             }
         };
         let plane = |index: usize, step: u32| {
@@ -482,9 +485,13 @@ fn a_browser_signs_in_and_is_let_in() {
         drop(runtime.spawn(server.serve(routes(source), std::future::pending())));
         address
     };
-    let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else { return };
+    let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else {
+        return;
+    };
     browser.until("location.pathname === '/login' && !!document.querySelector('form')");
-    browser.value("document.querySelector('input').value = 'guess'; document.querySelector('button').click()");
+    browser.value(
+        "document.querySelector('input').value = 'guess'; document.querySelector('button').click()",
+    );
     browser.until("document.querySelector('[role=alert]').textContent.includes('not the token')");
     browser.picture("login-1920");
     browser.value("document.querySelector('input').value = '0123456789abcdef'; document.querySelector('button').click()");

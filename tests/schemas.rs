@@ -1,5 +1,14 @@
 //! `schemas/` equals what the types say. `UPDATE_SCHEMAS=1 cargo test --test schemas` rewrites it.
 #![cfg(test)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::clone_on_ref_ptr,
+    reason = "tests make their own numbers and files, and bound their waits by the real clock"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -164,6 +164,36 @@ def report(A, rules):
     return lines, summary
 
 
+def rendered(model_net, n, seed, device, rules, piece=512):
+    """Scores a torch net on rendered attempts of a seed range: lines to print."""
+    from . import render as renderer
+    from .source import ABOVE, FRAMES, RINGS, SIZE
+    t = dict(n=0, found=0, right=0, made=0, false_makes=0, lost_makes=0, idle=0, alarms=0, extra=0)
+    for s in range(seed, seed + n, piece):
+        d = renderer.render(min(piece, seed + n - s), FRAMES, SIZE, RINGS, ABOVE, 0.0, device, s, chunk_px=48_000_000)
+        with torch.no_grad():
+            z = torch.cat([model_net(q.float() / 255) for q in d["y"].split(64)]).float().cpu().numpy()
+        times, fps = torch.cumsum(d["dt"], 1).cpu().numpy(), d["fps"].cpu().numpy()
+        rim, made, open_ = d["t_rim"].cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
+        for i in range(len(z)):
+            at = [(rim[i, k] / fps[i], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
+            if open_[i] or any(a + 1.2 > times[i, -1] for a, _ in at):
+                continue
+            found, free = match(decide.facts(times[i], z[i], rules), [{"t_rim": a} for a, _ in at])
+            t["idle"] += not at
+            t["alarms"] += bool(free) and not at
+            t["extra"] += len(free) if at else 0
+            for (_, m), f in zip(at, found):
+                t["n"] += 1
+                t["made"] += m
+                t["found"] += f is not None
+                t["right"] += f is not None and f["made"] == m
+                t["false_makes"] += f is not None and f["made"] and not m
+                t["lost_makes"] += f is not None and m and not f["made"]
+    return [f"rendered, seeds {seed} to {seed + n}: found {share(t['found'], t['n'])}; right of all {share(t['right'], t['n'])}; false makes {t['false_makes']}, "
+            f"lost makes {t['lost_makes']}, extra facts {t['extra']}; facts in sequences without an attempt {share(t['alarms'], t['idle'])}"]
+
+
 def rules_from(d):
     known = decide.Rules.__dataclass_fields__
     return decide.Rules(**{k: type(known[k].default)(v) for k, v in d.items() if k in known})
@@ -178,10 +208,15 @@ if __name__ == "__main__":
     p.add_argument("--save", help="keep all logits in this .npz")
     p.add_argument("--only", default="", help="courts, by first letter")
     p.add_argument("--json", action="store_true")
+    p.add_argument("--rendered", type=int, default=0, help="score --weights on so many rendered sequences instead")
+    p.add_argument("--seed", type=int, default=910_000_000)
     o = p.parse_args()
     model = Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights), "cuda" if torch.cuda.is_available() else "cpu")
     r = dict(getattr(model, "decision", {}))
     r.update(q.split("=", 1) for q in o.rules)
+    if o.rendered:
+        print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules_from(r))))
+        raise SystemExit
     A = answers(model, footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only))
     if o.save:
         np.savez(o.save, **{k: np.concatenate([t[:, None], z], 1) for k, (m, t, z) in A.items()})

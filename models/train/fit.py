@@ -146,18 +146,18 @@ def main():
             break
         g = (time.time() - begin) / (o.seconds - (begin - t0))
         lr = o.rate * min(1.0, (step + 1) / o.warm_up) * 0.5 * (1 + math.cos(math.pi * min(1, g)))
+        a = time.time()
+        if real:
+            xa, ya = pool.sample(o.batch // 2)
+            xb, yb = real.sample(o.batch - o.batch // 2)
+            x, y = torch.cat([xa, xb]), torch.cat([ya, yb])
+        else:
+            x, y = pool.sample(o.batch)
+        with torch.no_grad():
+            x, y = augment.everything(x, y, SIZE, RINGS, rendered=not real)
+            feats = net.front(x)
         for i, (m, opt) in enumerate(zip(members, opts)):
-            a = time.time()
             m.train()
-            if real:
-                xa, ya = pool.sample(o.batch // 2)
-                xb, yb = real.sample(o.batch - o.batch // 2)
-                x, y = torch.cat([xa, xb]), torch.cat([ya, yb])
-            else:
-                x, y = pool.sample(o.batch)
-            with torch.no_grad():
-                x, y = augment.everything(x, y, SIZE, RINGS, rendered=not real)
-                feats = net.front(x)
             with torch.autocast(dev.type, dtype=torch.bfloat16):
                 z = m(feats)
             loss = loss_of(z, y, weight)
@@ -169,7 +169,7 @@ def main():
             opt.step()
             avgs[i].update(m)
             mean[i] += 0.02 * (loss.item() - mean[i]) if step else loss.item()
-            spent += time.time() - a
+        spent += time.time() - a
         step += 1
         if o.workers or step % 20 == 0:
             pool.renew(wait=not o.workers)

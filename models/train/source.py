@@ -32,7 +32,7 @@ def labels_from_times(t, t_rim, t_truth, made):
     return y
 
 
-def render(n, seed, device, chunk_px=24_000_000):
+def render(n, seed, device, chunk_px=48_000_000):
     """n rendered sequences -> uint8 [n, T, S, S], targets [n, T]."""
     from .render import render as draw
     d = draw(n, FRAMES, SIZE, RINGS, ABOVE, 0.0, device, seed, chunk_px=chunk_px)

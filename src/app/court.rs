@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::app::play::Told;
 use crate::app::web::SentEvent;
-use crate::app::{Shared, answers_hop, ask_for_clip, unit_hops};
+use crate::app::{Probe, Shared, answers_hop, ask_for_clip, unit_hops};
 use crate::clips::{ClipSink, FragmentDurable};
 use crate::config::CourtConfig;
 use crate::decode::FrameSink;
@@ -20,9 +20,7 @@ use crate::detect::{AnswerSink, ModelMeters};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
-use crate::media::{
-    CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem,
-};
+use crate::media::{CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem};
 use crate::router::Router;
 use crate::uplink::{Committed, CommittedSink, SpaceNeeded};
 
@@ -75,6 +73,7 @@ pub(crate) struct FromDecoder {
     parts: Arc<CourtParts>,
     router: Arc<Router>,
     decode_seconds: Histogram,
+    probe: Option<Arc<dyn Probe>>,
 }
 
 impl FromDecoder {
@@ -83,6 +82,7 @@ impl FromDecoder {
         Self {
             parts: Arc::clone(parts),
             router: Arc::clone(router),
+            probe: shared.probe.clone(),
             decode_seconds: shared.metrics.decode_seconds.get_or_create(&court).clone(),
         }
     }
@@ -93,6 +93,9 @@ impl FrameSink for FromDecoder {
 
     fn frame(&self, frame: Arc<Frame>) {
         self.decode_seconds.observe(frame.decoded.since(frame.arrival).as_secs_f64());
+        if let Some(probe) = &self.probe {
+            probe.frame(&frame);
+        }
         *self.parts.last.lock() = Some(Arc::clone(&frame));
         self.router.frame(&frame);
     }
@@ -112,6 +115,9 @@ impl AnswerSink for FromModels {
     fn answer(&self, answer: RimAnswer) {
         let Some(parts) = self.shared.courts.get(&answer.court) else { return };
         parts.answered.fetch_add(1, Ordering::Relaxed);
+        if let Some(probe) = &self.shared.probe {
+            probe.answer(&answer);
+        }
         if parts.answers.offer(Told::Answer(answer)).is_some() {
             tracing::error!(court = %parts.name, "an answer was lost on its way to the game: this is a bug");
         }
@@ -180,7 +186,8 @@ impl ClipSink for FromRing {
     fn fragment(&self, done: &FragmentDurable) {
         tracing::debug!(
             target: "courtside::clips::ring",
-            court = %done.court, session = %done.session, end_ns = done.end.as_nanos(), "recorded"
+            court = %done.court, session = %done.session, end_ns = done.end.as_nanos(),
+            segment = done.segment, bytes = done.bytes, "recorded"
         );
     }
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as told;
 
+use crate::answer::RimAnswer;
 use crate::clips::{self, Ring, RingHandle};
 use crate::clock::{self, Anchors, Clock, SystemClock};
 use crate::config::Config;
@@ -31,7 +32,7 @@ use crate::game;
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{self, Ingest, IngestHandle};
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
-use crate::media::{BoxName, CourtId, SessionId};
+use crate::media::{BoxName, CourtId, Frame, SessionId};
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
@@ -69,6 +70,16 @@ impl World {
 pub struct Options {
     /// No token is asked for: `demo` on loopback.
     pub open_http: bool,
+    /// Sees what passes: `bench`.
+    pub probe: Option<Arc<dyn Probe>>,
+}
+
+/// Sees what passes between stages, as it passes. Must not wait.
+pub trait Probe: std::fmt::Debug + Send + Sync {
+    /// A picture leaves the decoder.
+    fn frame(&self, frame: &Frame);
+    /// An answer goes to the game.
+    fn answer(&self, answer: &RimAnswer);
 }
 
 /// Why the daemon could not be built.
@@ -122,6 +133,7 @@ pub(crate) struct Shared {
     /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
     pub(crate) ring: OnceLock<RingHandle>,
     pub(crate) uplink: OnceLock<Arc<Uplink>>,
+    pub(crate) probe: Option<Arc<dyn Probe>>,
     pub(crate) events: tokio::sync::broadcast::Sender<web::SentEvent>,
 }
 
@@ -191,6 +203,7 @@ impl App {
             courts,
             ring: OnceLock::new(),
             uplink: OnceLock::new(),
+            probe: options.probe.clone(),
             events,
         });
 
@@ -336,10 +349,17 @@ impl App {
         tracing::info!(
             unsent,
             balanced = report.unbalanced.is_empty(),
-            after_ms = u64::try_from(shared.clock.monotonic().since(began).as_millis()).unwrap_or(0),
+            after_ms =
+                u64::try_from(shared.clock.monotonic().since(began).as_millis()).unwrap_or(0),
             "ended"
         );
         Ok(report)
+    }
+
+    /// The metrics, for `bench`.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.clone()
     }
 
     /// The ledger, for tests and `bench`.
@@ -379,12 +399,12 @@ async fn open_uplink(
     };
     let clock = Arc::clone(&shared.clock);
     let (uplink, recovered) =
-        tokio::task::spawn_blocking(move || Uplink::open(settings, clock, hooks))
-            .await
-            .map_err(|error| AppError::Io {
+        tokio::task::spawn_blocking(move || Uplink::open(settings, clock, hooks)).await.map_err(
+            |error| AppError::Io {
                 what: "open the outbox".to_owned(),
                 source: std::io::Error::other(error),
-            })??;
+            },
+        )??;
     if let Some(damaged) = &recovered.damaged {
         tracing::error!(put_aside = %damaged.display(), "the outbox could not be read; a new one was begun");
     }
@@ -433,7 +453,11 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
 async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Result<Ring, AppError> {
     let dir = config.appliance.data_dir.join("ring");
     let free = world.disk.free_bytes(&config.appliance.data_dir).unwrap_or(0);
-    let quota = config.ring.quota_bytes.unwrap_or_else(|| (free / 10 * 8).min(200 << 30));
+    // What the ring has is its own already: without it the quota would shrink at every start.
+    let segments = world.disk.list(&dir.join("segments")).unwrap_or_default();
+    let has: u64 = segments.iter().map(|file| file.len).sum();
+    let room = free.saturating_add(has);
+    let quota = config.ring.quota_bytes.unwrap_or_else(|| (room / 10 * 8).min(200 << 30));
     let mut settings = clips::RingSettings::new(dir, quota);
     if let Some(reserve) = config.ring.reserve_bytes {
         settings.reserve_bytes = reserve;

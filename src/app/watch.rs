@@ -284,8 +284,11 @@ struct Publisher {
 impl Publisher {
     /// The line of `systemctl status`, when it changed.
     fn line(&mut self, seen: &Seen) -> Option<String> {
-        let streams: Vec<String> =
-            seen.streams.iter().map(|(court, state)| format!("{court} {}", state.condition)).collect();
+        let streams: Vec<String> = seen
+            .streams
+            .iter()
+            .map(|(court, state)| format!("{court} {}", state.condition))
+            .collect();
         let line = streams.join(", ");
         (line != self.line).then(|| {
             self.line.clone_from(&line);

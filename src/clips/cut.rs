@@ -235,3 +235,122 @@ pub fn assemble<E>(
 fn from_zero(at: i64, zero: i64) -> u64 {
     u64::try_from(at.saturating_sub(zero)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clips::boxes::{Head, SegmentHeader};
+    use crate::clips::fragment::VideoSpan;
+    use crate::media::{CourtId, SessionId, UtcTime};
+
+    /// A segment of fragments of 0.5 s: `k` begins with a key frame, `.` does not, `_` is a gap.
+    fn segment(start_ms: i64, fragments: &str, parameters: u8) -> Scanned {
+        let mut offset = 100;
+        let mut at = Ticks::from_millis(start_ms);
+        let mut list = Vec::new();
+        for kind in fragments.chars() {
+            let end = Ticks(at.0 + 45_000);
+            if kind != '_' {
+                let key = kind == 'k';
+                let (last, pictures) = (Ticks(end.0 - 3000), 15);
+                let video = VideoSpan { start: at, last, first_pts: at, key, pictures };
+                let (video, span) = (Some(video), (at, end));
+                list.push(Fragment { offset, moof: 50, mdat: 100, video, audio: None, span });
+                offset += 150 + SEAL as u64;
+            }
+            at = end;
+        }
+        let header = SegmentHeader {
+            id: 1,
+            court: CourtId::new("a").expect("name"),
+            session: SessionId::from_bits(1),
+            video_origin: Ticks(0),
+            audio_origin: 0,
+            begun: UtcTime::from_nanos(0),
+        };
+        let (init, codecs) = (vec![parameters], String::new());
+        let head = Head { header, init, audio: None, len: 100, codecs, width: 1, height: 1 };
+        Scanned { head, fragments: list, whole: offset }
+    }
+
+    /// The plan for an interval in ms, as "segment:first-last fragment …" and the note.
+    fn check(segments: &[Scanned], (from, to): (i64, i64), expected: &str) {
+        let views: Vec<_> = (1..).zip(segments).collect();
+        let told = match plan(Ticks::from_millis(from), Ticks::from_millis(to), &views) {
+            Err(why) => format!("{why:?}"),
+            Ok(plan) => {
+                let parts = plan.parts.iter().map(|part| {
+                    let n = |at: u64| (at - 100) / (150 + SEAL as u64);
+                    format!("{}:{}-{} ", part.segment, n(part.from), n(part.to) - 1)
+                });
+                parts.collect::<String>() + &plan.missing.unwrap_or_default()
+            }
+        };
+        assert_eq!(told.trim(), expected, "{from} to {to}");
+    }
+
+    #[test]
+    fn a_clip_begins_with_the_key_frame_at_or_before_its_interval() {
+        let ring = [segment(0, "k...k...", 1), segment(4000, "k...k...", 1)];
+        check(&ring, (2600, 3200), "1:4-6");
+        check(&ring, (2000, 2000), "1:4-4");
+        check(&ring, (3900, 4100), "1:4-7 2:0-0");
+        check(&ring, (0, 8000), "1:0-7 2:0-7");
+        check(&ring, (-1000, 400), "1:0-0 it begins 1000 ms late");
+        check(&ring, (7000, 9000), "2:4-7 it ends 1000 ms early");
+        check(&ring, (9000, 9500), "NotRecorded");
+        check(&ring, (-900, -500), "NotRecorded");
+        check(&[], (0, 1), "NotRecorded");
+    }
+
+    #[test]
+    fn a_clip_begins_in_the_segment_before_if_its_own_has_no_key_frame() {
+        let ring = [segment(0, "k...", 1), segment(2000, "....", 1)];
+        check(&ring, (3000, 3400), "1:0-3 2:0-2");
+        check(&ring[1..], (3000, 3400), "NoKeyFrame");
+    }
+
+    #[test]
+    fn a_clip_does_not_span_a_change_of_parameters() {
+        let ring = [segment(0, "k...", 1), segment(2000, "k...", 2)];
+        check(&ring, (0, 2400), "1:0-3 it ends 400 ms early");
+        check(&ring, (1600, 4000), "2:0-3 it begins 400 ms late");
+        check(&ring, (1500, 2500), "1:0-3 it ends 500 ms early");
+    }
+
+    #[test]
+    fn a_gap_is_part_of_a_clip() {
+        check(&[segment(0, "k._.k..", 1)], (600, 2100), "1:0-3");
+        check(&[segment(0, "k.____", 1)], (1500, 2500), "NotRecorded");
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_is_whole_fragments_from_a_key_frame_on(
+            parts in prop::collection::vec(("[k._]{1,8}", 0_u8..2), 1..5),
+            from in -1000_i64..20_000, long in 0_i64..10_000,
+        ) {
+            let mut at = 0;
+            let mut ring = Vec::new();
+            for (kinds, parameters) in parts {
+                ring.push(segment(at, &kinds, parameters));
+                at += i64::try_from(kinds.len()).expect("small") * 500;
+            }
+            let views: Vec<_> = (1..).zip(&ring).collect();
+            let (from, to) = (Ticks::from_millis(from), Ticks::from_millis(from + long));
+            if let Ok(plan) = plan(from, to, &views) {
+                let chosen: Vec<_> = plan.parts.iter().map(|part| {
+                    let scanned = views.iter().find(|(id, _)| *id == part.segment).expect("one").1;
+                    (scanned, fragments_of(part, scanned).expect("whole fragments"))
+                }).collect();
+                prop_assert!(chosen[0].1[0].starts_with_key());
+                prop_assert!(chosen.windows(2).all(|two| two[0].0.head.init == two[1].0.head.init));
+                prop_assert!(plan.start <= from || plan.missing.is_some());
+                prop_assert!(plan.end >= to || plan.missing.is_some());
+                prop_assert!(plan.start <= to && plan.end >= from);
+            }
+        }
+    }
+}

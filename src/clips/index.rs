@@ -113,7 +113,7 @@ pub enum ClipRecord {
 
 /// Writes a record as a line.
 #[must_use]
-pub(crate) fn line(record: &impl Serialize) -> Vec<u8> {
+pub fn line(record: &impl Serialize) -> Vec<u8> {
     let json = serde_json::to_string(record).unwrap_or_default();
     let sum = u64::from_be_bytes(checksum(&[json.as_bytes()]));
     format!("{sum:016x} {json}\n").into_bytes()

@@ -41,7 +41,7 @@ pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,
 };
-pub use crate::clips::index::{ClipRecord, SegmentEntry, SegmentRecord, lines};
+pub use crate::clips::index::{ClipRecord, SegmentEntry, SegmentRecord, line, lines};
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::ring::{

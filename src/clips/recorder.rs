@@ -291,3 +291,190 @@ impl Recorder {
         steps.push(Step::Fragment { draft, begins });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::media::{Codec, CodecParameters, MediaTime};
+
+    const SESSION: SessionId = SessionId::from_bits(1);
+    static ZEROS: [u8; 3_000_000] = [0; 3_000_000];
+
+    fn parameters(kind: u8) -> Arc<CodecParameters> {
+        Arc::new(CodecParameters {
+            codec: Codec::H264,
+            width: 16,
+            height: 16,
+            config: vec![kind].into(),
+            parameter_sets: Vec::new(),
+            low_delay_sets: None,
+            reorder_frames: None,
+            mime_codec: String::new(),
+        })
+    }
+
+    fn picture(sequence: u64, ms: i64, key: bool, bytes: usize) -> AccessUnit {
+        AccessUnit {
+            session: SESSION,
+            sequence,
+            pts: MediaTime::from_millis(ms),
+            dts: MediaTime::from_millis(ms),
+            key,
+            b_slices: false,
+            data: bytes::Bytes::from_static(&ZEROS[..bytes]),
+            parameters: parameters(0),
+            arrival: Monotonic::ZERO,
+        }
+    }
+
+    fn at(ms: i64) -> Monotonic {
+        Monotonic::from_nanos(u64::try_from(ms).expect("positive") * 1_000_000)
+    }
+
+    /// Feeds pictures at their times; gives what came out.
+    fn play(pictures: &[AccessUnit]) -> Vec<Step> {
+        let mut recorder = Recorder::default();
+        let mut steps = Vec::new();
+        recorder.opened(SESSION, &mut steps);
+        for unit in pictures {
+            let now = at(unit.dts.as_nanos() / 1_000_000);
+            while let Some(due) = recorder.deadline().filter(|due| *due < now) {
+                recorder.tick(due, &mut steps);
+            }
+            recorder.video(unit, now, &mut steps);
+        }
+        recorder.closed(SESSION, &mut steps);
+        steps
+    }
+
+    /// The pictures of each segment's fragments.
+    fn segments(steps: &[Step]) -> Vec<Vec<&Draft>> {
+        let mut segments: Vec<Vec<&Draft>> = Vec::new();
+        for step in steps {
+            if let Step::Fragment { draft, begins } = step {
+                if begins.is_some() {
+                    segments.push(Vec::new());
+                }
+                segments.last_mut().expect("begun").push(draft);
+            }
+        }
+        segments
+    }
+
+    #[test]
+    fn segments_of_a_usual_stream_are_60_s_and_begin_with_key_frames() {
+        let frames: Vec<_> = (0_u64..150 * 30)
+            .map(|n| picture(n, i64::try_from(n).expect("small") * 1000 / 30, n % 60 == 0, 9))
+            .collect();
+        let steps = play(&frames);
+        let segments = segments(&steps);
+        let pictures = |s: &Vec<&Draft>| s.iter().map(|d| d.video.len()).sum::<usize>();
+        let lengths: Vec<_> = segments.iter().map(pictures).collect();
+        assert_eq!(lengths, [1800, 1800, 900]);
+        for segment in segments {
+            assert!(segment[0].video[0].key);
+            assert!(segment.iter().all(|draft| draft.video.len() == 15), "0.5 s each");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_one_key_frame_is_cut_all_the_same() {
+        let frames: Vec<_> = (0_u64..130 * 10)
+            .map(|n| picture(n, i64::try_from(n).expect("small") * 100, n == 0, 9))
+            .collect();
+        let steps = play(&frames);
+        let segments = segments(&steps);
+        assert_eq!(segments.len(), 3);
+        assert!(segments[0][0].video[0].key && !segments[1][0].video[0].key);
+    }
+
+    #[test]
+    fn a_change_of_parameters_begins_a_segment() {
+        let mut frames: Vec<_> = (0..40)
+            .map(|n| picture(n, i64::try_from(n).expect("small") * 100, n % 10 == 0, 9))
+            .collect();
+        for unit in frames.iter_mut().skip(15) {
+            unit.parameters = parameters(1); // five pictures before the next key frame
+        }
+        let mut recorder = Recorder::default();
+        let mut steps = Vec::new();
+        for unit in &frames {
+            recorder.video(unit, at(0), &mut steps);
+        }
+        assert_eq!(recorder.lost_pictures, 5);
+        recorder.closed(SESSION, &mut steps);
+        assert_eq!(segments(&steps).len(), 2);
+    }
+
+    #[test]
+    fn a_stream_that_pauses_is_written_before_it_goes_on() {
+        let mut recorder = Recorder::default();
+        let mut steps = Vec::new();
+        recorder.video(&picture(0, 0, true, 9), at(0), &mut steps);
+        recorder.video(&picture(1, 33, false, 9), at(33), &mut steps);
+        recorder.tick(at(499), &mut steps);
+        assert!(steps.is_empty());
+        recorder.tick(at(500), &mut steps);
+        let [Step::Fragment { draft, .. }] = &steps[..] else { panic!("{steps:?}") };
+        assert_eq!((draft.video.len(), draft.video_end), (2, Ticks::from_millis(66)));
+        assert_eq!(recorder.deadline(), None);
+    }
+
+    #[test]
+    fn sound_before_the_first_key_frame_is_kept_for_it() {
+        let sound = |ms| AudioUnit {
+            session: SESSION,
+            pts: MediaTime::from_millis(ms),
+            data: vec![1].into(),
+            parameters: Arc::new(AudioParameters {
+                config: vec![0x11, 0x90].into(),
+                sample_rate: 48_000,
+                channels: 2,
+            }),
+            arrival: Monotonic::ZERO,
+        };
+        let mut recorder = Recorder::default();
+        let mut steps = Vec::new();
+        recorder.audio(&sound(10), at(0), &mut steps);
+        recorder.audio(&sound(31), at(0), &mut steps);
+        recorder.video(&picture(0, 40, true, 9), at(0), &mut steps);
+        recorder.closed(SESSION, &mut steps);
+        let Step::Fragment { draft, begins: Some(begin) } = &steps[0] else { panic!("{steps:?}") };
+        assert_eq!(draft.audio.len(), 2);
+        assert!(begin.tracks.audio.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn every_picture_is_in_one_fragment_in_order(
+            parts in prop::collection::vec((1_i64..2500, prop::bool::weighted(0.1), 0_usize..3_000_000), 1..150)
+        ) {
+            let mut ms = 0;
+            let mut frames = Vec::new();
+            for (n, (step, key, bytes)) in (0..).zip(parts) {
+                frames.push(picture(n, ms, key, bytes));
+                ms += step;
+            }
+            let steps = play(&frames);
+            let segments = segments(&steps);
+            let first_key = frames.iter().position(|unit| unit.key).unwrap_or(frames.len());
+            let expected: Vec<_> = frames[first_key..].iter().map(|u| Ticks::of(u.dts)).collect();
+            let drafts = segments.iter().flatten();
+            let recorded: Vec<_> = drafts.flat_map(|d| d.video.iter().map(|s| s.dts)).collect();
+            prop_assert_eq!(recorded, expected);
+            for segment in &segments {
+                let start = segment[0].video[0].dts;
+                let last = segment.iter().filter_map(|d| d.video.last()).next_back().expect("one");
+                prop_assert!(last.dts.since(start) < SEGMENT);
+                let bytes: u64 = segment.iter().map(|draft| draft.payload()).sum();
+                prop_assert!(bytes <= SEGMENT_BYTES);
+                for draft in segment {
+                    let (first, last) = (&draft.video[0], draft.video.last().expect("one"));
+                    prop_assert!(last.dts.since(first.dts) < FRAGMENT);
+                }
+            }
+        }
+    }
+}

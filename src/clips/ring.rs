@@ -288,14 +288,16 @@ impl Ring {
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
         let recovered = recover(&*disk, &places)?;
         let ballast = Ballast::new(Arc::clone(&disk), places.ballast(), settings.ballast_bytes);
-        let free = disk
-            .free_bytes(&places.dir)
-            .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
-        if free > settings.keep_free_bytes.saturating_add(settings.ballast_bytes)
+        let free = || {
+            disk.free_bytes(&places.dir)
+                .map_err(|source| RingError::Open { path: places.dir.clone(), source })
+        };
+        if free()? > settings.keep_free_bytes.saturating_add(settings.ballast_bytes)
             && let Err(error) = ballast.remake()
         {
             warn!(%error, "no room for the ballast");
         }
+        let free = free()?;
         let settings = that_fits(settings, recovered.index.bytes(), free);
         let names = courts.iter().map(|(court, _)| court.clone());
         let state = State {
@@ -421,7 +423,6 @@ impl Ring {
     }
 
     /// `/v1/clips…`, without authentication: mount it behind yours.
-    #[must_use]
     pub fn routes(&self) -> axum::Router {
         self.handle().routes()
     }
@@ -542,7 +543,6 @@ impl RingHandle {
     }
 
     /// See [`Ring::routes`].
-    #[must_use]
     pub fn routes(&self) -> axum::Router {
         routes::routes(self.clone())
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
@@ -254,7 +255,7 @@ async fn media(
         Body::empty()
     } else {
         let permit =
-            ring.shared.transfers.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
+            Arc::clone(&ring.shared.transfers).try_acquire_owned().map_err(|_| Refusal::busy())?;
         let opened = blocking(move || open(&ring, &clip)).await??;
         Body::new(ClipBody::start(opened, from, to, permit))
     };

@@ -35,8 +35,12 @@ const ASSUMED_DRIFT: f64 = 0.000_1;
 /// References of one source closer than this are one.
 const REFERENCE_EVERY: i64 = 10 * SECOND;
 const MAX_REFERENCES: usize = 512;
-/// A publisher's clock that moved by more than this against its media time was set.
+/// A publisher's clock that went back by more than this against its media time was set, and one
+/// that went ahead by more than the other.
 const REFERENCE_STEP: i64 = SECOND;
+const REFERENCE_LEAP: i64 = 15 * SECOND;
+/// One that moved by more than this is noted at once: a camera that falls behind its timestamps.
+const REFERENCE_SLIP: i64 = 20 * MS;
 /// A publisher's clock is believed only if pictures arrive so long after it: earlier, or later than
 /// any encoder takes, it was never set.
 const CREDIBLE: (i64, i64) = (-2 * SECOND, 15 * SECOND);
@@ -86,15 +90,37 @@ pub(crate) struct Evidence {
     /// How much later than that it may be, ms.
     #[serde(default)]
     arrival_error_ms: i64,
-    /// The camera's clock by SEI, ns since the epoch.
+    /// The camera's clock by SEI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    sei_ns: Option<i64>,
-    /// The publisher's clock by `onFI`, ns since the epoch of its own zone.
+    sei: Option<Claim>,
+    /// The publisher's clock by `onFI`, in its own zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    onfi_ns: Option<i64>,
-    /// How far the two may have drifted since their references, ms.
-    #[serde(default)]
-    reference_error_ms: i64,
+    onfi: Option<Claim>,
+}
+
+/// What a publisher's clock says of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    /// ns since the epoch.
+    utc_ns: i64,
+    /// How far it may have drifted since it was last written, ms.
+    error_ms: i64,
+    /// What it said when it was last written, and when that arrived: ns of the monotonic clock.
+    written_ns: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arrival_ns: Option<u64>,
+}
+
+impl Claim {
+    /// How long after its own time it arrived, by our clock; `arrived` is the moment's arrival, for
+    /// want of a better one.
+    fn behind(&self, now: &BoxClock, arrived: Option<i64>) -> Option<i64> {
+        let written = self.arrival_ns.and_then(|at| now.utc_of(at));
+        match written {
+            Some(arrived) => Some(arrived.saturating_sub(self.written_ns)),
+            None => Some(arrived?.saturating_sub(self.utc_ns)),
+        }
+    }
 }
 
 impl Evidence {
@@ -105,7 +131,9 @@ impl Evidence {
 
     /// The same without what belongs to one boot.
     pub(crate) fn without_monotonic(&self) -> Self {
-        Self { arrival_ns: None, ..self.clone() }
+        let without = |claim: Claim| Claim { arrival_ns: None, ..claim };
+        let (sei, onfi) = (self.sei.map(without), self.onfi.map(without));
+        Self { arrival_ns: None, sei, onfi, ..self.clone() }
     }
 }
 
@@ -154,27 +182,29 @@ pub(crate) fn judge(evidence: &Evidence, now: &BoxClock, arrived_utc: Option<i64
 }
 
 fn by_publisher(evidence: &Evidence, now: &BoxClock, arrived: Option<i64>) -> Option<Stamp> {
-    let credible = |utc: i64| {
-        let (least, most) = CREDIBLE;
-        utc >= now.floor.as_nanos()
-            && arrived.is_none_or(|arrived| (least..=most).contains(&arrived.saturating_sub(utc)))
-    };
-    let stamp = |utc: i64, source, error_ms: i64| {
+    let (least, most) = CREDIBLE;
+    let stamp = |claim: &Claim, zone: i64, behind: Option<i64>, source, error_ms: i64| {
+        let utc = claim.utc_ns.saturating_add(zone);
+        let behind = behind.map(|behind| behind.saturating_sub(zone));
+        let credible = utc >= now.floor.as_nanos()
+            && behind.is_none_or(|behind| (least..=most).contains(&behind));
         // A picture cannot arrive before it was taken: one of the clocks is wrong by that much.
-        let early = arrived.map_or(0, |arrived| utc.saturating_sub(arrived).max(0) / MS);
+        let early = behind.map_or(0, |behind| behind.saturating_neg().max(0) / MS);
+        let error_ms = bound(error_ms + early, claim.error_ms);
         let utc = UtcTime::from_nanos(utc);
-        let error_ms = bound(error_ms + early, evidence.reference_error_ms);
-        Stamp { utc, source: Some(source), error_ms }
+        credible.then_some(Stamp { utc, source: Some(source), error_ms })
     };
-    if let Some(utc) = evidence.sei_ns.filter(|utc| credible(*utc)) {
-        return Some(stamp(utc, WallSource::Sei, NTP_MS));
-    }
-    // Encoders write local time: it needs a clock of ours to tell the zone.
-    let local = evidence.onfi_ns?;
-    let behind = arrived?.saturating_sub(local);
-    let zone = behind.saturating_add(ZONE / 2).div_euclid(ZONE).saturating_mul(ZONE);
-    let utc = local.saturating_add(zone);
-    credible(utc).then(|| stamp(utc, WallSource::OnFi, NTP_MS + ONFI_MS))
+    let by_sei = evidence
+        .sei
+        .as_ref()
+        .and_then(|claim| stamp(claim, 0, claim.behind(now, arrived), WallSource::Sei, NTP_MS));
+    by_sei.or_else(|| {
+        // Encoders write local time: it needs a clock of ours to tell the zone.
+        let claim = evidence.onfi.as_ref()?;
+        let behind = claim.behind(now, arrived)?;
+        let zone = behind.saturating_add(ZONE / 2).div_euclid(ZONE).saturating_mul(ZONE);
+        stamp(claim, zone, Some(behind), WallSource::OnFi, NTP_MS + ONFI_MS)
+    })
 }
 
 fn bound(chosen_ms: i64, measured_ms: i64) -> u64 {
@@ -208,6 +238,8 @@ pub(crate) struct WallAnchor {
     knots: VecDeque<Point>,
     /// Growth of the delay with media time, once it can be told.
     drift: Option<f64>,
+    /// When the newest picture arrived.
+    newest_arrival: Option<Monotonic>,
     sei: References,
     onfi: References,
 }
@@ -216,6 +248,7 @@ impl WallAnchor {
     /// A picture with decoding time `dts` arrived.
     pub(crate) fn arrived(&mut self, dts: MediaTime, arrival: Monotonic) {
         let media = dts.as_nanos();
+        self.newest_arrival = Some(arrival);
         let delay = clamp(i128::from(arrival.as_nanos()) - i128::from(media));
         match self.recent.back_mut() {
             Some(newest) if media.saturating_sub(self.second) < SECOND => {
@@ -250,22 +283,21 @@ impl WallAnchor {
             WallSource::OnFi => &mut self.onfi,
             WallSource::Arrival => return,
         };
-        references.add(reference.media.as_nanos(), reference.utc.as_nanos());
+        // The picture that carries it follows; the one before arrived a moment ago.
+        let away = reference.media.as_nanos().saturating_sub(self.latest).saturating_abs();
+        let arrival = self.newest_arrival.filter(|_| away <= SECOND).map(Monotonic::as_nanos);
+        references.add(reference.media.as_nanos(), reference.utc.as_nanos(), arrival);
     }
 
     /// What is known of `media`.
     pub(crate) fn evidence(&self, media: MediaTime) -> Evidence {
         let media = media.as_nanos();
         let arrival = self.delay_at(media).map(|delay| media.saturating_add(delay));
-        let sei = self.sei.at(media);
-        let onfi = self.onfi.at(media);
-        let far = sei.or(onfi).map_or(0, |(_, far)| far);
         Evidence {
             arrival_ns: arrival.map(|at| u64::try_from(at).unwrap_or(0)),
             arrival_error_ms: self.uncertainty_ms(media),
-            sei_ns: sei.map(|(utc, _)| utc),
-            onfi_ns: onfi.map(|(utc, _)| utc),
-            reference_error_ms: drifted(far, ASSUMED_DRIFT) / MS,
+            sei: self.sei.at(media),
+            onfi: self.onfi.at(media),
         }
     }
 
@@ -328,13 +360,18 @@ impl WallAnchor {
     fn uncertainty_ms(&self, media: i64) -> i64 {
         let (Some(oldest), Some(now)) = (self.recent.front(), self.now()) else { return 0 };
         let seen = now.media.saturating_sub(oldest.media);
-        // So far nothing may have come by the fastest way: as much again as the delays differ.
-        let spread = if seen < 10 * SECOND {
-            let most = self.recent.iter().map(|point| point.delay).max().unwrap_or(now.delay);
-            most.saturating_sub(now.delay).saturating_add(20 * MS)
+        // At first nothing may have come by the fastest way: as much again as the delays differ.
+        // Later as much as they differ usually: nothing on a cable, all on a camera that falls
+        // behind its own timestamps.
+        let mut delays: Vec<i64> = self.recent.iter().map(|point| point.delay).collect();
+        delays.sort_unstable();
+        let (usual, least) = if seen < 10 * SECOND {
+            (delays.last(), 20 * MS)
         } else {
-            0
+            (delays.get(delays.len() / 2), 0)
         };
+        let usual = usual.copied().unwrap_or(now.delay);
+        let spread = usual.saturating_sub(now.delay).max(0).saturating_add(least);
         let past = self.knots.front().map_or(oldest.media, |knot| knot.media.min(oldest.media));
         let outside = past.saturating_sub(media).max(media.saturating_sub(now.media)).max(0);
         let within = seen.min(WINDOW);
@@ -383,23 +420,36 @@ fn slope(knots: &VecDeque<Point>) -> Option<f64> {
     slopes.get(slopes.len() / 2).map(|slope| slope.clamp(-MAX_DRIFT, MAX_DRIFT))
 }
 
-/// What one source of the publisher said: media time and its clock, ns, both growing.
+/// What one source of the publisher said, media time and its clock both growing.
 #[derive(Debug, Default)]
-struct References(VecDeque<(i64, i64)>);
+struct References(VecDeque<Reference>);
+
+/// A moment that the publisher put both times to; ns.
+#[derive(Clone, Copy, Debug)]
+struct Reference {
+    media: i64,
+    utc: i64,
+    /// About when it arrived, by the monotonic clock.
+    arrival: Option<u64>,
+}
 
 impl References {
-    fn add(&mut self, media: i64, utc: i64) {
-        if let Some((last_media, last_utc)) = self.0.back().copied() {
-            let passed = media.saturating_sub(last_media);
-            let moved = utc.saturating_sub(last_utc).saturating_sub(passed);
+    fn add(&mut self, media: i64, utc: i64, arrival: Option<u64>) {
+        if let Some(last) = self.0.back() {
+            let passed = media.saturating_sub(last.media);
+            let moved = utc.saturating_sub(last.utc).saturating_sub(passed);
             // Its clock was set (the later one is the better one), or its media time ran back.
-            if moved.saturating_abs() > REFERENCE_STEP || passed < 0 || utc < last_utc {
+            if !(-REFERENCE_STEP..=REFERENCE_LEAP).contains(&moved) || passed < 0 || utc < last.utc
+            {
                 self.0.clear();
-            } else if passed < REFERENCE_EVERY {
+            } else if passed < REFERENCE_EVERY
+                && moved.saturating_abs() < REFERENCE_SLIP
+                && (last.arrival.is_some() || arrival.is_none())
+            {
                 return;
             }
         }
-        self.0.push_back((media, utc));
+        self.0.push_back(Reference { media, utc, arrival });
         if self.0.len() > MAX_REFERENCES {
             let mut kept = false;
             self.0.retain(|_| {
@@ -409,25 +459,25 @@ impl References {
         }
     }
 
-    /// The publisher's clock at `media`, and how far the nearest references lie outside, ns.
-    fn at(&self, media: i64) -> Option<(i64, i64)> {
-        let after = self.0.partition_point(|(at, _)| *at < media);
-        let later = self.0.get(after).copied();
-        let earlier = after.checked_sub(1).and_then(|before| self.0.get(before)).copied();
-        match (earlier, later) {
-            (Some((media_a, utc_a)), Some((media_b, utc_b))) => {
-                let (a, b) = (
-                    Point { media: media_a, delay: utc_a },
-                    Point { media: media_b, delay: utc_b },
-                );
-                Some((between(a, b, media), 0))
-            }
-            (Some((at, utc)), None) | (None, Some((at, utc))) => {
-                let away = media.saturating_sub(at);
-                Some((utc.saturating_add(away), away.saturating_abs()))
-            }
-            (None, None) => None,
+    /// What the publisher's clock says of `media`.
+    fn at(&self, media: i64) -> Option<Claim> {
+        let after = self.0.partition_point(|reference| reference.media < media);
+        let later = self.0.get(after);
+        let earlier = after.checked_sub(1).and_then(|before| self.0.get(before));
+        let nearest = earlier.or(later)?;
+        let claim = |utc_ns, far| Claim {
+            utc_ns,
+            error_ms: drifted(far, ASSUMED_DRIFT) / MS,
+            written_ns: nearest.utc,
+            arrival_ns: nearest.arrival,
+        };
+        if let (Some(a), Some(b)) = (earlier, later) {
+            let (from, to) =
+                (Point { media: a.media, delay: a.utc }, Point { media: b.media, delay: b.utc });
+            return Some(claim(between(from, to, media), 0));
         }
+        let away = media.saturating_sub(nearest.media);
+        Some(claim(nearest.utc.saturating_add(away), away.saturating_abs()))
     }
 }
 
@@ -559,6 +609,27 @@ mod tests {
         let stamp = at(&anchor, 20 * SECOND, &cold);
         assert_eq!(stamp.source_name(), "sei");
         assert_eq!(off(&stamp, 20 * SECOND, 0), 0, "the later one is believed for all");
+    }
+
+    #[test]
+    fn a_camera_that_falls_behind_its_own_timestamps_is_told_by_its_clock_or_with_a_wide_bound() {
+        // Half speed: a second of media takes two.
+        let mut anchor = WallAnchor::default();
+        for second in 0..40 {
+            let media = second * SECOND;
+            let shutter = START + 2 * media;
+            anchor.referenced(&reference(media, shutter, WallSource::Sei));
+            arrive(&mut anchor, media, BOOTED + 2 * media + PATH);
+        }
+        let now = clock(BOOTED + 80 * SECOND, START + 80 * SECOND, Some(130));
+        let media = 30 * SECOND;
+        let stamp = at(&anchor, media, &now);
+        assert_eq!(stamp.source_name(), "sei");
+        assert_eq!(stamp.utc.as_nanos(), START + 2 * media);
+        anchor.sei = References::default();
+        let stamp = at(&anchor, media, &now);
+        let off = (stamp.utc.as_nanos() - START - 2 * media).abs() / MS;
+        assert!(i64::try_from(stamp.error_ms).expect("small") * 2 >= off, "{stamp:?}");
     }
 
     #[test]

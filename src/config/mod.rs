@@ -1,7 +1,7 @@
 //! The one TOML file: text in, checked values out, or a refusal that says where and what to write.
 //!
 //! A file a section: the raw table as serde reads it (unknown keys refused), its checked struct,
-//! and the way from one to the other. Past [`load`] nothing is checked again (STYLE 2.20), and a
+//! and the way from one to the other. Past [`load()`] nothing is checked again (STYLE 2.20), and a
 //! stage is passed its own struct. `courtside.example.toml` shows each key with its default; it is
 //! the text behind `courtside config example`, and where refusals take their examples from.
 

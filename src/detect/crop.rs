@@ -233,16 +233,22 @@ fn narrow(weight: f64) -> f32 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "pixels of small pictures"
+)]
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// Planes with strides wider than the picture, as decoders give them.
     #[derive(Debug)]
-    pub(crate) struct Planes {
-        pub(crate) layout: ChromaLayout,
-        pub(crate) planes: Vec<(Vec<u8>, usize)>,
+    struct Planes {
+        layout: ChromaLayout,
+        planes: Vec<(Vec<u8>, usize)>,
     }
 
     impl CpuPicture for Planes {

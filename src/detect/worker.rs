@@ -16,7 +16,7 @@ use tracing::{debug, error, warn};
 
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::clock::Clock;
-use crate::detect::bundle::Bundle;
+use crate::detect::bundle::{Bundle, CropInput};
 use crate::detect::continuity::Continuity;
 use crate::detect::crop::{Crop, CropError};
 use crate::detect::engine::{Engine, EngineError};
@@ -146,7 +146,7 @@ pub(crate) struct WorkerParts<'a> {
 /// One court, as one model sees it.
 struct CourtWork {
     drawn: CourtRims,
-    inputs: Vec<crate::detect::bundle::CropInput>,
+    inputs: Vec<CropInput>,
     /// Slots of its rims: from this one on.
     first_slot: usize,
     continuity: Continuity,
@@ -405,11 +405,7 @@ impl CourtWork {
 }
 
 impl RimCrops {
-    fn new(
-        inputs: &[crate::detect::bundle::CropInput],
-        rim: RimBox,
-        picture: (u32, u32),
-    ) -> Result<Self, RimFault> {
+    fn new(inputs: &[CropInput], rim: RimBox, picture: (u32, u32)) -> Result<Self, RimFault> {
         let crops = inputs
             .iter()
             .map(|input| Crop::new(input, rim, picture))

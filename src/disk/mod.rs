@@ -207,7 +207,7 @@ pub fn read_whole(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8
     if len > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{} bytes where at most {limit} are expected", len),
+            format!("{len} bytes where at most {limit} are expected"),
         ));
     }
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];

@@ -4,14 +4,16 @@
 //!             not none,          outcome in         final_after_ms, or none
 //!             open_frames        view               again, or the end
 //!  ┌─► Quiet ───────────► Open ──────────► Showing ───────────► Settled ─┐
-//!  │                       │ none again,      │ provisional once          │ none seen, or
-//!  │◄──────────────────────┘ or too long      ▼ the share is clear        │ a ball comes
+//!  │                       │ ▲               │ │ provisional, once the    │ none seen, or
+//!  │◄──────────────────────┘ └───────────────┘ ▼ share is clear           │ a ball comes
+//!  │    none again, or too long   the ball is back up                     │
 //!  └──────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! An attempt that never shows an outcome is dropped: nobody was told of it. Only `Showing` tells,
-//! and it always ends in a final, or in nothing at the end of the stream, which takes a provisional
-//! back.
+//! Only `Showing` tells a call. A ball that comes up again, or still rolls on the ring, has not
+//! shown its outcome after all: the attempt is open again, and what was weighed is forgotten. A
+//! provisional that was told by then stays told, until its final, or until it is taken back. An
+//! attempt that never shows an outcome is dropped: nobody was told of it, or it is taken back.
 
 use crate::answer::{DecisionParameters, RimProbabilities};
 use crate::media::MediaTime;
@@ -29,6 +31,12 @@ const OPEN_AT_MOST_MS: i64 = 4_000;
 const QUIET_ENDS_SHOWING: u32 = 3;
 /// Pictures of none in a row after which an open attempt was none.
 const QUIET_ENDS_OPEN: u32 = 5;
+/// An outcome in view that is a ball under way after all.
+const BACK_UP: f32 = 0.5;
+/// Why a call is taken back: no outcome followed.
+const NO_OUTCOME: &str = "no_outcome";
+/// Why a call is taken back: nothing more will be seen.
+const STREAM_ENDED: &str = "stream_ended";
 /// Pictures' worth of outcome before a provisional call.
 const PROVISIONAL_MASS: f32 = 2.0;
 /// Pictures' worth of outcome that make a final when the stream ends before its time.
@@ -63,8 +71,8 @@ pub(super) enum Told {
     Provisional(Call),
     /// The call; nothing follows.
     Final(Call),
-    /// The stream ended too early: what was told is taken back.
-    Nothing,
+    /// What was told is taken back, for that reason.
+    Nothing(&'static str),
 }
 
 /// What can be seen at the rim.
@@ -96,6 +104,8 @@ pub(super) enum Attempt {
         quiet: u32,
         /// As in `Quiet`.
         last: Option<MediaTime>,
+        /// When the ball reached the ring, as a provisional call had it that was told already.
+        told: Option<MediaTime>,
     },
     /// An outcome came into view and is weighed.
     Showing(Weighing),
@@ -115,7 +125,9 @@ impl Default for Attempt {
 /// An outcome in view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Weighing {
-    /// The first picture of it.
+    /// When the attempt opened.
+    opened: MediaTime,
+    /// The first picture of the outcome.
     since: MediaTime,
     /// When the ball reached the ring.
     reached: MediaTime,
@@ -127,8 +139,8 @@ pub(super) struct Weighing {
     quiet: u32,
     /// A provisional call was told.
     told: bool,
-    /// Too soon after the last one: the same ball, seen again. Told to nobody.
-    echo_of: Option<MediaTime>,
+    /// When the ball of the attempt before reached the ring.
+    last: Option<MediaTime>,
 }
 
 /// Returns the next state, and what there is to tell.
@@ -140,22 +152,29 @@ pub(super) fn step(now: Attempt, seen: Seen, by: &DecisionParameters) -> (Attemp
         (Quiet { run, last }, Seen::Picture(at, p)) => {
             let run = if 1.0 - p.none >= by.open { run + 1 } else { 0 };
             if run >= by.open_frames.max(1) {
-                opened(Open { since: at, quiet: 0, last }, at, p, by)
+                opened(Open { since: at, quiet: 0, last, told: None }, at, p, by)
             } else {
                 (Quiet { run, last }, None)
             }
         }
         (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => (Quiet { run: 0, last }, None),
         (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, by),
-        (Open { since, last, .. }, Seen::Unclear(at)) if older(since, at, OPEN_AT_MOST_MS) => {
-            (Quiet { run: 0, last }, None)
+        (Open { since, last, told, .. }, Seen::Unclear(at))
+            if older(since, at, OPEN_AT_MOST_MS) =>
+        {
+            given_up(last, told, NO_OUTCOME)
         }
         (Open { .. }, Seen::Unclear(_)) => (now, None),
-        (Open { last, .. }, Seen::End) => (Quiet { run: 0, last }, None),
+        (Open { last, told, .. }, Seen::End) => given_up(last, told, STREAM_ENDED),
+        (Showing(weighing), Seen::Picture(_, p)) if p.under_way >= BACK_UP => {
+            (weighing.with(p).reopened(), None)
+        }
         (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, by),
         (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, by),
         (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => weighing.over(by),
-        (Showing(weighing), Seen::End) => weighing.dropped(),
+        (Showing(weighing), Seen::End) => {
+            given_up(weighing.last, weighing.told.then_some(weighing.reached), STREAM_ENDED)
+        }
         (Settled { last }, Seen::Picture(_, p))
             if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
         {
@@ -173,27 +192,37 @@ fn opened(
     p: RimProbabilities,
     by: &DecisionParameters,
 ) -> (Attempt, Option<Told>) {
-    let Attempt::Open { since, quiet, last } = now else { return (now, None) };
+    let Attempt::Open { since, quiet, last, told } = now else { return (now, None) };
     if p.made + p.missed >= IN_VIEW {
-        let reached = at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000);
-        let echo_of = last.filter(|last| !older(*last, reached, APART_MS));
+        // A ball that came up again reached the ring when it did so first.
+        let reached = told.unwrap_or_else(|| at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000));
         let weighing = Weighing {
+            opened: since,
             since: at,
             reached,
             mass: 0.0,
             evidence: 0.0,
             quiet: 0,
-            told: false,
-            echo_of,
+            told: told.is_some(),
+            last,
         };
         return weighing.with(p).judged(at, by);
     }
     let quiet = if p.none >= IN_VIEW { quiet + 1 } else { 0 };
     if quiet >= QUIET_ENDS_OPEN || older(since, at, OPEN_AT_MOST_MS) {
-        (Attempt::Quiet { run: 0, last }, None)
+        given_up(last, told, NO_OUTCOME)
     } else {
-        (Attempt::Open { since, quiet, last }, None)
+        (Attempt::Open { since, quiet, last, told }, None)
     }
+}
+
+/// No outcome came: nothing is at the ring, and what was told is taken back.
+fn given_up(
+    last: Option<MediaTime>,
+    told: Option<MediaTime>,
+    reason: &'static str,
+) -> (Attempt, Option<Told>) {
+    (Attempt::Quiet { run: 0, last: told.or(last) }, told.map(|_| Told::Nothing(reason)))
 }
 
 impl Weighing {
@@ -219,7 +248,7 @@ impl Weighing {
         }
         let call = self.call();
         let clear = self.mass >= PROVISIONAL_MASS && call.share >= by.provisional;
-        if clear && !self.told && self.echo_of.is_none() {
+        if clear && !self.told && self.echo_of().is_none() {
             return (Attempt::Showing(Self { told: true, ..self }), Some(Told::Provisional(call)));
         }
         (Attempt::Showing(self), None)
@@ -227,7 +256,7 @@ impl Weighing {
 
     /// The final. An echo leaves the attempt that it echoes where it was.
     fn over(self, by: &DecisionParameters) -> (Attempt, Option<Told>) {
-        if let Some(last) = self.echo_of {
+        if let Some(last) = self.echo_of() {
             return (Attempt::Settled { last }, None);
         }
         let mut call = self.call();
@@ -237,10 +266,15 @@ impl Weighing {
         (Attempt::Settled { last: self.reached }, Some(Told::Final(call)))
     }
 
-    /// The stream ended before enough was seen.
-    fn dropped(self) -> (Attempt, Option<Told>) {
-        let last = Some(self.echo_of.unwrap_or(self.reached));
-        (Attempt::Quiet { run: 0, last }, self.told.then_some(Told::Nothing))
+    /// The ball is back up: what was weighed was no outcome.
+    const fn reopened(self) -> Attempt {
+        let told = if self.told { Some(self.reached) } else { None };
+        Attempt::Open { since: self.opened, quiet: self.quiet, last: self.last, told }
+    }
+
+    /// The attempt before, if this is the same ball, seen again too soon. Told to nobody.
+    fn echo_of(self) -> Option<MediaTime> {
+        self.last.filter(|last| !self.told && !older(*last, self.reached, APART_MS))
     }
 
     /// Mean log-odds of made. The mean, not the sum: pictures of one attempt are no independent
@@ -316,7 +350,7 @@ mod tests {
             .map(|told| match told {
                 Told::Provisional(call) => format!("p{}", word(call)),
                 Told::Final(call) => format!("f{}", word(call)),
-                Told::Nothing => "0".to_owned(),
+                Told::Nothing(reason) => reason.to_owned(),
             })
             .collect::<Vec<_>>()
             .join(" ")
@@ -334,6 +368,12 @@ mod tests {
             ("...uuuum....", "fm"),
             // The first sight was wrong.
             ("...uuuuxxxmmmmmmmmmmmmmmm....", "px fm"),
+            // The ball bounces on the ring: what showed was no outcome.
+            ("...uuuuxxuuuuummmmmmmmmmmmmmm....", "pm fm"),
+            ("...uuuuxxxxuuuuummmmmmmmmmmmmmm....", "px fm"),
+            ("...uuuuxxxxuuuuu......", "px no_outcome"),
+            ("...uuuuxxxxuuuuu|", "px stream_ended"),
+            ("...uuuuxxuuuuu......", ""),
             // None flickers while the outcome stays in view.
             ("...uuuummmmmmmmmmmmmmmm..mmmm....", "pm fm"),
             // A put-back.
@@ -343,7 +383,7 @@ mod tests {
             // An outcome without a ball before it, at the start of a stream.
             ("mmmmmmmmmmmmmmmmmm....", "pm fm"),
             // The stream ends: early, late, and before anything was told.
-            ("...uuuummm|", "pm 0"),
+            ("...uuuummm|", "pm stream_ended"),
             ("...uuuummmmmm|", "pm fm"),
             ("...uuuum|", ""),
             ("...uuuu|", ""),

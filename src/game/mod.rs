@@ -68,7 +68,7 @@ struct LastLook {
 }
 
 impl Game {
-    /// A game of `rims` rims that begins with `score`, as [`resume`] gives it.
+    /// A game of `rims` rims that begins with `score`, as [`resume()`] gives it.
     #[must_use]
     pub fn new(court: CourtId, rims: usize, score: Score) -> Self {
         Self { court, rims, score: score::of_rims(score, rims), running: None, ended: None }
@@ -188,7 +188,7 @@ impl Game {
                 events.insert(0, shot);
                 events
             }
-            Told::Nothing => {
+            Told::Nothing(reason) => {
                 let Some(shot) = before else {
                     // Opened and never told: gives its numbers back.
                     running.attempts -= 1;
@@ -199,7 +199,7 @@ impl Game {
                     at,
                     Saying::ShotWithdrawn(Withdrawal {
                         t_stream: shot.t_stream,
-                        reason: "stream_ended".to_owned(),
+                        reason: (*reason).to_owned(),
                     }),
                 )]
             }

@@ -241,11 +241,14 @@ fn of_uplink(uplink: Option<&Uplink>, found: &mut Vec<Finding>) {
         let todo = "give one of the two boxes another `box.name`";
         fault("another_box", format!("another box has our name: {why}"), todo);
     } else if !uplink.connected {
-        let todo = "is it up, and is `broker` of [uplink] right? `courtside check` tries it by hand";
+        let todo =
+            "is it up, and is `broker` of [uplink] right? `courtside check` tries it by hand";
         fault("not_connected", format!("not reached: {why}; {kept}"), todo);
     } else if uplink.outbox_oldest_seconds > BACKLOG_OLD_S {
-        let text =
-            format!("{kept}; the oldest for {:.0} s though connected", uplink.outbox_oldest_seconds);
+        let text = format!(
+            "{kept}; the oldest for {:.0} s though connected",
+            uplink.outbox_oldest_seconds
+        );
         let todo = "the link or the broker is slow; live events go first, the rest follows";
         found.push(Finding::advice("broker", "backlog", text, todo));
     }

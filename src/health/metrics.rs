@@ -28,7 +28,7 @@ fn seconds() -> Histogram {
 }
 
 /// A family of latency histograms.
-pub type Latencies<L> = Family<L, Histogram, fn() -> Histogram>;
+pub(super) type Latencies<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Label of a metric that each court has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -30,7 +30,7 @@ fn served<F: Future<Output = ()>>(access: Access, asking: impl FnOnce(SocketAddr
         let address = server.address();
         let (stop, mut stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(routes(), async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
+            drop(stopped.wait_for(|stop| *stop).await);
         }));
         asking(address).await;
         stop.send_replace(true);
@@ -176,7 +176,7 @@ fn tls_is_spoken_where_a_certificate_is_given() {
     write(&files.key_file, pair.signing_key.serialize_pem());
     let config = server_config(&files, &[b"http/1.1"]).expect("a pair");
     let swapped = crate::config::TlsFiles { cert_file: files.key_file.clone(), ..files };
-    let error = server_config(&swapped, &[]).err().expect("a key is no certificate").to_string();
+    let error = server_config(&swapped, &[]).expect_err("a key is no certificate").to_string();
     assert!(error.contains("key.pem"), "{error}");
     runtime().block_on(async {
         let server =

@@ -69,11 +69,7 @@ impl<T> Mailbox<T> {
     pub fn new(capacity: usize, when_full: WhenFull, tally: Tally) -> Self {
         Self {
             shared: Arc::new(Shared {
-                queue: Mutex::new(Queue {
-                    items: VecDeque::new(),
-                    closed: false,
-                    nudged: false,
-                }),
+                queue: Mutex::new(Queue { items: VecDeque::new(), closed: false, nudged: false }),
                 arrived: Condvar::new(),
                 arrived_async: Notify::new(),
                 room: Condvar::new(),

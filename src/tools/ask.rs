@@ -77,7 +77,9 @@ pub(super) enum AskError {
          configuration with --config"
     )]
     Unauthorized { url: String },
-    #[error("the connection to {url} broke: {source}; is that a box, and https or http as it serves?")]
+    #[error(
+        "the connection to {url} broke: {source}; is that a box, and https or http as it serves?"
+    )]
     Broken { url: String, source: std::io::Error },
     #[error("the box at {url} has just started: ask again in a few seconds")]
     Starting { url: String },
@@ -176,8 +178,9 @@ impl Place {
         let answer = if tls {
             let config = self.tls()?;
             let name = ServerName::try_from("box.invalid").map_err(|_| wrong())?;
-            let session = rustls::ClientConnection::new(config, name)
-                .map_err(|error| AskError::Broken { url: url(), source: std::io::Error::other(error) })?;
+            let session = rustls::ClientConnection::new(config, name).map_err(|error| {
+                AskError::Broken { url: url(), source: std::io::Error::other(error) }
+            })?;
             exchange(rustls::StreamOwned::new(session, stream), &request)
         } else {
             exchange(stream, &request)
@@ -239,10 +242,8 @@ fn is_loopback(url: &str) -> bool {
 }
 
 fn leaf_of(file: &Path) -> Result<CertificateDer<'static>, AskError> {
-    CertificateDer::from_pem_file(file).map_err(|error| AskError::Certificate {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    })
+    CertificateDer::from_pem_file(file)
+        .map_err(|error| AskError::Certificate { file: file.to_owned(), reason: error.to_string() })
 }
 
 fn connect(to: &str) -> std::io::Result<TcpStream> {
@@ -338,11 +339,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_and_what_is_no_box_is_said() {
-        let place = Place {
-            url: "http://127.0.0.1:1".to_owned(),
-            token_file: None,
-            certificate: None,
-        };
+        let place =
+            Place { url: "http://127.0.0.1:1".to_owned(), token_file: None, certificate: None };
         let good = b"HTTP/1.0 200 OK\r\nx: y\r\n\r\n{\"box\":\"a\"}";
         assert_eq!(place.read(good).expect("JSON")["box"], "a");
         let refused = place.read(b"HTTP/1.1 401 Unauthorized\r\n\r\n").expect_err("no token");

@@ -14,7 +14,7 @@ const NAMES: [&str; 3] = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/m
 
 /// A running mosquitto; ends with this value.
 #[derive(Debug)]
-pub struct OwnBroker {
+pub(super) struct OwnBroker {
     child: Child,
     address: SocketAddr,
 }
@@ -24,7 +24,7 @@ impl OwnBroker {
     ///
     /// # Errors
     /// When none is installed, or it does not listen within 10 s.
-    pub async fn start(dir: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start(dir: &Path) -> anyhow::Result<Self> {
         // The port is free when we look and taken a moment later, which is good enough here: a
         // clash is told, and the next start takes another.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -57,18 +57,12 @@ impl OwnBroker {
 
     /// `mqtt://127.0.0.1:PORT`.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("mqtt://{}", self.address)
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Ends it and waits until it is gone.
-    pub async fn stop(mut self) {
+    pub(super) async fn stop(mut self) {
         // Already gone is as good.
         let _ = self.child.kill().await;
     }
@@ -90,5 +84,7 @@ fn spawn(config: &Path) -> anyhow::Result<Child> {
             Err(error) => return Err(error).context("start mosquitto"),
         }
     }
-    bail!("no mosquitto here: apt-get install mosquitto, or name a broker with --broker mqtt://HOST:PORT")
+    bail!(
+        "no mosquitto here: apt-get install mosquitto, or name a broker with --broker mqtt://HOST:PORT"
+    )
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -62,7 +62,9 @@ pub(crate) fn live(
     if format.width < u32::try_from(strip::MIN_WIDTH).unwrap_or(u32::MAX) {
         bail!("a picture of {} pixels is too narrow for the clock", format.width);
     }
-    let (pipeline, out) = pipeline(video, format, "! identity sync=true name=shutter")?;
+    // A sensor does not wait for its encoder: what comes too late for it is not taken.
+    let pace = "! identity sync=true ! queue leaky=downstream max-size-buffers=2";
+    let (pipeline, out) = pipeline(video, format, pace)?;
     let taken = Arc::new(Mutex::new(BTreeMap::new()));
     write_clock(&pipeline, format, clock, &taken)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
@@ -155,7 +157,8 @@ fn write_clock(
         let (pts, at) = (buffer.pts(), clock.utc());
         let buffer = buffer.make_mut();
         if let Ok(mut frame) = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info) {
-            let stride = frame.plane_stride().first().and_then(|stride| usize::try_from(*stride).ok());
+            let stride =
+                frame.plane_stride().first().and_then(|stride| usize::try_from(*stride).ok());
             if let (Some(stride), Ok(luma)) = (stride, frame.plane_data_mut(0)) {
                 strip::draw(luma, stride, size, at);
             }
@@ -212,9 +215,4 @@ fn said(pipeline: &gst::Pipeline) -> String {
         Some(gst::MessageView::Error(error)) => format!(": {}", error.error()),
         _ => String::new(),
     }
-}
-
-/// How long a film of `tags` lasts.
-pub(crate) fn length(tags: &[FileTag]) -> Duration {
-    Duration::from_millis(tags.last().map_or(0, |tag| u64::from(tag.timestamp)))
 }

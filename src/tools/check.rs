@@ -69,12 +69,8 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, mark: Mark, what: &str, text: impl fmt::Display, todo: &str) {
-        let line = Line {
-            mark,
-            what: what.to_owned(),
-            text: text.to_string(),
-            todo: todo.to_owned(),
-        };
+        let line =
+            Line { mark, what: what.to_owned(), text: text.to_string(), todo: todo.to_owned() };
         if !self.silent {
             let sign = match mark {
                 Mark::Good => '✓',
@@ -186,7 +182,8 @@ fn of_disk(config: &Config, lines: &mut Lines) {
     let used = quota.map_or(0, |_| ring_bytes(&dir.join("ring")));
     let text = format!("{} free, {} are kept free for events", size(free), size(keep));
     if free < keep {
-        let todo = "free space, or lower `keep_free_bytes` of [ring]: nothing is recorded until then";
+        let todo =
+            "free space, or lower `keep_free_bytes` of [ring]: nothing is recorded until then";
         lines.bad("room", text, todo);
     } else if free - keep < RING_ROOM_BYTES && used < RING_ROOM_BYTES {
         lines.add(Mark::Advice, "room", text, "that is a few minutes of video: free some space");
@@ -229,7 +226,8 @@ fn size(bytes: u64) -> String {
 }
 
 fn of_certificates(config: &Config, lines: &mut Lines) {
-    for (what, files) in [("page's certificate", &config.http.tls), ("RTMPS certificate", &config.ingest.tls)]
+    for (what, files) in
+        [("page's certificate", &config.http.tls), ("RTMPS certificate", &config.ingest.tls)]
     {
         let Some(files) = files else { continue };
         match http::server_config(files, &[]) {

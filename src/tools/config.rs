@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
-pub struct ConfigArgs {
+pub(super) struct ConfigArgs {
     #[command(subcommand)]
     what: What,
 }
@@ -45,7 +45,7 @@ impl ConfigArgs {
     ///
     /// # Errors
     /// When there is no randomness, or stdout is gone.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         Ok(match self.what {
             What::Example => {
                 print!("{}", config::example(&random_key()?));

@@ -26,9 +26,9 @@ use crate::tools::listen::Listener;
 use crate::tools::{DemoArgs, publish, run};
 
 /// Rendered by us; see models/train/sample.
-const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
+pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
 /// What happens in it.
-const TRUTH: &str = include_str!("../../assets/demo/game.json");
+pub(super) const TRUTH: &str = include_str!("../../assets/demo/game.json");
 
 const BOX: &str = "demo";
 const COURT: &str = "court";
@@ -80,7 +80,7 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut listener = Listener::start(&broker, "courtside-demo-viewer", BOX).await?;
 
     let config = configuration(&args, &folder.path, &broker, &rims)?;
-    let app = App::build(config, World::real(), Options { open_http: true }).await?;
+    let app = App::build(config, World::real(), Options { open_http: true, probe: None }).await?;
     let addresses = app.addresses();
     let rtmp = addresses.rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);
@@ -186,7 +186,11 @@ async fn progress(args: &DemoArgs, truth: &Truth) -> ProgressBar {
         Some(file) => duration(file).await,
     };
     let bar = match seconds {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole seconds"
+        )]
         Some(seconds) => ProgressBar::new(seconds.max(0.0) as u64),
         None => ProgressBar::new_spinner(),
     };
@@ -211,7 +215,11 @@ async fn publisher(args: &DemoArgs, url: String, bar: ProgressBar) -> anyhow::Re
         None => {
             let pace = publish::Pace::RealTime;
             publish::flv(GAME, &url, pace, |picture| {
-                #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "whole seconds")]
+                #[expect(
+                    clippy::cast_sign_loss,
+                    clippy::cast_possible_truncation,
+                    reason = "whole seconds"
+                )]
                 bar.set_position(picture.media.as_secs_f64().max(0.0) as u64);
             })
             .await
@@ -234,7 +242,11 @@ async fn by_ffmpeg(file: &Path, url: &str, bar: &ProgressBar) -> anyhow::Result<
         .context("start ffprobe: apt-get install ffmpeg")?;
     let codec = String::from_utf8_lossy(&probe.stdout).trim().to_owned();
     if codec.is_empty() {
-        bail!("{}: no video in it ({})", file.display(), String::from_utf8_lossy(&probe.stderr).trim());
+        bail!(
+            "{}: no video in it ({})",
+            file.display(),
+            String::from_utf8_lossy(&probe.stderr).trim()
+        );
     }
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-loglevel", "error", "-re", "-i"]).arg(file);
@@ -312,7 +324,9 @@ impl Shown {
                     data.get("provisional").and_then(serde_json::Value::as_bool).unwrap_or(false);
                 let stage = if provisional { "provisional" } else { "final" };
                 let delay = number("t_decided").zip(number("t_stream")).map_or(0.0, |(d, t)| d - t);
-                format!("{at}  {word:<7} {stage:<11} {sure:3.0} % sure, {delay:.2} s after the ring")
+                format!(
+                    "{at}  {word:<7} {stage:<11} {sure:3.0} % sure, {delay:.2} s after the ring"
+                )
             }
             "shot.withdrawn" => {
                 let why = data.get("reason").and_then(serde_json::Value::as_str).unwrap_or("");

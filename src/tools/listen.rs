@@ -8,7 +8,7 @@ use rumqttc::{AsyncClient, Broker, Event, EventLoop, MqttOptions};
 use crate::event::Envelope;
 
 /// A subscription to one box's events.
-pub struct Listener {
+pub(super) struct Listener {
     // Dropping the client ends the loop.
     _client: AsyncClient,
     events: EventLoop,
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Listener {
 ///
 /// # Errors
 /// When it is of another form; these commands speak plain MQTT only.
-pub fn host_and_port(url: &str) -> anyhow::Result<(String, u16)> {
+pub(super) fn host_and_port(url: &str) -> anyhow::Result<(String, u16)> {
     let Some(rest) = url.strip_prefix("mqtt://") else {
         bail!("{url}: write mqtt://HOST:PORT (this command speaks plain MQTT only)")
     };
@@ -42,7 +42,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the broker cannot be reached or refuses.
-    pub async fn start(url: &str, client_id: &str, box_name: &str) -> anyhow::Result<Self> {
+    pub(super) async fn start(url: &str, client_id: &str, box_name: &str) -> anyhow::Result<Self> {
         let (host, port) = host_and_port(url)?;
         let options = MqttOptions::new(client_id.to_owned(), Broker::tcp(host, port));
         let (client, mut events) = AsyncClient::builder(options).capacity(8).build();
@@ -51,9 +51,10 @@ impl Listener {
             .await
             .context("subscribe")?;
         loop {
-            match events.poll().await.with_context(|| format!("connect to {url}"))? {
-                Event::Incoming(Packet::SubAck(_)) => break,
-                _ => {}
+            if let Event::Incoming(Packet::SubAck(_)) =
+                events.poll().await.with_context(|| format!("connect to {url}"))?
+            {
+                break;
             }
         }
         Ok(Self { _client: client, events })
@@ -63,7 +64,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the connection breaks, or what came is no envelope.
-    pub async fn next(&mut self) -> anyhow::Result<Envelope> {
+    pub(super) async fn next(&mut self) -> anyhow::Result<Envelope> {
         loop {
             if let Event::Incoming(Packet::Publish(publish)) =
                 self.events.poll().await.context("listen at the broker")?

@@ -4,9 +4,17 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
 mod ask;
+#[cfg(feature = "gstreamer")]
+mod bare;
+#[cfg(feature = "gstreamer")]
+mod bench_latency;
+mod bench_ingest;
 mod bench_model;
 mod broker;
+#[cfg(feature = "gstreamer")]
+mod camera;
 mod check;
+mod clips;
 mod completions;
 mod config;
 mod demo;
@@ -16,6 +24,10 @@ mod eval;
 mod listen;
 pub mod publish;
 mod run;
+#[cfg(feature = "gstreamer")]
+mod spread;
+#[cfg(feature = "gstreamer")]
+mod strip;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,6 +63,8 @@ Exit: 0 good · 2 configuration refused · 3 something needs you")]
     #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
 Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
     Doctor(doctor::DoctorArgs),
+    /// List, cut and verify what is in the ring
+    Clips(clips::ClipsArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
@@ -62,13 +76,24 @@ Exit: 0 printed · 1 failed")]
     /// Write, check and show configuration
     Config(config::ConfigArgs),
     /// Write completions for a shell, or the manual page
-    #[command(after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside")]
+    #[command(
+        after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside"
+    )]
     Completions(CompletionsArgs),
 }
 
 /// What `bench` measures.
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
+    /// Measure from a picture's last byte to its answer and its event
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench latency --runs 3
+Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
+    Latency(bench_latency::LatencyArgs),
+    /// Print what a byte of RTMP costs, beside a bare TCP sink and nginx-rtmp
+    #[command(after_help = "Example: courtside bench ingest --runs 5
+Exit: 0 measured · 1 failed")]
+    Ingest(bench_ingest::IngestArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -81,6 +106,9 @@ pub struct RunArgs {
     /// Configuration file
     #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
     pub config: PathBuf,
+    /// Never sync the disk: the negative control of the power-cut test
+    #[arg(long, hide = true)]
+    pub no_fdatasync: bool,
 }
 
 /// Arguments of `demo`.
@@ -158,11 +186,15 @@ pub enum CompletionsOf {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
+        Command::Clips(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
         Command::Check(args) => args.run(),
         Command::Doctor(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
+        #[cfg(feature = "gstreamer")]
+        Command::Bench(BenchCommand::Latency(args)) => args.run(),
+        Command::Bench(BenchCommand::Ingest(args)) => bench_ingest::ingest(&args),
         Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),

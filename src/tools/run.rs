@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, Options, World};
 use crate::config;
+use crate::disk::RealDisk;
 use crate::health;
 use crate::tools::RunArgs;
 
@@ -25,7 +26,13 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         eprintln!("courtside: {error}");
         return ExitCode::from(2);
     }
-    match daemon(config) {
+    let world = if args.no_fdatasync {
+        tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
+        World { disk: Arc::new(RealDisk::without_sync()), ..World::real() }
+    } else {
+        World::real()
+    };
+    match daemon(config, world) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -34,7 +41,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-fn daemon(config: config::Config) -> anyhow::Result<()> {
+fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("network")
@@ -42,7 +49,7 @@ fn daemon(config: config::Config) -> anyhow::Result<()> {
         .context("start the network threads")?;
     runtime.block_on(async {
         let shutdown = on_signal().context("listen for signals")?;
-        let app = App::build(config, World::real(), Options::default()).await?;
+        let app = App::build(config, world, Options::default()).await?;
         app.run(shutdown).await?;
         Ok(())
     })

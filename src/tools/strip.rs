@@ -49,7 +49,11 @@ pub(crate) fn read(
         let from = block * BLOCK + BLOCK / 4;
         let mut sum = 0_usize;
         for row in &rows {
-            sum += row.get(from..from + BLOCK / 2)?.iter().map(|&luma| usize::from(luma)).sum::<usize>();
+            sum += row
+                .get(from..from + BLOCK / 2)?
+                .iter()
+                .map(|&luma| usize::from(luma))
+                .sum::<usize>();
         }
         let mean = sum / (rows.len() * BLOCK / 2).max(1);
         bits = bits << 1 | u64::from(mean > 125);

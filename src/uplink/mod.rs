@@ -46,12 +46,13 @@ use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
-pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
+pub use crate::uplink::outbox::recover::{PendingClip, Recovered};
+pub use crate::uplink::outbox::store::StoreError;
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
 /// Sendings between outbox and link: a window of this session and one of the last.
-const SENDINGS: usize = 4 * WINDOW;
+const SENDINGS: usize = 4 * WINDOW as usize;
 /// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
 pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
 
@@ -165,6 +166,8 @@ pub struct UplinkCounts {
     pub another_box: bool,
     /// Why the outbox cannot write, in words.
     pub disk_fault: Option<String>,
+    /// Position of the newest event on disk.
+    pub newest: u64,
     /// Events promised since the start.
     pub promised: u64,
     /// Events acknowledged since the start.

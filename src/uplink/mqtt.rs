@@ -6,6 +6,7 @@
 //! `historical`; our outbox does it instead, in order. The broker's session is kept all the same
 //! (clean start off): subscriptions and commands live there.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use rumqttc::{
     SessionStoreError, SessionStoreKey, StateError, Transport,
 };
 use serde_json::json;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -47,7 +49,7 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A flap shorter than this publishes no death (field/platform.md §3.3).
 const WILL_DELAY_S: u32 = 5;
 /// Requests between us and the client: a window of events, and as many states.
-const CLIENT_QUEUE: usize = 2 * WINDOW;
+const CLIENT_QUEUE: usize = 2 * WINDOW as usize;
 /// A session that lived no longer counts as one that did not come about.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// A session that ends so soon after a refusal was ended by it.
@@ -218,7 +220,7 @@ impl Link {
             .set_clean_start(false)
             .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
             .set_session_store(NothingInFlight)
-            .set_outgoing_inflight_upper_limit(WINDOW as u16)
+            .set_outgoing_inflight_upper_limit(WINDOW)
             .set_request_channel_capacity(CLIENT_QUEUE);
         let mut will = LastWill::new(
             format!("{}/state/box", self.root()),
@@ -355,9 +357,14 @@ impl Feeder<'_> {
         };
         self.link.desk.note(Note::Connected { epoch: self.session, begin });
         let dead = Arc::new(Notify::new());
+        let long_life = tokio::time::sleep(SHORT_LIFE);
+        tokio::pin!(long_life);
         loop {
             tokio::select! {
                 biased;
+                () = &mut long_life, if !long_life.is_elapsed() => {
+                    self.link.counts.lock().another_box = false;
+                }
                 sending = sendings.recv() => {
                     let Some(sending) = sending else { return Ok(()) };
                     if sending.epoch == self.session {
@@ -540,15 +547,19 @@ async fn address(
     clock: &Arc<dyn Clock>,
 ) -> Result<MqttOptions, SetupError> {
     let broker = &settings.broker;
-    let host = match broker.host.contains(':') {
-        true if broker.tls => broker.host.clone(),
-        true => format!("[{}]", broker.host),
-        false => broker.host.clone(),
-    };
-    let mut options = MqttOptions::new(id, Broker::tcp(host, broker.port));
+    let mut options = MqttOptions::new(id, Broker::tcp(broker.host.clone(), broker.port));
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
+    if let Ok(ip) = broker.host.parse::<Ipv6Addr>() {
+        // The library writes `host:port`, which no IPv6 address survives.
+        let socket = SocketAddr::from((ip, broker.port));
+        options.set_socket_connector(move |_, _| async move {
+            let stream = TcpStream::connect(socket).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        });
+    }
     let files = Files {
         password: settings.password_file.clone(),
         tls: broker.tls.then(|| TlsFiles {
@@ -658,7 +669,7 @@ impl SessionStore for NothingInFlight {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(SESSION_EXPIRY_S),
-            outgoing_inflight_upper_limit: Some(WINDOW as u16),
+            outgoing_inflight_upper_limit: Some(WINDOW),
             ack_mode: PersistedAckMode::Automatic,
             last_pkid: 0,
             last_puback: 0,

@@ -1,12 +1,17 @@
-//! Clips, read by ffprobe, by re_mp4 and by Chromium.
+//! Clips, read by ffprobe, by re_mp4 and by Chromium; asked for over HTTP.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use courtside::clips::RingReader;
 use courtside::disk::{Disk, RealDisk};
-use courtside::media::{MediaTime, SessionId, StreamItem};
+use courtside::media::{
+    AccessUnit, Codec, CodecParameters, MediaTime, Monotonic, SessionId, StreamItem,
+};
 
 #[path = "../support/flv.rs"]
 mod flv;
@@ -32,15 +37,15 @@ fn encode(dir: &Path, args: &str) -> PathBuf {
 
 struct Probed {
     warnings: String,
-    /// (kind, pts, dts, duration, key) of each packet.
-    packets: Vec<(char, f64, f64, f64, bool)>,
+    /// (kind, pts, dts, key) of each packet.
+    packets: Vec<(char, f64, f64, bool)>,
     decoded: usize,
 }
 
 fn probe(file: &Path) -> Probed {
     let run = Command::new("ffprobe")
         .args(["-v", "warning", "-show_entries"])
-        .arg("packet=codec_type,pts_time,dts_time,duration_time,flags")
+        .arg("packet=codec_type,pts_time,dts_time,flags")
         .args(["-of", "compact=p=0"])
         .arg(file)
         .output()
@@ -54,7 +59,7 @@ fn probe(file: &Path) -> Probed {
     let packets = text.lines().filter(|line| line.contains("codec_type")).map(|line| {
         let kind = field(line, "codec_type").chars().next().expect("kind");
         let key = field(line, "flags").contains('K');
-        (kind, number(line, "pts_time"), number(line, "dts_time"), number(line, "duration_time"), key)
+        (kind, number(line, "pts_time"), number(line, "dts_time"), key)
     });
     let packets = packets.collect();
     let mut warnings = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -76,7 +81,12 @@ fn record(dir: &Path, file: &Path, from: i64, to: i64) -> (PathBuf, Vec<StreamIt
     record_items(dir, flv::read(file, SESSION, (320, 180)), from, to)
 }
 
-fn record_items(dir: &Path, items: Vec<StreamItem>, from: i64, to: i64) -> (PathBuf, Vec<StreamItem>) {
+fn record_items(
+    dir: &Path,
+    items: Vec<StreamItem>,
+    from: i64,
+    to: i64,
+) -> (PathBuf, Vec<StreamItem>) {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
     let mut tested = TestRing::open(settings(dir.join("ring")), Arc::clone(&disk)).expect("ring");
     tested.opened(SESSION);
@@ -108,7 +118,8 @@ fn record_items(dir: &Path, items: Vec<StreamItem>, from: i64, to: i64) -> (Path
 }
 
 /// Every picture and every sound frame of the clip stands where the stream had it.
-fn assert_true_to_stream(clip: &Path, items: &[StreamItem], from: i64, to: i64) {
+fn assert_true_to_stream(clip: &Path, items: &[StreamItem], from: i64, to: i64, paused: bool) {
+    assert_read_by_re_mp4(clip, items);
     let probed = probe(clip);
     assert_eq!(probed.warnings, "");
     let of = |kind| probed.packets.iter().filter(move |packet| packet.0 == kind);
@@ -129,14 +140,17 @@ fn assert_true_to_stream(clip: &Path, items: &[StreamItem], from: i64, to: i64) 
     for (unit, packet) in video[key..].iter().zip(of('v')) {
         assert!((packet.2 - shift - ms(unit.dts)).abs() < 0.0001, "dts of {n}: {packet:?}");
         assert!((packet.1 - shift - ms(unit.pts)).abs() < 0.0001, "pts of {n}: {packet:?}");
-        assert_eq!(packet.4, unit.key, "key of {n}");
+        assert_eq!(packet.3, unit.key, "key of {n}");
         n += 1;
     }
     let count = of('v').count();
     assert_eq!(n, count);
     assert_eq!(probed.decoded, count, "every picture decodes");
     let last = video[key + n - 1].pts;
-    assert!(last >= MediaTime::from_millis(to) || key + n == video.len(), "{last} is before the end");
+    assert!(
+        last >= MediaTime::from_millis(to) || key + n == video.len(),
+        "{last} is before the end"
+    );
     let sound: Vec<_> = items
         .iter()
         .filter_map(|item| match item {
@@ -153,9 +167,40 @@ fn assert_true_to_stream(clip: &Path, items: &[StreamItem], from: i64, to: i64) 
         let stray = nearest.fold(f64::MAX, f64::min);
         assert!(stray < 0.061, "sound strays by {stray} s at {packet:?}");
     }
-    let span = of('v').map(|packet| packet.3).sum::<f64>();
+    if paused {
+        return;
+    }
+    let span = of('v').last().expect("one").2 - shift;
     let heard = of('a').count() as f64 * 1024.0 / 44_100.0;
     assert!((span - heard).abs() < 0.6, "{span} s of pictures, {heard} s of sound");
+}
+
+/// An independent reader finds the stream's own bytes in the clip, in order.
+fn assert_read_by_re_mp4(clip: &Path, items: &[StreamItem]) {
+    let bytes = std::fs::read(clip).expect("clip");
+    let mp4 = re_mp4::Mp4::read_bytes(&bytes).expect("an MP4");
+    for track in mp4.tracks().values() {
+        let sound = track.timescale != 90_000;
+        let came = items.iter().filter_map(|item| match item {
+            StreamItem::Video(unit) if !sound => Some(&unit.data),
+            StreamItem::Audio(unit) if sound => Some(&unit.data),
+            _ => None,
+        });
+        let came: Vec<_> = came.collect();
+        let data = |sample: &re_mp4::Sample| bytes.get(sample.byte_range()).expect("inside");
+        let first = data(&track.samples[0]);
+        let at = came.iter().position(|unit| unit[..] == *first).expect("the stream's own bytes");
+        for (n, sample) in track.samples.iter().enumerate() {
+            assert_eq!(came[at + n][..], *data(sample), "sample {n}, sound: {sound}");
+        }
+        if !sound {
+            for pair in track.samples.windows(2) {
+                let next = i64::try_from(pair[0].duration).expect("small");
+                let next = pair[0].decode_timestamp + next;
+                assert_eq!(pair[1].decode_timestamp, next, "each picture lasts until the next");
+            }
+        }
+    }
 }
 
 const SOUND: &str = "-f lavfi -i sine=440:r=44100 -c:a aac -b:a 96k";
@@ -164,12 +209,38 @@ const SOUND: &str = "-f lavfi -i sine=440:r=44100 -c:a aac -b:a 96k";
 fn clips_are_true_to_their_streams() {
     let x264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
     let rows = [
-        ("30 fps", format!("-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -g 60 -tune zerolatency -t 20")),
-        ("60 fps", format!("-f lavfi -i testsrc=s=320x180:r=60 {SOUND} {x264} -g 120 -tune zerolatency -t 20")),
-        ("B-frames", format!("-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -g 50 -bf 2 -preset fast -t 20")),
-        ("no sound", format!("-f lavfi -i testsrc=s=320x180:r=30 {x264} -g 60 -tune zerolatency -t 20")),
-        ("key frames alone", format!("-f lavfi -i testsrc=s=320x180:r=25 {SOUND} {x264} -g 1 -t 20")),
-        ("one key frame", format!("-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -g 9999 -keyint_min 9999 -sc_threshold 0 -tune zerolatency -t 20")),
+        (
+            "30 fps",
+            format!(
+                "-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -g 60 -tune zerolatency -t 20"
+            ),
+        ),
+        (
+            "60 fps",
+            format!(
+                "-f lavfi -i testsrc=s=320x180:r=60 {SOUND} {x264} -g 120 -tune zerolatency -t 20"
+            ),
+        ),
+        (
+            "B-frames",
+            format!(
+                "-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -g 50 -bf 2 -preset fast -t 20"
+            ),
+        ),
+        (
+            "no sound",
+            format!("-f lavfi -i testsrc=s=320x180:r=30 {x264} -g 60 -tune zerolatency -t 20"),
+        ),
+        (
+            "key frames alone",
+            format!("-f lavfi -i testsrc=s=320x180:r=25 {SOUND} {x264} -g 1 -t 20"),
+        ),
+        (
+            "one key frame",
+            format!(
+                "-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -g 9999 -keyint_min 9999 -sc_threshold 0 -tune zerolatency -t 20"
+            ),
+        ),
         (
             "variable rate",
             format!(
@@ -182,6 +253,233 @@ fn clips_are_true_to_their_streams() {
         let dir = tempfile::tempdir().expect("dir");
         let file = encode(dir.path(), &args);
         let (clip, items) = record(dir.path(), &file, 7300, 12_800);
-        assert_true_to_stream(&clip, &items, 7300, 12_800);
+        assert_true_to_stream(&clip, &items, 7300, 12_800, false);
     }
+}
+
+#[test]
+fn a_stream_that_pauses_is_recorded_true_to_its_times() {
+    let dir = tempfile::tempdir().expect("dir");
+    let x264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -tune zerolatency";
+    let file =
+        encode(dir.path(), &format!("-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -t 20"));
+    let mut items = flv::read(&file, SESSION, (320, 180));
+    let pause = Duration::from_millis(5_210);
+    for item in &mut items {
+        match item {
+            StreamItem::Video(unit) if unit.dts >= MediaTime::from_millis(9_000) => {
+                unit.dts = unit.dts.plus(pause);
+                unit.pts = unit.pts.plus(pause);
+            }
+            StreamItem::Audio(unit) if unit.pts >= MediaTime::from_millis(9_000) => {
+                unit.pts = unit.pts.plus(pause);
+            }
+            _ => {}
+        }
+    }
+    let (clip, items) = record_items(dir.path(), items, 8_000, 17_000);
+    assert_true_to_stream(&clip, &items, 8_000, 17_000, true);
+}
+
+#[test]
+fn h265_is_recorded_and_read() {
+    let dir = tempfile::tempdir().expect("dir");
+    let source = dir.path().join("in.mp4");
+    let args = "-v error -y -f lavfi -i testsrc=s=320x180:r=30 -c:v libx265 -preset ultrafast \
+                -pix_fmt yuv420p -tag:v hvc1 -x265-params bframes=0:keyint=60:log-level=none -t 10";
+    let made = Command::new("ffmpeg").args(args.split_whitespace()).arg(&source).status();
+    assert!(made.expect("ffmpeg").success());
+    let bytes = std::fs::read(&source).expect("file");
+    let mp4 = re_mp4::Mp4::read_bytes(&bytes).expect("an MP4");
+    let track = mp4.tracks().values().next().expect("a track");
+    let parameters = Arc::new(CodecParameters {
+        codec: Codec::H265,
+        width: 320,
+        height: 180,
+        config: track.raw_codec_config(&mp4).expect("hvcC").into(),
+        parameter_sets: Vec::new(),
+        low_delay_sets: None,
+        reorder_frames: None,
+        mime_codec: String::new(),
+    });
+    let unit = |(sequence, sample): (u64, &re_mp4::Sample)| {
+        let scale = i64::try_from(sample.timescale).expect("small");
+        let time = MediaTime::from_millis(sample.decode_timestamp * 1000 / scale);
+        StreamItem::Video(AccessUnit {
+            session: SESSION,
+            sequence,
+            pts: time,
+            dts: time,
+            key: sample.is_sync,
+            b_slices: false,
+            data: bytes[sample.byte_range()].to_vec().into(),
+            parameters: Arc::clone(&parameters),
+            arrival: Monotonic::ZERO,
+        })
+    };
+    let items = (0..).zip(&track.samples).map(unit).collect();
+    let (clip, items) = record_items(dir.path(), items, 3_000, 6_000);
+    assert_true_to_stream(&clip, &items, 3_000, 6_000, false);
+}
+
+/// A ring that runs, with a clip of 6 s, served on a free port of loopback.
+struct Served {
+    _dir: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+    address: SocketAddr,
+    reports: mpsc::Receiver<String>,
+    pictures: usize,
+}
+
+const PAGE: &str = r#"<!doctype html><video id=v muted src="/v1/clips/clip-1/media"></video><script>
+const say = text => fetch("/report", {method: "POST", body: text});
+v.onerror = () => say("error " + v.error.code + " " + v.error.message);
+v.onended = () => {
+  const ended = [v.duration, v.currentTime, v.getVideoPlaybackQuality().totalVideoFrames,
+    v.getVideoPlaybackQuality().droppedVideoFrames, v.videoWidth].join(" ");
+  v.onseeked = () => say("ended " + ended + " " + v.currentTime);
+  v.onended = null;
+  v.currentTime = 2.5;
+};
+v.oncanplay = () => { v.oncanplay = null; v.playbackRate = 2; v.play().catch(e => say("play " + e)); };
+</script>"#;
+
+fn serve() -> Served {
+    let dir = tempfile::tempdir().expect("dir");
+    let x264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -tune zerolatency";
+    let file =
+        encode(dir.path(), &format!("-f lavfi -i testsrc=s=320x180:r=30 {SOUND} {x264} -t 12"));
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let mut tested = TestRing::open(settings(dir.path().join("ring")), disk).expect("ring");
+    tested.opened(SESSION);
+    for item in flv::read(&file, SESSION, (320, 180)) {
+        tested.feed(item);
+    }
+    tested.request("clip-1", SESSION, (2_500, 8_000));
+    tested.closed(SESSION);
+    tested.ring.start().expect("threads");
+    let (send, reports) = mpsc::sync_channel(8);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio");
+    let report = move |body: String| async move { drop(send.try_send(body)) };
+    let routes = tested
+        .ring
+        .routes()
+        .route("/", axum::routing::get(|| async { axum::response::Html(PAGE) }))
+        .route("/report", axum::routing::post(report));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("port");
+    let address = listener.local_addr().expect("bound");
+    runtime.spawn(async move {
+        let _ring = tested; // runs as long as it is served
+        axum::serve(listener, routes).await
+    });
+    Served { _dir: dir, _runtime: runtime, address, reports, pictures: 180 }
+}
+
+/// Status, fields (in lower case), body.
+fn ask(to: SocketAddr, request: &str, fields: &str, body: &str) -> (u16, String, Vec<u8>) {
+    let mut stream = TcpStream::connect(to).expect("connect");
+    let len = body.len();
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: box\r\nConnection: close\r\nContent-Length: {len}\r\n{fields}\r\n{body}"
+    )
+    .expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("answer");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("fields end");
+    let fields = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let status = fields[9..12].parse().expect("status");
+    (status, fields, answer.split_off(end + 4))
+}
+
+#[test]
+fn clips_are_listed_sent_in_ranges_and_acknowledged_over_http() {
+    let served = serve();
+    let to = served.address;
+    let get = |path: &str, fields: &str| ask(to, &format!("GET {path}"), fields, "");
+    let json = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).expect("json");
+
+    let (status, _, body) = get("/v1/clips", "");
+    let manifest = json(&body);
+    assert_eq!((status, manifest["clips"].as_array().map(Vec::len)), (200, Some(1)));
+    let clip = &manifest["clips"][0];
+    assert_eq!(clip["href"], "/v1/clips/clip-1/media");
+    let (bytes, sha) = (clip["media"]["bytes"].as_u64(), clip["media"]["sha256"].as_str());
+    let (bytes, sha) = (bytes.expect("length"), sha.expect("hash").to_owned());
+    assert!(
+        json(&get("/v1/clips?after=1&limit=10", "").2)["clips"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    );
+    assert!(json(&get("/v1/clips?court=b", "").2)["clips"].as_array().is_some_and(Vec::is_empty));
+    assert_eq!(get("/v1/clips?limit=x", "").0, 400);
+
+    let (status, fields, whole) = get("/v1/clips/clip-1/media", "");
+    assert_eq!((status, whole.len() as u64), (200, bytes));
+    assert!(fields.contains(&format!("etag: \"{sha}\"")), "{fields}");
+    assert!(
+        fields.contains("content-type: video/mp4; codecs=\"avc1.") && fields.contains("mp4a.40.2")
+    );
+    use sha2::Digest;
+    let sum: String =
+        sha2::Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(sum, sha);
+
+    let (status, fields, body) = ask(to, "HEAD /v1/clips/clip-1/media", "", "");
+    assert_eq!((status, body.len()), (200, 0));
+    assert!(fields.contains(&format!("content-length: {bytes}")), "{fields}");
+
+    let (status, fields, part) = get("/v1/clips/clip-1/media", "Range: bytes=1000-150000\r\n");
+    assert_eq!((status, &part[..]), (206, &whole[1000..=150_000]));
+    assert!(fields.contains(&format!("content-range: bytes 1000-150000/{bytes}")), "{fields}");
+    let (status, _, tail) = get("/v1/clips/clip-1/media", "Range: bytes=-77\r\n");
+    assert_eq!((status, &tail[..]), (206, &whole[whole.len() - 77..]));
+    let (status, fields, _) = get("/v1/clips/clip-1/media", &format!("Range: bytes={bytes}-\r\n"));
+    assert_eq!(status, 416);
+    assert!(fields.contains(&format!("content-range: bytes */{bytes}")), "{fields}");
+    assert!(fields.contains("application/problem+json"), "{fields}");
+    let stale = "Range: bytes=0-9\r\nIf-Range: \"other\"\r\n";
+    assert_eq!(get("/v1/clips/clip-1/media", stale).0, 200);
+    let fresh = format!("Range: bytes=0-9\r\nIf-Range: \"{sha}\"\r\n");
+    assert_eq!(get("/v1/clips/clip-1/media", &fresh).0, 206);
+    let have = format!("If-None-Match: \"{sha}\"\r\n");
+    assert_eq!(get("/v1/clips/clip-1/media", &have).0, 304);
+    for none in ["/v1/clips/none", "/v1/clips/none/media", "/v1/clips/..%2f..%2fetc"] {
+        let (status, _, body) = get(none, "");
+        assert_eq!((status, json(&body)["status"].as_u64()), (404, Some(404)), "{none}");
+    }
+
+    let ack = |body: &str| ask(to, "POST /v1/clips/clip-1/ack", "", body);
+    assert_eq!(ack("{\"sha256\": \"00\"}").0, 409);
+    assert_eq!(ack("{\"sha\": 1}").0, 400);
+    let (status, _, body) = ack(&format!("{{\"sha256\": \"{sha}\"}}"));
+    assert_eq!((status, json(&body)["ended"].as_str()), (200, Some("acknowledged")));
+    assert_eq!(ack("").0, 200);
+    assert_eq!(json(&get("/v1/clips/clip-1", "").2)["pinned"].as_bool(), Some(false));
+}
+
+#[test]
+fn chromium_plays_a_clip_to_its_end() {
+    let served = serve();
+    let profile = tempfile::tempdir().expect("dir");
+    let mut browser = Command::new("chromium")
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .arg("--autoplay-policy=no-user-gesture-required")
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://{}/", served.address))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("chromium is installed (make test installs it)");
+    let report = served.reports.recv_timeout(Duration::from_secs(90));
+    browser.kill().expect("ours");
+    browser.wait().expect("ended");
+    let report = report.expect("chromium reports within 90 s");
+    println!("{report}");
+    let words: Vec<_> = report.split(' ').collect();
+    assert_eq!(words[0], "ended", "{report}");
+    let number = |n: usize| words[n].parse::<f64>().expect("number");
+    assert!((number(1) - 6.0).abs() < 0.2, "duration: {report}");
+    assert!((number(2) - 6.0).abs() < 0.2, "played to the end: {report}");
+    assert!(number(3) >= served.pictures as f64 * 0.9, "pictures: {report}");
+    assert!((number(6) - 2.5).abs() < 0.1, "seeks: {report}");
 }

@@ -19,10 +19,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks again and again until `condition` gives something; names `what` if it never does.
-pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let tries = PATIENCE.as_millis() / 5;
     for _ in 0..tries {
         if let Some(found) = condition() {
@@ -34,7 +34,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A broker on a free port of loopback.
-pub struct Mosquitto {
+pub(crate) struct Mosquitto {
     dir: TempDir,
     pub port: u16,
     child: Option<Child>,
@@ -42,7 +42,16 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     /// Starts one; `acl`: lines of its ACL file, where it has one.
-    pub fn start(persistent: bool, acl: Option<&str>) -> Self {
+    pub(crate) fn start(persistent: bool, acl: Option<&str>) -> Self {
+        Self::with(persistent, acl, "allow_anonymous true\n")
+    }
+
+    /// Starts one whose listener has these further lines.
+    pub(crate) fn secured(lines: &str) -> Self {
+        Self::with(false, None, lines)
+    }
+
+    fn with(persistent: bool, acl: Option<&str>, lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let port = {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -50,7 +59,7 @@ impl Mosquitto {
         };
         let path = dir.path().display().to_string();
         let mut conf = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_dest none\n\
+            "listener {port} 127.0.0.1\n{lines}user root\nlog_dest none\n\
              max_inflight_messages 0\nmax_queued_messages 0\n\
              persistence {persistent}\npersistence_location {path}/\n"
         );
@@ -70,7 +79,7 @@ impl Mosquitto {
     }
 
     /// Starts it again on the same port, with what it had kept.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
             .map(PathBuf::from)
             .into_iter()
@@ -89,13 +98,13 @@ impl Mosquitto {
     }
 
     /// Another ACL, from now on.
-    pub fn set_acl(&self, acl: &str) {
+    pub(crate) fn set_acl(&self, acl: &str) {
         self.put("acl", acl);
         self.signal("-HUP");
     }
 
     /// SIGTERM: it saves what it keeps.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal("-TERM");
         if let Some(mut child) = self.child.take() {
             child.wait().expect("ended");
@@ -103,7 +112,7 @@ impl Mosquitto {
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("killed");
             child.wait().expect("ended");
@@ -125,14 +134,14 @@ impl Drop for Mosquitto {
 
 /// A TCP proxy that can be shut: who connects through it waits until the subscriber is in place,
 /// and its connections can be cut at any byte.
-pub struct Gate {
+pub(crate) struct Gate {
     pub port: u16,
     open: Arc<AtomicBool>,
     connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Gate {
-    pub fn before(upstream: u16) -> Self {
+    pub(crate) fn before(upstream: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("address").port();
         let open = Arc::new(AtomicBool::new(true));
@@ -164,21 +173,21 @@ impl Gate {
     }
 
     /// Lets nobody in, and cuts who is.
-    pub fn shut(&self) {
+    pub(crate) fn shut(&self) {
         self.open.store(false, Ordering::SeqCst);
         for connection in self.connections.lock().drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.open.store(true, Ordering::SeqCst);
     }
 }
 
 /// One message as it came.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     pub topic: String,
     pub retained: bool,
     pub content_type: Option<String>,
@@ -186,20 +195,20 @@ pub struct Message {
 }
 
 impl Message {
-    pub fn text(&self, key: &str) -> &str {
+    pub(crate) fn text(&self, key: &str) -> &str {
         self.json[key].as_str().unwrap_or_default()
     }
 }
 
 /// Subscribes to everything, again at each connection.
-pub struct Subscriber {
+pub(crate) struct Subscriber {
     messages: Arc<Mutex<Vec<Message>>>,
     subscribed: Arc<AtomicU64>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Subscriber {
-    pub fn to(port: u16) -> Self {
+    pub(crate) fn to(port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -239,28 +248,28 @@ impl Subscriber {
     }
 
     /// Waits until it has subscribed so many times in all.
-    pub fn wait_subscribed(&self, times: u64) {
+    pub(crate) fn wait_subscribed(&self, times: u64) {
         until("the subscriber is in place", || {
             (self.subscribed.load(Ordering::SeqCst) >= times).then_some(())
         });
     }
 
-    pub fn messages(&self) -> Vec<Message> {
+    pub(crate) fn messages(&self) -> Vec<Message> {
         self.messages.lock().clone()
     }
 
     /// Messages below `courtside/1/{box}/{below}`.
-    pub fn below(&self, below: &str) -> Vec<Message> {
+    pub(crate) fn below(&self, below: &str) -> Vec<Message> {
         let prefix = format!("courtside/1/rim-1/{below}");
         self.messages().into_iter().filter(|message| message.topic.starts_with(&prefix)).collect()
     }
 
-    pub fn events(&self) -> Vec<Message> {
+    pub(crate) fn events(&self) -> Vec<Message> {
         self.below("event/")
     }
 
     /// First arrival of each event, and how often each came; a repeat must be the same.
-    pub fn first_arrivals(&self) -> (Vec<Message>, usize) {
+    pub(crate) fn first_arrivals(&self) -> (Vec<Message>, usize) {
         let mut known: BTreeMap<String, Message> = BTreeMap::new();
         let mut first = Vec::new();
         let mut repeats = 0;

@@ -9,7 +9,11 @@ use courtside::media::{
 };
 
 /// The pictures and the sound of `file`, in its order.
-pub fn read(file: &Path, session: SessionId, (width, height): (u32, u32)) -> Vec<StreamItem> {
+pub(super) fn read(
+    file: &Path,
+    session: SessionId,
+    (width, height): (u32, u32),
+) -> Vec<StreamItem> {
     let bytes = std::fs::read(file).expect("file");
     let mut items = Vec::new();
     let mut video: Option<Arc<CodecParameters>> = None;

@@ -19,7 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 /// What the ring promised.
 #[derive(Debug, Default)]
-pub struct Promises {
+pub(super) struct Promises {
     pub clips: Mutex<Vec<String>>,
     pub fragments: Mutex<Vec<FragmentDurable>>,
 }
@@ -35,7 +35,7 @@ impl ClipSink for Promises {
 }
 
 /// A ring with one court, `a`.
-pub struct TestRing {
+pub(super) struct TestRing {
     pub ring: Ring,
     pub clock: Arc<ManualClock>,
     pub promises: Arc<Promises>,
@@ -44,17 +44,17 @@ pub struct TestRing {
     origin: Option<(MediaTime, u64)>,
 }
 
-pub fn meters() -> RingMeters {
+pub(super) fn meters() -> RingMeters {
     let empty = || Histogram::new([0.001, 0.01, 0.1]);
     RingMeters { write_seconds: empty(), fsync_seconds: empty() }
 }
 
-pub fn settings(dir: PathBuf) -> RingSettings {
+pub(super) fn settings(dir: PathBuf) -> RingSettings {
     RingSettings { keep_free_bytes: 0, ballast_bytes: 0, ..RingSettings::new(dir, 1 << 30) }
 }
 
 impl TestRing {
-    pub fn open(settings: RingSettings, disk: Arc<dyn Disk>) -> Result<Self, RingError> {
+    pub(super) fn open(settings: RingSettings, disk: Arc<dyn Disk>) -> Result<Self, RingError> {
         let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(1_800_000_000_000_000_000)));
         let promises = Arc::new(Promises::default());
         let court = CourtId::new("a").expect("name");
@@ -70,7 +70,7 @@ impl TestRing {
         Ok(Self { ring, clock, promises, mailbox, court, origin: None })
     }
 
-    pub fn opened(&mut self, session: SessionId) {
+    pub(super) fn opened(&mut self, session: SessionId) {
         self.origin = None;
         self.mailbox.offer(StreamItem::Opened(Arc::new(StreamInfo {
             court: self.court.clone(),
@@ -83,7 +83,7 @@ impl TestRing {
     }
 
     /// Moves the clock to when `item` would come, hands it in, lets the ring work.
-    pub fn feed(&mut self, item: StreamItem) {
+    pub(super) fn feed(&mut self, item: StreamItem) {
         let at = match &item {
             StreamItem::Video(unit) => Some(unit.dts),
             StreamItem::Audio(unit) => Some(unit.pts),
@@ -106,17 +106,17 @@ impl TestRing {
         self.ring.pump();
     }
 
-    pub fn wait(&mut self, by: Duration) {
+    pub(super) fn wait(&mut self, by: Duration) {
         self.clock.advance(by);
         self.ring.pump();
     }
 
-    pub fn closed(&mut self, session: SessionId) {
+    pub(super) fn closed(&mut self, session: SessionId) {
         self.mailbox.offer(StreamItem::Closed { session, reason: CloseReason::Ended });
         self.ring.pump();
     }
 
-    pub fn request(&mut self, id: &str, session: SessionId, (from, to): (i64, i64)) {
+    pub(super) fn request(&mut self, id: &str, session: SessionId, (from, to): (i64, i64)) {
         let request = ClipRequest {
             id: id.into(),
             from_ns: from * 1_000_000,
@@ -127,7 +127,7 @@ impl TestRing {
         self.ring.pump();
     }
 
-    pub fn join(self) -> RingStatus {
+    pub(super) fn join(self) -> RingStatus {
         self.mailbox.close();
         self.ring.join()
     }

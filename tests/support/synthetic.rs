@@ -8,7 +8,7 @@ use courtside::media::{
 };
 
 /// Parameters that differ from those of another `kind`.
-pub fn parameters(kind: u8) -> Arc<CodecParameters> {
+pub(crate) fn parameters(kind: u8) -> Arc<CodecParameters> {
     Arc::new(CodecParameters {
         codec: Codec::H264,
         width: 1280,
@@ -22,7 +22,7 @@ pub fn parameters(kind: u8) -> Arc<CodecParameters> {
 }
 
 /// A picture of `bytes` bytes.
-pub fn picture(
+pub(crate) fn picture(
     session: SessionId,
     sequence: u64,
     ms: i64,
@@ -51,7 +51,7 @@ pub fn picture(
 }
 
 /// A sound frame.
-pub fn sound(session: SessionId, ms: i64, parameters: &Arc<AudioParameters>) -> StreamItem {
+pub(crate) fn sound(session: SessionId, ms: i64, parameters: &Arc<AudioParameters>) -> StreamItem {
     StreamItem::Audio(AudioUnit {
         session,
         pts: MediaTime::from_millis(ms),
@@ -62,10 +62,6 @@ pub fn sound(session: SessionId, ms: i64, parameters: &Arc<AudioParameters>) -> 
 }
 
 /// AAC-LC, 48 kHz, stereo.
-pub fn aac() -> Arc<AudioParameters> {
-    Arc::new(AudioParameters {
-        config: vec![0x11, 0x90].into(),
-        sample_rate: 48_000,
-        channels: 2,
-    })
+pub(crate) fn aac() -> Arc<AudioParameters> {
+    Arc::new(AudioParameters { config: vec![0x11, 0x90].into(), sample_rate: 48_000, channels: 2 })
 }

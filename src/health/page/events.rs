@@ -64,34 +64,30 @@ async fn tell(
 ) -> Option<()> {
     // First of all, so that nothing falls between what is stored and what comes.
     let mut live = source.subscribe();
+    let mut position = match from {
+        From::Now => newest(source.as_ref()).await,
+        From::After(position) => position,
+        From::Newest(count) => newest(source.as_ref()).await.saturating_sub(count.into()),
+    };
     let mut told_state = None;
     if with_state {
         tell_state(source.as_ref(), &mut told_state, &watcher).await?;
     }
-    let mut position = match from {
-        From::Now => None,
-        From::After(position) => Some(position),
-        From::Newest(count) => Some(newest(source.as_ref()).await.saturating_sub(count.into())),
-    };
-    if let Some(position) = &mut position {
-        tell_stored(source.as_ref(), position, &watcher).await?;
-    }
+    tell_stored(source.as_ref(), &mut position, &watcher).await?;
     let mut ticks = tokio::time::interval(STATE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // Woken by an event, by the clock, and by the watcher's leaving.
         tokio::select! {
             event = live.recv() => match event {
-                Ok(event) if position.is_some_and(|told| event.position <= told) => {}
+                Ok(event) if event.position <= position => {}
                 Ok(event) => {
-                    position = Some(event.position);
+                    position = event.position;
                     watcher.send(worded(event)).await.ok()?;
                 }
                 // Too slow for what comes: he is given what is stored, from where he was.
                 Err(RecvError::Lagged(_)) => {
-                    let mut at = position.unwrap_or(newest(source.as_ref()).await);
-                    tell_stored(source.as_ref(), &mut at, &watcher).await?;
-                    position = Some(at);
+                    tell_stored(source.as_ref(), &mut position, &watcher).await?;
                 }
                 Err(RecvError::Closed) => return None,
             },
@@ -145,15 +141,10 @@ async fn newest(source: &dyn Source) -> u64 {
         Some(event) => event.position,
         None => return 0,
     };
-    let mut step = 1;
-    loop {
-        match source.replay(low.saturating_add(step), 1).await.first() {
-            Some(event) => {
-                low = event.position;
-                step = step.saturating_mul(2);
-            }
-            None => break,
-        }
+    let mut step: u64 = 1;
+    while let Some(event) = source.replay(low.saturating_add(step), 1).await.first() {
+        low = event.position;
+        step = step.saturating_mul(2);
     }
     // The newest lies in low..=low + step.
     while step > 0 {

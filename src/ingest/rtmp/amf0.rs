@@ -44,9 +44,9 @@ pub enum Value {
     /// String, long string or XML; bytes that are no UTF-8 are replaced.
     String(String),
     /// Object, typed object or ECMA array, in the order of its members.
-    Object(Vec<(String, Value)>),
+    Object(Vec<(String, Self)>),
     /// Strict array.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     /// Null, undefined, unsupported, reference.
     Null,
 }

@@ -107,6 +107,12 @@ impl ClientSession {
         }
     }
 
+    /// True from the end of the handshake until the server has answered to `connect`.
+    #[must_use]
+    pub const fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting)
+    }
+
     /// Appends a media message to the output. `body` is the FLV tag's body.
     pub fn media(&mut self, kind: u8, timestamp: u32, body: Bytes) {
         let chunk_stream = if kind == kind::AUDIO { 4 } else { 6 };
@@ -191,10 +197,10 @@ mod tests {
                     match event {
                         Event::Publish { key } if key == "secret" => server.accept(),
                         Event::Publish { .. } => {
-                            server.refuse("NetStream.Publish.Unauthorized", "no")
+                            server.refuse("NetStream.Publish.Unauthorized", "no");
                         }
                         Event::Media(message) => {
-                            heard.push(format!("{} {}", message.kind, message.timestamp))
+                            heard.push(format!("{} {}", message.kind, message.timestamp));
                         }
                         Event::Unpublished => heard.push("bye".to_owned()),
                         Event::Connected { encoder } => heard.push(encoder.unwrap_or_default()),

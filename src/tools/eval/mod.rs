@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::clock::SystemClock;
@@ -36,7 +37,7 @@ const SESSION: SessionId = SessionId::from_bits(1);
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub(super) struct EvalArgs {
     /// Truth: one stream, or a list of clips (can be repeated)
     #[arg(long, value_name = "FILE", required = true)]
     pub truth: Vec<PathBuf>,
@@ -92,8 +93,9 @@ fn evaluate(bundle: &Bundle, videos: &[Video]) -> anyhow::Result<Table> {
         wrong: Vec::new(),
     };
     let mut times = Vec::new();
-    for (number, video) in videos.iter().enumerate() {
-        tracing::debug!(number, file = %video.file.display(), "video");
+    // On a terminal only; on stderr.
+    let bar = ProgressBar::new(u64::try_from(videos.len()).unwrap_or(0));
+    for video in videos {
         let mut player = Player::new(bundle, video)?;
         let seconds = player.play(video)?;
         let called = calls(&player.events);
@@ -106,7 +108,9 @@ fn evaluate(bundle: &Bundle, videos: &[Video]) -> anyhow::Result<Table> {
         let name = video.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         table.wrong.extend(verdicts.iter().filter_map(|verdict| told(&name, verdict)));
         table.courts.entry(video.court.clone()).or_default().add(&score);
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     times.sort_by(f64::total_cmp);
     table.ms_per_frame = times.get(times.len() / 2).copied();
     Ok(table)

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Publishes without a PUBACK at a time, whatever the broker allows: what is in doubt when the
 /// link goes is little (field/crates.md, rumqttc in detail).
-pub(crate) const WINDOW: usize = 32;
+pub(crate) const WINDOW: u16 = 32;
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Lanes {
     pub(crate) fn connected(&mut self, epoch: u64, begin: Begin) {
         self.disconnected();
         self.epoch = epoch;
-        self.full_window = usize::from(begin.receive_maximum).clamp(1, WINDOW);
+        self.full_window = usize::from(begin.receive_maximum.clamp(1, WINDOW));
         self.window = if begin.careful { 1 } else { self.full_window };
         if !begin.try_refused {
             return;
@@ -277,7 +277,7 @@ mod tests {
             assert!(lanes.outcome(1, at, Outcome::Acknowledged));
             while lanes.next().is_some() {}
         }
-        assert_eq!(lanes.window, WINDOW);
+        assert_eq!(lanes.window, usize::from(WINDOW));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 pub(super) mod record;
 pub(super) mod lanes;
 pub(super) mod store;
+pub(super) mod recover;
+mod forget;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -422,7 +424,7 @@ impl Outbox {
         let mut tries = 0u64;
         loop {
             let started = self.monotonic();
-            let refused = match self.parts.store.commit(batch) {
+            let refused = match self.try_write(batch, before, tries > 0) {
                 Ok(records) => {
                     let took = self.monotonic().since(started);
                     self.parts.hooks.meters.commit_seconds.observe(took.as_secs_f64());
@@ -440,18 +442,24 @@ impl Outbox {
             if !space && self.parts.desk.pause(DISK_RETRY) && tries > 1 {
                 return None;
             }
-            if let Err(error) = self.parts.store.reopen() {
-                self.disk_refused(&error);
-                continue;
-            }
+        }
+    }
+
+    fn try_write(
+        &mut self,
+        batch: &Batch,
+        before: u64,
+        again: bool,
+    ) -> Result<Vec<Record>, StoreError> {
+        let store = &mut self.parts.store;
+        if again {
+            store.reopen()?;
             // The sync may have failed after the bytes were down: then it is there, not twice.
-            if !batch.append.is_empty() && self.parts.store.last_position() > before {
-                match self.parts.store.replay(None, before, batch.append.len()) {
-                    Ok(records) => return Some(records),
-                    Err(error) => self.disk_refused(&error),
-                }
+            if !batch.append.is_empty() && store.last_position() > before {
+                return store.replay(None, before, batch.append.len());
             }
         }
+        store.commit(batch)
     }
 
     fn disk_refused(&self, error: &StoreError) {
@@ -507,6 +515,11 @@ impl Outbox {
                         self.lanes.shed(position);
                         continue;
                     }
+                    Err(error @ StoreError::Record { .. }) => {
+                        error!(error = %chain(&error), "event cannot be sent");
+                        self.lanes.shed(position);
+                        continue;
+                    }
                     Err(error) => {
                         // It waits for the disk, at the head of its lane.
                         self.disk_refused(&error);
@@ -552,7 +565,7 @@ impl Outbox {
         if now.since(self.ticked) >= TICK {
             self.ticked = now;
             let utc = self.utc();
-            match self.parts.store.forget(self.parts.quota, utc) {
+            match self.parts.store.forget(self.parts.quota, utc, self.parts.time_floor) {
                 Ok(shed) => {
                     if !shed.is_empty() {
                         error!(events = shed.len(), "outbox over its quota: oldest events shed");
@@ -605,6 +618,7 @@ impl Outbox {
             }
         }
         let mut counts = self.parts.counts.lock();
+        counts.newest = self.parts.store.last_position();
         counts.in_flight = self.lanes.in_flight() as u64;
         counts.state = state;
     }
@@ -636,4 +650,158 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::event::{FactId, Saying, Withdrawal};
+    use crate::mailbox::{Tally, WhenFull};
+    use crate::media::{MediaTime, SessionId};
+    use crate::uplink::outbox::store::failing::{self, Refusal};
+    use crate::uplink::{CommittedSink, SpaceNeeded};
+
+    fn event(n: u32) -> Event {
+        let reason = "restart".to_owned();
+        Event {
+            court: CourtId::new("a").unwrap(),
+            fact: FactId { session: SessionId::from_bits(1), n },
+            revision: 0,
+            attempt: n,
+            at: MediaTime::ZERO,
+            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason }),
+            clip: None,
+        }
+    }
+
+    fn until(what: &str, condition: impl Fn() -> bool) {
+        for _ in 0..4000 {
+            if condition() {
+                return;
+            }
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        panic!("gave up waiting until {what}");
+    }
+
+    /// Gives space at the second time of asking, and counts what is told.
+    #[derive(Default)]
+    struct World {
+        refusal: Refusal,
+        asked: AtomicUsize,
+        told: Mutex<Vec<u64>>,
+    }
+
+    impl SpaceNeeded for World {
+        fn release(&self) -> bool {
+            let second = self.asked.fetch_add(1, Ordering::SeqCst) == 1;
+            if second {
+                *self.refusal.lock() = None;
+            }
+            second
+        }
+    }
+
+    impl CommittedSink for World {
+        fn committed(&self, told: &Committed<'_>) {
+            self.told.lock().push(told.sequence);
+        }
+    }
+
+    struct Running {
+        world: Arc<World>,
+        inbox: Mailbox<Event>,
+        desk: Arc<Desk>,
+        counts: Arc<Mutex<UplinkCounts>>,
+        thread: thread::JoinHandle<()>,
+        dir: tempfile::TempDir,
+    }
+
+    fn start() -> Running {
+        let dir = tempfile::tempdir().unwrap();
+        let world = Arc::<World>::default();
+        let store = failing::store(dir.path(), &world.refusal);
+        let inbox = Mailbox::new(8, WhenFull::DropNewest, Tally::default());
+        let desk = Arc::new(Desk::new(inbox.clone()));
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(1)));
+        let counts = Arc::<Mutex<UplinkCounts>>::default();
+        let hooks = Hooks {
+            committed: Some(Arc::clone(&world) as Arc<dyn CommittedSink>),
+            space: Some(Arc::clone(&world) as Arc<dyn SpaceNeeded>),
+            ..Hooks::default()
+        };
+        let outbox = Outbox::new(Parts {
+            store,
+            desk: Arc::clone(&desk),
+            anchors: Anchors::new(Arc::clone(&clock), "boot".into(), UtcTime::from_nanos(0)),
+            clock,
+            boot: "boot".into(),
+            time_floor: UtcTime::from_nanos(0),
+            box_name: BoxName::new("rim-1").unwrap(),
+            quota: u64::MAX,
+            hooks,
+            sendings: mpsc::channel(8).0,
+            counts: Arc::clone(&counts),
+            states: Arc::default(),
+        })
+        .unwrap();
+        let thread = thread::spawn(move || outbox.run());
+        Running { world, inbox, desk, counts, thread, dir }
+    }
+
+    impl Running {
+        fn offer(&self, n: u32) {
+            self.inbox.offer_waiting(event(n), Duration::from_secs(20)).unwrap();
+        }
+
+        fn told(&self) -> Vec<u64> {
+            self.world.told.lock().clone()
+        }
+
+        /// Ends, and looks at what the disk kept.
+        fn stored(self) -> Vec<u64> {
+            self.desk.note(Note::Stop);
+            self.thread.join().unwrap();
+            let store = failing::store(self.dir.path(), &Refusal::default());
+            store.replay(None, 0, 100).unwrap().iter().map(|record| record.sequence).collect()
+        }
+    }
+
+    #[test]
+    fn a_full_disk_gets_the_ballast_and_loses_no_event() {
+        let running = start();
+        running.offer(1);
+        until("the first is promised", || running.told() == [1]);
+        *running.world.refusal.lock() = Some(ErrorKind::StorageFull);
+        for n in 2..=5 {
+            running.offer(n);
+        }
+        until("the others are too", || running.told() == [1, 2, 3, 4, 5]);
+        assert_eq!(running.world.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(running.counts.lock().disk_fault, None);
+        assert_eq!(running.stored(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_disk_that_fails_for_a_while_delays_events_and_says_so() {
+        let running = start();
+        *running.world.refusal.lock() = Some(ErrorKind::Other);
+        for n in 1..=12 {
+            if n == 9 {
+                until("it says so", || running.counts.lock().disk_fault.is_some());
+                assert!(running.told().is_empty(), "nothing is promised that is not on disk");
+                *running.world.refusal.lock() = None;
+            }
+            running.offer(n);
+        }
+        let all: Vec<u64> = (1..=12).collect();
+        until("all are promised", || running.told() == all);
+        assert_eq!(running.world.asked.load(Ordering::SeqCst), 0, "it is not full");
+        assert_eq!(running.stored(), all);
+    }
 }

@@ -1,0 +1,235 @@
+//! `courtside clips`: what is in the ring, read from outside; the daemon may run meanwhile.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use crate::clips::{Clip, RingReader};
+use crate::config;
+use crate::disk::RealDisk;
+use crate::media::{CourtId, MediaTime, SessionId};
+
+/// Arguments of `clips`.
+#[derive(Debug, Args)]
+pub(super) struct ClipsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List clips, or what is recorded
+    #[command(after_help = "Example: courtside clips list --segments")]
+    List {
+        #[command(flatten)]
+        ring: RingArg,
+        /// Segments instead of clips: court, session, time
+        #[arg(long)]
+        segments: bool,
+        /// One JSON object a line on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a clip, or any interval of the ring, as one MP4
+    #[command(after_help = "Example: courtside clips cut --id a-00c0ffee00c0ffee-3 shot.mp4
+         courtside clips cut --court a --session 00c0ffee00c0ffee --from 61.5 --to 70 x.mp4")]
+    Cut {
+        #[command(flatten)]
+        ring: RingArg,
+        /// Clip to write
+        #[arg(long, value_name = "ID", conflicts_with_all = ["court", "session", "from", "to"])]
+        id: Option<String>,
+        /// Court of the interval
+        #[arg(long, value_name = "NAME", required_unless_present = "id")]
+        court: Option<String>,
+        /// Session of the interval, 16 hexadecimal digits (see `clips list --segments`)
+        #[arg(long, value_name = "SESSION", required_unless_present = "id")]
+        session: Option<String>,
+        /// First moment, seconds of the stream's own timestamps
+        #[arg(long, value_name = "SECONDS", required_unless_present = "id")]
+        from: Option<f64>,
+        /// Last moment, seconds
+        #[arg(long, value_name = "SECONDS", required_unless_present = "id")]
+        to: Option<f64>,
+        /// File to write
+        file: PathBuf,
+    },
+    /// Read every byte of the ring against its checksums
+    #[command(after_help = "Example: courtside clips verify
+Exit: 0 all is well · 1 something is damaged")]
+    Verify {
+        #[command(flatten)]
+        ring: RingArg,
+        /// One JSON object a file on stdout
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RingArg {
+    /// Configuration file that names the data directory
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
+    config: PathBuf,
+    /// The ring's directory, instead of `{data_dir}/ring` of the configuration
+    #[arg(long, value_name = "DIR")]
+    ring: Option<PathBuf>,
+}
+
+impl RingArg {
+    fn open(self) -> anyhow::Result<RingReader> {
+        let dir = match self.ring {
+            Some(dir) => dir,
+            None => config::load(&self.config)?.appliance.data_dir.join("ring"),
+        };
+        RingReader::open(&dir, Arc::new(RealDisk::new())).with_context(|| {
+            format!("read the ring in {}: name another with --ring", dir.display())
+        })
+    }
+}
+
+impl ClipsArgs {
+    /// Does what they ask for.
+    ///
+    /// # Errors
+    /// What could not be read or written.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::List { ring, segments: true, json } => segments(&ring.open()?, json),
+            Command::List { ring, segments: false, json } => list(&ring.open()?, json),
+            Command::Cut { ring, id: Some(id), file, .. } => clip(&ring.open()?, &id, &file),
+            Command::Cut { ring, court, session, from, to, file, .. } => {
+                let (Some(court), Some(session), Some(from), Some(to)) = (court, session, from, to)
+                else {
+                    bail!("name --court, --session, --from and --to");
+                };
+                let court = CourtId::new(&court)?;
+                let session = SessionId::parse(&session)
+                    .with_context(|| format!("`{session}` is no session: 16 hexadecimal digits"))?;
+                interval(&ring.open()?, &court, session, (seconds(from)?, seconds(to)?), &file)
+            }
+            Command::Verify { ring, json } => verify(&ring.open()?, json),
+        }
+    }
+}
+
+fn seconds(of: f64) -> anyhow::Result<MediaTime> {
+    let ms = (of * 1000.0).round();
+    if !(-1e12..1e12).contains(&ms) {
+        bail!("{of} is no time in seconds");
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "checked above")]
+    Ok(MediaTime::from_millis(ms as i64))
+}
+
+fn list(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
+    for clip in ring.clips().context("list the clips")? {
+        if json {
+            println!("{}", serde_json::to_string(&clip)?);
+        } else {
+            println!("{}", line(&clip));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(clip: &Clip) -> String {
+    let what = match &clip.media {
+        Some(media) => {
+            let long = MediaTime::from_nanos(media.end_ns - media.start_ns);
+            format!("{long}  {} bytes", media.bytes)
+        }
+        None => "no clip".to_owned(),
+    };
+    let state = match (clip.pinned, clip.ended) {
+        (true, _) => "pinned".to_owned(),
+        (false, Some(why)) => format!("{why:?}").to_lowercase(),
+        (false, None) => String::new(),
+    };
+    let note = clip.note.as_deref().unwrap_or_default();
+    format!("{}  {}  {what}  {state}  {note}", clip.id, clip.reason).trim_end().to_owned()
+}
+
+fn segments(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
+    for entry in ring.segments() {
+        if json {
+            println!("{}", serde_json::to_string(entry)?);
+        } else {
+            let time = |ticks| crate::clips::Ticks(ticks).media();
+            println!(
+                "{}  court {}  session {}  {} to {}  {} bytes",
+                entry.id,
+                entry.court,
+                entry.session,
+                time(entry.start),
+                time(entry.end),
+                entry.bytes
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn clip(ring: &RingReader, id: &str, file: &PathBuf) -> anyhow::Result<ExitCode> {
+    let clip = ring.clip(id)?.with_context(|| format!("no clip {id}: see `clips list`"))?;
+    to_file(file, |sink| ring.read_clip(&clip, sink))?;
+    if let Some(note) = clip.note {
+        eprintln!("courtside: {note}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn interval(
+    ring: &RingReader,
+    court: &CourtId,
+    session: SessionId,
+    times: (MediaTime, MediaTime),
+    file: &PathBuf,
+) -> anyhow::Result<ExitCode> {
+    if let Some(missing) = to_file(file, |sink| ring.cut(court, session, times, sink))? {
+        eprintln!("courtside: {missing}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn to_file<T>(
+    file: &PathBuf,
+    read: impl FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) -> io::Result<T>,
+) -> anyhow::Result<T> {
+    let written = || format!("write {}", file.display());
+    let mut out = io::BufWriter::new(std::fs::File::create(file).with_context(written)?);
+    let mut failed = None;
+    let value = read(&mut |chunk| match out.write_all(&chunk) {
+        Ok(()) => true,
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    })
+    .context("read the ring")?;
+    if let Some(error) = failed {
+        return Err(error).with_context(written);
+    }
+    out.flush().with_context(written)?;
+    Ok(value)
+}
+
+fn verify(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
+    let (mut files, mut damaged) = (0, 0);
+    ring.verify(|finding| {
+        files += 1;
+        damaged += u32::from(finding.wrong.is_some());
+        if json {
+            println!("{}", serde_json::json!({"file": finding.path, "wrong": finding.wrong}));
+        } else if let Some(wrong) = &finding.wrong {
+            println!("{}: {wrong}", finding.path.display());
+        }
+    })
+    .context("read the ring")?;
+    eprintln!("{files} files read, {damaged} damaged");
+    Ok(ExitCode::from(u8::from(damaged > 0)))
+}
