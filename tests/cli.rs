@@ -42,7 +42,7 @@ fn every_help_is_as_its_snapshot_says() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_snapshot_path("snapshots/help");
-    for (path, mut command) in found {
+    for (path, command) in found {
         let help = command.term_width(80).render_help().to_string();
         settings.bind(|| insta::assert_snapshot!(path.replace(' ', "-"), help));
     }
