@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz cross install unit fmt audit sbom score powercut
+.PHONY: help build check test features demo bench soak fuzz cross install fmt audit score powercut unit
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -64,11 +64,11 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
 	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"
 
-unit: build ## Run the systemd unit in a throw-away container (root)
-	@scripts/setup.sh system test
-	scripts/unit.sh $(BIN)
-
 powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
 	$(CARGO) build --release --example survived
 	scripts/powercut.sh $(CUTS)
 	scripts/powercut.sh --control 20
+
+unit: build ## Run the systemd unit in a throw-away container (root)
+	@scripts/setup.sh system test
+	scripts/unit.sh $(BIN)

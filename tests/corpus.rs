@@ -1,5 +1,11 @@
 //! Fuzz targets over what is kept in `fuzz/corpus/`: what was found once stays found.
 #![cfg(test)]
+#![allow(
+    clippy::duplicate_mod,
+    dropping_copy_types,
+    clippy::drop_non_drop,
+    reason = "targets are included as they are; their results are thrown away"
+)]
 
 use std::path::Path;
 

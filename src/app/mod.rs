@@ -419,7 +419,8 @@ pub(crate) fn uplink_settings(
     floor: crate::media::UtcTime,
 ) -> uplink::UplinkSettings {
     let tls = config.uplink.client.as_ref();
-    let courts: std::collections::BTreeSet<_> = config.courts.iter().map(|court| &court.name).collect();
+    let courts: std::collections::BTreeSet<_> =
+        config.courts.iter().map(|court| &court.name).collect();
     uplink::UplinkSettings {
         box_name: config.appliance.name.clone(),
         broker: config.uplink.broker.clone(),

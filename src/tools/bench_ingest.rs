@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of `bench ingest`.
 #[derive(Debug, Args)]
-pub struct IngestArgs {
+pub(super) struct IngestArgs {
     /// Seconds of one run
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
@@ -61,7 +61,7 @@ pub struct IngestArgs {
 /// A server to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub(super) enum Role {
     /// Reads and throws away.
     Sink,
     /// This program's ingest.
@@ -95,7 +95,7 @@ struct Outcome {
 /// # Errors
 /// If a server cannot be started or refuses the publisher.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's answer and its talk")]
-pub fn ingest(args: &IngestArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn ingest(args: &IngestArgs) -> anyhow::Result<ExitCode> {
     match args.serve {
         Some(Role::Sink) => return serve_sink(),
         Some(Role::Ours) => return serve_ours(),

@@ -55,6 +55,8 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// List, cut and verify what is in the ring
+    Clips(clips::ClipsArgs),
     /// Check the installation and, if the box runs, its cameras and ledger
     #[command(after_help = "Example: courtside check --config /etc/courtside/courtside.toml
 Exit: 0 good · 2 configuration refused · 3 something needs you")]
@@ -63,8 +65,6 @@ Exit: 0 good · 2 configuration refused · 3 something needs you")]
     #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
 Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
     Doctor(doctor::DoctorArgs),
-    /// List, cut and verify what is in the ring
-    Clips(clips::ClipsArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong

@@ -170,7 +170,7 @@ fn assert_true_to_stream(clip: &Path, items: &[StreamItem], from: i64, to: i64, 
     if paused {
         return;
     }
-    let span = of('v').last().expect("one").2 - shift;
+    let span = of('v').next_back().expect("one").2 - shift;
     let heard = of('a').count() as f64 * 1024.0 / 44_100.0;
     assert!((span - heard).abs() < 0.6, "{span} s of pictures, {heard} s of sound");
 }

@@ -70,9 +70,12 @@ impl StoreError {
     /// True when the file itself is no good any more.
     fn is_damage(&self) -> bool {
         match self {
-            Self::Disk(source) | Self::Open { source, .. } => {
-                matches!(&**source, redb::Error::Corrupted(_) | redb::Error::RepairAborted)
-            }
+            Self::Disk(source) | Self::Open { source, .. } => match &**source {
+                redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
+                // A power cut while redb made the file: its magic number is written last.
+                redb::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+                _ => false,
+            },
             Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
         }
     }
@@ -780,6 +783,20 @@ mod tests {
         assert!(store.read(345).unwrap().is_some(), "the newest 256 stay");
         drop(store);
         assert_eq!(opened(dir.path()).shed(), 244);
+    }
+
+    #[test]
+    fn a_store_whose_making_was_cut_short_is_put_aside() {
+        for len in [1, 4096, 1 << 20] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::File::create(dir.path().join(FILE)).unwrap().set_len(len).unwrap();
+            let (mut store, damaged) = Store::open(dir.path()).unwrap();
+            assert!(damaged.is_some(), "{len}");
+            assert_eq!(
+                store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].position,
+                1
+            );
+        }
     }
 
     #[test]
