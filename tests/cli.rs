@@ -259,7 +259,7 @@ fn doctor_says_how_to_start_a_box_that_does_not_answer() {
 }
 
 #[test]
-fn a_signal_in_mid_game_drains_and_promises_what_was_decided() {
+fn a_signal_in_mid_stream_drains_in_order_and_leaves_nothing_uncounted() {
     let mut daemon = Daemon::start();
     let done = daemon.doctor(&["--json"]);
     assert_eq!(done.status.code(), Some(3), "no camera, no broker");
@@ -287,9 +287,17 @@ fn a_signal_in_mid_game_drains_and_promises_what_was_decided() {
             |_| {},
         )));
     });
-    daemon.log.wait("event", |line| line.contains("promised"));
-    let said = text(&daemon.doctor(&[]).stdout);
-    assert!(said.contains("✓ court a: live, H.264 854x480"), "{said}");
+    // Not for an event: a machine that builds beside this drops pictures, and may call nothing.
+    daemon.log.wait("picture", |line| line.contains("decoder chosen"));
+    let live = "✓ court a: live, H.264 854x480";
+    let mut said = String::new();
+    for _ in 0..50 {
+        said = text(&daemon.doctor(&[]).stdout);
+        if said.contains(live) {
+            break;
+        }
+    }
+    assert!(said.contains(live), "{said}");
     assert!(!said.contains(KEY), "{said}");
 
     daemon.signal(Signal::TERM);
@@ -297,6 +305,7 @@ fn a_signal_in_mid_game_drains_and_promises_what_was_decided() {
     camera.join().expect("the camera's thread");
     let end = daemon.log.wait("`ended`", |line| line.contains("ended unsent="));
     assert!(end.contains("balanced=true"), "{end}");
+    assert_eq!(daemon.log.count("ring closed"), 1);
     let promised = daemon.log.count("promised");
     assert!(end.contains(&format!("unsent={promised} ")), "{promised} promised, but {end}");
     let millis: u64 = end
