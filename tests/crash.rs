@@ -237,7 +237,7 @@ fn the_ring_survives_a_stop_at_every_operation() {
     let operations = operations();
     println!("{operations} operations");
     for stop in 0..=operations {
-        if let Err(why) = crash(&ForgetfulDisk::new(), stop, 0..5) {
+        if let Err(why) = crash(&ForgetfulDisk::new(), stop, 0..3) {
             panic!("{why}");
         }
     }

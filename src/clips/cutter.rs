@@ -101,7 +101,7 @@ impl Cutter {
     fn is_ready(&self, wanted: &Wanted, now: Monotonic) -> bool {
         let state = self.shared.state.lock();
         if state.index.clip(&wanted.request.id).is_some() {
-            return true; // asked again: what is there is told at once
+            return true; // asked again
         }
         let hold = wanted.hold();
         if let Some(court) = state.courts.get(&wanted.court)

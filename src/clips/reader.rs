@@ -68,8 +68,8 @@ impl RingReader {
     /// What the file system says.
     pub fn clips(&self) -> io::Result<Vec<Clip>> {
         let mut clips = Vec::new();
-        for file in self.disk.list(&self.places.clips)? {
-            if let Some(id) = file.name.strip_suffix(".json") {
+        for name in self.disk.names(&self.places.clips)? {
+            if let Some(id) = name.strip_suffix(".json") {
                 clips.extend(self.clip(id)?);
             }
         }

@@ -175,19 +175,17 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
             }
         }
     }
-    let listed = disk.list(&places.clips);
+    let listed = disk.names(&places.clips);
     let listed = listed.map_err(|source| open_error(&places.clips, source))?;
     let mut removed = false;
-    for file in listed {
-        let path = places.clips.join(&file.name);
-        if file.name.ends_with(NEW_SUFFIX) {
+    for name in listed {
+        let path = places.clips.join(&name);
+        if name.ends_with(NEW_SUFFIX) {
             remove(disk, &path);
             removed = true;
             continue;
         }
-        let Some(id) = file.name.strip_suffix(".json").filter(|id| is_clip_id(id)) else {
-            continue;
-        };
+        let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
         let brief = known.remove(id).or_else(|| {
             let bytes = read_whole(disk, &path, MAX_JSON).ok()?;
             Clip::from_json(&bytes).filter(|clip| clip.id == id).map(|clip| clip.brief())

@@ -62,6 +62,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the file system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// The names of the files in a directory, in any order: [`Disk::list`] without asking each file
+    /// for its length, which costs a read of the disk a file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let files = self.list(dir)?.into_iter().filter(|entry| !entry.is_dir);
+        Ok(files.map(|entry| entry.name).collect())
+    }
     /// Gives a file another name, replacing what has it. Durable after [`Disk::sync_dir`].
     ///
     /// # Errors

@@ -83,6 +83,18 @@ impl Disk for RealDisk {
         Ok(entries)
     }
 
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            // The type stands in the directory itself.
+            if !entry.file_type()?.is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        Ok(names)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is `disk`")]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
