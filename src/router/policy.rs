@@ -23,7 +23,7 @@ const MAX_STRIDE: u32 = 8;
 const OTHER: f64 = 1.8;
 /// Share of an interval by which a frame may be early and still be the one that is due, where a
 /// frame between was lost.
-const EARLY: f64 = 0.25;
+const EARLY: f64 = 0.2;
 
 /// Strides one stream to the rates of one model: 50 and 60 fps are halved, 25 to 30 pass whole.
 ///
@@ -238,12 +238,12 @@ mod tests {
     }
 
     proptest! {
-        /// Timestamps off by up to 0.3 of an interval: after half a second all but a few
-        /// steps are two frames, none is more than three.
+        /// Timestamps off by up to a quarter of an interval: after half a second every step is even in
+        /// frames, the rate is in the band.
         #[test]
         fn jitter_does_not_move_the_pattern(
             rate in prop_oneof![Just(50.0), Just(60.0), Just(59.94)],
-            jitter in proptest::collection::vec(-0.3f64..0.3, 300),
+            jitter in proptest::collection::vec(-0.25f64..0.25, 300),
         ) {
             let mut policy = Stride::to(RIMNET);
             let mut passed = Vec::new();
@@ -254,11 +254,7 @@ mod tests {
                     passed.push(n);
                 }
             }
-            let steps: Vec<usize> = passed.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            prop_assert!(steps.iter().all(|step| (1..=3).contains(step)), "{passed:?}");
-            // A run of offsets one way may move the pattern by one frame, seldom.
-            let odd = steps.iter().filter(|step| **step != 2).count();
-            prop_assert!(odd <= 3, "{passed:?}");
+            prop_assert!(passed.windows(2).all(|pair| pair[1] - pair[0] == 2), "{passed:?}");
         }
 
         /// Whatever comes in, a stream as slow as the model passes whole and no stream is starved.
