@@ -417,7 +417,7 @@ def broker(args, folder, lottery):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["kill", "broker"])
-    parser.add_argument("--courtside", default=ROOT / "target/release/courtside", help="the program")
+    parser.add_argument("--courtside", default=Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/courtside", help="the program")
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--away", type=float, default=60, help="seconds without the broker")
     parser.add_argument("--courts", type=int, default=2)

@@ -218,7 +218,10 @@ impl Subscriber {
         let subscribed = Arc::<AtomicU64>::default();
         let (kept, count) = (Arc::clone(&messages), Arc::clone(&subscribed));
         runtime.spawn(async move {
-            let mut options = MqttOptions::new("subscriber", Broker::tcp("127.0.0.1", port));
+            // Two of one name would take each other's session for ever.
+            static COUNT: AtomicU64 = AtomicU64::new(0);
+            let id = format!("subscriber-{}", COUNT.fetch_add(1, Ordering::SeqCst));
+            let mut options = MqttOptions::new(id, Broker::tcp("127.0.0.1", port));
             options.set_keep_alive(5).set_max_packet_size(Some(1 << 20));
             let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
             loop {
