@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz cross install fmt audit sbom score powercut
+.PHONY: help build check test features demo bench soak fuzz cross install fmt audit score powercut unit
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -56,8 +56,41 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completions man > $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside
+	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_courtside
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/courtside.fish
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE
+	@test -n "$(DESTDIR)" || printf '%s\n' "Next: systemd-sysusers && systemd-tmpfiles --create" \
+	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
+	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"
 
 powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
 	$(CARGO) build --release --example survived
 	scripts/powercut.sh $(CUTS)
 	scripts/powercut.sh --control 20
+
+unit: build ## Run the systemd unit in a throw-away container (root)
+	@scripts/setup.sh system test
+	scripts/unit.sh $(BIN)
+
+soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes
+	@scripts/setup.sh run test
+	scripts/soak.py kill --runs 50
+	scripts/soak.py broker --away 60
+	scripts/soak_memory.py --minutes 30
+
+score: build ## Score the whole program on the footage with truth, where it lies beside the checkout
+	@scripts/setup.sh run test
+	@if [ ! -f ../shared/field/score_stream.py ]; then \
+	  echo "score: NOT RUN: ../shared/footage and ../shared/field are not here" >&2; exit 3; fi
+	@for v in streams/dev streams/dev2 streams/L streams/Q streams/R videos/mateo videos/wtf; do \
+	  python3 ../shared/field/score_stream.py --bin $(BIN) --video ../shared/footage/$$v.mp4 --truth ../shared/footage/$$v.json; done
+
+fuzz: ## Fuzz every parser for 60 s each
+	@scripts/setup.sh build
+	fuzz/run 60
+
+audit: ## Licences, bans and sources of dependencies; advisories where their database can be reached
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check licenses bans sources
+	$(CARGO) deny check advisories || echo "advisories: the database could not be reached"

@@ -54,7 +54,7 @@ rtmp = "127.0.0.1:$rtmp"
 [http]
 listen = "127.0.0.1:$(free_port)"
 [ring]
-quota_bytes = 150000000
+quota_bytes = 100000000
 keep_free_bytes = 1000000
 [health]
 log = "info,courtside::clips::ring=debug"
@@ -100,4 +100,4 @@ expect=
 [ -z "$control" ] || expect=--expect-fail
 mkdir "$work/disk"
 python3 "$tool" --cmd "sh $work/cmd.sh" --verify "sh $work/verify.sh" --work "$work/disk" \
-    --size 512M --seconds "$seconds" --cuts "$cuts" ${SEED:+--seed "$SEED"} $expect
+    --size 256M --seconds "$seconds" --cuts "$cuts" ${SEED:+--seed "$SEED"} $expect

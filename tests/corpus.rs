@@ -1,12 +1,24 @@
 //! Fuzz targets over what is kept in `fuzz/corpus/`: what was found once stays found.
 #![cfg(test)]
+#![allow(
+    clippy::duplicate_mod,
+    dropping_copy_types,
+    clippy::drop_non_drop,
+    reason = "targets are included as they are; their results are thrown away"
+)]
 
 use std::path::Path;
 
+#[path = "../fuzz/targets/flv_tags.rs"]
+mod flv_tags;
+#[path = "../fuzz/targets/parameter_sets.rs"]
+mod parameter_sets;
 #[path = "../fuzz/targets/ring_index.rs"]
 mod ring_index;
 #[path = "../fuzz/targets/ring_segment.rs"]
 mod ring_segment;
+#[path = "../fuzz/targets/rtmp.rs"]
+mod rtmp;
 
 /// Runs every file of a target's corpus, and every beginning of a short one.
 fn check(target: &str, run: fn(&[u8])) {
@@ -31,4 +43,19 @@ fn corpus_of_ring_segment() {
 #[test]
 fn corpus_of_ring_index() {
     check("ring_index", ring_index::run);
+}
+
+#[test]
+fn corpus_of_rtmp() {
+    check("rtmp", rtmp::run);
+}
+
+#[test]
+fn corpus_of_flv_tags() {
+    check("flv_tags", flv_tags::run);
+}
+
+#[test]
+fn corpus_of_parameter_sets() {
+    check("parameter_sets", parameter_sets::run);
 }

@@ -2,15 +2,7 @@
 //!
 //! `COURTSIDE_SCREENSHOTS=DIR` keeps pictures of what it looked like.
 #![cfg(test)]
-#![allow(
-    dead_code,
-    clippy::disallowed_methods,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    clippy::clone_on_ref_ptr,
-    reason = "tests make their own numbers and files, and bound their waits by the real clock"
-)]
+#![expect(clippy::disallowed_methods, reason = "waits for a real browser, by the real clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -42,6 +34,8 @@ struct Gym {
 impl Gym {
     fn drawn() -> Self {
         let (width, height) = SIZE;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let byte = |value: f64| value.clamp(0.0, 255.0) as u8;
         let pixel = |x: u32, y: u32| -> [u8; 3] {
             let (x, y) = (f64::from(x), f64::from(y));
             let inside = |cx: f64, cy: f64, rx: f64, ry: f64| ((x - cx) / rx).hypot((y - cy) / ry);
@@ -58,9 +52,9 @@ impl Gym {
             } else if inside(700.0, 140.0, 12.0, 12.0) < 1.0 {
                 [140, 70, 185]
             } else if y > 520.0 {
-                [(150.0 - (y - 520.0) / 8.0) as u8, 108, 146]
+                [byte(150.0 - (y - 520.0) / 8.0), 108, 146]
             } else {
-                [(60.0 + y / 12.0) as u8, 132, 124]
+                [byte(60.0 + y / 12.0), 132, 124]
             }
         };
         let plane = |index: usize, step: u32| {

@@ -37,7 +37,7 @@ def section(name, items):
 
 def manifest(name, version, files, size, rings, above, states, decision, provenance):
     t = f"# Written by models/train/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"rim\"\n"
-    t += "budget_ms = 3.0\nrates = [24.0, 31.0]\nmax_gap_ms = 250\nwarmup_frames = 8\n"
+    t += "budget_ms = 3.0\nrates = [24.0, 31.0]\nmax_gap_ms = 250\nwarmup_frames = 8\nqueue_frames = 8\n"
     for f in files:
         t += section("[[file]]", f)
     t += section("[[input]]", {"name": "frame", "size": size, "channels": ["y"], "rings": rings, "above": above})

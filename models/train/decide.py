@@ -15,6 +15,7 @@ from . import net
 
 RING_BEFORE_OUTCOME = 0.13      # s: the outcome shows this long after the ball reached the ring, in the median
 APART = 0.7                     # s: two attempts lie at least so far apart
+MASS_AT_END = 4.0               # frames' worth of outcome that make a fact when the stream ends before its time
 LIMIT = 4.0                     # s: an open attempt without an outcome is given up
 
 
@@ -75,20 +76,28 @@ class Attempt:
             self.provisional = t
         over = self.shown is not None and (t - self.shown >= r.final_after_ms / 1000 - 1e-6 or self.quiet >= 3)
         if over:
-            ring = self.shown - RING_BEFORE_OUTCOME
-            if ring - self.last_ring >= APART:
-                out.append({"t": ring, "made": odds > 0, "odds": odds, "unsure": abs(odds) < r.unsure, "decided": t,
-                            "opened": self.opened, "provisional": self.provisional, "shown": self.shown})
-                self.last_ring = ring
-            self.armed = False
-            self.clear()
+            out += self.finish(t, odds)
         elif self.shown is None and (self.quiet >= 5 or t - self.opened > LIMIT):
             self.clear()
         return out
+
+    def finish(self, t, odds):
+        ring, out = self.shown - RING_BEFORE_OUTCOME, []
+        if ring - self.last_ring >= APART:
+            out.append({"t": ring, "made": odds > 0, "odds": odds, "unsure": abs(odds) < self.r.unsure, "decided": t,
+                        "opened": self.opened, "provisional": self.provisional, "shown": self.shown})
+            self.last_ring = ring
+        self.armed = False
+        self.clear()
+        return out
+
+    def close(self, t):
+        """The stream ended: an outcome that was in view for some frames is final."""
+        return self.finish(t, self.evidence / self.mass) if self.shown is not None and self.mass >= MASS_AT_END else []
 
 
 def facts(times, logits, rules=None):
     a, out = Attempt(rules), []
     for t, z in zip(times, logits):
         out += a.step(t, z)
-    return out
+    return out + (a.close(times[-1]) if len(times) else [])

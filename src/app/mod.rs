@@ -386,22 +386,7 @@ async fn open_uplink(
     shared: &Arc<Shared>,
     floor: crate::media::UtcTime,
 ) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
-    let tls = config.uplink.client.as_ref();
-    let settings = uplink::UplinkSettings {
-        box_name: config.appliance.name.clone(),
-        broker: config.uplink.broker.clone(),
-        username: config.uplink.username.clone(),
-        password_file: config.uplink.password_file.clone(),
-        ca_file: config.uplink.ca_file.clone(),
-        cert_file: tls.map(|files| files.cert_file.clone()),
-        key_file: tls.map(|files| files.key_file.clone()),
-        dir: config.appliance.data_dir.join("outbox"),
-        quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
-        boot: clock::boot_id(),
-        time_floor: floor,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        courts: shared.courts.keys().map(ToString::to_string).collect(),
-    };
+    let settings = uplink_settings(config, floor);
     let hooks = uplink::Hooks {
         committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
         space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
@@ -426,6 +411,31 @@ async fn open_uplink(
     let uplink = Arc::new(uplink);
     let _ = shared.uplink.set(Arc::clone(&uplink));
     Ok((uplink, recovered))
+}
+
+/// The broker, as the configuration names it.
+pub(crate) fn uplink_settings(
+    config: &Config,
+    floor: crate::media::UtcTime,
+) -> uplink::UplinkSettings {
+    let tls = config.uplink.client.as_ref();
+    let courts: std::collections::BTreeSet<_> =
+        config.courts.iter().map(|court| &court.name).collect();
+    uplink::UplinkSettings {
+        box_name: config.appliance.name.clone(),
+        broker: config.uplink.broker.clone(),
+        username: config.uplink.username.clone(),
+        password_file: config.uplink.password_file.clone(),
+        ca_file: config.uplink.ca_file.clone(),
+        cert_file: tls.map(|files| files.cert_file.clone()),
+        key_file: tls.map(|files| files.key_file.clone()),
+        dir: config.appliance.data_dir.join("outbox"),
+        quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
+        boot: clock::boot_id(),
+        time_floor: floor,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        courts: courts.into_iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// Sorts what the outbox still knows by court.
@@ -477,19 +487,24 @@ async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Resu
     Ok(ring)
 }
 
-fn start_models(
-    config: &Config,
-    shared: &Arc<Shared>,
-) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
+/// Which models are wanted, and where they are looked for (DESIGN §4.1).
+pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
     let mut search = Vec::new();
     search.extend(config.detect.models_dir.clone());
     search.push(config.appliance.data_dir.join("models"));
     search.push(PathBuf::from(detect::SYSTEM_MODELS));
-    let settings = detect::DetectSettings {
+    detect::DetectSettings {
         bundles: config.detect.bundles.clone(),
         search,
         device: config.detect.device.to_string(),
-    };
+    }
+}
+
+fn start_models(
+    config: &Config,
+    shared: &Arc<Shared>,
+) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
+    let settings = detect_settings(config);
     let rims: Vec<detect::CourtRims> = config
         .courts
         .iter()

@@ -212,10 +212,16 @@ impl Seen {
             "uplink": uplink.map(|status| serde_json::json!({
                 "connected": status.connected,
                 "outbox_events": status.state.outbox_events,
+                "outbox_oldest_seconds": status.state.outbox_oldest_seconds,
+                "parked": status.state.parked,
+                "refused": status.state.refused,
+                "shed": status.state.shed,
+                "another_box": status.another_box,
                 "fault": status.fault,
                 "disk_fault": status.disk_fault,
             })),
             "clock": shared.anchors.state(),
+            "ledger": balance(shared),
         })
     }
 
@@ -248,6 +254,24 @@ impl Seen {
             }),
         }
     }
+}
+
+/// The law of the ledger, for `doctor` and `check`: how many hops, and those that break it.
+fn balance(shared: &Shared) -> Value {
+    let counts = shared.ledger.counts();
+    let unbalanced: Vec<String> = counts
+        .iter()
+        .filter(|(_, count)| !count.balances())
+        .map(|(hop, count)| {
+            let (offered, taken, waiting) = (count.offered, count.taken, count.waiting);
+            let dropped = count.dropped_total();
+            format!(
+                "{}/{}: {offered} offered, but {taken} taken + {dropped} dropped + {waiting} waiting",
+                hop.court, hop.hop
+            )
+        })
+        .collect();
+    serde_json::json!({ "hops": counts.len(), "unbalanced": unbalanced })
 }
 
 /// Remembers what the world was told.

@@ -100,6 +100,9 @@ impl Cutter {
     /// True once nothing more of the interval can come.
     fn is_ready(&self, wanted: &Wanted, now: Monotonic) -> bool {
         let state = self.shared.state.lock();
+        if state.index.clip(&wanted.request.id).is_some() {
+            return true; // asked again: what is there is told at once
+        }
         let hold = wanted.hold();
         if let Some(court) = state.courts.get(&wanted.court)
             && court.live == Some(wanted.session)

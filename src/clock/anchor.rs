@@ -33,7 +33,7 @@ const MAX_DRIFT: f64 = 0.005;
 /// Drift that is allowed for where none is measured yet (two cheap crystals).
 const ASSUMED_DRIFT: f64 = 0.000_1;
 /// References of one source closer than this are one.
-const REFERENCE_EVERY: i64 = 10 * SECOND;
+const REFERENCE_EVERY: i64 = SECOND;
 const MAX_REFERENCES: usize = 512;
 /// A publisher's clock that went back by more than this against its media time was set, and one
 /// that went ahead by more than the other.

@@ -223,10 +223,11 @@ fn section_at(text: &str, offset: usize) -> String {
         .unwrap_or(text)
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix('['))
-        .rfind(|line| line.contains(']') && !line.contains('='))
-        .map(|line| {
-            line.trim_start_matches('[').split(']').next().unwrap_or_default().trim().to_owned()
-        })
+        .filter_map(|line| line.trim_start_matches('[').split_once(']'))
+        // A row of an array begins like a header, but holds no name.
+        .map(|(name, _)| name.trim())
+        .rfind(|name| name.bytes().all(|c| c.is_ascii_alphabetic() || b"_-.".contains(&c)))
+        .map(str::to_owned)
         .unwrap_or_default()
 }
 
@@ -318,6 +319,11 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
             with("[[612, 188, 44, 22]]", "[[612, 188, -44, 22]]"),
             with("[[612, 188, 44, 22]]", "[[612, 188, 44, nan]]"),
             with("[[612, 188, 44, 22]]", "[612, 188, 44, 22]"),
+            with(
+                "[[612, 188, 44, 22]]",
+                "[\n[612, 188, 44, 22],\n[1, 2, 3, \"4\"],\n]\nrim_of = [1, 1]",
+            ),
+            with("[[612, 188, 44, 22]]", "[\n[612, 188, 44, 22],\n]\nrim_of = [1, 1]"),
             with("[[612, 188, 44, 22]]", "[[612, 188, 44, 22]]\nrims_of = [640, 360]"),
             with("[[612, 188, 44, 22]]", "[[612, 188, 44, 22]]\nrims_of = [640]"),
             with("[[court]]", "[court]"),

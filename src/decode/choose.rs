@@ -117,6 +117,13 @@ const CANDIDATES: &[Candidate] = &[
     },
 ];
 
+/// Every factory that may be asked for.
+pub(crate) fn factories() -> impl Iterator<Item = &'static str> {
+    CANDIDATES.iter().flat_map(|candidate| {
+        [Some(candidate.factory), candidate.parser, candidate.download].into_iter().flatten()
+    })
+}
+
 /// Failures without a picture after which a decoder is left for the next one.
 const GIVEN_UP_AFTER: u32 = 2;
 

@@ -49,7 +49,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::mailbox::{Tally, UnitMailbox};
-use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo};
+use crate::media::{CloseReason, Codec, CourtId, Frame, SessionId, StreamInfo};
 
 pub use crate::decode::advice::{Measured, advise};
 pub use crate::decode::choose::Prefer;
@@ -121,6 +121,29 @@ pub struct DecoderStatus {
     pub rebuilds: u64,
     /// The last reason for that.
     pub last_error: Option<String>,
+}
+
+/// Which decoder this machine would take for each coding, and why; for `check`.
+///
+/// # Errors
+/// [`DecodeError`] when GStreamer does not start, or the build has none. A coding without a decoder
+/// is an answer: what to install.
+pub fn survey() -> Result<Vec<(Codec, Result<String, String>)>, DecodeError> {
+    #[cfg(feature = "gstreamer")]
+    {
+        use crate::decode::court::Backend;
+        let backend = pipeline::GStreamer::new()?;
+        let exists = |factory: &str| backend.exists(factory);
+        let failures = choose::Failures::default();
+        Ok([Codec::H264, Codec::H265]
+            .map(|codec| {
+                let choice = choose::choose(codec, Prefer::Auto, &exists, &failures);
+                (codec, choice.map(|choice| choice.told))
+            })
+            .into())
+    }
+    #[cfg(not(feature = "gstreamer"))]
+    Err(DecodeError::NotBuilt)
 }
 
 /// Decodes one court on a thread of its own, until its mailbox is closed and empty.

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::decode::DecodeError;
+use crate::decode::choose;
 use crate::decode::court::{Backend, Order, Pipeline, Push};
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::{Outlet, Picture};
@@ -25,6 +26,9 @@ use crate::media::Codec;
 /// Pipelines that may hang in a driver before no more are built: each holds memory and threads.
 const MAX_LEFT_BEHIND: usize = 4;
 
+/// What stands around the decoder.
+const AROUND: [&str; 3] = ["appsrc", "videoconvert", "appsink"];
+
 /// Makes GStreamer pipelines.
 #[derive(Debug)]
 pub(crate) struct GStreamer {
@@ -33,9 +37,17 @@ pub(crate) struct GStreamer {
 }
 
 impl GStreamer {
-    /// Starts GStreamer itself.
+    /// Starts GStreamer itself, and loads the plug-ins of every decoder that the machine has: a
+    /// second or two on a busy box, which the first pictures would wait otherwise (seen: 1.6 s).
     pub(crate) fn new() -> Result<Self, DecodeError> {
         gst::init().map_err(|error| DecodeError::GStreamer { reason: error.to_string() })?;
+        for name in choose::factories().chain(AROUND) {
+            if let Some(factory) = gst::ElementFactory::find(name)
+                && let Err(error) = factory.load()
+            {
+                warn!(factory = name, %error, "a plug-in of GStreamer cannot be loaded");
+            }
+        }
         Ok(Self { left_behind: Arc::default() })
     }
 }

@@ -405,11 +405,7 @@ impl CourtWork {
 }
 
 impl RimCrops {
-    fn new(
-        inputs: &[CropInput],
-        rim: RimBox,
-        picture: (u32, u32),
-    ) -> Result<Self, RimFault> {
+    fn new(inputs: &[CropInput], rim: RimBox, picture: (u32, u32)) -> Result<Self, RimFault> {
         let crops = inputs
             .iter()
             .map(|input| Crop::new(input, rim, picture))

@@ -12,8 +12,9 @@
 //!
 //! Only `Showing` tells a call. A ball that comes up again, or still rolls on the ring, has not
 //! shown its outcome after all: the attempt is open again, and what was weighed is forgotten. A
-//! provisional that was told by then stays told, until its final, or until it is taken back. An
-//! attempt that never shows an outcome is dropped: nobody was told of it, or it is taken back.
+//! provisional that was told by then stays told: its final is what shows next, or that call itself
+//! when nothing shows for long, and it is taken back when the ring falls quiet. An attempt that
+//! never shows an outcome is dropped: nobody was told of it.
 
 use crate::answer::{DecisionParameters, RimProbabilities};
 use crate::media::MediaTime;
@@ -31,6 +32,9 @@ const OPEN_AT_MOST_MS: i64 = 4_000;
 const QUIET_ENDS_SHOWING: u32 = 3;
 /// Pictures of none in a row after which an open attempt was none.
 const QUIET_ENDS_OPEN: u32 = 5;
+/// A ball that came up again shows its outcome within so long of reaching the ring, or what was
+/// told of it stands (chosen; in the truth files no outcome comes later than 0.73 s).
+const BACK_UP_AT_MOST_MS: i64 = 2_000;
 /// An outcome in view that is a ball under way after all.
 const BACK_UP: f32 = 0.5;
 /// Why a call is taken back: no outcome followed.
@@ -104,8 +108,8 @@ pub(super) enum Attempt {
         quiet: u32,
         /// As in `Quiet`.
         last: Option<MediaTime>,
-        /// When the ball reached the ring, as a provisional call had it that was told already.
-        told: Option<MediaTime>,
+        /// The provisional call, if one was told already.
+        told: Option<Call>,
     },
     /// An outcome came into view and is weighed.
     Showing(Weighing),
@@ -137,8 +141,8 @@ pub(super) struct Weighing {
     evidence: f32,
     /// Pictures of none in a row.
     quiet: u32,
-    /// A provisional call was told.
-    told: bool,
+    /// The provisional call, if one was told.
+    told: Option<Call>,
     /// When the ball of the attempt before reached the ring.
     last: Option<MediaTime>,
 }
@@ -159,10 +163,8 @@ pub(super) fn step(now: Attempt, seen: Seen, by: &DecisionParameters) -> (Attemp
         }
         (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => (Quiet { run: 0, last }, None),
         (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, by),
-        (Open { since, last, told, .. }, Seen::Unclear(at))
-            if older(since, at, OPEN_AT_MOST_MS) =>
-        {
-            given_up(last, told, NO_OUTCOME)
+        (Open { since, last, told, .. }, Seen::Unclear(at)) if too_long(since, told, at) => {
+            timed_out(last, told)
         }
         (Open { .. }, Seen::Unclear(_)) => (now, None),
         (Open { last, told, .. }, Seen::End) => given_up(last, told, STREAM_ENDED),
@@ -172,9 +174,7 @@ pub(super) fn step(now: Attempt, seen: Seen, by: &DecisionParameters) -> (Attemp
         (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, by),
         (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, by),
         (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => weighing.over(by),
-        (Showing(weighing), Seen::End) => {
-            given_up(weighing.last, weighing.told.then_some(weighing.reached), STREAM_ENDED)
-        }
+        (Showing(weighing), Seen::End) => given_up(weighing.last, weighing.told, STREAM_ENDED),
         (Settled { last }, Seen::Picture(_, p))
             if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
         {
@@ -193,9 +193,16 @@ fn opened(
     by: &DecisionParameters,
 ) -> (Attempt, Option<Told>) {
     let Attempt::Open { since, quiet, last, told } = now else { return (now, None) };
+    // First of all: after a gap the outcome in view is that of another ball.
+    if too_long(since, told, at) {
+        return timed_out(last, told);
+    }
     if p.made + p.missed >= IN_VIEW {
         // A ball that came up again reached the ring when it did so first.
-        let reached = told.unwrap_or_else(|| at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000));
+        let reached = told.map_or_else(
+            || at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000),
+            |call| call.reached,
+        );
         let weighing = Weighing {
             opened: since,
             since: at,
@@ -203,13 +210,13 @@ fn opened(
             mass: 0.0,
             evidence: 0.0,
             quiet: 0,
-            told: told.is_some(),
+            told,
             last,
         };
         return weighing.with(p).judged(at, by);
     }
     let quiet = if p.none >= IN_VIEW { quiet + 1 } else { 0 };
-    if quiet >= QUIET_ENDS_OPEN || older(since, at, OPEN_AT_MOST_MS) {
+    if quiet >= QUIET_ENDS_OPEN {
         given_up(last, told, NO_OUTCOME)
     } else {
         (Attempt::Open { since, quiet, last, told }, None)
@@ -219,10 +226,27 @@ fn opened(
 /// No outcome came: nothing is at the ring, and what was told is taken back.
 fn given_up(
     last: Option<MediaTime>,
-    told: Option<MediaTime>,
+    told: Option<Call>,
     reason: &'static str,
 ) -> (Attempt, Option<Told>) {
-    (Attempt::Quiet { run: 0, last: told.or(last) }, told.map(|_| Told::Nothing(reason)))
+    let last = told.map(|call| call.reached).or(last);
+    (Attempt::Quiet { run: 0, last }, told.map(|_| Told::Nothing(reason)))
+}
+
+/// True when no outcome can come any more that belongs to this attempt.
+fn too_long(since: MediaTime, told: Option<Call>, at: MediaTime) -> bool {
+    match told {
+        Some(call) => older(call.reached, at, BACK_UP_AT_MOST_MS),
+        None => older(since, at, OPEN_AT_MOST_MS),
+    }
+}
+
+/// It took too long: what was told stands, since nothing came to say otherwise.
+fn timed_out(last: Option<MediaTime>, told: Option<Call>) -> (Attempt, Option<Told>) {
+    match told {
+        Some(call) => (Attempt::Settled { last: call.reached }, Some(Told::Final(call))),
+        None => (Attempt::Quiet { run: 0, last }, None),
+    }
 }
 
 impl Weighing {
@@ -248,8 +272,9 @@ impl Weighing {
         }
         let call = self.call();
         let clear = self.mass >= PROVISIONAL_MASS && call.share >= by.provisional;
-        if clear && !self.told && self.echo_of().is_none() {
-            return (Attempt::Showing(Self { told: true, ..self }), Some(Told::Provisional(call)));
+        if clear && self.told.is_none() && self.echo_of().is_none() {
+            let told = Some(call);
+            return (Attempt::Showing(Self { told, ..self }), Some(Told::Provisional(call)));
         }
         (Attempt::Showing(self), None)
     }
@@ -268,13 +293,13 @@ impl Weighing {
 
     /// The ball is back up: what was weighed was no outcome.
     const fn reopened(self) -> Attempt {
-        let told = if self.told { Some(self.reached) } else { None };
-        Attempt::Open { since: self.opened, quiet: self.quiet, last: self.last, told }
+        let Self { opened, quiet, last, told, .. } = self;
+        Attempt::Open { since: opened, quiet, last, told }
     }
 
     /// The attempt before, if this is the same ball, seen again too soon. Told to nobody.
     fn echo_of(self) -> Option<MediaTime> {
-        self.last.filter(|last| !self.told && !older(*last, self.reached, APART_MS))
+        self.last.filter(|last| self.told.is_none() && !older(*last, self.reached, APART_MS))
     }
 
     /// Mean log-odds of made. The mean, not the sum: pictures of one attempt are no independent
@@ -326,6 +351,7 @@ mod tests {
                 'm' => Seen::Picture(at, p(0.02, 0.05, 0.88, 0.05)),
                 'x' => Seen::Picture(at, p(0.02, 0.05, 0.05, 0.88)),
                 '?' => Seen::Picture(at, p(0.02, 0.06, 0.46, 0.46)),
+                ' ' => continue,
                 'w' => Seen::Unclear(at),
                 '|' => Seen::End,
                 other => panic!("{other}"),
@@ -358,6 +384,8 @@ mod tests {
 
     #[test]
     fn attempts_and_what_is_told_of_them() {
+        let rolling = format!("...uuuuxxxx{}mmmmmmmmmmmmm...", "u".repeat(70));
+        let lossy = format!("...uuuuxxxxuu{}uummmmmmmmmmmmm...", " ".repeat(70));
         for (seen, expected) in [
             ("..............", ""),
             ("...u..........", ""),
@@ -374,6 +402,10 @@ mod tests {
             ("...uuuuxxxxuuuuu......", "px no_outcome"),
             ("...uuuuxxxxuuuuu|", "px stream_ended"),
             ("...uuuuxxuuuuu......", ""),
+            // It rolls for too long, or pictures were lost: what was told stands, and the next ball
+            // has its own attempt.
+            (rolling.as_str(), "px fx pm fm"),
+            (lossy.as_str(), "px fx pm fm"),
             // None flickers while the outcome stays in view.
             ("...uuuummmmmmmmmmmmmmmm..mmmm....", "pm fm"),
             // A put-back.

@@ -2,12 +2,13 @@
 //!
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
-//! `log` chooses journal or lines; `notify` speaks to systemd.
+//! `log` chooses journal or lines; `notify` speaks to systemd; `doctor` says what is wrong (pure).
 
 mod metrics;
 mod watchdog;
 mod log;
 mod notify;
+pub mod doctor;
 pub mod page;
 
 pub use crate::health::log::{LogError, start_log};

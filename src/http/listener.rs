@@ -69,13 +69,12 @@ async fn accept(
         let Some(seat) = seats.take(peer.ip()) else { continue };
         let permit: Permit = Box::new(seat);
         // Events are small and late ones are worthless.
-        let _ = stream.set_nodelay(true);
+        drop(stream.set_nodelay(true));
         let (ready, acceptor) = (ready.clone(), acceptor.clone());
         match acceptor {
             None => {
-                let _ = ready
-                    .send((Guarded::new(Plain::Tcp(stream), Patience::USUAL, permit), peer))
-                    .await;
+                let guarded = Guarded::new(Plain::Tcp(stream), Patience::USUAL, permit);
+                drop(ready.send((guarded, peer)).await);
             }
             Some(acceptor) => {
                 drop(tokio::spawn(async move {

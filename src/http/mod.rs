@@ -115,7 +115,7 @@ impl Server {
         let (stop, mut stopped) = watch::channel(false);
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
             // Woken by `stop`, or by its end.
-            let _ = stopped.wait_for(|stop| *stop).await;
+            drop(stopped.wait_for(|stop| *stop).await);
         });
         let serving = std::pin::pin!(serving.into_future());
         let mut serving = serving;

@@ -30,7 +30,7 @@ fn served<F: Future<Output = ()>>(access: Access, asking: impl FnOnce(SocketAddr
         let address = server.address();
         let (stop, mut stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(routes(), async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
+            drop(stopped.wait_for(|stop| *stop).await);
         }));
         asking(address).await;
         stop.send_replace(true);

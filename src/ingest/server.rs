@@ -44,9 +44,11 @@ const REFUSAL_DELAY: Duration = Duration::from_millis(1_500);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How often a connection looks at the time.
 const TICK: Duration = Duration::from_millis(250);
-/// Read buffer before and after publish. Commands are short; pictures are long.
+/// Read buffer before publish: commands are short.
 const SMALL_BUFFER: usize = 4 << 10;
-const LARGE_BUFFER: usize = 64 << 10;
+/// … and after it. Where a publisher is ahead of us, each read wakes it by an acknowledgement: the
+/// larger the reads, the fewer there are.
+const LARGE_BUFFER: usize = 256 << 10;
 /// Lines a second that hostile peers may put into the log; what is more is counted.
 const MAX_LINES_A_SECOND: u32 = 5;
 /// Until every connection has said goodbye.

@@ -67,6 +67,10 @@ pub(super) struct LatencyArgs {
 
 /// Last byte in → answer out, software decode, 2 cores, 720p30 (DESIGN §3).
 const BUDGET_MS: f64 = 60.0;
+const BUDGET: &str = "budget (p99 to the answer 60 ms, nothing dropped)";
+/// Hops that may drop nothing: ingest hands on to the first two, the third is the decoder itself. A
+/// model that is late loses pictures of its own, which is told and is no fault of theirs.
+const BUDGETED_HOPS: [&str; 3] = ["ring", "decode", "decoder"];
 /// Bit rate of the stream at 720p30, kbit/s; other sizes in proportion.
 const KBPS: u32 = 4000;
 const BOX: &str = "bench";
@@ -503,6 +507,7 @@ struct Summary {
     /// Of the medians: answer over bare, p50 and p99.
     ratio: Option<(f64, f64)>,
     sent: usize,
+    /// By the hops that may drop nothing.
     dropped: u64,
     /// Within budget, nothing dropped.
     kept: bool,
@@ -516,7 +521,9 @@ impl Summary {
         let all: Option<Vec<Spread>> = runs.iter().map(|run| run.bare).collect();
         let bare = all.map(|runs| Spread::median(&runs));
         let sent = runs.iter().map(|run| run.sent).sum();
-        let dropped = runs.iter().flat_map(|run| run.dropped.values()).sum();
+        let counted = |hop: &String| BUDGETED_HOPS.contains(&hop.as_str());
+        let dropped = runs.iter().flat_map(|run| &run.dropped).filter(|(hop, _)| counted(hop));
+        let dropped = dropped.map(|(_, dropped)| dropped).sum();
         let balanced = runs.iter().all(|run| run.balanced);
         let in_time = args.shutter || answer.p99_ms <= BUDGET_MS;
         Self {
@@ -572,11 +579,11 @@ impl Summary {
         }
         let unanswered: usize = self.runs.iter().map(|run| run.unanswered).sum();
         println!(
-            "{} pictures, {} dropped by any hop, {unanswered} without an answer; budget p99 {BUDGET_MS} ms: {}",
-            self.sent,
-            self.dropped,
-            if self.kept { "kept" } else { "NOT kept" }
+            "{} pictures, {} dropped by ingest, recorder and decoder, {unanswered} without an answer",
+            self.sent, self.dropped
         );
+        let kept = if self.kept { "kept" } else { "NOT kept" };
+        println!("{}: {kept}", if self.shutter { "nothing dropped" } else { BUDGET });
     }
 }
 

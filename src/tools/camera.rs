@@ -74,8 +74,7 @@ pub(crate) fn live(
         let _stopped = stopped;
         for number in 0..pictures {
             let Ok(sample) = out.pull_sample() else { break };
-            let pts = sample.buffer().and_then(gst::BufferRef::pts);
-            let shutter = pts.and_then(|pts| taken.lock().remove(&pts));
+            let shutter = running_time_of(&sample).and_then(|at| taken.lock().remove(&at));
             for tag in tags_of(&sample, shutter, number == 0)? {
                 // The publisher has ended: so does the camera.
                 if sender.blocking_send(tag).is_err() {
@@ -152,9 +151,11 @@ fn write_clock(
             .build()?;
     let (clock, taken) = (Arc::clone(clock), Arc::clone(taken));
     let size = (usize::try_from(format.width)?, usize::try_from(format.height)?);
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, probed| {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, probed| {
         let Some(buffer) = probed.buffer_mut() else { return gst::PadProbeReturn::Ok };
-        let (pts, at) = (buffer.pts(), clock.utc());
+        let at = clock.utc();
+        let segment = pad.sticky_event::<gst::event::Segment>(0);
+        let running = segment.and_then(|event| running_time(event.segment(), buffer.pts()));
         let buffer = buffer.make_mut();
         if let Ok(mut frame) = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info) {
             let stride =
@@ -163,12 +164,21 @@ fn write_clock(
                 strip::draw(luma, stride, size, at);
             }
         }
-        if let Some(pts) = pts {
-            taken.lock().insert(pts, at);
+        if let Some(running) = running {
+            taken.lock().insert(running, at);
         }
         gst::PadProbeReturn::Ok
     });
     Ok(())
+}
+
+/// The encoder shifts timestamps and tells so by its segment: running time is what stays.
+fn running_time_of(sample: &gst::Sample) -> Option<gst::ClockTime> {
+    running_time(sample.segment()?, sample.buffer()?.pts())
+}
+
+fn running_time(segment: &gst::Segment, pts: Option<gst::ClockTime>) -> Option<gst::ClockTime> {
+    segment.downcast_ref::<gst::ClockTime>()?.to_running_time(pts)
 }
 
 /// The FLV tags of an encoded picture: the configuration before the first.
@@ -181,11 +191,7 @@ fn tags_of(
     const KEY: u8 = 0x17;
     const OTHER: u8 = 0x27;
     let buffer = sample.buffer().context("a sample without data")?;
-    let since = |at: Option<gst::ClockTime>| {
-        let segment = sample.segment().and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
-        at.and_then(|at| segment?.to_running_time(at)).map_or(0, gst::ClockTime::mseconds)
-    };
-    let timestamp = u32::try_from(since(buffer.pts()))?;
+    let timestamp = u32::try_from(running_time_of(sample).map_or(0, gst::ClockTime::mseconds))?;
     let mut tags = Vec::new();
     if first {
         let caps = sample.caps().and_then(|caps| caps.structure(0)).context("caps")?;

@@ -3,18 +3,22 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+mod ask;
 #[cfg(feature = "gstreamer")]
 mod bare;
 #[cfg(feature = "gstreamer")]
 mod bench_latency;
+mod bench_ingest;
 mod bench_model;
 mod broker;
 #[cfg(feature = "gstreamer")]
 mod camera;
+mod check;
 mod clips;
 mod completions;
 mod config;
 mod demo;
+mod doctor;
 #[cfg(feature = "gstreamer")]
 mod eval;
 mod listen;
@@ -53,6 +57,14 @@ Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
     /// List, cut and verify what is in the ring
     Clips(clips::ClipsArgs),
+    /// Check the installation and, if the box runs, its cameras and ledger
+    #[command(after_help = "Example: courtside check --config /etc/courtside/courtside.toml
+Exit: 0 good · 2 configuration refused · 3 something needs you")]
+    Check(check::CheckArgs),
+    /// Say what is wrong with the running box and what to do
+    #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
+Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
+    Doctor(doctor::DoctorArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
@@ -78,6 +90,10 @@ enum BenchCommand {
     #[command(after_help = "Example: courtside bench latency --runs 3
 Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
     Latency(bench_latency::LatencyArgs),
+    /// Print what a byte of RTMP costs, beside a bare TCP sink and nginx-rtmp
+    #[command(after_help = "Example: courtside bench ingest --runs 5
+Exit: 0 measured · 1 failed")]
+    Ingest(bench_ingest::IngestArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -172,10 +188,13 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run(args) => return run::run(&args),
         Command::Clips(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
+        Command::Check(args) => args.run(),
+        Command::Doctor(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Bench(BenchCommand::Latency(args)) => args.run(),
+        Command::Bench(BenchCommand::Ingest(args)) => bench_ingest::ingest(&args),
         Command::Bench(BenchCommand::Model(args)) => args.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of),

@@ -46,7 +46,8 @@ use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
-pub use crate::uplink::outbox::store::{PendingClip, Recovered, StoreError};
+pub use crate::uplink::outbox::recover::{PendingClip, Recovered};
+pub use crate::uplink::outbox::store::StoreError;
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
@@ -165,6 +166,8 @@ pub struct UplinkCounts {
     pub another_box: bool,
     /// Why the outbox cannot write, in words.
     pub disk_fault: Option<String>,
+    /// Position of the newest event on disk.
+    pub newest: u64,
     /// Events promised since the start.
     pub promised: u64,
     /// Events acknowledged since the start.
@@ -178,6 +181,14 @@ pub struct Given {
     pub position: u64,
     /// As it would leave now.
     pub envelope: Envelope,
+}
+
+/// Tries the broker once under a client id of its own, for `check`: address, TLS, user, CONNACK.
+///
+/// # Errors
+/// Why it was not reached or did not take us, in words.
+pub async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
+    mqtt::probe(settings, clock).await
 }
 
 /// What a shutdown left.

@@ -6,6 +6,7 @@
 //! `historical`; our outbox does it instead, in order. The broker's session is kept all the same
 //! (clean start off): subscriptions and commands live there.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use rumqttc::{
     SessionStoreError, SessionStoreKey, StateError, Transport,
 };
 use serde_json::json;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -52,6 +54,8 @@ const CLIENT_QUEUE: usize = 2 * WINDOW as usize;
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// A session that ends so soon after a refusal was ended by it.
 const CLOSED_BY_REFUSAL: Duration = Duration::from_secs(1);
+/// `check` waits so long for a greeting.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 /// For the last words, once nothing is to be sent any more.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes of a PUBLISH beside topic and payload: header, ids, our two properties.
@@ -208,16 +212,9 @@ impl Link {
         serde_json::to_value(state).unwrap_or_else(|_| json!({ "online": online }))
     }
 
-    /// Reads password and certificates anew: they may have been replaced since.
     async fn options(&self, session: u64) -> Result<MqttOptions, SetupError> {
-        let address = &self.settings.broker;
-        let host = match address.host.contains(':') {
-            true if address.tls => address.host.clone(),
-            true => format!("[{}]", address.host),
-            false => address.host.clone(),
-        };
         let id = format!("courtside-{}", self.settings.box_name);
-        let mut options = MqttOptions::new(id.clone(), Broker::tcp(host, address.port));
+        let mut options = address(&self.settings, id, &self.clock).await?;
         options
             .set_keep_alive(KEEP_ALIVE_S)
             .set_clean_start(false)
@@ -225,9 +222,6 @@ impl Link {
             .set_session_store(NothingInFlight)
             .set_outgoing_inflight_upper_limit(WINDOW)
             .set_request_channel_capacity(CLIENT_QUEUE);
-        let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
-        options.set_network_options(network);
         let mut will = LastWill::new(
             format!("{}/state/box", self.root()),
             self.box_state(session, false).to_string(),
@@ -245,30 +239,6 @@ impl Link {
             user_properties: Vec::new(),
         });
         options.set_last_will(will);
-        let files = Files {
-            password: self.settings.password_file.clone(),
-            tls: address.tls.then(|| TlsFiles {
-                ca: self.settings.ca_file.clone(),
-                identity: self.settings.cert_file.clone().zip(self.settings.key_file.clone()),
-            }),
-        };
-        let (clock, floor) = (Arc::clone(&self.clock), self.settings.time_floor);
-        let read = tokio::task::spawn_blocking(move || files.read(clock, floor)).await??;
-        if let Some(transport) = read.transport {
-            options.set_transport(transport);
-        }
-        match (&self.settings.username, read.password) {
-            (Some(username), Some(password)) => {
-                options.set_credentials(username.clone(), password);
-            }
-            (Some(username), None) => {
-                options.set_username(username.clone());
-            }
-            (None, Some(password)) => {
-                options.set_password(password);
-            }
-            (None, None) => {}
-        }
         Ok(options)
     }
 
@@ -387,9 +357,14 @@ impl Feeder<'_> {
         };
         self.link.desk.note(Note::Connected { epoch: self.session, begin });
         let dead = Arc::new(Notify::new());
+        let long_life = tokio::time::sleep(SHORT_LIFE);
+        tokio::pin!(long_life);
         loop {
             tokio::select! {
                 biased;
+                () = &mut long_life, if !long_life.is_elapsed() => {
+                    self.link.counts.lock().another_box = false;
+                }
                 sending = sendings.recv() => {
                     let Some(sending) = sending else { return Ok(()) };
                     if sending.epoch == self.session {
@@ -562,6 +537,83 @@ fn explain(error: &ConnectionError) -> (bool, String) {
         }
         other => (false, chain(other)),
     }
+}
+
+/// Where the broker is and as whom we come there, under the client id `id`. Reads password and
+/// certificates anew: they may have been replaced since.
+async fn address(
+    settings: &UplinkSettings,
+    id: String,
+    clock: &Arc<dyn Clock>,
+) -> Result<MqttOptions, SetupError> {
+    let broker = &settings.broker;
+    let mut options = MqttOptions::new(id, Broker::tcp(broker.host.clone(), broker.port));
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    if let Ok(ip) = broker.host.parse::<Ipv6Addr>() {
+        // The library writes `host:port`, which no IPv6 address survives.
+        let socket = SocketAddr::from((ip, broker.port));
+        options.set_socket_connector(move |_, _| async move {
+            let stream = TcpStream::connect(socket).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        });
+    }
+    let files = Files {
+        password: settings.password_file.clone(),
+        tls: broker.tls.then(|| TlsFiles {
+            ca: settings.ca_file.clone(),
+            identity: settings.cert_file.clone().zip(settings.key_file.clone()),
+        }),
+    };
+    let (clock, floor) = (Arc::clone(clock), settings.time_floor);
+    let read = tokio::task::spawn_blocking(move || files.read(clock, floor)).await??;
+    if let Some(transport) = read.transport {
+        options.set_transport(transport);
+    }
+    match (&settings.username, read.password) {
+        (Some(username), Some(password)) => {
+            options.set_credentials(username.clone(), password);
+        }
+        (Some(username), None) => {
+            options.set_username(username.clone());
+        }
+        (None, Some(password)) => {
+            options.set_password(password);
+        }
+        (None, None) => {}
+    }
+    Ok(options)
+}
+
+/// Connects once, as `courtside-{box}-check`, and says goodbye: a box that runs keeps its session.
+///
+/// # Errors
+/// Why the broker was not reached or did not take us, in words.
+pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
+    let id = format!("courtside-{}-check", settings.box_name);
+    let mut options = address(settings, id, &clock).await.map_err(|error| chain(&error))?;
+    options.set_keep_alive(KEEP_ALIVE_S).set_clean_start(true);
+    let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
+    let greeted = async {
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(explain(&error).1),
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(PROBE_PATIENCE, greeted)
+        .await
+        .map_err(|_| format!("no answer within {} s", PROBE_PATIENCE.as_secs()))?;
+    if outcome.is_ok() && client.disconnect().await.is_ok() {
+        let goodbye = async { while events.poll().await.is_ok() {} };
+        // The broker's side of the goodbye is of no interest.
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+    outcome
 }
 
 /// The files of a connection.

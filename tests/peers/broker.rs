@@ -55,15 +55,17 @@ impl Sut {
     }
 
     fn open_in(dir: tempfile::TempDir, port: u16) -> Self {
+        let settings = settings(dir.path(), port);
+        Self::open_with(dir, settings, NOON)
+    }
+
+    fn open_with(dir: tempfile::TempDir, settings: UplinkSettings, utc: UtcTime) -> Self {
         // Once a process; the captured log is shown when a test fails.
         drop(tracing_subscriber::fmt().with_test_writer().try_init());
-        let clock = Arc::new(ManualClock::at(NOON));
-        let (uplink, _) = Uplink::open(
-            settings(dir.path(), port),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            Hooks::default(),
-        )
-        .expect("opens");
+        let clock = Arc::new(ManualClock::at(utc));
+        let (uplink, _) =
+            Uplink::open(settings, Arc::clone(&clock) as Arc<dyn Clock>, Hooks::default())
+                .expect("opens");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -360,6 +362,88 @@ fn a_shutdown_sends_what_it_can_and_the_rest_waits_on_disk() {
     let again = sut.runtime.block_on(sut.uplink.replay(CourtId::new("a").ok(), 140, 5));
     let ids: Vec<&str> = again.iter().map(|given| given.envelope.sequence.as_str()).collect();
     assert_eq!(ids, ["141", "142", "143", "144", "145"]);
+}
+
+/// A CA, a certificate of 127.0.0.1 and one of the box, as PEM files in `dir`.
+fn certificates(dir: &Path) {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    let write = |name: &str, pem: String| {
+        let mut file = std::fs::File::create(dir.join(name)).expect("file");
+        std::io::Write::write_all(&mut file, pem.as_bytes()).expect("written");
+    };
+    let authority = |name: &str| {
+        let key = KeyPair::generate().expect("key");
+        let mut params = CertificateParams::new([]).expect("params");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        write(&format!("{name}.pem"), params.self_signed(&key).expect("signed").pem());
+        Issuer::new(params, key)
+    };
+    let ours = authority("ca");
+    authority("other-ca");
+    for (name, subject) in [("broker", "127.0.0.1"), ("box", "courtside-rim-1")] {
+        let key = KeyPair::generate().expect("key");
+        let mut params = CertificateParams::new([subject.to_owned()]).expect("params");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.distinguished_name.push(DnType::CommonName, subject);
+        write(&format!("{name}.pem"), params.signed_by(&key, &ours).expect("signed").pem());
+        write(&format!("{name}.key"), key.serialize_pem());
+    }
+    write("password", "net-and-hoop\n".to_owned());
+}
+
+#[test]
+fn tls_with_a_certificate_and_a_password_and_a_clock_that_says_1970() {
+    let files = tempfile::tempdir().expect("directory");
+    certificates(files.path());
+    let file = |name: &str| files.path().join(name);
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(file("passwords"))
+        .args(["rim-1", "net-and-hoop"])
+        .status()
+        .expect("mosquitto_passwd runs");
+    assert!(made.success());
+    let secured = format!(
+        "cafile {0}/ca.pem\ncertfile {0}/broker.pem\nkeyfile {0}/broker.key\n\
+         require_certificate true\nallow_anonymous false\npassword_file {0}/passwords\n",
+        files.path().display()
+    );
+    let broker = Mosquitto::secured(&secured);
+    let dir = || tempfile::tempdir().expect("directory");
+    let with = |dir: &Path, ca: &str, password: Option<&str>| UplinkSettings {
+        broker: Broker { tls: true, host: "127.0.0.1".to_owned(), port: broker.port },
+        username: Some("rim-1".to_owned()),
+        password_file: password.map(file),
+        ca_file: Some(file(ca)),
+        cert_file: Some(file("box.pem")),
+        key_file: Some(file("box.key")),
+        ..settings(dir, broker.port)
+    };
+    let fault = |sut: &Sut| until("it says why", || sut.uplink.status().fault);
+
+    let here = dir();
+    let wrong = with(here.path(), "other-ca.pem", Some("password"));
+    let wrong = Sut::open_with(here, wrong, NOON);
+    let why = fault(&wrong);
+    assert!(why.contains("certificate"), "{why}");
+    drop(wrong);
+
+    let here = dir();
+    let wrong = with(here.path(), "ca.pem", None);
+    let wrong = Sut::open_with(here, wrong, NOON);
+    let why = fault(&wrong);
+    assert!(why.contains("password_file"), "{why}");
+    drop(wrong);
+
+    let here = dir();
+    let right = with(here.path(), "ca.pem", Some("password"));
+    let sut = Sut::open_with(here, right, UtcTime::from_nanos(0));
+    sut.connected();
+    sut.offer(missed("a", 1));
+    until("it is acknowledged", || (sut.uplink.status().acknowledged == 1).then_some(()));
+    let (drained, _dir) = sut.shutdown();
+    assert_eq!(drained, Drained { committed: true, unsent: 0 });
 }
 
 #[test]

@@ -43,6 +43,15 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// Starts one; `acl`: lines of its ACL file, where it has one.
     pub(crate) fn start(persistent: bool, acl: Option<&str>) -> Self {
+        Self::with(persistent, acl, "allow_anonymous true\n")
+    }
+
+    /// Starts one whose listener has these further lines.
+    pub(crate) fn secured(lines: &str) -> Self {
+        Self::with(false, None, lines)
+    }
+
+    fn with(persistent: bool, acl: Option<&str>, lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let port = {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -50,7 +59,7 @@ impl Mosquitto {
         };
         let path = dir.path().display().to_string();
         let mut conf = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nlog_dest none\n\
+            "listener {port} 127.0.0.1\n{lines}user root\nlog_dest none\n\
              max_inflight_messages 0\nmax_queued_messages 0\n\
              persistence {persistent}\npersistence_location {path}/\n"
         );

@@ -141,7 +141,7 @@ async fn newest(source: &dyn Source) -> u64 {
         Some(event) => event.position,
         None => return 0,
     };
-    let mut step = 1;
+    let mut step: u64 = 1;
     while let Some(event) = source.replay(low.saturating_add(step), 1).await.first() {
         low = event.position;
         step = step.saturating_mul(2);

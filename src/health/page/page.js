@@ -29,9 +29,9 @@ const STORED_MS = 1500;
 const courts = new Map();
 
 class Court {
-  constructor(name) {
+  constructor(name, state) {
     this.name = name;
-    this.state = {};
+    this.state = state;
     this.score = null;
     this.root = $("#court").content.firstElementChild.cloneNode(true);
     this.image = $(".picture img", this.root);
@@ -197,9 +197,8 @@ function showState(state) {
   document.title = `${state.box || "Courtside"} · Courtside`;
   for (const [name, stream] of Object.entries(state.streams || {})) {
     if (!courts.has(name)) {
-      const court = new Court(name);
+      const court = new Court(name, stream);
       courts.set(name, court);
-      court.state = stream;
       $("#courts").append(court.root);
       // Calls that came before their court was known lack its name and rim.
       for (const { row, shot } of facts.values()) showCall(row, shot);

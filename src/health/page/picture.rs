@@ -243,7 +243,11 @@ pub(super) mod tests {
         runtime.block_on(async {
             let pictures = Pictures::default();
             let court = CourtId::new("a").expect("a name");
-            let at = |ms| drawn((64, 64), ms, ChromaLayout::I420, |x, _| [x as u8 * 2, 128, 128]);
+            let at = |ms| {
+                drawn((64, 64), ms, ChromaLayout::I420, |x, _| {
+                    [if x < 32 { 40 } else { 200 }, 128, 128]
+                })
+            };
             let first = pictures.jpeg(&court, at(0)).await.expect("drawn");
             let soon = pictures.jpeg(&court, at(299)).await.expect("drawn");
             assert_eq!(first.as_ptr(), soon.as_ptr());

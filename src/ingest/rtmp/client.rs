@@ -107,6 +107,12 @@ impl ClientSession {
         }
     }
 
+    /// True from the end of the handshake until the server has answered to `connect`.
+    #[must_use]
+    pub const fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting)
+    }
+
     /// Appends a media message to the output. `body` is the FLV tag's body.
     pub fn media(&mut self, kind: u8, timestamp: u32, body: Bytes) {
         let chunk_stream = if kind == kind::AUDIO { 4 } else { 6 };

@@ -7,6 +7,8 @@
 pub(super) mod record;
 pub(super) mod lanes;
 pub(super) mod store;
+pub(super) mod recover;
+mod forget;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -513,6 +515,11 @@ impl Outbox {
                         self.lanes.shed(position);
                         continue;
                     }
+                    Err(error @ StoreError::Record { .. }) => {
+                        error!(error = %chain(&error), "event cannot be sent");
+                        self.lanes.shed(position);
+                        continue;
+                    }
                     Err(error) => {
                         // It waits for the disk, at the head of its lane.
                         self.disk_refused(&error);
@@ -558,7 +565,7 @@ impl Outbox {
         if now.since(self.ticked) >= TICK {
             self.ticked = now;
             let utc = self.utc();
-            match self.parts.store.forget(self.parts.quota, utc) {
+            match self.parts.store.forget(self.parts.quota, utc, self.parts.time_floor) {
                 Ok(shed) => {
                     if !shed.is_empty() {
                         error!(events = shed.len(), "outbox over its quota: oldest events shed");
@@ -611,6 +618,7 @@ impl Outbox {
             }
         }
         let mut counts = self.parts.counts.lock();
+        counts.newest = self.parts.store.last_position();
         counts.in_flight = self.lanes.in_flight() as u64;
         counts.state = state;
     }

@@ -14,49 +14,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::{fs, io};
 
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
-    TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    WriteTransaction,
 };
 
 use crate::clock::AnchorSnapshot;
-use crate::event::{ClipRequest, Event, Saying, Score};
-use crate::media::{CourtId, SessionId, UtcTime};
-use crate::uplink::outbox::record::{Class, Decided, Place, Record, RecordError};
+use crate::event::{Event, Saying};
+use crate::media::CourtId;
+use crate::uplink::outbox::record::{Decided, Place, Record, RecordError};
 
-const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-const BY_COURT: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("by_court");
-const WAITING: TableDefinition<'_, u64, u8> = TableDefinition::new("waiting");
-const SENT: TableDefinition<'_, u64, i64> = TableDefinition::new("sent");
-const CLIPS: TableDefinition<'_, &str, u64> = TableDefinition::new("clips");
-const OPEN: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("open");
-const SCORES: TableDefinition<'_, &str, u64> = TableDefinition::new("scores");
-const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
-const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
+pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+pub(super) const BY_COURT: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("by_court");
+pub(super) const WAITING: TableDefinition<'_, u64, u8> = TableDefinition::new("waiting");
+pub(super) const SENT: TableDefinition<'_, u64, i64> = TableDefinition::new("sent");
+pub(super) const CLIPS: TableDefinition<'_, &str, u64> = TableDefinition::new("clips");
+pub(super) const OPEN: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("open");
+pub(super) const SCORES: TableDefinition<'_, &str, u64> = TableDefinition::new("scores");
+pub(super) const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
+pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
 const LAST_POSITION: &str = "position";
 const LINK_SESSION: &str = "session";
-const BYTES: &str = "bytes";
-const SHED: &str = "shed";
+pub(super) const BYTES: &str = "bytes";
+pub(super) const SHED: &str = "shed";
 
 /// File of the store in its directory.
 const FILE: &str = "outbox.redb";
 /// redb's own default is 1 GiB; the whole daemon may take 200 MB (DESIGN §3).
 const CACHE_BYTES: usize = 4 << 20;
-/// Sent records stay so long, to be given again (DESIGN §5.4).
-pub(crate) const KEPT: Duration = Duration::from_secs(72 * 3600);
-/// Newest records that are never let go: `recover` reads the last facts among them.
-const NEVER_FORGOTTEN: u64 = 256;
-/// Records before a court's last score that belong to what it stands on: the burst of one step of
-/// the game is at most some ten, those of other courts may lie between.
-const BEFORE_A_SCORE: u64 = 64;
-/// Records to look through for a court that never had a score.
-const WITHOUT_A_SCORE: u64 = 1024;
-/// Records forgotten in one commit, so that housekeeping never delays an event by much.
-const FORGOTTEN_AT_ONCE: usize = 512;
 
 /// Why the store refused.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +63,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn disk(error: impl Into<redb::Error>) -> Self {
+    pub(super) fn disk(error: impl Into<redb::Error>) -> Self {
         Self::Disk(Box::new(error.into()))
+    }
+
+    /// True when the file itself is no good any more.
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Disk(source) | Self::Open { source, .. } => match &**source {
+                redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
+                // A power cut while redb made the file: its magic number is written last.
+                redb::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+                _ => false,
+            },
+            Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
+        }
     }
 
     /// True when there is no space left.
@@ -89,40 +90,6 @@ impl StoreError {
             Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
         }
     }
-}
-
-/// A clip that an event asked for, not yet durable.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PendingClip {
-    /// The court.
-    pub court: CourtId,
-    /// The session that its times belong to.
-    pub session: SessionId,
-    /// The fact that asked for it.
-    pub fact: String,
-    /// What is wanted.
-    pub request: ClipRequest,
-}
-
-/// What a start finds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recovered {
-    /// The last sequence of each court.
-    pub last_sequence: BTreeMap<CourtId, u64>,
-    /// The last durable score of each court.
-    pub last_score: BTreeMap<CourtId, Score>,
-    /// Final shots, made or missed, that no durable score counts. In order of decision.
-    pub unscored: Vec<Event>,
-    /// Facts whose last durable record is provisional.
-    pub open: Vec<Event>,
-    /// Highlights whose shot has no final `made`.
-    pub standing: Vec<Event>,
-    /// Clips to cut.
-    pub clips: Vec<PendingClip>,
-    /// Events without a PUBACK.
-    pub unsent: u64,
-    /// A store that could not be read was put there, and a new one begun.
-    pub damaged: Option<PathBuf>,
 }
 
 /// An event for the store, with what only its decision knew.
@@ -170,10 +137,10 @@ type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 pub(crate) struct Store {
     opener: Opener,
     database: Option<Database>,
-    last_position: u64,
+    pub(super) last_position: u64,
     session: u64,
-    bytes: u64,
-    shed: u64,
+    pub(super) bytes: u64,
+    pub(super) shed: u64,
 }
 
 impl std::fmt::Debug for Store {
@@ -194,18 +161,23 @@ impl Store {
         fs::create_dir_all(dir)
             .map_err(|source| StoreError::Directory { path: dir.to_owned(), source })?;
         let path = dir.join(FILE);
-        let (database, damaged) = match open_database(&path) {
-            Ok(database) => (database, None),
-            Err(StoreError::Open { source, .. })
-                if matches!(&*source, redb::Error::Corrupted(_) | redb::Error::RepairAborted) =>
-            {
+        match Self::readable_at(&path) {
+            Ok(store) => Ok((store, None)),
+            Err(error) if error.is_damage() => {
                 let aside = set_aside(&path)?;
-                (open_database(&path)?, Some(aside))
+                Ok((Self::readable_at(&path)?, Some(aside)))
             }
-            Err(error) => return Err(error),
-        };
-        let store = Self::over(database, Box::new(move || open_database(&path)))?;
-        Ok((store, damaged))
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a store and reads what a start reads, so that damage shows now.
+    fn readable_at(path: &Path) -> Result<Self, StoreError> {
+        let again = path.to_owned();
+        let store = Self::over(open_database(path)?, Box::new(move || open_database(&again)))?;
+        store.waiting()?;
+        store.recover()?;
+        Ok(store)
     }
 
     fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
@@ -233,7 +205,7 @@ impl Store {
         self.load_counts()
     }
 
-    fn database(&self) -> Result<&Database, StoreError> {
+    pub(super) fn database(&self) -> Result<&Database, StoreError> {
         self.database.as_ref().ok_or_else(|| StoreError::disk(StorageError::DatabaseClosed))
     }
 
@@ -306,6 +278,14 @@ impl Store {
         decode(position, bytes.value()).map(Some)
     }
 
+    /// One record; none if its bytes mean nothing to us.
+    pub(super) fn read_or_skip(&self, position: u64) -> Result<Option<Record>, StoreError> {
+        match self.read(position) {
+            Err(StoreError::Record { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
     /// All that waits, with the code of those that were refused.
     ///
     /// # Errors
@@ -337,243 +317,41 @@ impl Store {
         let from = after.saturating_add(1);
         let mut found = Vec::new();
         let Some(court) = court else {
-            for row in records.range(from..).map_err(StoreError::disk)?.take(limit) {
+            for row in records.range(from..).map_err(StoreError::disk)? {
+                if found.len() >= limit {
+                    break;
+                }
                 let (position, bytes) = row.map_err(StoreError::disk)?;
-                found.push(decode(position.value(), bytes.value())?);
+                found.extend(readable(position.value(), bytes.value()));
             }
             return Ok(found);
         };
         let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
         let court = court.as_str();
         let rows = by_court.range((court, from)..=(court, u64::MAX)).map_err(StoreError::disk)?;
-        for row in rows.take(limit) {
+        for row in rows {
+            if found.len() >= limit {
+                break;
+            }
             let position = row.map_err(StoreError::disk)?.1.value();
             if let Some(bytes) = records.get(position).map_err(StoreError::disk)? {
-                found.push(decode(position, bytes.value())?);
+                found.extend(readable(position, bytes.value()));
             }
         }
         Ok(found)
     }
-
-    /// What a start goes on from.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the disk or a record cannot be read.
-    pub(crate) fn recover(&self) -> Result<Recovered, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let mut recovered = Recovered::default();
-        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
-        recovered.unsent = waiting.len().map_err(StoreError::disk)?;
-        for row in
-            read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
-        {
-            let position = row.map_err(StoreError::disk)?.1.value();
-            let pending = self.read(position)?.and_then(|record| {
-                let event = record.event()?;
-                let request = event.clip.clone()?;
-                let (court, session) = (event.court, event.fact.session);
-                Some(PendingClip { court, session, fact: record.fact, request })
-            });
-            recovered.clips.extend(pending);
-        }
-        let sequences = read.open_table(SEQUENCES).map_err(StoreError::disk)?;
-        for row in sequences.iter().map_err(StoreError::disk)? {
-            let (court, last_sequence) = row.map_err(StoreError::disk)?;
-            let Ok(court) = CourtId::new(court.value()) else { continue };
-            self.recover_court(&read, &court, &mut recovered)?;
-            recovered.last_sequence.insert(court, last_sequence.value());
-        }
-        Ok(recovered)
-    }
-
-    fn recover_court(
-        &self,
-        read: &redb::ReadTransaction,
-        court: &CourtId,
-        recovered: &mut Recovered,
-    ) -> Result<(), StoreError> {
-        let name = court.as_str();
-        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
-        let score_at = scores.get(name).map_err(StoreError::disk)?.map(|guard| guard.value());
-        if let Some(at) = score_at
-            && let Some(Record { saying: Saying::Score(score), .. }) = self.read(at)?
-        {
-            recovered.last_score.insert(court.clone(), score);
-        }
-        let from = match score_at {
-            Some(at) => at.saturating_sub(BEFORE_A_SCORE),
-            None => self.last_position.saturating_sub(WITHOUT_A_SCORE),
-        };
-        let mut found = Vec::new();
-        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
-        for row in open.iter().map_err(StoreError::disk)? {
-            let (key, position) = row.map_err(StoreError::disk)?;
-            if key.value().0 == name && position.value() < from {
-                found.extend(self.read(position.value())?);
-            }
-        }
-        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
-        for row in records.range(from..).map_err(StoreError::disk)? {
-            let (position, bytes) = row.map_err(StoreError::disk)?;
-            found.push(decode(position.value(), bytes.value())?);
-        }
-        found.retain(|record| record.court == *court);
-        let left = unfinished(found);
-        recovered.unscored.extend(left.unscored);
-        recovered.open.extend(left.open);
-        recovered.standing.extend(left.standing);
-        Ok(())
-    }
-
-    /// Forgets what need not be kept: sent ones older than 72 h, then, while the records hold more
-    /// than `quota` bytes, sent ones, telemetry, and facts older than 72 h, each oldest first.
-    ///
-    /// Never one whose clip is not durable, never the newest 256. Returns what was shed without a
-    /// PUBACK. Writes nothing when there is nothing to do. At most 512 records a call.
-    ///
-    /// # Errors
-    /// [`StoreError`], as [`Self::commit`].
-    pub(crate) fn forget(
-        &mut self,
-        quota: u64,
-        now: Option<UtcTime>,
-    ) -> Result<Vec<u64>, StoreError> {
-        let plan = self.plan(quota, now)?;
-        if plan.forget.is_empty() {
-            return Ok(Vec::new());
-        }
-        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
-        let bytes = self.bytes.saturating_sub(plan.bytes);
-        let shed = self.shed + plan.shed.len() as u64;
-        remove(&write, &plan.forget, bytes, shed)?;
-        write.commit().map_err(StoreError::disk)?;
-        (self.bytes, self.shed) = (bytes, shed);
-        Ok(plan.shed)
-    }
-
-    fn plan(&self, quota: u64, now: Option<UtcTime>) -> Result<Plan, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
-        let clips = read.open_table(CLIPS).map_err(StoreError::disk)?;
-        let mut pinned = BTreeSet::new();
-        for row in clips.iter().map_err(StoreError::disk)? {
-            pinned.insert(row.map_err(StoreError::disk)?.1.value());
-        }
-        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
-        for row in open.iter().map_err(StoreError::disk)? {
-            pinned.insert(row.map_err(StoreError::disk)?.1.value());
-        }
-        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
-        for row in scores.iter().map_err(StoreError::disk)? {
-            pinned.insert(row.map_err(StoreError::disk)?.1.value());
-        }
-        let newest = self.last_position.saturating_sub(NEVER_FORGOTTEN);
-        let mut plan = Plan::default();
-        let over = |plan: &Plan| self.bytes.saturating_sub(plan.bytes) > quota;
-        let sent = read.open_table(SENT).map_err(StoreError::disk)?;
-        for row in sent.iter().map_err(StoreError::disk)? {
-            let (position, at) = row.map_err(StoreError::disk)?;
-            let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
-            let old = now.is_some_and(|now| older(now, at));
-            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
-            {
-                break;
-            }
-            if !pinned.contains(&position) {
-                let bytes = records.get(position).map_err(StoreError::disk)?;
-                plan.add(position, bytes.map_or(0, |guard| guard.value().len()));
-            }
-        }
-        if !over(&plan) {
-            return Ok(plan);
-        }
-        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
-        for telemetry_only in [true, false] {
-            for row in waiting.iter().map_err(StoreError::disk)? {
-                let position = row.map_err(StoreError::disk)?.0.value();
-                if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !over(&plan) {
-                    break;
-                }
-                let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
-                    continue;
-                };
-                let record = decode(position, bytes.value())?;
-                let decided = record.decided.utc_ns.map(UtcTime::from_nanos);
-                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
-                let may_go = match record.class {
-                    Class::Telemetry => true,
-                    Class::Fact => !telemetry_only && old,
-                };
-                if may_go && !pinned.contains(&position) && !plan.forget.contains_key(&position) {
-                    plan.add(position, bytes.value().len());
-                    plan.shed.push(position);
-                }
-            }
-        }
-        Ok(plan)
-    }
-}
-
-/// What the last run did not finish, of one court's last records in order of decision. Pure.
-fn unfinished(records: Vec<Record>) -> Recovered {
-    let mut last: BTreeMap<String, Record> = BTreeMap::new();
-    let mut scored = BTreeSet::new();
-    for record in records {
-        if let Saying::Score(score) = &record.saying {
-            scored.extend(score.after.clone());
-        }
-        last.insert(record.fact.clone(), record);
-    }
-    let made = |shot: &str| match last.get(shot).map(|record| &record.saying) {
-        Some(Saying::ShotMade(shot)) => !shot.provisional,
-        Some(_) => false,
-        // Older than what was read: settled long ago.
-        None => true,
-    };
-    let mut in_order: Vec<&Record> = last.values().collect();
-    in_order.sort_by_key(|record| record.position);
-    let mut left = Recovered::default();
-    for record in in_order {
-        let Some(event) = record.event() else { continue };
-        match &record.saying {
-            saying if saying.is_provisional() => left.open.push(event),
-            Saying::ShotMade(_) | Saying::ShotMissed(_) if !scored.contains(&record.fact) => {
-                left.unscored.push(event);
-            }
-            Saying::Highlight(highlight) if !made(&highlight.shot) => left.standing.push(event),
-            Saying::ShotMade(_)
-            | Saying::ShotMissed(_)
-            | Saying::ShotUnsure(_)
-            | Saying::ShotWithdrawn(_)
-            | Saying::Score(_)
-            | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_) => {}
-        }
-    }
-    left
-}
-
-/// What `forget` takes out.
-#[derive(Debug, Default)]
-struct Plan {
-    forget: BTreeMap<u64, u64>,
-    bytes: u64,
-    shed: Vec<u64>,
-}
-
-impl Plan {
-    fn add(&mut self, position: u64, bytes: usize) {
-        self.forget.insert(position, bytes as u64);
-        self.bytes += bytes as u64;
-    }
-}
-
-fn older(now: UtcTime, at: UtcTime) -> bool {
-    i64::try_from(KEPT.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
 }
 
 fn decode(position: u64, bytes: &[u8]) -> Result<Record, StoreError> {
     Record::decode(bytes).map_err(|source| StoreError::Record { position, source })
+}
+
+/// A record, or nothing where its bytes mean nothing to us: one that another version wrote, or
+/// damage that redb's checksums do not see. The others go on.
+pub(super) fn readable(position: u64, bytes: &[u8]) -> Option<Record> {
+    Record::decode(bytes)
+        .inspect_err(|error| tracing::warn!(position, %error, "record of an event is not readable"))
+        .ok()
 }
 
 fn open_database(path: &Path) -> Result<Database, StoreError> {
@@ -693,33 +471,6 @@ fn append_one(
     decode(place.position, &bytes)
 }
 
-fn remove(
-    write: &WriteTransaction,
-    forget: &BTreeMap<u64, u64>,
-    bytes: u64,
-    shed: u64,
-) -> Result<(), StoreError> {
-    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
-    let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
-    let mut waiting = write.open_table(WAITING).map_err(StoreError::disk)?;
-    let mut sent = write.open_table(SENT).map_err(StoreError::disk)?;
-    for position in forget.keys() {
-        let removed = match records.remove(position).map_err(StoreError::disk)? {
-            Some(guard) => Some(decode(*position, guard.value())?),
-            None => None,
-        };
-        if let Some(record) = removed {
-            by_court.remove((record.court.as_str(), record.sequence)).map_err(StoreError::disk)?;
-        }
-        waiting.remove(position).map_err(StoreError::disk)?;
-        sent.remove(position).map_err(StoreError::disk)?;
-    }
-    let mut counts = write.open_table(COUNTS).map_err(StoreError::disk)?;
-    counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
-    counts.insert(SHED, shed).map_err(StoreError::disk)?;
-    Ok(())
-}
-
 /// A disk that refuses when it is told to.
 #[cfg(test)]
 pub(crate) mod failing {
@@ -794,8 +545,8 @@ pub(crate) mod failing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{FactId, Highlight, ModelRef, Shot, Withdrawal};
-    use crate::media::MediaTime;
+    use crate::event::{ClipRequest, FactId, Highlight, ModelRef, Score, Shot, Withdrawal};
+    use crate::media::{MediaTime, SessionId, UtcTime};
 
     fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
         Event {
@@ -987,16 +738,19 @@ mod tests {
         };
         store.commit(&marks).unwrap();
         let hours = |n: i64| Some(UtcTime::from_nanos(n * hour));
-        assert!(store.forget(u64::MAX, hours(72)).unwrap().is_empty());
+        assert!(store.forget(u64::MAX, hours(72), UtcTime::from_nanos(0)).unwrap().is_empty());
         assert!(store.read(1).unwrap().is_some(), "not yet");
-        assert!(store.forget(u64::MAX, None).unwrap().is_empty());
+        assert!(store.forget(u64::MAX, None, UtcTime::from_nanos(0)).unwrap().is_empty());
         assert!(store.read(1).unwrap().is_some(), "an implausible clock forgets nothing");
-        assert!(store.forget(u64::MAX, hours(74)).unwrap().is_empty());
+        let set_later = UtcTime::from_nanos(2 * hour);
+        assert!(store.forget(u64::MAX, hours(74), set_later).unwrap().is_empty());
+        assert!(store.read(1).unwrap().is_some(), "sent before the clock was set");
+        assert!(store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap().is_empty());
         assert!(store.read(1).unwrap().is_none());
         assert!(store.read(2).unwrap().is_some(), "its clip is not durable");
         assert!(store.read(11).unwrap().is_some(), "no PUBACK");
         store.commit(&Batch { clips: ["c2".to_owned()].into(), ..Batch::default() }).unwrap();
-        store.forget(u64::MAX, hours(74)).unwrap();
+        store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap();
         assert!(store.read(2).unwrap().is_none());
         assert_eq!(store.shed(), 0);
     }
@@ -1014,18 +768,35 @@ mod tests {
         let whole = store.bytes();
         let one = whole / 600;
         let soon = Some(UtcTime::from_nanos(5_000_000_000));
-        assert!(store.forget(whole - 50 * one, soon).unwrap().is_empty());
+        assert!(store.forget(whole - 50 * one, soon, UtcTime::from_nanos(0)).unwrap().is_empty());
         assert!(store.read(100).unwrap().is_none(), "sent");
         assert!(store.read(199).unwrap().is_some(), "there was room enough");
-        assert!(store.forget(0, soon).unwrap().is_empty(), "no fact is shed within 72 h");
+        assert!(
+            store.forget(0, soon, UtcTime::from_nanos(0)).unwrap().is_empty(),
+            "no fact is shed within 72 h"
+        );
         assert!(store.read(1).unwrap().is_some());
         let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
-        let shed = store.forget(0, late).unwrap();
+        let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
         assert_eq!((shed.first(), shed.len()), (Some(&1), 244));
         assert_eq!(store.shed(), 244);
         assert!(store.read(345).unwrap().is_some(), "the newest 256 stay");
         drop(store);
         assert_eq!(opened(dir.path()).shed(), 244);
+    }
+
+    #[test]
+    fn a_store_whose_making_was_cut_short_is_put_aside() {
+        for len in [1, 4096, 1 << 20] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::File::create(dir.path().join(FILE)).unwrap().set_len(len).unwrap();
+            let (mut store, damaged) = Store::open(dir.path()).unwrap();
+            assert!(damaged.is_some(), "{len}");
+            assert_eq!(
+                store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].position,
+                1
+            );
+        }
     }
 
     #[test]

@@ -1,0 +1,397 @@
+//! What is wrong with a box and what to do, worked out from what it tells of itself (pure).
+//!
+//! In: the JSON of `/v1/state`. Out: findings in words. A court that calls nothing, an event that
+//! cannot leave or be stored, a picture that nobody records are faults; what only costs latency or
+//! accuracy is advice and leaves the box well.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::state::{ClockState, CourtClock, ModelsState, StorageState, StreamState};
+
+/// Share of pictures lost on the way that is told; below it are the first pictures of a session,
+/// which wait for a key frame (chosen).
+const LOST_SHARE: f64 = 0.01;
+/// A backlog that an uplink clears by itself is younger (chosen: three times the link's patience).
+const BACKLOG_OLD_S: f64 = 45.0;
+/// A clock that errs more puts an event on the wrong play (chosen).
+const CLOCK_ERROR_MS: u64 = 1000;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Calls, events or video are missing: somebody must act.
+    Fault,
+    /// It works, and could be quicker or more often right.
+    Advice,
+}
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where: `court a`, `model rimnet`, `broker`, `disk`, `clock`, `ledger`.
+    pub about: String,
+    /// A stable word for programs, for example `no_publisher`.
+    pub code: String,
+    /// What is wrong.
+    pub text: String,
+    /// What to do. Empty where `text` says it already.
+    pub todo: String,
+}
+
+impl Finding {
+    fn fault(about: impl fmt::Display, code: &str, text: impl fmt::Display, todo: &str) -> Self {
+        Self {
+            severity: Severity::Fault,
+            about: about.to_string(),
+            code: code.to_owned(),
+            text: text.to_string(),
+            todo: todo.to_owned(),
+        }
+    }
+
+    fn advice(about: impl fmt::Display, code: &str, text: impl fmt::Display, todo: &str) -> Self {
+        Self { severity: Severity::Advice, ..Self::fault(about, code, text, todo) }
+    }
+}
+
+/// What a box says of itself, as far as we read it. What a stage has not told yet is absent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Told {
+    /// Its name.
+    #[serde(rename = "box")]
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Every court.
+    pub streams: BTreeMap<String, StreamState>,
+    models: Option<ModelsState>,
+    storage: Option<StorageState>,
+    uplink: Option<Uplink>,
+    clock: Option<ClockState>,
+    #[serde(default)]
+    ledger: Balance,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Uplink {
+    connected: bool,
+    outbox_events: u64,
+    outbox_oldest_seconds: f64,
+    parked: u64,
+    refused: Option<String>,
+    shed: u64,
+    another_box: bool,
+    fault: Option<String>,
+    disk_fault: Option<String>,
+}
+
+/// The law of the ledger, as the box found it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Balance {
+    /// Hops that were counted.
+    pub hops: u64,
+    /// Those that break the law, in words.
+    pub unbalanced: Vec<String>,
+}
+
+impl Told {
+    /// Reads what `/v1/state` answered.
+    ///
+    /// # Errors
+    /// When it is not what this version understands.
+    pub fn read(state: &Value) -> Result<Self, serde_json::Error> {
+        Self::deserialize(state)
+    }
+
+    /// What is not as it should be, faults first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for (court, stream) in &self.streams {
+            of_stream(&format!("court {court}"), stream, &mut found);
+        }
+        of_models(self.models.as_ref(), &mut found);
+        of_storage(self.storage.as_ref(), &mut found);
+        of_uplink(self.uplink.as_ref(), &mut found);
+        of_clock(self, &mut found);
+        for hop in &self.ledger.unbalanced {
+            let todo = "this is a bug of ours: report it with the journal of this hour";
+            found.push(Finding::fault("ledger", "unbalanced", hop, todo));
+        }
+        found.sort_by_key(|finding| finding.severity);
+        found
+    }
+
+    /// The law of the ledger.
+    #[must_use]
+    pub const fn ledger(&self) -> &Balance {
+        &self.ledger
+    }
+}
+
+fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
+    let mut fault = |code: &str, text: String, todo: &str| {
+        found.push(Finding::fault(about, code, text, todo));
+    };
+    match stream.condition.as_str() {
+        "waiting" => fault(
+            "no_publisher",
+            "no camera publishes".to_owned(),
+            "set the encoder to rtmp://BOX:1935/live/KEY with this court's `stream_key`; if it is, \
+             look at its power and cable, and for refusals in `journalctl -u courtside`",
+        ),
+        "stalled" => fault(
+            "stalled",
+            "the camera is connected, but no pictures come".to_owned(),
+            "look at the camera's network and its upload rate; restart its stream",
+        ),
+        _ => {}
+    }
+    if let Some(reason) = &stream.fault {
+        fault("no_calls", reason.clone(), "");
+    }
+    let live = stream.condition == "live";
+    if live && stream.fault.is_none() && stream.pictures > 300 && stream.answers == 0 {
+        let text = format!("{} pictures came and no model answered one", stream.pictures);
+        fault("no_answers", text, "see the model below; is a rim drawn where the ring is?");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
+    let lost = stream.dropped as f64 / stream.pictures.max(1) as f64;
+    if lost > LOST_SHARE {
+        let text = format!(
+            "{} of {} pictures were lost on the way ({:.1} %)",
+            stream.dropped,
+            stream.pictures,
+            lost * 100.0
+        );
+        let todo = "the machine is too slow for this stream, or the stream is damaged: a smaller \
+                    picture, fewer courts, or a hardware decoder; /metrics says at which hop";
+        found.push(Finding::advice(about, "pictures_lost", text, todo));
+    }
+    for advice in &stream.advice {
+        let cost = match (advice.costs_ms, advice.pixels) {
+            (Some(millis), _) => format!(" (costs {millis:.0} ms)"),
+            (None, Some(pixels)) => format!(" ({pixels:.0} pixels)"),
+            (None, None) => String::new(),
+        };
+        let text = format!("{}{cost}", advice.text);
+        found.push(Finding::advice(about, &advice.about, text, ""));
+    }
+}
+
+fn of_models(models: Option<&ModelsState>, found: &mut Vec<Finding>) {
+    let Some(models) = models else { return };
+    if models.bundles.is_empty() {
+        let todo = "write bundles = [\"rimnet\"] under [detect], or leave the key out";
+        found.push(Finding::fault("models", "no_model", "no model is configured", todo));
+    }
+    for model in &models.bundles {
+        let about = format!("model {}", model.name);
+        let reason = model.reason.as_deref();
+        match model.condition.as_str() {
+            "ready" => {
+                if let Some(reason) = reason {
+                    found.push(Finding::advice(about, "model_runs_but", reason, ""));
+                }
+            }
+            condition => {
+                let why = reason.unwrap_or("it says no reason");
+                let todo = "`courtside check` loads it again after you changed something; then \
+                            restart the daemon";
+                let code = format!("model_{condition}");
+                found.push(Finding::fault(about, &code, format!("{condition}: {why}"), todo));
+            }
+        }
+    }
+}
+
+fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
+    let Some(storage) = storage else { return };
+    if storage.condition != "recording" {
+        let why = storage.reason.as_deref().unwrap_or("it says no reason");
+        let text = format!("recording is {}: {why}", storage.condition);
+        let todo = "calls and events go on; free space on the disk of `box.data_dir`, or lower \
+                    `quota_bytes` of [ring]; recording resumes by itself";
+        found.push(Finding::fault("disk", "not_recording", text, todo));
+    } else if let Some(reason) = &storage.reason {
+        found.push(Finding::advice("disk", "ring_says", reason, ""));
+    }
+}
+
+fn of_uplink(uplink: Option<&Uplink>, found: &mut Vec<Finding>) {
+    let Some(uplink) = uplink else { return };
+    let mut fault = |code: &str, text: String, todo: &str| {
+        found.push(Finding::fault("broker", code, text, todo));
+    };
+    let why = uplink.fault.as_deref().unwrap_or("no answer yet");
+    let kept = match uplink.outbox_events {
+        0 => "nothing waits".to_owned(),
+        waiting => format!("{waiting} event(s) wait on disk, nothing is lost"),
+    };
+    if uplink.another_box {
+        let todo = "give one of the two boxes another `box.name`";
+        fault("another_box", format!("another box has our name: {why}"), todo);
+    } else if !uplink.connected {
+        let todo =
+            "is it up, and is `broker` of [uplink] right? `courtside check` tries it by hand";
+        fault("not_connected", format!("not reached: {why}; {kept}"), todo);
+    } else if uplink.outbox_oldest_seconds > BACKLOG_OLD_S {
+        let text = format!(
+            "{kept}; the oldest for {:.0} s though connected",
+            uplink.outbox_oldest_seconds
+        );
+        let todo = "the link or the broker is slow; live events go first, the rest follows";
+        found.push(Finding::advice("broker", "backlog", text, todo));
+    }
+    if uplink.parked > 0 {
+        let why = uplink.refused.as_deref().unwrap_or("no reason given");
+        let text = format!("it refused {} event(s), which are parked: {why}", uplink.parked);
+        let todo = "give this user the right to publish below courtside/1/{box}/";
+        found.push(Finding::fault("broker", "refused", text, todo));
+    }
+    if uplink.shed > 0 {
+        let text = format!("{} message(s) were shed for want of space", uplink.shed);
+        found.push(Finding::fault("broker", "shed", text, "bring the link back"));
+    }
+    if let Some(reason) = &uplink.disk_fault {
+        let text = format!("the outbox cannot write: {reason}");
+        let todo = "free space on the disk of `box.data_dir`, or replace the disk: events wait in \
+                    memory and a power cut loses them";
+        found.push(Finding::fault("disk", "outbox_stopped", text, todo));
+    }
+}
+
+fn of_clock(told: &Told, found: &mut Vec<Finding>) {
+    let Some(clock) = &told.clock else { return };
+    if !clock.plausible {
+        let todo = "set it, and see that time is kept: `timedatectl`; nothing is lost meanwhile, \
+                    events get their time once the clock is right";
+        let text = "the box's clock is earlier than it can be";
+        found.push(Finding::fault("clock", "implausible", text, todo));
+        return;
+    }
+    let live = |court: &&CourtClock| {
+        told.streams.get(&court.court).is_some_and(|stream| stream.condition == "live")
+    };
+    for court in clock.courts.iter().filter(live) {
+        if court.source != "none" && court.error_ms > CLOCK_ERROR_MS {
+            let text = format!("its events' time may err by {} ms", court.error_ms);
+            let todo = "let the encoder write time into the stream, or write `camera_delay_ms`";
+            let about = format!("court {}", court.court);
+            found.push(Finding::advice(about, "clock_error", text, todo));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stream() -> Value {
+        json!({
+            "condition": "live", "width": 1280, "height": 720, "ring_px": [44.0], "advice": [],
+            "pictures": 900, "answers": 880, "dropped": 0, "rims": [], "rims_of": null,
+        })
+    }
+
+    fn well() -> Value {
+        json!({
+            "box": "rim-1", "version": "0.1.0", "streams": {"a": stream()},
+            "models": {"bundles": [{"name": "rimnet", "version": "1", "condition": "ready"}]},
+            "storage": {"condition": "recording", "reason": null, "ring_bytes": 1,
+                "quota_bytes": 2, "pinned_bytes": 0, "free_bytes": 3, "clips": 0},
+            "uplink": {"connected": true, "outbox_events": 0},
+            "clock": {"plausible": true, "courts": [
+                {"court": "a", "source": "arrival", "error_ms": 80, "drift_ppm": null}]},
+            "ledger": {"hops": 5, "unbalanced": []},
+        })
+    }
+
+    /// `well`, with the value at a JSON pointer's place.
+    fn with(place: &str, value: Value) -> Value {
+        let mut state = well();
+        let (parent, key) = place.rsplit_once('/').expect("a pointer");
+        let parent = state.pointer_mut(parent).expect("a parent");
+        match parent.as_array_mut() {
+            Some(list) => list[key.parse::<usize>().expect("a place")] = value,
+            None => parent[key] = value,
+        }
+        state
+    }
+
+    fn codes(state: &Value) -> Vec<(Severity, String, String)> {
+        let told = Told::read(state).expect("readable");
+        told.findings().into_iter().map(|f| (f.severity, f.about, f.code)).collect()
+    }
+
+    #[test]
+    fn a_box_that_is_well_has_no_findings() {
+        assert_eq!(codes(&well()), []);
+    }
+
+    #[test]
+    fn each_fault_is_found_where_it_is() {
+        for (place, value, about, code) in [
+            ("/streams/a/condition", json!("waiting"), "court a", "no_publisher"),
+            ("/streams/a/condition", json!("stalled"), "court a", "stalled"),
+            ("/streams/a/fault", json!("no rims are configured: …"), "court a", "no_calls"),
+            ("/streams/a/answers", json!(0), "court a", "no_answers"),
+            ("/models/bundles", json!([]), "models", "no_model"),
+            ("/models/bundles/0/condition", json!("refused"), "model rimnet", "model_refused"),
+            ("/models/bundles/0/condition", json!("stopped"), "model rimnet", "model_stopped"),
+            ("/storage/condition", json!("stopped"), "disk", "not_recording"),
+            ("/uplink/connected", json!(false), "broker", "not_connected"),
+            ("/uplink/another_box", json!(true), "broker", "another_box"),
+            ("/uplink/parked", json!(3), "broker", "refused"),
+            ("/uplink/shed", json!(3), "broker", "shed"),
+            ("/uplink/disk_fault", json!("no space left"), "disk", "outbox_stopped"),
+            ("/clock/plausible", json!(false), "clock", "implausible"),
+            ("/ledger/unbalanced", json!(["a/ring: 3 of 4"]), "ledger", "unbalanced"),
+        ] {
+            let found = codes(&with(place, value));
+            assert_eq!(found, [(Severity::Fault, about.to_owned(), code.to_owned())], "{place}");
+        }
+    }
+
+    #[test]
+    fn what_only_costs_is_advice_in_its_unit() {
+        let b_frames = json!([{"about": "b_frames", "costs_ms": 66.7, "pixels": null,
+            "text": "the encoder sends B-frames: switch them off"}]);
+        let told = Told::read(&with("/streams/a/advice", b_frames)).expect("readable");
+        let [finding] = &told.findings()[..] else { panic!("one finding") };
+        assert_eq!(finding.severity, Severity::Advice);
+        assert_eq!(finding.text, "the encoder sends B-frames: switch them off (costs 67 ms)");
+
+        for (place, value, code) in [
+            ("/streams/a/dropped", json!(90), "pictures_lost"),
+            ("/uplink/outbox_oldest_seconds", json!(60.0), "backlog"),
+            ("/clock/courts/0/error_ms", json!(4000), "clock_error"),
+            ("/models/bundles/0/reason", json!("takes 9 ms, its budget is 3 ms"), "model_runs_but"),
+        ] {
+            let found = codes(&with(place, value));
+            assert_eq!(found.len(), 1, "{place}");
+            assert_eq!((found[0].0, found[0].2.as_str()), (Severity::Advice, code), "{place}");
+        }
+    }
+
+    #[test]
+    fn faults_come_before_advice_and_a_strange_answer_is_refused() {
+        let mut state = with("/streams/a/dropped", json!(90));
+        state["uplink"]["connected"] = json!(false);
+        let found = codes(&state);
+        assert_eq!(found[0].2, "not_connected");
+        assert_eq!(found[1].2, "pictures_lost");
+        assert!(Told::read(&json!({"box": "x"})).is_err());
+        assert!(Told::read(&Value::Null).is_err());
+    }
+}

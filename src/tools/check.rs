@@ -1,0 +1,363 @@
+//! `courtside check`: the installation, line by line, and the box if it runs.
+//!
+//! Changes nothing that stays: a file is written to the data folder and taken away, ports are bound
+//! and let go, the broker is greeted under a client id of its own. So it may run beside the daemon.
+
+use std::fmt;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::app::{detect_settings, uplink_settings};
+use crate::clock::{self, SystemClock};
+use crate::config::{self, Config};
+use crate::decode;
+use crate::detect::{CourtRims, Detect};
+use crate::disk::{Disk, RealDisk};
+use crate::health::doctor::Told;
+use crate::http;
+use crate::mailbox::Ledger;
+use crate::tools::ask::{AskError, Place};
+use crate::tools::doctor::stream_line;
+use crate::uplink;
+
+/// Room beyond `keep_free_bytes` with which a ring makes sense: minutes of one court (chosen).
+const RING_ROOM_BYTES: u64 = 1 << 30;
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
+    config: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Mark {
+    Good,
+    /// Works, with a word.
+    Advice,
+    Bad,
+    /// Could not be looked at, and need not be.
+    Skipped,
+}
+
+/// One line.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    mark: Mark,
+    what: String,
+    text: String,
+    todo: String,
+}
+
+/// The lines so far; tells each as it comes, since some take seconds.
+struct Lines {
+    lines: Vec<Line>,
+    silent: bool,
+}
+
+impl Lines {
+    fn add(&mut self, mark: Mark, what: &str, text: impl fmt::Display, todo: &str) {
+        let line =
+            Line { mark, what: what.to_owned(), text: text.to_string(), todo: todo.to_owned() };
+        if !self.silent {
+            let sign = match mark {
+                Mark::Good => '✓',
+                Mark::Advice => '!',
+                Mark::Bad => '✗',
+                Mark::Skipped => '–',
+            };
+            println!("{sign} {what}: {}", line.text);
+            if !todo.is_empty() {
+                println!("  → {todo}");
+            }
+        }
+        self.lines.push(line);
+    }
+
+    fn good(&mut self, what: &str, text: impl fmt::Display) {
+        self.add(Mark::Good, what, text, "");
+    }
+
+    fn bad(&mut self, what: &str, text: impl fmt::Display, todo: &str) {
+        self.add(Mark::Bad, what, text, todo);
+    }
+
+    fn well(&self) -> bool {
+        self.lines.iter().all(|line| line.mark != Mark::Bad)
+    }
+}
+
+impl CheckArgs {
+    /// Looks at everything and tells it.
+    ///
+    /// # Errors
+    /// When no thread can be had to speak to the broker.
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let mut lines = Lines { lines: Vec::new(), silent: self.json };
+        let file = self.config.display();
+        let code = match config::load(&self.config) {
+            Ok(config) => {
+                lines.good("configuration", format!("{file}, {} court(s)", config.courts.len()));
+                for advice in &config.advice {
+                    lines.add(Mark::Advice, "configuration", advice, "");
+                }
+                look(&config, &mut lines)?;
+                if lines.well() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+            }
+            Err(error) => {
+                lines.bad("configuration", error, "");
+                ExitCode::from(2)
+            }
+        };
+        if self.json {
+            println!("{}", serde_json::json!({ "well": lines.well(), "checks": lines.lines }));
+        }
+        Ok(code)
+    }
+}
+
+fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
+    of_disk(config, lines);
+    of_certificates(config, lines);
+    of_models(config, lines);
+    of_decoders(lines);
+    of_broker(config, lines)?;
+    let place = Place::of_config(config);
+    let asked = place.state();
+    let nobody = matches!(asked, Err(AskError::NoBox { .. }));
+    of_ports(config, nobody, lines);
+    match asked {
+        Ok(state) => match Told::read(&state) {
+            Ok(told) => of_box(&told, lines),
+            Err(error) => lines.bad(
+                "box",
+                format!("{} tells its state in another way: {error}", place.url),
+                "restart the daemon: it may be an older version than this one",
+            ),
+        },
+        Err(AskError::NoBox { url, .. }) => lines.add(
+            Mark::Skipped,
+            "box",
+            format!("none runs at {url}, so cameras and ledger were not looked at"),
+            "start it: `systemctl start courtside`",
+        ),
+        Err(error) => lines.bad("box", error, ""),
+    }
+    Ok(())
+}
+
+/// Writable, and room for what the ring may take.
+fn of_disk(config: &Config, lines: &mut Lines) {
+    let dir = &config.appliance.data_dir;
+    let there = nearest_folder(dir);
+    match try_to_write(there) {
+        Ok(()) if there == dir => lines.good("disk", format!("{} is writable", dir.display())),
+        Ok(()) => lines.good("disk", format!("{} can be made at first start", dir.display())),
+        Err(error) => {
+            let todo = "run this as root or as the user of the daemon; if it is that user already: \
+                        `chown -R courtside: DIR`, or set another `box.data_dir`";
+            lines.bad("disk", format!("cannot write to {}: {error}", there.display()), todo);
+        }
+    }
+    let free = match RealDisk::new().free_bytes(there) {
+        Ok(free) => free,
+        Err(error) => {
+            lines.bad("room", format!("cannot tell what is free: {error}"), "");
+            return;
+        }
+    };
+    let (keep, quota) = (config.ring.keep_free_bytes, config.ring.quota_bytes);
+    let used = quota.map_or(0, |_| ring_bytes(&dir.join("ring")));
+    let text = format!("{} free, {} are kept free for events", size(free), size(keep));
+    if free < keep {
+        let todo =
+            "free space, or lower `keep_free_bytes` of [ring]: nothing is recorded until then";
+        lines.bad("room", text, todo);
+    } else if free - keep < RING_ROOM_BYTES && used < RING_ROOM_BYTES {
+        lines.add(Mark::Advice, "room", text, "that is a few minutes of video: free some space");
+    } else if let Some(quota) = quota.filter(|quota| *quota > free - keep + used) {
+        let text = format!("{text}; `quota_bytes` of {} does not fit", size(quota));
+        let todo = "write a lower `quota_bytes` in [ring], or leave it out";
+        lines.add(Mark::Advice, "room", text, todo);
+    } else {
+        lines.good("room", text);
+    }
+}
+
+/// The folder itself, or the nearest one above it that is there.
+fn nearest_folder(dir: &Path) -> &Path {
+    dir.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("/"))
+}
+
+fn try_to_write(dir: &Path) -> std::io::Result<()> {
+    let path = dir.join(format!(".courtside-check-{}", std::process::id()));
+    let mut file = std::fs::File::options().write(true).create_new(true).open(&path)?;
+    let written = file.write_all(b"check").and_then(|()| file.sync_all());
+    std::fs::remove_file(&path)?;
+    written
+}
+
+fn ring_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let bytes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => ring_bytes(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gigabytes, for people")]
+fn size(bytes: u64) -> String {
+    let giga = bytes as f64 / 1e9;
+    if giga >= 1.0 { format!("{giga:.1} GB") } else { format!("{:.0} MB", giga * 1e3) }
+}
+
+fn of_certificates(config: &Config, lines: &mut Lines) {
+    for (what, files) in
+        [("page's certificate", &config.http.tls), ("RTMPS certificate", &config.ingest.tls)]
+    {
+        let Some(files) = files else { continue };
+        match http::server_config(files, &[]) {
+            Ok(_) => lines.good(what, files.cert_file.display()),
+            Err(error) => lines.bad(what, chain(&error), ""),
+        }
+    }
+}
+
+fn of_models(config: &Config, lines: &mut Lines) {
+    let rims: Vec<CourtRims> = config
+        .courts
+        .iter()
+        .map(|court| CourtRims {
+            court: court.name.clone(),
+            rims: court.rims.clone(),
+            rims_of: court.rims_of.map(|[width, height]| (width, height)),
+        })
+        .collect();
+    let settings = detect_settings(config);
+    let detect = Detect::load(&settings, &rims, &Ledger::new(), Arc::new(SystemClock::new()));
+    for model in detect.status().bundles {
+        let what = format!("model {}", model.name);
+        let reason = model.reason.unwrap_or_default();
+        if model.condition == "ready" {
+            let version = model.version.unwrap_or_default();
+            let text = format!("version {version} runs on {}", model.engine.unwrap_or_default());
+            lines.good(&what, text);
+            if !reason.is_empty() {
+                lines.add(Mark::Advice, &what, reason, "");
+            }
+        } else {
+            lines.bad(&what, format!("{}: {reason}", model.condition), "");
+        }
+    }
+}
+
+fn of_decoders(lines: &mut Lines) {
+    match decode::survey() {
+        Ok(survey) => {
+            for (codec, found) in survey {
+                let what = format!("decoder for {}", codec.name());
+                match found {
+                    Ok(told) => lines.good(&what, told),
+                    Err(missing) => lines.bad(&what, missing, ""),
+                }
+            }
+        }
+        Err(error) => lines.bad("decoders", error, ""),
+    }
+}
+
+fn of_broker(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
+    let floor = clock::floor(&[&config.appliance.data_dir]);
+    let settings = uplink_settings(config, floor);
+    let url = settings.broker.url();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(uplink::probe(&settings, Arc::new(SystemClock::new()))) {
+        Ok(()) => lines.good("broker", format!("{url} took a connection")),
+        Err(why) => {
+            let todo = "is it up, and reached from here? Check `broker`, user and certificates of \
+                        [uplink]; events wait on disk meanwhile";
+            lines.bad("broker", format!("{url}: {why}"), todo);
+        }
+    }
+    Ok(())
+}
+
+/// Free while nobody answers; while a box does, it is the box that holds them.
+fn of_ports(config: &Config, nobody: bool, lines: &mut Lines) {
+    let listens = [
+        ("RTMP port", config.ingest.rtmp),
+        ("RTMPS port", config.ingest.rtmps),
+        ("page's port", Some(config.http.listen)),
+    ];
+    for (what, address) in listens {
+        let Some(address) = address else { continue };
+        port(what, address, nobody, lines);
+    }
+}
+
+fn port(what: &str, address: SocketAddr, nobody: bool, lines: &mut Lines) {
+    match TcpListener::bind(address) {
+        Ok(_) if address.port() == 0 => lines.good(what, "any that is free"),
+        Ok(_) if nobody => lines.good(what, format!("{address} is free")),
+        Ok(_) => {
+            let todo = "the box that answers was started with another configuration: restart it";
+            lines.bad(what, format!("nobody listens on {address}, though a box runs"), todo);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && !nobody => {
+            lines.good(what, format!("{address} is listened on"));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let todo = "`ss -ltnp` says who it is: stop that, or write another port";
+            lines.bad(what, format!("{address} is taken by another program"), todo);
+        }
+        Err(error) => {
+            let todo = "ports below 1024 need root; is the address one of this machine?";
+            lines.bad(what, format!("cannot listen on {address}: {error}"), todo);
+        }
+    }
+}
+
+/// Cameras, ledger, and all else that the box says of itself.
+fn of_box(told: &Told, lines: &mut Lines) {
+    lines.good("box", format!("{} (courtside {}) runs", told.name, told.version));
+    for (court, stream) in &told.streams {
+        if stream.condition == "live" {
+            lines.good(&format!("camera of court {court}"), stream_line(stream));
+        }
+    }
+    let ledger = told.ledger();
+    if ledger.unbalanced.is_empty() {
+        lines.good("ledger", format!("balances at {} hops", ledger.hops));
+    }
+    for finding in told.findings() {
+        let mark = match finding.severity {
+            crate::health::doctor::Severity::Fault => Mark::Bad,
+            crate::health::doctor::Severity::Advice => Mark::Advice,
+        };
+        lines.add(mark, &finding.about, &finding.text, &finding.todo);
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! `courtside doctor`: what is wrong with the running box and what to do, in words.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+
+use crate::health::doctor::{Finding, Severity, Told};
+use crate::tools::ask::{AskArgs, AskError, Place};
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl DoctorArgs {
+    /// Asks and tells.
+    ///
+    /// # Errors
+    /// When the box answers something that this version does not understand.
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let place = match Place::of(&self.ask) {
+            Ok(place) => place,
+            Err(error) => {
+                eprintln!("{error}");
+                return Ok(ExitCode::from(2));
+            }
+        };
+        match place.state() {
+            Ok(state) => {
+                let told = Told::read(&state)
+                    .context("this box tells its state in another way: use its own `courtside`")?;
+                let findings = told.findings();
+                if self.json {
+                    println!("{}", whole(&told, &findings));
+                } else {
+                    print(&told, &findings);
+                }
+                Ok(if well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(3) })
+            }
+            Err(error) => {
+                self.cannot_ask(&error);
+                Ok(ExitCode::from(1))
+            }
+        }
+    }
+
+    fn cannot_ask(&self, error: &AskError) {
+        if self.json {
+            println!("{}", json!({ "well": false, "error": error.to_string() }));
+        } else {
+            eprintln!("courtside: {error}");
+        }
+    }
+}
+
+fn well(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.severity != Severity::Fault)
+}
+
+fn whole(told: &Told, findings: &[Finding]) -> serde_json::Value {
+    json!({
+        "box": told.name,
+        "version": told.version,
+        "well": well(findings),
+        "findings": findings,
+    })
+}
+
+fn print(told: &Told, findings: &[Finding]) {
+    for finding in findings {
+        let mark = match finding.severity {
+            Severity::Fault => '✗',
+            Severity::Advice => '!',
+        };
+        println!("{mark} {}: {}", finding.about, finding.text);
+        if !finding.todo.is_empty() {
+            println!("  → {}", finding.todo);
+        }
+    }
+    for (court, stream) in &told.streams {
+        if stream.condition == "live" {
+            println!("✓ court {court}: {}", stream_line(stream));
+        }
+    }
+    let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
+    let verdict = match faults {
+        0 => "is well".to_owned(),
+        1 => "has 1 fault".to_owned(),
+        faults => format!("has {faults} faults"),
+    };
+    println!("{} (courtside {}) {verdict}", told.name, told.version);
+}
+
+/// `live, H.264 1280x720 at 30.0 fps, 4100 kbit/s, 900 pictures, 880 answers, avdec_h264 …`.
+pub(super) fn stream_line(stream: &crate::event::state::StreamState) -> String {
+    let mut line = stream.condition.clone();
+    if let (Some(codec), Some(width), Some(height)) = (&stream.codec, stream.width, stream.height) {
+        line.push_str(&format!(", {codec} {width}x{height}"));
+    }
+    if let Some(fps) = stream.fps {
+        line.push_str(&format!(" at {fps:.1} fps"));
+    }
+    if let Some(kbps) = stream.bitrate_kbps {
+        line.push_str(&format!(", {kbps:.0} kbit/s"));
+    }
+    line.push_str(&format!(", {} pictures, {} answers", stream.pictures, stream.answers));
+    if let Some(decoder) = &stream.decoder {
+        line.push_str(&format!(", {decoder}"));
+    }
+    line
+}

@@ -1,0 +1,158 @@
+//! What the store lets go, and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+
+use crate::media::UtcTime;
+use crate::uplink::outbox::record::Class;
+use crate::uplink::outbox::store::{
+    BY_COURT, BYTES, CLIPS, COUNTS, OPEN, RECORDS, SCORES, SENT, SHED, Store, StoreError, WAITING,
+    readable,
+};
+
+/// Sent records stay so long, to be given again (DESIGN §5.4).
+pub(crate) const KEPT: Duration = Duration::from_secs(72 * 3600);
+/// Newest records that are never let go: `recover` reads the last facts among them.
+const NEVER_FORGOTTEN: u64 = 256;
+/// Records forgotten in one commit, so that housekeeping never delays an event by much.
+const FORGOTTEN_AT_ONCE: usize = 512;
+
+impl Store {
+    /// Forgets what need not be kept: sent ones older than 72 h, then, while the records hold more
+    /// than `quota` bytes, sent ones, telemetry, and facts older than 72 h, each oldest first.
+    ///
+    /// Never one whose clip is not durable, never the newest 256. Returns what was shed without a
+    /// PUBACK. Writes nothing when there is nothing to do. At most 512 records a call. What was sent
+    /// before `floor`, by a clock that was not set yet, has no age: only the quota takes it.
+    ///
+    /// # Errors
+    /// [`StoreError`], as [`Self::commit`].
+    pub(crate) fn forget(
+        &mut self,
+        quota: u64,
+        now: Option<UtcTime>,
+        floor: UtcTime,
+    ) -> Result<Vec<u64>, StoreError> {
+        let plan = self.plan(quota, now, floor)?;
+        if plan.forget.is_empty() {
+            return Ok(Vec::new());
+        }
+        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
+        let bytes = self.bytes.saturating_sub(plan.bytes);
+        let shed = self.shed + plan.shed.len() as u64;
+        remove(&write, &plan.forget, bytes, shed)?;
+        write.commit().map_err(StoreError::disk)?;
+        (self.bytes, self.shed) = (bytes, shed);
+        Ok(plan.shed)
+    }
+
+    fn plan(&self, quota: u64, now: Option<UtcTime>, floor: UtcTime) -> Result<Plan, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+        let clips = read.open_table(CLIPS).map_err(StoreError::disk)?;
+        let mut pinned = BTreeSet::new();
+        for row in clips.iter().map_err(StoreError::disk)? {
+            pinned.insert(row.map_err(StoreError::disk)?.1.value());
+        }
+        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
+        for row in open.iter().map_err(StoreError::disk)? {
+            pinned.insert(row.map_err(StoreError::disk)?.1.value());
+        }
+        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
+        for row in scores.iter().map_err(StoreError::disk)? {
+            pinned.insert(row.map_err(StoreError::disk)?.1.value());
+        }
+        let newest = self.last_position.saturating_sub(NEVER_FORGOTTEN);
+        let mut plan = Plan::default();
+        let over = |plan: &Plan| self.bytes.saturating_sub(plan.bytes) > quota;
+        let sent = read.open_table(SENT).map_err(StoreError::disk)?;
+        for row in sent.iter().map_err(StoreError::disk)? {
+            let (position, at) = row.map_err(StoreError::disk)?;
+            let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
+            let old = at >= floor && now.is_some_and(|now| older(now, at));
+            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
+            {
+                break;
+            }
+            if !pinned.contains(&position) {
+                let bytes = records.get(position).map_err(StoreError::disk)?;
+                plan.add(position, bytes.map_or(0, |guard| guard.value().len()));
+            }
+        }
+        if !over(&plan) {
+            return Ok(plan);
+        }
+        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
+        for telemetry_only in [true, false] {
+            for row in waiting.iter().map_err(StoreError::disk)? {
+                let position = row.map_err(StoreError::disk)?.0.value();
+                if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !over(&plan) {
+                    break;
+                }
+                let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
+                    continue;
+                };
+                let Some(record) = readable(position, bytes.value()) else { continue };
+                let decided = record.decided.utc_ns.map(UtcTime::from_nanos);
+                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
+                let may_go = match record.class {
+                    Class::Telemetry => true,
+                    Class::Fact => !telemetry_only && old,
+                };
+                if may_go && !pinned.contains(&position) && !plan.forget.contains_key(&position) {
+                    plan.add(position, bytes.value().len());
+                    plan.shed.push(position);
+                }
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What `forget` takes out.
+#[derive(Debug, Default)]
+struct Plan {
+    forget: BTreeMap<u64, u64>,
+    bytes: u64,
+    shed: Vec<u64>,
+}
+
+impl Plan {
+    fn add(&mut self, position: u64, bytes: usize) {
+        self.forget.insert(position, bytes as u64);
+        self.bytes += bytes as u64;
+    }
+}
+
+fn older(now: UtcTime, at: UtcTime) -> bool {
+    i64::try_from(KEPT.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
+}
+
+fn remove(
+    write: &WriteTransaction,
+    forget: &BTreeMap<u64, u64>,
+    bytes: u64,
+    shed: u64,
+) -> Result<(), StoreError> {
+    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
+    let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
+    let mut waiting = write.open_table(WAITING).map_err(StoreError::disk)?;
+    let mut sent = write.open_table(SENT).map_err(StoreError::disk)?;
+    for position in forget.keys() {
+        let removed = match records.remove(position).map_err(StoreError::disk)? {
+            Some(guard) => readable(*position, guard.value()),
+            None => None,
+        };
+        if let Some(record) = removed {
+            by_court.remove((record.court.as_str(), record.sequence)).map_err(StoreError::disk)?;
+        }
+        waiting.remove(position).map_err(StoreError::disk)?;
+        sent.remove(position).map_err(StoreError::disk)?;
+    }
+    let mut counts = write.open_table(COUNTS).map_err(StoreError::disk)?;
+    counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
+    counts.insert(SHED, shed).map_err(StoreError::disk)?;
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! The program as its user meets it: help, exit codes, signals. The real binary on free ports.
+//!
+//! Help changed on purpose: `INSTA_UPDATE=always cargo test --test cli` writes the snapshots anew.
+#![cfg(test)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use courtside::tools::Cli;
+use courtside::tools::publish::{self, Pace};
+use parking_lot::{Condvar, Mutex};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+const KEY: &str = "a-key-that-only-this-test-knows";
+
+// --- help ---------------------------------------------------------------------------------------
+
+/// Every command with its path: `bench model`.
+fn commands(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let path = format!("{path} {}", sub.get_name()).trim().to_owned();
+        commands(sub, &path, found);
+        found.push((path, sub.clone()));
+    }
+}
+
+#[test]
+fn every_help_is_as_its_snapshot_says() {
+    let mut root = Cli::command().term_width(80);
+    root.build();
+    let mut found = Vec::new();
+    commands(&root, "", &mut found);
+    found.push(("courtside".to_owned(), root));
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_snapshot_path("snapshots/help");
+    for (path, command) in found {
+        let help = command.term_width(80).render_help().to_string();
+        settings.bind(|| insta::assert_snapshot!(path.replace(' ', "-"), help));
+    }
+}
+
+#[test]
+fn every_command_has_an_example_that_its_own_arguments_accept() {
+    let mut found = Vec::new();
+    commands(&Cli::command(), "", &mut found);
+    for (path, command) in found {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        assert!(!about.is_empty() && !about.ends_with('.'), "{path}: {about:?}");
+        assert!(about.chars().count() <= 80, "{path}: its first line is longer than 80 columns");
+        if command.has_subcommands() {
+            continue;
+        }
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let example = after
+            .lines()
+            .find_map(|line| line.strip_prefix("Example: "))
+            .unwrap_or_else(|| panic!("{path}: no `Example:` in its help"));
+        let words = example.split(" > ").next().unwrap_or(example).split_whitespace();
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{path}: its example is refused: {error}");
+        }
+    }
+}
+
+// --- the binary ---------------------------------------------------------------------------------
+
+fn courtside(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_courtside"));
+    command.args(args).stdin(Stdio::null()).output().expect("runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A port of loopback at which nobody answers: bound, never listened on by a broker.
+fn silent_port() -> u16 {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    bound.local_addr().expect("address").port()
+}
+
+fn written(dir: &Path, rims: &str) -> PathBuf {
+    let file = dir.join("courtside.toml");
+    let config = format!(
+        r#"[box]
+name = "cli"
+data_dir = "data"
+[uplink]
+broker = "mqtt://127.0.0.1:{}"
+[ingest]
+rtmp = "127.0.0.1:0"
+[http]
+listen = "127.0.0.1:0"
+[[court]]
+name = "a"
+stream_key = "{KEY}"
+{rims} = [[562, 167, 44, 10]]
+"#,
+        silent_port()
+    );
+    std::fs::File::create(&file).and_then(|mut f| f.write_all(config.as_bytes())).expect("written");
+    file
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<(Vec<String>, bool)>,
+    came: Condvar,
+}
+
+impl Log {
+    /// Waits for the first line that `wanted` takes; panics with the whole log if none comes.
+    fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let mut lines = self.lines.lock();
+        loop {
+            if let Some(line) = lines.0.iter().find(|line| wanted(line)) {
+                return line.clone();
+            }
+            let gave_up = lines.1 || self.came.wait_for(&mut lines, PATIENCE).timed_out();
+            assert!(!gave_up || lines.0.iter().any(|l| wanted(l)), "no {what}:\n{:#?}", lines.0);
+        }
+    }
+
+    fn count(&self, part: &str) -> usize {
+        self.lines.lock().0.iter().filter(|line| line.contains(part)).count()
+    }
+}
+
+/// `courtside run`, with its log.
+struct Daemon {
+    child: Child,
+    log: Arc<Log>,
+    rtmp: SocketAddr,
+    http: SocketAddr,
+    dir: tempfile::TempDir,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = written(dir.path(), "rims");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_courtside"))
+            .args(["run", "--config"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let log = Arc::new(Log::default());
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                for line in stderr.lines().map_while(Result::ok) {
+                    log.lines.lock().0.push(line);
+                    log.came.notify_all();
+                }
+                log.lines.lock().1 = true;
+                log.came.notify_all();
+            }
+        });
+        let ready = log.wait("`ready`", |line| line.contains("ready rtmp="));
+        let address = |key: &str| {
+            let (_, rest) = ready.split_once(key).expect("names its addresses");
+            let end = rest.find([')', ' ']).unwrap_or(rest.len());
+            rest[..end].parse().expect("an address")
+        };
+        let (rtmp, http) = (address("rtmp=Some("), address("http="));
+        Self { child, log, rtmp, http, dir }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Waits for its end; its exit code.
+    fn ended(&mut self) -> Option<i32> {
+        let mut lines = self.log.lines.lock();
+        while !lines.1 {
+            let late = self.log.came.wait_for(&mut lines, PATIENCE).timed_out();
+            assert!(!late, "does not end:\n{:#?}", lines.0);
+        }
+        drop(lines);
+        self.child.wait().expect("waited for").code()
+    }
+
+    fn token_file(&self) -> PathBuf {
+        self.dir.path().join("data/token")
+    }
+
+    /// `doctor`, asked by address and token.
+    fn doctor(&self, more: &[&str]) -> Output {
+        let url = format!("http://{}", self.http);
+        let token = self.token_file();
+        let mut args =
+            vec!["doctor", "--url", &url, "--token-file", token.to_str().expect("UTF-8")];
+        args.extend(more);
+        courtside(&args)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Gone already, in the tests that pass.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_wrong_key_is_refused_with_its_place_and_the_nearest_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = written(dir.path(), "rimms");
+    for command in ["run", "check"] {
+        let done = courtside(&[command, "--config", config.to_str().expect("UTF-8")]);
+        assert_eq!(done.status.code(), Some(2), "{command}");
+        let said = text(&done.stdout) + &text(&done.stderr);
+        assert!(said.contains("courtside.toml:13:1: "), "{command}: {said}");
+        assert!(said.contains("`rimms`") && said.contains("`rims`"), "{command}: {said}");
+        assert!(!said.contains(KEY), "{command}: {said}");
+    }
+}
+
+#[test]
+fn check_names_what_is_good_and_what_needs_somebody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = written(dir.path(), "rims");
+    let done = courtside(&["check", "--config", config.to_str().expect("UTF-8")]);
+    let said = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(3), "the broker is not there: {said}");
+    for part in ["✓ configuration", "✓ disk", "✓ model rimnet", "✗ broker", "– box"] {
+        assert!(said.contains(part), "no `{part}` in: {said}");
+    }
+    let done = courtside(&["check", "--json", "--config", config.to_str().expect("UTF-8")]);
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
+    assert_eq!(told["well"], false);
+    let broker = told["checks"].as_array().expect("checks").iter().find(|c| c["what"] == "broker");
+    assert_eq!(broker.expect("the broker")["mark"], "bad");
+    assert!(!dir.path().join("data").exists(), "check leaves nothing behind");
+}
+
+#[test]
+fn doctor_says_how_to_start_a_box_that_does_not_answer() {
+    let url = format!("http://127.0.0.1:{}", silent_port());
+    let done = courtside(&["doctor", "--url", &url]);
+    assert_eq!(done.status.code(), Some(1));
+    let said = text(&done.stderr);
+    assert!(said.contains("systemctl start courtside"), "{said}");
+}
+
+#[test]
+fn a_signal_in_mid_stream_drains_in_order_and_leaves_nothing_uncounted() {
+    let mut daemon = Daemon::start();
+    let done = daemon.doctor(&["--json"]);
+    assert_eq!(done.status.code(), Some(3), "no camera, no broker");
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
+    let codes: Vec<_> = told["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter_map(|finding| finding["code"].as_str())
+        .collect();
+    assert_eq!(codes, ["no_publisher", "not_connected"], "{told}");
+    let strange = courtside(&["doctor", "--url", &format!("http://{}", daemon.http)]);
+    assert_eq!(strange.status.code(), Some(1), "without the token");
+    assert!(text(&strange.stderr).contains("--token-file"));
+
+    let url = format!("rtmp://{}/live/{KEY}", daemon.rtmp);
+    let camera = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let game = include_bytes!("../assets/demo/game.flv").as_slice();
+        // Cut off by the daemon's end, which is what we are here for.
+        drop(runtime.expect("a runtime").block_on(publish::flv(
+            game,
+            &url,
+            Pace::RealTime,
+            |_| {},
+        )));
+    });
+    // Not for an event: a machine that builds beside this drops pictures, and may call nothing.
+    daemon.log.wait("picture", |line| line.contains("decoder chosen"));
+    let live = "✓ court a: live, H.264 854x480";
+    let mut said = String::new();
+    for _ in 0..50 {
+        said = text(&daemon.doctor(&[]).stdout);
+        if said.contains(live) {
+            break;
+        }
+    }
+    assert!(said.contains(live), "{said}");
+    assert!(!said.contains(KEY), "{said}");
+
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(), Some(0));
+    camera.join().expect("the camera's thread");
+    let end = daemon.log.wait("`ended`", |line| line.contains("ended unsent="));
+    assert!(end.contains("balanced=true"), "{end}");
+    assert_eq!(daemon.log.count("ring closed"), 1);
+    let promised = daemon.log.count("promised");
+    assert!(end.contains(&format!("unsent={promised} ")), "{promised} promised, but {end}");
+    let millis: u64 = end
+        .split_once("after_ms=")
+        .and_then(|(_, millis)| millis.trim().parse().ok())
+        .unwrap_or_else(|| panic!("says how long it took: {end}"));
+    assert!(millis < 5_000, "SIGTERM to the end took {millis} ms");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut daemon = Daemon::start();
+    // A watcher of the page, for whom the drain waits: the second signal must not.
+    let token = std::fs::read_to_string(daemon.token_file()).expect("a token");
+    let mut watcher = TcpStream::connect(daemon.http).expect("the page");
+    let request = format!(
+        "GET /v1/events HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.trim()
+    );
+    watcher.write_all(request.as_bytes()).expect("asked");
+    let mut answer = [0; 12];
+    watcher.read_exact(&mut answer).expect("answered");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+
+    daemon.signal(Signal::TERM);
+    daemon.signal(Signal::INT);
+    assert_eq!(daemon.ended(), Some(1));
+    assert_eq!(daemon.log.count("ended unsent="), 0, "nothing was waited for");
+}
