@@ -238,8 +238,8 @@ mod tests {
     }
 
     proptest! {
-        /// Timestamps off by up to a quarter of an interval: after half a second every step is even in
-        /// frames, the rate is in the band.
+        /// Timestamps off by up to a quarter of an interval: after half a second every step is
+        /// two frames.
         #[test]
         fn jitter_does_not_move_the_pattern(
             rate in prop_oneof![Just(50.0), Just(60.0), Just(59.94)],
