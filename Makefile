@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz cross install fmt audit score powercut unit
+.PHONY: help build check test features demo bench soak fuzz install fmt audit score powercut unit
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
