@@ -9,6 +9,8 @@
 
 use std::path::Path;
 
+#[path = "../fuzz/targets/configuration.rs"]
+mod configuration;
 #[path = "../fuzz/targets/flv_tags.rs"]
 mod flv_tags;
 #[path = "../fuzz/targets/parameter_sets.rs"]
@@ -58,4 +60,9 @@ fn corpus_of_flv_tags() {
 #[test]
 fn corpus_of_parameter_sets() {
     check("parameter_sets", parameter_sets::run);
+}
+
+#[test]
+fn corpus_of_configuration() {
+    check("configuration", configuration::run);
 }

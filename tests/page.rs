@@ -439,12 +439,15 @@ fn a_wall_shows_picture_rims_score_and_calls_as_they_come() {
 fn a_court_that_waits_or_is_ill_says_so() {
     let mut state = one_court();
     state["streams"]["b"] = stream("waiting", json!([]));
+    // The box was restarted, and none of the events that the page is given is a score.
+    state["streams"]["b"]["score"] = json!({"made": [5], "attempts": [8]});
     let source = Scripted::with_state(state);
     let page = served(&source, None);
     let url = format!("http://{}/", page.address);
     let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
     browser.until("document.querySelectorAll('.court').length === 2");
     browser.until("document.querySelectorAll('.pill')[1].textContent === 'Waiting for the camera'");
+    browser.until("document.querySelectorAll('.court')[1].querySelector('.made').textContent === '5'");
     source.set(|state| {
         let a = &mut state["streams"]["a"];
         a["rims"] = json!([{"x": 612.0, "y": 188.0, "w": 44.0, "h": 22.0}, {"x": 1012.0, "y": 188.0, "w": 44.0, "h": 22.0}]);

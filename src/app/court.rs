@@ -16,6 +16,7 @@ use crate::app::{Probe, Shared, answers_hop, ask_for_clip, unit_hops};
 use crate::clips::{ClipSink, FragmentDurable};
 use crate::config::CourtConfig;
 use crate::decode::FrameSink;
+use crate::event::{Saying, Score};
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
@@ -36,6 +37,8 @@ pub(crate) struct CourtParts {
     /// The last picture, for the page. Holds one buffer of the decoder's pool.
     pub(crate) last: Mutex<Option<Arc<Frame>>>,
     pub(crate) answered: AtomicU64,
+    /// The newest score on disk, for the page: it outlives a restart, and the events shown do not.
+    pub(crate) score: Mutex<Option<Score>>,
 }
 
 impl CourtParts {
@@ -50,6 +53,7 @@ impl CourtParts {
             answers: answers_hop(&court.name, ledger),
             last: Mutex::new(None),
             answered: AtomicU64::new(0),
+            score: Mutex::new(None),
         }
     }
 }
@@ -151,6 +155,11 @@ impl CommittedSink for FromOutbox {
         let event = told.event;
         if let Some(clip) = &event.clip {
             ask_for_clip(&self.shared, &event.court, event.fact.session, clip);
+        }
+        if let (Saying::Score(score), Some(parts)) =
+            (&event.saying, self.shared.courts.get(&event.court))
+        {
+            *parts.score.lock() = Some(score.clone());
         }
         match serde_json::to_string(told.envelope) {
             // Nobody listening is no fault.

@@ -210,13 +210,16 @@ impl App {
         let (uplink, mut recovered) = open_uplink(&config, &shared, floor).await?;
         let clips_owed = std::mem::take(&mut recovered.clips);
         let mut recovered = by_court(recovered);
-        let games = shared
-            .courts
-            .values()
-            .map(|parts| {
-                let left = recovered.remove(&parts.name).unwrap_or_default();
-                play::start(parts, left, uplink.inbox())
-            })
+        let mut games = Vec::new();
+        for parts in shared.courts.values() {
+            let left = recovered.remove(&parts.name).unwrap_or_default();
+            parts.score.lock().clone_from(&left.score);
+            games.push(play::start(parts, left, uplink.inbox()));
+        }
+        let gone = recovered.into_iter();
+        games.extend(gone.map(|(court, left)| play::close(court, left, uplink.inbox())));
+        let games = games
+            .into_iter()
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| AppError::Io { what: "start a game's thread".to_owned(), source })?;
 

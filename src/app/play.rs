@@ -11,7 +11,7 @@ use crate::app::court::CourtParts;
 use crate::event::Event;
 use crate::game::{self, Game};
 use crate::mailbox::{Mailbox, Take};
-use crate::media::{CloseReason, SessionId};
+use crate::media::{CloseReason, CourtId, SessionId};
 
 /// How long a game waits for room before it says so again.
 const SAY_AGAIN: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ pub(crate) fn start(
     let parts = Arc::clone(parts);
     std::thread::Builder::new().name(format!("game-{}", parts.name)).spawn(move || {
         let (score, mended) = game::resume(&parts.name, parts.rims.len(), recovered);
-        hand_over(&parts, &inbox, mended);
+        hand_over(&parts.name, &inbox, mended);
         let mut game = Game::new(parts.name.clone(), parts.rims.len(), score);
         loop {
             let events = match parts.answers.take(WAIT) {
@@ -45,17 +45,31 @@ pub(crate) fn start(
                 Take::TimedOut => continue,
                 Take::Closed => break,
             };
-            hand_over(&parts, &inbox, events);
+            hand_over(&parts.name, &inbox, events);
         }
     })
 }
 
+/// Closes what a court left open that is no longer configured: its last run told the world of facts
+/// that nobody will finish (DESIGN §5.5).
+pub(crate) fn close(
+    court: CourtId,
+    recovered: game::Recovered,
+    inbox: Mailbox<Event>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("close-{court}")).spawn(move || {
+        let rims = recovered.score.as_ref().map_or(0, |score| score.made.len());
+        let (_, mended) = game::resume(&court, rims, recovered);
+        hand_over(&court, &inbox, mended);
+    })
+}
+
 /// Hands events to the outbox, never dropping one: waits as long as it takes, and says so.
-fn hand_over(parts: &CourtParts, inbox: &Mailbox<Event>, events: Vec<Event>) {
+fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) {
     for mut event in events {
         // Woken when the outbox takes something.
         while let Err(back) = inbox.offer_waiting(event, SAY_AGAIN) {
-            tracing::error!(court = %parts.name, "the outbox is full or closed: this court's game waits");
+            tracing::error!(%court, "the outbox is full or closed: this court's game waits");
             event = back;
         }
     }

@@ -200,6 +200,7 @@ impl Seen {
                 let mut value = serde_json::to_value(state).unwrap_or_default();
                 value["rims"] = serde_json::to_value(&parts.rims).unwrap_or_default();
                 value["rims_of"] = serde_json::to_value(parts.rims_of).unwrap_or_default();
+                value["score"] = serde_json::to_value(&*parts.score.lock()).unwrap_or_default();
                 (court.to_string(), value)
             })
             .collect();
