@@ -447,7 +447,8 @@ fn a_court_that_waits_or_is_ill_says_so() {
     let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
     browser.until("document.querySelectorAll('.court').length === 2");
     browser.until("document.querySelectorAll('.pill')[1].textContent === 'Waiting for the camera'");
-    browser.until("document.querySelectorAll('.court')[1].querySelector('.made').textContent === '5'");
+    browser
+        .until("document.querySelectorAll('.court')[1].querySelector('.made').textContent === '5'");
     source.set(|state| {
         let a = &mut state["streams"]["a"];
         a["rims"] = json!([{"x": 612.0, "y": 188.0, "w": 44.0, "h": 22.0}, {"x": 1012.0, "y": 188.0, "w": 44.0, "h": 22.0}]);

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
@@ -16,8 +17,8 @@ use crate::app::{Probe, Shared, answers_hop, ask_for_clip, unit_hops};
 use crate::clips::{ClipSink, FragmentDurable};
 use crate::config::CourtConfig;
 use crate::decode::FrameSink;
-use crate::event::{Saying, Score};
 use crate::detect::{AnswerSink, ModelMeters};
+use crate::event::{Saying, Score};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
@@ -165,6 +166,12 @@ impl CommittedSink for FromOutbox {
             // Nobody listening is no fault.
             Ok(json) => drop(self.shared.events.send(SentEvent { position: told.position, json })),
             Err(error) => tracing::error!(%error, "an envelope could not be written for the page"),
+        }
+    }
+
+    fn acknowledged(&self, took: Duration) {
+        if let Some(probe) = &self.shared.probe {
+            probe.acknowledged(took);
         }
     }
 }

@@ -80,6 +80,8 @@ pub trait Probe: std::fmt::Debug + Send + Sync {
     fn frame(&self, frame: &Frame);
     /// An answer goes to the game.
     fn answer(&self, answer: &RimAnswer);
+    /// The broker has acknowledged an event, `took` after it was decided.
+    fn acknowledged(&self, _took: Duration) {}
 }
 
 /// Why the daemon could not be built.

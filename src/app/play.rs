@@ -58,8 +58,7 @@ pub(crate) fn close(
     inbox: Mailbox<Event>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(format!("close-{court}")).spawn(move || {
-        let rims = recovered.score.as_ref().map_or(0, |score| score.made.len());
-        let (_, mended) = game::resume(&court, rims, recovered);
+        let (_, mended) = game::resume(&court, 0, recovered);
         hand_over(&court, &inbox, mended);
     })
 }

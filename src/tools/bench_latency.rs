@@ -181,7 +181,10 @@ struct Run {
     /// The same for the picture that decided, to the event at a subscriber.
     event: Spread,
     /// From an event's decision to the broker's acknowledgement.
-    acknowledged: Acknowledged,
+    acknowledged: Spread,
+    /// The single values, to be pooled: events are few.
+    #[serde(skip)]
+    acknowledgements: Vec<Duration>,
     /// Shutter to last byte: encoder and publisher of ours.
     camera: Option<Spread>,
     /// How far an event's `time` is from the shutter of its picture.
@@ -205,7 +208,6 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let config = configuration(args, dir, broker, scene.rim)?;
     let app = App::build(config, world, options).await?;
     let rtmp = app.addresses().rtmp.context("RTMP is not served")?;
-    let metrics = app.metrics();
     let (stop, stopped) = watch::channel(false);
     let daemon = tokio::spawn(app.run(stopped));
     let publishing = publisher(args, scene, format!("rtmp://{rtmp}/live/{COURT}"), &watched)?;
@@ -233,7 +235,6 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     stop.send_replace(true);
     let report = daemon.await.context("the daemon's task")??;
     let mut run = watched.figures(&heard, &report)?;
-    run.acknowledged = Acknowledged::read(&metrics.encode(&health::Reading::default()));
     if !args.shutter {
         let (tags, clock) = (scene.tags.clone(), Arc::clone(&clock));
         let bare = tokio::task::spawn_blocking(move || bare::decode(&tags, BARE, &clock));
@@ -345,6 +346,7 @@ struct Watched {
     shutter: bool,
     // Written from three threads, a line at a time; read at the end.
     seen: Mutex<BTreeMap<MediaTime, Passed>>,
+    acknowledgements: Mutex<Vec<Duration>>,
 }
 
 /// When one picture passed.
@@ -359,7 +361,12 @@ struct Passed {
 
 impl Watched {
     fn new(clock: &Arc<dyn Clock>, shutter: bool) -> Self {
-        Self { clock: Arc::clone(clock), shutter, seen: Mutex::default() }
+        Self {
+            clock: Arc::clone(clock),
+            shutter,
+            seen: Mutex::default(),
+            acknowledgements: Mutex::default(),
+        }
     }
 
     fn sent(&self, sent: Sent) {
@@ -380,6 +387,7 @@ impl Watched {
 
     fn figures(&self, heard: &[(Monotonic, Envelope)], report: &Report) -> anyhow::Result<Run> {
         let seen = self.seen.lock();
+        let acknowledgements = self.acknowledgements.lock().clone();
         let from = |passed: &Passed| {
             if self.shutter { passed.shutter.map(|(at, _)| at) } else { passed.sent }
         };
@@ -428,7 +436,8 @@ impl Watched {
             answer: to(|passed| passed.answered),
             decoded: to(|passed| passed.decoded),
             event: Spread::of(events),
-            acknowledged: Acknowledged::default(),
+            acknowledged: Spread::of(acknowledgements.iter().copied()),
+            acknowledgements,
             camera,
             clock_off,
             clock_sources,
@@ -453,38 +462,9 @@ impl Probe for Watched {
     fn answer(&self, answer: &RimAnswer) {
         self.seen.lock().entry(answer.pts).or_default().answered = Some(answer.answered);
     }
-}
 
-/// What the histogram of acknowledgements says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-struct Acknowledged {
-    n: u64,
-    mean_ms: f64,
-    /// The bucket's bound that 99 of 100 are not above.
-    p99_at_most_ms: f64,
-}
-
-impl Acknowledged {
-    /// Reads `courtside_event_seconds` out of Prometheus text.
-    fn read(text: &str) -> Self {
-        let values = |name: &'static str| {
-            text.lines().filter_map(move |line| line.strip_prefix(name)?.rsplit_once(' '))
-        };
-        let number = |name| values(name).find_map(|(_, value)| value.parse::<f64>().ok());
-        let count = number("courtside_event_seconds_count").unwrap_or(0.0);
-        if count < 1.0 {
-            return Self::default();
-        }
-        let bound = values("courtside_event_seconds_bucket{le=\"").find_map(|(bound, below)| {
-            let enough = below.parse::<f64>().ok()? >= count * 0.99;
-            enough.then(|| bound.trim_end_matches("\"}").parse::<f64>().unwrap_or(f64::INFINITY))
-        });
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        Self {
-            n: count as u64,
-            mean_ms: number("courtside_event_seconds_sum").unwrap_or(0.0) / count * 1e3,
-            p99_at_most_ms: bound.unwrap_or(f64::INFINITY) * 1e3,
-        }
+    fn acknowledged(&self, took: Duration) {
+        self.acknowledgements.lock().push(took);
     }
 }
 
@@ -503,6 +483,8 @@ struct Summary {
     runs: Vec<Run>,
     answer: Spread,
     event: Spread,
+    /// From an event's decision to the broker's acknowledgement, of all runs together.
+    acknowledged: Spread,
     bare: Option<Spread>,
     /// Of the medians: answer over bare, p50 and p99.
     ratio: Option<(f64, f64)>,
@@ -533,6 +515,9 @@ impl Summary {
             shutter: args.shutter,
             answer,
             event,
+            acknowledged: Spread::of(
+                runs.iter().flat_map(|run| run.acknowledgements.iter().copied()),
+            ),
             bare,
             ratio: bare.map(|bare| (answer.p50_ms / bare.p50_ms, answer.p99_ms / bare.p99_ms)),
             sent,
@@ -550,11 +535,7 @@ impl Summary {
             println!("{:<38}{}", format!("run {number}: {from} → answer"), run.answer);
             println!("{:<38}{}", format!("       {from} → picture decoded"), run.decoded);
             println!("{:<38}{}", format!("       {from} → event at subscriber"), run.event);
-            let Acknowledged { n, mean_ms, p99_at_most_ms } = run.acknowledged;
-            println!(
-                "{:<38}mean {mean_ms:.1}, p99 at most {p99_at_most_ms:.0}   n {n}",
-                "       event decided → acknowledged"
-            );
+            println!("{:<38}{}", "       event decided → acknowledged", run.acknowledged);
             if let Some(bare) = &run.bare {
                 println!("{:<38}{bare}", "       bare appsrc ! decoder ! appsink");
             }
@@ -568,6 +549,7 @@ impl Summary {
         }
         println!("{:<38}{}", format!("median: {from} → answer"), self.answer);
         println!("{:<38}{}", format!("median: {from} → event"), self.event);
+        println!("{:<38}{}", "all: event decided → acknowledged", self.acknowledged);
         if let (Some(bare), Some((p50, p99))) = (&self.bare, self.ratio) {
             println!("{:<38}{bare}", "median: bare pipeline");
             println!("{:<38}{p50:8.2} {:8} {p99:8.2}", "ratio to the bare pipeline", "");
@@ -590,19 +572,6 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn acknowledgements_are_read_out_of_the_histogram() {
-        let text = "# TYPE courtside_event_seconds histogram\n\
-                    courtside_event_seconds_sum 0.5\n\
-                    courtside_event_seconds_count 100\n\
-                    courtside_event_seconds_bucket{le=\"0.004\"} 60\n\
-                    courtside_event_seconds_bucket{le=\"0.008\"} 99\n\
-                    courtside_event_seconds_bucket{le=\"+Inf\"} 100\n";
-        let read = Acknowledged::read(text);
-        assert_eq!((read.n, read.mean_ms, read.p99_at_most_ms), (100, 5.0, 8.0));
-        assert_eq!(Acknowledged::read(""), Acknowledged::default());
-    }
 
     #[test]
     fn a_size_is_two_numbers() {

@@ -91,6 +91,8 @@ pub struct UplinkSettings {
 pub trait CommittedSink: Send + Sync {
     /// The event is durable.
     fn committed(&self, told: &Committed<'_>);
+    /// The broker has acknowledged an event of this boot, `took` after it was decided.
+    fn acknowledged(&self, _took: Duration) {}
 }
 
 /// An event that is on disk.

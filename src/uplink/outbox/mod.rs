@@ -381,6 +381,9 @@ impl Outbox {
                 if let Some(decided) = decided.filter(|decided| decided.boot == self.parts.boot) {
                     let took = now.since(Monotonic::from_nanos(decided.monotonic_ns));
                     self.parts.hooks.meters.event_seconds.observe(took.as_secs_f64());
+                    if let Some(sink) = &self.parts.hooks.committed {
+                        sink.acknowledged(took);
+                    }
                 }
                 let utc = self.parts.clock.utc().as_nanos();
                 self.marks.acknowledged.insert(position, utc);
