@@ -48,7 +48,7 @@ const TICK: Duration = Duration::from_millis(250);
 const SMALL_BUFFER: usize = 4 << 10;
 /// … and after it. Where a publisher is ahead of us, each read wakes it by an acknowledgement: the
 /// larger the reads, the fewer there are.
-const LARGE_BUFFER: usize = 64 << 10;
+const LARGE_BUFFER: usize = 128 << 10;
 /// Lines a second that hostile peers may put into the log; what is more is counted.
 const MAX_LINES_A_SECOND: u32 = 5;
 /// Until every connection has said goodbye.
