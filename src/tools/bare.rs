@@ -11,11 +11,24 @@ use gstreamer_app as gst_app;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
+use crate::decode;
 use crate::ingest::flv::{FileTag, VideoTag};
-use crate::media::Monotonic;
+use crate::media::{Codec, Monotonic};
 
 /// After the last unit, this long for the last picture.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// The decoder that the daemon takes here, by GStreamer's name.
+///
+/// # Errors
+/// GStreamer or every decoder is missing.
+pub(crate) fn decoder() -> anyhow::Result<String> {
+    let all = decode::survey()?;
+    let (_, found) =
+        all.into_iter().find(|(codec, _)| *codec == Codec::H264).context("no H.264 decoder")?;
+    let found = found.map_err(|why| anyhow::anyhow!(why))?;
+    Ok(found.split_whitespace().next().unwrap_or_default().to_owned())
+}
 
 /// Decodes `tags` at their own times; returns push → picture of each picture.
 pub(crate) fn decode(
@@ -33,10 +46,13 @@ pub(crate) fn decode(
         .field("alignment", "au")
         .field("codec_data", gst::Buffer::from_slice(record.context("no avcC")?))
         .build();
-    let settings =
-        if decoder.starts_with("avdec") { "thread-type=slice std-compliance=normal" } else { "" };
+    // A hardware decoder wants a parser in front, and no more.
+    let decoding = match decoder.strip_prefix("avdec") {
+        Some(_) => format!("{decoder} thread-type=slice std-compliance=normal"),
+        None => format!("h264parse ! {decoder}"),
+    };
     let line = format!(
-        "appsrc name=in is-live=true format=time ! {decoder} {settings} ! appsink name=out sync=false"
+        "appsrc name=in is-live=true format=time ! {decoding} ! appsink name=out sync=false"
     );
     let pipeline = gst::parse::launch(&line).context("set up the bare pipeline")?;
     let pipeline =

@@ -237,14 +237,12 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let mut run = watched.figures(&heard, &report)?;
     if !args.shutter {
         let (tags, clock) = (scene.tags.clone(), Arc::clone(&clock));
-        let bare = tokio::task::spawn_blocking(move || bare::decode(&tags, BARE, &clock));
+        let bare =
+            tokio::task::spawn_blocking(move || bare::decode(&tags, &bare::decoder()?, &clock));
         run.bare = Some(Spread::of(bare.await.context("the bare pipeline's thread")??));
     }
     Ok(run)
 }
-
-/// The decoder of the bare pipeline: the one that a machine without hardware takes.
-const BARE: &str = "avdec_h264";
 
 /// Publishes on a thread of its own, so that the daemon's tasks cannot delay it.
 fn publisher(
