@@ -16,6 +16,8 @@ use crate::answer::DecisionParameters;
 
 /// The one name of a manifest.
 const MANIFEST: &str = "model.toml";
+/// What a box runs, until an engine for another one is compiled in.
+const DEFAULT_PRECISION: &str = "fp32";
 /// Bytes of a manifest; ours have 3 KB.
 const MAX_MANIFEST_BYTES: u64 = 256 << 10;
 /// Bytes of a model file; RimNet has 5 MB, and a box has 8 GB.
@@ -255,17 +257,31 @@ struct RawOutput {
 /// # Errors
 /// [`BundleError`]: not there, or what is wrong with it.
 pub fn find(name: &str, folders: &[PathBuf], embedded: &[Embedded]) -> Result<Bundle, BundleError> {
+    find_as(name, DEFAULT_PRECISION, folders, embedded)
+}
+
+/// [`find`], with the file of another precision: for comparisons.
+///
+/// # Errors
+/// [`BundleError`]: not there, without such a file, or what is wrong with it.
+pub fn find_as(
+    name: &str,
+    precision: &str,
+    folders: &[PathBuf],
+    embedded: &[Embedded],
+) -> Result<Bundle, BundleError> {
     check_name(name)?;
     for folder in folders {
         let manifest = folder.join(name).join(MANIFEST);
         match manifest.try_exists() {
-            Ok(true) => return Bundle::read(name, &manifest),
+            Ok(true) => return Bundle::read_as(name, precision, &manifest),
             Ok(false) => {}
             Err(source) => return Err(BundleError::Unreadable { path: manifest, source }),
         }
     }
     if let Some(found) = embedded.iter().find(|bundle| bundle.name == name) {
-        return Bundle::parse(name, Place::Embedded(found.name), found.manifest, |path| {
+        let place = Place::Embedded(found.name);
+        return Bundle::parse_as(name, precision, place, found.manifest, |path| {
             let file = found.files.iter().find(|(known, _)| *known == path);
             Ok(file.map(|(_, bytes)| Cow::Borrowed(*bytes)))
         });
@@ -290,10 +306,15 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`]: what is wrong with it.
     pub fn read(name: &str, manifest: &Path) -> Result<Self, BundleError> {
+        Self::read_as(name, DEFAULT_PRECISION, manifest)
+    }
+
+    fn read_as(name: &str, precision: &str, manifest: &Path) -> Result<Self, BundleError> {
         let bytes = read_bounded(manifest, MAX_MANIFEST_BYTES)?;
         let text = String::from_utf8_lossy(&bytes);
         let folder = manifest.parent().unwrap_or_else(|| Path::new("."));
-        Self::parse(name, Place::File(manifest.to_path_buf()), &text, |path| {
+        let place = Place::File(manifest.to_path_buf());
+        Self::parse_as(name, precision, place, &text, |path| {
             let path = folder.join(path);
             match read_bounded(&path, MAX_FILE_BYTES) {
                 Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
@@ -318,6 +339,16 @@ impl Bundle {
         text: &str,
         read: impl FnOnce(&str) -> Result<Option<Cow<'static, [u8]>>, BundleError>,
     ) -> Result<Self, BundleError> {
+        Self::parse_as(name, DEFAULT_PRECISION, place, text, read)
+    }
+
+    fn parse_as(
+        name: &str,
+        precision: &str,
+        place: Place,
+        text: &str,
+        read: impl FnOnce(&str) -> Result<Option<Cow<'static, [u8]>>, BundleError>,
+    ) -> Result<Self, BundleError> {
         let raw: RawManifest =
             toml::from_str(text).map_err(|error| manifest_error(&place, text, &error))?;
         let check = Check { place: &place };
@@ -327,7 +358,7 @@ impl Bundle {
         check.states(&raw)?;
         check.distinct_names(&raw)?;
         check.decision(&raw.decision)?;
-        let chosen = check.files(&raw)?;
+        let chosen = check.files(&raw, precision)?;
         let bytes = read(&chosen.path)?.ok_or_else(|| BundleError::MissingFile {
             manifest: place.clone(),
             file: chosen.path.clone(),
@@ -518,7 +549,7 @@ impl Check<'_> {
     }
 
     /// Checks every file's entry and returns the one for the CPU: what is compiled in runs fp32.
-    fn files<'r>(&self, raw: &'r RawManifest) -> Result<&'r RawFile, BundleError> {
+    fn files<'r>(&self, raw: &'r RawManifest, precision: &str) -> Result<&'r RawFile, BundleError> {
         for file in &raw.files {
             let key = |field: &str| format!("file \"{}\", {field}", file.path);
             // A bundle names only its own files.
@@ -540,9 +571,10 @@ impl Check<'_> {
                 return Err(self.wrong(&key("sha256"), format!("\"{}\"", file.sha256), want));
             }
         }
+        let here = ["any", "cpu"];
         raw.files
             .iter()
-            .find(|file| file.precision == "fp32" && ["any", "cpu"].contains(&file.device.as_str()))
+            .find(|file| file.precision == precision && here.contains(&file.device.as_str()))
             .ok_or_else(|| {
                 let found: Vec<String> = raw
                     .files
@@ -550,9 +582,11 @@ impl Check<'_> {
                     .map(|file| format!("{} for {}", file.precision, file.device))
                     .collect();
                 let found = if found.is_empty() { "missing".to_owned() } else { found.join(", ") };
-                let want = "the engine in the binary needs a [[file]] of precision \"fp32\", \
-                            device \"any\" or \"cpu\"";
-                self.wrong("file", found, want)
+                let want = format!(
+                    "the engine in the binary needs a [[file]] of precision \"{precision}\", \
+                     device \"any\" or \"cpu\""
+                );
+                self.wrong("file", found, &want)
             })
     }
 }

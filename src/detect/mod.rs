@@ -36,7 +36,7 @@ use crate::media::CourtId;
 
 pub use crate::detect::bundle::{
     Bundle, BundleError, Channel, CropInput, Embedded, ModelFile, Place, Provenance, StateTensor,
-    find,
+    find, find_as,
 };
 pub use crate::detect::crop::{Crop, CropError};
 pub use crate::detect::embedded::IN_THE_BINARY;

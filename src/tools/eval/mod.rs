@@ -4,10 +4,12 @@
 //! after another: nothing is dropped, no network is between. A clip's first picture is held for a
 //! second before it and its last one for a second after, since a camera would have been there.
 
+mod gate;
 mod score;
+mod sheet;
+mod table;
 mod truth;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +17,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use serde_json::json;
 
 use crate::clock::SystemClock;
 use crate::decode::VideoFile;
@@ -25,7 +26,10 @@ use crate::game::Game;
 use crate::media::{CloseReason, CourtId, Frame, MediaTime, SessionId};
 use crate::router::Stride;
 
-use crate::tools::eval::score::{Score, Verdict, calls, clopper_pearson, judge, real};
+use crate::tools::eval::gate::Gates;
+use crate::tools::eval::score::{Judged, calls, judge};
+use crate::tools::eval::sheet::Row;
+use crate::tools::eval::table::Table;
 use crate::tools::eval::truth::Video;
 
 /// How long a clip's first and last pictures are held, ns.
@@ -41,7 +45,7 @@ pub(super) struct EvalArgs {
     /// Truth: one stream, or a list of clips (can be repeated)
     #[arg(long, value_name = "FILE", required = true)]
     pub truth: Vec<PathBuf>,
-    /// Bundle to call with (can be repeated) [default: rimnet]
+    /// Bundle to call with, as NAME or NAME:PRECISION (can be repeated) [default: rimnet]
     #[arg(long, value_name = "NAME")]
     pub bundle: Vec<String>,
     /// Folder of bundles, searched first (can be repeated)
@@ -50,18 +54,18 @@ pub(super) struct EvalArgs {
     /// Name each attempt that was not called right, and each call of none
     #[arg(long)]
     pub wrong: bool,
-    /// One JSON object a bundle and court on stdout
+    /// Draw the attempts that the first bundle did not call right into a PNG
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
+    /// Hold each bundle to the floors of a file as models/gate.toml; 3 if one is broken
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+    /// Say whether the first bundle may replace the second; 3 if not
+    #[arg(long)]
+    pub promote: bool,
+    /// One JSON object on stdout
     #[arg(long)]
     pub json: bool,
-}
-
-/// One bundle's result.
-struct Table {
-    name: String,
-    version: String,
-    courts: BTreeMap<String, Score>,
-    ms_per_frame: Option<f64>,
-    wrong: Vec<String>,
 }
 
 impl EvalArgs {
@@ -75,39 +79,57 @@ impl EvalArgs {
             if self.bundle.is_empty() { vec!["rimnet".to_owned()] } else { self.bundle.clone() };
         let mut search = self.models_dir.clone();
         search.push(PathBuf::from(detect::SYSTEM_MODELS));
-        for name in &names {
-            let bundle = detect::find(name, &search, IN_THE_BINARY)?;
-            let table = evaluate(&bundle, &videos)?;
-            if self.json { table.print_json() } else { table.print(self.wrong) }
+        if self.promote && names.len() != 2 {
+            anyhow::bail!("--promote compares two bundles: --bundle NEW --bundle OLD");
         }
-        Ok(ExitCode::SUCCESS)
+        let gates = self.gate.as_deref().map(Gates::read).transpose()?;
+        let mut tables = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let bundle = match name.split_once(':') {
+                Some((name, precision)) => {
+                    detect::find_as(name, precision, &search, IN_THE_BINARY)?
+                }
+                None => detect::find(name, &search, IN_THE_BINARY)?,
+            };
+            let sheet = self.sheet.is_some() && index == 0;
+            tables.push(evaluate(&bundle, &videos, sheet)?);
+        }
+        if let (Some(path), Some(first)) = (&self.sheet, tables.first()) {
+            sheet::write(path, &first.sheet)?;
+        }
+        let broken = gates.map(|gates| gates.broken(&tables)).unwrap_or_default();
+        let verdict = match tables.as_slice() {
+            [new, old] if self.promote => Some(gate::promote(new, old)),
+            _ => None,
+        };
+        if self.json {
+            println!("{}", table::json(&tables, &broken, verdict.as_ref()));
+        } else {
+            table::print(&tables, self.wrong, &broken, verdict.as_ref());
+        }
+        let refused = !broken.is_empty() || verdict.is_some_and(|verdict| verdict.is_err());
+        Ok(if refused { ExitCode::from(3) } else { ExitCode::SUCCESS })
     }
 }
 
-fn evaluate(bundle: &Bundle, videos: &[Video]) -> anyhow::Result<Table> {
-    let mut table = Table {
-        name: bundle.name.clone(),
-        version: bundle.version.clone(),
-        courts: BTreeMap::new(),
-        ms_per_frame: None,
-        wrong: Vec::new(),
-    };
+fn evaluate(bundle: &Bundle, videos: &[Video], sheet: bool) -> anyhow::Result<Table> {
+    let mut table = Table::new(bundle);
     let mut times = Vec::new();
     // On a terminal only; on stderr.
     let bar = ProgressBar::new(u64::try_from(videos.len()).unwrap_or(0));
     for video in videos {
         let mut player = Player::new(bundle, video)?;
         let seconds = player.play(video)?;
-        let called = calls(&player.events);
-        let (mut score, verdicts) = judge(&video.attempts, &called);
+        let (mut score, none) = judge(&video.attempts, &calls(&player.events));
         if !video.clip {
             score.stream_seconds = seconds;
             score.stream_false_events = score.false_events;
         }
         times.extend(player.model.median_ms());
-        let name = video.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        table.wrong.extend(verdicts.iter().filter_map(|verdict| told(&name, verdict)));
-        table.courts.entry(video.court.clone()).or_default().add(&score);
+        if sheet {
+            table.sheet.extend(rows(video, &score.judged)?);
+        }
+        table.take(video, &score, &none);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -116,24 +138,24 @@ fn evaluate(bundle: &Bundle, videos: &[Video]) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn told(file: &str, verdict: &Verdict) -> Option<String> {
-    let outcome = |made: bool| if made { "made" } else { "missed" };
-    match verdict {
-        Verdict::Right => None,
-        Verdict::Wrong(truth) => Some(format!(
-            "{file} {:.2} s: {}, called {}",
-            truth.t_rim,
-            outcome(truth.made),
-            outcome(!truth.made)
-        )),
-        Verdict::Unsure(truth) => {
-            Some(format!("{file} {:.2} s: {}, unsure", truth.t_rim, outcome(truth.made)))
-        }
-        Verdict::Missing(truth) => {
-            Some(format!("{file} {:.2} s: {}, not called", truth.t_rim, outcome(truth.made)))
-        }
-        Verdict::False(at) => Some(format!("{file} {at:.2} s: a call, but no attempt")),
+/// The attempts of a video that were not called right, with their pictures.
+fn rows(video: &Video, judged: &[Judged]) -> anyhow::Result<Vec<Row>> {
+    let wrong = judged.iter().filter(|judged| !judged.right());
+    let rim = video.rims.first().copied().context("a truth without a rim")?;
+    let row = |judged: &Judged| {
+        let truth = judged.truth;
+        let called = judged.call.map(|call| call.made);
+        Row::new((truth.t_rim, truth.t_truth), rim, truth.made, called)
+    };
+    let mut rows: Vec<Row> = wrong.map(row).collect();
+    if rows.is_empty() {
+        return Ok(rows);
     }
+    let mut file = VideoFile::open(&video.file, court()?, SESSION)?;
+    while let Some(frame) = file.next_frame()? {
+        rows.iter_mut().for_each(|row| row.look(frame.pts.as_secs_f64(), &frame));
+    }
+    Ok(rows)
 }
 
 /// One video on its way: stride → model → game.
@@ -205,75 +227,4 @@ impl Player {
 
 fn court() -> anyhow::Result<CourtId> {
     Ok(CourtId::new("eval")?)
-}
-
-impl Table {
-    fn total(&self) -> Score {
-        let mut total = Score::default();
-        self.courts.values().for_each(|score| total.add(score));
-        total
-    }
-
-    fn print(&self, wrong: bool) {
-        let ms = self.ms_per_frame.map_or_else(String::new, |ms| format!(", {ms:.2} ms a frame"));
-        println!("{} {}{ms}", self.name, self.version);
-        println!(
-            "{:8} {:>6} {:>9} {:>9}  {:13} {:>11} {:>6} {:>9} {:>8}",
-            "court",
-            "videos",
-            "found",
-            "right",
-            "95 % interval",
-            "made/missed",
-            "false",
-            "false/h",
-            "delay s"
-        );
-        let total = self.total();
-        for (court, score) in self.courts.iter().map(|(court, score)| (court.as_str(), score)) {
-            print_row(court, score);
-        }
-        print_row("all", &total);
-        if wrong {
-            self.wrong.iter().for_each(|line| println!("  {line}"));
-        }
-    }
-
-    fn print_json(&self) {
-        let total = self.total();
-        let rows = self.courts.iter().map(|(court, score)| (Some(court.as_str()), score));
-        for (court, score) in rows.chain([(None, &total)]) {
-            let (low, high) = clopper_pearson(score.right, score.attempts);
-            let row = json!({
-                "bundle": self.name, "version": self.version, "court": court,
-                "videos": score.videos, "attempts": score.attempts, "found": score.found,
-                "right": score.right, "interval": [low, high],
-                "made_called_missed": score.made_called_missed,
-                "missed_called_made": score.missed_called_made,
-                "false_events": score.false_events, "false_events_per_hour": score.false_per_hour(),
-                "delay_p50_s": score.delay_p50(), "ms_per_frame": self.ms_per_frame,
-            });
-            println!("{row}");
-        }
-    }
-}
-
-fn print_row(court: &str, score: &Score) {
-    let (low, high) = clopper_pearson(score.right, score.attempts);
-    let or_dash = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-    };
-    let share = 100.0 * real(score.right) / real(score.attempts).max(1.0);
-    println!(
-        "{court:8} {:>6} {:>9} {:>9}  {share:>3.0} ({:>2.0}–{:>3.0})  {:>11} {:>6} {:>9} {:>8}",
-        score.videos,
-        format!("{}/{}", score.found, score.attempts),
-        format!("{}/{}", score.right, score.attempts),
-        100.0 * low,
-        100.0 * high,
-        format!("{}/{}", score.made_called_missed, score.missed_called_made),
-        score.false_events,
-        or_dash(score.false_per_hour(), 0),
-        or_dash(score.delay_p50(), 2),
-    );
 }

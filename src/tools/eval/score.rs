@@ -13,24 +13,49 @@ const TOLERANCE: f64 = 1.0;
 pub(crate) struct Call {
     /// When the ball reached the ring, s.
     pub(crate) t: f64,
-    /// When it was decided, s.
+    /// When it was first told, provisionally or finally, s.
+    pub(crate) told: f64,
+    /// When the last word was decided, s.
     pub(crate) decided: f64,
     /// `None`: the model abstained.
     pub(crate) made: Option<bool>,
+    /// How sure of that it is, 0 to 1.
+    pub(crate) confidence: f64,
+}
+
+impl Call {
+    /// How likely it was made, as the model has it.
+    fn p_made(&self) -> f64 {
+        match self.made {
+            Some(true) => self.confidence,
+            Some(false) => 1.0 - self.confidence,
+            None => 0.5,
+        }
+    }
 }
 
 /// Returns the highest revision of every shot that was not withdrawn, in order of time.
 pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
-    let mut last: BTreeMap<FactId, &Event> = BTreeMap::new();
+    let mut last: BTreeMap<FactId, (&Event, f64)> = BTreeMap::new();
     for event in events {
-        let slot = last.entry(event.fact).or_insert(event);
-        if event.revision >= slot.revision {
-            *slot = event;
+        let decided = match &event.saying {
+            Saying::ShotMade(shot) | Saying::ShotMissed(shot) | Saying::ShotUnsure(shot) => {
+                shot.t_decided
+            }
+            Saying::ShotWithdrawn(_)
+            | Saying::Score(_)
+            | Saying::Highlight(_)
+            | Saying::HighlightWithdrawn(_) => f64::INFINITY,
+        };
+        let slot = last.entry(event.fact).or_insert((event, decided));
+        slot.1 = slot.1.min(decided);
+        if event.revision >= slot.0.revision {
+            slot.0 = event;
         }
     }
     let mut calls: Vec<Call> = last
         .values()
-        .filter_map(|event| {
+        .filter_map(|(event, told)| {
             let (shot, made) = match &event.saying {
                 Saying::ShotMade(shot) => (shot, Some(true)),
                 Saying::ShotMissed(shot) => (shot, Some(false)),
@@ -40,112 +65,190 @@ pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
                 | Saying::Highlight(_)
                 | Saying::HighlightWithdrawn(_) => return None,
             };
-            Some(Call { t: shot.t_stream, decided: shot.t_decided, made })
+            let (t, decided, confidence) = (shot.t_stream, shot.t_decided, shot.confidence);
+            Some(Call { t, told: *told, decided, made, confidence })
         })
         .collect();
     calls.sort_by(|a, b| a.t.total_cmp(&b.t));
     calls
 }
 
+/// One attempt that is not doubtful, and what was said of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Judged {
+    pub(crate) truth: Attempt,
+    /// `None`: not found.
+    pub(crate) call: Option<Call>,
+}
+
+impl Judged {
+    /// Called as it was. Unsure is wrong, and so is silence.
+    pub(crate) fn right(&self) -> bool {
+        self.call.is_some_and(|call| call.made == Some(self.truth.made))
+    }
+
+    fn called(&self) -> Option<bool> {
+        self.call.and_then(|call| call.made)
+    }
+}
+
 /// What a court, or several, came to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Score {
     pub(crate) videos: usize,
-    /// Attempts that are not doubtful.
-    pub(crate) attempts: usize,
-    /// Of them, with a call within a second.
-    pub(crate) found: usize,
-    /// Of them, called as it was.
-    pub(crate) right: usize,
-    /// Of them, called the other way; by what it was.
-    pub(crate) made_called_missed: usize,
-    pub(crate) missed_called_made: usize,
+    /// Attempts that are not doubtful, in the order of the truth.
+    pub(crate) judged: Vec<Judged>,
     /// Calls that belong to no attempt.
     pub(crate) false_events: usize,
     /// Stream time of continuous videos, s; and false events in it.
     pub(crate) stream_seconds: f64,
     pub(crate) stream_false_events: usize,
-    /// From the truth to the final, s.
-    pub(crate) delays: Vec<f64>,
-}
-
-/// What one attempt, or one call of none, came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
-    Right,
-    /// Called the other way.
-    Wrong(Attempt),
-    Unsure(Attempt),
-    Missing(Attempt),
-    /// No attempt there, at this time.
-    False(f64),
 }
 
 /// Holds `calls` against `truth`: a call belongs to the nearest free attempt within a second.
-pub(crate) fn judge(truth: &[Attempt], calls: &[Call]) -> (Score, Vec<Verdict>) {
+/// Returns the score of the one video, and when calls came that belong to none.
+pub(crate) fn judge(truth: &[Attempt], calls: &[Call]) -> (Score, Vec<f64>) {
     let mut score = Score { videos: 1, ..Score::default() };
-    let mut verdicts = Vec::new();
     let mut free: Vec<Call> = calls.to_vec();
     for attempt in truth {
         let near = |call: &Call| (call.t - attempt.t_rim).abs();
-        let hit = (0..free.len())
+        let call = (0..free.len())
             .filter(|index| free.get(*index).is_some_and(|call| near(call) <= TOLERANCE))
             .min_by(|a, b| match (free.get(*a), free.get(*b)) {
                 (Some(a), Some(b)) => near(a).total_cmp(&near(b)),
                 _ => std::cmp::Ordering::Equal,
             })
             .map(|index| free.remove(index));
-        if attempt.doubtful {
-            continue;
-        }
-        score.attempts += 1;
-        let Some(call) = hit else {
-            verdicts.push(Verdict::Missing(*attempt));
-            continue;
-        };
-        score.found += 1;
-        let Some(made) = call.made else {
-            verdicts.push(Verdict::Unsure(*attempt));
-            continue;
-        };
-        score.delays.push(call.decided - attempt.t_truth);
-        if made == attempt.made {
-            score.right += 1;
-            verdicts.push(Verdict::Right);
-        } else {
-            if attempt.made {
-                score.made_called_missed += 1;
-            } else {
-                score.missed_called_made += 1;
-            }
-            verdicts.push(Verdict::Wrong(*attempt));
+        if !attempt.doubtful {
+            score.judged.push(Judged { truth: *attempt, call });
         }
     }
     score.false_events = free.len();
-    verdicts.extend(free.iter().map(|call| Verdict::False(call.t)));
-    (score, verdicts)
+    (score, free.iter().map(|call| call.t).collect())
 }
+
+/// Truth against call: `[made, missed][made, missed, unsure, not called]`.
+pub(crate) type Confusion = [[usize; 4]; 2];
 
 impl Score {
     /// Adds another's counts.
     pub(crate) fn add(&mut self, other: &Self) {
         self.videos += other.videos;
-        self.attempts += other.attempts;
-        self.found += other.found;
-        self.right += other.right;
-        self.made_called_missed += other.made_called_missed;
-        self.missed_called_made += other.missed_called_made;
+        self.judged.extend(&other.judged);
         self.false_events += other.false_events;
         self.stream_seconds += other.stream_seconds;
         self.stream_false_events += other.stream_false_events;
-        self.delays.extend(&other.delays);
     }
 
-    /// Median delay of the finals, s.
-    pub(crate) fn delay_p50(&self) -> Option<f64> {
-        let mut sorted = self.delays.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied()
+    fn count(&self, which: impl Fn(&Judged) -> bool) -> usize {
+        self.judged.iter().filter(|judged| which(judged)).count()
+    }
+
+    pub(crate) fn attempts(&self) -> usize {
+        self.judged.len()
+    }
+
+    /// With a call within a second.
+    pub(crate) fn found(&self) -> usize {
+        self.count(|judged| judged.call.is_some())
+    }
+
+    /// Called made or missed.
+    pub(crate) fn called(&self) -> usize {
+        self.count(|judged| judged.called().is_some())
+    }
+
+    pub(crate) fn right(&self) -> usize {
+        self.count(Judged::right)
+    }
+
+    pub(crate) fn unsure(&self) -> usize {
+        self.found() - self.called()
+    }
+
+    pub(crate) fn confusion(&self) -> Confusion {
+        let mut table = Confusion::default();
+        for judged in &self.judged {
+            let row = usize::from(!judged.truth.made);
+            let column = match judged.call.map(|call| call.made) {
+                Some(Some(true)) => 0,
+                Some(Some(false)) => 1,
+                Some(None) => 2,
+                None => 3,
+            };
+            if let Some(cell) = table.get_mut(row).and_then(|row| row.get_mut(column)) {
+                *cell += 1;
+            }
+        }
+        table
+    }
+
+    /// Of those called made, how many were. `None` if none was.
+    pub(crate) fn made_precision(&self) -> Option<f64> {
+        let [[made, ..], [falsely, ..]] = self.confusion();
+        (made + falsely > 0).then(|| real(made) / real(made + falsely))
+    }
+
+    /// Chance that a made one looks likelier to be made than a missed one (area under the receiver's
+    /// curve), over those found; ties count half. `None` without both kinds.
+    pub(crate) fn auc(&self) -> Option<f64> {
+        let of = |made: bool| -> Vec<f64> {
+            let those = self.judged.iter().filter(|judged| judged.truth.made == made);
+            those.filter_map(|judged| Some(judged.call?.p_made())).collect()
+        };
+        let (made, missed) = (of(true), of(false));
+        if made.is_empty() || missed.is_empty() {
+            return None;
+        }
+        let won: f64 = made
+            .iter()
+            .flat_map(|high| missed.iter().map(move |low| (high, low)))
+            .map(|(high, low)| match high.total_cmp(low) {
+                std::cmp::Ordering::Greater => 1.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Less => 0.0,
+            })
+            .sum();
+        Some(won / (real(made.len()) * real(missed.len())))
+    }
+
+    /// Expected calibration error of the calls: how far confidence is from being right, over ten
+    /// bins of equal width (Naeini et al. 2015). `None` without a call.
+    pub(crate) fn calibration_error(&self) -> Option<f64> {
+        const BINS: usize = 10;
+        // Of each bin: how many, their confidence, how many were right.
+        let mut bins = [(0_usize, 0.0, 0_usize); BINS];
+        for judged in &self.judged {
+            let Some(call) = judged.call.filter(|call| call.made.is_some()) else { continue };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10")]
+            let bin = (call.confidence.clamp(0.0, 1.0) * real(BINS)) as usize;
+            if let Some((n, confidence, right)) = bins.get_mut(bin.min(BINS - 1)) {
+                *n += 1;
+                *confidence += call.confidence;
+                *right += usize::from(judged.right());
+            }
+        }
+        let called = self.called();
+        let apart = bins.iter().map(|(_, confidence, right)| (confidence - real(*right)).abs());
+        (called > 0).then(|| apart.sum::<f64>() / real(called))
+    }
+
+    /// From the ring to the first word, s, in order.
+    pub(crate) fn first_delays(&self) -> Vec<f64> {
+        self.delays(|judged, call| call.told - judged.truth.t_rim)
+    }
+
+    /// From the truth to the last word, s, in order.
+    pub(crate) fn final_delays(&self) -> Vec<f64> {
+        self.delays(|judged, call| call.decided - judged.truth.t_truth)
+    }
+
+    fn delays(&self, delay: impl Fn(&Judged, &Call) -> f64) -> Vec<f64> {
+        let called = self.judged.iter().filter(|judged| judged.called().is_some());
+        let mut all: Vec<f64> =
+            called.filter_map(|judged| Some(delay(judged, &judged.call?))).collect();
+        all.sort_by(f64::total_cmp);
+        all
     }
 
     /// False events an hour of continuous video.
@@ -153,6 +256,32 @@ impl Score {
         (self.stream_seconds > 0.0)
             .then(|| real(self.stream_false_events) * 3600.0 / self.stream_seconds)
     }
+}
+
+/// The value that `percent` of the sorted ones are not above (nearest rank).
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+}
+
+/// Two bundles on the same attempts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Paired {
+    /// Right by the first alone, by the second alone.
+    pub(crate) only_first: usize,
+    pub(crate) only_second: usize,
+    /// Chance of a split at least as uneven if neither were better (McNemar's exact test, two
+    /// sided: a binomial of one half over the attempts on which they differ).
+    pub(crate) p: f64,
+}
+
+/// Compares bundles attempt by attempt. Both were judged on the same truth, in the same order.
+pub(crate) fn paired(first: &Score, second: &Score) -> Paired {
+    let pairs = || first.judged.iter().zip(&second.judged);
+    let only_first = pairs().filter(|(a, b)| a.right() && !b.right()).count();
+    let only_second = pairs().filter(|(a, b)| b.right() && !a.right()).count();
+    let (fewer, differ) = (only_first.min(only_second), only_first + only_second);
+    let p = if differ == 0 { 1.0 } else { (2.0 * at_most(fewer, differ, 0.5)).min(1.0) };
+    Paired { only_first, only_second, p }
 }
 
 /// Returns the exact 95 % interval of a share of `k` in `n` (Clopper and Pearson 1934).
@@ -233,7 +362,7 @@ mod tests {
             Attempt { doubtful: true, ..attempt(8.0, false) },
             attempt(20.0, true),
         ];
-        let call = |t, made| Call { t, decided: t + 0.5, made };
+        let call = |t, made| Call { t, told: t + 0.2, decided: t + 0.5, made, confidence: 0.9 };
         let calls = [
             call(1.1, Some(true)),
             call(1.9, Some(true)),
@@ -241,19 +370,64 @@ mod tests {
             call(8.1, Some(true)),
             call(12.0, Some(false)),
         ];
-        let (score, verdicts) = judge(&truth, &calls);
-        assert_eq!(
-            verdicts,
-            [
-                Verdict::Right,
-                Verdict::Wrong(truth[1]),
-                Verdict::Unsure(truth[2]),
-                Verdict::Missing(truth[4]),
-                Verdict::False(12.0),
-            ]
-        );
-        assert_eq!((score.attempts, score.found, score.right), (4, 3, 1));
-        assert_eq!((score.missed_called_made, score.false_events), (1, 1));
-        assert!((score.delay_p50().expect("delays") - 0.5).abs() < 1e-9);
+        let (score, none) = judge(&truth, &calls);
+        assert_eq!(none, [12.0]);
+        let given = |index: usize| score.judged[index].call.map(|call| call.t);
+        assert_eq!([0, 1, 2, 3].map(given), [Some(1.1), Some(1.9), Some(5.2), None]);
+        assert_eq!((score.attempts(), score.found(), score.called(), score.right()), (4, 3, 2, 1));
+        assert_eq!(score.confusion(), [[1, 0, 1, 1], [1, 0, 0, 0]]);
+        assert_eq!((score.made_precision(), score.unsure()), (Some(0.5), 1));
+        let delay = percentile(&score.final_delays(), 50).expect("delays");
+        assert!((delay - 0.3).abs() < 1e-9, "{delay}");
+        let first = percentile(&score.first_delays(), 95).expect("delays");
+        assert!((first - 0.3).abs() < 1e-9, "{first}");
+    }
+
+    /// Attempts with what was called and how sure.
+    fn score(of: &[(bool, Option<bool>, f64)]) -> Score {
+        let truth = |made| Attempt { t_rim: 0.0, t_truth: 0.0, made, doubtful: false };
+        let call = |made, confidence| Call { t: 0.0, told: 0.0, decided: 0.0, made, confidence };
+        let judged = |(was, made, sure): &(_, _, _)| Judged {
+            truth: truth(*was),
+            call: Some(call(*made, *sure)),
+        };
+        Score { judged: of.iter().map(judged).collect(), ..Score::default() }
+    }
+
+    #[test]
+    fn ranking_and_calibration_are_told_apart() {
+        // Ranked without a fault, though the cut is wrong: 0.6 for a missed one.
+        let ranked = score(&[
+            (true, Some(true), 0.9),
+            (true, Some(true), 0.7),
+            (false, Some(true), 0.6),
+            (false, Some(false), 0.8),
+        ]);
+        assert_eq!(ranked.auc(), Some(1.0));
+        assert_eq!(ranked.right(), 3);
+        // Bins of their own: |0.9-1| + |0.7-1| + |0.6-0| + |0.8-1|, a quarter each.
+        let error = ranked.calibration_error().expect("calls");
+        assert!((error - 0.3).abs() < 1e-9, "{error}");
+        assert_eq!(score(&[(true, Some(true), 0.9)]).auc(), None);
+        let even = score(&[(true, None, 0.5), (false, None, 0.5)]);
+        assert_eq!((even.auc(), even.calibration_error()), (Some(0.5), None));
+    }
+
+    #[test]
+    fn bundles_are_compared_attempt_by_attempt() {
+        let (right, wrong) = ((true, Some(true), 0.9), (true, Some(false), 0.9));
+        let first = score(&[right, right, right, right, right, right, wrong]);
+        let second = score(&[wrong, wrong, wrong, wrong, wrong, right, wrong]);
+        let compared = paired(&first, &second);
+        assert_eq!((compared.only_first, compared.only_second), (5, 0));
+        assert!((compared.p - 0.0625).abs() < 1e-9, "{}", compared.p);
+        assert!((paired(&first, &first).p - 1.0).abs() < 1e-9);
+        // As published: 1 against 9, p = 0.0215.
+        let (a, b) =
+            ([right; 10], [wrong, wrong, wrong, wrong, wrong, wrong, wrong, wrong, wrong, right]);
+        let mut a = a;
+        a[9] = wrong;
+        let p = paired(&score(&a), &score(&b)).p;
+        assert!((p - 0.02148).abs() < 1e-4, "{p}");
     }
 }

@@ -1,0 +1,242 @@
+//! The attempts that were not called right, as one picture for a person to look at.
+//!
+//! A row an attempt: a number, the truth and the call as a square of colour each (green made, red
+//! missed, yellow unsure, grey not called), then the ring's surroundings from before the ball comes to
+//! after the truth. The first picture at or after the ring and at or after the truth wear a line on top.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::media::{ChromaLayout, Frame, Pixels, RimBox};
+
+/// Side of one small picture, pixels.
+const TILE: usize = 96;
+/// Pictures in a row.
+pub(super) const COLUMNS: usize = 12;
+/// Room for number and colours in front of a row, pixels.
+const HEAD: usize = 56;
+/// Ring widths in a tile, and how far above the ring's top it begins.
+const WIDTHS: f32 = 4.0;
+const ABOVE: f32 = 1.5;
+/// Shown before the ring and after the truth, s.
+const BEFORE: f64 = 0.25;
+const AFTER: f64 = 0.45;
+
+const GREEN: [u8; 3] = [60, 190, 90];
+const RED: [u8; 3] = [220, 70, 60];
+const YELLOW: [u8; 3] = [235, 200, 60];
+const GREY: [u8; 3] = [130, 130, 130];
+
+/// One attempt to be shown.
+pub(super) struct Row {
+    /// When the ball reached the ring and when the outcome could be seen, s.
+    pub(super) t_rim: f64,
+    pub(super) t_truth: f64,
+    pub(super) rim: RimBox,
+    pub(super) made: bool,
+    /// `None`: not called. `Some(None)`: unsure.
+    pub(super) called: Option<Option<bool>>,
+    /// The tile of each wanted moment, once its picture came: RGB, [`TILE`] squared.
+    tiles: Vec<(f64, Option<Vec<u8>>)>,
+}
+
+impl Row {
+    /// A row without pictures yet.
+    pub(super) fn new(
+        (t_rim, t_truth): (f64, f64),
+        rim: RimBox,
+        made: bool,
+        called: Option<Option<bool>>,
+    ) -> Self {
+        let (from, to) = (t_rim - BEFORE, t_truth + AFTER);
+        #[expect(clippy::cast_precision_loss, reason = "a dozen")]
+        let at = |index: usize| from + (to - from) * index as f64 / (COLUMNS - 1) as f64;
+        let tiles = (0..COLUMNS).map(|index| (at(index), None)).collect();
+        Self { t_rim, t_truth, rim, made, called, tiles }
+    }
+
+    /// Takes what it needs of the video's next picture, which comes `at` s. A moment gets the first
+    /// picture at or after it; one after the video's end keeps the last.
+    pub(super) fn look(&mut self, at: f64, frame: &Frame) {
+        let rim = self.rim;
+        for index in 0..self.tiles.len() {
+            let Some((wanted, tile)) = self.tiles.get(index) else { continue };
+            let due = at >= *wanted && tile.is_none();
+            // Held for the moments that a short video never reaches.
+            let last = index + 1 == self.tiles.len() && at < *wanted;
+            if due || last {
+                let cut = cut(frame, rim);
+                if let Some((_, tile)) = self.tiles.get_mut(index) {
+                    *tile = cut;
+                }
+            }
+        }
+    }
+}
+
+/// Writes rows as a PNG.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn write(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    let width = HEAD + COLUMNS * TILE;
+    let height = rows.len().max(1) * (TILE + 4);
+    let mut sheet = Canvas { pixels: vec![24; width * height * 3], width };
+    for (number, row) in rows.iter().enumerate() {
+        let top = number * (TILE + 4);
+        sheet.number((4, top + 6), number + 1);
+        sheet.square((4, top + 40), colour(Some(Some(row.made))));
+        sheet.square((28, top + 40), colour(row.called));
+        let mut held: Option<&Vec<u8>> = None;
+        let mut marks = [Some(row.t_rim), Some(row.t_truth)];
+        for (column, (at, tile)) in row.tiles.iter().enumerate() {
+            held = tile.as_ref().or(held);
+            let left = HEAD + column * TILE;
+            if let Some(tile) = held {
+                sheet.paste((left, top + 4), tile);
+            }
+            for mark in &mut marks {
+                if mark.is_some_and(|mark| *at >= mark) {
+                    *mark = None;
+                    sheet.fill((left, top), (TILE, 3), YELLOW);
+                }
+            }
+        }
+    }
+    let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
+    let size = |pixels: usize| u32::try_from(pixels).context("too many rows for one picture");
+    let mut encoder = png::Encoder::new(BufWriter::new(file), size(width)?, size(height)?);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header().context("write the sheet")?;
+    writer.write_image_data(&sheet.pixels).context("write the sheet")?;
+    writer.finish().context("write the sheet")
+}
+
+const fn colour(called: Option<Option<bool>>) -> [u8; 3] {
+    match called {
+        Some(Some(true)) => GREEN,
+        Some(Some(false)) => RED,
+        Some(None) => YELLOW,
+        None => GREY,
+    }
+}
+
+struct Canvas {
+    pixels: Vec<u8>,
+    width: usize,
+}
+
+impl Canvas {
+    fn set(&mut self, (x, y): (usize, usize), colour: [u8; 3]) {
+        let at = (y * self.width + x) * 3;
+        if let Some(pixel) = self.pixels.get_mut(at..at + 3) {
+            pixel.copy_from_slice(&colour);
+        }
+    }
+
+    fn fill(&mut self, (left, top): (usize, usize), (w, h): (usize, usize), colour: [u8; 3]) {
+        for y in top..top + h {
+            for x in left..left + w {
+                self.set((x, y), colour);
+            }
+        }
+    }
+
+    fn square(&mut self, at: (usize, usize), colour: [u8; 3]) {
+        self.fill(at, (20, 20), colour);
+    }
+
+    fn paste(&mut self, (left, top): (usize, usize), tile: &[u8]) {
+        for (y, row) in tile.chunks_exact(TILE * 3).enumerate() {
+            for (x, pixel) in row.chunks_exact(3).enumerate() {
+                if let [r, g, b] = *pixel {
+                    self.set((left + x, top + y), [r, g, b]);
+                }
+            }
+        }
+    }
+
+    /// Draws a number, digits of 3 × 5 squares.
+    fn number(&mut self, (left, top): (usize, usize), number: usize) {
+        /// Rows of each digit, three bits each, from the top.
+        const DIGITS: [[u8; 5]; 10] = [
+            [7, 5, 5, 5, 7],
+            [2, 6, 2, 2, 7],
+            [7, 1, 7, 4, 7],
+            [7, 1, 7, 1, 7],
+            [5, 5, 7, 1, 1],
+            [7, 4, 7, 1, 7],
+            [7, 4, 7, 5, 7],
+            [7, 1, 2, 2, 2],
+            [7, 5, 7, 5, 7],
+            [7, 5, 7, 1, 7],
+        ];
+        const DOT: usize = 4;
+        for (place, digit) in number.to_string().bytes().enumerate() {
+            let Some(rows) = DIGITS.get(usize::from(digit.wrapping_sub(b'0'))) else { continue };
+            for (y, bits) in rows.iter().enumerate() {
+                for x in 0..3 {
+                    if bits >> (2 - x) & 1 == 1 {
+                        let at = (left + (place * 4 + x) * DOT, top + y * DOT);
+                        self.fill(at, (DOT, DOT), [230, 230, 230]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The ring's surroundings as RGB, nearest pixel, the picture's edge repeated. ITU-R BT.709.
+fn cut(frame: &Frame, rim: RimBox) -> Option<Vec<u8>> {
+    let Pixels::Cpu(picture) = &frame.pixels;
+    let (luma, chroma) = (picture.plane(0)?, picture.plane(1)?);
+    let second = match picture.chroma() {
+        ChromaLayout::I420 => Some(picture.plane(2)?),
+        ChromaLayout::Nv12 => None,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "pixels of a tile")]
+    let step = rim.w * WIDTHS / TILE as f32;
+    let left = rim.x + rim.w / 2.0 - rim.w * WIDTHS / 2.0;
+    let top = rim.y - rim.w * ABOVE;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "clamped to the picture"
+    )]
+    let place = |from: f32, index: usize, size: u32| {
+        (from + step * index as f32).clamp(0.0, size.saturating_sub(1) as f32) as usize
+    };
+    let mut tile = Vec::with_capacity(TILE * TILE * 3);
+    for row in 0..TILE {
+        let y = place(top, row, frame.height);
+        for column in 0..TILE {
+            let x = place(left, column, frame.width);
+            let l = *luma.bytes.get(y * luma.stride + x)?;
+            let at = y / 2 * chroma.stride;
+            let (u, v) = match &second {
+                Some(second) => (
+                    *chroma.bytes.get(at + x / 2)?,
+                    *second.bytes.get(y / 2 * second.stride + x / 2)?,
+                ),
+                None => {
+                    (*chroma.bytes.get(at + x / 2 * 2)?, *chroma.bytes.get(at + x / 2 * 2 + 1)?)
+                }
+            };
+            let light = 1.164 * (f32::from(l) - 16.0);
+            let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to a byte"
+            )]
+            let byte = |value: f32| value.clamp(0.0, 255.0) as u8;
+            let green = light - 0.213 * u - 0.533 * v;
+            tile.extend([byte(light + 1.793 * v), byte(green), byte(light + 2.112 * u)]);
+        }
+    }
+    Some(tile)
+}
