@@ -22,6 +22,7 @@ mod outbox;
 mod states;
 mod backoff;
 mod tls;
+mod prompt;
 mod mqtt;
 pub mod schema;
 

@@ -36,6 +36,7 @@ use crate::media::UtcTime;
 use crate::uplink::backoff::Past;
 use crate::uplink::outbox::lanes::{Begin, Outcome, WINDOW};
 use crate::uplink::outbox::{Desk, Note, Sending, chain};
+use crate::uplink::prompt::Prompt;
 use crate::uplink::states::States;
 use crate::uplink::tls::{self, TlsError, TlsFiles};
 use crate::uplink::{UplinkCounts, UplinkSettings};
@@ -551,15 +552,17 @@ async fn address(
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
-    if let Ok(ip) = broker.host.parse::<Ipv6Addr>() {
-        // The library writes `host:port`, which no IPv6 address survives.
-        let socket = SocketAddr::from((ip, broker.port));
-        options.set_socket_connector(move |_, _| async move {
-            let stream = TcpStream::connect(socket).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        });
-    }
+    // The library writes `host:port`, which no IPv6 address survives.
+    let v6 = broker.host.parse::<Ipv6Addr>().ok();
+    let v6 = v6.map(|ip| SocketAddr::from((ip, broker.port)));
+    options.set_socket_connector(move |host, network| async move {
+        let stream = match v6 {
+            Some(socket) => TcpStream::connect(socket).await?,
+            None => rumqttc::default_socket_connect(host, network).await?,
+        };
+        stream.set_nodelay(true)?;
+        Ok(Prompt::new(stream))
+    });
     let files = Files {
         password: settings.password_file.clone(),
         tls: broker.tls.then(|| TlsFiles {
