@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz install fmt audit score powercut unit
+.PHONY: deny sbom help build check test features demo bench soak fuzz install fmt audit score powercut unit
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -90,7 +90,18 @@ fuzz: ## Fuzz every parser for 60 s each
 	@scripts/setup.sh build
 	fuzz/run 60
 
-audit: ## Licences, bans and sources of dependencies; advisories where their database can be reached
-	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check licenses bans sources
+deny: ## Hold licences, bans and sources of dependencies to deny.toml
+	@cargo deny --version >/dev/null 2>&1 || { echo "deny: installing cargo-deny (some minutes, once)"; \
+	  env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+	  $(CARGO) install --locked --quiet cargo-deny@0.20.2; }
+	$(CARGO) deny --offline check licenses bans sources
+
+audit: deny ## The same, and advisories where their database can be reached
 	$(CARGO) deny check advisories || echo "advisories: the database could not be reached"
+
+sbom: ## Write what the binary is made of, as CycloneDX JSON, into target/
+	@cargo cyclonedx --version >/dev/null 2>&1 || { echo "sbom: installing cargo-cyclonedx (some minutes, once)"; \
+	  env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+	  $(CARGO) install --locked --quiet cargo-cyclonedx@0.5.9; }
+	$(CARGO) cyclonedx --format json --spec-version 1.5 --override-filename courtside.cdx
+	@mkdir -p target && mv courtside.cdx.json target/ && echo "sbom: target/courtside.cdx.json"

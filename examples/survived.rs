@@ -101,7 +101,7 @@ fn outbox(config: &config::Config) -> anyhow::Result<BTreeSet<String>> {
         dir: config.appliance.data_dir.join("outbox"),
         quota_bytes: courtside::uplink::DEFAULT_QUOTA_BYTES,
         boot: "survived".to_owned(),
-        time_floor: UtcTime::from_nanos(0),
+        time_floor: UtcTime::from_nanos(0).into(),
         version: String::new(),
         courts: Vec::new(),
     };

@@ -22,7 +22,7 @@ use tokio::sync::watch as told;
 
 use crate::answer::RimAnswer;
 use crate::clips::{self, Ring, RingHandle};
-use crate::clock::{self, Anchors, Clock, SystemClock};
+use crate::clock::{self, Anchors, Clock, Floor, SystemClock};
 use crate::config::Config;
 use crate::decode::Decoder;
 use crate::detect::{self, Detect};
@@ -181,8 +181,8 @@ impl App {
         make_private(&data_dir)?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
-        let floor = clock::floor(&[&data_dir]);
-        let anchors = Anchors::new(Arc::clone(&world.clock), clock::boot_id(), floor);
+        let floor = Floor::of(&[&data_dir]);
+        let anchors = Anchors::new(Arc::clone(&world.clock), clock::boot_id(), floor.clone());
         for line in &config.advice {
             tracing::warn!("{line}");
         }
@@ -389,7 +389,7 @@ fn make_private(dir: &std::path::Path) -> Result<(), AppError> {
 async fn open_uplink(
     config: &Config,
     shared: &Arc<Shared>,
-    floor: crate::media::UtcTime,
+    floor: Floor,
 ) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
     let settings = uplink_settings(config, floor);
     let hooks = uplink::Hooks {
@@ -419,10 +419,7 @@ async fn open_uplink(
 }
 
 /// The broker, as the configuration names it.
-pub(crate) fn uplink_settings(
-    config: &Config,
-    floor: crate::media::UtcTime,
-) -> uplink::UplinkSettings {
+pub(crate) fn uplink_settings(config: &Config, floor: Floor) -> uplink::UplinkSettings {
     let tls = config.uplink.client.as_ref();
     let courts: std::collections::BTreeSet<_> =
         config.courts.iter().map(|court| &court.name).collect();

@@ -55,6 +55,12 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
         if stuck.is_empty() {
             notifier.alive();
         }
+        let anchors = &watched.shared.anchors;
+        if anchors.floor().settle(watched.shared.clock.utc()) {
+            tracing::warn!(
+                "the clock was set from the network: files dated after it are not believed"
+            );
+        }
         let seen = look(&watched);
         if let Some(line) = publisher.line(&seen) {
             notifier.status(&line);
@@ -74,6 +80,7 @@ struct Seen {
 fn look(watched: &Watched) -> Seen {
     let shared = &watched.shared;
     let faults: BTreeMap<CourtId, String> = watched.models.faults().into_iter().collect();
+    let rings = watched.models.rings();
     let counts = shared.ledger.counts();
     let streams = shared
         .courts
@@ -89,7 +96,9 @@ fn look(watched: &Watched) -> Seen {
                 .map(|(_, dropped)| dropped)
                 .sum();
             let fault = faults.get(&parts.name).cloned();
-            (parts.name.clone(), stream(parts, ingest, &decoder.status(), fault, dropped))
+            let rings = rings.get(&parts.name).map(Vec::as_slice);
+            let state = stream(parts, ingest, &decoder.status(), rings, fault, dropped);
+            (parts.name.clone(), state)
         })
         .collect();
     Seen {
@@ -104,6 +113,7 @@ fn stream(
     parts: &CourtParts,
     ingest: Option<CourtStatus>,
     decoder: &DecoderStatus,
+    rings: Option<&[f32]>,
     fault: Option<String>,
     dropped: u64,
 ) -> StreamState {
@@ -115,15 +125,16 @@ fn stream(
         Condition::Stalled => "stalled",
     };
     let picture = ingest.width.zip(ingest.height);
-    let ring_px: Vec<f64> = picture
-        .and_then(|size| {
+    // The model knows which picture the rims were drawn on, once it has seen one.
+    let ring_px: Vec<f64> = match (picture, rings) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(rings)) => rings.iter().copied().map(f64::from).collect(),
+        (Some(size), None) => {
             let drawn_on = parts.rims_of.map_or(size, |[width, height]| (width, height));
-            detect::place_rims(&parts.rims, drawn_on, size).ok()
-        })
-        .unwrap_or_default()
-        .iter()
-        .map(|rim| f64::from(rim.w))
-        .collect();
+            let placed = detect::place_rims(&parts.rims, drawn_on, size).unwrap_or_default();
+            placed.iter().map(|rim| f64::from(rim.w)).collect()
+        }
+    };
     let advice: Vec<Advice> = if ingest.condition == Condition::Waiting {
         Vec::new()
     } else {

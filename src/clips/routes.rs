@@ -326,7 +326,9 @@ fn wanted_range(headers: &HeaderMap, etag: &str, len: u64) -> Wanted {
 
 fn says(headers: &HeaderMap, name: &HeaderName, etag: &str) -> bool {
     let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    value == "*" || value.split(',').any(|one| one.trim() == etag)
+    // Weak comparison (RFC 9110, 8.8.3.2): a cache on the way may have weakened the tag.
+    let strong = |one: &str| one.trim().trim_start_matches("W/") == etag;
+    value == "*" || value.split(',').any(strong)
 }
 
 fn header(text: &str) -> HeaderValue {

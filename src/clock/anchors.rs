@@ -7,10 +7,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
 use crate::clock::anchor::{BoxClock, Evidence, Stamp, WallAnchor, judge};
+use crate::clock::{Clock, Floor};
 use crate::event::state::{ClockState, CourtClock};
-use crate::media::{CourtId, MediaTime, SessionId, StreamItem, UtcTime};
+use crate::media::{CourtId, MediaTime, SessionId, StreamItem};
 
 /// Sessions of a court that are remembered; older ones are told by their snapshots.
 const SESSIONS: usize = 16;
@@ -38,7 +38,7 @@ pub struct Anchors {
 struct Shared {
     clock: Arc<dyn Clock>,
     boot: String,
-    floor: UtcTime,
+    floor: Floor,
     // Fed per picture by ingest, read per event: lines, not calls, under the lock.
     courts: Mutex<BTreeMap<CourtId, Court>>,
 }
@@ -70,9 +70,10 @@ impl Court {
 
 impl Anchors {
     /// None yet. `boot` is [`boot_id`](crate::clock::boot_id), `floor` a time that the present
-    /// must be later than ([`floor`](crate::clock::floor)).
+    /// must be later than.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, boot: String, floor: UtcTime) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, boot: String, floor: impl Into<Floor>) -> Self {
+        let floor = floor.into();
         Self { shared: Arc::new(Shared { clock, boot, floor, courts: Mutex::default() }) }
     }
 
@@ -152,7 +153,13 @@ impl Anchors {
     /// True when the box's clock can be true: later than every date that it must be later than.
     #[must_use]
     pub fn plausible(&self) -> bool {
-        self.shared.clock.utc() >= self.shared.floor
+        self.shared.clock.utc() >= self.shared.floor.at()
+    }
+
+    /// A time that the present must be later than.
+    #[must_use]
+    pub fn floor(&self) -> &Floor {
+        &self.shared.floor
     }
 
     /// How the newest picture of each court maps, for `state/clock`.
@@ -179,7 +186,7 @@ impl Anchors {
     fn now(&self, camera_delay: Option<Duration>) -> BoxClock {
         let clock = &self.shared.clock;
         let (monotonic, utc) = (clock.monotonic(), clock.utc());
-        BoxClock { monotonic, utc, floor: self.shared.floor, camera_delay }
+        BoxClock { monotonic, utc, floor: self.shared.floor.at(), camera_delay }
     }
 }
 
@@ -188,6 +195,8 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::media::{CloseReason, Monotonic, StreamInfo, WallReference, WallSource};
+
+    use crate::media::UtcTime;
 
     const FLOOR: UtcTime = UtcTime::from_nanos(1_795_305_600_000_000_000);
     const TODAY: UtcTime = UtcTime::from_nanos(1_796_083_200_000_000_000);

@@ -16,7 +16,7 @@ use crate::media::{Monotonic, UtcTime};
 
 pub use crate::clock::anchor::Stamp;
 pub use crate::clock::anchors::{AnchorSnapshot, Anchors};
-pub use crate::clock::plausible::{floor, tls_time};
+pub use crate::clock::plausible::{Floor, tls_time};
 pub use crate::clock::system::{ManualClock, SystemClock, boot_id};
 
 /// The two clocks of a box. A stage never asks the system itself (STYLE 2.5).

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use crate::media::UtcTime;
@@ -9,17 +11,55 @@ use crate::media::UtcTime;
 /// This was written on 2026-11-22: no box runs it earlier.
 const WRITTEN: UtcTime = UtcTime::from_nanos(1_795_305_600_000_000_000);
 
-/// Returns the latest of the program's own date and the newest file directly in `dirs`. What cannot
-/// be read counts for nothing.
-#[must_use]
-pub fn floor(dirs: &[&Path]) -> UtcTime {
-    let own = std::env::current_exe().ok().and_then(|exe| modified(&exe));
-    let newest = dirs
-        .iter()
-        .filter_map(|dir| fs::read_dir(dir).ok())
-        .flat_map(|entries| entries.flatten())
-        .filter_map(|entry| modified(&entry.path()));
-    newest.chain(own).fold(WRITTEN, UtcTime::max)
+/// Where systemd-timesyncd says that it has set the clock (systemd-timesyncd.service(8)).
+const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
+
+/// A time that the present must be later than. Clones share it.
+///
+/// It can only fall, and never below the day that the program was written: files dated by a clock that
+/// once ran ahead would otherwise make the right one implausible for good.
+#[derive(Clone, Debug)]
+pub struct Floor(Arc<AtomicI64>);
+
+impl From<UtcTime> for Floor {
+    fn from(at: UtcTime) -> Self {
+        Self(Arc::new(AtomicI64::new(at.as_nanos())))
+    }
+}
+
+impl Floor {
+    /// The latest of the program's own date and the newest file directly in `dirs`. What cannot be
+    /// read counts for nothing.
+    #[must_use]
+    pub fn of(dirs: &[&Path]) -> Self {
+        let own = std::env::current_exe().ok().and_then(|exe| modified(&exe));
+        let newest = dirs
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flat_map(|entries| entries.flatten())
+            .filter_map(|entry| modified(&entry.path()));
+        newest.chain(own).fold(WRITTEN, UtcTime::max).into()
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn at(&self) -> UtcTime {
+        UtcTime::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Takes the word of a clock that was set from the network against the dates of files. True if
+    /// that changed anything.
+    pub fn settle(&self, now: UtcTime) -> bool {
+        self.settle_if(now, || Path::new(SYNCHRONIZED).exists())
+    }
+
+    fn settle_if(&self, now: UtcTime, synchronized: impl FnOnce() -> bool) -> bool {
+        let lower = now < self.at() && now >= WRITTEN && synchronized();
+        if lower {
+            self.0.store(now.as_nanos(), Ordering::Relaxed);
+        }
+        lower
+    }
 }
 
 /// The time that certificates are checked against: never before `floor`.
@@ -44,10 +84,24 @@ mod tests {
         let file = fs::File::create(dir.path().join("segment")).expect("a file");
         let far = UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
         file.set_modified(far).expect("dated");
-        let floor = floor(&[dir.path(), Path::new("/does/not/exist")]);
+        let floor = Floor::of(&[dir.path(), Path::new("/does/not/exist")]).at();
         assert_eq!(floor, UtcTime::from_nanos(4_000_000_000_000_000_000));
-        assert!(super::floor(&[]) >= WRITTEN);
+        assert!(Floor::of(&[]).at() >= WRITTEN);
         assert_eq!(WRITTEN.to_rfc3339(), "2026-11-22T00:00:00.000Z");
         assert_eq!(tls_time(UtcTime::from_nanos(5), floor), floor);
+    }
+
+    #[test]
+    fn a_clock_set_from_the_network_is_believed_against_files() {
+        let far = UtcTime::from_nanos(4_000_000_000_000_000_000);
+        let now = UtcTime::from_nanos(WRITTEN.as_nanos() + 1);
+        let floor = Floor::from(far);
+        assert!(!floor.settle_if(now, || false), "nobody set it");
+        assert!(!floor.settle_if(UtcTime::from_nanos(0), || true), "before the program");
+        assert_eq!(floor.at(), far);
+        let shared = floor.clone();
+        assert!(floor.settle_if(now, || true));
+        assert_eq!(shared.at(), now);
+        assert!(!floor.settle_if(far, || true), "nothing to settle");
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::fault::Findings;
+use crate::config::fault::{Findings, nearest};
 
 /// Starts, stops and changes of state (STYLE 2.36).
 const LOG: &str = "info";
@@ -25,14 +25,38 @@ pub(super) struct RawHealth {
     log: Option<Spanned<String>>,
 }
 
+/// The levels, loudest last.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A word that is taken for the name of a part, of which there is none: a level misspelt.
+fn silent(filter: &str) -> Option<&str> {
+    let bare = |directive: &&str| !directive.contains(['=', '[', ':']);
+    filter.split(',').map(str::trim).filter(bare).find(|word| {
+        let level = LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
+        // A number is a level too, and some part of a program may be asked for by its name alone.
+        !word.is_empty() && !level && word.parse::<u8>().is_err() && *word != "courtside"
+    })
+}
+
 impl RawHealth {
     pub(super) fn check(self, findings: &mut Findings<'_>) -> HealthConfig {
         let log = self.log.map_or_else(
             || LOG.to_owned(),
             |written| {
-                if written.get_ref().parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
+                let filter = written.get_ref();
+                if filter.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
                     let text =
                         "`log` is no filter: write a level, or \"info,courtside::ingest=debug\"";
+                    findings.fault(written.span(), text);
+                } else if let Some(word) = silent(filter) {
+                    let near = nearest(word, LEVELS).map_or_else(String::new, |level| {
+                        format!("write \"{level}\", or ")
+                    });
+                    let text = format!(
+                        "`{word}` of `log` is no level, and nothing else would be logged: {near}one \
+                         of {}",
+                        LEVELS.join(", ")
+                    );
                     findings.fault(written.span(), text);
                 }
                 written.into_inner()

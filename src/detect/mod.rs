@@ -19,6 +19,7 @@ mod worker;
 mod offline;
 mod embedded;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -192,6 +193,12 @@ impl Detect {
                 self.courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
             }
         }
+    }
+
+    /// Widths of the rings in the pictures that come now, pixels, as the live model places them.
+    #[must_use]
+    pub fn rings(&self) -> BTreeMap<CourtId, Vec<f32>> {
+        self.loaded().next().map(|live| live.progress.lock().rings.clone()).unwrap_or_default()
     }
 
     /// Waits until every model has answered what was left in its hop; the router has closed them.

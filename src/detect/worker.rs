@@ -5,7 +5,7 @@
 //! model out with the reason; sessions that it was in are closed, so that nothing that it began
 //! stays open.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +88,8 @@ pub(crate) struct Progress {
     pub(crate) stopped: Option<String>,
     /// Why nothing is called, by court.
     pub(crate) faults: Vec<(CourtId, String)>,
+    /// Widths of the rings in the picture that comes now, pixels, by court.
+    pub(crate) rings: BTreeMap<CourtId, Vec<f32>>,
     times_ms: VecDeque<f64>,
 }
 
@@ -261,7 +263,9 @@ impl Worker {
         };
         court.session = Some(frame.session);
         let fault_before = court.fault();
-        court.place((frame.width, frame.height));
+        if court.place((frame.width, frame.height)) {
+            self.progress.lock().rings.insert(frame.court.clone(), court.widths());
+        }
         let fault = court.fault();
         if fault != fault_before {
             if let Some(fault) = &fault {
@@ -337,16 +341,27 @@ struct Run<'a> {
 }
 
 impl CourtWork {
-    /// Works out the crops, where the picture's size is new.
-    fn place(&mut self, picture: (u32, u32)) {
+    /// Works out the crops, where the picture's size is new; true if it is.
+    fn place(&mut self, picture: (u32, u32)) -> bool {
         if self.placed.as_ref().is_some_and(|placed| placed.picture == picture) {
-            return;
+            return false;
         }
         let rims_of = *self.drawn.rims_of.get_or_insert(picture);
         let rims = place_rims(&self.drawn.rims, rims_of, picture).and_then(|rims| {
             rims.into_iter().map(|rim| RimCrops::new(&self.inputs, rim, picture)).collect()
         });
         self.placed = Some(Placed { picture, rims });
+        true
+    }
+
+    /// Widths of the rings in the picture that comes now, pixels; none where they cannot be placed.
+    fn widths(&self) -> Vec<f32> {
+        let drawn = &self.drawn;
+        let placed =
+            self.placed.as_ref().zip(drawn.rims_of).and_then(|(placed, rims_of)| {
+                place_rims(&drawn.rims, rims_of, placed.picture).ok()
+            });
+        placed.unwrap_or_default().iter().map(|rim| rim.w).collect()
     }
 
     fn fault(&self) -> Option<String> {

@@ -274,8 +274,10 @@ fn of_clock(told: &Told, found: &mut Vec<Finding>) {
     let Some(clock) = &told.clock else { return };
     if !clock.plausible {
         let todo = "set it, and see that time is kept: `timedatectl`; nothing is lost meanwhile, \
-                    events get their time once the clock is right";
-        let text = "the box's clock is earlier than it can be";
+                    events get their time once the clock is right. If it is right, files in \
+                    `box.data_dir` were written while it ran ahead: `find DATA_DIR -newermt now \
+                    -exec touch {} +`, then restart courtside";
+        let text = "the box's clock is earlier than the program or than files in `box.data_dir`";
         found.push(Finding::fault("clock", "implausible", text, todo));
         return;
     }

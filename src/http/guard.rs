@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// From a request's first byte to our answer's first byte. More bytes of the request do not help:
 /// one a second is what slow attacks send.
-const REQUEST_WITHIN: Duration = Duration::from_secs(20);
+const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// Without a byte taken from us, or a new request. Event streams write every 15 s.
 const QUIET_AT_MOST: Duration = Duration::from_secs(60);
 

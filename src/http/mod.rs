@@ -111,6 +111,7 @@ impl Server {
         let listener = Limited::new(tokio::net::TcpListener::from_std(self.listener)?, acceptor);
         let app = access::guarded(routes, self.access, secure)
             .layer(DefaultBodyLimit::max(BODY_MOST_BYTES))
+            .layer(middleware::map_response(problem::worded))
             .layer(middleware::map_response(secured));
         let (stop, mut stopped) = watch::channel(false);
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move {

@@ -1,5 +1,6 @@
 //! What a refusal looks like: problem details (RFC 9457).
 
+use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -39,4 +40,32 @@ impl IntoResponse for Problem {
         let json = HeaderValue::from_static("application/problem+json");
         (self.status, [(header::CONTENT_TYPE, json)], body.to_string()).into_response()
     }
+}
+
+/// What the framework says in its own words, as far as it is told on.
+const WORDS_AT_MOST: usize = 1 << 10;
+
+/// Gives a refusal that the framework made (a query that cannot be read, a method that is not served)
+/// the same form as ours. Its headers stay: `Allow` says what to do.
+pub(super) async fn worded(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let ours = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    if ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let said = to_bytes(body, WORDS_AT_MOST).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    let allowed = parts.headers.get(header::ALLOW).and_then(|value| value.to_str().ok());
+    let detail = match allowed {
+        Some(methods) if said.is_empty() => format!("ask with {methods}"),
+        _ => said,
+    };
+    let title = status.canonical_reason().unwrap_or("Refused");
+    let problem = Problem::new(status, title, detail).into_response();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let (made, body) = problem.into_parts();
+    parts.headers.extend(made.headers);
+    Response::from_parts(parts, body)
 }

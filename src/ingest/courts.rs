@@ -20,8 +20,13 @@ use crate::media::{
     AccessUnit, CloseReason, CodecParameters, CourtId, MediaTime, Monotonic, SessionId, StreamItem,
 };
 
-/// A publisher that sends nothing for this long is told as stalled.
-pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
+/// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
+pub(crate) const STALLED_AFTER: Duration = Duration::from_millis(1_700);
+/// A stream whose first key frame is this late is told as one without: groups of 5 s exist.
+const KEYLESS_AFTER: Duration = Duration::from_secs(6);
+/// A wrong key is told at the courts that wait for so long.
+const TOLD_FOR: Duration = Duration::from_secs(60);
 /// … and for this long, let go.
 pub(crate) const LET_GO_AFTER: Duration = Duration::from_secs(10);
 /// Takeovers between two addresses in [`CONTEST_WINDOW`] that are a fault (DESIGN §5.1).
@@ -102,6 +107,8 @@ pub(crate) struct Contested {
 pub(crate) struct Courts {
     entries: Vec<Entry>,
     sink: Arc<dyn UnitSink>,
+    /// Who came last with a key of no court.
+    wrong_key: Mutex<Option<(IpAddr, Monotonic)>>,
 }
 
 struct Entry {
@@ -156,7 +163,7 @@ impl Courts {
                 state: Mutex::new(State::default()),
             })
             .collect();
-        Self { entries, sink }
+        Self { entries, sink, wrong_key: Mutex::default() }
     }
 
     /// Finds the court of a stream key. Takes the same time whichever it is, or none.
@@ -241,7 +248,7 @@ impl Courts {
     ) -> bool {
         let Some(entry) = self.entries.get(index) else { return false };
         let mut state = entry.state.lock();
-        let State { holder, meter, pictures, .. } = &mut *state;
+        let State { holder, meter, pictures, last_refusal, .. } = &mut *state;
         let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
             items.clear();
             return false;
@@ -252,6 +259,7 @@ impl Courts {
                 StreamItem::Opened(info) => {
                     holder.session = Some(info.session);
                     *meter = Meter::default();
+                    *last_refusal = None;
                 }
                 StreamItem::Closed { .. } => holder.session = None,
                 StreamItem::Video(unit) => {
@@ -310,7 +318,11 @@ impl Courts {
         let nothing = Meter::default();
         let meter = if holder.is_some() { &state.meter } else { &nothing };
         let parameters = meter.parameters.as_ref();
-        let fault = state.fault.as_ref().filter(|(at, _)| now.since(*at) < CONTEST_WINDOW);
+        let contested = state.fault.as_ref().filter(|(at, _)| now.since(*at) < CONTEST_WINDOW);
+        let fault = contested
+            .map(|(_, text)| text.clone())
+            .or_else(|| meter.keyless(now))
+            .or_else(|| self.refusal(&state, now));
         Some(CourtStatus {
             condition,
             publisher: holder.map(|holder| holder.peer.to_string()),
@@ -320,8 +332,9 @@ impl Courts {
             profile: parameters.map(|parameters| parameters.mime_codec.clone()),
             width: parameters.map(|parameters| parameters.width),
             height: parameters.map(|parameters| parameters.height),
-            fps: meter.fps(),
-            bitrate_bps: meter.bitrate(),
+            // What was measured of a stream that stands still says nothing of it.
+            fps: meter.fps().filter(|_| condition == Condition::Live),
+            bitrate_bps: meter.bitrate().filter(|_| condition == Condition::Live),
             key_interval_ms: meter.key_interval_ms,
             b_frames: meter.samples.iter().any(|sample| sample.b_slices),
             reorder_ms: meter.spread(|sample| sample.composition_nanos, true),
@@ -332,7 +345,29 @@ impl Courts {
             last_drop: state.last_drop,
             takeovers: state.takeovers,
             last_refusal: state.last_refusal.clone(),
-            fault: fault.map(|(_, text)| text.clone()),
+            fault,
+        })
+    }
+}
+
+impl Courts {
+    /// Notes that `peer` came with a key of no court.
+    pub(crate) fn wrong_key(&self, peer: IpAddr, now: Monotonic) {
+        *self.wrong_key.lock() = Some((peer, now));
+    }
+
+    /// Why nobody publishes to a court, where somebody tried: the last one may have been its camera.
+    fn refusal(&self, state: &State, now: Monotonic) -> Option<String> {
+        if state.holder.is_some() {
+            return None;
+        }
+        let refused = state.last_refusal.as_ref();
+        refused.map(|why| format!("the last publisher was let go: {why}")).or_else(|| {
+            let (peer, _) = (*self.wrong_key.lock()).filter(|(_, at)| now.since(*at) < TOLD_FOR)?;
+            Some(format!(
+                "{peer} publishes with a stream key that no court has: compare the encoder's key with \
+                 `stream_key`"
+            ))
         })
     }
 }
@@ -344,6 +379,8 @@ struct Meter {
     parameters: Option<Arc<CodecParameters>>,
     last_key: Option<MediaTime>,
     key_interval_ms: Option<u32>,
+    /// When its first picture came.
+    first: Option<Monotonic>,
 }
 
 struct Sample {
@@ -355,7 +392,21 @@ struct Sample {
 }
 
 impl Meter {
+    /// What to do about a stream that cannot be decoded for want of a beginning.
+    fn keyless(&self, now: Monotonic) -> Option<String> {
+        let first = self.first.filter(|_| self.last_key.is_none())?;
+        let waited = now.since(first);
+        (waited >= KEYLESS_AFTER).then(|| {
+            format!(
+                "no key frame for {} s, so no picture can be shown: set the encoder's key frame \
+                 interval to 2 s",
+                waited.as_secs()
+            )
+        })
+    }
+
     fn count(&mut self, unit: &AccessUnit) {
+        self.first.get_or_insert(unit.arrival);
         if unit.key {
             let since = self.last_key.map(|last| unit.dts.nanos_since(last) / 1_000_000);
             self.key_interval_ms = since.and_then(|ms| u32::try_from(ms).ok());

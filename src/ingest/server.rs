@@ -28,6 +28,7 @@ use crate::ingest::courts::{
     Condition, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER,
 };
 use crate::ingest::rtmp::RtmpError;
+use crate::ingest::rtmp::message::kind;
 use crate::ingest::rtmp::session::{Event, ServerSession};
 use crate::ingest::stream::{MediaRefused, StreamAssembler};
 use crate::media::{CloseReason, CourtId, Monotonic, SessionId, StreamItem};
@@ -412,7 +413,7 @@ enum End {
     Contested(String),
     #[error("unpublished")]
     Unpublished,
-    #[error("nothing received for {} s", LET_GO_AFTER.as_secs())]
+    #[error("no picture received for {} s", LET_GO_AFTER.as_secs())]
     Stalled,
     #[error("a newer publisher took over")]
     Displaced,
@@ -567,6 +568,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             Some(Event::Connected { encoder: named }) => encoder = named,
             Some(Event::Publish { key }) => {
                 let Some(court) = shared.courts.find(&key) else {
+                    shared.courts.wrong_key(peer.ip(), shared.clock.monotonic());
                     tokio::time::sleep(REFUSAL_DELAY).await;
                     return Err(End::Unauthorized);
                 };
@@ -640,8 +642,8 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
                     condition = now;
                     let court = shared.courts.name(held.court).map_or("", CourtId::as_str);
                     match now {
-                        Condition::Stalled => warn!(court, "publisher sends nothing"),
-                        _ => info!(court, "publisher sends again"),
+                        Condition::Stalled => warn!(court, "publisher sends no pictures"),
+                        _ => info!(court, "publisher sends pictures again"),
                     }
                 }
             }
@@ -666,7 +668,9 @@ fn take<S>(
         match session.next(&mut input) {
             Ok(None) => break None,
             Ok(Some(Event::Media(message))) => {
-                *heard = arrival;
+                if message.kind == kind::VIDEO {
+                    *heard = arrival;
+                }
                 if let Err(refused) = assembler.media(&message, arrival, items) {
                     break Some(refused.into());
                 }

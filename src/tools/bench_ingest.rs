@@ -26,6 +26,7 @@ use crate::ingest::rtmp::handshake::Handshake;
 use crate::ingest::rtmp::message::kind;
 use crate::ingest::{CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
 use crate::media::{CourtId, StreamItem};
+use crate::tools::private_folder;
 
 /// The key of the one court.
 const KEY: &str = "bench";
@@ -208,8 +209,7 @@ impl Server {
     fn nginx() -> anyhow::Result<Self> {
         // nginx takes no port 0: one that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let name = format!("courtside-bench-{}-{}", std::process::id(), address.port());
-        let folder = std::env::temp_dir().join(name);
+        let folder = private_folder("courtside-bench-nginx")?;
         fs::create_dir_all(folder.join("logs"))?;
         let text = format!(
             "daemon off; master_process off; worker_processes 1; pid nginx.pid;\n\

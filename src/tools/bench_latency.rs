@@ -31,7 +31,7 @@ use crate::tools::camera::{self, Format};
 use crate::tools::listen::Listener;
 use crate::tools::publish::{Pace, Publisher, Sent};
 use crate::tools::spread::Spread;
-use crate::tools::{RimArg, bare, demo, strip};
+use crate::tools::{RimArg, bare, demo, private_folder, strip};
 
 /// Arguments of `bench latency`.
 #[derive(Debug, Args)]
@@ -290,9 +290,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn make(name: &str) -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
-        Ok(Self(path))
+        Ok(Self(private_folder(name)?))
     }
 }
 

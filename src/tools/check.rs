@@ -14,7 +14,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::{detect_settings, uplink_settings};
-use crate::clock::{self, SystemClock};
+use crate::clock::{Floor, SystemClock};
 use crate::config::{self, Config};
 use crate::decode;
 use crate::detect::{CourtRims, Detect};
@@ -281,7 +281,7 @@ fn of_decoders(lines: &mut Lines) {
 }
 
 fn of_broker(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
-    let floor = clock::floor(&[&config.appliance.data_dir]);
+    let floor = Floor::of(&[&config.appliance.data_dir]);
     let settings = uplink_settings(config, floor);
     let url = settings.broker.url();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -23,7 +23,7 @@ use crate::health;
 use crate::media::RimBox;
 use crate::tools::broker::OwnBroker;
 use crate::tools::listen::Listener;
-use crate::tools::{DemoArgs, publish, run};
+use crate::tools::{DemoArgs, private_folder, publish, run};
 
 /// Rendered by us; see models/train/sample.
 pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
@@ -32,6 +32,7 @@ pub(super) const TRUTH: &str = include_str!("../../assets/demo/game.json");
 
 const BOX: &str = "demo";
 const COURT: &str = "court";
+const KEY: &str = "rendered-game";
 /// A revision that is still to come comes within this of the last picture.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -90,10 +91,10 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let (_, port) = crate::tools::listen::host_and_port(&broker)?;
     eprintln!("page    {page}");
     eprintln!("broker  {broker}   (mosquitto_sub -p {port} -t 'courtside/1/#' -v)");
-    eprintln!("stream  rtmp://{rtmp}/live/{COURT}");
+    eprintln!("stream  rtmp://{rtmp}/live/{KEY}");
     eprintln!();
 
-    let url = format!("rtmp://{rtmp}/live/{COURT}");
+    let url = format!("rtmp://{rtmp}/live/{KEY}");
     let bar = progress(&args, &truth).await;
     let publishing = publisher(&args, url, bar.clone());
     tokio::pin!(publishing);
@@ -156,7 +157,7 @@ fn configuration(
         "[box]\nname = \"{BOX}\"\ndata_dir = {dir}\n\n[uplink]\nbroker = \"{broker}\"\n\n\
          [ingest]\nrtmp = \"127.0.0.1:0\"\n\n[http]\nlisten = \"{listen}\"\n\n\
          [ring]\nquota_bytes = 2_000_000_000\n\n{bundles}\n\
-         [[court]]\nname = \"{COURT}\"\nstream_key = \"{COURT}\"\nrims = [{rims}]\n",
+         [[court]]\nname = \"{COURT}\"\nstream_key = \"{KEY}\"\nrims = [{rims}]\n",
         dir = serde_json::to_string(&dir.to_string_lossy())?,
         rims = rims.join(", "),
     );
@@ -397,10 +398,14 @@ struct Folder {
 impl Folder {
     fn make(given: Option<PathBuf>) -> anyhow::Result<Self> {
         let temporary = given.is_none();
-        let path = given.unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("courtside-demo-{}", std::process::id()))
-        });
-        std::fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+        let path = match given {
+            Some(path) => {
+                std::fs::create_dir_all(&path)
+                    .with_context(|| format!("make {}", path.display()))?;
+                path
+            }
+            None => private_folder("courtside-demo")?,
+        };
         Ok(Self { path, temporary })
     }
 

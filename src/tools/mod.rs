@@ -33,6 +33,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Call basketball shots from a camera's stream
@@ -183,7 +184,33 @@ pub enum CompletionsOf {
 
 /// Runs what the arguments ask for.
 #[must_use]
+///
+/// A reader that has seen enough (`courtside check | head`) ends the command, and is no failure of it.
 pub fn main(cli: Cli) -> ExitCode {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !reader_is_gone(panic.payload()) {
+            usual(panic);
+        }
+    }));
+    // Unwound all the same: what the command started ends with it.
+    std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|panic| {
+        if reader_is_gone(panic.as_ref()) {
+            return ExitCode::SUCCESS;
+        }
+        std::panic::resume_unwind(panic)
+    })
+}
+
+/// True of the panic by which `println!` says that nobody reads any more.
+fn reader_is_gone(payload: &(dyn std::any::Any + Send)) -> bool {
+    let text = payload.downcast_ref::<String>();
+    text.is_some_and(|text| {
+        text.starts_with("failed printing to std") && text.contains("Broken pipe")
+    })
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Clips(args) => args.run(),
@@ -206,4 +233,14 @@ pub fn main(cli: Cli) -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Makes a folder of our own among the system's temporary ones, which nobody else can foresee or read.
+fn private_folder(name: &str) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let number = getrandom::u64().context("draw a name")?;
+    let path = std::env::temp_dir().join(format!("{name}-{number:016x}"));
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+    made.with_context(|| format!("make {}", path.display()))?;
+    Ok(path)
 }

@@ -36,12 +36,12 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::{Anchors, Clock};
+use crate::clock::{Anchors, Clock, Floor};
 use crate::config::Broker;
 use crate::event::state::UplinkState;
 use crate::event::{Envelope, Event};
 use crate::mailbox::{Mailbox, Tally, WhenFull};
-use crate::media::{BoxName, CourtId, UtcTime};
+use crate::media::{BoxName, CourtId};
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
@@ -81,7 +81,7 @@ pub struct UplinkSettings {
     /// Names the origin of the clock's monotonic time: the boot.
     pub boot: String,
     /// An earlier clock is implausible.
-    pub time_floor: UtcTime,
+    pub time_floor: Floor,
     /// The program's version, for `state/box`.
     pub version: String,
     /// Names of the courts, for `state/box`.
@@ -254,7 +254,7 @@ impl Uplink {
         let desk = Arc::new(Desk::new(inbox.clone()));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
         let anchors = hooks.wall.clone().unwrap_or_else(|| {
-            Anchors::new(Arc::clone(&clock), settings.boot.clone(), settings.time_floor)
+            Anchors::new(Arc::clone(&clock), settings.boot.clone(), settings.time_floor.clone())
         });
         let (sendings, to_send) = mpsc::channel(SENDINGS);
         let outbox = Outbox::new(Parts {
@@ -263,7 +263,7 @@ impl Uplink {
             clock: Arc::clone(&clock),
             anchors,
             boot: settings.boot.clone(),
-            time_floor: settings.time_floor,
+            time_floor: settings.time_floor.clone(),
             box_name: settings.box_name.clone(),
             quota: settings.quota_bytes,
             hooks,

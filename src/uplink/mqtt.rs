@@ -570,7 +570,7 @@ async fn address(
             identity: settings.cert_file.clone().zip(settings.key_file.clone()),
         }),
     };
-    let (clock, floor) = (Arc::clone(clock), settings.time_floor);
+    let (clock, floor) = (Arc::clone(clock), settings.time_floor.at());
     let read = tokio::task::spawn_blocking(move || files.read(clock, floor)).await??;
     if let Some(transport) = read.transport {
         options.set_transport(transport);

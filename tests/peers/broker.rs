@@ -35,7 +35,7 @@ fn settings(dir: &Path, port: u16) -> UplinkSettings {
         dir: dir.to_owned(),
         quota_bytes: DEFAULT_QUOTA_BYTES,
         boot: format!("test-{}", std::process::id()),
-        time_floor: UtcTime::from_nanos(1_700_000_000_000_000_000),
+        time_floor: UtcTime::from_nanos(1_700_000_000_000_000_000).into(),
         version: "0.0.0".to_owned(),
         courts: vec!["a".to_owned(), "b".to_owned()],
     }

@@ -469,7 +469,7 @@ async fn silence_is_told_then_let_go() {
     assert_eq!(tested.status("a").condition, Condition::Stalled);
     clock.advance(Duration::from_secs(8));
     let why = publisher.ended().await;
-    assert_eq!(why, "NetStream.Publish.Idle: nothing received for 10 s");
+    assert_eq!(why, "NetStream.Publish.Idle: no picture received for 10 s");
     let items = tested.heard.until("a", is_over).await;
     let last = items.last();
     assert!(

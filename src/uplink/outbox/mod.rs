@@ -19,7 +19,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-use crate::clock::{Anchors, Clock};
+use crate::clock::{Anchors, Clock, Floor};
 use crate::event::Event;
 use crate::event::state::UplinkState;
 use crate::mailbox::{Mailbox, Take};
@@ -185,7 +185,7 @@ pub(super) struct Parts {
     /// Names the origin of `clock`'s monotonic time.
     pub boot: String,
     /// An earlier UTC is implausible.
-    pub time_floor: UtcTime,
+    pub time_floor: Floor,
     /// The box.
     pub box_name: BoxName,
     /// Bytes of records.
@@ -284,7 +284,7 @@ impl Outbox {
 
     fn utc(&self) -> Option<UtcTime> {
         let utc = self.parts.clock.utc();
-        (utc >= self.parts.time_floor).then_some(utc)
+        (utc >= self.parts.time_floor.at()).then_some(utc)
     }
 
     fn marks_are_empty(&self) -> bool {
@@ -568,7 +568,7 @@ impl Outbox {
         if now.since(self.ticked) >= TICK {
             self.ticked = now;
             let utc = self.utc();
-            match self.parts.store.forget(self.parts.quota, utc, self.parts.time_floor) {
+            match self.parts.store.forget(self.parts.quota, utc, self.parts.time_floor.at()) {
                 Ok(shed) => {
                     if !shed.is_empty() {
                         error!(events = shed.len(), "outbox over its quota: oldest events shed");
@@ -744,7 +744,7 @@ mod tests {
             anchors: Anchors::new(Arc::clone(&clock), "boot".into(), UtcTime::from_nanos(0)),
             clock,
             boot: "boot".into(),
-            time_floor: UtcTime::from_nanos(0),
+            time_floor: UtcTime::from_nanos(0).into(),
             box_name: BoxName::new("rim-1").unwrap(),
             quota: u64::MAX,
             hooks,
