@@ -335,3 +335,18 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(daemon.ended(), Some(1));
     assert_eq!(daemon.log.count("ended unsent="), 0, "nothing was waited for");
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for words in [&["config", "example"][..], &["completions", "bash"], &["config", "schema"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = Command::new(env!("CARGO_BIN_EXE_courtside"))
+            .args(words)
+            .stdout(writer)
+            .output()
+            .expect("it starts");
+        assert!(ended.status.success(), "{words:?}: {:?}", ended.status);
+        assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+}

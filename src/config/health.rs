@@ -65,3 +65,20 @@ impl RawHealth {
         HealthConfig { log }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_would_silence_everything() {
+        for filter in ["warning", "info,verbose", "Inof"] {
+            assert!(silent(filter).is_some(), "{filter}");
+        }
+        let good =
+            ["info", "INFO", "3", "", "info,courtside::ingest=debug", "courtside=trace,warn"];
+        for filter in good {
+            assert_eq!(silent(filter), None, "{filter}");
+        }
+    }
+}

@@ -57,9 +57,11 @@ pub(super) async fn worded(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let said = to_bytes(body, WORDS_AT_MOST).await.unwrap_or_default();
     let said = String::from_utf8_lossy(&said).trim().to_owned();
-    let allowed = parts.headers.get(header::ALLOW).and_then(|value| value.to_str().ok());
-    let detail = match allowed {
-        Some(methods) if said.is_empty() => format!("ask with {methods}"),
+    // The framework names the methods further out, in `Allow`.
+    let detail = match status {
+        StatusCode::METHOD_NOT_ALLOWED if said.is_empty() => {
+            "not with this method: the header Allow names those that are served here".to_owned()
+        }
         _ => said,
     };
     let title = status.canonical_reason().unwrap_or("Refused");

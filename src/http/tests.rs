@@ -69,6 +69,24 @@ fn nothing_is_shown_without_the_token_but_that_we_live() {
 }
 
 #[test]
+fn what_the_framework_refuses_is_a_problem_too() {
+    served(Access::Token(Token::new(TOKEN)), |address| async move {
+        let asked = format!("DELETE / HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        let answer = ask(address, &asked).await;
+        assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.contains("not with this method"), "{answer}");
+        assert!(answer.to_lowercase().contains("allow: get"), "{answer}");
+        let json =
+            "POST /login HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        let answer = ask(address, json).await;
+        assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert_eq!(answer.matches("\ncontent-type:").count(), 1, "{answer}");
+    });
+}
+
+#[test]
 fn a_browser_signs_in_and_gets_a_cookie_that_is_not_the_token() {
     served(Access::Token(Token::new(TOKEN)), |address| async move {
         let page = ask(address, "GET / HTTP/1.1\r\nAccept: text/html,*/*\r\n\r\n").await;

@@ -491,6 +491,32 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_key_is_told_where_a_camera_is_missed_and_not_for_ever() {
+        let (courts, _) = courts();
+        let court = CourtId::new("a").unwrap();
+        let fault = |now| courts.status(&court, now).unwrap().fault;
+        assert_eq!(fault(at(0)), None);
+        courts.wrong_key([10, 0, 0, 7].into(), at(1));
+        assert!(fault(at(2)).unwrap().starts_with("10.0.0.7 publishes with a stream key"));
+        assert_eq!(fault(at(61)), None);
+        courts.wrong_key([10, 0, 0, 7].into(), at(70));
+        let peer = "10.0.0.8:5000".parse().unwrap();
+        courts.claim(0, 1, peer, at(71), Arc::default()).unwrap();
+        assert_eq!(fault(at(72)), None, "its camera is there");
+    }
+
+    #[test]
+    fn a_stream_without_a_key_frame_is_told_as_one() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.keyless(at(9)), None);
+        meter.first = Some(at(10));
+        assert_eq!(meter.keyless(at(15)), None);
+        assert!(meter.keyless(at(16)).unwrap().starts_with("no key frame for 6 s"));
+        meter.last_key = Some(MediaTime::ZERO);
+        assert_eq!(meter.keyless(at(60)), None);
+    }
+
+    #[test]
     fn a_key_finds_its_court_and_nothing_else_does() {
         let (courts, _) = courts();
         assert_eq!(courts.find("key-b"), Some(1));

@@ -458,6 +458,30 @@ async fn the_newest_publisher_takes_over_and_the_old_one_is_told() {
 }
 
 #[tokio::test]
+async fn sound_without_pictures_is_no_stream() {
+    let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+    let tested = TestIngest::with(Arc::clone(&clock) as Arc<dyn Clock>, None).await;
+    let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    publisher.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
+    publisher.send(kind::AUDIO, 0, Bytes::from_static(b"\xaf\x00\x12\x10")).await.unwrap();
+    let sounds = |items: &[StreamItem]| {
+        items.iter().filter(|item| matches!(item, StreamItem::Audio(_))).count()
+    };
+    for second in 1..=9_u32 {
+        clock.advance(Duration::from_secs(1));
+        let sound = Bytes::from_static(b"\xaf\x01\x21\x10\x04");
+        publisher.send(kind::AUDIO, 100 + second, sound).await.unwrap();
+        tested.heard.until("a", |items| sounds(items) == second as usize).await;
+        let wanted = if second < 2 { Condition::Live } else { Condition::Stalled };
+        assert_eq!(tested.status("a").condition, wanted, "after {second} s");
+    }
+    assert_eq!(tested.status("a").fps, None);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(publisher.ended().await, "NetStream.Publish.Idle: no picture received for 10 s");
+    tested.stop().await;
+}
+
+#[tokio::test]
 async fn silence_is_told_then_let_go() {
     let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
     let tested = TestIngest::with(Arc::clone(&clock) as Arc<dyn Clock>, None).await;
