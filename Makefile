@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: deny sbom help build check test features demo bench soak fuzz install fmt audit score powercut unit
+.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom score powercut unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -89,6 +89,10 @@ score: build ## Score the whole program on the footage with truth, where it lies
 fuzz: ## Fuzz every parser for 60 s each
 	@scripts/setup.sh build
 	fuzz/run 60
+
+cross: ## Build for aarch64 (needs no such machine), run version, tests and decoder under qemu-user, check glibc
+	@scripts/setup.sh cross
+	CARGO="$(CARGO)" scripts/cross.sh
 
 deny: ## Hold licences, bans and sources of dependencies to deny.toml
 	@cargo deny --version >/dev/null 2>&1 || { echo "deny: installing cargo-deny (some minutes, once)"; \

@@ -41,6 +41,14 @@ for group in "$@"; do
         want nginx-light has nginx
         want libnginx-mod-rtmp sh -c 'ls /usr/lib/nginx/modules/ngx_rtmp_module.so'
         ;;
+    cross)
+        want pkg-config has pkg-config
+        want gcc has cc
+        want libc6-dev test -e /usr/include/stdio.h
+        want binutils has readelf
+        want gcc-aarch64-linux-gnu has aarch64-linux-gnu-gcc
+        want qemu-user-static has qemu-aarch64-static
+        ;;
     system)
         want systemd-container has systemd-nspawn
         want systemd has systemd-analyze
@@ -65,7 +73,7 @@ if [ -n "$need" ]; then
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need
 fi
 
-case " $* " in *" build "*)
+case " $* " in *" build "* | *" cross "*)
     PATH=$PATH:$HOME/.cargo/bin
     if ! command -v cargo >/dev/null; then
         echo "no Rust here: install 1.94 or newer, for example by rustup (Ubuntu: apt-get install rustup && rustup default stable)" >&2
