@@ -463,6 +463,7 @@ async fn sound_without_pictures_is_no_stream() {
     let tested = TestIngest::with(Arc::clone(&clock) as Arc<dyn Clock>, None).await;
     let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
     publisher.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
+    tested.heard.until("a", |items| pictures(items).len() == 3).await;
     publisher.send(kind::AUDIO, 0, Bytes::from_static(b"\xaf\x00\x12\x10")).await.unwrap();
     let sounds = |items: &[StreamItem]| {
         items.iter().filter(|item| matches!(item, StreamItem::Audio(_))).count()
