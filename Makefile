@@ -98,7 +98,7 @@ deny: ## Hold licences, bans and sources of dependencies to deny.toml
 	@cargo deny --version >/dev/null 2>&1 || { echo "deny: installing cargo-deny (some minutes, once)"; \
 	  env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
 	  $(CARGO) install --locked --quiet cargo-deny@0.20.2; }
-	$(CARGO) deny --offline check licenses bans sources
+	$(CARGO) deny check licenses bans sources
 
 audit: deny ## The same, and advisories where their database can be reached
 	$(CARGO) deny check advisories || echo "advisories: the database could not be reached"
