@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom score powercut unit cross
+.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom gate score powercut unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -85,6 +85,13 @@ score: build ## Score the whole program on the footage with truth, where it lies
 	  echo "score: NOT RUN: ../shared/footage and ../shared/field are not here" >&2; exit 3; fi
 	@for v in streams/dev streams/dev2 streams/L streams/Q streams/R videos/mateo videos/wtf; do \
 	  python3 ../shared/field/score_stream.py --bin $(BIN) --video ../shared/footage/$$v.mp4 --truth ../shared/footage/$$v.json; done
+
+gate: build ## Hold the shipped bundle to models/gate.toml on 200 rendered attempts
+	@scripts/setup.sh train
+	@test -x .venv/bin/python || { echo "gate: installing torch, numpy, av into .venv (some GB, once)"; \
+	  python3 -m venv .venv && .venv/bin/pip install --quiet torch numpy av; }
+	@test -f target/gate/gate.json || { mkdir -p target && cd models && OMP_NUM_THREADS=1 ../.venv/bin/python -m train.gate ../target/gate; }
+	$(BIN) eval --truth target/gate/gate.json --gate models/gate.toml
 
 fuzz: ## Fuzz every parser for 60 s each
 	@scripts/setup.sh build

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|cross ...
+#   scripts/setup.sh build|run|test|bench|cross|train|system ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -48,6 +48,9 @@ for group in "$@"; do
         want binutils has readelf
         want gcc-aarch64-linux-gnu has aarch64-linux-gnu-gcc
         want qemu-user-static has qemu-aarch64-static
+        ;;
+    train)
+        want python3-venv python3 -c 'import ensurepip'
         ;;
     system)
         want systemd-container has systemd-nspawn
