@@ -47,6 +47,8 @@ const DECODE_BOUND: Duration = Duration::from_secs(1);
 const ANSWERS: usize = 1024;
 /// SIGTERM to exit, all in all (issue: within 5 s).
 const GRACE: Duration = Duration::from_secs(5);
+/// Of it, what outbox, link and ring need once the games are through: 2 s for PUBACKs, and some.
+const FOR_THE_REST: Duration = Duration::from_secs(3);
 
 /// What the stages are given of the world outside.
 #[derive(Clone, Debug)]
@@ -147,7 +149,7 @@ pub struct App {
     router: Arc<Router>,
     detect: Arc<Detect>,
     decoders: Vec<Decoder>,
-    games: Vec<std::thread::JoinHandle<()>>,
+    games: Vec<play::Playing>,
     ring: Ring,
     web: web::Bound,
     deadline_on_signal: Duration,
@@ -328,15 +330,14 @@ impl App {
                 for parts in shared.courts.values() {
                     parts.answers.close();
                 }
-                for game in games {
-                    drop(game.join());
-                }
             }
         })
         .await;
         if let Err(error) = drained {
             tracing::error!(%error, "a stage did not end cleanly");
         }
+        let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
+        play::join(games, &uplink.inbox(), left.saturating_sub(FOR_THE_REST)).await;
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
         drop(tokio::task::spawn_blocking(move || ring.join()).await);

@@ -175,6 +175,8 @@ pub struct UplinkCounts {
     pub promised: u64,
     /// Events acknowledged since the start.
     pub acknowledged: u64,
+    /// Events that were decided and are not on disk: the thread ended while the disk refused them.
+    pub lost: u64,
 }
 
 /// A stored event given again.
