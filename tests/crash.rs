@@ -20,6 +20,7 @@ use std::time::Duration;
 use courtside::clips::{
     Clip, Finding, PinEnd, RingReader, RingSettings, RingStatus, SegmentRecord, lines,
 };
+use courtside::clock::Clock;
 use courtside::disk::{Disk, ForgetfulDisk, OpenHow, read_whole};
 use courtside::media::SessionId;
 
@@ -432,4 +433,49 @@ fn a_pin_ends_after_its_days_and_its_clip_goes_with_its_segment() {
     }
     assert!(clips(&disk).is_empty(), "its segment was needed");
     assert_eq!(tested.ring.status().storage.clips, 0);
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_clock_that_is_ahead_for_a_while_ends_no_pin() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, small());
+    feed(&mut tested, 0..20, 1000);
+    tested.closed(SESSION);
+    tested.request("kept", SESSION, (0, 1000));
+    tested.join();
+    // A boot with a clock that is a year ahead, until there is a network.
+    let mut tested = TestRing::open(small(), Arc::new(disk.clone())).expect("ring");
+    let right = tested.clock.utc();
+    let year = 400 * 86_400 * 1_000_000_000;
+    tested.clock.step_utc(right.plus_nanos(year));
+    tested.ring.pump();
+    (0..50).for_each(|_| tested.wait(MINUTE));
+    assert!(clips(&disk)["kept"].pinned, "ahead at boot");
+    tested.clock.step_utc(right);
+    (0..120).for_each(|_| tested.wait(MINUTE));
+    assert!(clips(&disk)["kept"].pinned, "right again");
+    tested.clock.step_utc(right.plus_nanos(year));
+    (0..50).for_each(|_| tested.wait(MINUTE));
+    assert!(clips(&disk)["kept"].pinned, "a step while it runs");
+    // Nobody took it back for an hour: a year has passed.
+    (0..20).for_each(|_| tested.wait(MINUTE));
+    assert_eq!(clips(&disk)["kept"].ended, Some(PinEnd::Expired));
+}
+
+#[test]
+fn a_clip_of_a_clock_that_was_ahead_ends_all_the_same() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, small());
+    let right = tested.clock.utc();
+    tested.clock.step_utc(right.plus_nanos(4_000 * 86_400 * 1_000_000_000));
+    feed(&mut tested, 0..20, 1000);
+    tested.closed(SESSION);
+    tested.request("future", SESSION, (0, 1000));
+    tested.clock.step_utc(right);
+    (0..90).for_each(|_| tested.wait(MINUTE));
+    assert!(clips(&disk)["future"].pinned);
+    tested.wait(Duration::from_secs(31 * 86_400));
+    assert_eq!(clips(&disk)["future"].ended, Some(PinEnd::Expired));
 }
