@@ -479,3 +479,48 @@ fn a_clip_of_a_clock_that_was_ahead_ends_all_the_same() {
     tested.wait(Duration::from_secs(31 * 86_400));
     assert_eq!(clips(&disk)["future"].ended, Some(PinEnd::Expired));
 }
+
+/// What a log is written to.
+#[derive(Clone, Default)]
+struct Heard(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_request_is_told_once_as_a_clip_or_as_none() {
+    let heard = Heard::default();
+    let writer = heard.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(log.finish(), || {
+        let disk = ForgetfulDisk::new();
+        let mut tested = open(&disk, settings(PathBuf::from(DIR)));
+        feed(&mut tested, 0..50, 1000);
+        tested.closed(SESSION);
+        tested.request("is", SESSION, (1000, 2000));
+        tested.request("is-not", SESSION, (70_000, 80_000));
+        let little = RingSettings { reserve_bytes: 2000, ..settings(PathBuf::from(DIR)) };
+        let mut tested = open(&ForgetfulDisk::new(), little);
+        feed(&mut tested, 0..50, 1000);
+        tested.closed(SESSION);
+        tested.request("refused", SESSION, (1000, 2000));
+    });
+    let text = String::from_utf8(heard.0.lock().clone()).expect("text");
+    let of = |id: &str| -> Vec<&str> {
+        let name = format!("clip=\"{id}\"");
+        text.lines().filter(|line| line.contains(&name)).collect()
+    };
+    let ([kept], [none]) = (&of("is")[..], &of("is-not")[..]) else { panic!("{text}") };
+    let [refused] = of("refused")[..] else { panic!("{text}") };
+    assert!(refused.contains("ERROR") && refused.contains("reserve_bytes"), "{refused}");
+    assert!(kept.contains("INFO") && kept.contains("clip kept"), "{kept}");
+    assert!(none.contains("WARN") && none.contains("no clip") && none.contains("why="), "{none}");
+}

@@ -131,12 +131,10 @@ impl Cutter {
         let hold = wanted.hold();
         let segments = self.shared.state.lock().index.around(&hold);
         let outcome = self.make(wanted, &segments);
+        let refused = matches!(outcome, Err(WhyNot::Reserve { .. }));
         let (media, note) = match outcome {
             Ok((media, note)) => (Some(media), note),
-            Err(why) => {
-                warn!(clip = wanted.request.id, %why, "no clip");
-                (None, Some(why.to_string()))
-            }
+            Err(why) => (None, Some(why.to_string())),
         };
         let clip = Clip {
             layout: LAYOUT,
@@ -154,12 +152,16 @@ impl Cutter {
             made_ns: self.shared.clock.utc().as_nanos(),
         };
         self.write(&clip, true)?;
-        info!(
-            clip = clip.id,
-            court = clip.court,
-            bytes = clip.media.as_ref().map_or(0, |media| media.bytes),
-            "clip kept"
-        );
+        let note = clip.note.as_deref();
+        match &clip.media {
+            Some(media) => {
+                info!(clip = clip.id, court = clip.court, bytes = media.bytes, note, "clip kept");
+            }
+            None if refused => {
+                error!(clip = clip.id, court = clip.court, why = note, "clip refused");
+            }
+            None => warn!(clip = clip.id, court = clip.court, why = note, "no clip"),
+        }
         Ok(())
     }
 
@@ -215,7 +217,6 @@ impl Cutter {
         if pin_fits(pinned, more, reserve) {
             return Ok(());
         }
-        error!(more, pinned, reserve, "clip refused: the reserve is full");
         Err(WhyNot::Reserve { more, pinned, reserve })
     }
 
