@@ -213,7 +213,7 @@ impl Cutter {
         let segments: Vec<_> = plan.parts.iter().map(|part| part.segment).collect();
         let more = state.index.bytes_to_pin(&segments);
         let pinned = state.index.pinned_bytes();
-        let reserve = self.shared.settings.reserve_bytes;
+        let reserve = state.limits.reserve;
         if pin_fits(pinned, more, reserve) {
             return Ok(());
         }
