@@ -417,6 +417,51 @@ fn scarce(ballast_bytes: u64) -> RingSettings {
 }
 
 #[test]
+fn a_full_disk_at_the_start_stops_recording_and_nothing_else() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, large());
+    feed(&mut tested, 0..50, 10_000);
+    drop(tested); // killed: its index does not name the segment
+    disk.set_capacity(Some(1));
+    let mut tested = open(&disk, large());
+    feed(&mut tested, 100..150, 10_000);
+    let storage = tested.ring.status().storage;
+    assert_eq!(storage.condition, "stopped");
+    assert!(storage.ring_bytes > 400_000, "what is there is known");
+    assert_eq!(fragments(&tested), 0);
+    disk.set_capacity(None);
+    feed(&mut tested, 150..250, 10_000);
+    assert_eq!(tested.ring.status().storage.condition, "recording");
+    tested.request("after", SESSION, (17_000, 18_000));
+    assert!(clips(&disk)["after"].media.is_some());
+    tested.closed(SESSION);
+    tested.join();
+    verify(&disk).expect("whole");
+    for seed in 0..20 {
+        let found = disk.power_cut(seed);
+        let again = TestRing::open(large(), Arc::new(found.clone())).expect("ring");
+        assert_eq!(again.ring.status().storage.clips, 1, "seed {seed}");
+        verify(&found).expect("whole");
+    }
+}
+
+#[test]
+fn what_a_stop_left_survives_a_start_on_a_full_disk() {
+    for stop in (0..=operations()).step_by(5) {
+        let disk = ForgetfulDisk::new();
+        disk.stop_after(stop);
+        let story = play(&disk);
+        let found = disk.power_cut(stop);
+        found.set_capacity(Some(0));
+        let mut tested = TestRing::open(small(), Arc::new(found.clone())).expect("opens");
+        tested.wait(Duration::from_secs(1));
+        drop(tested);
+        found.set_capacity(None);
+        check(&found, &story).unwrap_or_else(|why| panic!("stop {stop}: {why}"));
+    }
+}
+
+#[test]
 fn a_lower_quota_makes_room_on_a_disk_that_others_filled() {
     // The second has no room for a line of the index: the ballast gives it.
     for (ballast, free) in [(0, 500_000), (64 << 10, 0)] {
