@@ -26,7 +26,7 @@ use crate::clock::{self, Anchors, Clock, Floor, SystemClock};
 use crate::config::Config;
 use crate::decode::Decoder;
 use crate::detect::{self, Detect};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Ballast, Disk, RealDisk};
 use crate::event::ClipRequest;
 use crate::game;
 use crate::health::{Metrics, Notifier};
@@ -39,6 +39,10 @@ use crate::uplink::{self, Uplink};
 use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels};
 use crate::app::play::Told;
 
+/// Quota of the ring where none is configured: at most 200 GB …
+const USUAL_QUOTA: u64 = 200 << 30;
+/// … and 80 % of what is free and what the ring has (`quota_bytes` in `config`).
+const USUAL_SHARE_PERCENT: u64 = 80;
 /// Stream time that the recorder may be behind (DESIGN §2).
 const RING_BOUND: Duration = Duration::from_secs(4);
 /// Stream time that the decoder may be behind (DESIGN §2).
@@ -47,6 +51,8 @@ const DECODE_BOUND: Duration = Duration::from_secs(1);
 const ANSWERS: usize = 1024;
 /// SIGTERM to exit, all in all (issue: within 5 s).
 const GRACE: Duration = Duration::from_secs(5);
+/// Of it, what outbox, link and ring need once the games are through: 2 s for PUBACKs, and some.
+const FOR_THE_REST: Duration = Duration::from_secs(3);
 
 /// What the stages are given of the world outside.
 #[derive(Clone, Debug)]
@@ -99,6 +105,19 @@ pub enum AppError {
     /// The page cannot be served.
     #[error(transparent)]
     Web(#[from] crate::http::HttpError),
+    /// Not even the ballast is there to be given up.
+    #[error(
+        "the disk of {dir} is full ({free} bytes are free) and nothing of ours is left to give up: \
+         free 100 MB there, or set another `box.data_dir`"
+    )]
+    Full {
+        /// The folder.
+        dir: PathBuf,
+        /// Bytes that are free there.
+        free: u64,
+        /// What could not be written.
+        source: Box<Self>,
+    },
     /// A court's decoder cannot be started.
     #[error(transparent)]
     Decode(#[from] crate::decode::DecodeError),
@@ -135,6 +154,8 @@ pub(crate) struct Shared {
     /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
     pub(crate) ring: OnceLock<RingHandle>,
     pub(crate) uplink: OnceLock<Arc<Uplink>>,
+    /// The ring's; the outbox may need its room before the ring is open.
+    pub(crate) ballast: Ballast,
     pub(crate) probe: Option<Arc<dyn Probe>>,
     pub(crate) events: tokio::sync::broadcast::Sender<web::SentEvent>,
 }
@@ -147,7 +168,7 @@ pub struct App {
     router: Arc<Router>,
     detect: Arc<Detect>,
     decoders: Vec<Decoder>,
-    games: Vec<std::thread::JoinHandle<()>>,
+    games: Vec<play::Playing>,
     ring: Ring,
     web: web::Bound,
     deadline_on_signal: Duration,
@@ -196,6 +217,8 @@ impl App {
             })
             .collect();
         let (events, _) = tokio::sync::broadcast::channel(web::EVENTS_BEHIND);
+        let ring_settings = ring_settings(&config);
+        let ballast = ring_settings.ballast(&world.disk);
         let shared = Arc::new(Shared {
             name: config.appliance.name.clone(),
             clock: Arc::clone(&world.clock),
@@ -205,11 +228,13 @@ impl App {
             courts,
             ring: OnceLock::new(),
             uplink: OnceLock::new(),
+            ballast: ballast.clone(),
             probe: options.probe.clone(),
             events,
         });
 
-        let (uplink, mut recovered) = open_uplink(&config, &shared, floor).await?;
+        let full = |error| told_if_full(error, &data_dir, &*world.disk);
+        let (uplink, mut recovered) = open_uplink(&config, &shared, floor).await.map_err(full)?;
         let clips_owed = std::mem::take(&mut recovered.clips);
         let mut recovered = by_court(recovered);
         let mut games = Vec::new();
@@ -225,11 +250,14 @@ impl App {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|source| AppError::Io { what: "start a game's thread".to_owned(), source })?;
 
-        let ring = open_ring(&config, &shared, &world).await?;
+        let ring_settings = clips::RingSettings { ballast: Some(ballast), ..ring_settings };
+        let mut ring = open_ring(ring_settings, &shared, &world).await.map_err(full)?;
         // Asked for before the last end, and not on disk by then: the same request gives the same clip.
         for clip in clips_owed {
             ask_for_clip(&shared, &clip.court, clip.session, &clip.request);
         }
+        // Only now: the first thing that it does is to let go what is over the quota.
+        ring.start()?;
         let (detect, router) = start_models(&config, &shared)?;
         let mut decoders = Vec::new();
         for parts in shared.courts.values() {
@@ -328,15 +356,14 @@ impl App {
                 for parts in shared.courts.values() {
                     parts.answers.close();
                 }
-                for game in games {
-                    drop(game.join());
-                }
             }
         })
         .await;
         if let Err(error) = drained {
             tracing::error!(%error, "a stage did not end cleanly");
         }
+        let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
+        play::join(games, &uplink.inbox(), left.saturating_sub(FOR_THE_REST)).await;
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
         drop(tokio::task::spawn_blocking(move || ring.join()).await);
@@ -453,20 +480,43 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
     courts
 }
 
-async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Result<Ring, AppError> {
+/// What the configuration gives the ring.
+fn ring_settings(config: &Config) -> clips::RingSettings {
     let dir = config.appliance.data_dir.join("ring");
-    let free = world.disk.free_bytes(&config.appliance.data_dir).unwrap_or(0);
-    // What the ring has is its own already: without it the quota would shrink at every start.
-    let segments = world.disk.list(&dir.join("segments")).unwrap_or_default();
-    let has: u64 = segments.iter().map(|file| file.len).sum();
-    let room = free.saturating_add(has);
-    let quota = config.ring.quota_bytes.unwrap_or_else(|| (room / 10 * 8).min(200 << 30));
-    let mut settings = clips::RingSettings::new(dir, quota);
-    if let Some(reserve) = config.ring.reserve_bytes {
-        settings.reserve_bytes = reserve;
+    let (quota, share_percent) = match config.ring.quota_bytes {
+        Some(quota) => (quota, 100),
+        None => (USUAL_QUOTA, USUAL_SHARE_PERCENT),
+    };
+    clips::RingSettings {
+        share_percent,
+        reserve_bytes: config.ring.reserve_bytes,
+        keep_free_bytes: config.ring.keep_free_bytes,
+        pin_days: config.ring.pin_days,
+        ..clips::RingSettings::new(dir, quota)
     }
-    settings.keep_free_bytes = config.ring.keep_free_bytes;
-    settings.pin_days = config.ring.pin_days;
+}
+
+/// Says of a disk that is full what a technician needs to know; other errors stay as they are.
+fn told_if_full(error: AppError, dir: &std::path::Path, disk: &dyn Disk) -> AppError {
+    let is_full = match &error {
+        AppError::Uplink(uplink::UplinkError::Store(store)) => store.is_full(),
+        AppError::Ring(clips::RingError::Open { source, .. }) => {
+            source.kind() == std::io::ErrorKind::StorageFull
+        }
+        _ => false,
+    };
+    if !is_full {
+        return error;
+    }
+    let free = disk.free_bytes(dir).unwrap_or(0);
+    AppError::Full { dir: dir.to_owned(), free, source: Box::new(error) }
+}
+
+async fn open_ring(
+    settings: clips::RingSettings,
+    shared: &Arc<Shared>,
+    world: &World,
+) -> Result<Ring, AppError> {
     let mailboxes: Vec<(CourtId, UnitMailbox)> =
         shared.courts.values().map(|parts| (parts.name.clone(), parts.ring.clone())).collect();
     let meters = clips::RingMeters {
@@ -476,9 +526,7 @@ async fn open_ring(config: &Config, shared: &Arc<Shared>, world: &World) -> Resu
     let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&shared.clock));
     let sink = Arc::new(court::FromRing { shared: Arc::clone(shared) });
     let ring = tokio::task::spawn_blocking(move || {
-        let mut ring = Ring::open(settings, disk, clock, mailboxes, sink, meters)?;
-        ring.start()?;
-        Ok::<_, clips::RingError>(ring)
+        Ring::open(settings, disk, clock, mailboxes, sink, meters)
     })
     .await
     .map_err(|error| AppError::Io {

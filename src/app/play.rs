@@ -4,6 +4,7 @@
 //! nothing else; its answers wait in their own hop.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::answer::RimAnswer;
@@ -27,25 +28,28 @@ pub(crate) enum Told {
     Closed(SessionId, CloseReason),
 }
 
+/// A game's thread; ends with how many events it could not hand over.
+pub(crate) type Playing = JoinHandle<u64>;
+
 /// Starts the game of one court with what its last run left on disk.
 pub(crate) fn start(
     parts: &Arc<CourtParts>,
     recovered: game::Recovered,
     inbox: Mailbox<Event>,
-) -> std::io::Result<std::thread::JoinHandle<()>> {
+) -> std::io::Result<Playing> {
     let parts = Arc::clone(parts);
     std::thread::Builder::new().name(format!("game-{}", parts.name)).spawn(move || {
         let (score, mended) = game::resume(&parts.name, parts.rims.len(), recovered);
-        hand_over(&parts.name, &inbox, mended);
+        let mut lost = hand_over(&parts.name, &inbox, mended);
         let mut game = Game::new(parts.name.clone(), parts.rims.len(), score);
         loop {
             let events = match parts.answers.take(WAIT) {
                 Take::Item(Told::Answer(answer)) => game.step(&answer),
                 Take::Item(Told::Closed(session, reason)) => game.session_closed(session, reason),
                 Take::TimedOut => continue,
-                Take::Closed => break,
+                Take::Closed => break lost,
             };
-            hand_over(&parts.name, &inbox, events);
+            lost += hand_over(&parts.name, &inbox, events);
         }
     })
 }
@@ -56,20 +60,89 @@ pub(crate) fn close(
     court: CourtId,
     recovered: game::Recovered,
     inbox: Mailbox<Event>,
-) -> std::io::Result<std::thread::JoinHandle<()>> {
+) -> std::io::Result<Playing> {
     std::thread::Builder::new().name(format!("close-{court}")).spawn(move || {
         let (_, mended) = game::resume(&court, 0, recovered);
-        hand_over(&court, &inbox, mended);
+        hand_over(&court, &inbox, mended)
     })
 }
 
-/// Hands events to the outbox, never dropping one: waits as long as it takes, and says so.
-fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) {
+/// Waits until the games have handed over what they decided. A disk that refuses holds the outbox,
+/// and the outbox the games: after `patience` its inbox is closed, and they end with what they have.
+pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Event>, patience: Duration) {
+    let mut joined = tokio::task::spawn_blocking(move || {
+        let ends = games.into_iter().map(JoinHandle::join);
+        ends.fold((0, false), |(lost, died), end| match end {
+            Ok(more) => (lost + more, died),
+            Err(_) => (lost, true),
+        })
+    });
+    let ended = match tokio::time::timeout(patience, &mut joined).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            inbox.close();
+            joined.await
+        }
+    };
+    match ended {
+        Ok((0, false)) => {}
+        Ok((events, false)) => {
+            tracing::error!(events, "stopped while the outbox took no more events: lost");
+        }
+        Ok((_, true)) | Err(_) => tracing::error!("a game did not end cleanly"),
+    }
+}
+
+/// Hands events to the outbox, never dropping one: waits as long as it takes, and says so. Only the
+/// end of the daemon ends the wait; returns how many are lost then.
+fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) -> u64 {
+    let mut lost = 0;
     for mut event in events {
-        // Woken when the outbox takes something.
+        // Woken when the outbox takes something, and when it is closed.
         while let Err(back) = inbox.offer_waiting(event, SAY_AGAIN) {
-            tracing::error!(%court, "the outbox is full or closed: this court's game waits");
+            if inbox.is_closed() {
+                lost += 1;
+                break;
+            }
+            tracing::error!(%court, "the outbox is full: this court's game waits");
             event = back;
         }
+    }
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{FactId, Saying, Withdrawal};
+    use crate::mailbox::{Tally, WhenFull};
+    use crate::media::MediaTime;
+
+    fn event(n: u32) -> Event {
+        Event {
+            court: CourtId::new("a").expect("name"),
+            fact: FactId { session: SessionId::from_bits(1), n },
+            revision: 0,
+            attempt: n,
+            at: MediaTime::ZERO,
+            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason: "x".to_owned() }),
+            clip: None,
+        }
+    }
+
+    #[test]
+    fn a_game_that_waits_for_a_full_outbox_does_not_hold_the_end() {
+        let inbox = Mailbox::new(2, WhenFull::DropNewest, Tally::default());
+        let (other, court) = (inbox.clone(), CourtId::new("a").expect("name"));
+        let game =
+            std::thread::spawn(move || hand_over(&court, &other, (1..=5).map(event).collect()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let patience = Duration::from_millis(20);
+        runtime.expect("runtime").block_on(join(vec![game], &inbox, patience));
+        // It is through: what was taken is there for the outbox's last word.
+        assert!(inbox.is_closed());
+        assert_eq!(inbox.len(), 2);
+        let court = CourtId::new("a").expect("name");
+        assert_eq!(hand_over(&court, &inbox, vec![event(6), event(7)]), 2, "counted");
     }
 }

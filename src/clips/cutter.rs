@@ -28,6 +28,13 @@ const STALLED: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(5);
 /// Pins are looked through this often.
 const EXPIRE: Duration = Duration::from_secs(60);
+/// What the box's clock says of a pin's days counts once it has gone along with the monotonic one
+/// for so long. A clock that is wrong at boot is set right by a step as soon as there is a network,
+/// minutes later, and the step begins the hour anew; an hour is also less than a box is on for.
+/// What is wrong for longer than that is not told from a box that was off.
+const STEADY: Duration = Duration::from_secs(3600);
+/// More than this between two looks is a step, not a clock being slewed (at most 0.1 of the time).
+const STEP_NS: i64 = 10_000_000_000;
 /// No box was made before this (2025-01-01): an earlier clock is not set.
 const PLAUSIBLE: UtcTime = UtcTime::from_nanos(1_735_689_600_000_000_000);
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -44,11 +51,12 @@ pub(crate) struct Cutter {
     log: Log,
     waiting: Vec<(Wanted, Monotonic)>,
     expired: Option<Monotonic>,
+    steady: Steady,
 }
 
 impl Cutter {
     pub(crate) fn new(shared: Arc<Shared>, log: Log) -> Self {
-        Self { shared, log, waiting: Vec::new(), expired: None }
+        Self { shared, log, waiting: Vec::new(), expired: None, steady: Steady::default() }
     }
 
     /// One round: commands, clips whose time has come, pins that end.
@@ -92,7 +100,7 @@ impl Cutter {
         }
         if self.expired.is_none_or(|at| now.since(at) >= EXPIRE) {
             self.expired = Some(now);
-            self.expire();
+            self.expire(now);
         }
         Round { finished: written }
     }
@@ -123,12 +131,10 @@ impl Cutter {
         let hold = wanted.hold();
         let segments = self.shared.state.lock().index.around(&hold);
         let outcome = self.make(wanted, &segments);
+        let refused = matches!(outcome, Err(WhyNot::Reserve { .. }));
         let (media, note) = match outcome {
             Ok((media, note)) => (Some(media), note),
-            Err(why) => {
-                warn!(clip = wanted.request.id, %why, "no clip");
-                (None, Some(why.to_string()))
-            }
+            Err(why) => (None, Some(why.to_string())),
         };
         let clip = Clip {
             layout: LAYOUT,
@@ -146,12 +152,16 @@ impl Cutter {
             made_ns: self.shared.clock.utc().as_nanos(),
         };
         self.write(&clip, true)?;
-        info!(
-            clip = clip.id,
-            court = clip.court,
-            bytes = clip.media.as_ref().map_or(0, |media| media.bytes),
-            "clip kept"
-        );
+        let note = clip.note.as_deref();
+        match &clip.media {
+            Some(media) => {
+                info!(clip = clip.id, court = clip.court, bytes = media.bytes, note, "clip kept");
+            }
+            None if refused => {
+                error!(clip = clip.id, court = clip.court, why = note, "clip refused");
+            }
+            None => warn!(clip = clip.id, court = clip.court, why = note, "no clip"),
+        }
         Ok(())
     }
 
@@ -203,11 +213,10 @@ impl Cutter {
         let segments: Vec<_> = plan.parts.iter().map(|part| part.segment).collect();
         let more = state.index.bytes_to_pin(&segments);
         let pinned = state.index.pinned_bytes();
-        let reserve = self.shared.settings.reserve_bytes;
+        let reserve = state.limits.reserve;
         if pin_fits(pinned, more, reserve) {
             return Ok(());
         }
-        error!(more, pinned, reserve, "clip refused: the reserve is full");
         Err(WhyNot::Reserve { more, pinned, reserve })
     }
 
@@ -272,24 +281,26 @@ impl Cutter {
     }
 
     /// Ends pins that nobody came for, and removes old entries that have no clip.
-    fn expire(&mut self) {
+    fn expire(&mut self, monotonic: Monotonic) {
         let now = self.shared.clock.utc();
-        if now < PLAUSIBLE {
-            return; // the clock is not set: nothing is old
+        if now < PLAUSIBLE || self.steady.since(monotonic, now) < STEADY {
+            return; // the clock is not set, or not to be believed yet: nothing is old
         }
         let days = i64::from(self.shared.settings.pin_days);
         let old = now.plus_nanos(-days.saturating_mul(DAY_NS));
+        let ahead = now.plus_nanos(DAY_NS);
         let due: Vec<_> = {
             let state = self.shared.state.lock();
             let wants = |clip: &&_| -> bool {
                 let clip: &crate::clips::index::ClipBrief = clip;
                 let made = UtcTime::from_nanos(clip.made_ns);
-                made < old && (clip.pinned || clip.segments.is_empty())
+                (made < old || made > ahead) && (clip.pinned || clip.segments.is_empty())
             };
             state.index.clips_after(0).filter(wants).cloned().collect()
         };
         for brief in due {
-            let done = if UtcTime::from_nanos(brief.made_ns) < PLAUSIBLE {
+            let made = UtcTime::from_nanos(brief.made_ns);
+            let done = if made < PLAUSIBLE || made > ahead {
                 self.date(&brief.id, now)
             } else if brief.pinned {
                 self.end_pin(&brief.id, PinEnd::Expired).map(|_| ())
@@ -302,7 +313,7 @@ impl Cutter {
         }
     }
 
-    /// The clock was not set when the clip was made: its days count from now.
+    /// The clock was not right when the clip was made: its days count from now.
     fn date(&mut self, id: &str, now: UtcTime) -> Result<(), AckError> {
         let mut clip = self.read(id)?;
         clip.made_ns = now.as_nanos();
@@ -314,6 +325,26 @@ impl Cutter {
         self.shared.state.lock().index.remove_clip(id);
         self.log.append(&gone).map_err(AckError::Disk)?;
         self.shared.disk.remove(&self.shared.places.clip(id)).map_err(AckError::Disk)
+    }
+}
+
+/// How long the box's clock has gone along with the monotonic one (pure).
+#[derive(Debug, Default)]
+struct Steady {
+    since: Monotonic,
+    /// UTC less monotonic time, when it was looked at last.
+    ahead_ns: Option<i64>,
+}
+
+impl Steady {
+    fn since(&mut self, monotonic: Monotonic, utc: UtcTime) -> Duration {
+        let ran = i64::try_from(monotonic.as_nanos()).unwrap_or(i64::MAX);
+        let ahead = utc.as_nanos().saturating_sub(ran);
+        let before = self.ahead_ns.replace(ahead);
+        if before.is_none_or(|before| ahead.abs_diff(before) > STEP_NS.unsigned_abs()) {
+            self.since = monotonic;
+        }
+        monotonic.since(self.since)
     }
 }
 

@@ -58,10 +58,42 @@ pub(crate) const fn pin_fits(pinned: u64, more: u64, reserve: u64) -> bool {
     more == 0 || pinned.saturating_add(more) <= reserve
 }
 
-/// The quota that can be kept: what the ring has and what is free, less what must stay free.
-#[must_use]
-pub(crate) fn quota_that_fits(wanted: u64, ring: u64, free: u64, keep_free: u64) -> u64 {
-    wanted.min(ring.saturating_add(free).saturating_sub(keep_free.saturating_add(RESUME_SLACK)))
+/// What the ring may take of the disk that it is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Bytes of all segments (R5).
+    pub(crate) quota: u64,
+    /// Bytes of pinned ones (R6).
+    pub(crate) reserve: u64,
+}
+
+/// What is asked for, of which [`Limits`] are what the disk can hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// At most so much.
+    pub(crate) quota: u64,
+    /// At most so much of what is free and what the ring has together.
+    pub(crate) share_percent: u64,
+    /// Of the quota; half of it if absent.
+    pub(crate) reserve: Option<u64>,
+    /// What must stay free.
+    pub(crate) keep_free: u64,
+}
+
+impl Wanted {
+    /// What can be had now. `before` is the quota so far; at a start, what the ring holds.
+    ///
+    /// The quota grows as room comes back and never shrinks: a disk that others fill stops the
+    /// ring, and takes nothing of what it holds (R9).
+    #[must_use]
+    pub(crate) fn that_fits(&self, before: u64, ring: u64, free: u64) -> Limits {
+        let room = ring.saturating_add(free);
+        let share = room / 100 * self.share_percent;
+        let fits = room.saturating_sub(self.keep_free.saturating_add(RESUME_SLACK)).min(share);
+        let quota = self.quota.min(fits.max(before));
+        let reserve = self.reserve.unwrap_or(quota / 2).min(quota);
+        Limits { quota, reserve }
+    }
 }
 
 #[cfg(test)]
@@ -120,8 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_above_the_disk_is_cut_to_it() {
-        assert_eq!(quota_that_fits(1 << 40, 10 << 20, 500 << 20, 256 << 20), 238 << 20);
-        assert_eq!(quota_that_fits(5, 0, 1 << 40, 0), 5);
+    fn a_quota_above_the_disk_is_cut_to_it_and_grows_with_it() {
+        let wanted =
+            Wanted { quota: 1 << 40, share_percent: 100, reserve: None, keep_free: 256 << 20 };
+        let limits = |mib: u64| Limits { quota: mib << 20, reserve: mib << 19 };
+        assert_eq!(wanted.that_fits(0, 10 << 20, 500 << 20), limits(238));
+        // Others took all: what is there stays, and nothing is promised to pins beyond it.
+        assert_eq!(wanted.that_fits(100 << 20, 100 << 20, 0), limits(100));
+        assert_eq!(wanted.that_fits(100 << 20, 100 << 20, 400 << 20), limits(228));
+        assert_eq!(wanted.that_fits(228 << 20, 100 << 20, 0), limits(228));
+        // What is asked for is the most, also where more is held.
+        let little = Wanted { quota: 5, reserve: Some(9), ..wanted };
+        let most = Limits { quota: 5, reserve: 5 };
+        assert_eq!(little.that_fits(100 << 20, 100 << 20, 1 << 40), most);
+        let share = Wanted { share_percent: 80, keep_free: 0, ..wanted };
+        assert_eq!(share.that_fits(0, 0, 10 << 30).quota, (10 << 30) / 100 * 80);
     }
 }

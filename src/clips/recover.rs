@@ -5,11 +5,15 @@
 //! clips; what no line names, or was being changed, is read from `clips/{id}.json` → both logs are
 //! written new if they say anything else than this. A cut in between is begun again from the start:
 //! no step takes away what an earlier one needs.
+//!
+//! A full disk stops none of it: a log that cannot be written new goes on behind its last good
+//! line. That is as true, only longer; what it does not say is found again as it was found now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
@@ -116,7 +120,7 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
     for entry in index.segments() {
         fresh.extend(line(&SegmentRecord::Closed(entry.clone())));
     }
-    rewrite(disk, &path, &old, &fresh)
+    rewrite::<SegmentRecord>(disk, &path, &old, &fresh)
 }
 
 /// Reads a segment that no line of the index names; cuts what is torn off it.
@@ -213,7 +217,7 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
     for brief in index.clips_after(0) {
         fresh.extend(line(&ClipRecord::Is(brief.clone())));
     }
-    rewrite(disk, &path, &old, &fresh)
+    rewrite::<ClipRecord>(disk, &path, &old, &fresh)
 }
 
 fn read_log(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, RingError> {
@@ -224,8 +228,13 @@ fn read_log(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, RingError> {
     }
 }
 
-fn rewrite(disk: &dyn Disk, path: &Path, old: &[u8], fresh: &[u8]) -> Result<Log, RingError> {
-    let write = || {
+fn rewrite<T: DeserializeOwned>(
+    disk: &dyn Disk,
+    path: &Path,
+    old: &[u8],
+    fresh: &[u8],
+) -> Result<Log, RingError> {
+    let write = || -> io::Result<Log> {
         if old != fresh {
             write_durably(disk, path, fresh)?;
         }
@@ -235,7 +244,32 @@ fn rewrite(disk: &dyn Disk, path: &Path, old: &[u8], fresh: &[u8]) -> Result<Log
         }
         Ok(Log::new(file, fresh.len() as u64))
     };
-    write().map_err(|source| open_error(path, source))
+    match write() {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            warn!(path = %path.display(), %error, "index not written new: it goes on as it is");
+            go_on_behind::<T>(disk, path).map_err(|source| open_error(path, source))
+        }
+        other => other.map_err(|source| open_error(path, source)),
+    }
+}
+
+/// Goes on behind the last good line of what is there. Takes no room.
+fn go_on_behind<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> io::Result<Log> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(NEW_SUFFIX);
+    let unfinished = PathBuf::from(unfinished);
+    if disk.open(&unfinished, OpenHow::Read).is_ok() {
+        remove(disk, &unfinished);
+    }
+    let file = disk.open(path, OpenHow::CreateOrOpen)?;
+    // Read again: the rename may have been done, and only the sync behind it refused.
+    let bytes = read_whole(disk, path, MAX_INDEX)?;
+    let good = lines::<T>(&bytes).1;
+    if good < bytes.len() {
+        // Lines behind a bad one would be believed again once the bad one is written over.
+        file.set_len(good as u64)?;
+    }
+    Ok(Log::new(file, good as u64))
 }
 
 /// Removes what must not stay; if it does, the next start tries again.

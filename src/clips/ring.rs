@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::clips::clip::{Clip, is_clip_id};
 use crate::clips::cutter::Cutter;
-use crate::clips::evict::quota_that_fits;
+use crate::clips::evict::{self, Limits};
 use crate::clips::files::Places;
 use crate::clips::index::{Hold, Index};
 use crate::clips::recover::recover;
@@ -41,16 +41,21 @@ pub(crate) const IDLE: Duration = Duration::from_secs(1);
 pub struct RingSettings {
     /// `<data_dir>/ring`.
     pub dir: PathBuf,
-    /// Bytes of all segments; exceeded by at most one segment a court (R5).
+    /// Bytes of all segments; exceeded by at most one segment a court (R5). Less while the disk
+    /// cannot hold them: see `evict`.
     pub quota_bytes: u64,
-    /// Bytes of the quota that pins may take (R6).
-    pub reserve_bytes: u64,
+    /// The quota is at most this part of what is free and what the ring has together.
+    pub share_percent: u64,
+    /// Bytes of the quota that pins may take (R6); half of it if absent.
+    pub reserve_bytes: Option<u64>,
     /// Bytes of the file system that the ring leaves to others (R9).
     pub keep_free_bytes: u64,
     /// Days after which a pin ends by itself.
     pub pin_days: u32,
     /// Bytes of the ballast file (R9).
     pub ballast_bytes: u64,
+    /// The ballast, where somebody else has it already: [`RingSettings::ballast`].
+    pub ballast: Option<Ballast>,
 }
 
 impl RingSettings {
@@ -60,10 +65,31 @@ impl RingSettings {
         Self {
             dir,
             quota_bytes,
-            reserve_bytes: quota_bytes / 2,
+            share_percent: 100,
+            reserve_bytes: None,
             keep_free_bytes: 256 << 20,
             pin_days: 30,
             ballast_bytes: 64 << 20,
+            ballast: None,
+        }
+    }
+
+    /// The ballast of this ring, before it is open: the outbox opens first, and may need its room.
+    #[must_use]
+    pub fn ballast(&self, disk: &Arc<dyn Disk>) -> Ballast {
+        let made = || {
+            let path = Places::new(&self.dir).ballast();
+            Ballast::new(Arc::clone(disk), path, self.ballast_bytes)
+        };
+        self.ballast.clone().unwrap_or_else(made)
+    }
+
+    pub(crate) const fn wanted(&self) -> evict::Wanted {
+        evict::Wanted {
+            quota: self.quota_bytes,
+            share_percent: self.share_percent,
+            reserve: self.reserve_bytes,
+            keep_free: self.keep_free_bytes,
         }
     }
 }
@@ -189,6 +215,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) index: Index,
     pub(crate) courts: BTreeMap<CourtId, CourtState>,
+    /// What the ring may take, as far as the disk has let it.
+    pub(crate) limits: Limits,
     /// Why nothing is recorded, for all courts.
     pub(crate) stopped: Option<String>,
     pub(crate) free_bytes: u64,
@@ -287,7 +315,7 @@ impl Ring {
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
         let recovered = recover(&*disk, &places)?;
-        let ballast = Ballast::new(Arc::clone(&disk), places.ballast(), settings.ballast_bytes);
+        let ballast = settings.ballast(&disk);
         let free = || {
             disk.free_bytes(&places.dir)
                 .map_err(|source| RingError::Open { path: places.dir.clone(), source })
@@ -298,11 +326,20 @@ impl Ring {
             warn!(%error, "no room for the ballast");
         }
         let free = free()?;
-        let settings = that_fits(settings, recovered.index.bytes(), free);
+        let held = recovered.index.bytes();
+        let limits = settings.wanted().that_fits(held, held, ballast.room_beside(free));
+        if limits.quota < settings.quota_bytes && settings.share_percent == 100 {
+            warn!(
+                wanted = settings.quota_bytes,
+                given = limits.quota,
+                "the disk cannot hold ring.quota_bytes now: the ring takes what there is"
+            );
+        }
         let names = courts.iter().map(|(court, _)| court.clone());
         let state = State {
             index: recovered.index,
             courts: names.map(|court| (court, CourtState::default())).collect(),
+            limits,
             stopped: None,
             free_bytes: free,
             bytes_written: 0,
@@ -459,20 +496,6 @@ impl Ring {
     }
 }
 
-/// Cuts quota and reserve to what the disk can hold.
-fn that_fits(settings: RingSettings, ring: u64, free: u64) -> RingSettings {
-    let quota = quota_that_fits(settings.quota_bytes, ring, free, settings.keep_free_bytes);
-    if quota < settings.quota_bytes {
-        warn!(
-            wanted = settings.quota_bytes,
-            given = quota,
-            "the disk is smaller than ring.quota_bytes: the ring takes what there is"
-        );
-    }
-    let reserve = settings.reserve_bytes.min(quota);
-    RingSettings { quota_bytes: quota, reserve_bytes: reserve, ..settings }
-}
-
 /// Asks the ring without owning it.
 #[derive(Clone)]
 pub struct RingHandle {
@@ -561,9 +584,9 @@ impl RingHandle {
         });
         let storage = StorageState {
             condition: if reason.is_some() { "stopped" } else { "recording" }.to_owned(),
-            reason,
+            reason: reason.or_else(|| no_clip_fits(index, state.limits)),
             ring_bytes: index.bytes(),
-            quota_bytes: self.shared.settings.quota_bytes,
+            quota_bytes: state.limits.quota,
             pinned_bytes: index.pinned_bytes(),
             free_bytes: state.free_bytes,
             clips: index.clip_count() as u64,
@@ -593,6 +616,19 @@ impl RingHandle {
             bytes_encoded: state.bytes_encoded,
         }
     }
+}
+
+/// Says so when the reserve is too small for any clip: a pin takes whole segments.
+fn no_clip_fits(index: &Index, limits: Limits) -> Option<String> {
+    let least = index.segments().map(|entry| entry.bytes).max()?;
+    (limits.reserve < least).then(|| {
+        format!(
+            "clips are refused: pins may take {} of the {} bytes that the ring has, and one \
+             segment takes {least}: free some room, or raise `quota_bytes` or `reserve_bytes` of \
+             [ring]",
+            limits.reserve, limits.quota
+        )
+    })
 }
 
 impl Shared {

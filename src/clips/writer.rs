@@ -353,6 +353,8 @@ impl Writer {
     }
 
     fn look_now(&mut self) {
+        // First: what is over the quota is room that recording may be waiting for.
+        self.make_room();
         let shared = &self.shared;
         let settings = &shared.settings;
         let free = match shared.disk.free_bytes(&shared.places.dir) {
@@ -363,12 +365,14 @@ impl Writer {
             }
         };
         let spare = SEGMENT_BYTES.saturating_mul(self.courts.len() as u64);
-        let most = settings.quota_bytes.saturating_add(spare);
+        let beside = shared.ballast.room_beside(free);
         let changed = {
             let mut state = shared.state.lock();
             state.free_bytes = free;
             let was = state.stopped.take();
             let bytes = state.index.bytes();
+            state.limits = settings.wanted().that_fits(state.limits.quota, bytes, beside);
+            let most = state.limits.quota.saturating_add(spare);
             state.stopped = match room(free, settings.keep_free_bytes, bytes, most, was.is_some()) {
                 Room::Enough => None,
                 Room::KeepFree => Some(format!(
@@ -379,7 +383,7 @@ impl Writer {
                     "{} bytes of pinned clips leave no room in the quota of {}: pull clips, or \
                      raise ring.quota_bytes",
                     state.index.pinned_bytes(),
-                    settings.quota_bytes
+                    state.limits.quota
                 )),
             };
             let reason = state.stopped.clone();
@@ -416,9 +420,9 @@ impl Writer {
 
     /// Lets the oldest segments go while the ring is over its quota.
     fn make_room(&mut self) {
-        let quota = self.shared.settings.quota_bytes;
-        let going: Vec<(SegmentEntry, Vec<ClipBrief>)> = {
+        let (quota, going): (u64, Vec<(SegmentEntry, Vec<ClipBrief>)>) = {
             let mut state = self.shared.state.lock();
+            let quota = state.limits.quota;
             if state.index.bytes() <= quota {
                 return;
             }
@@ -430,7 +434,7 @@ impl Writer {
                 let clips = clips.collect();
                 state.index.remove_segment(id).map(|entry| (entry, clips))
             };
-            chosen.into_iter().filter_map(take).collect()
+            (quota, chosen.into_iter().filter_map(take).collect())
         };
         if going.is_empty() {
             return;
@@ -440,7 +444,7 @@ impl Writer {
             let why = format!("the ring was over its quota of {quota} bytes");
             lines.extend(line(&SegmentRecord::Evicted { id: entry.id, why }));
         }
-        if let Err(error) = self.log.append(&lines).and_then(|()| self.log.sync()) {
+        if let Err(error) = self.write_why(&lines) {
             // R4: nothing goes of which it is not written why.
             warn!(%error, "eviction cannot be written down: nothing is removed");
             let mut state = self.shared.state.lock();
@@ -459,6 +463,21 @@ impl Writer {
             trace!(segment = entry.id, court = %entry.court, "segment evicted");
         }
         // A name that comes back after a cut is named in the log, and goes at the next start.
+    }
+
+    /// Writes why segments go. A disk without room for a line gets the ballast's: what goes gives
+    /// back more, and the ballast is made again.
+    fn write_why(&mut self, lines: &[u8]) -> io::Result<()> {
+        let write = |log: &mut Log| log.append(lines).and_then(|()| log.sync());
+        match write(&mut self.log) {
+            Err(error)
+                if error.kind() == io::ErrorKind::StorageFull && self.shared.ballast.release() =>
+            {
+                info!("ballast given up, to make room in the ring");
+                write(&mut self.log)
+            }
+            other => other,
+        }
     }
 
     fn remove(&self, path: &std::path::Path) {

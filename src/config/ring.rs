@@ -16,7 +16,7 @@ const QUOTA_LEAST_BYTES: u64 = 4 * 1024 * 1024;
 /// `[ring]`, checked.
 #[derive(Clone, Debug)]
 pub struct RingConfig {
-    /// Bound of the ring, DESIGN R5. `None`: 80 % of what is free when the ring is opened, at
+    /// Bound of the ring, DESIGN R5. `None`: 80 % of what is free and what the ring has, at
     /// most 200 GB.
     pub quota_bytes: Option<u64>,
     /// Part of the quota that pins may hold, DESIGN R6. `None`: half of it.
@@ -31,7 +31,7 @@ pub struct RingConfig {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRing {
-    /// Bytes of video kept; 80 % of what is free at start, at most 200 GB, if absent.
+    /// Bytes of video kept; 80 % of what is free and what it has, at most 200 GB, if absent.
     #[schemars(with = "Option<u64>")]
     quota_bytes: Option<Spanned<u64>>,
     /// Bytes of it that pinned clips may hold; half of it, if absent.

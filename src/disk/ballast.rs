@@ -76,6 +76,12 @@ impl Ballast {
         *self.shared.held.lock()
     }
 
+    /// What is left of `free` once the ballast is there again.
+    #[must_use]
+    pub fn room_beside(&self, free: u64) -> u64 {
+        if self.is_held() { free } else { free.saturating_sub(self.shared.bytes) }
+    }
+
     /// Its size.
     #[must_use]
     pub fn bytes(&self) -> u64 {

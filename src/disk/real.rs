@@ -141,10 +141,16 @@ impl Disk for RealDisk {
             Err(error) => return Err(said_no(error.into())),
         }
         let pid = std::process::id();
-        file.set_len(0)
+        // Only to say who: on a full disk the lock holds without a word.
+        let told = file
+            .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| writeln!(file, "{pid}"))
-            .map_err(said_no)?;
+            .and_then(|_| writeln!(file, "{pid}"));
+        if let Err(error) = told
+            && error.kind() != io::ErrorKind::StorageFull
+        {
+            return Err(said_no(error));
+        }
         Ok(Box::new(RealLock { _file: file, _path: path.to_owned() }))
     }
 }

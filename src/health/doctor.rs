@@ -219,11 +219,12 @@ fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
     if storage.condition != "recording" {
         let why = storage.reason.as_deref().unwrap_or("it says no reason");
         let text = format!("recording is {}: {why}", storage.condition);
-        let todo = "calls and events go on; free space on the disk of `box.data_dir`, or lower \
-                    `quota_bytes` of [ring]; recording resumes by itself";
+        let todo = "calls and events go on; free space on the disk of `box.data_dir`: recording \
+                    resumes by itself; or lower `quota_bytes` of [ring] and restart: what is over \
+                    it goes, oldest first, but for pinned clips";
         found.push(Finding::fault("disk", "not_recording", text, todo));
     } else if let Some(reason) = &storage.reason {
-        found.push(Finding::advice("disk", "ring_says", reason, ""));
+        found.push(Finding::fault("disk", "no_clips", reason, ""));
     }
 }
 
@@ -352,6 +353,7 @@ mod tests {
             ("/models/bundles/0/condition", json!("refused"), "model rimnet", "model_refused"),
             ("/models/bundles/0/condition", json!("stopped"), "model rimnet", "model_stopped"),
             ("/storage/condition", json!("stopped"), "disk", "not_recording"),
+            ("/storage/reason", json!("clips are refused: …"), "disk", "no_clips"),
             ("/uplink/connected", json!(false), "broker", "not_connected"),
             ("/uplink/another_box", json!(true), "broker", "another_box"),
             ("/uplink/parked", json!(3), "broker", "refused"),

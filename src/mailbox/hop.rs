@@ -212,6 +212,12 @@ impl<T> Mailbox<T> {
         self.shared.room.notify_all();
     }
 
+    /// True once nothing more can come in.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.queue.lock().closed
+    }
+
     /// Items inside.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -165,6 +165,13 @@ fn of_disk(config: &Config, lines: &mut Lines) {
     match try_to_write(there) {
         Ok(()) if there == dir => lines.good("disk", format!("{} is writable", dir.display())),
         Ok(()) => lines.good("disk", format!("{} can be made at first start", dir.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            let free = RealDisk::new().free_bytes(there).map_or_else(|_| "?".to_owned(), size);
+            let text = format!("the disk of {} is full: {free} free", there.display());
+            let todo = "free some room there; `df -h` and `du -x` say what takes it. Recording \
+                        stops meanwhile and resumes by itself; calls and events go on";
+            lines.bad("disk", text, todo);
+        }
         Err(error) => {
             let todo = "run this as root or as the user of the daemon; if it is that user already: \
                         `chown -R courtside: DIR`, or set another `box.data_dir`";

@@ -175,6 +175,8 @@ pub struct UplinkCounts {
     pub promised: u64,
     /// Events acknowledged since the start.
     pub acknowledged: u64,
+    /// Events that were decided and are not on disk: the thread ended while the disk refused them.
+    pub lost: u64,
 }
 
 /// A stored event given again.
@@ -244,7 +246,8 @@ impl Uplink {
         clock: Arc<dyn Clock>,
         hooks: Hooks,
     ) -> Result<(Self, Recovered), UplinkError> {
-        let (store, damaged) = outbox::store::Store::open(&settings.dir)?;
+        let (store, damaged) =
+            with_space(hooks.space.as_deref(), || outbox::store::Store::open(&settings.dir))?;
         let recovered = Recovered { damaged, ..store.recover()? };
         if let Some(path) = &recovered.damaged {
             tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
@@ -373,10 +376,59 @@ impl Uplink {
     }
 }
 
+/// Opens the store, with the room that is given up for it on a full disk.
+fn with_space<T>(
+    space: Option<&dyn SpaceNeeded>,
+    mut open: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    loop {
+        match open() {
+            // Ends: what is given up once is not there to be given up again.
+            Err(error) if error.is_full() && space.is_some_and(SpaceNeeded::release) => {}
+            other => return other,
+        }
+    }
+}
+
 impl Drop for Uplink {
     fn drop(&mut self) {
         self.inbox.close();
         self.stop.send_replace(true);
         self.desk.note(Note::Stop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Has something to give up once.
+    struct Once(Mutex<bool>);
+
+    impl SpaceNeeded for Once {
+        fn release(&self) -> bool {
+            std::mem::take(&mut self.0.lock())
+        }
+    }
+
+    fn full() -> StoreError {
+        let path = PathBuf::from("/data/outbox");
+        StoreError::Directory { path, source: io::ErrorKind::StorageFull.into() }
+    }
+
+    #[test]
+    fn an_outbox_that_meets_a_full_disk_at_the_start_gets_the_ballast() {
+        let space = Once(Mutex::new(true));
+        let mut tries = 0;
+        let opened = with_space(Some(&space), || {
+            tries += 1;
+            if tries == 1 { Err(full()) } else { Ok("open") }
+        });
+        assert!(matches!(opened, Ok("open")), "{opened:?}");
+        // Nothing is left to give: the error is told.
+        assert!(with_space(Some(&space), || Err::<(), _>(full())).is_err());
+        assert!(with_space(None, || Err::<(), _>(full())).is_err());
     }
 }

@@ -223,7 +223,7 @@ function showVitals(state) {
   }
   if (storage) {
     rows.push(storage.condition === "recording" || !storage.condition
-      ? ["good", "Video", `${gigabytes(storage.ring_bytes || 0)} of ${gigabytes(storage.quota_bytes || 0)}`, null]
+      ? [storage.reason ? "bad" : "good", "Video", `${gigabytes(storage.ring_bytes || 0)} of ${gigabytes(storage.quota_bytes || 0)}`, storage.reason || null]
       : ["bad", "Video", storage.condition, storage.reason]);
   }
   for (const model of (models && models.bundles) || []) {

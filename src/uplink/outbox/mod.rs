@@ -224,6 +224,8 @@ pub(super) struct Outbox {
     told: (UplinkState, Monotonic),
     closed: bool,
     stopping: bool,
+    /// The disk refuses and the thread is to stop: what is not on disk is lost.
+    gave_up: bool,
 }
 
 impl Outbox {
@@ -252,6 +254,7 @@ impl Outbox {
             told: (UplinkState::default(), Monotonic::ZERO),
             closed: false,
             stopping: false,
+            gave_up: false,
         })
     }
 
@@ -272,7 +275,11 @@ impl Outbox {
             self.feed();
             self.tick();
             self.answer_waiters();
-            if self.stopping && self.marks_are_empty() {
+            if self.gave_up {
+                self.lose(self.inbox.len());
+                return;
+            }
+            if self.stopping && self.marks_are_empty() && self.inbox.is_empty() {
                 return;
             }
         }
@@ -409,7 +416,8 @@ impl Outbox {
         batch.next_session = !sessions.is_empty();
         self.marks_since = None;
         let Some(records) = self.write(&batch) else {
-            error!(events = batch.append.len(), "stopped while the disk refused events: lost");
+            self.gave_up = true;
+            self.lose(batch.append.len());
             return;
         };
         for (record, append) in records.into_iter().zip(&batch.append) {
@@ -418,6 +426,14 @@ impl Outbox {
         let session = self.parts.store.session();
         for reply in sessions {
             let _ = reply.send(session);
+        }
+    }
+
+    /// Says what is lost with the end of the thread.
+    fn lose(&self, events: usize) {
+        if events > 0 {
+            error!(events, "stopped while the disk refused events: lost");
+            self.parts.counts.lock().lost += events as u64;
         }
     }
 
@@ -788,6 +804,21 @@ mod tests {
         assert_eq!(running.world.asked.load(Ordering::SeqCst), 2);
         assert_eq!(running.counts.lock().disk_fault, None);
         assert_eq!(running.stored(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_stop_while_the_disk_refuses_ends_and_counts_what_is_lost() {
+        let running = start();
+        *running.world.refusal.lock() = Some(ErrorKind::Other);
+        running.offer(1);
+        until("it says so", || running.counts.lock().disk_fault.is_some());
+        for n in 2..=5 {
+            running.offer(n);
+        }
+        let counts = Arc::clone(&running.counts);
+        running.inbox.close();
+        assert_eq!(running.stored(), [0; 0]);
+        assert_eq!(counts.lock().lost, 5);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(super) const SCORES: TableDefinition<'_, &str, u64> = TableDefinition::new("
 pub(super) const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
 pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
+/// How many they are.
+const TABLES: usize = 9;
+
 const LAST_POSITION: &str = "position";
 const LINK_SESSION: &str = "session";
 pub(super) const BYTES: &str = "bytes";
@@ -87,7 +90,8 @@ impl StoreError {
             Self::Disk(source) | Self::Open { source, .. } => {
                 matches!(&**source, redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull)
             }
-            Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
+            Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::InUse { .. } | Self::Record { .. } => false,
         }
     }
 }
@@ -161,8 +165,16 @@ impl Store {
         fs::create_dir_all(dir)
             .map_err(|source| StoreError::Directory { path: dir.to_owned(), source })?;
         let path = dir.join(FILE);
+        let is_new = !path.exists();
         match Self::readable_at(&path) {
             Ok(store) => Ok((store, None)),
+            Err(error) if is_new && error.is_full() => {
+                // Half a file would be taken for a damaged one.
+                if let Err(error) = fs::remove_file(&path) {
+                    tracing::warn!(path = %path.display(), %error, "half an outbox stays");
+                }
+                Err(error)
+            }
             Err(error) if error.is_damage() => {
                 let aside = set_aside(&path)?;
                 Ok((Self::readable_at(&path)?, Some(aside)))
@@ -210,6 +222,12 @@ impl Store {
     }
 
     fn make_tables(&self) -> Result<(), StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let tables = read.list_tables().map_err(StoreError::disk)?.count();
+        drop(read);
+        if tables >= TABLES {
+            return Ok(()); // nothing is written: a full disk does not keep an outbox shut
+        }
         let write = self.database()?.begin_write().map_err(StoreError::disk)?;
         open_all(&write).map_err(StoreError::disk)?;
         write.commit().map_err(StoreError::disk)
