@@ -31,6 +31,8 @@ class Cfg:
     fps: float = 0.0              # a fixed frame rate; 0: 24 to 31
     again: float = .10            # share of attempts with a second one after it
     luma: bool = False            # only y: x has one channel
+    h264: float = 0.0             # share of attempts that go through x264 (needs PyAV); the others: a stand-in
+    weights: tuple = ()           # shares of sim.MODES, where they differ from sim.WEIGHTS
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
     raw: bool = False             # also return the decoded canvas (lists per attempt)
 
@@ -44,13 +46,13 @@ def params(seeds, device, cfg):
     """Simulates; returns rng, camera, P, S, J."""
     rng = Rng(seeds, device)
     az, el, dist = draw.camera(rng)
-    P = sim.draw_params(rng, az, el)
+    P = sim.draw_params(rng, az, el, cfg.weights)
     P['seen'] = torch.ones(rng.n, cfg.frames, device=rng.device)
     # put-backs: some have a second attempt at the same ring, of a seed of its own
     again = rng.p('again', cfg.again) & (P['mode'] < sim.FIRST_NONE)
     i2 = torch.nonzero(again)[:, 0]
     r2 = Rng(rng.seeds[i2] ^ 0x5DEECE66D, device)
-    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2]))
+    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2], cfg.weights))
     Q['kick'], Q['seen'] = torch.zeros_like(Q['kick']), P['seen'][i2]
     both = sim.simulate({k: torch.cat([v, Q[k]]) for k, v in P.items()})
     S, U = {k: v[:rng.n] for k, v in both.items()}, {k: v[rng.n:] for k, v in both.items()}
@@ -168,7 +170,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 del img
             i, crop, img = many, torch.cat(crops), torch.cat(imgs)
             imgs = None
-            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma)
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264)
             b = torch.arange(len(i), device=dev)[:, None]
             wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
             yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
@@ -204,7 +206,8 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
         both.append((fr(b['t_rim' + k]), fr(b['t_truth' + k]), torch.where(att, (o == 1).long(), torch.full_like(o, -1))))
     t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))
     return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=t_rim, t_truth=t_truth, made=made.to(torch.int8),
-                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'])
+                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'], t=b['t'],
+                az=b['az'], el=b['el'], dist=b['dist'], dmin=b['dmin'])
 
 
 def main():

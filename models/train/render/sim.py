@@ -47,11 +47,11 @@ def _links(device):
     return p2.view(-1).to(device), c2[:LV].view(-1).to(device)
 
 
-def draw_params(rng, az, el):
+def draw_params(rng, az, el, weights=()):
     """Everything random of the physics; az and el (rad) are the camera's, so that some balls are aimed along its view."""
     n, d = rng.n, rng.device
     P = {}
-    mode = P['mode'] = rng.choice('mode', WEIGHTS)
+    mode = P['mode'] = rng.choice('mode', weights or WEIGHTS)
     is_ = lambda *m: torch.stack([mode == MODE[x] for x in m]).any(0)
     # board, before the flight because banks need it
     P['eb'] = rng.u('eb', .6, .82)
@@ -253,8 +253,9 @@ def simulate(P):
     cd, cl = P['cd'][:, None], P['cl'][:, None]
     g = torch.tensor([0., 0., -G], device=d)
     cvec = torch.stack([P['ch'], P['ch'], P['cz']], 1)
-    hp, hx, hw, hc = [], [], [], []
-    con = torch.zeros(n, 3, device=d)                      # ring, board, net touched since the last record
+    floor = torch.tensor([.8, .8, -.76], device=d)
+    one = torch.ones(1, device=d)
+    clock = T0 + torch.arange(NREC * REC, device=d) * dt
 
     def bounce(p, v, w, nrm, pen, e, mu_):
         """Impulse of a contact with normal nrm [N,3], penetration pen [N,1] (> 0 where touching)."""
@@ -272,8 +273,8 @@ def simulate(P):
         p = p + nrm * torch.where(hit, pen, torch.zeros_like(pen))
         return p, v, w, (jn > .05)[:, 0]
 
-    for s in range(NREC * REC):
-        t = T0 + s * dt
+    def substep(p, v, w, x, xv, con, t):
+        """One step at time t [1]; con [N,3]: ring, board, net touched since the last record."""
         # ---- ball
         sp = (v * v).sum(-1, keepdim=True).sqrt()
         v = v + (g - cd * sp * v + cl * cross(w, v)) * dt
@@ -297,7 +298,7 @@ def simulate(P):
         p, v, w, h2 = bounce(p, v, w, nb[:, 1], pen[:, 1:], eb[:, 1:], mu)
         # floor
         fl = (p[:, 2:] < -3.05 + RB) & (v[:, 2:] < 0) & ~hand
-        v = torch.where(fl, v * torch.tensor([.8, .8, -.76], device=d), v)
+        v = torch.where(fl, v * floor, v)
         # ---- net: strings pull, do not push; the shape is kept by weak springs
         full = torch.cat([anch, x], 1)
         fv = torch.cat([torch.zeros_like(anch), xv], 1)
@@ -308,8 +309,8 @@ def simulate(P):
         r1 = ((xv - fv[:, :LV * K]) * u1).sum(-1, keepdim=True)
         r2 = ((xv - fv[:, p2]) * u2).sum(-1, keepdim=True)
         # a string gives back less than it took
-        k1 = torch.where(s1 > 0, ks * s1 * torch.where(r1 > 0, 1., loss) + kd * r1.clamp(min=-3), ks * bend * s1).clamp(min=-4000)
-        k2 = torch.where(s2 > 0, ks * s2 * torch.where(r2 > 0, 1., loss) + kd * r2.clamp(min=-3), ks * bend * s2).clamp(min=-4000)
+        k1 = torch.where(s1 > 0, ks * s1 * torch.where(r1 > 0, one, loss) + kd * r1.clamp(min=-3), ks * bend * s1).clamp(min=-4000)
+        k2 = torch.where(s2 > 0, ks * s2 * torch.where(r2 > 0, one, loss) + kd * r2.clamp(min=-3), ks * bend * s2).clamp(min=-4000)
         f1, f2 = u1 * (k1 * a1), u2 * (k2 * a2)
         acc = -f1 - f2
         acc = acc + torch.cat([f1[:, K:], zero3.expand(n, K, 3)], 1)
@@ -335,14 +336,44 @@ def simulate(P):
         v = v - (dv * (mn / m_ball[:, :, None])).sum(1)
         grip = (touch.float().sum(1) * few).clamp(max=1) * (p[:, 2:] < 0) * ~hand
         v = v * (1 - grip * (cvec * dt))
-        con = torch.maximum(con, torch.stack([h0, h1 | h2, touch.any(1)[:, 0]], 1).float())
-        if s % REC == REC - 1:
-            hp.append(p)
-            hw.append(w)
-            hx.append(x.half())
-            hc.append(con)
-            con = torch.zeros_like(con)
-    return dict(p=torch.stack(hp, 1), w=torch.stack(hw, 1), x=torch.stack(hx, 1), con=torch.stack(hc, 1))
+        return p, v, w, x, xv, torch.maximum(con, torch.stack([h0, h1 | h2, touch.any(1)[:, 0]], 1).float())
+
+    def record(state, t):
+        state = (*state, torch.zeros(n, 3, device=d))
+        for k in range(REC):
+            state = substep(*state, t[k:k + 1])
+        return state
+
+    out = dict(p=torch.empty(n, NREC, 3, device=d), w=torch.empty(n, NREC, 3, device=d),
+               x=torch.empty(n, NREC, LV * K, 3, device=d, dtype=torch.half), con=torch.empty(n, NREC, 3, device=d))
+
+    def keep(k, p, v, w, x, xv, con):
+        out['p'][:, k], out['w'][:, k], out['x'][:, k], out['con'][:, k] = p, w, x, con
+
+    if d.type != 'cuda':
+        state = (p, v, w, x, xv)
+        for k in range(NREC):
+            *state, con = record(state, clock[k * REC:k * REC + REC])
+            keep(k, *state, con)
+        return out
+    # Some five hundred kernels a record, each far shorter than its launch: recorded once, then played.
+    state, now = [q.clone() for q in (p, v, w, x, xv)], clock[:REC].clone()
+    side = torch.cuda.Stream(d)
+    side.wait_stream(torch.cuda.current_stream(d))
+    with torch.cuda.stream(side):
+        record(state, now)
+    torch.cuda.current_stream(d).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+        *new, con = record(state, now)
+        for old, q in zip(state, new):
+            old.copy_(q)
+    for k in range(NREC):
+        now.copy_(clock[k * REC:k * REC + REC])
+        graph.replay()
+        keep(k, *state, con)
+    torch.cuda.current_stream(d).synchronize()            # before the graph and what it holds go away
+    return out
 
 
 def start_again(P, Q):
