@@ -32,6 +32,7 @@ class Cfg:
     again: float = .10            # share of attempts with a second one after it
     luma: bool = False            # only y: x has one channel
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
+    h264: float = 0.0             # share of attempts that go through x264 instead of the stand-in (PyAV, slow)
     raw: bool = False             # also return the decoded canvas (lists per attempt)
 
 
@@ -168,7 +169,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 del img
             i, crop, img = many, torch.cat(crops), torch.cat(imgs)
             imgs = None
-            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma)
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264)
             b = torch.arange(len(i), device=dev)[:, None]
             wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
             yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]

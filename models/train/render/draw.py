@@ -644,7 +644,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
     none = (kind == 5)
     alive = torch.cat([torch.ones(B, K, device=d), (~P['cut']).float()], 1)
     thick = torch.where(chain, rng.u('str/c', .006, .012), torch.where(kind == 3, rng.u('str/s', .007, .012), rng.u('str', .004, .010)))
-    thick = thick * (~none) * torch.where(rng.p('str/faint', .1), .5, 1.)
+    thick = thick * (~none) * torch.where(P['faint'], .5, 1.)
     buf = torch.zeros(2, B * T * n * n, device=d)
     seg_on = alive[:, sa_] * alive[:, sb_]
     lev = (child // K).float()

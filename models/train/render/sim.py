@@ -181,6 +181,7 @@ def draw_params(rng, az, el):
     x = x + wob
     x[:, 1:, :, :2] += (rng.g('net/lean', .012, 2)[:, None, None] * lv[None, 1:, None, None] ** 1.5)
     P['anch'], P['rest'] = x[:, 0], x[:, 1:].reshape(n, LV * K, 3)
+    P['faint'] = rng.p('str/faint', .1)
     mass = rng.u('net/m', .10, .22)
     mass = torch.where(chain, rng.u('net/mc', .7, 1.5), mass)
     mass = torch.where(kind == 5, torch.full((n,), 1e-4, device=d), mass)
@@ -410,6 +411,9 @@ def judge(P, S, az, el):
     out = torch.where(made, 1, 2)
     out = torch.where(~ok, 3, out)
     out = torch.where(far & ~made, 3, out)
+    # without a net to be seen, and nothing touched, depth alone divides made from missed: nobody could say
+    clear = (t_last < -8) & ((P['net'] == 5) | P['faint'])
+    out = torch.where(clear & (((out == 2) & (t_pic < 8) & (dmin < .6)) | ((out == 1) & (el.abs() < .21))), 3, out)
     touched = dmin < .45
     out = torch.where(none, torch.where(touched & ~P['hand'] & (P['mode'] != MODE['hang']) & (P['mode'] != MODE['empty']), 3, 0), out)
     return dict(outcome=out, t_rim=t_rim, t_truth=t_truth, dmin=dmin)
