@@ -55,7 +55,7 @@ def params(seeds, device, cfg):
     Q['kick'], Q['seen'] = torch.zeros_like(Q['kick']), P['seen'][i2]
     both = sim.simulate({k: torch.cat([v, Q[k]]) for k, v in P.items()})
     S, U = {k: v[:rng.n] for k, v in both.items()}, {k: v[rng.n:] for k, v in both.items()}
-    J, V = sim.judge(P, S, az, el), sim.judge(Q, U, az[i2], el[i2])
+    J, V = sim.judge(P, S, az, el, dist), sim.judge(Q, U, az[i2], el[i2], dist[i2])
     gap = torch.maximum(rng.pick(i2).u('gap', .9, 2.), J['t_truth'][i2] + .75)
     ok = (gap < 2.3) & (V['outcome'] > 0) & (V['outcome'] < 3) & (J['outcome'][i2] > 0) & (J['outcome'][i2] < 3) & ~Q['hand']
     P['slot'] = torch.full((rng.n,), -1, dtype=torch.long, device=rng.device)

@@ -352,7 +352,7 @@ def start_again(P, Q):
     return {k: (P[k] if k in keep else v) for k, v in Q.items()}
 
 
-def judge(P, S, az, el):
+def judge(P, S, az, el, away=None):
     """What came of it, read from the simulation: outcome (0 none, 1 made, 2 missed, 3 undecided), t_rim, t_truth in s."""
     p, con = S['p'], S['con']
     n, q, _ = p.shape
@@ -401,8 +401,11 @@ def judge(P, S, az, el):
     sa, ca, se, ce = e(torch.sin(az)), e(torch.cos(az)), e(torch.sin(el)), e(torch.cos(el))
     lat = p[..., 0] * ca + p[..., 1] * sa
     up = (-p[..., 0] * sa + p[..., 1] * ca) * se + z * ce
-    inpic = (lat.abs() < R) & (up < R * se.abs() + .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
-    t_pic = first(inpic) + .09
+    if away is not None:                                    # as the eye sees it
+        k = e(away) / (e(away) + (-p[..., 0] * sa + p[..., 1] * ca) * ce - z * se).clamp(min=.4)
+        lat, up = lat * k, up * k
+    inpic = (lat.abs() < R) & (up < R * se.abs() - .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
+    t_pic = first(inpic) + .10
     t_miss = torch.where(air & (t_pic < 8) & (t_miss < 8), torch.maximum(t_miss, t_pic), t_miss)
     t_truth = torch.where(made, t_made, t_miss)
     none = P['mode'] >= FIRST_NONE
