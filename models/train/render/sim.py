@@ -404,7 +404,7 @@ def judge(P, S, az, el, away=None):
     if away is not None:                                    # as the eye sees it
         k = e(away) / (e(away) + (-p[..., 0] * sa + p[..., 1] * ca) * ce - z * se).clamp(min=.4)
         lat, up = lat * k, up * k
-    inpic = (lat.abs() < R) & (up < R * se.abs() - .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
+    inpic = (lat.abs() < R + .05) & (up < R * se.abs() - .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
     t_pic = first(inpic) + .10
     t_miss = torch.where(air & (t_pic < 8) & (t_miss < 8), torch.maximum(t_miss, t_pic), t_miss)
     t_truth = torch.where(made, t_made, t_miss)
