@@ -33,11 +33,12 @@ def labels_from_times(t, t_rim, t_truth, made):
 
 
 def judged(d):
-    """What nobody could judge: undecided by the renderer's own word, or the ring hidden when the outcome showed. bool [n]."""
+    """Who could judge it: not undecided by the renderer's own word, and neither ring nor ball hidden when it came to it. bool [n]."""
     t = torch.cumsum(d["dt"], 1)
     at = lambda k: (d[k] / d["fps"][:, None])[:, :, None]
     near = (t[:, None] > at("t_rim") - 0.03) & (t[:, None] < at("t_truth") + 0.12)
-    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1)
+    hidden = (d["clear"] < 0.5)[:, None] & near
+    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (hidden.sum(2) <= 0.35 * near.sum(2)).all(1)
 
 
 def draw(n, seed, device, chunk_px=48_000_000, **mix):

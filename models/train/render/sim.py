@@ -181,6 +181,7 @@ def draw_params(rng, az, el, weights=()):
     x = x + wob
     x[:, 1:, :, :2] += (rng.g('net/lean', .012, 2)[:, None, None] * lv[None, 1:, None, None] ** 1.5)
     P['anch'], P['rest'] = x[:, 0], x[:, 1:].reshape(n, LV * K, 3)
+    P['faint'] = rng.p('str/faint', .1)
     mass = rng.u('net/m', .10, .22)
     mass = torch.where(chain, rng.u('net/mc', .7, 1.5), mass)
     mass = torch.where(kind == 5, torch.full((n,), 1e-4, device=d), mass)
@@ -378,11 +379,11 @@ def simulate(P):
 
 def start_again(P, Q):
     """Gives the attempts Q (drawn with other seeds) the hoop of the attempts P: a second ball at the same ring."""
-    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut')
+    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut', 'faint')
     return {k: (P[k] if k in keep else v) for k, v in Q.items()}
 
 
-def judge(P, S, az, el):
+def judge(P, S, az, el, away=None):
     """What came of it, read from the simulation: outcome (0 none, 1 made, 2 missed, 3 undecided), t_rim, t_truth in s."""
     p, con = S['p'], S['con']
     n, q, _ = p.shape
@@ -431,8 +432,11 @@ def judge(P, S, az, el):
     sa, ca, se, ce = e(torch.sin(az)), e(torch.cos(az)), e(torch.sin(el)), e(torch.cos(el))
     lat = p[..., 0] * ca + p[..., 1] * sa
     up = (-p[..., 0] * sa + p[..., 1] * ca) * se + z * ce
-    inpic = (lat.abs() < R) & (up < R * se.abs() + .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
-    t_pic = first(inpic) + .09
+    if away is not None:                                    # as the eye sees it
+        k = e(away) / (e(away) + (-p[..., 0] * sa + p[..., 1] * ca) * ce - z * se).clamp(min=.4)
+        lat, up = lat * k, up * k
+    inpic = (lat.abs() < R + .05) & (up < R * se.abs() - .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
+    t_pic = first(inpic) + .10
     t_miss = torch.where(air & (t_pic < 8) & (t_miss < 8), torch.maximum(t_miss, t_pic), t_miss)
     t_truth = torch.where(made, t_made, t_miss)
     none = P['mode'] >= FIRST_NONE
@@ -441,6 +445,10 @@ def judge(P, S, az, el):
     out = torch.where(made, 1, 2)
     out = torch.where(~ok, 3, out)
     out = torch.where(far & ~made, 3, out)
+    # without a net to be seen, and nothing touched, depth alone divides made from missed: nobody could say
+    clear = (t_last < -8) & ((P['net'] == 5) | P['faint'])
+    flat = torch.where(P['net'] == 5, .6, .21)
+    out = torch.where(clear & (((out == 2) & (t_pic < 8) & (dmin < .6)) | ((out == 1) & (el.abs() < flat))), 3, out)
     touched = dmin < .45
     out = torch.where(none, torch.where(touched & ~P['hand'] & (P['mode'] != MODE['hang']) & (P['mode'] != MODE['empty']), 3, 0), out)
     return dict(outcome=out, t_rim=t_rim, t_truth=t_truth, dmin=dmin)
