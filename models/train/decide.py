@@ -29,6 +29,13 @@ class Rules:
     unsure: float = 0.0
     outcome: float = 0.5
     reopen: float = 0.5
+    early_ms: float = 350
+    early_odds: float = 99.0
+    late_ms: float = 350
+    late_odds: float = 0.0
+    gate: float = 0.0
+    ring_long: float = 9.0
+    ring_open: float = 0.3
 
 
 def softmax(z):
@@ -48,7 +55,7 @@ class Attempt:
     def clear(self):
         self.opened = self.shown = None
         self.run = self.quiet = 0
-        self.mass = self.evidence = 0.0
+        self.mass = self.evidence = self.way = 0.0
         self.provisional = None
 
     def step(self, t, logits):
@@ -63,7 +70,8 @@ class Attempt:
                 return out
             self.opened = t
         known = made + missed
-        if self.shown is None and known >= r.outcome:
+        self.way += way
+        if self.shown is None and known >= r.outcome and self.way >= r.gate:
             self.shown = t
         if self.shown is not None:
             self.mass += known
@@ -74,7 +82,9 @@ class Attempt:
         odds = self.evidence / max(self.mass, 1e-6)
         if self.shown is not None and self.provisional is None and self.mass >= 2 and 1 / (1 + np.exp(-abs(odds))) >= r.provisional:
             self.provisional = t
-        over = self.shown is not None and (t - self.shown >= r.final_after_ms / 1000 - 1e-6 or self.quiet >= 3)
+        since = (t - self.shown) * 1000 + 1e-3 if self.shown is not None else 0.0
+        over = self.shown is not None and (since >= r.final_after_ms and abs(odds) >= r.late_odds or since >= max(r.late_ms, r.final_after_ms)
+                                           or since >= r.early_ms and abs(odds) >= r.early_odds or self.quiet >= 3)
         if over:
             out += self.finish(t, odds)
         elif self.shown is None and (self.quiet >= 5 or t - self.opened > LIMIT):
@@ -83,6 +93,8 @@ class Attempt:
 
     def finish(self, t, odds):
         ring, out = self.shown - RING_BEFORE_OUTCOME, []
+        if self.shown - self.opened > self.r.ring_long:
+            ring = self.opened + self.r.ring_open
         if ring - self.last_ring >= APART:
             out.append({"t": ring, "made": odds > 0, "odds": odds, "unsure": abs(odds) < self.r.unsure, "decided": t,
                         "opened": self.opened, "provisional": self.provisional, "shown": self.shown})

@@ -23,11 +23,12 @@ HOLD = 30
 def clopper_pearson(k, n, alpha=0.05):
     if n == 0:
         return 0.0, 1.0
-    cdf = lambda k, p: sum(math.comb(n, i) * p ** i * (1 - p) ** (n - i) for i in range(k + 1))
+    ways = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(n + 1)]
+    cdf = lambda k, p: sum(math.exp(ways[i] + i * math.log(p) + (n - i) * math.log1p(-p)) for i in range(k + 1))
 
     def solve(f):
         lo, hi = 0.0, 1.0
-        for _ in range(50):
+        for _ in range(40):
             m = (lo + hi) / 2
             lo, hi = (m, hi) if f(m) else (lo, m)
         return lo

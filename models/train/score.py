@@ -4,7 +4,7 @@
     python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--calibrate]
 
 `draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
-in OUT/SET-N.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
+in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
 Clopper-Pearson 95 % intervals, by aim of the shot, net and ring width, and McNemar's test between the nets. What the
 renderer marks as undecided, and attempts whose ring was hidden when the outcome showed, count neither way.
 """
@@ -15,11 +15,13 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
+import zipfile
 
 import numpy as np
 import torch
 
-from . import decide, net, source
+from . import decide, export, net, source
 from .evaluate import match, rules_from, share
 from .render import MODES, NETS, sim
 
@@ -33,7 +35,7 @@ KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made")
 @torch.no_grad()
 def part(o):
     dev = torch.device(o.devices)
-    if dev.type == "cuda":
+    if dev.index is not None:
         torch.cuda.set_device(dev)
     torch.set_num_threads(1)
     nets = {k: net.load(v.split(","), dev) for k, v in (q.split("=") for q in o.nets)}
@@ -45,13 +47,30 @@ def part(o):
         sec = lambda k: (d[k] / d["fps"][:, None]).cpu().numpy()
         got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),
                         judged=source.judged(d).cpu().numpy(), **{k: d[k].cpu().numpy() for k in KEPT}, **z))
+        if o.bundle and at == o.first:
+            first_piece = d["y"].cpu().numpy()
         if o.keep:
             first = next(iter(z.values())).astype(np.float32)
             wrong = [i for i in range(n) if any(ok is False for *_, ok in verdicts(got[-1], first, i, decide.Rules()))][:o.keep]
             np.savez_compressed(os.path.join(o.out, f"look-{at}.npz"), seed=at + np.array(wrong, int), x=d["y"].cpu().numpy()[wrong][:, 8:88:2])
             o.keep -= len(wrong)
     np.savez(os.path.join(o.out, f"{o.set}-{o.first}.npz"), **{k: np.concatenate([g[k] for g in got]) for k in got[0]})
+    if o.bundle:
+        np.savez(os.path.join(o.out, f"precisions-{o.set}-{o.first}.npz"), **{k: v[:o.each] for k, v in got[0].items() if not k.startswith("z_")}, **precisions(o.bundle, first_piece[:o.each]))
     print(f"{o.set} {o.first}: {o.count} sequences in {time.time() - begin:.0f} s", flush=True)
+
+
+def precisions(folder, sequences):
+    """Answers of each file of a bundle, run frame by frame in ONNX Runtime: {"z_" + file: [N, T, 4]}."""
+    m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
+    out = {}
+    for f in m["file"]:
+        run, z = export.Runner(os.path.join(folder, f["path"]), m["state"]), []
+        for x in sequences:
+            run.reset()
+            z.append(np.stack([run(q / np.float32(255)) for q in x]))
+        out["z_" + f["path"].removesuffix(".onnx")] = np.stack(z).astype(np.float32)
+    return out
 
 
 def draw(o):
@@ -60,9 +79,31 @@ def draw(o):
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
         a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), "--nets", *o.nets,
-             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0)]
+             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0),
+             *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else [])]
         jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
-    return max(j.wait() for j in jobs)
+    end = time.time() + o.limit
+    for j in jobs:
+        try:
+            j.wait(max(0.1, end - time.time()))
+        except subprocess.TimeoutExpired:
+            j.kill()
+    for name in (o.set, f"precisions-{o.set}"):
+        join(o.out, name)
+
+
+def join(out, name):
+    """OUT/NAME-N.npz of all N as OUT/NAME.npz."""
+    files, parts = sorted(glob.glob(os.path.join(out, f"{name}-[0-9]*.npz"))), []
+    for f in files:
+        try:
+            parts.append(dict(np.load(f)))
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+            print(f, "is torn, left out", flush=True)
+    if parts:
+        np.savez_compressed(os.path.join(out, f"{name}.npz"), **{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
+    for f in files:
+        os.remove(f)
 
 
 def verdicts(d, z, i, rules):
@@ -83,17 +124,18 @@ def verdicts(d, z, i, rules):
 
 def mcnemar(b, c):
     """Exact two-sided p of b against c discordant pairs."""
+    b, c = int(b), int(c)
     n = b + c
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(b, c) + 1)) / 2 ** n) if n else 1.0
 
 
 def pooled(out, name):
-    parts = [np.load(f) for f in sorted(glob.glob(os.path.join(out, f"{name}-*.npz")))]
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0].files}
+    with np.load(os.path.join(out, f"{name}.npz")) as z:
+        return dict(z)
 
 
 def tell(o):
-    d = pooled(o.out, o.set)
+    d = pooled(o.out, f"precisions-{o.set}" if o.precisions else o.set)
     rules = rules_from(dict(q.split("=", 1) for q in o.rules))
     n = len(d["t"])
     all_rows = {}
@@ -155,8 +197,12 @@ if __name__ == "__main__":
     p.add_argument("--piece", type=int, default=1024)
     p.add_argument("--chunk-px", type=int, default=48_000_000)
     p.add_argument("--h264", type=float, default=1.0)
+    p.add_argument("--limit", type=float, default=3600, help="seconds after which what is drawn must do")
     p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
     p.add_argument("--rules", nargs="*", default=[])
     p.add_argument("--strata", action="store_true")
+    p.add_argument("--bundle", default="", help="run the first --each sequences of every job through this bundle's files as well")
+    p.add_argument("--each", type=int, default=64)
+    p.add_argument("--precisions", action="store_true", help="tell of those")
     o = p.parse_args()
     {"draw": draw, "part": part, "tell": tell}[o.what](o)

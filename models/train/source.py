@@ -60,7 +60,7 @@ def render(n, seed, device, **mix):
 def _work(source, piece, first, stride, out, stop, device, mix):
     torch.set_num_threads(2 if device.startswith("cuda") else 1)
     dev = torch.device(device)
-    if dev.type == "cuda":
+    if dev.index is not None:
         torch.cuda.set_device(dev)
     mod, fun = source.split(":")
     fun = getattr(importlib.import_module(mod), fun)

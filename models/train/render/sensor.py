@@ -180,9 +180,9 @@ def encode(rng, img, fps, luma=False, real=0.0):
 PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster')
 
 
-def h264(y, fps, crf, gop, preset, zerolatency, bits=0.0):
+def h264(y, fps, crf, gop, preset, zerolatency):
     """The real thing for one attempt: luma bytes y [T,n,n] (numpy) through x264 and back, by PyAV. `crf` is x264's
-    quality; `bits` a pixel, if not 0, a rate to be held instead, with a buffer of half a second."""
+    quality. No rate is held: a crop as small as this starves at the share of the bits that its area would get."""
     from fractions import Fraction
 
     import av
@@ -191,15 +191,9 @@ def h264(y, fps, crf, gop, preset, zerolatency, bits=0.0):
     enc = av.CodecContext.create('libx264', 'w')
     enc.width, enc.height, enc.pix_fmt, enc.time_base, enc.framerate = w, h, 'yuv420p', Fraction(1, max(1, round(fps))), max(1, round(fps))
     enc.gop_size, enc.thread_count = gop, 1
-    o = {'preset': preset, 'threads': '1'}
+    o = {'preset': preset, 'threads': '1', 'crf': '%.1f' % crf}
     if zerolatency:
         o['tune'] = 'zerolatency'
-    if bits:
-        rate = int(bits * h * w * fps)
-        enc.bit_rate = rate
-        o.update(maxrate=str(rate), bufsize=str(rate // 2))
-    else:
-        o['crf'] = '%.1f' % crf
     enc.options = o
     dec = av.CodecContext.create('h264', 'r')
     dec.thread_count = 1
@@ -230,10 +224,10 @@ def coded(rng, y, fps):
     from concurrent.futures import ThreadPoolExecutor
     if not _POOL:
         _POOL.append(ThreadPoolExecutor(4))
-    crf, rate, gop = rng.u('x264/crf', 17, 38).tolist(), (rng.log('x264/bits', .03, .3) * rng.p('x264/rate', .35)).tolist(), (rng.u('gop', .5, 4.) * fps).long().clamp(min=10).tolist()
+    crf, gop = rng.u('x264/crf', 16, 33).tolist(), (rng.u('gop', .5, 4.) * fps).long().clamp(min=10).tolist()
     preset, live = rng.choice('x264/preset', [1] * len(PRESETS)).tolist(), rng.p('x264/live', .6).tolist()
     fps, src = fps.tolist(), y.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    jobs = [_POOL[0].submit(h264, src[k], fps[k], crf[k], gop[k], PRESETS[preset[k]], live[k], rate[k]) for k in range(len(src))]
+    jobs = [_POOL[0].submit(h264, src[k], fps[k], crf[k], gop[k], PRESETS[preset[k]], live[k]) for k in range(len(src))]
     return torch.stack([torch.from_numpy(j.result()) for j in jobs]).to(y.device, y.dtype)
 
 

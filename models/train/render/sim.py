@@ -19,7 +19,7 @@ NREC = int((T1 - T0) * HZ) // REC
 # what is meant by an attempt's aim; what comes of it is up to the physics
 MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board',
          'empty', 'pass', 'bounce', 'hand', 'hang']
-WEIGHTS = [.145, .21, .07, .08, .075, .04, .07, .05, .015, .045, .025,
+WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025,
            .05, .05, .03, .04, .01]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
@@ -74,7 +74,7 @@ def draw_params(rng, az, el, weights=()):
     tgt = torch.where(is_('rim', 'lay')[:, None], ring, tgt)
     tgt = torch.where(is_('drop')[:, None], ring * .55, tgt)
     look = torch.stack([-torch.sin(az), torch.cos(az)], 1)
-    far = rng.u('aim/far', .27, .78)
+    far = torch.where(rng.p('aim/close', .5), rng.u('aim/far2', .25, .45), rng.u('aim/far', .27, .78))   # close: strikes the net from outside
     side = rng.g('aim/side', .10, 2)
     tgt = torch.where(is_('front')[:, None], -look * far[:, None] + side, tgt)
     tgt = torch.where(is_('behind')[:, None], look * far[:, None] + side, tgt)
