@@ -60,11 +60,11 @@ def part(o):
     print(f"{o.set} {o.first}: {o.count} sequences in {time.time() - begin:.0f} s", flush=True)
 
 
-def precisions(folder, sequences):
+def precisions(folder, sequences, only=("",)):
     """Answers of each file of a bundle, run frame by frame in ONNX Runtime: {"z_" + file: [N, T, 4]}."""
     m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
     out = {}
-    for f in m["file"]:
+    for f in (f for f in m["file"] if any(q in f["path"] for q in only)):
         run, z = export.Runner(os.path.join(folder, f["path"]), m["state"]), []
         for x in sequences:
             run.reset()
