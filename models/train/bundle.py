@@ -1,8 +1,9 @@
 """Writes a model bundle: graph, manifest with hashes, and small vectors that hold other implementations to this one.
 
-    python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml]
+    python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml] [--calibrate N]
 
-`facts.toml` may hold [decision] and [provenance], copied into the manifest.
+`facts.toml` may hold [decision] and [provenance], copied into the manifest. With --calibrate, FP16 and INT8 variants too,
+the latter calibrated on N rendered sequences of a seed range of their own: one for TensorRT, one for processors.
 """
 import argparse
 import hashlib
@@ -17,6 +18,7 @@ import torch
 from . import crop, export, net
 
 RINGS, ABOVE = 4.0, 1.5
+CALIBRATION_SEED = 930_000_000
 
 DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 350, "unsure": 0.0}
 
@@ -80,20 +82,28 @@ def moving_square(t, size):
     return (b / 255).astype(np.float32)
 
 
-def write(out, name, version, rimnet, decision=None, provenance=None, rings=RINGS, above=ABOVE):
+def write(out, name, version, rimnet, decision=None, provenance=None, rings=RINGS, above=ABOVE, reach=None):
     os.makedirs(out, exist_ok=True)
-    model, states = export.streaming(rimnet, doc=f"{name} {version}")
-    path = f"{name}-fp32.onnx"
-    with open(os.path.join(out, path), "wb") as f:
-        f.write(model.SerializeToString(deterministic=True))
-    data = open(os.path.join(out, path), "rb").read()
-    size = rimnet.members[0].size
-    files = [{"path": path, "precision": "fp32", "device": "any", "sha256": hashlib.sha256(data).hexdigest()}]
+    files, doc, size = [], f"{name} {version}", rimnet.members[0].size
+
+    def put(stem, precision, device, m):
+        data = m.SerializeToString(deterministic=True)
+        with open(os.path.join(out, f"{name}-{stem}.onnx"), "wb") as f:
+            f.write(data)
+        files.append({"path": f"{name}-{stem}.onnx", "precision": precision, "device": device, "sha256": hashlib.sha256(data).hexdigest()})
+        return len(data)
+
+    model, states = export.streaming(rimnet, doc)
+    count = put("fp32", "fp32", "any", model)
+    if reach:
+        put("fp16", "fp16", "any", export.streaming(rimnet, doc, half=True)[0])
+        put("int8-cuda", "int8", "cuda", export.streaming(rimnet, doc, quant=export.Quant(reach, 127))[0])
+        put("int8-cpu", "int8", "cpu", export.streaming(rimnet, doc, quant=export.Quant(reach, 63))[0])
     text = manifest(name, version, files, size, rings, above, states, {**DECISION, **(decision or {})}, provenance or {"data": "none", "rights": []})
     with open(os.path.join(out, "model.toml"), "w") as f:
         f.write(text)
     vectors(os.path.join(out, "testdata"), model, states, size, rings, above)
-    return len(data)
+    return count
 
 
 if __name__ == "__main__":
@@ -105,6 +115,7 @@ if __name__ == "__main__":
     p.add_argument("--facts")
     p.add_argument("--rings", type=float, default=RINGS)
     p.add_argument("--above", type=float, default=ABOVE)
+    p.add_argument("--calibrate", type=int, default=0, help="rendered sequences to calibrate INT8 on; 0: FP32 only")
     p.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     o = p.parse_args()
     if o.untrained:
@@ -113,5 +124,11 @@ if __name__ == "__main__":
     else:
         rimnet = net.load(o.weights)
     facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
-    n = write(o.out, o.name, o.version, rimnet, facts.get("decision"), facts.get("provenance"), o.rings, o.above)
+    reach = None
+    if o.calibrate:
+        from . import source
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        draw = lambda at, n: source.draw(n, at, device, 2_000_000 if device.type == "cpu" else 24_000_000, h264=0.5)["y"].cpu().numpy()
+        reach = export.reach(rimnet, np.concatenate([draw(CALIBRATION_SEED + k, min(24, o.calibrate - k)) for k in range(0, o.calibrate, 24)]))
+    n = write(o.out, o.name, o.version, rimnet, facts.get("decision"), facts.get("provenance"), o.rings, o.above, reach)
     print(f"{o.out}: {n / 1e6:.2f} MB, {len(rimnet.members)} members")

@@ -15,7 +15,7 @@ import tomllib
 import numpy as np
 import torch
 
-from . import decide, export, footage, net
+from . import bundle, decide, export, footage, net
 
 HOLD = 30
 
@@ -23,11 +23,12 @@ HOLD = 30
 def clopper_pearson(k, n, alpha=0.05):
     if n == 0:
         return 0.0, 1.0
-    cdf = lambda k, p: sum(math.comb(n, i) * p ** i * (1 - p) ** (n - i) for i in range(k + 1))
+    ways = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(n + 1)]
+    cdf = lambda k, p: sum(math.exp(ways[i] + i * math.log(p) + (n - i) * math.log1p(-p)) for i in range(k + 1))
 
     def solve(f):
         lo, hi = 0.0, 1.0
-        for _ in range(50):
+        for _ in range(40):
             m = (lo + hi) / 2
             lo, hi = (m, hi) if f(m) else (lo, m)
         return lo
@@ -69,14 +70,28 @@ class Streamed:
         return np.stack([self.run(f / np.float32(255)) for f in y])
 
 
-def answers(model, items):
-    """-> {name: (meta, times, logits)}; clips with their first and last picture held."""
+def coarser(y, px):
+    """The crops as a ring of `px` pixels would give them: smaller by area, and up again."""
+    n = max(8, round(bundle.RINGS * px))
+    x = torch.from_numpy(y).float()[:, None]
+    x = torch.nn.functional.interpolate(x, size=(n, n), mode="bilinear", antialias=True, align_corners=False)
+    x = torch.nn.functional.interpolate(x, size=y.shape[1:], mode="bilinear", align_corners=False)
+    return x[:, 0].round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def answers(model, items, every=1, ring=0):
+    """-> {name: (meta, times, logits)}; clips with their first and last picture held. `every` k-th picture only; `ring`:
+    its width in pixels, where it is to be less than the crop's."""
     out = {}
     for m, y, t in items:
+        y, t = y[::every], t[::every]
+        if ring:
+            y = coarser(y, ring)
         if m["kind"] == "clip":
-            dt = 1 / min(m["fps"], 30.0) if len(t) < 2 else float(np.median(np.diff(t)))
-            y = np.concatenate([np.repeat(y[:1], HOLD, 0), y, np.repeat(y[-1:], HOLD, 0)])
-            t = np.concatenate([t[0] - dt * np.arange(HOLD, 0, -1), t, t[-1] + dt * np.arange(1, HOLD + 1)])
+            hold = HOLD // every
+            dt = every / min(m["fps"], 30.0) if len(t) < 2 else float(np.median(np.diff(t)))
+            y = np.concatenate([np.repeat(y[:1], hold, 0), y, np.repeat(y[-1:], hold, 0)])
+            t = np.concatenate([t[0] - dt * np.arange(hold, 0, -1), t, t[-1] + dt * np.arange(1, hold + 1)])
         out[m["name"]] = (m, t, model(y))
     return out
 
@@ -207,6 +222,8 @@ if __name__ == "__main__":
     p.add_argument("--rules", nargs="*", default=[])
     p.add_argument("--save", help="keep all logits in this .npz")
     p.add_argument("--only", default="", help="courts, by first letter")
+    p.add_argument("--every", type=int, default=1, help="every so-many-th picture only: 2 makes 30 a second 15")
+    p.add_argument("--ring", type=float, default=0, help="blur to a ring of so many pixels")
     p.add_argument("--json", action="store_true")
     p.add_argument("--rendered", type=int, default=0, help="score --weights on so many rendered sequences instead")
     p.add_argument("--seed", type=int, default=910_000_000)
@@ -217,7 +234,7 @@ if __name__ == "__main__":
     if o.rendered:
         print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules_from(r))))
         raise SystemExit
-    A = answers(model, footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only))
+    A = answers(model, footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only), o.every, o.ring)
     if o.save:
         np.savez(o.save, **{k: np.concatenate([t[:, None], z], 1) for k, (m, t, z) in A.items()})
     lines, summary = report(A, rules_from(r))

@@ -2,9 +2,16 @@
 
 The graph is put together node by node from plain operators (opset 17), so that every engine takes it: batch
 normalisation is folded into the convolutions, the GRU is written out, all shapes are static.
+
+Three precisions, the same inputs and outputs, all of them float32, so that a state of one is a state of another:
+fp32; fp16, where the trunk (not the running statistics of the front end) computes in half; int8, where convolutions and
+the large linear layer stand between QuantizeLinear and DequantizeLinear, symmetric and signed with zero point 0, weights
+per output channel, which is what TensorRT takes. `Quant.most` is 127 for it, 63 for processors that add pairs of products
+in 16 bits and would saturate.
 """
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from . import net
@@ -12,10 +19,18 @@ from . import net
 OPSET = 17
 
 
+class Quant:
+    """How far the inputs of the layers go: {name of the layer: largest value that is told apart}, and the weights' range."""
+
+    def __init__(self, reach, most=127):
+        self.reach, self.most = reach, most
+
+
 class Graph:
     """Collects nodes, constants, inputs and outputs."""
 
-    def __init__(self):
+    def __init__(self, half=False, quant=None):
+        self.half, self.quant = half, quant
         self.nodes, self.consts, self.inputs, self.outputs, self.states, self.n = [], [], [], [], [], 0
 
     def name(self, stem):
@@ -31,6 +46,25 @@ class Graph:
         out = self.name(kind.lower())
         self.nodes.append(helper.make_node(kind, list(inputs), [out], name=out, **attrs))
         return out
+
+    def weight(self, value, stem):
+        return self.const(np.asarray(value, np.float16 if self.half else np.float32), stem)
+
+    def cast(self, x, half):
+        """To or from half where the trunk computes in it."""
+        return self.op("Cast", x, to=TensorProto.FLOAT16 if half else TensorProto.FLOAT) if self.half else x
+
+    def rounded(self, x, w, layer):
+        """Input and weight [out, ...] of a layer as eight bits hold them."""
+        if not self.quant:
+            return x, self.weight(w, "w")
+        zero = self.const(np.int8(0))
+        scale = self.const(np.float32(self.quant.reach[layer] / 127))
+        x = self.op("DequantizeLinear", self.op("QuantizeLinear", x, scale, zero), scale, zero)
+        steps = np.maximum(np.abs(w).reshape(len(w), -1).max(1), 1e-8).astype(np.float32) / self.quant.most
+        q = np.clip(np.rint(w / steps.reshape(-1, *[1] * (w.ndim - 1))), -self.quant.most, self.quant.most).astype(np.int8)
+        w = self.op("DequantizeLinear", self.const(q, "w"), self.const(steps), self.const(np.zeros(len(w), np.int8)), axis=0)
+        return x, w
 
     def num(self, value):
         return self.const(np.array(value, np.float32).reshape(1))
@@ -112,40 +146,60 @@ def trunk(g, x, m, tag):
         if b.shift:
             now = g.slice(x, 1, 0, b.shift)
             stem = f"{tag}shift{k}"
-            old = g.state(stem, (1, b.shift, cells, cells))
-            g.keep(stem, now)
+            old = g.cast(g.state(stem, (1, b.shift, cells, cells)), True)
+            g.keep(stem, g.cast(now, False))
             x = g.op("Concat", old, g.slice(x, 1, b.shift, b.conv.in_channels), axis=1)
         n = b.norm
         s = array(n.weight) / np.sqrt(array(n.running_var) + n.eps)
         w = array(b.conv.weight) * s[:, None, None, None]
         bias = array(n.bias) - array(n.running_mean) * s
         st = b.conv.stride[0]
-        x = g.op("Relu", g.op("Conv", x, g.const(w, "w"), g.const(bias, "b"), kernel_shape=[3, 3], strides=[st, st], pads=[1, 1, 1, 1]))
+        x, w = g.rounded(x, w, f"{tag}{k}")
+        x = g.op("Relu", g.op("Conv", x, w, g.weight(bias, "b"), kernel_shape=[3, 3], strides=[st, st], pads=[1, 1, 1, 1]))
         cells = (cells + st - 1) // st
     x = g.op("Reshape", x, g.const(np.array([1, m.width[-1] * cells * cells], np.int64)))
-    gemm = lambda x, l, w, b: g.op("Gemm", x, g.const(array(w), "w"), g.const(array(b), "b"), transB=1)
-    x = g.op("Relu", gemm(x, None, m.fc.weight, m.fc.bias))
-    h = g.state(f"{tag}memory", (1, m.hidden))
-    gi = gemm(x, None, m.gru.weight_ih_l0, m.gru.bias_ih_l0)
-    gh = gemm(h, None, m.gru.weight_hh_l0, m.gru.bias_hh_l0)
+    gemm = lambda x, w, b: g.op("Gemm", x, g.weight(array(w), "w"), g.weight(array(b), "b"), transB=1)
+    x, w = g.rounded(x, array(m.fc.weight), f"{tag}fc")
+    x = g.op("Relu", g.op("Gemm", x, w, g.weight(array(m.fc.bias), "b"), transB=1))
+    h = g.cast(g.state(f"{tag}memory", (1, m.hidden)), True)
+    gi = gemm(x, m.gru.weight_ih_l0, m.gru.bias_ih_l0)
+    gh = gemm(h, m.gru.weight_hh_l0, m.gru.bias_hh_l0)
     part = lambda x, i: g.slice(x, 1, i * m.hidden, (i + 1) * m.hidden)
     r = g.op("Sigmoid", g.op("Add", part(gi, 0), part(gh, 0)))
     z = g.op("Sigmoid", g.op("Add", part(gi, 1), part(gh, 1)))
     new = g.op("Tanh", g.op("Add", part(gi, 2), g.op("Mul", r, part(gh, 2))))
     h2 = g.op("Add", new, g.op("Mul", z, g.op("Sub", h, new)))
-    g.keep(f"{tag}memory", h2)
-    return gemm(h2, None, m.head.weight, m.head.bias)
+    g.keep(f"{tag}memory", g.cast(h2, False))
+    return g.cast(gemm(h2, m.head.weight, m.head.bias), False)
 
 
-def streaming(rimnet, doc=""):
+@torch.no_grad()
+def reach(rimnet, sequences, share=0.9999):
+    """What the inputs of the layers reach on sequences uint8 [N, T, S, S]: {layer: the share-quantile of the magnitudes}."""
+    got, hooks = {}, []
+    for i, m in enumerate(rimnet.members):
+        for name, layer in [(f"m{i}_{k}", b.conv) for k, b in enumerate(m.blocks)] + [(f"m{i}_fc", m.fc)]:
+            def note(_, args, name=name):
+                v = args[0].abs().flatten()
+                got.setdefault(name, []).append(v[torch.randint(len(v), (200_000,))])
+            hooks.append(layer.register_forward_pre_hook(note))
+    torch.manual_seed(1)
+    for x in sequences:
+        rimnet(torch.from_numpy(x)[None].float() / 255)
+    for h in hooks:
+        h.remove()
+    return {k: float(np.quantile(torch.cat(v).numpy(), share)) for k, v in got.items()}
+
+
+def streaming(rimnet, doc="", half=False, quant=None):
     """-> (onnx model, list of states)."""
-    g, size = Graph(), rimnet.members[0].size
+    g, size = Graph(half, quant), rimnet.members[0].size
     frame = g.input("frame", (1, 1, size, size))
     channels = front(g, frame, size, max(m.inputs for m in rimnet.members))
     out, joined = None, {}
     for i, m in enumerate(rimnet.members):
         if m.inputs not in joined:
-            joined[m.inputs] = g.op("Concat", *channels[:m.inputs], axis=1)
+            joined[m.inputs] = g.cast(g.op("Concat", *channels[:m.inputs], axis=1), True)
         y = trunk(g, joined[m.inputs], m, f"m{i}_")
         out = y if out is None else g.op("Add", out, y)
     if len(rimnet.members) > 1:

@@ -2,9 +2,10 @@
 
     python -m train.fit OUT --seconds 480 --members 2 --seed 1 [--real CACHE --courts A,B,X] [--check N]
 
-Rendering and training share one device: a pool of sequences is filled, and a piece of it is drawn anew between steps.
-The learning rate follows the clock, so that a run fits its time. Every 60 s the running average of the weights is tried
-on rendered sequences of a seed range that training never draws. Writes OUT/m0.pt, m1.pt … and OUT/log.txt.
+A pool of sequences is filled while the training goes on, by processes on this or on other devices (--draw-on), or without
+them between steps. The learning rate follows the clock, so that a run fits its time. Every --every seconds the running
+average of the weights is tried on rendered sequences of a seed range that training never draws. Writes OUT/m0.pt,
+m1.pt … and OUT/log.txt.
 """
 import argparse
 import importlib
@@ -32,17 +33,15 @@ class Average:
 
     def __init__(self, m, decay=0.998):
         self.decay, self.n = decay, 0
-        self.state = {k: v.detach().clone() for k, v in m.state_dict().items()}
+        self.live = m.state_dict()
+        self.state = {k: v.detach().clone() for k, v in self.live.items()}
+        self.keys = [k for k, v in self.live.items() if v.dtype.is_floating_point]
 
     @torch.no_grad()
-    def update(self, m):
+    def update(self):
         self.n += 1
         d = min(self.decay, self.n / (self.n + 10))
-        for k, v in m.state_dict().items():
-            if v.dtype.is_floating_point:
-                self.state[k].lerp_(v, 1 - d)
-            else:
-                self.state[k].copy_(v)
+        torch._foreach_lerp_([self.state[k] for k in self.keys], [self.live[k] for k in self.keys], 1 - d)
 
 
 @torch.no_grad()
@@ -77,7 +76,12 @@ def main():
     p.add_argument("--piece", type=int, default=64)
     p.add_argument("--first", type=int, default=1500, help="sequences drawn before the first step")
     p.add_argument("--workers", type=int, default=0, help="processes that render beside the training; 0: renders between steps")
+    p.add_argument("--draw-on", default="", help="devices of these processes, parted by commas; otherwise the training's own")
+    p.add_argument("--mix", nargs="*", default=[], help="KEY=NUMBER: fields of the renderer's Cfg, e.g. h264=0.5")
     p.add_argument("--rate", type=float, default=2e-3)
+    p.add_argument("--rate-end", type=float, default=0.0, help="share of the rate that is left at the end")
+    p.add_argument("--decay", type=float, default=0.998, help="of the running average of the weights, a step")
+    p.add_argument("--every", type=float, default=60, help="seconds between tries on the validation sequences")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--real")
     p.add_argument("--courts", default="A,B,X")
@@ -101,9 +105,10 @@ def main():
     torch.manual_seed(o.seed)
     mod, fun = o.source.split(":")
     source = getattr(importlib.import_module(mod), fun)
-    pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers)
+    mix = {k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}
+    pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
     a = time.time()
-    vx, vy = source(o.check, VALIDATION_SEED, dev)
+    vx, vy = source(o.check, VALIDATION_SEED, dev, **mix)
     say("validation", tuple(vx.shape), "classes", [round((vy == c).float().mean().item(), 3) for c in (-1, 0, 1, 2, 3)])
     say(f"{o.check} sequences drawn in {time.time() - a:.1f} s beside {o.workers} workers")
     while pool.total < o.first:
@@ -116,10 +121,10 @@ def main():
     members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)]).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
     for m, f in zip(members, o.init):
         m.load_state_dict(torch.load(f, map_location=dev, weights_only=True)["state"])
-    opts = [torch.optim.AdamW(m.parameters(), lr=o.rate, weight_decay=0.02) for m in members]
-    avgs = [Average(m) for m in members]
+    opts = [torch.optim.AdamW(m.parameters(), lr=o.rate, weight_decay=0.02, fused=dev.type == "cuda") for m in members]
+    avgs = [Average(m, o.decay) for m in members]
     weight = torch.tensor(CLASS_WEIGHT, device=dev)
-    step, spent, last, mean = 0, 0.0, time.time(), [0.0] * o.members
+    step, last, mean = 0, time.time(), torch.zeros(o.members, device=dev)
     begin = time.time()
 
     def store():
@@ -137,7 +142,7 @@ def main():
         if len(both) > 1:
             right, per, alarm, lost = check(net.RimNet(both), vx, vy)
             line.append(f"together right {right:.4f} alarms {alarm:.3f} lost {lost:.3f}")
-        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean]}", " | ".join(line))
+        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]}", " | ".join(line))
         store()
 
     while True:
@@ -145,8 +150,7 @@ def main():
         if f >= 1:
             break
         g = (time.time() - begin) / (o.seconds - (begin - t0))
-        lr = o.rate * min(1.0, (step + 1) / o.warm_up) * 0.5 * (1 + math.cos(math.pi * min(1, g)))
-        a = time.time()
+        lr = o.rate * min(1.0, (step + 1) / o.warm_up) * (o.rate_end + (1 - o.rate_end) * 0.5 * (1 + math.cos(math.pi * min(1, g))))
         if real:
             xa, ya = pool.sample(o.batch // 2)
             xb, yb = real.sample(o.batch - o.batch // 2)
@@ -167,21 +171,22 @@ def main():
             loss.backward()
             torch.nn.utils.clip_grad_norm_(m.parameters(), 2.0)
             opt.step()
-            avgs[i].update(m)
-            mean[i] += 0.02 * (loss.item() - mean[i]) if step else loss.item()
-        spent += time.time() - a
+            avgs[i].update()
+            mean[i].lerp_(loss.detach(), 0.02 if step else 1.0)
         step += 1
-        if o.workers or step % 20 == 0:
+        if step % 20 == 0:
+            if dev.type == "cuda":
+                torch.cuda.synchronize()          # the clock rules the run, so the host must not run ahead of the device
             pool.renew(wait=not o.workers)
         if pool.total >= o.enough and pool.jobs:
             pool.close()
             say("enough sequences:", pool.total)
-        if time.time() - last > 60:
+        if time.time() - last > o.every:
             last = time.time()
             validate()
     pool.close()
     validate()
-    say(f"done: {step} steps of {o.members} x {o.batch} x {FRAMES} frames; {pool.total} sequences drawn; {spent:.0f} s of steps; "
+    say(f"done: {step} steps of {o.members} x {o.batch} x {FRAMES} frames; {pool.total} sequences drawn; "
         f"memory {torch.cuda.max_memory_allocated() / 2**30 if dev.type == 'cuda' else 0:.1f} GiB")
 
 

@@ -32,42 +32,60 @@ def labels_from_times(t, t_rim, t_truth, made):
     return y
 
 
-def render(n, seed, device, chunk_px=48_000_000):
-    """n rendered sequences -> uint8 [n, T, S, S], targets [n, T]."""
+def judged(d):
+    """Who could judge it: not undecided by the renderer's own word, and neither ring nor ball hidden when it came to it. bool [n]."""
+    t = torch.cumsum(d["dt"], 1)
+    at = lambda k: (d[k] / d["fps"][:, None])[:, :, None]
+    near = (t[:, None] > at("t_rim") - 0.03) & (t[:, None] < at("t_truth") + 0.12)
+    hidden = (d["clear"] < 0.5)[:, None] & near
+    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (hidden.sum(2) <= 0.35 * near.sum(2)).all(1)
+
+
+def draw(n, seed, device, chunk_px=48_000_000, **mix):
     from .render import render as draw
-    d = draw(n, FRAMES, SIZE, RINGS, ABOVE, 0.0, device, seed, chunk_px=chunk_px)
+    return draw(n, FRAMES, SIZE, RINGS, ABOVE, 0.0, device, seed, chunk_px=chunk_px, **mix)
+
+
+def render(n, seed, device, **mix):
+    """n rendered sequences -> uint8 [n, T, S, S], targets [n, T]. `mix`: fields of the renderer's `Cfg`."""
+    d = draw(n, seed, device, **mix)
     sec = lambda k: d[k] / d["fps"][:, None]
     y = labels_from_times(torch.cumsum(d["dt"], 1), sec("t_rim"), sec("t_truth"), d["made"].float())
     y = torch.where(d["undecided"][:, None] | (d["seen"] < 0.35), torch.full_like(y, IGNORE), y)
+    # Who saw the ball go and not how cannot tell the outcome afterwards.
+    y = torch.where(~judged(d)[:, None] & ((y == net.MADE) | (y == net.MISSED)), torch.full_like(y, IGNORE), y)
     return d["y"], y
 
 
-def _work(source, piece, first, stride, out, stop):
-    torch.set_num_threads(2)
-    dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _work(source, piece, first, stride, out, stop, device, mix):
+    torch.set_num_threads(2 if device.startswith("cuda") else 1)
+    dev = torch.device(device)
+    if dev.index is not None:
+        torch.cuda.set_device(dev)
     mod, fun = source.split(":")
     fun = getattr(importlib.import_module(mod), fun)
     seed = first
     while not stop.is_set():
-        x, y = fun(piece, seed, dev)
-        out.put((x.cpu().numpy(), y.to(torch.int8).cpu().numpy()))
+        x, y = fun(piece, seed, dev, **mix)
+        out.put((x.cpu(), y.to(torch.int8).cpu()))
         seed += stride
 
 
 class Pool:
     """Rendered sequences on the device; the oldest give way to new ones as the workers deliver them."""
 
-    def __init__(self, source, n, piece, device, seed, workers):
+    def __init__(self, source, n, piece, device, seed, workers, draw_on=(), mix=None):
         self.x = torch.empty(n, FRAMES, SIZE, SIZE, dtype=torch.uint8, device=device)
         self.y = torch.empty(n, FRAMES, dtype=torch.long, device=device)
         self.at = self.filled = self.total = 0
         self.device, self.source, self.piece, self.seed = device, source, piece, seed
-        self.jobs, self.own = [], not workers
+        self.jobs, self.own, self.mix = [], not workers, mix or {}
         if workers:
             ctx = torch.multiprocessing.get_context("spawn")
             self.out, self.stop = ctx.Queue(maxsize=3), ctx.Event()
             for w in range(workers):
-                p = ctx.Process(target=_work, args=(source, piece, seed + w * piece, workers * piece, self.out, self.stop), daemon=True)
+                on = draw_on[w % len(draw_on)] if draw_on else str(device)
+                p = ctx.Process(target=_work, args=(source, piece, seed + w * piece, workers * piece, self.out, self.stop, on, self.mix), daemon=True)
                 p.start()
                 self.jobs.append(p)
 
@@ -84,12 +102,12 @@ class Pool:
         if not self.jobs:
             if wait and self.own:
                 mod, fun = self.source.split(":")
-                self.add(*getattr(importlib.import_module(mod), fun)(self.piece, self.seed + self.total, self.device))
+                self.add(*getattr(importlib.import_module(mod), fun)(self.piece, self.seed + self.total, self.device, **self.mix))
             return
         try:
             while True:
                 x, y = self.out.get(timeout=300 if wait else 0.0005)
-                self.add(torch.from_numpy(x), torch.from_numpy(y))
+                self.add(x, y)
                 wait = False
         except queue.Empty:
             return

@@ -31,6 +31,8 @@ class Cfg:
     fps: float = 0.0              # a fixed frame rate; 0: 24 to 31
     again: float = .10            # share of attempts with a second one after it
     luma: bool = False            # only y: x has one channel
+    h264: float = 0.0             # share of attempts that go through x264 (needs PyAV); the others: a stand-in
+    weights: tuple = ()           # shares of sim.MODES, where they differ from sim.WEIGHTS
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
     raw: bool = False             # also return the decoded canvas (lists per attempt)
 
@@ -44,17 +46,18 @@ def params(seeds, device, cfg):
     """Simulates; returns rng, camera, P, S, J."""
     rng = Rng(seeds, device)
     az, el, dist = draw.camera(rng)
-    P = sim.draw_params(rng, az, el)
+    P = sim.draw_params(rng, az, el, cfg.weights)
     P['seen'] = torch.ones(rng.n, cfg.frames, device=rng.device)
+    P['clear'] = torch.ones(rng.n, cfg.frames, device=rng.device)
     # put-backs: some have a second attempt at the same ring, of a seed of its own
     again = rng.p('again', cfg.again) & (P['mode'] < sim.FIRST_NONE)
     i2 = torch.nonzero(again)[:, 0]
     r2 = Rng(rng.seeds[i2] ^ 0x5DEECE66D, device)
-    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2]))
-    Q['kick'], Q['seen'] = torch.zeros_like(Q['kick']), P['seen'][i2]
+    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2], cfg.weights))
+    Q['kick'], Q['seen'], Q['clear'] = torch.zeros_like(Q['kick']), P['seen'][i2], P['clear'][i2]
     both = sim.simulate({k: torch.cat([v, Q[k]]) for k, v in P.items()})
     S, U = {k: v[:rng.n] for k, v in both.items()}, {k: v[rng.n:] for k, v in both.items()}
-    J, V = sim.judge(P, S, az, el), sim.judge(Q, U, az[i2], el[i2])
+    J, V = sim.judge(P, S, az, el, dist), sim.judge(Q, U, az[i2], el[i2], dist[i2])
     gap = torch.maximum(rng.pick(i2).u('gap', .9, 2.), J['t_truth'][i2] + .75)
     ok = (gap < 2.3) & (V['outcome'] > 0) & (V['outcome'] < 3) & (J['outcome'][i2] > 0) & (J['outcome'][i2] < 3) & ~Q['hand']
     P['slot'] = torch.full((rng.n,), -1, dtype=torch.long, device=rng.device)
@@ -123,6 +126,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     t        float [N,T]        seconds, 0 at the first frame
     ball     float [N,T,3]      ball's centre in the crop (0..1), 1 if it is in the crop
     seen     float [N,T]        share of ring and net not hidden by a person
+    clear    float [N,T]        share of the ball's middle not hidden by a person
     outcome  long  [N]          0 no attempt, 1 made, 2 missed, 3 undecided (weights 0)
     t_on, t_rim, t_truth        float [N], in t (8 and more: none)
     outcome2, t_rim2, t_truth2  the second attempt, where there is one
@@ -136,7 +140,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     which = rng.choice('bucket', [b[1] for b in cfg.ring_px])
     x = torch.zeros(N, T, 1 if cfg.luma else 3, cfg.size, cfg.size, dtype=torch.uint8, device=dev)
     y = torch.zeros(N, T, dtype=torch.long, device=dev)
-    w, seen = torch.zeros(N, T, device=dev), torch.ones(N, T, device=dev)
+    w, seen, clear = torch.zeros(N, T, device=dev), torch.ones(N, T, device=dev), torch.ones(N, T, device=dev)
     ball, t_on, ring = torch.zeros(N, T, 3, device=dev), torch.zeros(N, device=dev), torch.zeros(N, device=dev)
     raw = [None] * N
     tfr = torch.cumsum(dt, 1)
@@ -161,14 +165,14 @@ def render_batch(seeds, device='cpu', cfg=None):
                 imgs.append(img)
                 crops.append(view.crop)
                 yy, ww, bb, on = labels(r, view, Pi, Si, Ji, Ki, times[i].gather(1, src[i]), cfg)
-                y[i], w[i], ball[i], t_on[i], ring[i], seen[i] = yy, ww, bb, on, view.w, Pi['seen']
+                y[i], w[i], ball[i], t_on[i], ring[i], seen[i], clear[i] = yy, ww, bb, on, view.w, Pi['seen'], Pi['clear']
                 if cfg.raw:
                     for k, j in enumerate(i.tolist()):
                         raw[j] = dict(crop=view.crop[k].tolist(), box=view.box[k].tolist())
                 del img
             i, crop, img = many, torch.cat(crops), torch.cat(imgs)
             imgs = None
-            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma)
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264)
             b = torch.arange(len(i), device=dev)[:, None]
             wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
             yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
@@ -180,7 +184,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 for k, j in enumerate(i.tolist()):
                     raw[j].update(y=Y[k, src[j]].to(torch.uint8), c=None if C is None else C[k, src[j]].to(torch.uint8))
     t0 = times[:, :1] - tfr[:, :1]
-    out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, seen=seen, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
+    out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, seen=seen, clear=clear, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
                outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
                fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], dmin=J['dmin'])
     if cfg.raw:
@@ -204,7 +208,8 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
         both.append((fr(b['t_rim' + k]), fr(b['t_truth' + k]), torch.where(att, (o == 1).long(), torch.full_like(o, -1))))
     t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))
     return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=t_rim, t_truth=t_truth, made=made.to(torch.int8),
-                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'])
+                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], clear=b['clear'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'], t=b['t'],
+                az=b['az'], el=b['el'], dist=b['dist'], dmin=b['dmin'])
 
 
 def main():

@@ -644,7 +644,7 @@ def frames(rng, view, P, S, times, tfr, cfg):
     none = (kind == 5)
     alive = torch.cat([torch.ones(B, K, device=d), (~P['cut']).float()], 1)
     thick = torch.where(chain, rng.u('str/c', .006, .012), torch.where(kind == 3, rng.u('str/s', .007, .012), rng.u('str', .004, .010)))
-    thick = thick * (~none) * torch.where(rng.p('str/faint', .1), .5, 1.)
+    thick = thick * (~none) * torch.where(P['faint'], .5, 1.)
     buf = torch.zeros(2, B * T * n * n, device=d)
     seg_on = alive[:, sa_] * alive[:, sb_]
     lev = (child // K).float()
@@ -712,6 +712,9 @@ def frames(rng, view, P, S, times, tfr, cfg):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'front')
         img = img.index_copy(0, i, (img[i] * (1 - cov) + col[:, :, :CH]).to(dt))
         P['seen'].index_copy_(0, i, visible(cov, sub(view, i)))
+        mid = (bq[i].view(len(i), T, ns, 2)[:, :, ns // 2] / n * 2 - 1).view(len(i) * T, 1, 1, 2)
+        over = F.grid_sample(cov.reshape(-1, 1, n, n).float(), mid, mode='bilinear', padding_mode='zeros', align_corners=False)
+        P['clear'].index_copy_(0, i, 1 - over.view(len(i), T))
     return img
 
 

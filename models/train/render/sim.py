@@ -19,7 +19,7 @@ NREC = int((T1 - T0) * HZ) // REC
 # what is meant by an attempt's aim; what comes of it is up to the physics
 MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board',
          'empty', 'pass', 'bounce', 'hand', 'hang']
-WEIGHTS = [.145, .21, .07, .08, .075, .04, .07, .05, .015, .045, .025,
+WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025,
            .05, .05, .03, .04, .01]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
@@ -47,11 +47,11 @@ def _links(device):
     return p2.view(-1).to(device), c2[:LV].view(-1).to(device)
 
 
-def draw_params(rng, az, el):
+def draw_params(rng, az, el, weights=()):
     """Everything random of the physics; az and el (rad) are the camera's, so that some balls are aimed along its view."""
     n, d = rng.n, rng.device
     P = {}
-    mode = P['mode'] = rng.choice('mode', WEIGHTS)
+    mode = P['mode'] = rng.choice('mode', weights or WEIGHTS)
     is_ = lambda *m: torch.stack([mode == MODE[x] for x in m]).any(0)
     # board, before the flight because banks need it
     P['eb'] = rng.u('eb', .6, .82)
@@ -74,7 +74,7 @@ def draw_params(rng, az, el):
     tgt = torch.where(is_('rim', 'lay')[:, None], ring, tgt)
     tgt = torch.where(is_('drop')[:, None], ring * .55, tgt)
     look = torch.stack([-torch.sin(az), torch.cos(az)], 1)
-    far = rng.u('aim/far', .27, .78)
+    far = torch.where(rng.p('aim/close', .5), rng.u('aim/far2', .25, .45), rng.u('aim/far', .27, .78))   # close: strikes the net from outside
     side = rng.g('aim/side', .10, 2)
     tgt = torch.where(is_('front')[:, None], -look * far[:, None] + side, tgt)
     tgt = torch.where(is_('behind')[:, None], look * far[:, None] + side, tgt)
@@ -181,6 +181,7 @@ def draw_params(rng, az, el):
     x = x + wob
     x[:, 1:, :, :2] += (rng.g('net/lean', .012, 2)[:, None, None] * lv[None, 1:, None, None] ** 1.5)
     P['anch'], P['rest'] = x[:, 0], x[:, 1:].reshape(n, LV * K, 3)
+    P['faint'] = rng.p('str/faint', .1)
     mass = rng.u('net/m', .10, .22)
     mass = torch.where(chain, rng.u('net/mc', .7, 1.5), mass)
     mass = torch.where(kind == 5, torch.full((n,), 1e-4, device=d), mass)
@@ -253,8 +254,9 @@ def simulate(P):
     cd, cl = P['cd'][:, None], P['cl'][:, None]
     g = torch.tensor([0., 0., -G], device=d)
     cvec = torch.stack([P['ch'], P['ch'], P['cz']], 1)
-    hp, hx, hw, hc = [], [], [], []
-    con = torch.zeros(n, 3, device=d)                      # ring, board, net touched since the last record
+    floor = torch.tensor([.8, .8, -.76], device=d)
+    one = torch.ones(1, device=d)
+    clock = T0 + torch.arange(NREC * REC, device=d) * dt
 
     def bounce(p, v, w, nrm, pen, e, mu_):
         """Impulse of a contact with normal nrm [N,3], penetration pen [N,1] (> 0 where touching)."""
@@ -272,8 +274,8 @@ def simulate(P):
         p = p + nrm * torch.where(hit, pen, torch.zeros_like(pen))
         return p, v, w, (jn > .05)[:, 0]
 
-    for s in range(NREC * REC):
-        t = T0 + s * dt
+    def substep(p, v, w, x, xv, con, t):
+        """One step at time t [1]; con [N,3]: ring, board, net touched since the last record."""
         # ---- ball
         sp = (v * v).sum(-1, keepdim=True).sqrt()
         v = v + (g - cd * sp * v + cl * cross(w, v)) * dt
@@ -297,7 +299,7 @@ def simulate(P):
         p, v, w, h2 = bounce(p, v, w, nb[:, 1], pen[:, 1:], eb[:, 1:], mu)
         # floor
         fl = (p[:, 2:] < -3.05 + RB) & (v[:, 2:] < 0) & ~hand
-        v = torch.where(fl, v * torch.tensor([.8, .8, -.76], device=d), v)
+        v = torch.where(fl, v * floor, v)
         # ---- net: strings pull, do not push; the shape is kept by weak springs
         full = torch.cat([anch, x], 1)
         fv = torch.cat([torch.zeros_like(anch), xv], 1)
@@ -308,8 +310,8 @@ def simulate(P):
         r1 = ((xv - fv[:, :LV * K]) * u1).sum(-1, keepdim=True)
         r2 = ((xv - fv[:, p2]) * u2).sum(-1, keepdim=True)
         # a string gives back less than it took
-        k1 = torch.where(s1 > 0, ks * s1 * torch.where(r1 > 0, 1., loss) + kd * r1.clamp(min=-3), ks * bend * s1).clamp(min=-4000)
-        k2 = torch.where(s2 > 0, ks * s2 * torch.where(r2 > 0, 1., loss) + kd * r2.clamp(min=-3), ks * bend * s2).clamp(min=-4000)
+        k1 = torch.where(s1 > 0, ks * s1 * torch.where(r1 > 0, one, loss) + kd * r1.clamp(min=-3), ks * bend * s1).clamp(min=-4000)
+        k2 = torch.where(s2 > 0, ks * s2 * torch.where(r2 > 0, one, loss) + kd * r2.clamp(min=-3), ks * bend * s2).clamp(min=-4000)
         f1, f2 = u1 * (k1 * a1), u2 * (k2 * a2)
         acc = -f1 - f2
         acc = acc + torch.cat([f1[:, K:], zero3.expand(n, K, 3)], 1)
@@ -335,23 +337,53 @@ def simulate(P):
         v = v - (dv * (mn / m_ball[:, :, None])).sum(1)
         grip = (touch.float().sum(1) * few).clamp(max=1) * (p[:, 2:] < 0) * ~hand
         v = v * (1 - grip * (cvec * dt))
-        con = torch.maximum(con, torch.stack([h0, h1 | h2, touch.any(1)[:, 0]], 1).float())
-        if s % REC == REC - 1:
-            hp.append(p)
-            hw.append(w)
-            hx.append(x.half())
-            hc.append(con)
-            con = torch.zeros_like(con)
-    return dict(p=torch.stack(hp, 1), w=torch.stack(hw, 1), x=torch.stack(hx, 1), con=torch.stack(hc, 1))
+        return p, v, w, x, xv, torch.maximum(con, torch.stack([h0, h1 | h2, touch.any(1)[:, 0]], 1).float())
+
+    def record(state, t):
+        state = (*state, torch.zeros(n, 3, device=d))
+        for k in range(REC):
+            state = substep(*state, t[k:k + 1])
+        return state
+
+    out = dict(p=torch.empty(n, NREC, 3, device=d), w=torch.empty(n, NREC, 3, device=d),
+               x=torch.empty(n, NREC, LV * K, 3, device=d, dtype=torch.half), con=torch.empty(n, NREC, 3, device=d))
+
+    def keep(k, p, v, w, x, xv, con):
+        out['p'][:, k], out['w'][:, k], out['x'][:, k], out['con'][:, k] = p, w, x, con
+
+    if d.type != 'cuda':
+        state = (p, v, w, x, xv)
+        for k in range(NREC):
+            *state, con = record(state, clock[k * REC:k * REC + REC])
+            keep(k, *state, con)
+        return out
+    # Some five hundred kernels a record, each far shorter than its launch: recorded once, then played.
+    state, now = [q.clone() for q in (p, v, w, x, xv)], clock[:REC].clone()
+    side = torch.cuda.Stream(d)
+    side.wait_stream(torch.cuda.current_stream(d))
+    with torch.cuda.stream(side):
+        record(state, now)
+    torch.cuda.current_stream(d).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+        *new, con = record(state, now)
+        for old, q in zip(state, new):
+            old.copy_(q)
+    for k in range(NREC):
+        now.copy_(clock[k * REC:k * REC + REC])
+        graph.replay()
+        keep(k, *state, con)
+    torch.cuda.current_stream(d).synchronize()            # before the graph and what it holds go away
+    return out
 
 
 def start_again(P, Q):
     """Gives the attempts Q (drawn with other seeds) the hoop of the attempts P: a second ball at the same ring."""
-    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut')
+    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut', 'faint')
     return {k: (P[k] if k in keep else v) for k, v in Q.items()}
 
 
-def judge(P, S, az, el):
+def judge(P, S, az, el, away=None):
     """What came of it, read from the simulation: outcome (0 none, 1 made, 2 missed, 3 undecided), t_rim, t_truth in s."""
     p, con = S['p'], S['con']
     n, q, _ = p.shape
@@ -400,8 +432,11 @@ def judge(P, S, az, el):
     sa, ca, se, ce = e(torch.sin(az)), e(torch.cos(az)), e(torch.sin(el)), e(torch.cos(el))
     lat = p[..., 0] * ca + p[..., 1] * sa
     up = (-p[..., 0] * sa + p[..., 1] * ca) * se + z * ce
-    inpic = (lat.abs() < R) & (up < R * se.abs() + .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
-    t_pic = first(inpic) + .09
+    if away is not None:                                    # as the eye sees it
+        k = e(away) / (e(away) + (-p[..., 0] * sa + p[..., 1] * ca) * ce - z * se).clamp(min=.4)
+        lat, up = lat * k, up * k
+    inpic = (lat.abs() < R + .05) & (up < R * se.abs() - .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
+    t_pic = first(inpic) + .10
     t_miss = torch.where(air & (t_pic < 8) & (t_miss < 8), torch.maximum(t_miss, t_pic), t_miss)
     t_truth = torch.where(made, t_made, t_miss)
     none = P['mode'] >= FIRST_NONE
@@ -410,6 +445,10 @@ def judge(P, S, az, el):
     out = torch.where(made, 1, 2)
     out = torch.where(~ok, 3, out)
     out = torch.where(far & ~made, 3, out)
+    # without a net to be seen, and nothing touched, depth alone divides made from missed: nobody could say
+    clear = (t_last < -8) & ((P['net'] == 5) | P['faint'])
+    flat = torch.where(P['net'] == 5, .6, .21)
+    out = torch.where(clear & (((out == 2) & (t_pic < 8) & (dmin < .6)) | ((out == 1) & (el.abs() < flat))), 3, out)
     touched = dmin < .45
     out = torch.where(none, torch.where(touched & ~P['hand'] & (P['mode'] != MODE['hang']) & (P['mode'] != MODE['empty']), 3, 0), out)
     return dict(outcome=out, t_rim=t_rim, t_truth=t_truth, dmin=dmin)

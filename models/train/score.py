@@ -1,0 +1,208 @@
+"""Scores several nets on the same rendered attempts, which training never draws, and compares them in pairs.
+
+    python -m train.score draw OUT --set boundary --first 920000000 --count 4096 --nets old=a.pt,b.pt new=c.pt,d.pt --devices cuda:0,cuda:1 --jobs 8
+    python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--calibrate]
+
+`draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
+in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
+Clopper-Pearson 95 % intervals, by aim of the shot, net and ring width, and McNemar's test between the nets. What the
+renderer marks as undecided, and attempts whose ring was hidden when the outcome showed, count neither way.
+"""
+import argparse
+import glob
+import math
+import os
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+
+import numpy as np
+import torch
+
+from . import decide, export, net, source
+from .evaluate import match, rules_from, share
+from .render import MODES, NETS, sim
+
+# boundary: what training draws, most of it near the limit. natural: what a gym sees.
+NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, roll=.02, drop=.01, below=.005, lay=.06, board=.025,
+               empty=.05, **{"pass": .04}, bounce=.03, hand=.02, hang=.01)
+SETS = {"boundary": (), "natural": tuple(NATURAL[m] for m in MODES)}
+KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made")
+
+
+@torch.no_grad()
+def part(o):
+    dev = torch.device(o.devices)
+    if dev.index is not None:
+        torch.cuda.set_device(dev)
+    torch.set_num_threads(1)
+    nets = {k: net.load(v.split(","), dev) for k, v in (q.split("=") for q in o.nets)}
+    got, begin = [], time.time()
+    for at in range(o.first, o.first + o.count, o.piece):
+        n = min(o.piece, o.first + o.count - at)
+        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, weights=SETS[o.set])
+        z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
+        sec = lambda k: (d[k] / d["fps"][:, None]).cpu().numpy()
+        got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),
+                        judged=source.judged(d).cpu().numpy(), **{k: d[k].cpu().numpy() for k in KEPT}, **z))
+        if o.bundle and at == o.first:
+            first_piece = d["y"].cpu().numpy()
+        if o.keep:
+            first = next(iter(z.values())).astype(np.float32)
+            wrong = [i for i in range(n) if any(ok is False for *_, ok in verdicts(got[-1], first, i, decide.Rules()))][:o.keep]
+            np.savez_compressed(os.path.join(o.out, f"look-{at}.npz"), seed=at + np.array(wrong, int), x=d["y"].cpu().numpy()[wrong][:, 8:88:2])
+            o.keep -= len(wrong)
+    np.savez(os.path.join(o.out, f"{o.set}-{o.first}.npz"), **{k: np.concatenate([g[k] for g in got]) for k in got[0]})
+    if o.bundle:
+        np.savez(os.path.join(o.out, f"precisions-{o.set}-{o.first}.npz"), **{k: v[:o.each] for k, v in got[0].items() if not k.startswith("z_")}, **precisions(o.bundle, first_piece[:o.each]))
+    print(f"{o.set} {o.first}: {o.count} sequences in {time.time() - begin:.0f} s", flush=True)
+
+
+def precisions(folder, sequences, only=("",)):
+    """Answers of each file of a bundle, run frame by frame in ONNX Runtime: {"z_" + file: [N, T, 4]}."""
+    m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
+    out = {}
+    for f in (f for f in m["file"] if any(q in f["path"] for q in only)):
+        run, z = export.Runner(os.path.join(folder, f["path"]), m["state"]), []
+        for x in sequences:
+            run.reset()
+            z.append(np.stack([run(q / np.float32(255)) for q in x]))
+        out["z_" + f["path"].removesuffix(".onnx")] = np.stack(z).astype(np.float32)
+    return out
+
+
+def draw(o):
+    """Splits the work over processes, so that several renderers share each device."""
+    os.makedirs(o.out, exist_ok=True)
+    devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
+    for k in range(o.jobs):
+        a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), "--nets", *o.nets,
+             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0),
+             *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else [])]
+        jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
+    end = time.time() + o.limit
+    for j in jobs:
+        try:
+            j.wait(max(0.1, end - time.time()))
+        except subprocess.TimeoutExpired:
+            j.kill()
+    for name in (o.set, f"precisions-{o.set}"):
+        join(o.out, name)
+
+
+def join(out, name):
+    """OUT/NAME-N.npz of all N as OUT/NAME.npz."""
+    files, parts = sorted(glob.glob(os.path.join(out, f"{name}-[0-9]*.npz"))), []
+    for f in files:
+        try:
+            parts.append(dict(np.load(f)))
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+            print(f, "is torn, left out", flush=True)
+    if parts:
+        np.savez_compressed(os.path.join(out, f"{name}.npz"), **{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
+    for f in files:
+        os.remove(f)
+
+
+def verdicts(d, z, i, rules):
+    """-> for attempt after attempt of sequence i: (slot, fact or None, right), and (None, fact, False) for facts too many."""
+    t = d["t"][i]
+    slots = [k for k in range(d["t_rim"].shape[1]) if not np.isnan(d["t_rim"][i, k])]
+    # The sequence must show what the rules wait for.
+    if not d["judged"][i] or any(d["t_rim"][i, k] < 0.15 or max(d["t_rim"][i, k] + 0.2, d["t_truth"][i, k]) + 0.5 > t[-1] for k in slots):
+        return
+    found, free = match(decide.facts(t, z[i], rules), [{"t_rim": d["t_rim"][i, k]} for k in slots])
+    for k, f in zip(slots, found):
+        yield k, f, f is not None and f["made"] == (d["made"][i, k] == 1)
+    for f in free:
+        yield None, f, False
+    if not slots and not free:
+        yield None, None, True
+
+
+def mcnemar(b, c):
+    """Exact two-sided p of b against c discordant pairs."""
+    b, c = int(b), int(c)
+    n = b + c
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(b, c) + 1)) / 2 ** n) if n else 1.0
+
+
+def pooled(out, name):
+    with np.load(os.path.join(out, f"{name}.npz")) as z:
+        return dict(z)
+
+
+def tell(o):
+    d = pooled(o.out, f"precisions-{o.set}" if o.precisions else o.set)
+    rules = rules_from(dict(q.split("=", 1) for q in o.rules))
+    n = len(d["t"])
+    all_rows = {}
+    for key in (k for k in d if k.startswith("z_")):
+        z, rows, quiet, alarms, extra = d[key].astype(np.float32), [], 0, 0, 0
+        for i in range(n):
+            has = not np.isnan(d["t_rim"][i]).all()
+            alarm = False
+            for slot, f, ok in verdicts(d, z, i, rules):
+                if slot is None:
+                    quiet += not has and not alarm
+                    alarms += not has and f is not None and not alarm
+                    alarm |= f is not None
+                    extra += has and f is not None
+                else:
+                    rows.append((i, slot, f, ok))
+        made = np.array([d["made"][i, s] == 1 for i, s, _, _ in rows])
+        ok = np.array([r[3] for r in rows])
+        called = np.array([r[2] is not None for r in rows])
+        late = np.array([f["decided"] - d["t_truth"][i, s] for i, s, f, _ in rows if f])
+        early = np.array([f["provisional"] - d["t_rim"][i, s] for i, s, f, _ in rows if f and f["provisional"]])
+        print(f"{o.set} {key[2:]}: seeds {d['seed'].min()} to {d['seed'].max() + 1}; found {share(called.sum(), len(rows))}; right of all {share(ok.sum(), len(rows))}; "
+              f"of called {share(ok.sum(), called.sum())}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
+              f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth p50 {np.median(late):.2f} p95 {np.quantile(late, .95):.2f} s; "
+              f"provisional - ring p50 {np.median(early):.2f} p95 {np.quantile(early, .95):.2f} s")
+        odds = np.array([f["odds"] for *_, f, _ in rows if f])
+        p = 1 / (1 + np.exp(-np.abs(odds)))
+        hit = ok[called]
+        bins = np.digitize(p, [.6, .7, .8, .9, .95, .99])
+        ece = sum(abs(hit[bins == b].mean() - p[bins == b].mean()) * (bins == b).mean() for b in set(bins))
+        print(f"  calibration error {100 * ece:.1f} points; at |odds| under 1: {share((np.abs(odds) < 1).sum(), len(odds))} of calls, right {share(hit[np.abs(odds) < 1].sum(), (np.abs(odds) < 1).sum())}")
+        if o.strata:
+            at = np.array([i for i, *_ in rows])
+            for what, groups in (("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
+                                 ("ring px", [(f"{a}–{b}", (d["ring_px"][at] >= a) & (d["ring_px"][at] < b)) for a, b in ((0, 14), (14, 18), (18, 24), (24, 31), (31, 99))]),
+                                 ("elevation", [(f"{a}…{b}", (np.degrees(d["el"][at]) >= a) & (np.degrees(d["el"][at]) < b)) for a, b in ((-60, -30), (-30, -12), (-12, 0), (0, 40))])):
+                for m, w in groups:
+                    if w.sum():
+                        print(f"    {what} {m}: right {share(ok[w].sum(), w.sum())}; not found {(~called & w).sum()}, false makes {(called & ~ok & ~made & w).sum()}, lost makes {(called & ~ok & made & w).sum()}")
+        all_rows[key[2:]] = {(i, s): k for i, s, _, k in rows}
+    names = list(all_rows)
+    for a in range(len(names)):
+        for b in range(a + 1, len(names)):
+            x, y = all_rows[names[a]], all_rows[names[b]]
+            p, q = sum(x[k] and not y[k] for k in x), sum(y[k] and not x[k] for k in x)
+            print(f"only {names[a]} right {p}, only {names[b]} right {q}: p = {mcnemar(p, q):.2g}")
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("what", choices=["draw", "part", "tell"])
+    p.add_argument("out")
+    p.add_argument("--set", default="boundary", choices=list(SETS))
+    p.add_argument("--first", type=int, default=920_000_000)
+    p.add_argument("--count", type=int, default=4096)
+    p.add_argument("--nets", nargs="+", default=[])
+    p.add_argument("--devices", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--jobs", type=int, default=1)
+    p.add_argument("--piece", type=int, default=1024)
+    p.add_argument("--chunk-px", type=int, default=48_000_000)
+    p.add_argument("--h264", type=float, default=1.0)
+    p.add_argument("--limit", type=float, default=3600, help="seconds after which what is drawn must do")
+    p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
+    p.add_argument("--rules", nargs="*", default=[])
+    p.add_argument("--strata", action="store_true")
+    p.add_argument("--bundle", default="", help="run the first --each sequences of every job through this bundle's files as well")
+    p.add_argument("--each", type=int, default=64)
+    p.add_argument("--precisions", action="store_true", help="tell of those")
+    o = p.parse_args()
+    {"draw": draw, "part": part, "tell": tell}[o.what](o)
