@@ -23,7 +23,7 @@ import torch
 
 from . import decide, export, net, source
 from .evaluate import match, rules_from, share
-from .render import MODES, NETS, sim
+from .render import MODES, NETS
 
 # boundary: what training draws, most of it near the limit. natural: what a gym sees.
 NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, roll=.02, drop=.01, below=.005, lay=.06, board=.025,

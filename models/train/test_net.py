@@ -4,7 +4,7 @@ import unittest
 import numpy as np
 import torch
 
-from . import crop, export, net
+from . import crop, export, net, widen
 
 
 class Streaming(unittest.TestCase):
@@ -23,6 +23,29 @@ class Streaming(unittest.TestCase):
         run = export.Runner(model, states)
         one = np.stack([run(f) for f in x[0].numpy()])
         np.testing.assert_allclose(one, whole, rtol=1e-4, atol=1e-4)
+
+    def test_a_wider_member_answers_the_same(self):
+        torch.manual_seed(2)
+        small = net.Trunk(size=80, width=(8, 12, 16, 24), hidden=16, inputs=8)
+        for b in small.blocks:
+            b.norm.running_mean.normal_(0, 0.1)
+            b.norm.running_var.uniform_(0.5, 1.5)
+        wide = widen.widen(small, (12, 16, 24, 32))
+        x = torch.rand(1, 12, 80, 80)
+        with torch.no_grad():
+            torch.testing.assert_close(net.RimNet([wide]).eval()(x), net.RimNet([small]).eval()(x), rtol=1e-3, atol=1e-4)
+
+    def test_other_precisions_answer_nearly_the_same(self):
+        torch.manual_seed(3)
+        rim = net.RimNet([net.Trunk(size=80, width=(8, 12, 16, 24), hidden=16, inputs=8)]).eval()
+        x = np.random.default_rng(3).integers(0, 256, (1, 20, 80, 80), np.uint8)
+        quant = export.Quant(export.reach(rim, x, share=1.0))
+        answers = []
+        for how in ({}, {"half": True}, {"quant": quant}):
+            run = export.Runner(*export.streaming(rim, **how))
+            answers.append(np.stack([run(f / np.float32(255)) for f in x[0]]))
+        np.testing.assert_allclose(answers[1], answers[0], atol=0.01)
+        np.testing.assert_allclose(answers[2], answers[0], atol=0.1)
 
     def test_inversion_of_light_only_changes_signs(self):
         x = torch.rand(1, 12, 80, 80)
