@@ -71,6 +71,10 @@ pub struct DecisionParameters {
     pub provisional: f32,
     /// Stream time over which an outcome is weighed before it is final, ms.
     pub final_after_ms: u32,
+    /// The final comes after so long already, ms, where …
+    pub early_ms: u32,
+    /// … the mean log-odds are this clear.
+    pub early_odds: f32,
     /// Absolute log-odds under which the final is `unsure`.
     pub unsure: f32,
 }
@@ -83,6 +87,8 @@ impl Default for DecisionParameters {
             open_frames: 2,
             provisional: 0.75,
             final_after_ms: 350,
+            early_ms: 350,
+            early_odds: 6.0,
             unsure: 0.0,
         }
     }

@@ -20,7 +20,7 @@ from . import crop, export, net
 RINGS, ABOVE = 4.0, 1.5
 CALIBRATION_SEED = 930_000_000
 
-DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 350, "unsure": 0.0}
+DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 350, "early_ms": 230, "early_odds": 3.0, "unsure": 0.0}
 
 
 def toml_value(v):

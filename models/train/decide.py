@@ -7,10 +7,10 @@ frames. Where under_way leads again before that (p(under_way) >= `reopen`: the b
 shown after all, and the sum starts anew. An attempt that falls back to none without having shown an outcome is dropped. After a final nothing opens until
 either p(none) >= 0.5 was seen or under_way leads again, and not within 0.7 s of the ring time of the last one.
 
-Three rules that `game::attempt` does not have are here to be measured, and off unless asked for: the final may come at
-`early_ms` where the mean log-odds reach `early_odds`; it may wait until `late_ms` where they are under `late_odds`; and an
-attempt whose outcome shows more than `ring_long` s after it opened reached the ring `ring_open` s after it opened, not
-just before the outcome showed.
+The final may come at `early_ms` already where the mean log-odds reach `early_odds`. An attempt whose outcome shows more than
+`ring_long` s after it opened reached the ring `ring_open` s after it opened, not just before the outcome showed. A rule that
+`game::attempt` does not have is here to be measured, and off unless asked for: the final may wait until `late_ms` where the
+mean log-odds are under `late_odds`.
 """
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Rules:
     early_odds: float = 99.0
     late_ms: float = 350
     late_odds: float = 0.0
-    ring_long: float = 9.0
+    ring_long: float = 0.6
     ring_open: float = 0.3
 
 

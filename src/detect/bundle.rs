@@ -542,6 +542,13 @@ impl Check<'_> {
             let found = decision.final_after_ms;
             return Err(self.wrong("decision.final_after_ms", found, "write 0 to 10000"));
         }
+        if decision.early_ms > 10_000 {
+            return Err(self.wrong("decision.early_ms", decision.early_ms, "write 0 to 10000"));
+        }
+        if !(decision.early_odds >= 0.0 && decision.early_odds.is_finite()) {
+            let found = decision.early_odds;
+            return Err(self.wrong("decision.early_odds", found, "write 0 or more"));
+        }
         if !(decision.unsure >= 0.0 && decision.unsure.is_finite()) {
             return Err(self.wrong("decision.unsure", decision.unsure, "write 0 or more"));
         }

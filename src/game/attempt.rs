@@ -24,6 +24,10 @@ const IN_VIEW: f32 = 0.5;
 /// The outcome shows so long after the ball reached the ring: median of 28 attempts of the truth
 /// files of `streams/` and `videos/`, where it ran from 0.03 to 0.73 s.
 const RING_BEFORE_OUTCOME_MS: i64 = 130;
+/// An outcome that shows longer after the opening than this is that of a ball that stayed at the ring …
+const LONG_AT_RING_MS: i64 = 600;
+/// … which it reached so long after the opening (both by `models/train/decide.py` on rendered attempts).
+const RING_AFTER_OPENING_MS: i64 = 300;
 /// Two attempts lie at least so far apart; a rebound put back takes longer.
 const APART_MS: i64 = 700;
 /// An open attempt without an outcome is given up after so long: no ball stays at a ring.
@@ -199,10 +203,13 @@ fn opened(
     }
     if p.made + p.missed >= IN_VIEW {
         // A ball that came up again reached the ring when it did so first.
-        let reached = told.map_or_else(
-            || at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000),
-            |call| call.reached,
-        );
+        let reached = match told {
+            Some(call) => call.reached,
+            None if older(since, at, LONG_AT_RING_MS + 1) => {
+                since.plus_nanos(RING_AFTER_OPENING_MS * 1_000_000)
+            }
+            None => at.plus_nanos(-RING_BEFORE_OUTCOME_MS * 1_000_000),
+        };
         let weighing = Weighing {
             opened: since,
             since: at,
@@ -267,7 +274,9 @@ impl Weighing {
 
     /// Decides, if it is time to.
     fn judged(self, at: MediaTime, by: &DecisionParameters) -> (Attempt, Option<Told>) {
-        if older(self.since, at, by.final_after_ms.into()) || self.quiet >= QUIET_ENDS_SHOWING {
+        let early = older(self.since, at, by.early_ms.into()) && self.odds().abs() >= by.early_odds;
+        let late = older(self.since, at, by.final_after_ms.into());
+        if early || late || self.quiet >= QUIET_ENDS_SHOWING {
             return self.over(by);
         }
         let call = self.call();
@@ -441,6 +450,39 @@ mod tests {
         let (at, ..) = decided.expect("a final");
         // Frame 7 is the first of the outcome; 350 ms is 10.6 frames.
         assert_eq!(at.nanos_since(MediaTime::from_millis(7 * 33)), 11 * 33_000_000);
+    }
+
+    #[test]
+    fn a_clear_outcome_is_final_early_and_one_that_wavers_is_not() {
+        let by =
+            DecisionParameters { early_ms: 230, early_odds: 3.0, ..DecisionParameters::default() };
+        let decided = |made: f32, missed: f32| {
+            let mut now = Attempt::default();
+            let says = RimProbabilities { none: 0.02, under_way: 0.03, made, missed };
+            (0..40).find_map(|n| {
+                let at = MediaTime::from_millis(n * 33);
+                let (next, told) = step(now, Seen::Picture(at, says), &by);
+                now = next;
+                matches!(told, Some(Told::Final(_))).then_some(n)
+            })
+        };
+        // It opens and shows at the second picture; 230 ms are 7 more, 350 ms 11.
+        assert_eq!(decided(0.93, 0.02), Some(1 + 7));
+        assert_eq!(decided(0.60, 0.35), Some(1 + 11));
+    }
+
+    #[test]
+    fn a_ball_that_stays_at_the_ring_reached_it_soon_after_it_came() {
+        let reached = |text: &str| {
+            let told = looks(text).into_iter().filter_map(|(_, told, _)| told).next_back();
+            let Some(Told::Final(call)) = told else { panic!("{told:?}") };
+            call.reached
+        };
+        // Opened at the fifth picture, 132 ms.
+        let short = reached("...uuuummmmmmmmmmmmmmmm");
+        assert_eq!(short, MediaTime::from_millis(7 * 33 - RING_BEFORE_OUTCOME_MS));
+        let long = reached(&format!("...{}mmmmmmmmmmmmmmmm", "u".repeat(30)));
+        assert_eq!(long, MediaTime::from_millis(4 * 33 + RING_AFTER_OPENING_MS));
     }
 
     #[test]
