@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import net
-
 RING_BEFORE_OUTCOME = 0.13      # s: the outcome shows this long after the ball reached the ring, in the median
 APART = 0.7                     # s: two attempts lie at least so far apart
 MASS_AT_END = 4.0               # frames' worth of outcome that make a fact when the stream ends before its time

@@ -2,7 +2,6 @@
 import importlib
 import queue
 
-import numpy as np
 import torch
 
 from . import net
