@@ -459,11 +459,11 @@ mod tests {
         let decided = |made: f32, missed: f32| {
             let mut now = Attempt::default();
             let says = RimProbabilities { none: 0.02, under_way: 0.03, made, missed };
-            (0..40).find_map(|n| {
+            (0..40).find(|n| {
                 let at = MediaTime::from_millis(n * 33);
                 let (next, told) = step(now, Seen::Picture(at, says), &by);
                 now = next;
-                matches!(told, Some(Told::Final(_))).then_some(n)
+                matches!(told, Some(Told::Final(_)))
             })
         };
         // It opens and shows at the second picture; 230 ms are 7 more, 350 ms 11.
