@@ -33,28 +33,22 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(bundle: &Bundle) -> Self {
-        Self {
-            name: bundle.name.clone(),
-            version: bundle.version.clone(),
-            precision: bundle.file.precision.clone(),
-            courts: BTreeMap::new(),
-            rings: BTreeMap::new(),
-            ms_per_frame: None,
-            wrong: Vec::new(),
-            none: Vec::new(),
-            called: Vec::new(),
-            sheet: Vec::new(),
-        }
+        Self::empty(&bundle.name, &bundle.version, &bundle.file.precision)
     }
 
     /// A table of one court, for tests.
     #[cfg(test)]
     pub(super) fn of(name: &str, precision: &str, court: &str, score: Score) -> Self {
+        let courts = BTreeMap::from([(court.to_owned(), score)]);
+        Self { courts, ..Self::empty(name, "0.0.0", precision) }
+    }
+
+    fn empty(name: &str, version: &str, precision: &str) -> Self {
         Self {
             name: name.to_owned(),
-            version: "0.0.0".to_owned(),
+            version: version.to_owned(),
             precision: precision.to_owned(),
-            courts: BTreeMap::from([(court.to_owned(), score)]),
+            courts: BTreeMap::new(),
             rings: BTreeMap::new(),
             ms_per_frame: None,
             wrong: Vec::new(),
