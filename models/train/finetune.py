@@ -88,9 +88,7 @@ def main():
     say = lambda *a: print(f"{time.time() - begin:6.1f}", *a, flush=True)
     base = torch.load(o.weights, map_location="cpu", weights_only=True)
     if o.drawn:
-        d = torch.load(o.drawn, map_location="cpu", weights_only=True, mmap=True)
-        pool = Pool("", len(d["x"]), 1, dev, 0, 0)
-        pool.add(d["x"], d["y"], d["ball"])
+        pool = Pool.of(o.drawn, dev)
     else:
         pool = Pool("train.source:render", o.draw, min(64, o.draw), dev, DRAWN_SEED, 0, mix={"h264": 0.5})
         while pool.total < o.draw:

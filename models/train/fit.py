@@ -83,6 +83,8 @@ def main():
     p.add_argument("--every", type=float, default=60, help="seconds between tries on the validation sequences")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--ball", nargs="*", type=float, default=[0.2], help="weight of the question where the ball is; one number, or one a member")
+    p.add_argument("--drawn", default="", help="learn from a file that --keep wrote, and draw nothing")
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--keep", default="", help="FILE:N: store the newest N sequences for train.finetune once --enough are drawn")
     p.add_argument("--check", type=int, default=768)
     p.add_argument("--init", nargs="*", default=[], help="files of an earlier run to go on from, one a member")
@@ -98,19 +100,24 @@ def main():
         print(line, flush=True)
         log.write(line + "\n"), log.flush()
 
-    dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dev = torch.device(o.device)
+    if dev.index is not None:
+        torch.cuda.set_device(dev)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(o.seed)
     mod, fun = o.source.split(":")
     source = getattr(importlib.import_module(mod), fun)
     mix = {k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}
-    pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
+    if o.drawn:
+        pool = Pool.of(o.drawn, dev)
+    else:
+        pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
     a = time.time()
     vx, vy, _ = source(o.check, VALIDATION_SEED, dev, **mix)
     say("validation", tuple(vx.shape), "classes", [round((vy == c).float().mean().item(), 3) for c in (-1, 0, 1, 2, 3)])
     say(f"{o.check} sequences drawn in {time.time() - a:.1f} s beside {o.workers} workers")
-    while pool.total < o.first:
+    while pool.total < o.first and not o.drawn:
         pool.renew(wait=True)
         say("drawn", pool.total)
     say(f"first {pool.total} sequences, {pool.total * FRAMES / (time.time() - a):.0f} frames/s")
@@ -176,7 +183,7 @@ def main():
         if step % 20 == 0:
             if dev.type == "cuda":
                 torch.cuda.synchronize()          # the clock rules the run, so the host must not run ahead of the device
-            pool.renew(wait=not o.workers)
+            pool.renew(wait=not o.workers and not o.drawn)
         if pool.total >= o.enough and not enough:
             enough = True
             pool.close()

@@ -126,6 +126,15 @@ class Pool:
         i = torch.randint(self.filled, (b,), device=self.device)
         return self.x[i], self.y[i], self.ball[i].float()
 
+    @classmethod
+    def of(cls, path, device):
+        """What `keep` wrote."""
+        d = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        pool = cls("", len(d["x"]), 1, device, 0, 0)
+        pool.own = False
+        pool.add(d["x"], d["y"], d["ball"])
+        return pool
+
     def keep(self, path, n):
         """The newest n sequences in a file, for `finetune`."""
         i = (torch.arange(min(n, self.filled), device=self.device) + self.at - min(n, self.filled)) % self.filled
