@@ -6,7 +6,7 @@
 `draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
 in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
 Clopper-Pearson 95 % intervals, by aim of the shot, net and ring width, and McNemar's test between the nets. What the
-renderer marks as undecided, and attempts whose ring was hidden when the outcome showed, count neither way.
+renderer marks as undecided, and attempts that no careful eye could tell (source.judged), count neither way.
 """
 import argparse
 import glob
@@ -28,7 +28,8 @@ from .render import MODES, NETS
 # boundary: what training draws, most of it near the limit. natural: what a gym sees.
 NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, roll=.02, drop=.01, below=.005, lay=.06, board=.025,
                empty=.05, **{"pass": .04}, bounce=.03, hand=.02, hang=.01)
-SETS = {"boundary": (), "natural": tuple(NATURAL[m] for m in MODES)}
+# -held: the same on cameras, nets and boards that training never draws.
+SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(NATURAL[m] for m in MODES)))}
 KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made")
 
 
@@ -42,7 +43,7 @@ def part(o):
     got, begin = [], time.time()
     for at in range(o.first, o.first + o.count, o.piece):
         n = min(o.piece, o.first + o.count - at)
-        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, weights=SETS[o.set])
+        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
         sec = lambda k: (d[k] / d["fps"][:, None]).cpu().numpy()
         got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),

@@ -32,12 +32,12 @@ def labels_from_times(t, t_rim, t_truth, made):
 
 
 def judged(d):
-    """Who could judge it: not undecided by the renderer's own word, and neither ring nor ball hidden when it came to it. bool [n]."""
+    """Who could judge it: not undecided by the renderer's own word, the ring not hidden when it came to it, and ball and what
+    tells made from missed to be seen in the pictures (render/tell.py). bool [n]."""
     t = torch.cumsum(d["dt"], 1)
     at = lambda k: (d[k] / d["fps"][:, None])[:, :, None]
     near = (t[:, None] > at("t_rim") - 0.03) & (t[:, None] < at("t_truth") + 0.12)
-    hidden = (d["clear"] < 0.5)[:, None] & near
-    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (hidden.sum(2) <= 0.35 * near.sum(2)).all(1)
+    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (d["tell"] >= 1).all(1)
 
 
 def draw(n, seed, device, chunk_px=48_000_000, **mix):
