@@ -182,16 +182,16 @@ def report(A, rules):
 def rendered(model_net, n, seed, device, rules, piece=512):
     """Scores a torch net on rendered attempts of a seed range: lines to print."""
     from . import render as renderer
-    from .source import ABOVE, FRAMES, RINGS, SIZE
+    from .source import ABOVE, FRAMES, RINGS, SIZE, seconds
     t = dict(n=0, found=0, right=0, made=0, false_makes=0, lost_makes=0, idle=0, alarms=0, extra=0)
     for s in range(seed, seed + n, piece):
         d = renderer.render(min(piece, seed + n - s), FRAMES, SIZE, RINGS, ABOVE, 0.0, device, s, chunk_px=48_000_000)
         with torch.no_grad():
             z = torch.cat([model_net(q.float() / 255) for q in d["y"].split(64)]).float().cpu().numpy()
-        times, fps = torch.cumsum(d["dt"], 1).cpu().numpy(), d["fps"].cpu().numpy()
-        rim, made, open_ = d["t_rim"].cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
+        times = torch.cumsum(d["dt"], 1).cpu().numpy()
+        rim, made, open_ = seconds(d, "t_rim").cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
         for i in range(len(z)):
-            at = [(rim[i, k] / fps[i], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
+            at = [(rim[i, k], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
             if open_[i] or any(a + 1.2 > times[i, -1] for a, _ in at):
                 continue
             found, free = match(decide.facts(times[i], z[i], rules), [{"t_rim": a} for a, _ in at])

@@ -46,7 +46,7 @@ def part(o):
         n = min(o.piece, o.first + o.count - at)
         d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
-        sec = lambda k: (d[k] / d["fps"][:, None]).cpu().numpy()
+        sec = lambda k: source.seconds(d, k).cpu().numpy()
         got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),
                         judged=source.judged(d).cpu().numpy(), **{k: d[k].cpu().numpy() for k in KEPT}, **z))
         if o.store:

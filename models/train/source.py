@@ -31,11 +31,18 @@ def labels_from_times(t, t_rim, t_truth, made):
     return y
 
 
+def seconds(d, key):
+    """Times of what `render` gives in frames ([n, K], nan: none), in seconds of cumsum(dt): frames that were dropped take time."""
+    t, f = torch.cumsum(d["dt"], 1), d[key]
+    i = torch.nan_to_num(f).floor().long().clamp(0, t.shape[1] - 1)
+    return t.gather(1, i) + (f - i) / d["fps"][:, None]
+
+
 def judged(d):
     """Who could judge it: not undecided by the renderer's own word, the ring not hidden when it came to it, and ball and what
     tells made from missed to be seen in the pictures (render/tell.py). bool [n]."""
     t = torch.cumsum(d["dt"], 1)
-    at = lambda k: (d[k] / d["fps"][:, None])[:, :, None]
+    at = lambda k: seconds(d, k)[:, :, None]
     near = (t[:, None] > at("t_rim") - 0.03) & (t[:, None] < at("t_truth") + 0.12)
     return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (d["tell"] >= 1).all(1)
 
@@ -49,8 +56,7 @@ def render(n, seed, device, **mix):
     """n rendered sequences -> uint8 [n, T, S, S], targets [n, T], where the ball is [n, T, 4] (`net.Ball.loss`). `mix`:
     fields of the renderer's `Cfg`."""
     d = draw(n, seed, device, **mix)
-    sec = lambda k: d[k] / d["fps"][:, None]
-    y = labels_from_times(torch.cumsum(d["dt"], 1), sec("t_rim"), sec("t_truth"), d["made"].float())
+    y = labels_from_times(torch.cumsum(d["dt"], 1), seconds(d, "t_rim"), seconds(d, "t_truth"), d["made"].float())
     y = torch.where(d["undecided"][:, None] | (d["seen"] < 0.35), torch.full_like(y, IGNORE), y)
     # Who saw the ball go and not how cannot tell the outcome afterwards.
     y = torch.where(~judged(d)[:, None] & ((y == net.MADE) | (y == net.MISSED)), torch.full_like(y, IGNORE), y)

@@ -4,7 +4,7 @@ import unittest
 import numpy as np
 import torch
 
-from . import augment, crop, export, finetune, net, widen
+from . import augment, crop, export, finetune, net, source, widen
 
 
 class Streaming(unittest.TestCase):
@@ -91,6 +91,14 @@ class Ball(unittest.TestCase):
         self.assertEqual(one.item(), asked.loss(cells, memory, ball).item())
         ball[:, 3, :2] = -0.7
         self.assertNotEqual(one.item(), asked.loss(cells, memory, ball).item())
+
+
+class Times(unittest.TestCase):
+    def test_frames_that_were_dropped_take_time(self):
+        d = dict(dt=torch.tensor([[0.0, 1.0, 3.0, 1.0]]) / 30, fps=torch.tensor([30.0]), t_rim=torch.tensor([[2.5, float("nan")]]))
+        got = source.seconds(d, "t_rim")
+        self.assertAlmostEqual(got[0, 0].item(), 4.5 / 30, places=6)
+        self.assertTrue(torch.isnan(got[0, 1]))
 
 
 class Finetune(unittest.TestCase):
