@@ -34,8 +34,8 @@ def labels_from_times(t, t_rim, t_truth, made):
 def seconds(d, key):
     """Times of what `render` gives in frames ([n, K], nan: none), in seconds of cumsum(dt): frames that were dropped take time."""
     t, f = torch.cumsum(d["dt"], 1), d[key]
-    i = torch.nan_to_num(f).floor().long().clamp(0, t.shape[1] - 1)
-    return t.gather(1, i) + (f - i) / d["fps"][:, None]
+    i = torch.nan_to_num(f).floor().long().clamp(0, t.shape[1] - 2)
+    return t.gather(1, i) + (f - i) * (t.gather(1, i + 1) - t.gather(1, i))
 
 
 def judged(d):

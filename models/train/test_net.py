@@ -98,6 +98,8 @@ class Times(unittest.TestCase):
         d = dict(dt=torch.tensor([[0.0, 1.0, 3.0, 1.0]]) / 30, fps=torch.tensor([30.0]), t_rim=torch.tensor([[2.5, float("nan")]]))
         got = source.seconds(d, "t_rim")
         self.assertAlmostEqual(got[0, 0].item(), 4.5 / 30, places=6)
+        d["t_rim"] = torch.tensor([[1.5, 4.0]])
+        torch.testing.assert_close(source.seconds(d, "t_rim") * 30, torch.tensor([[2.5, 6.0]]))
         self.assertTrue(torch.isnan(got[0, 1]))
 
 
