@@ -61,6 +61,25 @@ def check(model, x, y):
     return right, per, alarm, (missed_all < 3).float().mean().item()
 
 
+@torch.no_grad()
+def check_ball(trunk, asked, x, ball):
+    """-> share of the frames with the ball in the crop where it is told within a cell, and where its place by the ring is."""
+    trunk.eval(), asked.eval()
+    near, deep, n = 0.0, 0.0, 0
+    for q, b in zip(x.split(32), ball.split(32)):
+        _, cells, memory = trunk(net.front(q.float() / 255), inner=True)
+        where, depth = asked(cells, memory)
+        k = cells.shape[-1]
+        at = ((b[..., :2] + 1) / 2 * k).floor().flatten(0, 1)
+        on = ((b[..., 2].flatten() > 0) & (at >= 0).all(1) & (at < k).all(1))
+        c = where.argmax(1)
+        hit = (c < k * k) & ((c % k - at[:, 0]).abs() <= 1) & ((c.div(k, rounding_mode="floor") - at[:, 1]).abs() <= 1)
+        near, n = near + (hit & on).sum().item(), n + on.sum().item()
+        deep += ((depth.argmax(-1).flatten() == b[..., 3].flatten()) & on).sum().item()
+    asked.train()
+    return near / max(n, 1), deep / max(n, 1)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
@@ -114,7 +133,7 @@ def main():
     else:
         pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
     a = time.time()
-    vx, vy, _ = source(o.check, VALIDATION_SEED, dev, **mix)
+    vx, vy, vball = source(o.check, VALIDATION_SEED, dev, **mix)
     say("validation", tuple(vx.shape), "classes", [round((vy == c).float().mean().item(), 3) for c in (-1, 0, 1, 2, 3)])
     say(f"{o.check} sequences drawn in {time.time() - a:.1f} s beside {o.workers} workers")
     while pool.total < o.first and not o.drawn:
@@ -137,7 +156,8 @@ def main():
 
     def store():
         for i, (m, avg) in enumerate(zip(members, avgs)):
-            torch.save({"config": m.config(), "state": {k: v.cpu() for k, v in avg.state.items()}}, os.path.join(o.out, f"m{i}.pt"))
+            ball = {k: v.cpu() for k, v in balls[i].state_dict().items()}
+            torch.save({"config": m.config(), "state": {k: v.cpu() for k, v in avg.state.items()}, "ball": ball}, os.path.join(o.out, f"m{i}.pt"))
 
     def validate():
         line, both = [], []
@@ -146,6 +166,9 @@ def main():
             t.load_state_dict(avg.state)
             both.append(t)
             right, per, alarm, lost = check(net.RimNet([t]), vx, vy)
+            if asks[len(line)]:
+                near, deep = check_ball(t, balls[len(line)], vx, vball.float())
+                per = [*per, near, deep]
             line.append(f"right {right:.4f} per class {[round(q, 3) for q in per]} alarms {alarm:.3f} lost {lost:.3f}")
         if len(both) > 1:
             right, per, alarm, lost = check(net.RimNet(both), vx, vy)
