@@ -68,7 +68,9 @@ def params(seeds, device, cfg):
     J2['t_rim'][i2[ok]] = V['t_rim'][ok] + gap[ok]
     J2['t_truth'][i2[ok]] = V['t_truth'][ok] + gap[ok]
     J['kind'] = sim.kinds(P, S, J, az, el, dist)
-    J2['kind'] = torch.zeros_like(J['kind'])
+    J['brake'] = sim.brake(S, J, az, el, dist)
+    J2['kind'], J2['brake'] = torch.zeros_like(J['kind']), torch.zeros_like(J['brake'])
+    J2['brake'][i2[ok]] = sim.brake(U, V, az[i2], el[i2], dist[i2])[ok]
     J2['kind'][i2[ok]] = sim.kinds(Q, U, V, az[i2], el[i2], dist[i2])[ok]
     return rng, (az, el, dist), P, S, J, (Q, U, gap, J2)
 
@@ -205,7 +207,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 got = yo[who[:, None], f, 0]
                 db, dn = tell.left(got, layers[0], layers[1]), tell.left(got, layers[0], layers[2])
                 inside = ball[i[who][:, None], f, 2] > 0
-                told[i[who], slot], why[i[who], slot] = tell.verdict(db, free, dn, cross, inside, boarded)
+                told[i[who], slot], why[i[who], slot] = tell.verdict(db, free, dn, torch.stack([J['brake'], J2['brake']], 1)[i[who], slot], seen[i[who][:, None], f], cross, inside, boarded)
                 if cfg.raw:
                     for k in range(len(who)):
                         raw[int(i[who[k]])].setdefault('tell', {})[int(slot[k])] = dict(ball=db[k], net=dn[k], free=free[k], cross=cross[k], inside=inside[k], board=boarded[k], f=f[k])

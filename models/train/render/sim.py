@@ -411,6 +411,27 @@ def seen_from(p, az, el, away=None):
     return lat, up, deep
 
 
+def brake(S, J, az, el, away=None):
+    """How far the ball falls behind free flight in the picture, in radii of it, within .25 s of its last way down through
+    the ring's plane (or the last touch of ring or board, if that was later): what a net does to a ball inside it. [N]"""
+    p, con = S['p'], S['con']
+    n, q, _ = p.shape
+    k = torch.arange(q, device=p.device)
+    ts = T0 + (k + 1) * REC / HZ
+    before = ts[None] < J['t_truth'][:, None]
+    down = torch.zeros_like(before)
+    down[:, 1:] = (p[:, :-1, 2] > 0) & (p[:, 1:, 2] <= 0)
+    begin = (down | (con[..., :2] > 0).any(2)) & before
+    s = torch.where(begin, k[None], torch.zeros_like(k)[None]).amax(1).clamp(max=q - 3) + 1
+    i = torch.arange(n, device=p.device)
+    v = (p[i, s + 1] - p[i, s]) * (HZ / REC)
+    e = (s + int(.25 * HZ / REC)).clamp(max=q - 1)
+    t = (e - s).float()[:, None] * (REC / HZ)
+    free = p[i, s] + v * t - torch.tensor([0., 0., .5 * G], device=p.device) * t * t
+    a, b = (torch.stack(seen_from(x[:, None], az, el, away)[:2], -1)[:, 0] for x in (free, p[i, e]))
+    return (a - b).norm(dim=1) / RB
+
+
 def judge(P, S, az, el, away=None):
     """What came of it, read from the simulation: outcome (0 none, 1 made, 2 missed, 3 undecided), t_rim, t_truth in s."""
     p, con = S['p'], S['con']

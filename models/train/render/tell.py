@@ -6,10 +6,11 @@ the template, and the template's strength in the decoded picture over what else 
 detector that knows where to look. The same for the net. No model has a say.
 
 `tell` is the least of the following, each over what it needs; under 1 nobody could tell:
-ball: d' of the ball must reach BALL in all but a third of the decisive frames;
-shown: so much of the ball's disc, in the same frames, that nothing but net and ring covers;
+ball: d' of the ball must reach BALL in half of the decisive frames (in which it is in the crop);
+shown: SHOWN of the ball's disc, but for net and ring, and of ring and net must lie free in all but a third of them;
 evidence: where the ball passes through the picture of ring and net, path alone does not tell whether it was inside, in front
-or behind: the strings must be seen, or the ring's rod across the ball.
+or behind. Either d' of the net must reach NET (strings over the ball or under it, thrown about or at rest), or the ball must fall
+behind free flight by BRAKE of its radii, which nothing but a net does to it below the ring.
 """
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from . import sim
 
 FRAMES = 12                          # decisive frames that are looked at, per attempt
 BEFORE, AFTER, LONGEST = .10, .20, .70    # s before t_rim, after t_truth, together at most
-BALL, SHOWN, NET = 8.0, .45, 10.0    # what must be reached
+BALL, SHOWN, NET, BRAKE = 10.0, .45, 20.0, 1.5   # what must be reached; set by eye, see README.md
 BOARD = .5                           # a board over so much of ring and net is the reason for what cannot be seen
 FLOOR = 1.5                          # grey levels that no eye tells apart on a screen, as noise
 REASONS = ('hidden', 'faint', 'behind the board', 'no evidence')
@@ -53,27 +54,29 @@ def left(picture, full, less):
 
 
 def overlap(p, az, el, away, length):
-    """Where the ball's middle lies in the picture of the volume from the ring down to the net's end: bool like p[..., 0]."""
+    """Where the ball's middle lies in the picture of ring and net, below the ring's middle: bool like p[..., 0]."""
     lat, up, _ = sim.seen_from(p, az, el, away)
     e = lambda a: a[:, None]
     top = sim.R * e(el.sin().abs())
-    return (p[..., 2] < .03) & (lat.abs() < sim.R + .02) & (up < top) & (up > -top - e(length * el.cos()))
+    return (lat.abs() < sim.R + .02) & (up < .02) & (up > -top - e(length * el.cos()))
 
 
-def verdict(ball, shown, net, crosses, inside, board):
-    """tell [R] and why [R] (bits in the order of REASONS) from frames [R,F]: d' of ball and net, share of the ball shown,
-    whether it lies in the picture of ring and net, whether it is in the crop; board [R]: share of ring and net behind it."""
-    def third(x):                                           # what all but a third of the frames in the crop reach
-        n = inside.float().sum(1)
+def verdict(ball, shown, net, brake, seen, crosses, inside, board):
+    """tell [R] and why [R] (bits in the order of REASONS) from frames [R,F]: d' of ball and net, shares of the ball's disc and
+    of ring and net that are shown, whether the ball lies in the picture of ring and net, whether it is in the crop; [R]: how
+    far the net braked it, in its radii (sim.brake), and the share of ring and net that lies behind the board."""
+    n = inside.float().sum(1)
+
+    def but(x, share):                                      # what all but this share of the frames in the crop reach
         q = torch.where(inside, x, torch.full_like(x, 1e9)).sort(1)[0]
-        return q.gather(1, (n / 3).floor().long()[:, None])[:, 0].clamp(max=1e3) * (n > 0)
-    b, s = third(ball) / BALL, third(shown) / SHOWN
-    # The net is seen for as long as nothing stands before it: what the better half of the frames show.
-    v = net.median(1)[0] / NET
+        return q.gather(1, (n * share).floor().long().clamp(max=x.shape[1] - 1)[:, None])[:, 0].clamp(max=1e3) * (n > 0)
+    b = but(ball, 1 / 2) / BALL
+    s = torch.minimum(but(shown, 1 / 3), but(seen, 1 / 3)) / SHOWN
+    v = torch.maximum(net.median(1)[0] / NET, brake / BRAKE)
     v = torch.where((crosses & inside).sum(1) >= 2, v, torch.full_like(v, 1e3))
     tell = torch.minimum(torch.minimum(b, s), v).clamp(max=9.99)
-    behind = board > BOARD
-    why = HIDDEN * ((s < 1) & ~behind) + FAINT * ((b < 1) & (s >= 1) & ~behind) + BARE * ((v < 1) & ~behind) + BOARDED * ((tell < 1) & behind)
+    behind = (board > BOARD) & (tell < 1)
+    why = BOARDED * behind + HIDDEN * ((s < 1) & ~behind) + FAINT * ((b < 1) & (s >= 1) & ~behind) + BARE * ((v < 1) & (s >= 1) & ~behind)
     return tell, why.long()
 
 
