@@ -81,7 +81,7 @@ class Renderer(unittest.TestCase):
         want = ['swish', 'swish', 'swish', 'air-side', 'air-short', 'bank-out', 'rim-out', 'below']
         fall = ([0., -.3, 1.2], [0., 1., -2.])
         P, S, J, kinds = self.flown([(*fall, 0), (*fall, 5), ([-.38, -.28, .44], [2.9, 2.3, -2.6], 4), ([.75, -.3, 1.2], [0., 1., -2.], 0), ([0., -1.2, 1.2], [0., 1.2, -2.], 0),
-                                     ([.42, -.4, .6], [0., 3., 0.], 0), ([0., -.9, 1.2], [0., 2., -2.5], 0), ([-.3, 0., -1.2], [.8, 0., 4.6], 0)])
+                                     ([.42, -.4, .6], [0., 3., 0.], 0), ([0., -.9, 1.2], [0., 2., -2.5], 0), ([-.3, 0., -1.2], [1.6, 0., 4.9], 0)])
         self.assertEqual(kinds, want)
         self.assertEqual(J['outcome'].tolist(), [1, 1, 1, 2, 2, 2, 2, 2])      # the third left through a hole in the net
         z = torch.zeros(len(kinds))
