@@ -240,9 +240,8 @@ def main():
     pool = Pool(o.pool, dev)
     while pool.total < o.first:
         pool.put(*got.get())
-    vy, vc, vr = seen.get()
-    many.pop().kill()
-    say("drawn", pool.total, f"pictures, {pool.total / (time.time() - t0):.0f} a second; validation {len(vy)} pictures, {int((vr[..., 4] == 1).sum())} rings")
+    say("drawn", pool.total, f"pictures, {pool.total / (time.time() - t0):.0f} a second")
+    held = []                                              # the validation pictures, once they are drawn
     model = net.Finder([int(v) for v in o.widths.split(",")]).to(dev).to(memory_format=torch.channels_last)
     if o.init:
         model.load_state_dict(net.load(o.init).state_dict())
@@ -250,10 +249,14 @@ def main():
     avg = Average(model, o.decay)
     step, last, begin, mean = 0, time.time(), time.time(), torch.zeros(3, device=dev)
 
-    def store(final=False):
+    def store():
+        if not held:
+            held.extend(seen.get())
+            many.pop().kill()
+            say(f"validation {len(held[0])} pictures, {int((held[2][..., 4] == 1).sum())} rings")
         t = net.Finder(model.width).to(dev)
         t.load_state_dict(avg.state)
-        say(f"step {step} drawn {pool.total} loss {[round(v, 4) for v in mean.tolist()]}", check(t, vy, vc, vr, dev))
+        say(f"step {step} drawn {pool.total} loss {[round(v, 4) for v in mean.tolist()]}", check(t, *held, dev))
         net.save(t, os.path.join(o.out, "finder.pt"))
 
     while True:

@@ -165,7 +165,7 @@ def hoop(g, img, cam, place, s, ground, most=1600):
                 pts = np.array([[x, y2 + yy, zz] for x in (-0.5, 0.5) for yy in (-0.2, 1.2) for zz in (ground - cz, ground - cz + 0.35)])
                 p, zz = cam.project(world(pts))
                 if zz.min() > 0.3:
-                    hull = cv2.convexHull(p.astype(np.float32))[:, 0]
+                    hull = cv2.convexHull(p.astype(np.float32)).reshape(-1, 2)
                     pen.poly(hull, bc)
         elif m == "goose":
             pts = [(0, b, z0 + 0.3), (0, b + s["back"] * 0.4, z0 + 0.35), (0, b + s["back"] * 0.8, z0 + 0.2), (0, b + s["back"] * 0.97, z0 - 0.15), (0, y2, z0 - 0.6), (0, y2, ground - cz)]
@@ -197,7 +197,7 @@ def hoop(g, img, cam, place, s, ground, most=1600):
         side = np.concatenate([out, out + [0, 0.04, 0]])
         alpha = s["alpha"] * (0.8 if s["mesh"] else 1)
         if s["alpha"] > 0.6:
-            pen.poly(cv2.convexHull(scr(side).astype(np.float32))[:, 0], col(s["face"], 0.6))
+            pen.poly(cv2.convexHull(scr(side).astype(np.float32)).reshape(-1, 2), col(s["face"], 0.6))
         pen.poly(scr(out), col(s["face"], g.uniform(0.85, 1.1)), alpha)
         if s["mesh"]:
             seg = [[[x, f, z0], [x, f, z1]] for x in np.linspace(-W, W, 24)] + [[[-W, f, y], [W, f, y]] for y in np.linspace(z0, z1, 14)]
@@ -371,7 +371,7 @@ def person(g, img, cam, at, height=None):
     for q in (-1, 1):
         limb(hip(q), knee(q), 0.085, short), limb(knee(q), foot(q), 0.055, trousers), limb(foot(q), w(0.13 * q, 1.7 * stride * q + 0.12, 0.04), 0.045, shoe)
     t, _ = cam.project(np.array([w(-0.17, lean, 1.46 - bend), w(0.17, lean, 1.46 - bend), w(0.13, 0, 0.9 - bend), w(-0.13, 0, 0.9 - bend), w(0, lean + 0.1, 1.42), w(0, lean - 0.1, 1.42), w(0, 0.1, 0.9), w(0, -0.1, 0.9)]))
-    pen.poly(cv2.convexHull(t.astype(np.float32))[:, 0], shirt)
+    pen.poly(cv2.convexHull(t.astype(np.float32)).reshape(-1, 2), shirt)
     limb(hip(-1), hip(1), 0.1, short)
     for q in (-1, 1):
         e, h = joints[q]
