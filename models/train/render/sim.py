@@ -444,12 +444,13 @@ def judge(P, S, az, el, away=None):
     below_c = (rho < R_IN - .02) & (z < 0)
     cross_ = (z[:, :-1] > 0) & (z[:, 1:] <= 0) & (rho[:, 1:] < R_IN)
     inside = torch.zeros(n, q, dtype=torch.bool, device=d)
-    st = torch.zeros(n, dtype=torch.bool, device=d)
+    left, st = torch.zeros_like(inside), torch.zeros(n, dtype=torch.bool, device=d)
     L = -P['rest'][..., 2].amin(1)
     for i in range(1, q):                                   # inside: came through the ring from above and has not left
-        st = (st | cross_[:, i - 1]) & (z[:, i] < .02) & (z[:, i] > -L - .15) & (rho[:, i] < R + .12)
-        inside[:, i] = st
-    thru = inside & (z < -(L[:, None] * .8))
+        was = st | cross_[:, i - 1]
+        st = was & (z[:, i] < .02) & (z[:, i] > -L - .15) & (rho[:, i] < R + .12)
+        inside[:, i], left[:, i] = st, was & ~st & (z[:, i] < -RB)
+    thru = inside & (z < -(L[:, None] * .8)) | left         # left: below the ring, through a hole in the net at the latest
     made = thru.any(1)
     t_thru = first(thru)
     near = ((z < RB + .03) & (z > -.4) & (rho < R + RB + .03)) | (con[..., 0] > 0)

@@ -7,7 +7,7 @@ detector that knows where to look. The same for the net. No model has a say.
 
 `tell` is the least of the following, each over what it needs; under 1 nobody could tell:
 ball: d' of the ball must reach BALL in half of the decisive frames (in which it is in the crop);
-shown: SHOWN of the ball's disc, but for net and ring, and of ring and net must lie free in all but a third of them;
+shown: SHOWN of the ball's disc, but for net and ring, must lie free in half of them, of ring and net in all but a third;
 evidence: where the ball passes through the picture of ring and net, path alone does not tell whether it was inside, in front
 or behind. Either d' of the net must reach NET (strings over the ball or under it, thrown about or at rest), or the ball must fall
 behind free flight by BRAKE of its radii, which nothing but a net does to it below the ring.
@@ -71,7 +71,7 @@ def verdict(ball, shown, net, brake, seen, crosses, inside, board):
         q = torch.where(inside, x, torch.full_like(x, 1e9)).sort(1)[0]
         return q.gather(1, (n * share).floor().long().clamp(max=x.shape[1] - 1)[:, None])[:, 0].clamp(max=1e3) * (n > 0)
     b = but(ball, 1 / 2) / BALL
-    s = torch.minimum(but(shown, 1 / 3), but(seen, 1 / 3)) / SHOWN
+    s = torch.minimum(but(shown, 1 / 2), but(seen, 1 / 3)) / SHOWN
     v = torch.maximum(net.median(1)[0] / NET, brake / BRAKE)
     v = torch.where((crosses & inside).sum(1) >= 2, v, torch.full_like(v, 1e3))
     tell = torch.minimum(torch.minimum(b, s), v).clamp(max=9.99)
