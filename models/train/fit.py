@@ -108,6 +108,7 @@ def main():
     p.add_argument("--check", type=int, default=768)
     p.add_argument("--init", nargs="*", default=[], help="files of an earlier run to go on from, one a member")
     p.add_argument("--enough", type=int, default=10**9, help="sequences after which the workers stop and leave the device to training")
+    p.add_argument("--draw-for", type=float, default=1e9, help="seconds after which the workers stop, if there are not --enough before")
     p.add_argument("--warm-up", type=int, default=150, help="steps until the full rate")
     o = p.parse_args()
     t0 = time.time()
@@ -207,7 +208,7 @@ def main():
             if dev.type == "cuda":
                 torch.cuda.synchronize()          # the clock rules the run, so the host must not run ahead of the device
             pool.renew(wait=not o.workers and not o.drawn)
-        if pool.total >= o.enough and not enough:
+        if (pool.total >= o.enough or time.time() - t0 > o.draw_for) and not enough:
             enough = True
             pool.close()
             say("enough sequences:", pool.total)

@@ -47,7 +47,7 @@ def judged(d):
     return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (d["tell"] >= 1).all(1)
 
 
-def draw(n, seed, device, chunk_px=48_000_000, **mix):
+def draw(n, seed, device, chunk_px=24_000_000, **mix):
     from .render import render as draw
     return draw(n, FRAMES, SIZE, RINGS, ABOVE, 0.0, device, seed, chunk_px=chunk_px, **mix)
 
