@@ -238,9 +238,10 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
     for k in ('', '2'):
         o = b['outcome' + k]
         att = (o == 1) | (o == 2)
-        def fr(t):                                              # frames, where some were dropped
-            i = ((b['t'] <= t[:, None]).sum(1) - 1).clamp(min=0)
-            f = i + (t - b['t'].gather(1, i[:, None])[:, 0]) * b['fps']
+        def fr(t):                                              # frames, where some were dropped: between two of them by share
+            i = ((b['t'] <= t[:, None]).sum(1) - 1).clamp(0, T - 2)
+            at = lambda k: b['t'].gather(1, k[:, None])[:, 0]
+            f = i + (t - at(i)) / (at(i + 1) - at(i))
             return torch.where(att, f, torch.full_like(f, float('nan')))
         both.append((fr(b['t_rim' + k]), fr(b['t_truth' + k]), torch.where(att, (o == 1).long(), torch.full_like(o, -1))))
     t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))

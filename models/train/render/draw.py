@@ -38,7 +38,7 @@ def anycolour(rng, tag):
 def held_camera(az, el):
     """Cameras (rad) that training never draws: in two wedges, or a little above the ring."""
     a, e = az.abs() * (180 / math.pi), el * (180 / math.pi)
-    return (a >= 38) & (a <= 52) | (e >= 12) & (e <= 18)
+    return (a >= 42) & (a <= 48) | (e >= 13) & (e <= 17)
 
 
 def camera(rng, held=None):
@@ -52,12 +52,12 @@ def camera(rng, held=None):
         sign, u, r = torch.where(az < 0, -1., 1.), rng.u('held/az', 0, 1), math.pi / 180
         if held:                                               # three of four by azimuth
             by_az = rng.p('held/by', .75)
-            az = torch.where(by_az & ~held_camera(az, el), sign * (38.1 + 13.8 * u) * r, az)
-            el = torch.where(held_camera(az, el), el, rng.u('held/el', 12.1, 17.9) * r)
+            az = torch.where(by_az & ~held_camera(az, el), sign * (42.1 + 5.8 * u) * r, az)
+            el = torch.where(held_camera(az, el), el, rng.u('held/el', 13.1, 16.9) * r)
         else:
             a, e = az.abs(), el
-            az = torch.where((a > 37.9 * r) & (a < 52.1 * r), sign * torch.where(u < .44, u / .44 * 37.9, 52.1 + (u - .44) / .56 * 47.9) * r, az)
-            el = torch.where((e > 11.9 * r) & (e < 18.1 * r), torch.where(u < .7, 11.9 - u * 20, 18.1 + (u - .7) * 50) * r, el)
+            az = torch.where((a > 41.9 * r) & (a < 48.1 * r), sign * torch.where(u < .45, u / .45 * 41.9, 48.1 + (u - .45) / .55 * 51.9) * r, az)
+            el = torch.where((e > 12.9 * r) & (e < 17.1 * r), torch.where(u < .7, 12.9 - u * 20, 17.1 + (u - .7) * 50) * r, el)
     return az, el, torch.where(near, rng.u('dist2', 2.8, 7.), rng.log('dist', 2.6, 22))
 
 
