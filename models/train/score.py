@@ -43,6 +43,8 @@ def part(o):
     nets = {k: net.load(v.split(","), dev) for k, v in (q.split("=") for q in o.nets)}
     got, stored, begin = [], [], time.time()
     for at in range(o.first, o.first + o.count, o.piece):
+        if time.time() - begin > o.limit:
+            break
         n = min(o.piece, o.first + o.count - at)
         d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
@@ -85,10 +87,10 @@ def draw(o):
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
         a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), "--nets", *o.nets,
-             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0),
+             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0), "--limit", str(o.limit),
              *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else []), *(["--store"] if o.store else [])]
         jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
-    end = time.time() + o.limit
+    end = time.time() + o.limit * 1.2 + 60           # a piece that was begun is finished
     for j in jobs:
         try:
             j.wait(max(0.1, end - time.time()))
@@ -222,7 +224,7 @@ if __name__ == "__main__":
     p.add_argument("--piece", type=int, default=1024)
     p.add_argument("--chunk-px", type=int, default=48_000_000)
     p.add_argument("--h264", type=float, default=1.0)
-    p.add_argument("--limit", type=float, default=3600, help="seconds after which what is drawn must do")
+    p.add_argument("--limit", type=float, default=3600, help="seconds after which no further piece is begun")
     p.add_argument("--store", action="store_true", help="keep all pictures in OUT, for `again`")
     p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
     p.add_argument("--rules", nargs="*", default=[])
