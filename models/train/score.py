@@ -24,14 +24,14 @@ import torch
 
 from . import decide, export, net, source
 from .evaluate import match, rules_from, share
-from .render import MODES, NETS
+from .render import MODES, NETS, sim
 
 # boundary: what training draws, most of it near the limit. natural: what a gym sees.
 NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, roll=.02, drop=.01, below=.005, lay=.06, board=.025,
                empty=.05, **{"pass": .04}, bounce=.03, hand=.02, hang=.01)
 # -held: the same on cameras, nets and boards that training never draws.
 SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(NATURAL[m] for m in MODES)))}
-KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made")
+KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made", "tell", "why")
 
 
 @torch.no_grad()
@@ -43,12 +43,14 @@ def part(o):
     nets = {k: net.load(v.split(","), dev) for k, v in (q.split("=") for q in o.nets)}
     got, stored, begin = [], [], time.time()
     for at in range(o.first, o.first + o.count, o.piece):
+        if time.time() - begin > o.limit:
+            break
         n = min(o.piece, o.first + o.count - at)
         d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
         sec = lambda k: source.seconds(d, k).cpu().numpy()
         got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),
-                        judged=source.judged(d).cpu().numpy(), **{k: d[k].cpu().numpy() for k in KEPT}, **z))
+                        judged=source.judged(d).cpu().numpy(), kind=np.array([d["kind"], d["kind2"]]).T, **{k: d[k].cpu().numpy() for k in KEPT}, **z))
         if o.store:
             stored.append(d["y"].cpu().numpy())
         if o.bundle and at == o.first:
@@ -85,10 +87,10 @@ def draw(o):
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
         a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), "--nets", *o.nets,
-             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0),
+             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0), "--limit", str(o.limit),
              *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else []), *(["--store"] if o.store else [])]
         jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
-    end = time.time() + o.limit
+    end = time.time() + o.limit * 1.2 + 60           # a piece that was begun is finished
     for j in jobs:
         try:
             j.wait(max(0.1, end - time.time()))
@@ -178,6 +180,9 @@ def tell(o):
         called = np.array([r[2] is not None for r in rows])
         late = np.array([f["decided"] - d["t_truth"][i, s] for i, s, f, _ in rows if f])
         early = np.array([f["provisional"] - d["t_rim"][i, s] for i, s, f, _ in rows if f and f["provisional"]])
+        if not all_rows:
+            tried = ~np.isnan(d["t_rim"]).all(1)
+            print(f"{o.set}: {share((tried & ~d['judged']).sum(), tried.sum())} of the sequences with an attempt count neither way")
         print(f"{o.set} {key[2:]}: seeds {d['seed'].min()} to {d['seed'].max() + 1}; found {share(called.sum(), len(rows))}; right of all {share(ok.sum(), len(rows))}; "
               f"of called {share(ok.sum(), called.sum())}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
               f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth p50 {np.median(late):.2f} p95 {np.quantile(late, .95):.2f} s; "
@@ -190,7 +195,8 @@ def tell(o):
         print(f"  calibration error {100 * ece:.1f} points; at |odds| under 1: {share((np.abs(odds) < 1).sum(), len(odds))} of calls, right {share(hit[np.abs(odds) < 1].sum(), (np.abs(odds) < 1).sum())}")
         if o.strata:
             at = np.array([i for i, *_ in rows])
-            for what, groups in (("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
+            slot = np.array([s for _, s, *_ in rows])
+            for what, groups in (("kind", [(k, d["kind"][at, slot] == k) for k in sim.KINDS[1:]]), ("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
                                  ("ring px", [(f"{a}–{b}", (d["ring_px"][at] >= a) & (d["ring_px"][at] < b)) for a, b in ((0, 14), (14, 18), (18, 24), (24, 31), (31, 99))]),
                                  ("elevation", [(f"{a}…{b}", (np.degrees(d["el"][at]) >= a) & (np.degrees(d["el"][at]) < b)) for a, b in ((-60, -30), (-30, -12), (-12, 0), (0, 40))])):
                 for m, w in groups:
@@ -218,7 +224,7 @@ if __name__ == "__main__":
     p.add_argument("--piece", type=int, default=1024)
     p.add_argument("--chunk-px", type=int, default=48_000_000)
     p.add_argument("--h264", type=float, default=1.0)
-    p.add_argument("--limit", type=float, default=3600, help="seconds after which what is drawn must do")
+    p.add_argument("--limit", type=float, default=3600, help="seconds after which no further piece is begun")
     p.add_argument("--store", action="store_true", help="keep all pictures in OUT, for `again`")
     p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
     p.add_argument("--rules", nargs="*", default=[])
