@@ -86,11 +86,15 @@ score: build ## Score the whole program on the footage with truth, where it lies
 	@for v in streams/dev streams/dev2 streams/L streams/Q streams/R videos/mateo videos/wtf; do \
 	  python3 ../shared/field/score_stream.py --bin $(BIN) --video ../shared/footage/$$v.mp4 --truth ../shared/footage/$$v.json; done
 
+# INT8 too: make gate GATED="rimnet rimnet:int8", which takes another minute and a half.
+GATED ?= rimnet
+
 # The tests' own binary: it is built anyway, gives the same calls, and half its speed is enough.
 gate: target/gate/gate.json ## Hold the shipped bundle to models/gate.toml on 200 rendered attempts
 	@scripts/setup.sh build run
 	$(CARGO) test --no-run
-	$(CARGO_TARGET_DIR)/debug/courtside eval --truth $< --jobs $$(nproc) --strata --gate models/gate.toml
+	$(CARGO_TARGET_DIR)/debug/courtside eval --truth $< --jobs $$(nproc) --strata --gate models/gate.toml \
+	  --models-dir models $(addprefix --bundle ,$(GATED))
 
 # Debian's python3-torch will do; a .venv where there is none.
 target/gate/gate.json: models/train/gate.py models/train/source.py $(wildcard models/train/render/*.py)

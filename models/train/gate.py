@@ -50,13 +50,6 @@ def shown(t_rim, t_truth, end):
     return (t_rim >= 0.15) & (np.maximum(t_rim + 0.2, t_truth) + AFTER <= end)
 
 
-def seconds(d, key):
-    """Frames, as `render` counts them, in seconds of the video [n, k]: pictures that the camera dropped take their time."""
-    frames = d[key]
-    before = torch.nan_to_num(frames).floor().long().clamp(0, d["t"].shape[1] - 1)
-    return (d["t"].gather(1, before) + (frames - before) / d["fps"][:, None]).numpy()
-
-
 def whole(seeds):
     """Those of the seeds whose sequence has one attempt and shows it all; from the simulation, a tenth of the work of drawing."""
     cfg = render.Cfg(size=source.SIZE, frames=source.FRAMES, rings=source.RINGS, above=source.ABOVE, luma=True, **DRAWN)
@@ -74,7 +67,7 @@ def clips(out, seeds):
     """Draws and writes those that an eye could judge. -> their truth, in order."""
     d = render.render(len(seeds), source.FRAMES, source.SIZE, source.RINGS, source.ABOVE, 0.0, CPU, seeds, **DRAWN)
     judged, times = source.judged(d).numpy(), d["t"].numpy()
-    t_rim, t_truth, made = seconds(d, "t_rim"), seconds(d, "t_truth"), d["made"].numpy()
+    t_rim, t_truth, made = source.seconds(d, "t_rim").numpy(), source.seconds(d, "t_truth").numpy(), d["made"].numpy()
     ring = source.SIZE / source.RINGS
     rim = [(source.SIZE - ring) / 2, source.ABOVE * ring, ring, round(ring / 3, 3)]
     truth = []

@@ -286,7 +286,7 @@ impl Table {
             ("made of those called made, %", or_dash(precise, 1)),
             ("AUC", or_dash(total.auc(), 3)),
             ("calibration error", or_dash(total.calibration_error(), 3)),
-            ("false events, an hour of stream", {
+            ("false events; an hour of stream", {
                 format!("{} {}", total.false_events, or_dash(total.false_per_hour(), 0))
             }),
             ("ring to first word p50 p95, s", delays(&total.first_delays())),
