@@ -276,7 +276,8 @@ impl Table {
         let precise = total.made_precision().map(|share| 100.0 * share);
         let ms = or_dash(self.ms_per_frame, 2);
         vec![
-            ("attempts found", format!("{} of {n} = {}", total.found(), percent(total.found(), n))),
+            ("attempts", n.to_string()),
+            ("found", counted(total.found(), n)),
             ("right of those called, %", share(right, called)),
             ("  by court", of_courts(called_by_court)),
             ("unsure", counted(total.unsure(), n)),
@@ -294,10 +295,6 @@ impl Table {
             ("ms a frame", format!("{ms} {}", self.engine.as_deref().unwrap_or(""))),
         ]
     }
-}
-
-fn percent(k: usize, n: usize) -> String {
-    format!("{:.1} %", 100.0 * real(k) / real(n).max(1.0))
 }
 
 /// A line a figure, a column a bundle.
@@ -445,12 +442,12 @@ mod tests {
         let table = wide("rimnet");
         let told = side_by_side(std::slice::from_ref(&table)).join("\n");
         for part in [
-            "36000 of 36000 = 100.0 %", // found
-            "77.8 (77–78)",             // of those called
-            "3600 = 10.0 %",            // unsure
-            "70.0 (70–70)",             // of all
-            "3600 3600",                // false makes, lost makes
-            "77.8",                     // of those called made
+            "36000 = 100.0 %", // found
+            "77.8 (77–78)",    // of those called
+            "3600 = 10.0 %",   // unsure
+            "70.0 (70–70)",    // of all
+            "3600 3600",       // false makes, lost makes
+            "77.8",            // of those called made
             "10.50 10.50",
             "12.40 12.40",
             "12.34 builtin",
