@@ -5,6 +5,7 @@
 //! second before it and its last one for a second after, since a camera would have been there.
 
 mod gate;
+mod lived;
 mod score;
 mod sheet;
 mod table;
@@ -18,6 +19,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
+use crate::answer::RimAnswer;
 use crate::clock::SystemClock;
 use crate::decode::VideoFile;
 use crate::detect::{self, Bundle, CourtRims, IN_THE_BINARY, Offline};
@@ -27,6 +29,7 @@ use crate::media::{CloseReason, CourtId, Frame, MediaTime, SessionId};
 use crate::router::Stride;
 
 use crate::tools::eval::gate::Gates;
+use crate::tools::eval::lived::{Recorded, Verdicts};
 use crate::tools::eval::score::{Judged, calls, judge};
 use crate::tools::eval::sheet::Row;
 use crate::tools::eval::table::Table;
@@ -60,6 +63,10 @@ pub(super) struct EvalArgs {
     /// Hold each bundle to the floors of a file as models/gate.toml; 3 if one is broken
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
+    /// Call it all again as each court would live it, in order, with what it learnt until then:
+    /// from its own answers, or from verdicts on its first ten attempts too (can be repeated)
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with = "promote")]
+    pub calibrate: Vec<Verdicts>,
     /// Say whether the first bundle may replace the second; 3 if not
     #[arg(long)]
     pub promote: bool,
@@ -84,6 +91,7 @@ impl EvalArgs {
         }
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
         let mut tables = Vec::new();
+        let mut lived = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let bundle = match name.split_once(':') {
                 Some((name, precision)) => {
@@ -92,12 +100,18 @@ impl EvalArgs {
                 None => detect::find(name, &search, IN_THE_BINARY)?,
             };
             let sheet = self.sheet.is_some() && index == 0;
-            tables.push(evaluate(&bundle, &videos, sheet)?);
+            let mut recorded = (!self.calibrate.is_empty()).then(Vec::new);
+            tables.push(evaluate(&bundle, &videos, sheet, recorded.as_mut())?);
+            for how in &self.calibrate {
+                lived.push(lived::table(&bundle, &videos, recorded.as_deref().unwrap_or(&[]), *how)?);
+            }
         }
         if let (Some(path), Some(first)) = (&self.sheet, tables.first()) {
             sheet::write(path, &first.sheet)?;
         }
         let broken = gates.map(|gates| gates.broken(&tables)).unwrap_or_default();
+        // The floors are for bundles as they ship.
+        tables.extend(lived);
         let verdict = match tables.as_slice() {
             [new, old] if self.promote => Some(gate::promote(new, old)),
             _ => None,
@@ -112,13 +126,19 @@ impl EvalArgs {
     }
 }
 
-fn evaluate(bundle: &Bundle, videos: &[Video], sheet: bool) -> anyhow::Result<Table> {
+fn evaluate(
+    bundle: &Bundle,
+    videos: &[Video],
+    sheet: bool,
+    mut recorded: Option<&mut Vec<Recorded>>,
+) -> anyhow::Result<Table> {
     let mut table = Table::new(bundle);
     let mut times = Vec::new();
     // On a terminal only; on stderr.
     let bar = ProgressBar::new(u64::try_from(videos.len()).unwrap_or(0));
     for video in videos {
         let mut player = Player::new(bundle, video)?;
+        player.answers = recorded.is_some().then(Vec::new);
         let seconds = player.play(video)?;
         let (mut score, none) = judge(&video.attempts, &calls(&player.events));
         if !video.clip {
@@ -126,6 +146,9 @@ fn evaluate(bundle: &Bundle, videos: &[Video], sheet: bool) -> anyhow::Result<Ta
             score.stream_false_events = score.false_events;
         }
         times.extend(player.model.median_ms());
+        if let (Some(recorded), Some(answers)) = (&mut recorded, player.answers) {
+            recorded.push(Recorded { answers, seconds });
+        }
         if sheet {
             table.sheet.extend(rows(video, &score.judged)?);
         }
@@ -164,6 +187,8 @@ struct Player {
     model: Offline,
     game: Game,
     events: Vec<Event>,
+    /// Every answer, where they are to be played again.
+    answers: Option<Vec<RimAnswer>>,
 }
 
 impl Player {
@@ -174,6 +199,7 @@ impl Player {
             model: Offline::new(bundle, court, Arc::new(SystemClock::new()))?,
             game: Game::new(self::court()?, video.rims.len(), Points::default()),
             events: Vec::new(),
+            answers: None,
         })
     }
 
@@ -220,6 +246,9 @@ impl Player {
         if self.stride.as_mut().is_none_or(|stride| stride.passes(frame.session, pts)) {
             for answer in self.model.frame_at(frame, pts) {
                 self.events.extend(self.game.step(&answer));
+                if let Some(answers) = &mut self.answers {
+                    answers.push(answer);
+                }
             }
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Table {
     /// What each attempt was called, in order, for comparisons.
     pub(super) called: Vec<(String, Judged)>,
     pub(super) sheet: Vec<Row>,
+    /// Lines for a person, below the table.
+    pub(super) notes: Vec<String>,
 }
 
 impl Table {
@@ -55,6 +57,7 @@ impl Table {
             none: Vec::new(),
             called: Vec::new(),
             sheet: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -224,6 +227,7 @@ impl Table {
             or_dash(percentile(&last, 95), 2),
             or_dash(total.false_per_hour(), 0),
         );
+        self.notes.iter().for_each(|line| println!("{line}"));
         if wrong {
             (1..).zip(&self.wrong).for_each(|(number, line)| println!("{number:>4}  {line}"));
             self.none.iter().for_each(|line| println!("      {line}"));

@@ -1,0 +1,1 @@
+//! Calibration over made-up rims.
