@@ -1,15 +1,21 @@
 //! The thread that plays one court's game: answers in, events out to the outbox.
 //!
 //! The one sender that waits (DESIGN §2, game → outbox): a full outbox holds this court's game and
-//! nothing else; its answers wait in their own hop.
+//! nothing else; its answers wait in their own hop. What it learns of its rims goes to the thread that
+//! keeps it (`rims`), and for that it never waits.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::answer::RimAnswer;
 use crate::app::court::CourtParts;
-use crate::event::Event;
+use crate::app::rims::Write;
+use crate::config::Calibrate;
+use crate::event::{Event, FactId};
+use crate::game::calibrate::{Calibration, Verdict};
 use crate::game::{self, Game};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{CloseReason, CourtId, SessionId};
@@ -26,6 +32,18 @@ pub(crate) enum Told {
     Answer(RimAnswer),
     /// The session is over; its last answer came before.
     Closed(SessionId, CloseReason),
+    /// A person said what a shot was, and waits until that is on disk. Dropped if it never gets there.
+    Said(FactId, Verdict, oneshot::Sender<Result<(), String>>),
+}
+
+/// What a game learns of its rims.
+#[derive(Debug)]
+pub(crate) struct Learning {
+    pub(crate) how: Calibrate,
+    /// As the last run left them.
+    pub(crate) rims: Vec<Calibration>,
+    /// Who keeps them.
+    pub(crate) keeper: Mailbox<Write>,
 }
 
 /// A game's thread; ends with how many events it could not hand over.
@@ -35,23 +53,74 @@ pub(crate) type Playing = JoinHandle<u64>;
 pub(crate) fn start(
     parts: &Arc<CourtParts>,
     recovered: game::Recovered,
+    learning: Learning,
     inbox: Mailbox<Event>,
 ) -> std::io::Result<Playing> {
     let parts = Arc::clone(parts);
     std::thread::Builder::new().name(format!("game-{}", parts.name)).spawn(move || {
         let (score, mended) = game::resume(&parts.name, parts.rims.len(), recovered);
         let mut lost = hand_over(&parts.name, &inbox, mended);
-        let mut game = Game::new(parts.name.clone(), parts.rims.len(), score);
+        let Learning { how, rims, keeper } = learning;
+        let game = Game::new(parts.name.clone(), parts.rims.len(), score);
+        let mut game = game.calibrated(how, rims);
+        show(&parts, &game);
         loop {
             let events = match parts.answers.take(WAIT) {
                 Take::Item(Told::Answer(answer)) => game.step(&answer),
                 Take::Item(Told::Closed(session, reason)) => game.session_closed(session, reason),
+                Take::Item(Told::Said(fact, verdict, waits)) => {
+                    if game.said(fact, verdict) {
+                        keep(&parts, &mut game, &keeper, Some((fact, waits)));
+                    }
+                    continue;
+                }
                 Take::TimedOut => continue,
                 Take::Closed => break lost,
             };
             lost += hand_over(&parts.name, &inbox, events);
+            // After the events: nobody waits for this one.
+            keep(&parts, &mut game, &keeper, None);
         }
     })
+}
+
+/// Hands what was learnt to who keeps it, and shows it. Never waits.
+fn keep(
+    parts: &CourtParts,
+    game: &mut Game,
+    keeper: &Mailbox<Write>,
+    mut said: Option<(FactId, oneshot::Sender<Result<(), String>>)>,
+) {
+    let news = game.news();
+    if news.is_empty() {
+        return;
+    }
+    show(parts, game);
+    for (rim, news) in news {
+        let Some((calibration, learnt)) = game.learnt().nth(rim) else { continue };
+        if let Some(ended) = &news.ended {
+            let (bundle, version) = ended.bundle().unwrap_or_default();
+            tracing::info!(court = %parts.name, rim, bundle, version, "another bundle answers: the rim's calibration begins anew");
+            keeper.offer(Write::of(&parts.name, rim, ended).aside());
+        }
+        if news.drifted {
+            let by = learnt.drift.unwrap_or_default();
+            tracing::warn!(court = %parts.name, rim, by, "the answers at this rim have drifted: look at camera, focus, light and the box of the rim");
+        }
+        let write = Write::of(&parts.name, rim, calibration);
+        let write = match said.take_if(|(fact, _)| calibration.knows(*fact)) {
+            Some((_, waits)) => write.telling(waits),
+            None => write,
+        };
+        keeper.offer(write);
+    }
+}
+
+/// Puts what is known of the rims where page, metrics and requests read it.
+fn show(parts: &CourtParts, game: &Game) {
+    let rims = game.learnt();
+    *parts.learnt.lock() =
+        rims.map(|(calibration, learnt)| (calibration.clone(), *learnt)).collect();
 }
 
 /// Closes what a court left open that is no longer configured: its last run told the world of facts

@@ -282,12 +282,12 @@ mod tests {
         let mut outcomes = [0, 0];
         for seed in 0..40 {
             for stop in 0.. {
-                let disk = ForgetfulDisk::new(seed);
+                let disk = ForgetfulDisk::new();
                 write(&disk, &dir, &file, &old.kept()).expect("the old one");
-                disk.stop_after(stop);
+                disk.stop_after(disk.operations() + stop);
                 let whole = write(&disk, &dir, &file, &new.kept()).is_ok();
-                disk.cut();
-                let found = read(&disk, &file).expect("readable").expect("there");
+                let after = disk.power_cut(seed);
+                let found = read(&after, &file).expect("readable").expect("there");
                 assert!(found == old || found == new, "seed {seed}, stopped at {stop}");
                 assert!(!whole || found == new, "seed {seed}: it was promised");
                 outcomes[usize::from(found == new)] += 1;

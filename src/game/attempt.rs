@@ -188,7 +188,9 @@ pub(super) fn step(now: Attempt, seen: Seen, rules: Rules<'_>) -> (Attempt, Opti
         }
         (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, rules),
         (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, rules),
-        (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => weighing.over(rules),
+        (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => {
+            weighing.over(rules)
+        }
         (Showing(weighing), Seen::End) => given_up(weighing.last, weighing.told, STREAM_ENDED),
         (Settled { last }, Seen::Picture(_, p))
             if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
@@ -480,7 +482,8 @@ mod tests {
             let says = RimProbabilities { none: 0.02, under_way: 0.03, made, missed };
             (0..40).find(|n| {
                 let at = MediaTime::from_millis(n * 33);
-                let (next, told) = step(now, Seen::Picture(at, says), Rules { by: &by, shift: 0.0 });
+                let (next, told) =
+                    step(now, Seen::Picture(at, says), Rules { by: &by, shift: 0.0 });
                 now = next;
                 matches!(told, Some(Told::Final(_)))
             })
@@ -511,7 +514,11 @@ mod tests {
         let mut calls = Vec::new();
         for n in 0..40 {
             let says = RimProbabilities { none: 0.02, under_way: 0.08, made: 0.46, missed: 0.44 };
-            let (next, told) = step(now, Seen::Picture(MediaTime::from_millis(n * 33), says), Rules { by: &by, shift: 0.0 });
+            let (next, told) = step(
+                now,
+                Seen::Picture(MediaTime::from_millis(n * 33), says),
+                Rules { by: &by, shift: 0.0 },
+            );
             now = next;
             calls.extend(told);
         }

@@ -181,12 +181,7 @@ impl Calibration {
     }
 
     /// Takes a final in. With another bundle than before a new calibration begins: returns the old.
-    pub fn saw(
-        &mut self,
-        fact: FactId,
-        odds: f32,
-        (name, version): (&str, &str),
-    ) -> Option<Self> {
+    pub fn saw(&mut self, fact: FactId, odds: f32, (name, version): (&str, &str)) -> Option<Self> {
         let other = self.bundle().is_some_and(|bound| bound != (name, version));
         let old = other.then(|| std::mem::replace(self, Self::new(self.place)));
         if self.bundle.is_none() {

@@ -29,8 +29,8 @@ pub mod replay;
 use std::time::Duration;
 
 use crate::answer::{ModelIdentity, RimAnswer};
-use crate::event::{Event, FactId, ModelRef, Saying, Score, Shot, Withdrawal};
 use crate::config::Calibrate;
+use crate::event::{Event, FactId, ModelRef, Saying, Score, Shot, Withdrawal};
 use crate::game::attempt::{Attempt, Call, Outcome, Rules, Seen, Told};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
 use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId};

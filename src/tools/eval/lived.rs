@@ -21,6 +21,8 @@ use crate::tools::eval::truth::Video;
 
 /// Attempts of a court that a person gives a verdict on (issue 9).
 const JUDGED: usize = 10;
+/// Attempts without which a court is not worth a line.
+const TOLD_FROM: usize = 5;
 /// Where every rim is said to be: the truth's is that of a clip's own cut.
 const PLACE: RimBox = RimBox { x: 0.0, y: 0.0, w: 1.0, h: 1.0 };
 
@@ -78,6 +80,9 @@ pub(super) fn table(
     for (name, court) in courts {
         for (rim, calibration) in court.rims.iter().enumerate() {
             let learnt = calibration.learnt(bundle.decision.cut);
+            if learnt.attempts < TOLD_FROM {
+                continue;
+            }
             let middle = learnt.middle.map_or_else(|| "-".to_owned(), |at| format!("{at:+.2}"));
             table.notes.push(format!(
                 "court {name}, rim {rim}: {} attempts, {} verdicts, middle {middle}, shift {:+.2} at \

@@ -103,7 +103,12 @@ impl EvalArgs {
             let mut recorded = (!self.calibrate.is_empty()).then(Vec::new);
             tables.push(evaluate(&bundle, &videos, sheet, recorded.as_mut())?);
             for how in &self.calibrate {
-                lived.push(lived::table(&bundle, &videos, recorded.as_deref().unwrap_or(&[]), *how)?);
+                lived.push(lived::table(
+                    &bundle,
+                    &videos,
+                    recorded.as_deref().unwrap_or(&[]),
+                    *how,
+                )?);
             }
         }
         if let (Some(path), Some(first)) = (&self.sheet, tables.first()) {
