@@ -175,7 +175,7 @@ mod tests {
         let mut calibration = Calibration::new(PLACE);
         for n in 0..count {
             let odds = if n % 2 == 0 { 3.0 } else { -4.0 };
-            calibration.saw(fact(n), odds, ("rimnet", "0.4.0"));
+            calibration.saw(fact(n), odds, ("rimnet", "0.4.0"), None);
         }
         calibration.said(fact(0), Verdict::Missed);
         calibration

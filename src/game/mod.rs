@@ -308,7 +308,12 @@ impl Learning {
     /// Takes a final in.
     fn take(&mut self, rim: RimId, fact: FactId, call: &Call, model: &ModelIdentity) {
         let Some(rim) = self.rims.get_mut(usize::from(rim.0)) else { return };
-        let ended = rim.calibration.saw(fact, call.odds, (&model.bundle, &model.version));
+        let ended = rim.calibration.saw(
+            fact,
+            call.odds,
+            (&model.bundle, &model.version),
+            model.decision.cut,
+        );
         rim.learn();
         if let Some(news) = rim.news.as_mut().filter(|_| ended.is_some()) {
             news.ended = ended;

@@ -24,7 +24,7 @@ fn fact(n: u32) -> FactId {
 fn seen(odds: &[i32]) -> Calibration {
     let mut calibration = Calibration::new(PLACE);
     for (n, odds) in (0..).zip(odds) {
-        assert!(calibration.saw(fact(n), of_thousandths(*odds), BUNDLE).is_none());
+        assert!(calibration.saw(fact(n), of_thousandths(*odds), BUNDLE, CUT).is_none());
     }
     calibration
 }
@@ -53,6 +53,11 @@ fn nothing_is_learnt_of_too_little() {
     let even: Vec<i32> = (-30..30).map(|n| n * 150).collect();
     assert_eq!(shift(&even, CUT), 0.0);
     assert_eq!(shift(&two_kinds(30, 0), Some(5.0)), 0.0);
+    // A run of misses alone, some of them doubtful: two heaps, clear of each other, and no two kinds.
+    let mut misses = vec![-4_600; 40];
+    misses.extend([-400, 100, 300, 100, 400, 200]);
+    assert!(Kinds::of(misses.iter().copied()).is_some());
+    assert_eq!(shift(&misses, CUT), 0.0);
 }
 
 #[test]
@@ -120,7 +125,7 @@ fn the_oldest_go() {
 fn another_bundle_begins_anew() {
     let mut calibration = seen(&two_kinds(30, 1_000));
     let before = calibration.clone();
-    let old = calibration.saw(fact(99), 1.0, ("rimnet", "0.5.0"));
+    let old = calibration.saw(fact(99), 1.0, ("rimnet", "0.5.0"), CUT);
     assert_eq!(old, Some(before));
     assert_eq!(calibration.bundle(), Some(("rimnet", "0.5.0")));
     assert_eq!(calibration.learnt(CUT).attempts, 1);
@@ -134,7 +139,7 @@ fn a_drift_is_told_once_and_again_after_it_was_over() {
     for by in [0, 1_300, 1_300, 0, -1_300] {
         for odds in two_kinds(15, by) {
             number += 1;
-            calibration.saw(fact(number), of_thousandths(odds), BUNDLE);
+            calibration.saw(fact(number), of_thousandths(odds), BUNDLE, CUT);
             let learnt = calibration.learnt(CUT);
             if calibration.tells_drift(&learnt) {
                 told.push((by, learnt.drift.expect("known") > 0.0));
