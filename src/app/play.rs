@@ -183,9 +183,13 @@ fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) -> u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{FactId, Saying, Withdrawal};
-    use crate::mailbox::{Tally, WhenFull};
-    use crate::media::MediaTime;
+    use crate::answer::{DecisionParameters, ModelIdentity, RimProbabilities};
+    use crate::app::rims;
+    use crate::config::{CourtConfig, Secret};
+    use crate::disk::{Disk, RealDisk};
+    use crate::event::{Family, Saying, Withdrawal};
+    use crate::mailbox::{Ledger, Tally, WhenFull};
+    use crate::media::{MediaTime, Monotonic, RimBox, RimId};
 
     fn event(n: u32) -> Event {
         Event {
@@ -213,5 +217,85 @@ mod tests {
         assert_eq!(inbox.len(), 2);
         let court = CourtId::new("a").expect("name");
         assert_eq!(hand_over(&court, &inbox, vec![event(6), event(7)]), 2, "counted");
+    }
+
+    /// One shot at 30 pictures a second, from picture `first` on.
+    fn shot(parts: &CourtParts, first: i64) {
+        let decision = DecisionParameters::default();
+        let named = |text: &str| text.to_owned();
+        let model = Arc::new(ModelIdentity {
+            bundle: named("scripted"),
+            version: named("1"),
+            precision: named("fp32"),
+            engine: named("script"),
+            decision,
+        });
+        for (n, look) in (first..).zip("...uuuummmmmmmmmmmmmmmm......".chars()) {
+            let [none, under_way, made, missed] = match look {
+                'u' => [0.05, 0.85, 0.05, 0.05],
+                'm' => [0.02, 0.05, 0.88, 0.05],
+                _ => [0.94, 0.02, 0.02, 0.02],
+            };
+            let answer = RimAnswer {
+                court: parts.name.clone(),
+                rim: RimId(0),
+                session: SessionId::from_bits(1),
+                pts: MediaTime::from_millis(n * 33),
+                says: RimProbabilities { none, under_way, made, missed },
+                warming: false,
+                model: Arc::clone(&model),
+                arrival: Monotonic::ZERO,
+                answered: Monotonic::ZERO,
+            };
+            assert!(parts.answers.offer(Told::Answer(answer)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_on_disk_before_it_is_answered_and_there_at_the_next_start() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let rim = RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 };
+        let court = CourtConfig {
+            name: CourtId::new("a").expect("name"),
+            stream_key: Secret::new("north-hoop-1"),
+            rims: vec![rim],
+            rims_of: None,
+            camera_delay: Duration::ZERO,
+        };
+        let parts = Arc::new(CourtParts::new(&court, &Ledger::new()));
+        let inbox = Mailbox::new(64, WhenFull::DropNewest, Tally::default());
+        let keeper = Mailbox::new(rims::WAITING, WhenFull::DropOldest, Tally::default());
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+        let folder = rims::folder(dir.path());
+        let load = || rims::load(&*disk, &folder, &court, Calibrate::Watch);
+        let keeping = rims::start(Arc::clone(&disk), folder.clone(), keeper.clone());
+        let learning = Learning { how: Calibrate::Watch, rims: load(), keeper: keeper.clone() };
+        let game = start(&parts, game::Recovered::default(), learning, inbox.clone());
+
+        shot(&parts, 0);
+        let fact = loop {
+            let Take::Item(event) = inbox.take(Duration::from_secs(30)) else { panic!("no final") };
+            if matches!(&event.saying, Saying::ShotMade(shot) if !shot.provisional) {
+                break event.fact;
+            }
+        };
+        let say = |fact| {
+            let (waits, told) = oneshot::channel();
+            parts.answers.offer(Told::Said(fact, Verdict::Missed, waits));
+            told.blocking_recv()
+        };
+        assert_eq!(say(fact), Ok(Ok(())));
+        let kept = load().remove(0);
+        assert_eq!(kept.verdicts().next(), Some((fact.to_string().as_str(), Verdict::Missed)));
+        assert_eq!(parts.learnt.lock()[0].1.verdicts, 1, "shown");
+        // Of a shot that nobody knows nothing is answered.
+        assert!(say(FactId { n: fact.n + 99, ..fact }).is_err());
+        // Nothing that was told is told otherwise: score and highlight of the shot, and no more.
+        parts.answers.close();
+        assert_eq!(game.expect("started").join().expect("ended"), 0);
+        let rest = std::iter::from_fn(|| inbox.try_take());
+        assert!(rest.into_iter().all(|event| event.saying.family() != Family::Shot));
+        keeper.close();
+        keeping.expect("started").join().expect("ended");
     }
 }

@@ -29,9 +29,9 @@ const PLACE: RimBox = RimBox { x: 0.0, y: 0.0, w: 1.0, h: 1.0 };
 /// What a court learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Verdicts {
-    /// Its own answers alone
+    // Its own answers alone.
     Unlabelled,
-    /// Verdicts on its first ten attempts too
+    // Verdicts on its first ten attempts too.
     Labelled,
 }
 
