@@ -1,0 +1,1 @@
+"""RimFinder: where the rings are in a whole picture."""

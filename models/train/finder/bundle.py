@@ -1,0 +1,156 @@
+"""Writes the bundle of RimFinder: graph, manifest with its hash, and small vectors that hold other implementations to this one.
+
+    python -m train.finder.bundle DIR --weights finder.pt [--name rimfinder --version 0.1.0 --facts facts.toml] [--untrained]
+
+Weights are stored as halves and turned to floats in the graph, which halves the file; all arithmetic is in floats.
+"""
+import argparse
+import hashlib
+import json
+import os
+import tomllib
+
+import numpy as np
+import torch
+
+from .. import export
+from ..bundle import section
+from . import letterbox, net
+
+W, H = 640, 360
+DECISION = {"least": 0.3, "apart": 0.5, "most": 16}
+
+
+def graph(finder, doc):
+    g = export.Graph()
+
+    def half(v):
+        from onnx import TensorProto
+        return g.op("Cast", g.const(np.asarray(v, np.float16), "w"), to=TensorProto.FLOAT)
+
+    def conv(m, x):
+        """Convolution with its normalisation folded in."""
+        n, a = m.norm, lambda t: t.detach().double().numpy()
+        s = a(n.weight) / np.sqrt(a(n.running_var) + n.eps)
+        w, b = a(m.conv.weight) * s[:, None, None, None], a(n.bias) - a(n.running_mean) * s
+        side, st, pad = m.conv.kernel_size[0], m.conv.stride[0], m.conv.padding[0]
+        y = g.op("Conv", x, half(w), half(b), kernel_shape=[side, side], strides=[st, st], pads=[pad] * 4)
+        return g.op("Relu", g.op("Add", x, y) if m.add else y)
+
+    def seq(s, x):
+        for m in s:
+            x = conv(m, x)
+        return x
+
+    def twice(x, channels, size, to):
+        h, w = size
+        i = lambda v: g.const(np.array(v, np.int64))
+        x = g.op("Reshape", x, i([1, channels, h, 1, w, 1]))
+        x = g.op("Expand", x, i([1, channels, h, 2, w, 2]))
+        x = g.op("Reshape", x, i([1, channels, 2 * h, 2 * w]))
+        for axis, n, full in ((2, to[0], 2 * h), (3, to[1], 2 * w)):
+            if n < full:
+                x = g.slice(x, axis, 0, n)
+        return x
+
+    up = lambda n: -(-n // 2)
+    s8 = (H // 8, W // 8)
+    s16 = (up(s8[0]), up(s8[1]))
+    s32 = (up(s16[0]), up(s16[1]))
+    x = g.op("Sub", g.input("frame", (1, 3, H, W)), g.const(np.array(0.5, np.float32).reshape(1)))
+    x8 = seq(finder.s8, seq(finder.s4, conv(finder.s2, x)))
+    x16 = seq(finder.s16, x8)
+    x32 = seq(finder.s32, x16)
+    c = finder.width[2]
+    y = conv(finder.join16, g.op("Add", conv(finder.side16, x16), twice(conv(finder.down16, x32), c, s32, s16)))
+    y = conv(finder.join8, g.op("Add", conv(finder.side8, x8), twice(conv(finder.down8, y), c, s16, s8)))
+    w, b = finder.head.weight.detach().numpy(), finder.head.bias.detach().numpy()
+    g.output(g.op("Conv", y, half(w), half(b), kernel_shape=[1, 1]), "found", (1, 5, *s8))
+    return g.model(doc)
+
+
+def pattern():
+    """A picture by formula: Y, Cb, Cr bytes [3, 360, 640] with a flat reddish ellipse under a bright square, see `about`."""
+    r, c = np.mgrid[0:H, 0:W]
+    p = np.stack([60 + r // 4 + c // 8, 128 + (r // 16 + c // 32) % 5, 128 - (r // 32) % 7])
+    square = (r >= 100) & (r < 170) & (c >= 270) & (c < 370)
+    q = ((c - 320) * 3) ** 2 + ((r - 160) * 8) ** 2
+    rim = (q >= 75 ** 2) & (q < 95 ** 2)
+    p[0] = np.where(square, 230, p[0])
+    for k, v in enumerate((120, 90, 200)):
+        p[k] = np.where(rim, v, p[k])
+    return p.astype(np.uint8)
+
+
+ABOUT = ("row r, column c, all divisions of whole numbers: Y = 60 + r/4 + c/8, Cb = 128 + (r/16 + c/32) mod 5, Cr = 128 - (r/32) mod 7; Y = 230 where "
+         "100 <= r < 170 and 270 <= c < 370; then Y, Cb, Cr = 120, 90, 200 where q = ((c-320)*3)^2 + ((r-160)*8)^2 is 75^2 <= q < 95^2; input = byte/255. "
+         "`found` at the indices `at` of the flattened output; must agree to within 5e-3")
+
+
+def vectors(folder, model):
+    import onnxruntime as ort
+    os.makedirs(folder, exist_ok=True)
+    rng = np.random.default_rng(20261122)
+    cases = []
+    # Wider than the output's shape, higher, odd sizes, and one that is enlarged.
+    for w, h, out in ((64, 24, (32, 18)), (21, 37, (32, 18)), (51, 45, (32, 18)), (12, 8, (32, 18))):
+        p = [rng.integers(0, 256, s, np.uint8) for s in ((h, w), (-(-h // 2), -(-w // 2)), (-(-h // 2), -(-w // 2)))]
+        x = letterbox.Letterbox(w, h, out)(*p)
+        cases.append({"width": w, "height": h, "out": list(out), "y": p[0].ravel().tolist(), "cb": p[1].ravel().tolist(), "cr": p[2].ravel().tolist(),
+                      "input": [round(float(v), 5) for v in x.ravel()]})
+    with open(os.path.join(folder, "letterbox.json"), "w") as f:
+        json.dump({"about": "planes of bytes (4:2:0, row by row) and the input that fitting them into `out` (width, height) must give, to within 1e-4", "cases": cases}, f)
+    s = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    y = s.run(None, {"frame": (pattern() / 255).astype(np.float32)[None]})[0].ravel()
+    at = list(range(0, len(y), 61))
+    with open(os.path.join(folder, "net.json"), "w") as f:
+        json.dump({"about": ABOUT, "at": at, "found": [round(float(y[i]), 4) for i in at]}, f)
+    maps = []
+    for n in range(3):
+        z = np.full((5, net.ROWS, net.COLS), 0, np.float32)
+        z[0] = -6
+        for _ in range(6 + 6 * n):
+            r, c = int(rng.integers(0, net.ROWS)), int(rng.integers(0, net.COLS))
+            z[:, r, c] = [rng.normal(0.5, 2), rng.uniform(0, 1), rng.uniform(0, 1), rng.normal(0.5, 0.6), rng.normal(-0.5, 0.6)]
+        z = z.round(3)
+        where = np.nonzero(z[0] > -6)
+        maps.append({"cells": [[int(r), int(c)] + [float(v) for v in z[:, r, c]] for r, c in zip(*where)],
+                     "rings": [[round(v, 4) for v in q] for q in net.peaks(z, DECISION["least"], DECISION["apart"], DECISION["most"])]})
+    with open(os.path.join(folder, "peaks.json"), "w") as f:
+        json.dump({"about": "cells [row, column, the five values]; all others are [-6, 0, 0, 0, 0]; rings [score, centre x, centre y, width, height] as `decision` has them", "maps": maps}, f)
+
+
+def write(out, name, version, finder, provenance):
+    os.makedirs(out, exist_ok=True)
+    model = graph(finder, f"{name} {version}")
+    data = model.SerializeToString(deterministic=True)
+    path = f"{name}-fp32.onnx"
+    with open(os.path.join(out, path), "wb") as f:
+        f.write(data)
+    t = f"# Written by models/train/finder/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"ring\"\nbudget_ms = 60.0\n"
+    t += section("[[file]]", {"path": path, "precision": "fp32", "device": "any", "sha256": hashlib.sha256(data).hexdigest()})
+    t += section("[frame]", {"name": "frame", "width": W, "height": H})
+    t += section("[found]", {"name": "found", "stride": net.STRIDE, "unit": net.UNIT})
+    t += section("[decision]", DECISION)
+    t += section("[provenance]", provenance)
+    tomllib.loads(t)
+    with open(os.path.join(out, "model.toml"), "w") as f:
+        f.write(t)
+    vectors(os.path.join(out, "testdata"), model)
+    return len(data)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("out")
+    p.add_argument("--name", default="rimfinder")
+    p.add_argument("--version", default="0.1.0")
+    p.add_argument("--weights")
+    p.add_argument("--facts")
+    p.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
+    o = p.parse_args()
+    torch.manual_seed(0)
+    finder = net.Finder().eval() if o.untrained else net.load(o.weights)
+    facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
+    n = write(o.out, o.name, o.version, finder, facts.get("provenance") or {"data": "none", "rights": []})
+    print(f"{o.out}: {n / 1e6:.2f} MB")

@@ -1,0 +1,68 @@
+"""python -m unittest train.finder.test_finder"""
+import unittest
+
+import numpy as np
+import torch
+
+from . import bundle, draw, fit, net
+from .letterbox import Letterbox
+
+
+class Whole(unittest.TestCase):
+    def test_the_graph_answers_as_the_net_does(self):
+        import onnxruntime as ort
+        torch.manual_seed(1)
+        m = net.Finder((8, 8, 16, 24, 24)).eval()
+        for b in m.modules():
+            if isinstance(b, torch.nn.BatchNorm2d):
+                b.running_mean.normal_(0, 0.1), b.running_var.uniform_(0.5, 2)
+        s = ort.InferenceSession(bundle.graph(m, "test").SerializeToString(), providers=["CPUExecutionProvider"])
+        x = torch.rand(1, 3, 360, 640)
+        got = s.run(None, {"frame": x.numpy()})[0]
+        self.assertLess(np.abs(got - m(x).detach().numpy()).max(), 5e-3)
+
+    def test_a_seed_gives_one_picture(self):
+        a, b = draw.picture(12345), draw.picture(12345)
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])
+
+    def test_targets_and_peaks_are_inverse(self):
+        rings = torch.zeros(1, 16, 5)
+        rings[0, 0] = torch.tensor([100.3, 50.9, 30.0, 10.0, 1])
+        rings[0, 1] = torch.tensor([400.0, 201.0, 90.0, 25.0, 1])
+        rings[0, 2] = torch.tensor([600.0, 300.0, 5.0, 2.0, 2])
+        heat, weight, box = fit.targets(rings)
+        z = torch.cat([(heat * 20 - 10)[:, None], box], 1)[0].numpy()
+        got = net.peaks(z, 0.5)
+        self.assertEqual(len(got), 2)
+        for want in ([100.3, 50.9, 30.0, 10.0], [400.0, 201.0, 90.0, 25.0]):
+            self.assertLess(min(np.abs(np.array(q[1:]) - want).max() for q in got), 1e-2)
+        self.assertEqual(weight[0, 37, 75].item(), 0)
+        self.assertEqual(weight[0, 6, 12].item(), 1)
+
+    def test_mirrored_and_scaled_pictures_keep_their_rings(self):
+        torch.manual_seed(3)
+        x = torch.full((8, 3, 360, 640), 0.5)
+        rings = torch.zeros(8, 16, 5)
+        x[:, 0, 170:180, 300:330] = 1.0
+        rings[:, 0] = torch.tensor([315.0, 175.0, 30.0, 10.0, 1])
+        y, r = fit.augment(x, rings)
+        for p, q in zip(y, r):
+            if q[0, 4] == 1:
+                w = (p[0] - p[0].median()).clamp(min=0.2) - 0.2
+                cols = torch.arange(640) + 0.5
+                rows = torch.arange(360) + 0.5
+                self.assertLess(abs((w.sum(0) * cols).sum() / w.sum() - q[0, 0]), 1.5)
+                self.assertLess(abs((w.sum(1) * rows).sum() / w.sum() - q[0, 1]), 1.5)
+
+    def test_boxes_come_back_from_the_letterbox(self):
+        b = Letterbox(480, 853)
+        s, x, y, w, h = b.to_picture((0.5, b.left + 10, b.top + 20, 30, 5))
+        np.testing.assert_allclose([x, y, w, h], np.array([10, 20, 30, 5]) * b.scale)
+        x = b(np.full((853, 480), 255, np.uint8), np.full((427, 240), 100, np.uint8), np.full((427, 240), 100, np.uint8))
+        self.assertEqual(x[0, 180, 0], 0.5)
+        self.assertAlmostEqual(float(x[0, 180, 320]), 1.0, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
