@@ -153,3 +153,94 @@ fn verdicts(video: &Video, events: &[Event]) -> Vec<(FactId, Verdict)> {
     };
     all.iter().filter_map(|call| Some((fact(call)?, of(call)?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::answer::{ModelIdentity, RimProbabilities};
+    use crate::detect::{self, IN_THE_BINARY};
+    use crate::media::{CourtId, MediaTime, Monotonic, RimId};
+    use crate::tools::eval::truth::Attempt;
+
+    /// A miss that is a little rather made (log-odds 0.32), at `t_rim` 0.2 s.
+    fn doubtful_miss(bundle: &Bundle, court: &str) -> (Video, Recorded) {
+        let attempt = Attempt { t_rim: 0.2, t_truth: 0.3, made: false, doubtful: false };
+        let video = Video {
+            file: PathBuf::from("clip.mp4"),
+            court: court.to_owned(),
+            rims: vec![PLACE],
+            attempts: vec![attempt],
+            clip: true,
+        };
+        let model = Arc::new(ModelIdentity {
+            bundle: bundle.name.clone(),
+            version: bundle.version.clone(),
+            precision: "fp32".to_owned(),
+            engine: "script".to_owned(),
+            decision: bundle.decision.clone(),
+        });
+        let looks = (0..).zip("...uuuu????????????????......".chars());
+        let answers = looks.map(|(n, look)| {
+            let [none, under_way, made, missed] = match look {
+                'u' => [0.05, 0.85, 0.05, 0.05],
+                '?' => [0.02, 0.03, 0.55, 0.40],
+                _ => [0.94, 0.02, 0.02, 0.02],
+            };
+            RimAnswer {
+                court: CourtId::new("eval").expect("name"),
+                rim: RimId(0),
+                session: SessionId::from_bits(1),
+                pts: MediaTime::from_millis(n * 33),
+                says: RimProbabilities { none, under_way, made, missed },
+                warming: false,
+                model: Arc::clone(&model),
+                arrival: Monotonic::ZERO,
+                answered: Monotonic::ZERO,
+            }
+        });
+        (video, Recorded { answers: answers.collect(), seconds: 1.0 })
+    }
+
+    #[test]
+    fn each_court_learns_from_its_own_attempts_before_and_from_no_other() {
+        let bundle = detect::find("rimnet", &[], IN_THE_BINARY).expect("in the binary");
+        // Court B comes between A's, and once more after A has learnt.
+        let order = ["A", "B", "A", "A", "A", "A", "B"];
+        let (videos, recorded): (Vec<_>, Vec<_>) =
+            order.iter().map(|court| doubtful_miss(&bundle, court)).unzip();
+        let right = |how| {
+            let table = table(&bundle, &videos, &recorded, how).expect("played");
+            table.called.iter().map(|(_, judged)| judged.right()).collect::<Vec<_>>()
+        };
+        assert_eq!(right(Verdicts::Unlabelled), [false; 7]);
+        let labelled = right(Verdicts::Labelled);
+        assert!(!labelled[0] && !labelled[1], "nothing is known before the first verdict");
+        assert!(labelled[5], "A learnt: {labelled:?}");
+        assert!(!labelled[2], "one verdict is not enough");
+        assert!(!labelled[6], "B had one verdict of its own");
+    }
+
+    #[test]
+    fn verdicts_are_those_of_the_truth() {
+        let bundle = detect::find("rimnet", &[], IN_THE_BINARY).expect("in the binary");
+        let (mut video, recorded) = doubtful_miss(&bundle, "A");
+        let said = |video: &Video| {
+            let mut court = Court::default();
+            let session = SessionId::from_bits(1);
+            let events =
+                court.plays(video, &recorded, session, Verdicts::Unlabelled).expect("played");
+            verdicts(video, &events).into_iter().map(|(_, verdict)| verdict).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&video), [Verdict::Missed]);
+        video.attempts[0].made = true;
+        assert_eq!(said(&video), [Verdict::Made]);
+        // Nobody says anything of what is doubtful; what was no attempt is said to be none.
+        video.attempts[0].doubtful = true;
+        assert_eq!(said(&video), []);
+        video.attempts.clear();
+        assert_eq!(said(&video), [Verdict::None]);
+    }
+}
