@@ -525,4 +525,36 @@ mod tests {
         let [Told::Final(call)] = calls[..] else { panic!("{calls:?}") };
         assert_eq!(call.outcome, None);
     }
+
+    #[test]
+    fn a_shift_moves_the_cut_the_band_of_unsure_and_the_early_final_alike() {
+        let by = DecisionParameters {
+            unsure: 0.2,
+            early_ms: 230,
+            early_odds: 3.0,
+            ..DecisionParameters::default()
+        };
+        // The final of an outcome with these odds, its share, and at which picture it came.
+        let called = |odds: f32, shift: f32| {
+            let made = 0.96 / (1.0 + (-odds).exp());
+            let says = RimProbabilities { none: 0.02, under_way: 0.02, made, missed: 0.96 - made };
+            let mut now = Attempt::default();
+            for n in 0..40 {
+                let seen = Seen::Picture(MediaTime::from_millis(n * 33), says);
+                let (next, told) = step(now, seen, Rules { by: &by, shift });
+                now = next;
+                if let Some(Told::Final(call)) = told {
+                    assert!((call.odds - odds).abs() < 0.01, "kept without the shift: {call:?}");
+                    return (call.outcome, (call.share * 100.0).round(), n);
+                }
+            }
+            panic!("no final");
+        };
+        let (made, missed) = (Some(Outcome::Made), Some(Outcome::Missed));
+        assert_eq!(called(0.5, 0.0), (made, 62.0, 12));
+        assert_eq!(called(0.5, -0.4), (None, 52.0, 12));
+        assert_eq!(called(0.5, -1.0), (missed, 62.0, 12));
+        assert_eq!(called(2.7, 0.0), (made, 94.0, 12));
+        assert_eq!(called(2.7, 0.5), (made, 96.0, 8));
+    }
 }
