@@ -44,12 +44,11 @@ impl Builtin {
     }
 
     fn load_file(bundle: &Bundle) -> Result<Self, EngineError> {
-        let mut model =
-            read(bundle.file.bytes.as_ref()).map_err(|error| EngineError::Parse {
-                engine: NAME,
-                file: bundle.file.path.clone(),
-                problem: one_line(&error),
-            })?;
+        let mut model = read(bundle.file.bytes.as_ref()).map_err(|error| EngineError::Parse {
+            engine: NAME,
+            file: bundle.file.path.clone(),
+            problem: one_line(&error),
+        })?;
         let wanted = Wanted::of(bundle);
         wanted.check(bundle, &model)?;
         let unsupported = |error: TractError| EngineError::Unsupported {

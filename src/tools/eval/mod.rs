@@ -9,6 +9,7 @@
 
 mod gate;
 mod json;
+mod lived;
 mod score;
 mod sheet;
 mod strata;
@@ -25,6 +26,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
+use crate::answer::RimAnswer;
 use crate::clock::SystemClock;
 use crate::decode::VideoFile;
 use crate::detect::{self, Bundle, CourtRims, IN_THE_BINARY, Offline};
@@ -34,6 +36,7 @@ use crate::media::{CloseReason, CourtId, Frame, MediaTime, SessionId};
 use crate::router::Stride;
 
 use crate::tools::eval::gate::Gates;
+use crate::tools::eval::lived::{Recorded, Verdicts};
 use crate::tools::eval::score::{Judged, Score, calls, judge};
 use crate::tools::eval::sheet::Row;
 use crate::tools::eval::strata::Facts;
@@ -77,6 +80,10 @@ pub(super) struct EvalArgs {
     /// Hold each bundle to the floors of a file as models/gate.toml; 3 if one is broken
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
+    /// Call it all again as each court would live it, in order, with what it learnt until then:
+    /// from its own answers, or from verdicts on its first ten attempts too (can be repeated)
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with = "promote")]
+    pub calibrate: Vec<Verdicts>,
     /// Say whether the first bundle may replace the second; 3 if not
     #[arg(long)]
     pub promote: bool,
@@ -112,6 +119,7 @@ impl EvalArgs {
         }
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
         let mut tables = Vec::new();
+        let mut lived = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let mut bundle = match name.split_once(':') {
                 Some((name, precision)) => {
@@ -121,12 +129,19 @@ impl EvalArgs {
             };
             bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
             let sheet = self.sheet.is_some() && index == 0;
-            tables.push(evaluate(&bundle, &videos, sheet, self.jobs)?);
+            let keep = !self.calibrate.is_empty();
+            let (table, recorded) = evaluate(&bundle, &videos, (sheet, keep), self.jobs)?;
+            tables.push(table);
+            for how in &self.calibrate {
+                lived.push(lived::table(&bundle, &videos, &recorded, *how)?);
+            }
         }
         if let (Some(path), Some(first)) = (&self.sheet, tables.first()) {
             sheet::write(path, &first.sheet)?;
         }
         let broken = gates.map(|gates| gates.broken(&tables)).unwrap_or_default();
+        // The floors are for bundles as they ship.
+        tables.extend(lived);
         let verdict = match tables.as_slice() {
             [new, old] if self.promote => Some(gate::promote(new, old)),
             _ => None,
@@ -152,14 +167,16 @@ struct Played {
     engine: Option<String>,
     ms_per_frame: Option<f64>,
     rows: Vec<Row>,
+    recorded: Recorded,
 }
 
+/// Plays all videos; `sheet`: with the pictures of what is wrong, `keep`: with the answers.
 fn evaluate(
     bundle: &Bundle,
     videos: &[Video],
-    sheet: bool,
+    (sheet, keep): (bool, bool),
     jobs: NonZeroUsize,
-) -> anyhow::Result<Table> {
+) -> anyhow::Result<(Table, Vec<Recorded>)> {
     // On a terminal only; on stderr.
     let bar = ProgressBar::new(u64::try_from(videos.len()).unwrap_or(0));
     let next = AtomicUsize::new(0);
@@ -168,7 +185,7 @@ fn evaluate(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(video) = videos.get(index) else { return done };
-            let played = played(bundle, video, sheet);
+            let played = played(bundle, video, (sheet, keep));
             if played.is_err() {
                 // Nobody begins another one.
                 next.store(videos.len(), Ordering::Relaxed);
@@ -190,7 +207,7 @@ fn evaluate(
     bar.finish_and_clear();
     all.sort_by_key(|(index, _)| *index);
     let mut table = Table::new(bundle);
-    let mut times = Vec::new();
+    let (mut times, mut recorded) = (Vec::new(), Vec::new());
     for (video, (_, played)) in videos.iter().zip(all) {
         let played = played?;
         table.take(video, &played.score, &played.none);
@@ -198,14 +215,16 @@ fn evaluate(
         table.sheet.extend(played.rows);
         table.engine = table.engine.or(played.engine);
         times.extend(played.ms_per_frame);
+        recorded.push(played.recorded);
     }
     times.sort_by(f64::total_cmp);
     table.ms_per_frame = times.get(times.len() / 2).copied();
-    Ok(table)
+    Ok((table, recorded))
 }
 
-fn played(bundle: &Bundle, video: &Video, sheet: bool) -> anyhow::Result<Played> {
+fn played(bundle: &Bundle, video: &Video, (sheet, keep): (bool, bool)) -> anyhow::Result<Played> {
     let mut player = Player::new(bundle, video)?;
+    player.answers = keep.then(Vec::new);
     let length = player.play(video)?;
     let (mut score, none) = judge(&video.attempts, &calls(&player.events));
     if !video.clip {
@@ -215,7 +234,9 @@ fn played(bundle: &Bundle, video: &Video, sheet: bool) -> anyhow::Result<Played>
     let rows = if sheet { rows(video, &score.judged)? } else { Vec::new() };
     let facts = facts(video, length)?;
     let ms_per_frame = player.model.median_ms();
-    Ok(Played { score, none, facts, engine: player.engine, ms_per_frame, rows })
+    let recorded =
+        Recorded { answers: player.answers.unwrap_or_default(), seconds: length.seconds };
+    Ok(Played { score, none, facts, engine: player.engine, ms_per_frame, rows, recorded })
 }
 
 /// What strata want to know of a video.
@@ -281,6 +302,8 @@ struct Player {
     events: Vec<Event>,
     /// What ran the network.
     engine: Option<String>,
+    /// Every answer, where they are to be played again.
+    answers: Option<Vec<RimAnswer>>,
 }
 
 impl Player {
@@ -292,6 +315,7 @@ impl Player {
             game: Game::new(self::court()?, video.rims.len(), Points::default()),
             events: Vec::new(),
             engine: None,
+            answers: None,
         })
     }
 
@@ -344,6 +368,9 @@ impl Player {
                     self.engine = Some(answer.model.engine.clone());
                 }
                 self.events.extend(self.game.step(&answer));
+                if let Some(answers) = &mut self.answers {
+                    answers.push(answer);
+                }
             }
         }
     }

@@ -46,6 +46,8 @@ pub(super) struct Table {
     /// What each attempt was called, in order, for comparisons.
     pub(super) called: Vec<(String, Judged)>,
     pub(super) sheet: Vec<Row>,
+    /// Lines for a person, below the table.
+    pub(super) notes: Vec<String>,
 }
 
 impl Table {
@@ -75,6 +77,7 @@ impl Table {
             none: Vec::new(),
             called: Vec::new(),
             sheet: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -232,6 +235,7 @@ fn lines(table: &Table, show: Show) -> Vec<String> {
         let cells = cells.map(|cell| cell.to_string());
         lines.push(row(name, cells.each_ref().map(String::as_str)));
     }
+    lines.extend(table.notes.iter().cloned());
     if show.strata {
         lines.push(String::new());
         lines.extend(strata(&table.strata));
