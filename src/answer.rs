@@ -75,6 +75,8 @@ pub struct DecisionParameters {
     pub early_ms: u32,
     /// … the mean log-odds are this clear.
     pub early_odds: f32,
+    /// An outcome counts only where *under way* was given this much before it, 0 to 1.
+    pub ball: f32,
     /// Absolute log-odds under which the final is `unsure`.
     pub unsure: f32,
     /// Middle between the two kinds of mean log-odds on the attempts that the bundle was made with;
@@ -93,6 +95,7 @@ impl Default for DecisionParameters {
             final_after_ms: 350,
             early_ms: 350,
             early_odds: 6.0,
+            ball: 0.0,
             unsure: 0.0,
             cut: None,
         }

@@ -8,7 +8,8 @@ shown after all, and the sum starts anew. An attempt that falls back to none wit
 either p(none) >= 0.5 was seen or under_way leads again, and not within 0.7 s of the ring time of the last one.
 
 The final may come at `early_ms` already where the mean log-odds reach `early_odds`. An attempt whose outcome shows more than
-`ring_long` s after it opened reached the ring `ring_open` s after it opened, not just before the outcome showed. A rule that
+`ring_long` s after it opened reached the ring `ring_open` s after it opened, not just before the outcome showed. An outcome that shows
+although p(under_way) stayed under `ball` since none led is no attempt's, and is passed over. A rule that
 `game::attempt` does not have is here to be measured, and off unless asked for: the final may wait until `late_ms` where the
 mean log-odds are under `late_odds`.
 """
@@ -38,6 +39,7 @@ class Rules:
     late_odds: float = 0.0
     ring_long: float = 0.6
     ring_open: float = 0.3
+    ball: float = 0.0
 
 
 def softmax(z):
@@ -59,11 +61,16 @@ class Attempt:
         self.run = self.quiet = 0
         self.mass = self.evidence = 0.0
         self.provisional = None
+        self.seen = 0.0
 
     def step(self, t, logits):
         r, p = self.r, softmax(np.asarray(logits, float) / self.r.temperature)
         none, way, made, missed = p
         out = []
+        if self.opened is None and none >= 0.5:
+            self.seen = 0.0
+        if self.shown is None:
+            self.seen = max(self.seen, way)
         if self.opened is None:
             if not self.armed and (none >= 0.5 or way > made + missed):
                 self.armed = True
@@ -73,6 +80,10 @@ class Attempt:
             self.opened = t
         known = made + missed
         if self.shown is None and known >= r.outcome:
+            if self.provisional is None and self.seen < r.ball:
+                self.clear()
+                self.armed = False
+                return out
             self.shown = t
         if self.shown is not None:
             self.mass += known

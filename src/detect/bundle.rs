@@ -549,6 +549,9 @@ impl Check<'_> {
             let found = decision.early_odds;
             return Err(self.wrong("decision.early_odds", found, "write 0 or more"));
         }
+        if !share(decision.ball) {
+            return Err(self.wrong("decision.ball", decision.ball, "write 0 to 1"));
+        }
         if !(decision.unsure >= 0.0 && decision.unsure.is_finite()) {
             return Err(self.wrong("decision.unsure", decision.unsure, "write 0 or more"));
         }

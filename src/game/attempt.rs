@@ -10,7 +10,9 @@
 //!  └──────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Only `Showing` tells a call. A ball that comes up again, or still rolls on the ring, has not
+//! Only `Showing` tells a call. An outcome that comes into view although no picture before it gave
+//! *under way* its due (`ball` of the bundle) is no attempt's: a cut, a jolt, a wobble of the model. It
+//! is passed over as if it were settled. A ball that comes up again, or still rolls on the ring, has not
 //! shown its outcome after all: the attempt is open again, and what was weighed is forgotten. A
 //! provisional that was told by then stays told: its final is what shows next, or that call itself
 //! when nothing shows for long, and it is taken back when the ring falls quiet. An attempt that
@@ -112,6 +114,8 @@ pub(super) enum Attempt {
     Quiet {
         /// Counts up to `open_frames`.
         run: u32,
+        /// The most that *under way* was given since none led.
+        ball: f32,
         /// When the ball of the last attempt reached the ring.
         last: Option<MediaTime>,
     },
@@ -119,6 +123,8 @@ pub(super) enum Attempt {
     Open {
         /// When it opened.
         since: MediaTime,
+        /// As in `Quiet`.
+        ball: f32,
         /// Pictures of none in a row.
         quiet: u32,
         /// As in `Quiet`.
@@ -128,16 +134,17 @@ pub(super) enum Attempt {
     },
     /// An outcome came into view and is weighed.
     Showing(Weighing),
-    /// Decided. The outcome may stay in view; nothing opens until none is seen, or a ball comes.
+    /// Decided, or an outcome came into view that no ball led to: the picture jumped, say. It may
+    /// stay in view; nothing opens until none is seen, or a ball comes.
     Settled {
-        /// When the ball reached the ring.
-        last: MediaTime,
+        /// When the ball of the last attempt reached the ring.
+        last: Option<MediaTime>,
     },
 }
 
 impl Default for Attempt {
     fn default() -> Self {
-        Self::Quiet { run: 0, last: None }
+        Self::Quiet { run: 0, ball: 0.0, last: None }
     }
 }
 
@@ -146,6 +153,8 @@ impl Default for Attempt {
 pub(super) struct Weighing {
     /// When the attempt opened.
     opened: MediaTime,
+    /// As in `Open`.
+    ball: f32,
     /// The first picture of the outcome.
     since: MediaTime,
     /// When the ball reached the ring.
@@ -168,15 +177,18 @@ pub(super) struct Weighing {
 pub(super) fn step(now: Attempt, seen: Seen, rules: Rules<'_>) -> (Attempt, Option<Told>) {
     use Attempt::{Open, Quiet, Settled, Showing};
     match (now, seen) {
-        (Quiet { run, last }, Seen::Picture(at, p)) => {
+        (Quiet { run, ball, last }, Seen::Picture(at, p)) => {
             let run = if 1.0 - p.none >= rules.by.open { run + 1 } else { 0 };
+            let ball = if p.none >= IN_VIEW { p.under_way } else { ball.max(p.under_way) };
             if run >= rules.by.open_frames.max(1) {
-                opened(Open { since: at, quiet: 0, last, told: None }, at, p, rules)
+                opened(Open { since: at, ball, quiet: 0, last, told: None }, at, p, rules)
             } else {
-                (Quiet { run, last }, None)
+                (Quiet { run, ball, last }, None)
             }
         }
-        (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => (Quiet { run: 0, last }, None),
+        (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => {
+            (Quiet { run: 0, ball: 0.0, last }, None)
+        }
         (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, rules),
         (Open { since, last, told, .. }, Seen::Unclear(at)) if too_long(since, told, at) => {
             timed_out(last, told)
@@ -196,7 +208,7 @@ pub(super) fn step(now: Attempt, seen: Seen, rules: Rules<'_>) -> (Attempt, Opti
             if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
         {
             let run = u32::from(1.0 - p.none >= rules.by.open);
-            (Quiet { run, last: Some(last) }, None)
+            (Quiet { run, ball: p.under_way, last }, None)
         }
         (Settled { .. }, Seen::Picture(..) | Seen::Unclear(_) | Seen::End) => (now, None),
     }
@@ -209,10 +221,14 @@ fn opened(
     p: RimProbabilities,
     rules: Rules<'_>,
 ) -> (Attempt, Option<Told>) {
-    let Attempt::Open { since, quiet, last, told } = now else { return (now, None) };
+    let Attempt::Open { since, ball, quiet, last, told } = now else { return (now, None) };
+    let ball = ball.max(p.under_way);
     // First of all: after a gap the outcome in view is that of another ball.
     if too_long(since, told, at) {
         return timed_out(last, told);
+    }
+    if p.made + p.missed >= IN_VIEW && told.is_none() && ball < rules.by.ball {
+        return (Attempt::Settled { last }, None);
     }
     if p.made + p.missed >= IN_VIEW {
         // A ball that came up again reached the ring when it did so first.
@@ -225,6 +241,7 @@ fn opened(
         };
         let weighing = Weighing {
             opened: since,
+            ball,
             since: at,
             reached,
             mass: 0.0,
@@ -239,7 +256,7 @@ fn opened(
     if quiet >= QUIET_ENDS_OPEN {
         given_up(last, told, NO_OUTCOME)
     } else {
-        (Attempt::Open { since, quiet, last, told }, None)
+        (Attempt::Open { since, ball, quiet, last, told }, None)
     }
 }
 
@@ -250,7 +267,7 @@ fn given_up(
     reason: &'static str,
 ) -> (Attempt, Option<Told>) {
     let last = told.map(|call| call.reached).or(last);
-    (Attempt::Quiet { run: 0, last }, told.map(|_| Told::Nothing(reason)))
+    (Attempt::Quiet { run: 0, ball: 0.0, last }, told.map(|_| Told::Nothing(reason)))
 }
 
 /// True when no outcome can come any more that belongs to this attempt.
@@ -264,8 +281,8 @@ fn too_long(since: MediaTime, told: Option<Call>, at: MediaTime) -> bool {
 /// It took too long: what was told stands, since nothing came to say otherwise.
 fn timed_out(last: Option<MediaTime>, told: Option<Call>) -> (Attempt, Option<Told>) {
     match told {
-        Some(call) => (Attempt::Settled { last: call.reached }, Some(Told::Final(call))),
-        None => (Attempt::Quiet { run: 0, last }, None),
+        Some(call) => (Attempt::Settled { last: Some(call.reached) }, Some(Told::Final(call))),
+        None => (Attempt::Quiet { run: 0, ball: 0.0, last }, None),
     }
 }
 
@@ -306,19 +323,19 @@ impl Weighing {
     /// The final. An echo leaves the attempt that it echoes where it was.
     fn over(self, rules: Rules<'_>) -> (Attempt, Option<Told>) {
         if let Some(last) = self.echo_of() {
-            return (Attempt::Settled { last }, None);
+            return (Attempt::Settled { last: Some(last) }, None);
         }
         let mut call = self.call(rules);
         if self.odds_by(rules).abs() < rules.by.unsure {
             call.outcome = None;
         }
-        (Attempt::Settled { last: self.reached }, Some(Told::Final(call)))
+        (Attempt::Settled { last: Some(self.reached) }, Some(Told::Final(call)))
     }
 
     /// The ball is back up: what was weighed was no outcome.
     const fn reopened(self) -> Attempt {
-        let Self { opened, quiet, last, told, .. } = self;
-        Attempt::Open { since: opened, quiet, last, told }
+        let Self { opened, ball, quiet, last, told, .. } = self;
+        Attempt::Open { since: opened, ball, quiet, last, told }
     }
 
     /// The attempt before, if this is the same ball, seen again too soon. Told to nobody.
@@ -505,6 +522,36 @@ mod tests {
         assert_eq!(short, MediaTime::from_millis(7 * 33 - RING_BEFORE_OUTCOME_MS));
         let long = reached(&format!("...{}mmmmmmmmmmmmmmmm", "u".repeat(30)));
         assert_eq!(long, MediaTime::from_millis(4 * 33 + RING_AFTER_OPENING_MS));
+    }
+
+    #[test]
+    fn an_outcome_that_no_ball_led_to_is_passed_over() {
+        let by = DecisionParameters { ball: 0.1, ..DecisionParameters::default() };
+        let calls = |text: &str| {
+            let mut now = Attempt::default();
+            let mut calls = 0;
+            for (n, look) in (0..).zip(text.chars()) {
+                let says = match look {
+                    'u' => {
+                        RimProbabilities { none: 0.05, under_way: 0.85, made: 0.05, missed: 0.05 }
+                    }
+                    'x' => {
+                        RimProbabilities { none: 0.02, under_way: 0.05, made: 0.05, missed: 0.88 }
+                    }
+                    _ => RimProbabilities { none: 0.94, under_way: 0.02, made: 0.02, missed: 0.02 },
+                };
+                let seen = Seen::Picture(MediaTime::from_millis(n * 33), says);
+                let (next, told) = step(now, seen, Rules { by: &by, shift: 0.0 });
+                now = next;
+                calls += u32::from(matches!(told, Some(Told::Final(_))));
+            }
+            calls
+        };
+        assert_eq!(calls("......xxxxxxxxxxxxxxxx....."), 0);
+        assert_eq!(calls("....uuxxxxxxxxxxxxxxxx....."), 1);
+        // The real ball comes while the wobble still shows, or after it.
+        assert_eq!(calls("......xxxxxxuuuuxxxxxxxxxxxxxxxx....."), 1);
+        assert_eq!(calls("......xxxxxx....uuuuxxxxxxxxxxxxxxxx....."), 1);
     }
 
     #[test]
