@@ -22,6 +22,8 @@ pub struct DetectConfig {
     pub models_dir: Option<PathBuf>,
     /// Where engines run; `auto` unless given.
     pub device: Device,
+    /// Look once a second whether a camera was moved; true unless given.
+    pub finder: bool,
 }
 
 /// Where engines run.
@@ -70,6 +72,8 @@ pub(super) struct RawDetect {
     /// Where they run: "auto", "cpu" or "cuda:N".
     #[schemars(with = "Option<String>")]
     device: Option<Spanned<String>>,
+    /// Look once a second whether a camera was moved.
+    finder: Option<bool>,
 }
 
 impl RawDetect {
@@ -105,6 +109,6 @@ impl RawDetect {
             })
         });
         let models_dir = self.models_dir.map(|dir| origin.resolved(&dir));
-        DetectConfig { bundles, models_dir, device }
+        DetectConfig { bundles, models_dir, device, finder: self.finder.unwrap_or(true) }
     }
 }

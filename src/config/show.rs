@@ -118,6 +118,7 @@ impl Config {
                 ("bundles", Some(self.detect.bundles.clone().into())),
                 ("models_dir", self.detect.models_dir.as_deref().and_then(path)),
                 ("device", Some(self.detect.device.to_string().into())),
+                ("finder", Some(self.detect.finder.into())),
             ],
         );
         section("health", vec![("log", Some(self.health.log.clone().into()))]);

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::{detect_settings, uplink_settings};
+use crate::app::{court_rims, detect_settings, uplink_settings};
 use crate::clock::{Floor, SystemClock};
 use crate::config::{self, Config};
 use crate::decode;
-use crate::detect::{CourtRims, Detect};
+use crate::detect::Detect;
 use crate::disk::{Disk, RealDisk};
 use crate::health::doctor::Told;
 use crate::http;
@@ -245,15 +245,7 @@ fn of_certificates(config: &Config, lines: &mut Lines) {
 }
 
 fn of_models(config: &Config, lines: &mut Lines) {
-    let rims: Vec<CourtRims> = config
-        .courts
-        .iter()
-        .map(|court| CourtRims {
-            court: court.name.clone(),
-            rims: court.rims.clone(),
-            rims_of: court.rims_of.map(|[width, height]| (width, height)),
-        })
-        .collect();
+    let rims = court_rims(config);
     let settings = detect_settings(config);
     let detect = Detect::load(&settings, &rims, &Ledger::new(), Arc::new(SystemClock::new()));
     for model in detect.status().bundles {
