@@ -574,10 +574,7 @@ pub(crate) fn court_rims(config: &Config) -> Vec<detect::CourtRims> {
 
 /// Looks whether cameras are moved, where that is wanted and a finder is there. Without one all
 /// else goes on.
-fn start_lookout(
-    config: &Config,
-    shared: &Arc<Shared>,
-) -> Result<Option<Arc<Lookout>>, AppError> {
+fn start_lookout(config: &Config, shared: &Arc<Shared>) -> Result<Option<Arc<Lookout>>, AppError> {
     if !config.detect.finder {
         return Ok(None);
     }
@@ -598,7 +595,8 @@ fn start_models(
     shared: &Arc<Shared>,
 ) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
     let settings = detect_settings(config);
-    let mut detect = Detect::load(&settings, &court_rims(config), &shared.ledger, Arc::clone(&shared.clock));
+    let mut detect =
+        Detect::load(&settings, &court_rims(config), &shared.ledger, Arc::clone(&shared.clock));
     let feeds = detect
         .feeds()
         .into_iter()

@@ -411,7 +411,12 @@ pub(in crate::detect) struct Check<'a> {
 }
 
 impl Check<'_> {
-    pub(in crate::detect) fn wrong(&self, key: &str, found: impl fmt::Display, want: &str) -> BundleError {
+    pub(in crate::detect) fn wrong(
+        &self,
+        key: &str,
+        found: impl fmt::Display,
+        want: &str,
+    ) -> BundleError {
         BundleError::Value {
             manifest: self.place.clone(),
             key: key.to_owned(),
@@ -643,7 +648,11 @@ impl Check<'_> {
     }
 }
 
-pub(in crate::detect) fn manifest_error(place: &Place, text: &str, error: &toml::de::Error) -> BundleError {
+pub(in crate::detect) fn manifest_error(
+    place: &Place,
+    text: &str,
+    error: &toml::de::Error,
+) -> BundleError {
     let at = error.span().map_or(0, |span| span.start).min(text.len());
     let before = text.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() + 1;

@@ -31,12 +31,13 @@ def place(g, size, indoor, free):
     w, h = size
     zr = g.choice([3.05, 3.05, 3.05, g.uniform(1.8, 3.0)])
     az = g.uniform(-1.75, 1.75) if g.random() < 0.94 else g.uniform(-math.pi, math.pi)
-    d = math.exp(g.uniform(math.log(1.6), math.log(24)))
-    hc = g.choice([g.uniform(0.3, 2.2), g.uniform(1.2, 4.5), g.uniform(3, 9)], p=[0.55, 0.3, 0.15])
+    below = g.random() < 0.16                              # near the pole, looking up
+    d = math.exp(g.uniform(math.log(0.9), math.log(3.2))) if below else math.exp(g.uniform(math.log(1.6), math.log(17)))
+    hc = g.uniform(0.2, 1.7) if below else g.choice([g.uniform(0.3, 2.2), g.uniform(1.2, 4.5), g.uniform(3, 9)], p=[0.55, 0.3, 0.15])
     eye = np.array([d * math.sin(az), -d * math.cos(az), hc])
     if np.linalg.norm(eye - (0, 0, zr)) < 1.3:
         eye[2] = zr - 1.6
-    want = math.exp(g.uniform(math.log(8), math.log(110)))
+    want = math.exp(g.uniform(math.log(8), math.log(165 if below else 135)))
     dist = np.linalg.norm(eye - (0, 0, zr))
     f = want * dist / (2 * scene.RING)
     f = float(np.clip(f, 0.35 * max(w, h), 6 * max(w, h)))

@@ -144,13 +144,14 @@ impl Whole {
             inputs: vec![(input.to_owned(), shape.to_vec())],
             outputs: vec![(output.to_owned(), given.to_vec())],
         };
-        let network = catch_unwind(AssertUnwindSafe(|| wanted.plan(file))).unwrap_or_else(|_| {
-            Err(EngineError::Parse {
-                engine: NAME,
-                file: file.path.clone(),
-                problem: "its parts do not fit each other".to_owned(),
-            })
-        })?;
+        let network =
+            catch_unwind(AssertUnwindSafe(|| wanted.plan(file))).unwrap_or_else(|_| {
+                Err(EngineError::Parse {
+                    engine: NAME,
+                    file: file.path.clone(),
+                    problem: "its parts do not fit each other".to_owned(),
+                })
+            })?;
         Ok(Self { network, shape })
     }
 
@@ -198,12 +199,13 @@ impl Wanted {
 
     /// The network of `file`, checked and ready to run.
     fn plan(&self, file: &ModelFile) -> Result<TypedSimpleState, EngineError> {
-        let mut model = onnx()
-            .model_for_read(&mut Cursor::new(file.bytes.as_ref()))
-            .map_err(|error| EngineError::Parse {
-                engine: NAME,
-                file: file.path.clone(),
-                problem: one_line(&error),
+        let mut model =
+            onnx().model_for_read(&mut Cursor::new(file.bytes.as_ref())).map_err(|error| {
+                EngineError::Parse {
+                    engine: NAME,
+                    file: file.path.clone(),
+                    problem: one_line(&error),
+                }
             })?;
         self.check(file, &model)?;
         let unsupported = |error: TractError| EngineError::Unsupported {

@@ -236,7 +236,10 @@ mod tests {
         let mut bump = settled();
         let now = shifted(BOX, 30.0);
         assert_eq!(looks(&mut bump, &[now, shifted(OTHER, 30.0)], 4), []);
-        assert_eq!(looks(&mut bump, &[now, shifted(OTHER, 30.0)], 1), [Change::Moved { rim: 0, now }]);
+        assert_eq!(
+            looks(&mut bump, &[now, shifted(OTHER, 30.0)], 1),
+            [Change::Moved { rim: 0, now }]
+        );
         assert_eq!(looks(&mut bump, &[now], 20), []);
         assert_eq!(bump.moved(), Some((0, now)));
         assert_eq!(looks(&mut bump, &[BOX], 5), [Change::Back { rim: 0 }]);
@@ -294,6 +297,9 @@ mod tests {
         assert_eq!(looks(&mut bump, &[BOX, OTHER], SETTLED), []);
         let moved = [shifted(BOX, 25.0), shifted(OTHER, 25.0)];
         let told = looks(&mut bump, &moved, 5);
-        assert_eq!(told, [Change::Moved { rim: 0, now: moved[0] }, Change::Moved { rim: 1, now: moved[1] }]);
+        assert_eq!(
+            told,
+            [Change::Moved { rim: 0, now: moved[0] }, Change::Moved { rim: 1, now: moved[1] }]
+        );
     }
 }

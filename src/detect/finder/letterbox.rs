@@ -42,10 +42,8 @@ impl Letterbox {
         }
         let (across, down) = (float(out.0), float(out.1));
         let scale = (f64::from(width) / across).max(f64::from(height) / down);
-        let edge = (
-            (across - f64::from(width) / scale) / 2.0,
-            (down - f64::from(height) / scale) / 2.0,
-        );
+        let edge =
+            ((across - f64::from(width) / scale) / 2.0, (down - f64::from(height) / scale) / 2.0);
         let taps = |half: u32| {
             let step = scale / f64::from(half);
             (

@@ -130,11 +130,13 @@ mod tests {
     fn the_better_of_two_near_ones_stays_and_far_ones_both() {
         // Width 64: centres nearer than 32 pixels are one ring.
         let wide = 4.0_f32.ln();
-        let near = map(&[(10, 20, [1.0, 0.5, 0.5, wide, 0.0]), (10, 23, [3.0, 0.5, 0.5, wide, 0.0])]);
+        let near =
+            map(&[(10, 20, [1.0, 0.5, 0.5, wide, 0.0]), (10, 23, [3.0, 0.5, 0.5, wide, 0.0])]);
         let found = rings(&near);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].x, 188.0);
-        let far = map(&[(10, 20, [1.0, 0.5, 0.5, wide, 0.0]), (10, 24, [3.0, 0.5, 0.5, wide, 0.0])]);
+        let far =
+            map(&[(10, 20, [1.0, 0.5, 0.5, wide, 0.0]), (10, 24, [3.0, 0.5, 0.5, wide, 0.0])]);
         assert_eq!(rings(&far).len(), 2);
     }
 
@@ -142,7 +144,8 @@ mod tests {
     fn edges_are_looked_at_and_what_is_no_number_is_no_ring() {
         let corner = map(&[(0, 0, [1.0, 0.5, 0.5, 0.0, 0.0]), (44, 79, [2.0, 0.5, 0.5, 0.0, 0.0])]);
         assert_eq!(rings(&corner).len(), 2);
-        let broken = map(&[(5, 5, [f32::NAN, 0.5, 0.5, 0.0, 0.0]), (9, 9, [1.0, f32::NAN, 0.5, 0.0, 0.0])]);
+        let broken =
+            map(&[(5, 5, [f32::NAN, 0.5, 0.5, 0.0, 0.0]), (9, 9, [1.0, f32::NAN, 0.5, 0.0, 0.0])]);
         assert_eq!(rings(&broken), []);
         assert_eq!(rings(&[]), []);
     }
