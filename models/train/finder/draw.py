@@ -32,8 +32,8 @@ def place(g, size, indoor, free):
     zr = g.choice([3.05, 3.05, 3.05, g.uniform(1.8, 3.0)])
     az = g.uniform(-1.75, 1.75) if g.random() < 0.94 else g.uniform(-math.pi, math.pi)
     below = g.random() < 0.16                              # near the pole, looking up
-    d = math.exp(g.uniform(math.log(0.9), math.log(3.2))) if below else math.exp(g.uniform(math.log(1.6), math.log(17)))
-    hc = g.uniform(0.2, 1.7) if below else g.choice([g.uniform(0.3, 2.2), g.uniform(1.2, 4.5), g.uniform(3, 9)], p=[0.55, 0.3, 0.15])
+    d = math.exp(g.uniform(math.log(0.9), math.log(3.2))) if below else math.exp(g.uniform(math.log(1.6), math.log(11 if g.random() < 0.75 else 22)))
+    hc = g.uniform(0.2, 1.7) if below else g.choice([g.uniform(0.3, 1.9), g.uniform(1.2, 4.5), g.uniform(3.8, 9)], p=[0.64, 0.18, 0.18])
     eye = np.array([d * math.sin(az), -d * math.cos(az), hc])
     if np.linalg.norm(eye - (0, 0, zr)) < 1.3:
         eye[2] = zr - 1.6
