@@ -18,7 +18,7 @@ def chance(shape, p, device):
     return torch.rand(shape, device=device) < p
 
 
-def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.12):
+def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.18):
     """Moves the event in time, another frame rate, repeated frames, a picture that stands still at the start.
 
     A shift to later plays the quiet beginning to and fro before it; one to earlier cuts the beginning off, and where
@@ -51,11 +51,12 @@ def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1,
     # An attempt that was cut into cannot be judged.
     started = (k[:, :1] >= m) & (labels != 0).any(1, keepdim=True)
     first = (y == 0).long().cumsum(1) == 0
-    return x[row, k], torch.where(started & first, torch.full_like(y, -1), y)
+    return x[row, k], torch.where(started & first, torch.full_like(y, -1), y), k
 
 
 def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=0.25, drift=0.15, border=0.15):
-    """Calibration error, mirror, camera shake and drift, picture edges inside the crop."""
+    """Calibration error, mirror, camera shake and drift, picture edges inside the crop. Returns also the affine map
+    [B, T, 2, 3] from places in the new crop to places in the old one, both in -1..1."""
     b, t, h, w = x.shape
     dev = x.device
     z = torch.exp(uniform(b, math.log(zoom[0]), math.log(zoom[1]), dev))
@@ -81,7 +82,14 @@ def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=
     hi = torch.stack([lim[:, 1], lim[:, 3]], 1)[:, None, None, None]
     grid = torch.maximum(torch.minimum(grid, hi), lo).reshape(b * t, size, size, 2)
     y = F.grid_sample(x.reshape(b * t, 1, h, w), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return y.view(b, t, size, size)
+    return y.view(b, t, size, size), a
+
+
+def moved(ball, k, a):
+    """Places of the ball [B, T, 4] (`net.Ball.loss`) after `retime` by frames k and `place` by maps a."""
+    ball = ball[torch.arange(len(ball), device=ball.device)[:, None], k]
+    xy = torch.linalg.solve(a[..., :2], (ball[..., :2] - a[..., 2]).unsqueeze(-1)).squeeze(-1)
+    return torch.cat([xy, ball[..., 2:]], -1)
 
 
 def light(x, gamma=0.5, contrast=0.5, invert=0.2, flicker=0.1):
@@ -207,19 +215,19 @@ def noise(x, most=0.03):
     return x + torch.randn_like(x) * uniform((b, 1, 1, 1), 0, 1, x.device) ** 2 * most
 
 
-def everything(x, labels, size, rings=4.0, rendered=True):
-    """uint8 [B, T, H, W] and targets -> float [B, T, size, size] in 0..1 and targets. What the renderer varies by
-    itself (box, blur, noise, encoder) is varied little here; real sequences get the full measure."""
+def everything(x, labels, size, rings=4.0, rendered=True, ball=None):
+    """uint8 [B, T, H, W] and targets -> float [B, T, size, size] in 0..1, targets and, if given, where the ball is. What
+    the renderer varies by itself (box, blur, noise, encoder) is varied little here; real sequences get the full measure."""
     few = 0.35 if rendered else 1.0
-    x, labels = retime(x, labels)
-    x = place(x.float() / 255, size, rings, jitter=0.04 if rendered else 0.10, shake=0.25 * few, drift=0.15 * few,
-              zoom=(0.88, 1.18) if rendered else (0.8, 1.25))
+    x, labels, k = retime(x, labels)
+    x, a = place(x.float() / 255, size, rings, jitter=0.04 if rendered else 0.10, shake=0.25 * few, drift=0.15 * few,
+                 zoom=(0.88, 1.18) if rendered else (0.8, 1.25))
+    ball = None if ball is None else moved(ball, k, a)
     x = occlude(x, 0.15)
     x = light(x)
     b = x.shape[0]
     x = noise(x, 0.03 * few).clamp(0, 1)
-    p = torch.randperm(b, device=x.device)
-    x, labels = codec(x[p], 0.5 * few), labels[p]
-    p = torch.randperm(b, device=x.device)
-    x, labels = blur(x[p], rings, share=0.5 * few), labels[p]
-    return (x.clamp(0, 1) * 255).round() / 255, labels
+    for spoil in (lambda q: codec(q, 0.5 * few), lambda q: blur(q, rings, share=0.5 * few)):
+        p = torch.randperm(b, device=x.device)
+        x, labels, ball = spoil(x[p]), labels[p], None if ball is None else ball[p]
+    return (x.clamp(0, 1) * 255).round() / 255, labels, ball

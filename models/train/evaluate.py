@@ -1,7 +1,8 @@
 """Scores a net on clips and streams with truth.
 
-    python -m train.evaluate CACHE (--bundle DIR | --weights a.pt …) [--rules KEY=VALUE …] [--wrong OUT.png] [--json]
+    python -m train.evaluate CACHE (--bundle DIR | --weights a.pt … | --folds A=a.pt B=b.pt … rest=r.pt) [--rules KEY=VALUE …] [--wrong OUT.png] [--json]
 
+With --folds each court is answered by the member that has not seen it; `rest` stands for the courts that have none of their own.
 Clips: the first picture is held for 1 s before and the last for 1 s after. "called" is what the rules of decide.py
 make of them (one fact within +-1 s of t_rim, the right outcome); "sign" is the summed log-odds over the 0.35 s after
 t_truth, whatever the rules found. Streams are scored as shared/field/score_stream.py scores the whole program.
@@ -182,16 +183,16 @@ def report(A, rules):
 def rendered(model_net, n, seed, device, rules, piece=512):
     """Scores a torch net on rendered attempts of a seed range: lines to print."""
     from . import render as renderer
-    from .source import ABOVE, FRAMES, RINGS, SIZE
+    from .source import ABOVE, FRAMES, RINGS, SIZE, seconds
     t = dict(n=0, found=0, right=0, made=0, false_makes=0, lost_makes=0, idle=0, alarms=0, extra=0)
     for s in range(seed, seed + n, piece):
         d = renderer.render(min(piece, seed + n - s), FRAMES, SIZE, RINGS, ABOVE, 0.0, device, s, chunk_px=48_000_000)
         with torch.no_grad():
             z = torch.cat([model_net(q.float() / 255) for q in d["y"].split(64)]).float().cpu().numpy()
-        times, fps = torch.cumsum(d["dt"], 1).cpu().numpy(), d["fps"].cpu().numpy()
-        rim, made, open_ = d["t_rim"].cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
+        times = torch.cumsum(d["dt"], 1).cpu().numpy()
+        rim, made, open_ = seconds(d, "t_rim").cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
         for i in range(len(z)):
-            at = [(rim[i, k] / fps[i], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
+            at = [(rim[i, k], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
             if open_[i] or any(a + 1.2 > times[i, -1] for a, _ in at):
                 continue
             found, free = match(decide.facts(times[i], z[i], rules), [{"t_rim": a} for a, _ in at])
@@ -219,6 +220,7 @@ if __name__ == "__main__":
     p.add_argument("cache")
     p.add_argument("--bundle")
     p.add_argument("--weights", nargs="+")
+    p.add_argument("--folds", nargs="+", default=[], help="COURT=FILE, courts by first letter")
     p.add_argument("--rules", nargs="*", default=[])
     p.add_argument("--save", help="keep all logits in this .npz")
     p.add_argument("--only", default="", help="courts, by first letter")
@@ -228,13 +230,17 @@ if __name__ == "__main__":
     p.add_argument("--rendered", type=int, default=0, help="score --weights on so many rendered sequences instead")
     p.add_argument("--seed", type=int, default=910_000_000)
     o = p.parse_args()
-    model = Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights), "cuda" if torch.cuda.is_available() else "cpu")
+    dev = "cuda" if torch.cuda.is_available() else "cpu"
+    folds = {k: Whole(net.load([v]), dev) for k, v in (q.split("=", 1) for q in o.folds)}
+    model = None if folds else Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights), dev)
     r = dict(getattr(model, "decision", {}))
     r.update(q.split("=", 1) for q in o.rules)
     if o.rendered:
         print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules_from(r))))
         raise SystemExit
-    A = answers(model, footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only), o.every, o.ring)
+    items = footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only)
+    own = lambda m: folds.get(m["court"][0]) or folds["rest"]
+    A = {k: v for i in items for k, v in answers(own(i[0]) if folds else model, [i], o.every, o.ring).items()}
     if o.save:
         np.savez(o.save, **{k: np.concatenate([t[:, None], z], 1) for k, (m, t, z) in A.items()})
     lines, summary = report(A, rules_from(r))

@@ -1,9 +1,9 @@
 """Trains members of RimNet on sequences that are rendered while it trains.
 
-    python -m train.fit OUT --seconds 480 --members 2 --seed 1 [--real CACHE --courts A,B,X] [--check N]
+    python -m train.fit OUT --seconds 480 --members 2 --seed 1 [--check N]
 
 A pool of sequences is filled while the training goes on, by processes on this or on other devices (--draw-on), or without
-them between steps. The learning rate follows the clock, so that a run fits its time. Every --every seconds the running
+them between steps. Beside the answer each member is asked where the ball is (--ball: the weight of that). The learning rate follows the clock, so that a run fits its time. Every --every seconds the running
 average of the weights is tried on rendered sequences of a seed range that training never draws. Writes OUT/m0.pt,
 m1.pt … and OUT/log.txt.
 """
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from . import augment, net
-from .source import FRAMES, IGNORE, RINGS, SIZE, Pool, Real
+from .source import FRAMES, IGNORE, RINGS, SIZE, Pool
 
 CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
 VALIDATION_SEED = 900_000_000
@@ -61,6 +61,25 @@ def check(model, x, y):
     return right, per, alarm, (missed_all < 3).float().mean().item()
 
 
+@torch.no_grad()
+def check_ball(trunk, asked, x, ball):
+    """-> share of the frames with the ball in the crop where it is told within a cell, and where its place by the ring is."""
+    trunk.eval(), asked.eval()
+    near, deep, n = 0.0, 0.0, 0
+    for q, b in zip(x.split(32), ball.split(32)):
+        _, cells, memory = trunk(net.front(q.float() / 255), inner=True)
+        where, depth = asked(cells, memory)
+        k = cells.shape[-1]
+        at = ((b[..., :2] + 1) / 2 * k).floor().flatten(0, 1)
+        on = ((b[..., 2].flatten() > 0) & (at >= 0).all(1) & (at < k).all(1))
+        c = where.argmax(1)
+        hit = (c < k * k) & ((c % k - at[:, 0]).abs() <= 1) & ((c.div(k, rounding_mode="floor") - at[:, 1]).abs() <= 1)
+        near, n = near + (hit & on).sum().item(), n + on.sum().item()
+        deep += ((depth.argmax(-1).flatten() == b[..., 3].flatten()) & on).sum().item()
+    asked.train()
+    return near / max(n, 1), deep / max(n, 1)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
@@ -82,11 +101,14 @@ def main():
     p.add_argument("--decay", type=float, default=0.998, help="of the running average of the weights, a step")
     p.add_argument("--every", type=float, default=60, help="seconds between tries on the validation sequences")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--real")
-    p.add_argument("--courts", default="A,B,X")
+    p.add_argument("--ball", nargs="*", type=float, default=[0.2], help="weight of the question where the ball is; one number, or one a member")
+    p.add_argument("--drawn", default="", help="learn from a file that --keep wrote, and draw nothing")
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--keep", default="", help="FILE:N: store the newest N sequences for train.finetune once --enough are drawn")
     p.add_argument("--check", type=int, default=768)
     p.add_argument("--init", nargs="*", default=[], help="files of an earlier run to go on from, one a member")
     p.add_argument("--enough", type=int, default=10**9, help="sequences after which the workers stop and leave the device to training")
+    p.add_argument("--draw-for", type=float, default=1e9, help="seconds after which the workers stop, if there are not --enough before")
     p.add_argument("--warm-up", type=int, default=150, help="steps until the full rate")
     o = p.parse_args()
     t0 = time.time()
@@ -98,37 +120,45 @@ def main():
         print(line, flush=True)
         log.write(line + "\n"), log.flush()
 
-    dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dev = torch.device(o.device)
+    if dev.index is not None:
+        torch.cuda.set_device(dev)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(o.seed)
     mod, fun = o.source.split(":")
     source = getattr(importlib.import_module(mod), fun)
     mix = {k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}
-    pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
+    if o.drawn:
+        pool = Pool.of(o.drawn, dev)
+    else:
+        pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
     a = time.time()
-    vx, vy = source(o.check, VALIDATION_SEED, dev, **mix)
+    vx, vy, vball = source(o.check, VALIDATION_SEED, dev, **mix)
     say("validation", tuple(vx.shape), "classes", [round((vy == c).float().mean().item(), 3) for c in (-1, 0, 1, 2, 3)])
     say(f"{o.check} sequences drawn in {time.time() - a:.1f} s beside {o.workers} workers")
-    while pool.total < o.first:
+    while pool.total < o.first and not o.drawn:
         pool.renew(wait=True)
         say("drawn", pool.total)
     say(f"first {pool.total} sequences, {pool.total * FRAMES / (time.time() - a):.0f} frames/s")
-    real = Real(o.real, o.courts.split(","), dev) if o.real else None
     widths = [[int(v) for v in q.split(",")] for q in o.widths.split("/")]
     inputs = [int(q) for q in o.inputs.split("/")]
     members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)]).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
     for m, f in zip(members, o.init):
         m.load_state_dict(torch.load(f, map_location=dev, weights_only=True)["state"])
-    opts = [torch.optim.AdamW(m.parameters(), lr=o.rate, weight_decay=0.02, fused=dev.type == "cuda") for m in members]
+    balls = [net.Ball(m).to(dev) for m in members]
+    asks = [o.ball[i % len(o.ball)] for i in range(o.members)]
+    both = [[*m.parameters(), *b.parameters()] for m, b in zip(members, balls)]
+    opts = [torch.optim.AdamW(q, lr=o.rate, weight_decay=0.02, fused=dev.type == "cuda") for q in both]
     avgs = [Average(m, o.decay) for m in members]
     weight = torch.tensor(CLASS_WEIGHT, device=dev)
-    step, last, mean = 0, time.time(), torch.zeros(o.members, device=dev)
-    begin = time.time()
+    step, last, mean, where = 0, time.time(), torch.zeros(o.members, device=dev), torch.zeros(o.members, device=dev)
+    begin, enough = time.time(), False
 
     def store():
         for i, (m, avg) in enumerate(zip(members, avgs)):
-            torch.save({"config": m.config(), "state": {k: v.cpu() for k, v in avg.state.items()}}, os.path.join(o.out, f"m{i}.pt"))
+            ball = {k: v.cpu() for k, v in balls[i].state_dict().items()}
+            torch.save({"config": m.config(), "state": {k: v.cpu() for k, v in avg.state.items()}, "ball": ball}, os.path.join(o.out, f"m{i}.pt"))
 
     def validate():
         line, both = [], []
@@ -137,11 +167,14 @@ def main():
             t.load_state_dict(avg.state)
             both.append(t)
             right, per, alarm, lost = check(net.RimNet([t]), vx, vy)
+            if asks[len(line)]:
+                near, deep = check_ball(t, balls[len(line)], vx, vball.float())
+                per = [*per, near, deep]
             line.append(f"right {right:.4f} per class {[round(q, 3) for q in per]} alarms {alarm:.3f} lost {lost:.3f}")
         if len(both) > 1:
             right, per, alarm, lost = check(net.RimNet(both), vx, vy)
             line.append(f"together right {right:.4f} alarms {alarm:.3f} lost {lost:.3f}")
-        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]}", " | ".join(line))
+        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]} ball {[round(q, 3) for q in where.tolist()]}", " | ".join(line))
         store()
 
     while True:
@@ -150,25 +183,23 @@ def main():
             break
         g = (time.time() - begin) / (o.seconds - (begin - t0))
         lr = o.rate * min(1.0, (step + 1) / o.warm_up) * (o.rate_end + (1 - o.rate_end) * 0.5 * (1 + math.cos(math.pi * min(1, g))))
-        if real:
-            xa, ya = pool.sample(o.batch // 2)
-            xb, yb = real.sample(o.batch - o.batch // 2)
-            x, y = torch.cat([xa, xb]), torch.cat([ya, yb])
-        else:
-            x, y = pool.sample(o.batch)
+        x, y, ball = pool.sample(o.batch)
         with torch.no_grad():
-            x, y = augment.everything(x, y, SIZE, RINGS, rendered=not real)
+            x, y, ball = augment.everything(x, y, SIZE, RINGS, ball=ball)
             feats = net.front(x)
         for i, (m, opt) in enumerate(zip(members, opts)):
             m.train()
             with torch.autocast(dev.type, dtype=torch.bfloat16):
-                z = m(feats)
+                z, cells, memory = m(feats, inner=True)
+                beside = balls[i].loss(cells, memory, ball) if asks[i] else 0.0
             loss = loss_of(z, y, weight)
             for q in opt.param_groups:
                 q["lr"] = lr
             opt.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(m.parameters(), 2.0)
+            (loss + asks[i] * beside).backward()
+            if asks[i]:
+                where[i].lerp_(beside.detach(), 0.02 if step else 1.0)
+            torch.nn.utils.clip_grad_norm_(both[i], 2.0)
             opt.step()
             avgs[i].update()
             mean[i].lerp_(loss.detach(), 0.02 if step else 1.0)
@@ -176,10 +207,15 @@ def main():
         if step % 20 == 0:
             if dev.type == "cuda":
                 torch.cuda.synchronize()          # the clock rules the run, so the host must not run ahead of the device
-            pool.renew(wait=not o.workers)
-        if pool.total >= o.enough and pool.jobs:
+            pool.renew(wait=not o.workers and not o.drawn)
+        if (pool.total >= o.enough or time.time() - t0 > o.draw_for) and not enough:
+            enough = True
             pool.close()
             say("enough sequences:", pool.total)
+            if o.keep:
+                path, n = o.keep.rsplit(":", 1)
+                pool.keep(path, int(n))
+                say("kept", path)
         if time.time() - last > o.every:
             last = time.time()
             validate()

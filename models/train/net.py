@@ -18,6 +18,8 @@ BACK_RATE = 1 / 30          # memory of the running background
 SIGMA_FLOOR = 0.02          # luma; a crop with less contrast than this is treated as noise
 GAINS = (0.5, 0.08)         # knees of the two squeezings, in units of the crop's contrast
 KNEE_LUMA, KNEE_DETAIL = 1.0, 0.15
+DEPTHS = ("away", "before", "inside", "behind", "above")      # where the ball is against ring and net, as the camera sees them
+BALL_BLOCK = 4              # the block whose cells tell where the ball is
 FRONT = 8                   # channels of the front end: six of differences, then luma and its detail; a trunk takes the first few
 
 
@@ -103,18 +105,49 @@ class Trunk(nn.Module):
         self.head = nn.Linear(hidden, len(CLASSES))
         self.drop = nn.Dropout(drop)
 
-    def forward(self, f):
-        """[B, T, FRONT, S, S] -> logits [B, T, 4]."""
+    def forward(self, f, inner=False):
+        """[B, T, FRONT, S, S] -> logits [B, T, 4]; with `inner` also what `Ball` reads: the map of the fifth block, the memory."""
         b, t = f.shape[:2]
         y = f[:, :, :self.inputs].flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        for k in self.blocks:
+        for n, k in enumerate(self.blocks):
             y = k(y, b)
+            if n == BALL_BLOCK:
+                cells = y
         y = F.relu(self.fc(self.drop(y.contiguous().flatten(1)))).view(b, t, -1)
         y, _ = self.gru(y)
-        return self.head(self.drop(y)).float()
+        z = self.head(self.drop(y)).float()
+        return (z, cells, y) if inner else z
 
     def config(self):
         return dict(size=self.size, width=self.width, hidden=self.hidden, inputs=self.inputs)
+
+
+class Ball(nn.Module):
+    """Asked beside the answer while training, and left out of what ships: in which cell the ball is, and whether it is
+    before the ring, in it, behind it or above it. What tells an air ball that moves the net from a make is learnt from this."""
+
+    def __init__(self, trunk):
+        super().__init__()
+        self.cell = nn.Conv2d(trunk.width[2], 1, 1)
+        self.nowhere = nn.Linear(trunk.width[2], 1)
+        self.depth = nn.Linear(trunk.hidden, len(DEPTHS))
+
+    def forward(self, cells, memory):
+        """-> logits [B * T, cells + 1] (the last: not in the crop), [B, T, DEPTHS]."""
+        return torch.cat([self.cell(cells).flatten(1), self.nowhere(cells.mean((2, 3)))], 1).float(), self.depth(memory).float()
+
+    def loss(self, cells, memory, ball):
+        """`ball` [B, T, 4]: x, y in -1..1 of the crop, 1 in it / 0 not / -1 unknown, depth or -1."""
+        n = cells.shape[-1]
+        where, depth = self(cells, memory)
+        at = ((ball[..., :2] + 1) / 2 * n).floor().long()
+        inside = (ball[..., 2] > 0) & (at >= 0).all(-1) & (at < n).all(-1)
+        cell = torch.where(inside, at[..., 1] * n + at[..., 0], torch.full_like(at[..., 0], n * n))
+        cell = torch.where(ball[..., 2] < 0, torch.full_like(cell, -1), cell)
+        deep = torch.where(inside, ball[..., 3].long(), torch.full_like(cell, -1))
+        a = F.cross_entropy(where, cell.flatten(), ignore_index=-1, reduction="sum") / (cell >= 0).sum().clamp(min=1)
+        b = F.cross_entropy(depth.flatten(0, 1), deep.flatten(), ignore_index=-1, reduction="sum") / (deep >= 0).sum().clamp(min=1)
+        return a + b
 
 
 class RimNet(nn.Module):

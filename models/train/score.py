@@ -1,12 +1,13 @@
 """Scores several nets on the same rendered attempts, which training never draws, and compares them in pairs.
 
     python -m train.score draw OUT --set boundary --first 920000000 --count 4096 --nets old=a.pt,b.pt new=c.pt,d.pt --devices cuda:0,cuda:1 --jobs 8
+    python -m train.score again OUT --set boundary --nets new=e.pt          (a set drawn with --store)
     python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--calibrate]
 
 `draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
 in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
 Clopper-Pearson 95 % intervals, by aim of the shot, net and ring width, and McNemar's test between the nets. What the
-renderer marks as undecided, and attempts whose ring was hidden when the outcome showed, count neither way.
+renderer marks as undecided, and attempts that no careful eye could tell (source.judged), count neither way.
 """
 import argparse
 import glob
@@ -23,13 +24,14 @@ import torch
 
 from . import decide, export, net, source
 from .evaluate import match, rules_from, share
-from .render import MODES, NETS
+from .render import MODES, NETS, sim
 
 # boundary: what training draws, most of it near the limit. natural: what a gym sees.
 NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, roll=.02, drop=.01, below=.005, lay=.06, board=.025,
                empty=.05, **{"pass": .04}, bounce=.03, hand=.02, hang=.01)
-SETS = {"boundary": (), "natural": tuple(NATURAL[m] for m in MODES)}
-KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made")
+# -held: the same on cameras, nets and boards that training never draws.
+SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(NATURAL[m] for m in MODES)))}
+KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made", "tell", "why")
 
 
 @torch.no_grad()
@@ -39,14 +41,18 @@ def part(o):
         torch.cuda.set_device(dev)
     torch.set_num_threads(1)
     nets = {k: net.load(v.split(","), dev) for k, v in (q.split("=") for q in o.nets)}
-    got, begin = [], time.time()
+    got, stored, begin = [], [], time.time()
     for at in range(o.first, o.first + o.count, o.piece):
+        if time.time() - begin > o.limit:
+            break
         n = min(o.piece, o.first + o.count - at)
-        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, weights=SETS[o.set])
+        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
-        sec = lambda k: (d[k] / d["fps"][:, None]).cpu().numpy()
+        sec = lambda k: source.seconds(d, k).cpu().numpy()
         got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),
-                        judged=source.judged(d).cpu().numpy(), **{k: d[k].cpu().numpy() for k in KEPT}, **z))
+                        judged=source.judged(d).cpu().numpy(), kind=np.array([d["kind"], d["kind2"]]).T, **{k: d[k].cpu().numpy() for k in KEPT}, **z))
+        if o.store:
+            stored.append(d["y"].cpu().numpy())
         if o.bundle and at == o.first:
             first_piece = d["y"].cpu().numpy()
         if o.keep:
@@ -55,6 +61,8 @@ def part(o):
             np.savez_compressed(os.path.join(o.out, f"look-{at}.npz"), seed=at + np.array(wrong, int), x=d["y"].cpu().numpy()[wrong][:, 8:88:2])
             o.keep -= len(wrong)
     np.savez(os.path.join(o.out, f"{o.set}-{o.first}.npz"), **{k: np.concatenate([g[k] for g in got]) for k in got[0]})
+    if stored:
+        np.save(os.path.join(o.out, f"{o.set}-{o.first}.npy"), np.concatenate(stored))
     if o.bundle:
         np.savez(os.path.join(o.out, f"precisions-{o.set}-{o.first}.npz"), **{k: v[:o.each] for k, v in got[0].items() if not k.startswith("z_")}, **precisions(o.bundle, first_piece[:o.each]))
     print(f"{o.set} {o.first}: {o.count} sequences in {time.time() - begin:.0f} s", flush=True)
@@ -79,10 +87,10 @@ def draw(o):
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
         a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), "--nets", *o.nets,
-             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0),
-             *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else [])]
+             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0), "--limit", str(o.limit),
+             *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else []), *(["--store"] if o.store else [])]
         jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
-    end = time.time() + o.limit
+    end = time.time() + o.limit * 1.2 + 60           # a piece that was begun is finished
     for j in jobs:
         try:
             j.wait(max(0.1, end - time.time()))
@@ -104,6 +112,21 @@ def join(out, name):
         np.savez_compressed(os.path.join(out, f"{name}.npz"), **{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
     for f in files:
         os.remove(f)
+
+
+@torch.no_grad()
+def again(o):
+    """Adds the answers of more nets to a set that was drawn with --store."""
+    dev = torch.device(o.devices.split(",")[0])
+    d = pooled(o.out, o.set)
+    files = sorted(glob.glob(os.path.join(o.out, f"{o.set}-[0-9]*.npy")))
+    if sum(len(np.load(f, mmap_mode="r")) for f in files) != len(d["t"]):
+        raise SystemExit(f"{o.out}: the stored pictures are not those of {o.set}.npz; draw the set anew with --store")
+    for key, paths in (q.split("=") for q in o.nets):
+        m = net.load(paths.split(","), dev)
+        d[f"z_{key}"] = np.concatenate([m(torch.from_numpy(x).to(dev).float() / 255).half().cpu().numpy()
+                                        for f in files for y in [np.load(f, mmap_mode="r")] for x in np.array_split(np.array(y), -(-len(y) // 64))])
+    np.savez_compressed(os.path.join(o.out, f"{o.set}.npz"), **d)
 
 
 def verdicts(d, z, i, rules):
@@ -157,6 +180,9 @@ def tell(o):
         called = np.array([r[2] is not None for r in rows])
         late = np.array([f["decided"] - d["t_truth"][i, s] for i, s, f, _ in rows if f])
         early = np.array([f["provisional"] - d["t_rim"][i, s] for i, s, f, _ in rows if f and f["provisional"]])
+        if not all_rows:
+            tried = ~np.isnan(d["t_rim"]).all(1)
+            print(f"{o.set}: {share((tried & ~d['judged']).sum(), tried.sum())} of the sequences with an attempt count neither way")
         print(f"{o.set} {key[2:]}: seeds {d['seed'].min()} to {d['seed'].max() + 1}; found {share(called.sum(), len(rows))}; right of all {share(ok.sum(), len(rows))}; "
               f"of called {share(ok.sum(), called.sum())}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
               f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth p50 {np.median(late):.2f} p95 {np.quantile(late, .95):.2f} s; "
@@ -169,7 +195,8 @@ def tell(o):
         print(f"  calibration error {100 * ece:.1f} points; at |odds| under 1: {share((np.abs(odds) < 1).sum(), len(odds))} of calls, right {share(hit[np.abs(odds) < 1].sum(), (np.abs(odds) < 1).sum())}")
         if o.strata:
             at = np.array([i for i, *_ in rows])
-            for what, groups in (("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
+            slot = np.array([s for _, s, *_ in rows])
+            for what, groups in (("kind", [(k, d["kind"][at, slot] == k) for k in sim.KINDS[1:]]), ("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
                                  ("ring px", [(f"{a}–{b}", (d["ring_px"][at] >= a) & (d["ring_px"][at] < b)) for a, b in ((0, 14), (14, 18), (18, 24), (24, 31), (31, 99))]),
                                  ("elevation", [(f"{a}…{b}", (np.degrees(d["el"][at]) >= a) & (np.degrees(d["el"][at]) < b)) for a, b in ((-60, -30), (-30, -12), (-12, 0), (0, 40))])):
                 for m, w in groups:
@@ -186,7 +213,7 @@ def tell(o):
 
 if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=["draw", "part", "tell"])
+    p.add_argument("what", choices=["draw", "part", "again", "tell"])
     p.add_argument("out")
     p.add_argument("--set", default="boundary", choices=list(SETS))
     p.add_argument("--first", type=int, default=920_000_000)
@@ -197,7 +224,8 @@ if __name__ == "__main__":
     p.add_argument("--piece", type=int, default=1024)
     p.add_argument("--chunk-px", type=int, default=48_000_000)
     p.add_argument("--h264", type=float, default=1.0)
-    p.add_argument("--limit", type=float, default=3600, help="seconds after which what is drawn must do")
+    p.add_argument("--limit", type=float, default=3600, help="seconds after which no further piece is begun")
+    p.add_argument("--store", action="store_true", help="keep all pictures in OUT, for `again`")
     p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
     p.add_argument("--rules", nargs="*", default=[])
     p.add_argument("--strata", action="store_true")
@@ -205,4 +233,4 @@ if __name__ == "__main__":
     p.add_argument("--each", type=int, default=64)
     p.add_argument("--precisions", action="store_true", help="tell of those")
     o = p.parse_args()
-    {"draw": draw, "part": part, "tell": tell}[o.what](o)
+    {"draw": draw, "part": part, "again": again, "tell": tell}[o.what](o)

@@ -31,29 +31,39 @@ def labels_from_times(t, t_rim, t_truth, made):
     return y
 
 
+def seconds(d, key):
+    """Times of what `render` gives in frames ([n, K], nan: none), in seconds of cumsum(dt): frames that were dropped take time."""
+    t, f = torch.cumsum(d["dt"], 1), d[key]
+    i = torch.nan_to_num(f).floor().long().clamp(0, t.shape[1] - 2)
+    return t.gather(1, i) + (f - i) * (t.gather(1, i + 1) - t.gather(1, i))
+
+
 def judged(d):
-    """Who could judge it: not undecided by the renderer's own word, and neither ring nor ball hidden when it came to it. bool [n]."""
+    """Who could judge it: not undecided by the renderer's own word, the ring not hidden when it came to it, and ball and what
+    tells made from missed to be seen in the pictures (render/tell.py). bool [n]."""
     t = torch.cumsum(d["dt"], 1)
-    at = lambda k: (d[k] / d["fps"][:, None])[:, :, None]
+    at = lambda k: seconds(d, k)[:, :, None]
     near = (t[:, None] > at("t_rim") - 0.03) & (t[:, None] < at("t_truth") + 0.12)
-    hidden = (d["clear"] < 0.5)[:, None] & near
-    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (hidden.sum(2) <= 0.35 * near.sum(2)).all(1)
+    return ~d["undecided"] & ~(near & (d["seen"] < 0.35)[:, None]).any(2).any(1) & (d["tell"] >= 1).all(1)
 
 
-def draw(n, seed, device, chunk_px=48_000_000, **mix):
+def draw(n, seed, device, chunk_px=24_000_000, **mix):
     from .render import render as draw
     return draw(n, FRAMES, SIZE, RINGS, ABOVE, 0.0, device, seed, chunk_px=chunk_px, **mix)
 
 
 def render(n, seed, device, **mix):
-    """n rendered sequences -> uint8 [n, T, S, S], targets [n, T]. `mix`: fields of the renderer's `Cfg`."""
+    """n rendered sequences -> uint8 [n, T, S, S], targets [n, T], where the ball is [n, T, 4] (`net.Ball.loss`). `mix`:
+    fields of the renderer's `Cfg`."""
     d = draw(n, seed, device, **mix)
-    sec = lambda k: d[k] / d["fps"][:, None]
-    y = labels_from_times(torch.cumsum(d["dt"], 1), sec("t_rim"), sec("t_truth"), d["made"].float())
+    y = labels_from_times(torch.cumsum(d["dt"], 1), seconds(d, "t_rim"), seconds(d, "t_truth"), d["made"].float())
     y = torch.where(d["undecided"][:, None] | (d["seen"] < 0.35), torch.full_like(y, IGNORE), y)
     # Who saw the ball go and not how cannot tell the outcome afterwards.
     y = torch.where(~judged(d)[:, None] & ((y == net.MADE) | (y == net.MISSED)), torch.full_like(y, IGNORE), y)
-    return d["y"], y
+    xy, inside = d["ball"][..., :2] * 2 - 1, d["ball"][..., 2]
+    ball = torch.cat([xy, torch.where((inside > 0) & (d["clear"] < 0.5), -torch.ones_like(inside), inside)[..., None],
+                      d["depth"].float()[..., None]], -1)
+    return d["y"], y, ball.clamp(-8, 8).half()
 
 
 def _work(source, piece, first, stride, out, stop, device, mix):
@@ -65,8 +75,8 @@ def _work(source, piece, first, stride, out, stop, device, mix):
     fun = getattr(importlib.import_module(mod), fun)
     seed = first
     while not stop.is_set():
-        x, y = fun(piece, seed, dev, **mix)
-        out.put((x.cpu(), y.to(torch.int8).cpu()))
+        x, y, ball = fun(piece, seed, dev, **mix)
+        out.put((x.cpu(), y.to(torch.int8).cpu(), ball.cpu()))
         seed += stride
 
 
@@ -76,6 +86,7 @@ class Pool:
     def __init__(self, source, n, piece, device, seed, workers, draw_on=(), mix=None):
         self.x = torch.empty(n, FRAMES, SIZE, SIZE, dtype=torch.uint8, device=device)
         self.y = torch.empty(n, FRAMES, dtype=torch.long, device=device)
+        self.ball = torch.empty(n, FRAMES, 4, dtype=torch.float16, device=device)
         self.at = self.filled = self.total = 0
         self.device, self.source, self.piece, self.seed = device, source, piece, seed
         self.jobs, self.own, self.mix = [], not workers, mix or {}
@@ -88,10 +99,10 @@ class Pool:
                 p.start()
                 self.jobs.append(p)
 
-    def add(self, x, y):
+    def add(self, x, y, ball):
         n = len(x)
         i = torch.arange(self.at, self.at + n, device=self.device) % len(self.x)
-        self.x[i], self.y[i] = x.to(self.device), y.to(self.device).long()
+        self.x[i], self.y[i], self.ball[i] = x.to(self.device), y.to(self.device).long(), ball.to(self.device)
         self.at = (self.at + n) % len(self.x)
         self.total += n
         self.filled = min(len(self.x), self.total)
@@ -105,8 +116,7 @@ class Pool:
             return
         try:
             while True:
-                x, y = self.out.get(timeout=300 if wait else 0.0005)
-                self.add(x, y)
+                self.add(*self.out.get(timeout=300 if wait else 0.0005))
                 wait = False
         except queue.Empty:
             return
@@ -120,23 +130,46 @@ class Pool:
 
     def sample(self, b):
         i = torch.randint(self.filled, (b,), device=self.device)
-        return self.x[i], self.y[i]
+        return self.x[i], self.y[i], self.ball[i].float()
+
+    @classmethod
+    def of(cls, path, device):
+        """What `keep` wrote."""
+        d = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        pool = cls("", len(d["x"]), 1, device, 0, 0)
+        pool.own = False
+        pool.add(d["x"], d["y"], d["ball"])
+        return pool
+
+    def keep(self, path, n):
+        """The newest n sequences in a file, for `finetune`."""
+        i = (torch.arange(min(n, self.filled), device=self.device) + self.at - min(n, self.filled)) % self.filled
+        torch.save({"x": self.x[i].cpu(), "y": self.y[i].to(torch.int8).cpu(), "ball": self.ball[i].cpu()}, path)
 
 
 class Real:
-    """Windows of FRAMES out of clips and streams; every court weighs the same."""
+    """Windows of FRAMES out of clips and streams with truth; a court weighs by the root
+    of how many it has. `keep` says of a recording's
+    meta data whether it is taken."""
 
-    def __init__(self, cache, courts, device):
+    def __init__(self, cache, keep, device):
         from . import footage
         self.items, w = [], []
-        got = footage.load(cache, lambda m: m["court"][0] in courts)
+        got = footage.load(cache, keep)
+        if not got:
+            raise SystemExit(f"{cache}: no recording to learn from; make the folder with python -m train.footage")
         for m, y, t in got:
             at = lambda key: torch.tensor([[q[key] for q in m["attempts"]]], dtype=torch.float32)
             made = torch.tensor([[float(q["outcome"] == "made") for q in m["attempts"]]])
-            lab = labels_from_times(torch.tensor(t, dtype=torch.float32), at("t_rim"), at("t_truth"), made)[0]
+            times = torch.tensor(t, dtype=torch.float32)
+            lab = labels_from_times(times, at("t_rim"), at("t_truth"), made)[0]
+            for q in m["attempts"]:
+                if q.get("doubtful"):                             # nobody can say, so nothing is asked
+                    lab = torch.where((times > q["t_rim"] - 0.6) & (times < q["t_truth"] + 1.1), IGNORE, lab)
             self.items.append((torch.from_numpy(y).to(device), lab.to(device)))
-            w.append(1 / sum(q["court"][0] == m["court"][0] for q, _, _ in got))
+            w.append(sum(q["court"][0] == m["court"][0] for q, _, _ in got) ** -0.5)
         self.w, self.device = torch.tensor(w), device
+        self.courts = sorted({m["court"] for m, _, _ in got})
 
     def sample(self, b):
         xs, ys = [], []
@@ -149,4 +182,5 @@ class Real:
             c = k.clamp(0, n - 1)
             lab = torch.where(k == c, y[c], torch.where((k < 0) & (y[0] <= 0), net.NONE, IGNORE))
             xs.append(x[c]), ys.append(lab)
-        return torch.stack(xs), torch.stack(ys)
+        y = torch.stack(ys)
+        return torch.stack(xs), y, torch.full((*y.shape, 4), -1.0, device=self.device)

@@ -4,7 +4,7 @@ import unittest
 import numpy as np
 import torch
 
-from . import crop, export, net, widen
+from . import augment, crop, export, finetune, net, source, widen
 
 
 class Streaming(unittest.TestCase):
@@ -58,6 +58,59 @@ class Streaming(unittest.TestCase):
         a, b = net.front(x), net.front(0.5 * x + 0.2)
         inner = (..., slice(None), slice(2, -2), slice(2, -2))
         torch.testing.assert_close(a[inner], b[inner], rtol=0.05, atol=0.01)
+
+
+class Ball(unittest.TestCase):
+    def test_the_ball_s_place_moves_with_the_picture(self):
+        torch.manual_seed(5)
+        b, t, n = 6, 96, 80
+        x, y = torch.zeros(b, t, n, n, dtype=torch.uint8), torch.zeros(b, t, dtype=torch.long)
+        y[:, 60:80] = net.MADE
+        at = torch.stack([torch.linspace(30, 50, t), torch.linspace(48, 34, t)], 1)          # column, row
+        r, c = torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")
+        for k in range(t):
+            x[:, k] = (255 * ((c - at[k, 0]) ** 2 + (r - at[k, 1]) ** 2 < 9)).byte()
+        ball = torch.ones(b, t, 4)
+        ball[..., :2] = (at + 0.5) / n * 2 - 1
+        z, _, k = augment.retime(x, y)
+        z, a = augment.place(z.float(), n, border=0.0)
+        got = (augment.moved(ball, k, a)[..., :2] + 1) / 2 * n - 0.5
+        mass = z.sum((2, 3))
+        seen = (mass > 0.8 * mass.median()) & (got > 6).all(-1) & (got < n - 6).all(-1)
+        middle = torch.stack([(z * c).sum((2, 3)) / mass, (z * r).sum((2, 3)) / mass], -1)
+        self.assertGreater(seen.float().mean().item(), 0.5)
+        self.assertLess((middle - got)[seen].abs().max().item(), 0.7)
+
+    def test_what_is_not_known_of_the_ball_is_not_asked(self):
+        torch.manual_seed(6)
+        m = net.Trunk(size=80, width=(8, 8, 8, 8), hidden=8, inputs=8)
+        asked, (z, cells, memory) = net.Ball(m), m(net.front(torch.rand(1, 4, 80, 80)), inner=True)
+        ball = torch.tensor([[[0.1, 0.1, -1, 2], [0.1, 0.1, -1, 2], [0.1, 0.1, -1, 2], [0.1, 0.1, 1, 2]]])
+        one = asked.loss(cells, memory, ball)
+        ball[:, :3, :2], ball[:, :3, 3] = -0.7, 4
+        self.assertEqual(one.item(), asked.loss(cells, memory, ball).item())
+        ball[:, 3, :2] = -0.7
+        self.assertNotEqual(one.item(), asked.loss(cells, memory, ball).item())
+
+
+class Times(unittest.TestCase):
+    def test_frames_that_were_dropped_take_time(self):
+        d = dict(dt=torch.tensor([[0.0, 1.0, 3.0, 1.0]]) / 30, fps=torch.tensor([30.0]), t_rim=torch.tensor([[2.5, float("nan")]]))
+        got = source.seconds(d, "t_rim")
+        self.assertAlmostEqual(got[0, 0].item(), 4.5 / 30, places=6)
+        d["t_rim"] = torch.tensor([[1.5, 4.0]])
+        torch.testing.assert_close(source.seconds(d, "t_rim") * 30, torch.tensor([[2.5, 6.0]]))
+        self.assertTrue(torch.isnan(got[0, 1]))
+
+
+class Finetune(unittest.TestCase):
+    def test_a_court_that_is_left_out_is_not_learnt_from(self):
+        courts = ["A", "B", "D1", "D2", "X", "L", "W"]
+        kept = lambda *leave: [c for c in courts if finetune.taken(list(leave))({"court": c})]
+        self.assertEqual(kept("none"), courts)
+        self.assertEqual(kept("D"), ["A", "B", "X", "L", "W"])
+        self.assertEqual(kept("rest"), ["A", "B", "D1", "D2", "X"])
+        self.assertEqual(kept("A", "rest"), ["B", "D1", "D2", "X"])
 
 
 class Crop(unittest.TestCase):

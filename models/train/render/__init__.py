@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from . import draw, sensor, sim
+from . import draw, sensor, sim, tell
 from .rng import Rng
 from .sim import MODES
 
@@ -32,6 +32,7 @@ class Cfg:
     again: float = .10            # share of attempts with a second one after it
     luma: bool = False            # only y: x has one channel
     h264: float = 0.0             # share of attempts that go through x264 (needs PyAV); the others: a stand-in
+    held_out: bool = False        # only cameras, nets and boards that False never draws; None: any
     weights: tuple = ()           # shares of sim.MODES, where they differ from sim.WEIGHTS
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
     raw: bool = False             # also return the decoded canvas (lists per attempt)
@@ -45,15 +46,15 @@ class Cfg:
 def params(seeds, device, cfg):
     """Simulates; returns rng, camera, P, S, J."""
     rng = Rng(seeds, device)
-    az, el, dist = draw.camera(rng)
-    P = sim.draw_params(rng, az, el, cfg.weights)
+    az, el, dist = draw.camera(rng, cfg.held_out)
+    P = sim.draw_params(rng, az, el, cfg.weights, cfg.held_out)
     P['seen'] = torch.ones(rng.n, cfg.frames, device=rng.device)
     P['clear'] = torch.ones(rng.n, cfg.frames, device=rng.device)
     # put-backs: some have a second attempt at the same ring, of a seed of its own
     again = rng.p('again', cfg.again) & (P['mode'] < sim.FIRST_NONE)
     i2 = torch.nonzero(again)[:, 0]
     r2 = Rng(rng.seeds[i2] ^ 0x5DEECE66D, device)
-    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2], cfg.weights))
+    Q = sim.start_again({k: v[i2] for k, v in P.items()}, sim.draw_params(r2, az[i2], el[i2], cfg.weights, cfg.held_out))
     Q['kick'], Q['seen'], Q['clear'] = torch.zeros_like(Q['kick']), P['seen'][i2], P['clear'][i2]
     both = sim.simulate({k: torch.cat([v, Q[k]]) for k, v in P.items()})
     S, U = {k: v[:rng.n] for k, v in both.items()}, {k: v[rng.n:] for k, v in both.items()}
@@ -66,6 +67,11 @@ def params(seeds, device, cfg):
     J2['outcome'][i2[ok]] = V['outcome'][ok]
     J2['t_rim'][i2[ok]] = V['t_rim'][ok] + gap[ok]
     J2['t_truth'][i2[ok]] = V['t_truth'][ok] + gap[ok]
+    J['kind'] = sim.kinds(P, S, J, az, el, dist)
+    J['brake'] = sim.brake(S, J, az, el, dist)
+    J2['kind'], J2['brake'] = torch.zeros_like(J['kind']), torch.zeros_like(J['brake'])
+    J2['brake'][i2[ok]] = sim.brake(U, V, az[i2], el[i2], dist[i2])[ok]
+    J2['kind'][i2[ok]] = sim.kinds(Q, U, V, az[i2], el[i2], dist[i2])[ok]
     return rng, (az, el, dist), P, S, J, (Q, U, gap, J2)
 
 
@@ -87,8 +93,8 @@ def timing(rng, cfg):
     return fps, times, dt, src
 
 
-def labels(rng, view, P, S, J, J2, times, cfg):
-    """Class, weight and ball by frame."""
+def labels(rng, view, P, S, J, J2, times, cfg, cam):
+    """Class, weight and ball by frame: its centre, its depth by the ring, its radius; and t_on."""
     N, T = times.shape
     d = times.device
     bp = draw.ball_at(P, S, times)
@@ -112,7 +118,10 @@ def labels(rng, view, P, S, J, J2, times, cfg):
         w = torch.where(att & ((times - tt).abs() < .02), .3, w)
         w = torch.where((out == 3)[:, None] & (times > tr.clamp(max=.3) - .6), 0., w)
         ons.append(t_on[:, 0])
-    return y, w * (P['seen'] > .35), torch.cat([xy, inc[..., None].float()], -1), ons[0]
+    r = view.ppm(z) * sim.RB * rng.u('ball/size', .96, 1.02)[:, None] / view.crop[:, 2:] * cfg.size
+    there = inc & (r < cfg.size * .6)
+    deep = sim.depth(bp, P['L'], *cam) * inc
+    return y, w * (P['seen'] > .35), torch.cat([xy, inc[..., None].float()], -1), deep, r * there, ons[0]
 
 
 @torch.no_grad()
@@ -125,12 +134,18 @@ def render_batch(seeds, device='cpu', cfg=None):
     dt       float [N,T]        seconds since the frame before
     t        float [N,T]        seconds, 0 at the first frame
     ball     float [N,T,3]      ball's centre in the crop (0..1), 1 if it is in the crop
+    depth    long  [N,T]        where the ball lies to ring and net as the camera sees it: sim.depth; 0 where it isn't in the crop
+    ball_r   float [N,T]        its apparent radius in the crop's pixels, 0 where it isn't in the crop
     seen     float [N,T]        share of ring and net not hidden by a person
     clear    float [N,T]        share of the ball's middle not hidden by a person
+    tell     float [N,2]        by attempt: under 1 no careful eye could tell its outcome from the pictures (tell.py); 9.99: no attempt
+    why      long [N,2]         reasons where it is, bits in the order of tell.REASONS
     outcome  long  [N]          0 no attempt, 1 made, 2 missed, 3 undecided (weights 0)
     t_on, t_rim, t_truth        float [N], in t (8 and more: none)
     outcome2, t_rim2, t_truth2  the second attempt, where there is one
-    fps, ring_px, az, el, dist  float [N]; mode, net, board long [N]
+    kind, kind2                 lists of str: sim.KINDS, '' where there is no attempt
+    fps, ring_px, az, el, dist  float [N]; mode, net long [N]: sim.MODES, NETS; net_l, net_rb float [N]: its length and its
+                                radius at the bottom, m
     """
     cfg = cfg or Cfg()
     dev = torch.device(device)
@@ -142,6 +157,8 @@ def render_batch(seeds, device='cpu', cfg=None):
     y = torch.zeros(N, T, dtype=torch.long, device=dev)
     w, seen, clear = torch.zeros(N, T, device=dev), torch.ones(N, T, device=dev), torch.ones(N, T, device=dev)
     ball, t_on, ring = torch.zeros(N, T, 3, device=dev), torch.zeros(N, device=dev), torch.zeros(N, device=dev)
+    depth, ball_r = torch.zeros(N, T, dtype=torch.long, device=dev), torch.zeros(N, T, device=dev)
+    told, why = torch.full((N, 2), 9.99, device=dev), torch.zeros(N, 2, dtype=torch.long, device=dev)
     raw = [None] * N
     tfr = torch.cumsum(dt, 1)
     for bi, (px, _) in enumerate(cfg.ring_px):
@@ -149,7 +166,7 @@ def render_batch(seeds, device='cpu', cfg=None):
         every = torch.nonzero(which == bi)[:, 0]
         # the encoder walks frame by frame, so it takes as many attempts at once as memory allows
         for many in every.split(max(1, cfg.chunk_px * 8 // (n * n * T))) if len(every) else ():
-            imgs, crops = [], []
+            imgs, crops, looks = [], [], []
             for i in many.split(max(1, cfg.chunk_px // (n * n * T))):
                 r = rng.pick(i)
                 Pi = {k: v[i] for k, v in P.items()}
@@ -161,11 +178,21 @@ def render_batch(seeds, device='cpu', cfg=None):
                     Si = draw.join(Pi, Si, {a: v[k] for a, v in Q.items()}, {a: v[k] for a, v in U.items()}, gap[k] * on, on)
                 view = draw.View(r, az[i], el[i], dist[i], n, 8 + n // 8, T, cfg.rings, cfg.above, dev)
                 view.drift = draw.drift(r, view.w, T, fps[i]).clamp(-n / 4, n / 4)
-                img = sensor.develop(r, draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg), tfr[i])
+                who, slot, f = tell.picks(times[i], src[i], Ji, Ki)
+                img, layers, free, boarded = draw.frames(r, view, Pi, Si, times[i], tfr[i], cfg, (who, f))
+                img = sensor.develop(r, img, tfr[i])
                 imgs.append(img)
                 crops.append(view.crop)
-                yy, ww, bb, on = labels(r, view, Pi, Si, Ji, Ki, times[i].gather(1, src[i]), cfg)
-                y[i], w[i], ball[i], t_on[i], ring[i], seen[i], clear[i] = yy, ww, bb, on, view.w, Pi['seen'], Pi['clear']
+                if len(who):
+                    # what the camera would have given of the layers without noise, at the crop's size
+                    q, tq = r.pick(who), tfr[i].gather(1, src[i])[who[:, None], f]
+                    wx, wy = (sensor.triangle(view.crop[who, k], view.crop[who, 2], cfg.size, n)[:, None] for k in (0, 1))
+                    layers = [wy @ sensor.levels(q, sensor.develop(q, a, tq, noise=False))[:, :, 0].float() @ wx.transpose(-1, -2) for a in layers]
+                    p3 = draw.ball_at(Pi, Si, times[i])[who[:, None], f]
+                    cross = tell.overlap(p3, az[i][who], el[i][who], dist[i][who], -Pi['rest'][who][..., 2].amin(1))
+                    looks.append((who + sum(len(c) for c in crops[:-1]), slot, f, layers, free, boarded, cross))
+                yy, ww, bb, dd, rr, on = labels(r, view, Pi, Si, Ji, Ki, times[i].gather(1, src[i]), cfg, (az[i], el[i], dist[i]))
+                y[i], w[i], ball[i], depth[i], ball_r[i], t_on[i], ring[i], seen[i], clear[i] = yy, ww, bb, dd, rr, on, view.w, Pi['seen'], Pi['clear']
                 if cfg.raw:
                     for k, j in enumerate(i.tolist()):
                         raw[j] = dict(crop=view.crop[k].tolist(), box=view.box[k].tolist())
@@ -176,6 +203,14 @@ def render_batch(seeds, device='cpu', cfg=None):
             b = torch.arange(len(i), device=dev)[:, None]
             wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
             yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
+            for who, slot, f, layers, free, boarded, cross in looks:
+                got = yo[who[:, None], f, 0]
+                db, dn = tell.left(got, layers[0], layers[1]), tell.left(got, layers[0], layers[2])
+                inside = ball[i[who][:, None], f, 2] > 0
+                told[i[who], slot], why[i[who], slot] = tell.verdict(db, free, dn, torch.stack([J['brake'], J2['brake']], 1)[i[who], slot], seen[i[who][:, None], f], cross, inside, boarded)
+                if cfg.raw:
+                    for k in range(len(who)):
+                        raw[int(i[who[k]])].setdefault('tell', {})[int(slot[k])] = dict(ball=db[k], net=dn[k], free=free[k], cross=cross[k], inside=inside[k], board=boarded[k], f=f[k])
             if not cfg.luma:
                 cx, cy = sensor.triangle(crop[:, 0] / 2, crop[:, 2] / 2, cfg.size, n // 2), sensor.triangle(crop[:, 1] / 2, crop[:, 2] / 2, cfg.size, n // 2)
                 yo = torch.cat([yo, cy[:, None, None] @ C @ cx[:, None, None].transpose(-1, -2)], 2)
@@ -184,9 +219,11 @@ def render_batch(seeds, device='cpu', cfg=None):
                 for k, j in enumerate(i.tolist()):
                     raw[j].update(y=Y[k, src[j]].to(torch.uint8), c=None if C is None else C[k, src[j]].to(torch.uint8))
     t0 = times[:, :1] - tfr[:, :1]
-    out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, seen=seen, clear=clear, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
+    names = lambda j: [sim.KINDS[k] for k in j['kind'].tolist()]
+    out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, depth=depth, ball_r=ball_r, seen=seen, clear=clear, tell=told, why=why, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
                outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
-               fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], dmin=J['dmin'])
+               fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'],
+               kind=names(J), kind2=names(J2))
     if cfg.raw:
         out['raw'] = raw
     return out
@@ -201,14 +238,15 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
     for k in ('', '2'):
         o = b['outcome' + k]
         att = (o == 1) | (o == 2)
-        def fr(t):                                              # frames, where some were dropped
-            i = ((b['t'] <= t[:, None]).sum(1) - 1).clamp(min=0)
-            f = i + (t - b['t'].gather(1, i[:, None])[:, 0]) * b['fps']
+        def fr(t):                                              # frames, where some were dropped: between two of them by share
+            i = ((b['t'] <= t[:, None]).sum(1) - 1).clamp(0, T - 2)
+            at = lambda k: b['t'].gather(1, k[:, None])[:, 0]
+            f = i + (t - at(i)) / (at(i + 1) - at(i))
             return torch.where(att, f, torch.full_like(f, float('nan')))
         both.append((fr(b['t_rim' + k]), fr(b['t_truth' + k]), torch.where(att, (o == 1).long(), torch.full_like(o, -1))))
     t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))
     return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=t_rim, t_truth=t_truth, made=made.to(torch.int8),
-                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], clear=b['clear'], ball=b['ball'], mode=b['mode'], net=b['net'], fps=b['fps'], t=b['t'],
+                undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], clear=b['clear'], tell=b['tell'], why=b['why'], ball=b['ball'], depth=b['depth'], ball_r=b['ball_r'], kind=b['kind'], kind2=b['kind2'], mode=b['mode'], net=b['net'], fps=b['fps'], t=b['t'],
                 az=b['az'], el=b['el'], dist=b['dist'], dmin=b['dmin'])
 
 

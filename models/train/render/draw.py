@@ -35,12 +35,29 @@ def anycolour(rng, tag):
 
 # ---------------------------------------------------------------- camera
 
-def camera(rng):
-    """Azimuth, elevation (rad), distance: most venues look from the side or front, from below or level."""
+def held_camera(az, el):
+    """Cameras (rad) that training never draws: in two wedges, or a little above the ring."""
+    a, e = az.abs() * (180 / math.pi), el * (180 / math.pi)
+    return (a >= 42) & (a <= 48) | (e >= 13) & (e <= 17)
+
+
+def camera(rng, held=None):
+    """Azimuth, elevation (rad), distance: most venues look from the side or front, from below or level. `held`: None, any;
+    False, none of `held_camera`; True, only those."""
     az = rng.u('az', -100, 100) * math.pi / 180
     el = torch.where(rng.p('el/low', .6), rng.u('el', -35, 5), rng.u('el2', -50, 35)) * math.pi / 180
     near = rng.p('el/near', .25)                               # near the pole, looking up
     el = torch.where(near, rng.u('el3', -56, -24) * math.pi / 180, el)
+    if held is not None:
+        sign, u, r = torch.where(az < 0, -1., 1.), rng.u('held/az', 0, 1), math.pi / 180
+        if held:                                               # three of four by azimuth
+            by_az = rng.p('held/by', .75)
+            az = torch.where(by_az & ~held_camera(az, el), sign * (42.1 + 5.8 * u) * r, az)
+            el = torch.where(held_camera(az, el), el, rng.u('held/el', 13.1, 16.9) * r)
+        else:
+            a, e = az.abs(), el
+            az = torch.where((a > 41.9 * r) & (a < 48.1 * r), sign * torch.where(u < .45, u / .45 * 41.9, 48.1 + (u - .45) / .55 * 51.9) * r, az)
+            el = torch.where((e > 12.9 * r) & (e < 17.1 * r), torch.where(u < .7, 12.9 - u * 20, 17.1 + (u - .7) * 50) * r, el)
     return az, el, torch.where(near, rng.u('dist2', 2.8, 7.), rng.log('dist', 2.6, 22))
 
 
@@ -222,7 +239,7 @@ def capsule(xy, p, q, rp, rq, soft=1.0):
     return ((r - dd) / soft + .5).clamp(0, 1) * (2 * r).clamp(max=1), s
 
 
-def still(rng, view, P):
+def still(rng, view, P, held=None):
     """Background, board, poles, bracket, ring: dict of the channels of the still picture [B,C,n+2m,n+2m].
 
     0-2 colour, 3 cover (board or ring hides what is behind), 4 ring coverage, 5 ring coverage x depth (from D), 6 board cover."""
@@ -263,6 +280,8 @@ def still(rng, view, P):
     # board: three slices of its thickness
     kind = rng.choice('board', [.34, .30, .12, .09, .08, .07])  # glass, white, painted, wood, steel, fan
     fan = (kind == 5) | (rng.p('board/fan', .06))
+    if held is not None:                                       # training never draws a fan
+        fan, kind = torch.full_like(fan, held), torch.where(kind == 5, 1, kind)
     glass = kind == 0
     face = ycc(torch.where((kind == 1)[:, None] | fan[:, None], palette(rng, 'bd/w', [[.95, .95, .95], [.85, .85, .83], [.9, .9, .96]], .04),
                torch.where((kind == 3)[:, None], palette(rng, 'bd/o', [[.55, .38, .22], [.4, .28, .18]]), torch.where((kind == 4)[:, None], palette(rng, 'bd/s', [[.5, .52, .55], [.3, .32, .34]]),
@@ -500,12 +519,14 @@ def people(rng, view, T, tt, where):
     return up[:, :1].view(B, T, 1, n, n), up[:, 1:].view(B, T, 3, n, n)           # colour is premultiplied
 
 
-def frames(rng, view, P, S, times, tfr, cfg):
-    """Draws [B,T,3,n,n] (float) at frame times; P, S, rng and view belong to the same attempts."""
+def frames(rng, view, P, S, times, tfr, cfg, look):
+    """Draws [B,T,3,n,n] (float) at frame times; P, S, rng and view belong to the same attempts. Of the frames `look` (attempts
+    [R], frames [R,F]) it returns the luma as well, [R,F,1,n,n]: whole, without the ball, without the net; and by [R,F] how
+    much of the ball's disc nobody and nothing but the net covers; by [R] how much of ring and net lies behind the board."""
     d, B, n = rng.device, rng.n, view.n
     T = times.shape[1]
     m = view.margin
-    st, _ = still(rng, view, P)
+    st, _ = still(rng, view, P, cfg.held_out)
     N2 = n + 2 * m
     # still picture, shifted with the camera
     c = torch.arange(n, device=d) + .5 + m
@@ -560,8 +581,9 @@ def frames(rng, view, P, S, times, tfr, cfg):
     if sb is not None:
         q2, z2 = view.project(sb[0])
         balls.append((q2 + dr, z2, view.ppm(z2) * RB, sb[0], sb[1], 'ball2', None))
-    flat = lambda a: a.reshape(B * T, -1)
-    base = torch.arange(B * T, device=d)
+    spot = (look[0][:, None], look[1])
+    change = disc = torch.zeros(*look[1].shape, 1, n, n, device=d)
+    veils = []                                               # what lies over ball and net: attempts (None: all), coverage
     for (q, z, r, p, vis, tag, quat) in balls:
         i = torch.nonzero(vis.any(1))[:, 0]
         if not len(i):
@@ -625,7 +647,13 @@ def frames(rng, view, P, S, times, tfr, cfg):
             buf[ch].index_add_(0, fi, (val / ns).reshape(-1))
         A = buf[0].view(B, T, 1, n, n).clamp(0, 1)
         colr = buf[1:].view(CH, B, T, n, n).permute(1, 2, 0, 3, 4)
+        if tag == 'ball':
+            disc, under = A[spot], img[:, :, :1][spot]
+        else:
+            veils.append((None, A))
         img = img * (1 - A).to(dt) + colr.to(dt)
+        if tag == 'ball':
+            change = img[:, :, :1][spot].float() - under.float()
     # ---- net
     xq = lerp_rec(S['x'].view(B, -1, LV * K * 3), (tsub - sim.T0) * sim.HZ / sim.REC - 1).view(B, T * ns, LV * K, 3)
     anch = P['anch'][:, None].expand(B, T * ns, K, 3)
@@ -677,6 +705,10 @@ def frames(rng, view, P, S, times, tfr, cfg):
     white = palette(rng, 'net/col', [[.95, .95, .95], [.88, .88, .85], [.8, .8, .78]], .04)
     dark = palette(rng, 'net/dark', [[.1, .1, .12], [.35, .35, .3], [.1, .15, .4], [.5, .1, .1]], .05)
     grey = palette(rng, 'net/grey', [[.6, .62, .65], [.35, .36, .38], [.8, .8, .82]], .06)
+    if cfg.held_out is not None:                               # coloured ones of one colour are held out
+        which = rng.choice('held/col', [1, 1])[:, None] + (2 if cfg.held_out else 0)
+        dark = torch.tensor([[.1, .1, .12], [.35, .35, .3], [.1, .15, .4], [.5, .1, .1]], device=d)[which[:, 0]] + rng.g('net/dark/v', .05, 3)
+        dark = dark.clamp(0, 1)
     ncol = ycc(torch.where(chain[:, None], grey, torch.where(rng.p('net/isdark', .10)[:, None], dark, white)))
     tri = rng.p('net/tri', .12) & ~chain
     c2 = ycc(palette(rng, 'net/c2', [[.8, .1, .1], [.1, .2, .7]], .05))
@@ -689,11 +721,13 @@ def frames(rng, view, P, S, times, tfr, cfg):
     ncl = ncl[:, :, :CH] * shade * torch.cat([lightn, torch.ones_like(lightn), torch.ones_like(lightn)], 2)[:, :, :CH]
     vis = 1 - ra * (rz < .0) * .9                                     # the front of the ring lies over the strings
     A = A * vis
+    string, strings = A[spot].float(), (ncl[:, :, :1] - img[:, :, :1]).expand(B, T, 1, n, n)[spot].float()
     img = img + (A * (ncl - img)).to(dt)
     # ---- the hand in the net, with its arm
     i = torch.nonzero(P['hand'])[:, 0]
     if len(i):
-        img = img.index_copy(0, i, arm(rng.pick(i), sub(view, i), img[i].float(), bq[i].view(len(i), T, ns, 2)[:, :, ns // 2], br[i].view(len(i), T, ns)[:, :, ns // 2]).to(dt))
+        pic_, _ = arm(rng.pick(i), sub(view, i), img[i].float(), bq[i].view(len(i), T, ns, 2)[:, :, ns // 2], br[i].view(len(i), T, ns)[:, :, ns // 2])
+        img = img.index_copy(0, i, pic_.to(dt))
     # ---- somebody's arm beside the ring: a block, a rebound
     i = torch.nonzero(rng.p('reach', .10) & ~P['hand'])[:, 0]
     if len(i):
@@ -704,33 +738,50 @@ def frames(rng, view, P, S, times, tfr, cfg):
         frm = torch.stack([v.box[:, 0] + v.w * (.5 + r.g('reach/fx', 1.)), v.box[:, 1] + v.w * r.u('reach/fy', 2.2, 3.6)], -1)[:, None]
         q_ = frm + (at - frm) * env[..., None] + v.drift
         rad = (v.scale * r.u('reach/r', .045, .085))[:, None].expand(len(i), T)
-        img = img.index_copy(0, i, arm(r, v, img[i].float(), q_, rad).to(dt))
+        pic_, cov = arm(r, v, img[i].float(), q_, rad)
+        img = img.index_copy(0, i, pic_.to(dt))
+        veils.append((i, cov))
     # ---- people in front
     hasf = rng.p('ppl/front', .30)
     i = torch.nonzero(hasf)[:, 0]
     if len(i):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'front')
         img = img.index_copy(0, i, (img[i] * (1 - cov) + col[:, :, :CH]).to(dt))
+        veils.append((i, cov))
         P['seen'].index_copy_(0, i, visible(cov, sub(view, i)))
         mid = (bq[i].view(len(i), T, ns, 2)[:, :, ns // 2] / n * 2 - 1).view(len(i) * T, 1, 1, 2)
         over = F.grid_sample(cov.reshape(-1, 1, n, n).float(), mid, mode='bilinear', padding_mode='zeros', align_corners=False)
         P['clear'].index_copy_(0, i, 1 - over.view(len(i), T))
-    return img
+    thru = torch.ones_like(string)
+    for i, cov in veils:
+        to = torch.arange(B, device=d) if i is None else torch.full((B,), -1, device=d).index_copy(0, i, torch.arange(len(i), device=d))
+        r = torch.nonzero(to[look[0]] >= 0)[:, 0]
+        thru[r] *= 1 - cov[to[look[0][r]][:, None], look[1][r]].float().clamp(0, 1)
+    full = img[:, :, :1][spot].float()
+    area = math.pi * br.view(B, T, ns)[:, :, ns // 2][spot] ** 2
+    back = (view.D * -view.f[:, 1] > BOARD)[:, None, None, None, None]
+    boarded = zone(view, bcov.float().mean(1, keepdim=True) * back)[look[0], 0]
+    return img, (full, full - change * (1 - string) * thru, full - string * strings * thru), (disc * thru).sum((2, 3, 4)) / area, boarded
 
 
 def visible(cov, view):
     """How much of the ring and the net stays in view, [B,T]."""
+    return 1 - zone(view, cov)
+
+
+def zone(view, cov):
+    """Mean of cov [B,T,1,n,n] over ring and net, [B,T]."""
     n = view.n
     d = cov.device
     x = (torch.arange(n, device=d) + .5)[None, :]
     inx = ((x > view.box[:, :1]) & (x < view.box[:, :1] + view.w[:, None])).float()
     iny = ((x > view.box[:, 1:2] - .2 * view.w[:, None]) & (x < view.box[:, 1:2] + .9 * view.w[:, None])).float()
     wgt = iny[:, None, :, None] * inx[:, None, None, :]
-    return 1 - (cov[:, :, 0] * wgt).sum((2, 3)) / wgt.sum((2, 3)).clamp(min=1)
+    return (cov[:, :, 0] * wgt).sum((2, 3)) / wgt.sum((2, 3)).clamp(min=1)
 
 
 def arm(rng, view, img, q, r):
-    """An arm reaching up to q [B,T,2]."""
+    """An arm reaching up to q [B,T,2], laid over img; and its coverage [B,T,1,n,n]."""
     d, B, n = rng.device, rng.n, view.n
     T = q.shape[1]
     yy, xx = torch.meshgrid(torch.arange(n, device=d) + .5, torch.arange(n, device=d) + .5, indexing='ij')
@@ -743,11 +794,12 @@ def arm(rng, view, img, q, r):
     f = lambda a: a.reshape(-1, *a.shape[2:])
     rr = f(r)
     CH = img.shape[2]
-    out = img.reshape(B * T, CH, n, n)
+    out, cov = img.reshape(B * T, CH, n, n), torch.zeros(B * T, 1, n, n, device=d)
     for p, s, k, c in ((sh, el, 1.1, slv), (el, q, .85, skin), (q, q + .1, 1.25, skin)):
         a, _ = capsule(grid, f(p), f(s), rr * k, rr * k * .85)
         out = mixc(out, a, c[:, None, :CH].expand(B, T, CH).reshape(-1, CH))
-    return out.view(B, T, CH, n, n)
+        cov = torch.maximum(cov, a)
+    return out.view(B, T, CH, n, n), cov.view(B, T, 1, n, n)
 
 
 def second_ball(rng, view, P, t):

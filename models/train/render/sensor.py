@@ -32,8 +32,9 @@ def blur3(x, a):
     return x * (1 - 2 * a) + a * (p[..., :-2, :] + p[..., 2:, :])
 
 
-def develop(rng, img, tfr):
-    """Light, tone, optics, noise: float Y, Cb, Cr [B,T,3,n,n] -> same, Y in 0..1, Cb, Cr about 0."""
+def develop(rng, img, tfr, noise=True):
+    """Light, tone, optics, noise: float Y, Cb, Cr [B,T,3,n,n] -> same, Y in 0..1, Cb, Cr about 0. Without `noise` what it
+    would be free of it, to compare."""
     e = lambda a: a[:, None, None, None, None]
     B, T, _, n, _ = img.shape
     dt = img.dtype
@@ -64,8 +65,9 @@ def develop(rng, img, tfr):
     y = torch.where(y > knee, knee + (1 - knee) * torch.tanh((y - knee) / (1 - knee + 1e-3)), y).clamp(0, 1)
     # noise, stronger in the dark
     s = e(torch.where(rng.p('noise/b', .2), rng.log('noise/h', .015, .05), rng.log('noise', .001, .015)))
-    y = y + s * (1.2 - .7 * y) * grain(rng, 'noise/y', T, n)
-    if colour:
+    if noise:
+        y = y + s * (1.2 - .7 * y) * grain(rng, 'noise/y', T, n)
+    if colour and noise:
         c = c + s * .5 * blur3(torch.cat([grain(rng, 'noise/u', T, n), grain(rng, 'noise/v', T, n)], 2), torch.full_like(s, .3)) * 1.5
     # sharpening
     k = e(rng.u('sharp', 0, 1.6) * rng.p('sharp/p', .5))
@@ -144,6 +146,11 @@ def code(x, q, key, tnr):
     return torch.stack(out, 1)
 
 
+def levels(rng, y):
+    """Luma [B,T,1,n,n] in 0..1 as grey levels: limited or full range."""
+    return torch.where(~rng.p('fullrange', .15)[:, None, None, None, None], 16 + 219 * y, 255 * y)
+
+
 def encode(rng, img, fps, luma=False, real=0.0):
     """Float Y, Cb, Cr -> decoded bytes as float: luma [B,T,n,n] and chroma [B,T,2,n/2,n/2] in 0..255. A share `real`
     of the attempts goes through x264 (its luma), the others through the stand-in."""
@@ -151,7 +158,7 @@ def encode(rng, img, fps, luma=False, real=0.0):
     B, T, _, n, _ = img.shape
     lim = e(~rng.p('fullrange', .15))
     img = img.float()
-    y = torch.where(lim, 16 + 219 * img[:, :, :1], 255 * img[:, :, :1])
+    y = levels(rng, img[:, :, :1])
     q = torch.where(rng.p('q/none', .12), torch.zeros(B, device=rng.device), rng.log('q', 3.5, 34))
     gop = (rng.u('gop', .5, 4.) * fps).long().clamp(min=10)
     ph = (rng.u('gop/p', 0, 1) * gop).long()

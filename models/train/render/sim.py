@@ -47,8 +47,14 @@ def _links(device):
     return p2.view(-1).to(device), c2[:LV].view(-1).to(device)
 
 
-def draw_params(rng, az, el, weights=()):
-    """Everything random of the physics; az and el (rad) are the camera's, so that some balls are aimed along its view."""
+def held_net(L, rb, tight):
+    """Nets that training never draws: middling long ones (m) of a middling width at the bottom, by kind."""
+    return (L >= .395) & (L <= .435) & torch.where(tight, (rb >= .083) & (rb <= .095), (rb >= .112) & (rb <= .132))
+
+
+def draw_params(rng, az, el, weights=(), held=None):
+    """Everything random of the physics; az and el (rad) are the camera's, so that some balls are aimed along its view. `held`:
+    None, any net; False, none of `held_net`; True, only those."""
     n, d = rng.n, rng.device
     P = {}
     mode = P['mode'] = rng.choice('mode', weights or WEIGHTS)
@@ -168,6 +174,14 @@ def draw_params(rng, az, el, weights=()):
     rb = rng.u('net/rb', .092, .150)
     rb = torch.where(kind == 1, rng.u('net/rb1', .070, .108), rb)
     rb = torch.where(chain, rng.u('net/rbc', .085, .150), rb)
+    if held is not None:
+        tight, u = kind == 1, rng.u('held/rb', 0, 1)
+        if held:
+            L = rng.u('held/L', .396, .434)
+            rb = torch.where(tight, .084 + .010 * u, .113 + .018 * u)
+        else:                                                  # the others keep their length and get another width
+            wide = torch.where(tight, torch.where(u < .5, .070 + .025 * u, .0955 + .025 * (u - .5)), torch.where(u < .5, .092 + .039 * u, .133 + .034 * (u - .5)))
+            rb = torch.where(held_net(L, rb, tight), wide, rb)
     pw = rng.u('net/pow', .55, 1.4)
     lv = torch.arange(0, LV + 1, device=d) / LV
     prof = R_IN + (rb[:, None] - R_IN) * lv[None] ** pw[:, None]
@@ -180,6 +194,7 @@ def draw_params(rng, az, el, weights=()):
     wob = rng.g('net/wob', 1., LV + 1, K, 3) * (.004 + .02 * rng.u('net/wobs', 0, 1) ** 3)[:, None, None, None] * lv[None, :, None, None] * 2
     x = x + wob
     x[:, 1:, :, :2] += (rng.g('net/lean', .012, 2)[:, None, None] * lv[None, 1:, None, None] ** 1.5)
+    P['L'], P['rb'] = L, rb
     P['anch'], P['rest'] = x[:, 0], x[:, 1:].reshape(n, LV * K, 3)
     P['faint'] = rng.p('str/faint', .1)
     mass = rng.u('net/m', .10, .22)
@@ -379,8 +394,42 @@ def simulate(P):
 
 def start_again(P, Q):
     """Gives the attempts Q (drawn with other seeds) the hoop of the attempts P: a second ball at the same ring."""
-    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut', 'faint')
+    keep = ('eb', 'er', 'bw', 'bz0', 'bz1', 'net', 'L', 'rb', 'anch', 'rest', 'mn', 'oz', 'oh', 'air', 'bend', 'mun', 'ks', 'ch', 'cz', 'hold', 'loss', 'cut', 'faint')
     return {k: (P[k] if k in keep else v) for k, v in Q.items()}
+
+
+def seen_from(p, az, el, away=None):
+    """Points [N,M,3] as the camera sees them: to the right of the ring's centre and above it in metres at the ring's
+    distance, and how far behind it (negative: nearer); [N,M] each."""
+    e = lambda a: a[:, None]
+    sa, ca, se, ce = e(torch.sin(az)), e(torch.cos(az)), e(torch.sin(el)), e(torch.cos(el))
+    on = -p[..., 0] * sa + p[..., 1] * ca
+    lat, up, deep = p[..., 0] * ca + p[..., 1] * sa, on * se + p[..., 2] * ce, on * ce - p[..., 2] * se
+    if away is not None:
+        k = e(away) / (e(away) + deep).clamp(min=.4)
+        lat, up = lat * k, up * k
+    return lat, up, deep
+
+
+def brake(S, J, az, el, away=None):
+    """How far the ball falls behind free flight in the picture, in radii of it, within .25 s of its last way down through
+    the ring's plane (or the last touch of ring or board, if that was later): what a net does to a ball inside it. [N]"""
+    p, con = S['p'], S['con']
+    n, q, _ = p.shape
+    k = torch.arange(q, device=p.device)
+    ts = T0 + (k + 1) * REC / HZ
+    before = ts[None] < J['t_truth'][:, None]
+    down = torch.zeros_like(before)
+    down[:, 1:] = (p[:, :-1, 2] > 0) & (p[:, 1:, 2] <= 0)
+    begin = (down | (con[..., :2] > 0).any(2)) & before
+    s = torch.where(begin, k[None], torch.zeros_like(k)[None]).amax(1).clamp(max=q - 3) + 1
+    i = torch.arange(n, device=p.device)
+    v = (p[i, s + 1] - p[i, s]) * (HZ / REC)
+    e = (s + int(.25 * HZ / REC)).clamp(max=q - 1)
+    t = (e - s).float()[:, None] * (REC / HZ)
+    free = p[i, s] + v * t - torch.tensor([0., 0., .5 * G], device=p.device) * t * t
+    a, b = (torch.stack(seen_from(x[:, None], az, el, away)[:2], -1)[:, 0] for x in (free, p[i, e]))
+    return (a - b).norm(dim=1) / RB
 
 
 def judge(P, S, az, el, away=None):
@@ -395,12 +444,13 @@ def judge(P, S, az, el, away=None):
     below_c = (rho < R_IN - .02) & (z < 0)
     cross_ = (z[:, :-1] > 0) & (z[:, 1:] <= 0) & (rho[:, 1:] < R_IN)
     inside = torch.zeros(n, q, dtype=torch.bool, device=d)
-    st = torch.zeros(n, dtype=torch.bool, device=d)
+    left, st = torch.zeros_like(inside), torch.zeros(n, dtype=torch.bool, device=d)
     L = -P['rest'][..., 2].amin(1)
     for i in range(1, q):                                   # inside: came through the ring from above and has not left
-        st = (st | cross_[:, i - 1]) & (z[:, i] < .02) & (z[:, i] > -L - .15) & (rho[:, i] < R + .12)
-        inside[:, i] = st
-    thru = inside & (z < -(L[:, None] * .8))
+        was = st | cross_[:, i - 1]
+        st = was & (z[:, i] < .02) & (z[:, i] > -L - .15) & (rho[:, i] < R + .12)
+        inside[:, i], left[:, i] = st, was & ~st & (z[:, i] < -RB)
+    thru = inside & (z < -(L[:, None] * .8)) | left         # left: below the ring, through a hole in the net at the latest
     made = thru.any(1)
     t_thru = first(thru)
     near = ((z < RB + .03) & (z > -.4) & (rho < R + RB + .03)) | (con[..., 0] > 0)
@@ -428,13 +478,8 @@ def judge(P, S, az, el, away=None):
     air = t_last < -8
     t_miss = torch.where(air, torch.maximum(t_miss, first((z < -.18) & (ts[None] > t_rim[:, None] - .2))), t_miss)
     # a ball that misses in depth alone: sure only when order, size and speed have shown it for two frames
-    e = lambda a: a[:, None]
-    sa, ca, se, ce = e(torch.sin(az)), e(torch.cos(az)), e(torch.sin(el)), e(torch.cos(el))
-    lat = p[..., 0] * ca + p[..., 1] * sa
-    up = (-p[..., 0] * sa + p[..., 1] * ca) * se + z * ce
-    if away is not None:                                    # as the eye sees it
-        k = e(away) / (e(away) + (-p[..., 0] * sa + p[..., 1] * ca) * ce - z * se).clamp(min=.4)
-        lat, up = lat * k, up * k
+    lat, up, _ = seen_from(p, az, el, away)
+    se, ce = torch.sin(el)[:, None], torch.cos(el)[:, None]
     inpic = (lat.abs() < R + .05) & (up < R * se.abs() - .03) & (up > -R * se.abs() - .30 * ce) & (ts[None] > t_rim[:, None] - .25)
     t_pic = first(inpic) + .10
     t_miss = torch.where(air & (t_pic < 8) & (t_miss < 8), torch.maximum(t_miss, t_pic), t_miss)
@@ -452,3 +497,60 @@ def judge(P, S, az, el, away=None):
     touched = dmin < .45
     out = torch.where(none, torch.where(touched & ~P['hand'] & (P['mode'] != MODE['hang']) & (P['mode'] != MODE['empty']), 3, 0), out)
     return dict(outcome=out, t_rim=t_rim, t_truth=t_truth, dmin=dmin)
+
+
+KINDS = ('', 'swish', 'rim-in', 'bank-in', 'rim-out', 'bank-out', 'air-short', 'air-long', 'air-side', 'behind', 'below', 'other')
+
+
+def kinds(P, S, J, az, el, away=None):
+    """What an attempt was, from what the ball touched until its truth: index of KINDS, long [N]; 0 where there was none.
+
+    bank: the board came first; rim: the ring was touched. Of the balls that touched neither: below, rose through the ring's
+    plane from below; behind, passed through the picture of ring and net on their far side; air-short, -long and -side, where
+    they came down through the ring's plane, along their flight. other: undecided, or made from below and out again."""
+    p, con = S['p'], S['con']
+    q = p.shape[1]
+    ts = T0 + (torch.arange(q, device=p.device) + 1) * REC / HZ
+    before = ts[None] < J['t_truth'][:, None]
+    inf = torch.full_like(J['t_rim'], 9.)
+    first = lambda m: torch.where(m.any(1), ts[m.float().argmax(1)], inf)
+    ring, board = first((con[..., 0] > 0) & before), first((con[..., 1] > 0) & before)
+    z, rho = p[..., 2], p[..., :2].norm(dim=-1)
+    rose = ((z[:, :-1] < 0) & (z[:, 1:] >= 0) & (rho[:, 1:] < .6) & before[:, 1:]).any(1)
+    began_below = (p[:, 0, 2] < -.2) & ~((z > RB) & before).any(1)
+    # where it came down through the ring's plane, from the ring's centre along the flight and across it
+    down = (z[:, :-1] > 0) & (z[:, 1:] <= 0)
+    k = torch.where(down.any(1), down.float().argmax(1), (rho ** 2 + z ** 2).argmin(1).clamp(max=q - 2))
+    i = torch.arange(len(k), device=k.device)
+    at, way = p[i, k, :2], _unit(p[i, k + 1, :2] - p[i, k, :2])[0]
+    along = (at * way).sum(1)
+    across = (at[:, 0] * way[:, 1] - at[:, 1] * way[:, 0]).abs()
+    lat, up, deep = seen_from(p, az, el, away)
+    se, ce = torch.sin(el)[:, None].abs(), torch.cos(el)[:, None]
+    over = (lat.abs() < R) & (up < R * se) & (up > -R * se - .4 * ce) & (z < RB) & before & (ts[None] > J['t_rim'][:, None] - .15)
+    far = (over & (deep > R * ce)).any(1)
+    name = {n: torch.full_like(k, j) for j, n in enumerate(KINDS)}
+    side = torch.where(across > along.abs(), name['air-side'], torch.where(along < 0, name['air-short'], name['air-long']))
+    air = torch.where(rose | began_below, name['below'], torch.where(far, name['behind'], side))
+    out = torch.where(board < ring, name['bank-out'], torch.where(ring < 8, name['rim-out'], air))
+    into = torch.where(board < ring, name['bank-in'], torch.where(ring < 8, name['rim-in'], name['swish']))
+    o = J['outcome']
+    return torch.where(o == 1, into, torch.where(o == 2, out, torch.where(o == 3, name['other'], name[''])))
+
+
+def depth(p, length, az, el, away=None):
+    """Where the ball's middle p [N,M,3] lies to the volume of ring and net, `length` [N] deep, as the camera sees it, long
+    [N,M]: 0 elsewhere; 1 before it and 3 behind it, where the pictures of both overlap; 2 inside it; 4 over it, not yet (or
+    no longer) down at the ring's plane. What distinguishes made from missed where the picture does not."""
+    lat, up, deep = seen_from(p, az, el, away)
+    z, rho = p[..., 2], p[..., :2].norm(dim=-1)
+    se, ce = torch.sin(el)[:, None], torch.cos(el)[:, None]
+    low = -length[:, None]
+    inside = (rho < R) & (z <= 0) & (z > low)
+    over = (lat.abs() < R + .5 * RB) & (up < R * se.abs() + .5 * RB) & (up > -R * se.abs() + low * ce - .5 * RB)
+    # of the volume's axis the nearest point at the ball's height in the picture
+    axis = (up / ce.clamp(min=.3)).clamp(max=0).maximum(low) * -se
+    side = torch.where(deep < axis, 1, 3)
+    d = torch.where(over & (z <= 0), side, 0)
+    d = torch.where((z > 0) & (rho < 1.) & (z < 1.), 4, d)
+    return torch.where(inside, 2, d)

@@ -3,7 +3,9 @@ import unittest
 
 import torch
 
-from . import Cfg, render_batch, sensor, sim
+from unittest import mock
+
+from . import Cfg, draw, params, render, render_batch, sensor, sim, tell
 from .rng import Rng
 
 torch.set_num_threads(1)
@@ -58,6 +60,97 @@ class Renderer(unittest.TestCase):
         P['p'][0], P['v'][0] = torch.tensor([.55, -.3, 1.2]), torch.tensor([0., .3, -2.])
         S = sim.simulate(P)
         self.assertEqual(int(sim.judge(P, S, torch.zeros(1), torch.zeros(1))['outcome'][0]), 2)
+
+    def flown(self, throws):
+        """What came of balls from p with v (m, m/s) at rings with such a net, seen from below: P, S, J and their kinds."""
+        n = len(throws)
+        rng, z = Rng([7] * n, 'cpu'), torch.zeros(n)
+        P = sim.draw_params(rng, z, z)
+        P['mode'][:], P['hand'][:], P['hold'][:], P['w'] = 0, False, False, torch.zeros(n, 3)
+        P['p'], P['v'] = (torch.tensor([t[k] for t in throws]) for k in (0, 1))
+        P['net'] = torch.tensor([t[2] for t in throws])
+        bare = P['net'] == 5
+        P['mn'][bare], P['ch'][bare], P['cz'][bare], P['cut'][bare] = 1e-7, 0, 0, True
+        torn = torch.nonzero(P['net'] == 4)[:, 0]
+        P['cut'][torn] = True
+        S = sim.simulate(P)
+        J = sim.judge(P, S, z, z - .7)
+        return P, S, J, [sim.KINDS[k] for k in sim.kinds(P, S, J, z, z - .7).tolist()]
+
+    def test_what_a_ball_touches_says_its_kind_and_a_net_brakes(self):
+        want = ['swish', 'swish', 'swish', 'air-side', 'air-short', 'bank-out', 'rim-out', 'below']
+        fall = ([0., -.3, 1.2], [0., 1., -2.])
+        P, S, J, kinds = self.flown([(*fall, 0), (*fall, 5), ([-.38, -.28, .44], [2.9, 2.3, -2.6], 4), ([.75, -.3, 1.2], [0., 1., -2.], 0), ([0., -1.2, 1.2], [0., 1.2, -2.], 0),
+                                     ([.42, -.4, .6], [0., 3., 0.], 0), ([0., -.9, 1.2], [0., 2., -2.5], 0), ([-.3, 0., -1.2], [1.6, 0., 4.9], 0)])
+        self.assertEqual(kinds, want)
+        self.assertEqual(J['outcome'].tolist(), [1, 1, 1, 2, 2, 2, 2, 2])      # the third left through a hole in the net
+        z = torch.zeros(len(kinds))
+        braked = sim.brake(S, J, z, z - .7).tolist()
+        self.assertGreater(braked[0], tell.BRAKE)
+        self.assertLess(braked[1], .5 * tell.BRAKE)
+
+    def test_depth_is_before_inside_and_behind(self):
+        z, p = torch.zeros(1), torch.tensor([[[0., 0., .3], [0., -.5, -.2], [0., 0., -.2], [0., .5, -.2], [.6, 0., -.2], [0., 0., -.9]]])
+        self.assertEqual(sim.depth(p, z + .4, z, z)[0].tolist(), [4, 1, 2, 3, 0, 0])
+        # seen from the other side
+        self.assertEqual(sim.depth(p, z + .4, z + 3.14159, z)[0].tolist(), [4, 3, 2, 1, 0, 0])
+
+    def test_the_balls_radius_is_that_of_its_ring(self):
+        b = self.many
+        there = b['ball_r'] > 0
+        self.assertTrue(there.any())
+        # a ball is half as wide as the ring, nearer ones and those of rings seen wrong more
+        r = b['ball_r'][there] / (SMALL.size / SMALL.rings)
+        self.assertTrue(((r > .1) & (r < 2.)).all())
+        self.assertTrue((b['depth'][~there] == 0).all())
+
+    def verdict(self, ball=50., shown=1., net=100., brake=0., seen=1., crosses=True, board=0.):
+        f = lambda v: torch.full((1, tell.FRAMES), v)
+        t, w = tell.verdict(f(ball), f(shown), f(net), torch.tensor([brake]), f(seen), f(crosses), f(True), torch.tensor([board]))
+        return float(t), tell.reasons(w[0])
+
+    def test_every_reason_is_named(self):
+        self.assertGreaterEqual(self.verdict()[0], 1)
+        for want, how in (('faint', dict(ball=3.)), ('hidden', dict(shown=.1)), ('hidden', dict(seen=.2)), ('no evidence', dict(net=2.)),
+                          ('behind the board', dict(ball=1., board=.9))):
+            t, why = self.verdict(**how)
+            self.assertLess(t, 1)
+            self.assertEqual(why, [want])
+        for how in (dict(net=2., brake=3.), dict(net=2., crosses=False), dict(board=.9)):
+            self.assertEqual(self.verdict(**how)[1], [])
+
+    def test_without_contrast_nobody_can_tell(self):
+        """A dozen attempts as they are, and with all contrast gone before the encoder."""
+        cfg = Cfg(size=32, frames=48, ring_px=((22, 1.),), again=0., fps=24.)
+        as_is = render_batch(range(60, 66), 'cpu', cfg)
+        real = sensor.levels
+        with mock.patch.object(sensor, 'levels', lambda rng, y: 60 + .01 * (real(rng, y) - 60)):
+            grey = render_batch(range(60, 66), 'cpu', cfg)
+        tried = (as_is['outcome'] == 1) | (as_is['outcome'] == 2)
+        self.assertGreaterEqual(int((as_is['tell'][tried, 0] >= 1).sum()), 1)
+        self.assertTrue((grey['tell'][tried, 0] < 1).all())
+        self.assertTrue(all('faint' in tell.reasons(w) or 'hidden' in tell.reasons(w) for w in grey['why'][tried, 0]))
+        self.assertTrue((as_is['tell'][as_is['outcome'] == 0] > 9).all())
+
+    def test_held_out_is_never_drawn_and_only_drawn(self):
+        rng = Rng(range(4000), 'cpu')
+        for held in (False, True):
+            az, el, _ = draw.camera(rng, held)
+            self.assertTrue((draw.held_camera(az, el) == held).all())
+            P = sim.draw_params(rng, az, el, (), held)
+            self.assertTrue((sim.held_net(P['L'], P['rb'], P['net'] == 1) == held).all())
+        az, el, _ = draw.camera(rng)
+        free = sim.draw_params(rng, az, el)
+        none = lambda a: float(a.float().mean())
+        self.assertTrue(.02 < none(draw.held_camera(az, el)) < .2)
+        self.assertTrue(.02 < none(sim.held_net(free['L'], free['rb'], free['net'] == 1)) < .25)
+
+    def test_who_is_not_held_out_stays_as_drawn(self):
+        rng = Rng(range(500), 'cpu')
+        a, b = draw.camera(rng), draw.camera(rng, False)
+        keep = ~draw.held_camera(a[0], a[1])
+        near = (a[0].abs() * 57.29578 > 37.8) & (a[0].abs() * 57.29578 < 52.2) | (a[1] * 57.29578 > 11.8) & (a[1] * 57.29578 < 18.2)
+        self.assertTrue(torch.equal(a[0][keep & ~near], b[0][keep & ~near]) and torch.equal(a[1][keep & ~near], b[1][keep & ~near]))
 
 
 if __name__ == '__main__':

@@ -1,11 +1,14 @@
 //! The engine in the binary: tract, on one core of the CPU.
 //!
 //! All shapes are fixed by the manifest before the network is optimised, so nothing is decided
-//! while it runs. fp32 only.
+//! while it runs. It computes in fp32: what a file holds in half is widened when it is read, so
+//! that its weights are those of the file and its arithmetic is finer than on a GPU. int8 as the file
+//! says.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tract_onnx::pb::TensorProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::infer::Factoid;
@@ -301,6 +304,44 @@ impl Wanted {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads a file, and widens what it holds in half: a core has no fast arithmetic for that.
+fn read(bytes: &[u8]) -> TractResult<InferenceModel> {
+    let onnx = onnx();
+    let mut file = onnx.proto_model_for_read(&mut Cursor::new(bytes))?;
+    if let Some(graph) = &mut file.graph {
+        for tensor in &mut graph.initializer {
+            widen(tensor);
+        }
+        for node in &mut graph.node {
+            for attribute in &mut node.attribute {
+                if node.op_type == "Cast" && attribute.name == "to" && attribute.i == HALF {
+                    attribute.i = SINGLE;
+                }
+            }
+        }
+    }
+    onnx.model_for_proto_model(&file)
+}
+
+/// Numbers of `TensorProto.DataType` (onnx.proto3).
+const SINGLE: i64 = 1;
+const HALF: i64 = 10;
+
+/// A constant in half as the same numbers in single.
+fn widen(tensor: &mut TensorProto) {
+    if i64::from(tensor.data_type) == HALF && !tensor.raw_data.is_empty() {
+        tensor.data_type = 1;
+        tensor.raw_data = tensor
+            .raw_data
+            .chunks_exact(2)
+            .flat_map(|pair| match *pair {
+                [low, high] => f16::from_le_bytes([low, high]).to_f32().to_le_bytes(),
+                _ => [0; 4],
+            })
+            .collect();
     }
 }
 
