@@ -202,14 +202,11 @@ impl Wanted {
 
     /// The network of `file`, checked and ready to run.
     fn plan(&self, file: &ModelFile) -> Result<TypedSimpleState, EngineError> {
-        let mut model =
-            onnx().model_for_read(&mut Cursor::new(file.bytes.as_ref())).map_err(|error| {
-                EngineError::Parse {
-                    engine: NAME,
-                    file: file.path.clone(),
-                    problem: one_line(&error),
-                }
-            })?;
+        let mut model = read(file.bytes.as_ref()).map_err(|error| EngineError::Parse {
+            engine: NAME,
+            file: file.path.clone(),
+            problem: one_line(&error),
+        })?;
         self.check(file, &model)?;
         let unsupported = |error: TractError| EngineError::Unsupported {
             engine: NAME,
