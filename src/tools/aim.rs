@@ -232,10 +232,12 @@ fn median(mut values: Vec<f32>) -> f32 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The ring that is proposed: the widest of those that are sure, else the surest.
+/// The ring that is proposed, of `rings`, surest first: the surest that is at least half as wide
+/// as the widest sure one. A court's own hoop is nearer than its neighbours'.
 fn choose(rings: &[Steady]) -> Option<&Steady> {
-    let sure = rings.iter().filter(|ring| ring.score >= SURE);
-    sure.max_by(|a, b| a.rim.w.total_cmp(&b.rim.w)).or_else(|| rings.first())
+    let sure = || rings.iter().filter(|ring| ring.score >= SURE);
+    let widest = sure().map(|ring| ring.rim.w).fold(0.0, f32::max);
+    sure().find(|ring| ring.rim.w * 2.0 >= widest).or_else(|| rings.first())
 }
 
 fn numbers(rim: RimBox) -> String {
@@ -394,11 +396,11 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_sure_ring_is_proposed() {
+    fn the_surest_of_the_wide_rings_is_proposed() {
         let steady = |w: f32, score: f32| Steady { rim: ring(0.0, w, score).rim, score, seen: 1 };
-        let rings = [steady(20.0, 0.95), steady(60.0, 0.6), steady(90.0, 0.4)];
+        let rings = [steady(20.0, 0.95), steady(50.0, 0.7), steady(90.0, 0.6), steady(200.0, 0.4)];
         assert_eq!(choose(&rings), Some(&rings[1]));
-        assert_eq!(choose(&rings[2..]), Some(&rings[2]));
+        assert_eq!(choose(&rings[3..]), Some(&rings[3]));
         assert_eq!(choose(&[]), None);
     }
 

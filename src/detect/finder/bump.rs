@@ -195,7 +195,7 @@ impl Rim {
             Sight::Elsewhere(ring) => Some(*ring),
             Sight::AtBox | Sight::Nothing => None,
         });
-        let last = places.clone().last()?;
+        let last = places.clone().next_back()?;
         (places.filter(|place| is_at(last, *place)).count() >= AGREE).then_some(last)
     }
 }

@@ -13,7 +13,7 @@ mod lookout;
 
 use crate::detect::bundle::BundleError;
 use crate::detect::crop::CropError;
-use crate::detect::embedded::IN_THE_BINARY;
+use crate::detect::embedded::FINDER_IN_THE_BINARY;
 use crate::detect::engine::{EngineError, Whole};
 use crate::media::{Frame, Pixels, RimBox};
 
@@ -69,7 +69,7 @@ impl Finder {
     /// # Errors
     /// [`FinderError`]: no such bundle, or what is wrong with it.
     pub fn find_and_load(folders: &[std::path::PathBuf]) -> Result<Self, FinderError> {
-        Self::load(RingBundle::find(RIMFINDER, folders, IN_THE_BINARY)?)
+        Self::load(RingBundle::find(RIMFINDER, folders, FINDER_IN_THE_BINARY)?)
     }
 
     /// Makes the engine of `bundle`.
@@ -114,5 +114,155 @@ impl Finder {
         let rings = peaks(&found, cells, &bundle.found, &bundle.decision);
         let ring = |peak: &Peak| Ring { score: peak.score, rim: letterbox.to_picture(peak) };
         Ok(rings.iter().map(ring).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::media::{ChromaLayout, CourtId, CpuPicture, MediaTime, Monotonic, Plane, SessionId};
+
+    #[derive(Debug)]
+    struct Planes(Vec<(Vec<u8>, usize)>);
+
+    impl CpuPicture for Planes {
+        fn chroma(&self) -> ChromaLayout {
+            ChromaLayout::I420
+        }
+        fn plane(&self, index: usize) -> Option<Plane<'_>> {
+            self.0.get(index).map(|(bytes, stride)| Plane { bytes, stride: *stride })
+        }
+    }
+
+    fn vectors(name: &str) -> serde_json::Value {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/rimfinder/testdata");
+        let text = std::fs::read_to_string(folder.join(name)).expect("testdata");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    fn numbers(value: &serde_json::Value) -> Vec<f32> {
+        #[expect(clippy::cast_possible_truncation, reason = "test data")]
+        let number = |value: &serde_json::Value| value.as_f64().expect("a number") as f32;
+        value.as_array().expect("a list").iter().map(number).collect()
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "test data")]
+    fn whole(value: &serde_json::Value) -> Vec<usize> {
+        numbers(value).iter().map(|value| *value as usize).collect()
+    }
+
+    fn shipped() -> RingBundle {
+        RingBundle::find(RIMFINDER, &[], FINDER_IN_THE_BINARY).expect("the binary's own")
+    }
+
+    #[test]
+    fn pictures_are_fitted_in_as_the_training_side_does() {
+        for case in vectors("letterbox.json")["cases"].as_array().expect("cases") {
+            let size = |key: &str| u32::try_from(case[key].as_u64().expect("size")).expect("small");
+            let (width, out) = (size("width"), whole(&case["out"]));
+            let bytes = |key: &str| {
+                whole(&case[key]).iter().map(|byte| u8::try_from(*byte).expect("byte")).collect()
+            };
+            let half = usize::try_from(width.div_ceil(2)).expect("small");
+            let picture = Planes(vec![
+                (bytes("y"), usize::try_from(width).expect("small")),
+                (bytes("cb"), half),
+                (bytes("cr"), half),
+            ]);
+            let mut letterbox =
+                Letterbox::new((width, size("height")), (out[0], out[1])).expect("sizes");
+            let wanted = numbers(&case["input"]);
+            let mut found = vec![0.0; 3 * out[0] * out[1]];
+            letterbox.fit(&picture, &mut found).expect("planes");
+            assert_eq!(found.len(), wanted.len());
+            for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                assert!((found - wanted).abs() < 1e-4, "width {width} at {at}: {found} {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn cells_become_rings_as_the_training_side_does() {
+        let bundle = shipped();
+        let (rows, columns) = bundle.cells();
+        for map in vectors("peaks.json")["maps"].as_array().expect("maps") {
+            let mut found = vec![0.0; 5 * rows * columns];
+            found[..rows * columns].fill(-6.0);
+            for cell in map["cells"].as_array().expect("cells") {
+                let values = numbers(cell);
+                let place = whole(cell);
+                for (index, value) in values[2..].iter().enumerate() {
+                    found[(index * rows + place[0]) * columns + place[1]] = *value;
+                }
+            }
+            let rings = peaks(&found, (rows, columns), &bundle.found, &bundle.decision);
+            let wanted = map["rings"].as_array().expect("rings");
+            assert_eq!(rings.len(), wanted.len());
+            for (ring, wanted) in rings.iter().zip(wanted) {
+                let got = [ring.score, ring.x, ring.y, ring.w, ring.h];
+                for (got, wanted) in got.iter().zip(numbers(wanted)) {
+                    assert!((got - wanted).abs() < 1e-2, "{ring:?} {wanted}");
+                }
+            }
+        }
+    }
+
+    /// The picture of `bundle.py`'s `pattern`, by the formula that the vectors tell.
+    fn pattern() -> Vec<f32> {
+        let mut values = vec![0.0; 3 * 360 * 640];
+        for row in 0..360_i32 {
+            for column in 0..640_i32 {
+                let mut yuv = [
+                    60 + row / 4 + column / 8,
+                    128 + (row / 16 + column / 32) % 5,
+                    128 - (row / 32) % 7,
+                ];
+                if (100..170).contains(&row) && (270..370).contains(&column) {
+                    yuv[0] = 230;
+                }
+                let far = ((column - 320) * 3).pow(2) + ((row - 160) * 8).pow(2);
+                if (75 * 75..95 * 95).contains(&far) {
+                    yuv = [120, 90, 200];
+                }
+                for (plane, value) in yuv.iter().enumerate() {
+                    let at = usize::try_from(row * 640 + column).expect("in the picture");
+                    let byte = u8::try_from(*value).expect("byte");
+                    values[plane * 360 * 640 + at] = f32::from(byte) / 255.0;
+                }
+            }
+        }
+        values
+    }
+
+    #[test]
+    fn the_shipped_net_answers_as_its_training_side_does() {
+        let mut finder = Finder::load(shipped()).expect("runs");
+        let found = finder.network.run(&pattern()).expect("ran");
+        let told = vectors("net.json");
+        for (at, wanted) in whole(&told["at"]).into_iter().zip(numbers(&told["found"])) {
+            assert!((found[at] - wanted).abs() < 5e-3, "at {at}: {} {wanted}", found[at]);
+        }
+    }
+
+    #[test]
+    fn a_picture_is_looked_at_and_one_without_pixels_refused() {
+        let mut finder = Finder::load(shipped()).expect("runs");
+        let frame = |width: u32, height: u32| Frame {
+            court: CourtId::new("a").expect("name"),
+            session: SessionId::from_bits(1),
+            pts: MediaTime::from_nanos(0),
+            width,
+            height,
+            arrival: Monotonic::ZERO,
+            decoded: Monotonic::ZERO,
+            pixels: Pixels::Cpu(Box::new(Planes(vec![(vec![128; 96 * 54], 96); 3]))),
+        };
+        assert_eq!(finder.find(&frame(96, 54)).expect("looked"), []);
+        let size = finder.find(&frame(0, 54)).expect_err("no picture");
+        assert!(matches!(size, FinderError::Size { .. }), "{size}");
+        let short = finder.find(&frame(960, 540)).expect_err("short planes");
+        assert!(matches!(short, FinderError::Fit(_)), "{short}");
     }
 }
