@@ -1,6 +1,7 @@
 """Writes a model bundle: graph, manifest with hashes, and small vectors that hold other implementations to this one.
 
     python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml] [--calibrate N]
+    python -m train.bundle OUT --facts facts.toml --restate
 
 `facts.toml` may hold [decision] and [provenance], copied into the manifest. With --calibrate, FP16 and INT8 variants too,
 the latter calibrated on N rendered sequences of a seed range of their own: one for TensorRT, one for processors.
@@ -20,7 +21,7 @@ from . import crop, export, net
 RINGS, ABOVE = 4.0, 1.5
 CALIBRATION_SEED = 930_000_000
 
-DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 350, "early_ms": 230, "early_odds": 3.0, "unsure": 0.0}
+DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 350, "early_ms": 230, "early_odds": 3.0, "ball": 0.1, "unsure": 0.2}
 
 
 def toml_value(v):
@@ -106,6 +107,18 @@ def write(out, name, version, rimnet, decision=None, provenance=None, rings=RING
     return count
 
 
+def restate(out, version, facts):
+    """Writes the manifest anew for files that are there: other facts, the same networks."""
+    old = tomllib.load(open(os.path.join(out, "model.toml"), "rb"))
+    for f in old["file"]:
+        f["sha256"] = hashlib.sha256(open(os.path.join(out, f["path"]), "rb").read()).hexdigest()
+    i = old["input"][0]
+    text = manifest(old["name"], version or old["version"], old["file"], i["size"], i["rings"], i["above"], old["state"],
+                    {**DECISION, **facts.get("decision", {})}, facts["provenance"])
+    with open(os.path.join(out, "model.toml"), "w") as f:
+        f.write(text)
+
+
 if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
@@ -116,14 +129,18 @@ if __name__ == "__main__":
     p.add_argument("--rings", type=float, default=RINGS)
     p.add_argument("--above", type=float, default=ABOVE)
     p.add_argument("--calibrate", type=int, default=0, help="rendered sequences to calibrate INT8 on; 0: FP32 only")
+    p.add_argument("--restate", action="store_true", help="write only the manifest anew, of the files that OUT holds")
     p.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     o = p.parse_args()
+    facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
+    if o.restate:
+        restate(o.out, "", facts)
+        raise SystemExit
     if o.untrained:
         torch.manual_seed(0)
         rimnet = net.RimNet([net.Trunk(), net.Trunk(), net.Trunk()]).eval()
     else:
         rimnet = net.load(o.weights)
-    facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
     reach = None
     if o.calibrate:
         from . import source

@@ -109,6 +109,7 @@ def main():
     p.add_argument("--init", nargs="*", default=[], help="files of an earlier run to go on from, one a member")
     p.add_argument("--enough", type=int, default=10**9, help="sequences after which the workers stop and leave the device to training")
     p.add_argument("--draw-for", type=float, default=1e9, help="seconds after which the workers stop, if there are not --enough before")
+    p.add_argument("--stop", type=float, default=1e9, help="end after so many seconds, though the rate follows --seconds")
     p.add_argument("--warm-up", type=int, default=150, help="steps until the full rate")
     o = p.parse_args()
     t0 = time.time()
@@ -179,7 +180,7 @@ def main():
 
     while True:
         f = (time.time() - t0) / o.seconds
-        if f >= 1:
+        if f >= 1 or time.time() - t0 > o.stop:
             break
         g = (time.time() - begin) / (o.seconds - (begin - t0))
         lr = o.rate * min(1.0, (step + 1) / o.warm_up) * (o.rate_end + (1 - o.rate_end) * 0.5 * (1 + math.cos(math.pi * min(1, g))))

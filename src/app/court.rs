@@ -17,6 +17,7 @@ use crate::app::{Probe, Shared, answers_hop, ask_for_clip, unit_hops};
 use crate::clips::{ClipSink, FragmentDurable};
 use crate::config::CourtConfig;
 use crate::decode::FrameSink;
+use crate::detect::finder::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::event::{Saying, Score};
 use crate::game::calibrate::{Calibration, Learnt};
@@ -77,20 +78,27 @@ impl UnitSink for FromIngest {
     }
 }
 
-/// Decode → router, and the page's last picture.
+/// Decode → router, the finder, and the page's last picture.
 pub(crate) struct FromDecoder {
     parts: Arc<CourtParts>,
     router: Arc<Router>,
+    lookout: Option<Arc<Lookout>>,
     decode_seconds: Histogram,
     probe: Option<Arc<dyn Probe>>,
 }
 
 impl FromDecoder {
-    pub(crate) fn new(parts: &Arc<CourtParts>, shared: &Shared, router: &Arc<Router>) -> Self {
+    pub(crate) fn new(
+        parts: &Arc<CourtParts>,
+        shared: &Shared,
+        router: &Arc<Router>,
+        lookout: Option<&Arc<Lookout>>,
+    ) -> Self {
         let court = CourtLabel { court: parts.name.to_string() };
         Self {
             parts: Arc::clone(parts),
             router: Arc::clone(router),
+            lookout: lookout.map(Arc::clone),
             probe: shared.probe.clone(),
             decode_seconds: shared.metrics.decode_seconds.get_or_create(&court).clone(),
         }
@@ -107,11 +115,17 @@ impl FrameSink for FromDecoder {
         }
         *self.parts.last.lock() = Some(Arc::clone(&frame));
         self.router.frame(&frame);
+        if let Some(lookout) = &self.lookout {
+            lookout.frame(&frame);
+        }
     }
 
     fn closed(&self, session: SessionId, reason: CloseReason) {
         *self.parts.last.lock() = None;
         self.router.session_closed(&self.parts.name, session, reason);
+        if let Some(lookout) = &self.lookout {
+            lookout.session_closed(&self.parts.name, session, reason);
+        }
     }
 }
 

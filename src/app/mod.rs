@@ -27,6 +27,7 @@ use crate::clips::{self, Ring, RingHandle};
 use crate::clock::{self, Anchors, Clock, Floor, SystemClock};
 use crate::config::{Calibrate, Config};
 use crate::decode::Decoder;
+use crate::detect::finder::{Finder, Lookout};
 use crate::detect::{self, Detect};
 use crate::disk::{Ballast, Disk, RealDisk};
 use crate::event::ClipRequest;
@@ -170,6 +171,7 @@ pub struct App {
     handle: IngestHandle,
     router: Arc<Router>,
     detect: Arc<Detect>,
+    lookout: Option<Arc<Lookout>>,
     decoders: Vec<Decoder>,
     games: Vec<play::Playing>,
     keeper: (Mailbox<rims::Write>, std::thread::JoinHandle<()>),
@@ -270,9 +272,10 @@ impl App {
         // Only now: the first thing that it does is to let go what is over the quota.
         ring.start()?;
         let (detect, router) = start_models(&config, &shared)?;
+        let lookout = start_lookout(&config, &shared)?;
         let mut decoders = Vec::new();
         for parts in shared.courts.values() {
-            decoders.push(start_decoder(parts, &shared, &router)?);
+            decoders.push(start_decoder(parts, &shared, &router, lookout.as_ref())?);
         }
 
         let ingest = Ingest::bind(
@@ -289,6 +292,7 @@ impl App {
             handle,
             router,
             detect,
+            lookout,
             decoders,
             games,
             keeper: (keeper, keeping),
@@ -319,6 +323,7 @@ impl App {
             handle,
             router,
             detect,
+            lookout,
             decoders,
             games,
             keeper: (keeper, keeping),
@@ -337,6 +342,7 @@ impl App {
                 ingest: handle.clone(),
                 decoders: decoders.iter().map(Decoder::watcher).collect(),
                 models: Arc::clone(&detect),
+                lookout: lookout.clone(),
                 web: web.state(),
             },
             stopped.clone(),
@@ -366,6 +372,9 @@ impl App {
                 }
                 router.close();
                 detect.join();
+                if let Some(lookout) = lookout {
+                    lookout.join();
+                }
                 for parts in shared.courts.values() {
                     parts.answers.close();
                 }
@@ -565,12 +574,9 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
     }
 }
 
-fn start_models(
-    config: &Config,
-    shared: &Arc<Shared>,
-) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
-    let settings = detect_settings(config);
-    let rims: Vec<detect::CourtRims> = config
+/// The rims of every court, as they are configured.
+pub(crate) fn court_rims(config: &Config) -> Vec<detect::CourtRims> {
+    config
         .courts
         .iter()
         .map(|court| detect::CourtRims {
@@ -578,8 +584,34 @@ fn start_models(
             rims: court.rims.clone(),
             rims_of: court.rims_of.map(|[width, height]| (width, height)),
         })
-        .collect();
-    let mut detect = Detect::load(&settings, &rims, &shared.ledger, Arc::clone(&shared.clock));
+        .collect()
+}
+
+/// Looks whether cameras are moved, where that is wanted and a finder is there. Without one all
+/// else goes on.
+fn start_lookout(config: &Config, shared: &Arc<Shared>) -> Result<Option<Arc<Lookout>>, AppError> {
+    if !config.detect.finder {
+        return Ok(None);
+    }
+    let finder = match Finder::find_and_load(&detect_settings(config).search) {
+        Ok(finder) => finder,
+        Err(error) => {
+            tracing::warn!(%error, "nobody looks whether cameras are moved: there is no finder");
+            return Ok(None);
+        }
+    };
+    let lookout = Lookout::start(finder, &court_rims(config), &shared.ledger)
+        .map_err(|source| AppError::Io { what: "start the finder's thread".to_owned(), source })?;
+    Ok(Some(Arc::new(lookout)))
+}
+
+fn start_models(
+    config: &Config,
+    shared: &Arc<Shared>,
+) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
+    let settings = detect_settings(config);
+    let mut detect =
+        Detect::load(&settings, &court_rims(config), &shared.ledger, Arc::clone(&shared.clock));
     let feeds = detect
         .feeds()
         .into_iter()
@@ -598,8 +630,9 @@ fn start_decoder(
     parts: &Arc<CourtParts>,
     shared: &Arc<Shared>,
     router: &Arc<Router>,
+    lookout: Option<&Arc<Lookout>>,
 ) -> Result<Decoder, AppError> {
-    let sink = FromDecoder::new(parts, shared, router);
+    let sink = FromDecoder::new(parts, shared, router, lookout);
     Ok(Decoder::start(
         crate::decode::DecodeSettings::new(parts.name.clone()),
         parts.decode.clone(),

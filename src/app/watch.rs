@@ -14,6 +14,7 @@ use crate::app::web::WebState;
 use crate::app::{Shared, court::CourtParts};
 use crate::decode::{self, DecoderStatus, DecoderWatcher};
 use crate::detect;
+use crate::detect::finder::{Lookout, Moved};
 use crate::event::state::{Advice, ModelsState, StreamState};
 use crate::game::calibrate::Learnt;
 use crate::health::{Notifier, Progress, Reading, RimReading};
@@ -31,6 +32,7 @@ pub(crate) struct Watched {
     pub(crate) ingest: IngestHandle,
     pub(crate) decoders: Vec<DecoderWatcher>,
     pub(crate) models: Arc<detect::Detect>,
+    pub(crate) lookout: Option<Arc<Lookout>>,
     pub(crate) web: Arc<WebState>,
 }
 
@@ -91,14 +93,18 @@ fn look(watched: &Watched) -> Seen {
             let ingest = watched.ingest.status(&parts.name);
             let dropped = counts
                 .iter()
-                .filter(|(hop, _)| hop.court == parts.name.as_str())
+                .filter(|(hop, _)| hop.court == parts.name.as_str() && !Lookout::is_hop(&hop.hop))
                 .flat_map(|(_, count)| &count.dropped)
                 .filter(|(reason, _)| !reason.is_expected())
                 .map(|(_, dropped)| dropped)
                 .sum();
             let fault = faults.get(&parts.name).cloned();
             let rings = rings.get(&parts.name).map(Vec::as_slice);
-            let state = stream(parts, ingest, &decoder.status(), rings, fault, dropped);
+            let mut state = stream(parts, ingest, &decoder.status(), rings, fault, dropped);
+            if state.condition != "waiting" {
+                let moved = watched.lookout.as_ref().and_then(|looks| looks.moved(&parts.name));
+                state.advice.extend(moved.map(|moved| camera_moved(&parts.name, &moved)));
+            }
             (parts.name.clone(), state)
         })
         .collect();
@@ -106,6 +112,16 @@ fn look(watched: &Watched) -> Seen {
         streams,
         models: watched.models.status(),
         storage: shared.ring.get().map(crate::clips::RingHandle::status),
+    }
+}
+
+/// A camera that was moved, as the technician reads it.
+fn camera_moved(court: &CourtId, moved: &Moved) -> Advice {
+    Advice {
+        about: "camera_moved".to_owned(),
+        costs_ms: None,
+        pixels: None,
+        text: moved.text(court),
     }
 }
 

@@ -24,6 +24,8 @@ pub struct DetectConfig {
     pub device: Device,
     /// What is made of what a rim's own shots say; `watch` unless given.
     pub calibrate: Calibrate,
+    /// Look once a second whether a camera was moved; true unless given.
+    pub finder: bool,
 }
 
 /// What is made of what a rim's own shots say of the cut between made and missed.
@@ -104,6 +106,8 @@ pub(super) struct RawDetect {
     /// out and shown, calls as without) or "on".
     #[schemars(with = "Option<String>")]
     calibrate: Option<Spanned<String>>,
+    /// Look once a second whether a camera was moved.
+    finder: Option<bool>,
 }
 
 impl RawDetect {
@@ -146,6 +150,6 @@ impl RawDetect {
             })
         });
         let models_dir = self.models_dir.map(|dir| origin.resolved(&dir));
-        DetectConfig { bundles, models_dir, device, calibrate }
+        DetectConfig { bundles, models_dir, device, calibrate, finder: self.finder.unwrap_or(true) }
     }
 }

@@ -17,7 +17,7 @@ use crate::answer::DecisionParameters;
 /// The one name of a manifest.
 const MANIFEST: &str = "model.toml";
 /// What a box runs, until an engine for another one is compiled in.
-const DEFAULT_PRECISION: &str = "fp32";
+pub(in crate::detect) const DEFAULT_PRECISION: &str = "fp32";
 /// Bytes of a manifest; ours have 3 KB.
 const MAX_MANIFEST_BYTES: u64 = 256 << 10;
 /// Bytes of a model file; RimNet has 5 MB, and a box has 8 GB.
@@ -228,9 +228,10 @@ const fn two() -> usize {
     2
 }
 
+/// A `[[file]]` of a manifest.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawFile {
+pub(in crate::detect) struct RawFile {
     path: String,
     precision: String,
     device: String,
@@ -270,21 +271,64 @@ pub fn find_as(
     folders: &[PathBuf],
     embedded: &[Embedded],
 ) -> Result<Bundle, BundleError> {
+    let found = locate(name, folders, embedded)?;
+    Bundle::parse_as(name, precision, found.place.clone(), &found.text, |path| found.read(path))
+}
+
+/// A manifest that was found, whatever its task, and the files beside it.
+pub(in crate::detect) struct Located {
+    pub(in crate::detect) place: Place,
+    pub(in crate::detect) text: String,
+    embedded: &'static [(&'static str, &'static [u8])],
+}
+
+impl Located {
+    fn on_disk(manifest: &Path) -> Result<Self, BundleError> {
+        let bytes = read_bounded(manifest, MAX_MANIFEST_BYTES)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Self { place: Place::File(manifest.to_path_buf()), text, embedded: &[] })
+    }
+
+    /// A file of the bundle; `None`: it is not there.
+    pub(in crate::detect) fn read(
+        &self,
+        path: &str,
+    ) -> Result<Option<Cow<'static, [u8]>>, BundleError> {
+        let Place::File(manifest) = &self.place else {
+            let file = self.embedded.iter().find(|(known, _)| *known == path);
+            return Ok(file.map(|(_, bytes)| Cow::Borrowed(*bytes)));
+        };
+        let path = manifest.parent().unwrap_or_else(|| Path::new(".")).join(path);
+        match read_bounded(&path, MAX_FILE_BYTES) {
+            Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
+            Err(BundleError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// The manifest of the bundle `name`: the first of `folders` that has it, else the one in the binary.
+pub(in crate::detect) fn locate(
+    name: &str,
+    folders: &[PathBuf],
+    embedded: &[Embedded],
+) -> Result<Located, BundleError> {
     check_name(name)?;
     for folder in folders {
         let manifest = folder.join(name).join(MANIFEST);
         match manifest.try_exists() {
-            Ok(true) => return Bundle::read_as(name, precision, &manifest),
+            Ok(true) => return Located::on_disk(&manifest),
             Ok(false) => {}
             Err(source) => return Err(BundleError::Unreadable { path: manifest, source }),
         }
     }
     if let Some(found) = embedded.iter().find(|bundle| bundle.name == name) {
-        let place = Place::Embedded(found.name);
-        return Bundle::parse_as(name, precision, place, found.manifest, |path| {
-            let file = found.files.iter().find(|(known, _)| *known == path);
-            Ok(file.map(|(_, bytes)| Cow::Borrowed(*bytes)))
-        });
+        let (place, text) = (Place::Embedded(found.name), found.manifest.to_owned());
+        return Ok(Located { place, text, embedded: found.files });
     }
     let mut searched: Vec<String> = folders.iter().map(|dir| dir.display().to_string()).collect();
     searched.push("the binary".to_owned());
@@ -306,26 +350,8 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`]: what is wrong with it.
     pub fn read(name: &str, manifest: &Path) -> Result<Self, BundleError> {
-        Self::read_as(name, DEFAULT_PRECISION, manifest)
-    }
-
-    fn read_as(name: &str, precision: &str, manifest: &Path) -> Result<Self, BundleError> {
-        let bytes = read_bounded(manifest, MAX_MANIFEST_BYTES)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let folder = manifest.parent().unwrap_or_else(|| Path::new("."));
-        let place = Place::File(manifest.to_path_buf());
-        Self::parse_as(name, precision, place, &text, |path| {
-            let path = folder.join(path);
-            match read_bounded(&path, MAX_FILE_BYTES) {
-                Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
-                Err(BundleError::Unreadable { source, .. })
-                    if source.kind() == io::ErrorKind::NotFound =>
-                {
-                    Ok(None)
-                }
-                Err(other) => Err(other),
-            }
-        })
+        let found = Located::on_disk(manifest)?;
+        Self::parse(name, found.place.clone(), &found.text, |path| found.read(path))
     }
 
     /// Checks a manifest and the file that it names for this machine, which `read` brings
@@ -358,22 +384,7 @@ impl Bundle {
         check.states(&raw)?;
         check.distinct_names(&raw)?;
         check.decision(&raw.decision)?;
-        let chosen = check.files(&raw, precision)?;
-        let bytes = read(&chosen.path)?.ok_or_else(|| BundleError::MissingFile {
-            manifest: place.clone(),
-            file: chosen.path.clone(),
-        })?;
-        let found = hex(&Sha256::digest(&bytes));
-        if !found.eq_ignore_ascii_case(&chosen.sha256) {
-            return Err(BundleError::Hash {
-                manifest: place,
-                file: chosen.path.clone(),
-                wanted: chosen.sha256.clone(),
-                found,
-            });
-        }
-        let file =
-            ModelFile { path: chosen.path.clone(), precision: chosen.precision.clone(), bytes };
+        let file = check.file(&raw.files, precision, read)?;
         Ok(Self {
             name: raw.name,
             version: raw.version,
@@ -395,12 +406,17 @@ impl Bundle {
 }
 
 /// The checks of one manifest, by section.
-struct Check<'a> {
-    place: &'a Place,
+pub(in crate::detect) struct Check<'a> {
+    pub(in crate::detect) place: &'a Place,
 }
 
 impl Check<'_> {
-    fn wrong(&self, key: &str, found: impl fmt::Display, want: &str) -> BundleError {
+    pub(in crate::detect) fn wrong(
+        &self,
+        key: &str,
+        found: impl fmt::Display,
+        want: &str,
+    ) -> BundleError {
         BundleError::Value {
             manifest: self.place.clone(),
             key: key.to_owned(),
@@ -409,16 +425,27 @@ impl Check<'_> {
         }
     }
 
-    fn identity(&self, name: &str, raw: &RawManifest) -> Result<(), BundleError> {
-        if raw.name != name {
-            let want = format!("write \"{name}\", the name of its folder");
-            return Err(self.wrong("name", format!("\"{}\"", raw.name), &want));
+    /// The name is the folder's, the version three numbers.
+    pub(in crate::detect) fn names(
+        &self,
+        folder: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<(), BundleError> {
+        if name != folder {
+            let want = format!("write \"{folder}\", the name of its folder");
+            return Err(self.wrong("name", format!("\"{name}\""), &want));
         }
-        let parts: Vec<&str> = raw.version.split('.').collect();
+        let parts: Vec<&str> = version.split('.').collect();
         if parts.len() != 3 || !parts.iter().all(|part| part.parse::<u32>().is_ok()) {
-            let found = format!("\"{}\"", raw.version);
+            let found = format!("\"{version}\"");
             return Err(self.wrong("version", found, "write three numbers, for example \"0.1.0\""));
         }
+        Ok(())
+    }
+
+    fn identity(&self, name: &str, raw: &RawManifest) -> Result<(), BundleError> {
+        self.names(name, &raw.name, &raw.version)?;
         if raw.task != "rim" {
             let found = format!("\"{}\"", raw.task);
             return Err(self.wrong("task", found, "this version of courtside knows \"rim\""));
@@ -561,9 +588,33 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Reads the file for this machine, and checks its hash.
+    pub(in crate::detect) fn file(
+        &self,
+        files: &[RawFile],
+        precision: &str,
+        read: impl FnOnce(&str) -> Result<Option<Cow<'static, [u8]>>, BundleError>,
+    ) -> Result<ModelFile, BundleError> {
+        let chosen = self.files(files, precision)?;
+        let bytes = read(&chosen.path)?.ok_or_else(|| BundleError::MissingFile {
+            manifest: self.place.clone(),
+            file: chosen.path.clone(),
+        })?;
+        let found = hex(&Sha256::digest(&bytes));
+        if !found.eq_ignore_ascii_case(&chosen.sha256) {
+            return Err(BundleError::Hash {
+                manifest: self.place.clone(),
+                file: chosen.path.clone(),
+                wanted: chosen.sha256.clone(),
+                found,
+            });
+        }
+        Ok(ModelFile { path: chosen.path.clone(), precision: chosen.precision.clone(), bytes })
+    }
+
     /// Checks every file's entry and returns the one for the CPU: what is compiled in runs fp32.
-    fn files<'r>(&self, raw: &'r RawManifest, precision: &str) -> Result<&'r RawFile, BundleError> {
-        for file in &raw.files {
+    fn files<'r>(&self, files: &'r [RawFile], precision: &str) -> Result<&'r RawFile, BundleError> {
+        for file in files {
             let key = |field: &str| format!("file \"{}\", {field}", file.path);
             // A bundle names only its own files.
             if file.path.is_empty() || file.path.starts_with('.') || file.path.contains(['/', '\\'])
@@ -585,12 +636,11 @@ impl Check<'_> {
             }
         }
         let here = ["any", "cpu"];
-        raw.files
+        files
             .iter()
             .find(|file| file.precision == precision && here.contains(&file.device.as_str()))
             .ok_or_else(|| {
-                let found: Vec<String> = raw
-                    .files
+                let found: Vec<String> = files
                     .iter()
                     .map(|file| format!("{} for {}", file.precision, file.device))
                     .collect();
@@ -604,7 +654,11 @@ impl Check<'_> {
     }
 }
 
-fn manifest_error(place: &Place, text: &str, error: &toml::de::Error) -> BundleError {
+pub(in crate::detect) fn manifest_error(
+    place: &Place,
+    text: &str,
+    error: &toml::de::Error,
+) -> BundleError {
     let at = error.span().map_or(0, |span| span.start).min(text.len());
     let before = text.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() + 1;

@@ -79,33 +79,45 @@ impl Crop {
     /// # Errors
     /// [`CropError::Plane`] when the picture is smaller than the one that the taps are for.
     pub fn cut(&mut self, picture: &dyn CpuPicture, out: &mut [f32]) -> Result<(), CropError> {
-        let layout = picture.chroma();
         let area = self.size * self.size;
         for ((channel, across, down), out) in self.channels.iter().zip(out.chunks_exact_mut(area)) {
-            let (plane, step, offset) = match (channel, layout) {
-                (Channel::Y, _) => (0, 1, 0),
-                (Channel::Cb, ChromaLayout::I420) => (1, 1, 0),
-                (Channel::Cr, ChromaLayout::I420) => (2, 1, 0),
-                (Channel::Cb, ChromaLayout::Nv12) => (1, 2, 0),
-                (Channel::Cr, ChromaLayout::Nv12) => (1, 2, 1),
-            };
-            let short = CropError::Plane { plane };
-            let source = picture.plane(plane).ok_or_else(|| short.clone())?;
-            let span = across.span();
-            self.row.clear();
-            self.row.resize(span.len(), 0.0);
-            for (line, (first, weights)) in out.chunks_exact_mut(self.size).zip(down.each()) {
-                self.row.fill(0.0);
-                for (index, weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
-                    let bytes = row_bytes(&source, first + index, &span, step)
-                        .ok_or_else(|| short.clone())?;
-                    add_row(&mut self.row, bytes, step, offset, weight / 255.0);
-                }
-                across.apply(&self.row, span.start, line);
-            }
+            resample(picture, *channel, (across, down), &mut self.row, out)?;
         }
         Ok(())
     }
+}
+
+/// Resamples one plane of `picture` into `out`, rows of as many values as `across` gives. `row` is
+/// kept by the caller, so that no picture allocates.
+pub(in crate::detect) fn resample(
+    picture: &dyn CpuPicture,
+    channel: Channel,
+    (across, down): (&Taps, &Taps),
+    row: &mut Vec<f32>,
+    out: &mut [f32],
+) -> Result<(), CropError> {
+    let (plane, step, offset) = match (channel, picture.chroma()) {
+        (Channel::Y, _) => (0, 1, 0),
+        (Channel::Cb, ChromaLayout::I420) => (1, 1, 0),
+        (Channel::Cr, ChromaLayout::I420) => (2, 1, 0),
+        (Channel::Cb, ChromaLayout::Nv12) => (1, 2, 0),
+        (Channel::Cr, ChromaLayout::Nv12) => (1, 2, 1),
+    };
+    let short = CropError::Plane { plane };
+    let source = picture.plane(plane).ok_or_else(|| short.clone())?;
+    let span = across.span();
+    row.clear();
+    row.resize(span.len(), 0.0);
+    for (line, (first, weights)) in out.chunks_exact_mut(across.first.len()).zip(down.each()) {
+        row.fill(0.0);
+        for (index, weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
+            let bytes =
+                row_bytes(&source, first + index, &span, step).ok_or_else(|| short.clone())?;
+            add_row(row, bytes, step, offset, weight / 255.0);
+        }
+        across.apply(row, span.start, line);
+    }
+    Ok(())
 }
 
 /// The bytes of row `row` that hold the pixels of `span`, `step` bytes a pixel.
@@ -134,7 +146,7 @@ fn add_row(row: &mut [f32], bytes: &[u8], step: usize, offset: usize, weight: f3
 
 /// The weights along one axis: for each output, so many pixels from a first one on.
 #[derive(Clone, Debug)]
-struct Taps {
+pub(in crate::detect) struct Taps {
     first: Vec<usize>,
     /// Pixels an output; the same for all, so that the inner loop has one length.
     width: usize,
@@ -143,7 +155,7 @@ struct Taps {
 
 impl Taps {
     /// `size` outputs over `side` pixels from `origin` on, of `length` pixels that there are.
-    fn new(origin: f64, side: f64, size: usize, length: u32) -> Self {
+    pub(in crate::detect) fn new(origin: f64, side: f64, size: usize, length: u32) -> Self {
         let length = usize::try_from(length).unwrap_or(usize::MAX).max(1);
         let outputs: Vec<(usize, Vec<f64>)> =
             (0..size).map(|index| weights_of(origin, side, size, index, length)).collect();

@@ -7,7 +7,8 @@
 //!
 //! Read `bundle` (what a model's folder must say), `rims` and `crop` (what a model is shown),
 //! `continuity` (what it remembers), `engine` (what runs it), `postprocess` (what it said), then
-//! `worker` (the thread; `offline` is the same without one).
+//! `worker` (the thread; `offline` is the same without one). `finder` is apart: where rings are in
+//! whole pictures.
 
 mod bundle;
 mod rims;
@@ -18,6 +19,7 @@ mod postprocess;
 mod worker;
 mod offline;
 mod embedded;
+pub mod finder;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -60,7 +60,8 @@ pub struct StreamState {
 /// One thing that the venue can change, with what it costs now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
-    /// Stable word: `b_frames`, `long_gop`, `bursts`, `low_bitrate`, `small_ring`, `reorder`.
+    /// Stable word: `b_frames`, `long_gop`, `bursts`, `low_bitrate`, `small_ring`, `reorder`,
+    /// `camera_moved`.
     pub about: String,
     /// What it costs: milliseconds of latency, where that is the unit.
     pub costs_ms: Option<f64>,

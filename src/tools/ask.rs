@@ -1,6 +1,6 @@
-//! Asks a running box for its state: one GET over a plain or TLS connection.
+//! Asks a running box for its state or a picture: one GET over a plain or TLS connection.
 //!
-//! For `doctor` and `check`, which speak to the box beside them. A whole HTTP client would bring
+//! For `doctor`, `check` and `aim`, which speak to the box beside them. A whole HTTP client would bring
 //! crates for what is one request with one answer of known length. The certificate that the box's
 //! own configuration names is the only one that is taken.
 
@@ -156,6 +156,15 @@ impl Place {
     }
 
     fn ask(&self) -> Result<Value, AskError> {
+        let body = self.get("/v1/state", "application/json")?;
+        self.json(&body)
+    }
+
+    /// The body of what the box answers at `path`. Blocking.
+    ///
+    /// # Errors
+    /// [`AskError`]: nobody there, no token, no such thing.
+    pub(super) fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, AskError> {
         let url = || self.url.clone();
         let wrong = || AskError::Url { url: url() };
         let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
@@ -170,11 +179,11 @@ impl Place {
         let gone = |source| AskError::NoBox { url: url(), source };
         let stream = connect(&to).map_err(gone)?;
         let token = self.token()?;
-        let mut request = format!("GET /v1/state HTTP/1.0\r\nHost: {authority}\r\n");
+        let mut request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n");
         if let Some(token) = token {
             request.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
-        request.push_str("Accept: application/json\r\n\r\n");
+        request.push_str(&format!("Accept: {accept}\r\n\r\n"));
         let answer = if tls {
             let config = self.tls()?;
             let name = ServerName::try_from("box.invalid").map_err(|_| wrong())?;
@@ -186,11 +195,14 @@ impl Place {
             exchange(stream, &request)
         };
         let answer = answer.map_err(|source| AskError::Broken { url: url(), source })?;
-        self.read(&answer)
+        self.body(answer)
     }
 
-    fn read(&self, answer: &[u8]) -> Result<Value, AskError> {
-        let text = String::from_utf8_lossy(answer);
+    /// What stands behind the header of a good answer.
+    fn body(&self, mut answer: Vec<u8>) -> Result<Vec<u8>, AskError> {
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let head = answer.get(..end.unwrap_or(answer.len())).unwrap_or_default();
+        let text = String::from_utf8_lossy(head);
         let status = text.lines().next().unwrap_or_default().trim().to_owned();
         let strange = || AskError::Strange { url: self.url.clone(), status: status.clone() };
         match status.split(' ').nth(1) {
@@ -198,8 +210,14 @@ impl Place {
             Some("401") => return Err(AskError::Unauthorized { url: self.url.clone() }),
             _ => return Err(strange()),
         }
-        let (_, body) = text.split_once("\r\n\r\n").ok_or_else(strange)?;
-        serde_json::from_str(body).map_err(|_| strange())
+        let end = end.ok_or_else(strange)?;
+        Ok(answer.split_off(end + 4))
+    }
+
+    fn json(&self, body: &[u8]) -> Result<Value, AskError> {
+        let status = "200 with something that is no JSON".to_owned();
+        serde_json::from_slice(body)
+            .map_err(|_| AskError::Strange { url: self.url.clone(), status })
     }
 
     /// The first line of the token's file. A file that is not there yet is no token.
@@ -341,12 +359,13 @@ mod tests {
     fn answers_are_read_and_what_is_no_box_is_said() {
         let place =
             Place { url: "http://127.0.0.1:1".to_owned(), token_file: None, certificate: None };
+        let read = |answer: &[u8]| place.body(answer.to_vec()).and_then(|body| place.json(&body));
         let good = b"HTTP/1.0 200 OK\r\nx: y\r\n\r\n{\"box\":\"a\"}";
-        assert_eq!(place.read(good).expect("JSON")["box"], "a");
-        let refused = place.read(b"HTTP/1.1 401 Unauthorized\r\n\r\n").expect_err("no token");
+        assert_eq!(read(good).expect("JSON")["box"], "a");
+        let refused = read(b"HTTP/1.1 401 Unauthorized\r\n\r\n").expect_err("no token");
         assert!(refused.to_string().contains("--token-file"), "{refused}");
         for strange in [&b""[..], b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"\xff"] {
-            assert!(matches!(place.read(strange), Err(AskError::Strange { .. })));
+            assert!(matches!(read(strange), Err(AskError::Strange { .. })));
         }
     }
 }

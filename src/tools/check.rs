@@ -13,21 +13,33 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::{detect_settings, uplink_settings};
+use crate::app::{court_rims, detect_settings, uplink_settings};
 use crate::clock::{Floor, SystemClock};
 use crate::config::{self, Config};
 use crate::decode;
-use crate::detect::{CourtRims, Detect};
+use crate::detect::Detect;
+#[cfg(feature = "gstreamer")]
+use crate::detect::finder::{Finder, Sight, sight};
+#[cfg(feature = "gstreamer")]
+use crate::detect::{CourtRims, place_rims};
 use crate::disk::{Disk, RealDisk};
 use crate::health::doctor::Told;
 use crate::http;
 use crate::mailbox::Ledger;
+#[cfg(feature = "gstreamer")]
+use crate::media::{CourtId, RimBox};
+#[cfg(feature = "gstreamer")]
+use crate::tools::aim;
 use crate::tools::ask::{AskError, Place};
 use crate::tools::doctor::stream_line;
 use crate::uplink;
 
 /// Room beyond `keep_free_bytes` with which a ring makes sense: minutes of one court (chosen).
 const RING_ROOM_BYTES: u64 = 1 << 30;
+
+/// Pictures of a court that are looked at for its ring.
+#[cfg(feature = "gstreamer")]
+const RIM_LOOKS: usize = 3;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -140,7 +152,11 @@ fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     of_ports(config, nobody, lines);
     match asked {
         Ok(state) => match Told::read(&state) {
-            Ok(told) => of_box(&told, lines),
+            Ok(told) => {
+                of_box(&told, lines);
+                #[cfg(feature = "gstreamer")]
+                of_rims(config, &place, &told, lines);
+            }
             Err(error) => lines.bad(
                 "box",
                 format!("{} tells its state in another way: {error}", place.url),
@@ -245,15 +261,7 @@ fn of_certificates(config: &Config, lines: &mut Lines) {
 }
 
 fn of_models(config: &Config, lines: &mut Lines) {
-    let rims: Vec<CourtRims> = config
-        .courts
-        .iter()
-        .map(|court| CourtRims {
-            court: court.name.clone(),
-            rims: court.rims.clone(),
-            rims_of: court.rims_of.map(|[width, height]| (width, height)),
-        })
-        .collect();
+    let rims = court_rims(config);
     let settings = detect_settings(config);
     let detect = Detect::load(&settings, &rims, &Ledger::new(), Arc::new(SystemClock::new()));
     for model in detect.status().bundles {
@@ -359,6 +367,65 @@ fn of_box(told: &Told, lines: &mut Lines) {
     }
 }
 
+/// Is the ring where it was drawn? The finder can be wrong, so nothing that it says is a fault.
+#[cfg(feature = "gstreamer")]
+fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
+    let mut finder = match Finder::find_and_load(&detect_settings(config).search) {
+        Ok(finder) => finder,
+        Err(error) => {
+            return lines.add(Mark::Skipped, "rims", format!("no finder: {}", chain(&error)), "");
+        }
+    };
+    let live = |court: &&CourtRims| {
+        let stream = told.streams.get(court.court.as_str());
+        !court.rims.is_empty() && stream.is_some_and(|stream| stream.condition == "live")
+    };
+    for court in court_rims(config).iter().filter(live) {
+        let looked = match aim::of_court(&mut finder, place, &court.court, RIM_LOOKS) {
+            Ok(looked) => looked,
+            Err(error) => {
+                let what = format!("rims of court {}", court.court);
+                lines.add(Mark::Skipped, &what, format!("no picture: {error:#}"), "");
+                continue;
+            }
+        };
+        let drawn_on = court.rims_of.unwrap_or(looked.picture);
+        let Ok(rims) = place_rims(&court.rims, drawn_on, looked.picture) else { continue };
+        let rings: Vec<RimBox> = looked.rings.iter().map(|ring| ring.rim).collect();
+        for (index, rim) in rims.iter().enumerate() {
+            let what = format!("rim {index} of court {}", court.court);
+            let (mark, text, todo) = verdict(*rim, &rings, &court.court);
+            lines.add(mark, &what, text, &todo);
+        }
+    }
+}
+
+/// What the rings that were found say of a rim drawn as `drawn`.
+#[cfg(feature = "gstreamer")]
+fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, String) {
+    let told = |rim: RimBox| format!("[{:.0}, {:.0}, {:.0}, {:.0}]", rim.x, rim.y, rim.w, rim.h);
+    match sight(drawn, rings) {
+        Sight::AtBox => (
+            Mark::Good,
+            format!("the ring is seen where it was drawn, {}", told(drawn)),
+            String::new(),
+        ),
+        Sight::Elsewhere(ring) => (
+            Mark::Advice,
+            format!("a ring is seen at {}, but drawn at {}", told(ring), told(drawn)),
+            format!(
+                "look at the box on the page: if it is not round the ring, run `courtside aim \
+                 --court {court}` and paste what it prints"
+            ),
+        ),
+        Sight::Nothing => (
+            Mark::Skipped,
+            format!("no ring is seen near {}; that may be the finder's fault", told(drawn)),
+            "look at the box on the page".to_owned(),
+        ),
+    }
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -367,4 +434,22 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(all(test, feature = "gstreamer"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rim_that_is_not_seen_is_a_note_and_never_a_fault() {
+        let drawn = RimBox { x: 600.0, y: 200.0, w: 40.0, h: 16.0 };
+        let court = CourtId::new("a").expect("name");
+        let mark = |rings: &[RimBox]| verdict(drawn, rings, &court).0;
+        assert_eq!(mark(&[RimBox { x: 605.0, ..drawn }]), Mark::Good);
+        assert_eq!(mark(&[RimBox { x: 640.0, ..drawn }]), Mark::Advice);
+        assert_eq!(mark(&[]), Mark::Skipped);
+        let (_, text, todo) = verdict(drawn, &[RimBox { x: 640.0, ..drawn }], &court);
+        assert!(text.contains("[640, 200, 40, 16], but drawn at [600, 200, 40, 16]"), "{text}");
+        assert!(todo.contains("courtside aim --court a"), "{todo}");
+    }
 }

@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 degraded (DESIGN §4.2).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what commands are for")]
 
+#[cfg(feature = "gstreamer")]
+mod aim;
 mod ask;
 #[cfg(feature = "gstreamer")]
 mod bare;
@@ -56,6 +58,11 @@ Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
     #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
 Exit: 0 played to the end · 1 failed")]
     Demo(DemoArgs),
+    /// Find the ring in a camera's picture and print the lines to paste
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside aim --video game.mp4 --sheet seen.png
+Exit: 0 found · 1 failed · 3 nothing found")]
+    Aim(aim::AimArgs),
     /// List, cut and verify what is in the ring
     Clips(clips::ClipsArgs),
     /// Check the installation and, if the box runs, its cameras and ledger
@@ -215,6 +222,8 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Run(args) => return run::run(&args),
         Command::Clips(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
+        #[cfg(feature = "gstreamer")]
+        Command::Aim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Doctor(args) => args.run(),
         #[cfg(feature = "gstreamer")]

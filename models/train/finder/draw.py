@@ -31,12 +31,13 @@ def place(g, size, indoor, free):
     w, h = size
     zr = g.choice([3.05, 3.05, 3.05, g.uniform(1.8, 3.0)])
     az = g.uniform(-1.75, 1.75) if g.random() < 0.94 else g.uniform(-math.pi, math.pi)
-    d = math.exp(g.uniform(math.log(1.6), math.log(24)))
-    hc = g.choice([g.uniform(0.3, 2.2), g.uniform(1.2, 4.5), g.uniform(3, 9)], p=[0.55, 0.3, 0.15])
+    below = g.random() < 0.16                              # near the pole, looking up
+    d = math.exp(g.uniform(math.log(0.9), math.log(3.2))) if below else math.exp(g.uniform(math.log(1.6), math.log(11 if g.random() < 0.75 else 22)))
+    hc = g.uniform(0.2, 1.7) if below else g.choice([g.uniform(0.3, 1.9), g.uniform(1.2, 4.5), g.uniform(3.8, 9)], p=[0.64, 0.18, 0.18])
     eye = np.array([d * math.sin(az), -d * math.cos(az), hc])
     if np.linalg.norm(eye - (0, 0, zr)) < 1.3:
         eye[2] = zr - 1.6
-    want = math.exp(g.uniform(math.log(8), math.log(110)))
+    want = math.exp(g.uniform(math.log(7), math.log(28))) if not below and g.random() < 0.4 else math.exp(g.uniform(math.log(8), math.log(165 if below else 135)))
     dist = np.linalg.norm(eye - (0, 0, zr))
     f = want * dist / (2 * scene.RING)
     f = float(np.clip(f, 0.35 * max(w, h), 6 * max(w, h)))
@@ -62,7 +63,7 @@ def compose(g, photos):
     """-> RGB picture of the content, boxes [n, 5]."""
     size = shape(g)
     w, h = size
-    kind = g.choice(["hall", "court", "photo", "plain"], p=[0.42, 0.22, 0.24, 0.12] if photos else [0.5, 0.3, 0.0, 0.2])
+    kind = g.choice(["hall", "court", "photo", "plain"], p=[0.42, 0.26, 0.22, 0.10] if photos else [0.5, 0.32, 0.0, 0.18])
     free = kind in ("photo", "plain")
     cam, hoops = place(g, size, kind == "hall", free)
     s = things.style(g)
@@ -102,7 +103,7 @@ def compose(g, photos):
         for _ in range(g.integers(1, 4)):
             hoops.append((g.uniform(-3, 3), g.uniform(-2, 4), hoops[0][2] + g.uniform(-1.5, 1.5), g.normal(0, 0.6)))
     people = []
-    for _ in range(int(g.choice([0, 1, 2, 4, 8, 14], p=[0.3, 0.2, 0.2, 0.15, 0.1, 0.05]))):
+    for _ in range(int(g.choice([0, 1, 2, 4, 8, 14], p=[0.24, 0.18, 0.2, 0.18, 0.12, 0.08]))):
         people.append(("person", (g.normal(0, 4), -abs(g.normal(0, 5)) + 1, 0.0)))
     if g.random() < 0.12:                                  # one near the camera
         d = scene.unit(cam.ahead * [1, 1, 0]) * g.uniform(1.2, 4)
@@ -152,7 +153,7 @@ def develop(g, img):
     if g.random() < 0.2:
         yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
         x *= 1 - g.uniform(0.1, 0.6) * (((xx / w - 0.5) ** 2 + (yy / h - 0.5) ** 2) * 2)[..., None]
-    gain = g.uniform(0.2, 0.6) if g.random() < 0.15 else g.uniform(1.3, 2.0) if g.random() < 0.1 else g.uniform(0.75, 1.25)
+    gain = g.uniform(0.25, 0.65) if g.random() < 0.12 else g.uniform(1.3, 2.0) if g.random() < 0.1 else g.uniform(0.75, 1.25)
     x *= gain * (1 + g.normal(0, 0.05, 3) * (2 if g.random() < 0.2 else 1))
     grey = x.mean(-1, keepdims=True)
     sat = g.uniform(0, 0.4) if g.random() < 0.1 else g.uniform(0.6, 1.35)
@@ -174,7 +175,7 @@ def develop(g, img):
     if g.random() < 0.3:                                   # enlarged from a smaller picture
         f = g.uniform(0.35, 0.9)
         x = cv2.resize(cv2.resize(x, (max(32, int(w * f)), max(32, int(h * f))), interpolation=cv2.INTER_AREA), (w, h), interpolation=cv2.INTER_LINEAR if g.random() < 0.5 else cv2.INTER_CUBIC)
-    s = g.uniform(0, 4) if g.random() < 0.8 else g.uniform(4, 18)
+    s = g.uniform(0, 4) if g.random() < 0.86 else g.uniform(4, 14)
     x += s * scene.grain(g, w, h)[..., None]
     if s > 3:
         x += (0.5 * s * np.stack([scene.grain(g, w, h) for _ in range(3)], -1))

@@ -4,7 +4,8 @@
 
 FOOTAGE: a folder as shared/footage/README describes. A ring is found where the boxes overlap by 0.3 or the centres are
 nearer than 0.35 of the ring's width. Boxes of frames/ are ring and net: there the ring is taken as the upper part, 0.45 of
-its width high. Clips: the picture at t_rim (their box is right there); streams and videos: nine pictures spread over each.
+its width high. Clips: the picture at t_rim (their box is right there); streams and videos: nine pictures spread over each,
+or, where the camera is in a hand, those of the attempts.
 Only frames/ name every ring of a picture, so precision is theirs alone; of the others, how many further rings were said.
 """
 import argparse
@@ -71,8 +72,12 @@ def cases(root):
     for folder in ("streams", "videos"):
         for path in sorted(glob.glob(os.path.join(root, folder, "*.json"))):
             s = json.load(open(path))
-            for i, p in enumerate(video(os.path.join(root, folder, s["file"]), [s["duration"] * (k + 0.2) / 9 for k in range(9)])):
-                yield "stream " + os.path.basename(path)[:-5], f"{os.path.basename(path)[:-5]} {i}", p, [centre(s["rim"])], False
+            name = os.path.basename(path)[:-5]
+            moments = [(s["duration"] * (k + 0.2) / 9, s["rim"]) for k in range(9)]
+            if any("rim" in a for a in s["attempts"]):     # hand-held: a box is right at its own attempt only
+                moments = [(a["t_rim"], a["rim"]) for a in s["attempts"] if "rim" in a]
+            for i, (p, (_, rim)) in enumerate(zip(video(os.path.join(root, folder, s["file"]), [t for t, _ in moments]), moments)):
+                yield "stream " + name, f"{name} {i}", p, [centre(rim)], False
 
 
 def runner(o):

@@ -16,10 +16,10 @@ import tempfile
 import cv2
 import numpy as np
 
-DEBIAN = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "ukui-wallpapers", "blender-data")
+DEBIAN = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "blender-data")
 NPM = "@pmndrs/assets@1.7.0"
 # No photographs, though they come with them.
-NOT = ("analogpattern", "Painting-Colors", "2004default", "firstgeneration", "fluent-color", "focal-ubuntukylin", "rollpaper", "the-mouse", "warty", "Infinite-Sea", "Fossa", "rhythm", "string", "goldfish", "calla", "desert", "city.png")
+NOT = ("analogpattern", "Painting-Colors", "warty", "Infinite-Sea", "Fossa")
 WIDE, HIGH = 960, 600
 
 

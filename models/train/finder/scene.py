@@ -172,7 +172,17 @@ def wall(g, w, h, ppm, photos, tall):
                 for q in np.linspace(0, 1, int(g.integers(2, 7))):
                     cv2.line(t, (int(a[0] + o + q * ww), a[1]), (int(a[0] + o + q * ww), b[1]), (90, 90, 90), 1)
                     cv2.line(t, (a[0] + o, int(a[1] + q * hh)), (b[0] + o, int(a[1] + q * hh)), (90, 90, 90), 1)
-    if photos and g.random() < 0.12:
+    if g.random() < 0.15:                                 # a painted wall: strong shapes over each other
+        x, y = g.uniform(0, w), g.uniform(0, h)
+        for _ in range(g.integers(4, 25)):
+            at = (int(x + g.normal(0, 2) * ppm), int(y + g.normal(0, 1) * ppm))
+            r = ppm * g.uniform(0.05, 0.7)
+            th = -1 if g.random() < 0.6 else max(1, int(r * 0.2))
+            if g.random() < 0.5:
+                cv2.ellipse(t, at, (max(1, int(r)), max(1, int(r * g.uniform(0.2, 1)))), g.uniform(0, 180), 0, int(g.uniform(90, 360)), tup(colour(g, 0.9)), th, cv2.LINE_AA)
+            else:
+                cv2.fillPoly(t, [(np.array(at) + g.normal(0, r, (int(g.integers(3, 6)), 2))).astype(np.int32)], tup(colour(g, 0.9)), cv2.LINE_AA)
+    if photos and g.random() < 0.2:
         ww, hh = int(min(w - 2, ppm * g.uniform(1, 5))), int(min(h - 2, ppm * g.uniform(0.8, 3)))
         if ww > 8 and hh > 8:
             x, y = int(g.integers(0, w - ww)), int(g.integers(0, h - hh))

@@ -13,7 +13,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::infer::Factoid;
 
-use crate::detect::bundle::Bundle;
+use crate::detect::bundle::{Bundle, ModelFile};
 use crate::detect::engine::{Engine, EngineError};
 
 const NAME: &str = "builtin";
@@ -44,22 +44,12 @@ impl Builtin {
     }
 
     fn load_file(bundle: &Bundle) -> Result<Self, EngineError> {
-        let mut model = read(bundle.file.bytes.as_ref()).map_err(|error| EngineError::Parse {
-            engine: NAME,
-            file: bundle.file.path.clone(),
-            problem: one_line(&error),
-        })?;
-        let wanted = Wanted::of(bundle);
-        wanted.check(bundle, &model)?;
         let unsupported = |error: TractError| EngineError::Unsupported {
             engine: NAME,
             file: bundle.file.path.clone(),
             problem: one_line(&error),
         };
-        let network =
-            wanted.fix(&mut model).and_then(|()| model.into_optimized()).map_err(unsupported)?;
-        wanted.check_outputs(bundle, &network)?;
-        let network = network.into_runnable().and_then(|plan| plan.spawn()).map_err(unsupported)?;
+        let network = Wanted::of(bundle).plan(&bundle.file)?;
         let zeros = bundle
             .states
             .iter()
@@ -137,6 +127,55 @@ impl Engine for Builtin {
     }
 }
 
+/// A network without memory: one tensor in, one out.
+pub(crate) struct Whole {
+    network: TypedSimpleState,
+    shape: [usize; 4],
+}
+
+impl Whole {
+    /// Reads and optimises `file`, whose input and output have these names and shapes.
+    ///
+    /// # Errors
+    /// [`EngineError`]: what about the file does not fit, or cannot be run.
+    pub(crate) fn load(
+        file: &ModelFile,
+        (input, shape): (&str, [usize; 4]),
+        (output, given): (&str, [usize; 4]),
+    ) -> Result<Self, EngineError> {
+        let wanted = Wanted {
+            inputs: vec![(input.to_owned(), shape.to_vec())],
+            outputs: vec![(output.to_owned(), given.to_vec())],
+        };
+        let network =
+            catch_unwind(AssertUnwindSafe(|| wanted.plan(file))).unwrap_or_else(|_| {
+                Err(EngineError::Parse {
+                    engine: NAME,
+                    file: file.path.clone(),
+                    problem: "its parts do not fit each other".to_owned(),
+                })
+            })?;
+        Ok(Self { network, shape })
+    }
+
+    /// Runs `values`, of the input's shape, through.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`].
+    pub(crate) fn run(&mut self, values: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let ran = Tensor::from_shape(&self.shape, values).and_then(|input| {
+            let outputs = self.network.run(tvec!(input.into_tvalue()));
+            if outputs.is_err() {
+                self.network.reset_turn()?;
+            }
+            let outputs = outputs?;
+            let first = outputs.first().ok_or_else(|| TractError::msg("no output"))?;
+            Ok(first.to_plain_array_view::<f32>()?.iter().copied().collect())
+        });
+        ran.map_err(|error| EngineError::Run { engine: NAME, problem: one_line(&error) })
+    }
+}
+
 /// The network's inputs and outputs, as the manifest says.
 struct Wanted {
     inputs: Vec<(String, Vec<usize>)>,
@@ -161,9 +200,28 @@ impl Wanted {
         Self { inputs, outputs }
     }
 
+    /// The network of `file`, checked and ready to run.
+    fn plan(&self, file: &ModelFile) -> Result<TypedSimpleState, EngineError> {
+        let mut model = read(file.bytes.as_ref()).map_err(|error| EngineError::Parse {
+            engine: NAME,
+            file: file.path.clone(),
+            problem: one_line(&error),
+        })?;
+        self.check(file, &model)?;
+        let unsupported = |error: TractError| EngineError::Unsupported {
+            engine: NAME,
+            file: file.path.clone(),
+            problem: one_line(&error),
+        };
+        let network =
+            self.fix(&mut model).and_then(|()| model.into_optimized()).map_err(unsupported)?;
+        self.check_outputs(file, &network)?;
+        network.into_runnable().and_then(|plan| plan.spawn()).map_err(unsupported)
+    }
+
     /// Names and shapes that the file declares.
-    fn check(&self, bundle: &Bundle, model: &InferenceModel) -> Result<(), EngineError> {
-        let file = || bundle.file.path.clone();
+    fn check(&self, file: &ModelFile, model: &InferenceModel) -> Result<(), EngineError> {
+        let file = || file.path.clone();
         let has: Vec<String> =
             model.inputs.iter().map(|outlet| model.node(outlet.node).name.clone()).collect();
         for (name, shape) in &self.inputs {
@@ -226,7 +284,7 @@ impl Wanted {
     }
 
     /// Shapes that the network turned out to give.
-    fn check_outputs(&self, bundle: &Bundle, network: &TypedModel) -> Result<(), EngineError> {
+    fn check_outputs(&self, file: &ModelFile, network: &TypedModel) -> Result<(), EngineError> {
         for (at, (name, shape)) in self.outputs.iter().enumerate() {
             let found = network.output_fact(at).ok().cloned();
             let right = found.as_ref().is_some_and(|fact| {
@@ -235,7 +293,7 @@ impl Wanted {
             });
             if !right {
                 return Err(EngineError::Shape {
-                    file: bundle.file.path.clone(),
+                    file: file.path.clone(),
                     name: name.clone(),
                     wanted: format!("f32 {shape:?}"),
                     found: found.map_or_else(|| "none".to_owned(), |fact| format!("{fact:?}")),

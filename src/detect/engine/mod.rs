@@ -13,6 +13,8 @@ use crate::detect::postprocess::rim_probabilities;
 
 use crate::detect::engine::builtin::Builtin;
 
+pub(crate) use crate::detect::engine::builtin::Whole;
+
 /// Runs one bundle's network, one picture at a time. One thread owns it.
 pub trait Engine: Send {
     /// The word in events, metrics and `state/models`.

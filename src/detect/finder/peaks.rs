@@ -1,0 +1,152 @@
+//! From a model's cells to rings (pure).
+
+use crate::detect::finder::manifest::{FoundOutput, RingDecision};
+
+/// A ring in pixels of the model's input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// 0..1.
+    pub score: f32,
+    /// Its centre.
+    pub x: f32,
+    /// Its centre.
+    pub y: f32,
+    /// Its width.
+    pub w: f32,
+    /// Its height.
+    pub h: f32,
+}
+
+/// Logarithms beyond this are no sizes: e⁴ units are wider than any picture.
+const MAX_LOG: f32 = 4.0;
+/// Two rings are at least so far apart, pixels of the input: a cell.
+const LEAST_APART: f32 = 8.0;
+
+/// Rings in `found` (five maps of `rows` × `columns`), best first.
+///
+/// A peak is the largest logit of its 3 × 3 cells. Of two rings nearer than `decision.apart` of the
+/// wider one's width the better stays. Values that are no numbers are no rings.
+#[must_use]
+pub fn peaks(
+    found: &[f32],
+    (rows, columns): (usize, usize),
+    output: &FoundOutput,
+    decision: &RingDecision,
+) -> Vec<Peak> {
+    let area = rows * columns;
+    let value = |map: usize, row: usize, column: usize| {
+        found.get(map * area + row * columns + column).copied().unwrap_or(f32::NAN)
+    };
+    let floor = (decision.least / (1.0 - decision.least)).ln();
+    let mut tops: Vec<(f32, usize, usize)> = Vec::new();
+    for row in 0..rows {
+        for column in 0..columns {
+            let logit = value(0, row, column);
+            let near = |row: usize, column: usize| {
+                (row.saturating_sub(1)..rows.min(row + 2)).flat_map(move |r| {
+                    (column.saturating_sub(1)..columns.min(column + 2)).map(move |c| (r, c))
+                })
+            };
+            if logit > floor && !near(row, column).any(|(r, c)| value(0, r, c) > logit) {
+                tops.push((logit, row, column));
+            }
+        }
+    }
+    // Stable: of equals, the upper one first.
+    tops.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut kept: Vec<Peak> = Vec::new();
+    for (logit, row, column) in tops {
+        if kept.len() == decision.most {
+            break;
+        }
+        let stride = float(output.stride);
+        let size = |map| output.unit * value(map, row, column).clamp(-MAX_LOG, MAX_LOG).exp();
+        let peak = Peak {
+            score: 1.0 / (1.0 + (-logit).exp()),
+            x: (float(column) + value(1, row, column)) * stride,
+            y: (float(row) + value(2, row, column)) * stride,
+            w: size(3),
+            h: size(4),
+        };
+        let whole = [peak.x, peak.y, peak.w, peak.h].iter().all(|value| value.is_finite());
+        let apart = |other: &Peak| {
+            let far = (peak.x - other.x).abs().max((peak.y - other.y).abs());
+            far >= LEAST_APART.max(decision.apart * peak.w.max(other.w))
+        };
+        if whole && kept.iter().all(apart) {
+            kept.push(peak);
+        }
+    }
+    kept
+}
+
+#[expect(clippy::cast_precision_loss, reason = "cells of a picture")]
+fn float(size: usize) -> f32 {
+    size as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: usize = 45;
+    const COLUMNS: usize = 80;
+
+    fn output() -> FoundOutput {
+        FoundOutput { name: "found".to_owned(), stride: 8, unit: 16.0 }
+    }
+
+    fn decision() -> RingDecision {
+        RingDecision { least: 0.3, apart: 0.5, most: 16 }
+    }
+
+    fn map(cells: &[(usize, usize, [f32; 5])]) -> Vec<f32> {
+        let area = ROWS * COLUMNS;
+        let mut found = vec![0.0; 5 * area];
+        found[..area].fill(-6.0);
+        for (row, column, values) in cells {
+            for (index, value) in values.iter().enumerate() {
+                found[index * area + row * COLUMNS + column] = *value;
+            }
+        }
+        found
+    }
+
+    fn rings(found: &[f32]) -> Vec<Peak> {
+        peaks(found, (ROWS, COLUMNS), &output(), &decision())
+    }
+
+    #[test]
+    fn a_cell_becomes_a_ring() {
+        let found = map(&[(10, 20, [2.0, 0.25, 0.5, 0.0, -1.0])]);
+        let ring = rings(&found)[0];
+        assert!((ring.score - 0.880_797).abs() < 1e-5);
+        assert_eq!((ring.x, ring.y, ring.w), (162.0, 84.0, 16.0));
+        assert!((ring.h - 16.0 / std::f32::consts::E).abs() < 1e-4);
+        assert_eq!(rings(&map(&[])), []);
+    }
+
+    #[test]
+    fn the_better_of_two_near_ones_stays_and_far_ones_both() {
+        // Width 64: centres nearer than 32 pixels are one ring.
+        let wide = 4.0_f32.ln();
+        let near =
+            map(&[(10, 20, [1.0, 0.5, 0.5, wide, 0.0]), (10, 23, [3.0, 0.5, 0.5, wide, 0.0])]);
+        let found = rings(&near);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].x, 188.0);
+        let far =
+            map(&[(10, 20, [1.0, 0.5, 0.5, wide, 0.0]), (10, 24, [3.0, 0.5, 0.5, wide, 0.0])]);
+        assert_eq!(rings(&far).len(), 2);
+    }
+
+    #[test]
+    fn edges_are_looked_at_and_what_is_no_number_is_no_ring() {
+        let corner = map(&[(0, 0, [1.0, 0.5, 0.5, 0.0, 0.0]), (44, 79, [2.0, 0.5, 0.5, 0.0, 0.0])]);
+        assert_eq!(rings(&corner).len(), 2);
+        let broken =
+            map(&[(5, 5, [f32::NAN, 0.5, 0.5, 0.0, 0.0]), (9, 9, [1.0, f32::NAN, 0.5, 0.0, 0.0])]);
+        assert_eq!(rings(&broken), []);
+        assert_eq!(rings(&[]), []);
+    }
+}
