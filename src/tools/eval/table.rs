@@ -350,7 +350,10 @@ fn compared(first: &Table, other: &Table, flips: bool) -> Vec<String> {
 /// A table a dimension.
 fn strata(strata: &Strata) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, title, strata) in strata.dimensions() {
+    // A result of answers played again has none.
+    for (_, title, strata) in
+        strata.dimensions().into_iter().filter(|(.., strata)| !strata.is_empty())
+    {
         lines.push(format!(
             "{title:<18} {:>6} {:>6}  {:14} {:>11} {:>10} {:>6}",
             "n", "right", "%, interval", "false makes", "lost makes", "unsure"
