@@ -65,7 +65,7 @@ pub(super) fn table(
     how: Verdicts,
 ) -> anyhow::Result<Table> {
     let mut table = Table::new(bundle);
-    table.name = format!("{} (calibrated, {})", bundle.name, how.word());
+    table.name = format!("{}, {}", bundle.name, how.word());
     let mut courts: BTreeMap<&str, Court> = BTreeMap::new();
     for (session, (video, recorded)) in (1..).zip(videos.iter().zip(recorded)) {
         let court = courts.entry(&video.court).or_default();

@@ -309,8 +309,12 @@ fn side_by_side(tables: &[Table]) -> Vec<String> {
         cells.for_each(|cell| line.push_str(&format!(" {cell:<21}")));
         line.trim_end().to_owned()
     };
-    let titles: Vec<String> = tables.iter().map(Table::title).collect();
-    let mut lines = vec![line("", &mut titles.iter().map(String::as_str))];
+    let builds: Vec<String> =
+        tables.iter().map(|table| format!("{} {}", table.version, table.precision)).collect();
+    let mut lines = vec![
+        line("", &mut tables.iter().map(|table| table.name.as_str())),
+        line("", &mut builds.iter().map(String::as_str)),
+    ];
     let Some(first) = columns.first() else { return lines };
     for (index, (name, _)) in first.iter().enumerate() {
         let mut cells =
