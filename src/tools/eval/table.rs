@@ -355,9 +355,7 @@ fn compared(first: &Table, other: &Table, flips: bool) -> Vec<String> {
 fn strata(strata: &Strata) -> Vec<String> {
     let mut lines = Vec::new();
     // A result of answers played again has none.
-    for (_, title, strata) in
-        strata.dimensions().into_iter().filter(|(.., strata)| !strata.is_empty())
-    {
+    for (_, title, strata) in strata.dimensions().filter(|(.., strata)| !strata.is_empty()) {
         lines.push(format!(
             "{title:<18} {:>6} {:>6}  {:14} {:>11} {:>10} {:>6}",
             "n", "right", "%, interval", "false makes", "lost makes", "unsure"
