@@ -10,6 +10,16 @@ want() { # want PACKAGE CHECK...: remembers the package if the check fails
     "$@" >/dev/null 2>&1 || need="$need $package"
 }
 has() { command -v "$1"; }
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+# A list older than the packages makes apt fail, so it is refreshed first, once.
+fresh=
+refresh() {
+    [ -n "$fresh" ] || as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    fresh=yes
+}
+offered() { apt-cache policy "$1" | grep -q 'Candidate: [^(]'; }
 plugin() { ls /usr/lib/*/gstreamer-1.0/libgst"$1".so; }
 
 for group in "$@"; do
@@ -50,7 +60,16 @@ for group in "$@"; do
         want qemu-user-static has qemu-aarch64-static
         ;;
     train)
-        want python3-venv python3 -c 'import ensurepip'
+        # The distribution's own: 110 MB to fetch, where pip brings some GB.
+        packages=/usr/lib/python3/dist-packages
+        if [ ! -d $packages/torch ] || [ ! -d $packages/av ]; then
+            refresh
+            if offered python3-torch && offered python3-av; then
+                need="$need python3-torch python3-av"
+            else
+                want python3-venv python3 -c 'import ensurepip'
+            fi
+        fi
         ;;
     system)
         want systemd-container has systemd-nspawn
@@ -61,19 +80,14 @@ for group in "$@"; do
 done
 
 if [ -n "$need" ]; then
-    root=
-    if [ "$(id -u)" != 0 ]; then
-        root=sudo
-        command -v sudo >/dev/null || {
-            echo "missing:$need — run as root: apt-get install$need" >&2
-            exit 1
-        }
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        echo "missing:$need — run as root: apt-get install$need" >&2
+        exit 1
     fi
     echo "setup: installing$need"
-    # A list older than the packages makes apt fail, so it is refreshed first.
-    $root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    refresh
     # shellcheck disable=SC2086 # a list of names
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need
 fi
 
 case " $* " in *" build "* | *" cross "*)

@@ -77,6 +77,10 @@ pub struct DecisionParameters {
     pub early_odds: f32,
     /// Absolute log-odds under which the final is `unsure`.
     pub unsure: f32,
+    /// Middle between the two kinds of mean log-odds on the attempts that the bundle was made with;
+    /// without it no rim is calibrated without verdicts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<f32>,
 }
 
 impl Default for DecisionParameters {
@@ -90,6 +94,7 @@ impl Default for DecisionParameters {
             early_ms: 350,
             early_odds: 6.0,
             unsure: 0.0,
+            cut: None,
         }
     }
 }

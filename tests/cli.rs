@@ -350,3 +350,47 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 }
+
+#[test]
+fn eval_tells_of_strata_of_abstaining_and_of_every_figure_that_scripts_ask_for() {
+    // The demo's game holds eight attempts: those that this truth leaves out are false events.
+    let game = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/game.flv");
+    let dir = tempfile::tempdir().expect("a folder");
+    let stream = serde_json::json!({
+        "file": game, "court": "demo", "rim": [562, 167, 44, 10], "net": "nylon",
+        "attempts": [
+            {"t_rim": 3.267, "t_truth": 3.337, "outcome": "made", "kind": "swish"},
+            {"t_rim": 8.512, "t_truth": 8.746, "outcome": "made", "kind": "rim-in"},
+            {"t_rim": 13.771, "t_truth": 14.187, "outcome": "missed", "doubtful": true},
+        ],
+    });
+    let truth = dir.path().join("truth.json");
+    std::fs::File::create(&truth)
+        .and_then(|mut file| file.write_all(stream.to_string().as_bytes()))
+        .expect("written");
+    let truth = truth.to_str().expect("UTF-8");
+
+    let done = courtside(&["eval", "--truth", truth, "--strata", "--coverage", "--jobs", "2"]);
+    let said = text(&done.stdout);
+    assert!(done.status.success(), "{said}{}", text(&done.stderr));
+    for part in ["ring width, px", "31–60", "swish", "nylon", "builtin", "ODDS", "27–35"] {
+        assert!(said.contains(part), "no `{part}` in:\n{said}");
+    }
+    assert!(!said.contains("rim-out"), "nothing of the doubtful one:\n{said}");
+    for line in said.lines() {
+        assert!(line.chars().count() <= 100, "over 100 columns: {line}");
+    }
+
+    // No odds reach so far: whatever is found is unsure.
+    let done = courtside(&["eval", "--truth", truth, "--json", "--unsure", "1000"]);
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
+    let bundle = &told["bundles"][0];
+    assert_eq!((&bundle["name"], &bundle["precision"]), (&"rimnet".into(), &"fp32".into()));
+    assert_eq!((&bundle["n"], &bundle["called"]), (&2.into(), &0.into()), "{told}");
+    assert_eq!((&bundle["unsure"], &bundle["accuracy"]), (&bundle["found"], &0.0.into()), "{told}");
+    assert!(bundle["found"].as_u64() > Some(0), "{told}");
+    assert_eq!(bundle["strata"]["kind"].as_array().map(Vec::len), Some(2), "{told}");
+    assert_eq!(bundle["strata"]["mbit_s"][0]["stratum"], "0.5–1", "{told}");
+    let done = courtside(&["eval", "--truth", truth, "--unsure", "-1"]);
+    assert_eq!(done.status.code(), Some(2));
+}

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
-use courtside::health::page::{SentEvent, Source, Stored, routes};
+use courtside::event::FactId;
+use courtside::health::page::{Refused, Said, SentEvent, Source, Stored, routes};
 use courtside::http::{Access, Server, Token};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
@@ -84,6 +85,7 @@ struct Scripted {
     live: broadcast::Sender<SentEvent>,
     frame: Arc<Frame>,
     clip_asked: AtomicU64,
+    said: Mutex<Vec<(String, String)>>,
 }
 
 impl Scripted {
@@ -104,6 +106,7 @@ impl Scripted {
             live: broadcast::channel(64).0,
             frame: Arc::new(frame),
             clip_asked: AtomicU64::new(0),
+            said: Mutex::default(),
         })
     }
 
@@ -172,6 +175,17 @@ impl Source for Scripted {
         let found: Vec<_> =
             stored.iter().filter(|event| event.position > after).take(limit).cloned().collect();
         Box::pin(std::future::ready(found))
+    }
+
+    /// The shot 7 is none that it knows.
+    fn verdict(&self, fact: FactId, verdict: &str) -> Said<'_> {
+        let said = if fact.n == 7 { Err(Refused::Unknown) } else { Ok(()) };
+        if said.is_ok() {
+            self.said.lock().push((fact.to_string(), verdict.to_owned()));
+            let (fact, verdict) = (fact.to_string(), json!(verdict));
+            self.set(|state| state["calibration"]["courts"]["a"][0]["said"][fact] = verdict);
+        }
+        Box::pin(std::future::ready(said))
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -391,6 +405,51 @@ impl Drop for Browser {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+#[test]
+fn a_person_says_what_a_shot_was_and_sees_that_it_was_taken() {
+    let mut state = one_court();
+    state["calibration"] = json!({"mode": "watch", "courts": {"a": [{
+        "attempts": 34, "verdicts": 1, "shift": -0.21, "from": "verdicts", "middle": -0.7,
+        "drift": null, "bundle": "rimnet", "version": "0.4.0",
+        "said": {"00000000000000aa-1": "missed"}}]}});
+    let source = Scripted::with_state(state);
+    for fact in [1, 4, 7] {
+        source.shot("a", true, fact, 1);
+    }
+    source.shot("a", true, 10, 0);
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1280, 900)) else { return };
+    // Newest first: the provisional one has no buttons yet.
+    browser.until("document.querySelectorAll('#calls .call').length === 4");
+    browser.until("document.querySelectorAll('#calls .verdict').length === 3");
+    browser.until("document.querySelector('.facts').textContent.includes('34 shots, 1 judged, shift −0.21, not applied')");
+    let pressed = |row: u32| {
+        format!(
+            "[...document.querySelectorAll('#calls .call')[{row}].querySelectorAll('[aria-pressed=\"true\"]')].map((b) => b.textContent).join()"
+        )
+    };
+    assert_eq!(browser.value(&pressed(3)), json!("missed"), "said before, perhaps elsewhere");
+    assert_eq!(browser.value(&pressed(2)), json!(""));
+    // By keyboard: the third button of the row.
+    browser.value("document.querySelectorAll('#calls .call')[2].querySelectorAll('.verdict button')[2].focus()");
+    browser.value("document.activeElement.click()");
+    browser.until(&format!("{} === 'no shot'", pressed(2)));
+    assert_eq!(*source.said.lock(), [("00000000000000aa-4".to_owned(), "none".to_owned())]);
+    // Another word replaces it; one that is refused is not marked, and says why.
+    browser.value("document.querySelectorAll('#calls .call')[2].querySelectorAll('.verdict button')[0].click()");
+    browser.until(&format!("{} === 'made'", pressed(2)));
+    browser.value("document.querySelectorAll('#calls .call')[1].querySelectorAll('.verdict button')[0].click()");
+    browser.until("document.querySelectorAll('#calls .call')[1].textContent.includes('no final shot of that fact')");
+    assert_eq!(browser.value(&pressed(1)), json!(""));
+    browser.picture("verdicts");
+    // The final brings its buttons; switched off, all are gone.
+    source.shot("a", true, 10, 1);
+    browser.until("document.querySelectorAll('#calls .verdict').length === 4");
+    source.set(|state| state["calibration"] = json!({"mode": "off", "courts": {"a": []}}));
+    browser.until("document.querySelectorAll('#calls .verdict').length === 0");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::decode::FrameSink;
 use crate::detect::finder::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::event::{Saying, Score};
+use crate::game::calibrate::{Calibration, Learnt};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
@@ -41,6 +42,8 @@ pub(crate) struct CourtParts {
     pub(crate) answered: AtomicU64,
     /// The newest score on disk, for the page: it outlives a restart, and the events shown do not.
     pub(crate) score: Mutex<Option<Score>>,
+    /// What its game has learnt of each rim; empty where calibration is off. Replaced whole.
+    pub(crate) learnt: Mutex<Vec<(Calibration, Learnt)>>,
 }
 
 impl CourtParts {
@@ -56,6 +59,7 @@ impl CourtParts {
             last: Mutex::new(None),
             answered: AtomicU64::new(0),
             score: Mutex::new(None),
+            learnt: Mutex::default(),
         }
     }
 }

@@ -4,11 +4,13 @@
 //! tests can use port 0. [`App::run`] starts what is not yet running, watches, and drains in flow
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
-//! `court` has what hangs on one court, `play` the thread that plays its game, `watch` what is told
+//! `court` has what hangs on one court, `play` the thread that plays its game, `rims` keeps what the
+//! games learn, `watch` what is told
 //! of the whole once a quarter of a second, `web` what is served.
 
 mod court;
 mod play;
+mod rims;
 mod watch;
 mod web;
 
@@ -23,7 +25,7 @@ use tokio::sync::watch as told;
 use crate::answer::RimAnswer;
 use crate::clips::{self, Ring, RingHandle};
 use crate::clock::{self, Anchors, Clock, Floor, SystemClock};
-use crate::config::Config;
+use crate::config::{Calibrate, Config};
 use crate::decode::Decoder;
 use crate::detect::finder::{Finder, Lookout};
 use crate::detect::{self, Detect};
@@ -159,6 +161,7 @@ pub(crate) struct Shared {
     pub(crate) ballast: Ballast,
     pub(crate) probe: Option<Arc<dyn Probe>>,
     pub(crate) events: tokio::sync::broadcast::Sender<web::SentEvent>,
+    pub(crate) calibrate: Calibrate,
 }
 
 /// The daemon, built and bound.
@@ -171,6 +174,7 @@ pub struct App {
     lookout: Option<Arc<Lookout>>,
     decoders: Vec<Decoder>,
     games: Vec<play::Playing>,
+    keeper: (Mailbox<rims::Write>, std::thread::JoinHandle<()>),
     ring: Ring,
     web: web::Bound,
     deadline_on_signal: Duration,
@@ -233,24 +237,31 @@ impl App {
             ballast: ballast.clone(),
             probe: options.probe.clone(),
             events,
+            calibrate: config.detect.calibrate,
         });
 
         let full = |error| told_if_full(error, &data_dir, &*world.disk);
         let (uplink, mut recovered) = open_uplink(&config, &shared, floor).await.map_err(full)?;
         let clips_owed = std::mem::take(&mut recovered.clips);
         let mut recovered = by_court(recovered);
+        let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
+        let keeper = rims_hop(&shared.ledger);
+        let rims_dir = rims::folder(&data_dir);
         let mut games = Vec::new();
-        for parts in shared.courts.values() {
+        for court in &config.courts {
+            let Some(parts) = shared.courts.get(&court.name) else { continue };
             let left = recovered.remove(&parts.name).unwrap_or_default();
             parts.score.lock().clone_from(&left.score);
-            games.push(play::start(parts, left, uplink.inbox()));
+            let how = config.detect.calibrate;
+            let rims = rims::load(&*world.disk, &rims_dir, court, how);
+            let learning = play::Learning { how, rims, keeper: keeper.clone() };
+            games.push(play::start(parts, left, learning, uplink.inbox()));
         }
+        let disk = Arc::clone(&world.disk);
+        let keeping = rims::start(disk, rims_dir, keeper.clone()).map_err(thread)?;
         let gone = recovered.into_iter();
         games.extend(gone.map(|(court, left)| play::close(court, left, uplink.inbox())));
-        let games = games
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| AppError::Io { what: "start a game's thread".to_owned(), source })?;
+        let games = games.into_iter().collect::<Result<Vec<_>, _>>().map_err(thread)?;
 
         let ring_settings = clips::RingSettings { ballast: Some(ballast), ..ring_settings };
         let mut ring = open_ring(ring_settings, &shared, &world).await.map_err(full)?;
@@ -284,6 +295,7 @@ impl App {
             lookout,
             decoders,
             games,
+            keeper: (keeper, keeping),
             ring,
             web,
             deadline_on_signal: GRACE,
@@ -314,6 +326,7 @@ impl App {
             lookout,
             decoders,
             games,
+            keeper: (keeper, keeping),
             ring,
             web,
             deadline_on_signal,
@@ -373,9 +386,11 @@ impl App {
         }
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         play::join(games, &uplink.inbox(), left.saturating_sub(FOR_THE_REST)).await;
+        keeper.close();
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
         drop(tokio::task::spawn_blocking(move || ring.join()).await);
+        drop(tokio::task::spawn_blocking(move || keeping.join()).await);
         drop(watching.await);
         drop(web.await);
 
@@ -663,6 +678,11 @@ pub(crate) fn ask_for_clip(
 /// A hop of answers: 1,024, losing the oldest; a loss is a bug and is told as one.
 pub(crate) fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<Told> {
     Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), "game"))
+}
+
+/// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.
+fn rims_hop(ledger: &Ledger) -> Mailbox<rims::Write> {
+    Mailbox::new(rims::WAITING, WhenFull::DropOldest, ledger.hop("-", "rims"))
 }
 
 /// The two hops that ingest fills for one court.

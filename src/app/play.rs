@@ -1,15 +1,21 @@
 //! The thread that plays one court's game: answers in, events out to the outbox.
 //!
 //! The one sender that waits (DESIGN §2, game → outbox): a full outbox holds this court's game and
-//! nothing else; its answers wait in their own hop.
+//! nothing else; its answers wait in their own hop. What it learns of its rims goes to the thread that
+//! keeps it (`rims`), and for that it never waits.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::answer::RimAnswer;
 use crate::app::court::CourtParts;
-use crate::event::Event;
+use crate::app::rims::Write;
+use crate::config::Calibrate;
+use crate::event::{Event, FactId};
+use crate::game::calibrate::{Calibration, Verdict};
 use crate::game::{self, Game};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{CloseReason, CourtId, SessionId};
@@ -26,6 +32,18 @@ pub(crate) enum Told {
     Answer(RimAnswer),
     /// The session is over; its last answer came before.
     Closed(SessionId, CloseReason),
+    /// A person said what a shot was, and waits until that is on disk. Dropped if it never gets there.
+    Said(FactId, Verdict, oneshot::Sender<Result<(), String>>),
+}
+
+/// What a game learns of its rims.
+#[derive(Debug)]
+pub(crate) struct Learning {
+    pub(crate) how: Calibrate,
+    /// As the last run left them.
+    pub(crate) rims: Vec<Calibration>,
+    /// Who keeps them.
+    pub(crate) keeper: Mailbox<Write>,
 }
 
 /// A game's thread; ends with how many events it could not hand over.
@@ -35,23 +53,74 @@ pub(crate) type Playing = JoinHandle<u64>;
 pub(crate) fn start(
     parts: &Arc<CourtParts>,
     recovered: game::Recovered,
+    learning: Learning,
     inbox: Mailbox<Event>,
 ) -> std::io::Result<Playing> {
     let parts = Arc::clone(parts);
     std::thread::Builder::new().name(format!("game-{}", parts.name)).spawn(move || {
         let (score, mended) = game::resume(&parts.name, parts.rims.len(), recovered);
         let mut lost = hand_over(&parts.name, &inbox, mended);
-        let mut game = Game::new(parts.name.clone(), parts.rims.len(), score);
+        let Learning { how, rims, keeper } = learning;
+        let game = Game::new(parts.name.clone(), parts.rims.len(), score);
+        let mut game = game.calibrated(how, rims);
+        show(&parts, &game);
         loop {
             let events = match parts.answers.take(WAIT) {
                 Take::Item(Told::Answer(answer)) => game.step(&answer),
                 Take::Item(Told::Closed(session, reason)) => game.session_closed(session, reason),
+                Take::Item(Told::Said(fact, verdict, waits)) => {
+                    if game.said(fact, verdict) {
+                        keep(&parts, &mut game, &keeper, Some((fact, waits)));
+                    }
+                    continue;
+                }
                 Take::TimedOut => continue,
                 Take::Closed => break lost,
             };
             lost += hand_over(&parts.name, &inbox, events);
+            // After the events: nobody waits for this one.
+            keep(&parts, &mut game, &keeper, None);
         }
     })
+}
+
+/// Hands what was learnt to who keeps it, and shows it. Never waits.
+fn keep(
+    parts: &CourtParts,
+    game: &mut Game,
+    keeper: &Mailbox<Write>,
+    mut said: Option<(FactId, oneshot::Sender<Result<(), String>>)>,
+) {
+    let news = game.news();
+    if news.is_empty() {
+        return;
+    }
+    show(parts, game);
+    for (rim, news) in news {
+        let Some((calibration, learnt)) = game.learnt().nth(rim) else { continue };
+        if let Some(ended) = &news.ended {
+            let (bundle, version) = ended.bundle().unwrap_or_default();
+            tracing::info!(court = %parts.name, rim, bundle, version, "another bundle answers: the rim's calibration begins anew");
+            keeper.offer(Write::of(&parts.name, rim, ended).aside());
+        }
+        if news.drifted {
+            let by = learnt.drift.unwrap_or_default();
+            tracing::warn!(court = %parts.name, rim, by, "the answers at this rim have drifted: look at camera, focus, light and the box of the rim");
+        }
+        let write = Write::of(&parts.name, rim, calibration);
+        let write = match said.take_if(|(fact, _)| calibration.knows(*fact)) {
+            Some((_, waits)) => write.telling(waits),
+            None => write,
+        };
+        keeper.offer(write);
+    }
+}
+
+/// Puts what is known of the rims where page, metrics and requests read it.
+fn show(parts: &CourtParts, game: &Game) {
+    let rims = game.learnt();
+    *parts.learnt.lock() =
+        rims.map(|(calibration, learnt)| (calibration.clone(), *learnt)).collect();
 }
 
 /// Closes what a court left open that is no longer configured: its last run told the world of facts
@@ -114,9 +183,13 @@ fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) -> u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{FactId, Saying, Withdrawal};
-    use crate::mailbox::{Tally, WhenFull};
-    use crate::media::MediaTime;
+    use crate::answer::{DecisionParameters, ModelIdentity, RimProbabilities};
+    use crate::app::rims;
+    use crate::config::{CourtConfig, Secret};
+    use crate::disk::{Disk, RealDisk};
+    use crate::event::{Family, Saying, Withdrawal};
+    use crate::mailbox::{Ledger, Tally, WhenFull};
+    use crate::media::{MediaTime, Monotonic, RimBox, RimId};
 
     fn event(n: u32) -> Event {
         Event {
@@ -144,5 +217,85 @@ mod tests {
         assert_eq!(inbox.len(), 2);
         let court = CourtId::new("a").expect("name");
         assert_eq!(hand_over(&court, &inbox, vec![event(6), event(7)]), 2, "counted");
+    }
+
+    /// One shot at 30 pictures a second, from picture `first` on.
+    fn shot(parts: &CourtParts, first: i64) {
+        let decision = DecisionParameters::default();
+        let named = |text: &str| text.to_owned();
+        let model = Arc::new(ModelIdentity {
+            bundle: named("scripted"),
+            version: named("1"),
+            precision: named("fp32"),
+            engine: named("script"),
+            decision,
+        });
+        for (n, look) in (first..).zip("...uuuummmmmmmmmmmmmmmm......".chars()) {
+            let [none, under_way, made, missed] = match look {
+                'u' => [0.05, 0.85, 0.05, 0.05],
+                'm' => [0.02, 0.05, 0.88, 0.05],
+                _ => [0.94, 0.02, 0.02, 0.02],
+            };
+            let answer = RimAnswer {
+                court: parts.name.clone(),
+                rim: RimId(0),
+                session: SessionId::from_bits(1),
+                pts: MediaTime::from_millis(n * 33),
+                says: RimProbabilities { none, under_way, made, missed },
+                warming: false,
+                model: Arc::clone(&model),
+                arrival: Monotonic::ZERO,
+                answered: Monotonic::ZERO,
+            };
+            assert!(parts.answers.offer(Told::Answer(answer)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_on_disk_before_it_is_answered_and_there_at_the_next_start() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let rim = RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 };
+        let court = CourtConfig {
+            name: CourtId::new("a").expect("name"),
+            stream_key: Secret::new("north-hoop-1"),
+            rims: vec![rim],
+            rims_of: None,
+            camera_delay: Duration::ZERO,
+        };
+        let parts = Arc::new(CourtParts::new(&court, &Ledger::new()));
+        let inbox = Mailbox::new(64, WhenFull::DropNewest, Tally::default());
+        let keeper = Mailbox::new(rims::WAITING, WhenFull::DropOldest, Tally::default());
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+        let folder = rims::folder(dir.path());
+        let load = || rims::load(&*disk, &folder, &court, Calibrate::Watch);
+        let keeping = rims::start(Arc::clone(&disk), folder.clone(), keeper.clone());
+        let learning = Learning { how: Calibrate::Watch, rims: load(), keeper: keeper.clone() };
+        let game = start(&parts, game::Recovered::default(), learning, inbox.clone());
+
+        shot(&parts, 0);
+        let fact = loop {
+            let Take::Item(event) = inbox.take(Duration::from_secs(30)) else { panic!("no final") };
+            if matches!(&event.saying, Saying::ShotMade(shot) if !shot.provisional) {
+                break event.fact;
+            }
+        };
+        let say = |fact| {
+            let (waits, told) = oneshot::channel();
+            parts.answers.offer(Told::Said(fact, Verdict::Missed, waits));
+            told.blocking_recv()
+        };
+        assert_eq!(say(fact), Ok(Ok(())));
+        let kept = load().remove(0);
+        assert_eq!(kept.verdicts().next(), Some((fact.to_string().as_str(), Verdict::Missed)));
+        assert_eq!(parts.learnt.lock()[0].1.verdicts, 1, "shown");
+        // Of a shot that nobody knows nothing is answered.
+        assert!(say(FactId { n: fact.n + 99, ..fact }).is_err());
+        // Nothing that was told is told otherwise: score and highlight of the shot, and no more.
+        parts.answers.close();
+        assert_eq!(game.expect("started").join().expect("ended"), 0);
+        let rest = std::iter::from_fn(|| inbox.try_take());
+        assert!(rest.into_iter().all(|event| event.saying.family() != Family::Shot));
+        keeper.close();
+        keeping.expect("started").join().expect("ended");
     }
 }

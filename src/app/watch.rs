@@ -16,7 +16,8 @@ use crate::decode::{self, DecoderStatus, DecoderWatcher};
 use crate::detect;
 use crate::detect::finder::{Lookout, Moved};
 use crate::event::state::{Advice, ModelsState, StreamState};
-use crate::health::{Notifier, Progress, Reading};
+use crate::game::calibrate::Learnt;
+use crate::health::{Notifier, Progress, Reading, RimReading};
 use crate::ingest::{Condition, CourtStatus, IngestHandle};
 use crate::media::{Codec, CourtId, Monotonic};
 
@@ -249,6 +250,7 @@ impl Seen {
                 "disk_fault": status.disk_fault,
             })),
             "clock": shared.anchors.state(),
+            "calibration": calibration(shared),
             "ledger": balance(shared),
         })
     }
@@ -273,6 +275,7 @@ impl Seen {
                 .collect(),
             outbox_events: uplink.as_ref().map_or(0, |state| state.outbox_events),
             outbox_oldest_seconds: uplink.as_ref().map_or(0.0, |state| state.outbox_oldest_seconds),
+            calibration: shared.courts.values().flat_map(|parts| gauges(parts)).collect(),
             ring_bytes: self.storage.as_ref().map_or_else(Vec::new, |ring| {
                 let pinned = ring.storage.pinned_bytes;
                 vec![
@@ -282,6 +285,51 @@ impl Seen {
             }),
         }
     }
+}
+
+/// Verdicts of a rim that are told to the page: it shows no older calls.
+const VERDICTS_SHOWN: usize = 60;
+
+/// What is learnt of the courts' rims, for the page and `doctor`.
+fn calibration(shared: &Shared) -> Value {
+    let courts = shared.courts.values();
+    let courts: serde_json::Map<String, Value> =
+        courts.map(|parts| (parts.name.to_string(), learnt(parts))).collect();
+    serde_json::json!({"mode": shared.calibrate.word(), "courts": courts})
+}
+
+/// One entry a rim; none where calibration is off.
+fn learnt(parts: &CourtParts) -> Value {
+    let learnt = parts.learnt.lock();
+    let rims: Vec<Value> = learnt
+        .iter()
+        .map(|(calibration, learnt)| {
+            let (bundle, version) = calibration.bundle().unzip();
+            let said: serde_json::Map<String, Value> = calibration
+                .verdicts()
+                .take(VERDICTS_SHOWN)
+                .map(|(fact, verdict)| (fact.to_owned(), verdict.word().into()))
+                .collect();
+            serde_json::json!({
+                "attempts": learnt.attempts, "verdicts": learnt.verdicts, "shift": learnt.shift,
+                "from": learnt.from.word(), "middle": learnt.middle, "drift": learnt.drift,
+                "bundle": bundle, "version": version, "said": said,
+            })
+        })
+        .collect();
+    rims.into()
+}
+
+/// The same for metrics.
+fn gauges(parts: &CourtParts) -> Vec<RimReading> {
+    let learnt = parts.learnt.lock();
+    let rim = |(index, (_, learnt)): (usize, &(_, Learnt))| RimReading {
+        court: parts.name.to_string(),
+        rim: index.to_string(),
+        shift: learnt.shift.into(),
+        attempts: u64::try_from(learnt.attempts).unwrap_or(u64::MAX),
+    };
+    learnt.iter().enumerate().map(rim).collect()
 }
 
 /// The law of the ledger, for `doctor` and `check`: how many hops, and those that break it.

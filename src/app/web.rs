@@ -6,13 +6,18 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
+use crate::app::court::CourtParts;
+use crate::app::play::Told;
 use crate::app::{AppError, Options, Shared};
-use crate::config::{Config, TlsFiles};
+use crate::config::{Calibrate, Config, TlsFiles};
+use crate::event::FactId;
+use crate::game::calibrate::Verdict;
 use crate::health::Reading;
 use crate::health::page;
 use crate::http::{self, Access, Server};
@@ -20,6 +25,9 @@ use crate::media::{CourtId, Frame};
 
 /// Events that a slow page may be behind before it misses some and asks again.
 pub(crate) const EVENTS_BEHIND: usize = 256;
+
+/// So long a person waits for a verdict to be on disk; below what a browser waits for.
+const VERDICT_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) type SentEvent = page::SentEvent;
 
@@ -34,6 +42,31 @@ pub(crate) struct WebState {
 impl WebState {
     pub(crate) fn put(&self, page: Value, reading: Reading) {
         *self.latest.lock() = (Arc::new(page), reading);
+    }
+}
+
+impl WebState {
+    /// Hands a verdict to the game that knows the shot; it tells when that is on disk.
+    fn say(
+        &self,
+        fact: FactId,
+        verdict: &str,
+    ) -> Result<oneshot::Receiver<Result<(), String>>, page::Refused> {
+        let all = [Verdict::Made, Verdict::Missed, Verdict::None];
+        let Some(verdict) = all.into_iter().find(|known| known.word() == verdict) else {
+            return Err(page::Refused::Word);
+        };
+        if self.shared.calibrate == Calibrate::Off {
+            return Err(page::Refused::Off);
+        }
+        let knows = |parts: &&Arc<CourtParts>| {
+            parts.learnt.lock().iter().any(|(calibration, _)| calibration.knows(fact))
+        };
+        let parts = self.shared.courts.values().find(knows).ok_or(page::Refused::Unknown)?;
+        let (waits, told) = oneshot::channel();
+        let full = |_| page::Refused::Busy("the game of its court is behind".to_owned());
+        parts.answers.try_offer(Told::Said(fact, verdict, waits)).map_err(full)?;
+        Ok(told)
     }
 }
 
@@ -69,6 +102,20 @@ impl page::Source for WebState {
                     Some(SentEvent { position: given.position, json })
                 })
                 .collect()
+        })
+    }
+
+    fn verdict(&self, fact: FactId, verdict: &str) -> page::Said<'_> {
+        let said = self.say(fact, verdict);
+        Box::pin(async move {
+            let waits = said?;
+            let refused = || page::Refused::Busy("it could not be kept in time".to_owned());
+            match tokio::time::timeout(VERDICT_WAIT, waits).await {
+                Ok(Ok(Ok(()))) => Ok(()),
+                Ok(Ok(Err(why))) => Err(page::Refused::Busy(why)),
+                // Let go on its way, for want of room; or the disk hangs.
+                Ok(Err(_)) | Err(_) => Err(refused()),
+            }
         })
     }
 

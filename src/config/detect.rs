@@ -24,6 +24,36 @@ pub struct DetectConfig {
     pub device: Device,
     /// Look once a second whether a camera was moved; true unless given.
     pub finder: bool,
+    /// What is made of what a rim's own shots say; `watch` unless given.
+    pub calibrate: Calibrate,
+}
+
+/// What is made of what a rim's own shots say of the cut between made and missed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Calibrate {
+    /// Nothing is worked out or kept.
+    Off,
+    /// It is worked out, kept, shown and its drift watched; calls are as without it.
+    #[default]
+    Watch,
+    /// It shifts the calls of attempts that begin afterwards.
+    On,
+}
+
+impl Calibrate {
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Off, Self::Watch, Self::On].into_iter().find(|how| how.word() == text)
+    }
+
+    /// As it is written in the file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Watch => "watch",
+            Self::On => "on",
+        }
+    }
 }
 
 /// Where engines run.
@@ -74,6 +104,10 @@ pub(super) struct RawDetect {
     device: Option<Spanned<String>>,
     /// Look once a second whether a camera was moved.
     finder: Option<bool>,
+    /// Whether each rim's own shots shift the cut between made and missed: "off", "watch" (worked
+    /// out and shown, calls as without) or "on".
+    #[schemars(with = "Option<String>")]
+    calibrate: Option<Spanned<String>>,
 }
 
 impl RawDetect {
@@ -108,7 +142,15 @@ impl RawDetect {
                 Device::Auto
             })
         });
+        let calibrate = self.calibrate.map_or(Calibrate::Watch, |written| {
+            Calibrate::parse(written.get_ref()).unwrap_or_else(|| {
+                let text = "`calibrate` is not known: write \"off\", \"watch\" or \"on\"";
+                findings.fault(written.span(), text);
+                Calibrate::Watch
+            })
+        });
         let models_dir = self.models_dir.map(|dir| origin.resolved(&dir));
-        DetectConfig { bundles, models_dir, device, finder: self.finder.unwrap_or(true) }
+        let finder = self.finder.unwrap_or(true);
+        DetectConfig { bundles, models_dir, device, finder, calibrate }
     }
 }

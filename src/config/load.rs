@@ -335,7 +335,10 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
             with("[[court]]", "[http]\ncert_file = \"c.pem\"\n[[court]]"),
             with("[[court]]", "[ingest]\nrtmps = \"0.0.0.0:1936\"\n[[court]]"),
             with("[[court]]", "[ingest]\nrtmp = \"off\"\n[[court]]"),
-            with("[[court]]", "[detect]\ndevice = \"gpu\"\nbundles = [\"../x\"]\n[[court]]"),
+            with(
+                "[[court]]",
+                "[detect]\ndevice = \"gpu\"\ncalibrate = \"maybe\"\nbundles = [\"../x\"]\n[[court]]",
+            ),
             with("[[court]]", "[[court]]\nname = \"a\"\nstream_key = \"north-hoop\"\n[[court]]"),
             with("\"north-hoop\"", "\"north hoop\""),
             with("\"north-hoop\"", "\"CHANGE-ME\""),

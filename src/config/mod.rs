@@ -20,7 +20,7 @@ mod show;
 
 pub use crate::config::appliance::BoxConfig;
 pub use crate::config::court::CourtConfig;
-pub use crate::config::detect::{DetectConfig, Device};
+pub use crate::config::detect::{Calibrate, DetectConfig, Device};
 pub use crate::config::fault::{ConfigError, Fault};
 pub use crate::config::health::HealthConfig;
 pub use crate::config::http::HttpConfig;

@@ -119,6 +119,7 @@ impl Config {
                 ("models_dir", self.detect.models_dir.as_deref().and_then(path)),
                 ("device", Some(self.detect.device.to_string().into())),
                 ("finder", Some(self.detect.finder.into())),
+                ("calibrate", Some(self.detect.calibrate.word().into())),
             ],
         );
         section("health", vec![("log", Some(self.health.log.clone().into()))]);

@@ -579,6 +579,9 @@ impl Check<'_> {
         if !(decision.unsure >= 0.0 && decision.unsure.is_finite()) {
             return Err(self.wrong("decision.unsure", decision.unsure, "write 0 or more"));
         }
+        if let Some(cut) = decision.cut.filter(|cut| !(-6.0..=6.0).contains(cut)) {
+            return Err(self.wrong("decision.cut", cut, "write -6 to 6, or leave it out"));
+        }
         Ok(())
     }
 

@@ -68,6 +68,8 @@ pub(super) struct Call {
     pub(super) outcome: Option<Outcome>,
     /// Share of the outcome, of both, over the pictures weighed: 0.5 to 1.
     pub(super) share: f32,
+    /// Mean log-odds of made over them, before any shift.
+    pub(super) odds: f32,
     /// When the ball reached the ring; the same in every call of an attempt.
     pub(super) reached: MediaTime,
 }
@@ -92,6 +94,15 @@ pub(super) enum Seen {
     Unclear(MediaTime),
     /// No picture will come any more.
     End,
+}
+
+/// How answers become a call: by the bundle, and by what was learnt of this rim.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// The bundle's thresholds.
+    pub(super) by: &'a DecisionParameters,
+    /// Added to the mean log-odds before anything is made of them; the same for all of an attempt.
+    pub(super) shift: f32,
 }
 
 /// The state of one rim.
@@ -154,19 +165,19 @@ pub(super) struct Weighing {
 /// Returns the next state, and what there is to tell.
 ///
 /// At most one final an attempt: a final always leads to `Settled` (DESIGN §5.5).
-pub(super) fn step(now: Attempt, seen: Seen, by: &DecisionParameters) -> (Attempt, Option<Told>) {
+pub(super) fn step(now: Attempt, seen: Seen, rules: Rules<'_>) -> (Attempt, Option<Told>) {
     use Attempt::{Open, Quiet, Settled, Showing};
     match (now, seen) {
         (Quiet { run, last }, Seen::Picture(at, p)) => {
-            let run = if 1.0 - p.none >= by.open { run + 1 } else { 0 };
-            if run >= by.open_frames.max(1) {
-                opened(Open { since: at, quiet: 0, last, told: None }, at, p, by)
+            let run = if 1.0 - p.none >= rules.by.open { run + 1 } else { 0 };
+            if run >= rules.by.open_frames.max(1) {
+                opened(Open { since: at, quiet: 0, last, told: None }, at, p, rules)
             } else {
                 (Quiet { run, last }, None)
             }
         }
         (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => (Quiet { run: 0, last }, None),
-        (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, by),
+        (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, rules),
         (Open { since, last, told, .. }, Seen::Unclear(at)) if too_long(since, told, at) => {
             timed_out(last, told)
         }
@@ -175,14 +186,16 @@ pub(super) fn step(now: Attempt, seen: Seen, by: &DecisionParameters) -> (Attemp
         (Showing(weighing), Seen::Picture(_, p)) if p.under_way >= BACK_UP => {
             (weighing.with(p).reopened(), None)
         }
-        (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, by),
-        (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, by),
-        (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => weighing.over(by),
+        (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, rules),
+        (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, rules),
+        (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => {
+            weighing.over(rules)
+        }
         (Showing(weighing), Seen::End) => given_up(weighing.last, weighing.told, STREAM_ENDED),
         (Settled { last }, Seen::Picture(_, p))
             if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
         {
-            let run = u32::from(1.0 - p.none >= by.open);
+            let run = u32::from(1.0 - p.none >= rules.by.open);
             (Quiet { run, last: Some(last) }, None)
         }
         (Settled { .. }, Seen::Picture(..) | Seen::Unclear(_) | Seen::End) => (now, None),
@@ -194,7 +207,7 @@ fn opened(
     now: Attempt,
     at: MediaTime,
     p: RimProbabilities,
-    by: &DecisionParameters,
+    rules: Rules<'_>,
 ) -> (Attempt, Option<Told>) {
     let Attempt::Open { since, quiet, last, told } = now else { return (now, None) };
     // First of all: after a gap the outcome in view is that of another ball.
@@ -220,7 +233,7 @@ fn opened(
             told,
             last,
         };
-        return weighing.with(p).judged(at, by);
+        return weighing.with(p).judged(at, rules);
     }
     let quiet = if p.none >= IN_VIEW { quiet + 1 } else { 0 };
     if quiet >= QUIET_ENDS_OPEN {
@@ -273,13 +286,15 @@ impl Weighing {
     }
 
     /// Decides, if it is time to.
-    fn judged(self, at: MediaTime, by: &DecisionParameters) -> (Attempt, Option<Told>) {
-        let early = older(self.since, at, by.early_ms.into()) && self.odds().abs() >= by.early_odds;
+    fn judged(self, at: MediaTime, rules: Rules<'_>) -> (Attempt, Option<Told>) {
+        let by = rules.by;
+        let clear = self.odds_by(rules).abs() >= by.early_odds;
+        let early = clear && older(self.since, at, by.early_ms.into());
         let late = older(self.since, at, by.final_after_ms.into());
         if early || late || self.quiet >= QUIET_ENDS_SHOWING {
-            return self.over(by);
+            return self.over(rules);
         }
-        let call = self.call();
+        let call = self.call(rules);
         let clear = self.mass >= PROVISIONAL_MASS && call.share >= by.provisional;
         if clear && self.told.is_none() && self.echo_of().is_none() {
             let told = Some(call);
@@ -289,12 +304,12 @@ impl Weighing {
     }
 
     /// The final. An echo leaves the attempt that it echoes where it was.
-    fn over(self, by: &DecisionParameters) -> (Attempt, Option<Told>) {
+    fn over(self, rules: Rules<'_>) -> (Attempt, Option<Told>) {
         if let Some(last) = self.echo_of() {
             return (Attempt::Settled { last }, None);
         }
-        let mut call = self.call();
-        if self.odds().abs() < by.unsure {
+        let mut call = self.call(rules);
+        if self.odds_by(rules).abs() < rules.by.unsure {
             call.outcome = None;
         }
         (Attempt::Settled { last: self.reached }, Some(Told::Final(call)))
@@ -317,12 +332,18 @@ impl Weighing {
         self.evidence / self.mass.max(1e-6)
     }
 
-    fn call(self) -> Call {
-        let odds = self.odds();
+    /// With what was learnt of this rim.
+    fn odds_by(self, rules: Rules<'_>) -> f32 {
+        self.odds() + rules.shift
+    }
+
+    fn call(self, rules: Rules<'_>) -> Call {
+        let odds = self.odds_by(rules);
         let outcome = if odds > 0.0 { Outcome::Made } else { Outcome::Missed };
         Call {
             outcome: Some(outcome),
             share: 1.0 / (1.0 + (-odds.abs()).exp()),
+            odds: self.odds(),
             reached: self.reached,
         }
     }
@@ -365,7 +386,7 @@ mod tests {
                 '|' => Seen::End,
                 other => panic!("{other}"),
             };
-            let (next, told) = step(now, look, &by);
+            let (next, told) = step(now, look, Rules { by: &by, shift: 0.0 });
             now = next;
             seen.push((at, told, now));
         }
@@ -461,7 +482,8 @@ mod tests {
             let says = RimProbabilities { none: 0.02, under_way: 0.03, made, missed };
             (0..40).find(|n| {
                 let at = MediaTime::from_millis(n * 33);
-                let (next, told) = step(now, Seen::Picture(at, says), &by);
+                let (next, told) =
+                    step(now, Seen::Picture(at, says), Rules { by: &by, shift: 0.0 });
                 now = next;
                 matches!(told, Some(Told::Final(_)))
             })
@@ -492,11 +514,47 @@ mod tests {
         let mut calls = Vec::new();
         for n in 0..40 {
             let says = RimProbabilities { none: 0.02, under_way: 0.08, made: 0.46, missed: 0.44 };
-            let (next, told) = step(now, Seen::Picture(MediaTime::from_millis(n * 33), says), &by);
+            let (next, told) = step(
+                now,
+                Seen::Picture(MediaTime::from_millis(n * 33), says),
+                Rules { by: &by, shift: 0.0 },
+            );
             now = next;
             calls.extend(told);
         }
         let [Told::Final(call)] = calls[..] else { panic!("{calls:?}") };
         assert_eq!(call.outcome, None);
+    }
+
+    #[test]
+    fn a_shift_moves_the_cut_the_band_of_unsure_and_the_early_final_alike() {
+        let by = DecisionParameters {
+            unsure: 0.2,
+            early_ms: 230,
+            early_odds: 3.0,
+            ..DecisionParameters::default()
+        };
+        // The final of an outcome with these odds, its share, and at which picture it came.
+        let called = |odds: f32, shift: f32| {
+            let made = 0.96 / (1.0 + (-odds).exp());
+            let says = RimProbabilities { none: 0.02, under_way: 0.02, made, missed: 0.96 - made };
+            let mut now = Attempt::default();
+            for n in 0..40 {
+                let seen = Seen::Picture(MediaTime::from_millis(n * 33), says);
+                let (next, told) = step(now, seen, Rules { by: &by, shift });
+                now = next;
+                if let Some(Told::Final(call)) = told {
+                    assert!((call.odds - odds).abs() < 0.01, "kept without the shift: {call:?}");
+                    return (call.outcome, (call.share * 100.0).round(), n);
+                }
+            }
+            panic!("no final");
+        };
+        let (made, missed) = (Some(Outcome::Made), Some(Outcome::Missed));
+        assert_eq!(called(0.5, 0.0), (made, 62.0, 12));
+        assert_eq!(called(0.5, -0.4), (None, 52.0, 12));
+        assert_eq!(called(0.5, -1.0), (missed, 62.0, 12));
+        assert_eq!(called(2.7, 0.0), (made, 94.0, 12));
+        assert_eq!(called(2.7, 0.5), (made, 96.0, 8));
     }
 }

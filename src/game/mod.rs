@@ -10,10 +10,17 @@
 //! score's, the highlight's. So a final that a crash parted from its score or highlight gives them
 //! the same ids when `resume` makes them again.
 //!
+//! Of each final, its log-odds go into the calibration of its rim (`calibrate`), and what a person
+//! says of a shot ([`Game::said`]); where calibration is on, what is learnt shifts the attempts that
+//! begin afterwards. A calibration is an input of the game as answers are: the same answers,
+//! verdicts and calibrations to begin with give the same events. A verdict never changes what was
+//! told: score and highlight stand on finals, and finals are not taken back.
+//!
 //! Nothing stands on a provisional: score and highlight follow finals alone, and finals are not
 //! taken back. So a withdrawal of a shot revises nothing else.
 
 mod attempt;
+pub mod calibrate;
 mod score;
 mod highlight;
 mod resume;
@@ -22,8 +29,10 @@ pub mod replay;
 use std::time::Duration;
 
 use crate::answer::{ModelIdentity, RimAnswer};
+use crate::config::Calibrate;
 use crate::event::{Event, FactId, ModelRef, Saying, Score, Shot, Withdrawal};
-use crate::game::attempt::{Attempt, Call, Outcome, Seen, Told};
+use crate::game::attempt::{Attempt, Call, Outcome, Rules, Seen, Told};
+use crate::game::calibrate::{Calibration, Learnt, Verdict};
 use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId};
 
 pub use crate::game::resume::{Recovered, resume};
@@ -37,9 +46,37 @@ pub struct Game {
     court: CourtId,
     rims: usize,
     score: Score,
+    learning: Learning,
     running: Option<Running>,
     /// The session that ended last; late answers of it are not a new beginning.
     ended: Option<SessionId>,
+}
+
+/// What is learnt of the rims, over all sessions.
+#[derive(Debug)]
+struct Learning {
+    how: Calibrate,
+    rims: Vec<Learner>,
+}
+
+/// One rim's.
+#[derive(Debug)]
+struct Learner {
+    calibration: Calibration,
+    learnt: Learnt,
+    /// The bundle's own middle, as its last answer had it.
+    cut: Option<f32>,
+    /// What there is to keep and to tell, since it was last asked for.
+    news: Option<News>,
+}
+
+/// What changed of one rim's calibration.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Another bundle answers: this was learnt with the one before, and is to be put aside.
+    pub ended: Option<Calibration>,
+    /// The answers have drifted; told once.
+    pub drifted: bool,
 }
 
 /// What belongs to one session.
@@ -54,6 +91,8 @@ struct Running {
 #[derive(Debug, Default)]
 struct AtRim {
     attempt: Attempt,
+    /// What was learnt when the attempt began.
+    shift: f32,
     /// The attempt that was told provisionally and awaits its final, with its shot.
     told: Option<(u32, Shot)>,
     last: Option<LastLook>,
@@ -71,7 +110,47 @@ impl Game {
     /// A game of `rims` rims that begins with `score`, as [`resume()`] gives it.
     #[must_use]
     pub fn new(court: CourtId, rims: usize, score: Score) -> Self {
-        Self { court, rims, score: score::of_rims(score, rims), running: None, ended: None }
+        let learning = Learning { how: Calibrate::Off, rims: Vec::new() };
+        let score = score::of_rims(score, rims);
+        Self { court, rims, score, learning, running: None, ended: None }
+    }
+
+    /// The same, with what was learnt of its rims before, in their order.
+    #[must_use]
+    pub fn calibrated(mut self, how: Calibrate, rims: Vec<Calibration>) -> Self {
+        if how != Calibrate::Off {
+            let learner = |calibration: Calibration| Learner {
+                learnt: calibration.learnt(None),
+                calibration,
+                cut: None,
+                news: None,
+            };
+            let rims = rims.into_iter().map(learner).collect();
+            self.learning = Learning { how, rims };
+        }
+        self
+    }
+
+    /// What is learnt of each rim, and what it comes to; nothing where calibration is off.
+    pub fn learnt(&self) -> impl Iterator<Item = (&Calibration, &Learnt)> {
+        self.learning.rims.iter().map(|rim| (&rim.calibration, &rim.learnt))
+    }
+
+    /// Rims whose calibration has changed since this was last asked, by index.
+    pub fn news(&mut self) -> Vec<(usize, News)> {
+        let rims = self.learning.rims.iter_mut().enumerate();
+        rims.filter_map(|(index, rim)| Some((index, rim.news.take()?))).collect()
+    }
+
+    /// Takes what a person says of a shot; false if no rim has it among its last finals.
+    pub fn said(&mut self, fact: FactId, verdict: Verdict) -> bool {
+        let Some(rim) = self.learning.rims.iter_mut().find(|rim| rim.calibration.knows(fact))
+        else {
+            return false;
+        };
+        rim.calibration.said(fact, verdict);
+        rim.learn();
+        true
     }
 
     /// The score now.
@@ -94,6 +173,7 @@ impl Game {
             }
             Some(_) | None => Vec::new(),
         };
+        let learnt = self.learning.shift(answer);
         let rims = self.rims;
         let running = self.running.get_or_insert_with(|| Running {
             session: answer.session,
@@ -111,8 +191,11 @@ impl Game {
         } else {
             Seen::Picture(answer.pts, answer.says)
         };
-        let (attempt, told) =
-            attempt::step(std::mem::take(&mut at_rim.attempt), seen, &answer.model.decision);
+        if matches!(at_rim.attempt, Attempt::Quiet { .. } | Attempt::Settled { .. }) {
+            at_rim.shift = learnt;
+        }
+        let rules = Rules { by: &answer.model.decision, shift: at_rim.shift };
+        let (attempt, told) = attempt::step(std::mem::take(&mut at_rim.attempt), seen, rules);
         at_rim.attempt = attempt;
         at_rim.last = Some(look.clone());
         if let Some(told) = told {
@@ -136,8 +219,9 @@ impl Game {
                 break;
             };
             let Some(look) = at_rim.last.clone() else { continue };
+            let rules = Rules { by: &look.model.decision, shift: at_rim.shift };
             let (attempt, told) =
-                attempt::step(std::mem::take(&mut at_rim.attempt), Seen::End, &look.model.decision);
+                attempt::step(std::mem::take(&mut at_rim.attempt), Seen::End, rules);
             at_rim.attempt = attempt;
             let rim = RimId(u16::try_from(index).unwrap_or(u16::MAX));
             if let Some(told) = told {
@@ -179,6 +263,7 @@ impl Game {
                 vec![event(call.reached, worded(call.outcome, shot))]
             }
             Told::Final(call) => {
+                self.learning.take(rim, fact, call, &look.model);
                 let mut shot = shot(rim, call, look, false);
                 if call.outcome == Some(Outcome::Made) {
                     shot.clip = Some(highlight::clip_path(&self.court, fact));
@@ -204,6 +289,44 @@ impl Game {
                 )]
             }
         }
+    }
+}
+
+impl Learning {
+    /// What an attempt that begins now at the answer's rim is shifted by.
+    fn shift(&mut self, answer: &RimAnswer) -> f32 {
+        let Some(rim) = self.rims.get_mut(usize::from(answer.rim.0)) else { return 0.0 };
+        if rim.cut != answer.model.decision.cut {
+            rim.cut = answer.model.decision.cut;
+            rim.learnt = rim.calibration.learnt(rim.cut);
+        }
+        let model = &answer.model;
+        let own = rim.calibration.bundle() == Some((&model.bundle, &model.version));
+        if self.how == Calibrate::On && own { rim.learnt.shift } else { 0.0 }
+    }
+
+    /// Takes a final in.
+    fn take(&mut self, rim: RimId, fact: FactId, call: &Call, model: &ModelIdentity) {
+        let Some(rim) = self.rims.get_mut(usize::from(rim.0)) else { return };
+        let ended = rim.calibration.saw(
+            fact,
+            call.odds,
+            (&model.bundle, &model.version),
+            model.decision.cut,
+        );
+        rim.learn();
+        if let Some(news) = rim.news.as_mut().filter(|_| ended.is_some()) {
+            news.ended = ended;
+        }
+    }
+}
+
+impl Learner {
+    /// Works out anew what is known.
+    fn learn(&mut self) {
+        self.learnt = self.calibration.learnt(self.cut);
+        let drifted = self.calibration.tells_drift(&self.learnt);
+        self.news.get_or_insert_default().drifted |= drifted;
     }
 }
 

@@ -19,6 +19,8 @@ const LOST_SHARE: f64 = 0.01;
 const BACKLOG_OLD_S: f64 = 45.0;
 /// A clock that errs more puts an event on the wrong play (chosen).
 const CLOCK_ERROR_MS: u64 = 1000;
+/// A rim whose answers moved so far, in log-odds, is not what was calibrated (issue 9).
+const DRIFT: f64 = 1.0;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -76,7 +78,23 @@ pub struct Told {
     uplink: Option<Uplink>,
     clock: Option<ClockState>,
     #[serde(default)]
+    calibration: Calibrated,
+    #[serde(default)]
     ledger: Balance,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Calibrated {
+    courts: BTreeMap<String, Vec<Rim>>,
+}
+
+/// What was learnt of a rim, as far as we judge it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rim {
+    attempts: u64,
+    drift: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -123,6 +141,7 @@ impl Told {
         of_storage(self.storage.as_ref(), &mut found);
         of_uplink(self.uplink.as_ref(), &mut found);
         of_clock(self, &mut found);
+        of_rims(&self.calibration, &mut found);
         for hop in &self.ledger.unbalanced {
             let todo = "this is a bug of ours: report it with the journal of this hour";
             found.push(Finding::fault("ledger", "unbalanced", hop, todo));
@@ -295,6 +314,24 @@ fn of_clock(told: &Told, found: &mut Vec<Finding>) {
     }
 }
 
+fn of_rims(calibrated: &Calibrated, found: &mut Vec<Finding>) {
+    for (court, rims) in &calibrated.courts {
+        for (rim, told) in (1..).zip(rims) {
+            let Some(drift) = told.drift.filter(|drift| drift.abs() > DRIFT) else { continue };
+            let text = format!(
+                "the answers at rim {rim} have moved by {drift:+.1} in log-odds since the first of {} \
+                 attempts",
+                told.attempts
+            );
+            let todo = "look at the camera, its focus, the light and the net, and draw the rim \
+                        again; if nothing changed, delete its file in {data_dir}/rims while the \
+                        daemon is stopped: its calibration then begins anew";
+            let about = format!("court {court}");
+            found.push(Finding::advice(about, "calibration_drift", text, todo));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +353,7 @@ mod tests {
             "uplink": {"connected": true, "outbox_events": 0},
             "clock": {"plausible": true, "courts": [
                 {"court": "a", "source": "arrival", "error_ms": 80, "drift_ppm": null}]},
+            "calibration": {"mode": "watch", "courts": {"a": [{"attempts": 70, "drift": 0.4}]}},
             "ledger": {"hops": 5, "unbalanced": []},
         })
     }
@@ -380,6 +418,7 @@ mod tests {
             ("/streams/a/dropped", json!(90), "pictures_lost"),
             ("/uplink/outbox_oldest_seconds", json!(60.0), "backlog"),
             ("/clock/courts/0/error_ms", json!(4000), "clock_error"),
+            ("/calibration/courts/a/0/drift", json!(-1.2), "calibration_drift"),
             ("/models/bundles/0/reason", json!("takes 9 ms, its budget is 3 ms"), "model_runs_but"),
         ] {
             let found = codes(&with(place, value));

@@ -2,7 +2,7 @@
 //!
 //! Stages are given the handles that they move; what can be read from a stage is read when it is
 //! scraped ([`Metrics::encode`]), so that it is never stale. Labels are bounded: court, hop, model,
-//! engine, reason, class.
+//! engine, reason, class, rim.
 
 use std::fmt;
 
@@ -96,6 +96,21 @@ pub struct Reading {
     pub outbox_oldest_seconds: f64,
     /// Bytes of the ring by class: `free_to_evict`, `pinned`.
     pub ring_bytes: Vec<(&'static str, u64)>,
+    /// What is learnt of each rim.
+    pub calibration: Vec<RimReading>,
+}
+
+/// What is learnt of a rim.
+#[derive(Clone, Debug, Default)]
+pub struct RimReading {
+    /// The court.
+    pub court: String,
+    /// Index of the rim.
+    pub rim: String,
+    /// Shift of its log-odds; in force only where `calibrate = "on"`.
+    pub shift: f64,
+    /// Attempts that it was learnt from.
+    pub attempts: u64,
 }
 
 impl Metrics {
@@ -283,6 +298,26 @@ impl Collector for ReadingCollector {
             let labels = [("class", *class)];
             ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
         }
+        let mut family = encoder.encode_descriptor(
+            "calibration_shift",
+            "Shift of a rim's log-odds of made, in force where calibration is on",
+            None,
+            kind,
+        )?;
+        for rim in &reading.calibration {
+            let labels = [("court", rim.court.as_str()), ("rim", rim.rim.as_str())];
+            ConstGauge::new(rim.shift).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "calibration_attempts",
+            "Attempts that it was learnt from",
+            None,
+            kind,
+        )?;
+        for rim in &reading.calibration {
+            let labels = [("court", rim.court.as_str()), ("rim", rim.rim.as_str())];
+            ConstGauge::new(rim.attempts).encode(family.encode_family(&labels)?)?;
+        }
         Ok(())
     }
 }
@@ -297,12 +332,23 @@ mod tests {
         ledger.hop("north", "decode").offered();
         let metrics = Metrics::new(&ledger);
         metrics.event_seconds.observe(0.01);
-        let text = metrics
-            .encode(&Reading { stream_up: vec![("north".to_owned(), true)], ..Reading::default() });
+        let rim = RimReading {
+            court: "north".to_owned(),
+            rim: "0".to_owned(),
+            shift: -0.25,
+            attempts: 40,
+        };
+        let text = metrics.encode(&Reading {
+            stream_up: vec![("north".to_owned(), true)],
+            calibration: vec![rim],
+            ..Reading::default()
+        });
         for line in [
             "courtside_hop_offered_total{court=\"north\",hop=\"decode\"} 1",
             "courtside_event_seconds_count 1",
             "courtside_stream_up{court=\"north\"} 1",
+            "courtside_calibration_shift{court=\"north\",rim=\"0\"} -0.25",
+            "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",
             "# EOF",
         ] {
             assert!(text.contains(line), "no `{line}` in\n{text}");

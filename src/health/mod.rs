@@ -12,6 +12,6 @@ pub mod doctor;
 pub mod page;
 
 pub use crate::health::log::{LogError, start_log};
-pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading};
+pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading, RimReading};
 pub use crate::health::notify::Notifier;
 pub use crate::health::watchdog::{Progress, Stuck};

@@ -75,8 +75,8 @@ Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
     Doctor(doctor::DoctorArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
-    #[command(after_help = "Example: courtside eval --truth streams/dev.json --wrong
-Exit: 0 printed · 1 failed")]
+    #[command(after_help = "Example: courtside eval --truth streams/dev.json --strata --coverage
+Exit: 0 printed · 1 failed · 3 below a floor of --gate, or not to be promoted")]
     Eval(eval::EvalArgs),
     /// Measure
     #[command(subcommand)]

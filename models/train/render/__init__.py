@@ -231,9 +231,10 @@ def render_batch(seeds, device='cpu', cfg=None):
 
 def render(n, T, size, rings, above, fps, device, seed, **mix):
     """The same in the trainer's words: y uint8 [n,T,S,S], label int8 [n,T] (-1: don't care), t_rim, t_truth float [n,2] in
-    frames (nan: no such attempt), made int8 [n,2] (-1: none), dt float [n,T]. Attempts seed .. seed + n - 1; fps 0: 24 to 31."""
+    frames (nan: no such attempt), made int8 [n,2] (-1: none), dt float [n,T]. Attempts seed .. seed + n - 1, or `seed` is a list of
+    n seeds; fps 0: 24 to 31."""
     cfg = Cfg(size=size, frames=T, rings=rings, above=above, fps=fps or 0.0, luma=True, **mix)
-    b = render_batch(range(seed, seed + n), device, cfg)
+    b = render_batch(range(seed, seed + n) if isinstance(seed, int) else seed, device, cfg)
     both = []
     for k in ('', '2'):
         o = b['outcome' + k]

@@ -1,6 +1,7 @@
 //! The operator's page: what the box sees and says, on a wall.
 //!
-//! Three static files in the binary and the few answers that they ask for. Nothing here holds up
+//! Three static files in the binary and the few answers that they ask for, and the one thing that a
+//! person may say back: what a shot was, for the calibration of its rim. Nothing here holds up
 //! the flow: pictures are encoded when somebody looks, at most a few a second a court; a slow
 //! watcher loses his place in the event stream and is given what is stored instead.
 
@@ -12,13 +13,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use tokio::sync::broadcast;
 
+use crate::event::FactId;
 use crate::health::page::picture::Pictures;
 use crate::http::Problem;
 use crate::media::{CourtId, Frame};
@@ -35,6 +38,26 @@ pub struct SentEvent {
 /// Stored events, when they have been read.
 pub type Stored<'a> = Pin<Box<dyn Future<Output = Vec<SentEvent>> + Send + 'a>>;
 
+/// Why a verdict was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not one of the words.
+    #[error("write {{\"verdict\": \"made\"}}, \"missed\" or \"none\" (there was no attempt)")]
+    Word,
+    /// No rim has it among its last finals.
+    #[error("no final shot of that fact among the last 200 of its rim")]
+    Unknown,
+    /// Nothing is learnt on this box.
+    #[error("calibration is off: set `calibrate = \"watch\"` or \"on\" under [detect]")]
+    Off,
+    /// It may not be on disk; saying it again does no harm.
+    #[error("say it again: {0}")]
+    Busy(String),
+}
+
+/// What came of a verdict, once it is durable.
+pub type Said<'a> = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>>;
+
 /// What the page shows. `app` gives it; none of it may block.
 pub trait Source: Send + Sync + 'static {
     /// True for a configured court.
@@ -48,6 +71,9 @@ pub trait Source: Send + Sync + 'static {
     fn subscribe(&self) -> broadcast::Receiver<SentEvent>;
     /// At most `limit` stored events after a position, in order.
     fn replay(&self, after: u64, limit: usize) -> Stored<'_>;
+    /// Takes what a person says of a shot: `made`, `missed` or `none`. It is durable once this is
+    /// through.
+    fn verdict(&self, fact: FactId, verdict: &str) -> Said<'_>;
     /// Why we are not ready, if we are not.
     ///
     /// # Errors
@@ -74,6 +100,7 @@ pub fn routes(source: Arc<dyn Source>) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/state", get(state))
         .route("/v1/events", get(told))
+        .route("/v1/events/{fact}/verdict", post(verdict))
         .route("/v1/courts/{court}/snapshot.jpg", get(snapshot))
         .with_state(Page { source, pictures: Arc::new(Pictures::default()) })
 }
@@ -125,6 +152,39 @@ async fn told(
         (None, None) => events::From::Now,
     };
     events::stream(page.source, from, asked.state.is_some())
+}
+
+/// What a person says of a shot.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Judged {
+    verdict: String,
+}
+
+async fn verdict(State(page): State<Page>, Path(fact): Path<String>, body: Bytes) -> Response {
+    let Some(fact) = FactId::parse(&fact) else {
+        return refusal(&Refused::Unknown).into_response();
+    };
+    let Ok(judged) = serde_json::from_slice::<Judged>(&body) else {
+        return refusal(&Refused::Word).into_response();
+    };
+    match page.source.verdict(fact, &judged.verdict).await {
+        Ok(()) => {
+            let said = serde_json::json!({"fact": fact.to_string(), "verdict": judged.verdict});
+            axum::Json(said).into_response()
+        }
+        Err(refused) => refusal(&refused).into_response(),
+    }
+}
+
+fn refusal(refused: &Refused) -> Problem {
+    let (status, title) = match refused {
+        Refused::Word => (StatusCode::BAD_REQUEST, "No verdict"),
+        Refused::Unknown => (StatusCode::NOT_FOUND, "Unknown shot"),
+        Refused::Off => (StatusCode::CONFLICT, "Calibration is off"),
+        Refused::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not kept"),
+    };
+    Problem::new(status, title, refused.to_string())
 }
 
 async fn snapshot(State(page): State<Page>, Path(court): Path<String>) -> Response {

@@ -87,6 +87,7 @@ class Court {
       ["Ring", (s.ring_px || []).length > 0 && s.ring_px.map((px) => `${Math.round(px)} px`).join(", ")],
       ["Sound", s.audio],
       ["Decoder", s.decoder],
+      ["Calibration", calibrated(this.name)],
       ["Camera", s.encoder && s.publisher ? `${s.encoder} at ${s.publisher}` : s.publisher],
       ["Pictures", s.condition !== "waiting" && known(s.pictures) && `${s.pictures} in, ${s.answers} answers, ${s.dropped} lost`],
     ].filter(([, value]) => value);
@@ -195,6 +196,8 @@ function ringShapes(rim, index, height, named) {
 function showState(state) {
   say($("#box"), state.box || "Courtside");
   document.title = `${state.box || "Courtside"} · Courtside`;
+  const learnt = state.calibration || { mode: "off", courts: {} };
+  calibration = learnt;
   for (const [name, stream] of Object.entries(state.streams || {})) {
     if (!courts.has(name)) {
       const court = new Court(name, stream);
@@ -207,6 +210,7 @@ function showState(state) {
     }
     courts.get(name).update(stream);
   }
+  showVerdicts();
   showVitals(state);
 }
 
@@ -261,7 +265,7 @@ function take(envelope, fresh) {
     const before = facts.get(fact);
     if (before && before.revision >= envelope.revision) return;
     const outcome = kind.slice(5);
-    const shot = { ...(before && before.shot), ...envelope.data, court, outcome, time: envelope.time, timed: envelope.clocksource !== "none" };
+    const shot = { ...(before && before.shot), ...envelope.data, court, outcome, fact: envelope.fact, time: envelope.time, timed: envelope.clocksource !== "none" };
     if (outcome === "withdrawn") shot.was = before ? before.shot.outcome : "withdrawn";
     const row = before ? before.row : make("li");
     facts.set(fact, { revision: envelope.revision, shot, row });
@@ -297,6 +301,81 @@ function showCall(row, shot) {
     button.addEventListener("click", () => player.open(shot.clip, `${words[shown]}, ${when}, court ${shot.court}`));
     row.append(button);
   }
+  if (calibration.mode !== "off" && !shot.provisional && !shot.was) row.append(verdicts.group(shot, when));
+}
+
+// ---------------------------------------------------------------- calibration
+
+/** What the box learns of its rims, as it told last. */
+let calibration = { mode: "off", courts: {} };
+
+/** What is known of a court's rims, in words. */
+function calibrated(court) {
+  const rims = calibration.courts[court] || [];
+  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+  return rims.map(({ attempts, verdicts, shift, from }, index) => {
+    const name = rims.length > 1 ? `rim ${index + 1}: ` : "";
+    const judged = verdicts ? `, ${verdicts} judged` : "";
+    const does = from === "nothing" ? "no shift yet" : `shift ${signed(shift)}${calibration.mode === "on" ? "" : ", not applied"}`;
+    return `${name}${attempts} shots${judged}, ${does}`;
+  }).join("; ");
+}
+
+/** What a person says a shot was. Marked once the box has it on disk. */
+const verdicts = {
+  words: { made: "made", missed: "missed", none: "no shot" },
+
+  group(shot, when) {
+    const group = make("span", { className: "verdict" });
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", `What the shot of ${when} was`);
+    for (const [word, text] of Object.entries(this.words)) {
+      const button = make("button", { type: "button", value: word, textContent: text });
+      button.addEventListener("click", () => this.give(shot, group, word));
+      group.append(button);
+    }
+    group.append(make("span", { className: "why" }));
+    $(".why", group).setAttribute("role", "status");
+    this.mark(group, this.given(shot));
+    return group;
+  },
+
+  given(shot) {
+    return (calibration.courts[shot.court] || []).map(({ said }) => (said || {})[shot.fact]).find(known) || shot.said;
+  },
+
+  mark(group, word) {
+    for (const button of group.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === word));
+  },
+
+  async give(shot, group, word) {
+    const why = $(".why", group);
+    say(why, "");
+    let refused = "The box does not answer.";
+    try {
+      const answer = await fetch(`/v1/events/${shot.fact}/verdict`, { method: "POST", body: JSON.stringify({ verdict: word }) });
+      if (answer.ok) {
+        shot.said = word;
+        return void this.mark(group, word);
+      }
+      refused = `Not taken: ${(await answer.json()).detail}`;
+    } catch { /* says so */ }
+    say(why, refused);
+  },
+};
+
+/** Marks what was said, here or at another screen; builds the rows anew when calibration is switched. */
+function showVerdicts() {
+  const mode = calibration.mode === "off";
+  const said = JSON.stringify(Object.values(calibration.courts).map((rims) => rims.map((rim) => rim.said)));
+  if (showVerdicts.mode !== mode) for (const { row, shot } of facts.values()) showCall(row, shot);
+  else if (showVerdicts.said !== said) {
+    for (const { row, shot } of facts.values()) {
+      const group = $(".verdict", row);
+      if (group) verdicts.mark(group, verdicts.given(shot));
+    }
+  }
+  [showVerdicts.mode, showVerdicts.said] = [mode, said];
 }
 
 // ---------------------------------------------------------------- clips

@@ -61,6 +61,17 @@ impl Source for Scripted {
         Box::pin(std::future::ready(found))
     }
 
+    fn verdict(&self, fact: FactId, verdict: &str) -> Said<'_> {
+        let said = match (fact.n, verdict) {
+            (_, word) if !["made", "missed", "none"].contains(&word) => Err(Refused::Word),
+            (1, _) => Ok(()),
+            (2, _) => Err(Refused::Off),
+            (3, _) => Err(Refused::Busy("no space left".to_owned())),
+            _ => Err(Refused::Unknown),
+        };
+        Box::pin(std::future::ready(said))
+    }
+
     fn ready(&self) -> Result<(), String> {
         Err("the ring is being opened".to_owned())
     }
@@ -129,6 +140,43 @@ fn files_state_pictures_and_probes_are_served() {
             let answer = ask(address, path).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
             assert!(answer.contains(holds), "{path}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_verdict_is_taken_or_refused_with_what_to_do() {
+    served(&Scripted::holding(0), |address| async move {
+        let made = "{\"verdict\":\"made\"}";
+        for (fact, body, status, holds) in [
+            ("00000000000000aa-1", made, "200", "\"fact\":\"00000000000000aa-1\""),
+            ("00000000000000aa-1", "{\"verdict\":\"none\"}", "200", "\"verdict\":\"none\""),
+            ("00000000000000aa-1", "{\"verdict\":\"perhaps\"}", "400", "missed"),
+            (
+                "00000000000000aa-1",
+                "{\"verdict\":\"made\",\"x\":1}",
+                "400",
+                "application/problem+json",
+            ),
+            ("00000000000000aa-1", "made", "400", "missed"),
+            ("00000000000000aa-1", "", "400", "missed"),
+            ("00000000000000aa-2", made, "409", "[detect]"),
+            ("00000000000000aa-3", made, "503", "no space left"),
+            ("00000000000000aa-4", made, "404", "no final shot"),
+            ("nonsense", made, "404", "no final shot"),
+        ] {
+            let path = format!("/v1/events/{fact}/verdict");
+            let length = body.len();
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+                 Content-Length: {length}\r\n\r\n{body}"
+            );
+            let mut stream = TcpStream::connect(address).await.expect("connected");
+            stream.write_all(request.as_bytes()).await.expect("written");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("read");
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{fact} {body}: {answer}");
+            assert!(answer.contains(holds), "{fact} {body}: {answer}");
         }
     });
 }

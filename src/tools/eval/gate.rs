@@ -160,7 +160,7 @@ mod tests {
 
     fn table(right: usize, wrong: usize, ms: f64) -> Table {
         let judged = |is_right: bool| {
-            let truth = Attempt { t_rim: 0.0, t_truth: 0.1, made: true, doubtful: false };
+            let truth = Attempt { t_truth: 0.1, made: true, ..Attempt::default() };
             let call =
                 Call { t: 0.0, told: 0.2, decided: 0.4, made: Some(is_right), confidence: 0.9 };
             Judged { truth, call: Some(call) }

@@ -3,21 +3,30 @@
 //! Each video goes through decoder, stride, model and game as a court's stream would, but one frame
 //! after another: nothing is dropped, no network is between. A clip's first picture is held for a
 //! second before it and its last one for a second after, since a camera would have been there.
+//!
+//! `truth` is what happened, `score` holds calls against it, `strata` sorts attempts into kinds, and
+//! `table` prints; all pure. `--jobs` plays several videos at once, which changes no call.
 
 mod gate;
+mod json;
+mod lived;
 mod score;
 mod sheet;
+mod strata;
 mod table;
 mod truth;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
+use crate::answer::RimAnswer;
 use crate::clock::SystemClock;
 use crate::decode::VideoFile;
 use crate::detect::{self, Bundle, CourtRims, IN_THE_BINARY, Offline};
@@ -27,8 +36,10 @@ use crate::media::{CloseReason, CourtId, Frame, MediaTime, SessionId};
 use crate::router::Stride;
 
 use crate::tools::eval::gate::Gates;
-use crate::tools::eval::score::{Judged, calls, judge};
+use crate::tools::eval::lived::{Recorded, Verdicts};
+use crate::tools::eval::score::{Judged, Score, calls, judge};
 use crate::tools::eval::sheet::Row;
+use crate::tools::eval::strata::Facts;
 use crate::tools::eval::table::Table;
 use crate::tools::eval::truth::Video;
 
@@ -54,18 +65,42 @@ pub(super) struct EvalArgs {
     /// Name each attempt that was not called right, and each call of none
     #[arg(long)]
     pub wrong: bool,
+    /// Tell of each kind of attempt, net, ring width, frame rate and bit rate apart
+    #[arg(long)]
+    pub strata: bool,
+    /// Call unsure what has mean log-odds under ODDS, whatever the bundle says
+    #[arg(long, value_name = "ODDS", value_parser = odds)]
+    pub unsure: Option<f32>,
+    /// Say what the first bundle's calls would gain if the least sure were unsure
+    #[arg(long)]
+    pub coverage: bool,
     /// Draw the attempts that the first bundle did not call right into a PNG
     #[arg(long, value_name = "FILE")]
     pub sheet: Option<PathBuf>,
     /// Hold each bundle to the floors of a file as models/gate.toml; 3 if one is broken
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
+    /// Call it all again as each court would live it, in order, with what it learnt until then:
+    /// from its own answers, or from verdicts on its first ten attempts too (can be repeated)
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with = "promote")]
+    pub calibrate: Vec<Verdicts>,
     /// Say whether the first bundle may replace the second; 3 if not
     #[arg(long)]
     pub promote: bool,
+    /// Videos to play at once; the time of a frame is only told well of one
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub jobs: NonZeroUsize,
     /// One JSON object on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Log-odds on the command line.
+fn odds(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(odds) if odds >= 0.0 && odds.is_finite() => Ok(odds),
+        _ => Err("write log-odds of 0 or more, as 0.4".to_owned()),
+    }
 }
 
 impl EvalArgs {
@@ -84,58 +119,159 @@ impl EvalArgs {
         }
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
         let mut tables = Vec::new();
+        let mut lived = Vec::new();
         for (index, name) in names.iter().enumerate() {
-            let bundle = match name.split_once(':') {
+            let mut bundle = match name.split_once(':') {
                 Some((name, precision)) => {
                     detect::find_as(name, precision, &search, IN_THE_BINARY)?
                 }
                 None => detect::find(name, &search, IN_THE_BINARY)?,
             };
+            bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
             let sheet = self.sheet.is_some() && index == 0;
-            tables.push(evaluate(&bundle, &videos, sheet)?);
+            let keep = !self.calibrate.is_empty();
+            let (table, recorded) = evaluate(&bundle, &videos, (sheet, keep), self.jobs)?;
+            tables.push(table);
+            for how in &self.calibrate {
+                lived.push(lived::table(&bundle, &videos, &recorded, *how)?);
+            }
         }
         if let (Some(path), Some(first)) = (&self.sheet, tables.first()) {
             sheet::write(path, &first.sheet)?;
         }
         let broken = gates.map(|gates| gates.broken(&tables)).unwrap_or_default();
+        // The floors are for bundles as they ship.
+        tables.extend(lived);
         let verdict = match tables.as_slice() {
             [new, old] if self.promote => Some(gate::promote(new, old)),
             _ => None,
         };
         if self.json {
-            println!("{}", table::json(&tables, &broken, verdict.as_ref()));
+            println!("{}", json::json(&tables, &broken, verdict.as_ref()));
         } else {
-            table::print(&tables, self.wrong, &broken, verdict.as_ref());
+            let show =
+                table::Show { wrong: self.wrong, strata: self.strata, coverage: self.coverage };
+            table::print(&tables, show, &broken, verdict.as_ref());
         }
         let refused = !broken.is_empty() || verdict.is_some_and(|verdict| verdict.is_err());
         Ok(if refused { ExitCode::from(3) } else { ExitCode::SUCCESS })
     }
 }
 
-fn evaluate(bundle: &Bundle, videos: &[Video], sheet: bool) -> anyhow::Result<Table> {
-    let mut table = Table::new(bundle);
-    let mut times = Vec::new();
+/// What one video came to.
+struct Played {
+    score: Score,
+    /// When calls came that belong to no attempt, s.
+    none: Vec<f64>,
+    facts: Facts,
+    engine: Option<String>,
+    ms_per_frame: Option<f64>,
+    rows: Vec<Row>,
+    recorded: Recorded,
+}
+
+/// Plays all videos; `sheet`: with the pictures of what is wrong, `keep`: with the answers.
+fn evaluate(
+    bundle: &Bundle,
+    videos: &[Video],
+    (sheet, keep): (bool, bool),
+    jobs: NonZeroUsize,
+) -> anyhow::Result<(Table, Vec<Recorded>)> {
     // On a terminal only; on stderr.
     let bar = ProgressBar::new(u64::try_from(videos.len()).unwrap_or(0));
-    for video in videos {
-        let mut player = Player::new(bundle, video)?;
-        let seconds = player.play(video)?;
-        let (mut score, none) = judge(&video.attempts, &calls(&player.events));
-        if !video.clip {
-            score.stream_seconds = seconds;
-            score.stream_false_events = score.false_events;
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(video) = videos.get(index) else { return done };
+            let played = played(bundle, video, (sheet, keep));
+            if played.is_err() {
+                // Nobody begins another one.
+                next.store(videos.len(), Ordering::Relaxed);
+            }
+            done.push((index, played));
+            bar.inc(1);
         }
-        times.extend(player.model.median_ms());
-        if sheet {
-            table.sheet.extend(rows(video, &score.judged)?);
+    };
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.get()).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(done) => all.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
-        table.take(video, &score, &none);
-        bar.inc(1);
-    }
+    });
     bar.finish_and_clear();
+    all.sort_by_key(|(index, _)| *index);
+    let mut table = Table::new(bundle);
+    let (mut times, mut recorded) = (Vec::new(), Vec::new());
+    for (video, (_, played)) in videos.iter().zip(all) {
+        let played = played?;
+        table.take(video, &played.score, &played.none);
+        table.strata.take(&played.facts, &played.score.judged);
+        table.sheet.extend(played.rows);
+        table.engine = table.engine.or(played.engine);
+        times.extend(played.ms_per_frame);
+        recorded.push(played.recorded);
+    }
     times.sort_by(f64::total_cmp);
     table.ms_per_frame = times.get(times.len() / 2).copied();
-    Ok(table)
+    Ok((table, recorded))
+}
+
+fn played(bundle: &Bundle, video: &Video, (sheet, keep): (bool, bool)) -> anyhow::Result<Played> {
+    let mut player = Player::new(bundle, video)?;
+    player.answers = keep.then(Vec::new);
+    let length = player.play(video)?;
+    let (mut score, none) = judge(&video.attempts, &calls(&player.events));
+    if !video.clip {
+        score.stream_seconds = length.seconds;
+        score.stream_false_events = score.false_events;
+    }
+    let rows = if sheet { rows(video, &score.judged)? } else { Vec::new() };
+    let facts = facts(video, length)?;
+    let ms_per_frame = player.model.median_ms();
+    let recorded =
+        Recorded { answers: player.answers.unwrap_or_default(), seconds: length.seconds };
+    Ok(Played { score, none, facts, engine: player.engine, ms_per_frame, rows, recorded })
+}
+
+/// What strata want to know of a video.
+fn facts(video: &Video, length: Length) -> anyhow::Result<Facts> {
+    let named = || format!("read the size of {}", video.file.display());
+    let bytes = std::fs::metadata(&video.file).with_context(named)?.len();
+    #[expect(clippy::cast_precision_loss, reason = "files are far smaller")]
+    let bits = bytes as f64 * 8.0;
+    Ok(Facts {
+        court: video.court.clone(),
+        net: video.net.clone(),
+        ring_px: video.rims.first().map(|rim| f64::from(rim.w)),
+        fps: video.fps.or(length.fps()),
+        mbit_s: length.with_last_picture().map(|seconds| bits / seconds / 1e6),
+    })
+}
+
+/// How long a video is.
+#[derive(Clone, Copy)]
+struct Length {
+    /// From the first picture to the last.
+    seconds: f64,
+    pictures: u32,
+}
+
+impl Length {
+    /// The last picture is shown as long as the others are.
+    fn with_last_picture(self) -> Option<f64> {
+        self.fps().map(|fps| f64::from(self.pictures) / fps)
+    }
+
+    /// Pictures a second. `None` of a single one.
+    fn fps(self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| (f64::from(self.pictures) - 1.0) / self.seconds)
+    }
 }
 
 /// The attempts of a video that were not called right, with their pictures.
@@ -143,7 +279,7 @@ fn rows(video: &Video, judged: &[Judged]) -> anyhow::Result<Vec<Row>> {
     let wrong = judged.iter().filter(|judged| !judged.right());
     let rim = video.rims.first().copied().context("a truth without a rim")?;
     let row = |judged: &Judged| {
-        let truth = judged.truth;
+        let truth = &judged.truth;
         let called = judged.call.map(|call| call.made);
         Row::new((truth.t_rim, truth.t_truth), rim, truth.made, called)
     };
@@ -164,6 +300,10 @@ struct Player {
     model: Offline,
     game: Game,
     events: Vec<Event>,
+    /// What ran the network.
+    engine: Option<String>,
+    /// Every answer, where they are to be played again.
+    answers: Option<Vec<RimAnswer>>,
 }
 
 impl Player {
@@ -174,14 +314,17 @@ impl Player {
             model: Offline::new(bundle, court, Arc::new(SystemClock::new()))?,
             game: Game::new(self::court()?, video.rims.len(), Points::default()),
             events: Vec::new(),
+            engine: None,
+            answers: None,
         })
     }
 
-    /// Plays a video to its end and returns its length, s.
-    fn play(&mut self, video: &Video) -> anyhow::Result<f64> {
+    /// Plays a video to its end and returns its length.
+    fn play(&mut self, video: &Video) -> anyhow::Result<Length> {
         let mut file = VideoFile::open(&video.file, court()?, SESSION)?;
         let mut last: Option<Frame> = None;
         let mut first_at = MediaTime::ZERO;
+        let mut pictures = 0;
         while let Some(frame) = file.next_frame()? {
             if last.is_none() {
                 first_at = frame.pts;
@@ -190,6 +333,7 @@ impl Player {
                 }
             }
             self.frame(&frame);
+            pictures += 1;
             last = Some(frame);
         }
         let last = last.with_context(|| format!("{} has no picture", video.file.display()))?;
@@ -200,7 +344,8 @@ impl Player {
         if let Some(fault) = self.model.fault() {
             anyhow::bail!("{}: {fault}", video.file.display());
         }
-        Ok(last.pts.plus_nanos(-first_at.as_nanos()).as_secs_f64())
+        let seconds = last.pts.plus_nanos(-first_at.as_nanos()).as_secs_f64();
+        Ok(Length { seconds, pictures })
     }
 
     fn frame(&mut self, frame: &Frame) {
@@ -219,7 +364,13 @@ impl Player {
     fn frame_at(&mut self, frame: &Frame, pts: MediaTime) {
         if self.stride.as_mut().is_none_or(|stride| stride.passes(frame.session, pts)) {
             for answer in self.model.frame_at(frame, pts) {
+                if self.engine.is_none() {
+                    self.engine = Some(answer.model.engine.clone());
+                }
                 self.events.extend(self.game.step(&answer));
+                if let Some(answers) = &mut self.answers {
+                    answers.push(answer);
+                }
             }
         }
     }

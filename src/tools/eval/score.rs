@@ -32,6 +32,14 @@ impl Call {
             None => 0.5,
         }
     }
+
+    /// How far the mean log-odds are from even, which is what `unsure` of a bundle's `[decision]`
+    /// is held against. Events round their confidence, so 9.2 is the most that comes back.
+    fn odds(&self) -> f64 {
+        const MOST: f64 = 0.9999;
+        let sure = self.confidence.clamp(0.5, MOST);
+        (sure / (1.0 - sure)).ln()
+    }
 }
 
 /// Returns the highest revision of every shot that was not withdrawn, in order of time.
@@ -74,7 +82,7 @@ pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
 }
 
 /// One attempt that is not doubtful, and what was said of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judged {
     pub(crate) truth: Attempt,
     /// `None`: not found.
@@ -105,26 +113,35 @@ pub(crate) struct Score {
     pub(crate) stream_false_events: usize,
 }
 
-/// Holds `calls` against `truth`: a call belongs to the nearest free attempt within a second.
+/// Holds `calls` against `truth`: pairs of an attempt and a call within a second, nearest first.
 /// Returns the score of the one video, and when calls came that belong to none.
+///
+/// A doubtful attempt counts neither way: it is not judged, what is called near it is no false event,
+/// and it takes no call that is nearer to another attempt.
 pub(crate) fn judge(truth: &[Attempt], calls: &[Call]) -> (Score, Vec<f64>) {
-    let mut score = Score { videos: 1, ..Score::default() };
-    let mut free: Vec<Call> = calls.to_vec();
-    for attempt in truth {
-        let near = |call: &Call| (call.t - attempt.t_rim).abs();
-        let call = (0..free.len())
-            .filter(|index| free.get(*index).is_some_and(|call| near(call) <= TOLERANCE))
-            .min_by(|a, b| match (free.get(*a), free.get(*b)) {
-                (Some(a), Some(b)) => near(a).total_cmp(&near(b)),
-                _ => std::cmp::Ordering::Equal,
-            })
-            .map(|index| free.remove(index));
-        if !attempt.doubtful {
-            score.judged.push(Judged { truth: *attempt, call });
+    let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
+    for (a, attempt) in truth.iter().enumerate() {
+        let apart = calls.iter().map(|call| (call.t - attempt.t_rim).abs());
+        let near = apart.enumerate().filter(|(_, apart)| *apart <= TOLERANCE);
+        pairs.extend(near.map(|(c, apart)| (apart, a, c)));
+    }
+    pairs.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let mut of_attempt: Vec<Option<Call>> = vec![None; truth.len()];
+    let mut taken = vec![false; calls.len()];
+    for (_, a, c) in pairs {
+        let doubtful = truth.get(a).is_some_and(|attempt| attempt.doubtful);
+        let (Some(call), Some(taken)) = (calls.get(c), taken.get_mut(c)) else { continue };
+        let Some(slot) = of_attempt.get_mut(a) else { continue };
+        if !*taken && (slot.is_none() || doubtful) {
+            *taken = true;
+            *slot = Some(*call);
         }
     }
-    score.false_events = free.len();
-    (score, free.iter().map(|call| call.t).collect())
+    let of = truth.iter().zip(of_attempt).filter(|(attempt, _)| !attempt.doubtful);
+    let judged = of.map(|(attempt, call)| Judged { truth: attempt.clone(), call }).collect();
+    let free = calls.iter().zip(taken).filter(|(_, taken)| !taken);
+    let none: Vec<f64> = free.map(|(call, _)| call.t).collect();
+    (Score { videos: 1, judged, false_events: none.len(), ..Score::default() }, none)
 }
 
 /// Truth against call: `[made, missed][made, missed, unsure, not called]`.
@@ -134,7 +151,7 @@ impl Score {
     /// Adds another's counts.
     pub(crate) fn add(&mut self, other: &Self) {
         self.videos += other.videos;
-        self.judged.extend(&other.judged);
+        self.judged.extend(other.judged.iter().cloned());
         self.false_events += other.false_events;
         self.stream_seconds += other.stream_seconds;
         self.stream_false_events += other.stream_false_events;
@@ -181,6 +198,43 @@ impl Score {
             }
         }
         table
+    }
+
+    /// Missed, and called made.
+    pub(crate) fn false_makes(&self) -> usize {
+        self.count(|judged| !judged.truth.made && judged.called() == Some(true))
+    }
+
+    /// Made, and called missed.
+    pub(crate) fn lost_makes(&self) -> usize {
+        self.count(|judged| judged.truth.made && judged.called() == Some(false))
+    }
+
+    /// What would be left if calls of less than some mean log-odds were `unsure`: for each of
+    /// `shares` of the calls, the largest cut under which no more than that share abstains.
+    pub(crate) fn coverage(&self, shares: &[f64]) -> Vec<Coverage> {
+        let called = self.judged.iter().filter(|judged| judged.called().is_some());
+        let mut calls: Vec<(f64, bool)> =
+            called.filter_map(|judged| Some((judged.call?.odds(), judged.right()))).collect();
+        calls.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let cut = |share: &f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
+            let wanted = ((share * real(calls.len())).round() as usize).min(calls.len());
+            // Calls that are alike abstain together or not at all.
+            let first_kept = calls.get(wanted).map_or(f64::INFINITY, |(odds, _)| *odds);
+            let abstained = calls.iter().filter(|(odds, _)| *odds < first_kept).count();
+            let last = abstained.checked_sub(1).and_then(|last| calls.get(last));
+            // Half way, since confidence comes rounded; beyond the last one if all abstain.
+            let odds = match last {
+                None => 0.0,
+                Some((last, _)) if first_kept.is_finite() => f64::midpoint(*last, first_kept),
+                Some((last, _)) => last + 1.0,
+            };
+            let kept = calls.iter().skip(abstained);
+            let right = kept.filter(|(_, right)| *right).count();
+            Coverage { share: *share, odds, abstained, called: calls.len() - abstained, right }
+        };
+        shares.iter().map(cut).collect()
     }
 
     /// Of those called made, how many were. `None` if none was.
@@ -258,6 +312,19 @@ impl Score {
     }
 }
 
+/// What is left when the least sure calls abstain.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Coverage {
+    /// The share of the calls that was to abstain, at most.
+    pub(crate) share: f64,
+    /// Calls whose mean log-odds are less far from even than this do: `eval --unsure`.
+    pub(crate) odds: f64,
+    pub(crate) abstained: usize,
+    /// Called still, and right of these.
+    pub(crate) called: usize,
+    pub(crate) right: usize,
+}
+
 /// The value that `percent` of the sorted ones are not above (nearest rank).
 pub(crate) fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
@@ -282,6 +349,42 @@ pub(crate) fn paired(first: &Score, second: &Score) -> Paired {
     let (fewer, differ) = (only_first.min(only_second), only_first + only_second);
     let p = if differ == 0 { 1.0 } else { (2.0 * at_most(fewer, differ, 0.5)).min(1.0) };
     Paired { only_first, only_second, p }
+}
+
+/// Courts below which resampling them tells nothing.
+const LEAST_COURTS: usize = 3;
+/// Resamplings of the courts.
+const RESAMPLED: usize = 2_000;
+
+/// 95 % interval of a share over several courts, each `(k, n)`, resampling whole courts (percentile
+/// bootstrap, seed fixed): attempts of one court go wrong together. `None` with few courts.
+pub(crate) fn by_court(courts: impl IntoIterator<Item = (usize, usize)>) -> Option<(f64, f64)> {
+    // A court of doubtful attempts alone is none.
+    let courts: Vec<(usize, usize)> = courts.into_iter().filter(|(_, n)| *n > 0).collect();
+    if courts.len() < LEAST_COURTS {
+        return None;
+    }
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut draw = |of: usize| {
+        // Xorshift (Marsaglia 2003): a fixed sequence, good enough to pick courts.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap_or(0) % of
+    };
+    let mut shares: Vec<f64> = (0..RESAMPLED)
+        .map(|_| {
+            let (mut right, mut of) = (0, 0);
+            for _ in 0..courts.len() {
+                let drawn = courts.get(draw(courts.len())).copied().unwrap_or_default();
+                (right, of) = (right + drawn.0, of + drawn.1);
+            }
+            real(right) / real(of).max(1.0)
+        })
+        .collect();
+    shares.sort_by(f64::total_cmp);
+    let at = |per_mille: usize| shares.get(shares.len() * per_mille / 1000).copied();
+    Some((at(25)?, at(975)?))
 }
 
 /// Returns the exact 95 % interval of a share of `k` in `n` (Clopper and Pearson 1934).
@@ -354,7 +457,8 @@ mod tests {
 
     #[test]
     fn each_call_belongs_to_the_nearest_free_attempt() {
-        let attempt = |t_rim, made| Attempt { t_rim, t_truth: t_rim + 0.1, made, doubtful: false };
+        let attempt =
+            |t_rim, made| Attempt { t_rim, t_truth: t_rim + 0.1, made, ..Attempt::default() };
         let truth = [
             attempt(1.0, true),
             attempt(2.0, false),
@@ -385,7 +489,7 @@ mod tests {
 
     /// Attempts with what was called and how sure.
     fn score(of: &[(bool, Option<bool>, f64)]) -> Score {
-        let truth = |made| Attempt { t_rim: 0.0, t_truth: 0.0, made, doubtful: false };
+        let truth = |made| Attempt { made, ..Attempt::default() };
         let call = |made, confidence| Call { t: 0.0, told: 0.0, decided: 0.0, made, confidence };
         let judged = |(was, made, sure): &(_, _, _)| Judged {
             truth: truth(*was),
@@ -411,6 +515,71 @@ mod tests {
         assert_eq!(score(&[(true, Some(true), 0.9)]).auc(), None);
         let even = score(&[(true, None, 0.5), (false, None, 0.5)]);
         assert_eq!((even.auc(), even.calibration_error()), (Some(0.5), None));
+    }
+
+    #[test]
+    fn a_doubtful_attempt_counts_neither_way() {
+        let attempt = |t_rim, doubtful| Attempt { t_rim, doubtful, ..Attempt::default() };
+        let call = |t| Call { t, told: t, decided: t, made: Some(false), confidence: 0.9 };
+        // The one call is the second attempt's, though the doubtful one comes first and is near.
+        let truth = [attempt(5.0, true), attempt(5.8, false)];
+        let (score, none) = judge(&truth, &[call(5.7)]);
+        assert_eq!((score.attempts(), score.right(), none.len()), (1, 1, 0));
+        // Whatever is said of a doubtful one, nothing, once or twice, is no false event.
+        let twice = [call(5.1), call(4.5)];
+        for said in 0..=twice.len() {
+            let (score, none) = judge(&truth[..1], &twice[..said]);
+            assert_eq!((score.attempts(), score.false_events, none.len()), (0, 0, 0), "{said}");
+        }
+        let (score, none) = judge(&truth[..1], &[call(5.1), call(7.0)]);
+        assert_eq!((score.false_events, none), (1, vec![7.0]));
+        assert_eq!(score.confusion(), [[0; 4]; 2]);
+        assert!(score.coverage(&[0.2]).iter().all(|cut| cut.called == 0 && cut.abstained == 0));
+    }
+
+    #[test]
+    fn the_least_sure_calls_abstain_first() {
+        // Odds 0.4, 0.8, 1.4, 2.2, 2.2; the least sure is wrong, one is unsure already.
+        let calls = score(&[
+            (true, Some(true), 0.9),
+            (true, Some(true), 0.9),
+            (false, Some(true), 0.6),
+            (false, Some(false), 0.8),
+            (true, None, 0.5),
+            (false, Some(true), 0.69),
+        ]);
+        let cuts = calls.coverage(&[0.0, 0.2, 0.4, 0.8, 1.0]);
+        let counts: Vec<_> =
+            cuts.iter().map(|cut| (cut.abstained, cut.called, cut.right)).collect();
+        // Two calls are alike: no cut lets only one of them abstain.
+        assert_eq!(counts, [(0, 5, 3), (1, 4, 3), (2, 3, 3), (3, 2, 2), (5, 0, 0)]);
+        let between = |index: usize, low: f64, high: f64| {
+            let odds = |sure: f64| (sure / (1.0 - sure)).ln();
+            let cut = cuts[index].odds;
+            assert!(odds(low) < cut && cut < odds(high), "{index}: {cut}");
+        };
+        between(1, 0.6, 0.69);
+        between(2, 0.69, 0.8);
+        between(3, 0.8, 0.9);
+        assert_eq!(cuts[0].odds, 0.0, "nothing abstains");
+        assert_eq!((calls.false_makes(), calls.lost_makes()), (2, 0));
+    }
+
+    #[test]
+    fn whole_courts_are_resampled() {
+        assert_eq!(by_court([(9, 10), (8, 10)]), None, "two courts tell nothing");
+        assert_eq!(
+            by_court([(9, 10), (8, 10), (0, 0)]),
+            None,
+            "one without a sure attempt is none"
+        );
+        // As many attempts and as many right, but one court alone is bad: the interval is wider.
+        let even = by_court([(18, 20); 4]).expect("courts");
+        assert_eq!(even, (0.9, 0.9));
+        let (low, high) = by_court([(20, 20), (20, 20), (20, 20), (12, 20)]).expect("courts");
+        assert!(low <= 0.75 && high > 0.99, "{low} {high}");
+        let (shot_low, _) = clopper_pearson(72, 80);
+        assert!(low < shot_low, "by shot it looks surer: {shot_low}");
     }
 
     #[test]

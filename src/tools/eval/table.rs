@@ -1,18 +1,30 @@
-//! What `eval` prints: a table a bundle, the bundles side by side, and the same as JSON.
+//! What `eval` prints: courts and confusion of each bundle, then the bundles side by side.
+//!
+//! Everything fits on a hundred columns. An interval without a word is Clopper and Pearson's, shot by
+//! shot; where attempts of several courts are one figure, the interval by court stands below it.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use crate::detect::Bundle;
-use crate::tools::eval::score::{Judged, Score, clopper_pearson, paired, percentile, real};
+use crate::tools::eval::score::{
+    Judged, Score, by_court, clopper_pearson, paired, percentile, real,
+};
 use crate::tools::eval::sheet::Row;
+use crate::tools::eval::strata::Strata;
 use crate::tools::eval::truth::Video;
 
-/// Courts below which resampling them tells nothing.
-const LEAST_COURTS: usize = 3;
-/// Resamplings of the courts.
-const RESAMPLED: usize = 2_000;
+/// Shares of the calls that `--coverage` lets abstain.
+pub(super) const SHARES: [f64; 6] = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2];
+/// Bundles whose figures stand side by side on a hundred columns.
+const SIDE_BY_SIDE: usize = 3;
+
+/// What to print beside the courts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Show {
+    pub(super) wrong: bool,
+    pub(super) strata: bool,
+    pub(super) coverage: bool,
+}
 
 /// One bundle's result.
 pub(super) struct Table {
@@ -22,6 +34,11 @@ pub(super) struct Table {
     pub(super) courts: BTreeMap<String, Score>,
     /// Widths of the rings of each court, pixels.
     pub(super) rings: BTreeMap<String, Vec<f64>>,
+    pub(super) strata: Strata,
+    /// There are clips, of which the first and the last picture were held.
+    pub(super) held: bool,
+    /// What ran the network, and the median of its times.
+    pub(super) engine: Option<String>,
     pub(super) ms_per_frame: Option<f64>,
     /// What was not called right, in the order of the sheet, then calls of none.
     pub(super) wrong: Vec<String>,
@@ -29,6 +46,8 @@ pub(super) struct Table {
     /// What each attempt was called, in order, for comparisons.
     pub(super) called: Vec<(String, Judged)>,
     pub(super) sheet: Vec<Row>,
+    /// Lines for a person, below the table.
+    pub(super) notes: Vec<String>,
 }
 
 impl Table {
@@ -50,11 +69,15 @@ impl Table {
             precision: precision.to_owned(),
             courts: BTreeMap::new(),
             rings: BTreeMap::new(),
+            strata: Strata::default(),
+            held: false,
+            engine: None,
             ms_per_frame: None,
             wrong: Vec::new(),
             none: Vec::new(),
             called: Vec::new(),
             sheet: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -65,13 +88,14 @@ impl Table {
             if !judged.right() {
                 self.wrong.push(told(&file, judged));
             }
-            self.called.push((file.clone(), *judged));
+            self.called.push((file.clone(), judged.clone()));
         }
         let line = |at: &f64| format!("{file} {at:.2} s: a call, but no attempt");
         self.none.extend(none.iter().map(line));
         let rings = self.rings.entry(video.court.clone()).or_default();
         rings.extend(video.rims.iter().map(|rim| f64::from(rim.w)));
         self.courts.entry(video.court.clone()).or_default().add(score);
+        self.held |= video.clip;
     }
 
     pub(super) fn title(&self) -> String {
@@ -84,35 +108,13 @@ impl Table {
         total
     }
 
-    /// 95 % interval of the share that is right, resampling whole courts (percentile bootstrap, seed
-    /// fixed): attempts of one court go wrong together. `None` with few courts.
-    fn by_court(&self) -> Option<(f64, f64)> {
-        let courts: Vec<(usize, usize)> =
-            self.courts.values().map(|score| (score.right(), score.attempts())).collect();
-        if courts.len() < LEAST_COURTS {
-            return None;
-        }
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut draw = |of: usize| {
-            // Xorshift (Marsaglia 2003): a fixed sequence, good enough to pick courts.
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state >> 33).unwrap_or(0) % of
-        };
-        let mut shares: Vec<f64> = (0..RESAMPLED)
-            .map(|_| {
-                let (mut right, mut of) = (0, 0);
-                for _ in 0..courts.len() {
-                    let drawn = courts.get(draw(courts.len())).copied().unwrap_or_default();
-                    (right, of) = (right + drawn.0, of + drawn.1);
-                }
-                real(right) / real(of).max(1.0)
-            })
-            .collect();
-        shares.sort_by(f64::total_cmp);
-        let at = |per_mille: usize| shares.get(shares.len() * per_mille / 1000).copied();
-        Some((at(25)?, at(975)?))
+    /// 95 % intervals by court of what is right of all, and of what was called.
+    pub(super) fn by_court(&self) -> [Option<(f64, f64)>; 2] {
+        let courts = || self.courts.values();
+        [
+            by_court(courts().map(|score| (score.right(), score.attempts()))),
+            by_court(courts().map(|score| (score.right(), score.called()))),
+        ]
     }
 }
 
@@ -131,9 +133,10 @@ const fn said(judged: &Judged) -> &'static str {
 }
 
 fn told(file: &str, judged: &Judged) -> String {
-    let truth = judged.truth;
+    let truth = &judged.truth;
+    let kind = truth.kind.as_deref().map_or_else(String::new, |kind| format!(" ({kind})"));
     format!(
-        "{file} {:.2} s: {}, {}",
+        "{file} {:.2} s: {}{kind}, {}",
         truth.t_rim,
         word(truth.made),
         match judged.call {
@@ -149,19 +152,45 @@ fn or_dash(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
+/// `97.1 (94–99)`, per cent; or a dash for a share of nothing.
+fn share(k: usize, n: usize) -> String {
+    if n == 0 {
+        return "-".to_owned();
+    }
+    format!("{:.1} {}", 100.0 * real(k) / real(n), interval(clopper_pearson(k, n)))
+}
+
+fn interval((low, high): (f64, f64)) -> String {
+    format!("({:.0}–{:.0})", 100.0 * low, 100.0 * high)
+}
+
+/// `3 = 1.4 %`
+fn counted(k: usize, n: usize) -> String {
+    format!("{k} = {:.1} %", 100.0 * real(k) / real(n).max(1.0))
+}
+
 /// Prints every table, the bundles side by side, and what gates and promotion say.
 pub(super) fn print(
     tables: &[Table],
-    wrong: bool,
+    show: Show,
     broken: &[String],
     verdict: Option<&Result<String, String>>,
 ) {
     for table in tables {
-        table.print(wrong);
+        lines(table, show).iter().for_each(|line| println!("{line}"));
         println!();
     }
-    if tables.len() > 1 {
-        side_by_side(tables, wrong);
+    for some in tables.chunks(SIDE_BY_SIDE) {
+        side_by_side(some).iter().for_each(|line| println!("{line}"));
+    }
+    if let Some((first, rest)) = tables.split_first() {
+        for other in rest {
+            compared(first, other, show.wrong).iter().for_each(|line| println!("{line}"));
+        }
+        if show.coverage {
+            println!();
+            coverage(first).iter().for_each(|line| println!("{line}"));
+        }
     }
     broken.iter().for_each(|line| println!("gate: {line}"));
     match verdict {
@@ -171,238 +200,267 @@ pub(super) fn print(
     }
 }
 
-impl Table {
-    fn print(&self, wrong: bool) {
-        let ms = self.ms_per_frame.map_or_else(String::new, |ms| format!(", {ms:.2} ms a frame"));
-        println!("{}{ms}", self.title());
-        println!(
-            "{:8} {:>6} {:>7} {:>9} {:>9}  {:13} {:>11} {:>7} {:>6}",
-            "court",
-            "videos",
-            "ring px",
-            "found",
-            "right",
-            "95 % interval",
-            "made/missed",
-            "unsure",
-            "false"
-        );
-        for (court, score) in &self.courts {
-            self.row(court, score);
-        }
-        let total = self.total();
-        if self.courts.len() > 1 {
-            self.row("all", &total);
-        }
-        if let Some((low, high)) = self.by_court() {
-            println!("by court the interval of all is {:.0}–{:.0}", 100.0 * low, 100.0 * high);
-        }
-        let [made, missed] = total.confusion();
-        println!(
-            "{:12} {:>6} {:>7} {:>7} {:>11}",
-            "was \\ called", "made", "missed", "unsure", "not called"
-        );
-        for (name, [a, b, c, d]) in [("made", made), ("missed", missed)] {
-            println!("{name:12} {a:>6} {b:>7} {c:>7} {d:>11}");
-        }
-        let (low, high) = clopper_pearson(total.right(), total.called());
-        println!(
-            "of those called {:.1} % right ({:.0}–{:.0}), of those called made {} % were; AUC {}, calibration error {}",
-            100.0 * real(total.right()) / real(total.called()).max(1.0),
-            100.0 * low,
-            100.0 * high,
-            or_dash(total.made_precision().map(|share| 100.0 * share), 1),
-            or_dash(total.auc(), 3),
-            or_dash(total.calibration_error(), 3),
-        );
-        let (first, last) = (total.first_delays(), total.final_delays());
-        println!(
-            "first word after the ring p50 {} p95 {} s, last after the truth p50 {} p95 {} s; {} false an hour of stream",
-            or_dash(percentile(&first, 50), 2),
-            or_dash(percentile(&first, 95), 2),
-            or_dash(percentile(&last, 50), 2),
-            or_dash(percentile(&last, 95), 2),
-            or_dash(total.false_per_hour(), 0),
-        );
-        if wrong {
-            (1..).zip(&self.wrong).for_each(|(number, line)| println!("{number:>4}  {line}"));
-            self.none.iter().for_each(|line| println!("      {line}"));
-        }
+/// Courts, confusion, strata, and what was wrong.
+fn lines(table: &Table, show: Show) -> Vec<String> {
+    let mut lines = vec![table.title()];
+    lines.push(format!(
+        "{:<12} {:>6} {:>7} {:>11} {:>6}  {:14} {:>11} {:>10} {:>6} {:>6}",
+        "court",
+        "videos",
+        "ring px",
+        "found",
+        "right",
+        "%, interval",
+        "false makes",
+        "lost makes",
+        "unsure",
+        "false"
+    ));
+    lines.extend(table.courts.iter().map(|(court, score)| table.row(court, score)));
+    let total = table.total();
+    if table.courts.len() > 1 {
+        lines.push(table.row("all", &total));
     }
+    if table.held {
+        lines
+            .push("clips: the first picture is held for 1 s before, the last for 1 s after".into());
+    }
+    let [made, missed] = total.confusion();
+    let row = |name: &str, cells: [&str; 4]| {
+        let [a, b, c, d] = cells;
+        format!("{name:<12} {a:>6} {b:>7} {c:>9} {d:>10}")
+    };
+    lines.push(row("was \\ called", ["made", "missed", "unsure", "not called"]));
+    for (name, cells) in [("made", made), ("missed", missed)] {
+        let cells = cells.map(|cell| cell.to_string());
+        lines.push(row(name, cells.each_ref().map(String::as_str)));
+    }
+    lines.extend(table.notes.iter().cloned());
+    if show.strata {
+        lines.push(String::new());
+        lines.extend(strata(&table.strata));
+    }
+    if show.wrong {
+        lines.extend((1..).zip(&table.wrong).map(|(number, line)| format!("{number:>4}  {line}")));
+        lines.extend(table.none.iter().map(|line| format!("      {line}")));
+    }
+    lines
+}
 
-    fn row(&self, court: &str, score: &Score) {
-        let (low, high) = clopper_pearson(score.right(), score.attempts());
-        let share = 100.0 * real(score.right()) / real(score.attempts()).max(1.0);
-        let [[_, made_missed, ..], [missed_made, ..]] = score.confusion();
+impl Table {
+    fn row(&self, court: &str, score: &Score) -> String {
         let rings = self.rings.get(court).map(|rings| {
             let mut rings = rings.clone();
             rings.sort_by(f64::total_cmp);
             percentile(&rings, 50).unwrap_or_default()
         });
-        println!(
-            "{court:8} {:>6} {:>7} {:>9} {:>9}  {share:>3.0} ({:>2.0}–{:>3.0})  {:>11} {:>7} {:>6}",
+        format!(
+            "{court:<12} {:>6} {:>7} {:>11} {:>6}  {:14} {:>11} {:>10} {:>6} {:>6}",
             score.videos,
             or_dash(rings, 0),
             format!("{}/{}", score.found(), score.attempts()),
-            format!("{}/{}", score.right(), score.attempts()),
-            100.0 * low,
-            100.0 * high,
-            format!("{made_missed}/{missed_made}"),
+            score.right(),
+            share(score.right(), score.attempts()),
+            score.false_makes(),
+            score.lost_makes(),
             score.unsure(),
             score.false_events,
-        );
+        )
     }
-}
 
-/// One line a bundle, then each against the first, attempt by attempt.
-fn side_by_side(tables: &[Table], flips: bool) {
-    println!(
-        "{:24} {:>5} {:>6} {:>6}  {:13} {:>6} {:>6} {:>6} {:>7} {:>9} {:>6}",
-        "bundle",
-        "n",
-        "found",
-        "right",
-        "95 % interval",
-        "unsure",
-        "AUC",
-        "calib.",
-        "false/h",
-        "final p95",
-        "ms"
-    );
-    for table in tables {
-        let total = table.total();
-        let (low, high) = clopper_pearson(total.right(), total.attempts());
-        println!(
-            "{:24} {:>5} {:>6} {:>6}  {:>3.0} ({:>2.0}–{:>3.0})  {:>6} {:>6} {:>6} {:>7} {:>9} {:>6}",
-            table.title(),
-            total.attempts(),
-            total.found(),
-            total.right(),
-            100.0 * real(total.right()) / real(total.attempts()).max(1.0),
-            100.0 * low,
-            100.0 * high,
-            total.unsure(),
-            or_dash(total.auc(), 3),
-            or_dash(total.calibration_error(), 3),
-            or_dash(total.false_per_hour(), 0),
-            or_dash(percentile(&total.final_delays(), 95), 2),
-            or_dash(table.ms_per_frame, 2),
-        );
-    }
-    let Some((first, rest)) = tables.split_first() else { return };
-    for other in rest {
-        let pair = paired(&first.total(), &other.total());
-        println!(
-            "{} against {}: right alone {}, {}; p {:.3} (McNemar)",
-            first.title(),
-            other.title(),
-            pair.only_first,
-            pair.only_second,
-            pair.p
-        );
-        if flips {
-            for ((file, a), (_, b)) in first.called.iter().zip(&other.called) {
-                if said(a) != said(b) {
-                    println!(
-                        "      {file} {:.2} s: {}, called {} and {}",
-                        a.truth.t_rim,
-                        word(a.truth.made),
-                        said(a),
-                        said(b)
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// The same as one JSON object.
-pub(super) fn json(
-    tables: &[Table],
-    broken: &[String],
-    verdict: Option<&Result<String, String>>,
-) -> Value {
-    let pairs: Vec<Value> = tables
-        .split_first()
-        .map(|(first, rest)| {
-            rest.iter()
-                .map(|other| {
-                    let pair = paired(&first.total(), &other.total());
-                    json!({
-                        "first": first.title(), "second": other.title(),
-                        "only_first": pair.only_first, "only_second": pair.only_second, "p": pair.p,
-                    })
-                })
-                .collect()
-        })
-        .unwrap_or_default();
-    json!({
-        "bundles": tables.iter().map(Table::json).collect::<Vec<_>>(),
-        "pairs": pairs,
-        "broken": broken,
-        "promote": verdict.map(|verdict| json!({
-            "may": verdict.is_ok(),
-            "why": match verdict { Ok(why) | Err(why) => why },
-        })),
-    })
-}
-
-impl Table {
-    fn json(&self) -> Value {
+    /// Every figure that bundles are compared by, with its name.
+    fn figures(&self) -> Vec<(&'static str, String)> {
         let total = self.total();
-        let by_court = self.by_court();
-        let mut whole = numbers(&total);
-        let more = json!({
-            "name": self.name,
-            "version": self.version,
-            "precision": self.precision,
-            "low_by_court": by_court.map(|(low, _)| low),
-            "high_by_court": by_court.map(|(_, high)| high),
-            "false_events_per_hour": total.false_per_hour(),
-            "ms_per_frame": self.ms_per_frame,
-            "courts": self.courts.iter().map(|(court, score)| {
-                let mut row = numbers(score);
-                if let Some(row) = row.as_object_mut() {
-                    row.insert("court".to_owned(), json!(court));
-                }
-                row
-            }).collect::<Vec<_>>(),
-        });
-        if let (Some(whole), Value::Object(more)) = (whole.as_object_mut(), more) {
-            whole.extend(more);
-        }
-        whole
+        let (n, right, called) = (total.attempts(), total.right(), total.called());
+        let [all_by_court, called_by_court] = self.by_court();
+        let of_courts = |of: Option<(f64, f64)>| of.map_or_else(|| "-".to_owned(), interval);
+        let delays = |of: &[f64]| {
+            format!("{} {}", or_dash(percentile(of, 50), 2), or_dash(percentile(of, 95), 2))
+        };
+        let precise = total.made_precision().map(|share| 100.0 * share);
+        let ms = or_dash(self.ms_per_frame, 2);
+        vec![
+            ("attempts", n.to_string()),
+            ("found", counted(total.found(), n)),
+            ("right of those called, %", share(right, called)),
+            ("  by court", of_courts(called_by_court)),
+            ("unsure", counted(total.unsure(), n)),
+            ("right of all, unsure is wrong, %", share(right, n)),
+            ("  by court", of_courts(all_by_court)),
+            ("false makes, lost makes", format!("{} {}", total.false_makes(), total.lost_makes())),
+            ("made of those called made, %", or_dash(precise, 1)),
+            ("AUC", or_dash(total.auc(), 3)),
+            ("calibration error", or_dash(total.calibration_error(), 3)),
+            ("false events; an hour of stream", {
+                format!("{} {}", total.false_events, or_dash(total.false_per_hour(), 0))
+            }),
+            ("ring to first word p50 p95, s", delays(&total.first_delays())),
+            ("truth to last word p50 p95, s", delays(&total.final_delays())),
+            ("ms a frame", format!("{ms} {}", self.engine.as_deref().unwrap_or(""))),
+        ]
     }
 }
 
-fn numbers(score: &Score) -> Value {
-    let (n, right, called) = (score.attempts(), score.right(), score.called());
-    let (low, high) = clopper_pearson(right, n);
-    let (called_low, called_high) = clopper_pearson(right, called);
-    let [made, missed] = score.confusion();
-    let (first, last) = (score.first_delays(), score.final_delays());
-    json!({
-        "videos": score.videos,
-        "n": n,
-        "found": score.found(),
-        "right": right,
-        "accuracy": real(right) / real(n).max(1.0),
-        "low": low,
-        "high": high,
-        "unsure": score.unsure(),
-        "called": called,
-        "called_accuracy": real(right) / real(called).max(1.0),
-        "called_low": called_low,
-        "called_high": called_high,
-        "confusion": {"made": made, "missed": missed, "columns": ["made", "missed", "unsure", "not_called"]},
-        "made_precision": score.made_precision(),
-        "auc": score.auc(),
-        "calibration_error": score.calibration_error(),
-        "false_events": score.false_events,
-        "first_p50_s": percentile(&first, 50),
-        "first_p95_s": percentile(&first, 95),
-        "final_p50_s": percentile(&last, 50),
-        "final_p95_s": percentile(&last, 95),
-    })
+/// A line a figure, a column a bundle.
+fn side_by_side(tables: &[Table]) -> Vec<String> {
+    let columns: Vec<_> = tables.iter().map(Table::figures).collect();
+    let line = |name: &str, cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = format!("{name:33}");
+        cells.for_each(|cell| line.push_str(&format!(" {cell:<21}")));
+        line.trim_end().to_owned()
+    };
+    let titles: Vec<String> = tables.iter().map(Table::title).collect();
+    let mut lines = vec![line("", &mut titles.iter().map(String::as_str))];
+    let Some(first) = columns.first() else { return lines };
+    for (index, (name, _)) in first.iter().enumerate() {
+        let mut cells =
+            columns.iter().filter_map(|column| column.get(index)).map(|(_, cell)| cell.as_str());
+        lines.push(line(name, &mut cells));
+    }
+    lines
+}
+
+/// One bundle against another, attempt by attempt.
+fn compared(first: &Table, other: &Table, flips: bool) -> Vec<String> {
+    let pair = paired(&first.total(), &other.total());
+    let mut lines = vec![format!(
+        "{} against {}: right alone {}, {}; p {:.3} (McNemar)",
+        first.title(),
+        other.title(),
+        pair.only_first,
+        pair.only_second,
+        pair.p
+    )];
+    if flips {
+        let both = first.called.iter().zip(&other.called);
+        let flipped = both.filter(|((_, a), (_, b))| said(a) != said(b));
+        lines.extend(flipped.map(|((file, a), (_, b))| {
+            format!(
+                "      {file} {:.2} s: {}, called {} and {}",
+                a.truth.t_rim,
+                word(a.truth.made),
+                said(a),
+                said(b)
+            )
+        }));
+    }
+    lines
+}
+
+/// A table a dimension.
+fn strata(strata: &Strata) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (_, title, strata) in strata.dimensions() {
+        lines.push(format!(
+            "{title:<18} {:>6} {:>6}  {:14} {:>11} {:>10} {:>6}",
+            "n", "right", "%, interval", "false makes", "lost makes", "unsure"
+        ));
+        for stratum in strata {
+            let total = stratum.total();
+            lines.push(format!(
+                "{:<18} {:>6} {:>6}  {:14} {:>11} {:>10} {:>6}",
+                stratum.name,
+                total.attempts(),
+                total.right(),
+                share(total.right(), total.attempts()),
+                total.false_makes(),
+                total.lost_makes(),
+                total.unsure()
+            ));
+        }
+    }
+    lines
+}
+
+/// What calls gain when the least sure abstain.
+fn coverage(table: &Table) -> Vec<String> {
+    let mut lines = vec![
+        format!("{}: if the least sure of its calls were unsure (--unsure ODDS)", table.title()),
+        format!(
+            "{:>7} {:>7} {:>9} {:>7} {:>6}  %, interval",
+            "at most", "ODDS", "abstain", "called", "right"
+        ),
+    ];
+    lines.extend(table.total().coverage(&SHARES).iter().map(|cut| {
+        format!(
+            "{:>7} {:>7.3} {:>9} {:>7} {:>6}  {}",
+            format!("{:.0} %", 100.0 * cut.share),
+            cut.odds,
+            cut.abstained,
+            cut.called,
+            cut.right,
+            share(cut.right, cut.called)
+        )
+    }));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::eval::score::Call;
+    use crate::tools::eval::strata::Facts;
+    use crate::tools::eval::truth::Attempt;
+
+    /// The widest numbers that a night's run would bring.
+    fn wide(name: &str) -> Table {
+        let judged = |index: usize| {
+            let truth =
+                Attempt { made: index.is_multiple_of(2), t_truth: 0.1, ..Attempt::default() };
+            let made = match index % 10 {
+                0..7 => Some(truth.made),
+                7 | 8 => Some(!truth.made),
+                _ => None,
+            };
+            let call = Call { t: 0.0, told: 10.5, decided: 12.5, made, confidence: 0.9 };
+            Judged { truth, call: Some(call) }
+        };
+        let judged: Vec<Judged> = (0..12_000).map(judged).collect();
+        let score = Score { videos: 12_000, judged, false_events: 4_000, ..Score::default() };
+        let mut table = Table::of(name, "fp32", "a-long-court", score.clone());
+        table.courts.insert("B".to_owned(), score.clone());
+        table.courts.insert("C".to_owned(), score.clone());
+        table.strata.take(&Facts::default(), &score.judged);
+        table.held = true;
+        table.ms_per_frame = Some(12.34);
+        table.engine = Some("builtin".to_owned());
+        table
+    }
+
+    #[test]
+    fn everything_fits_on_a_hundred_columns() {
+        let tables = ["rimnet", "rimnet-tuned", "rimnet"].map(wide);
+        let show = Show { wrong: false, strata: true, coverage: true };
+        let mut all = lines(&tables[1], show);
+        all.extend(side_by_side(&tables));
+        all.extend(compared(&tables[0], &tables[1], false));
+        all.extend(coverage(&tables[1]));
+        for line in all {
+            assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+            assert_eq!(line.trim_end(), line, "blanks at the end");
+        }
+    }
+
+    #[test]
+    fn every_figure_is_told() {
+        let table = wide("rimnet");
+        let told = side_by_side(std::slice::from_ref(&table)).join("\n");
+        for part in [
+            "36000 = 100.0 %", // found
+            "77.8 (77–78)",    // of those called
+            "3600 = 10.0 %",   // unsure
+            "70.0 (70–70)",    // of all
+            "3600 3600",       // false makes, lost makes
+            "77.8",            // of those called made
+            "10.50 10.50",
+            "12.40 12.40",
+            "12.34 builtin",
+        ] {
+            assert!(told.contains(part), "no {part} in\n{told}");
+        }
+        let courts = lines(&table, Show { wrong: false, strata: false, coverage: false });
+        assert!(courts.iter().any(|line| line.starts_with("clips: the first picture is held")));
+        assert!(!courts.iter().any(|line| line.starts_with("ring width")));
+        assert_eq!(share(0, 0), "-");
+    }
 }

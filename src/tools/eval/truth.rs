@@ -4,6 +4,10 @@
 //! "t_truth", "outcome"}, …]}`; an attempt may say `"doubtful": true` and counts neither for nor
 //! against. A *clip* truth is a list of objects, one short video with one attempt each. Files are
 //! named from the truth file's folder. Other keys are somebody else's.
+//!
+//! Optional, for the strata: an attempt's `"kind"` (one of [`KINDS`], or any other word), its `"rim"`
+//! where the camera moved, and `"ring_px"`, the ring's width before a video was scaled; a video's
+//! `"net"` and `"fps"`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +15,22 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::media::RimBox;
+
+/// Kinds of attempt that rendered truths tell apart, in the order in which they are told. A truth may
+/// say others.
+pub(crate) const KINDS: [&str; 11] = [
+    "swish",
+    "rim-in",
+    "bank-in",
+    "rim-out",
+    "bank-out",
+    "air-short",
+    "air-long",
+    "air-side",
+    "behind",
+    "below",
+    "other",
+];
 
 /// One video and what happened in it.
 #[derive(Clone, Debug)]
@@ -21,10 +41,14 @@ pub(crate) struct Video {
     pub(crate) attempts: Vec<Attempt>,
     /// Cut around one attempt: it begins and ends where a camera would go on.
     pub(crate) clip: bool,
+    /// Pictures a second, where the truth says so.
+    pub(crate) fps: Option<f64>,
+    /// What the net is like, where the truth says so.
+    pub(crate) net: Option<String>,
 }
 
 /// One attempt.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Attempt {
     /// When the ball reached the ring, s.
     pub(crate) t_rim: f64,
@@ -33,6 +57,10 @@ pub(crate) struct Attempt {
     pub(crate) made: bool,
     /// Counts neither for nor against.
     pub(crate) doubtful: bool,
+    /// What kind of attempt, where the truth says so.
+    pub(crate) kind: Option<String>,
+    /// The ring's width, where the truth says so of this attempt, pixels.
+    pub(crate) ring_px: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +76,8 @@ struct RawClip {
     #[serde(default)]
     court: String,
     rim: [f32; 4],
+    fps: Option<f64>,
+    net: Option<String>,
     #[serde(flatten)]
     attempt: RawAttempt,
 }
@@ -60,6 +90,8 @@ struct RawStream {
     rim: Option<[f32; 4]>,
     #[serde(default)]
     rims: Vec<[f32; 4]>,
+    fps: Option<f64>,
+    net: Option<String>,
     attempts: Vec<RawAttempt>,
 }
 
@@ -70,6 +102,9 @@ struct RawAttempt {
     outcome: Outcome,
     #[serde(default)]
     doubtful: bool,
+    kind: Option<String>,
+    ring_px: Option<f64>,
+    rim: Option<[f32; 4]>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -100,8 +135,10 @@ fn parse(text: &str, folder: &Path) -> Result<Vec<Video>, serde_json::Error> {
                 file: folder.join(clip.file),
                 court: clip.court,
                 rims: vec![rim_box(clip.rim)],
-                attempts: vec![attempt(&clip.attempt)],
+                attempts: vec![attempt(clip.attempt)],
                 clip: true,
+                fps: clip.fps,
+                net: clip.net,
             })
             .collect(),
         Raw::Stream(stream) => vec![Video {
@@ -112,18 +149,23 @@ fn parse(text: &str, folder: &Path) -> Result<Vec<Video>, serde_json::Error> {
             } else {
                 stream.rims.into_iter().map(rim_box).collect()
             },
-            attempts: stream.attempts.iter().map(attempt).collect(),
+            attempts: stream.attempts.into_iter().map(attempt).collect(),
             clip: false,
+            fps: stream.fps,
+            net: stream.net,
         }],
     })
 }
 
-fn attempt(raw: &RawAttempt) -> Attempt {
+fn attempt(raw: RawAttempt) -> Attempt {
+    let width = |[_, _, width, _]: [f32; 4]| f64::from(width);
     Attempt {
         t_rim: raw.t_rim,
         t_truth: raw.t_truth.unwrap_or(raw.t_rim),
         made: raw.outcome == Outcome::Made,
         doubtful: raw.doubtful,
+        kind: raw.kind,
+        ring_px: raw.ring_px.or(raw.rim.map(width)),
     }
 }
 
@@ -149,5 +191,23 @@ mod tests {
         assert!(videos[0].attempts[1].doubtful);
         assert_eq!(videos[0].attempts[0].t_truth, 4.5);
         assert!(parse(r#"{"file": "s.mp4"}"#, Path::new("d")).is_err());
+    }
+
+    #[test]
+    fn what_strata_need_is_read_and_may_lack() {
+        let clips = r#"[{"file": "a.mp4", "rim": [1, 2, 3, 4], "t_rim": 0.7, "outcome": "missed", "fps": 59.94,
+            "kind": "air-short", "net": "chain", "ring_px": 13.5},
+            {"file": "b.mp4", "rim": [1, 2, 3, 4], "t_rim": 0.7, "outcome": "made"}]"#;
+        let videos = parse(clips, Path::new("d")).expect("clips");
+        assert_eq!((videos[0].fps, videos[0].net.as_deref()), (Some(59.94), Some("chain")));
+        let attempt = &videos[0].attempts[0];
+        assert_eq!((attempt.kind.as_deref(), attempt.ring_px), (Some("air-short"), Some(13.5)));
+        let other = &videos[1].attempts[0];
+        assert_eq!((videos[1].fps, &videos[1].net, &other.kind), (None, &None, &None));
+        let stream = r#"{"file": "s.mp4", "rim": [1, 2, 30, 4], "net": "nylon", "attempts":
+            [{"t_rim": 4.5, "outcome": "made", "rim": [2, 2, 48, 10]}, {"t_rim": 9, "outcome": "made"}]}"#;
+        let videos = parse(stream, Path::new("d")).expect("stream");
+        let rings: Vec<_> = videos[0].attempts.iter().map(|attempt| attempt.ring_px).collect();
+        assert_eq!((rings, videos[0].net.as_deref()), (vec![Some(48.0), None], Some("nylon")));
     }
 }

@@ -1,0 +1,301 @@
+//! Calibrations on disk: `{data_dir}/rims/{court}-{rim}.json`, one small file a rim.
+//!
+//! Games decide what is in them (`game::calibrate` says what the fields mean); a thread of its own
+//! writes them, so that no game waits for a disk. Each is written whole: next to the old one, synced,
+//! renamed, so a cut leaves the old or the new. Disk full: that is said once, events go on, and the
+//! next final tries again. A file that cannot be read is put aside as `….damaged.json`, one that was
+//! learnt with another bundle or at another place as `….old.json`; each of them once, the last one.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::config::{Calibrate, CourtConfig};
+use crate::disk::{Disk, read_whole, write_durably};
+use crate::game::calibrate::{Calibration, Kept};
+use crate::mailbox::{Mailbox, Take};
+use crate::media::CourtId;
+
+/// A file with all that is kept has some 15 kB.
+const FILE_MOST_BYTES: u64 = 256 * 1024;
+/// Files that wait for the disk. More rims than a box sees; what is lost to a slow disk is written
+/// again at the rim's next final.
+pub(crate) const WAITING: usize = 64;
+/// A bound for waits on a hop that is closed at shutdown anyway.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// A file to be written.
+#[derive(Debug)]
+pub(crate) struct Write {
+    court: CourtId,
+    rim: usize,
+    kept: Kept,
+    /// True for what was put aside by another bundle.
+    old: bool,
+    /// Who waits for it; told what came of it. Dropped unused if the file never gets its turn.
+    waits: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Write {
+    /// The calibration of a rim, as it is now.
+    pub(crate) fn of(court: &CourtId, rim: usize, calibration: &Calibration) -> Self {
+        Self { court: court.clone(), rim, kept: calibration.kept(), old: false, waits: None }
+    }
+
+    /// One that ended, to be put aside.
+    pub(crate) fn aside(self) -> Self {
+        Self { old: true, ..self }
+    }
+
+    /// Tells somebody when it is durable.
+    pub(crate) fn telling(self, waits: oneshot::Sender<Result<(), String>>) -> Self {
+        Self { waits: Some(waits), ..self }
+    }
+}
+
+/// The folder of a box.
+pub(crate) fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("rims")
+}
+
+fn path(dir: &Path, court: &CourtId, rim: usize, ending: &str) -> PathBuf {
+    dir.join(format!("{court}-{rim}{ending}.json"))
+}
+
+/// Reads what was learnt of a court's rims, or begins anew. Whatever is wrong is said and put aside.
+pub(crate) fn load(
+    disk: &dyn Disk,
+    dir: &Path,
+    court: &CourtConfig,
+    how: Calibrate,
+) -> Vec<Calibration> {
+    if how == Calibrate::Off {
+        return Vec::new();
+    }
+    let one = |(rim, place)| {
+        let file = path(dir, &court.name, rim, "");
+        let put_aside = |ending| {
+            let aside = path(dir, &court.name, rim, ending);
+            let moved = disk.rename(&file, &aside).and_then(|()| disk.sync_dir(dir));
+            moved.map(|()| aside.display().to_string()).unwrap_or_else(|error| error.to_string())
+        };
+        match read(disk, &file) {
+            Ok(None) => {}
+            Ok(Some(found)) if found.is_of(place) => return found,
+            Ok(Some(_)) => {
+                let aside = put_aside(".old");
+                tracing::info!(court = %court.name, rim, put_aside = aside, "the rim was moved: its calibration begins anew");
+            }
+            Err(error) => {
+                let aside = put_aside(".damaged");
+                tracing::warn!(court = %court.name, rim, %error, put_aside = aside, "a calibration cannot be read: it begins anew");
+            }
+        }
+        Calibration::new(*place)
+    };
+    court.rims.iter().enumerate().map(one).collect()
+}
+
+fn read(disk: &dyn Disk, file: &Path) -> io::Result<Option<Calibration>> {
+    let bytes = match read_whole(disk, file, FILE_MOST_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let wrong = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let kept: Kept = serde_json::from_slice(&bytes)?;
+    let found = Calibration::try_from(kept).map_err(|error| wrong(error.to_string()))?;
+    Ok(Some(found))
+}
+
+/// Starts the thread that writes; it ends when `inbox` is closed and empty.
+pub(crate) fn start(
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    inbox: Mailbox<Write>,
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("rims".to_owned()).spawn(move || {
+        // Rims whose file could not be written, so that it is said once.
+        let mut failing: BTreeMap<PathBuf, ()> = BTreeMap::new();
+        loop {
+            let next = match inbox.take(WAIT) {
+                Take::Item(next) => next,
+                Take::TimedOut => continue,
+                Take::Closed => return,
+            };
+            let file = path(&dir, &next.court, next.rim, if next.old { ".old" } else { "" });
+            let written = write(&*disk, &dir, &file, &next.kept);
+            match &written {
+                Ok(()) if failing.remove(&file).is_some() => {
+                    tracing::info!(court = %next.court, rim = next.rim, "the calibration is kept again");
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    if failing.insert(file.clone(), ()).is_none() {
+                        let file = file.display();
+                        tracing::warn!(court = %next.court, rim = next.rim, %file, %error, "a calibration cannot be kept; events go on");
+                    }
+                }
+            }
+            if let Some(waits) = next.waits {
+                // Who asked may have gone.
+                let _gone = waits.send(written.map_err(|error| error.to_string()));
+            }
+        }
+    })
+}
+
+fn write(disk: &dyn Disk, dir: &Path, file: &Path, kept: &Kept) -> io::Result<()> {
+    let bytes = serde_json::to_vec(kept)?;
+    disk.create_dir_all(dir)?;
+    write_durably(disk, file, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{ForgetfulDisk, RealDisk};
+    use crate::event::FactId;
+    use crate::game::calibrate::Verdict;
+    use crate::mailbox::{Tally, WhenFull};
+    use crate::media::{RimBox, SessionId};
+
+    const PLACE: RimBox = RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 };
+
+    fn fact(n: u32) -> FactId {
+        FactId { session: SessionId::from_bits(7), n }
+    }
+
+    fn seen(count: u32) -> Calibration {
+        let mut calibration = Calibration::new(PLACE);
+        for n in 0..count {
+            let odds = if n % 2 == 0 { 3.0 } else { -4.0 };
+            calibration.saw(fact(n), odds, ("rimnet", "0.4.0"), None);
+        }
+        calibration.said(fact(0), Verdict::Missed);
+        calibration
+    }
+
+    fn court(rims: &str) -> CourtConfig {
+        let text = format!(
+            "[uplink]\nbroker = \"mqtt://127.0.0.1:1883\"\n[box]\nname = \"rim-1\"\n[[court]]\n\
+             name = \"a\"\nstream_key = \"north-hoop-1\"\nrims = [{rims}]\n"
+        );
+        let read = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let origin = crate::config::Origin {
+            file: Path::new("courtside.toml"),
+            credentials: None,
+            hostname: None,
+            read: &read,
+        };
+        let config = crate::config::parse(&text, &origin);
+        config.unwrap_or_else(|error| panic!("{error}")).courts.remove(0)
+    }
+
+    /// Puts a calibration where the daemon would.
+    fn put(dir: &Path, calibration: &Calibration) {
+        let file = path(dir, &CourtId::new("a").expect("name"), 0, "");
+        write(&RealDisk::new(), dir, &file, &calibration.kept()).expect("written");
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names = RealDisk::new().names(dir).expect("listed");
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_was_kept_is_read_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |rims| load(&RealDisk::new(), dir.path(), &court(rims), Calibrate::Watch);
+        assert_eq!(at("[612, 188, 44, 22]"), [Calibration::new(PLACE)], "no file yet");
+        put(dir.path(), &seen(40));
+        assert_eq!(at("[612, 188, 44, 22]"), [seen(40)]);
+        // Drawn again by hand: the same rim. Another place: another one.
+        assert_eq!(at("[614, 187, 43, 23]"), [seen(40)]);
+        let moved = RimBox { x: 640.0, ..PLACE };
+        assert_eq!(at("[640, 188, 44, 22]"), [Calibration::new(moved)]);
+        assert_eq!(names(dir.path()), ["a-0.old.json"]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_put_aside_and_nothing_else_fails() {
+        let dir = tempfile::tempdir().expect("a folder");
+        put(dir.path(), &seen(3));
+        let file = dir.path().join("a-0.json");
+        let good = std::fs::read_to_string(&file).expect("read");
+        for damaged in [
+            good.replace("}]", ""),
+            good.replace("\"version\":1", "\"version\":9"),
+            good.replace("-4000", "-400000"),
+            good.replace("\"missed\"", "\"perhaps\""),
+            good.replace("44.0", "-44.0"),
+            String::new(),
+        ] {
+            assert_ne!(damaged, good);
+            put(dir.path(), &seen(3));
+            let rewritten = RealDisk::new();
+            let opened = rewritten.open(&file, crate::disk::OpenHow::ReadWrite).expect("opened");
+            opened.set_len(0).expect("cut");
+            opened.write_at(0, damaged.as_bytes()).expect("written");
+            let both = court("[612, 188, 44, 22], [100, 188, 44, 22]");
+            let loaded = load(&rewritten, dir.path(), &both, Calibrate::Watch);
+            assert_eq!(loaded.len(), 2, "{damaged}");
+            assert_eq!(loaded[0], Calibration::new(PLACE), "{damaged}");
+            assert_eq!(names(dir.path()), ["a-0.damaged.json"], "{damaged}");
+        }
+    }
+
+    #[test]
+    fn who_waits_is_told_when_it_is_durable_and_a_disk_that_refuses_ends_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let name = CourtId::new("a").expect("name");
+        // A file stands where the folder belongs: every write fails until it is gone.
+        let rims = dir.path().join("rims");
+        put(dir.path(), &seen(1));
+        RealDisk::new().rename(&dir.path().join("a-0.json"), &rims).expect("in the way");
+        let inbox = Mailbox::new(WAITING, WhenFull::DropOldest, Tally::default());
+        let writing = start(Arc::new(RealDisk::new()), rims.clone(), inbox.clone());
+        let ask = || {
+            let (waits, told) = oneshot::channel();
+            assert!(inbox.offer(Write::of(&name, 0, &seen(5)).telling(waits)).is_none());
+            told.blocking_recv().expect("an answer")
+        };
+        assert!(ask().is_err());
+        RealDisk::new().remove(&rims).expect("out of the way");
+        assert_eq!(ask(), Ok(()));
+        assert_eq!(names(&rims), ["a-0.json"], "there before the answer is");
+        inbox.close();
+        writing.expect("started").join().expect("ended");
+    }
+
+    #[test]
+    fn a_cut_at_any_step_leaves_the_old_or_the_new() {
+        let (old, new) = (seen(3), seen(30));
+        let (dir, name) = (PathBuf::from("/rims"), CourtId::new("a").expect("name"));
+        let file = path(&dir, &name, 0, "");
+        let mut outcomes = [0, 0];
+        for seed in 0..40 {
+            for stop in 0.. {
+                let disk = ForgetfulDisk::new();
+                write(&disk, &dir, &file, &old.kept()).expect("the old one");
+                disk.stop_after(disk.operations() + stop);
+                let whole = write(&disk, &dir, &file, &new.kept()).is_ok();
+                let after = disk.power_cut(seed);
+                let found = read(&after, &file).expect("readable").expect("there");
+                assert!(found == old || found == new, "seed {seed}, stopped at {stop}");
+                assert!(!whole || found == new, "seed {seed}: it was promised");
+                outcomes[usize::from(found == new)] += 1;
+                if whole {
+                    break;
+                }
+            }
+        }
+        assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+    }
+}
