@@ -373,7 +373,7 @@ impl App {
                 router.close();
                 detect.join();
                 if let Some(lookout) = lookout {
-                    lookout.join();
+                    lookout.close();
                 }
                 for parts in shared.courts.values() {
                     parts.answers.close();

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::detect::finder::Finder;
 use crate::detect::finder::bump::{Bump, Change};
@@ -69,7 +68,6 @@ pub struct Lookout {
     // Decoders of several courts meet here, for a comparison.
     gates: Mutex<BTreeMap<CourtId, Gate>>,
     moved: Arc<Mutex<BTreeMap<CourtId, Moved>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Lets one frame a second pass.
@@ -108,10 +106,9 @@ impl Lookout {
             moved: Arc::clone(&moved),
             failures: 0,
         };
-        let thread =
-            std::thread::Builder::new().name(HOP.to_owned()).spawn(move || looker.run())?;
+        drop(std::thread::Builder::new().name(HOP.to_owned()).spawn(move || looker.run())?);
         let gates = ids.into_iter().map(|court| (court, Gate::default())).collect();
-        Ok(Self { frames, gates: Mutex::new(gates), moved, thread: Mutex::new(Some(thread)) })
+        Ok(Self { frames, gates: Mutex::new(gates), moved })
     }
 
     /// Shows it a frame; it takes one a second. Never waits.
@@ -148,13 +145,10 @@ impl Lookout {
         name == HOP
     }
 
-    /// Ends it, after the look at hand.
-    pub fn join(&self) {
+    /// Ends it after the look at hand, and does not wait for that: on a busy machine a thread that
+    /// stands back from all others would hold up the end of the daemon.
+    pub fn close(&self) {
         self.frames.close();
-        let thread = self.thread.lock().take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            error!("the finder's thread panicked outside of its looks");
-        }
     }
 }
 
