@@ -14,6 +14,10 @@ use crate::media::{CourtId, Frame, MediaTime, Monotonic, Pixels, SessionId};
 
 /// Pictures that may be decoded ahead of the reader.
 const AHEAD: u32 = 4;
+/// How long a picture is waited for before the bus is looked at.
+const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// So many looks without a picture are a minute: it will not come.
+const STALLED: u32 = 1_200;
 
 /// A file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +77,7 @@ impl VideoFile {
     /// # Errors
     /// [`FileError::Unreadable`] when it cannot be decoded.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FileError> {
-        // Woken by the next picture, the end of the file, or an error.
-        let Ok(sample) = self.sink.pull_sample() else {
-            return if self.error().is_some() { Err(self.failure("")) } else { Ok(None) };
-        };
+        let Some(sample) = self.sample()? else { return Ok(None) };
         let picture = || {
             let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
             let buffer = sample.buffer_owned()?;
@@ -98,6 +99,23 @@ impl VideoFile {
         picture().map(Some).ok_or_else(|| self.failure("a picture without time or planes"))
     }
 
+    /// Waits for the next picture or the end. What fails before the decoder has found pictures (sound
+    /// alone, no video at all) wakes no sink, so the bus is looked at as well.
+    fn sample(&self) -> Result<Option<gst::Sample>, FileError> {
+        for _ in 0..STALLED {
+            if let Some(sample) = self.sink.try_pull_sample(LOOK) {
+                return Ok(Some(sample));
+            }
+            if let Some(reason) = self.error() {
+                return Err(FileError::Unreadable { file: self.name.clone(), reason });
+            }
+            if self.sink.is_eos() {
+                return Ok(None);
+            }
+        }
+        Err(self.failure("no picture came for a minute"))
+    }
+
     fn error(&self) -> Option<String> {
         let bus = self.pipeline.bus()?;
         let message = bus.pop_filtered(&[gst::MessageType::Error])?;
@@ -117,5 +135,21 @@ impl Drop for VideoFile {
     fn drop(&mut self) {
         // What cannot be stopped is left to the process's end.
         let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_pictures_is_an_error_and_no_wait() {
+        let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let court = CourtId::new("a").expect("a name");
+        let said = VideoFile::open(&text, court, SessionId::from_bits(1))
+            .and_then(|mut file| file.next_frame().map(|_| ()))
+            .expect_err("no video")
+            .to_string();
+        assert!(said.contains("Cargo.toml") && said.contains("ffprobe"), "{said}");
     }
 }

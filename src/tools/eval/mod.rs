@@ -110,6 +110,9 @@ impl EvalArgs {
         for file in &self.truth {
             videos.extend(truth::read(file)?);
         }
+        if videos.is_empty() {
+            anyhow::bail!("no video in the truth: write a list of clips, or one stream");
+        }
         let names =
             if self.bundle.is_empty() { vec!["rimnet".to_owned()] } else { self.bundle.clone() };
         let mut search = self.models_dir.clone();
@@ -274,6 +277,26 @@ impl Length {
     }
 }
 
+/// Refuses a rim whose middle lies outside the picture: every call would be of an edge.
+fn inside(video: &Video, frame: &Frame) -> anyhow::Result<()> {
+    for rim in &video.rims {
+        let (x, y) = (rim.x + rim.w / 2.0, rim.y + rim.h / 2.0);
+        #[expect(clippy::cast_precision_loss, reason = "pictures are small")]
+        let (width, height) = (frame.width as f32, frame.height as f32);
+        if !(0.0..width).contains(&x) || !(0.0..height).contains(&y) {
+            anyhow::bail!(
+                "{}: the rim [{}, {}, {}, {}] lies outside the picture of {width} × {height}: correct it in the truth",
+                video.file.display(),
+                rim.x,
+                rim.y,
+                rim.w,
+                rim.h
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The attempts of a video that were not called right, with their pictures.
 fn rows(video: &Video, judged: &[Judged]) -> anyhow::Result<Vec<Row>> {
     let wrong = judged.iter().filter(|judged| !judged.right());
@@ -327,6 +350,7 @@ impl Player {
         let mut pictures = 0;
         while let Some(frame) = file.next_frame()? {
             if last.is_none() {
+                inside(video, &frame)?;
                 first_at = frame.pts;
                 if video.clip {
                     self.hold(&frame, -HOLD_NS, -HELD_STEP_NS / 2);
