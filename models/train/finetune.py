@@ -3,7 +3,7 @@
     python -m train.footage FOLDER CACHE                        # crops of the recordings; see footage/README.md's format there
     python -m train.finetune OUT --weights rimnet.pt --real CACHE (--drawn FILE | --draw N) [--leave A B …] [--steps 400]
 
---leave: courts that are not learnt from, by first letter; `rest` is every court but A, B, D and X. Several --leave-sets in one run,
+--leave: courts that are not learnt from, by name or first letter; `rest` is every court but A, B, D and X. Several --leave-sets in one run,
 parted by slashes (`--leave A / B / rest / none`), each make a member of their own: leave one court out. OUT/{set}.pt is
 what the steps came to, OUT/{set}-half.pt the average with where it began, which keeps more of what the rendered courts
 taught (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). Rendered sequences come from a file that `fit --keep` wrote, or
@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from . import augment, fit, net
+from . import augment, fit, footage, net
 from .source import FRAMES, RINGS, SIZE, Pool, Real
 
 FEW = "ABDX"                # courts with clips enough to be left out alone
@@ -24,11 +24,18 @@ DRAWN_SEED = 800_000_000
 
 
 def taken(leave):
-    """-> which recordings are learnt from."""
+    """-> which recordings are learnt from. A name leaves out the court of that name; a single letter all that begin with it."""
     def keep(meta):
-        court = meta["court"][0]
-        return not (court in leave or ("rest" in leave and court not in FEW))
+        court = meta["court"]
+        return not (court in leave or court[0] in leave or ("rest" in leave and court[0] not in FEW))
     return keep
+
+
+def known(leave, courts):
+    """Refuses a name that leaves nothing out: whoever wrote it would score a court that was learnt from."""
+    for name in leave:
+        if name != "none" and all(taken([name])({"court": c}) for c in courts):
+            raise SystemExit(f"--leave {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
 
 
 def tune(base, pool, real, o, dev, say):
@@ -86,6 +93,10 @@ def main():
     if dev.index is not None:
         torch.cuda.set_device(dev)
     say = lambda *a: print(f"{time.time() - begin:6.1f}", *a, flush=True)
+    sets = [q.split() for q in " ".join(o.leave).replace("/", " / ").split(" / ")]
+    courts = {m["court"] for m, _, _ in footage.load(o.real)}
+    for courts_left in sets:
+        known(courts_left, courts)
     base = torch.load(o.weights, map_location="cpu", weights_only=True)
     if o.drawn:
         pool = Pool.of(o.drawn, dev)
@@ -95,10 +106,9 @@ def main():
             pool.renew(wait=True)
             say(f"drawn {pool.total} of {o.draw}")
     say(f"{pool.filled} rendered sequences of {FRAMES} frames")
-    for leave in " ".join(o.leave).replace("/", " / ").split(" / "):
-        courts = leave.split()
-        name = "-".join(courts)
-        real = Real(o.real, taken(courts), dev)
+    for left in sets:
+        name = "-".join(left)
+        real = Real(o.real, taken(left), dev)
         say(f"without {name}: {len(real.items)} recordings of {len(real.courts)} courts: {' '.join(real.courts)}")
         torch.manual_seed(o.seed)
         state = tune(base, pool, real, o, dev, say)

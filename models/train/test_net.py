@@ -111,6 +111,10 @@ class Finetune(unittest.TestCase):
         self.assertEqual(kept("D"), ["A", "B", "X", "L", "W"])
         self.assertEqual(kept("rest"), ["A", "B", "D1", "D2", "X"])
         self.assertEqual(kept("A", "rest"), ["B", "D1", "D2", "X"])
+        self.assertEqual(kept("D1"), ["A", "B", "D2", "X", "L", "W"])
+        finetune.known(["D1", "rest", "none"], courts)
+        with self.assertRaises(SystemExit):
+            finetune.known(["north"], courts)
 
 
 class Crop(unittest.TestCase):
