@@ -6,7 +6,7 @@
 //! next final tries again. A file that cannot be read is put aside as `….damaged.json`, one that was
 //! learnt with another bundle or at another place as `….old.json`; each of them once, the last one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,7 +121,7 @@ pub(crate) fn start(
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("rims".to_owned()).spawn(move || {
         // Rims whose file could not be written, so that it is said once.
-        let mut failing: BTreeMap<PathBuf, ()> = BTreeMap::new();
+        let mut failing: BTreeSet<PathBuf> = BTreeSet::new();
         loop {
             let next = match inbox.take(WAIT) {
                 Take::Item(next) => next,
@@ -131,12 +131,12 @@ pub(crate) fn start(
             let file = path(&dir, &next.court, next.rim, if next.old { ".old" } else { "" });
             let written = write(&*disk, &dir, &file, &next.kept);
             match &written {
-                Ok(()) if failing.remove(&file).is_some() => {
+                Ok(()) if failing.remove(&file) => {
                     tracing::info!(court = %next.court, rim = next.rim, "the calibration is kept again");
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    if failing.insert(file.clone(), ()).is_none() {
+                    if failing.insert(file.clone()) {
                         let file = file.display();
                         tracing::warn!(court = %next.court, rim = next.rim, %file, %error, "a calibration cannot be kept; events go on");
                     }

@@ -194,6 +194,8 @@ pub struct Provenance {
     pub commands: Vec<String>,
     /// What it reached, with n and interval.
     pub figures: Vec<String>,
+    /// Courts, as truth files name them, whose footage it was trained on: no figure on them counts.
+    pub seen: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ pub mod h265;
 pub mod sei;
 mod frame;
 
-pub use crate::media::frame::{ChromaLayout, CpuPicture, Frame, Pixels, Plane};
+pub use crate::media::frame::{ChromaLayout, Colours, CpuPicture, Frame, Pixels, Plane};
 pub use crate::media::names::{BoxName, CourtId, NameError, RimBox, RimId, SessionId};
 pub use crate::media::time::{MediaTime, Monotonic, UtcTime};
 pub use crate::media::unit::{

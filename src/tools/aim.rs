@@ -19,7 +19,7 @@ use crate::config;
 use crate::decode::{self, VideoFile};
 use crate::detect::SYSTEM_MODELS;
 use crate::detect::finder::{Finder, Ring, is_at};
-use crate::media::{ChromaLayout, CourtId, Frame, Pixels, RimBox, SessionId};
+use crate::media::{Colours, CourtId, Frame, Pixels, RimBox, SessionId};
 use crate::tools::ask::{AskArgs, Place};
 use crate::tools::private_folder;
 
@@ -336,36 +336,15 @@ fn outline(pixels: &mut [u8], (width, height): (u32, u32), rim: RimBox, colour: 
     }
 }
 
-/// The whole picture as RGB, ITU-R BT.709 in video range: for a look at it.
+/// The whole picture as RGB.
 fn rgb(frame: &Frame) -> Option<Vec<u8>> {
     let Pixels::Cpu(picture) = &frame.pixels;
-    let (luma, first) = (picture.plane(0)?, picture.plane(1)?);
-    let second = match picture.chroma() {
-        ChromaLayout::I420 => Some(picture.plane(2)?),
-        ChromaLayout::Nv12 => None,
-    };
+    let colours = Colours::of(picture.as_ref())?;
     let (width, height) = (usize::try_from(frame.width).ok()?, usize::try_from(frame.height).ok()?);
     let mut pixels = Vec::with_capacity(width * height * 3);
     for y in 0..height {
         for x in 0..width {
-            let light = 1.164 * (f32::from(*luma.bytes.get(y * luma.stride + x)?) - 16.0);
-            let at = y / 2 * first.stride;
-            let (cb, cr) = match &second {
-                Some(second) => (
-                    *first.bytes.get(at + x / 2)?,
-                    *second.bytes.get(y / 2 * second.stride + x / 2)?,
-                ),
-                None => (*first.bytes.get(at + x / 2 * 2)?, *first.bytes.get(at + x / 2 * 2 + 1)?),
-            };
-            let (cb, cr) = (f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped to a byte"
-            )]
-            let byte = |value: f32| value.clamp(0.0, 255.0) as u8;
-            let green = light - 0.213 * cb - 0.533 * cr;
-            pixels.extend([byte(light + 1.793 * cr), byte(green), byte(light + 2.112 * cb)]);
+            pixels.extend(colours.at(x, y)?);
         }
     }
     Some(pixels)

@@ -12,7 +12,8 @@
 //! false_events = 4  # calls that belong to no attempt, at most
 //! ```
 //!
-//! A new bundle may replace an old one when, on the same [`LEAST_ATTEMPTS`] attempts or more,
+//! A new bundle may replace an old one when, on the same [`LEAST_ATTEMPTS`] attempts or more of courts
+//! whose footage it was not trained on (`[provenance] seen`),
 //! 1. it is right more often, and by more than chance (McNemar, p < [`BY_CHANCE`]); or no less often,
 //!    and quicker by a tenth;
 //! 2. it does not find fewer attempts, nor call more often where there is none, than a hundredth of
@@ -64,7 +65,21 @@ impl Gates {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("{} is no file of floors", path.display()))
+        Self::parse(&text).with_context(|| format!("{} is no file of floors", path.display()))
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let gates: Self = toml::from_str(text)?;
+        for gate in &gates.gate {
+            for (key, floor) in [("right", gate.right), ("found", gate.found)] {
+                // NaN is no floor: nothing is below it.
+                if !(0.0..=1.0).contains(&floor) {
+                    let of = format!("{} {}", gate.bundle, gate.precision);
+                    anyhow::bail!("{of}: {key} is {floor}: write a share, 0 to 1");
+                }
+            }
+        }
+        Ok(gates)
     }
 
     /// Every floor that a bundle is below, and every bundle without floors.
@@ -112,6 +127,11 @@ impl Gates {
 
 /// Why `new` may replace `old`, or why not.
 pub(super) fn promote(new: &Table, old: &Table) -> Result<String, String> {
+    let seen = new.seen();
+    if !seen.is_empty() {
+        let courts = seen.join(", ");
+        return Err(format!("it was trained on footage of {courts}: give courts it never saw"));
+    }
     let (first, second) = (new.total(), old.total());
     let n = first.attempts();
     if n != second.attempts() || n < LEAST_ATTEMPTS {
@@ -174,14 +194,18 @@ mod tests {
     fn a_bundle_below_a_floor_is_named() {
         let text = "[[gate]]\nbundle = \"rimnet\"\nprecision = \"fp32\"\nattempts = 100\n\
                     right = 0.9\nfound = 1.0\nfalse_events = 0\n";
-        let gates: Gates = toml::from_str(text).expect("a file of floors");
+        let gates = Gates::parse(text).expect("a file of floors");
         assert!(gates.broken(&[table(95, 5, 1.0)]).is_empty());
         let broken = gates.broken(&[table(85, 15, 1.0)]);
         assert_eq!(broken, ["rimnet 0.0.0 fp32: 85.0 % right, the floor is 90.0 %"]);
         assert_eq!(gates.broken(&[table(60, 0, 1.0)]).len(), 1, "too few attempts");
         let int8 = Table { precision: "int8".to_owned(), ..table(95, 5, 1.0) };
         assert!(gates.broken(&[int8])[0].contains("no floor"));
-        assert!(toml::from_str::<Gates>("[[gate]]\nbundel = \"x\"").is_err());
+        assert!(Gates::parse("[[gate]]\nbundel = \"x\"").is_err());
+        for wrong in ["nan", "97.5", "-0.1"] {
+            let said = Gates::parse(&text.replacen("right = ", &format!("right = {wrong} # "), 1));
+            assert!(said.expect_err(wrong).to_string().contains("right is"), "{wrong}");
+        }
     }
 
     #[test]
@@ -191,5 +215,8 @@ mod tests {
         assert!(promote(&table(198, 2, 0.8), &table(198, 2, 1.0)).is_ok(), "quicker");
         assert!(promote(&table(190, 10, 0.5), &table(200, 0, 1.0)).is_err(), "worse");
         assert!(promote(&table(50, 0, 1.0), &table(40, 10, 1.0)).is_err(), "too few");
+        let learnt = Table { trained_on: vec!["A".to_owned()], ..table(200, 0, 1.0) };
+        assert!(promote(&learnt, &table(180, 20, 1.0)).expect_err("seen").contains("of A"));
+        assert!(promote(&table(200, 0, 1.0), &learnt).is_err(), "no better than what has seen it");
     }
 }

@@ -54,6 +54,7 @@ fn bundle(table: &Table) -> Value {
         "version": table.version,
         "precision": table.precision,
         "engine": table.engine,
+        "trained_on": table.seen(),
         "low_by_court": all.map(|(low, _)| low),
         "high_by_court": all.map(|(_, high)| high),
         "called_low_by_court": called.map(|(low, _)| low),

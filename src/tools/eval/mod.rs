@@ -199,7 +199,8 @@ fn evaluate(
     };
     let mut all = Vec::new();
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.get()).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> =
+            (0..jobs.get().min(videos.len())).map(|_| scope.spawn(worker)).collect();
         for worker in workers {
             match worker.join() {
                 Ok(done) => all.extend(done),

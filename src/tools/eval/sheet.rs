@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::media::{ChromaLayout, Frame, Pixels, RimBox};
+use crate::media::{Colours, Frame, Pixels, RimBox};
 
 /// Side of one small picture, pixels.
 const TILE: usize = 96;
@@ -192,11 +192,7 @@ impl Canvas {
 /// The ring's surroundings as RGB, nearest pixel, the picture's edge repeated. ITU-R BT.709.
 fn cut(frame: &Frame, rim: RimBox) -> Option<Vec<u8>> {
     let Pixels::Cpu(picture) = &frame.pixels;
-    let (luma, chroma) = (picture.plane(0)?, picture.plane(1)?);
-    let second = match picture.chroma() {
-        ChromaLayout::I420 => Some(picture.plane(2)?),
-        ChromaLayout::Nv12 => None,
-    };
+    let colours = Colours::of(picture.as_ref())?;
     #[expect(clippy::cast_precision_loss, reason = "pixels of a tile")]
     let step = rim.w * WIDTHS / TILE as f32;
     let left = rim.x + rim.w / 2.0 - rim.w * WIDTHS / 2.0;
@@ -215,27 +211,7 @@ fn cut(frame: &Frame, rim: RimBox) -> Option<Vec<u8>> {
         let y = place(top, row, frame.height);
         for column in 0..TILE {
             let x = place(left, column, frame.width);
-            let l = *luma.bytes.get(y * luma.stride + x)?;
-            let at = y / 2 * chroma.stride;
-            let (u, v) = match &second {
-                Some(second) => (
-                    *chroma.bytes.get(at + x / 2)?,
-                    *second.bytes.get(y / 2 * second.stride + x / 2)?,
-                ),
-                None => {
-                    (*chroma.bytes.get(at + x / 2 * 2)?, *chroma.bytes.get(at + x / 2 * 2 + 1)?)
-                }
-            };
-            let light = 1.164 * (f32::from(l) - 16.0);
-            let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped to a byte"
-            )]
-            let byte = |value: f32| value.clamp(0.0, 255.0) as u8;
-            let green = light - 0.213 * u - 0.533 * v;
-            tile.extend([byte(light + 1.793 * v), byte(green), byte(light + 2.112 * u)]);
+            tile.extend(colours.at(x, y)?);
         }
     }
     Some(tile)

@@ -48,11 +48,16 @@ pub(super) struct Table {
     pub(super) sheet: Vec<Row>,
     /// Lines for a person, below the table.
     pub(super) notes: Vec<String>,
+    /// Courts whose footage the bundle was trained on.
+    pub(super) trained_on: Vec<String>,
 }
 
 impl Table {
     pub(super) fn new(bundle: &Bundle) -> Self {
-        Self::empty(&bundle.name, &bundle.version, &bundle.file.precision)
+        Self {
+            trained_on: bundle.provenance.seen.clone(),
+            ..Self::empty(&bundle.name, &bundle.version, &bundle.file.precision)
+        }
     }
 
     /// A table of one court, for tests.
@@ -78,7 +83,14 @@ impl Table {
             called: Vec::new(),
             sheet: Vec::new(),
             notes: Vec::new(),
+            trained_on: Vec::new(),
         }
+    }
+
+    /// Courts of this truth that the bundle was trained on.
+    pub(super) fn seen(&self) -> Vec<&str> {
+        let seen = |court: &&str| self.trained_on.iter().any(|known| known == court);
+        self.courts.keys().map(String::as_str).filter(seen).collect()
     }
 
     /// Adds what one video came to, and when calls came that belong to no attempt, s.
@@ -234,6 +246,13 @@ fn lines(table: &Table, show: Show) -> Vec<String> {
     for (name, cells) in [("made", made), ("missed", missed)] {
         let cells = cells.map(|cell| cell.to_string());
         lines.push(row(name, cells.each_ref().map(String::as_str)));
+    }
+    let seen = table.seen();
+    if !seen.is_empty() {
+        lines.push(format!(
+            "trained on footage of {}: no figure on a court that it has seen says anything",
+            seen.join(", ")
+        ));
     }
     lines.extend(table.notes.iter().cloned());
     if show.strata {

@@ -64,13 +64,6 @@ pub(crate) struct Attempt {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Raw {
-    Clips(Vec<RawClip>),
-    Stream(RawStream),
-}
-
-#[derive(Deserialize)]
 struct RawClip {
     file: PathBuf,
     #[serde(default)]
@@ -128,33 +121,34 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Video>> {
 }
 
 fn parse(text: &str, folder: &Path) -> Result<Vec<Video>, serde_json::Error> {
-    Ok(match serde_json::from_str::<Raw>(text)? {
-        Raw::Clips(clips) => clips
-            .into_iter()
-            .map(|clip| Video {
-                file: folder.join(clip.file),
-                court: clip.court,
-                rims: vec![rim_box(clip.rim)],
-                attempts: vec![attempt(clip.attempt)],
-                clip: true,
-                fps: clip.fps,
-                net: clip.net,
-            })
-            .collect(),
-        Raw::Stream(stream) => vec![Video {
-            file: folder.join(stream.file),
-            court: stream.court,
-            rims: if stream.rims.is_empty() {
-                stream.rim.into_iter().map(rim_box).collect()
-            } else {
-                stream.rims.into_iter().map(rim_box).collect()
-            },
-            attempts: stream.attempts.into_iter().map(attempt).collect(),
-            clip: false,
-            fps: stream.fps,
-            net: stream.net,
-        }],
-    })
+    // Told apart by the first sign, so that an error names the key that is wrong.
+    if text.trim_start().starts_with('[') {
+        let clips: Vec<RawClip> = serde_json::from_str(text)?;
+        let video = |clip: RawClip| Video {
+            file: folder.join(clip.file),
+            court: clip.court,
+            rims: vec![rim_box(clip.rim)],
+            attempts: vec![attempt(clip.attempt)],
+            clip: true,
+            fps: clip.fps,
+            net: clip.net,
+        };
+        return Ok(clips.into_iter().map(video).collect());
+    }
+    let stream: RawStream = serde_json::from_str(text)?;
+    let rims = if stream.rims.is_empty() { Vec::from_iter(stream.rim) } else { stream.rims };
+    if rims.is_empty() {
+        return Err(serde::de::Error::missing_field("rim"));
+    }
+    Ok(vec![Video {
+        file: folder.join(stream.file),
+        court: stream.court,
+        rims: rims.into_iter().map(rim_box).collect(),
+        attempts: stream.attempts.into_iter().map(attempt).collect(),
+        clip: false,
+        fps: stream.fps,
+        net: stream.net,
+    }])
 }
 
 fn attempt(raw: RawAttempt) -> Attempt {
@@ -176,6 +170,20 @@ const fn rim_box([x, y, w, h]: [f32; 4]) -> RimBox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_truth_is_named() {
+        for (text, names) in [
+            (r#"[{"file": "a.mp4", "rim": [1, 2, 3, 4], "outcome": "made"}]"#, "t_rim"),
+            (r#"[{"file": "a.mp4", "t_rim": 1, "outcome": "made"}]"#, "rim"),
+            (r#"{"file": "a.mp4", "attempts": []}"#, "rim"),
+            (r#"{"file": "a.mp4", "rim": [1, 2, 3, 4]}"#, "attempts"),
+            (r#"{"file": "a.mp4", "rim": [1, 2], "attempts": []}"#, "length 2"),
+        ] {
+            let said = parse(text, Path::new(".")).expect_err(text).to_string();
+            assert!(said.contains(names), "{text}: {said}");
+        }
+    }
 
     #[test]
     fn both_kinds_of_truth_are_read() {
