@@ -3,7 +3,7 @@
     python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml] [--calibrate N]
     python -m train.bundle OUT --facts facts.toml --restate
 
-`facts.toml` may hold [decision] and [provenance], copied into the manifest. With --calibrate, FP16 and INT8 variants too,
+--weights: members as `weights.py` takes them, so a bundle's folder too. `facts.toml` may hold [decision] and [provenance], copied into the manifest. With --calibrate, FP16 and INT8 variants too,
 the latter calibrated on N rendered sequences of a seed range of their own: one for TensorRT, one for processors.
 """
 import argparse
@@ -13,10 +13,9 @@ import os
 import tomllib
 
 import numpy as np
-import onnx
 import torch
 
-from . import crop, export, net
+from . import crop, export, given, net, weights
 
 RINGS, ABOVE = 4.0, 1.5
 CALIBRATION_SEED = 930_000_000
@@ -109,7 +108,9 @@ def write(out, name, version, rimnet, decision=None, provenance=None, rings=RING
 
 def restate(out, version, facts):
     """Writes the manifest anew for files that are there: other facts, the same networks."""
-    old = tomllib.load(open(os.path.join(out, "model.toml"), "rb"))
+    old = given.manifest(out)
+    if "provenance" not in facts:
+        given.refuse("--restate: wants --facts FILE with [provenance], as models/train/rimnet.facts.toml has it")
     for f in old["file"]:
         f["sha256"] = hashlib.sha256(open(os.path.join(out, f["path"]), "rb").read()).hexdigest()
     i = old["input"][0]
@@ -119,28 +120,29 @@ def restate(out, version, facts):
         f.write(text)
 
 
-if __name__ == "__main__":
+def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
     p.add_argument("--name", default="rimnet")
     p.add_argument("--version", default="0.1.0")
-    p.add_argument("--weights", nargs="+")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--weights", nargs="+", help=".pt files, FP32 .onnx files, folders of bundles")
+    what.add_argument("--restate", action="store_true", help="write only the manifest anew, of the files that OUT holds")
+    what.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     p.add_argument("--facts")
     p.add_argument("--rings", type=float, default=RINGS)
     p.add_argument("--above", type=float, default=ABOVE)
     p.add_argument("--calibrate", type=int, default=0, help="rendered sequences to calibrate INT8 on; 0: FP32 only")
-    p.add_argument("--restate", action="store_true", help="write only the manifest anew, of the files that OUT holds")
-    p.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     o = p.parse_args()
-    facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
+    facts = given.toml(o.facts, "write it as models/train/rimnet.facts.toml is written") if o.facts else {}
     if o.restate:
         restate(o.out, "", facts)
-        raise SystemExit
+        return
     if o.untrained:
         torch.manual_seed(0)
         rimnet = net.RimNet([net.Trunk(), net.Trunk(), net.Trunk()]).eval()
     else:
-        rimnet = net.load(o.weights)
+        rimnet = weights.load(o.weights)
     reach = None
     if o.calibrate:
         from . import source
@@ -149,3 +151,7 @@ if __name__ == "__main__":
         reach = export.reach(rimnet, np.concatenate([draw(CALIBRATION_SEED + k, min(24, o.calibrate - k)) for k in range(0, o.calibrate, 24)]))
     n = write(o.out, o.name, o.version, rimnet, facts.get("decision"), facts.get("provenance"), o.rings, o.above, reach)
     print(f"{o.out}: {n / 1e6:.2f} MB, {len(rimnet.members)} members")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
     python -m train.evaluate CACHE (--bundle DIR | --weights a.pt … | --folds A=a.pt B=b.pt … rest=r.pt) [--rules KEY=VALUE …] [--wrong OUT.png] [--json]
 
 With --folds each court is answered by the member that has not seen it; `rest` stands for the courts that have none of their own.
+--bundle streams its FP32 file in ONNX Runtime; --weights and --folds take what `weights.py` takes, all pictures side by side.
 Clips: the first picture is held for 1 s before and the last for 1 s after. "called" is what the rules of decide.py
 make of them (one fact within +-1 s of t_rim, the right outcome); "sign" is the summed log-odds over the 0.35 s after
 t_truth, whatever the rules found. Streams are scored as shared/field/score_stream.py scores the whole program.
@@ -11,12 +12,11 @@ import argparse
 import json
 import math
 import os
-import tomllib
 
 import numpy as np
 import torch
 
-from . import bundle, decide, export, footage, net
+from . import bundle, decide, export, footage, given, net, source, weights
 
 HOLD = 30
 
@@ -62,7 +62,7 @@ class Streamed:
     """The exported graph, frame by frame."""
 
     def __init__(self, folder):
-        m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
+        m = given.manifest(folder)
         self.run = export.Runner(os.path.join(folder, m["file"][0]["path"]), m["state"])
         self.decision = m["decision"]
 
@@ -180,68 +180,107 @@ def report(A, rules):
     return lines, summary
 
 
+def verdicts(d, z, i, rules):
+    """-> for attempt after attempt of sequence i: (slot, fact or None, right), and (None, fact, False) for facts too many."""
+    t = d["t"][i]
+    slots = [k for k in range(d["t_rim"].shape[1]) if not np.isnan(d["t_rim"][i, k])]
+    # The sequence must show what the rules wait for.
+    if not d["judged"][i] or any(d["t_rim"][i, k] < 0.15 or max(d["t_rim"][i, k] + 0.2, d["t_truth"][i, k]) + 0.5 > t[-1] for k in slots):
+        return
+    found, free = match(decide.facts(t, z[i], rules), [{"t_rim": d["t_rim"][i, k]} for k in slots])
+    for k, f in zip(slots, found):
+        yield k, f, f is not None and f["made"] == (d["made"][i, k] == 1)
+    for f in free:
+        yield None, f, False
+    if not slots and not free:
+        yield None, None, True
+
+
+def timed(d):
+    """What `verdicts` reads of sequences that `source.draw` drew: {"t", "t_rim", "t_truth", "judged", "made"}, in seconds."""
+    sec = {k: source.seconds(d, k) for k in ("t_rim", "t_truth")}
+    return {k: v.cpu().numpy() for k, v in dict(t=torch.cumsum(d["dt"], 1), **sec, judged=source.judged(d), made=d["made"]).items()}
+
+
 def rendered(model_net, n, seed, device, rules, piece=512):
-    """Scores a torch net on rendered attempts of a seed range: lines to print."""
-    from . import render as renderer
-    from .source import ABOVE, FRAMES, RINGS, SIZE, seconds
-    t = dict(n=0, found=0, right=0, made=0, false_makes=0, lost_makes=0, idle=0, alarms=0, extra=0)
+    """Scores a torch net on rendered attempts of a seed range, as `train.score tell` does: lines to print."""
+    t = dict.fromkeys(("n", "found", "right", "false_makes", "lost_makes", "idle", "alarms", "extra", "neither"), 0)
     for s in range(seed, seed + n, piece):
-        d = renderer.render(min(piece, seed + n - s), FRAMES, SIZE, RINGS, ABOVE, 0.0, device, s, chunk_px=48_000_000)
+        drawn = source.draw(min(piece, seed + n - s), s, device, 48_000_000)
         with torch.no_grad():
-            z = torch.cat([model_net(q.float() / 255) for q in d["y"].split(64)]).float().cpu().numpy()
-        times = torch.cumsum(d["dt"], 1).cpu().numpy()
-        rim, made, open_ = seconds(d, "t_rim").cpu().numpy(), d["made"].cpu().numpy(), d["undecided"].cpu().numpy()
+            z = torch.cat([model_net(q.float() / 255) for q in drawn["y"].split(64)]).float().cpu().numpy()
+        d = timed(drawn)
         for i in range(len(z)):
-            at = [(rim[i, k], made[i, k] == 1) for k in range(rim.shape[1]) if not np.isnan(rim[i, k])]
-            if open_[i] or any(a + 1.2 > times[i, -1] for a, _ in at):
-                continue
-            found, free = match(decide.facts(times[i], z[i], rules), [{"t_rim": a} for a, _ in at])
-            t["idle"] += not at
-            t["alarms"] += bool(free) and not at
-            t["extra"] += len(free) if at else 0
-            for (_, m), f in zip(at, found):
+            rows = list(verdicts(d, z, i, rules))
+            tried = [q for q in rows if q[0] is not None]
+            t["neither"] += not rows
+            if rows and not tried:
+                t["idle"] += 1
+                t["alarms"] += rows[0][1] is not None
+            elif rows:
+                t["extra"] += len(rows) - len(tried)
+            for slot, f, ok in tried:
+                made = d["made"][i, slot] == 1
                 t["n"] += 1
-                t["made"] += m
                 t["found"] += f is not None
-                t["right"] += f is not None and f["made"] == m
-                t["false_makes"] += f is not None and f["made"] and not m
-                t["lost_makes"] += f is not None and m and not f["made"]
+                t["right"] += ok
+                t["false_makes"] += f is not None and not ok and not made
+                t["lost_makes"] += f is not None and not ok and made
     return [f"rendered, seeds {seed} to {seed + n}: found {share(t['found'], t['n'])}; right of all {share(t['right'], t['n'])}; false makes {t['false_makes']}, "
-            f"lost makes {t['lost_makes']}, extra facts {t['extra']}; facts in sequences without an attempt {share(t['alarms'], t['idle'])}"]
+            f"lost makes {t['lost_makes']}, extra facts {t['extra']}; facts in sequences without an attempt {share(t['alarms'], t['idle'])}; "
+            f"{t['neither']} sequences count neither way"]
 
 
-def rules_from(d):
+def rules_from(decision, said=()):
+    """A bundle's [decision] (what else it says is the daemon's), changed by the KEY=VALUE of a command line."""
     known = decide.Rules.__dataclass_fields__
-    return decide.Rules(**{k: type(known[k].default)(v) for k, v in d.items() if k in known})
+    kind = lambda k: type(known[k].default)
+    rules = {k: kind(k)(v) for k, v in decision.items() if k in known}
+    for k, v in given.pairs("--rules", said):
+        if k not in known:
+            given.refuse(f"--rules {k}: no such rule; there are {', '.join(known)}")
+        rules[k] = given.number(f"--rules {k}", v, kind(k))
+    return decide.Rules(**rules)
 
 
-if __name__ == "__main__":
+def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("cache")
-    p.add_argument("--bundle")
-    p.add_argument("--weights", nargs="+")
-    p.add_argument("--folds", nargs="+", default=[], help="COURT=FILE, courts by first letter")
-    p.add_argument("--rules", nargs="*", default=[])
+    who = p.add_mutually_exclusive_group(required=True)
+    who.add_argument("--bundle", help="its FP32 file, picture by picture in ONNX Runtime")
+    who.add_argument("--weights", nargs="+", help=".pt files, FP32 .onnx files, folders of bundles")
+    who.add_argument("--folds", nargs="+", help="COURT=FILE, courts by first letter")
+    p.add_argument("--rules", nargs="*", default=[], help="KEY=VALUE: a field of decide.Rules")
     p.add_argument("--save", help="keep all logits in this .npz")
     p.add_argument("--only", default="", help="courts, by first letter")
     p.add_argument("--every", type=int, default=1, help="every so-many-th picture only: 2 makes 30 a second 15")
     p.add_argument("--ring", type=float, default=0, help="blur to a ring of so many pixels")
     p.add_argument("--json", action="store_true")
-    p.add_argument("--rendered", type=int, default=0, help="score --weights on so many rendered sequences instead")
+    p.add_argument("--rendered", type=int, default=0, help="score --weights on so many rendered sequences instead; CACHE is not read")
     p.add_argument("--seed", type=int, default=910_000_000)
     o = p.parse_args()
+    if o.rendered and not o.weights:
+        p.error("--rendered goes with --weights, which takes a bundle's folder too")
     dev = "cuda" if torch.cuda.is_available() else "cpu"
-    folds = {k: Whole(net.load([v]), dev) for k, v in (q.split("=", 1) for q in o.folds)}
-    model = None if folds else Streamed(o.bundle) if o.bundle else Whole(net.load(o.weights), dev)
-    r = dict(getattr(model, "decision", {}))
-    r.update(q.split("=", 1) for q in o.rules)
+    folds = {k: Whole(weights.load([v]), dev) for k, v in given.pairs("--folds", o.folds or [])}
+    model = None if folds else Streamed(o.bundle) if o.bundle else Whole(weights.load(o.weights), dev)
+    rules = rules_from(getattr(model, "decision", {}), o.rules)
     if o.rendered:
-        print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules_from(r))))
-        raise SystemExit
+        print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules)))
+        return
     items = footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only)
-    own = lambda m: folds.get(m["court"][0]) or folds["rest"]
-    A = {k: v for i in items for k, v in answers(own(i[0]) if folds else model, [i], o.every, o.ring).items()}
+    if not items:
+        given.refuse(f"{o.cache}: no recording of a court that begins with a letter of --only {o.only}")
+    lone = sorted({m["court"] for m, _, _ in items if m["court"][0] not in folds})
+    if folds and "rest" not in folds and lone:
+        given.refuse(f"--folds: no member for {', '.join(lone)}; add rest=FILE, or leave them out with --only")
+    own = lambda m: (folds.get(m["court"][0]) or folds["rest"]) if folds else model
+    A = {k: v for i in items for k, v in answers(own(i[0]), [i], o.every, o.ring).items()}
     if o.save:
         np.savez(o.save, **{k: np.concatenate([t[:, None], z], 1) for k, (m, t, z) in A.items()})
-    lines, summary = report(A, rules_from(r))
+    lines, summary = report(A, rules)
     print(json.dumps(summary) if o.json else "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

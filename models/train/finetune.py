@@ -1,9 +1,9 @@
 """Goes on from a shipped member with a venue's own labelled recordings, half of every batch rendered so that it forgets nothing.
 
     python -m train.footage FOLDER CACHE                        # crops of the recordings; see footage/README.md's format there
-    python -m train.finetune OUT --weights rimnet.pt --real CACHE (--drawn FILE | --draw N) [--leave A B …] [--steps 400]
+    python -m train.finetune OUT --weights rimnet --real CACHE (--drawn FILE | --draw N) [--leave A B …] [--steps 400]
 
---leave: courts that are not learnt from, by name or first letter; `rest` is every court but A, B, D and X. Several --leave-sets in one run,
+--weights: a bundle's folder, its FP32 .onnx file or a .pt file (`weights.py`). --leave: courts that are not learnt from, by name or first letter; `rest` is every court but A, B, D and X. Several --leave-sets in one run,
 parted by slashes (`--leave A / B / rest / none`), each make a member of their own: leave one court out. OUT/{set}.pt is
 what the steps came to, OUT/{set}-half.pt the average with where it began, which keeps more of what the rendered courts
 taught (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). Rendered sequences come from a file that `fit --keep` wrote, or
@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from . import augment, fit, footage, net
+from . import augment, fit, footage, given, net, weights
 from .source import FRAMES, RINGS, SIZE, Pool, Real
 
 FEW = "ABDX"                # courts with clips enough to be left out alone
@@ -35,7 +35,7 @@ def known(leave, courts):
     """Refuses a name that leaves nothing out: whoever wrote it would score a court that was learnt from."""
     for name in leave:
         if name != "none" and all(taken([name])({"court": c}) for c in courts):
-            raise SystemExit(f"--leave {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
+            given.refuse(f"--leave {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
 
 
 def tune(base, pool, real, o, dev, say):
@@ -53,7 +53,8 @@ def tune(base, pool, real, o, dev, say):
                 parts.append(augment.everything(x, y, SIZE, RINGS, rendered)[:2])
             x, y = (torch.cat(q) for q in zip(*parts))
             feats = net.front(x)
-        # Statistics of the normalisation stay those of the base: a few courts are no population.
+        # Statistics of the normalisation stay those of the base: a few courts are no population, and where they were folded
+        # into the convolutions (`weights.py`) a batch's own would make it another net.
         m.train()
         for b in m.modules():
             if isinstance(b, torch.nn.BatchNorm2d):
@@ -76,8 +77,8 @@ def tune(base, pool, real, o, dev, say):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
-    p.add_argument("--weights", required=True)
-    p.add_argument("--real", required=True)
+    p.add_argument("--weights", required=True, help="a bundle's folder, its FP32 .onnx file, or a .pt file")
+    p.add_argument("--real", required=True, help="what train.footage wrote")
     p.add_argument("--drawn", default="", help="file of rendered sequences")
     p.add_argument("--draw", type=int, default=2048, help="rendered sequences to draw, where there is no --drawn")
     p.add_argument("--leave", nargs="+", default=["none"])
@@ -88,7 +89,6 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = p.parse_args()
-    os.makedirs(o.out, exist_ok=True)
     dev, begin = torch.device(o.device), time.time()
     if dev.index is not None:
         torch.cuda.set_device(dev)
@@ -97,7 +97,12 @@ def main():
     courts = {m["court"] for m, _, _ in footage.load(o.real)}
     for courts_left in sets:
         known(courts_left, courts)
-    base = torch.load(o.weights, map_location="cpu", weights_only=True)
+    base = weights.member(o.weights)
+    if base["config"]["size"] != SIZE:
+        given.refuse(f"{o.weights}: takes crops of {base['config']['size']} pixels, and the recordings are cut to {SIZE}; name another member")
+    if o.drawn:
+        given.file(o.drawn, "make one with train.fit --keep FILE:N, or leave --drawn out")
+    os.makedirs(o.out, exist_ok=True)
     if o.drawn:
         pool = Pool.of(o.drawn, dev)
     else:

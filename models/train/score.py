@@ -2,7 +2,7 @@
 
     python -m train.score draw OUT --set boundary --first 920000000 --count 4096 --nets old=a.pt,b.pt new=c.pt,d.pt --devices cuda:0,cuda:1 --jobs 8
     python -m train.score again OUT --set boundary --nets new=e.pt          (a set drawn with --store)
-    python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--calibrate]
+    python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--strata]
 
 `draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
 in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
@@ -16,14 +16,13 @@ import os
 import subprocess
 import sys
 import time
-import tomllib
 import zipfile
 
 import numpy as np
 import torch
 
-from . import decide, export, net, source
-from .evaluate import match, rules_from, share
+from . import decide, export, given, source, weights
+from .evaluate import rules_from, share, timed, verdicts
 from .render import MODES, NETS, sim
 
 # boundary: what training draws, most of it near the limit. natural: what a gym sees.
@@ -31,7 +30,12 @@ NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, r
                empty=.05, **{"pass": .04}, bounce=.03, hand=.02, hang=.01)
 # -held: the same on cameras, nets and boards that training never draws.
 SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(NATURAL[m] for m in MODES)))}
-KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "made", "tell", "why")
+KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "tell", "why")
+
+
+def members(o):
+    """--nets KEY=FILE,FILE … -> {key: files}."""
+    return {k: v.split(",") for k, v in given.pairs("--nets", o.nets)}
 
 
 @torch.no_grad()
@@ -40,7 +44,7 @@ def part(o):
     if dev.index is not None:
         torch.cuda.set_device(dev)
     torch.set_num_threads(1)
-    nets = {k: net.load(v.split(","), dev) for k, v in (q.split("=") for q in o.nets)}
+    nets = {k: weights.load(v, dev) for k, v in members(o).items()}
     got, stored, begin = [], [], time.time()
     for at in range(o.first, o.first + o.count, o.piece):
         if time.time() - begin > o.limit:
@@ -48,9 +52,7 @@ def part(o):
         n = min(o.piece, o.first + o.count - at)
         d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
-        sec = lambda k: source.seconds(d, k).cpu().numpy()
-        got.append(dict(seed=np.arange(at, at + n), t=torch.cumsum(d["dt"], 1).cpu().numpy(), t_rim=sec("t_rim"), t_truth=sec("t_truth"),
-                        judged=source.judged(d).cpu().numpy(), kind=np.array([d["kind"], d["kind2"]]).T, **{k: d[k].cpu().numpy() for k in KEPT}, **z))
+        got.append(dict(seed=np.arange(at, at + n), **timed(d), kind=np.array([d["kind"], d["kind2"]]).T, **{k: d[k].cpu().numpy() for k in KEPT}, **z))
         if o.store:
             stored.append(d["y"].cpu().numpy())
         if o.bundle and at == o.first:
@@ -70,7 +72,7 @@ def part(o):
 
 def precisions(folder, sequences, only=("",)):
     """Answers of each file of a bundle, run frame by frame in ONNX Runtime: {"z_" + file: [N, T, 4]}."""
-    m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
+    m = given.manifest(folder)
     out = {}
     for f in (f for f in m["file"] if any(q in f["path"] for q in only)):
         run, z = export.Runner(os.path.join(folder, f["path"]), m["state"]), []
@@ -83,6 +85,13 @@ def precisions(folder, sequences, only=("",)):
 
 def draw(o):
     """Splits the work over processes, so that several renderers share each device."""
+    # Said here once, not by every process after it has drawn.
+    for paths in members(o).values():
+        weights.load(paths)
+    if o.bundle:
+        given.manifest(o.bundle)
+    elif not o.nets and not o.store:
+        given.refuse("draw: nothing would be kept; name --nets KEY=FILE or --bundle DIR, or ask for --store")
     os.makedirs(o.out, exist_ok=True)
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
@@ -96,12 +105,13 @@ def draw(o):
             j.wait(max(0.1, end - time.time()))
         except subprocess.TimeoutExpired:
             j.kill()
-    for name in (o.set, f"precisions-{o.set}"):
-        join(o.out, name)
+    drawn = [join(o.out, name) for name in (o.set, f"precisions-{o.set}")]
+    if not drawn[0]:
+        given.refuse(f"{o.out}: no process kept a sequence; what each said stands above")
 
 
 def join(out, name):
-    """OUT/NAME-N.npz of all N as OUT/NAME.npz."""
+    """OUT/NAME-N.npz of all N as OUT/NAME.npz. -> whether there was one."""
     files, parts = sorted(glob.glob(os.path.join(out, f"{name}-[0-9]*.npz"))), []
     for f in files:
         try:
@@ -112,37 +122,22 @@ def join(out, name):
         np.savez_compressed(os.path.join(out, f"{name}.npz"), **{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
     for f in files:
         os.remove(f)
+    return bool(parts)
 
 
 @torch.no_grad()
 def again(o):
     """Adds the answers of more nets to a set that was drawn with --store."""
     dev = torch.device(o.devices.split(",")[0])
-    d = pooled(o.out, o.set)
+    d = pooled(o, o.set)
     files = sorted(glob.glob(os.path.join(o.out, f"{o.set}-[0-9]*.npy")))
     if sum(len(np.load(f, mmap_mode="r")) for f in files) != len(d["t"]):
-        raise SystemExit(f"{o.out}: the stored pictures are not those of {o.set}.npz; draw the set anew with --store")
-    for key, paths in (q.split("=") for q in o.nets):
-        m = net.load(paths.split(","), dev)
+        given.refuse(f"{o.out}: the stored pictures are not those of {o.set}.npz; draw the set anew with --store")
+    for key, paths in members(o).items():
+        m = weights.load(paths, dev)
         d[f"z_{key}"] = np.concatenate([m(torch.from_numpy(x).to(dev).float() / 255).half().cpu().numpy()
                                         for f in files for y in [np.load(f, mmap_mode="r")] for x in np.array_split(np.array(y), -(-len(y) // 64))])
     np.savez_compressed(os.path.join(o.out, f"{o.set}.npz"), **d)
-
-
-def verdicts(d, z, i, rules):
-    """-> for attempt after attempt of sequence i: (slot, fact or None, right), and (None, fact, False) for facts too many."""
-    t = d["t"][i]
-    slots = [k for k in range(d["t_rim"].shape[1]) if not np.isnan(d["t_rim"][i, k])]
-    # The sequence must show what the rules wait for.
-    if not d["judged"][i] or any(d["t_rim"][i, k] < 0.15 or max(d["t_rim"][i, k] + 0.2, d["t_truth"][i, k]) + 0.5 > t[-1] for k in slots):
-        return
-    found, free = match(decide.facts(t, z[i], rules), [{"t_rim": d["t_rim"][i, k]} for k in slots])
-    for k, f in zip(slots, found):
-        yield k, f, f is not None and f["made"] == (d["made"][i, k] == 1)
-    for f in free:
-        yield None, f, False
-    if not slots and not free:
-        yield None, None, True
 
 
 def mcnemar(b, c):
@@ -152,14 +147,21 @@ def mcnemar(b, c):
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(b, c) + 1)) / 2 ** n) if n else 1.0
 
 
-def pooled(out, name):
-    with np.load(os.path.join(out, f"{name}.npz")) as z:
+def pooled(o, name):
+    do = f"draw it with python -m train.score draw {o.out} --set {o.set}" + (" --bundle DIR" if name != o.set else "")
+    with given.arrays(os.path.join(o.out, f"{name}.npz"), do) as z:
         return dict(z)
 
 
+def spread(seconds):
+    return f"p50 {np.median(seconds):.2f} p95 {np.quantile(seconds, .95):.2f} s" if len(seconds) else "never"
+
+
 def tell(o):
-    d = pooled(o.out, f"precisions-{o.set}" if o.precisions else o.set)
-    rules = rules_from(dict(q.split("=", 1) for q in o.rules))
+    rules = rules_from({}, o.rules)
+    d = pooled(o, f"precisions-{o.set}" if o.precisions else o.set)
+    if not any(k.startswith("z_") for k in d):
+        given.refuse(f"{o.out}: no net's answers in the set {o.set}; add some with python -m train.score again {o.out} --set {o.set} --nets KEY=FILE")
     n = len(d["t"])
     all_rows = {}
     for key in (k for k in d if k.startswith("z_")):
@@ -175,9 +177,9 @@ def tell(o):
                     extra += has and f is not None
                 else:
                     rows.append((i, slot, f, ok))
-        made = np.array([d["made"][i, s] == 1 for i, s, _, _ in rows])
-        ok = np.array([r[3] for r in rows])
-        called = np.array([r[2] is not None for r in rows])
+        made = np.array([d["made"][i, s] == 1 for i, s, _, _ in rows], bool)
+        ok = np.array([r[3] for r in rows], bool)
+        called = np.array([r[2] is not None for r in rows], bool)
         late = np.array([f["decided"] - d["t_truth"][i, s] for i, s, f, _ in rows if f])
         early = np.array([f["provisional"] - d["t_rim"][i, s] for i, s, f, _ in rows if f and f["provisional"]])
         if not all_rows:
@@ -185,8 +187,8 @@ def tell(o):
             print(f"{o.set}: {share((tried & ~d['judged']).sum(), tried.sum())} of the sequences with an attempt count neither way")
         print(f"{o.set} {key[2:]}: seeds {d['seed'].min()} to {d['seed'].max() + 1}; found {share(called.sum(), len(rows))}; right of all {share(ok.sum(), len(rows))}; "
               f"of called {share(ok.sum(), called.sum())}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
-              f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth p50 {np.median(late):.2f} p95 {np.quantile(late, .95):.2f} s; "
-              f"provisional - ring p50 {np.median(early):.2f} p95 {np.quantile(early, .95):.2f} s")
+              f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth {spread(late)}; "
+              f"provisional - ring {spread(early)}")
         odds = np.array([f["odds"] for *_, f, _ in rows if f])
         p = 1 / (1 + np.exp(-np.abs(odds)))
         hit = ok[called]
@@ -194,8 +196,8 @@ def tell(o):
         ece = sum(abs(hit[bins == b].mean() - p[bins == b].mean()) * (bins == b).mean() for b in set(bins))
         print(f"  calibration error {100 * ece:.1f} points; at |odds| under 1: {share((np.abs(odds) < 1).sum(), len(odds))} of calls, right {share(hit[np.abs(odds) < 1].sum(), (np.abs(odds) < 1).sum())}")
         if o.strata:
-            at = np.array([i for i, *_ in rows])
-            slot = np.array([s for _, s, *_ in rows])
+            at = np.array([i for i, *_ in rows], int)
+            slot = np.array([s for _, s, *_ in rows], int)
             for what, groups in (("kind", [(k, d["kind"][at, slot] == k) for k in sim.KINDS[1:]]), ("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
                                  ("ring px", [(f"{a}–{b}", (d["ring_px"][at] >= a) & (d["ring_px"][at] < b)) for a, b in ((0, 14), (14, 18), (18, 24), (24, 31), (31, 99))]),
                                  ("elevation", [(f"{a}…{b}", (np.degrees(d["el"][at]) >= a) & (np.degrees(d["el"][at]) < b)) for a, b in ((-60, -30), (-30, -12), (-12, 0), (0, 40))])):
@@ -211,14 +213,14 @@ def tell(o):
             print(f"only {names[a]} right {p}, only {names[b]} right {q}: p = {mcnemar(p, q):.2g}")
 
 
-if __name__ == "__main__":
+def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("what", choices=["draw", "part", "again", "tell"])
     p.add_argument("out")
     p.add_argument("--set", default="boundary", choices=list(SETS))
     p.add_argument("--first", type=int, default=920_000_000)
     p.add_argument("--count", type=int, default=4096)
-    p.add_argument("--nets", nargs="+", default=[])
+    p.add_argument("--nets", nargs="+", default=[], help="KEY=FILE,FILE: .pt files, FP32 .onnx files, folders of bundles")
     p.add_argument("--devices", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--piece", type=int, default=1024)
@@ -227,10 +229,14 @@ if __name__ == "__main__":
     p.add_argument("--limit", type=float, default=3600, help="seconds after which no further piece is begun")
     p.add_argument("--store", action="store_true", help="keep all pictures in OUT, for `again`")
     p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
-    p.add_argument("--rules", nargs="*", default=[])
+    p.add_argument("--rules", nargs="*", default=[], help="KEY=VALUE: a field of decide.Rules")
     p.add_argument("--strata", action="store_true")
     p.add_argument("--bundle", default="", help="run the first --each sequences of every job through this bundle's files as well")
     p.add_argument("--each", type=int, default=64)
     p.add_argument("--precisions", action="store_true", help="tell of those")
     o = p.parse_args()
     {"draw": draw, "part": part, "again": again, "tell": tell}[o.what](o)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,12 +13,11 @@ import argparse
 import json
 import os
 import time
-import tomllib
 
 import numpy as np
 import torch
 
-from . import decide, evaluate, export, footage, net
+from . import evaluate, export, footage, given, net
 
 
 def module():
@@ -27,7 +26,7 @@ def module():
             return __import__(name)
         except ImportError as e:
             why = e
-    raise SystemExit(f"TensorRT's Python module is not here ({why}); install tensorrt or tensorrt-rtx")
+    given.refuse(f"TensorRT's Python module is not here ({why}); install tensorrt or tensorrt-rtx")
 
 
 class Refused(Exception):
@@ -103,13 +102,14 @@ def main():
     p.add_argument("--clips", type=int, default=10**9, help="so many recordings, spread over the file, at most")
     p.add_argument("--json")
     o = p.parse_args()
-    m = tomllib.load(open(os.path.join(o.bundle, "model.toml"), "rb"))
+    m = given.manifest(o.bundle)
     rules = evaluate.rules_from(m["decision"])
     real, drawn = [], []
     for path in o.crops:
         if path.endswith(".npy"):
-            drawn.append(np.load(path))
+            drawn.append(given.arrays(path, "train.score draw --store writes such"))
         else:
+            given.file(path, "footage.pack writes such from a cache of train.footage")
             real += [q for q in footage.load(path) if q[0]["kind"] == "clip"]
     real = real[:: max(1, len(real) // o.clips)]
     files = {f["path"]: f for f in m["file"] if f["device"] in ("any", "cuda")}

@@ -12,16 +12,17 @@ import shlex
 import statistics
 import subprocess
 import time
-import tomllib
 
 import numpy as np
 import onnxruntime as ort
+
+from . import given
 
 RUNS, PICTURES = 5, 200
 
 
 def session(folder):
-    m = tomllib.load(open(os.path.join(folder, "model.toml"), "rb"))
+    m = given.manifest(folder)
     o = ort.SessionOptions()
     o.intra_op_num_threads = o.inter_op_num_threads = 1
     path = os.path.join(folder, m["file"][0]["path"])
@@ -48,8 +49,13 @@ def median_ms(folder):
 
 
 def against(command):
-    out = subprocess.run(shlex.split(command), capture_output=True, text=True).stdout
-    return json.loads(out)["network_ms"]
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True)
+        return json.loads(done.stdout)["network_ms"]
+    except FileNotFoundError as e:
+        given.refuse(f"--against: {e.filename}: no such program; build it with make build")
+    except (ValueError, KeyError):
+        given.refuse(f"--against: {command}: exit code {done.returncode} and no JSON with network_ms: {done.stderr.strip()[-200:]}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import argparse
 
 import torch
 
-from . import net
+from . import net, weights
 
 
 def repeats(old, new, rng):
@@ -48,14 +48,14 @@ def widen(trunk, width, seed=1):
     return out
 
 
-if __name__ == "__main__":
+def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("source")
     p.add_argument("target")
     p.add_argument("--widths", default="32,56,96,128")
     p.add_argument("--seed", type=int, default=1)
     o = p.parse_args()
-    a = net.load([o.source])
+    a = net.RimNet([weights.trunk(weights.member(o.source), o.source)]).eval()
     b = widen(a.members[0], [int(v) for v in o.widths.split(",")], o.seed)
     x = torch.rand(1, 12, b.size, b.size)
     with torch.no_grad():
@@ -63,3 +63,7 @@ if __name__ == "__main__":
     net.save(b, o.target)
     count = sum(v.numel() for v in b.parameters())
     print(f"{o.target}: widths {b.width}, {count:,} parameters, {4 * count / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
