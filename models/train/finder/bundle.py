@@ -13,7 +13,7 @@ import tomllib
 import numpy as np
 import torch
 
-from .. import export
+from .. import export, given
 from ..bundle import section
 from . import letterbox, net
 
@@ -140,17 +140,22 @@ def write(out, name, version, finder, provenance):
     return len(data)
 
 
-if __name__ == "__main__":
+def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out")
     p.add_argument("--name", default="rimfinder")
     p.add_argument("--version", default="0.1.0")
-    p.add_argument("--weights")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--weights")
+    what.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     p.add_argument("--facts")
-    p.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     o = p.parse_args()
     torch.manual_seed(0)
     finder = net.Finder().eval() if o.untrained else net.load(o.weights)
-    facts = tomllib.load(open(o.facts, "rb")) if o.facts else {}
+    facts = given.toml(o.facts, "write it as models/train/finder/rimfinder.facts.toml is written") if o.facts else {}
     n = write(o.out, o.name, o.version, finder, facts.get("provenance") or {"data": "none", "rights": []})
     print(f"{o.out}: {n / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

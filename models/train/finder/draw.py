@@ -13,6 +13,7 @@ import time
 import cv2
 import numpy as np
 
+from .. import given
 from . import scene, things
 
 W, H, MOST = 640, 360, 16             # size, and rings a picture at most
@@ -218,7 +219,7 @@ def picture(seed, photos=()):
 
 def load_photos(path):
     """Backgrounds that `photos.py` packed, RGB."""
-    z = np.load(path)
+    z = given.arrays(path, "pack it with python -m train.finder.photos, or leave --photos out")
     return [cv2.imdecode(z[k], cv2.IMREAD_COLOR)[..., ::-1].copy() for k in sorted(z.files)]
 
 
@@ -236,6 +237,8 @@ def main():
     p.add_argument("--photos")
     p.add_argument("--time", type=int, default=0)
     o = p.parse_args()
+    if not o.out and not o.time:
+        p.error("name OUT.png, or ask for --time N")
     cv2.setNumThreads(1)
     photos = load_photos(o.photos) if o.photos else []
     if o.time:

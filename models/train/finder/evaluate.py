@@ -16,15 +16,15 @@ import os
 
 import numpy as np
 
+from .. import footage, given
 from . import fit, net
 from .letterbox import Letterbox, planes
 
 
 def video(path, times):
     """Planes of the pictures nearest after `times` (sorted), of one video."""
-    import av
     out, i, last = [], 0, None
-    with av.open(path) as f:
+    with footage.opened(path) as f:
         s = f.streams.video[0]
         for p in f.decode(s):
             if i == len(times):
@@ -35,6 +35,8 @@ def video(path, times):
             if float(p.time or 0) >= times[i] - 1e-3:
                 out.append(plane_bytes(p))
                 i += 1
+    if last is None:
+        given.refuse(f"{path}: no picture in it; leave it out or mend it")
     return out or [plane_bytes(last)]
 
 
@@ -47,37 +49,38 @@ def plane_bytes(p):
 
 
 def still(path):
-    import av
-    with av.open(path) as f:
+    with footage.opened(path) as f:
         return planes(next(f.decode(video=0)).to_ndarray(format="rgb24"))
 
 
 def cases(root):
     """Yields (source, name, planes, true rings (cx, cy, w, h), all rings named?)."""
+    recordings = footage.items(root)
     for folder, prefix in (("K", "gym_"), ("K", "web_"), ("B", "")):
         for path in sorted(glob.glob(os.path.join(root, "frames", folder, prefix + "*.jpg"))):
             p = still(path)
             h, w = p[0].shape
             true = []
-            for line in open(path[:-4] + ".txt"):
-                k, x, y, a, b = map(float, line.split())
-                if k == 1:
-                    ring = min(b * h, 0.45 * a * w)
-                    true.append((x * w, (y - b / 2) * h + ring / 2, a * w, ring))
+            with open(given.file(path[:-4] + ".txt", "write the boxes of the picture beside it there")) as f:
+                for line in f:
+                    k, x, y, a, b = map(float, line.split())
+                    if k == 1:
+                        ring = min(b * h, 0.45 * a * w)
+                        true.append((x * w, (y - b / 2) * h + ring / 2, a * w, ring))
             yield {"gym_": "K gym", "web_": "K web", "": "B frames"}[prefix], os.path.basename(path), p, true, True
     centre = lambda r: (r[0] + r[2] / 2, r[1] + r[3] / 2, r[2], r[3])
-    for c in json.load(open(os.path.join(root, "rims.json"))):
-        p = video(os.path.join(root, c["file"]), [c["t_rim"]])[0]
-        yield "clips " + c["court"][0], os.path.basename(c["file"]), p, [centre(c["rim"])], False
-    for folder in ("streams", "videos"):
-        for path in sorted(glob.glob(os.path.join(root, folder, "*.json"))):
-            s = json.load(open(path))
-            name = os.path.basename(path)[:-5]
-            moments = [(s["duration"] * (k + 0.2) / 9, s["rim"]) for k in range(9)]
-            if any("rim" in a for a in s["attempts"]):     # hand-held: a box is right at its own attempt only
-                moments = [(a["t_rim"], a["rim"]) for a in s["attempts"] if "rim" in a]
-            for i, (p, (_, rim)) in enumerate(zip(video(os.path.join(root, folder, s["file"]), [t for t, _ in moments]), moments)):
-                yield "stream " + name, f"{name} {i}", p, [centre(rim)], False
+    for m in recordings:
+        if m["kind"] == "clip":
+            p = video(m["path"], [m["attempts"][0]["t_rim"]])[0]
+            yield "clips " + m["court"][0], os.path.basename(m["path"]), p, [centre(m["rim"])], False
+            continue
+        # Hand-held: a box is right at its own attempt only.
+        moments = [(a["t_rim"], a["rim"]) for a in m["attempts"] if "rim" in a]
+        if not moments and not m["duration"]:
+            given.refuse(f"{m['path']}: its truth lacks 'duration', over which pictures are spread; write it there, in seconds")
+        moments = moments or [(m["duration"] * (k + 0.2) / 9, m["rim"]) for k in range(9)]
+        for i, (p, (_, rim)) in enumerate(zip(video(m["path"], [t for t, _ in moments]), moments)):
+            yield "stream " + m["name"], f"{m['name']} {i}", p, [centre(rim)], False
 
 
 def runner(o):
@@ -87,9 +90,7 @@ def runner(o):
         m = net.load(o.weights)
         return lambda x: m(torch.from_numpy(x)[None])[0].detach().numpy()
     import onnxruntime as ort
-    import tomllib
-    with open(os.path.join(o.bundle, "model.toml"), "rb") as f:
-        path = tomllib.load(f)["file"][0]["path"]
+    path = given.manifest(o.bundle, "ring")["file"][0]["path"]
     s = ort.InferenceSession(os.path.join(o.bundle, path), providers=["CPUExecutionProvider"])
     return lambda x: s.run(None, {"frame": x[None]})[0][0]
 
@@ -97,8 +98,9 @@ def runner(o):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("footage")
-    p.add_argument("--bundle")
-    p.add_argument("--weights")
+    who = p.add_mutually_exclusive_group(required=True)
+    who.add_argument("--bundle")
+    who.add_argument("--weights")
     p.add_argument("--least", type=float, default=0.3)
     p.add_argument("--only", default="", help="beginnings of sources, parted by commas")
     p.add_argument("--sheet")

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .. import given
+from ..fit import Average
 from . import net
 
 W, H, MOST, SMALL = 640, 360, 16, 6.0
@@ -141,21 +143,6 @@ def loss_of(z, rings):
     return (pos + neg) / count + 0.5 * off + size, torch.stack([(pos + neg) / count, off, size]).detach()
 
 
-class Average:
-    """Running average of weights and statistics."""
-
-    def __init__(self, m, decay):
-        self.decay, self.n, self.live = decay, 0, m.state_dict()
-        self.state = {k: v.detach().clone() for k, v in self.live.items()}
-        self.keys = [k for k, v in self.live.items() if v.dtype.is_floating_point]
-
-    @torch.no_grad()
-    def update(self):
-        self.n += 1
-        d = min(self.decay, self.n / (self.n + 10))
-        torch._foreach_lerp_([self.state[k] for k in self.keys], [self.live[k] for k in self.keys], 1 - d)
-
-
 def overlap(a, b):
     """Intersection over union of boxes (cx, cy, w, h)."""
     w = min(a[0] + a[2] / 2, b[0] + b[2] / 2) - max(a[0] - a[2] / 2, b[0] - b[2] / 2)
@@ -214,6 +201,10 @@ def main():
     p.add_argument("--photos", help="backgrounds that photos.py packed")
     p.add_argument("--init")
     o = p.parse_args()
+    # The processes that draw read the photos: without them they would end, and this one wait for ever.
+    if o.photos:
+        given.arrays(o.photos, "pack them with python -m train.finder.photos, or leave --photos out").close()
+    earlier = net.load(o.init).state_dict() if o.init else None
     t0 = time.time()
     os.makedirs(o.out, exist_ok=True)
     log = open(os.path.join(o.out, "log.txt"), "a")
@@ -243,8 +234,8 @@ def main():
     say("drawn", pool.total, f"pictures, {pool.total / (time.time() - t0):.0f} a second")
     held = []                                              # the validation pictures, once they are drawn
     model = net.Finder([int(v) for v in o.widths.split(",")]).to(dev).to(memory_format=torch.channels_last)
-    if o.init:
-        model.load_state_dict(net.load(o.init).state_dict())
+    if earlier:
+        model.load_state_dict(earlier)
     opt = torch.optim.AdamW(model.parameters(), lr=o.rate, weight_decay=0.02, fused=dev.type == "cuda")
     avg = Average(model, o.decay)
     step, last, begin, mean = 0, time.time(), time.time(), torch.zeros(3, device=dev)

@@ -7,6 +7,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from .. import given
+
 STRIDE, UNIT = 8, 16.0
 ROWS, COLS = 45, 80
 
@@ -63,9 +65,13 @@ def save(net, path):
 
 
 def load(path, device="cpu"):
-    d = torch.load(path, map_location=device, weights_only=True)
-    net = Finder(d["width"])
-    net.load_state_dict({k: v.float() if v.dtype.is_floating_point else v for k, v in d["state"].items()})
+    do = "name a file that train.finder.fit wrote"
+    d = given.stored(path, do)
+    try:
+        net = Finder(d["width"])
+        net.load_state_dict({k: v.float() if v.dtype.is_floating_point else v for k, v in d["state"].items()})
+    except (KeyError, TypeError, AttributeError, RuntimeError) as e:
+        given.refuse(f"{path}: no RimFinder ({str(e).splitlines()[0]}); {do}")
     return net.to(device).eval()
 
 

@@ -10,11 +10,14 @@ import base64
 import glob
 import math
 import os
+import shutil
 import subprocess
 import tempfile
 
 import cv2
 import numpy as np
+
+from .. import given
 
 DEBIAN = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "blender-data")
 NPM = "@pmndrs/assets@1.7.0"
@@ -60,9 +63,15 @@ def main():
     p.add_argument("out")
     p.add_argument("--keep", help="folder to fetch into, used again if it is there")
     o = p.parse_args()
-    import OpenEXR
+    try:
+        import OpenEXR
+    except ImportError as e:
+        given.refuse(f"OpenEXR cannot be imported ({e}); install the Python package OpenEXR")
     folder = o.keep or tempfile.mkdtemp()
     if not os.path.isdir(os.path.join(folder, "x")):
+        for tool in ("apt-get", "dpkg-deb", "npm", "tar"):
+            if not shutil.which(tool):
+                given.refuse(f"{tool}: no such program; run this on Debian 12 with npm, or name a folder that was fetched before with --keep")
         os.makedirs(folder, exist_ok=True)
         fetch(folder)
     got = {}

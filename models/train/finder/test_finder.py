@@ -1,10 +1,13 @@
 """python -m unittest train.finder.test_finder"""
+import os
+import tempfile
 import unittest
 
 import numpy as np
 import torch
 
-from . import bundle, draw, fit, net
+from ..test_tools import MODELS, RIMNET, Refuses
+from . import bundle, draw, evaluate, fit, net
 from .letterbox import Letterbox
 
 
@@ -62,6 +65,32 @@ class Whole(unittest.TestCase):
         x = b(np.full((853, 480), 255, np.uint8), np.full((427, 240), 100, np.uint8), np.full((427, 240), 100, np.uint8))
         self.assertEqual(x[0, 180, 0], 0.5)
         self.assertAlmostEqual(float(x[0, 180, 320]), 1.0, 5)
+
+
+class Missing(Refuses):
+    def test_files_that_are_not_there_are_named(self):
+        empty = self.enterContext(tempfile.TemporaryDirectory())
+        no, out, member = os.path.join(empty, "nowhere"), os.path.join(empty, "out"), os.path.join(empty, "member.pt")
+        torch.save({"config": {}, "state": {}}, member)
+        ring = os.path.join(MODELS, "rimfinder")
+        for main, args, word in (
+            (evaluate.main, [no, "--bundle", ring], "no such folder"),
+            (evaluate.main, [empty, "--bundle", ring], "neither clips"),
+            (evaluate.main, [empty, "--bundle", no], "no such folder"),
+            (evaluate.main, [empty, "--bundle", RIMNET], "not for ring"),
+            (evaluate.main, [empty, "--weights", no], "no such file"),
+            (evaluate.main, [empty], "--weights"),
+            (bundle.main, [out, "--weights", no], "no such file"),
+            (bundle.main, [out, "--weights", member], "no RimFinder"),
+            (bundle.main, [out, "--untrained", "--facts", no], "rimfinder.facts.toml"),
+            (bundle.main, [out], "--weights"),
+            (draw.main, [out, "--photos", no], "train.finder.photos"),
+            (draw.main, [], "OUT.png"),
+            (fit.main, [out, "--photos", no], "train.finder.photos"),
+            (fit.main, [out, "--init", no], "no such file"),
+        ):
+            self.check(main, args, word)
+        self.assertFalse(os.path.exists(out), "a command that refuses leaves nothing behind")
 
 
 if __name__ == "__main__":
