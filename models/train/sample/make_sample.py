@@ -12,12 +12,13 @@ import argparse
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import wave
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 import torch  # noqa: E402
@@ -750,6 +751,8 @@ def main():
     ap.add_argument('--sheet', help='only draw a contact sheet of single moments, no film')
     ap.add_argument('--times', help='moments of the sheet, seconds, comma between')
     a = ap.parse_args()
+    if not a.sheet and not shutil.which('ffmpeg'):
+        raise SystemExit('error: ffmpeg: no such program; install it, or draw only a --sheet')
     shots, net = choose_shots(a.seed)
     g = Game(shots, net)
     bg = scenery(a.seed)
