@@ -32,10 +32,12 @@ def taken(leave):
 
 
 def known(leave, courts):
-    """Refuses a name that leaves nothing out: whoever wrote it would score a court that was learnt from."""
+    """Refuses a name that leaves nothing out (whoever wrote it would score a court that was learnt from), and names that leave nothing in."""
     for name in leave:
         if name != "none" and all(taken([name])({"court": c}) for c in courts):
             given.refuse(f"--leave {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
+    if not any(taken(leave)({"court": c}) for c in courts):
+        given.refuse(f"--leave {' '.join(leave)}: no court is left to learn from; name fewer, or none")
 
 
 def tune(base, pool, real, o, dev, say):

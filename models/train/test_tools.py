@@ -170,6 +170,7 @@ class Missing(Refuses):
             (finetune.main, [out, "--weights", RIMNET, "--real", self.empty], "no recording"),
             (finetune.main, [out, "--weights", self.no, "--real", cache], "no such file"),
             (finetune.main, [out, "--weights", RIMNET, "--real", cache, "--leave", "Q"], "no court"),
+            (finetune.main, [out, "--weights", RIMNET, "--real", cache, "--leave", "A"], "is left to learn from"),
             (finetune.main, [out, "--weights", RIMNET, "--real", cache, "--drawn", self.no], "--keep"),
             (evaluate.main, [self.no, "--bundle", RIMNET], "train.footage"),
             (evaluate.main, [cache, "--bundle", self.no], "no such folder"),
