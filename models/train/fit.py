@@ -21,10 +21,26 @@ from .source import FRAMES, IGNORE, RINGS, SIZE, Pool
 
 CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
 VALIDATION_SEED = 900_000_000
+DECISIVE = 9                 # frames after the truth by which the daemon has decided
 
 
 def loss_of(z, y, weight):
     return F.cross_entropy(z.flatten(0, 1), y.flatten(), weight=weight, ignore_index=IGNORE, label_smoothing=0.02)
+
+
+def decision_of(z, y):
+    """Cross-entropy of what the daemon decides by: the log-odds made : missed, in the mean over the first DECISIVE frames that
+    tell of an outcome, one number a sequence and outcome. z [B, T, 4], y [B, T]."""
+    d = z[..., net.MADE] - z[..., net.MISSED]
+    total, n = 0.0, 0.0
+    for what, sign in ((net.MADE, 1.0), (net.MISSED, -1.0)):
+        on = y == what
+        on = (on & (on.cumsum(1) <= DECISIVE)).float()
+        count = on.sum(1)
+        some = (count >= 4).float()
+        total = total + (F.softplus(-sign * (d * on).sum(1) / count.clamp(min=1)) * some).sum()
+        n = n + some.sum()
+    return total / n.clamp(min=1)
 
 
 class Average:
@@ -88,6 +104,8 @@ def main():
     p.add_argument("--members", type=int, default=2)
     p.add_argument("--widths", default="16,32,64,96", help="one list, or one a member parted by /")
     p.add_argument("--hidden", type=int, default=96)
+    p.add_argument("--drop", type=float, default=0.3, help="share of the cells and of the memory that is dropped while training")
+    p.add_argument("--decide", type=float, default=0.0, help="weight of the cross-entropy of the decision, beside that of the frames")
     p.add_argument("--inputs", default="6", help="channels of the front end that a member sees, one number a member parted by /")
     p.add_argument("--batch", type=int, default=48)
     p.add_argument("--pool", type=int, default=12000)
@@ -127,6 +145,8 @@ def main():
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(o.seed)
+    if dev.type == "cuda":
+        augment.fuse()
     mod, fun = o.source.split(":")
     source = getattr(importlib.import_module(mod), fun)
     mix = {k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}
@@ -144,7 +164,7 @@ def main():
     say(f"first {pool.total} sequences, {pool.total * FRAMES / (time.time() - a):.0f} frames/s")
     widths = [[int(v) for v in q.split(",")] for q in o.widths.split("/")]
     inputs = [int(q) for q in o.inputs.split("/")]
-    members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)]).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
+    members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)], o.drop).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
     for m, f in zip(members, o.init):
         m.load_state_dict(torch.load(f, map_location=dev, weights_only=True)["state"])
     balls = [net.Ball(m).to(dev) for m in members]
@@ -153,7 +173,8 @@ def main():
     opts = [torch.optim.AdamW(q, lr=o.rate, weight_decay=0.02, fused=dev.type == "cuda") for q in both]
     avgs = [Average(m, o.decay) for m in members]
     weight = torch.tensor(CLASS_WEIGHT, device=dev)
-    step, last, mean, where = 0, time.time(), torch.zeros(o.members, device=dev), torch.zeros(o.members, device=dev)
+    step, last = 0, time.time()
+    mean, decided, where = (torch.zeros(o.members, device=dev) for _ in range(3))
     begin, enough = time.time(), False
 
     def store():
@@ -175,7 +196,7 @@ def main():
         if len(both) > 1:
             right, per, alarm, lost = check(net.RimNet(both), vx, vy)
             line.append(f"together right {right:.4f} alarms {alarm:.3f} lost {lost:.3f}")
-        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]} ball {[round(q, 3) for q in where.tolist()]}", " | ".join(line))
+        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]} decision {[round(q, 4) for q in decided.tolist()]} ball {[round(q, 3) for q in where.tolist()]}", " | ".join(line))
         store()
 
     while True:
@@ -194,16 +215,18 @@ def main():
                 z, cells, memory = m(feats, inner=True)
                 beside = balls[i].loss(cells, memory, ball) if asks[i] else 0.0
             loss = loss_of(z, y, weight)
+            told = decision_of(z, y) if o.decide else torch.zeros((), device=dev)
             for q in opt.param_groups:
                 q["lr"] = lr
             opt.zero_grad(set_to_none=True)
-            (loss + asks[i] * beside).backward()
+            (loss + o.decide * told + asks[i] * beside).backward()
             if asks[i]:
                 where[i].lerp_(beside.detach(), 0.02 if step else 1.0)
             torch.nn.utils.clip_grad_norm_(both[i], 2.0)
             opt.step()
             avgs[i].update()
             mean[i].lerp_(loss.detach(), 0.02 if step else 1.0)
+            decided[i].lerp_(told.detach(), 0.02 if step else 1.0)
         step += 1
         if step % 20 == 0:
             if dev.type == "cuda":

@@ -63,11 +63,32 @@ def front(x):
     for d in ((x - delayed(x, 1)) * seen(1), (x - delayed(x, 3)) * seen(3), (x - delayed(back, 1)) * seen(1)):
         d = d / sigma
         out += [d / (d.abs() + g) for g in GAINS]
-    box = torch.full((1, 1, 5, 5), 1 / 25, device=x.device, dtype=x.dtype)
-    soft = F.conv2d(x.flatten(0, 1)[:, None], box, padding=2).view_as(x)
+    soft = F.avg_pool2d(x.flatten(0, 1), 5, 1, 2).view_as(x)
     for d, g in (((x - mean[:, :, None, None]) / sigma, KNEE_LUMA), ((x - soft) / sigma, KNEE_DETAIL)):
         out.append(d / (d.abs() + g))
-    return torch.stack(out, 2)
+    return torch.stack(out, -1).movedim(-1, 2)       # channels last in memory, as the convolutions want it
+
+
+class Shift(torch.autograd.Function):
+    """[B * T, C, ...] with the first s channels from the frame before, zeros before the start. One copy of the whole and one
+    of the part, whatever the memory format; slicing and joining would turn channels-last maps inside out, twice."""
+
+    @staticmethod
+    def forward(ctx, x, b, s):
+        ctx.b, ctx.s = b, s
+        y = x.clone()
+        to, of = (q.unflatten(0, (b, -1)) for q in (y, x))
+        to[:, 1:, :s] = of[:, :-1, :s]
+        to[:, :1, :s] = 0
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        out = grad.clone()
+        to, of = (q.unflatten(0, (ctx.b, -1)) for q in (out, grad))
+        to[:, :-1, :ctx.s] = of[:, 1:, :ctx.s]
+        to[:, -1:, :ctx.s] = 0
+        return out, None, None
 
 
 class Block(nn.Module):
@@ -81,9 +102,7 @@ class Block(nn.Module):
 
     def forward(self, x, b):
         if self.shift:
-            y = x.view(b, -1, *x.shape[1:])
-            y = torch.cat([delayed(y[:, :, :self.shift], 1), y[:, :, self.shift:]], 2)
-            x = y.flatten(0, 1)
+            x = Shift.apply(x, b, self.shift)
         return F.relu(self.norm(self.conv(x)), inplace=True)
 
 

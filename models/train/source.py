@@ -1,5 +1,6 @@
 """Sequences for training: what the renderer draws, with targets per frame, from worker processes beside the training."""
 import importlib
+import os
 import queue
 
 import torch
@@ -66,8 +67,16 @@ def render(n, seed, device, **mix):
     return d["y"], y, ball.clamp(-8, 8).half()
 
 
+CPU_PIECE = 32               # what a process without a GPU draws at a time
+
+
 def _work(source, piece, first, stride, out, stop, device, mix):
-    torch.set_num_threads(2 if device.startswith("cuda") else 1)
+    gpu = device.startswith("cuda")
+    torch.set_num_threads(2 if gpu else 1)
+    if not gpu:
+        os.nice(5)               # what feeds the GPUs goes first
+        mix = {"chunk_px": 4_000_000, **mix}
+    step = piece if gpu else min(piece, CPU_PIECE)
     dev = torch.device(device)
     if dev.index is not None:
         torch.cuda.set_device(dev)
@@ -75,8 +84,11 @@ def _work(source, piece, first, stride, out, stop, device, mix):
     fun = getattr(importlib.import_module(mod), fun)
     seed = first
     while not stop.is_set():
-        x, y, ball = fun(piece, seed, dev, **mix)
-        out.put((x.cpu(), y.to(torch.int8).cpu(), ball.cpu()))
+        for at in range(seed, seed + piece, step):
+            x, y, ball = fun(min(step, seed + piece - at), at, dev, **mix)
+            out.put((x.cpu(), y.to(torch.int8).cpu(), ball.cpu()))
+            if stop.is_set():
+                break
         seed += stride
 
 
@@ -92,7 +104,7 @@ class Pool:
         self.jobs, self.own, self.mix = [], not workers, mix or {}
         if workers:
             ctx = torch.multiprocessing.get_context("spawn")
-            self.out, self.stop = ctx.Queue(maxsize=3), ctx.Event()
+            self.out, self.stop = ctx.Queue(maxsize=3 + workers // 2), ctx.Event()
             for w in range(workers):
                 on = draw_on[w % len(draw_on)] if draw_on else str(device)
                 p = ctx.Process(target=_work, args=(source, piece, seed + w * piece, workers * piece, self.out, self.stop, on, self.mix), daemon=True)

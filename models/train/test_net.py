@@ -1,10 +1,11 @@
 """The streaming graph must give what the side-by-side form gave in training."""
+import math
 import unittest
 
 import numpy as np
 import torch
 
-from . import augment, crop, export, finetune, net, source, widen
+from . import augment, crop, export, finetune, fit, net, source, widen
 
 
 class Streaming(unittest.TestCase):
@@ -58,6 +59,35 @@ class Streaming(unittest.TestCase):
         a, b = net.front(x), net.front(0.5 * x + 0.2)
         inner = (..., slice(None), slice(2, -2), slice(2, -2))
         torch.testing.assert_close(a[inner], b[inner], rtol=0.05, atol=0.01)
+
+
+class Shift(unittest.TestCase):
+    def test_forwards_and_backwards_it_is_slicing_and_joining(self):
+        torch.manual_seed(3)
+        b, t, c, s = 2, 5, 8, 2
+        x, g = torch.randn(b * t, c, 4, 4), torch.randn(b * t, c, 4, 4)
+
+        def plain(q):
+            y = q.view(b, t, c, 4, 4)
+            return torch.cat([net.delayed(y[:, :, :s], 1), y[:, :, s:]], 2).flatten(0, 1)
+        for form in (torch.contiguous_format, torch.channels_last):
+            p, q = x.clone().requires_grad_(), x.clone(memory_format=form).requires_grad_()
+            a, z = plain(p), net.Shift.apply(q, b, s)
+            torch.testing.assert_close(a, z)
+            self.assertTrue(z.is_contiguous(memory_format=form))
+            a.backward(g), z.backward(g.clone(memory_format=form))
+            torch.testing.assert_close(p.grad, q.grad)
+
+
+class Decision(unittest.TestCase):
+    def test_it_asks_for_the_first_frames_of_an_outcome_and_for_each_outcome_once(self):
+        y = torch.zeros(2, 40, dtype=torch.long)
+        y[0, 10:30], y[1, 5:8] = net.MADE, net.MISSED              # three frames are too few to tell
+        z = torch.zeros(2, 40, 4)
+        z[0, 10:19, net.MADE], z[0, 19:30, net.MISSED] = 4.0, 50.0
+        self.assertAlmostEqual(fit.decision_of(z, y).item(), math.log1p(math.exp(-4)), places=5)
+        self.assertAlmostEqual(fit.decision_of(-z, y).item(), math.log1p(math.exp(4)), places=5)
+        self.assertEqual(fit.decision_of(z, torch.zeros_like(y)).item(), 0.0)
 
 
 class Ball(unittest.TestCase):
