@@ -3,7 +3,9 @@
     python -m train.footage FOLDER CACHE                        # crops of the recordings; see footage/README.md's format there
     python -m train.finetune OUT --weights rimnet --real CACHE (--drawn FILE | --draw N) [--leave A B …] [--steps 400]
 
---weights: a bundle's folder, its FP32 .onnx file or a .pt file (`weights.py`). --leave: courts that are not learnt from, by name or first letter; `rest` is every court but A, B, D and X. Several --leave-sets in one run,
+--weights: a bundle's folder, its FP32 .onnx file or a .pt file (`weights.py`).
+
+--leave: courts that are not learnt from, by name or first letter; `rest` is every court but A, B, D and X. Several --leave-sets in one run,
 parted by slashes (`--leave A / B / rest / none`), each make a member of their own: leave one court out. OUT/{set}.pt is
 what the steps came to, OUT/{set}-half.pt the average with where it began, which keeps more of what the rendered courts
 taught (Wortsman et al. 2022, Robust fine-tuning of zero-shot models). Rendered sequences come from a file that `fit --keep` wrote, or
