@@ -424,7 +424,10 @@ fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
         (&["--truth", &truth, "--truth", &truth], ["truth.json, entry 1", "twice"]),
         (&["--truth", &truth, "--gate", nowhere], [nowhere, "--gate"]),
         (&["--truth", &truth, "--sheet", nowhere], [nowhere, "--sheet"]),
-        (&["--truth", &truth, "--bundle", "rimfinder"], ["finds rings", "decides made or missed"]),
+        (
+            &["--truth", &truth, "--bundle", "rimnet", "--bundle", "rimfinder"],
+            ["finds rings", "decides made or missed"],
+        ),
         (&["--truth", &truth], ["text.mp4", "ffprobe"]),
     ] {
         let done = courtside(&[&["eval"], words].concat());

@@ -117,27 +117,20 @@ impl EvalArgs {
         truth::each_once(&videos)?;
         let names =
             if self.bundle.is_empty() { vec!["rimnet".to_owned()] } else { self.bundle.clone() };
-        let mut search = self.models_dir.clone();
-        search.push(PathBuf::from(detect::SYSTEM_MODELS));
         if self.promote && names.len() != 2 {
             anyhow::bail!("--promote compares two bundles: --bundle NEW --bundle OLD");
         }
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
         let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
+        let bundles = names.iter().map(|name| self.found(name)).collect::<Result<Vec<_>, _>>()?;
         let mut tables = Vec::new();
         let mut lived = Vec::new();
-        for (index, name) in names.iter().enumerate() {
-            let found = match name.split_once(':') {
-                Some((name, precision)) => detect::find_as(name, precision, &search, IN_THE_BINARY),
-                None => detect::find(name, &search, IN_THE_BINARY),
-            };
-            let mut bundle = found.with_context(|| format!("--bundle {name}"))?;
-            bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
+        for (index, bundle) in bundles.iter().enumerate() {
             let wants = (sheet.is_some() && index == 0, !self.calibrate.is_empty());
-            let (table, recorded) = evaluate(&bundle, &videos, wants, self.jobs)?;
+            let (table, recorded) = evaluate(bundle, &videos, wants, self.jobs)?;
             tables.push(table);
             for how in &self.calibrate {
-                lived.push(lived::table(&bundle, &videos, &recorded, *how)?);
+                lived.push(lived::table(bundle, &videos, &recorded, *how)?);
             }
         }
         if let (Some(file), Some(first)) = (&sheet, tables.first()) {
@@ -159,6 +152,19 @@ impl EvalArgs {
         }
         let refused = !broken.is_empty() || verdict.is_some_and(|verdict| verdict.is_err());
         Ok(if refused { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    }
+
+    /// The bundle `name`, or `name:precision`, as it is to be called with.
+    fn found(&self, name: &str) -> anyhow::Result<Bundle> {
+        let mut search = self.models_dir.clone();
+        search.push(PathBuf::from(detect::SYSTEM_MODELS));
+        let found = match name.split_once(':') {
+            Some((name, precision)) => detect::find_as(name, precision, &search, IN_THE_BINARY),
+            None => detect::find(name, &search, IN_THE_BINARY),
+        };
+        let mut bundle = found.with_context(|| format!("--bundle {name}"))?;
+        bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
+        Ok(bundle)
     }
 }
 
