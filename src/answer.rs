@@ -57,6 +57,10 @@ pub struct ModelIdentity {
     pub decision: DecisionParameters,
 }
 
+/// One picture's log-odds of made count no more than this, either way, so that no single one decides:
+/// no mean of them lies beyond it, and no threshold on such a mean means anything there (chosen).
+pub const ODDS_AT_MOST: f32 = 6.0;
+
 /// Thresholds by which `game` turns answers into a call; they belong to the bundle (DESIGN §4.8).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -73,11 +77,11 @@ pub struct DecisionParameters {
     pub final_after_ms: u32,
     /// The final comes after so long already, ms, where …
     pub early_ms: u32,
-    /// … the mean log-odds are this clear.
+    /// … the mean log-odds are this clear; 0 to [`ODDS_AT_MOST`].
     pub early_odds: f32,
     /// An outcome counts only where *under way* was given this much before it, 0 to 1.
     pub ball: f32,
-    /// Absolute log-odds under which the final is `unsure`.
+    /// Absolute mean log-odds under which the final is `unsure`; 0 to [`ODDS_AT_MOST`].
     pub unsure: f32,
     /// Middle between the two kinds of mean log-odds on the attempts that the bundle was made with;
     /// without it no rim is calibrated without verdicts.

@@ -382,7 +382,7 @@ fn eval_tells_of_strata_of_abstaining_and_of_every_figure_that_scripts_ask_for()
     }
 
     // No odds reach so far: whatever is found is unsure.
-    let done = courtside(&["eval", "--truth", truth, "--json", "--unsure", "1000"]);
+    let done = courtside(&["eval", "--truth", truth, "--json", "--unsure", "6"]);
     let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
     let bundle = &told["bundles"][0];
     assert_eq!((&bundle["name"], &bundle["precision"]), (&"rimnet".into(), &"fp32".into()));
@@ -391,6 +391,59 @@ fn eval_tells_of_strata_of_abstaining_and_of_every_figure_that_scripts_ask_for()
     assert!(bundle["found"].as_u64() > Some(0), "{told}");
     assert_eq!(bundle["strata"]["kind"].as_array().map(Vec::len), Some(2), "{told}");
     assert_eq!(bundle["strata"]["mbit_s"][0]["stratum"], "0.5–1", "{told}");
-    let done = courtside(&["eval", "--truth", truth, "--unsure", "-1"]);
-    assert_eq!(done.status.code(), Some(2));
+    for odds in ["-1", "nan", "6.1", "1e9"] {
+        let done = courtside(&["eval", "--truth", truth, "--unsure", odds]);
+        assert_eq!(done.status.code(), Some(2), "{odds}");
+        assert!(text(&done.stderr).contains("0 to 6"), "{}", text(&done.stderr));
+    }
+}
+
+#[test]
+fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, words: &str| {
+        let path = dir.path().join(name);
+        std::fs::File::create(&path)
+            .and_then(|mut file| file.write_all(words.as_bytes()))
+            .expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    // No video at all: what is told is told before it is opened.
+    put("text.mp4", "no video");
+    let clip = r#"{"file": "text.mp4", "rim": [1, 2, 3, 4], "t_rim": 1, "outcome": "made"}"#;
+    let truth = put("truth.json", &format!("[{clip}]"));
+    let early = put(
+        "early.json",
+        &format!("[{}]", clip.replace("\"t_rim\"", "\"t_truth\": 0.5, \"t_rim\"")),
+    );
+    let nowhere = dir.path().join("no/such");
+    let nowhere = nowhere.to_str().expect("UTF-8");
+    for (words, parts) in [
+        (&["--truth", nowhere][..], [nowhere, "--truth"]),
+        (&["--truth", &early], ["early.json, entry 1", "t_truth is 0.5, before t_rim"]),
+        (&["--truth", &truth, "--truth", &truth], ["truth.json, entry 1", "twice"]),
+        (&["--truth", &truth, "--gate", nowhere], [nowhere, "--gate"]),
+        (&["--truth", &truth, "--sheet", nowhere], [nowhere, "--sheet"]),
+        (
+            &["--truth", &truth, "--bundle", "rimnet", "--bundle", "rimfinder"],
+            ["finds rings", "decides made or missed"],
+        ),
+        (&["--truth", &truth], ["text.mp4", "ffprobe"]),
+    ] {
+        let done = courtside(&[&["eval"], words].concat());
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{words:?}: {said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
+    }
+    // What lies beyond the video's end is known once that was reached.
+    let game = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/game.flv");
+    let late = serde_json::json!({"file": game, "rim": [562, 167, 44, 10], "attempts": [
+        {"t_rim": 3.267, "outcome": "made"}, {"t_rim": 4_000, "outcome": "made"}]});
+    let late = put("late.json", &late.to_string());
+    let done = courtside(&["eval", "--truth", &late]);
+    let said = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    for part in ["late.json, attempt 2", "t_rim is 4000 s", "last picture comes at"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }

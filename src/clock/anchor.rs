@@ -396,7 +396,7 @@ fn between(earlier: Point, later: Point, media: i64) -> i64 {
     }
     let part = i128::from(media) - i128::from(earlier.media);
     let rise = i128::from(later.delay) - i128::from(earlier.delay);
-    clamp(i128::from(earlier.delay) + rise * part / span)
+    clamp((rise.saturating_mul(part) / span).saturating_add(earlier.delay.into()))
 }
 
 /// The median of the slopes between all pairs of the last knots: one bad minute moves it little.
@@ -639,6 +639,15 @@ mod tests {
         let evidence = anchor.evidence(MediaTime::from_millis(5));
         let text = serde_json::to_string(&evidence).expect("text");
         assert_eq!(serde_json::from_str::<Evidence>(&text).expect("read"), evidence);
+    }
+
+    #[test]
+    fn a_line_as_steep_and_long_as_can_be_does_not_overflow() {
+        let early = Point { media: i64::MIN, delay: i64::MIN };
+        let late = Point { media: i64::MIN + 1, delay: i64::MAX };
+        assert_eq!(between(early, late, i64::MAX), i64::MAX);
+        let (early, late) = (Point { delay: -1, ..early }, Point { delay: i64::MIN, ..late });
+        assert_eq!(between(early, late, i64::MAX), i64::MIN);
     }
 
     proptest! {

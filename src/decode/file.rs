@@ -18,6 +18,7 @@ const AHEAD: u32 = 4;
 const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
 /// So many looks without a picture are a minute: it will not come.
 const STALLED: u32 = 1_200;
+const NO_PICTURE: &str = "no picture came for a minute";
 
 /// A file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +114,7 @@ impl VideoFile {
                 return Ok(None);
             }
         }
-        Err(self.failure("no picture came for a minute"))
+        Err(self.failure(NO_PICTURE))
     }
 
     fn error(&self) -> Option<String> {
@@ -140,16 +141,34 @@ impl Drop for VideoFile {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
     fn a_file_without_pictures_is_an_error_and_no_wait() {
-        let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let court = CourtId::new("a").expect("a name");
-        let said = VideoFile::open(&text, court, SessionId::from_bits(1))
-            .and_then(|mut file| file.next_frame().map(|_| ()))
-            .expect_err("no video")
-            .to_string();
-        assert!(said.contains("Cargo.toml") && said.contains("ffprobe"), "{said}");
+        let dir = tempfile::tempdir().expect("a folder");
+        let noise: Vec<u8> =
+            (0..50_000_u32).map(|n| (n.wrapping_mul(0x9E37_79B1) >> 13) as u8).collect();
+        let text = b"some words of text in a line\n".repeat(2_000);
+        for (name, bytes) in [
+            ("text.txt", &text[..]),
+            ("text.mp4", &text),
+            ("short.txt", b"hi\n"),
+            ("noise.bin", &noise),
+            ("empty.mp4", b""),
+        ] {
+            let path = dir.path().join(name);
+            std::fs::File::create(&path)
+                .and_then(|mut file| file.write_all(bytes))
+                .expect("written");
+            let court = CourtId::new("a").expect("a name");
+            let said = VideoFile::open(&path, court, SessionId::from_bits(1))
+                .and_then(|mut file| file.next_frame().map(|_| ()))
+                .expect_err("no video")
+                .to_string();
+            assert!(said.contains(name) && said.contains("ffprobe"), "{said}");
+            assert!(!said.contains(NO_PICTURE), "waited in vain: {said}");
+        }
     }
 }

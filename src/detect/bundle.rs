@@ -10,9 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 
-use crate::answer::DecisionParameters;
+use crate::answer::{DecisionParameters, ODDS_AT_MOST};
 
 /// The one name of a manifest.
 const MANIFEST: &str = "model.toml";
@@ -46,6 +47,11 @@ pub enum BundleError {
     TooLarge { path: PathBuf, bytes: u64, limit: u64 },
     #[error("{manifest}:{line}:{column}: {problem}; correct the manifest (keys: DESIGN §4.8)")]
     Manifest { manifest: Place, line: usize, column: usize, problem: String },
+    #[error(
+        "{manifest}: {name} {} (task = \"{}\"); name a bundle that {} (task = \"{}\")",
+        is.does(), is.word(), want.does(), want.word()
+    )]
+    Task { manifest: Place, name: String, is: Task, want: Task },
     #[error("{manifest}: {key} is {found}: {want}")]
     Value { manifest: Place, key: String, found: String, want: String },
     #[error("{manifest} names {file}, which is not there: copy the whole bundle again")]
@@ -55,6 +61,34 @@ pub enum BundleError {
          the bundle again, or write the new sha256 if you changed the file yourself"
     )]
     Hash { manifest: Place, file: String, wanted: String, found: String },
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Its answers decide made or missed.
+    Rim,
+    /// It finds rings in whole pictures.
+    Ring,
+}
+
+impl Task {
+    const ALL: [Self; 2] = [Self::Rim, Self::Ring];
+
+    /// What a manifest calls it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Rim => "rim",
+            Self::Ring => "ring",
+        }
+    }
+
+    const fn does(self) -> &'static str {
+        match self {
+            Self::Rim => "decides made or missed",
+            Self::Ring => "finds rings",
+        }
+    }
 }
 
 /// Where a manifest was read.
@@ -203,7 +237,8 @@ pub struct Provenance {
 struct RawManifest {
     name: String,
     version: String,
-    task: String,
+    #[serde(rename = "task")]
+    _task: IgnoredAny,
     budget_ms: f64,
     rates: Option<[f64; 2]>,
     max_gap_ms: u32,
@@ -377,9 +412,8 @@ impl Bundle {
         text: &str,
         read: impl FnOnce(&str) -> Result<Option<Cow<'static, [u8]>>, BundleError>,
     ) -> Result<Self, BundleError> {
-        let raw: RawManifest =
-            toml::from_str(text).map_err(|error| manifest_error(&place, text, &error))?;
         let check = Check { place: &place };
+        let raw: RawManifest = check.manifest(name, text, Task::Rim)?;
         check.identity(name, &raw)?;
         check.times(&raw)?;
         check.inputs(&raw)?;
@@ -427,6 +461,33 @@ impl Check<'_> {
         }
     }
 
+    /// Reads the manifest of the bundle `name`, which must be one of `want`'s.
+    ///
+    /// Another task's has other keys: it is told by its task, not by the first of these.
+    pub(in crate::detect) fn manifest<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        text: &str,
+        want: Task,
+    ) -> Result<T, BundleError> {
+        #[derive(Deserialize)]
+        struct Kind {
+            task: Option<String>,
+        }
+        let wrong = |error: toml::de::Error| manifest_error(self.place, text, &error);
+        let kind: Kind = toml::from_str(text).map_err(wrong)?;
+        // One without a task is told of it below.
+        if let Some(task) = kind.task.filter(|task| task != want.word()) {
+            let Some(is) = Task::ALL.into_iter().find(|known| known.word() == task) else {
+                let known = "this version of courtside knows \"rim\" and \"ring\"";
+                return Err(self.wrong("task", format!("\"{task}\""), known));
+            };
+            let (manifest, name) = (self.place.clone(), name.to_owned());
+            return Err(BundleError::Task { manifest, name, is, want });
+        }
+        toml::from_str(text).map_err(wrong)
+    }
+
     /// The name is the folder's, the version three numbers.
     pub(in crate::detect) fn names(
         &self,
@@ -448,10 +509,6 @@ impl Check<'_> {
 
     fn identity(&self, name: &str, raw: &RawManifest) -> Result<(), BundleError> {
         self.names(name, &raw.name, &raw.version)?;
-        if raw.task != "rim" {
-            let found = format!("\"{}\"", raw.task);
-            return Err(self.wrong("task", found, "this version of courtside knows \"rim\""));
-        }
         let classes: Vec<&str> = raw.output.classes.iter().map(String::as_str).collect();
         if classes != RIM_CLASSES {
             let want = format!("a rim model answers {RIM_CLASSES:?}, in this order");
@@ -552,8 +609,8 @@ impl Check<'_> {
 
     fn decision(&self, decision: &DecisionParameters) -> Result<(), BundleError> {
         let share = |value: f32| (0.0..=1.0).contains(&value);
-        if !(decision.temperature > 0.0 && decision.temperature <= 100.0) {
-            let want = "write a number above 0; 1 leaves the logits as they are";
+        if !(0.01..=100.0).contains(&decision.temperature) {
+            let want = "write 0.01 to 100; 1 leaves the logits as they are";
             return Err(self.wrong("decision.temperature", decision.temperature, want));
         }
         if !share(decision.open) {
@@ -574,18 +631,22 @@ impl Check<'_> {
         if decision.early_ms > 10_000 {
             return Err(self.wrong("decision.early_ms", decision.early_ms, "write 0 to 10000"));
         }
-        if !(decision.early_odds >= 0.0 && decision.early_odds.is_finite()) {
-            let found = decision.early_odds;
-            return Err(self.wrong("decision.early_odds", found, "write 0 or more"));
+        for (key, found) in
+            [("decision.early_odds", decision.early_odds), ("decision.unsure", decision.unsure)]
+        {
+            if !(0.0..=ODDS_AT_MOST).contains(&found) {
+                let want =
+                    format!("write log-odds, 0 to {ODDS_AT_MOST}: no call's mean goes beyond");
+                return Err(self.wrong(key, found, &want));
+            }
         }
         if !share(decision.ball) {
             return Err(self.wrong("decision.ball", decision.ball, "write 0 to 1"));
         }
-        if !(decision.unsure >= 0.0 && decision.unsure.is_finite()) {
-            return Err(self.wrong("decision.unsure", decision.unsure, "write 0 or more"));
-        }
-        if let Some(cut) = decision.cut.filter(|cut| !(-6.0..=6.0).contains(cut)) {
-            return Err(self.wrong("decision.cut", cut, "write -6 to 6, or leave it out"));
+        let most = ODDS_AT_MOST;
+        if let Some(cut) = decision.cut.filter(|cut| !(-most..=most).contains(cut)) {
+            let want = format!("write -{most} to {most}, or leave it out");
+            return Err(self.wrong("decision.cut", cut, &want));
         }
         Ok(())
     }
@@ -656,11 +717,7 @@ impl Check<'_> {
     }
 }
 
-pub(in crate::detect) fn manifest_error(
-    place: &Place,
-    text: &str,
-    error: &toml::de::Error,
-) -> BundleError {
+fn manifest_error(place: &Place, text: &str, error: &toml::de::Error) -> BundleError {
     let at = error.span().map_or(0, |span| span.start).min(text.len());
     let before = text.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
@@ -780,7 +837,23 @@ data = "none"
             ("output = \"s_out\"", "output = \"logits\""),
             ("\"made\", \"missed\"", "\"missed\", \"made\""),
             ("temperature = 1.5", "temperature = 0.0"),
+            ("task = \"rim\"", "task = \"ring\"\nstride = 8"),
+            ("task = \"rim\"\n", ""),
+            ("temperature = 1.5", "temperature = nan"),
+            ("temperature = 1.5", "temperature = 1e-30"),
             ("temperature = 1.5", "open = 2.0"),
+            ("temperature = 1.5", "open = nan"),
+            ("temperature = 1.5", "open_frames = -1"),
+            ("temperature = 1.5", "provisional = -0.1"),
+            ("temperature = 1.5", "final_after_ms = 99999"),
+            ("temperature = 1.5", "early_ms = -1"),
+            ("temperature = 1.5", "early_odds = 1e9"),
+            ("temperature = 1.5", "early_odds = -1.0"),
+            ("temperature = 1.5", "ball = 1.5"),
+            ("temperature = 1.5", "unsure = 1e9"),
+            ("temperature = 1.5", "unsure = nan"),
+            ("temperature = 1.5", "unsure = -0.2"),
+            ("temperature = 1.5", "cut = inf"),
             ("temperature = 1.5", "threshold = 2.0"),
             ("path = \"toy.onnx\"", "path = \"../toy.onnx\""),
             ("path = \"toy.onnx\"", "path = \"gone.onnx\""),

@@ -39,7 +39,7 @@ use crate::media::CourtId;
 
 pub use crate::detect::bundle::{
     Bundle, BundleError, Channel, CropInput, Embedded, ModelFile, Place, Provenance, StateTensor,
-    find, find_as,
+    Task, find, find_as,
 };
 pub use crate::detect::crop::{Crop, CropError};
 pub use crate::detect::embedded::IN_THE_BINARY;
@@ -643,7 +643,11 @@ mod tests {
     fn shipped_bundles_answer_as_their_training_side_does() {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         for embedded in IN_THE_BINARY {
-            let bundle = find(embedded.name, &[], IN_THE_BINARY).expect("the binary's own");
+            let bundle = match find(embedded.name, &[], IN_THE_BINARY) {
+                // The finder is held to its own numbers in `finder`.
+                Err(BundleError::Task { .. }) => continue,
+                found => found.expect("the binary's own"),
+            };
             let mut engine = engine_for(&bundle).expect("runs");
             let folder = models.join(embedded.name);
             assert!(folder.join("model.toml").exists(), "{} is in models/", embedded.name);

@@ -18,7 +18,7 @@
 //! when nothing shows for long, and it is taken back when the ring falls quiet. An attempt that
 //! never shows an outcome is dropped: nobody was told of it.
 
-use crate::answer::{DecisionParameters, RimProbabilities};
+use crate::answer::{DecisionParameters, ODDS_AT_MOST, RimProbabilities};
 use crate::media::MediaTime;
 
 /// An outcome is in view when its classes hold at least half.
@@ -51,8 +51,6 @@ const STREAM_ENDED: &str = "stream_ended";
 const PROVISIONAL_MASS: f32 = 2.0;
 /// Pictures' worth of outcome that make a final when the stream ends before its time.
 const FINAL_MASS_AT_END: f32 = 4.0;
-/// One picture's log-odds count no more than this, so that no single one decides.
-const ODDS_AT_MOST: f32 = 6.0;
 
 /// How it came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! The server shell: who may ask, how long they may take, and how refusals look.
 //!
 //! Knows no stage: a stage that serves has its own routes, `app` joins them and hands them to
-//! [`Server::serve`]. Read `access` (token, cookie, sign-in), `problem` (RFC 9457), `tls`,
-//! `listener` and `guard` (limits on connections and on slow peers).
+//! [`Server::serve`]. Read `access` (token, cookie, sign-in), `origin` (pages of other sites),
+//! `problem` (RFC 9457), `tls`, `listener` and `guard` (limits on connections and on slow peers).
 
 mod access;
+mod origin;
 mod problem;
 mod tls;
 mod listener;
@@ -110,6 +111,7 @@ impl Server {
         let secure = acceptor.is_some();
         let listener = Limited::new(tokio::net::TcpListener::from_std(self.listener)?, acceptor);
         let app = access::guarded(routes, self.access, secure)
+            .layer(middleware::from_fn(origin::own_pages))
             .layer(DefaultBodyLimit::max(BODY_MOST_BYTES))
             .layer(middleware::map_response(problem::worded))
             .layer(middleware::map_response(secured));
@@ -139,7 +141,8 @@ async fn secured(mut response: Response) -> Response {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Not `no-referrer`: the sign-in form would then say `Origin: null` (Fetch, 3.1).
+        (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

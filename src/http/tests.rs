@@ -135,6 +135,45 @@ fn without_a_token_a_name_that_somebody_pointed_at_us_is_not_answered() {
 }
 
 #[test]
+fn what_changes_something_is_taken_from_our_own_pages_alone() {
+    let post = |path: &str, headers: &str| {
+        let token = format!("Authorization: Bearer {TOKEN}");
+        format!(
+            "POST {path} HTTP/1.1\r\n{headers}{token}\r\nContent-Length: 7\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\n\r\ntoken=x"
+        )
+    };
+    for access in [Access::Open, Access::Token(Token::new(TOKEN))] {
+        served(access, |address| async move {
+            let foreign = [
+                "Origin: https://evil.example\r\n".to_owned(),
+                "Origin: null\r\n".to_owned(),
+                format!("Origin: http://localhost:{}\r\n", address.port()),
+                format!("Origin: http://{address}\r\nOrigin: https://evil.example\r\n"),
+            ];
+            for origin in &foreign {
+                for path in ["/sink", "/login", "/nothing"] {
+                    let answer = ask(address, &post(path, origin)).await;
+                    assert!(answer.starts_with("HTTP/1.1 403"), "{path}, {origin}: {answer}");
+                    assert!(answer.contains("application/problem+json"), "{answer}");
+                    assert!(answer.contains("Foreign origin"), "{answer}");
+                }
+                // What only reads is kept from other pages by the browser.
+                let get = post("/", origin).replacen("POST", "GET", 1);
+                assert!(ask(address, &get).await.starts_with("HTTP/1.1 200"), "{origin}");
+            }
+            for origin in [String::new(), format!("Origin: http://{address}\r\n")] {
+                let answer = ask(address, &post("/sink", &origin)).await;
+                assert!(answer.starts_with("HTTP/1.1 200"), "{origin}: {answer}");
+            }
+            // Else a browser's sign-in would come with `Origin: null`.
+            let form = ask(address, "GET /login HTTP/1.1\r\n\r\n").await.to_lowercase();
+            assert!(form.contains("referrer-policy: same-origin"), "{form}");
+        });
+    }
+}
+
+#[test]
 fn a_body_beyond_the_bound_is_refused() {
     served(Access::Open, |address| async move {
         let post = |length: usize| {

@@ -5,7 +5,6 @@
 //! proposal, and the sheet shows what was taken for a ring.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::detect::SYSTEM_MODELS;
 use crate::detect::finder::{Finder, Ring, is_at};
 use crate::media::{Colours, CourtId, Frame, Pixels, RimBox, SessionId};
 use crate::tools::ask::{AskArgs, Place};
+use crate::tools::png_file::PngFile;
 use crate::tools::private_folder;
 
 /// Pictures of a video that are looked at, and their distance, ns.
@@ -87,6 +87,7 @@ impl AimArgs {
     /// # Errors
     /// No finder, no picture, or a sheet that cannot be written.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
         let mut finder = Finder::find_and_load(&self.search())?;
         let looked = if let Some(file) = &self.video {
             of_video(&mut finder, file, LOOKS)?
@@ -98,8 +99,8 @@ impl AimArgs {
             of_court(&mut finder, &place, &court, LIVE_LOOKS)?
         };
         let chosen = choose(&looked.rings);
-        if let Some(path) = &self.sheet {
-            draw(path, &looked.last, &looked.rings, chosen)?;
+        if let Some(file) = &sheet {
+            draw(file, &looked.last, &looked.rings, chosen)?;
         }
         if self.json {
             println!("{}", json(&looked, chosen));
@@ -295,7 +296,7 @@ const YELLOW: [u8; 3] = [240, 210, 50];
 
 /// Writes `frame` as a PNG, a box about each ring: green the chosen one, yellow others.
 fn draw(
-    path: &Path,
+    file: &PngFile,
     frame: &Frame,
     rings: &[Steady],
     chosen: Option<&Steady>,
@@ -305,12 +306,7 @@ fn draw(
         let colour = if Some(ring) == chosen { GREEN } else { YELLOW };
         outline(&mut pixels, (frame.width, frame.height), ring.rim, colour);
     }
-    let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
-    let mut encoder = png::Encoder::new(BufWriter::new(file), frame.width, frame.height);
-    encoder.set_color(png::ColorType::Rgb);
-    let mut writer = encoder.write_header().context("write the sheet")?;
-    writer.write_image_data(&pixels).context("write the sheet")?;
-    writer.finish().context("write the sheet")
+    file.write((frame.width, frame.height), &pixels)
 }
 
 /// The edge of a box, two pixels wide, cut at the picture's.

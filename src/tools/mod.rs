@@ -24,6 +24,8 @@ mod doctor;
 #[cfg(feature = "gstreamer")]
 mod eval;
 mod listen;
+#[cfg(feature = "gstreamer")]
+mod png_file;
 pub mod publish;
 mod run;
 #[cfg(feature = "gstreamer")]

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::detect::bundle::{
-    BundleError, Check, DEFAULT_PRECISION, Embedded, ModelFile, Place, Provenance, RawFile, locate,
-    manifest_error,
+    BundleError, Check, DEFAULT_PRECISION, Embedded, ModelFile, Place, Provenance, RawFile, Task,
+    locate,
 };
 
 /// Pixels of a side of the input.
@@ -79,7 +80,8 @@ pub struct RingDecision {
 struct RawManifest {
     name: String,
     version: String,
-    task: String,
+    #[serde(rename = "task")]
+    _task: IgnoredAny,
     budget_ms: f64,
     #[serde(rename = "file", default)]
     files: Vec<RawFile>,
@@ -114,9 +116,8 @@ impl RingBundle {
         text: &str,
         read: impl FnOnce(&str) -> Result<Option<Cow<'static, [u8]>>, BundleError>,
     ) -> Result<Self, BundleError> {
-        let raw: RawManifest =
-            toml::from_str(text).map_err(|error| manifest_error(&place, text, &error))?;
         let check = Check { place: &place };
+        let raw: RawManifest = check.manifest(name, text, Task::Ring)?;
         check.names(name, &raw.name, &raw.version)?;
         numbers(&check, &raw)?;
         let file = check.file(&raw.files, DEFAULT_PRECISION, read)?;
@@ -141,10 +142,6 @@ impl RingBundle {
 }
 
 fn numbers(check: &Check<'_>, raw: &RawManifest) -> Result<(), BundleError> {
-    if raw.task != "ring" {
-        let want = "write \"ring\"; a \"rim\" bundle belongs to `bundles` of [detect]";
-        return Err(check.wrong("task", format!("\"{}\"", raw.task), want));
-    }
     if !(raw.budget_ms > 0.0 && raw.budget_ms <= 10_000.0) {
         return Err(check.wrong("budget_ms", raw.budget_ms, "write 0.1 to 10000"));
     }
@@ -220,7 +217,14 @@ most = 16
     #[test]
     fn every_refusal_says_what_to_do() {
         let rows = [
-            ("task = \"ring\"", "task = \"rim\"", "`bundles` of [detect]"),
+            (
+                "task = \"ring\"",
+                "task = \"rim\"",
+                "toy decides made or missed (task = \"rim\"); name a bundle that finds",
+            ),
+            ("task = \"ring\"", "task = \"pose\"", "knows \"rim\" and \"ring\""),
+            ("least = 0.3", "least = nan", "a share"),
+            ("apart = 0.5", "apart = nan", "0 to 10"),
             ("name = \"toy\"", "name = \"other\"", "the name of its folder"),
             ("budget_ms = 60.0", "budget_ms = 0.0", "0.1 to 10000"),
             ("width = 640", "width = 642", "multiple of `found.stride`"),

@@ -13,7 +13,7 @@ mod lookout;
 
 use crate::detect::bundle::BundleError;
 use crate::detect::crop::CropError;
-use crate::detect::embedded::FINDER_IN_THE_BINARY;
+use crate::detect::embedded::IN_THE_BINARY;
 use crate::detect::engine::{EngineError, Whole};
 use crate::media::{Frame, Pixels, RimBox};
 
@@ -69,7 +69,7 @@ impl Finder {
     /// # Errors
     /// [`FinderError`]: no such bundle, or what is wrong with it.
     pub fn find_and_load(folders: &[std::path::PathBuf]) -> Result<Self, FinderError> {
-        Self::load(RingBundle::find(RIMFINDER, folders, FINDER_IN_THE_BINARY)?)
+        Self::load(RingBundle::find(RIMFINDER, folders, IN_THE_BINARY)?)
     }
 
     /// Makes the engine of `bundle`.
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn shipped() -> RingBundle {
-        RingBundle::find(RIMFINDER, &[], FINDER_IN_THE_BINARY).expect("the binary's own")
+        RingBundle::find(RIMFINDER, &[], IN_THE_BINARY).expect("the binary's own")
     }
 
     #[test]

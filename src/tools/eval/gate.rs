@@ -63,8 +63,10 @@ struct Gate {
 impl Gates {
     /// Reads a file of floors.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| {
+            let file = path.display();
+            format!("read the floors in {file} (give --gate a file as models/gate.toml)")
+        })?;
         Self::parse(&text).with_context(|| format!("{} is no file of floors", path.display()))
     }
 

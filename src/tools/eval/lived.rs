@@ -169,6 +169,7 @@ mod tests {
     fn doubtful_miss(bundle: &Bundle, court: &str) -> (Video, Recorded) {
         let attempt = Attempt { t_rim: 0.2, t_truth: 0.3, ..Attempt::default() };
         let video = Video {
+            told_in: String::new(),
             file: PathBuf::from("clip.mp4"),
             court: court.to_owned(),
             rims: vec![PLACE],

@@ -26,7 +26,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use crate::answer::RimAnswer;
+use crate::answer::{ODDS_AT_MOST, RimAnswer};
 use crate::clock::SystemClock;
 use crate::decode::VideoFile;
 use crate::detect::{self, Bundle, CourtRims, IN_THE_BINARY, Offline};
@@ -42,6 +42,7 @@ use crate::tools::eval::sheet::Row;
 use crate::tools::eval::strata::Facts;
 use crate::tools::eval::table::Table;
 use crate::tools::eval::truth::Video;
+use crate::tools::png_file::PngFile;
 
 /// How long a clip's first and last pictures are held, ns.
 const HOLD_NS: i64 = 1_000_000_000;
@@ -69,7 +70,7 @@ pub(super) struct EvalArgs {
     #[arg(long)]
     pub strata: bool,
     /// Call unsure what has mean log-odds under ODDS, whatever the bundle says
-    #[arg(long, value_name = "ODDS", value_parser = odds)]
+    #[arg(long, value_name = "ODDS", value_parser = odds, allow_negative_numbers = true)]
     pub unsure: Option<f32>,
     /// Say what the first bundle's calls would gain if the least sure were unsure
     #[arg(long)]
@@ -98,8 +99,8 @@ pub(super) struct EvalArgs {
 /// Log-odds on the command line.
 fn odds(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
-        Ok(odds) if odds >= 0.0 && odds.is_finite() => Ok(odds),
-        _ => Err("write log-odds of 0 or more, as 0.4".to_owned()),
+        Ok(odds) if (0.0..=ODDS_AT_MOST).contains(&odds) => Ok(odds),
+        _ => Err(format!("write log-odds, 0 to {ODDS_AT_MOST}, as 0.4")),
     }
 }
 
@@ -113,34 +114,27 @@ impl EvalArgs {
         if videos.is_empty() {
             anyhow::bail!("no video in the truth: write a list of clips, or one stream");
         }
+        truth::each_once(&videos)?;
         let names =
             if self.bundle.is_empty() { vec!["rimnet".to_owned()] } else { self.bundle.clone() };
-        let mut search = self.models_dir.clone();
-        search.push(PathBuf::from(detect::SYSTEM_MODELS));
         if self.promote && names.len() != 2 {
             anyhow::bail!("--promote compares two bundles: --bundle NEW --bundle OLD");
         }
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
+        let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
+        let bundles = names.iter().map(|name| self.found(name)).collect::<Result<Vec<_>, _>>()?;
         let mut tables = Vec::new();
         let mut lived = Vec::new();
-        for (index, name) in names.iter().enumerate() {
-            let mut bundle = match name.split_once(':') {
-                Some((name, precision)) => {
-                    detect::find_as(name, precision, &search, IN_THE_BINARY)?
-                }
-                None => detect::find(name, &search, IN_THE_BINARY)?,
-            };
-            bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
-            let sheet = self.sheet.is_some() && index == 0;
-            let keep = !self.calibrate.is_empty();
-            let (table, recorded) = evaluate(&bundle, &videos, (sheet, keep), self.jobs)?;
+        for (index, bundle) in bundles.iter().enumerate() {
+            let wants = (sheet.is_some() && index == 0, !self.calibrate.is_empty());
+            let (table, recorded) = evaluate(bundle, &videos, wants, self.jobs)?;
             tables.push(table);
             for how in &self.calibrate {
-                lived.push(lived::table(&bundle, &videos, &recorded, *how)?);
+                lived.push(lived::table(bundle, &videos, &recorded, *how)?);
             }
         }
-        if let (Some(path), Some(first)) = (&self.sheet, tables.first()) {
-            sheet::write(path, &first.sheet)?;
+        if let (Some(file), Some(first)) = (&sheet, tables.first()) {
+            sheet::write(file, &first.sheet)?;
         }
         let broken = gates.map(|gates| gates.broken(&tables)).unwrap_or_default();
         // The floors are for bundles as they ship.
@@ -158,6 +152,19 @@ impl EvalArgs {
         }
         let refused = !broken.is_empty() || verdict.is_some_and(|verdict| verdict.is_err());
         Ok(if refused { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    }
+
+    /// The bundle `name`, or `name:precision`, as it is to be called with.
+    fn found(&self, name: &str) -> anyhow::Result<Bundle> {
+        let mut search = self.models_dir.clone();
+        search.push(PathBuf::from(detect::SYSTEM_MODELS));
+        let found = match name.split_once(':') {
+            Some((name, precision)) => detect::find_as(name, precision, &search, IN_THE_BINARY),
+            None => detect::find(name, &search, IN_THE_BINARY),
+        };
+        let mut bundle = found.with_context(|| format!("--bundle {name}"))?;
+        bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
+        Ok(bundle)
     }
 }
 
@@ -230,6 +237,7 @@ fn played(bundle: &Bundle, video: &Video, (sheet, keep): (bool, bool)) -> anyhow
     let mut player = Player::new(bundle, video)?;
     player.answers = keep.then(Vec::new);
     let length = player.play(video)?;
+    truth::within(video, length.ends, length.picture())?;
     let (mut score, none) = judge(&video.attempts, &calls(&player.events));
     if !video.clip {
         score.stream_seconds = length.seconds;
@@ -263,6 +271,8 @@ fn facts(video: &Video, length: Length) -> anyhow::Result<Facts> {
 struct Length {
     /// From the first picture to the last.
     seconds: f64,
+    /// When the last picture comes, as truth counts.
+    ends: f64,
     pictures: u32,
 }
 
@@ -270,6 +280,11 @@ impl Length {
     /// The last picture is shown as long as the others are.
     fn with_last_picture(self) -> Option<f64> {
         self.fps().map(|fps| f64::from(self.pictures) / fps)
+    }
+
+    /// How long a picture is shown. As long as a clip's is held, of a single one.
+    fn picture(self) -> f64 {
+        self.fps().map_or(MediaTime::from_nanos(HOLD_NS).as_secs_f64(), f64::recip)
     }
 
     /// Pictures a second. `None` of a single one.
@@ -370,7 +385,7 @@ impl Player {
             anyhow::bail!("{}: {fault}", video.file.display());
         }
         let seconds = last.pts.plus_nanos(-first_at.as_nanos()).as_secs_f64();
-        Ok(Length { seconds, pictures })
+        Ok(Length { seconds, ends: last.pts.as_secs_f64(), pictures })
     }
 
     fn frame(&mut self, frame: &Frame) {

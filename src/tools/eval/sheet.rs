@@ -4,13 +4,10 @@
 //! missed, yellow unsure, grey not called), then the ring's surroundings from before the ball comes to
 //! after the truth. The first picture at or after the ring and at or after the truth wear a line on top.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
-
 use anyhow::Context;
 
 use crate::media::{Colours, Frame, Pixels, RimBox};
+use crate::tools::png_file::PngFile;
 
 /// Side of one small picture, pixels.
 const TILE: usize = 96;
@@ -81,7 +78,7 @@ impl Row {
 ///
 /// # Errors
 /// The file cannot be written.
-pub(super) fn write(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+pub(super) fn write(file: &PngFile, rows: &[Row]) -> anyhow::Result<()> {
     let width = HEAD + COLUMNS * TILE;
     let height = rows.len().max(1) * (TILE + 4);
     let mut sheet = Canvas { pixels: vec![24; width * height * 3], width };
@@ -106,13 +103,8 @@ pub(super) fn write(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
             }
         }
     }
-    let file = File::create(path).with_context(|| format!("write {}", path.display()))?;
     let size = |pixels: usize| u32::try_from(pixels).context("too many rows for one picture");
-    let mut encoder = png::Encoder::new(BufWriter::new(file), size(width)?, size(height)?);
-    encoder.set_color(png::ColorType::Rgb);
-    let mut writer = encoder.write_header().context("write the sheet")?;
-    writer.write_image_data(&sheet.pixels).context("write the sheet")?;
-    writer.finish().context("write the sheet")
+    file.write((size(width)?, size(height)?), &sheet.pixels)
 }
 
 const fn colour(called: Option<Option<bool>>) -> [u8; 3] {
