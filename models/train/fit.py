@@ -16,7 +16,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from . import augment, net
+from . import augment, given, net, weights
 from .source import FRAMES, IGNORE, RINGS, SIZE, Pool
 
 CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
@@ -151,7 +151,7 @@ def main():
     source = getattr(importlib.import_module(mod), fun)
     mix = {k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}
     if o.drawn:
-        pool = Pool.of(o.drawn, dev)
+        pool = Pool.of(given.file(o.drawn, "make one with --keep FILE:N"), dev)
     else:
         pool = Pool(o.source, o.pool, o.piece, dev, o.seed * 10_000_000, o.workers, [q for q in o.draw_on.split(",") if q], mix)
     a = time.time()
@@ -166,7 +166,11 @@ def main():
     inputs = [int(q) for q in o.inputs.split("/")]
     members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)], o.drop).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
     for m, f in zip(members, o.init):
-        m.load_state_dict(torch.load(f, map_location=dev, weights_only=True)["state"])
+        d = weights.member(f)
+        if weights.folded(d):
+            given.refuse(f"--init {f}: read from a bundle's graph, whose norms are folded into its convolutions; this training would estimate them anew. "
+                         "Name a .pt file that fit wrote, or use python -m train.finetune")
+        m.load_state_dict(d["state"])
     balls = [net.Ball(m).to(dev) for m in members]
     asks = [o.ball[i % len(o.ball)] for i in range(o.members)]
     both = [[*m.parameters(), *b.parameters()] for m, b in zip(members, balls)]

@@ -5,7 +5,7 @@
     python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--strata]
 
 `draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
-in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, right, false and lost makes with n and
+in OUT/SET.npz; `tell` applies the rules of decide.py and prints found, unsure, right, false and lost makes with n and
 Clopper-Pearson 95 % intervals, by aim of the shot, net and ring width, and McNemar's test between the nets. What the
 renderer marks as undecided, and attempts that no careful eye could tell (source.judged), count neither way.
 """
@@ -179,19 +179,21 @@ def tell(o):
                     rows.append((i, slot, f, ok))
         made = np.array([d["made"][i, s] == 1 for i, s, _, _ in rows], bool)
         ok = np.array([r[3] for r in rows], bool)
-        called = np.array([r[2] is not None for r in rows], bool)
+        found = np.array([r[2] is not None for r in rows], bool)
+        unsure = np.array([r[2] is not None and r[2]["unsure"] for r in rows], bool)
+        called = found & ~unsure
         late = np.array([f["decided"] - d["t_truth"][i, s] for i, s, f, _ in rows if f])
         early = np.array([f["provisional"] - d["t_rim"][i, s] for i, s, f, _ in rows if f and f["provisional"]])
         if not all_rows:
             tried = ~np.isnan(d["t_rim"]).all(1)
             print(f"{o.set}: {share((tried & ~d['judged']).sum(), tried.sum())} of the sequences with an attempt count neither way")
-        print(f"{o.set} {key[2:]}: seeds {d['seed'].min()} to {d['seed'].max() + 1}; found {share(called.sum(), len(rows))}; right of all {share(ok.sum(), len(rows))}; "
-              f"of called {share(ok.sum(), called.sum())}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
+        print(f"{o.set} {key[2:]}: seeds {d['seed'].min()} to {d['seed'].max() + 1}; found {share(found.sum(), len(rows))}; unsure {share(unsure.sum(), found.sum())}; "
+              f"right of called {share((ok & called).sum(), called.sum())}; of all, unsure and not found as wrong, {share((ok & called).sum(), len(rows))}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
               f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth {spread(late)}; "
               f"provisional - ring {spread(early)}")
         odds = np.array([f["odds"] for *_, f, _ in rows if f])
         p = 1 / (1 + np.exp(-np.abs(odds)))
-        hit = ok[called]
+        hit = ok[found]
         bins = np.digitize(p, [.6, .7, .8, .9, .95, .99])
         ece = sum(abs(hit[bins == b].mean() - p[bins == b].mean()) * (bins == b).mean() for b in set(bins))
         print(f"  calibration error {100 * ece:.1f} points; at |odds| under 1: {share((np.abs(odds) < 1).sum(), len(odds))} of calls, right {share(hit[np.abs(odds) < 1].sum(), (np.abs(odds) < 1).sum())}")
@@ -203,8 +205,8 @@ def tell(o):
                                  ("elevation", [(f"{a}…{b}", (np.degrees(d["el"][at]) >= a) & (np.degrees(d["el"][at]) < b)) for a, b in ((-60, -30), (-30, -12), (-12, 0), (0, 40))])):
                 for m, w in groups:
                     if w.sum():
-                        print(f"    {what} {m}: right {share(ok[w].sum(), w.sum())}; not found {(~called & w).sum()}, false makes {(called & ~ok & ~made & w).sum()}, lost makes {(called & ~ok & made & w).sum()}")
-        all_rows[key[2:]] = {(i, s): k for i, s, _, k in rows}
+                        print(f"    {what} {m}: right of all {share((ok & called)[w].sum(), w.sum())}; not found {(~found & w).sum()}, unsure {(unsure & w).sum()}, false makes {(called & ~ok & ~made & w).sum()}, lost makes {(called & ~ok & made & w).sum()}")
+        all_rows[key[2:]] = {(i, s): k for (i, s, _, _), k in zip(rows, ok & called)}
     names = list(all_rows)
     for a in range(len(names)):
         for b in range(a + 1, len(names)):

@@ -169,7 +169,7 @@ class Real:
         self.items, w = [], []
         got = footage.load(cache, keep)
         if not got:
-            raise SystemExit(f"{cache}: no recording to learn from; make the folder with python -m train.footage")
+            given.refuse(f"{cache}: no recording to learn from; make the folder with python -m train.footage")
         for m, y, t in got:
             at = lambda key: torch.tensor([[q[key] for q in m["attempts"]]], dtype=torch.float32)
             made = torch.tensor([[float(q["outcome"] == "made") for q in m["attempts"]]])
