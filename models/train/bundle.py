@@ -20,7 +20,7 @@ from . import crop, export, given, net, weights
 RINGS, ABOVE = 4.0, 1.5
 CALIBRATION_SEED = 930_000_000
 
-DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 300, "early_ms": 200, "early_odds": 2.5, "ball": 0.1, "unsure": 1.0}
+DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 300, "early_ms": 200, "early_odds": 2.5, "ball": 0.1, "unsure": 0.5}
 
 
 def toml_value(v):
