@@ -81,10 +81,7 @@ soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memo
 
 score: build ## Score the whole program on the footage with truth, where it lies beside the checkout
 	@scripts/setup.sh run test
-	@if [ ! -f ../shared/field/score_stream.py ]; then \
-	  echo "score: NOT RUN: ../shared/footage and ../shared/field are not here" >&2; exit 3; fi
-	@for v in streams/dev streams/dev2 streams/L streams/Q streams/R videos/mateo videos/wtf; do \
-	  python3 ../shared/field/score_stream.py --bin $(BIN) --video ../shared/footage/$$v.mp4 --truth ../shared/footage/$$v.json; done
+	@scripts/score.py --bin $(BIN)
 
 # INT8 too: make gate GATED="rimnet rimnet:int8", which takes another minute and a half.
 GATED ?= rimnet

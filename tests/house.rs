@@ -153,6 +153,57 @@ fn every_metric_is_moved_somewhere() {
     fail("a metric that nobody moves", &wrong);
 }
 
+/// `make score` with a scorer that tells of each video what it is given: attempts, found, right, false.
+fn scored(of_dev: &str, ends: i32) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shared = dir.path();
+    for folder in ["field", "footage/streams", "footage/videos"] {
+        fs::create_dir_all(shared.join(folder)).expect("made");
+    }
+    let videos = ["streams/dev", "streams/dev2", "streams/L", "streams/Q", "streams/R"];
+    for video in videos.iter().chain(&["videos/mateo", "videos/wtf"]) {
+        fs::write(shared.join(format!("footage/{video}.json")), "{}").expect("written");
+    }
+    let scorer = format!(
+        "import json, sys\ndev = any(a.endswith('/dev.mp4') for a in sys.argv)\n\
+         a, f, r, e = {of_dev} if dev else (4, 4, 4, 0)\n\
+         print(json.dumps(dict(attempts=a, found=f, right=r, false_events=e)))\n\
+         sys.exit({ends} if dev else 0)\n"
+    );
+    fs::write(shared.join("field/score_stream.py"), scorer).expect("written");
+    run_score(shared)
+}
+
+fn run_score(shared: &Path) -> (Option<i32>, String) {
+    let done = std::process::Command::new("python3")
+        .arg(root().join("scripts/score.py"))
+        .args(["--bin", "courtside", "--shared"])
+        .arg(shared)
+        .output()
+        .expect("python3 is there");
+    (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+#[test]
+fn the_score_on_footage_fails_where_it_is_worse() {
+    assert_eq!(scored("(10, 10, 10, 0)", 0).0, Some(0));
+    assert_eq!(scored("(10, 9, 9, 0)", 0).0, Some(0), "one is excused");
+    for (worse, named) in [
+        ("(10, 8, 8, 0)", "streams/dev (2 not right"),
+        ("(10, 10, 8, 0)", "streams/dev (2 not right"),
+        ("(10, 10, 10, 1)", "streams/dev (0 not right, 1 false)"),
+    ] {
+        let (status, said) = scored(worse, 0);
+        assert_eq!(status, Some(1), "{worse}: {said}");
+        assert!(said.contains("FAILED") && said.contains(named), "{said}");
+    }
+    let (status, said) = scored("(10, 10, 10, 0)", 1);
+    assert!(status == Some(1) && said.contains("dev: could not be scored"), "{said}");
+    let nothing = tempfile::tempdir().expect("a folder");
+    let (status, said) = run_score(nothing.path());
+    assert!(status == Some(3) && said.contains("NOT RUN"), "{said}");
+}
+
 #[test]
 fn every_scenario_is_run() {
     let mut wrong = Vec::new();
