@@ -34,8 +34,8 @@ const LOW_BITS_PER_PIXEL: f64 = 0.072;
 const H265_SAVES: f64 = 0.5;
 /// A ring narrower than this is called worse (px).
 const SMALL_RING_PX: f64 = 30.0;
-/// A ring narrower than this cannot be relied on (px).
-const TINY_RING_PX: f64 = 14.0;
+/// Calls on a ring narrower than this cannot be relied on (px).
+pub const TINY_RING_PX: f64 = 14.0;
 
 /// Says what the venue can change, with what it costs now. Nothing to change gives an empty list.
 #[must_use]

@@ -51,7 +51,7 @@ use crate::clock::Clock;
 use crate::mailbox::{Tally, UnitMailbox};
 use crate::media::{CloseReason, Codec, CourtId, Frame, SessionId, StreamInfo};
 
-pub use crate::decode::advice::{Measured, advise};
+pub use crate::decode::advice::{Measured, TINY_RING_PX, advise};
 pub use crate::decode::choose::Prefer;
 #[cfg(feature = "gstreamer")]
 pub use crate::decode::file::{FileError, VideoFile};

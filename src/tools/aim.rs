@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::app::detect_settings;
 use crate::config;
-use crate::decode::{self, VideoFile};
+use crate::decode::{self, TINY_RING_PX, VideoFile};
 use crate::detect::SYSTEM_MODELS;
 use crate::detect::finder::{Finder, Ring, is_at};
 use crate::media::{Colours, CourtId, Frame, Pixels, RimBox, SessionId};
@@ -195,7 +195,8 @@ fn looked(looks: &[Vec<Ring>], last: Frame) -> Looked {
     Looked { picture, looks: looks.len(), rings: steady(looks), last }
 }
 
-/// The rings that at least half of the looks saw at one place, surest first.
+/// The rings that at least half of the looks saw at one place: those wide enough to call on first,
+/// then the surest.
 fn steady(looks: &[Vec<Ring>]) -> Vec<Steady> {
     let mut groups: Vec<Vec<Ring>> = Vec::new();
     for rings in looks {
@@ -224,8 +225,13 @@ fn steady(looks: &[Vec<Ring>]) -> Vec<Steady> {
             Steady { rim, score: middle(|ring| ring.score), seen: group.len() }
         })
         .collect();
-    rings.sort_by(|a, b| b.score.total_cmp(&a.score));
+    rings.sort_by(|a, b| wide(b).cmp(&wide(a)).then(b.score.total_cmp(&a.score)));
     rings
+}
+
+/// Wide enough for calls to be relied on.
+fn wide(ring: &Steady) -> bool {
+    f64::from(ring.rim.w) >= TINY_RING_PX
 }
 
 fn median(mut values: Vec<f32>) -> f32 {
@@ -233,10 +239,12 @@ fn median(mut values: Vec<f32>) -> f32 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The ring that is proposed, of `rings`, surest first: the surest that is at least half as wide
-/// as the widest sure one. A court's own hoop is nearer than its neighbours'.
+/// The ring that is proposed, of `rings` in their order: of those wide enough to call on, where there
+/// are such, the surest that is at least half as wide as the widest sure one. A court's own hoop is
+/// nearer than its neighbours'.
 fn choose(rings: &[Steady]) -> Option<&Steady> {
-    let sure = || rings.iter().filter(|ring| ring.score >= SURE);
+    let some_wide = rings.iter().any(wide);
+    let sure = || rings.iter().filter(|ring| ring.score >= SURE && wide(ring) == some_wide);
     let widest = sure().map(|ring| ring.rim.w).fold(0.0, f32::max);
     sure().find(|ring| ring.rim.w * 2.0 >= widest).or_else(|| rings.first())
 }
@@ -246,24 +254,38 @@ fn numbers(rim: RimBox) -> String {
 }
 
 fn tell(looked: &Looked, chosen: Option<&Steady>) {
-    let of = |ring: &Steady| {
-        format!("score {:.2}, seen in {} of {} pictures", ring.score, ring.seen, looked.looks)
-    };
     let Some(chosen) = chosen else {
         eprintln!("courtside: {NOTHING}");
         return;
     };
-    println!("rims = [{}]  # {}", numbers(chosen.rim), of(chosen));
-    println!("rims_of = [{}, {}]", looked.picture.0, looked.picture.1);
-    for ring in looked.rings.iter().filter(|ring| *ring != chosen) {
-        println!("# another ring: {}, {}", numbers(ring.rim), of(ring));
+    for line in lines(&looked.rings, chosen, looked.picture, looked.looks) {
+        println!("{line}");
     }
-    if chosen.score < SURE {
+    if chosen.score < SURE && looked.rings.len() == 1 {
         eprintln!("courtside: that is a guess: look at it with --sheet FILE, or on the page");
     }
     for advice in advice(chosen) {
         eprintln!("courtside: {advice}");
     }
+}
+
+/// What is to be pasted; the rest are comments.
+fn lines(rings: &[Steady], chosen: &Steady, picture: (u32, u32), looks: usize) -> Vec<String> {
+    let of = |ring: &Steady| {
+        format!("score {:.2}, seen in {} of {looks} pictures", ring.score, ring.seen)
+    };
+    let mut lines = Vec::new();
+    if let count @ 2.. = rings.len() {
+        lines.push(format!(
+            "# a guess among {count} rings: --sheet FILE draws this one green, the others yellow"
+        ));
+    }
+    lines.push(format!("rims = [{}]  # {}", numbers(chosen.rim), of(chosen)));
+    lines.push(format!("rims_of = [{}, {}]", picture.0, picture.1));
+    for ring in rings.iter().filter(|ring| *ring != chosen) {
+        lines.push(format!("# another ring: {}, {}", numbers(ring.rim), of(ring)));
+    }
+    lines
 }
 
 /// What a ring of this width is good for.
@@ -377,6 +399,28 @@ mod tests {
         assert_eq!(choose(&rings), Some(&rings[1]));
         assert_eq!(choose(&rings[3..]), Some(&rings[3]));
         assert_eq!(choose(&[]), None);
+    }
+
+    #[test]
+    fn a_ring_too_narrow_to_call_on_comes_after_wider_ones_and_many_are_a_guess() {
+        let looks =
+            [vec![ring(124.0, 13.0, 0.67), ring(334.0, 24.0, 0.57), ring(231.0, 14.0, 0.43)]];
+        let rings = steady(&looks);
+        let widths: Vec<f32> = rings.iter().map(|ring| ring.rim.w).collect();
+        assert_eq!(widths, [24.0, 14.0, 13.0]);
+        let chosen = choose(&rings).expect("a ring");
+        assert_eq!(chosen.rim.w, 24.0);
+        let told = lines(&rings, chosen, (480, 358), 1);
+        assert!(told[0].starts_with("# a guess among 3 rings: --sheet FILE draws"), "{told:?}");
+        assert!(told[1].starts_with("rims = [[334, 100, 24, "), "{told:?}");
+        assert!(told[4].starts_with("# another ring: [124, "), "{told:?}");
+        // A wide one that is hardly sure before a narrow one that is.
+        let rings = steady(&[vec![ring(124.0, 13.0, 0.9), ring(231.0, 14.0, 0.33)]]);
+        assert_eq!(choose(&rings).map(|ring| ring.rim.w), Some(14.0));
+        // Only narrow ones: the surest; one ring is no guess among many.
+        let rings = steady(&[vec![ring(124.0, 12.0, 0.9), ring(231.0, 13.0, 0.33)]]);
+        assert_eq!(choose(&rings).map(|ring| ring.rim.w), Some(12.0));
+        assert!(lines(&rings[..1], &rings[0], (480, 358), 1)[0].starts_with("rims = "));
     }
 
     #[test]
