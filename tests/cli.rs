@@ -416,6 +416,12 @@ fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
         "early.json",
         &format!("[{}]", clip.replace("\"t_rim\"", "\"t_truth\": 0.5, \"t_rim\"")),
     );
+    let empty = put("empty.toml", "");
+    let other = put(
+        "other.toml",
+        "[[gate]]\nbundle = \"nosuch\"\nprecision = \"fp32\"\nattempts = 1\nright = 0.9\n\
+         found = 0.9\nfalse_events = 0\n",
+    );
     let nowhere = dir.path().join("no/such");
     let nowhere = nowhere.to_str().expect("UTF-8");
     for (words, parts) in [
@@ -427,6 +433,24 @@ fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
         (
             &["--truth", &truth, "--bundle", "rimnet", "--bundle", "rimfinder"],
             ["finds rings", "decides made or missed"],
+        ),
+        (
+            &["--truth", &truth, "--bundle", "rimnet", "--bundle", "rimnet:fp32"],
+            ["--bundle rimnet:fp32", "twice"],
+        ),
+        (&["--truth", &truth, "--gate", &empty], ["no [[gate]]", "false_events = 4"]),
+        // Not wrong: a word of it, and on it goes.
+        (
+            &["--truth", &truth, "--gate", &other],
+            ["other.toml has floors of nosuch:fp32", "text.mp4"],
+        ),
+        (
+            &["--truth", &truth, "--one-court", "D,D1"],
+            ["names D1, of which there is no", "text.mp4"],
+        ),
+        (
+            &["--truth", &truth, "--one-court", "D,D1", "--one-court", "E,D1"],
+            ["names D1 twice", "--one-court"],
         ),
         (&["--truth", &truth], ["text.mp4", "ffprobe"]),
     ] {

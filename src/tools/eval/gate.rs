@@ -42,10 +42,21 @@ const QUICKER: f64 = 0.9;
 /// Of the attempts, that many may be found less or called falsely more.
 const EXCUSED: f64 = 0.01;
 
+/// What a floor looks like, for somebody who has none.
+const FORM: &str = r#"[[gate]]
+bundle = "rimnet"
+precision = "fp32"
+attempts = 200
+right = 0.9
+found = 0.97
+false_events = 4
+"#;
+
 /// A file of floors.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gates {
+    #[serde(default)]
     gate: Vec<Gate>,
 }
 
@@ -72,6 +83,9 @@ impl Gates {
 
     fn parse(text: &str) -> anyhow::Result<Self> {
         let gates: Self = toml::from_str(text)?;
+        if gates.gate.is_empty() {
+            anyhow::bail!("it holds no [[gate]]: write one for each bundle, as\n\n{FORM}");
+        }
         for gate in &gates.gate {
             for (key, floor) in [("right", gate.right), ("found", gate.found)] {
                 // NaN is no floor: nothing is below it.
@@ -82,6 +96,13 @@ impl Gates {
             }
         }
         Ok(gates)
+    }
+
+    /// Bundles with floors that are not among `bundles`, each a name and a precision.
+    pub(super) fn not_asked_for(&self, bundles: &[(&str, &str)]) -> Vec<String> {
+        let others = self.gate.iter().map(|gate| (gate.bundle.as_str(), gate.precision.as_str()));
+        let others = others.filter(|other| !bundles.contains(other));
+        others.map(|(name, precision)| format!("{name}:{precision}")).collect()
     }
 
     /// Every floor that a bundle is below, and every bundle without floors.
@@ -203,6 +224,11 @@ mod tests {
         assert_eq!(gates.broken(&[table(60, 0, 1.0)]).len(), 1, "too few attempts");
         let int8 = Table { precision: "int8".to_owned(), ..table(95, 5, 1.0) };
         assert!(gates.broken(&[int8])[0].contains("no floor"));
+        assert_eq!(gates.not_asked_for(&[("rimnet", "int8")]), ["rimnet:fp32"]);
+        assert!(gates.not_asked_for(&[("other", "fp32"), ("rimnet", "fp32")]).is_empty());
+        assert_eq!(Gates::parse(FORM).expect("a form that holds").gate.len(), 1);
+        let said = Gates::parse("").expect_err("no floors").to_string();
+        assert!(said.contains("no [[gate]]") && said.contains(FORM), "{said}");
         assert!(Gates::parse("[[gate]]\nbundel = \"x\"").is_err());
         for wrong in ["nan", "97.5", "-0.1"] {
             let said = Gates::parse(&text.replacen("right = ", &format!("right = {wrong} # "), 1));

@@ -38,6 +38,8 @@ fn pair(first: &Table, other: &Table) -> Value {
 fn bundle(table: &Table) -> Value {
     let total = table.total();
     let [all, called] = table.by_court();
+    let [clips, streams] = &table.cuts;
+    let cut = |score: &Score| (score.videos > 0).then(|| numbers(score));
     let strata: Map<String, Value> = table
         .strata
         .dimensions()
@@ -55,14 +57,19 @@ fn bundle(table: &Table) -> Value {
         "precision": table.precision,
         "engine": table.engine,
         "trained_on": table.seen(),
-        "low_by_court": all.map(|(low, _)| low),
-        "high_by_court": all.map(|(_, high)| high),
-        "called_low_by_court": called.map(|(low, _)| low),
-        "called_high_by_court": called.map(|(_, high)| high),
+        "n_courts": all.courts,
+        "low_by_court": all.interval.map(|(low, _)| low),
+        "high_by_court": all.interval.map(|(_, high)| high),
+        "called_n_courts": called.courts,
+        "called_low_by_court": called.interval.map(|(low, _)| low),
+        "called_high_by_court": called.interval.map(|(_, high)| high),
         "false_events_per_hour": total.false_per_hour(),
         "ms_per_frame": table.ms_per_frame,
         "clips_held_s": table.held.then_some(1.0),
+        "narrow_attempts": table.narrow,
         "courts": courts.collect::<Vec<_>>(),
+        "clips": cut(clips),
+        "streams": cut(streams),
         "strata": strata,
         "coverage": coverage(&total),
     });
@@ -84,8 +91,9 @@ fn stratum(stratum: &Stratum) -> Value {
         "accuracy": real(right) / real(n).max(1.0),
         "low": low,
         "high": high,
-        "low_by_court": by_court.map(|(low, _)| low),
-        "high_by_court": by_court.map(|(_, high)| high),
+        "n_courts": by_court.courts,
+        "low_by_court": by_court.interval.map(|(low, _)| low),
+        "high_by_court": by_court.interval.map(|(_, high)| high),
         "false_makes": total.false_makes(),
         "lost_makes": total.lost_makes(),
         "unsure": total.unsure(),
@@ -116,19 +124,20 @@ fn numbers(score: &Score) -> Map<String, Value> {
     let (called_low, called_high) = clopper_pearson(right, called);
     let [made, missed] = score.confusion();
     let (first, last) = (score.first_delays(), score.final_delays());
+    let share = |k: usize, of: usize| (of > 0).then(|| real(k) / real(of));
     let numbers = json!({
         "videos": score.videos,
         "n": n,
         "found": score.found(),
-        "found_share": real(score.found()) / real(n).max(1.0),
+        "found_share": share(score.found(), n),
         "right": right,
-        "accuracy": real(right) / real(n).max(1.0),
+        "accuracy": share(right, n),
         "low": low,
         "high": high,
         "unsure": score.unsure(),
-        "unsure_share": real(score.unsure()) / real(n).max(1.0),
+        "unsure_share": share(score.unsure(), n),
         "called": called,
-        "called_accuracy": real(right) / real(called).max(1.0),
+        "called_accuracy": share(right, called),
         "called_low": called_low,
         "called_high": called_high,
         "false_makes": score.false_makes(),

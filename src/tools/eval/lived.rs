@@ -2,7 +2,8 @@
 //!
 //! The answers of one run are played again through games that are calibrated, a court's videos in
 //! the order of the truth; what one video taught goes on to the court's next. A court is what the
-//! truth calls so, wherever its rim was drawn: clips are cut to their own sizes. Verdicts come from
+//! truth calls so, wherever its rim was drawn (clips are cut to their own sizes), and whatever
+//! `--one-court` counts it as: two cameras of a hall do not learn from each other. Verdicts come from
 //! the truth, as a person's would: after a video was called, for the court's first attempts, those
 //! that were not found, and calls of no attempt, among them.
 
@@ -68,7 +69,7 @@ pub(super) fn table(
     table.name = format!("{}, {}", bundle.name, how.word());
     let mut courts: BTreeMap<&str, Court> = BTreeMap::new();
     for (session, (video, recorded)) in (1..).zip(videos.iter().zip(recorded)) {
-        let court = courts.entry(&video.court).or_default();
+        let court = courts.entry(&video.camera).or_default();
         let events = court.plays(video, recorded, SessionId::from_bits(session), how)?;
         let (mut score, none) = judge(&video.attempts, &calls(&events));
         if !video.clip {
@@ -172,6 +173,7 @@ mod tests {
             told_in: String::new(),
             file: PathBuf::from("clip.mp4"),
             court: court.to_owned(),
+            camera: court.to_owned(),
             rims: vec![PLACE],
             attempts: vec![attempt],
             clip: true,

@@ -16,6 +16,7 @@ mod strata;
 mod table;
 mod truth;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,10 @@ pub(super) struct EvalArgs {
     /// Truth: one stream, or a list of clips (can be repeated)
     #[arg(long, value_name = "FILE", required = true)]
     pub truth: Vec<PathBuf>,
+    /// Count these names of the truth as one court, under the first; the first may be a new name
+    /// for them all (can be repeated)
+    #[arg(long, value_name = "NAME,NAME…", value_parser = names)]
+    pub one_court: Vec<Names>,
     /// Bundle to call with, as NAME or NAME:PRECISION (can be repeated) [default: rimnet]
     #[arg(long, value_name = "NAME")]
     pub bundle: Vec<String>,
@@ -96,6 +101,19 @@ pub(super) struct EvalArgs {
     pub json: bool,
 }
 
+/// Names of one court.
+#[derive(Clone, Debug)]
+pub(super) struct Names(Vec<String>);
+
+/// Names on the command line.
+fn names(text: &str) -> Result<Names, String> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.len() < 2 || names.iter().any(String::is_empty) {
+        return Err("write two names or more with commas between, as D,D1,D2".to_owned());
+    }
+    Ok(Names(names))
+}
+
 /// Log-odds on the command line.
 fn odds(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
@@ -115,6 +133,7 @@ impl EvalArgs {
             anyhow::bail!("no video in the truth: write a list of clips, or one stream");
         }
         truth::each_once(&videos)?;
+        self.merge_courts(&mut videos)?;
         let names =
             if self.bundle.is_empty() { vec!["rimnet".to_owned()] } else { self.bundle.clone() };
         if self.promote && names.len() != 2 {
@@ -123,6 +142,21 @@ impl EvalArgs {
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
         let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
         let bundles = names.iter().map(|name| self.found(name)).collect::<Result<Vec<_>, _>>()?;
+        let builds: Vec<_> = bundles.iter().map(build).collect();
+        if let Some((name, precision)) = twice(&builds) {
+            anyhow::bail!("--bundle {name}:{precision} is given twice: leave one out");
+        }
+        if let (Some(file), Some(gates)) = (&self.gate, &gates) {
+            let others = gates.not_asked_for(&builds);
+            if !others.is_empty() {
+                // Whoever holds one bundle to its floors did not forget the rest.
+                eprintln!(
+                    "courtside: {} has floors of {} too, not asked for with --bundle",
+                    file.display(),
+                    others.join(", ")
+                );
+            }
+        }
         let mut tables = Vec::new();
         let mut lived = Vec::new();
         for (index, bundle) in bundles.iter().enumerate() {
@@ -154,6 +188,33 @@ impl EvalArgs {
         Ok(if refused { ExitCode::from(3) } else { ExitCode::SUCCESS })
     }
 
+    /// Does what `--one-court` says.
+    fn merge_courts(&self, videos: &mut [Video]) -> anyhow::Result<()> {
+        let all: Vec<&str> =
+            self.one_court.iter().flat_map(|Names(names)| names).map(String::as_str).collect();
+        if let Some(name) = twice(&all) {
+            anyhow::bail!("--one-court names {name} twice: a court is part of one");
+        }
+        let known: BTreeSet<String> = videos.iter().map(|video| video.court.clone()).collect();
+        for Names(names) in &self.one_court {
+            let lacking = truth::as_one(videos, names);
+            if !lacking.is_empty() {
+                eprintln!(
+                    "courtside: --one-court names {}, of which there is no video: the truth has {}",
+                    lacking.join(", "),
+                    known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What `court` is counted as.
+    fn counted_as(&self, court: &str) -> String {
+        let names = self.one_court.iter().find(|Names(names)| names.iter().any(|n| n == court));
+        names.and_then(|Names(names)| names.first()).map_or(court, String::as_str).to_owned()
+    }
+
     /// The bundle `name`, or `name:precision`, as it is to be called with.
     fn found(&self, name: &str) -> anyhow::Result<Bundle> {
         let mut search = self.models_dir.clone();
@@ -164,8 +225,23 @@ impl EvalArgs {
         };
         let mut bundle = found.with_context(|| format!("--bundle {name}"))?;
         bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
+        // Who has seen a part of a court has seen the court.
+        let seen: BTreeSet<String> =
+            bundle.provenance.seen.iter().map(|court| self.counted_as(court)).collect();
+        bundle.provenance.seen = seen.into_iter().collect();
         Ok(bundle)
     }
+}
+
+/// What tells bundles apart.
+fn build(bundle: &Bundle) -> (&str, &str) {
+    (&bundle.name, &bundle.file.precision)
+}
+
+/// The first that is given twice.
+fn twice<T: Ord + Copy>(given: &[T]) -> Option<T> {
+    let mut known = BTreeSet::new();
+    given.iter().copied().find(|one| !known.insert(*one))
 }
 
 /// What one video came to.

@@ -352,15 +352,27 @@ pub(crate) fn paired(first: &Score, second: &Score) -> Paired {
 }
 
 /// Courts below which resampling them tells nothing.
-const LEAST_COURTS: usize = 3;
+const LEAST_COURTS: usize = 5;
 /// Resamplings of the courts.
 const RESAMPLED: usize = 2_000;
 
-/// 95 % interval of a share over several courts, each `(k, n)`, resampling whole courts (percentile
-/// bootstrap, seed fixed): attempts of one court go wrong together. `None` with few courts.
-pub(crate) fn by_court(courts: impl IntoIterator<Item = (usize, usize)>) -> Option<(f64, f64)> {
-    // A court of doubtful attempts alone is none.
+/// A share over several courts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ByCourt {
+    /// Courts that have anything to share. One of doubtful attempts alone has not.
+    pub(crate) courts: usize,
+    /// 95 %, resampling whole courts (percentile bootstrap, seed fixed): attempts of one court go
+    /// wrong together. `None` with fewer than [`LEAST_COURTS`].
+    pub(crate) interval: Option<(f64, f64)>,
+}
+
+/// The share of several courts, each `(k, n)`.
+pub(crate) fn by_court(courts: impl IntoIterator<Item = (usize, usize)>) -> ByCourt {
     let courts: Vec<(usize, usize)> = courts.into_iter().filter(|(_, n)| *n > 0).collect();
+    ByCourt { courts: courts.len(), interval: resampled(&courts) }
+}
+
+fn resampled(courts: &[(usize, usize)]) -> Option<(f64, f64)> {
     if courts.len() < LEAST_COURTS {
         return None;
     }
@@ -567,18 +579,17 @@ mod tests {
 
     #[test]
     fn whole_courts_are_resampled() {
-        assert_eq!(by_court([(9, 10), (8, 10)]), None, "two courts tell nothing");
-        assert_eq!(
-            by_court([(9, 10), (8, 10), (0, 0)]),
-            None,
-            "one without a sure attempt is none"
-        );
+        assert_eq!(by_court([(9, 10); 4]), ByCourt { courts: 4, interval: None }, "too few");
+        let with_none = [(9, 10), (9, 10), (9, 10), (9, 10), (0, 0)];
+        assert_eq!(by_court(with_none).courts, 4, "one without a sure attempt is none");
+        assert_eq!(by_court(with_none).interval, None);
         // As many attempts and as many right, but one court alone is bad: the interval is wider.
-        let even = by_court([(18, 20); 4]).expect("courts");
-        assert_eq!(even, (0.9, 0.9));
-        let (low, high) = by_court([(20, 20), (20, 20), (20, 20), (12, 20)]).expect("courts");
-        assert!(low <= 0.75 && high > 0.99, "{low} {high}");
-        let (shot_low, _) = clopper_pearson(72, 80);
+        let even = by_court([(18, 20); 5]);
+        assert_eq!(even, ByCourt { courts: 5, interval: Some((0.9, 0.9)) });
+        let uneven = by_court([(20, 20), (20, 20), (20, 20), (20, 20), (10, 20)]);
+        let (low, high) = uneven.interval.expect("courts");
+        assert!(low <= 0.8 && high > 0.99, "{low} {high}");
+        let (shot_low, _) = clopper_pearson(90, 100);
         assert!(low < shot_low, "by shot it looks surer: {shot_low}");
     }
 

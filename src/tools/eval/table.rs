@@ -1,13 +1,15 @@
 //! What `eval` prints: courts and confusion of each bundle, then the bundles side by side.
 //!
 //! Everything fits on a hundred columns. An interval without a word is Clopper and Pearson's, shot by
-//! shot; where attempts of several courts are one figure, the interval by court stands below it.
+//! shot; where attempts of several courts are one figure, the interval by court stands below it, with
+//! how many courts it is of. Clips, whose ends are held, and streams are told apart where both are.
 
 use std::collections::BTreeMap;
 
+use crate::decode::TINY_RING_PX;
 use crate::detect::Bundle;
 use crate::tools::eval::score::{
-    Judged, Score, by_court, clopper_pearson, paired, percentile, real,
+    ByCourt, Judged, Score, by_court, clopper_pearson, paired, percentile, real,
 };
 use crate::tools::eval::sheet::Row;
 use crate::tools::eval::strata::Strata;
@@ -32,6 +34,10 @@ pub(super) struct Table {
     pub(super) version: String,
     pub(super) precision: String,
     pub(super) courts: BTreeMap<String, Score>,
+    /// The same attempts by what they were cut from: clips, then streams.
+    pub(super) cuts: [Score; 2],
+    /// Attempts on rings so narrow that no call of them is relied on.
+    pub(super) narrow: usize,
     /// Widths of the rings of each court, pixels.
     pub(super) rings: BTreeMap<String, Vec<f64>>,
     pub(super) strata: Strata,
@@ -73,6 +79,8 @@ impl Table {
             version: version.to_owned(),
             precision: precision.to_owned(),
             courts: BTreeMap::new(),
+            cuts: Default::default(),
+            narrow: 0,
             rings: BTreeMap::new(),
             strata: Strata::default(),
             held: false,
@@ -107,6 +115,13 @@ impl Table {
         let rings = self.rings.entry(video.court.clone()).or_default();
         rings.extend(video.rims.iter().map(|rim| f64::from(rim.w)));
         self.courts.entry(video.court.clone()).or_default().add(score);
+        let [clips, streams] = &mut self.cuts;
+        (if video.clip { clips } else { streams }).add(score);
+        let width = |judged: &Judged| {
+            judged.truth.ring_px.or(video.rims.first().map(|rim| f64::from(rim.w)))
+        };
+        let narrow = |judged: &&Judged| width(judged).is_some_and(|width| width < TINY_RING_PX);
+        self.narrow += score.judged.iter().filter(narrow).count();
         self.held |= video.clip;
     }
 
@@ -120,8 +135,8 @@ impl Table {
         total
     }
 
-    /// 95 % intervals by court of what is right of all, and of what was called.
-    pub(super) fn by_court(&self) -> [Option<(f64, f64)>; 2] {
+    /// What is right of all, and of what was called, over the courts.
+    pub(super) fn by_court(&self) -> [ByCourt; 2] {
         let courts = || self.courts.values();
         [
             by_court(courts().map(|score| (score.right(), score.attempts()))),
@@ -176,9 +191,21 @@ fn interval((low, high): (f64, f64)) -> String {
     format!("({:.0}–{:.0})", 100.0 * low, 100.0 * high)
 }
 
-/// `3 = 1.4 %`
+/// `(91–98) 15 courts`, or that these are too few.
+fn of_courts(of: ByCourt) -> String {
+    let courts = format!("{} court{}", of.courts, if of.courts == 1 { "" } else { "s" });
+    match of.interval {
+        Some(ends) => format!("{} {courts}", interval(ends)),
+        None => format!("- too few ({courts})"),
+    }
+}
+
+/// `3 = 1.4 %`; or a dash for a share of nothing.
 fn counted(k: usize, n: usize) -> String {
-    format!("{k} = {:.1} %", 100.0 * real(k) / real(n).max(1.0))
+    if n == 0 {
+        return "-".to_owned();
+    }
+    format!("{k} = {:.1} %", 100.0 * real(k) / real(n))
 }
 
 /// Prints every table, the bundles side by side, and what gates and promotion say.
@@ -230,8 +257,19 @@ fn lines(table: &Table, show: Show) -> Vec<String> {
     ));
     lines.extend(table.courts.iter().map(|(court, score)| table.row(court, score)));
     let total = table.total();
+    let [clips, streams] = &table.cuts;
+    if clips.videos > 0 && streams.videos > 0 {
+        lines.push(table.row("clips", clips));
+        lines.push(table.row("streams", streams));
+    }
     if table.courts.len() > 1 {
         lines.push(table.row("all", &total));
+    }
+    if table.narrow > 0 {
+        lines.push(format!(
+            "{} of the attempts are on rings narrower than {TINY_RING_PX} pixels: calls of these cannot be relied on",
+            table.narrow
+        ));
     }
     if table.held {
         lines
@@ -292,7 +330,6 @@ impl Table {
         let total = self.total();
         let (n, right, called) = (total.attempts(), total.right(), total.called());
         let [all_by_court, called_by_court] = self.by_court();
-        let of_courts = |of: Option<(f64, f64)>| of.map_or_else(|| "-".to_owned(), interval);
         let delays = |of: &[f64]| {
             format!("{} {}", or_dash(percentile(of, 50), 2), or_dash(percentile(of, 95), 2))
         };
@@ -445,6 +482,8 @@ mod tests {
         table.courts.insert("B".to_owned(), score.clone());
         table.courts.insert("C".to_owned(), score.clone());
         table.strata.take(&Facts::default(), &score.judged);
+        table.cuts = [score.clone(), score];
+        table.narrow = 36_000;
         table.held = true;
         table.ms_per_frame = Some(12.34);
         table.engine = Some("builtin".to_owned());
@@ -486,5 +525,66 @@ mod tests {
         assert!(courts.iter().any(|line| line.starts_with("clips: the first picture is held")));
         assert!(!courts.iter().any(|line| line.starts_with("ring width")));
         assert_eq!(share(0, 0), "-");
+        for part in ["clips ", "streams ", "36000 of the attempts are on rings narrower than 14"] {
+            assert!(courts.iter().any(|line| line.starts_with(part)), "{part}: {courts:#?}");
+        }
+    }
+
+    #[test]
+    fn an_interval_by_court_says_of_how_many_courts() {
+        let call = Call { t: 0.0, told: 0.1, decided: 0.1, made: Some(true), confidence: 0.9 };
+        let judged = [true, true, true, false]
+            .map(|made| Judged { truth: Attempt { made, ..Attempt::default() }, call: Some(call) });
+        let score = Score { judged: judged.to_vec(), ..Score::default() };
+        let mut table = Table::of("rimnet", "fp32", "A", score.clone());
+        for court in ["B", "C"] {
+            table.courts.insert(court.to_owned(), score.clone());
+        }
+        let of = |table: &Table| side_by_side(std::slice::from_ref(table)).join("\n");
+        assert_eq!(of(&table).matches("- too few (3 courts)").count(), 2, "{}", of(&table));
+        for court in ["D", "E"] {
+            table.courts.insert(court.to_owned(), table.courts["B"].clone());
+        }
+        assert!(of(&table).contains("  by court                        (75–75) 5 courts"));
+        table.courts.retain(|court, _| court == "B");
+        assert!(of(&table).contains("- too few (1 court)"));
+    }
+
+    #[test]
+    fn where_all_is_doubtful_nothing_is_a_share() {
+        let table = Table::of("rimnet", "fp32", "A", Score::default());
+        let told = side_by_side(&[table]).join("\n");
+        assert!(!told.contains('%') || !told.contains("0.0 %"), "{told}");
+        assert!(told.lines().any(|line| line.split_whitespace().eq(["found", "-"])), "{told}");
+    }
+
+    #[test]
+    fn clips_streams_and_narrow_rings_are_told_apart() {
+        let text = |file: &str, width: f32| Video {
+            file: file.into(),
+            told_in: String::new(),
+            court: "A".to_owned(),
+            camera: "A".to_owned(),
+            rims: vec![crate::media::RimBox { x: 0.0, y: 0.0, w: width, h: 5.0 }],
+            attempts: Vec::new(),
+            clip: file == "clip",
+            fps: None,
+            net: None,
+        };
+        let score = |attempts: usize| {
+            let one = Judged { truth: Attempt::default(), call: None };
+            Score { videos: 1, judged: vec![one; attempts], ..Score::default() }
+        };
+        let mut table = Table::of("rimnet", "fp32", "A", Score::default());
+        let show = Show { wrong: false, strata: false, coverage: false };
+        table.take(&text("clip", 14.0), &score(1), &[]);
+        assert!(!lines(&table, show).iter().any(|line| line.starts_with("clips  ")));
+        table.take(&text("stream", 13.9), &score(3), &[]);
+        let told = lines(&table, show);
+        let row = |name: &str| {
+            told.iter().find(|line| line.starts_with(name)).map(|line| line.contains("0/3"))
+        };
+        assert_eq!((row("clips  "), row("streams")), (Some(false), Some(true)), "{told:#?}");
+        assert!(told.iter().any(|line| line.starts_with("3 of the attempts are on rings")));
     }
 }

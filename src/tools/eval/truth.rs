@@ -5,7 +5,8 @@
 //! against. A *clip* truth is a list of objects, one short video with one attempt each. Files are
 //! named from the truth file's folder. Other keys are somebody else's. Times count from a video's
 //! beginning, s: what comes before it, after its end, or in the wrong order is refused, and so is an
-//! attempt that is given twice; each by its entry and key.
+//! attempt that is given twice; each by its entry and key. A key that is nearly `doubtful` is refused
+//! too, since an attempt would count that should not.
 //!
 //! Optional, for the strata: an attempt's `"kind"` (one of [`KINDS`], or any other word), its `"rim"`
 //! where the camera moved, and `"ring_px"`, the ring's width before a video was scaled; a video's
@@ -41,7 +42,10 @@ pub(crate) struct Video {
     pub(crate) file: PathBuf,
     /// The truth file, and which entry of a list.
     pub(crate) told_in: String,
+    /// What it counts as: the truth's word, unless several names are one court.
     pub(crate) court: String,
+    /// The truth's own word: a camera of that court, which learns by itself.
+    pub(crate) camera: String,
     pub(crate) rims: Vec<RimBox>,
     pub(crate) attempts: Vec<Attempt>,
     /// Cut around one attempt: it begins and ends where a camera would go on.
@@ -102,6 +106,8 @@ struct RawStream {
     fps: Option<f64>,
     net: Option<String>,
     attempts: Vec<RawAttempt>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +120,12 @@ struct RawAttempt {
     kind: Option<String>,
     ring_px: Option<f64>,
     rim: Option<[f32; 4]>,
+    #[serde(flatten)]
+    others: Others,
 }
+
+/// Keys that are somebody else's.
+type Others = BTreeMap<String, serde::de::IgnoredAny>;
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
@@ -153,6 +164,10 @@ fn check(videos: &[Video]) -> anyhow::Result<()> {
                 let (entry, file) = (&video.told_in, video.file.display());
                 bail!("{entry} ({file}): rim is [{x}, {y}, {w}, {h}]: write x, y, width, height");
             }
+        }
+        if let Some(fps) = video.fps.filter(|fps| !(fps.is_finite() && *fps > 0.0)) {
+            let (entry, file) = (&video.told_in, video.file.display());
+            bail!("{entry} ({file}): fps is {fps}: write pictures a second, or leave it out");
         }
         for (index, Attempt { t_rim, t_truth, .. }) in video.attempts.iter().enumerate() {
             let entry = || video.entry(index);
@@ -226,9 +241,13 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Video>, serde_json::Error> {
     // Told apart by the first sign, so that an error names the key that is wrong.
     if text.trim_start().starts_with('[') {
         let clips: Vec<RawClip> = serde_json::from_str(text)?;
+        for (index, clip) in clips.iter().enumerate() {
+            nearly_doubtful(&clip.attempt.others, &format!("entry {}", index + 1))?;
+        }
         let video = |(index, clip): (usize, RawClip)| Video {
             file: folder.join(clip.file),
             told_in: format!("{told_in}, entry {}", index + 1),
+            camera: clip.court.clone(),
             court: clip.court,
             rims: vec![rim_box(clip.rim)],
             attempts: vec![attempt(clip.attempt)],
@@ -239,6 +258,10 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Video>, serde_json::Error> {
         return Ok(clips.into_iter().enumerate().map(video).collect());
     }
     let stream: RawStream = serde_json::from_str(text)?;
+    nearly_doubtful(&stream.others, "the stream")?;
+    for (index, attempt) in stream.attempts.iter().enumerate() {
+        nearly_doubtful(&attempt.others, &format!("attempt {}", index + 1))?;
+    }
     let rims = if stream.rims.is_empty() { Vec::from_iter(stream.rim) } else { stream.rims };
     if rims.is_empty() {
         return Err(serde::de::Error::missing_field("rim"));
@@ -246,6 +269,7 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Video>, serde_json::Error> {
     Ok(vec![Video {
         file: folder.join(stream.file),
         told_in: told_in.to_string(),
+        camera: stream.court.clone(),
         court: stream.court,
         rims: rims.into_iter().map(rim_box).collect(),
         attempts: stream.attempts.into_iter().map(attempt).collect(),
@@ -253,6 +277,28 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Video>, serde_json::Error> {
         fps: stream.fps,
         net: stream.net,
     }])
+}
+
+/// Refuses what was meant to be an attempt's `doubtful`, and would silently be none.
+fn nearly_doubtful(others: &Others, of: &str) -> Result<(), serde_json::Error> {
+    match others.keys().find(|key| key.to_lowercase().starts_with("doubt")) {
+        Some(key) => Err(serde::de::Error::custom(format!(
+            "{of}: no key is called {key} here: write \"doubtful\": true in an attempt"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Counts all of `names` as one court, under the first of them. Returns those that no video has.
+pub(crate) fn as_one<'a>(videos: &mut [Video], names: &'a [String]) -> Vec<&'a str> {
+    let Some((shown, others)) = names.split_first() else { return Vec::new() };
+    // The first may be a name for the whole.
+    let lacking = others.iter().filter(|name| videos.iter().all(|video| video.court != **name));
+    let lacking = lacking.map(String::as_str).collect();
+    for video in videos.iter_mut().filter(|video| names.contains(&video.court)) {
+        video.court.clone_from(shown);
+    }
+    lacking
 }
 
 fn attempt(raw: RawAttempt) -> Attempt {
@@ -283,6 +329,18 @@ mod tests {
             (r#"{"file": "a.mp4", "attempts": []}"#, "rim"),
             (r#"{"file": "a.mp4", "rim": [1, 2, 3, 4]}"#, "attempts"),
             (r#"{"file": "a.mp4", "rim": [1, 2], "attempts": []}"#, "length 2"),
+            (
+                r#"[{"file": "a.mp4", "rim": [1, 2, 3, 4], "t_rim": 1, "outcome": "made", "doubtfull": true}]"#,
+                "entry 1: no key is called doubtfull here",
+            ),
+            (
+                r#"{"file": "a.mp4", "rim": [1, 2, 3, 4], "attempts": [{"t_rim": 1, "outcome": "made", "Doubt": 1}]}"#,
+                "attempt 1: no key is called Doubt here",
+            ),
+            (
+                r#"{"file": "a.mp4", "rim": [1, 2, 3, 4], "attempts": [], "doubtful": true}"#,
+                "the stream: no key is called doubtful here",
+            ),
         ] {
             let said = parse(text, Path::new("t.json")).expect_err(text).to_string();
             assert!(said.contains(names), "{text}: {said}");
@@ -321,6 +379,38 @@ mod tests {
         let good = clip(rim, r#""t_rim": 0, "t_truth": 0"#);
         check(&parse(&good, Path::new("t.json")).expect("well formed")).expect("at the beginning");
         assert!(parse(&clip(rim, r#""t_rim": 1e999"#), Path::new("t.json")).is_err());
+    }
+
+    #[test]
+    fn a_rate_that_is_none_is_refused() {
+        for (fps, is_one) in
+            [("0", false), ("-25", false), ("-0.0", false), ("25", true), ("null", true)]
+        {
+            let text = format!(
+                r#"[{{"file": "a.mp4", "rim": [1, 2, 3, 4], "t_rim": 1, "outcome": "made", "fps": {fps}}}]"#
+            );
+            let mut videos = parse(&text, Path::new("t.json")).expect("well formed");
+            let told = check(&videos).map_err(|error| error.to_string());
+            assert_eq!(told.is_ok(), is_one, "{fps}: {told:?}");
+            assert!(is_one || told.expect_err(fps).contains("entry 1 (a.mp4): fps is"));
+            videos[0].fps = Some(f64::NAN);
+            assert!(check(&videos).is_err());
+        }
+    }
+
+    #[test]
+    fn names_of_one_court_are_counted_as_the_first() {
+        let clip = |file: &str, court: &str| {
+            format!(
+                r#"{{"file": "{file}", "court": "{court}", "rim": [1, 2, 3, 4], "t_rim": 1, "outcome": "made"}}"#
+            )
+        };
+        let text = format!("[{}, {}, {}]", clip("a", "D1"), clip("b", "D2"), clip("c", "E"));
+        let mut videos = parse(&text, Path::new("t.json")).expect("well formed");
+        let names = ["D", "D1", "D2", "D3"].map(str::to_owned);
+        assert_eq!(as_one(&mut videos, &names), ["D3"]);
+        let courts: Vec<_> = videos.iter().map(|video| video.court.as_str()).collect();
+        assert_eq!(courts, ["D", "D", "E"]);
     }
 
     #[test]
