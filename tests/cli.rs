@@ -386,11 +386,11 @@ fn eval_tells_of_strata_of_abstaining_and_of_every_figure_that_scripts_ask_for()
     let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
     let bundle = &told["bundles"][0];
     assert_eq!((&bundle["name"], &bundle["precision"]), (&"rimnet".into(), &"fp32".into()));
-    let count = |key: &str| bundle[key].as_u64().expect("a number");
+    let count = |key: &str| u32::try_from(bundle[key].as_u64().expect("a number")).expect("few");
     assert_eq!((count("n"), count("found")), (2, 2), "{told}");
     assert!(count("unsure") > 0, "{told}");
     assert_eq!(count("called") + count("unsure"), 2, "{told}");
-    assert_eq!(bundle["accuracy"], (count("right") as f64 / 2.0), "unsure is wrong: {told}");
+    assert_eq!(bundle["accuracy"], f64::from(count("right")) / 2.0, "unsure is wrong: {told}");
     assert_eq!(bundle["strata"]["kind"].as_array().map(Vec::len), Some(2), "{told}");
     assert_eq!(bundle["strata"]["mbit_s"][0]["stratum"], "0.5–1", "{told}");
     for odds in ["-1", "nan", "6.1", "1e9"] {
