@@ -26,10 +26,8 @@ from .evaluate import rules_from, share, timed, verdicts
 from .render import MODES, NETS, sim
 
 # boundary: what training draws, most of it near the limit. natural: what a gym sees.
-NATURAL = dict(swish=.37, rim=.20, bank=.09, front=.015, behind=.015, air=.04, roll=.02, drop=.01, below=.005, lay=.06, board=.025,
-               empty=.05, **{"pass": .04}, bounce=.03, hand=.02, hang=.01)
 # -held: the same on cameras, nets and boards that training never draws.
-SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(NATURAL[m] for m in MODES)))}
+SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(sim.NATURAL)))}
 KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "tell", "why")
 
 

@@ -1,8 +1,12 @@
-"""Writes the bundle of RimFinder: graph, manifest with its hash, and small vectors that hold other implementations to this one.
+"""Writes the bundle of RimFinder: graphs, manifest with their hashes, and small vectors that hold other implementations to this one.
 
     python -m train.finder.bundle DIR --weights finder.pt [--name rimfinder --version 0.1.0 --facts facts.toml] [--untrained]
+                                  [--calibrate 96 --photos FILE]
 
-Weights are stored as halves and turned to floats in the graph, which halves the file; all arithmetic is in floats.
+FP32: weights are stored as halves and turned to floats in the graph, which halves the file; all arithmetic is in floats. With
+--calibrate, FP16 (all arithmetic in halves) and INT8 too, the latter calibrated on N drawn pictures of a seed range of their
+own: for TensorRT weights of +-127, for processors of +-63 (see export.py); the first and the last convolution stay in floats.
+Inputs and outputs are floats in all.
 """
 import argparse
 import hashlib
@@ -18,15 +22,27 @@ from ..bundle import section
 from . import letterbox, net
 
 W, H = 640, 360
+FLOAT = ("s2.conv", "head")             # first and last convolution: eight bits there cost most of what INT8 costs, and save nothing
+CALIBRATION_SEED = 7_000_000_000
 DECISION = {"least": 0.3, "apart": 0.5, "most": 16}
 
 
-def graph(finder, doc):
-    g = export.Graph()
+def graph(finder, doc, half=False, quant=None):
+    g, name = export.Graph(half, quant), {m: k for k, m in finder.named_modules()}
 
-    def half(v):
+    def stored(v):
+        """A constant as the file holds it: halves, which all but the graph in halves turn to floats."""
         from onnx import TensorProto
-        return g.op("Cast", g.const(np.asarray(v, np.float16), "w"), to=TensorProto.FLOAT)
+        c = g.const(np.asarray(v, np.float16), "w")
+        return c if half else g.op("Cast", c, to=TensorProto.FLOAT)
+
+    def product(conv, x, w, b, **attrs):
+        """The convolution itself, in eight bits where they are asked for."""
+        if quant and name[conv] not in FLOAT:
+            x, w = g.rounded(x, np.asarray(w, np.float32), name[conv])
+        else:
+            w = stored(w)
+        return g.op("Conv", x, w, stored(b), **attrs)
 
     def conv(m, x):
         """Convolution with its normalisation folded in."""
@@ -34,7 +50,7 @@ def graph(finder, doc):
         s = a(n.weight) / np.sqrt(a(n.running_var) + n.eps)
         w, b = a(m.conv.weight) * s[:, None, None, None], a(n.bias) - a(n.running_mean) * s
         side, st, pad = m.conv.kernel_size[0], m.conv.stride[0], m.conv.padding[0]
-        y = g.op("Conv", x, half(w), half(b), kernel_shape=[side, side], strides=[st, st], pads=[pad] * 4)
+        y = product(m.conv, x, w, b, kernel_shape=[side, side], strides=[st, st], pads=[pad] * 4)
         return g.op("Relu", g.op("Add", x, y) if m.add else y)
 
     def seq(s, x):
@@ -58,6 +74,7 @@ def graph(finder, doc):
     s16 = (up(s8[0]), up(s8[1]))
     s32 = (up(s16[0]), up(s16[1]))
     x = g.op("Sub", g.input("frame", (1, 3, H, W)), g.const(np.array(0.5, np.float32).reshape(1)))
+    x = g.cast(x, True)
     x8 = seq(finder.s8, seq(finder.s4, conv(finder.s2, x)))
     x16 = seq(finder.s16, x8)
     x32 = seq(finder.s32, x16)
@@ -65,8 +82,26 @@ def graph(finder, doc):
     y = conv(finder.join16, g.op("Add", conv(finder.side16, x16), twice(conv(finder.down16, x32), c, s32, s16)))
     y = conv(finder.join8, g.op("Add", conv(finder.side8, x8), twice(conv(finder.down8, y), c, s16, s8)))
     w, b = finder.head.weight.detach().numpy(), finder.head.bias.detach().numpy()
-    g.output(g.op("Conv", y, half(w), half(b), kernel_shape=[1, 1]), "found", (1, 5, *s8))
+    g.output(g.cast(product(finder.head, y, w, b, kernel_shape=[1, 1]), False), "found", (1, 5, *s8))
     return g.model(doc)
+
+
+@torch.no_grad()
+def reach(finder, pictures, share=0.9999):
+    """What the inputs of the convolutions reach on `pictures` (Y, Cb, Cr bytes): {name: the share-quantile of the magnitudes}."""
+    got, hooks = {}, []
+    for name, m in finder.named_modules():
+        if isinstance(m, torch.nn.Conv2d):
+            def note(_, args, name=name):
+                v = args[0].abs().flatten()
+                got.setdefault(name, []).append(v[torch.randint(len(v), (100_000,))])
+            hooks.append(m.register_forward_pre_hook(note))
+    torch.manual_seed(1)
+    for p in pictures:
+        finder(torch.from_numpy(p)[None].float() / 255)
+    for h in hooks:
+        h.remove()
+    return {k: float(np.quantile(torch.cat(v).numpy(), share)) for k, v in got.items()}
 
 
 def pattern():
@@ -114,21 +149,34 @@ def vectors(folder, model):
             z[:, r, c] = [rng.normal(0.5, 2), rng.uniform(0, 1), rng.uniform(0, 1), rng.normal(0.5, 0.6), rng.normal(-0.5, 0.6)]
         z = z.round(3)
         where = np.nonzero(z[0] > -6)
+        rings = net.peaks(z, DECISION["least"], DECISION["apart"], DECISION["most"])
+        rounded = lambda v: [[round(a, 4) for a in q] for q in v]
         maps.append({"cells": [[int(r), int(c)] + [float(v) for v in z[:, r, c]] for r, c in zip(*where)],
-                     "rings": [[round(v, 4) for v in q] for q in net.peaks(z, DECISION["least"], DECISION["apart"], DECISION["most"])]})
+                     "rings": rounded(rings), "tall": rounded(net.tall(rings))})
     with open(os.path.join(folder, "peaks.json"), "w") as f:
-        json.dump({"about": "cells [row, column, the five values]; all others are [-6, 0, 0, 0, 0]; rings [score, centre x, centre y, width, height] as `decision` has them", "maps": maps}, f)
+        json.dump({"about": "cells [row, column, the five values]; all others are [-6, 0, 0, 0, 0]; rings [score, centre x, centre y, width, height] as `decision` has them; tall: the same, each at least 0.3 of its width high about the same middle", "maps": maps}, f)
 
 
-def write(out, name, version, finder, provenance):
+def write(out, name, version, finder, provenance, reach=None):
     os.makedirs(out, exist_ok=True)
-    model = graph(finder, f"{name} {version}")
-    data = model.SerializeToString(deterministic=True)
-    path = f"{name}-fp32.onnx"
-    with open(os.path.join(out, path), "wb") as f:
-        f.write(data)
+    files, doc = [], f"{name} {version}"
+
+    def put(stem, precision, device, m):
+        data = m.SerializeToString(deterministic=True)
+        with open(os.path.join(out, f"{name}-{stem}.onnx"), "wb") as f:
+            f.write(data)
+        files.append({"path": f"{name}-{stem}.onnx", "precision": precision, "device": device, "sha256": hashlib.sha256(data).hexdigest()})
+        return len(data)
+
+    model = graph(finder, doc)
+    count = put("fp32", "fp32", "any", model)
+    if reach:
+        put("fp16", "fp16", "any", graph(finder, doc, half=True))
+        put("int8-cuda", "int8", "cuda", graph(finder, doc, quant=export.Quant(reach, 127)))
+        put("int8-cpu", "int8", "cpu", graph(finder, doc, quant=export.Quant(reach, 63)))
     t = f"# Written by models/train/finder/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"ring\"\nbudget_ms = 60.0\n"
-    t += section("[[file]]", {"path": path, "precision": "fp32", "device": "any", "sha256": hashlib.sha256(data).hexdigest()})
+    for f in files:
+        t += section("[[file]]", f)
     t += section("[frame]", {"name": "frame", "width": W, "height": H})
     t += section("[found]", {"name": "found", "stride": net.STRIDE, "unit": net.UNIT})
     t += section("[decision]", DECISION)
@@ -137,7 +185,7 @@ def write(out, name, version, finder, provenance):
     with open(os.path.join(out, "model.toml"), "w") as f:
         f.write(t)
     vectors(os.path.join(out, "testdata"), model)
-    return len(data)
+    return count
 
 
 def main():
@@ -149,11 +197,18 @@ def main():
     what.add_argument("--weights")
     what.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     p.add_argument("--facts")
+    p.add_argument("--calibrate", type=int, default=0, help="drawn pictures to calibrate INT8 on; 0: FP32 only")
+    p.add_argument("--photos", help="backgrounds that photos.py packed, for the pictures of --calibrate")
     o = p.parse_args()
     torch.manual_seed(0)
     finder = net.Finder().eval() if o.untrained else net.load(o.weights)
     facts = given.toml(o.facts, "write it as models/train/finder/rimfinder.facts.toml is written") if o.facts else {}
-    n = write(o.out, o.name, o.version, finder, facts.get("provenance") or {"data": "none", "rights": []})
+    reaches = None
+    if o.calibrate:
+        from . import draw
+        photos = draw.load_photos(o.photos) if o.photos else []
+        reaches = reach(finder, (draw.picture(CALIBRATION_SEED + k, photos)[0] for k in range(o.calibrate)))
+    n = write(o.out, o.name, o.version, finder, facts.get("provenance") or {"data": "none", "rights": []}, reaches)
     print(f"{o.out}: {n / 1e6:.2f} MB")
 
 

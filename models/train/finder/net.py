@@ -11,6 +11,7 @@ from .. import given
 
 STRIDE, UNIT = 8, 16.0
 ROWS, COLS = 45, 80
+FLAT = 0.3                            # a ring's box is at least so high, in its width
 
 
 class Conv(nn.Module):
@@ -97,3 +98,11 @@ def peaks(found, least=0.3, apart=0.5, most=16):
             if len(out) == most:
                 break
     return out
+
+
+def tall(rings):
+    """Rings (score, cx, cy, w, h) as they are given out: at least FLAT of their width high, about the same middle.
+
+    A level ring W wide is W sin(elevation) and the rod high, and few cameras stand less than 16 degrees below it; the network says
+    "flat" wherever it is unsure. Edges are both drawn to the middle, so the box grows to both sides."""
+    return [(q, x, y, w, max(h, FLAT * w)) for q, x, y, w, h in rings]

@@ -6,6 +6,7 @@ import unittest
 import numpy as np
 import torch
 
+from .. import given
 from ..test_tools import MODELS, RIMNET, Refuses
 from . import bundle, draw, evaluate, fit, net
 from .letterbox import Letterbox
@@ -23,6 +24,24 @@ class Whole(unittest.TestCase):
         x = torch.rand(1, 3, 360, 640)
         got = s.run(None, {"frame": x.numpy()})[0]
         self.assertLess(np.abs(got - m(x).detach().numpy()).max(), 5e-3)
+
+    def test_the_files_of_the_bundle_agree(self):
+        import onnxruntime as ort
+        ring = os.path.join(MODELS, "rimfinder")
+        manifest = given.manifest(ring, "ring")
+        self.assertEqual([(f["precision"], f["device"]) for f in manifest["file"]], [("fp32", "any"), ("fp16", "any"), ("int8", "cuda"), ("int8", "cpu")])
+        x = (bundle.pattern() / 255).astype(np.float32)[None]
+        answers = []
+        for f in manifest["file"]:
+            path = os.path.join(ring, f["path"])
+            self.assertLess(os.path.getsize(path), 5e6)
+            answers.append(ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"frame": x})[0])
+        sure = answers[0][0, 0] > -3
+        for got, most in zip(answers[1:], (0.02, 1.0, 1.0)):
+            self.assertLess(np.abs(got - answers[0])[0, :, sure].max(), most)
+
+    def test_boxes_are_given_out_tall_enough_and_keep_their_middle(self):
+        self.assertEqual(net.tall([(0.9, 50, 40, 30, 2), (0.8, 9, 9, 10, 8)]), [(0.9, 50, 40, 30, 9.0), (0.8, 9, 9, 10, 8)])
 
     def test_a_seed_gives_one_picture(self):
         a, b = draw.picture(12345), draw.picture(12345)
@@ -80,6 +99,8 @@ class Missing(Refuses):
             (evaluate.main, [empty, "--bundle", RIMNET], "not for ring"),
             (evaluate.main, [empty, "--weights", no], "no such file"),
             (evaluate.main, [empty], "--weights"),
+            (evaluate.main, ["--bundle", ring], "FOOTAGE"),
+            (evaluate.main, ["--bundle", ring, "--drawn", "8:0"], "no range"),
             (bundle.main, [out, "--weights", no], "no such file"),
             (bundle.main, [out, "--weights", member], "no RimFinder"),
             (bundle.main, [out, "--untrained", "--facts", no], "rimfinder.facts.toml"),

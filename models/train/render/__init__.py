@@ -5,6 +5,7 @@ and what a camera and an encoder do to the picture. See README.md beside this fi
     b = render_batch(range(1000, 1256), 'cuda', Cfg(size=64))
 """
 import dataclasses
+import resource
 import time
 
 import torch
@@ -69,6 +70,7 @@ def params(seeds, device, cfg):
     J2['t_truth'][i2[ok]] = V['t_truth'][ok] + gap[ok]
     J['kind'] = sim.kinds(P, S, J, az, el, dist)
     J['brake'] = sim.brake(S, J, az, el, dist)
+    J['gap'] = sim.gap(S, J)
     J2['kind'], J2['brake'] = torch.zeros_like(J['kind']), torch.zeros_like(J['brake'])
     J2['brake'][i2[ok]] = sim.brake(U, V, az[i2], el[i2], dist[i2])[ok]
     J2['kind'][i2[ok]] = sim.kinds(Q, U, V, az[i2], el[i2], dist[i2])[ok]
@@ -143,6 +145,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     outcome  long  [N]          0 no attempt, 1 made, 2 missed, 3 undecided (weights 0)
     t_on, t_rim, t_truth        float [N], in t (8 and more: none)
     outcome2, t_rim2, t_truth2  the second attempt, where there is one
+    gap      float [N]          m, least distance of ball's surface and ring's rod until the truth (sim.gap)
     kind, kind2                 lists of str: sim.KINDS, '' where there is no attempt
     fps, ring_px, az, el, dist  float [N]; mode, net long [N]: sim.MODES, NETS; net_l, net_rb float [N]: its length and its
                                 radius at the bottom, m
@@ -222,7 +225,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     names = lambda j: [sim.KINDS[k] for k in j['kind'].tolist()]
     out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, depth=depth, ball_r=ball_r, seen=seen, clear=clear, tell=told, why=why, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
                outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
-               fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'],
+               fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'], gap=J['gap'],
                kind=names(J), kind2=names(J2))
     if cfg.raw:
         out['raw'] = raw
@@ -251,33 +254,97 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
                 az=b['az'], el=b['el'], dist=b['dist'], dmin=b['dmin'])
 
 
-def main():
-    """python3 -m render --seeds 0:256 [--device cuda] [--sheet FILE]: prints attempts a second and what they are."""
+def seeds(text):
+    """'0:256' -> range(0, 256)."""
     import argparse
-    ap = argparse.ArgumentParser(description=main.__doc__)
-    ap.add_argument('--seeds', default='0:64')
+    lo, colon, hi = text.partition(':')
+    if not (colon and lo.isdecimal() and hi.isdecimal()):
+        raise argparse.ArgumentTypeError("'%s' is no range of seeds: write FIRST:END, as 0:256" % text)
+    if int(hi) <= int(lo):
+        raise argparse.ArgumentTypeError("'%s' holds no seed: END must be above FIRST, as 0:256" % text)
+    return range(int(lo), int(hi))
+
+
+def processor():
+    """Seconds of processor that this process, its threads (the encoder's, too) and its children have used."""
+    return sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+@torch.no_grad()
+def flown(which, device, cfg, by, piece=128):
+    """What `main` tells, of the physics alone: outcome, mode, gap and whether `by` m aside it had come out otherwise."""
+    got = []
+    for k in range(0, len(which), piece):
+        rng = Rng(which[k:k + piece], device)
+        az, el, dist = draw.camera(rng, cfg.held_out)
+        P = sim.draw_params(rng, az, el, cfg.weights, cfg.held_out)
+        S = sim.simulate(P)
+        J = sim.judge(P, S, az, el, dist)
+        got.append((J['outcome'], P['mode'], sim.gap(S, J), sim.turns(P, J['outcome'], az, el, dist, by) if by else torch.zeros_like(P['hand'])))
+    return dict(zip(('outcome', 'mode', 'gap', 'turns'), map(torch.cat, zip(*got))))
+
+
+def share(k, n):
+    return '%d of %d = %.1f %%' % (k, n, 100 * k / max(1, n))
+
+
+def main():
+    """python3 -m render --seeds 0:256 [--mix natural] [--h264 SHARE] [--physics [--turns 0.05]] [--device cuda] [--sheet FILE]
+
+    Prints attempts a core-minute (by the processor time of the process, its threads and children) and what they are.
+    --physics flies them and draws nothing; with --turns M it also tells how many would have come out otherwise M metres aside."""
+    import argparse
+    ap = argparse.ArgumentParser(prog='render', usage='python3 -m render --seeds FIRST:END [options]', description=main.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--seeds', type=seeds, default='0:64', metavar='FIRST:END')
+    ap.add_argument('--mix', choices=('boundary', 'natural'), default='boundary', help='boundary: what training draws; natural: what a gym sees')
+    ap.add_argument('--h264', type=float, default=0.0, help='share of the attempts that go through x264')
+    ap.add_argument('--luma', action='store_true', help='without colour, as training draws')
+    ap.add_argument('--physics', action='store_true')
+    ap.add_argument('--turns', type=float, default=0.0, metavar='M')
     ap.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     ap.add_argument('--size', type=int, default=64)
+    ap.add_argument('--batch', type=int, default=64, help='attempts at a time')
     ap.add_argument('--chunk-px', type=int, default=0)
     ap.add_argument('--sheet')
     ap.add_argument('--repeat', type=int, default=1)
     a = ap.parse_args()
-    lo, hi = map(int, a.seeds.split(':'))
-    cfg = Cfg(size=a.size)
+    cfg = Cfg(size=a.size, h264=a.h264, luma=a.luma, weights=tuple(sim.NATURAL) if a.mix == 'natural' else ())
     if a.chunk_px:
         cfg.chunk_px = a.chunk_px
+    if a.batch < 1:
+        ap.error('--batch %d: take at least one attempt at a time' % a.batch)
+    if a.turns and not a.physics:
+        ap.error('--turns flies each attempt five times and draws none: add --physics')
+    if a.sheet and a.physics:
+        ap.error('--sheet wants pictures: leave out --physics')
+    n = len(a.seeds)
     for k in range(a.repeat):
-        t = time.time()
-        b = render_batch(range(lo, hi), a.device, cfg)
+        t, cpu, parts = time.time(), processor(), []
+        if a.physics:
+            b = flown(a.seeds, a.device, cfg, a.turns)
+        else:
+            for at in range(0, n, a.batch):
+                part = render_batch(a.seeds[at:at + a.batch], a.device, cfg)
+                first = part if at == 0 else first
+                parts.append({q: part[q] for q in ('outcome', 'mode', 'gap', 'y', 'w')})
+            b = {q: torch.cat([part[q] for part in parts]) for q in parts[0]}
         if a.device.startswith('cuda'):
             torch.cuda.synchronize()
-        s = time.time() - t
-        print('%d attempts of %d frames in %.2f s on %s: %.1f attempts/s' % (hi - lo, cfg.frames, s, a.device, (hi - lo) / s))
-    print('outcome none/made/missed/undecided', torch.bincount(b['outcome'], minlength=4).tolist(), 'frames by class', torch.bincount(b['y'].reshape(-1), minlength=4).tolist(), 'weightless %.3f' % (b['w'] == 0).float().mean())
+        s, cpu = time.time() - t, processor() - cpu
+        what = 'flown' if a.physics else 'of %d frames' % cfg.frames
+        print('%d attempts %s in %.1f s, %.1f s of processor, on %s: %.0f attempts a core-minute' % (n, what, s, cpu, a.device, 60 * n / cpu))
+    print('outcome none/made/missed/undecided', torch.bincount(b['outcome'], minlength=4).tolist())
+    if not a.physics:
+        print('frames by class', torch.bincount(b['y'].reshape(-1), minlength=4).tolist(), 'weightless %.3f' % (b['w'] == 0).float().mean())
+    tried = (b['outcome'] == 1) | (b['outcome'] == 2)
+    count = lambda m: int((m & tried).sum())
+    print('of made and missed: ball within 5 cm of the rod %s (touched it: %d)' % (share(count(b['gap'] <= .05), count(tried)), count(b['gap'] == 0)))
+    if a.turns:
+        print('  would have come out otherwise %g cm aside: %s' % (100 * a.turns, share(count(b['turns']), count(tried))))
     for m, name in enumerate(MODES):
         i = b['mode'] == m
         if i.any():
             print('  %-7s %s' % (name, torch.bincount(b['outcome'][i], minlength=4).tolist()))
     if a.sheet:
         from .sheet import sheet
-        sheet(b, a.sheet)
+        sheet(first, a.sheet)

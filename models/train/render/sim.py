@@ -21,6 +21,9 @@ MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'belo
          'empty', 'pass', 'bounce', 'hand', 'hang']
 WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025,
            .05, .05, .03, .04, .01]
+# WEIGHTS puts most attempts near the limit between made and missed; NATURAL is what a gym sees.
+NATURAL = [.37, .20, .09, .015, .015, .04, .02, .01, .005, .06, .025,
+           .05, .04, .03, .02, .01]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
 
@@ -497,6 +500,30 @@ def judge(P, S, az, el, away=None):
     touched = dmin < .45
     out = torch.where(none, torch.where(touched & ~P['hand'] & (P['mode'] != MODE['hang']) & (P['mode'] != MODE['empty']), 3, 0), out)
     return dict(outcome=out, t_rim=t_rim, t_truth=t_truth, dmin=dmin)
+
+
+def gap(S, J):
+    """Least distance between the ball's surface and the ring's rod until the truth, m, 0 where they touched. [N]"""
+    p = S['p']
+    k = torch.arange(p.shape[1], device=p.device)
+    before = T0 + (k + 1)[None] * REC / HZ < J['t_truth'][:, None]
+    # Between two records a ball goes up to 4 cm.
+    part = torch.arange(4, device=p.device)[None, None, :, None] / 4
+    fine = p[:, :-1, None] * (1 - part) + p[:, 1:, None] * part
+    d = ((fine[..., :2].norm(dim=-1) - R) ** 2 + fine[..., 2] ** 2).sqrt().amin(2) - RB - ROD
+    d = torch.where(before[:, 1:], d, torch.full_like(d, 9.)).amin(1).clamp(min=0)
+    return torch.where(((S['con'][..., 0] > 0) & before).any(1), torch.zeros_like(d), d)
+
+
+def turns(P, outcome, az, el, dist, by=.05):
+    """Would the same ball, thrown `by` m to one of four sides (across the flight and along it), have had the other outcome? [N]"""
+    way = _unit(torch.where(P['v'][:, :2].norm(dim=1, keepdim=True) > .05, P['v'][:, :2], torch.tensor([0., 1.], device=az.device)))[0]
+    other = torch.zeros(len(outcome), dtype=torch.bool, device=az.device)
+    for x, y in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+        d = by * torch.stack([x * way[:, 0] - y * way[:, 1], x * way[:, 1] + y * way[:, 0]], 1)
+        Q = {**P, 'p': torch.cat([P['p'][:, :2] + d, P['p'][:, 2:]], 1)}
+        other |= judge(Q, simulate(Q), az, el, dist)['outcome'] == 3 - outcome
+    return other
 
 
 KINDS = ('', 'swish', 'rim-in', 'bank-in', 'rim-out', 'bank-out', 'air-short', 'air-long', 'air-side', 'behind', 'below', 'other')

@@ -1,11 +1,13 @@
 """python3 -m unittest render.test_render, in models/train; needs torch only and takes about a minute."""
+import contextlib
+import io
 import unittest
 
 import torch
 
 from unittest import mock
 
-from . import Cfg, draw, params, render, render_batch, sensor, sim, tell
+from . import Cfg, draw, main, params, render, render_batch, sensor, sim, tell
 from .rng import Rng
 
 torch.set_num_threads(1)
@@ -151,6 +153,45 @@ class Renderer(unittest.TestCase):
         keep = ~draw.held_camera(a[0], a[1])
         near = (a[0].abs() * 57.29578 > 37.8) & (a[0].abs() * 57.29578 < 52.2) | (a[1] * 57.29578 > 11.8) & (a[1] * 57.29578 < 18.2)
         self.assertTrue(torch.equal(a[0][keep & ~near], b[0][keep & ~near]) and torch.equal(a[1][keep & ~near], b[1][keep & ~near]))
+
+    def test_the_gap_is_between_surface_and_rod(self):
+        fall = lambda x: ([x, -.3, 1.2], [0., 1., -2.], 5)
+        _, S, J, _ = self.flown([fall(0.), fall(.75), ([0., -.9, 1.2], [0., 2., -2.5], 0)])
+        gap = sim.gap(S, J).tolist()
+        # Through the middle: half of the ring without the ball's half. Far aside: more. On the ring: none.
+        self.assertTrue(.02 < gap[0] < sim.R_IN - sim.RB, gap)
+        self.assertGreater(gap[1], .3)
+        self.assertEqual(gap[2], 0.)
+
+    def test_a_ball_near_the_limit_turns_and_one_far_off_does_not(self):
+        P, _, J, _ = self.flown([([0., -.3, 1.2], [0., 1., -2.], 0), ([.75, -.3, 1.2], [0., 1., -2.], 0)])
+        z = torch.zeros(2)
+        self.assertFalse(sim.turns(P, J['outcome'], z, z - .7, None, .02).any())
+        self.assertTrue(bool(sim.turns(P, J['outcome'], z, z - .7, None, .75)[1]))
+
+    def said(self, *args):
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch('sys.argv', ['render', '--device', 'cpu', *args]), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as e:
+                return err.getvalue().splitlines()[-1], e.code
+        return out.getvalue(), 0
+
+    def test_ranges_without_a_seed_are_refused_in_a_line(self):
+        for text, word in (('8:0', 'no seed'), ('5:5', 'no seed'), ('abc', 'no range'), (':', 'no range'), ('', 'no range'), ('-3:2', 'no range'), ('1:2:3', 'no range')):
+            line, code = self.said('--seeds=' + text)
+            self.assertEqual(code, 2, text)
+            self.assertIn(word, line)
+            self.assertIn('0:256', line)
+        self.assertIn('--physics', self.said('--turns', '0.05')[0])
+        self.assertIn('--sheet', self.said('--physics', '--sheet', 'x.png')[0])
+
+    def test_the_command_tells_what_an_attempt_costs_and_how_near_it_was(self):
+        text, code = self.said('--seeds', '0:3', '--physics')
+        self.assertEqual(code, 0)
+        for word in ('3 attempts flown', 'a core-minute', 'within 5 cm of the rod'):
+            self.assertIn(word, text)
 
 
 if __name__ == '__main__':
