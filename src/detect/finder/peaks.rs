@@ -23,7 +23,7 @@ const MAX_LOG: f32 = 4.0;
 const LEAST_APART: f32 = 8.0;
 
 /// A ring is at least so high, of its width. The shipped net answers "flat" wherever it is unsure,
-/// and a level ring is only seen flatter from less than some 17° below it. Chosen on footage (269
+/// and a level ring is only seen flatter from less than 16° below it. Chosen on footage (269
 /// rings: mean overlap 0.58 before, 0.68 after; `models/train/finder/README.md`).
 const FLAT: f32 = 0.3;
 
