@@ -3,7 +3,7 @@
     python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml] [--calibrate N]
     python -m train.bundle OUT --facts facts.toml --restate
 
---weights: members as `weights.py` takes them, so a bundle's folder too. `facts.toml` may hold [decision] and [provenance], copied into the manifest. With --calibrate, FP16 and INT8 variants too,
+--weights: members as `weights.py` takes them, so a bundle's folder too. `facts.toml` may hold [decision] and [provenance], copied into the manifest; the courts that a member was tuned on go to its `seen`. With --calibrate, FP16 and INT8 variants too,
 the latter calibrated on N rendered sequences of a seed range of their own: one for TensorRT, one for processors.
 """
 import argparse
@@ -18,7 +18,7 @@ import torch
 from . import crop, export, given, net, weights
 
 RINGS, ABOVE = 4.0, 1.5
-CALIBRATION_SEED = 930_000_000
+CALIBRATION_SEED = 950_000_000
 
 DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 300, "early_ms": 200, "early_odds": 2.5, "ball": 0.1, "unsure": 0.5}
 
@@ -149,7 +149,9 @@ def main():
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         draw = lambda at, n: source.draw(n, at, device, 2_000_000 if device.type == "cpu" else 24_000_000, h264=0.5)["y"].cpu().numpy()
         reach = export.reach(rimnet, np.concatenate([draw(CALIBRATION_SEED + k, min(24, o.calibrate - k)) for k in range(0, o.calibrate, 24)]))
-    n = write(o.out, o.name, o.version, rimnet, facts.get("decision"), facts.get("provenance"), o.rings, o.above, reach)
+    told = facts.get("provenance", {"data": "not said: name --facts FILE with [provenance]", "rights": []})
+    courts = sorted({*told.get("seen", []), *(c for w in o.weights or [] for c in weights.seen(w))})
+    n = write(o.out, o.name, o.version, rimnet, facts.get("decision"), {**told, **({"seen": courts} if courts else {})}, o.rings, o.above, reach)
     print(f"{o.out}: {n / 1e6:.2f} MB, {len(rimnet.members)} members")
 
 

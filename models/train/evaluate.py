@@ -252,7 +252,7 @@ def main():
     who.add_argument("--folds", nargs="+", help="COURT=FILE, courts by first letter")
     p.add_argument("--rules", nargs="*", default=[], help="KEY=VALUE: a field of decide.Rules")
     p.add_argument("--save", help="keep all logits in this .npz")
-    p.add_argument("--only", default="", help="courts, by first letter")
+    p.add_argument("--only", nargs="+", default=[], help="courts, by name or first letter as finetune's --leave takes them")
     p.add_argument("--every", type=int, default=1, help="every so-many-th picture only: 2 makes 30 a second 15")
     p.add_argument("--ring", type=float, default=0, help="blur to a ring of so many pixels")
     p.add_argument("--json", action="store_true")
@@ -264,13 +264,14 @@ def main():
     dev = "cuda" if torch.cuda.is_available() else "cpu"
     folds = {k: Whole(weights.load([v]), dev) for k, v in given.pairs("--folds", o.folds or [])}
     model = None if folds else Streamed(o.bundle) if o.bundle else Whole(weights.load(o.weights), dev)
-    rules = rules_from(getattr(model, "decision", {}), o.rules)
+    # A member without a manifest is scored by the rules that a bundle of it would ship with.
+    rules = rules_from(getattr(model, "decision", bundle.DECISION), o.rules)
     if o.rendered:
         print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules)))
         return
-    items = footage.load(o.cache, lambda m: not o.only or m["court"][0] in o.only)
-    if not items:
-        given.refuse(f"{o.cache}: no recording of a court that begins with a letter of --only {o.only}")
+    for name in o.only:
+        footage.known("--only", name, {m["court"] for m, _, _ in footage.load(o.cache)})
+    items = footage.load(o.cache, lambda m: not o.only or any(footage.named(name, m["court"]) for name in o.only))
     lone = sorted({m["court"] for m, _, _ in items if m["court"][0] not in folds})
     if folds and "rest" not in folds and lone:
         given.refuse(f"--folds: no member for {', '.join(lone)}; add rest=FILE, or leave them out with --only")

@@ -21,23 +21,19 @@ import torch
 from . import augment, fit, footage, given, net, weights
 from .source import FRAMES, RINGS, SIZE, Pool, Real
 
-FEW = "ABDX"                # courts with clips enough to be left out alone
 DRAWN_SEED = 800_000_000
 
 
 def taken(leave):
     """-> which recordings are learnt from. A name leaves out the court of that name; a single letter all that begin with it."""
-    def keep(meta):
-        court = meta["court"]
-        return not (court in leave or court[0] in leave or ("rest" in leave and court[0] not in FEW))
-    return keep
+    return lambda meta: not any(footage.named(name, meta["court"]) for name in leave)
 
 
 def known(leave, courts):
     """Refuses a name that leaves nothing out (whoever wrote it would score a court that was learnt from), and names that leave nothing in."""
     for name in leave:
-        if name != "none" and all(taken([name])({"court": c}) for c in courts):
-            given.refuse(f"--leave {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
+        if name != "none":
+            footage.known("--leave", name, courts)
     if not any(taken(leave)({"court": c}) for c in courts):
         given.refuse(f"--leave {' '.join(leave)}: no court is left to learn from; name fewer, or none")
 
@@ -123,7 +119,7 @@ def main():
         state = tune(base, pool, real, o, dev, say)
         half = {k: (v + base["state"][k].float()) / 2 if v.dtype.is_floating_point else v for k, v in state.items()}
         for stem, q in (("", state), ("-half", half)):
-            torch.save({"config": base["config"], "state": q}, os.path.join(o.out, f"{name}{stem}.pt"))
+            torch.save({"config": base["config"], "state": q, "seen": sorted({*real.courts, *weights.seen(o.weights)})}, os.path.join(o.out, f"{name}{stem}.pt"))
         say("written", os.path.join(o.out, f"{name}.pt"))
 
 

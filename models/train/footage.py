@@ -85,6 +85,20 @@ def complete(path, said):
         given.refuse(f"{path}: {said.get('file', 'a recording')} lacks {e}; {LAY}")
 
 
+FEW = "ABDX"                # courts with clips enough to be left out alone
+
+
+def named(name, court):
+    """Whether `name` means this court: by its whole name, by its first letter alone, or as `rest`, every court but A, B, D and X."""
+    return court == name or court[0] == name or (name == "rest" and court[0] not in FEW)
+
+
+def known(flag, name, courts):
+    """Refuses a name that means no court: whoever wrote it would read figures of others."""
+    if not any(named(name, c) for c in courts):
+        given.refuse(f"{flag} {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
+
+
 def pack(cache, path, keep=lambda m: True):
     """All crops of a cache in one small file (differences in time, deflated), to be carried to another machine."""
     out = {}

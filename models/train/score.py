@@ -25,7 +25,7 @@ from . import decide, export, given, source, weights
 from .evaluate import rules_from, share, timed, verdicts
 from .render import MODES, NETS, sim
 
-# boundary: what training draws, most of it near the limit. natural: what a gym sees.
+# boundary: what training draws, most of it hard for the eye. natural: what a gym sees.
 # -held: the same on cameras, nets and boards that training never draws.
 SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(sim.NATURAL)))}
 KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "tell", "why")

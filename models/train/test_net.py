@@ -1,11 +1,13 @@
 """The streaming graph must give what the side-by-side form gave in training."""
 import math
+import os
+import tempfile
 import unittest
 
 import numpy as np
 import torch
 
-from . import augment, crop, export, finetune, fit, net, source, widen
+from . import augment, crop, export, finetune, fit, footage, net, source, weights, widen
 
 
 class Streaming(unittest.TestCase):
@@ -136,6 +138,7 @@ class Times(unittest.TestCase):
 class Finetune(unittest.TestCase):
     def test_a_court_that_is_left_out_is_not_learnt_from(self):
         courts = ["A", "B", "D1", "D2", "X", "L", "W"]
+        self.assertEqual([c for c in ("north", "oak", "hall") if footage.named("north", c)], ["north"])      # no letters of a name
         kept = lambda *leave: [c for c in courts if finetune.taken(list(leave))({"court": c})]
         self.assertEqual(kept("none"), courts)
         self.assertEqual(kept("D"), ["A", "B", "X", "L", "W"])
@@ -145,6 +148,18 @@ class Finetune(unittest.TestCase):
         finetune.known(["D1", "rest", "none"], courts)
         with self.assertRaises(SystemExit):
             finetune.known(["north"], courts)
+
+
+class Seen(unittest.TestCase):
+    def test_the_courts_of_a_member_go_with_it(self):
+        with tempfile.TemporaryDirectory() as d:
+            m, path = net.Trunk(80, (8, 8, 8, 8), 8, 8), os.path.join(d, "a.pt")
+            torch.save({"config": m.config(), "state": m.state_dict(), "seen": ["north", "oak"]}, path)
+            self.assertEqual(weights.seen(path), ["north", "oak"])
+            net.save(m, path)
+            self.assertEqual(weights.seen(path), [])
+        self.assertIn("A", weights.seen(os.path.join(os.path.dirname(__file__), "..", "rimnet-tuned")))
+        self.assertEqual(weights.seen(os.path.join(os.path.dirname(__file__), "..", "rimnet")), [])
 
 
 class Crop(unittest.TestCase):

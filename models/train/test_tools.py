@@ -176,7 +176,7 @@ class Missing(Refuses):
             (evaluate.main, [cache, "--bundle", self.no], "no such folder"),
             (evaluate.main, [cache, "--bundle", self.empty], "model.toml"),
             (evaluate.main, [cache, "--weights", self.no], "no such file"),
-            (evaluate.main, [cache, "--bundle", RIMNET, "--only", "Z"], "no recording"),
+            (evaluate.main, [cache, "--bundle", RIMNET, "--only", "Z"], "no court is called so"),
             (evaluate.main, [cache, "--folds", "B=" + RIMNET], "rest=FILE"),
             (evaluate.main, [cache, "--folds", RIMNET], "KEY=VALUE"),
             (evaluate.main, [cache], "--weights"),

@@ -35,6 +35,13 @@ def member(path):
     return {"config": got[0].config(), "state": got[0].state_dict()}
 
 
+def seen(path):
+    """Courts that a file or bundle says it was tuned on."""
+    if os.path.isdir(path):
+        return given.manifest(path).get("provenance", {}).get("seen", [])
+    return [] if path.endswith(".onnx") else given.stored(path, DO).get("seen", [])
+
+
 def folded(stored):
     """Whether a member was read from a graph, or tuned from there on."""
     return not any(v.any() for k, v in stored["state"].items() if k.endswith("norm.running_mean"))
