@@ -181,17 +181,6 @@ class RimNet(nn.Module):
         return sum(m(f) for m in self.members) / len(self.members)
 
 
-def load(paths, device="cpu"):
-    """A RimNet of the trunks stored in `paths` (each {'config', 'state'})."""
-    members = []
-    for p in paths:
-        d = torch.load(p, map_location=device, weights_only=True)
-        m = Trunk(**d["config"])
-        m.load_state_dict({k: v.float() for k, v in d["state"].items()})
-        members.append(m)
-    return RimNet(members).to(device).eval()
-
-
 def save(trunk, path):
     state = {k: v.detach().cpu() for k, v in trunk.state_dict().items()}
     torch.save({"config": trunk.config(), "state": state}, path)
