@@ -3,7 +3,8 @@
     python -m train.bundle OUT --name rimnet --version 0.1.0 --weights a.pt b.pt … [--facts facts.toml] [--calibrate N]
     python -m train.bundle OUT --facts facts.toml --restate
 
---weights: members as `weights.py` takes them, so a bundle's folder too. `facts.toml` may hold [decision] and [provenance], copied into the manifest; the courts that a member was tuned on go to its `seen`. With --calibrate, FP16 and INT8 variants too,
+--weights: members as `weights.py` takes them, so a bundle's folder too. `facts.toml` may hold [decision] and [provenance], copied into
+the manifest; the courts that a member was tuned on go to its `seen`. With --calibrate, FP16 and INT8 variants too,
 the latter calibrated on N rendered sequences of a seed range of their own: one for TensorRT, one for processors.
 """
 import argparse
@@ -82,23 +83,25 @@ def moving_square(t, size):
     return (b / 255).astype(np.float32)
 
 
+def put(out, name, files, stem, precision, device, m):
+    """Writes a graph into the bundle's folder and adds it to `files`, as the manifest has them -> bytes."""
+    data = m.SerializeToString(deterministic=True)
+    with open(os.path.join(out, f"{name}-{stem}.onnx"), "wb") as f:
+        f.write(data)
+    files.append({"path": f"{name}-{stem}.onnx", "precision": precision, "device": device, "sha256": hashlib.sha256(data).hexdigest()})
+    return len(data)
+
+
 def write(out, name, version, rimnet, decision=None, provenance=None, rings=RINGS, above=ABOVE, reach=None):
     os.makedirs(out, exist_ok=True)
     files, doc, size = [], f"{name} {version}", rimnet.members[0].size
 
-    def put(stem, precision, device, m):
-        data = m.SerializeToString(deterministic=True)
-        with open(os.path.join(out, f"{name}-{stem}.onnx"), "wb") as f:
-            f.write(data)
-        files.append({"path": f"{name}-{stem}.onnx", "precision": precision, "device": device, "sha256": hashlib.sha256(data).hexdigest()})
-        return len(data)
-
     model, states = export.streaming(rimnet, doc)
-    count = put("fp32", "fp32", "any", model)
+    count = put(out, name, files, "fp32", "fp32", "any", model)
     if reach:
-        put("fp16", "fp16", "any", export.streaming(rimnet, doc, half=True)[0])
-        put("int8-cuda", "int8", "cuda", export.streaming(rimnet, doc, quant=export.Quant(reach, 127))[0])
-        put("int8-cpu", "int8", "cpu", export.streaming(rimnet, doc, quant=export.Quant(reach, 63))[0])
+        put(out, name, files, "fp16", "fp16", "any", export.streaming(rimnet, doc, half=True)[0])
+        put(out, name, files, "int8-cuda", "int8", "cuda", export.streaming(rimnet, doc, quant=export.Quant(reach, 127))[0])
+        put(out, name, files, "int8-cpu", "int8", "cpu", export.streaming(rimnet, doc, quant=export.Quant(reach, 63))[0])
     text = manifest(name, version, files, size, rings, above, states, {**DECISION, **(decision or {})}, provenance or {"data": "none", "rights": []})
     with open(os.path.join(out, "model.toml"), "w") as f:
         f.write(text)

@@ -1,6 +1,6 @@
 """Scores a net on clips and streams with truth.
 
-    python -m train.evaluate CACHE (--bundle DIR | --weights a.pt … | --folds A=a.pt B=b.pt … rest=r.pt) [--rules KEY=VALUE …] [--wrong OUT.png] [--json]
+    python -m train.evaluate CACHE (--bundle DIR | --weights a.pt … | --folds A=a.pt B=b.pt … rest=r.pt) [--rules KEY=VALUE …] [--only COURT …] [--json]
 
 With --folds each court is answered by the member that has not seen it; `rest` stands for the courts that have none of their own.
 --bundle streams its FP32 file in ONNX Runtime; --weights and --folds take what `weights.py` takes, all pictures side by side.
@@ -269,9 +269,10 @@ def main():
     if o.rendered:
         print("\n".join(rendered(model.net, o.rendered, o.seed, model.device, rules)))
         return
+    items = footage.load(o.cache)
     for name in o.only:
-        footage.known("--only", name, {m["court"] for m, _, _ in footage.load(o.cache)})
-    items = footage.load(o.cache, lambda m: not o.only or any(footage.named(name, m["court"]) for name in o.only))
+        footage.known("--only", name, {m["court"] for m, _, _ in items})
+    items = [i for i in items if not o.only or any(footage.named(name, i[0]["court"]) for name in o.only)]
     lone = sorted({m["court"] for m, _, _ in items if m["court"][0] not in folds})
     if folds and "rest" not in folds and lone:
         given.refuse(f"--folds: no member for {', '.join(lone)}; add rest=FILE, or leave them out with --only")

@@ -97,7 +97,7 @@ def main():
     courts = {m["court"] for m, _, _ in footage.load(o.real)}
     for courts_left in sets:
         known(courts_left, courts)
-    base = weights.member(o.weights)
+    base, seen = weights.member(o.weights), weights.seen(o.weights)
     if base["config"]["size"] != SIZE:
         given.refuse(f"{o.weights}: takes crops of {base['config']['size']} pixels, and the recordings are cut to {SIZE}; name another member")
     if o.drawn:
@@ -119,7 +119,7 @@ def main():
         state = tune(base, pool, real, o, dev, say)
         half = {k: (v + base["state"][k].float()) / 2 if v.dtype.is_floating_point else v for k, v in state.items()}
         for stem, q in (("", state), ("-half", half)):
-            torch.save({"config": base["config"], "state": q, "seen": sorted({*real.courts, *weights.seen(o.weights)})}, os.path.join(o.out, f"{name}{stem}.pt"))
+            torch.save({"config": base["config"], "state": q, "seen": sorted({*real.courts, *seen})}, os.path.join(o.out, f"{name}{stem}.pt"))
         say("written", os.path.join(o.out, f"{name}.pt"))
 
 

@@ -1,6 +1,6 @@
 """Reads footage with truth: the crops of every clip and of whole streams, as the daemon would cut them.
 
-    python -m train.footage FOOTAGE CACHE [--rings 4.0 --above 1.5 --size 80] [--only A,B]
+    python -m train.footage FOOTAGE CACHE [--rings 4.0 --above 1.5 --size 80] [--only A B]
 
 Writes one .npz per clip or stream into CACHE (never into the repository): `y` uint8 [T, S, S], `fps`, `meta` (JSON).
 """
@@ -96,7 +96,7 @@ def named(name, court):
 def known(flag, name, courts):
     """Refuses a name that means no court: whoever wrote it would read figures of others."""
     if not any(named(name, c) for c in courts):
-        given.refuse(f"{flag} {name}: no court is called so; there are {', '.join(sorted(courts))}, and none")
+        given.refuse(f"{flag} {name}: no court is called so; there are {', '.join(sorted(courts))}")
 
 
 def pack(cache, path, keep=lambda m: True):
@@ -139,11 +139,12 @@ def main():
     p.add_argument("--rings", type=float, default=bundle.RINGS)
     p.add_argument("--above", type=float, default=bundle.ABOVE)
     p.add_argument("--size", type=int, default=80)
-    p.add_argument("--only", default="")
+    p.add_argument("--only", nargs="+", default=[], help="courts, by name or first letter")
     o = p.parse_args()
-    wanted = [m for m in items(o.footage) if not o.only or m["court"][0] in o.only.split(",")]
-    if not wanted:
-        given.refuse(f"--only {o.only}: no court begins so; name first letters of courts, parted by commas")
+    wanted = items(o.footage)
+    for name in o.only:
+        known("--only", name, {m["court"] for m in wanted})
+    wanted = [m for m in wanted if not o.only or any(named(name, m["court"]) for name in o.only)]
     os.makedirs(o.cache, exist_ok=True)
     for m in wanted:
         # The router strides streams of 50 and 60 pictures a second by two.

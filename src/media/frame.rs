@@ -81,7 +81,7 @@ impl<'a> Colours<'a> {
         Some(Self { luma: picture.plane(0)?, first: picture.plane(1)?, second })
     }
 
-    /// Red, green and blue at column `x`, row `y`; `None` outside.
+    /// Red, green and blue at column `x`, row `y` of the picture; `None` beyond the bytes of its planes.
     #[must_use]
     pub fn at(&self, x: usize, y: usize) -> Option<[u8; 3]> {
         let byte = |plane: &Plane<'_>, row: usize, column: usize| {

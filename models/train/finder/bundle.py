@@ -9,7 +9,6 @@ own: for TensorRT weights of +-127, for processors of +-63 (see export.py); the 
 Inputs and outputs are floats in all.
 """
 import argparse
-import hashlib
 import json
 import os
 import tomllib
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from .. import export, given
-from ..bundle import section
+from ..bundle import put, section
 from . import letterbox, net
 
 W, H = 640, 360
@@ -161,19 +160,12 @@ def write(out, name, version, finder, provenance, reach=None):
     os.makedirs(out, exist_ok=True)
     files, doc = [], f"{name} {version}"
 
-    def put(stem, precision, device, m):
-        data = m.SerializeToString(deterministic=True)
-        with open(os.path.join(out, f"{name}-{stem}.onnx"), "wb") as f:
-            f.write(data)
-        files.append({"path": f"{name}-{stem}.onnx", "precision": precision, "device": device, "sha256": hashlib.sha256(data).hexdigest()})
-        return len(data)
-
     model = graph(finder, doc)
-    count = put("fp32", "fp32", "any", model)
+    count = put(out, name, files, "fp32", "fp32", "any", model)
     if reach:
-        put("fp16", "fp16", "any", graph(finder, doc, half=True))
-        put("int8-cuda", "int8", "cuda", graph(finder, doc, quant=export.Quant(reach, 127)))
-        put("int8-cpu", "int8", "cpu", graph(finder, doc, quant=export.Quant(reach, 63)))
+        put(out, name, files, "fp16", "fp16", "any", graph(finder, doc, half=True))
+        put(out, name, files, "int8-cuda", "int8", "cuda", graph(finder, doc, quant=export.Quant(reach, 127)))
+        put(out, name, files, "int8-cpu", "int8", "cpu", graph(finder, doc, quant=export.Quant(reach, 63)))
     t = f"# Written by models/train/finder/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"ring\"\nbudget_ms = 60.0\n"
     for f in files:
         t += section("[[file]]", f)
