@@ -2,31 +2,62 @@
 //!
 //! Each adapter is the face that one stage shows to the stage before it. None of them waits.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::answer::{ModelIdentity, RimAnswer};
+use crate::app::options::Probe;
 use crate::app::play::Told;
-use crate::app::web::SentEvent;
-use crate::app::{Probe, Shared, answers_hop, ask_for_clip, unit_hops};
-use crate::clips::{ClipSink, FragmentDurable};
-use crate::config::CourtConfig;
+use crate::clips::{ClipSink, FragmentDurable, RingHandle};
+use crate::clock::{Anchors, Clock};
+use crate::config::{Calibrate, CourtConfig};
 use crate::decode::FrameSink;
 use crate::detect::finder::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
-use crate::event::{Saying, Score};
+use crate::disk::Ballast;
+use crate::event::{ClipRequest, Saying, Score};
 use crate::game::calibrate::{Calibration, Learnt};
+use crate::health::page::SentEvent;
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
-use crate::mailbox::{Ledger, Mailbox, UnitMailbox};
-use crate::media::{CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem};
+use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull};
+use crate::media::{
+    BoxName, CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem,
+};
 use crate::router::Router;
-use crate::uplink::{Committed, CommittedSink, SpaceNeeded};
+use crate::uplink::{Committed, CommittedSink, SpaceNeeded, Uplink};
+
+/// Stream time that the recorder may be behind (DESIGN §2).
+const RING_BOUND: Duration = Duration::from_secs(4);
+/// Stream time that the decoder may be behind (DESIGN §2).
+const DECODE_BOUND: Duration = Duration::from_secs(1);
+/// Answers that a game may be behind (DESIGN §2). More is a bug.
+const ANSWERS: usize = 1024;
+
+/// What all parts of the wiring share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: BoxName,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ledger: Ledger,
+    pub(crate) metrics: Metrics,
+    pub(crate) anchors: Anchors,
+    pub(crate) courts: BTreeMap<CourtId, Arc<CourtParts>>,
+    /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
+    pub(crate) ring: OnceLock<RingHandle>,
+    pub(crate) uplink: OnceLock<Arc<Uplink>>,
+    /// The ring's; the outbox may need its room before the ring is open.
+    pub(crate) ballast: Ballast,
+    pub(crate) probe: Option<Arc<dyn Probe>>,
+    pub(crate) events: tokio::sync::broadcast::Sender<SentEvent>,
+    pub(crate) calibrate: Calibrate,
+}
 
 /// One court: its rims and the hops that belong to it.
 #[derive(Debug)]
@@ -62,6 +93,19 @@ impl CourtParts {
             learnt: Mutex::default(),
         }
     }
+}
+
+/// A hop of answers: 1,024, losing the oldest; a loss is a bug and is told as one.
+fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<Told> {
+    Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), "game"))
+}
+
+/// The two hops that ingest fills for one court.
+fn unit_hops(court: &CourtId, ledger: &Ledger) -> (UnitMailbox, UnitMailbox) {
+    (
+        UnitMailbox::new(RING_BOUND, ledger.hop(court.as_str(), "ring")),
+        UnitMailbox::new(DECODE_BOUND, ledger.hop(court.as_str(), "decode")),
+    )
 }
 
 /// Ingest → clock, ring, decode. The ring comes first: what is lost later can be seen again.
@@ -191,6 +235,20 @@ impl CommittedSink for FromOutbox {
         if let Some(probe) = &self.shared.probe {
             probe.acknowledged(took);
         }
+    }
+}
+
+/// A clip that an event asks for, once the event is on disk. A ring that refuses says why in the
+/// log and in the clip's own entry; the event goes out all the same.
+pub(crate) fn ask_for_clip(
+    shared: &Shared,
+    court: &CourtId,
+    session: SessionId,
+    request: &ClipRequest,
+) {
+    let Some(ring) = shared.ring.get() else { return };
+    if let Err(error) = ring.request(court, session, request.clone()) {
+        tracing::warn!(%court, clip = %request.id, %error, "clip refused");
     }
 }
 

@@ -4,10 +4,15 @@
 //! tests can use port 0. [`App::run`] starts what is not yet running, watches, and drains in flow
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
-//! `court` has what hangs on one court, `play` the thread that plays its game, `rims` keeps what the
-//! games learn, `watch` what is told
-//! of the whole once a quarter of a second, `web` what is served.
+//! `world` is what the box is given of the outside, `settings` what each stage is given of the
+//! configuration, `court` what hangs on one court, `play` the thread that plays its game, `rims`
+//! keeps what the games learn, `watch` what is told of the whole four times a second, `web` what is
+//! served.
 
+mod world;
+mod options;
+mod error;
+mod settings;
 mod court;
 mod play;
 mod rims;
@@ -16,123 +21,39 @@ mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch as told;
 
-use crate::answer::RimAnswer;
-use crate::clips::{self, Ring, RingHandle};
-use crate::clock::{self, Anchors, Clock, Floor, SystemClock};
-use crate::config::{Calibrate, Config};
+use crate::clips::{self, Ring};
+use crate::clock::{self, Anchors, Floor};
+use crate::config::Config;
 use crate::decode::Decoder;
 use crate::detect::finder::{Finder, Lookout};
 use crate::detect::{self, Detect};
-use crate::disk::{Ballast, Disk, RealDisk};
-use crate::event::ClipRequest;
 use crate::game;
+use crate::health::page::SentEvent;
 use crate::health::{Metrics, Notifier};
-use crate::ingest::{self, Ingest, IngestHandle};
+use crate::ingest::{Ingest, IngestHandle};
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
-use crate::media::{BoxName, CourtId, Frame, SessionId};
+use crate::media::CourtId;
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
-use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels};
-use crate::app::play::Told;
+use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels, Shared, ask_for_clip};
+use crate::app::error::told_if_full;
+use crate::app::settings::{ingest_settings, ring_settings};
 
-/// Quota of the ring where none is configured: at most 200 GB …
-const USUAL_QUOTA: u64 = 200 << 30;
-/// … and 80 % of what is free and what the ring has (`quota_bytes` in `config`).
-const USUAL_SHARE_PERCENT: u64 = 80;
-/// Stream time that the recorder may be behind (DESIGN §2).
-const RING_BOUND: Duration = Duration::from_secs(4);
-/// Stream time that the decoder may be behind (DESIGN §2).
-const DECODE_BOUND: Duration = Duration::from_secs(1);
-/// Answers that a game may be behind (DESIGN §2). More is a bug.
-const ANSWERS: usize = 1024;
+pub use crate::app::error::AppError;
+pub use crate::app::options::{Options, Probe};
+pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
+pub use crate::app::world::World;
+
 /// SIGTERM to exit, all in all (issue: within 5 s).
 const GRACE: Duration = Duration::from_secs(5);
 /// Of it, what outbox, link and ring need once the games are through: 2 s for PUBACKs, and some.
 const FOR_THE_REST: Duration = Duration::from_secs(3);
-
-/// What the stages are given of the world outside.
-#[derive(Clone, Debug)]
-pub struct World {
-    /// Both clocks.
-    pub clock: Arc<dyn Clock>,
-    /// Where ring and clips live.
-    pub disk: Arc<dyn Disk>,
-}
-
-impl World {
-    /// The real one.
-    #[must_use]
-    pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), disk: Arc::new(RealDisk::new()) }
-    }
-}
-
-/// What a command changes of the daemon that the configuration does not.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// No token is asked for: `demo` on loopback.
-    pub open_http: bool,
-    /// Sees what passes: `bench`.
-    pub probe: Option<Arc<dyn Probe>>,
-}
-
-/// Sees what passes between stages, as it passes. Must not wait.
-pub trait Probe: std::fmt::Debug + Send + Sync {
-    /// A picture leaves the decoder.
-    fn frame(&self, frame: &Frame);
-    /// An answer goes to the game.
-    fn answer(&self, answer: &RimAnswer);
-    /// The broker has acknowledged an event, `took` after it was decided.
-    fn acknowledged(&self, _took: Duration) {}
-}
-
-/// Why the daemon could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// RTMP cannot be served.
-    #[error(transparent)]
-    Ingest(#[from] ingest::IngestError),
-    /// The ring cannot be opened.
-    #[error(transparent)]
-    Ring(#[from] clips::RingError),
-    /// The outbox cannot be opened.
-    #[error(transparent)]
-    Uplink(#[from] uplink::UplinkError),
-    /// The page cannot be served.
-    #[error(transparent)]
-    Web(#[from] crate::http::HttpError),
-    /// Not even the ballast is there to be given up.
-    #[error(
-        "the disk of {dir} is full ({free} bytes are free) and nothing of ours is left to give up: \
-         free 100 MB there, or set another `box.data_dir`"
-    )]
-    Full {
-        /// The folder.
-        dir: PathBuf,
-        /// Bytes that are free there.
-        free: u64,
-        /// What could not be written.
-        source: Box<Self>,
-    },
-    /// A court's decoder cannot be started.
-    #[error(transparent)]
-    Decode(#[from] crate::decode::DecodeError),
-    /// A thread cannot be started, or a folder made.
-    #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// What came of it.
-        source: std::io::Error,
-    },
-}
 
 /// What is left when the daemon has ended.
 #[derive(Debug)]
@@ -143,25 +64,6 @@ pub struct Report {
     pub unbalanced: Vec<(HopId, HopCount)>,
     /// Events on disk that wait for a broker.
     pub unsent: u64,
-}
-
-/// What all parts of the wiring share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) name: BoxName,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ledger: Ledger,
-    pub(crate) metrics: Metrics,
-    pub(crate) anchors: Anchors,
-    pub(crate) courts: BTreeMap<CourtId, Arc<CourtParts>>,
-    /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
-    pub(crate) ring: OnceLock<RingHandle>,
-    pub(crate) uplink: OnceLock<Arc<Uplink>>,
-    /// The ring's; the outbox may need its room before the ring is open.
-    pub(crate) ballast: Ballast,
-    pub(crate) probe: Option<Arc<dyn Probe>>,
-    pub(crate) events: tokio::sync::broadcast::Sender<web::SentEvent>,
-    pub(crate) calibrate: Calibrate,
 }
 
 /// The daemon, built and bound.
@@ -222,7 +124,7 @@ impl App {
                 (court.name.clone(), Arc::new(CourtParts::new(court, &ledger)))
             })
             .collect();
-        let (events, _) = tokio::sync::broadcast::channel(web::EVENTS_BEHIND);
+        let (events, _) = tokio::sync::broadcast::channel::<SentEvent>(web::EVENTS_BEHIND);
         let ring_settings = ring_settings(&config);
         let ballast = ring_settings.ballast(&world.disk);
         let shared = Arc::new(Shared {
@@ -469,28 +371,6 @@ async fn open_uplink(
     Ok((uplink, recovered))
 }
 
-/// The broker, as the configuration names it.
-pub(crate) fn uplink_settings(config: &Config, floor: Floor) -> uplink::UplinkSettings {
-    let tls = config.uplink.client.as_ref();
-    let courts: std::collections::BTreeSet<_> =
-        config.courts.iter().map(|court| &court.name).collect();
-    uplink::UplinkSettings {
-        box_name: config.appliance.name.clone(),
-        broker: config.uplink.broker.clone(),
-        username: config.uplink.username.clone(),
-        password_file: config.uplink.password_file.clone(),
-        ca_file: config.uplink.ca_file.clone(),
-        cert_file: tls.map(|files| files.cert_file.clone()),
-        key_file: tls.map(|files| files.key_file.clone()),
-        dir: config.appliance.data_dir.join("outbox"),
-        quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
-        boot: clock::boot_id(),
-        time_floor: floor,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        courts: courts.into_iter().map(ToString::to_string).collect(),
-    }
-}
-
 /// Sorts what the outbox still knows by court.
 fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> {
     let mut courts: BTreeMap<CourtId, game::Recovered> = BTreeMap::new();
@@ -502,38 +382,6 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
         courts.entry(fact.court.clone()).or_default().facts.push(fact);
     }
     courts
-}
-
-/// What the configuration gives the ring.
-fn ring_settings(config: &Config) -> clips::RingSettings {
-    let dir = config.appliance.data_dir.join("ring");
-    let (quota, share_percent) = match config.ring.quota_bytes {
-        Some(quota) => (quota, 100),
-        None => (USUAL_QUOTA, USUAL_SHARE_PERCENT),
-    };
-    clips::RingSettings {
-        share_percent,
-        reserve_bytes: config.ring.reserve_bytes,
-        keep_free_bytes: config.ring.keep_free_bytes,
-        pin_days: config.ring.pin_days,
-        ..clips::RingSettings::new(dir, quota)
-    }
-}
-
-/// Says of a disk that is full what a technician needs to know; other errors stay as they are.
-fn told_if_full(error: AppError, dir: &std::path::Path, disk: &dyn Disk) -> AppError {
-    let is_full = match &error {
-        AppError::Uplink(uplink::UplinkError::Store(store)) => store.is_full(),
-        AppError::Ring(clips::RingError::Open { source, .. }) => {
-            source.kind() == std::io::ErrorKind::StorageFull
-        }
-        _ => false,
-    };
-    if !is_full {
-        return error;
-    }
-    let free = disk.free_bytes(dir).unwrap_or(0);
-    AppError::Full { dir: dir.to_owned(), free, source: Box::new(error) }
 }
 
 async fn open_ring(
@@ -559,32 +407,6 @@ async fn open_ring(
     })??;
     let _ = shared.ring.set(ring.handle());
     Ok(ring)
-}
-
-/// Which models are wanted, and where they are looked for (DESIGN §4.1).
-pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
-    let mut search = Vec::new();
-    search.extend(config.detect.models_dir.clone());
-    search.push(config.appliance.data_dir.join("models"));
-    search.push(PathBuf::from(detect::SYSTEM_MODELS));
-    detect::DetectSettings {
-        bundles: config.detect.bundles.clone(),
-        search,
-        device: config.detect.device.to_string(),
-    }
-}
-
-/// The rims of every court, as they are configured.
-pub(crate) fn court_rims(config: &Config) -> Vec<detect::CourtRims> {
-    config
-        .courts
-        .iter()
-        .map(|court| detect::CourtRims {
-            court: court.name.clone(),
-            rims: court.rims.clone(),
-            rims_of: court.rims_of.map(|[width, height]| (width, height)),
-        })
-        .collect()
 }
 
 /// Looks whether cameras are moved, where that is wanted and a finder is there. Without one all
@@ -642,53 +464,7 @@ fn start_decoder(
     )?)
 }
 
-fn ingest_settings(config: &Config) -> Result<ingest::IngestSettings, AppError> {
-    let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
-        (Some(address), Some(files)) => Some((address, web::rtmps(files)?)),
-        _ => None,
-    };
-    Ok(ingest::IngestSettings {
-        rtmp: config.ingest.rtmp,
-        rtmps,
-        courts: config
-            .courts
-            .iter()
-            .map(|court| ingest::CourtKey {
-                court: court.name.clone(),
-                stream_key: ingest::StreamKey::new(court.stream_key.expose()),
-            })
-            .collect(),
-    })
-}
-
-/// A clip that an event asks for, once the event is on disk. A ring that refuses says why in the
-/// log and in the clip's own entry; the event goes out all the same.
-pub(crate) fn ask_for_clip(
-    shared: &Shared,
-    court: &CourtId,
-    session: SessionId,
-    request: &ClipRequest,
-) {
-    let Some(ring) = shared.ring.get() else { return };
-    if let Err(error) = ring.request(court, session, request.clone()) {
-        tracing::warn!(%court, clip = %request.id, %error, "clip refused");
-    }
-}
-
-/// A hop of answers: 1,024, losing the oldest; a loss is a bug and is told as one.
-pub(crate) fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<Told> {
-    Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), "game"))
-}
-
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.
 fn rims_hop(ledger: &Ledger) -> Mailbox<rims::Write> {
     Mailbox::new(rims::WAITING, WhenFull::DropOldest, ledger.hop("-", "rims"))
-}
-
-/// The two hops that ingest fills for one court.
-pub(crate) fn unit_hops(court: &CourtId, ledger: &Ledger) -> (UnitMailbox, UnitMailbox) {
-    (
-        UnitMailbox::new(RING_BOUND, ledger.hop(court.as_str(), "ring")),
-        UnitMailbox::new(DECODE_BOUND, ledger.hop(court.as_str(), "decode")),
-    )
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch as told;
 
+use crate::app::court::{CourtParts, Shared};
 use crate::app::web::WebState;
-use crate::app::{Shared, court::CourtParts};
 use crate::decode::{self, DecoderStatus, DecoderWatcher};
 use crate::detect;
 use crate::detect::finder::{Lookout, Moved};

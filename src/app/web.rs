@@ -12,14 +12,15 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 
-use crate::app::court::CourtParts;
+use crate::app::court::{CourtParts, Shared};
+use crate::app::error::AppError;
+use crate::app::options::Options;
 use crate::app::play::Told;
-use crate::app::{AppError, Options, Shared};
-use crate::config::{Calibrate, Config, TlsFiles};
+use crate::config::{Calibrate, Config};
 use crate::event::FactId;
 use crate::game::calibrate::Verdict;
 use crate::health::Reading;
-use crate::health::page;
+use crate::health::page::{self, SentEvent};
 use crate::http::{self, Access, Server};
 use crate::media::{CourtId, Frame};
 
@@ -28,8 +29,6 @@ pub(crate) const EVENTS_BEHIND: usize = 256;
 
 /// So long a person waits for a verdict to be on disk; below what a browser waits for.
 const VERDICT_WAIT: Duration = Duration::from_secs(5);
-
-pub(crate) type SentEvent = page::SentEvent;
 
 /// What requests read.
 #[derive(Debug)]
@@ -180,9 +179,4 @@ pub(crate) fn bind(
         routes = routes.merge(ring.routes());
     }
     Ok(Bound { server, state, routes })
-}
-
-/// The certificate of the RTMPS listener.
-pub(crate) fn rtmps(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, AppError> {
-    Ok(http::server_config(files, &[])?)
 }

@@ -1,0 +1,26 @@
+//! What a command changes of the daemon that the configuration does not, and who may look on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::answer::RimAnswer;
+use crate::media::Frame;
+
+/// What a command changes of the daemon that the configuration does not.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// No token is asked for: `demo` on loopback.
+    pub open_http: bool,
+    /// Sees what passes: `bench`.
+    pub probe: Option<Arc<dyn Probe>>,
+}
+
+/// Sees what passes between stages, as it passes. Must not wait.
+pub trait Probe: std::fmt::Debug + Send + Sync {
+    /// A picture leaves the decoder.
+    fn frame(&self, frame: &Frame);
+    /// An answer goes to the game.
+    fn answer(&self, answer: &RimAnswer);
+    /// The broker has acknowledged an event, `took` after it was decided.
+    fn acknowledged(&self, _took: Duration) {}
+}

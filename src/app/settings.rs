@@ -1,0 +1,104 @@
+//! The configuration, as each stage is given its part of it.
+//!
+//! A key gets its default in `config`; here stands only what several keys, or a key and a folder,
+//! mean together.
+
+use std::path::PathBuf;
+
+use crate::app::error::AppError;
+use crate::clips;
+use crate::clock::{self, Floor};
+use crate::config::Config;
+use crate::detect;
+use crate::http;
+use crate::ingest;
+use crate::uplink;
+
+/// Quota of the ring where none is configured: at most 200 GB …
+const USUAL_QUOTA: u64 = 200 << 30;
+/// … and 80 % of what is free and what the ring has (`quota_bytes` in `config`).
+const USUAL_SHARE_PERCENT: u64 = 80;
+
+/// The broker, as the configuration names it.
+pub(crate) fn uplink_settings(config: &Config, floor: Floor) -> uplink::UplinkSettings {
+    let tls = config.uplink.client.as_ref();
+    let courts: std::collections::BTreeSet<_> =
+        config.courts.iter().map(|court| &court.name).collect();
+    uplink::UplinkSettings {
+        box_name: config.appliance.name.clone(),
+        broker: config.uplink.broker.clone(),
+        username: config.uplink.username.clone(),
+        password_file: config.uplink.password_file.clone(),
+        ca_file: config.uplink.ca_file.clone(),
+        cert_file: tls.map(|files| files.cert_file.clone()),
+        key_file: tls.map(|files| files.key_file.clone()),
+        dir: config.appliance.data_dir.join("outbox"),
+        quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
+        boot: clock::boot_id(),
+        time_floor: floor,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        courts: courts.into_iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// What the configuration gives the ring.
+pub(crate) fn ring_settings(config: &Config) -> clips::RingSettings {
+    let dir = config.appliance.data_dir.join("ring");
+    let (quota, share_percent) = match config.ring.quota_bytes {
+        Some(quota) => (quota, 100),
+        None => (USUAL_QUOTA, USUAL_SHARE_PERCENT),
+    };
+    clips::RingSettings {
+        share_percent,
+        reserve_bytes: config.ring.reserve_bytes,
+        keep_free_bytes: config.ring.keep_free_bytes,
+        pin_days: config.ring.pin_days,
+        ..clips::RingSettings::new(dir, quota)
+    }
+}
+
+/// Which models are wanted, and where they are looked for (DESIGN §4.1).
+pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
+    let mut search = Vec::new();
+    search.extend(config.detect.models_dir.clone());
+    search.push(config.appliance.data_dir.join("models"));
+    search.push(PathBuf::from(detect::SYSTEM_MODELS));
+    detect::DetectSettings {
+        bundles: config.detect.bundles.clone(),
+        search,
+        device: config.detect.device.to_string(),
+    }
+}
+
+/// The rims of every court, as they are configured.
+pub(crate) fn court_rims(config: &Config) -> Vec<detect::CourtRims> {
+    config
+        .courts
+        .iter()
+        .map(|court| detect::CourtRims {
+            court: court.name.clone(),
+            rims: court.rims.clone(),
+            rims_of: court.rims_of.map(|[width, height]| (width, height)),
+        })
+        .collect()
+}
+
+/// What ingest listens on, and the key of every court.
+pub(crate) fn ingest_settings(config: &Config) -> Result<ingest::IngestSettings, AppError> {
+    let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
+        (Some(address), Some(files)) => Some((address, http::server_config(files, &[])?)),
+        _ => None,
+    };
+    Ok(ingest::IngestSettings {
+        rtmp: config.ingest.rtmp,
+        rtmps,
+        courts: config
+            .courts
+            .iter()
+            .map(|court| ingest::CourtKey {
+                court: court.name.clone(),
+                stream_key: ingest::StreamKey::new(court.stream_key.expose()),
+            })
+            .collect(),
+    })
+}

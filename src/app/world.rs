@@ -1,0 +1,23 @@
+//! What the stages are given of the world outside.
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::disk::{Disk, RealDisk};
+
+/// What the stages are given of the world outside.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Where ring and clips live.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl World {
+    /// The real one.
+    #[must_use]
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), disk: Arc::new(RealDisk::new()) }
+    }
+}
