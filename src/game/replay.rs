@@ -68,44 +68,75 @@ pub enum ReplayError {
     NoModel { line: usize },
 }
 
+/// What a line of a recording gives a game.
+#[derive(Debug)]
+enum Input {
+    Answer(RimAnswer),
+    Closed(SessionId),
+}
+
+impl Input {
+    fn play(self, game: &mut Game) -> Vec<Event> {
+        match self {
+            Self::Answer(answer) => game.step(&answer),
+            Self::Closed(session) => game.session_closed(session, CloseReason::Ended),
+        }
+    }
+}
+
 /// Plays a recording of `court` with `rims` rims from a score of nothing.
 ///
 /// # Errors
 /// [`ReplayError`], at the first line that cannot be read.
 pub fn replay(recording: &str, court: &CourtId, rims: usize) -> Result<Vec<Event>, ReplayError> {
     let mut game = Game::new(court.clone(), rims, Score::default());
-    let mut model: Option<Arc<ModelIdentity>> = None;
     let mut events = Vec::new();
-    for (line, text) in (1..).zip(recording.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        let session = |session: &str| {
-            SessionId::parse(session)
-                .ok_or_else(|| ReplayError::Session { line, session: session.to_owned() })
-        };
-        match serde_json::from_str(text).map_err(|source| ReplayError::Line { line, source })? {
-            Line::Model { bundle, version, precision, engine, decision } => {
-                let named = ModelIdentity { bundle, version, precision, engine, decision };
-                model = Some(Arc::new(named));
-            }
-            Line::Answer { session: of, rim, pts_ms, says, warming, latency_us } => {
-                let [none, under_way, made, missed] = says;
-                events.extend(game.step(&RimAnswer {
-                    court: court.clone(),
-                    rim: RimId(rim),
-                    session: session(&of)?,
-                    pts: MediaTime::from_millis(pts_ms),
-                    says: RimProbabilities { none, under_way, made, missed },
-                    warming,
-                    model: model.clone().ok_or(ReplayError::NoModel { line })?,
-                    arrival: Monotonic::ZERO,
-                    answered: Monotonic::from_nanos(latency_us.saturating_mul(1_000)),
-                }));
-            }
-            Line::End { session: of } => {
-                events.extend(game.session_closed(session(&of)?, CloseReason::Ended));
-            }
-        }
+    for input in inputs(recording, court) {
+        events.extend(input?.play(&mut game));
     }
     Ok(events)
+}
+
+/// The inputs of a recording, in order.
+fn inputs(recording: &str, court: &CourtId) -> impl Iterator<Item = Result<Input, ReplayError>> {
+    let mut model: Option<Arc<ModelIdentity>> = None;
+    let lines = (1..).zip(recording.lines()).filter(|(_, text)| !text.trim().is_empty());
+    lines.filter_map(move |(line, text)| input(line, text, court, &mut model).transpose())
+}
+
+/// The input of one line; a line may also name the model of those that follow.
+fn input(
+    line: usize,
+    text: &str,
+    court: &CourtId,
+    model: &mut Option<Arc<ModelIdentity>>,
+) -> Result<Option<Input>, ReplayError> {
+    let session = |session: &str| {
+        SessionId::parse(session)
+            .ok_or_else(|| ReplayError::Session { line, session: session.to_owned() })
+    };
+    match serde_json::from_str(text).map_err(|source| ReplayError::Line { line, source })? {
+        Line::Model { bundle, version, precision, engine, decision } => {
+            let named = ModelIdentity { bundle, version, precision, engine, decision };
+            *model = Some(Arc::new(named));
+            Ok(None)
+        }
+        Line::Answer { session: of, rim, pts_ms, says, warming, latency_us } => {
+            let [none, under_way, made, missed] = says;
+            Ok(Some(Input::Answer(RimAnswer {
+                court: court.clone(),
+                rim: RimId(rim),
+                session: session(&of)?,
+                pts: MediaTime::from_millis(pts_ms),
+                says: RimProbabilities { none, under_way, made, missed },
+                warming,
+                model: model.clone().ok_or(ReplayError::NoModel { line })?,
+                arrival: Monotonic::ZERO,
+                answered: Monotonic::from_nanos(latency_us.saturating_mul(1_000)),
+            })))
+        }
+        Line::End { session: of } => Ok(Some(Input::Closed(session(&of)?))),
+    }
 }
 
 impl Line {
@@ -125,5 +156,7 @@ impl Line {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
