@@ -18,7 +18,7 @@ use crate::clips::{ClipSink, FragmentDurable, RingHandle};
 use crate::clock::{Anchors, Clock};
 use crate::config::{Calibrate, CourtConfig};
 use crate::decode::FrameSink;
-use crate::detect::finder::Lookout;
+use crate::detect::ring::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
 use crate::event::{ClipRequest, Saying, Score};

@@ -30,7 +30,7 @@ use crate::clips::{self, Ring};
 use crate::clock::{self, Anchors, Floor};
 use crate::config::Config;
 use crate::decode::Decoder;
-use crate::detect::finder::{Finder, Lookout};
+use crate::detect::ring::{Finder, Lookout};
 use crate::detect::{self, Detect};
 use crate::game;
 use crate::health::page::SentEvent;

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::detect;
 use crate::http;
 use crate::ingest;
+use crate::media::CourtRims;
 use crate::uplink;
 
 /// Quota of the ring where none is configured: at most 200 GB …
@@ -71,11 +72,11 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
 }
 
 /// The rims of every court, as they are configured.
-pub(crate) fn court_rims(config: &Config) -> Vec<detect::CourtRims> {
+pub(crate) fn court_rims(config: &Config) -> Vec<CourtRims> {
     config
         .courts
         .iter()
-        .map(|court| detect::CourtRims {
+        .map(|court| CourtRims {
             court: court.name.clone(),
             rims: court.rims.clone(),
             rims_of: court.rims_of.map(|[width, height]| (width, height)),

@@ -14,12 +14,12 @@ use crate::app::court::{CourtParts, Shared};
 use crate::app::web::WebState;
 use crate::decode::{self, DecoderStatus, DecoderWatcher};
 use crate::detect;
-use crate::detect::finder::{Lookout, Moved};
+use crate::detect::ring::{Lookout, Moved};
 use crate::event::state::{Advice, ModelsState, StreamState};
 use crate::game::calibrate::Learnt;
 use crate::health::{Notifier, Progress, Reading, RimReading};
 use crate::ingest::{Condition, CourtStatus, IngestHandle};
-use crate::media::{Codec, CourtId, Monotonic};
+use crate::media::{Codec, CourtId, Monotonic, place_rims};
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
 const EVERY: Duration = Duration::from_millis(250);
@@ -148,7 +148,7 @@ fn stream(
         (Some(_), Some(rings)) => rings.iter().copied().map(f64::from).collect(),
         (Some(size), None) => {
             let drawn_on = parts.rims_of.map_or(size, |[width, height]| (width, height));
-            let placed = detect::place_rims(&parts.rims, drawn_on, size).unwrap_or_default();
+            let placed = place_rims(&parts.rims, drawn_on, size).unwrap_or_default();
             placed.iter().map(|rim| f64::from(rim.w)).collect()
         }
     };

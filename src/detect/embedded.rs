@@ -1,6 +1,6 @@
 //! The bundles in the binary: what a box with nothing installed answers with.
 
-use crate::detect::bundle::Embedded;
+use crate::detect::bundle::files::Embedded;
 
 /// Found last, when no folder has a bundle of that name: one that decides, one that finds rings.
 pub const IN_THE_BINARY: &[Embedded] = &[

@@ -5,21 +5,17 @@
 //! shadows: run, measured, never published. A model that cannot be used stands in
 //! [`Detect::status`] with its reason; everything else goes on.
 //!
-//! Read `bundle` (what a model's folder must say), `rims` and `crop` (what a model is shown),
-//! `continuity` (what it remembers), `engine` (what runs it), `postprocess` (what it said), then
-//! `worker` (the thread; `offline` is the same without one). `finder` is apart: where rings are in
-//! whole pictures.
+//! Read `bundle` (what a model's folder must say), `rim` (models that decide: what one is shown, what
+//! it remembers, what it said), `engine` (what runs it), then `worker` (the thread; `offline` is the
+//! same without one). `ring` is apart: where rings are in whole pictures.
 
 mod bundle;
-mod rims;
-mod crop;
-mod continuity;
+mod embedded;
+mod rim;
+pub mod ring;
 mod engine;
-mod postprocess;
 mod worker;
 mod offline;
-mod embedded;
-pub mod finder;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,19 +31,18 @@ use crate::clock::Clock;
 use crate::detect::worker::{Progress, Worker, WorkerParts};
 use crate::event::state::{ModelState, ModelsState};
 use crate::mailbox::{FrameMailbox, Ledger};
-use crate::media::CourtId;
+use crate::media::{CourtId, CourtRims};
 
 pub use crate::detect::bundle::{
     Bundle, BundleError, Channel, CropInput, Embedded, ModelFile, Place, Provenance, StateTensor,
     Task, find, find_as,
 };
-pub use crate::detect::crop::{Crop, CropError};
 pub use crate::detect::embedded::IN_THE_BINARY;
 pub use crate::detect::engine::{Engine, EngineError, engine_for};
 pub use crate::detect::offline::Offline;
-pub use crate::detect::postprocess::{AnswerError, rim_probabilities};
-pub use crate::detect::rims::{RimFault, place_rims};
-pub use crate::detect::worker::{AnswerSink, CourtRims, ModelMeters};
+pub use crate::detect::rim::crop::{Crop, CropError};
+pub use crate::detect::rim::postprocess::{AnswerError, rim_probabilities};
+pub use crate::detect::worker::{AnswerSink, ModelMeters};
 
 /// Where `make install` puts bundles.
 pub const SYSTEM_MODELS: &str = "/usr/share/courtside/models";

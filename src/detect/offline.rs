@@ -10,9 +10,9 @@ use crate::answer::{ModelIdentity, RimAnswer};
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::engine::{EngineError, engine_for};
-use crate::detect::worker::{AnswerSink, CourtRims, ModelMeters, Progress, Worker, WorkerParts};
+use crate::detect::worker::{AnswerSink, ModelMeters, Progress, Worker, WorkerParts};
 use crate::mailbox::{FrameMailbox, Tally};
-use crate::media::{CloseReason, CourtId, Frame, MediaTime, SessionId};
+use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, SessionId};
 
 /// One bundle at one court.
 pub struct Offline {

@@ -16,15 +16,16 @@ use tracing::{debug, error, warn};
 
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::clock::Clock;
-use crate::detect::bundle::{Bundle, CropInput};
-use crate::detect::continuity::Continuity;
-use crate::detect::crop::{Crop, CropError};
-use crate::detect::engine::{Engine, EngineError};
-use crate::detect::postprocess::{AnswerError, rim_probabilities};
-use crate::detect::rims::{RimFault, place_rims};
+use crate::detect::bundle::Bundle;
+use crate::detect::bundle::manifest::CropInput;
+use crate::detect::engine::contract::{Engine, EngineError};
+use crate::detect::rim::continuity::Continuity;
+use crate::detect::rim::crop::{Crop, CropError};
+use crate::detect::rim::postprocess::{AnswerError, rim_probabilities};
 use crate::mailbox::{FrameItem, FrameMailbox, Take};
 use crate::media::{
-    CloseReason, CourtId, Frame, MediaTime, Monotonic, Pixels, RimBox, RimId, SessionId,
+    CloseReason, CourtId, CourtRims, Frame, MediaTime, Monotonic, Pixels, RimBox, RimFault, RimId,
+    SessionId,
 };
 
 /// Frames in a row without an answer, after which a model is put out: one second of a stream.
@@ -42,17 +43,6 @@ pub trait AnswerSink: Send + Sync {
     fn session_closed(&self, court: &CourtId, session: SessionId, reason: CloseReason);
     /// An answer of a model that is only compared; never published.
     fn shadow(&self, _answer: RimAnswer) {}
-}
-
-/// A court's rims, as its technician drew them.
-#[derive(Clone, Debug)]
-pub struct CourtRims {
-    /// The court.
-    pub court: CourtId,
-    /// Its rims.
-    pub rims: Vec<RimBox>,
-    /// Size of the picture that they were drawn on; `None`: the first picture's.
-    pub rims_of: Option<(u32, u32)>,
 }
 
 /// Where a model's times are counted.
@@ -346,8 +336,8 @@ impl CourtWork {
         if self.placed.as_ref().is_some_and(|placed| placed.picture == picture) {
             return false;
         }
-        let rims_of = *self.drawn.rims_of.get_or_insert(picture);
-        let rims = place_rims(&self.drawn.rims, rims_of, picture).and_then(|rims| {
+        self.drawn.rims_of.get_or_insert(picture);
+        let rims = self.drawn.in_picture(picture).and_then(|rims| {
             rims.into_iter().map(|rim| RimCrops::new(&self.inputs, rim, picture)).collect()
         });
         self.placed = Some(Placed { picture, rims });
@@ -356,11 +346,8 @@ impl CourtWork {
 
     /// Widths of the rings in the picture that comes now, pixels; none where they cannot be placed.
     fn widths(&self) -> Vec<f32> {
-        let drawn = &self.drawn;
-        let placed =
-            self.placed.as_ref().zip(drawn.rims_of).and_then(|(placed, rims_of)| {
-                place_rims(&drawn.rims, rims_of, placed.picture).ok()
-            });
+        let placed = self.placed.as_ref();
+        let placed = placed.and_then(|placed| self.drawn.in_picture(placed.picture).ok());
         placed.unwrap_or_default().iter().map(|rim| rim.w).collect()
     }
 

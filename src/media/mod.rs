@@ -1,8 +1,8 @@
 //! The words that every stage speaks: times, names, access units, frames, codec parameters.
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
-//! mixed), `names`, `unit` (what came in), `frame` (what was decoded), then `h264`, `h265` and `sei`
-//! (what the bytes of a picture say; pure).
+//! mixed), `names`, `unit` (what came in), `frame` (what was decoded), `place` and `rims` (where a rim lies in a
+//! picture), then `h264`, `h265` and `sei` (what the bytes of a picture say; pure).
 
 mod time;
 mod names;
@@ -12,9 +12,13 @@ pub mod h264;
 pub mod h265;
 pub mod sei;
 mod frame;
+mod place;
+mod rims;
 
 pub use crate::media::frame::{ChromaLayout, Colours, CpuPicture, Frame, Pixels, Plane};
 pub use crate::media::names::{BoxName, CourtId, NameError, RimBox, RimId, SessionId};
+pub use crate::media::place::{RimFault, Sight, is_at, place_rims, sight};
+pub use crate::media::rims::CourtRims;
 pub use crate::media::time::{MediaTime, Monotonic, UtcTime};
 pub use crate::media::unit::{
     AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, StreamInfo,

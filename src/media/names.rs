@@ -104,6 +104,13 @@ pub struct RimBox {
     pub h: f32,
 }
 
+impl fmt::Display for RimBox {
+    /// Whole pixels, as they stand in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:.0}, {:.0}, {:.0}, {:.0}]", self.x, self.y, self.w, self.h)
+    }
+}
+
 /// One unbroken run of a stream's timestamps: a publish, or what follows a jump (DESIGN §5.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(u64);

@@ -17,8 +17,8 @@ use crate::app::detect_settings;
 use crate::config;
 use crate::decode::{self, TINY_RING_PX, VideoFile};
 use crate::detect::SYSTEM_MODELS;
-use crate::detect::finder::{Finder, Ring, is_at};
-use crate::media::{Colours, CourtId, Frame, Pixels, RimBox, SessionId};
+use crate::detect::ring::{Finder, Ring};
+use crate::media::{Colours, CourtId, Frame, Pixels, RimBox, SessionId, is_at};
 use crate::tools::ask::{AskArgs, Place};
 use crate::tools::png_file::PngFile;
 use crate::tools::private_folder;
@@ -249,10 +249,6 @@ fn choose(rings: &[Steady]) -> Option<&Steady> {
     sure().find(|ring| ring.rim.w * 2.0 >= widest).or_else(|| rings.first())
 }
 
-fn numbers(rim: RimBox) -> String {
-    format!("[{:.0}, {:.0}, {:.0}, {:.0}]", rim.x, rim.y, rim.w, rim.h)
-}
-
 fn tell(looked: &Looked, chosen: Option<&Steady>) {
     let Some(chosen) = chosen else {
         eprintln!("courtside: {NOTHING}");
@@ -280,10 +276,10 @@ fn lines(rings: &[Steady], chosen: &Steady, picture: (u32, u32), looks: usize) -
             "# a guess among {count} rings: --sheet FILE draws this one green, the others yellow"
         ));
     }
-    lines.push(format!("rims = [{}]  # {}", numbers(chosen.rim), of(chosen)));
+    lines.push(format!("rims = [{}]  # {}", chosen.rim, of(chosen)));
     lines.push(format!("rims_of = [{}, {}]", picture.0, picture.1));
     for ring in rings.iter().filter(|ring| *ring != chosen) {
-        lines.push(format!("# another ring: {}, {}", numbers(ring.rim), of(ring)));
+        lines.push(format!("# another ring: {}, {}", ring.rim, of(ring)));
     }
     lines
 }

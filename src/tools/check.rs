@@ -19,15 +19,13 @@ use crate::config::{self, Config};
 use crate::decode;
 use crate::detect::Detect;
 #[cfg(feature = "gstreamer")]
-use crate::detect::finder::{Finder, Sight, sight};
-#[cfg(feature = "gstreamer")]
-use crate::detect::{CourtRims, place_rims};
+use crate::detect::ring::Finder;
 use crate::disk::{Disk, RealDisk};
 use crate::health::doctor::Told;
 use crate::http;
 use crate::mailbox::Ledger;
 #[cfg(feature = "gstreamer")]
-use crate::media::{CourtId, RimBox};
+use crate::media::{CourtId, CourtRims, RimBox, Sight, sight};
 #[cfg(feature = "gstreamer")]
 use crate::tools::aim;
 use crate::tools::ask::{AskError, Place};
@@ -389,8 +387,7 @@ fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
                 continue;
             }
         };
-        let drawn_on = court.rims_of.unwrap_or(looked.picture);
-        let Ok(rims) = place_rims(&court.rims, drawn_on, looked.picture) else { continue };
+        let Ok(rims) = court.in_picture(looked.picture) else { continue };
         let rings: Vec<RimBox> = looked.rings.iter().map(|ring| ring.rim).collect();
         for (index, rim) in rims.iter().enumerate() {
             let what = format!("rim {index} of court {}", court.court);
@@ -403,16 +400,13 @@ fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
 /// What the rings that were found say of a rim drawn as `drawn`.
 #[cfg(feature = "gstreamer")]
 fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, String) {
-    let told = |rim: RimBox| format!("[{:.0}, {:.0}, {:.0}, {:.0}]", rim.x, rim.y, rim.w, rim.h);
     match sight(drawn, rings) {
-        Sight::AtBox => (
-            Mark::Good,
-            format!("the ring is seen where it was drawn, {}", told(drawn)),
-            String::new(),
-        ),
+        Sight::AtBox => {
+            (Mark::Good, format!("the ring is seen where it was drawn, {}", drawn), String::new())
+        }
         Sight::Elsewhere(ring) => (
             Mark::Advice,
-            format!("a ring is seen at {}, but drawn at {}", told(ring), told(drawn)),
+            format!("a ring is seen at {}, but drawn at {}", ring, drawn),
             format!(
                 "look at the box on the page: if it is not round the ring, run `courtside aim \
                  --court {court}` and paste what it prints"
@@ -420,7 +414,7 @@ fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, S
         ),
         Sight::Nothing => (
             Mark::Skipped,
-            format!("no ring is seen near {}; that may be the finder's fault", told(drawn)),
+            format!("no ring is seen near {}; that may be the finder's fault", drawn),
             "look at the box on the page".to_owned(),
         ),
     }

@@ -13,8 +13,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::infer::Factoid;
 
-use crate::detect::bundle::{Bundle, ModelFile};
-use crate::detect::engine::{Engine, EngineError};
+use crate::detect::bundle::Bundle;
+use crate::detect::bundle::files::ModelFile;
+use crate::detect::engine::contract::{Engine, EngineError};
 
 const NAME: &str = "builtin";
 

@@ -30,10 +30,10 @@ use indicatif::ProgressBar;
 use crate::answer::{ODDS_AT_MOST, RimAnswer};
 use crate::clock::SystemClock;
 use crate::decode::VideoFile;
-use crate::detect::{self, Bundle, CourtRims, IN_THE_BINARY, Offline};
+use crate::detect::{self, Bundle, IN_THE_BINARY, Offline};
 use crate::event::{Event, Score as Points};
 use crate::game::Game;
-use crate::media::{CloseReason, CourtId, Frame, MediaTime, SessionId};
+use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, SessionId};
 use crate::router::Stride;
 
 use crate::tools::eval::gate::Gates;

@@ -1,10 +1,18 @@
-//! Rims drawn on one picture, placed on another (DESIGN §4.1, `rims_of`).
+//! Where a drawn rim lies in the picture that comes, and whether a ring that is seen is that rim
+//! (DESIGN §4.1, `rims_of`). Pure; the only place that does arithmetic on boxes of rims.
 
-use crate::media::RimBox;
+use crate::media::names::RimBox;
 
 /// How far two aspects may differ, as a share, and still be the same picture: encoders round sizes
 /// to whole blocks (640×360 is sent as 640×368, 854×480 stands for 853.3×480).
 const SAME_ASPECT: f64 = 0.03;
+
+/// Farther than this from the box, in widths of the ring, is elsewhere.
+const NEAR: f32 = 0.35;
+/// A width that differs by more than this factor is elsewhere too: the camera was zoomed.
+const SAME_SCALE: f32 = 1.3;
+/// A ring of quite another size is another ring.
+const OTHER_SCALE: f32 = 2.5;
 
 /// The rims cannot be placed, so nothing is called at this court.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -49,6 +57,46 @@ pub fn place_rims(
         h: rim.h * down,
     };
     Ok(rims.iter().map(placed).collect())
+}
+
+/// What one look says of one rim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sight {
+    /// The ring is where its box was drawn.
+    AtBox,
+    /// It is not there, but here.
+    Elsewhere(RimBox),
+    /// No ring was seen that could be it.
+    Nothing,
+}
+
+/// True if `ring` is the ring that was drawn as `drawn`.
+#[must_use]
+pub fn is_at(drawn: RimBox, ring: RimBox) -> bool {
+    distance(drawn, ring) <= NEAR * drawn.w && ratio(drawn, ring) <= SAME_SCALE
+}
+
+/// What the rings of one picture say of a rim drawn as `drawn`.
+#[must_use]
+pub fn sight(drawn: RimBox, rings: &[RimBox]) -> Sight {
+    if rings.iter().any(|ring| is_at(drawn, *ring)) {
+        return Sight::AtBox;
+    }
+    rings
+        .iter()
+        .filter(|ring| ratio(drawn, **ring) <= OTHER_SCALE)
+        .min_by(|a, b| distance(drawn, **a).total_cmp(&distance(drawn, **b)))
+        .map_or(Sight::Nothing, |ring| Sight::Elsewhere(*ring))
+}
+
+fn distance(a: RimBox, b: RimBox) -> f32 {
+    let across = a.x + a.w / 2.0 - b.x - b.w / 2.0;
+    let down = a.y + a.h / 2.0 - b.y - b.h / 2.0;
+    across.hypot(down)
+}
+
+fn ratio(a: RimBox, b: RimBox) -> f32 {
+    (a.w / b.w).max(b.w / a.w)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::media::RimBox;
+use crate::media::{RimBox, Sight, is_at, sight};
 
 /// Looks over which the ring must have been seen at its box: half a minute.
 const SETTLE_LOOKS: usize = 30;
@@ -17,27 +17,10 @@ const SETTLED: usize = 16;
 /// Looks that decide, and how many of them must agree.
 const LOOKS: usize = 6;
 const AGREE: usize = 5;
-/// Farther than this from the box, in widths of the ring, is elsewhere.
-const NEAR: f32 = 0.35;
-/// A width that differs by more than this factor is elsewhere too: the camera was zoomed.
-const SAME_SCALE: f32 = 1.3;
-/// A ring of quite another size is another ring.
-const OTHER_SCALE: f32 = 2.5;
 /// Looks after which a ring beside the box is known as another hoop.
 const KNOWN: u32 = 3;
 /// Other hoops that are remembered.
 const MAX_OTHERS: usize = 32;
-
-/// What one look says of one rim.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Sight {
-    /// The ring is where its box was drawn.
-    AtBox,
-    /// It is not there, but here.
-    Elsewhere(RimBox),
-    /// No ring was seen that could be it.
-    Nothing,
-}
 
 /// A change that somebody should hear of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,35 +55,6 @@ struct Rim {
     settled: bool,
     recent: VecDeque<Sight>,
     moved: Option<RimBox>,
-}
-
-/// True if `ring` is the ring that was drawn as `drawn`.
-#[must_use]
-pub fn is_at(drawn: RimBox, ring: RimBox) -> bool {
-    distance(drawn, ring) <= NEAR * drawn.w && ratio(drawn, ring) <= SAME_SCALE
-}
-
-/// What the rings of one picture say of a rim drawn as `drawn`.
-#[must_use]
-pub fn sight(drawn: RimBox, rings: &[RimBox]) -> Sight {
-    if rings.iter().any(|ring| is_at(drawn, *ring)) {
-        return Sight::AtBox;
-    }
-    rings
-        .iter()
-        .filter(|ring| ratio(drawn, **ring) <= OTHER_SCALE)
-        .min_by(|a, b| distance(drawn, **a).total_cmp(&distance(drawn, **b)))
-        .map_or(Sight::Nothing, |ring| Sight::Elsewhere(*ring))
-}
-
-fn distance(a: RimBox, b: RimBox) -> f32 {
-    let across = a.x + a.w / 2.0 - b.x - b.w / 2.0;
-    let down = a.y + a.h / 2.0 - b.y - b.h / 2.0;
-    across.hypot(down)
-}
-
-fn ratio(a: RimBox, b: RimBox) -> f32 {
-    (a.w / b.w).max(b.w / a.w)
 }
 
 impl Bump {

@@ -1,6 +1,6 @@
 //! From a model's cells to rings (pure).
 
-use crate::detect::finder::manifest::{FoundOutput, RingDecision};
+use crate::detect::ring::manifest::{FoundOutput, RingDecision};
 
 /// A ring in pixels of the model's input.
 #[derive(Clone, Copy, Debug, PartialEq)]

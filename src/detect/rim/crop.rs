@@ -8,7 +8,7 @@
 //!
 //! Taps are worked out once a rim and size of picture; cutting reads each needed pixel twice.
 
-use crate::detect::bundle::{Channel, CropInput};
+use crate::detect::bundle::manifest::{Channel, CropInput};
 use crate::media::{ChromaLayout, CpuPicture, Plane, RimBox};
 
 /// Widest ring and farthest edge that are taken, pixels: beyond any picture that decoders give.
@@ -89,7 +89,7 @@ impl Crop {
 
 /// Resamples one plane of `picture` into `out`, rows of as many values as `across` gives. `row` is
 /// kept by the caller, so that no picture allocates.
-pub(in crate::detect) fn resample(
+pub(crate) fn resample(
     picture: &dyn CpuPicture,
     channel: Channel,
     (across, down): (&Taps, &Taps),
@@ -146,7 +146,7 @@ fn add_row(row: &mut [f32], bytes: &[u8], step: usize, offset: usize, weight: f3
 
 /// The weights along one axis: for each output, so many pixels from a first one on.
 #[derive(Clone, Debug)]
-pub(in crate::detect) struct Taps {
+pub(crate) struct Taps {
     first: Vec<usize>,
     /// Pixels an output; the same for all, so that the inner loop has one length.
     width: usize,
@@ -155,7 +155,7 @@ pub(in crate::detect) struct Taps {
 
 impl Taps {
     /// `size` outputs over `side` pixels from `origin` on, of `length` pixels that there are.
-    pub(in crate::detect) fn new(origin: f64, side: f64, size: usize, length: u32) -> Self {
+    pub(crate) fn new(origin: f64, side: f64, size: usize, length: u32) -> Self {
         let length = usize::try_from(length).unwrap_or(usize::MAX).max(1);
         let outputs: Vec<(usize, Vec<f64>)> =
             (0..size).map(|index| weights_of(origin, side, size, index, length)).collect();

@@ -1,27 +1,16 @@
-//! Where the rings are in a whole picture: to aim a camera, to check a configured rim, and to
-//! notice that a camera was moved.
-//!
-//! Read `manifest` (the bundle), `letterbox` (what the model is shown), `peaks` (what it said),
-//! `bump` (what a row of looks means), then `lookout` (the thread that looks once a second). The
-//! finder only tells: no call ever depends on it.
+//! A picture in, its rings out: bundle, letterbox, network and peaks put together.
 
-mod manifest;
-mod letterbox;
-mod peaks;
-mod bump;
-mod lookout;
+use std::path::PathBuf;
 
-use crate::detect::bundle::BundleError;
-use crate::detect::crop::CropError;
+use crate::detect::bundle::error::BundleError;
 use crate::detect::embedded::IN_THE_BINARY;
-use crate::detect::engine::{EngineError, Whole};
+use crate::detect::engine::builtin::Whole;
+use crate::detect::engine::contract::EngineError;
+use crate::detect::rim::crop::CropError;
+use crate::detect::ring::letterbox::Letterbox;
+use crate::detect::ring::manifest::RingBundle;
+use crate::detect::ring::peaks::{Peak, peaks};
 use crate::media::{Frame, Pixels, RimBox};
-
-pub use crate::detect::finder::bump::{Bump, Change, Sight, is_at, sight};
-pub use crate::detect::finder::letterbox::Letterbox;
-pub use crate::detect::finder::lookout::{Lookout, Moved};
-pub use crate::detect::finder::manifest::{FoundOutput, FrameInput, RingBundle, RingDecision};
-pub use crate::detect::finder::peaks::{Peak, peaks};
 
 /// The bundle that is looked for.
 pub const RIMFINDER: &str = "rimfinder";
@@ -68,7 +57,7 @@ impl Finder {
     ///
     /// # Errors
     /// [`FinderError`]: no such bundle, or what is wrong with it.
-    pub fn find_and_load(folders: &[std::path::PathBuf]) -> Result<Self, FinderError> {
+    pub fn find_and_load(folders: &[PathBuf]) -> Result<Self, FinderError> {
         Self::load(RingBundle::find(RIMFINDER, folders, IN_THE_BINARY)?)
     }
 

@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use crate::detect::bundle::Channel;
-use crate::detect::crop::{CropError, Taps, resample};
-use crate::detect::finder::peaks::Peak;
+use crate::detect::bundle::manifest::Channel;
+use crate::detect::rim::crop::{CropError, Taps, resample};
+use crate::detect::ring::peaks::Peak;
 use crate::media::{CpuPicture, RimBox};
 
 /// Largest side of a picture that is taken, pixels: beyond any that decoders give.

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::detect::bundle::{
-    BundleError, Check, DEFAULT_PRECISION, Embedded, ModelFile, Place, Provenance, RawFile, Task,
-    locate,
-};
+use crate::detect::bundle::error::{BundleError, Place, Task};
+use crate::detect::bundle::files::{Embedded, ModelFile, locate};
+use crate::detect::bundle::manifest::{Check, DEFAULT_PRECISION, Provenance, RawFile};
 
 /// Pixels of a side of the input.
 const SIDES: std::ops::RangeInclusive<usize> = 32..=4096;

@@ -13,12 +13,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tracing::{debug, info, warn};
 
-use crate::detect::finder::Finder;
-use crate::detect::finder::bump::{Bump, Change};
-use crate::detect::rims::place_rims;
-use crate::detect::worker::CourtRims;
+use crate::detect::ring::bump::{Bump, Change};
+use crate::detect::ring::finder::Finder;
 use crate::mailbox::{FrameItem, FrameMailbox, Ledger, Take};
-use crate::media::{CloseReason, CourtId, Frame, MediaTime, RimBox, SessionId};
+use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, RimBox, SessionId};
 
 /// The hop's name in the ledger.
 const HOP: &str = "finder";
@@ -50,15 +48,9 @@ impl Moved {
             "The camera of court {court} has moved: the ring of rim {} is now at {}, it was drawn \
              at {}. Put the camera back, or run `courtside aim --court {court}` and paste what it \
              prints; calls cannot be relied on until then.",
-            self.rim,
-            whole(self.now),
-            whole(self.drawn)
+            self.rim, self.now, self.drawn
         )
     }
-}
-
-fn whole(rim: RimBox) -> String {
-    format!("[{:.0}, {:.0}, {:.0}, {:.0}]", rim.x, rim.y, rim.w, rim.h)
 }
 
 /// The thread that looks, and what it thinks.
@@ -166,8 +158,8 @@ impl Watched {
     /// The rims and the looks for pictures of this size; `None` where the rims cannot be placed.
     fn for_picture(&mut self, picture: (u32, u32)) -> Option<(&[RimBox], &mut Bump)> {
         if self.placed.as_ref().is_none_or(|(known, _, _)| *known != picture) {
-            let drawn_on = *self.drawn.rims_of.get_or_insert(picture);
-            let rims = place_rims(&self.drawn.rims, drawn_on, picture).ok()?;
+            self.drawn.rims_of.get_or_insert(picture);
+            let rims = self.drawn.in_picture(picture).ok()?;
             let bump = Bump::new(&rims);
             self.placed = Some((picture, rims, bump));
         }
@@ -235,8 +227,7 @@ impl Looker {
         for change in changes {
             match change {
                 Change::Moved { rim, now } => {
-                    let now = whole(now);
-                    warn!(%court, rim, now, "the camera has moved: run `courtside aim`");
+                    warn!(%court, rim, %now, "the camera has moved: run `courtside aim`");
                 }
                 Change::Back { rim } => info!(%court, rim, "the camera stands as it was drawn"),
             }

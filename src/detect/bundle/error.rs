@@ -1,0 +1,87 @@
+//! Why a bundle is refused, and where the one meant lies.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// The one name of a manifest.
+pub(crate) const MANIFEST: &str = "model.toml";
+
+/// Why a bundle was refused. Each text names the place and says what to do.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum BundleError {
+    #[error("`{name}` is no name of a bundle: use 1 to 32 of a-z, 0-9 and '-'")]
+    Name { name: String },
+    #[error(
+        "no bundle `{name}`: looked for {name}/model.toml in {searched}; put it there, or correct \
+         `bundles` of [detect]"
+    )]
+    NotFound { name: String, searched: String },
+    #[error("read {path}: {source}; make it readable for the user that courtside runs as")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path} has {bytes} bytes, more than {limit}: this is no model of ours, remove it")]
+    TooLarge { path: PathBuf, bytes: u64, limit: u64 },
+    #[error("{manifest}:{line}:{column}: {problem}; correct the manifest (keys: DESIGN §4.8)")]
+    Manifest { manifest: Place, line: usize, column: usize, problem: String },
+    #[error(
+        "{manifest}: {name} {} (task = \"{}\"); name a bundle that {} (task = \"{}\")",
+        is.does(), is.word(), want.does(), want.word()
+    )]
+    Task { manifest: Place, name: String, is: Task, want: Task },
+    #[error("{manifest}: {key} is {found}: {want}")]
+    Value { manifest: Place, key: String, found: String, want: String },
+    #[error("{manifest} names {file}, which is not there: copy the whole bundle again")]
+    MissingFile { manifest: Place, file: String },
+    #[error(
+        "{file} is damaged or was changed: its sha256 is {found}, {manifest} says {wanted}; copy \
+         the bundle again, or write the new sha256 if you changed the file yourself"
+    )]
+    Hash { manifest: Place, file: String, wanted: String, found: String },
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Its answers decide made or missed.
+    Rim,
+    /// It finds rings in whole pictures.
+    Ring,
+}
+
+impl Task {
+    pub(crate) const ALL: [Self; 2] = [Self::Rim, Self::Ring];
+
+    /// What a manifest calls it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Rim => "rim",
+            Self::Ring => "ring",
+        }
+    }
+
+    const fn does(self) -> &'static str {
+        match self {
+            Self::Rim => "decides made or missed",
+            Self::Ring => "finds rings",
+        }
+    }
+}
+
+/// Where a manifest was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On disk.
+    File(PathBuf),
+    /// In the binary.
+    Embedded(&'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Embedded(name) => write!(f, "{name}/{MANIFEST} in the binary"),
+        }
+    }
+}
