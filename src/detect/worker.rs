@@ -24,8 +24,8 @@ use crate::detect::rim::crop::{Crop, CropError};
 use crate::detect::rim::postprocess::{AnswerError, rim_probabilities};
 use crate::mailbox::{FrameItem, FrameMailbox, Take};
 use crate::media::{
-    CloseReason, CourtId, CourtRims, Frame, MediaTime, Monotonic, Pixels, RimBox, RimFault, RimId,
-    SessionId,
+    CloseReason, CopyError, CourtId, CourtRims, Frame, MediaTime, Monotonic, RimBox, RimFault,
+    RimId, SessionId,
 };
 
 /// Frames in a row without an answer, after which a model is put out: one second of a stream.
@@ -165,6 +165,8 @@ struct RimCrops {
 enum Failure {
     #[error("cut the crop: {0}")]
     Crop(#[from] CropError),
+    #[error("{0}")]
+    Copy(#[from] CopyError),
     #[error("{0}")]
     Engine(#[from] EngineError),
     #[error("the model's answer is none: {0}")]
@@ -371,7 +373,7 @@ impl CourtWork {
         if let Some(reset) = fed.reset {
             debug!(court = %frame.court, model = %run.identity.bundle, ?reset, "state starts anew");
         }
-        let Pixels::Cpu(pixels) = &frame.pixels;
+        let pixels = frame.to_cpu()?;
         let mut before = taken;
         for (index, rim) in rims.iter_mut().enumerate() {
             let slot = self.first_slot + index;
@@ -379,7 +381,7 @@ impl CourtWork {
                 run.engine.reset(slot);
             }
             for (crop, values) in rim.crops.iter_mut().zip(&mut rim.values) {
-                crop.cut(pixels.as_ref(), values)?;
+                crop.cut(pixels, values)?;
             }
             let cut = run.clock.monotonic();
             let logits = run.engine.step(slot, &rim.values, fed.dt_seconds)?;

@@ -1,8 +1,9 @@
 //! The words that every stage speaks: times, names, access units, frames, codec parameters.
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
-//! mixed), `names`, `unit` (what came in), `frame` (what was decoded), `place` and `rims` (where a rim lies in a
-//! picture), then `h264`, `h265` and `sei` (what the bytes of a picture say; pure).
+//! mixed), `names`, `unit` (what came in), `frame` (what was decoded; `picture` and `device` are
+//! where its pixels are), `place` and `rims` (where a rim lies in a picture), then `h264`, `h265`
+//! and `sei` (what the bytes of a picture say; pure).
 
 mod time;
 mod names;
@@ -11,12 +12,16 @@ mod bits;
 pub mod h264;
 pub mod h265;
 pub mod sei;
+mod picture;
+mod device;
 mod frame;
 mod place;
 mod rims;
 
-pub use crate::media::frame::{ChromaLayout, Colours, CpuPicture, Frame, Pixels, Plane};
+pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
+pub use crate::media::frame::{Frame, Pixels};
 pub use crate::media::names::{BoxName, CourtId, NameError, RimBox, RimId, SessionId};
+pub use crate::media::picture::{ChromaLayout, Colours, CpuPicture, Plane};
 pub use crate::media::place::{RimFault, Sight, is_at, place_rims, sight};
 pub use crate::media::rims::CourtRims;
 pub use crate::media::time::{MediaTime, Monotonic, UtcTime};

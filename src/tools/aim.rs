@@ -18,7 +18,7 @@ use crate::config;
 use crate::decode::{self, TINY_RING_PX, VideoFile};
 use crate::detect::SYSTEM_MODELS;
 use crate::detect::ring::{Finder, Ring};
-use crate::media::{Colours, CourtId, Frame, Pixels, RimBox, SessionId, is_at};
+use crate::media::{Colours, CourtId, Frame, RimBox, SessionId, is_at};
 use crate::tools::ask::{AskArgs, Place};
 use crate::tools::png_file::PngFile;
 use crate::tools::private_folder;
@@ -352,8 +352,7 @@ fn outline(pixels: &mut [u8], (width, height): (u32, u32), rim: RimBox, colour: 
 
 /// The whole picture as RGB.
 fn rgb(frame: &Frame) -> Option<Vec<u8>> {
-    let Pixels::Cpu(picture) = &frame.pixels;
-    let colours = Colours::of(picture.as_ref())?;
+    let colours = Colours::of(frame.to_cpu().ok()?)?;
     let (width, height) = (usize::try_from(frame.width).ok()?, usize::try_from(frame.height).ok()?);
     let mut pixels = Vec::with_capacity(width * height * 3);
     for y in 0..height {

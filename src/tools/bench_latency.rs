@@ -25,7 +25,7 @@ use crate::config;
 use crate::event::Envelope;
 use crate::health;
 use crate::ingest::flv::{FileTag, VideoTag};
-use crate::media::{Frame, MediaTime, Monotonic, Pixels, RimBox, UtcTime};
+use crate::media::{Frame, MediaTime, Monotonic, RimBox, UtcTime};
 use crate::tools::broker::OwnBroker;
 use crate::tools::camera::{self, Format};
 use crate::tools::listen::Listener;
@@ -372,8 +372,7 @@ impl Watched {
 
     /// The picture's own clock, read out of its luma.
     fn read(&self, frame: &Frame) -> Option<(Monotonic, UtcTime)> {
-        let Pixels::Cpu(picture) = &frame.pixels;
-        let plane = picture.plane(0)?;
+        let plane = frame.to_cpu().ok()?.plane(0)?;
         let size = (usize::try_from(frame.width).ok()?, usize::try_from(frame.height).ok()?);
         let (utc, monotonic) = (self.clock.utc(), self.clock.monotonic());
         let shutter = strip::read(plane.bytes, plane.stride, size, utc)?;

@@ -402,11 +402,11 @@ fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
 fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, String) {
     match sight(drawn, rings) {
         Sight::AtBox => {
-            (Mark::Good, format!("the ring is seen where it was drawn, {}", drawn), String::new())
+            (Mark::Good, format!("the ring is seen where it was drawn, {drawn}"), String::new())
         }
         Sight::Elsewhere(ring) => (
             Mark::Advice,
-            format!("a ring is seen at {}, but drawn at {}", ring, drawn),
+            format!("a ring is seen at {ring}, but drawn at {drawn}"),
             format!(
                 "look at the box on the page: if it is not round the ring, run `courtside aim \
                  --court {court}` and paste what it prints"
@@ -414,7 +414,7 @@ fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, S
         ),
         Sight::Nothing => (
             Mark::Skipped,
-            format!("no ring is seen near {}; that may be the finder's fault", drawn),
+            format!("no ring is seen near {drawn}; that may be the finder's fault"),
             "look at the box on the page".to_owned(),
         ),
     }

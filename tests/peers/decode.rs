@@ -9,7 +9,7 @@ use courtside::decode::{DecodeSettings, Decoder, DecoderStatus, FrameSink, Prefe
 use courtside::mailbox::{DropReason, HopCount, Tally, UnitMailbox};
 use courtside::media::{
     AccessUnit, ChromaLayout, CloseReason, Codec, CodecParameters, CourtId, Frame, MediaTime,
-    Monotonic, Pixels, SessionId, StreamInfo, StreamItem, h264,
+    Monotonic, SessionId, StreamInfo, StreamItem, h264,
 };
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -305,7 +305,7 @@ fn planes_are_mapped_with_their_own_strides() {
     let decoded = decoded(encoded(H264, (318, 182), 3));
     let frame = decoded.frames.first().expect("a picture");
     assert_eq!((frame.width, frame.height), (318, 182));
-    let Pixels::Cpu(picture) = &frame.pixels;
+    let picture = frame.to_cpu().expect("on the CPU");
     assert_eq!(picture.chroma(), ChromaLayout::I420);
     for (index, (width, height)) in [(318, 182), (159, 91), (159, 91)].into_iter().enumerate() {
         let plane = picture.plane(index).expect("a plane");

@@ -10,7 +10,7 @@ use crate::detect::rim::crop::CropError;
 use crate::detect::ring::letterbox::Letterbox;
 use crate::detect::ring::manifest::RingBundle;
 use crate::detect::ring::peaks::{Peak, peaks};
-use crate::media::{Frame, Pixels, RimBox};
+use crate::media::{CopyError, Frame, RimBox};
 
 /// The bundle that is looked for.
 pub const RIMFINDER: &str = "rimfinder";
@@ -36,6 +36,8 @@ pub enum FinderError {
     Size { width: u32, height: u32 },
     #[error("fit the picture in: {0}")]
     Fit(#[from] CropError),
+    #[error(transparent)]
+    Copy(#[from] CopyError),
 }
 
 /// A model that finds rings. One thread owns it.
@@ -94,8 +96,8 @@ impl Finder {
             _ => Letterbox::new(picture, out)
                 .ok_or(FinderError::Size { width: frame.width, height: frame.height })?,
         };
-        let Pixels::Cpu(pixels) = &frame.pixels;
-        let fitted = letterbox.fit(pixels.as_ref(), &mut self.input);
+        let pixels = frame.to_cpu()?;
+        let fitted = letterbox.fit(pixels, &mut self.input);
         let letterbox = self.letterbox.insert(letterbox);
         fitted?;
         let found = self.network.run(&self.input)?;
@@ -111,7 +113,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::media::{ChromaLayout, CourtId, CpuPicture, MediaTime, Monotonic, Plane, SessionId};
+    use crate::media::{
+        ChromaLayout, CourtId, CpuPicture, MediaTime, Monotonic, Pixels, Plane, SessionId,
+    };
 
     #[derive(Debug)]
     struct Planes(Vec<(Vec<u8>, usize)>);

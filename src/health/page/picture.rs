@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 use tokio::sync::Mutex;
 
-use crate::media::{ChromaLayout, CourtId, CpuPicture, Frame, Monotonic, Pixels, Plane, SessionId};
+use crate::media::{ChromaLayout, CourtId, CpuPicture, Frame, Monotonic, Plane, SessionId};
 
 /// A newer picture is drawn at most so often a court, however many look (chosen).
 const EVERY: Duration = Duration::from_millis(300);
@@ -52,9 +52,8 @@ impl Pictures {
 }
 
 fn encode(frame: &Frame) -> Option<Vec<u8>> {
-    let Pixels::Cpu(picture) = &frame.pixels;
     let (width, height) = (u16::try_from(frame.width).ok()?, u16::try_from(frame.height).ok()?);
-    let planes = Planes::of(picture.as_ref(), width, height)?;
+    let planes = Planes::of(frame.to_cpu().ok()?, width, height)?;
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
@@ -152,7 +151,7 @@ impl ImageBuffer for Planes<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::media::MediaTime;
+    use crate::media::{MediaTime, Pixels};
 
     /// A picture whose rows are longer than it is wide, as decoders give them.
     #[derive(Debug)]

@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 
-use crate::media::{Colours, Frame, Pixels, RimBox};
+use crate::media::{Colours, Frame, RimBox};
 use crate::tools::png_file::PngFile;
 
 /// Side of one small picture, pixels.
@@ -183,8 +183,7 @@ impl Canvas {
 
 /// The ring's surroundings as RGB, nearest pixel, the picture's edge repeated. ITU-R BT.709.
 fn cut(frame: &Frame, rim: RimBox) -> Option<Vec<u8>> {
-    let Pixels::Cpu(picture) = &frame.pixels;
-    let colours = Colours::of(picture.as_ref())?;
+    let colours = Colours::of(frame.to_cpu().ok()?)?;
     #[expect(clippy::cast_precision_loss, reason = "pixels of a tile")]
     let step = rim.w * WIDTHS / TILE as f32;
     let left = rim.x + rim.w / 2.0 - rim.w * WIDTHS / 2.0;
