@@ -233,3 +233,99 @@ fn what_is_unfinished_names_its_issue() {
     }
     fail("say which issue it belongs to: (#12)", &wrong);
 }
+
+/// Everything that people write: code, scripts, documents.
+fn written() -> Vec<PathBuf> {
+    const ENDINGS: [&str; 6] = ["rs", "py", "sh", "toml", "md", "js"];
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(dir) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                walk(&path, found);
+            } else if path
+                .extension()
+                .and_then(|e| e.to_str())
+                .is_some_and(|e| ENDINGS.contains(&e))
+            {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = vec![root().join("Makefile")];
+    walk(&root(), &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_cited_is_in_the_clone() {
+    let design: String = written()
+        .into_iter()
+        .filter(|path| named(path).starts_with("design/"))
+        .map(|path| fs::read_to_string(path).expect("readable"))
+        .collect();
+    let mut wrong = Vec::new();
+    for path in written().into_iter().filter(|path| !named(path).starts_with("tests/house.rs")) {
+        let text = fs::read_to_string(&path).expect("readable");
+        for (number, line) in text.lines().enumerate() {
+            let mut say =
+                |what: &str| wrong.push(format!("{}:{}: {what}", named(&path), number + 1));
+            for (at, word) in line.match_indices("DESIGN §") {
+                let rest = &line[at + word.len()..];
+                let end =
+                    rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+                let section = rest[..end].trim_end_matches('.');
+                if !design.contains(&format!("\n## §{section} ")) {
+                    say(&format!("there is no section §{section} in design/"));
+                }
+            }
+            for (at, word) in line.match_indices("STYLE ") {
+                let rest = &line[at + word.len()..];
+                let end =
+                    rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+                let rule = rest[..end].trim_end_matches('.');
+                if rule.contains('.') && !design.contains(&format!("**{rule} ")) {
+                    say(&format!("there is no rule {rule} in design/style.md"));
+                }
+            }
+            for document in [
+                "field/accuracy",
+                "field/platform",
+                "field/crates",
+                "field/gpu",
+                "field/performance",
+            ] {
+                if line.contains(document) {
+                    say("a clone has no such document");
+                }
+            }
+        }
+    }
+    fail("cite what stands in design/, or say the reason itself", &wrong);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut wrong = Vec::new();
+    for path in written().into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(&path).expect("readable");
+        for (at, _) in text.match_indices("](") {
+            let link = text[at + 2..].split(')').next().unwrap_or("");
+            let file = link.split('#').next().unwrap_or("");
+            if file.is_empty() || file.contains("://") || file.contains(char::is_whitespace) {
+                continue;
+            }
+            if !path.parent().expect("in a folder").join(file).exists() {
+                wrong.push(format!("{}: {link}", named(&path)));
+            }
+        }
+    }
+    fail("the link leads nowhere", &wrong);
+}
+
+#[test]
+fn the_readme_fits_on_a_page() {
+    let bytes = fs::metadata(root().join("README.md")).expect("there").len();
+    assert!(bytes <= 6_000, "README.md has {bytes} bytes: move what is longer into design/");
+}

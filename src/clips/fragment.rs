@@ -4,7 +4,7 @@
 //! segment:  ftyp uuid moov | fragment | fragment | …
 //! fragment: free(checksum of the rest) moof(mfhd, traf video, traf sound) mdat(pictures, sound)
 //! ```
-//! The layout is that of field/crates.md §6, less what `trex` says already. A player passes over
+//! The layout is that of fragmented MP4 (ISO/IEC 14496-12, 8.8), less what `trex` says already. A player passes over
 //! `uuid` and `free`; a clip leaves them out. `tfdt` counts from the segment's origins, which stand
 //! in `uuid`: each segment plays by itself, and its media times come back exactly.
 

@@ -8,7 +8,7 @@ pub const VIDEO_TIMESCALE: u32 = 90_000;
 
 /// Sound may stray this far from its timestamps before it is set right: they come in whole
 /// milliseconds and encoders jitter, while AAC frames follow each other without gap
-/// (field/crates.md §6).
+/// (chosen; the jitter of ffmpeg, OBS and librtmp stays below).
 const MAX_STRAY_MS: i64 = 60;
 
 /// Media time in units of the video track. What files hold, so what the index counts in: an index

@@ -47,7 +47,7 @@ const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 const KEEP_ALIVE_S: u16 = 10;
 /// A publish without PUBACK for so long ends the connection: TCP alone may take 15 minutes.
 const ACK_TIMEOUT: Duration = Duration::from_secs(15);
-/// A flap shorter than this publishes no death (field/platform.md §3.3).
+/// A flap shorter than this publishes no death (chosen: a reconnection takes less).
 const WILL_DELAY_S: u32 = 5;
 /// Requests between us and the client: a window of events, and as many states.
 const CLIENT_QUEUE: usize = 2 * WINDOW as usize;

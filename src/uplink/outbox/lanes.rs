@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Publishes without a PUBACK at a time, whatever the broker allows: what is in doubt when the
-/// link goes is little (field/crates.md, rumqttc in detail).
+/// link goes is little (chosen).
 pub(crate) const WINDOW: u16 = 32;
 
 /// What became of a publish.
