@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::fault::Findings;
-use crate::config::load::Origin;
+use crate::config::origin::Origin;
 use crate::media::BoxName;
 
 /// Where data lies unless told otherwise; `systemd/courtside.service` makes it.

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::config::example::EXAMPLE_KEY;
 use crate::config::fault::Findings;
-use crate::config::load::Origin;
+use crate::config::origin::Origin;
 use crate::config::secret::Secret;
-use crate::config::show::EXAMPLE_KEY;
 use crate::media::{CourtId, RimBox};
 
 /// No codec that we take draws a wider picture.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::fault::Findings;
-use crate::config::load::Origin;
+use crate::config::origin::Origin;
 
 /// The bundle that is in the binary.
 const BUNDLE: &str = "rimnet";

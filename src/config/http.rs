@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::config::fault::Findings;
 use crate::config::ingest::{TlsFiles, address, both_or_neither};
-use crate::config::load::Origin;
+use crate::config::origin::Origin;
 
 /// Loopback alone, so that a fresh box shows nothing to the network.
 const LISTEN: &str = "127.0.0.1:8080";

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::fault::Findings;
-use crate::config::load::Origin;
+use crate::config::origin::Origin;
 
 /// RTMP's registered port, on every interface.
 const RTMP: &str = "0.0.0.0:1935";

@@ -1,26 +1,23 @@
 //! Text → checked values, or file:line:column, the nearest key and what to write.
 
-use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::config::Config;
 use crate::config::appliance::RawBox;
 use crate::config::court::{RawCourt, check_all};
 use crate::config::detect::RawDetect;
+use crate::config::example;
 use crate::config::fault::{ConfigError, Fault, Findings, at, nearest};
 use crate::config::health::RawHealth;
 use crate::config::http::RawHttp;
 use crate::config::ingest::RawIngest;
+use crate::config::origin::{Origin, read_bounded};
 use crate::config::ring::RawRing;
-use crate::config::secret::Secret;
 use crate::config::uplink::RawUplink;
-use crate::config::{Config, show};
-
-/// More than any configuration or secret; what is longer was not meant.
-const FILE_MOST_BYTES: u64 = 1024 * 1024;
 
 /// The file as it stands, every table with its own struct. Unknown keys are refused.
 #[derive(Deserialize, JsonSchema)]
@@ -44,18 +41,6 @@ pub(super) struct RawConfig {
     detect: RawDetect,
     #[serde(default)]
     health: RawHealth,
-}
-
-/// Where a text comes from, and how to reach what it names.
-pub struct Origin<'a> {
-    /// The file; paths in it are taken from its folder.
-    pub file: &'a Path,
-    /// `$CREDENTIALS_DIRECTORY`, where systemd puts secrets.
-    pub credentials: Option<&'a Path>,
-    /// The host's name, for a box without one.
-    pub hostname: Option<&'a str>,
-    /// Reads a file of secrets.
-    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
 }
 
 /// Reads, checks and completes the configuration at `path`, with the secrets that it names.
@@ -121,54 +106,6 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
     })
 }
 
-impl Origin<'_> {
-    /// A path of the file, taken from the file's own folder.
-    pub(super) fn resolved(&self, path: &Path) -> PathBuf {
-        self.file.parent().unwrap_or_else(|| Path::new("")).join(path)
-    }
-
-    /// The same, but a bare name that systemd has a credential for means the credential.
-    pub(super) fn credential(&self, path: &Path) -> PathBuf {
-        let mut parts = path.components();
-        let bare = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
-        match self.credentials.map(|folder| folder.join(path)) {
-            Some(credential) if bare && (self.read)(&credential).is_ok() => credential,
-            _ => self.resolved(path),
-        }
-    }
-
-    /// The first line of a file of secrets.
-    pub(super) fn secret(
-        &self,
-        written: &Spanned<PathBuf>,
-        findings: &mut Findings<'_>,
-    ) -> Option<Secret> {
-        let path = self.credential(written.get_ref());
-        let problem = match (self.read)(&path) {
-            Ok(text) => match text.lines().next().unwrap_or_default().trim_end() {
-                "" => "it is empty: write the secret on its first line".to_owned(),
-                secret => return Some(Secret::new(secret)),
-            },
-            Err(error) => format!("{error}: make it, readable by the user that we run as"),
-        };
-        findings.fault(
-            written.span(),
-            format!("cannot take the secret from {}: {problem}", path.display()),
-        );
-        None
-    }
-}
-
-/// Reads a text file, up to a bound: a path may name anything.
-fn read_bounded(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(FILE_MOST_BYTES + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_MOST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
-    }
-    Ok(text)
-}
-
 /// Says of the parser's error where it is and what to write instead.
 fn explain(text: &str, error: &toml::de::Error) -> Fault {
     let offset = error.span().map_or(0, |span| span.start);
@@ -184,7 +121,7 @@ fn explain(text: &str, error: &toml::de::Error) -> Fault {
         None if message == "duplicate key" => {
             "this key stands twice in its table: take one out".to_owned()
         }
-        None => match key_at(text, offset).and_then(|key| show::line_of(&section, key)) {
+        None => match key_at(text, offset).and_then(|key| example::line_of(&section, key)) {
             Some(example) => format!("{message}: write, for example, {example}"),
             None => message.replace('\n', ", "),
         },
@@ -204,12 +141,12 @@ fn unknown_key(unknown: &str, section: &str, expected: &str) -> String {
     };
     let said = format!("unknown key `{unknown}` in {place}");
     if let Some(meant) = nearest(unknown, keys.iter().copied()) {
-        return match show::line_of(section, meant) {
+        return match example::line_of(section, meant) {
             Some(example) if !top => format!("{said}: did you mean `{meant}`, as in {example}?"),
             _ => format!("{said}: did you mean `{meant}`?"),
         };
     }
-    match show::section_of(unknown) {
+    match example::section_of(unknown) {
         Some(other) => format!("{said}: it belongs under {other}"),
         None => format!("{said}: take it out; known here are {}", keys.join(", ")),
     }
@@ -240,6 +177,8 @@ fn key_at(text: &str, offset: usize) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     const SMALLEST: &str = r#"

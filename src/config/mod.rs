@@ -1,12 +1,23 @@
 //! The one TOML file: text in, checked values out, or a refusal that says where and what to write.
 //!
-//! A file a section: the raw table as serde reads it (unknown keys refused), its checked struct,
-//! and the way from one to the other. Past [`load()`] nothing is checked again (STYLE 2.20), and a
-//! stage is passed its own struct. `courtside.example.toml` shows each key with its default; it is
-//! the text behind `courtside config example`, and where refusals take their examples from.
+//! A file a section (`[ring]` is `ring.rs`; `[box]` is `appliance.rs`): the raw table as serde reads
+//! it (unknown keys refused), its checked struct, and the way from one to the other, `check`. Past
+//! [`load()`] nothing is checked again (STYLE 2.20), and a stage is passed its own struct.
+//!
+//! **Where a key gets its default:** in the file of its section. `check` of the raw struct fills in
+//! what was not written, from the constants on top of that file (`LISTEN` in `http.rs`). What
+//! hangs on the machine stays `None` there and is worked out in `app`, where the stage's settings are
+//! made: the field's doc says how (`quota_bytes` in `ring.rs`). `courtside.example.toml` shows every
+//! key with its default, and a test holds that it is the one in force.
+//!
+//! `origin` has what a path in the file means and how secrets are read, `load` the way through all
+//! sections, `fault` how a refusal looks, `example` the commented file that refusals take their
+//! examples from, `show` what is in force, told back.
 
 mod fault;
 mod secret;
+mod origin;
+mod example;
 mod appliance;
 mod uplink;
 mod ingest;
@@ -21,14 +32,16 @@ mod show;
 pub use crate::config::appliance::BoxConfig;
 pub use crate::config::court::CourtConfig;
 pub use crate::config::detect::{Calibrate, DetectConfig, Device};
+pub use crate::config::example::example;
 pub use crate::config::fault::{ConfigError, Fault};
 pub use crate::config::health::HealthConfig;
 pub use crate::config::http::HttpConfig;
 pub use crate::config::ingest::{IngestConfig, TlsFiles};
-pub use crate::config::load::{Origin, load, parse};
+pub use crate::config::load::{load, parse};
+pub use crate::config::origin::Origin;
 pub use crate::config::ring::RingConfig;
 pub use crate::config::secret::Secret;
-pub use crate::config::show::{example, schema};
+pub use crate::config::show::schema;
 pub use crate::config::uplink::{Broker, UplinkConfig};
 
 /// The whole configuration, checked.

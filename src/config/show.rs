@@ -1,53 +1,14 @@
-//! The configuration told back: as an example, as a schema, and as what is in force.
+//! The configuration told back: as a schema, and as what is in force.
 
 use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::config::load::RawConfig;
 
-/// Every key with its default, and why one would change it.
-const EXAMPLE: &str = include_str!("../../courtside.example.toml");
-/// Stands in the example where a key of one's own belongs. Refused as a key: it is no secret.
-pub(super) const EXAMPLE_KEY: &str = "CHANGE-ME";
-
-/// A commented file to begin with, whose first court has `stream_key`.
-#[must_use]
-pub fn example(stream_key: &str) -> String {
-    EXAMPLE.replace(EXAMPLE_KEY, stream_key)
-}
-
 /// JSON Schema of the file.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(RawConfig).to_value()
-}
-
-/// The line of the example that sets `key` in `section`, without its comments.
-pub(super) fn line_of(section: &str, key: &str) -> Option<&'static str> {
-    lines().find(|(at, name, _)| *at == section && *name == key).map(|(_, _, line)| line)
-}
-
-/// The header of the table that knows `key`, for example `[[court]]`.
-pub(super) fn section_of(key: &str) -> Option<String> {
-    lines().find(|(_, name, _)| *name == key).map(|(section, _, _)| match section {
-        "court" => "[[court]]".to_owned(),
-        other => format!("[{other}]"),
-    })
-}
-
-/// Every setting of the example, those that are commented out (`#key = …`) too: table, key, line.
-fn lines() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let mut section = "";
-    EXAMPLE.lines().filter_map(move |line| {
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']);
-            return None;
-        }
-        let line = line.strip_prefix('#').unwrap_or(line);
-        let (key, _) = line.split_once(" = ").filter(|(key, _)| !key.contains(' '))?;
-        let line = line.split("  #").next().unwrap_or(line).trim_end();
-        Some((section, key, line))
-    })
 }
 
 impl Config {
@@ -160,7 +121,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::load::{Origin, parse};
+    use crate::config::example::{EXAMPLE, example, lines};
+    use crate::config::load::parse;
+    use crate::config::origin::Origin;
 
     fn parsed(text: &str) -> Config {
         let read = |_: &Path| Ok("a-secret-of-a-file".to_owned());

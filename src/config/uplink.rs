@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::config::fault::Findings;
 use crate::config::ingest::{TlsFiles, both_or_neither};
-use crate::config::load::Origin;
+use crate::config::origin::Origin;
 
 /// `[uplink]`, checked.
 #[derive(Clone, Debug)]
