@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use courtside::ingest::flv::{self, AudioTag, VideoTag};
-use courtside::ingest::rtmp::chunk::Message;
+use courtside::ingest::rtmp::message::Message;
 use courtside::ingest::rtmp::message::kind;
 use courtside::media::Monotonic;
 

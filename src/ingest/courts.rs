@@ -15,16 +15,12 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
-use crate::ingest::server::{CourtKey, UnitSink};
-use crate::media::{
-    AccessUnit, CloseReason, CodecParameters, CourtId, MediaTime, Monotonic, SessionId, StreamItem,
-};
+use crate::ingest::meter::Meter;
+use crate::media::{CloseReason, CourtId, Monotonic, SessionId, StreamItem};
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
 /// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_millis(1_700);
-/// A stream whose first key frame is this late is told as one without: groups of 5 s exist.
-const KEYLESS_AFTER: Duration = Duration::from_secs(6);
 /// A wrong key is told at the courts that wait for so long.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 /// … and for this long, let go.
@@ -32,10 +28,33 @@ pub(crate) const LET_GO_AFTER: Duration = Duration::from_secs(10);
 /// Takeovers between two addresses in [`CONTEST_WINDOW`] that are a fault (DESIGN §5.1).
 const CONTEST_TAKEOVERS: usize = 3;
 const CONTEST_WINDOW: Duration = Duration::from_secs(30);
-/// Stream time that rates are measured over.
-const METER_SPAN_NANOS: i64 = 5_000_000_000;
-/// Pictures that rates are measured over, at most.
-const METER_PICTURES: usize = 640;
+/// The secret that lets a camera publish to its court. Has no `Debug`.
+pub struct StreamKey(Box<str>);
+
+impl StreamKey {
+    /// Takes the key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into().into_boxed_str())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// A court and the key that publishes to it.
+pub struct CourtKey {
+    /// The court.
+    pub court: CourtId,
+    /// Its key: `rtmp://BOX/live/{key}`.
+    pub stream_key: StreamKey,
+}
+
+/// Takes what comes in. Called in order per court, from a tokio worker.
+pub trait UnitSink: Send + Sync {
+    /// Hands `item` on. Must not block: each consumer has its own mailbox.
+    fn deliver(&self, court: &CourtId, item: StreamItem);
+}
 
 /// What a court's stream is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -115,11 +134,11 @@ struct Entry {
     court: CourtId,
     key: [u8; 32],
     // Who delivers and who takes over are decided in one place; held for the delivery of one read.
-    state: Mutex<State>,
+    state: Mutex<CourtState>,
 }
 
 #[derive(Default)]
-struct State {
+struct CourtState {
     holder: Option<Holder>,
     /// Takeovers and tries at them: when, between whom.
     contests: VecDeque<(Monotonic, IpAddr, IpAddr)>,
@@ -160,7 +179,7 @@ impl Courts {
             .map(|CourtKey { court, stream_key }| Entry {
                 court,
                 key: Sha256::digest(stream_key.as_bytes()).into(),
-                state: Mutex::new(State::default()),
+                state: Mutex::new(CourtState::default()),
             })
             .collect();
         Self { entries, sink, wrong_key: Mutex::default() }
@@ -248,7 +267,7 @@ impl Courts {
     ) -> bool {
         let Some(entry) = self.entries.get(index) else { return false };
         let mut state = entry.state.lock();
-        let State { holder, meter, pictures, last_refusal, .. } = &mut *state;
+        let CourtState { holder, meter, pictures, last_refusal, .. } = &mut *state;
         let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
             items.clear();
             return false;
@@ -277,7 +296,7 @@ impl Courts {
     pub(crate) fn describe(&self, index: usize, connection: u64, description: Description) {
         let Some(entry) = self.entries.get(index) else { return };
         let mut state = entry.state.lock();
-        let State { holder, dropped, last_drop, .. } = &mut *state;
+        let CourtState { holder, dropped, last_drop, .. } = &mut *state;
         if let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) {
             holder.encoder = description.encoder;
             holder.audio = description.audio;
@@ -317,7 +336,7 @@ impl Courts {
         };
         let nothing = Meter::default();
         let meter = if holder.is_some() { &state.meter } else { &nothing };
-        let parameters = meter.parameters.as_ref();
+        let parameters = meter.parameters();
         let contested = state.fault.as_ref().filter(|(at, _)| now.since(*at) < CONTEST_WINDOW);
         let fault = contested
             .map(|(_, text)| text.clone())
@@ -335,10 +354,10 @@ impl Courts {
             // What was measured of a stream that stands still says nothing of it.
             fps: meter.fps().filter(|_| condition == Condition::Live),
             bitrate_bps: meter.bitrate().filter(|_| condition == Condition::Live),
-            key_interval_ms: meter.key_interval_ms,
-            b_frames: meter.samples.iter().any(|sample| sample.b_slices),
-            reorder_ms: meter.spread(|sample| sample.composition_nanos, true),
-            burst_ms: meter.spread(|sample| sample.delay_nanos, false),
+            key_interval_ms: meter.key_interval_ms(),
+            b_frames: meter.has_b_frames(),
+            reorder_ms: meter.reorder_ms(),
+            burst_ms: meter.burst_ms(),
             audio: holder.map_or_else(|| "none".to_owned(), |holder| holder.audio.clone()),
             pictures: state.pictures,
             pictures_dropped: state.dropped,
@@ -357,7 +376,7 @@ impl Courts {
     }
 
     /// Why nobody publishes to a court, where somebody tried: the last one may have been its camera.
-    fn refusal(&self, state: &State, now: Monotonic) -> Option<String> {
+    fn refusal(&self, state: &CourtState, now: Monotonic) -> Option<String> {
         if state.holder.is_some() {
             return None;
         }
@@ -372,104 +391,14 @@ impl Courts {
     }
 }
 
-/// The last few seconds of a stream.
-#[derive(Default)]
-struct Meter {
-    samples: VecDeque<Sample>,
-    parameters: Option<Arc<CodecParameters>>,
-    last_key: Option<MediaTime>,
-    key_interval_ms: Option<u32>,
-    /// When its first picture came.
-    first: Option<Monotonic>,
-}
-
-struct Sample {
-    dts: MediaTime,
-    bytes: usize,
-    composition_nanos: i64,
-    delay_nanos: i64,
-    b_slices: bool,
-}
-
-impl Meter {
-    /// What to do about a stream that cannot be decoded for want of a beginning.
-    fn keyless(&self, now: Monotonic) -> Option<String> {
-        let first = self.first.filter(|_| self.last_key.is_none())?;
-        let waited = now.since(first);
-        (waited >= KEYLESS_AFTER).then(|| {
-            format!(
-                "no key frame for {} s, so no picture can be shown: set the encoder's key frame \
-                 interval to 2 s",
-                waited.as_secs()
-            )
-        })
-    }
-
-    fn count(&mut self, unit: &AccessUnit) {
-        self.first.get_or_insert(unit.arrival);
-        if unit.key {
-            let since = self.last_key.map(|last| unit.dts.nanos_since(last) / 1_000_000);
-            self.key_interval_ms = since.and_then(|ms| u32::try_from(ms).ok());
-            self.last_key = Some(unit.dts);
-        }
-        let arrival = i64::try_from(unit.arrival.as_nanos()).unwrap_or(i64::MAX);
-        self.samples.push_back(Sample {
-            dts: unit.dts,
-            bytes: unit.data.len(),
-            composition_nanos: unit.pts.nanos_since(unit.dts),
-            delay_nanos: arrival.saturating_sub(unit.dts.as_nanos()),
-            b_slices: unit.b_slices,
-        });
-        let aged = |sample: &Sample| unit.dts.nanos_since(sample.dts) > METER_SPAN_NANOS;
-        while self.samples.len() > METER_PICTURES || self.samples.front().is_some_and(aged) {
-            self.samples.pop_front();
-        }
-        if self.parameters.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &unit.parameters)) {
-            self.parameters = Some(Arc::clone(&unit.parameters));
-        }
-    }
-
-    /// Seconds from the first sample to the last, and the samples after the first.
-    fn span(&self) -> Option<(f64, usize)> {
-        let (first, last) = (self.samples.front()?, self.samples.back()?);
-        let nanos = last.dts.nanos_since(first.dts);
-        #[expect(clippy::cast_precision_loss, reason = "five seconds of nanoseconds")]
-        (nanos > 0).then(|| (nanos as f64 / 1e9, self.samples.len() - 1))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a count of at most METER_PICTURES")]
-    fn fps(&self) -> Option<f64> {
-        self.span().map(|(seconds, pictures)| (pictures as f64 / seconds * 100.0).round() / 100.0)
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rate of positive numbers, for display"
-    )]
-    fn bitrate(&self) -> Option<u64> {
-        let bytes: usize = self.samples.iter().skip(1).map(|sample| sample.bytes).sum();
-        self.span().map(|(seconds, _)| (bytes as f64 * 8.0 / seconds) as u64)
-    }
-
-    /// Largest value, against the smallest or (`from_zero`) against zero, ms.
-    fn spread(&self, of: impl Fn(&Sample) -> i64, from_zero: bool) -> Option<u32> {
-        let largest = self.samples.iter().map(&of).max()?;
-        let smallest = if from_zero { 0 } else { self.samples.iter().map(&of).min()? };
-        u32::try_from(largest.saturating_sub(smallest).max(0) / 1_000_000).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::server::StreamKey;
 
     #[derive(Default)]
-    struct Seen(Mutex<Vec<String>>);
+    struct Closings(Mutex<Vec<String>>);
 
-    impl UnitSink for Seen {
+    impl UnitSink for Closings {
         fn deliver(&self, _: &CourtId, item: StreamItem) {
             if let StreamItem::Closed { session, reason } = item {
                 self.0.lock().push(format!("{} {reason:?}", session.bits()));
@@ -477,8 +406,8 @@ mod tests {
         }
     }
 
-    fn courts() -> (Courts, Arc<Seen>) {
-        let seen = Arc::new(Seen::default());
+    fn courts() -> (Courts, Arc<Closings>) {
+        let seen = Arc::new(Closings::default());
         let key = |court: &str| CourtKey {
             court: CourtId::new(court).unwrap(),
             stream_key: StreamKey::new(format!("key-{court}")),
@@ -503,17 +432,6 @@ mod tests {
         let peer = "10.0.0.8:5000".parse().unwrap();
         courts.claim(0, 1, peer, at(71), Arc::default()).unwrap();
         assert_eq!(fault(at(72)), None, "its camera is there");
-    }
-
-    #[test]
-    fn a_stream_without_a_key_frame_is_told_as_one() {
-        let mut meter = Meter::default();
-        assert_eq!(meter.keyless(at(9)), None);
-        meter.first = Some(at(10));
-        assert_eq!(meter.keyless(at(15)), None);
-        assert!(meter.keyless(at(16)).unwrap().starts_with("no key frame for 6 s"));
-        meter.last_key = Some(MediaTime::ZERO);
-        assert_eq!(meter.keyless(at(60)), None);
     }
 
     #[test]

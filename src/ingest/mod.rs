@@ -3,22 +3,22 @@
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media
-//! message, pure), `stream` (messages → access units with unwrapped times, pure), `courts` (who
-//! holds a court, pure but for its lock), then `server` (the only I/O).
+//! message, pure), `stream` (messages → access units with unwrapped times, pure), `meter` (what is
+//! measured of a stream, pure), `courts` (who holds a court, pure but for its lock), then `server`
+//! (the only I/O).
 //!
 //! A publisher can never take the process down, stall another court or grow memory past its bound
 //! (DESIGN §5.1): every limit is a named constant beside the code that holds it.
 
 pub mod flv;
 pub mod rtmp;
+mod meter;
 mod courts;
 mod server;
 mod stream;
 #[cfg(test)]
 mod captures;
 
-pub use crate::ingest::courts::{Condition, CourtStatus};
-pub use crate::ingest::server::{
-    CourtKey, Ingest, IngestCounts, IngestError, IngestHandle, IngestSettings, StreamKey, UnitSink,
-};
+pub use crate::ingest::courts::{Condition, CourtKey, CourtStatus, StreamKey, UnitSink};
+pub use crate::ingest::server::{Ingest, IngestCounts, IngestError, IngestHandle, IngestSettings};
 pub use crate::ingest::stream::{MediaRefused, StreamAssembler};

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::ingest::courts::{
-    Condition, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER,
+    Condition, CourtKey, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::message::kind;
@@ -57,28 +57,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// After accept failed (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The secret that lets a camera publish to its court. Has no `Debug`.
-pub struct StreamKey(Box<str>);
-
-impl StreamKey {
-    /// Takes the key.
-    pub fn new(key: impl Into<String>) -> Self {
-        Self(key.into().into_boxed_str())
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-/// A court and the key that publishes to it.
-pub struct CourtKey {
-    /// The court.
-    pub court: CourtId,
-    /// Its key: `rtmp://BOX/live/{key}`.
-    pub stream_key: StreamKey,
-}
-
 /// What ingest listens on, and for whom.
 pub struct IngestSettings {
     /// Where RTMP is spoken.
@@ -87,12 +65,6 @@ pub struct IngestSettings {
     pub rtmps: Option<(SocketAddr, Arc<rustls::ServerConfig>)>,
     /// The courts.
     pub courts: Vec<CourtKey>,
-}
-
-/// Takes what comes in. Called in order per court, from a tokio worker.
-pub trait UnitSink: Send + Sync {
-    /// Hands `item` on. Must not block: each consumer has its own mailbox.
-    fn deliver(&self, court: &CourtId, item: StreamItem);
 }
 
 /// Why ingest does not start.
@@ -144,12 +116,13 @@ pub struct Ingest {
 /// A view of ingest that outlives [`Ingest::run`].
 #[derive(Clone)]
 pub struct IngestHandle {
-    shared: Arc<Shared>,
+    shared: Arc<Reception>,
     rtmp: Option<SocketAddr>,
     rtmps: Option<SocketAddr>,
 }
 
-struct Shared {
+/// What all connections share: who may come in, and whose court is whose.
+struct Reception {
     courts: Courts,
     clock: Arc<dyn Clock>,
     counters: Counters,
@@ -193,7 +166,7 @@ impl Ingest {
             None => None,
         };
         let handle = IngestHandle {
-            shared: Arc::new(Shared {
+            shared: Arc::new(Reception {
                 courts: Courts::new(settings.courts, sink),
                 clock,
                 counters: Counters::default(),
@@ -312,7 +285,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-impl Shared {
+impl Reception {
     fn count(&self, which: impl Fn(&Counters) -> &AtomicU64) {
         which(&self.counters).fetch_add(1, Ordering::Relaxed);
     }
@@ -366,7 +339,7 @@ impl Shared {
 
 /// A place among the unauthenticated connections, given back when dropped.
 struct Unauthorized {
-    shared: Arc<Shared>,
+    shared: Arc<Reception>,
     connection: u64,
     evicted: Arc<Notify>,
 }
@@ -379,7 +352,7 @@ impl Drop for Unauthorized {
 
 /// A court held by a connection, let go when dropped, by a panic too.
 struct Held {
-    shared: Arc<Shared>,
+    shared: Arc<Reception>,
     court: usize,
     connection: u64,
     displaced: Arc<Notify>,
@@ -457,7 +430,7 @@ impl End {
 
 /// One connection from accept to close.
 async fn connection(
-    shared: Arc<Shared>,
+    shared: Arc<Reception>,
     socket: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
@@ -488,7 +461,7 @@ async fn connection(
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: Arc<Shared>,
+    shared: Arc<Reception>,
     mut wire: Wire<S>,
     peer: SocketAddr,
     place: Unauthorized,
@@ -548,7 +521,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Reads up to a publish with a right key, and claims its court.
 async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: &Arc<Shared>,
+    shared: &Arc<Reception>,
     wire: &mut Wire<S>,
     session: &mut ServerSession,
     peer: SocketAddr,
@@ -600,7 +573,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Reads media until the publish ends, and says why it did.
 async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: &Arc<Shared>,
+    shared: &Arc<Reception>,
     wire: &mut Wire<S>,
     session: &mut ServerSession,
     held: &mut Held,
@@ -653,7 +626,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Takes everything that was read through session and assembler, into `items`.
 fn take<S>(
-    shared: &Arc<Shared>,
+    shared: &Arc<Reception>,
     wire: &mut Wire<S>,
     session: &mut ServerSession,
     assembler: &mut StreamAssembler,
@@ -687,7 +660,7 @@ fn take<S>(
     end
 }
 
-fn describe(shared: &Shared, held: &Held, assembler: &StreamAssembler) {
+fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
     let (dropped, last) = assembler.unusable();
     let description = Description {
         encoder: assembler.encoder().map(str::to_owned),
@@ -698,7 +671,7 @@ fn describe(shared: &Shared, held: &Held, assembler: &StreamAssembler) {
     shared.courts.describe(held.court, held.connection, description);
 }
 
-impl Shared {
+impl Reception {
     fn random(&self) -> u64 {
         // Sessions must differ; a box without randomness still has its clock.
         getrandom::u64().unwrap_or_else(|_| {

@@ -13,8 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::rtmp::amf0::Value;
-use crate::ingest::rtmp::chunk::Message;
-use crate::ingest::rtmp::message::kind;
+use crate::ingest::rtmp::message::{Message, kind};
 use crate::ingest::rtmp::session::bounded;
 use crate::media::sei::Sei;
 use crate::media::{

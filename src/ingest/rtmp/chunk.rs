@@ -4,10 +4,10 @@
 //! that it belongs to. What it holds is bounded (DESIGN §5.1): 64 chunk streams; a message's
 //! memory follows the bytes received; all unfinished messages together stay within a budget.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::ingest::rtmp::RtmpError;
-use crate::ingest::rtmp::message::kind;
+use crate::ingest::rtmp::message::{Message, kind};
 
 /// Chunk size of a connection until its peer sets another (RTMP 1.0, 5.4.1).
 pub const INITIAL_CHUNK_SIZE: usize = 128;
@@ -34,19 +34,6 @@ const SHARED: usize = 32 << 10;
 const MAX_HEADER: usize = 18;
 /// A timestamp field of this value means that an extended timestamp follows.
 const EXTENDED: u32 = 0xFF_FFFF;
-
-/// One whole RTMP message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Milliseconds, 32 bits, wrapping.
-    pub timestamp: u32,
-    /// Message type, see [`kind`].
-    pub kind: u8,
-    /// Message stream.
-    pub stream: u32,
-    /// Payload.
-    pub body: Bytes,
-}
 
 /// Bytes → messages.
 #[derive(Debug)]
@@ -464,6 +451,7 @@ pub fn write_message(output: &mut Vec<u8>, chunk_stream: u8, message: &Message, 
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;

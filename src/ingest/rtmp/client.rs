@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::amf0::{self, Value};
-use crate::ingest::rtmp::chunk::{ChunkReader, Message, write_message};
+use crate::ingest::rtmp::chunk::{ChunkReader, write_message};
 use crate::ingest::rtmp::handshake::Handshake;
-use crate::ingest::rtmp::message::{self, Command, kind};
+use crate::ingest::rtmp::message::{self, Command, Message, kind};
 use crate::ingest::rtmp::session::APP;
 
 /// Chunk size that we announce: a picture is a few chunks.

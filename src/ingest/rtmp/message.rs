@@ -4,7 +4,19 @@ use bytes::Bytes;
 
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::amf0::{self, Value};
-use crate::ingest::rtmp::chunk::Message;
+
+/// One whole RTMP message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Milliseconds, 32 bits, wrapping.
+    pub timestamp: u32,
+    /// Message type, see [`kind`].
+    pub kind: u8,
+    /// Message stream.
+    pub stream: u32,
+    /// Payload.
+    pub body: Bytes,
+}
 
 /// Message types.
 pub mod kind {

@@ -13,9 +13,9 @@ use bytes::Bytes;
 
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::amf0::{self, Value};
-use crate::ingest::rtmp::chunk::{ChunkReader, INITIAL_CHUNK_SIZE, Message, write_message};
+use crate::ingest::rtmp::chunk::{ChunkReader, INITIAL_CHUNK_SIZE, write_message};
 use crate::ingest::rtmp::handshake::Handshake;
-use crate::ingest::rtmp::message::{self, Command, kind, user_control};
+use crate::ingest::rtmp::message::{self, Command, Message, kind, user_control};
 
 /// The application that publishers name: rtmp://BOX/live/KEY.
 pub const APP: &str = "live";
