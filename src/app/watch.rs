@@ -12,12 +12,12 @@ use tokio::sync::watch as told;
 
 use crate::app::court::{CourtParts, Shared};
 use crate::app::web::WebState;
-use crate::decode::{self, DecoderStatus, DecoderWatcher};
+use crate::decode::{DecoderStatus, DecoderWatcher};
 use crate::detect;
 use crate::detect::ring::{Lookout, Moved};
 use crate::event::state::{Advice, ModelsState, StreamState};
 use crate::game::calibrate::Learnt;
-use crate::health::{Notifier, Progress, Reading, RimReading};
+use crate::health::{self, Notifier, Progress, Reading, RimReading};
 use crate::ingest::{Condition, CourtStatus, IngestHandle};
 use crate::media::{Codec, CourtId, Monotonic, place_rims};
 
@@ -155,7 +155,7 @@ fn stream(
     let advice: Vec<Advice> = if ingest.condition == Condition::Waiting {
         Vec::new()
     } else {
-        decode::advise(&measured(&ingest, decoder), &ring_px)
+        health::advise(&measured(&ingest, decoder), &ring_px)
     };
     let no_rims = parts.rims.is_empty().then(|| {
         "no rims are configured: open the page, drag a box round the ring and paste its lines"
@@ -185,8 +185,8 @@ fn stream(
 }
 
 /// What the advice is worked out from.
-fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> decode::Measured {
-    decode::Measured {
+fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> health::Measured {
+    health::Measured {
         codec: match ingest.codec {
             Some("H.264") => Some(Codec::H264),
             Some("H.265") => Some(Codec::H265),

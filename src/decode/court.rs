@@ -3,71 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
+use crate::decode::DecodeSettings;
 use crate::decode::annexb::annex_b;
+use crate::decode::backend::{Backend, Order, Pipeline, Push};
 use crate::decode::choose::{self, Candidate, Failures};
 use crate::decode::gate::Gate;
-use crate::decode::matching::Ticket;
 use crate::decode::outlet::{Found, Outlet};
 use crate::decode::reorder::Reorder;
-use crate::decode::{DecodeSettings, DecoderStatus, FrameSink};
-use crate::mailbox::{DropReason, Take, Tally, UnitMailbox};
+use crate::mailbox::{DropReason, Take, UnitMailbox};
 use crate::media::{
     AccessUnit, CloseReason, Codec, CodecParameters, MediaTime, Monotonic, SessionId, StreamInfo,
     StreamItem,
 };
-
-/// What a court's thread and its pipelines share.
-#[derive(Clone)]
-pub(crate) struct World {
-    pub(crate) sink: Arc<dyn FrameSink>,
-    pub(crate) tally: Tally,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) status: Arc<Mutex<DecoderStatus>>,
-}
-
-/// What makes pipelines: GStreamer, or a script in tests.
-pub(crate) trait Backend: Send {
-    /// True if the machine has that decoder.
-    fn exists(&self, factory: &str) -> bool;
-    /// Builds and starts a pipeline that gives into `outlet`.
-    ///
-    /// # Errors
-    /// Why it cannot, in words for the status.
-    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, String>;
-}
-
-/// What a pipeline is built for.
-pub(crate) struct Order<'a> {
-    pub(crate) candidate: &'static Candidate,
-    pub(crate) parameters: &'a CodecParameters,
-    pub(crate) low_delay: bool,
-}
-
-/// One running pipeline.
-pub(crate) trait Pipeline: Send {
-    /// Gives it a unit. Never waits.
-    ///
-    /// # Errors
-    /// Why it takes none.
-    fn push(&mut self, unit: Push) -> Result<(), String>;
-    /// Asks for all that is inside; [`Outlet::ended`] follows.
-    fn end(&mut self);
-    /// Tears it down; one that `hangs` is torn down behind the back of the caller.
-    fn stop(self: Box<Self>, hangs: bool);
-}
-
-/// One unit as a pipeline takes it.
-pub(crate) struct Push {
-    /// Annex B; parameter sets in front of a key unit.
-    pub(crate) data: Vec<u8>,
-    pub(crate) pts: Ticket,
-    pub(crate) dts: Ticket,
-    pub(crate) key: bool,
-}
 
 /// Units inside a pipeline beyond those that it must hold for reordering (chosen: a quarter of a
 /// second at 30 fps; the mailbox in front holds the second that the design allows).
@@ -90,7 +39,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Court {
     settings: DecodeSettings,
     backend: Box<dyn Backend>,
-    world: World,
+    /// What it hands on to and counts in. Serves no pipeline: each has one of its own made from it.
+    outlet: Outlet,
     patience: Duration,
     first_wait: Duration,
     session: Option<SessionId>,
@@ -138,7 +88,8 @@ impl Layout {
 }
 
 impl Court {
-    pub(crate) fn new(settings: DecodeSettings, backend: Box<dyn Backend>, world: World) -> Self {
+    /// `outlet` is new: that of the court's first pipeline is made from it, and of each one after.
+    pub(crate) fn new(settings: DecodeSettings, backend: Box<dyn Backend>, outlet: Outlet) -> Self {
         Self {
             settings,
             backend,
@@ -152,8 +103,8 @@ impl Court {
             running: None,
             failures: Failures::default(),
             back_off: BACK_OFF.0,
-            retry_at: world.clock.monotonic(),
-            world,
+            retry_at: outlet.clock.monotonic(),
+            outlet,
             told: None,
         }
     }
@@ -186,13 +137,13 @@ impl Court {
         self.group.clear();
         self.gate = Gate::default();
         self.rate = Rate::default();
-        self.world.sink.opened(info);
+        self.outlet.sink.opened(info);
     }
 
     fn closed(&mut self, session: SessionId, reason: CloseReason) {
         self.drain();
         if self.session.take_if(|open| *open == session).is_some() {
-            self.world.sink.closed(session, reason);
+            self.outlet.sink.closed(session, reason);
         }
     }
 
@@ -208,7 +159,7 @@ impl Court {
 
     fn unit(&mut self, unit: &AccessUnit) {
         if let Err(reason) = self.gate.admit(unit) {
-            self.world.tally.refused(reason);
+            self.outlet.tally.refused(reason);
             return;
         }
         self.reorder.see(unit);
@@ -277,7 +228,7 @@ impl Court {
     }
 
     fn refuse(&mut self, reason: DropReason) {
-        self.world.tally.refused(reason);
+        self.outlet.tally.refused(reason);
         self.gate.close();
     }
 
@@ -290,7 +241,7 @@ impl Court {
         if self.running.is_some() {
             return true;
         }
-        if self.world.clock.monotonic() < self.retry_at {
+        if self.outlet.clock.monotonic() < self.retry_at {
             return false;
         }
         self.build(&unit.parameters, None)
@@ -310,7 +261,7 @@ impl Court {
                 return false;
             }
         };
-        let outlet = Arc::new(Outlet::new(self.settings.court.clone(), self.world.clone(), last));
+        let outlet = Arc::new(self.outlet.of_next(last));
         let order = Order { candidate: choice.candidate, parameters, low_delay: layout.low_delay };
         match self.backend.build(&order, Arc::clone(&outlet)) {
             Ok(pipeline) => {
@@ -361,14 +312,14 @@ impl Court {
         self.gate.close();
         self.wait_longer();
         warn!(decoder = factory, reason, pictures = gave, "decoder is built anew");
-        let mut status = self.world.status.lock();
+        let mut status = self.outlet.status.lock();
         status.rebuilds += 1;
         status.fault = Some(format!("{factory} failed: {reason}; it is built anew"));
         status.last_error = Some(format!("{factory}: {reason}"));
     }
 
     fn wait_longer(&mut self) {
-        self.retry_at = self.world.clock.monotonic().plus(self.back_off);
+        self.retry_at = self.outlet.clock.monotonic().plus(self.back_off);
         self.back_off = (self.back_off * 2).min(BACK_OFF.1);
     }
 
@@ -392,7 +343,7 @@ impl Court {
 
     fn measure(&mut self, unit: &AccessUnit) {
         self.rate.see(unit.dts);
-        let mut status = self.world.status.lock();
+        let mut status = self.outlet.status.lock();
         status.b_frames = self.reorder.has_b_frames();
         status.fps = self.rate.fps();
         status.reorder_ms = f64::from(status.held_back) * self.rate.interval_ms().unwrap_or(0.0);
@@ -402,7 +353,7 @@ impl Court {
     fn tell(&mut self, told: String) {
         if self.told.as_ref() != Some(&told) {
             info!(decoder = told, "decoder chosen");
-            self.world.status.lock().decoder = Some(told.clone());
+            self.outlet.status.lock().decoder = Some(told.clone());
             self.told = Some(told);
         }
     }
@@ -412,7 +363,7 @@ impl Court {
             warn!(fault, "no decoder");
             self.told = Some(fault.clone());
         }
-        self.world.status.lock().fault = Some(fault);
+        self.outlet.status.lock().fault = Some(fault);
     }
 }
 
@@ -457,9 +408,12 @@ pub(crate) mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use bytes::Bytes;
+    use parking_lot::Mutex;
 
     use crate::clock::SystemClock;
     use crate::decode::outlet::Picture;
+    use crate::decode::{DecoderStatus, FrameSink};
+    use crate::mailbox::Tally;
     use crate::media::{ChromaLayout, CourtId, CpuPicture, Frame, Plane};
 
     pub(crate) fn parameters(width: u32, height: u32) -> Arc<CodecParameters> {
@@ -585,14 +539,14 @@ pub(crate) mod tests {
     }
 
     #[derive(Default)]
-    struct Seen {
+    struct Received {
         // Written by the court, read by the test after it has ended.
         frames: Mutex<Vec<(MediaTime, u32)>>,
         marks: Mutex<Vec<&'static str>>,
         over: AtomicBool,
     }
 
-    impl FrameSink for Seen {
+    impl FrameSink for Received {
         fn opened(&self, _info: &Arc<StreamInfo>) {
             self.marks.lock().push("opened");
         }
@@ -607,7 +561,7 @@ pub(crate) mod tests {
     }
 
     struct Played {
-        seen: Arc<Seen>,
+        seen: Arc<Received>,
         tally: Tally,
         status: DecoderStatus,
         built: Vec<(u32, bool, &'static str)>,
@@ -628,18 +582,14 @@ pub(crate) mod tests {
             assert!(hop.offer(StreamItem::Video(unit)));
         }
         hop.close();
-        let (seen, tally) = (Arc::new(Seen::default()), Tally::default());
+        let (seen, tally) = (Arc::new(Received::default()), Tally::default());
         let status = Arc::new(Mutex::new(DecoderStatus::default()));
         let built = Arc::new(Mutex::new(Vec::new()));
         let backend = Scripted { built: Arc::clone(&built), scripts: scripts.to_vec() };
         let sink = Arc::clone(&seen);
-        let world = World {
-            sink,
-            tally: tally.clone(),
-            clock: Arc::new(SystemClock::new()),
-            status: Arc::clone(&status),
-        };
-        let mut tested = Court::new(DecodeSettings::new(court), Box::new(backend), world);
+        let clock = Arc::new(SystemClock::new());
+        let outlet = Outlet::new(court.clone(), sink, tally.clone(), clock, Arc::clone(&status));
+        let mut tested = Court::new(DecodeSettings::new(court), Box::new(backend), outlet);
         tested.patience = Duration::from_millis(20);
         (tested.first_wait, tested.back_off) = (Duration::ZERO, Duration::ZERO);
         tested.run(&hop);

@@ -7,8 +7,8 @@
 //!
 //! Read `choose` (which decoder, and why), `gate` (which unit may go in), `reorder` (when the
 //! decoder need not wait for pictures out of order), `matching` (what became of each unit), then
-//! `court` (the thread that ties them) and `pipeline`, `planes`, `file` (GStreamer; the only I/O).
-//! `advice` says what costs the venue latency or accuracy.
+//! `outlet` (where a pipeline's pictures come out), `backend` (what makes pipelines), `court` (what
+//! ties them), `decoder` (its thread) and `pipeline`, `planes`, `file` (GStreamer; the only I/O).
 //!
 //! What happens when … (each alone brings no other court down):
 //! - a unit was lost, or is no list of NAL units: all up to the next key frame are refused, counted
@@ -32,27 +32,23 @@ mod reorder;
 mod annexb;
 mod matching;
 mod outlet;
+mod backend;
 mod court;
+mod decoder;
 #[cfg(feature = "gstreamer")]
 mod planes;
 #[cfg(feature = "gstreamer")]
 mod pipeline;
 #[cfg(feature = "gstreamer")]
 mod file;
-mod advice;
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
-use parking_lot::Mutex;
+use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo};
 
-use crate::clock::Clock;
-use crate::mailbox::{Tally, UnitMailbox};
-use crate::media::{CloseReason, Codec, CourtId, Frame, SessionId, StreamInfo};
-
-pub use crate::decode::advice::{Measured, TINY_RING_PX, advise};
 pub use crate::decode::choose::Prefer;
+pub use crate::decode::decoder::{Decoder, DecoderWatcher, survey};
 #[cfg(feature = "gstreamer")]
 pub use crate::decode::file::{FileError, VideoFile};
 
@@ -121,121 +117,4 @@ pub struct DecoderStatus {
     pub rebuilds: u64,
     /// The last reason for that.
     pub last_error: Option<String>,
-}
-
-/// Which decoder this machine would take for each coding, and why; for `check`.
-///
-/// # Errors
-/// [`DecodeError`] when GStreamer does not start, or the build has none. A coding without a decoder
-/// is an answer: what to install.
-pub fn survey() -> Result<Vec<(Codec, Result<String, String>)>, DecodeError> {
-    #[cfg(feature = "gstreamer")]
-    {
-        use crate::decode::court::Backend;
-        let backend = pipeline::GStreamer::new()?;
-        let exists = |factory: &str| backend.exists(factory);
-        let failures = choose::Failures::default();
-        Ok([Codec::H264, Codec::H265]
-            .map(|codec| {
-                let choice = choose::choose(codec, Prefer::Auto, &exists, &failures);
-                (codec, choice.map(|choice| choice.told))
-            })
-            .into())
-    }
-    #[cfg(not(feature = "gstreamer"))]
-    Err(DecodeError::NotBuilt)
-}
-
-/// Decodes one court on a thread of its own, until its mailbox is closed and empty.
-#[derive(Debug)]
-pub struct Decoder {
-    thread: thread::JoinHandle<()>,
-    watcher: DecoderWatcher,
-}
-
-/// Reads a decoder's status from anywhere.
-#[derive(Clone, Debug)]
-pub struct DecoderWatcher {
-    // Written by the decoder's threads a few times a picture, read once a second.
-    status: Arc<Mutex<DecoderStatus>>,
-}
-
-impl DecoderWatcher {
-    /// The status now.
-    #[must_use]
-    pub fn status(&self) -> DecoderStatus {
-        self.status.lock().clone()
-    }
-}
-
-impl Decoder {
-    /// Starts the thread. `tally` is the hop `decoder` of the court.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when GStreamer or the thread does not start. A missing decoder is no error:
-    /// it stands in the status, and the court is recorded all the same.
-    #[cfg(feature = "gstreamer")]
-    pub fn start(
-        settings: DecodeSettings,
-        units: UnitMailbox,
-        sink: Arc<dyn FrameSink>,
-        tally: Tally,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, DecodeError> {
-        let backend = Box::new(pipeline::GStreamer::new()?);
-        Self::start_with(backend, settings, units, sink, tally, clock)
-    }
-
-    /// Refuses: the build has no decoder.
-    ///
-    /// # Errors
-    /// Always [`DecodeError::NotBuilt`].
-    #[cfg(not(feature = "gstreamer"))]
-    pub fn start(
-        _settings: DecodeSettings,
-        _units: UnitMailbox,
-        _sink: Arc<dyn FrameSink>,
-        _tally: Tally,
-        _clock: Arc<dyn Clock>,
-    ) -> Result<Self, DecodeError> {
-        Err(DecodeError::NotBuilt)
-    }
-
-    fn start_with(
-        backend: Box<dyn court::Backend>,
-        settings: DecodeSettings,
-        units: UnitMailbox,
-        sink: Arc<dyn FrameSink>,
-        tally: Tally,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, DecodeError> {
-        let status = Arc::new(Mutex::new(DecoderStatus::default()));
-        let watcher = DecoderWatcher { status: Arc::clone(&status) };
-        let court = settings.court.clone();
-        let world = court::World { sink, tally, clock, status };
-        let thread = thread::Builder::new()
-            .name(format!("decode-{court}"))
-            .spawn(move || court::Court::new(settings, backend, world).run(&units))
-            .map_err(|source| DecodeError::Thread { court, source })?;
-        Ok(Self { thread, watcher })
-    }
-
-    /// The status now.
-    #[must_use]
-    pub fn status(&self) -> DecoderStatus {
-        self.watcher.status()
-    }
-
-    /// A reader of the status that outlives this value.
-    #[must_use]
-    pub fn watcher(&self) -> DecoderWatcher {
-        self.watcher.clone()
-    }
-
-    /// Waits until the thread has drained the closed mailbox and ended.
-    pub fn join(self) {
-        if self.thread.join().is_err() {
-            tracing::error!("the decoder's thread died: its court gave no more pictures");
-        }
-    }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::decode::court::World;
+use crate::clock::Clock;
 use crate::decode::matching::{Matching, Ticket};
-use crate::mailbox::DropReason;
+use crate::decode::{DecoderStatus, FrameSink};
+use crate::mailbox::{DropReason, Tally};
 use crate::media::{AccessUnit, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels};
 
 /// A picture as the pipeline gives it.
@@ -37,15 +38,19 @@ pub(crate) enum Found {
 /// See the module.
 pub(crate) struct Outlet {
     court: CourtId,
-    world: World,
+    pub(crate) sink: Arc<dyn FrameSink>,
+    pub(crate) tally: Tally,
+    pub(crate) clock: Arc<dyn Clock>,
+    // Written a few times a picture from here and from the court's thread, read once a second.
+    pub(crate) status: Arc<Mutex<DecoderStatus>>,
     // Held while a picture is handed on (a sink never blocks): once `shut` returns, no picture of
     // this pipeline can reach the sink. Never held together with the lock of the status.
-    state: Mutex<State>,
+    state: Mutex<OutletState>,
     /// Wakes the court's thread: a picture, an error, the end.
     changed: Condvar,
 }
 
-struct State {
+struct OutletState {
     matching: Matching,
     /// Units that have entered the decoder itself, and units that have been settled since.
     entered: u64,
@@ -64,13 +69,10 @@ struct State {
 /// several inside without waiting for any.
 const HELD_OVER: usize = 16;
 
-impl Outlet {
-    /// For a new pipeline; pictures up to `last` were handed on by the one before.
-    pub(crate) fn new(court: CourtId, world: World, last: Option<MediaTime>) -> Self {
-        let progress = world.clock.monotonic();
-        let matching = Matching::new(world.tally.clone(), last);
-        let state = State {
-            matching,
+impl OutletState {
+    fn new(tally: &Tally, last: Option<MediaTime>, progress: Monotonic) -> Self {
+        Self {
+            matching: Matching::new(tally.clone(), last),
             entered: 0,
             settled: 0,
             held: [0; HELD_OVER],
@@ -79,8 +81,43 @@ impl Outlet {
             shut: false,
             pictures: 0,
             progress,
-        };
-        Self { court, world, state: Mutex::new(state), changed: Condvar::new() }
+        }
+    }
+}
+
+impl Outlet {
+    /// For a court's first pipeline.
+    pub(crate) fn new(
+        court: CourtId,
+        sink: Arc<dyn FrameSink>,
+        tally: Tally,
+        clock: Arc<dyn Clock>,
+        status: Arc<Mutex<DecoderStatus>>,
+    ) -> Self {
+        let state = OutletState::new(&tally, None, clock.monotonic());
+        Self {
+            court,
+            sink,
+            tally,
+            clock,
+            status,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// For the next pipeline of this court; pictures up to `last` were handed on by the one before.
+    pub(crate) fn of_next(&self, last: Option<MediaTime>) -> Self {
+        let state = OutletState::new(&self.tally, last, self.clock.monotonic());
+        Self {
+            court: self.court.clone(),
+            sink: Arc::clone(&self.sink),
+            tally: self.tally.clone(),
+            clock: Arc::clone(&self.clock),
+            status: Arc::clone(&self.status),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 
     /// Notes that `unit` goes into the pipeline, `again` if an earlier one had it; returns its
@@ -88,7 +125,7 @@ impl Outlet {
     pub(crate) fn goes_in(&self, unit: &AccessUnit, again: bool) -> (Ticket, Ticket) {
         let mut state = self.state.lock();
         if state.matching.len() == 0 {
-            state.progress = self.world.clock.monotonic();
+            state.progress = self.clock.monotonic();
         }
         if again { state.matching.goes_in_again(unit) } else { state.matching.goes_in(unit) }
     }
@@ -110,12 +147,12 @@ impl Outlet {
             state.entered += 1;
             state.held.iter().copied().min().unwrap_or(0)
         };
-        self.world.status.lock().held_back = least;
+        self.status.lock().held_back = least;
     }
 
     /// The pipeline gives a picture.
     pub(crate) fn picture(&self, picture: Picture) {
-        let decoded = self.world.clock.monotonic();
+        let decoded = self.clock.monotonic();
         {
             let mut state = self.state.lock();
             if state.shut {
@@ -130,7 +167,7 @@ impl Outlet {
             self.changed.notify_all();
             let (Some(inside), Some(pixels)) = (matched, pixels) else { return };
             state.pictures += 1;
-            self.world.sink.frame(Arc::new(Frame {
+            self.sink.frame(Arc::new(Frame {
                 court: self.court.clone(),
                 session: inside.session,
                 pts: inside.pts,
@@ -141,7 +178,7 @@ impl Outlet {
                 pixels: Pixels::Cpu(pixels),
             }));
         }
-        let mut status = self.world.status.lock();
+        let mut status = self.status.lock();
         status.pictures += 1;
         status.fault = None;
     }
@@ -174,7 +211,7 @@ impl Outlet {
         if state.matching.len() < bound {
             return Found::Room;
         }
-        let still = self.world.clock.monotonic().since(state.progress);
+        let still = self.clock.monotonic().since(state.progress);
         if still >= patience {
             let inside = state.matching.len();
             let seconds = still.as_secs_f64();

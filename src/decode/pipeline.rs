@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::decode::DecodeError;
+use crate::decode::backend::{Backend, Order, Pipeline, Push};
 use crate::decode::choose;
-use crate::decode::court::{Backend, Order, Pipeline, Push};
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::{Outlet, Picture};
 use crate::decode::planes::MappedPicture;

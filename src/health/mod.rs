@@ -2,15 +2,18 @@
 //!
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
-//! `log` chooses journal or lines; `notify` speaks to systemd; `doctor` says what is wrong (pure).
+//! `log` chooses journal or lines; `notify` speaks to systemd; `advice` says
+//! what costs the venue latency or accuracy (pure); `doctor` says what is wrong (pure).
 
 mod metrics;
 mod watchdog;
 mod log;
 mod notify;
+mod advice;
 pub mod doctor;
 pub mod page;
 
+pub use crate::health::advice::{Measured, TINY_RING_PX, advise};
 pub use crate::health::log::{LogError, start_log};
 pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading, RimReading};
 pub use crate::health::notify::Notifier;

@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::app::detect_settings;
 use crate::config;
-use crate::decode::{self, TINY_RING_PX, VideoFile};
+use crate::decode::VideoFile;
 use crate::detect::SYSTEM_MODELS;
 use crate::detect::ring::{Finder, Ring};
+use crate::health::{self, TINY_RING_PX};
 use crate::media::{Colours, CourtId, Frame, RimBox, SessionId, is_at};
 use crate::tools::ask::{AskArgs, Place};
 use crate::tools::png_file::PngFile;
@@ -286,7 +287,7 @@ fn lines(rings: &[Steady], chosen: &Steady, picture: (u32, u32), looks: usize) -
 
 /// What a ring of this width is good for.
 fn advice(chosen: &Steady) -> Vec<String> {
-    let told = decode::advise(&decode::Measured::default(), &[f64::from(chosen.rim.w)]);
+    let told = health::advise(&health::Measured::default(), &[f64::from(chosen.rim.w)]);
     told.into_iter().map(|advice| advice.text).collect()
 }
 

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::TINY_RING_PX;
 use crate::detect::Bundle;
+use crate::health::TINY_RING_PX;
 use crate::tools::eval::score::{
     ByCourt, Judged, Score, by_court, clopper_pearson, paired, percentile, real,
 };

@@ -1,0 +1,134 @@
+//! A court's decoding thread from outside: started, watched and joined. And what `check` asks.
+
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::decode::backend::Backend;
+#[cfg(feature = "gstreamer")]
+use crate::decode::choose::{self, Prefer};
+use crate::decode::court::Court;
+use crate::decode::outlet::Outlet;
+#[cfg(feature = "gstreamer")]
+use crate::decode::pipeline::GStreamer;
+use crate::decode::{DecodeError, DecodeSettings, DecoderStatus, FrameSink};
+use crate::mailbox::{Tally, UnitMailbox};
+use crate::media::Codec;
+
+/// Which decoder this machine would take for each coding, and why; for `check`.
+///
+/// # Errors
+/// [`DecodeError`] when GStreamer does not start, or the build has none. A coding without a decoder
+/// is an answer: what to install.
+pub fn survey() -> Result<Vec<(Codec, Result<String, String>)>, DecodeError> {
+    #[cfg(feature = "gstreamer")]
+    {
+        let backend = GStreamer::new()?;
+        let exists = |factory: &str| backend.exists(factory);
+        let failures = choose::Failures::default();
+        Ok([Codec::H264, Codec::H265]
+            .map(|codec| {
+                let choice = choose::choose(codec, Prefer::Auto, &exists, &failures);
+                (codec, choice.map(|choice| choice.told))
+            })
+            .into())
+    }
+    #[cfg(not(feature = "gstreamer"))]
+    Err(DecodeError::NotBuilt)
+}
+
+/// Decodes one court on a thread of its own, until its mailbox is closed and empty.
+#[derive(Debug)]
+pub struct Decoder {
+    thread: thread::JoinHandle<()>,
+    watcher: DecoderWatcher,
+}
+
+/// Reads a decoder's status from anywhere.
+#[derive(Clone, Debug)]
+pub struct DecoderWatcher {
+    // Written by the decoder's threads a few times a picture, read once a second.
+    status: Arc<Mutex<DecoderStatus>>,
+}
+
+impl DecoderWatcher {
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> DecoderStatus {
+        self.status.lock().clone()
+    }
+}
+
+impl Decoder {
+    /// Starts the thread. `tally` is the hop `decoder` of the court.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when GStreamer or the thread does not start. A missing decoder is no error:
+    /// it stands in the status, and the court is recorded all the same.
+    #[cfg(feature = "gstreamer")]
+    pub fn start(
+        settings: DecodeSettings,
+        units: UnitMailbox,
+        sink: Arc<dyn FrameSink>,
+        tally: Tally,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DecodeError> {
+        let backend = Box::new(GStreamer::new()?);
+        Self::start_with(backend, settings, units, sink, tally, clock)
+    }
+
+    /// Refuses: the build has no decoder.
+    ///
+    /// # Errors
+    /// Always [`DecodeError::NotBuilt`].
+    #[cfg(not(feature = "gstreamer"))]
+    pub fn start(
+        _settings: DecodeSettings,
+        _units: UnitMailbox,
+        _sink: Arc<dyn FrameSink>,
+        _tally: Tally,
+        _clock: Arc<dyn Clock>,
+    ) -> Result<Self, DecodeError> {
+        Err(DecodeError::NotBuilt)
+    }
+
+    fn start_with(
+        backend: Box<dyn Backend>,
+        settings: DecodeSettings,
+        units: UnitMailbox,
+        sink: Arc<dyn FrameSink>,
+        tally: Tally,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DecodeError> {
+        let status = Arc::new(Mutex::new(DecoderStatus::default()));
+        let watcher = DecoderWatcher { status: Arc::clone(&status) };
+        let court = settings.court.clone();
+        let outlet = Outlet::new(court.clone(), sink, tally, clock, status);
+        let thread = thread::Builder::new()
+            .name(format!("decode-{court}"))
+            .spawn(move || Court::new(settings, backend, outlet).run(&units))
+            .map_err(|source| DecodeError::Thread { court, source })?;
+        Ok(Self { thread, watcher })
+    }
+
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> DecoderStatus {
+        self.watcher.status()
+    }
+
+    /// A reader of the status that outlives this value.
+    #[must_use]
+    pub fn watcher(&self) -> DecoderWatcher {
+        self.watcher.clone()
+    }
+
+    /// Waits until the thread has drained the closed mailbox and ended.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the decoder's thread died: its court gave no more pictures");
+        }
+    }
+}
