@@ -116,5 +116,5 @@ fn outbox(config: &config::Config) -> anyhow::Result<BTreeSet<String>> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let given = runtime.block_on(uplink.replay(None, 0, usize::MAX));
-    Ok(given.into_iter().map(|given| given.envelope.id).collect())
+    Ok(given.iter().filter_map(|given| Some(given.envelope()?.id)).collect())
 }

@@ -224,7 +224,7 @@ impl CommittedSink for FromOutbox {
         {
             *parts.score.lock() = Some(score.clone());
         }
-        match serde_json::to_string(told.envelope) {
+        match String::from_utf8(told.message.to_vec()) {
             // Nobody listening is no fault.
             Ok(json) => drop(self.shared.events.send(SentEvent { position: told.position, json })),
             Err(error) => tracing::error!(%error, "an envelope could not be written for the page"),

@@ -371,17 +371,10 @@ async fn open_uplink(
     Ok((uplink, recovered))
 }
 
-/// Sorts what the outbox still knows by court.
+/// What the outbox still knows of each court, as its game goes on from it.
 fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> {
-    let mut courts: BTreeMap<CourtId, game::Recovered> = BTreeMap::new();
-    for (court, score) in recovered.last_score {
-        courts.entry(court).or_default().score = Some(score);
-    }
-    let owed = recovered.unscored.into_iter().chain(recovered.open).chain(recovered.standing);
-    for fact in owed {
-        courts.entry(fact.court.clone()).or_default().facts.push(fact);
-    }
-    courts
+    let courts = recovered.courts.into_iter();
+    courts.map(|(court, of)| (court, game::Recovered::of(of.latest, of.open, of.recent))).collect()
 }
 
 async fn open_ring(

@@ -97,7 +97,7 @@ impl page::Source for WebState {
             given
                 .into_iter()
                 .filter_map(|given| {
-                    let json = serde_json::to_string(&given.envelope).ok()?;
+                    let json = String::from_utf8(given.message.to_vec()).ok()?;
                     Some(SentEvent { position: given.position, json })
                 })
                 .collect()

@@ -5,6 +5,7 @@
 //! `state` has the retained messages.
 
 mod envelope;
+mod kinds;
 pub mod state;
 
 use std::fmt;

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -47,7 +48,7 @@ use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
 use crate::uplink::states::States;
 
-pub use crate::uplink::outbox::recover::{PendingClip, Recovered};
+pub use crate::uplink::outbox::recover::{CourtRecords, PendingClip, Recovered};
 pub use crate::uplink::outbox::store::StoreError;
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
@@ -105,8 +106,8 @@ pub struct Committed<'a> {
     pub event: &'a Event,
     /// Order of decision within its court.
     pub sequence: u64,
-    /// As it would leave now.
-    pub envelope: &'a Envelope,
+    /// Its envelope as it would leave now: JSON.
+    pub message: &'a [u8],
 }
 
 /// Gives up space when a commit finds none (DESIGN R9: the ballast).
@@ -184,8 +185,16 @@ pub struct UplinkCounts {
 pub struct Given {
     /// Order of decision over all courts.
     pub position: u64,
-    /// As it would leave now.
-    pub envelope: Envelope,
+    /// Its envelope as it would leave now: JSON.
+    pub message: Bytes,
+}
+
+impl Given {
+    /// The message, read. `None` if a later version put it in a form that this one does not know.
+    #[must_use]
+    pub fn envelope(&self) -> Option<Envelope> {
+        serde_json::from_slice(&self.message).ok()
+    }
 }
 
 /// Tries the broker once under a client id of its own, for `check`: address, TLS, user, CONNACK.

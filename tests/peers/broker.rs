@@ -369,7 +369,8 @@ fn a_shutdown_sends_what_it_can_and_the_rest_waits_on_disk() {
     let sut = Sut::open_in(dir, gate.port);
     until("the rest arrived", || (subscriber.first_arrivals().0.len() == 150).then_some(()));
     let again = sut.runtime.block_on(sut.uplink.replay(CourtId::new("a").ok(), 140, 5));
-    let ids: Vec<&str> = again.iter().map(|given| given.envelope.sequence.as_str()).collect();
+    let ids: Vec<String> =
+        again.iter().map(|given| given.envelope().expect("an envelope").sequence).collect();
     assert_eq!(ids, ["141", "142", "143", "144", "145"]);
 }
 
@@ -544,12 +545,12 @@ fn play(uplink: &Uplink, recovered: Recovered, attempts: u32) {
     let offer = |event: Event| {
         assert!(inbox.offer_waiting(event, Duration::from_secs(30)).is_ok(), "full");
     };
-    for open in recovered.open {
+    for open in recovered.courts.values().flat_map(|court| court.open.clone()) {
         let saying =
             Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason: "restart".to_owned() });
         offer(Event { revision: open.revision + 1, saying, clip: None, ..open });
     }
-    let done: u64 = recovered.last_sequence.values().copied().max().unwrap_or(0);
+    let done = recovered.courts.values().map(|court| court.last_sequence).max().unwrap_or(0);
     let first = u32::try_from(done).expect("small") + 1;
     for n in first..first + attempts {
         for court in ["a", "b"] {
@@ -635,7 +636,9 @@ fn a_daemon_killed_at_any_moment_keeps_every_promise() {
     let (uplink, recovered) =
         Uplink::open(settings(dir.path(), broker.port), Arc::new(SystemClock::new()), hooks)
             .expect("opens");
-    let last: u64 = recovered.last_sequence.values().sum::<u64>() + recovered.open.len() as u64 + 4;
+    let courts = recovered.courts.values();
+    let last: u64 =
+        courts.map(|court| court.last_sequence + court.open.len() as u64).sum::<u64>() + 4;
     let clips = recovered.clips.len();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -8,7 +8,7 @@ use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
 use crate::media::UtcTime;
 use crate::uplink::outbox::record::Class;
 use crate::uplink::outbox::store::{
-    BY_COURT, BYTES, CLIPS, COUNTS, OPEN, RECORDS, SCORES, SENT, SHED, Store, StoreError, WAITING,
+    BY_COURT, BYTES, CLIPS, COUNTS, LATEST, OPEN, RECORDS, SENT, SHED, Store, StoreError, WAITING,
     readable,
 };
 
@@ -60,8 +60,8 @@ impl Store {
         for row in open.iter().map_err(StoreError::disk)? {
             pinned.insert(row.map_err(StoreError::disk)?.1.value());
         }
-        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
-        for row in scores.iter().map_err(StoreError::disk)? {
+        let latest = read.open_table(LATEST).map_err(StoreError::disk)?;
+        for row in latest.iter().map_err(StoreError::disk)? {
             pinned.insert(row.map_err(StoreError::disk)?.1.value());
         }
         let newest = self.last_position.saturating_sub(NEVER_FORGOTTEN);
@@ -95,11 +95,12 @@ impl Store {
                     continue;
                 };
                 let Some(record) = readable(position, bytes.value()) else { continue };
-                let decided = record.decided.utc_ns.map(UtcTime::from_nanos);
+                let decided = record.header.decided.utc_ns.map(UtcTime::from_nanos);
                 let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
-                let may_go = match record.class {
+                let may_go = match record.header.class {
                     Class::Telemetry => true,
-                    Class::Fact => !telemetry_only && old,
+                    // What only another version knows is not ours to shed.
+                    Class::Fact => !telemetry_only && old && record.event().is_some(),
                 };
                 if may_go && !pinned.contains(&position) && !plan.forget.contains_key(&position) {
                     plan.add(position, bytes.value().len());
@@ -146,7 +147,9 @@ fn remove(
             None => None,
         };
         if let Some(record) = removed {
-            by_court.remove((record.court.as_str(), record.sequence)).map_err(StoreError::disk)?;
+            by_court
+                .remove((record.header.court.as_str(), record.header.sequence))
+                .map_err(StoreError::disk)?;
         }
         waiting.remove(position).map_err(StoreError::disk)?;
         sent.remove(position).map_err(StoreError::disk)?;

@@ -25,8 +25,8 @@ use crate::event::state::UplinkState;
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
 use crate::uplink::outbox::lanes::{Begin, Lanes, Outcome};
-use crate::uplink::outbox::record::{Now, Place, Record};
-use crate::uplink::outbox::store::{Append, Batch, Store, StoreError};
+use crate::uplink::outbox::record::{InOrder, Now, Record, RecordError};
+use crate::uplink::outbox::store::{Batch, Store, StoreError};
 use crate::uplink::states::States;
 use crate::uplink::{Committed, Given, Hooks, UplinkCounts};
 
@@ -171,6 +171,9 @@ impl Desk {
     }
 }
 
+/// An event on its way to the disk, and what is to be kept of it.
+type Admitted = (Event, Record);
+
 /// What the thread is made of.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -262,15 +265,15 @@ impl Outbox {
     pub(super) fn run(mut self) {
         self.report();
         loop {
-            let append = self.gather();
+            let admitted = self.gather();
             for note in self.parts.desk.take() {
                 self.read(note);
             }
             let marks_due =
                 self.marks_since.is_some_and(|since| self.monotonic().since(since) >= MARKS_WAIT);
             let write_now = marks_due || self.stopping || !self.next_session.is_empty();
-            if !append.is_empty() || (write_now && !self.marks_are_empty()) {
-                self.commit(append);
+            if !admitted.is_empty() || (write_now && !self.marks_are_empty()) {
+                self.commit(admitted);
             }
             self.feed();
             self.tick();
@@ -299,7 +302,7 @@ impl Outbox {
     }
 
     /// Waits for events, then takes all that are there.
-    fn gather(&mut self) -> Vec<Append> {
+    fn gather(&mut self) -> Vec<Admitted> {
         let wait = if self.marks_since.is_some() { MARKS_WAIT } else { TICK };
         let mut events = Vec::new();
         let was_empty = self.inbox.is_empty();
@@ -329,16 +332,15 @@ impl Outbox {
 
     /// Gives an event what only this moment knows. `None` if it cannot be written at all: a bug
     /// upstream, since models and game refuse what is no number (DESIGN §5.6).
-    fn admit(&self, event: Event, at: Monotonic) -> Option<Append> {
+    fn admit(&self, event: Event, at: Monotonic) -> Option<Admitted> {
         let now = Now { boot: &self.parts.boot, monotonic: at, utc: self.utc() };
-        let decided = now.decided();
         let anchor = self.parts.anchors.snapshot(&event.court, event.fact.session, event.at);
-        let place = Place { position: 0, sequence: 0 };
-        let trial = Record::new(place, &event, decided.clone(), anchor.clone());
-        match trial.encode() {
-            Ok(_) => Some(Append { event, decided, anchor }),
+        // The store knows where it stands.
+        let unplaced = InOrder { position: 0, sequence: 0 };
+        match Record::new(unplaced, &event, now.decided(), anchor) {
+            Ok(record) => Some((event, record)),
             Err(error) => {
-                error!(id = %trial.id(), court = %trial.court, %error, "event cannot be written");
+                error!(id = %event.id(), court = %event.court, %error, "event cannot be written");
                 None
             }
         }
@@ -409,9 +411,10 @@ impl Outbox {
     }
 
     /// Writes events and marks; comes back when they are on disk, or when the thread is to stop.
-    fn commit(&mut self, append: Vec<Append>) {
+    fn commit(&mut self, admitted: Vec<Admitted>) {
         let sessions = std::mem::take(&mut self.next_session);
         let mut batch = std::mem::take(&mut self.marks);
+        let (events, append): (Vec<Event>, Vec<Record>) = admitted.into_iter().unzip();
         batch.append = append;
         batch.next_session = !sessions.is_empty();
         self.marks_since = None;
@@ -420,8 +423,8 @@ impl Outbox {
             self.lose(batch.append.len());
             return;
         };
-        for (record, append) in records.into_iter().zip(&batch.append) {
-            self.promise(record, &append.event);
+        for (record, event) in records.into_iter().zip(&events) {
+            self.promise(record, event);
         }
         let session = self.parts.store.session();
         for reply in sessions {
@@ -492,32 +495,35 @@ impl Outbox {
 
     /// The event is on disk: says so, tells the others, lets it go out.
     fn promise(&mut self, record: Record, event: &Event) {
+        let header = &record.header;
+        let (position, sequence) = (header.position, header.sequence);
         info!(
-            id = %record.id(), court = %record.court, sequence = record.sequence,
-            what = event.saying.event_type(), "promised"
+            id = %header.id(), court = %header.court, sequence, what = header.event_type,
+            "promised"
         );
         self.parts.counts.lock().promised += 1;
         if let Some(sink) = &self.parts.hooks.committed {
-            let envelope = self.envelope(&record);
-            sink.committed(&Committed {
-                position: record.position,
-                event,
-                sequence: record.sequence,
-                envelope: &envelope,
-            });
+            match self.message(&record) {
+                Ok(message) => {
+                    sink.committed(&Committed { position, event, sequence, message: &message });
+                }
+                Err(error) => error!(position, %error, "envelope cannot be written"),
+            }
         }
-        self.lanes.decided(record.position);
-        self.fresh.insert(record.position, record);
+        self.lanes.decided(position);
+        self.fresh.insert(position, record);
         while self.fresh.len() > FRESH {
             self.fresh.pop_first();
         }
     }
 
-    fn envelope(&self, record: &Record) -> crate::event::Envelope {
+    /// The envelope that a record leaves in now.
+    fn message(&self, record: &Record) -> Result<Bytes, RecordError> {
         let now = Now { boot: &self.parts.boot, monotonic: self.monotonic(), utc: self.utc() };
-        let (session, at) = record.moment();
-        let time = self.parts.anchors.stamp(&record.court, session, at, Some(&record.anchor));
-        record.envelope(&self.parts.box_name, &time, &now)
+        let header = &record.header;
+        let (session, at) = header.moment();
+        let time = self.parts.anchors.stamp(&header.court, session, at, Some(&header.anchor));
+        record.message(&self.parts.box_name, &time, &now).map(Bytes::from)
     }
 
     /// Hands the link what may go out now.
@@ -547,16 +553,16 @@ impl Outbox {
                     }
                 },
             };
-            let payload = match serde_json::to_vec(&self.envelope(&record)) {
-                Ok(payload) => Bytes::from(payload),
+            let payload = match self.message(&record) {
+                Ok(payload) => payload,
                 Err(error) => {
                     error!(position, %error, "envelope cannot be written");
                     self.lanes.shed(position);
                     continue;
                 }
             };
-            let sending = Sending { epoch, position, topic: record.topic(), payload };
-            self.decided.insert(position, record.decided);
+            let sending = Sending { epoch, position, topic: record.header.topic(), payload };
+            self.decided.insert(position, record.header.decided);
             if self.parts.sendings.try_send(sending).is_err() {
                 // Sendings of a session that is gone still lie there; its end is on the desk.
                 self.decided.remove(&position);
@@ -570,7 +576,13 @@ impl Outbox {
         match self.parts.store.replay(court, after, limit.min(REPLAY_LIMIT)) {
             Ok(records) => records
                 .iter()
-                .map(|record| Given { position: record.position, envelope: self.envelope(record) })
+                .filter_map(|record| {
+                    let position = record.header.position;
+                    let message = self.message(record).inspect_err(
+                        |error| error!(position, %error, "envelope cannot be written"),
+                    );
+                    Some(Given { position, message: message.ok()? })
+                })
                 .collect(),
             Err(error) => {
                 warn!(error = %chain(&error), "stored events cannot be given again");
@@ -613,8 +625,8 @@ impl Outbox {
             self.oldest = oldest.and_then(|position| {
                 let known = self.decided.get(&position).cloned();
                 let known = known
-                    .or_else(|| self.fresh.get(&position).map(|record| record.decided.clone()))
-                    .or_else(|| self.parts.store.read(position).ok()?.map(|record| record.decided));
+                    .or_else(|| Some(self.fresh.get(&position)?.header.decided.clone()))
+                    .or_else(|| Some(self.parts.store.read(position).ok()??.header.decided));
                 known.map(|decided| (position, decided))
             });
         }
@@ -710,13 +722,13 @@ mod tests {
 
     /// Gives space at the second time of asking, and counts what is told.
     #[derive(Default)]
-    struct World {
+    struct Bystander {
         refusal: Refusal,
         asked: AtomicUsize,
         told: Mutex<Vec<u64>>,
     }
 
-    impl SpaceNeeded for World {
+    impl SpaceNeeded for Bystander {
         fn release(&self) -> bool {
             let second = self.asked.fetch_add(1, Ordering::SeqCst) == 1;
             if second {
@@ -726,14 +738,14 @@ mod tests {
         }
     }
 
-    impl CommittedSink for World {
+    impl CommittedSink for Bystander {
         fn committed(&self, told: &Committed<'_>) {
             self.told.lock().push(told.sequence);
         }
     }
 
     struct Running {
-        world: Arc<World>,
+        bystander: Arc<Bystander>,
         inbox: Mailbox<Event>,
         desk: Arc<Desk>,
         counts: Arc<Mutex<UplinkCounts>>,
@@ -743,15 +755,15 @@ mod tests {
 
     fn start() -> Running {
         let dir = tempfile::tempdir().unwrap();
-        let world = Arc::<World>::default();
-        let store = failing::store(dir.path(), &world.refusal);
+        let bystander = Arc::<Bystander>::default();
+        let store = failing::store(dir.path(), &bystander.refusal);
         let inbox = Mailbox::new(8, WhenFull::DropNewest, Tally::default());
         let desk = Arc::new(Desk::new(inbox.clone()));
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(1)));
         let counts = Arc::<Mutex<UplinkCounts>>::default();
         let hooks = Hooks {
-            committed: Some(Arc::clone(&world) as Arc<dyn CommittedSink>),
-            space: Some(Arc::clone(&world) as Arc<dyn SpaceNeeded>),
+            committed: Some(Arc::clone(&bystander) as Arc<dyn CommittedSink>),
+            space: Some(Arc::clone(&bystander) as Arc<dyn SpaceNeeded>),
             ..Hooks::default()
         };
         let outbox = Outbox::new(Parts {
@@ -770,7 +782,7 @@ mod tests {
         })
         .unwrap();
         let thread = thread::spawn(move || outbox.run());
-        Running { world, inbox, desk, counts, thread, dir }
+        Running { bystander, inbox, desk, counts, thread, dir }
     }
 
     impl Running {
@@ -779,7 +791,7 @@ mod tests {
         }
 
         fn told(&self) -> Vec<u64> {
-            self.world.told.lock().clone()
+            self.bystander.told.lock().clone()
         }
 
         /// Ends, and looks at what the disk kept.
@@ -787,7 +799,12 @@ mod tests {
             self.desk.note(Note::Stop);
             self.thread.join().unwrap();
             let store = failing::store(self.dir.path(), &Refusal::default());
-            store.replay(None, 0, 100).unwrap().iter().map(|record| record.sequence).collect()
+            store
+                .replay(None, 0, 100)
+                .unwrap()
+                .iter()
+                .map(|record| record.header.sequence)
+                .collect()
         }
     }
 
@@ -796,12 +813,12 @@ mod tests {
         let running = start();
         running.offer(1);
         until("the first is promised", || running.told() == [1]);
-        *running.world.refusal.lock() = Some(ErrorKind::StorageFull);
+        *running.bystander.refusal.lock() = Some(ErrorKind::StorageFull);
         for n in 2..=5 {
             running.offer(n);
         }
         until("the others are too", || running.told() == [1, 2, 3, 4, 5]);
-        assert_eq!(running.world.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(running.bystander.asked.load(Ordering::SeqCst), 2);
         assert_eq!(running.counts.lock().disk_fault, None);
         assert_eq!(running.stored(), [1, 2, 3, 4, 5]);
     }
@@ -809,7 +826,7 @@ mod tests {
     #[test]
     fn a_stop_while_the_disk_refuses_ends_and_counts_what_is_lost() {
         let running = start();
-        *running.world.refusal.lock() = Some(ErrorKind::Other);
+        *running.bystander.refusal.lock() = Some(ErrorKind::Other);
         running.offer(1);
         until("it says so", || running.counts.lock().disk_fault.is_some());
         for n in 2..=5 {
@@ -824,18 +841,18 @@ mod tests {
     #[test]
     fn a_disk_that_fails_for_a_while_delays_events_and_says_so() {
         let running = start();
-        *running.world.refusal.lock() = Some(ErrorKind::Other);
+        *running.bystander.refusal.lock() = Some(ErrorKind::Other);
         for n in 1..=12 {
             if n == 9 {
                 until("it says so", || running.counts.lock().disk_fault.is_some());
                 assert!(running.told().is_empty(), "nothing is promised that is not on disk");
-                *running.world.refusal.lock() = None;
+                *running.bystander.refusal.lock() = None;
             }
             running.offer(n);
         }
         let all: Vec<u64> = (1..=12).collect();
         until("all are promised", || running.told() == all);
-        assert_eq!(running.world.asked.load(Ordering::SeqCst), 0, "it is not full");
+        assert_eq!(running.bystander.asked.load(Ordering::SeqCst), 0, "it is not full");
         assert_eq!(running.stored(), all);
     }
 }

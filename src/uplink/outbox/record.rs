@@ -2,9 +2,17 @@
 //!
 //! A record is written once and never changed: every sending is made from the stored bytes, so a
 //! repeat has the same id and data. `time` and `historical` are worked out at each sending.
+//!
+//! Nothing here knows a kind. A record says of its event what order, topic and promise need (its
+//! type, family, whether more must follow, what it stands on), and keeps the data as bytes: so an
+//! event of a kind that another version made is kept and sent like any other.
+//!
+//! On disk: a header as JSON in one line, a line feed, the data as they are sent. What a header
+//! says beyond what is known here stays in it.
 
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{AnchorSnapshot, Stamp};
@@ -15,11 +23,12 @@ use crate::media::{BoxName, CourtId, MediaTime, Monotonic, SessionId, UtcTime};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Class {
-    /// Never within the promise of 72 h.
-    #[default]
-    Fact,
     /// First. No message of this class is made yet.
     Telemetry,
+    /// Never within the promise of 72 h; nor is what only another version knows.
+    #[default]
+    #[serde(other)]
+    Fact,
 }
 
 /// When an event was decided, as well as this box knows.
@@ -75,24 +84,44 @@ impl Decided {
 }
 
 /// One event on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
+    /// What is known of it, whatever its kind.
+    pub header: Header,
+    /// What stands under `data` of its envelope: JSON, sent as it is.
+    pub data: Vec<u8>,
+}
+
+/// What the outbox knows of an event: everything but what it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
     /// Order of decision over all courts of this box, from 1.
     pub position: u64,
     /// Order of decision within the court, from 1.
     pub sequence: u64,
     /// The court.
     pub court: CourtId,
-    /// `{session}-{n}`.
+    /// The session that its times belong to, as the envelope has it.
+    pub session: String,
+    /// Names what happened.
     pub fact: String,
     /// 0, then counted up.
     pub revision: u32,
-    /// The attempt.
-    pub attempt: u32,
+    /// The attempt, as the envelope has it.
+    pub subject: String,
     /// Media time of the fact, ns.
     pub at_ns: i64,
-    /// What it says.
-    pub saying: Saying,
+    /// CloudEvents `type`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Last word of its topic.
+    pub family: String,
+    /// True when a final or a withdrawal must follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
+    /// The facts that it stands on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stands_on: Vec<String>,
     /// The clip's pin: one write with the event (DESIGN §5.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<ClipRequest>,
@@ -104,16 +133,28 @@ pub(crate) struct Record {
     /// What may be let go first.
     #[serde(default)]
     pub class: Class,
+    /// What another version says beside that.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Bytes of a record cannot be read back.
+/// Why an event is no record, or bytes are none.
 #[derive(Debug, thiserror::Error)]
-#[error("record of an event cannot be read")]
-pub struct RecordError(#[from] serde_json::Error);
+pub enum RecordError {
+    /// No line feed between header and data.
+    #[error("record of an event has no data")]
+    NoData,
+    /// A number that is no number.
+    #[error("event holds what JSON cannot carry")]
+    NoJson,
+    /// Header or data.
+    #[error("record of an event is not JSON as expected")]
+    Json(#[from] serde_json::Error),
+}
 
 /// The places that an event takes in the two orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct InOrder {
     /// Over all courts.
     pub position: u64,
     /// Within the court.
@@ -122,112 +163,129 @@ pub(crate) struct Place {
 
 impl Record {
     /// The record of `event`.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`RecordError`] when the event holds what JSON cannot carry.
     pub(crate) fn new(
-        place: Place,
+        order: InOrder,
         event: &Event,
         decided: Decided,
         anchor: AnchorSnapshot,
-    ) -> Self {
-        Self {
-            position: place.position,
-            sequence: place.sequence,
+    ) -> Result<Self, RecordError> {
+        let saying = &event.saying;
+        let header = Header {
+            position: order.position,
+            sequence: order.sequence,
             court: event.court.clone(),
+            session: event.fact.session.to_string(),
             fact: event.fact.to_string(),
             revision: event.revision,
-            attempt: event.attempt,
+            subject: event.subject(),
             at_ns: event.at.as_nanos(),
-            saying: event.saying.clone(),
+            event_type: saying.event_type().to_owned(),
+            family: saying.family().topic().to_owned(),
+            provisional: saying.is_provisional(),
+            stands_on: saying.stands_on(),
             clip: event.clip.clone(),
             decided,
             anchor,
             class: Class::Fact,
-        }
+            more: serde_json::Map::new(),
+        };
+        Ok(Self { header, data: saying.data().ok_or(RecordError::NoJson)? })
     }
 
-    /// Its bytes on disk. They read back, or there are none: a number that is no number does not.
+    /// Its bytes on disk.
     ///
     /// # Errors
-    /// [`RecordError`] when the event holds what JSON cannot carry.
+    /// [`RecordError`] when the header cannot be written.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        let bytes = serde_json::to_vec(self)?;
-        Self::decode(&bytes)?;
+        let mut bytes = serde_json::to_vec(&self.header)?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&self.data);
         Ok(bytes)
     }
 
-    /// Reads what `encode` wrote.
+    /// Reads what `encode` wrote, here or in the version after.
     ///
     /// # Errors
     /// [`RecordError`] when the bytes are something else.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        Ok(serde_json::from_slice(bytes)?)
+        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+            return Err(RecordError::NoData);
+        };
+        let (header, data) = bytes.split_at(end);
+        let data = data.get(1..).unwrap_or_default();
+        // It is sent as it is: what is no JSON would make the whole envelope none.
+        serde_json::from_slice::<IgnoredAny>(data)?;
+        Ok(Self { header: serde_json::from_slice(header)?, data: data.to_vec() })
     }
 
+    /// The event again; `None` if it is of a kind that this version does not know.
+    #[must_use]
+    pub(crate) fn event(&self) -> Option<Event> {
+        let header = &self.header;
+        Some(Event {
+            court: header.court.clone(),
+            fact: FactId::parse(&header.fact)?,
+            revision: header.revision,
+            attempt: Event::attempt_of(&header.subject)?,
+            at: MediaTime::from_nanos(header.at_ns),
+            saying: Saying::read(&header.event_type, &self.data)?,
+            clip: header.clip.clone(),
+        })
+    }
+
+    /// The envelope that it leaves in now, as bytes.
+    ///
+    /// # Errors
+    /// [`RecordError`] when it cannot be written as JSON.
+    pub(crate) fn message(
+        &self,
+        box_name: &BoxName,
+        time: &Stamp,
+        now: &Now<'_>,
+    ) -> Result<Vec<u8>, RecordError> {
+        let header = &self.header;
+        let envelope = Envelope {
+            specversion: "1.0".to_owned(),
+            id: header.id(),
+            source: format!("courtside:{box_name}/{}", header.court),
+            event_type: header.event_type.clone(),
+            time: time.utc.to_rfc3339(),
+            datacontenttype: "application/json".to_owned(),
+            subject: header.subject.clone(),
+            sequence: header.sequence.to_string(),
+            session: header.session.clone(),
+            fact: header.fact.clone(),
+            revision: header.revision,
+            historical: header.decided.is_historical(now),
+            clocksource: time.source_name().to_owned(),
+            clockerrorms: time.error_ms,
+            data: serde_json::Value::Null,
+        };
+        Ok(envelope.message(&self.data)?)
+    }
+}
+
+impl Header {
     /// `{fact}.{revision}`.
     #[must_use]
     pub(crate) fn id(&self) -> String {
         format!("{}.{}", self.fact, self.revision)
     }
 
-    /// The event again; `None` if its fact's name was damaged.
-    #[must_use]
-    pub(crate) fn event(&self) -> Option<Event> {
-        Some(Event {
-            court: self.court.clone(),
-            fact: FactId::parse(&self.fact)?,
-            revision: self.revision,
-            attempt: self.attempt,
-            at: MediaTime::from_nanos(self.at_ns),
-            saying: self.saying.clone(),
-            clip: self.clip.clone(),
-        })
-    }
-
     /// When it was, by the stream's own clock.
     #[must_use]
     pub(crate) fn moment(&self) -> (SessionId, MediaTime) {
-        let fact = FactId::parse(&self.fact);
-        let session = fact.map_or(SessionId::from_bits(0), |fact| fact.session);
+        let session = SessionId::parse(&self.session).unwrap_or(SessionId::from_bits(0));
         (session, MediaTime::from_nanos(self.at_ns))
     }
 
     /// Where it is published, below the box's root.
     #[must_use]
     pub(crate) fn topic(&self) -> String {
-        format!("event/{}/{}", self.court, self.saying.family().topic())
-    }
-
-    /// The envelope that it leaves in now.
-    #[must_use]
-    pub(crate) fn envelope(&self, box_name: &BoxName, time: &Stamp, now: &Now<'_>) -> Envelope {
-        let (session, _) = self.moment();
-        Envelope {
-            specversion: "1.0".to_owned(),
-            id: self.id(),
-            source: format!("courtside:{box_name}/{}", self.court),
-            event_type: self.saying.event_type().to_owned(),
-            time: time.utc.to_rfc3339(),
-            datacontenttype: "application/json".to_owned(),
-            subject: format!("{session}/{}", self.attempt),
-            sequence: self.sequence.to_string(),
-            session: session.to_string(),
-            fact: self.fact.clone(),
-            revision: self.revision,
-            historical: self.decided.is_historical(now),
-            clocksource: time.source_name().to_owned(),
-            clockerrorms: time.error_ms,
-            data: data(&self.saying),
-        }
-    }
-}
-
-/// What stands under `data`. An enum of plain structs always becomes JSON.
-fn data(saying: &Saying) -> serde_json::Value {
-    match serde_json::to_value(saying) {
-        Ok(serde_json::Value::Object(mut tagged)) => {
-            tagged.remove("data").unwrap_or(serde_json::Value::Null)
-        }
-        Ok(_) | Err(_) => serde_json::Value::Null,
+        format!("event/{}/{}", self.court, self.family)
     }
 }
 
@@ -272,14 +330,14 @@ mod tests {
         }
     }
 
-    fn record(confidence: f64, decided: Decided) -> Record {
-        let place = Place { position: 9, sequence: 4 };
-        Record::new(place, &shot(confidence), decided, AnchorSnapshot::default())
+    fn record(confidence: f64, decided: Decided) -> Result<Record, RecordError> {
+        let order = InOrder { position: 9, sequence: 4 };
+        Record::new(order, &shot(confidence), decided, AnchorSnapshot::default())
     }
 
     #[test]
     fn a_record_reads_back_as_the_same_event() {
-        let written = record(0.1 + 0.2, now("x", 1, Some(100)).decided());
+        let written = record(0.1 + 0.2, now("x", 1, Some(100)).decided()).unwrap();
         let read = Record::decode(&written.encode().unwrap()).unwrap();
         assert_eq!(read.event(), Some(shot(0.1 + 0.2)));
         assert_eq!(read, written);
@@ -287,7 +345,59 @@ mod tests {
 
     #[test]
     fn what_json_cannot_carry_is_refused_before_it_is_promised() {
-        assert!(record(f64::NAN, now("x", 1, None).decided()).encode().is_err());
+        assert!(record(f64::NAN, now("x", 1, None).decided()).is_err());
+    }
+
+    /// As a later version may write it: a kind, a class, members of header and data, a form of a
+    /// fact's name and of a subject that are not known here.
+    const OF_A_LATER_VERSION: &str = concat!(
+        r#"{"position":9,"sequence":4,"court":"a","session":"0000000000000007","#,
+        r#""fact":"0000000000000007/run/2","revision":3,"subject":"7th","at_ns":12345000000,"#,
+        r#""type":"courtside.momentum.v1","family":"momentum","provisional":true,"#,
+        r#""stands_on":["0000000000000007-3"],"game":"g1","by":{"operator":2.5},"#,
+        r#""decided":{"boot":"x","monotonic_ns":10000000000,"utc_ns":100000000000},"class":"chat"}"#,
+        "\n",
+        r#"{ "b": 1.10, "a": [0.30000000000000004] }"#
+    );
+
+    #[test]
+    fn a_kind_of_a_later_version_is_read_sent_and_kept_to_the_byte() {
+        let read = Record::decode(OF_A_LATER_VERSION.as_bytes()).unwrap();
+        assert_eq!(read.event(), None, "nobody is told what it means");
+        assert_eq!(read.header.topic(), "event/a/momentum");
+        assert_eq!(read.header.class, Class::Fact, "not shed");
+        let message = message(&read, &now("x", 11, Some(101)));
+        let text = String::from_utf8(message.clone()).unwrap();
+        assert!(text.ends_with(r#","data":{ "b": 1.10, "a": [0.30000000000000004] }}"#), "{text}");
+        let envelope: Envelope = serde_json::from_slice(&message).unwrap();
+        assert_eq!(envelope.id, "0000000000000007/run/2.3");
+        assert_eq!(envelope.event_type, "courtside.momentum.v1");
+        assert_eq!(envelope.subject, "7th");
+        // Written again, what is not known here is still there.
+        let again = Record::decode(&read.encode().unwrap()).unwrap();
+        assert_eq!(again, read);
+        assert_eq!(again.header.more["by"]["operator"], 2.5);
+        assert_eq!(again.header.more["game"], "g1");
+    }
+
+    #[test]
+    fn bytes_that_would_spoil_an_envelope_are_no_record() {
+        let (header, data) = OF_A_LATER_VERSION.split_once('\n').unwrap();
+        for wrong in [
+            header.to_owned(),
+            data.to_owned(),
+            format!("{header}\n"),
+            format!("{header}\n{{\"a\":"),
+            format!("{}\n{data}", header.replace("\"fact\"", "\"fuct\"")),
+        ] {
+            assert!(Record::decode(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    fn message(record: &Record, sent: &Now<'_>) -> Vec<u8> {
+        let utc = UtcTime::from_nanos(100_000_000_000);
+        let time = Stamp { utc, source: Some(WallSource::Sei), error_ms: 40 };
+        record.message(&BoxName::new("rim-1").unwrap(), &time, sent).unwrap()
     }
 
     #[test]
@@ -313,19 +423,25 @@ mod tests {
 
     #[test]
     fn the_envelope_is_that_of_the_design() {
-        let record = record(0.5, now("x", 10, Some(100)).decided());
-        let sent = now("x", 11, Some(101));
-        let utc = UtcTime::from_nanos(100_000_000_000);
-        let time = Stamp { utc, source: Some(WallSource::Sei), error_ms: 40 };
-        let envelope = record.envelope(&BoxName::new("rim-1").unwrap(), &time, &sent);
+        let record = record(0.5, now("x", 10, Some(100)).decided()).unwrap();
+        let message = message(&record, &now("x", 11, Some(101)));
+        let envelope: Envelope = serde_json::from_slice(&message).unwrap();
         assert_eq!(envelope.id, "0000000000000007-3.1");
         assert_eq!(envelope.source, "courtside:rim-1/a");
         assert_eq!(envelope.event_type, "courtside.shot.made.v1");
+        assert_eq!(envelope.subject, "0000000000000007/2");
+        assert_eq!(envelope.session, "0000000000000007");
         assert_eq!(envelope.sequence, "4");
         assert_eq!(envelope.time, "1970-01-01T00:01:40.000Z");
         assert_eq!(envelope.data["t_stream"], 12.345);
         assert_eq!((envelope.clocksource.as_str(), envelope.clockerrorms), ("sei", 40));
         assert!(!envelope.historical);
-        assert_eq!(record.topic(), "event/a/shot");
+        assert_eq!(record.header.topic(), "event/a/shot");
+        // What a reader takes for the whole message is the whole message.
+        assert_eq!(serde_json::to_value(&envelope).unwrap(), json(&message));
+    }
+
+    fn json(bytes: &[u8]) -> serde_json::Value {
+        serde_json::from_slice(bytes).unwrap()
     }
 }

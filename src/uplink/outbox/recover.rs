@@ -1,22 +1,18 @@
-//! What a start finds in the store: the last score, what was not finished, clips to cut.
+//! What a start finds in the store, by court: the last of each family, what is open, clips to cut.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use crate::event::{ClipRequest, Event, Saying, Score};
+use crate::event::{ClipRequest, Event};
 use crate::media::{CourtId, SessionId};
-use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::store::{
-    CLIPS, OPEN, RECORDS, SCORES, SEQUENCES, Store, StoreError, WAITING, readable,
+    BY_COURT, CLIPS, LATEST, OPEN, SEQUENCES, Store, StoreError, WAITING,
 };
 
-/// Records before a court's last score that belong to what it stands on: the burst of one step of
-/// the game is at most some ten, those of other courts may lie between.
-const BEFORE_A_SCORE: u64 = 64;
-/// Records to look through for a court that never had a score.
-const WITHOUT_A_SCORE: u64 = 1024;
+/// Events of a court that a start is given: what one step of its game told is at most some ten.
+pub(crate) const RECENT: usize = 64;
 
 /// A clip that an event asked for, not yet durable.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,19 +27,24 @@ pub struct PendingClip {
     pub request: ClipRequest,
 }
 
+/// What the store knows of one court, of the kinds that this version knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CourtRecords {
+    /// The last sequence.
+    pub last_sequence: u64,
+    /// The last event of each family.
+    pub latest: BTreeMap<String, Event>,
+    /// Facts whose last durable record is provisional, in order of decision.
+    pub open: Vec<Event>,
+    /// The last [`RECENT`] events, in order of decision.
+    pub recent: Vec<Event>,
+}
+
 /// What a start finds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
-    /// The last sequence of each court.
-    pub last_sequence: BTreeMap<CourtId, u64>,
-    /// The last durable score of each court.
-    pub last_score: BTreeMap<CourtId, Score>,
-    /// Final shots, made or missed, that no durable score counts. In order of decision.
-    pub unscored: Vec<Event>,
-    /// Facts whose last durable record is provisional.
-    pub open: Vec<Event>,
-    /// Highlights whose shot has no final `made`.
-    pub standing: Vec<Event>,
+    /// By court.
+    pub courts: BTreeMap<CourtId, CourtRecords>,
     /// Clips to cut.
     pub clips: Vec<PendingClip>,
     /// Events without a PUBACK.
@@ -67,10 +68,10 @@ impl Store {
         {
             let position = row.map_err(StoreError::disk)?.1.value();
             let pending = self.read_or_skip(position)?.and_then(|record| {
-                let event = record.event()?;
-                let request = event.clip.clone()?;
-                let (court, session) = (event.court, event.fact.session);
-                Some(PendingClip { court, session, fact: record.fact, request })
+                let (session, _) = record.header.moment();
+                let request = record.header.clip?;
+                let (court, fact) = (record.header.court, record.header.fact);
+                Some(PendingClip { court, session, fact, request })
             });
             recovered.clips.extend(pending);
         }
@@ -78,87 +79,59 @@ impl Store {
         for row in sequences.iter().map_err(StoreError::disk)? {
             let (court, last_sequence) = row.map_err(StoreError::disk)?;
             let Ok(court) = CourtId::new(court.value()) else { continue };
-            self.recover_court(&read, &court, &mut recovered)?;
-            recovered.last_sequence.insert(court, last_sequence.value());
+            let records = self.of_court(&read, court.as_str(), last_sequence.value())?;
+            recovered.courts.insert(court, records);
         }
         Ok(recovered)
     }
 
-    fn recover_court(
+    fn of_court(
         &self,
-        read: &redb::ReadTransaction,
-        court: &CourtId,
-        recovered: &mut Recovered,
-    ) -> Result<(), StoreError> {
-        let name = court.as_str();
-        let scores = read.open_table(SCORES).map_err(StoreError::disk)?;
-        let score_at = scores.get(name).map_err(StoreError::disk)?.map(|guard| guard.value());
-        if let Some(at) = score_at
-            && let Some(Record { saying: Saying::Score(score), .. }) = self.read_or_skip(at)?
-        {
-            recovered.last_score.insert(court.clone(), score);
-        }
-        let from = match score_at {
-            Some(at) => at.saturating_sub(BEFORE_A_SCORE),
-            None => self.last_position.saturating_sub(WITHOUT_A_SCORE),
-        };
-        let mut found = Vec::new();
-        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
-        for row in open.iter().map_err(StoreError::disk)? {
+        read: &ReadTransaction,
+        court: &str,
+        last_sequence: u64,
+    ) -> Result<CourtRecords, StoreError> {
+        let mut records = CourtRecords { last_sequence, ..CourtRecords::default() };
+        let latest = read.open_table(LATEST).map_err(StoreError::disk)?;
+        for row in latest.range((court, "")..).map_err(StoreError::disk)? {
             let (key, position) = row.map_err(StoreError::disk)?;
-            if key.value().0 == name && position.value() < from {
-                found.extend(self.read_or_skip(position.value())?);
+            let (of, family) = key.value();
+            if of != court {
+                break;
+            }
+            if let Some(event) = self.event(position.value())? {
+                records.latest.insert(family.to_owned(), event);
             }
         }
-        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
-        for row in records.range(from..).map_err(StoreError::disk)? {
-            let (position, bytes) = row.map_err(StoreError::disk)?;
-            found.extend(readable(position.value(), bytes.value()));
+        let open = read.open_table(OPEN).map_err(StoreError::disk)?;
+        let mut positions = Vec::new();
+        for row in open.range((court, "")..).map_err(StoreError::disk)? {
+            let (key, position) = row.map_err(StoreError::disk)?;
+            if key.value().0 != court {
+                break;
+            }
+            positions.push(position.value());
         }
-        found.retain(|record| record.court == *court);
-        let left = unfinished(found);
-        recovered.unscored.extend(left.unscored);
-        recovered.open.extend(left.open);
-        recovered.standing.extend(left.standing);
-        Ok(())
+        positions.sort_unstable();
+        records.open = self.events(positions)?;
+        let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
+        let rows = by_court.range((court, 0)..=(court, u64::MAX)).map_err(StoreError::disk)?;
+        let mut positions = Vec::new();
+        for row in rows.rev().take(RECENT) {
+            positions.push(row.map_err(StoreError::disk)?.1.value());
+        }
+        positions.reverse();
+        records.recent = self.events(positions)?;
+        Ok(records)
     }
-}
 
-/// What the last run did not finish, of one court's last records in order of decision. Pure.
-fn unfinished(records: Vec<Record>) -> Recovered {
-    let mut last: BTreeMap<String, Record> = BTreeMap::new();
-    let mut scored = BTreeSet::new();
-    for record in records {
-        if let Saying::Score(score) = &record.saying {
-            scored.extend(score.after.clone());
-        }
-        last.insert(record.fact.clone(), record);
+    fn events(&self, positions: Vec<u64>) -> Result<Vec<Event>, StoreError> {
+        let events = positions.into_iter().map(|position| self.event(position));
+        events.filter_map(Result::transpose).collect()
     }
-    let made = |shot: &str| match last.get(shot).map(|record| &record.saying) {
-        Some(Saying::ShotMade(shot)) => !shot.provisional,
-        Some(_) => false,
-        // Older than what was read: settled long ago.
-        None => true,
-    };
-    let mut in_order: Vec<&Record> = last.values().collect();
-    in_order.sort_by_key(|record| record.position);
-    let mut left = Recovered::default();
-    for record in in_order {
-        let Some(event) = record.event() else { continue };
-        match &record.saying {
-            saying if saying.is_provisional() => left.open.push(event),
-            Saying::ShotMade(_) | Saying::ShotMissed(_) if !scored.contains(&record.fact) => {
-                left.unscored.push(event);
-            }
-            Saying::Highlight(highlight) if !made(&highlight.shot) => left.standing.push(event),
-            Saying::ShotMade(_)
-            | Saying::ShotMissed(_)
-            | Saying::ShotUnsure(_)
-            | Saying::ShotWithdrawn(_)
-            | Saying::Score(_)
-            | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_) => {}
-        }
+
+    /// The event of a record; none where this version does not know what it means.
+    fn event(&self, position: u64) -> Result<Option<Event>, StoreError> {
+        Ok(self.read_or_skip(position)?.and_then(|record| record.event()))
     }
-    left
 }

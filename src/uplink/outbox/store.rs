@@ -2,13 +2,13 @@
 //!
 //! | table | key → value | holds |
 //! |---|---|---|
-//! | `records` | position → record (JSON) | every event not yet forgotten |
+//! | `records` | position → record | every event not yet forgotten |
 //! | `by_court` | (court, sequence) → position | to give a court's events again |
 //! | `waiting` | position → 0 or PUBACK code | no PUBACK yet, or refused |
 //! | `sent` | position → UTC ns | acknowledged then; kept to be given again |
 //! | `clips` | clip → position | pins whose `clips/{id}.json` is not durable yet |
 //! | `open` | (court, fact) → position | last record of the fact is provisional |
-//! | `scores` | court → position | the last score |
+//! | `latest` | (court, family) → position | the last of each family |
 //! | `sequences` | court → last sequence | |
 //! | `counts` | word → number | last position, session of the link, bytes, what was shed |
 
@@ -21,10 +21,8 @@ use redb::{
     WriteTransaction,
 };
 
-use crate::clock::AnchorSnapshot;
-use crate::event::{Event, Saying};
 use crate::media::CourtId;
-use crate::uplink::outbox::record::{Decided, Place, Record, RecordError};
+use crate::uplink::outbox::record::{Record, RecordError};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 pub(super) const BY_COURT: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("by_court");
@@ -32,7 +30,7 @@ pub(super) const WAITING: TableDefinition<'_, u64, u8> = TableDefinition::new("w
 pub(super) const SENT: TableDefinition<'_, u64, i64> = TableDefinition::new("sent");
 pub(super) const CLIPS: TableDefinition<'_, &str, u64> = TableDefinition::new("clips");
 pub(super) const OPEN: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("open");
-pub(super) const SCORES: TableDefinition<'_, &str, u64> = TableDefinition::new("scores");
+pub(super) const LATEST: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("latest");
 pub(super) const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
 pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
@@ -96,22 +94,11 @@ impl StoreError {
     }
 }
 
-/// An event for the store, with what only its decision knew.
-#[derive(Debug)]
-pub(crate) struct Append {
-    /// The event.
-    pub event: Event,
-    /// When it was decided.
-    pub decided: Decided,
-    /// The clock's anchor then.
-    pub anchor: AnchorSnapshot,
-}
-
 /// What goes to disk in one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// New events, in order.
-    pub append: Vec<Append>,
+    /// New events, in order. Their places are given here, whatever they say.
+    pub append: Vec<Record>,
     /// PUBACKs, with UTC.
     pub acknowledged: BTreeMap<u64, i64>,
     /// Refusals, with their codes.
@@ -395,7 +382,7 @@ fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError> {
     drop(write.open_table(SENT)?);
     drop(write.open_table(CLIPS)?);
     drop(write.open_table(OPEN)?);
-    drop(write.open_table(SCORES)?);
+    drop(write.open_table(LATEST)?);
     drop(write.open_table(SEQUENCES)?);
     drop(write.open_table(COUNTS)?);
     Ok(())
@@ -417,7 +404,7 @@ fn fill(
     let mut written = Vec::with_capacity(batch.append.len());
     for append in &batch.append {
         let record = append_one(write, append, counts)?;
-        waiting.insert(record.position, 0).map_err(StoreError::disk)?;
+        waiting.insert(record.header.position, 0).map_err(StoreError::disk)?;
         written.push(record);
     }
     if !batch.acknowledged.is_empty() {
@@ -452,41 +439,39 @@ fn fill(
 
 fn append_one(
     write: &WriteTransaction,
-    append: &Append,
+    record: &Record,
     counts: &mut Counts,
 ) -> Result<Record, StoreError> {
-    let court = append.event.court.as_str();
+    let mut record = record.clone();
+    let header = &mut record.header;
+    let court = header.court.as_str();
     let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
     let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
-    let place = Place { position: counts.position + 1, sequence: last + 1 };
-    let record = Record::new(place, &append.event, append.decided.clone(), append.anchor.clone());
-    let bytes = record
-        .encode()
-        .map_err(|source| StoreError::Record { position: place.position, source })?;
-    sequences.insert(court, place.sequence).map_err(StoreError::disk)?;
-    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
-    records.insert(place.position, bytes.as_slice()).map_err(StoreError::disk)?;
+    (header.position, header.sequence) = (counts.position + 1, last + 1);
+    let position = header.position;
+    sequences.insert(court, header.sequence).map_err(StoreError::disk)?;
     let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
-    by_court.insert((court, place.sequence), place.position).map_err(StoreError::disk)?;
+    by_court.insert((court, header.sequence), position).map_err(StoreError::disk)?;
     let mut open = write.open_table(OPEN).map_err(StoreError::disk)?;
-    let fact = (court, record.fact.as_str());
-    if record.saying.is_provisional() {
-        open.insert(fact, place.position).map_err(StoreError::disk)?;
+    let fact = (court, header.fact.as_str());
+    if header.provisional {
+        open.insert(fact, position).map_err(StoreError::disk)?;
     } else {
         open.remove(fact).map_err(StoreError::disk)?;
     }
-    if matches!(record.saying, Saying::Score(_)) {
-        let mut scores = write.open_table(SCORES).map_err(StoreError::disk)?;
-        scores.insert(court, place.position).map_err(StoreError::disk)?;
-    }
-    if let Some(clip) = &record.clip {
+    let mut latest = write.open_table(LATEST).map_err(StoreError::disk)?;
+    latest.insert((court, header.family.as_str()), position).map_err(StoreError::disk)?;
+    if let Some(clip) = &header.clip {
         let mut clips = write.open_table(CLIPS).map_err(StoreError::disk)?;
-        clips.insert(clip.id.as_str(), place.position).map_err(StoreError::disk)?;
+        clips.insert(clip.id.as_str(), position).map_err(StoreError::disk)?;
     }
-    counts.position = place.position;
+    let bytes = record.encode().map_err(|source| StoreError::Record { position, source })?;
+    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
+    records.insert(position, bytes.as_slice()).map_err(StoreError::disk)?;
+    counts.position = position;
     counts.bytes += bytes.len() as u64;
     // From its bytes, as every later sending will be.
-    decode(place.position, &bytes)
+    decode(position, &bytes)
 }
 
 /// A disk that refuses when it is told to.
@@ -563,8 +548,12 @@ pub(crate) mod failing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ClipRequest, FactId, Highlight, ModelRef, Score, Shot, Withdrawal};
+    use crate::clock::AnchorSnapshot;
+    use crate::event::{
+        ClipRequest, Event, FactId, Highlight, ModelRef, Saying, Score, Shot, Withdrawal,
+    };
     use crate::media::{MediaTime, SessionId, UtcTime};
+    use crate::uplink::outbox::record::{Decided, InOrder};
 
     fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
         Event {
@@ -617,12 +606,12 @@ mod tests {
 
     fn at(events: impl IntoIterator<Item = Event>, utc_ns: Option<i64>) -> Batch {
         let decided = Decided { boot: "boot".into(), monotonic_ns: 1, utc_ns };
+        let unplaced = InOrder { position: 0, sequence: 0 };
         let append = events
             .into_iter()
-            .map(|event| Append {
-                event,
-                decided: decided.clone(),
-                anchor: AnchorSnapshot::default(),
+            .map(|event| {
+                let anchor = AnchorSnapshot::default();
+                Record::new(unplaced, &event, decided.clone(), anchor).unwrap()
             })
             .collect();
         Batch { append, ..Batch::default() }
@@ -652,7 +641,7 @@ mod tests {
             ]))
             .unwrap();
         let places = |records: &[Record]| -> Vec<(u64, u64)> {
-            records.iter().map(|record| (record.position, record.sequence)).collect()
+            records.iter().map(|record| (record.header.position, record.header.sequence)).collect()
         };
         assert_eq!(places(&records), [(1, 1), (2, 1), (3, 2)]);
         drop(store);
@@ -713,14 +702,20 @@ mod tests {
             events.iter().map(|event| (event.court.to_string(), event.id())).collect()
         };
         let id = |court: &str, id: &str| (court.to_owned(), format!("0000000000000005-{id}"));
-        assert_eq!(ids(&recovered.open), [id("a", "4.0"), id("b", "1.0")]);
-        assert_eq!(ids(&recovered.unscored), [id("a", "7.0")]);
-        assert_eq!(ids(&recovered.standing), [id("a", "6.0")]);
+        let (a, b) = (CourtId::new("a").unwrap(), CourtId::new("b").unwrap());
+        let of_a = &recovered.courts[&a];
+        assert_eq!(ids(&of_a.open), [id("a", "4.0")]);
+        assert_eq!(ids(&recovered.courts[&b].open), [id("b", "1.0")]);
+        let latest: Vec<_> =
+            of_a.latest.iter().map(|(family, event)| (family.as_str(), event.id())).collect();
+        let n = |n: &str| format!("0000000000000005-{n}");
+        assert_eq!(latest, [("highlight", n("6.0")), ("score", n("2.0")), ("shot", n("7.0"))]);
+        let recent: Vec<String> = of_a.recent.iter().map(Event::id).collect();
+        let in_order = ["1.0", "1.1", "2.0", "3.0", "4.0", "6.0", "5.0", "5.1", "7.0"];
+        assert_eq!(recent, in_order.map(n));
         assert_eq!(recovered.clips.len(), 1);
         assert_eq!(recovered.clips[0].request.id, "c6");
-        let (a, b) = (CourtId::new("a").unwrap(), CourtId::new("b").unwrap());
-        assert_eq!(recovered.last_score[&a].after.as_deref(), Some("0000000000000005-1"));
-        assert_eq!((recovered.last_sequence[&a], recovered.last_sequence[&b]), (9, 1));
+        assert_eq!((of_a.last_sequence, recovered.courts[&b].last_sequence), (9, 1));
         assert_eq!(recovered.unsent, 10);
     }
 
@@ -734,8 +729,43 @@ mod tests {
         });
         store.commit(&batch(later)).unwrap();
         let recovered = store.recover().unwrap();
-        assert_eq!(recovered.open.len(), 1);
-        assert!(recovered.unscored.is_empty(), "{:?}", recovered.unscored.first());
+        let of_a = &recovered.courts[&CourtId::new("a").unwrap()];
+        assert_eq!(of_a.open.len(), 1);
+        assert_eq!(of_a.recent.len(), 64);
+        assert_eq!(of_a.recent.last().unwrap().fact.n, 1399);
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_takes_its_place_and_is_never_shed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        let mut later = batch([event("a", 1, 0, made(true))]).append.remove(0);
+        later.header.event_type = "courtside.momentum.v1".into();
+        later.header.family = "momentum".into();
+        later.header.fact = "0000000000000005/run/1".into();
+        later.header.provisional = false;
+        later.data = br#"{"of":[1,2]}"#.to_vec();
+        let mut open = later.clone();
+        (open.header.fact, open.header.provisional) = ("0000000000000005/run/2".into(), true);
+        let others = batch((1..=300).map(|n| event("a", n, 0, made(false)))).append;
+        let append: Vec<Record> = [later.clone(), open].into_iter().chain(others).collect();
+        store.commit(&Batch { append, ..Batch::default() }).unwrap();
+        drop(store);
+        let mut store = opened(dir.path());
+        let recovered = store.recover().unwrap();
+        let of_a = &recovered.courts[&CourtId::new("a").unwrap()];
+        // One is open, and nobody here can close it; both wait for who knows them.
+        assert!(of_a.open.is_empty() && !of_a.latest.contains_key("momentum"));
+        assert_eq!(of_a.last_sequence, 302);
+        let soon = Some(UtcTime::from_nanos(5_000_000_000));
+        assert!(store.forget(0, soon, UtcTime::from_nanos(0)).unwrap().is_empty());
+        let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
+        let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
+        assert_eq!(shed.first(), Some(&3), "those that this version knows may go by their age");
+        let kept = store.read(1).unwrap().unwrap();
+        assert_eq!((kept.data, kept.header.event_type), (later.data, later.header.event_type));
+        assert_eq!(store.waiting().unwrap().first(), Some(&(1, None)), "it goes out first");
+        assert_eq!(store.replay(CourtId::new("a").ok().as_ref(), 0, 1).unwrap().len(), 1);
     }
 
     #[test]
@@ -746,6 +776,8 @@ mod tests {
         pinned.clip =
             Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
         let others = (3..=400).map(|n| event("a", n, 0, made(false)));
+        // The last of a family stays; so neither family's last is looked at here.
+        let others = others.chain([event("a", 401, 0, highlight(1))]);
         store
             .commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others)))
             .unwrap();
@@ -811,7 +843,7 @@ mod tests {
             let (mut store, damaged) = Store::open(dir.path()).unwrap();
             assert!(damaged.is_some(), "{len}");
             assert_eq!(
-                store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].position,
+                store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
                 1
             );
         }
@@ -831,6 +863,9 @@ mod tests {
         drop(file);
         let (mut store, damaged) = Store::open(dir.path()).unwrap();
         assert!(damaged.is_some_and(|aside| aside.exists()));
-        assert_eq!(store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].position, 1);
+        assert_eq!(
+            store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
+            1
+        );
     }
 }
