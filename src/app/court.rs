@@ -13,7 +13,6 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::app::options::Probe;
-use crate::app::play::Told;
 use crate::clips::{ClipSink, FragmentDurable, RingHandle};
 use crate::clock::{Anchors, Clock};
 use crate::config::{Calibrate, CourtConfig};
@@ -21,8 +20,8 @@ use crate::decode::FrameSink;
 use crate::detect::ring::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
-use crate::event::{ClipRequest, Saying, Score};
-use crate::game::calibrate::{Calibration, Learnt};
+use crate::event::{ClipRequest, Event, Saying};
+use crate::game::player::{Board, Seat, ToGame};
 use crate::health::page::SentEvent;
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
@@ -67,14 +66,12 @@ pub(crate) struct CourtParts {
     pub(crate) rims_of: Option<[u32; 2]>,
     pub(crate) ring: UnitMailbox,
     pub(crate) decode: UnitMailbox,
-    pub(crate) answers: Mailbox<Told>,
+    pub(crate) answers: Mailbox<ToGame>,
     /// The last picture, for the page. Holds one buffer of the decoder's pool.
     pub(crate) last: Mutex<Option<Arc<Frame>>>,
     pub(crate) answered: AtomicU64,
-    /// The newest score on disk, for the page: it outlives a restart, and the events shown do not.
-    pub(crate) score: Mutex<Option<Score>>,
-    /// What its game has learnt of each rim; empty where calibration is off. Replaced whole.
-    pub(crate) learnt: Mutex<Vec<(Calibration, Learnt)>>,
+    /// What its game shows.
+    pub(crate) board: Arc<Board>,
 }
 
 impl CourtParts {
@@ -89,14 +86,24 @@ impl CourtParts {
             answers: answers_hop(&court.name, ledger),
             last: Mutex::new(None),
             answered: AtomicU64::new(0),
-            score: Mutex::new(None),
-            learnt: Mutex::default(),
+            board: Arc::default(),
+        }
+    }
+
+    /// Where its game sits; what it tells goes to `outlet`.
+    pub(crate) fn seat(&self, outlet: Mailbox<Event>) -> Seat {
+        Seat {
+            court: self.name.clone(),
+            rims: self.rims.len(),
+            inbox: self.answers.clone(),
+            board: Arc::clone(&self.board),
+            outlet,
         }
     }
 }
 
 /// A hop of answers: 1,024, losing the oldest; a loss is a bug and is told as one.
-fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<Told> {
+fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<ToGame> {
     Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), "game"))
 }
 
@@ -185,14 +192,14 @@ impl AnswerSink for FromModels {
         if let Some(probe) = &self.shared.probe {
             probe.answer(&answer);
         }
-        if parts.answers.offer(Told::Answer(answer)).is_some() {
+        if parts.answers.offer(ToGame::Answer(answer)).is_some() {
             tracing::error!(court = %parts.name, "an answer was lost on its way to the game: this is a bug");
         }
     }
 
     fn session_closed(&self, court: &CourtId, session: SessionId, reason: CloseReason) {
         let Some(parts) = self.shared.courts.get(court) else { return };
-        parts.answers.offer(Told::Closed(session, reason));
+        parts.answers.offer(ToGame::Closed(session, reason));
     }
 }
 
@@ -222,7 +229,7 @@ impl CommittedSink for FromOutbox {
         if let (Saying::Score(score), Some(parts)) =
             (&event.saying, self.shared.courts.get(&event.court))
         {
-            *parts.score.lock() = Some(score.clone());
+            parts.board.put_score(Some(score.clone()));
         }
         match String::from_utf8(told.message.to_vec()) {
             // Nobody listening is no fault.

@@ -5,17 +5,14 @@
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
-//! configuration, `court` what hangs on one court, `play` the thread that plays its game, `rims`
-//! keeps what the games learn, `watch` what is told of the whole four times a second, `web` what is
-//! served.
+//! configuration, `court` what hangs on one court, `watch` what is told of the whole four times a
+//! second, `web` what is served.
 
 mod world;
 mod options;
 mod error;
 mod settings;
 mod court;
-mod play;
-mod rims;
 mod watch;
 mod web;
 
@@ -32,7 +29,7 @@ use crate::config::Config;
 use crate::decode::Decoder;
 use crate::detect::ring::{Finder, Lookout};
 use crate::detect::{self, Detect};
-use crate::game;
+use crate::game::{self, keeper, player};
 use crate::health::page::SentEvent;
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{Ingest, IngestHandle};
@@ -75,8 +72,8 @@ pub struct App {
     detect: Arc<Detect>,
     lookout: Option<Arc<Lookout>>,
     decoders: Vec<Decoder>,
-    games: Vec<play::Playing>,
-    keeper: (Mailbox<rims::Write>, std::thread::JoinHandle<()>),
+    games: Vec<player::Playing>,
+    keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
     ring: Ring,
     web: web::Bound,
     deadline_on_signal: Duration,
@@ -147,22 +144,22 @@ impl App {
         let clips_owed = std::mem::take(&mut recovered.clips);
         let mut recovered = by_court(recovered);
         let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
-        let keeper = rims_hop(&shared.ledger);
-        let rims_dir = rims::folder(&data_dir);
+        let keep = rims_hop(&shared.ledger);
+        let rims_dir = keeper::folder(&data_dir);
         let mut games = Vec::new();
         for court in &config.courts {
             let Some(parts) = shared.courts.get(&court.name) else { continue };
             let left = recovered.remove(&parts.name).unwrap_or_default();
-            parts.score.lock().clone_from(&left.score);
+            parts.board.put_score(left.score.clone());
             let how = config.detect.calibrate;
-            let rims = rims::load(&*world.disk, &rims_dir, court, how);
-            let learning = play::Learning { how, rims, keeper: keeper.clone() };
-            games.push(play::start(parts, left, learning, uplink.inbox()));
+            let rims = keeper::load(&*world.disk, &rims_dir, court, how);
+            let learning = player::Learning { how, rims, keeper: keep.clone() };
+            games.push(player::start(parts.seat(uplink.inbox()), left, learning));
         }
         let disk = Arc::clone(&world.disk);
-        let keeping = rims::start(disk, rims_dir, keeper.clone()).map_err(thread)?;
+        let keeping = keeper::start(disk, rims_dir, keep.clone()).map_err(thread)?;
         let gone = recovered.into_iter();
-        games.extend(gone.map(|(court, left)| play::close(court, left, uplink.inbox())));
+        games.extend(gone.map(|(court, left)| player::close(court, left, uplink.inbox())));
         let games = games.into_iter().collect::<Result<Vec<_>, _>>().map_err(thread)?;
 
         let ring_settings = clips::RingSettings { ballast: Some(ballast), ..ring_settings };
@@ -197,7 +194,7 @@ impl App {
             lookout,
             decoders,
             games,
-            keeper: (keeper, keeping),
+            keeper: (keep, keeping),
             ring,
             web,
             deadline_on_signal: GRACE,
@@ -287,7 +284,7 @@ impl App {
             tracing::error!(%error, "a stage did not end cleanly");
         }
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
-        play::join(games, &uplink.inbox(), left.saturating_sub(FOR_THE_REST)).await;
+        player::join(games, &uplink.inbox(), left.saturating_sub(FOR_THE_REST)).await;
         keeper.close();
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
@@ -458,6 +455,6 @@ fn start_decoder(
 }
 
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.
-fn rims_hop(ledger: &Ledger) -> Mailbox<rims::Write> {
-    Mailbox::new(rims::WAITING, WhenFull::DropOldest, ledger.hop("-", "rims"))
+fn rims_hop(ledger: &Ledger) -> Mailbox<keeper::Write> {
+    Mailbox::new(keeper::WAITING, WhenFull::DropOldest, ledger.hop("-", "rims"))
 }

@@ -228,7 +228,7 @@ impl Seen {
                 let mut value = serde_json::to_value(state).unwrap_or_default();
                 value["rims"] = serde_json::to_value(&parts.rims).unwrap_or_default();
                 value["rims_of"] = serde_json::to_value(parts.rims_of).unwrap_or_default();
-                value["score"] = serde_json::to_value(&*parts.score.lock()).unwrap_or_default();
+                value["score"] = serde_json::to_value(parts.board.score()).unwrap_or_default();
                 (court.to_string(), value)
             })
             .collect();
@@ -300,7 +300,7 @@ fn calibration(shared: &Shared) -> Value {
 
 /// One entry a rim; none where calibration is off.
 fn learnt(parts: &CourtParts) -> Value {
-    let learnt = parts.learnt.lock();
+    let learnt = parts.board.learnt();
     let rims: Vec<Value> = learnt
         .iter()
         .map(|(calibration, learnt)| {
@@ -322,7 +322,7 @@ fn learnt(parts: &CourtParts) -> Value {
 
 /// The same for metrics.
 fn gauges(parts: &CourtParts) -> Vec<RimReading> {
-    let learnt = parts.learnt.lock();
+    let learnt = parts.board.learnt();
     let rim = |(index, (_, learnt)): (usize, &(_, Learnt))| RimReading {
         court: parts.name.to_string(),
         rim: index.to_string(),

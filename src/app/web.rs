@@ -15,10 +15,10 @@ use tokio::sync::{broadcast, oneshot};
 use crate::app::court::{CourtParts, Shared};
 use crate::app::error::AppError;
 use crate::app::options::Options;
-use crate::app::play::Told;
 use crate::config::{Calibrate, Config};
 use crate::event::FactId;
 use crate::game::calibrate::Verdict;
+use crate::game::player::ToGame;
 use crate::health::Reading;
 use crate::health::page::{self, SentEvent};
 use crate::http::{self, Access, Server};
@@ -58,13 +58,11 @@ impl WebState {
         if self.shared.calibrate == Calibrate::Off {
             return Err(page::Refused::Off);
         }
-        let knows = |parts: &&Arc<CourtParts>| {
-            parts.learnt.lock().iter().any(|(calibration, _)| calibration.knows(fact))
-        };
+        let knows = |parts: &&Arc<CourtParts>| parts.board.knows(fact);
         let parts = self.shared.courts.values().find(knows).ok_or(page::Refused::Unknown)?;
         let (waits, told) = oneshot::channel();
         let full = |_| page::Refused::Busy("the game of its court is behind".to_owned());
-        parts.answers.try_offer(Told::Said(fact, verdict, waits)).map_err(full)?;
+        parts.answers.try_offer(ToGame::Said(fact, verdict, waits)).map_err(full)?;
         Ok(told)
     }
 }

@@ -4,7 +4,8 @@
 //! I/O; the same answers and the same session give the same events, byte for byte (DESIGN §5.5).
 //! Read `attempt` (when an attempt opens, is called, is over), `score`, `highlight`, `resume` (what
 //! a crash left open), then [`Game`], which numbers and words what they say. `replay` runs recorded
-//! answers through all of it.
+//! answers through all of it. `player` is the thread that plays a court's game, `keeper` the one that
+//! keeps on disk what rims taught it.
 //!
 //! An attempt takes three numbers of its session's facts at its first event: the shot's, the
 //! score's, the highlight's. So a final that a crash parted from its score or highlight gives them
@@ -24,6 +25,8 @@ pub mod calibrate;
 mod score;
 mod highlight;
 mod resume;
+pub(crate) mod player;
+pub(crate) mod keeper;
 pub mod replay;
 
 use std::time::Duration;

@@ -2,21 +2,22 @@
 //!
 //! The one sender that waits (DESIGN §2, game → outbox): a full outbox holds this court's game and
 //! nothing else; its answers wait in their own hop. What it learns of its rims goes to the thread that
-//! keeps it (`rims`), and for that it never waits.
+//! keeps it (`keeper`), and for that it never waits. What others may see of it hangs on its [`Board`].
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::answer::RimAnswer;
-use crate::app::court::CourtParts;
-use crate::app::rims::Write;
 use crate::config::Calibrate;
-use crate::event::{Event, FactId};
-use crate::game::calibrate::{Calibration, Verdict};
-use crate::game::{self, Game};
+use crate::event::{Event, FactId, Score};
+use crate::game::Game;
+use crate::game::calibrate::{Calibration, Learnt, Verdict};
+use crate::game::keeper::Write;
+use crate::game::resume::{Recovered, resume};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{CloseReason, CourtId, SessionId};
 
@@ -25,9 +26,9 @@ const SAY_AGAIN: Duration = Duration::from_secs(5);
 /// A bound for waits on a hop that is closed at shutdown anyway.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What the models tell a game, in order.
+/// What comes to a game, in order.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum ToGame {
     /// An answer of the live model.
     Answer(RimAnswer),
     /// The session is over; its last answer came before.
@@ -46,47 +47,86 @@ pub(crate) struct Learning {
     pub(crate) keeper: Mailbox<Write>,
 }
 
+/// What a game shows of itself. Page, metrics and requests read it.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    /// The newest score on disk: it outlives a restart, and the events that a page shows do not.
+    score: Mutex<Option<Score>>,
+    /// What it has learnt of each rim; empty where calibration is off. Replaced whole.
+    learnt: Mutex<Arc<Vec<(Calibration, Learnt)>>>,
+}
+
+impl Board {
+    /// Puts a score there, once it is on disk.
+    pub(crate) fn put_score(&self, score: Option<Score>) {
+        *self.score.lock() = score;
+    }
+
+    /// The newest score on disk.
+    pub(crate) fn score(&self) -> Option<Score> {
+        self.score.lock().clone()
+    }
+
+    /// What was learnt of each rim.
+    pub(crate) fn learnt(&self) -> Arc<Vec<(Calibration, Learnt)>> {
+        Arc::clone(&self.learnt.lock())
+    }
+
+    /// True when a rim has the shot among its last finals.
+    pub(crate) fn knows(&self, fact: FactId) -> bool {
+        self.learnt.lock().iter().any(|(calibration, _)| calibration.knows(fact))
+    }
+}
+
+/// Where a game sits: its court, and what comes in, is shown and goes out there.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) court: CourtId,
+    pub(crate) rims: usize,
+    pub(crate) inbox: Mailbox<ToGame>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) outlet: Mailbox<Event>,
+}
+
 /// A game's thread; ends with how many events it could not hand over.
 pub(crate) type Playing = JoinHandle<u64>;
 
 /// Starts the game of one court with what its last run left on disk.
 pub(crate) fn start(
-    parts: &Arc<CourtParts>,
-    recovered: game::Recovered,
+    seat: Seat,
+    recovered: Recovered,
     learning: Learning,
-    inbox: Mailbox<Event>,
 ) -> std::io::Result<Playing> {
-    let parts = Arc::clone(parts);
-    std::thread::Builder::new().name(format!("game-{}", parts.name)).spawn(move || {
-        let (score, mended) = game::resume(&parts.name, parts.rims.len(), recovered);
-        let mut lost = hand_over(&parts.name, &inbox, mended);
+    std::thread::Builder::new().name(format!("game-{}", seat.court)).spawn(move || {
+        let (score, mended) = resume(&seat.court, seat.rims, recovered);
+        let mut lost = hand_over(&seat.court, &seat.outlet, mended);
         let Learning { how, rims, keeper } = learning;
-        let game = Game::new(parts.name.clone(), parts.rims.len(), score);
+        let game = Game::new(seat.court.clone(), seat.rims, score);
         let mut game = game.calibrated(how, rims);
-        show(&parts, &game);
+        show(&seat.board, &game);
         loop {
-            let events = match parts.answers.take(WAIT) {
-                Take::Item(Told::Answer(answer)) => game.step(&answer),
-                Take::Item(Told::Closed(session, reason)) => game.session_closed(session, reason),
-                Take::Item(Told::Said(fact, verdict, waits)) => {
+            let events = match seat.inbox.take(WAIT) {
+                Take::Item(ToGame::Answer(answer)) => game.step(&answer),
+                Take::Item(ToGame::Closed(session, reason)) => game.session_closed(session, reason),
+                Take::Item(ToGame::Said(fact, verdict, waits)) => {
                     if game.said(fact, verdict) {
-                        keep(&parts, &mut game, &keeper, Some((fact, waits)));
+                        keep(&seat, &mut game, &keeper, Some((fact, waits)));
                     }
                     continue;
                 }
                 Take::TimedOut => continue,
                 Take::Closed => break lost,
             };
-            lost += hand_over(&parts.name, &inbox, events);
+            lost += hand_over(&seat.court, &seat.outlet, events);
             // After the events: nobody waits for this one.
-            keep(&parts, &mut game, &keeper, None);
+            keep(&seat, &mut game, &keeper, None);
         }
     })
 }
 
 /// Hands what was learnt to who keeps it, and shows it. Never waits.
 fn keep(
-    parts: &CourtParts,
+    seat: &Seat,
     game: &mut Game,
     keeper: &Mailbox<Write>,
     mut said: Option<(FactId, oneshot::Sender<Result<(), String>>)>,
@@ -95,19 +135,19 @@ fn keep(
     if news.is_empty() {
         return;
     }
-    show(parts, game);
+    show(&seat.board, game);
     for (rim, news) in news {
         let Some((calibration, learnt)) = game.learnt().nth(rim) else { continue };
         if let Some(ended) = &news.ended {
             let (bundle, version) = ended.bundle().unwrap_or_default();
-            tracing::info!(court = %parts.name, rim, bundle, version, "another bundle answers: the rim's calibration begins anew");
-            keeper.offer(Write::of(&parts.name, rim, ended).aside());
+            tracing::info!(court = %seat.court, rim, bundle, version, "another bundle answers: the rim's calibration begins anew");
+            keeper.offer(Write::of(&seat.court, rim, ended).aside());
         }
         if news.drifted {
             let by = learnt.drift.unwrap_or_default();
-            tracing::warn!(court = %parts.name, rim, by, "the answers at this rim have drifted: look at camera, focus, light and the box of the rim");
+            tracing::warn!(court = %seat.court, rim, by, "the answers at this rim have drifted: look at camera, focus, light and the box of the rim");
         }
-        let write = Write::of(&parts.name, rim, calibration);
+        let write = Write::of(&seat.court, rim, calibration);
         let write = match said.take_if(|(fact, _)| calibration.knows(*fact)) {
             Some((_, waits)) => write.telling(waits),
             None => write,
@@ -116,22 +156,21 @@ fn keep(
     }
 }
 
-/// Puts what is known of the rims where page, metrics and requests read it.
-fn show(parts: &CourtParts, game: &Game) {
-    let rims = game.learnt();
-    *parts.learnt.lock() =
-        rims.map(|(calibration, learnt)| (calibration.clone(), *learnt)).collect();
+/// Puts what is known of the rims on the board.
+fn show(board: &Board, game: &Game) {
+    let rims = game.learnt().map(|(calibration, learnt)| (calibration.clone(), *learnt));
+    *board.learnt.lock() = Arc::new(rims.collect());
 }
 
 /// Closes what a court left open that is no longer configured: its last run told the world of facts
 /// that nobody will finish (DESIGN §5.5).
 pub(crate) fn close(
     court: CourtId,
-    recovered: game::Recovered,
+    recovered: Recovered,
     inbox: Mailbox<Event>,
 ) -> std::io::Result<Playing> {
     std::thread::Builder::new().name(format!("close-{court}")).spawn(move || {
-        let (_, mended) = game::resume(&court, 0, recovered);
+        let (_, mended) = resume(&court, 0, recovered);
         hand_over(&court, &inbox, mended)
     })
 }
@@ -184,11 +223,11 @@ fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) -> u64
 mod tests {
     use super::*;
     use crate::answer::{DecisionParameters, ModelIdentity, RimProbabilities};
-    use crate::app::rims;
     use crate::config::{CourtConfig, Secret};
     use crate::disk::{Disk, RealDisk};
     use crate::event::{Family, Saying, Withdrawal};
-    use crate::mailbox::{Ledger, Tally, WhenFull};
+    use crate::game::keeper;
+    use crate::mailbox::{Tally, WhenFull};
     use crate::media::{MediaTime, Monotonic, RimBox, RimId};
 
     fn event(n: u32) -> Event {
@@ -219,8 +258,8 @@ mod tests {
         assert_eq!(hand_over(&court, &inbox, vec![event(6), event(7)]), 2, "counted");
     }
 
-    /// One shot at 30 pictures a second, from picture `first` on.
-    fn shot(parts: &CourtParts, first: i64) {
+    /// One shot at 30 pictures a second.
+    fn shot(court: &CourtId, inbox: &Mailbox<ToGame>) {
         let decision = DecisionParameters::default();
         let named = |text: &str| text.to_owned();
         let model = Arc::new(ModelIdentity {
@@ -230,14 +269,14 @@ mod tests {
             engine: named("script"),
             decision,
         });
-        for (n, look) in (first..).zip("...uuuummmmmmmmmmmmmmmm......".chars()) {
+        for (n, look) in (0..).zip("...uuuummmmmmmmmmmmmmmm......".chars()) {
             let [none, under_way, made, missed] = match look {
                 'u' => [0.05, 0.85, 0.05, 0.05],
                 'm' => [0.02, 0.05, 0.88, 0.05],
                 _ => [0.94, 0.02, 0.02, 0.02],
             };
             let answer = RimAnswer {
-                court: parts.name.clone(),
+                court: court.clone(),
                 rim: RimId(0),
                 session: SessionId::from_bits(1),
                 pts: MediaTime::from_millis(n * 33),
@@ -247,7 +286,7 @@ mod tests {
                 arrival: Monotonic::ZERO,
                 answered: Monotonic::ZERO,
             };
-            assert!(parts.answers.offer(Told::Answer(answer)).is_none());
+            assert!(inbox.offer(ToGame::Answer(answer)).is_none());
         }
     }
 
@@ -262,38 +301,48 @@ mod tests {
             rims_of: None,
             camera_delay: Duration::ZERO,
         };
-        let parts = Arc::new(CourtParts::new(&court, &Ledger::new()));
-        let inbox = Mailbox::new(64, WhenFull::DropNewest, Tally::default());
-        let keeper = Mailbox::new(rims::WAITING, WhenFull::DropOldest, Tally::default());
+        let answers = Mailbox::new(1024, WhenFull::DropOldest, Tally::default());
+        let outlet = Mailbox::new(64, WhenFull::DropNewest, Tally::default());
+        let keeper = Mailbox::new(keeper::WAITING, WhenFull::DropOldest, Tally::default());
+        let board = Arc::<Board>::default();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-        let folder = rims::folder(dir.path());
-        let load = || rims::load(&*disk, &folder, &court, Calibrate::Watch);
-        let keeping = rims::start(Arc::clone(&disk), folder.clone(), keeper.clone());
+        let folder = keeper::folder(dir.path());
+        let load = || keeper::load(&*disk, &folder, &court, Calibrate::Watch);
+        let keeping = keeper::start(Arc::clone(&disk), folder.clone(), keeper.clone());
         let learning = Learning { how: Calibrate::Watch, rims: load(), keeper: keeper.clone() };
-        let game = start(&parts, game::Recovered::default(), learning, inbox.clone());
+        let seat = Seat {
+            court: court.name.clone(),
+            rims: court.rims.len(),
+            inbox: answers.clone(),
+            board: Arc::clone(&board),
+            outlet: outlet.clone(),
+        };
+        let game = start(seat, Recovered::default(), learning);
 
-        shot(&parts, 0);
+        shot(&court.name, &answers);
         let fact = loop {
-            let Take::Item(event) = inbox.take(Duration::from_secs(30)) else { panic!("no final") };
+            let Take::Item(event) = outlet.take(Duration::from_secs(30)) else {
+                panic!("no final")
+            };
             if matches!(&event.saying, Saying::ShotMade(shot) if !shot.provisional) {
                 break event.fact;
             }
         };
         let say = |fact| {
             let (waits, told) = oneshot::channel();
-            parts.answers.offer(Told::Said(fact, Verdict::Missed, waits));
+            answers.offer(ToGame::Said(fact, Verdict::Missed, waits));
             told.blocking_recv()
         };
         assert_eq!(say(fact), Ok(Ok(())));
         let kept = load().remove(0);
         assert_eq!(kept.verdicts().next(), Some((fact.to_string().as_str(), Verdict::Missed)));
-        assert_eq!(parts.learnt.lock()[0].1.verdicts, 1, "shown");
+        assert_eq!(board.learnt()[0].1.verdicts, 1, "shown");
         // Of a shot that nobody knows nothing is answered.
         assert!(say(FactId { n: fact.n + 99, ..fact }).is_err());
         // Nothing that was told is told otherwise: score and highlight of the shot, and no more.
-        parts.answers.close();
+        answers.close();
         assert_eq!(game.expect("started").join().expect("ended"), 0);
-        let rest = std::iter::from_fn(|| inbox.try_take());
+        let rest = std::iter::from_fn(|| outlet.try_take());
         assert!(rest.into_iter().all(|event| event.saying.family() != Family::Shot));
         keeper.close();
         keeping.expect("started").join().expect("ended");
