@@ -18,7 +18,6 @@ import torch
 
 from . import crop, export, given, net, weights
 
-RINGS, ABOVE = 4.0, 1.5
 CALIBRATION_SEED = 950_000_000
 
 DECISION = {"temperature": 1.0, "open": 0.5, "open_frames": 2, "provisional": 0.75, "final_after_ms": 300, "early_ms": 200, "early_odds": 2.5, "ball": 0.1, "unsure": 0.5}
@@ -92,7 +91,7 @@ def put(out, name, files, stem, precision, device, m):
     return len(data)
 
 
-def write(out, name, version, rimnet, decision=None, provenance=None, rings=RINGS, above=ABOVE, reach=None):
+def write(out, name, version, rimnet, decision=None, provenance=None, rings=crop.RINGS, above=crop.ABOVE, reach=None):
     os.makedirs(out, exist_ok=True)
     files, doc, size = [], f"{name} {version}", rimnet.members[0].size
 
@@ -133,8 +132,8 @@ def main():
     what.add_argument("--restate", action="store_true", help="write only the manifest anew, of the files that OUT holds")
     what.add_argument("--untrained", action="store_true", help="random weights of the right shape, for integration")
     p.add_argument("--facts")
-    p.add_argument("--rings", type=float, default=RINGS)
-    p.add_argument("--above", type=float, default=ABOVE)
+    p.add_argument("--rings", type=float, default=crop.RINGS)
+    p.add_argument("--above", type=float, default=crop.ABOVE)
     p.add_argument("--calibrate", type=int, default=0, help="rendered sequences to calibrate INT8 on; 0: FP32 only")
     o = p.parse_args()
     facts = given.toml(o.facts, "write it as models/train/rimnet.facts.toml is written") if o.facts else {}

@@ -6,6 +6,9 @@ formula; `testdata/` beside a bundle holds vectors that both must reproduce.
 """
 import numpy as np
 
+# The daemon's: a square of so many ring widths, so many of them over the ring's top edge.
+RINGS, ABOVE = 4.0, 1.5
+
 
 def square(box, rings, above):
     """-> left, top, side of the crop in picture coordinates, for a ring box [x, y, w, h]."""

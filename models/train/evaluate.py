@@ -16,7 +16,7 @@ import os
 import numpy as np
 import torch
 
-from . import bundle, decide, export, footage, given, net, source, weights
+from . import bundle, crop, decide, export, footage, given, net, source, weights
 
 HOLD = 30
 
@@ -73,7 +73,7 @@ class Streamed:
 
 def coarser(y, px):
     """The crops as a ring of `px` pixels would give them: smaller by area, and up again."""
-    n = max(8, round(bundle.RINGS * px))
+    n = max(8, round(crop.RINGS * px))
     x = torch.from_numpy(y).float()[:, None]
     x = torch.nn.functional.interpolate(x, size=(n, n), mode="bilinear", antialias=True, align_corners=False)
     x = torch.nn.functional.interpolate(x, size=y.shape[1:], mode="bilinear", align_corners=False)

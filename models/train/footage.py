@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from . import bundle, crop, given
+from . import crop, given
 
 LAY = "lay the folder out as models/train/README.md says under: A venue's own clips"
 
@@ -136,8 +136,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("footage")
     p.add_argument("cache")
-    p.add_argument("--rings", type=float, default=bundle.RINGS)
-    p.add_argument("--above", type=float, default=bundle.ABOVE)
+    p.add_argument("--rings", type=float, default=crop.RINGS)
+    p.add_argument("--above", type=float, default=crop.ABOVE)
     p.add_argument("--size", type=int, default=80)
     p.add_argument("--only", nargs="+", default=[], help="courts, by name or first letter")
     o = p.parse_args()
