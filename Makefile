@@ -66,22 +66,22 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 
 powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
 	$(CARGO) build --release --example survived
-	scripts/powercut.sh $(CUTS)
-	scripts/powercut.sh --control 20
+	trials/powercut.sh $(CUTS)
+	trials/powercut.sh --control 20
 
 unit: build ## Run the systemd unit in a throw-away container (root)
 	@scripts/setup.sh system test
-	scripts/unit.sh $(BIN)
+	trials/unit.sh $(BIN)
 
 soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes
 	@scripts/setup.sh run test
-	scripts/soak.py kill --runs 50
-	scripts/soak.py broker --away 60
-	scripts/soak_memory.py --minutes 30
+	trials/soak.py kill --runs 50
+	trials/soak.py broker --away 60
+	trials/soak_memory.py --minutes 30
 
 score: build ## Score the whole program on the footage with truth, where it lies beside the checkout
 	@scripts/setup.sh run test
-	@scripts/score.py --bin $(BIN)
+	@trials/score.py --bin $(BIN)
 
 # INT8 too: make gate GATED="rimnet rimnet:int8", which takes another minute and a half.
 GATED ?= rimnet

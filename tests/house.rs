@@ -176,7 +176,7 @@ fn scored(of_dev: &str, ends: i32) -> (Option<i32>, String) {
 
 fn run_score(shared: &Path) -> (Option<i32>, String) {
     let done = std::process::Command::new("python3")
-        .arg(root().join("scripts/score.py"))
+        .arg(root().join("trials/score.py"))
         .args(["--bin", "courtside", "--shared"])
         .arg(shared)
         .output()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lets OBS itself publish to a daemon of ours, without a screen, and says whether every picture was answered.
-#   scripts/obs.sh [target/release/courtside]
+#   trials/obs.sh [target/release/courtside]
 # Needs obs-studio, xvfb and libgl1-mesa-dri (Debian's; as root it installs them). Ends 0 when it held.
 set -euo pipefail
 bin=${1:-${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/release/courtside}

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Kills the daemon, or its broker, under load, and counts what arrives.
 
-  scripts/soak.py kill   [--runs 50]     kill -9 of the daemon at random between commit, publish and
+  trials/soak.py kill   [--runs 50]     kill -9 of the daemon at random between commit, publish and
                                          PUBACK: every id logged as `promised` reaches a subscriber,
                                          repeats are the same, no provisional stays open, at most 1 s
                                          of video is missing
-  scripts/soak.py broker [--away 60]     the broker goes mid-game and comes back, with its sessions
+  trials/soak.py broker [--away 60]     the broker goes mid-game and comes back, with its sessions
                                          and without: all events arrive, in order per court and lane,
                                          backlog marked historical, live ones not behind it
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scores the whole program on every video with truth, and fails where it calls worse than it did.
 
-  scripts/score.py --bin target/release/courtside [--shared ../shared]
+  trials/score.py --bin target/release/courtside [--shared ../shared]
 
 Every attempt is to be found and called right, but for one in all; nothing may be called where nothing
 happened. Ends 0 if that held, 1 if not, 3 where footage and scorer are not there; says what did not.

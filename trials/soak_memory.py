@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Streams for half an hour and holds the daemon's memory to its bound (issue: 1 MB per 10 minutes after the first 5).
 
-  scripts/soak_memory.py [--minutes 30] [--bin target/release/courtside]
+  trials/soak_memory.py [--minutes 30] [--bin target/release/courtside]
 
 Publishes the rendered game in a loop by ffmpeg, reads VmRSS every 10 s, and prints the slope by least squares
 over all but the first 5 minutes. Needs mosquitto and ffmpeg. Ends 0 within the bound, 1 over it.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Pulls the plug on the daemon, many times, from one recorded run (DESIGN §5.3, §5.4).
-#   scripts/powercut.sh [CUTS] [SECONDS]     what was told survives every cut; exit 0
-#   scripts/powercut.sh --control [...]      the same without fdatasync must lose something; exit 0
+#   trials/powercut.sh [CUTS] [SECONDS]     what was told survives every cut; exit 0
+#   trials/powercut.sh --control [...]      the same without fdatasync must lose something; exit 0
 # What is told: `promised` events and fragments on disk, read from the daemon's log as it comes.
 # Needs root, loop devices, FUSE, qemu-storage-daemon, ffmpeg; and powercut.py, which is kept beside
 # this repository: POWERCUT=FILE names another. VIDEO=FILE is published instead of the demo's game,

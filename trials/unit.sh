@@ -2,7 +2,7 @@
 # Runs systemd/courtside.service under a real systemd in a throw-away container, and shows that it
 # starts, is sandboxed, calls shots, is killed by its watchdog and comes back, drains, and does not
 # try again on a wrong configuration. About a minute; needs root and systemd-container.
-#   scripts/unit.sh BINARY            e.g. scripts/unit.sh target/release/courtside
+#   trials/unit.sh BINARY            e.g. trials/unit.sh target/release/courtside
 # The container is made by unit_in_systemd.sh, which is no part of this repository: it is looked
 # for in ../shared/field, or where UNIT_IN_SYSTEMD says. Exit: 0 all shown · 1 not · 4 no container
 set -euo pipefail
@@ -83,7 +83,7 @@ TOML
 }
 if [ "${1:-}" = --inside ]; then inside; exit; fi
 
-binary=$(realpath "${1:?which binary? e.g. scripts/unit.sh target/release/courtside}")
+binary=$(realpath "${1:?which binary? e.g. trials/unit.sh target/release/courtside}")
 cd "$(dirname "$0")/.."
 # Not by `systemd-analyze security --threshold`, which counts in whole points on old releases.
 exposure=$(systemd-analyze security --offline=yes --no-pager systemd/courtside.service | sed -n 's/.*level for.*: \([0-9.]*\) .*/\1/p')
@@ -99,5 +99,5 @@ trap 'rm -rf "$placed"' EXIT
 make -s install BIN="$binary" DESTDIR="$placed"
 echo "✓ make install places $(find "$placed" -type f | wc -l) files"
 bash "$tool" -t 240 -n basic.target -f "$placed/usr/.:/usr" \
-    -f "$PWD/assets/demo/game.flv:/srv/game.flv" -f "$PWD/scripts/unit.sh:/srv/unit.sh" \
+    -f "$PWD/assets/demo/game.flv:/srv/game.flv" -f "$PWD/trials/unit.sh:/srv/unit.sh" \
     -p 'bash /srv/unit.sh --inside' systemd/courtside.service
