@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use courtside::tools::Cli;
-use courtside::tools::publish::{self, Pace};
+use courtside::tools::rig::publish::{self, Pace};
 use parking_lot::{Condvar, Mutex};
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -22,7 +22,7 @@ use crate::health::{self, TINY_RING_PX};
 use crate::media::{Colours, CourtId, Frame, RimBox, SessionId, is_at};
 use crate::tools::ask::{AskArgs, Place};
 use crate::tools::png_file::PngFile;
-use crate::tools::private_folder;
+use crate::tools::private_folder::private_folder;
 
 /// Pictures of a video that are looked at, and their distance, ns.
 const LOOKS: usize = 10;

@@ -1,13 +1,34 @@
-//! `courtside completions`: from the one table of arguments.
+//! `courtside completions`: from the one table of arguments, which the caller hands in.
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{Args, ValueEnum};
 
-use crate::tools::{Cli, CompletionsOf};
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// Shell, or `man` for the manual page
+    #[arg(value_enum)]
+    pub of: CompletionsOf,
+}
 
-pub(super) fn completions(of: CompletionsOf) -> anyhow::Result<ExitCode> {
-    let mut command = Cli::command();
+/// What `completions` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum CompletionsOf {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+    /// The manual page, in roff
+    Man,
+}
+
+pub(super) fn completions(
+    of: CompletionsOf,
+    mut command: clap::Command,
+) -> anyhow::Result<ExitCode> {
     let mut out = Vec::new();
     let shell = match of {
         CompletionsOf::Bash => clap_complete::Shell::Bash,

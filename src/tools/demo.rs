@@ -10,6 +10,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -21,9 +22,12 @@ use crate::config;
 use crate::event::Envelope;
 use crate::health;
 use crate::media::RimBox;
-use crate::tools::broker::OwnBroker;
-use crate::tools::listen::Listener;
-use crate::tools::{DemoArgs, private_folder, publish, run};
+use crate::tools::private_folder::private_folder;
+use crate::tools::rig::broker::OwnBroker;
+use crate::tools::rig::listen::{self, Listener};
+use crate::tools::rig::publish;
+use crate::tools::rim_arg::RimArg;
+use crate::tools::run;
 
 /// Rendered by us; see models/train/sample.
 pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
@@ -47,6 +51,35 @@ struct Truth {
 struct Attempt {
     t_rim: f64,
     outcome: String,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Video to publish instead of the rendered game
+    #[arg(long, value_name = "FILE", requires = "rim")]
+    pub video: Option<PathBuf>,
+    /// Box of the ring in pixels of the video (can be repeated)
+    #[arg(long, value_name = "X,Y,W,H", requires = "video")]
+    pub rim: Vec<RimArg>,
+    /// Broker to use instead of a mosquitto of our own, for example mqtt://127.0.0.1:1883
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// Address of the page [default: 127.0.0.1:8080, or a free port]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Folder for ring and outbox, kept afterwards [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Bundle to call with (can be repeated) [default: rimnet]
+    #[arg(long, value_name = "NAME")]
+    pub bundle: Vec<String>,
+    /// End when the video has ended, page and all
+    #[arg(long)]
+    pub once: bool,
+    /// One JSON object an event on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub(super) fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -88,7 +121,7 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let daemon = tokio::spawn(app.run(stopped));
 
     let page = format!("http://{}/", addresses.http);
-    let (_, port) = crate::tools::listen::host_and_port(&broker)?;
+    let (_, port) = listen::host_and_port(&broker)?;
     eprintln!("page    {page}");
     eprintln!("broker  {broker}   (mosquitto_sub -p {port} -t 'courtside/1/#' -v)");
     eprintln!("stream  rtmp://{rtmp}/live/{KEY}");

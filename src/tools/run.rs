@@ -1,9 +1,11 @@
 //! `courtside run`: the daemon. Reads the configuration, builds the [`App`], ends on a signal.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,7 +13,17 @@ use crate::app::{App, Options, World};
 use crate::config;
 use crate::disk::RealDisk;
 use crate::health;
-use crate::tools::RunArgs;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
+    pub config: PathBuf,
+    /// Never sync the disk: the negative control of the power-cut test
+    #[arg(long, hide = true)]
+    pub no_fdatasync: bool,
+}
 
 pub(super) fn run(args: &RunArgs) -> ExitCode {
     // A wrong configuration is wrong usage: exit code 2, and systemd does not help by trying again.

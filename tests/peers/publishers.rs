@@ -15,7 +15,7 @@ use courtside::ingest::{
 };
 use courtside::media::h265;
 use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
-use courtside::tools::publish::{Pace, Publisher};
+use courtside::tools::rig::publish::{Pace, Publisher};
 use parking_lot::Mutex;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

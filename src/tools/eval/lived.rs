@@ -18,7 +18,7 @@ use crate::game::calibrate::{Calibration, Verdict};
 use crate::media::{CloseReason, RimBox, SessionId};
 use crate::tools::eval::score::{Call, calls, judge};
 use crate::tools::eval::table::Table;
-use crate::tools::eval::truth::Video;
+use crate::tools::eval::truth::{Video, court};
 
 /// Attempts of a court that a person gives a verdict on (issue 9).
 const JUDGED: usize = 10;
@@ -107,7 +107,7 @@ impl Court {
         while self.rims.len() < video.rims.len() {
             self.rims.push(Calibration::new(PLACE));
         }
-        let game = Game::new(crate::tools::eval::court()?, video.rims.len(), Points::default());
+        let game = Game::new(court()?, video.rims.len(), Points::default());
         let mut game = game.calibrated(Calibrate::On, std::mem::take(&mut self.rims));
         let mut events = Vec::new();
         for answer in &recorded.answers {

@@ -33,7 +33,7 @@ use crate::decode::VideoFile;
 use crate::detect::{self, Bundle, IN_THE_BINARY, Offline};
 use crate::event::{Event, Score as Points};
 use crate::game::Game;
-use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, SessionId};
+use crate::media::{CloseReason, CourtRims, Frame, MediaTime, SessionId};
 use crate::router::Stride;
 
 use crate::tools::eval::gate::Gates;
@@ -402,7 +402,7 @@ fn rows(video: &Video, judged: &[Judged]) -> anyhow::Result<Vec<Row>> {
     if rows.is_empty() {
         return Ok(rows);
     }
-    let mut file = VideoFile::open(&video.file, court()?, SESSION)?;
+    let mut file = VideoFile::open(&video.file, truth::court()?, SESSION)?;
     while let Some(frame) = file.next_frame()? {
         rows.iter_mut().for_each(|row| row.look(frame.pts.as_secs_f64(), &frame));
     }
@@ -423,11 +423,11 @@ struct Player {
 
 impl Player {
     fn new(bundle: &Bundle, video: &Video) -> anyhow::Result<Self> {
-        let court = CourtRims { court: court()?, rims: video.rims.clone(), rims_of: None };
+        let court = CourtRims { court: truth::court()?, rims: video.rims.clone(), rims_of: None };
         Ok(Self {
             stride: bundle.rates.map(Stride::to),
             model: Offline::new(bundle, court, Arc::new(SystemClock::new()))?,
-            game: Game::new(self::court()?, video.rims.len(), Points::default()),
+            game: Game::new(truth::court()?, video.rims.len(), Points::default()),
             events: Vec::new(),
             engine: None,
             answers: None,
@@ -436,7 +436,7 @@ impl Player {
 
     /// Plays a video to its end and returns its length.
     fn play(&mut self, video: &Video) -> anyhow::Result<Length> {
-        let mut file = VideoFile::open(&video.file, court()?, SESSION)?;
+        let mut file = VideoFile::open(&video.file, truth::court()?, SESSION)?;
         let mut last: Option<Frame> = None;
         let mut first_at = MediaTime::ZERO;
         let mut pictures = 0;
@@ -490,8 +490,4 @@ impl Player {
             }
         }
     }
-}
-
-fn court() -> anyhow::Result<CourtId> {
-    Ok(CourtId::new("eval")?)
 }

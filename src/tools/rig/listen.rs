@@ -8,7 +8,7 @@ use rumqttc::{AsyncClient, Broker, Event, EventLoop, MqttOptions};
 use crate::event::Envelope;
 
 /// A subscription to one box's events.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     // Dropping the client ends the loop.
     _client: AsyncClient,
     events: EventLoop,
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Listener {
 ///
 /// # Errors
 /// When it is of another form; these commands speak plain MQTT only.
-pub(super) fn host_and_port(url: &str) -> anyhow::Result<(String, u16)> {
+pub(crate) fn host_and_port(url: &str) -> anyhow::Result<(String, u16)> {
     let Some(rest) = url.strip_prefix("mqtt://") else {
         bail!("{url}: write mqtt://HOST:PORT (this command speaks plain MQTT only)")
     };
@@ -42,7 +42,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the broker cannot be reached or refuses.
-    pub(super) async fn start(url: &str, client_id: &str, box_name: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn start(url: &str, client_id: &str, box_name: &str) -> anyhow::Result<Self> {
         let (host, port) = host_and_port(url)?;
         let options = MqttOptions::new(client_id.to_owned(), Broker::tcp(host, port));
         let (client, mut events) = AsyncClient::builder(options).capacity(8).build();
@@ -64,7 +64,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the connection breaks, or what came is no envelope.
-    pub(super) async fn next(&mut self) -> anyhow::Result<Envelope> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Envelope> {
         loop {
             if let Event::Incoming(Packet::Publish(publish)) =
                 self.events.poll().await.context("listen at the broker")?

@@ -26,7 +26,7 @@ use crate::ingest::rtmp::handshake::Handshake;
 use crate::ingest::rtmp::message::kind;
 use crate::ingest::{CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
 use crate::media::{CourtId, StreamItem};
-use crate::tools::private_folder;
+use crate::tools::private_folder::private_folder;
 
 /// The key of the one court.
 const KEY: &str = "bench";
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of `bench ingest`.
 #[derive(Debug, Args)]
-pub(super) struct IngestArgs {
+pub(crate) struct IngestArgs {
     /// Seconds of one run
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
@@ -62,7 +62,7 @@ pub(super) struct IngestArgs {
 /// A server to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Reads and throws away.
     Sink,
     /// This program's ingest.

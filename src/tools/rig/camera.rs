@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::ingest::flv::FileTag;
 use crate::media::{Codec, UtcTime, sei};
-use crate::tools::strip;
+use crate::tools::rig::strip;
 
 /// The picture that a camera sends.
 #[derive(Clone, Copy, Debug)]

@@ -26,16 +26,20 @@ use crate::event::Envelope;
 use crate::health;
 use crate::ingest::flv::{FileTag, VideoTag};
 use crate::media::{Frame, MediaTime, Monotonic, RimBox, UtcTime};
-use crate::tools::broker::OwnBroker;
-use crate::tools::camera::{self, Format};
-use crate::tools::listen::Listener;
-use crate::tools::publish::{Pace, Publisher, Sent};
-use crate::tools::spread::Spread;
-use crate::tools::{RimArg, bare, demo, private_folder, strip};
+use crate::tools::bench::bare;
+use crate::tools::bench::spread::Spread;
+use crate::tools::demo;
+use crate::tools::private_folder::private_folder;
+use crate::tools::rig::broker::OwnBroker;
+use crate::tools::rig::camera::{self, Format};
+use crate::tools::rig::listen::Listener;
+use crate::tools::rig::publish::{Pace, Publisher, Sent};
+use crate::tools::rig::strip;
+use crate::tools::rim_arg::RimArg;
 
 /// Arguments of `bench latency`.
 #[derive(Debug, Args)]
-pub(super) struct LatencyArgs {
+pub(crate) struct LatencyArgs {
     /// Video to publish instead of the rendered game; it is scaled to SIZE
     #[arg(long, value_name = "FILE", requires = "rim")]
     pub video: Option<PathBuf>,

@@ -32,7 +32,7 @@ const RIM: RimBox = RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 };
 
 /// Arguments of `bench model`.
 #[derive(Debug, Args)]
-pub(super) struct BenchModelArgs {
+pub(crate) struct BenchModelArgs {
     /// Bundle to time
     #[arg(long, value_name = "NAME", default_value = "rimnet")]
     pub bundle: String,

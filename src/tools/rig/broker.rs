@@ -14,7 +14,7 @@ const NAMES: [&str; 3] = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/m
 
 /// A running mosquitto; ends with this value.
 #[derive(Debug)]
-pub(super) struct OwnBroker {
+pub(crate) struct OwnBroker {
     child: Child,
     address: SocketAddr,
 }
@@ -24,7 +24,7 @@ impl OwnBroker {
     ///
     /// # Errors
     /// When none is installed, or it does not listen within 10 s.
-    pub(super) async fn start(dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(dir: &Path) -> anyhow::Result<Self> {
         // The port is free when we look and taken a moment later, which is good enough here: a
         // clash is told, and the next start takes another.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -57,12 +57,12 @@ impl OwnBroker {
 
     /// `mqtt://127.0.0.1:PORT`.
     #[must_use]
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("mqtt://{}", self.address)
     }
 
     /// Ends it and waits until it is gone.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         // Already gone is as good.
         let _ = self.child.kill().await;
     }

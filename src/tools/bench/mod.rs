@@ -1,0 +1,48 @@
+//! `courtside bench`: the program's own figures, each beside a peer of the same run.
+//!
+//! `latency` drives the whole daemon with the cameras of `tools/rig`, `ingest` the RTMP server
+//! alone, `model` one bundle on one core. `bare` is the pipeline that latency stands beside,
+//! `spread` what is told of many durations.
+
+#[cfg(feature = "gstreamer")]
+mod bare;
+mod ingest;
+#[cfg(feature = "gstreamer")]
+mod latency;
+mod model;
+#[cfg(feature = "gstreamer")]
+mod spread;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Measure from a picture's last byte to its answer and its event
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench latency --runs 3
+Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a picture was lost")]
+    Latency(latency::LatencyArgs),
+    /// Print what a byte of RTMP costs, beside a bare TCP sink and nginx-rtmp
+    #[command(after_help = "Example: courtside bench ingest --runs 5
+Exit: 0 measured · 1 failed")]
+    Ingest(ingest::IngestArgs),
+    /// Time a model on one core, a picture and a rim
+    #[command(after_help = "Example: courtside bench model --bundle rimnet
+Exit: 0 within its budget · 1 failed · 3 over its budget")]
+    Model(model::BenchModelArgs),
+}
+
+impl BenchCommand {
+    /// Measures.
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        match self {
+            #[cfg(feature = "gstreamer")]
+            Self::Latency(args) => args.run(),
+            Self::Ingest(args) => ingest::ingest(args),
+            Self::Model(args) => args.run(),
+        }
+    }
+}

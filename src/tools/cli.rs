@@ -1,0 +1,122 @@
+//! The command line: which commands there are, and the call that each leads to.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+#[cfg(feature = "gstreamer")]
+use crate::tools::aim;
+use crate::tools::bench::BenchCommand;
+use crate::tools::check;
+use crate::tools::clips;
+use crate::tools::completions;
+use crate::tools::config;
+use crate::tools::demo;
+use crate::tools::doctor;
+#[cfg(feature = "gstreamer")]
+use crate::tools::eval;
+use crate::tools::run;
+
+/// Call basketball shots from a camera's stream
+#[derive(Debug, Parser)]
+#[command(name = "courtside", version, about, max_term_width = 80)]
+#[command(after_help = "Example: courtside demo
+Exit: 0 done · 1 failed · 2 wrong usage · 3 degraded")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    #[command(after_help = "Example: courtside run --config /etc/courtside/courtside.toml
+Exit: 0 after SIGTERM, all drained · 1 failed · 2 wrong configuration")]
+    Run(run::RunArgs),
+    /// Watch shots being called from a rendered game, or from your own video
+    #[command(after_help = "Example: courtside demo --video game.mp4 --rim 612,188,44,22
+Exit: 0 played to the end · 1 failed")]
+    Demo(demo::DemoArgs),
+    /// Find the ring in a camera's picture and print the lines to paste
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside aim --video game.mp4 --sheet seen.png
+Exit: 0 found · 1 failed · 3 nothing found")]
+    Aim(aim::AimArgs),
+    /// List, cut and verify what is in the ring
+    Clips(clips::ClipsArgs),
+    /// Check the installation and, if the box runs, its cameras and ledger
+    #[command(after_help = "Example: courtside check --config /etc/courtside/courtside.toml
+Exit: 0 good · 2 configuration refused · 3 something needs you")]
+    Check(check::CheckArgs),
+    /// Say what is wrong with the running box and what to do
+    #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
+Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
+    Doctor(doctor::DoctorArgs),
+    /// Say how often the calls are right, on videos with truth
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside eval --truth streams/dev.json --strata --coverage
+Exit: 0 printed · 1 failed · 3 below a floor of --gate, or not to be promoted")]
+    Eval(eval::EvalArgs),
+    /// Measure
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Write, check and show configuration
+    Config(config::ConfigArgs),
+    /// Write completions for a shell, or the manual page
+    #[command(
+        after_help = "Example: courtside completions bash > /etc/bash_completion.d/courtside"
+    )]
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs what the arguments ask for.
+///
+/// A reader that has seen enough (`courtside check | head`) ends the command, and is no failure of it.
+#[must_use]
+pub fn main(cli: Cli) -> ExitCode {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !reader_is_gone(panic.payload()) {
+            usual(panic);
+        }
+    }));
+    // Unwound all the same: what the command started ends with it.
+    std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|panic| {
+        if reader_is_gone(panic.as_ref()) {
+            return ExitCode::SUCCESS;
+        }
+        std::panic::resume_unwind(panic)
+    })
+}
+
+/// True of the panic by which `println!` says that nobody reads any more.
+fn reader_is_gone(payload: &(dyn std::any::Any + Send)) -> bool {
+    let text = payload.downcast_ref::<String>();
+    text.is_some_and(|text| {
+        text.starts_with("failed printing to std") && text.contains("Broken pipe")
+    })
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Run(args) => return run::run(&args),
+        Command::Clips(args) => args.run(),
+        Command::Demo(args) => demo::demo(args),
+        #[cfg(feature = "gstreamer")]
+        Command::Aim(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::Doctor(args) => args.run(),
+        #[cfg(feature = "gstreamer")]
+        Command::Eval(args) => args.run(),
+        Command::Bench(command) => command.run(),
+        Command::Config(args) => args.run(),
+        Command::Completions(args) => completions::completions(args.of, Cli::command()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("courtside: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
