@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::clips::timeline::{Ticks, VIDEO_TIMESCALE};
+use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};
 use crate::media::{AudioParameters, Codec, CodecParameters, CourtId, SessionId, UtcTime};
 
 /// Track number of video in every file of ours.
@@ -63,29 +63,6 @@ pub struct Head {
     pub width: u16,
     /// Height of the picture.
     pub height: u16,
-}
-
-/// How a sound track counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AudioClock {
-    /// Samples a second: the track's timescale.
-    pub rate: u32,
-    /// Samples of one AAC frame.
-    pub frame: u32,
-}
-
-impl AudioClock {
-    /// The clock of an AAC stream. 960 samples a frame where its config says so (14496-3 4.4.1).
-    #[must_use]
-    pub fn of(parameters: &AudioParameters) -> Self {
-        let short = match parameters.config.get(..2) {
-            // 5 bits object type, 4 frequency, 4 channels, then frameLengthFlag; escapes have other
-            // layouts and nobody sends them over RTMP.
-            Some([a, b]) => (a >> 3) != 31 && (b >> 7) | ((a & 7) << 1) != 15 && b & 0x04 != 0,
-            _ => false,
-        };
-        Self { rate: parameters.sample_rate.max(1), frame: if short { 960 } else { 1024 } }
-    }
 }
 
 /// `ftyp` and `moov` of a fragmented file with these tracks.

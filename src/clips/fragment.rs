@@ -8,13 +8,13 @@
 //! `uuid` and `free`; a clip leaves them out. `tfdt` counts from the segment's origins, which stand
 //! in `uuid`: each segment plays by itself, and its media times come back exactly.
 
-use bytes::Bytes as Shared;
+use bytes::Bytes as Payload;
 
 use crate::clips::boxes::{
-    AUDIO_TRACK, AudioClock, Bytes, Head, KEY_SAMPLE, MAX_HEAD, OTHER_SAMPLE, VIDEO_TRACK, boxed,
-    checksum, child, full, patch, put32, put64, read_head,
+    AUDIO_TRACK, Bytes, Head, KEY_SAMPLE, MAX_HEAD, OTHER_SAMPLE, VIDEO_TRACK, boxed, checksum,
+    child, full, patch, put32, put64, read_head,
 };
-use crate::clips::timeline::Ticks;
+use crate::clips::timeline::{AudioClock, Ticks};
 
 /// `free` box with a checksum before each `moof`.
 pub(crate) const SEAL: usize = 16;
@@ -31,7 +31,7 @@ pub struct VideoSample {
     /// True if decoding can start here.
     pub key: bool,
     /// Its bytes.
-    pub data: Shared,
+    pub data: Payload,
 }
 
 /// A sound frame with its place.
@@ -40,7 +40,7 @@ pub struct AudioSample {
     /// In samples since media time 0.
     pub at: i64,
     /// Its bytes.
-    pub data: Shared,
+    pub data: Payload,
 }
 
 /// What a fragment will hold.

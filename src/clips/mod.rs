@@ -34,7 +34,7 @@ mod cutter;
 mod routes;
 mod reader;
 
-pub use crate::clips::boxes::{AudioClock, SegmentHeader, Tracks, head, init};
+pub use crate::clips::boxes::{SegmentHeader, Tracks, head, init};
 pub use crate::clips::clip::{Clip, Media, PinEnd};
 pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::fragment::{
@@ -48,4 +48,4 @@ pub use crate::clips::ring::{
     ClipSink, FragmentDurable, RecorderFacts, RequestError, Ring, RingError, RingHandle,
     RingMeters, RingSettings, RingStatus,
 };
-pub use crate::clips::timeline::{Ticks, VIDEO_TIMESCALE};
+pub use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clips::boxes::{AudioClock, Tracks};
+use crate::clips::boxes::Tracks;
 use crate::clips::fragment::{AudioSample, Draft, VideoSample};
-use crate::clips::timeline::{AudioTimeline, SoundPlace, Ticks, VideoTimeline};
+use crate::clips::timeline::{AudioClock, AudioTimeline, SoundPlace, Ticks, VideoTimeline};
 use crate::media::{AccessUnit, AudioParameters, AudioUnit, Monotonic, SessionId};
 
 /// A fragment closes this long after its first unit, in media time (DESIGN §5.3) …

@@ -1,7 +1,6 @@
 //! Media time to track time (pure): no rounding is ever added up.
 
-use crate::clips::boxes::AudioClock;
-use crate::media::MediaTime;
+use crate::media::{AudioParameters, MediaTime};
 
 /// Units a second of the video track.
 pub const VIDEO_TIMESCALE: u32 = 90_000;
@@ -59,6 +58,29 @@ fn scale(value: i64, to: i64, from: i64) -> i64 {
     let from = i128::from(from.max(1));
     let scaled = (i128::from(value) * i128::from(to) + from / 2).div_euclid(from);
     i64::try_from(scaled).unwrap_or(if scaled < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// How a sound track counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioClock {
+    /// Samples a second: the track's timescale.
+    pub rate: u32,
+    /// Samples of one AAC frame.
+    pub frame: u32,
+}
+
+impl AudioClock {
+    /// The clock of an AAC stream. 960 samples a frame where its config says so (14496-3 4.4.1).
+    #[must_use]
+    pub fn of(parameters: &AudioParameters) -> Self {
+        let short = match parameters.config.get(..2) {
+            // 5 bits object type, 4 frequency, 4 channels, then frameLengthFlag; escapes have other
+            // layouts and nobody sends them over RTMP.
+            Some([a, b]) => (a >> 3) != 31 && (b >> 7) | ((a & 7) << 1) != 15 && b & 0x04 != 0,
+            _ => false,
+        };
+        Self { rate: parameters.sample_rate.max(1), frame: if short { 960 } else { 1024 } }
+    }
 }
 
 /// Places pictures: each at its own scaled time, never two at one.

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use tracing::{error, info, trace, warn};
 
-use crate::clips::boxes::{AudioClock, SegmentHeader, head};
+use crate::clips::boxes::{SegmentHeader, head};
 use crate::clips::evict::{Room, choose, room};
 use crate::clips::files::Log;
 use crate::clips::fragment::{Draft, Encoded, Origins, encode};
 use crate::clips::index::{ClipBrief, SegmentEntry, SegmentNumber, SegmentRecord, file_name, line};
 use crate::clips::recorder::{Begin, Recorder, Step};
 use crate::clips::ring::{FragmentDurable, IDLE, Shared};
-use crate::clips::timeline::Ticks;
+use crate::clips::timeline::{AudioClock, Ticks};
 use crate::disk::{DiskFile, OpenHow};
 use crate::mailbox::{Take, UnitMailbox};
 use crate::media::{CourtId, Monotonic, SessionId, StreamItem};
