@@ -76,8 +76,8 @@ fn play(disk: &ForgetfulDisk) -> Story {
                 tested.request(&id, session, interval);
             }
             if n == 200 && s == 0 {
-                tested.ring.unpin(&format!("a-{session}-30")).expect("taken");
-                tested.ring.unpin(&format!("a-{session}-90")).expect("taken");
+                tested.ring.shelf().unpin(&format!("a-{session}-30")).expect("taken");
+                tested.ring.shelf().unpin(&format!("a-{session}-90")).expect("taken");
             }
             let bytes = tested.ring.status().storage.ring_bytes;
             assert!(bytes <= QUOTA + SEGMENT, "R5: {bytes} bytes");

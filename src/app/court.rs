@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::app::options::Probe;
-use crate::clips::{ClipSink, FragmentDurable, RingHandle};
+use crate::clips::{ClipSink, FragmentDurable, Shelf};
 use crate::clock::{Anchors, Clock};
 use crate::config::{Calibrate, CourtConfig};
 use crate::decode::FrameSink;
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) anchors: Anchors,
     pub(crate) courts: BTreeMap<CourtId, Arc<CourtParts>>,
     /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
-    pub(crate) ring: OnceLock<RingHandle>,
+    pub(crate) ring: OnceLock<Shelf>,
     pub(crate) uplink: OnceLock<Arc<Uplink>>,
     /// The ring's; the outbox may need its room before the ring is open.
     pub(crate) ballast: Ballast,

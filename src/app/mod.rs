@@ -395,7 +395,7 @@ async fn open_ring(
         what: "open the ring".to_owned(),
         source: std::io::Error::other(error),
     })??;
-    let _ = shared.ring.set(ring.handle());
+    let _ = shared.ring.set(ring.shelf());
     Ok(ring)
 }
 

@@ -111,7 +111,7 @@ fn look(watched: &Watched) -> Seen {
     Seen {
         streams,
         models: watched.models.status(),
-        storage: shared.ring.get().map(crate::clips::RingHandle::status),
+        storage: shared.ring.get().and_then(crate::clips::Shelf::status),
     }
 }
 

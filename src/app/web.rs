@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::app::court::{CourtParts, Shared};
 use crate::app::error::AppError;
 use crate::app::options::Options;
+use crate::clips;
 use crate::config::{Calibrate, Config};
 use crate::event::FactId;
 use crate::game::calibrate::Verdict;
@@ -173,8 +174,8 @@ pub(crate) fn bind(
     });
     let source: Arc<dyn page::Source> = Arc::clone(&state) as Arc<dyn page::Source>;
     let mut routes = page::routes(source);
-    if let Some(ring) = shared.ring.get() {
-        routes = routes.merge(ring.routes());
+    if let Some(shelf) = shared.ring.get() {
+        routes = routes.merge(clips::routes(shelf.clone()));
     }
     Ok(Bound { server, state, routes })
 }

@@ -13,11 +13,11 @@ use tracing::{debug, error, info, warn};
 
 use crate::clips::clip::{Clip, LAYOUT, MAX_JSON, Media, PinEnd};
 use crate::clips::cut::{NoClip, Plan, plan};
+use crate::clips::desk::{AckError, CutterCommand, Desk, PendingCut};
 use crate::clips::evict::pin_fits;
 use crate::clips::files::{Log, OpenedSegment, open_segment, put_together};
 use crate::clips::fragment::Verify;
 use crate::clips::index::{ClipRecord, SegmentEntry, line};
-use crate::clips::ring::{AckError, Command, Shared, Wanted};
 use crate::disk::{read_whole, write_durably};
 use crate::media::{Monotonic, UtcTime};
 
@@ -47,38 +47,38 @@ pub(crate) struct Round {
 }
 
 pub(crate) struct Cutter {
-    shared: Arc<Shared>,
+    desk: Arc<Desk>,
     log: Log,
-    waiting: Vec<(Wanted, Monotonic)>,
+    waiting: Vec<(PendingCut, Monotonic)>,
     expired: Option<Monotonic>,
     steady: Steady,
 }
 
 impl Cutter {
-    pub(crate) fn new(shared: Arc<Shared>, log: Log) -> Self {
-        Self { shared, log, waiting: Vec::new(), expired: None, steady: Steady::default() }
+    pub(crate) fn new(desk: Arc<Desk>, log: Log) -> Self {
+        Self { desk, log, waiting: Vec::new(), expired: None, steady: Steady::default() }
     }
 
     /// One round: commands, clips whose time has come, pins that end.
     pub(crate) fn pump(&mut self) -> Round {
-        let written = self.shared.is_written();
-        while let Some(command) = self.shared.commands.try_take() {
+        let written = self.desk.is_written();
+        while let Some(command) = self.desk.commands.try_take() {
             match command {
-                Command::Cut(wanted) => {
+                CutterCommand::Cut(wanted) => {
                     let asked = wanted.asked;
                     self.waiting.push((wanted, asked));
                 }
-                Command::Acknowledge { id, sha256, reply } => {
+                CutterCommand::Acknowledge { id, sha256, reply } => {
                     // Whoever asked may be gone: the clip is acknowledged all the same.
                     drop(reply.send(self.acknowledge(&id, sha256.as_deref())));
                 }
-                Command::Unpin { id } => match self.end_pin(&id, PinEnd::Command) {
+                CutterCommand::Unpin { id } => match self.end_pin(&id, PinEnd::Command) {
                     Ok(_) | Err(AckError::Unknown) => {}
                     Err(error) => warn!(clip = id, %error, "pin not ended"),
                 },
             }
         }
-        let now = self.shared.clock.monotonic();
+        let now = self.desk.clock.monotonic();
         for (wanted, not_before) in std::mem::take(&mut self.waiting) {
             if now < not_before || !self.is_ready(&wanted, now) {
                 self.waiting.push((wanted, not_before));
@@ -86,11 +86,11 @@ impl Cutter {
             }
             match self.cut(&wanted) {
                 Ok(()) => {
-                    let mut state = self.shared.state.lock();
+                    let mut state = self.desk.state.lock();
                     state.waiting -= 1;
                     state.index.release(&wanted.request.id);
                     drop(state);
-                    self.shared.sink.durable(&wanted.request.id);
+                    self.desk.sink.durable(&wanted.request.id);
                 }
                 Err(error) => {
                     warn!(clip = wanted.request.id, %error, "clip's entry not written: again soon");
@@ -106,8 +106,8 @@ impl Cutter {
     }
 
     /// True once nothing more of the interval can come.
-    fn is_ready(&self, wanted: &Wanted, now: Monotonic) -> bool {
-        let state = self.shared.state.lock();
+    fn is_ready(&self, wanted: &PendingCut, now: Monotonic) -> bool {
+        let state = self.desk.state.lock();
         if state.index.clip(&wanted.request.id).is_some() {
             return true; // asked again
         }
@@ -124,12 +124,12 @@ impl Cutter {
         known || now.since(wanted.asked) >= STALLED
     }
 
-    fn cut(&mut self, wanted: &Wanted) -> io::Result<()> {
-        if self.shared.state.lock().index.clip(&wanted.request.id).is_some() {
+    fn cut(&mut self, wanted: &PendingCut) -> io::Result<()> {
+        if self.desk.state.lock().index.clip(&wanted.request.id).is_some() {
             return Ok(()); // asked again, after a restart perhaps: the same clip
         }
         let hold = wanted.hold();
-        let segments = self.shared.state.lock().index.around(&hold);
+        let segments = self.desk.state.lock().index.around(&hold);
         let outcome = self.make(wanted, &segments);
         let refused = matches!(outcome, Err(WhyNot::Reserve { .. }));
         let (media, note) = match outcome {
@@ -139,7 +139,7 @@ impl Cutter {
         let clip = Clip {
             layout: LAYOUT,
             id: wanted.request.id.clone(),
-            number: self.shared.state.lock().index.number_clip(),
+            number: self.desk.state.lock().index.number_clip(),
             court: wanted.court.to_string(),
             session: wanted.session.to_string(),
             reason: wanted.request.reason.clone(),
@@ -149,7 +149,7 @@ impl Cutter {
             media,
             note,
             ended: None,
-            made_ns: self.shared.clock.utc().as_nanos(),
+            made_ns: self.desk.clock.utc().as_nanos(),
         };
         self.write(&clip, true)?;
         let note = clip.note.as_deref();
@@ -167,16 +167,16 @@ impl Cutter {
 
     fn make(
         &self,
-        wanted: &Wanted,
+        wanted: &PendingCut,
         segments: &[SegmentEntry],
     ) -> Result<(Media, Option<String>), WhyNot> {
         let hold = wanted.hold();
-        let shared = &self.shared;
+        let desk = &self.desk;
         let mut opened: Vec<(u64, OpenedSegment)> = Vec::new();
         for entry in segments {
-            let path = shared.places.segment(entry);
+            let path = desk.places.segment(entry);
             // Only what the index knows to be on disk: the writer may be at work behind it.
-            match open_segment(&*shared.disk, &path, entry.bytes, Verify::Last) {
+            match open_segment(&*desk.disk, &path, entry.bytes, Verify::Last) {
                 Ok(segment) => opened.push((entry.id, segment)),
                 Err(error) => warn!(path = %path.display(), %error, "segment cannot be read"),
             }
@@ -209,7 +209,7 @@ impl Cutter {
 
     /// R6.
     fn check_reserve(&self, plan: &Plan) -> Result<(), WhyNot> {
-        let state = self.shared.state.lock();
+        let state = self.desk.state.lock();
         let segments: Vec<_> = plan.parts.iter().map(|part| part.segment).collect();
         let more = state.index.bytes_to_pin(&segments);
         let pinned = state.index.pinned_bytes();
@@ -222,40 +222,40 @@ impl Cutter {
 
     /// Makes an entry durable, then known. `fresh`: it is a new one.
     fn write(&mut self, clip: &Clip, fresh: bool) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let path = shared.places.clip(&clip.id);
+        let desk = Arc::clone(&self.desk);
+        let path = desk.places.clip(&clip.id);
         let touched = line(&ClipRecord::Touched { id: clip.id.clone() });
         self.log.append(&touched)?;
         self.log.sync()?;
         let json = clip.to_json();
-        write_durably(&*shared.disk, &path, &json)?;
+        write_durably(&*desk.disk, &path, &json)?;
         let brief = clip.brief();
         let is = line(&ClipRecord::Is(brief.clone()));
         {
-            let mut state = shared.state.lock();
+            let mut state = desk.state.lock();
             state.bytes_written += (touched.len() + json.len() + is.len()) as u64;
             if fresh || state.index.clip(&clip.id).is_some() {
                 state.index.put_clip(brief);
             } else {
                 drop(state);
                 // Its segments were evicted while its entry was being written.
-                return shared.disk.remove(&path);
+                return desk.disk.remove(&path);
             }
         }
         if let Err(error) = self.log.append(&is) {
             // "touched" stands: the next start reads the entry itself.
             debug!(clip = clip.id, %error, "clip not named in the index");
         }
-        shared.writer_bell.ring();
+        desk.writer_bell.ring();
         Ok(())
     }
 
     fn read(&self, id: &str) -> Result<Clip, AckError> {
-        if self.shared.state.lock().index.clip(id).is_none() {
+        if self.desk.state.lock().index.clip(id).is_none() {
             return Err(AckError::Unknown);
         }
-        let path = self.shared.places.clip(id);
-        let bytes = read_whole(&*self.shared.disk, &path, MAX_JSON).map_err(AckError::Disk)?;
+        let path = self.desk.places.clip(id);
+        let bytes = read_whole(&*self.desk.disk, &path, MAX_JSON).map_err(AckError::Disk)?;
         Clip::from_json(&bytes).ok_or(AckError::Unknown)
     }
 
@@ -282,15 +282,15 @@ impl Cutter {
 
     /// Ends pins that nobody came for, and removes old entries that have no clip.
     fn expire(&mut self, monotonic: Monotonic) {
-        let now = self.shared.clock.utc();
+        let now = self.desk.clock.utc();
         if now < PLAUSIBLE || self.steady.since(monotonic, now) < STEADY {
             return; // the clock is not set, or not to be believed yet: nothing is old
         }
-        let days = i64::from(self.shared.settings.pin_days);
+        let days = i64::from(self.desk.settings.pin_days);
         let old = now.plus_nanos(-days.saturating_mul(DAY_NS));
         let ahead = now.plus_nanos(DAY_NS);
         let due: Vec<_> = {
-            let state = self.shared.state.lock();
+            let state = self.desk.state.lock();
             let wants = |clip: &&_| -> bool {
                 let clip: &crate::clips::index::ClipBrief = clip;
                 let made = UtcTime::from_nanos(clip.made_ns);
@@ -322,9 +322,9 @@ impl Cutter {
 
     fn remove(&mut self, id: &str) -> Result<(), AckError> {
         let gone = line(&ClipRecord::Gone { id: id.to_owned() });
-        self.shared.state.lock().index.remove_clip(id);
+        self.desk.state.lock().index.remove_clip(id);
         self.log.append(&gone).map_err(AckError::Disk)?;
-        self.shared.disk.remove(&self.shared.places.clip(id)).map_err(AckError::Disk)
+        self.desk.disk.remove(&self.desk.places.clip(id)).map_err(AckError::Disk)
     }
 }
 

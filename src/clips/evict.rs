@@ -69,7 +69,7 @@ pub(crate) struct Limits {
 
 /// What is asked for, of which [`Limits`] are what the disk can hold.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Asked {
     /// At most so much.
     pub(crate) quota: u64,
     /// At most so much of what is free and what the ring has together.
@@ -80,7 +80,7 @@ pub(crate) struct Wanted {
     pub(crate) keep_free: u64,
 }
 
-impl Wanted {
+impl Asked {
     /// What can be had now. `before` is the quota so far; at a start, what the ring holds.
     ///
     /// The quota grows as room comes back and never shrinks: a disk that others fill stops the
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_quota_above_the_disk_is_cut_to_it_and_grows_with_it() {
         let wanted =
-            Wanted { quota: 1 << 40, share_percent: 100, reserve: None, keep_free: 256 << 20 };
+            Asked { quota: 1 << 40, share_percent: 100, reserve: None, keep_free: 256 << 20 };
         let limits = |mib: u64| Limits { quota: mib << 20, reserve: mib << 19 };
         assert_eq!(wanted.that_fits(0, 10 << 20, 500 << 20), limits(238));
         // Others took all: what is there stays, and nothing is promised to pins beyond it.
@@ -162,10 +162,10 @@ mod tests {
         assert_eq!(wanted.that_fits(100 << 20, 100 << 20, 400 << 20), limits(228));
         assert_eq!(wanted.that_fits(228 << 20, 100 << 20, 0), limits(228));
         // What is asked for is the most, also where more is held.
-        let little = Wanted { quota: 5, reserve: Some(9), ..wanted };
+        let little = Asked { quota: 5, reserve: Some(9), ..wanted };
         let most = Limits { quota: 5, reserve: 5 };
         assert_eq!(little.that_fits(100 << 20, 100 << 20, 1 << 40), most);
-        let share = Wanted { share_percent: 80, keep_free: 0, ..wanted };
+        let share = Asked { share_percent: 80, keep_free: 0, ..wanted };
         assert_eq!(share.that_fits(0, 0, 10 << 30).quota, (10 << 30) / 100 * 80);
     }
 }

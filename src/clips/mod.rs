@@ -2,8 +2,11 @@
 //!
 //! In: access units, 4 s a court. Out: clips. Owns `<data_dir>/ring/`; nothing else writes there.
 //! Read `timeline` and `fragment` (what survives a power cut), `recorder` (when a fragment closes),
-//! `index` (what is where), `evict` (what may go), `cut` (an interval as one MP4): all pure. Then
-//! `writer` (the only one that writes video), `cutter` (clips and pins), `recover`, `routes`.
+//! `index` (what is where), `evict` (what may go), `cut` (an interval as one MP4): all pure. Then the
+//! shell: `desk` (what its threads share), `writer` (the only one that writes video), `cutter` (clips
+//! and pins), `recover` (what a start finds), `ring` (opens, starts, joins).
+//! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
+//! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon.
 //!
 //! ```text
 //! ring/segments/{n}.{court}.{session}.mp4   at most 60 s or 64 MiB each
@@ -28,15 +31,20 @@ mod cut;
 mod clip;
 mod files;
 mod recover;
-mod ring;
+mod desk;
 mod writer;
 mod cutter;
+mod ring;
+mod shelf;
 mod routes;
 mod reader;
 
 pub use crate::clips::boxes::{SegmentHeader, Tracks, head, init};
 pub use crate::clips::clip::{Clip, Media, PinEnd};
 pub use crate::clips::cut::{Part, Piece, assemble, plan};
+pub use crate::clips::desk::{
+    ClipSink, FragmentDurable, RequestError, RingError, RingMeters, RingSettings,
+};
 pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,
@@ -44,8 +52,9 @@ pub use crate::clips::fragment::{
 pub use crate::clips::index::{ClipRecord, SegmentEntry, SegmentRecord, line, lines};
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
-pub use crate::clips::ring::{
-    ClipSink, FragmentDurable, RecorderFacts, RequestError, Ring, RingError, RingHandle,
-    RingMeters, RingSettings, RingStatus,
+pub use crate::clips::ring::Ring;
+pub use crate::clips::routes::routes;
+pub use crate::clips::shelf::{
+    ClipBytes, ClipList, ClipQuery, RecorderFacts, RingStatus, Shelf, ShelfError,
 };
 pub use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};

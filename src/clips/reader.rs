@@ -1,15 +1,22 @@
 //! A ring read from outside, while a daemon may be writing it: for `courtside clips`.
+//!
+//! Clips are asked of its [`Shelf`]; here is what only files can be asked: any interval, and whether
+//! every byte is what it was.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::clips::clip::{Clip, MAX_JSON};
+use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
 use crate::clips::files::{Places, open_clip, open_segment, put_together};
 use crate::clips::fragment::Verify;
-use crate::clips::index::{Hold, Index, SegmentEntry, parse_file_name};
-use crate::clips::recover::entry_of;
+use crate::clips::index::{
+    ClipBrief, ClipRecord, Hold, Index, SegmentEntry, lines, parse_file_name,
+};
+use crate::clips::recover::{MAX_INDEX, entry_of};
+use crate::clips::shelf::{ClipQuery, Shelf};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
 use crate::media::{CourtId, MediaTime, SessionId};
@@ -62,41 +69,50 @@ impl RingReader {
         self.index.segments()
     }
 
+    /// The clips of these files, as they are now.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn shelf(&self) -> io::Result<Shelf> {
+        let mut index = self.index.clone();
+        for brief in self.briefs()? {
+            index.put_clip(brief);
+        }
+        Ok(Shelf::of_files(Arc::clone(&self.disk), self.places.clone(), Arc::new(index)))
+    }
+
     /// Every clip's entry, in order.
     ///
     /// # Errors
     /// What the file system says.
     pub fn clips(&self) -> io::Result<Vec<Clip>> {
-        let mut clips = Vec::new();
-        for name in self.disk.names(&self.places.clips)? {
-            if let Some(id) = name.strip_suffix(".json") {
-                clips.extend(self.clip(id)?);
+        let all = ClipQuery { after: 0, limit: usize::MAX, court: None };
+        Ok(self.shelf()?.list(&all).clips)
+    }
+
+    /// What stands in `clips.index`, where a file is there too; and what stands in files alone.
+    fn briefs(&self) -> io::Result<Vec<ClipBrief>> {
+        let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
+        let mut known = BTreeMap::new();
+        for record in lines::<ClipRecord>(&log.unwrap_or_default()).0 {
+            match record {
+                ClipRecord::Touched { id } | ClipRecord::Gone { id } => drop(known.remove(&id)),
+                ClipRecord::Is(brief) => drop(known.insert(brief.id.clone(), brief)),
             }
         }
-        clips.sort_by_key(|clip| clip.number);
-        Ok(clips)
-    }
-
-    /// One clip's entry. `None` if there is none, or none that can be read.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn clip(&self, id: &str) -> io::Result<Option<Clip>> {
-        match read_whole(&*self.disk, &self.places.clip(id), MAX_JSON) {
-            Ok(bytes) => Ok(Clip::from_json(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let mut briefs = Vec::new();
+        for name in self.disk.names(&self.places.clips)? {
+            let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
+            if let Some(brief) = known.remove(id) {
+                briefs.push(brief);
+            } else if let Some(bytes) = read_or_none(&*self.disk, &self.places.clip(id), MAX_JSON)?
+            {
+                briefs.extend(
+                    Clip::from_json(&bytes).filter(|clip| clip.id == id).map(|c| c.brief()),
+                );
+            }
         }
-    }
-
-    /// Gives the bytes of a clip in chunks.
-    ///
-    /// # Errors
-    /// `InvalidData` when its segments are not what they were; or what the file system says.
-    pub fn read_clip(&self, clip: &Clip, sink: impl FnMut(Vec<u8>) -> bool) -> io::Result<()> {
-        let entry = |id| self.index.segment(id).cloned();
-        let assembly = open_clip(&*self.disk, &self.places, clip, entry)?;
-        assembly.read(0, assembly.len, sink)
+        Ok(briefs)
     }
 
     /// Cuts an interval that was never asked for. Gives its bytes in chunks; returns what of it is
@@ -164,5 +180,13 @@ impl RingReader {
             tell(Finding { path, wrong });
         }
         Ok(())
+    }
+}
+
+fn read_or_none(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    match read_whole(disk, path, most) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -17,18 +17,18 @@ use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
+use crate::clips::desk::RingError;
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
 use crate::clips::index::{
     ClipBrief, ClipRecord, Index, SegmentEntry, SegmentNumber, SegmentRecord, line, lines,
     parse_file_name,
 };
-use crate::clips::ring::RingError;
 use crate::disk::{Disk, NEW_SUFFIX, OpenHow, read_whole, write_durably};
 use crate::media::{CourtId, SessionId};
 
 /// No index is longer: a million clips.
-const MAX_INDEX: u64 = 1 << 30;
+pub(crate) const MAX_INDEX: u64 = 1 << 30;
 
 /// A ring in order.
 #[derive(Debug)]

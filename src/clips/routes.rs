@@ -1,8 +1,11 @@
-//! `/v1/clips`: the manifest, one clip, its bytes, its acknowledgement (DESIGN §4.4).
+//! `/v1/clips` over HTTP: requests become calls of the shelf, what the shelf refuses becomes problem
+//! details (DESIGN §4.4). The manifest, one clip, its bytes, its acknowledgement.
+//!
+//! Bytes: `media` reads ranges and conditions, opens the clip on the [`Shelf`], and a thread of the
+//! runtime reads it into [`ClipBody`], [`CHUNKS`] chunks ahead of a slow reader.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
@@ -16,12 +19,10 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use http_body::{Frame, SizeHint};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
-use crate::clips::files::{Assembly, open_clip};
-use crate::clips::ring::{AckError, Command, RingHandle};
-use crate::disk::read_whole;
+use crate::clips::clip::Clip;
+use crate::clips::shelf::{ClipBytes, ClipQuery, Shelf, ShelfError};
 use crate::http::Problem;
 
 /// Clips on a page of the manifest, if nothing else is asked for.
@@ -30,16 +31,14 @@ const PAGE: usize = 100;
 const MAX_PAGE: usize = 500;
 /// Chunks of 128 KiB that wait for a slow reader.
 const CHUNKS: usize = 4;
-/// A page of the manifest reads at most this many entries looking for its court's.
-const MAX_LOOK: usize = 5_000;
-
-pub(crate) fn routes(ring: RingHandle) -> axum::Router {
+/// The routes of a ring's clips, without authentication: mount them behind yours.
+pub fn routes(shelf: Shelf) -> axum::Router {
     axum::Router::new()
         .route("/v1/clips", get(manifest))
         .route("/v1/clips/{id}", get(entry))
         .route("/v1/clips/{id}/media", get(media))
         .route("/v1/clips/{id}/ack", post(acknowledge))
-        .with_state(ring)
+        .with_state(shelf)
 }
 
 /// A problem, and a field of the answer that goes with it.
@@ -70,6 +69,35 @@ impl Refusal {
     fn busy() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "The ring is busy", "ask again in a few seconds")
             .with(RETRY_AFTER, HeaderValue::from_static("3"))
+    }
+}
+
+impl From<ShelfError> for Refusal {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::NoSuchClip => Self::no_such_clip(),
+            ShelfError::StillRecorded => Self::new(
+                StatusCode::NOT_FOUND,
+                "The clip is still being recorded",
+                "its interval has not passed yet: ask again in a few seconds",
+            )
+            .with(RETRY_AFTER, HeaderValue::from_static("2")),
+            ShelfError::NoBytes { why } => {
+                Self::new(StatusCode::GONE, "There are no bytes of this clip", why)
+            }
+            ShelfError::Gone => Self::new(
+                StatusCode::GONE,
+                "The clip is gone",
+                "its pin had ended, and its place was needed",
+            ),
+            ShelfError::OtherBytes { .. } => {
+                Self::new(StatusCode::CONFLICT, "These are not the clip's bytes", error.to_string())
+            }
+            ShelfError::Busy => Self::busy(),
+            // Where its files lie is nobody else's business.
+            ShelfError::Damaged { .. } => Self::ours("damaged entry"),
+            ShelfError::OnlyRead | ShelfError::Disk(_) => Self::ours(error),
+        }
     }
 }
 
@@ -117,72 +145,27 @@ impl From<Clip> for Listed {
 }
 
 async fn manifest(
-    State(ring): State<RingHandle>,
+    State(shelf): State<Shelf>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Manifest>, Refusal> {
     let Query(page) = page.map_err(|error| {
         Refusal::new(StatusCode::BAD_REQUEST, "The query cannot be read", error.body_text())
     })?;
-    blocking(move || list(&ring, &page)).await?.map(Json)
-}
-
-fn list(ring: &RingHandle, page: &Page) -> Result<Manifest, Refusal> {
-    let limit = page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let briefs: Vec<_> = {
-        let state = ring.shared.state.lock();
-        let look = if page.court.is_some() { MAX_LOOK } else { limit + 1 };
-        let after = state.index.clips_after(page.after.unwrap_or(0));
-        after.take(look).map(|brief| (brief.number, brief.id.clone())).collect()
+    let query = ClipQuery {
+        after: page.after.unwrap_or(0),
+        limit: page.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE),
+        court: page.court,
     };
-    let mut clips = Vec::new();
-    let mut looked = 0;
-    let mut last = None;
-    for (number, id) in &briefs {
-        if clips.len() == limit {
-            break;
-        }
-        looked += 1;
-        last = Some(*number);
-        // An entry that went meanwhile is not listed.
-        let Ok(clip) = read(ring, id) else { continue };
-        if page.court.as_ref().is_none_or(|court| clip.court == *court) {
-            clips.push(Listed::from(clip));
-        }
-    }
-    let more = looked < briefs.len() || looked == MAX_LOOK;
-    Ok(Manifest { clips, next: last.filter(|_| more) })
+    let list = blocking(move || shelf.list(&query)).await?;
+    let clips = list.clips.into_iter().map(Listed::from).collect();
+    Ok(Json(Manifest { clips, next: list.next }))
 }
 
 async fn entry(
-    State(ring): State<RingHandle>,
+    State(shelf): State<Shelf>,
     Path(id): Path<String>,
 ) -> Result<Json<Listed>, Refusal> {
-    blocking(move || read(&ring, &id)).await?.map(|clip| Json(clip.into()))
-}
-
-fn read(ring: &RingHandle, id: &str) -> Result<Clip, Refusal> {
-    if !is_clip_id(id) {
-        return Err(Refusal::no_such_clip());
-    }
-    {
-        let state = ring.shared.state.lock();
-        if state.index.clip(id).is_none() {
-            if !state.index.is_held(id) {
-                return Err(Refusal::no_such_clip());
-            }
-            return Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                "The clip is still being recorded",
-                "its interval has not passed yet: ask again in a few seconds",
-            )
-            .with(RETRY_AFTER, HeaderValue::from_static("2")));
-        }
-    }
-    match read_whole(&*ring.shared.disk, &ring.shared.places.clip(id), MAX_JSON) {
-        Ok(bytes) => Clip::from_json(&bytes).ok_or_else(|| Refusal::ours("damaged entry")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::no_such_clip()),
-        Err(error) => Err(Refusal::ours(error)),
-    }
+    Ok(Json(blocking(move || shelf.read(&id)).await??.into()))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -193,7 +176,7 @@ struct Acknowledgement {
 }
 
 async fn acknowledge(
-    State(ring): State<RingHandle>,
+    State(shelf): State<Shelf>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Listed>, Refusal> {
@@ -205,45 +188,32 @@ async fn acknowledge(
             Refusal::new(StatusCode::BAD_REQUEST, "The acknowledgement cannot be read", text)
         })?
     };
-    let (reply, answer) = oneshot::channel();
-    let command = Command::Acknowledge { id, sha256: said.sha256, reply };
-    ring.shared.commands.try_offer(command).map_err(|_| Refusal::busy())?;
-    ring.shared.cutter_bell.ring();
-    match answer.await {
-        Ok(Ok(clip)) => Ok(Json(clip.into())),
-        Ok(Err(AckError::Unknown)) => Err(Refusal::no_such_clip()),
-        Ok(Err(error @ AckError::OtherBytes { .. })) => {
-            let title = "These are not the clip's bytes";
-            Err(Refusal::new(StatusCode::CONFLICT, title, error.to_string()))
-        }
-        Ok(Err(AckError::Disk(error))) => Err(Refusal::ours(error)),
-        Err(_) => Err(Refusal::busy()),
-    }
+    let clip = shelf.acknowledge(&id, said.sha256.as_deref()).await?;
+    Ok(Json(clip.into()))
 }
 
 async fn media(
-    State(ring): State<RingHandle>,
+    State(shelf): State<Shelf>,
     Path(id): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let clip = {
-        let ring = ring.clone();
-        blocking(move || read(&ring, &id)).await??
+        let shelf = shelf.clone();
+        blocking(move || shelf.read(&id)).await??
     };
     let Some(info) = clip.media.clone() else {
-        let why = clip.note.unwrap_or_default();
-        return Err(Refusal::new(StatusCode::GONE, "There are no bytes of this clip", why));
+        return Err(ShelfError::NoBytes { why: clip.note.unwrap_or_default() }.into());
     };
     let etag = format!("\"{}\"", info.sha256);
-    let wanted = wanted_range(&headers, &etag, info.bytes);
+    let asked = range_asked(&headers, &etag, info.bytes);
     if says(&headers, &IF_NONE_MATCH, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
-    let (status, from, to) = match wanted {
-        Wanted::All => (StatusCode::OK, 0, info.bytes),
-        Wanted::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
-        Wanted::Impossible => {
+    let (status, from, to) = match asked {
+        BytesAsked::All => (StatusCode::OK, 0, info.bytes),
+        BytesAsked::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
+        BytesAsked::Impossible => {
             let title = "The range is outside the clip";
             let detail = format!("the clip has {} bytes", info.bytes);
             let whole = header(&format!("bytes */{}", info.bytes));
@@ -254,10 +224,8 @@ async fn media(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let permit =
-            Arc::clone(&ring.shared.transfers).try_acquire_owned().map_err(|_| Refusal::busy())?;
-        let opened = blocking(move || open(&ring, &clip)).await??;
-        Body::new(ClipBody::start(opened, from, to, permit))
+        let bytes = blocking(move || shelf.open(&clip)).await??;
+        Body::new(ClipBody::start(bytes, from, to))
     };
     let mut response = (status, body).into_response();
     let fields = response.headers_mut();
@@ -272,56 +240,44 @@ async fn media(
     Ok(response)
 }
 
-fn open(ring: &RingHandle, clip: &Clip) -> Result<Assembly, Refusal> {
-    let shared = &ring.shared;
-    let entry = |id| shared.state.lock().index.segment(id).cloned();
-    open_clip(&*shared.disk, &shared.places, clip, entry).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Refusal::new(
-            StatusCode::GONE,
-            "The clip is gone",
-            "its pin had ended, and its place was needed",
-        ),
-        _ => Refusal::ours(error),
-    })
-}
-
+/// Which of the bytes a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+enum BytesAsked {
     All,
     Part(u64, u64),
     Impossible,
 }
 
 /// Reads `Range` (RFC 9110 14.2): one range of bytes; anything else means the whole.
-fn wanted_range(headers: &HeaderMap, etag: &str, len: u64) -> Wanted {
+fn range_asked(headers: &HeaderMap, etag: &str, len: u64) -> BytesAsked {
     let Some(range) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else {
-        return Wanted::All;
+        return BytesAsked::All;
     };
     // Only a strong validator of ours keeps the range; dates we do not give.
     let same = headers.get(IF_RANGE).is_none_or(|value| value.as_bytes() == etag.as_bytes());
     let one = range.strip_prefix("bytes=").filter(|list| !list.contains(','));
     let Some((first, last)) = one.and_then(|one| one.trim().split_once('-')) else {
-        return Wanted::All;
+        return BytesAsked::All;
     };
     if !same {
-        return Wanted::All;
+        return BytesAsked::All;
     }
     let number = |text: &str| text.parse::<u64>().ok();
     let (from, to) = match (first, last) {
         ("", last) => match number(last) {
             Some(suffix) => (len.saturating_sub(suffix), if suffix == 0 { 0 } else { len }),
-            None => return Wanted::All,
+            None => return BytesAsked::All,
         },
         (first, "") => match number(first) {
             Some(from) => (from, len),
-            None => return Wanted::All,
+            None => return BytesAsked::All,
         },
         (first, last) => match (number(first), number(last)) {
             (Some(from), Some(last)) if from <= last => (from, last.saturating_add(1).min(len)),
-            _ => return Wanted::All,
+            _ => return BytesAsked::All,
         },
     };
-    if from < to { Wanted::Part(from, to) } else { Wanted::Impossible }
+    if from < to { BytesAsked::Part(from, to) } else { BytesAsked::Impossible }
 }
 
 fn says(headers: &HeaderMap, name: &HeaderName, etag: &str) -> bool {
@@ -348,12 +304,11 @@ struct ClipBody {
 }
 
 impl ClipBody {
-    fn start(assembly: Assembly, from: u64, to: u64, permit: OwnedSemaphorePermit) -> Self {
+    fn start(bytes: ClipBytes, from: u64, to: u64) -> Self {
         let (send, chunks) = mpsc::channel(CHUNKS);
         tokio::task::spawn_blocking(move || {
-            let _held = permit;
             // Fails once the reader is gone.
-            let read = assembly.read(from, to, |c| send.blocking_send(Ok(c.into())).is_ok());
+            let read = bytes.read(from, to, |c| send.blocking_send(Ok(c.into())).is_ok());
             if let Err(error) = read {
                 drop(send.blocking_send(Err(error)));
             }
@@ -396,26 +351,26 @@ mod tests {
     #[test]
     fn ranges_are_read_as_the_standard_has_them() {
         let rows = [
-            ("", Wanted::All),
-            ("bytes=0-", Wanted::Part(0, 100)),
-            ("bytes=0-0", Wanted::Part(0, 1)),
-            ("bytes=10-19", Wanted::Part(10, 20)),
-            ("bytes=90-200", Wanted::Part(90, 100)),
-            ("bytes=-10", Wanted::Part(90, 100)),
-            ("bytes=-1000", Wanted::Part(0, 100)),
-            ("bytes=-0", Wanted::Impossible),
-            ("bytes=100-", Wanted::Impossible),
-            ("bytes=20-10", Wanted::All),
-            ("bytes=0-1,5-6", Wanted::All),
-            ("lines=0-1", Wanted::All),
-            ("bytes=x-y", Wanted::All),
+            ("", BytesAsked::All),
+            ("bytes=0-", BytesAsked::Part(0, 100)),
+            ("bytes=0-0", BytesAsked::Part(0, 1)),
+            ("bytes=10-19", BytesAsked::Part(10, 20)),
+            ("bytes=90-200", BytesAsked::Part(90, 100)),
+            ("bytes=-10", BytesAsked::Part(90, 100)),
+            ("bytes=-1000", BytesAsked::Part(0, 100)),
+            ("bytes=-0", BytesAsked::Impossible),
+            ("bytes=100-", BytesAsked::Impossible),
+            ("bytes=20-10", BytesAsked::All),
+            ("bytes=0-1,5-6", BytesAsked::All),
+            ("lines=0-1", BytesAsked::All),
+            ("bytes=x-y", BytesAsked::All),
         ];
         for (range, expected) in rows {
             let mut headers = HeaderMap::new();
             if !range.is_empty() {
                 headers.insert(RANGE, header(range));
             }
-            assert_eq!(wanted_range(&headers, "\"a\"", 100), expected, "{range}");
+            assert_eq!(range_asked(&headers, "\"a\"", 100), expected, "{range}");
         }
     }
 
@@ -424,7 +379,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(RANGE, header("bytes=1-2"));
         headers.insert(IF_RANGE, header("\"a\""));
-        assert_eq!(wanted_range(&headers, "\"a\"", 100), Wanted::Part(1, 3));
-        assert_eq!(wanted_range(&headers, "\"b\"", 100), Wanted::All);
+        assert_eq!(range_asked(&headers, "\"a\"", 100), BytesAsked::Part(1, 3));
+        assert_eq!(range_asked(&headers, "\"b\"", 100), BytesAsked::All);
     }
 }

@@ -15,12 +15,12 @@ use std::time::Duration;
 use tracing::{error, info, trace, warn};
 
 use crate::clips::boxes::{SegmentHeader, head};
+use crate::clips::desk::{Desk, FragmentDurable, IDLE};
 use crate::clips::evict::{Room, choose, room};
 use crate::clips::files::Log;
 use crate::clips::fragment::{Draft, Encoded, Origins, encode};
 use crate::clips::index::{ClipBrief, SegmentEntry, SegmentNumber, SegmentRecord, file_name, line};
 use crate::clips::recorder::{Begin, Recorder, Step};
-use crate::clips::ring::{FragmentDurable, IDLE, Shared};
 use crate::clips::timeline::{AudioClock, Ticks};
 use crate::disk::{DiskFile, OpenHow};
 use crate::mailbox::{Take, UnitMailbox};
@@ -49,7 +49,7 @@ pub(crate) struct Round {
 }
 
 pub(crate) struct Writer {
-    shared: Arc<Shared>,
+    desk: Arc<Desk>,
     courts: Vec<CourtWriter>,
     log: Log,
     looked: Option<Monotonic>,
@@ -79,7 +79,7 @@ struct OpenSegment {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, courts: Vec<(CourtId, UnitMailbox)>, log: Log) -> Self {
+    pub(crate) fn new(desk: Arc<Desk>, courts: Vec<(CourtId, UnitMailbox)>, log: Log) -> Self {
         let court = |(court, mailbox)| CourtWriter {
             court,
             mailbox,
@@ -89,7 +89,7 @@ impl Writer {
             closed: false,
         };
         let courts = courts.into_iter().map(court).collect();
-        Self { shared, courts, log, looked: None, ballast_tried: None, done: false }
+        Self { desk, courts, log, looked: None, ballast_tried: None, done: false }
     }
 
     /// One round: a turn for every court, then what time asks for.
@@ -99,7 +99,7 @@ impl Writer {
         for n in 0..self.courts.len() {
             more |= self.turn(n);
         }
-        let now = self.shared.clock.monotonic();
+        let now = self.desk.clock.monotonic();
         for n in 0..self.courts.len() {
             let mut steps = Vec::new();
             if let Some(court) = self.courts.get_mut(n) {
@@ -110,7 +110,7 @@ impl Writer {
         let finished = self.courts.iter().all(|court| court.closed);
         if finished && !self.done {
             self.done = true;
-            self.shared.set_written();
+            self.desk.set_written();
         }
         let due = self.courts.iter().filter_map(|court| court.recorder.deadline()).min();
         Round { more, finished, wait: due.map_or(IDLE, |due| due.since(now).min(IDLE)) }
@@ -140,7 +140,7 @@ impl Writer {
     }
 
     fn item(&mut self, n: usize, item: &StreamItem) {
-        let now = self.shared.clock.monotonic();
+        let now = self.desk.clock.monotonic();
         let may = self.may_record(n, now);
         let mut steps = Vec::new();
         let Some(court) = self.courts.get_mut(n) else { return };
@@ -158,7 +158,7 @@ impl Writer {
         let name = court.court.clone();
         self.take_steps(n, steps);
         if session.is_some() && session != before {
-            let mut state = self.shared.state.lock();
+            let mut state = self.desk.state.lock();
             let facts = state.courts.entry(name).or_default();
             facts.live = session;
             facts.durable = None;
@@ -167,7 +167,7 @@ impl Writer {
     }
 
     fn may_record(&mut self, n: usize, now: Monotonic) -> bool {
-        if self.shared.state.lock().stopped.is_some() {
+        if self.desk.state.lock().stopped.is_some() {
             return false;
         }
         let Some(court) = self.courts.get_mut(n) else { return false };
@@ -187,7 +187,7 @@ impl Writer {
             }
         }
         let Some(court) = self.courts.get(n) else { return };
-        let mut state = self.shared.state.lock();
+        let mut state = self.desk.state.lock();
         let facts = state.courts.entry(court.court.clone()).or_default();
         facts.lost_pictures = court.recorder.lost_pictures;
         facts.left_out_sound = court.recorder.left_out_sound;
@@ -196,7 +196,7 @@ impl Writer {
 
     fn fragment(&mut self, n: usize, draft: &Draft, begins: Option<Begin>) {
         self.look_now();
-        if self.shared.state.lock().stopped.is_some() {
+        if self.desk.state.lock().stopped.is_some() {
             self.give_up(n, draft);
             return;
         }
@@ -214,10 +214,10 @@ impl Writer {
     /// Begins a segment with its first fragment. Returns false if there is nothing to write.
     fn begin_segment(&mut self, n: usize, draft: &Draft, begin: &Begin) -> io::Result<bool> {
         let Some(court) = self.courts.get_mut(n) else { return Ok(false) };
-        let shared = &self.shared;
+        let desk = &self.desk;
         let clock = begin.tracks.audio.as_deref().map(AudioClock::of);
         let Some(start) = draft.start(clock) else { return Ok(false) };
-        let id = shared.state.lock().index.number_segment();
+        let id = desk.state.lock().index.number_segment();
         let origins = Origins {
             video: start,
             audio: clock.map_or(0, |clock| start.samples(clock.rate)),
@@ -229,25 +229,25 @@ impl Writer {
             session: begin.session,
             video_origin: origins.video,
             audio_origin: origins.audio,
-            begun: shared.clock.utc(),
+            begun: desk.clock.utc(),
         };
         let mut bytes = head(&header, &begin.tracks);
         let at = bytes.len() as u64;
         let Some(encoded) = encode(draft, 1, origins, at) else { return Ok(false) };
         bytes.extend_from_slice(&encoded.bytes);
         let name = file_name(id, &court.court, &begin.session.to_string());
-        let path = shared.places.segments.join(name);
-        let file = shared.disk.open(&path, OpenHow::CreateNew)?;
+        let path = desk.places.segments.join(name);
+        let file = desk.disk.open(&path, OpenHow::CreateNew)?;
         let session = begin.session;
         // Open from here on, so that a failure below finds the file to cut.
         let open = OpenSegment { id, path, file, session, origins, at: 0, fragments: 0 };
         let open = court.open.insert(open);
-        write(shared, open, &bytes)?;
-        shared.disk.sync_dir(&shared.places.segments)?;
+        write(desk, open, &bytes)?;
+        desk.disk.sync_dir(&desk.places.segments)?;
         open.at = bytes.len() as u64;
         open.fragments = 1;
         let (start, end) = encoded.fragment.span;
-        shared.state.lock().index.put_segment(SegmentEntry {
+        desk.state.lock().index.put_segment(SegmentEntry {
             id,
             court: court.court.clone(),
             session: session.to_string(),
@@ -256,26 +256,26 @@ impl Writer {
             bytes: open.at,
             open: true,
         });
-        announce(shared, &court.court, open, draft, &encoded, bytes.len());
+        announce(desk, &court.court, open, draft, &encoded, bytes.len());
         Ok(true)
     }
 
     /// Adds a fragment to the open segment. Returns false if there is none.
     fn go_on(&mut self, n: usize, draft: &Draft) -> io::Result<bool> {
         let Some(court) = self.courts.get_mut(n) else { return Ok(false) };
-        let shared = &self.shared;
+        let desk = &self.desk;
         let Some(open) = &mut court.open else { return Ok(false) };
         let sequence = open.fragments.saturating_add(1);
         let Some(encoded) = encode(draft, sequence, open.origins, open.at) else {
             return Ok(true); // sound from before the segment alone: nothing to write
         };
-        write(shared, open, &encoded.bytes)?;
+        write(desk, open, &encoded.bytes)?;
         open.at += encoded.bytes.len() as u64;
         open.fragments = sequence;
         let (start, end) = encoded.fragment.span;
         let grown = encoded.bytes.len() as u64;
-        shared.state.lock().index.grow_segment(open.id, grown, start, end);
-        announce(shared, &court.court, open, draft, &encoded, encoded.bytes.len());
+        desk.state.lock().index.grow_segment(open.id, grown, start, end);
+        announce(desk, &court.court, open, draft, &encoded, encoded.bytes.len());
         Ok(true)
     }
 
@@ -289,7 +289,7 @@ impl Writer {
     /// The disk said no to a fragment of this court.
     fn failed(&mut self, n: usize, draft: &Draft, error: &io::Error) {
         let full = error.kind() == io::ErrorKind::StorageFull;
-        let now = self.shared.clock.monotonic();
+        let now = self.desk.clock.monotonic();
         if let Some(court) = self.courts.get_mut(n) {
             error!(court = %court.court, %error, "fragment not written: recording stops");
             court.retry = Some(now.plus(RETRY));
@@ -299,7 +299,7 @@ impl Writer {
                     warn!(path = %open.path.display(), %error, "torn tail stays");
                 }
             }
-            let mut state = self.shared.state.lock();
+            let mut state = self.desk.state.lock();
             let facts = state.courts.entry(court.court.clone()).or_default();
             facts.fault = Some(format!("the disk refused a fragment ({error}): check it"));
             if full {
@@ -315,17 +315,17 @@ impl Writer {
         let Some(open) = self.courts.get_mut(n).and_then(|court| court.open.take()) else { return };
         if open.fragments == 0 {
             // Its first write failed: the file says nothing.
-            if let Err(error) = self.shared.disk.remove(&open.path) {
+            if let Err(error) = self.desk.disk.remove(&open.path) {
                 warn!(path = %open.path.display(), %error, "empty segment stays");
             }
             return;
         }
-        let closed = self.shared.state.lock().index.close_segment(open.id).cloned();
+        let closed = self.desk.state.lock().index.close_segment(open.id).cloned();
         let Some(entry) = closed else { return };
         let bytes = line(&SegmentRecord::Closed(entry));
         // A line that is lost is found again by scan.
         match self.log.append(&bytes).and_then(|()| self.log.sync()) {
-            Ok(()) => self.shared.state.lock().bytes_written += bytes.len() as u64,
+            Ok(()) => self.desk.state.lock().bytes_written += bytes.len() as u64,
             Err(error) => warn!(segment = open.id, %error, "segment not named in the index"),
         }
         self.make_room();
@@ -333,19 +333,19 @@ impl Writer {
 
     fn end_session(&mut self, n: usize, session: SessionId) {
         let Some(court) = self.courts.get(n) else { return };
-        let mut state = self.shared.state.lock();
+        let mut state = self.desk.state.lock();
         let facts = state.courts.entry(court.court.clone()).or_default();
         if facts.live == Some(session) {
             facts.live = None;
             facts.durable = None;
         }
         drop(state);
-        self.shared.cutter_bell.ring();
+        self.desk.cutter_bell.ring();
     }
 
     /// Looks at the room now and then, so that recording resumes by itself.
     fn look(&mut self) {
-        let now = self.shared.clock.monotonic();
+        let now = self.desk.clock.monotonic();
         if self.looked.is_none_or(|looked| now.since(looked) >= LOOK) {
             self.looked = Some(now);
             self.look_now();
@@ -355,9 +355,9 @@ impl Writer {
     fn look_now(&mut self) {
         // First: what is over the quota is room that recording may be waiting for.
         self.make_room();
-        let shared = &self.shared;
-        let settings = &shared.settings;
-        let free = match shared.disk.free_bytes(&shared.places.dir) {
+        let desk = &self.desk;
+        let settings = &desk.settings;
+        let free = match desk.disk.free_bytes(&desk.places.dir) {
             Ok(free) => free,
             Err(error) => {
                 warn!(%error, "free room not known");
@@ -365,13 +365,13 @@ impl Writer {
             }
         };
         let spare = SEGMENT_BYTES.saturating_mul(self.courts.len() as u64);
-        let beside = shared.ballast.room_beside(free);
+        let beside = desk.ballast.room_beside(free);
         let changed = {
-            let mut state = shared.state.lock();
+            let mut state = desk.state.lock();
             state.free_bytes = free;
             let was = state.stopped.take();
             let bytes = state.index.bytes();
-            state.limits = settings.wanted().that_fits(state.limits.quota, bytes, beside);
+            state.limits = settings.asked().that_fits(state.limits.quota, bytes, beside);
             let most = state.limits.quota.saturating_add(spare);
             state.stopped = match room(free, settings.keep_free_bytes, bytes, most, was.is_some()) {
                 Room::Enough => None,
@@ -401,18 +401,18 @@ impl Writer {
     }
 
     fn keep_ballast(&mut self, free: u64) {
-        let shared = &self.shared;
-        if shared.ballast.is_held() {
+        let desk = &self.desk;
+        if desk.ballast.is_held() {
             return;
         }
-        let now = shared.clock.monotonic();
-        let needed = shared.settings.keep_free_bytes.saturating_add(2 * shared.ballast.bytes());
+        let now = desk.clock.monotonic();
+        let needed = desk.settings.keep_free_bytes.saturating_add(2 * desk.ballast.bytes());
         let waited = self.ballast_tried.is_none_or(|tried| now.since(tried) >= BALLAST);
         if free < needed || !waited {
             return;
         }
         self.ballast_tried = Some(now);
-        match shared.ballast.remake() {
+        match desk.ballast.remake() {
             Ok(()) => info!("ballast made"),
             Err(error) => warn!(%error, "no room for the ballast"),
         }
@@ -421,7 +421,7 @@ impl Writer {
     /// Lets the oldest segments go while the ring is over its quota.
     fn make_room(&mut self) {
         let (quota, going): (u64, Vec<(SegmentEntry, Vec<ClipBrief>)>) = {
-            let mut state = self.shared.state.lock();
+            let mut state = self.desk.state.lock();
             let quota = state.limits.quota;
             if state.index.bytes() <= quota {
                 return;
@@ -447,19 +447,19 @@ impl Writer {
         if let Err(error) = self.write_why(&lines) {
             // R4: nothing goes of which it is not written why.
             warn!(%error, "eviction cannot be written down: nothing is removed");
-            let mut state = self.shared.state.lock();
+            let mut state = self.desk.state.lock();
             for (entry, clips) in going {
                 state.index.put_segment(entry);
                 clips.into_iter().for_each(|clip| state.index.put_clip(clip));
             }
             return;
         }
-        self.shared.state.lock().bytes_written += lines.len() as u64;
+        self.desk.state.lock().bytes_written += lines.len() as u64;
         for (entry, clips) in going {
             for clip in &clips {
-                self.remove(&self.shared.places.clip(&clip.id));
+                self.remove(&self.desk.places.clip(&clip.id));
             }
-            self.remove(&self.shared.places.segment(&entry));
+            self.remove(&self.desk.places.segment(&entry));
             trace!(segment = entry.id, court = %entry.court, "segment evicted");
         }
         // A name that comes back after a cut is named in the log, and goes at the next start.
@@ -471,7 +471,7 @@ impl Writer {
         let write = |log: &mut Log| log.append(lines).and_then(|()| log.sync());
         match write(&mut self.log) {
             Err(error)
-                if error.kind() == io::ErrorKind::StorageFull && self.shared.ballast.release() =>
+                if error.kind() == io::ErrorKind::StorageFull && self.desk.ballast.release() =>
             {
                 info!("ballast given up, to make room in the ring");
                 write(&mut self.log)
@@ -481,27 +481,27 @@ impl Writer {
     }
 
     fn remove(&self, path: &std::path::Path) {
-        if let Err(error) = self.shared.disk.remove(path) {
+        if let Err(error) = self.desk.disk.remove(path) {
             warn!(path = %path.display(), %error, "file cannot be removed");
         }
     }
 }
 
 /// Writes behind what is known to be there, and waits until it is on disk.
-fn write(shared: &Shared, open: &OpenSegment, bytes: &[u8]) -> io::Result<()> {
-    let begun = shared.clock.monotonic();
+fn write(desk: &Desk, open: &OpenSegment, bytes: &[u8]) -> io::Result<()> {
+    let begun = desk.clock.monotonic();
     open.file.write_at(open.at, bytes)?;
-    let written = shared.clock.monotonic();
+    let written = desk.clock.monotonic();
     open.file.sync_data()?;
-    let synced = shared.clock.monotonic();
-    shared.meters.write_seconds.observe(written.since(begun).as_secs_f64());
-    shared.meters.fsync_seconds.observe(synced.since(written).as_secs_f64());
+    let synced = desk.clock.monotonic();
+    desk.meters.write_seconds.observe(written.since(begun).as_secs_f64());
+    desk.meters.fsync_seconds.observe(synced.since(written).as_secs_f64());
     Ok(())
 }
 
 /// Tells that a fragment is on disk.
 fn announce(
-    shared: &Shared,
+    desk: &Desk,
     court: &CourtId,
     open: &OpenSegment,
     draft: &Draft,
@@ -509,9 +509,9 @@ fn announce(
     written: usize,
 ) {
     let end: Ticks = encoded.fragment.span.1;
-    let now = shared.clock.monotonic();
+    let now = desk.clock.monotonic();
     {
-        let mut state = shared.state.lock();
+        let mut state = desk.state.lock();
         state.bytes_written += written as u64;
         state.bytes_encoded += draft.payload();
         let facts = state.courts.entry(court.clone()).or_default();
@@ -522,6 +522,6 @@ fn announce(
     }
     let (session, segment, bytes) = (open.session, open.id, open.at);
     let court = court.clone();
-    shared.sink.fragment(&FragmentDurable { court, session, segment, end: end.media(), bytes });
-    shared.cutter_bell.ring();
+    desk.sink.fragment(&FragmentDurable { court, session, segment, end: end.media(), bytes });
+    desk.cutter_bell.ring();
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use crate::clips::{Clip, RingReader};
+use crate::clips::{Clip, RingReader, ShelfError};
 use crate::config;
 use crate::disk::RealDisk;
 use crate::media::{CourtId, MediaTime, SessionId};
@@ -175,8 +175,13 @@ fn segments(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn clip(ring: &RingReader, id: &str, file: &PathBuf) -> anyhow::Result<ExitCode> {
-    let clip = ring.clip(id)?.with_context(|| format!("no clip {id}: see `clips list`"))?;
-    to_file(file, |sink| ring.read_clip(&clip, sink))?;
+    let shelf = ring.shelf().context("list the clips")?;
+    let clip = match shelf.read(id) {
+        Err(ShelfError::NoSuchClip) => bail!("no clip {id}: see `clips list`"),
+        read => read?,
+    };
+    let bytes = shelf.open(&clip)?;
+    to_file(file, |sink| bytes.read(0, bytes.bytes(), sink))?;
     if let Some(note) = clip.note {
         eprintln!("courtside: {note}");
     }

@@ -100,10 +100,12 @@ fn record_items(
     let ratio = status.bytes_written as f64 / status.bytes_encoded as f64;
     println!("write amplification {ratio:.4} of {} encoded bytes", status.bytes_encoded);
     let reader = RingReader::open(&dir.join("ring"), disk).expect("reader");
-    let clip = reader.clip("clip-1").expect("read").expect("there");
+    let shelf = reader.shelf().expect("shelf");
+    let clip = shelf.read("clip-1").expect("there");
+    let opened = shelf.open(&clip).expect("opened");
     let mut bytes = Vec::new();
-    reader
-        .read_clip(&clip, |chunk| {
+    opened
+        .read(0, opened.bytes(), |chunk| {
             bytes.extend(chunk);
             true
         })
@@ -361,9 +363,7 @@ fn serve() -> Served {
     let (send, reports) = mpsc::sync_channel(8);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio");
     let report = move |body: String| async move { drop(send.try_send(body)) };
-    let routes = tested
-        .ring
-        .routes()
+    let routes = courtside::clips::routes(tested.ring.shelf())
         .route("/", axum::routing::get(|| async { axum::response::Html(PAGE) }))
         .route("/report", axum::routing::post(report));
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("port");

@@ -1,0 +1,288 @@
+//! What the threads of the ring share: where they stand, what they are asked, whom they tell.
+//!
+//! `writer` and `cutter` write here, `shelf` reads. The state has one lock, held for lines and never
+//! across I/O; the two bells wake the two threads. Here also stand the words that everybody in this
+//! folder needs: settings, errors, what is told of the disk.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::oneshot;
+
+use crate::clips::clip::{Clip, is_clip_id};
+use crate::clips::evict::{Asked, Limits};
+use crate::clips::files::Places;
+use crate::clips::index::{Hold, Index};
+use crate::clips::timeline::Ticks;
+use crate::clock::Clock;
+use crate::disk::{Ballast, Disk, LockError};
+use crate::event::ClipRequest;
+use crate::mailbox::{Bell, Mailbox};
+use crate::media::{CourtId, MediaTime, Monotonic, SessionId};
+
+/// Requests that may wait for their interval to pass: an hour of shots at one a second.
+pub(crate) const MAX_REQUESTS: usize = 4096;
+/// A thread that has nothing to do looks again after this long: free room, expired pins.
+pub(crate) const IDLE: Duration = Duration::from_secs(1);
+
+/// How much the ring may take, and where.
+#[derive(Clone, Debug)]
+pub struct RingSettings {
+    /// `<data_dir>/ring`.
+    pub dir: PathBuf,
+    /// Bytes of all segments; exceeded by at most one segment a court (R5). Less while the disk
+    /// cannot hold them: see `evict`.
+    pub quota_bytes: u64,
+    /// The quota is at most this part of what is free and what the ring has together.
+    pub share_percent: u64,
+    /// Bytes of the quota that pins may take (R6); half of it if absent.
+    pub reserve_bytes: Option<u64>,
+    /// Bytes of the file system that the ring leaves to others (R9).
+    pub keep_free_bytes: u64,
+    /// Days after which a pin ends by itself.
+    pub pin_days: u32,
+    /// Bytes of the ballast file (R9).
+    pub ballast_bytes: u64,
+    /// The ballast, where somebody else has it already: [`RingSettings::ballast`].
+    pub ballast: Option<Ballast>,
+}
+
+impl RingSettings {
+    /// The defaults of DESIGN §4.1 and R9, half of the quota for pins.
+    #[must_use]
+    pub const fn new(dir: PathBuf, quota_bytes: u64) -> Self {
+        Self {
+            dir,
+            quota_bytes,
+            share_percent: 100,
+            reserve_bytes: None,
+            keep_free_bytes: 256 << 20,
+            pin_days: 30,
+            ballast_bytes: 64 << 20,
+            ballast: None,
+        }
+    }
+
+    /// The ballast of this ring, before it is open: the outbox opens first, and may need its room.
+    #[must_use]
+    pub fn ballast(&self, disk: &Arc<dyn Disk>) -> Ballast {
+        let made = || {
+            let path = Places::new(&self.dir).ballast();
+            Ballast::new(Arc::clone(disk), path, self.ballast_bytes)
+        };
+        self.ballast.clone().unwrap_or_else(made)
+    }
+
+    pub(crate) const fn asked(&self) -> Asked {
+        Asked {
+            quota: self.quota_bytes,
+            share_percent: self.share_percent,
+            reserve: self.reserve_bytes,
+            keep_free: self.keep_free_bytes,
+        }
+    }
+}
+
+/// Why the ring refused. Each text names the thing and says what to do; the cause is the `source`.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum RingError {
+    /// R8: one daemon a directory.
+    #[error("the ring's directory is in use")]
+    InUse(#[source] LockError),
+    /// The disk said no at the start.
+    #[error("open {path}")]
+    Open { path: PathBuf, source: io::Error },
+    /// The system gave no thread.
+    #[error("start the thread {name}")]
+    Thread { name: &'static str, source: io::Error },
+}
+
+/// Why a request was not taken. The caller keeps it and asks again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum RequestError {
+    /// It would leave the folder of the clips.
+    #[error("`{id}` is no name for a clip: use 1 to 128 of A-Z, a-z, 0-9, '-', '_' and '.'")]
+    BadId { id: String },
+    /// Too many wait already.
+    #[error("{waiting} requests for clips wait already: ask again later")]
+    Busy { waiting: usize },
+}
+
+/// What took place on the disk. Called on the ring's threads: hand over, do not block.
+pub trait ClipSink: Send + Sync {
+    /// `clips/{id}.json` is on disk: a clip, or an entry that says why there is none. May repeat.
+    fn durable(&self, id: &str);
+    /// A fragment is on disk.
+    fn fragment(&self, done: &FragmentDurable) {
+        let _ = done;
+    }
+}
+
+/// A fragment that survives a power cut from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FragmentDurable {
+    /// Its court.
+    pub court: CourtId,
+    /// Its session.
+    pub session: SessionId,
+    /// Its segment.
+    pub segment: u64,
+    /// Media time of its end.
+    pub end: MediaTime,
+    /// Bytes of the segment up to its end.
+    pub bytes: u64,
+}
+
+/// Histograms that the ring feeds (`ring_write_seconds`, `fsync_seconds`).
+#[derive(Clone, Debug)]
+pub struct RingMeters {
+    /// Handing a fragment to the system.
+    pub write_seconds: Histogram,
+    /// Waiting until it is on the disk.
+    pub fsync_seconds: Histogram,
+}
+
+/// What the threads of the ring share.
+pub(crate) struct Desk {
+    pub(crate) settings: RingSettings,
+    pub(crate) places: Places,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn ClipSink>,
+    pub(crate) meters: RingMeters,
+    // The one lock of the ring: held for lines, never across I/O. Writer and cutter change it,
+    // the shelf reads it.
+    pub(crate) state: Mutex<DeskState>,
+    pub(crate) commands: Mailbox<CutterCommand>,
+    pub(crate) writer_bell: Bell,
+    pub(crate) cutter_bell: Bell,
+    pub(crate) ballast: Ballast,
+    /// Set once the writer is through: no fragment comes any more.
+    pub(crate) written: AtomicBool,
+}
+
+/// Where the ring stands.
+#[derive(Debug)]
+pub(crate) struct DeskState {
+    pub(crate) index: Index,
+    pub(crate) courts: BTreeMap<CourtId, CourtProgress>,
+    /// What the ring may take, as far as the disk has let it.
+    pub(crate) limits: Limits,
+    /// Why nothing is recorded, for all courts.
+    pub(crate) stopped: Option<String>,
+    pub(crate) free_bytes: u64,
+    pub(crate) bytes_written: u64,
+    pub(crate) bytes_encoded: u64,
+    /// Requests that are held but not cut yet.
+    pub(crate) waiting: usize,
+}
+
+/// How far the recording of a court is.
+#[derive(Debug, Default)]
+pub(crate) struct CourtProgress {
+    /// The session whose items come now.
+    pub(crate) live: Option<SessionId>,
+    /// End of the last fragment on disk, of the live session.
+    pub(crate) durable: Option<Ticks>,
+    /// When that came about, or the session opened.
+    pub(crate) progressed: Monotonic,
+    pub(crate) recording: bool,
+    pub(crate) fault: Option<String>,
+    pub(crate) last_end: Option<Ticks>,
+    pub(crate) lost_pictures: u64,
+    pub(crate) left_out_sound: u64,
+}
+
+/// What the cutter is asked.
+pub(crate) enum CutterCommand {
+    Cut(PendingCut),
+    Acknowledge {
+        id: String,
+        sha256: Option<String>,
+        reply: oneshot::Sender<Result<Clip, AckError>>,
+    },
+    Unpin {
+        id: String,
+    },
+}
+
+/// A clip that is asked for and not cut yet.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingCut {
+    pub(crate) court: CourtId,
+    pub(crate) session: SessionId,
+    pub(crate) request: ClipRequest,
+    pub(crate) asked: Monotonic,
+}
+
+impl PendingCut {
+    pub(crate) fn hold(&self) -> Hold {
+        let time = |ns| Ticks::of(MediaTime::from_nanos(ns));
+        let (from, to) = (time(self.request.from_ns), time(self.request.to_ns));
+        let session = self.session.to_string();
+        Hold { court: self.court.clone(), session, from, to: to.max(from) }
+    }
+}
+
+/// Why a clip was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AckError {
+    #[error("there is no such clip")]
+    Unknown,
+    #[error("the clip's SHA-256 is {is}: pull it again")]
+    OtherBytes { is: String },
+    #[error("write the clip's entry")]
+    Disk(#[source] io::Error),
+}
+
+impl Desk {
+    /// Takes a request for a clip: see [`Shelf::request`](crate::clips::Shelf::request).
+    pub(crate) fn request(
+        &self,
+        court: &CourtId,
+        session: SessionId,
+        request: ClipRequest,
+    ) -> Result<(), RequestError> {
+        if !is_clip_id(&request.id) {
+            return Err(RequestError::BadId { id: request.id.chars().take(64).collect() });
+        }
+        let asked = self.clock.monotonic();
+        let cut = PendingCut { court: court.clone(), session, request, asked };
+        let id = cut.request.id.clone();
+        {
+            let mut state = self.state.lock();
+            if state.waiting >= MAX_REQUESTS {
+                return Err(RequestError::Busy { waiting: state.waiting });
+            }
+            // From here on nothing of it is evicted.
+            state.index.hold(&id, cut.hold());
+            state.waiting += 1;
+        }
+        if self.commands.try_offer(CutterCommand::Cut(cut)).is_err() {
+            let mut state = self.state.lock();
+            state.index.release(&id);
+            state.waiting -= 1;
+            return Err(RequestError::Busy { waiting: MAX_REQUESTS });
+        }
+        self.cutter_bell.ring();
+        Ok(())
+    }
+
+    /// The writer is through.
+    pub(crate) fn set_written(&self) {
+        self.written.store(true, Ordering::Release);
+        self.cutter_bell.ring();
+    }
+
+    pub(crate) fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+}

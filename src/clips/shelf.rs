@@ -1,0 +1,382 @@
+//! What others may ask of the clips: list, read, open, acknowledge, unpin, and how the ring does.
+//!
+//! One face for all who come: HTTP (`routes` puts it into requests and answers), commands, whoever
+//! sends clips on. It stands before a daemon's ring ([`Ring::shelf`](crate::clips::Ring::shelf)) or
+//! before a ring's files alone ([`RingReader::shelf`](crate::clips::RingReader::shelf)); the latter
+//! changes nothing.
+//!
+//! The way of a clip's bytes: [`Shelf::read`] gives its entry, [`Shelf::open`] opens the segments that
+//! the entry names and takes one of [`MAX_READERS`] seats, [`ClipBytes::read`] gives any part of the
+//! MP4 that `cut` describes, out of the segments, in chunks. Nothing of it is ever in memory whole.
+//! All of it but `acknowledge` reads files on the caller's thread.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
+use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState, RequestError};
+use crate::clips::evict::Limits;
+use crate::clips::files::{Assembly, Places, open_clip};
+use crate::clips::index::{Index, SegmentEntry};
+use crate::clips::timeline::Ticks;
+use crate::disk::{Disk, read_whole};
+use crate::event::ClipRequest;
+use crate::event::state::StorageState;
+use crate::media::{CourtId, MediaTime, SessionId};
+
+/// Clips that are read at once from a daemon's ring; each holds a thread while its reader is slow.
+const MAX_READERS: usize = 8;
+/// A list looks at so many entries at most for those of one court.
+const MAX_LOOK: usize = 5_000;
+
+/// Why the shelf did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum ShelfError {
+    /// Nobody ever asked for it, it went, or the name is none.
+    #[error("there is no such clip: list the clips to see what there is")]
+    NoSuchClip,
+    /// It will be there soon.
+    #[error("the clip is still being recorded: ask again in a few seconds")]
+    StillRecorded,
+    /// Its entry stands, and says why there is nothing else.
+    #[error("there are no bytes of this clip: {why}")]
+    NoBytes { why: String },
+    /// It was there.
+    #[error("the clip is gone: its pin had ended, and its place was needed")]
+    Gone,
+    /// Somebody acknowledged bytes that are not the clip's.
+    #[error("the clip's SHA-256 is {is}: pull it again")]
+    OtherBytes { is: String },
+    /// Too many read, or wait, already.
+    #[error("the ring is busy: ask again in a few seconds")]
+    Busy,
+    /// Files are read here; the daemon alone changes them.
+    #[error("a ring's files are only read here: ask the daemon that owns them")]
+    OnlyRead,
+    /// The entry says nothing that we understand.
+    #[error("{path} cannot be read as a clip's entry: it is damaged, or of a newer version")]
+    Damaged { path: PathBuf },
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(io::Error),
+}
+
+impl From<AckError> for ShelfError {
+    fn from(error: AckError) -> Self {
+        match error {
+            AckError::Unknown => Self::NoSuchClip,
+            AckError::OtherBytes { is } => Self::OtherBytes { is },
+            AckError::Disk(error) => Self::Disk(error),
+        }
+    }
+}
+
+/// What part of the clips is asked for.
+#[derive(Clone, Debug)]
+pub struct ClipQuery {
+    /// Clips whose number is greater.
+    pub after: u64,
+    /// At most so many.
+    pub limit: usize,
+    /// Of this court alone.
+    pub court: Option<String>,
+}
+
+/// Clips in the order of their numbers.
+#[derive(Clone, Debug)]
+pub struct ClipList {
+    /// Those that were asked for.
+    pub clips: Vec<Clip>,
+    /// There may be more `after` this.
+    pub next: Option<u64>,
+}
+
+/// What others may ask of the clips. Clones ask the same ring.
+#[derive(Clone)]
+pub struct Shelf {
+    disk: Arc<dyn Disk>,
+    places: Places,
+    readers: Arc<Semaphore>,
+    before: Before,
+}
+
+/// What the shelf stands before.
+#[derive(Clone)]
+enum Before {
+    /// A ring that is being recorded.
+    Desk(Arc<Desk>),
+    /// Files, as they were when they were looked at.
+    Files(Arc<Index>),
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shelf").field("dir", &self.places.dir).finish_non_exhaustive()
+    }
+}
+
+impl Shelf {
+    /// Stands before a ring that is being recorded.
+    pub(crate) fn of_desk(desk: Arc<Desk>) -> Self {
+        let (disk, places) = (Arc::clone(&desk.disk), desk.places.clone());
+        Self { disk, places, readers: readers(), before: Before::Desk(desk) }
+    }
+
+    /// Stands before files that somebody else may be writing.
+    pub(crate) fn of_files(disk: Arc<dyn Disk>, places: Places, index: Arc<Index>) -> Self {
+        Self { disk, places, readers: readers(), before: Before::Files(index) }
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Index) -> T) -> T {
+        match &self.before {
+            Before::Desk(desk) => at(&desk.state.lock().index),
+            Before::Files(index) => at(index),
+        }
+    }
+
+    /// Lists clips. One that goes, or cannot be read, is left out.
+    #[must_use]
+    pub fn list(&self, query: &ClipQuery) -> ClipList {
+        let most = if query.court.is_some() { MAX_LOOK } else { query.limit.saturating_add(1) };
+        let briefs: Vec<_> = self.look(|index| {
+            let after = index.clips_after(query.after);
+            after.take(most).map(|brief| (brief.number, brief.id.clone())).collect()
+        });
+        let mut clips = Vec::new();
+        let mut looked = 0;
+        let mut last = None;
+        for (number, id) in &briefs {
+            if clips.len() == query.limit {
+                break;
+            }
+            looked += 1;
+            last = Some(*number);
+            let Ok(clip) = self.read(id) else { continue };
+            if query.court.as_ref().is_none_or(|court| clip.court == *court) {
+                clips.push(clip);
+            }
+        }
+        let more = looked < briefs.len() || looked == MAX_LOOK;
+        ClipList { clips, next: last.filter(|_| more) }
+    }
+
+    /// Reads a clip's entry.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `NoSuchClip`, `StillRecorded`, `Damaged` or `Disk`.
+    pub fn read(&self, id: &str) -> Result<Clip, ShelfError> {
+        if !is_clip_id(id) {
+            return Err(ShelfError::NoSuchClip);
+        }
+        let (known, held) = self.look(|index| (index.clip(id).is_some(), index.is_held(id)));
+        match (known, held) {
+            (true, _) => {}
+            (false, true) => return Err(ShelfError::StillRecorded),
+            (false, false) => return Err(ShelfError::NoSuchClip),
+        }
+        let path = self.places.clip(id);
+        match read_whole(&*self.disk, &path, MAX_JSON) {
+            Ok(bytes) => Clip::from_json(&bytes).ok_or(ShelfError::Damaged { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::NoSuchClip),
+            Err(error) => Err(ShelfError::Disk(error)),
+        }
+    }
+
+    /// Opens a clip's bytes.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `NoBytes`, `Busy`, `Gone` or `Disk`.
+    pub fn open(&self, clip: &Clip) -> Result<ClipBytes, ShelfError> {
+        if clip.media.is_none() {
+            return Err(ShelfError::NoBytes { why: clip.note.clone().unwrap_or_default() });
+        }
+        let seat = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| ShelfError::Busy)?;
+        let entry = |id| -> Option<SegmentEntry> { self.look(|index| index.segment(id).cloned()) };
+        match open_clip(&*self.disk, &self.places, clip, entry) {
+            Ok(assembly) => Ok(ClipBytes { assembly, _seat: seat }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::Gone),
+            Err(error) => Err(ShelfError::Disk(error)),
+        }
+    }
+
+    /// Ends a clip's pin, since somebody has its bytes. `sha256`: of what was received, hexadecimal;
+    /// without it nothing is compared. Answers when that is on disk.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `NoSuchClip`, `OtherBytes`, `Busy`, `OnlyRead` or `Disk`.
+    pub async fn acknowledge(&self, id: &str, sha256: Option<&str>) -> Result<Clip, ShelfError> {
+        let (reply, answer) = oneshot::channel();
+        let (id, sha256) = (id.to_owned(), sha256.map(str::to_owned));
+        self.command(CutterCommand::Acknowledge { id, sha256, reply })?;
+        // Without an answer the ring ended first.
+        Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+    }
+
+    /// Ends a clip's pin, by command. Returns at once.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `Busy` or `OnlyRead`.
+    pub fn unpin(&self, id: &str) -> Result<(), ShelfError> {
+        self.command(CutterCommand::Unpin { id: id.to_owned() })
+    }
+
+    fn command(&self, command: CutterCommand) -> Result<(), ShelfError> {
+        let Before::Desk(desk) = &self.before else { return Err(ShelfError::OnlyRead) };
+        desk.commands.try_offer(command).map_err(|_| ShelfError::Busy)?;
+        desk.cutter_bell.ring();
+        Ok(())
+    }
+
+    /// Asks for a clip. Returns at once; `ClipSink::durable` tells when its entry is on disk.
+    /// Asking again for the same id is harmless and gives the same clip.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn request(
+        &self,
+        court: &CourtId,
+        session: SessionId,
+        request: ClipRequest,
+    ) -> Result<(), RequestError> {
+        match &self.before {
+            Before::Desk(desk) => desk.request(court, session, request),
+            Before::Files(_) => Err(RequestError::Busy { waiting: 0 }),
+        }
+    }
+
+    /// What the ring does. `None` before files alone: nobody records.
+    #[must_use]
+    pub fn status(&self) -> Option<RingStatus> {
+        match &self.before {
+            Before::Desk(desk) => Some(RingStatus::of(&desk.state.lock())),
+            Before::Files(_) => None,
+        }
+    }
+}
+
+fn readers() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_READERS))
+}
+
+/// A clip whose bytes can be read. Holds one of the shelf's seats.
+#[derive(Debug)]
+pub struct ClipBytes {
+    assembly: Assembly,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl ClipBytes {
+    /// Length of the MP4.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.assembly.len
+    }
+
+    /// Gives the bytes from `from` (inclusive) to `to` (exclusive) in chunks of at most 128 KiB, until
+    /// `sink` has enough.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn read(&self, from: u64, to: u64, sink: impl FnMut(Vec<u8>) -> bool) -> io::Result<()> {
+        self.assembly.read(from, to, sink)
+    }
+}
+
+/// What the recorder of one court does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecorderFacts {
+    /// The court.
+    pub court: CourtId,
+    /// The session that is being recorded.
+    pub session: Option<SessionId>,
+    /// True while a segment is open.
+    pub recording: bool,
+    /// Why not, if the disk is to blame.
+    pub fault: Option<String>,
+    /// Segments of this court.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Media time of the end of the last fragment on disk.
+    pub last_end: Option<MediaTime>,
+    /// Pictures of the stream that are not in the ring, since the start.
+    pub lost_pictures: u64,
+    /// Sound frames that are not in the ring, since the start.
+    pub left_out_sound: u64,
+}
+
+/// What the ring does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RingStatus {
+    /// `state/storage`.
+    pub storage: StorageState,
+    /// One a court.
+    pub courts: Vec<RecorderFacts>,
+    /// Bytes that the ring wrote since the start: video, index, entries.
+    pub bytes_written: u64,
+    /// Encoded bytes among them: what came in.
+    pub bytes_encoded: u64,
+}
+
+impl RingStatus {
+    pub(crate) fn of(state: &DeskState) -> Self {
+        let index = &state.index;
+        let faults = state.courts.iter().filter_map(|(court, facts)| {
+            facts.fault.as_ref().map(|fault| format!("court {court}: {fault}"))
+        });
+        let reason = state.stopped.clone().or_else(|| {
+            let faults: Vec<_> = faults.collect();
+            (!faults.is_empty()).then(|| faults.join("; "))
+        });
+        let storage = StorageState {
+            condition: if reason.is_some() { "stopped" } else { "recording" }.to_owned(),
+            reason: reason.or_else(|| no_clip_fits(index, state.limits)),
+            ring_bytes: index.bytes(),
+            quota_bytes: state.limits.quota,
+            pinned_bytes: index.pinned_bytes(),
+            free_bytes: state.free_bytes,
+            clips: index.clip_count() as u64,
+        };
+        let facts = |(court, facts): (&CourtId, &CourtProgress)| {
+            let (mut segments, mut bytes) = (0, 0);
+            for entry in index.segments().filter(|entry| entry.court == *court) {
+                segments += 1;
+                bytes += entry.bytes;
+            }
+            RecorderFacts {
+                court: court.clone(),
+                session: facts.live,
+                recording: facts.recording,
+                fault: facts.fault.clone(),
+                segments,
+                bytes,
+                last_end: facts.last_end.map(Ticks::media),
+                lost_pictures: facts.lost_pictures,
+                left_out_sound: facts.left_out_sound,
+            }
+        };
+        Self {
+            storage,
+            courts: state.courts.iter().map(facts).collect(),
+            bytes_written: state.bytes_written,
+            bytes_encoded: state.bytes_encoded,
+        }
+    }
+}
+
+/// Says so when the reserve is too small for any clip: a pin takes whole segments.
+fn no_clip_fits(index: &Index, limits: Limits) -> Option<String> {
+    let least = index.segments().map(|entry| entry.bytes).max()?;
+    (limits.reserve < least).then(|| {
+        format!(
+            "clips are refused: pins may take {} of the {} bytes that the ring has, and one \
+             segment takes {least}: free some room, or raise `quota_bytes` or `reserve_bytes` of \
+             [ring]",
+            limits.reserve, limits.quota
+        )
+    })
+}
