@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use courtside::clock::SystemClock;
+use courtside::clock::{Chance, SystemClock};
 use courtside::ingest::{CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
 use courtside::media::{CourtId, StreamItem};
 
@@ -48,8 +48,8 @@ async fn main() -> anyhow::Result<()> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let settings = IngestSettings { rtmp: Some(address), rtmps: None, courts };
-    let ingest =
-        Ingest::bind(settings, Arc::new(SystemClock::new()), Arc::new(Print(verbose))).await?;
+    let (clock, sink) = (Arc::new(SystemClock::new()), Arc::new(Print(verbose)));
+    let ingest = Ingest::bind(settings, clock, Chance::system(), sink).await?;
     let handle = ingest.handle();
     tracing::info!(address = ?handle.rtmp_address(), "listening");
     ingest

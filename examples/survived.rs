@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use courtside::clips::{ClipSink, Ring, RingMeters, RingReader, RingSettings};
-use courtside::clock::{Clock, SystemClock};
+use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::config;
-use courtside::disk::RealDisk;
+use courtside::disk::{Disk, RealDisk};
 use courtside::media::{BoxName, UtcTime};
 use courtside::uplink::{Hooks, Uplink, UplinkSettings};
 use prometheus_client::metrics::histogram::Histogram;
@@ -69,7 +69,7 @@ fn told<'a>(acks: &'a str, what: &str) -> Vec<Vec<&'a str>> {
 
 /// Recovers the ring, reads it through; gives the bytes of each segment.
 fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u64>> {
-    let disk: Arc<dyn courtside::disk::Disk> = Arc::new(RealDisk::new());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
     let empty = || Histogram::new([1.0]);
     let settings = RingSettings {
         keep_free_bytes: 0,
@@ -108,8 +108,10 @@ fn outbox(config: &config::Config) -> anyhow::Result<BTreeSet<String>> {
     if !settings.dir.exists() {
         return Ok(BTreeSet::new());
     }
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let clock = Arc::new(SystemClock::new());
     let (uplink, recovered) =
-        Uplink::open(settings, Arc::new(SystemClock::new()), Hooks::default())?;
+        Uplink::open(settings, clock, &disk, Chance::system(), Hooks::default())?;
     if let Some(damaged) = recovered.damaged {
         // No fault by itself: a cut while it was being made leaves half of a store without events.
         println!("the outbox could not be read: {}", damaged.display());

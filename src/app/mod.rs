@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::watch as told;
 
 use crate::clips::{self, Ring};
-use crate::clock::{self, Anchors, Floor};
+use crate::clock::{Anchors, Floor};
 use crate::config::Config;
 use crate::decode::Decoder;
 use crate::detect::ring::{Finder, Lookout};
@@ -104,11 +104,14 @@ impl App {
     /// error: the box records and says what is wrong.
     pub async fn build(config: Config, world: World, options: Options) -> Result<Self, AppError> {
         let data_dir = config.appliance.data_dir.clone();
-        make_private(&data_dir)?;
+        world.disk.create_private_dir_all(&data_dir).map_err(|source| AppError::Io {
+            what: format!("make {}: set another `box.data_dir`", data_dir.display()),
+            source,
+        })?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
         let floor = Floor::of(&[&data_dir]);
-        let anchors = Anchors::new(Arc::clone(&world.clock), clock::boot_id(), floor.clone());
+        let anchors = Anchors::new(Arc::clone(&world.clock), world.clock.boot(), floor.clone());
         for line in &config.advice {
             tracing::warn!("{line}");
         }
@@ -140,7 +143,8 @@ impl App {
         });
 
         let full = |error| told_if_full(error, &data_dir, &*world.disk);
-        let (uplink, mut recovered) = open_uplink(&config, &shared, floor).await.map_err(full)?;
+        let (uplink, mut recovered) =
+            open_uplink(&config, &shared, &world, floor).await.map_err(full)?;
         let clips_owed = std::mem::take(&mut recovered.clips);
         let mut recovered = by_court(recovered);
         let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
@@ -180,6 +184,7 @@ impl App {
         let ingest = Ingest::bind(
             ingest_settings(&config)?,
             Arc::clone(&world.clock),
+            world.chance.clone(),
             Arc::new(FromIngest { shared: Arc::clone(&shared) }),
         )
         .await?;
@@ -329,19 +334,13 @@ async fn until(mut stopped: told::Receiver<bool>) {
     let _ = stopped.wait_for(|told| *told).await;
 }
 
-fn make_private(dir: &std::path::Path) -> Result<(), AppError> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| {
-        AppError::Io { what: format!("make {}: set another `box.data_dir`", dir.display()), source }
-    })
-}
-
 async fn open_uplink(
     config: &Config,
     shared: &Arc<Shared>,
+    world: &World,
     floor: Floor,
 ) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
-    let settings = uplink_settings(config, floor);
+    let settings = uplink_settings(config, floor, &*world.clock);
     let hooks = uplink::Hooks {
         committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
         space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
@@ -352,14 +351,14 @@ async fn open_uplink(
             commit_seconds: shared.metrics.outbox_commit_seconds.clone(),
         },
     };
-    let clock = Arc::clone(&shared.clock);
-    let (uplink, recovered) =
-        tokio::task::spawn_blocking(move || Uplink::open(settings, clock, hooks)).await.map_err(
-            |error| AppError::Io {
-                what: "open the outbox".to_owned(),
-                source: std::io::Error::other(error),
-            },
-        )??;
+    let World { clock, chance, disk, .. } = world.clone();
+    let open = move || Uplink::open(settings, clock, &disk, chance, hooks);
+    let opened = tokio::task::spawn_blocking(open).await.map_err(|error| AppError::Io {
+        what: "open the outbox".to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    let (uplink, recovered) = opened?;
+    shared.ledger.reader("-", "link", uplink.link_rest());
     if let Some(damaged) = &recovered.damaged {
         tracing::error!(put_aside = %damaged.display(), "the outbox could not be read; a new one was begun");
     }
@@ -395,6 +394,9 @@ async fn open_ring(
         what: "open the ring".to_owned(),
         source: std::io::Error::other(error),
     })??;
+    for (name, rest) in ring.rests() {
+        shared.ledger.reader("-", name, &rest);
+    }
     let _ = shared.ring.set(ring.shelf());
     Ok(ring)
 }

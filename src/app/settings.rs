@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::app::error::AppError;
 use crate::clips;
-use crate::clock::{self, Floor};
+use crate::clock::{Clock, Floor};
 use crate::config::Config;
 use crate::detect;
 use crate::http;
@@ -21,7 +21,11 @@ const USUAL_QUOTA: u64 = 200 << 30;
 const USUAL_SHARE_PERCENT: u64 = 80;
 
 /// The broker, as the configuration names it.
-pub(crate) fn uplink_settings(config: &Config, floor: Floor) -> uplink::UplinkSettings {
+pub(crate) fn uplink_settings(
+    config: &Config,
+    floor: Floor,
+    clock: &dyn Clock,
+) -> uplink::UplinkSettings {
     let tls = config.uplink.client.as_ref();
     let courts: std::collections::BTreeSet<_> =
         config.courts.iter().map(|court| &court.name).collect();
@@ -35,7 +39,7 @@ pub(crate) fn uplink_settings(config: &Config, floor: Floor) -> uplink::UplinkSe
         key_file: tls.map(|files| files.key_file.clone()),
         dir: config.appliance.data_dir.join("outbox"),
         quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
-        boot: clock::boot_id(),
+        boot: clock.boot(),
         time_floor: floor,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         courts: courts.into_iter().map(ToString::to_string).collect(),

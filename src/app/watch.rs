@@ -12,6 +12,7 @@ use tokio::sync::watch as told;
 
 use crate::app::court::{CourtParts, Shared};
 use crate::app::web::WebState;
+use crate::clock::Ticks;
 use crate::decode::{DecoderStatus, DecoderWatcher};
 use crate::detect;
 use crate::detect::ring::{Lookout, Moved};
@@ -41,12 +42,11 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
     let notifier = Notifier::from_environment();
     let mut progress = Progress::default();
     let mut publisher = Publisher::default();
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = Ticks::new(&watched.shared.clock, EVERY);
     loop {
         // Woken by the interval, and by the drain's beginning.
         tokio::select! {
-            _ = ticks.tick() => {}
+            () = ticks.tick() => {}
             _ = stopped.wait_for(|told| *told) => break,
         }
         let now = watched.shared.clock.monotonic();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Chance, Clock, SystemClock};
 use crate::disk::{Disk, RealDisk};
 
 /// What the stages are given of the world outside.
@@ -10,7 +10,9 @@ use crate::disk::{Disk, RealDisk};
 pub struct World {
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
-    /// Where ring and clips live.
+    /// Names sessions and spreads retries; never secrets.
+    pub chance: Chance,
+    /// Where ring, outbox and calibrations live.
     pub disk: Arc<dyn Disk>,
 }
 
@@ -18,6 +20,10 @@ impl World {
     /// The real one.
     #[must_use]
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), disk: Arc::new(RealDisk::new()) }
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            chance: Chance::system(),
+            disk: Arc::new(RealDisk::new()),
+        }
     }
 }

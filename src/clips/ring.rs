@@ -22,7 +22,7 @@ use crate::clips::writer::Writer;
 use crate::clock::Clock;
 use crate::disk::{Ballast, Disk, DiskLock};
 use crate::event::ClipRequest;
-use crate::mailbox::{Bell, Mailbox, Tally, UnitMailbox, WhenFull};
+use crate::mailbox::{Bell, Mailbox, Rest, Tally, UnitMailbox, WhenFull};
 use crate::media::{CourtId, SessionId};
 
 /// The ring: its two threads and what they share.
@@ -106,6 +106,9 @@ impl Ring {
         for (_, mailbox) in &courts {
             mailbox.attach(desk.writer_bell.clone());
         }
+        for bell in [&desk.writer_bell, &desk.cutter_bell] {
+            desk.clock.when_moved(Box::new(bell.waker()));
+        }
         let writer = Writer::new(Arc::clone(&desk), courts, recovered.segments_log);
         let cutter = Cutter::new(Arc::clone(&desk), recovered.clips_log);
         let (writer, cutter) = (Some(writer), Some(cutter));
@@ -184,6 +187,13 @@ impl Ring {
     #[must_use]
     pub fn status(&self) -> RingStatus {
         RingStatus::of(&self.desk.state.lock())
+    }
+
+    /// Whether its threads rest, by their names.
+    #[must_use]
+    pub fn rests(&self) -> [(&'static str, Rest); 2] {
+        let (writer, cutter) = (&self.desk.writer_bell, &self.desk.cutter_bell);
+        [("ring-writer", writer.rest().clone()), ("ring-cutter", cutter.rest().clone())]
     }
 
     /// Room that is given up when an outbox commit meets ENOSPC (R9).

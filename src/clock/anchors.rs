@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::anchor::{BoxClock, Evidence, Stamp, WallAnchor, judge};
-use crate::clock::{Clock, Floor};
+use crate::clock::plausible::Floor;
+use crate::clock::time::Clock;
 use crate::event::state::{ClockState, CourtClock};
 use crate::media::{CourtId, MediaTime, SessionId, StreamItem};
 
@@ -69,7 +70,7 @@ impl Court {
 }
 
 impl Anchors {
-    /// None yet. `boot` is [`boot_id`](crate::clock::boot_id), `floor` a time that the present
+    /// None yet. `boot` is [`Clock::boot`], `floor` a time that the present
     /// must be later than.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, boot: String, floor: impl Into<Floor>) -> Self {

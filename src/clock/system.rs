@@ -1,11 +1,9 @@
-//! The real clocks, and one that tests move by hand.
+//! The real clocks: the one place that reads them.
 
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
-
-use crate::clock::Clock;
+use crate::clock::time::{Clock, Reached, Wake};
 use crate::media::{Monotonic, UtcTime};
 
 /// The system's clocks. `monotonic` counts from the boot, to some 10 ms, so that what was stored
@@ -15,18 +13,6 @@ pub struct SystemClock {
     origin: Instant,
     /// Time since the boot at `origin`; zero where the kernel does not say.
     booted: Duration,
-}
-
-/// Returns the kernel's name of this boot; one that no other run has where it gives none.
-#[must_use]
-pub fn boot_id() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let id = id.trim();
-    if id.is_empty() {
-        let nanos = SystemClock::new().utc().as_nanos();
-        return format!("unknown-{}-{nanos}", std::process::id());
-    }
-    id.to_owned()
 }
 
 fn since_boot() -> Duration {
@@ -63,40 +49,21 @@ impl Clock for SystemClock {
         };
         UtcTime::from_nanos(nanos)
     }
-}
 
-/// A clock that stands still until it is moved.
-#[derive(Debug)]
-pub struct ManualClock {
-    now: Mutex<(Monotonic, UtcTime)>,
-}
-
-impl ManualClock {
-    /// Stands at `utc`, monotonic 0.
-    #[must_use]
-    pub const fn at(utc: UtcTime) -> Self {
-        Self { now: Mutex::new((Monotonic::ZERO, utc)) }
+    fn boot(&self) -> String {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let id = id.trim();
+        if id.is_empty() {
+            // No other run has this one.
+            return format!("unknown-{}-{}", std::process::id(), self.utc().as_nanos());
+        }
+        id.to_owned()
     }
 
-    /// Moves both clocks.
-    pub fn advance(&self, by: Duration) {
-        let mut now = self.now.lock();
-        now.0 = now.0.plus(by);
-        now.1 = now.1.plus_nanos(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX));
+    fn reached(&self, at: Monotonic) -> Reached {
+        Box::pin(tokio::time::sleep(at.since(self.monotonic())))
     }
 
-    /// Steps UTC alone, as an administrator or NTP does.
-    pub fn step_utc(&self, to: UtcTime) {
-        self.now.lock().1 = to;
-    }
-}
-
-impl Clock for ManualClock {
-    fn monotonic(&self) -> Monotonic {
-        self.now.lock().0
-    }
-
-    fn utc(&self) -> UtcTime {
-        self.now.lock().1
-    }
+    /// It moves by itself: who waits for it bounds the wait.
+    fn when_moved(&self, _wake: Wake) {}
 }

@@ -262,6 +262,7 @@ impl Court {
             }
         };
         let outlet = Arc::new(self.outlet.of_next(last));
+        outlet.clock.when_moved(Box::new(Outlet::waker(&outlet)));
         let order = Order { candidate: choice.candidate, parameters, low_delay: layout.low_delay };
         match self.backend.build(&order, Arc::clone(&outlet)) {
             Ok(pipeline) => {

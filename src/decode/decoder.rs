@@ -105,6 +105,7 @@ impl Decoder {
         let status = Arc::new(Mutex::new(DecoderStatus::default()));
         let watcher = DecoderWatcher { status: Arc::clone(&status) };
         let court = settings.court.clone();
+        clock.when_moved(Box::new(units.waker()));
         let outlet = Outlet::new(court.clone(), sink, tally, clock, status);
         let thread = thread::Builder::new()
             .name(format!("decode-{court}"))

@@ -224,14 +224,29 @@ impl Outlet {
 
     /// Waits up to `timeout` for the end that was asked for. False if it did not come.
     pub(crate) fn wait_ended(&self, timeout: Duration) -> bool {
+        let until = self.clock.monotonic().plus(timeout);
         let mut state = self.state.lock();
-        // Woken by `ended` and `failed`.
-        self.changed.wait_while_for(
-            &mut state,
-            |state| !state.ended && state.failed.is_none(),
-            timeout,
-        );
+        while !state.ended && state.failed.is_none() {
+            let left = until.since(self.clock.monotonic());
+            if left.is_zero() {
+                break;
+            }
+            // Woken by `ended`, `failed` and a clock that was moved by hand.
+            self.changed.wait_for(&mut state, left);
+        }
         state.ended
+    }
+
+    /// Wakes the court's thread, for a clock that was moved by hand: false once the pipeline is gone.
+    pub(crate) fn waker(outlet: &Arc<Self>) -> impl Fn() -> bool + Send + Sync + 'static {
+        let outlet = Arc::downgrade(outlet);
+        move || {
+            let Some(outlet) = outlet.upgrade() else { return false };
+            // A thread that has looked at the clock and does not wait yet holds the lock.
+            drop(outlet.state.lock());
+            outlet.changed.notify_all();
+            true
+        }
     }
 
     /// Lets go of what is inside, for `reason`. Nothing reaches the sink after this returns.

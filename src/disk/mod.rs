@@ -57,6 +57,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the file system says.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// [`Disk::create_dir_all`] for a directory whose files only its owner may read.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn create_private_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.create_dir_all(path)
+    }
     /// The names in a directory, in any order. Names that are not UTF-8 are not ours: left out.
     ///
     /// # Errors

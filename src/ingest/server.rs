@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Chance, Clock, Ticks, sleep, within};
 use crate::ingest::courts::{
     Condition, CourtKey, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
@@ -125,6 +125,8 @@ pub struct IngestHandle {
 struct Reception {
     courts: Courts,
     clock: Arc<dyn Clock>,
+    /// Names sessions.
+    chance: Chance,
     counters: Counters,
     // Who is let in and who must go for it are one decision.
     waiting: Mutex<VecDeque<Unauthenticated>>,
@@ -155,6 +157,7 @@ impl Ingest {
     pub async fn bind(
         settings: IngestSettings,
         clock: Arc<dyn Clock>,
+        chance: Chance,
         sink: Arc<dyn UnitSink>,
     ) -> Result<Self, IngestError> {
         let rtmp = match settings.rtmp {
@@ -169,6 +172,7 @@ impl Ingest {
             shared: Arc::new(Reception {
                 courts: Courts::new(settings.courts, sink),
                 clock,
+                chance,
                 counters: Counters::default(),
                 waiting: Mutex::new(VecDeque::new()),
                 lines: Mutex::new(Lines::default()),
@@ -217,7 +221,7 @@ impl Ingest {
                 }
                 (Err(error), _) => {
                     warn!(%error, "accept failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    sleep(&*shared.clock, ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -228,7 +232,7 @@ impl Ingest {
                 shared.joined(ended);
             }
         };
-        if tokio::time::timeout(SHUTDOWN_GRACE, all).await.is_err() {
+        if within(&*shared.clock, SHUTDOWN_GRACE, all).await.is_none() {
             tasks.abort_all();
             while let Some(ended) = tasks.join_next().await {
                 shared.joined(ended);
@@ -445,18 +449,18 @@ async fn connection(
         return serve(shared, Wire::new(socket), peer, place, stopping).await;
     };
     let accepted = tokio::select! {
-        accepted = tokio::time::timeout(NEGOTIATION, tls.accept(socket)) => accepted,
+        accepted = within(&*shared.clock, NEGOTIATION, tls.accept(socket)) => accepted,
         () = place.evicted.notified() => return,
     };
     match accepted {
-        Ok(Ok(stream)) => serve(shared, Wire::new(stream), peer, place, stopping).await,
-        Ok(Err(error)) => {
+        Some(Ok(stream)) => serve(shared, Wire::new(stream), peer, place, stopping).await,
+        Some(Err(error)) => {
             shared.count(|counters| &counters.broken);
             if shared.may_log() {
                 warn!(%peer, %error, "TLS handshake failed");
             }
         }
-        Err(_) => shared.count(|counters| &counters.timed_out),
+        None => shared.count(|counters| &counters.timed_out),
     }
 }
 
@@ -469,9 +473,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let id = place.connection;
     let evicted = Arc::clone(&place.evicted);
-    let mut session = ServerSession::new(shared.random());
+    let mut session = ServerSession::new(shared.chance.next(&*shared.clock));
     let negotiated = tokio::select! {
-        negotiated = tokio::time::timeout(
+        negotiated = within(
+            &*shared.clock,
             NEGOTIATION,
             negotiate(&shared, &mut wire, &mut session, peer, id),
         ) => negotiated.unwrap_or(Err(End::Deadline)),
@@ -515,7 +520,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
     if !matches!(end, End::Evicted | End::Gone | End::Io(_)) {
         let polite = matches!(end, End::Unpublished);
-        wire.farewell(session.output(), polite).await;
+        wire.farewell(session.output(), polite, &*shared.clock).await;
     }
 }
 
@@ -542,7 +547,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             Some(Event::Publish { key }) => {
                 let Some(court) = shared.courts.find(&key) else {
                     shared.courts.wrong_key(peer.ip(), shared.clock.monotonic());
-                    tokio::time::sleep(REFUSAL_DELAY).await;
+                    sleep(&*shared.clock, REFUSAL_DELAY).await;
                     return Err(End::Unauthorized);
                 };
                 let displaced = Arc::new(Notify::new());
@@ -562,7 +567,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                     name.clone(),
                     peer.to_string(),
                     encoder,
-                    Box::new(move || SessionId::from_bits(ids.random())),
+                    Box::new(move || SessionId::from_bits(ids.chance.next(&*ids.clock))),
                 );
                 return Ok((held, assembler));
             }
@@ -580,8 +585,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
     assembler: &mut StreamAssembler,
     stopping: &mut watch::Receiver<bool>,
 ) -> End {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut tick = Ticks::new(&shared.clock, TICK);
     let mut heard = shared.clock.monotonic();
     let mut condition = Condition::Live;
     let mut items = Vec::new();
@@ -604,7 +608,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             }
             () = displaced.notified() => return End::Displaced,
             _ = stopping.changed() => return End::Shutdown,
-            _ = tick.tick() => {
+            () = tick.tick() => {
                 describe(shared, held, assembler);
                 let silence = shared.clock.monotonic().since(heard);
                 if silence >= LET_GO_AFTER {
@@ -669,16 +673,6 @@ fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
         last_drop: last.map(crate::ingest::stream::Unusable::text),
     };
     shared.courts.describe(held.court, held.connection, description);
-}
-
-impl Reception {
-    fn random(&self) -> u64 {
-        // Sessions must differ; a box without randomness still has its clock.
-        getrandom::u64().unwrap_or_else(|_| {
-            let now = self.clock.monotonic().as_nanos();
-            now.rotate_left(32) ^ self.next_connection.fetch_add(1, Ordering::Relaxed)
-        })
-    }
 }
 
 /// A stream with its read buffer.
@@ -746,7 +740,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     ///
     /// A publisher that said goodbye itself (`polite`) hangs up first: GStreamer takes anything else
     /// for an error.
-    async fn farewell(&mut self, output: &[u8], polite: bool) {
+    async fn farewell(&mut self, output: &[u8], polite: bool, clock: &dyn Clock) {
         let Self { stream, buffer, .. } = self;
         let goodbye = async {
             stream.write_all(output).await?;
@@ -758,6 +752,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             io::Result::Ok(())
         };
         // Either way the socket closes now.
-        let _ignored = tokio::time::timeout(FAREWELL, goodbye).await;
+        let _ignored = within(clock, FAREWELL, goodbye).await;
     }
 }

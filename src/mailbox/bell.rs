@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::mailbox::rest::Rest;
+
 /// A wake-up for one thread that reads several hops. Clones ring the same bell; a ring that nobody
 /// waits for is kept for the next wait.
 #[derive(Clone, Debug, Default)]
 pub struct Bell {
     shared: Arc<(Mutex<bool>, Condvar)>,
+    rest: Rest,
 }
 
 impl Bell {
@@ -23,9 +26,25 @@ impl Bell {
     pub fn ring(&self) {
         let (rung, waiting) = &*self.shared;
         let mut rung = rung.lock();
+        self.rest.wakes();
         if !*rung {
             *rung = true;
             waiting.notify_one();
+        }
+    }
+
+    /// Whether the thread that waits for it rests.
+    #[must_use]
+    pub const fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// Rings it, for a clock that was moved by hand: false once nobody else has the bell.
+    pub fn waker(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let (shared, rest) = (Arc::downgrade(&self.shared), self.rest.clone());
+        move || {
+            let bell = shared.upgrade().map(|shared| Self { shared, rest: rest.clone() });
+            bell.inspect(Self::ring).is_some()
         }
     }
 
@@ -36,6 +55,7 @@ impl Bell {
         let mut rung = rung.lock();
         // Woken by `ring`.
         if !*rung {
+            self.rest.rests();
             waiting.wait_for(&mut rung, timeout);
         }
         std::mem::take(&mut *rung)

@@ -74,6 +74,11 @@ impl FrameMailbox {
         frames_per_court: usize,
         mut tally: impl FnMut(&CourtId) -> Tally,
     ) -> Self {
+        let mut tally = |id: &CourtId| {
+            let tally = tally(id);
+            tally.rest().begins();
+            tally
+        };
         let courts = courts
             .iter()
             .map(|id| Court { id: id.clone(), tally: tally(id), items: VecDeque::new(), frames: 0 })
@@ -108,6 +113,7 @@ impl FrameMailbox {
             None
         };
         court.tally.offered();
+        court.tally.rest().wakes();
         court.items.push_back(FrameItem::Frame(frame));
         court.frames += 1;
         drop(queue);
@@ -132,6 +138,7 @@ impl FrameMailbox {
         let Some(known) = queue.courts.iter_mut().find(|known| known.id == *court) else { return };
         known.forget_old_ends();
         let court = known.id.clone();
+        known.tally.rest().wakes();
         known.items.push_back(FrameItem::SessionClosed { court, session, reason });
         drop(queue);
         self.shared.arrived.notify_one();
@@ -143,18 +150,27 @@ impl FrameMailbox {
         let mut queue = self.shared.queue.lock();
         // Woken by `offer`, `session_closed` and `close`.
         if queue.is_empty() && !queue.closed {
+            queue.rests();
             self.shared.arrived.wait_for(&mut queue, timeout);
         }
         match queue.pop() {
             Some(item) => Take::Item(item),
-            None if queue.closed => Take::Closed,
+            None if queue.closed => {
+                // Its reader ends with this.
+                queue.rests();
+                Take::Closed
+            }
             None => Take::TimedOut,
         }
     }
 
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
-        self.shared.queue.lock().closed = true;
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.closed = true;
+            queue.courts.iter().for_each(|court| court.tally.rest().wakes());
+        }
         self.shared.arrived.notify_all();
     }
 
@@ -170,6 +186,7 @@ impl FrameMailbox {
             }
             court.frames = 0;
         }
+        queue.rests();
         drop(queue);
         self.shared.arrived.notify_all();
     }
@@ -188,6 +205,11 @@ impl FrameMailbox {
 }
 
 impl Queue {
+    /// The reader has nothing to do, of any court.
+    fn rests(&self) {
+        self.courts.iter().for_each(|court| court.tally.rest().rests());
+    }
+
     fn is_empty(&self) -> bool {
         self.courts.iter().all(|court| court.items.is_empty())
     }

@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use crate::mailbox::ledger::{DropReason, Tally};
+use crate::mailbox::rest::Rest;
 
 /// What a full mailbox does with the next one. No default: the choice is the hop's contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +64,21 @@ struct Queue<T> {
     nudged: bool,
 }
 
+impl<T> Shared<T> {
+    fn nudge(&self) {
+        let mut queue = self.queue.lock();
+        queue.nudged = true;
+        self.tally.rest().wakes();
+        drop(queue);
+        self.arrived.notify_all();
+    }
+}
+
 impl<T> Mailbox<T> {
     /// Makes a hop that holds at most `capacity` (at least 1) and counts into `tally`.
     #[must_use]
     pub fn new(capacity: usize, when_full: WhenFull, tally: Tally) -> Self {
+        tally.rest().begins();
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::new(Queue { items: VecDeque::new(), closed: false, nudged: false }),
@@ -104,6 +116,7 @@ impl<T> Mailbox<T> {
             }
         }
         shared.tally.offered();
+        shared.tally.rest().wakes();
         queue.items.push_back(item);
         drop(queue);
         shared.arrived.notify_one();
@@ -124,6 +137,7 @@ impl<T> Mailbox<T> {
             return Err(item);
         }
         shared.tally.offered();
+        shared.tally.rest().wakes();
         queue.items.push_back(item);
         drop(queue);
         shared.arrived.notify_one();
@@ -154,6 +168,7 @@ impl<T> Mailbox<T> {
         let mut queue = self.shared.queue.lock();
         // Woken by `offer`, `try_offer`, `nudge` and `close`.
         if queue.items.is_empty() && !queue.closed && !queue.nudged {
+            self.shared.tally.rest().rests();
             self.shared.arrived.wait_for(&mut queue, timeout);
         }
         queue.nudged = false;
@@ -193,20 +208,42 @@ impl<T> Mailbox<T> {
                 self.shared.room.notify_one();
                 Take::Item(item)
             }
-            None if queue.closed => Take::Closed,
+            None if queue.closed => {
+                // Its reader ends with this.
+                self.shared.tally.rest().rests();
+                Take::Closed
+            }
             None => Take::TimedOut,
         }
     }
 
     /// Ends one wait in [`Self::take`] early, now or the next one: its thread has other work too.
     pub fn nudge(&self) {
-        self.shared.queue.lock().nudged = true;
-        self.shared.arrived.notify_all();
+        self.shared.nudge();
+    }
+
+    /// Nudges the reader, for a clock that was moved by hand: false once nobody else has the hop.
+    pub fn waker(&self) -> impl Fn() -> bool + Send + Sync + 'static
+    where
+        T: Send + 'static,
+    {
+        let shared = Arc::downgrade(&self.shared);
+        move || shared.upgrade().inspect(|shared| shared.nudge()).is_some()
+    }
+
+    /// Whether its reader rests, or waits for a time whatever comes.
+    #[must_use]
+    pub fn rest(&self) -> &Rest {
+        self.shared.tally.rest()
     }
 
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
-        self.shared.queue.lock().closed = true;
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.closed = true;
+            self.shared.tally.rest().wakes();
+        }
         self.shared.arrived.notify_all();
         self.shared.arrived_async.notify_one();
         self.shared.room.notify_all();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::mailbox::rest::Rest;
+
 /// Why something was let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
@@ -84,6 +86,7 @@ impl HopCount {
 pub struct Tally {
     // A lock, not atomics: a reader must never see a half-counted move.
     count: Arc<Mutex<HopCount>>,
+    rest: Rest,
 }
 
 impl Tally {
@@ -115,6 +118,12 @@ impl Tally {
         *count.dropped.entry(reason).or_insert(0) += 1;
     }
 
+    /// Whether the hop's reader rests.
+    #[must_use]
+    pub fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
     /// The counts now.
     #[must_use]
     pub fn count(&self) -> HopCount {
@@ -127,6 +136,8 @@ impl Tally {
 pub struct Ledger {
     // Read once a second by metrics and status; never on a hop's path.
     hops: Arc<Mutex<BTreeMap<HopId, Tally>>>,
+    /// Readers of no hop or of several; and those of hops, once they have waited.
+    readers: Arc<Mutex<BTreeMap<HopId, Rest>>>,
 }
 
 impl Ledger {
@@ -141,6 +152,33 @@ impl Ledger {
     pub fn hop(&self, court: &str, hop: &str) -> Tally {
         let id = HopId { court: court.to_owned(), hop: hop.to_owned() };
         self.hops.lock().entry(id).or_default().clone()
+    }
+
+    /// Takes a reader into [`Self::awake`] that no single hop knows.
+    pub fn reader(&self, court: &str, name: &str, rest: &Rest) {
+        let id = HopId { court: court.to_owned(), hop: name.to_owned() };
+        self.readers.lock().insert(id, rest.clone());
+    }
+
+    /// Readers that have work, or have never waited yet; and how often all of them have rested.
+    ///
+    /// Empty twice with the same number: nothing moved in between, so nothing will until something
+    /// comes from outside.
+    #[must_use]
+    pub fn awake(&self) -> (Vec<HopId>, u64) {
+        let hops = self.hops.lock();
+        let readers = self.readers.lock();
+        let of_hops = hops.iter().filter(|(_, tally)| tally.rest.has_reader());
+        let all = of_hops.map(|(id, tally)| (id, &tally.rest)).chain(readers.iter());
+        let (mut awake, mut turns) = (Vec::new(), 0);
+        for (id, rest) in all {
+            let (rests, rested) = rest.look();
+            turns += rested;
+            if !rests {
+                awake.push(id.clone());
+            }
+        }
+        (awake, turns)
     }
 
     /// The counts of every hop.

@@ -45,14 +45,26 @@ struct Queue {
     bytes: usize,
     awaiting_key: bool,
     closed: bool,
+    nudged: bool,
     /// Rung with `arrived`, for a reader of several hops.
     bell: Option<Bell>,
+}
+
+impl Shared {
+    fn nudge(&self) {
+        let mut queue = self.queue.lock();
+        queue.nudged = true;
+        self.tally.rest().wakes();
+        drop(queue);
+        self.arrived.notify_all();
+    }
 }
 
 impl UnitMailbox {
     /// Makes a hop that holds at most `bound` of stream time; counts pictures into `tally`.
     #[must_use]
     pub fn new(bound: Duration, tally: Tally) -> Self {
+        tally.rest().begins();
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::new(Queue::default()),
@@ -70,6 +82,7 @@ impl UnitMailbox {
         if kept {
             queue.bytes += size(&item);
             queue.items.push_back(item);
+            self.shared.tally.rest().wakes();
             let bell = queue.bell.clone();
             drop(queue);
             self.shared.arrived.notify_one();
@@ -125,10 +138,12 @@ impl UnitMailbox {
     #[must_use]
     pub fn take(&self, timeout: Duration) -> Take<StreamItem> {
         let mut queue = self.shared.queue.lock();
-        // Woken by `offer` and `close`.
-        if queue.items.is_empty() && !queue.closed {
+        // Woken by `offer`, `close` and a nudge.
+        if queue.items.is_empty() && !queue.closed && !queue.nudged {
+            self.shared.tally.rest().rests();
             self.shared.arrived.wait_for(&mut queue, timeout);
         }
+        queue.nudged = false;
         match queue.items.pop_front() {
             Some(item) => {
                 queue.bytes = queue.bytes.saturating_sub(size(&item));
@@ -137,15 +152,26 @@ impl UnitMailbox {
                 }
                 Take::Item(item)
             }
-            None if queue.closed => Take::Closed,
+            None if queue.closed => {
+                // Its reader ends with this.
+                self.shared.tally.rest().rests();
+                Take::Closed
+            }
             None => Take::TimedOut,
         }
+    }
+
+    /// Nudges the reader, for a clock that was moved by hand: false once nobody else has the hop.
+    pub fn waker(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let shared = Arc::downgrade(&self.shared);
+        move || shared.upgrade().inspect(|shared| shared.nudge()).is_some()
     }
 
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
         let mut queue = self.shared.queue.lock();
         queue.closed = true;
+        self.shared.tally.rest().wakes();
         let bell = queue.bell.clone();
         drop(queue);
         self.shared.arrived.notify_all();

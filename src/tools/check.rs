@@ -295,10 +295,11 @@ fn of_decoders(lines: &mut Lines) {
 
 fn of_broker(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     let floor = Floor::of(&[&config.appliance.data_dir]);
-    let settings = uplink_settings(config, floor);
+    let clock = Arc::new(SystemClock::new());
+    let settings = uplink_settings(config, floor, &*clock);
     let url = settings.broker.url();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(uplink::probe(&settings, Arc::new(SystemClock::new()))) {
+    match runtime.block_on(uplink::probe(&settings, clock)) {
         Ok(()) => lines.good("broker", format!("{url} took a connection")),
         Err(why) => {
             let todo = "is it up, and reached from here? Check `broker`, user and certificates of \

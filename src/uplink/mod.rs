@@ -37,11 +37,12 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::{Anchors, Clock, Floor};
+use crate::clock::{Anchors, Chance, Clock, Floor, within};
 use crate::config::Broker;
+use crate::disk::Disk;
 use crate::event::state::UplinkState;
 use crate::event::{Envelope, Event};
-use crate::mailbox::{Mailbox, Tally, WhenFull};
+use crate::mailbox::{Mailbox, Rest, Tally, WhenFull};
 use crate::media::{BoxName, CourtId};
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::lanes::WINDOW;
@@ -234,6 +235,8 @@ pub struct Uplink {
     counts: Arc<Mutex<UplinkCounts>>,
     link: Mutex<LinkState>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
+    clock: Arc<dyn Clock>,
+    link_rest: Rest,
     stop: watch::Sender<bool>,
 }
 
@@ -253,10 +256,12 @@ impl Uplink {
     pub fn open(
         settings: UplinkSettings,
         clock: Arc<dyn Clock>,
+        disk: &Arc<dyn Disk>,
+        chance: Chance,
         hooks: Hooks,
     ) -> Result<(Self, Recovered), UplinkError> {
-        let (store, damaged) =
-            with_space(hooks.space.as_deref(), || outbox::store::Store::open(&settings.dir))?;
+        let open = || outbox::store::Store::open(disk, &settings.dir);
+        let (store, damaged) = with_space(hooks.space.as_deref(), open)?;
         let recovered = Recovered { damaged, ..store.recover()? };
         if let Some(path) = &recovered.damaged {
             tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
@@ -264,6 +269,7 @@ impl Uplink {
         let inbox =
             Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
         let desk = Arc::new(Desk::new(inbox.clone()));
+        clock.when_moved(Box::new(Desk::waker(&desk)));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
         let anchors = hooks.wall.clone().unwrap_or_else(|| {
             Anchors::new(Arc::clone(&clock), settings.boot.clone(), settings.time_floor.clone())
@@ -287,12 +293,15 @@ impl Uplink {
             .name("outbox".to_owned())
             .spawn(move || outbox.run())
             .map_err(UplinkError::Thread)?;
+        let link_rest = Rest::default();
         let link = Link {
             settings,
             desk: Arc::clone(&desk),
             states: Arc::clone(&states),
             counts: Arc::clone(&counts),
-            clock,
+            clock: Arc::clone(&clock),
+            chance,
+            rest: link_rest.clone(),
         };
         let (stop, _) = watch::channel(false);
         let uplink = Self {
@@ -302,6 +311,8 @@ impl Uplink {
             counts,
             link: Mutex::new(LinkState::Ready(Box::new((link, to_send)))),
             thread: Mutex::new(Some(thread)),
+            clock,
+            link_rest,
             stop,
         };
         Ok((uplink, recovered))
@@ -346,6 +357,12 @@ impl Uplink {
         given.await.unwrap_or_default()
     }
 
+    /// Whether the link has nothing to do but what the outbox gives it.
+    #[must_use]
+    pub const fn link_rest(&self) -> &Rest {
+        &self.link_rest
+    }
+
     /// How it does.
     #[must_use]
     pub fn status(&self) -> UplinkCounts {
@@ -355,16 +372,17 @@ impl Uplink {
     /// Takes no more events, brings all to disk, sends what goes out within `grace`, says goodbye.
     /// What has no PUBACK then waits on disk.
     pub async fn shutdown(&self, grace: Duration) -> Drained {
-        let until = tokio::time::Instant::now() + grace;
+        let until = self.clock.monotonic().plus(grace);
+        let left = || until.since(self.clock.monotonic());
         self.inbox.close();
         let (reply, committed) = oneshot::channel();
         self.desk.note(Note::WhenCommitted(reply));
-        let committed = matches!(tokio::time::timeout_at(until, committed).await, Ok(Ok(())));
+        let committed = matches!(within(&*self.clock, left(), committed).await, Some(Ok(())));
         if self.status().connected {
             let (reply, sent) = oneshot::channel();
             self.desk.note(Note::WhenSent(reply));
             // Late or not: what is unsent waits on disk.
-            let _ = tokio::time::timeout_at(until, sent).await;
+            let _ = within(&*self.clock, left(), sent).await;
         }
         self.stop.send_replace(true);
         let link = std::mem::replace(&mut *self.link.lock(), LinkState::Gone);

@@ -27,12 +27,12 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Chance, Clock, Reached, within};
 use crate::event::state::BoxState;
-use crate::media::UtcTime;
+use crate::mailbox::Rest;
+use crate::media::{Monotonic, UtcTime};
 use crate::uplink::backoff::Past;
 use crate::uplink::outbox::lanes::{Begin, Outcome, WINDOW};
 use crate::uplink::outbox::{Desk, Note, Sending, chain};
@@ -75,8 +75,12 @@ pub(super) struct Link {
     pub states: Arc<States>,
     /// What `Uplink::status` reads.
     pub counts: Arc<Mutex<UplinkCounts>>,
-    /// For the dates of certificates.
+    /// For every wait, and the dates of certificates.
     pub clock: Arc<dyn Clock>,
+    /// Spreads the tries of a fleet.
+    pub chance: Chance,
+    /// It waits for the next try; or has a session, whose work the outbox knows.
+    pub rest: Rest,
 }
 
 /// Why a connection could not even be tried.
@@ -115,8 +119,8 @@ struct Broken {
 /// What the feeder learns of a running session.
 #[derive(Debug, Default)]
 struct Session {
-    greeted: Option<Instant>,
-    refused: Option<Instant>,
+    greeted: Option<Monotonic>,
+    refused: Option<Monotonic>,
 }
 
 impl Link {
@@ -157,13 +161,16 @@ impl Link {
             if broken.connected {
                 last = broken;
             }
-            let mut random = [0u8];
-            // Without randomness boxes are only less spread.
-            let _ = getrandom::fill(&mut random);
+            let [random, ..] = self.chance.next(&*self.clock).to_be_bytes();
+            let at = self.clock.monotonic().plus(past.delay(random));
+            let mut next_try = self.clock.reached(at);
+            self.rest.rests();
             tokio::select! {
-                () = tokio::time::sleep(past.delay(random[0])) => {}
+                () = &mut next_try => {}
                 () = stopped(&mut stop) => return,
             }
+            self.rest.wakes();
+            drop(next_try);
         }
     }
 
@@ -292,7 +299,7 @@ impl Link {
         let ended = match ended {
             Ok(Ok(())) => {
                 // The goodbye is in the client's queue: drive it out.
-                drop(tokio::time::timeout(GOODBYE, drive).await);
+                drop(within(&*self.clock, GOODBYE, drive).await);
                 self.counts.lock().connected = false;
                 self.desk.note(Note::Disconnected);
                 return End::Stopped;
@@ -301,14 +308,16 @@ impl Link {
             Err(error) => Err(error),
         };
         // With the client its notices end, and what they know comes before the end is told.
+        self.rest.wakes();
         drop(drive);
         feeder.waited().await;
         let learnt = std::mem::take(&mut *learnt.lock());
-        let within = |since: Option<Instant>, time| since.is_some_and(|at| at.elapsed() < time);
+        let now = self.clock.monotonic();
+        let lately = |since: Option<Monotonic>, time| since.is_some_and(|at| now.since(at) < time);
         let mut broken = Broken {
             connected: learnt.greeted.is_some(),
-            short: within(learnt.greeted, SHORT_LIFE),
-            refused: within(learnt.refused, CLOSED_BY_REFUSAL),
+            short: lately(learnt.greeted, SHORT_LIFE),
+            refused: lately(learnt.refused, CLOSED_BY_REFUSAL),
             ..Broken::default()
         };
         if broken.connected {
@@ -358,13 +367,15 @@ impl Feeder<'_> {
         };
         self.link.desk.note(Note::Connected { epoch: self.session, begin });
         let dead = Arc::new(Notify::new());
-        let long_life = tokio::time::sleep(SHORT_LIFE);
-        tokio::pin!(long_life);
+        let clock = &self.link.clock;
+        let mut long_life = Some(clock.reached(clock.monotonic().plus(SHORT_LIFE)));
+        self.link.rest.rests();
         loop {
             tokio::select! {
                 biased;
-                () = &mut long_life, if !long_life.is_elapsed() => {
+                () = reached(&mut long_life), if long_life.is_some() => {
                     self.link.counts.lock().another_box = false;
+                    long_life = None;
                 }
                 sending = sendings.recv() => {
                     let Some(sending) = sending else { return Ok(()) };
@@ -387,7 +398,7 @@ impl Feeder<'_> {
 
     /// Takes note of the CONNACK; returns the largest packet that the broker takes.
     fn greeted(&self, ack: &ConnAck) -> usize {
-        self.learnt.lock().greeted = Some(Instant::now());
+        self.learnt.lock().greeted = Some(self.link.clock.monotonic());
         {
             let mut counts = self.link.counts.lock();
             counts.connected = true;
@@ -433,12 +444,13 @@ impl Feeder<'_> {
                 .map_err(|error| error.to_string())?;
             // A state that is lost with the session is published again by the next one.
             let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
+            let clock = Arc::clone(&self.link.clock);
             let session = self.session;
             let told = async move {
-                if let Some((Outcome::Refused { code }, said)) = settled(notice).await {
+                if let Some((Outcome::Refused { code }, said)) = settled(notice, &*clock).await {
                     let said = said.unwrap_or_default();
                     warn!(%what, code, %said, "the broker refused a state");
-                    learnt.lock().refused = Some(Instant::now());
+                    learnt.lock().refused = Some(clock.monotonic());
                     states.refused(&what, session);
                 }
             };
@@ -470,9 +482,9 @@ impl Feeder<'_> {
             .await
             .map_err(|error| error.to_string())?;
         let (desk, dead) = (Arc::clone(&self.link.desk), Arc::clone(dead));
-        let learnt = Arc::clone(&self.learnt);
+        let (learnt, clock) = (Arc::clone(&self.learnt), Arc::clone(&self.link.clock));
         self.wait(async move {
-            let (outcome, said) = match settled(notice).await {
+            let (outcome, said) = match settled(notice, &*clock).await {
                 Some(settled) => settled,
                 None => {
                     dead.notify_one();
@@ -480,7 +492,7 @@ impl Feeder<'_> {
                 }
             };
             if matches!(outcome, Outcome::Refused { .. }) {
-                learnt.lock().refused = Some(Instant::now());
+                learnt.lock().refused = Some(clock.monotonic());
             }
             desk.note(Note::Outcome { epoch, position, outcome, said });
         });
@@ -489,8 +501,8 @@ impl Feeder<'_> {
 }
 
 /// What became of a publish; `None` when nothing was said in time.
-async fn settled(notice: PublishNotice) -> Option<(Outcome, Option<String>)> {
-    let said = tokio::time::timeout(ACK_TIMEOUT, notice.wait_async()).await.ok()?;
+async fn settled(notice: PublishNotice, clock: &dyn Clock) -> Option<(Outcome, Option<String>)> {
+    let said = within(clock, ACK_TIMEOUT, notice.wait_async()).await?;
     Some(match said {
         Ok(PublishResult::Qos1(ack)) => match refusal(&ack) {
             Some((code, said)) => (Outcome::Refused { code }, Some(said)),
@@ -511,6 +523,14 @@ fn properties(content_type: &str) -> PublishProperties {
         payload_format_indicator: Some(1),
         content_type: Some(content_type.to_owned()),
         ..PublishProperties::default()
+    }
+}
+
+/// Resolves when the time has come; never where there is none.
+async fn reached(time: &mut Option<Reached>) {
+    match time {
+        Some(time) => time.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -608,13 +628,13 @@ pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> R
             }
         }
     };
-    let outcome = tokio::time::timeout(PROBE_PATIENCE, greeted)
+    let outcome = within(&*clock, PROBE_PATIENCE, greeted)
         .await
-        .map_err(|_| format!("no answer within {} s", PROBE_PATIENCE.as_secs()))?;
+        .ok_or_else(|| format!("no answer within {} s", PROBE_PATIENCE.as_secs()))?;
     if outcome.is_ok() && client.disconnect().await.is_ok() {
         let goodbye = async { while events.poll().await.is_ok() {} };
         // The broker's side of the goodbye is of no interest.
-        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        let _ = within(&*clock, GOODBYE, goodbye).await;
     }
     outcome
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use courtside::clock::{Clock, ManualClock, SystemClock};
+use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::config::Broker;
+use courtside::disk::{Disk, RealDisk};
 use courtside::event::{
     ClipRequest, Event, FactId, Highlight, ModelRef, Saying, Score, Shot, Withdrawal,
 };
@@ -19,6 +20,7 @@ use courtside::uplink::{
     UplinkSettings, schema,
 };
 
+use crate::flowing::FlowingClock;
 use crate::mosquitto::{Gate, Message, Mosquitto, Subscriber, until};
 
 const NOON: UtcTime = UtcTime::from_nanos(1_800_000_000_000_000_000);
@@ -41,10 +43,15 @@ fn settings(dir: &Path, port: u16) -> UplinkSettings {
     }
 }
 
-/// An uplink with a clock that is moved by hand, on a runtime of its own.
+fn open(settings: UplinkSettings, clock: Arc<dyn Clock>, hooks: Hooks) -> (Uplink, Recovered) {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    Uplink::open(settings, clock, &disk, Chance::system(), hooks).expect("opens")
+}
+
+/// An uplink with a clock that can be moved by hand, on a runtime of its own.
 struct Sut {
     uplink: Uplink,
-    clock: Arc<ManualClock>,
+    clock: FlowingClock,
     runtime: tokio::runtime::Runtime,
     dir: tempfile::TempDir,
 }
@@ -62,10 +69,8 @@ impl Sut {
     fn open_with(dir: tempfile::TempDir, settings: UplinkSettings, utc: UtcTime) -> Self {
         // Once a process; the captured log is shown when a test fails.
         drop(tracing_subscriber::fmt().with_test_writer().try_init());
-        let clock = Arc::new(ManualClock::at(utc));
-        let (uplink, _) =
-            Uplink::open(settings, Arc::clone(&clock) as Arc<dyn Clock>, Hooks::default())
-                .expect("opens");
+        let clock = FlowingClock::at(utc);
+        let (uplink, _) = open(settings, Arc::new(clock.clone()), Hooks::default());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -576,8 +581,7 @@ fn child_that_promises() {
     };
     let hooks = Hooks { committed: Some(Arc::new(Says)), ..Hooks::default() };
     let settings = settings(Path::new(&dir), port.parse().expect("port"));
-    let (uplink, recovered) =
-        Uplink::open(settings, Arc::new(SystemClock::new()), hooks).expect("opens");
+    let (uplink, recovered) = open(settings, Arc::new(SystemClock::new()), hooks);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -634,8 +638,7 @@ fn a_daemon_killed_at_any_moment_keeps_every_promise() {
     }
     let hooks = Hooks { committed: Some(Arc::new(Counts(counted))), ..Hooks::default() };
     let (uplink, recovered) =
-        Uplink::open(settings(dir.path(), broker.port), Arc::new(SystemClock::new()), hooks)
-            .expect("opens");
+        open(settings(dir.path(), broker.port), Arc::new(SystemClock::new()), hooks);
     let courts = recovered.courts.values();
     let last: u64 =
         courts.map(|court| court.last_sequence + court.open.len() as u64).sum::<u64>() + 4;

@@ -14,5 +14,7 @@ mod broker;
 #[cfg(feature = "gstreamer")]
 mod decode;
 mod clips;
+#[path = "../support/flowing.rs"]
+mod flowing;
 mod mosquitto;
 mod publishers;

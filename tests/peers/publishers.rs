@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use courtside::clock::{Clock, ManualClock, SystemClock};
+use courtside::clock::{Chance, Clock, ManualClock, SystemClock};
 use courtside::ingest::flv::FileTag;
 use courtside::ingest::rtmp::message::kind;
 use courtside::ingest::{
@@ -90,7 +90,7 @@ impl TestIngest {
         };
         let heard = Arc::new(Heard::default());
         let sink = Arc::clone(&heard) as Arc<dyn UnitSink>;
-        let ingest = Ingest::bind(settings, clock, sink).await.unwrap();
+        let ingest = Ingest::bind(settings, clock, Chance::system(), sink).await.unwrap();
         let handle = ingest.handle();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(ingest.run(async {

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Chance, Clock, SystemClock};
 use crate::ingest::flv::{self, FileTag};
 use crate::ingest::rtmp::client::{ClientEvent, ClientSession};
 use crate::ingest::rtmp::handshake::Handshake;
@@ -475,7 +475,7 @@ fn serve_ours() -> anyhow::Result<ExitCode> {
         let courts = vec![CourtKey { court: CourtId::new("a")?, stream_key: StreamKey::new(KEY) }];
         let settings = IngestSettings { rtmp: Some("127.0.0.1:0".parse()?), rtmps: None, courts };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let ingest = Ingest::bind(settings, clock, Arc::new(Nobody)).await?;
+        let ingest = Ingest::bind(settings, clock, Chance::system(), Arc::new(Nobody)).await?;
         let address = ingest.handle().rtmp_address().context("an address")?;
         announce(address);
         ingest.run(std::future::pending()).await;

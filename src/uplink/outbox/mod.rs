@@ -6,6 +6,7 @@
 
 pub(super) mod record;
 pub(super) mod lanes;
+mod backend;
 pub(super) mod store;
 pub(super) mod recover;
 mod forget;
@@ -161,13 +162,35 @@ impl Desk {
         }
     }
 
-    /// Pauses; true if the thread is to stop.
-    fn pause(&self, timeout: Duration) -> bool {
+    /// Pauses for `time` of `clock`; true if the thread is to stop. What comes meanwhile waits.
+    fn pause(&self, clock: &dyn Clock, time: Duration) -> bool {
+        let until = clock.monotonic().plus(time);
         let mut notes = self.notes.lock();
-        if !notes.stop {
-            self.stopped.wait_for(&mut notes, timeout);
+        loop {
+            let left = until.since(clock.monotonic());
+            if notes.stop || left.is_zero() {
+                self.inbox.rest().holds(false);
+                return notes.stop;
+            }
+            self.inbox.rest().holds(true);
+            // Woken by the stop and by a clock that was moved by hand.
+            self.stopped.wait_for(&mut notes, left);
         }
-        notes.stop
+    }
+
+    /// Wakes the thread, for a clock that was moved by hand: false once the uplink is gone.
+    pub(super) fn waker(desk: &Arc<Self>) -> impl Fn() -> bool + Send + Sync + 'static {
+        let desk = Arc::downgrade(desk);
+        move || {
+            let Some(desk) = desk.upgrade() else { return false };
+            let notes = desk.notes.lock();
+            desk.inbox.rest().holds(false);
+            drop(notes);
+            desk.stopped.notify_all();
+            desk.arrived.notify_all();
+            desk.inbox.nudge();
+            true
+        }
     }
 }
 
@@ -461,7 +484,7 @@ impl Outbox {
             self.disk_refused(&refused);
             let space = refused.is_full()
                 && self.parts.hooks.space.as_ref().is_some_and(|space| space.release());
-            if !space && self.parts.desk.pause(DISK_RETRY) && tries > 1 {
+            if !space && self.parts.desk.pause(&*self.parts.clock, DISK_RETRY) && tries > 1 {
                 return None;
             }
         }
@@ -690,7 +713,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::SystemClock;
     use crate::event::{FactId, Saying, Withdrawal};
     use crate::mailbox::{Tally, WhenFull};
     use crate::media::{MediaTime, SessionId};
@@ -759,7 +782,7 @@ mod tests {
         let store = failing::store(dir.path(), &bystander.refusal);
         let inbox = Mailbox::new(8, WhenFull::DropNewest, Tally::default());
         let desk = Arc::new(Desk::new(inbox.clone()));
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(1)));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let counts = Arc::<Mutex<UplinkCounts>>::default();
         let hooks = Hooks {
             committed: Some(Arc::clone(&bystander) as Arc<dyn CommittedSink>),

@@ -13,15 +13,18 @@
 //! | `counts` | word → number | last position, session of the link, bytes, what was shed |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
     WriteTransaction,
 };
 
+use crate::disk::{Disk, DiskLock, LockError};
 use crate::media::CourtId;
+use crate::uplink::outbox::backend::OnDisk;
 use crate::uplink::outbox::record::{Record, RecordError};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
@@ -44,6 +47,8 @@ pub(super) const SHED: &str = "shed";
 
 /// File of the store in its directory.
 const FILE: &str = "outbox.redb";
+/// Held while the store is open: one daemon a directory.
+const LOCK: &str = "lock";
 /// redb's own default is 1 GiB; the whole daemon may take 200 MB (DESIGN §3).
 const CACHE_BYTES: usize = 4 << 20;
 
@@ -127,6 +132,8 @@ type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 /// The open store.
 pub(crate) struct Store {
     opener: Opener,
+    /// Of the directory; none where a test made the store.
+    _lock: Option<Box<dyn DiskLock>>,
     database: Option<Database>,
     pub(super) last_position: u64,
     session: u64,
@@ -148,32 +155,42 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when another process has it, or the disk says no.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, Option<PathBuf>), StoreError> {
-        fs::create_dir_all(dir)
-            .map_err(|source| StoreError::Directory { path: dir.to_owned(), source })?;
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+    ) -> Result<(Self, Option<PathBuf>), StoreError> {
+        let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
+        disk.create_dir_all(dir).map_err(said_no)?;
         let path = dir.join(FILE);
-        let is_new = !path.exists();
-        match Self::readable_at(&path) {
-            Ok(store) => Ok((store, None)),
+        let lock = disk.lock(&dir.join(LOCK)).map_err(|error| match error {
+            LockError::InUse { .. } => StoreError::InUse { path: path.clone() },
+            LockError::Io { source, .. } => said_no(source),
+        })?;
+        let is_new = !disk.names(dir).map_err(said_no)?.iter().any(|name| name == FILE);
+        let (mut store, aside) = match Self::readable_at(disk, &path) {
+            Ok(store) => (store, None),
             Err(error) if is_new && error.is_full() => {
                 // Half a file would be taken for a damaged one.
-                if let Err(error) = fs::remove_file(&path) {
+                if let Err(error) = disk.remove(&path) {
                     tracing::warn!(path = %path.display(), %error, "half an outbox stays");
                 }
-                Err(error)
+                return Err(error);
             }
             Err(error) if error.is_damage() => {
-                let aside = set_aside(&path)?;
-                Ok((Self::readable_at(&path)?, Some(aside)))
+                let aside = set_aside(&**disk, &path).map_err(said_no)?;
+                (Self::readable_at(disk, &path)?, Some(aside))
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        store._lock = Some(lock);
+        Ok((store, aside))
     }
 
     /// Opens a store and reads what a start reads, so that damage shows now.
-    fn readable_at(path: &Path) -> Result<Self, StoreError> {
-        let again = path.to_owned();
-        let store = Self::over(open_database(path)?, Box::new(move || open_database(&again)))?;
+    fn readable_at(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
+        let (again, on) = (path.to_owned(), Arc::clone(disk));
+        let opener = Box::new(move || open_database(&*on, &again));
+        let store = Self::over(open_database(&**disk, path)?, opener)?;
         store.waiting()?;
         store.recover()?;
         Ok(store)
@@ -182,6 +199,7 @@ impl Store {
     fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
         let mut store = Self {
             opener,
+            _lock: None,
             database: Some(database),
             last_position: 0,
             session: 0,
@@ -359,19 +377,29 @@ pub(super) fn readable(position: u64, bytes: &[u8]) -> Option<Record> {
         .ok()
 }
 
-fn open_database(path: &Path) -> Result<Database, StoreError> {
-    Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
-        other => StoreError::Open { path: path.to_owned(), source: Box::new(other.into()) },
+fn open_database(disk: &dyn Disk, path: &Path) -> Result<Database, StoreError> {
+    let cannot = |source| StoreError::Open { path: path.to_owned(), source: Box::new(source) };
+    let file = OnDisk::open(disk, path).map_err(|error| cannot(redb::Error::Io(error)))?;
+    Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file).map_err(|error| {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+            other => cannot(other.into()),
+        }
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a damaged file only changes its name")]
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let free = (1..).map(|n| path.with_extension(format!("damaged-{n}"))).find(|p| !p.exists());
+/// Gives a damaged file a name of its own, durably.
+fn set_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let taken = disk.names(dir)?;
+    let is_free = |aside: &PathBuf| {
+        let name = aside.file_name().and_then(|name| name.to_str());
+        !name.is_some_and(|name| taken.iter().any(|other| other == name))
+    };
+    let free = (1..).map(|n| path.with_extension(format!("damaged-{n}"))).find(is_free);
     let aside = free.unwrap_or_else(|| path.with_extension("damaged"));
-    fs::rename(path, &aside)
-        .map_err(|source| StoreError::Directory { path: aside.clone(), source })?;
+    disk.rename(path, &aside)?;
+    disk.sync_dir(dir)?;
     Ok(aside)
 }
 
@@ -479,7 +507,6 @@ fn append_one(
 pub(crate) mod failing {
     use std::fs::File;
     use std::io::Error;
-    use std::sync::Arc;
 
     use parking_lot::Mutex;
     use redb::StorageBackend;
@@ -547,8 +574,11 @@ pub(crate) mod failing {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::clock::AnchorSnapshot;
+    use crate::disk::RealDisk;
     use crate::event::{
         ClipRequest, Event, FactId, Highlight, ModelRef, Saying, Score, Shot, Withdrawal,
     };
@@ -617,15 +647,19 @@ mod tests {
         Batch { append, ..Batch::default() }
     }
 
+    fn real() -> Arc<dyn Disk> {
+        Arc::new(RealDisk::new())
+    }
+
     fn opened(dir: &Path) -> Store {
-        Store::open(dir).unwrap().0
+        Store::open(&real(), dir).unwrap().0
     }
 
     #[test]
     fn a_second_daemon_is_told_so() {
         let dir = tempfile::tempdir().unwrap();
         let _first = opened(dir.path());
-        let second = Store::open(dir.path()).unwrap_err();
+        let second = Store::open(&real(), dir.path()).unwrap_err();
         assert!(matches!(second, StoreError::InUse { .. }), "{second}");
     }
 
@@ -840,7 +874,7 @@ mod tests {
         for len in [1, 4096, 1 << 20] {
             let dir = tempfile::tempdir().unwrap();
             fs::File::create(dir.path().join(FILE)).unwrap().set_len(len).unwrap();
-            let (mut store, damaged) = Store::open(dir.path()).unwrap();
+            let (mut store, damaged) = Store::open(&real(), dir.path()).unwrap();
             assert!(damaged.is_some(), "{len}");
             assert_eq!(
                 store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
@@ -861,7 +895,7 @@ mod tests {
         let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
         io::Write::write_all(&mut file, &bytes).unwrap();
         drop(file);
-        let (mut store, damaged) = Store::open(dir.path()).unwrap();
+        let (mut store, damaged) = Store::open(&real(), dir.path()).unwrap();
         assert!(damaged.is_some_and(|aside| aside.exists()));
         assert_eq!(
             store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
