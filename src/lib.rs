@@ -33,6 +33,7 @@ pub mod game;
 pub mod clips;
 pub mod uplink;
 pub mod health;
+pub mod page;
 pub mod http;
 pub mod app;
 pub mod tools;

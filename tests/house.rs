@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["answer", "event"],
     &["clock", "config", "disk", "mailbox"],
     &["http"],
-    &["ingest", "decode", "router", "detect", "game", "clips", "uplink", "provision", "health"],
+    &["ingest", "decode", "router", "detect", "game", "clips", "uplink", "provision", "health", "page"],
     &["app"],
     &["tools"],
 ];

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use courtside::event::FactId;
-use courtside::health::page::{Refused, Said, SentEvent, Source, Stored, routes};
+use courtside::page::{Refused, Said, SentEvent, Source, Stored, routes};
 use courtside::http::{Access, Server, Token};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,

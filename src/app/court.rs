@@ -22,13 +22,13 @@ use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
 use crate::event::{ClipRequest, Event, Saying};
 use crate::game::player::{Board, Seat, ToGame};
-use crate::health::page::SentEvent;
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull};
 use crate::media::{
     BoxName, CloseReason, CourtId, Frame, RimBox, SessionId, StreamInfo, StreamItem,
 };
+use crate::page::SentEvent;
 use crate::router::Router;
 use crate::uplink::{Committed, CommittedSink, SpaceNeeded, Uplink};
 

@@ -30,11 +30,11 @@ use crate::decode::Decoder;
 use crate::detect::ring::{Finder, Lookout};
 use crate::detect::{self, Detect};
 use crate::game::{self, keeper, player};
-use crate::health::page::SentEvent;
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{Ingest, IngestHandle};
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
 use crate::media::CourtId;
+use crate::page::SentEvent;
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 

@@ -21,9 +21,9 @@ use crate::event::FactId;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
 use crate::health::Reading;
-use crate::health::page::{self, SentEvent};
 use crate::http::{self, Access, Server};
 use crate::media::{CourtId, Frame};
+use crate::page::{self, SentEvent};
 
 /// Events that a slow page may be behind before it misses some and asks again.
 pub(crate) const EVENTS_BEHIND: usize = 256;

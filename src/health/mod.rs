@@ -1,4 +1,4 @@
-//! What the box says of itself: metrics, watchdog, log, the operator's page.
+//! What the box says of itself: metrics, watchdog, log, and what is wrong with it.
 //!
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
@@ -11,7 +11,6 @@ mod log;
 mod notify;
 mod advice;
 pub mod doctor;
-pub mod page;
 
 pub use crate::health::advice::{Measured, TINY_RING_PX, advise};
 pub use crate::health::log::{LogError, start_log};

@@ -155,7 +155,7 @@ pub(super) mod tests {
 
     /// A picture whose rows are longer than it is wide, as decoders give them.
     #[derive(Debug)]
-    pub(in crate::health::page) struct Drawing {
+    pub(in crate::page) struct Drawing {
         chroma: ChromaLayout,
         planes: Vec<(Vec<u8>, usize)>,
     }
@@ -171,7 +171,7 @@ pub(super) mod tests {
     }
 
     /// A frame drawn by a function of x and y: Y, Cb and Cr in video range.
-    pub(in crate::health::page) fn drawn(
+    pub(in crate::page) fn drawn(
         size: (u32, u32),
         at_ms: u64,
         chroma: ChromaLayout,

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use tokio::sync::broadcast;
 
 use crate::event::FactId;
-use crate::health::page::picture::Pictures;
+use crate::page::picture::Pictures;
 use crate::http::Problem;
 use crate::media::{CourtId, Frame};
 
