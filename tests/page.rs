@@ -15,11 +15,11 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use courtside::event::FactId;
-use courtside::page::{Refused, Said, SentEvent, Source, Stored, routes};
 use courtside::http::{Access, Server, Token};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
 };
+use courtside::page::{Refused, Said, SentEvent, Source, Stored, routes};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -186,14 +186,6 @@ impl Source for Scripted {
             self.set(|state| state["calibration"]["courts"]["a"][0]["said"][fact] = verdict);
         }
         Box::pin(std::future::ready(said))
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn metrics(&self) -> String {
-        String::new()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::config::{Calibrate, Config};
 use crate::event::FactId;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
-use crate::health::Reading;
+use crate::health::{self, Probed, Reading};
 use crate::http::{self, Access, Server};
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
@@ -116,7 +116,9 @@ impl page::Source for WebState {
             }
         })
     }
+}
 
+impl Probed for WebState {
     fn ready(&self) -> Result<(), String> {
         // The sockets are bound and the stages run before anything is served; what may be missing
         // later (broker, camera, disk) is told in the state and makes no box unready.
@@ -172,8 +174,8 @@ pub(crate) fn bind(
         shared: Arc::clone(shared),
         latest: Mutex::new((Arc::new(Value::Null), Reading::default())),
     });
-    let source: Arc<dyn page::Source> = Arc::clone(&state) as Arc<dyn page::Source>;
-    let mut routes = page::routes(source);
+    let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
+    let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
     if let Some(shelf) = shared.ring.get() {
         routes = routes.merge(clips::routes(shelf.clone()));
     }

@@ -3,17 +3,20 @@
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
 //! `log` chooses journal or lines; `notify` speaks to systemd; `advice` says
-//! what costs the venue latency or accuracy (pure); `doctor` says what is wrong (pure).
+//! what costs the venue latency or accuracy (pure); `doctor` says what is wrong (pure);
+//! `routes` is what monitors ask.
 
 mod metrics;
 mod watchdog;
 mod log;
 mod notify;
 mod advice;
+mod routes;
 pub mod doctor;
 
 pub use crate::health::advice::{Measured, TINY_RING_PX, advise};
 pub use crate::health::log::{LogError, start_log};
 pub use crate::health::metrics::{CourtLabel, HopLabel, Metrics, ModelLabel, Reading, RimReading};
 pub use crate::health::notify::Notifier;
+pub use crate::health::routes::{Probed, routes};
 pub use crate::health::watchdog::{Progress, Stuck};

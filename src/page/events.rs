@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use crate::page::{SentEvent, Source};
+use crate::page::source::{SentEvent, Source};
 
 /// Events ready for one watcher; his connection holds more.
 const READY: usize = 16;

@@ -1,14 +1,18 @@
 //! The page's data, asked for over a socket.
 
+use std::future::Future;
 use std::net::SocketAddr;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::broadcast;
 
 use super::*;
 use crate::http::{Access, Server};
-use crate::media::ChromaLayout;
+use crate::media::{ChromaLayout, Frame};
+use crate::page::picture;
+use crate::page::source::{Said, SentEvent, Stored};
 
 struct Scripted {
     stored: Mutex<Vec<SentEvent>>,
@@ -71,14 +75,6 @@ impl Source for Scripted {
         };
         Box::pin(std::future::ready(said))
     }
-
-    fn ready(&self) -> Result<(), String> {
-        Err("the ring is being opened".to_owned())
-    }
-
-    fn metrics(&self) -> String {
-        "courtside_stream_up 1\n".to_owned()
-    }
 }
 
 fn served<F: Future<Output = ()>>(source: &Arc<Scripted>, asking: impl FnOnce(SocketAddr) -> F) {
@@ -121,15 +117,12 @@ async fn data(lines: &mut tokio::io::Lines<BufReader<TcpStream>>, count: usize) 
 }
 
 #[test]
-fn files_state_pictures_and_probes_are_served() {
+fn files_state_and_pictures_are_served() {
     served(&Scripted::holding(0), |address| async move {
         for (path, status, holds) in [
             ("/", "200", "<title>Courtside</title>"),
             ("/page.css", "200", "text/css"),
-            ("/page.js", "200", "text/javascript"),
-            ("/healthz", "200", "ok"),
-            ("/readyz", "503", "the ring is being opened"),
-            ("/metrics", "200", "courtside_stream_up 1"),
+            ("/script/page.js", "200", "text/javascript"),
             ("/v1/state", "200", "{\"box\":\"rim-1\"}"),
             ("/v1/courts/a/snapshot.jpg", "200", "image/jpeg"),
             ("/v1/courts/b/snapshot.jpg", "503", "does not publish"),

@@ -1,0 +1,91 @@
+//! What monitors ask: is it alive, is it ready, and its metrics.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::http::Problem;
+
+/// What monitors are told. `app` gives it; none of it may block.
+pub trait Probed: Send + Sync + 'static {
+    /// Why we are not ready, if we are not.
+    ///
+    /// # Errors
+    /// The reason, in a line.
+    fn ready(&self) -> Result<(), String>;
+    /// Metrics, in the text format of OpenMetrics.
+    fn metrics(&self) -> String;
+}
+
+/// `/healthz`, `/readyz` and `/metrics`.
+pub fn routes(probed: Arc<dyn Probed>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probed)
+}
+
+async fn ready(State(probed): State<Arc<dyn Probed>>) -> Response {
+    match probed.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response(),
+    }
+}
+
+async fn metrics(State(probed): State<Arc<dyn Probed>>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], probed.metrics())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::http::{Access, Server};
+
+    struct Opening;
+
+    impl Probed for Opening {
+        fn ready(&self) -> Result<(), String> {
+            Err("the ring is being opened".to_owned())
+        }
+
+        fn metrics(&self) -> String {
+            "courtside_stream_up 1\n".to_owned()
+        }
+    }
+
+    #[test]
+    fn monitors_are_answered() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("runtime").block_on(async {
+            let server =
+                Server::bind(([127, 0, 0, 1], 0).into(), None, Access::Open).expect("bound");
+            let address = server.address();
+            let serving =
+                tokio::spawn(server.serve(routes(Arc::new(Opening)), std::future::pending()));
+            for (path, status, holds) in [
+                ("/healthz", "200", "ok"),
+                ("/readyz", "503", "the ring is being opened"),
+                ("/metrics", "200", "courtside_stream_up 1"),
+            ] {
+                let mut stream = TcpStream::connect(address).await.expect("connected");
+                let request =
+                    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+                stream.write_all(request.as_bytes()).await.expect("written");
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.expect("read");
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+                assert!(answer.contains(holds), "{path}: {answer}");
+            }
+            serving.abort();
+        });
+    }
+}

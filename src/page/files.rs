@@ -1,0 +1,85 @@
+//! The files of the page, in the binary: its text, its looks and the modules of its script.
+//!
+//! Served from our own origin like all else, under the policy that `http` sends with every answer.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The modules of the script, by the names that they import each other by; `page.js` is the first.
+const MODULES: &[(&str, &str)] = &[
+    ("calibration.js", include_str!("script/calibration.js")),
+    ("calls.js", include_str!("script/calls.js")),
+    ("clip.js", include_str!("script/clip.js")),
+    ("court.js", include_str!("script/court.js")),
+    ("dom.js", include_str!("script/dom.js")),
+    ("page.js", include_str!("script/page.js")),
+    ("rims.js", include_str!("script/rims.js")),
+    ("ring.js", include_str!("script/ring.js")),
+    ("state.js", include_str!("script/state.js")),
+    ("verdicts.js", include_str!("script/verdicts.js")),
+    ("vitals.js", include_str!("script/vitals.js")),
+    ("wall.js", include_str!("script/wall.js")),
+    ("words.js", include_str!("script/words.js")),
+];
+
+/// A route a file.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let page = Router::new()
+        .route("/", get(|| file(HTML, include_str!("page.html"))))
+        .route("/page.css", get(|| file(CSS, include_str!("page.css"))));
+    MODULES.iter().fold(page, |routes, (name, text)| {
+        routes.route(&format!("/script/{name}"), get(|| file(SCRIPT, text)))
+    })
+}
+
+async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What a module imports.
+    fn imports(text: &str) -> Vec<&str> {
+        text.lines()
+            .filter(|line| line.starts_with("import "))
+            .map(|line| line.split('"').nth(1).expect("a path in quotes"))
+            .map(|path| path.strip_prefix("./").expect("beside it"))
+            .collect()
+    }
+
+    #[test]
+    fn every_module_is_served_and_reached_and_none_imports_another_in_a_circle() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/page/script");
+        let on_disk: BTreeSet<String> = std::fs::read_dir(folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        let served: BTreeSet<String> = MODULES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(on_disk, served, "name each file of script/ in MODULES");
+
+        // Those whose imports are all placed already, again and again: a circle is never placed.
+        let mut placed: BTreeSet<&str> = BTreeSet::new();
+        while let Some((name, _)) = MODULES.iter().find(|(name, text)| {
+            !placed.contains(name) && imports(text).iter().all(|import| placed.contains(import))
+        }) {
+            placed.insert(name);
+        }
+        let left: Vec<_> = MODULES.iter().filter(|(name, _)| !placed.contains(name)).collect();
+        assert!(left.is_empty(), "in a circle, or importing what is not there: {left:?}");
+
+        let imported: BTreeSet<&str> = MODULES.iter().flat_map(|(_, text)| imports(text)).collect();
+        let never: Vec<_> =
+            placed.difference(&imported).filter(|name| **name != "page.js").collect();
+        assert!(never.is_empty(), "never imported: {never:?}");
+    }
+}

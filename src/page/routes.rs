@@ -1,0 +1,125 @@
+//! Requests of the page, answered from its [`Source`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use crate::event::FactId;
+use crate::http::Problem;
+use crate::media::CourtId;
+use crate::page::picture::Pictures;
+use crate::page::source::{Refused, Source};
+use crate::page::{events, files};
+
+#[derive(Clone)]
+struct Page {
+    source: Arc<dyn Source>,
+    pictures: Arc<Pictures>,
+}
+
+/// The page and its data.
+pub fn routes(source: Arc<dyn Source>) -> Router {
+    files::routes()
+        .route("/v1/state", get(state))
+        .route("/v1/events", get(told))
+        .route("/v1/events/{fact}/verdict", post(verdict))
+        .route("/v1/courts/{court}/snapshot.jpg", get(snapshot))
+        .with_state(Page { source, pictures: Arc::new(Pictures::default()) })
+}
+
+async fn state(State(page): State<Page>) -> impl IntoResponse {
+    axum::Json(page.source.state().as_ref().clone())
+}
+
+/// Which events are asked for.
+#[derive(Deserialize)]
+struct Asked {
+    /// Stored ones after this position first.
+    after: Option<u64>,
+    /// The newest so many stored ones first.
+    last: Option<u16>,
+    /// Anything: tell the state too, as `event: state`.
+    state: Option<String>,
+}
+
+async fn told(
+    State(page): State<Page>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    // A browser that lost the connection says where it was; that beats what the page first asked.
+    let again = headers
+        .get(HeaderName::from_static("last-event-id"))
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse().ok());
+    let from = match (again.or(asked.after), asked.last) {
+        (Some(position), _) => events::From::After(position),
+        (None, Some(newest)) => events::From::Newest(newest),
+        (None, None) => events::From::Now,
+    };
+    events::stream(page.source, from, asked.state.is_some())
+}
+
+/// What a person says of a shot.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Judged {
+    verdict: String,
+}
+
+async fn verdict(State(page): State<Page>, Path(fact): Path<String>, body: Bytes) -> Response {
+    let Some(fact) = FactId::parse(&fact) else {
+        return refusal(&Refused::Unknown).into_response();
+    };
+    let Ok(judged) = serde_json::from_slice::<Judged>(&body) else {
+        return refusal(&Refused::Word).into_response();
+    };
+    match page.source.verdict(fact, &judged.verdict).await {
+        Ok(()) => {
+            let said = serde_json::json!({"fact": fact.to_string(), "verdict": judged.verdict});
+            axum::Json(said).into_response()
+        }
+        Err(refused) => refusal(&refused).into_response(),
+    }
+}
+
+fn refusal(refused: &Refused) -> Problem {
+    let (status, title) = match refused {
+        Refused::Word => (StatusCode::BAD_REQUEST, "No verdict"),
+        Refused::Unknown => (StatusCode::NOT_FOUND, "Unknown shot"),
+        Refused::Off => (StatusCode::CONFLICT, "Calibration is off"),
+        Refused::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not kept"),
+    };
+    Problem::new(status, title, refused.to_string())
+}
+
+async fn snapshot(State(page): State<Page>, Path(court): Path<String>) -> Response {
+    let court = match CourtId::new(&court) {
+        Ok(court) if page.source.has_court(&court) => court,
+        Ok(_) | Err(_) => {
+            let detail = "no court of that name; /v1/state has their names";
+            return Problem::not_found(detail).into_response();
+        }
+    };
+    let Some(frame) = page.source.snapshot(&court) else {
+        let detail = format!("no picture of court {court} yet: its camera does not publish");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return Problem::new(status, "No picture", detail).into_response();
+    };
+    match page.pictures.jpeg(&court, frame).await {
+        Some(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
+        None => {
+            let detail = "this picture cannot be drawn; ask again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "No picture", detail).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
