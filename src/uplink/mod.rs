@@ -7,8 +7,8 @@
 //!                              └← PUBACK, refusal, loss ──────────────┘
 //! ```
 //! In: [`Event`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
-//! Read `outbox/record` (what is kept, and the envelope), `outbox/lanes` (what goes next),
-//! `outbox/store` (the disk), `outbox` (the thread), then `mqtt` (the link).
+//! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/lanes`
+//! (what goes next), `outbox/store` (the disk), `outbox` (the thread), then `mqtt` (the link).
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk; it leaves the queue
 //! after its own PUBACK only; it stays, marked sent, for 72 h or until the quota wants it; its
@@ -18,186 +18,47 @@
 //! Absent: telemetry (the class exists, so that it would be shed first; nothing makes any), and
 //! commands, which come with `provision`.
 
+mod settings;
+mod hooks;
+mod counts;
 mod outbox;
 mod states;
+mod causes;
 mod backoff;
 mod tls;
 mod prompt;
 mod mqtt;
 pub mod schema;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::{Anchors, Chance, Clock, Floor, within};
-use crate::config::Broker;
+use crate::clock::{Anchors, Chance, Clock, within};
 use crate::disk::Disk;
-use crate::event::state::UplinkState;
-use crate::event::{Envelope, Event};
-use crate::mailbox::{Mailbox, Rest, Tally, WhenFull};
-use crate::media::{BoxName, CourtId};
+use crate::event::Event;
+use crate::mailbox::{Mailbox, Rest, WhenFull};
+use crate::media::CourtId;
 use crate::uplink::mqtt::Link;
+use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::WINDOW;
-use crate::uplink::outbox::{Desk, Note, Outbox, Parts, Sending};
+use crate::uplink::outbox::{Outbox, Parts};
 use crate::uplink::states::States;
 
+pub use crate::uplink::counts::UplinkCounts;
+pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
+pub use crate::uplink::outbox::desk::Given;
 pub use crate::uplink::outbox::recover::{CourtRecords, PendingClip, Recovered};
 pub use crate::uplink::outbox::store::StoreError;
+pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
 
 /// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
 const INBOX: usize = 256;
 /// Sendings between outbox and link: a window of this session and one of the last.
 const SENDINGS: usize = 4 * WINDOW as usize;
-/// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
-pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
-
-/// What the uplink needs to know. Holds no secret: the password is read when it is needed.
-#[derive(Clone, Debug)]
-pub struct UplinkSettings {
-    /// The box.
-    pub box_name: BoxName,
-    /// Where the broker is: `mqtt://HOST:PORT` or `mqtts://HOST:PORT`.
-    pub broker: Broker,
-    /// MQTT user.
-    pub username: Option<String>,
-    /// File whose first line is the password. Read at each connection.
-    pub password_file: Option<PathBuf>,
-    /// PEM of the authorities that may sign the broker's certificate; the system's if absent.
-    pub ca_file: Option<PathBuf>,
-    /// PEM of our certificate.
-    pub cert_file: Option<PathBuf>,
-    /// PEM of its key.
-    pub key_file: Option<PathBuf>,
-    /// Directory of the outbox; made if absent.
-    pub dir: PathBuf,
-    /// Bytes of records; beyond it sent ones go first.
-    pub quota_bytes: u64,
-    /// Names the origin of the clock's monotonic time: the boot.
-    pub boot: String,
-    /// An earlier clock is implausible.
-    pub time_floor: Floor,
-    /// The program's version, for `state/box`.
-    pub version: String,
-    /// Names of the courts, for `state/box`.
-    pub courts: Vec<String>,
-}
-
-/// Is told of each event once it is on disk, on the outbox's thread: must not wait.
-pub trait CommittedSink: Send + Sync {
-    /// The event is durable.
-    fn committed(&self, told: &Committed<'_>);
-    /// The broker has acknowledged an event of this boot, `took` after it was decided.
-    fn acknowledged(&self, _took: Duration) {}
-}
-
-/// An event that is on disk.
-#[derive(Clone, Copy, Debug)]
-pub struct Committed<'a> {
-    /// Order of decision over all courts.
-    pub position: u64,
-    /// The event.
-    pub event: &'a Event,
-    /// Order of decision within its court.
-    pub sequence: u64,
-    /// Its envelope as it would leave now: JSON.
-    pub message: &'a [u8],
-}
-
-/// Gives up space when a commit finds none (DESIGN R9: the ballast).
-pub trait SpaceNeeded: Send + Sync {
-    /// True if something was given up, so that a try at once is worth it.
-    fn release(&self) -> bool;
-}
-
-/// The histograms that the uplink moves.
-#[derive(Clone, Debug)]
-pub struct UplinkMeters {
-    /// Decided → acknowledged.
-    pub event_seconds: Histogram,
-    /// One commit of the outbox.
-    pub commit_seconds: Histogram,
-}
-
-impl Default for UplinkMeters {
-    fn default() -> Self {
-        let none = || Histogram::new([1.0]);
-        Self { event_seconds: none(), commit_seconds: none() }
-    }
-}
-
-/// Who listens to the uplink. Nobody needs to.
-#[derive(Clone, Default)]
-pub struct Hooks {
-    /// After each commit.
-    pub committed: Option<Arc<dyn CommittedSink>>,
-    /// When the disk is full.
-    pub space: Option<Arc<dyn SpaceNeeded>>,
-    /// For `time`, `clocksource` and `clockerrorms`.
-    pub wall: Option<Anchors>,
-    /// The inbox's hop in the ledger.
-    pub tally: Option<Tally>,
-    /// Histograms.
-    pub meters: UplinkMeters,
-}
-
-impl fmt::Debug for Hooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hooks").field("tally", &self.tally).finish_non_exhaustive()
-    }
-}
-
-/// How the uplink does.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UplinkCounts {
-    /// A session with the broker runs.
-    pub connected: bool,
-    /// Its number.
-    pub session: u64,
-    /// As in `state/uplink`.
-    pub state: UplinkState,
-    /// Published, without a PUBACK yet.
-    pub in_flight: u64,
-    /// Why there is no session, in words.
-    pub fault: Option<String>,
-    /// Another box uses our name.
-    pub another_box: bool,
-    /// Why the outbox cannot write, in words.
-    pub disk_fault: Option<String>,
-    /// Position of the newest event on disk.
-    pub newest: u64,
-    /// Events promised since the start.
-    pub promised: u64,
-    /// Events acknowledged since the start.
-    pub acknowledged: u64,
-    /// Events that were decided and are not on disk: the thread ended while the disk refused them.
-    pub lost: u64,
-}
-
-/// A stored event given again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Given {
-    /// Order of decision over all courts.
-    pub position: u64,
-    /// Its envelope as it would leave now: JSON.
-    pub message: Bytes,
-}
-
-impl Given {
-    /// The message, read. `None` if a later version put it in a form that this one does not know.
-    #[must_use]
-    pub fn envelope(&self) -> Option<Envelope> {
-        serde_json::from_slice(&self.message).ok()
-    }
-}
-
 /// Tries the broker once under a client id of its own, for `check`: address, TLS, user, CONNACK.
 ///
 /// # Errors
@@ -428,6 +289,7 @@ impl Drop for Uplink {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::path::PathBuf;
 
     use super::*;
 

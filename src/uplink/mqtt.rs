@@ -34,12 +34,14 @@ use crate::event::state::BoxState;
 use crate::mailbox::Rest;
 use crate::media::{Monotonic, UtcTime};
 use crate::uplink::backoff::Past;
+use crate::uplink::causes::chain;
+use crate::uplink::counts::UplinkCounts;
+use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, Outcome, WINDOW};
-use crate::uplink::outbox::{Desk, Note, Sending, chain};
 use crate::uplink::prompt::Prompt;
+use crate::uplink::settings::UplinkSettings;
 use crate::uplink::states::States;
 use crate::uplink::tls::{self, TlsError, TlsFiles};
-use crate::uplink::{UplinkCounts, UplinkSettings};
 
 /// The broker keeps our subscriptions so long (DESIGN §4.3).
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;

@@ -2,21 +2,23 @@
 //!
 //! Everything that waits in the inbox goes to disk in one transaction (group commit), then each
 //! event is logged `promised`, handed to the page and the clips, and sent. The thread alone owns
-//! the store and the lanes; the link (`mqtt`) talks to it by notes and gets bounded sendings.
+//! the store and the lanes; the link (`mqtt`) talks to it by notes and gets bounded sendings
+//! (`desk`).
 
 pub(super) mod record;
 pub(super) mod lanes;
+pub(super) mod desk;
 mod backend;
 pub(super) mod store;
 pub(super) mod recover;
 mod forget;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
@@ -25,11 +27,14 @@ use crate::event::Event;
 use crate::event::state::UplinkState;
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
-use crate::uplink::outbox::lanes::{Begin, Lanes, Outcome};
+use crate::uplink::causes::chain;
+use crate::uplink::counts::UplinkCounts;
+use crate::uplink::hooks::{Committed, Hooks};
+use crate::uplink::outbox::desk::{Desk, Given, Note, Sending};
+use crate::uplink::outbox::lanes::{Lanes, Outcome};
 use crate::uplink::outbox::record::{InOrder, Now, Record, RecordError};
 use crate::uplink::outbox::store::{Batch, Store, StoreError};
 use crate::uplink::states::States;
-use crate::uplink::{Committed, Given, Hooks, UplinkCounts};
 
 /// Events in one commit: the inbox's whole bound.
 const GROUP: usize = 256;
@@ -46,153 +51,6 @@ const STATE_EVERY: Duration = Duration::from_secs(10);
 const FRESH: usize = 64;
 /// Records that one replay may ask for.
 const REPLAY_LIMIT: usize = 200;
-
-/// One publish for the link.
-#[derive(Debug)]
-pub(super) struct Sending {
-    /// The connection that it is for.
-    pub epoch: u64,
-    /// The event.
-    pub position: u64,
-    /// Below the box's root.
-    pub topic: String,
-    /// The envelope.
-    pub payload: Bytes,
-}
-
-/// What others tell the outbox.
-#[derive(Debug)]
-pub(super) enum Note {
-    /// A session begins.
-    Connected {
-        /// Its number.
-        epoch: u64,
-        /// How.
-        begin: Begin,
-    },
-    /// It ended.
-    Disconnected,
-    /// What became of a sending.
-    Outcome {
-        /// The connection.
-        epoch: u64,
-        /// The event.
-        position: u64,
-        /// What became of it.
-        outcome: Outcome,
-        /// What the broker said, if it refused.
-        said: Option<String>,
-    },
-    /// Counts the link's session up and answers it once it is durable.
-    NextSession(oneshot::Sender<u64>),
-    /// `clips/{id}.json` is durable.
-    ClipDurable(String),
-    /// Stored events again.
-    Replay {
-        /// Of one court, by its sequence; or of all, by position.
-        court: Option<CourtId>,
-        /// The last one known.
-        after: u64,
-        /// At most so many.
-        limit: usize,
-        /// Where they go.
-        reply: oneshot::Sender<Vec<Given>>,
-    },
-    /// Answers when the inbox is closed and all of it is on disk.
-    WhenCommitted(oneshot::Sender<()>),
-    /// Answers when nothing waits for a PUBACK but parked ones.
-    WhenSent(oneshot::Sender<()>),
-    /// The last word: what is pending goes to disk, the thread ends.
-    Stop,
-}
-
-/// Where notes are left for the outbox. Bounded by what is asked: PUBACKs by the window, clips by
-/// those pending, replays by their callers.
-#[derive(Debug)]
-pub(super) struct Desk {
-    // Notes and the stop flag change together.
-    notes: Mutex<Notes>,
-    /// Wakes the thread once the inbox is closed: a note came.
-    arrived: Condvar,
-    /// Wakes the thread out of a pause after a failed commit: it is to stop.
-    stopped: Condvar,
-    inbox: Mailbox<Event>,
-}
-
-#[derive(Debug, Default)]
-struct Notes {
-    waiting: VecDeque<Note>,
-    stop: bool,
-}
-
-impl Desk {
-    /// A desk beside `inbox`.
-    #[must_use]
-    pub(super) fn new(inbox: Mailbox<Event>) -> Self {
-        Self {
-            notes: Mutex::new(Notes::default()),
-            arrived: Condvar::new(),
-            stopped: Condvar::new(),
-            inbox,
-        }
-    }
-
-    /// Leaves a note. Never waits.
-    pub(super) fn note(&self, note: Note) {
-        let mut notes = self.notes.lock();
-        if matches!(note, Note::Stop) {
-            notes.stop = true;
-            self.stopped.notify_all();
-        }
-        notes.waiting.push_back(note);
-        drop(notes);
-        self.arrived.notify_all();
-        self.inbox.nudge();
-    }
-
-    fn take(&self) -> VecDeque<Note> {
-        std::mem::take(&mut self.notes.lock().waiting)
-    }
-
-    /// Waits for a note, when the inbox wakes nobody any more.
-    fn wait(&self, timeout: Duration) {
-        let mut notes = self.notes.lock();
-        if notes.waiting.is_empty() {
-            self.arrived.wait_for(&mut notes, timeout);
-        }
-    }
-
-    /// Pauses for `time` of `clock`; true if the thread is to stop. What comes meanwhile waits.
-    fn pause(&self, clock: &dyn Clock, time: Duration) -> bool {
-        let until = clock.monotonic().plus(time);
-        let mut notes = self.notes.lock();
-        loop {
-            let left = until.since(clock.monotonic());
-            if notes.stop || left.is_zero() {
-                self.inbox.rest().holds(false);
-                return notes.stop;
-            }
-            self.inbox.rest().holds(true);
-            // Woken by the stop and by a clock that was moved by hand.
-            self.stopped.wait_for(&mut notes, left);
-        }
-    }
-
-    /// Wakes the thread, for a clock that was moved by hand: false once the uplink is gone.
-    pub(super) fn waker(desk: &Arc<Self>) -> impl Fn() -> bool + Send + Sync + 'static {
-        let desk = Arc::downgrade(desk);
-        move || {
-            let Some(desk) = desk.upgrade() else { return false };
-            let notes = desk.notes.lock();
-            desk.inbox.rest().holds(false);
-            drop(notes);
-            desk.stopped.notify_all();
-            desk.arrived.notify_all();
-            desk.inbox.nudge();
-            true
-        }
-    }
-}
 
 /// An event on its way to the disk, and what is to be kept of it.
 type Admitted = (Event, Record);
@@ -691,21 +549,6 @@ impl Outbox {
     }
 }
 
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
@@ -717,8 +560,8 @@ mod tests {
     use crate::event::{FactId, Saying, Withdrawal};
     use crate::mailbox::{Tally, WhenFull};
     use crate::media::{MediaTime, SessionId};
+    use crate::uplink::hooks::{CommittedSink, SpaceNeeded};
     use crate::uplink::outbox::store::failing::{self, Refusal};
-    use crate::uplink::{CommittedSink, SpaceNeeded};
 
     fn event(n: u32) -> Event {
         let reason = "restart".to_owned();

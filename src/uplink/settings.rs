@@ -1,0 +1,41 @@
+//! What the uplink needs to know, as `app` works it out from the configuration.
+
+use std::path::PathBuf;
+
+use crate::clock::Floor;
+use crate::config::Broker;
+use crate::media::BoxName;
+
+/// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
+pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
+
+/// What the uplink needs to know. Holds no secret: the password is read when it is needed.
+#[derive(Clone, Debug)]
+pub struct UplinkSettings {
+    /// The box.
+    pub box_name: BoxName,
+    /// Where the broker is: `mqtt://HOST:PORT` or `mqtts://HOST:PORT`.
+    pub broker: Broker,
+    /// MQTT user.
+    pub username: Option<String>,
+    /// File whose first line is the password. Read at each connection.
+    pub password_file: Option<PathBuf>,
+    /// PEM of the authorities that may sign the broker's certificate; the system's if absent.
+    pub ca_file: Option<PathBuf>,
+    /// PEM of our certificate.
+    pub cert_file: Option<PathBuf>,
+    /// PEM of its key.
+    pub key_file: Option<PathBuf>,
+    /// Directory of the outbox; made if absent.
+    pub dir: PathBuf,
+    /// Bytes of records; beyond it sent ones go first.
+    pub quota_bytes: u64,
+    /// Names the origin of the clock's monotonic time: the boot.
+    pub boot: String,
+    /// An earlier clock is implausible.
+    pub time_floor: Floor,
+    /// The program's version, for `state/box`.
+    pub version: String,
+    /// Names of the courts, for `state/box`.
+    pub courts: Vec<String>,
+}
