@@ -20,7 +20,7 @@ use crate::decode::FrameSink;
 use crate::detect::ring::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
-use crate::event::{ClipRequest, Event, Saying};
+use crate::event::{ClipRequest, Decision, Saying};
 use crate::game::player::{Board, Seat, ToGame};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
@@ -91,7 +91,7 @@ impl CourtParts {
     }
 
     /// Where its game sits; what it tells goes to `outlet`.
-    pub(crate) fn seat(&self, outlet: Mailbox<Event>) -> Seat {
+    pub(crate) fn seat(&self, outlet: Mailbox<Decision>) -> Seat {
         Seat {
             court: self.name.clone(),
             rims: self.rims.len(),

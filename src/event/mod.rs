@@ -4,6 +4,7 @@
 //! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
 //! `state` has the retained messages.
 
+mod decision;
 mod envelope;
 mod kinds;
 pub mod state;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::{CourtId, MediaTime, SessionId};
 
+pub use crate::event::decision::{Decision, LogEntry};
 pub use crate::event::envelope::Envelope;
 
 /// Names what happened and stays through all revisions: `{session}-{n}`.

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::answer::RimAnswer;
 use crate::config::Calibrate;
-use crate::event::{Event, FactId, Score};
+use crate::event::{Decision, Event, FactId, Score};
 use crate::game::Game;
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
 use crate::game::keeper::Write;
@@ -85,7 +85,7 @@ pub(crate) struct Seat {
     pub(crate) rims: usize,
     pub(crate) inbox: Mailbox<ToGame>,
     pub(crate) board: Arc<Board>,
-    pub(crate) outlet: Mailbox<Event>,
+    pub(crate) outlet: Mailbox<Decision>,
 }
 
 /// A game's thread; ends with how many events it could not hand over.
@@ -167,7 +167,7 @@ fn show(board: &Board, game: &Game) {
 pub(crate) fn close(
     court: CourtId,
     recovered: Recovered,
-    inbox: Mailbox<Event>,
+    inbox: Mailbox<Decision>,
 ) -> std::io::Result<Playing> {
     std::thread::Builder::new().name(format!("close-{court}")).spawn(move || {
         let (_, mended) = resume(&court, 0, recovered);
@@ -177,7 +177,7 @@ pub(crate) fn close(
 
 /// Waits until the games have handed over what they decided. A disk that refuses holds the outbox,
 /// and the outbox the games: after `patience` its inbox is closed, and they end with what they have.
-pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Event>, patience: Duration) {
+pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Decision>, patience: Duration) {
     let mut joined = tokio::task::spawn_blocking(move || {
         let ends = games.into_iter().map(JoinHandle::join);
         ends.fold((0, false), |(lost, died), end| match end {
@@ -201,22 +201,22 @@ pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Event>, patience: 
     }
 }
 
-/// Hands events to the outbox, never dropping one: waits as long as it takes, and says so. Only the
-/// end of the daemon ends the wait; returns how many are lost then.
-fn hand_over(court: &CourtId, inbox: &Mailbox<Event>, events: Vec<Event>) -> u64 {
-    let mut lost = 0;
-    for mut event in events {
-        // Woken when the outbox takes something, and when it is closed.
-        while let Err(back) = inbox.offer_waiting(event, SAY_AGAIN) {
-            if inbox.is_closed() {
-                lost += 1;
-                break;
-            }
-            tracing::error!(%court, "the outbox is full: this court's game waits");
-            event = back;
-        }
+/// Hands what was decided to the outbox, whole, never dropping it: waits as long as it takes, and
+/// says so. Only the end of the daemon ends the wait; returns how many events are lost then.
+fn hand_over(court: &CourtId, inbox: &Mailbox<Decision>, events: Vec<Event>) -> u64 {
+    if events.is_empty() {
+        return 0;
     }
-    lost
+    let mut decision = Decision::from(events);
+    // Woken when the outbox takes something, and when it is closed.
+    while let Err(back) = inbox.offer_waiting(decision, SAY_AGAIN) {
+        if inbox.is_closed() {
+            return back.events.len() as u64;
+        }
+        tracing::error!(%court, "the outbox is full: this court's game waits");
+        decision = back;
+    }
+    0
 }
 
 #[cfg(test)]
@@ -244,10 +244,11 @@ mod tests {
 
     #[test]
     fn a_game_that_waits_for_a_full_outbox_does_not_hold_the_end() {
-        let inbox = Mailbox::new(2, WhenFull::DropNewest, Tally::default());
+        let inbox = Mailbox::weighed(2, Decision::weight, Tally::default());
         let (other, court) = (inbox.clone(), CourtId::new("a").expect("name"));
-        let game =
-            std::thread::spawn(move || hand_over(&court, &other, (1..=5).map(event).collect()));
+        let game = std::thread::spawn(move || {
+            (1..=5).map(|n| hand_over(&court, &other, vec![event(n)])).sum()
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let patience = Duration::from_millis(20);
         runtime.expect("runtime").block_on(join(vec![game], &inbox, patience));
@@ -302,7 +303,7 @@ mod tests {
             camera_delay: Duration::ZERO,
         };
         let answers = Mailbox::new(1024, WhenFull::DropOldest, Tally::default());
-        let outlet = Mailbox::new(64, WhenFull::DropNewest, Tally::default());
+        let outlet = Mailbox::weighed(64, Decision::weight, Tally::default());
         let keeper = Mailbox::new(keeper::WAITING, WhenFull::DropOldest, Tally::default());
         let board = Arc::<Board>::default();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
@@ -320,12 +321,15 @@ mod tests {
         let game = start(seat, Recovered::default(), learning);
 
         shot(&court.name, &answers);
+        let mut rest = Vec::new();
         let fact = loop {
-            let Take::Item(event) = outlet.take(Duration::from_secs(30)) else {
+            let Take::Item(decision) = outlet.take(Duration::from_secs(30)) else {
                 panic!("no final")
             };
-            if matches!(&event.saying, Saying::ShotMade(shot) if !shot.provisional) {
-                break event.fact;
+            let is_final = |event: &Event| matches!(&event.saying, Saying::ShotMade(shot) if !shot.provisional);
+            if let Some(shot) = decision.events.iter().position(is_final) {
+                rest.extend_from_slice(&decision.events[shot + 1..]);
+                break decision.events[shot].fact;
             }
         };
         let say = |fact| {
@@ -342,7 +346,7 @@ mod tests {
         // Nothing that was told is told otherwise: score and highlight of the shot, and no more.
         answers.close();
         assert_eq!(game.expect("started").join().expect("ended"), 0);
-        let rest = std::iter::from_fn(|| outlet.try_take());
+        rest.extend(std::iter::from_fn(|| outlet.try_take()).flat_map(|decision| decision.events));
         assert!(rest.into_iter().all(|event| event.saying.family() != Family::Shot));
         keeper.close();
         keeping.expect("started").join().expect("ended");

@@ -53,6 +53,8 @@ struct Shared<T> {
     /// Wakes threads in `offer_waiting`: something was taken, or the hop was closed.
     room: Condvar,
     capacity: usize,
+    /// What of the capacity an item takes.
+    weigh: fn(&T) -> usize,
     when_full: WhenFull,
     tally: Tally,
 }
@@ -60,6 +62,8 @@ struct Shared<T> {
 #[derive(Debug)]
 struct Queue<T> {
     items: VecDeque<T>,
+    /// Of all items.
+    weight: usize,
     closed: bool,
     nudged: bool,
 }
@@ -78,14 +82,27 @@ impl<T> Mailbox<T> {
     /// Makes a hop that holds at most `capacity` (at least 1) and counts into `tally`.
     #[must_use]
     pub fn new(capacity: usize, when_full: WhenFull, tally: Tally) -> Self {
+        Self::made(capacity, |_| 1, when_full, tally)
+    }
+
+    /// Makes a hop that holds items of `capacity` in all, as `weigh` has it. One that is heavier than
+    /// the whole comes in when nothing else is inside. What finds no room is given back.
+    #[must_use]
+    pub fn weighed(capacity: usize, weigh: fn(&T) -> usize, tally: Tally) -> Self {
+        Self::made(capacity, weigh, WhenFull::DropNewest, tally)
+    }
+
+    fn made(capacity: usize, weigh: fn(&T) -> usize, when_full: WhenFull, tally: Tally) -> Self {
         tally.rest().begins();
+        let queue = Queue { items: VecDeque::new(), weight: 0, closed: false, nudged: false };
         Self {
             shared: Arc::new(Shared {
-                queue: Mutex::new(Queue { items: VecDeque::new(), closed: false, nudged: false }),
+                queue: Mutex::new(queue),
                 arrived: Condvar::new(),
                 arrived_async: Notify::new(),
                 room: Condvar::new(),
                 capacity: capacity.max(1),
+                weigh,
                 when_full,
                 tally,
             }),
@@ -103,21 +120,21 @@ impl<T> Mailbox<T> {
             return Some(item);
         }
         let mut lost = None;
-        if queue.items.len() >= shared.capacity {
+        if !shared.has_room(&queue, &item) {
             match shared.when_full {
                 WhenFull::DropNewest => {
                     shared.tally.refused(DropReason::Full);
                     return Some(item);
                 }
                 WhenFull::DropOldest => {
-                    lost = queue.items.pop_front();
+                    lost = shared.pop(&mut queue);
                     shared.tally.dropped(DropReason::Full);
                 }
             }
         }
         shared.tally.offered();
         shared.tally.rest().wakes();
-        queue.items.push_back(item);
+        shared.push(&mut queue, item);
         drop(queue);
         shared.arrived.notify_one();
         shared.arrived_async.notify_one();
@@ -133,12 +150,12 @@ impl<T> Mailbox<T> {
     pub fn try_offer(&self, item: T) -> Result<(), T> {
         let shared = &self.shared;
         let mut queue = shared.queue.lock();
-        if queue.closed || queue.items.len() >= shared.capacity {
+        if queue.closed || !shared.has_room(&queue, &item) {
             return Err(item);
         }
         shared.tally.offered();
         shared.tally.rest().wakes();
-        queue.items.push_back(item);
+        shared.push(&mut queue, item);
         drop(queue);
         shared.arrived.notify_one();
         shared.arrived_async.notify_one();
@@ -152,12 +169,12 @@ impl<T> Mailbox<T> {
     /// # Errors
     /// The item, when there was no room in time or the hop is closed.
     pub fn offer_waiting(&self, item: T, timeout: Duration) -> Result<(), T> {
+        let shared = &self.shared;
         {
-            let mut queue = self.shared.queue.lock();
-            // Woken by `pop` and `close`.
-            if !queue.closed && queue.items.len() >= self.shared.capacity {
-                self.shared.room.wait_for(&mut queue, timeout);
-            }
+            let mut queue = shared.queue.lock();
+            let full = |queue: &mut Queue<T>| !queue.closed && !shared.has_room(queue, &item);
+            // Woken by `pop` and `close`. What came free may be too little: waits on.
+            shared.room.wait_while_for(&mut queue, full, timeout);
         }
         self.try_offer(item)
     }
@@ -202,10 +219,11 @@ impl<T> Mailbox<T> {
     }
 
     fn pop(&self, queue: &mut Queue<T>) -> Take<T> {
-        match queue.items.pop_front() {
+        match self.shared.pop(queue) {
             Some(item) => {
                 self.shared.tally.taken();
-                self.shared.room.notify_one();
+                // All: the first to wake may need more than came free, and another less.
+                self.shared.room.notify_all();
                 Take::Item(item)
             }
             None if queue.closed => {
@@ -268,9 +286,56 @@ impl<T> Mailbox<T> {
     }
 }
 
+impl<T> Shared<T> {
+    fn has_room(&self, queue: &Queue<T>, item: &T) -> bool {
+        queue.items.is_empty() || queue.weight.saturating_add((self.weigh)(item)) <= self.capacity
+    }
+
+    fn push(&self, queue: &mut Queue<T>, item: T) {
+        queue.weight = queue.weight.saturating_add((self.weigh)(&item));
+        queue.items.push_back(item);
+    }
+
+    fn pop(&self, queue: &mut Queue<T>) -> Option<T> {
+        let item = queue.items.pop_front()?;
+        queue.weight = queue.weight.saturating_sub((self.weigh)(&item));
+        Some(item)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hop_is_full_by_weight_and_what_is_heavier_than_all_goes_alone() {
+        let tally = Tally::default();
+        let hop = Mailbox::weighed(4, |item: &usize| *item, tally.clone());
+        assert_eq!(hop.try_offer(3), Ok(()));
+        assert_eq!(hop.try_offer(2), Err(2), "no room for two");
+        assert_eq!(hop.try_offer(1), Ok(()));
+        assert_eq!(hop.try_offer(9), Err(9), "not beside others");
+        assert_eq!((hop.try_take(), hop.try_take()), (Some(3), Some(1)));
+        assert_eq!(hop.try_offer(9), Ok(()));
+        assert_eq!(hop.try_offer(1), Err(1));
+        assert_eq!((hop.try_take(), hop.len()), (Some(9), 0));
+        assert!(tally.count().balances(), "{:?}", tally.count());
+    }
+
+    #[test]
+    fn a_heavy_one_waits_until_enough_came_free() {
+        let hop = Mailbox::weighed(4, |item: &usize| *item, Tally::default());
+        for _ in 0..4 {
+            hop.try_offer(1).expect("room");
+        }
+        let other = hop.clone();
+        let waits = std::thread::spawn(move || other.offer_waiting(4, Duration::from_secs(60)));
+        for _ in 0..4 {
+            assert_eq!(hop.take(Duration::from_secs(60)), Take::Item(1));
+        }
+        assert_eq!(waits.join().expect("ended"), Ok(()), "each room that came free was too little");
+        assert_eq!(hop.try_take(), Some(4));
+    }
 
     #[test]
     fn a_full_hop_loses_the_oldest_and_counts_it() {

@@ -1,16 +1,17 @@
 //! Events to the broker: on disk first, then over MQTT 5, until each has its own PUBACK.
 //!
 //! ```text
-//! game ─Event→ inbox (256) → outbox thread: one commit for all that waits → `promised`
+//! game ─Decision→ inbox (256 events) → outbox thread: one commit for all that waits → `promised`
 //!                              │        ├→ page, clips (`CommittedSink`)
 //!                              │        └→ lanes: live, backlog → link (MQTT) ─→ broker
 //!                              └← PUBACK, refusal, loss ──────────────┘
 //! ```
-//! In: [`Event`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
+//! In: [`Decision`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
 //! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/lanes`
 //! (what goes next), `outbox/store` (the disk), `outbox` (the thread), then `mqtt` (the link).
 //!
-//! What holds (DESIGN §5.4): an event is promised when its record is on disk; it leaves the queue
+//! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
+//! was decided with it, its entry in the game's log too; it leaves the queue
 //! after its own PUBACK only; it stays, marked sent, for 72 h or until the quota wants it; its
 //! clip's pin is part of the record, which is forgotten only once the clip is durable too.
 //! Order per court holds within a lane. A repeat has the same id and data.
@@ -39,8 +40,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Anchors, Chance, Clock, within};
 use crate::disk::Disk;
-use crate::event::Event;
-use crate::mailbox::{Mailbox, Rest, WhenFull};
+use crate::event::Decision;
+use crate::mailbox::{Mailbox, Rest};
 use crate::media::CourtId;
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
@@ -55,7 +56,8 @@ pub use crate::uplink::outbox::recover::{CourtRecords, PendingClip, Recovered};
 pub use crate::uplink::outbox::store::StoreError;
 pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
 
-/// Events that may wait for their commit (DESIGN §2); never dropped: the court's game waits.
+/// Events that may wait for their commit (DESIGN §2), in whole decisions; never dropped: the court's
+/// game waits.
 const INBOX: usize = 256;
 /// Sendings between outbox and link: a window of this session and one of the last.
 const SENDINGS: usize = 4 * WINDOW as usize;
@@ -90,7 +92,7 @@ pub enum UplinkError {
 /// The handle that `app` holds.
 #[derive(Debug)]
 pub struct Uplink {
-    inbox: Mailbox<Event>,
+    inbox: Mailbox<Decision>,
     desk: Arc<Desk>,
     states: Arc<States>,
     counts: Arc<Mutex<UplinkCounts>>,
@@ -127,8 +129,8 @@ impl Uplink {
         if let Some(path) = &recovered.damaged {
             tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
         }
-        let inbox =
-            Mailbox::new(INBOX, WhenFull::DropNewest, hooks.tally.clone().unwrap_or_default());
+        let tally = hooks.tally.clone().unwrap_or_default();
+        let inbox = Mailbox::weighed(INBOX, Decision::weight, tally);
         let desk = Arc::new(Desk::new(inbox.clone()));
         clock.when_moved(Box::new(Desk::waker(&desk)));
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
@@ -192,10 +194,10 @@ impl Uplink {
         }
     }
 
-    /// Where the game leaves its events. When it is full the game waits
+    /// Where a game leaves what it decides. When it is full the game waits
     /// ([`Mailbox::offer_waiting`]).
     #[must_use]
-    pub fn inbox(&self) -> Mailbox<Event> {
+    pub fn inbox(&self) -> Mailbox<Decision> {
         self.inbox.clone()
     }
 

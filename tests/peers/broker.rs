@@ -89,7 +89,7 @@ impl Sut {
     }
 
     fn offer(&self, event: Event) {
-        let offered = self.uplink.inbox().offer_waiting(event, Duration::from_secs(30));
+        let offered = self.uplink.inbox().offer_waiting(event.into(), Duration::from_secs(30));
         assert!(offered.is_ok(), "the inbox stays full");
     }
 
@@ -548,7 +548,7 @@ impl CommittedSink for Says {
 fn play(uplink: &Uplink, recovered: Recovered, attempts: u32) {
     let inbox = uplink.inbox();
     let offer = |event: Event| {
-        assert!(inbox.offer_waiting(event, Duration::from_secs(30)).is_ok(), "full");
+        assert!(inbox.offer_waiting(event.into(), Duration::from_secs(30)).is_ok(), "full");
     };
     for open in recovered.courts.values().flat_map(|court| court.open.clone()) {
         let saying =

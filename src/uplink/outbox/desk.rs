@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::event::{Envelope, Event};
+use crate::event::{Decision, Envelope};
 use crate::mailbox::Mailbox;
 use crate::media::CourtId;
 use crate::uplink::outbox::lanes::{Begin, Outcome};
@@ -101,7 +101,7 @@ pub(crate) struct Desk {
     /// Wakes the thread out of a pause after a failed commit: it is to stop.
     stopped: Condvar,
     /// Where the games leave what they decided.
-    pub(super) inbox: Mailbox<Event>,
+    pub(super) inbox: Mailbox<Decision>,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ struct Notes {
 impl Desk {
     /// A desk beside `inbox`.
     #[must_use]
-    pub(crate) fn new(inbox: Mailbox<Event>) -> Self {
+    pub(crate) fn new(inbox: Mailbox<Decision>) -> Self {
         Self {
             notes: Mutex::new(Notes::default()),
             arrived: Condvar::new(),

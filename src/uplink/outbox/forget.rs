@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use crate::media::UtcTime;
 use crate::uplink::outbox::record::Class;
 use crate::uplink::outbox::store::{
-    BY_COURT, BYTES, CLIPS, COUNTS, LATEST, OPEN, RECORDS, SENT, SHED, Store, StoreError, WAITING,
-    readable,
+    BY_COURT, BYTES, CHECKPOINTS, CLIPS, COUNTS, LATEST, LOG, OPEN, RECORDS, SENT, SHED, Store,
+    StoreError, WAITING, readable,
 };
 
 /// Sent records stay so long, to be given again (DESIGN §5.4).
 pub(crate) const KEPT: Duration = Duration::from_secs(72 * 3600);
+/// Entries of a log stay so long, to make its game again.
+const LOG_KEPT: Duration = Duration::from_secs(15 * 24 * 3600);
 /// Newest records that are never let go: `recover` reads the last facts among them.
 const NEVER_FORGOTTEN: u64 = 256;
 /// Records forgotten in one commit, so that housekeeping never delays an event by much.
@@ -27,6 +29,9 @@ impl Store {
     /// PUBACK. Writes nothing when there is nothing to do. At most 512 records a call. What was sent
     /// before `floor`, by a clock that was not set yet, has no age: only the quota takes it.
     ///
+    /// Of a log, what is older than 15 days *and* stands before its last checkpoint: the rest makes
+    /// its game again, whatever its age and size.
+    ///
     /// # Errors
     /// [`StoreError`], as [`Self::commit`].
     pub(crate) fn forget(
@@ -36,13 +41,14 @@ impl Store {
         floor: UtcTime,
     ) -> Result<Vec<u64>, StoreError> {
         let plan = self.plan(quota, now, floor)?;
-        if plan.forget.is_empty() {
+        if plan.forget.is_empty() && plan.entries.is_empty() {
             return Ok(Vec::new());
         }
         let write = self.database()?.begin_write().map_err(StoreError::disk)?;
         let bytes = self.bytes.saturating_sub(plan.bytes);
         let shed = self.shed + plan.shed.len() as u64;
         remove(&write, &plan.forget, bytes, shed)?;
+        remove_entries(&write, &plan.entries)?;
         write.commit().map_err(StoreError::disk)?;
         (self.bytes, self.shed) = (bytes, shed);
         Ok(plan.shed)
@@ -65,13 +71,13 @@ impl Store {
             pinned.insert(row.map_err(StoreError::disk)?.1.value());
         }
         let newest = self.last_position.saturating_sub(NEVER_FORGOTTEN);
-        let mut plan = Plan::default();
+        let mut plan = Plan { entries: old_entries(&read, now, floor)?, ..Plan::default() };
         let over = |plan: &Plan| self.bytes.saturating_sub(plan.bytes) > quota;
         let sent = read.open_table(SENT).map_err(StoreError::disk)?;
         for row in sent.iter().map_err(StoreError::disk)? {
             let (position, at) = row.map_err(StoreError::disk)?;
             let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
-            let old = at >= floor && now.is_some_and(|now| older(now, at));
+            let old = at >= floor && now.is_some_and(|now| older(now, at, KEPT));
             if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
             {
                 break;
@@ -96,7 +102,7 @@ impl Store {
                 };
                 let Some(record) = readable(position, bytes.value()) else { continue };
                 let decided = record.header.decided.utc_ns.map(UtcTime::from_nanos);
-                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
+                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided, KEPT));
                 let may_go = match record.header.class {
                     Class::Telemetry => true,
                     // What only another version knows is not ours to shed.
@@ -116,6 +122,8 @@ impl Store {
 #[derive(Debug, Default)]
 struct Plan {
     forget: BTreeMap<u64, u64>,
+    /// Of the logs, by name and n.
+    entries: Vec<(String, u64)>,
     bytes: u64,
     shed: Vec<u64>,
 }
@@ -127,8 +135,42 @@ impl Plan {
     }
 }
 
-fn older(now: UtcTime, at: UtcTime) -> bool {
-    i64::try_from(KEPT.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
+fn older(now: UtcTime, at: UtcTime, than: Duration) -> bool {
+    i64::try_from(than.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
+}
+
+fn old_entries(
+    read: &ReadTransaction,
+    now: Option<UtcTime>,
+    floor: UtcTime,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut old = Vec::new();
+    let Some(now) = now else { return Ok(old) };
+    let checkpoints = read.open_table(CHECKPOINTS).map_err(StoreError::disk)?;
+    let log = read.open_table(LOG).map_err(StoreError::disk)?;
+    for row in checkpoints.iter().map_err(StoreError::disk)? {
+        let (name, checkpoint) = row.map_err(StoreError::disk)?;
+        let name = name.value();
+        let rows = log.range((name, 0)..(name, checkpoint.value())).map_err(StoreError::disk)?;
+        for row in rows {
+            let (key, value) = row.map_err(StoreError::disk)?;
+            let at = UtcTime::from_nanos(value.value().0);
+            // What follows is younger.
+            if old.len() >= FORGOTTEN_AT_ONCE || at < floor || !older(now, at, LOG_KEPT) {
+                break;
+            }
+            old.push((name.to_owned(), key.value().1));
+        }
+    }
+    Ok(old)
+}
+
+fn remove_entries(write: &WriteTransaction, entries: &[(String, u64)]) -> Result<(), StoreError> {
+    let mut log = write.open_table(LOG).map_err(StoreError::disk)?;
+    for (name, n) in entries {
+        log.remove((name.as_str(), *n)).map_err(StoreError::disk)?;
+    }
+    Ok(())
 }
 
 fn remove(

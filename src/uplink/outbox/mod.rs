@@ -23,8 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::clock::{Anchors, Clock, Floor};
-use crate::event::Event;
 use crate::event::state::UplinkState;
+use crate::event::{Decision, Event, LogEntry};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
 use crate::uplink::causes::chain;
@@ -36,7 +36,7 @@ use crate::uplink::outbox::record::{InOrder, Now, Record, RecordError};
 use crate::uplink::outbox::store::{Batch, Store, StoreError};
 use crate::uplink::states::States;
 
-/// Events in one commit: the inbox's whole bound.
+/// Events in one commit: the inbox's whole bound. A decision is never parted for it.
 const GROUP: usize = 256;
 /// PUBACKs are marked on disk with the next event, or this much later: a crash before sends
 /// them again, which consumers allow, and a commit of their own would delay an event's.
@@ -52,8 +52,13 @@ const FRESH: usize = 64;
 /// Records that one replay may ask for.
 const REPLAY_LIMIT: usize = 200;
 
-/// An event on its way to the disk, and what is to be kept of it.
-type Admitted = (Event, Record);
+/// A decision on its way to the disk.
+#[derive(Debug)]
+struct Admitted {
+    /// Its events, and what is to be kept of each.
+    events: Vec<(Event, Record)>,
+    log: Option<LogEntry>,
+}
 
 /// What the thread is made of.
 #[derive(Debug)]
@@ -88,7 +93,7 @@ pub(super) struct Parts {
 #[derive(Debug)]
 pub(super) struct Outbox {
     parts: Parts,
-    inbox: Mailbox<Event>,
+    inbox: Mailbox<Decision>,
     lanes: Lanes,
     /// Marks that wait for the next commit.
     marks: Batch,
@@ -160,7 +165,8 @@ impl Outbox {
             self.tick();
             self.answer_waiters();
             if self.gave_up {
-                self.lose(self.inbox.len());
+                let left = std::iter::from_fn(|| self.inbox.try_take());
+                self.lose(left.map(|decision| decision.events.len()).sum());
                 return;
             }
             if self.stopping && self.marks_are_empty() && self.inbox.is_empty() {
@@ -182,17 +188,17 @@ impl Outbox {
         self.marks.is_empty() && self.next_session.is_empty()
     }
 
-    /// Waits for events, then takes all that are there.
+    /// Waits for a decision, then takes all that are there.
     fn gather(&mut self) -> Vec<Admitted> {
         let wait = if self.marks_since.is_some() { MARKS_WAIT } else { TICK };
-        let mut events = Vec::new();
+        let mut decisions = Vec::new();
         let was_empty = self.inbox.is_empty();
         if self.closed {
             self.parts.desk.wait(wait);
             return Vec::new();
         }
         match self.inbox.take(wait) {
-            Take::Item(event) => events.push(event),
+            Take::Item(decision) => decisions.push(decision),
             Take::TimedOut => {}
             Take::Closed => self.closed = true,
         }
@@ -200,31 +206,39 @@ impl Outbox {
         // What came while the thread slept was decided now; what it finds may have waited since
         // the inbox was last seen empty.
         let decided = if was_empty { now } else { self.empty_at };
-        while events.len() < GROUP
-            && let Some(event) = self.inbox.try_take()
+        let mut weight = decisions.iter().map(Decision::weight).sum::<usize>();
+        while weight < GROUP
+            && let Some(decision) = self.inbox.try_take()
         {
-            events.push(event);
+            weight += decision.weight();
+            decisions.push(decision);
         }
-        if events.len() < GROUP {
+        if weight < GROUP {
             self.empty_at = now;
         }
-        events.into_iter().filter_map(|event| self.admit(event, decided)).collect()
+        decisions.into_iter().filter_map(|decision| self.admit(decision, decided)).collect()
     }
 
-    /// Gives an event what only this moment knows. `None` if it cannot be written at all: a bug
-    /// upstream, since models and game refuse what is no number (DESIGN §5.6).
-    fn admit(&self, event: Event, at: Monotonic) -> Option<Admitted> {
+    /// Gives each event of a decision what only this moment knows. `None` if one of them cannot be
+    /// written at all, since a decision is whole or not there: a bug upstream, as models and game
+    /// refuse what is no number (DESIGN §5.6).
+    fn admit(&self, decision: Decision, at: Monotonic) -> Option<Admitted> {
         let now = Now { boot: &self.parts.boot, monotonic: at, utc: self.utc() };
-        let anchor = self.parts.anchors.snapshot(&event.court, event.fact.session, event.at);
-        // The store knows where it stands.
-        let unplaced = InOrder { position: 0, sequence: 0 };
-        match Record::new(unplaced, &event, now.decided(), anchor) {
-            Ok(record) => Some((event, record)),
-            Err(error) => {
-                error!(id = %event.id(), court = %event.court, %error, "event cannot be written");
-                None
+        let mut events = Vec::with_capacity(decision.events.len());
+        for event in decision.events {
+            let anchor = self.parts.anchors.snapshot(&event.court, event.fact.session, event.at);
+            // The store knows where it stands.
+            let unplaced = InOrder { position: 0, sequence: 0 };
+            match Record::new(unplaced, &event, now.decided(), anchor) {
+                Ok(record) => events.push((event, record)),
+                Err(error) => {
+                    let (id, court) = (event.id(), &event.court);
+                    error!(%id, %court, %error, "event cannot be written, nor what it was decided with");
+                    return None;
+                }
             }
         }
+        Some(Admitted { events, log: decision.log })
     }
 
     fn read(&mut self, note: Note) {
@@ -291,17 +305,24 @@ impl Outbox {
         self.mark();
     }
 
-    /// Writes events and marks; comes back when they are on disk, or when the thread is to stop.
+    /// Writes decisions and marks; comes back when they are on disk, or when the thread is to stop.
     fn commit(&mut self, admitted: Vec<Admitted>) {
         let sessions = std::mem::take(&mut self.next_session);
         let mut batch = std::mem::take(&mut self.marks);
-        let (events, append): (Vec<Event>, Vec<Record>) = admitted.into_iter().unzip();
-        batch.append = append;
+        let utc = self.parts.clock.utc().as_nanos();
+        let mut events = Vec::new();
+        for decision in admitted {
+            for (event, record) in decision.events {
+                events.push(event);
+                batch.append.push(record);
+            }
+            batch.log.extend(decision.log.map(|entry| (utc, entry)));
+        }
         batch.next_session = !sessions.is_empty();
         self.marks_since = None;
         let Some(records) = self.write(&batch) else {
             self.gave_up = true;
-            self.lose(batch.append.len());
+            self.lose(events.len());
             return;
         };
         for (record, event) in records.into_iter().zip(&events) {
@@ -323,11 +344,11 @@ impl Outbox {
 
     /// Tries until it is on disk. `None` when the thread is to stop and the disk still refuses.
     fn write(&mut self, batch: &Batch) -> Option<Vec<Record>> {
-        let before = self.parts.store.last_position();
+        let (commits, before) = (self.parts.store.commits(), self.parts.store.last_position());
         let mut tries = 0u64;
         loop {
             let started = self.monotonic();
-            let refused = match self.try_write(batch, before, tries > 0) {
+            let refused = match self.try_write(batch, (commits, before), tries > 0) {
                 Ok(records) => {
                     let took = self.monotonic().since(started);
                     self.parts.hooks.meters.commit_seconds.observe(took.as_secs_f64());
@@ -351,14 +372,14 @@ impl Outbox {
     fn try_write(
         &mut self,
         batch: &Batch,
-        before: u64,
+        (commits, before): (u64, u64),
         again: bool,
     ) -> Result<Vec<Record>, StoreError> {
         let store = &mut self.parts.store;
         if again {
             store.reopen()?;
             // The sync may have failed after the bytes were down: then it is there, not twice.
-            if !batch.append.is_empty() && store.last_position() > before {
+            if store.commits() > commits {
                 return store.replay(None, before, batch.append.len());
             }
         }
@@ -558,10 +579,10 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::event::{FactId, Saying, Withdrawal};
-    use crate::mailbox::{Tally, WhenFull};
+    use crate::mailbox::Tally;
     use crate::media::{MediaTime, SessionId};
     use crate::uplink::hooks::{CommittedSink, SpaceNeeded};
-    use crate::uplink::outbox::store::failing::{self, Refusal};
+    use crate::uplink::outbox::store::failing::{self, Refusal, Says};
 
     fn event(n: u32) -> Event {
         let reason = "restart".to_owned();
@@ -612,7 +633,7 @@ mod tests {
 
     struct Running {
         bystander: Arc<Bystander>,
-        inbox: Mailbox<Event>,
+        inbox: Mailbox<Decision>,
         desk: Arc<Desk>,
         counts: Arc<Mutex<UplinkCounts>>,
         thread: thread::JoinHandle<()>,
@@ -623,7 +644,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bystander = Arc::<Bystander>::default();
         let store = failing::store(dir.path(), &bystander.refusal);
-        let inbox = Mailbox::new(8, WhenFull::DropNewest, Tally::default());
+        let inbox = Mailbox::weighed(8, Decision::weight, Tally::default());
         let desk = Arc::new(Desk::new(inbox.clone()));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let counts = Arc::<Mutex<UplinkCounts>>::default();
@@ -653,11 +674,23 @@ mod tests {
 
     impl Running {
         fn offer(&self, n: u32) {
-            self.inbox.offer_waiting(event(n), Duration::from_secs(20)).unwrap();
+            self.decide(event(n).into());
+        }
+
+        fn decide(&self, decision: Decision) {
+            self.inbox.offer_waiting(decision, Duration::from_secs(20)).unwrap();
         }
 
         fn told(&self) -> Vec<u64> {
             self.bystander.told.lock().clone()
+        }
+
+        /// Ends, and looks at what the disk kept of the log.
+        fn entries(self) -> Vec<(u64, Vec<u8>)> {
+            self.desk.note(Note::Stop);
+            self.thread.join().unwrap();
+            let store = failing::store(self.dir.path(), &Refusal::default());
+            store.recover().unwrap().logs.remove("game/a").unwrap_or_default()
         }
 
         /// Ends, and looks at what the disk kept.
@@ -679,7 +712,7 @@ mod tests {
         let running = start();
         running.offer(1);
         until("the first is promised", || running.told() == [1]);
-        *running.bystander.refusal.lock() = Some(ErrorKind::StorageFull);
+        *running.bystander.refusal.lock() = Some(Says::ToAll(ErrorKind::StorageFull));
         for n in 2..=5 {
             running.offer(n);
         }
@@ -690,9 +723,46 @@ mod tests {
     }
 
     #[test]
+    fn a_decision_is_on_disk_whole_or_not_at_all() {
+        let running = start();
+        let entry =
+            |n: u8| Some(LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![n] });
+        running.decide(Decision { events: vec![event(1), event(2)], log: entry(1) });
+        until("both are promised", || running.told() == [1, 2]);
+        // An event that cannot be written takes what was decided with it along.
+        let mut no_number = event(4);
+        no_number.saying =
+            Saying::ShotWithdrawn(Withdrawal { t_stream: f64::NAN, reason: "x".into() });
+        running.decide(Decision { events: vec![event(3), no_number, event(5)], log: entry(2) });
+        // An entry without events is written like any other.
+        running.decide(Decision { events: Vec::new(), log: entry(3) });
+        running.decide(Decision { events: (6..30).map(event).collect(), log: entry(4) });
+        let all: Vec<u64> = (1..=26).collect();
+        until("one that is heavier than the hop is promised too", || running.told() == all);
+        assert_eq!(running.entries(), [(1, vec![1]), (2, vec![3]), (3, vec![4])]);
+    }
+
+    #[test]
+    fn what_was_on_disk_though_its_sync_failed_is_not_written_twice() {
+        let running = start();
+        running.offer(1);
+        until("the first is promised", || running.told() == [1]);
+        // The bytes go down, the disk says that they did not.
+        *running.bystander.refusal.lock() = Some(Says::ToSyncs(ErrorKind::Other));
+        let entry = LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![7] };
+        running.decide(Decision { events: Vec::new(), log: Some(entry) });
+        until("it says so", || running.counts.lock().disk_fault.is_some());
+        *running.bystander.refusal.lock() = None;
+        until("it writes again", || running.counts.lock().disk_fault.is_none());
+        running.offer(2);
+        until("the second is promised", || running.told() == [1, 2]);
+        assert_eq!(running.entries(), [(1, vec![7])]);
+    }
+
+    #[test]
     fn a_stop_while_the_disk_refuses_ends_and_counts_what_is_lost() {
         let running = start();
-        *running.bystander.refusal.lock() = Some(ErrorKind::Other);
+        *running.bystander.refusal.lock() = Some(Says::ToAll(ErrorKind::Other));
         running.offer(1);
         until("it says so", || running.counts.lock().disk_fault.is_some());
         for n in 2..=5 {
@@ -707,7 +777,7 @@ mod tests {
     #[test]
     fn a_disk_that_fails_for_a_while_delays_events_and_says_so() {
         let running = start();
-        *running.bystander.refusal.lock() = Some(ErrorKind::Other);
+        *running.bystander.refusal.lock() = Some(Says::ToAll(ErrorKind::Other));
         for n in 1..=12 {
             if n == 9 {
                 until("it says so", || running.counts.lock().disk_fault.is_some());

@@ -8,7 +8,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 use crate::event::{ClipRequest, Event};
 use crate::media::{CourtId, SessionId};
 use crate::uplink::outbox::store::{
-    BY_COURT, CLIPS, LATEST, OPEN, SEQUENCES, Store, StoreError, WAITING,
+    BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, SEQUENCES, Store, StoreError, WAITING,
 };
 
 /// Events of a court that a start is given: what one step of its game told is at most some ten.
@@ -45,6 +45,8 @@ pub struct CourtRecords {
 pub struct Recovered {
     /// By court.
     pub courts: BTreeMap<CourtId, CourtRecords>,
+    /// Each log from its last checkpoint on, or from its beginning if it has none: (n, entry).
+    pub logs: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
     /// Clips to cut.
     pub clips: Vec<PendingClip>,
     /// Events without a PUBACK.
@@ -82,6 +84,7 @@ impl Store {
             let records = self.of_court(&read, court.as_str(), last_sequence.value())?;
             recovered.courts.insert(court, records);
         }
+        recovered.logs = logs(&read)?;
         Ok(recovered)
     }
 
@@ -134,4 +137,27 @@ impl Store {
     fn event(&self, position: u64) -> Result<Option<Event>, StoreError> {
         Ok(self.read_or_skip(position)?.and_then(|record| record.event()))
     }
+}
+
+fn logs(read: &ReadTransaction) -> Result<BTreeMap<String, Vec<(u64, Vec<u8>)>>, StoreError> {
+    let checkpoints = read.open_table(CHECKPOINTS).map_err(StoreError::disk)?;
+    let log = read.open_table(LOG).map_err(StoreError::disk)?;
+    let mut logs = BTreeMap::new();
+    let mut next = (String::new(), 0);
+    // From log to log, since most of each lies before its checkpoint.
+    while let Some(row) = log.range((next.0.as_str(), next.1)..).map_err(StoreError::disk)?.next() {
+        let name = row.map_err(StoreError::disk)?.0.value().0.to_owned();
+        let checkpoint = checkpoints.get(name.as_str()).map_err(StoreError::disk)?;
+        let from = checkpoint.map_or(0, |guard| guard.value());
+        let mut entries = Vec::new();
+        let rows = log.range((name.as_str(), from)..=(name.as_str(), u64::MAX));
+        for row in rows.map_err(StoreError::disk)? {
+            let (key, value) = row.map_err(StoreError::disk)?;
+            entries.push((key.value().1, value.value().1.to_vec()));
+        }
+        // No name has a zero in it: the next log begins after this.
+        next = (format!("{name}\0"), 0);
+        logs.insert(name, entries);
+    }
+    Ok(logs)
 }

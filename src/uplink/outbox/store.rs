@@ -9,8 +9,10 @@
 //! | `clips` | clip → position | pins whose `clips/{id}.json` is not durable yet |
 //! | `open` | (court, fact) → position | last record of the fact is provisional |
 //! | `latest` | (court, family) → position | the last of each family |
+//! | `log` | (log, n) → UTC ns, entry | games' inputs, n from 1, appended with the events of each |
+//! | `checkpoints` | log → n | its last entry that is enough to go on from |
 //! | `sequences` | court → last sequence | |
-//! | `counts` | word → number | last position, session of the link, bytes, what was shed |
+//! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,6 +25,7 @@ use redb::{
 };
 
 use crate::disk::{Disk, DiskLock, LockError};
+use crate::event::LogEntry;
 use crate::media::CourtId;
 use crate::uplink::outbox::backend::OnDisk;
 use crate::uplink::outbox::record::{Record, RecordError};
@@ -34,13 +37,16 @@ pub(super) const SENT: TableDefinition<'_, u64, i64> = TableDefinition::new("sen
 pub(super) const CLIPS: TableDefinition<'_, &str, u64> = TableDefinition::new("clips");
 pub(super) const OPEN: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("open");
 pub(super) const LATEST: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("latest");
+pub(super) const LOG: TableDefinition<'_, (&str, u64), (i64, &[u8])> = TableDefinition::new("log");
+pub(super) const CHECKPOINTS: TableDefinition<'_, &str, u64> = TableDefinition::new("checkpoints");
 pub(super) const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
 pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
 /// How many they are.
-const TABLES: usize = 9;
+const TABLES: usize = 11;
 
 const LAST_POSITION: &str = "position";
+const COMMITS: &str = "commits";
 const LINK_SESSION: &str = "session";
 pub(super) const BYTES: &str = "bytes";
 pub(super) const SHED: &str = "shed";
@@ -104,6 +110,8 @@ impl StoreError {
 pub(crate) struct Batch {
     /// New events, in order. Their places are given here, whatever they say.
     pub append: Vec<Record>,
+    /// Entries of logs, with UTC.
+    pub log: Vec<(i64, LogEntry)>,
     /// PUBACKs, with UTC.
     pub acknowledged: BTreeMap<u64, i64>,
     /// Refusals, with their codes.
@@ -119,6 +127,7 @@ impl Batch {
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.append.is_empty()
+            && self.log.is_empty()
             && self.acknowledged.is_empty()
             && self.refused.is_empty()
             && self.clips.is_empty()
@@ -136,6 +145,7 @@ pub(crate) struct Store {
     _lock: Option<Box<dyn DiskLock>>,
     database: Option<Database>,
     pub(super) last_position: u64,
+    commits: u64,
     session: u64,
     pub(super) bytes: u64,
     pub(super) shed: u64,
@@ -202,6 +212,7 @@ impl Store {
             _lock: None,
             database: Some(database),
             last_position: 0,
+            commits: 0,
             session: 0,
             bytes: 0,
             shed: 0,
@@ -245,6 +256,7 @@ impl Store {
             Ok(counts.get(word).map_err(StoreError::disk)?.map_or(0, |guard| guard.value()))
         };
         let loaded = (count(LAST_POSITION)?, count(LINK_SESSION)?, count(BYTES)?, count(SHED)?);
+        self.commits = count(COMMITS)?;
         (self.last_position, self.session, self.bytes, self.shed) = loaded;
         Ok(())
     }
@@ -253,6 +265,12 @@ impl Store {
     #[must_use]
     pub(crate) const fn last_position(&self) -> u64 {
         self.last_position
+    }
+
+    /// Batches written since the store was made: tells one that is on disk from one that is not.
+    #[must_use]
+    pub(crate) const fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// The link's session.
@@ -279,12 +297,16 @@ impl Store {
     /// [`StoreError`]; then nothing of it counts, and `reopen` must come before the next call.
     pub(crate) fn commit(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
         let write = self.database()?.begin_write().map_err(StoreError::disk)?;
-        let mut counts =
-            Counts { position: self.last_position, bytes: self.bytes, session: self.session };
+        let mut counts = Counts {
+            position: self.last_position,
+            commits: self.commits + 1,
+            bytes: self.bytes,
+            session: self.session,
+        };
         let records = fill(&write, batch, &mut counts)?;
         write.commit().map_err(StoreError::disk)?;
-        (self.last_position, self.bytes, self.session) =
-            (counts.position, counts.bytes, counts.session);
+        (self.last_position, self.commits) = (counts.position, counts.commits);
+        (self.bytes, self.session) = (counts.bytes, counts.session);
         Ok(records)
     }
 
@@ -411,6 +433,8 @@ fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError> {
     drop(write.open_table(CLIPS)?);
     drop(write.open_table(OPEN)?);
     drop(write.open_table(LATEST)?);
+    drop(write.open_table(LOG)?);
+    drop(write.open_table(CHECKPOINTS)?);
     drop(write.open_table(SEQUENCES)?);
     drop(write.open_table(COUNTS)?);
     Ok(())
@@ -418,6 +442,7 @@ fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError> {
 
 struct Counts {
     position: u64,
+    commits: u64,
     bytes: u64,
     session: u64,
 }
@@ -455,14 +480,36 @@ fn fill(
             clips.remove(clip.as_str()).map_err(StoreError::disk)?;
         }
     }
+    for (utc, entry) in &batch.log {
+        append_entry(write, *utc, entry)?;
+    }
     counts.session += u64::from(batch.next_session);
     let mut table = write.open_table(COUNTS).map_err(StoreError::disk)?;
-    for (word, count) in
-        [(LAST_POSITION, counts.position), (BYTES, counts.bytes), (LINK_SESSION, counts.session)]
-    {
+    for (word, count) in [
+        (LAST_POSITION, counts.position),
+        (COMMITS, counts.commits),
+        (BYTES, counts.bytes),
+        (LINK_SESSION, counts.session),
+    ] {
         table.insert(word, count).map_err(StoreError::disk)?;
     }
     Ok(written)
+}
+
+fn append_entry(write: &WriteTransaction, utc: i64, entry: &LogEntry) -> Result<(), StoreError> {
+    let name = entry.log.as_str();
+    let mut log = write.open_table(LOG).map_err(StoreError::disk)?;
+    let last = match log.range((name, 0)..=(name, u64::MAX)).map_err(StoreError::disk)?.next_back()
+    {
+        Some(row) => row.map_err(StoreError::disk)?.0.value().1,
+        None => 0,
+    };
+    log.insert((name, last + 1), (utc, entry.bytes.as_slice())).map_err(StoreError::disk)?;
+    if entry.checkpoint {
+        let mut checkpoints = write.open_table(CHECKPOINTS).map_err(StoreError::disk)?;
+        checkpoints.insert(name, last + 1).map_err(StoreError::disk)?;
+    }
+    Ok(())
 }
 
 fn append_one(
@@ -514,8 +561,17 @@ pub(crate) mod failing {
 
     use super::*;
 
-    /// What it says to writes and syncs, if anything.
-    pub(crate) type Refusal = Arc<Mutex<Option<io::ErrorKind>>>;
+    /// What it says, if anything.
+    pub(crate) type Refusal = Arc<Mutex<Option<Says>>>;
+
+    /// To what, and what.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) enum Says {
+        /// To writes and syncs.
+        ToAll(io::ErrorKind),
+        /// To syncs; what was written is there all the same.
+        ToSyncs(io::ErrorKind),
+    }
 
     #[derive(Debug)]
     struct Disk {
@@ -524,8 +580,12 @@ pub(crate) mod failing {
     }
 
     impl Disk {
-        fn says(&self) -> Result<(), Error> {
-            self.refusal.lock().map_or(Ok(()), |kind| Err(Error::from(kind)))
+        fn says(&self, to_sync: bool) -> Result<(), Error> {
+            match *self.refusal.lock() {
+                Some(Says::ToAll(kind)) => Err(Error::from(kind)),
+                Some(Says::ToSyncs(kind)) if to_sync => Err(Error::from(kind)),
+                Some(Says::ToSyncs(_)) | None => Ok(()),
+            }
         }
     }
 
@@ -543,12 +603,12 @@ pub(crate) mod failing {
         }
 
         fn sync_data(&self) -> Result<(), Error> {
-            self.says()?;
+            self.says(true)?;
             self.file.sync_data()
         }
 
         fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
-            self.says()?;
+            self.says(false)?;
             self.file.write(offset, data)
         }
 
@@ -837,6 +897,83 @@ mod tests {
         store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap();
         assert!(store.read(2).unwrap().is_none());
         assert_eq!(store.shed(), 0);
+    }
+
+    fn entries(log: &str, kinds: &str, utc: i64) -> Batch {
+        let entry = |kind: char| LogEntry {
+            log: log.into(),
+            checkpoint: kind == 'C',
+            bytes: kind.to_string().into(),
+        };
+        Batch { log: kinds.chars().map(|kind| (utc, entry(kind))).collect(), ..Batch::default() }
+    }
+
+    /// What a start is given of a log, as `first..:kinds`.
+    fn log_of(store: &Store, log: &str) -> String {
+        let entries = store.recover().unwrap().logs.remove(log).unwrap_or_default();
+        let kinds = entries.iter().map(|(_, bytes)| String::from_utf8(bytes.clone()).unwrap());
+        let first = entries.first().map_or(0, |(n, _)| *n);
+        let numbers: Vec<u64> = entries.iter().map(|(n, _)| *n).collect();
+        let in_order = first..first + numbers.len() as u64;
+        assert_eq!(numbers, in_order.collect::<Vec<_>>(), "no gap");
+        format!("{first}..:{}", kinds.collect::<String>())
+    }
+
+    #[test]
+    fn a_log_goes_on_after_a_restart_and_is_read_from_its_last_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        store.commit(&entries("game/a", "xy", 1)).unwrap();
+        store.commit(&entries("game/ab", "C", 1)).unwrap();
+        assert_eq!(log_of(&store, "game/a"), "1..:xy");
+        drop(store);
+        let mut store = opened(dir.path());
+        store.commit(&entries("game/a", "zCuCv", 2)).unwrap();
+        drop(store);
+        let store = opened(dir.path());
+        assert_eq!(log_of(&store, "game/a"), "6..:Cv");
+        assert_eq!(log_of(&store, "game/ab"), "1..:C");
+        assert_eq!(log_of(&store, "games"), "0..:");
+    }
+
+    #[test]
+    fn a_log_forgets_only_what_is_old_and_stands_before_its_last_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = opened(dir.path());
+        let day = 24 * 3_600_000_000_000i64;
+        store.commit(&entries("a", "ooCx", day)).unwrap();
+        store.commit(&entries("b", "ooxx", day)).unwrap();
+        store.commit(&entries("c", "oo", day)).unwrap();
+        store.commit(&entries("c", "oC", 10 * day)).unwrap();
+        let at = |days: i64| Some(UtcTime::from_nanos(days * day));
+        let left = |store: &Store| {
+            let read = store.database().unwrap().begin_read().unwrap();
+            let log = read.open_table(LOG).unwrap();
+            let mut names = Vec::new();
+            for row in log.iter().unwrap() {
+                let (key, _) = row.unwrap();
+                let (log, n) = key.value();
+                names.push(format!("{log}{n}"));
+            }
+            names.join(" ")
+        };
+        let all = left(&store);
+        // (clock, clock set at, what is left)
+        let table = [
+            (at(16), 0, all.as_str()),
+            (None, 0, all.as_str()),
+            // Written before the clock was set: nobody knows how old it is.
+            (at(17), 5, all.as_str()),
+            (at(17), 0, "a3 a4 b1 b2 b3 b4 c3 c4"),
+            (at(100), 0, "a3 a4 b1 b2 b3 b4 c4"),
+        ];
+        for (now, floor_days, expected) in table {
+            let floor = UtcTime::from_nanos(floor_days * day);
+            assert!(store.forget(u64::MAX, now, floor).unwrap().is_empty());
+            assert_eq!(left(&store), expected, "{now:?} {floor_days}");
+        }
+        store.commit(&entries("a", "y", 100 * day)).unwrap();
+        assert_eq!(log_of(&store, "a"), "3..:Cxy", "counted on");
     }
 
     #[test]
