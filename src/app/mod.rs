@@ -26,7 +26,7 @@ use tokio::sync::watch as told;
 use crate::clips::{self, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Decoders};
 use crate::detect::ring::{Finder, Lookout};
 use crate::detect::{self, Detect};
 use crate::game::{self, keeper, player};
@@ -45,7 +45,7 @@ use crate::app::settings::{ingest_settings, ring_settings};
 pub use crate::app::error::AppError;
 pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
-pub use crate::app::world::World;
+pub use crate::app::world::{Devices, World};
 
 /// SIGTERM to exit, all in all (issue: within 5 s).
 const GRACE: Duration = Duration::from_secs(5);
@@ -178,7 +178,13 @@ impl App {
         let lookout = start_lookout(&config, &shared)?;
         let mut decoders = Vec::new();
         for parts in shared.courts.values() {
-            decoders.push(start_decoder(parts, &shared, &router, lookout.as_ref())?);
+            decoders.push(start_decoder(
+                parts,
+                &shared,
+                &router,
+                lookout.as_ref(),
+                &*world.devices.decoders,
+            )?);
         }
 
         let ingest = Ingest::bind(
@@ -445,6 +451,7 @@ fn start_decoder(
     shared: &Arc<Shared>,
     router: &Arc<Router>,
     lookout: Option<&Arc<Lookout>>,
+    decoders: &dyn Decoders,
 ) -> Result<Decoder, AppError> {
     let sink = FromDecoder::new(parts, shared, router, lookout);
     Ok(Decoder::start(
@@ -453,6 +460,7 @@ fn start_decoder(
         Arc::new(sink),
         shared.ledger.hop(parts.name.as_str(), "decoder"),
         Arc::clone(&shared.clock),
+        decoders,
     )?)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::{Chance, Clock, SystemClock};
+use crate::decode::{Decoders, InstalledDecoders};
 use crate::disk::{Disk, RealDisk};
 
 /// What the stages are given of the world outside.
@@ -14,6 +15,23 @@ pub struct World {
     pub chance: Chance,
     /// Where ring, outbox and calibrations live.
     pub disk: Arc<dyn Disk>,
+    /// What decodes and computes.
+    pub devices: Devices,
+}
+
+/// What a box has to decode and to compute with.
+#[derive(Clone, Debug)]
+pub struct Devices {
+    /// Make pipelines.
+    pub decoders: Arc<dyn Decoders>,
+}
+
+impl Devices {
+    /// Those of this machine.
+    #[must_use]
+    pub fn installed() -> Self {
+        Self { decoders: Arc::new(InstalledDecoders) }
+    }
 }
 
 impl World {
@@ -24,6 +42,7 @@ impl World {
             clock: Arc::new(SystemClock::new()),
             chance: Chance::system(),
             disk: Arc::new(RealDisk::new()),
+            devices: Devices::installed(),
         }
     }
 }

@@ -1,14 +1,25 @@
 //! What a court's thread asks of whatever makes pipelines: GStreamer, or a script in tests.
 
+use std::fmt;
 use std::sync::Arc;
 
+use crate::decode::DecodeError;
 use crate::decode::choose::Candidate;
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::Outlet;
 use crate::media::CodecParameters;
 
+/// What a box has to decode with: the machine's own, or a test's, which plays a script.
+pub trait Decoders: fmt::Debug + Send + Sync {
+    /// Makes pipelines for one court; its thread owns it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when there can be none at all.
+    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError>;
+}
+
 /// What makes pipelines: GStreamer, or a script in tests.
-pub(crate) trait Backend: Send {
+pub trait Backend: Send {
     /// True if the machine has that decoder.
     fn exists(&self, factory: &str) -> bool;
     /// Builds and starts a pipeline that gives into `outlet`.
@@ -19,14 +30,18 @@ pub(crate) trait Backend: Send {
 }
 
 /// What a pipeline is built for.
-pub(crate) struct Order<'a> {
-    pub(crate) candidate: &'static Candidate,
-    pub(crate) parameters: &'a CodecParameters,
-    pub(crate) low_delay: bool,
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The decoder that was chosen.
+    pub candidate: &'static Candidate,
+    /// What the stream says of itself.
+    pub parameters: &'a CodecParameters,
+    /// No picture comes out of order: none is held back.
+    pub low_delay: bool,
 }
 
 /// One running pipeline.
-pub(crate) trait Pipeline: Send {
+pub trait Pipeline: Send {
     /// Gives it a unit. Never waits.
     ///
     /// # Errors
@@ -39,10 +54,14 @@ pub(crate) trait Pipeline: Send {
 }
 
 /// One unit as a pipeline takes it.
-pub(crate) struct Push {
+#[derive(Debug)]
+pub struct Push {
     /// Annex B; parameter sets in front of a key unit.
-    pub(crate) data: Vec<u8>,
-    pub(crate) pts: Ticket,
-    pub(crate) dts: Ticket,
-    pub(crate) key: bool,
+    pub data: Vec<u8>,
+    /// Its picture's timestamp.
+    pub pts: Ticket,
+    /// Its own.
+    pub dts: Ticket,
+    /// It needs no other.
+    pub key: bool,
 }

@@ -18,7 +18,7 @@ pub enum Prefer {
 ///
 /// Properties are looked up when it is made and passed over where a release does not have them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub struct Candidate {
     /// GStreamer's name of it.
     pub(crate) factory: &'static str,
     codec: Codec,

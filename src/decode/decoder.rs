@@ -6,7 +6,7 @@ use std::thread;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::decode::backend::Backend;
+use crate::decode::backend::{Backend, Decoders};
 #[cfg(feature = "gstreamer")]
 use crate::decode::choose::{self, Prefer};
 use crate::decode::court::Court;
@@ -39,6 +39,22 @@ pub fn survey() -> Result<Vec<(Codec, Result<String, String>)>, DecodeError> {
     Err(DecodeError::NotBuilt)
 }
 
+/// The decoders of this machine, through GStreamer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InstalledDecoders;
+
+impl Decoders for InstalledDecoders {
+    #[cfg(feature = "gstreamer")]
+    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError> {
+        Ok(Box::new(GStreamer::new()?))
+    }
+
+    #[cfg(not(feature = "gstreamer"))]
+    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError> {
+        Err(DecodeError::NotBuilt)
+    }
+}
+
 /// Decodes one court on a thread of its own, until its mailbox is closed and empty.
 #[derive(Debug)]
 pub struct Decoder {
@@ -67,41 +83,15 @@ impl Decoder {
     /// # Errors
     /// [`DecodeError`] when GStreamer or the thread does not start. A missing decoder is no error:
     /// it stands in the status, and the court is recorded all the same.
-    #[cfg(feature = "gstreamer")]
     pub fn start(
         settings: DecodeSettings,
         units: UnitMailbox,
         sink: Arc<dyn FrameSink>,
         tally: Tally,
         clock: Arc<dyn Clock>,
+        decoders: &dyn Decoders,
     ) -> Result<Self, DecodeError> {
-        let backend = Box::new(GStreamer::new()?);
-        Self::start_with(backend, settings, units, sink, tally, clock)
-    }
-
-    /// Refuses: the build has no decoder.
-    ///
-    /// # Errors
-    /// Always [`DecodeError::NotBuilt`].
-    #[cfg(not(feature = "gstreamer"))]
-    pub fn start(
-        _settings: DecodeSettings,
-        _units: UnitMailbox,
-        _sink: Arc<dyn FrameSink>,
-        _tally: Tally,
-        _clock: Arc<dyn Clock>,
-    ) -> Result<Self, DecodeError> {
-        Err(DecodeError::NotBuilt)
-    }
-
-    fn start_with(
-        backend: Box<dyn Backend>,
-        settings: DecodeSettings,
-        units: UnitMailbox,
-        sink: Arc<dyn FrameSink>,
-        tally: Tally,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, DecodeError> {
+        let backend = decoders.backend()?;
         let status = Arc::new(Mutex::new(DecoderStatus::default()));
         let watcher = DecoderWatcher { status: Arc::clone(&status) };
         let court = settings.court.clone();

@@ -12,7 +12,7 @@ use crate::media::{AccessUnit, MediaTime, Monotonic, SessionId};
 
 /// A timestamp inside the decoder, µs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub struct Ticket(u64);
 
 impl Ticket {
     /// Nanoseconds, as GStreamer counts.

@@ -47,10 +47,13 @@ use std::sync::Arc;
 
 use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo};
 
-pub use crate::decode::choose::Prefer;
-pub use crate::decode::decoder::{Decoder, DecoderWatcher, survey};
+pub use crate::decode::backend::{Backend, Decoders, Order, Pipeline, Push};
+pub use crate::decode::choose::{Candidate, Prefer};
+pub use crate::decode::decoder::{Decoder, DecoderWatcher, InstalledDecoders, survey};
 #[cfg(feature = "gstreamer")]
 pub use crate::decode::file::{FileError, VideoFile};
+pub use crate::decode::matching::Ticket;
+pub use crate::decode::outlet::{Outlet, Picture};
 
 /// Takes pictures. Must not block and must not call back into [`Decoder`].
 ///

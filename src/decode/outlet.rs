@@ -16,12 +16,16 @@ use crate::mailbox::{DropReason, Tally};
 use crate::media::{AccessUnit, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels};
 
 /// A picture as the pipeline gives it.
-pub(crate) struct Picture {
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
+#[derive(Debug)]
+pub struct Picture {
+    /// Of the unit that it was made of; a decoder may have lost it.
+    pub ticket: Option<Ticket>,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
     /// `None` when the decoder marks it as damaged.
-    pub(crate) pixels: Option<Box<dyn CpuPicture>>,
+    pub pixels: Option<Box<dyn CpuPicture>>,
 }
 
 /// What a wait on the pipeline found.
@@ -36,7 +40,7 @@ pub(crate) enum Found {
 }
 
 /// See the module.
-pub(crate) struct Outlet {
+pub struct Outlet {
     court: CourtId,
     pub(crate) sink: Arc<dyn FrameSink>,
     pub(crate) tally: Tally,
@@ -136,7 +140,7 @@ impl Outlet {
     }
 
     /// A unit enters the decoder itself: what is in there now was held back.
-    pub(crate) fn entered(&self) {
+    pub fn entered(&self) {
         let least = {
             let mut state = self.state.lock();
             let held = u32::try_from(state.entered.saturating_sub(state.settled));
@@ -151,7 +155,7 @@ impl Outlet {
     }
 
     /// The pipeline gives a picture.
-    pub(crate) fn picture(&self, picture: Picture) {
+    pub fn picture(&self, picture: Picture) {
         let decoded = self.clock.monotonic();
         {
             let mut state = self.state.lock();
@@ -184,13 +188,13 @@ impl Outlet {
     }
 
     /// The pipeline reports an error that it does not survive.
-    pub(crate) fn failed(&self, reason: String) {
+    pub fn failed(&self, reason: String) {
         self.state.lock().failed.get_or_insert(reason);
         self.changed.notify_all();
     }
 
     /// Everything that went in has come out or will not.
-    pub(crate) fn ended(&self) {
+    pub fn ended(&self) {
         self.state.lock().ended = true;
         self.changed.notify_all();
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use courtside::clock::{Clock, SystemClock};
-use courtside::decode::{DecodeSettings, Decoder, DecoderStatus, FrameSink, Prefer};
+use courtside::decode::{
+    DecodeSettings, Decoder, DecoderStatus, FrameSink, InstalledDecoders, Prefer,
+};
 use courtside::mailbox::{DropReason, HopCount, Tally, UnitMailbox};
 use courtside::media::{
     AccessUnit, ChromaLayout, CloseReason, Codec, CodecParameters, CourtId, Frame, MediaTime,
@@ -259,7 +261,8 @@ fn decoded(units: Vec<AccessUnit>) -> Decoded {
     let (seen, tally) = (Arc::new(Seen::default()), Tally::default());
     let settings = DecodeSettings { court, prefer: Prefer::Software };
     let sink = Arc::clone(&seen);
-    let decoder = Decoder::start(settings, hop, sink, tally.clone(), clock).expect("starts");
+    let decoder = Decoder::start(settings, hop, sink, tally.clone(), clock, &InstalledDecoders)
+        .expect("starts");
     let watcher = decoder.watcher();
     decoder.join();
     let (count, status) = (tally.count(), watcher.status());
