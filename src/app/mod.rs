@@ -5,14 +5,15 @@
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
-//! configuration, `court` what hangs on one court, `watch` what is told of the whole four times a
-//! second, `web` what is served.
+//! configuration, `court` what hangs on one court, `status` the one state of the box, `watch` what is
+//! told of it four times a second, `web` what is served.
 
 mod world;
 mod options;
 mod error;
 mod settings;
 mod court;
+mod status;
 mod watch;
 mod web;
 
