@@ -92,6 +92,18 @@ impl FrameMailbox {
         }
     }
 
+    /// True if frames of `court` may be handed in.
+    #[must_use]
+    pub fn serves(&self, court: &CourtId) -> bool {
+        self.shared.queue.lock().courts.iter().any(|known| known.id == *court)
+    }
+
+    /// True if both are the same hop.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Hands a frame on. Never waits; a full court loses its oldest frame.
     ///
     /// Returns the frame that was let go, if one was: `frame` itself if the hop is closed or knows

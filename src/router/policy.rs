@@ -1,4 +1,5 @@
-//! Which frame goes to which model: every n-th, so that the model gets the rate it was made for.
+//! Which frame goes to which model: every n-th, or one so often, so that the model gets the rate it
+//! was made for.
 //!
 //! Pure: times in, yes or no out. What the model *saw* (time since its last frame, resets) is
 //! worked out where it takes the frame, in `detect`: a frame that was handed on may still be lost
@@ -24,6 +25,67 @@ const OTHER: f64 = 1.8;
 /// Share of an interval by which a frame may be early and still be the one that is due, where a
 /// frame between was lost.
 const EARLY: f64 = 0.2;
+
+/// A model that takes fewer frames a second than this looks at pictures for themselves: time alone
+/// says when the next is due, since no motion is read from one to the next. Above it, steps must be
+/// even. Chosen: half of the slowest camera that a model of motion was made for.
+const SPARSE_FPS: f64 = 5.0;
+
+/// How one stream is brought to the rates of one model.
+#[derive(Clone, Debug)]
+pub enum Pace {
+    /// All frames.
+    All,
+    /// Whole strides.
+    Stride(Stride),
+    /// A look so often.
+    Looks(Looks),
+}
+
+impl Pace {
+    /// Of a model that takes `rates`, lowest and highest frames a second; `None`: all that come.
+    #[must_use]
+    pub fn of(rates: Option<[f64; 2]>) -> Self {
+        match rates {
+            None => Self::All,
+            Some([_, highest]) if highest < SPARSE_FPS => Self::Looks(Looks::each(1.0 / highest)),
+            Some(rates) => Self::Stride(Stride::to(rates)),
+        }
+    }
+
+    /// Tells whether the frame at `pts` goes to the model. Frames come in presentation order.
+    pub fn passes(&mut self, session: SessionId, pts: MediaTime) -> bool {
+        match self {
+            Self::All => true,
+            Self::Stride(stride) => stride.passes(session, pts),
+            Self::Looks(looks) => looks.passes(session, pts),
+        }
+    }
+}
+
+/// Lets a frame pass so often, whatever the rate of the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks {
+    every_ns: i64,
+    last: Option<(SessionId, MediaTime)>,
+}
+
+impl Looks {
+    #[expect(clippy::cast_possible_truncation, reason = "at most some minutes; casts saturate")]
+    fn each(seconds: f64) -> Self {
+        Self { every_ns: (seconds * 1e9) as i64, last: None }
+    }
+
+    fn passes(&mut self, session: SessionId, pts: MediaTime) -> bool {
+        let waits = self.last.is_some_and(|(known, last)| {
+            known == session && (0..self.every_ns).contains(&pts.nanos_since(last))
+        });
+        if !waits {
+            self.last = Some((session, pts));
+        }
+        !waits
+    }
+}
 
 /// Strides one stream to the rates of one model: 50 and 60 fps are halved, 25 to 30 pass whole.
 ///
@@ -235,6 +297,21 @@ mod tests {
         assert!(policy.passes(SESSION, MediaTime::ZERO));
         assert_eq!(policy.measured_rate(), None);
         assert!(policy.passes(SessionId::from_bits(2), MediaTime::from_millis(5)));
+    }
+
+    #[test]
+    fn a_model_of_looks_is_shown_one_frame_a_second() {
+        let mut pace = Pace::of(Some([1.0, 1.0]));
+        let (one, two) = (SESSION, SessionId::from_bits(2));
+        let at = |tenths: i64| MediaTime::from_nanos(tenths * 100_000_000);
+        let passed: Vec<i64> = (0..35).filter(|tenths| pace.passes(one, at(*tenths))).collect();
+        assert_eq!(passed, [0, 10, 20, 30]);
+        // Another run of timestamps, and time that goes back, begin anew.
+        assert!(pace.passes(two, at(31)));
+        assert!(!pace.passes(two, at(32)));
+        assert!(pace.passes(two, at(5)));
+        assert!(matches!(Pace::of(Some(RIMNET)), Pace::Stride(_)));
+        assert!(matches!(Pace::of(None), Pace::All));
     }
 
     proptest! {
