@@ -435,6 +435,10 @@ fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
             ["finds rings", "decides made or missed"],
         ),
         (
+            &["--truth", &truth, "--bundle", "rimnet:int8"],
+            ["only FP32 of rimnet is inside the binary", "--models-dir"],
+        ),
+        (
             &["--truth", &truth, "--bundle", "rimnet", "--bundle", "rimnet:fp32"],
             ["--bundle rimnet:fp32", "twice"],
         ),

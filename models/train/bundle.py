@@ -38,15 +38,15 @@ def section(name, items):
 
 
 def manifest(name, version, files, size, rings, above, states, decision, provenance):
-    t = f"# Written by models/train/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"rim\"\n"
+    t = f"# Written by models/train/bundle.py.\nformat = {given.FORMAT}\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"rim\"\n"
     t += "budget_ms = 3.0\nrates = [24.0, 31.0]\nmax_gap_ms = 250\nwarmup_frames = 8\nqueue_frames = 8\n"
     for f in files:
         t += section("[[file]]", f)
-    t += section("[[input]]", {"name": "frame", "size": size, "channels": ["y"], "rings": rings, "above": above})
+    t += section("[[rim.input]]", {"name": "frame", "size": size, "channels": ["y"], "rings": rings, "above": above})
     for s in states:
-        t += section("[[state]]", s)
-    t += section("[output]", {"logits": "logits", "classes": list(net.CLASSES)})
-    t += section("[decision]", decision)
+        t += section("[[rim.state]]", s)
+    t += section("[rim.output]", {"logits": "logits", "classes": list(net.CLASSES)})
+    t += section("[rim.decision]", decision)
     t += section("[provenance]", provenance)
     tomllib.loads(t)
     return t

@@ -9,6 +9,8 @@ import zipfile
 
 import numpy as np
 
+FORMAT = 2      # of a manifest: what is written, and the newest that is read (src/detect/bundle/manifest.rs says what it has)
+
 
 def refuse(text):
     raise SystemExit(f"error: {text}")
@@ -62,11 +64,14 @@ def stored(path, do):
 
 
 def manifest(bundle, task="rim"):
-    """The model.toml of a bundle for `task` whose files are all there."""
+    """The model.toml of a bundle for `task` whose files are all there: head and the task's own tables in one dict, as format 1 wrote them."""
     do = "name the folder of a bundle, such as models/rimnet or what train.bundle wrote"
     m = toml(os.path.join(folder(bundle, do), "model.toml"), do)
     if m.get("task") != task:
         refuse(f"{bundle}: a bundle for the task {m.get('task')}, not for {task}; {do}")
+    if m.get("format", 1) > FORMAT:
+        refuse(f"{bundle}: a manifest of format {m['format']}, and this tree reads 1 to {FORMAT}; {do}")
+    m.update(m.pop(task, {}))
     for f in m["file"]:
         file(os.path.join(bundle, f["path"]), "model.toml names it: fetch the bundle again, or write it anew with train.bundle")
     return m

@@ -17,7 +17,6 @@ use crate::clips::{ClipSink, FragmentDurable, Shelf};
 use crate::clock::{Anchors, Clock};
 use crate::config::{Calibrate, CourtConfig};
 use crate::decode::FrameSink;
-use crate::detect::ring::Lookout;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
 use crate::event::{ClipRequest, Decision, Saying};
@@ -129,27 +128,20 @@ impl UnitSink for FromIngest {
     }
 }
 
-/// Decode → router, the finder, and the page's last picture.
+/// Decode → router, and the page's last picture.
 pub(crate) struct FromDecoder {
     parts: Arc<CourtParts>,
     router: Arc<Router>,
-    lookout: Option<Arc<Lookout>>,
     decode_seconds: Histogram,
     probe: Option<Arc<dyn Probe>>,
 }
 
 impl FromDecoder {
-    pub(crate) fn new(
-        parts: &Arc<CourtParts>,
-        shared: &Shared,
-        router: &Arc<Router>,
-        lookout: Option<&Arc<Lookout>>,
-    ) -> Self {
+    pub(crate) fn new(parts: &Arc<CourtParts>, shared: &Shared, router: &Arc<Router>) -> Self {
         let court = CourtLabel { court: parts.name.to_string() };
         Self {
             parts: Arc::clone(parts),
             router: Arc::clone(router),
-            lookout: lookout.map(Arc::clone),
             probe: shared.probe.clone(),
             decode_seconds: shared.metrics.decode_seconds.get_or_create(&court).clone(),
         }
@@ -166,17 +158,11 @@ impl FrameSink for FromDecoder {
         }
         *self.parts.last.lock() = Some(Arc::clone(&frame));
         self.router.frame(&frame);
-        if let Some(lookout) = &self.lookout {
-            lookout.frame(&frame);
-        }
     }
 
     fn closed(&self, session: SessionId, reason: CloseReason) {
         *self.parts.last.lock() = None;
         self.router.session_closed(&self.parts.name, session, reason);
-        if let Some(lookout) = &self.lookout {
-            lookout.session_closed(&self.parts.name, session, reason);
-        }
     }
 }
 

@@ -28,8 +28,7 @@ use crate::clips::{self, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
 use crate::decode::{Decoder, Decoders};
-use crate::detect::ring::{Finder, Lookout};
-use crate::detect::{self, Detect};
+use crate::detect::{self, Detect, Engines};
 use crate::game::{self, keeper, player};
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{Ingest, IngestHandle};
@@ -71,7 +70,6 @@ pub struct App {
     handle: IngestHandle,
     router: Arc<Router>,
     detect: Arc<Detect>,
-    lookout: Option<Arc<Lookout>>,
     decoders: Vec<Decoder>,
     games: Vec<player::Playing>,
     keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
@@ -175,17 +173,11 @@ impl App {
         }
         // Only now: the first thing that it does is to let go what is over the quota.
         ring.start()?;
-        let (detect, router) = start_models(&config, &shared)?;
-        let lookout = start_lookout(&config, &shared)?;
+        let (detect, router) = start_models(&config, &shared, &*world.devices.engines)?;
         let mut decoders = Vec::new();
         for parts in shared.courts.values() {
-            decoders.push(start_decoder(
-                parts,
-                &shared,
-                &router,
-                lookout.as_ref(),
-                &*world.devices.decoders,
-            )?);
+            let decoders_of = &*world.devices.decoders;
+            decoders.push(start_decoder(parts, &shared, &router, decoders_of)?);
         }
 
         let ingest = Ingest::bind(
@@ -203,7 +195,6 @@ impl App {
             handle,
             router,
             detect,
-            lookout,
             decoders,
             games,
             keeper: (keep, keeping),
@@ -234,7 +225,6 @@ impl App {
             handle,
             router,
             detect,
-            lookout,
             decoders,
             games,
             keeper: (keeper, keeping),
@@ -253,7 +243,6 @@ impl App {
                 ingest: handle.clone(),
                 decoders: decoders.iter().map(Decoder::watcher).collect(),
                 models: Arc::clone(&detect),
-                lookout: lookout.clone(),
                 web: web.state(),
             },
             stopped.clone(),
@@ -283,9 +272,6 @@ impl App {
                 }
                 router.close();
                 detect.join();
-                if let Some(lookout) = lookout {
-                    lookout.close();
-                }
                 for parts in shared.courts.values() {
                     parts.answers.close();
                 }
@@ -408,31 +394,14 @@ async fn open_ring(
     Ok(ring)
 }
 
-/// Looks whether cameras are moved, where that is wanted and a finder is there. Without one all
-/// else goes on.
-fn start_lookout(config: &Config, shared: &Arc<Shared>) -> Result<Option<Arc<Lookout>>, AppError> {
-    if !config.detect.finder {
-        return Ok(None);
-    }
-    let finder = match Finder::find_and_load(&detect_settings(config).search) {
-        Ok(finder) => finder,
-        Err(error) => {
-            tracing::warn!(%error, "nobody looks whether cameras are moved: there is no finder");
-            return Ok(None);
-        }
-    };
-    let lookout = Lookout::start(finder, &court_rims(config), &shared.ledger)
-        .map_err(|source| AppError::Io { what: "start the finder's thread".to_owned(), source })?;
-    Ok(Some(Arc::new(lookout)))
-}
-
 fn start_models(
     config: &Config,
     shared: &Arc<Shared>,
+    engines: &dyn Engines,
 ) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
     let settings = detect_settings(config);
-    let mut detect =
-        Detect::load(&settings, &court_rims(config), &shared.ledger, Arc::clone(&shared.clock));
+    let clock = Arc::clone(&shared.clock);
+    let mut detect = Detect::load(&settings, &court_rims(config), &shared.ledger, clock, engines);
     let feeds = detect
         .feeds()
         .into_iter()
@@ -451,10 +420,9 @@ fn start_decoder(
     parts: &Arc<CourtParts>,
     shared: &Arc<Shared>,
     router: &Arc<Router>,
-    lookout: Option<&Arc<Lookout>>,
     decoders: &dyn Decoders,
 ) -> Result<Decoder, AppError> {
-    let sink = FromDecoder::new(parts, shared, router, lookout);
+    let sink = FromDecoder::new(parts, shared, router);
     Ok(Decoder::start(
         crate::decode::DecodeSettings::new(parts.name.clone()),
         parts.decode.clone(),

@@ -70,6 +70,7 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
     search.push(PathBuf::from(detect::SYSTEM_MODELS));
     detect::DetectSettings {
         bundles: config.detect.bundles.clone(),
+        finder: config.detect.finder,
         search,
         device: config.detect.device.to_string(),
     }

@@ -18,7 +18,7 @@ use crate::clips::Shelf;
 use crate::clock::Ticks;
 use crate::decode::DecoderWatcher;
 use crate::detect;
-use crate::detect::ring::Lookout;
+use crate::detect::ring::FINDER_HOP;
 use crate::event::state::StreamState;
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
@@ -36,7 +36,6 @@ pub(crate) struct Watched {
     pub(crate) ingest: IngestHandle,
     pub(crate) decoders: Vec<DecoderWatcher>,
     pub(crate) models: Arc<detect::Detect>,
-    pub(crate) lookout: Option<Arc<Lookout>>,
     pub(crate) web: Arc<WebState>,
 }
 
@@ -92,7 +91,7 @@ fn look(watched: &Watched) -> StagesSay {
         .values()
         .zip(&watched.decoders)
         .map(|(parts, decoder)| {
-            let moved = watched.lookout.as_ref().and_then(|looks| looks.moved(&parts.name));
+            let moved = watched.models.moved(&parts.name);
             CourtSays {
                 name: parts.name.clone(),
                 rims: parts.rims.clone(),
@@ -125,7 +124,7 @@ fn look(watched: &Watched) -> StagesSay {
 fn lost(counts: &[(HopId, HopCount)], court: &CourtId) -> u64 {
     counts
         .iter()
-        .filter(|(hop, _)| hop.court == court.as_str() && !Lookout::is_hop(&hop.hop))
+        .filter(|(hop, _)| hop.court == court.as_str() && hop.hop != FINDER_HOP)
         .flat_map(|(_, count)| &count.dropped)
         .filter(|(reason, _)| !reason.is_expected())
         .map(|(_, dropped)| dropped)

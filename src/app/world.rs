@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::{Chance, Clock, SystemClock};
 use crate::decode::{Decoders, InstalledDecoders};
+use crate::detect::{Engines, InstalledEngines};
 use crate::disk::{Disk, RealDisk};
 
 /// What the stages are given of the world outside.
@@ -24,13 +25,18 @@ pub struct World {
 pub struct Devices {
     /// Make pipelines.
     pub decoders: Arc<dyn Decoders>,
+    /// Run networks.
+    pub engines: Arc<dyn Engines>,
 }
 
 impl Devices {
-    /// Those of this machine.
+    /// Those of this machine; engines measure by `clock`.
     #[must_use]
-    pub fn installed() -> Self {
-        Self { decoders: Arc::new(InstalledDecoders) }
+    pub fn installed(clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            decoders: Arc::new(InstalledDecoders),
+            engines: Arc::new(InstalledEngines::new(Arc::clone(clock))),
+        }
     }
 }
 
@@ -38,11 +44,12 @@ impl World {
     /// The real one.
     #[must_use]
     pub fn real() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self {
-            clock: Arc::new(SystemClock::new()),
+            devices: Devices::installed(&clock),
+            clock,
             chance: Chance::system(),
             disk: Arc::new(RealDisk::new()),
-            devices: Devices::installed(),
         }
     }
 }

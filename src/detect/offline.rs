@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::answer::{ModelIdentity, RimAnswer};
+use crate::answer::RimAnswer;
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
-use crate::detect::engine::{EngineError, engine_for};
-use crate::detect::worker::{AnswerSink, ModelMeters, Progress, Worker, WorkerParts};
+use crate::detect::engine::contract::{EngineError, Engines};
+use crate::detect::progress::{ModelMeters, Progress};
+use crate::detect::ring::moved::MovedCameras;
+use crate::detect::sink::AnswerSink;
+use crate::detect::tasks::{Outlets, identity_of};
+use crate::detect::worker::{Worker, WorkerParts};
 use crate::mailbox::{FrameMailbox, Tally};
 use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, SessionId};
 
@@ -33,7 +37,7 @@ impl AnswerSink for Collected {
 }
 
 impl Offline {
-    /// Makes the engine of `bundle` for the rims of `court`.
+    /// Makes the engine of `bundle`, one of `engines`, for the rims of `court`.
     ///
     /// # Errors
     /// [`EngineError`]: why the network cannot be run.
@@ -41,35 +45,30 @@ impl Offline {
         bundle: &Bundle,
         court: CourtRims,
         clock: Arc<dyn Clock>,
+        engines: &dyn Engines,
     ) -> Result<Self, EngineError> {
-        let engine = engine_for(bundle)?;
+        let engine = engines.engine_for(bundle)?;
         let answers = Arc::new(Collected::default());
         let progress = Arc::<Mutex<Progress>>::default();
         let sink: Arc<dyn AnswerSink> = Arc::clone(&answers) as Arc<dyn AnswerSink>;
         let worker = Worker::new(WorkerParts {
             bundle,
-            identity: Arc::new(ModelIdentity {
-                bundle: bundle.name.clone(),
-                version: bundle.version.clone(),
-                precision: bundle.file.precision.clone(),
-                engine: engine.name().to_owned(),
-                decision: bundle.decision.clone(),
-            }),
+            identity: Arc::new(identity_of(bundle, engine.name())),
             live: true,
             engine,
             frames: FrameMailbox::new(&[], 1, |_| Tally::default()),
             courts: &[court],
-            sink,
+            outlets: &Outlets { sink, moved: MovedCameras::default() },
             meters: ModelMeters::default(),
             clock,
             progress: Arc::clone(&progress),
-        });
+        })?;
         Ok(Self { worker, answers, progress })
     }
 
     /// Shows the model a frame as if it were of `pts`, and returns its answers, one a rim; none
     /// after an error.
-    pub fn frame_at(&mut self, frame: &Frame, pts: MediaTime) -> Vec<RimAnswer> {
+    pub fn frame_at(&mut self, frame: &Arc<Frame>, pts: MediaTime) -> Vec<RimAnswer> {
         self.worker.frame(frame, pts);
         std::mem::take(&mut *self.answers.0.lock())
     }

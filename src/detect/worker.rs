@@ -1,117 +1,48 @@
-//! One model at work: its thread takes frames, cuts, runs, answers.
+//! One model at work, whatever its task: its thread takes frames, has them run, hands on what was
+//! said.
 //!
-//! Frames come from [`FrameMailbox`], courts in turn. States belong to a slot, one court's one rim.
-//! An error is no answer: the court's states start anew. Errors without end, or a panic, put the
-//! model out with the reason; sessions that it was in are closed, so that nothing that it began
-//! stays open.
+//! Frames come from [`FrameMailbox`], courts in turn. A slot of the engine is one view at one court
+//! (a rim, or the whole picture); all slots of a frame are one batch. Where to look and what the
+//! tensors mean is the task's ([`TaskAtCourt`]); cutting and states are the engine's.
+//!
+//! **What happens when a model fails.** An error is no answer: the court's states start anew, the
+//! next frame is tried. So many errors in a row ([`Manner::most_failures`]), or one **panic** (caught
+//! here, around the handling of each frame), put the model out: [`Worker::put_out`] tells the reason
+//! in the log, in `state/models` and at every court of it; its hop is closed and emptied, so that no
+//! decoder's buffer stays in it; sessions that it was in are closed, so that nothing that it began
+//! stays open; then its thread ends, and the engine with it. Other models, courts, recording and
+//! events go on. It comes back with a restart.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus_client::metrics::histogram::Histogram;
 use tracing::{debug, error, warn};
 
-use crate::answer::{ModelIdentity, RimAnswer};
+use crate::answer::ModelIdentity;
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
-use crate::detect::bundle::manifest::CropInput;
-use crate::detect::engine::contract::{Engine, EngineError};
-use crate::detect::rim::continuity::Continuity;
-use crate::detect::rim::crop::{Crop, CropError};
-use crate::detect::rim::postprocess::{AnswerError, rim_probabilities};
+use crate::detect::continuity::Continuity;
+use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, View};
+use crate::detect::progress::{ModelMeters, Progress};
+use crate::detect::task::{AnswerError, Looked, Manner, TaskAtCourt};
+use crate::detect::tasks::{Outlets, at_court, manner_of};
 use crate::mailbox::{FrameItem, FrameMailbox, Take};
-use crate::media::{
-    CloseReason, CopyError, CourtId, CourtRims, Frame, MediaTime, Monotonic, RimBox, RimFault,
-    RimId, SessionId,
-};
+use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, SessionId};
 
-/// Frames in a row without an answer, after which a model is put out: one second of a stream.
-const MAX_FAILURES: u32 = 30;
-/// Answers that the reported median is over: some 3 s of a stream.
-const MEDIAN_OVER: usize = 101;
 /// How long a wait for a frame is; only bounds how late a lost wake-up would be noticed.
 const WAIT: Duration = Duration::from_secs(1);
-
-/// Takes what models say. Called on a model's thread: must not wait.
-pub trait AnswerSink: Send + Sync {
-    /// An answer of the live model, in order for each court.
-    fn answer(&self, answer: RimAnswer);
-    /// The last answer of `session` has been given.
-    fn session_closed(&self, court: &CourtId, session: SessionId, reason: CloseReason);
-    /// An answer of a model that is only compared; never published.
-    fn shadow(&self, _answer: RimAnswer) {}
-}
-
-/// Where a model's times are counted.
-#[derive(Clone, Debug)]
-pub struct ModelMeters {
-    /// Cutting the crops of one rim.
-    pub preprocess_seconds: Histogram,
-    /// The engine, one rim.
-    pub inference_seconds: Histogram,
-    /// From the decoder to this thread.
-    pub queue_seconds: Histogram,
-    /// From the last byte of a picture to its answer.
-    pub answer_seconds: Histogram,
-}
-
-impl Default for ModelMeters {
-    /// Counts where nobody looks.
-    fn default() -> Self {
-        let unseen = || Histogram::new([]);
-        Self {
-            preprocess_seconds: unseen(),
-            inference_seconds: unseen(),
-            queue_seconds: unseen(),
-            answer_seconds: unseen(),
-        }
-    }
-}
-
-/// How a model is doing; written by its thread, read for `state/models`.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Set when it was put out.
-    pub(crate) stopped: Option<String>,
-    /// Why nothing is called, by court.
-    pub(crate) faults: Vec<(CourtId, String)>,
-    /// Widths of the rings in the picture that comes now, pixels, by court.
-    pub(crate) rings: BTreeMap<CourtId, Vec<f32>>,
-    times_ms: VecDeque<f64>,
-}
-
-impl Progress {
-    /// Median of the last answers, ms.
-    pub(crate) fn median_ms(&self) -> Option<f64> {
-        let mut times: Vec<f64> = self.times_ms.iter().copied().collect();
-        times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied()
-    }
-
-    fn took(&mut self, time: Duration) {
-        if self.times_ms.len() == MEDIAN_OVER {
-            self.times_ms.pop_front();
-        }
-        self.times_ms.push_back(time.as_secs_f64() * 1e3);
-    }
-
-    fn set_fault(&mut self, court: &CourtId, fault: Option<String>) {
-        self.faults.retain(|(known, _)| known != court);
-        self.faults.extend(fault.map(|fault| (court.clone(), fault)));
-    }
-}
+/// How far a thread that stands back does so from all others of the process.
+const NICE: i32 = 10;
 
 /// Everything that a model's thread owns.
 pub(crate) struct Worker {
     identity: Arc<ModelIdentity>,
-    live: bool,
+    manner: Manner,
     engine: Box<dyn Engine>,
     frames: FrameMailbox,
     courts: Vec<CourtWork>,
-    sink: Arc<dyn AnswerSink>,
     meters: ModelMeters,
     clock: Arc<dyn Clock>,
     // Read by status; held here for a push and a comparison.
@@ -129,7 +60,7 @@ pub(crate) struct WorkerParts<'a> {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) frames: FrameMailbox,
     pub(crate) courts: &'a [CourtRims],
-    pub(crate) sink: Arc<dyn AnswerSink>,
+    pub(crate) outlets: &'a Outlets,
     pub(crate) meters: ModelMeters,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) progress: Arc<Mutex<Progress>>,
@@ -137,9 +68,9 @@ pub(crate) struct WorkerParts<'a> {
 
 /// One court, as one model sees it.
 struct CourtWork {
-    drawn: CourtRims,
-    inputs: Vec<CropInput>,
-    /// Slots of its rims: from this one on.
+    court: CourtId,
+    task: Box<dyn TaskAtCourt>,
+    /// Slots of its views: from this one on.
     first_slot: usize,
     continuity: Continuity,
     placed: Option<Placed>,
@@ -148,25 +79,16 @@ struct CourtWork {
     failures: u32,
 }
 
-/// Crops for one size of picture; a fault where there are none.
+/// Where one size of picture is looked at.
 struct Placed {
     picture: (u32, u32),
-    rims: Result<Vec<RimCrops>, RimFault>,
-}
-
-/// The crops of one rim, and where they are put.
-struct RimCrops {
-    crops: Vec<Crop>,
-    values: Vec<Vec<f32>>,
+    /// Views, a slot each; a fault where one cannot look.
+    views: Result<Vec<View>, String>,
 }
 
 /// Why there is no answer for a frame.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("cut the crop: {0}")]
-    Crop(#[from] CropError),
-    #[error("{0}")]
-    Copy(#[from] CopyError),
     #[error("{0}")]
     Engine(#[from] EngineError),
     #[error("the model's answer is none: {0}")]
@@ -174,40 +96,50 @@ enum Failure {
 }
 
 impl Worker {
-    pub(crate) fn new(parts: WorkerParts<'_>) -> Self {
-        let mut engine = parts.engine;
+    /// Makes room in the engine for every court's views.
+    ///
+    /// # Errors
+    /// [`EngineError`]: there is none.
+    pub(crate) fn new(parts: WorkerParts<'_>) -> Result<Self, EngineError> {
+        let (bundle, mut engine) = (parts.bundle, parts.engine);
+        let max_gap_ms = bundle.max_gap_ms.unwrap_or(u32::MAX);
         let mut slots = 0;
         let mut courts = Vec::with_capacity(parts.courts.len());
         for drawn in parts.courts {
+            let task = at_court(bundle, drawn, &parts.identity, parts.live, parts.outlets);
+            let first_slot = slots;
+            slots += task.slots();
             courts.push(CourtWork {
-                drawn: drawn.clone(),
-                inputs: parts.bundle.inputs.clone(),
-                first_slot: slots,
-                continuity: Continuity::new(parts.bundle.max_gap_ms, parts.bundle.warmup_frames),
+                court: drawn.court.clone(),
+                task,
+                first_slot,
+                continuity: Continuity::new(max_gap_ms, bundle.warmup_frames),
                 placed: None,
                 session: None,
                 failures: 0,
             });
-            slots += drawn.rims.len();
         }
-        engine.set_slots(slots);
-        Self {
+        engine.set_slots(slots)?;
+        Ok(Self {
             identity: parts.identity,
-            live: parts.live,
+            manner: manner_of(bundle),
             engine,
             frames: parts.frames,
             courts,
-            sink: parts.sink,
             meters: parts.meters,
             clock: parts.clock,
             progress: parts.progress,
             failures: 0,
             last_failure: String::new(),
-        }
+        })
     }
 
     /// Answers until the hop is closed and empty, or the model is put out.
     pub(crate) fn run(mut self) {
+        if self.manner.stands_back {
+            // Linux: of this thread alone. Without it the thread is as good as any.
+            let _ = rustix::process::nice(NICE);
+        }
         loop {
             // Woken by a frame, the end of a session, or the close of the hop.
             let item = match self.frames.take(WAIT) {
@@ -217,10 +149,10 @@ impl Worker {
             };
             let worker = &mut self;
             match catch_unwind(AssertUnwindSafe(|| worker.handle(item))) {
-                Ok(()) if self.failures < MAX_FAILURES => {}
+                Ok(()) if self.failures < self.manner.most_failures => {}
                 Ok(()) => {
-                    let last = &self.last_failure;
-                    let why = format!("{MAX_FAILURES} frames in a row failed: {last}");
+                    let (times, last) = (self.manner.most_failures, &self.last_failure);
+                    let why = format!("{times} frames in a row failed: {last}");
                     return self.put_out(&why);
                 }
                 Err(panic) => {
@@ -234,51 +166,45 @@ impl Worker {
         match item {
             FrameItem::Frame(frame) => self.frame(&frame, frame.pts),
             FrameItem::SessionClosed { court, session, reason } => {
-                if let Some(known) = self.courts.iter_mut().find(|known| known.drawn.court == court)
-                {
+                if let Some(known) = self.courts.iter_mut().find(|known| known.court == court) {
                     known.session = known.session.filter(|open| *open != session);
-                }
-                if self.live {
-                    self.sink.session_closed(&court, session, reason);
+                    known.task.session_closed(session, reason);
                 }
             }
         }
     }
 
-    /// Answers about every rim of `frame`, of time `pts`.
-    pub(crate) fn frame(&mut self, frame: &Frame, pts: MediaTime) {
+    /// Has every view of `frame`, of time `pts`, looked at.
+    pub(crate) fn frame(&mut self, frame: &Arc<Frame>, pts: MediaTime) {
         let taken = self.clock.monotonic();
         self.meters.queue_seconds.observe(taken.since(frame.decoded).as_secs_f64());
-        let Some(court) = self.courts.iter_mut().find(|court| court.drawn.court == frame.court)
-        else {
+        let Some(court) = self.courts.iter_mut().find(|court| court.court == frame.court) else {
             return;
         };
         court.session = Some(frame.session);
         let fault_before = court.fault();
-        if court.place((frame.width, frame.height)) {
-            self.progress.lock().rings.insert(frame.court.clone(), court.widths());
+        if court.place((frame.width, frame.height), self.engine.as_mut()) {
+            self.progress.lock().rings.insert(frame.court.clone(), court.ring_widths());
         }
         let fault = court.fault();
         if fault != fault_before {
-            if let Some(fault) = &fault {
+            if let Some(fault) = fault.as_ref().filter(|_| !self.manner.stands_back) {
                 warn!(court = %frame.court, model = %self.identity.bundle, fault, "no calls");
             }
             self.progress.lock().set_fault(&frame.court, fault);
         }
         let mut run = Run {
             engine: self.engine.as_mut(),
-            identity: &self.identity,
+            model: &self.identity.bundle,
             meters: &self.meters,
             clock: self.clock.as_ref(),
             progress: &self.progress,
-            emit: &mut |answer| {
-                if self.live { self.sink.answer(answer) } else { self.sink.shadow(answer) }
-            },
         };
-        match court.answer(frame, pts, taken, &mut run) {
+        let most_failures = self.manner.most_failures;
+        match court.look(frame, pts, &mut run) {
             Ok(()) => {
                 self.failures = 0;
-                if std::mem::take(&mut court.failures) >= MAX_FAILURES {
+                if std::mem::take(&mut court.failures) >= most_failures {
                     self.progress.lock().set_fault(&frame.court, None);
                 }
             }
@@ -287,21 +213,28 @@ impl Worker {
                 court.failures = court.failures.saturating_add(1);
                 self.failures += 1;
                 self.last_failure = failure.to_string();
-                if court.failures == 1 {
-                    let model = &self.identity.bundle;
+                let model = &self.identity.bundle;
+                if self.manner.stands_back {
+                    debug!(court = %frame.court, %model, %failure, "a frame got no answer");
+                } else if court.failures == 1 {
                     warn!(court = %frame.court, %model, %failure, "a frame got no answer");
                 }
-                if court.failures == MAX_FAILURES {
-                    let fault = format!("no calls: model {}: {failure}", self.identity.bundle);
+                if court.failures == most_failures {
+                    let fault = format!("no calls: model {model}: {failure}");
                     self.progress.lock().set_fault(&frame.court, Some(fault));
                 }
             }
         }
     }
 
-    fn put_out(self, why: &str) {
+    /// The one end of a model that does not end by itself; see the module's header.
+    fn put_out(mut self, why: &str) {
         let ModelIdentity { bundle, version, .. } = self.identity.as_ref();
-        error!(model = %bundle, version, why, "model put out");
+        if self.manner.stands_back {
+            warn!(model = %bundle, why, "nobody looks any more whether cameras were moved");
+        } else {
+            error!(model = %bundle, version, why, "model put out");
+        }
         let reason = format!(
             "{bundle} {version} was put out: {why}; install another bundle or version, then \
              restart courtside"
@@ -309,114 +242,105 @@ impl Worker {
         {
             let mut progress = self.progress.lock();
             for court in &self.courts {
-                progress.set_fault(&court.drawn.court, Some(format!("no calls: {reason}")));
+                progress.set_fault(&court.court, Some(format!("no calls: {reason}")));
             }
             progress.stopped = Some(reason);
         }
         self.frames.abandon();
-        for court in self.courts.iter().filter(|_| self.live) {
-            if let Some(session) = court.session {
-                self.sink.session_closed(&court.drawn.court, session, CloseReason::Shutdown);
+        for court in &mut self.courts {
+            if let Some(session) = court.session.take() {
+                court.task.session_closed(session, CloseReason::Shutdown);
             }
+            court.task.put_out();
         }
     }
 }
 
-/// What answering borrows from the worker.
+/// What looking borrows from the worker.
 struct Run<'a> {
     engine: &'a mut dyn Engine,
-    identity: &'a Arc<ModelIdentity>,
+    model: &'a str,
     meters: &'a ModelMeters,
     clock: &'a dyn Clock,
     progress: &'a Mutex<Progress>,
-    emit: &'a mut dyn FnMut(RimAnswer),
 }
 
 impl CourtWork {
-    /// Works out the crops, where the picture's size is new; true if it is.
-    fn place(&mut self, picture: (u32, u32)) -> bool {
+    /// Says where to look, where the picture's size is new; true if it is.
+    fn place(&mut self, picture: (u32, u32), engine: &mut dyn Engine) -> bool {
         if self.placed.as_ref().is_some_and(|placed| placed.picture == picture) {
             return false;
         }
-        self.drawn.rims_of.get_or_insert(picture);
-        let rims = self.drawn.in_picture(picture).and_then(|rims| {
-            rims.into_iter().map(|rim| RimCrops::new(&self.inputs, rim, picture)).collect()
+        let first_slot = self.first_slot;
+        let views = self.task.place(picture).map_err(|fault| fault.to_string()).and_then(|views| {
+            for (index, view) in views.iter().enumerate() {
+                let placement = Placement { picture, view: *view };
+                engine
+                    .place(first_slot + index, placement)
+                    .map_err(|error| format!("no calls: {error}"))?;
+            }
+            Ok(views)
         });
-        self.placed = Some(Placed { picture, rims });
+        self.placed = Some(Placed { picture, views });
         true
     }
 
+    fn views(&self) -> &[View] {
+        self.placed.as_ref().and_then(|placed| placed.views.as_deref().ok()).unwrap_or_default()
+    }
+
     /// Widths of the rings in the picture that comes now, pixels; none where they cannot be placed.
-    fn widths(&self) -> Vec<f32> {
-        let placed = self.placed.as_ref();
-        let placed = placed.and_then(|placed| self.drawn.in_picture(placed.picture).ok());
-        placed.unwrap_or_default().iter().map(|rim| rim.w).collect()
+    fn ring_widths(&self) -> Vec<f32> {
+        let width = |view: &View| match view {
+            View::Around(rim) => Some(rim.w),
+            View::Whole => None,
+        };
+        self.views().iter().filter_map(width).collect()
     }
 
     fn fault(&self) -> Option<String> {
-        match self.placed.as_ref().map(|placed| &placed.rims) {
-            Some(Err(fault)) => Some(fault.to_string()),
-            Some(Ok(_)) | None => None,
-        }
+        self.placed.as_ref().and_then(|placed| placed.views.as_ref().err().cloned())
     }
 
-    /// Runs the model on every rim of a frame.
-    fn answer(
+    /// Runs the model on every view of a frame. An answer is handed on as soon as it is there; the
+    /// first failure of the frame is returned.
+    fn look(
         &mut self,
-        frame: &Frame,
+        frame: &Arc<Frame>,
         pts: MediaTime,
-        taken: Monotonic,
         run: &mut Run<'_>,
     ) -> Result<(), Failure> {
-        let Some(Placed { picture, rims: Ok(rims) }) = &mut self.placed else { return Ok(()) };
+        let Some(Placed { picture, views: Ok(views) }) = &self.placed else { return Ok(()) };
         let fed = self.continuity.step(frame.session, *picture, pts);
+        let slots = self.first_slot..self.first_slot + views.len();
         if let Some(reset) = fed.reset {
-            debug!(court = %frame.court, model = %run.identity.bundle, ?reset, "state starts anew");
+            debug!(court = %frame.court, model = run.model, ?reset, "state starts anew");
+            slots.clone().for_each(|slot| run.engine.reset(slot));
         }
-        let pixels = frame.to_cpu()?;
-        let mut before = taken;
-        for (index, rim) in rims.iter_mut().enumerate() {
-            let slot = self.first_slot + index;
-            if fed.reset.is_some() {
-                run.engine.reset(slot);
-            }
-            for (crop, values) in rim.crops.iter_mut().zip(&mut rim.values) {
-                crop.cut(pixels, values)?;
-            }
-            let cut = run.clock.monotonic();
-            let logits = run.engine.step(slot, &rim.values, fed.dt_seconds)?;
+        let looks: Vec<Look<'_>> =
+            slots.map(|slot| Look { slot, frame, dt_seconds: fed.dt_seconds }).collect();
+        let (task, meters) = (&mut self.task, run.meters);
+        let mut failed: Option<Failure> = None;
+        run.engine.run(&looks, &mut |view, result| {
+            let said = match result {
+                Ok(said) => said,
+                Err(error) => {
+                    failed.get_or_insert(error.into());
+                    return;
+                }
+            };
             let answered = run.clock.monotonic();
-            let says = rim_probabilities(&logits, run.identity.decision.temperature)?;
-            run.meters.preprocess_seconds.observe(cut.since(before).as_secs_f64());
-            run.meters.inference_seconds.observe(answered.since(cut).as_secs_f64());
-            run.meters.answer_seconds.observe(answered.since(frame.arrival).as_secs_f64());
-            run.progress.lock().took(answered.since(cut));
-            before = answered;
-            (run.emit)(RimAnswer {
-                court: frame.court.clone(),
-                rim: RimId(u16::try_from(index).unwrap_or(u16::MAX)),
-                session: frame.session,
-                pts,
-                says,
-                warming: fed.warming,
-                model: Arc::clone(run.identity),
-                arrival: frame.arrival,
-                answered,
-            });
-        }
-        Ok(())
-    }
-}
-
-impl RimCrops {
-    fn new(inputs: &[CropInput], rim: RimBox, picture: (u32, u32)) -> Result<Self, RimFault> {
-        let crops = inputs
-            .iter()
-            .map(|input| Crop::new(input, rim, picture))
-            .collect::<Result<Vec<Crop>, CropError>>()
-            .map_err(|error| RimFault::Crop { reason: error.to_string() })?;
-        let values = crops.iter().map(|crop| vec![0.0; crop.values()]).collect();
-        Ok(Self { crops, values })
+            let looked = Looked { frame, pts, warming: fed.warming, answered };
+            if let Err(error) = task.said(view, &looked, &said.tensors) {
+                failed.get_or_insert(error.into());
+                return;
+            }
+            meters.preprocess_seconds.observe(said.prepared.as_secs_f64());
+            meters.inference_seconds.observe(said.ran.as_secs_f64());
+            meters.answer_seconds.observe(answered.since(frame.arrival).as_secs_f64());
+            run.progress.lock().took(said.ran);
+        });
+        failed.map_or(Ok(()), Err)
     }
 }
 

@@ -24,8 +24,6 @@ pub enum RimFault {
          again and set `rims_of = [{width}, {height}]`"
     )]
     OtherAspect { of_width: u32, of_height: u32, width: u32, height: u32 },
-    #[error("no calls: {reason}")]
-    Crop { reason: String },
 }
 
 /// Returns `rims`, drawn on a picture of size `rims_of`, in pixels of one of size `picture`.

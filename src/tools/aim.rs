@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -14,10 +15,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::detect_settings;
+use crate::clock::SystemClock;
 use crate::config;
 use crate::decode::VideoFile;
-use crate::detect::SYSTEM_MODELS;
 use crate::detect::ring::{Finder, Ring};
+use crate::detect::{InstalledEngines, SYSTEM_MODELS};
 use crate::health::{self, TINY_RING_PX};
 use crate::media::{Colours, CourtId, Frame, RimBox, SessionId, is_at};
 use crate::tools::ask::{AskArgs, Place};
@@ -79,7 +81,7 @@ pub(super) struct Looked {
     pub(super) picture: (u32, u32),
     pub(super) looks: usize,
     pub(super) rings: Vec<Steady>,
-    last: Frame,
+    last: Arc<Frame>,
 }
 
 impl AimArgs {
@@ -89,7 +91,8 @@ impl AimArgs {
     /// No finder, no picture, or a sheet that cannot be written.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
-        let mut finder = Finder::find_and_load(&self.search())?;
+        let engines = InstalledEngines::new(Arc::new(SystemClock::new()));
+        let mut finder = Finder::find_and_load(&self.search(), &engines)?;
         let looked = if let Some(file) = &self.video {
             of_video(&mut finder, file, LOOKS)?
         } else if let Some(file) = &self.picture {
@@ -143,6 +146,7 @@ fn of_video(finder: &mut Finder, file: &Path, most: usize) -> anyhow::Result<Loo
     while looks.len() < most {
         let Some(frame) = video.next_frame()? else { break };
         if frame.pts.as_nanos() >= next {
+            let frame = Arc::new(frame);
             looks.push(finder.find(&frame)?);
             next = frame.pts.as_nanos() + EVERY_NS;
             last = Some(frame);
@@ -172,7 +176,7 @@ pub(super) fn of_court(
     let mut last = None;
     let told = loop {
         let frame = match one() {
-            Ok(frame) => frame,
+            Ok(frame) => Arc::new(frame),
             Err(error) => break Err(error),
         };
         match finder.find(&frame) {
@@ -191,7 +195,7 @@ pub(super) fn of_court(
     Ok(looked(&looks, last.context("no look was asked for")?))
 }
 
-fn looked(looks: &[Vec<Ring>], last: Frame) -> Looked {
+fn looked(looks: &[Vec<Ring>], last: Arc<Frame>) -> Looked {
     let picture = (last.width, last.height);
     Looked { picture, looks: looks.len(), rings: steady(looks), last }
 }

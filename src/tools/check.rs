@@ -14,12 +14,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::{court_rims, detect_settings, uplink_settings};
-use crate::clock::{Floor, SystemClock};
+use crate::clock::{Clock, Floor, SystemClock};
 use crate::config::{self, Config};
 use crate::decode;
-use crate::detect::Detect;
 #[cfg(feature = "gstreamer")]
 use crate::detect::ring::Finder;
+use crate::detect::{Detect, DetectSettings, InstalledEngines};
 use crate::disk::{Disk, RealDisk};
 use crate::health::doctor::Told;
 use crate::http;
@@ -260,8 +260,10 @@ fn of_certificates(config: &Config, lines: &mut Lines) {
 
 fn of_models(config: &Config, lines: &mut Lines) {
     let rims = court_rims(config);
-    let settings = detect_settings(config);
-    let detect = Detect::load(&settings, &rims, &Ledger::new(), Arc::new(SystemClock::new()));
+    let settings = DetectSettings { finder: false, ..detect_settings(config) };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let engines = InstalledEngines::new(Arc::clone(&clock));
+    let detect = Detect::load(&settings, &rims, &Ledger::new(), clock, &engines);
     for model in detect.status().bundles {
         let what = format!("model {}", model.name);
         let reason = model.reason.unwrap_or_default();
@@ -369,7 +371,8 @@ fn of_box(told: &Told, lines: &mut Lines) {
 /// Is the ring where it was drawn? The finder can be wrong, so nothing that it says is a fault.
 #[cfg(feature = "gstreamer")]
 fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
-    let mut finder = match Finder::find_and_load(&detect_settings(config).search) {
+    let engines = InstalledEngines::new(Arc::new(SystemClock::new()));
+    let mut finder = match Finder::find_and_load(&detect_settings(config).search, &engines) {
         Ok(finder) => finder,
         Err(error) => {
             return lines.add(Mark::Skipped, "rims", format!("no finder: {}", chain(&error)), "");

@@ -166,12 +166,13 @@ def write(out, name, version, finder, provenance, reach=None):
         put(out, name, files, "fp16", "fp16", "any", graph(finder, doc, half=True))
         put(out, name, files, "int8-cuda", "int8", "cuda", graph(finder, doc, quant=export.Quant(reach, 127)))
         put(out, name, files, "int8-cpu", "int8", "cpu", graph(finder, doc, quant=export.Quant(reach, 63)))
-    t = f"# Written by models/train/finder/bundle.py.\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"ring\"\nbudget_ms = 60.0\n"
+    t = f"# Written by models/train/finder/bundle.py.\nformat = {given.FORMAT}\nname = {json.dumps(name)}\nversion = {json.dumps(version)}\ntask = \"ring\"\n"
+    t += "budget_ms = 60.0\nrates = [1.0, 1.0]\nqueue_frames = 1\n"
     for f in files:
         t += section("[[file]]", f)
-    t += section("[frame]", {"name": "frame", "width": W, "height": H})
-    t += section("[found]", {"name": "found", "stride": net.STRIDE, "unit": net.UNIT})
-    t += section("[decision]", DECISION)
+    t += section("[ring.frame]", {"name": "frame", "width": W, "height": H})
+    t += section("[ring.found]", {"name": "found", "stride": net.STRIDE, "unit": net.UNIT})
+    t += section("[ring.decision]", DECISION)
     t += section("[provenance]", provenance)
     tomllib.loads(t)
     with open(os.path.join(out, "model.toml"), "w") as f:

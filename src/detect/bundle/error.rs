@@ -23,24 +23,33 @@ pub enum BundleError {
     #[error("{path} has {bytes} bytes, more than {limit}: this is no model of ours, remove it")]
     TooLarge { path: PathBuf, bytes: u64, limit: u64 },
     #[error("{manifest}:{line}:{column}: {problem}; correct the manifest (keys: DESIGN §4.8)")]
-    Manifest { manifest: Place, line: usize, column: usize, problem: String },
+    Manifest { manifest: ManifestPlace, line: usize, column: usize, problem: String },
     #[error(
         "{manifest}: {name} {} (task = \"{}\"); name a bundle that {} (task = \"{}\")",
         is.does(), is.word(), want.does(), want.word()
     )]
-    Task { manifest: Place, name: String, is: Task, want: Task },
+    Task { manifest: ManifestPlace, name: String, is: Task, want: Task },
     #[error("{manifest}: {key} is {found}: {want}")]
-    Value { manifest: Place, key: String, found: String, want: String },
+    Value { manifest: ManifestPlace, key: String, found: String, want: String },
     #[error("{manifest} names {file}, which is not there: copy the whole bundle again")]
-    MissingFile { manifest: Place, file: String },
+    MissingFile { manifest: ManifestPlace, file: String },
+    #[error(
+        "only {inside} of {name} is inside the binary, not {file} ({precision}): the whole bundle \
+         is the folder `{name}` in `models` of a checkout, or in {system} of an installation; name \
+         the folder that it lies in with --models-dir, or with `models_dir` of [detect]"
+    )]
+    NotInBinary { name: String, inside: String, file: String, precision: String, system: String },
     #[error(
         "{file} is damaged or was changed: its sha256 is {found}, {manifest} says {wanted}; copy \
          the bundle again, or write the new sha256 if you changed the file yourself"
     )]
-    Hash { manifest: Place, file: String, wanted: String, found: String },
+    Hash { manifest: ManifestPlace, file: String, wanted: String, found: String },
 }
 
 /// What a model is for.
+///
+/// A new task is a variant here, a folder with its table, its `at_court` and its answers, and the
+/// arms that the compiler then asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Its answers decide made or missed.
@@ -50,9 +59,10 @@ pub enum Task {
 }
 
 impl Task {
+    /// Every one.
     pub(crate) const ALL: [Self; 2] = [Self::Rim, Self::Ring];
 
-    /// What a manifest calls it.
+    /// What a manifest calls it, and its table.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Rim => "rim",
@@ -70,14 +80,14 @@ impl Task {
 
 /// Where a manifest was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ManifestPlace {
     /// On disk.
     File(PathBuf),
     /// In the binary.
     Embedded(&'static str),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ManifestPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),

@@ -5,8 +5,18 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::detect::bundle::error::{BundleError, MANIFEST, Place};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
+use crate::detect::bundle::check::Check;
+use crate::detect::bundle::error::{BundleError, MANIFEST, ManifestPlace};
+
+/// Where `make install` puts bundles.
+pub const SYSTEM_MODELS: &str = "/usr/share/courtside/models";
+/// What a box runs, until an engine for another one is compiled in.
+pub(crate) const DEFAULT_PRECISION: &str = "fp32";
+/// Devices whose files the engine in the binary can run.
+const BUILTIN_DEVICES: [&str; 2] = ["any", "cpu"];
 /// Bytes of a manifest; ours have 3 KB.
 const MAX_MANIFEST_BYTES: u64 = 256 << 10;
 /// Bytes of a model file; RimNet has 5 MB, and a box has 8 GB.
@@ -21,6 +31,20 @@ pub struct Embedded {
     pub manifest: &'static str,
     /// Its files, by the path that the manifest gives them.
     pub files: &'static [(&'static str, &'static [u8])],
+}
+
+/// A `[[file]]` of a manifest: one network for one kind of arithmetic and device.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its name in the bundle's folder.
+    pub path: String,
+    /// `fp32`, `fp16` or `int8`.
+    pub precision: String,
+    /// `any`, `cpu` or `cuda`.
+    pub device: String,
+    /// Of its bytes, hexadecimal.
+    pub sha256: String,
 }
 
 /// A model file whose hash was right.
@@ -45,22 +69,24 @@ impl fmt::Debug for ModelFile {
 }
 
 /// A manifest that was found, whatever its task, and the files beside it.
+#[derive(Clone, Debug)]
 pub(crate) struct Located {
-    pub(crate) place: Place,
+    pub(crate) place: ManifestPlace,
     pub(crate) text: String,
     embedded: &'static [(&'static str, &'static [u8])],
 }
 
 impl Located {
+    /// The manifest at a path.
     pub(crate) fn on_disk(manifest: &Path) -> Result<Self, BundleError> {
         let bytes = read_bounded(manifest, MAX_MANIFEST_BYTES)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Self { place: Place::File(manifest.to_path_buf()), text, embedded: &[] })
+        Ok(Self { place: ManifestPlace::File(manifest.to_path_buf()), text, embedded: &[] })
     }
 
     /// A file of the bundle; `None`: it is not there.
-    pub(crate) fn read(&self, path: &str) -> Result<Option<Cow<'static, [u8]>>, BundleError> {
-        let Place::File(manifest) = &self.place else {
+    fn read(&self, path: &str) -> Result<Option<Cow<'static, [u8]>>, BundleError> {
+        let ManifestPlace::File(manifest) = &self.place else {
             let file = self.embedded.iter().find(|(known, _)| *known == path);
             return Ok(file.map(|(_, bytes)| Cow::Borrowed(*bytes)));
         };
@@ -75,6 +101,93 @@ impl Located {
             Err(other) => Err(other),
         }
     }
+
+    /// Reads the file of `precision` that the engine in the binary can run, of `entries`, and checks
+    /// its hash.
+    pub(crate) fn file(
+        &self,
+        entries: &[FileEntry],
+        precision: &str,
+    ) -> Result<ModelFile, BundleError> {
+        let chosen = self.choose(entries, precision)?;
+        let bytes = self.read(&chosen.path)?.ok_or_else(|| self.missing(entries, chosen))?;
+        let found = hex(&Sha256::digest(&bytes));
+        if !found.eq_ignore_ascii_case(&chosen.sha256) {
+            return Err(BundleError::Hash {
+                manifest: self.place.clone(),
+                file: chosen.path.clone(),
+                wanted: chosen.sha256.clone(),
+                found,
+            });
+        }
+        Ok(ModelFile { path: chosen.path.clone(), precision: chosen.precision.clone(), bytes })
+    }
+
+    fn choose<'e>(
+        &self,
+        entries: &'e [FileEntry],
+        precision: &str,
+    ) -> Result<&'e FileEntry, BundleError> {
+        let fits = |file: &&FileEntry| {
+            file.precision == precision && BUILTIN_DEVICES.contains(&file.device.as_str())
+        };
+        entries.iter().find(fits).ok_or_else(|| {
+            let found: Vec<String> = entries
+                .iter()
+                .map(|file| format!("{} for {}", file.precision, file.device))
+                .collect();
+            let found = if found.is_empty() { "missing".to_owned() } else { found.join(", ") };
+            let want = format!(
+                "the engine in the binary needs a [[file]] of precision \"{precision}\", device \
+                 \"any\" or \"cpu\""
+            );
+            Check { place: &self.place, table: "" }.wrong("file", found, &want)
+        })
+    }
+
+    /// Why a file that the manifest names cannot be read.
+    fn missing(&self, entries: &[FileEntry], wanted: &FileEntry) -> BundleError {
+        let ManifestPlace::Embedded(name) = self.place else {
+            let (manifest, file) = (self.place.clone(), wanted.path.clone());
+            return BundleError::MissingFile { manifest, file };
+        };
+        let is_inside =
+            |file: &&FileEntry| self.embedded.iter().any(|(path, _)| *path == file.path);
+        let inside: Vec<String> =
+            entries.iter().filter(is_inside).map(|file| file.precision.to_uppercase()).collect();
+        BundleError::NotInBinary {
+            name: name.to_owned(),
+            inside: inside.join(" and "),
+            file: wanted.path.clone(),
+            precision: wanted.precision.to_uppercase(),
+            system: SYSTEM_MODELS.to_owned(),
+        }
+    }
+}
+
+/// Checks every entry, whichever will be read.
+pub(crate) fn check_entries(check: Check<'_>, entries: &[FileEntry]) -> Result<(), BundleError> {
+    for file in entries {
+        let key = |field: &str| format!("file \"{}\", {field}", file.path);
+        // A bundle names only its own files.
+        if file.path.is_empty() || file.path.starts_with('.') || file.path.contains(['/', '\\']) {
+            let want = "write the name of a file in the bundle's own folder";
+            return Err(check.wrong("file.path", format!("\"{}\"", file.path), want));
+        }
+        if !["fp32", "fp16", "int8"].contains(&file.precision.as_str()) {
+            let want = "write \"fp32\", \"fp16\" or \"int8\"";
+            return Err(check.wrong(&key("precision"), format!("\"{}\"", file.precision), want));
+        }
+        if !["any", "cpu", "cuda"].contains(&file.device.as_str()) {
+            let want = "write \"any\", \"cpu\" or \"cuda\"";
+            return Err(check.wrong(&key("device"), format!("\"{}\"", file.device), want));
+        }
+        if file.sha256.len() != 64 || !file.sha256.bytes().all(|c| c.is_ascii_hexdigit()) {
+            let want = "write the 64 hexadecimal digits that `sha256sum` prints";
+            return Err(check.wrong(&key("sha256"), format!("\"{}\"", file.sha256), want));
+        }
+    }
+    Ok(())
 }
 
 /// The manifest of the bundle `name`: the first of `folders` that has it, else the one in the binary.
@@ -93,7 +206,7 @@ pub(crate) fn locate(
         }
     }
     if let Some(found) = embedded.iter().find(|bundle| bundle.name == name) {
-        let (place, text) = (Place::Embedded(found.name), found.manifest.to_owned());
+        let (place, text) = (ManifestPlace::Embedded(found.name), found.manifest.to_owned());
         return Ok(Located { place, text, embedded: found.files });
     }
     let mut searched: Vec<String> = folders.iter().map(|dir| dir.display().to_string()).collect();

@@ -1,5 +1,8 @@
 //! The engine in the binary: tract, on one core of the CPU.
 //!
+//! It cuts with `rim/crop` and fits in with `ring/letterbox`, out of planes that the CPU reads, and
+//! runs looks one by one.
+//!
 //! All shapes are fixed by the manifest before the network is optimised, so nothing is decided
 //! while it runs. It computes in fp32: what a file holds in half is widened when it is read, so
 //! that its weights are those of the file and its arithmetic is finer than on a GPU. int8 as the file
@@ -7,25 +10,57 @@
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tract_onnx::pb::TensorProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::infer::Factoid;
 
+use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::files::ModelFile;
-use crate::detect::engine::contract::{Engine, EngineError};
+use crate::detect::bundle::tensors::{PictureInput, Tensors};
+use crate::detect::engine::contract::{
+    Engine, EngineError, EngineFound, Look, Placement, Said, View,
+};
+use crate::detect::rim::crop::Crop;
+use crate::detect::ring::letterbox::Letterbox;
 
 const NAME: &str = "builtin";
 
-/// A network in tract, with the states of its slots.
+/// A network in tract, with what its slots remember and where they look.
 pub(crate) struct Builtin {
     network: TypedSimpleState,
-    crop_shapes: Vec<Vec<usize>>,
-    takes_dt: bool,
+    tensors: Tensors,
     zeros: Vec<TValue>,
-    slots: Vec<Vec<TValue>>,
+    slots: Vec<Slot>,
+    /// The inputs that are made of a picture. One set for all slots: looks are run one by one.
+    values: Vec<Vec<f32>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// One place at one court.
+struct Slot {
+    states: Vec<TValue>,
+    placed: Option<Placed>,
+}
+
+/// How the inputs are made of pictures of one size.
+struct Placed {
+    picture: (u32, u32),
+    cutters: Vec<Cutter>,
+}
+
+/// How one input is made.
+enum Cutter {
+    Crop(Crop),
+    Letterbox(Box<Letterbox>),
+}
+
+/// What `--version` says of it.
+pub(crate) fn found() -> EngineFound {
+    EngineFound { name: NAME, about: "tract, one core of the CPU".to_owned() }
 }
 
 impl Builtin {
@@ -33,9 +68,9 @@ impl Builtin {
     ///
     /// # Errors
     /// [`EngineError`]: what about the file does not fit the manifest or this engine.
-    pub(crate) fn load(bundle: &Bundle) -> Result<Self, EngineError> {
+    pub(crate) fn load(bundle: &Bundle, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
         // tract indexes by the file's names in places: a file that is none can make it panic.
-        catch_unwind(AssertUnwindSafe(|| Self::load_file(bundle))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| Self::load_file(bundle, clock))).unwrap_or_else(|_| {
             Err(EngineError::Parse {
                 engine: NAME,
                 file: bundle.file.path.clone(),
@@ -44,35 +79,59 @@ impl Builtin {
         })
     }
 
-    fn load_file(bundle: &Bundle) -> Result<Self, EngineError> {
+    fn load_file(bundle: &Bundle, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
         let unsupported = |error: TractError| EngineError::Unsupported {
             engine: NAME,
             file: bundle.file.path.clone(),
             problem: one_line(&error),
         };
-        let network = Wanted::of(bundle).plan(&bundle.file)?;
-        let zeros = bundle
+        let tensors = bundle.tensors.clone();
+        let network = Signature::of(&tensors).plan(&bundle.file)?;
+        let zeros = tensors
             .states
             .iter()
             .map(|state| Tensor::zero::<f32>(&state.shape).map(IntoTValue::into_tvalue))
             .collect::<TractResult<Vec<TValue>>>()
             .map_err(unsupported)?;
-        let crop_shapes = bundle
+        let values = tensors
             .inputs
             .iter()
-            .map(|input| vec![1, input.channels.len(), input.size, input.size])
+            .map(|input| vec![0.0; input.shape().into_iter().product()])
             .collect();
-        Ok(Self { network, crop_shapes, takes_dt: bundle.dt.is_some(), zeros, slots: Vec::new() })
+        Ok(Self { network, tensors, zeros, slots: Vec::new(), values, clock })
     }
 
-    fn run(&mut self, slot: usize, crops: &[Vec<f32>], dt: f32) -> TractResult<Vec<f32>> {
-        let states =
-            self.slots.get_mut(slot).ok_or_else(|| TractError::msg("a slot that nobody made"))?;
-        let mut inputs: TVec<TValue> = TVec::with_capacity(crops.len() + 1 + states.len());
-        for (crop, shape) in crops.iter().zip(&self.crop_shapes) {
-            inputs.push(Tensor::from_shape(shape, crop)?.into_tvalue());
+    /// Makes the inputs of one look, in `values`.
+    fn prepare(&mut self, look: &Look<'_>) -> Result<(), EngineError> {
+        let picture = (look.frame.width, look.frame.height);
+        let placed = self.slots.get_mut(look.slot).and_then(|slot| slot.placed.as_mut());
+        let Some(placed) = placed.filter(|placed| placed.picture == picture) else {
+            let (slot, (width, height)) = (look.slot, picture);
+            let problem = format!("slot {slot} is not placed for pictures of {width}x{height}");
+            return Err(EngineError::Run { engine: NAME, problem });
+        };
+        let unreadable = |problem: String| EngineError::Picture { problem };
+        let pixels = look.frame.to_cpu().map_err(|error| unreadable(error.to_string()))?;
+        for (cutter, values) in placed.cutters.iter_mut().zip(&mut self.values) {
+            match cutter {
+                Cutter::Crop(crop) => crop.cut(pixels, values),
+                Cutter::Letterbox(letterbox) => letterbox.fit(pixels, values),
+            }
+            .map_err(|error| unreadable(error.to_string()))?;
         }
-        if self.takes_dt {
+        Ok(())
+    }
+
+    /// Runs the network on `values`, with and upon the state of `slot`.
+    fn infer(&mut self, slot: usize, dt: f32) -> TractResult<Vec<Vec<f32>>> {
+        let slot =
+            self.slots.get_mut(slot).ok_or_else(|| TractError::msg("a slot that nobody made"))?;
+        let states = &mut slot.states;
+        let mut inputs: TVec<TValue> = TVec::with_capacity(self.values.len() + 1 + states.len());
+        for (values, input) in self.values.iter().zip(&self.tensors.inputs) {
+            inputs.push(Tensor::from_shape(&input.shape(), values)?.into_tvalue());
+        }
+        if self.tensors.dt.is_some() {
             inputs.push(Tensor::from_shape(&[1, 1], &[dt])?.into_tvalue());
         }
         inputs.extend(states.iter().cloned());
@@ -81,10 +140,25 @@ impl Builtin {
             self.network.reset_turn()?;
         }
         let mut outputs = outputs?.into_iter();
-        let logits = outputs.next().ok_or_else(|| TractError::msg("no logits"))?;
-        let logits = logits.to_plain_array_view::<f32>()?.iter().copied().collect();
+        let mut said = Vec::with_capacity(self.tensors.outputs.len());
+        for wanted in &self.tensors.outputs {
+            let output =
+                outputs.next().ok_or_else(|| TractError::msg(format!("no {}", wanted.name)))?;
+            said.push(output.to_plain_array_view::<f32>()?.iter().copied().collect());
+        }
         *states = outputs.collect();
-        Ok(logits)
+        Ok(said)
+    }
+
+    fn look(&mut self, look: &Look<'_>) -> Result<Said, EngineError> {
+        let began = self.clock.monotonic();
+        self.prepare(look)?;
+        let prepared = self.clock.monotonic();
+        let tensors = self
+            .infer(look.slot, look.dt_seconds)
+            .map_err(|error| EngineError::Run { engine: NAME, problem: one_line(&error) })?;
+        let ran = self.clock.monotonic();
+        Ok(Said { tensors, prepared: prepared.since(began), ran: ran.since(prepared) })
     }
 }
 
@@ -107,94 +181,81 @@ impl Engine for Builtin {
         Some(total)
     }
 
-    fn set_slots(&mut self, slots: usize) {
-        self.slots = vec![self.zeros.clone(); slots];
+    fn set_slots(&mut self, slots: usize) -> Result<(), EngineError> {
+        let zeros = &self.zeros;
+        self.slots.resize_with(slots, || Slot { states: zeros.clone(), placed: None });
+        Ok(())
+    }
+
+    fn place(&mut self, slot: usize, placement: Placement) -> Result<(), EngineError> {
+        let cutters = self
+            .tensors
+            .inputs
+            .iter()
+            .map(|input| cutter(input, placement))
+            .collect::<Result<Vec<Cutter>, EngineError>>()?;
+        let Some(slot) = self.slots.get_mut(slot) else {
+            let problem = "a slot that nobody made".to_owned();
+            return Err(EngineError::Run { engine: NAME, problem });
+        };
+        slot.placed = Some(Placed { picture: placement.picture, cutters });
+        Ok(())
     }
 
     fn reset(&mut self, slot: usize) {
-        if let Some(states) = self.slots.get_mut(slot) {
-            states.clone_from(&self.zeros);
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.states.clone_from(&self.zeros);
         }
     }
 
-    fn step(
-        &mut self,
-        slot: usize,
-        crops: &[Vec<f32>],
-        dt_seconds: f32,
-    ) -> Result<Vec<f32>, EngineError> {
-        self.run(slot, crops, dt_seconds)
-            .map_err(|error| EngineError::Run { engine: NAME, problem: one_line(&error) })
+    fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
+        for (index, look) in looks.iter().enumerate() {
+            told(index, self.look(look));
+        }
     }
 }
 
-/// A network without memory: one tensor in, one out.
-pub(crate) struct Whole {
-    network: TypedSimpleState,
-    shape: [usize; 4],
-}
-
-impl Whole {
-    /// Reads and optimises `file`, whose input and output have these names and shapes.
-    ///
-    /// # Errors
-    /// [`EngineError`]: what about the file does not fit, or cannot be run.
-    pub(crate) fn load(
-        file: &ModelFile,
-        (input, shape): (&str, [usize; 4]),
-        (output, given): (&str, [usize; 4]),
-    ) -> Result<Self, EngineError> {
-        let wanted = Wanted {
-            inputs: vec![(input.to_owned(), shape.to_vec())],
-            outputs: vec![(output.to_owned(), given.to_vec())],
-        };
-        let network =
-            catch_unwind(AssertUnwindSafe(|| wanted.plan(file))).unwrap_or_else(|_| {
-                Err(EngineError::Parse {
-                    engine: NAME,
-                    file: file.path.clone(),
-                    problem: "its parts do not fit each other".to_owned(),
-                })
-            })?;
-        Ok(Self { network, shape })
-    }
-
-    /// Runs `values`, of the input's shape, through.
-    ///
-    /// # Errors
-    /// [`EngineError::Run`].
-    pub(crate) fn run(&mut self, values: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let ran = Tensor::from_shape(&self.shape, values).and_then(|input| {
-            let outputs = self.network.run(tvec!(input.into_tvalue()));
-            if outputs.is_err() {
-                self.network.reset_turn()?;
-            }
-            let outputs = outputs?;
-            let first = outputs.first().ok_or_else(|| TractError::msg("no output"))?;
-            Ok(first.to_plain_array_view::<f32>()?.iter().copied().collect())
-        });
-        ran.map_err(|error| EngineError::Run { engine: NAME, problem: one_line(&error) })
+/// How `input` is made of pictures that are looked at so.
+fn cutter(input: &PictureInput, placement: Placement) -> Result<Cutter, EngineError> {
+    let Placement { picture, view } = placement;
+    match (input, view) {
+        (PictureInput::Around(input), View::Around(rim)) => Crop::new(input, rim, picture)
+            .map(Cutter::Crop)
+            .map_err(|error| EngineError::Place { problem: error.to_string() }),
+        (PictureInput::Around(input), View::Whole) => Err(EngineError::Place {
+            problem: format!("input {} is a crop around a rim, and no rim is given", input.name),
+        }),
+        (PictureInput::Whole(input), View::Around(_) | View::Whole) => {
+            let letterbox = Letterbox::new(picture, (input.width, input.height));
+            letterbox.map(|fits| Cutter::Letterbox(Box::new(fits))).ok_or_else(|| {
+                let (width, height) = picture;
+                let problem = format!("a picture of {width}x{height} cannot be looked at");
+                EngineError::Place { problem }
+            })
+        }
     }
 }
 
 /// The network's inputs and outputs, as the manifest says.
-struct Wanted {
+struct Signature {
     inputs: Vec<(String, Vec<usize>)>,
     outputs: Vec<(String, Vec<usize>)>,
 }
 
-impl Wanted {
-    fn of(bundle: &Bundle) -> Self {
-        let mut inputs: Vec<(String, Vec<usize>)> = bundle
+impl Signature {
+    fn of(tensors: &Tensors) -> Self {
+        let mut inputs: Vec<(String, Vec<usize>)> = tensors
             .inputs
             .iter()
-            .map(|input| {
-                (input.name.clone(), vec![1, input.channels.len(), input.size, input.size])
-            })
+            .map(|input| (input.name().to_owned(), input.shape().to_vec()))
             .collect();
-        inputs.extend(bundle.dt.iter().map(|name| (name.clone(), vec![1, 1])));
-        let mut outputs = vec![(bundle.logits.clone(), vec![1, 4])];
-        for state in &bundle.states {
+        inputs.extend(tensors.dt.iter().map(|name| (name.clone(), vec![1, 1])));
+        let mut outputs: Vec<(String, Vec<usize>)> = tensors
+            .outputs
+            .iter()
+            .map(|output| (output.name.clone(), output.shape.clone()))
+            .collect();
+        for state in &tensors.states {
             inputs.push((state.input.clone(), state.shape.clone()));
             outputs.push((state.output.clone(), state.shape.clone()));
         }
@@ -346,4 +407,237 @@ fn widen(tensor: &mut TensorProto) {
 /// tract's chain of causes as one line.
 fn one_line(error: &TractError) -> String {
     format!("{error:#}").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::detect::bundle::manifest::TaskTable;
+    use crate::detect::bundle::{find, find_as};
+    use crate::detect::embedded::IN_THE_BINARY;
+    use crate::media::{
+        ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
+        SessionId, UtcTime,
+    };
+
+    /// Luma alone, rows without a gap.
+    #[derive(Debug)]
+    struct Luma(Vec<u8>, usize);
+
+    impl CpuPicture for Luma {
+        fn chroma(&self) -> ChromaLayout {
+            ChromaLayout::Nv12
+        }
+        fn plane(&self, index: usize) -> Option<Plane<'_>> {
+            (index == 0).then_some(Plane { bytes: &self.0, stride: self.1 })
+        }
+    }
+
+    fn models() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+    }
+
+    fn load(bundle: &Bundle) -> Builtin {
+        let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+        Builtin::load(bundle, clock).expect("runs")
+    }
+
+    fn vectors(bundle: &str, file: &str) -> serde_json::Value {
+        let path = models().join(bundle).join("testdata").join(file);
+        let text = std::fs::read_to_string(path).expect("testdata");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    fn numbers(value: &serde_json::Value) -> Vec<f32> {
+        #[expect(clippy::cast_possible_truncation, reason = "test data")]
+        let number = |value: &serde_json::Value| value.as_f64().expect("a number") as f32;
+        value.as_array().expect("a list").iter().map(number).collect()
+    }
+
+    /// Every bundle that ships, against what its training side wrote down.
+    #[test]
+    fn shipped_bundles_answer_as_their_training_side_does() {
+        for embedded in IN_THE_BINARY {
+            let bundle = find(embedded.name, &[], IN_THE_BINARY).expect("the binary's own");
+            assert!(models().join(embedded.name).join("model.toml").exists(), "is in models/");
+            let told = vectors(embedded.name, "net.json");
+            match bundle.table {
+                TaskTable::Rim(_) => check_rim(&mut load(&bundle), &told, 2e-3),
+                TaskTable::Ring(_) => check_ring(&mut load(&bundle), &told),
+            }
+        }
+    }
+
+    /// Half is widened when it is read; eight bits answer more coarsely.
+    #[test]
+    fn other_precisions_of_a_shipped_bundle_answer_nearly_the_same() {
+        for (precision, by) in [("fp16", 0.02), ("int8", 1.0)] {
+            let bundle = find_as("rimnet", precision, &[models()], &[]).expect("there");
+            assert_eq!(bundle.file.precision, precision);
+            check_rim(&mut load(&bundle), &vectors("rimnet", "net.json"), by);
+        }
+    }
+
+    /// The moving square of `bundle.py` as bytes: picture `t`, square, `size` wide.
+    fn moving_square(t: usize, size: usize) -> Vec<u8> {
+        let value = |row: usize, column: usize| {
+            let bright = (4 * t..4 * t + 14).contains(&row) && (30..44).contains(&column);
+            60 + row / 2 + column / 4 + if bright { 90 } else { 0 }
+        };
+        let byte = |at: usize| u8::try_from(value(at / size, at % size)).expect("a byte");
+        (0..size * size).map(byte).collect()
+    }
+
+    fn check_rim(engine: &mut Builtin, told: &serde_json::Value, by: f32) {
+        let size = usize::try_from(told["size"].as_u64().expect("size")).expect("small");
+        engine.set_slots(2).expect("room");
+        for (t, logits) in told["logits"].as_array().expect("logits").iter().enumerate() {
+            engine.values =
+                vec![moving_square(t, size).iter().map(|b| f32::from(*b) / 255.0).collect()];
+            let found = engine.infer(1, 1.0 / 30.0).expect("runs").remove(0);
+            for (found, wanted) in found.iter().zip(numbers(logits)) {
+                assert!((found - wanted).abs() < by, "frame {t}: {found} {wanted}");
+            }
+        }
+    }
+
+    /// The picture of `bundle.py`'s `pattern`, by the formula that the vectors tell.
+    fn pattern() -> Vec<f32> {
+        let mut values = vec![0.0; 3 * 360 * 640];
+        for row in 0..360_i32 {
+            for column in 0..640_i32 {
+                let mut yuv = [
+                    60 + row / 4 + column / 8,
+                    128 + (row / 16 + column / 32) % 5,
+                    128 - (row / 32) % 7,
+                ];
+                if (100..170).contains(&row) && (270..370).contains(&column) {
+                    yuv[0] = 230;
+                }
+                let far = ((column - 320) * 3).pow(2) + ((row - 160) * 8).pow(2);
+                if (75 * 75..95 * 95).contains(&far) {
+                    yuv = [120, 90, 200];
+                }
+                for (plane, value) in yuv.iter().enumerate() {
+                    let at = usize::try_from(row * 640 + column).expect("in the picture");
+                    let byte = u8::try_from(*value).expect("byte");
+                    values[plane * 360 * 640 + at] = f32::from(byte) / 255.0;
+                }
+            }
+        }
+        values
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "test data")]
+    fn check_ring(engine: &mut Builtin, told: &serde_json::Value) {
+        engine.set_slots(1).expect("room");
+        engine.values = vec![pattern()];
+        let found = engine.infer(0, 0.0).expect("ran").remove(0);
+        for (at, wanted) in numbers(&told["at"]).into_iter().zip(numbers(&told["found"])) {
+            let found = found[at as usize];
+            assert!((found - wanted).abs() < 5e-3, "at {at}: {found} {wanted}");
+        }
+    }
+
+    fn frame(bytes: Vec<u8>, size: usize) -> Arc<Frame> {
+        let side = u32::try_from(size).expect("small");
+        Arc::new(Frame {
+            court: CourtId::new("north").expect("name"),
+            session: SessionId::from_bits(1),
+            pts: MediaTime::ZERO,
+            width: side,
+            height: side,
+            arrival: Monotonic::ZERO,
+            decoded: Monotonic::ZERO,
+            pixels: Pixels::Cpu(Box::new(Luma(bytes, size))),
+        })
+    }
+
+    /// Frames in, logits out: what it cuts and runs by itself is bit for bit what the crop's code
+    /// cuts and the network makes of it, slot by slot, in batches too.
+    #[test]
+    fn a_batch_of_frames_says_what_crops_run_one_by_one_say() {
+        let bundle = find("rimnet", &[], IN_THE_BINARY).expect("the binary's own");
+        let PictureInput::Around(input) = &bundle.tensors.inputs[0] else { panic!("a crop") };
+        let (mut engine, mut by_hand) = (load(&bundle), load(&bundle));
+        let rims = [
+            RimBox { x: 30.0, y: 30.0, w: 20.0, h: 10.0 },
+            RimBox { x: -3.0, y: 11.0, w: 31.5, h: 12.0 },
+        ];
+        engine.set_slots(2).expect("room");
+        by_hand.set_slots(2).expect("room");
+        for (slot, rim) in rims.into_iter().enumerate() {
+            let view = View::Around(rim);
+            engine.place(slot, Placement { picture: (80, 80), view }).expect("placed");
+        }
+        for t in 0..6 {
+            let frame = frame(moving_square(t, 80), 80);
+            let dt_seconds = 0.04;
+            let looks = [1, 0].map(|slot| Look { slot, frame: &frame, dt_seconds });
+            let mut said = Vec::new();
+            engine.run(&looks, &mut |index, result| said.push((index, result.expect("ran"))));
+            assert_eq!(said.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
+            for (index, said) in said {
+                let slot = looks[index].slot;
+                let mut crop = Crop::new(input, rims[slot], (80, 80)).expect("box");
+                let mut values = vec![0.0; crop.values()];
+                crop.cut(frame.to_cpu().expect("here"), &mut values).expect("planes");
+                by_hand.values = vec![values];
+                assert_eq!(said.tensors, by_hand.infer(slot, dt_seconds).expect("ran"), "{t}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_that_cannot_be_had_is_told_for_itself() {
+        let bundle = find("rimnet", &[], IN_THE_BINARY).expect("the binary's own");
+        let mut engine = load(&bundle);
+        engine.set_slots(2).expect("room");
+        let view = View::Around(RimBox { x: 30.0, y: 30.0, w: 20.0, h: 10.0 });
+        let placed = Placement { picture: (80, 80), view };
+        engine.place(1, placed).expect("placed");
+        let no_box = View::Around(RimBox { x: 30.0, y: 30.0, w: 0.0, h: 10.0 });
+        let error = engine.place(0, Placement { view: no_box, ..placed }).expect_err("no box");
+        assert!(matches!(error, EngineError::Place { .. }), "{error}");
+        assert!(engine.place(2, placed).is_err(), "there is no such slot");
+        assert!(engine.place(0, Placement { view: View::Whole, ..placed }).is_err(), "no rim");
+        let whole = frame(moving_square(0, 80), 80);
+        let short = frame(vec![0; 80], 80);
+        let looks = [(0, &whole), (1, &short), (1, &whole)].map(|(slot, frame)| Look {
+            slot,
+            frame,
+            dt_seconds: 0.0,
+        });
+        let mut told = Vec::new();
+        engine.run(&looks, &mut |_, result| told.push(result.map_err(|error| error.to_string())));
+        let [not_placed, unreadable, good] = told.as_slice() else { panic!("{told:?}") };
+        let error = not_placed.as_ref().expect_err("not placed");
+        assert!(error.contains("slot 0 is not placed for pictures of 80x80"), "{error}");
+        let error = unreadable.as_ref().expect_err("short");
+        assert!(error.starts_with("cut the crop: the decoder gave a picture whose"), "{error}");
+        assert_eq!(good.as_ref().expect("ran").tensors[0].len(), 4);
+    }
+
+    /// Room for more takes nothing from those that there are.
+    #[test]
+    fn slots_that_stay_keep_what_they_remember() {
+        let bundle = find("rimnet", &[], IN_THE_BINARY).expect("the binary's own");
+        let (mut grown, mut alone) = (load(&bundle), load(&bundle));
+        let say = |engine: &mut Builtin, t: usize| {
+            engine.values =
+                vec![moving_square(t, 80).iter().map(|b| f32::from(*b) / 255.0).collect()];
+            engine.infer(0, 0.04).expect("ran")
+        };
+        for engine in [&mut grown, &mut alone] {
+            engine.set_slots(1).expect("room");
+            say(engine, 0);
+        }
+        grown.set_slots(3).expect("room");
+        assert_eq!(say(&mut grown, 1), say(&mut alone, 1));
+        grown.reset(0);
+        assert_ne!(say(&mut grown, 2), say(&mut alone, 2));
+    }
 }

@@ -1,34 +1,144 @@
-//! What every engine is: given pictures' inputs, it gives logits, and keeps the states of its slots.
+//! What every engine is: it is given frames and where to look, and gives tensors.
+//!
+//! The contract, for whoever brings another engine (a file beside `builtin`, and a line in
+//! [`InstalledEngines`](crate::detect::InstalledEngines)):
+//!
+//! - **What it is given.** A bundle once ([`Engines::engine_for`]): names and shapes of the network's
+//!   tensors and the file's bytes, never a task. Then [`Look`]s: a frame, the slot that looks, the
+//!   time since that slot's last look. No pixels: they are where the frame says
+//!   ([`Pixels`](crate::media::Pixels)).
+//! - **Cutting is its affair, where it computes.** [`Engine::place`] says where a slot looks in
+//!   pictures of one size; how the input gets from there into the network (taps on the CPU, one
+//!   kernel a batch on a device) nobody outside knows. The filter is that of `detect/resample`, and
+//!   every engine is held to the same vectors. An engine on the CPU asks
+//!   [`Frame::to_cpu`](crate::media::Frame::to_cpu); one on a device reads a device's frame in place
+//!   and never calls it.
+//! - **It owns the states** of its slots, where it computes: a state never leaves its device. A slot
+//!   is one place at one court, and stays so until [`Engine::set_slots`]; the worker says when a
+//!   state starts anew.
+//! - **It may hold a frame** (by a clone of its `Arc`) until its device has read it, and no longer:
+//!   the picture is a buffer of a decoder's pool. When [`Engine::run`] returns, all frames of the
+//!   batch are let go.
+//! - **A batch is several looks of different slots**, of one frame or of frames of several courts, in
+//!   any order. They are independent, and an engine may run them at once or one by one. It tells each
+//!   look exactly once, as soon as it can, in any order: waiting for the whole batch delays the first.
+//! - **Failure.** What concerns one look (a picture that cannot be read, a slot that is not placed) is
+//!   told for that look, and the others go on. When the whole run fails, every look that was not yet
+//!   told is told the error. After an error a slot's state is of no use until
+//!   [`Engine::reset`]. Values may be told that are no numbers: the worker judges them. A panic is
+//!   caught by the worker, which drops the engine: it need not be usable after one.
+//! - **Threads.** One thread owns an engine and calls it; it is `Send`, since it is made on another.
+//!   It may have threads and streams of its own, but `run` returns only when the batch is told, and
+//!   dropping it ends them.
+//! - **Time.** It measures what making the inputs and what the network took, by the clock that it was
+//!   made with; of a batch that ran at once each look tells the whole.
+//!
+//! What is deliberately absent: choosing a device or falling over to another engine (that is who
+//! makes engines), batching over courts (the worker gathers), and anything that knows a task.
 
-/// Runs one bundle's network, one picture at a time. One thread owns it.
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::detect::bundle::Bundle;
+use crate::media::{Frame, RimBox};
+
+/// Makes engines: those that a box has, or a test's, which play a script.
+pub trait Engines: fmt::Debug + Send + Sync {
+    /// Makes an engine for `bundle`. Takes some 100 ms; may be called on any thread.
+    ///
+    /// # Errors
+    /// [`EngineError`]: why the network cannot be run here.
+    fn engine_for(&self, bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError>;
+
+    /// What this machine has to run networks with, best first.
+    fn found(&self) -> Vec<EngineFound>;
+}
+
+/// An engine that this machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineFound {
+    /// The word in events, metrics and `state/models`.
+    pub name: &'static str,
+    /// What it is and where it runs, for people.
+    pub about: String,
+}
+
+impl fmt::Display for EngineFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.about)
+    }
+}
+
+/// Where a slot looks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum View {
+    /// Around this rim, in pixels of the picture; the bundle's crops say how far.
+    Around(RimBox),
+    /// At the whole picture.
+    Whole,
+}
+
+/// Where a slot looks in pictures of one size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placement {
+    /// Width and height of the pictures.
+    pub picture: (u32, u32),
+    /// Where in them.
+    pub view: View,
+}
+
+/// One look of one slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The slot; in a batch each at most once.
+    pub slot: usize,
+    /// What is looked at: of the size that the slot is placed for.
+    pub frame: &'a Arc<Frame>,
+    /// Seconds since the slot's last look; 0 where its state is new.
+    pub dt_seconds: f32,
+}
+
+/// What the network said of one look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The bundle's outputs in order, each as long as its shape says; row-major.
+    pub tensors: Vec<Vec<f32>>,
+    /// Making the inputs took so long,
+    pub prepared: Duration,
+    /// and the network so long.
+    pub ran: Duration,
+}
+
+/// Runs one bundle's network. The module's header is its contract.
 pub trait Engine: Send {
     /// The word in events, metrics and `state/models`.
     fn name(&self) -> &'static str;
 
-    /// Multiply-adds of one picture, where the engine can tell.
+    /// Multiply-adds of one look, where the engine can tell.
     fn multiply_adds(&self) -> Option<u64> {
         None
     }
 
-    /// Makes room for `slots` independent states, all zeros.
-    fn set_slots(&mut self, slots: usize);
-
-    /// Sets the states of a slot to zeros.
-    fn reset(&mut self, slot: usize);
-
-    /// Runs one picture through: `crops` are the manifest's inputs in order, each
-    /// `f32[channels, size, size]`; `dt_seconds` is the time since the last picture of this slot.
-    /// Returns the logits; the slot's states are the new ones, or, after an error, of no use until
-    /// [`reset`](Self::reset).
+    /// Makes room for `slots` slots. Those that there were and still are keep placement and state;
+    /// new ones are not placed, their states zeros.
     ///
     /// # Errors
-    /// [`EngineError::Run`] when the engine could not.
-    fn step(
-        &mut self,
-        slot: usize,
-        crops: &[Vec<f32>],
-        dt_seconds: f32,
-    ) -> Result<Vec<f32>, EngineError>;
+    /// [`EngineError::Run`]: there is no room for their states.
+    fn set_slots(&mut self, slots: usize) -> Result<(), EngineError>;
+
+    /// Says where `slot` looks from now on. Its state stays: the worker resets it when the picture's
+    /// size is another.
+    ///
+    /// # Errors
+    /// [`EngineError::Place`]: one cannot look there.
+    fn place(&mut self, slot: usize, placement: Placement) -> Result<(), EngineError>;
+
+    /// Sets the state of `slot` to zeros.
+    fn reset(&mut self, slot: usize);
+
+    /// Runs a batch, and tells of each look by its index in `looks`.
+    fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>));
 }
 
 /// Why an engine refused a bundle, or failed.
@@ -51,6 +161,10 @@ pub enum EngineError {
          shapes and plain operators"
     )]
     Unsupported { engine: &'static str, file: String, problem: String },
+    #[error("{problem}")]
+    Place { problem: String },
+    #[error("cut the crop: {problem}")]
+    Picture { problem: String },
     #[error("the engine `{engine}` failed: {problem}")]
     Run { engine: &'static str, problem: String },
 }

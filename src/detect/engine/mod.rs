@@ -1,54 +1,55 @@
-//! What runs a network: one trait (`contract`), a file an engine.
+//! What runs a network: one contract for all tasks (`contract`), a file an engine, and who makes them.
 //!
-//! `builtin` is compiled in and needs nothing installed. Later engines (ONNX Runtime, TensorRT)
-//! stand beside it behind features. An engine keeps the states of every slot (one court's one rim)
-//! itself, where it computes, so that a state never leaves its device.
+//! `builtin` is compiled in and needs nothing installed. Later engines (ONNX Runtime, TensorRT) stand
+//! beside it behind features, and [`InstalledEngines`] chooses. `trial` runs a network on a grey
+//! picture before it is let near a court.
 
 pub(crate) mod contract;
 pub(crate) mod builtin;
+pub(crate) mod trial;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fmt;
+use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::engine::builtin::Builtin;
-use crate::detect::rim::postprocess::rim_probabilities;
 
-pub use crate::detect::engine::contract::{Engine, EngineError};
+pub use crate::detect::engine::contract::{
+    Engine, EngineError, EngineFound, Engines, Look, Placement, Said, View,
+};
 
-/// Makes the engine for a bundle on this machine.
-///
-/// # Errors
-/// [`EngineError`]: why the network cannot be run.
-pub fn engine_for(bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(Builtin::load(bundle)?))
+/// The engines of this machine.
+pub struct InstalledEngines {
+    clock: Arc<dyn Clock>,
 }
 
-/// Frames of the trial: enough that a state which grows without bound shows it.
-const TRIAL_FRAMES: usize = 4;
+impl InstalledEngines {
+    /// Those that there are; engines measure by `clock`.
+    #[must_use]
+    pub const fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+}
 
-/// Runs a few grey pictures through slot 0, which is made for it: what fails here would fail on
-/// every frame. Warms the engine's caches besides.
-///
-/// # Errors
-/// A sentence: what failed and what to do.
-pub(crate) fn try_out(engine: &mut dyn Engine, bundle: &Bundle) -> Result<(), String> {
-    let crops: Vec<Vec<f32>> = bundle
-        .inputs
-        .iter()
-        .map(|input| vec![0.5; input.channels.len() * input.size * input.size])
-        .collect();
-    engine.set_slots(1);
-    let file = &bundle.file.path;
-    let trial = catch_unwind(AssertUnwindSafe(|| {
-        for _ in 0..TRIAL_FRAMES {
-            let logits = engine.step(0, &crops, 0.04).map_err(|error| error.to_string())?;
-            rim_probabilities(&logits, 1.0).map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }));
-    trial.unwrap_or_else(|_| Err("it panicked".to_owned())).map_err(|problem: String| {
-        format!(
-            "{file} fails on a grey picture ({problem}): export it again, or take another bundle"
-        )
-    })
+impl Engines for InstalledEngines {
+    fn engine_for(&self, bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(Builtin::load(bundle, Arc::clone(&self.clock))?))
+    }
+
+    fn found(&self) -> Vec<EngineFound> {
+        engines_found()
+    }
+}
+
+impl fmt::Debug for InstalledEngines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(engines_found()).finish()
+    }
+}
+
+/// What this machine has to run networks with, best first: for `--version` and reports.
+#[must_use]
+pub fn engines_found() -> Vec<EngineFound> {
+    vec![builtin::found()]
 }

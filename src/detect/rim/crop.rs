@@ -1,27 +1,25 @@
-//! The square around a rim, cut out of a picture and resampled, as models are fed.
+//! The square around a rim, cut out of a picture, as models that decide are fed.
 //!
-//! The filter is part of every bundle's contract (the training side has the same, to 1e-4): an
-//! antialiased triangle, separable. Along one axis, with `s = side / size`: output `i` has its
-//! centre at `c = origin + (i + 0.5)·s`, its support is `max(1, s)`, and pixel `j` (centre
-//! `j + 0.5`) weighs `max(0, 1 − |j + 0.5 − c| / support)`; indices are clamped to the picture,
-//! weights sum to 1. Values are bytes / 255 as decoded, no expansion of range.
-//!
-//! Taps are worked out once a rim and size of picture; cutting reads each needed pixel twice.
+//! Its side is `rings` widths of the ring, centred on the ring across, `above` widths above the ring's
+//! top edge; the filter is that of `resample`. An engine on the CPU cuts with this; one on a device
+//! brings its own and is held to the same vectors.
 
-use crate::detect::bundle::manifest::{Channel, CropInput};
-use crate::media::{ChromaLayout, CpuPicture, Plane, RimBox};
+use crate::detect::bundle::tensors::{Channel, CropInput};
+use crate::detect::resample::{ShortPlane, Taps, resample};
+use crate::media::{CpuPicture, RimBox};
 
 /// Widest ring and farthest edge that are taken, pixels: beyond any picture that decoders give.
 const MAX_PIXELS: f32 = 65_536.0;
 
-/// Why there is no crop.
+/// There is no crop of such a rim.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts name their fields")]
-pub enum CropError {
-    #[error("rim [{x}, {y}, {w}, {h}] is no box in a picture: draw the rim again")]
-    Box { x: f32, y: f32, w: f32, h: f32 },
-    #[error("the decoder gave a picture whose plane {plane} is shorter than its size says")]
-    Plane { plane: usize },
+#[error("rim [{x}, {y}, {w}, {h}] is no box in a picture: draw the rim again")]
+#[expect(missing_docs, reason = "the text names its fields")]
+pub struct NoBox {
+    pub x: f32,
+    pub y: f32,
+    pub w: f32,
+    pub h: f32,
 }
 
 /// Cuts one input of a model around one rim.
@@ -37,15 +35,15 @@ impl Crop {
     /// Works out the taps of `input` around `rim` in pictures of `picture` (width, height).
     ///
     /// # Errors
-    /// [`CropError::Box`] when the rim is no box of a picture.
-    pub fn new(input: &CropInput, rim: RimBox, picture: (u32, u32)) -> Result<Self, CropError> {
+    /// [`NoBox`] when the rim is no box of a picture.
+    pub fn new(input: &CropInput, rim: RimBox, picture: (u32, u32)) -> Result<Self, NoBox> {
         let near = |value: f32| value.abs() <= MAX_PIXELS;
         let RimBox { x, y, w, h } = rim;
         if !(near(x) && near(y) && w > 0.0 && near(w) && near(h))
             || picture.0 == 0
             || picture.1 == 0
         {
-            return Err(CropError::Box { x, y, w, h });
+            return Err(NoBox { x, y, w, h });
         }
         let ring = f64::from(w);
         let side = f64::from(input.rings) * ring;
@@ -77,171 +75,14 @@ impl Crop {
     /// Cuts the crop out of `picture` into `out` (channels, rows, columns; 0..1).
     ///
     /// # Errors
-    /// [`CropError::Plane`] when the picture is smaller than the one that the taps are for.
-    pub fn cut(&mut self, picture: &dyn CpuPicture, out: &mut [f32]) -> Result<(), CropError> {
+    /// [`ShortPlane`] when the picture is smaller than the one that the taps are for.
+    pub fn cut(&mut self, picture: &dyn CpuPicture, out: &mut [f32]) -> Result<(), ShortPlane> {
         let area = self.size * self.size;
         for ((channel, across, down), out) in self.channels.iter().zip(out.chunks_exact_mut(area)) {
             resample(picture, *channel, (across, down), &mut self.row, out)?;
         }
         Ok(())
     }
-}
-
-/// Resamples one plane of `picture` into `out`, rows of as many values as `across` gives. `row` is
-/// kept by the caller, so that no picture allocates.
-pub(crate) fn resample(
-    picture: &dyn CpuPicture,
-    channel: Channel,
-    (across, down): (&Taps, &Taps),
-    row: &mut Vec<f32>,
-    out: &mut [f32],
-) -> Result<(), CropError> {
-    let (plane, step, offset) = match (channel, picture.chroma()) {
-        (Channel::Y, _) => (0, 1, 0),
-        (Channel::Cb, ChromaLayout::I420) => (1, 1, 0),
-        (Channel::Cr, ChromaLayout::I420) => (2, 1, 0),
-        (Channel::Cb, ChromaLayout::Nv12) => (1, 2, 0),
-        (Channel::Cr, ChromaLayout::Nv12) => (1, 2, 1),
-    };
-    let short = CropError::Plane { plane };
-    let source = picture.plane(plane).ok_or_else(|| short.clone())?;
-    let span = across.span();
-    row.clear();
-    row.resize(span.len(), 0.0);
-    for (line, (first, weights)) in out.chunks_exact_mut(across.first.len()).zip(down.each()) {
-        row.fill(0.0);
-        for (index, weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
-            let bytes =
-                row_bytes(&source, first + index, &span, step).ok_or_else(|| short.clone())?;
-            add_row(row, bytes, step, offset, weight / 255.0);
-        }
-        across.apply(row, span.start, line);
-    }
-    Ok(())
-}
-
-/// The bytes of row `row` that hold the pixels of `span`, `step` bytes a pixel.
-fn row_bytes<'a>(
-    plane: &Plane<'a>,
-    row: usize,
-    span: &std::ops::Range<usize>,
-    step: usize,
-) -> Option<&'a [u8]> {
-    let start = row.checked_mul(plane.stride)?.checked_add(span.start * step)?;
-    plane.bytes.get(start..start.checked_add(span.len() * step)?)
-}
-
-fn add_row(row: &mut [f32], bytes: &[u8], step: usize, offset: usize, weight: f32) {
-    if step == 1 {
-        for (sum, byte) in row.iter_mut().zip(bytes) {
-            *sum += weight * f32::from(*byte);
-        }
-    } else {
-        let values = bytes.iter().skip(offset).step_by(step);
-        for (sum, byte) in row.iter_mut().zip(values) {
-            *sum += weight * f32::from(*byte);
-        }
-    }
-}
-
-/// The weights along one axis: for each output, so many pixels from a first one on.
-#[derive(Clone, Debug)]
-pub(crate) struct Taps {
-    first: Vec<usize>,
-    /// Pixels an output; the same for all, so that the inner loop has one length.
-    width: usize,
-    weights: Vec<f32>,
-}
-
-impl Taps {
-    /// `size` outputs over `side` pixels from `origin` on, of `length` pixels that there are.
-    pub(crate) fn new(origin: f64, side: f64, size: usize, length: u32) -> Self {
-        let length = usize::try_from(length).unwrap_or(usize::MAX).max(1);
-        let outputs: Vec<(usize, Vec<f64>)> =
-            (0..size).map(|index| weights_of(origin, side, size, index, length)).collect();
-        let width = outputs.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
-        let mut taps =
-            Self { first: Vec::with_capacity(size), width, weights: vec![0.0; size * width] };
-        for ((first, weights), row) in outputs.iter().zip(taps.weights.chunks_exact_mut(width)) {
-            // Outputs of fewer pixels are filled up with weights of zero, inside the picture.
-            let start = (*first).min(length - width);
-            for (weight, slot) in weights.iter().zip(row.iter_mut().skip(first - start)) {
-                *slot = narrow(*weight);
-            }
-            taps.first.push(start);
-        }
-        taps
-    }
-
-    /// The pixels that any output needs.
-    fn span(&self) -> std::ops::Range<usize> {
-        let start = self.first.iter().min().copied().unwrap_or(0);
-        let last = self.first.iter().max().copied().unwrap_or(0);
-        start..last + self.width
-    }
-
-    fn each(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        self.first.iter().copied().zip(self.weights.chunks_exact(self.width))
-    }
-
-    /// Resamples `row`, whose first value is pixel `start`.
-    fn apply(&self, row: &[f32], start: usize, out: &mut [f32]) {
-        for (out, (first, weights)) in out.iter_mut().zip(self.each()) {
-            let values = row.get(first - start..).unwrap_or_default();
-            *out = values.iter().zip(weights).map(|(value, weight)| value * weight).sum();
-        }
-    }
-}
-
-/// First pixel and weights of one output. Pixels outside stand for the nearest one inside.
-fn weights_of(
-    origin: f64,
-    side: f64,
-    size: usize,
-    index: usize,
-    length: usize,
-) -> (usize, Vec<f64>) {
-    let step = side / float(size);
-    let centre = origin + (float(index) + 0.5) * step;
-    let support = step.max(1.0);
-    let low = whole((centre - support - 0.5).floor());
-    let high = whole((centre + support - 0.5).ceil());
-    let inside = |pixel: i64| usize::try_from(pixel.max(0)).unwrap_or(0).min(length - 1);
-    let mut first = None;
-    let mut weights: Vec<f64> = Vec::new();
-    for pixel in low..=high {
-        let weight = 1.0 - (real(pixel) + 0.5 - centre).abs() / support;
-        if weight > 0.0 {
-            let slot = inside(pixel) - *first.get_or_insert_with(|| inside(pixel));
-            weights.resize(weights.len().max(slot + 1), 0.0);
-            if let Some(sum) = weights.get_mut(slot) {
-                *sum += weight;
-            }
-        }
-    }
-    let total: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= total);
-    (first.unwrap_or_else(|| inside(low)), weights)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes are at most 512")]
-fn float(size: usize) -> f64 {
-    size as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "pixels are far below 2^53")]
-fn real(pixel: i64) -> f64 {
-    pixel as f64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "boxes are within MAX_PIXELS; casts saturate")]
-fn whole(position: f64) -> i64 {
-    position as i64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "weights are computed finely, stored as f32")]
-fn narrow(weight: f64) -> f32 {
-    weight as f32
 }
 
 #[cfg(test)]
@@ -252,9 +93,12 @@ fn narrow(weight: f64) -> f32 {
     reason = "pixels of small pictures"
 )]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::media::{ChromaLayout, Plane};
 
     /// Planes with strides wider than the picture, as decoders give them.
     #[derive(Debug)]
@@ -397,6 +241,42 @@ mod tests {
         let mut crop = Crop::new(&input, rim, (64, 48)).expect("box");
         let mut out = vec![0.0; crop.values()];
         let short = Planes { layout: ChromaLayout::I420, planes: vec![(vec![0; 64 * 10], 64)] };
-        assert_eq!(crop.cut(&short, &mut out), Err(CropError::Plane { plane: 0 }));
+        assert_eq!(crop.cut(&short, &mut out), Err(ShortPlane { plane: 0 }));
+    }
+
+    #[test]
+    fn crops_are_what_the_training_side_cuts() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/rimnet/testdata/crop.json");
+        let text = std::fs::read_to_string(data).expect("testdata");
+        let vectors: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        for case in vectors["cases"].as_array().expect("cases") {
+            let whole = |key: &str| case[key].as_u64().expect("a whole number");
+            let number = |key: &str| case[key].as_f64().expect("a number") as f32;
+            let input = CropInput {
+                name: "frame".to_owned(),
+                size: whole("size") as usize,
+                channels: vec![Channel::Y],
+                rings: number("rings"),
+                above: number("above"),
+            };
+            let numbers = |key: &str| -> Vec<f32> {
+                let number = |value: &serde_json::Value| value.as_f64().expect("number") as f32;
+                case[key].as_array().expect("a list").iter().map(number).collect()
+            };
+            let rim = numbers("box");
+            let rim = RimBox { x: rim[0], y: rim[1], w: rim[2], h: rim[3] };
+            let size = (whole("width") as u32, whole("height") as u32);
+            let picture = numbers("picture").iter().map(|value| *value as u8).collect();
+            let mut crop = Crop::new(&input, rim, size).expect("box");
+            let mut found = vec![0.0; crop.values()];
+            let picture =
+                Planes { layout: ChromaLayout::Nv12, planes: vec![(picture, size.0 as usize)] };
+            crop.cut(&picture, &mut found).expect("planes");
+            let wanted = numbers("crop");
+            assert_eq!(found.len(), wanted.len());
+            for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+                assert!((found - wanted).abs() < 1e-4, "{rim:?} at {at}: {found} {wanted}");
+            }
+        }
     }
 }

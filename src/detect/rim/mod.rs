@@ -1,9 +1,9 @@
-//! The models that decide made or missed: what they are shown of a rim, what they remember, what they
-//! said.
+//! The task `rim`: models that decide made or missed.
 //!
-//! Read `crop` (the square around a rim, resampled), `continuity` (time since the last frame, when a
-//! state starts anew, when it is warm), then `postprocess` (logits to probabilities).
+//! Read `manifest` (its table), `crop` (the square around a rim that a model is shown), `postprocess`
+//! (logits to probabilities), then `court` (both at one court's rims).
 
+pub(crate) mod manifest;
 pub(crate) mod crop;
-pub(crate) mod continuity;
 pub(crate) mod postprocess;
+pub(crate) mod court;

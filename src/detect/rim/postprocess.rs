@@ -1,27 +1,16 @@
 //! Logits → probabilities. What is no number is an error, not an answer (DESIGN §5.6).
 
 use crate::answer::RimProbabilities;
+use crate::detect::task::AnswerError;
 
 /// Logits beyond this are no network's opinion but a broken one: softmax is exact far below it.
 const MAX_LOGIT: f32 = 1e4;
-
-/// What a model said is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts name their fields")]
-pub enum AnswerError {
-    #[error("logit {index} is not a number")]
-    NotANumber { index: usize },
-    #[error("logit {index} is {value}, beyond ±10000")]
-    OutOfRange { index: usize, value: f32 },
-    #[error("{count} logits instead of 4")]
-    Count { count: usize },
-}
 
 /// Returns the softmax of `logits / temperature`, in the order none, under way, made, missed.
 ///
 /// # Errors
 /// [`AnswerError`] when a logit is NaN, infinite or out of range, or their number is wrong.
-pub fn rim_probabilities(
+pub(crate) fn rim_probabilities(
     logits: &[f32],
     temperature: f32,
 ) -> Result<RimProbabilities, AnswerError> {
@@ -34,7 +23,7 @@ pub fn rim_probabilities(
         }
     }
     let &[none, under_way, made, missed] = logits else {
-        return Err(AnswerError::Count { count: logits.len() });
+        return Err(AnswerError::Count { count: logits.len(), wanted: 4 });
     };
     let highest = none.max(under_way).max(made).max(missed);
     let power = |logit: f32| ((logit - highest) / temperature).exp();
@@ -61,7 +50,7 @@ mod tests {
         assert_eq!(nan, AnswerError::NotANumber { index: 1 });
         let infinite = broken(&[0.0, 0.0, f32::INFINITY, 0.0]);
         assert_eq!(infinite, AnswerError::OutOfRange { index: 2, value: f32::INFINITY });
-        assert_eq!(broken(&[0.0; 3]), AnswerError::Count { count: 3 });
+        assert_eq!(broken(&[0.0; 3]), AnswerError::Count { count: 3, wanted: 4 });
     }
 
     #[test]

@@ -24,7 +24,7 @@ const MAX_OTHERS: usize = 32;
 
 /// A change that somebody should hear of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// The camera has moved: rim `rim` is now at `now`.
     Moved {
         /// Index of the rim.
@@ -41,7 +41,7 @@ pub enum Change {
 
 /// The looks at one court, for one size of picture.
 #[derive(Clone, Debug)]
-pub struct Bump {
+pub(crate) struct Bump {
     rims: Vec<Rim>,
     /// Other hoops and how often they were seen while the camera stood well.
     others: Vec<(RimBox, u32)>,
@@ -60,7 +60,7 @@ struct Rim {
 impl Bump {
     /// Nothing seen yet; `rims` in pixels of the pictures that will be looked at.
     #[must_use]
-    pub fn new(rims: &[RimBox]) -> Self {
+    pub(crate) fn new(rims: &[RimBox]) -> Self {
         let rim = |drawn: &RimBox| Rim {
             drawn: *drawn,
             at_box: VecDeque::with_capacity(SETTLE_LOOKS),
@@ -72,7 +72,7 @@ impl Bump {
     }
 
     /// Takes the rings of the next look.
-    pub fn look(&mut self, rings: &[RimBox]) -> Vec<Change> {
+    pub(crate) fn look(&mut self, rings: &[RimBox]) -> Vec<Change> {
         // Of what was there before nothing follows.
         let unknown: Vec<RimBox> =
             rings.iter().copied().filter(|ring| !self.is_known_other(*ring)).collect();
@@ -93,7 +93,7 @@ impl Bump {
 
     /// The first rim whose ring is elsewhere now.
     #[must_use]
-    pub fn moved(&self) -> Option<(usize, RimBox)> {
+    pub(crate) fn moved(&self) -> Option<(usize, RimBox)> {
         self.rims.iter().enumerate().find_map(|(index, rim)| Some((index, rim.moved?)))
     }
 

@@ -1,28 +1,20 @@
-//! A picture in, its rings out: bundle, letterbox, network and peaks put together.
+//! One picture in, its rings out, without a court: for tools that aim a camera or check a box.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::detect::bundle::error::BundleError;
+use crate::detect::bundle::{self, Bundle};
 use crate::detect::embedded::IN_THE_BINARY;
-use crate::detect::engine::builtin::Whole;
-use crate::detect::engine::contract::EngineError;
-use crate::detect::rim::crop::CropError;
-use crate::detect::ring::letterbox::Letterbox;
-use crate::detect::ring::manifest::RingBundle;
-use crate::detect::ring::peaks::{Peak, peaks};
-use crate::media::{CopyError, Frame, RimBox};
+use crate::detect::engine::contract::{Engine, EngineError, Engines, Look, Placement, View};
+use crate::detect::ring::fitting::Fitting;
+use crate::detect::ring::manifest::RingTable;
+use crate::detect::ring::peaks::{Ring, rings};
+use crate::detect::task::AnswerError;
+use crate::media::Frame;
 
 /// The bundle that is looked for.
 pub const RIMFINDER: &str = "rimfinder";
-
-/// A ring that was found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ring {
-    /// 0..1: how sure the model is.
-    pub score: f32,
-    /// The ring's visible ellipse, pixels of the picture.
-    pub rim: RimBox,
-}
 
 /// Why a picture could not be looked at, or there is no finder.
 #[derive(Debug, thiserror::Error)]
@@ -32,20 +24,18 @@ pub enum FinderError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error("the finder's answer is none: {0}")]
+    Answer(#[from] AnswerError),
     #[error("a picture of {width}x{height} cannot be looked at")]
     Size { width: u32, height: u32 },
-    #[error("fit the picture in: {0}")]
-    Fit(#[from] CropError),
-    #[error(transparent)]
-    Copy(#[from] CopyError),
 }
 
 /// A model that finds rings. One thread owns it.
 pub struct Finder {
-    bundle: RingBundle,
-    network: Whole,
-    letterbox: Option<Letterbox>,
-    input: Vec<f32>,
+    bundle: Bundle,
+    table: RingTable,
+    engine: Box<dyn Engine>,
+    placed: Option<((u32, u32), Fitting)>,
 }
 
 impl std::fmt::Debug for Finder {
@@ -59,28 +49,24 @@ impl Finder {
     ///
     /// # Errors
     /// [`FinderError`]: no such bundle, or what is wrong with it.
-    pub fn find_and_load(folders: &[PathBuf]) -> Result<Self, FinderError> {
-        Self::load(RingBundle::find(RIMFINDER, folders, IN_THE_BINARY)?)
+    pub fn find_and_load(folders: &[PathBuf], engines: &dyn Engines) -> Result<Self, FinderError> {
+        Self::load(bundle::find(RIMFINDER, folders, IN_THE_BINARY)?, engines)
     }
 
     /// Makes the engine of `bundle`.
     ///
     /// # Errors
-    /// [`FinderError::Engine`]: why the network cannot be run.
-    pub fn load(bundle: RingBundle) -> Result<Self, FinderError> {
-        let (rows, columns) = bundle.cells();
-        let (width, height) = (bundle.frame.width, bundle.frame.height);
-        let network = Whole::load(
-            &bundle.file,
-            (&bundle.frame.name, [1, 3, height, width]),
-            (&bundle.found.name, [1, 5, rows, columns]),
-        )?;
-        Ok(Self { bundle, network, letterbox: None, input: vec![0.5; 3 * width * height] })
+    /// [`FinderError`]: it is for another task, or why the network cannot be run.
+    pub fn load(bundle: Bundle, engines: &dyn Engines) -> Result<Self, FinderError> {
+        let table = bundle.ring()?.clone();
+        let mut engine = engines.engine_for(&bundle)?;
+        engine.set_slots(1)?;
+        Ok(Self { bundle, table, engine, placed: None })
     }
 
     /// The bundle that it runs.
     #[must_use]
-    pub const fn bundle(&self) -> &RingBundle {
+    pub const fn bundle(&self) -> &Bundle {
         &self.bundle
     }
 
@@ -88,23 +74,32 @@ impl Finder {
     ///
     /// # Errors
     /// [`FinderError`]: the picture is none, or the engine failed.
-    pub fn find(&mut self, frame: &Frame) -> Result<Vec<Ring>, FinderError> {
-        let picture = (frame.width, frame.height);
-        let out = (self.bundle.frame.width, self.bundle.frame.height);
-        let mut letterbox = match self.letterbox.take() {
-            Some(known) if known.picture() == picture => known,
-            _ => Letterbox::new(picture, out)
-                .ok_or(FinderError::Size { width: frame.width, height: frame.height })?,
-        };
-        let pixels = frame.to_cpu()?;
-        let fitted = letterbox.fit(pixels, &mut self.input);
-        let letterbox = self.letterbox.insert(letterbox);
-        fitted?;
-        let found = self.network.run(&self.input)?;
-        let (bundle, cells) = (&self.bundle, self.bundle.cells());
-        let rings = peaks(&found, cells, &bundle.found, &bundle.decision);
-        let ring = |peak: &Peak| Ring { score: peak.score, rim: letterbox.to_picture(peak) };
-        Ok(rings.iter().map(ring).collect())
+    pub fn find(&mut self, frame: &Arc<Frame>) -> Result<Vec<Ring>, FinderError> {
+        let fitting = self.place((frame.width, frame.height))?;
+        let mut said = None;
+        let look = Look { slot: 0, frame, dt_seconds: 0.0 };
+        self.engine.run(&[look], &mut |_, result| said = Some(result));
+        let said = said.unwrap_or_else(|| {
+            let problem = "it said nothing".to_owned();
+            Err(EngineError::Run { engine: self.engine.name(), problem })
+        })?;
+        let found = said.tensors.first().map(Vec::as_slice).unwrap_or_default();
+        Ok(rings(found, &self.table, fitting)?)
+    }
+
+    fn place(&mut self, picture: (u32, u32)) -> Result<Fitting, FinderError> {
+        if let Some((known, fitting)) = self.placed
+            && known == picture
+        {
+            return Ok(fitting);
+        }
+        let (width, height) = picture;
+        let input = &self.table.frame;
+        let fitting = Fitting::new(picture, (input.width, input.height))
+            .ok_or(FinderError::Size { width, height })?;
+        self.engine.place(0, Placement { picture, view: View::Whole })?;
+        self.placed = Some((picture, fitting));
+        Ok(fitting)
     }
 }
 
@@ -113,8 +108,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::clock::ManualClock;
+    use crate::detect::engine::InstalledEngines;
+    use crate::detect::ring::letterbox::Letterbox;
+    use crate::detect::ring::peaks::peaks;
     use crate::media::{
-        ChromaLayout, CourtId, CpuPicture, MediaTime, Monotonic, Pixels, Plane, SessionId,
+        ChromaLayout, CourtId, CpuPicture, MediaTime, Monotonic, Pixels, Plane, SessionId, UtcTime,
     };
 
     #[derive(Debug)]
@@ -146,8 +145,8 @@ mod tests {
         numbers(value).iter().map(|value| *value as usize).collect()
     }
 
-    fn shipped() -> RingBundle {
-        RingBundle::find(RIMFINDER, &[], IN_THE_BINARY).expect("the binary's own")
+    fn shipped() -> Bundle {
+        bundle::find(RIMFINDER, &[], IN_THE_BINARY).expect("the binary's own")
     }
 
     #[test]
@@ -179,7 +178,8 @@ mod tests {
     #[test]
     fn cells_become_rings_as_the_training_side_does() {
         let bundle = shipped();
-        let (rows, columns) = bundle.cells();
+        let table = bundle.ring().expect("finds rings");
+        let (rows, columns) = table.cells();
         for map in vectors("peaks.json")["maps"].as_array().expect("maps") {
             let mut found = vec![0.0; 5 * rows * columns];
             found[..rows * columns].fill(-6.0);
@@ -190,7 +190,7 @@ mod tests {
                     found[(index * rows + place[0]) * columns + place[1]] = *value;
                 }
             }
-            let rings = peaks(&found, (rows, columns), &bundle.found, &bundle.decision);
+            let rings = peaks(&found, (rows, columns), &table.found, &table.decision);
             let wanted = map["tall"].as_array().expect("rings");
             assert_eq!(rings.len(), wanted.len());
             for (ring, wanted) in rings.iter().zip(wanted) {
@@ -202,60 +202,26 @@ mod tests {
         }
     }
 
-    /// The picture of `bundle.py`'s `pattern`, by the formula that the vectors tell.
-    fn pattern() -> Vec<f32> {
-        let mut values = vec![0.0; 3 * 360 * 640];
-        for row in 0..360_i32 {
-            for column in 0..640_i32 {
-                let mut yuv = [
-                    60 + row / 4 + column / 8,
-                    128 + (row / 16 + column / 32) % 5,
-                    128 - (row / 32) % 7,
-                ];
-                if (100..170).contains(&row) && (270..370).contains(&column) {
-                    yuv[0] = 230;
-                }
-                let far = ((column - 320) * 3).pow(2) + ((row - 160) * 8).pow(2);
-                if (75 * 75..95 * 95).contains(&far) {
-                    yuv = [120, 90, 200];
-                }
-                for (plane, value) in yuv.iter().enumerate() {
-                    let at = usize::try_from(row * 640 + column).expect("in the picture");
-                    let byte = u8::try_from(*value).expect("byte");
-                    values[plane * 360 * 640 + at] = f32::from(byte) / 255.0;
-                }
-            }
-        }
-        values
-    }
-
-    #[test]
-    fn the_shipped_net_answers_as_its_training_side_does() {
-        let mut finder = Finder::load(shipped()).expect("runs");
-        let found = finder.network.run(&pattern()).expect("ran");
-        let told = vectors("net.json");
-        for (at, wanted) in whole(&told["at"]).into_iter().zip(numbers(&told["found"])) {
-            assert!((found[at] - wanted).abs() < 5e-3, "at {at}: {} {wanted}", found[at]);
-        }
-    }
-
     #[test]
     fn a_picture_is_looked_at_and_one_without_pixels_refused() {
-        let mut finder = Finder::load(shipped()).expect("runs");
-        let frame = |width: u32, height: u32| Frame {
-            court: CourtId::new("a").expect("name"),
-            session: SessionId::from_bits(1),
-            pts: MediaTime::from_nanos(0),
-            width,
-            height,
-            arrival: Monotonic::ZERO,
-            decoded: Monotonic::ZERO,
-            pixels: Pixels::Cpu(Box::new(Planes(vec![(vec![128; 96 * 54], 96); 3]))),
+        let engines = InstalledEngines::new(Arc::new(ManualClock::at(UtcTime::from_nanos(0))));
+        let mut finder = Finder::load(shipped(), &engines).expect("runs");
+        let frame = |width: u32, height: u32| {
+            Arc::new(Frame {
+                court: CourtId::new("a").expect("name"),
+                session: SessionId::from_bits(1),
+                pts: MediaTime::from_nanos(0),
+                width,
+                height,
+                arrival: Monotonic::ZERO,
+                decoded: Monotonic::ZERO,
+                pixels: Pixels::Cpu(Box::new(Planes(vec![(vec![128; 96 * 54], 96); 3]))),
+            })
         };
         assert_eq!(finder.find(&frame(96, 54)).expect("looked"), []);
         let size = finder.find(&frame(0, 54)).expect_err("no picture");
         assert!(matches!(size, FinderError::Size { .. }), "{size}");
         let short = finder.find(&frame(960, 540)).expect_err("short planes");
-        assert!(matches!(short, FinderError::Fit(_)), "{short}");
+        assert!(matches!(short, FinderError::Engine(EngineError::Picture { .. })), "{short}");
     }
 }

@@ -1,21 +1,22 @@
-//! Where the rings are in a whole picture: to aim a camera, to check a configured rim, and to
-//! notice that a camera was moved.
+//! The task `ring`: where the rings are in a whole picture, to aim a camera, to check a configured
+//! rim, and to notice that a camera was moved.
 //!
-//! Read `manifest` (the bundle), `letterbox` (what the model is shown), `peaks` (what it said),
-//! `finder` (all of these: a picture in, its rings out), `bump` (what a row of looks means), then
-//! `lookout` (the thread that looks once a second). The finder only tells: no call ever depends on
-//! it.
+//! Read `manifest` (its table), `fitting` and `letterbox` (what the model is shown), `peaks` (what it
+//! said), `bump` (what a row of looks means), then `court` (all of these at one court, a look a
+//! second). `finder` looks at single pictures, for tools.
 
-mod manifest;
-mod letterbox;
-mod peaks;
-mod finder;
-mod bump;
-mod lookout;
+pub(crate) mod manifest;
+pub(crate) mod peak;
+pub(crate) mod fitting;
+pub(crate) mod letterbox;
+pub(crate) mod peaks;
+pub(crate) mod bump;
+pub(crate) mod moved;
+pub(crate) mod court;
+pub(crate) mod finder;
 
-pub use crate::detect::ring::bump::{Bump, Change};
-pub use crate::detect::ring::finder::{Finder, FinderError, RIMFINDER, Ring};
-pub use crate::detect::ring::letterbox::Letterbox;
-pub use crate::detect::ring::lookout::{Lookout, Moved};
-pub use crate::detect::ring::manifest::{FoundOutput, FrameInput, RingBundle, RingDecision};
-pub use crate::detect::ring::peaks::{Peak, peaks};
+pub use crate::detect::ring::court::FINDER_HOP;
+pub use crate::detect::ring::finder::{Finder, FinderError, RIMFINDER};
+pub use crate::detect::ring::manifest::{FoundOutput, RingDecision, RingTable};
+pub use crate::detect::ring::moved::Moved;
+pub use crate::detect::ring::peaks::Ring;

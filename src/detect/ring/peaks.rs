@@ -1,22 +1,22 @@
 //! From a model's cells to rings (pure).
 
-use crate::detect::ring::manifest::{FoundOutput, RingDecision};
+use crate::detect::ring::fitting::Fitting;
+use crate::detect::ring::manifest::{FoundOutput, RingDecision, RingTable};
+use crate::detect::ring::peak::Peak;
+use crate::detect::task::AnswerError;
+use crate::media::RimBox;
 
-/// A ring in pixels of the model's input.
+/// A ring that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Peak {
-    /// 0..1.
+pub struct Ring {
+    /// 0..1: how sure the model is.
     pub score: f32,
-    /// Its centre.
-    pub x: f32,
-    /// Its centre.
-    pub y: f32,
-    /// Its width.
-    pub w: f32,
-    /// Its height.
-    pub h: f32,
+    /// The ring's visible ellipse, pixels of the picture.
+    pub rim: RimBox,
 }
 
+/// Maps of the output ([`FoundOutput`]).
+const MAPS: usize = 5;
 /// Logarithms beyond this are no sizes: e⁴ units are wider than any picture.
 const MAX_LOG: f32 = 4.0;
 /// Two rings are at least so far apart, pixels of the input: a cell.
@@ -27,13 +27,47 @@ const LEAST_APART: f32 = 8.0;
 /// rings: mean overlap 0.58 before, 0.68 after; `models/train/finder/README.md`).
 const FLAT: f32 = 0.3;
 
+/// Rings in what the network said of a picture that stands in its input as `fitting` says, best first.
+///
+/// # Errors
+/// [`AnswerError::Count`]: it is no map of this model.
+pub(crate) fn rings(
+    found: &[f32],
+    table: &RingTable,
+    fitting: Fitting,
+) -> Result<Vec<Ring>, AnswerError> {
+    let cells = table.cells();
+    check_count(found, cells)?;
+    let peaks = peaks(found, cells, &table.found, &table.decision);
+    let ring = |peak: &Peak| Ring { score: peak.score, rim: fitting.to_picture(peak) };
+    Ok(peaks.iter().map(ring).collect())
+}
+
+/// True numbers in every cell: a network that has none on a grey picture is broken.
+///
+/// # Errors
+/// [`AnswerError`]: what is no number, or that there are too many or few.
+pub(crate) fn all_cells(found: &[f32], cells: (usize, usize)) -> Result<(), AnswerError> {
+    check_count(found, cells)?;
+    let broken = found.iter().position(|value| !value.is_finite());
+    broken.map_or(Ok(()), |index| Err(AnswerError::NotANumber { index }))
+}
+
+fn check_count(found: &[f32], (rows, columns): (usize, usize)) -> Result<(), AnswerError> {
+    let wanted = MAPS * rows * columns;
+    if found.len() == wanted {
+        return Ok(());
+    }
+    Err(AnswerError::Count { count: found.len(), wanted })
+}
+
 /// Rings in `found` (five maps of `rows` × `columns`), best first.
 ///
 /// A peak is the largest logit of its 3 × 3 cells. Of two rings nearer than `decision.apart` of the
 /// wider one's width the better stays. No ring is flatter than [`FLAT`]; its middle stays where it
 /// is. Values that are no numbers are no rings.
 #[must_use]
-pub fn peaks(
+pub(crate) fn peaks(
     found: &[f32],
     (rows, columns): (usize, usize),
     output: &FoundOutput,

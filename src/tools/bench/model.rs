@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,8 +16,14 @@ use serde_json::json;
 use tract_onnx::prelude::tract_ndarray::Array2;
 
 use crate::clock::{Clock, SystemClock};
-use crate::detect::{self, Bundle, Crop, Engine, IN_THE_BINARY};
-use crate::media::{ChromaLayout, CpuPicture, Plane, RimBox};
+use crate::detect::{
+    self, Bundle, Crop, Engine, Engines, IN_THE_BINARY, InstalledEngines, Look, PictureInput,
+    Placement, Task, View,
+};
+use crate::media::{
+    ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
+    SessionId,
+};
 
 /// Runs of which the median is told: an odd number, apart from what else the machine does.
 const RUNS: usize = 5;
@@ -57,8 +64,9 @@ impl BenchModelArgs {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let mut search = self.models_dir.clone();
         search.push(PathBuf::from(detect::SYSTEM_MODELS));
-        let bundle = detect::find(&self.bundle, &search, IN_THE_BINARY)?;
-        let mut engine = detect::engine_for(&bundle)?;
+        let bundle = detect::find(&self.bundle, &search, IN_THE_BINARY)?.for_task(Task::Rim)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut engine = InstalledEngines::new(clock).engine_for(&bundle)?;
         let timed = time(&bundle, engine.as_mut())?;
         let whole = timed.crop_ms + timed.network_ms;
         if self.json {
@@ -97,33 +105,41 @@ impl BenchModelArgs {
 
 fn time(bundle: &Bundle, engine: &mut dyn Engine) -> anyhow::Result<Timed> {
     let clock = SystemClock::new();
-    let picture = Noise::new();
-    let mut crops = bundle
-        .inputs
-        .iter()
-        .map(|input| Crop::new(input, RIM, PICTURE))
-        .collect::<Result<Vec<Crop>, _>>()?;
+    let frame = Arc::new(noise()?);
+    let picture = frame.to_cpu()?;
+    let crop = |input: &PictureInput| match input {
+        PictureInput::Around(input) => Some(Crop::new(input, RIM, PICTURE)),
+        PictureInput::Whole(_) => None,
+    };
+    let mut crops =
+        bundle.tensors.inputs.iter().filter_map(crop).collect::<Result<Vec<Crop>, _>>()?;
     let mut values: Vec<Vec<f32>> = crops.iter().map(|crop| vec![0.0; crop.values()]).collect();
-    engine.set_slots(1);
+    engine.set_slots(1)?;
+    engine.place(0, Placement { picture: PICTURE, view: View::Around(RIM) })?;
+    let look = [Look { slot: 0, frame: &frame, dt_seconds: 1.0 / 30.0 }];
     let (mut cut, mut ran, mut limit) = (Vec::new(), Vec::new(), Vec::new());
     // The first run warms caches and is not counted.
     for run in 0..=RUNS {
         let begin = busy(&clock);
         for _ in 0..PICTURES {
             for (crop, values) in crops.iter_mut().zip(&mut values) {
-                crop.cut(&picture, values)?;
+                crop.cut(picture, values)?;
             }
         }
         let between = busy(&clock);
         for _ in 0..PICTURES {
-            engine.step(0, &values, 1.0 / 30.0).context("run the network")?;
+            let mut said = Ok(());
+            engine.run(&look, &mut |_, result| said = result.map(drop));
+            said.context("run the network")?;
         }
         let end = busy(&clock);
         let rate = products_a_second(&clock);
         if run > 0 {
             let each = |time: Duration| time.as_secs_f64() * 1e3 / count(PICTURES);
-            cut.push(each(between.saturating_sub(begin)));
-            ran.push(each(end.saturating_sub(between)));
+            let (cutting, whole) = (between.saturating_sub(begin), end.saturating_sub(between));
+            cut.push(each(cutting));
+            // An engine cuts for itself: what is over is the network's.
+            ran.push(each(whole.saturating_sub(cutting)));
             limit.push(rate);
         }
     }
@@ -151,14 +167,25 @@ fn products_a_second(clock: &SystemClock) -> f64 {
     count(PRODUCTS) * count(SIDE).powi(3) / took.max(1e-9)
 }
 
+/// A frame of noise, as a camera's.
+fn noise() -> anyhow::Result<Frame> {
+    Ok(Frame {
+        court: CourtId::new("bench")?,
+        session: SessionId::from_bits(1),
+        pts: MediaTime::ZERO,
+        width: PICTURE.0,
+        height: PICTURE.1,
+        arrival: Monotonic::ZERO,
+        decoded: Monotonic::ZERO,
+        pixels: Pixels::Cpu(Box::new(Noise::new())),
+    })
+}
+
 /// Time that this thread has been on a core; where the system does not tell, time as it passes.
 fn busy(clock: &SystemClock) -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let nanos = told.and_then(|text| text.split(' ').next()?.parse().ok());
-    nanos.map_or_else(
-        || clock.monotonic().since(crate::media::Monotonic::ZERO),
-        Duration::from_nanos,
-    )
+    nanos.map_or_else(|| clock.monotonic().since(Monotonic::ZERO), Duration::from_nanos)
 }
 
 /// A picture of noise: no row is like another, as in a real one.

@@ -67,6 +67,7 @@ pub(super) fn table(
 ) -> anyhow::Result<Table> {
     let mut table = Table::new(bundle);
     table.name = format!("{}, {}", bundle.name, how.word());
+    let cut = bundle.rim()?.decision.cut;
     let mut courts: BTreeMap<&str, Court> = BTreeMap::new();
     for (session, (video, recorded)) in (1..).zip(videos.iter().zip(recorded)) {
         let court = courts.entry(&video.camera).or_default();
@@ -80,7 +81,7 @@ pub(super) fn table(
     }
     for (name, court) in courts {
         for (rim, calibration) in court.rims.iter().enumerate() {
-            let learnt = calibration.learnt(bundle.decision.cut);
+            let learnt = calibration.learnt(cut);
             if learnt.attempts < TOLD_FROM {
                 continue;
             }
@@ -185,7 +186,7 @@ mod tests {
             version: bundle.version.clone(),
             precision: "fp32".to_owned(),
             engine: "script".to_owned(),
-            decision: bundle.decision.clone(),
+            decision: bundle.rim().expect("decides").decision.clone(),
         });
         let looks = (0..).zip("...uuuu????????????????......".chars());
         let answers = looks.map(|(n, look)| {
@@ -213,7 +214,7 @@ mod tests {
     fn each_court_learns_from_its_own_attempts_before_and_from_no_other() {
         let mut bundle = detect::find("rimnet", &[], IN_THE_BINARY).expect("in the binary");
         // What is learnt shows in the calls, not in who is sure of them.
-        bundle.decision.unsure = 0.0;
+        bundle.rim_mut().expect("decides").decision.unsure = 0.0;
         // Court B comes between A's, and once more after A has learnt.
         let order = ["A", "B", "A", "A", "A", "A", "B"];
         let (videos, recorded): (Vec<_>, Vec<_>) =

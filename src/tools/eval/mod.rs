@@ -28,13 +28,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use crate::answer::{ODDS_AT_MOST, RimAnswer};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::decode::VideoFile;
-use crate::detect::{self, Bundle, IN_THE_BINARY, Offline};
+use crate::detect::{self, Bundle, IN_THE_BINARY, InstalledEngines, Offline};
 use crate::event::{Event, Score as Points};
 use crate::game::Game;
 use crate::media::{CloseReason, CourtRims, Frame, MediaTime, SessionId};
-use crate::router::Stride;
+use crate::router::Pace;
 
 use crate::tools::eval::gate::Gates;
 use crate::tools::eval::lived::{Recorded, Verdicts};
@@ -223,8 +223,10 @@ impl EvalArgs {
             Some((name, precision)) => detect::find_as(name, precision, &search, IN_THE_BINARY),
             None => detect::find(name, &search, IN_THE_BINARY),
         };
-        let mut bundle = found.with_context(|| format!("--bundle {name}"))?;
-        bundle.decision.unsure = self.unsure.unwrap_or(bundle.decision.unsure);
+        let named = || format!("--bundle {name}");
+        let mut bundle = found.with_context(named)?;
+        let decision = &mut bundle.rim_mut().with_context(named)?.decision;
+        decision.unsure = self.unsure.unwrap_or(decision.unsure);
         // Who has seen a part of a court has seen the court.
         let seen: BTreeSet<String> =
             bundle.provenance.seen.iter().map(|court| self.counted_as(court)).collect();
@@ -409,9 +411,9 @@ fn rows(video: &Video, judged: &[Judged]) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// One video on its way: stride → model → game.
+/// One video on its way: pace → model → game.
 struct Player {
-    stride: Option<Stride>,
+    pace: Pace,
     model: Offline,
     game: Game,
     events: Vec<Event>,
@@ -423,10 +425,12 @@ struct Player {
 
 impl Player {
     fn new(bundle: &Bundle, video: &Video) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let engines = InstalledEngines::new(Arc::clone(&clock));
         let court = CourtRims { court: truth::court()?, rims: video.rims.clone(), rims_of: None };
         Ok(Self {
-            stride: bundle.rates.map(Stride::to),
-            model: Offline::new(bundle, court, Arc::new(SystemClock::new()))?,
+            pace: Pace::of(bundle.rates),
+            model: Offline::new(bundle, court, clock, &engines)?,
             game: Game::new(truth::court()?, video.rims.len(), Points::default()),
             events: Vec::new(),
             engine: None,
@@ -437,10 +441,11 @@ impl Player {
     /// Plays a video to its end and returns its length.
     fn play(&mut self, video: &Video) -> anyhow::Result<Length> {
         let mut file = VideoFile::open(&video.file, truth::court()?, SESSION)?;
-        let mut last: Option<Frame> = None;
+        let mut last: Option<Arc<Frame>> = None;
         let mut first_at = MediaTime::ZERO;
         let mut pictures = 0;
         while let Some(frame) = file.next_frame()? {
+            let frame = Arc::new(frame);
             if last.is_none() {
                 inside(video, &frame)?;
                 first_at = frame.pts;
@@ -464,12 +469,12 @@ impl Player {
         Ok(Length { seconds, ends: last.pts.as_secs_f64(), pictures })
     }
 
-    fn frame(&mut self, frame: &Frame) {
+    fn frame(&mut self, frame: &Arc<Frame>) {
         self.frame_at(frame, frame.pts);
     }
 
     /// Shows `held` again at each step from `from` to `to` after its own time, ns.
-    fn hold(&mut self, held: &Frame, from: i64, to: i64) {
+    fn hold(&mut self, held: &Arc<Frame>, from: i64, to: i64) {
         let mut offset = from;
         while offset < to {
             self.frame_at(held, held.pts.plus_nanos(offset));
@@ -477,8 +482,8 @@ impl Player {
         }
     }
 
-    fn frame_at(&mut self, frame: &Frame, pts: MediaTime) {
-        if self.stride.as_mut().is_none_or(|stride| stride.passes(frame.session, pts)) {
+    fn frame_at(&mut self, frame: &Arc<Frame>, pts: MediaTime) {
+        if self.pace.passes(frame.session, pts) {
             for answer in self.model.frame_at(frame, pts) {
                 if self.engine.is_none() {
                     self.engine = Some(answer.model.engine.clone());

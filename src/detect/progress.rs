@@ -1,0 +1,72 @@
+//! How a model is doing: what its thread writes and `state/models` reads, and where its times count.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::media::CourtId;
+
+/// Answers that the reported median is over: some 3 s of a stream.
+const MEDIAN_OVER: usize = 101;
+
+/// Where a model's times are counted.
+#[derive(Clone, Debug)]
+pub struct ModelMeters {
+    /// Making the inputs of one look.
+    pub preprocess_seconds: Histogram,
+    /// The engine, one look.
+    pub inference_seconds: Histogram,
+    /// From the decoder to this thread.
+    pub queue_seconds: Histogram,
+    /// From the last byte of a picture to its answer.
+    pub answer_seconds: Histogram,
+}
+
+impl Default for ModelMeters {
+    /// Counts where nobody looks.
+    fn default() -> Self {
+        let unseen = || Histogram::new([]);
+        Self {
+            preprocess_seconds: unseen(),
+            inference_seconds: unseen(),
+            queue_seconds: unseen(),
+            answer_seconds: unseen(),
+        }
+    }
+}
+
+/// How a model is doing.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Set when it was put out.
+    pub(crate) stopped: Option<String>,
+    /// Why nothing is called, by court.
+    pub(crate) faults: Vec<(CourtId, String)>,
+    /// Widths of the rings in the picture that comes now, pixels, by court.
+    pub(crate) rings: BTreeMap<CourtId, Vec<f32>>,
+    times_ms: VecDeque<f64>,
+}
+
+impl Progress {
+    /// Median of the last answers, ms.
+    pub(crate) fn median_ms(&self) -> Option<f64> {
+        let mut times: Vec<f64> = self.times_ms.iter().copied().collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    }
+
+    /// The network took so long for a look.
+    pub(crate) fn took(&mut self, time: Duration) {
+        if self.times_ms.len() == MEDIAN_OVER {
+            self.times_ms.pop_front();
+        }
+        self.times_ms.push_back(time.as_secs_f64() * 1e3);
+    }
+
+    /// Nothing is called at `court`, or it is again.
+    pub(crate) fn set_fault(&mut self, court: &CourtId, fault: Option<String>) {
+        self.faults.retain(|(known, _)| known != court);
+        self.faults.extend(fault.map(|fault| (court.clone(), fault)));
+    }
+}

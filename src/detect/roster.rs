@@ -1,0 +1,821 @@
+//! All models of the daemon: which ones are loaded, started, how each is doing.
+//!
+//! The first bundle that loads is live, those behind it are shadows. The finder is a model like the
+//! others, from the same files to the same worker, but that it is not named in `bundles`, is not told
+//! of in `state/models`, and that nobody waits for it at the end.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tracing::{error, info, warn};
+
+use crate::answer::ModelIdentity;
+use crate::clock::Clock;
+use crate::detect::bundle::error::Task;
+use crate::detect::bundle::{Bundle, find};
+use crate::detect::embedded::IN_THE_BINARY;
+use crate::detect::engine::contract::{Engine, Engines};
+use crate::detect::engine::trial::try_out;
+use crate::detect::progress::{ModelMeters, Progress};
+use crate::detect::ring::finder::RIMFINDER;
+use crate::detect::ring::moved::{Moved, MovedCameras};
+use crate::detect::sink::AnswerSink;
+use crate::detect::tasks::{Outlets, hop_of, identity_of, thread_of};
+use crate::detect::worker::{Worker, WorkerParts};
+use crate::event::state::{ModelState, ModelsState};
+use crate::mailbox::{FrameMailbox, Ledger};
+use crate::media::{CourtId, CourtRims};
+
+/// Which models are wanted, and where they lie.
+#[derive(Clone, Debug)]
+pub struct DetectSettings {
+    /// Names of bundles; the first that loads is live.
+    pub bundles: Vec<String>,
+    /// Whether somebody looks, once a second, if cameras were moved.
+    pub finder: bool,
+    /// Folders of bundles, first one first; the binary comes last.
+    pub search: Vec<PathBuf>,
+    /// `auto`, `cpu`, or an accelerator.
+    pub device: String,
+}
+
+/// What the router needs to know of a model.
+#[derive(Clone, Debug)]
+pub struct ModelFeedParts {
+    /// The bundle's name.
+    pub name: String,
+    /// Lowest and highest frames a second that it takes; `None`: all that come.
+    pub rates: Option<[f64; 2]>,
+    /// Where its frames go.
+    pub frames: FrameMailbox,
+}
+
+/// All models of the daemon.
+pub struct Detect {
+    models: Vec<Model>,
+    /// The finder: a model like the others, but that it decides nothing and nobody waits for it.
+    finder: Option<Loaded>,
+    moved: MovedCameras,
+    courts: Vec<CourtRims>,
+    clock: Arc<dyn Clock>,
+    /// Locked to start and to join, never on a frame's path.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// One bundle that was asked for.
+struct Model {
+    name: String,
+    outcome: Result<Loaded, String>,
+}
+
+struct Loaded {
+    bundle: Bundle,
+    identity: Arc<ModelIdentity>,
+    frames: FrameMailbox,
+    progress: Arc<Mutex<Progress>>,
+    /// What its owner should know though it runs.
+    advice: Option<String>,
+    /// Here until its thread starts; behind a lock so that `Detect` can be shared.
+    engine: Mutex<Option<Box<dyn Engine>>>,
+}
+
+impl Detect {
+    /// Loads the bundles. Never fails: what is wrong with one stands in [`status`](Self::status).
+    #[must_use]
+    pub fn load(
+        settings: &DetectSettings,
+        courts: &[CourtRims],
+        ledger: &Ledger,
+        clock: Arc<dyn Clock>,
+        engines: &dyn Engines,
+    ) -> Self {
+        let mut models: Vec<Model> = Vec::with_capacity(settings.bundles.len());
+        for name in &settings.bundles {
+            let outcome = if models.iter().any(|model| model.name == *name) {
+                Err(format!("`bundles` of [detect] names {name} twice: take one out"))
+            } else {
+                load_one(name, Task::Rim, settings, courts, ledger, engines)
+            };
+            match &outcome {
+                Ok(loaded) => {
+                    let engine = &loaded.identity.engine;
+                    let (version, place) = (&loaded.bundle.version, &loaded.bundle.place);
+                    info!(model = %name, version, %place, engine, "model ready");
+                    if let Some(advice) = &loaded.advice {
+                        warn!(model = %name, advice, "model runs, but");
+                    }
+                }
+                Err(reason) => error!(model = %name, reason, "model refused"),
+            }
+            models.push(Model { name: name.clone(), outcome });
+        }
+        let finder = settings
+            .finder
+            .then(|| load_finder(settings, courts, ledger, engines))
+            .transpose()
+            .unwrap_or_else(|error| {
+                warn!(error, "nobody looks whether cameras are moved: there is no finder");
+                None
+            });
+        Self {
+            models,
+            finder,
+            moved: MovedCameras::default(),
+            courts: courts.to_vec(),
+            clock,
+            threads: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The hops of the models that loaded, for the router; live first, the finder last.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<ModelFeedParts> {
+        self.loaded()
+            .chain(&self.finder)
+            .map(|loaded| ModelFeedParts {
+                name: loaded.bundle.name.clone(),
+                rates: loaded.bundle.rates,
+                frames: loaded.frames.clone(),
+            })
+            .collect()
+    }
+
+    /// Starts a thread a model.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn start(
+        &mut self,
+        sink: &Arc<dyn AnswerSink>,
+        meters: &mut dyn FnMut(&ModelIdentity) -> ModelMeters,
+    ) -> io::Result<()> {
+        let outlets = Outlets { sink: Arc::clone(sink), moved: Arc::clone(&self.moved) };
+        let mut live = true;
+        for loaded in self.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
+            let how = Start { live: std::mem::take(&mut live), outlets: &outlets };
+            let meters = meters(&loaded.identity);
+            let started = loaded.start(&self.courts, &self.clock, &how, meters)?;
+            self.threads.get_mut().extend(started);
+        }
+        if let Some(finder) = &mut self.finder {
+            let watched = with_rims(&self.courts);
+            let how = Start { live: false, outlets: &outlets };
+            // Nobody joins it: on a busy machine a thread that stands back from all others would
+            // hold up the end of the daemon.
+            drop(finder.start(&watched, &self.clock, &how, ModelMeters::default())?);
+        }
+        Ok(())
+    }
+
+    /// How every bundle is doing, for `state/models`.
+    #[must_use]
+    pub fn status(&self) -> ModelsState {
+        ModelsState { bundles: self.models.iter().map(Model::state).collect() }
+    }
+
+    /// Courts at which nothing is called, with the reason and what to do.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(CourtId, String)> {
+        match self.loaded().next() {
+            Some(live) => live.progress.lock().faults.clone(),
+            None => {
+                let why = self.models.iter().find_map(|model| model.outcome.as_ref().err());
+                let why = why.map_or("`bundles` of [detect] names none", String::as_str);
+                let fault = format!("no calls: no model could be loaded: {why}");
+                self.courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
+            }
+        }
+    }
+
+    /// Widths of the rings in the pictures that come now, pixels, as the live model places them.
+    #[must_use]
+    pub fn rings(&self) -> BTreeMap<CourtId, Vec<f32>> {
+        self.loaded().next().map(|live| live.progress.lock().rings.clone()).unwrap_or_default()
+    }
+
+    /// The camera of `court` has moved.
+    #[must_use]
+    pub fn moved(&self, court: &CourtId) -> Option<Moved> {
+        self.moved.lock().get(court).copied()
+    }
+
+    /// Waits until every model has answered what was left in its hop; the router has closed them.
+    /// Not for the finder, which ends after the look at hand.
+    pub fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if thread.join().is_err() {
+                error!("a model's thread panicked outside of its frames");
+            }
+        }
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+        self.models.iter().filter_map(|model| model.outcome.as_ref().ok())
+    }
+}
+
+impl Model {
+    fn state(&self) -> ModelState {
+        let loaded = match &self.outcome {
+            Ok(loaded) => loaded,
+            Err(reason) => {
+                return ModelState {
+                    name: self.name.clone(),
+                    version: None,
+                    condition: "refused".to_owned(),
+                    engine: None,
+                    reason: Some(reason.clone()),
+                    inference_ms: None,
+                };
+            }
+        };
+        let progress = loaded.progress.lock();
+        let inference_ms = progress.median_ms();
+        let (condition, reason) = match &progress.stopped {
+            Some(stopped) => ("stopped", Some(stopped.clone())),
+            None => ("ready", loaded.over_budget(inference_ms).or_else(|| loaded.advice.clone())),
+        };
+        ModelState {
+            name: self.name.clone(),
+            version: Some(loaded.bundle.version.clone()),
+            condition: condition.to_owned(),
+            engine: Some(loaded.identity.engine.clone()),
+            reason,
+            inference_ms,
+        }
+    }
+}
+
+/// How a model is started.
+struct Start<'a> {
+    /// It decides; false: it is a shadow.
+    live: bool,
+    outlets: &'a Outlets,
+}
+
+impl Loaded {
+    /// Starts its thread, once. None where its engine has no room for the courts: it is stopped then.
+    fn start(
+        &mut self,
+        courts: &[CourtRims],
+        clock: &Arc<dyn Clock>,
+        how: &Start<'_>,
+        meters: ModelMeters,
+    ) -> io::Result<Option<JoinHandle<()>>> {
+        let Some(engine) = self.engine.get_mut().take() else { return Ok(None) };
+        let made = Worker::new(WorkerParts {
+            bundle: &self.bundle,
+            identity: Arc::clone(&self.identity),
+            live: how.live,
+            engine,
+            frames: self.frames.clone(),
+            courts,
+            outlets: how.outlets,
+            meters,
+            clock: Arc::clone(clock),
+            progress: Arc::clone(&self.progress),
+        });
+        match made {
+            Ok(worker) => {
+                let thread = std::thread::Builder::new().name(thread_of(&self.bundle));
+                thread.spawn(|| worker.run()).map(Some)
+            }
+            Err(why) => {
+                error!(model = %self.bundle.name, %why, "model cannot be started");
+                let reason = format!("{why}: fewer courts a box, or another bundle");
+                self.progress.lock().stopped = Some(reason);
+                self.frames.abandon();
+                Ok(None)
+            }
+        }
+    }
+
+    fn over_budget(&self, inference_ms: Option<f64>) -> Option<String> {
+        let budget = self.bundle.budget_ms;
+        let took = inference_ms.filter(|took| *took > budget)?;
+        Some(format!(
+            "takes {took:.1} ms a picture and rim, its budget is {budget} ms: use a smaller model, \
+             fewer courts a box, or a faster machine"
+        ))
+    }
+}
+
+/// The finder's own bundle, at the courts that have rims.
+fn load_finder(
+    settings: &DetectSettings,
+    courts: &[CourtRims],
+    ledger: &Ledger,
+    engines: &dyn Engines,
+) -> Result<Loaded, String> {
+    load_one(RIMFINDER, Task::Ring, settings, &with_rims(courts), ledger, engines)
+}
+
+fn with_rims(courts: &[CourtRims]) -> Vec<CourtRims> {
+    courts.iter().filter(|court| !court.rims.is_empty()).cloned().collect()
+}
+
+fn load_one(
+    name: &str,
+    task: Task,
+    settings: &DetectSettings,
+    courts: &[CourtRims],
+    ledger: &Ledger,
+    engines: &dyn Engines,
+) -> Result<Loaded, String> {
+    let bundle = find(name, &settings.search, IN_THE_BINARY)
+        .and_then(|bundle| bundle.for_task(task))
+        .map_err(|error| chain_of(&error))?;
+    let mut engine = engines.engine_for(&bundle).map_err(|error| chain_of(&error))?;
+    try_out(engine.as_mut(), &bundle)?;
+    let identity = Arc::new(identity_of(&bundle, engine.name()));
+    let hop = hop_of(&bundle);
+    let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
+    let frames =
+        FrameMailbox::new(&ids, bundle.queue_frames, |court| ledger.hop(court.as_str(), &hop));
+    // Nothing falls to a slower engine in silence (DESIGN §5.6).
+    let advice = (!["auto", "cpu"].contains(&settings.device.as_str())).then(|| {
+        format!(
+            "`device = \"{}\"` of [detect] is asked for, but this binary has only the CPU engine \
+             `{}`: it runs there",
+            settings.device, identity.engine
+        )
+    });
+    Ok(Loaded {
+        bundle,
+        identity,
+        frames,
+        progress: Arc::default(),
+        advice,
+        engine: Mutex::new(Some(engine)),
+    })
+}
+
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::answer::RimAnswer;
+    use crate::clock::ManualClock;
+    use crate::detect::engine::InstalledEngines;
+    use crate::detect::engine::contract::{EngineError, Look, Placement, Said};
+    use crate::mailbox::{Mailbox, Take, Tally, WhenFull};
+    use crate::media::{
+        ChromaLayout, CloseReason, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
+        SessionId, UtcTime,
+    };
+
+    /// What a sink is told, in order.
+    #[derive(Debug)]
+    enum Told {
+        Answer(RimAnswer),
+        Shadow(RimAnswer),
+        Closed(SessionId, CloseReason),
+    }
+
+    struct Sink(Mailbox<Told>);
+
+    impl AnswerSink for Sink {
+        fn answer(&self, answer: RimAnswer) {
+            self.0.offer(Told::Answer(answer));
+        }
+        fn session_closed(&self, _: &CourtId, session: SessionId, reason: CloseReason) {
+            self.0.offer(Told::Closed(session, reason));
+        }
+        fn shadow(&self, answer: RimAnswer) {
+            self.0.offer(Told::Shadow(answer));
+        }
+    }
+
+    /// A picture of one shade.
+    #[derive(Debug)]
+    struct Shade(Vec<u8>, usize);
+
+    impl CpuPicture for Shade {
+        fn chroma(&self) -> ChromaLayout {
+            ChromaLayout::Nv12
+        }
+        fn plane(&self, index: usize) -> Option<Plane<'_>> {
+            (index == 0).then_some(Plane { bytes: &self.0, stride: self.1 })
+        }
+    }
+
+    const SESSION: SessionId = SessionId::from_bits(1);
+
+    fn court() -> CourtId {
+        CourtId::new("north").expect("name")
+    }
+
+    fn frame(session: SessionId, ms: i64, size: (u32, u32), shade: u8) -> Arc<Frame> {
+        let bytes = vec![shade; (size.0 * size.1) as usize];
+        Arc::new(Frame {
+            court: court(),
+            session,
+            pts: MediaTime::from_millis(ms),
+            width: size.0,
+            height: size.1,
+            arrival: Monotonic::ZERO,
+            decoded: Monotonic::ZERO,
+            pixels: Pixels::Cpu(Box::new(Shade(bytes, size.0 as usize))),
+        })
+    }
+
+    const HD: (u32, u32) = (128, 72);
+    const RIM: RimBox = RimBox { x: 60.0, y: 20.0, w: 8.0, h: 4.0 };
+
+    /// `Detect` on bundles of `tests/data/models`, with what its sink was told.
+    struct Tested {
+        detect: Detect,
+        ledger: Ledger,
+        told: Mailbox<Told>,
+    }
+
+    fn data() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
+    }
+
+    impl Tested {
+        fn with(bundles: &[&str], rims: &[RimBox]) -> Self {
+            let settings = DetectSettings {
+                bundles: bundles.iter().map(|name| (*name).to_owned()).collect(),
+                search: vec![data()],
+                finder: false,
+                device: "auto".to_owned(),
+            };
+            let ledger = Ledger::new();
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+            let engines = InstalledEngines::new(Arc::clone(&clock));
+            let rims = CourtRims { court: court(), rims: rims.to_vec(), rims_of: Some(HD) };
+            let mut detect = Detect::load(&settings, &[rims], &ledger, clock, &engines);
+            // Tests hand in more frames at once than a live hop holds.
+            for model in detect.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
+                let hop = format!("model:{}", model.bundle.name);
+                model.frames =
+                    FrameMailbox::new(&[court()], 1_000, |court| ledger.hop(court.as_str(), &hop));
+            }
+            let told = Mailbox::new(10_000, WhenFull::DropNewest, Tally::default());
+            Self { detect, ledger, told }
+        }
+
+        fn script(&mut self, engine: impl Engine + 'static) {
+            let first = self.detect.models.iter_mut().find_map(|m| m.outcome.as_mut().ok());
+            *first.expect("a bundle").engine.get_mut() = Some(Box::new(engine));
+        }
+
+        fn start(&mut self) {
+            let sink: Arc<dyn AnswerSink> = Arc::new(Sink(self.told.clone()));
+            self.detect.start(&sink, &mut |_| ModelMeters::default()).expect("threads");
+        }
+
+        fn offer(&self, frame: &Arc<Frame>) {
+            for feed in self.detect.feeds() {
+                feed.frames.offer(Arc::clone(frame));
+            }
+        }
+
+        /// Lets the flow run dry and returns what was told.
+        fn finish(&mut self) -> Vec<Told> {
+            for feed in self.detect.feeds() {
+                feed.frames.session_closed(&court(), SESSION, CloseReason::Ended);
+                feed.frames.close();
+            }
+            self.detect.join();
+            assert_eq!(self.ledger.unbalanced(), []);
+            let mut all = Vec::new();
+            while let Take::Item(told) = self.told.take(Duration::ZERO) {
+                all.push(told);
+            }
+            all
+        }
+    }
+
+    /// The toy's logits come back from its probabilities: differences to the last, which is 0.
+    fn toy_said(answer: &RimAnswer) -> [f32; 3] {
+        let says = answer.says;
+        [says.none, says.under_way, says.made].map(|p| (p / says.missed).ln())
+    }
+
+    fn near(found: [f32; 3], wanted: [f32; 3]) -> bool {
+        found.iter().zip(&wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-3)
+    }
+
+    #[test]
+    fn states_carry_from_frame_to_frame_for_each_rim_and_start_anew_after_a_gap() {
+        let mut tested = Tested::with(&["toy"], &[RIM, RIM]);
+        tested.start();
+        // (ms, frames that the state has seen, seconds since the last, warming)
+        let rows = [
+            (0, 0.0, 0.0, true),
+            (40, 1.0, 0.04, true),
+            (80, 2.0, 0.04, false),
+            (280, 3.0, 0.2, false),
+            (600, 0.0, 0.0, true),
+            (640, 1.0, 0.04, true),
+        ];
+        for (ms, ..) in rows {
+            tested.offer(&frame(SESSION, ms, HD, 51));
+        }
+        let told = tested.finish();
+        for (index, (ms, seen, dt, warming)) in rows.into_iter().enumerate() {
+            for rim in 0..2 {
+                let Some(Told::Answer(answer)) = told.get(index * 2 + rim) else {
+                    panic!("{told:?}")
+                };
+                assert_eq!(answer.pts, MediaTime::from_millis(ms));
+                assert_eq!(usize::from(answer.rim.0), rim);
+                assert_eq!(answer.warming, warming, "at {ms} ms");
+                // 51 / 255 = 0.2, whatever the crop.
+                let said = toy_said(answer);
+                assert!(near(said, [0.2, seen, dt]), "at {ms} ms: {said:?}");
+            }
+        }
+        let last = told.last();
+        assert!(matches!(last, Some(Told::Closed(SESSION, CloseReason::Ended))), "{last:?}");
+    }
+
+    #[test]
+    fn another_size_of_picture_is_scaled_and_another_aspect_is_a_fault() {
+        let mut tested = Tested::with(&["toy"], &[RIM]);
+        tested.start();
+        tested.offer(&frame(SESSION, 0, HD, 51));
+        tested.offer(&frame(SESSION, 40, (256, 144), 51));
+        tested.offer(&frame(SESSION, 80, (96, 72), 51));
+        let told = tested.finish();
+        let answers = told.iter().filter(|told| matches!(told, Told::Answer(_))).count();
+        assert_eq!(answers, 2);
+        let faults = tested.detect.faults();
+        assert!(faults[0].1.contains("drawn on a picture of 128x72"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_used_is_told_and_the_next_one_is_live() {
+        let mut tested = Tested::with(&["nan", "wide", "gone", "toy", "toy"], &[RIM]);
+        tested.start();
+        tested.offer(&frame(SESSION, 0, HD, 51));
+        let told = tested.finish();
+        assert!(matches!(told.first(), Some(Told::Answer(_))), "{told:?}");
+        let state = tested.detect.status();
+        let data = data().display().to_string();
+        let lines: Vec<String> = state
+            .bundles
+            .iter()
+            .map(|model| {
+                let reason = model.reason.as_deref().unwrap_or("-").replace(&data, "MODELS");
+                format!("{} {}: {reason}", model.name, model.condition)
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn without_a_model_every_court_says_why_nothing_is_called() {
+        let tested = Tested::with(&["gone"], &[RIM]);
+        assert!(tested.detect.feeds().is_empty());
+        let faults = tested.detect.faults();
+        assert!(faults[0].1.starts_with("no calls: no model could be loaded: no bundle `gone`"));
+    }
+
+    #[test]
+    fn bundles_behind_the_first_are_shadows() {
+        let mut tested = Tested::with(&["toy", "shade"], &[RIM]);
+        tested.start();
+        tested.offer(&frame(SESSION, 0, HD, 51));
+        let told = tested.finish();
+        let count = |wanted: fn(&Told) -> bool| told.iter().filter(|told| wanted(told)).count();
+        assert_eq!(count(|told| matches!(told, Told::Answer(_))), 1);
+        assert_eq!(
+            count(|told| matches!(told, Told::Shadow(answer) if answer.model.bundle == "shade")),
+            1
+        );
+        assert_eq!(count(|told| matches!(told, Told::Closed(..))), 1);
+    }
+
+    /// Plays a script: one entry a step, then the last one for ever.
+    struct Scripted {
+        steps: Vec<Play>,
+        at: usize,
+        resets: Arc<Mutex<u32>>,
+    }
+
+    fn said(values: &[f32]) -> Said {
+        let (prepared, ran) = (Duration::ZERO, Duration::ZERO);
+        Said { tensors: vec![values.to_vec()], prepared, ran }
+    }
+
+    #[derive(Clone, Copy)]
+    enum Play {
+        Logits([f32; 4]),
+        Fail,
+        Panic,
+    }
+
+    impl Engine for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+        fn set_slots(&mut self, _: usize) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn place(&mut self, _: usize, _: Placement) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn reset(&mut self, _: usize) {
+            *self.resets.lock() += 1;
+        }
+        fn run(
+            &mut self,
+            looks: &[Look<'_>],
+            told: &mut dyn FnMut(usize, Result<Said, EngineError>),
+        ) {
+            for index in 0..looks.len() {
+                let play = self.steps.get(self.at).or(self.steps.last()).copied();
+                self.at += 1;
+                let said = match play {
+                    Some(Play::Logits(logits)) => Ok(said(&logits)),
+                    Some(Play::Panic) => panic!("scripted"),
+                    Some(Play::Fail) | None => {
+                        let problem = "out of tune".to_owned();
+                        Err(EngineError::Run { engine: "scripted", problem })
+                    }
+                };
+                told(index, said);
+            }
+        }
+    }
+
+    fn played(steps: Vec<Play>, frames: i64) -> (Vec<Told>, Tested, u32) {
+        let resets = Arc::new(Mutex::new(0));
+        let mut tested = Tested::with(&["toy"], &[RIM]);
+        tested.script(Scripted { steps, at: 0, resets: Arc::clone(&resets) });
+        for n in 0..frames {
+            tested.offer(&frame(SESSION, n * 40, HD, 51));
+        }
+        tested.start();
+        let told = tested.finish();
+        let resets = *resets.lock();
+        (told, tested, resets)
+    }
+
+    #[test]
+    fn an_answer_that_is_no_number_is_an_error_and_the_state_starts_anew() {
+        let good = Play::Logits([0.0; 4]);
+        let nan = Play::Logits([0.0, f32::NAN, 0.0, 0.0]);
+        let (told, tested, resets) = played(vec![good, nan, good, good, good, good], 6);
+        let warming: Vec<bool> = told
+            .iter()
+            .filter_map(|told| match told {
+                Told::Answer(answer) => Some(answer.warming),
+                Told::Shadow(_) | Told::Closed(..) => None,
+            })
+            .collect();
+        assert_eq!(warming, [true, true, true, false, false]);
+        assert_eq!(resets, 2);
+        assert_eq!(tested.detect.status().bundles[0].condition, "ready");
+    }
+
+    #[test]
+    fn a_model_that_fails_without_end_is_put_out_and_what_it_began_is_closed() {
+        let (told, tested, _) = played(vec![Play::Logits([0.0; 4]), Play::Fail], 100);
+        assert!(matches!(
+            told[..],
+            [Told::Answer(_), Told::Closed(SESSION, CloseReason::Shutdown)]
+        ));
+        let state = tested.detect.status();
+        insta::assert_snapshot!(
+            state.bundles[0].reason.as_deref().unwrap_or_default(),
+            @"toy 0.1.0 was put out: 30 frames in a row failed: the engine `scripted` failed: out of tune; install another bundle or version, then restart courtside"
+        );
+        assert_eq!(state.bundles[0].condition, "stopped");
+        assert!(tested.detect.faults()[0].1.starts_with("no calls: toy 0.1.0 was put out"));
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_stays_in_its_model() {
+        let (told, tested, _) = played(vec![Play::Logits([0.0; 4]), Play::Panic], 10);
+        assert!(matches!(told[..], [Told::Answer(_), Told::Closed(SESSION, _)]), "{told:?}");
+        let reason = tested.detect.status().bundles[0].reason.clone().unwrap_or_default();
+        assert!(reason.contains("it panicked: scripted"), "{reason}");
+    }
+
+    /// A frame's rims are one batch; what one look cannot say costs the others nothing.
+    #[test]
+    fn a_rim_without_an_answer_costs_the_other_rim_nothing() {
+        let mut tested = Tested::with(&["toy"], &[RIM, RIM]);
+        let steps = vec![Play::Fail, Play::Logits([0.0; 4])];
+        tested.script(Scripted { steps, at: 0, resets: Arc::default() });
+        tested.start();
+        tested.offer(&frame(SESSION, 0, HD, 51));
+        tested.offer(&frame(SESSION, 40, HD, 51));
+        let told = tested.finish();
+        let rims: Vec<(i64, u16)> = told
+            .iter()
+            .filter_map(|told| match told {
+                Told::Answer(answer) => Some((answer.pts.as_nanos() / 1_000_000, answer.rim.0)),
+                Told::Shadow(_) | Told::Closed(..) => None,
+            })
+            .collect();
+        assert_eq!(rims, [(0, 1), (40, 0), (40, 1)]);
+    }
+
+    /// The finder's net answers in a script: a ring at its box, then elsewhere.
+    struct Rings {
+        looks: usize,
+        moved_from: usize,
+    }
+
+    impl Engine for Rings {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+        fn set_slots(&mut self, _: usize) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn place(&mut self, _: usize, _: Placement) -> Result<(), EngineError> {
+            Ok(())
+        }
+        fn reset(&mut self, _: usize) {}
+        fn run(
+            &mut self,
+            looks: &[Look<'_>],
+            told: &mut dyn FnMut(usize, Result<Said, EngineError>),
+        ) {
+            for index in 0..looks.len() {
+                // Cells of 8 pixels of 640 × 360, five to a pixel of the picture; a ring 40 wide.
+                let column = if self.looks < self.moved_from { 40 } else { 60 };
+                let mut found = vec![0.0; 5 * 45 * 80];
+                found[..45 * 80].fill(-6.0);
+                let values = [4.0, 0.0, 0.0, (40.0_f32 / 16.0).ln(), (20.0_f32 / 16.0).ln()];
+                for (map, value) in values.into_iter().enumerate() {
+                    found[(map * 45 + 14) * 80 + column] = value;
+                }
+                self.looks += 1;
+                told(index, Ok(said(&found)));
+            }
+        }
+    }
+
+    /// The finder goes the way of every model: files, hop, worker, engine.
+    #[test]
+    fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
+        let ledger = Ledger::new();
+        let settings = DetectSettings {
+            bundles: Vec::new(),
+            finder: true,
+            search: Vec::new(),
+            device: "auto".to_owned(),
+        };
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+        let engines = InstalledEngines::new(Arc::clone(&clock));
+        // Centre 64, 22.4 in 128 × 72: 320, 112 in the input, column 40, row 14.
+        let rim = RimBox { x: 60.0, y: 20.4, w: 8.0, h: 4.0 };
+        let rims = CourtRims { court: court(), rims: vec![rim], rims_of: Some(HD) };
+        let bare = CourtId::new("south").expect("name");
+        let none = CourtRims { court: bare.clone(), rims: Vec::new(), rims_of: None };
+        let mut detect = Detect::load(&settings, &[rims, none], &ledger, clock, &engines);
+        let finder = detect.finder.as_mut().expect("in the binary");
+        finder.frames =
+            FrameMailbox::new(&[court()], 100, |court| ledger.hop(court.as_str(), "finder"));
+        *finder.engine.get_mut() = Some(Box::new(Rings { looks: 0, moved_from: 20 }));
+        let feeds = detect.feeds();
+        assert_eq!((feeds.len(), feeds[0].rates), (1, Some([1.0, 1.0])));
+        let frames = feeds[0].frames.clone();
+        assert!(!frames.serves(&bare), "it looks where rims are drawn");
+        let told = Mailbox::new(10, WhenFull::DropNewest, Tally::default());
+        let sink: Arc<dyn AnswerSink> = Arc::new(Sink(told.clone()));
+        detect.start(&sink, &mut |_| ModelMeters::default()).expect("threads");
+        for n in 0..30 {
+            frames.offer(frame(SESSION, n * 1_000, HD, 51));
+        }
+        frames.close();
+        // Nobody joins it: it has told when it lets go of what it tells in.
+        while Arc::strong_count(&detect.moved) > 1 {
+            std::thread::yield_now();
+        }
+        let moved = detect.moved(&court()).expect("it was moved");
+        assert_eq!((moved.rim, moved.drawn), (0, rim));
+        assert!((moved.now.x - 92.0).abs() < 0.1, "{moved:?}");
+        assert_eq!(detect.status().bundles, []);
+        assert_eq!(ledger.unbalanced(), []);
+        assert_eq!(ledger.hop("north", "finder").count().taken, 30);
+    }
+}
