@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom gate score powercut unit cross
+.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom gate score powercut hostile badwire cases unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -64,11 +64,6 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
 	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"
 
-powercut: build ## Cut the power 100 times, and once more without fdatasync to see that it would be found
-	$(CARGO) build --release --example survived
-	trials/powercut.sh $(CUTS)
-	trials/powercut.sh --control 20
-
 unit: build ## Run the systemd unit in a throw-away container (root)
 	@scripts/setup.sh system test
 	trials/unit.sh $(BIN)
@@ -79,9 +74,34 @@ soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memo
 	trials/soak.py broker --away 60
 	trials/soak_memory.py --minutes 30
 
-score: build ## Score the whole program on the footage with truth, where it lies beside the checkout
+# Footage with truth may not be redistributed; without FOOTAGE it is looked for in the checkout and beside it.
+score: build ## Score the whole program on footage with truth: FOOTAGE=DIR (not in the repository)
 	@scripts/setup.sh run test
-	@trials/score.py --bin $(BIN)
+	@trials/score.py --bin $(BIN) $(if $(FOOTAGE),--footage $(FOOTAGE))
+
+# These four judge what the program does, not how fast: the tests' own binary is built anyway.
+TRIED = $(CARGO_TARGET_DIR)/debug/courtside
+
+powercut: ## Cut the power 100 times, and once more without fdatasync to see that it would be found (root)
+	@scripts/setup.sh build run test trial
+	$(CARGO) test --no-run
+	BIN=$(dir $(TRIED)) trials/powercut.sh $(CUTS)
+	BIN=$(dir $(TRIED)) trials/powercut.sh --control 20
+
+hostile: ## Publish hostile RTMP to a box, with a court beside that must not notice
+	@scripts/setup.sh build run test
+	$(CARGO) test --no-run
+	trials/hostile_publishers.py --bin $(TRIED)
+
+cases: ## Publish what encoders in the field really send, 64 ways, and verify what was recorded
+	@scripts/setup.sh build run test
+	$(CARGO) test --no-run
+	trials/cases/run.py --bin $(TRIED)
+
+badwire: ## Call a game over a slow, lossy, broken link to the broker, and count what arrives (root)
+	@scripts/setup.sh build run test trial
+	$(CARGO) test --no-run
+	trials/uplink_over_badwire.py --bin $(TRIED)
 
 # INT8 too: make gate GATED="rimnet rimnet:int8", which takes another minute and a half.
 GATED ?= rimnet

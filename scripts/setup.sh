@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|bench|cross|train|system ...
+#   scripts/setup.sh build|run|test|bench|cross|train|trial|system ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -70,6 +70,11 @@ for group in "$@"; do
                 want python3-venv python3 -c 'import ensurepip'
             fi
         fi
+        ;;
+    trial)
+        want qemu-utils has qemu-storage-daemon
+        want iproute2 test -x /usr/sbin/ip -o -x /sbin/ip
+        want e2fsprogs test -x /usr/sbin/mkfs.ext4 -o -x /sbin/mkfs.ext4
         ;;
     system)
         want systemd-container has systemd-nspawn

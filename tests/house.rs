@@ -167,13 +167,12 @@ fn every_metric_is_moved_somewhere() {
 /// `make score` with a scorer that tells of each video what it is given: attempts, found, right, false.
 fn scored(of_dev: &str, ends: i32) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().expect("a folder");
-    let shared = dir.path();
-    for folder in ["field", "footage/streams", "footage/videos"] {
-        fs::create_dir_all(shared.join(folder)).expect("made");
+    for folder in ["streams", "videos"] {
+        fs::create_dir_all(dir.path().join(folder)).expect("made");
     }
     let videos = ["streams/dev", "streams/dev2", "streams/L", "streams/Q", "streams/R"];
     for video in videos.iter().chain(&["videos/mateo", "videos/wtf"]) {
-        fs::write(shared.join(format!("footage/{video}.json")), "{}").expect("written");
+        fs::write(dir.path().join(format!("{video}.json")), "{}").expect("written");
     }
     let scorer = format!(
         "import json, sys\ndev = any(a.endswith('/dev.mp4') for a in sys.argv)\n\
@@ -181,15 +180,18 @@ fn scored(of_dev: &str, ends: i32) -> (Option<i32>, String) {
          print(json.dumps(dict(attempts=a, found=f, right=r, false_events=e)))\n\
          sys.exit({ends} if dev else 0)\n"
     );
-    fs::write(shared.join("field/score_stream.py"), scorer).expect("written");
-    run_score(shared)
+    fs::write(dir.path().join("scorer.py"), scorer).expect("written");
+    run_score(dir.path())
 }
 
-fn run_score(shared: &Path) -> (Option<i32>, String) {
+/// `trials/score.py` on a folder of footage that holds the scorer too.
+fn run_score(footage: &Path) -> (Option<i32>, String) {
     let done = std::process::Command::new("python3")
         .arg(root().join("trials/score.py"))
-        .args(["--bin", "courtside", "--shared"])
-        .arg(shared)
+        .args(["--bin", "courtside", "--footage"])
+        .arg(footage)
+        .arg("--scorer")
+        .arg(footage.join("scorer.py"))
         .output()
         .expect("python3 is there");
     (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())

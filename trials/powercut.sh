@@ -3,8 +3,8 @@
 #   trials/powercut.sh [CUTS] [SECONDS]     what was told survives every cut; exit 0
 #   trials/powercut.sh --control [...]      the same without fdatasync must lose something; exit 0
 # What is told: `promised` events and fragments on disk, read from the daemon's log as it comes.
-# Needs root, loop devices, FUSE, qemu-storage-daemon, ffmpeg; and powercut.py, which is kept beside
-# this repository: POWERCUT=FILE names another. VIDEO=FILE is published instead of the demo's game,
+# powercut.py records and cuts, for any program; here stands what ours is told and asked. Needs root,
+# loop devices, FUSE, qemu-storage-daemon, ffmpeg. VIDEO=FILE is published instead of the demo's game,
 # BIN=FOLDER holds another build.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,18 +13,13 @@ control=
 if [ "${1:-}" = --control ]; then control=1; shift; fi
 cuts=${1:-100}
 seconds=${2:-40}
-tool=${POWERCUT:-../shared/field/powercut.py}
 video=${VIDEO:-assets/demo/game.flv}
-bin=${BIN:-${CARGO_TARGET_DIR:-target}/release}
-if [ ! -f "$tool" ]; then
-    echo "powercut: NOT RUN: $tool is not here. Name it: POWERCUT=/path/to/powercut.py make powercut" >&2
-    exit 3
-fi
+bin=${BIN:-${CARGO_TARGET_DIR:-target}/debug}
 for needed in qemu-storage-daemon losetup ffmpeg python3; do
     command -v "$needed" >/dev/null || { echo "powercut: NOT RUN: $needed is not installed" >&2; exit 3; }
 done
 for needed in "$bin/courtside" "$bin/examples/survived" "$video"; do
-    [ -e "$needed" ] || { echo "powercut: NOT RUN: no $needed (make build; cargo build --release --example survived)" >&2; exit 3; }
+    [ -e "$needed" ] || { echo "powercut: NOT RUN: no $needed (cargo test --no-run makes both)" >&2; exit 3; }
 done
 
 work=$(mktemp -d)
@@ -99,5 +94,5 @@ VERIFY
 expect=
 [ -z "$control" ] || expect=--expect-fail
 mkdir "$work/disk"
-python3 "$tool" --cmd "sh $work/cmd.sh" --verify "sh $work/verify.sh" --work "$work/disk" \
+python3 trials/powercut.py --cmd "sh $work/cmd.sh" --verify "sh $work/verify.sh" --work "$work/disk" \
     --size 256M --seconds "$seconds" --cuts "$cuts" ${SEED:+--seed "$SEED"} $expect

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Scores the whole program on every video with truth, and fails where it calls worse than it did.
 
-  trials/score.py --bin target/release/courtside [--shared ../shared]
+  trials/score.py --bin target/release/courtside [--footage DIR]
 
+DIR holds streams/ and videos/ with a .json of truth beside each .mp4 (models/train/README.md says how one is
+laid out). The footage that the figures of design/status.md come from may not be redistributed, so it is not in
+the repository: without --footage it is looked for as footage/ in the checkout, or in a folder beside it.
 Every attempt is to be found and called right, but for one in all; nothing may be called where nothing
-happened. Ends 0 if that held, 1 if not, 3 where footage and scorer are not there; says what did not.
+happened. Ends 0 if that held, 1 if not, 3 where there is no footage; says what did not.
 """
 import argparse
 import json
@@ -15,6 +18,13 @@ from pathlib import Path
 VIDEOS = ["streams/dev", "streams/dev2", "streams/L", "streams/Q", "streams/R", "videos/mateo", "videos/wtf"]
 # Attempts that may be silent, unsure or wrong, of all videos together.
 EXCUSED = 1
+
+
+def beside():
+    """The first folder of footage in the checkout or beside it."""
+    root = Path(__file__).resolve().parent.parent
+    found = [root / "footage", root.parent / "footage", *sorted(root.parent.glob("*/footage"))]
+    return next((folder for folder in found if (folder / f"{VIDEOS[0]}.json").is_file()), found[0])
 
 
 def scored(scorer, binary, video):
@@ -34,12 +44,14 @@ def scored(scorer, binary, video):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--bin", required=True)
-    args.add_argument("--shared", type=Path, default=Path("../shared"))
+    args.add_argument("--footage", type=Path, default=beside())
+    args.add_argument("--scorer", type=Path, default=Path(__file__).with_name("score_stream.py"))
     args = args.parse_args()
-    scorer, footage = args.shared / "field/score_stream.py", args.shared / "footage"
-    lacking = [path for path in [scorer, *(footage / f"{video}.json" for video in VIDEOS)] if not path.is_file()]
+    scorer, footage = args.scorer, args.footage
+    lacking = [path for path in (footage / f"{video}.json" for video in VIDEOS) if not path.is_file()]
     if lacking:
-        print(f"score: NOT RUN: {lacking[0]} is not here", file=sys.stderr)
+        print(f"score: NOT RUN: {lacking[0]} is not here, and nothing was scored. Name the folder of the footage: "
+              "make score FOOTAGE=DIR", file=sys.stderr)
         return 3
     wrong, total = [], [0, 0, 0, 0]
     for video in VIDEOS:

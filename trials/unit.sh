@@ -3,8 +3,7 @@
 # starts, is sandboxed, calls shots, is killed by its watchdog and comes back, drains, and does not
 # try again on a wrong configuration. About a minute; needs root and systemd-container.
 #   trials/unit.sh BINARY            e.g. trials/unit.sh target/release/courtside
-# The container is made by unit_in_systemd.sh, which is no part of this repository: it is looked
-# for in ../shared/field, or where UNIT_IN_SYSTEMD says. Exit: 0 all shown · 1 not · 4 no container
+# unit_in_systemd.sh makes the container. Exit: 0 all shown · 1 not
 set -euo pipefail
 
 inside() { # ends with 0 when every line has its check mark
@@ -89,15 +88,10 @@ cd "$(dirname "$0")/.."
 exposure=$(systemd-analyze security --offline=yes --no-pager systemd/courtside.service | sed -n 's/.*level for.*: \([0-9.]*\) .*/\1/p')
 awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 1.8) }' || { echo "✗ exposure $exposure, more than 1.8"; exit 1; }
 echo "✓ exposure $exposure (at most 1.8)"
-tool=${UNIT_IN_SYSTEMD:-../shared/field/unit_in_systemd.sh}
-if [ ! -x "$tool" ] && [ ! -r "$tool" ]; then
-    echo "NOT SHOWN: no $tool here, so the unit did not run; name it with UNIT_IN_SYSTEMD=" >&2
-    exit 4
-fi
 placed=$(mktemp -d)
 trap 'rm -rf "$placed"' EXIT
 make -s install BIN="$binary" DESTDIR="$placed"
 echo "✓ make install places $(find "$placed" -type f | wc -l) files"
-bash "$tool" -t 240 -n basic.target -f "$placed/usr/.:/usr" \
+bash trials/unit_in_systemd.sh -t 240 -n basic.target -f "$placed/usr/.:/usr" \
     -f "$PWD/assets/demo/game.flv:/srv/game.flv" -f "$PWD/trials/unit.sh:/srv/unit.sh" \
     -p 'bash /srv/unit.sh --inside' systemd/courtside.service
