@@ -10,6 +10,7 @@
     reason = "tests make their own numbers and files, and bound their waits by the real clock"
 )]
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -245,6 +246,128 @@ fn what_is_unfinished_names_its_issue() {
         }
     }
     fail("say which issue it belongs to: (#12)", &wrong);
+}
+
+/// What each file of `src` imports of others: `use crate::…` lines and paths in the code. Its own unit
+/// tests do not count, nor do the lines by which a `mod.rs` shows what its folder offers.
+fn imports(sources: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut graph = BTreeMap::new();
+    for (name, text) in sources {
+        let face = name.ends_with("/mod.rs");
+        let mut found = BTreeSet::new();
+        let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
+        for line in shipped.lines().map(code) {
+            if face && line.trim_start().starts_with("pub") && line.contains(" use crate::") {
+                continue;
+            }
+            for (at, way) in line.match_indices("crate::") {
+                let rest = &line[at + way.len()..];
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+                let path = &rest[..end.unwrap_or(rest.len())];
+                found.extend(file_of(path, sources).filter(|other| other != name));
+            }
+        }
+        graph.insert(name.as_str(), found);
+    }
+    graph
+}
+
+/// The file in which what `path` names stands: the deepest there is.
+fn file_of<'a>(path: &str, sources: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    let parts: Vec<&str> = path.split("::").filter(|part| !part.is_empty()).collect();
+    (1..=parts.len()).rev().find_map(|deep| {
+        let stem = parts[..deep].join("/");
+        let found = sources.get_key_value(&format!("src/{stem}.rs"));
+        let found = found.or_else(|| sources.get_key_value(&format!("src/{stem}/mod.rs")));
+        found.map(|(name, _)| name.as_str())
+    })
+}
+
+/// Shortest ways from a file back to itself, each once, beginning at its first file by name.
+fn circles(graph: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for start in graph.keys() {
+        let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut next = VecDeque::from([*start]);
+        while let Some(at) = next.pop_front() {
+            if graph[at].contains(start) {
+                let mut way = vec![at];
+                while let Some(before) = came_from.get(way[way.len() - 1]) {
+                    way.push(before);
+                }
+                way.reverse();
+                let first = (0..way.len()).min_by_key(|at| way[*at]).unwrap_or(0);
+                way.rotate_left(first);
+                way.push(way[0]);
+                found.insert(way.join(" → "));
+                break;
+            }
+            for other in &graph[at] {
+                if other != start && !came_from.contains_key(other) {
+                    came_from.insert(other, at);
+                    next.push_back(other);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources: BTreeMap<String, String> = rust_files("src")
+        .into_iter()
+        .map(|path| (named(&path), fs::read_to_string(&path).expect("readable")))
+        .collect();
+    let wrong: Vec<String> = circles(&imports(&sources)).into_iter().collect();
+    fail("move what both need into a file below both", &wrong);
+}
+
+#[test]
+fn a_circle_between_files_is_found_however_it_is_written() {
+    let circled = |files: &[(&str, &str)]| {
+        let sources: BTreeMap<String, String> =
+            files.iter().map(|(name, text)| (format!("src/{name}"), (*text).to_owned())).collect();
+        circles(&imports(&sources)).into_iter().collect::<Vec<_>>()
+    };
+    let two = "src/a/x.rs → src/a/y.rs → src/a/x.rs";
+    for (files, expected) in [
+        (vec![("a/x.rs", "use crate::a::y::Y;"), ("a/y.rs", "use crate::a::x::X;")], vec![two]),
+        (
+            vec![("a/x.rs", "use crate::a::y::Y;"), ("a/y.rs", "fn f(x: crate::a::x::X) {}")],
+            vec![two],
+        ),
+        (vec![("a/x.rs", "use crate::a::y::Y;"), ("a/y.rs", "// see crate::a::x")], vec![]),
+        // By three, and only that.
+        (
+            vec![
+                ("a/x.rs", "use crate::a::y::Y;"),
+                ("a/y.rs", "use crate::b::z::Z;"),
+                ("b/z.rs", "use crate::a::x::X;"),
+                ("b/w.rs", "use crate::b::z::Z;"),
+            ],
+            vec!["src/a/x.rs → src/a/y.rs → src/b/z.rs → src/a/x.rs"],
+        ),
+        // A face may show what its folder has; it must hold nothing that its files need.
+        (
+            vec![("a/mod.rs", "mod x;\npub use crate::a::x::X;"), ("a/x.rs", "use crate::a::W;")],
+            vec![],
+        ),
+        (
+            vec![("a/mod.rs", "use crate::a::x::X;"), ("a/x.rs", "use crate::a::W;")],
+            vec!["src/a/mod.rs → src/a/x.rs → src/a/mod.rs"],
+        ),
+        // Tests may look at anything.
+        (
+            vec![
+                ("a/x.rs", "use crate::a::y::Y;"),
+                ("a/y.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::a::x::X;\n}"),
+            ],
+            vec![],
+        ),
+    ] {
+        assert_eq!(circled(&files), expected, "{files:?}");
+    }
 }
 
 /// Everything that people write: code, scripts, documents.
