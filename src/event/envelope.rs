@@ -25,7 +25,7 @@ pub struct Envelope {
     pub sequence: String,
     /// Session of the stream, 16 hexadecimal digits.
     pub session: String,
-    /// `{session}-{n}`.
+    /// `{session}-{family}-{n}`.
     pub fact: String,
     /// 0, then counted up; consumers keep the highest.
     pub revision: u32,

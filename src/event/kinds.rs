@@ -77,7 +77,7 @@ fn json<T: DeserializeOwned>(data: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{FactId, Highlight, ModelRef, Score, Shot, Withdrawal};
+    use crate::event::{FactId, Family, Highlight, ModelRef, Score, Shot, Withdrawal};
     use crate::media::{CourtId, MediaTime, SessionId};
 
     fn shot(confidence: f64) -> Shot {
@@ -96,11 +96,13 @@ mod tests {
                 engine: "builtin".into(),
             },
             latency_ms: 31.25,
+            by: None,
+            reason: None,
         }
     }
 
     fn one_of_each() -> [Saying; 7] {
-        let withdrawal = || Withdrawal { t_stream: 1.5, reason: "restart".into() };
+        let withdrawal = || Withdrawal { t_stream: 1.5, reason: "restart".into(), by: None };
         let score = Score { made: vec![1, 0], attempts: vec![2, 0], after: Some("f".into()) };
         let [shot_fact, reason, clip] = ["f", "made", "/v1/clips/x"].map(str::to_owned);
         [
@@ -147,7 +149,7 @@ mod tests {
     fn a_subject_names_its_attempt() {
         let event = Event {
             court: CourtId::new("a").unwrap(),
-            fact: FactId { session: SessionId::from_bits(7), n: 3 },
+            fact: FactId::new(SessionId::from_bits(7), Family::Shot, 3),
             revision: 0,
             attempt: 12,
             at: MediaTime::ZERO,

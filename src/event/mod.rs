@@ -6,68 +6,31 @@
 
 mod decision;
 mod envelope;
+mod fact;
 mod kinds;
 pub mod state;
 
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::media::{CourtId, MediaTime, SessionId};
+use crate::media::{CourtId, MediaTime};
 
 pub use crate::event::decision::{Decision, LogEntry};
 pub use crate::event::envelope::Envelope;
+pub use crate::event::fact::{FactId, Family};
 
-/// Names what happened and stays through all revisions: `{session}-{n}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FactId {
-    /// The session in which it happened.
-    pub session: SessionId,
-    /// Counted by the game of that session, from 1.
-    pub n: u32,
-}
-
-impl FactId {
-    /// Reads what `Display` writes.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (session, n) = text.split_once('-')?;
-        Some(Self { session: SessionId::parse(session)?, n: n.parse().ok()? })
-    }
-}
-
-impl fmt::Display for FactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.session, self.n)
-    }
-}
-
-/// All revisions of a fact go to one topic: its family's (MQTT keeps order only there).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Family {
-    /// Made, missed, unsure.
-    Shot,
-    /// Made shots per rim.
-    Score,
-    /// Something to watch again.
-    Highlight,
-}
-
-impl Family {
-    /// Every family.
-    pub const ALL: [Self; 3] = [Self::Shot, Self::Score, Self::Highlight];
-
-    /// The word in the topic.
-    #[must_use]
-    pub const fn topic(self) -> &'static str {
-        match self {
-            Self::Shot => "shot",
-            Self::Score => "score",
-            Self::Highlight => "highlight",
-        }
-    }
+/// Who says how a shot came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// A model on the box, on second thoughts.
+    Model,
+    /// The second look, after the game went on.
+    Look,
+    /// A person. No machine overrules it.
+    Operator,
 }
 
 /// What one event says. Serialized with its kind, so that stores read it back.
@@ -156,6 +119,12 @@ pub struct Shot {
     pub model: ModelRef,
     /// From the last byte of the deciding picture to the decision, ms.
     pub latency_ms: f64,
+    /// Who corrected it; absent while the model's call stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+    /// Why it was corrected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The model behind a call.
@@ -176,8 +145,11 @@ pub struct ModelRef {
 pub struct Withdrawal {
     /// Seconds of the stream's own timestamps, as the fact had it.
     pub t_stream: f64,
-    /// Why: `restart`, `stream_ended`, or what the game says.
+    /// Why: `restart`, `stream_ended`, what the game says, or who corrected it.
     pub reason: String,
+    /// Who corrected it; absent where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
 }
 
 /// Made shots per rim since the first start; finals only; survives restarts.

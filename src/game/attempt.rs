@@ -76,18 +76,18 @@ pub(super) struct Call {
 
 /// What there is to tell of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Told {
+pub(super) enum Ruling {
     /// A first call; a final or nothing follows.
     Provisional(Call),
     /// The call; nothing follows.
     Final(Call),
     /// What was told is taken back, for that reason.
-    Nothing(&'static str),
+    TakenBack(&'static str),
 }
 
 /// What can be seen at the rim.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Seen {
+pub(super) enum Look {
     /// A picture that the model answered.
     Picture(MediaTime, RimProbabilities),
     /// A picture, but the model is warming: time goes on.
@@ -172,10 +172,10 @@ pub(super) struct Weighing {
 /// Returns the next state, and what there is to tell.
 ///
 /// At most one final an attempt: a final always leads to `Settled` (DESIGN §5.5).
-pub(super) fn step(now: Attempt, seen: Seen, rules: Rules<'_>) -> (Attempt, Option<Told>) {
+pub(super) fn step(now: Attempt, seen: Look, rules: Rules<'_>) -> (Attempt, Option<Ruling>) {
     use Attempt::{Open, Quiet, Settled, Showing};
     match (now, seen) {
-        (Quiet { run, ball, last }, Seen::Picture(at, p)) => {
+        (Quiet { run, ball, last }, Look::Picture(at, p)) => {
             let run = if 1.0 - p.none >= rules.by.open { run + 1 } else { 0 };
             let ball = if p.none >= IN_VIEW { p.under_way } else { ball.max(p.under_way) };
             if run >= rules.by.open_frames.max(1) {
@@ -184,31 +184,31 @@ pub(super) fn step(now: Attempt, seen: Seen, rules: Rules<'_>) -> (Attempt, Opti
                 (Quiet { run, ball, last }, None)
             }
         }
-        (Quiet { last, .. }, Seen::Unclear(_) | Seen::End) => {
+        (Quiet { last, .. }, Look::Unclear(_) | Look::End) => {
             (Quiet { run: 0, ball: 0.0, last }, None)
         }
-        (Open { .. }, Seen::Picture(at, p)) => opened(now, at, p, rules),
-        (Open { since, last, told, .. }, Seen::Unclear(at)) if too_long(since, told, at) => {
+        (Open { .. }, Look::Picture(at, p)) => opened(now, at, p, rules),
+        (Open { since, last, told, .. }, Look::Unclear(at)) if too_long(since, told, at) => {
             timed_out(last, told)
         }
-        (Open { .. }, Seen::Unclear(_)) => (now, None),
-        (Open { last, told, .. }, Seen::End) => given_up(last, told, STREAM_ENDED),
-        (Showing(weighing), Seen::Picture(_, p)) if p.under_way >= BACK_UP => {
+        (Open { .. }, Look::Unclear(_)) => (now, None),
+        (Open { last, told, .. }, Look::End) => given_up(last, told, STREAM_ENDED),
+        (Showing(weighing), Look::Picture(_, p)) if p.under_way >= BACK_UP => {
             (weighing.with(p).reopened(), None)
         }
-        (Showing(weighing), Seen::Picture(at, p)) => weighing.with(p).judged(at, rules),
-        (Showing(weighing), Seen::Unclear(at)) => weighing.judged(at, rules),
-        (Showing(weighing), Seen::End) if weighing.mass >= FINAL_MASS_AT_END => {
+        (Showing(weighing), Look::Picture(at, p)) => weighing.with(p).judged(at, rules),
+        (Showing(weighing), Look::Unclear(at)) => weighing.judged(at, rules),
+        (Showing(weighing), Look::End) if weighing.mass >= FINAL_MASS_AT_END => {
             weighing.over(rules)
         }
-        (Showing(weighing), Seen::End) => given_up(weighing.last, weighing.told, STREAM_ENDED),
-        (Settled { last }, Seen::Picture(_, p))
+        (Showing(weighing), Look::End) => given_up(weighing.last, weighing.told, STREAM_ENDED),
+        (Settled { last }, Look::Picture(_, p))
             if p.none >= IN_VIEW || p.under_way > p.made + p.missed =>
         {
             let run = u32::from(1.0 - p.none >= rules.by.open);
             (Quiet { run, ball: p.under_way, last }, None)
         }
-        (Settled { .. }, Seen::Picture(..) | Seen::Unclear(_) | Seen::End) => (now, None),
+        (Settled { .. }, Look::Picture(..) | Look::Unclear(_) | Look::End) => (now, None),
     }
 }
 
@@ -218,7 +218,7 @@ fn opened(
     at: MediaTime,
     p: RimProbabilities,
     rules: Rules<'_>,
-) -> (Attempt, Option<Told>) {
+) -> (Attempt, Option<Ruling>) {
     let Attempt::Open { since, ball, quiet, last, told } = now else { return (now, None) };
     let ball = ball.max(p.under_way);
     // First of all: after a gap the outcome in view is that of another ball.
@@ -263,9 +263,9 @@ fn given_up(
     last: Option<MediaTime>,
     told: Option<Call>,
     reason: &'static str,
-) -> (Attempt, Option<Told>) {
+) -> (Attempt, Option<Ruling>) {
     let last = told.map(|call| call.reached).or(last);
-    (Attempt::Quiet { run: 0, ball: 0.0, last }, told.map(|_| Told::Nothing(reason)))
+    (Attempt::Quiet { run: 0, ball: 0.0, last }, told.map(|_| Ruling::TakenBack(reason)))
 }
 
 /// True when no outcome can come any more that belongs to this attempt.
@@ -277,9 +277,9 @@ fn too_long(since: MediaTime, told: Option<Call>, at: MediaTime) -> bool {
 }
 
 /// It took too long: what was told stands, since nothing came to say otherwise.
-fn timed_out(last: Option<MediaTime>, told: Option<Call>) -> (Attempt, Option<Told>) {
+fn timed_out(last: Option<MediaTime>, told: Option<Call>) -> (Attempt, Option<Ruling>) {
     match told {
-        Some(call) => (Attempt::Settled { last: Some(call.reached) }, Some(Told::Final(call))),
+        Some(call) => (Attempt::Settled { last: Some(call.reached) }, Some(Ruling::Final(call))),
         None => (Attempt::Quiet { run: 0, ball: 0.0, last }, None),
     }
 }
@@ -301,7 +301,7 @@ impl Weighing {
     }
 
     /// Decides, if it is time to.
-    fn judged(self, at: MediaTime, rules: Rules<'_>) -> (Attempt, Option<Told>) {
+    fn judged(self, at: MediaTime, rules: Rules<'_>) -> (Attempt, Option<Ruling>) {
         let by = rules.by;
         let clear = self.odds_by(rules).abs() >= by.early_odds;
         let early = clear && older(self.since, at, by.early_ms.into());
@@ -313,13 +313,13 @@ impl Weighing {
         let clear = self.mass >= PROVISIONAL_MASS && call.share >= by.provisional;
         if clear && self.told.is_none() && self.echo_of().is_none() {
             let told = Some(call);
-            return (Attempt::Showing(Self { told, ..self }), Some(Told::Provisional(call)));
+            return (Attempt::Showing(Self { told, ..self }), Some(Ruling::Provisional(call)));
         }
         (Attempt::Showing(self), None)
     }
 
     /// The final. An echo leaves the attempt that it echoes where it was.
-    fn over(self, rules: Rules<'_>) -> (Attempt, Option<Told>) {
+    fn over(self, rules: Rules<'_>) -> (Attempt, Option<Ruling>) {
         if let Some(last) = self.echo_of() {
             return (Attempt::Settled { last: Some(last) }, None);
         }
@@ -327,7 +327,7 @@ impl Weighing {
         if self.odds_by(rules).abs() < rules.by.unsure {
             call.outcome = None;
         }
-        (Attempt::Settled { last: Some(self.reached) }, Some(Told::Final(call)))
+        (Attempt::Settled { last: Some(self.reached) }, Some(Ruling::Final(call)))
     }
 
     /// The ball is back up: what was weighed was no outcome.
@@ -336,7 +336,7 @@ impl Weighing {
         Attempt::Open { since: opened, ball, quiet, last, told }
     }
 
-    /// The attempt before, if this is the same ball, seen again too soon. Told to nobody.
+    /// The attempt before, if this is the same ball, seen again too soon. Ruling to nobody.
     fn echo_of(self) -> Option<MediaTime> {
         self.last.filter(|last| self.told.is_none() && !older(*last, self.reached, APART_MS))
     }
@@ -369,20 +369,11 @@ fn older(since: MediaTime, at: MediaTime, ms: i64) -> bool {
     at.nanos_since(since) >= ms.saturating_mul(1_000_000)
 }
 
-/// A time of an event, read back.
-pub(super) fn at_seconds(seconds: f64) -> MediaTime {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "times of a stream are far from the bounds"
-    )]
-    MediaTime::from_nanos((seconds * 1e9).round() as i64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn looks(text: &str) -> Vec<(MediaTime, Option<Told>, Attempt)> {
+    fn looks(text: &str) -> Vec<(MediaTime, Option<Ruling>, Attempt)> {
         let by = DecisionParameters::default();
         let mut now = Attempt::default();
         let mut seen = Vec::new();
@@ -391,14 +382,14 @@ mod tests {
             let p =
                 |none, under_way, made, missed| RimProbabilities { none, under_way, made, missed };
             let look = match c {
-                '.' => Seen::Picture(at, p(0.94, 0.02, 0.02, 0.02)),
-                'u' => Seen::Picture(at, p(0.05, 0.85, 0.05, 0.05)),
-                'm' => Seen::Picture(at, p(0.02, 0.05, 0.88, 0.05)),
-                'x' => Seen::Picture(at, p(0.02, 0.05, 0.05, 0.88)),
-                '?' => Seen::Picture(at, p(0.02, 0.06, 0.46, 0.46)),
+                '.' => Look::Picture(at, p(0.94, 0.02, 0.02, 0.02)),
+                'u' => Look::Picture(at, p(0.05, 0.85, 0.05, 0.05)),
+                'm' => Look::Picture(at, p(0.02, 0.05, 0.88, 0.05)),
+                'x' => Look::Picture(at, p(0.02, 0.05, 0.05, 0.88)),
+                '?' => Look::Picture(at, p(0.02, 0.06, 0.46, 0.46)),
                 ' ' => continue,
-                'w' => Seen::Unclear(at),
-                '|' => Seen::End,
+                'w' => Look::Unclear(at),
+                '|' => Look::End,
                 other => panic!("{other}"),
             };
             let (next, told) = step(now, look, Rules { by: &by, shift: 0.0 });
@@ -419,9 +410,9 @@ mod tests {
             .into_iter()
             .filter_map(|(_, told, _)| told)
             .map(|told| match told {
-                Told::Provisional(call) => format!("p{}", word(call)),
-                Told::Final(call) => format!("f{}", word(call)),
-                Told::Nothing(reason) => reason.to_owned(),
+                Ruling::Provisional(call) => format!("p{}", word(call)),
+                Ruling::Final(call) => format!("f{}", word(call)),
+                Ruling::TakenBack(reason) => reason.to_owned(),
             })
             .collect::<Vec<_>>()
             .join(" ")
@@ -482,7 +473,7 @@ mod tests {
     #[test]
     fn the_final_comes_as_soon_after_the_outcome_as_the_bundle_says() {
         let seen = looks("...uuuummmmmmmmmmmmmmmm");
-        let decided = seen.iter().find(|(_, told, _)| matches!(told, Some(Told::Final(_))));
+        let decided = seen.iter().find(|(_, told, _)| matches!(told, Some(Ruling::Final(_))));
         let (at, ..) = decided.expect("a final");
         // Frame 7 is the first of the outcome; 350 ms is 10.6 frames.
         assert_eq!(at.nanos_since(MediaTime::from_millis(7 * 33)), 11 * 33_000_000);
@@ -498,9 +489,9 @@ mod tests {
             (0..40).find(|n| {
                 let at = MediaTime::from_millis(n * 33);
                 let (next, told) =
-                    step(now, Seen::Picture(at, says), Rules { by: &by, shift: 0.0 });
+                    step(now, Look::Picture(at, says), Rules { by: &by, shift: 0.0 });
                 now = next;
-                matches!(told, Some(Told::Final(_)))
+                matches!(told, Some(Ruling::Final(_)))
             })
         };
         // It opens and shows at the second picture; 230 ms are 7 more, 350 ms 11.
@@ -512,7 +503,7 @@ mod tests {
     fn a_ball_that_stays_at_the_ring_reached_it_soon_after_it_came() {
         let reached = |text: &str| {
             let told = looks(text).into_iter().filter_map(|(_, told, _)| told).next_back();
-            let Some(Told::Final(call)) = told else { panic!("{told:?}") };
+            let Some(Ruling::Final(call)) = told else { panic!("{told:?}") };
             call.reached
         };
         // Opened at the fifth picture, 132 ms.
@@ -538,10 +529,10 @@ mod tests {
                     }
                     _ => RimProbabilities { none: 0.94, under_way: 0.02, made: 0.02, missed: 0.02 },
                 };
-                let seen = Seen::Picture(MediaTime::from_millis(n * 33), says);
+                let seen = Look::Picture(MediaTime::from_millis(n * 33), says);
                 let (next, told) = step(now, seen, Rules { by: &by, shift: 0.0 });
                 now = next;
-                calls += u32::from(matches!(told, Some(Told::Final(_))));
+                calls += u32::from(matches!(told, Some(Ruling::Final(_))));
             }
             calls
         };
@@ -561,13 +552,13 @@ mod tests {
             let says = RimProbabilities { none: 0.02, under_way: 0.08, made: 0.46, missed: 0.44 };
             let (next, told) = step(
                 now,
-                Seen::Picture(MediaTime::from_millis(n * 33), says),
+                Look::Picture(MediaTime::from_millis(n * 33), says),
                 Rules { by: &by, shift: 0.0 },
             );
             now = next;
             calls.extend(told);
         }
-        let [Told::Final(call)] = calls[..] else { panic!("{calls:?}") };
+        let [Ruling::Final(call)] = calls[..] else { panic!("{calls:?}") };
         assert_eq!(call.outcome, None);
     }
 
@@ -585,10 +576,10 @@ mod tests {
             let says = RimProbabilities { none: 0.02, under_way: 0.02, made, missed: 0.96 - made };
             let mut now = Attempt::default();
             for n in 0..40 {
-                let seen = Seen::Picture(MediaTime::from_millis(n * 33), says);
+                let seen = Look::Picture(MediaTime::from_millis(n * 33), says);
                 let (next, told) = step(now, seen, Rules { by: &by, shift });
                 now = next;
-                if let Some(Told::Final(call)) = told {
+                if let Some(Ruling::Final(call)) = told {
                     assert!((call.odds - odds).abs() < 0.01, "kept without the shift: {call:?}");
                     return (call.outcome, (call.share * 100.0).round(), n);
                 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{ClipRequest, Event, FactId, Highlight, Saying};
+use crate::event::{By, ClipRequest, Event, FactId, Highlight, Saying, Withdrawal};
 use crate::media::CourtId;
 
 /// Video kept before the ball reaches the ring: the play that led there (chosen).
@@ -20,26 +20,16 @@ pub(super) fn clip_path(court: &CourtId, shot: FactId) -> String {
     format!("/v1/clips/{}", clip_id(court, shot))
 }
 
-/// The highlight of a final made shot, with the clip that it asks for.
-pub(super) fn of(shot: &Event) -> Option<Event> {
-    let data = match &shot.saying {
-        Saying::ShotMade(data) if !data.provisional => data,
-        Saying::ShotMade(_)
-        | Saying::ShotMissed(_)
-        | Saying::ShotUnsure(_)
-        | Saying::ShotWithdrawn(_)
-        | Saying::Score(_)
-        | Saying::Highlight(_)
-        | Saying::HighlightWithdrawn(_) => return None,
-    };
+/// The highlight of a made shot, with the clip that it asks for.
+pub(super) fn of(shot: &Event, (fact, revision): (FactId, u32)) -> Event {
     let reason = "made_shot".to_owned();
-    Some(Event {
-        fact: FactId { n: shot.fact.n + 2, ..shot.fact },
-        revision: 0,
+    Event {
+        fact,
+        revision,
         saying: Saying::Highlight(Highlight {
             shot: shot.fact.to_string(),
             reason: reason.clone(),
-            t_stream: data.t_stream,
+            t_stream: shot.at.as_secs_f64(),
             clip: clip_path(&shot.court, shot.fact),
         }),
         clip: Some(ClipRequest {
@@ -49,5 +39,17 @@ pub(super) fn of(shot: &Event) -> Option<Event> {
             reason,
         }),
         ..shot.clone()
-    })
+    }
+}
+
+/// The shot was none, or not made: takes its highlight back. The clip stays until its pin ends.
+pub(super) fn withdrawn(
+    shot: &Event,
+    (fact, revision): (FactId, u32),
+    reason: &str,
+    by: Option<By>,
+) -> Event {
+    let t_stream = shot.at.as_secs_f64();
+    let saying = Saying::HighlightWithdrawn(Withdrawal { t_stream, reason: reason.to_owned(), by });
+    Event { fact, revision, saying, clip: None, ..shot.clone() }
 }

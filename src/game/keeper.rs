@@ -160,7 +160,7 @@ fn write(disk: &dyn Disk, dir: &Path, file: &Path, kept: &Kept) -> io::Result<()
 mod tests {
     use super::*;
     use crate::disk::{ForgetfulDisk, RealDisk};
-    use crate::event::FactId;
+    use crate::event::{FactId, Family};
     use crate::game::calibrate::Verdict;
     use crate::mailbox::{Tally, WhenFull};
     use crate::media::{RimBox, SessionId};
@@ -168,7 +168,7 @@ mod tests {
     const PLACE: RimBox = RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 };
 
     fn fact(n: u32) -> FactId {
-        FactId { session: SessionId::from_bits(7), n }
+        FactId::new(SessionId::from_bits(7), Family::Shot, n)
     }
 
     fn seen(count: u32) -> Calibration {

@@ -13,10 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::answer::RimAnswer;
 use crate::config::Calibrate;
-use crate::event::{Decision, Event, FactId, Score};
-use crate::game::Game;
+use crate::event::{Decision, FactId, LogEntry, Score};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
 use crate::game::keeper::Write;
+use crate::game::log::{Decided, Entry};
+use crate::game::play::Game;
 use crate::game::resume::{Recovered, resume};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{CloseReason, CourtId, SessionId};
@@ -98,26 +99,25 @@ pub(crate) fn start(
     learning: Learning,
 ) -> std::io::Result<Playing> {
     std::thread::Builder::new().name(format!("game-{}", seat.court)).spawn(move || {
-        let (score, mended) = resume(&seat.court, seat.rims, recovered);
-        let mut lost = hand_over(&seat.court, &seat.outlet, mended);
+        let (game, mended) = resume(&seat.court, seat.rims, recovered);
+        let mut lost = hand_over(&seat.court, &seat.outlet, decisions(&seat.court, mended));
         let Learning { how, rims, keeper } = learning;
-        let game = Game::new(seat.court.clone(), seat.rims, score);
         let mut game = game.calibrated(how, rims);
         show(&seat.board, &game);
         loop {
-            let events = match seat.inbox.take(WAIT) {
+            let decided = match seat.inbox.take(WAIT) {
                 Take::Item(ToGame::Answer(answer)) => game.step(&answer),
                 Take::Item(ToGame::Closed(session, reason)) => game.session_closed(session, reason),
                 Take::Item(ToGame::Said(fact, verdict, waits)) => {
-                    if game.said(fact, verdict) {
-                        keep(&seat, &mut game, &keeper, Some((fact, waits)));
-                    }
+                    let said = decisions(&seat.court, game.said(fact, verdict));
+                    lost += hand_over(&seat.court, &seat.outlet, said);
+                    keep(&seat, &mut game, &keeper, Some((fact, waits)));
                     continue;
                 }
                 Take::TimedOut => continue,
                 Take::Closed => break lost,
             };
-            lost += hand_over(&seat.court, &seat.outlet, events);
+            lost += hand_over(&seat.court, &seat.outlet, decisions(&seat.court, decided));
             // After the events: nobody waits for this one.
             keep(&seat, &mut game, &keeper, None);
         }
@@ -171,7 +171,10 @@ pub(crate) fn close(
 ) -> std::io::Result<Playing> {
     std::thread::Builder::new().name(format!("close-{court}")).spawn(move || {
         let (_, mended) = resume(&court, 0, recovered);
-        hand_over(&court, &inbox, mended)
+        // Of a court that was closed before, each start has nothing to say.
+        let tells = mended.iter().any(|decided| !decided.events.is_empty());
+        let mended = if tells { mended } else { Vec::new() };
+        hand_over(&court, &inbox, decisions(&court, mended))
     })
 }
 
@@ -201,22 +204,46 @@ pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Decision>, patienc
     }
 }
 
-/// Hands what was decided to the outbox, whole, never dropping it: waits as long as it takes, and
-/// says so. Only the end of the daemon ends the wait; returns how many events are lost then.
-fn hand_over(court: &CourtId, inbox: &Mailbox<Decision>, events: Vec<Event>) -> u64 {
-    if events.is_empty() {
-        return 0;
-    }
-    let mut decision = Decision::from(events);
-    // Woken when the outbox takes something, and when it is closed.
-    while let Err(back) = inbox.offer_waiting(decision, SAY_AGAIN) {
-        if inbox.is_closed() {
-            return back.events.len() as u64;
+/// Hands what was decided to the outbox, each whole, never dropping one: waits as long as it takes,
+/// and says so. Only the end of the daemon ends the wait; returns how many events are lost then.
+fn hand_over(
+    court: &CourtId,
+    inbox: &Mailbox<Decision>,
+    decided: impl IntoIterator<Item = Decision>,
+) -> u64 {
+    let mut lost = 0;
+    for mut decision in decided {
+        // Woken when the outbox takes something, and when it is closed.
+        while let Err(back) = inbox.offer_waiting(decision, SAY_AGAIN) {
+            if inbox.is_closed() {
+                lost += back.events.len() as u64;
+                break;
+            }
+            tracing::error!(%court, "the outbox is full: this court's game waits");
+            decision = back;
         }
-        tracing::error!(%court, "the outbox is full: this court's game waits");
-        decision = back;
     }
-    0
+    lost
+}
+
+/// The log of a court's game in the outbox.
+pub(crate) fn log_of(court: &CourtId) -> String {
+    format!("game/{court}")
+}
+
+/// As the outbox takes it: the events, and what the log keeps of the input.
+fn decisions(court: &CourtId, decided: Vec<Decided>) -> impl Iterator<Item = Decision> {
+    decided.into_iter().map(move |Decided { entry, events }| {
+        let checkpoint = matches!(entry, Entry::Checkpoint(_));
+        let log = match entry.encode() {
+            Ok(bytes) => Some(LogEntry { log: log_of(court), checkpoint, bytes }),
+            Err(error) => {
+                tracing::error!(%court, %error, "an entry of the game's log cannot be written: this is a bug");
+                None
+            }
+        };
+        Decision { events, log }
+    })
 }
 
 #[cfg(test)]
@@ -225,7 +252,7 @@ mod tests {
     use crate::answer::{DecisionParameters, ModelIdentity, RimProbabilities};
     use crate::config::{CourtConfig, Secret};
     use crate::disk::{Disk, RealDisk};
-    use crate::event::{Family, Saying, Withdrawal};
+    use crate::event::{Event, Family, Saying, Withdrawal};
     use crate::game::keeper;
     use crate::mailbox::{Tally, WhenFull};
     use crate::media::{MediaTime, Monotonic, RimBox, RimId};
@@ -233,11 +260,15 @@ mod tests {
     fn event(n: u32) -> Event {
         Event {
             court: CourtId::new("a").expect("name"),
-            fact: FactId { session: SessionId::from_bits(1), n },
+            fact: FactId::new(SessionId::from_bits(1), Family::Shot, n),
             revision: 0,
             attempt: n,
             at: MediaTime::ZERO,
-            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason: "x".to_owned() }),
+            saying: Saying::ShotWithdrawn(Withdrawal {
+                t_stream: 0.0,
+                reason: "x".to_owned(),
+                by: None,
+            }),
             clip: None,
         }
     }
@@ -247,7 +278,7 @@ mod tests {
         let inbox = Mailbox::weighed(2, Decision::weight, Tally::default());
         let (other, court) = (inbox.clone(), CourtId::new("a").expect("name"));
         let game = std::thread::spawn(move || {
-            (1..=5).map(|n| hand_over(&court, &other, vec![event(n)])).sum()
+            hand_over(&court, &other, (1..=5).map(|n| Decision::from(event(n))))
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let patience = Duration::from_millis(20);
@@ -256,7 +287,11 @@ mod tests {
         assert!(inbox.is_closed());
         assert_eq!(inbox.len(), 2);
         let court = CourtId::new("a").expect("name");
-        assert_eq!(hand_over(&court, &inbox, vec![event(6), event(7)]), 2, "counted");
+        assert_eq!(
+            hand_over(&court, &inbox, [event(6), event(7)].map(Decision::from)),
+            2,
+            "counted"
+        );
     }
 
     /// One shot at 30 pictures a second.

@@ -1,14 +1,19 @@
 //! Recorded answers in, events out: a game played again without a camera or a model.
 //!
-//! A recording is JSON lines: the model first, then an answer or the end of a session each.
+//! A recording is JSON lines: the model first, then an answer, the end of a session, a verdict or a
+//! correction each.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{DecisionParameters, ModelIdentity, RimAnswer, RimProbabilities};
-use crate::event::{Event, Score};
-use crate::game::Game;
+use crate::event::{Event, FactId};
+use crate::game::book::Refused;
+use crate::game::calibrate::Verdict;
+use crate::game::input::Correction;
+use crate::game::log::{Decided, events};
+use crate::game::play::Game;
 use crate::media::{CloseReason, CourtId, MediaTime, Monotonic, RimId, SessionId};
 
 /// A line of a recording.
@@ -51,6 +56,15 @@ pub enum Line {
         /// The session, 16 hexadecimal digits.
         session: String,
     },
+    /// What a person said of a shot, for its rim to learn from.
+    Verdict {
+        /// The shot.
+        fact: FactId,
+        /// How it was.
+        verdict: Verdict,
+    },
+    /// Somebody says otherwise of a final.
+    Correction(Correction),
 }
 
 /// Why a recording cannot be played.
@@ -66,51 +80,75 @@ pub enum ReplayError {
     /// An answer needs a model before it.
     #[error("line {line}: an answer without a model: put a line {{\"line\":\"model\",…}} first")]
     NoModel { line: usize },
+    /// The game takes no such correction.
+    #[error("line {line}: the correction is refused")]
+    Refused { line: usize, source: Refused },
 }
 
 /// What a line of a recording gives a game.
 #[derive(Debug)]
-enum Input {
+enum Step {
     Answer(RimAnswer),
     Closed(SessionId),
+    Said(FactId, Verdict),
+    Corrected(Correction),
 }
 
-impl Input {
-    fn play(self, game: &mut Game) -> Vec<Event> {
-        match self {
+impl Step {
+    fn play(self, game: &mut Game) -> Result<Vec<Decided>, Refused> {
+        Ok(match self {
             Self::Answer(answer) => game.step(&answer),
             Self::Closed(session) => game.session_closed(session, CloseReason::Ended),
-        }
+            Self::Said(fact, verdict) => game.said(fact, verdict),
+            Self::Corrected(correction) => game.correct(correction)?,
+        })
     }
 }
 
 /// Plays a recording of `court` with `rims` rims from a score of nothing.
 ///
 /// # Errors
-/// [`ReplayError`], at the first line that cannot be read.
+/// [`ReplayError`], at the first line that cannot be read, or whose correction is refused.
 pub fn replay(recording: &str, court: &CourtId, rims: usize) -> Result<Vec<Event>, ReplayError> {
-    let mut game = Game::new(court.clone(), rims, Score::default());
-    let mut events = Vec::new();
-    for input in inputs(recording, court) {
-        events.extend(input?.play(&mut game));
+    let mut game = Game::new(court.clone(), rims);
+    Ok(events(decided(recording, court, &mut game)?).collect())
+}
+
+/// Plays a recording to a game.
+pub(super) fn decided(
+    recording: &str,
+    court: &CourtId,
+    game: &mut Game,
+) -> Result<Vec<Decided>, ReplayError> {
+    let mut decided = Vec::new();
+    for step in steps(recording, court) {
+        let (line, step) = step?;
+        let refused = |source| ReplayError::Refused { line, source };
+        decided.extend(step.play(game).map_err(refused)?);
     }
-    Ok(events)
+    Ok(decided)
 }
 
 /// The inputs of a recording, in order.
-fn inputs(recording: &str, court: &CourtId) -> impl Iterator<Item = Result<Input, ReplayError>> {
+fn steps(
+    recording: &str,
+    court: &CourtId,
+) -> impl Iterator<Item = Result<(usize, Step), ReplayError>> {
     let mut model: Option<Arc<ModelIdentity>> = None;
     let lines = (1..).zip(recording.lines()).filter(|(_, text)| !text.trim().is_empty());
-    lines.filter_map(move |(line, text)| input(line, text, court, &mut model).transpose())
+    lines.filter_map(move |(line, text)| {
+        let step = step(line, text, court, &mut model).transpose()?;
+        Some(step.map(|step| (line, step)))
+    })
 }
 
 /// The input of one line; a line may also name the model of those that follow.
-fn input(
+fn step(
     line: usize,
     text: &str,
     court: &CourtId,
     model: &mut Option<Arc<ModelIdentity>>,
-) -> Result<Option<Input>, ReplayError> {
+) -> Result<Option<Step>, ReplayError> {
     let session = |session: &str| {
         SessionId::parse(session)
             .ok_or_else(|| ReplayError::Session { line, session: session.to_owned() })
@@ -123,7 +161,7 @@ fn input(
         }
         Line::Answer { session: of, rim, pts_ms, says, warming, latency_us } => {
             let [none, under_way, made, missed] = says;
-            Ok(Some(Input::Answer(RimAnswer {
+            Ok(Some(Step::Answer(RimAnswer {
                 court: court.clone(),
                 rim: RimId(rim),
                 session: session(&of)?,
@@ -135,7 +173,9 @@ fn input(
                 answered: Monotonic::from_nanos(latency_us.saturating_mul(1_000)),
             })))
         }
-        Line::End { session: of } => Ok(Some(Input::Closed(session(&of)?))),
+        Line::End { session: of } => Ok(Some(Step::Closed(session(&of)?))),
+        Line::Verdict { fact, verdict } => Ok(Some(Step::Said(fact, verdict))),
+        Line::Correction(correction) => Ok(Some(Step::Corrected(correction))),
     }
 }
 

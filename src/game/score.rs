@@ -1,6 +1,7 @@
 //! Made shots and attempts of each rim since the first start. Finals only.
 
 use crate::event::{Event, FactId, Saying, Score};
+use crate::game::input::Standing;
 
 /// A score with a place for each of `rims` rims. Rims that are no longer configured keep theirs.
 pub(super) fn of_rims(mut score: Score, rims: usize) -> Score {
@@ -10,33 +11,21 @@ pub(super) fn of_rims(mut score: Score, rims: usize) -> Score {
     score
 }
 
-/// Counts a final shot; returns the new score as a fact of its own. Nothing for what is no final
-/// call: a provisional, an abstention, a withdrawal.
-pub(super) fn after(shot: &Event, score: &mut Score) -> Option<Event> {
-    let (data, made) = match &shot.saying {
-        Saying::ShotMade(data) if !data.provisional => (data, true),
-        Saying::ShotMissed(data) if !data.provisional => (data, false),
-        Saying::ShotMade(_)
-        | Saying::ShotMissed(_)
-        | Saying::ShotUnsure(_)
-        | Saying::ShotWithdrawn(_)
-        | Saying::Score(_)
-        | Saying::Highlight(_)
-        | Saying::HighlightWithdrawn(_) => return None,
-    };
-    let rim = usize::from(data.rim);
-    let mut now = of_rims(std::mem::take(score), rim + 1);
-    if let (Some(attempts), Some(all_made)) = (now.attempts.get_mut(rim), now.made.get_mut(rim)) {
-        *attempts += 1;
-        *all_made += u32::from(made);
+/// Counts how a shot stands. Nothing for what is no call: an abstention, a withdrawal.
+pub(super) fn count(score: &mut Score, rim: u16, stands: Standing) {
+    if !stands.counts() {
+        return;
     }
-    now.after = Some(shot.fact.to_string());
-    score.clone_from(&now);
-    Some(Event {
-        fact: FactId { n: shot.fact.n + 1, ..shot.fact },
-        revision: 0,
-        saying: Saying::Score(now),
-        clip: None,
-        ..shot.clone()
-    })
+    let rim = usize::from(rim);
+    *score = of_rims(std::mem::take(score), rim + 1);
+    if let (Some(attempts), Some(made)) = (score.attempts.get_mut(rim), score.made.get_mut(rim)) {
+        *attempts += 1;
+        *made += u32::from(stands == Standing::Made);
+    }
+}
+
+/// The score after a shot, a fact of its own: it stands on the shot, and on all before it.
+pub(super) fn after(shot: &Event, (fact, revision): (FactId, u32), mut score: Score) -> Event {
+    score.after = Some(shot.fact.to_string());
+    Event { fact, revision, saying: Saying::Score(score), clip: None, ..shot.clone() }
 }

@@ -48,8 +48,8 @@ fn event<Data: JsonSchema>(event_type: &str) -> (String, Value) {
         properties.insert("type".to_owned(), json!({ "const": event_type }));
         properties.insert("datacontenttype".to_owned(), json!({ "const": "application/json" }));
         pattern(properties, "session", "^[0-9a-f]{16}$");
-        pattern(properties, "fact", "^[0-9a-f]{16}-[0-9]+$");
-        pattern(properties, "id", "^[0-9a-f]{16}-[0-9]+\\.[0-9]+$");
+        pattern(properties, "fact", "^[0-9a-f]{16}(-[a-z]+)?-[0-9]+$");
+        pattern(properties, "id", "^[0-9a-f]{16}(-[a-z]+)?-[0-9]+\\.[0-9]+$");
         pattern(properties, "sequence", "^[1-9][0-9]*$");
         pattern(properties, "source", "^courtside:[a-z0-9-]{1,32}/[a-z0-9-]{1,32}$");
     }

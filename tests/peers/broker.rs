@@ -107,7 +107,7 @@ fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
     let session = SessionId::from_bits(if court == "a" { 0xc0 } else { 0xd0 });
     Event {
         court: CourtId::new(court).expect("name"),
-        fact: FactId { session, n },
+        fact: FactId { session, family: None, n },
         revision,
         attempt: n,
         at: MediaTime::from_millis(i64::from(n) * 1000),
@@ -132,6 +132,8 @@ fn shot(provisional: bool) -> Shot {
             engine: "builtin".to_owned(),
         },
         latency_ms: 30.125,
+        by: None,
+        reason: None,
     }
 }
 
@@ -475,7 +477,7 @@ fn what_is_published_is_what_the_schemas_say() {
         }),
         Saying::ShotMissed(shot(true)),
         Saying::ShotUnsure(shot(false)),
-        Saying::ShotWithdrawn(Withdrawal { t_stream: 1.5, reason: reason() }),
+        Saying::ShotWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None }),
         Saying::Score(Score {
             made: vec![3, 0],
             attempts: vec![7, 1],
@@ -487,7 +489,7 @@ fn what_is_published_is_what_the_schemas_say() {
             t_stream: 1.5,
             clip: "/v1/clips/x".to_owned(),
         }),
-        Saying::HighlightWithdrawn(Withdrawal { t_stream: 1.5, reason: reason() }),
+        Saying::HighlightWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None }),
     ];
     let count = sayings.len();
     for (n, saying) in (1..).zip(sayings) {
@@ -551,8 +553,11 @@ fn play(uplink: &Uplink, recovered: Recovered, attempts: u32) {
         assert!(inbox.offer_waiting(event.into(), Duration::from_secs(30)).is_ok(), "full");
     };
     for open in recovered.courts.values().flat_map(|court| court.open.clone()) {
-        let saying =
-            Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason: "restart".to_owned() });
+        let saying = Saying::ShotWithdrawn(Withdrawal {
+            t_stream: 0.0,
+            reason: "restart".to_owned(),
+            by: None,
+        });
         offer(Event { revision: open.revision + 1, saying, clip: None, ..open });
     }
     let done = recovered.courts.values().map(|court| court.last_sequence).max().unwrap_or(0);

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::answer::{DecisionParameters, ModelIdentity, RimAnswer, RimProbabilities};
 use crate::config::Calibrate;
-use crate::event::{Event, Saying, Score};
-use crate::game::Game;
+use crate::event::{Event, Family, Saying};
+use crate::game::log::events as told;
+use crate::game::play::Game;
 use crate::media::{CloseReason, CourtId, MediaTime, Monotonic, RimId, SessionId};
 
 const PLACE: RimBox = RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 };
@@ -17,7 +18,7 @@ const BUNDLE: (&str, &str) = ("rimnet", "0.4.0");
 const CUT: Option<f32> = Some(-0.5);
 
 fn fact(n: u32) -> FactId {
-    FactId { session: SessionId::from_bits(7), n }
+    FactId::new(SessionId::from_bits(7), Family::Shot, n)
 }
 
 /// Finals in thousandths, one after another.
@@ -230,7 +231,7 @@ impl Played {
             engine: named("script"),
             decision,
         };
-        let game = Game::new(CourtId::new("a").expect("name"), 1, Score::default());
+        let game = Game::new(CourtId::new("a").expect("name"), 1);
         Self { game: game.calibrated(how, rims), frame: 0, model: Arc::new(model) }
     }
 
@@ -244,7 +245,7 @@ impl Played {
                 '?' => [0.02, 0.03, 0.55, 0.40],
                 _ => [0.94, 0.02, 0.02, 0.02],
             };
-            events.extend(self.game.step(&RimAnswer {
+            events.extend(told(self.game.step(&RimAnswer {
                 court: CourtId::new("a").expect("name"),
                 rim: RimId(0),
                 session: SessionId::from_bits(1),
@@ -254,7 +255,7 @@ impl Played {
                 model: Arc::clone(&self.model),
                 arrival: Monotonic::ZERO,
                 answered: Monotonic::ZERO,
-            }));
+            })));
         }
         events
     }
@@ -292,9 +293,12 @@ fn what_is_learnt_holds_from_the_next_attempt_on() {
     let before = played.looks("...uuuu????");
     // Enough verdicts to call it otherwise, in the middle of an attempt.
     for n in 0..8 {
-        assert!(played.game.said(fact(n), Verdict::Missed));
+        assert_eq!(played.game.said(fact(n), Verdict::Missed).len(), 1);
     }
-    assert!(!played.game.said(fact(8), Verdict::Missed), "not called yet, or none of ours");
+    assert!(
+        played.game.said(fact(8), Verdict::Missed).is_empty(),
+        "not called yet, or none of ours"
+    );
     let (_, learnt) = played.game.learnt().next().expect("a rim");
     assert!(learnt.shift < -0.4, "{learnt:?}");
     let after = played.looks("??????????????.........");
@@ -316,7 +320,7 @@ fn a_game_tells_what_there_is_to_keep_once() {
     let news = played.game.news();
     assert!(matches!(&news[..], [(0, news)] if news.ended.is_none() && !news.drifted), "{news:?}");
     assert!(played.game.news().is_empty());
-    assert!(played.game.said(shot, Verdict::None));
+    assert_eq!(played.game.said(shot, Verdict::None).len(), 1);
     assert_eq!(played.game.news().len(), 1);
     let model = Arc::make_mut(&mut played.model);
     model.version = "0.5.0".to_owned();

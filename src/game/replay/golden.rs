@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::config::Calibrate;
 use crate::event::Saying;
-use crate::game::calibrate::{Calibration, Verdict};
+use crate::game::calibrate::Calibration;
+use crate::game::log::events as told;
 use crate::media::RimBox;
 
 const PLACE: RimBox = RimBox { x: 562.0, y: 167.0, w: 44.0, h: 10.0 };
@@ -37,7 +38,7 @@ fn file(name: &str, ending: &str) -> PathBuf {
 /// Plays it; of each third final a person says something, where rims learn.
 fn played(recording: &str, rims: usize, how: Calibrate) -> Vec<Event> {
     let court = CourtId::new("a").expect("name");
-    let game = Game::new(court.clone(), rims, Score::default());
+    let game = Game::new(court.clone(), rims);
     let mut game = game.calibrated(how, vec![Calibration::new(PLACE); rims]);
     let mut finals = 0usize;
     let mut judge = |game: &mut Game, events: Vec<Event>| {
@@ -51,14 +52,20 @@ fn played(recording: &str, rims: usize, how: Calibrate) -> Vec<Event> {
             finals += usize::from(is_final);
             if is_final && how != Calibrate::Off && finals.is_multiple_of(3) {
                 let verdicts = [Verdict::Made, Verdict::Made, Verdict::Missed, Verdict::None];
-                assert!(game.said(event.fact, verdicts[finals / 3 % 4]), "{}", event.fact);
+                assert_eq!(
+                    game.said(event.fact, verdicts[finals / 3 % 4]).len(),
+                    1,
+                    "{}",
+                    event.fact
+                );
             }
         }
         events
     };
     let mut events = Vec::new();
-    for input in inputs(recording, &court) {
-        let told = input.expect("a line").play(&mut game);
+    for step in steps(recording, &court) {
+        let (_, step) = step.expect("a line");
+        let told = told(step.play(&mut game).expect("no correction")).collect();
         events.extend(judge(&mut game, told));
     }
     events

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{FactId, Family, Saying};
-use crate::game::{Recovered, resume};
 
 const SESSION: &str = "00000000000000aa";
 
@@ -102,71 +101,6 @@ fn a_rim_that_is_not_configured_and_a_late_answer_say_nothing() {
     assert_eq!(events.iter().filter(|event| event.saying.family() == Family::Score).count(), 1);
     let other = recording("...uuuummmmmmmmmmmmmmmm|").replace("\"rim\":0", "\"rim\":1");
     assert_eq!(replay(&other, &court(), 1).expect("plays"), []);
-}
-
-#[test]
-fn what_a_crash_cut_off_comes_back_under_the_same_ids() {
-    let looks = "...uuuummmmmmmmmmmmmmmm..........uuuuuuuuxxxxxxxxxxxxxxxx......uuuummm";
-    let whole = played(looks);
-    for cut in 0..=whole.len() {
-        let (durable, lost) = whole.split_at(cut);
-        let mut last: BTreeMap<FactId, &Event> = BTreeMap::new();
-        for event in durable {
-            last.insert(event.fact, event);
-        }
-        let scored: Vec<&str> = durable
-            .iter()
-            .filter_map(|event| match &event.saying {
-                Saying::Score(score) => score.after.as_deref(),
-                _ => None,
-            })
-            .collect();
-        let score = durable.iter().rev().find_map(|event| match &event.saying {
-            Saying::Score(score) => Some(score.clone()),
-            _ => None,
-        });
-        let facts: Vec<Event> = last
-            .into_values()
-            .filter(|event| match &event.saying {
-                Saying::ShotMade(shot) | Saying::ShotMissed(shot) => {
-                    shot.provisional || !scored.contains(&event.fact.to_string().as_str())
-                }
-                _ => false,
-            })
-            .cloned()
-            .collect();
-        let (score, mended) = resume(&court(), 1, Recovered { score, facts });
-        let finals: Vec<&Event> = durable
-            .iter()
-            .filter(|event| event.saying.family() == Family::Shot && !event.saying.is_provisional())
-            .collect();
-        assert_eq!(score.attempts, [u32::try_from(finals.len()).expect("few")], "cut at {cut}");
-        for event in &mended {
-            match &event.saying {
-                Saying::ShotWithdrawn(withdrawal) => assert_eq!(withdrawal.reason, "restart"),
-                _ => assert!(
-                    lost.iter().chain(durable).any(|other| bytes(other) == bytes(event)),
-                    "cut at {cut}: {}",
-                    bytes(event)
-                ),
-            }
-        }
-        let open = durable.last().is_some_and(|event| event.saying.is_provisional());
-        let withdrawals = mended.iter().filter(|e| matches!(e.saying, Saying::ShotWithdrawn(_)));
-        assert_eq!(withdrawals.count(), usize::from(open), "cut at {cut}");
-    }
-}
-
-#[test]
-fn a_highlight_without_its_shot_is_withdrawn_at_start() {
-    let events = played("...uuuummmmmmmmmmmmmmmm....|");
-    let highlight: Vec<Event> =
-        events.into_iter().filter(|event| event.saying.family() == Family::Highlight).collect();
-    assert_eq!(highlight.len(), 1);
-    let (_, mended) = resume(&court(), 1, Recovered { score: None, facts: highlight.clone() });
-    assert_eq!(mended.len(), 1);
-    assert!(matches!(&mended[0].saying, Saying::HighlightWithdrawn(w) if w.reason == "restart"));
-    assert_eq!((mended[0].fact, mended[0].revision), (highlight[0].fact, 1));
 }
 
 #[test]

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use crate::answer::RimAnswer;
 use crate::config::Calibrate;
 use crate::detect::Bundle;
-use crate::event::{Event, FactId, Saying, Score as Points};
+use crate::event::{Event, FactId, Saying};
 use crate::game::Game;
 use crate::game::calibrate::{Calibration, Verdict};
+use crate::game::log::events as told;
 use crate::media::{CloseReason, RimBox, SessionId};
 use crate::tools::eval::score::{Call, calls, judge};
 use crate::tools::eval::table::Table;
@@ -108,13 +109,13 @@ impl Court {
         while self.rims.len() < video.rims.len() {
             self.rims.push(Calibration::new(PLACE));
         }
-        let game = Game::new(court()?, video.rims.len(), Points::default());
+        let game = Game::new(court()?, video.rims.len());
         let mut game = game.calibrated(Calibrate::On, std::mem::take(&mut self.rims));
         let mut events = Vec::new();
         for answer in &recorded.answers {
-            events.extend(game.step(&RimAnswer { session, ..answer.clone() }));
+            events.extend(told(game.step(&RimAnswer { session, ..answer.clone() })));
         }
-        events.extend(game.session_closed(session, CloseReason::Ended));
+        events.extend(told(game.session_closed(session, CloseReason::Ended)));
         if how == Verdicts::Labelled {
             for (fact, verdict) in verdicts(video, &events) {
                 // Calls of no attempt are told, and do not count.

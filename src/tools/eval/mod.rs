@@ -31,8 +31,9 @@ use crate::answer::{ODDS_AT_MOST, RimAnswer};
 use crate::clock::{Clock, SystemClock};
 use crate::decode::VideoFile;
 use crate::detect::{self, Bundle, IN_THE_BINARY, InstalledEngines, Offline};
-use crate::event::{Event, Score as Points};
+use crate::event::Event;
 use crate::game::Game;
+use crate::game::log::events as told;
 use crate::media::{CloseReason, CourtRims, Frame, MediaTime, SessionId};
 use crate::router::Pace;
 
@@ -431,7 +432,7 @@ impl Player {
         Ok(Self {
             pace: Pace::of(bundle.rates),
             model: Offline::new(bundle, court, clock, &engines)?,
-            game: Game::new(truth::court()?, video.rims.len(), Points::default()),
+            game: Game::new(truth::court()?, video.rims.len()),
             events: Vec::new(),
             engine: None,
             answers: None,
@@ -461,7 +462,7 @@ impl Player {
         if video.clip {
             self.hold(&last, HELD_STEP_NS, HOLD_NS);
         }
-        self.events.extend(self.game.session_closed(SESSION, CloseReason::Ended));
+        self.events.extend(told(self.game.session_closed(SESSION, CloseReason::Ended)));
         if let Some(fault) = self.model.fault() {
             anyhow::bail!("{}: {fault}", video.file.display());
         }
@@ -488,7 +489,7 @@ impl Player {
                 if self.engine.is_none() {
                     self.engine = Some(answer.model.engine.clone());
                 }
-                self.events.extend(self.game.step(&answer));
+                self.events.extend(told(self.game.step(&answer)));
                 if let Some(answers) = &mut self.answers {
                     answers.push(answer);
                 }

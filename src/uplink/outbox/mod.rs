@@ -588,11 +588,11 @@ mod tests {
         let reason = "restart".to_owned();
         Event {
             court: CourtId::new("a").unwrap(),
-            fact: FactId { session: SessionId::from_bits(1), n },
+            fact: FactId { session: SessionId::from_bits(1), family: None, n },
             revision: 0,
             attempt: n,
             at: MediaTime::ZERO,
-            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason }),
+            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason, by: None }),
             clip: None,
         }
     }
@@ -732,7 +732,7 @@ mod tests {
         // An event that cannot be written takes what was decided with it along.
         let mut no_number = event(4);
         no_number.saying =
-            Saying::ShotWithdrawn(Withdrawal { t_stream: f64::NAN, reason: "x".into() });
+            Saying::ShotWithdrawn(Withdrawal { t_stream: f64::NAN, reason: "x".into(), by: None });
         running.decide(Decision { events: vec![event(3), no_number, event(5)], log: entry(2) });
         // An entry without events is written like any other.
         running.decide(Decision { events: Vec::new(), log: entry(3) });

@@ -298,7 +298,7 @@ mod tests {
     fn shot(confidence: f64) -> Event {
         Event {
             court: CourtId::new("a").unwrap(),
-            fact: FactId { session: SessionId::from_bits(7), n: 3 },
+            fact: FactId { session: SessionId::from_bits(7), family: None, n: 3 },
             revision: 1,
             attempt: 2,
             at: MediaTime::from_millis(12_345),
@@ -317,6 +317,8 @@ mod tests {
                     engine: "builtin".into(),
                 },
                 latency_ms: 31.25,
+                by: None,
+                reason: None,
             }),
             clip: None,
         }

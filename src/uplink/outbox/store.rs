@@ -648,7 +648,7 @@ mod tests {
     fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
         Event {
             court: CourtId::new(court).unwrap(),
-            fact: FactId { session: SessionId::from_bits(5), n },
+            fact: FactId { session: SessionId::from_bits(5), family: None, n },
             revision,
             attempt: n,
             at: MediaTime::from_millis(i64::from(n) * 1000),
@@ -673,6 +673,8 @@ mod tests {
                 engine: "e".into(),
             },
             latency_ms: 20.0,
+            by: None,
+            reason: None,
         })
     }
 
@@ -774,8 +776,13 @@ mod tests {
         let mut pinned = event("a", 6, 0, highlight(4));
         pinned.clip =
             Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
-        let withdrawal =
-            || Saying::ShotWithdrawn(Withdrawal { t_stream: 1.0, reason: "no_outcome".into() });
+        let withdrawal = || {
+            Saying::ShotWithdrawn(Withdrawal {
+                t_stream: 1.0,
+                reason: "no_outcome".into(),
+                by: None,
+            })
+        };
         store
             .commit(&batch([
                 event("a", 1, 0, made(true)),

@@ -1,0 +1,209 @@
+//! What a court's game is made of: its inputs. `book` folds them, `log` keeps them.
+//!
+//! Words and whole numbers alone: a number with a fraction does not always read back from JSON as it
+//! was, and the same inputs must give the same facts, byte for byte.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::answer::ModelIdentity;
+use crate::event::{By, Event, FactId, ModelRef, Saying, Shot};
+use crate::game::attempt::{Call, Outcome};
+use crate::game::calibrate::Verdict;
+use crate::media::{MediaTime, SessionId};
+
+/// The letters of a reason: it stands in every event that is corrected by it.
+pub const REASON_MOST: usize = 200;
+
+/// One input of a game.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Input {
+    /// The daemon started: what the last run left open, nobody will finish.
+    Started {
+        /// Rims of the court from now on.
+        rims: usize,
+    },
+    /// A model's first word on an attempt.
+    Provisional(Called),
+    /// A model's last word on it.
+    Final(Called),
+    /// A model takes its first word back.
+    TakenBack {
+        /// The session.
+        session: SessionId,
+        /// Index of the rim.
+        rim: u16,
+        /// Why.
+        reason: String,
+    },
+    /// No answer of this session comes any more.
+    StreamEnded {
+        /// The session.
+        session: SessionId,
+    },
+    /// Somebody says otherwise of a final.
+    Corrected(Correction),
+    /// What a person said of a shot for the rim to learn from. Changes nothing that was told.
+    Verdict {
+        /// The shot.
+        fact: FactId,
+        /// How it was.
+        verdict: Verdict,
+    },
+}
+
+/// How a shot came out, as far as anybody says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Through the ring.
+    Made,
+    /// Not.
+    Missed,
+    /// The model abstains.
+    Unsure,
+    /// There was no attempt.
+    NoShot,
+}
+
+/// A call of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Called {
+    /// The session that the times belong to.
+    pub session: SessionId,
+    /// Index of the rim.
+    pub rim: u16,
+    /// What it says.
+    pub standing: Standing,
+    /// When the ball reached the ring, ns of media time.
+    pub reached_ns: i64,
+    /// When it was decided, ns of media time.
+    pub decided_ns: i64,
+    /// How sure it is, in ten thousandths.
+    pub confidence: u32,
+    /// From the deciding picture's last byte to its answer, µs.
+    pub latency_us: u32,
+    /// Who called it.
+    pub model: ModelRef,
+}
+
+/// Says otherwise of a final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The shot.
+    pub fact: FactId,
+    /// How it was.
+    pub what: Verdict,
+    /// Who says so.
+    pub by: By,
+    /// Why; at most [`REASON_MOST`] letters.
+    pub reason: String,
+}
+
+impl From<Verdict> for Standing {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Made => Self::Made,
+            Verdict::Missed => Self::Missed,
+            Verdict::None => Self::NoShot,
+        }
+    }
+}
+
+impl Standing {
+    /// True of what counts as an attempt.
+    pub(super) const fn counts(self) -> bool {
+        matches!(self, Self::Made | Self::Missed)
+    }
+}
+
+impl Called {
+    /// The call of an attempt at a rim, decided by an answer at `decided` that took `latency`.
+    pub(super) fn of(
+        (session, rim): (SessionId, u16),
+        call: &Call,
+        (decided, latency): (MediaTime, Duration),
+        model: &ModelIdentity,
+    ) -> Self {
+        Self {
+            session,
+            rim,
+            standing: match call.outcome {
+                Some(Outcome::Made) => Standing::Made,
+                Some(Outcome::Missed) => Standing::Missed,
+                None => Standing::Unsure,
+            },
+            reached_ns: call.reached.as_nanos(),
+            decided_ns: decided.as_nanos(),
+            confidence: whole(f64::from(call.share) * 1e4),
+            latency_us: whole(latency.as_secs_f64() * 1e3 * 1e3),
+            model: ModelRef {
+                bundle: model.bundle.clone(),
+                version: model.version.clone(),
+                precision: model.precision.clone(),
+                engine: model.engine.clone(),
+            },
+        }
+    }
+
+    /// The call behind an event that was read back; `None` if it is no final call of a shot.
+    pub(super) fn behind(event: &Event) -> Option<Self> {
+        let (standing, shot) = match &event.saying {
+            Saying::ShotMade(shot) => (Standing::Made, shot),
+            Saying::ShotMissed(shot) => (Standing::Missed, shot),
+            Saying::ShotUnsure(shot) => (Standing::Unsure, shot),
+            Saying::ShotWithdrawn(_)
+            | Saying::Score(_)
+            | Saying::Highlight(_)
+            | Saying::HighlightWithdrawn(_) => return None,
+        };
+        (!shot.provisional).then(|| Self {
+            session: event.fact.session,
+            rim: shot.rim,
+            standing,
+            reached_ns: event.at.as_nanos(),
+            decided_ns: nanos(shot.t_decided),
+            confidence: whole(shot.confidence * 1e4),
+            latency_us: whole(shot.latency_ms * 1e3),
+            model: shot.model.clone(),
+        })
+    }
+
+    /// When the ball reached the ring.
+    pub(super) const fn reached(&self) -> MediaTime {
+        MediaTime::from_nanos(self.reached_ns)
+    }
+
+    /// As an event tells it. Further digits would mean nothing, and make JSON hard to read.
+    pub(super) fn shot(&self, provisional: bool) -> Shot {
+        Shot {
+            rim: self.rim,
+            t_stream: self.reached().as_secs_f64(),
+            t_decided: MediaTime::from_nanos(self.decided_ns).as_secs_f64(),
+            confidence: f64::from(self.confidence) / 1e4,
+            provisional,
+            points: None,
+            clip: None,
+            model: self.model.clone(),
+            latency_ms: f64::from(self.latency_us) / 1e3,
+            by: None,
+            reason: None,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of f64 saturates, and neither a share nor a latency is negative"
+)]
+fn whole(number: f64) -> u32 {
+    number.round() as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "times of a stream are far from the bounds")]
+fn nanos(seconds: f64) -> i64 {
+    (seconds * 1e9).round() as i64
+}

@@ -1,0 +1,146 @@
+//! The game of one court: answers, verdicts and corrections in; entries of its log and events out.
+
+use crate::answer::RimAnswer;
+use crate::config::Calibrate;
+use crate::event::FactId;
+use crate::game::attempt::Ruling;
+use crate::game::book::{Book, Refused};
+use crate::game::calibrate::{Calibration, Learnt, Verdict};
+use crate::game::input::{Called, Correction, Input};
+use crate::game::learning::{Learning, News};
+use crate::game::log::{CHECKPOINT_EVERY, Decided, Entry};
+use crate::game::umpire::{Ruled, Umpire};
+use crate::media::{CloseReason, CourtId, SessionId};
+
+/// The game of one court.
+#[derive(Debug)]
+pub struct Game {
+    umpire: Umpire,
+    book: Book,
+    learning: Learning,
+    /// Entries of the log since its last checkpoint.
+    entries: usize,
+}
+
+impl Game {
+    /// A game of `rims` rims that begins from nothing.
+    #[must_use]
+    pub fn new(court: CourtId, rims: usize) -> Self {
+        Self::on(Book::new(court, rims), rims, 0)
+    }
+
+    /// A game that goes on from `book`, which has `entries` entries since its last checkpoint.
+    pub(super) const fn on(book: Book, rims: usize, entries: usize) -> Self {
+        Self { umpire: Umpire::new(rims), book, learning: Learning::off(), entries }
+    }
+
+    /// The same, with what was learnt of its rims before, in their order.
+    #[must_use]
+    pub fn calibrated(self, how: Calibrate, rims: Vec<Calibration>) -> Self {
+        Self { learning: Learning::new(how, rims), ..self }
+    }
+
+    /// What is learnt of each rim, and what it comes to; nothing where calibration is off.
+    pub fn learnt(&self) -> impl Iterator<Item = (&Calibration, &Learnt)> {
+        self.learning.learnt()
+    }
+
+    /// Rims whose calibration has changed since this was last asked, by index.
+    pub fn news(&mut self) -> Vec<(usize, News)> {
+        self.learning.news()
+    }
+
+    /// What its facts came to.
+    #[must_use]
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Takes what a person says of a shot, for the rim to learn from: changes nothing that was told.
+    /// Nothing if no rim has it among its last finals.
+    pub fn said(&mut self, fact: FactId, verdict: Verdict) -> Vec<Decided> {
+        if !self.learning.said(fact, verdict) {
+            return Vec::new();
+        }
+        self.take(Input::Verdict { fact, verdict })
+    }
+
+    /// Takes a correction in: the shot is revised, and all that stands on it. Nothing if it stands
+    /// so already by the same word.
+    ///
+    /// # Errors
+    /// [`Refused`]: why nothing was changed.
+    pub fn correct(&mut self, correction: Correction) -> Result<Vec<Decided>, Refused> {
+        if !self.book.check(&correction)? {
+            return Ok(Vec::new());
+        }
+        Ok(self.take(Input::Corrected(correction)))
+    }
+
+    /// The daemon started: takes back what the last run left open.
+    pub(super) fn started(&mut self, rims: usize) -> Vec<Decided> {
+        self.take(Input::Started { rims })
+    }
+
+    /// Takes one answer in; returns what it decided, in the order in which it must be told.
+    ///
+    /// An answer of another session ends the one before it.
+    pub fn step(&mut self, answer: &RimAnswer) -> Vec<Decided> {
+        if self.umpire.ignores(answer) {
+            return Vec::new();
+        }
+        let mut decided = match self.umpire.ends(answer.session) {
+            Some(session) => self.session_closed(session, CloseReason::TimeJump),
+            None => Vec::new(),
+        };
+        let shift = self.learning.shift(answer);
+        if let Some(ruled) = self.umpire.step(answer, shift) {
+            decided.extend(self.rule(&ruled));
+        }
+        decided
+    }
+
+    /// The session is over, all its answers were taken in: returns finals for outcomes that were in
+    /// view long enough, and withdraws what else was provisional.
+    pub fn session_closed(&mut self, session: SessionId, _reason: CloseReason) -> Vec<Decided> {
+        let Some(ruled) = self.umpire.close(session) else { return Vec::new() };
+        let mut decided: Vec<Decided> = ruled.iter().flat_map(|ruled| self.rule(ruled)).collect();
+        decided.extend(self.take(Input::StreamEnded { session }));
+        decided
+    }
+
+    /// What was ruled becomes an input; a final teaches its rim.
+    fn rule(&mut self, ruled: &Ruled) -> Vec<Decided> {
+        let Ruled { session, rim, ruling, by } = ruled;
+        let called = |call| Called::of((*session, rim.0), call, (by.at, by.latency), &by.model);
+        let decided = self.take(match ruling {
+            Ruling::Provisional(call) => Input::Provisional(called(call)),
+            Ruling::Final(call) => Input::Final(called(call)),
+            Ruling::TakenBack(reason) => {
+                let reason = (*reason).to_owned();
+                Input::TakenBack { session: *session, rim: rim.0, reason }
+            }
+        });
+        let shot = decided.first().and_then(|decided| decided.events.first());
+        if let (Ruling::Final(call), Some(shot)) = (ruling, shot) {
+            self.learning.take(*rim, shot.fact, call, &by.model);
+        }
+        decided
+    }
+
+    /// Takes an input into the book; a checkpoint follows where it is time for one.
+    fn take(&mut self, input: Input) -> Vec<Decided> {
+        let events = self.book.apply(&input);
+        let mut decided = vec![Decided { entry: Entry::Input(input), events }];
+        self.entries += 1;
+        if self.entries >= CHECKPOINT_EVERY {
+            decided.push(self.checkpoint());
+        }
+        decided
+    }
+
+    fn checkpoint(&mut self) -> Decided {
+        self.entries = 0;
+        Decided { entry: Entry::Checkpoint(Box::new(self.book.clone())), events: Vec::new() }
+    }
+}
