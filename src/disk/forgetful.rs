@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::disk::pages::Pages;
 use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, OpenHow};
 
 /// Bytes that reach a disk together or not at all.
@@ -44,8 +45,8 @@ type Names = BTreeMap<PathBuf, u64>;
 
 #[derive(Debug, Default)]
 struct Inode {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
+    seen: Pages,
+    durable: Pages,
     pending: Vec<DataChange>,
 }
 
@@ -80,6 +81,12 @@ impl ForgetfulDisk {
     /// Sets what the disk holds from now on; `None` is without end.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.shared.lock().capacity = bytes;
+    }
+
+    /// Fills the disk to the last byte, as others on a machine may.
+    pub fn fill(&self) {
+        let mut state = self.shared.lock();
+        state.capacity = Some(state.used());
     }
 
     /// Makes every sync fail, or succeed again.
@@ -141,14 +148,9 @@ impl ForgetfulDisk {
         let mut state = self.shared.lock();
         let Some(id) = state.names.get(path).copied() else { return false };
         let Some(inode) = state.inodes.get_mut(&id) else { return false };
-        match (inode.seen.get_mut(offset), inode.durable.get_mut(offset)) {
-            (Some(seen), Some(durable)) => {
-                *seen ^= 0x40;
-                *durable ^= 0x40;
-                true
-            }
-            _ => false,
-        }
+        let there = offset < inode.seen.len().min(inode.durable.len());
+        let rotten = |byte| byte ^ 0x40;
+        there && inode.seen.change(offset, rotten) && inode.durable.change(offset, rotten)
     }
 }
 
@@ -184,7 +186,7 @@ impl Manner {
 }
 
 impl Inode {
-    fn survive(&self, manner: Manner, chance: &mut Chance) -> Vec<u8> {
+    fn survive(&self, manner: Manner, chance: &mut Chance) -> Pages {
         let mut bytes = self.durable.clone();
         let mut blocks = Vec::new();
         for change in &self.pending {
@@ -228,18 +230,10 @@ impl Inode {
 }
 
 impl DataChange {
-    fn apply(&self, to: &mut Vec<u8>) {
+    fn apply(&self, to: &mut Pages) {
         match self {
-            Self::SetLen(len) => to.resize(*len, 0),
-            Self::Write { offset, bytes } => {
-                let end = offset + bytes.len();
-                if to.len() < end {
-                    to.resize(end, 0);
-                }
-                if let Some(place) = to.get_mut(*offset..end) {
-                    place.copy_from_slice(bytes);
-                }
-            }
+            Self::SetLen(len) => to.set_len(*len),
+            Self::Write { offset, bytes } => to.write(*offset, bytes),
         }
     }
 }
@@ -496,11 +490,7 @@ impl DiskFile for ForgetfulFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let state = self.shared.lock();
         state.alive()?;
-        let seen = state.inodes.get(&self.inode).map_or(&[][..], |inode| &inode.seen);
-        let rest = seen.get(place(offset)..).unwrap_or(&[]);
-        let n = rest.len().min(buf.len());
-        buf[..n].copy_from_slice(&rest[..n]);
-        Ok(n)
+        Ok(state.inodes.get(&self.inode).map_or(0, |inode| inode.seen.read(place(offset), buf)))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -10,6 +10,7 @@
 //! that a write that failed half-way can be repeated.
 
 mod ballast;
+mod pages;
 mod forgetful;
 mod real;
 
