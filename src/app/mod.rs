@@ -14,6 +14,7 @@ mod error;
 mod settings;
 mod court;
 mod status;
+mod handle;
 mod watch;
 mod web;
 
@@ -43,6 +44,7 @@ use crate::app::error::told_if_full;
 use crate::app::settings::{ingest_settings, ring_settings};
 
 pub use crate::app::error::AppError;
+pub use crate::app::handle::AppHandle;
 pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
 pub use crate::app::world::{Devices, World};
@@ -204,6 +206,20 @@ impl App {
         })
     }
 
+    /// Asks it while it runs.
+    ///
+    /// # Panics
+    /// Never: the stages that it asks were made by [`App::build`].
+    #[must_use]
+    pub fn handle(&self) -> AppHandle {
+        AppHandle {
+            ledger: self.shared.ledger.clone(),
+            ingest: self.handle.clone(),
+            ring: self.ring.shelf(),
+            uplink: Arc::clone(self.shared.uplink.get().expect("set by build")),
+        }
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
@@ -282,7 +298,8 @@ impl App {
             tracing::error!(%error, "a stage did not end cleanly");
         }
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
-        player::join(games, &uplink.inbox(), left.saturating_sub(FOR_THE_REST)).await;
+        let patience = left.saturating_sub(FOR_THE_REST);
+        player::join(games, &uplink.inbox(), patience, &*shared.clock).await;
         keeper.close();
         let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
         let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
@@ -362,13 +379,8 @@ async fn open_uplink(
 
 /// What the outbox still knows of each court, as its game goes on from it.
 fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> {
-    let uplink::Recovered { courts, mut logs, .. } = recovered;
-    let of = |(court, of): (CourtId, uplink::CourtRecords)| {
-        let log = logs.remove(&player::log_of(&court)).unwrap_or_default();
-        let log = log.into_iter().map(|(_, bytes)| bytes).collect();
-        (court, game::Recovered::of(of.latest, of.open, of.recent).with_log(log))
-    };
-    courts.into_iter().map(of).collect()
+    let courts = recovered.courts.into_iter();
+    courts.map(|(court, of)| (court, game::Recovered::of(of.latest, of.open, of.recent))).collect()
 }
 
 async fn open_ring(

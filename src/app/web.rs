@@ -16,6 +16,7 @@ use crate::app::court::{CourtParts, Shared};
 use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::clips;
+use crate::clock::within;
 use crate::config::{Calibrate, Config};
 use crate::event::FactId;
 use crate::game::calibrate::Verdict;
@@ -108,11 +109,11 @@ impl page::Source for WebState {
         Box::pin(async move {
             let waits = said?;
             let refused = || page::Refused::Busy("it could not be kept in time".to_owned());
-            match tokio::time::timeout(VERDICT_WAIT, waits).await {
-                Ok(Ok(Ok(()))) => Ok(()),
-                Ok(Ok(Err(why))) => Err(page::Refused::Busy(why)),
+            match within(&*self.shared.clock, VERDICT_WAIT, waits).await {
+                Some(Ok(Ok(()))) => Ok(()),
+                Some(Ok(Err(why))) => Err(page::Refused::Busy(why)),
                 // Let go on its way, for want of room; or the disk hangs.
-                Ok(Err(_)) | Err(_) => Err(refused()),
+                Some(Err(_)) | None => Err(refused()),
             }
         })
     }

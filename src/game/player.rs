@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::answer::RimAnswer;
+use crate::clock::{Clock, within};
 use crate::config::Calibrate;
 use crate::event::{Decision, FactId, LogEntry, Score};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
@@ -180,7 +181,12 @@ pub(crate) fn close(
 
 /// Waits until the games have handed over what they decided. A disk that refuses holds the outbox,
 /// and the outbox the games: after `patience` its inbox is closed, and they end with what they have.
-pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Decision>, patience: Duration) {
+pub(crate) async fn join(
+    games: Vec<Playing>,
+    inbox: &Mailbox<Decision>,
+    patience: Duration,
+    clock: &dyn Clock,
+) {
     let mut joined = tokio::task::spawn_blocking(move || {
         let ends = games.into_iter().map(JoinHandle::join);
         ends.fold((0, false), |(lost, died), end| match end {
@@ -188,9 +194,9 @@ pub(crate) async fn join(games: Vec<Playing>, inbox: &Mailbox<Decision>, patienc
             Err(_) => (lost, true),
         })
     });
-    let ended = match tokio::time::timeout(patience, &mut joined).await {
-        Ok(ended) => ended,
-        Err(_) => {
+    let ended = match within(clock, patience, &mut joined).await {
+        Some(ended) => ended,
+        None => {
             inbox.close();
             joined.await
         }
@@ -250,6 +256,7 @@ fn decisions(court: &CourtId, decided: Vec<Decided>) -> impl Iterator<Item = Dec
 mod tests {
     use super::*;
     use crate::answer::{DecisionParameters, ModelIdentity, RimProbabilities};
+    use crate::clock::SystemClock;
     use crate::config::{CourtConfig, Secret};
     use crate::disk::{Disk, RealDisk};
     use crate::event::{Event, Family, Saying, Withdrawal};
@@ -282,7 +289,7 @@ mod tests {
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let patience = Duration::from_millis(20);
-        runtime.expect("runtime").block_on(join(vec![game], &inbox, patience));
+        runtime.expect("runtime").block_on(join(vec![game], &inbox, patience, &SystemClock::new()));
         // It is through: what was taken is there for the outbox's last word.
         assert!(inbox.is_closed());
         assert_eq!(inbox.len(), 2);
