@@ -1,0 +1,65 @@
+//! Games from their first byte to their last PUBACK.
+
+use crate::film::{Shot, made, missed, still};
+use crate::testbox::{Plan, TestBox};
+
+/// What a run leaves: facts as they were told, records as they lie, and the order of PUBACKs.
+#[derive(Debug, PartialEq)]
+struct Left {
+    told: Vec<String>,
+    envelopes: Vec<serde_json::Value>,
+    records: Vec<(u64, Vec<u8>)>,
+    acknowledged: Vec<String>,
+}
+
+fn game(seed: u64) -> Left {
+    let mut tested = TestBox::of(Plan { seed, ..Plan::of(&["north"]) });
+    tested.camera("north");
+    tested.show("north", &made());
+    tested.show("north", &missed());
+    tested.show("north", &still(Shot::Nothing, 10));
+    tested.camera_gone("north");
+    let (told, envelopes) = (tested.told(), tested.envelopes());
+    let report = tested.stop();
+    assert_eq!(report.unsent, 0, "the broker has it all");
+    Left { told, envelopes, acknowledged: tested.broker.acknowledged(), records: tested.records() }
+}
+
+#[test]
+fn a_game_from_its_first_byte_to_its_last_puback() {
+    let left = game(1);
+    assert_eq!(
+        left.told,
+        [
+            "north shot.made provisional",
+            "north shot.made",
+            "north highlight",
+            "north score",
+            "north shot.missed provisional",
+            "north shot.missed",
+            "north score",
+        ]
+    );
+    let ids = left.envelopes.iter().map(|event| event["id"].as_str().expect("id").to_owned());
+    assert_eq!(left.acknowledged, ids.collect::<Vec<_>>(), "in order of decision");
+    assert_eq!(left.records.len(), left.told.len());
+}
+
+#[test]
+fn twenty_runs_of_one_seed_leave_the_same_byte_for_byte() {
+    let first = game(7);
+    for run in 1..20 {
+        let other = game(7);
+        assert_eq!(other.told, first.told, "run {run}");
+        assert_eq!(other.acknowledged, first.acknowledged, "run {run}");
+        for (now, then) in other.envelopes.iter().zip(&first.envelopes) {
+            assert_eq!(now.to_string(), then.to_string(), "run {run}");
+        }
+        for ((_, now), (_, then)) in other.records.iter().zip(&first.records) {
+            let text = String::from_utf8_lossy;
+            assert_eq!(text(now), text(then), "run {run}");
+        }
+        assert!(other == first, "run {run}: lengths differ");
+    }
+    assert!(game(8).records != first.records, "another seed names another session");
+}

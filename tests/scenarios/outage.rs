@@ -1,0 +1,172 @@
+//! What goes away: the broker for an hour, the daemon by SIGTERM, the power at any write, the room on
+//! the disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::film::{Shot, half_an_attempt, made, missed, still};
+use crate::testbox::{Plan, TestBox};
+
+#[test]
+fn an_hour_without_a_broker_loses_nothing_and_keeps_the_order() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.camera("north");
+    tested.show("north", &made());
+    let before = tested.broker.acknowledged();
+    assert_eq!(before.len(), 4, "{before:?}");
+
+    tested.broker_goes();
+    tested.show("north", &missed());
+    tested.camera_gone("north");
+    tested.pass(Duration::from_secs(3600), Duration::from_secs(10));
+    assert_eq!(tested.broker.acknowledged(), before, "nobody was there");
+    assert_eq!(tested.handle().uplink().state.outbox_events, 3);
+    assert!(tested.handle().uplink().state.outbox_oldest_seconds >= 3600.0);
+
+    tested.broker.open();
+    tested.connected();
+    tested.quiet();
+    let ids: Vec<String> = tested
+        .envelopes()
+        .iter()
+        .map(|event| event["id"].as_str().expect("id").to_owned())
+        .collect();
+    assert_eq!(tested.broker.acknowledged(), ids, "each once, in order of decision");
+    let told: Vec<bool> = tested
+        .broker
+        .events()
+        .iter()
+        .map(|event| event.json()["historical"].as_bool().expect("said"))
+        .collect();
+    assert_eq!(told, [false, false, false, false, true, true, true], "late ones say so");
+    tested.stop();
+}
+
+#[test]
+fn sigterm_in_mid_attempt_withdraws_what_was_told_before_it_ends() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.camera("north");
+    tested.show("north", &half_an_attempt());
+    let report = tested.stop();
+    assert_eq!(report.unsent, 0, "the broker has it all");
+    let told: Vec<_> = tested
+        .broker
+        .events()
+        .iter()
+        .map(|event| {
+            let event = event.json();
+            (event["type"].clone(), event["data"]["reason"].clone())
+        })
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[1].0, "courtside.shot.withdrawn.v1");
+    assert_eq!(told[1].1, "stream_ended");
+    assert_eq!(tested.broker.state("box").expect("told")["online"], false, "it said goodbye");
+    // The next start finds nothing to mend.
+    tested.start().expect("it starts again");
+    tested.connected();
+    assert_eq!(tested.told().len(), 2);
+    tested.stop();
+}
+
+/// What the broker was told of a fact: its revisions, and the last word.
+fn facts(tested: &TestBox) -> BTreeMap<String, (BTreeSet<u64>, serde_json::Value)> {
+    let mut facts = BTreeMap::new();
+    for event in tested.broker.events() {
+        let event = event.json();
+        let fact = event["fact"].as_str().expect("a fact").to_owned();
+        let revision = event["revision"].as_u64().expect("a number");
+        let known: &mut (BTreeSet<u64>, serde_json::Value) = facts.entry(fact).or_default();
+        known.0.insert(revision);
+        if known.0.last() == Some(&revision) {
+            known.1 = event;
+        }
+    }
+    facts
+}
+
+#[test]
+fn a_power_cut_at_every_write_of_an_attempt_leaves_no_call_open() {
+    // How many there are, on a disk that does not stop.
+    let mut whole = TestBox::with_courts(&["north"]);
+    whole.camera("north");
+    let begun = whole.disk.operations();
+    whole.show("north", &made());
+    let writes = whole.disk.operations() - begun;
+    whole.stop();
+    assert!(writes > 20, "{writes}");
+
+    let mut last_words = BTreeSet::new();
+    for stop in 0..writes {
+        let mut tested = TestBox::with_courts(&["north"]);
+        tested.camera("north");
+        tested.disk.stop_after(tested.disk.operations() + stop);
+        let stopped = tested.show_until_the_disk_stops("north", &made());
+        let promised = tested.broker.acknowledged();
+        tested.power_cut(stop);
+        tested.start().unwrap_or_else(|error| panic!("stop {stop}: {error}"));
+        tested.connected();
+        tested.quiet();
+
+        let on_disk: BTreeSet<String> = tested
+            .envelopes()
+            .iter()
+            .map(|event| event["id"].as_str().expect("id").to_owned())
+            .collect();
+        for id in &promised {
+            assert!(on_disk.contains(id), "stop {stop}: {id} was promised, and is gone");
+        }
+        for (fact, (revisions, last)) in facts(&tested) {
+            let provisional = last["data"]["provisional"] == true;
+            assert!(!provisional, "stop {stop}: {fact} stays open: {last}");
+            let all: BTreeSet<u64> = (0..=*revisions.last().expect("one")).collect();
+            assert_eq!(revisions, all, "stop {stop}: {fact}");
+            last_words.insert(last["type"].as_str().expect("a type").to_owned());
+        }
+        // And it goes on.
+        tested.camera("north");
+        tested.show("north", &missed());
+        let told = tested.told();
+        assert_eq!(told[told.len() - 2..], ["north shot.missed", "north score"], "stop {stop}");
+        let report = tested.stop();
+        assert_eq!(report.unsent, 0, "stop {stop}");
+        assert!(stopped || stop + 4 > writes, "stop {stop} of {writes}: the disk never stopped");
+    }
+    assert!(last_words.contains("courtside.shot.withdrawn.v1"), "{last_words:?}");
+    assert!(last_words.contains("courtside.shot.made.v1"), "{last_words:?}");
+}
+
+#[test]
+fn a_full_disk_stops_the_recording_and_no_event() {
+    let mut tested = TestBox::of(Plan {
+        ring: "keep_free_bytes = 67108864\n".to_owned(),
+        ..Plan::of(&["north"])
+    });
+    tested.camera("north");
+    tested.show("north", &made());
+    let recorded = tested.handle().ring().expect("it runs").bytes_encoded;
+    assert!(recorded > 0);
+
+    // Others fill the disk, to the last byte.
+    tested.disk.fill();
+    tested.pass(Duration::from_secs(2), Duration::from_millis(250));
+    let before = tested.told().len();
+    tested.show("north", &missed());
+    assert_eq!(
+        tested.told()[before..],
+        ["north shot.missed provisional", "north shot.missed", "north score"],
+        "events go on"
+    );
+    let ring = tested.handle().ring().expect("it runs");
+    assert!(ring.storage.reason.is_some(), "it says that it does not record: {ring:?}");
+    assert_eq!(tested.handle().uplink().disk_fault, None);
+
+    // And records again when there is room.
+    tested.disk.set_capacity(None);
+    tested.show("north", &still(Shot::Nothing, 300));
+    let ring = tested.handle().ring().expect("it runs");
+    assert_eq!(ring.storage.reason, None);
+    assert!(ring.bytes_encoded > recorded, "{ring:?}");
+    let report = tested.stop();
+    assert_eq!(report.unsent, 0);
+}

@@ -1,0 +1,177 @@
+//! A small MQTT 5 broker on loopback: greets, keeps what is published, acknowledges in order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use rumqttc::mqttbytes::Error;
+use rumqttc::mqttbytes::v5::{ConnAck, ConnectReturnCode, Packet, PubAck, PubAckReason};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// A message as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) retained: bool,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Message {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.payload).expect("JSON")
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    messages: Vec<Message>,
+    retained: BTreeMap<String, Message>,
+    /// Ids of events in the order of their PUBACKs.
+    acknowledged: Vec<String>,
+    connections: u64,
+    /// Reason codes for the next events.
+    refusals: Vec<PubAckReason>,
+}
+
+/// Clones are one broker.
+#[derive(Clone)]
+pub(crate) struct TestBroker {
+    address: SocketAddr,
+    kept: Arc<Mutex<Kept>>,
+    /// False: whoever comes is sent away, and whoever is here goes.
+    open: Arc<watch::Sender<bool>>,
+}
+
+impl TestBroker {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let broker = Self {
+            address: listener.local_addr().expect("bound"),
+            kept: Arc::default(),
+            open: Arc::new(watch::channel(true).0),
+        };
+        let accepting = broker.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let broker = accepting.clone();
+                tokio::spawn(async move { broker.serve(socket).await });
+            }
+        });
+        broker
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Sends everybody away until it is opened again.
+    pub(crate) fn away(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Refuses the next event so.
+    pub(crate) fn refuse(&self, reason: PubAckReason) {
+        self.kept.lock().refusals.push(reason);
+    }
+
+    /// Ids of events in the order of their PUBACKs.
+    pub(crate) fn acknowledged(&self) -> Vec<String> {
+        self.kept.lock().acknowledged.clone()
+    }
+
+    /// Events as they came, with repeats.
+    pub(crate) fn events(&self) -> Vec<Message> {
+        let kept = self.kept.lock();
+        kept.messages.iter().filter(|message| message.topic.contains("/event/")).cloned().collect()
+    }
+
+    /// The retained value of `state/{what}`.
+    pub(crate) fn state(&self, what: &str) -> Option<serde_json::Value> {
+        let ending = format!("/state/{what}");
+        let kept = self.kept.lock();
+        kept.retained.iter().find(|(topic, _)| topic.ends_with(&ending)).map(|(_, m)| m.json())
+    }
+
+    /// Connections that were greeted.
+    pub(crate) fn connections(&self) -> u64 {
+        self.kept.lock().connections
+    }
+
+    async fn serve(&self, mut socket: TcpStream) {
+        let mut open = self.open.subscribe();
+        tokio::select! {
+            // An error is the peer's going.
+            _ended = self.talk(&mut socket) => {}
+            _ = open.wait_for(|open| !open) => {}
+        }
+    }
+
+    async fn talk(&self, socket: &mut TcpStream) -> std::io::Result<()> {
+        socket.set_nodelay(true)?;
+        let (mut unread, mut answer) = (BytesMut::new(), BytesMut::new());
+        loop {
+            match Packet::read(&mut unread, None) {
+                Ok(packet) => {
+                    if !self.answer(packet, &mut answer) {
+                        return Ok(());
+                    }
+                }
+                Err(Error::InsufficientBytes(_)) => {
+                    socket.write_all(&answer).await?;
+                    answer.clear();
+                    if socket.read_buf(&mut unread).await? == 0 {
+                        return Ok(());
+                    }
+                }
+                Err(error) => panic!("this is no MQTT: {error}"),
+            }
+        }
+    }
+
+    /// False when the peer has said goodbye.
+    fn answer(&self, packet: Packet, answer: &mut BytesMut) -> bool {
+        let mut kept = self.kept.lock();
+        let reply = match packet {
+            Packet::Connect(..) => {
+                kept.connections += 1;
+                let code = ConnectReturnCode::Success;
+                Packet::ConnAck(ConnAck { session_present: false, code, properties: None })
+            }
+            Packet::Publish(publish) => {
+                let topic = String::from_utf8(publish.topic.to_vec()).expect("a topic");
+                let is_event = topic.contains("/event/");
+                let (retained, payload) = (publish.retain, publish.payload.to_vec());
+                let message = Message { topic, retained, payload };
+                let mut ack = PubAck::new(publish.pkid, None);
+                if is_event {
+                    let refusal = (!kept.refusals.is_empty()).then(|| kept.refusals.remove(0));
+                    match refusal {
+                        Some(reason) => ack.reason = reason,
+                        None => {
+                            let id = message.json()["id"].as_str().expect("an id").to_owned();
+                            kept.acknowledged.push(id);
+                        }
+                    }
+                }
+                if message.retained {
+                    kept.retained.insert(message.topic.clone(), message.clone());
+                }
+                kept.messages.push(message);
+                Packet::PubAck(ack)
+            }
+            Packet::PingReq => Packet::PingResp,
+            Packet::Disconnect(_) => return false,
+            other => panic!("nobody here understands {other:?}"),
+        };
+        reply.write(answer, None).expect("written");
+        true
+    }
+}

@@ -1,0 +1,543 @@
+//! The whole box in one process: the real [`App`] on a clock moved by hand, a disk that forgets,
+//! decoders and engines that play a film, a broker and cameras on loopback.
+//!
+//! Nothing happens by itself. After each input the box is driven until it is quiet: every reader of the
+//! ledger rests, nobody is at work whom the clock woke, and the broker has nothing to acknowledge. Only
+//! then does the clock move. So the same film and the same seed give the same run, byte for byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use courtside::app::{App, AppError, AppHandle, Devices, Options, Report, World};
+use courtside::clock::{Chance, Clock, ManualClock};
+use courtside::config::{self, Config, Origin};
+use courtside::disk::{Disk, DiskFile, ForgetfulDisk, OpenHow};
+use courtside::ingest::rtmp::message::kind;
+use courtside::mailbox::HopCount;
+use courtside::media::{CourtId, UtcTime};
+use courtside::tools::rig::publish::Publisher;
+use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::broker::TestBroker;
+use crate::film::{self, ScriptedDecoders, ScriptedEngines, Shot};
+
+/// January 2027: later than any file of this program.
+const BEGINNING: UtcTime = UtcTime::from_nanos(1_800_000_000_000_000_000);
+/// Time from picture to picture.
+pub(crate) const PICTURE: Duration = Duration::from_millis(40);
+/// Pictures from key to key.
+const GROUP: u32 = 25;
+/// Where the box keeps what it keeps.
+const DATA: &str = "/box";
+/// Bytes of the disk: room to record, and for the ballast.
+const DISK: u64 = 1 << 30;
+/// How long a condition may take, on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one look at a condition waits for the next.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+/// When it does not, with what `why` says.
+pub(crate) fn until<T>(
+    mut condition: impl FnMut() -> Option<T>,
+    why: impl FnOnce() -> String,
+) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "gave up waiting until {}", why());
+        thread::park_timeout(LOOK);
+    }
+}
+
+/// A court as it is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct TestCourt {
+    name: String,
+    key: String,
+    rims: String,
+}
+
+impl TestCourt {
+    pub(crate) fn new(name: &str) -> Self {
+        let rims = "[[612, 188, 44, 22]]".to_owned();
+        Self { name: name.to_owned(), key: format!("key-of-court-{name}"), rims }
+    }
+
+    /// The same with another key.
+    pub(crate) fn with_key(self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self }
+    }
+
+    fn toml(&self) -> String {
+        let Self { name, key, rims } = self;
+        format!("[[court]]\nname = \"{name}\"\nstream_key = \"{key}\"\nrims = {rims}\n")
+    }
+}
+
+/// What a test box is made of.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) courts: Vec<TestCourt>,
+    pub(crate) seed: u64,
+    pub(crate) disk_bytes: u64,
+    /// More lines of the configuration, by section.
+    pub(crate) ring: String,
+    pub(crate) detect: String,
+}
+
+impl Plan {
+    pub(crate) fn of(courts: &[&str]) -> Self {
+        Self {
+            courts: courts.iter().map(|name| TestCourt::new(name)).collect(),
+            seed: 1,
+            disk_bytes: DISK,
+            ring: "keep_free_bytes = 1048576\n".to_owned(),
+            detect: String::new(),
+        }
+    }
+
+    fn config(&self, broker: u16) -> Config {
+        let mut text = format!(
+            "[box]\nname = \"rim-1\"\ndata_dir = \"{DATA}\"\n\
+             [uplink]\nbroker = \"mqtt://127.0.0.1:{broker}\"\n\
+             [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [ring]\n{}[detect]\nfinder = false\n{}",
+            self.ring, self.detect
+        );
+        for court in &self.courts {
+            let _ = write!(text, "{}", court.toml());
+        }
+        let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+        let file = Path::new("courtside.toml");
+        let origin = Origin { file, credentials: None, hostname: None, read: &read };
+        config::parse(&text, &origin).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+}
+
+/// See the module.
+pub(crate) struct TestBox {
+    runtime: Runtime,
+    plan: Plan,
+    chance: Chance,
+    pub(crate) clock: ManualClock,
+    pub(crate) disk: ForgetfulDisk,
+    pub(crate) broker: TestBroker,
+    pub(crate) engines: ScriptedEngines,
+    boots: u32,
+    running: Option<Running>,
+    cameras: BTreeMap<String, Camera>,
+    /// Hops whose readers hang, as the test wants it.
+    hanging: BTreeSet<String>,
+}
+
+struct Running {
+    handle: AppHandle,
+    rtmp: SocketAddr,
+    stop: watch::Sender<bool>,
+    ended: JoinHandle<Result<Report, AppError>>,
+}
+
+/// Publishes to one court, a picture when it is told to.
+struct Camera {
+    publisher: Publisher,
+    pictures: u32,
+}
+
+impl TestBox {
+    /// A box with these courts, running, connected and quiet.
+    pub(crate) fn with_courts(courts: &[&str]) -> Self {
+        Self::of(Plan::of(courts))
+    }
+
+    pub(crate) fn of(plan: Plan) -> Self {
+        // Once a process; the captured log is shown when a test fails.
+        drop(tracing_subscriber::fmt().with_test_writer().try_init());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("runtime");
+        let mut tested = Self {
+            broker: runtime.block_on(TestBroker::start()),
+            chance: Chance::seeded(plan.seed),
+            clock: ManualClock::of_boot("boot-0", BEGINNING),
+            disk: ForgetfulDisk::with_capacity(plan.disk_bytes),
+            engines: ScriptedEngines::default(),
+            boots: 0,
+            running: None,
+            cameras: BTreeMap::new(),
+            hanging: BTreeSet::new(),
+            plan,
+            runtime,
+        };
+        tested.start().expect("it starts");
+        tested.connected();
+        tested
+    }
+
+    /// Builds the app on what there is, and lets it run.
+    pub(crate) fn start(&mut self) -> Result<(), AppError> {
+        let world = World {
+            clock: Arc::new(self.clock.clone()),
+            chance: self.chance.clone(),
+            disk: Arc::new(self.disk.clone()),
+            devices: Devices {
+                decoders: Arc::new(ScriptedDecoders),
+                engines: Arc::new(self.engines.clone()),
+            },
+        };
+        let config = self.plan.config(self.broker.port());
+        let options = Options { open_http: true, ..Options::default() };
+        let app = self.runtime.block_on(App::build(config, world, options))?;
+        let (handle, rtmp) = (app.handle(), app.addresses().rtmp.expect("it listens"));
+        let (stop, stopped) = watch::channel(false);
+        let ended = self.runtime.spawn(app.run(stopped));
+        self.running = Some(Running { handle, rtmp, stop, ended });
+        Ok(())
+    }
+
+    pub(crate) fn handle(&self) -> &AppHandle {
+        &self.running.as_ref().expect("it runs").handle
+    }
+
+    /// Moves the clock until the link has a session.
+    pub(crate) fn connected(&mut self) {
+        for _ in 0..200 {
+            self.quiet();
+            if self.handle().uplink().connected {
+                return;
+            }
+            self.clock.advance(Duration::from_secs(1));
+        }
+        panic!("no session with the broker: {:?}", self.handle().uplink());
+    }
+
+    /// The broker goes away; comes back when the link has noticed.
+    pub(crate) fn broker_goes(&mut self) {
+        self.broker.away();
+        let handle = self.handle().clone();
+        until(|| (!handle.uplink().connected).then_some(()), || "the link is down".to_owned());
+        self.quiet();
+    }
+
+    /// Waits until the box has nothing to do until something comes from outside.
+    pub(crate) fn quiet(&self) {
+        let mut before = None;
+        let still = || match self.stillness() {
+            Ok(turns) if before == Some(turns) => Some(()),
+            Ok(turns) => {
+                before = Some(turns);
+                None
+            }
+            Err(_) => {
+                before = None;
+                None
+            }
+        };
+        until(still, || format!("the box is quiet: {:?}", self.stillness()));
+    }
+
+    /// How often everybody has rested, if all rest now; or who does not.
+    fn stillness(&self) -> Result<u64, String> {
+        let handle = self.handle();
+        let (awake, turns) = handle.ledger().awake();
+        let awake: Vec<String> = awake
+            .into_iter()
+            .map(|id| format!("{}/{}", id.court, id.hop))
+            .filter(|name| !self.hanging.contains(name))
+            .collect();
+        if !awake.is_empty() {
+            return Err(format!("at work: {awake:?}"));
+        }
+        if self.clock.at_work() > 0 {
+            return Err("somebody is at work whom the clock woke".to_owned());
+        }
+        let uplink = handle.uplink();
+        let sent = uplink.in_flight == 0 && uplink.state.outbox_events == uplink.state.parked;
+        if uplink.connected && !sent {
+            return Err(format!("the broker has not acknowledged all: {uplink:?}"));
+        }
+        Ok(turns)
+    }
+
+    /// Takes a hop's reader for one that will not rest: the test has it hang.
+    pub(crate) fn hangs(&mut self, court: &str, hop: &str) {
+        self.hanging.insert(format!("{court}/{hop}"));
+    }
+
+    /// From now on it is to rest again.
+    pub(crate) fn hangs_no_more(&mut self) {
+        self.hanging.clear();
+    }
+
+    /// Lets time pass, in steps after each of which the box is quiet.
+    pub(crate) fn pass(&mut self, time: Duration, step: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let by = left.min(step);
+            self.clock.advance(by);
+            self.quiet();
+            left -= by;
+        }
+    }
+
+    fn key_of(&self, court: &str) -> String {
+        let court = self.plan.courts.iter().find(|known| known.name == court);
+        court.expect("a court of the plan").key.clone()
+    }
+
+    /// Publishes to a court; takes it over if somebody does already.
+    pub(crate) fn camera(&mut self, court: &str) {
+        let key = self.key_of(court);
+        let publisher = self.publish(&key).expect("it may publish");
+        let before = self.cameras.insert(court.to_owned(), Camera { publisher, pictures: 0 });
+        self.send(court, film::parameters(), 0);
+        self.quiet();
+        drop(before);
+    }
+
+    /// Publishes with `key`; what the box says if it refuses.
+    fn publish(&self, key: &str) -> Result<Publisher, String> {
+        let asked = self.ask_to_publish(key);
+        until(|| asked.is_finished().then_some(()), || "the box answers a publisher".to_owned());
+        self.runtime.block_on(asked).expect("no panic")
+    }
+
+    fn ask_to_publish(&self, key: &str) -> JoinHandle<Result<Publisher, String>> {
+        let rtmp = self.running.as_ref().expect("it runs").rtmp;
+        let url = format!("rtmp://{rtmp}/live/{key}");
+        self.runtime
+            .spawn(async move { Publisher::connect(&url).await.map_err(|error| error.to_string()) })
+    }
+
+    /// Publishes with the key of no court, and gives the box `time` to say what it thinks of that:
+    /// nothing before, its words then.
+    pub(crate) fn publish_wrongly(&mut self, key: &str, time: Duration) -> String {
+        let asked = self.ask_to_publish(key);
+        let court = self.plan.courts.first().expect("a court").name.clone();
+        let noticed = || self.stream(&court).fault.filter(|fault| fault.contains("no court has"));
+        until(noticed, || "the wrong key is noticed".to_owned());
+        let almost = time.saturating_sub(Duration::from_millis(1));
+        self.pass(almost, Duration::from_millis(100));
+        assert!(!asked.is_finished(), "answered after {almost:?}");
+        self.clock.advance(Duration::from_millis(1));
+        until(|| asked.is_finished().then_some(()), || "the box answers".to_owned());
+        self.runtime.block_on(asked).expect("no panic").expect_err("it is refused")
+    }
+
+    /// The camera loses power.
+    pub(crate) fn camera_gone(&mut self, court: &str) {
+        let camera = self.cameras.remove(court).expect("it publishes");
+        camera.publisher.vanish();
+        let (handle, name) = (self.handle().clone(), CourtId::new(court).expect("name"));
+        let over = || handle.stream(&name)?.session.is_none().then_some(());
+        until(over, || format!("{court}'s stream is over"));
+        self.quiet();
+    }
+
+    fn send(&mut self, court: &str, body: bytes::Bytes, timestamp: u32) {
+        let camera = self.cameras.get_mut(court).expect("it publishes");
+        let sent = camera.publisher.send(kind::VIDEO, timestamp, body);
+        self.runtime.block_on(sent).expect("the box takes it");
+    }
+
+    /// Sends one picture, and waits until it is in the box's hands.
+    fn deliver(&mut self, court: &str, shot: Shot) {
+        let before = self.count(court, "decode").offered;
+        let camera = self.cameras.get_mut(court).expect("it publishes");
+        let number = camera.pictures;
+        camera.pictures += 1;
+        let key = number.is_multiple_of(GROUP);
+        self.send(court, film::picture(shot, key), number * 40);
+        let come = || (self.count(court, "decode").offered > before).then_some(());
+        until(come, || format!("picture {number} of {court} is taken in"));
+    }
+
+    /// Shows films to several courts at once, a picture of each in turn, as time goes on.
+    pub(crate) fn show_all(&mut self, films: &[(&str, &[Shot])]) {
+        let longest = films.iter().map(|(_, film)| film.len()).max().unwrap_or(0);
+        for index in 0..longest {
+            for (court, film) in films {
+                if let Some(shot) = film.get(index) {
+                    self.deliver(court, *shot);
+                    self.quiet();
+                }
+            }
+            self.clock.advance(PICTURE);
+            self.quiet();
+        }
+    }
+
+    /// Shows a film to one court.
+    pub(crate) fn show(&mut self, court: &str, film: &[Shot]) {
+        self.show_all(&[(court, film)]);
+    }
+
+    /// Shows a film until the disk has stopped; false if it never did.
+    pub(crate) fn show_until_the_disk_stops(&mut self, court: &str, film: &[Shot]) -> bool {
+        for shot in film {
+            self.deliver(court, *shot);
+            for moved in [false, true] {
+                if moved {
+                    self.clock.advance(PICTURE);
+                }
+                let mut before = None;
+                let quiet_or_stopped = || {
+                    let now = self.stillness().ok();
+                    let still = now.is_some() && before == now;
+                    before = now;
+                    (self.disk.is_stopped() || still).then_some(())
+                };
+                until(quiet_or_stopped, || format!("it is quiet: {:?}", self.stillness()));
+                if self.disk.is_stopped() {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    pub(crate) fn count(&self, court: &str, hop: &str) -> HopCount {
+        self.handle().ledger().hop(court, hop).count()
+    }
+
+    /// What is dropped at a hop of a court.
+    pub(crate) fn dropped(&self, court: &str, hop: &str) -> u64 {
+        self.count(court, hop).dropped_total()
+    }
+
+    pub(crate) fn stream(&self, court: &str) -> courtside::ingest::CourtStatus {
+        self.handle().stream(&CourtId::new(court).expect("name")).expect("a court of the box")
+    }
+
+    /// Every event on disk, as `type id`, in order of decision.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let events = self.envelopes();
+        let word = |event: &serde_json::Value, field: &str| {
+            event[field].as_str().unwrap_or_default().to_owned()
+        };
+        events
+            .iter()
+            .map(|event| {
+                let kind = word(event, "type");
+                let kind = kind.trim_start_matches("courtside.").trim_end_matches(".v1");
+                let source = word(event, "source");
+                let court = source.rsplit('/').next().unwrap_or_default();
+                let provisional = event["data"]["provisional"].as_bool() == Some(true);
+                format!("{court} {kind}{}", if provisional { " provisional" } else { "" })
+            })
+            .collect()
+    }
+
+    /// Every event on disk as it would leave now, in order of decision.
+    pub(crate) fn envelopes(&self) -> Vec<serde_json::Value> {
+        let given = self.runtime.block_on(self.handle().events(0, 200));
+        given.iter().map(|given| serde_json::from_slice(&given.message).expect("JSON")).collect()
+    }
+
+    /// Asks the box to end, as SIGTERM does, and waits until it has. Time stands still meanwhile.
+    pub(crate) fn stop(&mut self) -> Report {
+        let running = self.running.take().expect("it runs");
+        running.stop.send_replace(true);
+        for (_, camera) in std::mem::take(&mut self.cameras) {
+            // Reads the goodbye, then hangs up.
+            self.runtime.spawn(camera.publisher.ended());
+        }
+        until(|| running.ended.is_finished().then_some(()), || "the box has ended".to_owned());
+        let ended = self.runtime.block_on(running.ended).expect("no panic");
+        let report = ended.expect("it ends well");
+        assert_eq!(report.unbalanced, [], "the ledger balances");
+        report
+    }
+
+    /// The power goes now: what was not synced is lost, kept or torn, as `seed` has it. The box that was
+    /// is let go of, and tells nobody anything any more.
+    pub(crate) fn power_cut(&mut self, seed: u64) {
+        self.broker.away();
+        let left = self.disk.power_cut(seed);
+        let running = self.running.take().expect("it runs");
+        running.stop.send_replace(true);
+        self.cameras.clear();
+        let over = || {
+            self.clock.advance(Duration::from_millis(100));
+            running.ended.is_finished().then_some(())
+        };
+        until(over, || "its threads have ended".to_owned());
+        // What it says at its end is nobody's business: its disk is gone.
+        drop(self.runtime.block_on(running.ended));
+        self.boots += 1;
+        let later = self.clock.utc().plus_nanos(60_000_000_000);
+        self.clock = ManualClock::of_boot(&format!("boot-{}", self.boots), later);
+        left.set_capacity(Some(self.plan.disk_bytes));
+        self.disk = left;
+        self.broker.open();
+    }
+
+    /// Every record of the outbox, byte for byte. The box must have ended.
+    pub(crate) fn records(&self) -> Vec<(u64, Vec<u8>)> {
+        assert!(self.running.is_none(), "the file is the box's");
+        const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+        let path = Path::new(DATA).join("outbox/outbox.redb");
+        let file = OutboxFile(self.disk.open(&path, OpenHow::ReadWrite).expect("there"));
+        let database = redb::Database::builder().create_with_backend(file).expect("opens");
+        let read = database.begin_read().expect("reads");
+        let records = read.open_table(RECORDS).expect("a table");
+        let rows = records.iter().expect("rows").map(|row| row.expect("a row"));
+        rows.map(|(position, bytes)| (position.value(), bytes.value().to_vec())).collect()
+    }
+}
+
+impl Drop for TestBox {
+    fn drop(&mut self) {
+        self.engines.let_go();
+        let Some(running) = self.running.take() else { return };
+        self.cameras.clear();
+        running.stop.send_replace(true);
+        // Ends by the clock what the test has left hanging.
+        for _ in 0..5_000 {
+            if running.ended.is_finished() {
+                return;
+            }
+            self.clock.advance(Duration::from_millis(100));
+            thread::park_timeout(LOOK);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OutboxFile(Box<dyn DiskFile>);
+
+impl StorageBackend for OutboxFile {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read_exact_at(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.write_at(offset, data)
+    }
+}
