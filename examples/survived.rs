@@ -11,18 +11,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use courtside::clips::{ClipSink, Ring, RingMeters, RingReader, RingSettings};
+use courtside::clips::{
+    FragmentDurable, FragmentSink, Ring, RingMeters, RingParts, RingReader, RingSettings,
+};
 use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::config;
 use courtside::disk::{Disk, RealDisk};
+use courtside::mailbox::{Mailbox, Tally, WhenFull};
 use courtside::media::{BoxName, UtcTime};
 use courtside::uplink::{Hooks, Uplink, UplinkSettings};
 use prometheus_client::metrics::histogram::Histogram;
 
 struct Nobody;
 
-impl ClipSink for Nobody {
-    fn durable(&self, _id: &str) {}
+impl FragmentSink for Nobody {
+    fn fragment(&self, _done: &FragmentDurable) {}
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -78,8 +81,16 @@ fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u
     };
     let meters = RingMeters { write_seconds: empty(), fsync_seconds: empty() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let ring =
-        Ring::open(settings, Arc::clone(&disk), clock, Vec::new(), Arc::new(Nobody), meters)?;
+    let ring = Ring::open(RingParts {
+        settings,
+        disk: Arc::clone(&disk),
+        clock,
+        courts: Vec::new(),
+        orders: Mailbox::new(1, WhenFull::DropNewest, Tally::default()),
+        done: Mailbox::new(1, WhenFull::DropNewest, Tally::default()),
+        sink: Arc::new(Nobody),
+        meters,
+    })?;
     let reader = RingReader::open(dir, disk)?;
     reader.verify(|finding| {
         missing.extend(finding.wrong.map(|why| format!("{}: {why}", finding.path.display())));

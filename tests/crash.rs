@@ -89,7 +89,7 @@ fn play(disk: &ForgetfulDisk) -> Story {
     }
     let promised = tested.promises.fragments.lock();
     story.promised = promised.iter().map(|done| (done.segment, done.bytes)).collect();
-    story.clips = tested.promises.clips.lock().iter().cloned().collect();
+    story.clips = tested.told().into_iter().collect();
     drop(promised);
     tested.join();
     story
@@ -389,7 +389,7 @@ fn a_pin_beyond_the_reserve_is_refused_and_nothing_goes_for_it() {
     assert!(!refused.pinned && refused.media.is_none());
     let note = refused.note.as_deref().expect("a reason");
     assert!(note.contains("ring.reserve_bytes"), "{note}");
-    assert_eq!(*tested.promises.clips.lock(), ["fits", "does-not"], "both entries are told");
+    assert_eq!(tested.told(), ["fits", "does-not"], "both entries are told");
 }
 
 /// Feeds 20 s of one session: five segments of 4 s, by a change of parameters, 800 kB each.
@@ -548,21 +548,21 @@ fn a_clip_waits_for_its_end_or_for_a_stall() {
     feed(&mut tested, 0..30, 1000);
     tested.request("soon", SESSION, (1500, 3500));
     feed(&mut tested, 30..35, 1000);
-    assert!(tested.promises.clips.lock().is_empty());
+    assert!(tested.told().is_empty());
     feed(&mut tested, 35..45, 1000);
-    assert_eq!(*tested.promises.clips.lock(), ["soon"]);
+    assert_eq!(tested.told(), ["soon"]);
     tested.request("late", SESSION, (4000, 60_000));
     tested.wait(Duration::from_secs(1)); // the last fragment closes
     tested.wait(Duration::from_secs(9));
-    assert_eq!(tested.promises.clips.lock().len(), 1);
+    assert_eq!(tested.told().len(), 1);
     tested.wait(Duration::from_secs(2));
-    assert_eq!(*tested.promises.clips.lock(), ["soon", "late"]);
+    assert_eq!(tested.told(), ["soon", "late"]);
     let clips = clips(&disk);
     assert_eq!(clips["soon"].note, None);
     assert!(clips["late"].note.as_deref().is_some_and(|note| note.contains("early")));
     // Asked again: the same clip, told again.
     tested.request("late", SESSION, (4000, 60_000));
-    assert_eq!(*tested.promises.clips.lock(), ["soon", "late", "late"]);
+    assert_eq!(tested.told(), ["soon", "late", "late"]);
 }
 
 #[test]
@@ -644,6 +644,42 @@ impl std::io::Write for Heard {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+#[test]
+fn a_clip_that_finds_no_room_in_the_hop_is_told_once_there_is_some() {
+    let disk = ForgetfulDisk::new();
+    let ring = TestRing::with_room(settings(PathBuf::from(DIR)), Arc::new(disk.clone()), 1);
+    let mut tested = ring.expect("ring");
+    tested.opened(SESSION);
+    feed(&mut tested, 0..50, 1000);
+    tested.closed(SESSION);
+    tested.request("one", SESSION, (1000, 2000));
+    tested.request("two", SESSION, (1000, 3000));
+    assert_eq!(clips(&disk).len(), 2, "both are on disk");
+    tested.wait(Duration::from_secs(60));
+    assert_eq!(tested.told(), ["one"], "nobody took it: there is room for one");
+    tested.wait(Duration::from_secs(5));
+    assert_eq!(tested.told(), ["one", "two"]);
+    tested.wait(Duration::from_secs(60));
+    assert_eq!(tested.told(), ["one", "two"], "told once");
+}
+
+#[test]
+fn what_is_ordered_before_the_start_is_held_before_anything_goes() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, settings(PathBuf::from(DIR)));
+    feed_segments(&mut tested);
+    tested.join();
+    let lower = RingSettings { quota_bytes: 2 << 20, reserve_bytes: None, ..settings(DIR.into()) };
+    let mut tested = TestRing::open(lower, Arc::new(disk.clone())).expect("ring");
+    // Of the oldest segment, which the lower quota has no room for.
+    tested.order("owed", SESSION, (500, 1500));
+    tested.ring.pump();
+    assert!(!evicted(&disk).is_empty() && !evicted(&disk).contains(&1), "others went");
+    tested.wait(Duration::from_secs(11));
+    assert_eq!(tested.told(), ["owed"]);
+    assert!(clips(&disk)["owed"].media.is_some(), "{:?}", clips(&disk)["owed"]);
 }
 
 #[test]

@@ -13,13 +13,13 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::app::options::Probe;
-use crate::clips::{ClipSink, FragmentDurable, Shelf};
+use crate::clips::{FragmentDurable, FragmentSink};
 use crate::clock::{Anchors, Clock};
 use crate::config::{Calibrate, CourtConfig};
 use crate::decode::FrameSink;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
-use crate::event::{ClipRequest, Decision, Saying};
+use crate::event::{Decision, Saying};
 use crate::game::player::{Board, Seat, ToGame};
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
@@ -47,8 +47,6 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) anchors: Anchors,
     pub(crate) courts: BTreeMap<CourtId, Arc<CourtParts>>,
-    /// Set once the ring is open: the outbox asks it for clips, it tells the outbox of clips.
-    pub(crate) ring: OnceLock<Shelf>,
     pub(crate) uplink: OnceLock<Arc<Uplink>>,
     /// The ring's; the outbox may need its room before the ring is open.
     pub(crate) ballast: Ballast,
@@ -201,7 +199,7 @@ pub(crate) fn model_meters(metrics: &Metrics, model: &ModelIdentity) -> ModelMet
     }
 }
 
-/// Outbox → ring (clips) and page, once an event is on disk.
+/// Outbox → page, once an event is on disk.
 pub(crate) struct FromOutbox {
     pub(crate) shared: Arc<Shared>,
 }
@@ -209,9 +207,6 @@ pub(crate) struct FromOutbox {
 impl CommittedSink for FromOutbox {
     fn committed(&self, told: &Committed<'_>) {
         let event = told.event;
-        if let Some(clip) = &event.clip {
-            ask_for_clip(&self.shared, &event.court, event.fact.session, clip);
-        }
         if let (Saying::Score(score), Some(parts)) =
             (&event.saying, self.shared.courts.get(&event.court))
         {
@@ -231,20 +226,6 @@ impl CommittedSink for FromOutbox {
     }
 }
 
-/// A clip that an event asks for, once the event is on disk. A ring that refuses says why in the
-/// log and in the clip's own entry; the event goes out all the same.
-pub(crate) fn ask_for_clip(
-    shared: &Shared,
-    court: &CourtId,
-    session: SessionId,
-    request: &ClipRequest,
-) {
-    let Some(ring) = shared.ring.get() else { return };
-    if let Err(error) = ring.request(court, session, request.clone()) {
-        tracing::warn!(%court, clip = %request.id, %error, "clip refused");
-    }
-}
-
 /// Outbox → ballast: room for events on a full disk (R9).
 pub(crate) struct GiveSpace {
     pub(crate) shared: Arc<Shared>,
@@ -260,18 +241,10 @@ impl SpaceNeeded for GiveSpace {
     }
 }
 
-/// Ring → outbox: a clip is on disk.
-pub(crate) struct FromRing {
-    pub(crate) shared: Arc<Shared>,
-}
+/// Ring → log: what survives a power cut from now on.
+pub(crate) struct FromRing;
 
-impl ClipSink for FromRing {
-    fn durable(&self, id: &str) {
-        if let Some(uplink) = self.shared.uplink.get() {
-            uplink.clip_durable(id);
-        }
-    }
-
+impl FragmentSink for FromRing {
     fn fragment(&self, done: &FragmentDurable) {
         tracing::debug!(
             target: "courtside::clips::ring",

@@ -5,13 +5,15 @@
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
-//! configuration, `court` what hangs on one court, `status` the one state of the box, `watch` what is
-//! told of it four times a second, `web` what is served.
+//! configuration, `orders` the two hops between outbox and ring, `court` what hangs on one court,
+//! `status` the one state of the box, `watch` what is told of it four times a second, `web` what is
+//! served.
 
 mod world;
 mod options;
 mod error;
 mod settings;
+mod orders;
 mod court;
 mod status;
 mod handle;
@@ -39,8 +41,9 @@ use crate::page::SentEvent;
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
-use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels, Shared, ask_for_clip};
+use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels, Shared};
 use crate::app::error::told_if_full;
+use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
 
 pub use crate::app::error::AppError;
@@ -135,7 +138,6 @@ impl App {
             metrics: metrics.clone(),
             anchors,
             courts,
-            ring: OnceLock::new(),
             uplink: OnceLock::new(),
             ballast: ballast.clone(),
             probe: options.probe.clone(),
@@ -143,10 +145,10 @@ impl App {
             calibrate: config.detect.calibrate,
         });
 
+        let order_hops = OrderHops::new(&shared.ledger);
         let full = |error| told_if_full(error, &data_dir, &*world.disk);
-        let (uplink, mut recovered) =
-            open_uplink(&config, &shared, &world, floor).await.map_err(full)?;
-        let clips_owed = std::mem::take(&mut recovered.clips);
+        let (uplink, recovered) =
+            open_uplink(&config, &order_hops, &shared, &world, floor).await.map_err(full)?;
         let mut recovered = by_court(recovered);
         let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
         let keep = rims_hop(&shared.ledger);
@@ -168,12 +170,9 @@ impl App {
         let games = games.into_iter().collect::<Result<Vec<_>, _>>().map_err(thread)?;
 
         let ring_settings = clips::RingSettings { ballast: Some(ballast), ..ring_settings };
-        let mut ring = open_ring(ring_settings, &shared, &world).await.map_err(full)?;
-        // Asked for before the last end, and not on disk by then: the same request gives the same clip.
-        for clip in clips_owed {
-            ask_for_clip(&shared, &clip.court, clip.session, &clip.request);
-        }
-        // Only now: the first thing that it does is to let go what is over the quota.
+        let mut ring =
+            open_ring(ring_settings, &order_hops, &shared, &world).await.map_err(full)?;
+        // After the outbox has ordered what it is owed: that is taken before anything is let go.
         ring.start()?;
         let (detect, router) = start_models(&config, &shared, &*world.devices.engines)?;
         let mut decoders = Vec::new();
@@ -190,7 +189,7 @@ impl App {
         )
         .await?;
         let handle = ingest.handle();
-        let web = web::bind(&config, &options, &shared)?;
+        let web = web::bind(&config, &options, &shared, ring.shelf())?;
         Ok(Self {
             shared,
             ingest,
@@ -259,6 +258,7 @@ impl App {
                 ingest: handle.clone(),
                 decoders: decoders.iter().map(Decoder::watcher).collect(),
                 models: Arc::clone(&detect),
+                shelf: ring.shelf(),
                 web: web.state(),
             },
             stopped.clone(),
@@ -346,6 +346,7 @@ async fn until(mut stopped: told::Receiver<bool>) {
 
 async fn open_uplink(
     config: &Config,
+    hops: &OrderHops,
     shared: &Arc<Shared>,
     world: &World,
     floor: Floor,
@@ -355,6 +356,8 @@ async fn open_uplink(
         committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
         space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
         wall: Some(shared.anchors.clone()),
+        orders: Some(hops.orders.clone()),
+        clips_done: Some(hops.done.clone()),
         tally: Some(shared.ledger.hop("-", "outbox")),
         meters: uplink::UplinkMeters {
             event_seconds: shared.metrics.event_seconds.clone(),
@@ -385,6 +388,7 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
 
 async fn open_ring(
     settings: clips::RingSettings,
+    hops: &OrderHops,
     shared: &Arc<Shared>,
     world: &World,
 ) -> Result<Ring, AppError> {
@@ -395,19 +399,17 @@ async fn open_ring(
         fsync_seconds: shared.metrics.fsync_seconds.clone(),
     };
     let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&shared.clock));
-    let sink = Arc::new(court::FromRing { shared: Arc::clone(shared) });
-    let ring = tokio::task::spawn_blocking(move || {
-        Ring::open(settings, disk, clock, mailboxes, sink, meters)
-    })
-    .await
-    .map_err(|error| AppError::Io {
-        what: "open the ring".to_owned(),
-        source: std::io::Error::other(error),
-    })??;
+    let OrderHops { orders, done } = hops.clone();
+    let sink = Arc::new(court::FromRing);
+    let parts =
+        clips::RingParts { settings, disk, clock, courts: mailboxes, orders, done, sink, meters };
+    let ring =
+        tokio::task::spawn_blocking(move || Ring::open(parts)).await.map_err(|error| {
+            AppError::Io { what: "open the ring".to_owned(), source: std::io::Error::other(error) }
+        })??;
     for (name, rest) in ring.rests() {
         shared.ledger.reader("-", name, &rest);
     }
-    let _ = shared.ring.set(ring.shelf());
     Ok(ring)
 }
 

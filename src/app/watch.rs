@@ -36,6 +36,7 @@ pub(crate) struct Watched {
     pub(crate) ingest: IngestHandle,
     pub(crate) decoders: Vec<DecoderWatcher>,
     pub(crate) models: Arc<detect::Detect>,
+    pub(crate) shelf: Shelf,
     pub(crate) web: Arc<WebState>,
 }
 
@@ -112,7 +113,7 @@ fn look(watched: &Watched) -> StagesSay {
         name: shared.name.clone(),
         courts,
         models: watched.models.status(),
-        storage: shared.ring.get().and_then(Shelf::status).map(|ring| ring.storage),
+        storage: watched.shelf.status().map(|ring| ring.storage),
         uplink: shared.uplink.get().map(|uplink| uplink.status()),
         clock: shared.anchors.state(),
         calibrate: shared.calibrate,

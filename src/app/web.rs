@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::app::court::{CourtParts, Shared};
 use crate::app::error::AppError;
 use crate::app::options::Options;
-use crate::clips;
+use crate::clips::{self, Shelf};
 use crate::clock::within;
 use crate::config::{Calibrate, Config};
 use crate::event::FactId;
@@ -160,6 +160,7 @@ pub(crate) fn bind(
     config: &Config,
     options: &Options,
     shared: &Arc<Shared>,
+    shelf: Shelf,
 ) -> Result<Bound, AppError> {
     let access = if options.open_http {
         Access::Open
@@ -177,8 +178,6 @@ pub(crate) fn bind(
     });
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
-    if let Some(shelf) = shared.ring.get() {
-        routes = routes.merge(clips::routes(shelf.clone()));
-    }
+    routes = routes.merge(clips::routes(shelf));
     Ok(Bound { server, state, routes })
 }

@@ -24,7 +24,7 @@ use crate::media::{Monotonic, UtcTime};
 /// A session that brought nothing for so long is over, as far as clips go (DESIGN §5.1: a
 /// publisher that stalls is let go after as long).
 const STALLED: Duration = Duration::from_secs(10);
-/// A clip whose entry could not be written is tried again after this long.
+/// A clip whose entry could not be written, or told, is tried again after this long.
 const RETRY: Duration = Duration::from_secs(5);
 /// Pins are looked through this often.
 const EXPIRE: Duration = Duration::from_secs(60);
@@ -59,15 +59,17 @@ impl Cutter {
         Self { desk, log, waiting: Vec::new(), expired: None, steady: Steady::default() }
     }
 
-    /// One round: commands, clips whose time has come, pins that end.
+    /// One round: orders, commands, clips whose time has come, pins that end.
     pub(crate) fn pump(&mut self) -> Round {
         let written = self.desk.is_written();
+        self.desk.take_orders();
+        let taken = std::mem::take(&mut self.desk.state.lock().taken);
+        self.waiting.extend(taken.into_iter().map(|cut| {
+            let asked = cut.asked;
+            (cut, asked)
+        }));
         while let Some(command) = self.desk.commands.try_take() {
             match command {
-                CutterCommand::Cut(wanted) => {
-                    let asked = wanted.asked;
-                    self.waiting.push((wanted, asked));
-                }
                 CutterCommand::Acknowledge { id, sha256, reply } => {
                     // Whoever asked may be gone: the clip is acknowledged all the same.
                     drop(reply.send(self.acknowledge(&id, sha256.as_deref())));
@@ -86,11 +88,12 @@ impl Cutter {
             }
             match self.cut(&wanted) {
                 Ok(()) => {
-                    let mut state = self.desk.state.lock();
-                    state.waiting -= 1;
-                    state.index.release(&wanted.request.id);
-                    drop(state);
-                    self.desk.sink.durable(&wanted.request.id);
+                    self.desk.state.lock().index.release(&wanted.request.id);
+                    match self.desk.done.try_offer(wanted.request.id.clone()) {
+                        Ok(()) => self.desk.state.lock().waiting -= 1,
+                        // Kept: it is cut by then, and told alone.
+                        Err(_full) => self.waiting.push((wanted, now.plus(RETRY))),
+                    }
                 }
                 Err(error) => {
                     warn!(clip = wanted.request.id, %error, "clip's entry not written: again soon");

@@ -14,6 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::clips::clip::{Clip, is_clip_id};
 use crate::clips::evict::{Asked, Limits};
@@ -22,12 +23,14 @@ use crate::clips::index::{Hold, Index};
 use crate::clips::timeline::Ticks;
 use crate::clock::Clock;
 use crate::disk::{Ballast, Disk, LockError};
-use crate::event::ClipRequest;
-use crate::mailbox::{Bell, Mailbox};
+use crate::event::{ClipOrder, ClipRequest};
+use crate::mailbox::{Bell, Mailbox, UnitMailbox};
 use crate::media::{CourtId, MediaTime, Monotonic, SessionId};
 
-/// Requests that may wait for their interval to pass: an hour of shots at one a second.
-pub(crate) const MAX_REQUESTS: usize = 4096;
+/// Orders that may wait for their interval to pass: an hour of shots at one a second.
+pub const MAX_PENDING: usize = 4096;
+/// Acknowledgements and unpins that may wait for the cutter; more are told that it is busy.
+pub(crate) const MAX_COMMANDS: usize = 4096;
 /// A thread that has nothing to do looks again after this long: free room, expired pins.
 pub(crate) const IDLE: Duration = Duration::from_secs(1);
 
@@ -104,26 +107,33 @@ pub enum RingError {
     Thread { name: &'static str, source: io::Error },
 }
 
-/// Why a request was not taken. The caller keeps it and asks again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts name their fields")]
-pub enum RequestError {
-    /// It would leave the folder of the clips.
-    #[error("`{id}` is no name for a clip: use 1 to 128 of A-Z, a-z, 0-9, '-', '_' and '.'")]
-    BadId { id: String },
-    /// Too many wait already.
-    #[error("{waiting} requests for clips wait already: ask again later")]
-    Busy { waiting: usize },
+/// Is told what of the video is on the disk. Called on the ring's threads: hand over, do not block.
+pub trait FragmentSink: Send + Sync {
+    /// A fragment is on disk.
+    fn fragment(&self, done: &FragmentDurable);
 }
 
-/// What took place on the disk. Called on the ring's threads: hand over, do not block.
-pub trait ClipSink: Send + Sync {
-    /// `clips/{id}.json` is on disk: a clip, or an entry that says why there is none. May repeat.
-    fn durable(&self, id: &str);
-    /// A fragment is on disk.
-    fn fragment(&self, done: &FragmentDurable) {
-        let _ = done;
-    }
+/// What a ring is made of.
+pub struct RingParts {
+    /// How much it may take, and where.
+    pub settings: RingSettings,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// What each court records from.
+    pub courts: Vec<(CourtId, UnitMailbox)>,
+    /// Clips that are asked for. From the moment that one is taken, nothing of it is evicted; it is
+    /// taken before anything else is. Asking again for the same id is harmless and gives the same
+    /// clip. What is beyond [`MAX_PENDING`] waits in the hop.
+    pub orders: Mailbox<ClipOrder>,
+    /// Names of clips whose `clips/{id}.json` is on disk: a clip, or an entry that says why there is
+    /// none. May repeat. What finds no room is kept and told again.
+    pub done: Mailbox<String>,
+    /// Who is told of fragments.
+    pub sink: Arc<dyn FragmentSink>,
+    /// What is measured.
+    pub meters: RingMeters,
 }
 
 /// A fragment that survives a power cut from now on.
@@ -156,7 +166,9 @@ pub(crate) struct Desk {
     pub(crate) places: Places,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn ClipSink>,
+    pub(crate) orders: Mailbox<ClipOrder>,
+    pub(crate) done: Mailbox<String>,
+    pub(crate) sink: Arc<dyn FragmentSink>,
     pub(crate) meters: RingMeters,
     // The one lock of the ring: held for lines, never across I/O. Writer and cutter change it,
     // the shelf reads it.
@@ -181,7 +193,9 @@ pub(crate) struct DeskState {
     pub(crate) free_bytes: u64,
     pub(crate) bytes_written: u64,
     pub(crate) bytes_encoded: u64,
-    /// Requests that are held but not cut yet.
+    /// Orders that were taken and are held, on their way to the cutter.
+    pub(crate) taken: Vec<PendingCut>,
+    /// Orders that were taken and are not told as done yet.
     pub(crate) waiting: usize,
 }
 
@@ -203,7 +217,6 @@ pub(crate) struct CourtProgress {
 
 /// What the cutter is asked.
 pub(crate) enum CutterCommand {
-    Cut(PendingCut),
     Acknowledge {
         id: String,
         sha256: Option<String>,
@@ -244,36 +257,31 @@ pub(crate) enum AckError {
 }
 
 impl Desk {
-    /// Takes a request for a clip: see [`Shelf::request`](crate::clips::Shelf::request).
-    pub(crate) fn request(
-        &self,
-        court: &CourtId,
-        session: SessionId,
-        request: ClipRequest,
-    ) -> Result<(), RequestError> {
-        if !is_clip_id(&request.id) {
-            return Err(RequestError::BadId { id: request.id.chars().take(64).collect() });
-        }
+    /// Takes the orders that wait: from here on nothing of them is evicted.
+    pub(crate) fn take_orders(&self) {
         let asked = self.clock.monotonic();
-        let cut = PendingCut { court: court.clone(), session, request, asked };
-        let id = cut.request.id.clone();
-        {
+        loop {
             let mut state = self.state.lock();
-            if state.waiting >= MAX_REQUESTS {
-                return Err(RequestError::Busy { waiting: state.waiting });
+            if state.waiting >= MAX_PENDING {
+                return; // the rest waits in its hop
             }
-            // From here on nothing of it is evicted.
-            state.index.hold(&id, cut.hold());
+            let Some(ClipOrder { court, session, request }) = self.orders.try_take() else {
+                return;
+            };
+            if !is_clip_id(&request.id) {
+                drop(state);
+                let id: String = request.id.chars().take(64).collect();
+                warn!(
+                    %court, clip = id,
+                    "no name for a clip: use 1 to 128 of A-Z, a-z, 0-9, '-', '_' and '.'"
+                );
+                continue;
+            }
+            let cut = PendingCut { court, session, request, asked };
+            state.index.hold(&cut.request.id, cut.hold());
             state.waiting += 1;
+            state.taken.push(cut);
         }
-        if self.commands.try_offer(CutterCommand::Cut(cut)).is_err() {
-            let mut state = self.state.lock();
-            state.index.release(&id);
-            state.waiting -= 1;
-            return Err(RequestError::Busy { waiting: MAX_REQUESTS });
-        }
-        self.cutter_bell.ring();
-        Ok(())
     }
 
     /// The writer is through.

@@ -1,6 +1,7 @@
 //! The ring of encoded video on disk: written in fragments, cut into clips, evicted oldest first.
 //!
-//! In: access units, 4 s a court. Out: clips. Owns `<data_dir>/ring/`; nothing else writes there.
+//! In: access units, 4 s a court; orders of clips. Out: clips, and the names of those that are on
+//! disk. Owns `<data_dir>/ring/`; nothing else writes there.
 //! Read `timeline` and `fragment` (what survives a power cut), `recorder` (when a fragment closes),
 //! `index` (what is where), `evict` (what may go), `cut` (an interval as one MP4): all pure. Then the
 //! shell: `desk` (what its threads share), `writer` (the only one that writes video), `cutter` (clips
@@ -43,7 +44,7 @@ pub use crate::clips::boxes::{SegmentHeader, Tracks, head, init};
 pub use crate::clips::clip::{Clip, Media, PinEnd};
 pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::desk::{
-    ClipSink, FragmentDurable, RequestError, RingError, RingMeters, RingSettings,
+    FragmentDurable, FragmentSink, MAX_PENDING, RingError, RingMeters, RingParts, RingSettings,
 };
 pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,

@@ -1,4 +1,4 @@
-//! The ring as `app` sees it: opened, started, asked for clips, joined.
+//! The ring as `app` sees it: opened, started, joined.
 //!
 //! Here its two threads begin and end. What they share is the `desk`; what others may ask while it
 //! runs is the `shelf`.
@@ -12,18 +12,14 @@ use tracing::{error, info, warn};
 
 use crate::clips::cutter::Cutter;
 use crate::clips::desk::{
-    ClipSink, CourtProgress, Desk, DeskState, IDLE, MAX_REQUESTS, RequestError, RingError,
-    RingMeters, RingSettings,
+    CourtProgress, Desk, DeskState, IDLE, MAX_COMMANDS, RingError, RingParts,
 };
 use crate::clips::files::Places;
 use crate::clips::recover::recover;
 use crate::clips::shelf::{RingStatus, Shelf};
 use crate::clips::writer::Writer;
-use crate::clock::Clock;
-use crate::disk::{Ballast, Disk, DiskLock};
-use crate::event::ClipRequest;
-use crate::mailbox::{Bell, Mailbox, Rest, Tally, UnitMailbox, WhenFull};
-use crate::media::{CourtId, SessionId};
+use crate::disk::{Ballast, DiskLock};
+use crate::mailbox::{Bell, Mailbox, Rest, Tally, WhenFull};
 
 /// The ring: its two threads and what they share.
 pub struct Ring {
@@ -45,14 +41,8 @@ impl Ring {
     ///
     /// # Errors
     /// [`RingError`]; a disk too full for the ballast or for recording is no error.
-    pub fn open(
-        settings: RingSettings,
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
-        courts: Vec<(CourtId, UnitMailbox)>,
-        sink: Arc<dyn ClipSink>,
-        meters: RingMeters,
-    ) -> Result<Self, RingError> {
+    pub fn open(parts: RingParts) -> Result<Self, RingError> {
+        let RingParts { settings, disk, clock, courts, orders, done, sink, meters } = parts;
         let places = Places::new(&settings.dir);
         disk.create_dir_all(&places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
@@ -87,6 +77,7 @@ impl Ring {
             free_bytes: free,
             bytes_written: 0,
             bytes_encoded: 0,
+            taken: Vec::new(),
             waiting: 0,
         };
         let desk = Arc::new(Desk {
@@ -94,10 +85,12 @@ impl Ring {
             places,
             disk,
             clock,
+            orders,
+            done,
             sink,
             meters,
             state: Mutex::new(state),
-            commands: Mailbox::new(MAX_REQUESTS, WhenFull::DropNewest, Tally::default()),
+            commands: Mailbox::new(MAX_COMMANDS, WhenFull::DropNewest, Tally::default()),
             writer_bell: Bell::new(),
             cutter_bell: Bell::new(),
             ballast,
@@ -109,6 +102,7 @@ impl Ring {
         for bell in [&desk.writer_bell, &desk.cutter_bell] {
             desk.clock.when_moved(Box::new(bell.waker()));
         }
+        desk.orders.attach(desk.cutter_bell.waker());
         let writer = Writer::new(Arc::clone(&desk), courts, recovered.segments_log);
         let cutter = Cutter::new(Arc::clone(&desk), recovered.clips_log);
         let (writer, cutter) = (Some(writer), Some(cutter));
@@ -168,19 +162,6 @@ impl Ring {
             }
         }
         cutter.pump();
-    }
-
-    /// See [`Shelf::request`].
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub fn request(
-        &self,
-        court: &CourtId,
-        session: SessionId,
-        request: ClipRequest,
-    ) -> Result<(), RequestError> {
-        self.desk.request(court, session, request)
     }
 
     /// What the ring does.

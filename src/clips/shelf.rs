@@ -17,13 +17,12 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
-use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState, RequestError};
+use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{Assembly, Places, open_clip};
 use crate::clips::index::{Index, SegmentEntry};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
-use crate::event::ClipRequest;
 use crate::event::state::StorageState;
 use crate::media::{CourtId, MediaTime, SessionId};
 
@@ -229,23 +228,6 @@ impl Shelf {
         desk.commands.try_offer(command).map_err(|_| ShelfError::Busy)?;
         desk.cutter_bell.ring();
         Ok(())
-    }
-
-    /// Asks for a clip. Returns at once; `ClipSink::durable` tells when its entry is on disk.
-    /// Asking again for the same id is harmless and gives the same clip.
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub fn request(
-        &self,
-        court: &CourtId,
-        session: SessionId,
-        request: ClipRequest,
-    ) -> Result<(), RequestError> {
-        match &self.before {
-            Before::Desk(desk) => desk.request(court, session, request),
-            Before::Files(_) => Err(RequestError::Busy { waiting: 0 }),
-        }
     }
 
     /// What the ring does. `None` before files alone: nobody records.

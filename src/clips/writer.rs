@@ -420,6 +420,7 @@ impl Writer {
 
     /// Lets the oldest segments go while the ring is over its quota.
     fn make_room(&mut self) {
+        self.desk.take_orders();
         let (quota, going): (u64, Vec<(SegmentEntry, Vec<ClipBrief>)>) = {
             let mut state = self.desk.state.lock();
             let quota = state.limits.quota;

@@ -190,6 +190,17 @@ pub struct ClipRequest {
     pub reason: String,
 }
 
+/// A clip that is asked for, with what its times mean: what goes from the outbox to the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClipOrder {
+    /// The court.
+    pub court: CourtId,
+    /// The session that its times belong to.
+    pub session: SessionId,
+    /// What is wanted.
+    pub request: ClipRequest,
+}
+
 /// One revision of one fact, as the game decided it. The core's output: no wall time, no envelope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

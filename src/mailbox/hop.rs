@@ -66,6 +66,18 @@ struct Queue<T> {
     weight: usize,
     closed: bool,
     nudged: bool,
+    /// Called with `arrived`, for a reader of several hops.
+    wake: Option<Waker>,
+}
+
+/// Wakes a reader of several hops.
+#[derive(Clone)]
+struct Waker(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waker")
+    }
 }
 
 impl<T> Shared<T> {
@@ -94,7 +106,8 @@ impl<T> Mailbox<T> {
 
     fn made(capacity: usize, weigh: fn(&T) -> usize, when_full: WhenFull, tally: Tally) -> Self {
         tally.rest().begins();
-        let queue = Queue { items: VecDeque::new(), weight: 0, closed: false, nudged: false };
+        let queue =
+            Queue { items: VecDeque::new(), weight: 0, closed: false, nudged: false, wake: None };
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::new(queue),
@@ -135,9 +148,13 @@ impl<T> Mailbox<T> {
         shared.tally.offered();
         shared.tally.rest().wakes();
         shared.push(&mut queue, item);
+        let wake = queue.wake.clone();
         drop(queue);
         shared.arrived.notify_one();
         shared.arrived_async.notify_one();
+        if let Some(Waker(wake)) = wake {
+            let _gone = wake();
+        }
         lost
     }
 
@@ -156,9 +173,13 @@ impl<T> Mailbox<T> {
         shared.tally.offered();
         shared.tally.rest().wakes();
         shared.push(&mut queue, item);
+        let wake = queue.wake.clone();
         drop(queue);
         shared.arrived.notify_one();
         shared.arrived_async.notify_one();
+        if let Some(Waker(wake)) = wake {
+            let _gone = wake();
+        }
         Ok(())
     }
 
@@ -198,8 +219,19 @@ impl<T> Mailbox<T> {
         let mut queue = self.shared.queue.lock();
         match self.pop(&mut queue) {
             Take::Item(item) => Some(item),
-            Take::TimedOut | Take::Closed => None,
+            Take::TimedOut | Take::Closed => {
+                if queue.wake.is_some() {
+                    self.shared.tally.rest().rests(); // as far as this hop goes
+                }
+                None
+            }
         }
+    }
+
+    /// Calls `wake` at every item and at the close, for a thread that reads several hops, this one by
+    /// [`Self::try_take`].
+    pub fn attach(&self, wake: impl Fn() -> bool + Send + Sync + 'static) {
+        self.shared.queue.lock().wake = Some(Waker(Arc::new(wake)));
     }
 
     /// Takes the oldest item, waiting as a task. `None` once closed and empty.
@@ -257,14 +289,18 @@ impl<T> Mailbox<T> {
 
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
-        {
+        let wake = {
             let mut queue = self.shared.queue.lock();
             queue.closed = true;
             self.shared.tally.rest().wakes();
-        }
+            queue.wake.clone()
+        };
         self.shared.arrived.notify_all();
         self.shared.arrived_async.notify_one();
         self.shared.room.notify_all();
+        if let Some(Waker(wake)) = wake {
+            let _gone = wake();
+        }
     }
 
     /// True once nothing more can come in.
@@ -306,6 +342,20 @@ impl<T> Shared<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mailbox::Bell;
+
+    #[test]
+    fn a_bell_that_is_attached_rings_at_items_and_at_the_close_and_an_empty_hop_rests() {
+        let (hop, bell) = (Mailbox::new(1, WhenFull::DropNewest, Tally::default()), Bell::new());
+        hop.attach(bell.waker());
+        assert!(!bell.wait(Duration::ZERO));
+        assert_eq!((hop.offer(1), hop.offer(2)), (None, Some(2)));
+        assert!(bell.wait(Duration::ZERO) && !hop.rest().look().0, "there is work");
+        assert_eq!((hop.try_take(), hop.try_take()), (Some(1), None));
+        assert!(hop.rest().look().0);
+        hop.close();
+        assert!(bell.wait(Duration::ZERO));
+    }
 
     #[test]
     fn a_hop_is_full_by_weight_and_what_is_heavier_than_all_goes_alone() {

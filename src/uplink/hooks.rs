@@ -7,8 +7,8 @@ use std::time::Duration;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::clock::Anchors;
-use crate::event::Event;
-use crate::mailbox::Tally;
+use crate::event::{ClipOrder, Event};
+use crate::mailbox::{Mailbox, Tally};
 
 /// Is told of each event once it is on disk, on the outbox's thread: must not wait.
 pub trait CommittedSink: Send + Sync {
@@ -62,6 +62,12 @@ pub struct Hooks {
     pub space: Option<Arc<dyn SpaceNeeded>>,
     /// For `time`, `clocksource` and `clockerrorms`.
     pub wall: Option<Anchors>,
+    /// The hop of clips that events ask for, as long as they are not on disk. A full one loses
+    /// nothing: the store's `clips` table has it, and is asked again once the hop has run empty.
+    pub orders: Option<Mailbox<ClipOrder>>,
+    /// The hop of names of clips that are on disk: their events' records may be forgotten in their
+    /// time.
+    pub clips_done: Option<Mailbox<String>>,
     /// The inbox's hop in the ledger.
     pub tally: Option<Tally>,
     /// Histograms.

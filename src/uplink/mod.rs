@@ -52,7 +52,7 @@ use crate::uplink::states::States;
 pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
 pub use crate::uplink::outbox::desk::Given;
-pub use crate::uplink::outbox::recover::{CourtRecords, PendingClip, Recovered};
+pub use crate::uplink::outbox::recover::{CourtRecords, Recovered};
 pub use crate::uplink::outbox::store::StoreError;
 pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
 
@@ -133,12 +133,15 @@ impl Uplink {
         let inbox = Mailbox::weighed(INBOX, Decision::weight, tally);
         let desk = Arc::new(Desk::new(inbox.clone()));
         clock.when_moved(Box::new(Desk::waker(&desk)));
+        if let Some(done) = &hooks.clips_done {
+            done.attach(inbox.waker());
+        }
         let (states, counts) = (Arc::<States>::default(), Arc::<Mutex<UplinkCounts>>::default());
         let anchors = hooks.wall.clone().unwrap_or_else(|| {
             Anchors::new(Arc::clone(&clock), settings.boot.clone(), settings.time_floor.clone())
         });
         let (sendings, to_send) = mpsc::channel(SENDINGS);
-        let outbox = Outbox::new(Parts {
+        let mut outbox = Outbox::new(Parts {
             store,
             desk: Arc::clone(&desk),
             clock: Arc::clone(&clock),
@@ -152,6 +155,8 @@ impl Uplink {
             counts: Arc::clone(&counts),
             states: Arc::clone(&states),
         })?;
+        // Now: what was asked for before the last end must be held before the ring lets anything go.
+        outbox.order_owed();
         let thread = thread::Builder::new()
             .name("outbox".to_owned())
             .spawn(move || outbox.run())
@@ -205,11 +210,6 @@ impl Uplink {
     /// `uplink` are the uplink's own.
     pub fn set_state(&self, what: &str, value: &serde_json::Value) {
         self.states.set(what, value);
-    }
-
-    /// Says that `clips/{id}.json` is durable: the event's record may be forgotten in its time.
-    pub fn clip_durable(&self, clip: &str) {
-        self.desk.note(Note::ClipDurable(clip.to_owned()));
     }
 
     /// Gives at most `limit` (and 200) stored events again: those of `court` after a `sequence`, or
@@ -291,9 +291,15 @@ impl Drop for Uplink {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::clock::{Chance, SystemClock};
+    use crate::config::Broker;
+    use crate::disk::RealDisk;
+    use crate::event::{ClipOrder, ClipRequest, Event, FactId, Saying, Score};
+    use crate::mailbox::{Take, Tally, WhenFull};
+    use crate::media::{BoxName, MediaTime, SessionId, UtcTime};
 
     /// Has something to give up once.
     struct Once(Mutex<bool>);
@@ -321,5 +327,88 @@ mod tests {
         // Nothing is left to give: the error is told.
         assert!(with_space(Some(&space), || Err::<(), _>(full())).is_err());
         assert!(with_space(None, || Err::<(), _>(full())).is_err());
+    }
+
+    fn settings(dir: PathBuf) -> UplinkSettings {
+        UplinkSettings {
+            box_name: BoxName::new("rim-1").unwrap(),
+            broker: Broker { tls: false, host: "127.0.0.1".to_owned(), port: 1 },
+            username: None,
+            password_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            dir,
+            quota_bytes: DEFAULT_QUOTA_BYTES,
+            boot: "boot".to_owned(),
+            time_floor: UtcTime::from_nanos(0).into(),
+            version: String::new(),
+            courts: Vec::new(),
+        }
+    }
+
+    fn with_clip(n: u32) -> Event {
+        Event {
+            court: CourtId::new("a").unwrap(),
+            fact: FactId { session: SessionId::from_bits(5), n },
+            revision: 0,
+            attempt: n,
+            at: MediaTime::from_millis(i64::from(n) * 1000),
+            saying: Saying::Score(Score { made: vec![n], attempts: vec![n], after: None }),
+            clip: Some(ClipRequest {
+                id: format!("a-{n}"),
+                from_ns: 0,
+                to_ns: 9,
+                reason: "r".into(),
+            }),
+        }
+    }
+
+    /// Opens the outbox with one seat on the way to the ring.
+    fn opened(dir: &Path) -> (Uplink, Mailbox<ClipOrder>, Mailbox<String>) {
+        let hop = || Mailbox::new(1, WhenFull::DropNewest, Tally::default());
+        let (orders, done) = (hop(), Mailbox::new(8, WhenFull::DropNewest, Tally::default()));
+        let hooks = Hooks {
+            orders: Some(orders.clone()),
+            clips_done: Some(done.clone()),
+            ..Hooks::default()
+        };
+        let (disk, clock): (Arc<dyn Disk>, _) =
+            (Arc::new(RealDisk::new()), Arc::new(SystemClock::new()));
+        let uplink = Uplink::open(settings(dir.to_owned()), clock, &disk, Chance::system(), hooks);
+        (uplink.unwrap().0, orders, done)
+    }
+
+    fn ordered(orders: &Mailbox<ClipOrder>, count: usize) -> Vec<String> {
+        let one = |_| match orders.take(Duration::from_secs(60)) {
+            Take::Item(order) => order.request.id,
+            other => panic!("{other:?}"),
+        };
+        (0..count).map(one).collect()
+    }
+
+    #[tokio::test]
+    async fn a_clip_that_finds_no_room_is_ordered_in_its_turn_and_after_a_restart_until_it_is_done()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (uplink, orders, _) = opened(dir.path());
+        for n in 1..=3 {
+            assert!(uplink.inbox().try_offer(with_clip(n).into()).is_ok());
+        }
+        assert_eq!(ordered(&orders, 3), ["a-1", "a-2", "a-3"], "one at a time, none lost");
+        assert!(uplink.shutdown(Duration::from_secs(5)).await.committed);
+        drop(uplink);
+        // None was told as done.
+        let (uplink, orders, done) = opened(dir.path());
+        assert_eq!(orders.len(), 1, "ordered by the time that the ring is opened");
+        assert_eq!(ordered(&orders, 3), ["a-1", "a-2", "a-3"]);
+        for id in ["a-1", "a-3"] {
+            assert_eq!(done.offer(id.to_owned()), None);
+        }
+        assert!(uplink.shutdown(Duration::from_secs(5)).await.committed);
+        drop(uplink);
+        let (_uplink, orders, _) = opened(dir.path());
+        assert_eq!(ordered(&orders, 1), ["a-2"]);
+        assert!(orders.is_empty());
     }
 }

@@ -95,7 +95,7 @@ fn record_items(
     }
     tested.closed(SESSION);
     tested.request("clip-1", SESSION, (from, to));
-    assert_eq!(*tested.promises.clips.lock(), ["clip-1"]);
+    assert_eq!(tested.told(), ["clip-1"]);
     let status = tested.join();
     let ratio = status.bytes_written as f64 / status.bytes_encoded as f64;
     println!("write amplification {ratio:.4} of {} encoded bytes", status.bytes_encoded);

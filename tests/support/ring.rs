@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use courtside::clips::{
-    ClipSink, FragmentDurable, Ring, RingError, RingMeters, RingSettings, RingStatus,
+    FragmentDurable, FragmentSink, Ring, RingError, RingMeters, RingParts, RingSettings, RingStatus,
 };
 use courtside::clock::{Clock, ManualClock};
 use courtside::disk::Disk;
-use courtside::event::ClipRequest;
-use courtside::mailbox::{Tally, UnitMailbox};
+use courtside::event::{ClipOrder, ClipRequest};
+use courtside::mailbox::{Mailbox, Tally, UnitMailbox, WhenFull};
 use courtside::media::{
     CloseReason, CourtId, MediaTime, SessionId, StreamInfo, StreamItem, UtcTime,
 };
@@ -24,11 +24,7 @@ pub(super) struct Promises {
     pub fragments: Mutex<Vec<FragmentDurable>>,
 }
 
-impl ClipSink for Promises {
-    fn durable(&self, id: &str) {
-        self.clips.lock().push(id.to_owned());
-    }
-
+impl FragmentSink for Promises {
     fn fragment(&self, done: &FragmentDurable) {
         self.fragments.lock().push(done.clone());
     }
@@ -40,6 +36,8 @@ pub(super) struct TestRing {
     pub clock: Arc<ManualClock>,
     pub promises: Arc<Promises>,
     pub mailbox: UnitMailbox,
+    pub orders: Mailbox<ClipOrder>,
+    pub done: Mailbox<String>,
     pub court: CourtId,
     origin: Option<(MediaTime, u64)>,
 }
@@ -55,19 +53,32 @@ pub(super) fn settings(dir: PathBuf) -> RingSettings {
 
 impl TestRing {
     pub(super) fn open(settings: RingSettings, disk: Arc<dyn Disk>) -> Result<Self, RingError> {
+        Self::with_room(settings, disk, 4096)
+    }
+
+    /// Opens one whose outbox leaves room for so many names of clips that are on disk.
+    pub(super) fn with_room(
+        settings: RingSettings,
+        disk: Arc<dyn Disk>,
+        room: usize,
+    ) -> Result<Self, RingError> {
         let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(1_800_000_000_000_000_000)));
         let promises = Arc::new(Promises::default());
         let court = CourtId::new("a").expect("name");
         let mailbox = UnitMailbox::new(Duration::from_secs(4), Tally::default());
-        let ring = Ring::open(
+        let orders = Mailbox::new(4096, WhenFull::DropNewest, Tally::default());
+        let done = Mailbox::new(room, WhenFull::DropNewest, Tally::default());
+        let ring = Ring::open(RingParts {
             settings,
             disk,
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            vec![(court.clone(), mailbox.clone())],
-            Arc::clone(&promises) as Arc<dyn ClipSink>,
-            meters(),
-        )?;
-        Ok(Self { ring, clock, promises, mailbox, court, origin: None })
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            courts: vec![(court.clone(), mailbox.clone())],
+            orders: orders.clone(),
+            done: done.clone(),
+            sink: Arc::clone(&promises) as Arc<dyn FragmentSink>,
+            meters: meters(),
+        })?;
+        Ok(Self { ring, clock, promises, mailbox, orders, done, court, origin: None })
     }
 
     pub(super) fn opened(&mut self, session: SessionId) {
@@ -116,15 +127,28 @@ impl TestRing {
         self.ring.pump();
     }
 
-    pub(super) fn request(&mut self, id: &str, session: SessionId, (from, to): (i64, i64)) {
+    /// The clips that were told to be on disk, in order.
+    pub(super) fn told(&self) -> Vec<String> {
+        let mut clips = self.promises.clips.lock();
+        clips.extend(std::iter::from_fn(|| self.done.try_take()));
+        clips.clone()
+    }
+
+    pub(super) fn request(&mut self, id: &str, session: SessionId, interval: (i64, i64)) {
+        self.order(id, session, interval);
+        self.ring.pump();
+    }
+
+    /// Leaves an order without letting the ring work.
+    pub(super) fn order(&self, id: &str, session: SessionId, (from, to): (i64, i64)) {
         let request = ClipRequest {
             id: id.into(),
             from_ns: from * 1_000_000,
             to_ns: to * 1_000_000,
             reason: "made".into(),
         };
-        self.ring.request(&self.court, session, request).expect("taken");
-        self.ring.pump();
+        let order = ClipOrder { court: self.court.clone(), session, request };
+        assert_eq!(self.orders.offer(order), None, "there is room");
     }
 
     pub(super) fn join(self) -> RingStatus {

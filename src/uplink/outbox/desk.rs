@@ -69,8 +69,6 @@ pub(crate) enum Note {
     },
     /// Counts the link's session up and answers it once it is durable.
     NextSession(oneshot::Sender<u64>),
-    /// `clips/{id}.json` is durable.
-    ClipDurable(String),
     /// Stored events again.
     Replay {
         /// Of one court, by its sequence; or of all, by position.

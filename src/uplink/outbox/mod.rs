@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::{Anchors, Clock, Floor};
 use crate::event::state::UplinkState;
-use crate::event::{Decision, Event, LogEntry};
+use crate::event::{ClipOrder, Decision, Event, LogEntry};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
 use crate::uplink::causes::chain;
@@ -109,6 +109,10 @@ pub(super) struct Outbox {
     /// The inbox was empty then: what is found in it later was decided since.
     empty_at: Monotonic,
     refused: Option<String>,
+    /// Clips of events up to here were asked for, or are on disk.
+    ordered: u64,
+    /// Those of later ones were not all asked for: the store has them.
+    owes_orders: bool,
     ticked: Monotonic,
     told: (UplinkState, Monotonic),
     closed: bool,
@@ -139,6 +143,8 @@ impl Outbox {
             oldest: None,
             empty_at: now,
             refused: None,
+            ordered: 0,
+            owes_orders: true,
             ticked: now,
             told: (UplinkState::default(), Monotonic::ZERO),
             closed: false,
@@ -155,6 +161,7 @@ impl Outbox {
             for note in self.parts.desk.take() {
                 self.read(note);
             }
+            self.read_done();
             let marks_due =
                 self.marks_since.is_some_and(|since| self.monotonic().since(since) >= MARKS_WAIT);
             let write_now = marks_due || self.stopping || !self.next_session.is_empty();
@@ -255,10 +262,6 @@ impl Outbox {
                 self.settle(epoch, position, outcome, said);
             }
             Note::NextSession(reply) => self.next_session.push(reply),
-            Note::ClipDurable(clip) => {
-                self.marks.clips.insert(clip);
-                self.mark();
-            }
             Note::Replay { court, after, limit, reply } => {
                 // The asker may have gone.
                 drop(reply.send(self.replay(court.as_ref(), after, limit)));
@@ -266,6 +269,51 @@ impl Outbox {
             Note::WhenCommitted(reply) => self.when_committed.push(reply),
             Note::WhenSent(reply) => self.when_sent.push(reply),
             Note::Stop => self.stopping = true,
+        }
+    }
+
+    /// Takes the names of clips that are on disk.
+    fn read_done(&mut self) {
+        let Some(done) = self.parts.hooks.clips_done.clone() else { return };
+        while let Some(clip) = done.try_take() {
+            self.marks.clips.insert(clip);
+            self.mark();
+        }
+    }
+
+    /// Asks for the clip of an event. What finds no room stays in the store's `clips`, from where it
+    /// is asked for in its turn.
+    fn order(&mut self, position: u64, order: ClipOrder) {
+        let Some(orders) = &self.parts.hooks.orders else { return };
+        if self.owes_orders {
+            return; // behind those that are owed
+        }
+        match orders.offer(order) {
+            None => self.ordered = position,
+            Some(left) => {
+                self.owes_orders = true;
+                warn!(
+                    court = %left.court, clip = left.request.id,
+                    "the ring is behind with clips: they are asked for as it catches up"
+                );
+            }
+        }
+    }
+
+    /// Asks for the clips that are owed, as long as the ring takes them.
+    pub(super) fn order_owed(&mut self) {
+        let ready = self.parts.hooks.orders.as_ref().is_some_and(Mailbox::is_empty);
+        if !(self.owes_orders && ready) {
+            return;
+        }
+        match self.parts.store.clips_owed(self.ordered) {
+            Ok(owed) => {
+                self.owes_orders = false;
+                for (position, order) in owed {
+                    self.order(position, order);
+                }
+            }
+            Err(error) => warn!(%error, "clips that are owed cannot be read: again soon"),
         }
     }
 
@@ -412,6 +460,10 @@ impl Outbox {
                 Err(error) => error!(position, %error, "envelope cannot be written"),
             }
         }
+        if let Some(request) = event.clip.clone() {
+            let (court, session) = (event.court.clone(), event.fact.session);
+            self.order(position, ClipOrder { court, session, request });
+        }
         self.lanes.decided(position);
         self.fresh.insert(position, record);
         while self.fresh.len() > FRESH {
@@ -497,6 +549,7 @@ impl Outbox {
         let now = self.monotonic();
         if now.since(self.ticked) >= TICK {
             self.ticked = now;
+            self.order_owed();
             let utc = self.utc();
             match self.parts.store.forget(self.parts.quota, utc, self.parts.time_floor.at()) {
                 Ok(shed) => {

@@ -5,27 +5,14 @@ use std::path::PathBuf;
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use crate::event::{ClipRequest, Event};
-use crate::media::{CourtId, SessionId};
+use crate::event::{ClipOrder, Event};
+use crate::media::CourtId;
 use crate::uplink::outbox::store::{
     BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, SEQUENCES, Store, StoreError, WAITING,
 };
 
 /// Events of a court that a start is given: what one step of its game told is at most some ten.
 pub(crate) const RECENT: usize = 64;
-
-/// A clip that an event asked for, not yet durable.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PendingClip {
-    /// The court.
-    pub court: CourtId,
-    /// The session that its times belong to.
-    pub session: SessionId,
-    /// The fact that asked for it.
-    pub fact: String,
-    /// What is wanted.
-    pub request: ClipRequest,
-}
 
 /// What the store knows of one court, of the kinds that this version knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,7 +35,7 @@ pub struct Recovered {
     /// Each log from its last checkpoint on, or from its beginning if it has none: (n, entry).
     pub logs: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
     /// Clips to cut.
-    pub clips: Vec<PendingClip>,
+    pub clips: Vec<ClipOrder>,
     /// Events without a PUBACK.
     pub unsent: u64,
     /// A store that could not be read was put there, and a new one begun.
@@ -56,6 +43,29 @@ pub struct Recovered {
 }
 
 impl Store {
+    /// The clips that events after a position ask for and that are not on disk, in order of decision.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk or a record cannot be read.
+    pub(crate) fn clips_owed(&self, after: u64) -> Result<Vec<(u64, ClipOrder)>, StoreError> {
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let clips = read.open_table(CLIPS).map_err(StoreError::disk)?;
+        let mut owed = Vec::new();
+        for row in clips.iter().map_err(StoreError::disk)? {
+            let position = row.map_err(StoreError::disk)?.1.value();
+            if position <= after {
+                continue;
+            }
+            owed.extend(self.read_or_skip(position)?.and_then(|record| {
+                let (session, _) = record.header.moment();
+                let request = record.header.clip?;
+                Some((position, ClipOrder { court: record.header.court, session, request }))
+            }));
+        }
+        owed.sort_by_key(|(position, _)| *position);
+        Ok(owed)
+    }
+
     /// What a start goes on from.
     ///
     /// # Errors
@@ -65,18 +75,8 @@ impl Store {
         let mut recovered = Recovered::default();
         let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
         recovered.unsent = waiting.len().map_err(StoreError::disk)?;
-        for row in
-            read.open_table(CLIPS).map_err(StoreError::disk)?.iter().map_err(StoreError::disk)?
-        {
-            let position = row.map_err(StoreError::disk)?.1.value();
-            let pending = self.read_or_skip(position)?.and_then(|record| {
-                let (session, _) = record.header.moment();
-                let request = record.header.clip?;
-                let (court, fact) = (record.header.court, record.header.fact);
-                Some(PendingClip { court, session, fact, request })
-            });
-            recovered.clips.extend(pending);
-        }
+        let owed = self.clips_owed(0)?;
+        recovered.clips = owed.into_iter().map(|(_, order)| order).collect();
         let sequences = read.open_table(SEQUENCES).map_err(StoreError::disk)?;
         for row in sequences.iter().map_err(StoreError::disk)? {
             let (court, last_sequence) = row.map_err(StoreError::disk)?;
