@@ -52,13 +52,13 @@ impl Offline {
         let progress = Arc::<Mutex<Progress>>::default();
         let sink: Arc<dyn AnswerSink> = Arc::clone(&answers) as Arc<dyn AnswerSink>;
         let worker = Worker::new(WorkerParts {
-            bundle,
+            bundle: Arc::new(bundle.clone()),
             identity: Arc::new(identity_of(bundle, engine.name())),
             live: true,
             engine,
             frames: FrameMailbox::new(&[], 1, |_| Tally::default()),
             courts: &[court],
-            outlets: &Outlets { sink, moved: MovedCameras::default() },
+            outlets: Outlets { sink, moved: MovedCameras::default() },
             meters: ModelMeters::default(),
             clock,
             progress: Arc::clone(&progress),

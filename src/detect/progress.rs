@@ -64,6 +64,12 @@ impl Progress {
         self.times_ms.push_back(time.as_secs_f64() * 1e3);
     }
 
+    /// The court is gone.
+    pub(crate) fn forget(&mut self, court: &CourtId) {
+        self.set_fault(court, None);
+        self.rings.remove(court);
+    }
+
     /// Nothing is called at `court`, or it is again.
     pub(crate) fn set_fault(&mut self, court: &CourtId, fault: Option<String>) {
         self.faults.retain(|(known, _)| known != court);

@@ -60,7 +60,9 @@ pub struct Detect {
     /// The finder: a model like the others, but that it decides nothing and nobody waits for it.
     finder: Option<Loaded>,
     moved: MovedCameras,
-    courts: Vec<CourtRims>,
+    /// Locked to look something up, or while a court comes or goes.
+    courts: Mutex<Vec<CourtRims>>,
+    ledger: Ledger,
     clock: Arc<dyn Clock>,
     /// Locked to start and to join, never on a frame's path.
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -73,7 +75,7 @@ struct Model {
 }
 
 struct Loaded {
-    bundle: Bundle,
+    bundle: Arc<Bundle>,
     identity: Arc<ModelIdentity>,
     frames: FrameMailbox,
     progress: Arc<Mutex<Progress>>,
@@ -125,7 +127,8 @@ impl Detect {
             models,
             finder,
             moved: MovedCameras::default(),
-            courts: courts.to_vec(),
+            courts: Mutex::new(courts.to_vec()),
+            ledger: ledger.clone(),
             clock,
             threads: Mutex::new(Vec::new()),
         }
@@ -155,20 +158,53 @@ impl Detect {
     ) -> io::Result<()> {
         let outlets = Outlets { sink: Arc::clone(sink), moved: Arc::clone(&self.moved) };
         let mut live = true;
+        let courts = self.courts.get_mut();
         for loaded in self.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
             let how = Start { live: std::mem::take(&mut live), outlets: &outlets };
             let meters = meters(&loaded.identity);
-            let started = loaded.start(&self.courts, &self.clock, &how, meters)?;
+            let started = loaded.start(courts, &self.clock, &how, meters)?;
             self.threads.get_mut().extend(started);
         }
         if let Some(finder) = &mut self.finder {
-            let watched = with_rims(&self.courts);
+            let watched = with_rims(courts);
             let how = Start { live: false, outlets: &outlets };
             // Nobody joins it: on a busy machine a thread that stands back from all others would
             // hold up the end of the daemon.
             drop(finder.start(&watched, &self.clock, &how, ModelMeters::default())?);
         }
         Ok(())
+    }
+
+    /// Works at the court of `rims` too from now on, or at the same court with these rims: there
+    /// everything starts anew, and no other court notices. Frames may follow at once.
+    pub fn open_court(&self, rims: &CourtRims) {
+        let court = &rims.court;
+        {
+            let mut courts = self.courts.lock();
+            courts.retain(|known| known.court != *court);
+            courts.push(rims.clone());
+        }
+        for loaded in self.loaded() {
+            loaded.open_court(rims, &self.ledger);
+        }
+        match &self.finder {
+            Some(finder) if rims.rims.is_empty() => finder.frames.close_court(court),
+            Some(finder) => finder.open_court(rims, &self.ledger),
+            None => {}
+        }
+    }
+
+    /// Works no more at `court`, once the frames that wait are answered; no more may come.
+    pub fn close_court(&self, court: &CourtId) {
+        self.courts.lock().retain(|known| known.court != *court);
+        for loaded in self.loaded().chain(&self.finder) {
+            loaded.frames.close_court(court);
+            let mut progress = loaded.progress.lock();
+            if progress.stopped.is_some() {
+                // Nobody reads the hop any more.
+                progress.forget(court);
+            }
+        }
     }
 
     /// How every bundle is doing, for `state/models`.
@@ -186,7 +222,8 @@ impl Detect {
                 let why = self.models.iter().find_map(|model| model.outcome.as_ref().err());
                 let why = why.map_or("`bundles` of [detect] names none", String::as_str);
                 let fault = format!("no calls: no model could be loaded: {why}");
-                self.courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
+                let courts = self.courts.lock();
+                courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
             }
         }
     }
@@ -259,6 +296,15 @@ struct Start<'a> {
 }
 
 impl Loaded {
+    fn open_court(&self, rims: &CourtRims, ledger: &Ledger) {
+        let tally = ledger.hop(rims.court.as_str(), &hop_of(&self.bundle));
+        self.frames.open_court(rims.clone(), &tally);
+        let mut progress = self.progress.lock();
+        if let Some(reason) = progress.stopped.clone() {
+            progress.set_fault(&rims.court, Some(format!("no calls: {reason}")));
+        }
+    }
+
     /// Starts its thread, once. None where its engine has no room for the courts: it is stopped then.
     fn start(
         &mut self,
@@ -269,13 +315,13 @@ impl Loaded {
     ) -> io::Result<Option<JoinHandle<()>>> {
         let Some(engine) = self.engine.get_mut().take() else { return Ok(None) };
         let made = Worker::new(WorkerParts {
-            bundle: &self.bundle,
+            bundle: Arc::clone(&self.bundle),
             identity: Arc::clone(&self.identity),
             live: how.live,
             engine,
             frames: self.frames.clone(),
             courts,
-            outlets: how.outlets,
+            outlets: how.outlets.clone(),
             meters,
             clock: Arc::clone(clock),
             progress: Arc::clone(&self.progress),
@@ -346,7 +392,7 @@ fn load_one(
         )
     });
     Ok(Loaded {
-        bundle,
+        bundle: Arc::new(bundle),
         identity,
         frames,
         progress: Arc::default(),
@@ -427,9 +473,19 @@ mod tests {
     }
 
     fn frame(session: SessionId, ms: i64, size: (u32, u32), shade: u8) -> Arc<Frame> {
+        frame_of(&court(), session, ms, size, shade)
+    }
+
+    fn frame_of(
+        court: &CourtId,
+        session: SessionId,
+        ms: i64,
+        size: (u32, u32),
+        shade: u8,
+    ) -> Arc<Frame> {
         let bytes = vec![shade; (size.0 * size.1) as usize];
         Arc::new(Frame {
-            court: court(),
+            court: court.clone(),
             session,
             pts: MediaTime::from_millis(ms),
             width: size.0,
@@ -817,5 +873,52 @@ mod tests {
         assert_eq!(detect.status().bundles, []);
         assert_eq!(ledger.unbalanced(), []);
         assert_eq!(ledger.hop("north", "finder").count().taken, 30);
+    }
+
+    /// A court is added, changed and taken away; the other one's state goes on, picture by picture.
+    #[test]
+    fn courts_come_and_go_and_no_other_court_notices() {
+        let mut tested = Tested::with(&["toy"], &[RIM]);
+        tested.start();
+        let south = CourtId::new("south").expect("name");
+        let drawn = |rims: &[RimBox]| CourtRims {
+            court: south.clone(),
+            rims: rims.to_vec(),
+            rims_of: Some(HD),
+        };
+        let both = |tested: &Tested, times: std::ops::Range<i64>| {
+            for n in times {
+                tested.offer(&frame(SESSION, n * 40, HD, 51));
+                tested.offer(&frame_of(&south, SESSION, n * 40, HD, 51));
+            }
+        };
+        both(&tested, 0..1);
+        tested.detect.open_court(&drawn(&[RIM]));
+        both(&tested, 1..3);
+        tested.detect.open_court(&drawn(&[RIM, RIM]));
+        both(&tested, 3..4);
+        tested.detect.close_court(&south);
+        both(&tested, 4..5);
+        let told = tested.finish();
+        let seen = |wanted: &CourtId| -> Vec<(u16, i64)> {
+            let of = |told: &Told| match told {
+                Told::Answer(answer) if answer.court == *wanted => {
+                    #[expect(clippy::cast_possible_truncation, reason = "a few frames")]
+                    let frames = toy_said(answer)[1].round() as i64;
+                    Some((answer.rim.0, frames))
+                }
+                Told::Answer(_) | Told::Shadow(_) | Told::Closed(..) => None,
+            };
+            told.iter().filter_map(of).collect()
+        };
+        assert_eq!(seen(&court()), [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4)]);
+        assert_eq!(seen(&south), [(0, 0), (0, 1), (0, 0), (1, 0)]);
+        // What was begun before the court was changed, and before it went, was closed.
+        let ends =
+            told.iter().filter(|told| matches!(told, Told::Closed(_, CloseReason::Shutdown)));
+        assert_eq!(ends.count(), 2);
+        assert_eq!(tested.detect.rings().keys().collect::<Vec<_>>(), [&court()]);
+        let count = tested.ledger.hop("south", "model:toy").count();
+        assert_eq!((count.offered, count.taken), (3, 3));
     }
 }

@@ -57,8 +57,8 @@ pub(crate) trait TaskAtCourt: Send {
     /// No more frames of `session` come.
     fn session_closed(&mut self, session: SessionId, reason: CloseReason);
 
-    /// The model is put out: what it thought is worth nothing any more.
-    fn put_out(&mut self);
+    /// The model is put out, or the court goes: what was thought of it is worth nothing any more.
+    fn gone(&mut self);
 }
 
 /// How a task's models run beside the others.

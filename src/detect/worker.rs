@@ -1,5 +1,6 @@
 //! One model at work, whatever its task: its thread takes frames, has them run, hands on what was
-//! said.
+//! said. Courts come and go in between ([`FrameItem::CourtOpened`]); what one brings or leaves touches
+//! no other's slots.
 //!
 //! Frames come from [`FrameMailbox`], courts in turn. A slot of the engine is one view at one court
 //! (a rim, or the whole picture); all slots of a frame are one batch. Where to look and what the
@@ -13,6 +14,7 @@
 //! stays open; then its thread ends, and the engine with it. Other models, courts, recording and
 //! events go on. It comes back with a restart.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +40,14 @@ const NICE: i32 = 10;
 
 /// Everything that a model's thread owns.
 pub(crate) struct Worker {
+    bundle: Arc<Bundle>,
     identity: Arc<ModelIdentity>,
+    live: bool,
+    outlets: Outlets,
     manner: Manner,
     engine: Box<dyn Engine>,
+    /// Slots that the engine has.
+    slots: usize,
     frames: FrameMailbox,
     courts: Vec<CourtWork>,
     meters: ModelMeters,
@@ -53,14 +60,14 @@ pub(crate) struct Worker {
 
 /// What a worker is made of.
 pub(crate) struct WorkerParts<'a> {
-    pub(crate) bundle: &'a Bundle,
+    pub(crate) bundle: Arc<Bundle>,
     pub(crate) identity: Arc<ModelIdentity>,
     /// False: a shadow.
     pub(crate) live: bool,
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) frames: FrameMailbox,
     pub(crate) courts: &'a [CourtRims],
-    pub(crate) outlets: &'a Outlets,
+    pub(crate) outlets: Outlets,
     pub(crate) meters: ModelMeters,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) progress: Arc<Mutex<Progress>>,
@@ -101,37 +108,27 @@ impl Worker {
     /// # Errors
     /// [`EngineError`]: there is none.
     pub(crate) fn new(parts: WorkerParts<'_>) -> Result<Self, EngineError> {
-        let (bundle, mut engine) = (parts.bundle, parts.engine);
-        let max_gap_ms = bundle.max_gap_ms.unwrap_or(u32::MAX);
-        let mut slots = 0;
-        let mut courts = Vec::with_capacity(parts.courts.len());
-        for drawn in parts.courts {
-            let task = at_court(bundle, drawn, &parts.identity, parts.live, parts.outlets);
-            let first_slot = slots;
-            slots += task.slots();
-            courts.push(CourtWork {
-                court: drawn.court.clone(),
-                task,
-                first_slot,
-                continuity: Continuity::new(max_gap_ms, bundle.warmup_frames),
-                placed: None,
-                session: None,
-                failures: 0,
-            });
-        }
-        engine.set_slots(slots)?;
-        Ok(Self {
+        let manner = manner_of(&parts.bundle);
+        let mut worker = Self {
+            bundle: parts.bundle,
             identity: parts.identity,
-            manner: manner_of(bundle),
-            engine,
+            live: parts.live,
+            outlets: parts.outlets,
+            manner,
+            engine: parts.engine,
+            slots: 0,
             frames: parts.frames,
-            courts,
+            courts: Vec::with_capacity(parts.courts.len()),
             meters: parts.meters,
             clock: parts.clock,
             progress: parts.progress,
             failures: 0,
             last_failure: String::new(),
-        })
+        };
+        for drawn in parts.courts {
+            worker.open(drawn)?;
+        }
+        Ok(worker)
     }
 
     /// Answers until the hop is closed and empty, or the model is put out.
@@ -171,7 +168,60 @@ impl Worker {
                     known.task.session_closed(session, reason);
                 }
             }
+            FrameItem::CourtOpened(drawn) => {
+                self.close(&drawn.court);
+                if let Err(error) = self.open(&drawn) {
+                    let (court, model) = (&drawn.court, &self.identity.bundle);
+                    error!(%court, %model, %error, "no room for a court");
+                    let fault = format!("no calls: model {model}: {error}");
+                    self.progress.lock().set_fault(court, Some(fault));
+                }
+            }
+            FrameItem::CourtClosed(court) => self.close(&court),
         }
+    }
+
+    /// Begins work at a court, in slots that no other court has.
+    fn open(&mut self, drawn: &CourtRims) -> Result<(), EngineError> {
+        let task = at_court(&self.bundle, drawn, &self.identity, self.live, &self.outlets);
+        let first_slot = self.room_for(task.slots())?;
+        let max_gap_ms = self.bundle.max_gap_ms.unwrap_or(u32::MAX);
+        self.courts.push(CourtWork {
+            court: drawn.court.clone(),
+            task,
+            first_slot,
+            continuity: Continuity::new(max_gap_ms, self.bundle.warmup_frames),
+            placed: None,
+            session: None,
+            failures: 0,
+        });
+        Ok(())
+    }
+
+    /// Ends work at a court, if there is any; its slots are free.
+    fn close(&mut self, court: &CourtId) {
+        let Some(at) = self.courts.iter().position(|known| known.court == *court) else { return };
+        self.courts.remove(at).end();
+        self.progress.lock().forget(court);
+    }
+
+    /// The first of so many slots in a row that no court has; the engine gets more where there are
+    /// none. What a slot remembers of a court that is gone is reset with the first frame.
+    fn room_for(&mut self, count: usize) -> Result<usize, EngineError> {
+        let mut taken: Vec<_> = self.courts.iter().map(CourtWork::slots).collect();
+        taken.sort_by_key(|slots| slots.start);
+        let mut first = 0;
+        for slots in taken {
+            if slots.start >= first + count {
+                break;
+            }
+            first = slots.end;
+        }
+        if first + count > self.slots {
+            self.engine.set_slots(first + count)?;
+            self.slots = first + count;
+        }
+        Ok(first)
     }
 
     /// Has every view of `frame`, of time `pts`, looked at.
@@ -247,12 +297,7 @@ impl Worker {
             progress.stopped = Some(reason);
         }
         self.frames.abandon();
-        for court in &mut self.courts {
-            if let Some(session) = court.session.take() {
-                court.task.session_closed(session, CloseReason::Shutdown);
-            }
-            court.task.put_out();
-        }
+        self.courts.drain(..).for_each(CourtWork::end);
     }
 }
 
@@ -266,6 +311,19 @@ struct Run<'a> {
 }
 
 impl CourtWork {
+    /// Slots of its views.
+    fn slots(&self) -> Range<usize> {
+        self.first_slot..self.first_slot + self.task.slots()
+    }
+
+    /// Closes what was begun.
+    fn end(mut self) {
+        if let Some(session) = self.session {
+            self.task.session_closed(session, CloseReason::Shutdown);
+        }
+        self.task.gone();
+    }
+
     /// Says where to look, where the picture's size is new; true if it is.
     fn place(&mut self, picture: (u32, u32), engine: &mut dyn Engine) -> bool {
         if self.placed.as_ref().is_some_and(|placed| placed.picture == picture) {

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::mailbox::hop::Take;
 use crate::mailbox::ledger::{DropReason, Tally};
-use crate::media::{CloseReason, CourtId, Frame, SessionId};
+use crate::media::{CloseReason, CourtId, CourtRims, Frame, SessionId};
 
 /// Ends of sessions that a court may leave waiting. Each stands for a camera that came and went
 /// while the model slept; beyond it the oldest are forgotten: a later session says the same.
@@ -28,12 +28,17 @@ pub enum FrameItem {
         /// Why.
         reason: CloseReason,
     },
+    /// The court's rims are these from its next frame on: it is new, or was changed.
+    CourtOpened(CourtRims),
+    /// The court is gone; all that was kept of it has been taken.
+    CourtClosed(CourtId),
 }
 
 /// A bounded hop of frames from the router to one model. Clones share one queue.
 ///
 /// Each court has its own bound, so a court at 60 fps takes no room from another; a full one loses
-/// its oldest frame. Ends of sessions are never lost to frames. [`take`](Self::take) gives courts
+/// its oldest frame. Ends of sessions are never lost to frames. Courts come and go while the reader
+/// reads ([`open_court`](Self::open_court)), in order with their frames. [`take`](Self::take) gives courts
 /// their turn one after another. Counted per court; only frames are in the ledger.
 #[derive(Clone, Debug)]
 pub struct FrameMailbox {
@@ -60,6 +65,8 @@ struct Queue {
 #[derive(Debug)]
 struct Court {
     id: CourtId,
+    /// False once it is closed: it goes when what is left of it has been taken.
+    serving: bool,
     tally: Tally,
     items: VecDeque<FrameItem>,
     frames: usize,
@@ -79,10 +86,7 @@ impl FrameMailbox {
             tally.rest().begins();
             tally
         };
-        let courts = courts
-            .iter()
-            .map(|id| Court { id: id.clone(), tally: tally(id), items: VecDeque::new(), frames: 0 })
-            .collect();
+        let courts = courts.iter().map(|id| Court::new(id.clone(), tally(id))).collect();
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::new(Queue { courts, turn: 0, closed: false }),
@@ -95,7 +99,44 @@ impl FrameMailbox {
     /// True if frames of `court` may be handed in.
     #[must_use]
     pub fn serves(&self, court: &CourtId) -> bool {
-        self.shared.queue.lock().courts.iter().any(|known| known.id == *court)
+        self.shared.queue.lock().serving(court).is_some()
+    }
+
+    /// Serves the court of `rims` from now on, and tells the reader, behind what it left of that
+    /// court before. `tally` counts it, if it is new.
+    pub fn open_court(&self, rims: CourtRims, tally: &Tally) {
+        let mut queue = self.shared.queue.lock();
+        let closed = queue.closed;
+        let at = queue.courts.iter().position(|known| known.id == rims.court);
+        let at = at.unwrap_or_else(|| {
+            tally.rest().begins();
+            queue.courts.push(Court::new(rims.court.clone(), tally.clone()));
+            queue.courts.len() - 1
+        });
+        let Some(court) = queue.courts.get_mut(at) else { return };
+        court.serving = true;
+        if closed {
+            // Nobody reads; its frames are counted as refused.
+            return;
+        }
+        court.tally.rest().wakes();
+        court.items.push_back(FrameItem::CourtOpened(rims));
+        drop(queue);
+        self.shared.arrived.notify_one();
+    }
+
+    /// Takes no more frames of `court`; the reader takes what is left of it, then is told.
+    pub fn close_court(&self, court: &CourtId) {
+        let mut queue = self.shared.queue.lock();
+        let closed = queue.closed;
+        let Some(known) = queue.serving(court) else { return };
+        known.serving = false;
+        if !closed {
+            known.tally.rest().wakes();
+            known.items.push_back(FrameItem::CourtClosed(court.clone()));
+        }
+        drop(queue);
+        self.shared.arrived.notify_one();
     }
 
     /// True if both are the same hop.
@@ -106,15 +147,12 @@ impl FrameMailbox {
 
     /// Hands a frame on. Never waits; a full court loses its oldest frame.
     ///
-    /// Returns the frame that was let go, if one was: `frame` itself if the hop is closed or knows
-    /// no such court.
+    /// Returns the frame that was let go, if one was: `frame` itself if the hop is closed, or does not
+    /// serve its court, in whose ledger it then is nothing.
     pub fn offer(&self, frame: Arc<Frame>) -> Option<Arc<Frame>> {
         let mut queue = self.shared.queue.lock();
         let closed = queue.closed;
-        let Some(court) = queue.courts.iter_mut().find(|court| court.id == frame.court) else {
-            debug_assert!(false, "a frame of a court that nobody named");
-            return Some(frame);
-        };
+        let Some(court) = queue.serving(&frame.court) else { return Some(frame) };
         if closed {
             court.tally.refused(DropReason::Closed);
             return Some(frame);
@@ -135,8 +173,8 @@ impl FrameMailbox {
 
     /// Counts a frame of `court` that the router strode over.
     pub fn strided(&self, court: &CourtId) {
-        let queue = self.shared.queue.lock();
-        if let Some(court) = queue.courts.iter().find(|known| known.id == *court) {
+        let mut queue = self.shared.queue.lock();
+        if let Some(court) = queue.serving(court) {
             court.tally.refused(DropReason::Strided);
         }
     }
@@ -147,7 +185,7 @@ impl FrameMailbox {
         if queue.closed {
             return;
         }
-        let Some(known) = queue.courts.iter_mut().find(|known| known.id == *court) else { return };
+        let Some(known) = queue.serving(court) else { return };
         known.forget_old_ends();
         let court = known.id.clone();
         known.tally.rest().wakes();
@@ -217,6 +255,10 @@ impl FrameMailbox {
 }
 
 impl Queue {
+    fn serving(&mut self, court: &CourtId) -> Option<&mut Court> {
+        self.courts.iter_mut().find(|known| known.serving && known.id == *court)
+    }
+
     /// The reader has nothing to do, of any court.
     fn rests(&self) {
         self.courts.iter().for_each(|court| court.tally.rest().rests());
@@ -236,7 +278,12 @@ impl Queue {
                     court.frames -= 1;
                     court.tally.taken();
                 }
-                self.turn = (index + 1) % count;
+                if !court.serving && court.items.is_empty() {
+                    self.courts.remove(index);
+                    self.turn = if index + 1 == count { 0 } else { index };
+                } else {
+                    self.turn = (index + 1) % count;
+                }
                 return Some(item);
             }
         }
@@ -245,6 +292,10 @@ impl Queue {
 }
 
 impl Court {
+    const fn new(id: CourtId, tally: Tally) -> Self {
+        Self { id, serving: true, tally, items: VecDeque::new(), frames: 0 }
+    }
+
     fn drop_oldest_frame(&mut self) -> Option<Arc<Frame>> {
         let at = self.items.iter().position(|item| matches!(item, FrameItem::Frame(_)))?;
         match self.items.remove(at)? {
@@ -253,7 +304,9 @@ impl Court {
                 self.tally.dropped(DropReason::Full);
                 Some(frame)
             }
-            FrameItem::SessionClosed { .. } => None,
+            FrameItem::SessionClosed { .. }
+            | FrameItem::CourtOpened(_)
+            | FrameItem::CourtClosed(_) => None,
         }
     }
 
@@ -305,6 +358,8 @@ mod tests {
                     (frame.court.to_string(), frame.pts.as_nanos() / 1_000_000)
                 }
                 FrameItem::SessionClosed { court, .. } => (court.to_string(), -1),
+                FrameItem::CourtOpened(rims) => (rims.court.to_string(), -2),
+                FrameItem::CourtClosed(court) => (court.to_string(), -3),
             });
         }
         seen
@@ -344,6 +399,39 @@ mod tests {
         }
         assert_eq!(hop.len(), MAX_ENDS);
         assert_eq!(ledger.unbalanced(), []);
+    }
+
+    #[test]
+    fn a_court_comes_and_goes_in_order_with_its_frames() {
+        let ledger = Ledger::new();
+        let [a, b] = courts();
+        let tally = |court: &CourtId| ledger.hop(court.as_str(), "model:m");
+        let hop = FrameMailbox::new(std::slice::from_ref(&a), 4, tally);
+        let rims = CourtRims { court: b.clone(), rims: Vec::new(), rims_of: None };
+        assert!(hop.offer(frame(&b, 0)).is_some(), "not served yet");
+        hop.open_court(rims.clone(), &tally(&b));
+        hop.offer(frame(&b, 1));
+        hop.session_closed(&b, SessionId::from_bits(1), CloseReason::Ended);
+        hop.close_court(&b);
+        assert!(!hop.serves(&b) && hop.offer(frame(&b, 2)).is_some());
+        // Back before what was left has been taken: behind it.
+        hop.open_court(rims.clone(), &tally(&b));
+        hop.offer(frame(&b, 3));
+        hop.close_court(&b);
+        hop.offer(frame(&a, 4));
+        let b_alone: Vec<i64> =
+            taken(&hop).into_iter().filter(|(name, _)| name == "b").map(|(_, ms)| ms).collect();
+        assert_eq!(b_alone, [-2, 1, -1, -3, -2, 3, -3]);
+        assert!(hop.offer(frame(&a, 5)).is_none(), "the other court is served as before");
+        assert_eq!(taken(&hop), [("a".to_owned(), 5)]);
+        assert_eq!(ledger.unbalanced(), []);
+        let count = ledger.hop("b", "model:m").count();
+        assert_eq!((count.offered, count.taken, count.waiting), (2, 2, 0));
+        // A hop that nobody reads takes nothing in.
+        hop.abandon();
+        hop.open_court(rims, &tally(&b));
+        assert!(hop.offer(frame(&b, 6)).is_some());
+        assert_eq!(taken(&hop), []);
     }
 
     #[test]

@@ -79,5 +79,5 @@ impl TaskAtCourt for RimsOfCourt {
         }
     }
 
-    fn put_out(&mut self) {}
+    fn gone(&mut self) {}
 }

@@ -99,7 +99,7 @@ impl TaskAtCourt for WatchedCourt {
 
     fn session_closed(&mut self, _session: SessionId, _reason: CloseReason) {}
 
-    fn put_out(&mut self) {
+    fn gone(&mut self) {
         self.moved.lock().remove(&self.drawn.court);
     }
 }
