@@ -382,8 +382,13 @@ async fn open_uplink(
 
 /// What the outbox still knows of each court, as its game goes on from it.
 fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> {
-    let courts = recovered.courts.into_iter();
-    courts.map(|(court, of)| (court, game::Recovered::of(of.latest, of.open, of.recent))).collect()
+    let uplink::Recovered { courts, mut logs, .. } = recovered;
+    let of = |(court, of): (CourtId, uplink::CourtRecords)| {
+        let log = logs.remove(&player::log_of(&court)).unwrap_or_default();
+        let log = log.into_iter().map(|(_, bytes)| bytes).collect();
+        (court, game::Recovered::of(of.latest, of.open, of.recent).with_log(log))
+    };
+    courts.into_iter().map(of).collect()
 }
 
 async fn open_ring(

@@ -15,7 +15,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::media::{CourtId, MediaTime};
+use crate::media::{CourtId, MediaTime, SessionId};
 
 pub use crate::event::decision::{Decision, LogEntry};
 pub use crate::event::envelope::Envelope;

@@ -297,7 +297,7 @@ mod tests {
     use crate::clock::{Chance, SystemClock};
     use crate::config::Broker;
     use crate::disk::RealDisk;
-    use crate::event::{ClipOrder, ClipRequest, Event, FactId, Saying, Score};
+    use crate::event::{ClipOrder, ClipRequest, Event, FactId, Family, Saying, Score};
     use crate::mailbox::{Take, Tally, WhenFull};
     use crate::media::{BoxName, MediaTime, SessionId, UtcTime};
 
@@ -350,7 +350,7 @@ mod tests {
     fn with_clip(n: u32) -> Event {
         Event {
             court: CourtId::new("a").unwrap(),
-            fact: FactId { session: SessionId::from_bits(5), n },
+            fact: FactId { family: Some(Family::Score), session: SessionId::from_bits(5), n },
             revision: 0,
             attempt: n,
             at: MediaTime::from_millis(i64::from(n) * 1000),
