@@ -1,8 +1,8 @@
 //! What a box says in a few situations, word for word: programs read it.
 
 use super::*;
+use crate::event::FactId;
 use crate::event::state::{CourtClock, ModelState, UplinkState};
-use crate::event::{FactId, Family};
 use crate::game::calibrate::Verdict;
 use crate::mailbox::DropReason;
 use crate::media::SessionId;
@@ -94,15 +94,10 @@ fn in_mid_game() -> StagesSay {
     let session = SessionId::from_bits(0xaa);
     for n in 0..40_u32 {
         let odds = if n % 2 == 0 { 2.5 } else { -3.1 };
-        calibration.saw(
-            FactId::new(session, Family::Shot, n),
-            odds,
-            ("rimnet", "0.6.0"),
-            Some(-0.3),
-        );
+        calibration.saw(FactId { session, family: None, n }, odds, ("rimnet", "0.6.0"), Some(-0.3));
     }
     for (n, verdict) in [(36, Verdict::Made), (37, Verdict::Missed), (39, Verdict::None)] {
-        assert!(calibration.said(FactId::new(session, Family::Shot, n), verdict));
+        assert!(calibration.said(FactId { session, family: None, n }, verdict));
     }
     let learnt = calibration.learnt(Some(-0.3));
     let unseen = Calibration::new(north.rims[0]);
