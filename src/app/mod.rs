@@ -32,7 +32,8 @@ use crate::clock::{Anchors, Floor};
 use crate::config::Config;
 use crate::decode::{Decoder, Decoders};
 use crate::detect::{self, Detect, Engines};
-use crate::game::{self, keeper, player};
+use crate::game::games::Games;
+use crate::game::{self, games, keeper, player};
 use crate::health::{Metrics, Notifier};
 use crate::ingest::{Ingest, IngestHandle};
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
@@ -149,6 +150,7 @@ impl App {
         let full = |error| told_if_full(error, &data_dir, &*world.disk);
         let (uplink, recovered) =
             open_uplink(&config, &order_hops, &shared, &world, floor).await.map_err(full)?;
+        list_games(&recovered);
         let mut recovered = by_court(recovered);
         let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
         let keep = rims_hop(&shared.ledger);
@@ -378,6 +380,22 @@ async fn open_uplink(
     let uplink = Arc::new(uplink);
     let _ = shared.uplink.set(Arc::clone(&uplink));
     Ok((uplink, recovered))
+}
+
+/// Says which games are known, and which are being played.
+fn list_games(recovered: &uplink::Recovered) {
+    let log = recovered.logs.get(games::LOG).map(Vec::as_slice).unwrap_or_default();
+    let log: Vec<Vec<u8>> = log.iter().map(|(_, bytes)| bytes.clone()).collect();
+    let (games, unread) = Games::read(&log);
+    if unread > 0 {
+        tracing::warn!(unread, "the record of games has entries of a later version: passed over");
+    }
+    for game in games.records().iter().filter(|game| game.end_ns.is_none()) {
+        tracing::info!(game = %game.id, courts = ?game.courts, "a game is being played");
+    }
+    if !games.records().is_empty() {
+        tracing::info!(games = games.records().len(), "games are on record");
+    }
 }
 
 /// What the outbox still knows of each court, as its game goes on from it.

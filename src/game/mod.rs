@@ -28,6 +28,7 @@ mod highlight;
 mod score;
 pub mod book;
 pub mod log;
+pub mod games;
 mod resume;
 pub mod calibrate;
 mod learning;

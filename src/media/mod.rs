@@ -20,7 +20,7 @@ mod rims;
 
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
 pub use crate::media::frame::{Frame, Pixels};
-pub use crate::media::names::{BoxName, CourtId, NameError, RimBox, RimId, SessionId};
+pub use crate::media::names::{BoxName, CourtId, GameId, NameError, RimBox, RimId, SessionId};
 pub use crate::media::picture::{ChromaLayout, Colours, CpuPicture, Plane};
 pub use crate::media::place::{RimFault, Sight, is_at, place_rims, sight};
 pub use crate::media::rims::CourtRims;

@@ -81,6 +81,10 @@ name_type!(
     /// One appliance.
     BoxName
 );
+name_type!(
+    /// One game, on whatever courts it is played.
+    GameId
+);
 
 /// Index of a rim in its court's `rims`, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
