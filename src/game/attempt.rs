@@ -370,6 +370,9 @@ fn older(since: MediaTime, at: MediaTime, ms: i64) -> bool {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
