@@ -111,6 +111,53 @@ stream_key = "{KEY}"
     file
 }
 
+#[test]
+fn replay_prints_a_fact_a_line_and_takes_corrections() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden");
+    let demo = golden.join("demo.answers.jsonl").display().to_string();
+    let told = std::fs::read_to_string(golden.join("demo.events.jsonl")).expect("events");
+    let output = courtside(&["replay", &demo]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), told.lines().count());
+    let last = text(&output.stdout).lines().last().map(str::to_owned).unwrap_or_default();
+    assert!(last.contains("-score-8.0") && last.ends_with("score 5/8"), "{last}");
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let corrected = dir.path().join("corrected.jsonl");
+    let recording = std::fs::read_to_string(&demo).expect("a recording");
+    let session = recording.split("\"session\":\"").nth(1).expect("a session")[..16].to_owned();
+    let write = |fact: &str| {
+        let line = format!(
+            "{{\"line\":\"correction\",\"fact\":\"{session}-{fact}\",\"what\":\"missed\",\
+             \"by\":\"operator\",\"reason\":\"seen again\"}}\n"
+        );
+        let bytes = (recording.clone() + &line).into_bytes();
+        std::fs::File::create(&corrected)
+            .and_then(|mut file| file.write_all(&bytes))
+            .expect("written");
+        courtside(&["replay", &corrected.display().to_string(), "--json"])
+    };
+    let output = write("shot-8");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let facts: Vec<serde_json::Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let [.., shot, highlight, score] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!(shot["id"], format!("{session}-shot-8.2"));
+    assert_eq!(
+        (&shot["data"]["by"], &shot["data"]["reason"]),
+        (&"operator".into(), &"seen again".into())
+    );
+    assert_eq!(highlight["type"], "courtside.highlight.withdrawn.v1");
+    assert_eq!(score["data"]["made"], serde_json::json!([4]));
+
+    let refused = write("shot-9");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("no shot"), "{}", text(&refused.stderr));
+    assert_eq!(courtside(&["replay", "nowhere.jsonl"]).status.code(), Some(1));
+}
+
 #[derive(Default)]
 struct Log {
     lines: Mutex<(Vec<String>, bool)>,

@@ -114,6 +114,16 @@ pub fn replay(recording: &str, court: &CourtId, rims: usize) -> Result<Vec<Event
     Ok(events(decided(recording, court, &mut game)?).collect())
 }
 
+/// How many rims the answers of a recording are of.
+#[must_use]
+pub fn rims_in(recording: &str) -> usize {
+    let rim = |text| match serde_json::from_str(text) {
+        Ok(Line::Answer { rim, .. }) => Some(usize::from(rim) + 1),
+        Ok(_) | Err(_) => None,
+    };
+    recording.lines().filter_map(rim).max().unwrap_or(0)
+}
+
 /// Plays a recording to a game.
 pub(super) fn decided(
     recording: &str,

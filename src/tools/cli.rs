@@ -15,6 +15,7 @@ use crate::tools::demo;
 use crate::tools::doctor;
 #[cfg(feature = "gstreamer")]
 use crate::tools::eval;
+use crate::tools::replay;
 use crate::tools::run;
 
 /// Call basketball shots from a camera's stream
@@ -57,6 +58,10 @@ Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --strata --coverage
 Exit: 0 printed · 1 failed · 3 below a floor of --gate, or not to be promoted")]
     Eval(eval::EvalArgs),
+    /// Play recorded answers through the rules and print the facts
+    #[command(after_help = "Example: courtside replay tests/data/golden/demo.answers.jsonl --json
+Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
+    Replay(replay::ReplayArgs),
     /// Measure
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -108,6 +113,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Doctor(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
+        Command::Replay(args) => args.run(),
         Command::Bench(command) => command.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of, Cli::command()),

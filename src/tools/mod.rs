@@ -20,6 +20,7 @@ mod eval;
 #[cfg(feature = "gstreamer")]
 mod png_file;
 mod private_folder;
+mod replay;
 pub mod rig;
 mod rim_arg;
 mod run;
