@@ -108,9 +108,9 @@ pub enum Refused {
 }
 
 impl Shot {
-    fn told<'a>(&'a self, court: &'a CourtId) -> shot::Told<'a> {
+    fn told<'a>(&'a self, court: &'a CourtId) -> shot::ShotFact<'a> {
         let Self { fact, revision, attempt, .. } = *self;
-        shot::Told { court, fact, revision, attempt, called: &self.called }
+        shot::ShotFact { court, fact, revision, attempt, called: &self.called }
     }
 
     /// Its event, as it stands now.
@@ -124,9 +124,9 @@ impl Shot {
 }
 
 impl Open {
-    fn told<'a>(&'a self, court: &'a CourtId, revision: u32) -> shot::Told<'a> {
+    fn told<'a>(&'a self, court: &'a CourtId, revision: u32) -> shot::ShotFact<'a> {
         let Self { fact, attempt, .. } = *self;
-        shot::Told { court, fact, revision, attempt, called: &self.called }
+        shot::ShotFact { court, fact, revision, attempt, called: &self.called }
     }
 }
 

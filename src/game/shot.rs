@@ -5,9 +5,9 @@ use crate::game::highlight;
 use crate::game::input::{Called, Standing};
 use crate::media::CourtId;
 
-/// What a shot's event is made of.
+/// A shot as a fact: what its event is made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
+pub(super) struct ShotFact<'a> {
     pub(super) court: &'a CourtId,
     pub(super) fact: FactId,
     pub(super) revision: u32,
@@ -15,7 +15,7 @@ pub(super) struct Told<'a> {
     pub(super) called: &'a Called,
 }
 
-impl Told<'_> {
+impl ShotFact<'_> {
     /// The first word.
     pub(super) fn provisional(self) -> Event {
         self.event(worded(self.called.standing, self.called.shot(true)))
