@@ -34,11 +34,11 @@ pub(crate) struct Fed {
 pub(crate) struct Continuity {
     max_gap_ms: u32,
     warmup_frames: u32,
-    seen: Option<Seen>,
+    seen: Option<LastFrame>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct LastFrame {
     session: SessionId,
     picture: (u32, u32),
     pts: MediaTime,
@@ -73,7 +73,7 @@ impl Continuity {
                 if reset.is_some() { (reset, 0, 0) } else { (None, since, last.frames) }
             }
         };
-        self.seen = Some(Seen { session, picture, pts, frames: frames.saturating_add(1) });
+        self.seen = Some(LastFrame { session, picture, pts, frames: frames.saturating_add(1) });
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,

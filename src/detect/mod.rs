@@ -31,6 +31,7 @@ pub mod ring;
 mod tasks;
 mod continuity;
 mod progress;
+mod court_work;
 mod worker;
 mod roster;
 mod offline;

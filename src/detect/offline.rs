@@ -69,7 +69,7 @@ impl Offline {
     /// Shows the model a frame as if it were of `pts`, and returns its answers, one a rim; none
     /// after an error.
     pub fn frame_at(&mut self, frame: &Arc<Frame>, pts: MediaTime) -> Vec<RimAnswer> {
-        self.worker.frame(frame, pts);
+        self.worker.frames(&[(Arc::clone(frame), pts)]);
         std::mem::take(&mut *self.answers.0.lock())
     }
 

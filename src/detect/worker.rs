@@ -3,8 +3,9 @@
 //! no other's slots.
 //!
 //! Frames come from [`FrameMailbox`], courts in turn. A slot of the engine is one view at one court
-//! (a rim, or the whole picture); all slots of a frame are one batch. Where to look and what the
-//! tensors mean is the task's ([`TaskAtCourt`]); cutting and states are the engine's.
+//! (a rim, or the whole picture). All slots of a frame are in one batch, and frames of other courts
+//! that wait too, up to what the engine likes at once. Where to look and what the tensors mean is the
+//! task's (`task`), at one court `court_work`'s; cutting and states are the engine's.
 //!
 //! **What happens when a model fails.** An error is no answer: the court's states start anew, the
 //! next frame is tried. So many errors in a row ([`Manner::most_failures`]), or one **panic** (caught
@@ -25,13 +26,14 @@ use tracing::{debug, error, warn};
 use crate::answer::ModelIdentity;
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
-use crate::detect::continuity::Continuity;
-use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, View};
+use crate::detect::continuity::{Continuity, Fed};
+use crate::detect::court_work::CourtWork;
+use crate::detect::engine::contract::{Engine, EngineError, Look};
 use crate::detect::progress::{ModelMeters, Progress};
-use crate::detect::task::{AnswerError, Looked, Manner, TaskAtCourt};
+use crate::detect::task::{AnswerError, Looked, Manner};
 use crate::detect::tasks::{Outlets, at_court, manner_of};
 use crate::mailbox::{FrameItem, FrameMailbox, Take};
-use crate::media::{CloseReason, CourtId, CourtRims, Frame, MediaTime, SessionId};
+use crate::media::{CourtId, CourtRims, Frame, MediaTime, Monotonic};
 
 /// How long a wait for a frame is; only bounds how late a lost wake-up would be noticed.
 const WAIT: Duration = Duration::from_secs(1);
@@ -73,24 +75,19 @@ pub(crate) struct WorkerParts<'a> {
     pub(crate) progress: Arc<Mutex<Progress>>,
 }
 
-/// One court, as one model sees it.
-struct CourtWork {
-    court: CourtId,
-    task: Box<dyn TaskAtCourt>,
-    /// Slots of its views: from this one on.
-    first_slot: usize,
-    continuity: Continuity,
-    placed: Option<Placed>,
-    /// The session of its last frame, until that is closed.
-    session: Option<SessionId>,
-    failures: u32,
-}
-
-/// Where one size of picture is looked at.
-struct Placed {
-    picture: (u32, u32),
-    /// Views, a slot each; a fault where one cannot look.
-    views: Result<Vec<View>, String>,
+/// A frame that is about to be looked at, and what came of it.
+struct Due<'f> {
+    /// Which of the worker's courts.
+    court: usize,
+    frame: &'f Arc<Frame>,
+    pts: MediaTime,
+    /// How it is fed; `None` where one cannot look.
+    fed: Option<Fed>,
+    slots: Range<usize>,
+    /// Views of which nothing was told yet.
+    left: usize,
+    /// The first failure.
+    failed: Option<Failure>,
 }
 
 /// Why there is no answer for a frame.
@@ -100,6 +97,8 @@ enum Failure {
     Engine(#[from] EngineError),
     #[error("the model's answer is none: {0}")]
     Answer(#[from] AnswerError),
+    #[error("the engine said nothing of {views} views")]
+    Silent { views: usize },
 }
 
 impl Worker {
@@ -137,17 +136,20 @@ impl Worker {
             // Linux: of this thread alone. Without it the thread is as good as any.
             let _ = rustix::process::nice(NICE);
         }
+        // What was taken while a batch was gathered and is not of it.
+        let mut next = None;
         loop {
-            // Woken by a frame, the end of a session, or the close of the hop.
-            let item = match self.frames.take(WAIT) {
+            // Woken by a frame, the end of a session, a court that comes or goes, or the close of the
+            // hop.
+            let item = match next.take().map_or_else(|| self.frames.take(WAIT), Take::Item) {
                 Take::Item(item) => item,
                 Take::TimedOut => continue,
                 Take::Closed => return,
             };
             let worker = &mut self;
             match catch_unwind(AssertUnwindSafe(|| worker.handle(item))) {
-                Ok(()) if self.failures < self.manner.most_failures => {}
-                Ok(()) => {
+                Ok(taken) if self.failures < self.manner.most_failures => next = taken,
+                Ok(_) => {
                     let (times, last) = (self.manner.most_failures, &self.last_failure);
                     let why = format!("{times} frames in a row failed: {last}");
                     return self.put_out(&why);
@@ -159,13 +161,17 @@ impl Worker {
         }
     }
 
-    fn handle(&mut self, item: FrameItem) {
+    /// Does what one item asks for. Returns an item that it took and did not handle.
+    fn handle(&mut self, item: FrameItem) -> Option<FrameItem> {
         match item {
-            FrameItem::Frame(frame) => self.frame(&frame, frame.pts),
+            FrameItem::Frame(frame) => {
+                let (batch, next) = self.gather(frame);
+                self.frames(&batch);
+                return next;
+            }
             FrameItem::SessionClosed { court, session, reason } => {
                 if let Some(known) = self.courts.iter_mut().find(|known| known.court == court) {
-                    known.session = known.session.filter(|open| *open != session);
-                    known.task.session_closed(session, reason);
+                    known.session_closed(session, reason);
                 }
             }
             FrameItem::CourtOpened(drawn) => {
@@ -179,6 +185,32 @@ impl Worker {
             }
             FrameItem::CourtClosed(court) => self.close(&court),
         }
+        None
+    }
+
+    /// Adds frames that wait to `first`, of other courts, until the engine has the looks that it
+    /// likes at once. What comes in between and is another thing ends the batch and is returned.
+    fn gather(&self, first: Arc<Frame>) -> (Vec<(Arc<Frame>, MediaTime)>, Option<FrameItem>) {
+        let looks_at = |frame: &Frame| {
+            let court = self.courts.iter().find(|known| known.court == frame.court);
+            court.map_or(0, |court| court.slots().len())
+        };
+        let most = self.engine.most_looks();
+        let (mut looks, pts) = (looks_at(&first), first.pts);
+        let mut batch = vec![(first, pts)];
+        while looks < most {
+            match self.frames.take_waiting() {
+                Some(FrameItem::Frame(frame))
+                    if batch.iter().all(|(known, _)| known.court != frame.court) =>
+                {
+                    looks += looks_at(&frame);
+                    let pts = frame.pts;
+                    batch.push((frame, pts));
+                }
+                other => return (batch, other),
+            }
+        }
+        (batch, None)
     }
 
     /// Begins work at a court, in slots that no other court has.
@@ -186,15 +218,8 @@ impl Worker {
         let task = at_court(&self.bundle, drawn, &self.identity, self.live, &self.outlets);
         let first_slot = self.room_for(task.slots())?;
         let max_gap_ms = self.bundle.max_gap_ms.unwrap_or(u32::MAX);
-        self.courts.push(CourtWork {
-            court: drawn.court.clone(),
-            task,
-            first_slot,
-            continuity: Continuity::new(max_gap_ms, self.bundle.warmup_frames),
-            placed: None,
-            session: None,
-            failures: 0,
-        });
+        let continuity = Continuity::new(max_gap_ms, self.bundle.warmup_frames);
+        self.courts.push(CourtWork::new(&drawn.court, task, first_slot, continuity));
         Ok(())
     }
 
@@ -224,13 +249,50 @@ impl Worker {
         Ok(first)
     }
 
-    /// Has every view of `frame`, of time `pts`, looked at.
-    pub(crate) fn frame(&mut self, frame: &Arc<Frame>, pts: MediaTime) {
+    /// Has every view of these frames, each of a court of its own, looked at in one batch. A frame's
+    /// time stands beside it: another one where it is shown again.
+    pub(crate) fn frames(&mut self, batch: &[(Arc<Frame>, MediaTime)]) {
+        let mut due: Vec<Due<'_>> =
+            batch.iter().filter_map(|(frame, pts)| self.due(frame, *pts)).collect();
+        let views = due.iter().enumerate().flat_map(|(at, due)| due.views(at));
+        let (owners, looks): (Vec<(usize, usize)>, Vec<Look<'_>>) = views.unzip();
+        if !looks.is_empty() {
+            let Self { engine, courts, meters, clock, progress, .. } = self;
+            engine.run(&looks, &mut |look, result| {
+                let owner = owners.get(look).copied();
+                let Some((at, view)) = owner else { return };
+                let Some(due) = due.get_mut(at) else { return };
+                let answered = clock.monotonic();
+                let said = result.map_err(Failure::from).and_then(|said| {
+                    let looked = due.looked(answered);
+                    let court = courts.get_mut(due.court);
+                    court.map_or(Ok(()), |court| court.said(view, &looked, &said.tensors))?;
+                    Ok(said)
+                });
+                due.left = due.left.saturating_sub(1);
+                match said {
+                    Ok(said) => {
+                        let since_arrival = answered.since(due.frame.arrival);
+                        meters.preprocess_seconds.observe(said.prepared.as_secs_f64());
+                        meters.inference_seconds.observe(said.ran.as_secs_f64());
+                        meters.answer_seconds.observe(since_arrival.as_secs_f64());
+                        progress.lock().took(said.ran);
+                    }
+                    Err(failure) => drop(due.failed.get_or_insert(failure)),
+                }
+            });
+        }
+        for due in due {
+            self.settle(due);
+        }
+    }
+
+    /// What is to be looked at in a frame; `None` of a court where nobody works.
+    fn due<'f>(&mut self, frame: &'f Arc<Frame>, pts: MediaTime) -> Option<Due<'f>> {
         let taken = self.clock.monotonic();
         self.meters.queue_seconds.observe(taken.since(frame.decoded).as_secs_f64());
-        let Some(court) = self.courts.iter_mut().find(|court| court.court == frame.court) else {
-            return;
-        };
+        let at = self.courts.iter().position(|court| court.court == frame.court)?;
+        let court = self.courts.get_mut(at)?;
         court.session = Some(frame.session);
         let fault_before = court.fault();
         if court.place((frame.width, frame.height), self.engine.as_mut()) {
@@ -243,37 +305,40 @@ impl Worker {
             }
             self.progress.lock().set_fault(&frame.court, fault);
         }
-        let mut run = Run {
-            engine: self.engine.as_mut(),
-            model: &self.identity.bundle,
-            meters: &self.meters,
-            clock: self.clock.as_ref(),
-            progress: &self.progress,
-        };
+        let fed = court.feed(frame, pts);
+        let slots = fed.map_or(0..0, |_| court.slots());
+        if let Some(reset) = fed.and_then(|fed| fed.reset) {
+            debug!(court = %frame.court, model = %self.identity.bundle, ?reset, "state starts anew");
+            slots.clone().for_each(|slot| self.engine.reset(slot));
+        }
+        Some(Due { court: at, frame, pts, fed, left: slots.len(), slots, failed: None })
+    }
+
+    /// Counts what came of a frame.
+    fn settle(&mut self, due: Due<'_>) {
+        let Some(court) = self.courts.get_mut(due.court) else { return };
         let most_failures = self.manner.most_failures;
-        match court.look(frame, pts, &mut run) {
-            Ok(()) => {
-                self.failures = 0;
-                if std::mem::take(&mut court.failures) >= most_failures {
-                    self.progress.lock().set_fault(&frame.court, None);
-                }
+        let silent = (due.left > 0).then_some(Failure::Silent { views: due.left });
+        let Some(failure) = due.failed.or(silent) else {
+            self.failures = 0;
+            if std::mem::take(&mut court.failures) >= most_failures {
+                self.progress.lock().set_fault(&court.court, None);
             }
-            Err(failure) => {
-                court.continuity.forget();
-                court.failures = court.failures.saturating_add(1);
-                self.failures += 1;
-                self.last_failure = failure.to_string();
-                let model = &self.identity.bundle;
-                if self.manner.stands_back {
-                    debug!(court = %frame.court, %model, %failure, "a frame got no answer");
-                } else if court.failures == 1 {
-                    warn!(court = %frame.court, %model, %failure, "a frame got no answer");
-                }
-                if court.failures == most_failures {
-                    let fault = format!("no calls: model {model}: {failure}");
-                    self.progress.lock().set_fault(&frame.court, Some(fault));
-                }
-            }
+            return;
+        };
+        court.forget();
+        court.failures = court.failures.saturating_add(1);
+        self.failures += 1;
+        self.last_failure = failure.to_string();
+        let (court, failures, model) = (&court.court, court.failures, &self.identity.bundle);
+        if self.manner.stands_back {
+            debug!(%court, %model, %failure, "a frame got no answer");
+        } else if failures == 1 {
+            warn!(%court, %model, %failure, "a frame got no answer");
+        }
+        if failures == most_failures {
+            let fault = format!("no calls: model {model}: {failure}");
+            self.progress.lock().set_fault(court, Some(fault));
         }
     }
 
@@ -301,104 +366,17 @@ impl Worker {
     }
 }
 
-/// What looking borrows from the worker.
-struct Run<'a> {
-    engine: &'a mut dyn Engine,
-    model: &'a str,
-    meters: &'a ModelMeters,
-    clock: &'a dyn Clock,
-    progress: &'a Mutex<Progress>,
-}
-
-impl CourtWork {
-    /// Slots of its views.
-    fn slots(&self) -> Range<usize> {
-        self.first_slot..self.first_slot + self.task.slots()
+impl<'f> Due<'f> {
+    /// Its looks, each with the view that it is; `at`: its place in the batch.
+    fn views(&self, at: usize) -> impl Iterator<Item = ((usize, usize), Look<'f>)> + use<'f> {
+        let (frame, dt_seconds) = (self.frame, self.fed.map_or(0.0, |fed| fed.dt_seconds));
+        let looks = self.slots.clone().map(move |slot| Look { slot, frame, dt_seconds });
+        looks.enumerate().map(move |(view, look)| ((at, view), look))
     }
 
-    /// Closes what was begun.
-    fn end(mut self) {
-        if let Some(session) = self.session {
-            self.task.session_closed(session, CloseReason::Shutdown);
-        }
-        self.task.gone();
-    }
-
-    /// Says where to look, where the picture's size is new; true if it is.
-    fn place(&mut self, picture: (u32, u32), engine: &mut dyn Engine) -> bool {
-        if self.placed.as_ref().is_some_and(|placed| placed.picture == picture) {
-            return false;
-        }
-        let first_slot = self.first_slot;
-        let views = self.task.place(picture).map_err(|fault| fault.to_string()).and_then(|views| {
-            for (index, view) in views.iter().enumerate() {
-                let placement = Placement { picture, view: *view };
-                engine
-                    .place(first_slot + index, placement)
-                    .map_err(|error| format!("no calls: {error}"))?;
-            }
-            Ok(views)
-        });
-        self.placed = Some(Placed { picture, views });
-        true
-    }
-
-    fn views(&self) -> &[View] {
-        self.placed.as_ref().and_then(|placed| placed.views.as_deref().ok()).unwrap_or_default()
-    }
-
-    /// Widths of the rings in the picture that comes now, pixels; none where they cannot be placed.
-    fn ring_widths(&self) -> Vec<f32> {
-        let width = |view: &View| match view {
-            View::Around(rim) => Some(rim.w),
-            View::Whole => None,
-        };
-        self.views().iter().filter_map(width).collect()
-    }
-
-    fn fault(&self) -> Option<String> {
-        self.placed.as_ref().and_then(|placed| placed.views.as_ref().err().cloned())
-    }
-
-    /// Runs the model on every view of a frame. An answer is handed on as soon as it is there; the
-    /// first failure of the frame is returned.
-    fn look(
-        &mut self,
-        frame: &Arc<Frame>,
-        pts: MediaTime,
-        run: &mut Run<'_>,
-    ) -> Result<(), Failure> {
-        let Some(Placed { picture, views: Ok(views) }) = &self.placed else { return Ok(()) };
-        let fed = self.continuity.step(frame.session, *picture, pts);
-        let slots = self.first_slot..self.first_slot + views.len();
-        if let Some(reset) = fed.reset {
-            debug!(court = %frame.court, model = run.model, ?reset, "state starts anew");
-            slots.clone().for_each(|slot| run.engine.reset(slot));
-        }
-        let looks: Vec<Look<'_>> =
-            slots.map(|slot| Look { slot, frame, dt_seconds: fed.dt_seconds }).collect();
-        let (task, meters) = (&mut self.task, run.meters);
-        let mut failed: Option<Failure> = None;
-        run.engine.run(&looks, &mut |view, result| {
-            let said = match result {
-                Ok(said) => said,
-                Err(error) => {
-                    failed.get_or_insert(error.into());
-                    return;
-                }
-            };
-            let answered = run.clock.monotonic();
-            let looked = Looked { frame, pts, warming: fed.warming, answered };
-            if let Err(error) = task.said(view, &looked, &said.tensors) {
-                failed.get_or_insert(error.into());
-                return;
-            }
-            meters.preprocess_seconds.observe(said.prepared.as_secs_f64());
-            meters.inference_seconds.observe(said.ran.as_secs_f64());
-            meters.answer_seconds.observe(answered.since(frame.arrival).as_secs_f64());
-            run.progress.lock().took(said.ran);
-        });
-        failed.map_or(Ok(()), Err)
+    fn looked(&self, answered: Monotonic) -> Looked<'f> {
+        let warming = self.fed.is_some_and(|fed| fed.warming);
+        Looked { frame: self.frame, pts: self.pts, warming, answered }
     }
 }
 

@@ -214,6 +214,13 @@ impl FrameMailbox {
         }
     }
 
+    /// Takes the oldest item of the court whose turn it is, if one is there: for a reader that has
+    /// work already.
+    #[must_use]
+    pub fn take_waiting(&self) -> Option<FrameItem> {
+        self.shared.queue.lock().pop()
+    }
+
     /// Closes the hop: what is inside can still be taken, nothing more comes in.
     pub fn close(&self) {
         {

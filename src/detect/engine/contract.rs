@@ -34,7 +34,8 @@
 //!   made with; of a batch that ran at once each look tells the whole.
 //!
 //! What is deliberately absent: choosing a device or falling over to another engine (that is who
-//! makes engines), batching over courts (the worker gathers), and anything that knows a task.
+//! makes engines), gathering a batch (the worker does, up to [`Engine::most_looks`]), and anything
+//! that knows a task.
 
 use std::fmt;
 use std::sync::Arc;
@@ -118,6 +119,12 @@ pub trait Engine: Send {
     /// Multiply-adds of one look, where the engine can tell.
     fn multiply_adds(&self) -> Option<u64> {
         None
+    }
+
+    /// Looks that it likes in one batch: the worker gathers frames that wait, of other courts, until
+    /// there are so many, and never waits for one. All looks of a frame are in one batch even so.
+    fn most_looks(&self) -> usize {
+        1
     }
 
     /// Makes room for `slots` slots. Those that there were and still are keep placement and state;

@@ -38,7 +38,8 @@ def save(name, nodes, constants, logits):
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.onnx").write_bytes(data)
     (folder / "model.toml").write_text(
-        f"""name = "{name}"
+        f"""format = 2
+name = "{name}"
 version = "0.1.0"
 task = "rim"
 budget_ms = 3.0
@@ -50,19 +51,19 @@ path = "{name}.onnx"
 precision = "fp32"
 device = "any"
 sha256 = "{hashlib.sha256(data).hexdigest()}"
-[[input]]
+[[rim.input]]
 name = "frame"
 size = 8
 channels = ["y"]
 rings = 3.2
 above = 0.9
-[input_dt]
+[rim.input_dt]
 name = "dt"
-[[state]]
+[[rim.state]]
 input = "seen"
 output = "seen_out"
 shape = [1, 1]
-[output]
+[rim.output]
 logits = "logits"
 classes = ["none", "under_way", "made", "missed"]
 [provenance]
