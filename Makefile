@@ -3,12 +3,14 @@ PREFIX ?= /usr
 DESTDIR ?=
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
+# What is installed and measured, and what demo, tests, gate and most trials run: the same dependencies, built once.
 BIN = $(CARGO_TARGET_DIR)/release/courtside
+TRIED = $(CARGO_TARGET_DIR)/debug/courtside
 export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom gate score powercut hostile badwire cases unit cross
+.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -18,9 +20,10 @@ build: ## Build the release binary
 	@scripts/setup.sh build run
 	$(CARGO) build --release
 
-check: ## Format, lints, documents
+check: ## Format, lints, documents, one build of the dependencies
 	@scripts/setup.sh build run
 	$(CARGO) fmt --check
+	scripts/one_build.sh
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items -q
 
@@ -33,13 +36,20 @@ features: ## Compile every set of features
 	$(CARGO) check --all-targets --no-default-features
 	$(CARGO) check --all-targets
 
-demo: build ## Watch shots being called from a rendered game
-	$(BIN) demo $(ARGS)
+# As the tests are built, so that whoever tries both waits once: a newcomer's first minutes are spent in cargo.
+demo: ## Watch shots being called from a rendered game
+	@scripts/setup.sh build run
+	$(CARGO) build
+	$(TRIED) demo $(ARGS)
 
 bench: build ## Print latency and ingest figures beside their peers in the same run
 	@scripts/setup.sh bench test
 	$(BIN) bench ingest
 	$(BIN) bench latency
+
+figures: ## Measure builds from nothing and the size of the binary (tens of minutes)
+	@scripts/setup.sh build run
+	@scripts/figures.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -80,8 +90,6 @@ score: build ## Score the whole program on footage with truth: FOOTAGE=DIR (not 
 	@trials/score.py --bin $(BIN) $(if $(FOOTAGE),--footage $(FOOTAGE))
 
 # These four judge what the program does, not how fast: the tests' own binary is built anyway.
-TRIED = $(CARGO_TARGET_DIR)/debug/courtside
-
 powercut: ## Cut the power 100 times, and once more without fdatasync to see that it would be found (root)
 	@scripts/setup.sh build run test trial
 	$(CARGO) test --no-run
@@ -106,11 +114,10 @@ badwire: ## Call a game over a slow, lossy, broken link to the broker, and count
 # INT8 too: make gate GATED="rimnet rimnet:int8", which takes another minute and a half.
 GATED ?= rimnet
 
-# The tests' own binary: it is built anyway, gives the same calls, and half its speed is enough.
 gate: target/gate/gate.json ## Hold the shipped bundle to models/gate.toml on 200 rendered attempts
 	@scripts/setup.sh build run
 	$(CARGO) test --no-run
-	$(CARGO_TARGET_DIR)/debug/courtside eval --truth $< --jobs $$(nproc) --strata --gate models/gate.toml \
+	$(TRIED) eval --truth $< --jobs $$(nproc) --strata --gate models/gate.toml \
 	  --models-dir models $(addprefix --bundle ,$(GATED))
 
 # Debian's python3-torch will do; a .venv where there is none.
