@@ -1,32 +1,23 @@
-//! Asks a running box for its state or a picture: one GET over a plain or TLS connection.
+//! Asks a running box for its state or a picture: which box, with what token and certificate.
 //!
-//! For `doctor`, `check` and `aim`, which speak to the box beside them. A whole HTTP client would bring
-//! crates for what is one request with one answer of known length. The certificate that the box's
-//! own configuration names is the only one that is taken.
+//! For `doctor`, `check` and `aim`, which speak to the box beside them; `client` speaks HTTP.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use hyper::StatusCode;
 use serde_json::Value;
 
 use crate::config::{self, Config};
+use crate::tools::client::{ClientError, Origin};
 
-/// A box on this machine answers in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// A box tells nothing until it has looked at itself once, a moment after its ports are open.
 const STARTING_LOOKS: u32 = 50;
 const STARTING_LOOK: Duration = Duration::from_millis(100);
 /// More than the state of a box with many courts.
-const ANSWER_MOST_BYTES: u64 = 4 << 20;
+const ANSWER_MOST_BYTES: usize = 4 << 20;
 
 /// Which box is asked, and with what token.
 #[derive(Clone, Debug, Args)]
@@ -165,59 +156,44 @@ impl Place {
     /// # Errors
     /// [`AskError`]: nobody there, no token, no such thing.
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, AskError> {
-        let url = || self.url.clone();
-        let wrong = || AskError::Url { url: url() };
-        let (scheme, rest) = self.url.split_once("://").ok_or_else(wrong)?;
-        let authority = rest.trim_end_matches('/');
-        let (tls, port) = match scheme {
-            "http" => (false, 80),
-            "https" => (true, 443),
-            _ => return Err(wrong()),
-        };
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let to = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
-        let gone = |source| AskError::NoBox { url: url(), source };
-        let stream = connect(&to).map_err(gone)?;
+        let origin =
+            Origin::of(&self.url).ok_or_else(|| AskError::Url { url: self.url.clone() })?;
         let token = self.token()?;
-        let mut request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n");
-        if let Some(token) = token {
-            request.push_str(&format!("Authorization: Bearer {token}\r\n"));
-        }
-        request.push_str(&format!("Accept: {accept}\r\n\r\n"));
-        let answer = if tls {
-            let config = self.tls()?;
-            let name = ServerName::try_from("box.invalid").map_err(|_| wrong())?;
-            let session = rustls::ClientConnection::new(config, name).map_err(|error| {
-                AskError::Broken { url: url(), source: std::io::Error::other(error) }
-            })?;
-            exchange(rustls::StreamOwned::new(session, stream), &request)
-        } else {
-            exchange(stream, &request)
+        let asking = async {
+            let certificate = self.certificate.as_deref();
+            let answer = origin.get(path, accept, token.as_deref(), certificate).await?;
+            let status = answer.status;
+            Ok((status, answer.whole(ANSWER_MOST_BYTES).await?))
         };
-        let answer = answer.map_err(|source| AskError::Broken { url: url(), source })?;
-        self.body(answer)
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (status, body) = runtime
+            .map_err(ClientError::NoConnection)
+            .and_then(|runtime| runtime.block_on(asking))
+            .map_err(|error| self.told(error))?;
+        match status {
+            StatusCode::OK => Ok(body),
+            StatusCode::UNAUTHORIZED => Err(AskError::Unauthorized { url: self.url.clone() }),
+            _ => Err(self.strange(&status.to_string())),
+        }
     }
 
-    /// What stands behind the header of a good answer.
-    fn body(&self, mut answer: Vec<u8>) -> Result<Vec<u8>, AskError> {
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-        let head = answer.get(..end.unwrap_or(answer.len())).unwrap_or_default();
-        let text = String::from_utf8_lossy(head);
-        let status = text.lines().next().unwrap_or_default().trim().to_owned();
-        let strange = || AskError::Strange { url: self.url.clone(), status: status.clone() };
-        match status.split(' ').nth(1) {
-            Some("200") => {}
-            Some("401") => return Err(AskError::Unauthorized { url: self.url.clone() }),
-            _ => return Err(strange()),
+    fn told(&self, error: ClientError) -> AskError {
+        let url = self.url.clone();
+        match error {
+            ClientError::NoConnection(source) => AskError::NoBox { url, source },
+            ClientError::Broken(source) => AskError::Broken { url, source },
+            ClientError::NoHttp => self.strange("something that is no HTTP"),
+            ClientError::NoCertificate => AskError::NoCertificate { url },
+            ClientError::Certificate { file, reason } => AskError::Certificate { file, reason },
         }
-        let end = end.ok_or_else(strange)?;
-        Ok(answer.split_off(end + 4))
+    }
+
+    fn strange(&self, status: &str) -> AskError {
+        AskError::Strange { url: self.url.clone(), status: status.to_owned() }
     }
 
     fn json(&self, body: &[u8]) -> Result<Value, AskError> {
-        let status = "200 with something that is no JSON".to_owned();
-        serde_json::from_slice(body)
-            .map_err(|_| AskError::Strange { url: self.url.clone(), status })
+        serde_json::from_slice(body).map_err(|_| self.strange("200 with something that is no JSON"))
     }
 
     /// The first line of the token's file. A file that is not there yet is no token.
@@ -228,24 +204,6 @@ impl Place {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(AskError::File { file: file.clone(), source }),
         }
-    }
-
-    fn tls(&self) -> Result<Arc<rustls::ClientConfig>, AskError> {
-        let Some(file) = &self.certificate else {
-            return Err(AskError::NoCertificate { url: self.url.clone() });
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let pinned = Pinned { leaf: leaf_of(file)?, provider: Arc::clone(&provider) };
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| AskError::Certificate {
-                file: file.clone(),
-                reason: error.to_string(),
-            })?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(pinned))
-            .with_no_client_auth();
-        Ok(Arc::new(config))
     }
 }
 
@@ -259,90 +217,10 @@ fn is_loopback(url: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn leaf_of(file: &Path) -> Result<CertificateDer<'static>, AskError> {
-    CertificateDer::from_pem_file(file)
-        .map_err(|error| AskError::Certificate { file: file.to_owned(), reason: error.to_string() })
-}
-
-fn connect(to: &str) -> std::io::Result<TcpStream> {
-    let mut refused = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-    for address in to.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                return Ok(stream);
-            }
-            Err(error) => refused = error,
-        }
-    }
-    Err(refused)
-}
-
-/// One request, one answer; HTTP/1.0, so that the answer ends with the connection.
-fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result<Vec<u8>> {
-    stream.write_all(request.as_bytes())?;
-    stream.flush()?;
-    let mut answer = Vec::new();
-    match stream.take(ANSWER_MOST_BYTES).read_to_end(&mut answer) {
-        // A peer that closes TCP without TLS's goodbye; a cut answer is no whole JSON.
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !answer.is_empty() => {}
-        Err(error) => return Err(error),
-        Ok(_) => {}
-    }
-    Ok(answer)
-}
-
-/// Takes one certificate: the box's own, by whatever name it is asked.
-#[derive(Debug)]
-struct Pinned {
-    leaf: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.leaf {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let text = "it shows another certificate than its configuration names: restart the daemon";
-        Err(rustls::Error::General(text.to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let schemes = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, schemes)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let schemes = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, schemes)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     #[test]
@@ -355,17 +233,46 @@ mod tests {
         }
     }
 
+    /// What a box is taken for that gives this answer to one request, and nothing more.
+    fn told(answer: &'static [u8]) -> Result<Value, AskError> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a request");
+                request.extend(byte);
+            }
+            stream.write_all(answer).expect("answered");
+            String::from_utf8(request).expect("text")
+        });
+        let told = Place { url, token_file: None, certificate: None }.ask();
+        let request = serving.join().expect("served");
+        assert!(request.starts_with("GET /v1/state HTTP/1.1\r\nhost: 127.0.0.1:"), "{request}");
+        told
+    }
+
     #[test]
     fn answers_are_read_and_what_is_no_box_is_said() {
-        let place =
-            Place { url: "http://127.0.0.1:1".to_owned(), token_file: None, certificate: None };
-        let read = |answer: &[u8]| place.body(answer.to_vec()).and_then(|body| place.json(&body));
         let good = b"HTTP/1.0 200 OK\r\nx: y\r\n\r\n{\"box\":\"a\"}";
-        assert_eq!(read(good).expect("JSON")["box"], "a");
-        let refused = read(b"HTTP/1.1 401 Unauthorized\r\n\r\n").expect_err("no token");
+        assert_eq!(told(good).expect("JSON")["box"], "a");
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+        assert_eq!(told(chunked).expect("JSON"), serde_json::json!({}));
+        let refused = told(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
+        let refused = refused.expect_err("no token");
         assert!(refused.to_string().contains("--token-file"), "{refused}");
-        for strange in [&b""[..], b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"\xff"] {
-            assert!(matches!(read(strange), Err(AskError::Strange { .. })));
+        for strange in [
+            &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
+            b"HTTP/1.1 200 OK\r\n\r\n<html>",
+            b"HTTP/1.1 404 Not Found\r\n\r\n",
+            b"\xff\xff\r\n",
+        ] {
+            let said = told(strange).expect_err("no box");
+            assert!(matches!(said, AskError::Strange { .. }), "{said:?}");
         }
+        let cut = told(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").expect_err("cut");
+        assert!(matches!(cut, AskError::Broken { .. }), "{cut:?}");
     }
 }

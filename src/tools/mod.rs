@@ -10,6 +10,7 @@ mod ask;
 mod bench;
 mod check;
 mod cli;
+mod client;
 mod clips;
 mod completions;
 mod config;
