@@ -53,7 +53,7 @@ pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
 pub use crate::uplink::outbox::desk::Given;
 pub use crate::uplink::outbox::recover::{CourtRecords, Recovered};
-pub use crate::uplink::outbox::store::StoreError;
+pub use crate::uplink::outbox::tables::StoreError;
 pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
 
 /// Events that may wait for their commit (DESIGN §2), in whole decisions; never dropped: the court's

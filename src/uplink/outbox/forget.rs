@@ -7,8 +7,9 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use crate::media::UtcTime;
 use crate::uplink::outbox::record::Class;
-use crate::uplink::outbox::store::{
-    BY_COURT, BYTES, CHECKPOINTS, CLIPS, COUNTS, LATEST, LOG, OPEN, RECORDS, SENT, SHED, Store,
+use crate::uplink::outbox::store::Store;
+use crate::uplink::outbox::tables::{
+    BY_COURT, BYTES, CHECKPOINTS, CLIPS, COUNTS, LATEST, LOG, OPEN, RECORDS, SENT, SHED,
     StoreError, WAITING, readable,
 };
 

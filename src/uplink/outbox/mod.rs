@@ -9,6 +9,8 @@ pub(super) mod record;
 pub(super) mod lanes;
 pub(super) mod desk;
 mod backend;
+pub(super) mod tables;
+mod write;
 pub(super) mod store;
 pub(super) mod recover;
 mod forget;
@@ -33,7 +35,9 @@ use crate::uplink::hooks::{Committed, Hooks};
 use crate::uplink::outbox::desk::{Desk, Given, Note, Sending};
 use crate::uplink::outbox::lanes::{Lanes, Outcome};
 use crate::uplink::outbox::record::{InOrder, Now, Record, RecordError};
-use crate::uplink::outbox::store::{Batch, Store, StoreError};
+use crate::uplink::outbox::store::Store;
+use crate::uplink::outbox::tables::StoreError;
+use crate::uplink::outbox::write::Batch;
 use crate::uplink::states::States;
 
 /// Events in one commit: the inbox's whole bound. A decision is never parted for it.

@@ -7,8 +7,9 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 
 use crate::event::{ClipOrder, Event};
 use crate::media::CourtId;
-use crate::uplink::outbox::store::{
-    BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, SEQUENCES, Store, StoreError, WAITING,
+use crate::uplink::outbox::store::Store;
+use crate::uplink::outbox::tables::{
+    BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, SEQUENCES, StoreError, WAITING,
 };
 
 /// Events of a court that a start is given: what one step of its game told is at most some ten.

@@ -1,55 +1,21 @@
-//! Events on disk: redb, one `fdatasync` a commit. On the outbox's thread only.
-//!
-//! | table | key → value | holds |
-//! |---|---|---|
-//! | `records` | position → record | every event not yet forgotten |
-//! | `by_court` | (court, sequence) → position | to give a court's events again |
-//! | `waiting` | position → 0 or PUBACK code | no PUBACK yet, or refused |
-//! | `sent` | position → UTC ns | acknowledged then; kept to be given again |
-//! | `clips` | clip → position | pins whose `clips/{id}.json` is not durable yet |
-//! | `open` | (court, fact) → position | last record of the fact is provisional |
-//! | `latest` | (court, family) → position | the last of each family |
-//! | `log` | (log, n) → UTC ns, entry | games' inputs, n from 1, appended with the events of each |
-//! | `checkpoints` | log → n | its last entry that is enough to go on from |
-//! | `sequences` | court → last sequence | |
-//! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed |
+//! Events on disk: redb, one `fdatasync` a commit. On the outbox's thread only. `tables` says what is
+//! where.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    WriteTransaction,
-};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
 
 use crate::disk::{Disk, DiskLock, LockError};
-use crate::event::LogEntry;
 use crate::media::CourtId;
 use crate::uplink::outbox::backend::OnDisk;
-use crate::uplink::outbox::record::{Record, RecordError};
-
-pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-pub(super) const BY_COURT: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("by_court");
-pub(super) const WAITING: TableDefinition<'_, u64, u8> = TableDefinition::new("waiting");
-pub(super) const SENT: TableDefinition<'_, u64, i64> = TableDefinition::new("sent");
-pub(super) const CLIPS: TableDefinition<'_, &str, u64> = TableDefinition::new("clips");
-pub(super) const OPEN: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("open");
-pub(super) const LATEST: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("latest");
-pub(super) const LOG: TableDefinition<'_, (&str, u64), (i64, &[u8])> = TableDefinition::new("log");
-pub(super) const CHECKPOINTS: TableDefinition<'_, &str, u64> = TableDefinition::new("checkpoints");
-pub(super) const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
-pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
-
-/// How many they are.
-const TABLES: usize = 11;
-
-const LAST_POSITION: &str = "position";
-const COMMITS: &str = "commits";
-const LINK_SESSION: &str = "session";
-pub(super) const BYTES: &str = "bytes";
-pub(super) const SHED: &str = "shed";
+use crate::uplink::outbox::record::Record;
+use crate::uplink::outbox::tables::{
+    BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, StoreError,
+    TABLES, WAITING, decode, open_all, readable,
+};
+use crate::uplink::outbox::write::{Batch, Counts, fill};
 
 /// File of the store in its directory.
 const FILE: &str = "outbox.redb";
@@ -57,83 +23,6 @@ const FILE: &str = "outbox.redb";
 const LOCK: &str = "lock";
 /// redb's own default is 1 GiB; the whole daemon may take 200 MB (DESIGN §3).
 const CACHE_BYTES: usize = 4 << 20;
-
-/// Why the store refused.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts name their fields")]
-pub enum StoreError {
-    #[error("{path} is in use by another courtside: stop it, or set another `box.data_dir`")]
-    InUse { path: PathBuf },
-    #[error("cannot make the outbox's directory {path}: check `box.data_dir` and its owner")]
-    Directory { path: PathBuf, source: io::Error },
-    #[error("cannot open the outbox {path}")]
-    Open { path: PathBuf, source: Box<redb::Error> },
-    #[error("the outbox on disk said no")]
-    Disk(#[source] Box<redb::Error>),
-    #[error("record {position} of the outbox cannot be read")]
-    Record { position: u64, source: RecordError },
-}
-
-impl StoreError {
-    pub(super) fn disk(error: impl Into<redb::Error>) -> Self {
-        Self::Disk(Box::new(error.into()))
-    }
-
-    /// True when the file itself is no good any more.
-    fn is_damage(&self) -> bool {
-        match self {
-            Self::Disk(source) | Self::Open { source, .. } => match &**source {
-                redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
-                // A power cut while redb made the file: its magic number is written last.
-                redb::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
-                _ => false,
-            },
-            Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
-        }
-    }
-
-    /// True when there is no space left.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        match self {
-            Self::Disk(source) | Self::Open { source, .. } => {
-                matches!(&**source, redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull)
-            }
-            Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
-            Self::InUse { .. } | Self::Record { .. } => false,
-        }
-    }
-}
-
-/// What goes to disk in one transaction.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    /// New events, in order. Their places are given here, whatever they say.
-    pub append: Vec<Record>,
-    /// Entries of logs, with UTC.
-    pub log: Vec<(i64, LogEntry)>,
-    /// PUBACKs, with UTC.
-    pub acknowledged: BTreeMap<u64, i64>,
-    /// Refusals, with their codes.
-    pub refused: BTreeMap<u64, u8>,
-    /// Clips whose metadata is durable.
-    pub clips: BTreeSet<String>,
-    /// Counts the link's session up.
-    pub next_session: bool,
-}
-
-impl Batch {
-    /// True when there is nothing to write.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.append.is_empty()
-            && self.log.is_empty()
-            && self.acknowledged.is_empty()
-            && self.refused.is_empty()
-            && self.clips.is_empty()
-            && !self.next_session
-    }
-}
 
 /// How the database is opened, and again after an error; tests put a disk under it that fills up.
 type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
@@ -387,18 +276,6 @@ impl Store {
     }
 }
 
-fn decode(position: u64, bytes: &[u8]) -> Result<Record, StoreError> {
-    Record::decode(bytes).map_err(|source| StoreError::Record { position, source })
-}
-
-/// A record, or nothing where its bytes mean nothing to us: one that another version wrote, or
-/// damage that redb's checksums do not see. The others go on.
-pub(super) fn readable(position: u64, bytes: &[u8]) -> Option<Record> {
-    Record::decode(bytes)
-        .inspect_err(|error| tracing::warn!(position, %error, "record of an event is not readable"))
-        .ok()
-}
-
 fn open_database(disk: &dyn Disk, path: &Path) -> Result<Database, StoreError> {
     let cannot = |source| StoreError::Open { path: path.to_owned(), source: Box::new(source) };
     let file = OnDisk::open(disk, path).map_err(|error| cannot(redb::Error::Io(error)))?;
@@ -423,130 +300,6 @@ fn set_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
     disk.rename(path, &aside)?;
     disk.sync_dir(dir)?;
     Ok(aside)
-}
-
-fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError> {
-    drop(write.open_table(RECORDS)?);
-    drop(write.open_table(BY_COURT)?);
-    drop(write.open_table(WAITING)?);
-    drop(write.open_table(SENT)?);
-    drop(write.open_table(CLIPS)?);
-    drop(write.open_table(OPEN)?);
-    drop(write.open_table(LATEST)?);
-    drop(write.open_table(LOG)?);
-    drop(write.open_table(CHECKPOINTS)?);
-    drop(write.open_table(SEQUENCES)?);
-    drop(write.open_table(COUNTS)?);
-    Ok(())
-}
-
-struct Counts {
-    position: u64,
-    commits: u64,
-    bytes: u64,
-    session: u64,
-}
-
-/// Puts `batch` into the transaction.
-fn fill(
-    write: &WriteTransaction,
-    batch: &Batch,
-    counts: &mut Counts,
-) -> Result<Vec<Record>, StoreError> {
-    let mut waiting = write.open_table(WAITING).map_err(StoreError::disk)?;
-    let mut written = Vec::with_capacity(batch.append.len());
-    for append in &batch.append {
-        let record = append_one(write, append, counts)?;
-        waiting.insert(record.header.position, 0).map_err(StoreError::disk)?;
-        written.push(record);
-    }
-    if !batch.acknowledged.is_empty() {
-        let mut sent = write.open_table(SENT).map_err(StoreError::disk)?;
-        for (position, utc) in &batch.acknowledged {
-            if waiting.remove(position).map_err(StoreError::disk)?.is_some() {
-                sent.insert(position, utc).map_err(StoreError::disk)?;
-            }
-        }
-    }
-    for (position, code) in &batch.refused {
-        let known = waiting.get(position).map_err(StoreError::disk)?.is_some();
-        if known {
-            waiting.insert(position, code).map_err(StoreError::disk)?;
-        }
-    }
-    if !batch.clips.is_empty() {
-        let mut clips = write.open_table(CLIPS).map_err(StoreError::disk)?;
-        for clip in &batch.clips {
-            clips.remove(clip.as_str()).map_err(StoreError::disk)?;
-        }
-    }
-    for (utc, entry) in &batch.log {
-        append_entry(write, *utc, entry)?;
-    }
-    counts.session += u64::from(batch.next_session);
-    let mut table = write.open_table(COUNTS).map_err(StoreError::disk)?;
-    for (word, count) in [
-        (LAST_POSITION, counts.position),
-        (COMMITS, counts.commits),
-        (BYTES, counts.bytes),
-        (LINK_SESSION, counts.session),
-    ] {
-        table.insert(word, count).map_err(StoreError::disk)?;
-    }
-    Ok(written)
-}
-
-fn append_entry(write: &WriteTransaction, utc: i64, entry: &LogEntry) -> Result<(), StoreError> {
-    let name = entry.log.as_str();
-    let mut log = write.open_table(LOG).map_err(StoreError::disk)?;
-    let last = match log.range((name, 0)..=(name, u64::MAX)).map_err(StoreError::disk)?.next_back()
-    {
-        Some(row) => row.map_err(StoreError::disk)?.0.value().1,
-        None => 0,
-    };
-    log.insert((name, last + 1), (utc, entry.bytes.as_slice())).map_err(StoreError::disk)?;
-    if entry.checkpoint {
-        let mut checkpoints = write.open_table(CHECKPOINTS).map_err(StoreError::disk)?;
-        checkpoints.insert(name, last + 1).map_err(StoreError::disk)?;
-    }
-    Ok(())
-}
-
-fn append_one(
-    write: &WriteTransaction,
-    record: &Record,
-    counts: &mut Counts,
-) -> Result<Record, StoreError> {
-    let mut record = record.clone();
-    let header = &mut record.header;
-    let court = header.court.as_str();
-    let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
-    let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
-    (header.position, header.sequence) = (counts.position + 1, last + 1);
-    let position = header.position;
-    sequences.insert(court, header.sequence).map_err(StoreError::disk)?;
-    let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
-    by_court.insert((court, header.sequence), position).map_err(StoreError::disk)?;
-    let mut open = write.open_table(OPEN).map_err(StoreError::disk)?;
-    let fact = (court, header.fact.as_str());
-    if header.provisional {
-        open.insert(fact, position).map_err(StoreError::disk)?;
-    } else {
-        open.remove(fact).map_err(StoreError::disk)?;
-    }
-    let mut latest = write.open_table(LATEST).map_err(StoreError::disk)?;
-    latest.insert((court, header.family.as_str()), position).map_err(StoreError::disk)?;
-    if let Some(clip) = &header.clip {
-        let mut clips = write.open_table(CLIPS).map_err(StoreError::disk)?;
-        clips.insert(clip.id.as_str(), position).map_err(StoreError::disk)?;
-    }
-    let bytes = record.encode().map_err(|source| StoreError::Record { position, source })?;
-    let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
-    records.insert(position, bytes.as_slice()).map_err(StoreError::disk)?;
-    counts.position = position;
-    counts.bytes += bytes.len() as u64;
-    // From its bytes, as every later sending will be.
-    decode(position, &bytes)
 }
 
 /// A disk that refuses when it is told to.
