@@ -127,6 +127,10 @@ pub struct UplinkState {
     pub refused: Option<String>,
     /// Shed for want of space, by class.
     pub shed: u64,
+    /// Files beside the outbox that a newer version of the program wrote and this one cannot read: their
+    /// events are sent once a version that can read them runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_aside: Vec<String>,
 }
 
 /// `state/clock`.

@@ -31,12 +31,14 @@ mod prompt;
 mod mqtt;
 pub mod schema;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info};
 
 use crate::clock::{Anchors, Chance, Clock, within};
 use crate::disk::Disk;
@@ -44,6 +46,7 @@ use crate::event::Decision;
 use crate::mailbox::{Mailbox, Rest};
 use crate::media::CourtId;
 use crate::uplink::mqtt::Link;
+use crate::uplink::outbox::aside::Beside;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Outbox, Parts};
@@ -51,7 +54,9 @@ use crate::uplink::states::States;
 
 pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
+pub use crate::uplink::outbox::aside::PutAside;
 pub use crate::uplink::outbox::desk::Given;
+pub use crate::uplink::outbox::formats::{STORE_FORMAT, STORE_OLDEST_READER};
 pub use crate::uplink::outbox::recover::{CourtRecords, Recovered};
 pub use crate::uplink::outbox::tables::StoreError;
 pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
@@ -123,12 +128,14 @@ impl Uplink {
         chance: Chance,
         hooks: Hooks,
     ) -> Result<(Self, Recovered), UplinkError> {
-        let open = || outbox::store::Store::open(disk, &settings.dir);
-        let (store, damaged) = with_space(hooks.space.as_deref(), open)?;
-        let recovered = Recovered { damaged, ..store.recover()? };
-        if let Some(path) = &recovered.damaged {
-            tracing::error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
-        }
+        let open = || outbox::open::open(disk, &settings.dir, clock.utc());
+        let opened = with_space(hooks.space.as_deref(), open)?;
+        let (store, damaged) = (opened.store, opened.damaged);
+        let Beside { put_aside, read_in } = opened.beside;
+        told_of(damaged.as_deref(), &put_aside, read_in);
+        let names = put_aside.iter().filter_map(|aside| aside.path.file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        let recovered = Recovered { damaged, put_aside, ..store.recover()? };
         let tally = hooks.tally.clone().unwrap_or_default();
         let inbox = Mailbox::weighed(INBOX, Decision::weight, tally);
         let desk = Arc::new(Desk::new(inbox.clone()));
@@ -153,6 +160,7 @@ impl Uplink {
             hooks,
             sendings,
             counts: Arc::clone(&counts),
+            put_aside: names,
             states: Arc::clone(&states),
         })?;
         // Now: what was asked for before the last end must be held before the ring lets anything go.
@@ -252,17 +260,33 @@ impl Uplink {
         if let LinkState::Running(task) = link
             && let Err(error) = task.await
         {
-            tracing::error!(%error, "the link's task died");
+            error!(%error, "the link's task died");
         }
         self.desk.note(Note::Stop);
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!("the outbox's thread died");
+                error!("the outbox's thread died");
             }
         }
         Drained { committed, unsent: self.status().state.outbox_events }
+    }
+}
+
+/// Says what is not as a start expects it.
+fn told_of(damaged: Option<&Path>, put_aside: &[PutAside], read_in: u64) {
+    if let Some(path) = damaged {
+        error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
+    }
+    for PutAside { path, format, oldest_reader } in put_aside {
+        error!(
+            path = %path.display(), format, oldest_reader, ours = STORE_FORMAT,
+            "a newer version wrote this outbox: put aside, its events wait for a version that reads it"
+        );
+    }
+    if read_in > 0 {
+        info!(events = read_in, "read in what an outbox that was put aside held");
     }
 }
 

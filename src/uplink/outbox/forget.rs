@@ -9,9 +9,9 @@ use crate::media::UtcTime;
 use crate::uplink::outbox::record::Class;
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
-    BY_COURT, BYTES, CHECKPOINTS, CLIPS, COUNTS, LATEST, LOG, OPEN, RECORDS, SENT, SHED,
-    StoreError, WAITING, readable,
+    BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, RECORDS, SENT, StoreError, WAITING, readable,
 };
+use crate::uplink::outbox::write::write_counts;
 
 /// Sent records stay so long, to be given again (DESIGN §5.4).
 pub(crate) const KEPT: Duration = Duration::from_secs(72 * 3600);
@@ -46,12 +46,14 @@ impl Store {
             return Ok(Vec::new());
         }
         let write = self.database()?.begin_write().map_err(StoreError::disk)?;
-        let bytes = self.bytes.saturating_sub(plan.bytes);
-        let shed = self.shed + plan.shed.len() as u64;
-        remove(&write, &plan.forget, bytes, shed)?;
+        let mut counts = self.counts();
+        counts.bytes = counts.bytes.saturating_sub(plan.bytes);
+        counts.shed += plan.shed.len() as u64;
+        remove(&write, &plan.forget)?;
+        write_counts(&write, &counts)?;
         remove_entries(&write, &plan.entries)?;
         write.commit().map_err(StoreError::disk)?;
-        (self.bytes, self.shed) = (bytes, shed);
+        self.counted(counts);
         Ok(plan.shed)
     }
 
@@ -71,9 +73,9 @@ impl Store {
         for row in latest.iter().map_err(StoreError::disk)? {
             pinned.insert(row.map_err(StoreError::disk)?.1.value());
         }
-        let newest = self.last_position.saturating_sub(NEVER_FORGOTTEN);
+        let newest = self.last_position().saturating_sub(NEVER_FORGOTTEN);
         let mut plan = Plan { entries: old_entries(&read, now, floor)?, ..Plan::default() };
-        let over = |plan: &Plan| self.bytes.saturating_sub(plan.bytes) > quota;
+        let over = |plan: &Plan| self.counts().bytes.saturating_sub(plan.bytes) > quota;
         let sent = read.open_table(SENT).map_err(StoreError::disk)?;
         for row in sent.iter().map_err(StoreError::disk)? {
             let (position, at) = row.map_err(StoreError::disk)?;
@@ -174,12 +176,7 @@ fn remove_entries(write: &WriteTransaction, entries: &[(String, u64)]) -> Result
     Ok(())
 }
 
-fn remove(
-    write: &WriteTransaction,
-    forget: &BTreeMap<u64, u64>,
-    bytes: u64,
-    shed: u64,
-) -> Result<(), StoreError> {
+fn remove(write: &WriteTransaction, forget: &BTreeMap<u64, u64>) -> Result<(), StoreError> {
     let mut records = write.open_table(RECORDS).map_err(StoreError::disk)?;
     let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
     let mut waiting = write.open_table(WAITING).map_err(StoreError::disk)?;
@@ -197,8 +194,5 @@ fn remove(
         waiting.remove(position).map_err(StoreError::disk)?;
         sent.remove(position).map_err(StoreError::disk)?;
     }
-    let mut counts = write.open_table(COUNTS).map_err(StoreError::disk)?;
-    counts.insert(BYTES, bytes).map_err(StoreError::disk)?;
-    counts.insert(SHED, shed).map_err(StoreError::disk)?;
     Ok(())
 }

@@ -12,8 +12,13 @@ mod backend;
 pub(super) mod tables;
 mod write;
 pub(super) mod store;
+pub(super) mod formats;
+pub(super) mod aside;
+pub(super) mod open;
 pub(super) mod recover;
 mod forget;
+#[cfg(test)]
+mod samples;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +94,8 @@ pub(super) struct Parts {
     pub sendings: mpsc::Sender<Sending>,
     /// What `Uplink::status` reads.
     pub counts: Arc<Mutex<UplinkCounts>>,
+    /// Names of stores that this version cannot read.
+    pub put_aside: Vec<String>,
     /// `state/uplink` goes there.
     pub states: Arc<States>,
 }
@@ -596,6 +603,7 @@ impl Outbox {
             parked: self.lanes.parked() as u64,
             refused: self.refused.clone().filter(|_| self.lanes.parked() > 0),
             shed: self.parts.store.shed(),
+            put_aside: self.parts.put_aside.clone(),
         };
         let (told, told_at) = &self.told;
         let fault_changed =
@@ -722,6 +730,7 @@ mod tests {
             hooks,
             sendings: mpsc::channel(8).0,
             counts: Arc::clone(&counts),
+            put_aside: Vec::new(),
             states: Arc::default(),
         })
         .unwrap();

@@ -7,6 +7,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 
 use crate::event::{ClipOrder, Event};
 use crate::media::CourtId;
+use crate::uplink::outbox::aside::PutAside;
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
     BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, SEQUENCES, StoreError, WAITING,
@@ -24,7 +25,8 @@ pub struct CourtRecords {
     pub latest: BTreeMap<String, Event>,
     /// Facts whose last durable record is provisional, in order of decision.
     pub open: Vec<Event>,
-    /// The last [`RECENT`] events, in order of decision.
+    /// The last [`RECENT`] events, in order of decision, where some of them were written one by one and
+    /// what was decided together may be parted. Empty where each decision is whole.
     pub recent: Vec<Event>,
 }
 
@@ -41,6 +43,8 @@ pub struct Recovered {
     pub unsent: u64,
     /// A store that could not be read was put there, and a new one begun.
     pub damaged: Option<PathBuf>,
+    /// Stores of a newer version, which this one cannot read. They lie there untouched.
+    pub put_aside: Vec<PutAside>,
 }
 
 impl Store {
@@ -125,6 +129,9 @@ impl Store {
             positions.push(row.map_err(StoreError::disk)?.1.value());
         }
         positions.reverse();
+        if positions.first().is_none_or(|oldest| *oldest > self.parted_to()) {
+            positions.clear();
+        }
         records.recent = self.events(positions)?;
         Ok(records)
     }

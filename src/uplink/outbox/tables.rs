@@ -12,7 +12,7 @@
 //! | `log` | (log, n) → UTC ns, entry | games' inputs, n from 1, appended with the events of each |
 //! | `checkpoints` | log → n | its last entry that is enough to go on from |
 //! | `sequences` | court → last sequence | |
-//! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed |
+//! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed; format |
 
 use std::io;
 use std::path::PathBuf;
@@ -31,16 +31,22 @@ pub(super) const LATEST: TableDefinition<'_, (&str, &str), u64> = TableDefinitio
 pub(super) const LOG: TableDefinition<'_, (&str, u64), (i64, &[u8])> = TableDefinition::new("log");
 pub(super) const CHECKPOINTS: TableDefinition<'_, &str, u64> = TableDefinition::new("checkpoints");
 pub(super) const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
+/// Of format 1, whose readers ask for it: there, and empty.
+pub(super) const SCORES: TableDefinition<'_, &str, u64> = TableDefinition::new("scores");
 pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
 /// How many they are.
-pub(super) const TABLES: usize = 11;
+pub(super) const TABLES: usize = 12;
 
 pub(super) const LAST_POSITION: &str = "position";
 pub(super) const COMMITS: &str = "commits";
 pub(super) const LINK_SESSION: &str = "session";
 pub(super) const BYTES: &str = "bytes";
 pub(super) const SHED: &str = "shed";
+pub(super) const FORMAT: &str = "format";
+pub(super) const OLDEST_READER: &str = "oldest_reader";
+pub(super) const FORMAT_TO: &str = "format_to";
+pub(super) const PARTED_TO: &str = "parted_to";
 
 /// Makes those that are not there yet.
 pub(super) fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError> {
@@ -54,6 +60,7 @@ pub(super) fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError>
     drop(write.open_table(LOG)?);
     drop(write.open_table(CHECKPOINTS)?);
     drop(write.open_table(SEQUENCES)?);
+    drop(write.open_table(SCORES)?);
     drop(write.open_table(COUNTS)?);
     Ok(())
 }

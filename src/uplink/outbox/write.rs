@@ -7,8 +7,8 @@ use redb::{ReadableTable, WriteTransaction};
 use crate::event::LogEntry;
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::tables::{
-    BY_COURT, BYTES, CHECKPOINTS, CLIPS, COMMITS, COUNTS, LAST_POSITION, LATEST, LINK_SESSION, LOG,
-    OPEN, RECORDS, SENT, SEQUENCES, StoreError, WAITING, decode,
+    BY_COURT, BYTES, CHECKPOINTS, CLIPS, COMMITS, COUNTS, FORMAT_TO, LAST_POSITION, LATEST,
+    LINK_SESSION, LOG, OPEN, RECORDS, SENT, SEQUENCES, SHED, StoreError, WAITING, decode,
 };
 
 /// What goes to disk in one transaction.
@@ -50,8 +50,12 @@ pub(super) struct Counts {
     pub commits: u64,
     /// Of all records.
     pub bytes: u64,
+    /// Records let go without a PUBACK.
+    pub shed: u64,
     /// The link's.
     pub session: u64,
+    /// What is written here is of the store's own format (`formats`).
+    pub ours: bool,
 }
 
 /// Puts `batch` into the transaction.
@@ -91,16 +95,25 @@ pub(super) fn fill(
         append_entry(write, *utc, entry)?;
     }
     counts.session += u64::from(batch.next_session);
+    write_counts(write, counts)?;
+    Ok(written)
+}
+
+/// Puts what is counted into the transaction.
+pub(super) fn write_counts(write: &WriteTransaction, counts: &Counts) -> Result<(), StoreError> {
     let mut table = write.open_table(COUNTS).map_err(StoreError::disk)?;
-    for (word, count) in [
+    let ours = counts.ours.then_some((FORMAT_TO, counts.position));
+    let all = [
         (LAST_POSITION, counts.position),
         (COMMITS, counts.commits),
         (BYTES, counts.bytes),
         (LINK_SESSION, counts.session),
-    ] {
+        (SHED, counts.shed),
+    ];
+    for (word, count) in all.into_iter().chain(ours) {
         table.insert(word, count).map_err(StoreError::disk)?;
     }
-    Ok(written)
+    Ok(())
 }
 
 fn append_entry(write: &WriteTransaction, utc: i64, entry: &LogEntry) -> Result<(), StoreError> {
@@ -119,7 +132,9 @@ fn append_entry(write: &WriteTransaction, utc: i64, entry: &LogEntry) -> Result<
     Ok(())
 }
 
-fn append_one(
+/// Appends a record: gives it its places, and says of it in every table what the outbox asks for. Not
+/// whether it waits.
+pub(super) fn append_one(
     write: &WriteTransaction,
     record: &Record,
     counts: &mut Counts,

@@ -1,0 +1,340 @@
+//! What a store keeps, gives again and lets go.
+
+use std::{fs, io};
+
+use super::*;
+use crate::disk::RealDisk;
+use crate::event::{ClipRequest, Event, LogEntry, Saying, Withdrawal};
+use crate::media::UtcTime;
+use crate::uplink::outbox::open::{FILE, Opened, open};
+use crate::uplink::outbox::samples::{batch, event, highlight, made, score};
+use crate::uplink::outbox::tables::LOG;
+
+fn real() -> Arc<dyn Disk> {
+    Arc::new(RealDisk::new())
+}
+
+fn opened(dir: &Path) -> Store {
+    open(&real(), dir, UtcTime::from_nanos(0)).unwrap().store
+}
+
+#[test]
+fn a_second_daemon_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = opened(dir.path());
+    let second = open(&real(), dir.path(), UtcTime::from_nanos(0)).unwrap_err();
+    assert!(matches!(second, StoreError::InUse { .. }), "{second}");
+}
+
+#[test]
+fn sequences_count_each_court_and_go_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    let records = store
+        .commit(&batch([
+            event("a", 1, 0, made(false)),
+            event("b", 1, 0, made(false)),
+            event("a", 2, 0, made(false)),
+        ]))
+        .unwrap();
+    let places = |records: &[Record]| -> Vec<(u64, u64)> {
+        records.iter().map(|record| (record.header.position, record.header.sequence)).collect()
+    };
+    assert_eq!(places(&records), [(1, 1), (2, 1), (3, 2)]);
+    drop(store);
+    let mut store = opened(dir.path());
+    let records = store.commit(&batch([event("a", 3, 0, made(false))])).unwrap();
+    assert_eq!(places(&records), [(4, 3)]);
+    assert_eq!(store.waiting().unwrap().len(), 4);
+    let given = store.replay(Some(&CourtId::new("a").unwrap()), 1, 10).unwrap();
+    assert_eq!(places(&given), [(3, 2), (4, 3)]);
+    assert_eq!(places(&store.replay(None, 2, 1).unwrap()), [(3, 2)]);
+}
+
+#[test]
+fn a_puback_takes_it_from_the_queue_and_a_refusal_keeps_its_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    store.commit(&batch((1..=3).map(|n| event("a", n, 0, made(false))))).unwrap();
+    let marks = Batch {
+        acknowledged: [(1, 7)].into(),
+        refused: [(2, 0x87)].into(),
+        next_session: true,
+        ..Batch::default()
+    };
+    store.commit(&marks).unwrap();
+    drop(store);
+    let store = opened(dir.path());
+    assert_eq!(store.waiting().unwrap(), [(2, Some(0x87)), (3, None)]);
+    assert_eq!(store.session(), 1);
+    assert!(store.read(1).unwrap().is_some(), "kept, to be given again");
+}
+
+#[test]
+fn a_start_finds_what_was_not_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    let mut pinned = event("a", 6, 0, highlight(4));
+    pinned.clip = Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+    let withdrawal = || {
+        Saying::ShotWithdrawn(Withdrawal { t_stream: 1.0, reason: "no_outcome".into(), by: None })
+    };
+    store
+        .commit(&batch([
+            event("a", 1, 0, made(true)),
+            event("a", 1, 1, made(false)),
+            event("a", 2, 0, score(1)),
+            event("a", 3, 0, highlight(1)),
+            event("a", 4, 0, made(true)),
+            pinned,
+            event("a", 5, 0, made(true)),
+            event("a", 5, 1, withdrawal()),
+            event("a", 7, 0, made(false)),
+            event("b", 1, 0, made(true)),
+        ]))
+        .unwrap();
+    drop(store);
+    let recovered = opened(dir.path()).recover().unwrap();
+    let ids = |events: &[Event]| -> Vec<(String, String)> {
+        events.iter().map(|event| (event.court.to_string(), event.id())).collect()
+    };
+    let id = |court: &str, id: &str| (court.to_owned(), format!("0000000000000005-{id}"));
+    let (a, b) = (CourtId::new("a").unwrap(), CourtId::new("b").unwrap());
+    let of_a = &recovered.courts[&a];
+    assert_eq!(ids(&of_a.open), [id("a", "4.0")]);
+    assert_eq!(ids(&recovered.courts[&b].open), [id("b", "1.0")]);
+    let latest: Vec<_> =
+        of_a.latest.iter().map(|(family, event)| (family.as_str(), event.id())).collect();
+    let n = |n: &str| format!("0000000000000005-{n}");
+    assert_eq!(latest, [("highlight", n("6.0")), ("score", n("2.0")), ("shot", n("7.0"))]);
+    assert_eq!(of_a.recent, [], "each decision is whole");
+    assert_eq!(recovered.clips.len(), 1);
+    assert_eq!(recovered.clips[0].request.id, "c6");
+    assert_eq!((of_a.last_sequence, recovered.courts[&b].last_sequence), (9, 1));
+    assert_eq!(recovered.unsent, 10);
+}
+
+#[test]
+fn an_old_provisional_is_found_behind_any_number_of_later_facts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    store.commit(&batch([event("a", 1, 0, made(true))])).unwrap();
+    let later = (1..700)
+        .flat_map(|n| [event("a", 2 * n, 0, made(false)), event("a", 2 * n + 1, 0, score(2 * n))]);
+    store.commit(&batch(later)).unwrap();
+    let recovered = store.recover().unwrap();
+    let of_a = &recovered.courts[&CourtId::new("a").unwrap()];
+    assert_eq!(of_a.open.len(), 1);
+}
+
+#[test]
+fn a_kind_of_a_later_version_takes_its_place_and_is_never_shed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    let mut later = batch([event("a", 1, 0, made(true))]).append.remove(0);
+    later.header.event_type = "courtside.momentum.v1".into();
+    later.header.family = "momentum".into();
+    later.header.fact = "0000000000000005/run/1".into();
+    later.header.provisional = false;
+    later.data = br#"{"of":[1,2]}"#.to_vec();
+    let mut open = later.clone();
+    (open.header.fact, open.header.provisional) = ("0000000000000005/run/2".into(), true);
+    let others = batch((1..=300).map(|n| event("a", n, 0, made(false)))).append;
+    let append: Vec<Record> = [later.clone(), open].into_iter().chain(others).collect();
+    store.commit(&Batch { append, ..Batch::default() }).unwrap();
+    drop(store);
+    let mut store = opened(dir.path());
+    let recovered = store.recover().unwrap();
+    let of_a = &recovered.courts[&CourtId::new("a").unwrap()];
+    // One is open, and nobody here can close it; both wait for who knows them.
+    assert!(of_a.open.is_empty() && !of_a.latest.contains_key("momentum"));
+    assert_eq!(of_a.last_sequence, 302);
+    let soon = Some(UtcTime::from_nanos(5_000_000_000));
+    assert!(store.forget(0, soon, UtcTime::from_nanos(0)).unwrap().is_empty());
+    let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
+    let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
+    assert_eq!(shed.first(), Some(&3), "those that this version knows may go by their age");
+    let kept = store.read(1).unwrap().unwrap();
+    assert_eq!((kept.data, kept.header.event_type), (later.data, later.header.event_type));
+    assert_eq!(store.waiting().unwrap().first(), Some(&(1, None)), "it goes out first");
+    assert_eq!(store.replay(CourtId::new("a").ok().as_ref(), 0, 1).unwrap().len(), 1);
+}
+
+#[test]
+fn only_what_was_sent_long_ago_and_has_its_clip_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    let mut pinned = event("a", 2, 0, highlight(1));
+    pinned.clip = Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+    let others = (3..=400).map(|n| event("a", n, 0, made(false)));
+    // The last of a family stays; so neither family's last is looked at here.
+    let others = others.chain([event("a", 401, 0, highlight(1))]);
+    store
+        .commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others)))
+        .unwrap();
+    let hour = 3_600_000_000_000i64;
+    let marks = Batch {
+        acknowledged: (1..=10).map(|position| (position, hour)).collect(),
+        ..Batch::default()
+    };
+    store.commit(&marks).unwrap();
+    let hours = |n: i64| Some(UtcTime::from_nanos(n * hour));
+    assert!(store.forget(u64::MAX, hours(72), UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert!(store.read(1).unwrap().is_some(), "not yet");
+    assert!(store.forget(u64::MAX, None, UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert!(store.read(1).unwrap().is_some(), "an implausible clock forgets nothing");
+    let set_later = UtcTime::from_nanos(2 * hour);
+    assert!(store.forget(u64::MAX, hours(74), set_later).unwrap().is_empty());
+    assert!(store.read(1).unwrap().is_some(), "sent before the clock was set");
+    assert!(store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert!(store.read(1).unwrap().is_none());
+    assert!(store.read(2).unwrap().is_some(), "its clip is not durable");
+    assert!(store.read(11).unwrap().is_some(), "no PUBACK");
+    store.commit(&Batch { clips: ["c2".to_owned()].into(), ..Batch::default() }).unwrap();
+    store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap();
+    assert!(store.read(2).unwrap().is_none());
+    assert_eq!(store.shed(), 0);
+}
+
+fn entries(log: &str, kinds: &str, utc: i64) -> Batch {
+    let entry = |kind: char| LogEntry {
+        log: log.into(),
+        checkpoint: kind == 'C',
+        bytes: kind.to_string().into(),
+    };
+    Batch { log: kinds.chars().map(|kind| (utc, entry(kind))).collect(), ..Batch::default() }
+}
+
+/// What a start is given of a log, as `first..:kinds`.
+fn log_of(store: &Store, log: &str) -> String {
+    let entries = store.recover().unwrap().logs.remove(log).unwrap_or_default();
+    let kinds = entries.iter().map(|(_, bytes)| String::from_utf8(bytes.clone()).unwrap());
+    let first = entries.first().map_or(0, |(n, _)| *n);
+    let numbers: Vec<u64> = entries.iter().map(|(n, _)| *n).collect();
+    let in_order = first..first + numbers.len() as u64;
+    assert_eq!(numbers, in_order.collect::<Vec<_>>(), "no gap");
+    format!("{first}..:{}", kinds.collect::<String>())
+}
+
+#[test]
+fn a_log_goes_on_after_a_restart_and_is_read_from_its_last_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    store.commit(&entries("game/a", "xy", 1)).unwrap();
+    store.commit(&entries("game/ab", "C", 1)).unwrap();
+    assert_eq!(log_of(&store, "game/a"), "1..:xy");
+    drop(store);
+    let mut store = opened(dir.path());
+    store.commit(&entries("game/a", "zCuCv", 2)).unwrap();
+    drop(store);
+    let store = opened(dir.path());
+    assert_eq!(log_of(&store, "game/a"), "6..:Cv");
+    assert_eq!(log_of(&store, "game/ab"), "1..:C");
+    assert_eq!(log_of(&store, "games"), "0..:");
+}
+
+#[test]
+fn a_log_forgets_only_what_is_old_and_stands_before_its_last_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    let day = 24 * 3_600_000_000_000i64;
+    store.commit(&entries("a", "ooCx", day)).unwrap();
+    store.commit(&entries("b", "ooxx", day)).unwrap();
+    store.commit(&entries("c", "oo", day)).unwrap();
+    store.commit(&entries("c", "oC", 10 * day)).unwrap();
+    let at = |days: i64| Some(UtcTime::from_nanos(days * day));
+    let left = |store: &Store| {
+        let read = store.database().unwrap().begin_read().unwrap();
+        let log = read.open_table(LOG).unwrap();
+        let mut names = Vec::new();
+        for row in log.iter().unwrap() {
+            let (key, _) = row.unwrap();
+            let (log, n) = key.value();
+            names.push(format!("{log}{n}"));
+        }
+        names.join(" ")
+    };
+    let all = left(&store);
+    // (clock, clock set at, what is left)
+    let table = [
+        (at(16), 0, all.as_str()),
+        (None, 0, all.as_str()),
+        // Written before the clock was set: nobody knows how old it is.
+        (at(17), 5, all.as_str()),
+        (at(17), 0, "a3 a4 b1 b2 b3 b4 c3 c4"),
+        (at(100), 0, "a3 a4 b1 b2 b3 b4 c4"),
+    ];
+    for (now, floor_days, expected) in table {
+        let floor = UtcTime::from_nanos(floor_days * day);
+        assert!(store.forget(u64::MAX, now, floor).unwrap().is_empty());
+        assert_eq!(left(&store), expected, "{now:?} {floor_days}");
+    }
+    store.commit(&entries("a", "y", 100 * day)).unwrap();
+    assert_eq!(log_of(&store, "a"), "3..:Cxy", "counted on");
+}
+
+#[test]
+fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_72_h() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    store.commit(&batch((1..=600).map(|n| event("a", n, 0, made(false))))).unwrap();
+    let marks = Batch {
+        acknowledged: (100..=199).map(|position| (position, 2_000_000_000)).collect(),
+        ..Batch::default()
+    };
+    store.commit(&marks).unwrap();
+    let whole = store.bytes();
+    let one = whole / 600;
+    let soon = Some(UtcTime::from_nanos(5_000_000_000));
+    assert!(store.forget(whole - 50 * one, soon, UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert!(store.read(100).unwrap().is_none(), "sent");
+    assert!(store.read(199).unwrap().is_some(), "there was room enough");
+    assert!(
+        store.forget(0, soon, UtcTime::from_nanos(0)).unwrap().is_empty(),
+        "no fact is shed within 72 h"
+    );
+    assert!(store.read(1).unwrap().is_some());
+    let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
+    let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
+    assert_eq!((shed.first(), shed.len()), (Some(&1), 244));
+    assert_eq!(store.shed(), 244);
+    assert!(store.read(345).unwrap().is_some(), "the newest 256 stay");
+    drop(store);
+    assert_eq!(opened(dir.path()).shed(), 244);
+}
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_put_aside() {
+    for len in [1, 4096, 1 << 20] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::File::create(dir.path().join(FILE)).unwrap().set_len(len).unwrap();
+        let Opened { mut store, damaged, .. } =
+            open(&real(), dir.path(), UtcTime::from_nanos(0)).unwrap();
+        assert!(damaged.is_some(), "{len}");
+        assert_eq!(
+            store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
+            1
+        );
+    }
+}
+
+#[test]
+fn a_damaged_store_is_put_aside_and_a_new_one_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    drop(opened(dir.path()));
+    let mut bytes = fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().skip(9).take(4096 * 2) {
+        *byte ^= 0x5a;
+    }
+    let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    io::Write::write_all(&mut file, &bytes).unwrap();
+    drop(file);
+    let Opened { mut store, damaged, .. } =
+        open(&real(), dir.path(), UtcTime::from_nanos(0)).unwrap();
+    assert!(damaged.is_some_and(|aside| aside.exists()));
+    assert_eq!(
+        store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
+        1
+    );
+}
