@@ -381,6 +381,58 @@ fn a_shutdown_sends_what_it_can_and_the_rest_waits_on_disk() {
     assert_eq!(ids, ["141", "142", "143", "144", "145"]);
 }
 
+/// What waits in a store that another version wrote arrives as that version would have sent it.
+#[test]
+fn an_outbox_of_the_version_before_and_of_the_one_after_is_sent() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/formats");
+    // Of the first, what was refused with 0x90 stays parked, with 0x87 goes out in a new session.
+    let all = [("outbox-1", vec![5, 6, 8, 9, 10, 11, 12, 13, 14, 15])];
+    for (name, waiting) in all.into_iter().chain([("outbox-3-by-hand", vec![2, 3, 4])]) {
+        let broker = Mosquitto::start(false, None);
+        let subscriber = Subscriber::to(broker.port);
+        let dir = tempfile::tempdir().expect("directory");
+        let stored = files.join(format!("{name}.redb"));
+        std::fs::copy(stored, dir.path().join("outbox.redb")).expect("copied");
+        let lines = std::fs::read_to_string(files.join(format!("{name}.jsonl"))).expect("lines");
+        let lines = lines.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let expected: Vec<serde_json::Value> = lines
+            .filter(|line: &serde_json::Value| {
+                waiting.contains(&line["position"].as_u64().expect("a position"))
+            })
+            .collect();
+        let sut = Sut::open_in(dir, broker.port);
+        until("all are acknowledged", || {
+            (sut.uplink.status().acknowledged == waiting.len() as u64).then_some(())
+        });
+        let arrived = until("all arrived", || {
+            let events = subscriber.events();
+            (events.len() == expected.len()).then_some(events)
+        });
+        for court in ["a", "b"] {
+            let here = |topic: &str| topic.contains(&format!("event/{court}/"));
+            let told = |topic: &str, json: &serde_json::Value| {
+                let words = ["id", "type", "source", "subject", "sequence", "revision", "data"];
+                let said = words.map(|word| json[word].clone());
+                (topic.to_owned(), said)
+            };
+            let sent: Vec<_> = expected
+                .iter()
+                .map(|line| {
+                    let topic = line["topic"].as_str().expect("a topic");
+                    told(&format!("courtside/1/rim-1/{topic}"), &line["envelope"])
+                })
+                .filter(|(topic, _)| here(topic))
+                .collect();
+            let came: Vec<_> = arrived
+                .iter()
+                .map(|message| told(&message.topic, &message.json))
+                .filter(|(topic, _)| here(topic))
+                .collect();
+            assert_eq!(came, sent, "{name}, court {court}, in order");
+        }
+    }
+}
+
 /// A CA, a certificate of 127.0.0.1 and one of the box, as PEM files in `dir`.
 fn certificates(dir: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};

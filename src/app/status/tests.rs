@@ -171,6 +171,7 @@ fn ill() -> StagesSay {
             parked: 1,
             refused: Some("not authorized".to_owned()),
             shed: 2,
+            put_aside: Vec::new(),
         },
         fault: Some("connection refused".to_owned()),
         another_box: true,
