@@ -210,12 +210,15 @@ fn of_a_later_time() -> Vec<u8> {
     let mut store = opened(&disk).store;
     let mut pinned = event("a", 3, 0, highlight(1));
     pinned.clip = Some(ClipRequest { id: "a-1".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+    let clip = pinned.clip.clone().unwrap();
+    let mut durable = event("a", 1, 0, made(false));
+    durable.clip = Some(ClipRequest { id: "a-0".into(), ..clip });
     store
         .commit(&Batch {
             log: vec![(1, LogEntry { log: "game/a".into(), checkpoint: true, bytes: b"x".into() })],
             next_session: true,
             ..batch([
-                event("a", 1, 0, made(false)),
+                durable,
                 event("b", 1, 0, made(true)),
                 pinned,
                 event("a", 2, 0, score(1)),
@@ -226,6 +229,7 @@ fn of_a_later_time() -> Vec<u8> {
     let marks = Batch {
         acknowledged: [(1, 2_000_000_000)].into(),
         refused: [(3, 0x87)].into(),
+        clips: ["a-0".to_owned()].into(),
         next_session: true,
         ..Batch::default()
     };
