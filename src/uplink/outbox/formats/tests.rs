@@ -294,9 +294,7 @@ fn went_on() -> ForgetfulDisk {
     let mut store = opened(&disk).store;
     store.commit(&batch([event("a", 21, 0, made(false)), event("a", 22, 0, score(21))])).unwrap();
     drop(store);
-    let disk_again =
-        disk_with(&[(ASIDE, &put_aside_and_readable()), (FILE, &bytes_of(&disk, FILE))]);
-    disk_again
+    disk_with(&[(ASIDE, &put_aside_and_readable()), (FILE, &bytes_of(&disk, FILE))])
 }
 
 /// (id, what became of it), in the order in which they are sent.
