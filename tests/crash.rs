@@ -98,10 +98,10 @@ fn play(disk: &ForgetfulDisk) -> Story {
 fn evicted(disk: &ForgetfulDisk) -> BTreeSet<u64> {
     let path = Path::new(DIR).join("segments.index");
     let bytes = read_whole(disk, &path, 1 << 20).unwrap_or_default();
-    let records = lines::<SegmentRecord>(&bytes).0;
-    let ids = records.into_iter().filter_map(|record| match record {
+    let records = lines::<SegmentRecord>(&bytes).records;
+    let ids = records.into_iter().filter_map(|(record, _)| match record {
         SegmentRecord::Evicted { id, .. } => Some(id),
-        SegmentRecord::Closed(_) => None,
+        _ => None,
     });
     ids.collect()
 }

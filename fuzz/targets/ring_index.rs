@@ -2,17 +2,21 @@
 
 use courtside::clips::{Clip, ClipRecord, SegmentRecord, line, lines};
 
+/// What was read is written as it stood, up to the order of what JSON leaves open.
+macro_rules! again {
+    ($record:ty, $data:expr) => {
+        let read = lines::<$record>($data);
+        assert!(read.good <= $data.len());
+        let records: Vec<$record> = read.records.into_iter().map(|(record, _)| record).collect();
+        let again: Vec<u8> = records.iter().flat_map(line).collect();
+        assert!(lines::<$record>(&again).records.into_iter().map(|(record, _)| record).eq(records));
+    };
+}
+
 /// Reads `data` as either index, as an entry, and as the text of one line.
 pub(crate) fn run(data: &[u8]) {
-    let (segments, read) = lines::<SegmentRecord>(data);
-    assert!(read <= data.len());
-    // What was read is written as it stood, up to the order of what JSON leaves open.
-    let again: Vec<u8> = segments.iter().flat_map(line).collect();
-    assert_eq!(lines::<SegmentRecord>(&again).0, segments);
-    let (clips, read) = lines::<ClipRecord>(data);
-    assert!(read <= data.len());
-    let again: Vec<u8> = clips.iter().flat_map(line).collect();
-    assert_eq!(lines::<ClipRecord>(&again).0, clips);
+    again!(SegmentRecord, data);
+    again!(ClipRecord, data);
     // Behind a checksum that is right the fuzzer would never come by itself.
     if let Ok(json) = std::str::from_utf8(data)
         && let Ok(value) = serde_json::from_str::<serde_json::Value>(json)

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};
+use crate::disk::Format;
 use crate::media::{AudioParameters, Codec, CodecParameters, CourtId, SessionId, UtcTime};
 
 /// Track number of video in every file of ours.
@@ -19,6 +20,12 @@ pub(crate) const MAX_HEAD: u64 = 256 << 10;
 
 /// Our own box in the head of a segment (version 4, random).
 const SEGMENT_UUID: [u8; 16] = *b"\x8e\x4b\x9a\x52\x6c\x1d\x4f\x07\xa3\x5e\x20\xc7\x91\xb8\x0d\x66";
+
+/// The format of a segment that this version writes.
+pub const SEGMENT_FORMAT: Format = Format::FIRST;
+/// Both words of it in the one byte that the first format has for them: how far the format is beyond
+/// 1 in the upper half, the oldest reader in the lower.
+const SEGMENT_FORMAT_BYTE: u8 = 0x01;
 
 /// The tracks of a segment. Another value means another segment (and another clip).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +87,7 @@ pub fn head(header: &SegmentHeader, tracks: &Tracks) -> Vec<u8> {
     boxed(&mut out, b"uuid", |out| {
         out.extend(SEGMENT_UUID);
         let mut says = Vec::new();
-        says.push(1); // version
+        says.push(SEGMENT_FORMAT_BYTE);
         put64(&mut says, header.id);
         put64(&mut says, header.session.bits());
         put64(&mut says, header.video_origin.0.cast_unsigned());
@@ -115,23 +122,41 @@ pub(crate) fn read_head(bytes: &[u8]) -> Option<Head> {
     })
 }
 
-fn read_header(body: &[u8]) -> Option<SegmentHeader> {
+/// The format of a segment, if these are its first bytes. `ftyp`, then our own box with its checksum
+/// and this byte: so it stays in all formats.
+#[must_use]
+pub(crate) fn segment_format(bytes: &[u8]) -> Option<Format> {
+    let ftyp = child(bytes, 0).filter(|found| &found.kind == b"ftyp")?;
+    let uuid = child(bytes, ftyp.end()).filter(|found| &found.kind == b"uuid")?;
+    format_said(header_says(uuid.body(bytes)?)?)
+}
+
+fn format_said(says: &[u8]) -> Option<Format> {
+    let byte = u32::from(*says.first()?);
+    Some(Format { format: (byte >> 4) + 1, oldest_reader: byte & 0x0f })
+}
+
+/// What our own box holds behind its checksum.
+fn header_says(body: &[u8]) -> Option<&[u8]> {
     let says = body.strip_prefix(&SEGMENT_UUID)?;
     let (sum, says) = says.split_at_checked(8)?;
-    if sum != checksum(&[says]) {
+    (sum == checksum(&[says])).then_some(says)
+}
+
+fn read_header(body: &[u8]) -> Option<SegmentHeader> {
+    let says = header_says(body)?;
+    if !format_said(says)?.is_read_by(SEGMENT_FORMAT) {
         return None;
     }
-    let mut says = Bytes(says);
-    if says.u8()? != 1 {
-        return None;
-    }
+    let mut says = Bytes(says.get(1..)?);
     Some(SegmentHeader {
         id: says.u64()?,
         session: SessionId::from_bits(says.u64()?),
         video_origin: Ticks(says.u64()?.cast_signed()),
         audio_origin: says.u64()?.cast_signed(),
         begun: UtcTime::from_nanos(says.u64()?.cast_signed()),
-        court: CourtId::new(std::str::from_utf8(says.0).ok()?).ok()?,
+        // What a later format adds stands behind a zero.
+        court: CourtId::new(std::str::from_utf8(says.0.split(|&b| b == 0).next()?).ok()?).ok()?,
     })
 }
 

@@ -1,13 +1,22 @@
 //! `clips/{id}.json`: what a clip is, or why there is none.
+//!
+//! Of an entry that a newer version wrote, and that is not readable here, four members are read all
+//! the same, and stay what they are in every format: `number`, `pinned`, `segments`, and the words of
+//! its [`Format`]. So its clip keeps its place and its bytes until that version is back.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::clips::cut::Part;
 use crate::clips::index::ClipBrief;
+use crate::disk::Format;
 
 /// Version of the way that clips are put together. Bytes of a clip never change (R7): another way
 /// is another number, and the old way stays for old clips.
 pub(crate) const LAYOUT: u32 = 1;
+
+/// The format of an entry that this version writes: 1 names no format and no `segments` of its own.
+pub const CLIP_FORMAT: Format = Format { format: 2, oldest_reader: 1 };
 
 /// No file of ours is longer.
 pub(crate) const MAX_JSON: u64 = 1 << 20;
@@ -44,6 +53,46 @@ pub struct Clip {
     pub ended: Option<PinEnd>,
     /// When it was made, UTC ns.
     pub made_ns: i64,
+    /// The file that it was read from: what is not known here is written again as it stood.
+    #[serde(skip)]
+    pub(crate) file: Map<String, Value>,
+}
+
+/// Why a file is not read as an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoEntry {
+    /// A newer version wrote it.
+    Newer(NewerEntry),
+    /// It is none of ours, or was one.
+    Damaged,
+}
+
+/// What is known of an entry of a newer format.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct NewerEntry {
+    #[serde(flatten)]
+    pub(crate) format: Format,
+    #[serde(default)]
+    number: Option<u64>,
+    #[serde(default)]
+    pinned: bool,
+    #[serde(default)]
+    segments: Vec<u64>,
+}
+
+impl NewerEntry {
+    /// What the memory keeps of it. `number`: if it says none.
+    pub(crate) fn brief(&self, id: &str, number: impl FnOnce() -> u64) -> ClipBrief {
+        ClipBrief {
+            id: id.to_owned(),
+            number: self.number.unwrap_or_else(number),
+            // Where nothing is pinned its segments may go, and the file stays.
+            segments: if self.pinned { self.segments.clone() } else { Vec::new() },
+            pinned: self.pinned,
+            made_ns: 0,
+            unread: true,
+        }
+    }
 }
 
 /// The bytes of a clip.
@@ -83,32 +132,69 @@ impl Clip {
     /// What the memory keeps of it.
     #[must_use]
     pub fn brief(&self) -> ClipBrief {
-        let parts = self.media.iter().flat_map(|media| &media.parts);
-        let mut segments: Vec<_> = parts.map(|part| part.segment).collect();
-        segments.dedup();
         ClipBrief {
             id: self.id.clone(),
             number: self.number,
-            segments,
+            segments: self.segments(),
             pinned: self.pinned,
             made_ns: self.made_ns,
+            unread: false,
         }
     }
 
-    /// As its file holds it.
+    fn segments(&self) -> Vec<u64> {
+        let parts = self.media.iter().flat_map(|media| &media.parts);
+        let mut segments: Vec<_> = parts.map(|part| part.segment).collect();
+        segments.dedup();
+        segments
+    }
+
+    /// As its file holds it. What was read stands as it stood, but for what ends a pin or dates it.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let Ok(Value::Object(ours)) = serde_json::to_value(self) else { return Vec::new() };
+        let said = Format::deserialize(Value::Object(self.file.clone())).unwrap_or(Format::FIRST);
+        let format = said.brought_forward(CLIP_FORMAT);
+        let mut file = self.file.clone();
+        for (name, value) in ours {
+            if CHANGES.contains(&name.as_str()) || !file.contains_key(&name) {
+                file.insert(name, value);
+            }
+        }
+        file.insert("format".to_owned(), format.format.into());
+        file.insert("oldest_reader".to_owned(), format.oldest_reader.into());
+        file.insert("segments".to_owned(), self.segments().into());
+        let mut json = serde_json::to_vec_pretty(&file).unwrap_or_default();
         json.push(b'\n');
         json
     }
 
-    /// Reads a file. `None` if it is none of ours.
+    /// Reads a file. `None` if it is none that this version can read.
     #[must_use]
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok().filter(|clip: &Self| clip.layout == LAYOUT)
+        Self::read(bytes).ok()
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, NoEntry> {
+        let damaged = |_| NoEntry::Damaged;
+        let file: Map<String, Value> = serde_json::from_slice(bytes).map_err(damaged)?;
+        let format = Format::deserialize(Value::Object(file.clone())).map_err(damaged)?;
+        let layout = file.get("layout").and_then(Value::as_u64);
+        // Another layout: its bytes are put together in a way that this version does not know.
+        if !format.is_read_by(CLIP_FORMAT)
+            || layout.is_some_and(|layout| layout > u64::from(LAYOUT))
+        {
+            let newer = NewerEntry::deserialize(Value::Object(file)).map_err(damaged)?;
+            return Err(NoEntry::Newer(newer));
+        }
+        let clip: Self = Self::deserialize(Value::Object(file.clone())).map_err(damaged)?;
+        if clip.layout == LAYOUT { Ok(Self { file, ..clip }) } else { Err(NoEntry::Damaged) }
     }
 }
+
+/// What of an entry is ever written anew.
+const CHANGES: [&str; 3] = ["pinned", "ended", "made_ns"];
 
 /// True for a name that can stand in a path and in an address.
 #[must_use]
@@ -120,6 +206,49 @@ pub(crate) fn is_clip_id(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_known_of_an_entry_survives_the_end_of_its_pin() {
+        let later = br#"{"format":3,"oldest_reader":2,"layout":1,"id":"a-1","number":7,"court":"a",
+            "session":"00000000000000a1","reason":"made","from_ns":1,"to_ns":2,"pinned":true,
+            "made_ns":5,"game":"g-1","media":{"mime":"video/mp4","bytes":9,"sha256":"ab",
+            "start_ns":1,"end_ns":2,"width":16,"height":16,"poster":"x",
+            "parts":[{"segment":3,"from":0,"to":9,"sealed":true}]}}"#;
+        let read = Clip::read(later).expect("readable");
+        let ended = Clip { pinned: false, ended: Some(PinEnd::Command), ..read };
+        let written: Value = serde_json::from_slice(&ended.to_json()).expect("JSON");
+        let mut expected: Value = serde_json::from_slice(later).expect("JSON");
+        expected["pinned"] = false.into();
+        expected["ended"] = "command".into();
+        expected["segments"] = vec![3].into();
+        assert_eq!(written, expected);
+        assert_eq!(Clip::read(&ended.to_json()).expect("again").to_json(), ended.to_json());
+    }
+
+    #[test]
+    fn an_entry_of_a_newer_format_is_known_for_what_it_pins() {
+        for (words, pins) in [
+            (
+                r#""format":9,"oldest_reader":3,"number":4,"pinned":true,"segments":[5,6]"#,
+                &[5, 6][..],
+            ),
+            (r#""format":9,"oldest_reader":3,"number":4,"pinned":false,"segments":[5]"#, &[]),
+            (r#""layout":2,"number":4,"pinned":true,"segments":[5],"parts":0"#, &[5]),
+            (r#""format":9"#, &[]),
+        ] {
+            let json = format!("{{{words}}}");
+            let Err(NoEntry::Newer(newer)) = Clip::read(json.as_bytes()) else { panic!("{json}") };
+            let brief = newer.brief("x", || 4);
+            assert_eq!(
+                (brief.number, &brief.segments[..], brief.unread),
+                (4, pins, true),
+                "{json}"
+            );
+        }
+        for json in ["", "[]", "{}", r#"{"format":"x"}"#, r#"{"layout":0}"#] {
+            assert_eq!(Clip::read(json.as_bytes()), Err(NoEntry::Damaged), "{json}");
+        }
+    }
 
     #[test]
     fn a_clip_id_cannot_leave_its_folder() {

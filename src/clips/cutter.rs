@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use crate::clips::clip::{Clip, LAYOUT, MAX_JSON, Media, PinEnd};
+use crate::clips::clip::{Clip, LAYOUT, MAX_JSON, Media, NoEntry, PinEnd};
 use crate::clips::cut::{NoClip, Plan, plan};
 use crate::clips::desk::{AckError, CutterCommand, Desk, PendingCut};
 use crate::clips::evict::pin_fits;
@@ -153,6 +153,7 @@ impl Cutter {
             note,
             ended: None,
             made_ns: self.desk.clock.utc().as_nanos(),
+            file: serde_json::Map::new(),
         };
         self.write(&clip, true)?;
         let note = clip.note.as_deref();
@@ -259,7 +260,10 @@ impl Cutter {
         }
         let path = self.desk.places.clip(id);
         let bytes = read_whole(&*self.desk.disk, &path, MAX_JSON).map_err(AckError::Disk)?;
-        Clip::from_json(&bytes).ok_or(AckError::Unknown)
+        Clip::read(&bytes).map_err(|why| match why {
+            NoEntry::Newer(newer) => AckError::Newer { format: newer.format.format },
+            NoEntry::Damaged => AckError::Unknown,
+        })
     }
 
     fn acknowledge(&mut self, id: &str, sha256: Option<&str>) -> Result<Clip, AckError> {
@@ -297,7 +301,8 @@ impl Cutter {
             let wants = |clip: &&_| -> bool {
                 let clip: &crate::clips::index::ClipBrief = clip;
                 let made = UtcTime::from_nanos(clip.made_ns);
-                (made < old || made > ahead) && (clip.pinned || clip.segments.is_empty())
+                let due = (made < old || made > ahead) && (clip.pinned || clip.segments.is_empty());
+                due && !clip.unread
             };
             state.index.clips_after(0).filter(wants).cloned().collect()
         };

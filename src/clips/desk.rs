@@ -252,6 +252,8 @@ pub(crate) enum AckError {
     Unknown,
     #[error("the clip's SHA-256 is {is}: pull it again")]
     OtherBytes { is: String },
+    #[error("the clip's entry is of format {format}, which a newer version wrote")]
+    Newer { format: u32 },
     #[error("write the clip's entry")]
     Disk(#[source] io::Error),
 }

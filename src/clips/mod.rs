@@ -40,8 +40,8 @@ mod shelf;
 mod routes;
 mod reader;
 
-pub use crate::clips::boxes::{SegmentHeader, Tracks, head, init};
-pub use crate::clips::clip::{Clip, Media, PinEnd};
+pub use crate::clips::boxes::{SEGMENT_FORMAT, SegmentHeader, Tracks, head, init};
+pub use crate::clips::clip::{CLIP_FORMAT, Clip, Media, PinEnd};
 pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::desk::{
     FragmentDurable, FragmentSink, MAX_PENDING, RingError, RingMeters, RingParts, RingSettings,
@@ -50,7 +50,9 @@ pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,
 };
-pub use crate::clips::index::{ClipRecord, SegmentEntry, SegmentRecord, line, lines};
+pub use crate::clips::index::{
+    ClipRecord, INDEX_FORMAT, Lines, SegmentEntry, SegmentRecord, line, lines,
+};
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::ring::Ring;
@@ -59,3 +61,10 @@ pub use crate::clips::shelf::{
     ClipBytes, ClipList, ClipQuery, RecorderFacts, RingStatus, Shelf, ShelfError,
 };
 pub use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};
+
+/// The formats of the ring's stores that this version writes, by name.
+pub const FORMATS: [(&str, u32); 3] = [
+    ("segments", SEGMENT_FORMAT.format),
+    ("indexes", INDEX_FORMAT.format),
+    ("clips", CLIP_FORMAT.format),
+];

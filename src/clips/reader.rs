@@ -94,8 +94,9 @@ impl RingReader {
     fn briefs(&self) -> io::Result<Vec<ClipBrief>> {
         let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
         let mut known = BTreeMap::new();
-        for record in lines::<ClipRecord>(&log.unwrap_or_default()).0 {
+        for (record, _) in lines::<ClipRecord>(&log.unwrap_or_default()).records {
             match record {
+                ClipRecord::Format(_) => {}
                 ClipRecord::Touched { id } | ClipRecord::Gone { id } => drop(known.remove(&id)),
                 ClipRecord::Is(brief) => drop(known.insert(brief.id.clone(), brief)),
             }

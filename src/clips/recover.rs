@@ -16,15 +16,18 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
-use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
+use crate::clips::boxes::{MAX_HEAD, SEGMENT_FORMAT, segment_format};
+use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id};
 use crate::clips::desk::RingError;
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
 use crate::clips::index::{
-    ClipBrief, ClipRecord, Index, SegmentEntry, SegmentNumber, SegmentRecord, line, lines,
-    parse_file_name,
+    ClipBrief, ClipRecord, INDEX_FORMAT, Index, SegmentEntry, SegmentNumber, SegmentRecord,
+    greatest_number, index_format, line, lines, parse_file_name,
 };
-use crate::disk::{Disk, NEW_SUFFIX, OpenHow, read_whole, write_durably};
+use crate::disk::{
+    Disk, Format, NEW_SUFFIX, OpenHow, is_aside, put_aside, read_whole, write_durably,
+};
 use crate::media::{CourtId, SessionId};
 
 /// No index is longer: a million clips.
@@ -57,17 +60,23 @@ pub(crate) fn recover(disk: &dyn Disk, places: &Places) -> Result<Recovered, Rin
 
 fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<Log, RingError> {
     let path = places.segments_log();
-    let old = read_log(disk, &path)?;
-    let (records, good) = lines::<SegmentRecord>(&old);
-    if good < old.len() {
-        warn!(path = %path.display(), good, of = old.len(), "index damaged: rebuilt from segments");
+    let found = FoundLog::read(disk, &path)?;
+    let read = lines::<SegmentRecord>(&found.bytes);
+    if read.good < found.bytes.len() {
+        let (good, of) = (read.good, found.bytes.len());
+        warn!(path = %path.display(), good, of, "index damaged: rebuilt from segments");
+    }
+    if let Some(given) = found.numbers {
+        index.seen_segment(given);
     }
     let mut known = BTreeMap::new();
     let mut evicted = BTreeSet::new();
-    for record in records {
+    for (record, line) in read.records {
         match record {
+            SegmentRecord::Format(_) => {}
+            SegmentRecord::Given { id } => index.seen_segment(id),
             SegmentRecord::Closed(entry) => {
-                known.insert(entry.id, entry);
+                known.insert(entry.id, (entry, line));
             }
             SegmentRecord::Evicted { id, .. } => {
                 index.seen_segment(id);
@@ -79,6 +88,7 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
     let listed = disk.list(&places.segments);
     let listed = listed.map_err(|source| open_error(&places.segments, source))?;
     let mut removed = false;
+    let mut stands = BTreeMap::new();
     for file in listed {
         let Some((id, court, session)) = parse_file_name(&file.name) else { continue };
         let path = places.segments.join(&file.name);
@@ -87,8 +97,13 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
             removed = true;
             continue;
         }
-        match known.remove(&id).filter(|entry| entry.bytes == file.len) {
-            Some(entry) => index.put_segment(SegmentEntry { open: false, ..entry }),
+        match known.remove(&id).filter(|(entry, _)| entry.bytes == file.len) {
+            Some((entry, line)) => {
+                if !entry.open {
+                    stands.insert(id, line);
+                }
+                index.put_segment(SegmentEntry { open: false, ..entry });
+            }
             None => match repair(disk, &path, (id, court, session)) {
                 Ok(Some(entry)) => index.put_segment(entry),
                 Ok(None) => {
@@ -104,23 +119,84 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
             },
         }
     }
-    for entry in known.values() {
+    for (entry, _) in known.values() {
         index.seen_segment(entry.id);
         warn!(segment = entry.id, "segment of the index is not on the disk");
     }
     if removed {
         disk.sync_dir(&places.segments).map_err(|source| open_error(&places.segments, source))?;
     }
-    let mut fresh = Vec::new();
+    let mut fresh = found.head(line(&SegmentRecord::Format(INDEX_FORMAT)));
     // The greatest number ever given stays known, so that it is not given again.
-    let greatest = evicted.last().copied().filter(|id| index.segments().all(|s| s.id < *id));
-    if let Some(id) = greatest {
-        fresh.extend(line(&SegmentRecord::Evicted { id, why: "before this start".into() }));
+    let given = index.given_segment();
+    if given > index.segments().map(|entry| entry.id).max().unwrap_or(0) {
+        fresh.extend(line(&SegmentRecord::Given { id: given }));
     }
     for entry in index.segments() {
-        fresh.extend(line(&SegmentRecord::Closed(entry.clone())));
+        match stands.get(&entry.id) {
+            Some(line) => fresh.extend(*line),
+            None => fresh.extend(line(&SegmentRecord::Closed(entry.clone()))),
+        }
     }
-    rewrite::<SegmentRecord>(disk, &path, &old, &fresh)
+    fresh.extend(read.unknown.concat());
+    let log = rewrite::<SegmentRecord>(disk, &path, &found.bytes, &fresh)?;
+    found.merged(disk);
+    Ok(log)
+}
+
+/// An index as it was found, and those of newer versions beside it.
+struct FoundLog {
+    /// Empty where it was put aside.
+    bytes: Vec<u8>,
+    format: Format,
+    /// Put aside by an earlier version than this, which reads them: all that they say stands in the
+    /// segments and in `clips/` too, but for the greatest number.
+    merged: Vec<PathBuf>,
+    /// The greatest number that is named in what was put aside.
+    numbers: Option<u64>,
+}
+
+impl FoundLog {
+    /// Reads an index. One of a format that this version cannot read is put aside.
+    fn read(disk: &dyn Disk, path: &Path) -> Result<Self, RingError> {
+        let bytes = read_log(disk, path)?;
+        let format = index_format(&bytes);
+        let mut found = Self { bytes, format, merged: Vec::new(), numbers: None };
+        if !format.is_read_by(INDEX_FORMAT) {
+            let aside = put_aside(disk, path, format).map_err(|error| open_error(path, error))?;
+            warn!(
+                put_aside = %aside.display(), format = format.format, ours = INDEX_FORMAT.format,
+                "index of a newer version: put aside, rebuilt from what it is about"
+            );
+            (found.bytes, found.format) = (Vec::new(), Format::FIRST);
+        }
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let names = disk.names(dir).map_err(|source| open_error(dir, source))?;
+        for name in names.iter().filter(|name| is_aside(name, path)) {
+            let aside = dir.join(name);
+            let bytes = read_log(disk, &aside)?;
+            found.numbers = found.numbers.max(greatest_number(&bytes));
+            if index_format(&bytes).is_read_by(INDEX_FORMAT) {
+                found.merged.push(aside);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first line: `ours`, or that of a newer version as it stood.
+    fn head(&self, ours: Vec<u8>) -> Vec<u8> {
+        let mut lines = self.bytes.split_inclusive(|&byte| byte == b'\n');
+        let newer = self.format.format > INDEX_FORMAT.format;
+        lines.next().filter(|_| newer).map_or(ours, <[u8]>::to_vec)
+    }
+
+    /// What was merged goes, once the index that has it is on disk.
+    fn merged(&self, disk: &dyn Disk) {
+        for path in &self.merged {
+            info!(path = %path.display(), "index that an earlier version put aside: merged");
+            remove(disk, path);
+        }
+    }
 }
 
 /// Reads a segment that no line of the index names; cuts what is torn off it.
@@ -131,6 +207,12 @@ fn repair(
 ) -> io::Result<Option<SegmentEntry>> {
     let file = disk.open(path, OpenHow::ReadWrite)?;
     let len = file.len()?;
+    let head = usize::try_from(len.min(MAX_HEAD)).unwrap_or(usize::MAX);
+    let format = segment_format(&read_part(&*file, 0, head)?).unwrap_or(SEGMENT_FORMAT);
+    if !format.is_read_by(SEGMENT_FORMAT) {
+        let text = format!("it is of format {}, which a newer version wrote", format.format);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
     let scanned = scan(len, Verify::Last, |at, n| read_part(&*file, at, n))?;
     let Some(scanned) = scanned else { return Ok(None) };
     let header = &scanned.head.header;
@@ -138,7 +220,8 @@ fn repair(
         return Err(io::Error::new(io::ErrorKind::InvalidData, "its name is not its own"));
     }
     let Some(entry) = entry_of(&scanned) else { return Ok(None) };
-    if scanned.whole < len {
+    // Behind the fragments of a newer format may stand what is not known here.
+    if scanned.whole < len && format == SEGMENT_FORMAT {
         warn!(path = %path.display(), bytes = len - scanned.whole, "torn tail cut off");
         file.set_len(scanned.whole)?;
         file.sync_data()?;
@@ -163,25 +246,29 @@ pub(crate) fn entry_of(scanned: &Scanned) -> Option<SegmentEntry> {
 
 fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<Log, RingError> {
     let path = places.clips_log();
-    let old = read_log(disk, &path)?;
-    let (records, good) = lines::<ClipRecord>(&old);
-    if good < old.len() {
-        warn!(path = %path.display(), good, of = old.len(), "index damaged: rebuilt from clips");
+    let found = FoundLog::read(disk, &path)?;
+    let read = lines::<ClipRecord>(&found.bytes);
+    if read.good < found.bytes.len() {
+        let (good, of) = (read.good, found.bytes.len());
+        warn!(path = %path.display(), good, of, "index damaged: rebuilt from clips");
     }
-    let mut known: BTreeMap<String, ClipBrief> = BTreeMap::new();
-    for record in records {
+    let mut known: BTreeMap<String, (ClipBrief, &[u8])> = BTreeMap::new();
+    for (record, line) in read.records {
         match record {
+            ClipRecord::Format(_) => {}
             ClipRecord::Touched { id } | ClipRecord::Gone { id } => {
                 known.remove(&id);
             }
             ClipRecord::Is(brief) => {
-                known.insert(brief.id.clone(), brief);
+                known.insert(brief.id.clone(), (brief, line));
             }
         }
     }
     let listed = disk.names(&places.clips);
     let listed = listed.map_err(|source| open_error(&places.clips, source))?;
     let mut removed = false;
+    let mut stands = BTreeMap::new();
+    let mut newer = Vec::new();
     for name in listed {
         let path = places.clips.join(&name);
         if name.ends_with(NEW_SUFFIX) {
@@ -190,13 +277,24 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
             continue;
         }
         let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
-        let brief = known.remove(id).or_else(|| {
-            let bytes = read_whole(disk, &path, MAX_JSON).ok()?;
-            Clip::from_json(&bytes).filter(|clip| clip.id == id).map(|clip| clip.brief())
-        });
-        let Some(brief) = brief else {
-            warn!(path = %path.display(), "clip's entry cannot be read: left alone");
-            continue;
+        let brief = match known.remove(id) {
+            Some((brief, line)) => {
+                stands.insert(brief.id.clone(), line);
+                brief
+            }
+            None => match read_whole(disk, &path, MAX_JSON).map(|bytes| Clip::read(&bytes)) {
+                Ok(Ok(clip)) if clip.id == id => clip.brief(),
+                Ok(Err(NoEntry::Newer(entry))) => {
+                    let format = entry.format.format;
+                    warn!(path = %path.display(), format, "clip's entry of a newer version: kept");
+                    newer.push((id.to_owned(), entry));
+                    continue;
+                }
+                Ok(Ok(_) | Err(NoEntry::Damaged)) | Err(_) => {
+                    warn!(path = %path.display(), "clip's entry cannot be read: left alone");
+                    continue;
+                }
+            },
         };
         let whole = brief.segments.iter().all(|segment| index.segment(*segment).is_some());
         if whole || brief.pinned {
@@ -210,14 +308,24 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
             removed = true;
         }
     }
+    for (id, entry) in newer {
+        let brief = entry.brief(&id, || index.number_clip());
+        index.put_clip(brief);
+    }
     if removed {
         disk.sync_dir(&places.clips).map_err(|source| open_error(&places.clips, source))?;
     }
-    let mut fresh = Vec::new();
-    for brief in index.clips_after(0) {
-        fresh.extend(line(&ClipRecord::Is(brief.clone())));
+    let mut fresh = found.head(line(&ClipRecord::Format(INDEX_FORMAT)));
+    for brief in index.clips_after(0).filter(|brief| !brief.unread) {
+        match stands.get(&brief.id) {
+            Some(line) => fresh.extend(*line),
+            None => fresh.extend(line(&ClipRecord::Is(brief.clone()))),
+        }
     }
-    rewrite::<ClipRecord>(disk, &path, &old, &fresh)
+    fresh.extend(read.unknown.concat());
+    let log = rewrite::<ClipRecord>(disk, &path, &found.bytes, &fresh)?;
+    found.merged(disk);
+    Ok(log)
 }
 
 fn read_log(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, RingError> {
@@ -264,7 +372,7 @@ fn go_on_behind<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> io::Result
     let file = disk.open(path, OpenHow::CreateOrOpen)?;
     // Read again: the rename may have been done, and only the sync behind it refused.
     let bytes = read_whole(disk, path, MAX_INDEX)?;
-    let good = lines::<T>(&bytes).1;
+    let good = lines::<T>(&bytes).good;
     if good < bytes.len() {
         // Lines behind a bad one would be believed again once the bad one is written over.
         file.set_len(good as u64)?;

@@ -94,6 +94,11 @@ impl From<ShelfError> for Refusal {
                 Self::new(StatusCode::CONFLICT, "These are not the clip's bytes", error.to_string())
             }
             ShelfError::Busy => Self::busy(),
+            ShelfError::Newer { .. } => Self::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "The clip is of a newer version",
+                error.to_string(),
+            ),
             // Where its files lie is nobody else's business.
             ShelfError::Damaged { .. } => Self::ours("damaged entry"),
             ShelfError::OnlyRead | ShelfError::Disk(_) => Self::ours(error),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
+use crate::clips::clip::{CLIP_FORMAT, Clip, MAX_JSON, NoEntry, is_clip_id};
 use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{Assembly, Places, open_clip};
@@ -59,6 +59,9 @@ pub enum ShelfError {
     /// The entry says nothing that we understand.
     #[error("{path} cannot be read as a clip's entry: it is damaged, or of a newer version")]
     Damaged { path: PathBuf },
+    /// A newer version wrote the entry. The clip is kept for it.
+    #[error("the clip's entry is of format {format}, this version reads {ours}: update the box", ours = CLIP_FORMAT.format)]
+    Newer { format: u32 },
     /// The disk said no.
     #[error(transparent)]
     Disk(io::Error),
@@ -69,6 +72,7 @@ impl From<AckError> for ShelfError {
         match error {
             AckError::Unknown => Self::NoSuchClip,
             AckError::OtherBytes { is } => Self::OtherBytes { is },
+            AckError::Newer { format } => Self::Newer { format },
             AckError::Disk(error) => Self::Disk(error),
         }
     }
@@ -166,7 +170,7 @@ impl Shelf {
     /// Reads a clip's entry.
     ///
     /// # Errors
-    /// [`ShelfError`]: `NoSuchClip`, `StillRecorded`, `Damaged` or `Disk`.
+    /// [`ShelfError`]: `NoSuchClip`, `StillRecorded`, `Newer`, `Damaged` or `Disk`.
     pub fn read(&self, id: &str) -> Result<Clip, ShelfError> {
         if !is_clip_id(id) {
             return Err(ShelfError::NoSuchClip);
@@ -179,7 +183,10 @@ impl Shelf {
         }
         let path = self.places.clip(id);
         match read_whole(&*self.disk, &path, MAX_JSON) {
-            Ok(bytes) => Clip::from_json(&bytes).ok_or(ShelfError::Damaged { path }),
+            Ok(bytes) => Clip::read(&bytes).map_err(|why| match why {
+                NoEntry::Newer(newer) => ShelfError::Newer { format: newer.format.format },
+                NoEntry::Damaged => ShelfError::Damaged { path },
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::NoSuchClip),
             Err(error) => Err(ShelfError::Disk(error)),
         }

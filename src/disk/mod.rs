@@ -9,6 +9,7 @@
 //! Deliberately absent: buffered writers and appends by cursor. Every write says where it goes, so
 //! that a write that failed half-way can be repeated.
 
+mod format;
 mod ballast;
 mod pages;
 mod forgetful;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::disk::ballast::Ballast;
 pub use crate::disk::forgetful::ForgetfulDisk;
+pub use crate::disk::format::{Format, is_aside, put_aside};
 pub use crate::disk::real::RealDisk;
 
 /// How a file is opened.
