@@ -32,7 +32,9 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::disk::Format;
 use crate::event::FactId;
 use crate::media::RimBox;
 
@@ -69,7 +71,8 @@ const DRIFT_OVER: f64 = 0.5;
 /// drawn again by hand is never the same to the pixel.
 const MOVED_SHARE: f32 = 0.1;
 /// The file's version.
-const KEPT_VERSION: u32 = 1;
+/// The format of a calibration's file that this version writes; its word there is `version`.
+pub const KEPT_FORMAT: Format = Format::FIRST;
 /// Bound of mean log-odds in thousandths, as `attempt` clamps them.
 const ODDS_AT_MOST: i32 = 6_000;
 
@@ -99,7 +102,6 @@ impl Verdict {
 
 /// One final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Sighting {
     /// The shot: `{session}-{n}`.
     fact: String,
@@ -108,6 +110,9 @@ pub struct Sighting {
     /// What a person said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verdict: Option<Verdict>,
+    /// What a newer version keeps of it.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 /// What a rim has seen with one bundle.
@@ -121,6 +126,15 @@ pub struct Calibration {
     /// Middle of the first [`DRIFT_OF`] attempts, thousandths.
     first: Option<i32>,
     drift_told: bool,
+    /// Of its file, where a newer version wrote it.
+    newer: Option<Newer>,
+}
+
+/// What a file of a newer format says that is not known here: it is written again as it stood.
+#[derive(Clone, Debug, PartialEq)]
+struct Newer {
+    format: Format,
+    more: Map<String, Value>,
 }
 
 /// What it comes to.
@@ -168,7 +182,14 @@ impl Calibration {
     /// Of a rim at `place`, which has seen nothing.
     #[must_use]
     pub const fn new(place: RimBox) -> Self {
-        Self { place, bundle: None, seen: VecDeque::new(), first: None, drift_told: false }
+        Self {
+            place,
+            bundle: None,
+            seen: VecDeque::new(),
+            first: None,
+            drift_told: false,
+            newer: None,
+        }
     }
 
     /// True when the rim is where this was learnt.
@@ -199,7 +220,12 @@ impl Calibration {
             self.bundle = Some((name.to_owned(), version.to_owned()));
         }
         let most = thousandths(f64::from(odds)).clamp(-ODDS_AT_MOST, ODDS_AT_MOST);
-        self.seen.push_back(Sighting { fact: fact.to_string(), odds: most, verdict: None });
+        self.seen.push_back(Sighting {
+            fact: fact.to_string(),
+            odds: most,
+            verdict: None,
+            more: Map::new(),
+        });
         while self.seen.len() > SEEN_AT_MOST {
             self.seen.pop_front();
         }
@@ -217,6 +243,28 @@ impl Calibration {
         };
         seen.verdict = Some(verdict);
         true
+    }
+
+    /// What was learnt first, and what an earlier version learnt of the same rim in the meantime. A shot
+    /// that both have stands once; what was said of it last holds. `None`: they are of two bundles.
+    #[must_use]
+    pub fn followed_by(mut self, later: Self) -> Option<Self> {
+        if self.bundle.is_some() && later.bundle.is_some() && self.bundle != later.bundle {
+            return None;
+        }
+        for seen in later.seen {
+            match self.seen.iter_mut().find(|known| known.fact == seen.fact) {
+                Some(known) => known.verdict = seen.verdict.or(known.verdict),
+                None => self.seen.push_back(seen),
+            }
+        }
+        while self.seen.len() > SEEN_AT_MOST {
+            self.seen.pop_front();
+        }
+        self.bundle = self.bundle.or(later.bundle);
+        self.first = self.first.or(later.first);
+        self.drift_told = later.drift_told;
+        Some(self)
     }
 
     /// Shots with a verdict, newest first.
@@ -288,8 +336,12 @@ impl Calibration {
     #[must_use]
     pub fn kept(&self) -> Kept {
         let (bundle, bundle_version) = self.bundle.clone().unwrap_or_default();
+        let newer = self.newer.clone().unwrap_or(Newer { format: KEPT_FORMAT, more: Map::new() });
+        let Format { format, oldest_reader } = newer.format;
         Kept {
-            version: KEPT_VERSION,
+            version: format,
+            oldest_reader: (oldest_reader != format).then_some(oldest_reader),
+            more: newer.more,
             rim: [self.place.x, self.place.y, self.place.w, self.place.h],
             bundle,
             bundle_version,
@@ -302,10 +354,12 @@ impl Calibration {
 
 /// `{data_dir}/rims/{court}-{rim}.json`: all that is known of one rim with one bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Kept {
-    /// 1.
+    /// Its format.
     version: u32,
+    /// Programs of this format and later can read it; absent: of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oldest_reader: Option<u32>,
     /// The rim when it began: x, y, width, height, in pixels of the configuration's picture.
     rim: [f32; 4],
     /// Whose odds these are; empty before the first.
@@ -319,14 +373,23 @@ pub struct Kept {
     drift_told: bool,
     /// Finals, oldest first.
     seen: Vec<Sighting>,
+    /// What a newer version keeps.
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+impl Kept {
+    /// The format of the file.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        let oldest_reader = self.oldest_reader.unwrap_or(self.version);
+        Format { format: self.version, oldest_reader }
+    }
 }
 
 /// Why a file is none of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeptError {
-    /// A later program wrote it.
-    #[error("its version is {0}, this program reads {KEPT_VERSION}")]
-    Version(u32),
     /// More than is ever written.
     #[error("it has {0} attempts, at most {SEEN_AT_MOST} are kept")]
     TooMany(usize),
@@ -342,9 +405,6 @@ impl TryFrom<Kept> for Calibration {
     type Error = KeptError;
 
     fn try_from(kept: Kept) -> Result<Self, KeptError> {
-        if kept.version != KEPT_VERSION {
-            return Err(KeptError::Version(kept.version));
-        }
         if kept.seen.len() > SEEN_AT_MOST {
             return Err(KeptError::TooMany(kept.seen.len()));
         }
@@ -357,6 +417,7 @@ impl TryFrom<Kept> for Calibration {
         if !(kept.rim.iter().all(|side| side.is_finite()) && w > 0.0 && h > 0.0) {
             return Err(KeptError::Rim);
         }
+        let format = kept.format();
         let bundle = (!kept.bundle.is_empty()).then_some((kept.bundle, kept.bundle_version));
         Ok(Self {
             place: RimBox { x, y, w, h },
@@ -364,6 +425,8 @@ impl TryFrom<Kept> for Calibration {
             seen: kept.seen.into(),
             first: kept.first_middle,
             drift_told: kept.drift_told,
+            newer: (format.format > KEPT_FORMAT.format || !kept.more.is_empty())
+                .then_some(Newer { format, more: kept.more }),
         })
     }
 }

@@ -5,6 +5,8 @@
 //! renamed, so a cut leaves the old or the new. Disk full: that is said once, events go on, and the
 //! next final tries again. A file that cannot be read is put aside as `….damaged.json`, one that was
 //! learnt with another bundle or at another place as `….old.json`; each of them once, the last one.
+//! One of a newer version that this one cannot read is put aside as `….json.newer-{format}`, and every
+//! one of them is kept; a version that can read it puts together what both learnt.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,13 +15,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::sync::oneshot;
+use tracing::{info, warn};
 
 use crate::config::{Calibrate, CourtConfig};
-use crate::disk::{Disk, read_whole, write_durably};
-use crate::game::calibrate::{Calibration, Kept};
+use crate::disk::{Disk, Format, is_aside, put_aside, read_whole, write_durably};
+use crate::game::calibrate::{Calibration, KEPT_FORMAT, Kept};
 use crate::mailbox::{Mailbox, Take};
-use crate::media::CourtId;
+use crate::media::{CourtId, RimBox};
 
 /// A file with all that is kept has some 15 kB.
 const FILE_MOST_BYTES: u64 = 256 * 1024;
@@ -78,39 +82,121 @@ pub(crate) fn load(
         return Vec::new();
     }
     let one = |(rim, place)| {
-        let file = path(dir, &court.name, rim, "");
-        let put_aside = |ending| {
-            let aside = path(dir, &court.name, rim, ending);
-            let moved = disk.rename(&file, &aside).and_then(|()| disk.sync_dir(dir));
-            moved.map(|()| aside.display().to_string()).unwrap_or_else(|error| error.to_string())
-        };
-        match read(disk, &file) {
-            Ok(None) => {}
-            Ok(Some(found)) if found.is_of(place) => return found,
-            Ok(Some(_)) => {
-                let aside = put_aside(".old");
-                tracing::info!(court = %court.name, rim, put_aside = aside, "the rim was moved: its calibration begins anew");
-            }
-            Err(error) => {
-                let aside = put_aside(".damaged");
-                tracing::warn!(court = %court.name, rim, %error, put_aside = aside, "a calibration cannot be read: it begins anew");
-            }
-        }
-        Calibration::new(*place)
+        let rim = Rim { disk, dir, court: &court.name, rim, place };
+        rim.with_asides(rim.found())
     };
     court.rims.iter().enumerate().map(one).collect()
 }
 
-fn read(disk: &dyn Disk, file: &Path) -> io::Result<Option<Calibration>> {
+/// One rim whose file is read.
+struct Rim<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    court: &'a CourtId,
+    rim: usize,
+    place: &'a RimBox,
+}
+
+impl Rim<'_> {
+    fn file(&self) -> PathBuf {
+        path(self.dir, self.court, self.rim, "")
+    }
+
+    /// What stands in its file, or nothing.
+    fn found(&self) -> Calibration {
+        let (court, rim) = (self.court, self.rim);
+        match read(self.disk, &self.file()) {
+            Ok(None) => {}
+            Ok(Some(Found::Ours(found))) if found.is_of(self.place) => return found,
+            Ok(Some(Found::Ours(_))) => {
+                let aside = self.put_aside(&self.file(), ".old");
+                info!(%court, rim, put_aside = aside, "the rim was moved: its calibration begins anew");
+            }
+            Ok(Some(Found::Newer(format))) => {
+                let aside = put_aside(self.disk, &self.file(), format);
+                let aside =
+                    aside.map_or_else(|error| error.to_string(), |path| path.display().to_string());
+                let (format, ours) = (format.format, KEPT_FORMAT.format);
+                warn!(
+                    %court, rim, put_aside = aside, format, ours,
+                    "a calibration of a newer version: kept for it, and begun anew"
+                );
+            }
+            Err(error) => {
+                let aside = self.put_aside(&self.file(), ".damaged");
+                warn!(%court, rim, %error, put_aside = aside, "a calibration cannot be read: it begins anew");
+            }
+        }
+        Calibration::new(*self.place)
+    }
+
+    fn put_aside(&self, file: &Path, ending: &str) -> String {
+        let aside = path(self.dir, self.court, self.rim, ending);
+        let moved = self.disk.rename(file, &aside).and_then(|()| self.disk.sync_dir(self.dir));
+        moved.map(|()| aside.display().to_string()).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// Puts what an earlier version put aside, and this one can read, before what was learnt since.
+    ///
+    /// Order: both together durable → the one that was aside goes. A cut in between puts them
+    /// together again, which changes nothing.
+    fn with_asides(&self, mut since: Calibration) -> Calibration {
+        let (court, rim) = (self.court, self.rim);
+        let file = self.file();
+        for name in self.disk.names(self.dir).unwrap_or_default() {
+            if !is_aside(&name, &file) {
+                continue;
+            }
+            let aside = self.dir.join(&name);
+            let Ok(Some(Found::Ours(before))) = read(self.disk, &aside) else { continue };
+            let before = Some(before).filter(|before| before.is_of(self.place));
+            let Some(both) = before.and_then(|before| before.followed_by(since.clone())) else {
+                let aside = self.put_aside(&aside, ".old");
+                info!(%court, rim, put_aside = aside, "a calibration that was kept is of another rim or bundle");
+                continue;
+            };
+            let kept = write(self.disk, self.dir, &file, &both.kept());
+            match kept.and_then(|()| self.disk.remove(&aside)) {
+                Ok(()) => {
+                    info!(%court, rim, kept = name, "a calibration that was kept stands again");
+                    since = both;
+                }
+                Err(error) => warn!(%court, rim, %error, kept = name, "a calibration stays aside"),
+            }
+        }
+        since
+    }
+}
+
+/// What a file holds.
+enum Found {
+    Ours(Calibration),
+    /// It is of a format that this version cannot read.
+    Newer(Format),
+}
+
+/// What is read of every format.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+    oldest_reader: Option<u32>,
+}
+
+fn read(disk: &dyn Disk, file: &Path) -> io::Result<Option<Found>> {
     let bytes = match read_whole(disk, file, FILE_MOST_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    let Head { version, oldest_reader } = serde_json::from_slice(&bytes)?;
+    let format = Format { format: version, oldest_reader: oldest_reader.unwrap_or(version) };
+    if !format.is_read_by(KEPT_FORMAT) {
+        return Ok(Some(Found::Newer(format)));
+    }
     let wrong = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let kept: Kept = serde_json::from_slice(&bytes)?;
     let found = Calibration::try_from(kept).map_err(|error| wrong(error.to_string()))?;
-    Ok(Some(found))
+    Ok(Some(Found::Ours(found)))
 }
 
 /// Starts the thread that writes; it ends when `inbox` is closed and empty.
@@ -132,13 +218,13 @@ pub(crate) fn start(
             let written = write(&*disk, &dir, &file, &next.kept);
             match &written {
                 Ok(()) if failing.remove(&file) => {
-                    tracing::info!(court = %next.court, rim = next.rim, "the calibration is kept again");
+                    info!(court = %next.court, rim = next.rim, "the calibration is kept again");
                 }
                 Ok(()) => {}
                 Err(error) => {
                     if failing.insert(file.clone()) {
                         let file = file.display();
-                        tracing::warn!(court = %next.court, rim = next.rim, %file, %error, "a calibration cannot be kept; events go on");
+                        warn!(court = %next.court, rim = next.rim, %file, %error, "a calibration cannot be kept; events go on");
                     }
                 }
             }
@@ -151,6 +237,12 @@ pub(crate) fn start(
 }
 
 fn write(disk: &dyn Disk, dir: &Path, file: &Path, kept: &Kept) -> io::Result<()> {
+    // One that could not be put aside is not written over.
+    if let Ok(Some(Found::Newer(format))) = read(disk, file) {
+        let text =
+            format!("a file of format {} stands there, which a newer version wrote", format.format);
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
     let bytes = serde_json::to_vec(kept)?;
     disk.create_dir_all(dir)?;
     write_durably(disk, file, &bytes)
@@ -231,7 +323,6 @@ mod tests {
         let good = std::fs::read_to_string(&file).expect("read");
         for damaged in [
             good.replace("}]", ""),
-            good.replace("\"version\":1", "\"version\":9"),
             good.replace("-4000", "-400000"),
             good.replace("\"missed\"", "\"perhaps\""),
             good.replace("44.0", "-44.0"),
@@ -249,6 +340,85 @@ mod tests {
             assert_eq!(loaded[0], Calibration::new(PLACE), "{damaged}");
             assert_eq!(names(dir.path()), ["a-0.damaged.json"], "{damaged}");
         }
+    }
+
+    fn put_bytes(disk: &dyn Disk, file: &Path, bytes: &[u8]) {
+        write_durably(disk, file, bytes).expect("written");
+    }
+
+    fn later(more: &str) -> Vec<u8> {
+        let kept = serde_json::to_string(&seen(6).kept()).expect("JSON");
+        kept.replacen("\"version\":1", more, 1).into_bytes()
+    }
+
+    #[test]
+    fn a_file_of_the_first_format_is_read_and_written_as_it_stood() {
+        let disk = ForgetfulDisk::new();
+        let (dir, court) = (Path::new("/rims"), court("[612, 188, 44, 22]"));
+        let file = path(dir, &court.name, 0, "");
+        disk.create_dir_all(dir).expect("a folder");
+        let bytes = include_bytes!("../../tests/data/formats/rims-1.json");
+        put_bytes(&disk, &file, bytes);
+        let loaded = load(&disk, dir, &court, Calibrate::Watch).remove(0);
+        let verdicts: Vec<_> = loaded.verdicts().collect();
+        assert_eq!(verdicts, [("0000000000000007-1", Verdict::Missed)]);
+        write(&disk, dir, &file, &loaded.kept()).expect("written");
+        assert_eq!(read_whole(&disk, &file, 1 << 20).expect("there"), bytes);
+    }
+
+    #[test]
+    fn one_of_a_newer_version_is_kept_untouched_and_stands_again_once_it_can_be_read() {
+        let disk = ForgetfulDisk::new();
+        let (dir, court) = (Path::new("/rims"), court("[612, 188, 44, 22]"));
+        let file = path(dir, &court.name, 0, "");
+        disk.create_dir_all(dir).expect("a folder");
+        let newer = later("\"version\":3,\"oldest_reader\":2,\"game\":\"g\"");
+        let name = |n: &str| format!("a-0.json.newer-3{n}");
+        for n in ["", "-1"] {
+            // Twice: the version after was back in between.
+            put_bytes(&disk, &file, &newer);
+            let loaded = load(&disk, dir, &court, Calibrate::Watch);
+            assert_eq!(loaded, [Calibration::new(PLACE)], "begun anew");
+            let kept = read_whole(&disk, &dir.join(name(n)), 1 << 20).expect("aside");
+            assert_eq!(kept, newer, "untouched");
+        }
+        // What is learnt meanwhile.
+        let mut meanwhile = Calibration::new(PLACE);
+        for n in 4..9 {
+            meanwhile.saw(fact(n), 3.0, ("rimnet", "0.4.0"), None);
+        }
+        meanwhile.said(fact(5), Verdict::Made);
+        write(&disk, dir, &file, &meanwhile.kept()).expect("written");
+        assert_eq!(load(&disk, dir, &court, Calibrate::Watch), [meanwhile], "left where it is");
+        // The version that can read it, by what its file says.
+        for n in ["", "-1"] {
+            let readable = later("\"version\":3,\"oldest_reader\":1,\"game\":\"g\"");
+            put_bytes(&disk, &dir.join(name(n)), &readable);
+        }
+        let both = load(&disk, dir, &court, Calibrate::Watch).remove(0);
+        let shots: Vec<_> = (0..9).filter(|n| both.knows(fact(*n))).collect();
+        assert_eq!(shots, (0..9).collect::<Vec<_>>());
+        let verdicts: Vec<_> = both.verdicts().map(|(_, verdict)| verdict).collect();
+        assert_eq!(verdicts, [Verdict::Made, Verdict::Missed], "what was said holds");
+        assert_eq!(disk.names(dir).expect("listed"), ["a-0.json"]);
+        // What is not known here is written again.
+        let written = read_whole(&disk, &file, 1 << 20).expect("there");
+        let written: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
+        assert_eq!((&written["version"], &written["oldest_reader"]), (&3.into(), &1.into()));
+        assert_eq!(written["game"], "g");
+    }
+
+    #[test]
+    fn one_of_a_newer_version_is_never_written_over() {
+        let disk = ForgetfulDisk::new();
+        let (dir, name) = (Path::new("/rims"), CourtId::new("a").expect("name"));
+        let file = path(dir, &name, 0, "");
+        disk.create_dir_all(dir).expect("a folder");
+        let newer = later("\"version\":2");
+        put_bytes(&disk, &file, &newer);
+        let error = write(&disk, dir, &file, &seen(1).kept()).expect_err("refused");
+        assert!(error.to_string().contains("format 2"), "{error}");
+        assert_eq!(read_whole(&disk, &file, 1 << 20).expect("there"), newer);
     }
 
     #[test]
@@ -288,6 +458,7 @@ mod tests {
                 let whole = write(&disk, &dir, &file, &new.kept()).is_ok();
                 let after = disk.power_cut(seed);
                 let found = read(&after, &file).expect("readable").expect("there");
+                let Found::Ours(found) = found else { panic!("not ours") };
                 assert!(found == old || found == new, "seed {seed}, stopped at {stop}");
                 assert!(!whole || found == new, "seed {seed}: it was promised");
                 outcomes[usize::from(found == new)] += 1;

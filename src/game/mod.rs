@@ -40,3 +40,6 @@ pub mod replay;
 pub use crate::game::learning::News;
 pub use crate::game::play::Game;
 pub use crate::game::resume::{Recovered, resume};
+
+/// The formats of the game's stores that this version writes, by name.
+pub const FORMATS: [(&str, u32); 1] = [("calibrations", calibrate::KEPT_FORMAT.format)];
