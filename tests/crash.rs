@@ -22,6 +22,7 @@ use courtside::clips::{
 };
 use courtside::clock::Clock;
 use courtside::disk::{Disk, ForgetfulDisk, OpenHow, read_whole};
+use courtside::event::words::StorageCondition;
 use courtside::media::SessionId;
 
 #[path = "support/ring.rs"]
@@ -297,12 +298,12 @@ fn a_disk_that_others_fill_stops_the_ring_until_there_is_room() {
     let mut tested = open(&disk, large());
     feed(&mut tested, 0..50, 10_000);
     let before = tested.ring.status().storage;
-    assert_eq!(before.condition, "recording");
+    assert_eq!(before.condition, StorageCondition::Recording);
     let other = disk.open(Path::new("/data/other"), OpenHow::CreateNew).expect("other");
     other.set_len(57 << 20).expect("filled");
     feed(&mut tested, 50..100, 10_000);
     let stopped = tested.ring.status();
-    assert_eq!(stopped.storage.condition, "stopped");
+    assert_eq!(stopped.storage.condition, StorageCondition::Stopped);
     let reason = stopped.storage.reason.expect("a reason");
     assert!(reason.contains("ring.keep_free_bytes"), "{reason}");
     assert!(stopped.storage.ring_bytes >= before.ring_bytes, "nothing is thrown away for others");
@@ -310,7 +311,7 @@ fn a_disk_that_others_fill_stops_the_ring_until_there_is_room() {
     let promised = fragments(&tested);
     other.set_len(0).expect("emptied");
     feed(&mut tested, 100..150, 10_000);
-    assert_eq!(tested.ring.status().storage.condition, "recording");
+    assert_eq!(tested.ring.status().storage.condition, StorageCondition::Recording);
     assert!(fragments(&tested) > promised);
     tested.request("both", SESSION, (4000, 11_500));
     tested.closed(SESSION);
@@ -330,7 +331,7 @@ fn a_full_disk_costs_the_fragment_that_did_not_fit() {
     disk.set_capacity(None);
     feed(&mut tested, 50..100, 10_000);
     let RingStatus { storage, courts, .. } = tested.ring.status();
-    assert_eq!(storage.condition, "recording", "{:?}", storage.reason);
+    assert_eq!(storage.condition, StorageCondition::Recording, "{:?}", storage.reason);
     assert!(courts[0].recording);
     tested.closed(SESSION);
     tested.join();
@@ -346,11 +347,11 @@ fn nothing_is_promised_while_syncs_fail() {
     let promised = fragments(&tested);
     feed(&mut tested, 30..60, 1000);
     assert_eq!(fragments(&tested), promised);
-    assert_eq!(tested.ring.status().storage.condition, "stopped");
+    assert_eq!(tested.ring.status().storage.condition, StorageCondition::Stopped);
     disk.fail_syncs(false);
     feed(&mut tested, 60..100, 1000);
     assert!(fragments(&tested) > promised);
-    assert_eq!(tested.ring.status().storage.condition, "recording");
+    assert_eq!(tested.ring.status().storage.condition, StorageCondition::Recording);
     let kept: Vec<_> =
         tested.promises.fragments.lock().iter().map(|done| (done.segment, done.bytes)).collect();
     for seed in 0..50 {
@@ -426,12 +427,12 @@ fn a_full_disk_at_the_start_stops_recording_and_nothing_else() {
     let mut tested = open(&disk, large());
     feed(&mut tested, 100..150, 10_000);
     let storage = tested.ring.status().storage;
-    assert_eq!(storage.condition, "stopped");
+    assert_eq!(storage.condition, StorageCondition::Stopped);
     assert!(storage.ring_bytes > 400_000, "what is there is known");
     assert_eq!(fragments(&tested), 0);
     disk.set_capacity(None);
     feed(&mut tested, 150..250, 10_000);
-    assert_eq!(tested.ring.status().storage.condition, "recording");
+    assert_eq!(tested.ring.status().storage.condition, StorageCondition::Recording);
     tested.request("after", SESSION, (17_000, 18_000));
     assert!(clips(&disk)["after"].media.is_some());
     tested.closed(SESSION);
@@ -473,14 +474,17 @@ fn a_lower_quota_makes_room_on_a_disk_that_others_filled() {
         let mut tested = open(&disk, scarce(ballast));
         tested.wait(Duration::from_secs(1));
         let stopped = tested.ring.status().storage;
-        assert_eq!(stopped.condition, "stopped", "{free}");
+        assert_eq!(stopped.condition, StorageCondition::Stopped, "{free}");
         assert!(stopped.ring_bytes > 4_000_000, "nothing goes for others");
         tested.join();
         let lower = RingSettings { quota_bytes: 1 << 20, ..scarce(ballast) };
         let mut tested = open(&disk, lower);
         tested.wait(Duration::from_secs(1));
         let storage = tested.ring.status().storage;
-        assert_eq!((storage.condition.as_str(), storage.quota_bytes), ("recording", 1 << 20));
+        assert_eq!(
+            (storage.condition, storage.quota_bytes),
+            (StorageCondition::Recording, 1 << 20)
+        );
         assert!((800_000..1 << 20).contains(&storage.ring_bytes), "{}", storage.ring_bytes);
         tested.join();
         verify(&disk).expect("whole");
@@ -498,11 +502,11 @@ fn a_disk_that_is_full_for_a_while_at_the_start_costs_no_segment_and_no_clip() {
     let mut tested = open(&disk, scarce(0));
     tested.wait(Duration::from_secs(2));
     let full = tested.ring.status().storage;
-    assert_eq!((full.condition.as_str(), full.ring_bytes), ("stopped", before.ring_bytes));
+    assert_eq!((full.condition, full.ring_bytes), (StorageCondition::Stopped, before.ring_bytes));
     other.set_len(0).expect("emptied");
     tested.wait(Duration::from_secs(2));
     let storage = tested.ring.status().storage;
-    assert_eq!((storage.condition.as_str(), storage.reason), ("recording", None));
+    assert_eq!((storage.condition, storage.reason), (StorageCondition::Recording, None));
     // As if it had never been full, but for what the index takes.
     assert!(storage.quota_bytes.abs_diff(before.quota_bytes) < 4096, "{}", storage.quota_bytes);
     // Nor does room that the ballast will take again count as the ring's.
@@ -536,7 +540,7 @@ fn a_reserve_without_room_for_any_clip_is_told() {
     let mut tested = open(&disk, little);
     feed(&mut tested, 0..50, 1000);
     let storage = tested.ring.status().storage;
-    assert_eq!(storage.condition, "recording");
+    assert_eq!(storage.condition, StorageCondition::Recording);
     let reason = storage.reason.expect("a reason");
     assert!(reason.contains("clips are refused") && reason.contains("reserve_bytes"), "{reason}");
 }

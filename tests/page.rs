@@ -15,6 +15,10 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use courtside::event::FactId;
+use courtside::event::box_status::BoxStatus;
+use courtside::event::words::{
+    CalibrationMode, LearntFrom, ModelCondition, StorageCondition, StreamCondition, VerdictWord,
+};
 use courtside::http::{Access, Server, Token};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
@@ -78,14 +82,21 @@ impl CpuPicture for Gym {
     }
 }
 
+/// The state as a box would say it: a word or a key that is none of ours fails here.
+fn typed(state: &Value) -> BoxStatus {
+    let status = BoxStatus::read(state).expect("a state");
+    assert_eq!(status.json(), *state, "not as a box says it");
+    status
+}
+
 /// A box that says what the test wants.
 struct Scripted {
-    state: Mutex<Arc<Value>>,
+    state: Mutex<Arc<BoxStatus>>,
     stored: Mutex<Vec<SentEvent>>,
     live: broadcast::Sender<SentEvent>,
     frame: Arc<Frame>,
     clip_asked: AtomicU64,
-    said: Mutex<Vec<(String, String)>>,
+    said: Mutex<Vec<(String, VerdictWord)>>,
 }
 
 impl Scripted {
@@ -101,7 +112,7 @@ impl Scripted {
             pixels: Pixels::Cpu(Box::new(Gym::drawn())),
         };
         Arc::new(Self {
-            state: Mutex::new(Arc::new(state)),
+            state: Mutex::new(Arc::new(typed(&state))),
             stored: Mutex::default(),
             live: broadcast::channel(64).0,
             frame: Arc::new(frame),
@@ -146,24 +157,24 @@ impl Scripted {
 
     fn set(&self, change: impl FnOnce(&mut Value)) {
         let mut state = self.state.lock();
-        let mut changed = state.as_ref().clone();
+        let mut changed = state.json();
         change(&mut changed);
-        *state = Arc::new(changed);
+        *state = Arc::new(typed(&changed));
     }
 }
 
 impl Source for Scripted {
     fn has_court(&self, court: &CourtId) -> bool {
-        self.state.lock()["streams"].get(court.as_str()).is_some()
+        self.state.lock().streams.contains_key(court.as_str())
     }
 
     fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>> {
-        let live = self.state.lock()["streams"][court.as_str()]["condition"] == "live";
+        let live = self.state.lock().is_live(court.as_str());
         live.then(|| Arc::clone(&self.frame))
     }
 
-    fn state(&self) -> Arc<Value> {
-        Arc::clone(&self.state.lock())
+    fn status(&self) -> Option<Arc<BoxStatus>> {
+        Some(Arc::clone(&self.state.lock()))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
@@ -178,10 +189,10 @@ impl Source for Scripted {
     }
 
     /// The shot 7 is none that it knows.
-    fn verdict(&self, fact: FactId, verdict: &str) -> Said<'_> {
+    fn verdict(&self, fact: FactId, verdict: VerdictWord) -> Said<'_> {
         let said = if fact.n == 7 { Err(Refused::Unknown) } else { Ok(()) };
         if said.is_ok() {
-            self.said.lock().push((fact.to_string(), verdict.to_owned()));
+            self.said.lock().push((fact.to_string(), verdict));
             let (fact, verdict) = (fact.to_string(), json!(verdict));
             self.set(|state| state["calibration"]["courts"]["a"][0]["said"][fact] = verdict);
         }
@@ -195,7 +206,7 @@ fn stream(condition: &str, rims: Value) -> Value {
         "encoder": "Lavf61.7.100", "codec": "H.264", "width": 1280, "height": 720, "fps": 29.97,
         "bitrate_kbps": 4210.0, "key_interval_s": 2.0, "audio": "aac", "decoder": "avdec_h264 (no GPU here)",
         "ring_px": [44.0], "advice": [], "fault": null, "pictures": 5310, "answers": 5310, "dropped": 0,
-        "rims": rims, "rims_of": [1280, 720],
+        "rims": rims, "rims_of": [1280, 720], "score": null,
     })
 }
 
@@ -207,8 +218,10 @@ fn one_court() -> Value {
             "engine": "builtin", "reason": null, "inference_ms": 1.9}]},
         "storage": {"condition": "recording", "reason": null, "ring_bytes": 12_400_000_000_u64,
             "quota_bytes": 80_000_000_000_u64, "pinned_bytes": 0, "free_bytes": 0, "clips": 3},
-        "uplink": {"connected": true, "outbox_events": 0, "fault": null, "disk_fault": null},
+        "uplink": {"connected": true, "outbox_events": 0, "outbox_oldest_seconds": 0.0, "parked": 0,
+            "refused": null, "shed": 0, "another_box": false, "fault": null, "disk_fault": null},
         "clock": {"plausible": true, "courts": []},
+        "calibration": {"mode": "off", "courts": {}}, "ledger": {"hops": 0, "unbalanced": []},
     })
 }
 
@@ -429,7 +442,7 @@ fn a_person_says_what_a_shot_was_and_sees_that_it_was_taken() {
     browser.value("document.querySelectorAll('#calls .call')[2].querySelectorAll('.verdict button')[2].focus()");
     browser.value("document.activeElement.click()");
     browser.until(&format!("{} === 'no shot'", pressed(2)));
-    assert_eq!(*source.said.lock(), [("00000000000000aa-4".to_owned(), "none".to_owned())]);
+    assert_eq!(*source.said.lock(), [("00000000000000aa-4".to_owned(), VerdictWord::None)]);
     // Another word replaces it; one that is refused is not marked, and says why.
     browser.value("document.querySelectorAll('#calls .call')[2].querySelectorAll('.verdict button')[0].click()");
     browser.until(&format!("{} === 'made'", pressed(2)));
@@ -513,7 +526,9 @@ fn a_court_that_waits_or_is_ill_says_so() {
         let b = &mut state["streams"]["b"];
         b["condition"] = json!("stalled");
         b["fault"] = json!("the picture is 1920 × 1088, of another aspect than `rims_of`: draw the rims again");
-        state["uplink"] = json!({"connected": false, "outbox_events": 12, "fault": "connection refused", "disk_fault": null});
+        state["uplink"]["connected"] = json!(false);
+        state["uplink"]["outbox_events"] = json!(12);
+        state["uplink"]["fault"] = json!("connection refused");
         state["storage"]["condition"] = json!("stopped");
         state["storage"]["reason"] = json!("less than 256 MiB is free: give the disk room");
         state["models"]["bundles"][0] = json!({"name": "rimnet", "version": null, "condition": "refused",
@@ -531,6 +546,131 @@ fn a_court_that_waits_or_is_ill_says_so() {
     browser.resize((390, 844));
     assert_eq!(browser.value("document.documentElement.scrollWidth - innerWidth"), json!(0));
     browser.picture("two-courts-phone");
+}
+
+/// How the page says what a court's stream is doing.
+fn pill(condition: StreamCondition) -> &'static str {
+    match condition {
+        StreamCondition::Waiting => "Waiting for the camera",
+        StreamCondition::Live => "Live",
+        StreamCondition::Stalled => "Stalled",
+        StreamCondition::Other => "other",
+    }
+}
+
+/// What must stand in the line of the box.
+fn vitals(status: &BoxStatus) -> Vec<String> {
+    let mut wanted = Vec::new();
+    for model in &status.models.bundles {
+        wanted.push(match model.condition {
+            ModelCondition::Ready => {
+                format!("{} {}", model.name, model.version.as_deref().unwrap_or_default())
+            }
+            ModelCondition::Refused | ModelCondition::Stopped | ModelCondition::Other => {
+                format!("{} refused: {}", model.name, model.reason.as_deref().unwrap_or_default())
+            }
+        });
+    }
+    if let Some(storage) = &status.storage {
+        wanted.push(match storage.condition {
+            StorageCondition::Recording => "12.4 GB of 80.0 GB".to_owned(),
+            StorageCondition::Stopped | StorageCondition::Other => {
+                let reason = storage.reason.as_deref().unwrap_or_default();
+                format!("{}: {reason}", storage.condition)
+            }
+        });
+    }
+    if let Some(uplink) = &status.uplink {
+        wanted.push(if uplink.connected { "connected" } else { "away, 12 waiting" }.to_owned());
+    }
+    if !status.clock.plausible {
+        wanted.push("not set".to_owned());
+    }
+    wanted
+}
+
+/// What must stand in the facts of a court.
+fn facts(status: &BoxStatus, court: &str) -> Vec<String> {
+    let told = &status.streams[court];
+    let sound = told.stream.audio.iter().map(|sound| format!("Sound{sound}"));
+    let mut wanted: Vec<String> = sound.chain(told.stream.codec.clone()).collect();
+    for rim in status.calibration.courts.get(court).into_iter().flatten() {
+        wanted.push(format!("{} shots", rim.attempts));
+        let applied = match status.calibration.mode {
+            CalibrationMode::On => "",
+            CalibrationMode::Off | CalibrationMode::Watch | CalibrationMode::Other => {
+                ", not applied"
+            }
+        };
+        wanted.push(match rim.from {
+            LearntFrom::Nothing => "no shift yet".to_owned(),
+            LearntFrom::Odds | LearntFrom::Verdicts | LearntFrom::Other => {
+                let sign = if rim.shift < 0.0 { '−' } else { '+' };
+                format!("shift {sign}{:.2}{applied}", rim.shift.abs())
+            }
+        });
+    }
+    wanted
+}
+
+#[test]
+fn every_word_that_a_box_says_is_understood() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/state");
+    let mut states: Vec<BoxStatus> = std::fs::read_dir(folder)
+        .expect("the situations that `app` writes")
+        .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("readable"))
+        .map(|text| typed(&serde_json::from_str(&text).expect("JSON")))
+        .collect();
+    // And a box that is newer than the page.
+    let mut newer = states[0].clone();
+    for court in newer.streams.values_mut() {
+        court.stream.condition = StreamCondition::Other;
+    }
+    newer.calibration.mode = CalibrationMode::Other;
+    states.push(newer);
+
+    let source = Scripted::with_state(one_court());
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open("about:blank", (1920, 1080)) else { return };
+    let watch = "window.failed = []; \
+        addEventListener('error', (event) => failed.push(event.message)); \
+        addEventListener('unhandledrejection', (event) => failed.push(String(event.reason)));";
+    browser.call("Page.addScriptToEvaluateOnNewDocument", &json!({"source": watch}));
+    for status in states {
+        *source.state.lock() = Arc::new(status.clone());
+        browser.call("Page.navigate", &json!({"url": url}));
+        for (index, (name, court)) in status.streams.iter().enumerate() {
+            let shown = format!("document.querySelectorAll('.court')[{index}]");
+            let shows = |what: &str, text: &str| {
+                let text = serde_json::to_string(text).expect("JSON");
+                format!("{shown}.querySelector('{what}').textContent.includes({text})")
+            };
+            browser.until(&shows("h2", &format!("Court {name}")));
+            browser.until(&shows(".pill", pill(court.stream.condition)));
+            for advice in &court.stream.advice {
+                browser.until(&shows(".advice", &advice.text));
+            }
+            if let Some(fault) = &court.stream.fault {
+                browser.until(&shows(".fault", fault));
+            }
+            for fact in facts(&status, name) {
+                browser.until(&shows(".facts", &fact));
+            }
+        }
+        for text in vitals(&status) {
+            let text = serde_json::to_string(&text).expect("JSON");
+            let line = "document.getElementById('vitals').textContent";
+            browser.until(&format!("{line}.includes({text})"));
+        }
+        assert_eq!(browser.value("failed.join()"), json!(""));
+        // One of the reasons names it.
+        let text = browser.value("document.body.innerText");
+        let text = text.as_str().expect("text").replace("it answered NaN", "");
+        for strange in ["undefined", "null", "NaN", "[object"] {
+            assert!(!text.contains(strange), "{strange} in\n{text}");
+        }
+    }
 }
 
 #[test]

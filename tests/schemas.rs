@@ -46,6 +46,27 @@ fn the_schemas_on_disk_are_those_of_the_types() {
 }
 
 #[test]
+fn what_a_box_says_is_as_its_schema_says() {
+    let all = schema::all();
+    let schema = &all.iter().find(|(name, _)| name == "v1.state.json").expect("there").1;
+    let validator = jsonschema::validator_for(schema).expect("a schema");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/state");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("tests/data/state/") {
+        let path = entry.expect("entry").path();
+        let text = fs::read_to_string(&path).expect("readable");
+        let mut state: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let wrong: Vec<String> = validator.iter_errors(&state).map(|e| e.to_string()).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+        // A word that no box says is none of the schema.
+        state["calibration"]["mode"] = "other".into();
+        assert!(!validator.is_valid(&state), "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 4, "the situations of src/app/status/tests.rs");
+}
+
+#[test]
 fn every_schema_is_one() {
     for (name, schema) in schema::all() {
         jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -1,19 +1,20 @@
 //! What the stages say of themselves at one look, and the one state of the box that it comes to (pure).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use serde_json::Value;
 
 use crate::config::Calibrate;
 use crate::decode::DecoderStatus;
-use crate::event::Score;
+use crate::event::box_status::{
+    BoxStatus, CalibrationStatus, LedgerStatus, RimStatus, UplinkStatus,
+};
 use crate::event::state::{Advice, ClockState, ModelsState, StorageState, StreamState};
+use crate::event::words::{AdviceAbout, ClockSource, StreamCondition};
+use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
 use crate::health::{self, Reading, RimReading};
-use crate::ingest::{Condition, CourtStatus};
+use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
-use crate::media::{BoxName, Codec, CourtId, RimBox, place_rims};
+use crate::media::{BoxName, CourtId, RimBox, place_rims};
 use crate::uplink::UplinkCounts;
 
 /// What the stages say, each of its own part.
@@ -53,116 +54,95 @@ pub(crate) struct CourtSays {
 }
 
 impl StagesSay {
-    /// Every court's stream.
-    pub(crate) fn streams(&self) -> BTreeMap<CourtId, StreamState> {
-        self.courts.iter().map(|court| (court.name.clone(), stream(court))).collect()
-    }
-
-    /// What `/v1/state` answers.
-    pub(crate) fn page(&self, streams: &BTreeMap<CourtId, StreamState>) -> Value {
-        let streams: serde_json::Map<String, Value> = self
-            .courts
-            .iter()
-            .filter_map(|court| Some((court, streams.get(&court.name)?)))
-            .map(|(court, state)| {
-                let mut value = serde_json::to_value(state).unwrap_or_default();
-                value["rims"] = serde_json::to_value(&court.rims).unwrap_or_default();
-                value["rims_of"] = serde_json::to_value(court.rims_of).unwrap_or_default();
-                value["score"] = serde_json::to_value(&court.score).unwrap_or_default();
-                (court.name.to_string(), value)
-            })
-            .collect();
-        serde_json::json!({
-            "box": self.name.as_str(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "streams": streams,
-            "models": self.models,
-            "storage": self.storage,
-            "uplink": self.uplink.as_ref().map(|status| serde_json::json!({
-                "connected": status.connected,
-                "outbox_events": status.state.outbox_events,
-                "outbox_oldest_seconds": status.state.outbox_oldest_seconds,
-                "parked": status.state.parked,
-                "refused": status.state.refused,
-                "shed": status.state.shed,
-                "another_box": status.another_box,
-                "fault": status.fault,
-                "disk_fault": status.disk_fault,
-            })),
-            "clock": self.clock,
-            "calibration": self.calibration(),
-            "ledger": self.balance(),
-        })
-    }
-
-    /// What is read at a scrape.
-    pub(crate) fn reading(&self, streams: &BTreeMap<CourtId, StreamState>) -> Reading {
-        let uplink = self.uplink.as_ref().map(|uplink| &uplink.state);
-        Reading {
-            stream_up: streams
-                .iter()
-                .map(|(court, state)| (court.to_string(), state.condition == "live"))
-                .collect(),
-            clock_error_seconds: self
-                .clock
-                .courts
-                .iter()
-                .filter(|court| court.source != "none")
-                .map(|court| {
-                    #[expect(clippy::cast_precision_loss, reason = "milliseconds, for a gauge")]
-                    (court.court.clone(), court.error_ms as f64 / 1e3)
-                })
-                .collect(),
-            outbox_events: uplink.map_or(0, |state| state.outbox_events),
-            outbox_oldest_seconds: uplink.map_or(0.0, |state| state.outbox_oldest_seconds),
-            calibration: self.courts.iter().flat_map(gauges).collect(),
-            ring_bytes: self.storage.as_ref().map_or_else(Vec::new, |storage| {
-                let pinned = storage.pinned_bytes;
-                vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]
+    /// The state of the box.
+    pub(crate) fn status(self) -> BoxStatus {
+        let calibrated = self.courts.iter().map(|court| (court.name.to_string(), learnt(court)));
+        let calibration =
+            CalibrationStatus { mode: self.calibrate.told(), courts: calibrated.collect() };
+        let ledger = balance(&self.counts);
+        let streams = self.courts.into_iter().map(|court| {
+            let stream = stream(&court);
+            let CourtSays { name, rims, rims_of, score, .. } = court;
+            (name.to_string(), event::box_status::CourtStatus { stream, rims, rims_of, score })
+        });
+        BoxStatus {
+            name: self.name.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            streams: streams.collect(),
+            models: self.models,
+            storage: self.storage,
+            uplink: self.uplink.map(|counts| UplinkStatus {
+                connected: counts.connected,
+                state: counts.state,
+                another_box: counts.another_box,
+                fault: counts.fault,
+                disk_fault: counts.disk_fault,
             }),
+            clock: self.clock,
+            calibration,
+            ledger,
         }
     }
+}
 
-    /// What is learnt of the courts' rims, for the page and `doctor`.
-    fn calibration(&self) -> Value {
-        let courts: serde_json::Map<String, Value> =
-            self.courts.iter().map(|court| (court.name.to_string(), learnt(court))).collect();
-        serde_json::json!({"mode": self.calibrate.word(), "courts": courts})
-    }
+/// The law of the ledger: how many hops, and those that break it.
+fn balance(counts: &[(HopId, HopCount)]) -> LedgerStatus {
+    let unbalanced = counts.iter().filter(|(_, count)| !count.balances()).map(|(hop, count)| {
+        let (offered, taken, waiting) = (count.offered, count.taken, count.waiting);
+        let dropped = count.dropped_total();
+        format!(
+            "{}/{}: {offered} offered, but {taken} taken + {dropped} dropped + {waiting} waiting",
+            hop.court, hop.hop
+        )
+    });
+    LedgerStatus { hops: counts.len() as u64, unbalanced: unbalanced.collect() }
+}
 
-    /// The law of the ledger, for `doctor` and `check`: how many hops, and those that break it.
-    fn balance(&self) -> Value {
-        let unbalanced: Vec<String> = self
-            .counts
+/// What metrics have of the state at a scrape.
+pub(crate) fn reading(status: &BoxStatus) -> Reading {
+    let uplink = status.uplink.as_ref().map(|uplink| &uplink.state);
+    let live = |name: &String| (name.clone(), status.is_live(name));
+    Reading {
+        stream_up: status.streams.keys().map(live).collect(),
+        clock_error_seconds: status
+            .clock
+            .courts
             .iter()
-            .filter(|(_, count)| !count.balances())
-            .map(|(hop, count)| {
-                let (offered, taken, waiting) = (count.offered, count.taken, count.waiting);
-                let dropped = count.dropped_total();
-                format!(
-                    "{}/{}: {offered} offered, but {taken} taken + {dropped} dropped + {waiting} waiting",
-                    hop.court, hop.hop
-                )
+            .filter(|court| court.source != ClockSource::None)
+            .map(|court| {
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds, for a gauge")]
+                (court.court.clone(), court.error_ms as f64 / 1e3)
             })
-            .collect();
-        serde_json::json!({ "hops": self.counts.len(), "unbalanced": unbalanced })
+            .collect(),
+        outbox_events: uplink.map_or(0, |state| state.outbox_events),
+        outbox_oldest_seconds: uplink.map_or(0.0, |state| state.outbox_oldest_seconds),
+        calibration: status.calibration.courts.iter().flat_map(gauges).collect(),
+        ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
+            let pinned = storage.pinned_bytes;
+            vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]
+        }),
     }
+}
+
+fn gauges((court, rims): (&String, &Vec<RimStatus>)) -> Vec<RimReading> {
+    let rim = |(index, rim): (usize, &RimStatus)| RimReading {
+        court: court.clone(),
+        rim: index.to_string(),
+        shift: rim.shift,
+        attempts: rim.attempts,
+    };
+    rims.iter().enumerate().map(rim).collect()
 }
 
 /// A camera that was moved, as the technician reads it.
 fn camera_moved(text: String) -> Advice {
-    Advice { about: "camera_moved".to_owned(), costs_ms: None, pixels: None, text }
+    Advice { about: AdviceAbout::CameraMoved, costs_ms: None, pixels: None, text }
 }
 
 /// Puts together what the stages say of one court.
 fn stream(court: &CourtSays) -> StreamState {
     let decoder = &court.decoder;
     let Some(ingest) = court.ingest.clone() else { return StreamState::default() };
-    let condition = match ingest.condition {
-        Condition::Waiting => "waiting",
-        Condition::Live => "live",
-        Condition::Stalled => "stalled",
-    };
     let picture = ingest.width.zip(ingest.height);
     // The model knows which picture the rims were drawn on, once it has seen one.
     let ring_px: Vec<f64> = match (picture, court.rings.as_deref()) {
@@ -175,7 +155,7 @@ fn stream(court: &CourtSays) -> StreamState {
         }
     };
     let mut advice = Vec::new();
-    if ingest.condition != Condition::Waiting {
+    if ingest.condition != StreamCondition::Waiting {
         advice = health::advise(&measured(&ingest, decoder), &ring_px);
         advice.extend(court.moved.clone().map(camera_moved));
     }
@@ -185,17 +165,17 @@ fn stream(court: &CourtSays) -> StreamState {
     });
     let (bitrate_kbps, key_interval_s) = (kbps(&ingest), key_interval_s(&ingest));
     StreamState {
-        condition: condition.to_owned(),
+        condition: ingest.condition,
         session: ingest.session,
         publisher: ingest.publisher,
         encoder: ingest.encoder,
-        codec: ingest.codec.map(str::to_owned),
+        codec: ingest.codec.map(|codec| codec.name().to_owned()),
         width: ingest.width,
         height: ingest.height,
         fps: ingest.fps.or(decoder.fps).map(rounded),
         bitrate_kbps: bitrate_kbps.map(rounded),
         key_interval_s: key_interval_s.map(rounded),
-        audio: (ingest.condition != Condition::Waiting).then_some(ingest.audio),
+        audio: (ingest.condition != StreamCondition::Waiting).then_some(ingest.audio),
         decoder: decoder.decoder.clone(),
         ring_px,
         advice,
@@ -213,11 +193,7 @@ fn stream(court: &CourtSays) -> StreamState {
 /// What the advice is worked out from.
 fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> health::Measured {
     health::Measured {
-        codec: match ingest.codec {
-            Some("H.264") => Some(Codec::H264),
-            Some("H.265") => Some(Codec::H265),
-            _ => None,
-        },
+        codec: ingest.codec,
         width: ingest.width.unwrap_or(0),
         height: ingest.height.unwrap_or(0),
         fps: ingest.fps.or(decoder.fps),
@@ -247,36 +223,23 @@ fn rounded(number: f64) -> f64 {
 const VERDICTS_SHOWN: usize = 60;
 
 /// One entry a rim; none where calibration is off.
-fn learnt(court: &CourtSays) -> Value {
-    let rims: Vec<Value> = court
-        .learnt
-        .iter()
-        .map(|(calibration, learnt)| {
-            let (bundle, version) = calibration.bundle().unzip();
-            let said: serde_json::Map<String, Value> = calibration
-                .verdicts()
-                .take(VERDICTS_SHOWN)
-                .map(|(fact, verdict)| (fact.to_owned(), verdict.word().into()))
-                .collect();
-            serde_json::json!({
-                "attempts": learnt.attempts, "verdicts": learnt.verdicts, "shift": learnt.shift,
-                "from": learnt.from.word(), "middle": learnt.middle, "drift": learnt.drift,
-                "bundle": bundle, "version": version, "said": said,
-            })
-        })
-        .collect();
-    rims.into()
-}
-
-/// The same for metrics.
-fn gauges(court: &CourtSays) -> Vec<RimReading> {
-    let rim = |(index, (_, learnt)): (usize, &(_, Learnt))| RimReading {
-        court: court.name.to_string(),
-        rim: index.to_string(),
-        shift: learnt.shift.into(),
-        attempts: u64::try_from(learnt.attempts).unwrap_or(u64::MAX),
+fn learnt(court: &CourtSays) -> Vec<RimStatus> {
+    let rim = |(calibration, learnt): &(Calibration, Learnt)| {
+        let (bundle, version) = calibration.bundle().unzip();
+        let said = calibration.verdicts().take(VERDICTS_SHOWN);
+        RimStatus {
+            attempts: learnt.attempts as u64,
+            verdicts: learnt.verdicts as u64,
+            shift: learnt.shift.into(),
+            from: learnt.from.told(),
+            middle: learnt.middle.map(f64::from),
+            drift: learnt.drift.map(f64::from),
+            bundle: bundle.map(str::to_owned),
+            version: version.map(str::to_owned),
+            said: said.map(|(fact, verdict)| (fact.to_owned(), verdict.told())).collect(),
+        }
     };
-    court.learnt.iter().enumerate().map(rim).collect()
+    court.learnt.iter().map(rim).collect()
 }
 
 #[cfg(test)]

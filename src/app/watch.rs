@@ -19,7 +19,7 @@ use crate::clock::Ticks;
 use crate::decode::DecoderWatcher;
 use crate::detect;
 use crate::detect::ring::FINDER_HOP;
-use crate::event::state::StreamState;
+use crate::event::box_status::BoxStatus;
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
 use crate::mailbox::{HopCount, HopId};
@@ -67,17 +67,16 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
                 "the clock was set from the network: files dated after it are not believed"
             );
         }
-        let said = look(&watched);
-        let streams = said.streams();
-        if let Some(line) = publisher.line(&streams) {
+        let status = Arc::new(look(&watched).status());
+        if let Some(line) = publisher.line(&status) {
             notifier.status(&line);
         }
-        watched.web.put(said.page(&streams), said.reading(&streams));
-        for (what, whole) in publisher.due(now, &said, &streams) {
+        for (what, whole) in publisher.due(now, &status) {
             if let Some(uplink) = watched.shared.uplink.get() {
                 uplink.set_state(&what, &whole);
             }
         }
+        watched.web.put(status);
     }
 }
 
@@ -141,9 +140,12 @@ struct Publisher {
 
 impl Publisher {
     /// The line of `systemctl status`, when it changed.
-    fn line(&mut self, streams: &BTreeMap<CourtId, StreamState>) -> Option<String> {
-        let streams: Vec<String> =
-            streams.iter().map(|(court, state)| format!("{court} {}", state.condition)).collect();
+    fn line(&mut self, status: &BoxStatus) -> Option<String> {
+        let streams: Vec<String> = status
+            .streams
+            .iter()
+            .map(|(court, told)| format!("{court} {}", told.stream.condition))
+            .collect();
         let line = streams.join(", ");
         (line != self.line).then(|| {
             self.line.clone_from(&line);
@@ -152,14 +154,10 @@ impl Publisher {
     }
 
     /// What is to be published now: `stream/a` … and its value.
-    fn due(
-        &mut self,
-        now: Monotonic,
-        said: &StagesSay,
-        streams: &BTreeMap<CourtId, StreamState>,
-    ) -> Vec<(String, Value)> {
+    fn due(&mut self, now: Monotonic, status: &BoxStatus) -> Vec<(String, Value)> {
         let mut due = Vec::new();
-        for (court, state) in streams {
+        for (court, told) in &status.streams {
+            let state = &told.stream;
             // What merely counts or wavers is told every 5 s, what changed is told at once.
             let mut fixed = state.clone();
             (fixed.fps, fixed.bitrate_kbps, fixed.key_interval_s) = (None, None, None);
@@ -169,21 +167,21 @@ impl Publisher {
             }
             due.extend(self.changed(now, format!("stream/{court}"), &fixed, state));
         }
-        let mut fixed = said.models.clone();
+        let mut fixed = status.models.clone();
         for model in &mut fixed.bundles {
             model.inference_ms = None;
         }
-        due.extend(self.changed(now, "models".to_owned(), &fixed, &said.models));
-        if let Some(storage) = &said.storage {
+        due.extend(self.changed(now, "models".to_owned(), &fixed, &status.models));
+        if let Some(storage) = &status.storage {
             let mut fixed = storage.clone();
             (fixed.ring_bytes, fixed.free_bytes) = (0, 0);
             due.extend(self.changed(now, "storage".to_owned(), &fixed, storage));
         }
-        let mut fixed = said.clock.clone();
+        let mut fixed = status.clock.clone();
         for court in &mut fixed.courts {
             (court.error_ms, court.drift_ppm) = (0, None);
         }
-        due.extend(self.changed(now, "clock".to_owned(), &fixed, &said.clock));
+        due.extend(self.changed(now, "clock".to_owned(), &fixed, &status.clock));
         due
     }
 

@@ -9,19 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::app::court::{CourtParts, Shared};
 use crate::app::error::AppError;
 use crate::app::options::Options;
+use crate::app::status::reading;
 use crate::clips::{self, Shelf};
 use crate::clock::within;
 use crate::config::{Calibrate, Config};
 use crate::event::FactId;
+use crate::event::box_status::BoxStatus;
+use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
-use crate::health::{self, Probed, Reading};
+use crate::health::{self, Probed};
 use crate::http::{self, Access, Server};
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
@@ -37,12 +39,12 @@ const VERDICT_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct WebState {
     shared: Arc<Shared>,
     /// Replaced whole by `watch`.
-    latest: Mutex<(Arc<Value>, Reading)>,
+    latest: Mutex<Option<Arc<BoxStatus>>>,
 }
 
 impl WebState {
-    pub(crate) fn put(&self, page: Value, reading: Reading) {
-        *self.latest.lock() = (Arc::new(page), reading);
+    pub(crate) fn put(&self, status: Arc<BoxStatus>) {
+        *self.latest.lock() = Some(status);
     }
 }
 
@@ -51,12 +53,9 @@ impl WebState {
     fn say(
         &self,
         fact: FactId,
-        verdict: &str,
+        verdict: VerdictWord,
     ) -> Result<oneshot::Receiver<Result<(), String>>, page::Refused> {
-        let all = [Verdict::Made, Verdict::Missed, Verdict::None];
-        let Some(verdict) = all.into_iter().find(|known| known.word() == verdict) else {
-            return Err(page::Refused::Word);
-        };
+        let verdict = Verdict::of(verdict).ok_or(page::Refused::Word)?;
         if self.shared.calibrate == Calibrate::Off {
             return Err(page::Refused::Off);
         }
@@ -78,8 +77,8 @@ impl page::Source for WebState {
         self.shared.courts.contains_key(court)
     }
 
-    fn state(&self) -> Arc<Value> {
-        Arc::clone(&self.latest.lock().0)
+    fn status(&self) -> Option<Arc<BoxStatus>> {
+        self.latest.lock().clone()
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
@@ -104,7 +103,7 @@ impl page::Source for WebState {
         })
     }
 
-    fn verdict(&self, fact: FactId, verdict: &str) -> page::Said<'_> {
+    fn verdict(&self, fact: FactId, verdict: VerdictWord) -> page::Said<'_> {
         let said = self.say(fact, verdict);
         Box::pin(async move {
             let waits = said?;
@@ -127,7 +126,8 @@ impl Probed for WebState {
     }
 
     fn metrics(&self) -> String {
-        let reading = self.latest.lock().1.clone();
+        let latest = self.latest.lock().clone();
+        let reading = latest.map(|status| reading(&status)).unwrap_or_default();
         self.shared.metrics.encode(&reading)
     }
 }
@@ -172,10 +172,7 @@ pub(crate) fn bind(
         None => None,
     };
     let server = Server::bind(config.http.listen, certificate, access)?;
-    let state = Arc::new(WebState {
-        shared: Arc::clone(shared),
-        latest: Mutex::new((Arc::new(Value::Null), Reading::default())),
-    });
+    let state = Arc::new(WebState { shared: Arc::clone(shared), latest: Mutex::new(None) });
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
     routes = routes.merge(clips::routes(shelf));

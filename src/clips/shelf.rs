@@ -24,6 +24,7 @@ use crate::clips::index::{Index, SegmentEntry};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
 use crate::event::state::StorageState;
+use crate::event::words::StorageCondition;
 use crate::media::{CourtId, MediaTime, SessionId};
 
 /// Clips that are read at once from a daemon's ring; each holds a thread while its reader is slow.
@@ -322,7 +323,10 @@ impl RingStatus {
             (!faults.is_empty()).then(|| faults.join("; "))
         });
         let storage = StorageState {
-            condition: if reason.is_some() { "stopped" } else { "recording" }.to_owned(),
+            condition: match &reason {
+                Some(_) => StorageCondition::Stopped,
+                None => StorageCondition::Recording,
+            },
             reason: reason.or_else(|| no_clip_fits(index, state.limits)),
             ring_bytes: index.bytes(),
             quota_bytes: state.limits.quota,

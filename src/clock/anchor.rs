@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::words::ClockSource;
 use crate::media::{MediaTime, Monotonic, UtcTime, WallReference, WallSource};
 
 const MS: i64 = 1_000_000;
@@ -72,11 +73,17 @@ impl Stamp {
     /// The word of `clocksource`.
     #[must_use]
     pub const fn source_name(&self) -> &'static str {
+        self.told_source().word()
+    }
+
+    /// The source as it is told.
+    #[must_use]
+    pub const fn told_source(&self) -> ClockSource {
         match self.source {
-            Some(WallSource::Sei) => "sei",
-            Some(WallSource::OnFi) => "onfi",
-            Some(WallSource::Arrival) => "arrival",
-            None => "none",
+            Some(WallSource::Sei) => ClockSource::Sei,
+            Some(WallSource::OnFi) => ClockSource::OnFi,
+            Some(WallSource::Arrival) => ClockSource::Arrival,
+            None => ClockSource::None,
         }
     }
 }

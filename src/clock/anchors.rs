@@ -176,7 +176,7 @@ impl Anchors {
             let stamp = judge(&evidence, &now, None);
             told.push(CourtClock {
                 court: court.to_string(),
-                source: stamp.source_name().to_owned(),
+                source: stamp.told_source(),
                 error_ms: stamp.error_ms,
                 drift_ppm: newest.and_then(WallAnchor::drift_ppm),
             });
@@ -195,6 +195,7 @@ impl Anchors {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
+    use crate::event::words::ClockSource;
     use crate::media::{CloseReason, Monotonic, StreamInfo, WallReference, WallSource};
 
     use crate::media::UtcTime;
@@ -277,7 +278,7 @@ mod tests {
         assert!(after.error_ms < before.error_ms);
         let state = anchors.state();
         assert!(state.plausible);
-        assert_eq!(state.courts[0].source, "sei");
+        assert_eq!(state.courts[0].source, ClockSource::Sei);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::config::fault::Findings;
 use crate::config::origin::Origin;
+use crate::event::words::CalibrationMode;
 
 /// The bundle that is in the binary.
 const BUNDLE: &str = "rimnet";
@@ -48,10 +49,16 @@ impl Calibrate {
     /// As it is written in the file.
     #[must_use]
     pub const fn word(self) -> &'static str {
+        self.told().word()
+    }
+
+    /// As it is told of the box.
+    #[must_use]
+    pub const fn told(self) -> CalibrationMode {
         match self {
-            Self::Off => "off",
-            Self::Watch => "watch",
-            Self::On => "on",
+            Self::Off => CalibrationMode::Off,
+            Self::Watch => CalibrationMode::Watch,
+            Self::On => CalibrationMode::On,
         }
     }
 }

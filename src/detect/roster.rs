@@ -27,6 +27,7 @@ use crate::detect::sink::AnswerSink;
 use crate::detect::tasks::{Outlets, hop_of, identity_of, thread_of};
 use crate::detect::worker::{Worker, WorkerParts};
 use crate::event::state::{ModelState, ModelsState};
+use crate::event::words::ModelCondition;
 use crate::mailbox::{FrameMailbox, Ledger};
 use crate::media::{CourtId, CourtRims};
 
@@ -264,7 +265,7 @@ impl Model {
                 return ModelState {
                     name: self.name.clone(),
                     version: None,
-                    condition: "refused".to_owned(),
+                    condition: ModelCondition::Refused,
                     engine: None,
                     reason: Some(reason.clone()),
                     inference_ms: None,
@@ -274,13 +275,16 @@ impl Model {
         let progress = loaded.progress.lock();
         let inference_ms = progress.median_ms();
         let (condition, reason) = match &progress.stopped {
-            Some(stopped) => ("stopped", Some(stopped.clone())),
-            None => ("ready", loaded.over_budget(inference_ms).or_else(|| loaded.advice.clone())),
+            Some(stopped) => (ModelCondition::Stopped, Some(stopped.clone())),
+            None => (
+                ModelCondition::Ready,
+                loaded.over_budget(inference_ms).or_else(|| loaded.advice.clone()),
+            ),
         };
         ModelState {
             name: self.name.clone(),
             version: Some(loaded.bundle.version.clone()),
-            condition: condition.to_owned(),
+            condition,
             engine: Some(loaded.identity.engine.clone()),
             reason,
             inference_ms,

@@ -2,13 +2,16 @@
 //!
 //! `game` makes [`Event`]s (no clock, no envelope: the same answers and session give the same
 //! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
-//! `state` has the retained messages.
+//! `state` has the retained messages, `box_status` all that a box says of itself in one value, `words`
+//! the words of both.
 
 mod decision;
 mod envelope;
 mod fact;
 mod kinds;
+pub mod words;
 pub mod state;
+pub mod box_status;
 
 use std::time::Duration;
 

@@ -3,6 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::words::{
+    AdviceAbout, ClockSource, ModelCondition, Sound, StorageCondition, StreamCondition,
+};
+
 /// `state/box`; the Will carries `online: false` with the same session number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BoxState {
@@ -19,8 +23,8 @@ pub struct BoxState {
 /// `state/stream/{court}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamState {
-    /// `waiting` (no publisher), `live`, `stalled`.
-    pub condition: String,
+    /// What it is doing.
+    pub condition: StreamCondition,
     /// The session, while there is one.
     pub session: Option<String>,
     /// Address of the publisher.
@@ -39,8 +43,8 @@ pub struct StreamState {
     pub bitrate_kbps: Option<f64>,
     /// Measured distance of key frames, s.
     pub key_interval_s: Option<f64>,
-    /// Sound: `aac`, `none`, or what is left out and why.
-    pub audio: Option<String>,
+    /// What becomes of the sound, in words: how it is coded, `none`, or what is left out and why.
+    pub audio: Option<Sound>,
     /// The decoder in use and why it was chosen.
     pub decoder: Option<String>,
     /// Width of each ring in pixels of this stream.
@@ -60,9 +64,8 @@ pub struct StreamState {
 /// One thing that the venue can change, with what it costs now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
-    /// Stable word: `b_frames`, `long_gop`, `bursts`, `low_bitrate`, `small_ring`, `reorder`,
-    /// `camera_moved`.
-    pub about: String,
+    /// A stable word for programs.
+    pub about: AdviceAbout,
     /// What it costs: milliseconds of latency, where that is the unit.
     pub costs_ms: Option<f64>,
     /// What it costs in pixels, where that is the unit.
@@ -85,8 +88,8 @@ pub struct ModelState {
     pub name: String,
     /// Its version.
     pub version: Option<String>,
-    /// `ready`, `refused` when it was loaded, or `stopped`: put out while it ran.
-    pub condition: String,
+    /// What it is doing.
+    pub condition: ModelCondition,
     /// The engine that runs it.
     pub engine: Option<String>,
     /// Why it was refused or stopped, or what is wrong though it runs, and what to do.
@@ -98,8 +101,8 @@ pub struct ModelState {
 /// `state/storage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StorageState {
-    /// `recording`, `stopped`.
-    pub condition: String,
+    /// What it is doing.
+    pub condition: StorageCondition,
     /// Why recording stopped and what to do.
     pub reason: Option<String>,
     /// Bytes of the ring.
@@ -147,8 +150,8 @@ pub struct ClockState {
 pub struct CourtClock {
     /// The court.
     pub court: String,
-    /// `sei`, `onfi`, `arrival` or `none`.
-    pub source: String,
+    /// Where its time of day comes from.
+    pub source: ClockSource,
     /// Bound of the error, ms.
     pub error_ms: u64,
     /// Drift of the camera's clock against ours, parts per million.

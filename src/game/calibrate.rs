@@ -36,6 +36,7 @@ use serde_json::{Map, Value};
 
 use crate::disk::Format;
 use crate::event::FactId;
+use crate::event::words::{LearntFrom, VerdictWord};
 use crate::media::RimBox;
 
 /// Finals that are kept; the oldest goes (chosen: an evening of one rim).
@@ -89,13 +90,24 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As it is written.
+    /// As people say it, and as it is told.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn told(self) -> VerdictWord {
         match self {
-            Self::Made => "made",
-            Self::Missed => "missed",
-            Self::None => "none",
+            Self::Made => VerdictWord::Made,
+            Self::Missed => VerdictWord::Missed,
+            Self::None => VerdictWord::None,
+        }
+    }
+
+    /// What a word means; nothing, if it is none of ours.
+    #[must_use]
+    pub const fn of(word: VerdictWord) -> Option<Self> {
+        match word {
+            VerdictWord::Made => Some(Self::Made),
+            VerdictWord::Missed => Some(Self::Missed),
+            VerdictWord::None => Some(Self::None),
+            VerdictWord::Other => None,
         }
     }
 }
@@ -167,13 +179,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// For pages and logs.
+    /// As it is told.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn told(self) -> LearntFrom {
         match self {
-            Self::Nothing => "nothing",
-            Self::Odds => "odds",
-            Self::Verdicts => "verdicts",
+            Self::Nothing => LearntFrom::Nothing,
+            Self::Odds => LearntFrom::Odds,
+            Self::Verdicts => LearntFrom::Verdicts,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What costs the venue latency or accuracy, in milliseconds or pixels, and what to change (pure).
 
 use crate::event::state::Advice;
+use crate::event::words::AdviceAbout;
 use crate::media::Codec;
 
 /// What was measured of a court's stream; absent where too little has come.
@@ -62,7 +63,7 @@ fn order(measured: &Measured) -> Option<Advice> {
         if pictures == 1 { "1 picture".to_owned() } else { format!("{pictures} pictures") };
     let (about, text) = if measured.b_frames {
         (
-            "b_frames",
+            AdviceAbout::BFrames,
             format!(
                 "The camera sends B-frames: the decoder waits for {counted}, {cost:.0} ms, and the \
                  encoder at least as long before it sends. Switch B-frames off in the camera \
@@ -71,14 +72,14 @@ fn order(measured: &Measured) -> Option<Advice> {
         )
     } else {
         (
-            "reorder",
+            AdviceAbout::Reorder,
             format!(
                 "The decoder holds {counted} back, {cost:.0} ms, though the camera sends no \
                  B-frames. Set profile Baseline in the camera, or report its model to us."
             ),
         )
     };
-    Some(Advice { about: about.to_owned(), costs_ms: Some(cost), pixels: None, text })
+    Some(Advice { about, costs_ms: Some(cost), pixels: None, text })
 }
 
 fn key_frames(measured: &Measured) -> Option<Advice> {
@@ -88,7 +89,7 @@ fn key_frames(measured: &Measured) -> Option<Advice> {
          that long, and clips begin up to that early. Set the key frame interval to 2 s."
     );
     let costs_ms = Some(seconds * 1000.0);
-    Some(Advice { about: "long_gop".to_owned(), costs_ms, pixels: None, text })
+    Some(Advice { about: AdviceAbout::LongGop, costs_ms, pixels: None, text })
 }
 
 fn bursts(measured: &Measured) -> Option<Advice> {
@@ -99,7 +100,7 @@ fn bursts(measured: &Measured) -> Option<Advice> {
          cable instead of Wi-Fi, and in the encoder constant bit rate, a buffer of one picture and \
          no lookahead."
     );
-    Some(Advice { about: "bursts".to_owned(), costs_ms: Some(late), pixels: None, text })
+    Some(Advice { about: AdviceAbout::Bursts, costs_ms: Some(late), pixels: None, text })
 }
 
 fn bitrate(measured: &Measured) -> Option<Advice> {
@@ -119,7 +120,7 @@ fn bitrate(measured: &Measured) -> Option<Advice> {
         measured.fps.unwrap_or(0.0),
         (2.0 * least_kbps / 1000.0).ceil()
     );
-    Some(Advice { about: "low_bitrate".to_owned(), costs_ms: None, pixels: None, text })
+    Some(Advice { about: AdviceAbout::LowBitrate, costs_ms: None, pixels: None, text })
 }
 
 fn ring(rim: usize, width: f64) -> Option<Advice> {
@@ -136,7 +137,7 @@ fn ring(rim: usize, width: f64) -> Option<Advice> {
     } else {
         return None;
     };
-    Some(Advice { about: "small_ring".to_owned(), costs_ms: None, pixels: Some(width), text })
+    Some(Advice { about: AdviceAbout::SmallRing, costs_ms: None, pixels: Some(width), text })
 }
 
 #[cfg(test)]
@@ -157,7 +158,7 @@ mod tests {
         }
     }
 
-    fn told(measured: &Measured, ring_px: &[f64]) -> Vec<(String, Option<i64>)> {
+    fn told(measured: &Measured, ring_px: &[f64]) -> Vec<(AdviceAbout, Option<i64>)> {
         #[expect(clippy::cast_possible_truncation, reason = "small test values")]
         advise(measured, ring_px)
             .into_iter()
@@ -169,22 +170,38 @@ mod tests {
 
     #[test]
     fn each_fault_is_told_with_what_it_costs_and_a_good_stream_with_nothing() {
-        let about = |word: &str, costs| vec![(word.to_owned(), costs)];
+        let about = |about, costs| vec![(about, costs)];
         let rows = [
             (good(), &[44.0][..], vec![]),
-            (Measured { b_frames: true, held_back: 2, ..good() }, &[], about("b_frames", Some(67))),
-            (Measured { b_frames: true, ..good() }, &[], about("b_frames", Some(33))),
-            (Measured { held_back: 6, ..good() }, &[], about("reorder", Some(200))),
-            (Measured { key_interval_s: Some(8.3), ..good() }, &[], about("long_gop", Some(8300))),
-            (Measured { jitter_p95_ms: Some(120.0), ..good() }, &[], about("bursts", Some(120))),
-            (Measured { bitrate_kbps: Some(900.0), ..good() }, &[], about("low_bitrate", None)),
+            (
+                Measured { b_frames: true, held_back: 2, ..good() },
+                &[],
+                about(AdviceAbout::BFrames, Some(67)),
+            ),
+            (Measured { b_frames: true, ..good() }, &[], about(AdviceAbout::BFrames, Some(33))),
+            (Measured { held_back: 6, ..good() }, &[], about(AdviceAbout::Reorder, Some(200))),
+            (
+                Measured { key_interval_s: Some(8.3), ..good() },
+                &[],
+                about(AdviceAbout::LongGop, Some(8300)),
+            ),
+            (
+                Measured { jitter_p95_ms: Some(120.0), ..good() },
+                &[],
+                about(AdviceAbout::Bursts, Some(120)),
+            ),
+            (
+                Measured { bitrate_kbps: Some(900.0), ..good() },
+                &[],
+                about(AdviceAbout::LowBitrate, None),
+            ),
             (
                 Measured { bitrate_kbps: Some(1400.0), codec: Some(Codec::H265), ..good() },
                 &[],
                 vec![],
             ),
-            (good(), &[29.0], about("small_ring", Some(29))),
-            (good(), &[13.0], about("small_ring", Some(13))),
+            (good(), &[29.0], about(AdviceAbout::SmallRing, Some(29))),
+            (good(), &[13.0], about(AdviceAbout::SmallRing, Some(13))),
             (Measured::default(), &[], vec![]),
         ];
         for (measured, ring_px, expected) in rows {

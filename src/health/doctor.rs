@@ -1,16 +1,16 @@
 //! What is wrong with a box and what to do, worked out from what it tells of itself (pure).
 //!
-//! In: the JSON of `/v1/state`. Out: findings in words. A court that calls nothing, an event that
+//! In: the state of the box. Out: findings in words. A court that calls nothing, an event that
 //! cannot leave or be stored, a picture that nobody records are faults; what only costs latency or
 //! accuracy is advice and leaves the box well.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
-use crate::event::state::{ClockState, CourtClock, ModelsState, StorageState, StreamState};
+use crate::event::box_status::{BoxStatus, CalibrationStatus, UplinkStatus};
+use crate::event::state::{CourtClock, ModelsState, StorageState, StreamState};
+use crate::event::words::{ClockSource, ModelCondition, StorageCondition, StreamCondition};
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
 /// which wait for a key frame (chosen).
@@ -63,122 +63,48 @@ impl Finding {
     }
 }
 
-/// What a box says of itself, as far as we read it. What a stage has not told yet is absent.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Told {
-    /// Its name.
-    #[serde(rename = "box")]
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Every court.
-    pub streams: BTreeMap<String, StreamState>,
-    models: Option<ModelsState>,
-    storage: Option<StorageState>,
-    uplink: Option<Uplink>,
-    clock: Option<ClockState>,
-    #[serde(default)]
-    calibration: Calibrated,
-    #[serde(default)]
-    ledger: Balance,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Calibrated {
-    courts: BTreeMap<String, Vec<Rim>>,
-}
-
-/// What was learnt of a rim, as far as we judge it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Rim {
-    attempts: u64,
-    drift: Option<f64>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Uplink {
-    connected: bool,
-    outbox_events: u64,
-    outbox_oldest_seconds: f64,
-    parked: u64,
-    refused: Option<String>,
-    shed: u64,
-    another_box: bool,
-    fault: Option<String>,
-    disk_fault: Option<String>,
-}
-
-/// The law of the ledger, as the box found it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Balance {
-    /// Hops that were counted.
-    pub hops: u64,
-    /// Those that break the law, in words.
-    pub unbalanced: Vec<String>,
-}
-
-impl Told {
-    /// Reads what `/v1/state` answered.
-    ///
-    /// # Errors
-    /// When it is not what this version understands.
-    pub fn read(state: &Value) -> Result<Self, serde_json::Error> {
-        Self::deserialize(state)
+/// What is not as it should be, faults first.
+#[must_use]
+pub fn findings(status: &BoxStatus) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (court, told) in &status.streams {
+        of_stream(&format!("court {court}"), &told.stream, &mut found);
     }
-
-    /// What is not as it should be, faults first.
-    #[must_use]
-    pub fn findings(&self) -> Vec<Finding> {
-        let mut found = Vec::new();
-        for (court, stream) in &self.streams {
-            of_stream(&format!("court {court}"), stream, &mut found);
-        }
-        of_models(self.models.as_ref(), &mut found);
-        of_storage(self.storage.as_ref(), &mut found);
-        of_uplink(self.uplink.as_ref(), &mut found);
-        of_clock(self, &mut found);
-        of_rims(&self.calibration, &mut found);
-        for hop in &self.ledger.unbalanced {
-            let todo = "this is a bug of ours: report it with the journal of this hour";
-            found.push(Finding::fault("ledger", "unbalanced", hop, todo));
-        }
-        found.sort_by_key(|finding| finding.severity);
-        found
+    of_models(&status.models, &mut found);
+    of_storage(status.storage.as_ref(), &mut found);
+    of_uplink(status.uplink.as_ref(), &mut found);
+    of_clock(status, &mut found);
+    of_rims(&status.calibration, &mut found);
+    for hop in &status.ledger.unbalanced {
+        let todo = "this is a bug of ours: report it with the journal of this hour";
+        found.push(Finding::fault("ledger", "unbalanced", hop, todo));
     }
-
-    /// The law of the ledger.
-    #[must_use]
-    pub const fn ledger(&self) -> &Balance {
-        &self.ledger
-    }
+    found.sort_by_key(|finding| finding.severity);
+    found
 }
 
 fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
     let mut fault = |code: &str, text: String, todo: &str| {
         found.push(Finding::fault(about, code, text, todo));
     };
-    match stream.condition.as_str() {
-        "waiting" => fault(
+    match stream.condition {
+        StreamCondition::Waiting => fault(
             "no_publisher",
             "no camera publishes".to_owned(),
             "set the encoder to rtmp://BOX:1935/live/KEY with this court's `stream_key`; if it is, \
              look at its power and cable, and for refusals in `journalctl -u courtside`",
         ),
-        "stalled" => fault(
+        StreamCondition::Stalled => fault(
             "stalled",
             "the camera is connected, but no pictures come".to_owned(),
             "look at the camera's network and its upload rate; restart its stream",
         ),
-        _ => {}
+        StreamCondition::Live | StreamCondition::Other => {}
     }
     if let Some(reason) = &stream.fault {
         fault("no_calls", reason.clone(), "");
     }
-    let live = stream.condition == "live";
+    let live = stream.condition == StreamCondition::Live;
     if live && stream.fault.is_none() && stream.pictures > 300 && stream.answers == 0 {
         let text = format!("{} pictures came and no model answered one", stream.pictures);
         fault("no_answers", text, "see the model below; is a rim drawn where the ring is?");
@@ -203,12 +129,11 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
             (None, None) => String::new(),
         };
         let text = format!("{}{cost}", advice.text);
-        found.push(Finding::advice(about, &advice.about, text, ""));
+        found.push(Finding::advice(about, advice.about.word(), text, ""));
     }
 }
 
-fn of_models(models: Option<&ModelsState>, found: &mut Vec<Finding>) {
-    let Some(models) = models else { return };
+fn of_models(models: &ModelsState, found: &mut Vec<Finding>) {
     if models.bundles.is_empty() {
         let todo = "write bundles = [\"rimnet\"] under [detect], or leave the key out";
         found.push(Finding::fault("models", "no_model", "no model is configured", todo));
@@ -216,13 +141,15 @@ fn of_models(models: Option<&ModelsState>, found: &mut Vec<Finding>) {
     for model in &models.bundles {
         let about = format!("model {}", model.name);
         let reason = model.reason.as_deref();
-        match model.condition.as_str() {
-            "ready" => {
+        match model.condition {
+            ModelCondition::Ready => {
                 if let Some(reason) = reason {
                     found.push(Finding::advice(about, "model_runs_but", reason, ""));
                 }
             }
-            condition => {
+            condition @ (ModelCondition::Refused
+            | ModelCondition::Stopped
+            | ModelCondition::Other) => {
                 let why = reason.unwrap_or("it says no reason");
                 let todo = "`courtside check` loads it again after you changed something; then \
                             restart the daemon";
@@ -235,7 +162,7 @@ fn of_models(models: Option<&ModelsState>, found: &mut Vec<Finding>) {
 
 fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
     let Some(storage) = storage else { return };
-    if storage.condition != "recording" {
+    if storage.condition != StorageCondition::Recording {
         let why = storage.reason.as_deref().unwrap_or("it says no reason");
         let text = format!("recording is {}: {why}", storage.condition);
         let todo = "calls and events go on; free space on the disk of `box.data_dir`: recording \
@@ -247,13 +174,13 @@ fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
     }
 }
 
-fn of_uplink(uplink: Option<&Uplink>, found: &mut Vec<Finding>) {
+fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
     let Some(uplink) = uplink else { return };
     let mut fault = |code: &str, text: String, todo: &str| {
         found.push(Finding::fault("broker", code, text, todo));
     };
     let why = uplink.fault.as_deref().unwrap_or("no answer yet");
-    let kept = match uplink.outbox_events {
+    let kept = match uplink.state.outbox_events {
         0 => "nothing waits".to_owned(),
         waiting => format!("{waiting} event(s) wait on disk, nothing is lost"),
     };
@@ -264,22 +191,22 @@ fn of_uplink(uplink: Option<&Uplink>, found: &mut Vec<Finding>) {
         let todo =
             "is it up, and is `broker` of [uplink] right? `courtside check` tries it by hand";
         fault("not_connected", format!("not reached: {why}; {kept}"), todo);
-    } else if uplink.outbox_oldest_seconds > BACKLOG_OLD_S {
+    } else if uplink.state.outbox_oldest_seconds > BACKLOG_OLD_S {
         let text = format!(
             "{kept}; the oldest for {:.0} s though connected",
-            uplink.outbox_oldest_seconds
+            uplink.state.outbox_oldest_seconds
         );
         let todo = "the link or the broker is slow; live events go first, the rest follows";
         found.push(Finding::advice("broker", "backlog", text, todo));
     }
-    if uplink.parked > 0 {
-        let why = uplink.refused.as_deref().unwrap_or("no reason given");
-        let text = format!("it refused {} event(s), which are parked: {why}", uplink.parked);
+    if uplink.state.parked > 0 {
+        let why = uplink.state.refused.as_deref().unwrap_or("no reason given");
+        let text = format!("it refused {} event(s), which are parked: {why}", uplink.state.parked);
         let todo = "give this user the right to publish below courtside/1/{box}/";
         found.push(Finding::fault("broker", "refused", text, todo));
     }
-    if uplink.shed > 0 {
-        let text = format!("{} message(s) were shed for want of space", uplink.shed);
+    if uplink.state.shed > 0 {
+        let text = format!("{} message(s) were shed for want of space", uplink.state.shed);
         found.push(Finding::fault("broker", "shed", text, "bring the link back"));
     }
     if let Some(reason) = &uplink.disk_fault {
@@ -290,8 +217,8 @@ fn of_uplink(uplink: Option<&Uplink>, found: &mut Vec<Finding>) {
     }
 }
 
-fn of_clock(told: &Told, found: &mut Vec<Finding>) {
-    let Some(clock) = &told.clock else { return };
+fn of_clock(status: &BoxStatus, found: &mut Vec<Finding>) {
+    let clock = &status.clock;
     if !clock.plausible {
         let todo = "set it, and see that time is kept: `timedatectl`; nothing is lost meanwhile, \
                     events get their time once the clock is right. If it is right, files in \
@@ -301,11 +228,9 @@ fn of_clock(told: &Told, found: &mut Vec<Finding>) {
         found.push(Finding::fault("clock", "implausible", text, todo));
         return;
     }
-    let live = |court: &&CourtClock| {
-        told.streams.get(&court.court).is_some_and(|stream| stream.condition == "live")
-    };
+    let live = |court: &&CourtClock| status.is_live(&court.court);
     for court in clock.courts.iter().filter(live) {
-        if court.source != "none" && court.error_ms > CLOCK_ERROR_MS {
+        if court.source != ClockSource::None && court.error_ms > CLOCK_ERROR_MS {
             let text = format!("its events' time may err by {} ms", court.error_ms);
             let todo = "let the encoder write time into the stream, or write `camera_delay_ms`";
             let about = format!("court {}", court.court);
@@ -314,7 +239,7 @@ fn of_clock(told: &Told, found: &mut Vec<Finding>) {
     }
 }
 
-fn of_rims(calibrated: &Calibrated, found: &mut Vec<Finding>) {
+fn of_rims(calibrated: &CalibrationStatus, found: &mut Vec<Finding>) {
     for (court, rims) in &calibrated.courts {
         for (rim, told) in (1..).zip(rims) {
             let Some(drift) = told.drift.filter(|drift| drift.abs() > DRIFT) else { continue };
@@ -334,28 +259,54 @@ fn of_rims(calibrated: &Calibrated, found: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn stream() -> Value {
-        json!({
-            "condition": "live", "width": 1280, "height": 720, "ring_px": [44.0], "advice": [],
-            "pictures": 900, "answers": 880, "dropped": 0, "rims": [], "rims_of": null,
-        })
-    }
+    use super::*;
+    use crate::event::box_status::{CourtStatus, LedgerStatus, RimStatus};
+    use crate::event::state::{ClockState, ModelState};
+    use crate::event::words::CalibrationMode;
 
     fn well() -> Value {
-        json!({
-            "box": "rim-1", "version": "0.1.0", "streams": {"a": stream()},
-            "models": {"bundles": [{"name": "rimnet", "version": "1", "condition": "ready"}]},
-            "storage": {"condition": "recording", "reason": null, "ring_bytes": 1,
-                "quota_bytes": 2, "pinned_bytes": 0, "free_bytes": 3, "clips": 0},
-            "uplink": {"connected": true, "outbox_events": 0},
-            "clock": {"plausible": true, "courts": [
-                {"court": "a", "source": "arrival", "error_ms": 80, "drift_ppm": null}]},
-            "calibration": {"mode": "watch", "courts": {"a": [{"attempts": 70, "drift": 0.4}]}},
-            "ledger": {"hops": 5, "unbalanced": []},
-        })
+        let stream = StreamState {
+            condition: StreamCondition::Live,
+            width: Some(1280),
+            height: Some(720),
+            ring_px: vec![44.0],
+            pictures: 900,
+            answers: 880,
+            ..StreamState::default()
+        };
+        let model = ModelState {
+            name: "rimnet".to_owned(),
+            version: Some("1".to_owned()),
+            condition: ModelCondition::Ready,
+            engine: None,
+            reason: None,
+            inference_ms: None,
+        };
+        let court = "a".to_owned();
+        let source = ClockSource::Arrival;
+        let clock = CourtClock { court: court.clone(), source, error_ms: 80, drift_ppm: None };
+        let rim = RimStatus { attempts: 70, drift: Some(0.4), ..RimStatus::default() };
+        let status = BoxStatus {
+            name: "rim-1".to_owned(),
+            version: "0.1.0".to_owned(),
+            streams: [(
+                court.clone(),
+                CourtStatus { stream, rims: Vec::new(), rims_of: None, score: None },
+            )]
+            .into(),
+            models: ModelsState { bundles: vec![model] },
+            storage: Some(StorageState::default()),
+            uplink: Some(UplinkStatus { connected: true, ..UplinkStatus::default() }),
+            clock: ClockState { plausible: true, courts: vec![clock] },
+            calibration: CalibrationStatus {
+                mode: CalibrationMode::Watch,
+                courts: [(court, vec![rim])].into(),
+            },
+            ledger: LedgerStatus { hops: 5, unbalanced: Vec::new() },
+        };
+        status.json()
     }
 
     /// `well`, with the value at a JSON pointer's place.
@@ -371,8 +322,8 @@ mod tests {
     }
 
     fn codes(state: &Value) -> Vec<(Severity, String, String)> {
-        let told = Told::read(state).expect("readable");
-        told.findings().into_iter().map(|f| (f.severity, f.about, f.code)).collect()
+        let status = BoxStatus::read(state).expect("readable");
+        findings(&status).into_iter().map(|f| (f.severity, f.about, f.code)).collect()
     }
 
     #[test]
@@ -409,8 +360,8 @@ mod tests {
     fn what_only_costs_is_advice_in_its_unit() {
         let b_frames = json!([{"about": "b_frames", "costs_ms": 66.7, "pixels": null,
             "text": "the encoder sends B-frames: switch them off"}]);
-        let told = Told::read(&with("/streams/a/advice", b_frames)).expect("readable");
-        let [finding] = &told.findings()[..] else { panic!("one finding") };
+        let told = BoxStatus::read(&with("/streams/a/advice", b_frames)).expect("readable");
+        let [finding] = &findings(&told)[..] else { panic!("one finding") };
         assert_eq!(finding.severity, Severity::Advice);
         assert_eq!(finding.text, "the encoder sends B-frames: switch them off (costs 67 ms)");
 
@@ -434,7 +385,29 @@ mod tests {
         let found = codes(&state);
         assert_eq!(found[0].2, "not_connected");
         assert_eq!(found[1].2, "pictures_lost");
-        assert!(Told::read(&json!({"box": "x"})).is_err());
-        assert!(Told::read(&Value::Null).is_err());
+        assert!(BoxStatus::read(&json!({"box": "x"})).is_err());
+        assert!(BoxStatus::read(&Value::Null).is_err());
+    }
+
+    #[test]
+    fn words_of_a_newer_box_are_no_error_and_what_it_adds_is_passed_over() {
+        let mut state = with("/models/bundles/0/condition", json!("rehearsing"));
+        state["streams"]["a"]["condition"] = json!("rewinding");
+        state["streams"]["a"]["weather"] = json!("dry");
+        state["clock"]["courts"][0]["source"] = json!("gps");
+        state["calibration"]["mode"] = json!("dream");
+        state["lights"] = json!({"on": true});
+        let fault = (Severity::Fault, "model rimnet".to_owned(), "model_other".to_owned());
+        assert_eq!(codes(&state), [fault]);
+    }
+
+    #[test]
+    fn a_box_of_before_calibration_and_ledger_is_understood() {
+        let mut state = well();
+        let told = state.as_object_mut().expect("an object");
+        for later in ["calibration", "ledger"] {
+            told.remove(later);
+        }
+        assert_eq!(codes(&state), []);
     }
 }

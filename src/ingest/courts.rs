@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
+use crate::event::words::{Sound, StreamCondition};
 use crate::ingest::meter::Meter;
-use crate::media::{CloseReason, CourtId, Monotonic, SessionId, StreamItem};
+use crate::media::{CloseReason, Codec, CourtId, Monotonic, SessionId, StreamItem};
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
 /// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
@@ -56,31 +56,19 @@ pub trait UnitSink: Send + Sync {
     fn deliver(&self, court: &CourtId, item: StreamItem);
 }
 
-/// What a court's stream is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Condition {
-    /// Nobody publishes.
-    Waiting,
-    /// Media come in.
-    Live,
-    /// A publisher is there and has sent nothing for 2 s.
-    Stalled,
-}
-
 /// What is known of a court's stream, for `state/stream/{court}`, `doctor` and the page.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct CourtStatus {
     /// What it is doing.
-    pub condition: Condition,
+    pub condition: StreamCondition,
     /// Address of who publishes.
     pub publisher: Option<String>,
     /// What the publisher calls itself.
     pub encoder: Option<String>,
     /// The open session.
     pub session: Option<String>,
-    /// `H.264` or `H.265`.
-    pub codec: Option<&'static str>,
+    /// The coding.
+    pub codec: Option<Codec>,
     /// RFC 6381 name.
     pub profile: Option<String>,
     /// Width of the picture, pixels.
@@ -100,7 +88,7 @@ pub struct CourtStatus {
     /// What bursts cost: how unevenly pictures arrive, latest against earliest of 5 s, ms.
     pub burst_ms: Option<u32>,
     /// What becomes of the sound.
-    pub audio: String,
+    pub audio: Sound,
     /// Pictures delivered since start.
     pub pictures: u64,
     /// Pictures let go here since start.
@@ -157,7 +145,7 @@ struct Holder {
     session: Option<SessionId>,
     heard: Monotonic,
     encoder: Option<String>,
-    audio: String,
+    audio: Sound,
     /// Pictures dropped by this publish, as last told.
     dropped: u64,
     /// Wakes the connection's task: it does not hold the court any longer.
@@ -167,7 +155,7 @@ struct Holder {
 /// What a connection knows of its stream, told now and then.
 pub(crate) struct Description {
     pub(crate) encoder: Option<String>,
-    pub(crate) audio: String,
+    pub(crate) audio: Sound,
     pub(crate) dropped: u64,
     pub(crate) last_drop: Option<&'static str>,
 }
@@ -250,7 +238,7 @@ impl Courts {
             session: None,
             heard: now,
             encoder: None,
-            audio: "none".to_owned(),
+            audio: Sound::None,
             dropped: 0,
             displaced,
         });
@@ -330,9 +318,9 @@ impl Courts {
         let state = entry.state.lock();
         let holder = state.holder.as_ref();
         let condition = match holder {
-            None => Condition::Waiting,
-            Some(holder) if now.since(holder.heard) >= STALLED_AFTER => Condition::Stalled,
-            Some(_) => Condition::Live,
+            None => StreamCondition::Waiting,
+            Some(holder) if now.since(holder.heard) >= STALLED_AFTER => StreamCondition::Stalled,
+            Some(_) => StreamCondition::Live,
         };
         let nothing = Meter::default();
         let meter = if holder.is_some() { &state.meter } else { &nothing };
@@ -347,18 +335,18 @@ impl Courts {
             publisher: holder.map(|holder| holder.peer.to_string()),
             encoder: holder.and_then(|holder| holder.encoder.clone()),
             session: holder.and_then(|holder| holder.session).map(|session| session.to_string()),
-            codec: parameters.map(|parameters| parameters.codec.name()),
+            codec: parameters.map(|parameters| parameters.codec),
             profile: parameters.map(|parameters| parameters.mime_codec.clone()),
             width: parameters.map(|parameters| parameters.width),
             height: parameters.map(|parameters| parameters.height),
             // What was measured of a stream that stands still says nothing of it.
-            fps: meter.fps().filter(|_| condition == Condition::Live),
-            bitrate_bps: meter.bitrate().filter(|_| condition == Condition::Live),
+            fps: meter.fps().filter(|_| condition == StreamCondition::Live),
+            bitrate_bps: meter.bitrate().filter(|_| condition == StreamCondition::Live),
             key_interval_ms: meter.key_interval_ms(),
             b_frames: meter.has_b_frames(),
             reorder_ms: meter.reorder_ms(),
             burst_ms: meter.burst_ms(),
-            audio: holder.map_or_else(|| "none".to_owned(), |holder| holder.audio.clone()),
+            audio: holder.map_or(Sound::None, |holder| holder.audio.clone()),
             pictures: state.pictures,
             pictures_dropped: state.dropped,
             last_drop: state.last_drop,
@@ -483,12 +471,12 @@ mod tests {
         let (courts, _) = courts();
         let court = CourtId::new("a").unwrap();
         let condition = |now| courts.status(&court, now).map(|status| status.condition);
-        assert_eq!(condition(at(0)), Some(Condition::Waiting));
+        assert_eq!(condition(at(0)), Some(StreamCondition::Waiting));
         let peer = "10.0.0.1:5".parse().unwrap();
         courts.claim(0, 1, peer, at(0), Arc::new(Notify::new())).unwrap();
-        assert_eq!(condition(at(1)), Some(Condition::Live));
-        assert_eq!(condition(at(2)), Some(Condition::Stalled));
+        assert_eq!(condition(at(1)), Some(StreamCondition::Live));
+        assert_eq!(condition(at(2)), Some(StreamCondition::Stalled));
         courts.release(0, 1, CloseReason::Stalled);
-        assert_eq!(condition(at(2)), Some(Condition::Waiting));
+        assert_eq!(condition(at(2)), Some(StreamCondition::Waiting));
     }
 }

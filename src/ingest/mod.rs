@@ -19,6 +19,6 @@ mod stream;
 #[cfg(test)]
 mod captures;
 
-pub use crate::ingest::courts::{Condition, CourtKey, CourtStatus, StreamKey, UnitSink};
+pub use crate::ingest::courts::{CourtKey, CourtStatus, StreamKey, UnitSink};
 pub use crate::ingest::server::{Ingest, IngestCounts, IngestError, IngestHandle, IngestSettings};
 pub use crate::ingest::stream::{MediaRefused, StreamAssembler};

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
 use crate::ingest::courts::{
-    Condition, CourtKey, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
+    CourtKey, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::message::kind;
@@ -587,7 +587,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> End {
     let mut tick = Ticks::new(&shared.clock, TICK);
     let mut heard = shared.clock.monotonic();
-    let mut condition = Condition::Live;
+    let mut stalled = false;
     let mut items = Vec::new();
     let displaced = Arc::clone(&held.displaced);
     loop {
@@ -614,13 +614,13 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
                 if silence >= LET_GO_AFTER {
                     return End::Stalled;
                 }
-                let now = if silence >= STALLED_AFTER { Condition::Stalled } else { Condition::Live };
-                if now != condition {
-                    condition = now;
+                if stalled != (silence >= STALLED_AFTER) {
+                    stalled = !stalled;
                     let court = shared.courts.name(held.court).map_or("", CourtId::as_str);
-                    match now {
-                        Condition::Stalled => warn!(court, "publisher sends no pictures"),
-                        _ => info!(court, "publisher sends pictures again"),
+                    if stalled {
+                        warn!(court, "publisher sends no pictures");
+                    } else {
+                        info!(court, "publisher sends pictures again");
                     }
                 }
             }
@@ -668,7 +668,7 @@ fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
     let (dropped, last) = assembler.unusable();
     let description = Description {
         encoder: assembler.encoder().map(str::to_owned),
-        audio: assembler.audio_text(),
+        audio: assembler.sound_told(),
         dropped,
         last_drop: last.map(crate::ingest::stream::Unusable::text),
     };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::event::words::Sound;
 use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::rtmp::amf0::Value;
 use crate::ingest::rtmp::message::{Message, kind};
@@ -167,15 +168,15 @@ impl StreamAssembler {
         self.unusable
     }
 
-    /// What becomes of the sound, in words.
+    /// What becomes of the sound.
     #[must_use]
-    pub fn audio_text(&self) -> String {
+    pub fn sound_told(&self) -> Sound {
         match (&self.audio.left_out, &self.audio.parameters) {
-            (Some(what), _) => format!("left out: {what} cannot be stored, set the encoder to AAC"),
+            (Some(what), _) => Sound::LeftOut(what.clone()),
             (None, Some(known)) => {
-                format!("AAC, {} Hz, {} channels", known.sample_rate, known.channels)
+                Sound::Aac { sample_rate: known.sample_rate, channels: known.channels }
             }
-            (None, None) => "none".to_owned(),
+            (None, None) => Sound::None,
         }
     }
 
@@ -880,7 +881,7 @@ mod tests {
     fn other_video_is_refused_and_other_sound_left_out() {
         let mut tested = assembler();
         send(&mut tested, kind::AUDIO, 0, b"\x2fmp3".to_vec());
-        assert!(tested.audio_text().contains("MP3"));
+        assert!(tested.sound_told().to_string().contains("MP3"));
         let message = Message {
             timestamp: 0,
             kind: kind::VIDEO,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -97,7 +98,7 @@ impl fmt::Display for RimId {
 }
 
 /// The ring's visible ellipse as a box, in pixels of the picture that it was drawn on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RimBox {
     /// Left edge.
     pub x: f32,

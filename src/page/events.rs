@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::event::box_status::BoxStatus;
 use crate::page::source::{SentEvent, Source};
 
 /// Events ready for one watcher; his connection holds more.
@@ -119,13 +120,14 @@ async fn tell_stored(
 
 async fn tell_state(
     source: &dyn Source,
-    told: &mut Option<Arc<serde_json::Value>>,
+    told: &mut Option<Arc<BoxStatus>>,
     watcher: &mpsc::Sender<Event>,
 ) -> Option<()> {
-    let state = source.state();
-    if told.as_ref() != Some(&state) {
-        watcher.send(Event::default().event("state").data(state.to_string())).await.ok()?;
-        *told = Some(state);
+    let status = source.status();
+    if let Some(status) = status.filter(|status| told.as_ref() != Some(status)) {
+        let state = Event::default().event("state").data(status.json().to_string());
+        watcher.send(state).await.ok()?;
+        *told = Some(status);
     }
     Some(())
 }

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use crate::event::FactId;
+use crate::event::words::VerdictWord;
 use crate::http::Problem;
 use crate::media::CourtId;
 use crate::page::picture::Pictures;
@@ -34,7 +35,8 @@ pub fn routes(source: Arc<dyn Source>) -> Router {
 }
 
 async fn state(State(page): State<Page>) -> impl IntoResponse {
-    axum::Json(page.source.state().as_ref().clone())
+    // Null until the first look.
+    axum::Json(page.source.status().map(|status| status.json()))
 }
 
 /// Which events are asked for.
@@ -70,7 +72,7 @@ async fn told(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Judged {
-    verdict: String,
+    verdict: VerdictWord,
 }
 
 async fn verdict(State(page): State<Page>, Path(fact): Path<String>, body: Bytes) -> Response {
@@ -80,7 +82,10 @@ async fn verdict(State(page): State<Page>, Path(fact): Path<String>, body: Bytes
     let Ok(judged) = serde_json::from_slice::<Judged>(&body) else {
         return refusal(&Refused::Word).into_response();
     };
-    match page.source.verdict(fact, &judged.verdict).await {
+    if judged.verdict == VerdictWord::Other {
+        return refusal(&Refused::Word).into_response();
+    }
+    match page.source.verdict(fact, judged.verdict).await {
         Ok(()) => {
             let said = serde_json::json!({"fact": fact.to_string(), "verdict": judged.verdict});
             axum::Json(said).into_response()

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::event::FactId;
+use crate::event::box_status::BoxStatus;
+use crate::event::words::VerdictWord;
 use crate::media::{CourtId, Frame};
 
 /// An event that was committed.
@@ -47,14 +49,12 @@ pub trait Source: Send + Sync + 'static {
     fn has_court(&self, court: &CourtId) -> bool;
     /// The last picture of a court.
     fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>>;
-    /// All `state/*`, put together: `box`, `version`, `streams`, `models`, `storage`, `uplink`,
-    /// `clock`.
-    fn state(&self) -> Arc<serde_json::Value>;
+    /// The state of the box; none before the first look at it.
+    fn status(&self) -> Option<Arc<BoxStatus>>;
     /// Events from now on.
     fn subscribe(&self) -> broadcast::Receiver<SentEvent>;
     /// At most `limit` stored events after a position, in order.
     fn replay(&self, after: u64, limit: usize) -> Stored<'_>;
-    /// Takes what a person says of a shot: `made`, `missed` or `none`. It is durable once this is
-    /// through.
-    fn verdict(&self, fact: FactId, verdict: &str) -> Said<'_>;
+    /// Takes what a person says of a shot. It is durable once this is through.
+    fn verdict(&self, fact: FactId, verdict: VerdictWord) -> Said<'_>;
 }

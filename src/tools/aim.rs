@@ -20,6 +20,7 @@ use crate::config;
 use crate::decode::VideoFile;
 use crate::detect::ring::{Finder, Ring};
 use crate::detect::{InstalledEngines, SYSTEM_MODELS};
+use crate::event::box_status::BoxStatus;
 use crate::health::{self, TINY_RING_PX};
 use crate::media::{Colours, CourtId, Frame, RimBox, SessionId, is_at};
 use crate::tools::ask::{AskArgs, Place};
@@ -127,9 +128,9 @@ impl AimArgs {
         if let Some(name) = &self.court {
             return Ok(CourtId::new(name)?);
         }
-        let state = place.state()?;
-        let courts: Vec<&String> =
-            state["streams"].as_object().map(|all| all.keys().collect()).unwrap_or_default();
+        let status = BoxStatus::read(&place.state()?)
+            .context("this box tells its state in another way: use its own `courtside`")?;
+        let courts: Vec<&String> = status.streams.keys().collect();
         match courts[..] {
             [only] => Ok(CourtId::new(only)?),
             _ => bail!("the box has the courts {courts:?}: name one with --court"),

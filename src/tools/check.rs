@@ -21,7 +21,9 @@ use crate::decode;
 use crate::detect::ring::Finder;
 use crate::detect::{Detect, DetectSettings, InstalledEngines};
 use crate::disk::{Disk, RealDisk};
-use crate::health::doctor::Told;
+use crate::event::box_status::BoxStatus;
+use crate::event::words::{ModelCondition, StreamCondition};
+use crate::health::doctor;
 use crate::http;
 use crate::mailbox::Ledger;
 #[cfg(feature = "gstreamer")]
@@ -149,7 +151,7 @@ fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     let nobody = matches!(asked, Err(AskError::NoBox { .. }));
     of_ports(config, nobody, lines);
     match asked {
-        Ok(state) => match Told::read(&state) {
+        Ok(state) => match BoxStatus::read(&state) {
             Ok(told) => {
                 of_box(&told, lines);
                 #[cfg(feature = "gstreamer")]
@@ -267,7 +269,7 @@ fn of_models(config: &Config, lines: &mut Lines) {
     for model in detect.status().bundles {
         let what = format!("model {}", model.name);
         let reason = model.reason.unwrap_or_default();
-        if model.condition == "ready" {
+        if model.condition == ModelCondition::Ready {
             let version = model.version.unwrap_or_default();
             let text = format!("version {version} runs on {}", model.engine.unwrap_or_default());
             lines.good(&what, text);
@@ -348,21 +350,21 @@ fn port(what: &str, address: SocketAddr, nobody: bool, lines: &mut Lines) {
 }
 
 /// Cameras, ledger, and all else that the box says of itself.
-fn of_box(told: &Told, lines: &mut Lines) {
+fn of_box(told: &BoxStatus, lines: &mut Lines) {
     lines.good("box", format!("{} (courtside {}) runs", told.name, told.version));
-    for (court, stream) in &told.streams {
-        if stream.condition == "live" {
-            lines.good(&format!("camera of court {court}"), stream_line(stream));
+    for (court, told) in &told.streams {
+        if told.stream.condition == StreamCondition::Live {
+            lines.good(&format!("camera of court {court}"), stream_line(&told.stream));
         }
     }
-    let ledger = told.ledger();
+    let ledger = &told.ledger;
     if ledger.unbalanced.is_empty() {
         lines.good("ledger", format!("balances at {} hops", ledger.hops));
     }
-    for finding in told.findings() {
+    for finding in doctor::findings(told) {
         let mark = match finding.severity {
-            crate::health::doctor::Severity::Fault => Mark::Bad,
-            crate::health::doctor::Severity::Advice => Mark::Advice,
+            doctor::Severity::Fault => Mark::Bad,
+            doctor::Severity::Advice => Mark::Advice,
         };
         lines.add(mark, &finding.about, &finding.text, &finding.todo);
     }
@@ -370,7 +372,7 @@ fn of_box(told: &Told, lines: &mut Lines) {
 
 /// Is the ring where it was drawn? The finder can be wrong, so nothing that it says is a fault.
 #[cfg(feature = "gstreamer")]
-fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
+fn of_rims(config: &Config, place: &Place, told: &BoxStatus, lines: &mut Lines) {
     let engines = InstalledEngines::new(Arc::new(SystemClock::new()));
     let mut finder = match Finder::find_and_load(&detect_settings(config).search, &engines) {
         Ok(finder) => finder,
@@ -378,10 +380,7 @@ fn of_rims(config: &Config, place: &Place, told: &Told, lines: &mut Lines) {
             return lines.add(Mark::Skipped, "rims", format!("no finder: {}", chain(&error)), "");
         }
     };
-    let live = |court: &&CourtRims| {
-        let stream = told.streams.get(court.court.as_str());
-        !court.rims.is_empty() && stream.is_some_and(|stream| stream.condition == "live")
-    };
+    let live = |court: &&CourtRims| !court.rims.is_empty() && told.is_live(court.court.as_str());
     for court in court_rims(config).iter().filter(live) {
         let looked = match aim::of_court(&mut finder, place, &court.court, RIM_LOOKS) {
             Ok(looked) => looked,

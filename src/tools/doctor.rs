@@ -6,7 +6,10 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use crate::health::doctor::{Finding, Severity, Told};
+use crate::event::box_status::BoxStatus;
+use crate::event::state::StreamState;
+use crate::event::words::StreamCondition;
+use crate::health::doctor::{Finding, Severity, findings};
 use crate::tools::ask::{AskArgs, AskError, Place};
 
 /// Arguments of `doctor`.
@@ -34,9 +37,9 @@ impl DoctorArgs {
         };
         match place.state() {
             Ok(state) => {
-                let told = Told::read(&state)
+                let told = BoxStatus::read(&state)
                     .context("this box tells its state in another way: use its own `courtside`")?;
-                let findings = told.findings();
+                let findings = findings(&told);
                 if self.json {
                     println!("{}", whole(&told, &findings));
                 } else {
@@ -64,7 +67,7 @@ fn well(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.severity != Severity::Fault)
 }
 
-fn whole(told: &Told, findings: &[Finding]) -> serde_json::Value {
+fn whole(told: &BoxStatus, findings: &[Finding]) -> serde_json::Value {
     json!({
         "box": told.name,
         "version": told.version,
@@ -73,7 +76,7 @@ fn whole(told: &Told, findings: &[Finding]) -> serde_json::Value {
     })
 }
 
-fn print(told: &Told, findings: &[Finding]) {
+fn print(told: &BoxStatus, findings: &[Finding]) {
     for finding in findings {
         let mark = match finding.severity {
             Severity::Fault => '✗',
@@ -84,9 +87,9 @@ fn print(told: &Told, findings: &[Finding]) {
             println!("  → {}", finding.todo);
         }
     }
-    for (court, stream) in &told.streams {
-        if stream.condition == "live" {
-            println!("✓ court {court}: {}", stream_line(stream));
+    for (court, told) in &told.streams {
+        if told.stream.condition == StreamCondition::Live {
+            println!("✓ court {court}: {}", stream_line(&told.stream));
         }
     }
     let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
@@ -99,8 +102,8 @@ fn print(told: &Told, findings: &[Finding]) {
 }
 
 /// `live, H.264 1280x720 at 30.0 fps, 4100 kbit/s, 900 pictures, 880 answers, avdec_h264 …`.
-pub(super) fn stream_line(stream: &crate::event::state::StreamState) -> String {
-    let mut line = stream.condition.clone();
+pub(super) fn stream_line(stream: &StreamState) -> String {
+    let mut line = stream.condition.to_string();
     if let (Some(codec), Some(width), Some(height)) = (&stream.codec, stream.width, stream.height) {
         line.push_str(&format!(", {codec} {width}x{height}"));
     }

@@ -1,8 +1,9 @@
-//! JSON Schema of every message that leaves, made from the types.
+//! JSON Schema of every message that leaves, and of `/v1/state`, made from the types.
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
+use crate::event::box_status::BoxStatus;
 use crate::event::state::{
     BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
@@ -28,7 +29,10 @@ pub fn all() -> Vec<(String, Value)> {
         state::<UplinkState>("uplink"),
         state::<ClockState>("clock"),
     ];
-    events.into_iter().chain(states).collect()
+    let mut whole = generator().into_root_schema_for::<BoxStatus>();
+    whole.insert("title".to_owned(), "/v1/state: the whole state of a box".into());
+    let whole = ("v1.state.json".to_owned(), whole.to_value());
+    events.into_iter().chain(states).chain([whole]).collect()
 }
 
 fn generator() -> SchemaGenerator {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use courtside::clock::{Chance, Clock, ManualClock, SystemClock};
+use courtside::event::words::StreamCondition;
 use courtside::ingest::flv::FileTag;
 use courtside::ingest::rtmp::message::kind;
 use courtside::ingest::{
-    Condition, CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
+    CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
 };
 use courtside::media::h265;
 use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
@@ -473,7 +474,7 @@ async fn sound_without_pictures_is_no_stream() {
         let sound = Bytes::from_static(b"\xaf\x01\x21\x10\x04");
         publisher.send(kind::AUDIO, 100 + second, sound).await.unwrap();
         tested.heard.until("a", |items| sounds(items) == second as usize).await;
-        let wanted = if second < 2 { Condition::Live } else { Condition::Stalled };
+        let wanted = if second < 2 { StreamCondition::Live } else { StreamCondition::Stalled };
         assert_eq!(tested.status("a").condition, wanted, "after {second} s");
     }
     assert_eq!(tested.status("a").fps, None);
@@ -489,9 +490,9 @@ async fn silence_is_told_then_let_go() {
     let mut publisher = Publisher::connect(&tested.url("key-a")).await.unwrap();
     publisher.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
     tested.heard.until("a", |items| pictures(items).len() == 3).await;
-    assert_eq!(tested.status("a").condition, Condition::Live);
+    assert_eq!(tested.status("a").condition, StreamCondition::Live);
     clock.advance(Duration::from_secs(2));
-    assert_eq!(tested.status("a").condition, Condition::Stalled);
+    assert_eq!(tested.status("a").condition, StreamCondition::Stalled);
     clock.advance(Duration::from_secs(8));
     let why = publisher.ended().await;
     assert_eq!(why, "NetStream.Publish.Idle: no picture received for 10 s");
@@ -501,7 +502,7 @@ async fn silence_is_told_then_let_go() {
         matches!(last, Some(StreamItem::Closed { reason: CloseReason::Stalled, .. })),
         "{last:?}"
     );
-    assert_eq!(tested.status("a").condition, Condition::Waiting);
+    assert_eq!(tested.status("a").condition, StreamCondition::Waiting);
     tested.stop().await;
 }
 

@@ -1,20 +1,25 @@
 //! What a box says in a few situations, word for word: programs read it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 use crate::event::FactId;
 use crate::event::state::{CourtClock, ModelState, UplinkState};
+use crate::event::words::{
+    CalibrationMode, LearntFrom, ModelCondition, Sound, StorageCondition, VerdictWord,
+};
 use crate::game::calibrate::Verdict;
 use crate::mailbox::DropReason;
-use crate::media::SessionId;
+use crate::media::{Codec, SessionId};
 
-fn court(name: &str, condition: Condition) -> CourtSays {
-    let live = condition != Condition::Waiting;
+fn court(name: &str, condition: StreamCondition) -> CourtSays {
+    let live = condition != StreamCondition::Waiting;
     let ingest = CourtStatus {
         condition,
         publisher: live.then(|| "192.0.2.17:50112".to_owned()),
         encoder: live.then(|| "Lavf61.7.100".to_owned()),
         session: live.then(|| "00000000000000aa".to_owned()),
-        codec: live.then_some("H.264"),
+        codec: live.then_some(Codec::H264),
         profile: live.then(|| "avc1.64001f".to_owned()),
         width: live.then_some(1280),
         height: live.then_some(720),
@@ -24,7 +29,7 @@ fn court(name: &str, condition: Condition) -> CourtSays {
         b_frames: false,
         reorder_ms: live.then_some(0),
         burst_ms: live.then_some(8),
-        audio: if live { "aac" } else { "none" }.to_owned(),
+        audio: Sound::from(if live { "aac" } else { "none" }.to_owned()),
         pictures: if live { 5_310 } else { 0 },
         pictures_dropped: 0,
         last_drop: None,
@@ -55,15 +60,15 @@ fn model() -> ModelState {
     ModelState {
         name: "rimnet".to_owned(),
         version: Some("0.6.0".to_owned()),
-        condition: "ready".to_owned(),
+        condition: ModelCondition::Ready,
         engine: Some("builtin".to_owned()),
         reason: None,
         inference_ms: Some(1.87),
     }
 }
 
-fn clock(court: &str, source: &str, error_ms: u64) -> CourtClock {
-    CourtClock { court: court.to_owned(), source: source.to_owned(), error_ms, drift_ppm: None }
+fn clock(court: &str, source: ClockSource, error_ms: u64) -> CourtClock {
+    CourtClock { court: court.to_owned(), source, error_ms, drift_ppm: None }
 }
 
 fn said_by(courts: Vec<CourtSays>) -> StagesSay {
@@ -81,14 +86,15 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
 
 /// Ring and outbox are not open yet, and no camera has come.
 fn just_started() -> StagesSay {
-    let mut court = court("a", Condition::Waiting);
+    let mut court = court("a", StreamCondition::Waiting);
     (court.rims, court.rims_of) = (Vec::new(), None);
     said_by(vec![court])
 }
 
 /// Two courts in mid-game, one of them with all that a venue could change.
 fn in_mid_game() -> StagesSay {
-    let (mut north, mut south) = (court("north", Condition::Live), court("south", Condition::Live));
+    let (mut north, mut south) =
+        (court("north", StreamCondition::Live), court("south", StreamCondition::Live));
     north.score = Some(Score { made: vec![7], attempts: vec![10], after: None });
     let mut calibration = Calibration::new(north.rims[0]);
     let session = SessionId::from_bits(0xaa);
@@ -104,7 +110,8 @@ fn in_mid_game() -> StagesSay {
     let nothing = unseen.learnt(None);
     north.learnt = Arc::new(vec![(calibration, learnt), (unseen, nothing)]);
     let ingest = south.ingest.as_mut().expect("there");
-    (ingest.codec, ingest.audio) = (Some("H.265"), "MP3 is left out: use AAC".to_owned());
+    (ingest.codec, ingest.audio) =
+        (Some(Codec::H265), Sound::from("MP3 is left out: use AAC".to_owned()));
     (ingest.bitrate_bps, ingest.key_interval_ms) = (Some(300_000), Some(8_300));
     (ingest.b_frames, ingest.burst_ms) = (true, Some(120));
     (ingest.pictures_dropped, south.dropped) = (3, 4);
@@ -113,7 +120,7 @@ fn in_mid_game() -> StagesSay {
     let mut said = said_by(vec![north, south]);
     said.calibrate = Calibrate::Watch;
     said.storage = Some(StorageState {
-        condition: "recording".to_owned(),
+        condition: StorageCondition::Recording,
         reason: None,
         ring_bytes: 12_400_000_000,
         quota_bytes: 80_000_000_000,
@@ -122,7 +129,8 @@ fn in_mid_game() -> StagesSay {
         clips: 3,
     });
     said.uplink = Some(UplinkCounts { connected: true, session: 4, ..UplinkCounts::default() });
-    said.clock.courts = vec![clock("north", "sei", 3), clock("south", "arrival", 80)];
+    said.clock.courts =
+        vec![clock("north", ClockSource::Sei, 3), clock("south", ClockSource::Arrival, 80)];
     said.clock.courts[0].drift_ppm = Some(-1.25);
     said.counts = vec![(
         HopId { court: "north".to_owned(), hop: "decode".to_owned() },
@@ -133,7 +141,7 @@ fn in_mid_game() -> StagesSay {
 
 /// All that can be wrong at once.
 fn ill() -> StagesSay {
-    let (mut a, mut b) = (court("a", Condition::Stalled), court("b", Condition::Live));
+    let (mut a, mut b) = (court("a", StreamCondition::Stalled), court("b", StreamCondition::Live));
     a.decoder.fault = Some("avdec_h264 failed: no memory; it is built anew".to_owned());
     a.decoder.held_back = 6;
     b.fault = Some("the picture is 1920 × 1088, of another aspect than `rims_of`".to_owned());
@@ -142,7 +150,7 @@ fn ill() -> StagesSay {
     said.models.bundles = vec![
         ModelState {
             version: None,
-            condition: "refused".to_owned(),
+            condition: ModelCondition::Refused,
             engine: None,
             reason: Some("rimnet-fp32.onnx has another sha256 than its manifest".to_owned()),
             inference_ms: None,
@@ -150,13 +158,13 @@ fn ill() -> StagesSay {
         },
         ModelState {
             name: "shade".to_owned(),
-            condition: "stopped".to_owned(),
+            condition: ModelCondition::Stopped,
             reason: Some("it answered NaN".to_owned()),
             ..model()
         },
     ];
     said.storage = Some(StorageState {
-        condition: "stopped".to_owned(),
+        condition: StorageCondition::Stopped,
         reason: Some("less than 256 MiB is free: give the disk room".to_owned()),
         ring_bytes: 1,
         quota_bytes: 2,
@@ -180,7 +188,10 @@ fn ill() -> StagesSay {
     });
     said.clock = ClockState {
         plausible: false,
-        courts: vec![clock("a", "none", 3_155_760_000_000), clock("b", "onfi", 120)],
+        courts: vec![
+            clock("a", ClockSource::None, 3_155_760_000_000),
+            clock("b", ClockSource::OnFi, 120),
+        ],
     };
     said.calibrate = Calibrate::On;
     said.counts = vec![(
@@ -195,14 +206,100 @@ fn ill() -> StagesSay {
     said
 }
 
-#[test]
-fn a_box_says_what_it_said() {
-    for (name, said) in
-        [("just_started", just_started()), ("in_mid_game", in_mid_game()), ("ill", ill())]
-    {
-        let state = said.page(&said.streams()).to_string();
-        let mut state: Value = serde_json::from_str(&state).expect("JSON");
-        state["version"] = "(the program's)".into();
-        insta::assert_snapshot!(name, format!("{state:#}"));
+/// What each court's sound can be, and a rim that was learnt from its odds alone.
+fn of_three_sounds() -> StagesSay {
+    let sounds = [
+        Sound::Aac { sample_rate: 44_100, channels: 2 },
+        Sound::LeftOut("MP3".to_owned()),
+        Sound::None,
+    ];
+    let mut courts: Vec<CourtSays> =
+        ["a", "b", "c"].map(|name| court(name, StreamCondition::Live)).into();
+    for (court, sound) in courts.iter_mut().zip(sounds) {
+        court.ingest.as_mut().expect("there").audio = sound;
     }
+    let mut calibration = Calibration::new(courts[0].rims[0]);
+    for n in 0..40_u32 {
+        let odds = if n % 2 == 0 { 2.0 } else { -4.0 };
+        let fact = FactId { session: SessionId::from_bits(0xaa), family: None, n };
+        calibration.saw(fact, odds, ("rimnet", "0.6.0"), Some(-0.3));
+    }
+    let learnt = calibration.learnt(Some(-0.3));
+    courts[0].learnt = Arc::new(vec![(calibration, learnt)]);
+    let mut said = said_by(courts);
+    said.calibrate = Calibrate::Watch;
+    said
+}
+
+fn situations() -> [(&'static str, BoxStatus); 4] {
+    [
+        ("just_started", just_started()),
+        ("in_mid_game", in_mid_game()),
+        ("ill", ill()),
+        ("of_three_sounds", of_three_sounds()),
+    ]
+    .map(|(name, said)| {
+        let version = "(the program's)".to_owned();
+        (name, BoxStatus { version, ..said.status() })
+    })
+}
+
+/// The page and the schema are tested with the same files. `UPDATE_STATES=1` writes them.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "writes the repository's own files, when asked to")]
+fn a_box_says_what_it_said() {
+    for (name, status) in situations() {
+        let text = format!("{:#}\n", status.json());
+        let file = format!("{}/tests/data/state/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_STATES").is_some() {
+            std::fs::write(&file, &text).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), text, "{name}");
+        let told = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(BoxStatus::read(&told).expect("read"), status, "read back as it was said");
+    }
+}
+
+/// Of each enum, every word; a new one is not told until it stands in a situation.
+#[test]
+fn every_word_is_said_in_some_situation() {
+    let all: Vec<BoxStatus> = situations().into_iter().map(|(_, status)| status).collect();
+    fn check<T: Ord + Copy + std::fmt::Debug>(known: &[T], said: impl Iterator<Item = T>) {
+        let said: BTreeSet<T> = said.collect();
+        assert_eq!(said, known.iter().copied().collect::<BTreeSet<T>>());
+    }
+    let streams =
+        || all.iter().flat_map(|status| status.streams.values().map(|court| &court.stream));
+    let rims = || all.iter().flat_map(|status| status.calibration.courts.values().flatten());
+    check(StreamCondition::ALL, streams().map(|stream| stream.condition));
+    check(AdviceAbout::ALL, streams().flat_map(|stream| &stream.advice).map(|advice| advice.about));
+    check(
+        ModelCondition::ALL,
+        all.iter().flat_map(|status| &status.models.bundles).map(|model| model.condition),
+    );
+    check(
+        StorageCondition::ALL,
+        all.iter().filter_map(|status| status.storage.as_ref()).map(|storage| storage.condition),
+    );
+    check(
+        ClockSource::ALL,
+        all.iter().flat_map(|status| &status.clock.courts).map(|court| court.source),
+    );
+    check(CalibrationMode::ALL, all.iter().map(|status| status.calibration.mode));
+    check(LearntFrom::ALL, rims().map(|rim| rim.from));
+    check(VerdictWord::ALL, rims().flat_map(|rim| rim.said.values().copied()));
+}
+
+#[test]
+fn metrics_have_what_the_state_has() {
+    let [_, (_, status), ..] = situations();
+    let read = reading(&status);
+    assert_eq!(read.stream_up, [("north".to_owned(), true), ("south".to_owned(), true)]);
+    assert_eq!(read.clock_error_seconds, [("north".to_owned(), 0.003), ("south".to_owned(), 0.08)]);
+    assert_eq!(read.ring_bytes, [("pinned", 1_000_000), ("evictable", 12_399_000_000)]);
+    let attempts: Vec<u64> = read.calibration.iter().map(|rim| rim.attempts).collect();
+    assert_eq!(attempts, [39, 0]);
+    let [_, _, (_, ill), _] = situations();
+    let errors = reading(&ill).clock_error_seconds;
+    assert_eq!(errors, [("b".to_owned(), 0.12)], "none where nothing tells the time");
 }

@@ -324,7 +324,7 @@ fn an_answer_that_is_no_number_is_an_error_and_the_state_starts_anew() {
         .collect();
     assert_eq!(warming, [true, true, true, false, false]);
     assert_eq!(resets, 2);
-    assert_eq!(tested.detect.status().bundles[0].condition, "ready");
+    assert_eq!(tested.detect.status().bundles[0].condition, ModelCondition::Ready);
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn a_model_that_fails_without_end_is_put_out_and_what_it_began_is_closed() {
         state.bundles[0].reason.as_deref().unwrap_or_default(),
         @"toy 0.1.0 was put out: 30 frames in a row failed: the engine `scripted` failed: out of tune; install another bundle or version, then restart courtside"
     );
-    assert_eq!(state.bundles[0].condition, "stopped");
+    assert_eq!(state.bundles[0].condition, ModelCondition::Stopped);
     assert!(tested.detect.faults()[0].1.starts_with("no calls: toy 0.1.0 was put out"));
 }
 

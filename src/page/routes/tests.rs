@@ -9,10 +9,19 @@ use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
 use super::*;
+use crate::event::box_status::BoxStatus;
 use crate::http::{Access, Server};
 use crate::media::{ChromaLayout, Frame};
 use crate::page::picture;
 use crate::page::source::{Said, SentEvent, Stored};
+
+fn status() -> BoxStatus {
+    let told = serde_json::json!({
+        "box": "rim-1", "version": "0.1.0", "streams": {}, "models": {"bundles": []},
+        "clock": {"plausible": true, "courts": []},
+    });
+    BoxStatus::read(&told).expect("a state")
+}
 
 struct Scripted {
     stored: Mutex<Vec<SentEvent>>,
@@ -49,8 +58,8 @@ impl Source for Scripted {
         (court.as_str() == "a").then(drawn)
     }
 
-    fn state(&self) -> Arc<serde_json::Value> {
-        Arc::new(serde_json::json!({"box": "rim-1"}))
+    fn status(&self) -> Option<Arc<BoxStatus>> {
+        Some(Arc::new(status()))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
@@ -65,12 +74,12 @@ impl Source for Scripted {
         Box::pin(std::future::ready(found))
     }
 
-    fn verdict(&self, fact: FactId, verdict: &str) -> Said<'_> {
-        let said = match (fact.n, verdict) {
-            (_, word) if !["made", "missed", "none"].contains(&word) => Err(Refused::Word),
-            (1, _) => Ok(()),
-            (2, _) => Err(Refused::Off),
-            (3, _) => Err(Refused::Busy("no space left".to_owned())),
+    fn verdict(&self, fact: FactId, verdict: VerdictWord) -> Said<'_> {
+        assert!(VerdictWord::ALL.contains(&verdict), "another word comes no further");
+        let said = match fact.n {
+            1 => Ok(()),
+            2 => Err(Refused::Off),
+            3 => Err(Refused::Busy("no space left".to_owned())),
             _ => Err(Refused::Unknown),
         };
         Box::pin(std::future::ready(said))
@@ -123,7 +132,7 @@ fn files_state_and_pictures_are_served() {
             ("/", "200", "<title>Courtside</title>"),
             ("/page.css", "200", "text/css"),
             ("/script/page.js", "200", "text/javascript"),
-            ("/v1/state", "200", "{\"box\":\"rim-1\"}"),
+            ("/v1/state", "200", "{\"box\":\"rim-1\","),
             ("/v1/courts/a/snapshot.jpg", "200", "image/jpeg"),
             ("/v1/courts/b/snapshot.jpg", "503", "does not publish"),
             ("/v1/courts/nowhere/snapshot.jpg", "404", "no court of that name"),
@@ -204,7 +213,8 @@ fn the_newest_are_found_without_reading_all() {
             let stream = open(address, "/v1/events?last=4&state=1", "").await;
             let mut lines = BufReader::new(stream).lines();
             let told = data(&mut lines, 3).await;
-            assert_eq!(told, ["{\"box\":\"rim-1\"}", "{\"n\":99998}", "{\"n\":99999}"]);
+            let state = status().json().to_string();
+            assert_eq!(told, [state.as_str(), "{\"n\":99998}", "{\"n\":99999}"]);
             assert!(*source.replays.lock() < 64, "asked {} times", source.replays.lock());
         }
     });

@@ -1,0 +1,143 @@
+//! All that a box says of itself at one moment, in one value.
+//!
+//! `app` makes it four times a second. `/v1/state` answers it, `state/*` are parts of it, the page
+//! shows it, `doctor` and `check` judge it. The JSON is its interface: what a newer box adds is passed
+//! over, and a word that this version does not know is read as `other`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::Score;
+use crate::event::state::{ClockState, ModelsState, StorageState, StreamState, UplinkState};
+use crate::event::words::{CalibrationMode, LearntFrom, StreamCondition, VerdictWord};
+use crate::media::RimBox;
+
+/// The state of a box.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BoxStatus {
+    /// Its name.
+    #[serde(rename = "box")]
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// Every court, by its name.
+    pub streams: BTreeMap<String, CourtStatus>,
+    /// The models.
+    pub models: ModelsState,
+    /// Absent until the ring is open.
+    pub storage: Option<StorageState>,
+    /// Absent until the outbox is open.
+    pub uplink: Option<UplinkStatus>,
+    /// How media time maps to UTC.
+    pub clock: ClockState,
+    /// What is learnt of the rims.
+    #[serde(default)]
+    pub calibration: CalibrationStatus,
+    /// The law of the ledger.
+    #[serde(default)]
+    pub ledger: LedgerStatus,
+}
+
+impl BoxStatus {
+    /// Reads what `/v1/state` answered.
+    ///
+    /// # Errors
+    /// When it is not what this version understands.
+    pub fn read(state: &Value) -> Result<Self, serde_json::Error> {
+        Self::deserialize(state)
+    }
+
+    /// As it is told.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        // Names and numbers alone: this cannot fail, and if it did, nothing would be told.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// True for a court whose camera publishes.
+    #[must_use]
+    pub fn is_live(&self, court: &str) -> bool {
+        self.streams.get(court).is_some_and(|court| court.stream.condition == StreamCondition::Live)
+    }
+}
+
+/// One court: its stream, and what hangs on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CourtStatus {
+    /// As in `state/stream/{court}`.
+    #[serde(flatten)]
+    pub stream: StreamState,
+    /// The rims as they are configured.
+    #[serde(default)]
+    pub rims: Vec<RimBox>,
+    /// Width and height of the picture that they were drawn on.
+    pub rims_of: Option<[u32; 2]>,
+    /// The newest score on disk.
+    pub score: Option<Score>,
+}
+
+/// The link to the broker, and what waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UplinkStatus {
+    /// A session with the broker runs.
+    pub connected: bool,
+    /// As in `state/uplink`.
+    #[serde(flatten)]
+    pub state: UplinkState,
+    /// Another box uses our name.
+    #[serde(default)]
+    pub another_box: bool,
+    /// Why there is no session, in words.
+    pub fault: Option<String>,
+    /// Why the outbox cannot write, in words.
+    pub disk_fault: Option<String>,
+}
+
+/// What is learnt of the rims.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CalibrationStatus {
+    /// What is made of it.
+    pub mode: CalibrationMode,
+    /// One entry a rim, by court; none where it is off.
+    #[serde(default)]
+    pub courts: BTreeMap<String, Vec<RimStatus>>,
+}
+
+/// What is learnt of one rim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RimStatus {
+    /// Attempts that it was learnt from.
+    pub attempts: u64,
+    /// Of them, with a verdict.
+    #[serde(default)]
+    pub verdicts: u64,
+    /// To be added to the log-odds of made.
+    #[serde(default)]
+    pub shift: f64,
+    /// What the shift was learnt from.
+    #[serde(default)]
+    pub from: LearntFrom,
+    /// Middle between the two kinds of shots, if there are two.
+    pub middle: Option<f64>,
+    /// How far the middle has moved since the beginning, once that is known.
+    pub drift: Option<f64>,
+    /// The bundle whose answers these are.
+    pub bundle: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// What people said of its newest shots, by fact.
+    #[serde(default)]
+    pub said: BTreeMap<String, VerdictWord>,
+}
+
+/// The law of the ledger, as the box found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerStatus {
+    /// Hops that were counted.
+    pub hops: u64,
+    /// Those that break the law, in words.
+    pub unbalanced: Vec<String>,
+}

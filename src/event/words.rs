@@ -1,0 +1,254 @@
+//! The words in which a box tells its state: each is spelled here, and nowhere else.
+//!
+//! `state` and `box_status` have the values that are made of them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An enum whose variants are words of the JSON. A word that this version does not know, of a newer
+/// box, is read as `Other`; no box says it of itself. The first is what holds before anything is known.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $(#[$first_doc:meta])* $first:ident = $first_word:literal, $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
+        pub enum $name {
+            $(#[$first_doc])*
+            #[default]
+            #[serde(rename = $first_word)]
+            $first,
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
+            /// A word of a newer box.
+            #[serde(other, rename = "other")]
+            #[schemars(skip)]
+            Other,
+        }
+
+        impl $name {
+            /// All that a box of this version says.
+            pub const ALL: &'static [Self] = &[Self::$first, $(Self::$variant,)+];
+
+            /// As it stands in the JSON.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    Self::$first => $first_word,
+                    $(Self::$variant => $word,)+
+                    Self::Other => "other",
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a court's stream is doing.
+    StreamCondition {
+        /// Nobody publishes.
+        Waiting = "waiting",
+        /// Media come in.
+        Live = "live",
+        /// A publisher is there and has sent no picture for 2 s.
+        Stalled = "stalled",
+    }
+}
+
+words! {
+    /// What a piece of advice is about.
+    AdviceAbout {
+        /// The camera sends B-frames.
+        BFrames = "b_frames",
+        /// Key frames are far apart.
+        LongGop = "long_gop",
+        /// Pictures arrive in bursts.
+        Bursts = "bursts",
+        /// Too few bits for the net's movement.
+        LowBitrate = "low_bitrate",
+        /// A ring has few pixels.
+        SmallRing = "small_ring",
+        /// The decoder holds pictures back without need.
+        Reorder = "reorder",
+        /// A ring is no longer where it was drawn.
+        CameraMoved = "camera_moved",
+    }
+}
+
+words! {
+    /// What a model is doing.
+    ModelCondition {
+        /// It answers.
+        Ready = "ready",
+        /// It could not be loaded.
+        Refused = "refused",
+        /// It was put out while it ran.
+        Stopped = "stopped",
+    }
+}
+
+words! {
+    /// What the ring is doing.
+    StorageCondition {
+        /// Video is kept.
+        Recording = "recording",
+        /// None is, and the reason says why.
+        Stopped = "stopped",
+    }
+}
+
+words! {
+    /// Where a time of day comes from.
+    ClockSource {
+        /// Nothing tells it.
+        None = "none",
+        /// The camera's clock, in the pictures (SEI).
+        Sei = "sei",
+        /// The encoder's clock, in `onFI` messages.
+        OnFi = "onfi",
+        /// When the picture came.
+        Arrival = "arrival",
+    }
+}
+
+words! {
+    /// What is made of what a rim's own shots say.
+    CalibrationMode {
+        /// Nothing is worked out.
+        Off = "off",
+        /// It is worked out and shown; calls are as without it.
+        Watch = "watch",
+        /// It shifts calls.
+        On = "on",
+    }
+}
+
+words! {
+    /// What a rim's shift was learnt from.
+    LearntFrom {
+        /// Nothing yet.
+        Nothing = "nothing",
+        /// The odds alone.
+        Odds = "odds",
+        /// What people said, about what the odds say.
+        Verdicts = "verdicts",
+    }
+}
+
+words! {
+    /// What a person says that a shot was.
+    VerdictWord {
+        /// There was no attempt.
+        None = "none",
+        /// It went through.
+        Made = "made",
+        /// It did not.
+        Missed = "missed",
+    }
+}
+
+/// What becomes of a stream's sound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Sound {
+    /// There is none.
+    #[default]
+    None,
+    /// It is kept.
+    Aac {
+        /// Samples a second.
+        sample_rate: u32,
+        /// 1 for mono, 2 for stereo.
+        channels: u8,
+    },
+    /// It is of this kind, which cannot be stored.
+    LeftOut(String),
+    /// Words of a newer box.
+    Other(String),
+}
+
+/// Before and after the kind of a sound that is left out.
+const LEFT_OUT: (&str, &str) = ("left out: ", " cannot be stored, set the encoder to AAC");
+
+impl fmt::Display for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Aac { sample_rate, channels } => {
+                write!(f, "AAC, {sample_rate} Hz, {channels} channels")
+            }
+            Self::LeftOut(what) => write!(f, "{}{what}{}", LEFT_OUT.0, LEFT_OUT.1),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<Sound> for String {
+    fn from(sound: Sound) -> Self {
+        sound.to_string()
+    }
+}
+
+impl From<String> for Sound {
+    fn from(text: String) -> Self {
+        let aac = || {
+            let (rate, channels) =
+                text.strip_prefix("AAC, ")?.strip_suffix(" channels")?.split_once(" Hz, ")?;
+            Some(Self::Aac { sample_rate: rate.parse().ok()?, channels: channels.parse().ok()? })
+        };
+        let left_out = || {
+            let what = text.strip_prefix(LEFT_OUT.0)?.strip_suffix(LEFT_OUT.1)?;
+            Some(Self::LeftOut(what.to_owned()))
+        };
+        let none = (text == "none").then_some(Self::None);
+        none.or_else(aac).or_else(left_out).unwrap_or_else(|| Self::Other(text.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_word_is_the_same_said_and_read() {
+        for condition in ModelCondition::ALL {
+            let told = serde_json::to_value(condition).expect("JSON");
+            assert_eq!(told, json!(condition.word()));
+            assert_eq!(serde_json::from_value::<ModelCondition>(told).expect("read"), *condition);
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_newer_box_is_read_as_other() {
+        let read: StreamCondition = serde_json::from_value(json!("rewinding")).expect("read");
+        assert_eq!(read, StreamCondition::Other);
+        let schema = schemars::schema_for!(StreamCondition).to_value().to_string();
+        assert!(schema.contains("stalled") && !schema.contains("other"), "{schema}");
+    }
+
+    #[test]
+    fn sound_is_read_back_as_it_was_told() {
+        for (sound, text) in [
+            (Sound::None, "none"),
+            (Sound::Aac { sample_rate: 44_100, channels: 2 }, "AAC, 44100 Hz, 2 channels"),
+            (
+                Sound::LeftOut("MP3".to_owned()),
+                "left out: MP3 cannot be stored, set the encoder to AAC",
+            ),
+            (Sound::Other("Opus, kept".to_owned()), "Opus, kept"),
+        ] {
+            assert_eq!(serde_json::to_value(&sound).expect("JSON"), json!(text));
+            assert_eq!(serde_json::from_value::<Sound>(json!(text)).expect("read"), sound);
+        }
+    }
+}
