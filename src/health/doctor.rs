@@ -19,7 +19,7 @@ const LOST_SHARE: f64 = 0.01;
 const BACKLOG_OLD_S: f64 = 45.0;
 /// A clock that errs more puts an event on the wrong play (chosen).
 const CLOCK_ERROR_MS: u64 = 1000;
-/// A rim whose answers moved so far, in log-odds, is not what was calibrated (issue 9).
+/// A rim whose answers moved so far, in log-odds, is not what was calibrated (chosen).
 const DRIFT: f64 = 1.0;
 
 /// How bad it is.

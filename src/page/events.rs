@@ -43,12 +43,12 @@ pub(super) fn stream(source: Arc<dyn Source>, from: From, with_state: bool) -> R
     drop(tokio::spawn(async move {
         let _: Option<()> = tell(source, from, with_state, sender).await;
     }));
-    Sse::new(Told(receiver)).keep_alive(KeepAlive::new().interval(ALIVE_EVERY)).into_response()
+    Sse::new(Sending(receiver)).keep_alive(KeepAlive::new().interval(ALIVE_EVERY)).into_response()
 }
 
-struct Told(mpsc::Receiver<Event>);
+struct Sending(mpsc::Receiver<Event>);
 
-impl Stream for Told {
+impl Stream for Sending {
     type Item = Result<Event, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

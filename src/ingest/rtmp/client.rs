@@ -32,7 +32,7 @@ pub enum ClientEvent {
 }
 
 #[derive(Debug)]
-enum State {
+enum ClientState {
     Handshaking(Handshake),
     Connecting,
     Creating,
@@ -44,7 +44,7 @@ enum State {
 /// One connection that publishes one stream.
 #[derive(Debug)]
 pub struct ClientSession {
-    state: State,
+    state: ClientState,
     reader: ChunkReader,
     output: Vec<u8>,
     tc_url: String,
@@ -58,7 +58,7 @@ impl ClientSession {
     pub fn new(host: &str, key: &str, seed: u64) -> Self {
         let (handshake, output) = Handshake::client(seed);
         Self {
-            state: State::Handshaking(handshake),
+            state: ClientState::Handshaking(handshake),
             reader: ChunkReader::new(),
             output,
             tc_url: format!("rtmp://{host}/{APP}"),
@@ -78,7 +78,7 @@ impl ClientSession {
     /// [`RtmpError`] when the server breaks the protocol.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<ClientEvent>, RtmpError> {
         loop {
-            if let State::Handshaking(handshake) = &mut self.state {
+            if let ClientState::Handshaking(handshake) = &mut self.state {
                 if !handshake.feed(input, &mut self.output)? {
                     return Ok(None);
                 }
@@ -90,7 +90,7 @@ impl ClientSession {
                     ("tcUrl", amf0::string(&self.tc_url)),
                 ]);
                 self.send(3, &message::command(0, "connect", 1.0, &[object]));
-                self.state = State::Connecting;
+                self.state = ClientState::Connecting;
             }
             let Some(message) = self.reader.read(input)? else { return Ok(None) };
             match message.kind {
@@ -110,7 +110,7 @@ impl ClientSession {
     /// True from the end of the handshake until the server has answered to `connect`.
     #[must_use]
     pub const fn is_connecting(&self) -> bool {
-        matches!(self.state, State::Connecting)
+        matches!(self.state, ClientState::Connecting)
     }
 
     /// Appends a media message to the output. `body` is the FLV tag's body.
@@ -133,23 +133,23 @@ impl ClientSession {
         let told = |name| info.and_then(|info| info.member(name)).and_then(Value::text);
         let failed = command.name == "_error" || told("level") == Some("error");
         if failed {
-            self.state = State::Refused;
+            self.state = ClientState::Refused;
             return Some(ClientEvent::Refused {
                 code: told("code").unwrap_or("_error").to_owned(),
                 description: told("description").unwrap_or_default().to_owned(),
             });
         }
         match (&self.state, command.name.as_str()) {
-            (State::Connecting, "_result") => {
+            (ClientState::Connecting, "_result") => {
                 let key = amf0::string(&self.key);
                 for (name, transaction) in [("releaseStream", 2.0), ("FCPublish", 3.0)] {
                     let arguments = [Value::Null, key.clone()];
                     self.send(3, &message::command(0, name, transaction, &arguments));
                 }
                 self.send(3, &message::command(0, "createStream", 4.0, &[Value::Null]));
-                self.state = State::Creating;
+                self.state = ClientState::Creating;
             }
-            (State::Creating, "_result") if command.transaction == 4.0 => {
+            (ClientState::Creating, "_result") if command.transaction == 4.0 => {
                 let id = info.and_then(Value::number).unwrap_or(1.0);
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -160,10 +160,12 @@ impl ClientSession {
                 self.stream = stream;
                 let arguments = [Value::Null, amf0::string(&self.key), amf0::string("live")];
                 self.send(8, &message::command(stream, "publish", 5.0, &arguments));
-                self.state = State::Publishing;
+                self.state = ClientState::Publishing;
             }
-            (State::Publishing, "onStatus") if told("code") == Some("NetStream.Publish.Start") => {
-                self.state = State::Live;
+            (ClientState::Publishing, "onStatus")
+                if told("code") == Some("NetStream.Publish.Start") =>
+            {
+                self.state = ClientState::Live;
                 return Some(ClientEvent::Live);
             }
             _ => {}

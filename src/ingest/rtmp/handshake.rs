@@ -16,7 +16,7 @@ const VERSION: u8 = 3;
 /// One end's handshake. Feed with [`Handshake::feed`] until it says that it is done.
 #[derive(Clone, Debug)]
 pub struct Handshake {
-    state: State,
+    state: HandshakeState,
     /// The peer's first packet, to be sent back.
     first: Vec<u8>,
     server: bool,
@@ -24,7 +24,7 @@ pub struct Handshake {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum HandshakeState {
     /// Nothing of the peer seen; next its version byte.
     Version,
     /// Its first packet is coming in.
@@ -39,7 +39,7 @@ impl Handshake {
     /// The server's end. `seed` fills the random field of S1.
     #[must_use]
     pub const fn server(seed: u64) -> Self {
-        Self { state: State::Version, first: Vec::new(), server: true, seed }
+        Self { state: HandshakeState::Version, first: Vec::new(), server: true, seed }
     }
 
     /// The client's end, with the bytes to send first.
@@ -47,7 +47,7 @@ impl Handshake {
     pub fn client(seed: u64) -> (Self, Vec<u8>) {
         let mut hello = vec![VERSION];
         own_packet(seed, &mut hello);
-        (Self { state: State::Version, first: Vec::new(), server: false, seed }, hello)
+        (Self { state: HandshakeState::Version, first: Vec::new(), server: false, seed }, hello)
     }
 
     /// Takes bytes off `input`, appends what must be sent to `output`. True once done.
@@ -57,15 +57,15 @@ impl Handshake {
     pub fn feed(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<bool, RtmpError> {
         loop {
             match self.state {
-                State::Version => {
+                HandshakeState::Version => {
                     let Some((&got, rest)) = input.split_first() else { return Ok(false) };
                     if got != VERSION {
                         return Err(RtmpError::Version { got });
                     }
                     *input = rest;
-                    self.state = State::First;
+                    self.state = HandshakeState::First;
                 }
-                State::First => {
+                HandshakeState::First => {
                     let (now, rest) = split(input, PACKET - self.first.len());
                     self.first.extend_from_slice(now);
                     *input = rest;
@@ -78,18 +78,18 @@ impl Handshake {
                     }
                     output.append(&mut self.first);
                     self.first = Vec::new();
-                    self.state = State::Echo { missing: PACKET };
+                    self.state = HandshakeState::Echo { missing: PACKET };
                 }
-                State::Echo { missing } => {
+                HandshakeState::Echo { missing } => {
                     let (now, rest) = split(input, missing);
                     *input = rest;
                     if now.len() < missing {
-                        self.state = State::Echo { missing: missing - now.len() };
+                        self.state = HandshakeState::Echo { missing: missing - now.len() };
                         return Ok(false);
                     }
-                    self.state = State::Done;
+                    self.state = HandshakeState::Done;
                 }
-                State::Done => return Ok(true),
+                HandshakeState::Done => return Ok(true),
             }
         }
     }

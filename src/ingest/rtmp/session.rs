@@ -60,7 +60,7 @@ pub enum Event {
 }
 
 #[derive(Debug)]
-enum State {
+enum SessionState {
     Handshaking(Handshake),
     Unconnected,
     /// The application, after `live/`, if the encoder put the key there.
@@ -80,7 +80,7 @@ enum State {
 /// One connection.
 #[derive(Debug)]
 pub struct ServerSession {
-    state: State,
+    state: SessionState,
     reader: ChunkReader,
     /// Parts of an aggregate message still to be told.
     parts: VecDeque<Message>,
@@ -97,7 +97,7 @@ impl ServerSession {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
-            state: State::Handshaking(Handshake::server(seed)),
+            state: SessionState::Handshaking(Handshake::server(seed)),
             reader: ChunkReader::new(),
             parts: VecDeque::new(),
             output: Vec::new(),
@@ -132,12 +132,12 @@ impl ServerSession {
     /// True once a publish was accepted and has not ended.
     #[must_use]
     pub const fn is_publishing(&self) -> bool {
-        matches!(self.state, State::Publishing { .. })
+        matches!(self.state, SessionState::Publishing { .. })
     }
 
     /// Lets the peer publish.
     pub fn accept(&mut self) {
-        if let State::Asking { stream, transaction } = self.state {
+        if let SessionState::Asking { stream, transaction } = self.state {
             self.reader.allow_media();
             self.send(&message::user_event(user_control::STREAM_BEGIN, stream));
             if transaction != 0.0 {
@@ -150,18 +150,18 @@ impl ServerSession {
             }
             let text = "publishing";
             self.send(&message::on_status(stream, "status", "NetStream.Publish.Start", text));
-            self.state = State::Publishing { stream };
+            self.state = SessionState::Publishing { stream };
         }
     }
 
     /// Tells the peer why it may not publish, or not any longer; close after sending it.
     pub fn refuse(&mut self, code: &str, description: &str) {
         let stream = match self.state {
-            State::Asking { stream, .. } | State::Publishing { stream } => stream,
+            SessionState::Asking { stream, .. } | SessionState::Publishing { stream } => stream,
             _ => 0,
         };
         self.send(&message::on_status(stream, "error", code, description));
-        self.state = State::Ended;
+        self.state = SessionState::Ended;
     }
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Event>, RtmpError> {
@@ -173,12 +173,12 @@ impl ServerSession {
                 }
             }
             match &mut self.state {
-                State::Asking { .. } => return Ok(None),
-                State::Handshaking(handshake) => {
+                SessionState::Asking { .. } => return Ok(None),
+                SessionState::Handshaking(handshake) => {
                     if !handshake.feed(input, &mut self.output)? {
                         return Ok(None);
                     }
-                    self.state = State::Unconnected;
+                    self.state = SessionState::Unconnected;
                 }
                 _ => {
                     let Some(message) = self.reader.read(input)? else { return Ok(None) };
@@ -243,7 +243,7 @@ impl ServerSession {
                 if command.name != "deleteStream" || named == Some(f64::from(STREAM)) {
                     let (code, text) = ("NetStream.Unpublish.Success", "goodbye");
                     self.send(&message::on_status(command.stream, "status", code, text));
-                    self.state = State::Ended;
+                    self.state = SessionState::Ended;
                     return Ok(Some(Event::Unpublished));
                 }
             }
@@ -262,7 +262,7 @@ impl ServerSession {
     }
 
     fn connect(&mut self, command: &Command) -> Option<Event> {
-        if !matches!(self.state, State::Unconnected) {
+        if !matches!(self.state, SessionState::Unconnected) {
             return None;
         }
         let app = command.object_text("app").unwrap_or_default();
@@ -294,7 +294,7 @@ impl ServerSession {
             ("fourCcList", Value::Array(fourccs)),
         ]);
         self.send(&message::command(0, "_result", command.transaction, &[properties, info]));
-        self.state = State::Connected { below_app };
+        self.state = SessionState::Connected { below_app };
         let encoder = command.object_text("flashVer").map(bounded);
         Some(Event::Connected { encoder })
     }
@@ -306,20 +306,20 @@ impl ServerSession {
             ("description", amf0::string("publish to rtmp://BOX/live/KEY")),
         ]);
         self.send(&message::command(0, "_error", transaction, &[Value::Null, info]));
-        self.state = State::Ended;
+        self.state = SessionState::Ended;
     }
 
     fn publish(&mut self, command: &Command) -> Option<Event> {
         let stream = if command.stream == 0 { STREAM } else { command.stream };
         match &self.state {
-            State::Connected { below_app } => {
+            SessionState::Connected { below_app } => {
                 let name = command.text(1).unwrap_or_default();
                 let name = name.split('?').next().unwrap_or_default();
                 let key = format!("{below_app}{name}").trim_matches('/').to_owned();
-                self.state = State::Asking { stream, transaction: command.transaction };
+                self.state = SessionState::Asking { stream, transaction: command.transaction };
                 Some(Event::Publish { key })
             }
-            State::Publishing { .. } => {
+            SessionState::Publishing { .. } => {
                 let text = "this connection publishes already";
                 let code = "NetStream.Publish.BadName";
                 self.send(&message::on_status(stream, "error", code, text));
@@ -337,7 +337,7 @@ impl ServerSession {
     /// RTMP 1.0, 5.4.3. At most one per call of [`Self::next`].
     fn acknowledge(&mut self) {
         if self.received - self.acknowledged >= u64::from(self.window)
-            && !matches!(self.state, State::Handshaking(_))
+            && !matches!(self.state, SessionState::Handshaking(_))
         {
             self.acknowledged = self.received;
             #[expect(clippy::cast_possible_truncation, reason = "the sequence number wraps")]
