@@ -204,3 +204,40 @@ impl Publisher {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::words::StreamCondition;
+
+    fn in_mid_game() -> BoxStatus {
+        let told = include_str!("../../tests/data/state/in_mid_game.json");
+        BoxStatus::read(&serde_json::from_str(told).expect("JSON")).expect("a state")
+    }
+
+    #[test]
+    fn what_changed_is_told_at_once_and_what_merely_counts_every_five_seconds() {
+        let mut publisher = Publisher::default();
+        let mut status = in_mid_game();
+        let at = |millis: u64| Monotonic::from_nanos(millis * 1_000_000);
+        let mut due = |millis: u64, status: &BoxStatus| -> Vec<String> {
+            publisher.due(at(millis), status).into_iter().map(|(what, _)| what).collect()
+        };
+        let all = ["stream/north", "stream/south", "models", "storage", "clock"];
+        assert_eq!(due(0, &status), all);
+        assert!(due(250, &status).is_empty(), "nothing changed");
+        status.streams.get_mut("north").expect("there").stream.pictures += 8;
+        assert!(due(500, &status).is_empty(), "a count alone");
+        status.streams.get_mut("south").expect("there").stream.condition = StreamCondition::Stalled;
+        assert_eq!(due(750, &status), ["stream/south"]);
+        assert_eq!(due(5_000, &status), ["stream/north"]);
+    }
+
+    #[test]
+    fn systemd_is_told_each_line_once() {
+        let mut publisher = Publisher::default();
+        let status = in_mid_game();
+        assert_eq!(publisher.line(&status).as_deref(), Some("north live, south live"));
+        assert_eq!(publisher.line(&status), None);
+    }
+}
