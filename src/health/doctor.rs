@@ -209,6 +209,12 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
         let text = format!("{} message(s) were shed for want of space", uplink.state.shed);
         found.push(Finding::fault("broker", "shed", text, "bring the link back"));
     }
+    if !uplink.state.put_aside.is_empty() {
+        let files = uplink.state.put_aside.join(", ");
+        let text = format!("a newer courtside left events that this one cannot read, in {files}");
+        let todo = "nothing is lost: install that version again, and they are sent";
+        found.push(Finding::fault("disk", "put_aside", text, todo));
+    }
     if let Some(reason) = &uplink.disk_fault {
         let text = format!("the outbox cannot write: {reason}");
         let todo = "free space on the disk of `box.data_dir`, or replace the disk: events wait in \
@@ -348,6 +354,7 @@ mod tests {
             ("/uplink/parked", json!(3), "broker", "refused"),
             ("/uplink/shed", json!(3), "broker", "shed"),
             ("/uplink/disk_fault", json!("no space left"), "disk", "outbox_stopped"),
+            ("/uplink/put_aside", json!(["outbox.newer-1"]), "disk", "put_aside"),
             ("/clock/plausible", json!(false), "clock", "implausible"),
             ("/ledger/unbalanced", json!(["a/ring: 3 of 4"]), "ledger", "unbalanced"),
         ] {
