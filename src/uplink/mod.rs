@@ -12,7 +12,7 @@
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
 //! was decided with it, its entry in the game's log too; it leaves the queue
-//! after its own PUBACK only; it stays, marked sent, for 72 h or until the quota wants it; its
+//! after its own PUBACK only; it stays, marked sent, for 15 days or until the quota wants it; its
 //! clip's pin is part of the record, which is forgotten only once the clip is durable too.
 //! Order per court holds within a lane. A repeat has the same id and data.
 //!

@@ -6,8 +6,9 @@ use crate::clock::Floor;
 use crate::config::Broker;
 use crate::media::BoxName;
 
-/// Default of [`UplinkSettings::quota_bytes`]: some 80,000 events of 800 B, 72 h at 18 a minute.
-pub const DEFAULT_QUOTA_BYTES: u64 = 64 << 20;
+/// Default of [`UplinkSettings::quota_bytes`]: some 400,000 events of 800 B, 15 days at 18 a
+/// minute.
+pub const DEFAULT_QUOTA_BYTES: u64 = 320 << 20;
 
 /// What the uplink needs to know. Holds no secret: the password is read when it is needed.
 #[derive(Clone, Debug)]

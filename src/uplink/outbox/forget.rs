@@ -13,18 +13,17 @@ use crate::uplink::outbox::tables::{
 };
 use crate::uplink::outbox::write::write_counts;
 
-/// Sent records stay so long, to be given again (DESIGN §5.4).
-pub(crate) const KEPT: Duration = Duration::from_secs(72 * 3600);
-/// Entries of a log stay so long, to make its game again.
-const LOG_KEPT: Duration = Duration::from_secs(15 * 24 * 3600);
+/// Sent records stay so long, to be given again, entries of a log to make its game again; and no fact
+/// is shed within it (DESIGN §5.4).
+const KEPT: Duration = Duration::from_secs(15 * 24 * 3600);
 /// Newest records that are never let go: `recover` reads the last facts among them.
 const NEVER_FORGOTTEN: u64 = 256;
 /// Records forgotten in one commit, so that housekeeping never delays an event by much.
 const FORGOTTEN_AT_ONCE: usize = 512;
 
 impl Store {
-    /// Forgets what need not be kept: sent ones older than 72 h, then, while the records hold more
-    /// than `quota` bytes, sent ones, telemetry, and facts older than 72 h, each oldest first.
+    /// Forgets what need not be kept: sent ones older than 15 days, then, while the records hold more
+    /// than `quota` bytes, sent ones, telemetry, and facts older than 15 days, each oldest first.
     ///
     /// Never one whose clip is not durable, never the newest 256. Returns what was shed without a
     /// PUBACK. Writes nothing when there is nothing to do. At most 512 records a call. What was sent
@@ -80,7 +79,7 @@ impl Store {
         for row in sent.iter().map_err(StoreError::disk)? {
             let (position, at) = row.map_err(StoreError::disk)?;
             let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
-            let old = at >= floor && now.is_some_and(|now| older(now, at, KEPT));
+            let old = at >= floor && now.is_some_and(|now| older(now, at));
             if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
             {
                 break;
@@ -105,7 +104,7 @@ impl Store {
                 };
                 let Some(record) = readable(position, bytes.value()) else { continue };
                 let decided = record.header.decided.utc_ns.map(UtcTime::from_nanos);
-                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided, KEPT));
+                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
                 let may_go = match record.header.class {
                     Class::Telemetry => true,
                     // What only another version knows is not ours to shed.
@@ -138,8 +137,8 @@ impl Plan {
     }
 }
 
-fn older(now: UtcTime, at: UtcTime, than: Duration) -> bool {
-    i64::try_from(than.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
+fn older(now: UtcTime, at: UtcTime) -> bool {
+    i64::try_from(KEPT.as_nanos()).is_ok_and(|kept| now.nanos_since(at) > kept)
 }
 
 fn old_entries(
@@ -159,7 +158,7 @@ fn old_entries(
             let (key, value) = row.map_err(StoreError::disk)?;
             let at = UtcTime::from_nanos(value.value().0);
             // What follows is younger.
-            if old.len() >= FORGOTTEN_AT_ONCE || at < floor || !older(now, at, LOG_KEPT) {
+            if old.len() >= FORGOTTEN_AT_ONCE || at < floor || !older(now, at) {
                 break;
             }
             old.push((name.to_owned(), key.value().1));

@@ -25,7 +25,7 @@ use crate::media::{BoxName, CourtId, MediaTime, Monotonic, SessionId, UtcTime};
 pub(crate) enum Class {
     /// First. No message of this class is made yet.
     Telemetry,
-    /// Never within the promise of 72 h; nor is what only another version knows.
+    /// Never within the promise of 15 days; nor is what only another version knows.
     #[default]
     #[serde(other)]
     Fact,

@@ -364,6 +364,29 @@ fn reading_in_survives_a_cut_at_every_write_and_takes_nothing_twice() {
 }
 
 #[test]
+fn a_roll_back_to_the_first_format_and_back_again_loses_nothing() {
+    // Its own program went on with our store: it sent one event more and left two.
+    let disk = disk_with(&[(FILE, &file("outbox-2-then-1.redb"))]);
+    let Opened { store, damaged, beside } = opened(&disk);
+    assert!(damaged.is_none() && beside.put_aside.is_empty());
+    let told = leaves(&store);
+    assert_eq!(told[..15], lines("outbox-2.jsonl"));
+    let told: Vec<&str> =
+        told[15..].iter().map(|line| line["envelope"]["id"].as_str().unwrap()).collect();
+    assert_eq!(told, ["30.0", "31.0", "33.0"].map(|n| format!("0000000000000005-{n}")));
+    let added = [(17, None), (18, None)];
+    assert_eq!(store.waiting().unwrap(), waits().into_iter().chain(added).collect::<Vec<_>>());
+    assert_eq!((store.last_position(), store.session()), (18, 2));
+    let recovered = store.recover().unwrap();
+    let courts: BTreeMap<&str, _> =
+        recovered.courts.iter().map(|(court, of)| (court.as_str(), of)).collect();
+    assert_eq!(ids(&courts["a"].open), [id("a", "7.0")]);
+    assert_eq!(courts["a"].latest["score"].id(), "0000000000000005-31.0");
+    assert_eq!(ids(&courts["b"].recent).last(), Some(&id("b", "33.0")), "parted from its score");
+    assert_eq!(recovered.logs["game/a"].len(), 2);
+}
+
+#[test]
 fn what_the_version_before_wrote_in_between_is_brought_forward() {
     // A store of ours, to which a reader of format 1 appended: it leaves the words that it does not
     // know, and asks for the table that only it fills.

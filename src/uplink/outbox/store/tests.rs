@@ -151,7 +151,7 @@ fn a_kind_of_a_later_version_takes_its_place_and_is_never_shed() {
     assert_eq!(of_a.last_sequence, 302);
     let soon = Some(UtcTime::from_nanos(5_000_000_000));
     assert!(store.forget(0, soon, UtcTime::from_nanos(0)).unwrap().is_empty());
-    let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
+    let late = Some(UtcTime::from_nanos(16 * 24 * 3_600_000_000_000));
     let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
     assert_eq!(shed.first(), Some(&3), "those that this version knows may go by their age");
     let kept = store.read(1).unwrap().unwrap();
@@ -172,26 +172,26 @@ fn only_what_was_sent_long_ago_and_has_its_clip_is_forgotten() {
     store
         .commit(&batch([event("a", 1, 0, made(false)), pinned].into_iter().chain(others)))
         .unwrap();
-    let hour = 3_600_000_000_000i64;
+    let day = 24 * 3_600_000_000_000i64;
     let marks = Batch {
-        acknowledged: (1..=10).map(|position| (position, hour)).collect(),
+        acknowledged: (1..=10).map(|position| (position, day)).collect(),
         ..Batch::default()
     };
     store.commit(&marks).unwrap();
-    let hours = |n: i64| Some(UtcTime::from_nanos(n * hour));
-    assert!(store.forget(u64::MAX, hours(72), UtcTime::from_nanos(0)).unwrap().is_empty());
+    let days = |n: i64| Some(UtcTime::from_nanos(n * day));
+    assert!(store.forget(u64::MAX, days(16), UtcTime::from_nanos(0)).unwrap().is_empty());
     assert!(store.read(1).unwrap().is_some(), "not yet");
     assert!(store.forget(u64::MAX, None, UtcTime::from_nanos(0)).unwrap().is_empty());
     assert!(store.read(1).unwrap().is_some(), "an implausible clock forgets nothing");
-    let set_later = UtcTime::from_nanos(2 * hour);
-    assert!(store.forget(u64::MAX, hours(74), set_later).unwrap().is_empty());
+    let set_later = UtcTime::from_nanos(2 * day);
+    assert!(store.forget(u64::MAX, days(17), set_later).unwrap().is_empty());
     assert!(store.read(1).unwrap().is_some(), "sent before the clock was set");
-    assert!(store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert!(store.forget(u64::MAX, days(17), UtcTime::from_nanos(0)).unwrap().is_empty());
     assert!(store.read(1).unwrap().is_none());
     assert!(store.read(2).unwrap().is_some(), "its clip is not durable");
     assert!(store.read(11).unwrap().is_some(), "no PUBACK");
     store.commit(&Batch { clips: ["c2".to_owned()].into(), ..Batch::default() }).unwrap();
-    store.forget(u64::MAX, hours(74), UtcTime::from_nanos(0)).unwrap();
+    store.forget(u64::MAX, days(17), UtcTime::from_nanos(0)).unwrap();
     assert!(store.read(2).unwrap().is_none());
     assert_eq!(store.shed(), 0);
 }
@@ -274,7 +274,7 @@ fn a_log_forgets_only_what_is_old_and_stands_before_its_last_checkpoint() {
 }
 
 #[test]
-fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_72_h() {
+fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_15_days() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = opened(dir.path());
     store.commit(&batch((1..=600).map(|n| event("a", n, 0, made(false))))).unwrap();
@@ -291,10 +291,10 @@ fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_72_h() {
     assert!(store.read(199).unwrap().is_some(), "there was room enough");
     assert!(
         store.forget(0, soon, UtcTime::from_nanos(0)).unwrap().is_empty(),
-        "no fact is shed within 72 h"
+        "no fact is shed within 15 days"
     );
     assert!(store.read(1).unwrap().is_some());
-    let late = Some(UtcTime::from_nanos(80 * 3_600_000_000_000));
+    let late = Some(UtcTime::from_nanos(16 * 24 * 3_600_000_000_000));
     let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
     assert_eq!((shed.first(), shed.len()), (Some(&1), 244));
     assert_eq!(store.shed(), 244);
