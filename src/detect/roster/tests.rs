@@ -17,23 +17,23 @@ use crate::media::{
 
 /// What a sink is told, in order.
 #[derive(Debug)]
-enum Told {
+enum Heard {
     Answer(RimAnswer),
     Shadow(RimAnswer),
     Closed(SessionId, CloseReason),
 }
 
-struct Sink(Mailbox<Told>);
+struct Sink(Mailbox<Heard>);
 
 impl AnswerSink for Sink {
     fn answer(&self, answer: RimAnswer) {
-        self.0.offer(Told::Answer(answer));
+        self.0.offer(Heard::Answer(answer));
     }
     fn session_closed(&self, _: &CourtId, session: SessionId, reason: CloseReason) {
-        self.0.offer(Told::Closed(session, reason));
+        self.0.offer(Heard::Closed(session, reason));
     }
     fn shadow(&self, answer: RimAnswer) {
-        self.0.offer(Told::Shadow(answer));
+        self.0.offer(Heard::Shadow(answer));
     }
 }
 
@@ -87,7 +87,7 @@ const RIM: RimBox = RimBox { x: 60.0, y: 20.0, w: 8.0, h: 4.0 };
 struct Tested {
     detect: Detect,
     ledger: Ledger,
-    told: Mailbox<Told>,
+    told: Mailbox<Heard>,
 }
 
 fn data() -> PathBuf {
@@ -134,7 +134,7 @@ impl Tested {
     }
 
     /// Lets the flow run dry and returns what was told.
-    fn finish(&mut self) -> Vec<Told> {
+    fn finish(&mut self) -> Vec<Heard> {
         for feed in self.detect.feeds() {
             feed.frames.session_closed(&court(), SESSION, CloseReason::Ended);
             feed.frames.close();
@@ -178,7 +178,7 @@ fn states_carry_from_frame_to_frame_for_each_rim_and_start_anew_after_a_gap() {
     let told = tested.finish();
     for (index, (ms, seen, dt, warming)) in rows.into_iter().enumerate() {
         for rim in 0..2 {
-            let Some(Told::Answer(answer)) = told.get(index * 2 + rim) else { panic!("{told:?}") };
+            let Some(Heard::Answer(answer)) = told.get(index * 2 + rim) else { panic!("{told:?}") };
             assert_eq!(answer.pts, MediaTime::from_millis(ms));
             assert_eq!(usize::from(answer.rim.0), rim);
             assert_eq!(answer.warming, warming, "at {ms} ms");
@@ -188,7 +188,7 @@ fn states_carry_from_frame_to_frame_for_each_rim_and_start_anew_after_a_gap() {
         }
     }
     let last = told.last();
-    assert!(matches!(last, Some(Told::Closed(SESSION, CloseReason::Ended))), "{last:?}");
+    assert!(matches!(last, Some(Heard::Closed(SESSION, CloseReason::Ended))), "{last:?}");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn another_size_of_picture_is_scaled_and_another_aspect_is_a_fault() {
     tested.offer(&frame(SESSION, 40, (256, 144), 51));
     tested.offer(&frame(SESSION, 80, (96, 72), 51));
     let told = tested.finish();
-    let answers = told.iter().filter(|told| matches!(told, Told::Answer(_))).count();
+    let answers = told.iter().filter(|told| matches!(told, Heard::Answer(_))).count();
     assert_eq!(answers, 2);
     let faults = tested.detect.faults();
     assert!(faults[0].1.contains("drawn on a picture of 128x72"), "{faults:?}");
@@ -211,7 +211,7 @@ fn a_bundle_that_cannot_be_used_is_told_and_the_next_one_is_live() {
     tested.start();
     tested.offer(&frame(SESSION, 0, HD, 51));
     let told = tested.finish();
-    assert!(matches!(told.first(), Some(Told::Answer(_))), "{told:?}");
+    assert!(matches!(told.first(), Some(Heard::Answer(_))), "{told:?}");
     let state = tested.detect.status();
     let data = data().display().to_string();
     let lines: Vec<String> = state
@@ -239,13 +239,13 @@ fn bundles_behind_the_first_are_shadows() {
     tested.start();
     tested.offer(&frame(SESSION, 0, HD, 51));
     let told = tested.finish();
-    let count = |wanted: fn(&Told) -> bool| told.iter().filter(|told| wanted(told)).count();
-    assert_eq!(count(|told| matches!(told, Told::Answer(_))), 1);
+    let count = |wanted: fn(&Heard) -> bool| told.iter().filter(|told| wanted(told)).count();
+    assert_eq!(count(|told| matches!(told, Heard::Answer(_))), 1);
     assert_eq!(
-        count(|told| matches!(told, Told::Shadow(answer) if answer.model.bundle == "shade")),
+        count(|told| matches!(told, Heard::Shadow(answer) if answer.model.bundle == "shade")),
         1
     );
-    assert_eq!(count(|told| matches!(told, Told::Closed(..))), 1);
+    assert_eq!(count(|told| matches!(told, Heard::Closed(..))), 1);
 }
 
 /// Plays a script: one entry a step, then the last one for ever.
@@ -297,7 +297,7 @@ impl Engine for Scripted {
     }
 }
 
-fn played(steps: Vec<Play>, frames: i64) -> (Vec<Told>, Tested, u32) {
+fn played(steps: Vec<Play>, frames: i64) -> (Vec<Heard>, Tested, u32) {
     let resets = Arc::new(Mutex::new(0));
     let mut tested = Tested::with(&["toy"], &[RIM]);
     tested.script(Scripted { steps, at: 0, resets: Arc::clone(&resets) });
@@ -318,8 +318,8 @@ fn an_answer_that_is_no_number_is_an_error_and_the_state_starts_anew() {
     let warming: Vec<bool> = told
         .iter()
         .filter_map(|told| match told {
-            Told::Answer(answer) => Some(answer.warming),
-            Told::Shadow(_) | Told::Closed(..) => None,
+            Heard::Answer(answer) => Some(answer.warming),
+            Heard::Shadow(_) | Heard::Closed(..) => None,
         })
         .collect();
     assert_eq!(warming, [true, true, true, false, false]);
@@ -330,7 +330,7 @@ fn an_answer_that_is_no_number_is_an_error_and_the_state_starts_anew() {
 #[test]
 fn a_model_that_fails_without_end_is_put_out_and_what_it_began_is_closed() {
     let (told, tested, _) = played(vec![Play::Logits([0.0; 4]), Play::Fail], 100);
-    assert!(matches!(told[..], [Told::Answer(_), Told::Closed(SESSION, CloseReason::Shutdown)]));
+    assert!(matches!(told[..], [Heard::Answer(_), Heard::Closed(SESSION, CloseReason::Shutdown)]));
     let state = tested.detect.status();
     insta::assert_snapshot!(
         state.bundles[0].reason.as_deref().unwrap_or_default(),
@@ -343,7 +343,7 @@ fn a_model_that_fails_without_end_is_put_out_and_what_it_began_is_closed() {
 #[test]
 fn a_panic_of_the_engine_stays_in_its_model() {
     let (told, tested, _) = played(vec![Play::Logits([0.0; 4]), Play::Panic], 10);
-    assert!(matches!(told[..], [Told::Answer(_), Told::Closed(SESSION, _)]), "{told:?}");
+    assert!(matches!(told[..], [Heard::Answer(_), Heard::Closed(SESSION, _)]), "{told:?}");
     let reason = tested.detect.status().bundles[0].reason.clone().unwrap_or_default();
     assert!(reason.contains("it panicked: scripted"), "{reason}");
 }
@@ -361,8 +361,8 @@ fn a_rim_without_an_answer_costs_the_other_rim_nothing() {
     let rims: Vec<(i64, u16)> = told
         .iter()
         .filter_map(|told| match told {
-            Told::Answer(answer) => Some((answer.pts.as_nanos() / 1_000_000, answer.rim.0)),
-            Told::Shadow(_) | Told::Closed(..) => None,
+            Heard::Answer(answer) => Some((answer.pts.as_nanos() / 1_000_000, answer.rim.0)),
+            Heard::Shadow(_) | Heard::Closed(..) => None,
         })
         .collect();
     assert_eq!(rims, [(0, 1), (40, 0), (40, 1)]);
@@ -472,20 +472,20 @@ fn courts_come_and_go_and_no_other_court_notices() {
     both(&tested, 4..5);
     let told = tested.finish();
     let seen = |wanted: &CourtId| -> Vec<(u16, i64)> {
-        let of = |told: &Told| match told {
-            Told::Answer(answer) if answer.court == *wanted => {
+        let of = |told: &Heard| match told {
+            Heard::Answer(answer) if answer.court == *wanted => {
                 #[expect(clippy::cast_possible_truncation, reason = "a few frames")]
                 let frames = toy_said(answer)[1].round() as i64;
                 Some((answer.rim.0, frames))
             }
-            Told::Answer(_) | Told::Shadow(_) | Told::Closed(..) => None,
+            Heard::Answer(_) | Heard::Shadow(_) | Heard::Closed(..) => None,
         };
         told.iter().filter_map(of).collect()
     };
     assert_eq!(seen(&court()), [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4)]);
     assert_eq!(seen(&south), [(0, 0), (0, 1), (0, 0), (1, 0)]);
     // What was begun before the court was changed, and before it went, was closed.
-    let ends = told.iter().filter(|told| matches!(told, Told::Closed(_, CloseReason::Shutdown)));
+    let ends = told.iter().filter(|told| matches!(told, Heard::Closed(_, CloseReason::Shutdown)));
     assert_eq!(ends.count(), 2);
     assert_eq!(tested.detect.rings().keys().collect::<Vec<_>>(), [&court()]);
     let count = tested.ledger.hop("south", "model:toy").count();
@@ -561,10 +561,10 @@ fn frames_of_several_courts_that_wait_are_one_batch() {
         let times: Vec<i64> = told
             .iter()
             .filter_map(|told| match told {
-                Told::Answer(answer) if answer.court == *court && answer.rim.0 == 0 => {
+                Heard::Answer(answer) if answer.court == *court && answer.rim.0 == 0 => {
                     Some(answer.pts.as_nanos() / 1_000_000)
                 }
-                Told::Answer(_) | Told::Shadow(_) | Told::Closed(..) => None,
+                Heard::Answer(_) | Heard::Shadow(_) | Heard::Closed(..) => None,
             })
             .collect();
         assert_eq!(times, [0, 40], "{court}");
@@ -580,7 +580,7 @@ fn a_look_of_which_nothing_is_said_is_a_failure() {
     }
     tested.start();
     let told = tested.finish();
-    assert!(matches!(told[..], [Told::Closed(SESSION, CloseReason::Shutdown)]), "{told:?}");
+    assert!(matches!(told[..], [Heard::Closed(SESSION, CloseReason::Shutdown)]), "{told:?}");
     let reason = tested.detect.status().bundles[0].reason.clone().unwrap_or_default();
     assert!(reason.contains("the engine said nothing of 1 views"), "{reason}");
 }
@@ -637,9 +637,9 @@ fn frames_on_a_device_are_read_there_or_copied_once_for_all_who_cannot() {
         })
     };
     let answers = |tested: &mut Tested| -> Vec<f32> {
-        let of = |told: Told| match told {
-            Told::Answer(answer) | Told::Shadow(answer) => Some(toy_said(&answer)[0]),
-            Told::Closed(..) => None,
+        let of = |told: Heard| match told {
+            Heard::Answer(answer) | Heard::Shadow(answer) => Some(toy_said(&answer)[0]),
+            Heard::Closed(..) => None,
         };
         tested.finish().into_iter().filter_map(of).collect()
     };
