@@ -400,9 +400,16 @@ fn list_games(recovered: &uplink::Recovered) {
 
 /// What the outbox still knows of each court, as its game goes on from it.
 fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> {
-    let uplink::Recovered { courts, mut logs, .. } = recovered;
+    let uplink::Recovered { mut courts, logs, .. } = recovered;
+    let logs =
+        logs.into_iter().filter_map(|(log, entries)| Some((player::court_of(&log)?, entries)));
+    let mut logs: BTreeMap<CourtId, Vec<(u64, Vec<u8>)>> = logs.collect();
+    for court in logs.keys() {
+        // One that never told anything has a log all the same.
+        courts.entry(court.clone()).or_default();
+    }
     let of = |(court, of): (CourtId, uplink::CourtRecords)| {
-        let log = logs.remove(&player::log_of(&court)).unwrap_or_default();
+        let log = logs.remove(&court).unwrap_or_default();
         let log = log.into_iter().map(|(_, bytes)| bytes).collect();
         (court, game::Recovered::of(of.latest, of.open, of.recent).with_log(log))
     };
@@ -478,4 +485,28 @@ fn start_decoder(
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.
 fn rims_hop(ledger: &Ledger) -> Mailbox<keeper::Write> {
     Mailbox::new(keeper::WAITING, WhenFull::DropOldest, ledger.hop("-", "rims"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_a_game_comes_back_to_its_court() {
+        let [a, b] = ["a", "b"].map(|name| CourtId::new(name).expect("a name"));
+        let entries = vec![(7, b"seven".to_vec()), (8, b"eight".to_vec())];
+        let log = || vec![b"seven".to_vec(), b"eight".to_vec()];
+        let recovered = uplink::Recovered {
+            courts: [(a.clone(), uplink::CourtRecords::default())].into(),
+            logs: [
+                (player::log_of(&a), entries.clone()),
+                (player::log_of(&b), entries.clone()),
+                (games::LOG.to_owned(), entries),
+            ]
+            .into(),
+            ..uplink::Recovered::default()
+        };
+        let expected = || game::Recovered::default().with_log(log());
+        assert_eq!(by_court(recovered), [(a, expected()), (b, expected())].into());
+    }
 }

@@ -237,6 +237,11 @@ pub(crate) fn log_of(court: &CourtId) -> String {
     format!("game/{court}")
 }
 
+/// The court whose game a log is of; `None` for other logs.
+pub(crate) fn court_of(log: &str) -> Option<CourtId> {
+    CourtId::new(log.strip_prefix("game/")?).ok()
+}
+
 /// As the outbox takes it: the events, and what the log keeps of the input.
 fn decisions(court: &CourtId, decided: Vec<Decided>) -> impl Iterator<Item = Decision> {
     decided.into_iter().map(move |Decided { entry, events }| {

@@ -128,6 +128,17 @@ fn a_power_cut_at_every_write_of_an_attempt_leaves_no_call_open() {
         tested.show("north", &missed());
         let told = tested.told();
         assert_eq!(told[told.len() - 2..], ["north shot.missed", "north score"], "stop {stop}");
+        // No cut parts a call from the score that counts it, or counts it twice.
+        let kind = |event: &serde_json::Value| event["type"].as_str().map(str::to_owned);
+        let facts = facts(&tested);
+        let called = facts.values().filter_map(|(_, last)| kind(last));
+        let called = called.filter(|kind| kind.ends_with("made.v1") || kind.ends_with("missed.v1"));
+        let score = tested
+            .envelopes()
+            .into_iter()
+            .rfind(|event| kind(event).is_some_and(|kind| kind == "courtside.score.v1"));
+        let score = score.expect("a score");
+        assert_eq!(score["data"]["attempts"][0], called.count(), "stop {stop}: {score}");
         let report = tested.stop();
         assert_eq!(report.unsent, 0, "stop {stop}");
         assert!(stopped || stop + 4 > writes, "stop {stop} of {writes}: the disk never stopped");
