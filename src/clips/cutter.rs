@@ -17,7 +17,8 @@ use crate::clips::desk::{AckError, CutterCommand, Desk, PendingCut};
 use crate::clips::evict::pin_fits;
 use crate::clips::files::{Log, OpenedSegment, open_segment, put_together};
 use crate::clips::fragment::Verify;
-use crate::clips::index::{ClipRecord, SegmentEntry, line};
+use crate::clips::index::SegmentEntry;
+use crate::clips::lines::{ClipRecord, line};
 use crate::disk::{read_whole, write_durably};
 use crate::media::{Monotonic, UtcTime};
 

@@ -3,9 +3,10 @@
 //! In: access units, 4 s a court; orders of clips. Out: clips, and the names of those that are on
 //! disk. Owns `<data_dir>/ring/`; nothing else writes there.
 //! Read `timeline` and `fragment` (what survives a power cut), `recorder` (when a fragment closes),
-//! `index` (what is where), `evict` (what may go), `cut` (an interval as one MP4): all pure. Then the
-//! shell: `desk` (what its threads share), `writer` (the only one that writes video), `cutter` (clips
-//! and pins), `recover` (what a start finds), `ring` (opens, starts, joins).
+//! `index` (what is where) and `lines` (its files), `evict` (what may go), `cut` (an interval as one
+//! MP4): all pure. Then the shell: `desk` (what its threads share), `writer` (the only one that writes
+//! video), `cutter` (clips and pins), `recover` (what a start finds), `ring` (opens, starts, joins).
+//!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
 //! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon.
 //!
@@ -27,6 +28,7 @@ mod timeline;
 mod fragment;
 mod recorder;
 mod index;
+mod lines;
 mod evict;
 mod cut;
 mod clip;
@@ -50,9 +52,8 @@ pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,
 };
-pub use crate::clips::index::{
-    ClipRecord, INDEX_FORMAT, Lines, SegmentEntry, SegmentRecord, line, lines,
-};
+pub use crate::clips::index::SegmentEntry;
+pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::ring::Ring;

@@ -12,9 +12,8 @@ use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
 use crate::clips::files::{Places, open_clip, open_segment, put_together};
 use crate::clips::fragment::Verify;
-use crate::clips::index::{
-    ClipBrief, ClipRecord, Hold, Index, SegmentEntry, lines, parse_file_name,
-};
+use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, parse_file_name};
+use crate::clips::lines::{ClipRecord, lines};
 use crate::clips::recover::{MAX_INDEX, entry_of};
 use crate::clips::shelf::{ClipQuery, Shelf};
 use crate::clips::timeline::Ticks;

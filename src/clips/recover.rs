@@ -21,9 +21,9 @@ use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id};
 use crate::clips::desk::RingError;
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
-use crate::clips::index::{
-    ClipBrief, ClipRecord, INDEX_FORMAT, Index, SegmentEntry, SegmentNumber, SegmentRecord,
-    greatest_number, index_format, line, lines, parse_file_name,
+use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, parse_file_name};
+use crate::clips::lines::{
+    ClipRecord, INDEX_FORMAT, SegmentRecord, greatest_number, index_format, line, lines,
 };
 use crate::disk::{
     Disk, Format, NEW_SUFFIX, OpenHow, is_aside, put_aside, read_whole, write_durably,
