@@ -7,8 +7,9 @@
 //!                              └← PUBACK, refusal, loss ──────────────┘
 //! ```
 //! In: [`Decision`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
-//! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/lanes`
-//! (what goes next), `outbox/store` (the disk), `outbox` (the thread), then `mqtt` (the link).
+//! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/write` (what is
+//! on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats` and
+//! `outbox/aside` (stores of other versions), `outbox` (the thread), then `mqtt` (the link).
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
 //! was decided with it, its entry in the game's log too; it leaves the queue
