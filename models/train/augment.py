@@ -18,7 +18,7 @@ def chance(shape, p, device):
     return torch.rand(shape, device=device) < p
 
 
-def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.18):
+def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.10):
     """Moves the event in time, another frame rate, repeated frames, a picture that stands still at the start.
 
     A shift to later plays the quiet beginning to and fro before it; one to earlier cuts the beginning off, and where

@@ -16,11 +16,12 @@ import time
 import torch
 import torch.nn.functional as F
 
-from . import augment, given, net, weights
+from . import augment, given, net, render, weights
 from .source import FRAMES, IGNORE, RINGS, SIZE, Pool
 
 CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
 VALIDATION_SEED = 900_000_000
+UNFOLD = 8                   # batches of a quarter that the norms of a member out of a bundle are measured on
 DECISIVE = 9                 # frames after the truth by which the daemon has decided
 
 
@@ -113,7 +114,8 @@ def main():
     p.add_argument("--first", type=int, default=1500, help="sequences drawn before the first step")
     p.add_argument("--workers", type=int, default=0, help="processes that render beside the training; 0: renders between steps")
     p.add_argument("--draw-on", default="", help="devices of these processes, parted by commas; otherwise the training's own")
-    p.add_argument("--mix", nargs="*", default=[], help="KEY=NUMBER: fields of the renderer's Cfg, e.g. h264=0.5")
+    p.add_argument("--like", choices=list(render.MIXES), default="boundary", help="what is drawn, as `python -m render --mix` has it")
+    p.add_argument("--mix", nargs="*", default=[], help="KEY=NUMBER: fields of the renderer's Cfg that differ from that, e.g. h264=0.5")
     p.add_argument("--rate", type=float, default=2e-3)
     p.add_argument("--rate-end", type=float, default=0.0, help="share of the rate that is left at the end")
     p.add_argument("--decay", type=float, default=0.998, help="of the running average of the weights, a step")
@@ -124,7 +126,7 @@ def main():
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--keep", default="", help="FILE:N: store the newest N sequences for train.finetune once --enough are drawn")
     p.add_argument("--check", type=int, default=768)
-    p.add_argument("--init", nargs="*", default=[], help="files of an earlier run to go on from, one a member")
+    p.add_argument("--init", nargs="*", default=[], help="files of an earlier run or bundles to go on from, one a member; what it begins with is written to OUT/begin0.pt …")
     p.add_argument("--enough", type=int, default=10**9, help="sequences after which the workers stop and leave the device to training")
     p.add_argument("--draw-for", type=float, default=1e9, help="seconds after which the workers stop, if there are not --enough before")
     p.add_argument("--stop", type=float, default=1e9, help="end after so many seconds, though the rate follows --seconds")
@@ -149,7 +151,7 @@ def main():
         augment.fuse()
     mod, fun = o.source.split(":")
     source = getattr(importlib.import_module(mod), fun)
-    mix = {k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}
+    mix = {**render.MIXES[o.like], **{k: float(v) if "." in v else int(v) for k, v in (q.split("=") for q in o.mix)}}
     if o.drawn:
         pool = Pool.of(given.file(o.drawn, "make one with --keep FILE:N"), dev)
     else:
@@ -165,12 +167,17 @@ def main():
     widths = [[int(v) for v in q.split(",")] for q in o.widths.split("/")]
     inputs = [int(q) for q in o.inputs.split("/")]
     members = [net.Trunk(SIZE, widths[i % len(widths)], o.hidden, inputs[i % len(inputs)], o.drop).to(dev).to(memory_format=torch.channels_last) for i in range(o.members)]
+    begun = []
     for m, f in zip(members, o.init):
         d = weights.member(f)
         if weights.folded(d):
-            given.refuse(f"--init {f}: read from a bundle's graph, whose norms are folded into its convolutions; this training would estimate them anew. "
-                         "Name a .pt file that fit wrote, or use python -m train.finetune")
-        m.load_state_dict(d["state"])
+            m.load_state_dict(d["state"])
+            weights.unfold(m, (net.front(augment.everything(*pool.sample(max(1, o.batch // 4))[:2], SIZE, RINGS)[0]) for _ in range(UNFOLD)))
+            say("norms of", f, "measured anew")
+        else:
+            m.load_state_dict(d["state"])
+        net.save(m, os.path.join(o.out, f"begin{len(begun)}.pt"))
+        begun.append(f)
     balls = [net.Ball(m).to(dev) for m in members]
     asks = [o.ball[i % len(o.ball)] for i in range(o.members)]
     both = [[*m.parameters(), *b.parameters()] for m, b in zip(members, balls)]

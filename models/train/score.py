@@ -23,12 +23,14 @@ import torch
 
 from . import decide, export, given, source, weights
 from .evaluate import rules_from, share, timed, verdicts
-from .render import MODES, NETS, sim
+from .render import MODES, NETS, VENUE, sim
 
-# boundary: what training draws, most of it hard for the eye. natural: what a gym sees.
+# boundary: most of it hard for the eye. natural: what a gym sees. venue: what a venue sends, every sequence at a bit rate.
 # -held: the same on cameras, nets and boards that training never draws.
-SETS = {f"{name}{held}": dict(weights=w, held_out=bool(held)) for held in ("", "-held") for name, w in (("boundary", ()), ("natural", tuple(sim.NATURAL)))}
-KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "tell", "why")
+LIKE = dict(boundary=dict(weights=()), natural=dict(weights=tuple(sim.NATURAL)), venue={**{k: v for k, v in VENUE.items() if k != "h264"}, "bitrate": 1.0, "slow": 0.4})
+SETS = {f"{name}{held}": dict(mix, held_out=bool(held)) for held in ("", "-held") for name, mix in LIKE.items()}
+KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "tell", "why", "fps", "mbit")
+STRATA = (("ring px", "ring_px", (0, 14, 18, 24, 31, 99)), ("frames/s", "fps", (0, 16, 22, 32)), ("Mbit/s", "mbit", (0.2, 0.5, 1, 2, 4)))
 
 
 def members(o):
@@ -199,7 +201,7 @@ def tell(o):
             at = np.array([i for i, *_ in rows], int)
             slot = np.array([s for _, s, *_ in rows], int)
             for what, groups in (("kind", [(k, d["kind"][at, slot] == k) for k in sim.KINDS[1:]]), ("aim", [(m, d["mode"][at] == k) for k, m in enumerate(MODES)]), ("net", [(m, d["net"][at] == k) for k, m in enumerate(NETS)]),
-                                 ("ring px", [(f"{a}–{b}", (d["ring_px"][at] >= a) & (d["ring_px"][at] < b)) for a, b in ((0, 14), (14, 18), (18, 24), (24, 31), (31, 99))]),
+                                 *((what, [(f"{a}–{b}", (d[key][at] >= a) & (d[key][at] < b)) for a, b in zip(edges, edges[1:])]) for what, key, edges in STRATA if key in d),
                                  ("elevation", [(f"{a}…{b}", (np.degrees(d["el"][at]) >= a) & (np.degrees(d["el"][at]) < b)) for a, b in ((-60, -30), (-30, -12), (-12, 0), (0, 40))])):
                 for m, w in groups:
                     if w.sum():

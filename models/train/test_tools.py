@@ -126,6 +126,30 @@ class Weights(Refuses):
         self.assertLess(loss[1], loss[0] + 0.02)
         self.assertLess((answers[1] - answers[0]).abs().max().item(), 0.5)
 
+    def test_norms_that_were_folded_are_taken_out_again(self):
+        """What `fit` goes on from: in train mode a batch's own statistics must be nearly those that the member has."""
+        path = self.written(seen(6, width=(8, 8, 12, 12), hidden=16, inputs=8))
+        f = net.front(moving(60)[None])
+
+        def member():
+            m = weights.trunks(path)[0]
+            m.drop.p = 0.0
+            return m
+
+        with torch.no_grad():
+            before, as_folded = member().eval()(f), member().train()(f)
+            m = member()
+            weights.unfold(m, [f[:, :40], f[:, 20:]])
+            torch.testing.assert_close(m.eval()(f), before, rtol=0, atol=1e-4)
+            self.assertFalse(weights.folded({"state": m.state_dict()}))
+            torch.testing.assert_close(m.blocks[2].conv.weight.flatten(1).norm(dim=1), torch.ones(8))
+            m = member()
+            weights.unfold(m, [f])
+            after = m.train()(f)
+        off, as_read = ((q - before).abs().max().item() for q in (after, as_folded))
+        self.assertLess(off, 0.02)
+        self.assertGreater(as_read, 5 * off)
+
     def test_a_bundle_is_written_of_a_bundle(self):
         out = os.path.join(self.folder, "again")
         with mock.patch("sys.argv", ["x", out, "--weights", RIMNET, "--version", "0.0.1"]), contextlib.redirect_stdout(io.StringIO()):

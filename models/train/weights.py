@@ -3,7 +3,8 @@
 A bundle's FP32 file holds all that `forward` needs, but the normalisations are folded into the convolutions (`export.trunk`).
 A member read from it has norms that do nothing (mean 0, deviation 1, factor 1) and add the folded bias. It answers the same as
 long as its norms keep their statistics, as `finetune` does; in train mode, as `fit` has it, the first batch would change them
-and with them every answer. So do not give such a member to `fit --init`, nor average it with one that was not folded.
+and with them every answer. So `fit --init` takes the norms out of the convolutions first (`unfold`), and such a member is not
+averaged with one that was not folded.
 """
 import os
 
@@ -45,6 +46,37 @@ def seen(path):
 def folded(stored):
     """Whether a member was read from a graph, or tuned from there on."""
     return not any(v.any() for k, v in stored["state"].items() if k.endswith("norm.running_mean"))
+
+
+@torch.no_grad()
+def unfold(m, batches):
+    """Gives a folded trunk norms that do something: statistics of what its convolutions give for `batches` (of `net.front`), factors
+    and biases by which it answers as before, and convolutions of length 1 an output channel, since after a norm only the direction counts."""
+    sums = [0.0] * len(m.blocks)
+    told = []
+
+    def listen(k):
+        def hear(_, args):
+            x = args[0].double()
+            sums[k] = sums[k] + torch.stack([x.mean((0, 2, 3)), (x * x).mean((0, 2, 3))])
+        return hear
+
+    heard = [b.norm.register_forward_pre_hook(listen(k)) for k, b in enumerate(m.blocks)]
+    m.eval()
+    for f in batches:
+        m(f)
+        told.append(len(f))
+    for h in heard:
+        h.remove()
+    for b, s in zip(m.blocks, sums):
+        mean, square = (s / len(told)).float()
+        var = (square - mean * mean).clamp(min=0)
+        long = b.conv.weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+        b.conv.weight /= long[:, None, None, None]
+        b.norm.running_mean.copy_(mean / long)
+        b.norm.running_var.copy_(var / long ** 2)
+        b.norm.bias += mean
+        b.norm.weight.copy_((b.norm.running_var + b.norm.eps).sqrt() * long)
 
 
 def load(paths, device="cpu"):

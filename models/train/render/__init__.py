@@ -33,6 +33,9 @@ class Cfg:
     again: float = .10            # share of attempts with a second one after it
     luma: bool = False            # only y: x has one channel
     h264: float = 0.0             # share of attempts that go through x264 (needs PyAV); the others: a stand-in
+    bitrate: float = 0.0          # share of those that is held to a bit rate, 0.2 to 4 Mbit/s of a whole picture; the others: to a quality
+    slow: float = 0.0             # share of attempts with 14 to 21 frames a second, where `fps` does not fix it
+    hands: float = 0.0            # share of dunks and lay-ups that show who brings the ball
     held_out: bool = False        # only cameras, nets and boards that False never draws; None: any
     weights: tuple = ()           # shares of sim.MODES, where they differ from sim.WEIGHTS
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
@@ -42,6 +45,11 @@ class Cfg:
     def canvas(self, px):
         """Side of the native picture that is drawn for a ring of so many pixels: the crop and a border."""
         return int(-(-px * self.rings / .9 // 16) * 16)
+
+
+# What a venue sends: dunks with who makes them, narrow rings, low bit rates, slow cameras. Fields of Cfg.
+VENUE = dict(weights=tuple(sim.GAME), ring_px=((12.5, .17), (15.5, .20), (19, .20), (24, .17), (30, .14), (40, .12)), h264=.85, bitrate=.6, slow=.22, hands=.8)
+MIXES = dict(boundary={}, natural=dict(weights=tuple(sim.NATURAL)), venue=VENUE)
 
 
 def params(seeds, device, cfg):
@@ -80,7 +88,7 @@ def params(seeds, device, cfg):
 def timing(rng, cfg):
     """Frame times: sim time [N,T] of what is shown, stream time step dt [N,T], index of the shown frame [N,T]."""
     d, N, T = rng.device, rng.n, cfg.frames
-    fps = draw.rng_fps(rng) if not cfg.fps else torch.full((N,), float(cfg.fps), device=d)
+    fps = draw.rng_fps(rng, cfg.slow) if not cfg.fps else torch.full((N,), float(cfg.fps), device=d)
     k0 = rng.u('k0', .06, .62) * T
     k = torch.arange(T, device=d).float()[None].expand(N, T)
     drop = (rng.u('drop', 0, 1, T) < torch.where(rng.p('drop/p', .12), rng.u('drop/r', .01, .12), rng.u('z1', 0, 0))[:, None]).float()
@@ -147,6 +155,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     outcome2, t_rim2, t_truth2  the second attempt, where there is one
     gap      float [N]          m, least distance of ball's surface and ring's rod until the truth (sim.gap)
     kind, kind2                 lists of str: sim.KINDS, '' where there is no attempt
+    mbit     float [N]      the bit rate of a whole picture that it was held to, Mbit/s; nan where it was to none
     fps, ring_px, az, el, dist  float [N]; mode, net long [N]: sim.MODES, NETS; net_l, net_rb float [N]: its length and its
                                 radius at the bottom, m
     """
@@ -202,7 +211,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 del img
             i, crop, img = many, torch.cat(crops), torch.cat(imgs)
             imgs = None
-            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264)
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264, cfg.bitrate)
             b = torch.arange(len(i), device=dev)[:, None]
             wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
             yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
@@ -225,7 +234,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     names = lambda j: [sim.KINDS[k] for k in j['kind'].tolist()]
     out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, depth=depth, ball_r=ball_r, seen=seen, clear=clear, tell=told, why=why, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
                outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
-               fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'], gap=J['gap'],
+               mbit=sensor.mbit(rng, cfg.h264, cfg.bitrate), fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'], gap=J['gap'],
                kind=names(J), kind2=names(J2))
     if cfg.raw:
         out['raw'] = raw
@@ -251,7 +260,7 @@ def render(n, T, size, rings, above, fps, device, seed, **mix):
     t_rim, t_truth, made = (torch.stack(x, 1) for x in zip(*both))
     return dict(y=b['x'][:, :, 0], label=torch.where(b['w'] == 0, -1, b['y']).to(torch.int8), t_rim=t_rim, t_truth=t_truth, made=made.to(torch.int8),
                 undecided=b['outcome'] == 3, dt=b['dt'], ring_px=b['ring_px'], seen=b['seen'], clear=b['clear'], tell=b['tell'], why=b['why'], ball=b['ball'], depth=b['depth'], ball_r=b['ball_r'], kind=b['kind'], kind2=b['kind2'], mode=b['mode'], net=b['net'], fps=b['fps'], t=b['t'],
-                az=b['az'], el=b['el'], dist=b['dist'], dmin=b['dmin'])
+                az=b['az'], el=b['el'], dist=b['dist'], dmin=b['dmin'], mbit=b['mbit'])
 
 
 def seeds(text):
@@ -296,7 +305,7 @@ def main():
     import argparse
     ap = argparse.ArgumentParser(prog='render', usage='python3 -m render --seeds FIRST:END [options]', description=main.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--seeds', type=seeds, default='0:64', metavar='FIRST:END')
-    ap.add_argument('--mix', choices=('boundary', 'natural'), default='boundary', help='boundary: what training draws; natural: what a gym sees')
+    ap.add_argument('--mix', choices=list(MIXES), default='boundary', help='boundary: most near the limit; natural: what a gym sees; venue: what a venue sends')
     ap.add_argument('--h264', type=float, default=0.0, help='share of the attempts that go through x264')
     ap.add_argument('--luma', action='store_true', help='without colour, as training draws')
     ap.add_argument('--physics', action='store_true')
@@ -308,7 +317,7 @@ def main():
     ap.add_argument('--sheet')
     ap.add_argument('--repeat', type=int, default=1)
     a = ap.parse_args()
-    cfg = Cfg(size=a.size, h264=a.h264, luma=a.luma, weights=tuple(sim.NATURAL) if a.mix == 'natural' else ())
+    cfg = Cfg(**{**MIXES[a.mix], 'size': a.size, 'h264': a.h264, 'luma': a.luma})
     if a.chunk_px:
         cfg.chunk_px = a.chunk_px
     if a.batch < 1:

@@ -562,7 +562,7 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
         img = img.index_copy(0, i, (img[i] + a * (pat - img[i])).to(dt))
     # ---- ball and net over sub-frames of the exposure
     ns = cfg.sub
-    expo = torch.where(rng.p('expo/short', .5), rng.u('expo', .02, .25), rng.u('expo2', .25, .95)) / rng_fps(rng)
+    expo = torch.where(rng.p('expo/short', .5), rng.u('expo', .02, .25), rng.u('expo2', .25, .95)) / rng_fps(rng, cfg.slow)
     fac = (torch.arange(ns, device=d) + .5) / ns - .5
     tsub = (times[:, :, None] + expo[:, None, None] * fac).reshape(B, T * ns)
     rs = rng.u('rs', 0, .004)
@@ -581,6 +581,13 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
     if sb is not None:
         q2, z2 = view.project(sb[0])
         balls.append((q2 + dr, z2, view.ppm(z2) * RB, sb[0], sb[1], 'ball2', None))
+    # who brings the ball: a body behind the ring is drawn before the ball, one in front of it after the net
+    by = torch.nonzero(((P['mode'] == sim.MODE['dunk']) | (P['mode'] == sim.MODE['lay'])) & rng.p('scorer', cfg.hands))[:, 0]
+    if len(by):
+        body, hand_, near = scorer(rng.pick(by), sub(view, by), {k: P[k][by] for k in ('mode', 'p', 'v', 'way', 'dip', 'brought', 'hand')}, {'p': S['p'][by]}, times[by])
+        i, k = by[~near], torch.nonzero(~near)[:, 0]
+        a = 1 - cover[i]
+        img = img.index_copy(0, i, (img[i] * (1 - body[0][k] * a) + body[1][k][:, :, :CH] * a).to(dt))
     spot = (look[0][:, None], look[1])
     change = disc = torch.zeros(*look[1].shape, 1, n, n, device=d)
     veils = []                                               # what lies over ball and net: attempts (None: all), coverage
@@ -741,6 +748,13 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
         pic_, cov = arm(r, v, img[i].float(), q_, rad)
         img = img.index_copy(0, i, pic_.to(dt))
         veils.append((i, cov))
+    # ---- who brought it
+    if len(by):
+        cov, col = (torch.where(near[:, None, None, None, None], under * (1 - hand_[0]) + over, over) for under, over in zip(body, hand_))
+        img = img.index_copy(0, by, (img[by] * (1 - cov) + col[:, :, :CH]).to(dt))
+        veils.append((by, cov))
+        P['seen'].index_copy_(0, by, visible(cov, sub(view, by)))
+        P['clear'].index_copy_(0, by, 1 - at_middle(cov, bq[by].view(len(by), T, ns, 2)[:, :, ns // 2]))
     # ---- people in front
     hasf = rng.p('ppl/front', .30)
     i = torch.nonzero(hasf)[:, 0]
@@ -748,10 +762,8 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
         cov, col = people(rng.pick(i), sub(view, i), T, tfr[i], 'front')
         img = img.index_copy(0, i, (img[i] * (1 - cov) + col[:, :, :CH]).to(dt))
         veils.append((i, cov))
-        P['seen'].index_copy_(0, i, visible(cov, sub(view, i)))
-        mid = (bq[i].view(len(i), T, ns, 2)[:, :, ns // 2] / n * 2 - 1).view(len(i) * T, 1, 1, 2)
-        over = F.grid_sample(cov.reshape(-1, 1, n, n).float(), mid, mode='bilinear', padding_mode='zeros', align_corners=False)
-        P['clear'].index_copy_(0, i, 1 - over.view(len(i), T))
+        P['seen'].index_copy_(0, i, torch.minimum(P['seen'][i], visible(cov, sub(view, i))))
+        P['clear'].index_copy_(0, i, P['clear'][i] * (1 - at_middle(cov, bq[i].view(len(i), T, ns, 2)[:, :, ns // 2])))
     thru = torch.ones_like(string)
     for i, cov in veils:
         to = torch.arange(B, device=d) if i is None else torch.full((B,), -1, device=d).index_copy(0, i, torch.arange(len(i), device=d))
@@ -762,6 +774,13 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
     back = (view.D * -view.f[:, 1] > BOARD)[:, None, None, None, None]
     boarded = zone(view, bcov.float().mean(1, keepdim=True) * back)[look[0], 0]
     return img, (full, full - change * (1 - string) * thru, full - string * strings * thru), (disc * thru).sum((2, 3, 4)) / area, boarded
+
+
+def at_middle(cov, q):
+    """Coverage cov [B,T,1,n,n] at the pixels q [B,T,2]."""
+    B, T, _, n, _ = cov.shape
+    at = (q / n * 2 - 1).view(B * T, 1, 1, 2)
+    return F.grid_sample(cov.reshape(-1, 1, n, n).float(), at, mode='bilinear', padding_mode='zeros', align_corners=False).view(B, T)
 
 
 def visible(cov, view):
@@ -802,6 +821,66 @@ def arm(rng, view, img, q, r):
     return out.view(B, T, CH, n, n), cov.view(B, T, 1, n, n)
 
 
+def scorer(rng, view, P, S, t):
+    """Who lays the ball in or dunks it, at times t [B,T]. Returns the body and the arm that has the ball, each as coverage
+    [B,T,1,n,n] and colour [B,T,3,n,n] times that; and whether he is nearer to the camera than the ring [B].
+
+    The hand goes with the ball until it leaves it. Who dunks holds on to the ring then, for up to one and a half seconds, and swings."""
+    d, n = rng.device, view.n
+    B, T = t.shape
+    e = lambda a: a[:, None]
+    dunk = P['mode'] == sim.MODE['dunk']
+    out = torch.cat([P['way'] / P['way'].norm(dim=1, keepdim=True).clamp(min=.1), torch.zeros(B, 1, device=d)], 1)     # the side he comes from
+    lat = torch.stack([-out[:, 1], out[:, 0], out[:, 2]], 1)
+    up = torch.tensor([0., 0., 1.], device=d)
+    since = (t - sim.T0)[..., None]
+    held = (ball_at(P, S, t.clamp(max=sim.T0)) + e(out) * .09 + up * torch.where(dunk, .07, -.08)[:, None, None])
+    hang = torch.where(rng.p('sc/hang', .6), rng.u('sc/h', .25, 1.5), rng.u('sc/h2', .02, .15))[:, None, None]
+    rod = e(out * R + up * .03 + lat * rng.u('sc/l', -.1, .1)[:, None])
+    on = (since / .09).clamp(0, 1)
+    fall = (since - hang).clamp(0, 1.2)
+    hung = held + (rod - held) * on - up * (4.9 * fall * fall) + e(out) * fall * .5
+    laid = held - up * (1.6 * since.clamp(0, 1.2) + 3 * since.clamp(0, 1.2) ** 2) + e(out) * since.clamp(0, 1.2) * .4
+    hand = torch.where(since < 0, held, torch.where(e(e(dunk)), hung, laid))
+    swing = torch.sin(since * rng.u('sc/f', 3., 6.)[:, None, None] + rng.u('sc/p', 0, 6.28)[:, None, None]) * rng.u('sc/a', .02, .22)[:, None, None]
+    reach = .30 - .16 * on * (fall <= 0) * e(e(dunk.float()))
+    sh = hand + e(out) * (reach + swing * .5) - up * rng.u('sc/arm', .52, .68)[:, None, None] + e(lat) * .05
+    hip = sh + e(out) * (.10 + swing) - up * .53 - e(lat) * .16
+    knee = hip + e(out) * (swing - .08) - up * .42
+    foot = knee + e(out) * (swing + .14) - up * .42
+    head = sh - e(lat) * .19 + up * .16
+    elbow = (sh + hand) / 2 + e(out) * .07 + e(lat) * .05
+    other = sh - e(lat) * .34
+    both = e(rng.p('sc/two', .4))[..., None]
+    far = torch.where(both, hand - e(lat) * .18, other + e(out) * .12 - up * .5)
+    skin = ycc(palette(rng, 'sc/skin', [[.85, .65, .5], [.6, .42, .3], [.35, .22, .15], [.75, .55, .4], [.25, .16, .11]], .05))
+    shirt, shorts = ycc(anycolour(rng, 'sc/shirt')), ycc(anycolour(rng, 'sc/shorts'))
+    hair = ycc(palette(rng, 'sc/hair', [[.05, .04, .04], [.15, .1, .07], [.4, .3, .2], [.7, .6, .4]], .04))
+    mid = sh - e(lat) * .17
+    h = n // 2                                                     # drawn at half the size
+    yy, xx = torch.meshgrid(torch.arange(h, device=d) + .5, torch.arange(h, device=d) + .5, indexing='ij')
+    grid = (xx[None, None] * 2, yy[None, None] * 2)
+
+    def drawn(parts):
+        cov, col = torch.zeros(B * T, 1, h, h, device=d), torch.zeros(B * T, 3, h, h, device=d)
+        for p, q, r0, r1, c in parts:
+            (pq, pz), (qq, qz) = view.project(p), view.project(q)
+            pq, qq = (pq + view.drift).reshape(-1, 2), (qq + view.drift).reshape(-1, 2)
+            a, along = capsule(grid, pq, qq, (view.ppm(pz) * r0).reshape(-1), (view.ppm(qz) * r1).reshape(-1), 1.5)
+            cc = c[:, None].expand(B, T, 3).reshape(-1, 3)[:, :, None, None] * torch.cat([.85 + .25 * (1 - along), torch.ones_like(along), torch.ones_like(along)], 1)
+            col = col * (1 - a) + cc * a
+            cov = cov + a - cov * a
+        both = F.interpolate(torch.cat([cov, col], 1), size=(n, n), mode='bilinear', align_corners=False)
+        return both[:, :1].view(B, T, 1, n, n), both[:, 1:].view(B, T, 3, n, n)
+
+    legs = [(hip, knee, .10, .07, shorts), (knee, foot, .07, .05, skin), (hip + e(lat) * .2, knee + e(lat) * .26 - e(out) * .1, .10, .07, shorts), (knee + e(lat) * .26 - e(out) * .1, foot + e(lat) * .24, .07, .05, skin)]
+    body = drawn([*legs, (other, far, .055, .04, skin), (mid - up * .04, hip + e(lat) * .08, .19, .15, shirt), (head - up * .04, head, .10, .105, skin), (head + up * .06, head + up * .07, .105, .10, hair)])
+    arm_ = drawn([(sh, elbow, .06, .05, skin), (elbow, hand, .045, .035, skin), (hand, hand + up * .02, .055, .05, skin)])
+    _, z = view.project(sh)
+    k = (t - sim.T0 - .2).abs().argmin(1)
+    return body, arm_, z[torch.arange(B, device=d), k] < view.D
+
+
 def second_ball(rng, view, P, t):
     """A ball of somebody else: behind, below or in front, not at this ring. None if nobody has one."""
     on = rng.p('ball2', .13)
@@ -828,7 +907,9 @@ def sub(view, i):
     return v
 
 
-def rng_fps(rng):
-    """Frame rate of each attempt."""
+def rng_fps(rng, slow=0.0):
+    """Frame rate of each attempt: 24 to 31, of a share `slow` 14 to 21."""
     c = rng.choice('fps/k', [.35, .2, .2, .25])
-    return torch.where(c == 0, 30., torch.where(c == 1, 25., torch.where(c == 2, 29.97, rng.u('fps', 24, 31))))
+    fast = torch.where(c == 0, 30., torch.where(c == 1, 25., torch.where(c == 2, 29.97, rng.u('fps', 24, 31))))
+    c = rng.choice('fps/sk', [.35, .25, .4])
+    return torch.where(rng.p('fps/slow', slow), torch.where(c == 0, 15., torch.where(c == 1, 20., rng.u('fps/s', 14, 21))), fast)

@@ -151,9 +151,9 @@ def levels(rng, y):
     return torch.where(~rng.p('fullrange', .15)[:, None, None, None, None], 16 + 219 * y, 255 * y)
 
 
-def encode(rng, img, fps, luma=False, real=0.0):
+def encode(rng, img, fps, luma=False, real=0.0, rated=0.0):
     """Float Y, Cb, Cr -> decoded bytes as float: luma [B,T,n,n] and chroma [B,T,2,n/2,n/2] in 0..255. A share `real`
-    of the attempts goes through x264 (its luma), the others through the stand-in."""
+    of the attempts goes through x264 (its luma), of these a share `rated` at a bit rate; the others through the stand-in."""
     e = lambda a: a[:, None, None, None, None]
     B, T, _, n, _ = img.shape
     lim = e(~rng.p('fullrange', .15))
@@ -172,7 +172,7 @@ def encode(rng, img, fps, luma=False, real=0.0):
     if len(i):
         out[i] = code(y[i], q[i], key[i], tnr[i])[:, :, 0].round().clamp(0, 255)
     if len(j):
-        out[j] = coded(rng.pick(j), y[j, :, 0], fps[j])
+        out[j] = coded(rng.pick(j), y[j, :, 0], fps[j], rated)
     y = out
     if luma:
         return y, None
@@ -187,9 +187,21 @@ def encode(rng, img, fps, luma=False, real=0.0):
 PRESETS = ('ultrafast', 'superfast', 'veryfast', 'faster')
 
 
-def h264(y, fps, crf, gop, preset, zerolatency):
-    """The real thing for one attempt: luma bytes y [T,n,n] (numpy) through x264 and back, by PyAV. `crf` is x264's
-    quality. No rate is held: a crop as small as this starves at the share of the bits that its area would get."""
+PICTURE = 1280 * 720                     # pixels of the whole picture that a bit rate is meant for
+SLICE = 100                              # bits of a picture's headers, which a small picture does not share with a large one
+LEAD = 24                                # pictures that are encoded before, so that the rate has settled
+
+
+def mbit(rng, real, rated):
+    """Bit rate of the whole picture, Mbit/s [B]; nan for an attempt that is held to a quality or goes through the stand-in."""
+    on = rng.p('x264', real) & rng.p('x264/rated', rated)
+    return torch.where(on, rng.log('x264/mbit', .2, 4.), torch.full((rng.n,), math.nan, device=rng.device))
+
+
+def h264(y, fps, crf, gop, preset, zerolatency, kbit=None, buffer=1.0, bits=None):
+    """The real thing for one attempt: luma bytes y [T,n,n] (numpy) through x264 and back, by PyAV. Held to x264's quality `crf`
+    or, with `kbit`, to that many kbit/s with a buffer of `buffer` seconds, so that what moves starves; then the beginning is encoded
+    backwards before, and not returned. `bits`: a list that is told how many bits the pictures took."""
     from fractions import Fraction
 
     import av
@@ -198,7 +210,16 @@ def h264(y, fps, crf, gop, preset, zerolatency):
     enc = av.CodecContext.create('libx264', 'w')
     enc.width, enc.height, enc.pix_fmt, enc.time_base, enc.framerate = w, h, 'yuv420p', Fraction(1, max(1, round(fps))), max(1, round(fps))
     enc.gop_size, enc.thread_count = gop, 1
-    o = {'preset': preset, 'threads': '1', 'crf': '%.1f' % crf}
+    o = {'preset': preset, 'threads': '1'}
+    lead = 0
+    if kbit is None:
+        o['crf'] = '%.1f' % crf
+    else:
+        lead = min(LEAD, T - 1)
+        y = np.concatenate([y[lead:0:-1], y])
+        enc.bit_rate = round(kbit * 1000)
+        # beyond this quantiser a small picture turns grey all over, which no stream of a court does: the rate gives way
+        o['maxrate'], o['bufsize'], o['qmax'] = str(enc.bit_rate), str(max(1000, round(enc.bit_rate * buffer))), '46'
     if zerolatency:
         o['tune'] = 'zerolatency'
     enc.options = o
@@ -209,32 +230,38 @@ def h264(y, fps, crf, gop, preset, zerolatency):
 
     def take(packets):
         for p in packets:
+            if bits is not None and p is not None and p.pts >= lead:
+                bits.append(p.size * 8)
             for f in dec.decode(p):
                 q = f.planes[0]
                 out.append(np.frombuffer(q, np.uint8).reshape(q.height, q.line_size)[:h, :w].copy())
 
-    for t in range(T):
+    for t in range(len(y)):
         plane[:h] = y[t]
         f = av.VideoFrame.from_ndarray(plane, format='yuv420p')
         f.pts = t
         take(enc.encode(f))
     take(enc.encode(None))
     take([None])
-    return np.stack(out)
+    return np.stack(out[lead:])
 
 
 _POOL = []
 
 
-def coded(rng, y, fps):
+def coded(rng, y, fps, rated=0.0):
     """Luma bytes y [B,T,n,n] (float) through x264, each attempt with settings of its own; on the processor's threads."""
     from concurrent.futures import ThreadPoolExecutor
     if not _POOL:
         _POOL.append(ThreadPoolExecutor(4))
     crf, gop = rng.u('x264/crf', 16, 33).tolist(), (rng.u('gop', .5, 4.) * fps).long().clamp(min=10).tolist()
     preset, live = rng.choice('x264/preset', [1] * len(PRESETS)).tolist(), rng.p('x264/live', .6).tolist()
+    # a canvas gets its area's share of the bits, and up to three times that: round a ring more moves than elsewhere
+    share = rng.log('x264/busy', 1, 3) * (y.shape[-1] * y.shape[-2] / PICTURE)
+    kbit = (mbit(rng, 1.0, rated) * share * 1000 + SLICE * fps / 1000).tolist()
+    buffer = rng.log('x264/buffer', .3, 2.).tolist()
     fps, src = fps.tolist(), y.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    jobs = [_POOL[0].submit(h264, src[k], fps[k], crf[k], gop[k], PRESETS[preset[k]], live[k]) for k in range(len(src))]
+    jobs = [_POOL[0].submit(h264, src[k], fps[k], crf[k], gop[k], PRESETS[preset[k]], live[k], None if math.isnan(kbit[k]) else kbit[k], buffer[k]) for k in range(len(src))]
     return torch.stack([torch.from_numpy(j.result()) for j in jobs]).to(y.device, y.dtype)
 
 

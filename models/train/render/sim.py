@@ -17,13 +17,16 @@ T0, T1 = -0.30, 1.95                  # seconds simulated
 NREC = int((T1 - T0) * HZ) // REC
 
 # what is meant by an attempt's aim; what comes of it is up to the physics
-MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board',
+MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board', 'dunk',
          'empty', 'pass', 'bounce', 'hand', 'hang']
-WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025,
+WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025, 0.,
            .05, .05, .03, .04, .01]
-# WEIGHTS puts most attempts near the limit between made and missed; NATURAL is what a gym sees.
-NATURAL = [.37, .20, .09, .015, .015, .04, .02, .01, .005, .06, .025,
+# WEIGHTS puts most attempts near the limit between made and missed; NATURAL is what a gym sees; GAME has dunks too, keeps the
+# balls before and behind the ring, and half of its attempts go in, so that what learns from it leans to neither side.
+NATURAL = [.37, .20, .09, .015, .015, .04, .02, .01, .005, .06, .025, 0.,
            .05, .04, .03, .02, .01]
+GAME = [.20, .18, .075, .09, .055, .045, .06, .03, .01, .05, .025, .03,
+        .04, .045, .03, .035, .015]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
 
@@ -125,6 +128,14 @@ def draw_params(rng, az, el, weights=(), held=None):
     vk = v2.clone()
     vk[:, 2] += G * rest
     pb, vb = torch.where(bank[:, None], pk, pb), torch.where(bank[:, None], vk, vb)
+    # dunks leave the hand close above the ring, fast, and a quarter of them on the rod
+    dk = is_('dunk')
+    into = torch.where(rng.p('dunk/off', .25), rng.u('dunk/r2', .12, .26), rng.u('dunk/r', 0, .10))
+    vd = torch.cat([dirn * rng.u('dunk/h', 0, 1.2)[:, None], -rng.u('dunk/v', 2.5, 6.)[:, None]], 1)
+    zd = .17 - .035 * vd[:, 2] + rng.u('dunk/z', 0, .18)
+    at = torch.stack([torch.cos(ang), torch.sin(ang)], 1) * into[:, None] + vd[:, :2] * (zd / vd[:, 2])[:, None]
+    pb = torch.where(dk[:, None], torch.cat([at, zd[:, None]], 1), pb)
+    vb = torch.where(dk[:, None], vd, vb)
     # drops come from a hand above the ring: shorter flight is hidden by keeping them still until then
     # from below: up into the net
     bl = is_('below')
@@ -158,7 +169,7 @@ def draw_params(rng, az, el, weights=(), held=None):
     P['hand_w'] = rng.u('hand/w', 2.5, 7)
     P['p'], P['v'] = pb, vb
     # slow ones are brought by a hand: before T0 they come from the court's side, not along the parabola
-    P['brought'] = is_('lay', 'drop', 'roll')
+    P['brought'] = is_('lay', 'drop', 'roll', 'dunk')
     wa = rng.u('brought/a', -70, 70) * math.pi / 180
     P['way'] = torch.stack([torch.sin(wa), -torch.cos(wa)], 1) * rng.u('brought/v', 1.8, 4.)[:, None]
     P['dip'] = rng.u('brought/z', 1.5, 4.5)

@@ -1,5 +1,7 @@
 """python3 -m unittest render.test_render, in models/train; needs torch only and takes about a minute."""
 import contextlib
+import dataclasses
+import importlib.util
 import io
 import unittest
 
@@ -153,6 +155,56 @@ class Renderer(unittest.TestCase):
         keep = ~draw.held_camera(a[0], a[1])
         near = (a[0].abs() * 57.29578 > 37.8) & (a[0].abs() * 57.29578 < 52.2) | (a[1] * 57.29578 > 11.8) & (a[1] * 57.29578 < 18.2)
         self.assertTrue(torch.equal(a[0][keep & ~near], b[0][keep & ~near]) and torch.equal(a[1][keep & ~near], b[1][keep & ~near]))
+
+    def test_dunks_and_slow_cameras_move_nobody_else(self):
+        '''The sets that are named by their seeds stay what they were: a mode and a rate that others never draw.'''
+        rng = Rng(range(2000), 'cpu')
+        az, el, _ = draw.camera(rng)
+        for weights in (sim.WEIGHTS, sim.NATURAL):
+            self.assertEqual(weights[sim.MODE['dunk']], 0)
+            self.assertFalse((sim.draw_params(rng, az, el, weights)['mode'] == sim.MODE['dunk']).any())
+        share = float((sim.draw_params(rng, az, el, sim.GAME)['mode'] == sim.MODE['dunk']).float().mean())
+        self.assertTrue(.02 < share < .05, share)
+        fast, some = draw.rng_fps(rng), draw.rng_fps(rng, .25)
+        self.assertTrue((fast >= 24).all() and (fast <= 31).all())
+        slow = some < 22
+        self.assertTrue(.2 < float(slow.float().mean()) < .3 and (some[slow] >= 14).all())
+        self.assertTrue(torch.equal(some[~slow], fast[~slow]))
+
+    def test_a_dunk_is_brought_by_somebody_who_hides_some_of_it(self):
+        only = tuple(float(m == 'dunk') for m in sim.MODES)
+        cfg = Cfg(size=32, frames=32, ring_px=((12.5, 1.),), again=0., weights=only, luma=True)
+        alone = render_batch(range(80, 88), 'cpu', cfg)
+        brought = render_batch(range(80, 88), 'cpu', dataclasses.replace(cfg, hands=1.))
+        self.assertTrue(torch.equal(alone['outcome'], brought['outcome']))
+        self.assertTrue((brought['outcome'] == 1).sum() >= 4 and ((alone['outcome'] == 1) | (alone['outcome'] == 2)).sum() >= 6)
+        other = (alone['x'].float() - brought['x'].float()).abs().mean((1, 2, 3, 4))
+        self.assertTrue((other > .5).all(), other)
+        self.assertTrue((brought['seen'] <= alone['seen'] + 1e-6).all())
+        self.assertLess(float(brought['seen'].mean()), float(alone['seen'].mean()) - .02)
+
+    @unittest.skipUnless(importlib.util.find_spec('av'), 'needs PyAV')
+    def test_a_bit_rate_is_held_and_starves_what_moves(self):
+        y = self.many['x'][3, :, 0].repeat_interleave(3, 1).repeat_interleave(3, 2).repeat(3, 1, 1).numpy()      # 72 pictures of 96 x 96
+        off, took = [], []
+        for kbit in (10, 40):
+            bits = []
+            z = sensor.h264(y, 24, 0, 48, 'veryfast', True, kbit, 1., bits)
+            self.assertEqual(z.shape, y.shape)
+            took.append(sum(bits) / (len(y) / 24) / 1000)
+            off.append(float(abs(z.astype(float) - y).mean()))
+        self.assertLess(took[0], 14)
+        self.assertTrue(20 < took[1] < 50, took)
+        self.assertGreater(off[0], 1.5 * off[1])
+
+    @unittest.skipUnless(importlib.util.find_spec('av'), 'needs PyAV')
+    def test_who_is_held_to_a_rate_is_told(self):
+        told = lambda **how: render_batch(range(40, 46), 'cpu', dataclasses.replace(SMALL, luma=True, **how))['mbit']
+        self.assertTrue(torch.isnan(told(h264=1.)).all() and torch.isnan(told(bitrate=1.)).all())
+        every, half = told(h264=1., bitrate=1.), told(h264=1., bitrate=.5)
+        self.assertTrue(((every >= .2) & (every < 4)).all())
+        self.assertTrue(0 < int(torch.isnan(half).sum()) < 6)
+        self.assertTrue(torch.equal(every[~torch.isnan(half)], half[~torch.isnan(half)]))
 
     def test_the_gap_is_between_surface_and_rod(self):
         fall = lambda x: ([x, -.3, 1.2], [0., 1., -2.], 5)
