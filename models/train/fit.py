@@ -21,7 +21,7 @@ from .source import FRAMES, IGNORE, RINGS, SIZE, Pool
 
 CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
 VALIDATION_SEED = 900_000_000
-UNFOLD = 8                   # batches of a quarter that the norms of a member out of a bundle are measured on
+UNFOLD = 2                   # batches that the norms of a member out of a bundle are measured on
 DECISIVE = 9                 # frames after the truth by which the daemon has decided
 
 
@@ -172,7 +172,7 @@ def main():
         d = weights.member(f)
         if weights.folded(d):
             m.load_state_dict(d["state"])
-            weights.unfold(m, (net.front(augment.everything(*pool.sample(max(1, o.batch // 4))[:2], SIZE, RINGS)[0]) for _ in range(UNFOLD)))
+            weights.unfold(m, (net.front(augment.everything(*pool.sample(o.batch)[:2], SIZE, RINGS)[0]) for _ in range(UNFOLD)))
             say("norms of", f, "measured anew")
         else:
             m.load_state_dict(d["state"])
