@@ -18,7 +18,7 @@ def chance(shape, p, device):
     return torch.rand(shape, device=device) < p
 
 
-def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.10):
+def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1, slow=0.18):
     """Moves the event in time, another frame rate, repeated frames, a picture that stands still at the start.
 
     A shift to later plays the quiet beginning to and fro before it; one to earlier cuts the beginning off, and where
@@ -224,11 +224,12 @@ def fuse():
     occlude, light, noise = (torch.compile(f) for f in (occlude, light, noise))
 
 
-def everything(x, labels, size, rings=4.0, rendered=True, ball=None):
+def everything(x, labels, size, rings=4.0, rendered=True, ball=None, slow=0.18):
     """uint8 [B, T, H, W] and targets -> float [B, T, size, size] in 0..1, targets and, if given, where the ball is. What
-    the renderer varies by itself (box, blur, noise, encoder) is varied little here; real sequences get the full measure."""
+    the renderer varies by itself (box, blur, noise, encoder) is varied little here; real sequences get the full measure. A share
+    `slow` is thinned to 15 to 20 pictures a second."""
     few = 0.35 if rendered else 1.0
-    x, labels, k = retime(x, labels)
+    x, labels, k = retime(x, labels, slow=slow)
     x, a = place(x.float() / 255, size, rings, jitter=0.04 if rendered else 0.10, shake=0.25 * few, drift=0.15 * few,
                  zoom=(0.88, 1.18) if rendered else (0.8, 1.25))
     ball = None if ball is None else moved(ball, k, a)

@@ -116,6 +116,7 @@ def main():
     p.add_argument("--draw-on", default="", help="devices of these processes, parted by commas; otherwise the training's own")
     p.add_argument("--like", choices=list(render.MIXES), default="boundary", help="what is drawn, as `python -m render --mix` has it")
     p.add_argument("--mix", nargs="*", default=[], help="KEY=NUMBER: fields of the renderer's Cfg that differ from that, e.g. h264=0.5")
+    p.add_argument("--slowed", type=float, default=0.18, help="share of the sequences that is thinned to 15 to 20 pictures a second; a mix may draw slow ones itself")
     p.add_argument("--rate", type=float, default=2e-3)
     p.add_argument("--rate-end", type=float, default=0.0, help="share of the rate that is left at the end")
     p.add_argument("--decay", type=float, default=0.998, help="of the running average of the weights, a step")
@@ -218,7 +219,7 @@ def main():
         lr = o.rate * min(1.0, (step + 1) / o.warm_up) * (o.rate_end + (1 - o.rate_end) * 0.5 * (1 + math.cos(math.pi * min(1, g))))
         x, y, ball = pool.sample(o.batch)
         with torch.no_grad():
-            x, y, ball = augment.everything(x, y, SIZE, RINGS, ball=ball)
+            x, y, ball = augment.everything(x, y, SIZE, RINGS, ball=ball, slow=o.slowed)
             feats = net.front(x)
         for i, (m, opt) in enumerate(zip(members, opts)):
             m.train()
