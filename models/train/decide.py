@@ -16,7 +16,8 @@ final nothing opens until p(none) >= 0.5 was seen or under_way leads again, and 
 An attempt whose outcome shows more than `ring_long` s after it opened reached the ring `ring_open` s after it opened, not
 just before the outcome showed. An outcome that shows although p(under_way) stayed under `ball` since none led is no
 attempt's, and is passed over. One rule that the box does not have is here to be measured, and off unless asked for: the final
-may wait until `late_ms` where the mean log-odds are under `late_odds`.
+may wait until `late_ms` where the mean log-odds are under `late_odds`. Nor does the box listen on after a final: `later` says when
+it would have heard the opposite, for `score tell --later`.
 """
 import math
 from dataclasses import dataclass
@@ -225,6 +226,31 @@ class Attempt:
         call, seconds = ruling[1], lambda at: None if at is None else at / 1e9
         return [{"t": call.reached / 1e9, "made": call.odds > 0, "odds": call.odds, "unsure": call.made is None, "decided": t,
                  "opened": seconds(self.opened), "provisional": seconds(self.told_at), "shown": seconds(self.shown)}]
+
+
+def later(times, logits, fact, mass=5.0, odds=3.0):
+    """When what follows a final says the opposite (s), or None. Pictures with an outcome are counted from the first that contradicts it,
+    until they weigh `mass` with mean log-odds of `odds`; one that agrees starts the count anew. Within 2 s, and only where the first
+    came so soon that another ball could not be told (APART): later it is an attempt of its own."""
+    sign, weight, evidence, first = 1 if fact["made"] else -1, 0.0, 0.0, None
+    for t, z in zip(times, logits):
+        if t <= fact["decided"] or t > fact["decided"] + BACK_UP:
+            continue
+        _, _, made, missed = softmax(z)
+        if made + missed < 0.5:
+            continue
+        one = max(-ODDS_AT_MOST, min(ODDS_AT_MOST, math.log(made + 1e-9) - math.log(missed + 1e-9)))
+        if one * sign > 0:
+            weight, evidence, first = 0.0, 0.0, None
+            continue
+        if first is None:
+            first = t
+            if first - RING_BEFORE_OUTCOME - fact["t"] >= APART:
+                return None
+        weight, evidence = weight + made + missed, evidence + (made + missed) * abs(one)
+        if weight >= mass and evidence / weight >= odds:
+            return float(t)
+    return None
 
 
 def facts(times, logits, rules=None):

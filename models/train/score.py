@@ -95,7 +95,7 @@ def draw(o):
     os.makedirs(o.out, exist_ok=True)
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
-        a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), "--nets", *o.nets,
+        a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), *(["--nets", *o.nets] if o.nets else []),
              "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0), "--limit", str(o.limit),
              *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else []), *(["--store"] if o.store else [])]
         jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
@@ -191,6 +191,12 @@ def tell(o):
               f"right of called {share((ok & called).sum(), called.sum())}; of all, unsure and not found as wrong, {share((ok & called).sum(), len(rows))}; false makes {(called & ~ok & ~made).sum()}, lost makes {(called & ~ok & made).sum()}, extra facts {extra}; "
               f"facts in sequences without an attempt {share(alarms, quiet)}; final - truth {spread(late)}; "
               f"provisional - ring {spread(early)}")
+        if o.later:
+            mass, least = o.later
+            heard = [(ok, decide.later(d["t"][i], z[i], f, mass, least), d["t_truth"][i, s]) for i, s, f, ok in rows if f]
+            mended = [t - truth for ok, t, truth in heard if t is not None and not ok]
+            print(f"  what follows the final says the opposite (mass {mass:g}, log-odds {least:g}): mends {len(mended)} of {sum(not ok for ok, *_ in heard)} wrong, "
+                  f"breaks {sum(ok and t is not None for ok, t, _ in heard)} of {sum(bool(ok) for ok, *_ in heard)} right; heard after the truth {spread(mended)}")
         odds = np.array([f["odds"] for *_, f, _ in rows if f])
         p = 1 / (1 + np.exp(-np.abs(odds)))
         hit = ok[found]
@@ -233,6 +239,7 @@ def main():
     p.add_argument("--keep", type=int, default=0, help="pictures of so many wrong ones, to look at")
     p.add_argument("--rules", nargs="*", default=[], help="KEY=VALUE: a field of decide.Rules")
     p.add_argument("--strata", action="store_true")
+    p.add_argument("--later", nargs=2, type=float, metavar=("MASS", "ODDS"), help="tell what listening on after a final would mend and break (decide.later)")
     p.add_argument("--bundle", default="", help="run the first --each sequences of every job through this bundle's files as well")
     p.add_argument("--each", type=int, default=64)
     p.add_argument("--precisions", action="store_true", help="tell of those")

@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from . import average, bundle, evaluate, export, finetune, footage, net, score, source, time_ort, weights, widen
+from . import average, bundle, decide, evaluate, export, finetune, footage, net, score, source, time_ort, weights, widen
 
 MODELS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RIMNET = os.path.join(MODELS, "rimnet")
@@ -266,7 +266,41 @@ class Rules(Refuses):
         self.assertEqual((r.unsure, r.open_frames), (0.4, 3))
 
 
+class Later(unittest.TestCase):
+    def test_only_what_contradicts_soon_and_long_enough_is_heard(self):
+        t = np.arange(60) / 30
+        z = np.zeros((60, 4))
+        z[:, net.NONE] = 9.0
+        fact = {"t": 0.2, "made": False, "decided": 0.5}
+
+        def say(what, begin, end):
+            y = z.copy()
+            y[begin:end] = 0
+            y[begin:end, what] = 9.0
+            return y
+
+        heard = decide.later(t, say(net.MADE, 20, 40), fact)
+        self.assertAlmostEqual(heard, t[25], places=2)                                   # the sixth picture: none weighs quite one
+        self.assertIsNone(decide.later(t, say(net.MISSED, 20, 40), fact))
+        self.assertIsNone(decide.later(t, say(net.MADE, 20, 24), fact))
+        self.assertIsNone(decide.later(t, say(net.MADE, 5, 15), fact))                  # before it was final
+        self.assertIsNone(decide.later(t, say(net.MADE, 40, 59), fact))                 # another ball's
+        broken = say(net.MADE, 20, 27)
+        broken[23] = say(net.MISSED, 23, 24)[23]
+        self.assertIsNone(decide.later(t, broken, fact))
+        self.assertIsNotNone(decide.later(t, say(net.MISSED, 20, 40), {**fact, "made": True}))
+
+
 class Rendered(unittest.TestCase):
+    def test_a_set_is_drawn_without_nets_and_answered_afterwards(self):
+        with tempfile.TemporaryDirectory() as out, mock.patch.dict(os.environ, PYTHONPATH=MODELS, OMP_NUM_THREADS="1"), contextlib.redirect_stdout(io.StringIO()) as said:
+            for args in (["draw", out, "--first", "7", "--count", "1", "--store", "--devices", "cpu", "--chunk-px", "2000000"], ["again", out, "--devices", "cpu", "--nets", f"a={RIMNET}"], ["tell", out]):
+                with mock.patch("sys.argv", ["score", *args, "--set", "venue-held"]):
+                    score.main()
+            self.assertIn("venue-held a: seeds 7 to 8", said.getvalue())
+            with np.load(os.path.join(out, "venue-held.npz")) as d:
+                self.assertTrue(0.2 <= d["mbit"][0] < 4)
+
     def test_what_nobody_could_tell_counts_neither_way(self):
         """Four sequences with a made shot each: one can be judged, one is undecided, in one the ring is hidden, in one nothing tells."""
         n, t = 4, source.FRAMES
