@@ -137,7 +137,7 @@ tests "decoding what x264 and x265 make (--test peers decode)" --test peers deco
 $cargo build --release --target $target
 took "binary built"
 symbols "$binary"
-say "$("$dir/bin/run" "$binary" --version) on $(readelf -h "$binary" | sed -n 's/.*Machine: *//p'), $(qemu-aarch64-static --version | sed -n '1s/ version / /;1s/ (.*//p')"
+say "$("$dir/bin/run" "$binary" -V) on $(readelf -h "$binary" | sed -n 's/.*Machine: *//p'), $(qemu-aarch64-static --version | sed -n '1s/ version / /;1s/ (.*//p')"
 # The demo's own pictures, the first five seconds; the model is the tests' toy, for speed,
 # so only that there is a result counts: no picture, or one that cannot be decoded, is an error.
 mkdir -p "$dir/video"

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use courtside::tools;
 
 fn main() -> ExitCode {
-    tools::main(tools::Cli::parse())
+    tools::main()
 }

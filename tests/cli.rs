@@ -49,6 +49,36 @@ fn every_help_is_as_its_snapshot_says() {
 }
 
 #[test]
+fn the_version_is_a_line_and_in_full_what_the_binary_is() {
+    let asked = |word: &str| {
+        let told = Command::new(env!("CARGO_BIN_EXE_courtside")).arg(word).output().expect("runs");
+        assert!(told.status.success() && told.stderr.is_empty(), "{told:?}");
+        String::from_utf8(told.stdout).expect("text")
+    };
+    let line = concat!("courtside ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(asked("-V"), line);
+    let full = asked("--version");
+    let rest = full.strip_prefix(line).expect("begins with the line").lines();
+    let named: Vec<(&str, &str)> = rest.map(|line| line.split_once(": ").expect(line)).collect();
+    let [("commit", commit), ("features", features), ("engines", engines), ("stores", stores)] =
+        named[..]
+    else {
+        panic!("{full}")
+    };
+    let is_hash = commit.len() == 10 && commit.chars().all(|digit| digit.is_ascii_hexdigit());
+    assert!(is_hash || commit == option_env!("COURTSIDE_COMMIT").unwrap_or("unknown"), "{full}");
+    assert_eq!(features == "gstreamer", cfg!(feature = "gstreamer"));
+    for engine in courtside::detect::engines_found() {
+        assert!(engines.contains(engine.name), "{full}");
+    }
+    let mut expected = vec![format!("outbox {}", courtside::uplink::STORE_FORMAT)];
+    let others = courtside::clips::FORMATS.into_iter().chain(courtside::game::FORMATS);
+    expected.extend(others.map(|(name, format)| format!("{name} {format}")));
+    expected.push(format!("manifests {}", courtside::detect::MANIFEST_FORMAT));
+    assert_eq!(stores.split(", ").collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn every_command_has_an_example_that_its_own_arguments_accept() {
     let mut found = Vec::new();
     commands(&Cli::command(), "", &mut found);

@@ -37,9 +37,9 @@ mod roster;
 mod offline;
 
 pub use crate::detect::bundle::{
-    Bundle, BundleError, Channel, CropInput, Embedded, FileEntry, FrameInput, ManifestPlace,
-    ModelFile, OutputTensor, PictureInput, Provenance, SYSTEM_MODELS, StateTensor, Task, TaskTable,
-    Tensors, find, find_as,
+    Bundle, BundleError, Channel, CropInput, Embedded, FileEntry, FrameInput, MANIFEST_FORMAT,
+    ManifestPlace, ModelFile, OutputTensor, PictureInput, Provenance, SYSTEM_MODELS, StateTensor,
+    Task, TaskTable, Tensors, find, find_as,
 };
 pub use crate::detect::embedded::IN_THE_BINARY;
 pub use crate::detect::engine::{

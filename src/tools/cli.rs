@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "gstreamer")]
@@ -17,6 +18,7 @@ use crate::tools::doctor;
 use crate::tools::eval;
 use crate::tools::replay;
 use crate::tools::run;
+use crate::tools::version;
 
 /// Call basketball shots from a camera's stream
 #[derive(Debug, Parser)]
@@ -74,11 +76,11 @@ Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
     Completions(completions::CompletionsArgs),
 }
 
-/// Runs what the arguments ask for.
+/// Runs what the program's arguments ask for.
 ///
 /// A reader that has seen enough (`courtside check | head`) ends the command, and is no failure of it.
 #[must_use]
-pub fn main(cli: Cli) -> ExitCode {
+pub fn main() -> ExitCode {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !reader_is_gone(panic.payload()) {
@@ -86,7 +88,7 @@ pub fn main(cli: Cli) -> ExitCode {
         }
     }));
     // Unwound all the same: what the command started ends with it.
-    std::panic::catch_unwind(|| dispatch(cli)).unwrap_or_else(|panic| {
+    std::panic::catch_unwind(asked).unwrap_or_else(|panic| {
         if reader_is_gone(panic.as_ref()) {
             return ExitCode::SUCCESS;
         }
@@ -100,6 +102,20 @@ fn reader_is_gone(payload: &(dyn std::any::Any + Send)) -> bool {
     text.is_some_and(|text| {
         text.starts_with("failed printing to std") && text.contains("Broken pipe")
     })
+}
+
+fn asked() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => dispatch(cli),
+        Err(error)
+            if error.kind() == ErrorKind::DisplayVersion
+                && std::env::args_os().any(|word| word == "--version") =>
+        {
+            print!("{}", version::told());
+            ExitCode::SUCCESS
+        }
+        Err(error) => error.exit(),
+    }
 }
 
 fn dispatch(cli: Cli) -> ExitCode {

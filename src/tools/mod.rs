@@ -25,5 +25,6 @@ mod replay;
 pub mod rig;
 mod rim_arg;
 mod run;
+mod version;
 
 pub use crate::tools::cli::{Cli, main};

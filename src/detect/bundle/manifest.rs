@@ -37,7 +37,7 @@ use crate::detect::rim::manifest::{RawRim, RimTable};
 use crate::detect::ring::manifest::{RawRing, RingTable};
 
 /// What this version writes, and the newest that it reads.
-const FORMAT: u32 = 2;
+pub const MANIFEST_FORMAT: u32 = 2;
 
 /// What only its task knows of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,7 +129,7 @@ impl Manifest {
                     }
                 }
             }
-            Some(FORMAT) => format_2(check, text, task)?,
+            Some(MANIFEST_FORMAT) => format_2(check, text, task)?,
             Some(newer) => {
                 let want = "this version of courtside reads 1 and 2: update courtside, or take the \
                             bundle that was made for it";

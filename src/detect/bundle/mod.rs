@@ -24,7 +24,7 @@ use crate::detect::ring::manifest::RingTable;
 pub use crate::detect::bundle::error::{BundleError, ManifestPlace, Task};
 pub use crate::detect::bundle::files::{Embedded, FileEntry, ModelFile, SYSTEM_MODELS};
 pub use crate::detect::bundle::head::Provenance;
-pub use crate::detect::bundle::manifest::TaskTable;
+pub use crate::detect::bundle::manifest::{MANIFEST_FORMAT, TaskTable};
 pub use crate::detect::bundle::tensors::{
     Channel, CropInput, FrameInput, OutputTensor, PictureInput, StateTensor, Tensors,
 };
