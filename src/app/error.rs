@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::clips;
 use crate::disk::Disk;
 use crate::ingest;
+use crate::media::CourtId;
 use crate::uplink;
 
 /// Why the daemon could not be built.
@@ -38,6 +39,9 @@ pub enum AppError {
     /// A court's decoder cannot be started.
     #[error(transparent)]
     Decode(#[from] crate::decode::DecodeError),
+    /// A court cannot be built.
+    #[error("a court cannot be built")]
+    Court(#[source] Box<CourtError>),
     /// A thread cannot be started, or a folder made.
     #[error("{what}")]
     Io {
@@ -46,6 +50,29 @@ pub enum AppError {
         /// What came of it.
         source: std::io::Error,
     },
+}
+
+/// Why a court was not added, changed or taken away. The others play on.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum CourtError {
+    #[error("court {court} is there already: change it, or take another name")]
+    There { court: CourtId },
+    #[error("there is no court {court}")]
+    Unknown { court: CourtId },
+    #[error("another court has the stream key of court {court}: give it one of its own")]
+    KeyTaken { court: CourtId },
+    #[error("the box is ending")]
+    Ending,
+    /// One of its stages cannot be started.
+    #[error(transparent)]
+    Build(AppError),
+}
+
+impl From<CourtError> for AppError {
+    fn from(error: CourtError) -> Self {
+        Self::Court(Box::new(error))
+    }
 }
 
 /// Says of a disk that is full what a technician needs to know; other errors stay as they are.

@@ -15,14 +15,17 @@ mod error;
 mod settings;
 mod orders;
 mod court;
+mod book;
+mod faces;
+mod courts;
 mod status;
 mod handle;
 mod watch;
 mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch as told;
@@ -30,24 +33,25 @@ use tokio::sync::watch as told;
 use crate::clips::{self, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
-use crate::decode::{Decoder, Decoders};
-use crate::detect::{self, Detect, Engines};
+use crate::detect::{self, Detect};
 use crate::game::games::Games;
 use crate::game::{self, games, keeper, player};
 use crate::health::{Metrics, Notifier};
-use crate::ingest::{Ingest, IngestHandle};
-use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, UnitMailbox, WhenFull};
-use crate::media::CourtId;
+use crate::ingest::Ingest;
+use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull};
+use crate::media::{BoxName, CourtId};
 use crate::page::SentEvent;
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
-use crate::app::court::{CourtParts, FromDecoder, FromIngest, FromModels, Shared};
+use crate::app::book::CourtBook;
+use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
+use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
 use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
 
-pub use crate::app::error::AppError;
+pub use crate::app::error::{AppError, CourtError};
 pub use crate::app::handle::AppHandle;
 pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
@@ -71,13 +75,11 @@ pub struct Report {
 
 /// The daemon, built and bound.
 pub struct App {
-    shared: Arc<Shared>,
+    name: BoxName,
+    courts: Courts,
     ingest: Ingest,
-    handle: IngestHandle,
-    router: Arc<Router>,
-    detect: Arc<Detect>,
-    decoders: Vec<Decoder>,
-    games: Vec<player::Playing>,
+    /// What closes the facts of courts that are no longer configured.
+    closing: Vec<player::Playing>,
     keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
     ring: Ring,
     web: web::Bound,
@@ -86,7 +88,7 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "App({})", self.shared.name)
+        write!(f, "App({})", self.name)
     }
 }
 
@@ -121,85 +123,94 @@ impl App {
             tracing::warn!("{line}");
         }
 
-        let courts: BTreeMap<CourtId, Arc<CourtParts>> = config
-            .courts
-            .iter()
-            .map(|court| {
-                anchors.camera_delay(&court.name, court.camera_delay);
-                (court.name.clone(), Arc::new(CourtParts::new(court, &ledger)))
-            })
-            .collect();
+        let (book, probe) = (CourtBook::default(), options.probe.clone());
         let (events, _) = tokio::sync::broadcast::channel::<SentEvent>(web::EVENTS_BEHIND);
         let ring_settings = ring_settings(&config);
         let ballast = ring_settings.ballast(&world.disk);
-        let shared = Arc::new(Shared {
-            name: config.appliance.name.clone(),
-            clock: Arc::clone(&world.clock),
-            ledger: ledger.clone(),
-            metrics: metrics.clone(),
-            anchors,
-            courts,
-            uplink: OnceLock::new(),
-            ballast: ballast.clone(),
-            probe: options.probe.clone(),
-            events,
-            calibrate: config.detect.calibrate,
-        });
-
-        let order_hops = OrderHops::new(&shared.ledger);
+        let order_hops = OrderHops::new(&ledger);
+        let hooks = uplink::Hooks {
+            committed: Some(Arc::new(FromOutbox {
+                book: book.clone(),
+                events: events.clone(),
+                probe: probe.clone(),
+            })),
+            space: Some(Arc::new(GiveSpace { ballast: ballast.clone() })),
+            wall: Some(anchors.clone()),
+            orders: Some(order_hops.orders.clone()),
+            clips_done: Some(order_hops.done.clone()),
+            tally: Some(ledger.hop("-", "outbox")),
+            meters: uplink::UplinkMeters {
+                event_seconds: metrics.event_seconds.clone(),
+                commit_seconds: metrics.outbox_commit_seconds.clone(),
+            },
+        };
         let full = |error| told_if_full(error, &data_dir, &*world.disk);
-        let (uplink, recovered) =
-            open_uplink(&config, &order_hops, &shared, &world, floor).await.map_err(full)?;
+        let (uplink, recovered) = open_uplink(&config, hooks, &world, floor).await.map_err(full)?;
+        ledger.reader("-", "link", uplink.link_rest());
+
         list_games(&recovered);
-        let mut recovered = by_court(recovered);
+        let mut left = by_court(recovered);
         let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
-        let keep = rims_hop(&shared.ledger);
+        let keep = rims_hop(&ledger);
         let rims_dir = keeper::folder(&data_dir);
-        let mut games = Vec::new();
-        for court in &config.courts {
-            let Some(parts) = shared.courts.get(&court.name) else { continue };
-            let left = recovered.remove(&parts.name).unwrap_or_default();
-            parts.board.put_score(left.score.clone());
-            let how = config.detect.calibrate;
-            let rims = keeper::load(&*world.disk, &rims_dir, court, how);
-            let learning = player::Learning { how, rims, keeper: keep.clone() };
-            games.push(player::start(parts.seat(uplink.inbox()), left, learning));
-        }
         let disk = Arc::clone(&world.disk);
-        let keeping = keeper::start(disk, rims_dir, keep.clone()).map_err(thread)?;
-        let gone = recovered.into_iter();
-        games.extend(gone.map(|(court, left)| player::close(court, left, uplink.inbox())));
-        let games = games.into_iter().collect::<Result<Vec<_>, _>>().map_err(thread)?;
+        let keeping = keeper::start(disk, rims_dir.clone(), keep.clone()).map_err(thread)?;
+        let configured: BTreeSet<&CourtId> =
+            config.courts.iter().map(|court| &court.name).collect();
+        let gone = left.extract_if(.., |court, _| !configured.contains(court));
+        let closing = gone.map(|(court, left)| player::close(court, left, uplink.inbox()));
+        let closing = closing.collect::<Result<Vec<_>, _>>().map_err(thread)?;
 
         let ring_settings = clips::RingSettings { ballast: Some(ballast), ..ring_settings };
         let mut ring =
-            open_ring(ring_settings, &order_hops, &shared, &world).await.map_err(full)?;
+            open_ring(ring_settings, &order_hops, &metrics, &world).await.map_err(full)?;
+        for (name, rest) in ring.rests() {
+            ledger.reader("-", name, &rest);
+        }
         // After the outbox has ordered what it is owed: that is taken before anything is let go.
         ring.start()?;
-        let (detect, router) = start_models(&config, &shared, &*world.devices.engines)?;
-        let mut decoders = Vec::new();
-        for parts in shared.courts.values() {
-            let decoders_of = &*world.devices.decoders;
-            decoders.push(start_decoder(parts, &shared, &router, decoders_of)?);
-        }
+        let answers = Arc::new(FromModels { book: book.clone(), probe: probe.clone() });
+        let (detect, router) = start_models(&config, answers, &ledger, &metrics, &world)?;
 
         let ingest = Ingest::bind(
             ingest_settings(&config)?,
             Arc::clone(&world.clock),
             world.chance.clone(),
-            Arc::new(FromIngest { shared: Arc::clone(&shared) }),
+            Arc::new(FromIngest { book: book.clone(), anchors: anchors.clone() }),
         )
         .await?;
-        let handle = ingest.handle();
-        let web = web::bind(&config, &options, &shared, ring.shelf())?;
-        Ok(Self {
-            shared,
-            ingest,
-            handle,
+        let state = web::WebState {
+            clock: Arc::clone(&world.clock),
+            book: book.clone(),
+            calibrate: config.detect.calibrate,
+            metrics: metrics.clone(),
+            events,
+            uplink: Arc::clone(&uplink),
+            latest: parking_lot::Mutex::default(),
+        };
+        let web = web::bind(&config, &options, state, ring.shelf())?;
+        let courts = Courts::new(Neighbours {
+            world,
+            ledger,
+            metrics,
+            anchors,
+            probe,
+            book,
+            calibrate: config.detect.calibrate,
+            rims_dir,
+            keep: keep.clone(),
+            ingest: ingest.handle(),
+            recorders: ring.recorders(),
             router,
             detect,
-            decoders,
-            games,
+            uplink,
+        });
+        courts.begin(&config.courts, left).await?;
+        Ok(Self {
+            name: config.appliance.name,
+            courts,
+            ingest,
+            closing,
             keeper: (keep, keeping),
             ring,
             web,
@@ -207,26 +218,18 @@ impl App {
         })
     }
 
-    /// Asks it while it runs.
-    ///
-    /// # Panics
-    /// Never: the stages that it asks were made by [`App::build`].
+    /// Asks it while it runs, and changes its courts.
     #[must_use]
     pub fn handle(&self) -> AppHandle {
-        AppHandle {
-            ledger: self.shared.ledger.clone(),
-            ingest: self.handle.clone(),
-            ring: self.ring.shelf(),
-            uplink: Arc::clone(self.shared.uplink.get().expect("set by build")),
-        }
+        AppHandle { courts: self.courts.clone(), ring: self.ring.shelf() }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            rtmp: self.handle.rtmp_address(),
-            rtmps: self.handle.rtmps_address(),
+            rtmp: self.ingest.handle().rtmp_address(),
+            rtmps: self.ingest.handle().rtmps_address(),
             http: self.web.address(),
         }
     }
@@ -237,29 +240,33 @@ impl App {
     /// None today; what fails at run time stays in its court and is told in `state/*`.
     pub async fn run(self, mut shutdown: told::Receiver<bool>) -> Result<Report, AppError> {
         let Self {
-            shared,
+            name,
+            courts,
             ingest,
-            handle,
-            router,
-            detect,
-            decoders,
-            games,
+            closing,
             keeper: (keeper, keeping),
             ring,
             web,
             deadline_on_signal,
         } = self;
-        let uplink = Arc::clone(shared.uplink.get().expect("set by build"));
+        let beside = courts.beside().clone();
+        let Neighbours { ledger, uplink, detect, router, .. } = &beside;
+        let clock = &beside.world.clock;
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
-        let addresses = (handle.rtmp_address(), web.address());
+        let addresses = (beside.ingest.rtmp_address(), web.address());
         let ingest = tokio::spawn(ingest.run(until(stopped.clone())));
         let watching = tokio::spawn(watch::run(
             watch::Watched {
-                shared: Arc::clone(&shared),
-                ingest: handle.clone(),
-                decoders: decoders.iter().map(Decoder::watcher).collect(),
-                models: Arc::clone(&detect),
+                name,
+                clock: Arc::clone(clock),
+                ledger: ledger.clone(),
+                anchors: beside.anchors.clone(),
+                book: beside.book.clone(),
+                calibrate: beside.calibrate,
+                uplink: Arc::clone(uplink),
+                ingest: beside.ingest.clone(),
+                models: Arc::clone(detect),
                 shelf: ring.shelf(),
                 web: web.state(),
             },
@@ -273,56 +280,40 @@ impl App {
         // Woken by the signal handler, or by the sender's end.
         drop(shutdown.wait_for(|told| *told).await);
         notifier.stopping();
-        let began = shared.clock.monotonic();
+        let began = clock.monotonic();
         stop.send_replace(true);
 
         // Flow order: nothing downstream is closed before what feeds it has run dry.
         drop(ingest.await);
+        let mut games = closing;
         let drained = tokio::task::spawn_blocking({
-            let shared = Arc::clone(&shared);
-            move || {
-                for parts in shared.courts.values() {
-                    parts.decode.close();
-                    parts.ring.close();
-                }
-                for decoder in decoders {
-                    decoder.join();
-                }
-                router.close();
-                detect.join();
-                for parts in shared.courts.values() {
-                    parts.answers.close();
-                }
-            }
+            let (courts, router, detect) =
+                (courts.end().await, Arc::clone(router), Arc::clone(detect));
+            move || drain(courts, &router, &detect)
         })
         .await;
-        if let Err(error) = drained {
-            tracing::error!(%error, "a stage did not end cleanly");
+        match drained {
+            Ok(ending) => games.extend(ending),
+            Err(error) => tracing::error!(%error, "a stage did not end cleanly"),
         }
-        let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
-        let patience = left.saturating_sub(FOR_THE_REST);
-        player::join(games, &uplink.inbox(), patience, &*shared.clock).await;
+        let left = || deadline_on_signal.saturating_sub(clock.monotonic().since(began));
+        let patience = left().saturating_sub(FOR_THE_REST);
+        player::join(games, &uplink.inbox(), patience, &**clock).await;
         keeper.close();
-        let left = deadline_on_signal.saturating_sub(shared.clock.monotonic().since(began));
-        let unsent = uplink.shutdown(left.min(Duration::from_secs(2))).await.unsent;
+        let unsent = uplink.shutdown(left().min(Duration::from_secs(2))).await.unsent;
         drop(tokio::task::spawn_blocking(move || ring.join()).await);
         drop(tokio::task::spawn_blocking(move || keeping.join()).await);
         drop(watching.await);
         drop(web.await);
 
-        let report = Report {
-            ledger: shared.ledger.counts(),
-            unbalanced: shared.ledger.unbalanced(),
-            unsent,
-        };
+        let report = Report { ledger: ledger.counts(), unbalanced: ledger.unbalanced(), unsent };
         for (hop, count) in &report.unbalanced {
             tracing::error!(?hop, ?count, "the ledger does not balance: this is a bug");
         }
         tracing::info!(
             unsent,
             balanced = report.unbalanced.is_empty(),
-            after_ms =
-                u64::try_from(shared.clock.monotonic().since(began).as_millis()).unwrap_or(0),
+            after_ms = u64::try_from(clock.monotonic().since(began).as_millis()).unwrap_or(0),
             "ended"
         );
         Ok(report)
@@ -331,13 +322,13 @@ impl App {
     /// The metrics, for `bench`.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.shared.metrics.clone()
+        self.courts.beside().metrics.clone()
     }
 
     /// The ledger, for tests and `bench`.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.shared.ledger.clone()
+        self.courts.beside().ledger.clone()
     }
 }
 
@@ -346,26 +337,32 @@ async fn until(mut stopped: told::Receiver<bool>) {
     let _ = stopped.wait_for(|told| *told).await;
 }
 
+/// All courts at once, in flow order; their games, which end by themselves now.
+fn drain(courts: Vec<Court>, router: &Router, detect: &Detect) -> Vec<player::Playing> {
+    let parts: Vec<_> = courts.iter().map(|court| Arc::clone(court.parts())).collect();
+    for parts in &parts {
+        parts.decode.close();
+        parts.ring.close();
+    }
+    let (decoders, games): (Vec<_>, Vec<_>) = courts.into_iter().map(Court::into_threads).unzip();
+    for decoder in decoders {
+        decoder.join();
+    }
+    router.close();
+    detect.join();
+    for parts in &parts {
+        parts.answers.close();
+    }
+    games
+}
+
 async fn open_uplink(
     config: &Config,
-    hops: &OrderHops,
-    shared: &Arc<Shared>,
+    hooks: uplink::Hooks,
     world: &World,
     floor: Floor,
 ) -> Result<(Arc<Uplink>, uplink::Recovered), AppError> {
     let settings = uplink_settings(config, floor, &*world.clock);
-    let hooks = uplink::Hooks {
-        committed: Some(Arc::new(court::FromOutbox { shared: Arc::clone(shared) })),
-        space: Some(Arc::new(court::GiveSpace { shared: Arc::clone(shared) })),
-        wall: Some(shared.anchors.clone()),
-        orders: Some(hops.orders.clone()),
-        clips_done: Some(hops.done.clone()),
-        tally: Some(shared.ledger.hop("-", "outbox")),
-        meters: uplink::UplinkMeters {
-            event_seconds: shared.metrics.event_seconds.clone(),
-            commit_seconds: shared.metrics.outbox_commit_seconds.clone(),
-        },
-    };
     let World { clock, chance, disk, .. } = world.clone();
     let open = move || Uplink::open(settings, clock, &disk, chance, hooks);
     let opened = tokio::task::spawn_blocking(open).await.map_err(|error| AppError::Io {
@@ -373,29 +370,10 @@ async fn open_uplink(
         source: std::io::Error::other(error),
     })?;
     let (uplink, recovered) = opened?;
-    shared.ledger.reader("-", "link", uplink.link_rest());
     if let Some(damaged) = &recovered.damaged {
         tracing::error!(put_aside = %damaged.display(), "the outbox could not be read; a new one was begun");
     }
-    let uplink = Arc::new(uplink);
-    let _ = shared.uplink.set(Arc::clone(&uplink));
-    Ok((uplink, recovered))
-}
-
-/// Says which games are known, and which are being played.
-fn list_games(recovered: &uplink::Recovered) {
-    let log = recovered.logs.get(games::LOG).map(Vec::as_slice).unwrap_or_default();
-    let log: Vec<Vec<u8>> = log.iter().map(|(_, bytes)| bytes.clone()).collect();
-    let (games, unread) = Games::read(&log);
-    if unread > 0 {
-        tracing::warn!(unread, "the record of games has entries of a later version: passed over");
-    }
-    for game in games.records().iter().filter(|game| game.end_ns.is_none()) {
-        tracing::info!(game = %game.id, courts = ?game.courts, "a game is being played");
-    }
-    if !games.records().is_empty() {
-        tracing::info!(games = games.records().len(), "games are on record");
-    }
+    Ok((Arc::new(uplink), recovered))
 }
 
 /// What the outbox still knows of each court, as its game goes on from it.
@@ -416,70 +394,64 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
     courts.into_iter().map(of).collect()
 }
 
+/// Without courts: each comes when it is built.
 async fn open_ring(
     settings: clips::RingSettings,
     hops: &OrderHops,
-    shared: &Arc<Shared>,
+    metrics: &Metrics,
     world: &World,
 ) -> Result<Ring, AppError> {
-    let mailboxes: Vec<(CourtId, UnitMailbox)> =
-        shared.courts.values().map(|parts| (parts.name.clone(), parts.ring.clone())).collect();
     let meters = clips::RingMeters {
-        write_seconds: shared.metrics.ring_write_seconds.clone(),
-        fsync_seconds: shared.metrics.fsync_seconds.clone(),
+        write_seconds: metrics.ring_write_seconds.clone(),
+        fsync_seconds: metrics.fsync_seconds.clone(),
     };
-    let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&shared.clock));
+    let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&world.clock));
     let OrderHops { orders, done } = hops.clone();
-    let sink = Arc::new(court::FromRing);
-    let parts =
-        clips::RingParts { settings, disk, clock, courts: mailboxes, orders, done, sink, meters };
-    let ring =
-        tokio::task::spawn_blocking(move || Ring::open(parts)).await.map_err(|error| {
-            AppError::Io { what: "open the ring".to_owned(), source: std::io::Error::other(error) }
-        })??;
-    for (name, rest) in ring.rests() {
-        shared.ledger.reader("-", name, &rest);
-    }
-    Ok(ring)
+    let (sink, courts) = (Arc::new(FromRing), Vec::new());
+    let parts = clips::RingParts { settings, disk, clock, courts, orders, done, sink, meters };
+    let opened = tokio::task::spawn_blocking(move || Ring::open(parts)).await;
+    Ok(opened.map_err(|error| AppError::Io {
+        what: "open the ring".to_owned(),
+        source: std::io::Error::other(error),
+    })??)
 }
 
+/// Without courts, as the ring.
 fn start_models(
     config: &Config,
-    shared: &Arc<Shared>,
-    engines: &dyn Engines,
+    answers: Arc<FromModels>,
+    ledger: &Ledger,
+    metrics: &Metrics,
+    world: &World,
 ) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
-    let settings = detect_settings(config);
-    let clock = Arc::clone(&shared.clock);
-    let mut detect = Detect::load(&settings, &court_rims(config), &shared.ledger, clock, engines);
+    let (settings, clock) = (detect_settings(config), Arc::clone(&world.clock));
+    let mut detect = Detect::load(&settings, &[], ledger, clock, &*world.devices.engines);
     let feeds = detect
         .feeds()
         .into_iter()
         .map(|feed| ModelFeed { name: feed.name, rates: feed.rates, frames: feed.frames })
         .collect();
-    let router = Arc::new(Router::new(feeds));
-    let metrics = shared.metrics.clone();
-    let sink: Arc<dyn detect::AnswerSink> = Arc::new(FromModels { shared: Arc::clone(shared) });
+    let sink: Arc<dyn detect::AnswerSink> = answers;
     detect
-        .start(&sink, &mut |model| court::model_meters(&metrics, model))
+        .start(&sink, &mut |model| model_meters(metrics, model))
         .map_err(|source| AppError::Io { what: "start a model's thread".to_owned(), source })?;
-    Ok((Arc::new(detect), router))
+    Ok((Arc::new(detect), Arc::new(Router::new(feeds))))
 }
 
-fn start_decoder(
-    parts: &Arc<CourtParts>,
-    shared: &Arc<Shared>,
-    router: &Arc<Router>,
-    decoders: &dyn Decoders,
-) -> Result<Decoder, AppError> {
-    let sink = FromDecoder::new(parts, shared, router);
-    Ok(Decoder::start(
-        crate::decode::DecodeSettings::new(parts.name.clone()),
-        parts.decode.clone(),
-        Arc::new(sink),
-        shared.ledger.hop(parts.name.as_str(), "decoder"),
-        Arc::clone(&shared.clock),
-        decoders,
-    )?)
+/// Says which games are known, and which are being played.
+fn list_games(recovered: &uplink::Recovered) {
+    let log = recovered.logs.get(games::LOG).map(Vec::as_slice).unwrap_or_default();
+    let log: Vec<Vec<u8>> = log.iter().map(|(_, bytes)| bytes.clone()).collect();
+    let (games, unread) = Games::read(&log);
+    if unread > 0 {
+        tracing::warn!(unread, "the record of games has entries of a later version: passed over");
+    }
+    for game in games.records().iter().filter(|game| game.end_ns.is_none()) {
+        tracing::info!(game = %game.id, courts = ?game.courts, "a game is being played");
+    }
+    if !games.records().is_empty() {
+        tracing::info!(games = games.records().len(), "games are on record");
+    }
 }
 
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.

@@ -89,22 +89,11 @@ pub(crate) fn court_rims(config: &Config) -> Vec<CourtRims> {
         .collect()
 }
 
-/// What ingest listens on, and the key of every court.
+/// What ingest listens on. Courts come when they are built.
 pub(crate) fn ingest_settings(config: &Config) -> Result<ingest::IngestSettings, AppError> {
     let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
         (Some(address), Some(files)) => Some((address, http::server_config(files, &[])?)),
         _ => None,
     };
-    Ok(ingest::IngestSettings {
-        rtmp: config.ingest.rtmp,
-        rtmps,
-        courts: config
-            .courts
-            .iter()
-            .map(|court| ingest::CourtKey {
-                court: court.name.clone(),
-                stream_key: ingest::StreamKey::new(court.stream_key.expose()),
-            })
-            .collect(),
-    })
+    Ok(ingest::IngestSettings { rtmp: config.ingest.rtmp, rtmps, courts: Vec::new() })
 }

@@ -11,19 +11,20 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch as told;
 
-use crate::app::court::Shared;
+use crate::app::book::{CourtBook, Listed};
 use crate::app::status::{CourtSays, StagesSay};
 use crate::app::web::WebState;
 use crate::clips::Shelf;
-use crate::clock::Ticks;
-use crate::decode::DecoderWatcher;
+use crate::clock::{Anchors, Clock, Ticks};
+use crate::config::Calibrate;
 use crate::detect;
 use crate::detect::ring::FINDER_HOP;
 use crate::event::box_status::BoxStatus;
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
-use crate::mailbox::{HopCount, HopId};
-use crate::media::{CourtId, Monotonic};
+use crate::mailbox::{HopCount, HopId, Ledger};
+use crate::media::{BoxName, CourtId, Monotonic};
+use crate::uplink::Uplink;
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
 const EVERY: Duration = Duration::from_millis(250);
@@ -32,9 +33,14 @@ const NUMBERS_EVERY: Duration = Duration::from_secs(5);
 
 /// The stages that are read.
 pub(crate) struct Watched {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) name: BoxName,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ledger: Ledger,
+    pub(crate) anchors: Anchors,
+    pub(crate) book: CourtBook,
+    pub(crate) calibrate: Calibrate,
+    pub(crate) uplink: Arc<Uplink>,
     pub(crate) ingest: IngestHandle,
-    pub(crate) decoders: Vec<DecoderWatcher>,
     pub(crate) models: Arc<detect::Detect>,
     pub(crate) shelf: Shelf,
     pub(crate) web: Arc<WebState>,
@@ -45,15 +51,15 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
     let notifier = Notifier::from_environment();
     let mut progress = Progress::default();
     let mut publisher = Publisher::default();
-    let mut ticks = Ticks::new(&watched.shared.clock, EVERY);
+    let mut ticks = Ticks::new(&watched.clock, EVERY);
     loop {
         // Woken by the interval, and by the drain's beginning.
         tokio::select! {
             () = ticks.tick() => {}
             _ = stopped.wait_for(|told| *told) => break,
         }
-        let now = watched.shared.clock.monotonic();
-        let counts = watched.shared.ledger.counts();
+        let now = watched.clock.monotonic();
+        let counts = watched.ledger.counts();
         let stuck = progress.observe(now, &counts);
         for stuck in &stuck {
             tracing::error!(court = %stuck.hop.court, hop = %stuck.hop.hop, waiting = stuck.waiting, "a stage stands still");
@@ -61,8 +67,8 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
         if stuck.is_empty() {
             notifier.alive();
         }
-        let anchors = &watched.shared.anchors;
-        if anchors.floor().settle(watched.shared.clock.utc()) {
+        let anchors = &watched.anchors;
+        if anchors.floor().settle(watched.clock.utc()) {
             tracing::warn!(
                 "the clock was set from the network: files dated after it are not believed"
             );
@@ -72,9 +78,7 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
             notifier.status(&line);
         }
         for (what, whole) in publisher.due(now, &status) {
-            if let Some(uplink) = watched.shared.uplink.get() {
-                uplink.set_state(&what, &whole);
-            }
+            watched.uplink.set_state(&what, &whole);
         }
         watched.web.put(status);
     }
@@ -82,15 +86,14 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
 
 /// One look at everything.
 fn look(watched: &Watched) -> StagesSay {
-    let shared = &watched.shared;
     let faults: BTreeMap<CourtId, String> = watched.models.faults().into_iter().collect();
     let rings = watched.models.rings();
-    let counts = shared.ledger.counts();
-    let courts = shared
-        .courts
-        .values()
-        .zip(&watched.decoders)
-        .map(|(parts, decoder)| {
+    let counts = watched.ledger.counts();
+    let courts = watched
+        .book
+        .all()
+        .into_iter()
+        .map(|Listed { parts, decoder }| {
             let moved = watched.models.moved(&parts.name);
             CourtSays {
                 name: parts.name.clone(),
@@ -109,13 +112,13 @@ fn look(watched: &Watched) -> StagesSay {
         })
         .collect();
     StagesSay {
-        name: shared.name.clone(),
+        name: watched.name.clone(),
         courts,
         models: watched.models.status(),
         storage: watched.shelf.status().map(|ring| ring.storage),
-        uplink: shared.uplink.get().map(|uplink| uplink.status()),
-        clock: shared.anchors.state(),
-        calibrate: shared.calibrate,
+        uplink: Some(watched.uplink.status()),
+        clock: watched.anchors.state(),
+        calibrate: watched.calibrate,
         counts,
     }
 }

@@ -11,22 +11,24 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
-use crate::app::court::{CourtParts, Shared};
+use crate::app::book::CourtBook;
+use crate::app::court::CourtParts;
 use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::app::status::reading;
 use crate::clips::{self, Shelf};
-use crate::clock::within;
+use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
 use crate::event::FactId;
 use crate::event::box_status::BoxStatus;
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
-use crate::health::{self, Probed};
+use crate::health::{self, Metrics, Probed};
 use crate::http::{self, Access, Server};
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
+use crate::uplink::Uplink;
 
 /// Events that a slow page may be behind before it misses some and asks again.
 pub(crate) const EVENTS_BEHIND: usize = 256;
@@ -37,9 +39,14 @@ const VERDICT_WAIT: Duration = Duration::from_secs(5);
 /// What requests read.
 #[derive(Debug)]
 pub(crate) struct WebState {
-    shared: Arc<Shared>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) book: CourtBook,
+    pub(crate) calibrate: Calibrate,
+    pub(crate) metrics: Metrics,
+    pub(crate) events: broadcast::Sender<SentEvent>,
+    pub(crate) uplink: Arc<Uplink>,
     /// Replaced whole by `watch`.
-    latest: Mutex<Option<Arc<BoxStatus>>>,
+    pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
 }
 
 impl WebState {
@@ -56,11 +63,12 @@ impl WebState {
         verdict: VerdictWord,
     ) -> Result<oneshot::Receiver<Result<(), String>>, page::Refused> {
         let verdict = Verdict::of(verdict).ok_or(page::Refused::Word)?;
-        if self.shared.calibrate == Calibrate::Off {
+        if self.calibrate == Calibrate::Off {
             return Err(page::Refused::Off);
         }
-        let knows = |parts: &&Arc<CourtParts>| parts.board.knows(fact);
-        let parts = self.shared.courts.values().find(knows).ok_or(page::Refused::Unknown)?;
+        let mut all = self.book.all().into_iter().map(|listed| listed.parts);
+        let knows = |parts: &Arc<CourtParts>| parts.board.knows(fact);
+        let parts = all.find(knows).ok_or(page::Refused::Unknown)?;
         let (waits, told) = oneshot::channel();
         let full = |_| page::Refused::Busy("the game of its court is behind".to_owned());
         parts.answers.try_offer(ToGame::Said(fact, verdict, waits)).map_err(full)?;
@@ -70,11 +78,11 @@ impl WebState {
 
 impl page::Source for WebState {
     fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>> {
-        self.shared.courts.get(court)?.last.lock().clone()
+        self.book.get(court)?.last.lock().clone()
     }
 
     fn has_court(&self, court: &CourtId) -> bool {
-        self.shared.courts.contains_key(court)
+        self.book.get(court).is_some()
     }
 
     fn status(&self) -> Option<Arc<BoxStatus>> {
@@ -82,7 +90,7 @@ impl page::Source for WebState {
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
-        self.shared.events.subscribe()
+        self.events.subscribe()
     }
 
     fn replay(
@@ -91,8 +99,7 @@ impl page::Source for WebState {
         limit: usize,
     ) -> Pin<Box<dyn Future<Output = Vec<SentEvent>> + Send + '_>> {
         Box::pin(async move {
-            let Some(uplink) = self.shared.uplink.get() else { return Vec::new() };
-            let given = uplink.replay(None, after, limit).await;
+            let given = self.uplink.replay(None, after, limit).await;
             given
                 .into_iter()
                 .filter_map(|given| {
@@ -108,7 +115,7 @@ impl page::Source for WebState {
         Box::pin(async move {
             let waits = said?;
             let refused = || page::Refused::Busy("it could not be kept in time".to_owned());
-            match within(&*self.shared.clock, VERDICT_WAIT, waits).await {
+            match within(&*self.clock, VERDICT_WAIT, waits).await {
                 Some(Ok(Ok(()))) => Ok(()),
                 Some(Ok(Err(why))) => Err(page::Refused::Busy(why)),
                 // Let go on its way, for want of room; or the disk hangs.
@@ -128,7 +135,7 @@ impl Probed for WebState {
     fn metrics(&self) -> String {
         let latest = self.latest.lock().clone();
         let reading = latest.map(|status| reading(&status)).unwrap_or_default();
-        self.shared.metrics.encode(&reading)
+        self.metrics.encode(&reading)
     }
 }
 
@@ -159,7 +166,7 @@ impl Bound {
 pub(crate) fn bind(
     config: &Config,
     options: &Options,
-    shared: &Arc<Shared>,
+    state: WebState,
     shelf: Shelf,
 ) -> Result<Bound, AppError> {
     let access = if options.open_http {
@@ -172,7 +179,7 @@ pub(crate) fn bind(
         None => None,
     };
     let server = Server::bind(config.http.listen, certificate, access)?;
-    let state = Arc::new(WebState { shared: Arc::clone(shared), latest: Mutex::new(None) });
+    let state = Arc::new(state);
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
     routes = routes.merge(clips::routes(shelf));

@@ -174,6 +174,10 @@ pub(crate) struct Desk {
     // the shelf reads it.
     pub(crate) state: Mutex<DeskState>,
     pub(crate) commands: Mailbox<CutterCommand>,
+    /// Courts that came since the ring was opened; the writer takes them.
+    pub(crate) arrivals: Mutex<Vec<(CourtId, UnitMailbox)>>,
+    /// No court comes any more: the writer ends with the last one.
+    pub(crate) ending: AtomicBool,
     pub(crate) writer_bell: Bell,
     pub(crate) cutter_bell: Bell,
     pub(crate) ballast: Ballast,

@@ -56,7 +56,7 @@ pub use crate::clips::index::SegmentEntry;
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
-pub use crate::clips::ring::Ring;
+pub use crate::clips::ring::{Recorders, Ring};
 pub use crate::clips::routes::routes;
 pub use crate::clips::shelf::{
     ClipBytes, ClipList, ClipQuery, RecorderFacts, RingStatus, Shelf, ShelfError,

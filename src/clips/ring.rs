@@ -4,7 +4,7 @@
 //! runs is the `shelf`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -19,7 +19,8 @@ use crate::clips::recover::recover;
 use crate::clips::shelf::{RingStatus, Shelf};
 use crate::clips::writer::Writer;
 use crate::disk::{Ballast, DiskLock};
-use crate::mailbox::{Bell, Mailbox, Rest, Tally, WhenFull};
+use crate::mailbox::{Bell, Mailbox, Rest, Tally, UnitMailbox, WhenFull};
+use crate::media::CourtId;
 
 /// The ring: its two threads and what they share.
 pub struct Ring {
@@ -91,6 +92,8 @@ impl Ring {
             meters,
             state: Mutex::new(state),
             commands: Mailbox::new(MAX_COMMANDS, WhenFull::DropNewest, Tally::default()),
+            arrivals: Mutex::default(),
+            ending: AtomicBool::new(false),
             writer_bell: Bell::new(),
             cutter_bell: Bell::new(),
             ballast,
@@ -183,6 +186,12 @@ impl Ring {
         self.desk.ballast.clone()
     }
 
+    /// Takes in courts while it runs.
+    #[must_use]
+    pub fn recorders(&self) -> Recorders {
+        Recorders(Arc::clone(&self.desk))
+    }
+
     /// What others may ask of the clips, for as long as they like.
     #[must_use]
     pub fn shelf(&self) -> Shelf {
@@ -192,6 +201,7 @@ impl Ring {
     /// Runs dry after the mailboxes were closed: writes what waits, closes fragments, cuts the
     /// clips that can be cut. Blocks.
     pub fn join(mut self) -> RingStatus {
+        self.desk.ending.store(true, Ordering::Release);
         if self.writer.is_some() {
             if let (Some(mut writer), Some(mut cutter)) = (self.writer.take(), self.cutter.take()) {
                 while !writer.pump().finished {
@@ -211,5 +221,25 @@ impl Ring {
         let status = self.status();
         info!(written = status.bytes_written, encoded = status.bytes_encoded, "ring closed");
         status
+    }
+}
+
+/// Takes in courts while the ring runs. A court goes when its mailbox is closed and empty.
+#[derive(Clone)]
+pub struct Recorders(Arc<Desk>);
+
+impl std::fmt::Debug for Recorders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorders").finish_non_exhaustive()
+    }
+}
+
+impl Recorders {
+    /// Records what comes through `units` as that of `court`, from now on.
+    pub fn open_court(&self, court: CourtId, units: UnitMailbox) {
+        units.attach(self.0.writer_bell.clone());
+        self.0.state.lock().courts.entry(court.clone()).or_default();
+        self.0.arrivals.lock().push((court, units));
+        self.0.writer_bell.ring();
     }
 }

@@ -10,6 +10,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::{error, info, trace, warn};
@@ -68,6 +69,13 @@ struct CourtWriter {
     closed: bool,
 }
 
+impl CourtWriter {
+    fn of((court, mailbox): (CourtId, UnitMailbox)) -> Self {
+        let recorder = Recorder::default();
+        Self { court, mailbox, recorder, open: None, retry: None, closed: false }
+    }
+}
+
 struct OpenSegment {
     id: SegmentNumber,
     path: PathBuf,
@@ -81,21 +89,15 @@ struct OpenSegment {
 
 impl Writer {
     pub(crate) fn new(desk: Arc<Desk>, courts: Vec<(CourtId, UnitMailbox)>, log: Log) -> Self {
-        let court = |(court, mailbox)| CourtWriter {
-            court,
-            mailbox,
-            recorder: Recorder::default(),
-            open: None,
-            retry: None,
-            closed: false,
-        };
-        let courts = courts.into_iter().map(court).collect();
+        let courts = courts.into_iter().map(CourtWriter::of).collect();
         Self { desk, courts, log, looked: None, ballast_tried: None, done: false }
     }
 
     /// One round: a turn for every court, then what time asks for.
     pub(crate) fn pump(&mut self) -> Round {
         let mut more = false;
+        let arrived = std::mem::take(&mut *self.desk.arrivals.lock());
+        self.courts.extend(arrived.into_iter().map(CourtWriter::of));
         self.look();
         for n in 0..self.courts.len() {
             more |= self.turn(n);
@@ -108,13 +110,36 @@ impl Writer {
             }
             self.take_steps(n, steps);
         }
-        let finished = self.courts.iter().all(|court| court.closed);
+        let ending = self.desk.ending.load(Ordering::Acquire);
+        let finished = ending && self.courts.iter().all(|court| court.closed);
+        if !ending {
+            self.let_go();
+        }
         if finished && !self.done {
             self.done = true;
             self.desk.set_written();
         }
         let due = self.courts.iter().filter_map(|court| court.recorder.deadline()).min();
         Round { more, finished, wait: due.map_or(IDLE, |due| due.since(now).min(IDLE)) }
+    }
+
+    /// Forgets courts that are closed; the same name may have come again meanwhile.
+    fn let_go(&mut self) {
+        let gone = |court: &CourtWriter| court.closed;
+        if !self.courts.iter().any(gone) {
+            return;
+        }
+        let names: Vec<_> =
+            self.courts.extract_if(.., |court| court.closed).map(|court| court.court).collect();
+        let arrivals = self.desk.arrivals.lock();
+        let mut state = self.desk.state.lock();
+        for name in names {
+            let again = self.courts.iter().any(|court| court.court == name)
+                || arrivals.iter().any(|(court, _)| *court == name);
+            if !again {
+                state.courts.remove(&name);
+            }
+        }
     }
 
     /// Takes up to [`TURN`] items of one court. Returns true if there may be more.

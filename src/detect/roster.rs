@@ -195,17 +195,25 @@ impl Detect {
         }
     }
 
-    /// Works no more at `court`, once the frames that wait are answered; no more may come.
-    pub fn close_court(&self, court: &CourtId) {
+    /// Works no more at `court`, once the frames that wait are answered; no more may come. True if the
+    /// sink will be told of it ([`AnswerSink::court_closed`]), unless the live model is put out before;
+    /// false if none is live.
+    #[must_use]
+    pub fn close_court(&self, court: &CourtId) -> bool {
         self.courts.lock().retain(|known| known.court != *court);
-        for loaded in self.loaded().chain(&self.finder) {
-            loaded.frames.close_court(court);
+        let mut told = false;
+        for (index, loaded) in self.loaded().chain(&self.finder).enumerate() {
+            // Under the lock: a model is put out before it lets go of its hop, or after this.
             let mut progress = loaded.progress.lock();
+            loaded.frames.close_court(court);
             if progress.stopped.is_some() {
                 // Nobody reads the hop any more.
                 progress.forget(court);
+            } else if index == 0 && self.loaded().next().is_some() {
+                told = true;
             }
         }
+        told
     }
 
     /// How every bundle is doing, for `state/models`.

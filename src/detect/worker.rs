@@ -183,7 +183,12 @@ impl Worker {
                     self.progress.lock().set_fault(court, Some(fault));
                 }
             }
-            FrameItem::CourtClosed(court) => self.close(&court),
+            FrameItem::CourtClosed(court) => {
+                self.close(&court);
+                if self.live {
+                    self.outlets.sink.court_closed(&court);
+                }
+            }
         }
         None
     }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
@@ -112,7 +112,9 @@ pub(crate) struct Contested {
 
 /// All courts of the box.
 pub(crate) struct Courts {
-    entries: Vec<Entry>,
+    // An index means the same court for ever: a court that is taken away leaves its place empty.
+    // Read for each delivery; changed when a court comes or goes.
+    entries: RwLock<Vec<Arc<Entry>>>,
     sink: Arc<dyn UnitSink>,
     /// Who came last with a key of no court.
     wrong_key: Mutex<Option<(IpAddr, Monotonic)>>,
@@ -125,8 +127,17 @@ struct Entry {
     state: Mutex<CourtState>,
 }
 
+impl Entry {
+    fn new(CourtKey { court, stream_key }: CourtKey) -> Self {
+        let key = Sha256::digest(stream_key.as_bytes()).into();
+        Self { court, key, state: Mutex::new(CourtState::default()) }
+    }
+}
+
 #[derive(Default)]
 struct CourtState {
+    /// The court was taken away.
+    gone: bool,
     holder: Option<Holder>,
     /// Takeovers and tries at them: when, between whom.
     contests: VecDeque<(Monotonic, IpAddr, IpAddr)>,
@@ -162,31 +173,77 @@ pub(crate) struct Description {
 
 impl Courts {
     pub(crate) fn new(courts: Vec<CourtKey>, sink: Arc<dyn UnitSink>) -> Self {
-        let entries = courts
-            .into_iter()
-            .map(|CourtKey { court, stream_key }| Entry {
-                court,
-                key: Sha256::digest(stream_key.as_bytes()).into(),
-                state: Mutex::new(CourtState::default()),
-            })
-            .collect();
-        Self { entries, sink, wrong_key: Mutex::default() }
+        let entries = courts.into_iter().map(Entry::new).map(Arc::new).collect();
+        Self { entries: RwLock::new(entries), sink, wrong_key: Mutex::default() }
+    }
+
+    /// Lets publishers come to a court; false if another one has the key, or this one is there.
+    pub(crate) fn open(&self, court: CourtKey) -> bool {
+        let entry = Entry::new(court);
+        let mut entries = self.entries.write();
+        let clashes = |known: &Arc<Entry>| {
+            let same = known.court == entry.court || bool::from(known.key.ct_eq(&entry.key));
+            same && !known.state.lock().gone
+        };
+        let free = !entries.iter().any(clashes);
+        if free {
+            entries.push(Arc::new(entry));
+        }
+        free
+    }
+
+    /// True if a court other than `court` has the key.
+    pub(crate) fn has_key(&self, court: &CourtId, key: &StreamKey) -> bool {
+        let key: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let entries = self.entries.read();
+        let others = entries.iter().filter(|entry| entry.court != *court);
+        let mut with_it = others.filter(|entry| bool::from(entry.key.ct_eq(&key)));
+        with_it.any(|entry| !entry.state.lock().gone)
+    }
+
+    /// Lets nobody publish to a court any more; who does is let go, and an open session ends.
+    pub(crate) fn close(&self, court: &CourtId) {
+        let Some(entry) = self.served(court) else { return };
+        let mut state = entry.state.lock();
+        state.gone = true;
+        if let Some(old) = state.holder.take() {
+            if let Some(session) = old.session {
+                let reason = CloseReason::Shutdown;
+                self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
+            }
+            old.displaced.notify_one();
+        }
+    }
+
+    /// True while publishers may come to it.
+    pub(crate) fn serves(&self, index: usize) -> bool {
+        self.entry(index).is_some_and(|entry| !entry.state.lock().gone)
+    }
+
+    fn entry(&self, index: usize) -> Option<Arc<Entry>> {
+        self.entries.read().get(index).map(Arc::clone)
+    }
+
+    fn served(&self, court: &CourtId) -> Option<Arc<Entry>> {
+        let entries = self.entries.read();
+        let there = |entry: &&Arc<Entry>| entry.court == *court && !entry.state.lock().gone;
+        entries.iter().find(there).map(Arc::clone)
     }
 
     /// Finds the court of a stream key. Takes the same time whichever it is, or none.
     pub(crate) fn find(&self, key: &str) -> Option<usize> {
         let given: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         let mut found = None;
-        for (index, entry) in self.entries.iter().enumerate() {
-            if bool::from(entry.key.ct_eq(&given)) {
+        for (index, entry) in self.entries.read().iter().enumerate() {
+            if bool::from(entry.key.ct_eq(&given)) && !entry.state.lock().gone {
                 found = Some(index);
             }
         }
         found
     }
 
-    pub(crate) fn name(&self, index: usize) -> Option<&CourtId> {
-        self.entries.get(index).map(|entry| &entry.court)
+    pub(crate) fn name(&self, index: usize) -> Option<CourtId> {
+        self.entry(index).map(|entry| entry.court.clone())
     }
 
     /// Gives the court to `connection`; whoever had it is told through its `displaced`.
@@ -198,8 +255,13 @@ impl Courts {
         now: Monotonic,
         displaced: Arc<Notify>,
     ) -> Result<(), Contested> {
-        let Some(entry) = self.entries.get(index) else { return Ok(()) };
+        let Some(entry) = self.entry(index) else { return Ok(()) };
         let mut state = entry.state.lock();
+        if state.gone {
+            // Between the look at its key and now.
+            let text = format!("court {} is being configured anew: try again", entry.court);
+            return Err(Contested { text });
+        }
         if let Some(old) = &state.holder {
             let (old, new) = (old.peer.ip(), peer.ip());
             if old != new {
@@ -253,7 +315,7 @@ impl Courts {
         heard: Monotonic,
         items: &mut Vec<StreamItem>,
     ) -> bool {
-        let Some(entry) = self.entries.get(index) else { return false };
+        let Some(entry) = self.entry(index) else { return false };
         let mut state = entry.state.lock();
         let CourtState { holder, meter, pictures, last_refusal, .. } = &mut *state;
         let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
@@ -282,7 +344,7 @@ impl Courts {
 
     /// Notes what the connection knows of its stream.
     pub(crate) fn describe(&self, index: usize, connection: u64, description: Description) {
-        let Some(entry) = self.entries.get(index) else { return };
+        let Some(entry) = self.entry(index) else { return };
         let mut state = entry.state.lock();
         let CourtState { holder, dropped, last_drop, .. } = &mut *state;
         if let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) {
@@ -296,7 +358,7 @@ impl Courts {
 
     /// Lets the court go, if `connection` holds it; an open session ends with `reason`.
     pub(crate) fn release(&self, index: usize, connection: u64, reason: CloseReason) {
-        let Some(entry) = self.entries.get(index) else { return };
+        let Some(entry) = self.entry(index) else { return };
         let mut state = entry.state.lock();
         if state.holder.as_ref().is_some_and(|holder| holder.connection == connection)
             && let Some(holder) = state.holder.take()
@@ -308,13 +370,13 @@ impl Courts {
 
     /// Notes why a publisher of this court was refused or closed.
     pub(crate) fn refused(&self, index: usize, why: &str) {
-        if let Some(entry) = self.entries.get(index) {
+        if let Some(entry) = self.entry(index) {
             entry.state.lock().last_refusal = Some(why.to_owned());
         }
     }
 
     pub(crate) fn status(&self, court: &CourtId, now: Monotonic) -> Option<CourtStatus> {
-        let entry = self.entries.iter().find(|entry| entry.court == *court)?;
+        let entry = self.served(court)?;
         let state = entry.state.lock();
         let holder = state.holder.as_ref();
         let condition = match holder {

@@ -260,6 +260,25 @@ impl IngestHandle {
         self.shared.courts.status(court, self.shared.clock.monotonic())
     }
 
+    /// Lets publishers come to a court from now on; false if another one has the key, or this one is
+    /// there already.
+    #[must_use]
+    pub fn open_court(&self, court: CourtKey) -> bool {
+        self.shared.courts.open(court)
+    }
+
+    /// True if a court other than this one has its key.
+    #[must_use]
+    pub fn has_key(&self, court: &CourtKey) -> bool {
+        self.shared.courts.has_key(&court.court, &court.stream_key)
+    }
+
+    /// Lets nobody come to a court any more: its publisher is let go, an open session is closed with
+    /// [`CloseReason::Shutdown`] before this returns, and no item of the court follows.
+    pub fn close_court(&self, court: &CourtId) {
+        self.shared.courts.close(court);
+    }
+
     /// Counts since start.
     #[must_use]
     pub fn counts(&self) -> IngestCounts {
@@ -394,6 +413,8 @@ enum End {
     Stalled,
     #[error("a newer publisher took over")]
     Displaced,
+    #[error("the court is configured anew or gone: publish again")]
+    Reconfigured,
     #[error("shutting down")]
     Shutdown,
 }
@@ -405,7 +426,7 @@ impl End {
             Self::Gone | Self::Io(_) | Self::Unpublished => CloseReason::Ended,
             Self::Stalled => CloseReason::Stalled,
             Self::Displaced => CloseReason::TakenOver,
-            Self::Shutdown => CloseReason::Shutdown,
+            Self::Reconfigured | Self::Shutdown => CloseReason::Shutdown,
             Self::Broken(_)
             | Self::Refused(_)
             | Self::Deadline
@@ -423,7 +444,7 @@ impl End {
             Self::Contested(_) | Self::Displaced => "NetStream.Publish.BadName",
             Self::Stalled => "NetStream.Publish.Idle",
             Self::Shutdown => "NetConnection.Connect.AppShutdown",
-            Self::Broken(_) => "NetStream.Publish.Failed",
+            Self::Broken(_) | Self::Reconfigured => "NetStream.Publish.Failed",
             Self::Gone | Self::Io(_) | Self::Deadline | Self::Evicted | Self::Unpublished => {
                 return None;
             }
@@ -486,7 +507,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let end = match negotiated {
         Ok((mut held, mut assembler)) => {
             drop(place);
-            let court = shared.courts.name(held.court).cloned();
+            let court = shared.courts.name(held.court);
             let court = court.as_ref().map_or("", CourtId::as_str).to_owned();
             info!(%peer, court, encoder = assembler.encoder(), "publishing");
             session.accept();
@@ -594,7 +615,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
         let end = take(shared, wire, session, assembler, &mut heard, &mut items);
         let holds = shared.courts.deliver(held.court, held.connection, heard, &mut items);
         if !holds {
-            return End::Displaced;
+            return displaced_from(shared, held);
         }
         if let Some(end) = end {
             describe(shared, held, assembler);
@@ -606,7 +627,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
                     return end;
                 }
             }
-            () = displaced.notified() => return End::Displaced,
+            () = displaced.notified() => return displaced_from(shared, held),
             _ = stopping.changed() => return End::Shutdown,
             () = tick.tick() => {
                 describe(shared, held, assembler);
@@ -616,7 +637,8 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
                 }
                 if stalled != (silence >= STALLED_AFTER) {
                     stalled = !stalled;
-                    let court = shared.courts.name(held.court).map_or("", CourtId::as_str);
+                    let court = shared.courts.name(held.court);
+                    let court = court.as_ref().map_or("", CourtId::as_str);
                     if stalled {
                         warn!(court, "publisher sends no pictures");
                     } else {
@@ -662,6 +684,11 @@ fn take<S>(
     };
     wire.consume(all);
     end
+}
+
+/// Why a connection does not hold its court any more.
+fn displaced_from(shared: &Reception, held: &Held) -> End {
+    if shared.courts.serves(held.court) { End::Displaced } else { End::Reconfigured }
 }
 
 fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {

@@ -286,6 +286,8 @@ impl Queue {
                     court.tally.taken();
                 }
                 if !court.serving && court.items.is_empty() {
+                    // The reader has nothing left of it.
+                    court.tally.rest().rests();
                     self.courts.remove(index);
                     self.turn = if index + 1 == count { 0 } else { index };
                 } else {

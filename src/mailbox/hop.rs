@@ -303,6 +303,19 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Waits as a task until nothing more can come in. One task at a time, and not beside
+    /// [`Self::taken`].
+    pub async fn closed(&self) {
+        loop {
+            let woken = self.shared.arrived_async.notified();
+            if self.is_closed() {
+                return;
+            }
+            // Woken by `close`, and by every item.
+            woken.await;
+        }
+    }
+
     /// True once nothing more can come in.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -229,6 +229,28 @@ impl Uplink {
         given.await.unwrap_or_default()
     }
 
+    /// What a court's game goes on from, as [`Self::open`] gave it of all of them: after what was left
+    /// in the inbox before. `None` if the store cannot be read, or the uplink has ended.
+    pub async fn recover(
+        &self,
+        court: CourtId,
+        log: String,
+    ) -> Option<(CourtRecords, Vec<Vec<u8>>)> {
+        let (reply, found) = oneshot::channel();
+        self.desk.note(Note::Recover { court, log, reply });
+        found.await.ok()
+    }
+
+    /// Takes `state/{what}` back: nothing is retained under it any more.
+    pub fn clear_state(&self, what: &str) {
+        self.states.clear(what);
+    }
+
+    /// Names the courts anew, for `state/box`.
+    pub fn set_courts(&self, courts: Vec<String>) {
+        self.states.set_courts(courts);
+    }
+
     /// Whether the link has nothing to do but what the outbox gives it.
     #[must_use]
     pub const fn link_rest(&self) -> &Rest {

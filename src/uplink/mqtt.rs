@@ -217,7 +217,7 @@ impl Link {
             online,
             session,
             version: self.settings.version.clone(),
-            courts: self.settings.courts.clone(),
+            courts: self.states.courts().unwrap_or_else(|| self.settings.courts.clone()),
         };
         serde_json::to_value(state).unwrap_or_else(|_| json!({ "online": online }))
     }

@@ -13,6 +13,8 @@ const REFUSED_FOR: u64 = 64;
 #[derive(Debug, Default)]
 pub(super) struct States {
     latest: Mutex<BTreeMap<String, Slot>>,
+    /// The names of the courts, once they are others than were configured.
+    courts: Mutex<Option<Vec<String>>>,
     /// Wakes the link: a value changed.
     changed: Notify,
 }
@@ -38,6 +40,35 @@ impl States {
         latest.insert(what.to_owned(), Slot { payload, published: None, refused });
         drop(latest);
         self.changed.notify_one();
+    }
+
+    /// Takes a value back: an empty retained message takes the broker's away.
+    pub(super) fn clear(&self, what: &str) {
+        let mut latest = self.latest.lock();
+        let there = |slot: &&mut Slot| !slot.payload.is_empty();
+        let Some(slot) = latest.get_mut(what).filter(there) else { return };
+        (slot.payload, slot.published) = (Bytes::new(), None);
+        drop(latest);
+        self.changed.notify_one();
+    }
+
+    /// Names the courts for `state/box`; a value that is there is corrected.
+    pub(super) fn set_courts(&self, courts: Vec<String>) {
+        let mut latest = self.latest.lock();
+        if let Some(slot) = latest.get_mut("box")
+            && let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&slot.payload)
+        {
+            value["courts"] = courts.clone().into();
+            (slot.payload, slot.published) = (Bytes::from(value.to_string()), None);
+        }
+        drop(latest);
+        *self.courts.lock() = Some(courts);
+        self.changed.notify_one();
+    }
+
+    /// The names that were set last, if any were.
+    pub(super) fn courts(&self) -> Option<Vec<String>> {
+        self.courts.lock().clone()
     }
 
     /// The broker refused `state/{what}` in connection `epoch`.

@@ -63,3 +63,42 @@ fn twenty_runs_of_one_seed_leave_the_same_byte_for_byte() {
     }
     assert!(game(8).records != first.records, "another seed names another session");
 }
+
+#[test]
+fn a_model_that_hangs_stops_its_calls_and_neither_the_recording_nor_a_publisher() {
+    let mut tested = TestBox::with_courts(&["north", "south"]);
+    tested.camera("north");
+    tested.camera("south");
+    tested.show_all(&[("north", &made()), ("south", &missed())]);
+    assert_eq!(tested.told().iter().filter(|told| told.starts_with("south")).count(), 3);
+    let (before, recorded) = (tested.told(), tested.recorded());
+
+    // Both courts have the one model; a picture of north hangs it.
+    tested.lets_hang(&["north/model:rimnet", "south/model:rimnet"]);
+    tested.show("north", &still(Shot::Hang, 1));
+    tested.hung();
+    tested.show_all(&[("north", &made()), ("south", &made())]);
+    assert_eq!(tested.told(), before, "nobody answers");
+    let recorded_since = tested.recorded();
+    for (court, (then, now)) in ["north", "south"].iter().zip(recorded.iter().zip(&recorded_since))
+    {
+        assert!(now > then, "{court} is recorded all the same: {then} to {now}");
+    }
+    for court in ["north", "south"] {
+        assert_eq!(tested.dropped(court, "decode") + tested.dropped(court, "ring"), 0, "{court}");
+        let lost = tested.dropped(court, "model:rimnet");
+        assert!(lost > 20, "{court} loses its own oldest frames, counted: {lost}");
+        assert_eq!(tested.stream(court).takeovers, 0);
+    }
+
+    // It comes back, and calls go on at both.
+    tested.let_go();
+    tested.show_all(&[("north", &still(Shot::Nothing, 30)), ("south", &still(Shot::Nothing, 30))]);
+    let before = tested.told().len();
+    tested.show_all(&[("north", &made()), ("south", &missed())]);
+    let told = tested.told().split_off(before);
+    for (court, call) in [("north", "north shot.made"), ("south", "south shot.missed")] {
+        assert!(told.iter().any(|told| told == call), "{court}: {told:?}");
+    }
+    tested.stop();
+}

@@ -18,6 +18,7 @@ mod film;
 #[path = "../support/testbox.rs"]
 mod testbox;
 
+mod courts;
 mod games;
 mod outage;
 mod publishers;

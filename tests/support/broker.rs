@@ -161,7 +161,9 @@ impl TestBroker {
                         }
                     }
                 }
-                if message.retained {
+                if message.retained && message.payload.is_empty() {
+                    kept.retained.remove(&message.topic);
+                } else if message.retained {
                     kept.retained.insert(message.topic.clone(), message.clone());
                 }
                 kept.messages.push(message);

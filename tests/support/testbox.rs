@@ -109,6 +109,12 @@ impl Plan {
         }
     }
 
+    /// A court as the configuration has it.
+    fn court(&self, court: &TestCourt) -> config::CourtConfig {
+        let plan = Self { courts: vec![court.clone()], ..Self::of(&[]) };
+        plan.config(1).courts.remove(0)
+    }
+
     fn config(&self, broker: u16) -> Config {
         let mut text = format!(
             "[box]\nname = \"rim-1\"\ndata_dir = \"{DATA}\"\n\
@@ -273,14 +279,68 @@ impl TestBox {
         Ok(turns)
     }
 
-    /// Takes a hop's reader for one that will not rest: the test has it hang.
-    pub(crate) fn hangs(&mut self, court: &str, hop: &str) {
-        self.hanging.insert(format!("{court}/{hop}"));
+    /// Readers that need not rest: the test lets them hang.
+    pub(crate) fn lets_hang(&mut self, readers: &[&str]) {
+        self.hanging.extend(readers.iter().map(|reader| (*reader).to_owned()));
     }
 
-    /// From now on it is to rest again.
-    pub(crate) fn hangs_no_more(&mut self) {
+    /// Waits until a model hangs.
+    pub(crate) fn hung(&self) {
+        until(|| (self.engines.hanging() > 0).then_some(()), || "a model hangs".to_owned());
+    }
+
+    /// Lets models go, and waits until they have caught up.
+    pub(crate) fn let_go(&mut self) {
+        self.engines.let_go();
         self.hanging.clear();
+        self.quiet();
+    }
+
+    /// Bytes on disk of each court's recording, by name.
+    pub(crate) fn recorded(&self) -> Vec<u64> {
+        let ring = self.handle().ring().expect("it runs");
+        ring.courts.iter().map(|court| court.bytes).collect()
+    }
+
+    /// Adds a court; why not, if the box refuses.
+    pub(crate) fn add_court(&mut self, court: TestCourt) -> Result<(), String> {
+        let config = self.plan.court(&court);
+        let added = self.runtime.block_on(self.handle().add_court(&config));
+        added.map_err(|error| error.to_string())?;
+        self.plan.courts.push(court);
+        self.quiet();
+        Ok(())
+    }
+
+    /// Configures a court anew; its publisher is let go.
+    pub(crate) fn change_court(&mut self, court: TestCourt) {
+        self.cameras_read_goodbyes(&court.name);
+        let config = self.plan.court(&court);
+        self.runtime.block_on(self.handle().change_court(&config)).expect("it changes");
+        self.plan.courts.retain(|known| known.name != court.name);
+        self.plan.courts.push(court);
+        self.quiet();
+    }
+
+    /// Takes a court away; its publisher is let go.
+    pub(crate) fn remove_court(&mut self, court: &str) {
+        self.cameras_read_goodbyes(court);
+        let name = CourtId::new(court).expect("name");
+        self.runtime.block_on(self.handle().remove_court(&name)).expect("it goes");
+        self.plan.courts.retain(|known| known.name != court);
+        self.quiet();
+    }
+
+    /// Its camera hears why it is let go, and hangs up.
+    fn cameras_read_goodbyes(&mut self, court: &str) {
+        if let Some(camera) = self.cameras.remove(court) {
+            self.runtime.spawn(camera.publisher.ended());
+        }
+    }
+
+    /// Publishes with the key of no court: what the box says.
+    pub(crate) fn publish_in_vain(&mut self, key: &str) -> String {
+        self.publish_wrongly(key, Duration::from_millis(1_500))
     }
 
     /// Lets time pass, in steps after each of which the box is quiet.

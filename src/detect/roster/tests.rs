@@ -468,7 +468,7 @@ fn courts_come_and_go_and_no_other_court_notices() {
     both(&tested, 1..3);
     tested.detect.open_court(&drawn(&[RIM, RIM]));
     both(&tested, 3..4);
-    tested.detect.close_court(&south);
+    assert!(tested.detect.close_court(&south), "the sink is told");
     both(&tested, 4..5);
     let told = tested.finish();
     let seen = |wanted: &CourtId| -> Vec<(u16, i64)> {

@@ -13,6 +13,7 @@ use crate::event::{Decision, Envelope};
 use crate::mailbox::Mailbox;
 use crate::media::CourtId;
 use crate::uplink::outbox::lanes::{Begin, Outcome};
+use crate::uplink::outbox::recover::CourtRecords;
 
 /// A stored event given again.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +80,15 @@ pub(crate) enum Note {
         limit: usize,
         /// Where they go.
         reply: oneshot::Sender<Vec<Given>>,
+    },
+    /// What a court's game goes on from, once all that waits in the inbox is on disk.
+    Recover {
+        /// The court.
+        court: CourtId,
+        /// The name of its log.
+        log: String,
+        /// Where it goes.
+        reply: oneshot::Sender<(CourtRecords, Vec<Vec<u8>>)>,
     },
     /// Answers when the inbox is closed and all of it is on disk.
     WhenCommitted(oneshot::Sender<()>),

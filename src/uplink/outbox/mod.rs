@@ -40,6 +40,7 @@ use crate::uplink::hooks::{Committed, Hooks};
 use crate::uplink::outbox::desk::{Desk, Given, Note, Sending};
 use crate::uplink::outbox::lanes::{Lanes, Outcome};
 use crate::uplink::outbox::record::{InOrder, Now, Record, RecordError};
+use crate::uplink::outbox::recover::CourtRecords;
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::StoreError;
 use crate::uplink::outbox::write::Batch;
@@ -100,6 +101,9 @@ pub(super) struct Parts {
     pub states: Arc<States>,
 }
 
+/// A court whose game is to go on: its name, that of its log, and who asks.
+type Recovering = (CourtId, String, oneshot::Sender<(CourtRecords, Vec<Vec<u8>>)>);
+
 /// The thread's state.
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -111,6 +115,7 @@ pub(super) struct Outbox {
     marks_since: Option<Monotonic>,
     next_session: Vec<oneshot::Sender<u64>>,
     when_committed: Vec<oneshot::Sender<()>>,
+    recovering: Vec<Recovering>,
     when_sent: Vec<oneshot::Sender<()>>,
     fresh: BTreeMap<u64, Record>,
     /// When those in flight were decided.
@@ -148,6 +153,7 @@ impl Outbox {
             marks_since: None,
             next_session: Vec::new(),
             when_committed: Vec::new(),
+            recovering: Vec::new(),
             when_sent: Vec::new(),
             fresh: BTreeMap::new(),
             decided: BTreeMap::new(),
@@ -277,6 +283,7 @@ impl Outbox {
                 // The asker may have gone.
                 drop(reply.send(self.replay(court.as_ref(), after, limit)));
             }
+            Note::Recover { court, log, reply } => self.recovering.push((court, log, reply)),
             Note::WhenCommitted(reply) => self.when_committed.push(reply),
             Note::WhenSent(reply) => self.when_sent.push(reply),
             Note::Stop => self.stopping = true,
@@ -622,6 +629,21 @@ impl Outbox {
     }
 
     fn answer_waiters(&mut self) {
+        // What its last game decided is on disk by now: it was in the inbox before it was asked for.
+        for (court, log, reply) in std::mem::take(&mut self.recovering) {
+            match self.parts.store.recover() {
+                Ok(mut found) => {
+                    let records = found.courts.remove(&court).unwrap_or_default();
+                    let entries = found.logs.remove(&log).unwrap_or_default();
+                    let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+                    // The asker may have gone.
+                    drop(reply.send((records, entries)));
+                }
+                Err(error) => {
+                    error!(%court, error = %chain(&error), "what was told of a court cannot be read");
+                }
+            }
+        }
         if self.closed && self.inbox.is_empty() {
             for reply in self.when_committed.drain(..) {
                 let _ = reply.send(());

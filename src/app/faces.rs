@@ -1,0 +1,187 @@
+//! The faces that one stage shows to the stage before it: the small adapters by which things are handed
+//! on. None of them waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::broadcast;
+
+use crate::answer::{ModelIdentity, RimAnswer};
+use crate::app::book::CourtBook;
+use crate::app::court::CourtParts;
+use crate::app::options::Probe;
+use crate::clips::{FragmentDurable, FragmentSink};
+use crate::clock::Anchors;
+use crate::decode::FrameSink;
+use crate::detect::{AnswerSink, ModelMeters};
+use crate::disk::Ballast;
+use crate::event::Saying;
+use crate::game::player::ToGame;
+use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
+use crate::ingest::UnitSink;
+use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo, StreamItem};
+use crate::page::SentEvent;
+use crate::router::Router;
+use crate::uplink::{Committed, CommittedSink, SpaceNeeded};
+
+/// Ingest → clock, ring, decode. The ring comes first: what is lost later can be seen again.
+pub(crate) struct FromIngest {
+    pub(crate) book: CourtBook,
+    pub(crate) anchors: Anchors,
+}
+
+impl UnitSink for FromIngest {
+    fn deliver(&self, court: &CourtId, item: StreamItem) {
+        let Some(parts) = self.book.get(court) else { return };
+        self.anchors.item(court, &item);
+        parts.ring.offer(item.clone());
+        parts.decode.offer(item);
+    }
+}
+
+/// Decode → router, and the page's last picture.
+pub(crate) struct FromDecoder {
+    parts: Arc<CourtParts>,
+    router: Arc<Router>,
+    decode_seconds: Histogram,
+    probe: Option<Arc<dyn Probe>>,
+}
+
+impl FromDecoder {
+    pub(crate) fn new(
+        parts: &Arc<CourtParts>,
+        router: &Arc<Router>,
+        metrics: &Metrics,
+        probe: Option<Arc<dyn Probe>>,
+    ) -> Self {
+        let court = CourtLabel { court: parts.name.to_string() };
+        let decode_seconds = metrics.decode_seconds.get_or_create(&court).clone();
+        Self { parts: Arc::clone(parts), router: Arc::clone(router), decode_seconds, probe }
+    }
+}
+
+impl FrameSink for FromDecoder {
+    fn opened(&self, _info: &Arc<StreamInfo>) {}
+
+    fn frame(&self, frame: Arc<Frame>) {
+        self.decode_seconds.observe(frame.decoded.since(frame.arrival).as_secs_f64());
+        if let Some(probe) = &self.probe {
+            probe.frame(&frame);
+        }
+        *self.parts.last.lock() = Some(Arc::clone(&frame));
+        self.router.frame(&frame);
+    }
+
+    fn closed(&self, session: SessionId, reason: CloseReason) {
+        *self.parts.last.lock() = None;
+        self.router.session_closed(&self.parts.name, session, reason);
+    }
+}
+
+/// Detect → game.
+pub(crate) struct FromModels {
+    pub(crate) book: CourtBook,
+    pub(crate) probe: Option<Arc<dyn Probe>>,
+}
+
+impl AnswerSink for FromModels {
+    fn answer(&self, answer: RimAnswer) {
+        let Some(parts) = self.book.get(&answer.court) else { return };
+        parts.answered.fetch_add(1, Ordering::Relaxed);
+        if let Some(probe) = &self.probe {
+            probe.answer(&answer);
+        }
+        if parts.answers.offer(ToGame::Answer(answer)).is_some() {
+            tracing::error!(court = %parts.name, "an answer was lost on its way to the game: this is a bug");
+        }
+    }
+
+    fn session_closed(&self, court: &CourtId, session: SessionId, reason: CloseReason) {
+        let Some(parts) = self.book.get(court) else { return };
+        parts.answers.offer(ToGame::Closed(session, reason));
+    }
+
+    fn court_closed(&self, court: &CourtId) {
+        let parts = self.book.get(court).filter(|parts| parts.leaving.load(Ordering::Acquire));
+        if let Some(parts) = parts {
+            parts.answers.close();
+        }
+    }
+}
+
+/// The handles that one model moves.
+pub(crate) fn model_meters(metrics: &Metrics, model: &ModelIdentity) -> ModelMeters {
+    let label = ModelLabel { model: model.bundle.clone(), engine: model.engine.clone() };
+    let hop = HopLabel { hop: format!("model:{}", model.bundle) };
+    ModelMeters {
+        preprocess_seconds: metrics.preprocess_seconds.get_or_create(&label).clone(),
+        inference_seconds: metrics.inference_seconds.get_or_create(&label).clone(),
+        queue_seconds: metrics.queue_seconds.get_or_create(&hop).clone(),
+        answer_seconds: metrics.answer_seconds.get_or_create(&label).clone(),
+    }
+}
+
+/// Outbox → page, once an event is on disk.
+pub(crate) struct FromOutbox {
+    pub(crate) book: CourtBook,
+    pub(crate) events: broadcast::Sender<SentEvent>,
+    pub(crate) probe: Option<Arc<dyn Probe>>,
+}
+
+impl CommittedSink for FromOutbox {
+    fn committed(&self, told: &Committed<'_>) {
+        let event = told.event;
+        if let (Saying::Score(score), Some(parts)) = (&event.saying, self.book.get(&event.court)) {
+            parts.board.put_score(Some(score.clone()));
+        }
+        match String::from_utf8(told.message.to_vec()) {
+            // Nobody listening is no fault.
+            Ok(json) => drop(self.events.send(SentEvent { position: told.position, json })),
+            Err(error) => tracing::error!(%error, "an envelope could not be written for the page"),
+        }
+    }
+
+    fn acknowledged(&self, took: Duration) {
+        if let Some(probe) = &self.probe {
+            probe.acknowledged(took);
+        }
+    }
+}
+
+/// Outbox → ballast: room for events on a full disk (R9).
+pub(crate) struct GiveSpace {
+    /// The ring's; the outbox may need its room before the ring is open.
+    pub(crate) ballast: Ballast,
+}
+
+impl SpaceNeeded for GiveSpace {
+    fn release(&self) -> bool {
+        let given = self.ballast.release();
+        if given {
+            tracing::warn!("the ballast was given up, so that events go on: free some room");
+        }
+        given
+    }
+}
+
+/// Ring → log: what survives a power cut from now on.
+pub(crate) struct FromRing;
+
+impl FragmentSink for FromRing {
+    fn fragment(&self, done: &FragmentDurable) {
+        tracing::debug!(
+            target: "courtside::clips::ring",
+            court = %done.court, session = %done.session, end_ns = done.end.as_nanos(),
+            segment = done.segment, bytes = done.bytes, "recorded"
+        );
+    }
+}
+
+impl fmt::Debug for FromDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FromDecoder({})", self.parts.name)
+    }
+}
