@@ -218,6 +218,39 @@ fn the_score_on_footage_fails_where_it_is_worse() {
     assert!(status == Some(3) && said.contains("NOT RUN"), "{said}");
 }
 
+/// Stages whose waits mean box time and whose files must survive a power cut.
+const OF_THE_WORLD: &[&str] =
+    &["ingest", "decode", "router", "detect", "game", "clips", "uplink", "app"];
+/// … and of those, who keeps files.
+const KEEPS_FILES: &[&str] = &["src/game", "src/clips", "src/uplink/outbox", "src/app"];
+
+#[test]
+fn stages_wait_by_the_worlds_clock_and_keep_files_on_its_disk() {
+    let mut wrong = Vec::new();
+    for path in OF_THE_WORLD.iter().flat_map(|stage| rust_files(&format!("src/{stage}"))) {
+        let text = fs::read_to_string(&path).expect("readable");
+        // Tests make their own files, and come last in a file or have their own.
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or("");
+        let place = named(&path);
+        let is_test = ["/tests.rs", "/golden.rs", "/vectors.rs"];
+        let keeps = KEEPS_FILES.iter().any(|folder| place.starts_with(folder));
+        let keeps = keeps && !is_test.iter().any(|name| place.ends_with(name));
+        for (number, line) in shipped.lines().enumerate() {
+            let line = code(line);
+            if line.contains("tokio::time") {
+                wrong.push(format!(
+                    "{place}:{}: wait by `clock` (sleep, within, Ticks)",
+                    number + 1
+                ));
+            }
+            if keeps && (line.contains("std::fs") || line.contains("fs::read")) {
+                wrong.push(format!("{place}:{}: keep files by `disk`", number + 1));
+            }
+        }
+    }
+    fail("a test of the whole box moves the clock and stops the disk", &wrong);
+}
+
 #[test]
 fn every_scenario_is_run() {
     let mut wrong = Vec::new();
