@@ -1,12 +1,15 @@
 //! Courtside: from a camera beside a basketball court to made-or-missed events.
 //!
 //! ```text
-//! camera ─RTMP→ ingest ─access units─┬→ clips (ring) ←───── cut requests ────┐
-//!                                    └→ decode ─frames→ router ─→ detect ─answers→ game ─events→ uplink ─MQTT→
-//!         clock: media time ↔ UTC          health: ledger, metrics, watchdog, page
+//! camera ─RTMP→ ingest ─access units─┬→ clips (ring) ←──────────────────── clip orders ────────────┐
+//!                                    └→ decode ─frames→ router ─→ detect ─answers→ game ─decisions→ uplink ─MQTT→
+//!                                                                                                 └→ page
+//!         clock: media time ↔ UTC     mailbox: every hop, and the ledger     health: metrics, watchdog, doctor
 //! ```
 //!
-//! Read in this order; every arrow is a bounded [`mailbox`] with a written drop policy.
+//! Read in this order. What flows from stage to stage goes by bounded hops of [`mailbox`], each with a
+//! written drop policy (DESIGN §2); only the router is called, by the decoders' threads. Who looks on
+//! (page, health) holds up nobody: a slow watcher of the page loses his place.
 
 #![cfg_attr(
     test,

@@ -1,4 +1,4 @@
-//! A running box, as those see it who are no part of it: tests now, provisioning later.
+//! A running box, as those see it who are no part of it: asked, and its courts changed.
 
 use std::fmt;
 

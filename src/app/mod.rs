@@ -1,13 +1,15 @@
-//! The one wiring: the only module that names two stages (STYLE 2.4).
+//! The one wiring: the only module below `tools` that names two stages (STYLE 2.4).
 //!
 //! [`App::build`] makes mailboxes, then stages from sink to source, and binds sockets, so that
 //! tests can use port 0. [`App::run`] starts what is not yet running, watches, and drains in flow
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
-//! configuration, `orders` the two hops between outbox and ring, `court` what hangs on one court,
-//! `status` the one state of the box, `watch` what is told of it four times a second, `web` what is
-//! served.
+//! configuration, `options` what a command changes of the daemon, `orders` the two hops between outbox
+//! and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
+//! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
+//! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
+//! `handle` a running box as others see it, `error` why it could not be built.
 
 mod world;
 mod options;
@@ -57,7 +59,7 @@ pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
 pub use crate::app::world::{Devices, World};
 
-/// SIGTERM to exit, all in all (issue: within 5 s).
+/// SIGTERM to exit, all in all (the bound in design/status.md).
 const GRACE: Duration = Duration::from_secs(5);
 /// Of it, what outbox, link and ring need once the games are through: 2 s for PUBACKs, and some.
 const FOR_THE_REST: Duration = Duration::from_secs(3);
@@ -237,7 +239,7 @@ impl App {
     /// Runs until `shutdown` turns to true, then drains in the order of the flow.
     ///
     /// # Errors
-    /// None today; what fails at run time stays in its court and is told in `state/*`.
+    /// None; what fails at run time stays in its court and is told in `state/*`.
     pub async fn run(self, mut shutdown: told::Receiver<bool>) -> Result<Report, AppError> {
         let Self {
             name,

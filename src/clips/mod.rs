@@ -1,11 +1,13 @@
 //! The ring of encoded video on disk: written in fragments, cut into clips, evicted oldest first.
 //!
 //! In: access units, 4 s a court; orders of clips. Out: clips, and the names of those that are on
-//! disk. Owns `<data_dir>/ring/`; nothing else writes there.
-//! Read `timeline` and `fragment` (what survives a power cut), `recorder` (when a fragment closes),
-//! `index` (what is where) and `lines` (its files), `evict` (what may go), `cut` (an interval as one
-//! MP4): all pure. Then the shell: `desk` (what its threads share), `writer` (the only one that writes
-//! video), `cutter` (clips and pins), `recover` (what a start finds), `ring` (opens, starts, joins).
+//! disk. Owns `<data_dir>/ring/`; nothing else writes there, but that the outbox may give up the
+//! ballast when a full disk refuses events. Read `timeline` and `fragment` (what survives a power
+//! cut), `recorder` (when a fragment closes), `index` (what is where) and `lines` (its files),
+//! `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
+//! `{id}.json` says): all pure. Then the shell: `desk` (what its threads share), `writer` (the only
+//! one that writes video), `cutter` (clips and pins), `recover` (what a start finds), `ring` (opens,
+//! starts, joins).
 //!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
 //! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon.

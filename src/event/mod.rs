@@ -2,8 +2,9 @@
 //!
 //! `game` makes [`Event`]s (no clock, no envelope: the same answers and session give the same
 //! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
-//! `state` has the retained messages, `box_status` all that a box says of itself in one value, `words`
-//! the words of both.
+//! `fact` names facts, `kinds` is what a store keeps of each kind, `decision` what one input of a game
+//! decided, `envelope` CloudEvents. `state` has the retained messages, `box_status` all that a box says
+//! of itself in one value, `words` the words of both.
 
 mod decision;
 mod envelope;

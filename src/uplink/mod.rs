@@ -7,9 +7,12 @@
 //!                              └← PUBACK, refusal, loss ──────────────┘
 //! ```
 //! In: [`Decision`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
-//! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/write` (what is
-//! on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats` and
-//! `outbox/aside` (stores of other versions), `outbox` (the thread), then `mqtt` (the link).
+//! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/write`
+//! (what is on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats`
+//! and `outbox/aside` (stores of other versions), `outbox` (the thread), then `mqtt` (the link):
+//! `tls` (whom it trusts), `backoff` (when it tries again), `prompt` (why its PUBACKs come at once),
+//! `states` (the retained messages). `settings` is what comes in, `counts` how it does, `causes`
+//! errors in one line, `schema` every message as JSON Schema.
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
 //! was decided with it, its entry in the game's log too; it leaves the queue
@@ -18,7 +21,7 @@
 //! Order per court holds within a lane. A repeat has the same id and data.
 //!
 //! Absent: telemetry (the class exists, so that it would be shed first; nothing makes any), and
-//! commands, which come with `provision`.
+//! commands.
 
 mod settings;
 mod hooks;

@@ -3,8 +3,9 @@
 //! One kind of bundle for all tasks: what they share stands in [`Bundle`], what only one task has in
 //! its [`TaskTable`], what an engine needs in [`Tensors`]. Read `manifest` (the format, and what is
 //! refused), `head` and the tables of `rim` and `ring` (the checks), `files` (folders, bytes and
-//! hashes), `error` (every refusal). Past this module nothing of a manifest is checked again, but
-//! what only the engine can know (that the file's tensors are the manifest's).
+//! hashes), `error` (every refusal). `check` is the voice of the checks, `tensors` what a network
+//! takes and gives, `format_1` how older manifests are read. Past this module nothing of a manifest
+//! is checked again, but what only the engine can know (that the file's tensors are the manifest's).
 
 pub(crate) mod error;
 pub(crate) mod check;

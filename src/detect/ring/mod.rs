@@ -3,7 +3,8 @@
 //!
 //! Read `manifest` (its table), `fitting` and `letterbox` (what the model is shown), `peaks` (what it
 //! said), `bump` (what a row of looks means), then `court` (all of these at one court, a look a
-//! second). `finder` looks at single pictures, for tools.
+//! second). `finder` looks at single pictures, for tools. `peak` is a ring in the
+//! model's own pixels, `moved` a camera that has moved, as it is told.
 
 pub(crate) mod manifest;
 pub(crate) mod peak;
