@@ -1,7 +1,7 @@
 //! The configuration, as each stage is given its part of it.
 //!
-//! A key gets its default in `config`; here stands only what several keys, or a key and a folder,
-//! mean together.
+//! A key gets its default in `config`, but `quota_bytes`, whose default hangs on the disk, here. Else
+//! here stands only what several keys, or a key and a folder, mean together.
 
 use std::path::PathBuf;
 
@@ -15,9 +15,9 @@ use crate::ingest;
 use crate::media::CourtRims;
 use crate::uplink;
 
-/// Quota of the ring where none is configured: at most 200 GB …
+/// Quota of the ring where none is configured: at most 200 GiB …
 const USUAL_QUOTA: u64 = 200 << 30;
-/// … and 80 % of what is free and what the ring has (`quota_bytes` in `config`).
+/// … and 80 % of what is free and what the ring has (`quota_bytes` in `config/ring`).
 const USUAL_SHARE_PERCENT: u64 = 80;
 
 /// The broker, as the configuration names it.

@@ -57,7 +57,8 @@ pub struct RingSettings {
 }
 
 impl RingSettings {
-    /// The defaults of DESIGN §4.1 and R9, half of the quota for pins.
+    /// What DESIGN §4.1 and R9 say, half of the quota for pins: for tests. In the daemon `config/ring`
+    /// rules: `app/settings` puts its values over these, and only the ballast's size stays.
     #[must_use]
     pub const fn new(dir: PathBuf, quota_bytes: u64) -> Self {
         Self {

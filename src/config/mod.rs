@@ -4,11 +4,11 @@
 //! it (unknown keys refused), its checked struct, and the way from one to the other, `check`. Past
 //! [`load()`] nothing is checked again (STYLE 2.20), and a stage is passed its own struct.
 //!
-//! **Where a key gets its default:** in the file of its section. `check` of the raw struct fills in
-//! what was not written, from the constants on top of that file (`LISTEN` in `http.rs`). What
-//! hangs on the machine stays `None` there and is worked out in `app`, where the stage's settings are
-//! made: the field's doc says how (`quota_bytes` in `ring.rs`). `courtside.example.toml` shows every
-//! key with its default, and a test holds that it is the one in force.
+//! **Where a key gets its default:** in the section's file, in `check`, as a constant on top (`LISTEN` in
+//! `http.rs`) or where it is filled in. What hangs on the machine stays `None` there, the field's doc
+//! says how it is worked out, and where it is: `quota_bytes` in `app/settings`, `reserve_bytes` in
+//! `clips/evict`. `courtside.example.toml` shows every key with its default, and a test holds that it
+//! is the one in force.
 //!
 //! `origin` has what a path in the file means and how secrets are read, `load` the way through all
 //! sections, `fault` how a refusal looks, `example` the commented file that refusals take their

@@ -17,9 +17,9 @@ const QUOTA_LEAST_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct RingConfig {
     /// Bound of the ring, DESIGN R5. `None`: 80 % of what is free and what the ring has, at
-    /// most 200 GB.
+    /// most 200 GiB (`app/settings`).
     pub quota_bytes: Option<u64>,
-    /// Part of the quota that pins may hold, DESIGN R6. `None`: half of it.
+    /// Part of the quota that pins may hold, DESIGN R6. `None`: half of it (`clips/evict`).
     pub reserve_bytes: Option<u64>,
     /// Recording stops while less than this is free, DESIGN R9. 256 MiB unless given.
     pub keep_free_bytes: u64,
@@ -31,7 +31,7 @@ pub struct RingConfig {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRing {
-    /// Bytes of video kept; 80 % of what is free and what it has, at most 200 GB, if absent.
+    /// Bytes of video kept; 80 % of what is free and what it has, at most 200 GiB, if absent.
     #[schemars(with = "Option<u64>")]
     quota_bytes: Option<Spanned<u64>>,
     /// Bytes of it that pinned clips may hold; half of it, if absent.
