@@ -1,9 +1,14 @@
 //! The outbox's thread: what is decided is first on disk, then told.
 //!
 //! Everything that waits in the inbox goes to disk in one transaction (group commit), then each
-//! event is logged `promised`, handed to the page and the clips, and sent. The thread alone owns
-//! the store and the lanes; the link (`mqtt`) talks to it by notes and gets bounded sendings
-//! (`desk`).
+//! event is promised (`promise`): logged `promised`, handed to the page and the clips, and sent. The
+//! thread alone owns the store and the lanes; the link (`mqtt`) talks to it by notes and gets bounded
+//! sendings (`desk`).
+//!
+//! Read `record` (what is kept of an event) and `lanes` (what goes next), both pure; `tables` and
+//! `write` (what one transaction writes), `store` (on disk) over `backend` (redb on the box's disk);
+//! `open`, `formats`, `aside` and `recover` (a start), `forget` (what is let go, and when). `samples`
+//! is for tests.
 
 pub(super) mod record;
 pub(super) mod lanes;

@@ -76,7 +76,7 @@ impl Store {
     /// Closes and opens again: after an error redb refuses everything (`PreviousIo`).
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::at`].
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         self.database = None;
         let database = (self.opener)()?;

@@ -1,4 +1,11 @@
-//! What one transaction writes.
+//! What is on disk before an event is promised, in one redb transaction ([`fill`]).
+//!
+//! Of each event: its record, its next number in its court (`sequences`), its place in `by_court`,
+//! that it waits (`waiting`), whether its fact is still `open`, that it is the `latest` of its family,
+//! and its clip's pin (`clips`). With them the entry in the game's log that it was decided by, and
+//! the counts. What else came up goes along: PUBACKs, refusals, clips that are durable.
+//! `Store::commit` syncs it; only then is the event promised. A cut before that leaves none of it; one
+//! between that and the promise leaves all of it, and the next start sends it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
