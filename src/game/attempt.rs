@@ -1,22 +1,28 @@
 //! One rim: from the first sight of a ball there to one decision.
 //!
 //! ```text
-//!             not none,          outcome in         final_after_ms, or none
-//!             open_frames        view               again, or the end
+//!             not none,          outcome in         decided *
+//!             open_frames        view
 //!  ┌─► Quiet ───────────► Open ──────────► Showing ───────────► Settled ─┐
-//!  │                       │ ▲               │ │ provisional, once the    │ none seen, or
-//!  │◄──────────────────────┘ └───────────────┘ ▼ share is clear           │ a ball comes
-//!  │    none again, or too long   the ball is back up                     │
+//!  │     ▲                 │ ▲               │ │ provisional, once the    │ none seen, or
+//!  │     └─────────────────┘ └───────────────┘ ▼ share is clear           │ a ball comes
+//!  │   none again, too long,  the ball is back up                         │
+//!  │   or the end                                                         │
 //!  └──────────────────────────────────────────────────────────────────────┘
+//!  Open ────► Settled   too long after a provisional; or an outcome that no ball led to
+//!  Showing ─► Quiet     the end, with less than FINAL_MASS_AT_END weighed
+//!
+//!  * in final_after_ms, in early_ms if it is clear (early_odds), none again, or the end
 //! ```
 //!
-//! Only `Showing` tells a call. An outcome that comes into view although no picture before it gave
-//! *under way* its due (`ball` of the bundle) is no attempt's: a cut, a jolt, a wobble of the model. It
-//! is passed over as if it were settled. A ball that comes up again, or still rolls on the ring, has not
-//! shown its outcome after all: the attempt is open again, and what was weighed is forgotten. A
+//! A call is first told in `Showing`; one that was told becomes final in `Open` too, when nothing
+//! shows for long. An outcome that comes into view although no picture before it gave *under way*
+//! its due (`ball` of the bundle) is no attempt's: a cut, a jolt, a wobble of the model. It is
+//! passed over as if it were settled. A ball that comes up again, or still rolls on the ring, has
+//! not shown its outcome after all: the attempt is open again, and what was weighed is forgotten. A
 //! provisional that was told by then stays told: its final is what shows next, or that call itself
-//! when nothing shows for long, and it is taken back when the ring falls quiet. An attempt that
-//! never shows an outcome is dropped: nobody was told of it.
+//! when nothing shows for long, and it is taken back when the ring falls quiet or the stream ends.
+//! An attempt that never shows an outcome is dropped: nobody was told of it.
 
 use crate::answer::{DecisionParameters, ODDS_AT_MOST, RimProbabilities};
 use crate::media::MediaTime;
