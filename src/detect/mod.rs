@@ -11,14 +11,15 @@
 //! | what a model's folder must say | `bundle` (`manifest`: the format) |
 //! | a crop cut, a picture fitted in | the engine, where it computes: `engine/builtin` with `rim/crop`, `ring/letterbox` and their filter `resample` |
 //! | what every engine must do | `engine/contract` |
-//! | what happens when a model fails or **panics** | `worker`: caught, put out with the reason, all else goes on |
+//! | what happens when a model fails or **panics** | at load `engine/builtin`, in its trial `engine/trial`: the bundle is refused; at work `worker`, around each item: put out with the reason. All else goes on |
 //! | what a model remembers, and when it starts anew | `continuity` (states themselves: the engine) |
 //! | what tensors mean | the task: `rim` (made or missed), `ring` (where rings are, was a camera moved) |
 //! | a new task | a folder beside `rim`, and the arms that the compiler asks for in `bundle` and `tasks` |
 //! | which models run | `roster` |
 //!
-//! Read `bundle`, `engine/contract`, `task`, `rim`, `ring`, `worker`, then `roster`. `offline` is a
-//! worker without its thread, for tools.
+//! Read `bundle`, `engine/contract`, `task`, `rim`, `ring`, `tasks`, `court_work` (one court, as one
+//! model sees it), `worker`, then `roster`. `offline` is a worker without its thread, for tools;
+//! `embedded` the bundles in the binary, `progress` how a model is doing, `sink` where answers go.
 
 mod bundle;
 mod embedded;

@@ -9,11 +9,16 @@
 //!
 //! **What happens when a model fails.** An error is no answer: the court's states start anew, the
 //! next frame is tried. So many errors in a row ([`Manner::most_failures`]), or one **panic** (caught
-//! here, around the handling of each frame), put the model out: [`Worker::put_out`] tells the reason
-//! in the log, in `state/models` and at every court of it; its hop is closed and emptied, so that no
-//! decoder's buffer stays in it; sessions that it was in are closed, so that nothing that it began
-//! stays open; then its thread ends, and the engine with it. Other models, courts, recording and
-//! events go on. It comes back with a restart.
+//! here, around the handling of each item: a frame, a session's end, a court that comes or goes), put
+//! the model out: [`Worker::put_out`] tells the reason in the log and at every court of it, and in
+//! `state/models` if it is one of `bundles` (the finder is not listed there); its hop is closed and
+//! emptied, so that no decoder's buffer stays in it; sessions that it was in are closed, so that nothing
+//! that it began stays open; then its thread ends, and the engine with it. Other models, courts,
+//! recording and events go on. It comes back with a restart.
+//!
+//! A panic before that is caught where it happens: at load in `engine/builtin`, in the trial in
+//! `engine/trial`; both refuse the bundle. [`Worker::new`] catches none: `app` loads models without
+//! courts, so the engine is not called there, and courts come as items.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

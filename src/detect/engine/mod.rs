@@ -1,7 +1,7 @@
 //! What runs a network: one contract for all tasks (`contract`), a file an engine, and who makes them.
 //!
-//! `builtin` is compiled in and needs nothing installed. Later engines (ONNX Runtime, TensorRT) stand
-//! beside it behind features, and [`InstalledEngines`] chooses. `trial` runs a network on a grey
+//! `builtin` is compiled in and needs nothing installed. Another would stand
+//! beside it behind a feature, and [`InstalledEngines`] choose. `trial` runs a network on a grey
 //! picture before it is let near a court.
 
 pub(crate) mod contract;

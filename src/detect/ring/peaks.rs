@@ -24,7 +24,7 @@ const LEAST_APART: f32 = 8.0;
 
 /// A ring is at least so high, of its width. The shipped net answers "flat" wherever it is unsure,
 /// and a level ring is only seen flatter from less than 16° below it. Chosen on footage (269
-/// rings: mean overlap 0.58 before, 0.68 after; `models/train/finder/README.md`).
+/// rings: mean overlap 0.58 without, 0.68 with it; `models/train/finder/README.md`).
 const FLAT: f32 = 0.3;
 
 /// Rings in what the network said of a picture that stands in its input as `fitting` says, best first.
