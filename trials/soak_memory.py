@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Streams for half an hour and holds the daemon's memory to its bound (issue: 1 MB per 10 minutes after the first 5).
+"""Streams for half an hour and holds the daemon's memory to its bound (1 MB per 10 minutes after the first 5).
 
   trials/soak_memory.py [--minutes 30] [--bin target/release/courtside]
 

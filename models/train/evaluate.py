@@ -6,7 +6,7 @@ With --folds each court is answered by the member that has not seen it; `rest` s
 --bundle streams its FP32 file in ONNX Runtime; --weights and --folds take what `weights.py` takes, all pictures side by side.
 Clips: the first picture is held for 1 s before and the last for 1 s after. "called" is what the rules of decide.py
 make of them (one fact within +-1 s of t_rim, the right outcome); "sign" is the summed log-odds over the 0.35 s after
-t_truth, whatever the rules found. Streams are scored as shared/field/score_stream.py scores the whole program.
+t_truth, whatever the rules found. Streams are scored as trials/score_stream.py scores the whole program.
 """
 import argparse
 import json

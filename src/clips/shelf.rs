@@ -8,7 +8,8 @@
 //! The way of a clip's bytes: [`Shelf::read`] gives its entry, [`Shelf::open`] opens the segments that
 //! the entry names and takes one of [`MAX_READERS`] seats, [`ClipBytes::read`] gives any part of the
 //! MP4 that `cut` describes, out of the segments, in chunks. Nothing of it is ever in memory whole.
-//! All of it but `acknowledge` reads files on the caller's thread.
+//! [`Shelf::list`], [`Shelf::read`], [`Shelf::open`] and [`ClipBytes::read`] read files on the caller's
+//! thread: `routes` calls them by `spawn_blocking`. The others read none.
 
 use std::io;
 use std::path::PathBuf;

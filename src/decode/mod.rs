@@ -22,7 +22,7 @@
 //! - the size, coding or session changes: what is inside comes out first, then a new pipeline.
 //!
 //! Deliberately absent: pictures in device memory. NVDEC's pictures are taken to system memory by
-//! the decoder's own download; sharing its surfaces with the model is a later issue.
+//! the decoder's own download; its surfaces are not shared with the model.
 
 #![cfg_attr(not(feature = "gstreamer"), allow(dead_code, reason = "read by the backend alone"))]
 

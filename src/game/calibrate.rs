@@ -7,8 +7,8 @@
 //! sums are of whole thousandths, or run over sorted values.
 //!
 //! **Without verdicts**: the odds are cut in two by two-means, exactly. Their middle says nothing by
-//! itself, since a net's made and missed do not lie equally far from 0 (rimnet 0.4.0: near 3.5 and
-//! −5, as a final is early once it is clear). What counts is how far it lies from the middle that the
+//! itself, since a net's made and missed do not lie equally far from 0 (near 3.5 and
+//! −5, say, as a final is early once it is clear). What counts is how far it lies from the middle that the
 //! bundle has on the attempts it was made with, `cut` in its manifest; a bundle that does not say it
 //! is not calibrated without verdicts. It needs [`SEEN_AT_LEAST`] attempts, [`EACH_AT_LEAST`] of each
 //! kind, a clear gap, and each kind well on its own side of the bundle's middle: in a long run of
@@ -41,20 +41,21 @@ use crate::media::RimBox;
 
 /// Finals that are kept; the oldest goes (chosen: an evening of one rim).
 pub const SEEN_AT_MOST: usize = 200;
-/// Attempts without which nothing is learnt without verdicts (issue 9; accuracy.md §5: 20 and more).
+/// Attempts without which nothing is learnt without verdicts (a cut by two-means
+/// wanted about 20 and more, of both kinds, on 189 clips of three courts).
 const SEEN_AT_LEAST: usize = 20;
 /// Of each kind.
 const EACH_AT_LEAST: usize = 5;
 /// Means of the two kinds lie so many of their own spreads apart. Two-means finds 2.7 in one normal
 /// heap and 3.5 in an even spread, which are no two kinds.
 const GAP_SPREADS: f64 = 4.0;
-/// The mean of a kind lies so far from the bundle's own middle, log-odds. Those of rimnet 0.4.0 lie 3.9
+/// The mean of a kind lies so far from the bundle's own middle, log-odds. The net's own lie 3.9
 /// from it and a bias takes 1.5 at most; in 46 misses of one court in a row the doubtful ones were 0.8
 /// from it.
 const AWAY: f64 = 2.0;
-/// No court seen so far needed more (accuracy.md §0: 1 to 1.5).
+/// No court seen so far needed more: their biases were 1 to 1.5, log-odds.
 const SHIFT_AT_MOST: f64 = 1.5;
-/// Spread of the biases that courts have (chosen: most within the 1.5 of accuracy.md §0) …
+/// Spread of the biases that courts have (chosen: nearly all within ±`SHIFT_AT_MOST`) …
 const BIAS_SPREAD: f64 = 0.7;
 /// … and of a court's middle for other reasons: as much, so that half of it is believed.
 const MIDDLE_SPREAD: f64 = 0.7;

@@ -1,4 +1,4 @@
-//! What is worth watching again: today every made shot.
+//! What is worth watching again: every made shot.
 
 use std::time::Duration;
 

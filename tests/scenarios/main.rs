@@ -1,4 +1,4 @@
-//! The whole box by scenario: one binary, a file a theme (STYLE 3). `support/testbox.rs` says how a box
+//! The whole box by scenario: one binary, a file a theme (STYLE 2.28). `support/testbox.rs` says how a box
 //! is driven; no test here sleeps, and none is timed.
 #![cfg(test)]
 #![allow(

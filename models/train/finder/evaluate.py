@@ -3,7 +3,7 @@
     python -m train.finder.evaluate FOOTAGE (--bundle DIR [--files] | --weights finder.pt) [--least 0.3] [--sheet OUT.png] [--json]
     python -m train.finder.evaluate --drawn FIRST:END [--photos FILE] --bundle DIR [--files]
 
-FOOTAGE: a folder as shared/footage/README describes. A ring is found where the boxes overlap by 0.3 or the centres are
+FOOTAGE: a folder of pictures with truth, not in the repository: frames/, clips/, streams/ and videos/. A ring is found where the boxes overlap by 0.3 or the centres are
 nearer than 0.35 of the ring's width. Boxes of frames/ are ring and net: there the ring is taken as the upper part, 0.45 of
 its width high. Clips: the picture at t_rim (their box is right there); streams and videos: nine pictures spread over each,
 or, where the camera is in a hand, those of the attempts.

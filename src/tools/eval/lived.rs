@@ -21,7 +21,8 @@ use crate::tools::eval::score::{Call, calls, judge};
 use crate::tools::eval::table::Table;
 use crate::tools::eval::truth::{Video, court};
 
-/// Attempts of a court that a person gives a verdict on (issue 9).
+/// Attempts of a court that a person gives a verdict on (chosen; design/calibration.md has
+/// its figures with so many).
 const JUDGED: usize = 10;
 /// Attempts without which a court is not worth a line.
 const TOLD_FROM: usize = 5;
