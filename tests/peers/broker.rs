@@ -580,7 +580,9 @@ fn what_is_published_is_what_the_schemas_say() {
         assert!(wrong.is_empty(), "{name}: {wrong:?} in {:#}", message.json);
         used.insert(name);
     }
-    let all: BTreeSet<String> = schemas.into_keys().collect();
+    // What HTTP gives is held to its schema by `tests/schemas.rs`.
+    let all: BTreeSet<String> =
+        schemas.into_keys().filter(|name| !name.starts_with("v1.")).collect();
     assert_eq!(used, all, "every message was seen");
 }
 
