@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::answer::ModelIdentity;
 use crate::clock::Clock;
-use crate::detect::bundle::error::Task;
+use crate::detect::bundle::error::{ManifestPlace, Task};
 use crate::detect::bundle::{Bundle, find};
 use crate::detect::embedded::IN_THE_BINARY;
 use crate::detect::engine::contract::{Engine, Engines};
@@ -389,7 +389,11 @@ fn load_one(
         .and_then(|bundle| bundle.for_task(task))
         .map_err(|error| chain_of(&error))?;
     let mut engine = engines.engine_for(&bundle).map_err(|error| chain_of(&error))?;
-    try_out(engine.as_mut(), &bundle)?;
+    // What is in the binary is tried by its tests. The one that decides is tried all the same, which
+    // warms its caches; a look at a whole picture would leave 8 MB with the thread that loads.
+    if task == Task::Rim || matches!(bundle.place, ManifestPlace::File(_)) {
+        try_out(engine.as_mut(), &bundle)?;
+    }
     let identity = Arc::new(identity_of(&bundle, engine.name()));
     let hop = hop_of(&bundle);
     let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
