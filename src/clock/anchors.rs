@@ -32,11 +32,11 @@ pub struct AnchorSnapshot {
 /// Maps media time to UTC for every court. Clones share one set.
 #[derive(Clone, Debug)]
 pub struct Anchors {
-    shared: Arc<Shared>,
+    shared: Arc<AnchorTable>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct AnchorTable {
     clock: Arc<dyn Clock>,
     boot: String,
     floor: Floor,
@@ -75,7 +75,7 @@ impl Anchors {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, boot: String, floor: impl Into<Floor>) -> Self {
         let floor = floor.into();
-        Self { shared: Arc::new(Shared { clock, boot, floor, courts: Mutex::default() }) }
+        Self { shared: Arc::new(AnchorTable { clock, boot, floor, courts: Mutex::default() }) }
     }
 
     /// Sets a court's configured delay from shutter to arrival; zero means that nobody measured it.

@@ -49,7 +49,7 @@ pub(crate) struct Court {
     /// The units since the last key frame, while a B slice would come as a surprise.
     group: Vec<AccessUnit>,
     rate: Rate,
-    running: Option<Running>,
+    running: Option<CurrentPipeline>,
     failures: Failures,
     back_off: Duration,
     retry_at: Monotonic,
@@ -57,7 +57,7 @@ pub(crate) struct Court {
     told: Option<String>,
 }
 
-struct Running {
+struct CurrentPipeline {
     pipeline: Box<dyn Pipeline>,
     outlet: Arc<Outlet>,
     candidate: &'static Candidate,
@@ -269,7 +269,7 @@ impl Court {
                 self.tell(choice.told);
                 let bound = BOUND + usize::from(held_at_most(parameters, layout.low_delay));
                 let candidate = choice.candidate;
-                self.running = Some(Running { pipeline, outlet, candidate, layout, bound });
+                self.running = Some(CurrentPipeline { pipeline, outlet, candidate, layout, bound });
                 true
             }
             Err(reason) => {

@@ -75,14 +75,14 @@ impl Backend for GStreamer {
     }
 }
 
-struct Running {
+struct GstPipeline {
     pipeline: gst::Pipeline,
     source: gst_app::AppSrc,
     left_behind: Arc<AtomicUsize>,
     stopped: bool,
 }
 
-impl Pipeline for Running {
+impl Pipeline for GstPipeline {
     fn push(&mut self, unit: Push) -> Result<(), String> {
         let mut buffer = gst::Buffer::from_mut_slice(unit.data);
         if let Some(buffer) = buffer.get_mut() {
@@ -122,7 +122,7 @@ impl Pipeline for Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for GstPipeline {
     fn drop(&mut self) {
         if !self.stopped {
             halt(&self.pipeline);
@@ -136,7 +136,7 @@ fn halt(pipeline: &gst::Pipeline) {
     }
 }
 
-fn build(order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Running, glib::BoolError> {
+fn build(order: &Order<'_>, outlet: Arc<Outlet>) -> Result<GstPipeline, glib::BoolError> {
     let candidate = order.candidate;
     let pipeline = gst::Pipeline::new();
     let source = source(order.parameters.codec);
@@ -162,7 +162,7 @@ fn build(order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Running, glib::BoolEr
     if let Some(bus) = pipeline.bus() {
         watch_errors(&bus, outlet);
     }
-    Ok(Running { pipeline, source, left_behind: Arc::default(), stopped: false })
+    Ok(GstPipeline { pipeline, source, left_behind: Arc::default(), stopped: false })
 }
 
 fn source(codec: Codec) -> gst_app::AppSrc {

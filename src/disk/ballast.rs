@@ -12,11 +12,11 @@ use crate::disk::{Disk, OpenHow};
 /// more; the ring makes it again when there is room. Clones share one file.
 #[derive(Clone, Debug)]
 pub struct Ballast {
-    shared: Arc<Shared>,
+    shared: Arc<BallastState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct BallastState {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     bytes: u64,
@@ -33,7 +33,7 @@ impl Ballast {
             .open(&path, OpenHow::Read)
             .and_then(|file| file.len())
             .is_ok_and(|len| len >= bytes);
-        Self { shared: Arc::new(Shared { disk, path, bytes, held: Mutex::new(held) }) }
+        Self { shared: Arc::new(BallastState { disk, path, bytes, held: Mutex::new(held) }) }
     }
 
     /// Gives the room up. Returns false if there was none to give.

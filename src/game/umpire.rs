@@ -31,14 +31,14 @@ pub(super) struct Answered {
 #[derive(Debug)]
 pub(super) struct Umpire {
     rims: usize,
-    running: Option<Running>,
+    running: Option<OpenSession>,
     /// The session that ended last; late answers of it are not a new beginning.
     ended: Option<SessionId>,
 }
 
 /// What belongs to one session.
 #[derive(Debug)]
-struct Running {
+struct OpenSession {
     session: SessionId,
     rims: Vec<AtRim>,
 }
@@ -73,7 +73,7 @@ impl Umpire {
     /// One that is warming moves time and decides nothing.
     pub(super) fn step(&mut self, answer: &RimAnswer, shift: f32) -> Option<Ruled> {
         let rims = self.rims;
-        let running = self.running.get_or_insert_with(|| Running {
+        let running = self.running.get_or_insert_with(|| OpenSession {
             session: answer.session,
             rims: std::iter::repeat_with(AtRim::default).take(rims).collect(),
         });

@@ -42,11 +42,11 @@ pub enum FrameItem {
 /// their turn one after another. Counted per court; only frames are in the ledger.
 #[derive(Clone, Debug)]
 pub struct FrameMailbox {
-    shared: Arc<Shared>,
+    shared: Arc<FrameHop>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct FrameHop {
     // The one lock of the hop: queues, turn, closing and counts change together.
     queue: Mutex<Queue>,
     /// Wakes the thread in `take`: an item came, or the hop was closed.
@@ -88,7 +88,7 @@ impl FrameMailbox {
         };
         let courts = courts.iter().map(|id| Court::new(id.clone(), tally(id))).collect();
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(FrameHop {
                 queue: Mutex::new(Queue { courts, turn: 0, closed: false }),
                 arrived: Condvar::new(),
                 frames_per_court: frames_per_court.max(1),

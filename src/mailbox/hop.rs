@@ -33,7 +33,7 @@ pub enum Take<T> {
 /// A bounded hop between two stages. Clones share one queue.
 #[derive(Debug)]
 pub struct Mailbox<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<HopState<T>>,
 }
 
 impl<T> Clone for Mailbox<T> {
@@ -43,7 +43,7 @@ impl<T> Clone for Mailbox<T> {
 }
 
 #[derive(Debug)]
-struct Shared<T> {
+struct HopState<T> {
     // The one lock of the hop: queue, closing and counts change together.
     queue: Mutex<Queue<T>>,
     /// Wakes threads in `take`: an item came, or the hop was closed.
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Waker {
     }
 }
 
-impl<T> Shared<T> {
+impl<T> HopState<T> {
     fn nudge(&self) {
         let mut queue = self.queue.lock();
         queue.nudged = true;
@@ -109,7 +109,7 @@ impl<T> Mailbox<T> {
         let queue =
             Queue { items: VecDeque::new(), weight: 0, closed: false, nudged: false, wake: None };
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(HopState {
                 queue: Mutex::new(queue),
                 arrived: Condvar::new(),
                 arrived_async: Notify::new(),
@@ -335,7 +335,7 @@ impl<T> Mailbox<T> {
     }
 }
 
-impl<T> Shared<T> {
+impl<T> HopState<T> {
     fn has_room(&self, queue: &Queue<T>, item: &T) -> bool {
         queue.items.is_empty() || queue.weight.saturating_add((self.weigh)(item)) <= self.capacity
     }

@@ -25,11 +25,11 @@ const MAX_ITEMS: usize = 4096;
 /// they are few, and what follows means nothing without them.
 #[derive(Clone, Debug)]
 pub struct UnitMailbox {
-    shared: Arc<Shared>,
+    shared: Arc<UnitHop>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct UnitHop {
     // The one lock of the hop: queue, state and counts change together.
     queue: Mutex<Queue>,
     /// Wakes threads in `take`: an item came, or the hop was closed.
@@ -50,7 +50,7 @@ struct Queue {
     bell: Option<Bell>,
 }
 
-impl Shared {
+impl UnitHop {
     fn nudge(&self) {
         let mut queue = self.queue.lock();
         queue.nudged = true;
@@ -66,7 +66,7 @@ impl UnitMailbox {
     pub fn new(bound: Duration, tally: Tally) -> Self {
         tally.rest().begins();
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(UnitHop {
                 queue: Mutex::new(Queue::default()),
                 arrived: Condvar::new(),
                 bound,

@@ -37,7 +37,7 @@ use crate::uplink::backoff::Past;
 use crate::uplink::causes::chain;
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
-use crate::uplink::outbox::lanes::{Begin, Outcome, WINDOW};
+use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
 use crate::uplink::prompt::Prompt;
 use crate::uplink::settings::UplinkSettings;
 use crate::uplink::states::States;
@@ -449,7 +449,8 @@ impl Feeder<'_> {
             let clock = Arc::clone(&self.link.clock);
             let session = self.session;
             let told = async move {
-                if let Some((Outcome::Refused { code }, said)) = settled(notice, &*clock).await {
+                if let Some((SendOutcome::Refused { code }, said)) = settled(notice, &*clock).await
+                {
                     let said = said.unwrap_or_default();
                     warn!(%what, code, %said, "the broker refused a state");
                     learnt.lock().refused = Some(clock.monotonic());
@@ -472,7 +473,7 @@ impl Feeder<'_> {
         if topic.len() + payload.len() + PUBLISH_OVERHEAD > max_packet {
             // The client would take it for an error of the connection, again and again.
             let said = Some(format!("larger than the broker's {max_packet} bytes"));
-            let outcome = Outcome::Refused { code: TOO_LARGE };
+            let outcome = SendOutcome::Refused { code: TOO_LARGE };
             self.link.desk.note(Note::Outcome { epoch, position, outcome, said });
             return Ok(());
         }
@@ -490,10 +491,10 @@ impl Feeder<'_> {
                 Some(settled) => settled,
                 None => {
                     dead.notify_one();
-                    (Outcome::Lost, None)
+                    (SendOutcome::Lost, None)
                 }
             };
-            if matches!(outcome, Outcome::Refused { .. }) {
+            if matches!(outcome, SendOutcome::Refused { .. }) {
                 learnt.lock().refused = Some(clock.monotonic());
             }
             desk.note(Note::Outcome { epoch, position, outcome, said });
@@ -503,14 +504,17 @@ impl Feeder<'_> {
 }
 
 /// What became of a publish; `None` when nothing was said in time.
-async fn settled(notice: PublishNotice, clock: &dyn Clock) -> Option<(Outcome, Option<String>)> {
+async fn settled(
+    notice: PublishNotice,
+    clock: &dyn Clock,
+) -> Option<(SendOutcome, Option<String>)> {
     let said = within(clock, ACK_TIMEOUT, notice.wait_async()).await?;
     Some(match said {
         Ok(PublishResult::Qos1(ack)) => match refusal(&ack) {
-            Some((code, said)) => (Outcome::Refused { code }, Some(said)),
-            None => (Outcome::Acknowledged, None),
+            Some((code, said)) => (SendOutcome::Refused { code }, Some(said)),
+            None => (SendOutcome::Acknowledged, None),
         },
-        Ok(_) | Err(_) => (Outcome::Lost, None),
+        Ok(_) | Err(_) => (SendOutcome::Lost, None),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::event::{Decision, Envelope};
 use crate::mailbox::Mailbox;
 use crate::media::CourtId;
-use crate::uplink::outbox::lanes::{Begin, Outcome};
+use crate::uplink::outbox::lanes::{Begin, SendOutcome};
 use crate::uplink::outbox::recover::CourtRecords;
 
 /// A stored event given again.
@@ -64,7 +64,7 @@ pub(crate) enum Note {
         /// The event.
         position: u64,
         /// What became of it.
-        outcome: Outcome,
+        outcome: SendOutcome,
         /// What the broker said, if it refused.
         said: Option<String>,
     },

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use crate::clock::AnchorSnapshot;
 use crate::event::ClipRequest;
 use crate::media::CourtId;
-use crate::uplink::outbox::record::{Class, Decided, Header, Record};
+use crate::uplink::outbox::record::{Class, DecidedWhen, Header, Record};
 use crate::uplink::outbox::tables::{
     BYTES, COUNTS, FORMAT, FORMAT_TO, LAST_POSITION, LATEST, OLDEST_READER, PARTED_TO, RECORDS,
     SCORES, StoreError, TABLES, open_all,
@@ -201,7 +201,7 @@ struct FirstRecord {
     saying: FirstSaying,
     #[serde(default)]
     clip: Option<ClipRequest>,
-    decided: Decided,
+    decided: DecidedWhen,
     #[serde(default)]
     anchor: AnchorSnapshot,
     #[serde(default)]

@@ -21,7 +21,7 @@ pub(crate) const WINDOW: u16 = 32;
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum SendOutcome {
     /// PUBACK below 0x80.
     Acknowledged,
     /// PUBACK 0x80 or above.
@@ -161,9 +161,9 @@ impl Lanes {
     ///
     /// A PUBACK counts whenever it comes. A refusal or a loss of an earlier connection says nothing
     /// of what was sent since.
-    pub(crate) fn outcome(&mut self, epoch: u64, position: u64, outcome: Outcome) -> bool {
+    pub(crate) fn outcome(&mut self, epoch: u64, position: u64, outcome: SendOutcome) -> bool {
         match outcome {
-            Outcome::Acknowledged => {
+            SendOutcome::Acknowledged => {
                 if epoch == self.epoch {
                     self.window = (self.window * 2).min(self.full_window);
                 }
@@ -172,7 +172,7 @@ impl Lanes {
                     || self.backlog.remove(&position)
                     || self.live.remove(&position)
             }
-            Outcome::Refused { code } => {
+            SendOutcome::Refused { code } => {
                 // In the backlog: its session ended before its refusal was told.
                 let counts = epoch == self.epoch
                     && (self.in_flight.remove(&position) || self.backlog.remove(&position));
@@ -182,7 +182,7 @@ impl Lanes {
                 }
                 counts
             }
-            Outcome::Lost => {
+            SendOutcome::Lost => {
                 let counts = epoch == self.epoch && self.in_flight.remove(&position);
                 if counts {
                     self.backlog_in_flight.remove(&position);
@@ -271,10 +271,10 @@ mod tests {
         let mut lanes = Lanes::recovered((1..=100).map(|at| (at, None)));
         lanes.connected(1, Begin { careful: true, ..begin(100) });
         assert_eq!((lanes.next(), lanes.next()), (Some(1), None));
-        assert!(lanes.outcome(1, 1, Outcome::Acknowledged));
+        assert!(lanes.outcome(1, 1, SendOutcome::Acknowledged));
         assert_eq!((lanes.next(), lanes.next(), lanes.next()), (Some(2), Some(3), None));
         for at in 2..=90 {
-            assert!(lanes.outcome(1, at, Outcome::Acknowledged));
+            assert!(lanes.outcome(1, at, SendOutcome::Acknowledged));
             while lanes.next().is_some() {}
         }
         assert_eq!(lanes.window, usize::from(WINDOW));
@@ -285,7 +285,7 @@ mod tests {
         let mut lanes = Lanes::recovered([(1, None), (2, None)]);
         lanes.connected(1, begin(1));
         assert_eq!(lanes.next(), Some(1));
-        assert!(lanes.outcome(1, 1, Outcome::Refused { code: 0x87 }));
+        assert!(lanes.outcome(1, 1, SendOutcome::Refused { code: 0x87 }));
         lanes.connected(2, Begin { careful: true, try_refused: false, ..begin(1) });
         assert_eq!(lanes.next(), Some(2));
         assert_eq!(lanes.parked(), 1);
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(lanes.next(), Some(1));
         lanes.decided(2);
         assert_eq!(lanes.next(), None);
-        assert!(lanes.outcome(1, 1, Outcome::Acknowledged));
+        assert!(lanes.outcome(1, 1, SendOutcome::Acknowledged));
         assert_eq!(lanes.next(), Some(2));
     }
 
@@ -331,8 +331,8 @@ mod tests {
         lanes.decided(2);
         lanes.decided(3);
         assert_eq!((lanes.next(), lanes.next()), (Some(1), Some(2)));
-        assert!(lanes.outcome(1, 1, Outcome::Refused { code: 0x99 }));
-        assert!(lanes.outcome(1, 2, Outcome::Refused { code: 0x87 }));
+        assert!(lanes.outcome(1, 1, SendOutcome::Refused { code: 0x99 }));
+        assert!(lanes.outcome(1, 2, SendOutcome::Refused { code: 0x87 }));
         assert_eq!((lanes.next(), lanes.next()), (Some(3), None));
         assert_eq!(lanes.parked(), 2);
         lanes.connected(2, begin(10));
@@ -347,7 +347,7 @@ mod tests {
         lanes.decided(1);
         assert_eq!(lanes.next(), Some(1));
         lanes.disconnected();
-        assert!(lanes.outcome(1, 1, Outcome::Acknowledged));
+        assert!(lanes.outcome(1, 1, SendOutcome::Acknowledged));
         assert_eq!(lanes.unacknowledged(), 0);
     }
 
@@ -410,15 +410,15 @@ mod tests {
                         }
                     }
                     Step::Ack(at) => if let Some(position) = pick(&lanes, at) {
-                        prop_assert!(lanes.outcome(epoch, position, Outcome::Acknowledged));
+                        prop_assert!(lanes.outcome(epoch, position, SendOutcome::Acknowledged));
                         acknowledged.insert(position);
                     },
                     Step::Refuse(at, code) => if let Some(position) = pick(&lanes, at) {
-                        let settled = lanes.outcome(epoch, position, Outcome::Refused { code });
+                        let settled = lanes.outcome(epoch, position, SendOutcome::Refused { code });
                         prop_assert!(settled);
                     },
                     Step::Forget(at) => if let Some(position) = pick(&lanes, at) {
-                        prop_assert!(lanes.outcome(epoch, position, Outcome::Lost));
+                        prop_assert!(lanes.outcome(epoch, position, SendOutcome::Lost));
                     },
                     Step::PutBack(at) => if let Some(position) = pick(&lanes, at) {
                         lanes.put_back(position);

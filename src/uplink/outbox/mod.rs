@@ -43,7 +43,7 @@ use crate::uplink::causes::chain;
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::hooks::{Committed, Hooks};
 use crate::uplink::outbox::desk::{Desk, Given, Note, Sending};
-use crate::uplink::outbox::lanes::{Lanes, Outcome};
+use crate::uplink::outbox::lanes::{Lanes, SendOutcome};
 use crate::uplink::outbox::record::{InOrder, Now, Record, RecordError};
 use crate::uplink::outbox::recover::CourtRecords;
 use crate::uplink::outbox::store::Store;
@@ -124,9 +124,9 @@ pub(super) struct Outbox {
     when_sent: Vec<oneshot::Sender<()>>,
     fresh: BTreeMap<u64, Record>,
     /// When those in flight were decided.
-    decided: BTreeMap<u64, record::Decided>,
+    decided: BTreeMap<u64, record::DecidedWhen>,
     /// The oldest without a PUBACK, and when it was decided.
-    oldest: Option<(u64, record::Decided)>,
+    oldest: Option<(u64, record::DecidedWhen)>,
     /// The inbox was empty then: what is found in it later was decided since.
     empty_at: Monotonic,
     refused: Option<String>,
@@ -345,13 +345,13 @@ impl Outbox {
         self.marks_since.get_or_insert(now);
     }
 
-    fn settle(&mut self, epoch: u64, position: u64, outcome: Outcome, said: Option<String>) {
+    fn settle(&mut self, epoch: u64, position: u64, outcome: SendOutcome, said: Option<String>) {
         if !self.lanes.outcome(epoch, position, outcome) {
             return;
         }
         let decided = self.decided.remove(&position);
         match outcome {
-            Outcome::Acknowledged => {
+            SendOutcome::Acknowledged => {
                 let now = self.monotonic();
                 if let Some(decided) = decided.filter(|decided| decided.boot == self.parts.boot) {
                     let took = now.since(Monotonic::from_nanos(decided.monotonic_ns));
@@ -364,13 +364,13 @@ impl Outbox {
                 self.marks.acknowledged.insert(position, utc);
                 self.parts.counts.lock().acknowledged += 1;
             }
-            Outcome::Refused { code } => {
+            SendOutcome::Refused { code } => {
                 let said = said.unwrap_or_default();
                 warn!(position, code, %said, "the broker refused an event: parked");
                 self.refused = Some(format!("0x{code:02x} {said}").trim_end().to_owned());
                 self.marks.refused.insert(position, code);
             }
-            Outcome::Lost => return,
+            SendOutcome::Lost => return,
         }
         self.fresh.remove(&position);
         self.mark();

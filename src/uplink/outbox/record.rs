@@ -33,7 +33,7 @@ pub(crate) enum Class {
 
 /// When an event was decided, as well as this box knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Decided {
+pub(crate) struct DecidedWhen {
     /// Names the origin of `monotonic_ns`.
     pub boot: String,
     /// The monotonic clock then.
@@ -56,8 +56,8 @@ pub(crate) struct Now<'a> {
 impl Now<'_> {
     /// As a record keeps it.
     #[must_use]
-    pub(crate) fn decided(&self) -> Decided {
-        Decided {
+    pub(crate) fn decided(&self) -> DecidedWhen {
+        DecidedWhen {
             boot: self.boot.to_owned(),
             monotonic_ns: self.monotonic.as_nanos(),
             utc_ns: self.utc.map(UtcTime::as_nanos),
@@ -65,7 +65,7 @@ impl Now<'_> {
     }
 }
 
-impl Decided {
+impl DecidedWhen {
     /// Time since then; `None` when neither clock can tell.
     #[must_use]
     pub(crate) fn age(&self, now: &Now<'_>) -> Option<Duration> {
@@ -126,7 +126,7 @@ pub(crate) struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<ClipRequest>,
     /// When it was decided.
-    pub decided: Decided,
+    pub decided: DecidedWhen,
     /// The clock's anchor at the decision.
     #[serde(default)]
     pub anchor: AnchorSnapshot,
@@ -169,7 +169,7 @@ impl Record {
     pub(crate) fn new(
         order: InOrder,
         event: &Event,
-        decided: Decided,
+        decided: DecidedWhen,
         anchor: AnchorSnapshot,
     ) -> Result<Self, RecordError> {
         let saying = &event.saying;
@@ -332,7 +332,7 @@ mod tests {
         }
     }
 
-    fn record(confidence: f64, decided: Decided) -> Result<Record, RecordError> {
+    fn record(confidence: f64, decided: DecidedWhen) -> Result<Record, RecordError> {
         let order = InOrder { position: 9, sequence: 4 };
         Record::new(order, &shot(confidence), decided, AnchorSnapshot::default())
     }

@@ -3,7 +3,7 @@
 use crate::clock::AnchorSnapshot;
 use crate::event::{Event, FactId, Highlight, ModelRef, Saying, Score, Shot};
 use crate::media::{CourtId, MediaTime};
-use crate::uplink::outbox::record::{Decided, InOrder, Record};
+use crate::uplink::outbox::record::{DecidedWhen, InOrder, Record};
 use crate::uplink::outbox::write::Batch;
 
 pub(super) fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
@@ -58,7 +58,7 @@ pub(super) fn batch(events: impl IntoIterator<Item = Event>) -> Batch {
 }
 
 pub(super) fn at(events: impl IntoIterator<Item = Event>, utc_ns: Option<i64>) -> Batch {
-    let decided = Decided { boot: "boot".into(), monotonic_ns: 1, utc_ns };
+    let decided = DecidedWhen { boot: "boot".into(), monotonic_ns: 1, utc_ns };
     let unplaced = InOrder { position: 0, sequence: 0 };
     let append = events
         .into_iter()
