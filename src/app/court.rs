@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::config::CourtConfig;
 use crate::event::Decision;
 use crate::game::player::{Board, Seat, ToGame};
-use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull};
+use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull, hops};
 use crate::media::{CourtId, Frame, RimBox};
 
 /// Stream time that the recorder may be behind (DESIGN §2).
@@ -68,13 +68,13 @@ impl CourtParts {
 
 /// A hop of answers: 1,024, losing the oldest; a loss is a bug and is told as one.
 fn answers_hop(court: &CourtId, ledger: &Ledger) -> Mailbox<ToGame> {
-    Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), "game"))
+    Mailbox::new(ANSWERS, WhenFull::DropOldest, ledger.hop(court.as_str(), hops::GAME))
 }
 
 /// The two hops that ingest fills for one court.
 fn unit_hops(court: &CourtId, ledger: &Ledger) -> (UnitMailbox, UnitMailbox) {
     (
-        UnitMailbox::new(RING_BOUND, ledger.hop(court.as_str(), "ring")),
-        UnitMailbox::new(DECODE_BOUND, ledger.hop(court.as_str(), "decode")),
+        UnitMailbox::new(RING_BOUND, ledger.hop(court.as_str(), hops::RING)),
+        UnitMailbox::new(DECODE_BOUND, ledger.hop(court.as_str(), hops::DECODE)),
     )
 }

@@ -23,7 +23,7 @@ use crate::detect::Detect;
 use crate::game::{self, keeper, player};
 use crate::health::Metrics;
 use crate::ingest::{CourtKey, IngestHandle, StreamKey};
-use crate::mailbox::{Ledger, Mailbox};
+use crate::mailbox::{Ledger, Mailbox, hops};
 use crate::media::{CourtId, CourtRims};
 use crate::router::Router;
 use crate::uplink::Uplink;
@@ -95,7 +95,7 @@ impl Court {
                 &beside.metrics,
                 beside.probe.clone(),
             )),
-            beside.ledger.hop(court.as_str(), "decoder"),
+            beside.ledger.hop(court.as_str(), hops::DECODER),
             Arc::clone(&beside.world.clock),
             &*beside.world.devices.decoders,
         );

@@ -40,7 +40,7 @@ use crate::game::games::Games;
 use crate::game::{self, games, keeper, player};
 use crate::health::{Metrics, Notifier};
 use crate::ingest::Ingest;
-use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull};
+use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull, hops};
 use crate::media::{BoxName, CourtId};
 use crate::page::SentEvent;
 use crate::router::{ModelFeed, Router};
@@ -140,7 +140,7 @@ impl App {
             wall: Some(anchors.clone()),
             orders: Some(order_hops.orders.clone()),
             clips_done: Some(order_hops.done.clone()),
-            tally: Some(ledger.hop("-", "outbox")),
+            tally: Some(ledger.hop("-", hops::OUTBOX)),
             meters: uplink::UplinkMeters {
                 event_seconds: metrics.event_seconds.clone(),
                 commit_seconds: metrics.outbox_commit_seconds.clone(),
@@ -458,7 +458,7 @@ fn list_games(recovered: &uplink::Recovered) {
 
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.
 fn rims_hop(ledger: &Ledger) -> Mailbox<keeper::Write> {
-    Mailbox::new(keeper::WAITING, WhenFull::DropOldest, ledger.hop("-", "rims"))
+    Mailbox::new(keeper::WAITING, WhenFull::DropOldest, ledger.hop("-", hops::RIMS))
 }
 
 #[cfg(test)]

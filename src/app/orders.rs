@@ -16,7 +16,7 @@
 
 use crate::clips::MAX_PENDING;
 use crate::event::ClipOrder;
-use crate::mailbox::{Ledger, Mailbox, WhenFull};
+use crate::mailbox::{Ledger, Mailbox, WhenFull, hops};
 
 /// Both hops; each side is given its ends.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ pub(crate) struct OrderHops {
 impl OrderHops {
     /// As many as the ring itself holds: what it is behind is seen before anything is let go.
     pub(crate) fn new(ledger: &Ledger) -> Self {
-        let (orders, done) = (ledger.hop("-", "clip_orders"), ledger.hop("-", "clips_done"));
+        let (orders, done) =
+            (ledger.hop("-", hops::CLIP_ORDERS), ledger.hop("-", hops::CLIPS_DONE));
         Self {
             orders: Mailbox::new(MAX_PENDING, WhenFull::DropNewest, orders),
             done: Mailbox::new(MAX_PENDING, WhenFull::DropNewest, done),

@@ -18,11 +18,10 @@ use crate::clips::Shelf;
 use crate::clock::{Anchors, Clock, Ticks};
 use crate::config::Calibrate;
 use crate::detect;
-use crate::detect::ring::FINDER_HOP;
 use crate::event::box_status::BoxStatus;
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
-use crate::mailbox::{HopCount, HopId, Ledger};
+use crate::mailbox::{HopCount, HopId, Ledger, hops};
 use crate::media::{BoxName, CourtId, Monotonic};
 use crate::uplink::Uplink;
 
@@ -127,7 +126,7 @@ fn look(watched: &Watched) -> StagesSay {
 fn lost(counts: &[(HopId, HopCount)], court: &CourtId) -> u64 {
     counts
         .iter()
-        .filter(|(hop, _)| hop.court == court.as_str() && hop.hop != FINDER_HOP)
+        .filter(|(hop, _)| hop.court == court.as_str() && hop.hop != hops::FINDER)
         .flat_map(|(_, count)| &count.dropped)
         .filter(|(reason, _)| !reason.is_expected())
         .map(|(_, dropped)| dropped)

@@ -10,10 +10,11 @@ use crate::detect::bundle::manifest::TaskTable;
 use crate::detect::rim;
 use crate::detect::rim::court::RimsOfCourt;
 use crate::detect::ring;
-use crate::detect::ring::court::{FINDER_HOP, WatchedCourt};
+use crate::detect::ring::court::WatchedCourt;
 use crate::detect::ring::moved::MovedCameras;
 use crate::detect::sink::AnswerSink;
 use crate::detect::task::{Manner, TaskAtCourt};
+use crate::mailbox::hops;
 use crate::media::CourtRims;
 
 /// Where what models think goes.
@@ -29,7 +30,7 @@ pub(crate) struct Outlets {
 pub(crate) fn hop_of(bundle: &Bundle) -> String {
     match bundle.table {
         TaskTable::Rim(_) => format!("model:{}", bundle.name),
-        TaskTable::Ring(_) => FINDER_HOP.to_owned(),
+        TaskTable::Ring(_) => hops::FINDER.to_owned(),
     }
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn hop_of(bundle: &Bundle) -> String {
 pub(crate) fn thread_of(bundle: &Bundle) -> String {
     match bundle.table {
         TaskTable::Rim(_) => format!("model-{}", bundle.name),
-        TaskTable::Ring(_) => FINDER_HOP.to_owned(),
+        TaskTable::Ring(_) => hops::FINDER.to_owned(),
     }
 }
 

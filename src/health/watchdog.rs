@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::mailbox::{HopCount, HopId};
+use crate::mailbox::{HopCount, HopId, hops};
 use crate::media::Monotonic;
 
 /// Less than half of the unit's `WatchdogSec=20s`, more than any fsync seen.
@@ -33,7 +33,7 @@ impl Progress {
     pub fn observe(&mut self, now: Monotonic, counts: &[(HopId, HopCount)]) -> Vec<Stuck> {
         let mut stuck = Vec::new();
         for (id, count) in counts {
-            if !matches!(id.hop.as_str(), "ring" | "decode" | "outbox") {
+            if !matches!(id.hop.as_str(), hops::RING | hops::DECODE | hops::OUTBOX) {
                 continue;
             }
             let (taken, since) = self.last.entry(id.clone()).or_insert((count.taken, now));
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_reader_that_stands_still_is_told_and_one_that_goes_on_is_not() {
         let ledger = Ledger::new();
-        let (ring, model) = (ledger.hop("a", "ring"), ledger.hop("a", "model:x"));
+        let (ring, model) = (ledger.hop("a", hops::RING), ledger.hop("a", "model:x"));
         let at = |secs: u64| Monotonic::from_nanos(secs * 1_000_000_000);
         let mut progress = Progress::default();
         ring.offered();
@@ -67,7 +67,7 @@ mod tests {
         assert!(progress.observe(at(14), &ledger.counts()).is_empty());
         let stuck = progress.observe(at(15), &ledger.counts());
         assert_eq!(stuck.len(), 1);
-        assert_eq!(stuck[0].hop.hop, "ring");
+        assert_eq!(stuck[0].hop.hop, hops::RING);
         ring.taken();
         assert!(progress.observe(at(16), &ledger.counts()).is_empty());
     }

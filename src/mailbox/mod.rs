@@ -15,6 +15,7 @@ mod rest;
 mod bell;
 mod hop;
 mod ledger;
+pub mod hops;
 mod units;
 mod frames;
 

@@ -14,9 +14,6 @@ use crate::detect::ring::peaks::rings;
 use crate::detect::task::{AnswerError, Looked, Manner, TaskAtCourt};
 use crate::media::{CloseReason, CourtRims, RimBox, RimFault, SessionId};
 
-/// The name of its hop in the ledger.
-pub const FINDER_HOP: &str = "finder";
-
 /// Ten seconds of looks in vain, and it gives up.
 pub(crate) const MANNER: Manner = Manner { most_failures: 10, stands_back: true };
 

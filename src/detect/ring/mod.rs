@@ -16,7 +16,6 @@ pub(crate) mod moved;
 pub(crate) mod court;
 pub(crate) mod finder;
 
-pub use crate::detect::ring::court::FINDER_HOP;
 pub use crate::detect::ring::finder::{Finder, FinderError, RIMFINDER};
 pub use crate::detect::ring::manifest::{FoundOutput, RingDecision, RingTable};
 pub use crate::detect::ring::moved::Moved;

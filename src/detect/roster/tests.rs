@@ -9,7 +9,7 @@ use crate::answer::RimAnswer;
 use crate::clock::ManualClock;
 use crate::detect::engine::InstalledEngines;
 use crate::detect::engine::contract::{EngineError, Look, Placement, Said};
-use crate::mailbox::{Mailbox, Take, Tally, WhenFull};
+use crate::mailbox::{Mailbox, Take, Tally, WhenFull, hops};
 use crate::media::{
     ChromaLayout, CloseReason, CpuPicture, DevicePicture, DevicePixels, Frame, HostCopies,
     MediaTime, Monotonic, Pixels, Plane, RimBox, SessionId, UtcTime,
@@ -421,7 +421,7 @@ fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
     let mut detect = Detect::load(&settings, &[rims, none], &ledger, clock, &engines);
     let finder = detect.finder.as_mut().expect("in the binary");
     finder.frames =
-        FrameMailbox::new(&[court()], 100, |court| ledger.hop(court.as_str(), "finder"));
+        FrameMailbox::new(&[court()], 100, |court| ledger.hop(court.as_str(), hops::FINDER));
     *finder.engine.get_mut() = Some(Box::new(Rings { looks: 0, moved_from: 20 }));
     let feeds = detect.feeds();
     assert_eq!((feeds.len(), feeds[0].rates), (1, Some([1.0, 1.0])));
@@ -443,7 +443,7 @@ fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
     assert!((moved.now.x - 92.0).abs() < 0.1, "{moved:?}");
     assert_eq!(detect.status().bundles, []);
     assert_eq!(ledger.unbalanced(), []);
-    assert_eq!(ledger.hop("north", "finder").count().taken, 30);
+    assert_eq!(ledger.hop("north", hops::FINDER).count().taken, 30);
 }
 
 /// A court is added, changed and taken away; the other one's state goes on, picture by picture.
