@@ -102,3 +102,34 @@ fn a_model_that_hangs_stops_its_calls_and_neither_the_recording_nor_a_publisher(
     }
     tested.stop();
 }
+
+#[test]
+fn a_shadow_that_hangs_stops_no_call_of_any_court() {
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    let detect = format!("bundles = [\"rimnet\", \"rimnet-tuned\"]\nmodels_dir = \"{models}\"\n");
+    let mut tested = TestBox::of(Plan { detect, ..Plan::of(&["north", "south"]) });
+    tested.camera("north");
+    tested.camera("south");
+    tested.show_all(&[("north", &made()), ("south", &missed())]);
+    for court in ["north", "south"] {
+        let [live, shadow] =
+            ["model:rimnet", "model:rimnet-tuned"].map(|hop| tested.count(court, hop));
+        assert!(shadow.taken > 20 && shadow.taken == live.taken, "{court}: both look at it");
+    }
+    let before = tested.told().len();
+
+    tested.engines.only_hangs("rimnet-tuned");
+    tested.lets_hang(&["north/model:rimnet-tuned", "south/model:rimnet-tuned"]);
+    tested.show("north", &still(Shot::Hang, 1));
+    tested.hung();
+    tested.show_all(&[("north", &made()), ("south", &missed())]);
+    let told = tested.told().split_off(before);
+    for (court, call) in [("north", "north shot.made"), ("south", "south shot.missed")] {
+        assert!(told.iter().any(|told| told == call), "{court}: {told:?}");
+        assert_eq!(tested.dropped(court, "model:rimnet"), 0, "{court}: the live one sees all");
+        let lost = tested.dropped(court, "model:rimnet-tuned");
+        assert!(lost > 20, "{court}: the shadow loses its own oldest frames, counted: {lost}");
+    }
+    tested.let_go();
+    tested.stop();
+}

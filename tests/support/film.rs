@@ -144,7 +144,7 @@ struct Gate {
 }
 
 impl ScriptedEngines {
-    /// Only models of this bundle hang.
+    /// Only models of this bundle hang, from now on.
     pub(crate) fn only_hangs(&self, bundle: &str) {
         self.gate.hang.lock().insert(bundle.to_owned());
     }
@@ -165,9 +165,7 @@ impl ScriptedEngines {
 
 impl Engines for ScriptedEngines {
     fn engine_for(&self, bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError> {
-        let only = self.gate.hang.lock();
-        let hangs = only.is_empty() || only.contains(&bundle.name);
-        Ok(Box::new(ScriptedEngine { gate: Arc::clone(&self.gate), hangs }))
+        Ok(Box::new(ScriptedEngine { gate: Arc::clone(&self.gate), bundle: bundle.name.clone() }))
     }
 
     fn found(&self) -> Vec<EngineFound> {
@@ -177,15 +175,20 @@ impl Engines for ScriptedEngines {
 
 struct ScriptedEngine {
     gate: Arc<Gate>,
-    hangs: bool,
+    bundle: String,
 }
 
 impl ScriptedEngine {
+    fn hangs(&self) -> bool {
+        let only = self.gate.hang.lock();
+        only.is_empty() || only.contains(&self.bundle)
+    }
+
     fn answer(&self, frame: &Frame) -> Result<Vec<f32>, EngineError> {
         let failed = |problem: String| EngineError::Run { engine: "script", problem };
         let pixels = frame.to_cpu().map_err(|error| failed(error.to_string()))?;
         let byte = pixels.plane(0).and_then(|plane| plane.bytes.first().copied()).unwrap_or(0);
-        if byte == Shot::Hang as u8 && self.hangs {
+        if byte == Shot::Hang as u8 && self.hangs() {
             let mut hanging = self.gate.hanging.lock();
             hanging.0 += 1;
             let place = hanging.0;
