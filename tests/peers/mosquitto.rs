@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -53,10 +53,7 @@ impl Mosquitto {
 
     fn with(persistent: bool, acl: Option<&str>, lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("directory");
-        let port = {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            free.local_addr().expect("address").port()
-        };
+        let port = a_port_to_come_back_to();
         let path = dir.path().display().to_string();
         let mut conf = format!(
             "listener {port} 127.0.0.1\n{lines}user root\nlog_dest none\n\
@@ -85,16 +82,20 @@ impl Mosquitto {
             .into_iter()
             .find(|path| path.exists())
             .unwrap_or_else(|| "mosquitto".into());
-        let child = Command::new(program)
-            .arg("-c")
-            .arg(self.dir.path().join("mosquitto.conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mosquitto runs: make sets it up");
-        self.child = Some(child);
+        let mut command = Command::new(program);
+        command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let port = self.port;
-        until("the broker listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        until("the broker listens", || {
+            let running = self
+                .child
+                .as_mut()
+                .is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()));
+            if !running {
+                self.child = Some(command.spawn().expect("mosquitto runs: make sets it up"));
+            }
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+        });
     }
 
     /// Another ACL, from now on.
@@ -130,6 +131,20 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A free port that stays ours while its broker is away: none of those that the system gives to
+/// listeners on port 0 and to outgoing connections (from 32,768 on).
+fn a_port_to_come_back_to() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let mut tries = 0..2_000u32;
+    until("a port is free", || {
+        tries.next()?;
+        let n = GIVEN.fetch_add(1, Ordering::SeqCst).wrapping_mul(7);
+        let at = std::process::id().wrapping_mul(101).wrapping_add(n) % 12_000;
+        let port = 20_000 + u16::try_from(at).expect("below 12,000");
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(port)
+    })
 }
 
 /// A TCP proxy that can be shut: who connects through it waits until the subscriber is in place,
