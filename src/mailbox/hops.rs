@@ -1,7 +1,7 @@
 //! The names of hops in the ledger, for who opens one and for who looks one up by its name.
 //!
-//! They are told to users too, in metrics and by `courtside doctor`: a name does not change. The hop of
-//! a model is named after its bundle, by `detect`.
+//! `/metrics` and `courtside doctor` say them to users: a name does not change. The hop of a model is
+//! named after its bundle, by `detect`.
 
 /// A court's units, on their way into its recording.
 pub const RING: &str = "ring";
@@ -15,9 +15,9 @@ pub const GAME: &str = "game";
 pub const FINDER: &str = "finder";
 /// Decisions of every court, on their way into the outbox.
 pub const OUTBOX: &str = "outbox";
-/// Rims as they were found, on their way to the disk.
+/// What games learnt of their rims, on its way to the disk.
 pub const RIMS: &str = "rims";
-/// Clips that were ordered.
+/// Orders of clips, from the outbox to the ring.
 pub const CLIP_ORDERS: &str = "clip_orders";
-/// Clips that are sent, and whose order can go.
+/// Clips that are on disk, told by the ring to the outbox.
 pub const CLIPS_DONE: &str = "clips_done";
