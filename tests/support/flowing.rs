@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use courtside::clock::{Clock, Reached, SystemClock, Wake};
 use courtside::media::{Monotonic, UtcTime};
-
-/// How late a wait may notice that the clock was moved on.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Begins at a time of its own. Clones are one clock.
 #[derive(Clone, Debug)]
@@ -17,16 +16,25 @@ pub(crate) struct FlowingClock {
     begun: Monotonic,
     utc: UtcTime,
     moved_ns: Arc<AtomicU64>,
+    /// Wakes who waits for a time that has come by the move.
+    moved: Arc<Notify>,
 }
 
 impl FlowingClock {
     pub(crate) fn at(utc: UtcTime) -> Self {
         let system = Arc::new(SystemClock::new());
-        Self { begun: system.monotonic(), system, utc, moved_ns: Arc::default() }
+        Self {
+            begun: system.monotonic(),
+            system,
+            utc,
+            moved_ns: Arc::default(),
+            moved: Arc::default(),
+        }
     }
 
     pub(crate) fn advance(&self, by: Duration) {
         self.moved_ns.fetch_add(u64::try_from(by.as_nanos()).expect("centuries"), Ordering::SeqCst);
+        self.moved.notify_waiters();
     }
 }
 
@@ -48,8 +56,15 @@ impl Clock for FlowingClock {
     fn reached(&self, at: Monotonic) -> Reached {
         let clock = self.clone();
         Box::pin(async move {
-            while clock.monotonic() < at {
-                tokio::time::sleep(at.since(clock.monotonic()).min(LOOK)).await;
+            loop {
+                // Asked for before the look at the clock: a move between the two is not missed.
+                let moved = clock.moved.notified();
+                let now = clock.monotonic();
+                if now >= at {
+                    return;
+                }
+                // The time comes by itself, or by the move.
+                let _ = tokio::time::timeout(at.since(now), moved).await;
             }
         })
     }
