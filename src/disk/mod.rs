@@ -3,12 +3,14 @@
 //!
 //! [`RealDisk`] is the box's; [`ForgetfulDisk`] is for tests: it loses what was not synced, tears
 //! the last write, and stops at any operation. [`Ballast`] is room that is given up when there is
-//! none left (DESIGN R9).
+//! none left (DESIGN R9). What somebody else may have put there (configuration, certificates, models)
+//! is read by [`read_regular`], wherever it lies.
 //!
 //! A name is durable only once its directory was synced, bytes only once their file was.
 //! Deliberately absent: buffered writers and appends by cursor. Every write says where it goes, so
 //! that a write that failed half-way can be repeated.
 
+mod regular;
 mod format;
 mod ballast;
 mod pages;
@@ -23,6 +25,7 @@ pub use crate::disk::ballast::Ballast;
 pub use crate::disk::forgetful::ForgetfulDisk;
 pub use crate::disk::format::{Format, is_aside, put_aside};
 pub use crate::disk::real::RealDisk;
+pub use crate::disk::regular::{Unfit, open_regular, read_most, read_regular, read_regular_text};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
