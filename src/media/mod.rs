@@ -1,12 +1,13 @@
 //! The words that every stage speaks: times, names, access units, frames, codec parameters.
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
-//! mixed), `names`, `unit` (what came in), `frame` (what was decoded; `picture` and `device` are
-//! where its pixels are), `place` and `rims` (where a rim lies in a picture), then `h264`, `h265`
-//! and `sei` (what the bytes of a picture say; pure).
+//! mixed), `names` (ours) and `foreign` (text from outside), `unit` (what came in), `frame` (what was
+//! decoded; `picture` and `device` are where its pixels are), `place` and `rims` (where a rim lies in a
+//! picture), then `h264`, `h265` and `sei` (what the bytes of a picture say; pure).
 
 mod time;
 mod names;
+mod foreign;
 mod unit;
 mod bits;
 pub mod h264;
@@ -19,6 +20,7 @@ mod place;
 mod rims;
 
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
+pub use crate::media::foreign::{Foreign, Kind as ForeignKind};
 pub use crate::media::frame::{Frame, Pixels};
 pub use crate::media::names::{BoxName, CourtId, GameId, NameError, RimBox, RimId, SessionId};
 pub use crate::media::picture::{ChromaLayout, Colours, CpuPicture, Plane};
