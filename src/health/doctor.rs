@@ -102,7 +102,7 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
         StreamCondition::Live | StreamCondition::Other => {}
     }
     if let Some(reason) = &stream.fault {
-        fault("no_calls", reason.clone(), "");
+        fault("no_calls", reason.to_string(), "");
     }
     let live = stream.condition == StreamCondition::Live;
     if live && stream.fault.is_none() && stream.pictures > 300 && stream.answers == 0 {
@@ -210,7 +210,8 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
         found.push(Finding::fault("broker", "shed", text, "bring the link back"));
     }
     if !uplink.state.put_aside.is_empty() {
-        let files = uplink.state.put_aside.join(", ");
+        let files =
+            uplink.state.put_aside.iter().map(|file| file.as_str()).collect::<Vec<_>>().join(", ");
         let text = format!("a newer courtside left events that this one cannot read, in {files}");
         let todo = "nothing is lost: install that version again, and they are sent";
         found.push(Finding::fault("disk", "put_aside", text, todo));
@@ -271,6 +272,7 @@ mod tests {
     use crate::event::box_status::{CourtStatus, LedgerStatus, RimStatus};
     use crate::event::state::{ClockState, ModelState};
     use crate::event::words::CalibrationMode;
+    use crate::media::Foreign;
 
     fn well() -> Value {
         let stream = StreamState {
@@ -284,7 +286,7 @@ mod tests {
         };
         let model = ModelState {
             name: "rimnet".to_owned(),
-            version: Some("1".to_owned()),
+            version: Some(Foreign::name("1")),
             condition: ModelCondition::Ready,
             engine: None,
             reason: None,

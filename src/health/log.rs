@@ -3,9 +3,14 @@
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::health::harmless::Harmless;
 
 /// The log could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +42,23 @@ pub fn start_log(default: &str) -> Result<(), LogError> {
     if stderr_is_the_journal()
         && let Ok(journal) = tracing_journald::layer()
     {
-        registry.with(journal.with_field_prefix(Some("COURTSIDE".to_owned()))).try_init()?;
+        let journal = journal.with_field_prefix(Some("COURTSIDE".to_owned()));
+        registry.with(Harmless(journal)).try_init()?;
         return Ok(());
     }
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    registry.with(lines).try_init()?;
+    registry.with(lines(std::io::stderr, std::io::stderr().is_terminal())).try_init()?;
     Ok(())
+}
+
+/// Readable lines, one an event.
+pub(super) fn lines<S, W>(writer: W, ansi: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi).with_target(false);
+    Harmless(layer)
 }
 
 /// systemd names the journal's stream as `device:inode`; a redirected stderr is another file.

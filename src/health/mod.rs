@@ -2,13 +2,14 @@
 //!
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
-//! `log` chooses journal or lines; `notify` speaks to systemd; `advice` says
+//! `log` chooses journal or lines, `harmless` lets no text from outside forge one; `notify` speaks to systemd; `advice` says
 //! what costs the venue latency or accuracy (pure); `doctor` says what is wrong (pure);
 //! `routes` is what monitors ask.
 
 mod metrics;
 mod watchdog;
 mod log;
+mod harmless;
 mod notify;
 mod advice;
 mod routes;
