@@ -14,7 +14,7 @@ use crate::game::calibrate::{Calibration, Learnt};
 use crate::health::{self, Reading, RimReading};
 use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
-use crate::media::{BoxName, CourtId, RimBox, place_rims};
+use crate::media::{BoxName, CourtId, Foreign, RimBox, place_rims};
 use crate::uplink::UplinkCounts;
 
 /// What the stages say, each of its own part.
@@ -176,14 +176,15 @@ fn stream(court: &CourtSays) -> StreamState {
         bitrate_kbps: bitrate_kbps.map(rounded),
         key_interval_s: key_interval_s.map(rounded),
         audio: (ingest.condition != StreamCondition::Waiting).then_some(ingest.audio),
-        decoder: decoder.decoder.clone(),
+        decoder: decoder.decoder.as_ref().map(Foreign::told),
         ring_px,
         advice,
         fault: ingest
             .fault
             .or_else(|| court.fault.clone())
             .or_else(|| decoder.fault.clone())
-            .or(no_rims),
+            .or(no_rims)
+            .map(Foreign::told),
         pictures: ingest.pictures,
         answers: court.answers,
         dropped: court.dropped + ingest.pictures_dropped,

@@ -26,7 +26,7 @@ use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
 use crate::event::state::StorageState;
 use crate::event::words::StorageCondition;
-use crate::media::{CourtId, MediaTime, SessionId};
+use crate::media::{CourtId, Foreign, MediaTime, SessionId};
 
 /// Clips that are read at once from a daemon's ring; each holds a thread while its reader is slow.
 const MAX_READERS: usize = 8;
@@ -328,7 +328,7 @@ impl RingStatus {
                 Some(_) => StorageCondition::Stopped,
                 None => StorageCondition::Recording,
             },
-            reason: reason.or_else(|| no_clip_fits(index, state.limits)),
+            reason: reason.or_else(|| no_clip_fits(index, state.limits)).map(Foreign::told),
             ring_bytes: index.bytes(),
             quota_bytes: state.limits.quota,
             pinned_bytes: index.pinned_bytes(),

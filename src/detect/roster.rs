@@ -29,7 +29,7 @@ use crate::detect::worker::{Worker, WorkerParts};
 use crate::event::state::{ModelState, ModelsState};
 use crate::event::words::ModelCondition;
 use crate::mailbox::{FrameMailbox, Ledger};
-use crate::media::{CourtId, CourtRims};
+use crate::media::{CourtId, CourtRims, Foreign};
 
 /// Which models are wanted, and where they lie.
 #[derive(Clone, Debug)]
@@ -275,7 +275,7 @@ impl Model {
                     version: None,
                     condition: ModelCondition::Refused,
                     engine: None,
-                    reason: Some(reason.clone()),
+                    reason: Some(Foreign::told(reason)),
                     inference_ms: None,
                 };
             }
@@ -291,10 +291,10 @@ impl Model {
         };
         ModelState {
             name: self.name.clone(),
-            version: Some(loaded.bundle.version.clone()),
+            version: Some(Foreign::name(&loaded.bundle.version)),
             condition,
-            engine: Some(loaded.identity.engine.clone()),
-            reason,
+            engine: Some(Foreign::name(&loaded.identity.engine)),
+            reason: reason.map(Foreign::told),
             inference_ms,
         }
     }
@@ -387,8 +387,9 @@ fn load_one(
 ) -> Result<Loaded, String> {
     let bundle = find(name, &settings.search, IN_THE_BINARY)
         .and_then(|bundle| bundle.for_task(task))
-        .map_err(|error| chain_of(&error))?;
-    let mut engine = engines.engine_for(&bundle).map_err(|error| chain_of(&error))?;
+        .map_err(|error| Foreign::error(&error).to_string())?;
+    let mut engine =
+        engines.engine_for(&bundle).map_err(|error| Foreign::error(&error).to_string())?;
     // What is in the binary is tried by its tests. The one that decides is tried all the same, which
     // warms its caches; a look at a whole picture would leave 8 MB with the thread that loads.
     if task == Task::Rim || matches!(bundle.place, ManifestPlace::File(_)) {
@@ -415,20 +416,6 @@ fn load_one(
         advice,
         engine: Mutex::new(Some(engine)),
     })
-}
-
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

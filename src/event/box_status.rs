@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::event::Score;
 use crate::event::state::{ClockState, ModelsState, StorageState, StreamState, UplinkState};
 use crate::event::words::{CalibrationMode, LearntFrom, StreamCondition, VerdictWord};
-use crate::media::RimBox;
+use crate::media::{Foreign, RimBox};
 
 /// The state of a box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,12 +42,13 @@ pub struct BoxStatus {
 }
 
 impl BoxStatus {
-    /// Reads what `/v1/state` answered.
+    /// Reads what `/v1/state` answered. Another box, or an older version, may put anything into it:
+    /// every text, names of courts included, is taken as one from outside.
     ///
     /// # Errors
     /// When it is not what this version understands.
     pub fn read(state: &Value) -> Result<Self, serde_json::Error> {
-        Self::deserialize(state)
+        Self::deserialize(Foreign::json(state.clone()))
     }
 
     /// As it is told.
@@ -91,9 +92,9 @@ pub struct UplinkStatus {
     #[serde(default)]
     pub another_box: bool,
     /// Why there is no session, in words.
-    pub fault: Option<String>,
+    pub fault: Option<Foreign>,
     /// Why the outbox cannot write, in words.
-    pub disk_fault: Option<String>,
+    pub disk_fault: Option<Foreign>,
 }
 
 /// What is learnt of the rims.

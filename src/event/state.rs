@@ -1,4 +1,5 @@
-//! Retained messages: `state/{what}` (DESIGN §4.3). Latest wins; each is whole.
+//! Retained messages: `state/{what}` (DESIGN §4.3). Latest wins; each is whole. What may carry text from
+//! outside is [`Foreign`], our own sentences round it included.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::words::{
     AdviceAbout, ClockSource, ModelCondition, Sound, StorageCondition, StreamCondition,
 };
+use crate::media::Foreign;
 
 /// `state/box`; the Will carries `online: false` with the same session number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +32,7 @@ pub struct StreamState {
     /// Address of the publisher.
     pub publisher: Option<String>,
     /// What it calls itself.
-    pub encoder: Option<String>,
+    pub encoder: Option<Foreign>,
     /// `H.264` or `H.265`.
     pub codec: Option<String>,
     /// Pixels.
@@ -46,13 +48,13 @@ pub struct StreamState {
     /// What becomes of the sound, in words: how it is coded, `none`, or what is left out and why.
     pub audio: Option<Sound>,
     /// The decoder in use and why it was chosen.
-    pub decoder: Option<String>,
+    pub decoder: Option<Foreign>,
     /// Width of each ring in pixels of this stream.
     pub ring_px: Vec<f64>,
     /// What costs latency or accuracy, and what to do, in words.
     pub advice: Vec<Advice>,
     /// Why nothing is called, if so.
-    pub fault: Option<String>,
+    pub fault: Option<Foreign>,
     /// Pictures in, answered, dropped since the session opened.
     pub pictures: u64,
     /// Answers of the live model.
@@ -87,13 +89,13 @@ pub struct ModelState {
     /// Its name.
     pub name: String,
     /// Its version.
-    pub version: Option<String>,
+    pub version: Option<Foreign>,
     /// What it is doing.
     pub condition: ModelCondition,
     /// The engine that runs it.
-    pub engine: Option<String>,
+    pub engine: Option<Foreign>,
     /// Why it was refused or stopped, or what is wrong though it runs, and what to do.
-    pub reason: Option<String>,
+    pub reason: Option<Foreign>,
     /// Median of the last answers, ms.
     pub inference_ms: Option<f64>,
 }
@@ -104,7 +106,7 @@ pub struct StorageState {
     /// What it is doing.
     pub condition: StorageCondition,
     /// Why recording stopped and what to do.
-    pub reason: Option<String>,
+    pub reason: Option<Foreign>,
     /// Bytes of the ring.
     pub ring_bytes: u64,
     /// Its quota.
@@ -127,13 +129,13 @@ pub struct UplinkState {
     /// Refused by the broker and parked, with the last reason.
     pub parked: u64,
     /// The last refusal.
-    pub refused: Option<String>,
+    pub refused: Option<Foreign>,
     /// Shed for want of space, by class.
     pub shed: u64,
     /// Files beside the outbox that a newer version of the program wrote and this one cannot read: their
     /// events are sent once a version that can read them runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub put_aside: Vec<String>,
+    pub put_aside: Vec<Foreign>,
 }
 
 /// `state/clock`.

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::event::words::{Sound, StreamCondition};
 use crate::ingest::meter::Meter;
-use crate::media::{CloseReason, Codec, CourtId, Monotonic, SessionId, StreamItem};
+use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
 /// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
@@ -64,7 +64,7 @@ pub struct CourtStatus {
     /// Address of who publishes.
     pub publisher: Option<String>,
     /// What the publisher calls itself.
-    pub encoder: Option<String>,
+    pub encoder: Option<Foreign>,
     /// The open session.
     pub session: Option<String>,
     /// The coding.
@@ -98,7 +98,7 @@ pub struct CourtStatus {
     /// Times that a newer publisher took over, since start.
     pub takeovers: u64,
     /// Why the last publisher was refused or closed, if it was.
-    pub last_refusal: Option<String>,
+    pub last_refusal: Option<Foreign>,
     /// What a person must put right.
     pub fault: Option<String>,
 }
@@ -142,7 +142,7 @@ struct CourtState {
     /// Takeovers and tries at them: when, between whom.
     contests: VecDeque<(Monotonic, IpAddr, IpAddr)>,
     fault: Option<(Monotonic, String)>,
-    last_refusal: Option<String>,
+    last_refusal: Option<Foreign>,
     takeovers: u64,
     pictures: u64,
     dropped: u64,
@@ -155,7 +155,7 @@ struct Holder {
     peer: SocketAddr,
     session: Option<SessionId>,
     heard: Monotonic,
-    encoder: Option<String>,
+    encoder: Option<Foreign>,
     audio: Sound,
     /// Pictures dropped by this publish, as last told.
     dropped: u64,
@@ -165,7 +165,7 @@ struct Holder {
 
 /// What a connection knows of its stream, told now and then.
 pub(crate) struct Description {
-    pub(crate) encoder: Option<String>,
+    pub(crate) encoder: Option<Foreign>,
     pub(crate) audio: Sound,
     pub(crate) dropped: u64,
     pub(crate) last_drop: Option<&'static str>,
@@ -371,7 +371,7 @@ impl Courts {
     /// Notes why a publisher of this court was refused or closed.
     pub(crate) fn refused(&self, index: usize, why: &str) {
         if let Some(entry) = self.entry(index) {
-            entry.state.lock().last_refusal = Some(why.to_owned());
+            entry.state.lock().last_refusal = Some(Foreign::told(why));
         }
     }
 

@@ -31,7 +31,7 @@ use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::message::kind;
 use crate::ingest::rtmp::session::{Event, ServerSession};
 use crate::ingest::stream::{MediaRefused, StreamAssembler};
-use crate::media::{CloseReason, CourtId, Monotonic, SessionId, StreamItem};
+use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 
 /// From accept to an accepted publish, TLS included (DESIGN §5.1).
 const NEGOTIATION: Duration = Duration::from_secs(10);
@@ -478,7 +478,7 @@ async fn connection(
         Some(Err(error)) => {
             shared.count(|counters| &counters.broken);
             if shared.may_log() {
-                warn!(%peer, %error, "TLS handshake failed");
+                warn!(%peer, error = %Foreign::error(&error), "TLS handshake failed");
             }
         }
         None => shared.count(|counters| &counters.timed_out),
@@ -509,7 +509,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             drop(place);
             let court = shared.courts.name(held.court);
             let court = court.as_ref().map_or("", CourtId::as_str).to_owned();
-            info!(%peer, court, encoder = assembler.encoder(), "publishing");
+            info!(%peer, court, encoder = assembler.encoder().map(Foreign::as_str), "publishing");
             session.accept();
             wire.grow();
             let end =
@@ -517,7 +517,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     .await;
             held.reason = end.reason();
             if end.farewell().is_some() {
-                shared.courts.refused(held.court, &end.to_string());
+                shared.courts.refused(held.court, &Foreign::told(&end));
             }
             drop(held);
             info!(%peer, court, why = %end, "publish ended");
@@ -694,7 +694,7 @@ fn displaced_from(shared: &Reception, held: &Held) -> End {
 fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
     let (dropped, last) = assembler.unusable();
     let description = Description {
-        encoder: assembler.encoder().map(str::to_owned),
+        encoder: assembler.encoder().cloned(),
         audio: assembler.sound_told(),
         dropped,
         last_drop: last.map(crate::ingest::stream::Unusable::text),

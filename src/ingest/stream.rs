@@ -15,10 +15,9 @@ use crate::event::words::Sound;
 use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::rtmp::amf0::Value;
 use crate::ingest::rtmp::message::{Message, kind};
-use crate::ingest::rtmp::session::bounded;
 use crate::media::sei::Sei;
 use crate::media::{
-    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId,
+    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign,
     MediaTime, Monotonic, SessionId, StreamInfo, StreamItem, UtcTime, WallReference, WallSource,
     h264, h265,
 };
@@ -47,7 +46,7 @@ const LENGTH_SIZE: usize = 4;
 pub enum MediaRefused {
     /// A coding that we do not take.
     #[error("{what} video is not taken: set the encoder to H.264 or H.265")]
-    Coding { what: String },
+    Coding { what: Foreign },
     /// More jumps than any honest clock makes.
     #[error("timestamps jumped {MAX_JUMPS} times within a minute: check the encoder's clock")]
     Jumps,
@@ -77,7 +76,7 @@ impl Unusable {
 pub struct StreamAssembler {
     court: CourtId,
     peer: String,
-    encoder: Option<String>,
+    encoder: Option<Foreign>,
     new_session: Box<dyn FnMut() -> SessionId + Send>,
     timeline: Option<Timeline>,
     jumps: Vec<Monotonic>,
@@ -134,7 +133,7 @@ impl StreamAssembler {
     pub fn new(
         court: CourtId,
         peer: String,
-        encoder: Option<String>,
+        encoder: Option<Foreign>,
         new_session: Box<dyn FnMut() -> SessionId + Send>,
     ) -> Self {
         Self {
@@ -152,8 +151,8 @@ impl StreamAssembler {
 
     /// What the publisher calls itself, as far as it has said.
     #[must_use]
-    pub fn encoder(&self) -> Option<&str> {
-        self.encoder.as_deref()
+    pub const fn encoder(&self) -> Option<&Foreign> {
+        self.encoder.as_ref()
     }
 
     /// The session that is open, if one is.
@@ -212,7 +211,7 @@ impl StreamAssembler {
         match name {
             "onMetaData" => {
                 if let Some(encoder) = member("encoder").and_then(Value::text) {
-                    self.encoder = Some(bounded(encoder));
+                    self.encoder = Some(Foreign::name(encoder));
                 }
             }
             "onFI" => {
@@ -260,7 +259,7 @@ impl StreamAssembler {
                 self.let_go(Unusable::Malformed);
                 Ok(())
             }
-            VideoTag::Other(what) => Err(MediaRefused::Coding { what }),
+            VideoTag::Other(what) => Err(MediaRefused::Coding { what: Foreign::name(&what) }),
         }
     }
 

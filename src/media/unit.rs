@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::media::foreign::Foreign;
 use crate::media::names::{CourtId, SessionId};
 use crate::media::time::{MediaTime, Monotonic, UtcTime};
 
@@ -109,7 +110,7 @@ pub struct StreamInfo {
     /// Address of the publisher.
     pub peer: String,
     /// What it calls itself (`flashVer`, `encoder` of onMetaData), if it does.
-    pub encoder: Option<String>,
+    pub encoder: Option<Foreign>,
     /// When it was opened.
     pub opened: Monotonic,
 }

@@ -1,6 +1,7 @@
 //! How the uplink does, for whoever asks.
 
 use crate::event::state::UplinkState;
+use crate::media::Foreign;
 
 /// How the uplink does.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,11 +15,11 @@ pub struct UplinkCounts {
     /// Published, without a PUBACK yet.
     pub in_flight: u64,
     /// Why there is no session, in words.
-    pub fault: Option<String>,
+    pub fault: Option<Foreign>,
     /// Another box uses our name.
     pub another_box: bool,
     /// Why the outbox cannot write, in words.
-    pub disk_fault: Option<String>,
+    pub disk_fault: Option<Foreign>,
     /// Position of the newest event on disk.
     pub newest: u64,
     /// Events promised since the start.

@@ -11,8 +11,8 @@
 //! (what is on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats`
 //! and `outbox/aside` (stores of other versions), `outbox` (the thread), then `mqtt` (the link):
 //! `tls` (whom it trusts), `backoff` (when it tries again), `prompt` (why its PUBACKs come at once),
-//! `states` (the retained messages). `settings` is what comes in, `counts` how it does, `causes`
-//! errors in one line, `schema` every message as JSON Schema.
+//! `states` (the retained messages). `settings` is what comes in, `counts` how it does,
+//! `schema` every message as JSON Schema.
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
 //! was decided with it, its entry in the game's log too; it leaves the queue
@@ -28,7 +28,6 @@ mod hooks;
 mod counts;
 mod outbox;
 mod states;
-mod causes;
 mod backoff;
 mod tls;
 mod prompt;
@@ -48,7 +47,7 @@ use crate::clock::{Anchors, Chance, Clock, within};
 use crate::disk::Disk;
 use crate::event::Decision;
 use crate::mailbox::{Mailbox, Rest};
-use crate::media::CourtId;
+use crate::media::{CourtId, Foreign};
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::aside::Beside;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
@@ -74,7 +73,7 @@ const SENDINGS: usize = 4 * WINDOW as usize;
 ///
 /// # Errors
 /// Why it was not reached or did not take us, in words.
-pub async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
+pub async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), Foreign> {
     mqtt::probe(settings, clock).await
 }
 
@@ -138,7 +137,7 @@ impl Uplink {
         let Beside { put_aside, read_in } = opened.beside;
         told_of(damaged.as_deref(), &put_aside, read_in);
         let names = put_aside.iter().filter_map(|aside| aside.path.file_name());
-        let names = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        let names = names.map(Foreign::path).collect();
         let recovered = Recovered { damaged, put_aside, ..store.recover()? };
         let tally = hooks.tally.clone().unwrap_or_default();
         let inbox = Mailbox::weighed(INBOX, Decision::weight, tally);

@@ -32,9 +32,8 @@ use tracing::{debug, error, info, warn};
 use crate::clock::{Chance, Clock, Reached, within};
 use crate::event::state::BoxState;
 use crate::mailbox::Rest;
-use crate::media::{Monotonic, UtcTime};
+use crate::media::{Foreign, Monotonic, UtcTime};
 use crate::uplink::backoff::Past;
-use crate::uplink::causes::chain;
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
@@ -115,7 +114,7 @@ struct Broken {
     short: bool,
     /// It ended right after a refusal: some brokers do that.
     refused: bool,
-    why: String,
+    why: Foreign,
 }
 
 /// What the feeder learns of a running session.
@@ -148,7 +147,9 @@ impl Link {
                 Ok(options) => {
                     self.connection(session, &last, options, &mut sendings, &mut stop).await
                 }
-                Err(error) => End::Broken(Broken { why: chain(&error), ..Broken::default() }),
+                Err(error) => {
+                    End::Broken(Broken { why: Foreign::error(&error), ..Broken::default() })
+                }
             };
             let End::Broken(broken) = end else { return };
             past.taken_over = broken.taken_over;
@@ -179,7 +180,7 @@ impl Link {
     fn tell_broken(&self, past: Past, broken: &Broken) {
         let why = &broken.why;
         let mut counts = self.counts.lock();
-        let news = counts.fault.as_deref() != Some(why);
+        let news = counts.fault.as_ref() != Some(why);
         let another_box = past.another_box();
         let first = another_box && !counts.another_box;
         counts.connected = false;
@@ -354,9 +355,9 @@ impl Feeder<'_> {
         greeting: oneshot::Receiver<ConnAck>,
         sendings: &mut mpsc::Receiver<Sending>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Foreign> {
         let ack = tokio::select! {
-            ack = greeting => ack.map_err(|_| "the client ended".to_owned())?,
+            ack = greeting => ack.map_err(|_| Foreign::told("the client ended"))?,
             () = stopped(stop) => return Ok(()),
         };
         let max_packet = self.greeted(&ack);
@@ -387,12 +388,13 @@ impl Feeder<'_> {
                 }
                 () = self.link.states.changed() => self.publish_states().await?,
                 () = dead.notified() => {
-                    return Err(format!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs()));
+                    let silent = format!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs());
+                    return Err(Foreign::told(silent));
                 }
                 () = stopped(stop) => {
                     self.link.states.set("box", &self.link.box_state(self.session, false));
                     self.publish_states().await?;
-                    return self.client.disconnect().await.map_err(|error| error.to_string());
+                    return self.client.disconnect().await.map_err(|error| Foreign::error(&error));
                 }
             }
         }
@@ -433,7 +435,7 @@ impl Feeder<'_> {
         while waiters.join_next().await.is_some() {}
     }
 
-    async fn publish_states(&self) -> Result<(), String> {
+    async fn publish_states(&self) -> Result<(), Foreign> {
         for (what, payload) in self.link.states.due(self.session) {
             let topic = format!("{}/state/{what}", self.link.root());
             let options = PublishOptions::at_least_once()
@@ -443,7 +445,7 @@ impl Feeder<'_> {
                 .client
                 .publish_tracked(topic, payload, options)
                 .await
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| Foreign::error(&error))?;
             // A state that is lost with the session is published again by the next one.
             let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
             let clock = Arc::clone(&self.link.clock);
@@ -467,12 +469,13 @@ impl Feeder<'_> {
         sending: Sending,
         max_packet: usize,
         dead: &Arc<Notify>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Foreign> {
         let Sending { epoch, position, topic, payload } = sending;
         let topic = format!("{}/{topic}", self.link.root());
         if topic.len() + payload.len() + PUBLISH_OVERHEAD > max_packet {
             // The client would take it for an error of the connection, again and again.
-            let said = Some(format!("larger than the broker's {max_packet} bytes"));
+            let said = Foreign::text(format_args!("larger than the broker's {max_packet} bytes"));
+            let said = Some(said);
             let outcome = SendOutcome::Refused { code: TOO_LARGE };
             self.link.desk.note(Note::Outcome { epoch, position, outcome, said });
             return Ok(());
@@ -483,7 +486,7 @@ impl Feeder<'_> {
             .client
             .publish_tracked(topic, payload, options)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Foreign::error(&error))?;
         let (desk, dead) = (Arc::clone(&self.link.desk), Arc::clone(dead));
         let (learnt, clock) = (Arc::clone(&self.learnt), Arc::clone(&self.link.clock));
         self.wait(async move {
@@ -507,7 +510,7 @@ impl Feeder<'_> {
 async fn settled(
     notice: PublishNotice,
     clock: &dyn Clock,
-) -> Option<(SendOutcome, Option<String>)> {
+) -> Option<(SendOutcome, Option<Foreign>)> {
     let said = within(clock, ACK_TIMEOUT, notice.wait_async()).await?;
     Some(match said {
         Ok(PublishResult::Qos1(ack)) => match refusal(&ack) {
@@ -518,10 +521,11 @@ async fn settled(
     })
 }
 
-fn refusal(ack: &PubAck) -> Option<(u8, String)> {
+fn refusal(ack: &PubAck) -> Option<(u8, Foreign)> {
     let code = ack.reason as u8;
-    let words = ack.properties.as_ref().and_then(|p| p.reason_string.clone());
-    (code >= 0x80).then(|| (code, words.unwrap_or_else(|| format!("{:?}", ack.reason))))
+    let words = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref()).map(Foreign::text);
+    (code >= 0x80)
+        .then(|| (code, words.unwrap_or_else(|| Foreign::text(format_args!("{:?}", ack.reason)))))
 }
 
 fn properties(content_type: &str) -> PublishProperties {
@@ -546,12 +550,12 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// True if another box took the session, and what to tell a person.
-fn explain(error: &ConnectionError) -> (bool, String) {
+fn explain(error: &ConnectionError) -> (bool, Foreign) {
     match error {
         ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code: DisconnectReasonCode::SessionTakenOver,
             ..
-        }) => (true, "another box has the same name".to_owned()),
+        }) => (true, Foreign::told("another box has the same name")),
         ConnectionError::ConnectionRefused(code)
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
             let advice = match code {
@@ -560,9 +564,12 @@ fn explain(error: &ConnectionError) -> (bool, String) {
                 }
                 _ => "",
             };
-            (false, format!("the broker refused the connection: {code:?}{advice}"))
+            (
+                false,
+                Foreign::told(format_args!("the broker refused the connection: {code:?}{advice}")),
+            )
         }
-        other => (false, chain(other)),
+        other => (false, Foreign::error(other)),
     }
 }
 
@@ -620,9 +627,10 @@ async fn address(
 ///
 /// # Errors
 /// Why the broker was not reached or did not take us, in words.
-pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), String> {
+pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), Foreign> {
     let id = format!("courtside-{}-check", settings.box_name);
-    let mut options = address(settings, id, &clock).await.map_err(|error| chain(&error))?;
+    let mut options =
+        address(settings, id, &clock).await.map_err(|error| Foreign::error(&error))?;
     options.set_keep_alive(KEEP_ALIVE_S).set_clean_start(true);
     let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
     let greeted = async {
@@ -634,9 +642,9 @@ pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> R
             }
         }
     };
-    let outcome = within(&*clock, PROBE_PATIENCE, greeted)
-        .await
-        .ok_or_else(|| format!("no answer within {} s", PROBE_PATIENCE.as_secs()))?;
+    let outcome = within(&*clock, PROBE_PATIENCE, greeted).await.ok_or_else(|| {
+        Foreign::told(format_args!("no answer within {} s", PROBE_PATIENCE.as_secs()))
+    })?;
     if outcome.is_ok() && client.disconnect().await.is_ok() {
         let goodbye = async { while events.poll().await.is_ok() {} };
         // The broker's side of the goodbye is of no interest.

@@ -17,7 +17,7 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
     let ingest = CourtStatus {
         condition,
         publisher: live.then(|| "192.0.2.17:50112".to_owned()),
-        encoder: live.then(|| "Lavf61.7.100".to_owned()),
+        encoder: live.then(|| Foreign::name("Lavf61.7.100")),
         session: live.then(|| "00000000000000aa".to_owned()),
         codec: live.then_some(Codec::H264),
         profile: live.then(|| "avc1.64001f".to_owned()),
@@ -59,9 +59,9 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
 fn model() -> ModelState {
     ModelState {
         name: "rimnet".to_owned(),
-        version: Some("0.6.0".to_owned()),
+        version: Some(Foreign::name("0.6.0")),
         condition: ModelCondition::Ready,
-        engine: Some("builtin".to_owned()),
+        engine: Some(Foreign::name("builtin")),
         reason: None,
         inference_ms: Some(1.87),
     }
@@ -152,20 +152,20 @@ fn ill() -> StagesSay {
             version: None,
             condition: ModelCondition::Refused,
             engine: None,
-            reason: Some("rimnet-fp32.onnx has another sha256 than its manifest".to_owned()),
+            reason: Some(Foreign::told("rimnet-fp32.onnx has another sha256 than its manifest")),
             inference_ms: None,
             ..model()
         },
         ModelState {
             name: "shade".to_owned(),
             condition: ModelCondition::Stopped,
-            reason: Some("it answered NaN".to_owned()),
+            reason: Some(Foreign::told("it answered NaN")),
             ..model()
         },
     ];
     said.storage = Some(StorageState {
         condition: StorageCondition::Stopped,
-        reason: Some("less than 256 MiB is free: give the disk room".to_owned()),
+        reason: Some(Foreign::told("less than 256 MiB is free: give the disk room")),
         ring_bytes: 1,
         quota_bytes: 2,
         pinned_bytes: 0,
@@ -177,13 +177,13 @@ fn ill() -> StagesSay {
             outbox_events: 12,
             outbox_oldest_seconds: 61.0,
             parked: 1,
-            refused: Some("not authorized".to_owned()),
+            refused: Some(Foreign::told("not authorized")),
             shed: 2,
             put_aside: Vec::new(),
         },
-        fault: Some("connection refused".to_owned()),
+        fault: Some(Foreign::told("connection refused")),
         another_box: true,
-        disk_fault: Some("no space left on device".to_owned()),
+        disk_fault: Some(Foreign::told("no space left on device")),
         ..UplinkCounts::default()
     });
     said.clock = ClockState {

@@ -26,6 +26,7 @@ use crate::detect::engine::contract::{
 };
 use crate::detect::rim::crop::Crop;
 use crate::detect::ring::letterbox::Letterbox;
+use crate::media::Foreign;
 
 const NAME: &str = "builtin";
 
@@ -406,7 +407,7 @@ fn widen(tensor: &mut TensorProto) {
 
 /// tract's chain of causes as one line.
 fn one_line(error: &TractError) -> String {
-    format!("{error:#}").replace('\n', " ")
+    Foreign::told(format!("{error:#}").replace('\n', " ")).to_string()
 }
 
 #[cfg(test)]

@@ -205,7 +205,9 @@ mod tests {
                             heard.push(format!("{} {}", message.kind, message.timestamp));
                         }
                         Event::Unpublished => heard.push("bye".to_owned()),
-                        Event::Connected { encoder } => heard.push(encoder.unwrap_or_default()),
+                        Event::Connected { encoder } => {
+                            heard.push(encoder.unwrap_or_default().to_string());
+                        }
                         Event::Data { name, .. } => heard.push(name),
                     }
                 }

@@ -16,6 +16,7 @@ use crate::ingest::rtmp::amf0::{self, Value};
 use crate::ingest::rtmp::chunk::{ChunkReader, INITIAL_CHUNK_SIZE, write_message};
 use crate::ingest::rtmp::handshake::Handshake;
 use crate::ingest::rtmp::message::{self, Command, Message, kind, user_control};
+use crate::media::Foreign;
 
 /// The application that publishers name: rtmp://BOX/live/KEY.
 pub const APP: &str = "live";
@@ -37,7 +38,7 @@ pub enum Event {
     /// It connected, and says what it is.
     Connected {
         /// `flashVer`.
-        encoder: Option<String>,
+        encoder: Option<Foreign>,
     },
     /// It wants to publish. Answer with [`ServerSession::accept`] or [`ServerSession::refuse`].
     Publish {
@@ -295,7 +296,7 @@ impl ServerSession {
         ]);
         self.send(&message::command(0, "_result", command.transaction, &[properties, info]));
         self.state = SessionState::Connected { below_app };
-        let encoder = command.object_text("flashVer").map(bounded);
+        let encoder = command.object_text("flashVer").map(Foreign::name);
         Some(Event::Connected { encoder })
     }
 
@@ -372,10 +373,4 @@ fn data(message: &Message) -> Result<Option<Event>, RtmpError> {
         }
         _ => None,
     })
-}
-
-/// Cuts what a peer calls itself to what a log line and a page can carry.
-#[must_use]
-pub fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::event::{Decision, Envelope};
 use crate::mailbox::Mailbox;
-use crate::media::CourtId;
+use crate::media::{CourtId, Foreign};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome};
 use crate::uplink::outbox::recover::CourtRecords;
 
@@ -66,7 +66,7 @@ pub(crate) enum Note {
         /// What became of it.
         outcome: SendOutcome,
         /// What the broker said, if it refused.
-        said: Option<String>,
+        said: Option<Foreign>,
     },
     /// Counts the link's session up and answers it once it is durable.
     NextSession(oneshot::Sender<u64>),

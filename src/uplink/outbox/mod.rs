@@ -38,8 +38,7 @@ use crate::clock::{Anchors, Clock, Floor};
 use crate::event::state::UplinkState;
 use crate::event::{ClipOrder, Decision, Event, LogEntry};
 use crate::mailbox::{Mailbox, Take};
-use crate::media::{BoxName, CourtId, Monotonic, UtcTime};
-use crate::uplink::causes::chain;
+use crate::media::{BoxName, CourtId, Foreign, Monotonic, UtcTime};
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::hooks::{Committed, Hooks};
 use crate::uplink::outbox::desk::{Desk, Given, Note, Sending};
@@ -101,7 +100,7 @@ pub(super) struct Parts {
     /// What `Uplink::status` reads.
     pub counts: Arc<Mutex<UplinkCounts>>,
     /// Names of stores that this version cannot read.
-    pub put_aside: Vec<String>,
+    pub put_aside: Vec<Foreign>,
     /// `state/uplink` goes there.
     pub states: Arc<States>,
 }
@@ -129,7 +128,7 @@ pub(super) struct Outbox {
     oldest: Option<(u64, record::DecidedWhen)>,
     /// The inbox was empty then: what is found in it later was decided since.
     empty_at: Monotonic,
-    refused: Option<String>,
+    refused: Option<Foreign>,
     /// Clips of events up to here were asked for, or are on disk.
     ordered: u64,
     /// Those of later ones were not all asked for: the store has them.
@@ -345,7 +344,7 @@ impl Outbox {
         self.marks_since.get_or_insert(now);
     }
 
-    fn settle(&mut self, epoch: u64, position: u64, outcome: SendOutcome, said: Option<String>) {
+    fn settle(&mut self, epoch: u64, position: u64, outcome: SendOutcome, said: Option<Foreign>) {
         if !self.lanes.outcome(epoch, position, outcome) {
             return;
         }
@@ -367,7 +366,7 @@ impl Outbox {
             SendOutcome::Refused { code } => {
                 let said = said.unwrap_or_default();
                 warn!(position, code, %said, "the broker refused an event: parked");
-                self.refused = Some(format!("0x{code:02x} {said}").trim_end().to_owned());
+                self.refused = Some(Foreign::told(format!("0x{code:02x} {said}").trim_end()));
                 self.marks.refused.insert(position, code);
             }
             SendOutcome::Lost => return,
@@ -458,9 +457,9 @@ impl Outbox {
     }
 
     fn disk_refused(&self, error: &StoreError) {
-        let text = chain(error);
+        let text = Foreign::error(error);
         let mut counts = self.parts.counts.lock();
-        if counts.disk_fault.as_deref() != Some(&text) {
+        if counts.disk_fault.as_ref() != Some(&text) {
             error!(error = %text, "the outbox cannot write: events wait in memory");
             counts.disk_fault = Some(text);
         }
@@ -518,7 +517,7 @@ impl Outbox {
                         continue;
                     }
                     Err(error @ StoreError::Record { .. }) => {
-                        error!(error = %chain(&error), "event cannot be sent");
+                        error!(error = %Foreign::error(&error), "event cannot be sent");
                         self.lanes.shed(position);
                         continue;
                     }
@@ -562,7 +561,7 @@ impl Outbox {
                 })
                 .collect(),
             Err(error) => {
-                warn!(error = %chain(&error), "stored events cannot be given again");
+                warn!(error = %Foreign::error(&error), "stored events cannot be given again");
                 Vec::new()
             }
         }
@@ -645,7 +644,7 @@ impl Outbox {
                     drop(reply.send((records, entries)));
                 }
                 Err(error) => {
-                    error!(%court, error = %chain(&error), "what was told of a court cannot be read");
+                    error!(%court, error = %Foreign::error(&error), "what was told of a court cannot be read");
                 }
             }
         }
