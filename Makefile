@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak fuzz install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
+.PHONY: help build check test features demo bench soak attacks fuzz install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -78,11 +78,19 @@ unit: build ## Run the systemd unit in a throw-away container (root)
 	@scripts/setup.sh system test
 	trials/unit.sh $(BIN)
 
-soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes
-	@scripts/setup.sh run test
+soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes, attacks
+	@scripts/setup.sh run test attack
 	trials/soak.py kill --runs 50
 	trials/soak.py broker --away 60
 	trials/soak_memory.py --minutes 30
+	trials/attacks/run.py --bin $(BIN)
+	trials/attacks/run.py --bin $(BIN) --all --minutes 10
+
+# Timed, so the release build on a machine that nobody else loads; as root, so that an IPv6 /64 can attack.
+attacks: build ## Attack a box beside two live courts: some seventy ways in turn, then all at once for 10 minutes (root)
+	@scripts/setup.sh run attack
+	trials/attacks/run.py --bin $(BIN) $(if $(ONLY),--only $(ONLY))
+	trials/attacks/run.py --bin $(BIN) --all --minutes $(or $(MINUTES),10)
 
 # Footage with truth may not be redistributed; without FOOTAGE it is looked for in the checkout and beside it.
 score: build ## Score the whole program on footage with truth: FOOTAGE=DIR (not in the repository)

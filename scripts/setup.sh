@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|bench|cross|train|trial|system ...
+#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -46,6 +46,11 @@ for group in "$@"; do
         want chromium sh -c 'command -v chromium || command -v chromium-browser'
         want curl has curl
         want python3 has python3
+        ;;
+    attack)
+        want ffmpeg has ffmpeg
+        want openssl has openssl
+        want iproute2 test -x /usr/sbin/ip -o -x /sbin/ip
         ;;
     bench)
         want nginx-light has nginx

@@ -1,0 +1,147 @@
+"""Findings 5 and 10: places at the page, guesses of token and cookie, forms of HTTP that nobody needs."""
+import hashlib, re, threading, time
+
+import wire as W
+from registry import attack
+
+def sit(v, seconds, sources, said=b"GET / HTTP/1.1\r\nX: ", drip=None, at_most=600):
+    """Takes every place it gets and keeps it."""
+    crowd, end, n, fed, held = W.Crowd(v.http), time.monotonic() + seconds, 0, time.monotonic(), 0
+    while time.monotonic() < end:
+        while len(crowd.all) < at_most:
+            if not crowd.add(sources[n % len(sources)], said, end): time.sleep(0.02); break
+            n += 1
+        crowd.turn(); held = max(held, len(crowd.all))
+        if drip and time.monotonic() - fed > 1:
+            fed = time.monotonic()
+            for one in crowd.all.values():
+                try: one[0].send(drip)
+                except OSError: pass
+    crowd.end()
+    return {"note": f"{n} connections, at most {held} at once"}
+
+@attack(5)
+def seats_from_4_addresses(v, seconds): return sit(v, seconds, [W.hostile(50 + n) for n in range(4)])
+@attack(5)
+def seats_from_64_addresses(v, seconds): return sit(v, seconds, [W.hostile(100 + n) for n in range(64)])
+@attack(5)
+def seats_silent_from_64_addresses(v, seconds): return sit(v, seconds, [W.hostile(200 + n) for n in range(64)], b"")
+@attack(5)
+def seats_from_one_ipv6_64(v, seconds):
+    if not v.six: return {"note": "NOT TRIED: no IPv6"}
+    return sit(v, seconds, [W.hostile6(n, 3) for n in range(1000)])
+@attack(5)
+def slow_headers(v, seconds): return sit(v, seconds, [W.hostile(60)], drip=b"x")
+@attack(5)
+def seats_kept_after_an_answer(v, seconds):
+    "asks what is open to everybody, reads the answer, and keeps the connection"
+    return sit(v, seconds, [W.hostile(400 + n) for n in range(64)], b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+# ---- 10
+def bearers(v, seconds, sources):
+    """Wrong tokens, sixteen a breath on a few connections -> how many were answered; the right one lies among them."""
+    place, end, begin, n = int(200 * seconds), time.monotonic() + seconds, time.monotonic(), 0
+    right, found, answered = v.token, None, 0
+    rates = {}
+    def one(source):
+        nonlocal n, found, answered
+        while time.monotonic() < end and not found:
+            try:
+                s = W.dial(v.http, source, timeout=2)
+                while time.monotonic() < end and not found:
+                    mine = []
+                    for _ in range(16): mine.append(right if n == place else f"{n:064x}"); n += 1
+                    s.sendall(b"".join(f"GET /v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {t}\r\n\r\n".encode() for t in mine))
+                    seen = b""
+                    while seen.count(b"HTTP/1.1 ") < 16:
+                        got = s.recv(65536)
+                        if not got: raise OSError
+                        seen += got
+                        if b"HTTP/1.1 200" in seen: found = True
+                    answered += seen.count(b"HTTP/1.1 401")
+            except OSError: time.sleep(0.01)
+            finally: W.shut(s) if "s" in dir() else None
+    threads = [threading.Thread(target=one, args=(sources[k % len(sources)],)) for k in range(max(4, min(16, len(sources))))]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    took = time.monotonic() - begin
+    rate, most = answered / took, (5 + 40 / took if len(sources) == 1 else 60 + 600 / took)
+    out = {"note": f"{rate:.0f} guesses/s answered; right token (number {place}) {'FOUND after %.1f s' % took if found else 'not found'}"}
+    wrong = []
+    if found: out["got_in"] = f"bearer guesser, {took:.1f} s"; wrong.append(f"the right token was found after {took:.1f} s")
+    if rate > most: wrong.append(f"{rate:.0f} bearer guesses/s answered, at most {most:.0f}")
+    if wrong: out["wrong"] = wrong
+    return out
+
+@attack(10)
+def bearers_from_one_address(v, seconds): return bearers(v, seconds, [W.hostile(70)])
+@attack(10)
+def bearers_from_64_addresses(v, seconds): return bearers(v, seconds, [W.hostile(800 + n) for n in range(64)])
+
+@attack(10)
+def logins_and_hang_up(v, seconds):
+    "the right answer comes at once, so nobody waits for a wrong one"
+    place, crowd, end, begin, n, found = int(20 * seconds), W.Crowd(v.http), time.monotonic() + seconds, time.monotonic(), 0, None
+    tried = answered = 0
+    while time.monotonic() < end and not found:
+        while len(crowd.all) < 32:
+            token = v.token if n == place else f"{n:064x}"
+            body = f"token={token}"
+            if not crowd.add(W.hostile(75), f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode(), time.monotonic() + 0.3): time.sleep(0.02)
+            n += 1
+        for _, said, _ in crowd.turn():
+            tried += 1; answered += b"HTTP/1.1 " in said
+            if b"set-cookie" in said.lower(): found = True
+        if any(b"set-cookie" in one[3].lower() for one in crowd.all.values()): found = True
+    took = time.monotonic() - begin
+    crowd.end()
+    out = {"note": f"{tried / took:.0f} logins/s tried, {answered / took:.1f}/s answered; right one (number {place}) {'FOUND after %.1f s' % took if found else 'not found'}"}
+    if found: out.update(got_in=f"login guesser, {took:.1f} s", wrong=[f"the right token was found at /login after {took:.1f} s"])
+    return out
+
+@attack(10)
+def hosts_none_and_two(v, seconds):
+    wrong = []
+    good, _ = W.ask(v.http, "/v1/state", head=v.bearer, source=W.OPERATOR)
+    if good != 200: wrong.append(f"an ordinary request was answered {good}")
+    for what, head, host in (("no Host", v.bearer, False), ("two Host", v.bearer + "Host: evil.example\r\n", True), ("two like Host", v.bearer + f"Host: 127.0.0.1:{v.http}\r\n", True)):
+        code, _ = W.ask(v.http, "/v1/state", head=head, host=host, source=W.OPERATOR)
+        if code == 200: wrong.append(f"{what} was answered 200")
+    return {"note": "; ".join(wrong) or "refused", **({"wrong": wrong} if wrong else {})}
+
+@attack(10)
+def cookie_after_sign_out(v, seconds):
+    "a cookie that can be worked out of the token, or goes on after signing out, cannot be taken back"
+    wrong = []
+    made = hashlib.sha256(b"courtside cookie 1\0" + v.token.encode()).hexdigest()
+    code, _ = W.ask(v.http, "/v1/state", head=f"Cookie: courtside={made}\r\n", source=W.OPERATOR)
+    if code == 200: wrong.append("a cookie worked out of the token is taken")
+    body = f"token={v.token}".encode()
+    cookies = []
+    for _ in range(2):
+        _, said = W.ask(v.http, "/login", "POST", "Content-Type: application/x-www-form-urlencoded\r\n", body, source=W.OPERATOR)
+        m = re.search(rb"set-cookie: *([^;\r\n]+)", said, re.I)
+        if m: cookies.append(m[1].decode())
+    if len(cookies) < 2: return {"note": "could not sign in", "wrong": ["could not sign in"]}
+    if cookies[0] == cookies[1]: wrong.append("every browser has the same cookie")
+    if W.ask(v.http, "/v1/state", head=f"Cookie: {cookies[0]}\r\n", source=W.OPERATOR)[0] != 200: wrong.append("a cookie just given is not taken")
+    out = [W.ask(v.http, p, "POST", f"Cookie: {cookies[0]}\r\nOrigin: http://127.0.0.1:{v.http}\r\nContent-Type: application/x-www-form-urlencoded\r\n", b"x=1", source=W.OPERATOR)[0] for p in ("/logout", "/signout", "/sign-out")]
+    if W.ask(v.http, "/v1/state", head=f"Cookie: {cookies[0]}\r\n", source=W.OPERATOR)[0] == 200: wrong.append(f"the cookie goes on after signing out (answers {out})")
+    if W.ask(v.http, "/v1/state", head=f"Cookie: {cookies[1]}\r\n", source=W.OPERATOR)[0] != 200: wrong.append("signing out one browser signs out the other")
+    return {"note": "; ".join(wrong) or "signed out", **({"wrong": wrong} if wrong else {})}
+
+@attack(10)
+def event_streams_a_thousand(v, seconds):
+    "with the right token: a page left open a thousand times, that never reads"
+    crowd, end, n, codes = W.Crowd(v.http), time.monotonic() + seconds, 0, {}
+    ask = f"GET /v1/events?after=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n{v.bearer}Accept: text/event-stream\r\n\r\n".encode()
+    while time.monotonic() < end:
+        while n < 1000 and len(crowd.all) < 1000:
+            if not crowd.add("127.4.0.1", ask, end): time.sleep(0.02); break
+            n += 1
+        for _, said, how in crowd.turn():
+            code = said[9:12].decode("ascii", "replace") or how
+            codes[code] = codes.get(code, 0) + 1
+    held = sum(b" 200 " in one[3][:20] or len(one[3]) >= 16384 for one in crowd.all.values())
+    crowd.end()
+    return {"note": f"{n} asked, {held} held, others: {codes}"}
