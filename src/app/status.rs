@@ -11,7 +11,7 @@ use crate::event::state::{Advice, ClockState, ModelsState, StorageState, StreamS
 use crate::event::words::{AdviceAbout, ClockSource, StreamCondition};
 use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
-use crate::health::{self, Reading, RimReading};
+use crate::health::{self, DecoderReading, Reading, RimReading};
 use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
 use crate::media::{BoxName, CourtId, Foreign, RimBox, place_rims};
@@ -98,7 +98,7 @@ fn balance(counts: &[(HopId, HopCount)]) -> LedgerStatus {
     LedgerStatus { hops: counts.len() as u64, unbalanced: unbalanced.collect() }
 }
 
-/// What metrics have of the state at a scrape.
+/// What metrics have of the state at a scrape; of decoders, see [`decoder_reading`].
 pub(crate) fn reading(status: &BoxStatus) -> Reading {
     let uplink = status.uplink.as_ref().map(|uplink| &uplink.state);
     let live = |name: &String| (name.clone(), status.is_live(name));
@@ -117,10 +117,22 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         outbox_events: uplink.map_or(0, |state| state.outbox_events),
         outbox_oldest_seconds: uplink.map_or(0.0, |state| state.outbox_oldest_seconds),
         calibration: status.calibration.courts.iter().flat_map(gauges).collect(),
+        decoders: Vec::new(),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
             let pinned = storage.pinned_bytes;
             vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]
         }),
+    }
+}
+
+/// What metrics have of a court's decoder at a scrape.
+pub(crate) fn decoder_reading(court: &CourtId, decoder: &DecoderStatus) -> DecoderReading {
+    DecoderReading {
+        court: court.to_string(),
+        stands_in: decoder.downgrade.is_some(),
+        rebuilds: decoder.rebuilds,
+        downgrades: decoder.downgrades,
+        trials: decoder.trials,
     }
 }
 
@@ -183,6 +195,7 @@ fn stream(court: &CourtSays) -> StreamState {
             .fault
             .or_else(|| court.fault.clone())
             .or_else(|| decoder.fault.clone())
+            .or_else(|| decoder.downgrade.clone())
             .or(no_rims)
             .map(Foreign::told),
         pictures: ingest.pictures,

@@ -15,7 +15,7 @@ use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::error::AppError;
 use crate::app::options::Options;
-use crate::app::status::reading;
+use crate::app::status::{decoder_reading, reading};
 use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
@@ -134,7 +134,11 @@ impl Probed for WebState {
 
     fn metrics(&self) -> String {
         let latest = self.latest.lock().clone();
-        let reading = latest.map(|status| reading(&status)).unwrap_or_default();
+        let mut reading = latest.map(|status| reading(&status)).unwrap_or_default();
+        let listed = self.book.all().into_iter();
+        reading.decoders = listed
+            .map(|court| decoder_reading(&court.parts.name, &court.decoder.status()))
+            .collect();
         self.metrics.encode(&reading)
     }
 }

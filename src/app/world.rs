@@ -34,7 +34,7 @@ impl Devices {
     #[must_use]
     pub fn installed(clock: &Arc<dyn Clock>) -> Self {
         Self {
-            decoders: Arc::new(InstalledDecoders),
+            decoders: Arc::new(InstalledDecoders::default()),
             engines: Arc::new(InstalledEngines::new(Arc::clone(clock))),
         }
     }

@@ -7,6 +7,7 @@ use crate::decode::DecodeError;
 use crate::decode::choose::Candidate;
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::Outlet;
+use crate::decode::setbacks::Machine;
 use crate::media::CodecParameters;
 
 /// What a box has to decode with: the machine's own, or a test's, which plays a script.
@@ -15,18 +16,42 @@ pub trait Decoders: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`DecodeError`] when there can be none at all.
-    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError>;
+    fn backend(&self) -> Result<Arc<dyn Backend>, DecodeError>;
+
+    /// What all courts know of the machine's decoders; by default each court knows for itself.
+    fn machine(&self) -> Machine {
+        Machine::default()
+    }
+}
+
+/// Why there is no pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unbuilt {
+    /// The decoder does not start, whatever the stream: a driver, a device, a library is not there.
+    DoesNotStart(String),
+    /// Earlier ones of this court hang, so it may have no more of them.
+    Refused(String),
+}
+
+impl Unbuilt {
+    /// In words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::DoesNotStart(reason) | Self::Refused(reason) => reason,
+        }
+    }
 }
 
 /// What makes pipelines: GStreamer, or a script in tests.
-pub trait Backend: Send {
+pub trait Backend: Send + Sync {
     /// True if the machine has that decoder.
     fn exists(&self, factory: &str) -> bool;
     /// Builds and starts a pipeline that gives into `outlet`.
     ///
     /// # Errors
-    /// Why it cannot, in words for the status.
-    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, String>;
+    /// Why it cannot.
+    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, Unbuilt>;
 }
 
 /// What a pipeline is built for.

@@ -1,8 +1,9 @@
-//! Which decoder, and why (pure). Hardware first; what failed twice in a row is left out.
+//! Which decoder, and why (pure). Hardware first; what is out (`setbacks`) is left out.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::media::Codec;
+use crate::decode::setbacks::{Out, Rules, Setbacks};
+use crate::media::{Codec, CodecParameters, Monotonic};
 
 /// Which kind of decoder a court shall have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub struct Candidate {
     /// What it is, for people.
     kind: &'static str,
     hardware: bool,
+    /// For machines that have no other in software, and never instead of one that failed: whoever
+    /// publishes shall not choose by his bytes which library reads them.
+    last_resort: bool,
     /// A parser that it needs in front.
     pub(crate) parser: Option<&'static str>,
     /// What brings its pictures to system memory, where it does not do so itself.
@@ -37,9 +41,19 @@ pub struct Candidate {
 
 /// libavcodec: each frame thread would add a picture, and strict compliance waits for the level's
 /// whole picture buffer where the SPS promises nothing (measured: 6 pictures at 720p).
-const LIBAV: &[(&str, &str)] =
-    &[("thread-type", "slice"), ("std-compliance", "normal"), ("qos", "false")];
-const NVDEC: &[(&str, &str)] = &[("max-display-delay", "0"), ("qos", "false")];
+///
+/// Threads by slices help streams that have some; by default a box of 16 cores would start 16 a court.
+const LIBAV: &[(&str, &str)] = &[
+    ("thread-type", "slice"),
+    ("max-threads", "4"),
+    ("std-compliance", "normal"),
+    ("qos", "false"),
+    NEVER_GIVES_UP,
+];
+/// Releases before 1.22 end the pipeline after ten damaged units in a row. What is damaged is counted
+/// as such here, and what stands still is built anew.
+const NEVER_GIVES_UP: (&str, &str) = ("max-errors", "-1");
+const NVDEC: &[(&str, &str)] = &[("max-display-delay", "0"), ("qos", "false"), NEVER_GIVES_UP];
 const JETSON: &[(&str, &str)] = &[("enable-max-performance", "true")];
 const JETSON_LOW_DELAY: &[(&str, &str)] = &[("disable-dpb", "true")];
 
@@ -50,6 +64,7 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H264,
         kind: "Jetson hardware",
         hardware: true,
+        last_resort: false,
         parser: Some("h264parse"),
         download: Some("nvvidconv"),
         settings: JETSON,
@@ -60,6 +75,7 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H265,
         kind: "Jetson hardware",
         hardware: true,
+        last_resort: false,
         parser: Some("h265parse"),
         download: Some("nvvidconv"),
         settings: JETSON,
@@ -70,6 +86,7 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H264,
         kind: "NVIDIA hardware",
         hardware: true,
+        last_resort: false,
         parser: Some("h264parse"),
         download: None,
         settings: NVDEC,
@@ -80,6 +97,7 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H265,
         kind: "NVIDIA hardware",
         hardware: true,
+        last_resort: false,
         parser: Some("h265parse"),
         download: None,
         settings: NVDEC,
@@ -90,6 +108,7 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H264,
         kind: "software",
         hardware: false,
+        last_resort: false,
         parser: None,
         download: None,
         settings: LIBAV,
@@ -100,6 +119,7 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H265,
         kind: "software",
         hardware: false,
+        last_resort: false,
         parser: None,
         download: None,
         settings: LIBAV,
@@ -110,9 +130,10 @@ const CANDIDATES: &[Candidate] = &[
         codec: Codec::H264,
         kind: "software, slower",
         hardware: false,
+        last_resort: true,
         parser: Some("h264parse"),
         download: None,
-        settings: &[("qos", "false")],
+        settings: &[("qos", "false"), NEVER_GIVES_UP],
         low_delay: &[],
     },
 ];
@@ -124,32 +145,13 @@ pub(crate) fn factories() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// Failures without a picture after which a decoder is left for the next one.
-const GIVEN_UP_AFTER: u32 = 2;
-
-/// Decoders that failed before they gave a picture, with how often and the last reason.
-#[derive(Debug, Default)]
-pub(crate) struct Failures(BTreeMap<&'static str, (u32, String)>);
-
-impl Failures {
-    /// One more, for `reason`.
-    pub(crate) fn count(&mut self, factory: &'static str, reason: &str) {
-        let entry = self.0.entry(factory).or_default();
-        entry.0 += 1;
-        reason.clone_into(&mut entry.1);
-    }
-
-    /// It gave a picture: what failed before is forgiven.
-    pub(crate) fn forgive(&mut self, factory: &'static str) {
-        self.0.remove(factory);
-    }
-
-    fn given_up(&self, factory: &str) -> Option<&str> {
-        self.0
-            .get(factory)
-            .filter(|(times, _)| *times >= GIVEN_UP_AFTER)
-            .map(|(_, reason)| reason.as_str())
-    }
+/// What a choice is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Choosing<'a> {
+    pub(crate) prefer: Prefer,
+    pub(crate) rules: Rules,
+    pub(crate) exists: &'a dyn Fn(&str) -> bool,
+    pub(crate) out: &'a dyn Fn(&'static str) -> Option<Out>,
 }
 
 /// A decoder with the reason for it.
@@ -158,67 +160,140 @@ pub(crate) struct Choice {
     pub(crate) candidate: &'static Candidate,
     /// For people: `avdec_h264 (software): no nvv4l2decoder or nvh264dec on this machine`.
     pub(crate) told: String,
+    /// The best of this machine is out, and this is another: what to tell.
+    pub(crate) stands_in: Option<String>,
 }
 
-/// Chooses for `codec` among what `exists`.
-///
-/// If every candidate that exists was given up, the last one of them is tried for ever: a court
-/// without pictures has nothing to lose.
-///
-/// # Errors
-/// What to install, when nothing exists.
-pub(crate) fn choose(
-    codec: Codec,
-    prefer: Prefer,
-    exists: &dyn Fn(&str) -> bool,
-    failures: &Failures,
-) -> Result<Choice, String> {
-    let wanted = |candidate: &&'static Candidate| {
-        candidate.codec == codec && (prefer == Prefer::Auto || !candidate.hardware)
-    };
-    let (mut missing, mut failed, mut last) = (Vec::new(), Vec::new(), None);
-    let mut chosen = None;
-    for candidate in CANDIDATES.iter().filter(wanted) {
-        if !exists(candidate.factory) {
-            missing.push(candidate.factory);
-            continue;
+impl Choosing<'_> {
+    /// Those of this machine, best first, and those that it lacks.
+    fn installed(&self, codec: Codec) -> (Vec<&'static Candidate>, Vec<&'static Candidate>) {
+        let wanted = CANDIDATES.iter().filter(|candidate| {
+            candidate.codec == codec && (self.prefer == Prefer::Auto || !candidate.hardware)
+        });
+        let (mut there, missing): (Vec<_>, Vec<_>) =
+            wanted.partition(|candidate| (self.exists)(candidate.factory));
+        let software = there.iter().any(|candidate| !candidate.hardware && !candidate.last_resort);
+        if software && !self.rules.last_resort_stands_in {
+            there.retain(|candidate| !candidate.last_resort);
         }
-        last = Some(candidate);
-        match failures.given_up(candidate.factory) {
-            Some(reason) => failed.push(format!("{} failed ({reason})", candidate.factory)),
-            None => {
-                chosen = Some(candidate);
-                break;
-            }
+        (there, missing)
+    }
+
+    /// Chooses for `codec`.
+    ///
+    /// If every decoder is out, the best of them is tried for ever: it is the stream that is wrong
+    /// then, and a court without pictures has nothing to lose.
+    ///
+    /// # Errors
+    /// What to install, when nothing exists.
+    pub(crate) fn choose(&self, codec: Codec) -> Result<Choice, String> {
+        let (there, mut missing) = self.installed(codec);
+        let Some(best) = there.first().copied() else {
+            return Err(format!(
+                "no decoder for {} on this machine (looked for {}): install gstreamer1.0-libav",
+                codec.name(),
+                names(&missing, ", ")
+            ));
+        };
+        let out: Vec<Option<Out>> =
+            there.iter().map(|candidate| (self.out)(candidate.factory)).collect();
+        let at = out.iter().position(Option::is_none);
+        let hopeless = if self.rules.forgiving { Some(best) } else { there.last().copied() };
+        let candidate = at.and_then(|at| there.get(at).copied()).or(hopeless).unwrap_or(best);
+        let before = at.unwrap_or(there.len());
+        let failed = there.iter().zip(&out).take(before).filter_map(|(candidate, out)| {
+            out.as_ref().map(|out| format!("{} failed ({})", candidate.factory, out.reason))
+        });
+        let mut why: Vec<String> = failed.collect();
+        missing.retain(|missing| missing.is_better_than(candidate));
+        if !missing.is_empty() && !candidate.hardware {
+            why.push(format!("no {} on this machine", names(&missing, " or ")));
         }
+        if self.prefer == Prefer::Software {
+            why.push("software was asked for".to_owned());
+        }
+        if candidate.last_resort {
+            why.push(
+                "install gstreamer1.0-libav, which decodes more and is mended sooner".to_owned(),
+            );
+        }
+        if why.is_empty() {
+            why.push("the best of this machine".to_owned());
+        }
+        let told = format!("{} ({}): {}", candidate.factory, candidate.kind, why.join("; "));
+        let stands_in = match out.first() {
+            Some(Some(out)) if candidate != best => Some(format!(
+                "{} ({}) stands in for {}, which failed ({}); tried again after {} s",
+                candidate.factory,
+                candidate.kind,
+                best.factory,
+                out.reason,
+                out.wait.as_secs()
+            )),
+            Some(_) | None => None,
+        };
+        Ok(Choice { candidate, told, stands_in })
     }
-    let Some(candidate) = chosen.or(last) else {
-        return Err(format!(
-            "no decoder for {} on this machine (looked for {}): install gstreamer1.0-libav",
-            codec.name(),
-            missing.join(", ")
-        ));
-    };
-    let mut why = failed;
-    if !missing.is_empty() && !candidate.hardware {
-        why.push(format!("no {} on this machine", missing.join(" or ")));
+
+    /// The best decoder that is better than `running`, is out, and may be tried again by `now`.
+    pub(crate) fn due(&self, running: &Candidate, now: Monotonic) -> Option<&'static Candidate> {
+        let (there, _) = self.installed(running.codec);
+        let mut better = there.into_iter().take_while(|candidate| *candidate != running);
+        better
+            .find(|candidate| (self.out)(candidate.factory).is_some_and(|out| out.again_at <= now))
     }
-    if prefer == Prefer::Software {
-        why.push("software was asked for".to_owned());
+}
+
+fn names(candidates: &[&Candidate], between: &str) -> String {
+    let names: Vec<&str> = candidates.iter().map(|candidate| candidate.factory).collect();
+    names.join(between)
+}
+
+impl Candidate {
+    /// True if it stands before `other` in the order of preference.
+    pub(crate) fn is_better_than(&self, other: &Self) -> bool {
+        let place = |one: &Self| CANDIDATES.iter().position(|candidate| candidate == one);
+        place(self) < place(other)
     }
-    if why.is_empty() {
-        why.push("the best of this machine".to_owned());
+
+    /// True if a machine should have a better one for this coding.
+    pub(crate) const fn is_last_resort(&self) -> bool {
+        self.last_resort
     }
-    let told = format!("{} ({}): {}", candidate.factory, candidate.kind, why.join("; "));
-    Ok(Choice { candidate, told })
+}
+
+/// What is known of the decoders for `set`, as a choice asks for it.
+pub(crate) fn out_of<'a>(
+    setbacks: &'a Setbacks,
+    set: &'a Arc<CodecParameters>,
+) -> impl Fn(&'static str) -> Option<Out> + 'a {
+    move |factory| setbacks.out(factory, set)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn told(codec: Codec, machine: &[&str], failures: &Failures) -> String {
-        match choose(codec, Prefer::Auto, &|factory| machine.contains(&factory), failures) {
+    fn choice(
+        codec: Codec,
+        machine: &[&str],
+        out: &[(&'static str, &str)],
+        rules: Rules,
+    ) -> Result<Choice, String> {
+        let out = |factory: &'static str| {
+            let (_, reason) = out.iter().find(|(name, _)| *name == factory)?;
+            let wait = Duration::from_secs(10);
+            let reason = (*reason).to_owned();
+            Some(Out { reason, wait, again_at: Monotonic::ZERO.plus(wait) })
+        };
+        let exists = |factory: &str| machine.contains(&factory);
+        Choosing { prefer: Prefer::Auto, rules, exists: &exists, out: &out }.choose(codec)
+    }
+
+    fn told(codec: Codec, machine: &[&str]) -> String {
+        match choice(codec, machine, &[], Rules::default()) {
             Ok(choice) => choice.told,
             Err(fault) => fault,
         }
@@ -226,7 +301,6 @@ mod tests {
 
     #[test]
     fn the_best_decoder_of_each_machine_is_taken_with_its_reason() {
-        let none = Failures::default();
         for (codec, machine, expected) in [
             (
                 Codec::H264,
@@ -247,7 +321,7 @@ mod tests {
                 Codec::H264,
                 &["openh264dec"],
                 "openh264dec (software, slower): no nvv4l2decoder or nvh264dec or avdec_h264 on \
-                 this machine",
+                 this machine; install gstreamer1.0-libav, which decodes more and is mended sooner",
             ),
             (
                 Codec::H265,
@@ -256,26 +330,69 @@ mod tests {
                  avdec_h265): install gstreamer1.0-libav",
             ),
         ] {
-            assert_eq!(told(codec, machine, &none), expected);
+            assert_eq!(told(codec, machine), expected);
         }
     }
 
     #[test]
-    fn what_failed_twice_is_left_and_said() {
+    fn what_is_out_is_stood_in_for_and_that_is_said() {
         let machine = ["nvh264dec", "avdec_h264"];
-        let mut failures = Failures::default();
-        failures.count("nvh264dec", "no CUDA device");
-        assert!(told(Codec::H264, &machine, &failures).starts_with("nvh264dec"));
-        failures.count("nvh264dec", "no CUDA device");
+        let gone = [("nvh264dec", "no CUDA device")];
+        let choice = choice(Codec::H264, &machine, &gone, Rules::default()).expect("one");
         assert_eq!(
-            told(Codec::H264, &machine, &failures),
+            choice.told,
             "avdec_h264 (software): nvh264dec failed (no CUDA device); no nvv4l2decoder on this \
              machine"
         );
-        failures.count("avdec_h264", "odd");
-        failures.count("avdec_h264", "odd");
-        assert!(told(Codec::H264, &machine, &failures).starts_with("avdec_h264"), "the last one");
-        failures.forgive("nvh264dec");
-        assert!(told(Codec::H264, &machine, &failures).starts_with("nvh264dec"));
+        assert_eq!(
+            choice.stands_in.as_deref(),
+            Some(
+                "avdec_h264 (software) stands in for nvh264dec, which failed (no CUDA device); \
+                 tried again after 10 s"
+            )
+        );
+    }
+
+    #[test]
+    fn a_stream_that_all_fail_at_is_left_to_the_best_and_nobody_stands_in() {
+        let machine = ["nvh264dec", "avdec_h264"];
+        let all = [("nvh264dec", "odd"), ("avdec_h264", "odd too")];
+        let choice = choice(Codec::H264, &machine, &all, Rules::default()).expect("one");
+        assert_eq!((choice.candidate.factory, choice.stands_in), ("nvh264dec", None));
+        assert!(choice.told.contains("avdec_h264 failed (odd too)"), "{}", choice.told);
+    }
+
+    #[test]
+    fn openh264_never_stands_in_for_a_libav_that_failed() {
+        let failed = [("avdec_h264", "odd")];
+        for (machine, last_resort_stands_in, expected) in [
+            (&["avdec_h264", "openh264dec"][..], false, "avdec_h264"),
+            (&["nvh264dec", "avdec_h264", "openh264dec"], false, "nvh264dec"),
+            (&["nvh264dec", "openh264dec"], false, "nvh264dec"),
+            (&["openh264dec"], false, "openh264dec"),
+            // Without the rule, who publishes chooses.
+            (&["avdec_h264", "openh264dec"], true, "openh264dec"),
+        ] {
+            let rules = Rules { last_resort_stands_in, ..Rules::default() };
+            let choice = choice(Codec::H264, machine, &failed, rules).expect("one");
+            assert_eq!(choice.candidate.factory, expected, "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_better_and_has_waited_long_enough_is_tried_again() {
+        let exists = |factory: &str| ["nvh264dec", "avdec_h264"].contains(&factory);
+        let running = |factory| CANDIDATES.iter().find(|one| one.factory == factory).expect("one");
+        let wait = Duration::from_secs(5);
+        let again_at = Monotonic::ZERO.plus(wait);
+        let out = |_| Some(Out { reason: "odd".to_owned(), wait, again_at });
+        let rules = Rules::default();
+        let choosing = Choosing { prefer: Prefer::Auto, rules, exists: &exists, out: &out };
+        let due = |of, now| choosing.due(running(of), now).map(|candidate| candidate.factory);
+        assert_eq!(due("avdec_h264", Monotonic::ZERO), None);
+        assert_eq!(due("avdec_h264", again_at), Some("nvh264dec"));
+        assert_eq!(due("nvh264dec", again_at), None);
+        let software = Choosing { prefer: Prefer::Software, ..choosing };
+        assert_eq!(software.due(running("avdec_h264"), again_at), None, "it was not asked for");
     }
 }

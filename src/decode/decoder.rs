@@ -8,30 +8,48 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::decode::backend::{Backend, Decoders};
 #[cfg(feature = "gstreamer")]
-use crate::decode::choose::{self, Prefer};
+use crate::decode::choose::{Choosing, Prefer};
 use crate::decode::court::Court;
 use crate::decode::outlet::Outlet;
 #[cfg(feature = "gstreamer")]
 use crate::decode::pipeline::GStreamer;
+use crate::decode::setbacks::{Machine, Rules};
 use crate::decode::{DecodeError, DecodeSettings, DecoderStatus, FrameSink};
 use crate::mailbox::{Tally, UnitMailbox};
 use crate::media::Codec;
+
+/// What this machine decodes a coding with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surveyed {
+    /// GStreamer's name of it.
+    pub factory: &'static str,
+    /// Which, and why.
+    pub told: String,
+    /// It is one for want of a better: what is told says what to install.
+    pub last_resort: bool,
+}
 
 /// Which decoder this machine would take for each coding, and why; for `check`.
 ///
 /// # Errors
 /// [`DecodeError`] when GStreamer does not start, or the build has none. A coding without a decoder
 /// is an answer: what to install.
-pub fn survey() -> Result<Vec<(Codec, Result<String, String>)>, DecodeError> {
+pub fn survey() -> Result<Vec<(Codec, Result<Surveyed, String>)>, DecodeError> {
     #[cfg(feature = "gstreamer")]
     {
         let backend = GStreamer::new()?;
         let exists = |factory: &str| backend.exists(factory);
-        let failures = choose::Failures::default();
+        let (prefer, rules) = (Prefer::Auto, Rules::default());
+        let choosing = Choosing { prefer, rules, exists: &exists, out: &|_| None };
         Ok([Codec::H264, Codec::H265]
             .map(|codec| {
-                let choice = choose::choose(codec, Prefer::Auto, &exists, &failures);
-                (codec, choice.map(|choice| choice.told))
+                let choice = choosing.choose(codec);
+                let surveyed = choice.map(|choice| Surveyed {
+                    factory: choice.candidate.factory,
+                    told: choice.told,
+                    last_resort: choice.candidate.is_last_resort(),
+                });
+                (codec, surveyed)
             })
             .into())
     }
@@ -39,19 +57,25 @@ pub fn survey() -> Result<Vec<(Codec, Result<String, String>)>, DecodeError> {
     Err(DecodeError::NotBuilt)
 }
 
-/// The decoders of this machine, through GStreamer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct InstalledDecoders;
+/// The decoders of this machine, through GStreamer. Clones know the same of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct InstalledDecoders {
+    machine: Machine,
+}
 
 impl Decoders for InstalledDecoders {
     #[cfg(feature = "gstreamer")]
-    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError> {
-        Ok(Box::new(GStreamer::new()?))
+    fn backend(&self) -> Result<Arc<dyn Backend>, DecodeError> {
+        Ok(Arc::new(GStreamer::new()?))
     }
 
     #[cfg(not(feature = "gstreamer"))]
-    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError> {
+    fn backend(&self) -> Result<Arc<dyn Backend>, DecodeError> {
         Err(DecodeError::NotBuilt)
+    }
+
+    fn machine(&self) -> Machine {
+        self.machine.clone()
     }
 }
 
@@ -91,7 +115,7 @@ impl Decoder {
         clock: Arc<dyn Clock>,
         decoders: &dyn Decoders,
     ) -> Result<Self, DecodeError> {
-        let backend = decoders.backend()?;
+        let (backend, machine) = (decoders.backend()?, decoders.machine());
         let status = Arc::new(Mutex::new(DecoderStatus::default()));
         let watcher = DecoderWatcher { status: Arc::clone(&status) };
         let court = settings.court.clone();
@@ -99,7 +123,9 @@ impl Decoder {
         let outlet = Outlet::new(court.clone(), sink, tally, clock, status);
         let thread = thread::Builder::new()
             .name(format!("decode-{court}"))
-            .spawn(move || Court::new(settings, backend, outlet).run(&units))
+            .spawn(move || {
+                Court::new(settings, backend, machine, Rules::default(), outlet).run(&units);
+            })
             .map_err(|source| DecodeError::Thread { court, source })?;
         Ok(Self { thread, watcher })
     }

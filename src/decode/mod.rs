@@ -6,9 +6,10 @@
 //! [`DropReason`](crate::mailbox::DropReason), in the tally of the hop `decoder`.
 //!
 //! Read `choose` (which decoder, and why), `gate` (which unit may go in), `reorder` (when the
-//! decoder need not wait for pictures out of order), `matching` (what became of each unit), then
-//! `outlet` (where a pipeline's pictures come out), `backend` (what makes pipelines), `court` (what
-//! ties them), `decoder` (its thread) and `pipeline`, `planes`, `file` (GStreamer; the only I/O).
+//! decoder need not wait for pictures out of order), `setbacks` (which decoder is out, for what and
+//! until when), `matching` (what became of each unit), then `outlet` (where a pipeline's pictures come
+//! out), `backend` (what makes pipelines), `trial` (one that is tried again beside another), `court`
+//! (what ties them), `decoder` (its thread) and `pipeline`, `planes`, `file` (GStreamer; the only I/O).
 //!
 //! What happens when … (each alone brings no other court down):
 //! - a unit was lost, or is no list of NAL units: all up to the next key frame are refused, counted
@@ -17,8 +18,12 @@
 //! - the decoder gives nothing for a unit, and gives a later picture: counted `no_picture`;
 //! - it holds its bound of units: the thread waits, the mailbox in front fills and refuses;
 //! - it gives nothing for 2 s while it holds its bound, or reports an error: it is torn down and
-//!   built anew at a key frame, after 0.1 s, doubling to 5 s; one that failed twice without a
-//!   picture is left for the next candidate, which the status says;
+//!   built anew at a key frame, after 0.1 s, doubling to 5 s. One that failed twice at a parameter set
+//!   is out for that set in that session, and another stands in, which is a fault in the status;
+//! - it does not start, or fails on all courts at once: it is out for all of them;
+//! - one is out and another stands in: it is tried again beside it after 5 s, doubling to 60 s, and
+//!   taken at a key frame once it gave pictures;
+//! - all fail at a stream: the best of them is tried for ever, at key frames;
 //! - the size, coding or session changes: what is inside comes out first, then a new pipeline.
 //!
 //! Deliberately absent: pictures in device memory. NVDEC's pictures are taken to system memory by
@@ -26,13 +31,19 @@
 
 #![cfg_attr(not(feature = "gstreamer"), allow(dead_code, reason = "read by the backend alone"))]
 
+mod setbacks;
 mod choose;
+mod layout;
+mod rate;
 mod gate;
 mod reorder;
 mod annexb;
 mod matching;
 mod outlet;
 mod backend;
+#[cfg(feature = "gstreamer")]
+mod teardown;
+mod trial;
 mod court;
 mod decoder;
 #[cfg(feature = "gstreamer")]
@@ -47,13 +58,14 @@ use std::sync::Arc;
 
 use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo};
 
-pub use crate::decode::backend::{Backend, Decoders, Order, Pipeline, Push};
+pub use crate::decode::backend::{Backend, Decoders, Order, Pipeline, Push, Unbuilt};
 pub use crate::decode::choose::{Candidate, Prefer};
-pub use crate::decode::decoder::{Decoder, DecoderWatcher, InstalledDecoders, survey};
+pub use crate::decode::decoder::{Decoder, DecoderWatcher, InstalledDecoders, Surveyed, survey};
 #[cfg(feature = "gstreamer")]
 pub use crate::decode::file::{FileError, VideoFile};
 pub use crate::decode::matching::Ticket;
 pub use crate::decode::outlet::{Outlet, Picture};
+pub use crate::decode::setbacks::Machine;
 
 /// Takes pictures. Must not block and must not call back into [`Decoder`].
 ///
@@ -106,6 +118,13 @@ pub struct DecoderStatus {
     pub decoder: Option<String>,
     /// Why no pictures come, while none come though units do.
     pub fault: Option<String>,
+    /// A lesser decoder than the machine's best stands in for it: which, why, and when it is tried
+    /// again.
+    pub downgrade: Option<String>,
+    /// Times that a lesser one began to stand in, since the start.
+    pub downgrades: u64,
+    /// Times that a better one was tried again beside it, since the start.
+    pub trials: u64,
     /// Pictures that stayed inside the decoder when the next unit went in; 0 is best.
     pub held_back: u32,
     /// What that costs at the stream's own rate, ms.

@@ -13,7 +13,10 @@ use crate::clock::Clock;
 use crate::decode::matching::{Matching, Ticket};
 use crate::decode::{DecoderStatus, FrameSink};
 use crate::mailbox::{DropReason, Tally};
-use crate::media::{AccessUnit, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels};
+use crate::media::{
+    AccessUnit, CloseReason, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, SessionId,
+    StreamInfo,
+};
 
 /// A picture as the pipeline gives it.
 #[derive(Debug)]
@@ -35,8 +38,8 @@ pub(crate) enum Found {
     Room,
     /// It holds its bound.
     Full,
-    /// It has failed, or stands still.
-    Failed(String),
+    /// It has reported an error; or it stands still, `silent`.
+    Failed { reason: String, silent: bool },
 }
 
 /// See the module.
@@ -72,6 +75,15 @@ struct OutletState {
 /// Units over which the least number of pictures held is taken: at a burst a hardware decoder has
 /// several inside without waiting for any.
 const HELD_OVER: usize = 16;
+
+/// Sees pictures that nobody shall see.
+struct Nobody;
+
+impl FrameSink for Nobody {
+    fn opened(&self, _info: &Arc<StreamInfo>) {}
+    fn frame(&self, _frame: Arc<Frame>) {}
+    fn closed(&self, _session: SessionId, _reason: CloseReason) {}
+}
 
 impl OutletState {
     fn new(tally: &Tally, last: Option<MediaTime>, progress: Monotonic) -> Self {
@@ -121,6 +133,18 @@ impl Outlet {
             status: Arc::clone(&self.status),
             state: Mutex::new(state),
             changed: Condvar::new(),
+        }
+    }
+
+    /// For a pipeline that is tried beside this court's own: nobody sees its pictures, and they are
+    /// counted nowhere.
+    pub(crate) fn of_trial(&self) -> Self {
+        Self {
+            sink: Arc::new(Nobody),
+            tally: Tally::default(),
+            status: Arc::default(),
+            state: Mutex::new(OutletState::new(&Tally::default(), None, self.clock.monotonic())),
+            ..self.of_next(None)
         }
     }
 
@@ -210,7 +234,7 @@ impl Outlet {
             self.changed.wait_for(&mut state, timeout);
         }
         if let Some(reason) = &state.failed {
-            return Found::Failed(reason.clone());
+            return Found::Failed { reason: reason.clone(), silent: false };
         }
         if state.matching.len() < bound {
             return Found::Room;
@@ -219,9 +243,9 @@ impl Outlet {
         if still >= patience {
             let inside = state.matching.len();
             let seconds = still.as_secs_f64();
-            return Found::Failed(format!(
-                "it gave no picture for {seconds:.1} s with {inside} units inside"
-            ));
+            let reason =
+                format!("it gave no picture for {seconds:.1} s with {inside} units inside");
+            return Found::Failed { reason, silent: true };
         }
         Found::Full
     }
@@ -258,6 +282,11 @@ impl Outlet {
         let mut state = self.state.lock();
         state.shut = true;
         state.matching.abandon(reason);
+    }
+
+    /// Units inside.
+    pub(crate) fn inside(&self) -> usize {
+        self.state.lock().matching.len()
     }
 
     /// The error that was reported, if one was.

@@ -3,9 +3,9 @@
 //! `videoconvert` passes I420 and NV12 through untouched; it works only for the rare stream of
 //! another layout. Threads: appsrc's own runs the software decoder and hands the picture on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -16,15 +16,17 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::decode::DecodeError;
-use crate::decode::backend::{Backend, Order, Pipeline, Push};
+use crate::decode::backend::{Backend, Order, Pipeline, Push, Unbuilt};
 use crate::decode::choose;
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::{Outlet, Picture};
 use crate::decode::planes::MappedPicture;
+use crate::decode::teardown::{MAX_UNDER_WAY, Teardowns};
 use crate::media::Codec;
 
-/// Pipelines that may hang in a driver before no more are built: each holds memory and threads.
-const MAX_LEFT_BEHIND: usize = 4;
+/// How long a build waits for one of too many teardowns to end: less than the second of stream that
+/// the mailbox in front holds.
+const PLACE: Duration = Duration::from_millis(500);
 
 /// What stands around the decoder.
 const AROUND: [&str; 3] = ["appsrc", "videoconvert", "appsink"];
@@ -32,8 +34,8 @@ const AROUND: [&str; 3] = ["appsrc", "videoconvert", "appsink"];
 /// Makes GStreamer pipelines.
 #[derive(Debug)]
 pub(crate) struct GStreamer {
-    /// Pipelines whose teardown has not come back.
-    left_behind: Arc<AtomicUsize>,
+    /// Teardowns under way, by decoder: one that hangs leaves the others their places.
+    teardowns: BTreeMap<&'static str, Teardowns>,
 }
 
 impl GStreamer {
@@ -48,7 +50,8 @@ impl GStreamer {
                 warn!(factory = name, %error, "a plug-in of GStreamer cannot be loaded");
             }
         }
-        Ok(Self { left_behind: Arc::default() })
+        let teardowns = choose::factories().map(|name| (name, Teardowns::default())).collect();
+        Ok(Self { teardowns })
     }
 }
 
@@ -57,19 +60,21 @@ impl Backend for GStreamer {
         gst::ElementFactory::find(factory).is_some()
     }
 
-    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, String> {
-        let hanging = self.left_behind.load(Ordering::Relaxed);
-        if hanging >= MAX_LEFT_BEHIND {
-            return Err(format!("{hanging} earlier ones hang in the driver: restart the box"));
+    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, Unbuilt> {
+        let teardowns = self.teardowns.get(order.candidate.factory).cloned().unwrap_or_default();
+        if let Err(under_way) = teardowns.place(MAX_UNDER_WAY, PLACE) {
+            return Err(Unbuilt::Refused(format!(
+                "{under_way} earlier ones of this court have not ended yet; it is built when one has"
+            )));
         }
-        let mut running =
-            build(order, Arc::clone(&outlet)).map_err(|error| error.message.to_string())?;
-        running.left_behind = Arc::clone(&self.left_behind);
+        let running = build(order, Arc::clone(&outlet), teardowns)
+            .map_err(|error| Unbuilt::DoesNotStart(error.message.to_string()))?;
         match running.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(Box::new(running)),
             Err(_) => {
                 let reason = outlet.failure();
-                Err(reason.unwrap_or_else(|| "GStreamer says no more".to_owned()))
+                let reason = reason.unwrap_or_else(|| "GStreamer says no more".to_owned());
+                Err(Unbuilt::DoesNotStart(reason))
             }
         }
     }
@@ -78,7 +83,7 @@ impl Backend for GStreamer {
 struct GstPipeline {
     pipeline: gst::Pipeline,
     source: gst_app::AppSrc,
-    left_behind: Arc<AtomicUsize>,
+    teardowns: Teardowns,
     stopped: bool,
 }
 
@@ -110,15 +115,7 @@ impl Pipeline for GstPipeline {
             return;
         }
         let pipeline = self.pipeline.clone();
-        let left_behind = Arc::clone(&self.left_behind);
-        left_behind.fetch_add(1, Ordering::Relaxed);
-        let begun = thread::Builder::new().name("decode-teardown".to_owned()).spawn(move || {
-            halt(&pipeline);
-            left_behind.fetch_sub(1, Ordering::Relaxed);
-        });
-        if let Err(error) = begun {
-            warn!(%error, "a decoder that hangs stays as it is");
-        }
+        self.teardowns.begin(move || halt(&pipeline));
     }
 }
 
@@ -136,7 +133,11 @@ fn halt(pipeline: &gst::Pipeline) {
     }
 }
 
-fn build(order: &Order<'_>, outlet: Arc<Outlet>) -> Result<GstPipeline, glib::BoolError> {
+fn build(
+    order: &Order<'_>,
+    outlet: Arc<Outlet>,
+    teardowns: Teardowns,
+) -> Result<GstPipeline, glib::BoolError> {
     let candidate = order.candidate;
     let pipeline = gst::Pipeline::new();
     let source = source(order.parameters.codec);
@@ -162,7 +163,7 @@ fn build(order: &Order<'_>, outlet: Arc<Outlet>) -> Result<GstPipeline, glib::Bo
     if let Some(bus) = pipeline.bus() {
         watch_errors(&bus, outlet);
     }
-    Ok(GstPipeline { pipeline, source, left_behind: Arc::default(), stopped: false })
+    Ok(GstPipeline { pipeline, source, teardowns, stopped: false })
 }
 
 fn source(codec: Codec) -> gst_app::AppSrc {

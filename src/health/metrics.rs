@@ -98,6 +98,23 @@ pub struct Reading {
     pub ring_bytes: Vec<(&'static str, u64)>,
     /// What is learnt of each rim.
     pub calibration: Vec<RimReading>,
+    /// How each court's decoder does.
+    pub decoders: Vec<DecoderReading>,
+}
+
+/// How a court's decoder does.
+#[derive(Clone, Debug, Default)]
+pub struct DecoderReading {
+    /// The court.
+    pub court: String,
+    /// A lesser decoder than the machine's best is in use, because that one failed.
+    pub stands_in: bool,
+    /// Pipelines that failed and were built anew.
+    pub rebuilds: u64,
+    /// Times that a lesser one began to stand in.
+    pub downgrades: u64,
+    /// Times that a better one was tried again.
+    pub trials: u64,
 }
 
 /// What is learnt of a rim.
@@ -298,6 +315,7 @@ impl Collector for ReadingCollector {
             let labels = [("class", *class)];
             ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
         }
+        self.decoders(&mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
             "Shift of a rim's log-odds of made, in force where calibration is on",
@@ -322,6 +340,36 @@ impl Collector for ReadingCollector {
     }
 }
 
+impl ReadingCollector {
+    fn decoders(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let decoders = &self.reading.decoders;
+        let mut family = encoder.encode_descriptor(
+            "decoder_stands_in",
+            "1 while a lesser decoder stands in for the machine's best, which failed",
+            None,
+            ConstGauge::new(0_u64).metric_type(),
+        )?;
+        for decoder in decoders {
+            let labels = [("court", decoder.court.as_str())];
+            ConstGauge::new(u64::from(decoder.stands_in)).encode(family.encode_family(&labels)?)?;
+        }
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let mut total = |name: &str, help: &str, of: fn(&DecoderReading) -> u64| {
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for decoder in decoders {
+                let labels = [("court", decoder.court.as_str())];
+                ConstCounter::new(of(decoder)).encode(family.encode_family(&labels)?)?;
+            }
+            Ok::<(), fmt::Error>(())
+        };
+        total("decoder_rebuilds", "Decoders that failed and were built anew", |of| of.rebuilds)?;
+        total("decoder_downgrades", "Times that a lesser one began to stand in", |of| {
+            of.downgrades
+        })?;
+        total("decoder_trials", "Times that a better one was tried again", |of| of.trials)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,12 +389,20 @@ mod tests {
         let text = metrics.encode(&Reading {
             stream_up: vec![("north".to_owned(), true)],
             calibration: vec![rim],
+            decoders: vec![DecoderReading {
+                court: "north".to_owned(),
+                stands_in: true,
+                downgrades: 2,
+                ..DecoderReading::default()
+            }],
             ..Reading::default()
         });
         for line in [
             "courtside_hop_offered_total{court=\"north\",hop=\"decode\"} 1",
             "courtside_event_seconds_count 1",
             "courtside_stream_up{court=\"north\"} 1",
+            "courtside_decoder_stands_in{court=\"north\"} 1",
+            "courtside_decoder_downgrades_total{court=\"north\"} 2",
             "courtside_calibration_shift{court=\"north\",rim=\"0\"} -0.25",
             "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",
             "# EOF",

@@ -161,6 +161,14 @@ impl UnitMailbox {
         }
     }
 
+    /// True if the end of a session, or the beginning of the next, waits inside.
+    #[must_use]
+    pub fn holds_a_change_of_session(&self) -> bool {
+        let change =
+            |item: &StreamItem| matches!(item, StreamItem::Opened(_) | StreamItem::Closed { .. });
+        self.shared.queue.lock().items.iter().any(change)
+    }
+
     /// Nudges the reader, for a clock that was moved by hand: false once nobody else has the hop.
     pub fn waker(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let shared = Arc::downgrade(&self.shared);

@@ -261,8 +261,9 @@ fn decoded(units: Vec<AccessUnit>) -> Decoded {
     let (seen, tally) = (Arc::new(Seen::default()), Tally::default());
     let settings = DecodeSettings { court, prefer: Prefer::Software };
     let sink = Arc::clone(&seen);
-    let decoder = Decoder::start(settings, hop, sink, tally.clone(), clock, &InstalledDecoders)
-        .expect("starts");
+    let decoder =
+        Decoder::start(settings, hop, sink, tally.clone(), clock, &InstalledDecoders::default())
+            .expect("starts");
     let watcher = decoder.watcher();
     decoder.join();
     let (count, status) = (tally.count(), watcher.status());
@@ -438,4 +439,162 @@ fn a_stream_of_garbage_gives_nothing_and_ends() {
     let decoded = decoded(units);
     assert_eq!(decoded.frames.len() as u64, decoded.count.taken);
     assert_eq!(decoded.count.offered, 30);
+}
+
+/// Bits as H.264 writes them, front to back.
+#[derive(Default)]
+struct Writing(Vec<u8>, usize);
+
+impl Writing {
+    fn bits(&mut self, count: u32, value: u32) -> &mut Self {
+        for bit in (0..count).rev() {
+            if self.1.is_multiple_of(8) {
+                self.0.push(0);
+            }
+            let last = self.0.len() - 1;
+            self.0[last] |= u8::from(value >> bit & 1 == 1) << (7 - self.1 % 8);
+            self.1 += 1;
+        }
+        self
+    }
+
+    fn unsigned(&mut self, value: u32) -> &mut Self {
+        let bits = 32 - (value + 1).leading_zeros();
+        self.bits(bits - 1, 0).bits(bits, value + 1)
+    }
+}
+
+/// An SPS (ITU-T H.264 7.3.2.1.1) of so many macroblocks each way.
+fn sps_of(wide: u32, high: u32) -> Bytes {
+    let mut sps = Writing::default();
+    sps.bits(32, 0x6764_003e).unsigned(0); // High, level 6.2; id
+    sps.unsigned(1).unsigned(0).unsigned(0).bits(2, 0); // 4:2:0 of 8 bits; nothing special
+    sps.unsigned(0).unsigned(2).unsigned(1).bits(1, 0); // frame numbers, order, references
+    sps.unsigned(wide - 1).unsigned(high - 1).bits(4, 0b1100).bits(1, 1); // frames; no VUI
+    sps.0.into()
+}
+
+/// `count` units that no decoder gives a picture of, from `first` on.
+fn garbage(set: &Arc<CodecParameters>, first: u64, count: u64) -> Vec<AccessUnit> {
+    let noise = |at: u64| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 29).to_le_bytes()[0];
+    let unit = |sequence: u64| {
+        let mut data = vec![0, 0, 8, 0, 0x65];
+        data.extend((1..2048).map(|at| noise(at + sequence * 2048)));
+        let at = MediaTime::from_millis(i64::try_from(sequence).expect("small") * 33);
+        AccessUnit {
+            session: SessionId::from_bits(1),
+            sequence,
+            pts: at,
+            dts: at,
+            key: sequence.is_multiple_of(10),
+            b_slices: false,
+            data: data.into(),
+            parameters: Arc::clone(set),
+            arrival: Monotonic::ZERO,
+        }
+    };
+    (first..first + count).map(unit).collect()
+}
+
+/// The machine's decoders on one court, fed by hand.
+struct Fed {
+    court: CourtId,
+    hop: UnitMailbox,
+    seen: Arc<Seen>,
+    decoder: Decoder,
+    clock: Arc<dyn Clock>,
+}
+
+impl Fed {
+    fn new() -> Self {
+        let court = CourtId::new("north").expect("name");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let hop = UnitMailbox::new(Duration::from_secs(600), Tally::default());
+        let seen = Arc::new(Seen::default());
+        let settings = DecodeSettings { court: court.clone(), prefer: Prefer::Software };
+        let (sink, decoders) = (Arc::clone(&seen), InstalledDecoders::default());
+        let (units, its) = (hop.clone(), Arc::clone(&clock));
+        let decoder = Decoder::start(settings, units, sink, Tally::default(), its, &decoders);
+        Self { court, hop, seen, decoder: decoder.expect("starts"), clock }
+    }
+
+    fn opens(&self, session: SessionId) {
+        self.hop.offer(StreamItem::Opened(Arc::new(StreamInfo {
+            court: self.court.clone(),
+            session,
+            peer: "test".to_owned(),
+            encoder: None,
+            opened: self.clock.monotonic(),
+        })));
+    }
+
+    fn closes(&self, session: SessionId) {
+        self.hop.offer(StreamItem::Closed { session, reason: CloseReason::Ended });
+    }
+
+    /// Waits until `holds` of the decoder's status; gives `more` whenever nothing waits.
+    fn until(
+        &self,
+        mut more: impl FnMut() -> Vec<AccessUnit>,
+        holds: impl Fn(&DecoderStatus) -> bool,
+    ) {
+        let begun = self.clock.monotonic();
+        while !holds(&self.decoder.status()) {
+            let waited = self.clock.monotonic().since(begun);
+            assert!(waited < Duration::from_secs(60), "{:?}", self.decoder.status());
+            if self.hop.is_empty() {
+                for unit in more() {
+                    assert!(self.hop.offer(StreamItem::Video(unit)));
+                }
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+}
+
+fn decoder_of(status: &DecoderStatus) -> Option<String> {
+    status.decoder.as_ref()?.split_whitespace().next().map(str::to_owned)
+}
+
+#[test]
+fn an_interlaced_camera_after_garbage_has_the_same_decoder_and_pictures_within_two_seconds() {
+    let interlaced = H264.replace("x264enc", "x264enc interlaced=true");
+    let camera = encoded(&interlaced, (720, 576), 45);
+    let pps = camera[0].parameters.parameter_sets[1].clone();
+    let sets = |sets: Vec<Bytes>, size| Arc::new(parameters(Codec::H264, size, sets));
+    let huge = sets(vec![sps_of(1024, 1024), pps.clone()], (16_384, 16_384));
+    let damaged = sets(vec![Bytes::from_static(&[0x67, 0x64, 0]), pps.slice(..1)], (720, 576));
+
+    let fed = Fed::new();
+    let (hostile, honest) = (SessionId::from_bits(1), SessionId::from_bits(2));
+    fed.opens(hostile);
+    let mut next = 0;
+    let mut more = |set: &Arc<CodecParameters>| {
+        next += 10;
+        garbage(set, next - 10, 10)
+    };
+    // More failures than any decoder is forgiven within a session, of either kind.
+    fed.until(|| more(&huge), |status| status.rebuilds >= 2);
+    fed.until(|| more(&damaged), |status| status.rebuilds >= 4);
+    let before = decoder_of(&fed.decoder.status());
+    assert_eq!(before.as_deref(), Some("avdec_h264"));
+    assert_eq!(fed.seen.frames.lock().len(), 0, "garbage gave a picture: this shows nothing");
+    fed.closes(hostile);
+
+    fed.opens(honest);
+    let begun = fed.clock.monotonic();
+    for unit in &camera {
+        let unit = AccessUnit { session: honest, ..unit.clone() };
+        assert!(fed.hop.offer(StreamItem::Video(unit)));
+    }
+    fed.until(Vec::new, |status| status.pictures > 0);
+    let waited = fed.clock.monotonic().since(begun);
+    assert!(waited < Duration::from_secs(2), "the first picture took {waited:?}");
+    let status = fed.decoder.status();
+    assert_eq!((decoder_of(&status), status.fault, status.downgrade), (before, None, None));
+    fed.closes(honest);
+    fed.hop.close();
+    fed.decoder.join();
+    let came: Vec<_> = fed.seen.frames.lock().iter().map(|frame| frame.pts).collect();
+    assert_eq!(came, times(&camera), "not one is lost");
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use courtside::decode::{Backend, DecodeError, Decoders, Order, Outlet, Picture, Pipeline, Push};
+use courtside::decode::{
+    Backend, DecodeError, Decoders, Order, Outlet, Picture, Pipeline, Push, Unbuilt,
+};
 use courtside::detect::{Bundle, Engine, EngineError, EngineFound, Engines, Look, Placement, Said};
 use courtside::media::{ChromaLayout, CpuPicture, Frame, Plane};
 use parking_lot::{Condvar, Mutex};
@@ -72,8 +74,8 @@ pub(crate) fn picture(shot: Shot, key: bool) -> Bytes {
 pub(crate) struct ScriptedDecoders;
 
 impl Decoders for ScriptedDecoders {
-    fn backend(&self) -> Result<Box<dyn Backend>, DecodeError> {
-        Ok(Box::new(Self))
+    fn backend(&self) -> Result<Arc<dyn Backend>, DecodeError> {
+        Ok(Arc::new(Self))
     }
 }
 
@@ -82,7 +84,7 @@ impl Backend for ScriptedDecoders {
         factory == "avdec_h264"
     }
 
-    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, String> {
+    fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, Unbuilt> {
         let size = (order.parameters.width, order.parameters.height);
         Ok(Box::new(ScriptedPipeline { outlet, size }))
     }

@@ -27,7 +27,7 @@ pub(crate) fn decoder() -> anyhow::Result<String> {
     let (_, found) =
         all.into_iter().find(|(codec, _)| *codec == Codec::H264).context("no H.264 decoder")?;
     let found = found.map_err(|why| anyhow::anyhow!(why))?;
-    Ok(found.split_whitespace().next().unwrap_or_default().to_owned())
+    Ok(found.factory.to_owned())
 }
 
 /// Decodes `tags` at their own times; returns push → picture of each picture.
