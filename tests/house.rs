@@ -264,8 +264,7 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/http/guard.rs", "tokio::time", "how long a stranger may hold a connection"),
     ("src/http/guard.rs", "Instant::now", "how long a stranger may hold a connection"),
     ("src/http/listener.rs", "tokio::time", "how long a stranger may hold a connection"),
-    ("src/http/mod.rs", "tokio::time", "how long connections may take to end"),
-    ("src/http/access.rs", "tokio::time", "how long a wrong token waits for its answer"),
+    ("src/http/serving.rs", "tokio::time", "how long connections may take to end"),
     (
         "src/http/access.rs",
         "std::fs",

@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
+use courtside::clock::{Clock, ManualClock};
 use courtside::event::FactId;
 use courtside::event::box_status::BoxStatus;
 use courtside::event::words::{
     CalibrationMode, LearntFrom, ModelCondition, StorageCondition, StreamCondition, VerdictWord,
 };
-use courtside::http::{Access, Server, Token};
+use courtside::http::{Access, Server, Terms, Token};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
+    UtcTime,
 };
 use courtside::page::{Refused, Said, SentEvent, Source, Stored, routes};
 use parking_lot::Mutex;
@@ -231,13 +233,24 @@ struct Served {
     _runtime: tokio::runtime::Runtime,
 }
 
+/// A clock that stands still; only sessions go by it.
+fn by_hand() -> ManualClock {
+    ManualClock::at(UtcTime::from_nanos(1_800_000_000_000_000_000))
+}
+
+fn terms(clock: &ManualClock) -> Terms {
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    Terms::usual(&clock)
+}
+
 fn served(source: &Arc<Scripted>, clip: Option<Vec<u8>>) -> Served {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("runtime");
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), None, Access::Open).expect("bound");
+    let any = ([127, 0, 0, 1], 0).into();
+    let server = Server::bind(any, None, Access::Open, terms(&by_hand())).expect("bound");
     let address = server.address();
     let asked = Arc::clone(source);
     let media = move || {
@@ -323,6 +336,10 @@ impl Browser {
     }
 
     fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
         self.asked += 1;
         let mut request = json!({"id": self.asked, "method": method, "params": params});
         if !self.session.is_empty() {
@@ -337,8 +354,10 @@ impl Browser {
             message.pop();
             let message: Value = serde_json::from_slice(&message).expect("the browser went away");
             if message["id"] == self.asked {
-                assert!(message["error"].is_null(), "{method}: {message}");
-                return message["result"].clone();
+                return match message["error"].is_null() {
+                    true => Ok(message["result"].clone()),
+                    false => Err(message["error"].clone()),
+                };
             }
         }
     }
@@ -355,15 +374,21 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true, on whatever page comes meanwhile.
     fn until(&mut self, expression: &str) {
         let began = Instant::now();
         let asked =
             format!("(() => {{ try {{ return {expression}; }} catch {{ return false; }} }})()");
-        while self.value(&asked) != json!(true) {
+        // A page that goes while it is asked says nothing.
+        let tried = |browser: &mut Self, expression: &str| {
+            let asked =
+                json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+            browser.try_call("Runtime.evaluate", &asked)
+        };
+        while !tried(self, &asked).is_ok_and(|told| told["result"]["value"] == json!(true)) {
             let body = |browser: &mut Self| browser.value("document.body.innerText");
             assert!(began.elapsed() < Duration::from_secs(30), "{expression}\n{}", body(self));
-            self.value("new Promise((done) => setTimeout(done, 50))");
+            drop(tried(self, "new Promise((done) => setTimeout(done, 50))"));
         }
     }
 
@@ -674,29 +699,66 @@ fn every_word_that_a_box_says_is_understood() {
 }
 
 #[test]
-fn a_browser_signs_in_and_is_let_in() {
+fn a_browser_signs_in_and_out_and_is_asked_again_when_its_time_is_up() {
     let source = Scripted::with_state(one_court());
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let clock = by_hand();
     let guarded = {
         let _inside = runtime.enter();
         let access = Access::Token(Token::new("0123456789abcdef"));
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, access).expect("bound");
+        let any = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind(any, None, access, terms(&clock)).expect("bound");
         let address = server.address();
-        drop(runtime.spawn(server.serve(routes(source), std::future::pending())));
+        let routes = routes(Arc::clone(&source) as Arc<dyn Source>);
+        drop(runtime.spawn(server.serve(routes, std::future::pending())));
         address
     };
     let Some(mut browser) = Browser::open(&format!("http://{guarded}/"), (1920, 1080)) else {
         return;
     };
-    browser.until("location.pathname === '/login' && !!document.querySelector('form')");
-    browser.value(
-        "document.querySelector('input').value = 'guess'; document.querySelector('button').click()",
-    );
+    let at_the_door = "location.pathname === '/login' && !!document.querySelector('form')";
+    let inside = "document.querySelector('.picture img').naturalWidth === 1280";
+    let type_in = |token: &str| {
+        format!(
+            "document.querySelector('input').value = '{token}'; \
+             document.querySelector('button').click()"
+        )
+    };
+    browser.until(at_the_door);
+    browser.value(&type_in("guess"));
+    // A wrong one is answered late.
+    let began = Instant::now();
+    while clock.next_alarm().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "the wrong token waits for nothing");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    clock.advance(Duration::from_secs(1));
     browser.until("document.querySelector('[role=alert]').textContent.includes('not the token')");
     browser.picture("login-1920");
-    browser.value("document.querySelector('input').value = '0123456789abcdef'; document.querySelector('button').click()");
-    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    browser.value(&type_in("0123456789abcdef"));
+    browser.until(inside);
     assert_eq!(browser.value("document.cookie"), json!(""), "no script reads the cookie");
+
+    // Out, by the button: the way back shows nothing any more.
+    browser.until("document.querySelector('#sign-out button').offsetHeight > 0");
+    browser.picture("signed-in-1920");
+    browser.resize((390, 844));
+    browser.picture("signed-in-phone");
+    browser.resize((1920, 1080));
+    browser.value("document.querySelector('#sign-out button').click()");
+    browser.until(at_the_door);
+    browser.call("Page.navigate", &json!({"url": format!("http://{guarded}/")}));
+    browser.until(at_the_door);
+
+    // In again; on the other side of twelve hours the page that stands open asks by itself.
+    browser.value(&type_in("0123456789abcdef"));
+    browser.until(inside);
+    browser.until("document.querySelector('#lost').hidden");
+    clock.advance(Duration::from_secs(12 * 3600 - 1));
+    browser.value("fetch('/v1/state').then((answer) => { window.told = answer.status })");
+    browser.until("window.told === 200 && location.pathname === '/'");
+    clock.advance(Duration::from_secs(1));
+    browser.until(at_the_door);
 }
 
 #[test]
@@ -708,6 +770,9 @@ fn a_box_dragged_round_the_ring_gives_the_lines_to_paste() {
     let url = format!("http://{}/", page.address);
     let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
     browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    let told = browser.value("fetch('/v1/session').then((answer) => answer.json())");
+    assert_eq!(told, json!({"signed_in": false, "ends_in_seconds": null}));
+    assert_eq!(browser.value("document.querySelector('#sign-out').hidden"), json!(true));
     browser.value("document.querySelector('.draw').click()");
     browser.until("document.querySelector('#draw .canvas img').naturalWidth === 1280");
     browser.until("document.querySelector('#draw svg').viewBox.baseVal.width === 1280");

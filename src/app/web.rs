@@ -182,7 +182,7 @@ pub(crate) fn bind(
         Some(files) => Some(http::server_config(files, &[b"http/1.1"])?),
         None => None,
     };
-    let server = Server::bind(config.http.listen, certificate, access)?;
+    let server = Server::bind(config.http.listen, certificate, access, http::Terms::usual(&state.clock))?;
     let state = Arc::new(state);
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));

@@ -48,7 +48,8 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::http::{Access, Server};
+    use crate::clock::{Clock, SystemClock};
+    use crate::http::{Access, Server, Terms};
 
     struct Opening;
 
@@ -66,8 +67,9 @@ mod tests {
     fn monitors_are_answered() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("runtime").block_on(async {
-            let server =
-                Server::bind(([127, 0, 0, 1], 0).into(), None, Access::Open).expect("bound");
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+            let (any, terms) = (([127, 0, 0, 1], 0).into(), Terms::usual(&clock));
+            let server = Server::bind(any, None, Access::Open, terms).expect("bound");
             let address = server.address();
             let serving =
                 tokio::spawn(server.serve(routes(Arc::new(Opening)), std::future::pending()));

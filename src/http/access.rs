@@ -1,35 +1,13 @@
-//! Who may ask: a token as bearer, or the cookie that a browser gets for it at `/login`.
+//! Who may ask, and the token that stands in a file of ours.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-
-use axum::Router;
-use axum::extract::{Form, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::get;
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::config::Secret;
-use crate::http::{HttpError, Problem};
+use crate::http::error::HttpError;
 
-/// Name of the cookie.
-const COOKIE: &str = "courtside";
-/// A browser on a wall stays signed in; a month (chosen).
-const COOKIE_SECONDS: u32 = 30 * 24 * 3600;
-/// Where a monitor asks; open to all, and say nothing but yes or no.
-const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
-/// How the one page looks that is shown unasked.
-const LOGIN_CSS: &str = include_str!("login.css");
-/// What a wrong token costs who tries.
-const WRONG_TOKEN_DELAY: Duration = Duration::from_millis(700);
 /// A token that somebody wrote must not be shorter.
 const TOKEN_LEAST_CHARS: usize = 16;
 
@@ -52,13 +30,9 @@ impl std::fmt::Debug for Access {
     }
 }
 
-/// The token of this box, and the cookie made from it.
+/// The token of this box.
 #[derive(Clone)]
-pub struct Token {
-    token: Secret,
-    /// Another secret than the token: who steals a cookie has no bearer.
-    cookie: Secret,
-}
+pub struct Token(Secret);
 
 impl Token {
     /// Reads the token, or makes one of 256 bits in a file that only we can read.
@@ -96,27 +70,12 @@ impl Token {
     /// Takes a token that is known already.
     #[must_use]
     pub fn new(token: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"courtside cookie 1\0");
-        hash.update(token.as_bytes());
-        Self { token: Secret::new(token), cookie: Secret::new(&hex(&hash.finalize())) }
+        Self(Secret::new(token))
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .is_some_and(|(_, token)| self.token.matches(token.trim().as_bytes()));
-        bearer
-            || headers
-                .get_all(header::COOKIE)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(';'))
-                .filter_map(|pair| pair.trim().split_once('='))
-                .any(|(name, value)| name == COOKIE && self.cookie.matches(value.as_bytes()))
+    /// True for the token itself, blanks round it aside.
+    pub(super) fn is(&self, offered: &str) -> bool {
+        self.0.matches(offered.trim().as_bytes())
     }
 }
 
@@ -131,96 +90,4 @@ fn make(file: &mut std::fs::File) -> io::Result<String> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Puts `routes` behind the rules, with `/login` beside them.
-pub(super) fn guarded(routes: Router, access: Access, secure: bool) -> Router {
-    let door = Arc::new(Door { access, secure });
-    routes
-        .fallback(|| async { Problem::not_found("nothing is served there; / is the page") })
-        .layer(middleware::from_fn_with_state(Arc::clone(&door), admit))
-        .route("/login.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], LOGIN_CSS) }))
-        .route("/login", get(ask).post(sign_in).with_state(door))
-}
-
-struct Door {
-    access: Access,
-    /// True behind TLS: the cookie then never travels in clear.
-    secure: bool,
-}
-
-async fn admit(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let admitted = match &door.access {
-        _ if OPEN_PATHS.contains(&path) => true,
-        Access::Token(token) => token.admits(request.headers()),
-        Access::Open if named_by_address(request.headers()) => true,
-        Access::Open => {
-            let detail = "ask by address or as localhost; names are not answered without a token";
-            return Problem::new(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail)
-                .into_response();
-        }
-    };
-    if admitted {
-        return next.run(request).await;
-    }
-    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if request.method() == Method::GET && accepts.is_some_and(|types| types.contains("text/html")) {
-        return Redirect::to("/login").into_response();
-    }
-    let detail = "send the token as `Authorization: Bearer …`, or sign in at /login; it stands in \
-                  the file that `http.token_file` names";
-    let mut response =
-        Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail).into_response();
-    let challenge = HeaderValue::from_static("Bearer realm=\"courtside\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    response
-}
-
-/// True if the peer called us by an address or as localhost.
-fn named_by_address(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
-}
-
-#[derive(Deserialize)]
-struct Asked {
-    wrong: Option<String>,
-}
-
-async fn ask(Query(asked): Query<Asked>) -> Html<String> {
-    let said = match asked.wrong {
-        Some(_) => "<p role=\"alert\">That is not the token of this box.</p>",
-        None => "",
-    };
-    Html(include_str!("login.html").replace("<!--said-->", said))
-}
-
-#[derive(Deserialize)]
-struct SignIn {
-    token: String,
-}
-
-async fn sign_in(State(door): State<Arc<Door>>, Form(form): Form<SignIn>) -> Response {
-    let Access::Token(token) = &door.access else { return Redirect::to("/").into_response() };
-    if !token.token.matches(form.token.trim().as_bytes()) {
-        tokio::time::sleep(WRONG_TOKEN_DELAY).await;
-        return Redirect::to("/login?wrong=1").into_response();
-    }
-    let secure = if door.secure { "; Secure" } else { "" };
-    let cookie = format!(
-        "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_SECONDS}{secure}",
-        token.cookie.expose()
-    );
-    let mut response = Redirect::to("/").into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::http::Problem;
+use crate::http::problem::Problem;
 
 /// Refuses what would change something for a page that is not ours.
 pub(super) async fn own_pages(request: Request, next: Next) -> Response {

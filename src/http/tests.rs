@@ -1,12 +1,33 @@
 //! The shell, asked by a client that writes its own bytes.
 
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::*;
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::http::serving::BODY_MOST_BYTES;
+use crate::media::UtcTime;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+fn terms() -> Terms {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Terms::usual(&clock)
+}
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -20,13 +41,40 @@ fn routes() -> Router {
     Router::new()
         .route("/", get(|| async { "the page" }))
         .route("/healthz", get(|| async { "ok" }))
+        .route("/endless", get(|| async { Body::new(Endless(true)) }))
         .route("/sink", axum::routing::post(|body: String| async move { body.len().to_string() }))
+}
+
+/// A word, and then nothing for ever: an event stream on a quiet day.
+struct Endless(bool);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, io::Error>>> {
+        match std::mem::take(&mut self.0) {
+            true => Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(b"word"))))),
+            false => Poll::Pending,
+        }
+    }
 }
 
 /// Serves on a free port while `asking` runs; then stops and waits for the end.
 fn served<F: Future<Output = ()>>(access: Access, asking: impl FnOnce(SocketAddr) -> F) {
+    served_on(access, terms(), asking);
+}
+
+fn served_on<F: Future<Output = ()>>(
+    access: Access,
+    terms: Terms,
+    asking: impl FnOnce(SocketAddr) -> F,
+) {
     runtime().block_on(async {
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, access).expect("bound");
+        let server = Server::bind(LOOPBACK.into(), None, access, terms).expect("bound");
         let address = server.address();
         let (stop, mut stopped) = watch::channel(false);
         let serving = tokio::spawn(server.serve(routes(), async move {
@@ -86,20 +134,155 @@ fn what_the_framework_refuses_is_a_problem_too() {
     });
 }
 
+fn form(token: &str) -> String {
+    let body = format!("token={token}");
+    format!(
+        "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The cookie that an answer sets, as a browser sends it back.
+fn cookie(answer: &str) -> String {
+    let set = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+    format!("Cookie: {}\r\n", set.split(';').next().expect("a pair"))
+}
+
+async fn signed_in(address: SocketAddr) -> String {
+    cookie(&ask(address, &form(TOKEN)).await)
+}
+
+async fn shows(address: SocketAddr, cookie: &str) -> bool {
+    let answer = ask(address, &format!("GET / HTTP/1.1\r\n{cookie}\r\n")).await;
+    assert!(answer.ends_with("the page") || answer.starts_with("HTTP/1.1 401"), "{answer}");
+    answer.ends_with("the page")
+}
+
+fn by_hand() -> (ManualClock, Terms) {
+    let clock = ManualClock::at(UtcTime::from_nanos(1_800_000_000_000_000_000));
+    let given: Arc<dyn Clock> = Arc::new(clock.clone());
+    (clock, Terms::usual(&given))
+}
+
+#[test]
+fn a_stolen_cookie_dies_at_sign_out_with_its_time_and_with_a_restart() {
+    let (clock, terms) = by_hand();
+    let access = Access::Token(Token::new(TOKEN));
+    served_on(access.clone(), terms.clone(), |address| async move {
+        let (out, kept) = (signed_in(address).await, signed_in(address).await);
+        assert_ne!(out, kept, "each sign-in has its own");
+        assert!(shows(address, &out).await && shows(address, &kept).await);
+        let told = ask(address, &format!("GET /v1/session HTTP/1.1\r\n{kept}\r\n")).await;
+        assert!(told.ends_with(r#"{"ends_in_seconds":43200,"signed_in":true}"#), "{told}");
+
+        // Another page's form signs nobody out.
+        let foreign = "Origin: https://evil.example\r\n";
+        let answer = ask(address, &format!("POST /logout HTTP/1.1\r\n{foreign}{out}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403") && shows(address, &out).await, "{answer}");
+        let answer = ask(address, &format!("POST /logout HTTP/1.1\r\n{out}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("location: /login"));
+        assert!(answer.contains("set-cookie: courtside=; ") && answer.contains("Max-Age=0"));
+        assert!(!shows(address, &out).await && shows(address, &kept).await);
+        // Nothing to sign out of is no fault.
+        let answer = ask(address, &format!("POST /logout HTTP/1.1\r\n{out}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+
+        // In again by the same browser: what it had before is over.
+        let body = form(TOKEN).replacen("\r\n", &format!("\r\n{kept}"), 1);
+        let again = cookie(&ask(address, &body).await);
+        assert!(!shows(address, &kept).await && shows(address, &again).await);
+
+        clock.advance(Duration::from_secs(12 * 3600 - 1));
+        assert!(shows(address, &again).await, "use does not lengthen it, but it is not over");
+        clock.advance(Duration::from_secs(1));
+        assert!(!shows(address, &again).await);
+    });
+    let (sender, cookie) = std::sync::mpsc::sync_channel(1);
+    served_on(access.clone(), terms.clone(), |address| async move {
+        sender.send(signed_in(address).await).expect("kept");
+    });
+    let cookie = cookie.recv().expect("one");
+    served_on(access, terms, |address| async move {
+        assert!(!shows(address, &cookie).await, "the daemon that knew it has ended");
+    });
+}
+
+#[test]
+fn what_a_session_still_runs_ends_with_it() {
+    let (clock, terms) = by_hand();
+    served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+        let watch = async |who: &str| {
+            let mut stream = TcpStream::connect(address).await.expect("connected");
+            let request = format!("GET /endless HTTP/1.1\r\nHost: box\r\n{who}\r\n");
+            stream.write_all(request.as_bytes()).await.expect("written");
+            let mut head = Vec::new();
+            while !head.ends_with(b"word\r\n") {
+                head.push(stream.read_u8().await.expect("the first word"));
+            }
+            stream
+        };
+        let rest = async |mut stream: TcpStream| {
+            let mut rest = Vec::new();
+            drop(stream.read_to_end(&mut rest).await);
+            assert!(rest.is_empty(), "not as if it had been all: {rest:?}");
+        };
+        let bearer = watch(&format!("Authorization: Bearer {TOKEN}\r\n")).await;
+        let out = signed_in(address).await;
+        let watching = watch(&out).await;
+        ask(address, &format!("POST /logout HTTP/1.1\r\n{out}\r\n")).await;
+        rest(watching).await;
+
+        let watching = watch(&signed_in(address).await).await;
+        clock.advance(Duration::from_secs(12 * 3600));
+        rest(watching).await;
+
+        // Who shows the token each time has no session that could end.
+        let more = bearer.try_read(&mut [0; 1]).expect_err("nothing to read");
+        assert_eq!(more.kind(), io::ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn a_request_without_a_host_or_with_two_is_refused() {
+    served(Access::Token(Token::new(TOKEN)), |address| async move {
+        let raw = async |head: &str| {
+            let mut stream = TcpStream::connect(address).await.expect("connected");
+            let request =
+                format!("{head}Authorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.expect("written");
+            let mut answer = String::new();
+            drop(stream.read_to_string(&mut answer).await);
+            answer
+        };
+        for (head, status) in [
+            ("GET / HTTP/1.1\r\nHost: box\r\n", "200"),
+            ("GET / HTTP/1.1\r\n", "400"),
+            ("GET /healthz HTTP/1.1\r\n", "400"),
+            ("GET / HTTP/1.1\r\nHost: box\r\nHost: box\r\n", "400"),
+            ("GET / HTTP/1.1\r\nHost: box\r\nhost: other\r\n", "400"),
+            ("GET / HTTP/1.0\r\n", "200"),
+            ("GET / HTTP/1.0\r\nHost: box\r\nHost: box\r\n", "400"),
+            ("GET http://box/ HTTP/1.1\r\nHost: box\r\n", "200"),
+            ("GET http://other/ HTTP/1.1\r\nHost: box\r\n", "400"),
+        ] {
+            let answer = raw(head).await;
+            let said = answer.split(' ').nth(1);
+            assert_eq!(said, Some(status), "{head}: {answer}");
+            if status == "400" {
+                assert!(answer.contains("application/problem+json"), "{head}: {answer}");
+                assert!(answer.contains("Unclear host"), "{head}: {answer}");
+            }
+        }
+    });
+}
+
 #[test]
 fn a_browser_signs_in_and_gets_a_cookie_that_is_not_the_token() {
     served(Access::Token(Token::new(TOKEN)), |address| async move {
         let page = ask(address, "GET / HTTP/1.1\r\nAccept: text/html,*/*\r\n\r\n").await;
         assert!(page.starts_with("HTTP/1.1 303") && page.contains("location: /login"), "{page}");
         assert!(ask(address, "GET /login HTTP/1.1\r\n\r\n").await.contains("Token of this box"));
-        let form = |token: &str| {
-            let body = format!("token={token}");
-            format!(
-                "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-                 Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-        };
         let wrong = ask(address, &form("guess")).await;
         assert!(
             wrong.contains("location: /login?wrong=1") && !wrong.contains("set-cookie"),
@@ -235,9 +418,9 @@ fn tls_is_spoken_where_a_certificate_is_given() {
     let swapped = crate::config::TlsFiles { cert_file: files.key_file.clone(), ..files };
     let error = server_config(&swapped, &[]).expect_err("a key is no certificate").to_string();
     assert!(error.contains("key.pem"), "{error}");
+    let access = Access::Token(Token::new(TOKEN));
     runtime().block_on(async {
-        let server =
-            Server::bind(([127, 0, 0, 1], 0).into(), Some(config), Access::Open).expect("bound");
+        let server = Server::bind(LOOPBACK.into(), Some(config), access, terms()).expect("bound");
         let address = server.address();
         let serving = tokio::spawn(server.serve(routes(), std::future::pending()));
         let mut roots = RootCertStore::empty();
@@ -254,11 +437,15 @@ fn tls_is_spoken_where_a_certificate_is_given() {
             .connect(name, stream)
             .await
             .expect("a handshake");
-        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let request =
+            form(TOKEN).replacen("\r\n", "\r\nHost: localhost\r\nConnection: close\r\n", 1);
         stream.write_all(request.as_bytes()).await.expect("written");
         let mut answer = Vec::new();
         drop(stream.read_to_end(&mut answer).await);
-        assert!(String::from_utf8_lossy(&answer).ends_with("the page"));
+        let answer = String::from_utf8_lossy(&answer);
+        // No neighbour of our name can set it, and it never travels in clear.
+        assert!(answer.contains("set-cookie: __Host-courtside="), "{answer}");
+        assert!(answer.contains("; Secure"), "{answer}");
         serving.abort();
     });
 }

@@ -7,7 +7,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use crate::config::TlsFiles;
-use crate::http::HttpError;
+use crate::http::error::HttpError;
 
 /// Reads a certificate chain and its key for a listener of ours: TLS 1.2 and 1.3 (DESIGN §5.7).
 /// `protocols` are ALPN names, most wanted first; none for RTMPS.

@@ -21,6 +21,7 @@ const MODULES: &[(&str, &str)] = &[
     ("page.js", include_str!("script/page.js")),
     ("rims.js", include_str!("script/rims.js")),
     ("ring.js", include_str!("script/ring.js")),
+    ("session.js", include_str!("script/session.js")),
     ("state.js", include_str!("script/state.js")),
     ("verdicts.js", include_str!("script/verdicts.js")),
     ("vitals.js", include_str!("script/vitals.js")),

@@ -9,8 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
 use super::*;
+use crate::clock::{Clock, SystemClock};
 use crate::event::box_status::BoxStatus;
-use crate::http::{Access, Server};
+use crate::http::{Access, Server, Terms};
 use crate::media::{ChromaLayout, Frame};
 use crate::page::picture;
 use crate::page::source::{Said, SentEvent, Stored};
@@ -90,7 +91,9 @@ fn served<F: Future<Output = ()>>(source: &Arc<Scripted>, asking: impl FnOnce(So
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("runtime").block_on(async {
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), None, Access::Open).expect("bound");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (any, terms) = (([127, 0, 0, 1], 0).into(), Terms::usual(&clock));
+        let server = Server::bind(any, None, Access::Open, terms).expect("bound");
         let address = server.address();
         let source: Arc<dyn Source> = Arc::clone(source) as _;
         let serving = tokio::spawn(server.serve(routes(source), std::future::pending()));

@@ -4,6 +4,7 @@
 
 import { take } from "./calls.js";
 import { $ } from "./dom.js";
+import "./session.js";
 import { showState } from "./state.js";
 import "./wall.js";
 

@@ -1,0 +1,89 @@
+//! Lets a request in, or says what is wanted of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+
+use crate::http::access::Access;
+use crate::http::door::{By, Door};
+use crate::http::ending::ending;
+use crate::http::problem::Problem;
+use crate::http::sign_in;
+
+/// Where a monitor asks; open to all, and say nothing but yes or no.
+const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Puts `routes` behind the rules, with the ways in and out beside them.
+pub(super) fn guarded(routes: Router, door: &Arc<Door>) -> Router {
+    routes
+        .route("/v1/session", get(sign_in::told).with_state(Arc::clone(door)))
+        .fallback(|| async { Problem::not_found("nothing is served there; / is the page") })
+        .layer(middleware::from_fn_with_state(Arc::clone(door), admit))
+        .merge(sign_in::routes(Arc::clone(door)))
+}
+
+async fn admit(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let (by, end) = match &door.access {
+        _ if OPEN_PATHS.contains(&path) => (By::Nothing, None),
+        Access::Token(token) => match bearer(request.headers()) {
+            Some(offered) if token.is(offered) => (By::Bearer, None),
+            Some(_) | None => match door.signed(request.headers()) {
+                Some(signed) => (By::Session(signed.until), Some(door.end(signed))),
+                None => return refused(&request),
+            },
+        },
+        Access::Open if named_by_address(request.headers()) => (By::Nothing, None),
+        Access::Open => {
+            let detail = "ask by address or as localhost; names are not answered without a token";
+            return Problem::new(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail)
+                .into_response();
+        }
+    };
+    request.extensions_mut().insert(by);
+    let response = next.run(request).await;
+    match end {
+        Some(end) => ending(response, end),
+        None => response,
+    }
+}
+
+/// Sends a browser to the sign-in, and tells everybody else what is wanted.
+fn refused(request: &Request) -> Response {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if request.method() == Method::GET && accepts.is_some_and(|types| types.contains("text/html")) {
+        return Redirect::to("/login").into_response();
+    }
+    let detail = "send the token as `Authorization: Bearer …`, or sign in at /login; it stands in \
+                  the file that `http.token_file` names";
+    let mut response =
+        Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail).into_response();
+    let challenge = HeaderValue::from_static("Bearer realm=\"courtside\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+/// True if the peer called us by an address or as localhost.
+fn named_by_address(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+/// The token that a request shows as bearer.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let shown = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = shown.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}

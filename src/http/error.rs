@@ -1,0 +1,29 @@
+//! Why pages and clips cannot be served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why pages and clips cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum HttpError {
+    /// Somebody else listens there, or the address is not ours.
+    #[error("listen for HTTP on {address}: set another `http.listen`")]
+    Bind { address: SocketAddr, source: io::Error },
+    /// The token can neither be read nor made.
+    #[error("{what} {}: set another `http.token_file`, or make its folder ours", file.display())]
+    Token { what: &'static str, file: PathBuf, source: io::Error },
+    /// Somebody wrote a token that can be guessed.
+    #[error(
+        "the token in {} is shorter than 16 characters: take the file away, and a new one is made",
+        file.display()
+    )]
+    WeakToken { file: PathBuf },
+    /// A certificate or its key is not what it should be.
+    #[error("{what} {}: write the path of a PEM file that holds it", file.display())]
+    Pem { what: &'static str, file: PathBuf, source: rustls::pki_types::pem::Error },
+    /// Certificate and key do not fit each other, or are of a kind that we do not take.
+    #[error("use the certificate {} with its key: give both of one pair", file.display())]
+    Pair { file: PathBuf, source: rustls::Error },
+}

@@ -1,0 +1,94 @@
+//! A listener of the network and all that stands before its routes.
+
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::clock::Clock;
+use crate::http::access::Access;
+use crate::http::door::Door;
+use crate::http::error::HttpError;
+use crate::http::listener::Limited;
+use crate::http::sessions::SessionLimits;
+use crate::http::{admit, origin, serving};
+
+/// On what terms peers are served.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// By which sessions end.
+    pub clock: Arc<dyn Clock>,
+    /// How many browsers, and how long.
+    pub sessions: SessionLimits,
+}
+
+impl Terms {
+    /// Those of a box.
+    #[must_use]
+    pub fn usual(clock: &Arc<dyn Clock>) -> Self {
+        Self { clock: Arc::clone(clock), sessions: SessionLimits::USUAL }
+    }
+}
+
+/// A bound server that does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    access: Access,
+    terms: Terms,
+}
+
+impl Server {
+    /// Binds; connections wait in the backlog until [`Server::serve`].
+    ///
+    /// # Errors
+    /// [`HttpError::Bind`].
+    pub fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        access: Access,
+        terms: Terms,
+    ) -> Result<Self, HttpError> {
+        let bound = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = bound().map_err(|source| HttpError::Bind { address, source })?;
+        Ok(Self { listener, address, tls, access, terms })
+    }
+
+    /// Where it listens; the port that was given for port 0.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `routes` behind the access rules until `shutdown` resolves, then lets answers that
+    /// are under way finish for a second.
+    ///
+    /// # Errors
+    /// When the listener cannot be handed to the runtime; never for what a peer does.
+    pub async fn serve(
+        self,
+        routes: Router,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        let acceptor = self.tls.map(TlsAcceptor::from);
+        let secure = acceptor.is_some();
+        let listener = Limited::new(tokio::net::TcpListener::from_std(self.listener)?, acceptor);
+        let Terms { clock, sessions } = self.terms;
+        let door = Arc::new(Door::new(self.access, secure, clock, sessions));
+        let app = admit::guarded(routes, &door).layer(middleware::from_fn(origin::own_pages));
+        let app = serving::bounded(app);
+        let serve = |told| axum::serve(listener, app).with_graceful_shutdown(told).into_future();
+        serving::until(serve, shutdown).await
+    }
+}

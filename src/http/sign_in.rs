@@ -1,0 +1,92 @@
+//! The ways in and out of a browser: the page that asks for the token, sign-in, sign-out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::Deserialize;
+
+use crate::clock::sleep;
+use crate::http::access::Access;
+use crate::http::door::{By, Door};
+use crate::http::problem::Problem;
+
+/// How the one page looks that is shown unasked.
+const LOGIN_CSS: &str = include_str!("login.css");
+/// What a wrong token costs who tries.
+const WRONG_TOKEN_DELAY: Duration = Duration::from_millis(700);
+
+/// What is served unasked.
+pub(super) fn routes(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/login.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], LOGIN_CSS) }))
+        .route("/login", get(ask).post(sign_in))
+        .route("/logout", post(sign_out))
+        .with_state(door)
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    wrong: Option<String>,
+}
+
+async fn ask(Query(asked): Query<Asked>) -> Html<String> {
+    let said = match asked.wrong {
+        Some(_) => "<p role=\"alert\">That is not the token of this box.</p>",
+        None => "",
+    };
+    Html(include_str!("login.html").replace("<!--said-->", said))
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    token: String,
+}
+
+async fn sign_in(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    Form(form): Form<SignIn>,
+) -> Response {
+    let Access::Token(token) = &door.access else { return Redirect::to("/").into_response() };
+    if !token.is(&form.token) {
+        sleep(&*door.clock, WRONG_TOKEN_DELAY).await;
+        return Redirect::to("/login?wrong=1").into_response();
+    }
+    match door.sign_in(&headers) {
+        Ok(cookie) => {
+            tracing::info!("a browser signed in");
+            ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "no session could be opened");
+            let detail = "the box could make no session: ask again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "No session", detail).into_response()
+        }
+    }
+}
+
+/// Ends the browser's session; what it still runs, event streams above all, ends with it.
+async fn sign_out(State(door): State<Arc<Door>>, headers: HeaderMap) -> Response {
+    if door.sign_out(&headers) {
+        tracing::info!("a browser signed out");
+    }
+    match door.no_cookie() {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response(),
+        Err(_) => Redirect::to("/login").into_response(),
+    }
+}
+
+/// Whether the page has something to sign out of.
+pub(super) async fn told(State(door): State<Arc<Door>>, Extension(by): Extension<By>) -> Response {
+    let left = match by {
+        By::Session(until) => Some(until.since(door.clock.monotonic()).as_secs()),
+        By::Bearer | By::Nothing => None,
+    };
+    Json(serde_json::json!({ "signed_in": left.is_some(), "ends_in_seconds": left }))
+        .into_response()
+}
