@@ -393,6 +393,30 @@ fn a_signal_in_mid_stream_drains_in_order_and_leaves_nothing_uncounted() {
 }
 
 #[test]
+fn doctor_and_check_ask_at_a_socket_that_the_network_does_not_reach() {
+    let mut daemon = Daemon::start();
+    // Its port is not what the configuration says, and no token is to be read.
+    let config = daemon.dir.path().join("courtside.toml");
+    let config = config.to_str().expect("UTF-8");
+    std::fs::remove_file(daemon.token_file()).expect("there");
+    let done = courtside(&["doctor", "--json", "--config", config]);
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
+    assert_eq!((&told["box"], done.status.code()), (&"cli".into(), Some(3)), "{told}");
+    assert!(done.stderr.is_empty(), "{}", text(&done.stderr));
+    let done = courtside(&["check", "--config", config]);
+    assert!(text(&done.stdout).contains("✓ ledger"), "{}", text(&done.stdout));
+
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(), Some(0));
+    let folder = daemon.dir.path().join("data/local");
+    let left = std::fs::read_dir(folder).expect("a folder of its own").count();
+    assert_eq!(left, 0, "the socket went with the daemon");
+    let done = courtside(&["doctor", "--config", config]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stderr).contains("no box answers"), "{}", text(&done.stderr));
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let mut daemon = Daemon::start();
     // A watcher of the page, for whom the drain waits: the second signal must not.

@@ -265,6 +265,8 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/http/guard.rs", "Instant::now", "how long a stranger may hold a connection"),
     ("src/http/listener.rs", "tokio::time", "how long a stranger may hold a connection"),
     ("src/http/serving.rs", "tokio::time", "how long connections may take to end"),
+    ("src/http/local.rs", "tokio::time", "how soon it is tried again to take a connection"),
+    ("src/http/local.rs", "std::fs", "a socket: a file of its own mode, which no disk keeps"),
     (
         "src/http/access.rs",
         "std::fs",

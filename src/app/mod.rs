@@ -274,7 +274,7 @@ impl App {
             },
             stopped.clone(),
         ));
-        let web = tokio::spawn(web.serve(until(stopped.clone())));
+        let web = tokio::spawn(web.serve(move || until(stopped.clone())));
         let notifier = Notifier::from_environment();
         notifier.ready();
         tracing::info!(rtmp = ?addresses.0, http = %addresses.1, "ready");

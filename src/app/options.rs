@@ -11,6 +11,8 @@ use crate::media::Frame;
 pub struct Options {
     /// No token is asked for: `demo` on loopback.
     pub open_http: bool,
+    /// A socket of this machine is bound beside the data, at which `doctor` asks: `run`.
+    pub local: bool,
     /// Sees what passes: `bench`.
     pub probe: Option<Arc<dyn Probe>>,
 }

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
 use crate::health::{self, Metrics, Probed};
-use crate::http::{self, Access, Server};
+use crate::http::{self, Access, Local, Server};
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
 use crate::uplink::Uplink;
@@ -146,6 +147,8 @@ impl Probed for WebState {
 /// A bound server and what it serves.
 pub(crate) struct Bound {
     server: Server,
+    /// At which `doctor` asks.
+    local: Option<Local>,
     state: Arc<WebState>,
     routes: axum::Router,
 }
@@ -159,8 +162,15 @@ impl Bound {
         Arc::clone(&self.state)
     }
 
-    pub(crate) async fn serve(self, stopped: impl Future<Output = ()> + Send + 'static) {
-        if let Err(error) = self.server.serve(self.routes, stopped).await {
+    pub(crate) async fn serve<F: Future<Output = ()> + Send>(self, stopped: impl Fn() -> F) {
+        let local = async {
+            match self.local {
+                Some(local) => local.serve(self.routes.clone(), stopped()).await,
+                None => Ok(()),
+            }
+        };
+        let served = tokio::join!(self.server.serve(self.routes.clone(), stopped()), local);
+        if let (Err(error), _) | (_, Err(error)) = served {
             tracing::error!(%error, "the page is not served any more");
         }
     }
@@ -182,10 +192,24 @@ pub(crate) fn bind(
         Some(files) => Some(http::server_config(files, &[b"http/1.1"])?),
         None => None,
     };
-    let server = Server::bind(config.http.listen, certificate, access, http::Terms::usual(&state.clock))?;
+    let server =
+        Server::bind(config.http.listen, certificate, access, http::Terms::usual(&state.clock))?;
     let state = Arc::new(state);
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
     routes = routes.merge(clips::routes(shelf));
-    Ok(Bound { server, state, routes })
+    let local = if options.local { local(&config.appliance.data_dir) } else { None };
+    Ok(Bound { server, local, state, routes })
+}
+
+/// The socket of this machine. A box without one does all else that it should.
+fn local(data_dir: &Path) -> Option<Local> {
+    match Local::bind(data_dir) {
+        Ok(local) => Some(local),
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, ?source, "doctor cannot ask past the network's listener");
+            None
+        }
+    }
 }

@@ -11,6 +11,9 @@ pub enum HttpError {
     /// Somebody else listens there, or the address is not ours.
     #[error("listen for HTTP on {address}: set another `http.listen`")]
     Bind { address: SocketAddr, source: io::Error },
+    /// The socket of this machine cannot be had; the page is served all the same.
+    #[error("listen at {} for `doctor`, which asks over HTTP now", path.display())]
+    Local { path: PathBuf, source: io::Error },
     /// The token can neither be read nor made.
     #[error("{what} {}: set another `http.token_file`, or make its folder ours", file.display())]
     Token { what: &'static str, file: PathBuf, source: io::Error },

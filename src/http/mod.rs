@@ -5,7 +5,8 @@
 //! `door` (both, and the cookie), `sign_in` (the ways in and out), `admit` (each request), `ending` (what
 //! ends with a session), `host` and `origin` (what a browser or a proxy may be led to send), `problem`
 //! (RFC 9457), `tls`, `listener` and `guard` (limits on connections and on slow peers), `serving` (what all
-//! listeners have in common), `server` (all of it, bound).
+//! listeners have in common), `local` (the socket of this machine, at which `doctor` asks),
+//! `server` (all of it, bound).
 
 mod error;
 mod access;
@@ -21,10 +22,12 @@ mod tls;
 mod listener;
 mod guard;
 mod serving;
+mod local;
 mod server;
 
 pub use crate::http::access::{Access, Token};
 pub use crate::http::error::HttpError;
+pub use crate::http::local::{Local, local_sockets};
 pub use crate::http::problem::Problem;
 pub use crate::http::server::{Server, Terms};
 pub use crate::http::sessions::SessionLimits;

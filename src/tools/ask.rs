@@ -11,7 +11,8 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use crate::config::{self, Config};
-use crate::tools::client::{ClientError, Origin};
+use crate::http;
+use crate::tools::client::{Answer, ClientError, Origin};
 
 /// A box tells nothing until it has looked at itself once, a moment after its ports are open.
 const STARTING_LOOKS: u32 = 50;
@@ -41,6 +42,9 @@ pub(super) struct Place {
     token_file: Option<PathBuf>,
     /// The certificate that the box shows.
     certificate: Option<PathBuf>,
+    /// Where the box's own socket may be, which is asked first: what happens on the network does not
+    /// reach it, and it wants no token.
+    sockets: Vec<PathBuf>,
 }
 
 /// Why the box did not answer. Each text says what to do.
@@ -90,12 +94,15 @@ impl Place {
                 url: url.clone(),
                 token_file: args.token_file.clone(),
                 certificate: None,
+                sockets: Vec::new(),
             });
         }
         match config::load(&args.config) {
             Ok(config) => {
                 let mut place = Self::of_config(&config);
                 if let Some(url) = url {
+                    // Who names an address means that.
+                    place.sockets.clear();
                     // Our token is for our box: it goes to no other machine unasked.
                     if url != place.url && !is_loopback(&url) {
                         place.token_file = None;
@@ -109,7 +116,8 @@ impl Place {
                 if url.is_some() || source.kind() == std::io::ErrorKind::NotFound =>
             {
                 let url = url.unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-                Ok(Self { url, token_file: args.token_file.clone(), certificate: None })
+                let token_file = args.token_file.clone();
+                Ok(Self { url, token_file, certificate: None, sockets: Vec::new() })
             }
             Err(error) => Err(error),
         }
@@ -128,6 +136,7 @@ impl Place {
             url: format!("{scheme}://{}", SocketAddr::new(ip, listen.port())),
             token_file: Some(config.http.token_file.clone()),
             certificate: config.http.tls.as_ref().map(|files| files.cert_file.clone()),
+            sockets: http::local_sockets(&config.appliance.data_dir),
         }
     }
 
@@ -137,8 +146,11 @@ impl Place {
     /// [`AskError`]: nobody there, no token, no box.
     pub(super) fn state(&self) -> Result<Value, AskError> {
         for _ in 0..STARTING_LOOKS {
-            let state = self.ask()?;
+            let (state, way) = self.ask()?;
             if !state.is_null() {
+                if way == Way::Network {
+                    self.tell_of_the_detour();
+                }
                 return Ok(state);
             }
             std::thread::park_timeout(STARTING_LOOK);
@@ -146,9 +158,22 @@ impl Place {
         Err(AskError::Starting { url: self.url.clone() })
     }
 
-    fn ask(&self) -> Result<Value, AskError> {
-        let body = self.get("/v1/state", "application/json")?;
-        self.json(&body)
+    /// For a person, who wonders one day why `doctor` is as slow as the page.
+    fn tell_of_the_detour(&self) {
+        let sockets: Vec<_> = self.sockets.iter().map(|path| path.display().to_string()).collect();
+        if !sockets.is_empty() {
+            eprintln!(
+                "courtside: asked over {}, for the box's own socket did not answer you at {}: run this \
+                 as root or as the daemon's user, and see its log for `doctor cannot ask`",
+                self.url,
+                sockets.join(" or ")
+            );
+        }
+    }
+
+    fn ask(&self) -> Result<(Value, Way), AskError> {
+        let (body, way) = self.fetched("/v1/state", "application/json")?;
+        Ok((self.json(&body)?, way))
     }
 
     /// The body of what the box answers at `path`. Blocking.
@@ -156,25 +181,48 @@ impl Place {
     /// # Errors
     /// [`AskError`]: nobody there, no token, no such thing.
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, AskError> {
-        let origin =
-            Origin::of(&self.url).ok_or_else(|| AskError::Url { url: self.url.clone() })?;
-        let token = self.token()?;
-        let asking = async {
-            let certificate = self.certificate.as_deref();
-            let answer = origin.get(path, accept, token.as_deref(), certificate).await?;
-            let status = answer.status;
-            Ok((status, answer.whole(ANSWER_MOST_BYTES).await?))
-        };
+        self.fetched(path, accept).map(|(body, _)| body)
+    }
+
+    fn fetched(&self, path: &str, accept: &str) -> Result<(Vec<u8>, Way), AskError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (status, body) = runtime
-            .map_err(ClientError::NoConnection)
-            .and_then(|runtime| runtime.block_on(asking))
-            .map_err(|error| self.told(error))?;
+        let runtime = runtime.map_err(|error| self.told(ClientError::NoConnection(error)))?;
+        let ((status, body), way) = match runtime.block_on(self.ask_here(path, accept)) {
+            Some(answered) => (answered.map_err(|error| self.told(error))?, Way::Socket),
+            None => (runtime.block_on(self.ask_there(path, accept))?, Way::Network),
+        };
         match status {
-            StatusCode::OK => Ok(body),
+            StatusCode::OK => Ok((body, way)),
             StatusCode::UNAUTHORIZED => Err(AskError::Unauthorized { url: self.url.clone() }),
             _ => Err(self.strange(&status.to_string())),
         }
+    }
+
+    /// What the box answers on its own socket; `None` where it has none that we may use.
+    async fn ask_here(&self, path: &str, accept: &str) -> Option<Result<Answered, ClientError>> {
+        for socket in &self.sockets {
+            match Origin::local(socket, path, accept).await {
+                // Of a daemon that ended, that is older, or of another user.
+                Err(ClientError::NoConnection(_)) => {}
+                Ok(answer) => return Some(whole(answer).await),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+
+    /// What the box answers over HTTP.
+    async fn ask_there(&self, path: &str, accept: &str) -> Result<Answered, AskError> {
+        let origin =
+            Origin::of(&self.url).ok_or_else(|| AskError::Url { url: self.url.clone() })?;
+        let token = self.token()?;
+        let certificate = self.certificate.as_deref();
+        let asked = origin.get(path, accept, token.as_deref(), certificate).await;
+        let answered = match asked {
+            Ok(answer) => whole(answer).await,
+            Err(error) => Err(error),
+        };
+        answered.map_err(|error| self.told(error))
     }
 
     fn told(&self, error: ClientError) -> AskError {
@@ -205,6 +253,20 @@ impl Place {
             Err(source) => Err(AskError::File { file: file.clone(), source }),
         }
     }
+}
+
+/// How the box was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Socket,
+    Network,
+}
+
+type Answered = (StatusCode, Vec<u8>);
+
+async fn whole(answer: Answer) -> Result<Answered, ClientError> {
+    let status = answer.status;
+    Ok((status, answer.whole(ANSWER_MOST_BYTES).await?))
 }
 
 /// True if what goes to that address stays on this machine.
@@ -248,7 +310,9 @@ mod tests {
             stream.write_all(answer).expect("answered");
             String::from_utf8(request).expect("text")
         });
-        let told = Place { url, token_file: None, certificate: None }.ask();
+        let told = Place { url, token_file: None, certificate: None, sockets: Vec::new() }
+            .ask()
+            .map(|(state, _)| state);
         let request = serving.join().expect("served");
         assert!(request.starts_with("GET /v1/state HTTP/1.1\r\nhost: 127.0.0.1:"), "{request}");
         told

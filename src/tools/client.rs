@@ -1,4 +1,5 @@
-//! HTTP to a box: one connection of hyper's client, over TCP or over TLS that takes one certificate.
+//! HTTP to a box: one connection of hyper's client, over its own socket of this machine, over TCP, or
+//! over TLS that takes one certificate.
 //!
 //! For every command that speaks to a box (`ask` says which one). hyper reads and writes HTTP, as it
 //! does for the box's own server; what stands here is what no library does: the box's certificate is
@@ -24,7 +25,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 /// For each step: connect, say hello, answer, and each piece of the answer. A box on this machine
@@ -84,6 +85,20 @@ impl Origin {
         }
     }
 
+    /// What a box answers at `path` on its own socket of this machine.
+    ///
+    /// # Errors
+    /// [`ClientError`]: nobody there, no HTTP.
+    pub(super) async fn local(
+        socket: &Path,
+        path: &str,
+        accept: &str,
+    ) -> Result<Answer, ClientError> {
+        let stream =
+            patiently(UnixStream::connect(socket)).await.map_err(ClientError::NoConnection)?;
+        exchange(stream, asking(path, "localhost", accept, None)?).await
+    }
+
     /// What is answered at `path`; over TLS only by who shows `certificate`.
     ///
     /// # Errors
@@ -95,13 +110,7 @@ impl Origin {
         token: Option<&str>,
         certificate: Option<&Path>,
     ) -> Result<Answer, ClientError> {
-        let mut request = Request::get(path).header(HOST, &self.authority).header(ACCEPT, accept);
-        if let Some(token) = token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request
-            .body(Empty::new())
-            .map_err(|error| ClientError::Broken(io::Error::other(error)))?;
+        let request = asking(path, &self.authority, accept, token)?;
         let stream = patiently(TcpStream::connect(self.address()))
             .await
             .map_err(ClientError::NoConnection)?;
@@ -140,6 +149,19 @@ impl Answer {
         }
         Ok(whole)
     }
+}
+
+fn asking(
+    path: &str,
+    host: &str,
+    accept: &str,
+    token: Option<&str>,
+) -> Result<Request<Empty<Bytes>>, ClientError> {
+    let mut request = Request::get(path).header(HOST, host).header(ACCEPT, accept);
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    request.body(Empty::new()).map_err(|error| ClientError::Broken(io::Error::other(error)))
 }
 
 /// One request on a connection of its own. The task that drives it ends with the answer's body.

@@ -114,7 +114,8 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut listener = Listener::start(&broker, "courtside-demo-viewer", BOX).await?;
 
     let config = configuration(&args, &folder.path, &broker, &rims)?;
-    let app = App::build(config, World::real(), Options { open_http: true, probe: None }).await?;
+    let app = App::build(config, World::real(), Options { open_http: true, ..Options::default() })
+        .await?;
     let addresses = app.addresses();
     let rtmp = addresses.rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);

@@ -61,7 +61,7 @@ fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
         .context("start the network threads")?;
     runtime.block_on(async {
         let shutdown = on_signal().context("listen for signals")?;
-        let app = App::build(config, world, Options::default()).await?;
+        let app = App::build(config, world, Options { local: true, ..Options::default() }).await?;
         app.run(shutdown).await?;
         Ok(())
     })

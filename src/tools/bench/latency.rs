@@ -208,7 +208,8 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let world = World::real();
     let clock = Arc::clone(&world.clock);
     let watched = Arc::new(Watched::new(&clock, args.shutter));
-    let options = Options { open_http: true, probe: Some(Arc::clone(&watched) as _) };
+    let options =
+        Options { open_http: true, probe: Some(Arc::clone(&watched) as _), ..Options::default() };
     let mut listener = Listener::start(broker, "courtside-bench-listener", BOX).await?;
     let config = configuration(args, dir, broker, scene.rim)?;
     let app = App::build(config, world, options).await?;
