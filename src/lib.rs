@@ -4,6 +4,7 @@
 //! camera ─RTMP→ ingest ─access units─┬→ clips (ring) ←──────────────────── clip orders ────────────┐
 //!                                    └→ decode ─frames→ router ─→ detect ─answers→ game ─decisions→ uplink ─MQTT→
 //!                                                                                                 └→ page
+//!         admission: who may come in, at both doors
 //!         clock: media time ↔ UTC     mailbox: every hop, and the ledger     health: metrics, watchdog, doctor
 //! ```
 //!
@@ -28,6 +29,7 @@ pub mod clock;
 pub mod mailbox;
 pub mod disk;
 pub mod config;
+pub mod admission;
 pub mod ingest;
 pub mod decode;
 pub mod router;

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["media"],
     &["answer", "event"],
     &["clock", "config", "disk", "mailbox"],
+    &["admission"],
     &["http"],
     &[
         "ingest",

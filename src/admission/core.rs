@@ -1,0 +1,302 @@
+//! All decisions of admission, as one function of what came before (pure: time and addresses are given).
+
+use std::time::Duration;
+
+use crate::admission::bucket::{Bucket, Minute, Offences};
+use crate::admission::known::{Known, Record};
+use crate::admission::limits::Limits;
+use crate::admission::lines::{Lines, Sum};
+use crate::admission::prefix::Prefix;
+use crate::admission::room::{Entered, Room};
+use crate::admission::seats::{Bounds, Gone, Seats};
+use crate::admission::told::{self, AdmissionCounts, Door, Reason};
+use crate::media::Monotonic;
+
+/// A connection that was ended for others, and had never done anything or nothing for so long, was held open
+/// for nothing. A camera takes half a second for a step.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Guesses of one prefix in a minute that are told. An encoder that tries a wrong key again and again does
+/// not guess: the same secret again is none.
+const GUESSES_TOLD: u32 = 30;
+/// … of all others together.
+const GUESSES_OF_MANY_TOLD: u32 = 120;
+/// Connections of one prefix in a minute, ended while they did nothing, that are told.
+const IDLE_TOLD: u32 = 120;
+/// Prefixes that are named.
+const NAMED: usize = 3;
+
+/// A secret that was shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Where.
+    pub door: Door,
+    /// By whom.
+    pub peer: std::net::SocketAddr,
+    /// It is one of ours.
+    pub right: bool,
+    /// Its digest: the same wrong one again is no guess.
+    pub given: u64,
+    /// Which one of ours; anything for a wrong one.
+    pub what: u64,
+    /// From accept to now, where a connection shows one secret; else zero.
+    pub took: Duration,
+}
+
+/// What a peer is told of its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It is right.
+    Yes,
+    /// It is wrong.
+    No,
+    /// Nothing: too many answers wait already. Close the connection, or say "later" and no more.
+    Unheard,
+}
+
+/// When an answer may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    Now,
+    /// After the delay; `instead` is not answered any more.
+    Waits {
+        instead: Option<u64>,
+    },
+    Unheard,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    limits: Limits,
+    known: Known,
+    strangers: Bucket,
+    /// Wrong secrets of the last minute, by door.
+    guessed: [Minute; 2],
+    seats: [Seats; 2],
+    members: [Seats; 2],
+    room: Room,
+    lines: Lines,
+    counts: AdmissionCounts,
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits, now: Monotonic) -> Self {
+        let doors = [&limits.rtmp, &limits.http];
+        Self {
+            known: Known::new(&limits),
+            strangers: Bucket::new(limits.strangers, now),
+            guessed: [Minute::default(); 2],
+            seats: doors.map(|door| Seats::new(Bounds::of_strangers(door))),
+            members: doors.map(|door| Seats::new(Bounds::of_members(door))),
+            room: Room::default(),
+            lines: Lines::new(limits.prefixes_in_log),
+            counts: AdmissionCounts::default(),
+            limits,
+        }
+    }
+
+    /// Seats a connection; returns who goes for it.
+    pub(crate) fn enter(
+        &mut self,
+        now: Monotonic,
+        id: u64,
+        door: Door,
+        prefix: Prefix,
+    ) -> Option<u64> {
+        let proven = self.known.is_proven(prefix);
+        let offences = self.known.offences(prefix);
+        let gone = at(&mut self.seats, door).enter(now, id, prefix, proven, offences)?;
+        Some(self.evicted(now, door, gone))
+    }
+
+    /// Notes that a connection finished a step towards its secret.
+    pub(crate) fn moved(&mut self, now: Monotonic, id: u64, door: Door) {
+        at(&mut self.seats, door).moved(now, id);
+        at(&mut self.members, door).moved(now, id);
+    }
+
+    /// Seats a connection that showed its secret among those that did; returns who goes for it.
+    pub(crate) fn admitted(&mut self, now: Monotonic, id: u64, door: Door) -> Option<u64> {
+        let prefix = at(&mut self.seats, door).leave(id)?;
+        *at(&mut self.counts.admitted, door) += 1;
+        let gone =
+            at(&mut self.members, door).enter(now, id, prefix, false, Offences::default())?;
+        self.counts.count(door, Reason::Evicted);
+        Some(gone.id)
+    }
+
+    pub(crate) fn leaving(&mut self, id: u64, door: Door) {
+        at(&mut self.seats, door).leaving(id);
+    }
+
+    /// Gives a connection's seat back, wherever it sits.
+    pub(crate) fn left(&mut self, id: u64, door: Door) {
+        at(&mut self.seats, door).leave(id);
+        at(&mut self.members, door).leave(id);
+    }
+
+    /// Ends one connection that has shown nothing, at the fuller door: descriptors are short.
+    pub(crate) fn relieve(&mut self, now: Monotonic) -> Option<u64> {
+        let door = Door::ALL.into_iter().max_by_key(|door| at(&mut self.seats, *door).len())?;
+        let gone = at(&mut self.seats, door).relieve(now)?;
+        Some(self.evicted(now, door, gone))
+    }
+
+    fn evicted(&mut self, now: Monotonic, door: Door, gone: Gone) -> u64 {
+        self.counts.count(door, Reason::Evicted);
+        if !gone.begun || now.since(gone.moved) >= IDLE_AFTER {
+            at(&mut self.offends(now, gone.prefix).idle, door).add(now);
+        }
+        gone.id
+    }
+
+    /// Decides when a secret is answered. A wrong one is booked here, whether or not its peer waits for it.
+    pub(crate) fn ask(&mut self, now: Monotonic, id: u64, ask: &Ask) -> Decided {
+        let (door, prefix) = (ask.door, Prefix::of(ask.peer));
+        let limits = &self.limits;
+        let record = self.known.record(prefix);
+        let its = |of: fn(&Bucket, _, _) -> bool, or| {
+            record.map_or(or, |record| of(&record.guesses, limits.guesses, now))
+        };
+        let (has, clean) = (its(Bucket::has, true), its(Bucket::is_full, true));
+        let free = has && self.strangers.has(limits.strangers, now);
+        if ask.right && (free || self.known.showed(door, prefix, ask.what)) {
+            return Decided::Now;
+        }
+        if ask.right {
+            *at(&mut self.counts.delayed, door) += 1;
+        } else {
+            self.book(now, ask, prefix);
+        }
+        match self.room.enter(&self.limits, id, prefix, !clean, ask.took) {
+            Entered::Taken => Decided::Waits { instead: None },
+            Entered::Instead(gone) => {
+                self.counts.count(door, Reason::Unheard);
+                Decided::Waits { instead: Some(gone) }
+            }
+            Entered::Full => {
+                self.counts.count(door, Reason::Unheard);
+                Decided::Unheard
+            }
+        }
+    }
+
+    fn book(&mut self, now: Monotonic, ask: &Ask, prefix: Prefix) {
+        let proven = self.known.is_proven(prefix);
+        self.offends(now, prefix);
+        let limits = &self.limits;
+        let record = self.known.offender(limits, prefix, now);
+        if record.last_given == Some(ask.given) {
+            record.again = record.again.saturating_add(1);
+        } else {
+            record.last_given = Some(ask.given);
+            record.distinct = record.distinct.saturating_add(1);
+            record.guesses.take(limits.guesses, now);
+            at(&mut record.guessed, ask.door).add(now);
+            at(&mut self.guessed, ask.door).add(now);
+            if !proven {
+                self.strangers.take(limits.strangers, now);
+            }
+        }
+        self.counts.count(ask.door, Reason::WrongSecret);
+    }
+
+    /// Books an offence, and lets the doors know.
+    fn offends(&mut self, now: Monotonic, prefix: Prefix) -> &mut Record {
+        let record = self.known.offender(&self.limits, prefix, now);
+        record.offences.add(now);
+        for seats in &mut self.seats {
+            seats.offended(prefix, record.offences);
+        }
+        record
+    }
+
+    /// How long an answer waits that does.
+    pub(crate) const fn answer_after(&self) -> Duration {
+        self.limits.answer_after
+    }
+
+    /// An answer was given, or is not awaited any more.
+    pub(crate) fn answered(&mut self, id: u64) {
+        self.room.leave(id);
+    }
+
+    /// The prefix published pictures or signed in by this secret of ours.
+    pub(crate) fn proved(&mut self, door: Door, prefix: Prefix, what: u64) {
+        self.known.prove(door, prefix, what);
+    }
+
+    /// Counts a refusal, and books it on the prefix where that is to be blamed.
+    pub(crate) fn refused(&mut self, now: Monotonic, door: Door, prefix: Prefix, reason: Reason) {
+        self.counts.count(door, reason);
+        if reason.is_offence() {
+            let record = self.offends(now, prefix);
+            if reason == Reason::Slow {
+                at(&mut record.idle, door).add(now);
+            }
+        }
+    }
+
+    /// True if the log may have a line about the prefix.
+    pub(crate) fn may_log(&mut self, now: Monotonic, prefix: Prefix) -> bool {
+        // A camera with a typing error tries the same key again; who guesses does not.
+        let camera = |record: &Record| record.again > 0 && record.distinct <= 2;
+        let apart = self.known.is_proven(prefix) || self.known.record(prefix).is_some_and(camera);
+        self.lines.may(now, prefix, apart)
+    }
+
+    /// What the log was not told, where it is time.
+    pub(crate) fn sums(&mut self, now: Monotonic) -> Vec<Sum> {
+        self.lines.due(now)
+    }
+
+    pub(crate) const fn counts(&self) -> &AdmissionCounts {
+        &self.counts
+    }
+
+    /// What a person should know of; gone by itself a minute after it ends.
+    pub(crate) fn faults(&self, now: Monotonic) -> Vec<String> {
+        Door::ALL.into_iter().flat_map(|door| self.faults_at(now, door)).collect()
+    }
+
+    fn faults_at(&self, now: Monotonic, door: Door) -> Vec<String> {
+        let told = |of: fn(&Record) -> &[Minute; 2], least: u32| {
+            let records = self.known.records();
+            let counts =
+                records.map(|(prefix, record)| (at_ref(of(record), door).count(now), prefix));
+            let mut counts: Vec<(u32, Prefix)> = counts.filter(|(count, _)| *count > 0).collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            let named = counts.iter().take(NAMED).take_while(|(count, _)| *count >= least).count();
+            let more = counts.len() - named;
+            counts.truncate(named);
+            (counts, more)
+        };
+        let (guessing, more) = told(|record| &record.guessed, GUESSES_TOLD);
+        let (idle, _) = told(|record| &record.idle, IDLE_TOLD);
+        let named: u32 = guessing.iter().map(|(count, _)| *count).sum();
+        let rest = at_ref(&self.guessed, door).count(now).saturating_sub(named);
+        let guesses =
+            guessing.into_iter().map(|(count, prefix)| told::guesses(prefix, door, count));
+        let many = (rest >= GUESSES_OF_MANY_TOLD).then(|| told::guesses_of_many(more, door, rest));
+        let idle = idle.into_iter().map(|(count, prefix)| told::idles(prefix, door, count));
+        guesses.chain(many).chain(idle).collect()
+    }
+}
+
+fn at<T>(of: &mut [T; 2], door: Door) -> &mut T {
+    let [rtmp, http] = of;
+    match door {
+        Door::Rtmp => rtmp,
+        Door::Http => http,
+    }
+}
+
+const fn at_ref<T>(of: &[T; 2], door: Door) -> &T {
+    let [rtmp, http] = of;
+    match door {
+        Door::Rtmp => rtmp,
+        Door::Http => http,
+    }
+}
+
+#[cfg(test)]
+mod tests;

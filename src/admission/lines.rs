@@ -1,0 +1,148 @@
+//! Who may write a line into the log about itself, and what is told of those who may not (pure).
+//!
+//! A prefix has its first line at once, then a sum every ten seconds. So many prefixes have lines of their
+//! own; the others are summed together, with how many they are. Proven prefixes, and those that show the same
+//! wrong secret again and again as a camera does, have lines beside those of everybody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::admission::prefix::Prefix;
+use crate::media::Monotonic;
+
+/// Until a prefix is summed up.
+const SUMMED_EVERY: Duration = Duration::from_secs(10);
+/// Prefixes that are told apart among those without lines.
+const OTHERS_MOST: usize = 4_096;
+
+#[derive(Debug)]
+pub(crate) struct Lines {
+    most: usize,
+    /// Who had a line: since when, what was left out since, and whether it counts among everybody.
+    told: BTreeMap<Prefix, Told>,
+    others: BTreeSet<Prefix>,
+    others_left_out: u64,
+    others_since: Monotonic,
+}
+
+#[derive(Debug)]
+struct Told {
+    since: Monotonic,
+    left_out: u64,
+    apart: bool,
+}
+
+/// What was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sum {
+    /// … of one prefix.
+    Of(Prefix, u64),
+    /// … of so many prefixes together.
+    Others { prefixes: usize, left_out: u64 },
+}
+
+impl Lines {
+    pub(crate) const fn new(most: usize) -> Self {
+        Self {
+            most,
+            told: BTreeMap::new(),
+            others: BTreeSet::new(),
+            others_left_out: 0,
+            others_since: Monotonic::ZERO,
+        }
+    }
+
+    /// True if a line about the prefix may be written now; else it is counted. `apart`: it is proven, or does
+    /// as a camera does.
+    pub(crate) fn may(&mut self, now: Monotonic, prefix: Prefix, apart: bool) -> bool {
+        if let Some(told) = self.told.get_mut(&prefix) {
+            told.left_out += 1;
+            return false;
+        }
+        let beside = self.told.values().filter(|told| told.apart == apart).count();
+        if beside < self.most {
+            self.told.insert(prefix, Told { since: now, left_out: 0, apart });
+            return true;
+        }
+        if self.others_left_out == 0 {
+            self.others_since = now;
+        }
+        if self.others.len() < OTHERS_MOST {
+            self.others.insert(prefix);
+        }
+        self.others_left_out += 1;
+        false
+    }
+
+    /// What is to be told now of what was left out.
+    pub(crate) fn due(&mut self, now: Monotonic) -> Vec<Sum> {
+        let mut sums = Vec::new();
+        self.told.retain(|prefix, told| {
+            if now.since(told.since) < SUMMED_EVERY {
+                return true;
+            }
+            let left_out = std::mem::take(&mut told.left_out);
+            told.since = now;
+            if left_out > 0 {
+                sums.push(Sum::Of(*prefix, left_out));
+            }
+            left_out > 0
+        });
+        if self.others_left_out > 0 && now.since(self.others_since) >= SUMMED_EVERY {
+            let prefixes = std::mem::take(&mut self.others).len();
+            let left_out = std::mem::take(&mut self.others_left_out);
+            sums.push(Sum::Others { prefixes, left_out });
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u32) -> Prefix {
+        Prefix::of((std::net::Ipv4Addr::from_bits(0x0A00_0000 + last), 1).into())
+    }
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// Lines that a flood of ten seconds from so many prefixes gets, and the sums after it.
+    fn flood(lines: &mut Lines, prefixes: u32) -> (usize, Vec<Sum>) {
+        let mut written = 0;
+        for second in 0..10 {
+            for of in 0..prefixes {
+                written += usize::from(lines.may(at(second), ip(of), false));
+            }
+        }
+        (written, lines.due(at(10)))
+    }
+
+    #[test]
+    fn a_prefix_has_a_line_and_then_a_sum() {
+        let mut lines = Lines::new(32);
+        assert_eq!(flood(&mut lines, 1), (1, vec![Sum::Of(ip(0), 9)]));
+        assert!(!lines.may(at(11), ip(0), false), "it goes on: a sum again");
+        assert_eq!(lines.due(at(20)), [Sum::Of(ip(0), 1)]);
+        assert_eq!(lines.due(at(30)), []);
+        assert!(lines.may(at(31), ip(0), false), "it was quiet");
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_hides_no_camera() {
+        let mut lines = Lines::new(32);
+        let (written, sums) = flood(&mut lines, 1_000);
+        assert_eq!((written, sums.len()), (32, 33));
+        assert_eq!(sums[32], Sum::Others { prefixes: 968, left_out: 9_680 });
+        flood(&mut lines, 1_000);
+        assert!(!lines.may(at(9), ip(5_000), false));
+        assert!(lines.may(at(9), ip(5_001), true), "a camera's");
+    }
+
+    #[test]
+    fn without_the_bound_each_of_them_writes() {
+        assert_eq!(flood(&mut Lines::new(usize::MAX), 1_000).0, 1_000);
+    }
+}
