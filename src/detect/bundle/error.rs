@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::disk::Unfit;
+
 /// The one name of a manifest.
 pub(crate) const MANIFEST: &str = "model.toml";
 
@@ -20,8 +22,10 @@ pub enum BundleError {
     NotFound { name: String, searched: String },
     #[error("read {path}: {source}; make it readable for the user that courtside runs as")]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{path} has {bytes} bytes, more than {limit}: this is no model of ours, remove it")]
-    TooLarge { path: PathBuf, bytes: u64, limit: u64 },
+    #[error("{path}: {unfit}")]
+    Unfit { path: PathBuf, unfit: Unfit },
+    #[error("{path} leads out of its bundle, to {target}: copy that file into the bundle's folder")]
+    Outside { path: PathBuf, target: PathBuf },
     #[error("{manifest}:{line}:{column}: {problem}; correct the manifest (keys: DESIGN §4.8)")]
     Manifest { manifest: ManifestPlace, line: usize, column: usize, problem: String },
     #[error(

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::detect::bundle::check::Check;
 use crate::detect::bundle::error::{BundleError, MANIFEST, ManifestPlace};
+use crate::disk::{Unfit, open_regular, read_most};
 
 /// Where `make install` puts bundles.
 pub const SYSTEM_MODELS: &str = "/usr/share/courtside/models";
@@ -19,8 +21,8 @@ pub(crate) const DEFAULT_PRECISION: &str = "fp32";
 const BUILTIN_DEVICES: [&str; 2] = ["any", "cpu"];
 /// Bytes of a manifest; ours have 3 KB.
 const MAX_MANIFEST_BYTES: u64 = 256 << 10;
-/// Bytes of a model file; RimNet has 5 MB, and a box has 8 GB.
-const MAX_FILE_BYTES: u64 = 512 << 20;
+/// Bytes of a model file; RimNet has 5 MB, and the unit's `MemoryMax` is 6 GB.
+const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A bundle that is part of the binary.
 #[derive(Clone, Copy, Debug)]
@@ -79,27 +81,48 @@ pub(crate) struct Located {
 impl Located {
     /// The manifest at a path.
     pub(crate) fn on_disk(manifest: &Path) -> Result<Self, BundleError> {
-        let bytes = read_bounded(manifest, MAX_MANIFEST_BYTES)?;
+        let bytes = read_whole(manifest, MAX_MANIFEST_BYTES)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Self { place: ManifestPlace::File(manifest.to_path_buf()), text, embedded: &[] })
     }
 
-    /// A file of the bundle; `None`: it is not there.
-    fn read(&self, path: &str) -> Result<Option<Cow<'static, [u8]>>, BundleError> {
-        let ManifestPlace::File(manifest) = &self.place else {
-            let file = self.embedded.iter().find(|(known, _)| *known == path);
-            return Ok(file.map(|(_, bytes)| Cow::Borrowed(*bytes)));
+    /// True if a bundle of the binary has the same manifest.
+    pub(crate) fn is_word_for_word(&self, embedded: &[Embedded]) -> bool {
+        embedded.iter().any(|known| known.manifest == self.text)
+    }
+
+    /// A file of the bundle, if it is the one meant; `None`: it is not there.
+    ///
+    /// One on disk is read twice: by pieces for its hash, then whole, so that a wrong one takes no
+    /// memory whatever its size.
+    fn read(&self, entry: &FileEntry) -> Result<Option<Cow<'static, [u8]>>, BundleError> {
+        let is_meant = |found: &[u8]| {
+            let found = hex(found);
+            if found.eq_ignore_ascii_case(&entry.sha256) {
+                return Ok(());
+            }
+            let (file, wanted) = (entry.path.clone(), entry.sha256.clone());
+            Err(BundleError::Hash { manifest: self.place.clone(), file, wanted, found })
         };
-        let path = manifest.parent().unwrap_or_else(|| Path::new(".")).join(path);
-        match read_bounded(&path, MAX_FILE_BYTES) {
-            Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
+        let ManifestPlace::File(manifest) = &self.place else {
+            let file = self.embedded.iter().find(|(known, _)| *known == entry.path);
+            let Some((_, bytes)) = file else { return Ok(None) };
+            is_meant(&Sha256::digest(bytes))?;
+            return Ok(Some(Cow::Borrowed(bytes)));
+        };
+        let path = manifest.parent().unwrap_or_else(|| Path::new(".")).join(&entry.path);
+        let hash = match hash_of(&path, MAX_FILE_BYTES) {
             Err(BundleError::Unreadable { source, .. })
                 if source.kind() == io::ErrorKind::NotFound =>
             {
-                Ok(None)
+                return Ok(None);
             }
-            Err(other) => Err(other),
-        }
+            hashed => hashed?,
+        };
+        is_meant(&hash)?;
+        let bytes = read_whole(&path, MAX_FILE_BYTES)?;
+        is_meant(&Sha256::digest(&bytes))?;
+        Ok(Some(Cow::Owned(bytes)))
     }
 
     /// Reads the file of `precision` that the engine in the binary can run, of `entries`, and checks
@@ -110,16 +133,7 @@ impl Located {
         precision: &str,
     ) -> Result<ModelFile, BundleError> {
         let chosen = self.choose(entries, precision)?;
-        let bytes = self.read(&chosen.path)?.ok_or_else(|| self.missing(entries, chosen))?;
-        let found = hex(&Sha256::digest(&bytes));
-        if !found.eq_ignore_ascii_case(&chosen.sha256) {
-            return Err(BundleError::Hash {
-                manifest: self.place.clone(),
-                file: chosen.path.clone(),
-                wanted: chosen.sha256.clone(),
-                found,
-            });
-        }
+        let bytes = self.read(chosen)?.ok_or_else(|| self.missing(entries, chosen))?;
         Ok(ModelFile { path: chosen.path.clone(), precision: chosen.precision.clone(), bytes })
     }
 
@@ -199,9 +213,10 @@ pub(crate) fn locate(
     check_name(name)?;
     for folder in folders {
         let manifest = folder.join(name).join(MANIFEST);
-        match manifest.try_exists() {
-            Ok(true) => return Located::on_disk(&manifest),
-            Ok(false) => {}
+        // Not through a link: one that leads nowhere is a bundle that is bad.
+        match manifest.symlink_metadata() {
+            Ok(_) => return Located::on_disk(&manifest),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(BundleError::Unreadable { path: manifest, source }),
         }
     }
@@ -223,13 +238,60 @@ fn check_name(name: &str) -> Result<(), BundleError> {
     }
 }
 
-fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, BundleError> {
-    let unreadable = |source| BundleError::Unreadable { path: path.to_path_buf(), source };
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > limit {
-        return Err(BundleError::TooLarge { path: path.to_path_buf(), bytes, limit });
+/// Opens a file of a bundle on disk: a regular one of the bundle's own folder. Whoever put it there is
+/// not trusted, so nothing is waited for, and nothing followed out of the folder.
+fn open(path: &Path) -> Result<File, BundleError> {
+    open_regular(&inside(path)?).map_err(|error| unreadable(path, error))
+}
+
+/// All of it, at most `most` bytes.
+fn read_whole(path: &Path, most: u64) -> Result<Vec<u8>, BundleError> {
+    read_most(open(path)?, most).map_err(|error| unreadable(path, error))
+}
+
+/// Its SHA-256, in little memory.
+fn hash_of(path: &Path, most: u64) -> Result<Vec<u8>, BundleError> {
+    let too_long = || Err(unreadable(path, Unfit::TooLong { limit: most }.into()));
+    let unreadable = |error| unreadable(path, error);
+    let file = open(path)?;
+    if file.metadata().map_err(unreadable)?.len() > most {
+        return too_long();
     }
-    std::fs::read(path).map_err(unreadable)
+    let mut pieces = BufReader::with_capacity(1 << 16, file.take(most + 1));
+    let (mut hash, mut read) = (Sha256::new(), 0);
+    loop {
+        let piece = pieces.fill_buf().map_err(unreadable)?;
+        if piece.is_empty() {
+            return if read > most { too_long() } else { Ok(hash.finalize().to_vec()) };
+        }
+        hash.update(piece);
+        let taken = piece.len();
+        read += taken as u64;
+        pieces.consume(taken);
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> BundleError {
+    let path = path.to_path_buf();
+    match Unfit::of(&source) {
+        Some(unfit) => BundleError::Unfit { path, unfit: unfit.clone() },
+        None => BundleError::Unreadable { path, source },
+    }
+}
+
+/// Where the file at `path` is, if that is in its folder.
+fn inside(path: &Path) -> Result<PathBuf, BundleError> {
+    let unreadable = |source| unreadable(path, source);
+    if !path.symlink_metadata().map_err(unreadable)?.is_symlink() {
+        return Ok(path.to_path_buf());
+    }
+    let target = path.canonicalize().map_err(unreadable)?;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    if target.starts_with(folder.canonicalize().map_err(unreadable)?) {
+        Ok(target)
+    } else {
+        Err(BundleError::Outside { path: path.to_path_buf(), target })
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -85,7 +85,18 @@ pub fn find_as(
     Bundle::checked(name, precision, locate(name, folders, embedded)?)
 }
 
+/// True if what [`find`] would give is the binary's own, or word for word that; or a refusal before any
+/// of its files is read.
+pub(crate) fn is_embedded(name: &str, folders: &[PathBuf], embedded: &[Embedded]) -> bool {
+    locate(name, folders, embedded).map_or(true, |located| located.is_word_for_word(embedded))
+}
+
 impl Bundle {
+    /// True if its manifest is that of a bundle in the binary; so, by their hashes, are its files.
+    pub(crate) fn is_word_for_word(&self, embedded: &[Embedded]) -> bool {
+        self.located.is_word_for_word(embedded)
+    }
+
     /// Reads the bundle whose manifest is at `manifest`.
     ///
     /// # Errors

@@ -346,3 +346,93 @@ fn another_precision_is_read_when_it_is_asked_for() {
     let error = bundle.in_precision("int8").expect_err("none").to_string();
     assert!(error.contains("fp16 for cpu, fp32 for any"), "{error}");
 }
+
+/// What is said of the bundle `toy` in `dir`.
+fn said_of(dir: &Path) -> String {
+    let folder = dir.display().to_string();
+    match find("toy", &[dir.to_owned()], &[]) {
+        Ok(bundle) => format!("{} bytes", bundle.file.bytes.len()),
+        Err(error) => {
+            let mut text = error.to_string();
+            if let Some(cause) = std::error::Error::source(&error) {
+                text.push_str(&format!(" ({cause})"));
+            }
+            text.replace(&folder, "MODELS")
+        }
+    }
+}
+
+/// A file of this many bytes that takes no room.
+fn sparse(path: &Path, bytes: u64) {
+    let file = std::fs::File::create(path).expect("made");
+    file.set_len(bytes).expect("long");
+}
+
+fn pipe(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+}
+
+/// Whoever can write into a folder of bundles can put there what never ends, what never begins, and
+/// what has no room. Each is refused, and none is waited for.
+#[test]
+fn what_is_no_file_of_the_bundle_is_refused_at_once() {
+    use std::os::unix::fs::symlink;
+    let outer = tempfile::tempdir().expect("folder");
+    let dir = outer.path().join("models");
+    let (manifest, file) = (dir.join("toy").join(MANIFEST), dir.join("toy/toy.onnx"));
+    put(&outer.path().join("elsewhere"), "", Some(BYTES));
+    let plant: [(&str, &dyn Fn(&Path)); 8] = [
+        ("an endless device", &|at| symlink("/dev/zero", at).expect("linked")),
+        ("a pipe", &pipe),
+        ("10 GB", &|at| sparse(at, 10 << 30)),
+        ("a folder", &|at| std::fs::create_dir(at).expect("made")),
+        ("a file elsewhere", &|at| symlink("../../elsewhere/toy.onnx", at).expect("linked")),
+        ("a link to nowhere", &|at| symlink("gone", at).expect("linked")),
+        ("a link to itself", &|at| symlink(at, at).expect("linked")),
+        ("a socket", &|at| drop(std::os::unix::net::UnixListener::bind(at).expect("bound"))),
+    ];
+    let mut told = String::new();
+    for place in [&manifest, &file] {
+        for (what, plant) in plant {
+            put(&dir.join("toy"), &format_1(), Some(BYTES));
+            std::fs::remove_file(place).expect("there");
+            plant(place);
+            told.push_str(&format!("{what}: {}\n", said_of(&dir)));
+            std::fs::remove_dir_all(dir.join("toy")).expect("gone");
+        }
+    }
+    let told = told.replace(&outer.path().display().to_string(), "OUTER");
+    insta::assert_snapshot!(told);
+}
+
+/// A farm of links is a bundle as well: of the folder, or within it.
+#[test]
+fn links_to_the_bundle_and_within_it_are_followed() {
+    use std::os::unix::fs::symlink;
+    let outer = tempfile::tempdir().expect("folder");
+    put(&outer.path().join("real"), &format_1(), Some(BYTES));
+    let dir = outer.path().join("models");
+    std::fs::create_dir(&dir).expect("made");
+    symlink("../real", dir.join("toy")).expect("linked");
+    let (file, v2) = (outer.path().join("real/toy.onnx"), outer.path().join("real/v2"));
+    std::fs::hard_link(&file, v2).expect("linked");
+    std::fs::remove_file(&file).expect("gone");
+    symlink("v2", file).expect("linked");
+    assert_eq!(said_of(&dir), format!("{} bytes", BYTES.len()));
+}
+
+/// A wrong file costs no more memory than a right one's piece, however long it is.
+#[test]
+fn a_long_file_whose_hash_is_wrong_is_not_taken_into_memory() {
+    let dir = tempfile::tempdir().expect("folder");
+    put(&dir.path().join("toy"), &format_1(), None);
+    sparse(&dir.path().join("toy/toy.onnx"), 128 << 20);
+    assert!(said_of(dir.path()).contains("is damaged or was changed"));
+    // A folder is never listed: what else lies there costs nothing.
+    put(&dir.path().join("toy"), &format_1(), Some(BYTES));
+    for n in 0..2_000 {
+        sparse(&dir.path().join(format!("toy/{n}.onnx")), 0);
+    }
+    assert_eq!(said_of(dir.path()), format!("{} bytes", BYTES.len()));
+}
