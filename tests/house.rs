@@ -276,7 +276,6 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/decode/outlet.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
     ("src/uplink/outbox/desk.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
     ("src/detect/bundle/files.rs", "std::fs", "models: an operator's files, only read"),
-    ("src/detect/bundle/files.rs", "fs::read", "models: an operator's files, only read"),
     ("src/uplink/mqtt.rs", "std::fs", "the broker's password: an operator's file, only read"),
     ("src/uplink/mqtt.rs", "fs::read", "the broker's password: an operator's file, only read"),
 ];

@@ -591,6 +591,7 @@ fn vitals(status: &BoxStatus) -> Vec<String> {
             ModelCondition::Ready => {
                 format!("{} {}", model.name, model.version.as_deref().unwrap_or_default())
             }
+            ModelCondition::Loading => format!("{} is being loaded", model.name),
             ModelCondition::Refused | ModelCondition::Stopped | ModelCondition::Other => {
                 format!("{} refused: {}", model.name, model.reason.as_deref().unwrap_or_default())
             }

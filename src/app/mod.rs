@@ -35,7 +35,7 @@ use tokio::sync::watch as told;
 use crate::clips::{self, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
-use crate::detect::{self, Detect};
+use crate::detect::{self, Detect, Joined, ModelFeedParts};
 use crate::game::games::Games;
 use crate::game::{self, games, keeper, player};
 use crate::health::{Metrics, Notifier};
@@ -85,6 +85,8 @@ pub struct App {
     keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
     ring: Ring,
     web: web::Bound,
+    /// What models are joined to that are loaded once the box is ready.
+    joined: Joined,
     deadline_on_signal: Duration,
 }
 
@@ -172,7 +174,7 @@ impl App {
         // After the outbox has ordered what it is owed: that is taken before anything is let go.
         ring.start()?;
         let answers = Arc::new(FromModels { book: book.clone(), probe: probe.clone() });
-        let (detect, router) = start_models(&config, answers, &ledger, &metrics, &world)?;
+        let (detect, router, joined) = start_models(&config, answers, &ledger, &metrics, &world)?;
 
         let ingest = Ingest::bind(
             ingest_settings(&config)?,
@@ -216,6 +218,7 @@ impl App {
             keeper: (keep, keeping),
             ring,
             web,
+            joined,
             deadline_on_signal: GRACE,
         })
     }
@@ -249,6 +252,7 @@ impl App {
             keeper: (keeper, keeping),
             ring,
             web,
+            joined,
             deadline_on_signal,
         } = self;
         let beside = courts.beside().clone();
@@ -278,10 +282,15 @@ impl App {
         let notifier = Notifier::from_environment();
         notifier.ready();
         tracing::info!(rtmp = ?addresses.0, http = %addresses.1, "ready");
+        // Nobody waits for it: cameras are recorded and called meanwhile.
+        if let Err(error) = detect.load_rest(Arc::clone(&beside.world.devices.engines), joined) {
+            tracing::error!(%error, "start a thread that loads models");
+        }
 
         // Woken by the signal handler, or by the sender's end.
         drop(shutdown.wait_for(|told| *told).await);
         notifier.stopping();
+        detect.end();
         let began = clock.monotonic();
         stop.send_replace(true);
 
@@ -425,19 +434,29 @@ fn start_models(
     ledger: &Ledger,
     metrics: &Metrics,
     world: &World,
-) -> Result<(Arc<Detect>, Arc<Router>), AppError> {
+) -> Result<(Arc<Detect>, Arc<Router>, Joined), AppError> {
     let (settings, clock) = (detect_settings(config), Arc::clone(&world.clock));
-    let mut detect = Detect::load(&settings, &[], ledger, clock, &*world.devices.engines);
-    let feeds = detect
-        .feeds()
-        .into_iter()
-        .map(|feed| ModelFeed { name: feed.name, rates: feed.rates, frames: feed.frames })
-        .collect();
+    let mut detect = Detect::begin(&settings, ledger, clock, &*world.devices.engines);
+    let router = Arc::new(Router::new(model_feeds(detect.feeds())));
     let sink: Arc<dyn detect::AnswerSink> = answers;
     detect
         .start(&sink, &mut |model| model_meters(metrics, model))
         .map_err(|source| AppError::Io { what: "start a model's thread".to_owned(), source })?;
-    Ok((Arc::new(detect), Arc::new(Router::new(feeds))))
+    let (metrics, switched) = (metrics.clone(), Arc::clone(&router));
+    let joined = Joined {
+        sink,
+        meters: Box::new(move |model| model_meters(&metrics, model)),
+        switched: Box::new(move |feeds| switched.replace(model_feeds(feeds))),
+    };
+    Ok((Arc::new(detect), router, joined))
+}
+
+fn model_feeds(feeds: Vec<ModelFeedParts>) -> Vec<ModelFeed> {
+    let feed = |feed: ModelFeedParts| {
+        let ModelFeedParts { name, rates, frames } = feed;
+        ModelFeed { name, rates, frames }
+    };
+    feeds.into_iter().map(feed).collect()
 }
 
 /// Says which games are known, and which are being played.

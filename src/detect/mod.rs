@@ -3,7 +3,8 @@
 //! In: frames, one [`FrameMailbox`](crate::mailbox::FrameMailbox) a model. Out:
 //! [`RimAnswer`](crate::answer::RimAnswer)s to an [`AnswerSink`], and what the finder thinks of the
 //! cameras ([`Detect::moved`]). One thread a model, whatever its task; the first bundle that loads is
-//! live, those behind it are shadows: run, measured, never published. A model that cannot be used
+//! live, those behind it are shadows: run, measured, never published. What lies on disk is loaded when
+//! the box already works. A model that cannot be used
 //! stands in [`Detect::status`] with its reason; everything else goes on.
 //!
 //! | where is … | in |
@@ -15,7 +16,7 @@
 //! | what a model remembers, and when it starts anew | `continuity` (states themselves: the engine) |
 //! | what tensors mean | the task: `rim` (made or missed), `ring` (where rings are, was a camera moved) |
 //! | a new task | a folder beside `rim`, and the arms that the compiler asks for in `bundle` and `tasks` |
-//! | which models run | `roster` |
+//! | which models run, and from when on | `roster`; one of them `loaded` |
 //!
 //! Read `bundle`, `engine/contract`, `task`, `rim`, `ring`, `tasks`, `court_work` (one court, as one
 //! model sees it), `worker`, then `roster`. `offline` is a worker without its thread, for tools;
@@ -34,6 +35,9 @@ mod continuity;
 mod progress;
 mod court_work;
 mod worker;
+mod settings;
+mod loaded;
+mod stand_in;
 mod roster;
 mod offline;
 
@@ -51,6 +55,7 @@ pub use crate::detect::offline::Offline;
 pub use crate::detect::progress::ModelMeters;
 pub use crate::detect::rim::crop::{Crop, NoBox};
 pub use crate::detect::rim::manifest::RimTable;
-pub use crate::detect::roster::{Detect, DetectSettings, ModelFeedParts};
+pub use crate::detect::roster::{Detect, Joined, ModelFeedParts};
+pub use crate::detect::settings::DetectSettings;
 pub use crate::detect::sink::AnswerSink;
 pub use crate::detect::task::AnswerError;

@@ -3,46 +3,39 @@
 //! The first bundle that loads is live, those behind it are shadows. The finder is a model like the
 //! others, from the same files to the same worker, but that it is not named in `bundles`, is not told
 //! of in `state/models`, and that nobody waits for it at the end.
+//!
+//! **When.** What is in the binary is loaded before the box is ready ([`Detect::begin`]). A bundle on
+//! disk may take its time or more than that, so it, and all that are named behind it, are loaded after
+//! ([`Detect::load_rest`]), one by one, on a thread that nobody waits for. Until the first of them is
+//! there a model of the binary stands in ([`stand_in`](crate::detect::stand_in)). What was loaded is
+//! switched in between two frames; if none could be, the stand-in goes, and the courts say why nothing
+//! is called: a worse bundle is never taken in silence.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::answer::ModelIdentity;
 use crate::clock::Clock;
-use crate::detect::bundle::error::{ManifestPlace, Task};
-use crate::detect::bundle::{Bundle, find};
-use crate::detect::embedded::IN_THE_BINARY;
-use crate::detect::engine::contract::{Engine, Engines};
-use crate::detect::engine::trial::try_out;
-use crate::detect::progress::{ModelMeters, Progress};
+use crate::detect::bundle::error::Task;
+use crate::detect::engine::contract::Engines;
+use crate::detect::loaded::{Loaded, Start, Wanted, is_ours, load, tell};
+use crate::detect::progress::ModelMeters;
 use crate::detect::ring::finder::RIMFINDER;
 use crate::detect::ring::moved::{Moved, MovedCameras};
+use crate::detect::settings::DetectSettings;
 use crate::detect::sink::AnswerSink;
-use crate::detect::tasks::{Outlets, hop_of, identity_of, thread_of};
-use crate::detect::worker::{Worker, WorkerParts};
+use crate::detect::stand_in::{STAND_IN, STAND_IN_TASK, UntilHandedOver, stand_in_hop};
+use crate::detect::tasks::Outlets;
 use crate::event::state::{ModelState, ModelsState};
 use crate::event::words::ModelCondition;
-use crate::mailbox::{FrameMailbox, Ledger};
-use crate::media::{CourtId, CourtRims, Foreign};
-
-/// Which models are wanted, and where they lie.
-#[derive(Clone, Debug)]
-pub struct DetectSettings {
-    /// Names of bundles; the first that loads is live.
-    pub bundles: Vec<String>,
-    /// Whether somebody looks, once a second, if cameras were moved.
-    pub finder: bool,
-    /// Folders of bundles, first one first; the binary comes last.
-    pub search: Vec<PathBuf>,
-    /// `auto`, `cpu`, or an accelerator.
-    pub device: String,
-}
+use crate::mailbox::{FrameMailbox, Ledger, Rest, hops};
+use crate::media::{CourtId, CourtRims, Foreign, UtcTime};
 
 /// What the router needs to know of a model.
 #[derive(Clone, Debug)]
@@ -55,39 +48,76 @@ pub struct ModelFeedParts {
     pub frames: FrameMailbox,
 }
 
+/// What models that are loaded late are joined to.
+pub struct Joined {
+    /// Where answers go.
+    pub sink: Arc<dyn AnswerSink>,
+    /// Where a model's times are counted.
+    pub meters: Box<dyn FnMut(&ModelIdentity) -> ModelMeters + Send>,
+    /// Told of all hops whenever they change: frames go there from then on.
+    pub switched: Box<dyn FnMut(Vec<ModelFeedParts>) + Send>,
+}
+
 /// All models of the daemon.
 pub struct Detect {
-    models: Vec<Model>,
-    /// The finder: a model like the others, but that it decides nothing and nobody waits for it.
-    finder: Option<Loaded>,
+    settings: DetectSettings,
+    /// Locked to look something up, while a court comes or goes, and while a model is switched in;
+    /// never on a frame's path, nor while one is loaded.
+    roster: Mutex<Roster>,
     moved: MovedCameras,
-    /// Locked to look something up, or while a court comes or goes.
-    courts: Mutex<Vec<CourtRims>>,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     /// Locked to start and to join, never on a frame's path.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Whether there is nothing left to load: who waits for a quiet box waits for that.
+    loading: Rest,
+}
+
+/// What there is at one time.
+struct Roster {
+    models: Vec<Model>,
+    stand_in: Option<StandIn>,
+    /// A model like the others, but that it decides nothing and nobody waits for it.
+    finder: Finder,
+    courts: Vec<CourtRims>,
+    /// Nothing is switched in any more.
+    ended: bool,
 }
 
 /// One bundle that was asked for.
 struct Model {
     name: String,
-    outcome: Result<Loaded, String>,
+    outcome: Outcome,
 }
 
-struct Loaded {
-    bundle: Arc<Bundle>,
-    identity: Arc<ModelIdentity>,
-    frames: FrameMailbox,
-    progress: Arc<Mutex<Progress>>,
-    /// What its owner should know though it runs.
-    advice: Option<String>,
-    /// Here until its thread starts; behind a lock so that `Detect` can be shared.
-    engine: Mutex<Option<Box<dyn Engine>>>,
+enum Outcome {
+    /// It is not there yet, since then.
+    Loading(UtcTime),
+    Loaded(Box<Loaded>),
+    Refused(String),
+}
+
+enum Finder {
+    None,
+    Loading,
+    Loaded(Box<Loaded>),
+}
+
+struct StandIn {
+    loaded: Loaded,
+    handed_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What is loaded next.
+enum Next {
+    Model(usize, String),
+    Finder,
 }
 
 impl Detect {
-    /// Loads the bundles. Never fails: what is wrong with one stands in [`status`](Self::status).
+    /// Loads the bundles, all now. Never fails: what is wrong with one stands in
+    /// [`status`](Self::status).
     #[must_use]
     pub fn load(
         settings: &DetectSettings,
@@ -96,59 +126,116 @@ impl Detect {
         clock: Arc<dyn Clock>,
         engines: &dyn Engines,
     ) -> Self {
+        let mut detect = Self::asked(settings, courts, ledger, clock);
+        while let Some(next) = detect.roster.get_mut().next() {
+            let at_finder = with_rims(courts);
+            let courts = if matches!(next, Next::Finder) { &at_finder } else { courts };
+            let outcome = detect.load_one(&next, courts, engines);
+            detect.roster.get_mut().put(&next, outcome);
+        }
+        detect.loading.rests();
+        detect
+    }
+
+    /// Loads what is in the binary, as far as no bundle on disk stands before it; what lies on disk is
+    /// left to [`load_rest`](Self::load_rest), and one of the binary stands in. Without courts: they come
+    /// by [`open_court`](Self::open_court).
+    #[must_use]
+    pub fn begin(
+        settings: &DetectSettings,
+        ledger: &Ledger,
+        clock: Arc<dyn Clock>,
+        engines: &dyn Engines,
+    ) -> Self {
+        let mut detect = Self::asked(settings, &[], ledger, clock);
+        while let Some(next @ Next::Model(..)) = detect.roster.get_mut().next()
+            && is_ours(next.name(), settings)
+        {
+            let outcome = detect.load_one(&next, &[], engines);
+            detect.roster.get_mut().put(&next, outcome);
+        }
+        if settings.finder && is_ours(RIMFINDER, settings) {
+            let outcome = detect.load_one(&Next::Finder, &[], engines);
+            detect.roster.get_mut().put(&Next::Finder, outcome);
+        }
+        let roster = detect.roster.get_mut();
+        if roster.live().is_none() && roster.next().is_some_and(|next| !next.is_finder()) {
+            let wanted = Wanted { name: STAND_IN, task: STAND_IN_TASK, hop: Some(stand_in_hop()) };
+            let in_binary = DetectSettings { search: Vec::new(), ..settings.clone() };
+            match load(&wanted, &in_binary, &[], ledger, engines) {
+                Ok(loaded) => {
+                    let handed_over = Arc::default();
+                    roster.stand_in = Some(StandIn { loaded, handed_over, thread: None });
+                }
+                Err(error) => warn!(error, "nobody stands in for what is loaded"),
+            }
+        }
+        if roster.next().is_none() {
+            detect.loading.rests();
+        }
+        detect
+    }
+
+    /// With everything to be loaded.
+    fn asked(
+        settings: &DetectSettings,
+        courts: &[CourtRims],
+        ledger: &Ledger,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let now = clock.utc();
         let mut models: Vec<Model> = Vec::with_capacity(settings.bundles.len());
         for name in &settings.bundles {
             let outcome = if models.iter().any(|model| model.name == *name) {
-                Err(format!("`bundles` of [detect] names {name} twice: take one out"))
+                let reason = format!("`bundles` of [detect] names {name} twice: take one out");
+                error!(model = %name, reason, "model refused");
+                Outcome::Refused(reason)
             } else {
-                load_one(name, Task::Rim, settings, courts, ledger, engines)
+                Outcome::Loading(now)
             };
-            match &outcome {
-                Ok(loaded) => {
-                    let engine = &loaded.identity.engine;
-                    let (version, place) = (&loaded.bundle.version, &loaded.bundle.place);
-                    info!(model = %name, version, %place, engine, "model ready");
-                    if let Some(advice) = &loaded.advice {
-                        warn!(model = %name, advice, "model runs, but");
-                    }
-                }
-                Err(reason) => error!(model = %name, reason, "model refused"),
-            }
             models.push(Model { name: name.clone(), outcome });
         }
-        let finder = settings
-            .finder
-            .then(|| load_finder(settings, courts, ledger, engines))
-            .transpose()
-            .unwrap_or_else(|error| {
-                warn!(error, "nobody looks whether cameras are moved: there is no finder");
-                None
-            });
+        let loading = Rest::default();
+        ledger.reader("-", hops::MODELS, &loading);
+        let finder = if settings.finder { Finder::Loading } else { Finder::None };
+        let courts = courts.to_vec();
         Self {
-            models,
-            finder,
+            settings: settings.clone(),
+            roster: Mutex::new(Roster { models, stand_in: None, finder, courts, ended: false }),
             moved: MovedCameras::default(),
-            courts: Mutex::new(courts.to_vec()),
             ledger: ledger.clone(),
             clock,
-            threads: Mutex::new(Vec::new()),
+            threads: Mutex::default(),
+            loading,
         }
+    }
+
+    fn load_one(
+        &self,
+        next: &Next,
+        courts: &[CourtRims],
+        engines: &dyn Engines,
+    ) -> Result<Loaded, String> {
+        let task = if next.is_finder() { Task::Ring } else { Task::Rim };
+        let wanted = Wanted { name: next.name(), task, hop: None };
+        let outcome = load(&wanted, &self.settings, courts, &self.ledger, engines);
+        match (next, &outcome) {
+            (Next::Model(_, name), outcome) => tell(name, outcome),
+            (Next::Finder, Ok(_)) => {}
+            (Next::Finder, Err(error)) => {
+                warn!(error, "nobody looks whether cameras are moved: there is no finder");
+            }
+        }
+        outcome
     }
 
     /// The hops of the models that loaded, for the router; live first, the finder last.
     #[must_use]
     pub fn feeds(&self) -> Vec<ModelFeedParts> {
-        self.loaded()
-            .chain(&self.finder)
-            .map(|loaded| ModelFeedParts {
-                name: loaded.bundle.name.clone(),
-                rates: loaded.bundle.rates,
-                frames: loaded.frames.clone(),
-            })
-            .collect()
+        self.roster.lock().feeds()
     }
 
-    /// Starts a thread a model.
+    /// Starts a thread a model that is there.
     ///
     /// # Errors
     /// The system has no thread left.
@@ -157,41 +244,120 @@ impl Detect {
         sink: &Arc<dyn AnswerSink>,
         meters: &mut dyn FnMut(&ModelIdentity) -> ModelMeters,
     ) -> io::Result<()> {
+        let (clock, threads) = (&self.clock, self.threads.get_mut());
         let outlets = Outlets { sink: Arc::clone(sink), moved: Arc::clone(&self.moved) };
+        let Roster { models, stand_in, finder, courts, .. } = self.roster.get_mut();
         let mut live = true;
-        let courts = self.courts.get_mut();
-        for loaded in self.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
-            let how = Start { live: std::mem::take(&mut live), outlets: &outlets };
+        for loaded in models.iter_mut().filter_map(Model::loaded_mut) {
+            let how = Start { live: std::mem::take(&mut live), outlets: &outlets, after: None };
             let meters = meters(&loaded.identity);
-            let started = loaded.start(courts, &self.clock, &how, meters)?;
-            self.threads.get_mut().extend(started);
+            threads.extend(loaded.start(courts, clock, how, meters)?);
         }
-        if let Some(finder) = &mut self.finder {
-            let watched = with_rims(courts);
-            let how = Start { live: false, outlets: &outlets };
+        if let Some(StandIn { loaded, handed_over, thread }) = stand_in {
+            let (sink, flag) = UntilHandedOver::new(sink);
+            *handed_over = flag;
+            let outlets = Outlets { sink: Arc::new(sink), ..outlets.clone() };
+            let how = Start { live: true, outlets: &outlets, after: None };
+            let meters = meters(&loaded.identity);
+            *thread = loaded.start(courts, clock, how, meters)?;
+        }
+        if let Finder::Loaded(finder) = finder {
+            let how = Start { live: false, outlets: &outlets, after: None };
             // Nobody joins it: on a busy machine a thread that stands back from all others would
             // hold up the end of the daemon.
-            drop(finder.start(&watched, &self.clock, &how, ModelMeters::default())?);
+            drop(finder.start(&with_rims(courts), clock, how, ModelMeters::default())?);
         }
         Ok(())
+    }
+
+    /// Loads what is left on a thread of its own, and switches each in as it is there. Nobody waits for
+    /// that thread: [`end`](Self::end) says that what it loads now is of no use any more.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn load_rest(
+        self: &Arc<Self>,
+        engines: Arc<dyn Engines>,
+        mut joined: Joined,
+    ) -> io::Result<()> {
+        if self.roster.lock().next().is_none() {
+            return Ok(());
+        }
+        let detect = Arc::clone(self);
+        let run = move || {
+            loop {
+                let next = {
+                    let roster = detect.roster.lock();
+                    roster.next().filter(|_| !roster.ended)
+                };
+                let Some(next) = next else { break };
+                let outcome = detect.load_one(&next, &[], &*engines);
+                detect.switch_in(&next, outcome, &mut joined);
+            }
+            detect.loading.rests();
+        };
+        drop(std::thread::Builder::new().name(hops::MODELS.to_owned()).spawn(run)?);
+        Ok(())
+    }
+
+    /// A bundle was loaded, or was not: from the next frame of each court on, it gets them.
+    fn switch_in(&self, next: &Next, outcome: Result<Loaded, String>, joined: &mut Joined) {
+        let mut roster = self.roster.lock();
+        if roster.ended {
+            return;
+        }
+        let outlets = Outlets { sink: Arc::clone(&joined.sink), moved: Arc::clone(&self.moved) };
+        let had_live = roster.live().is_some();
+        let outcome = outcome.and_then(|mut loaded| {
+            let courts = match next {
+                Next::Model(..) => roster.courts.clone(),
+                Next::Finder => with_rims(&roster.courts),
+            };
+            courts.iter().for_each(|court| loaded.open_court(court, &self.ledger));
+            let live = !next.is_finder() && !had_live;
+            let after = if live { roster.hand_over() } else { None };
+            let meters = match next {
+                Next::Model(..) => (joined.meters)(&loaded.identity),
+                Next::Finder => ModelMeters::default(),
+            };
+            let how = Start { live, outlets: &outlets, after };
+            let thread = loaded.start(&[], &self.clock, how, meters);
+            let thread = thread.map_err(|error| format!("start a model's thread: {error}"))?;
+            if !next.is_finder() {
+                self.threads.lock().extend(thread);
+            }
+            Ok(loaded)
+        });
+        if let Err(reason) = &outcome {
+            warn!(model = next.name(), reason, "it is not switched in");
+        }
+        roster.put(next, outcome);
+        let all_refused = roster.live().is_none() && !roster.is_loading();
+        if all_refused && let Some(stand_in) = roster.stand_in.take() {
+            self.threads.lock().extend(stand_in.thread);
+        }
+        (joined.switched)(roster.feeds());
+    }
+
+    /// The box ends: nothing is switched in any more, whatever is still loading.
+    pub fn end(&self) {
+        self.roster.lock().ended = true;
     }
 
     /// Works at the court of `rims` too from now on, or at the same court with these rims: there
     /// everything starts anew, and no other court notices. Frames may follow at once.
     pub fn open_court(&self, rims: &CourtRims) {
         let court = &rims.court;
-        {
-            let mut courts = self.courts.lock();
-            courts.retain(|known| known.court != *court);
-            courts.push(rims.clone());
-        }
-        for loaded in self.loaded() {
+        let mut roster = self.roster.lock();
+        roster.courts.retain(|known| known.court != *court);
+        roster.courts.push(rims.clone());
+        for loaded in roster.deciding() {
             loaded.open_court(rims, &self.ledger);
         }
-        match &self.finder {
-            Some(finder) if rims.rims.is_empty() => finder.frames.close_court(court),
-            Some(finder) => finder.open_court(rims, &self.ledger),
-            None => {}
+        match &roster.finder {
+            Finder::Loaded(finder) if rims.rims.is_empty() => finder.frames.close_court(court),
+            Finder::Loaded(finder) => finder.open_court(rims, &self.ledger),
+            Finder::Loading | Finder::None => {}
         }
     }
 
@@ -200,18 +366,13 @@ impl Detect {
     /// false if none is live.
     #[must_use]
     pub fn close_court(&self, court: &CourtId) -> bool {
-        self.courts.lock().retain(|known| known.court != *court);
-        let mut told = false;
-        for (index, loaded) in self.loaded().chain(&self.finder).enumerate() {
-            // Under the lock: a model is put out before it lets go of its hop, or after this.
-            let mut progress = loaded.progress.lock();
-            loaded.frames.close_court(court);
-            if progress.stopped.is_some() {
-                // Nobody reads the hop any more.
-                progress.forget(court);
-            } else if index == 0 && self.loaded().next().is_some() {
-                told = true;
-            }
+        let mut roster = self.roster.lock();
+        roster.courts.retain(|known| known.court != *court);
+        // The live one is the first.
+        let mut told = roster.deciding().map(|loaded| loaded.close_court(court));
+        let told = told.by_ref().enumerate().fold(false, |all, (at, one)| all || (at == 0 && one));
+        if let Finder::Loaded(finder) = &roster.finder {
+            finder.close_court(court);
         }
         told
     }
@@ -219,28 +380,37 @@ impl Detect {
     /// How every bundle is doing, for `state/models`.
     #[must_use]
     pub fn status(&self) -> ModelsState {
-        ModelsState { bundles: self.models.iter().map(Model::state).collect() }
+        let roster = self.roster.lock();
+        let stand_in = roster.stand_in.as_ref().map(|stand_in| &*stand_in.loaded.identity);
+        ModelsState { bundles: roster.models.iter().map(|model| model.state(stand_in)).collect() }
     }
 
     /// Courts at which nothing is called, with the reason and what to do.
     #[must_use]
     pub fn faults(&self) -> Vec<(CourtId, String)> {
-        match self.loaded().next() {
-            Some(live) => live.progress.lock().faults.clone(),
-            None => {
-                let why = self.models.iter().find_map(|model| model.outcome.as_ref().err());
-                let why = why.map_or("`bundles` of [detect] names none", String::as_str);
-                let fault = format!("no calls: no model could be loaded: {why}");
-                let courts = self.courts.lock();
-                courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
-            }
+        let roster = self.roster.lock();
+        if let Some(live) = roster.deciding().next() {
+            return live.progress.lock().faults.clone();
         }
+        let fault = match roster.next() {
+            Some(Next::Model(_, name)) => format!("no calls yet: the model {name} is being loaded"),
+            Some(Next::Finder) | None => {
+                let why = roster.models.iter().find_map(|model| match &model.outcome {
+                    Outcome::Refused(reason) => Some(reason.as_str()),
+                    Outcome::Loading(_) | Outcome::Loaded(_) => None,
+                });
+                let why = why.unwrap_or("`bundles` of [detect] names none");
+                format!("no calls: no model could be loaded: {why}")
+            }
+        };
+        roster.courts.iter().map(|court| (court.court.clone(), fault.clone())).collect()
     }
 
     /// Widths of the rings in the pictures that come now, pixels, as the live model places them.
     #[must_use]
     pub fn rings(&self) -> BTreeMap<CourtId, Vec<f32>> {
-        self.loaded().next().map(|live| live.progress.lock().rings.clone()).unwrap_or_default()
+        let roster = self.roster.lock();
+        roster.deciding().next().map(|live| live.progress.lock().rings.clone()).unwrap_or_default()
     }
 
     /// The camera of `court` has moved.
@@ -250,34 +420,133 @@ impl Detect {
     }
 
     /// Waits until every model has answered what was left in its hop; the router has closed them.
-    /// Not for the finder, which ends after the look at hand.
+    /// Not for the finder, which ends after the look at hand, nor for what is being loaded.
     pub fn join(&self) {
+        self.end();
+        let stand_in = self.roster.lock().stand_in.as_mut().and_then(|one| one.thread.take());
         let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads {
+        for thread in threads.into_iter().chain(stand_in) {
             if thread.join().is_err() {
                 error!("a model's thread panicked outside of its frames");
             }
         }
     }
+}
 
+impl Next {
+    fn name(&self) -> &str {
+        match self {
+            Self::Model(_, name) => name,
+            Self::Finder => RIMFINDER,
+        }
+    }
+
+    const fn is_finder(&self) -> bool {
+        matches!(self, Self::Finder)
+    }
+}
+
+impl Roster {
+    /// What is to be loaded next: bundles in their order, then the finder.
+    fn next(&self) -> Option<Next> {
+        let loading = |(at, model): (usize, &Model)| {
+            matches!(model.outcome, Outcome::Loading(_))
+                .then(|| Next::Model(at, model.name.clone()))
+        };
+        let finder = matches!(self.finder, Finder::Loading).then_some(Next::Finder);
+        self.models.iter().enumerate().find_map(loading).or(finder)
+    }
+
+    /// A bundle that decides is not there yet.
+    fn is_loading(&self) -> bool {
+        self.next().is_some_and(|next| !next.is_finder())
+    }
+
+    fn put(&mut self, next: &Next, outcome: Result<Loaded, String>) {
+        match next {
+            Next::Model(at, _) => {
+                let Some(model) = self.models.get_mut(*at) else { return };
+                model.outcome = match outcome {
+                    Ok(loaded) => Outcome::Loaded(Box::new(loaded)),
+                    Err(reason) => Outcome::Refused(reason),
+                };
+            }
+            Next::Finder => {
+                let loaded = outcome.ok().map(Box::new);
+                self.finder = loaded.map_or(Finder::None, Finder::Loaded);
+            }
+        }
+    }
+
+    /// The bundles that loaded; the first is live.
     fn loaded(&self) -> impl Iterator<Item = &Loaded> {
-        self.models.iter().filter_map(|model| model.outcome.as_ref().ok())
+        self.models.iter().filter_map(|model| match &model.outcome {
+            Outcome::Loaded(loaded) => Some(&**loaded),
+            Outcome::Loading(_) | Outcome::Refused(_) => None,
+        })
+    }
+
+    fn live(&self) -> Option<&Loaded> {
+        self.loaded().next()
+    }
+
+    /// Who decides, then the shadows.
+    fn deciding(&self) -> impl Iterator<Item = &Loaded> {
+        self.stand_in.as_ref().map(|stand_in| &stand_in.loaded).into_iter().chain(self.loaded())
+    }
+
+    fn feeds(&self) -> Vec<ModelFeedParts> {
+        let finder = match &self.finder {
+            Finder::Loaded(finder) => Some(&**finder),
+            Finder::Loading | Finder::None => None,
+        };
+        let feed = |loaded: &Loaded| ModelFeedParts {
+            name: loaded.bundle.name.clone(),
+            rates: loaded.bundle.rates,
+            frames: loaded.frames.clone(),
+        };
+        self.deciding().chain(finder).map(feed).collect()
+    }
+
+    /// Lets the stand-in go; returns its thread, which has yet to answer what waits.
+    fn hand_over(&mut self) -> Option<JoinHandle<()>> {
+        let stand_in = self.stand_in.take()?;
+        // Before its hop is closed, which is what makes it say that its sessions end.
+        stand_in.handed_over.store(true, Ordering::Release);
+        stand_in.thread
     }
 }
 
 impl Model {
-    fn state(&self) -> ModelState {
+    fn loaded_mut(&mut self) -> Option<&mut Loaded> {
+        match &mut self.outcome {
+            Outcome::Loaded(loaded) => Some(loaded),
+            Outcome::Loading(_) | Outcome::Refused(_) => None,
+        }
+    }
+
+    fn state(&self, stand_in: Option<&ModelIdentity>) -> ModelState {
+        let nothing_yet = |condition, reason| ModelState {
+            name: self.name.clone(),
+            version: None,
+            condition,
+            engine: None,
+            reason: Some(Foreign::told(reason)),
+            inference_ms: None,
+        };
         let loaded = match &self.outcome {
-            Ok(loaded) => loaded,
-            Err(reason) => {
-                return ModelState {
-                    name: self.name.clone(),
-                    version: None,
-                    condition: ModelCondition::Refused,
-                    engine: None,
-                    reason: Some(Foreign::told(reason)),
-                    inference_ms: None,
-                };
+            Outcome::Loaded(loaded) => loaded,
+            Outcome::Refused(reason) => {
+                return nothing_yet(ModelCondition::Refused, reason.clone());
+            }
+            Outcome::Loading(since) => {
+                let meanwhile = stand_in.map(|stand_in| {
+                    let ModelIdentity { bundle, version, .. } = stand_in;
+                    format!(", until it is there {bundle} {version} of the binary decides")
+                });
+                let (since, meanwhile) = (since.to_rfc3339(), meanwhile.unwrap_or_default());
+                let reason = format!("since {since}{meanwhile}");
+                return nothing_yet(ModelCondition::Loading, reason);
             }
         };
         let progress = loaded.progress.lock();
@@ -300,123 +569,11 @@ impl Model {
     }
 }
 
-/// How a model is started.
-struct Start<'a> {
-    /// It decides; false: it is a shadow.
-    live: bool,
-    outlets: &'a Outlets,
-}
-
-impl Loaded {
-    fn open_court(&self, rims: &CourtRims, ledger: &Ledger) {
-        let tally = ledger.hop(rims.court.as_str(), &hop_of(&self.bundle));
-        self.frames.open_court(rims.clone(), &tally);
-        let mut progress = self.progress.lock();
-        if let Some(reason) = progress.stopped.clone() {
-            progress.set_fault(&rims.court, Some(format!("no calls: {reason}")));
-        }
-    }
-
-    /// Starts its thread, once. None where its engine has no room for the courts: it is stopped then.
-    fn start(
-        &mut self,
-        courts: &[CourtRims],
-        clock: &Arc<dyn Clock>,
-        how: &Start<'_>,
-        meters: ModelMeters,
-    ) -> io::Result<Option<JoinHandle<()>>> {
-        let Some(engine) = self.engine.get_mut().take() else { return Ok(None) };
-        let made = Worker::new(WorkerParts {
-            bundle: Arc::clone(&self.bundle),
-            identity: Arc::clone(&self.identity),
-            live: how.live,
-            engine,
-            frames: self.frames.clone(),
-            courts,
-            outlets: how.outlets.clone(),
-            meters,
-            clock: Arc::clone(clock),
-            progress: Arc::clone(&self.progress),
-        });
-        match made {
-            Ok(worker) => {
-                let thread = std::thread::Builder::new().name(thread_of(&self.bundle));
-                thread.spawn(|| worker.run()).map(Some)
-            }
-            Err(why) => {
-                error!(model = %self.bundle.name, %why, "model cannot be started");
-                let reason = format!("{why}: fewer courts a box, or another bundle");
-                self.progress.lock().stopped = Some(reason);
-                self.frames.abandon();
-                Ok(None)
-            }
-        }
-    }
-
-    fn over_budget(&self, inference_ms: Option<f64>) -> Option<String> {
-        let budget = self.bundle.budget_ms;
-        let took = inference_ms.filter(|took| *took > budget)?;
-        Some(format!(
-            "takes {took:.1} ms a picture and rim, its budget is {budget} ms: use a smaller model, \
-             fewer courts a box, or a faster machine"
-        ))
-    }
-}
-
-/// The finder's own bundle, at the courts that have rims.
-fn load_finder(
-    settings: &DetectSettings,
-    courts: &[CourtRims],
-    ledger: &Ledger,
-    engines: &dyn Engines,
-) -> Result<Loaded, String> {
-    load_one(RIMFINDER, Task::Ring, settings, &with_rims(courts), ledger, engines)
-}
-
 fn with_rims(courts: &[CourtRims]) -> Vec<CourtRims> {
     courts.iter().filter(|court| !court.rims.is_empty()).cloned().collect()
 }
 
-fn load_one(
-    name: &str,
-    task: Task,
-    settings: &DetectSettings,
-    courts: &[CourtRims],
-    ledger: &Ledger,
-    engines: &dyn Engines,
-) -> Result<Loaded, String> {
-    let bundle = find(name, &settings.search, IN_THE_BINARY)
-        .and_then(|bundle| bundle.for_task(task))
-        .map_err(|error| Foreign::error(&error).to_string())?;
-    let mut engine =
-        engines.engine_for(&bundle).map_err(|error| Foreign::error(&error).to_string())?;
-    // What is in the binary is tried by its tests. The one that decides is tried all the same, which
-    // warms its caches; a look at a whole picture would leave 8 MB with the thread that loads.
-    if task == Task::Rim || matches!(bundle.place, ManifestPlace::File(_)) {
-        try_out(engine.as_mut(), &bundle)?;
-    }
-    let identity = Arc::new(identity_of(&bundle, engine.name()));
-    let hop = hop_of(&bundle);
-    let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
-    let frames =
-        FrameMailbox::new(&ids, bundle.queue_frames, |court| ledger.hop(court.as_str(), &hop));
-    // Nothing falls to a slower engine in silence (DESIGN §5.6).
-    let advice = (!["auto", "cpu"].contains(&settings.device.as_str())).then(|| {
-        format!(
-            "`device = \"{}\"` of [detect] is asked for, but this binary has only the CPU engine \
-             `{}`: it runs there",
-            settings.device, identity.engine
-        )
-    });
-    Ok(Loaded {
-        bundle: Arc::new(bundle),
-        identity,
-        frames,
-        progress: Arc::default(),
-        advice,
-        engine: Mutex::new(Some(engine)),
-    })
-}
-
+#[cfg(test)]
+mod late;
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,8 @@ words! {
         Refused = "refused",
         /// It was put out while it ran.
         Stopped = "stopped",
+        /// It is being loaded; the reason says since when.
+        Loading = "loading",
     }
 }
 

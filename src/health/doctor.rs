@@ -147,6 +147,10 @@ fn of_models(models: &ModelsState, found: &mut Vec<Finding>) {
                     found.push(Finding::advice(about, "model_runs_but", reason, ""));
                 }
             }
+            ModelCondition::Loading => {
+                let text = format!("it is being loaded {}", reason.unwrap_or_default());
+                found.push(Finding::advice(about, "model_loading", text, ""));
+            }
             condition @ (ModelCondition::Refused
             | ModelCondition::Stopped
             | ModelCondition::Other) => {

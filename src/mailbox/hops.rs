@@ -17,6 +17,8 @@ pub const FINDER: &str = "finder";
 pub const OUTBOX: &str = "outbox";
 /// What games learnt of their rims, on its way to the disk.
 pub const RIMS: &str = "rims";
+/// Bundles that are still to be loaded; nothing but a name of who loads them.
+pub const MODELS: &str = "models";
 /// Orders of clips, from the outbox to the ring.
 pub const CLIP_ORDERS: &str = "clip_orders";
 /// Clips that are on disk, told by the ring to the outbox.

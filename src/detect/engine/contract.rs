@@ -52,6 +52,15 @@ pub trait Engines: fmt::Debug + Send + Sync {
     /// [`EngineError`]: why the network cannot be run here.
     fn engine_for(&self, bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError>;
 
+    /// Has a bundle that is not trusted read, made and run once where it can do no harm, before
+    /// [`engine_for`](Self::engine_for) is asked for the same bytes. May take its time.
+    ///
+    /// # Errors
+    /// A sentence: what it wants that a model here may not have, or how it failed.
+    fn try_apart(&self, _bundle: &Bundle) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What this machine has to run networks with, best first.
     fn found(&self) -> Vec<EngineFound>;
 }

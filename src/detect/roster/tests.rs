@@ -1,14 +1,14 @@
 //! Models at work behind their hops: toy networks, engines that play a script, courts that come and
 //! go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
 use crate::answer::RimAnswer;
 use crate::clock::ManualClock;
 use crate::detect::engine::InstalledEngines;
-use crate::detect::engine::contract::{EngineError, Look, Placement, Said};
+use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, Said};
 use crate::mailbox::{Mailbox, Take, Tally, WhenFull, hops};
 use crate::media::{
     ChromaLayout, CloseReason, CpuPicture, DevicePicture, DevicePixels, Frame, HostCopies,
@@ -17,13 +17,13 @@ use crate::media::{
 
 /// What a sink is told, in order.
 #[derive(Debug)]
-enum Heard {
+pub(super) enum Heard {
     Answer(RimAnswer),
     Shadow(RimAnswer),
     Closed(SessionId, CloseReason),
 }
 
-struct Sink(Mailbox<Heard>);
+pub(super) struct Sink(pub(super) Mailbox<Heard>);
 
 impl AnswerSink for Sink {
     fn answer(&self, answer: RimAnswer) {
@@ -50,13 +50,13 @@ impl CpuPicture for Shade {
     }
 }
 
-const SESSION: SessionId = SessionId::from_bits(1);
+pub(super) const SESSION: SessionId = SessionId::from_bits(1);
 
-fn court() -> CourtId {
+pub(super) fn court() -> CourtId {
     CourtId::new("north").expect("name")
 }
 
-fn frame(session: SessionId, ms: i64, size: (u32, u32), shade: u8) -> Arc<Frame> {
+pub(super) fn frame(session: SessionId, ms: i64, size: (u32, u32), shade: u8) -> Arc<Frame> {
     frame_of(&court(), session, ms, size, shade)
 }
 
@@ -80,8 +80,8 @@ fn frame_of(
     })
 }
 
-const HD: (u32, u32) = (128, 72);
-const RIM: RimBox = RimBox { x: 60.0, y: 20.0, w: 8.0, h: 4.0 };
+pub(super) const HD: (u32, u32) = (128, 72);
+pub(super) const RIM: RimBox = RimBox { x: 60.0, y: 20.0, w: 8.0, h: 4.0 };
 
 /// `Detect` on bundles of `tests/data/models`, with what its sink was told.
 struct Tested {
@@ -90,7 +90,7 @@ struct Tested {
     told: Mailbox<Heard>,
 }
 
-fn data() -> PathBuf {
+pub(super) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
 }
 
@@ -108,7 +108,8 @@ impl Tested {
         let rims = CourtRims { court: court(), rims: rims.to_vec(), rims_of: Some(HD) };
         let mut detect = Detect::load(&settings, &[rims], &ledger, clock, &engines);
         // Tests hand in more frames at once than a live hop holds.
-        for model in detect.models.iter_mut().filter_map(|model| model.outcome.as_mut().ok()) {
+        let models = &mut detect.roster.get_mut().models;
+        for model in models.iter_mut().filter_map(Model::loaded_mut) {
             let hop = format!("model:{}", model.bundle.name);
             model.frames =
                 FrameMailbox::new(&[court()], 1_000, |court| ledger.hop(court.as_str(), &hop));
@@ -118,8 +119,8 @@ impl Tested {
     }
 
     fn script(&mut self, engine: impl Engine + 'static) {
-        let first = self.detect.models.iter_mut().find_map(|m| m.outcome.as_mut().ok());
-        *first.expect("a bundle").engine.get_mut() = Some(Box::new(engine));
+        let first = self.detect.roster.get_mut().models.iter_mut().find_map(Model::loaded_mut);
+        first.expect("a bundle").engine = Some(Box::new(engine));
     }
 
     fn start(&mut self) {
@@ -419,10 +420,10 @@ fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
     let bare = CourtId::new("south").expect("name");
     let none = CourtRims { court: bare.clone(), rims: Vec::new(), rims_of: None };
     let mut detect = Detect::load(&settings, &[rims, none], &ledger, clock, &engines);
-    let finder = detect.finder.as_mut().expect("in the binary");
+    let Finder::Loaded(finder) = &mut detect.roster.get_mut().finder else { panic!("none") };
     finder.frames =
         FrameMailbox::new(&[court()], 100, |court| ledger.hop(court.as_str(), hops::FINDER));
-    *finder.engine.get_mut() = Some(Box::new(Rings { looks: 0, moved_from: 20 }));
+    finder.engine = Some(Box::new(Rings { looks: 0, moved_from: 20 }));
     let feeds = detect.feeds();
     assert_eq!((feeds.len(), feeds[0].rates), (1, Some([1.0, 1.0])));
     let frames = feeds[0].frames.clone();

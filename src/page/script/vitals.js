@@ -22,6 +22,8 @@ export function showVitals(state) {
     const pace = known(model.inference_ms) ? `, ${model.inference_ms.toFixed(1)} ms` : "";
     rows.push(model.condition === "ready"
       ? ["good", "Model", `${model.name} ${model.version || ""}${pace}`, model.engine]
+      : model.condition === "loading"
+      ? ["warn", "Model", `${model.name} is being loaded`, model.reason]
       : ["bad", "Model", `${model.name} refused`, model.reason]);
   }
   if (clock && clock.plausible === false) rows.push(["warn", "Clock", "not set", "the box's clock is wrong; events carry no time of day"]);
