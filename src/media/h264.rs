@@ -10,7 +10,8 @@
 
 use bytes::Bytes;
 
-use crate::media::bits::{BitReader, BitWriter, escape, unescape};
+use crate::media::bits::{BitReader, BitWriter, escape, unescape, up_to_start_code};
+use crate::media::coded::{ChromaFormat, CodedPictures};
 use crate::media::unit::{Codec, CodecParameters};
 
 /// NAL unit types that matter here.
@@ -22,12 +23,18 @@ pub mod nal {
     pub const SEI: u8 = 6;
     pub const SPS: u8 = 7;
     pub const PPS: u8 = 8;
+    pub const SPS_EXTENSION: u8 = 13;
+    pub const SUBSET_SPS: u8 = 15;
 }
 
 /// Parameter sets of one kind that a record may hold; their ids end at 31 and 255.
 const MAX_SETS: usize = 32;
 /// Bytes of a parameter set that we read. Real ones have 20 to 100.
 const MAX_SET_BYTES: usize = 4096;
+/// Frames that a decoder may ever have to keep (A.3.1, E.2.1).
+const MAX_DPB_FRAMES: u32 = 16;
+/// Pixels of a macroblock's side.
+const MACROBLOCK: u32 = 16;
 
 /// What we read from a sequence parameter set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +47,12 @@ pub struct Sps {
     pub width: u32,
     /// Height after cropping, pixels.
     pub height: u32,
+    /// Width and height before cropping, macroblocks; both fields together.
+    pub macroblocks: (u32, u32),
     /// `chroma_format_idc`.
     pub chroma_format: u32,
+    /// `separate_colour_plane_flag`.
+    pub separate_planes: bool,
     /// Bits of a luma sample.
     pub luma_bits: u32,
     /// Bits of a chroma sample.
@@ -52,20 +63,29 @@ pub struct Sps {
     pub reference_frames: u32,
     /// `max_num_reorder_frames`, if `bitstream_restriction` is there.
     pub reorder_frames: Option<u32>,
+    /// `max_dec_frame_buffering`, if `bitstream_restriction` is there.
+    pub buffered_frames: Option<u32>,
     /// Bit of the payload where `vui_parameters_present_flag` stands, and where
     /// `bitstream_restriction_flag` does if there is a VUI.
     restriction_at: (usize, Option<usize>),
 }
 
 impl Sps {
-    /// Reads a sequence parameter set with its NAL header (7.3.2.1.1). `None` if it is damaged, or
-    /// describes no picture of at most 16,384 pixels a side.
+    /// Reads a sequence parameter set with its NAL header (7.3.2.1.1). `None` if it is damaged, is of
+    /// a profile that decoders read in more than one way, or describes no picture of at most 16,384
+    /// pixels a side.
     #[must_use]
     pub fn read(nal: &[u8]) -> Option<Self> {
+        if nal.first()? & 0x1F != nal::SPS {
+            return None;
+        }
         let payload = unescape(nal.get(1..)?, MAX_SET_BYTES);
         let mut bits = BitReader::new(&payload);
         let profile: [u8; 3] = *payload.first_chunk()?;
         bits.skip(24)?;
+        if is_ambiguous(profile[0]) {
+            return None;
+        }
         let id = bits.unsigned().filter(|&id| id < 32)?;
         let (mut chroma_format, mut separate, mut luma_bits, mut chroma_bits) = (1, false, 8, 8);
         if has_chroma_fields(profile[0]) {
@@ -105,8 +125,10 @@ impl Sps {
             _ => (1, 1),
         };
         let fields = if frames_only { 1 } else { 2 };
-        let width = (width * 16).checked_sub(across * (crop[0] + crop[1]))?;
-        let height = (map_units * 16 * fields).checked_sub(down * fields * (crop[2] + crop[3]))?;
+        let macroblocks = (width, map_units * fields);
+        let width = (width * MACROBLOCK).checked_sub(across * (crop[0] + crop[1]))?;
+        let height =
+            (macroblocks.1 * MACROBLOCK).checked_sub(down * fields * (crop[2] + crop[3]))?;
         if width == 0 || height == 0 {
             return None;
         }
@@ -118,12 +140,15 @@ impl Sps {
             id,
             width,
             height,
+            macroblocks,
             chroma_format,
+            separate_planes: separate,
             luma_bits,
             chroma_bits,
             order_type,
             reference_frames,
-            reorder_frames: restriction.and_then(|(_, reorder)| reorder),
+            reorder_frames: restriction.and_then(|(_, frames)| frames.map(|(reorder, _)| reorder)),
+            buffered_frames: restriction.and_then(|(_, frames)| frames?.1),
             restriction_at: (vui_at, restriction.map(|(at, _)| at)),
         })
     }
@@ -138,11 +163,66 @@ impl Sps {
         }
         self.reorder_frames
     }
+
+    /// What a decoder of it keeps.
+    #[must_use]
+    pub fn coded(&self) -> Option<CodedPictures> {
+        let level = self.level_frames();
+        let references = self.reference_frames.max(1);
+        // A set that says nothing may reorder as far as its level goes; one whose level does not even
+        // hold what it refers to, as far as anything does.
+        let undeclared = if level < references { MAX_DPB_FRAMES } else { level };
+        let reordered = self.promised_reorder().unwrap_or(undeclared).min(MAX_DPB_FRAMES);
+        let buffered = self.buffered_frames.unwrap_or(level).min(MAX_DPB_FRAMES);
+        Some(CodedPictures {
+            codec: Codec::H264,
+            width: self.macroblocks.0 * MACROBLOCK,
+            height: self.macroblocks.1 * MACROBLOCK,
+            chroma: ChromaFormat::of(self.chroma_format)?,
+            separate_planes: self.separate_planes,
+            luma_bits: self.luma_bits,
+            chroma_bits: self.chroma_bits,
+            // Decoders keep what waits for its turn beside what is referred to (seen: libavcodec).
+            kept: buffered.max(references) + reordered,
+            motion_side: 4,
+        })
+    }
+
+    /// `MaxDpbFrames` of its level: `MaxDpbMbs` of table A-1, in pictures of this size.
+    fn level_frames(&self) -> u32 {
+        let [_, constraints, level] = self.profile;
+        let macroblocks = match level {
+            9 | 10 => 396,
+            // Level 1b of the profiles without a number of its own.
+            11 if constraints & 0x10 != 0 => 396,
+            11 => 900,
+            12 | 13 | 20 => 2_376,
+            21 => 4_752,
+            22 | 30 => 8_100,
+            31 => 18_000,
+            32 => 20_480,
+            40 | 41 => 32_768,
+            42 => 34_816,
+            50 => 110_400,
+            51 | 52 => 184_320,
+            // 6 to 6.2, and what is not in the table.
+            _ => 696_320,
+        };
+        let (across, down) = self.macroblocks;
+        (macroblocks / (across * down).max(1)).min(MAX_DPB_FRAMES)
+    }
+}
+
+/// Profiles of which one decoder reads chroma fields and another does not: the standard gives them to
+/// 134, 135 and 139, which no stream of pictures has and libavcodec knows not; it took 144 away again,
+/// and libavcodec reads it still.
+const fn is_ambiguous(profile: u8) -> bool {
+    matches!(profile, 134 | 135 | 139 | 144)
 }
 
 /// Profiles with chroma format and scaling lists (7.3.2.1.1).
 const fn has_chroma_fields(profile: u8) -> bool {
-    matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
+    matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138)
 }
 
 fn skip_scaling_lists(bits: &mut BitReader<'_>, lists: usize) -> Option<()> {
@@ -177,8 +257,11 @@ fn skip_order(bits: &mut BitReader<'_>, order_type: u32) -> Option<()> {
     }
 }
 
-/// Reads a VUI (E.1.1): where `bitstream_restriction_flag` stands, and `max_num_reorder_frames`.
-fn restriction(bits: &mut BitReader<'_>) -> Option<(usize, Option<u32>)> {
+/// `max_num_reorder_frames` and, unless it is cut off, `max_dec_frame_buffering`.
+type Restriction = (u32, Option<u32>);
+
+/// Reads a VUI (E.1.1): where `bitstream_restriction_flag` stands, and what it says.
+fn restriction(bits: &mut BitReader<'_>) -> Option<(usize, Option<Restriction>)> {
     const EXTENDED_SAR: u32 = 255;
     if bits.flag()? && bits.bits(8)? == EXTENDED_SAR {
         bits.skip(32)?;
@@ -219,7 +302,8 @@ fn restriction(bits: &mut BitReader<'_>) -> Option<(usize, Option<u32>)> {
     for _ in 0..4 {
         bits.unsigned()?;
     }
-    Some((at, bits.unsigned()))
+    let reorder = bits.unsigned();
+    Some((at, reorder.map(|reorder| (reorder, bits.unsigned()))))
 }
 
 fn skip_hrd(bits: &mut BitReader<'_>) -> Option<()> {
@@ -290,19 +374,41 @@ impl ParameterSets {
             return None;
         }
         let mut at = 6;
-        let sps = sets(record, &mut at, usize::from(sps_count & 0x1F))?;
+        let mut found = Self::default();
+        found.take(record, &mut at, usize::from(sps_count & 0x1F))?;
         let pps_count = *record.get(at)?;
         at += 1;
-        let pps = sets(record, &mut at, usize::from(pps_count))?;
+        found.take(record, &mut at, usize::from(pps_count))?;
         let length_size = usize::from(lengths & 3) + 1;
-        (length_size != 3).then_some((Self { sps, pps }, length_size))
+        (length_size != 3).then_some((found, length_size))
+    }
+
+    /// Takes `count` sets of a record over, from `at` on. `None` if it is cut.
+    fn take(&mut self, record: &Bytes, at: &mut usize, count: usize) -> Option<()> {
+        for _ in 0..count.min(MAX_SETS) {
+            let &length = record.get(*at..)?.first_chunk()?;
+            let from = *at + 2;
+            let to = from + usize::from(u16::from_be_bytes(length));
+            record.get(from..to)?;
+            self.update(&record.slice(from..to));
+            *at = to;
+        }
+        Some(())
+    }
+
+    /// What a decoder may be asked for: the pictures of every set in force.
+    pub fn coded(&self) -> impl Iterator<Item = CodedPictures> {
+        self.sps.iter().filter_map(|nal| Sps::read(nal)?.coded())
     }
 
     /// Takes over a set: it replaces the one of its id. False if that changed nothing.
+    ///
+    /// One that cannot be read is none: no decoder gets a set of which nobody knows what it costs.
     pub fn update(&mut self, nal: &Bytes) -> bool {
+        let nal = &nal.slice(..up_to_start_code(nal).len());
         let Some(kind) = nal.first().map(|header| header & 0x1F) else { return false };
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match kind {
-            nal::SPS => (&mut self.sps, sps_id),
+            nal::SPS => (&mut self.sps, |nal| Sps::read(nal).map(|sps| sps.id)),
             nal::PPS => (&mut self.pps, pps_id),
             _ => return false,
         };
@@ -328,8 +434,8 @@ impl ParameterSets {
     pub fn supersede(&mut self, nal: &Bytes) -> bool {
         let is_sps = nal.first().is_some_and(|header| header & 0x1F == nal::SPS);
         if is_sps
-            && let Some(new) = sps_id(nal)
-            && self.sps.iter().all(|known| sps_id(known) != Some(new))
+            && let Some(Sps { id: new, .. }) = Sps::read(nal)
+            && self.sps.iter().all(|known| Sps::read(known).is_none_or(|sps| sps.id != new))
         {
             *self = Self::default();
         }
@@ -386,20 +492,6 @@ impl ParameterSets {
     }
 }
 
-fn sets(record: &Bytes, at: &mut usize, count: usize) -> Option<Vec<Bytes>> {
-    let mut sets = Vec::new();
-    for _ in 0..count.min(MAX_SETS) {
-        let &length = record.get(*at..)?.first_chunk()?;
-        let length = usize::from(u16::from_be_bytes(length));
-        let set = record.get(*at + 2..*at + 2 + length)?;
-        *at += 2 + length;
-        if !set.is_empty() && set.len() <= MAX_SET_BYTES {
-            sets.push(Bytes::copy_from_slice(set));
-        }
-    }
-    Some(sets)
-}
-
 fn write_sets(out: &mut Vec<u8>, count_mark: u8, sets: &[Bytes]) {
     let kept = sets.get(..sets.len().min(31)).unwrap_or_default();
     out.push(count_mark | u8::try_from(kept.len()).unwrap_or(0));
@@ -407,13 +499,6 @@ fn write_sets(out: &mut Vec<u8>, count_mark: u8, sets: &[Bytes]) {
         out.extend_from_slice(&u16::try_from(set.len()).unwrap_or(u16::MAX).to_be_bytes());
         out.extend_from_slice(set);
     }
-}
-
-fn sps_id(nal: &[u8]) -> Option<u32> {
-    let payload = unescape(nal.get(1..)?, 16);
-    let mut bits = BitReader::new(&payload);
-    bits.skip(24)?;
-    bits.unsigned().filter(|&id| id < 32)
 }
 
 fn pps_id(nal: &[u8]) -> Option<u32> {
@@ -486,12 +571,105 @@ mod tests {
             let ours = Sps::read(&nal).unwrap();
             assert_eq!((ours.width, ours.height, ours.promised_reorder()), expected, "{text}");
             let theirs = witness(&nal).unwrap();
-            assert_eq!(
-                (ours.width, ours.height, ours.reorder_frames),
-                (theirs.0, theirs.1, theirs.2)
-            );
+            let ours = (ours.width, ours.height, ours.reorder_frames, ours.buffered_frames);
+            assert_eq!(ours, theirs);
         }
         assert_eq!(Sps::read(&without_vui(INTERLACED)).unwrap().promised_reorder(), None);
+    }
+
+    /// A set of a High profile, bit by bit.
+    fn crafted(
+        profile: [u8; 3],
+        head: &[u32],
+        references: u32,
+        size: (u32, u32),
+        crop: u32,
+    ) -> Bytes {
+        let mut to = BitWriter::default();
+        profile.into_iter().for_each(|byte| to.bits(byte.into(), 8));
+        to.unsigned(0); // id
+        head.iter().for_each(|&value| to.unsigned(value));
+        if !head.is_empty() {
+            to.bits(0, 2); // transform bypass, scaling matrix
+        }
+        to.unsigned(0);
+        to.unsigned(2); // pic_order_cnt_type
+        to.unsigned(references);
+        to.flag(false);
+        to.unsigned(size.0 - 1);
+        to.unsigned(size.1 - 1);
+        to.flag(true); // frames only
+        to.flag(true);
+        to.flag(crop > 0);
+        if crop > 0 {
+            [0, crop, 0, crop].into_iter().for_each(|edge| to.unsigned(edge));
+        }
+        to.flag(false); // VUI
+        [&[0x67][..], &escape(&to.finish())].concat().into()
+    }
+
+    #[test]
+    fn what_a_decoder_keeps_is_read_before_cropping() {
+        let told = |nal: &[u8]| {
+            let coded = Sps::read(nal).unwrap().coded().unwrap();
+            let size = format!("{}x{}", coded.width, coded.height);
+            (size, coded.chroma.to_string(), coded.luma_bits, coded.kept)
+        };
+        let row =
+            |size: &str, chroma: &str, bits, kept| (size.to_owned(), chroma.to_owned(), bits, kept);
+        let high444 = [244, 0, 62];
+        for (nal, expected) in [
+            (hex(HIGH), row("1280x720", "4:2:0", 8, 3)),
+            (hex(REORDERED), row("1280x720", "4:2:0", 8, 4 + 2)),
+            (hex(BASELINE), row("176x144", "4:2:0", 8, 1)),
+            // Fields: 15 pairs of macroblock rows.
+            (hex(INTERLACED), row("320x256", "4:2:0", 8, 3)),
+            // Level 2.1 keeps 4,752 macroblocks: 15 pictures of 20 × 15.
+            (without_vui(INTERLACED), row("320x256", "4:2:0", 8, 14 + 14)),
+            // 10,000 × 10,000, shown as 9,600 × 9,600.
+            (crafted(high444, &[1, 0, 0], 1, (625, 625), 100), row("10000x10000", "4:2:0", 8, 1)),
+            (
+                crafted([244, 0, 10], &[1, 2, 2], 16, (512, 270), 0),
+                row("8192x4320", "4:2:0", 10, 16),
+            ),
+        ] {
+            assert_eq!(told(&nal), expected);
+        }
+    }
+
+    #[test]
+    fn what_decoders_read_in_two_ways_is_no_set() {
+        let of = |profile| Sps::read(&crafted([profile, 0, 40], &[1, 0, 0], 1, (20, 15), 0));
+        assert!(of(244).is_some());
+        for profile in [134, 135, 139, 144] {
+            assert_eq!(of(profile), None, "{profile}");
+        }
+        // A set of another kind that stands where SPSs are listed, and one with another behind it.
+        let mut subset = hex(HIGH).to_vec();
+        subset[0] = 0x6F;
+        let behind =
+            [&hex(HIGH)[..], &[0, 0, 1], &crafted([244, 0, 62], &[1, 0, 0], 1, (512, 270), 0)]
+                .concat();
+        let record = |set: &[u8]| {
+            let mut record = vec![1, 100, 0, 31, 0xFF];
+            write_sets(&mut record, 0xE0, &[Bytes::copy_from_slice(set)]);
+            write_sets(&mut record, 0, &[Bytes::from_static(b"\x68\xeb")]);
+            ParameterSets::from_record(&record.into()).unwrap().0
+        };
+        assert_eq!(record(&subset).sps, Vec::<Bytes>::new());
+        assert_eq!(record(&behind).sps, [hex(HIGH)]);
+    }
+
+    #[test]
+    fn every_set_in_force_is_told() {
+        let mut sets = ParameterSets::default();
+        let mut second = crafted([244, 0, 62], &[1, 0, 0], 1, (512, 270), 0).to_vec();
+        second[4] = 0b0101_0010; // id 1 shifts all that follows: read as whatever it says then
+        sets.update(&hex(HIGH));
+        sets.update(&Bytes::from_static(b"\x68\xeb"));
+        let one = sets.coded().count();
+        sets.update(&second.into());
+        assert_eq!((one, sets.coded().count()), (1, sets.sps.len()));
     }
 
     #[test]

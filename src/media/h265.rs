@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 
-use crate::media::bits::{BitReader, unescape};
+use crate::media::bits::{BitReader, unescape, up_to_start_code};
+use crate::media::coded::{ChromaFormat, CodedPictures};
 use crate::media::unit::{Codec, CodecParameters};
 
 /// NAL unit types that matter here.
@@ -23,6 +24,14 @@ pub mod nal {
 const MAX_SETS: usize = 64;
 /// Bytes of a parameter set that we read.
 const MAX_SET_BYTES: usize = 4096;
+/// Pictures that a decoder may ever have to keep (A.4.2: MaxDpbSize).
+const MAX_DPB_PICTURES: u32 = 16;
+
+/// True where a NAL unit is of the base layer, the only one that is decoded (7.4.2.2).
+#[must_use]
+pub fn is_base_layer(nal: &[u8]) -> bool {
+    nal.first_chunk::<2>().is_some_and(|[first, second]| first & 1 == 0 && second >> 3 == 0)
+}
 
 /// Returns the type of a NAL unit.
 #[must_use]
@@ -43,6 +52,8 @@ pub struct Sps {
     pub id: u32,
     /// `chroma_format_idc`.
     pub chroma_format: u32,
+    /// `separate_colour_plane_flag`.
+    pub separate_planes: bool,
     /// Bits of a luma sample.
     pub luma_bits: u32,
     /// Bits of a chroma sample.
@@ -51,8 +62,15 @@ pub struct Sps {
     pub width: u32,
     /// Height after cropping, pixels.
     pub height: u32,
+    /// Width and height before cropping, pixels.
+    pub coded_size: (u32, u32),
     /// `sps_max_num_reorder_pics` of the highest layer.
     pub reorder_frames: u32,
+    /// Pictures of the decoder's buffer: `sps_max_dec_pic_buffering_minus1` + 1 of the layer that
+    /// wants most.
+    pub buffered_frames: u32,
+    /// Side of the smallest coding block, pixels: 8 if the set is cut before it.
+    pub least_block: u32,
 }
 
 impl Sps {
@@ -74,6 +92,7 @@ impl Sps {
         let separate = chroma_format == 3 && bits.flag()?;
         let width = bits.unsigned().filter(|&width| width <= MAX_SIDE)?;
         let height = bits.unsigned().filter(|&height| height <= MAX_SIDE)?;
+        let coded_size = (width, height);
         let mut crop = [0; 4];
         if bits.flag()? {
             for edge in &mut crop {
@@ -91,23 +110,48 @@ impl Sps {
         let chroma_bits = 8 + bits.unsigned().filter(|&more| more <= 8)?;
         bits.unsigned()?; // log2_max_pic_order_cnt_lsb
         let layers = if bits.flag()? { sub_layers + 1 } else { 1 };
-        let mut reorder_frames = 0;
+        let (mut reorder_frames, mut buffered_frames) = (0, 0);
         for _ in 0..layers {
-            bits.unsigned()?;
-            reorder_frames = bits.unsigned().filter(|&count| count <= 16)?;
+            let buffered = bits.unsigned().filter(|&count| count < MAX_DPB_PICTURES)? + 1;
+            reorder_frames = bits.unsigned().filter(|&count| count <= MAX_DPB_PICTURES)?;
+            buffered_frames = buffered.max(reorder_frames + 1).max(buffered_frames);
             bits.unsigned()?;
         }
+        let least_block = bits.unsigned().filter(|&more| more <= 3).map_or(8, |more| 8 << more);
         Some(Self {
             profile,
             temporal_layers: sub_layers + 1,
             nested,
             id,
             chroma_format,
+            separate_planes: separate,
             luma_bits,
             chroma_bits,
             width,
             height,
+            coded_size,
             reorder_frames,
+            buffered_frames,
+            least_block,
+        })
+    }
+
+    /// What a decoder of it keeps.
+    #[must_use]
+    pub fn coded(&self) -> Option<CodedPictures> {
+        let (width, height) = self.coded_size;
+        Some(CodedPictures {
+            codec: Codec::H265,
+            width: width.next_multiple_of(self.least_block),
+            height: height.next_multiple_of(self.least_block),
+            chroma: ChromaFormat::of(self.chroma_format)?,
+            separate_planes: self.separate_planes,
+            luma_bits: self.luma_bits,
+            chroma_bits: self.chroma_bits,
+            // What waits for its turn is among them (C.5.2.2).
+            kept: self.buffered_frames,
+            // A coding block may be predicted in quarters (7.4.9.5).
+            motion_side: self.least_block / 2,
         })
     }
 }
@@ -170,7 +214,14 @@ impl ParameterSets {
     }
 
     /// Takes over a set: it replaces the one of its id. False if that changed nothing.
+    ///
+    /// One that cannot be read is none, and so is one of another layer: no decoder gets a set of which
+    /// nobody knows what it costs.
     pub fn update(&mut self, nal: &Bytes) -> bool {
+        if !is_base_layer(nal) {
+            return false;
+        }
+        let nal = &nal.slice(..up_to_start_code(nal).len());
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match nal_type(nal) {
             Some(nal::VPS) => (&mut self.vps, vps_id),
             Some(nal::SPS) => (&mut self.sps, |nal| Sps::read(nal).map(|sps| sps.id)),
@@ -198,6 +249,7 @@ impl ParameterSets {
     pub fn supersede(&mut self, nal: &Bytes) -> bool {
         let id = |nal: &[u8]| Sps::read(nal).map(|sps| sps.id);
         if nal_type(nal) == Some(nal::SPS)
+            && is_base_layer(nal)
             && let Some(new) = id(nal)
             && self.sps.iter().all(|known| id(known) != Some(new))
         {
@@ -205,6 +257,11 @@ impl ParameterSets {
             self.pps.clear();
         }
         self.update(nal)
+    }
+
+    /// What a decoder may be asked for: the pictures of every set in force.
+    pub fn coded(&self) -> impl Iterator<Item = CodedPictures> {
+        self.sps.iter().filter_map(|nal| Sps::read(nal)?.coded())
     }
 
     /// Works out what decoders and files need. `None` while a VPS, an SPS or a PPS is missing.
@@ -349,9 +406,13 @@ mod tests {
             chroma_format: 1,
             luma_bits: 8,
             chroma_bits: 8,
+            separate_planes: false,
             width: 1280,
             height: 720,
+            coded_size: (1280, 720),
             reorder_frames: 0,
+            buffered_frames: 1,
+            least_block: 8,
         };
         assert_eq!(mime(&sps), "hvc1.1.6.L93.B0");
         sps.profile[0] = 0x22;
@@ -382,6 +443,30 @@ mod tests {
                 assert_eq!(ParameterSets::from_record(&known.config.slice(..length)), None);
             }
         }
+    }
+
+    #[test]
+    fn what_a_decoder_keeps_is_read_before_cropping() {
+        for (texts, expected) in [(LOW_DELAY, (64, 48, 4, 4)), (REORDERED, (1280, 728, 5, 4))] {
+            let coded = sets(texts).coded().next().unwrap();
+            let found = (coded.width, coded.height, coded.kept, coded.motion_side);
+            assert_eq!(found, expected);
+            assert_eq!((coded.chroma, coded.luma_bits), (ChromaFormat::Yuv420, 8));
+        }
+    }
+
+    #[test]
+    fn sets_of_other_layers_and_what_stands_behind_a_set_are_left_out() {
+        let mut tested = sets(LOW_DELAY);
+        let other = {
+            let mut other = hex(REORDERED[1]).to_vec();
+            other[1] |= 0x08; // layer 1
+            other
+        };
+        assert!(!tested.supersede(&other.into()));
+        let behind = [&hex(LOW_DELAY[1])[..], &[0, 0, 0, 1], &hex(REORDERED[1])].concat();
+        tested.supersede(&behind.into());
+        assert_eq!(tested.coded().map(|coded| coded.width).collect::<Vec<_>>(), [64]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod names;
 mod foreign;
 mod unit;
 mod bits;
+mod coded;
 pub mod h264;
 pub mod h265;
 pub mod sei;
@@ -19,6 +20,7 @@ mod frame;
 mod place;
 mod rims;
 
+pub use crate::media::coded::{ChromaFormat, CodedPictures};
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
 pub use crate::media::foreign::{Foreign, Kind as ForeignKind};
 pub use crate::media::frame::{Frame, Pixels};
