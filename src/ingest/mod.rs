@@ -3,7 +3,7 @@
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media
-//! message, pure), `stream` (messages → access units with unwrapped times, pure), `meter` (what is
+//! message, pure), `budget` (what a publisher may cost, pure), `stream` (messages → access units with unwrapped times, pure), `meter` (what is
 //! measured of a stream, pure), `courts` (who holds a court, pure but for its lock), then `server`
 //! (the only I/O).
 //!
@@ -12,6 +12,7 @@
 
 pub mod flv;
 pub mod rtmp;
+pub mod budget;
 mod meter;
 mod courts;
 mod server;

@@ -5,13 +5,17 @@
 //! [`MAX_STEP_BACK`] are encoders' jitter and are straightened instead. Sound is placed beside it.
 //!
 //! Parameter sets inside pictures are taken out and become new [`CodecParameters`] when they
-//! differ: a unit never contradicts its parameters, and files need no sets in their samples.
+//! differ: a unit never contradicts its parameters, and files need no sets in their samples. No set
+//! goes past here of which [`budget`](crate::ingest::budget) was not asked: what can be read is asked
+//! for, what cannot is taken out, as are sets that no picture here needs, and a NAL unit with a start
+//! code inside of it is told as the several ones that a decoder would find.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::event::words::Sound;
+use crate::ingest::budget::{self, PicturesRefused, USUAL_PICTURE_MEMORY};
 use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::rtmp::amf0::Value;
 use crate::ingest::rtmp::message::{Message, kind};
@@ -50,6 +54,9 @@ pub enum MediaRefused {
     /// More jumps than any honest clock makes.
     #[error("timestamps jumped {MAX_JUMPS} times within a minute: check the encoder's clock")]
     Jumps,
+    /// Its pictures are more than a decoder may be built for.
+    #[error("{0}")]
+    Pictures(#[from] PicturesRefused),
 }
 
 /// Why a picture was let go here. Summed, told in the court's status.
@@ -78,6 +85,8 @@ pub struct StreamAssembler {
     peer: String,
     encoder: Option<Foreign>,
     new_session: Box<dyn FnMut() -> SessionId + Send>,
+    allowed: Box<dyn Fn() -> u64 + Send>,
+    picture_memory: u64,
     timeline: Option<Timeline>,
     jumps: Vec<Monotonic>,
     video: Option<Video>,
@@ -141,12 +150,26 @@ impl StreamAssembler {
             peer,
             encoder,
             new_session,
+            allowed: Box::new(|| USUAL_PICTURE_MEMORY),
+            picture_memory: 0,
             timeline: None,
             jumps: Vec::new(),
             video: None,
             audio: Audio::default(),
             unusable: (0, None),
         }
+    }
+
+    /// Asks `allowed`, at each change of parameters, for the bytes that its pictures may take.
+    #[must_use]
+    pub fn within(self, allowed: Box<dyn Fn() -> u64 + Send>) -> Self {
+        Self { allowed, ..self }
+    }
+
+    /// Bytes that its pictures take at most, by the parameter sets in force.
+    #[must_use]
+    pub const fn picture_memory(&self) -> u64 {
+        self.picture_memory
     }
 
     /// What the publisher calls itself, as far as it has said.
@@ -242,10 +265,7 @@ impl StreamAssembler {
         out: &mut Vec<StreamItem>,
     ) -> Result<(), MediaRefused> {
         match VideoTag::read(&message.body) {
-            VideoTag::Configuration { codec, record } => {
-                self.configure(codec, &record);
-                Ok(())
-            }
+            VideoTag::Configuration { codec, record } => self.configure(codec, &record),
             VideoTag::Picture { codec, key, composition_ms, offset_nanos, data } => {
                 if self.video.as_ref().is_none_or(|video| video.codec() != codec) {
                     // Without a record: the sets may come in the pictures.
@@ -268,18 +288,29 @@ impl StreamAssembler {
     }
 
     /// Takes a sequence header. One that cannot be read leaves what was in force.
-    fn configure(&mut self, codec: Codec, record: &Bytes) {
+    fn configure(&mut self, codec: Codec, record: &Bytes) -> Result<(), MediaRefused> {
         let read = match codec {
             Codec::H264 => h264::ParameterSets::from_record(record)
                 .map(|(sets, length_size)| (Sets::H264(sets), length_size)),
             Codec::H265 => h265::ParameterSets::from_record(record)
                 .map(|(sets, length_size)| (Sets::H265(sets), length_size)),
         };
-        let Some((sets, length_size)) = read else { return };
+        let Some((sets, length_size)) = read else { return Ok(()) };
         let parameters = self.video.take().and_then(|video| video.parameters);
-        let mut video = Video { sets, length_size, parameters, prefix: BytesMut::new() };
-        video.settle();
-        self.video = Some(video);
+        let video = Video { sets, length_size, parameters, prefix: BytesMut::new() };
+        self.video.insert(video).settle();
+        self.ask()
+    }
+
+    /// Asks whether the pictures of the sets in force may be decoded.
+    fn ask(&mut self) -> Result<(), MediaRefused> {
+        let allowed = (self.allowed)();
+        self.picture_memory = match self.video.as_ref().map(|video| &video.sets) {
+            Some(Sets::H264(sets)) => budget::ask(sets.coded(), allowed)?,
+            Some(Sets::H265(sets)) => budget::ask(sets.coded(), allowed)?,
+            None => 0,
+        };
+        Ok(())
     }
 
     fn picture(
@@ -297,7 +328,9 @@ impl StreamAssembler {
         };
         if walked.sets_changed {
             video.settle();
+            self.ask()?;
         }
+        let Some(video) = &mut self.video else { return Ok(()) };
         if !walked.has_slices {
             let kept = walked.rebuilt.as_deref().unwrap_or(&picture.data);
             if video.prefix.len() + kept.len() <= MAX_PREFIX {
@@ -523,37 +556,45 @@ impl Video {
             let start = at + self.length_size;
             let end = start.checked_add(length)?;
             let nal = data.get(start..end)?;
-            let kept = !nal.is_empty() && !self.is_parameter_set(nal);
-            if kept {
-                self.look(nal, &mut walked);
-            } else {
-                if !nal.is_empty() {
-                    walked.sets_changed |= self.supersede(&data.slice(start..end));
+            let mut rest = nal;
+            let mut from = start;
+            loop {
+                let (unit, after) = split_at_start_code(rest);
+                let whole = unit.len() == nal.len();
+                let kept = !unit.is_empty() && !self.is_taken_out(unit);
+                if kept {
+                    self.look(unit, &mut walked);
+                } else if !unit.is_empty() {
+                    let set = data.slice(from..from + unit.len());
+                    walked.sets_changed |= self.supersede(&set);
                 }
-                if walked.rebuilt.is_none() {
+                if !(kept && whole) && walked.rebuilt.is_none() {
                     // Everything up to here was in order.
-                    let mut copy = BytesMut::with_capacity(data.len());
+                    let mut copy = BytesMut::with_capacity(data.len() + 64);
                     copy.extend_from_slice(data.get(..at)?);
                     walked.rebuilt = Some(copy);
                 }
-            }
-            if kept && let Some(rebuilt) = &mut walked.rebuilt {
-                rebuilt.extend_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
-                rebuilt.extend_from_slice(nal);
+                if kept && let Some(rebuilt) = &mut walked.rebuilt {
+                    rebuilt.extend_from_slice(&u32::try_from(unit.len()).ok()?.to_be_bytes());
+                    rebuilt.extend_from_slice(unit);
+                }
+                let Some(after) = after else { break };
+                from = end - after.len();
+                rest = after;
             }
             at = end;
         }
         Some(walked)
     }
 
-    fn is_parameter_set(&self, nal: &[u8]) -> bool {
+    /// True for parameter sets, ours to keep, and for those that no picture of ours needs.
+    fn is_taken_out(&self, nal: &[u8]) -> bool {
+        use h264::nal::{PPS, SPS, SPS_EXTENSION, SUBSET_SPS};
         match self.codec() {
-            Codec::H264 => {
-                matches!(
-                    nal.first().map(|header| header & 0x1F),
-                    Some(h264::nal::SPS | h264::nal::PPS)
-                )
-            }
+            Codec::H264 => matches!(
+                nal.first().map(|header| header & 0x1F),
+                Some(SPS | PPS | SPS_EXTENSION | SUBSET_SPS)
+            ),
             Codec::H265 => {
                 matches!(h265::nal_type(nal), Some(h265::nal::VPS..=h265::nal::PPS))
             }
@@ -611,6 +652,15 @@ impl Video {
         let mut whole = std::mem::take(&mut self.prefix);
         whole.extend_from_slice(&data);
         whole.freeze()
+    }
+}
+
+/// The first unit of `nal` and, where a start code stands inside of it, what follows that. No NAL unit
+/// holds one (ITU-T H.264 7.4.1), and whoever decodes looks for them.
+fn split_at_start_code(nal: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match nal.windows(3).position(|three| three == [0, 0, 1]) {
+        Some(at) => (nal.get(..at).unwrap_or_default(), nal.get(at + 3..)),
+        None => (nal, None),
     }
 }
 
@@ -889,6 +939,41 @@ mod tests {
         };
         let refused = tested.media(&message, Monotonic::ZERO, &mut Vec::new());
         assert!(refused.unwrap_err().to_string().starts_with("AV1 video is not taken"));
+    }
+
+    #[test]
+    fn sets_that_cost_too_much_are_refused_before_a_picture_of_them_goes_on() {
+        let refused = |tested: &mut StreamAssembler, body: Vec<u8>| {
+            let mut out = Vec::new();
+            let message = Message { timestamp: 0, kind: kind::VIDEO, stream: 1, body: body.into() };
+            let refused = tested.media(&message, Monotonic::ZERO, &mut out).err();
+            assert!(refused.is_none() || out.is_empty(), "{out:?}");
+            refused.map(|refused| refused.to_string())
+        };
+        let small = || assembler().within(Box::new(|| 50 << 20));
+        // As a record, in a picture, behind a start code of another unit: it is seen.
+        let hidden = [IDR, b"\0\0\x01", SPS].concat();
+        let pictures = [&[SPS, PPS, IDR][..], &[SPS], &[PPS, &hidden]];
+        let inband = pictures.map(|units| [b"\x17\x01\0\0\0", &avcc(units)[..]].concat());
+        for body in inband.into_iter().chain([record()]) {
+            let why = refused(&mut small(), body.clone()).unwrap();
+            assert!(why.starts_with("1920×1088 4:2:0 8 bit needs "), "{why}");
+            let mut roomy = assembler();
+            assert_eq!(refused(&mut roomy, body), None, "negative control: a court with more");
+            assert!(roomy.picture_memory() > 50 << 20);
+        }
+    }
+
+    #[test]
+    fn no_set_is_left_in_a_picture() {
+        let mut tested = assembler();
+        send(&mut tested, kind::VIDEO, 0, record());
+        let hidden = [IDR, b"\0\0\x01", PPS, b"\0\0\x01", IDR].concat();
+        let (subset, extension) = ([&b"\x6f"[..], &SPS[1..]].concat(), b"\x6d\x80");
+        let out = picture(&mut tested, 0, &[&subset, extension, &hidden]);
+        let Some(StreamItem::Video(unit)) = out.last() else { panic!("{out:?}") };
+        assert_eq!(unit.data, avcc(&[IDR, IDR]));
+        assert_eq!(unit.parameters.parameter_sets, [SPS, PPS]);
     }
 
     #[test]

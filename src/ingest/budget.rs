@@ -1,0 +1,377 @@
+//! What a publisher may cost, asked before anything is built for it (pure): memory of pictures.
+//!
+//! Ten kilobytes of a stream can declare pictures of gigabytes, so it is its parameter sets that are
+//! asked for, not what came. Every set in force must fit: a picture may choose any of them.
+//!
+//! **How the estimate is made.** Luma samples before cropping, padded as decoders pad them, times the
+//! planes of the chroma format, times one or two bytes; beside each picture what its motion takes
+//! (libavcodec: 141 bytes a macroblock, 12 a smallest prediction block). So many of them: what the
+//! parameter sets let the decoder keep, the one in work and a spare, and those that models and page
+//! hold. Pictures that are no 4:2:0 of 8 bits are converted: then two more are between decoder and
+//! converter, and what is held is 4:2:0 of 8 bits again.
+//!
+//! **How it stands to what is measured** (release build, libavcodec 59, growth of RSS at most, MB):
+//!
+//! | stream | measured | estimated |
+//! | --- | --- | --- |
+//! | H.264 1280×720, 1 reference | 15 | 38 |
+//! | H.264 1920×1080, 4 references, B pictures | 46 | 95 |
+//! | H.264 3840×2160, 16 references, a model that does not keep up | 503 | 530 |
+//! | H.264 1920×1080 4:4:4 10 bit, 4 references, B pictures | 149 | 211 |
+//! | H.265 1920×1080 4:4:4 10 bit | 185 | 188 |
+//! | H.265 3840×2160 10 bit | 344 | 455 |
+//!
+//! Where models keep up with the stream they hold two or three pictures, not all that they may; that
+//! is most of the difference. A stream that breaks its own sets' promises can make libavcodec keep more:
+//! in H.264 without a promise of reordering up to 16 pictures, in H.265 up to 32 in all.
+
+use std::fmt;
+
+use crate::media::{ChromaFormat, Codec, CodedPictures};
+
+/// What a court's pictures may take where nothing is configured, bytes (chosen: 3840×2160 as encoders
+/// send it, 10 bit too).
+pub const USUAL_PICTURE_MEMORY: u64 = 512 << 20;
+/// Pictures that are held behind the decoder: one by the page, nine by the live model (its queue, and
+/// the one it looks at), two by the finder.
+const HELD: u64 = 12;
+/// Pictures in the decoder beside those that it keeps: the one in work, and one on its way out.
+const IN_WORK: u64 = 2;
+/// Pictures between decoder and converter, where there is one (seen: `videoconvert` of 1.22).
+const BEFORE_CONVERTER: u64 = 2;
+/// Bits of a sample that we decode.
+const MOST_BITS: u32 = 10;
+/// libavcodec's `H264Picture`: vectors, references, types and quantizers of a macroblock, bytes.
+const H264_MOTION: u64 = 141;
+/// libavcodec's `MvField`, bytes.
+const H265_MOTION: u64 = 12;
+/// Tables of a decoder, and a picture of the page as JPEG: bytes a luma sample.
+const TABLES: u64 = 2;
+/// A decoder before its first picture: threads, pipeline (measured: 6 to 7 MB).
+const DECODER: u64 = 8 << 20;
+/// Sizes that are proposed to whoever sends too much.
+const SIZES: [(u32, u32); 6] =
+    [(7680, 4320), (3840, 2160), (2560, 1440), (1920, 1080), (1280, 720), (640, 360)];
+
+/// Why pictures of a stream are not decoded here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PicturesRefused {
+    /// They take more memory than the court has.
+    TooLarge {
+        /// Those that take most.
+        pictures: CodedPictures,
+        /// Bytes that they take.
+        needed: u64,
+        /// Bytes that the court has for them.
+        allowed: u64,
+    },
+    /// No decoder brings them to a form that we take.
+    Format {
+        /// Them.
+        pictures: CodedPictures,
+    },
+}
+
+impl fmt::Display for PicturesRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { pictures, needed, allowed } => {
+                let what = Told(pictures);
+                let count = count(pictures);
+                let (needed, allowed_told) = (Size(*needed), Size(*allowed));
+                write!(f, "{what} needs {needed} for {count} pictures")?;
+                write!(f, "; this court has {allowed_told}: set the encoder to ")?;
+                match largest(pictures, *allowed) {
+                    Some((width, height)) => write!(f, "at most {width}×{height}")?,
+                    None => write!(f, "a smaller picture, 4:2:0 and 8 bit")?,
+                }
+                write!(f, ", or raise `picture_memory_bytes` of [ingest]")
+            }
+            Self::Format { pictures } => {
+                write!(f, "{} is not decoded: set the encoder to 4:2:0 and 8 bit", Told(pictures))
+            }
+        }
+    }
+}
+
+impl std::error::Error for PicturesRefused {}
+
+/// Says what the pictures of a stream with these sets take at most, bytes.
+///
+/// # Errors
+/// [`PicturesRefused`], of the first set whose format is none of ours or the one that takes most, if
+/// that is more than `allowed`.
+pub fn ask(
+    sets: impl IntoIterator<Item = CodedPictures>,
+    allowed: u64,
+) -> Result<u64, PicturesRefused> {
+    let mut most: Option<(u64, CodedPictures)> = None;
+    for pictures in sets {
+        if !is_decoded(&pictures) {
+            return Err(PicturesRefused::Format { pictures });
+        }
+        let needed = memory(&pictures);
+        if most.is_none_or(|(known, _)| needed > known) {
+            most = Some((needed, pictures));
+        }
+    }
+    match most {
+        Some((needed, pictures)) if needed > allowed => {
+            Err(PicturesRefused::TooLarge { pictures, needed, allowed })
+        }
+        Some((needed, _)) => Ok(needed),
+        None => Ok(0),
+    }
+}
+
+/// Up to 10 bits of every chroma format: what libavcodec and `videoconvert` bring to I420. Luma and
+/// chroma of different depths, and colours coded apart, are decoded by neither.
+const fn is_decoded(pictures: &CodedPictures) -> bool {
+    let no_chroma =
+        matches!((pictures.codec, pictures.chroma), (Codec::H265, ChromaFormat::Monochrome));
+    pictures.luma_bits <= MOST_BITS
+        && (no_chroma || pictures.luma_bits == pictures.chroma_bits)
+        && !pictures.separate_planes
+}
+
+/// True where the decoder's own pictures are what models and page take.
+fn is_taken_as_it_is(pictures: &CodedPictures) -> bool {
+    matches!(pictures.chroma, ChromaFormat::Monochrome | ChromaFormat::Yuv420)
+        && pictures.luma_bits == 8
+}
+
+/// Pictures that are in memory at once.
+fn count(pictures: &CodedPictures) -> u64 {
+    let between = if is_taken_as_it_is(pictures) { 0 } else { BEFORE_CONVERTER };
+    u64::from(pictures.kept) + IN_WORK + between + HELD
+}
+
+/// Bytes that pictures of a set take at most, with all that is around them.
+#[must_use]
+pub fn memory(pictures: &CodedPictures) -> u64 {
+    // libavcodec rounds up to vectors and macroblocks of two fields, and wants an edge.
+    let across = u64::from(pictures.width).next_multiple_of(64) + 64;
+    let down = u64::from(pictures.height).next_multiple_of(32) + 32;
+    let luma = across * down;
+    // Gray is brought to 4:2:0, and counts as that.
+    let samples = luma * pictures.chroma.samples_to_two().max(3) / 2;
+    let planes = samples * if pictures.luma_bits > 8 { 2 } else { 1 };
+    let motion = match pictures.codec {
+        Codec::H264 => luma / 256 * H264_MOTION,
+        Codec::H265 => luma / u64::from(pictures.motion_side.max(1).pow(2)) * H265_MOTION,
+    };
+    let inside = count(pictures) - HELD;
+    let sum = inside * (planes + motion) + HELD * (luma * 3 / 2) + luma * TABLES + DECODER;
+    // What the heap loses between pictures (measured: up to a twentieth).
+    sum + sum / 16
+}
+
+/// The largest usual size that `allowed` bytes are enough for, all else as in `pictures`.
+fn largest(pictures: &CodedPictures, allowed: u64) -> Option<(u32, u32)> {
+    SIZES.into_iter().find(|&(width, height)| {
+        let smaller = CodedPictures { width, height, ..*pictures };
+        width <= pictures.width && height <= pictures.height && memory(&smaller) <= allowed
+    })
+}
+
+/// Pictures in words: `10000×10000 4:4:4 10 bit`.
+struct Told<'a>(&'a CodedPictures);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CodedPictures { width, height, chroma, luma_bits, chroma_bits, .. } = self.0;
+        write!(f, "{width}×{height} {chroma} {luma_bits} bit")?;
+        if luma_bits != chroma_bits {
+            write!(f, " (chroma {chroma_bits})")?;
+        }
+        if self.0.separate_planes {
+            f.write_str(" in planes coded apart")?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in words: `512 MiB`, `3.1 GiB`.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mebi = self.0.div_ceil(1 << 20);
+        if mebi < 1024 {
+            return write!(f, "{mebi} MiB");
+        }
+        let tenths = (mebi * 10).div_ceil(1024);
+        write!(f, "{}.{} GiB", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn usual() -> CodedPictures {
+        CodedPictures {
+            codec: Codec::H264,
+            width: 1920,
+            height: 1088,
+            chroma: ChromaFormat::Yuv420,
+            separate_planes: false,
+            luma_bits: 8,
+            chroma_bits: 8,
+            kept: 4,
+            motion_side: 4,
+        }
+    }
+
+    fn of(
+        codec: Codec,
+        size: (u32, u32),
+        chroma: ChromaFormat,
+        bits: u32,
+        kept: u32,
+    ) -> CodedPictures {
+        let (width, height) = size;
+        let motion_side = if codec == Codec::H264 { 4 } else { 8 };
+        CodedPictures {
+            codec,
+            width,
+            height,
+            chroma,
+            luma_bits: bits,
+            chroma_bits: bits,
+            kept,
+            motion_side,
+            ..usual()
+        }
+    }
+
+    /// What the table of the header says was measured, in 10^6 bytes.
+    #[test]
+    fn the_estimate_is_above_what_was_measured_and_not_far() {
+        use ChromaFormat::{Yuv420, Yuv422, Yuv444};
+        use Codec::{H264, H265};
+        let (hd, full, four) = ((1280, 720), (1920, 1088), (3840, 2160));
+        let rows = [
+            (of(H264, hd, Yuv420, 8, 1), 15),
+            (of(H264, hd, Yuv420, 8, 16), 63),
+            (of(H264, full, Yuv420, 8, 6), 46),
+            (of(H264, full, Yuv420, 8, 18), 75),
+            (of(H264, four, Yuv420, 8, 4), 164),
+            (of(H264, four, Yuv420, 8, 16), 503),
+            (of(H264, full, Yuv444, 10, 6), 149),
+            (of(H264, full, Yuv422, 10, 6), 115),
+            (of(H265, hd, Yuv420, 8, 3), 20),
+            (of(H265, full, Yuv420, 8, 5), 54),
+            (of(H265, full, Yuv420, 10, 5), 108),
+            (of(H265, four, Yuv420, 8, 5), 178),
+            (of(H265, four, Yuv420, 10, 5), 344),
+            (of(H265, full, Yuv444, 10, 5), 185),
+        ];
+        for (pictures, measured) in rows {
+            let estimated = memory(&pictures) / 1_000_000;
+            assert!(estimated >= measured, "{pictures:?}: {estimated} of {measured}");
+            assert!(estimated <= measured * 5 / 2 + 16, "{pictures:?}: {estimated} of {measured}");
+        }
+    }
+
+    #[test]
+    fn what_encoders_send_fits_and_what_costs_gigabytes_does_not() {
+        use ChromaFormat::{Yuv420, Yuv444};
+        let fits = |pictures| ask([pictures], USUAL_PICTURE_MEMORY);
+        for codec in [Codec::H264, Codec::H265] {
+            assert!(fits(of(codec, (1920, 1088), Yuv420, 8, 32)).is_ok(), "as deep as any");
+            assert!(fits(of(codec, (3840, 2160), Yuv420, 8, 10)).is_ok());
+            for (size, chroma, bits) in [
+                ((8192, 4320), Yuv420, 8),
+                ((8192, 4320), Yuv444, 10),
+                ((10_000, 10_000), Yuv420, 8),
+                ((16_384, 16_384), Yuv420, 8),
+            ] {
+                assert!(fits(of(codec, size, chroma, bits, 0)).is_err(), "{size:?}");
+            }
+        }
+        assert!(fits(of(Codec::H265, (3840, 2160), Yuv420, 10, 6)).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_names_the_sum_and_what_to_set() {
+        let told = |pictures, allowed| ask([usual(), pictures], allowed).unwrap_err().to_string();
+        let large = of(Codec::H264, (10_000, 10_000), ChromaFormat::Yuv444, 10, 4);
+        insta::assert_snapshot!(
+            [
+                told(large, USUAL_PICTURE_MEMORY),
+                told(large, 100 << 20),
+                told(large, 0),
+                told(CodedPictures { luma_bits: 12, chroma_bits: 12, ..usual() }, u64::MAX),
+                told(CodedPictures { chroma_bits: 10, ..usual() }, u64::MAX),
+                told(
+                    CodedPictures {
+                        separate_planes: true,
+                        chroma: ChromaFormat::Yuv444,
+                        ..usual()
+                    },
+                    u64::MAX
+                ),
+            ]
+            .join("\n")
+        );
+    }
+
+    fn any_pictures() -> impl Strategy<Value = CodedPictures> {
+        let chroma = prop_oneof![
+            Just(ChromaFormat::Monochrome),
+            Just(ChromaFormat::Yuv420),
+            Just(ChromaFormat::Yuv422),
+            Just(ChromaFormat::Yuv444)
+        ];
+        let codec = prop_oneof![Just(Codec::H264), Just(Codec::H265)];
+        let side = prop_oneof![Just(4_u32), Just(8), Just(16), Just(32)];
+        (codec, 1_u32..33_000, 1_u32..33_000, chroma, 8_u32..11, 0_u32..33, side).prop_map(
+            |(codec, width, height, chroma, bits, kept, motion_side)| CodedPictures {
+                motion_side,
+                ..of(codec, (width, height), chroma, bits, kept)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn more_of_anything_never_takes_less(
+            from in any_pictures(), wider in 0_u32..2_000, higher in 0_u32..2_000, more in 0_u32..8
+        ) {
+            let least = memory(&from);
+            let deeper = CodedPictures { luma_bits: 10, chroma_bits: 10, ..from };
+            let fuller = [ChromaFormat::Yuv420, ChromaFormat::Yuv422, ChromaFormat::Yuv444]
+                .into_iter()
+                .filter(|chroma| chroma.samples_to_two() >= from.chroma.samples_to_two())
+                .map(|chroma| CodedPictures { chroma, ..from });
+            let larger = [
+                CodedPictures { width: from.width + wider, ..from },
+                CodedPictures { height: from.height + higher, ..from },
+                CodedPictures { kept: from.kept + more, ..from },
+                CodedPictures { motion_side: from.motion_side / 2, ..from },
+                deeper,
+            ];
+            for pictures in larger.into_iter().chain(fuller) {
+                prop_assert!(memory(&pictures) >= least, "{:?} of {:?}", pictures, from);
+            }
+            // Never less than the planes themselves.
+            let planes = u64::from(from.width) * u64::from(from.height)
+                * from.chroma.samples_to_two() / 2 * u64::from(from.kept);
+            prop_assert!(least > planes);
+        }
+
+        #[test]
+        fn whoever_is_refused_fits_with_what_is_proposed(pictures in any_pictures(), mebi in 0_u64..4096) {
+            let allowed = mebi << 20;
+            if let Err(PicturesRefused::TooLarge { pictures, .. }) = ask([pictures], allowed)
+                && let Some((width, height)) = largest(&pictures, allowed)
+            {
+                let smaller = CodedPictures { width, height, ..pictures };
+                prop_assert!(ask([smaller], allowed).is_ok());
+            }
+        }
+    }
+}
