@@ -5,12 +5,17 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use crate::media::Foreign;
+
 /// Why there is no configuration. Each text names file, line and column and what to write instead.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts name their fields")]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("read {}: {source}; `courtside config example` writes one to begin with", file.display())]
+    #[error(
+        "read {}: {source}; `courtside config example` writes one to begin with",
+        Foreign::path(file)
+    )]
     Read { file: PathBuf, source: io::Error },
     /// The file is not what we understand.
     #[error("{}", lines(file, faults))]
@@ -24,12 +29,13 @@ pub struct Fault {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong and what to write instead.
-    pub text: String,
+    /// What is wrong and what to write instead. May quote the file.
+    pub text: Foreign,
 }
 
 fn lines(file: &std::path::Path, faults: &[Fault]) -> String {
-    let line = |f: &Fault| format!("{}:{}:{}: {}", file.display(), f.line, f.column, f.text);
+    let file = Foreign::path(file);
+    let line = |f: &Fault| format!("{file}:{}:{}: {}", f.line, f.column, f.text);
     faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -52,7 +58,7 @@ impl<'a> Findings<'a> {
 
     /// Lets it pass, with a word.
     pub(super) fn advise(&mut self, text: impl fmt::Display) {
-        self.advice.push(text.to_string());
+        self.advice.push(Foreign::told(text).to_string());
     }
 
     /// What was found: faults in the order of the file, and advice.
@@ -69,7 +75,7 @@ pub(super) fn at(file: &str, offset: usize, text: String) -> Fault {
     Fault {
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).unwrap_or("").chars().count() + 1,
-        text,
+        text: Foreign::told(text),
     }
 }
 

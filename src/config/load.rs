@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use crate::config::Config;
 use crate::config::appliance::RawBox;
+use crate::config::characters;
 use crate::config::court::{RawCourt, check_all};
 use crate::config::detect::RawDetect;
 use crate::config::example;
@@ -67,11 +68,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// [`ConfigError::Refused`], with every fault found: the first of form, or all of value.
 pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, ConfigError> {
     let refused = |faults| ConfigError::Refused { file: origin.file.to_owned(), faults };
+    let misleading = characters::in_text(text);
+    if !misleading.is_empty() {
+        return Err(refused(misleading));
+    }
     let raw: RawConfig =
         toml::from_str(text).map_err(|error| refused(vec![explain(text, &error)]))?;
     let mut findings = Findings::new(text);
     let parts = check(raw, origin, &mut findings);
-    let (faults, advice) = findings.into_parts();
+    let (mut faults, advice) = findings.into_parts();
+    faults.extend(characters::in_values(text));
+    faults.sort_by_key(|fault| (fault.line, fault.column));
     match parts {
         Some(config) if faults.is_empty() => Ok(Config { advice, ..config }),
         _ => Err(refused(faults)),
@@ -288,6 +295,20 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
             with("name = \"a\"", "name = \"a"),
         ];
         insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn what_would_mislead_who_reads_the_file_is_refused_and_not_repeated() {
+        let hidden = refusal(&SMALLEST.replace("# publish", "# \u{202e}\u{1b}[2Jpublish"));
+        assert_eq!(
+            hidden,
+            r"/etc/courtside/c.toml:11:34: this line contains \u{202e}, which is not seen or changes how a line is read: write it again without"
+        );
+        let smuggled = refusal(&SMALLEST.replace("/var/lib/courtside", r"/var/\u200blib"));
+        assert!(smuggled.contains(r"c.toml:4:12: this text contains \u{200b}"), "{smuggled}");
+        let quoted = refusal(&SMALLEST.replace("rims =", r#""r\u001bims\n" ="#));
+        assert!(quoted.lines().all(|line| line.starts_with("/etc/courtside/c.toml:")), "{quoted}");
+        assert!(quoted.lines().all(crate::media::Foreign::is_plain), "{quoted}");
     }
 
     #[test]

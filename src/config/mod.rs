@@ -15,6 +15,7 @@
 //! examples from, `show` what is in force, told back.
 
 mod fault;
+mod characters;
 mod secret;
 mod origin;
 mod example;

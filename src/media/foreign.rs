@@ -40,9 +40,9 @@ const MOST_MARKS: u32 = 4;
 pub enum Kind {
     /// A name that somebody gave himself or a thing.
     Name,
-    /// A reason, an error, a path: a sentence or two.
+    /// A reason, an error: a sentence or two.
     Text,
-    /// Sentences of ours with such texts in them, and whatever is read back from JSON.
+    /// Sentences of ours with such texts in them, paths, and whatever is read back from JSON.
     Told,
 }
 
@@ -96,10 +96,10 @@ impl Foreign {
         Self::of(kind, &String::from_utf8_lossy(bytes.get(..read).unwrap_or(bytes)))
     }
 
-    /// A path, or a name out of a listing.
+    /// A path, or a name out of a listing: as long as may be, because somebody has to find it.
     #[must_use]
     pub fn path(path: impl AsRef<Path>) -> Self {
-        Self::of(Kind::Text, &path.as_ref().to_string_lossy())
+        Self::of(Kind::Told, &path.as_ref().to_string_lossy())
     }
 
     /// An error and its causes in one line, each once.
@@ -136,14 +136,21 @@ impl Foreign {
     /// True for a text in which nothing would be escaped, however long.
     #[must_use]
     pub fn is_plain(text: &str) -> bool {
+        Self::first_hidden(text).is_none()
+    }
+
+    /// The first character that would be escaped, and its offset in bytes.
+    #[must_use]
+    pub fn first_hidden(text: &str) -> Option<(usize, char)> {
         let mut before = Before::default();
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            if before.take(c, rest.peek().copied()) == Piece::Escaped {
-                return false;
+        let mut rest = text.char_indices().peekable();
+        while let Some((at, c)) = rest.next() {
+            let next = rest.peek().map(|(_, next)| *next);
+            if before.take(c, next) == Piece::Escaped {
+                return Some((at, c));
             }
         }
-        true
+        None
     }
 
     /// The text as it may be shown.
