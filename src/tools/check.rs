@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::app::{court_rims, detect_settings, uplink_settings};
 use crate::clock::{Clock, Floor, SystemClock};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::decode;
 #[cfg(feature = "gstreamer")]
 use crate::detect::ring::Finder;
@@ -26,12 +26,14 @@ use crate::event::words::{ModelCondition, StreamCondition};
 use crate::health::doctor;
 use crate::http;
 use crate::mailbox::Ledger;
+use crate::media::Foreign;
 #[cfg(feature = "gstreamer")]
 use crate::media::{CourtId, CourtRims, RimBox, Sight, sight};
 #[cfg(feature = "gstreamer")]
 use crate::tools::aim;
 use crate::tools::ask::{AskError, Place};
 use crate::tools::doctor::stream_line;
+use crate::tools::tell::{tell, tell_json};
 use crate::uplink;
 
 /// Room beyond `keep_free_bytes` with which a ring makes sense: minutes of one court (chosen).
@@ -81,8 +83,15 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, mark: Mark, what: &str, text: impl fmt::Display, todo: &str) {
-        let line =
-            Line { mark, what: what.to_owned(), text: text.to_string(), todo: todo.to_owned() };
+        self.push(mark, what, Foreign::told(text).to_string(), todo);
+    }
+
+    /// The configuration is refused: a line for each fault.
+    fn refused(&mut self, error: &ConfigError) {
+        self.push(Mark::Bad, "configuration", error.to_string(), "");
+    }
+
+    fn push(&mut self, mark: Mark, what: &str, text: String, todo: &str) {
         if !self.silent {
             let sign = match mark {
                 Mark::Good => '✓',
@@ -90,12 +99,12 @@ impl Lines {
                 Mark::Bad => '✗',
                 Mark::Skipped => '–',
             };
-            println!("{sign} {what}: {}", line.text);
+            format!("{sign} {what}: {text}").lines().for_each(tell);
             if !todo.is_empty() {
-                println!("  → {todo}");
+                tell(format_args!("  → {todo}"));
             }
         }
-        self.lines.push(line);
+        self.lines.push(Line { mark, what: what.to_owned(), text, todo: todo.to_owned() });
     }
 
     fn good(&mut self, what: &str, text: impl fmt::Display) {
@@ -129,12 +138,12 @@ impl CheckArgs {
                 if lines.well() { ExitCode::SUCCESS } else { ExitCode::from(3) }
             }
             Err(error) => {
-                lines.bad("configuration", error, "");
+                lines.refused(&error);
                 ExitCode::from(2)
             }
         };
         if self.json {
-            println!("{}", serde_json::json!({ "well": lines.well(), "checks": lines.lines }));
+            tell_json(&serde_json::json!({ "well": lines.well(), "checks": lines.lines }))?;
         }
         Ok(code)
     }
@@ -255,7 +264,7 @@ fn of_certificates(config: &Config, lines: &mut Lines) {
         let Some(files) = files else { continue };
         match http::server_config(files, &[]) {
             Ok(_) => lines.good(what, files.cert_file.display()),
-            Err(error) => lines.bad(what, chain(&error), ""),
+            Err(error) => lines.bad(what, Foreign::error(&error), ""),
         }
     }
 }
@@ -380,7 +389,12 @@ fn of_rims(config: &Config, place: &Place, told: &BoxStatus, lines: &mut Lines) 
     let mut finder = match Finder::find_and_load(&detect_settings(config).search, &engines) {
         Ok(finder) => finder,
         Err(error) => {
-            return lines.add(Mark::Skipped, "rims", format!("no finder: {}", chain(&error)), "");
+            return lines.add(
+                Mark::Skipped,
+                "rims",
+                format!("no finder: {}", Foreign::error(&error)),
+                "",
+            );
         }
     };
     let live = |court: &&CourtRims| !court.rims.is_empty() && told.is_live(court.court.as_str());
@@ -424,16 +438,6 @@ fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, S
             "look at the box on the page".to_owned(),
         ),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(all(test, feature = "gstreamer"))]

@@ -18,6 +18,7 @@ use crate::tools::doctor;
 use crate::tools::eval;
 use crate::tools::replay;
 use crate::tools::run;
+use crate::tools::tell::remark_failed;
 use crate::tools::version;
 
 /// Call basketball shots from a camera's stream
@@ -137,7 +138,7 @@ fn dispatch(cli: Cli) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("courtside: {error:#}");
+            remark_failed(&error);
             ExitCode::from(1)
         }
     }

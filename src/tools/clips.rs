@@ -12,6 +12,7 @@ use crate::clips::{Clip, RingReader, ShelfError};
 use crate::config;
 use crate::disk::RealDisk;
 use crate::media::{CourtId, MediaTime, SessionId};
+use crate::tools::tell::{remark, tell, tell_json};
 
 /// Arguments of `clips`.
 #[derive(Debug, Args)]
@@ -129,9 +130,9 @@ fn seconds(of: f64) -> anyhow::Result<MediaTime> {
 fn list(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
     for clip in ring.clips().context("list the clips")? {
         if json {
-            println!("{}", serde_json::to_string(&clip)?);
+            tell_json(&clip)?;
         } else {
-            println!("{}", line(&clip));
+            tell(line(&clip));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -157,10 +158,10 @@ fn line(clip: &Clip) -> String {
 fn segments(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
     for entry in ring.segments() {
         if json {
-            println!("{}", serde_json::to_string(entry)?);
+            tell_json(entry)?;
         } else {
             let time = |ticks| crate::clips::Ticks(ticks).media();
-            println!(
+            tell(format_args!(
                 "{}  court {}  session {}  {} to {}  {} bytes",
                 entry.id,
                 entry.court,
@@ -168,7 +169,7 @@ fn segments(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
                 time(entry.start),
                 time(entry.end),
                 entry.bytes
-            );
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -183,7 +184,7 @@ fn clip(ring: &RingReader, id: &str, file: &PathBuf) -> anyhow::Result<ExitCode>
     let bytes = shelf.open(&clip)?;
     to_file(file, |sink| bytes.read(0, bytes.bytes(), sink))?;
     if let Some(note) = clip.note {
-        eprintln!("courtside: {note}");
+        remark(format_args!("courtside: {note}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -196,7 +197,7 @@ fn interval(
     file: &PathBuf,
 ) -> anyhow::Result<ExitCode> {
     if let Some(missing) = to_file(file, |sink| ring.cut(court, session, times, sink))? {
-        eprintln!("courtside: {missing}");
+        remark(format_args!("courtside: {missing}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -224,17 +225,21 @@ fn to_file<T>(
 }
 
 fn verify(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
-    let (mut files, mut damaged) = (0, 0);
+    let (mut files, mut damaged, mut told) = (0, 0, Ok(()));
     ring.verify(|finding| {
         files += 1;
         damaged += u32::from(finding.wrong.is_some());
         if json {
-            println!("{}", serde_json::json!({"file": finding.path, "wrong": finding.wrong}));
+            let line = serde_json::json!({"file": finding.path, "wrong": finding.wrong});
+            if let Err(error) = tell_json(&line) {
+                told = Err(error);
+            }
         } else if let Some(wrong) = &finding.wrong {
-            println!("{}: {wrong}", finding.path.display());
+            tell(format_args!("{}: {wrong}", finding.path.display()));
         }
     })
     .context("read the ring")?;
-    eprintln!("{files} files read, {damaged} damaged");
+    told?;
+    remark(format_args!("{files} files read, {damaged} damaged"));
     Ok(ExitCode::from(u8::from(damaged > 0)))
 }

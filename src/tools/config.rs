@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::config::{self, Config};
+use crate::tools::tell::{remark, remark_refused, tell};
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
@@ -53,11 +54,12 @@ impl ConfigArgs {
             }
             What::Check(file) => with(&file, |config| {
                 for line in &config.advice {
-                    eprintln!("advice: {line}");
+                    remark(format_args!("advice: {line}"));
                 }
-                println!("{}: good, {} court(s)", file.config.display(), config.courts.len());
+                let (file, courts) = (file.config.display(), config.courts.len());
+                tell(format_args!("{file}: good, {courts} court(s)"));
             }),
-            What::Show(file) => with(&file, |config| print!("{}", config.to_toml())),
+            What::Show(file) => with(&file, |config| config.to_toml().lines().for_each(tell)),
             What::Schema => {
                 println!("{}", serde_json::to_string_pretty(&config::schema())?);
                 ExitCode::SUCCESS
@@ -73,7 +75,7 @@ fn with(file: &FileArgs, told: impl FnOnce(&Config)) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            remark_refused(&error);
             ExitCode::from(2)
         }
     }

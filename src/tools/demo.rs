@@ -28,6 +28,7 @@ use crate::tools::rig::listen::{self, Listener};
 use crate::tools::rig::publish;
 use crate::tools::rim_arg::RimArg;
 use crate::tools::run;
+use crate::tools::tell::remark;
 
 /// Rendered by us; see models/train/sample.
 pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
@@ -288,7 +289,7 @@ async fn by_ffmpeg(file: &Path, url: &str, bar: &ProgressBar) -> anyhow::Result<
     if codec == "h264" {
         ffmpeg.args(["-c:v", "copy"]);
     } else {
-        eprintln!("{codec} is encoded as H.264 on the way");
+        remark(format_args!("{codec} is encoded as H.264 on the way"));
         ffmpeg.args(["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency"]);
         ffmpeg.args(["-pix_fmt", "yuv420p", "-g", "60"]);
     }

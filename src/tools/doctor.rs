@@ -11,6 +11,7 @@ use crate::event::state::StreamState;
 use crate::event::words::StreamCondition;
 use crate::health::doctor::{Finding, Severity, findings};
 use crate::tools::ask::{AskArgs, AskError, Place};
+use crate::tools::tell::{remark, remark_refused, tell, tell_json};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ impl DoctorArgs {
         let place = match Place::of(&self.ask) {
             Ok(place) => place,
             Err(error) => {
-                eprintln!("{error}");
+                remark_refused(&error);
                 return Ok(ExitCode::from(2));
             }
         };
@@ -41,25 +42,26 @@ impl DoctorArgs {
                     .context("this box tells its state in another way: use its own `courtside`")?;
                 let findings = findings(&told);
                 if self.json {
-                    println!("{}", whole(&told, &findings));
+                    tell_json(&whole(&told, &findings))?;
                 } else {
                     print(&told, &findings);
                 }
                 Ok(if well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(3) })
             }
             Err(error) => {
-                self.cannot_ask(&error);
+                self.cannot_ask(&error)?;
                 Ok(ExitCode::from(1))
             }
         }
     }
 
-    fn cannot_ask(&self, error: &AskError) {
+    fn cannot_ask(&self, error: &AskError) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", json!({ "well": false, "error": error.to_string() }));
+            tell_json(&json!({ "well": false, "error": error.to_string() }))?;
         } else {
-            eprintln!("courtside: {error}");
+            remark(format_args!("courtside: {error}"));
         }
+        Ok(())
     }
 }
 
@@ -82,14 +84,14 @@ fn print(told: &BoxStatus, findings: &[Finding]) {
             Severity::Fault => '✗',
             Severity::Advice => '!',
         };
-        println!("{mark} {}: {}", finding.about, finding.text);
+        tell(format_args!("{mark} {}: {}", finding.about, finding.text));
         if !finding.todo.is_empty() {
-            println!("  → {}", finding.todo);
+            tell(format_args!("  → {}", finding.todo));
         }
     }
     for (court, told) in &told.streams {
         if told.stream.condition == StreamCondition::Live {
-            println!("✓ court {court}: {}", stream_line(&told.stream));
+            tell(format_args!("✓ court {court}: {}", stream_line(&told.stream)));
         }
     }
     let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
@@ -98,7 +100,7 @@ fn print(told: &BoxStatus, findings: &[Finding]) {
         1 => "has 1 fault".to_owned(),
         faults => format!("has {faults} faults"),
     };
-    println!("{} (courtside {}) {verdict}", told.name, told.version);
+    tell(format_args!("{} (courtside {}) {verdict}", told.name, told.version));
 }
 
 /// `live, H.264 1280x720 at 30.0 fps, 4100 kbit/s, 900 pictures, 880 answers, avdec_h264 …`.

@@ -25,6 +25,7 @@ mod replay;
 pub mod rig;
 mod rim_arg;
 mod run;
+mod tell;
 mod version;
 
 pub use crate::tools::cli::{Cli, main};

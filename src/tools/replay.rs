@@ -9,6 +9,7 @@ use clap::Args;
 use crate::event::{By, Event, Saying, Shot};
 use crate::game::replay::{replay, rims_in};
 use crate::media::CourtId;
+use crate::tools::tell::{tell, tell_json};
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
@@ -37,14 +38,18 @@ impl ReplayArgs {
         let events = replay(&recording, &court, rims)
             .with_context(|| format!("play {}", self.file.display()))?;
         for event in &events {
-            println!("{}", if self.json { json(event) } else { line(event) });
+            if self.json {
+                tell_json(&json(event))?;
+            } else {
+                tell(line(event));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// For programs: what the envelope would carry of the core's output.
-fn json(event: &Event) -> String {
+fn json(event: &Event) -> serde_json::Value {
     let data = event.saying.data();
     let data = data.and_then(|data| serde_json::from_slice(&data).ok());
     serde_json::json!({
@@ -58,7 +63,6 @@ fn json(event: &Event) -> String {
         "t_stream": event.at.as_secs_f64(),
         "data": data.unwrap_or(serde_json::Value::Null),
     })
-    .to_string()
 }
 
 /// For people.

@@ -13,6 +13,7 @@ use crate::app::{App, Options, World};
 use crate::config;
 use crate::disk::RealDisk;
 use crate::health;
+use crate::tools::tell::{remark, remark_refused};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -30,12 +31,12 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            remark_refused(&error);
             return ExitCode::from(2);
         }
     };
     if let Err(error) = health::start_log(&config.health.log) {
-        eprintln!("courtside: {error}");
+        remark(format_args!("courtside: {error}"));
         return ExitCode::from(2);
     }
     let world = if args.no_fdatasync {

@@ -11,6 +11,9 @@
 )]
 
 mod broker;
+mod foreign;
+#[path = "../support/broker.rs"]
+mod fake_broker;
 #[cfg(feature = "gstreamer")]
 mod decode;
 mod clips;

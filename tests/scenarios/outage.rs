@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rumqttc::mqttbytes::v5::PubAckReason;
+
 use crate::film::{Shot, half_an_attempt, made, missed, still};
 use crate::testbox::{Plan, TestBox};
 
@@ -180,4 +182,16 @@ fn a_full_disk_stops_the_recording_and_no_event() {
     assert!(ring.bytes_encoded > recorded, "{ring:?}");
     let report = tested.stop();
     assert_eq!(report.unsent, 0);
+}
+
+#[test]
+fn a_broker_that_refuses_with_an_escape_sequence_and_a_forged_line_is_quoted_harmlessly() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    let words = "no\n2026-11-28T10:00:00Z  INFO forged\u{1b}[2J\u{202e}";
+    tested.broker.refuse_saying(PubAckReason::NotAuthorized, words);
+    tested.camera("north");
+    tested.show("north", &made());
+    let refused = tested.handle().uplink().state.refused.expect("one event is parked");
+    assert_eq!(refused, r"0x87 no\n2026-11-28T10:00:00Z  INFO forged\u{1b}[2J\u{202e}");
+    tested.stop();
 }

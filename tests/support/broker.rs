@@ -7,7 +7,10 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use rumqttc::mqttbytes::Error;
-use rumqttc::mqttbytes::v5::{ConnAck, ConnectReturnCode, Packet, PubAck, PubAckReason};
+use rumqttc::mqttbytes::v5::{
+    ConnAck, ConnectReturnCode, Disconnect, DisconnectProperties, DisconnectReasonCode, Packet,
+    PubAck, PubAckProperties, PubAckReason,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -33,8 +36,12 @@ struct Kept {
     /// Ids of events in the order of their PUBACKs.
     acknowledged: Vec<String>,
     connections: u64,
-    /// Reason codes for the next events.
-    refusals: Vec<PubAckReason>,
+    /// Reason codes for the next events, and the broker's words.
+    refusals: Vec<(PubAckReason, Option<String>)>,
+    /// States are refused with these words.
+    no_states: Option<String>,
+    /// Whoever has been greeted is sent away with these words.
+    goodbye: Option<String>,
 }
 
 /// Clones are one broker.
@@ -79,7 +86,22 @@ impl TestBroker {
 
     /// Refuses the next event so.
     pub(crate) fn refuse(&self, reason: PubAckReason) {
-        self.kept.lock().refusals.push(reason);
+        self.kept.lock().refusals.push((reason, None));
+    }
+
+    /// Refuses the next event so, and says why.
+    pub(crate) fn refuse_saying(&self, reason: PubAckReason, words: &str) {
+        self.kept.lock().refusals.push((reason, Some(words.to_owned())));
+    }
+
+    /// Refuses every state from now on, and says why.
+    pub(crate) fn refuse_states_saying(&self, words: &str) {
+        self.kept.lock().no_states = Some(words.to_owned());
+    }
+
+    /// Greets whoever comes from now on, and sends him away at once with these words.
+    pub(crate) fn send_away_saying(&self, words: &str) {
+        self.kept.lock().goodbye = Some(words.to_owned());
     }
 
     /// Ids of events in the order of their PUBACKs.
@@ -139,9 +161,11 @@ impl TestBroker {
     /// False when the peer has said goodbye.
     fn answer(&self, packet: Packet, answer: &mut BytesMut) -> bool {
         let mut kept = self.kept.lock();
+        let mut goodbye = None;
         let reply = match packet {
             Packet::Connect(..) => {
                 kept.connections += 1;
+                goodbye.clone_from(&kept.goodbye);
                 let code = ConnectReturnCode::Success;
                 Packet::ConnAck(ConnAck { session_present: false, code, properties: None })
             }
@@ -154,12 +178,19 @@ impl TestBroker {
                 if is_event {
                     let refusal = (!kept.refusals.is_empty()).then(|| kept.refusals.remove(0));
                     match refusal {
-                        Some(reason) => ack.reason = reason,
+                        Some((reason, words)) => {
+                            ack.reason = reason;
+                            ack.properties = words.map(saying);
+                        }
                         None => {
                             let id = message.json()["id"].as_str().expect("an id").to_owned();
                             kept.acknowledged.push(id);
                         }
                     }
+                }
+                if let (false, Some(words)) = (is_event, &kept.no_states) {
+                    ack.reason = PubAckReason::NotAuthorized;
+                    ack.properties = Some(saying(words.clone()));
                 }
                 if message.retained && message.payload.is_empty() {
                     kept.retained.remove(&message.topic);
@@ -174,6 +205,21 @@ impl TestBroker {
             other => panic!("nobody here understands {other:?}"),
         };
         reply.write(answer, None).expect("written");
+        if let Some(words) = goodbye {
+            let properties = DisconnectProperties {
+                session_expiry_interval: None,
+                reason_string: Some(words),
+                user_properties: Vec::new(),
+                server_reference: None,
+            };
+            let reason = DisconnectReasonCode::NotAuthorized;
+            let goodbye = Disconnect::new_with_properties(reason, properties);
+            Packet::Disconnect(goodbye).write(answer, None).expect("written");
+        }
         true
     }
+}
+
+fn saying(words: String) -> PubAckProperties {
+    PubAckProperties { reason_string: Some(words), user_properties: Vec::new() }
 }

@@ -45,6 +45,7 @@ use crate::tools::eval::strata::Facts;
 use crate::tools::eval::table::Table;
 use crate::tools::eval::truth::Video;
 use crate::tools::png_file::PngFile;
+use crate::tools::tell::{remark, tell_json};
 
 /// How long a clip's first and last pictures are held, ns.
 const HOLD_NS: i64 = 1_000_000_000;
@@ -151,11 +152,11 @@ impl EvalArgs {
             let others = gates.not_asked_for(&builds);
             if !others.is_empty() {
                 // Whoever holds one bundle to its floors did not forget the rest.
-                eprintln!(
+                remark(format_args!(
                     "courtside: {} has floors of {} too, not asked for with --bundle",
                     file.display(),
                     others.join(", ")
-                );
+                ));
             }
         }
         let mut tables = Vec::new();
@@ -179,7 +180,7 @@ impl EvalArgs {
             _ => None,
         };
         if self.json {
-            println!("{}", json::json(&tables, &broken, verdict.as_ref()));
+            tell_json(&json::json(&tables, &broken, verdict.as_ref()))?;
         } else {
             let show =
                 table::Show { wrong: self.wrong, strata: self.strata, coverage: self.coverage };
@@ -200,11 +201,11 @@ impl EvalArgs {
         for Names(names) in &self.one_court {
             let lacking = truth::as_one(videos, names);
             if !lacking.is_empty() {
-                eprintln!(
+                remark(format_args!(
                     "courtside: --one-court names {}, of which there is no video: the truth has {}",
                     lacking.join(", "),
                     known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-                );
+                ));
             }
         }
         Ok(())

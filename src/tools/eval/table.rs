@@ -14,6 +14,7 @@ use crate::tools::eval::score::{
 use crate::tools::eval::sheet::Row;
 use crate::tools::eval::strata::Strata;
 use crate::tools::eval::truth::Video;
+use crate::tools::tell::tell;
 
 /// Shares of the calls that `--coverage` lets abstain.
 pub(super) const SHARES: [f64; 6] = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2];
@@ -216,25 +217,25 @@ pub(super) fn print(
     verdict: Option<&Result<String, String>>,
 ) {
     for table in tables {
-        lines(table, show).iter().for_each(|line| println!("{line}"));
-        println!();
+        lines(table, show).iter().for_each(tell);
+        tell("");
     }
     for some in tables.chunks(SIDE_BY_SIDE) {
-        side_by_side(some).iter().for_each(|line| println!("{line}"));
+        side_by_side(some).iter().for_each(tell);
     }
     if let Some((first, rest)) = tables.split_first() {
         for other in rest {
-            compared(first, other, show.wrong).iter().for_each(|line| println!("{line}"));
+            compared(first, other, show.wrong).iter().for_each(tell);
         }
         if show.coverage {
-            println!();
-            coverage(first).iter().for_each(|line| println!("{line}"));
+            tell("");
+            coverage(first).iter().for_each(tell);
         }
     }
-    broken.iter().for_each(|line| println!("gate: {line}"));
+    broken.iter().for_each(|line| tell(format_args!("gate: {line}")));
     match verdict {
-        Some(Ok(why)) => println!("promote: yes: {why}"),
-        Some(Err(why)) => println!("promote: no: {why}"),
+        Some(Ok(why)) => tell(format_args!("promote: yes: {why}")),
+        Some(Err(why)) => tell(format_args!("promote: no: {why}")),
         None => {}
     }
 }
