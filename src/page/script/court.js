@@ -10,6 +10,9 @@ const PICTURE_EVERY_MS = 650;
 
 export const courts = new Map();
 
+/** A foreign text, which may read from right to left, keeps its order to itself: [foreign, ours]. */
+const beside = (value) => (Array.isArray(value) ? [make("bdi", { textContent: value[0] }), value[1]] : [value]);
+
 export class Court {
   constructor(name, state) {
     this.name = name;
@@ -70,14 +73,14 @@ export class Court {
       ["Sound", s.audio],
       ["Decoder", s.decoder],
       ["Calibration", calibrated(this.name)],
-      ["Camera", s.encoder && s.publisher ? `${s.encoder} at ${s.publisher}` : s.publisher],
+      ["Camera", s.encoder && s.publisher ? [s.encoder, ` at ${s.publisher}`] : s.publisher],
       ["Pictures", s.condition !== "waiting" && known(s.pictures) && `${s.pictures} in, ${s.answers} answers, ${s.dropped} lost`],
     ].filter(([, value]) => value);
     const key = JSON.stringify(rows);
     if (key === this.factsKey) return;
     this.factsKey = key;
     $(".facts", this.root).replaceChildren(...rows.map(([name, value]) =>
-      make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value }))));
+      make("div", {}, make("dt", { textContent: name }), make("dd", {}, ...beside(value)))));
   }
 
   advice() {
