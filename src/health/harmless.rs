@@ -257,6 +257,47 @@ mod tests {
         );
     }
 
+    /// Writes fields as they come, as the journal's layer does.
+    struct Journal(Kept);
+
+    impl Visit for Kept {
+        fn record_str(&mut self, _: &Field, value: &str) {
+            self.0.lock().extend(value.as_bytes().iter().chain(b"\0"));
+        }
+
+        fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+            self.0.lock().extend(format!("{value:?}\0").as_bytes());
+        }
+    }
+
+    impl<S: Subscriber> Layer<S> for Journal {
+        fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+            attributes.record(&mut self.0.clone());
+        }
+
+        fn on_record(&self, _: &Id, record: &Record<'_>, _: Context<'_, S>) {
+            record.record(&mut self.0.clone());
+        }
+
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            event.record(&mut self.0.clone());
+        }
+    }
+
+    #[test]
+    fn the_journal_is_given_no_field_that_is_more_than_a_line() {
+        let (clean, bare) = (Kept::default(), Kept::default());
+        let log = tracing_subscriber::registry()
+            .with(Harmless(Journal(clean.clone())))
+            .with(Journal(bare.clone()));
+        tracing::subscriber::with_default(log, speak);
+        let fields = |kept: &Kept| kept.text().split('\0').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(fields(&clean).len(), fields(&bare).len());
+        assert!(fields(&clean).iter().all(|field| Foreign::is_plain(field)), "{:?}", clean.text());
+        let raw = fields(&bare).iter().filter(|field| !Foreign::is_plain(field)).count();
+        assert!(raw >= 6, "the control: {raw}");
+    }
+
     #[test]
     fn what_is_clean_reads_as_the_library_writes_it() {
         let say = || {
