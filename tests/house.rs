@@ -10,6 +10,9 @@
     reason = "tests make their own numbers and files, and bound their waits by the real clock"
 )]
 
+#[path = "house/foreign.rs"]
+mod foreign;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use crate::decode::planes::MappedPicture;
-use crate::media::{CourtId, Frame, MediaTime, Monotonic, Pixels, SessionId};
+use crate::media::{CourtId, Foreign, Frame, MediaTime, Monotonic, Pixels, SessionId};
 
 /// Pictures that may be decoded ahead of the reader.
 const AHEAD: u32 = 4;
@@ -46,15 +46,16 @@ impl VideoFile {
     /// # Errors
     /// [`FileError`]: GStreamer is missing, or the file is none.
     pub fn open(file: &Path, court: CourtId, session: SessionId) -> Result<Self, FileError> {
-        let missing =
-            |error: &dyn std::fmt::Display| FileError::GStreamer { reason: error.to_string() };
+        let missing = |error: &dyn std::fmt::Display| FileError::GStreamer {
+            reason: Foreign::text(error).to_string(),
+        };
         gst::init().map_err(|error| missing(&error))?;
         let made = gst::parse::launch(
             "filesrc name=file ! decodebin ! videoconvert ! video/x-raw,format=(string){I420,NV12} \
              ! appsink name=pictures sync=false",
         )
         .map_err(|error| missing(&error))?;
-        let name = file.display().to_string();
+        let name = Foreign::path(file).to_string();
         let unreadable =
             |reason: &str| FileError::Unreadable { file: name.clone(), reason: reason.to_owned() };
         let pipeline =
@@ -69,7 +70,7 @@ impl VideoFile {
         let opened = Self { name, pipeline, sink, court, session };
         match opened.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(opened),
-            Err(error) => Err(opened.failure(&error.to_string())),
+            Err(error) => Err(opened.failure(&Foreign::text(error))),
         }
     }
 
@@ -121,7 +122,7 @@ impl VideoFile {
         let bus = self.pipeline.bus()?;
         let message = bus.pop_filtered(&[gst::MessageType::Error])?;
         match message.view() {
-            gst::MessageView::Error(error) => Some(error.error().to_string()),
+            gst::MessageView::Error(error) => Some(Foreign::text(error.error()).to_string()),
             _ => None,
         }
     }

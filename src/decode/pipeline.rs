@@ -22,7 +22,7 @@ use crate::decode::matching::Ticket;
 use crate::decode::outlet::{Outlet, Picture};
 use crate::decode::planes::MappedPicture;
 use crate::decode::teardown::{MAX_UNDER_WAY, Teardowns};
-use crate::media::Codec;
+use crate::media::{Codec, Foreign};
 
 /// How long a build waits for one of too many teardowns to end: less than the second of stream that
 /// the mailbox in front holds.
@@ -42,7 +42,8 @@ impl GStreamer {
     /// Starts GStreamer itself, and loads the plug-ins of every decoder that the machine has: a
     /// second or two on a busy box, which the first pictures would wait otherwise (seen: 1.6 s).
     pub(crate) fn new() -> Result<Self, DecodeError> {
-        gst::init().map_err(|error| DecodeError::GStreamer { reason: error.to_string() })?;
+        gst::init()
+            .map_err(|error| DecodeError::GStreamer { reason: Foreign::text(error).to_string() })?;
         for name in choose::factories().chain(AROUND) {
             if let Some(factory) = gst::ElementFactory::find(name)
                 && let Err(error) = factory.load()
@@ -271,9 +272,11 @@ fn watch_errors(bus: &gst::Bus, outlet: Arc<Outlet>) {
     let last_warning = Mutex::new(None);
     bus.set_sync_handler(move |_, message| {
         match message.view() {
-            gst::MessageView::Error(error) => outlet.failed(error.error().to_string()),
+            gst::MessageView::Error(error) => {
+                outlet.failed(Foreign::text(error.error()).to_string());
+            }
             gst::MessageView::Warning(warning) => {
-                let text = warning.error().to_string();
+                let text = Foreign::text(warning.error()).to_string();
                 let mut last = last_warning.lock();
                 if last.as_ref() != Some(&text) {
                     warn!(text, "the decoder warns");

@@ -4,6 +4,8 @@ use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::media::{Foreign, ForeignKind};
+
 /// A refusal that says what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -56,7 +58,8 @@ pub(super) async fn worded(response: Response) -> Response {
     }
     let (mut parts, body) = response.into_parts();
     let said = to_bytes(body, WORDS_AT_MOST).await.unwrap_or_default();
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    // It may quote what was asked.
+    let said = Foreign::bytes(ForeignKind::Text, said.trim_ascii()).to_string();
     // The framework names the methods further out, in `Allow`.
     let detail = match status {
         StatusCode::METHOD_NOT_ALLOWED if said.is_empty() => {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::config::{self, Config};
 use crate::http;
 use crate::tools::client::{Answer, ClientError, Origin};
+use crate::tools::tell::remark;
 
 /// A box tells nothing until it has looked at itself once, a moment after its ports are open.
 const STARTING_LOOKS: u32 = 50;
@@ -162,12 +163,12 @@ impl Place {
     fn tell_of_the_detour(&self) {
         let sockets: Vec<_> = self.sockets.iter().map(|path| path.display().to_string()).collect();
         if !sockets.is_empty() {
-            eprintln!(
+            remark(format_args!(
                 "courtside: asked over {}, for the box's own socket did not answer you at {}: run this \
                  as root or as the daemon's user, and see its log for `doctor cannot ask`",
                 self.url,
                 sockets.join(" or ")
-            );
+            ));
         }
     }
 

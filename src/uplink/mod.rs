@@ -136,8 +136,8 @@ impl Uplink {
         let (store, damaged) = (opened.store, opened.damaged);
         let Beside { put_aside, read_in } = opened.beside;
         told_of(damaged.as_deref(), &put_aside, read_in);
-        let names = put_aside.iter().filter_map(|aside| aside.path.file_name());
-        let names = names.map(Foreign::path).collect();
+        let name = |aside: &PutAside| aside.path.file_name().map(Foreign::path);
+        let names = put_aside.iter().filter_map(name).collect();
         let recovered = Recovered { damaged, put_aside, ..store.recover()? };
         let tally = hooks.tally.clone().unwrap_or_default();
         let inbox = Mailbox::weighed(INBOX, Decision::weight, tally);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::detect::Bundle;
 use crate::health::TINY_RING_PX;
+use crate::media::Foreign;
 use crate::tools::eval::score::{
     ByCourt, Judged, Score, by_court, clopper_pearson, paired, percentile, real,
 };
@@ -104,7 +105,7 @@ impl Table {
 
     /// Adds what one video came to, and when calls came that belong to no attempt, s.
     pub(super) fn take(&mut self, video: &Video, score: &Score, none: &[f64]) {
-        let file = video.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = Foreign::path(video.file.file_name().unwrap_or_default()).to_string();
         for judged in &score.judged {
             if !judged.right() {
                 self.wrong.push(told(&file, judged));

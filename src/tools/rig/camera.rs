@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::ingest::flv::FileTag;
-use crate::media::{Codec, UtcTime, sei};
+use crate::media::{Codec, Foreign, UtcTime, sei};
 use crate::tools::rig::strip;
 
 /// The picture that a camera sends.
@@ -218,7 +218,7 @@ fn said(pipeline: &gst::Pipeline) -> String {
         bus.timed_pop_filtered(gst::ClockTime::from_mseconds(100), &[gst::MessageType::Error])
     });
     match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => format!(": {}", error.error()),
+        Some(gst::MessageView::Error(error)) => format!(": {}", Foreign::text(error.error())),
         _ => String::new(),
     }
 }
