@@ -121,12 +121,10 @@ def umask_of_000(v, seconds):
 @attack(9, alone=True)
 def tls_key_that_the_world_may_read(v, seconds):
     here = folder(v, "tls")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", here + "/k.pem", "-out", here + "/c.pem", "-days", "30", "-subj", "/CN=box",
-                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    os.chmod(here + "/k.pem", 0o644)
-    box = V.Box(v.program, here, "mqtt://127.0.0.1:1", courts="a", http_more=f'cert_file = "{here}/c.pem"\nkey_file = "{here}/k.pem"\n')
+    V.certificate(here, 0o644)
+    box = V.Box(v.program, here, "mqtt://127.0.0.1:1", courts="a", http_more=f'cert_file = "{here}/tls.pem"\nkey_file = "{here}/tls.key"\n')
     ready = box.start(wait=10); ended, _ = box.stop()
-    told = [x for x in box.words().splitlines() if "k.pem" in x]
+    told = [x for x in box.words().splitlines() if "tls.key" in x]
     return {"note": (told or ["not a word"])[-1][:160], **({} if told or ready is None else {"wrong": ["a private key that everybody may read: not a word"]})}
 
 # ---- 10

@@ -49,6 +49,12 @@ def guess_from_one_ipv6_64(v, seconds):
     if not v.six: return {"note": "NOT TRIED: no IPv6"}
     return guess(v, seconds, [W.hostile6(n) for n in range(2000)], 0.1, 48)
 
+@attack(3)
+def guess_from_256_ipv6_64s(v, seconds):
+    "a provider's customer has 256 of them, or 65,536"
+    if not v.six: return {"note": "NOT TRIED: no IPv6"}
+    return guess(v, seconds, [W.hostile6(n, 0x100 + n % 256) for n in range(2048)], 0.1, 48)
+
 # ---- 4: the flood runs confined, the slow camera beside it
 def flood(v, seconds, sources, at_once=96):
     crowd, end, n, told = W.Crowd(v.rtmp), time.monotonic() + seconds, 0, {}
@@ -94,8 +100,8 @@ def flood_and_camera_of_05_s_behind_the_same_nat(v, seconds): return flood(v, se
 @attack(4, witness=slow_camera(0.2, "127.3.0.4"))
 def flood_of_100_addresses_and_slow_camera(v, seconds): return flood(v, seconds, MANY)
 
-def half_open(v, seconds, sources, said):
-    crowd, end, n, held = W.Crowd(v.rtmp), time.monotonic() + seconds, 0, 0
+def half_open(v, seconds, sources, said, port=None):
+    crowd, end, n, held = W.Crowd(port or v.rtmp), time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
         while len(crowd.all) < 500:
             if not crowd.add(sources[n % len(sources)], said, end): time.sleep(0.02); break
@@ -112,6 +118,15 @@ def half_open_from_200_addresses(v, seconds): return half_open(v, seconds, [W.ho
 def half_open_from_one_ipv6_64(v, seconds):
     if not v.six: return {"note": "NOT TRIED: no IPv6"}
     return half_open(v, seconds, [W.hostile6(n, 2) for n in range(1000)], W.HELLO)
+
+@attack(4, witness=slow_camera(0.2, "127.3.0.7"))
+def tls_half_open_from_200_addresses(v, seconds):
+    "RTMPS: the head of a handshake, and no more"
+    return half_open(v, seconds, [W.hostile(2300 + n) for n in range(200)], bytes.fromhex("16030102000100"), v.rtmps)
+@attack(4, witness=slow_camera(0.2, "127.3.0.8"))
+def tls_noise_from_200_addresses(v, seconds):
+    "RTMPS: what is no handshake"
+    return half_open(v, seconds, [W.hostile(2600 + n) for n in range(200)], b"GET / HTTP/1.1\r\n\r\n", v.rtmps)
 
 @attack(10)
 def one_guess_behind_a_flood_is_told(v, seconds):

@@ -57,6 +57,32 @@ def pictures_h265_444_10_bit(v, seconds):
     return push(v, seconds, S.hvcc(sets, 3, 10), [S.hevc_picture(0)], lambda n: [S.hevc_picture(n)], codec=12)
 
 @attack(1, court="c")
+def pictures_whose_level_lies(v, seconds):
+    "level 1.0 and a VUI that promises to keep none, sixteen references all the same: a decoder keeps them"
+    w, h = 8192, 4320
+    return push(v, seconds, S.avcc([S.sps(w, h, level=10, buffering=0)], [S.pps()]), [S.idr(w, h)], lambda n: [S.skipped(w, h, n)])
+
+@attack(1, court="c")
+def pictures_h265_whose_buffer_lies(v, seconds):
+    "sets that promise to keep one picture, slices that keep fifteen"
+    sets = S.hevc_sets(8192, 4320, refs=1)
+    return push(v, seconds, S.hvcc(sets), [S.hevc_picture(0)], lambda n: [S.hevc_picture(n)], codec=12)
+
+@attack(1, court="c")
+def pictures_large_of_two_sizes(v, seconds):
+    "4K in two sizes, ten pictures of each in turn: is what the one took given back before the other takes it?"
+    sizes = ((4096, 2160), (3840, 2304))
+    def more(n):
+        (w, h), k = sizes[n // 10 % 2], n % 10
+        return [S.sps(w, h), S.pps(), S.idr(w, h, number=n // 10 % 2)] if k == 0 else [S.skipped(w, h, k)]
+    return push(v, seconds, S.avcc([S.sps(*sizes[0])], [S.pps()]), more(0), more)
+
+@attack(1, court="c")
+def pictures_a_thousand_a_second(v, seconds):
+    "1920x1080 in ten bytes a picture: what it costs is the box's time, not the sender's"
+    return push(v, seconds, S.avcc([S.sps(1920, 1088, crop=(1920, 1080))], [S.pps()]), [S.idr(1920, 1088)], lambda n: [S.skipped(1920, 1088, n)], rate=1000)
+
+@attack(1, court="c")
 def pictures_many_sets(v, seconds):
     "one record of 31 sets; the first is small, the pictures are of the last"
     spss = [S.sps(320, 192, ident=0)] + [S.sps(8192, 4320, ident=n) for n in range(1, 31)]

@@ -60,7 +60,7 @@ class Venue:
         broker, gate = V.free_port(), V.free_port()
         self.mosquitto = V.mosquitto(folder, broker)
         self.gate = subprocess.Popen([sys.executable, W.HERE + "/gate.py", str(gate), str(broker)], stdin=subprocess.PIPE, text=True)
-        self.box = V.Box(args.bin, folder, f"mqtt://127.0.0.1:{gate}", courts="abcdefg", host="dual" if six else "127.0.0.1")
+        self.box = V.Box(args.bin, folder, f"mqtt://127.0.0.1:{gate}", courts="abcdefg", host="dual" if six else "127.0.0.1", rtmp="tls")
         if self.box.start() is None: raise SystemExit("the box does not start:\n" + self.box.words()[-1500:])
         self.cameras = {c: V.Camera(self.box.rtmp, c) for c in V.LIVE}
         # Every court has had a camera by then, so that what a decoder costs is no growth.
@@ -74,7 +74,7 @@ class Venue:
         if p: W.R.play(p, [t for t in W.R.flv(W.GAME) if t[0] == 9], stop=seconds); p.bye()
     def told(self, seconds, concert=False):
         b = self.box
-        return {"rtmp": b.rtmp, "http": b.http, "token": b.token(), "data": b.data, "conf": b.conf, "program": b.program, "logf": b.logf, "folder": self.folder + "-beside",
+        return {"rtmp": b.rtmp, "rtmps": b.rtmps, "http": b.http, "token": b.token(), "data": b.data, "conf": b.conf, "program": b.program, "logf": b.logf, "folder": self.folder + "-beside",
                 "six": self.six, "seconds": seconds, "seed": self.args.seed, "concert": concert}
     def attacker(self, name, seconds, concert=False):
         """Runs one attack to its end -> what it found."""
@@ -107,6 +107,7 @@ class Venue:
             end = time.monotonic() + 20
             while V.memory(b.pid) > m["rss_before"] + 64 and time.monotonic() < end: time.sleep(0.5)
             m["rss_after"] = V.memory(b.pid)
+            m["counted"] = time.monotonic() - begin
             after = b.ledger()
             m["lost"] = sum(after[c][0] - before[c][0] for c in V.LIVE)
             m["answered"] = sum(after[c][1] - before[c][1] for c in V.LIVE)
@@ -132,7 +133,7 @@ def judge(m, control, args, growth):
     if "died" in m: return [f"THE BOX DIED ({m['died']})"]
     ease = 3.0 if args.noisy else 1.0
     spare = int(m["sent"] * 0.03) + 5 if args.noisy else 0
-    rate = m["seconds"] / control["seconds"] if control else 1
+    rate = max(1.0, m["counted"] / control["counted"]) if control else 1
     allowed = (control["lost"] * rate if control else 0) + spare
     if m["lost"] > allowed: wrong.append(f"{m['lost']} pictures lost beside it, {control['lost'] if control else 0} without")
     if m["breaks"]: wrong.append(f"the live cameras were interrupted {m['breaks']} times")

@@ -31,6 +31,13 @@ def seats_from_one_ipv6_64(v, seconds):
     if not v.six: return {"note": "NOT TRIED: no IPv6"}
     return sit(v, seconds, [W.hostile6(n, 3) for n in range(1000)])
 @attack(5)
+def seats_from_256_ipv6_64s(v, seconds):
+    if not v.six: return {"note": "NOT TRIED: no IPv6"}
+    return sit(v, seconds, [W.hostile6(n, 0x100 + n % 256) for n in range(1024)])
+@attack(5)
+def login_bodies_that_never_come(v, seconds):
+    return sit(v, seconds, [W.hostile(700 + n) for n in range(64)], b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 4000\r\n\r\ntoken=")
+@attack(5)
 def slow_headers(v, seconds): return sit(v, seconds, [W.hostile(60)], drip=b"x")
 @attack(5)
 def seats_kept_after_an_answer(v, seconds):

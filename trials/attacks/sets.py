@@ -20,8 +20,8 @@ def guarded(payload): return re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", payload)
 def nal(head, bits, tail=b""): return head + guarded(bits + tail)
 
 # ---- H.264
-def sps(w, h, chroma=1, depth=8, refs=16, crop=None, ident=0, level=62, reorder=None, interlaced=False):
-    """Progressive, order of output = order of decoding; `crop` is the size that is shown."""
+def sps(w, h, chroma=1, depth=8, refs=16, crop=None, ident=0, level=62, buffering=None):
+    """Progressive, order of output = order of decoding; `crop` is the size that is shown, `buffering` what VUI says is kept."""
     profile = 244 if chroma == 3 else 122 if chroma == 2 else 110 if depth > 8 else 100
     b = Bits().u(8, profile).u(8, 0).u(8, level).ue(ident).ue(chroma)
     if chroma == 3: b.u(1, 0)
@@ -33,10 +33,9 @@ def sps(w, h, chroma=1, depth=8, refs=16, crop=None, ident=0, level=62, reorder=
     unit = (1 if chroma == 3 else 2, 2 if chroma == 1 else 1)
     if right or bottom: b.u(1, 1).ue(0).ue(right // unit[0]).ue(0).ue(bottom // unit[1])
     else: b.u(1, 0)
-    if reorder is None: b.u(1, 0)
+    if buffering is None: b.u(1, 0)
     else:  # VUI with nothing but bitstream_restriction
-        b.u(1, 1).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 1)
-        b.u(1, 1).ue(0).ue(0).ue(16).ue(16).ue(reorder).ue(refs)
+        b.u(1, 1).u(8, 0).u(1, 1).u(1, 1).ue(0).ue(0).ue(16).ue(16).ue(0).ue(buffering)
     return nal(b"\x67", b.bytes())
 
 def pps(ident=0, of=0):

@@ -47,14 +47,22 @@ def children(pid):
     try: return [int(x) for t in os.listdir(f"/proc/{pid}/task") for x in open(f"/proc/{pid}/task/{t}/children").read().split()]
     except OSError: return []
 
+def certificate(folder, mode=0o600):
+    """Makes one for loopback -> its path; its key is `tls.key` beside it."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", folder + "/tls.key", "-out", folder + "/tls.pem", "-days", "30",
+                    "-subj", "/CN=box", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    os.chmod(folder + "/tls.key", mode)
+    return folder + "/tls.pem"
+
 class Box:
     """One box. `files` are its lines beside the usual ones."""
     def __init__(self, program, folder, broker, courts="abcdef", host="127.0.0.1", detect="", rtmp="", env=None, umask=None, http_more="", rims=RIM):
         self.program, self.folder, self.host = os.path.abspath(program), folder, host
         os.makedirs(folder, exist_ok=True)
-        self.rtmp, self.http = free_port(), free_port()
+        self.rtmp, self.http, self.rtmps = free_port(), free_port(), free_port()
         self.data, self.conf, self.logf, self.env, self.umask = folder + "/data", folder + "/courtside.toml", folder + "/log", env, umask
         shown = "[::]" if host == "dual" else host
+        if rtmp == "tls": rtmp = f'rtmps = "{shown}:{self.rtmps}"\ncert_file = "{certificate(folder)}"\nkey_file = "{folder}/tls.key"\n'
         plain = "plain = true\n" if host == "dual" else ""
         with open(self.conf, "w") as f:
             f.write(f'[box]\nname = "attacked"\ndata_dir = "{self.data}"\n[uplink]\nbroker = "{broker}"\n[ingest]\nrtmp = "{shown}:{self.rtmp}"\n{rtmp}'
