@@ -153,7 +153,15 @@ def then_interlaced(v, found):
     return found
 
 @attack(2, court="d")
-def garbage_16384_then_interlaced(v, seconds): return then_interlaced(v, declared(v, 6, 16384, 16384, key=v.key("d")))
+def no_garbage_then_interlaced(v, seconds):
+    "the control: the same camera where nobody came before it"
+    return then_interlaced(v, {})
+
+@attack(2, court="d")
+def garbage_16384_then_interlaced(v, seconds):
+    "twice, so that a decoder fails twice without a picture between"
+    declared(v, 6, 16384, 16384, key=v.key("d"))
+    return then_interlaced(v, declared(v, 6, 16384, 16384, key=v.key("d")))
 
 @attack(2, court="d")
 def garbage_slices_then_interlaced(v, seconds):
@@ -161,13 +169,13 @@ def garbage_slices_then_interlaced(v, seconds):
     noise = random.Random(v.seed)
     sets = S.avcc([S.sps(854, 480)], [S.pps()])
     cut = lambda nal: nal[:12] + noise.randbytes(400)
-    return then_interlaced(v, push(v, 6, sets, [cut(S.idr(854, 480))], lambda n: [cut(S.idr(854, 480, number=n % 2)) if n % 5 == 0 else b"\x41" + noise.randbytes(300)], key=v.key("d")))
+    return then_interlaced(v, push(v, 10, sets, [cut(S.idr(854, 480))], lambda n: [cut(S.idr(854, 480, number=n % 2)) if n % 5 == 0 else b"\x41" + noise.randbytes(300)], key=v.key("d")))
 
 @attack(2, court="d")
 def garbage_lies_then_interlaced(v, seconds):
     "slices of a picture that the sets do not declare: reference numbers, sizes and profiles that no decoder takes"
     sets = S.avcc([S.sps(640, 368, 2, 10, refs=16, level=10)], [S.pps()])
-    return then_interlaced(v, push(v, 6, sets, [S.idr(1280, 720)], lambda n: [S.skipped(1280, 720, n * 37)], key=v.key("d")))
+    return then_interlaced(v, push(v, 10, sets, [S.idr(1280, 720)], lambda n: [S.skipped(1280, 720, n * 37)], key=v.key("d")))
 
 # ---- 7
 def files(v, before, seconds, most, note, found=None):

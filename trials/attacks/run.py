@@ -192,7 +192,7 @@ def one_by_one(args, six, chosen):
         wrong = found.get("wrong", []) + beside.get("wrong", []) + judge(m, control, args, one.growth or args.growth)
         if beside: found["note"] = f"{beside.get('note', '')}; {found.get('note', '')}"
         out.append(tell(name, m, control, found, wrong))
-        if "died" in m or "rss_after" in m and m["rss_after"] > m["rss_before"] + 300:
+        if "died" in m or "rss_after" in m and m["rss_after"] > m["rss_before"] + 150:
             print("    (a new box, since this one is not what it was)")
             venue.end(); venue = Venue(args, args.folder + "/venue", six)
         time.sleep(2)
