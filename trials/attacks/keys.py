@@ -81,7 +81,7 @@ def slow_camera(step, source, tries=10, least=10):
         good = [t for t in came if t is not None]
         own = step * 4
         late = [t for t in good if t > own + 2]
-        out = {"note": f"camera of {step} s a step: in {len(good)} of {len(came)}, longest {max(good, default=0):.1f} s"}
+        out = {"came": (len(good), len(came)), "note": f"camera of {step} s a step: in {len(good)} of {len(came)}, longest {max(good, default=0):.1f} s"}
         if len(good) < min(least, len(came)) or not came: out["wrong"] = [f"a camera of {step} s a step came in {len(good)} of {len(came)} times ({words[-1:]})"]
         elif late: out["wrong"] = [f"a slow camera was in after {max(late):.1f} s, its own pauses are {own:.1f}"]
         return out

@@ -132,7 +132,7 @@ def pictures_two_courts(v, seconds):
 
 # ---- 2
 def interlaced(v, court="d", seconds=6):
-    """An honest camera of fields -> answers that came of it."""
+    """An honest camera of fields -> (answers that came of it, what it was told, the court's fault by then)."""
     file = tempfile.gettempdir() + "/attacks-interlaced.flv"
     if not os.path.exists(file):
         subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30", "-t", "12", "-c:v", "libx264", "-preset", "veryfast", "-g", "30",
@@ -140,16 +140,17 @@ def interlaced(v, court="d", seconds=6):
     tags = [t for t in W.R.flv(file) if t[0] == 9]
     before = v.answered(court)
     p, _, said = W.publisher(v.rtmp, v.key(court), "127.1.0.9")
-    if not p: return 0, said
-    W.R.play(p, tags, stop=seconds); time.sleep(0.5)
-    after = v.answered(court); p.bye()
-    return after - before, said
+    if not p: return 0, said, None
+    W.R.play(p, tags, stop=seconds); time.sleep(0.3)
+    after, fault = v.answered(court), v.box.court(court).get("fault")
+    p.bye()
+    return after - before, said, fault
 
 def then_interlaced(v, found):
     if v.concert: return found  # one core for all is no place for an honest camera: the runner tries it at the end
-    got, said = interlaced(v)
+    got, said, fault = interlaced(v)
     found["note"] = f"interlaced afterwards: {got} pictures answered; " + found.get("note", "")
-    if got < 60: found["wrong"] = [f"an interlaced camera decodes {got} of 180 pictures afterwards ({said})"]
+    if got < 60: found["wrong"] = [f"an interlaced camera decodes {got} of 180 pictures afterwards ({said}; {fault})"]
     return found
 
 @attack(2, court="d")

@@ -87,7 +87,7 @@ class Venue:
             elif line.startswith("RESULT "): found = json.loads(line[7:])
             else: print("  ", line.rstrip())
         one.wait(); limit.cancel()
-        return found or {"note": f"the attacker ended {one.returncode}", "wrong": ["not tried: the attacker ended"]}
+        return found if found is not None else {"note": f"the attacker ended {one.returncode}", "wrong": ["not tried: the attacker ended"]}
     def hostile_broker(self, word): self.gate.stdin.write(word + "\n"); self.gate.stdin.flush()
     def measure(self, run, cameras=True):
         """What the venue shows while `run` runs -> (what it returned, measurements)."""
@@ -132,7 +132,7 @@ def judge(m, control, args, growth):
     wrong = []
     if "died" in m: return [f"THE BOX DIED ({m['died']})"]
     ease = 3.0 if args.noisy else 1.0
-    spare = int(m["sent"] * 0.03) + 5 if args.noisy else 0
+    spare = 1 << 30 if args.noisy else 0  # on a loaded machine a lost picture says nothing
     rate = max(1.0, m["counted"] / control["counted"]) if control else 1
     allowed = (control["lost"] * rate if control else 0) + spare
     if m["lost"] > allowed: wrong.append(f"{m['lost']} pictures lost beside it, {control['lost'] if control else 0} without")
@@ -233,8 +233,8 @@ def all_at_once(args, six, chosen):
         while time.monotonic() < end - 12:
             for step, source in ((0.2, "127.3.0.1"), (0.5, "127.3.0.2"), (0.2, keys.FROM[0])):
                 got = keys.slow_camera(step, source, tries=2)(Seen(venue.told(4)), 4)
-                was = slow.setdefault(f"{step} s a step from {source}", {"note": "", "wrong": []})
-                was["note"] = got["note"]; was["wrong"] += got.get("wrong", [])
+                was = slow.setdefault(f"{step} s a step from {source}", {"note": "", "wrong": [], "in": 0, "tries": 0})
+                was["note"] = got["note"]; was["wrong"] += got.get("wrong", []); was["in"] += got["came"][0]; was["tries"] += got["came"][1]
                 if time.monotonic() > end - 12: break
     # Attacks on one court take turns; so do those of a door, so that all processes fit on the one core.
     groups = {}
@@ -254,7 +254,7 @@ def all_at_once(args, six, chosen):
     out.append(tell("ALL AT ONCE", m, control, {"note": f"{args.minutes:g} minutes of {len(found)} attacks"}, wrong))
     for name, was in sorted(found.items(), key=lambda x: (ATTACKS[x[0]].finding, x[0])):
         out.append(tell(name, None, None, {"note": f"{was['turns']} turns; last: {was['note']}", "got_in": was.get("got_in")}, was["wrong"]))
-    for name, was in slow.items(): out.append(tell(f"slow camera, {name}", None, None, was, was["wrong"]))
+    for name, was in slow.items(): out.append(tell(f"slow camera, {name}", None, None, {"note": f"in {was['in']} of {was['tries']}; {was['note']}"}, was["wrong"][:2]))
     out.append(after(venue, m, control, args))
     for one in venue.end(): out.append(tell("(the end)", None, None, {}, [one]))
     return out
@@ -265,20 +265,31 @@ def after(venue, m, control, args):
     if "died" in m: return tell("AFTERWARDS", None, None, {}, ["the box died"])
     began = time.monotonic()
     for court in "cd":
-        end, got, said = time.monotonic() + 60, 0, ""
-        while got < 60 and time.monotonic() < end: got, said = pictures.interlaced(Seen(venue.told(5)), court, 5)
+        end, got, said, fault = time.monotonic() + 60, 0, "", ""
+        while (got < 60 or fault) and time.monotonic() < end: got, said, fault = pictures.interlaced(Seen(venue.told(5)), court, 5)
         notes.append(f"interlaced camera on {court}: {got} answered")
         if got < 60: wrong.append(f"an interlaced camera on {court} does not decode: {got} pictures, {said}")
-    end = time.monotonic() + 90
+        if fault: wrong.append(f"court {court} plays and says {fault}")
+    for court in "efg":
+        p, took, said = W.publisher(b.rtmp, V.key(court), W.CAMERAS["e"])
+        if not p: wrong.append(f"a camera does not come in at {court}: {said}"); continue
+        W.R.play(p, [x for x in W.R.flv(W.GAME) if x[0] == 9], stop=3)
+        fault = b.court(court).get("fault")
+        if fault: wrong.append(f"court {court} plays and says {fault}")
+        p.bye()
+    end, bounced = time.monotonic() + 90, 0
     while time.monotonic() < end:
         s = b.state()
-        faults = {c: s["streams"][c].get("fault") for c in s["streams"] if s["streams"][c].get("fault")}
-        if s["uplink"]["connected"] and not s["uplink"]["outbox_events"] and not faults: break
+        if s["uplink"]["connected"] and not s["uplink"]["outbox_events"]: break
+        # What a broker refused is tried again by the second session after it.
+        if s["uplink"]["parked"] and bounced < 3 and time.monotonic() > end - 80 + bounced * 20: bounced += 1; venue.hostile_broker("real")
         time.sleep(1)
-    else: wrong.append(f"90 s later: connected {s['uplink']['connected']}, {s['uplink']['outbox_events']} events wait, parked {s['uplink']['parked']}, faults {faults}")
+    else: wrong.append(f"90 s later: connected {s['uplink']['connected']}, {s['uplink']['outbox_events']} events wait, parked {s['uplink']['parked']}")
+    for c in V.LIVE:
+        if s["streams"][c].get("fault"): wrong.append(f"court {c}: {s['streams'][c]['fault']}")
     if s["ledger"]["unbalanced"]: wrong.append(f"ledger {s['ledger']['unbalanced']}")
     rss = V.memory(b.pid)
-    notes.append(f"RSS {rss:.0f} MB ({m['rss_before']:.0f} before), all faults ended after {time.monotonic() - began:.0f} s")
+    notes.append(f"RSS {rss:.0f} MB ({m['rss_before']:.0f} before), all as before after {time.monotonic() - began:.0f} s")
     if rss > m["rss_before"] + 128: wrong.append(f"RSS {rss:.0f} MB, {m['rss_before']:.0f} before")
     _, calm = venue.measure(lambda: time.sleep(20))
     wrong += [f"afterwards: {w}" for w in judge(calm, control, args, 128)]
@@ -294,7 +305,7 @@ def main():
     p.add_argument("--seconds", type=float, default=12, help="of one attack [default: 12]")
     p.add_argument("--growth", type=float, default=600, help="MB that the box may grow by in one attack [default: 600]")
     p.add_argument("--growth-all", type=float, default=1500, help="MB that it may grow by in --all [default: 1500]")
-    p.add_argument("--noisy", action="store_true", help="others load this machine: times threefold, 3 %% of pictures")
+    p.add_argument("--noisy", action="store_true", help="others load this machine: times threefold, lost pictures are counted and not judged")
     p.add_argument("--seed", type=int, default=random.randrange(1 << 16))
     p.add_argument("--json", metavar="FILE"); p.add_argument("--list", action="store_true")
     args = p.parse_args()

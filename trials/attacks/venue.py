@@ -111,6 +111,7 @@ class Box:
             except OSError:
                 if time.monotonic() > end: raise
                 time.sleep(0.2)
+    def court(self, c): return self.state()["streams"][c]
     def state(self): return json.loads(self.patient("/v1/state"))
     def ledger(self):
         """-> {court: (pictures lost, pictures answered)} since the start, by the ledger."""
