@@ -268,6 +268,8 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/http/guard.rs", "tokio::time", "how long a stranger may hold a connection"),
     ("src/http/guard.rs", "Instant::now", "how long a stranger may hold a connection"),
     ("src/http/listener.rs", "tokio::time", "how long a stranger may hold a connection"),
+    ("src/page/picture.rs", "tokio::time", "how long who draws for those who look rests"),
+    ("src/page/picture.rs", "Instant::now", "how long who draws for those who look rests"),
     ("src/http/serving.rs", "tokio::time", "how long connections may take to end"),
     ("src/http/local.rs", "tokio::time", "how soon it is tried again to take a connection"),
     ("src/http/local.rs", "std::fs", "a socket: a file of its own mode, which no disk keeps"),

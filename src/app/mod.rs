@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as told;
 
+use crate::admission::{self, Admission};
 use crate::clips::{self, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
@@ -121,6 +122,7 @@ impl App {
         })?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
+        let admission = Admission::new(Arc::clone(&world.clock), admission::Limits::default());
         let floor = Floor::of(&[&data_dir]);
         let anchors = Anchors::new(Arc::clone(&world.clock), world.clock.boot(), floor.clone());
         for line in &config.advice {
@@ -192,7 +194,7 @@ impl App {
             uplink: Arc::clone(&uplink),
             latest: parking_lot::Mutex::default(),
         };
-        let web = web::bind(&config, &options, state, ring.shelf())?;
+        let web = web::bind(&config, &options, state, ring.shelf(), admission)?;
         let courts = Courts::new(Neighbours {
             world,
             ledger,

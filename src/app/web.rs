@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::admission::Admission;
 use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::error::AppError;
@@ -182,18 +183,19 @@ pub(crate) fn bind(
     options: &Options,
     state: WebState,
     shelf: Shelf,
+    admission: Admission,
 ) -> Result<Bound, AppError> {
     let access = if options.open_http {
         Access::Open
     } else {
         Access::Token(http::Token::open(&config.http.token_file)?)
     };
+    let terms = http::Terms { admission, ..http::Terms::usual(&state.clock) };
     let certificate = match &config.http.tls {
         Some(files) => Some(http::server_config(files, &[b"http/1.1"])?),
         None => None,
     };
-    let server =
-        Server::bind(config.http.listen, certificate, access, http::Terms::usual(&state.clock))?;
+    let server = Server::bind(config.http.listen, certificate, access, terms)?;
     let state = Arc::new(state);
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));

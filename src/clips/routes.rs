@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::clips::clip::Clip;
 use crate::clips::shelf::{ClipBytes, ClipQuery, Shelf, ShelfError};
-use crate::http::Problem;
+use crate::http::{Problem, ShareLimits, at_most};
 
 /// Clips on a page of the manifest, if nothing else is asked for.
 const PAGE: usize = 100;
@@ -31,12 +31,16 @@ const PAGE: usize = 100;
 const MAX_PAGE: usize = 500;
 /// Chunks of 128 KiB that wait for a slow reader.
 const CHUNKS: usize = 4;
+/// Chosen: each takes a thread of the runtime while its reader takes bytes. A browser asks for one, and what
+/// pulls clips for a few.
+const UNDER_WAY: ShareLimits = ShareLimits { each: 8, all: 32 };
+
 /// The routes of a ring's clips, without authentication: mount them behind yours.
 pub fn routes(shelf: Shelf) -> axum::Router {
     axum::Router::new()
         .route("/v1/clips", get(manifest))
         .route("/v1/clips/{id}", get(entry))
-        .route("/v1/clips/{id}/media", get(media))
+        .route("/v1/clips/{id}/media", at_most(get(media), "clips under way", UNDER_WAY))
         .route("/v1/clips/{id}/ack", post(acknowledge))
         .with_state(shelf)
 }

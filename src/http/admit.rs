@@ -4,17 +4,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
+use crate::admission::{Answered, Reason};
 use crate::http::access::Access;
 use crate::http::door::{By, Door};
 use crate::http::ending::ending;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, unheard};
+use crate::http::shares::Guest;
 use crate::http::sign_in;
+use crate::http::standing::Caller;
 
 /// Where a monitor asks; open to all, and say nothing but yes or no.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
@@ -28,30 +31,65 @@ pub(super) fn guarded(routes: Router, door: &Arc<Door>) -> Router {
         .merge(sign_in::routes(Arc::clone(door)))
 }
 
-async fn admit(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+async fn admit(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let from = Guest::From(caller.prefix());
     let path = request.uri().path();
-    let (by, end) = match &door.access {
-        _ if OPEN_PATHS.contains(&path) => (By::Nothing, None),
+    let (by, guest, end) = match &door.access {
+        _ if OPEN_PATHS.contains(&path) => (By::Nothing, from, None),
         Access::Token(token) => match bearer(request.headers()) {
-            Some(offered) if token.is(offered) => (By::Bearer, None),
-            Some(_) | None => match door.signed(request.headers()) {
-                Some(signed) => (By::Session(signed.until), Some(door.end(signed))),
+            Some(offered) => match caller.answer(token.is(offered), offered).await {
+                Answered::Yes => (By::Bearer, from, None),
+                Answered::No => return refused(&request),
+                Answered::Unheard => return unheard(),
+            },
+            // Nobody finds 256 random bits: a cookie that names no session is an old one, and no guess.
+            None => match door.signed(request.headers()) {
+                Some(signed) => {
+                    caller.proved();
+                    let guest = Guest::Session(signed.number);
+                    (By::Session(signed.until), guest, Some(door.end(signed)))
+                }
                 None => return refused(&request),
             },
         },
-        Access::Open if named_by_address(request.headers()) => (By::Nothing, None),
+        Access::Open if named_by_address(request.headers()) => {
+            caller.admitted();
+            (By::Nothing, from, None)
+        }
         Access::Open => {
+            caller.refused(Reason::Host);
             let detail = "ask by address or as localhost; names are not answered without a token";
             return Problem::new(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail)
                 .into_response();
         }
     };
     request.extensions_mut().insert(by);
+    request.extensions_mut().insert(guest);
     let response = next.run(request).await;
     match end {
         Some(end) => ending(response, end),
         None => response,
     }
+}
+
+/// Ends a stranger's connection with its first refusal: it may come again, and takes a seat for it.
+pub(super) async fn once(
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    caller.asked();
+    let mut response = next.run(request).await;
+    if response.status().is_client_error() && !caller.is_member() {
+        caller.leaving();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Sends a browser to the sign-in, and tells everybody else what is wanted.

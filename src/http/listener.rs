@@ -1,14 +1,12 @@
-//! Takes connections in, so many and no more, and makes them secure off the accepting path.
+//! Takes connections in, each on a seat of admission, and makes them secure off the accepting path.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -16,31 +14,32 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::http::guard::{Guarded, Patience, Permit};
+use crate::admission::{Admission, Reason};
+use crate::http::guard::{Guarded, Place};
+use crate::http::standing::Caller;
 
-/// Connections at once (chosen): a page takes six, a box has a few watchers.
-const CONNECTIONS: usize = 256;
-/// Of one address. A venue's people may share one.
-const CONNECTIONS_AN_ADDRESS: usize = 64;
-/// A TLS handshake that takes longer is let go.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Connections that wait to be handed on.
+const HANDED_ON: usize = 64;
+/// A TLS handshake that takes longer is let go (as `Patience::OF_STRANGERS`).
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 /// After an accept that failed for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
 
 /// A listener with limits, for `axum::serve`.
 pub(super) struct Limited {
-    ready: mpsc::Receiver<(Guarded<Plain>, SocketAddr)>,
-    address: SocketAddr,
+    ready: mpsc::Receiver<(Guarded<Plain>, Caller)>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
 impl Limited {
-    pub(super) fn new(listener: TcpListener, acceptor: Option<TlsAcceptor>) -> Self {
-        let (sender, ready) = mpsc::channel(CONNECTIONS);
-        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
-        let address = listener.local_addr().unwrap_or(unspecified);
-        let accepting = tokio::spawn(accept(listener, acceptor, sender));
-        Self { ready, address, accepting }
+    pub(super) fn new(
+        listener: TcpListener,
+        acceptor: Option<TlsAcceptor>,
+        admission: Admission,
+    ) -> Self {
+        let (sender, ready) = mpsc::channel(HANDED_ON);
+        let accepting = tokio::spawn(accept(listener, acceptor, admission, sender));
+        Self { ready, accepting }
     }
 }
 
@@ -53,36 +52,44 @@ impl Drop for Limited {
 async fn accept(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
-    ready: mpsc::Sender<(Guarded<Plain>, SocketAddr)>,
+    admission: Admission,
+    ready: mpsc::Sender<(Guarded<Plain>, Caller)>,
 ) {
-    let seats = Seats::default();
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!(%error, "an HTTP connection could not be taken");
+                // For want of descriptors, most likely: one that has shown nothing goes.
+                admission.relieve();
                 sleep(REST).await;
                 continue;
             }
         };
-        // At the limit the newest goes: those who are served stay served.
-        let Some(seat) = seats.take(peer.ip()) else { continue };
-        let permit: Permit = Box::new(seat);
+        // A newcomer always gets a seat; who goes for it is admission's to say.
+        let caller = Caller::enters(&admission, peer);
         // Events are small and late ones are worthless.
         drop(stream.set_nodelay(true));
         let (ready, acceptor) = (ready.clone(), acceptor.clone());
+        let hand_on = async move |stream: Plain, caller: Caller| {
+            let guarded = Guarded::new(stream, Place::Network(caller.clone()));
+            drop(ready.send((guarded, caller)).await);
+        };
         match acceptor {
-            None => {
-                let guarded = Guarded::new(Plain::Tcp(stream), Patience::USUAL, permit);
-                drop(ready.send((guarded, peer)).await);
-            }
+            None => hand_on(Plain::Tcp(stream), caller).await,
             Some(acceptor) => {
                 drop(tokio::spawn(async move {
-                    if let Ok(Ok(stream)) = timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await
-                    {
-                        let stream = Plain::Tls(Box::new(stream));
-                        let guarded = Guarded::new(stream, Patience::USUAL, permit);
-                        drop(ready.send((guarded, peer)).await);
+                    let shaken = tokio::select! {
+                        shaken = timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)) => shaken,
+                        () = caller.evicted() => return,
+                    };
+                    match shaken {
+                        Ok(Ok(stream)) => {
+                            caller.shook_hands();
+                            hand_on(Plain::Tls(Box::new(stream)), caller).await;
+                        }
+                        Ok(Err(_)) => caller.refused(Reason::Tls),
+                        Err(_) => caller.refused(Reason::Slow),
                     }
                 }));
             }
@@ -92,7 +99,7 @@ async fn accept(
 
 impl axum::serve::Listener for Limited {
     type Io = Guarded<Plain>;
-    type Addr = SocketAddr;
+    type Addr = Caller;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.ready.recv().await {
@@ -102,44 +109,9 @@ impl axum::serve::Listener for Limited {
         }
     }
 
+    /// Not known: a caller is somebody else. Nobody asks.
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(self.address)
-    }
-}
-
-/// Who sits where. The lock is held for the lines of `take` and of a seat's drop.
-#[derive(Clone, Default)]
-struct Seats {
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-struct Seat {
-    of: IpAddr,
-    seats: Seats,
-}
-
-impl Seats {
-    fn take(&self, of: IpAddr) -> Option<Seat> {
-        let mut taken = self.taken.lock();
-        let all: usize = taken.values().sum();
-        let its = taken.entry(of).or_insert(0);
-        if all >= CONNECTIONS || *its >= CONNECTIONS_AN_ADDRESS {
-            return None;
-        }
-        *its += 1;
-        Some(Seat { of, seats: self.clone() })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.seats.taken.lock();
-        if let Some(its) = taken.get_mut(&self.of) {
-            *its = its.saturating_sub(1);
-            if *its == 0 {
-                taken.remove(&self.of);
-            }
-        }
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -207,20 +179,8 @@ impl AsyncWrite for Plain {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_cannot_take_every_seat() {
-        let seats = Seats::default();
-        let greedy = IpAddr::from([10, 0, 0, 1]);
-        let mut held: Vec<Seat> = std::iter::from_fn(|| seats.take(greedy)).take(1_000).collect();
-        assert_eq!(held.len(), CONNECTIONS_AN_ADDRESS);
-        assert!(seats.take(IpAddr::from([10, 0, 0, 2])).is_some());
-        held.pop();
-        assert!(seats.take(greedy).is_some());
-        drop(held);
-        assert!(seats.taken.lock().is_empty());
+impl Connected<IncomingStream<'_, Limited>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
+        stream.remote_addr().clone()
     }
 }

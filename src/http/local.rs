@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::http::error::HttpError;
-use crate::http::guard::{Guarded, Patience, Permit};
+use crate::http::guard::{Guarded, Place};
 use crate::http::problem::Problem;
 use crate::http::serving;
 
@@ -213,8 +213,7 @@ impl axum::serve::Listener for Few {
             }
             // At the limit the newest goes: those who are served stay served.
             let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else { continue };
-            let permit: Permit = Box::new(seat);
-            return (Guarded::new(stream, Patience::USUAL, permit), ());
+            return (Guarded::new(stream, Place::Own { _seat: seat }), ());
         }
     }
 

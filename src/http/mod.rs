@@ -4,7 +4,8 @@
 //! [`Server::serve`]. Read `error`, `access` (who may ask, the token), `sessions` (browsers that signed in, pure),
 //! `door` (both, and the cookie), `sign_in` (the ways in and out), `admit` (each request), `ending` (what
 //! ends with a session), `host` and `origin` (what a browser or a proxy may be led to send), `problem`
-//! (RFC 9457), `tls`, `listener` and `guard` (limits on connections and on slow peers), `serving` (what all
+//! (RFC 9457), `tls`, `listener`, `standing` and `guard` (seats, and limits on slow peers), `shares` (what one
+//! guest may have at once), `serving` (what all
 //! listeners have in common), `local` (the socket of this machine, at which `doctor` asks),
 //! `server` (all of it, bound).
 
@@ -20,7 +21,9 @@ mod origin;
 mod problem;
 mod tls;
 mod listener;
+mod standing;
 mod guard;
+mod shares;
 mod serving;
 mod local;
 mod server;
@@ -31,6 +34,7 @@ pub use crate::http::local::{Local, local_sockets};
 pub use crate::http::problem::Problem;
 pub use crate::http::server::{Server, Terms};
 pub use crate::http::sessions::SessionLimits;
+pub use crate::http::shares::{ShareLimits, at_most};
 pub use crate::http::tls::server_config;
 
 #[cfg(test)]

@@ -44,6 +44,15 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Too many wait already for what is said of the token that they showed.
+pub(super) fn unheard() -> Response {
+    let detail = "too many wrong tokens were shown: ask again in a second";
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = Problem::new(status, "Too many guesses", detail).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// What the framework says in its own words, as far as it is told on.
 const WORDS_AT_MOST: usize = 1 << 10;
 

@@ -9,12 +9,14 @@ use axum::{Router, middleware};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::admission::{Admission, Limits};
 use crate::clock::Clock;
 use crate::http::access::Access;
 use crate::http::door::Door;
 use crate::http::error::HttpError;
 use crate::http::listener::Limited;
 use crate::http::sessions::SessionLimits;
+use crate::http::standing::Caller;
 use crate::http::{admit, origin, serving};
 
 /// On what terms peers are served.
@@ -22,15 +24,18 @@ use crate::http::{admit, origin, serving};
 pub struct Terms {
     /// By which sessions end.
     pub clock: Arc<dyn Clock>,
+    /// Who may be there at all, and when tokens are answered.
+    pub admission: Admission,
     /// How many browsers, and how long.
     pub sessions: SessionLimits,
 }
 
 impl Terms {
-    /// Those of a box.
+    /// Those of a box that shares admission with nobody.
     #[must_use]
     pub fn usual(clock: &Arc<dyn Clock>) -> Self {
-        Self { clock: Arc::clone(clock), sessions: SessionLimits::USUAL }
+        let admission = Admission::new(Arc::clone(clock), Limits::default());
+        Self { clock: Arc::clone(clock), admission, sessions: SessionLimits::USUAL }
     }
 }
 
@@ -83,11 +88,13 @@ impl Server {
     ) -> io::Result<()> {
         let acceptor = self.tls.map(TlsAcceptor::from);
         let secure = acceptor.is_some();
-        let listener = Limited::new(tokio::net::TcpListener::from_std(self.listener)?, acceptor);
-        let Terms { clock, sessions } = self.terms;
+        let Terms { clock, admission, sessions } = self.terms;
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let listener = Limited::new(listener, acceptor, admission);
         let door = Arc::new(Door::new(self.access, secure, clock, sessions));
         let app = admit::guarded(routes, &door).layer(middleware::from_fn(origin::own_pages));
-        let app = serving::bounded(app);
+        let app = serving::bounded(app).layer(middleware::from_fn(admit::once));
+        let app = app.into_make_service_with_connect_info::<Caller>();
         let serve = |told| axum::serve(listener, app).with_graceful_shutdown(told).into_future();
         serving::until(serve, shutdown).await
     }

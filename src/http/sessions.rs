@@ -45,6 +45,8 @@ impl SessionId {
 
 /// A session that goes on for now.
 pub(super) struct Signed {
+    /// Tells it from all others of this daemon.
+    pub(super) number: u64,
     /// When it ends at the latest.
     pub(super) until: Monotonic,
     /// Closed when it ends before.
@@ -52,6 +54,7 @@ pub(super) struct Signed {
 }
 
 struct Session {
+    number: u64,
     hash: [u8; 32],
     until: Monotonic,
     /// What the session asked for and still runs holds the other end.
@@ -62,11 +65,12 @@ struct Session {
 pub(super) struct Sessions {
     limits: SessionLimits,
     all: Vec<Session>,
+    opened: u64,
 }
 
 impl Sessions {
     pub(super) const fn new(limits: SessionLimits) -> Self {
-        Self { limits, all: Vec::new() }
+        Self { limits, all: Vec::new(), opened: 0 }
     }
 
     /// Opens one.
@@ -75,14 +79,25 @@ impl Sessions {
         let room = self.limits.at_most.saturating_sub(1);
         self.all.drain(..self.all.len().saturating_sub(room));
         let until = now.plus(self.limits.life);
-        self.all.push(Session { hash: hash(&id.text()), until, ends: watch::channel(()).0 });
+        self.opened += 1;
+        let number = self.opened;
+        self.all.push(Session {
+            number,
+            hash: hash(&id.text()),
+            until,
+            ends: watch::channel(()).0,
+        });
     }
 
     /// The session that a cookie's text names. As long for each text.
     pub(super) fn find(&mut self, now: Monotonic, shown: &str) -> Option<Signed> {
         self.let_go(now);
         let session = self.all.get(self.place(shown)?)?;
-        Some(Signed { until: session.until, ended: session.ends.subscribe() })
+        Some(Signed {
+            number: session.number,
+            until: session.until,
+            ended: session.ends.subscribe(),
+        })
     }
 
     /// Ends the session that a cookie's text names; true if there was one.

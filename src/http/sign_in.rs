@@ -1,24 +1,22 @@
 //! The ways in and out of a browser: the page that asks for the token, sign-in, sign-out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{Form, Query, State};
+use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 
-use crate::clock::sleep;
+use crate::admission::Answered;
 use crate::http::access::Access;
 use crate::http::door::{By, Door};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, unheard};
+use crate::http::standing::Caller;
 
 /// How the one page looks that is shown unasked.
 const LOGIN_CSS: &str = include_str!("login.css");
-/// What a wrong token costs who tries.
-const WRONG_TOKEN_DELAY: Duration = Duration::from_millis(700);
 
 /// What is served unasked.
 pub(super) fn routes(door: Arc<Door>) -> Router {
@@ -49,17 +47,19 @@ struct SignIn {
 
 async fn sign_in(
     State(door): State<Arc<Door>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     headers: HeaderMap,
     Form(form): Form<SignIn>,
 ) -> Response {
     let Access::Token(token) = &door.access else { return Redirect::to("/").into_response() };
-    if !token.is(&form.token) {
-        sleep(&*door.clock, WRONG_TOKEN_DELAY).await;
-        return Redirect::to("/login?wrong=1").into_response();
+    match caller.answer(token.is(&form.token), &form.token).await {
+        Answered::Yes => {}
+        Answered::No => return Redirect::to("/login?wrong=1").into_response(),
+        Answered::Unheard => return unheard(),
     }
     match door.sign_in(&headers) {
         Ok(cookie) => {
-            tracing::info!("a browser signed in");
+            tracing::info!(?caller, "a browser signed in");
             ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
         }
         Err(error) => {

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::*;
+use crate::admission::{Admission, Door, DoorLimits, Limits, Reason, WhoGoes};
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::http::serving::BODY_MOST_BYTES;
 use crate::media::UtcTime;
@@ -447,5 +448,186 @@ fn tls_is_spoken_where_a_certificate_is_given() {
         assert!(answer.contains("set-cookie: __Host-courtside="), "{answer}");
         assert!(answer.contains("; Secure"), "{answer}");
         serving.abort();
+    });
+}
+
+/// A connection from an address of loopback: peers are told apart by it.
+async fn from(last: [u8; 2], to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    let [third, fourth] = last;
+    socket.bind(([127, 9, third, fourth], 0).into()).expect("an address of our own");
+    socket.connect(to).await.expect("connected")
+}
+
+/// What is answered on a connection, up to its end.
+async fn answered(mut stream: TcpStream, request: &str) -> String {
+    let request = request.replacen("\r\n", "\r\nHost: box\r\nConnection: close\r\n", 1);
+    let mut answer = String::new();
+    if stream.write_all(request.as_bytes()).await.is_ok() {
+        drop(stream.read_to_string(&mut answer).await);
+    }
+    answer
+}
+
+fn bearer(token: &str) -> String {
+    format!("GET / HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
+fn guarded_by(limits: Limits) -> (ManualClock, Terms) {
+    let (clock, terms) = by_hand();
+    let given: Arc<dyn Clock> = Arc::new(clock.clone());
+    (clock, Terms { admission: Admission::new(given, limits), ..terms })
+}
+
+/// Connections that say nothing, or half a request, each twenty of one address.
+async fn held(to: SocketAddr, count: u8) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    for n in 0..count {
+        let mut stream = from([1, n / 20], to).await;
+        if n % 2 == 0 {
+            drop(stream.write_all(b"GET / HTTP/1.1\r\nHost: b").await);
+        }
+        held.push(stream);
+    }
+    held
+}
+
+#[test]
+fn who_holds_connections_without_a_token_keeps_nobody_out() {
+    let usual = Limits::default();
+    // As many seats as a test can fill.
+    let few = DoorLimits { seats: 24, seats_by_prefix: 12, kept: 8, ..usual.http };
+    let oldest = DoorLimits { who_goes: WhoGoes::Oldest, ..few };
+    for (http, stays) in [(few, true), (oldest, false)] {
+        let (_clock, terms) = guarded_by(Limits { http, ..usual });
+        served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+            // One who was let in before, and one who types his request by hand.
+            let mut watching = from([2, 1], address).await;
+            let request = "GET /endless HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer ";
+            watching.write_all(format!("{request}{TOKEN}\r\n\r\n").as_bytes()).await.expect("fits");
+            assert_eq!(watching.read_u8().await.expect("answered"), b'H');
+            let mut typing = from([2, 2], address).await;
+            typing.write_all(b"GET /login HTTP/1.1\r\n").await.expect("fits");
+
+            let flood = held(address, 120).await;
+            let answer = answered(from([3, 1], address).await, &bearer(TOKEN)).await;
+            assert!(answer.ends_with("the page"), "a watcher with the token: {answer}");
+            let login = "GET /login HTTP/1.1\r\n\r\n";
+            let answer = answered(from([3, 2], address).await, login).await;
+            assert!(answer.contains("Token of this box"), "a browser nobody knows: {answer}");
+            // From the flood's own address too.
+            let answer = answered(from([1, 0], address).await, &bearer(TOKEN)).await;
+            assert!(answer.ends_with("the page"), "{answer}");
+
+            drop(typing.write_all(b"Host: box\r\nConnection: close\r\n\r\n").await);
+            let mut answer = String::new();
+            drop(typing.read_to_string(&mut answer).await);
+            // Where who came first goes, who is slow goes with the flood.
+            assert_eq!(answer.contains("Token of this box"), stays, "{answer}");
+            // Who was let in sits elsewhere: his answer goes on.
+            let over = loop {
+                match watching.try_read(&mut [0; 512]) {
+                    Ok(0) => break true,
+                    Ok(_) => {}
+                    Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
+                }
+            };
+            assert!(!over);
+            drop(flood);
+        });
+    }
+}
+
+#[test]
+fn guesses_of_the_token_wait_and_so_does_the_right_one_behind_them() {
+    let (clock, terms) = guarded_by(Limits::default());
+    let admission = terms.admission.clone();
+    served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+        // A wrong one is answered when its time has come, and a right one of somebody else at once.
+        let guess = |n: u32, of: [u8; 2]| async move {
+            answered(from(of, address).await, &bearer(&format!("guess-{n}-guess-{n}-guess"))).await
+        };
+        let waits = tokio::spawn(guess(0, [4, 1]));
+        let answer = answered(from([4, 2], address).await, &bearer(TOKEN)).await;
+        assert!(answer.ends_with("the page"), "{answer}");
+        while clock.next_alarm().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!waits.is_finished());
+        clock.advance(Duration::from_secs(1));
+        assert!(waits.await.expect("ended").starts_with("HTTP/1.1 401"));
+
+        // Who guessed six times without waiting waits for the right one too.
+        let mut hung_up = Vec::new();
+        for n in 1..=8 {
+            let mut stream = from([4, 1], address).await;
+            let token = format!("hung-{n}-hung-{n}-hung");
+            let request = bearer(&token).replacen("\r\n", "\r\nHost: box\r\n", 1);
+            stream.write_all(request.as_bytes()).await.expect("fits");
+            hung_up.push(stream);
+        }
+        while admission.counts().refused(Door::Http, Reason::WrongSecret) < 9 {
+            tokio::task::yield_now().await;
+        }
+        let behind = answered(from([4, 1], address).await, &bearer(TOKEN)).await;
+        assert!(
+            behind.starts_with("HTTP/1.1 429") && behind.contains("retry-after: 1"),
+            "{behind}"
+        );
+        drop(hung_up);
+        // Who signed in before is not held up by who guesses beside him.
+        let answer = answered(from([4, 2], address).await, &bearer(TOKEN)).await;
+        assert!(answer.ends_with("the page"), "{answer}");
+        // A monitor shows nothing, and is not asked.
+        let probe = "GET /healthz HTTP/1.1\r\n\r\n";
+        assert!(answered(from([4, 1], address).await, probe).await.starts_with("HTTP/1.1 200"));
+    });
+}
+
+#[test]
+fn without_the_brake_a_guesser_has_all_the_answers_he_wants() {
+    let off = Limits { answer_after: Duration::ZERO, ..Limits::off() };
+    // The clock stands: whatever is answered cost no time.
+    let (_clock, terms) = guarded_by(off);
+    served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+        for n in 0..50 {
+            let guess = bearer(&format!("guess-{n}-guess-{n}-guess"));
+            let answer = answered(from([4, 1], address).await, &guess).await;
+            assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        }
+        let found = answered(from([4, 1], address).await, &bearer(TOKEN)).await;
+        assert!(found.ends_with("the page"), "{found}");
+    });
+}
+
+#[test]
+fn a_refusal_is_the_last_that_a_stranger_is_told_on_his_connection() {
+    served(Access::Token(Token::new(TOKEN)), |address| async move {
+        let ended = async |request: &str| {
+            let mut stream = TcpStream::connect(address).await.expect("connected");
+            let request = request.replacen("\r\n", "\r\nHost: box\r\n", 1);
+            // Twice, as a peer that keeps its connections: is the second answered too?
+            let twice = format!("{request}{request}");
+            stream.write_all(twice.as_bytes()).await.expect("written");
+            let mut answers = Vec::new();
+            drop(stream.read_to_end(&mut answers).await);
+            String::from_utf8_lossy(&answers).matches("HTTP/1.1 ").count()
+        };
+        assert_eq!(ended("GET / HTTP/1.1\r\n\r\n").await, 1);
+        let wrong = format!("GET / HTTP/1.1\r\nAuthorization: Bearer {}x\r\n\r\n", &TOKEN[1..]);
+        assert_eq!(ended(&wrong).await, 1);
+        assert_eq!(ended("GET /login HTTP/1.1\r\n\r\n").await, 2, "and then for want of more");
+        // Who was let in may be wrong.
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let token = format!("Host: box\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        let requests = format!("GET / HTTP/1.1\r\n{token}GET /no HTTP/1.1\r\n{token}");
+        stream.write_all(requests.as_bytes()).await.expect("written");
+        let mut last = Vec::new();
+        while !last.ends_with(
+            b"is the page\",\"status\":404,\"title\":\"Not found\",\"type\":\"about:blank\"}",
+        ) {
+            last.push(stream.read_u8().await.expect("more to come"));
+        }
+        assert!(!String::from_utf8_lossy(&last).contains("connection: close"));
     });
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use crate::media::{ChromaLayout, CourtId, CpuPicture, Frame, Monotonic, Plane, SessionId};
 
@@ -19,6 +20,9 @@ const QUALITY: u8 = 82;
 /// comes meanwhile waits for that one instead of drawing it again.
 #[derive(Default)]
 pub(super) struct Pictures {
+    /// Who has it draws. It rests as long as it drew: all who look take half a core at most, of however many
+    /// courts, and the courts' own work has the rest.
+    pencil: Arc<Mutex<()>>,
     drawn: parking_lot::Mutex<HashMap<CourtId, Arc<Mutex<Option<Drawn>>>>>,
 }
 
@@ -39,15 +43,23 @@ impl Pictures {
         {
             return Some(drawn.jpeg.clone());
         }
-        // Some 10 ms of work: not for a thread of the network.
-        tokio::task::spawn_blocking(move || {
-            let jpeg = Bytes::from(encode(&frame)?);
-            let (session, decoded) = (frame.session, frame.decoded);
-            *drawn = Some(Drawn { session, decoded, jpeg: jpeg.clone() });
-            Some(jpeg)
-        })
-        .await
-        .ok()?
+        let pencil = Arc::clone(&self.pencil).lock_owned().await;
+        let (sender, jpeg) = oneshot::channel();
+        // On its own: it rests too where nobody waits any more.
+        drop(tokio::spawn(async move {
+            let began = Instant::now();
+            // Some 10 ms of work: not for a thread of the network.
+            let drawing = tokio::task::spawn_blocking(move || {
+                let jpeg = Bytes::from(encode(&frame)?);
+                let (session, decoded) = (frame.session, frame.decoded);
+                *drawn = Some(Drawn { session, decoded, jpeg: jpeg.clone() });
+                Some(jpeg)
+            });
+            drop(sender.send(drawing.await.ok().flatten()));
+            sleep_until(began + began.elapsed() * 2).await;
+            drop(pencil);
+        }));
+        jpeg.await.ok()?
     }
 }
 
@@ -238,7 +250,8 @@ pub(super) mod tests {
 
     #[test]
     fn many_who_look_share_one_drawing() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("runtime");
         runtime.block_on(async {
             let pictures = Pictures::default();
             let court = CourtId::new("a").expect("a name");

@@ -12,31 +12,46 @@ use serde::Deserialize;
 
 use crate::event::FactId;
 use crate::event::words::VerdictWord;
-use crate::http::Problem;
+use crate::http::{Problem, ShareLimits, at_most};
 use crate::media::CourtId;
+use crate::page::events::{self, Streams};
+use crate::page::files;
 use crate::page::picture::Pictures;
 use crate::page::source::{Refused, Source};
-use crate::page::{events, files};
 
 #[derive(Clone)]
 struct Page {
     source: Arc<dyn Source>,
+    streams: Arc<Streams>,
     pictures: Arc<Pictures>,
 }
 
+/// Chosen: a page has one, and a browser no more than six connections; programs of a venue share an address.
+const STREAMS: ShareLimits = ShareLimits { each: 16, all: 96 };
+/// Chosen: a browser asks for six at once. Drawing itself is bounded in `picture`.
+const PICTURES: ShareLimits = ShareLimits { each: 8, all: 48 };
+
 /// The page and its data.
 pub fn routes(source: Arc<dyn Source>) -> Router {
+    let streams = Streams::of(Arc::clone(&source));
+    of(source, streams)
+}
+
+fn of(source: Arc<dyn Source>, streams: Streams) -> Router {
+    let (streams, pictures) = (Arc::new(streams), Arc::new(Pictures::default()));
     files::routes()
         .route("/v1/state", get(state))
-        .route("/v1/events", get(told))
+        .route("/v1/events", at_most(get(told), "event streams", STREAMS))
         .route("/v1/events/{fact}/verdict", post(verdict))
-        .route("/v1/courts/{court}/snapshot.jpg", get(snapshot))
-        .with_state(Page { source, pictures: Arc::new(Pictures::default()) })
+        .route("/v1/courts/{court}/snapshot.jpg", at_most(get(snapshot), "pictures", PICTURES))
+        .with_state(Page { source, streams, pictures })
 }
 
 async fn state(State(page): State<Page>) -> impl IntoResponse {
     // Null until the first look.
-    axum::Json(page.source.status().map(|status| status.json()))
+    let text = page.streams.state();
+    let text = text.map_or_else(|| "null".to_owned(), |text| text.to_string());
+    ([(header::CONTENT_TYPE, "application/json")], text)
 }
 
 /// Which events are asked for.
@@ -65,7 +80,7 @@ async fn told(
         (None, Some(newest)) => events::From::Newest(newest),
         (None, None) => events::From::Now,
     };
-    events::stream(page.source, from, asked.state.is_some())
+    page.streams.open(from, asked.state.is_some())
 }
 
 /// What a person says of a shot.

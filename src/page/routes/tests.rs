@@ -247,3 +247,56 @@ fn a_watcher_that_falls_behind_is_given_what_is_stored() {
         }
     });
 }
+
+#[test]
+fn one_guest_has_so_many_streams_and_no_more() {
+    served(&Scripted::holding(0), |address| async move {
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS.each {
+            let mut stream = open(address, "/v1/events", "").await;
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).await.expect("answered");
+            assert_eq!(&head, b"HTTP/1.1 200");
+            streams.push(stream);
+        }
+        let answer = ask(address, "/v1/events").await;
+        assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+        assert!(answer.contains("you have 16 event streams at once"), "{answer}");
+        streams.pop();
+        // One that was given up is there again, as soon as its end is seen.
+        loop {
+            let mut stream = open(address, "/v1/events", "").await;
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).await.expect("answered");
+            if &head == b"HTTP/1.1 200" {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_watcher_who_takes_nothing_loses_his_place_with_words() {
+    use http_body_util::BodyExt;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("runtime").block_on(async {
+        let source = Scripted::holding(100);
+        let streams = Streams::impatient(source, std::time::Duration::from_millis(20));
+        let streams = Arc::new(streams);
+        let response = streams.open(events::From::After(0), true);
+        // Nobody reads: the task that tells gives up.
+        while Arc::strong_count(&streams) > 1 {
+            tokio::task::yield_now().await;
+        }
+        let told = response.into_body().collect().await.expect("it ends").to_bytes();
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(
+            told.matches("\nid: ").count() + told.matches("event: state").count(),
+            16,
+            "{told}"
+        );
+        let last = told.trim_end().lines().rev().nth(1);
+        assert_eq!(last, Some("event: slow"), "{told}");
+        assert!(told.contains("Last-Event-ID"), "{told}");
+    });
+}
