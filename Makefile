@@ -82,6 +82,7 @@ soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memo
 	@scripts/setup.sh run test attack
 	trials/soak.py kill --runs 50
 	trials/soak.py broker --away 60
+	trials/crash.py --runs 20
 	trials/soak_memory.py --minutes 30
 	trials/attacks/run.py --bin $(BIN)
 	trials/attacks/run.py --bin $(BIN) --all --minutes 10

@@ -434,4 +434,5 @@ def main():
     print("all held")
 
 
-main()
+if __name__ == "__main__":
+    main()

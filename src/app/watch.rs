@@ -17,6 +17,7 @@ use crate::app::web::WebState;
 use crate::clips::Shelf;
 use crate::clock::{Anchors, Clock, Ticks};
 use crate::config::Calibrate;
+use crate::decode::DecoderStatus;
 use crate::detect;
 use crate::event::box_status::BoxStatus;
 use crate::health::{Notifier, Progress};
@@ -29,6 +30,10 @@ use crate::uplink::Uplink;
 const EVERY: Duration = Duration::from_millis(250);
 /// Measured numbers change at every look; the world is told this often.
 const NUMBERS_EVERY: Duration = Duration::from_secs(5);
+
+/// Decoders that have hung for so long do not come back (chosen: a libav at work on its largest
+/// picture, on a box that does other things, takes a tenth of it).
+const CLOGGED: Duration = Duration::from_secs(30);
 
 /// The stages that are read.
 pub(crate) struct Watched {
@@ -50,6 +55,7 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
     let notifier = Notifier::from_environment();
     let mut progress = Progress::default();
     let mut publisher = Publisher::default();
+    let mut told_clogged = None;
     let mut ticks = Ticks::new(&watched.clock, EVERY);
     loop {
         // Woken by the interval, and by the drain's beginning.
@@ -63,7 +69,14 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
         for stuck in &stuck {
             tracing::error!(court = %stuck.hop.court, hop = %stuck.hop.hop, waiting = stuck.waiting, "a stage stands still");
         }
-        if stuck.is_empty() {
+        let clogged = clogged(&watched.book.all(), now);
+        if clogged != told_clogged {
+            if let Some(court) = &clogged {
+                tracing::error!(%court, "its decoders hang for good: only a new process frees them");
+            }
+            told_clogged.clone_from(&clogged);
+        }
+        if stuck.is_empty() && clogged.is_none() {
             notifier.alive();
         }
         let anchors = &watched.anchors;
@@ -81,6 +94,17 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
         }
         watched.web.put(status);
     }
+}
+
+/// A court whose decoders hang for good. It decodes nothing any more, and what hangs may hold cores and
+/// memory of all others, so the watchdog is to end the process: it is back in two seconds.
+fn clogged(courts: &[Listed], now: Monotonic) -> Option<CourtId> {
+    let hung = courts.iter().find(|court| hangs(&court.decoder.status(), now));
+    hung.map(|court| court.parts.name.clone())
+}
+
+fn hangs(decoder: &DecoderStatus, now: Monotonic) -> bool {
+    decoder.clogged_since.is_some_and(|since| now.since(since) >= CLOGGED)
 }
 
 /// One look at everything.
@@ -233,6 +257,16 @@ mod tests {
         status.streams.get_mut("south").expect("there").stream.condition = StreamCondition::Stalled;
         assert_eq!(due(750, &status), ["stream/south"]);
         assert_eq!(due(5_000, &status), ["stream/north"]);
+    }
+
+    #[test]
+    fn the_watchdog_waits_for_decoders_that_may_come_back_and_for_no_others() {
+        let at = |seconds: u64| Monotonic::from_nanos(seconds * 1_000_000_000);
+        let mut decoder = DecoderStatus::default();
+        assert!(!hangs(&decoder, at(100)));
+        decoder.clogged_since = Some(at(70));
+        assert!(!hangs(&decoder, at(99)), "it may come back");
+        assert!(hangs(&decoder, at(100)));
     }
 
     #[test]

@@ -47,6 +47,10 @@ impl Unbuilt {
 pub trait Backend: Send + Sync {
     /// True if the machine has that decoder.
     fn exists(&self, factory: &str) -> bool;
+    /// True while so many earlier pipelines of this court hang that no more of a kind are built.
+    fn is_clogged(&self) -> bool {
+        false
+    }
     /// Builds and starts a pipeline that gives into `outlet`.
     ///
     /// # Errors

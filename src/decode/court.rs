@@ -173,6 +173,13 @@ impl Court {
             self.failed(&reason, silent, DropReason::Undecodable);
         }
         self.attend_trial();
+        self.note_clogged();
+    }
+
+    fn note_clogged(&self) {
+        let clogged = self.backend.is_clogged().then(|| self.outlet.clock.monotonic());
+        let mut status = self.outlet.status.lock();
+        status.clogged_since = clogged.map(|now| status.clogged_since.unwrap_or(now));
     }
 
     fn unit(&mut self, unit: &AccessUnit, units: &UnitMailbox) {
@@ -279,6 +286,7 @@ impl Court {
         if self.running.is_some() {
             return true;
         }
+        self.note_clogged();
         match &self.retry {
             Some((at, set)) if same_sets(set, &unit.parameters) => {
                 if self.outlet.clock.monotonic() < *at {

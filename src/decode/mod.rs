@@ -23,6 +23,8 @@
 //! - it does not start, or fails on all courts at once: it is out for all of them;
 //! - one is out and another stands in: it is tried again beside it after 5 s, doubling to 60 s, and
 //!   taken at a key frame once it gave pictures;
+//! - four teardowns of one court and decoder do not end: no more are built there until one has, and
+//!   after half a minute the watchdog is not fed any more (`app`): only a new process frees them;
 //! - all fail at a stream: the best of them is tried for ever, at key frames;
 //! - the size, coding or session changes: what is inside comes out first, then a new pipeline.
 //!
@@ -56,7 +58,7 @@ mod file;
 use std::io;
 use std::sync::Arc;
 
-use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo};
+use crate::media::{CloseReason, CourtId, Frame, Monotonic, SessionId, StreamInfo};
 
 pub use crate::decode::backend::{Backend, Decoders, Order, Pipeline, Push, Unbuilt};
 pub use crate::decode::choose::{Candidate, Prefer};
@@ -125,6 +127,8 @@ pub struct DecoderStatus {
     pub downgrades: u64,
     /// Times that a better one was tried again beside it, since the start.
     pub trials: u64,
+    /// Since when so many of this court's earlier decoders hang that no more are built.
+    pub clogged_since: Option<Monotonic>,
     /// Pictures that stayed inside the decoder when the next unit went in; 0 is best.
     pub held_back: u32,
     /// What that costs at the stream's own rate, ms.

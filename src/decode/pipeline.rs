@@ -61,6 +61,10 @@ impl Backend for GStreamer {
         gst::ElementFactory::find(factory).is_some()
     }
 
+    fn is_clogged(&self) -> bool {
+        self.teardowns.values().any(|one| one.place(MAX_UNDER_WAY, Duration::ZERO).is_err())
+    }
+
     fn build(&self, order: &Order<'_>, outlet: Arc<Outlet>) -> Result<Box<dyn Pipeline>, Unbuilt> {
         let teardowns = self.teardowns.get(order.candidate.factory).cloned().unwrap_or_default();
         if let Err(under_way) = teardowns.place(MAX_UNDER_WAY, PLACE) {

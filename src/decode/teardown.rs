@@ -3,7 +3,11 @@
 //! A driver may hang in it, or a decoder be at work on one last large picture. Each holds memory and
 //! threads meanwhile, so they are counted, for a court and a decoder: at the bound no more of that kind
 //! are built there until one has ended. None is counted after it has ended, so a publisher who makes
-//! teardowns slow has to go on doing it, and hinders his own court alone.
+//! teardowns slow has to go on doing it, and hinders his own court alone. Those that never end would
+//! take the court's decoder for good: that is told ([`DecoderStatus::clogged_since`]), and ends the
+//! process by its watchdog.
+//!
+//! [`DecoderStatus::clogged_since`]: crate::decode::DecoderStatus::clogged_since
 
 use std::sync::Arc;
 use std::thread;
