@@ -42,17 +42,16 @@ const REST: Duration = Duration::from_millis(100);
 /// Where the socket of a box may be that keeps its data in `data_dir`, the likeliest place first.
 #[must_use]
 pub fn local_sockets(data_dir: &Path) -> Vec<PathBuf> {
-    let mut places = places(data_dir);
+    let mut places = places(std::env::var_os(RUNTIME_DIRECTORY).as_deref(), data_dir);
     places.insert(places.len() - 1, Path::new(OF_THE_SERVICE).join(FOLDER).join(name(data_dir)));
     places.dedup();
     places
 }
 
 /// Where it is put, the best place first. On a full disk nothing new can be made in the last.
-fn places(data_dir: &Path) -> Vec<PathBuf> {
-    let named = std::env::var_os(RUNTIME_DIRECTORY);
+fn places(named: Option<&OsStr>, data_dir: &Path) -> Vec<PathBuf> {
     // Several are parted by colons; the first is as good as any.
-    let first = named.iter().flat_map(|named| named.as_bytes().split(|byte| *byte == b':')).next();
+    let first = named.and_then(|named| named.as_bytes().split(|byte| *byte == b':').next());
     let runtime = first.map(|path| Path::new(OsStr::from_bytes(path)));
     let folders = runtime.filter(|path| path.is_absolute()).into_iter().chain([data_dir]);
     folders.map(|folder| folder.join(FOLDER).join(name(data_dir))).collect()
@@ -82,7 +81,7 @@ impl Local {
     /// [`HttpError::Local`]: why it cannot be had in the last.
     pub fn bind(data_dir: &Path) -> Result<Self, HttpError> {
         let mut refused = None;
-        for path in places(data_dir) {
+        for path in places(std::env::var_os(RUNTIME_DIRECTORY).as_deref(), data_dir) {
             match Self::at(&path) {
                 Ok(local) => return Ok(local),
                 Err(source) => refused = Some(HttpError::Local { path, source }),
@@ -290,6 +289,22 @@ mod tests {
         fs::DirBuilder::new().create(&deep).expect("made");
         let said = bound(&deep).expect_err("too long").to_string();
         assert!(said.contains("at most 107"), "{said}");
+    }
+
+    #[test]
+    fn what_the_service_manager_names_comes_before_the_folder_of_the_data() {
+        for (named, expected) in [
+            (None, &["/srv/box"][..]),
+            (Some("/run/courtside"), &["/run/courtside", "/srv/box"]),
+            (Some("/run/a:/run/b"), &["/run/a", "/srv/box"]),
+            (Some("run"), &["/srv/box"]),
+            (Some(""), &["/srv/box"]),
+        ] {
+            let found = places(named.map(OsStr::new), Path::new("/srv/box"));
+            let folders = found.iter().filter_map(|path| path.parent()?.parent());
+            let expected: Vec<&Path> = expected.iter().map(Path::new).collect();
+            assert_eq!(folders.collect::<Vec<_>>(), expected, "{named:?}");
+        }
     }
 
     #[test]

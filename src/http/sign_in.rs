@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::admission::Answered;
 use crate::http::access::Access;
 use crate::http::door::{By, Door};
-use crate::http::problem::{Problem, unheard};
+use crate::http::problem::Problem;
 use crate::http::standing::Caller;
 
 /// How the one page looks that is shown unasked.
@@ -30,12 +30,17 @@ pub(super) fn routes(door: Arc<Door>) -> Router {
 #[derive(Deserialize)]
 struct Asked {
     wrong: Option<String>,
+    later: Option<String>,
 }
 
 async fn ask(Query(asked): Query<Asked>) -> Html<String> {
-    let said = match asked.wrong {
-        Some(_) => "<p role=\"alert\">That is not the token of this box.</p>",
-        None => "",
+    let said = match (asked.wrong, asked.later) {
+        (Some(_), _) => "<p role=\"alert\">That is not the token of this box.</p>",
+        (None, Some(_)) => {
+            "<p role=\"alert\">Too many wrong tokens were tried from your network: try again in a few \
+             seconds.</p>"
+        }
+        (None, None) => "",
     };
     Html(include_str!("login.html").replace("<!--said-->", said))
 }
@@ -55,7 +60,8 @@ async fn sign_in(
     match caller.answer(token.is(&form.token), &form.token).await {
         Answered::Yes => {}
         Answered::No => return Redirect::to("/login?wrong=1").into_response(),
-        Answered::Unheard => return unheard(),
+        // For a person, on the page: problem details are for programs.
+        Answered::Unheard => return Redirect::to("/login?later=1").into_response(),
     }
     match door.sign_in(&headers) {
         Ok(cookie) => {

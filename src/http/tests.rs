@@ -421,9 +421,20 @@ fn tls_is_spoken_where_a_certificate_is_given() {
     assert!(error.contains("key.pem"), "{error}");
     let access = Access::Token(Token::new(TOKEN));
     runtime().block_on(async {
-        let server = Server::bind(LOOPBACK.into(), Some(config), access, terms()).expect("bound");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let limits = Limits { http: few_seats(), ..Limits::default() };
+        let admission = Admission::new(Arc::clone(&clock), limits);
+        let terms = Terms { admission: admission.clone(), ..Terms::usual(&clock) };
+        let server = Server::bind(LOOPBACK.into(), Some(config), access, terms).expect("bound");
         let address = server.address();
         let serving = tokio::spawn(server.serve(routes(), std::future::pending()));
+        // Others begin a handshake and leave it at that.
+        let mut begun = Vec::new();
+        for n in 0..60 {
+            let mut stream = from([5, n / 20], address).await;
+            drop(stream.write_all(b"\x16\x03\x01").await);
+            begun.push(stream);
+        }
         let mut roots = RootCertStore::empty();
         roots.add(pair.cert.der().clone()).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -447,6 +458,8 @@ fn tls_is_spoken_where_a_certificate_is_given() {
         // No neighbour of our name can set it, and it never travels in clear.
         assert!(answer.contains("set-cookie: __Host-courtside="), "{answer}");
         assert!(answer.contains("; Secure"), "{answer}");
+        assert!(admission.counts().refused(Door::Http, Reason::Evicted) > 30);
+        drop(begun);
         serving.abort();
     });
 }
@@ -479,6 +492,11 @@ fn guarded_by(limits: Limits) -> (ManualClock, Terms) {
     (clock, Terms { admission: Admission::new(given, limits), ..terms })
 }
 
+/// As many as a test can fill.
+fn few_seats() -> DoorLimits {
+    DoorLimits { seats: 24, seats_by_prefix: 12, kept: 8, ..Limits::default().http }
+}
+
 /// Connections that say nothing, or half a request, each twenty of one address.
 async fn held(to: SocketAddr, count: u8) -> Vec<TcpStream> {
     let mut held = Vec::new();
@@ -494,9 +512,7 @@ async fn held(to: SocketAddr, count: u8) -> Vec<TcpStream> {
 
 #[test]
 fn who_holds_connections_without_a_token_keeps_nobody_out() {
-    let usual = Limits::default();
-    // As many seats as a test can fill.
-    let few = DoorLimits { seats: 24, seats_by_prefix: 12, kept: 8, ..usual.http };
+    let (usual, few) = (Limits::default(), few_seats());
     let oldest = DoorLimits { who_goes: WhoGoes::Oldest, ..few };
     for (http, stays) in [(few, true), (oldest, false)] {
         let (_clock, terms) = guarded_by(Limits { http, ..usual });
@@ -574,6 +590,14 @@ fn guesses_of_the_token_wait_and_so_does_the_right_one_behind_them() {
             behind.starts_with("HTTP/1.1 429") && behind.contains("retry-after: 1"),
             "{behind}"
         );
+        let login = answered(from([4, 1], address).await, &form(TOKEN)).await;
+        assert!(
+            login.contains("location: /login?later=1"),
+            "a person is told on the page: {login}"
+        );
+        let told = "GET /login?later=1 HTTP/1.1\r\n\r\n";
+        let told = answered(from([4, 1], address).await, told).await;
+        assert!(told.contains("try again in a few seconds"), "{told}");
         drop(hung_up);
         // Who signed in before is not held up by who guesses beside him.
         let answer = answered(from([4, 2], address).await, &bearer(TOKEN)).await;
