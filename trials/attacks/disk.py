@@ -139,7 +139,7 @@ def check_config(v, name, text, seconds=20, must_refuse=True):
     took, most = time.monotonic() - begin, watch.end()
     wrong = []
     forged, odd = T.raw_in(said)
-    if forged or odd: wrong.append(f"its answer holds {odd} odd characters, {forged} forged lines")
+    if forged or odd: wrong.append(f"its answer holds {odd} odd characters, {forged} forged lines: {said.decode('utf-8', 'replace')[:200]!r}")
     if must_refuse and one.returncode == 0: wrong.append("taken as good")
     if one.returncode not in (0, 2): wrong.append(f"ended {one.returncode}")
     if took > 5: wrong.append(f"took {took:.1f} s")

@@ -116,8 +116,7 @@ def pictures_largest_that_is_taken(v, seconds):
     for w, h, chroma, depth in ((7680, 4320, 1, 8), (6144, 3456, 1, 8), (5120, 2880, 3, 10), (5120, 2880, 1, 8), (4096, 2304, 3, 10), (4096, 2304, 1, 8), (3840, 2160, 1, 8)):
         found = declared(v, 1.2, w, h, chroma, depth)
         if found["note"].startswith("1 sessions, 1."): break
-    left = seconds - (time.monotonic() - begin)
-    again = declared(v, left, w, h, chroma, depth) if left > 0 else found
+    again = declared(v, max(6.0, seconds - (time.monotonic() - begin)), w, h, chroma, depth)
     return {"note": f"{w}x{h} {'4:4:4' if chroma == 3 else '4:2:0'} {depth} bit: {again['note']}"}
 
 @attack(1, court="cd")

@@ -1,5 +1,5 @@
 """Findings 5 and 10: places at the page, guesses of token and cookie, forms of HTTP that nobody needs."""
-import hashlib, re, threading, time
+import collections, hashlib, itertools, re, threading, time
 
 import wire as W
 from registry import attack
@@ -46,36 +46,47 @@ def seats_kept_after_an_answer(v, seconds):
 
 # ---- 10
 def bearers(v, seconds, sources):
-    """Wrong tokens, sixteen a breath on a few connections -> how many were answered; the right one lies among them."""
-    place, end, begin, n = int(200 * seconds), time.monotonic() + seconds, time.monotonic(), 0
-    right, found, answered = v.token, None, 0
-    rates = {}
+    """Wrong tokens, sixteen a breath -> how many were answered. The right one lies among them; what was put off or cut off
+    is asked again."""
+    place, end, begin = int(200 * seconds), time.monotonic() + seconds, time.monotonic()
+    fresh, again, lock = itertools.count(), collections.deque(), threading.Lock()
+    found, answered, put_off = threading.Event(), [0], [0]
+    def take():
+        with lock:
+            n = again.popleft() if again else next(fresh)
+        return n, (v.token if n == place else f"{n:064x}")
     def one(source):
-        nonlocal n, found, answered
-        while time.monotonic() < end and not found:
+        while time.monotonic() < end and not found.is_set():
+            s, mine, seen = None, [], b""
             try:
-                s = W.dial(v.http, source, timeout=2)
-                while time.monotonic() < end and not found:
-                    mine = []
-                    for _ in range(16): mine.append(right if n == place else f"{n:064x}"); n += 1
-                    s.sendall(b"".join(f"GET /v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {t}\r\n\r\n".encode() for t in mine))
-                    seen = b""
+                s = W.dial(v.http, source, timeout=3)
+                while time.monotonic() < end and not found.is_set():
+                    mine, seen = [take() for _ in range(16)], b""
+                    s.sendall(b"".join(f"GET /v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {t}\r\n\r\n".encode() for _, t in mine))
                     while seen.count(b"HTTP/1.1 ") < 16:
                         got = s.recv(65536)
                         if not got: raise OSError
                         seen += got
-                        if b"HTTP/1.1 200" in seen: found = True
-                    answered += seen.count(b"HTTP/1.1 401")
-            except OSError: time.sleep(0.01)
-            finally: W.shut(s) if "s" in dir() else None
-    threads = [threading.Thread(target=one, args=(sources[k % len(sources)],)) for k in range(max(4, min(16, len(sources))))]
+                    judge(mine, seen)
+                    mine = []
+            except OSError: judge(mine, seen); time.sleep(0.05)
+            finally: s and W.shut(s)
+    def judge(mine, seen):
+        said = re.findall(rb"HTTP/1\.1 (\d+)", seen)
+        with lock:
+            for at, (n, _) in enumerate(mine):
+                code = said[at] if at < len(said) else b""
+                if code == b"200": found.set()
+                elif code == b"401": answered[0] += 1
+                else: put_off[0] += 1; again.append(n)
+    threads = [threading.Thread(target=one, args=(sources[k % len(sources)],)) for k in range(max(4, min(64, len(sources))))]
     for t in threads: t.start()
     for t in threads: t.join()
     took = time.monotonic() - begin
-    rate, most = answered / took, (5 + 40 / took if len(sources) == 1 else 60 + 600 / took)
-    out = {"note": f"{rate:.0f} guesses/s answered; right token (number {place}) {'FOUND after %.1f s' % took if found else 'not found'}"}
+    rate, most = answered[0] / took, (5 + 40 / took if len(sources) == 1 else 60 + 600 / took)
+    out = {"note": f"{rate:.1f} guesses/s answered, {put_off[0] / took:.0f}/s put off; right token (number {place}) {'FOUND after %.1f s' % took if found.is_set() else 'not found'}"}
     wrong = []
-    if found: out["got_in"] = f"bearer guesser, {took:.1f} s"; wrong.append(f"the right token was found after {took:.1f} s")
+    if found.is_set(): out["got_in"] = f"bearer guesser, {took:.1f} s"; wrong.append(f"the right token was found after {took:.1f} s")
     if rate > most: wrong.append(f"{rate:.0f} bearer guesses/s answered, at most {most:.0f}")
     if wrong: out["wrong"] = wrong
     return out
@@ -88,17 +99,18 @@ def bearers_from_64_addresses(v, seconds): return bearers(v, seconds, [W.hostile
 @attack(10)
 def logins_and_hang_up(v, seconds):
     "the right answer comes at once, so nobody waits for a wrong one"
-    place, crowd, end, begin, n, found = int(20 * seconds), W.Crowd(v.http), time.monotonic() + seconds, time.monotonic(), 0, None
-    tried = answered = 0
+    place, crowd, end, begin, found = int(20 * seconds), W.Crowd(v.http), time.monotonic() + seconds, time.monotonic(), None
+    fresh, again, tried, answered = itertools.count(), collections.deque(), 0, 0
     while time.monotonic() < end and not found:
         while len(crowd.all) < 32:
-            token = v.token if n == place else f"{n:064x}"
-            body = f"token={token}"
-            if not crowd.add(W.hostile(75), f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode(), time.monotonic() + 0.3): time.sleep(0.02)
-            n += 1
-        for _, said, _ in crowd.turn():
-            tried += 1; answered += b"HTTP/1.1 " in said
+            n = again.popleft() if again else next(fresh)
+            body = f"token={v.token if n == place else format(n, '064x')}"
+            asked = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            if not crowd.add(W.hostile(75), asked, time.monotonic() + 0.3, n): time.sleep(0.02)
+        for n, said, how in crowd.turn():
+            tried += 1; answered += b"wrong=1" in said
             if b"set-cookie" in said.lower(): found = True
+            elif b"wrong=1" not in said and (said or how == "closed"): again.append(n)  # put off or cut off, so not a wrong one
         if any(b"set-cookie" in one[3].lower() for one in crowd.all.values()): found = True
     took = time.monotonic() - begin
     crowd.end()
