@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use courtside::clock::{Chance, SystemClock};
+use courtside::admission::{Admission, Limits};
+use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::ingest::{CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
 use courtside::media::{CourtId, StreamItem};
 
@@ -47,8 +48,10 @@ async fn main() -> anyhow::Result<()> {
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let settings = IngestSettings { rtmp: Some(address), rtmps: None, courts };
-    let (clock, sink) = (Arc::new(SystemClock::new()), Arc::new(Print(verbose)));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let admission = Admission::new(Arc::clone(&clock), Limits::default());
+    let settings = IngestSettings { rtmp: Some(address), rtmps: None, courts, admission };
+    let sink = Arc::new(Print(verbose));
     let ingest = Ingest::bind(settings, clock, Chance::system(), sink).await?;
     let handle = ingest.handle();
     tracing::info!(address = ?handle.rtmp_address(), "listening");

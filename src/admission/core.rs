@@ -115,8 +115,18 @@ impl Core {
     }
 
     /// Seats a connection that showed its secret among those that did; returns who goes for it.
-    pub(crate) fn admitted(&mut self, now: Monotonic, id: u64, door: Door) -> Option<u64> {
-        let prefix = at(&mut self.seats, door).leave(id)?;
+    pub(crate) fn admitted(
+        &mut self,
+        now: Monotonic,
+        id: u64,
+        door: Door,
+        prefix: Prefix,
+    ) -> Option<u64> {
+        at(&mut self.seats, door).leave(id);
+        if at(&mut self.members, door).has(id) {
+            at(&mut self.members, door).moved(now, id);
+            return None;
+        }
         *at(&mut self.counts.admitted, door) += 1;
         let gone =
             at(&mut self.members, door).enter(now, id, prefix, false, Offences::default())?;

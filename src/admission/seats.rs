@@ -179,6 +179,10 @@ impl Seats {
         Some(gone)
     }
 
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.seats.contains_key(&id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.seats.len()
     }

@@ -85,10 +85,11 @@ impl Admission {
         let now = self.now();
         let mut state = self.shared.state.lock();
         let (number, wake) = state.number();
-        let gone = state.core.enter(now, number, door, Prefix::of(peer));
+        let prefix = Prefix::of(peer);
+        let gone = state.core.enter(now, number, door, prefix);
         state.end(gone);
         drop(state);
-        Seat { admission: self.clone(), door, number, wake }
+        Seat { admission: self.clone(), door, prefix, number, wake }
     }
 
     /// Ends one connection that has shown no secret: the system has no descriptor left.
@@ -179,6 +180,7 @@ impl Admission {
 pub struct Seat {
     admission: Admission,
     door: Door,
+    prefix: Prefix,
     number: u64,
     wake: Arc<Notify>,
 }
@@ -196,12 +198,19 @@ impl Seat {
         self.admission.shared.state.lock().core.moved(now, self.number, self.door);
     }
 
+    /// Gives the seat back before the connection ends: it waits for an answer, which is bounded too. Nobody
+    /// takes it away from now on.
+    pub fn stands(&self) {
+        let mut state = self.admission.shared.state.lock();
+        state.core.left(self.number, self.door);
+    }
+
     /// Notes that it showed a right secret: it sits among those that did from now on, and leaves its seat to
     /// a stranger.
     pub fn admitted(&self) {
         let now = self.admission.now();
         let mut state = self.admission.shared.state.lock();
-        let gone = state.core.admitted(now, self.number, self.door);
+        let gone = state.core.admitted(now, self.number, self.door, self.prefix);
         state.end(gone);
     }
 

@@ -179,7 +179,7 @@ impl App {
         let (detect, router, joined) = start_models(&config, answers, &ledger, &metrics, &world)?;
 
         let ingest = Ingest::bind(
-            ingest_settings(&config)?,
+            ingest_settings(&config, admission.clone())?,
             Arc::clone(&world.clock),
             world.chance.clone(),
             Arc::new(FromIngest { book: book.clone(), anchors: anchors.clone() }),
@@ -190,6 +190,7 @@ impl App {
             book: book.clone(),
             calibrate: config.detect.calibrate,
             metrics: metrics.clone(),
+            admission: admission.clone(),
             events,
             uplink: Arc::clone(&uplink),
             latest: parking_lot::Mutex::default(),

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use crate::admission::Admission;
 use crate::app::error::AppError;
 use crate::clips;
 use crate::clock::{Clock, Floor};
@@ -90,10 +91,13 @@ pub(crate) fn court_rims(config: &Config) -> Vec<CourtRims> {
 }
 
 /// What ingest listens on. Courts come when they are built.
-pub(crate) fn ingest_settings(config: &Config) -> Result<ingest::IngestSettings, AppError> {
+pub(crate) fn ingest_settings(
+    config: &Config,
+    admission: Admission,
+) -> Result<ingest::IngestSettings, AppError> {
     let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
         (Some(address), Some(files)) => Some((address, http::server_config(files, &[])?)),
         _ => None,
     };
-    Ok(ingest::IngestSettings { rtmp: config.ingest.rtmp, rtmps, courts: Vec::new() })
+    Ok(ingest::IngestSettings { rtmp: config.ingest.rtmp, rtmps, courts: Vec::new(), admission })
 }

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::admission::{AdmissionCounts, Door, Reason};
 use crate::config::Calibrate;
 use crate::decode::DecoderStatus;
 use crate::event::box_status::{
-    BoxStatus, CalibrationStatus, LedgerStatus, RimStatus, UplinkStatus,
+    AdmissionStatus, BoxStatus, CalibrationStatus, LedgerStatus, RimStatus, UplinkStatus,
 };
 use crate::event::state::{Advice, ClockState, ModelsState, StorageState, StreamState};
 use crate::event::words::{AdviceAbout, ClockSource, StreamCondition};
 use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
-use crate::health::{self, DecoderReading, Reading, RimReading};
+use crate::health::{self, DecoderReading, DoorReading, Reading, RimReading};
 use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
 use crate::media::{BoxName, CourtId, Foreign, RimBox, place_rims};
@@ -29,6 +30,8 @@ pub(crate) struct StagesSay {
     pub(crate) uplink: Option<UplinkCounts>,
     pub(crate) clock: ClockState,
     pub(crate) calibrate: Calibrate,
+    /// Who guesses, or holds the doors' seats for nothing.
+    pub(crate) admission: Vec<String>,
     pub(crate) counts: Vec<(HopId, HopCount)>,
 }
 
@@ -80,6 +83,9 @@ impl StagesSay {
             }),
             clock: self.clock,
             calibration,
+            admission: AdmissionStatus {
+                faults: self.admission.iter().map(Foreign::told).collect(),
+            },
             ledger,
         }
     }
@@ -98,7 +104,8 @@ fn balance(counts: &[(HopId, HopCount)]) -> LedgerStatus {
     LedgerStatus { hops: counts.len() as u64, unbalanced: unbalanced.collect() }
 }
 
-/// What metrics have of the state at a scrape; of decoders, see [`decoder_reading`].
+/// What metrics have of the state at a scrape; of decoders and doors, see
+/// [`decoder_reading`] and [`door_readings`].
 pub(crate) fn reading(status: &BoxStatus) -> Reading {
     let uplink = status.uplink.as_ref().map(|uplink| &uplink.state);
     let live = |name: &String| (name.clone(), status.is_live(name));
@@ -118,6 +125,7 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         outbox_oldest_seconds: uplink.map_or(0.0, |state| state.outbox_oldest_seconds),
         calibration: status.calibration.courts.iter().flat_map(gauges).collect(),
         decoders: Vec::new(),
+        doors: Vec::new(),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
             let pinned = storage.pinned_bytes;
             vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]
@@ -134,6 +142,21 @@ pub(crate) fn decoder_reading(court: &CourtId, decoder: &DecoderStatus) -> Decod
         downgrades: decoder.downgrades,
         trials: decoder.trials,
     }
+}
+
+/// What metrics have of the doors at a scrape.
+pub(crate) fn door_readings(counts: &AdmissionCounts) -> Vec<DoorReading> {
+    let of = |counts: &[u64; 2], door: Door| counts.get(door as usize).copied().unwrap_or(0);
+    let reading = |door: Door| DoorReading {
+        door: door.name(),
+        admitted: of(&counts.admitted, door),
+        delayed: of(&counts.delayed, door),
+        refused: Reason::ALL
+            .into_iter()
+            .map(|reason| (reason.name(), counts.refused(door, reason)))
+            .collect(),
+    };
+    Door::ALL.into_iter().map(reading).collect()
 }
 
 fn gauges((court, rims): (&String, &Vec<RimStatus>)) -> Vec<RimReading> {

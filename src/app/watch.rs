@@ -85,6 +85,8 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
                 "the clock was set from the network: files dated after it are not believed"
             );
         }
+        let admission = &watched.web.admission;
+        admission.tell();
         let status = Arc::new(look(&watched).status());
         if let Some(line) = publisher.line(&status) {
             notifier.status(&line);
@@ -142,6 +144,7 @@ fn look(watched: &Watched) -> StagesSay {
         uplink: Some(watched.uplink.status()),
         clock: watched.anchors.state(),
         calibrate: watched.calibrate,
+        admission: watched.web.admission.faults(),
         counts,
     }
 }

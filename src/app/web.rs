@@ -17,7 +17,7 @@ use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::error::AppError;
 use crate::app::options::Options;
-use crate::app::status::{decoder_reading, reading};
+use crate::app::status::{decoder_reading, door_readings, reading};
 use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
@@ -45,6 +45,7 @@ pub(crate) struct WebState {
     pub(crate) book: CourtBook,
     pub(crate) calibrate: Calibrate,
     pub(crate) metrics: Metrics,
+    pub(crate) admission: Admission,
     pub(crate) events: broadcast::Sender<SentEvent>,
     pub(crate) uplink: Arc<Uplink>,
     /// Replaced whole by `watch`.
@@ -141,6 +142,7 @@ impl Probed for WebState {
         reading.decoders = listed
             .map(|court| decoder_reading(&court.parts.name, &court.decoder.status()))
             .collect();
+        reading.doors = door_readings(&self.admission.counts());
         self.metrics.encode(&reading)
     }
 }

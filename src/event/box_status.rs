@@ -36,6 +36,9 @@ pub struct BoxStatus {
     /// What is learnt of the rims.
     #[serde(default)]
     pub calibration: CalibrationStatus,
+    /// Who comes in, and who should not.
+    #[serde(default)]
+    pub admission: AdmissionStatus,
     /// The law of the ledger.
     #[serde(default)]
     pub ledger: LedgerStatus,
@@ -132,6 +135,14 @@ pub struct RimStatus {
     /// What people said of its newest shots, by fact.
     #[serde(default)]
     pub said: BTreeMap<String, VerdictWord>,
+}
+
+/// What goes on at the doors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AdmissionStatus {
+    /// Who guesses keys or tokens, or holds seats for nothing, in words; empty a minute after it ends.
+    #[serde(default)]
+    pub faults: Vec<Foreign>,
 }
 
 /// The law of the ledger, as the box found it.

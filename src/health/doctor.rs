@@ -37,7 +37,7 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Where: `court a`, `model rimnet`, `broker`, `disk`, `clock`, `ledger`.
+    /// Where: `court a`, `model rimnet`, `broker`, `disk`, `clock`, `doors`, `ledger`.
     pub about: String,
     /// A stable word for programs, for example `no_publisher`.
     pub code: String,
@@ -75,6 +75,9 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
     of_uplink(status.uplink.as_ref(), &mut found);
     of_clock(status, &mut found);
     of_rims(&status.calibration, &mut found);
+    for fault in &status.admission.faults {
+        found.push(Finding::fault("doors", "attacked", fault, ""));
+    }
     for hop in &status.ledger.unbalanced {
         let todo = "this is a bug of ours: report it with the journal of this hour";
         found.push(Finding::fault("ledger", "unbalanced", hop, todo));
@@ -273,7 +276,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::event::box_status::{CourtStatus, LedgerStatus, RimStatus};
+    use crate::event::box_status::{AdmissionStatus, CourtStatus, LedgerStatus, RimStatus};
     use crate::event::state::{ClockState, ModelState};
     use crate::event::words::CalibrationMode;
     use crate::media::Foreign;
@@ -316,6 +319,7 @@ mod tests {
                 mode: CalibrationMode::Watch,
                 courts: [(court, vec![rim])].into(),
             },
+            admission: AdmissionStatus::default(),
             ledger: LedgerStatus { hops: 5, unbalanced: Vec::new() },
         };
         status.json()
@@ -359,6 +363,7 @@ mod tests {
             ("/uplink/another_box", json!(true), "broker", "another_box"),
             ("/uplink/parked", json!(3), "broker", "refused"),
             ("/uplink/shed", json!(3), "broker", "shed"),
+            ("/admission/faults", json!(["10.0.0.7 guessed …"]), "doors", "attacked"),
             ("/uplink/disk_fault", json!("no space left"), "disk", "outbox_stopped"),
             ("/uplink/put_aside", json!(["outbox.newer-1"]), "disk", "put_aside"),
             ("/clock/plausible", json!(false), "clock", "implausible"),

@@ -100,6 +100,21 @@ pub struct Reading {
     pub calibration: Vec<RimReading>,
     /// How each court's decoder does.
     pub decoders: Vec<DecoderReading>,
+    /// Who came to each door.
+    pub doors: Vec<DoorReading>,
+}
+
+/// Who came to a door.
+#[derive(Clone, Debug, Default)]
+pub struct DoorReading {
+    /// `rtmp` or `http`.
+    pub door: &'static str,
+    /// Connections that showed a right secret.
+    pub admitted: u64,
+    /// Right answers that had to wait.
+    pub delayed: u64,
+    /// Refusals by reason.
+    pub refused: Vec<(&'static str, u64)>,
 }
 
 /// How a court's decoder does.
@@ -316,6 +331,7 @@ impl Collector for ReadingCollector {
             ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
         }
         self.decoders(&mut encoder)?;
+        self.doors(&mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
             "Shift of a rim's log-odds of made, in force where calibration is on",
@@ -341,6 +357,36 @@ impl Collector for ReadingCollector {
 }
 
 impl ReadingCollector {
+    fn doors(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let doors = &self.reading.doors;
+        let mut total = |name: &str, help: &str, of: fn(&DoorReading) -> u64| {
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for door in doors {
+                let labels = [("door", door.door)];
+                ConstCounter::new(of(door)).encode(family.encode_family(&labels)?)?;
+            }
+            Ok::<(), fmt::Error>(())
+        };
+        total("admitted", "Connections that showed a right secret", |door| door.admitted)?;
+        total("delayed", "Right answers that waited, because wrong ones came", |door| {
+            door.delayed
+        })?;
+        let mut family = encoder.encode_descriptor(
+            "refused",
+            "Peers refused, by door and reason",
+            None,
+            kind,
+        )?;
+        for door in doors {
+            for (reason, count) in &door.refused {
+                let labels = [("door", door.door), ("reason", *reason)];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn decoders(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let decoders = &self.reading.decoders;
         let mut family = encoder.encode_descriptor(
@@ -395,9 +441,16 @@ mod tests {
                 downgrades: 2,
                 ..DecoderReading::default()
             }],
+            doors: vec![DoorReading {
+                door: "rtmp",
+                refused: vec![("wrong_secret", 7)],
+                ..DoorReading::default()
+            }],
             ..Reading::default()
         });
         for line in [
+            "courtside_admitted_total{door=\"rtmp\"} 0",
+            "courtside_refused_total{door=\"rtmp\",reason=\"wrong_secret\"} 7",
             "courtside_hop_offered_total{court=\"north\",hop=\"decode\"} 1",
             "courtside_event_seconds_count 1",
             "courtside_stream_up{court=\"north\"} 1",

@@ -16,13 +16,12 @@ use tokio::sync::Notify;
 
 use crate::event::words::{Sound, StreamCondition};
 use crate::ingest::meter::Meter;
+use crate::ingest::strays::Strays;
 use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
 /// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_millis(1_700);
-/// A wrong key is told at the courts that wait for so long.
-const TOLD_FOR: Duration = Duration::from_secs(60);
 /// … and for this long, let go.
 pub(crate) const LET_GO_AFTER: Duration = Duration::from_secs(10);
 /// Takeovers between two addresses in [`CONTEST_WINDOW`] that are a fault (DESIGN §5.1).
@@ -116,8 +115,8 @@ pub(crate) struct Courts {
     // Read for each delivery; changed when a court comes or goes.
     entries: RwLock<Vec<Arc<Entry>>>,
     sink: Arc<dyn UnitSink>,
-    /// Who came last with a key of no court.
-    wrong_key: Mutex<Option<(IpAddr, Monotonic)>>,
+    /// Who comes with keys of no court.
+    strays: Mutex<Strays>,
 }
 
 struct Entry {
@@ -174,7 +173,7 @@ pub(crate) struct Description {
 impl Courts {
     pub(crate) fn new(courts: Vec<CourtKey>, sink: Arc<dyn UnitSink>) -> Self {
         let entries = courts.into_iter().map(Entry::new).map(Arc::new).collect();
-        Self { entries: RwLock::new(entries), sink, wrong_key: Mutex::default() }
+        Self { entries: RwLock::new(entries), sink, strays: Mutex::default() }
     }
 
     /// Lets publishers come to a court; false if another one has the key, or this one is there.
@@ -420,19 +419,19 @@ impl Courts {
 }
 
 impl Courts {
-    /// Notes that `peer` came with a key of no court.
-    pub(crate) fn wrong_key(&self, peer: IpAddr, now: Monotonic) {
-        *self.wrong_key.lock() = Some((peer, now));
+    /// Notes that `peer` came with a key of no court, by the key's digest.
+    pub(crate) fn wrong_key(&self, peer: IpAddr, given: u64, now: Monotonic) {
+        self.strays.lock().note(peer, given, now);
     }
 
-    /// Why nobody publishes to a court, where somebody tried: the last one may have been its camera.
+    /// Why nobody publishes to a court, where somebody tried: that may have been its camera.
     fn refusal(&self, state: &CourtState, now: Monotonic) -> Option<String> {
         if state.holder.is_some() {
             return None;
         }
         let refused = state.last_refusal.as_ref();
         refused.map(|why| format!("the last publisher was let go: {why}")).or_else(|| {
-            let (peer, _) = (*self.wrong_key.lock()).filter(|(_, at)| now.since(*at) < TOLD_FOR)?;
+            let peer = self.strays.lock().likeliest(now)?;
             Some(format!(
                 "{peer} publishes with a stream key that no court has: compare the encoder's key with \
                  `stream_key`"
@@ -475,10 +474,10 @@ mod tests {
         let court = CourtId::new("a").unwrap();
         let fault = |now| courts.status(&court, now).unwrap().fault;
         assert_eq!(fault(at(0)), None);
-        courts.wrong_key([10, 0, 0, 7].into(), at(1));
+        courts.wrong_key([10, 0, 0, 7].into(), 5, at(1));
         assert!(fault(at(2)).unwrap().starts_with("10.0.0.7 publishes with a stream key"));
         assert_eq!(fault(at(61)), None);
-        courts.wrong_key([10, 0, 0, 7].into(), at(70));
+        courts.wrong_key([10, 0, 0, 7].into(), 5, at(70));
         let peer = "10.0.0.8:5000".parse().unwrap();
         courts.claim(0, 1, peer, at(71), Arc::default()).unwrap();
         assert_eq!(fault(at(72)), None, "its camera is there");

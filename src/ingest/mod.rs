@@ -3,8 +3,9 @@
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media
-//! message, pure), `budget` (what a publisher may cost, pure), `stream` (messages → access units with unwrapped times, pure), `meter` (what is
-//! measured of a stream, pure), `courts` (who holds a court, pure but for its lock), then `server`
+//! message, pure), `budget` (what a publisher may cost, pure), `stream` (messages → access units with
+//! unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes with wrong
+//! keys, pure), `courts` (who holds a court, pure but for its lock), then `server`
 //! (the only I/O).
 //!
 //! A publisher can never take the process down, stall another court or grow memory past its bound
@@ -14,6 +15,7 @@ pub mod flv;
 pub mod rtmp;
 pub mod budget;
 mod meter;
+mod strays;
 mod courts;
 mod server;
 mod stream;

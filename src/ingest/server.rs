@@ -1,20 +1,19 @@
 //! The sockets: listeners, limits on connections, one task a connection.
 //!
-//! A connection is unauthenticated until its stream key was right. There are at most 64 of those, 8
-//! an address (DESIGN §5.1): one more ends the oldest, so that half-open connections never keep a
-//! publisher out. Handshake, connect and publish share one deadline.
+//! Until its stream key was right, a connection sits on a seat of [`Admission`], which takes it away where
+//! others need it more, and says when a key is answered (DESIGN §5.1). Handshake, connect and publish share
+//! one deadline and one bound of bytes. A connection that holds a court needs no seat: there are as many as
+//! courts, and one more each for a moment.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
+use crate::admission::{Admission, Answered, Ask, Door, Reason, Seat, digest};
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
 use crate::ingest::courts::{
     CourtKey, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
@@ -35,12 +35,8 @@ use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamIt
 
 /// From accept to an accepted publish, TLS included (DESIGN §5.1).
 const NEGOTIATION: Duration = Duration::from_secs(10);
-/// Connections that have not shown a right key (DESIGN §5.1).
-const MAX_UNAUTHENTICATED: usize = 64;
-/// … and of those, from one address.
-const MAX_UNAUTHENTICATED_PER_ADDRESS: usize = 8;
-/// What a wrong key costs: five guesses a second from one address.
-const REFUSAL_DELAY: Duration = Duration::from_millis(1_500);
+/// Bytes of a connection before its key: a handshake is 3 KiB, commands a few hundred bytes (DESIGN §5.1).
+const BEFORE_KEY_BYTES: usize = 64 << 10;
 /// For the last words of a connection to be read.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How often a connection looks at the time.
@@ -50,12 +46,10 @@ const SMALL_BUFFER: usize = 4 << 10;
 /// … and after it. Where a publisher is ahead of us, each read wakes it by an acknowledgement: the
 /// larger the reads, the fewer there are.
 const LARGE_BUFFER: usize = 128 << 10;
-/// Lines a second that hostile peers may put into the log; what is more is counted.
-const MAX_LINES_A_SECOND: u32 = 5;
 /// Until every connection has said goodbye.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-/// After accept failed (out of file descriptors, mostly).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// After accept failed for want of descriptors, and a connection was ended for that.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// What ingest listens on, and for whom.
 pub struct IngestSettings {
@@ -65,6 +59,8 @@ pub struct IngestSettings {
     pub rtmps: Option<(SocketAddr, Arc<rustls::ServerConfig>)>,
     /// The courts.
     pub courts: Vec<CourtKey>,
+    /// Who may come in.
+    pub admission: Admission,
 }
 
 /// Why ingest does not start.
@@ -98,7 +94,6 @@ pub struct IngestCounts {
 #[derive(Default)]
 struct Counters {
     connections: AtomicU64,
-    evicted: AtomicU64,
     timed_out: AtomicU64,
     unauthorized: AtomicU64,
     broken: AtomicU64,
@@ -128,25 +123,8 @@ struct Reception {
     /// Names sessions.
     chance: Chance,
     counters: Counters,
-    // Who is let in and who must go for it are one decision.
-    waiting: Mutex<VecDeque<Unauthenticated>>,
-    lines: Mutex<Lines>,
+    admission: Admission,
     next_connection: AtomicU64,
-}
-
-struct Unauthenticated {
-    connection: u64,
-    ip: IpAddr,
-    /// Wakes the connection's task: it must end.
-    evicted: Arc<Notify>,
-}
-
-/// Keeps hostile peers from filling the log.
-#[derive(Default)]
-struct Lines {
-    second: u64,
-    written: u32,
-    left_out: u64,
 }
 
 impl Ingest {
@@ -174,8 +152,7 @@ impl Ingest {
                 clock,
                 chance,
                 counters: Counters::default(),
-                waiting: Mutex::new(VecDeque::new()),
-                lines: Mutex::new(Lines::default()),
+                admission: settings.admission,
                 next_connection: AtomicU64::new(1),
             }),
             rtmp: rtmp.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -196,6 +173,8 @@ impl Ingest {
         let shared = self.handle.shared;
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        // Descriptors are; told once.
+        let mut short = false;
         tokio::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -211,6 +190,7 @@ impl Ingest {
             };
             match accepted {
                 (Ok((socket, peer)), tls) => {
+                    short = false;
                     tasks.spawn(connection(
                         Arc::clone(&shared),
                         socket,
@@ -219,9 +199,19 @@ impl Ingest {
                         stopping.clone(),
                     ));
                 }
+                // That one went away before it was taken.
+                (Err(error), _) if is_of_the_peer(&error) => {}
                 (Err(error), _) => {
-                    warn!(%error, "accept failed");
-                    sleep(&*shared.clock, ACCEPT_PAUSE).await;
+                    if std::mem::replace(&mut short, true) {
+                        tracing::debug!(%error, "accept failed again");
+                    } else {
+                        warn!(%error, "accept failed: a connection that has shown no key is ended");
+                    }
+                    shared.admission.relieve();
+                    tokio::select! {
+                        () = &mut shutdown => break,
+                        () = sleep(&*shared.clock, ACCEPT_PAUSE) => {}
+                    }
                 }
             }
         }
@@ -286,7 +276,7 @@ impl IngestHandle {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         IngestCounts {
             connections: read(&counters.connections),
-            evicted: read(&counters.evicted),
+            evicted: self.shared.admission.counts().refused(Door::Rtmp, Reason::Evicted),
             timed_out: read(&counters.timed_out),
             unauthorized: read(&counters.unauthorized),
             broken: read(&counters.broken),
@@ -322,55 +312,12 @@ impl Reception {
             tracing::error!("a connection's task panicked: a bug, contained to that connection");
         }
     }
-
-    /// Takes a connection into the unauthenticated ones; the oldest goes if there are too many.
-    fn enter(self: &Arc<Self>, connection: u64, ip: IpAddr) -> Unauthorized {
-        let evicted = Arc::new(Notify::new());
-        let mut waiting = self.waiting.lock();
-        let same = waiting.iter().filter(|other| other.ip == ip).count();
-        let oldest = if same >= MAX_UNAUTHENTICATED_PER_ADDRESS {
-            waiting.iter().position(|other| other.ip == ip)
-        } else {
-            (waiting.len() >= MAX_UNAUTHENTICATED).then_some(0)
-        };
-        if let Some(oldest) = oldest.and_then(|index| waiting.remove(index)) {
-            oldest.evicted.notify_one();
-            self.count(|counters| &counters.evicted);
-        }
-        waiting.push_back(Unauthenticated { connection, ip, evicted: Arc::clone(&evicted) });
-        drop(waiting);
-        Unauthorized { shared: Arc::clone(self), connection, evicted }
-    }
-
-    /// True if the log has room for a line about a hostile peer; tells what was left out.
-    fn may_log(&self) -> bool {
-        let second = self.clock.monotonic().as_nanos() / 1_000_000_000;
-        let mut lines = self.lines.lock();
-        if lines.second != second {
-            let left_out = std::mem::take(&mut lines.left_out);
-            *lines = Lines { second, ..Lines::default() };
-            if left_out > 0 {
-                warn!(left_out, "further connections closed");
-            }
-        }
-        lines.written += 1;
-        let room = lines.written <= MAX_LINES_A_SECOND;
-        lines.left_out += u64::from(!room);
-        room
-    }
 }
 
-/// A place among the unauthenticated connections, given back when dropped.
-struct Unauthorized {
-    shared: Arc<Reception>,
-    connection: u64,
-    evicted: Arc<Notify>,
-}
-
-impl Drop for Unauthorized {
-    fn drop(&mut self) {
-        self.shared.waiting.lock().retain(|other| other.connection != self.connection);
-    }
+/// True where accept failed for what a peer did; else the system lacks something.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 /// A court held by a connection, let go when dropped, by a panic too.
@@ -378,6 +325,7 @@ struct Held {
     shared: Arc<Reception>,
     court: usize,
     connection: u64,
+    peer: SocketAddr,
     displaced: Arc<Notify>,
     reason: CloseReason,
 }
@@ -401,8 +349,12 @@ enum End {
     Refused(#[from] MediaRefused),
     #[error("no publish within {} s", NEGOTIATION.as_secs())]
     Deadline,
-    #[error("newer connections came")]
+    #[error("others needed its seat")]
     Evicted,
+    #[error("more than {} KiB before its key", BEFORE_KEY_BYTES >> 10)]
+    Talkative,
+    #[error("not answered: too many stream keys are tried from its address, or from everywhere")]
+    Unheard,
     #[error("wrong stream key")]
     Unauthorized,
     #[error("{0}")]
@@ -431,6 +383,8 @@ impl End {
             | Self::Refused(_)
             | Self::Deadline
             | Self::Evicted
+            | Self::Talkative
+            | Self::Unheard
             | Self::Unauthorized
             | Self::Contested(_) => CloseReason::Broken,
         }
@@ -444,10 +398,10 @@ impl End {
             Self::Contested(_) | Self::Displaced => "NetStream.Publish.BadName",
             Self::Stalled => "NetStream.Publish.Idle",
             Self::Shutdown => "NetConnection.Connect.AppShutdown",
-            Self::Broken(_) | Self::Reconfigured => "NetStream.Publish.Failed",
-            Self::Gone | Self::Io(_) | Self::Deadline | Self::Evicted | Self::Unpublished => {
-                return None;
-            }
+            Self::Broken(_) | Self::Talkative | Self::Reconfigured => "NetStream.Publish.Failed",
+            // Nothing that would hold a socket for a peer that is too many.
+            Self::Evicted | Self::Unheard | Self::Deadline => return None,
+            Self::Gone | Self::Io(_) | Self::Unpublished => return None,
         };
         Some((code, self.to_string()))
     }
@@ -462,51 +416,70 @@ async fn connection(
     stopping: watch::Receiver<bool>,
 ) {
     shared.count(|counters| &counters.connections);
-    let id = shared.next_connection.fetch_add(1, Ordering::Relaxed);
-    let place = shared.enter(id, peer.ip());
+    let seat = shared.admission.enter(Door::Rtmp, peer);
+    let guest = Guest {
+        id: shared.next_connection.fetch_add(1, Ordering::Relaxed),
+        peer,
+        seat,
+        since: shared.clock.monotonic(),
+    };
     // Pictures must not wait for acknowledgements of ours; failing is no reason to refuse.
     let _ignored = socket.set_nodelay(true);
     let Some(tls) = tls else {
-        return serve(shared, Wire::new(socket), peer, place, stopping).await;
+        return serve(shared, Wire::new(socket), guest, stopping).await;
     };
     let accepted = tokio::select! {
         accepted = within(&*shared.clock, NEGOTIATION, tls.accept(socket)) => accepted,
-        () = place.evicted.notified() => return,
+        () = guest.seat.evicted() => return,
     };
     match accepted {
-        Some(Ok(stream)) => serve(shared, Wire::new(stream), peer, place, stopping).await,
+        Some(Ok(stream)) => {
+            guest.seat.progressed();
+            serve(shared, Wire::new(stream), guest, stopping).await;
+        }
         Some(Err(error)) => {
             shared.count(|counters| &counters.broken);
-            if shared.may_log() {
+            shared.admission.refused(Door::Rtmp, peer, Reason::Tls);
+            if shared.admission.may_log(peer) {
                 warn!(%peer, error = %Foreign::error(&error), "TLS handshake failed");
             }
         }
-        None => shared.count(|counters| &counters.timed_out),
+        None => {
+            shared.count(|counters| &counters.timed_out);
+            shared.admission.refused(Door::Rtmp, peer, Reason::Slow);
+        }
     }
+}
+
+/// A connection that has not shown a right key.
+struct Guest {
+    id: u64,
+    peer: SocketAddr,
+    seat: Seat,
+    /// When it was accepted.
+    since: Monotonic,
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared: Arc<Reception>,
     mut wire: Wire<S>,
-    peer: SocketAddr,
-    place: Unauthorized,
+    guest: Guest,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let id = place.connection;
-    let evicted = Arc::clone(&place.evicted);
+    let peer = guest.peer;
     let mut session = ServerSession::new(shared.chance.next(&*shared.clock));
     let negotiated = tokio::select! {
         negotiated = within(
             &*shared.clock,
             NEGOTIATION,
-            negotiate(&shared, &mut wire, &mut session, peer, id),
+            negotiate(&shared, &mut wire, &mut session, &guest),
         ) => negotiated.unwrap_or(Err(End::Deadline)),
-        () = evicted.notified() => Err(End::Evicted),
+        () = guest.seat.evicted() => Err(End::Evicted),
         _ = stopping.changed() => Err(End::Shutdown),
     };
     let end = match negotiated {
         Ok((mut held, mut assembler)) => {
-            drop(place);
+            guest.seat.admitted();
             let court = shared.courts.name(held.court);
             let court = court.as_ref().map_or("", CourtId::as_str).to_owned();
             info!(%peer, court, encoder = assembler.encoder().map(Foreign::as_str), "publishing");
@@ -524,22 +497,29 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             end
         }
         Err(end) => {
-            if !matches!(end, End::Gone | End::Evicted | End::Shutdown) && shared.may_log() {
+            if !matches!(end, End::Gone | End::Shutdown) && shared.admission.may_log(peer) {
                 warn!(%peer, why = %end, "connection closed");
             }
+            let refused = |reason| shared.admission.refused(Door::Rtmp, peer, reason);
+            match &end {
+                End::Deadline => refused(Reason::Slow),
+                End::Broken(_) | End::Talkative => refused(Reason::Broken),
+                _ => {}
+            }
+            guest.seat.leaving();
             end
         }
     };
     match &end {
         End::Deadline => shared.count(|counters| &counters.timed_out),
-        End::Broken(_) => shared.count(|counters| &counters.broken),
+        End::Broken(_) | End::Talkative => shared.count(|counters| &counters.broken),
         End::Unauthorized => shared.count(|counters| &counters.unauthorized),
         _ => {}
     }
     if let Some((code, text)) = end.farewell() {
         session.refuse(code, &text);
     }
-    if !matches!(end, End::Evicted | End::Gone | End::Io(_)) {
+    if !matches!(end, End::Evicted | End::Unheard | End::Gone | End::Io(_)) {
         let polite = matches!(end, End::Unpublished);
         wire.farewell(session.output(), polite, &*shared.clock).await;
     }
@@ -550,10 +530,9 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Arc<Reception>,
     wire: &mut Wire<S>,
     session: &mut ServerSession,
-    peer: SocketAddr,
-    id: u64,
+    guest: &Guest,
 ) -> Result<(Held, StreamAssembler), End> {
-    let mut encoder = None;
+    let (mut encoder, mut step, mut taken) = (None, 0, 0);
     loop {
         let (event, used) = {
             let mut input = wire.unread();
@@ -562,17 +541,21 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             (event, before - input.len())
         };
         wire.consume(used);
+        taken += used;
+        if taken > BEFORE_KEY_BYTES {
+            return Err(End::Talkative);
+        }
+        if session.step() > step {
+            step = session.step();
+            guest.seat.progressed();
+        }
         match event {
             None => wire.exchange(session.output()).await?,
             Some(Event::Connected { encoder: named }) => encoder = named,
             Some(Event::Publish { key }) => {
-                let Some(court) = shared.courts.find(&key) else {
-                    shared.courts.wrong_key(peer.ip(), shared.clock.monotonic());
-                    sleep(&*shared.clock, REFUSAL_DELAY).await;
-                    return Err(End::Unauthorized);
-                };
+                let court = answer(shared, wire, guest, &key).await?;
                 let displaced = Arc::new(Notify::new());
-                let now = shared.clock.monotonic();
+                let (now, id, peer) = (shared.clock.monotonic(), guest.id, guest.peer);
                 shared.courts.claim(court, id, peer, now, Arc::clone(&displaced)).map_err(
                     |contested| {
                         shared.courts.refused(court, &contested.text);
@@ -580,8 +563,14 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                     },
                 )?;
                 let reason = CloseReason::Broken;
-                let held =
-                    Held { shared: Arc::clone(shared), court, connection: id, displaced, reason };
+                let held = Held {
+                    shared: Arc::clone(shared),
+                    court,
+                    connection: id,
+                    peer,
+                    displaced,
+                    reason,
+                };
                 let Some(name) = shared.courts.name(court) else { return Err(End::Gone) };
                 let ids = Arc::clone(shared);
                 let assembler = StreamAssembler::new(
@@ -597,6 +586,47 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Finds the court of a key, and says so when admission lets it be said.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Reception,
+    wire: &mut Wire<S>,
+    guest: &Guest,
+    key: &str,
+) -> Result<usize, End> {
+    let court = shared.courts.find(key);
+    let (peer, now) = (guest.peer, shared.clock.monotonic());
+    let given = digest(key.as_bytes());
+    if court.is_none() {
+        shared.courts.wrong_key(peer.ip(), given, now);
+    }
+    // Who waits for an answer sits on no seat that another could use.
+    guest.seat.stands();
+    let answered = shared.admission.answer(Ask {
+        door: Door::Rtmp,
+        peer,
+        right: court.is_some(),
+        given,
+        what: secret_of(court.unwrap_or(usize::MAX)),
+        took: now.since(guest.since),
+    });
+    let answered = tokio::select! {
+        biased;
+        answered = answered => answered,
+        // Else who hangs up would take the place of who waits.
+        () = wire.hung_up() => return Err(End::Gone),
+    };
+    match (answered, court) {
+        (Answered::Yes, Some(court)) => Ok(court),
+        (Answered::Unheard, _) => Err(End::Unheard),
+        (Answered::Yes | Answered::No, _) => Err(End::Unauthorized),
+    }
+}
+
+/// The key of a court, as admission knows it.
+const fn secret_of(court: usize) -> u64 {
+    court as u64
+}
+
 /// Reads media until the publish ends, and says why it did.
 async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Arc<Reception>,
@@ -608,11 +638,15 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> End {
     let mut tick = Ticks::new(&shared.clock, TICK);
     let mut heard = shared.clock.monotonic();
-    let mut stalled = false;
+    let (mut stalled, mut proven) = (false, false);
     let mut items = Vec::new();
     let displaced = Arc::clone(&held.displaced);
     loop {
         let end = take(shared, wire, session, assembler, &mut heard, &mut items);
+        if !proven && items.iter().any(|item| matches!(item, StreamItem::Video(unit) if unit.key)) {
+            proven = true;
+            shared.admission.proved(Door::Rtmp, held.peer, secret_of(held.court));
+        }
         let holds = shared.courts.deliver(held.court, held.connection, heard, &mut items);
         if !holds {
             return displaced_from(shared, held);
@@ -760,6 +794,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
         })
         .await
+    }
+
+    /// Resolves once the peer has hung up, while nothing of it is taken. What it sends meanwhile is kept, as
+    /// far as there is room; then its hanging up is not seen. Loses nothing when it is dropped half-way.
+    async fn hung_up(&mut self) {
+        let Self { stream, buffer, unread } = self;
+        std::future::poll_fn(|context| {
+            loop {
+                if unread.start >= unread.end {
+                    *unread = 0..0;
+                }
+                let Some(room) = buffer.get_mut(unread.end..).filter(|room| !room.is_empty())
+                else {
+                    return Poll::Pending;
+                };
+                let mut space = ReadBuf::new(room);
+                match Pin::new(&mut *stream).poll_read(context, &mut space) {
+                    Poll::Ready(Ok(())) if !space.filled().is_empty() => {
+                        unread.end += space.filled().len();
+                    }
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
     }
 
     /// Sends the last words and waits for the peer to hang up, within bounds: closing on unread

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use courtside::admission::{Admission, Door, DoorLimits, Limits, Rate, Reason, WhoGoes};
 use courtside::clock::{Chance, Clock, ManualClock, SystemClock};
 use courtside::event::words::StreamCondition;
 use courtside::ingest::flv::FileTag;
+use courtside::ingest::rtmp::client::{ClientEvent, ClientSession};
 use courtside::ingest::rtmp::message::kind;
 use courtside::ingest::{
     CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
@@ -20,7 +22,7 @@ use courtside::tools::rig::publish::{Pace, Publisher};
 use parking_lot::Mutex;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, oneshot};
 
 /// Far beyond what anything here takes; only a failure waits for it.
@@ -69,6 +71,7 @@ impl Heard {
 struct TestIngest {
     heard: Arc<Heard>,
     handle: IngestHandle,
+    admission: Admission,
     stop: Option<oneshot::Sender<()>>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -79,15 +82,25 @@ impl TestIngest {
     }
 
     async fn with(clock: Arc<dyn Clock>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        Self::within(clock, tls, Limits::default()).await
+    }
+
+    async fn within(
+        clock: Arc<dyn Clock>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        limits: Limits,
+    ) -> Self {
         let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let courts = ["a", "b"].map(|name| CourtKey {
             court: CourtId::new(name).unwrap(),
             stream_key: StreamKey::new(format!("key-{name}")),
         });
+        let admission = Admission::new(Arc::clone(&clock), limits);
         let settings = IngestSettings {
             rtmp: Some(loopback),
             rtmps: tls.map(|config| (loopback, config)),
             courts: courts.into(),
+            admission: admission.clone(),
         };
         let heard = Arc::new(Heard::default());
         let sink = Arc::clone(&heard) as Arc<dyn UnitSink>;
@@ -97,11 +110,21 @@ impl TestIngest {
         let running = tokio::spawn(ingest.run(async {
             let _ = stopped.await;
         }));
-        Self { heard, handle, stop: Some(stop), running }
+        Self { heard, handle, admission, stop: Some(stop), running }
     }
 
     fn url(&self, key: &str) -> String {
         format!("rtmp://{}/live/{key}", self.handle.rtmp_address().unwrap())
+    }
+
+    /// Wrong keys that were shown.
+    fn wrong(&self) -> u64 {
+        self.admission.counts().refused(Door::Rtmp, Reason::WrongSecret)
+    }
+
+    /// Right keys that waited for their answer.
+    fn delayed(&self) -> u64 {
+        self.admission.counts().delayed[0]
     }
 
     fn status(&self, court: &str) -> CourtStatus {
@@ -529,9 +552,142 @@ async fn half_open_connections_keep_nobody_out_and_cost_no_picture() {
     let units = pictures(&tested.heard.until("a", is_over).await);
     assert_eq!(units.len(), 600);
     let counts = tested.handle.counts();
-    assert!(counts.evicted >= 900, "{counts:?}");
+    assert!(counts.evicted >= 700, "{counts:?}");
     other.vanish();
     drop(half_open);
+    tested.stop().await;
+}
+
+/// One step of a publisher: takes what the box said, then sends what follows. True once it may publish.
+async fn step(socket: &mut TcpStream, session: &mut ClientSession) -> Option<bool> {
+    socket.write_all(session.output()).await.ok()?;
+    session.output().clear();
+    let mut buffer = vec![0; 8 << 10];
+    while session.output().is_empty() {
+        let count = socket.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
+        if let Some(event) = session.next(&mut &buffer[..count]).ok()? {
+            return (event == ClientEvent::Live).then_some(true);
+        }
+    }
+    Some(false)
+}
+
+/// A camera between whose steps fifty others connect and say nothing, from its own address and from others.
+async fn camera_amid_a_flood(limits: Limits) -> bool {
+    let tested = TestIngest::within(Arc::new(SystemClock::new()), None, limits).await;
+    let address = tested.handle.rtmp_address().unwrap();
+    let mut flood = Vec::new();
+    let mut camera = TcpStream::connect(address).await.unwrap();
+    let mut session = ClientSession::new("box", "key-a", 7);
+    let inside = loop {
+        for other in 0..50 {
+            let from = TcpSocket::new_v4().unwrap();
+            let ip = [127, 0, 0, if other % 2 == 0 { 1 } else { 2 + other }];
+            from.bind((ip, 0).into()).unwrap();
+            flood.extend(from.connect(address).await);
+        }
+        match step(&mut camera, &mut session).await {
+            Some(false) => {}
+            Some(true) => break true,
+            None => break false,
+        }
+    };
+    drop(flood);
+    tested.stop().await;
+    inside
+}
+
+#[tokio::test]
+async fn a_slow_camera_gets_in_amid_a_flood() {
+    assert!(camera_amid_a_flood(Limits::default()).await);
+    let rtmp = DoorLimits {
+        seats: 64,
+        seats_by_prefix: 8,
+        kept: 0,
+        who_goes: WhoGoes::Oldest,
+        ..Limits::default().rtmp
+    };
+    assert!(!camera_amid_a_flood(Limits { rtmp, ..Limits::default() }).await, "the oldest goes");
+}
+
+/// Tries wrong keys and hangs up on the answers; the box's clock stands still.
+async fn guess(tested: &TestIngest, keys: u64) {
+    let before = tested.wrong();
+    for key in 0..keys {
+        let url = tested.url(&format!("guess-{key}"));
+        let guess = tokio::spawn(async move { Publisher::connect(&url).await.is_err() });
+        let noticed = async {
+            while tested.wrong() <= before + key {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, noticed).await.unwrap();
+        guess.abort();
+    }
+}
+
+/// Whether a right key is answered while the box's clock stands still; it is, once that has moved.
+async fn answered_at_once(tested: &TestIngest, clock: &ManualClock) -> bool {
+    let url = tested.url("key-a");
+    let before = tested.delayed();
+    let mut asked = tokio::spawn(async move { Publisher::connect(&url).await });
+    let waits = async {
+        while tested.delayed() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let at_once = tokio::select! {
+        publisher = &mut asked => return publisher.unwrap().is_ok(),
+        () = waits => false,
+    };
+    clock.advance(Duration::from_millis(800));
+    tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap().unwrap();
+    at_once
+}
+
+#[tokio::test]
+async fn who_hangs_up_on_wrong_answers_waits_for_right_ones() {
+    let without = Rate { burst: 1e9, per_second: 1e9 };
+    let off = Limits { guesses: without, strangers: without, ..Limits::default() };
+    for (limits, keys, at_once) in
+        [(Limits::default(), 20, false), (Limits::default(), 3, true), (off, 20, true)]
+    {
+        let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+        let tested = TestIngest::within(shared, None, limits).await;
+        guess(&tested, keys).await;
+        assert_eq!(answered_at_once(&tested, &clock).await, at_once, "after {keys} of {limits:?}");
+        tested.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_has_published_is_answered_at_once_beside_a_guesser() {
+    let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+    let tested = TestIngest::with(Arc::clone(&clock) as Arc<dyn Clock>, None).await;
+    let mut live = Publisher::connect(&tested.url("key-a")).await.unwrap();
+    live.play(&h264_tags(3), Pace::FullSpeed, |_| ()).await.unwrap();
+    tested.heard.until("a", |items| pictures(items).len() == 3).await;
+    guess(&tested, 50).await;
+    assert!(answered_at_once(&tested, &clock).await, "it takes over");
+    // Else its last words wait for a clock that stands.
+    live.vanish();
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_talks_and_shows_no_key_is_sent_away() {
+    let tested = TestIngest::start().await;
+    let address = tested.handle.rtmp_address().unwrap();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let mut session = ClientSession::new("box", "key-a", 7);
+    assert_eq!(step(&mut socket, &mut session).await, Some(false));
+    // C2 and connect, then pings that it never stops sending: type 4, event 6, stamp 0.
+    socket.write_all(session.output()).await.unwrap();
+    let ping = [2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0];
+    let sent = async { while socket.write_all(&ping.repeat(100)).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, sent).await.unwrap();
+    assert_eq!(tested.handle.counts().broken, 1);
     tested.stop().await;
 }
 

@@ -6,7 +6,7 @@ use crate::film::{Shot, half_an_attempt, made, missed, still};
 use crate::testbox::TestBox;
 
 /// What a wrong key costs whoever tries it.
-const REFUSAL: Duration = Duration::from_millis(1_500);
+const REFUSAL: Duration = Duration::from_millis(800);
 
 #[test]
 fn a_wrong_key_is_told_slowly_and_disturbs_nobody() {

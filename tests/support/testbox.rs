@@ -340,7 +340,7 @@ impl TestBox {
 
     /// Publishes with the key of no court: what the box says.
     pub(crate) fn publish_in_vain(&mut self, key: &str) -> String {
-        self.publish_wrongly(key, Duration::from_millis(1_500))
+        self.publish_wrongly(key, Duration::from_millis(800))
     }
 
     /// Lets time pass, in steps after each of which the box is quiet.

@@ -80,6 +80,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         uplink: None,
         clock: ClockState { plausible: true, courts: Vec::new() },
         calibrate: Calibrate::Off,
+        admission: Vec::new(),
         counts: Vec::new(),
     }
 }
@@ -193,6 +194,10 @@ fn ill() -> StagesSay {
             clock("b", ClockSource::OnFi, 120),
         ],
     };
+    said.admission = vec![
+        "10.0.0.7 guessed stream keys 412 times in the last minute: block it at the venue's router"
+            .to_owned(),
+    ];
     said.calibrate = Calibrate::On;
     said.counts = vec![(
         HopId { court: "a".to_owned(), hop: "ring".to_owned() },

@@ -50,6 +50,12 @@ impl Handshake {
         (Self { state: HandshakeState::Version, first: Vec::new(), server: false, seed }, hello)
     }
 
+    /// True once the peer's first packet was answered.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        matches!(self.state, HandshakeState::Echo { .. } | HandshakeState::Done)
+    }
+
     /// Takes bytes off `input`, appends what must be sent to `output`. True once done.
     ///
     /// # Errors

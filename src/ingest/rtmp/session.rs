@@ -91,6 +91,8 @@ pub struct ServerSession {
     window: u32,
     /// Size of the chunks that we send.
     chunk_size: usize,
+    /// It has asked for a message stream.
+    created: bool,
 }
 
 impl ServerSession {
@@ -106,6 +108,7 @@ impl ServerSession {
             acknowledged: 0,
             window: WINDOW,
             chunk_size: INITIAL_CHUNK_SIZE,
+            created: false,
         }
     }
 
@@ -123,6 +126,18 @@ impl ServerSession {
             return Err(RtmpError::Unsent { limit: MAX_UNSENT });
         }
         event
+    }
+
+    /// How near the peer is to publishing: it only grows, and not by bytes that lead nowhere.
+    #[must_use]
+    pub const fn step(&self) -> u8 {
+        match &self.state {
+            SessionState::Handshaking(handshake) => handshake.is_answered() as u8,
+            SessionState::Unconnected => 2,
+            SessionState::Connected { .. } => 3 + self.created as u8,
+            SessionState::Asking { .. } | SessionState::Publishing { .. } => 5,
+            SessionState::Ended => 6,
+        }
     }
 
     /// What must be sent. Take from its front what was.
@@ -228,6 +243,7 @@ impl ServerSession {
         match command.name.as_str() {
             "connect" => return Ok(self.connect(&command)),
             "createStream" => {
+                self.created = true;
                 let id = Value::Number(f64::from(STREAM));
                 let answer =
                     message::command(0, "_result", command.transaction, &[Value::Null, id]);

@@ -27,6 +27,7 @@ export function showVitals(state) {
       : ["bad", "Model", `${model.name} refused`, model.reason]);
   }
   if (clock && clock.plausible === false) rows.push(["warn", "Clock", "not set", "the box's clock is wrong; events carry no time of day"]);
+  for (const fault of (state.admission && state.admission.faults) || []) rows.push(["bad", "Doors", "attacked", fault]);
   const key = JSON.stringify(rows);
   if (key === showVitals.key) return;
   showVitals.key = key;

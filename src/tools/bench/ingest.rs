@@ -19,6 +19,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::admission::{Admission, Limits};
 use crate::clock::{Chance, Clock, SystemClock};
 use crate::ingest::flv::{self, FileTag};
 use crate::ingest::rtmp::client::{ClientEvent, ClientSession};
@@ -473,8 +474,10 @@ fn serve_ours() -> anyhow::Result<ExitCode> {
     }
     one_thread()?.block_on(async {
         let courts = vec![CourtKey { court: CourtId::new("a")?, stream_key: StreamKey::new(KEY) }];
-        let settings = IngestSettings { rtmp: Some("127.0.0.1:0".parse()?), rtmps: None, courts };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let admission = Admission::new(Arc::clone(&clock), Limits::default());
+        let rtmp = Some("127.0.0.1:0".parse()?);
+        let settings = IngestSettings { rtmp, rtmps: None, courts, admission };
         let ingest = Ingest::bind(settings, clock, Chance::system(), Arc::new(Nobody)).await?;
         let address = ingest.handle().rtmp_address().context("an address")?;
         announce(address);
