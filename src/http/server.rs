@@ -19,6 +19,10 @@ use crate::http::sessions::SessionLimits;
 use crate::http::standing::Caller;
 use crate::http::{admit, origin, serving};
 
+/// Connections that the kernel keeps until we take them. Beyond it SYNs are dropped, and who comes behind
+/// a crowd tries again after 1 s and 3 s (RFC 6298); the kernel's own bound is 4096 (`somaxconn`).
+const BACKLOG: i32 = 4096;
+
 /// On what terms peers are served.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -62,6 +66,8 @@ impl Server {
     ) -> Result<Self, HttpError> {
         let bound = || {
             let listener = TcpListener::bind(address)?;
+            // Once more, for more room: the library asks for 128.
+            rustix::net::listen(&listener, BACKLOG)?;
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
             Ok((listener, address))

@@ -555,6 +555,24 @@ fn who_holds_connections_without_a_token_keeps_nobody_out() {
 }
 
 #[test]
+fn who_comes_behind_a_crowd_does_not_have_to_knock_twice() {
+    runtime().block_on(async {
+        // Nobody takes them yet: all that has come waits with the kernel.
+        let server = Server::bind(LOOPBACK.into(), None, Access::Open, terms()).expect("bound");
+        let crowd = async {
+            let mut crowd = Vec::new();
+            for n in 0..600_usize {
+                let third = u8::try_from(n / 100).expect("a few");
+                crowd.push(from([7, third], server.address()).await);
+            }
+            crowd.len()
+        };
+        let come = tokio::time::timeout(Duration::from_secs(30), crowd).await;
+        assert_eq!(come, Ok(600), "the library's own 128 would have the rest wait for ever");
+    });
+}
+
+#[test]
 fn guesses_of_the_token_wait_and_so_does_the_right_one_behind_them() {
     let (clock, terms) = guarded_by(Limits::default());
     let admission = terms.admission.clone();
