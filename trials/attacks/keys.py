@@ -39,7 +39,7 @@ def guess(v, seconds, sources, patience, at_once):
     return out
 
 @attack(3)
-def guess_and_hang_up_from_one_address(v, seconds): return guess(v, seconds, [W.hostile(10)], 0.1, 8)
+def guess_and_hang_up_from_one_address(v, seconds): return guess(v, seconds, [W.hostile(10)], 0.04, 8)
 @attack(3)
 def guess_and_hang_up_from_200_addresses(v, seconds): return guess(v, seconds, [W.hostile(300 + n) for n in range(200)], 0.1, 48)
 @attack(3)
