@@ -18,6 +18,10 @@ pub(super) fn in_text(text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
+        // Each is placed by counting lines: of a file of nothing else that would be a square.
+        if faults.len() == MOST_TOLD {
+            break;
+        }
         let seen = line.strip_suffix('\n').unwrap_or(line);
         let seen = seen.strip_suffix('\r').unwrap_or(seen).replace('\t', " ");
         let mark =
@@ -28,7 +32,6 @@ pub(super) fn in_text(text: &str) -> Vec<Fault> {
         }
         start += line.len();
     }
-    faults.truncate(MOST_TOLD);
     faults
 }
 
@@ -38,12 +41,14 @@ pub(super) fn in_values(text: &str) -> Vec<Fault> {
     if let Ok(table) = DeTable::parse(text) {
         of_table(text, table.get_ref(), &mut faults);
     }
-    faults.truncate(MOST_TOLD);
     faults
 }
 
 fn of_table(text: &str, table: &DeTable<'_>, faults: &mut Vec<Fault>) {
     for (key, value) in table {
+        if faults.len() >= MOST_TOLD {
+            return;
+        }
         if let Some((_, hidden)) = Foreign::first_hidden(key.get_ref()) {
             faults.push(fault(text, key.span().start, "this key", hidden));
         }
@@ -53,6 +58,7 @@ fn of_table(text: &str, table: &DeTable<'_>, faults: &mut Vec<Fault>) {
 
 fn of_value(text: &str, value: &Spanned<DeValue<'_>>, faults: &mut Vec<Fault>) {
     match value.get_ref() {
+        _ if faults.len() >= MOST_TOLD => {}
         DeValue::String(said) => {
             if let Some((_, hidden)) = Foreign::first_hidden(said) {
                 faults.push(fault(text, value.span().start, "this text", hidden));

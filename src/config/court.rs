@@ -14,6 +14,10 @@ use crate::config::origin::Origin;
 use crate::config::secret::Secret;
 use crate::media::{CourtId, RimBox};
 
+/// More courts than a hall has, and than a box decodes; each costs threads and memory (chosen).
+const COURTS_MOST: usize = 256;
+/// More rims than a camera sees; each is looked at in every picture (chosen).
+const RIMS_MOST: usize = 16;
 /// No codec that we take draws a wider picture.
 const PICTURE_MOST_PX: f64 = 16_384.0;
 /// Below this a ring has too few pixels to see a ball pass through it.
@@ -53,7 +57,7 @@ pub(super) struct RawCourt {
     #[schemars(with = "Option<PathBuf>")]
     stream_key_file: Option<Spanned<PathBuf>>,
     /// Each rim as [x, y, width, height] of the ring, in pixels of the picture.
-    #[schemars(with = "Vec<[f64; 4]>")]
+    #[schemars(with = "Vec<[f64; 4]>", length(max = 16))]
     #[serde(default)]
     rims: Vec<Spanned<Vec<f64>>>,
     /// [width, height] of the picture that `rims` were drawn on; the first stream's, if absent.
@@ -74,6 +78,15 @@ pub(super) fn check_all(
         let text = "no [[court]]: add one with `name`, `stream_key` and `rims`; \
                     `courtside config example` shows how";
         findings.fault(0..0, text);
+    }
+    if let Some(beyond) = raw.get(COURTS_MOST) {
+        let text = format!(
+            "{} courts, and a box takes at most {COURTS_MOST}: take this one and those behind it out, \
+             and give them a box of their own",
+            raw.len()
+        );
+        findings.fault(beyond.span(), text);
+        return Vec::new();
     }
     let mut courts: Vec<CourtConfig> = Vec::with_capacity(raw.len());
     let mut keys: BTreeMap<String, CourtId> = BTreeMap::new();
@@ -124,8 +137,16 @@ impl RawCourt {
         };
         let stream_key = self.stream_key(section, origin, findings);
         let rims_of = self.rims_of.as_ref().and_then(|written| picture_size(written, findings));
+        if let Some(beyond) = self.rims.get(RIMS_MOST) {
+            let text = format!(
+                "{} rims, and a court takes at most {RIMS_MOST}: take this one and those behind it out",
+                self.rims.len()
+            );
+            findings.fault(beyond.span(), text);
+        }
+        let written = self.rims.iter().take(RIMS_MOST);
         let rims: Vec<RimBox> =
-            self.rims.iter().filter_map(|written| rim(written, rims_of, findings)).collect();
+            written.filter_map(|written| rim(written, rims_of, findings)).collect();
         let camera_delay_ms = self.camera_delay_ms.map_or(0, |written| {
             if *written.get_ref() > CAMERA_DELAY_MOST_MS {
                 let text =
@@ -161,7 +182,10 @@ impl RawCourt {
         findings: &mut Findings<'_>,
     ) -> Option<Secret> {
         let (secret, span) = match (&self.stream_key, &self.stream_key_file) {
-            (Some(key), None) => (Secret::new(key.get_ref()), key.span()),
+            (Some(key), None) => {
+                findings.secret_in(origin.file);
+                (Secret::new(key.get_ref()), key.span())
+            }
             (None, Some(file)) => (origin.secret(file, findings)?, file.span()),
             (Some(_), Some(file)) => {
                 findings

@@ -11,6 +11,8 @@ use crate::config::fault::Findings;
 use crate::config::origin::Origin;
 use crate::event::words::CalibrationMode;
 
+/// More than anybody compares; each looks at every picture (chosen).
+const BUNDLES_MOST: usize = 16;
 /// The bundle that is in the binary.
 const BUNDLE: &str = "rimnet";
 
@@ -102,7 +104,7 @@ impl fmt::Display for Device {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDetect {
     /// Names of model bundles; the first is live.
-    #[schemars(with = "Option<Vec<String>>")]
+    #[schemars(with = "Option<Vec<String>>", length(max = 16))]
     bundles: Option<Spanned<Vec<String>>>,
     /// Folder that is searched for bundles first.
     models_dir: Option<PathBuf>,
@@ -133,6 +135,13 @@ impl RawDetect {
                     let text = format!(
                         "`{}` is no name of a bundle: use letters, digits, '-', '_' and '.'",
                         bad.chars().take(64).collect::<String>()
+                    );
+                    findings.fault(written.span(), text);
+                }
+                if written.get_ref().len() > BUNDLES_MOST {
+                    let text = format!(
+                        "{} bundles, and a box takes at most {BUNDLES_MOST}: take some out",
+                        written.get_ref().len()
                     );
                     findings.fault(written.span(), text);
                 }

@@ -1,9 +1,10 @@
 //! Why a configuration was refused, and where.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::media::Foreign;
 
@@ -33,27 +34,48 @@ pub struct Fault {
     pub text: Foreign,
 }
 
-fn lines(file: &std::path::Path, faults: &[Fault]) -> String {
+fn lines(file: &Path, faults: &[Fault]) -> String {
     let file = Foreign::path(file);
     let line = |f: &Fault| format!("{file}:{}:{}: {}", f.line, f.column, f.text);
     faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Faults that are told; of a file with more, these are enough to begin with.
+const TOLD_MOST: usize = 50;
+
 /// What the checks of all sections found, in one pass.
 pub(super) struct Findings<'a> {
     text: &'a str,
     faults: Vec<Fault>,
+    /// Faults beyond those that are told.
+    more: usize,
     advice: Vec<String>,
+    secret_files: BTreeSet<PathBuf>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, faults: Vec::new(), advice: Vec::new() }
+        Self {
+            text,
+            faults: Vec::new(),
+            more: 0,
+            advice: Vec::new(),
+            secret_files: BTreeSet::new(),
+        }
     }
 
     /// Refuses what stands at `span`.
     pub(super) fn fault(&mut self, span: Range<usize>, text: impl fmt::Display) {
-        self.faults.push(at(self.text, span.start, text.to_string()));
+        if self.faults.len() < TOLD_MOST {
+            self.faults.push(at(self.text, span.start, text.to_string()));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Remembers a file that holds a secret: whoever can read it has that too.
+    pub(super) fn secret_in(&mut self, file: &Path) {
+        self.secret_files.insert(file.to_owned());
     }
 
     /// Lets it pass, with a word.
@@ -61,10 +83,14 @@ impl<'a> Findings<'a> {
         self.advice.push(Foreign::told(text).to_string());
     }
 
-    /// What was found: faults in the order of the file, and advice.
-    pub(super) fn into_parts(mut self) -> (Vec<Fault>, Vec<String>) {
+    /// What was found: faults in the order of the file, advice, and files that hold secrets.
+    pub(super) fn into_parts(mut self) -> (Vec<Fault>, Vec<String>, Vec<PathBuf>) {
         self.faults.sort_by_key(|fault| (fault.line, fault.column));
-        (self.faults, self.advice)
+        if let (true, Some(last)) = (self.more > 0, self.faults.last().cloned()) {
+            let text = format!("and {} more: mend these first", self.more);
+            self.faults.push(Fault { text: Foreign::told(text), ..last });
+        }
+        (self.faults, self.advice, self.secret_files.into_iter().collect())
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) struct RawHealth {
     log: Option<Spanned<String>>,
 }
 
+/// Longer than a filter for every part of the program (chosen).
+const LOG_MOST_BYTES: usize = 4096;
+
 /// The levels, loudest last.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -44,7 +47,10 @@ impl RawHealth {
             || LOG.to_owned(),
             |written| {
                 let filter = written.get_ref();
-                if filter.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
+                if filter.len() > LOG_MOST_BYTES {
+                    let text = format!("`log` is longer than {LOG_MOST_BYTES} bytes: name fewer parts");
+                    findings.fault(written.span(), text);
+                } else if filter.parse::<tracing_subscriber::filter::EnvFilter>().is_err() {
                     let text =
                         "`log` is no filter: write a level, or \"info,courtside::ingest=debug\"";
                     findings.fault(written.span(), text);

@@ -123,10 +123,10 @@ pub(super) fn both_or_neither(
 ) -> Option<TlsFiles> {
     let (lone, other) = match (cert, key) {
         (Some(cert), Some(key)) => {
-            return Some(TlsFiles {
-                cert_file: origin.resolved(cert.get_ref()),
-                key_file: origin.credential(key.get_ref()),
-            });
+            let cert_file = origin.resolved(cert.get_ref());
+            let key_file = origin.credential(key.get_ref());
+            findings.secret_in(&key_file);
+            return Some(TlsFiles { cert_file, key_file });
         }
         (None, None) => return None,
         (Some(cert), None) => (cert, "key_file"),

@@ -35,7 +35,7 @@ pub(super) struct RawConfig {
     http: RawHttp,
     #[serde(default)]
     ring: RawRing,
-    #[schemars(with = "Vec<RawCourt>", required, length(min = 1))]
+    #[schemars(with = "Vec<RawCourt>", required, length(min = 1, max = 256))]
     #[serde(default)]
     court: Vec<Spanned<RawCourt>>,
     #[serde(default)]
@@ -76,11 +76,11 @@ pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, ConfigError> {
         toml::from_str(text).map_err(|error| refused(vec![explain(text, &error)]))?;
     let mut findings = Findings::new(text);
     let parts = check(raw, origin, &mut findings);
-    let (mut faults, advice) = findings.into_parts();
+    let (mut faults, advice, secret_files) = findings.into_parts();
     faults.extend(characters::in_values(text));
     faults.sort_by_key(|fault| (fault.line, fault.column));
     match parts {
-        Some(config) if faults.is_empty() => Ok(Config { advice, ..config }),
+        Some(config) if faults.is_empty() => Ok(Config { advice, secret_files, ..config }),
         _ => Err(refused(faults)),
     }
 }
@@ -110,13 +110,15 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         detect,
         health,
         advice: Vec::new(),
+        secret_files: Vec::new(),
     })
 }
 
 /// Says of the parser's error where it is and what to write instead.
 fn explain(text: &str, error: &toml::de::Error) -> Fault {
     let offset = error.span().map_or(0, |span| span.start);
-    let message = error.message().trim();
+    let message = short(error.message().trim());
+    let message = message.as_str();
     let section = section_at(text, offset);
     if message.starts_with("invalid type: map, expected a sequence") {
         let said =
@@ -134,6 +136,15 @@ fn explain(text: &str, error: &toml::de::Error) -> Fault {
         },
     };
     at(text, offset, said)
+}
+
+/// The beginning of a text that may hold anything of the file's.
+fn short(text: &str) -> String {
+    const MOST_CHARS: usize = 400;
+    match text.char_indices().nth(MOST_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// `expected` is the rest of serde's message; the keys of the table stand in it between backticks.
@@ -295,6 +306,89 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
             with("name = \"a\"", "name = \"a"),
         ];
         insta::assert_snapshot!(table.join("\n"));
+    }
+
+    fn courts(count: usize, rims: usize) -> String {
+        let rims = vec!["[1, 2, 30, 20]"; rims].join(", ");
+        let court = |n| {
+            format!("[[court]]\nname = \"c{n}\"\nstream_key = \"key-of-{n}\"\nrims = [{rims}]\n")
+        };
+        "[uplink]\nbroker = \"mqtt://b\"\n".to_owned() + &(0..count).map(court).collect::<String>()
+    }
+
+    #[test]
+    fn what_repeats_has_a_bound_and_the_refusal_says_which_is_beyond() {
+        for good in [courts(256, 1), courts(1, 16)] {
+            assert_eq!(refusal(&good), "");
+        }
+        let many = |what: &str, of: usize| format!("[{}]", vec![what; of].join(", "));
+        let long = "x".repeat(5000);
+        for (text, expected) in [
+            (courts(257, 1), ":1027:1: 257 courts, and a box takes at most 256"),
+            (courts(1000, 1), ":1027:1: 1000 courts, and a box takes at most 256"),
+            (courts(1, 17), ":6:265: 17 rims, and a court takes at most 16"),
+            (courts(1, 30_000), ":6:265: 30000 rims, and a court takes at most 16"),
+            (
+                format!("[detect]\nbundles = {}\n{}", many("\"rimnet\"", 17), courts(1, 1)),
+                ":2:11: 17 bundles, and a box takes at most 16",
+            ),
+            (
+                format!("[health]\nlog = \"{long}\"\n{}", courts(1, 1)),
+                ":2:7: `log` is longer than 4096 bytes",
+            ),
+            (
+                courts(1, 1).replace("broker", &format!("username = \"{long}\"\nbroker")),
+                ":2:12: `username` is no name: write at most 256 characters",
+            ),
+            (
+                courts(1, 1).replace("mqtt://b", &format!("mqtt://{long}")),
+                ":2:10: `broker` has no usable host",
+            ),
+        ] {
+            let said = refusal(&text);
+            assert!(said.contains(expected) && said.lines().count() == 1, "{expected}: {said}");
+            assert!(said.len() < 300, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_faults_is_told_of_in_a_few() {
+        let text = courts(256, 16).replace("[1, 2, 30, 20]", "[1, 2, 30]");
+        let said = refusal(&text);
+        assert_eq!(said.lines().count(), 51);
+        assert!(said.ends_with("and 4046 more: mend these first"), "{said}");
+        assert_eq!(refusal(&"\u{202e}\n".repeat(250_000)).lines().count(), 20);
+        let key = "k".repeat(500_000);
+        assert!(refusal(&format!("{key} = 1")).len() < 1000);
+    }
+
+    #[test]
+    fn what_nests_without_end_is_refused_and_not_followed() {
+        let deep = 100_000;
+        for text in [
+            format!("x = {}{}", "[".repeat(deep), "]".repeat(deep)),
+            format!("x = {}1{}", "{a=".repeat(deep), "}".repeat(deep)),
+            format!("{}x = 1", "a.".repeat(deep)),
+            format!("[{}x]", "a.".repeat(deep)),
+            format!("[[{}x]]", "a.".repeat(deep)),
+        ] {
+            let said = refusal(&text);
+            assert!(!said.is_empty() && said.len() < 1000, "{said}");
+        }
+    }
+
+    #[test]
+    fn files_that_hold_secrets_are_known() {
+        let text = courts(1, 1)
+            .replace("stream_key = ", "stream_key_file = \"key\" #")
+            .replace("broker", "username = \"u\"\npassword_file = \"key\"\nbroker")
+            + "[http]\ncert_file = \"c.pem\"\nkey_file = \"k.pem\"\n";
+        let files = |text: &str| {
+            let config = parsed(text).unwrap_or_else(|error| panic!("{error}"));
+            config.secret_files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(files(&text), ["/etc/courtside/k.pem", "/etc/courtside/key"]);
+        assert_eq!(files(SMALLEST), ["/etc/courtside/c.toml"], "a stream key stands in it");
     }
 
     #[test]

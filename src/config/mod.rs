@@ -45,6 +45,8 @@ pub use crate::config::secret::Secret;
 pub use crate::config::show::schema;
 pub use crate::config::uplink::{Broker, UplinkConfig};
 
+use std::path::PathBuf;
+
 /// The whole configuration, checked.
 #[derive(Clone)]
 pub struct Config {
@@ -66,4 +68,7 @@ pub struct Config {
     pub health: HealthConfig,
     /// What loads but will disappoint, in words. For the log and `doctor`.
     pub advice: Vec<String>,
+    /// Files that hold secrets: keys, passwords, and this one where a stream key stands in it. Who may
+    /// read them is asked at the start and by `check`.
+    pub secret_files: Vec<PathBuf>,
 }

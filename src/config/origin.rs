@@ -1,15 +1,18 @@
 //! Where a text comes from: what its paths mean, and how the secrets that it names are read.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
 
 use crate::config::fault::Findings;
 use crate::config::secret::Secret;
+use crate::disk::{Unfit, read_regular_text};
 
 /// More than any configuration or secret; what is longer was not meant.
-const FILE_MOST_BYTES: u64 = 1024 * 1024;
+const FILE_MOST_BYTES: u64 = 1 << 20;
+/// More than any password; tokens that stand in for one take a few thousand.
+const SECRET_MOST_BYTES: usize = 16 << 10;
 
 /// Where a text comes from, and how to reach what it names.
 pub struct Origin<'a> {
@@ -46,11 +49,18 @@ impl Origin<'_> {
         findings: &mut Findings<'_>,
     ) -> Option<Secret> {
         let path = self.credential(written.get_ref());
+        findings.secret_in(&path);
         let problem = match (self.read)(&path) {
             Ok(text) => match text.lines().next().unwrap_or_default().trim_end() {
                 "" => "it is empty: write the secret on its first line".to_owned(),
+                long if long.len() > SECRET_MOST_BYTES => {
+                    format!(
+                        "its first line is longer than {SECRET_MOST_BYTES} bytes: is it the file?"
+                    )
+                }
                 secret => return Some(Secret::new(secret)),
             },
+            Err(error) if Unfit::of(&error).is_some() => error.to_string(),
             Err(error) => format!("{error}: make it, readable by the user that we run as"),
         };
         findings.fault(
@@ -63,10 +73,5 @@ impl Origin<'_> {
 
 /// Reads a text file, up to a bound: a path may name anything.
 pub(super) fn read_bounded(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(FILE_MOST_BYTES + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_MOST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
-    }
-    Ok(text)
+    read_regular_text(path, FILE_MOST_BYTES)
 }

@@ -10,6 +10,11 @@ use crate::config::fault::Findings;
 use crate::config::ingest::{TlsFiles, both_or_neither};
 use crate::config::origin::Origin;
 
+/// What MQTT lets a name be is far more; no broker's users have it (chosen).
+const USERNAME_MOST_CHARS: usize = 256;
+/// RFC 1035 2.3.4: no name is longer.
+const HOST_MOST_BYTES: usize = 253;
+
 /// `[uplink]`, checked.
 #[derive(Clone, Debug)]
 pub struct UplinkConfig {
@@ -73,7 +78,7 @@ impl Broker {
             },
         };
         let strange = |c: char| !c.is_ascii_alphanumeric() && !"-._:%".contains(c);
-        if host.is_empty() || host.contains(strange) {
+        if host.is_empty() || host.len() > HOST_MOST_BYTES || host.contains(strange) {
             return Err("has no usable host: write mqtt://HOST or mqtt://HOST:PORT, no path");
         }
         let port = match port {
@@ -104,7 +109,8 @@ pub(super) struct RawUplink {
     #[schemars(with = "String", required)]
     broker: Option<Spanned<String>>,
     /// User at the broker.
-    username: Option<String>,
+    #[schemars(with = "Option<String>", length(max = 256))]
+    username: Option<Spanned<String>>,
     /// File whose first line is the password. A name without folder is looked for among systemd's
     /// credentials first.
     #[schemars(with = "Option<PathBuf>")]
@@ -142,6 +148,16 @@ impl RawUplink {
             drop(origin.secret(file, findings));
             origin.credential(file.get_ref())
         });
+        let username = self.username.map(|written| {
+            let name = written.get_ref();
+            if name.chars().count() > USERNAME_MOST_CHARS || name.contains(char::is_control) {
+                let text = format!(
+                    "`username` is no name: write at most {USERNAME_MOST_CHARS} characters on one line"
+                );
+                findings.fault(written.span(), text);
+            }
+            written.into_inner()
+        });
         let Some(written) = self.broker else {
             findings.fault(
                 section,
@@ -169,7 +185,7 @@ impl RawUplink {
             }
         }
         let ca_file = self.ca_file.map(|file| origin.resolved(file.get_ref()));
-        Some(UplinkConfig { broker, username: self.username, password_file, ca_file, client })
+        Some(UplinkConfig { broker, username, password_file, ca_file, client })
     }
 }
 
