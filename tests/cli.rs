@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -138,6 +139,8 @@ stream_key = "{KEY}"
         silent_port()
     );
     std::fs::File::create(&file).and_then(|mut f| f.write_all(config.as_bytes())).expect("written");
+    // The stream key stands in it.
+    set_mode(&file, 0o600);
     file
 }
 
@@ -223,10 +226,21 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        Self::start_in(tempfile::tempdir().expect("a folder"), "022")
+    }
+
+    /// Starts it with that umask, on what lies in `dir` already.
+    fn start_in(dir: tempfile::TempDir, umask: &str) -> Self {
+        Self::start_with(dir, umask, 0o600)
+    }
+
+    /// The same, with a configuration of that mode.
+    fn start_with(dir: tempfile::TempDir, umask: &str, mode: u32) -> Self {
         let config = written(dir.path(), "rims");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_courtside"))
-            .args(["run", "--config"])
+        set_mode(&config, mode);
+        let mut child = Command::new("sh")
+            .args(["-c", "umask \"$0\" && exec \"$@\"", umask])
+            .args([env!("CARGO_BIN_EXE_courtside"), "run", "--config"])
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -308,6 +322,172 @@ fn a_wrong_key_is_refused_with_its_place_and_the_nearest_one() {
     }
 }
 
+fn set_mode(path: &Path, mode: u32) {
+    let mode = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(path, mode).expect("ours");
+}
+
+fn pipe(path: &Path) {
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0)
+        .expect("a pipe");
+}
+
+fn file(path: &Path, text: &str) {
+    std::fs::File::create(path).and_then(|mut f| f.write_all(text.as_bytes())).expect("written");
+}
+
+/// Every file and folder at and below `path`.
+fn all_below(path: &Path) -> Vec<PathBuf> {
+    let mut found = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).expect("a folder");
+        found.extend(entries.flat_map(|entry| all_below(&entry.expect("an entry").path())));
+    }
+    found
+}
+
+#[test]
+fn a_data_folder_that_others_could_write_is_closed_before_it_is_believed() {
+    let planted = "a-token-that-somebody-planted";
+    for umask in ["000", "077"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path().join("data");
+        std::fs::create_dir(&data).expect("made");
+        file(&data.join("token"), planted);
+        set_mode(&data, 0o777);
+        set_mode(&data.join("token"), 0o666);
+        let config = written(dir.path(), "rims");
+        let checked = courtside(&["check", "--config", config.to_str().expect("UTF-8")]);
+        let said = text(&checked.stdout);
+        assert!(said.contains("✗ files: others may write into"), "{said}");
+
+        let mut daemon = Daemon::start_in(dir, umask);
+        daemon.log.wait("the folder", |line| line.contains("(mode 777): it is made 700"));
+        daemon.log.wait("the token", |line| line.contains("was not believed"));
+        let token = std::fs::read_to_string(daemon.token_file()).expect("a new one");
+        assert_eq!(token.trim().len(), 64, "{token}");
+        let data = daemon.dir.path().join("data");
+        let found = all_below(&data);
+        assert!(found.len() > 8, "{found:?}");
+        for path in &found {
+            let mode = std::fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            let aside = path.to_string_lossy().contains(".of-user-");
+            assert!(aside || mode == expected, "umask {umask}: {} {mode:o}", path.display());
+        }
+        let done = daemon.doctor(&["--json"]);
+        assert!(text(&done.stdout).contains("open_to_others"), "{}", text(&done.stdout));
+        let guess = daemon.dir.path().join("guess");
+        file(&guess, planted);
+        let url = format!("http://{}", daemon.http);
+        let guess = guess.to_str().expect("UTF-8").to_owned();
+        let refused = courtside(&["doctor", "--url", &url, "--token-file", &guess]);
+        assert_eq!(refused.status.code(), Some(1), "the planted token opens nothing");
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.ended(), Some(0));
+    }
+}
+
+#[test]
+fn a_key_that_everybody_reads_is_told_by_check_and_doctor() {
+    let dir = tempfile::tempdir().expect("a folder");
+    set_mode(dir.path(), 0o755);
+    let config = written(dir.path(), "rims");
+    for (mode, is_told) in [(0o600, false), (0o644, true)] {
+        set_mode(&config, mode);
+        let done = courtside(&["check", "--config", config.to_str().expect("UTF-8")]);
+        let said = text(&done.stdout);
+        assert_eq!(
+            said.contains("✗ files: whoever has an account here can read"),
+            is_told,
+            "{said}"
+        );
+    }
+    let daemon = Daemon::start_with(dir, "022", 0o644);
+    daemon.log.wait("the key", |line| line.contains("whoever has an account here can read"));
+    let done = daemon.doctor(&[]);
+    assert!(text(&done.stdout).contains("chmod o="), "{}", text(&done.stdout));
+}
+
+/// Runs it to its end; what is held up is killed, and fails the test.
+fn ends(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_courtside"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("runs");
+    let pid = Pid::from_child(&child);
+    let (done, told) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || drop(done.send(child.wait_with_output())));
+    told.recv_timeout(PATIENCE).map_or_else(
+        |_| {
+            kill_process(pid, Signal::KILL).expect("it hangs");
+            panic!("{args:?} is held up")
+        },
+        |output| output.expect("waited for"),
+    )
+}
+
+#[test]
+fn what_is_no_file_is_refused_in_words_and_holds_nothing_up() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name);
+    pipe(&at("pipe"));
+    std::os::unix::fs::symlink("/dev/zero", at("device")).expect("a link");
+    std::fs::create_dir(at("folder")).expect("made");
+    std::fs::File::create(at("sparse")).and_then(|f| f.set_len(10 << 30)).expect("ten gigabytes");
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("a socket");
+    let kinds = [
+        ("pipe", "it is a named pipe"),
+        ("device", "it is a device"),
+        ("folder", "it is a folder"),
+        ("socket", "it is a socket"),
+        ("sparse", "it is longer than"),
+    ];
+    let refused = |command: &str, config: &Path| {
+        let done = ends(&[command, "--config", config.to_str().expect("UTF-8")]);
+        assert!(!done.status.success());
+        text(&done.stdout) + &text(&done.stderr)
+    };
+    for (name, expected) in kinds {
+        let said = refused("run", &at(name));
+        assert!(said.contains(expected) && said.contains(name), "{said}");
+        let config = std::fs::read_to_string(written(dir.path(), "rims")).expect("written");
+        for (from, to) in [
+            ("stream_key = ", format!("stream_key_file = \"{name}\" #")),
+            ("broker", format!("username = \"u\"\npassword_file = \"{name}\"\nbroker")),
+            ("[http]", format!("[http]\ncert_file = \"{name}\"\nkey_file = \"{name}\"")),
+        ] {
+            file(&at("it.toml"), &config.replacen(from, &to, 1));
+            let said = refused("run", &at("it.toml"));
+            assert!(said.contains(expected) && said.contains(name), "{to}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_file_in_the_data_folder_goes_aside() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    for folder in ["ring/segments", "ring/clips", "outbox", "rims"] {
+        std::fs::create_dir_all(data.join(folder)).expect("made");
+    }
+    let session = "0123456789abcdef";
+    pipe(&data.join("ring/segments.index"));
+    pipe(&data.join(format!("ring/segments/0000000007.a.{session}.mp4")));
+    std::os::unix::fs::symlink("/dev/zero", data.join("ring/clips.index")).expect("a link");
+    std::os::unix::fs::symlink("/dev/zero", data.join("ring/ballast")).expect("a link");
+    pipe(&data.join("ring/clips/x.json"));
+    pipe(&data.join("outbox/outbox.redb"));
+    pipe(&data.join("rims/a-0.json"));
+    let mut daemon = Daemon::start_in(dir, "022");
+    for aside in ["segments.index.unfit-1", "clips.index.unfit-1", "outbox.damaged-1"] {
+        daemon.log.wait(aside, |line| line.contains(aside));
+    }
+    daemon.log.wait("the segment", |line| line.contains("segment cannot be read: left alone"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(), Some(0));
+}
+
 #[test]
 fn check_names_what_is_good_and_what_needs_somebody() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -315,7 +495,8 @@ fn check_names_what_is_good_and_what_needs_somebody() {
     let done = courtside(&["check", "--config", config.to_str().expect("UTF-8")]);
     let said = text(&done.stdout);
     assert_eq!(done.status.code(), Some(3), "the broker is not there: {said}");
-    for part in ["✓ configuration", "✓ disk", "✓ model rimnet", "✗ broker", "– box"] {
+    for part in ["✓ configuration", "✓ files", "✓ disk", "✓ model rimnet", "✗ broker", "– box"]
+    {
         assert!(said.contains(part), "no `{part}` in: {said}");
     }
     let done = courtside(&["check", "--json", "--config", config.to_str().expect("UTF-8")]);

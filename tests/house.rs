@@ -151,6 +151,49 @@ fn unsafe_code_is_allowed_in_the_listed_files_alone() {
     fail("unsafe code belongs behind a wrapper in a listed file", &wrong);
 }
 
+/// Where files may be made or read by other ways than `disk`'s, and why.
+const OTHER_WAYS: &[(&str, &str)] = &[
+    ("src/disk/", "it is `disk`"),
+    ("src/clock/system.rs", "the kernel's own files, which end"),
+    ("src/tools/", "what a person's command writes has the modes of his other files"),
+    ("src/http/local.rs", "a socket and its folder, of modes that it says itself"),
+    ("src/detect/bundle/files.rs", "models, which have rules of their own"),
+];
+
+#[test]
+fn files_are_made_and_read_by_disk_alone() {
+    let ways = [
+        "File::create",
+        "File::options",
+        "File::open(",
+        "OpenOptions",
+        "create_dir",
+        "DirBuilder",
+        "fs::read(",
+        "fs::read_to_string(",
+        "pem_file_iter",
+        "from_pem_file",
+    ];
+    let mut wrong = Vec::new();
+    for path in rust_files("src") {
+        let name = named(&path);
+        let other = OTHER_WAYS.iter().any(|(begins, _)| name.starts_with(begins));
+        if other || TEST_FILES.iter().any(|file| name.ends_with(file)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("readable");
+        for (number, line) in shipped(&text).lines().enumerate() {
+            let code = code(line).replace("disk.create_dir_all(", "");
+            if let Some(way) = ways.iter().find(|way| code.contains(*way)) {
+                wrong.push(format!("{name}:{}: {way}", number + 1));
+            }
+        }
+    }
+    let rule = "made by `disk`, a file has mode 0600 whatever the umask; read by `disk`, it is regular \
+                and bounded";
+    fail(rule, &wrong);
+}
+
 #[test]
 fn every_metric_is_moved_somewhere() {
     let text = fs::read_to_string(root().join("src/health/metrics.rs")).expect("readable");
@@ -245,8 +288,8 @@ fn shipped(text: &str) -> String {
 /// Files that are whole unit tests.
 const TEST_FILES: &[&str] = &["/tests.rs", "/golden.rs", "/vectors.rs"];
 
-/// Who waits by the clock of the world, and keeps files on its disk: `http`, the stages, `app`.
-const OF_THE_WORLD: &[&[&str]] = LAYERS.split_at(4).1.split_at(3).0;
+/// Who waits by the clock of the world, and keeps files on its disk: `admission`, `http`, the stages, `app`.
+const OF_THE_WORLD: &[&[&str]] = LAYERS.split_at(4).1.split_at(4).0;
 
 /// What goes by the machine's clock, whatever time the world has.
 const REAL_WAITS: &[&str] = &[
@@ -274,16 +317,10 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/http/serving.rs", "tokio::time", "how long connections may take to end"),
     ("src/http/local.rs", "tokio::time", "how soon it is tried again to take a connection"),
     ("src/http/local.rs", "std::fs", "a socket: a file of its own mode, which no disk keeps"),
-    (
-        "src/http/access.rs",
-        "std::fs",
-        "the token: a file of its own mode, made once, before a disk",
-    ),
+    ("src/http/access.rs", "std::fs", "the token: made once, before a disk"),
     ("src/decode/outlet.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
     ("src/uplink/outbox/desk.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
     ("src/detect/bundle/files.rs", "std::fs", "models: an operator's files, only read"),
-    ("src/uplink/mqtt.rs", "std::fs", "the broker's password: an operator's file, only read"),
-    ("src/uplink/mqtt.rs", "fs::read", "the broker's password: an operator's file, only read"),
 ];
 
 /// Lines of a file that ships which go past the world, as `number: word`.

@@ -9,11 +9,13 @@
 //! and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
-//! `handle` a running box as others see it, `error` why it could not be built.
+//! `handle` a running box as others see it, `error` why it could not be built, `files` who else can
+//! write or read them.
 
 mod world;
 mod options;
 mod error;
+mod files;
 mod settings;
 mod orders;
 mod court;
@@ -42,7 +44,7 @@ use crate::game::{self, games, keeper, player};
 use crate::health::{Metrics, Notifier};
 use crate::ingest::Ingest;
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull, hops};
-use crate::media::{BoxName, CourtId};
+use crate::media::{BoxName, CourtId, Foreign};
 use crate::page::SentEvent;
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
@@ -55,6 +57,7 @@ use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
 
 pub use crate::app::error::{AppError, CourtError};
+pub(crate) use crate::app::files::{exposed, look};
 pub use crate::app::handle::AppHandle;
 pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
@@ -88,6 +91,8 @@ pub struct App {
     web: web::Bound,
     /// What models are joined to that are loaded once the box is ready.
     joined: Joined,
+    /// What somebody must know of our files.
+    files: Vec<Foreign>,
     deadline_on_signal: Duration,
 }
 
@@ -116,10 +121,7 @@ impl App {
     /// error: the box records and says what is wrong.
     pub async fn build(config: Config, world: World, options: Options) -> Result<Self, AppError> {
         let data_dir = config.appliance.data_dir.clone();
-        world.disk.create_private_dir_all(&data_dir).map_err(|source| AppError::Io {
-            what: format!("make {}: set another `box.data_dir`", data_dir.display()),
-            source,
-        })?;
+        let files = files::take(&config, &*world.disk, !options.open_http)?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
         let admission = Admission::new(Arc::clone(&world.clock), admission::Limits::default());
@@ -222,6 +224,7 @@ impl App {
             ring,
             web,
             joined,
+            files,
             deadline_on_signal: GRACE,
         })
     }
@@ -256,6 +259,7 @@ impl App {
             ring,
             web,
             joined,
+            files,
             deadline_on_signal,
         } = self;
         let beside = courts.beside().clone();
@@ -278,6 +282,7 @@ impl App {
                 models: Arc::clone(detect),
                 shelf: ring.shelf(),
                 web: web.state(),
+                files,
             },
             stopped.clone(),
         ));

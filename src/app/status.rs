@@ -33,6 +33,8 @@ pub(crate) struct StagesSay {
     /// Who guesses, or holds the doors' seats for nothing.
     pub(crate) admission: Vec<String>,
     pub(crate) counts: Vec<(HopId, HopCount)>,
+    /// What somebody must know of our files.
+    pub(crate) files: Vec<Foreign>,
 }
 
 /// What they say of one court.
@@ -87,6 +89,7 @@ impl StagesSay {
                 faults: self.admission.iter().map(Foreign::told).collect(),
             },
             ledger,
+            files: self.files,
         }
     }
 }

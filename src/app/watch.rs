@@ -23,7 +23,7 @@ use crate::event::box_status::BoxStatus;
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
 use crate::mailbox::{HopCount, HopId, Ledger, hops};
-use crate::media::{BoxName, CourtId, Monotonic};
+use crate::media::{BoxName, CourtId, Foreign, Monotonic};
 use crate::uplink::Uplink;
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
@@ -48,6 +48,8 @@ pub(crate) struct Watched {
     pub(crate) models: Arc<detect::Detect>,
     pub(crate) shelf: Shelf,
     pub(crate) web: Arc<WebState>,
+    /// What somebody must know of our files, as it was at the start.
+    pub(crate) files: Vec<Foreign>,
 }
 
 /// Runs until `stopped` turns to true.
@@ -146,6 +148,7 @@ fn look(watched: &Watched) -> StagesSay {
         calibrate: watched.calibrate,
         admission: watched.web.admission.faults(),
         counts,
+        files: watched.files.clone(),
     }
 }
 

@@ -26,7 +26,8 @@ use crate::clips::lines::{
     ClipRecord, INDEX_FORMAT, SegmentRecord, greatest_number, index_format, line, lines,
 };
 use crate::disk::{
-    Disk, Format, NEW_SUFFIX, OpenHow, is_aside, put_aside, read_whole, write_durably,
+    Disk, Format, NEW_SUFFIX, OpenHow, Unfit, is_aside, put_aside, put_unfit_aside, read_whole,
+    write_durably,
 };
 use crate::media::{CourtId, SessionId};
 
@@ -328,9 +329,16 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
     Ok(log)
 }
 
+/// Reads an index; what is none (no file, or longer than any) goes aside and counts as not there: what
+/// it would say stands in the segments and clips.
 fn read_log(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, RingError> {
     match read_whole(disk, path, MAX_INDEX) {
         Ok(bytes) => Ok(bytes),
+        Err(error) if Unfit::of(&error).is_some() => {
+            let aside = put_unfit_aside(disk, path).map_err(|error| open_error(path, error))?;
+            warn!(path = %path.display(), %error, put_aside = %aside.display(), "no index: rebuilt");
+            Ok(Vec::new())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(open_error(path, source)),
     }

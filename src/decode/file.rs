@@ -10,6 +10,7 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use crate::decode::planes::MappedPicture;
+use crate::disk::open_regular;
 use crate::media::{CourtId, Foreign, Frame, MediaTime, Monotonic, Pixels, SessionId};
 
 /// Pictures that may be decoded ahead of the reader.
@@ -58,6 +59,8 @@ impl VideoFile {
         let name = Foreign::path(file).to_string();
         let unreadable =
             |reason: &str| FileError::Unreadable { file: name.clone(), reason: reason.to_owned() };
+        // GStreamer would wait for the writer of a pipe.
+        open_regular(file).map_err(|error| unreadable(&Foreign::text(error)))?;
         let pipeline =
             made.downcast::<gst::Pipeline>().map_err(|_| unreadable("no pipeline came of it"))?;
         let source = pipeline.by_name("file").ok_or_else(|| unreadable("no source"))?;

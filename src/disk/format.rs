@@ -80,6 +80,22 @@ pub fn put_aside(disk: &dyn Disk, path: &Path, format: Format) -> io::Result<Pat
     Ok(aside)
 }
 
+/// Puts aside what stands in a file's place and is none, or none of ours. Returns where it is.
+///
+/// # Errors
+/// What the file system says; then it is where it was.
+pub fn put_unfit_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let taken = disk.list(dir)?;
+    let stem = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = |n: u32| format!("{stem}.unfit-{n}");
+    let is_free = |name: &String| !taken.iter().any(|entry| entry.name == *name);
+    let aside = dir.join((1..).map(name).find(is_free).unwrap_or_default());
+    disk.rename(path, &aside)?;
+    disk.sync_dir(dir)?;
+    Ok(aside)
+}
+
 /// True for the name of a file that was put aside from `path`.
 #[must_use]
 pub fn is_aside(name: &str, path: &Path) -> bool {

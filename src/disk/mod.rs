@@ -6,11 +6,15 @@
 //! none left (DESIGN R9). What somebody else may have put there (configuration, certificates, models)
 //! is read by [`read_regular`], wherever it lies.
 //!
+//! Folders are made 0700 and files 0600, whatever the umask; `ours` says whether what lies in the data
+//! folder can be believed.
+//!
 //! A name is durable only once its directory was synced, bytes only once their file was.
 //! Deliberately absent: buffered writers and appends by cursor. Every write says where it goes, so
 //! that a write that failed half-way can be repeated.
 
 mod regular;
+mod ours;
 mod format;
 mod ballast;
 mod pages;
@@ -23,7 +27,10 @@ use std::path::{Path, PathBuf};
 
 pub use crate::disk::ballast::Ballast;
 pub use crate::disk::forgetful::ForgetfulDisk;
-pub use crate::disk::format::{Format, is_aside, put_aside};
+pub use crate::disk::format::{Format, is_aside, put_aside, put_unfit_aside};
+pub use crate::disk::ours::{
+    Judged, ReadBy, Seen, Us, judge, keep_files_private, look, own_secret, read_by, who_reads,
+};
 pub use crate::disk::real::RealDisk;
 pub use crate::disk::regular::{Unfit, open_regular, read_most, read_regular, read_regular_text};
 
@@ -58,17 +65,21 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the file system says.
     fn open(&self, path: &Path, how: OpenHow) -> io::Result<Box<dyn DiskFile>>;
-    /// Makes a directory and those above it, durably.
+    /// Makes a directory and those above it, durably, for us alone; one of ours that is there is made
+    /// so.
     ///
     /// # Errors
     /// What the file system says.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
-    /// [`Disk::create_dir_all`] for a directory whose files only its owner may read.
+    /// Makes the one directory under which all of ours lie, and sees to it that nobody else can have
+    /// put anything there: [`crate::disk::judge`]. `names` are what we put into it. Returns what
+    /// somebody must know of it.
     ///
     /// # Errors
-    /// What the file system says.
-    fn create_private_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.create_dir_all(path)
+    /// Why what is in it cannot be believed and what to type, or what the file system says.
+    fn own_dir(&self, path: &Path, names: &[&str]) -> io::Result<Vec<String>> {
+        let _ = names;
+        self.create_dir_all(path).map(|()| Vec::new())
     }
     /// The names in a directory, in any order. Names that are not UTF-8 are not ours: left out.
     ///
@@ -207,7 +218,14 @@ pub fn write_durably(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<(
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(NEW_SUFFIX);
     let fresh = PathBuf::from(fresh);
-    let file = disk.open(&fresh, OpenHow::CreateOrOpen)?;
+    let file = match disk.open(&fresh, OpenHow::CreateOrOpen) {
+        // What is no file there is nothing of ours.
+        Err(error) if Unfit::of(&error).is_some() => {
+            disk.remove(&fresh)?;
+            disk.open(&fresh, OpenHow::CreateNew)?
+        }
+        opened => opened?,
+    };
     file.set_len(0)?;
     file.write_at(0, bytes)?;
     file.sync_data()?;
@@ -222,15 +240,12 @@ pub const NEW_SUFFIX: &str = ".new";
 /// Reads a whole file, at most `limit` bytes.
 ///
 /// # Errors
-/// `InvalidData` when it is longer; or what the file system says.
+/// [`Unfit`] (by [`Unfit::of`]) when it is longer or no regular file; or what the file system says.
 pub fn read_whole(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = disk.open(path, OpenHow::Read)?;
     let len = file.len()?;
     if len > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{len} bytes where at most {limit} are expected"),
-        ));
+        return Err(Unfit::TooLong { limit }.into());
     }
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     file.read_exact_at(0, &mut bytes)?;

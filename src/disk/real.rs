@@ -1,13 +1,19 @@
-//! The box's own file system.
+//! The box's own file system, within the folders that are ours: files are regular, made 0600, and no
+//! link in a file's place is followed.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
+use crate::disk::ours;
+use crate::disk::regular::open_checked;
 use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, OpenHow};
+
+/// Mode of every file that is made.
+const PRIVATE: u32 = 0o600;
 
 /// The box's own file system.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +32,20 @@ impl RealDisk {
     #[must_use]
     pub const fn without_sync() -> Self {
         Self { syncs: false }
+    }
+
+    fn make_dirs(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.make_dirs(parent)?;
+        }
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => self.sync_name_of(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn sync_name_of(&self, path: &Path) -> io::Result<()> {
@@ -48,25 +68,17 @@ impl Disk for RealDisk {
             OpenHow::CreateNew => options.read(true).write(true).create_new(true),
             OpenHow::CreateOrOpen => options.read(true).write(true).create(true).truncate(false),
         };
-        Ok(Box::new(RealFile { file: options.open(path)?, syncs: self.syncs }))
+        let file = open_checked(path, options.mode(PRIVATE), OFlags::NOFOLLOW)?;
+        Ok(Box::new(RealFile { file, syncs: self.syncs }))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            self.create_dir_all(parent)?;
-        }
-        match fs::create_dir(path) {
-            Ok(()) => self.sync_name_of(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.make_dirs(path)?;
+        ours::tighten_own(path)
     }
 
-    fn create_private_dir_all(&self, path: &Path) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fn own_dir(&self, path: &Path, names: &[&str]) -> io::Result<Vec<String>> {
+        ours::own_dir(path, names)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -124,13 +136,8 @@ impl Disk for RealDisk {
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {
         let said_no = |source: io::Error| LockError::Io { path: path.to_owned(), source };
         let mut options = File::options();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(said_no)?;
+        options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
+        let mut file = open_checked(path, &mut options, OFlags::NOFOLLOW).map_err(said_no)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -27,12 +27,6 @@ pub enum Unfit {
     /// Bytes that are no text.
     #[error("it is not text in UTF-8: write it anew")]
     NotText,
-    /// In a folder of ours, and somebody else's.
-    #[error(
-        "it belongs to user {owner}, who is neither us (user {us}) nor root: `chown {us}` it if you \
-         know where it comes from, else take it away"
-    )]
-    Foreign { owner: u32, us: u32 },
 }
 
 impl Unfit {
@@ -49,7 +43,6 @@ impl From<Unfit> for io::Error {
             Unfit::NotRegular { .. } => io::ErrorKind::InvalidInput,
             Unfit::TooLong { .. } => io::ErrorKind::FileTooLarge,
             Unfit::NotText => io::ErrorKind::InvalidData,
-            Unfit::Foreign { .. } => io::ErrorKind::PermissionDenied,
         };
         Self::new(kind, unfit)
     }

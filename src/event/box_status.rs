@@ -42,6 +42,9 @@ pub struct BoxStatus {
     /// The law of the ledger.
     #[serde(default)]
     pub ledger: LedgerStatus,
+    /// Others could write or can read our files: what was found at the start, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Foreign>,
 }
 
 impl BoxStatus {

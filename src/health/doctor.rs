@@ -82,6 +82,9 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
         let todo = "this is a bug of ours: report it with the journal of this hour";
         found.push(Finding::fault("ledger", "unbalanced", hop, todo));
     }
+    for file in &status.files {
+        found.push(Finding::fault("files", "open_to_others", file, ""));
+    }
     found.sort_by_key(|finding| finding.severity);
     found
 }
@@ -321,6 +324,7 @@ mod tests {
             },
             admission: AdmissionStatus::default(),
             ledger: LedgerStatus { hops: 5, unbalanced: Vec::new() },
+            files: Vec::new(),
         };
         status.json()
     }
@@ -367,6 +371,7 @@ mod tests {
             ("/uplink/disk_fault", json!("no space left"), "disk", "outbox_stopped"),
             ("/uplink/put_aside", json!(["outbox.newer-1"]), "disk", "put_aside"),
             ("/clock/plausible", json!(false), "clock", "implausible"),
+            ("/files", json!(["others can read a key"]), "files", "open_to_others"),
             ("/ledger/unbalanced", json!(["a/ring: 3 of 4"]), "ledger", "unbalanced"),
         ] {
             let found = codes(&with(place, value));

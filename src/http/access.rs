@@ -1,11 +1,10 @@
 //! Who may ask, and the token that stands in a file of ours.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::config::Secret;
+use crate::disk::own_secret;
 use crate::http::error::HttpError;
 
 /// A token that somebody wrote must not be shorter.
@@ -37,19 +36,17 @@ pub struct Token(Secret);
 impl Token {
     /// Reads the token, or makes one of 256 bits in a file that only we can read.
     ///
-    /// A cut between making and writing leaves an empty file, which is written at the next start.
+    /// A cut between making and writing leaves an empty file, which is written at the next start. A
+    /// file that others may have written is no token: it is put aside, loudly, and a new one is made.
     ///
     /// # Errors
     /// [`HttpError::Token`], [`HttpError::WeakToken`].
     pub fn open(file: &Path) -> Result<Self, HttpError> {
         let failed = |what| move |source| HttpError::Token { what, file: file.to_owned(), source };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        // A file that we may only read is a token that somebody else keeps.
-        let mut opened = options
-            .open(file)
-            .or_else(|_| std::fs::File::open(file))
-            .map_err(failed("open the token in"))?;
+        let (mut opened, told) = own_secret(file).map_err(failed("open the token in"))?;
+        if let Some(told) = told {
+            tracing::error!("{told}");
+        }
         let mut text = String::new();
         (&mut opened).take(4096).read_to_string(&mut text).map_err(failed("read the token in"))?;
         let written = text.lines().next().unwrap_or_default().trim();
@@ -59,10 +56,6 @@ impl Token {
         }
         if written.len() < TOKEN_LEAST_CHARS {
             return Err(HttpError::WeakToken { file: file.to_owned() });
-        }
-        let mode = opened.metadata().map_err(failed("look at the token in"))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            tracing::warn!(file = %file.display(), "others can read the HTTP token: chmod 600 it");
         }
         Ok(Self::new(written))
     }

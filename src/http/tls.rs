@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 
 use crate::config::TlsFiles;
+use crate::disk::read_regular;
 use crate::http::error::HttpError;
+
+/// A chain of a few certificates takes some thousand bytes, a key fewer.
+const PEM_MOST_BYTES: u64 = 1 << 20;
 
 /// Reads a certificate chain and its key for a listener of ours: TLS 1.2 and 1.3 (DESIGN §5.7).
 /// `protocols` are ALPN names, most wanted first; none for RTMPS.
@@ -23,11 +27,12 @@ pub fn server_config(
         file: files.cert_file.clone(),
         source,
     };
-    let chain = CertificateDer::pem_file_iter(&files.cert_file)
-        .map_err(unread)?
+    let read = |file| read_regular(file, PEM_MOST_BYTES).map_err(pem::Error::Io);
+    let chain = CertificateDer::pem_slice_iter(&read(&files.cert_file).map_err(unread)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(unread)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|source| HttpError::Pem {
+    let key = read(&files.key_file).and_then(|bytes| PrivateKeyDer::from_pem_slice(&bytes));
+    let key = key.map_err(|source| HttpError::Pem {
         what: "read the private key in",
         file: files.key_file.clone(),
         source,

@@ -11,6 +11,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use crate::config::{self, Config};
+use crate::disk::read_regular_text;
 use crate::http;
 use crate::tools::client::{Answer, ClientError, Origin};
 use crate::tools::tell::remark;
@@ -18,6 +19,8 @@ use crate::tools::tell::remark;
 /// A box tells nothing until it has looked at itself once, a moment after its ports are open.
 const STARTING_LOOKS: u32 = 50;
 const STARTING_LOOK: Duration = Duration::from_millis(100);
+/// A token is one line.
+const TOKEN_MOST_BYTES: u64 = 4096;
 /// More than the state of a box with many courts.
 const ANSWER_MOST_BYTES: usize = 4 << 20;
 
@@ -248,7 +251,7 @@ impl Place {
     /// The first line of the token's file. A file that is not there yet is no token.
     fn token(&self) -> Result<Option<String>, AskError> {
         let Some(file) = &self.token_file else { return Ok(None) };
-        match std::fs::read_to_string(file) {
+        match read_regular_text(file, TOKEN_MOST_BYTES) {
             Ok(text) => Ok(text.lines().next().map(|line| line.trim().to_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(AskError::File { file: file.clone(), source }),

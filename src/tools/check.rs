@@ -13,14 +13,14 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::{court_rims, detect_settings, uplink_settings};
+use crate::app::{self, court_rims, detect_settings, uplink_settings};
 use crate::clock::{Clock, Floor, SystemClock};
 use crate::config::{self, Config, ConfigError};
 use crate::decode;
 #[cfg(feature = "gstreamer")]
 use crate::detect::ring::Finder;
 use crate::detect::{Detect, DetectSettings, InstalledEngines};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, RealDisk, Seen, Us};
 use crate::event::box_status::BoxStatus;
 use crate::event::words::{ModelCondition, StreamCondition};
 use crate::health::doctor;
@@ -150,6 +150,7 @@ impl CheckArgs {
 }
 
 fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
+    of_files(config, lines);
     of_disk(config, lines);
     of_certificates(config, lines);
     of_models(config, lines);
@@ -181,6 +182,34 @@ fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
         Err(error) => lines.bad("box", error, ""),
     }
     Ok(())
+}
+
+/// Whether others can write our folder or read our secrets.
+fn of_files(config: &Config, lines: &mut Lines) {
+    let dir = &config.appliance.data_dir;
+    let mut us = Us::now();
+    // As root, one looks for the user that the daemon runs as: the folder's.
+    if let (0, Ok(seen)) = (us.user, Seen::at(dir)) {
+        us = Us { user: seen.owner, group: seen.group };
+    }
+    let mut faults = Vec::new();
+    match app::look(config, us) {
+        Ok(judged) => faults.extend(judged.refused.into_iter().chain(judged.faults)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => faults.push(format!("cannot look at {}: {error}", dir.display())),
+    }
+    let (exposed, meant): (Vec<_>, Vec<_>) =
+        app::exposed(config, us).into_iter().partition(|exposed| exposed.is_fault);
+    faults.extend(exposed.into_iter().map(|exposed| exposed.text));
+    if faults.is_empty() {
+        lines.good("files", format!("nobody else writes {} or reads a secret", dir.display()));
+    }
+    for fault in faults {
+        lines.bad("files", fault, "");
+    }
+    for exposed in meant {
+        lines.add(Mark::Advice, "files", exposed.text, "");
+    }
 }
 
 /// Writable, and room for what the ring may take.
@@ -373,7 +402,9 @@ fn of_box(told: &BoxStatus, lines: &mut Lines) {
     if ledger.unbalanced.is_empty() {
         lines.good("ledger", format!("balances at {} hops", ledger.hops));
     }
-    for finding in doctor::findings(told) {
+    // What was looked at here already is not told twice.
+    let here: Vec<String> = lines.lines.iter().map(|line| line.text.clone()).collect();
+    for finding in doctor::findings(told).into_iter().filter(|told| !here.contains(&told.text)) {
         let mark = match finding.severity {
             doctor::Severity::Fault => Mark::Bad,
             doctor::Severity::Advice => Mark::Advice,

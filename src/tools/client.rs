@@ -28,6 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use crate::disk::read_regular;
+
 /// For each step: connect, say hello, answer, and each piece of the answer. A box on this machine
 /// takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -186,11 +188,15 @@ async fn patiently<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T
     tokio::time::timeout(PATIENCE, step).await?
 }
 
+/// More than any certificate's file.
+const PEM_MOST_BYTES: u64 = 1 << 20;
+
 /// TLS that takes the first certificate of `file` and no other.
 fn only(file: &Path) -> Result<Arc<rustls::ClientConfig>, ClientError> {
     let wrong = |reason: String| ClientError::Certificate { file: file.to_owned(), reason };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let leaf = CertificateDer::from_pem_file(file).map_err(|error| wrong(error.to_string()))?;
+    let bytes = read_regular(file, PEM_MOST_BYTES).map_err(|error| wrong(error.to_string()))?;
+    let leaf = CertificateDer::from_pem_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let pinned = Pinned { leaf, provider: Arc::clone(&provider) };
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
+use crate::disk::read_regular_text;
 use crate::event::{By, Event, Saying, Shot};
 use crate::game::replay::{replay, rims_in};
 use crate::media::CourtId;
@@ -28,11 +29,14 @@ pub(super) struct ReplayArgs {
     json: bool,
 }
 
+/// A day of answers of a court takes less.
+const RECORDING_MOST_BYTES: u64 = 1 << 30;
+
 impl ReplayArgs {
     /// Plays the recording.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let court = CourtId::new(&self.court)?;
-        let recording = std::fs::read_to_string(&self.file)
+        let recording = read_regular_text(&self.file, RECORDING_MOST_BYTES)
             .with_context(|| format!("read {}", self.file.display()))?;
         let rims = self.rims.unwrap_or_else(|| rims_in(&recording));
         let events = replay(&recording, &court, rims)

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, Options, World};
 use crate::config;
-use crate::disk::RealDisk;
+use crate::disk::{self, RealDisk};
 use crate::health;
 use crate::tools::tell::{remark, remark_refused};
 
@@ -27,6 +27,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> ExitCode {
+    disk::keep_files_private();
     // A wrong configuration is wrong usage: exit code 2, and systemd does not help by trying again.
     let config = match config::load(&args.config) {
         Ok(config) => config,

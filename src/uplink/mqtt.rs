@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::{Chance, Clock, Reached, within};
+use crate::disk::read_regular;
 use crate::event::state::BoxState;
 use crate::mailbox::Rest;
 use crate::media::{Foreign, Monotonic, UtcTime};
@@ -653,6 +654,9 @@ pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> R
     outcome
 }
 
+/// What `config` takes, and a line's end.
+const PASSWORD_MOST_BYTES: u64 = 1 << 20;
+
 /// The files of a connection.
 struct Files {
     password: Option<std::path::PathBuf>,
@@ -669,9 +673,8 @@ impl Files {
     fn read(self, clock: Arc<dyn Clock>, floor: UtcTime) -> Result<Read, SetupError> {
         let password = match self.password {
             Some(path) => {
-                let text = std::fs::read(&path).map_err(|source| SetupError::Password {
-                    path: path.display().to_string(),
-                    source,
+                let text = read_regular(&path, PASSWORD_MOST_BYTES).map_err(|source| {
+                    SetupError::Password { path: path.display().to_string(), source }
                 })?;
                 let end = text.iter().position(|c| matches!(c, b'\n' | b'\r'));
                 let end = end.unwrap_or(text.len());

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::TlsConfiguration;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::clock::{Clock, tls_time};
+use crate::disk::read_regular;
 use crate::media::UtcTime;
+
+/// All authorities of a system take some hundred thousand bytes.
+const PEM_MOST_BYTES: u64 = 4 << 20;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
     #[error("cannot read {path}: it must hold PEM")]
-    Pem { path: PathBuf, source: rustls::pki_types::pem::Error },
+    Pem { path: PathBuf, source: pem::Error },
     #[error("no certificate in {path}: put the broker's CA there as PEM")]
     Empty { path: PathBuf },
     #[error("certificate and key do not fit each other, or are of no use")]
@@ -98,13 +102,17 @@ pub(super) fn configuration(
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |source| TlsError::Pem { path: path.to_owned(), source };
-    CertificateDer::pem_file_iter(path)
-        .map_err(unreadable)?
+    CertificateDer::pem_slice_iter(&read(path).map_err(unreadable)?)
         .collect::<Result<_, _>>()
         .map_err(unreadable)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path)
+    read(path)
+        .and_then(|bytes| PrivateKeyDer::from_pem_slice(&bytes))
         .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, pem::Error> {
+    read_regular(path, PEM_MOST_BYTES).map_err(pem::Error::Io)
 }

@@ -10,7 +10,7 @@ use crate::event::words::{
 };
 use crate::game::calibrate::Verdict;
 use crate::mailbox::DropReason;
-use crate::media::{Codec, SessionId};
+use crate::media::{Codec, Foreign, SessionId};
 
 fn court(name: &str, condition: StreamCondition) -> CourtSays {
     let live = condition != StreamCondition::Waiting;
@@ -82,6 +82,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         calibrate: Calibrate::Off,
         admission: Vec::new(),
         counts: Vec::new(),
+        files: Vec::new(),
     }
 }
 
@@ -199,6 +200,9 @@ fn ill() -> StagesSay {
             .to_owned(),
     ];
     said.calibrate = Calibrate::On;
+    said.files = vec![Foreign::told(
+        "whoever has an account here can read /etc/courtside/box.key, which holds a secret",
+    )];
     said.counts = vec![(
         HopId { court: "a".to_owned(), hop: "ring".to_owned() },
         HopCount {

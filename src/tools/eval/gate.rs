@@ -26,6 +26,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 
+use crate::disk::read_regular_text;
 use crate::tools::eval::score::{paired, percentile, real};
 use crate::tools::eval::table::Table;
 
@@ -71,10 +72,13 @@ struct Gate {
     false_events: usize,
 }
 
+/// More than floors for every bundle.
+const FLOORS_MOST_BYTES: u64 = 1 << 20;
+
 impl Gates {
     /// Reads a file of floors.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| {
+        let text = read_regular_text(path, FLOORS_MOST_BYTES).with_context(|| {
             let file = path.display();
             format!("read the floors in {file} (give --gate a file as models/gate.toml)")
         })?;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::disk::read_regular_text;
 use crate::media::{CourtId, RimBox};
 
 /// Kinds of attempt that rendered truths tell apart, in the order in which they are told. A truth may
@@ -142,9 +143,12 @@ pub(crate) fn court() -> anyhow::Result<CourtId> {
     Ok(CourtId::new("eval")?)
 }
 
+/// More than the truth of a season.
+const TRUTH_MOST_BYTES: u64 = 64 << 20;
+
 /// Reads a truth file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Video>> {
-    let text = std::fs::read_to_string(path).with_context(|| {
+    let text = read_regular_text(path, TRUTH_MOST_BYTES).with_context(|| {
         format!(
             "read the truth in {} (give --truth a file of a stream or of clips)",
             path.display()

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use redb::{TableDefinition, WriteTransaction};
 
+use crate::disk::Unfit;
 use crate::uplink::outbox::record::{Record, RecordError};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
@@ -92,7 +93,10 @@ impl StoreError {
             Self::Disk(source) | Self::Open { source, .. } => match &**source {
                 redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
                 // A power cut while redb made the file: its magic number is written last.
-                redb::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+                // Or what stands in the file's place is no file at all.
+                redb::Error::Io(error) => {
+                    error.kind() == io::ErrorKind::InvalidData || Unfit::of(error).is_some()
+                }
                 _ => false,
             },
             Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,

@@ -1,0 +1,93 @@
+//! What is told of our files: of the folder that they lie in, of the token, and of who else can read
+//! what is secret (DESIGN §5.7). `disk` looks, judges and mends; here stands what of the configuration
+//! is looked at.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::app::error::AppError;
+use crate::config::Config;
+use crate::disk::{self, Disk, Judged, ReadBy, Us};
+use crate::media::Foreign;
+
+/// What is put into the data folder. A folder that holds more is not closed to others.
+const NAMES: [&str; 6] = ["token", "outbox", "ring", "rims", "models", "local"];
+
+/// A file with a secret that others can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exposed {
+    /// Who reads it and what to type.
+    pub(crate) text: String,
+    /// True where everybody reads it; false where a group does, which may be meant.
+    pub(crate) is_fault: bool,
+}
+
+/// Makes the data folder ours, before anything in it is believed, and looks at all secrets. Each thing
+/// that somebody must know is logged and comes back.
+///
+/// # Errors
+/// [`AppError::Io`]: what is in the folder, or the token, cannot be believed, and what to type.
+pub(crate) fn take(
+    config: &Config,
+    disk: &dyn Disk,
+    with_token: bool,
+) -> Result<Vec<Foreign>, AppError> {
+    let folder = &config.appliance.data_dir;
+    let refused = |what: &str, path: &Path| {
+        let what = format!("{what} {}", path.display());
+        move |source: io::Error| AppError::Io { what, source }
+    };
+    let mut faults =
+        disk.own_dir(folder, &NAMES).map_err(refused("take `box.data_dir`", folder))?;
+    if with_token {
+        let file = &config.http.token_file;
+        let taken = disk::own_secret(file).map_err(refused("take `http.token_file`", file))?;
+        faults.extend(taken.1);
+    }
+    for exposed in exposed(config, Us::now()) {
+        if exposed.is_fault {
+            faults.push(exposed.text);
+        } else {
+            tracing::warn!("{}", exposed.text);
+        }
+    }
+    let faults: Vec<Foreign> = faults.iter().map(Foreign::told).collect();
+    for fault in &faults {
+        tracing::error!("{fault}");
+    }
+    Ok(faults)
+}
+
+/// Looks at the data folder as a start would. Changes nothing.
+///
+/// # Errors
+/// What the file system says: for one that is not there, `NotFound`.
+pub(crate) fn look(config: &Config, us: Us) -> io::Result<Judged> {
+    disk::look(us, &config.appliance.data_dir, &NAMES)
+}
+
+/// The secrets that others than `us` can read.
+pub(crate) fn exposed(config: &Config, us: Us) -> Vec<Exposed> {
+    let files = config.secret_files.iter().chain([&config.http.token_file]);
+    let told = |path: &PathBuf| {
+        let file = Foreign::path(path);
+        match disk::who_reads(us, path) {
+            ReadBy::Us => None,
+            ReadBy::All => Some(Exposed {
+                text: format!(
+                    "whoever has an account here can read {file}, which holds a secret: type `chmod \
+                     o= {file}`, and change the secret if somebody may have looked"
+                ),
+                is_fault: true,
+            }),
+            ReadBy::Group(group) => Some(Exposed {
+                text: format!(
+                    "whoever is in group {group} can read {file}, which holds a secret: if that is \
+                     not meant, type `chmod g= {file}`"
+                ),
+                is_fault: false,
+            }),
+        }
+    };
+    files.filter_map(told).collect()
+}
