@@ -152,7 +152,9 @@ impl Court {
     }
 
     fn closed(&mut self, session: SessionId, reason: CloseReason) {
-        self.drain();
+        // What gave nothing so far does not hold up the session that may wait behind this one.
+        let gave = self.running.as_ref().is_some_and(|running| running.outlet.pictures() > 0);
+        self.drain_within(if gave { DRAIN } else { HURRY });
         self.leave_trial();
         self.setbacks.rests();
         if self.session.take_if(|open| *open == session).is_some() {
@@ -493,9 +495,13 @@ impl Court {
 
     /// Lets the pipeline give what is inside, and ends it. Returns its last picture's time.
     fn drain(&mut self) -> Option<MediaTime> {
+        self.drain_within(DRAIN)
+    }
+
+    fn drain_within(&mut self, timeout: Duration) -> Option<MediaTime> {
         let mut running = self.running.take()?;
         running.pipeline.end();
-        let ended = running.outlet.wait_ended(DRAIN);
+        let ended = running.outlet.wait_ended(timeout);
         running.outlet.shut(DropReason::NoPicture);
         let gave = running.outlet.pictures();
         if gave >= STEADY {

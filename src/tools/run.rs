@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs) -> ExitCode {
     disk::keep_files_private();
+    no_core();
     // A wrong configuration is wrong usage: exit code 2, and systemd does not help by trying again.
     let config = match config::load(&args.config) {
         Ok(config) => config,
@@ -52,6 +54,15 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             tracing::error!("{error:#}");
             ExitCode::from(1)
         }
+    }
+}
+
+/// No core is written at a crash: it would hold keys and pictures, and the restart would wait for it.
+/// Whoever looks for a fault raises the limit again with `prlimit`.
+fn no_core() {
+    let as_before = getrlimit(Resource::Core);
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), ..as_before }) {
+        remark(format_args!("courtside: a crash may write a core: {error}"));
     }
 }
 
