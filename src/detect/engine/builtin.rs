@@ -12,7 +12,7 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tract_onnx::pb::TensorProto;
+use tract_onnx::pb::{ModelProto, TensorProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::Cost;
 use tract_onnx::tract_hir::infer::Factoid;
@@ -24,6 +24,9 @@ use crate::detect::bundle::tensors::{PictureInput, Tensors};
 use crate::detect::engine::contract::{
     Engine, EngineError, EngineFound, Look, Placement, Said, View,
 };
+#[cfg(test)]
+use crate::detect::engine::graph::sums::Sums;
+use crate::detect::engine::graph::sums::{Limits, sum};
 use crate::detect::rim::crop::Crop;
 use crate::detect::ring::letterbox::Letterbox;
 use crate::media::Foreign;
@@ -70,24 +73,45 @@ impl Builtin {
     /// # Errors
     /// [`EngineError`]: what about the file does not fit the manifest or this engine.
     pub(crate) fn load(bundle: &Bundle, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+        Self::load_within(Limits::USUAL, bundle, clock)
+    }
+
+    /// [`load`](Self::load), of a network that may want so much.
+    ///
+    /// # Errors
+    /// [`EngineError`]: what about the file does not fit the manifest, this engine or the limits.
+    pub(crate) fn load_within(
+        limits: Limits,
+        bundle: &Bundle,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
         // tract indexes by the file's names in places: a file that is none can make it panic.
-        catch_unwind(AssertUnwindSafe(|| Self::load_file(bundle, clock))).unwrap_or_else(|_| {
+        let load = || Self::load_file(limits, bundle, clock);
+        catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+            // Where there is no memory it panics too, and says so.
+            let why = panic.downcast_ref::<String>().cloned();
+            let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
+            let why = Foreign::told(why.unwrap_or_default());
             Err(EngineError::Parse {
                 engine: NAME,
                 file: bundle.file.path.clone(),
-                problem: "its parts do not fit each other".to_owned(),
+                problem: format!("its parts do not fit each other: {why}"),
             })
         })
     }
 
-    fn load_file(bundle: &Bundle, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+    fn load_file(
+        limits: Limits,
+        bundle: &Bundle,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
         let unsupported = |error: TractError| EngineError::Unsupported {
             engine: NAME,
             file: bundle.file.path.clone(),
             problem: one_line(&error),
         };
         let tensors = bundle.tensors.clone();
-        let network = Signature::of(&tensors).plan(&bundle.file)?;
+        let network = Signature::of(&tensors).plan(&bundle.file, limits)?;
         let zeros = tensors
             .states
             .iter()
@@ -216,6 +240,15 @@ impl Engine for Builtin {
     }
 }
 
+/// What the network of `bundle` wants, whatever that is.
+#[cfg(test)]
+pub(crate) fn sums_of(bundle: &Bundle) -> Option<Sums> {
+    let most = u64::MAX;
+    let off = Limits { constants: most, activations: most, multiply_adds: most, nodes: usize::MAX };
+    let file = proto(bundle.file.bytes.as_ref()).ok()?;
+    sum(file.graph.as_ref()?, &Signature::of(&bundle.tensors).inputs, off).ok()
+}
+
 /// How `input` is made of pictures that are looked at so.
 fn cutter(input: &PictureInput, placement: Placement) -> Result<Cutter, EngineError> {
     let Placement { picture, view } = placement;
@@ -264,8 +297,20 @@ impl Signature {
     }
 
     /// The network of `file`, checked and ready to run.
-    fn plan(&self, file: &ModelFile) -> Result<TypedSimpleState, EngineError> {
-        let mut model = read(file.bytes.as_ref()).map_err(|error| EngineError::Parse {
+    fn plan(&self, file: &ModelFile, limits: Limits) -> Result<TypedSimpleState, EngineError> {
+        let proto = proto(file.bytes.as_ref()).map_err(|error| EngineError::Parse {
+            engine: NAME,
+            file: file.path.clone(),
+            problem: one_line(&error),
+        })?;
+        // Before anything of it is built: whoever builds a graph computes what hangs on constants alone.
+        if let Some(graph) = &proto.graph {
+            sum(graph, &self.inputs, limits).map_err(|sum| EngineError::TooMuch {
+                file: file.path.clone(),
+                sum: Foreign::told(sum).to_string(),
+            })?;
+        }
+        let mut model = build(proto).map_err(|error| EngineError::Parse {
             engine: NAME,
             file: file.path.clone(),
             problem: one_line(&error),
@@ -367,10 +412,13 @@ impl Signature {
     }
 }
 
-/// Reads a file, and widens what it holds in half: a core has no fast arithmetic for that.
-fn read(bytes: &[u8]) -> TractResult<InferenceModel> {
-    let onnx = onnx();
-    let mut file = onnx.proto_model_for_read(&mut Cursor::new(bytes))?;
+/// Takes a file apart.
+fn proto(bytes: &[u8]) -> TractResult<ModelProto> {
+    onnx().proto_model_for_read(&mut Cursor::new(bytes))
+}
+
+/// Builds the network, and widens what it holds in half: a core has no fast arithmetic for that.
+fn build(mut file: ModelProto) -> TractResult<InferenceModel> {
     if let Some(graph) = &mut file.graph {
         for tensor in &mut graph.initializer {
             widen(tensor);
@@ -383,7 +431,7 @@ fn read(bytes: &[u8]) -> TractResult<InferenceModel> {
             }
         }
     }
-    onnx.model_for_proto_model(&file)
+    onnx().model_for_proto_model(&file)
 }
 
 /// Numbers of `TensorProto.DataType` (onnx.proto3).

@@ -177,6 +177,8 @@ pub enum EngineError {
          shapes and plain operators"
     )]
     Unsupported { engine: &'static str, file: String, problem: String },
+    #[error("{file} wants too much: {sum}. Take a smaller model")]
+    TooMuch { file: String, sum: String },
     #[error("{problem}")]
     Place { problem: String },
     #[error("cut the crop: {problem}")]

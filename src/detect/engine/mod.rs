@@ -5,6 +5,7 @@
 //! picture before it is let near a court.
 
 pub(crate) mod contract;
+pub(crate) mod graph;
 pub(crate) mod builtin;
 pub(crate) mod trial;
 
