@@ -238,6 +238,19 @@ impl Daemon {
     fn start_with(dir: tempfile::TempDir, umask: &str, mode: u32) -> Self {
         let config = written(dir.path(), "rims");
         set_mode(&config, mode);
+        Self::start_on(dir, umask, &config)
+    }
+
+    /// With these bundles that want too much.
+    fn with_models(bombs: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = written(dir.path(), "rims");
+        wants_bombs(&config, bombs);
+        set_mode(&config, 0o600);
+        Self::start_on(dir, "022", &config)
+    }
+
+    fn start_on(dir: tempfile::TempDir, umask: &str, config: &Path) -> Self {
         let mut child = Command::new("sh")
             .args(["-c", "umask \"$0\" && exec \"$@\"", umask])
             .args([env!("CARGO_BIN_EXE_courtside"), "run", "--config"])
@@ -306,6 +319,74 @@ impl Drop for Daemon {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Adds bundles that want too much to a configuration.
+fn wants_bombs(config: &Path, bombs: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/bombs");
+    let more = format!("[detect]\nmodels_dir = {folder:?}\nbundles = {bombs:?}\n");
+    let file = std::fs::File::options().append(true).open(config);
+    file.and_then(|mut file| file.write_all(more.as_bytes())).expect("written");
+}
+
+/// Whom a process has started and not yet buried.
+fn children_of(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let of = |task: std::fs::DirEntry| {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+    };
+    tasks.filter_map(Result::ok).flat_map(of).collect()
+}
+
+/// What a sum cannot tell (`hot`), a process of its own does: it dies there, and here is a word.
+#[test]
+fn bundles_that_want_too_much_are_refused_with_words() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = written(dir.path(), "rims");
+    wants_bombs(&config, &["tile", "hot", "external"]);
+    let done = courtside(&["check", "--config", config.to_str().expect("UTF-8")]);
+    let said = text(&done.stdout);
+    for part in [
+        "it needs 3.2 GB for activations (Tile big: 1×1×40000×20000); a model here may have 256 MB",
+        "model hot: refused: ",
+        "external data was detected",
+    ] {
+        assert!(said.contains(part), "no `{part}` in:\n{said}{}", text(&done.stderr));
+    }
+}
+
+/// A network that is made for hours holds up neither the start nor the end, and is called loading; who
+/// makes it ends with the daemon.
+#[test]
+fn a_bundle_that_takes_for_ever_holds_neither_ready_nor_the_end() {
+    let mut daemon = Daemon::with_models(&["slow"]);
+    let mut trial = Vec::new();
+    for _ in 0..500 {
+        trial = children_of(daemon.child.id());
+        if !trial.is_empty() {
+            break;
+        }
+        drop(daemon.doctor(&[]));
+    }
+    let [trial] = trial[..] else { panic!("one trial: {trial:?}") };
+    let said = text(&daemon.doctor(&[]).stdout);
+    assert!(said.contains("it is being loaded since "), "{said}");
+    assert!(said.contains("until it is there rimnet "), "{said}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(), Some(0));
+    let end = daemon.log.wait("`ended`", |line| line.contains("ended unsent="));
+    assert!(end.contains("balanced=true"), "{end}");
+    let words = PathBuf::from(format!("/proc/{trial}/cmdline"));
+    let runs = || std::fs::read(&words).is_ok_and(|words| !words.is_empty());
+    for _ in 0..500 {
+        if !runs() {
+            break;
+        }
+        std::thread::yield_now();
+        drop(courtside(&["--version"]));
+    }
+    assert!(!runs(), "the trial has outlived the daemon");
 }
 
 #[test]

@@ -42,11 +42,12 @@ mod roster;
 mod offline;
 
 pub use crate::detect::bundle::{
-    Bundle, BundleError, Channel, CropInput, Embedded, FileEntry, FrameInput, MANIFEST_FORMAT,
-    ManifestPlace, ModelFile, OutputTensor, PictureInput, Provenance, SYSTEM_MODELS, StateTensor,
-    Task, TaskTable, Tensors, find, find_as,
+    Bundle, BundleError, Channel, CropInput, Embedded, FileEntry, FrameInput, HandedOver,
+    MANIFEST_FORMAT, ManifestPlace, ModelFile, OutputTensor, PictureInput, Provenance,
+    SYSTEM_MODELS, StateTensor, Task, TaskTable, Tensors, find, find_as,
 };
 pub use crate::detect::embedded::IN_THE_BINARY;
+pub use crate::detect::engine::trial::try_bundle;
 pub use crate::detect::engine::{
     Engine, EngineError, EngineFound, Engines, InstalledEngines, Look, Placement, Said, View,
     engines_found,

@@ -219,6 +219,10 @@ impl Detect {
         let task = if next.is_finder() { Task::Ring } else { Task::Rim };
         let wanted = Wanted { name: next.name(), task, hop: None };
         let outcome = load(&wanted, &self.settings, courts, &self.ledger, engines);
+        if self.roster.lock().ended {
+            // A trial that ends with the box says nothing of the bundle.
+            return outcome;
+        }
         match (next, &outcome) {
             (Next::Model(_, name), outcome) => tell(name, outcome),
             (Next::Finder, Ok(_)) => {}
@@ -322,15 +326,15 @@ impl Detect {
             };
             let how = Start { live, outlets: &outlets, after };
             let thread = loaded.start(&[], &self.clock, how, meters);
-            let thread = thread.map_err(|error| format!("start a model's thread: {error}"))?;
+            let thread = thread.map_err(|error| {
+                error!(model = next.name(), %error, "start a model's thread");
+                format!("start a model's thread: {error}")
+            })?;
             if !next.is_finder() {
                 self.threads.lock().extend(thread);
             }
             Ok(loaded)
         });
-        if let Err(reason) = &outcome {
-            warn!(model = next.name(), reason, "it is not switched in");
-        }
         roster.put(next, outcome);
         let all_refused = roster.live().is_none() && !roster.is_loading();
         if all_refused && let Some(stand_in) = roster.stand_in.take() {

@@ -31,6 +31,7 @@ use crate::media::Foreign;
 use crate::media::{CourtId, CourtRims, RimBox, Sight, sight};
 #[cfg(feature = "gstreamer")]
 use crate::tools::aim;
+use crate::tools::apart::Apart;
 use crate::tools::ask::{AskError, Place};
 use crate::tools::doctor::stream_line;
 use crate::tools::tell::{tell, tell_json};
@@ -302,7 +303,7 @@ fn of_models(config: &Config, lines: &mut Lines) {
     let rims = court_rims(config);
     let settings = DetectSettings { finder: false, ..detect_settings(config) };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let engines = InstalledEngines::new(Arc::clone(&clock));
+    let engines = Apart::before(Arc::new(InstalledEngines::new(Arc::clone(&clock))));
     let detect = Detect::load(&settings, &rims, &Ledger::new(), clock, &engines);
     for model in detect.status().bundles {
         let what = format!("model {}", model.name);

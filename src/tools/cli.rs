@@ -1,5 +1,6 @@
 //! The command line: which commands there are, and the call that each leads to.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -7,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "gstreamer")]
 use crate::tools::aim;
+use crate::tools::apart;
 use crate::tools::bench::BenchCommand;
 use crate::tools::check;
 use crate::tools::clips;
@@ -106,6 +108,10 @@ fn reader_is_gone(payload: &(dyn std::any::Any + Send)) -> bool {
 }
 
 fn asked() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().take(2).collect();
+    if apart::is_asked(&words) {
+        return apart::child();
+    }
     match Cli::try_parse() {
         Ok(cli) => dispatch(cli),
         Err(error)

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "gstreamer")]
 mod aim;
+mod apart;
 mod ask;
 mod bench;
 mod check;

@@ -10,10 +10,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, Options, World};
+use crate::app::{App, Devices, Options, World};
 use crate::config;
 use crate::disk::{self, RealDisk};
 use crate::health;
+use crate::tools::apart::Apart;
 use crate::tools::tell::{remark, remark_refused};
 
 /// Arguments of `run`.
@@ -48,7 +49,11 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     } else {
         World::real()
     };
-    match daemon(config, world) {
+    let devices = Devices {
+        engines: Arc::new(Apart::before(Arc::clone(&world.devices.engines))),
+        ..world.devices.clone()
+    };
+    match daemon(config, World { devices, ..world }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

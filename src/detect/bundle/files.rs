@@ -86,6 +86,11 @@ impl Located {
         Ok(Self { place: ManifestPlace::File(manifest.to_path_buf()), text, embedded: &[] })
     }
 
+    /// A manifest that somebody else has read.
+    pub(crate) const fn handed_over(manifest: PathBuf, text: String) -> Self {
+        Self { place: ManifestPlace::File(manifest), text, embedded: &[] }
+    }
+
     /// True if a bundle of the binary has the same manifest.
     pub(crate) fn is_word_for_word(&self, embedded: &[Embedded]) -> bool {
         embedded.iter().any(|known| known.manifest == self.text)

@@ -17,6 +17,8 @@ pub(crate) mod manifest;
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::bundle::files::{DEFAULT_PRECISION, Located, locate};
 use crate::detect::bundle::manifest::Manifest;
 use crate::detect::rim::manifest::RimTable;
@@ -91,7 +93,40 @@ pub(crate) fn is_embedded(name: &str, folders: &[PathBuf], embedded: &[Embedded]
     locate(name, folders, embedded).map_or(true, |located| located.is_word_for_word(embedded))
 }
 
+/// A bundle without the bytes of its network, for another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedOver {
+    name: String,
+    place: String,
+    manifest: String,
+    file: String,
+    precision: String,
+}
+
 impl Bundle {
+    /// What another process needs beside the bytes of [`file`](Self::file).
+    #[must_use]
+    pub fn hand_over(&self) -> HandedOver {
+        HandedOver {
+            name: self.name.clone(),
+            place: self.located.place.to_string(),
+            manifest: self.located.text.clone(),
+            file: self.file.path.clone(),
+            precision: self.file.precision.clone(),
+        }
+    }
+
+    /// The bundle that was handed over, with the bytes of its network: nothing is read.
+    ///
+    /// # Errors
+    /// [`BundleError`]: what is wrong with it.
+    pub fn from_hand_over(of: HandedOver, bytes: Vec<u8>) -> Result<Self, BundleError> {
+        let HandedOver { name, place, manifest, file, precision } = of;
+        let located = Located::handed_over(place.into(), manifest);
+        let bytes = bytes.into();
+        Self::with(&name, located, |_, _| Ok(ModelFile { path: file, precision, bytes }))
+    }
+
     /// True if its manifest is that of a bundle in the binary; so, by their hashes, are its files.
     pub(crate) fn is_word_for_word(&self, embedded: &[Embedded]) -> bool {
         self.located.is_word_for_word(embedded)
@@ -106,9 +141,17 @@ impl Bundle {
     }
 
     fn checked(name: &str, precision: &str, located: Located) -> Result<Self, BundleError> {
+        Self::with(name, located, |located, entries| located.file(entries, precision))
+    }
+
+    fn with(
+        name: &str,
+        located: Located,
+        file: impl FnOnce(&Located, &[FileEntry]) -> Result<ModelFile, BundleError>,
+    ) -> Result<Self, BundleError> {
         let Manifest { head, table, tensors } =
             Manifest::parse(name, &located.place, &located.text)?;
-        let file = located.file(&head.files, precision)?;
+        let file = file(&located, &head.files)?;
         Ok(Self {
             name: head.name,
             version: head.version,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::manifest::TaskTable;
-use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, Said, View};
+use crate::detect::engine::contract::{Engine, EngineError, Engines, Look, Placement, Said, View};
 use crate::detect::rim::postprocess::rim_probabilities;
 use crate::detect::ring::peaks::all_cells;
 use crate::media::{
-    ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
+    ChromaLayout, CourtId, CpuPicture, Foreign, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
     SessionId,
 };
 
@@ -36,6 +36,16 @@ impl CpuPicture for Grey {
     fn plane(&self, index: usize) -> Option<Plane<'_>> {
         (index < 3).then_some(Plane { bytes: &self.0, stride: 64 })
     }
+}
+
+/// Makes an engine for `bundle` and tries it.
+///
+/// # Errors
+/// A sentence: what failed and what to do.
+pub fn try_bundle(bundle: &Bundle, engines: &dyn Engines) -> Result<(), String> {
+    let mut engine =
+        engines.engine_for(bundle).map_err(|error| Foreign::error(&error).to_string())?;
+    try_out(engine.as_mut(), bundle)
 }
 
 /// Runs a few grey pictures through slot 0, which is made for it and taken away again. Warms the
