@@ -485,6 +485,11 @@ fn a_key_that_everybody_reads_is_told_by_check_and_doctor() {
             "{said}"
         );
     }
+    set_mode(dir.path(), 0o700);
+    let done = courtside(&["check", "--config", config.to_str().expect("UTF-8")]);
+    let said = text(&done.stdout);
+    assert!(said.contains("! files: the mode of"), "only the folder keeps them out: {said}");
+    set_mode(dir.path(), 0o755);
     let daemon = Daemon::start_with(dir, "022", 0o644);
     daemon.log.wait("the key", |line| line.contains("whoever has an account here can read"));
     let done = daemon.doctor(&[]);

@@ -73,6 +73,13 @@ pub(crate) fn exposed(config: &Config, us: Us) -> Vec<Exposed> {
         let file = Foreign::path(path);
         match disk::who_reads(us, path) {
             ReadBy::Us => None,
+            ReadBy::Shielded => Some(Exposed {
+                text: format!(
+                    "the mode of {file}, which holds a secret, lets everybody read it, and only a \
+                     folder above it keeps them out: type `chmod o= {file}`"
+                ),
+                is_fault: false,
+            }),
             ReadBy::All => Some(Exposed {
                 text: format!(
                     "whoever has an account here can read {file}, which holds a secret: type `chmod \

@@ -438,6 +438,8 @@ fn distrust(us: Us, link_owner: u32, seen: &Seen, is_file: bool) -> Option<Strin
 pub enum ReadBy {
     /// Its owner, root, and a group that it was given to.
     Us,
+    /// Nobody else, but only since a folder above it lets nobody through.
+    Shielded,
     /// Whoever is in this group, which is neither ours nor root's.
     Group(u32),
     /// Whoever has an account here.
@@ -449,8 +451,8 @@ pub enum ReadBy {
 pub fn read_by(us: Us, groups: &[u32], file: &Seen, above: &[Seen]) -> ReadBy {
     let reach = |bits: u32| above.iter().all(|folder| folder.mode & bits != 0);
     let known = [0, us.group].contains(&file.group) || groups.contains(&file.group);
-    if file.mode & 0o004 != 0 && reach(0o001) {
-        ReadBy::All
+    if file.mode & 0o004 != 0 {
+        if reach(0o001) { ReadBy::All } else { ReadBy::Shielded }
     } else if file.mode & 0o040 != 0 && !known && reach(0o011) {
         ReadBy::Group(file.group)
     } else {
@@ -596,7 +598,11 @@ mod tests {
             read_by(US, &[44], file, &[seen("/etc/c", 0, 997, folder), seen("/etc", 0, 0, 0o755)])
         };
         assert_eq!(reads(&file(0, 0o644), 0o755), ReadBy::All);
-        assert_eq!(reads(&file(0, 0o644), 0o750), ReadBy::Us, "the folder lets nobody through");
+        assert_eq!(
+            reads(&file(0, 0o644), 0o750),
+            ReadBy::Shielded,
+            "the folder lets nobody through"
+        );
         assert_eq!(reads(&file(0, 0o600), 0o755), ReadBy::Us);
         assert_eq!(reads(&file(997, 0o640), 0o755), ReadBy::Us, "our group, as is usual");
         assert_eq!(reads(&file(44, 0o640), 0o755), ReadBy::Us, "a group that we are in: ssl-cert");

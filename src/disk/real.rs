@@ -240,6 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn in_a_folder_of_ours_no_link_is_followed_to_a_file_of_somebody_elses() {
+        let dir = tempfile::tempdir().expect("dir");
+        let disk = RealDisk::new();
+        let secret = dir.path().join("secret");
+        write_durably(&disk, &secret, b"a key").expect("written");
+        let planted = dir.path().join("0000000001.a.0123456789abcdef.mp4");
+        std::os::unix::fs::symlink(&secret, &planted).expect("a link");
+        // Negative control: a plain opening gives the secret away.
+        assert_eq!(fs::read(&planted).expect("followed"), b"a key");
+        for how in [OpenHow::Read, OpenHow::ReadWrite, OpenHow::CreateOrOpen] {
+            let refused = disk.open(&planted, how).expect_err("a link").to_string();
+            assert!(refused.contains("a symbolic link"), "{how:?}: {refused}");
+        }
+        assert!(disk.lock(&planted).is_err());
+        write_durably(&disk, &planted, b"ours").expect("in its place");
+        assert_eq!(read_whole(&disk, &secret, 100).expect("untouched"), b"a key");
+        assert_eq!(read_whole(&disk, &planted, 100).expect("a file now"), b"ours");
+    }
+
+    #[test]
     fn a_durable_file_replaces_the_old_one() {
         let dir = tempfile::tempdir().expect("dir");
         let disk = RealDisk::new();
