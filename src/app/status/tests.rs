@@ -312,3 +312,21 @@ fn metrics_have_what_the_state_has() {
     let errors = reading(&ill).clock_error_seconds;
     assert_eq!(errors, [("b".to_owned(), 0.12)], "none where nothing tells the time");
 }
+
+#[test]
+fn a_decoder_that_stands_in_is_a_fault_while_pictures_come_and_none_when_it_is_over() {
+    let fault = "avdec_h264 (software) stands in for nvh264dec, which failed (no device); tried again \
+                 after 5 s";
+    let told = |downgrade: Option<&str>, fault: Option<&str>| {
+        let mut north = court("north", StreamCondition::Live);
+        north.decoder.downgrade = downgrade.map(str::to_owned);
+        north.decoder.fault = fault.map(str::to_owned);
+        let read = decoder_reading(&north.name, &north.decoder).stands_in;
+        let status = said_by(vec![north]).status();
+        (status.streams["north"].stream.fault.as_ref().map(ToString::to_string), read)
+    };
+    assert_eq!(told(Some(fault), None), (Some(fault.to_owned()), true));
+    let no_pictures = "nvh264dec failed: odd; it is built anew";
+    assert_eq!(told(Some(fault), Some(no_pictures)), (Some(no_pictures.to_owned()), true), "worse");
+    assert_eq!(told(None, None), (None, false));
+}
