@@ -192,12 +192,12 @@ impl App {
             book: book.clone(),
             calibrate: config.detect.calibrate,
             metrics: metrics.clone(),
-            admission: admission.clone(),
+            admission,
             events,
             uplink: Arc::clone(&uplink),
             latest: parking_lot::Mutex::default(),
         };
-        let web = web::bind(&config, &options, state, ring.shelf(), admission)?;
+        let web = web::bind(&config, &options, state, ring.shelf())?;
         let courts = Courts::new(Neighbours {
             world,
             ledger,

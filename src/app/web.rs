@@ -185,13 +185,13 @@ pub(crate) fn bind(
     options: &Options,
     state: WebState,
     shelf: Shelf,
-    admission: Admission,
 ) -> Result<Bound, AppError> {
     let access = if options.open_http {
         Access::Open
     } else {
         Access::Token(http::Token::open(&config.http.token_file)?)
     };
+    let admission = state.admission.clone();
     let terms = http::Terms { admission, ..http::Terms::usual(&state.clock) };
     let certificate = match &config.http.tls {
         Some(files) => Some(http::server_config(files, &[b"http/1.1"])?),
