@@ -10,12 +10,13 @@ use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::admission::{Admission, Reason};
 use crate::http::guard::{Guarded, Place};
+use crate::http::pace::Pace;
 use crate::http::standing::Caller;
 
 /// Connections that wait to be handed on.
@@ -55,6 +56,8 @@ async fn accept(
     admission: Admission,
     ready: mpsc::Sender<(Guarded<Plain>, Caller)>,
 ) {
+    let began = Instant::now();
+    let mut pace = Pace::of(acceptor.is_some());
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -70,6 +73,7 @@ async fn accept(
         let caller = Caller::enters(&admission, peer);
         // Events are small and late ones are worthless.
         drop(stream.set_nodelay(true));
+        let rest = pace.took(began.elapsed());
         let (ready, acceptor) = (ready.clone(), acceptor.clone());
         let hand_on = async move |stream: Plain, caller: Caller| {
             let guarded = Guarded::new(stream, Place::Network(caller.clone()));
@@ -93,6 +97,9 @@ async fn accept(
                     }
                 }));
             }
+        }
+        if !rest.is_zero() {
+            sleep(rest).await;
         }
     }
 }
