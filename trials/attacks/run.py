@@ -185,7 +185,7 @@ def one_by_one(args, six, chosen):
             t = threading.Timer(1.0, aside.start) if aside else None
             if t: t.start()
             # A witness may need longer than the attack would last: the attack goes on as long.
-            found = venue.attacker(name, args.seconds if not aside else max(args.seconds, 30))
+            found = venue.attacker(name, args.seconds if not aside else max(args.seconds, one.witness.seconds))
             if aside: t.join(); aside.join(90)
             return found
         found, m = venue.measure(run)
