@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use courtside::admission::{Admission, Limits};
 use courtside::clock::{Chance, Clock, SystemClock};
-use courtside::ingest::{CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
+use courtside::ingest::{Budget, CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
 use courtside::media::{CourtId, StreamItem};
 
 struct Print(bool);
@@ -50,7 +50,8 @@ async fn main() -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let admission = Admission::new(Arc::clone(&clock), Limits::default());
-    let settings = IngestSettings { rtmp: Some(address), rtmps: None, courts, admission };
+    let (rtmp, budget) = (Some(address), Budget::default());
+    let settings = IngestSettings { rtmp, rtmps: None, courts, admission, budget };
     let sink = Arc::new(Print(verbose));
     let ingest = Ingest::bind(settings, clock, Chance::system(), sink).await?;
     let handle = ingest.handle();

@@ -265,6 +265,9 @@ impl Courts {
         playing.insert(config.name.clone(), court);
         self.beside.uplink.set_courts(self.beside.book.names());
         tracing::info!(court = %config.name, "a court plays");
+        if let Some(line) = self.beside.ingest.memory_advice() {
+            tracing::warn!("{line}");
+        }
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 //! order when it is told to: ingest, decode, router, detect, game, uplink, ring.
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
-//! configuration, `options` what a command changes of the daemon, `orders` the two hops between outbox
+//! configuration, `options` what a command changes of the daemon, `memory` what the
+//! process may have of it, `orders` the two hops between outbox
 //! and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
@@ -14,6 +15,7 @@
 
 mod world;
 mod options;
+mod memory;
 mod error;
 mod files;
 mod settings;
@@ -59,8 +61,11 @@ use crate::app::settings::{ingest_settings, ring_settings};
 pub use crate::app::error::{AppError, CourtError};
 pub(crate) use crate::app::files::{exposed, look};
 pub use crate::app::handle::AppHandle;
+pub(crate) use crate::app::memory::memory_limit;
 pub use crate::app::options::{Options, Probe};
-pub(crate) use crate::app::settings::{court_rims, detect_settings, uplink_settings};
+pub(crate) use crate::app::settings::{
+    court_rims, detect_settings, memory_advice, uplink_settings,
+};
 pub use crate::app::world::{Devices, World};
 
 /// SIGTERM to exit, all in all (the bound in design/status.md).
@@ -130,6 +135,9 @@ impl App {
         for line in &config.advice {
             tracing::warn!("{line}");
         }
+        if let Some(line) = memory_advice(&config, options.memory_limit) {
+            tracing::warn!("{line}");
+        }
 
         let (book, probe) = (CourtBook::default(), options.probe.clone());
         let (events, _) = tokio::sync::broadcast::channel::<SentEvent>(web::EVENTS_BEHIND);
@@ -181,7 +189,7 @@ impl App {
         let (detect, router, joined) = start_models(&config, answers, &ledger, &metrics, &world)?;
 
         let ingest = Ingest::bind(
-            ingest_settings(&config, admission.clone())?,
+            ingest_settings(&config, admission.clone(), options.memory_limit)?,
             Arc::clone(&world.clock),
             world.chance.clone(),
             Arc::new(FromIngest { book: book.clone(), anchors: anchors.clone() }),

@@ -13,6 +13,8 @@ pub struct Options {
     pub open_http: bool,
     /// A socket of this machine is bound beside the data, at which `doctor` asks: `run`.
     pub local: bool,
+    /// Bytes that the process may have, where it is known: `run`.
+    pub memory_limit: Option<u64>,
     /// Sees what passes: `bench`.
     pub probe: Option<Arc<dyn Probe>>,
 }

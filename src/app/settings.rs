@@ -90,14 +90,28 @@ pub(crate) fn court_rims(config: &Config) -> Vec<CourtRims> {
         .collect()
 }
 
+/// What publishers' pictures may take, of `memory_limit` bytes of the process.
+const fn box_memory(config: &Config, memory_limit: Option<u64>) -> ingest::BoxMemory {
+    ingest::BoxMemory { limit: memory_limit, court: config.ingest.picture_memory_bytes }
+}
+
+/// What to tell of memory that is too small for the courts that are configured.
+pub(crate) fn memory_advice(config: &Config, memory_limit: Option<u64>) -> Option<String> {
+    box_memory(config, memory_limit).advice(config.courts.len())
+}
+
 /// What ingest listens on. Courts come when they are built.
 pub(crate) fn ingest_settings(
     config: &Config,
     admission: Admission,
+    memory_limit: Option<u64>,
 ) -> Result<ingest::IngestSettings, AppError> {
     let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
         (Some(address), Some(files)) => Some((address, http::server_config(files, &[])?)),
         _ => None,
     };
-    Ok(ingest::IngestSettings { rtmp: config.ingest.rtmp, rtmps, courts: Vec::new(), admission })
+    let memory = box_memory(config, memory_limit);
+    let budget = ingest::Budget { memory, ..ingest::Budget::default() };
+    let rtmp = config.ingest.rtmp;
+    Ok(ingest::IngestSettings { rtmp, rtmps, courts: Vec::new(), admission, budget })
 }

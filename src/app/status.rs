@@ -114,6 +114,12 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
     let live = |name: &String| (name.clone(), status.is_live(name));
     Reading {
         stream_up: status.streams.keys().map(live).collect(),
+        publish_refused: status.streams.iter().flat_map(refusals).collect(),
+        picture_memory_bytes: status
+            .streams
+            .iter()
+            .map(|(court, told)| (court.clone(), told.stream.picture_memory_bytes.unwrap_or(0)))
+            .collect(),
         clock_error_seconds: status
             .clock
             .courts
@@ -160,6 +166,14 @@ pub(crate) fn door_readings(counts: &AdmissionCounts) -> Vec<DoorReading> {
             .collect(),
     };
     Door::ALL.into_iter().map(reading).collect()
+}
+
+/// Of a court: reason and count.
+fn refusals(
+    (court, told): (&String, &event::box_status::CourtStatus),
+) -> impl Iterator<Item = (String, String, u64)> {
+    let of = |(reason, count): (&String, &u64)| (court.clone(), reason.clone(), *count);
+    told.stream.refusals.iter().map(of)
 }
 
 fn gauges((court, rims): (&String, &Vec<RimStatus>)) -> Vec<RimReading> {
@@ -224,6 +238,14 @@ fn stream(court: &CourtSays) -> StreamState {
             .or_else(|| decoder.downgrade.clone())
             .or(no_rims)
             .map(Foreign::told),
+        picture_memory_bytes: Some(ingest.picture_memory).filter(|bytes| *bytes > 0),
+        picture_memory_allowed_bytes: (ingest.picture_memory > 0)
+            .then_some(ingest.picture_memory_allowed),
+        refusals: ingest
+            .refusals
+            .iter()
+            .map(|(reason, count)| ((*reason).to_owned(), *count))
+            .collect(),
         pictures: ingest.pictures,
         answers: court.answers,
         dropped: court.dropped + ingest.pictures_dropped,

@@ -194,6 +194,7 @@ impl Publisher {
             let mut fixed = state.clone();
             (fixed.fps, fixed.bitrate_kbps, fixed.key_interval_s) = (None, None, None);
             (fixed.pictures, fixed.answers, fixed.dropped) = (0, 0, 0);
+            fixed.refusals.clear();
             for advice in &mut fixed.advice {
                 (advice.costs_ms, advice.pixels, advice.text) = (None, None, String::new());
             }

@@ -10,6 +10,11 @@ use toml::Spanned;
 use crate::config::fault::Findings;
 use crate::config::origin::Origin;
 
+/// 3840×2160 as encoders send it, 10 bit too.
+const PICTURE_MEMORY_BYTES: u64 = 512 << 20;
+/// Less does not hold 640×360.
+const LEAST_PICTURE_MEMORY_BYTES: u64 = 32 << 20;
+
 /// RTMP's registered port, on every interface.
 const RTMP: &str = "0.0.0.0:1935";
 
@@ -20,6 +25,8 @@ pub struct IngestConfig {
     pub rtmp: Option<SocketAddr>,
     /// Where RTMPS is listened for, if anywhere.
     pub rtmps: Option<SocketAddr>,
+    /// Bytes that the pictures of one court may take at most; 512 MiB unless given.
+    pub picture_memory_bytes: u64,
     /// Certificate of the RTMPS listener; there whenever `rtmps` is.
     pub tls: Option<TlsFiles>,
 }
@@ -43,6 +50,10 @@ pub(super) struct RawIngest {
     /// Address and port for RTMPS; none, if absent.
     #[schemars(with = "Option<String>")]
     rtmps: Option<Spanned<String>>,
+    /// Bytes that the pictures of one court may take in decoder, models and page; what is too large is
+    /// refused.
+    #[schemars(with = "Option<u64>")]
+    picture_memory_bytes: Option<Spanned<u64>>,
     /// PEM file of the certificate chain that RTMPS shows.
     #[schemars(with = "Option<PathBuf>")]
     cert_file: Option<Spanned<PathBuf>>,
@@ -91,7 +102,18 @@ impl RawIngest {
                 "`rtmp` is off and there is no `rtmps`: no camera could come",
             );
         }
-        Some(IngestConfig { rtmp, rtmps, tls })
+        if let Some(written) = &self.picture_memory_bytes
+            && *written.get_ref() < LEAST_PICTURE_MEMORY_BYTES
+        {
+            let text = format!(
+                "`picture_memory_bytes` is too small for any camera: write \
+                 {LEAST_PICTURE_MEMORY_BYTES} or more"
+            );
+            findings.fault(written.span(), text);
+        }
+        let picture_memory_bytes =
+            self.picture_memory_bytes.map_or(PICTURE_MEMORY_BYTES, Spanned::into_inner);
+        Some(IngestConfig { rtmp, rtmps, picture_memory_bytes, tls })
     }
 }
 

@@ -51,6 +51,7 @@ impl Config {
                 ("rtmps", self.ingest.rtmps.map(|at| at.to_string().into())),
                 ("cert_file", tls.and_then(|tls| path(&tls.cert_file))),
                 ("key_file", tls.and_then(|tls| path(&tls.key_file))),
+                ("picture_memory_bytes", bytes(self.ingest.picture_memory_bytes)),
             ],
         );
         let tls = self.http.tls.as_ref();

@@ -1,6 +1,8 @@
 //! Retained messages: `state/{what}` (DESIGN §4.3). Latest wins; each is whole. What may carry text from
 //! outside is [`Foreign`], our own sentences round it included.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,16 @@ pub struct StreamState {
     pub advice: Vec<Advice>,
     /// Why nothing is called, if so.
     pub fault: Option<Foreign>,
+    /// Bytes that the stream's pictures may take at most, by its parameter sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture_memory_bytes: Option<u64>,
+    /// … and what this court may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture_memory_allowed_bytes: Option<u64>,
+    /// Publishes with the right key that were refused since start, by reason: `pictures` too large,
+    /// `format` not decoded, too many `segments` or time `jumps`, `coding` not taken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refusals: BTreeMap<String, u64>,
     /// Pictures in, answered, dropped since the session opened.
     pub pictures: u64,
     /// Answers of the live model.

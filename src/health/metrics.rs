@@ -88,6 +88,10 @@ impl fmt::Debug for Metrics {
 pub struct Reading {
     /// Courts, and whether a publisher is live.
     pub stream_up: Vec<(String, bool)>,
+    /// Courts, reasons, and publishes that were refused for them.
+    pub publish_refused: Vec<(String, String, u64)>,
+    /// Courts, and what the pictures of their streams may take.
+    pub picture_memory_bytes: Vec<(String, u64)>,
     /// Courts, and the bound of their clock's error; absent without any anchor.
     pub clock_error_seconds: Vec<(String, f64)>,
     /// Events on disk that no PUBACK has come for.
@@ -297,6 +301,26 @@ impl Collector for ReadingCollector {
             ConstGauge::new(u64::from(*up)).encode(family.encode_family(&labels)?)?;
         }
         let mut family = encoder.encode_descriptor(
+            "publish_refused",
+            "Publishes with a right key that were refused, by reason",
+            None,
+            ConstCounter::new(0_u64).metric_type(),
+        )?;
+        for (court, reason, count) in &reading.publish_refused {
+            let labels = [("court", court.as_str()), ("reason", reason.as_str())];
+            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "picture_memory",
+            "What the pictures of a stream may take, by its parameter sets",
+            Some(&Unit::Bytes),
+            kind,
+        )?;
+        for (court, bytes) in &reading.picture_memory_bytes {
+            let labels = [("court", court.as_str())];
+            ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
             "clock_error",
             "Bound of the error of an event's time",
             Some(&Unit::Seconds),
@@ -434,6 +458,8 @@ mod tests {
         };
         let text = metrics.encode(&Reading {
             stream_up: vec![("north".to_owned(), true)],
+            publish_refused: vec![("north".to_owned(), "pictures".to_owned(), 3)],
+            picture_memory_bytes: vec![("north".to_owned(), 95_000_000)],
             calibration: vec![rim],
             decoders: vec![DecoderReading {
                 court: "north".to_owned(),
@@ -453,6 +479,8 @@ mod tests {
             "courtside_refused_total{door=\"rtmp\",reason=\"wrong_secret\"} 7",
             "courtside_hop_offered_total{court=\"north\",hop=\"decode\"} 1",
             "courtside_event_seconds_count 1",
+            "courtside_publish_refused_total{court=\"north\",reason=\"pictures\"} 3",
+            "courtside_picture_memory_bytes{court=\"north\"} 95000000",
             "courtside_stream_up{court=\"north\"} 1",
             "courtside_decoder_stands_in{court=\"north\"} 1",
             "courtside_decoder_downgrades_total{court=\"north\"} 2",

@@ -27,11 +27,20 @@
 
 use std::fmt;
 
+use crate::ingest::segments::SegmentLimits;
 use crate::media::{ChromaFormat, Codec, CodedPictures};
 
 /// What a court's pictures may take where nothing is configured, bytes (chosen: 3840×2160 as encoders
 /// send it, 10 bit too).
-pub const USUAL_PICTURE_MEMORY: u64 = 512 << 20;
+pub(crate) const USUAL_PICTURE_MEMORY: u64 = 512 << 20;
+/// What all but pictures takes: program, models, page, outbox, index of the ring (measured: 91 MB with
+/// one model and a hundred clips; the rest is for more of each).
+const BASE: u64 = 256 << 20;
+/// What a court takes beside its pictures: two hops of units of 32 MiB that share their bytes, a message
+/// that is coming in, a fragment on its way to disk.
+const BESIDE_PICTURES: u64 = 64 << 20;
+/// No court has less, whatever the box has: 1920×1080 as most encoders send it.
+const LEAST_PICTURE_MEMORY: u64 = 128 << 20;
 /// Pictures that are held behind the decoder: one by the page, nine by the live model (its queue, and
 /// the one it looks at), two by the finder.
 const HELD: u64 = 12;
@@ -53,6 +62,102 @@ const DECODER: u64 = 8 << 20;
 const SIZES: [(u32, u32); 6] =
     [(7680, 4320), (3840, 2160), (2560, 1440), (1920, 1080), (1280, 720), (640, 360)];
 
+/// What publishers may cost, as it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Memory of pictures.
+    pub memory: BoxMemory,
+    /// How often recording may begin anew, a court.
+    pub segments: SegmentLimits,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let memory = BoxMemory { limit: None, court: USUAL_PICTURE_MEMORY };
+        Self { memory, segments: SegmentLimits::USUAL }
+    }
+}
+
+/// What the box has, and how it is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoxMemory {
+    /// Bytes that the process may have, if anybody says so.
+    pub limit: Option<u64>,
+    /// Bytes that a court's pictures may take at most.
+    pub court: u64,
+}
+
+/// What one court's pictures may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Bytes.
+    pub bytes: u64,
+    /// True where it is what the box has, false where it is what is configured.
+    pub of_box: bool,
+}
+
+impl BoxMemory {
+    /// What each of `courts` may take, all at once.
+    #[must_use]
+    pub fn share(&self, courts: usize) -> Allowance {
+        self.left(courts, 0, u64::try_from(courts).unwrap_or(u64::MAX).max(1))
+    }
+
+    /// What one of `courts` may take while the others take `others`: its share, if courts that came
+    /// when there were fewer leave so much.
+    #[must_use]
+    pub fn allowed(&self, courts: usize, others: u64) -> Allowance {
+        let (share, left) = (self.share(courts), self.left(courts, others, 1));
+        if left.bytes < share.bytes { left } else { share }
+    }
+
+    fn left(&self, courts: usize, taken: u64, parts: u64) -> Allowance {
+        let courts = u64::try_from(courts).unwrap_or(u64::MAX).max(1);
+        let of_box = self.limit.map_or(u64::MAX, |limit| {
+            let beside = BASE.saturating_add(courts.saturating_mul(BESIDE_PICTURES));
+            let left = limit.saturating_sub(beside).saturating_sub(taken) / parts;
+            left.max(LEAST_PICTURE_MEMORY)
+        });
+        Allowance { bytes: of_box.min(self.court), of_box: of_box < self.court }
+    }
+
+    /// What to tell of a share that is too small for 1920×1080 as any encoder may send it.
+    #[must_use]
+    pub fn advice(&self, courts: usize) -> Option<String> {
+        let full_hd = CodedPictures {
+            codec: Codec::H264,
+            width: 1920,
+            height: 1088,
+            chroma: ChromaFormat::Yuv420,
+            separate_planes: false,
+            luma_bits: 8,
+            chroma_bits: 8,
+            // Level 4.2 without a word of reordering.
+            kept: 8,
+            motion_side: 4,
+        };
+        let (share, needed) = (self.share(courts), memory(&full_hd));
+        let all = BASE
+            + (BESIDE_PICTURES + needed) * u64::try_from(courts).unwrap_or(u64::MAX).min(1 << 20);
+        let short = self.limit.filter(|limit| *limit < all);
+        let what_to_do = match short {
+            Some(limit) => format!(
+                "{courts} courts of 1920×1080 take up to {}, and this process may have {}: give it \
+                 more (`MemoryMax` of the unit), or serve fewer courts here",
+                Size(all),
+                Size(limit)
+            ),
+            None if share.bytes < needed => format!(
+                "`picture_memory_bytes` of {} is less than 1920×1080 may take ({}): raise it",
+                Size(share.bytes),
+                Size(needed)
+            ),
+            None => return None,
+        };
+        Some(format!("ingest: {what_to_do}"))
+    }
+}
+
 /// Why pictures of a stream are not decoded here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PicturesRefused {
@@ -62,8 +167,8 @@ pub enum PicturesRefused {
         pictures: CodedPictures,
         /// Bytes that they take.
         needed: u64,
-        /// Bytes that the court has for them.
-        allowed: u64,
+        /// What the court has for them.
+        allowed: Allowance,
     },
     /// No decoder brings them to a form that we take.
     Format {
@@ -78,14 +183,18 @@ impl fmt::Display for PicturesRefused {
             Self::TooLarge { pictures, needed, allowed } => {
                 let what = Told(pictures);
                 let count = count(pictures);
-                let (needed, allowed_told) = (Size(*needed), Size(*allowed));
+                let (needed, allowed_told) = (Size(*needed), Size(allowed.bytes));
                 write!(f, "{what} needs {needed} for {count} pictures")?;
                 write!(f, "; this court has {allowed_told}: set the encoder to ")?;
-                match largest(pictures, *allowed) {
+                match largest(pictures, allowed.bytes) {
                     Some((width, height)) => write!(f, "at most {width}×{height}")?,
                     None => write!(f, "a smaller picture, 4:2:0 and 8 bit")?,
                 }
-                write!(f, ", or raise `picture_memory_bytes` of [ingest]")
+                if allowed.of_box {
+                    write!(f, ", or give the box more memory or fewer courts")
+                } else {
+                    write!(f, ", or raise `picture_memory_bytes` of [ingest]")
+                }
             }
             Self::Format { pictures } => {
                 write!(f, "{} is not decoded: set the encoder to 4:2:0 and 8 bit", Told(pictures))
@@ -101,9 +210,9 @@ impl std::error::Error for PicturesRefused {}
 /// # Errors
 /// [`PicturesRefused`], of the first set whose format is none of ours or the one that takes most, if
 /// that is more than `allowed`.
-pub fn ask(
+pub(crate) fn ask(
     sets: impl IntoIterator<Item = CodedPictures>,
-    allowed: u64,
+    allowed: Allowance,
 ) -> Result<u64, PicturesRefused> {
     let mut most: Option<(u64, CodedPictures)> = None;
     for pictures in sets {
@@ -116,7 +225,7 @@ pub fn ask(
         }
     }
     match most {
-        Some((needed, pictures)) if needed > allowed => {
+        Some((needed, pictures)) if needed > allowed.bytes => {
             Err(PicturesRefused::TooLarge { pictures, needed, allowed })
         }
         Some((needed, _)) => Ok(needed),
@@ -147,8 +256,7 @@ fn count(pictures: &CodedPictures) -> u64 {
 }
 
 /// Bytes that pictures of a set take at most, with all that is around them.
-#[must_use]
-pub fn memory(pictures: &CodedPictures) -> u64 {
+fn memory(pictures: &CodedPictures) -> u64 {
     // libavcodec rounds up to vectors and macroblocks of two fields, and wants an edge.
     let across = u64::from(pictures.width).next_multiple_of(64) + 64;
     let down = u64::from(pictures.height).next_multiple_of(32) + 32;
@@ -247,6 +355,55 @@ mod tests {
         }
     }
 
+    const fn configured(bytes: u64) -> Allowance {
+        Allowance { bytes, of_box: false }
+    }
+
+    #[test]
+    fn every_court_can_have_its_share_at_once() {
+        let mebi = |bytes: u64| bytes >> 20;
+        let share = |limit: u64, courts| {
+            let share = BoxMemory { limit: Some(limit << 20), court: 512 << 20 }.share(courts);
+            (mebi(share.bytes), share.of_box)
+        };
+        // The unit's 6 GiB; a small box; one that has nothing left.
+        for (limit, courts, expected) in [
+            (6144, 1, (512, false)),
+            (6144, 10, (512, false)),
+            (6144, 16, (304, true)),
+            (1024, 2, (320, true)),
+            (1024, 4, (128, true)),
+            (512, 1, (192, true)),
+            (0, 1, (128, true)),
+            (6144, 1_000, (128, true)),
+        ] {
+            assert_eq!(share(limit, courts), expected, "{limit} MiB, {courts} courts");
+        }
+        let nobody = BoxMemory { limit: None, court: 512 << 20 };
+        assert_eq!((nobody.share(90).bytes, nobody.advice(90)), (512 << 20, None));
+    }
+
+    #[test]
+    fn a_court_that_comes_later_has_what_the_others_leave() {
+        let memory = BoxMemory { limit: Some(1536 << 20), court: 512 << 20 };
+        // Two took 512 MiB each while there were two; the third has no third.
+        assert_eq!(memory.allowed(2, 512 << 20).bytes, 512 << 20);
+        assert_eq!(memory.share(3).bytes >> 20, 362);
+        assert_eq!(memory.allowed(3, 900 << 20).bytes >> 20, 188);
+        assert_eq!(memory.allowed(3, 100 << 20), memory.share(3));
+    }
+
+    #[test]
+    fn a_box_too_small_for_its_courts_is_told() {
+        let advice = |limit: u64, courts, court: u64| {
+            BoxMemory { limit: Some(limit << 20), court: court << 20 }.advice(courts)
+        };
+        assert_eq!(advice(6144, 8, 512), None);
+        insta::assert_snapshot!(
+            [advice(1024, 8, 512), advice(6144, 2, 64)].map(Option::unwrap_or_default).join("\n")
+        );
+    }
+
     /// What the table of the header says was measured, in 10^6 bytes.
     #[test]
     fn the_estimate_is_above_what_was_measured_and_not_far() {
@@ -279,7 +436,7 @@ mod tests {
     #[test]
     fn what_encoders_send_fits_and_what_costs_gigabytes_does_not() {
         use ChromaFormat::{Yuv420, Yuv444};
-        let fits = |pictures| ask([pictures], USUAL_PICTURE_MEMORY);
+        let fits = |pictures| ask([pictures], configured(USUAL_PICTURE_MEMORY));
         for codec in [Codec::H264, Codec::H265] {
             assert!(fits(of(codec, (1920, 1088), Yuv420, 8, 32)).is_ok(), "as deep as any");
             assert!(fits(of(codec, (3840, 2160), Yuv420, 8, 10)).is_ok());
@@ -297,7 +454,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_sum_and_what_to_set() {
-        let told = |pictures, allowed| ask([usual(), pictures], allowed).unwrap_err().to_string();
+        let told =
+            |pictures, bytes| ask([usual(), pictures], configured(bytes)).unwrap_err().to_string();
         let large = of(Codec::H264, (10_000, 10_000), ChromaFormat::Yuv444, 10, 4);
         insta::assert_snapshot!(
             [
@@ -338,6 +496,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn shares_fit_into_what_there_is(limit in 0_u64..1 << 36, courts in 1_usize..200, court in 0_u64..1 << 32) {
+            let memory = BoxMemory { limit: Some(limit), court };
+            let (share, count) = (memory.share(courts).bytes, courts as u64);
+            prop_assert!(share <= court);
+            let all = BASE + count * (BESIDE_PICTURES + share);
+            prop_assert!(all <= limit || share <= LEAST_PICTURE_MEMORY);
+            prop_assert!(memory.share(courts + 1).bytes <= share);
+            prop_assert!(memory.allowed(courts, limit / 2).bytes <= share);
+        }
+
+        #[test]
         fn more_of_anything_never_takes_less(
             from in any_pictures(), wider in 0_u32..2_000, higher in 0_u32..2_000, more in 0_u32..8
         ) {
@@ -366,11 +535,11 @@ mod tests {
         #[test]
         fn whoever_is_refused_fits_with_what_is_proposed(pictures in any_pictures(), mebi in 0_u64..4096) {
             let allowed = mebi << 20;
-            if let Err(PicturesRefused::TooLarge { pictures, .. }) = ask([pictures], allowed)
+            if let Err(PicturesRefused::TooLarge { pictures, .. }) = ask([pictures], configured(allowed))
                 && let Some((width, height)) = largest(&pictures, allowed)
             {
                 let smaller = CodedPictures { width, height, ..pictures };
-                prop_assert!(ask([smaller], allowed).is_ok());
+                prop_assert!(ask([smaller], configured(allowed)).is_ok());
             }
         }
     }

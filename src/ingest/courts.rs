@@ -4,9 +4,10 @@
 //! under the court's lock at each delivery, so the items of two publishers never mix: the old
 //! session's end is delivered before the new publisher has its answer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -15,7 +16,9 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
 use crate::event::words::{Sound, StreamCondition};
+use crate::ingest::budget::{Allowance, Budget};
 use crate::ingest::meter::Meter;
+use crate::ingest::segments::{Segments, Verdict};
 use crate::ingest::strays::Strays;
 use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 
@@ -98,6 +101,12 @@ pub struct CourtStatus {
     pub takeovers: u64,
     /// Why the last publisher was refused or closed, if it was.
     pub last_refusal: Option<Foreign>,
+    /// Publishes of this court that were refused since start, by reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Bytes that the pictures of the stream may take at most; 0 before its parameters are known.
+    pub picture_memory: u64,
+    /// … and what this court may take.
+    pub picture_memory_allowed: u64,
     /// What a person must put right.
     pub fault: Option<String>,
 }
@@ -114,7 +123,10 @@ pub(crate) struct Courts {
     // An index means the same court for ever: a court that is taken away leaves its place empty.
     // Read for each delivery; changed when a court comes or goes.
     entries: RwLock<Vec<Arc<Entry>>>,
+    /// Of those, how many are served.
+    served: AtomicUsize,
     sink: Arc<dyn UnitSink>,
+    budget: Budget,
     /// Who comes with keys of no court.
     strays: Mutex<Strays>,
 }
@@ -122,18 +134,33 @@ pub(crate) struct Courts {
 struct Entry {
     court: CourtId,
     key: [u8; 32],
+    /// Bytes that the pictures of who publishes may take; read by the other courts.
+    picture_memory: AtomicU64,
     // Who delivers and who takes over are decided in one place; held for the delivery of one read.
     state: Mutex<CourtState>,
 }
 
 impl Entry {
-    fn new(CourtKey { court, stream_key }: CourtKey) -> Self {
+    fn new(CourtKey { court, stream_key }: CourtKey, budget: &Budget) -> Self {
         let key = Sha256::digest(stream_key.as_bytes()).into();
-        Self { court, key, state: Mutex::new(CourtState::default()) }
+        let state = CourtState {
+            gone: false,
+            holder: None,
+            contests: VecDeque::new(),
+            fault: None,
+            last_refusal: None,
+            takeovers: 0,
+            pictures: 0,
+            dropped: 0,
+            last_drop: None,
+            refusals: BTreeMap::new(),
+            segments: Segments::new(budget.segments),
+            meter: Meter::default(),
+        };
+        Self { court, key, picture_memory: AtomicU64::new(0), state: Mutex::new(state) }
     }
 }
 
-#[derive(Default)]
 struct CourtState {
     /// The court was taken away.
     gone: bool,
@@ -146,6 +173,8 @@ struct CourtState {
     pictures: u64,
     dropped: u64,
     last_drop: Option<&'static str>,
+    refusals: BTreeMap<&'static str, u64>,
+    segments: Segments,
     meter: Meter,
 }
 
@@ -170,15 +199,52 @@ pub(crate) struct Description {
     pub(crate) last_drop: Option<&'static str>,
 }
 
+/// What became of items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// They were handed on.
+    All,
+    /// Another connection holds the court, or nobody.
+    NotHeld,
+    /// Handed on up to one that would begin a segment too many.
+    TooManySegments,
+}
+
 impl Courts {
-    pub(crate) fn new(courts: Vec<CourtKey>, sink: Arc<dyn UnitSink>) -> Self {
-        let entries = courts.into_iter().map(Entry::new).map(Arc::new).collect();
-        Self { entries: RwLock::new(entries), sink, strays: Mutex::default() }
+    pub(crate) fn new(courts: Vec<CourtKey>, sink: Arc<dyn UnitSink>, budget: Budget) -> Self {
+        let entries = courts.into_iter().map(|court| Arc::new(Entry::new(court, &budget)));
+        let entries: Vec<_> = entries.collect();
+        let served = AtomicUsize::new(entries.len());
+        let entries = RwLock::new(entries);
+        Self { entries, served, sink, budget, strays: Mutex::default() }
+    }
+
+    /// What to tell of memory that is too small for the courts that are served.
+    pub(crate) fn memory_advice(&self) -> Option<String> {
+        self.budget.memory.advice(self.served.load(Ordering::Relaxed))
+    }
+
+    /// What the pictures of a court may take now, given what those of the others may.
+    pub(crate) fn allowed(&self, index: usize) -> Allowance {
+        let courts = self.served.load(Ordering::Relaxed);
+        let entries = self.entries.read();
+        let others = entries.iter().enumerate().filter(|(other, _)| *other != index);
+        let taken = others.map(|(_, entry)| entry.picture_memory.load(Ordering::Relaxed)).sum();
+        self.budget.memory.allowed(courts, taken)
+    }
+
+    /// Notes what the pictures of `connection` may take, if it holds the court.
+    pub(crate) fn takes(&self, index: usize, connection: u64, bytes: u64) {
+        let Some(entry) = self.entry(index) else { return };
+        let state = entry.state.lock();
+        if state.holder.as_ref().is_some_and(|holder| holder.connection == connection) {
+            entry.picture_memory.store(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Lets publishers come to a court; false if another one has the key, or this one is there.
     pub(crate) fn open(&self, court: CourtKey) -> bool {
-        let entry = Entry::new(court);
+        let entry = Entry::new(court, &self.budget);
         let mut entries = self.entries.write();
         let clashes = |known: &Arc<Entry>| {
             let same = known.court == entry.court || bool::from(known.key.ct_eq(&entry.key));
@@ -187,6 +253,7 @@ impl Courts {
         let free = !entries.iter().any(clashes);
         if free {
             entries.push(Arc::new(entry));
+            self.served.fetch_add(1, Ordering::Relaxed);
         }
         free
     }
@@ -205,6 +272,8 @@ impl Courts {
         let Some(entry) = self.served(court) else { return };
         let mut state = entry.state.lock();
         state.gone = true;
+        self.served.fetch_sub(1, Ordering::Relaxed);
+        entry.picture_memory.store(0, Ordering::Relaxed);
         if let Some(old) = state.holder.take() {
             if let Some(session) = old.session {
                 let reason = CloseReason::Shutdown;
@@ -293,6 +362,8 @@ impl Courts {
             old.displaced.notify_one();
         }
         state.meter = Meter::default();
+        state.segments.published();
+        entry.picture_memory.store(0, Ordering::Relaxed);
         state.holder = Some(Holder {
             connection,
             peer,
@@ -306,23 +377,34 @@ impl Courts {
         Ok(())
     }
 
-    /// Hands items on, if `connection` still holds the court. False if it does not.
+    /// Hands items on, as far as `connection` still holds the court and its account of segments goes.
     pub(crate) fn deliver(
         &self,
         index: usize,
         connection: u64,
         heard: Monotonic,
         items: &mut Vec<StreamItem>,
-    ) -> bool {
-        let Some(entry) = self.entry(index) else { return false };
+    ) -> Delivered {
+        let Some(entry) = self.entry(index) else { return Delivered::NotHeld };
         let mut state = entry.state.lock();
-        let CourtState { holder, meter, pictures, last_refusal, .. } = &mut *state;
+        let CourtState {
+            holder, meter, pictures, dropped, last_drop, last_refusal, segments, ..
+        } = &mut *state;
         let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
             items.clear();
-            return false;
+            return Delivered::NotHeld;
         };
         holder.heard = heard;
         for item in items.drain(..) {
+            match segments.look(&item, heard) {
+                Verdict::Passes => {}
+                Verdict::LetGo => {
+                    *dropped += 1;
+                    *last_drop = Some("picture that would begin one recording too many");
+                    continue;
+                }
+                Verdict::TooMany => return Delivered::TooManySegments,
+            }
             match &item {
                 StreamItem::Opened(info) => {
                     holder.session = Some(info.session);
@@ -338,7 +420,7 @@ impl Courts {
             }
             self.sink.deliver(&entry.court, item);
         }
-        true
+        Delivered::All
     }
 
     /// Notes what the connection knows of its stream.
@@ -361,8 +443,9 @@ impl Courts {
         let mut state = entry.state.lock();
         if state.holder.as_ref().is_some_and(|holder| holder.connection == connection)
             && let Some(holder) = state.holder.take()
-            && let Some(session) = holder.session
         {
+            entry.picture_memory.store(0, Ordering::Relaxed);
+            let Some(session) = holder.session else { return };
             self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
         }
     }
@@ -374,8 +457,16 @@ impl Courts {
         }
     }
 
+    /// Counts a publish of this court that was refused.
+    pub(crate) fn count_refusal(&self, index: usize, reason: &'static str) {
+        if let Some(entry) = self.entry(index) {
+            *entry.state.lock().refusals.entry(reason).or_default() += 1;
+        }
+    }
+
     pub(crate) fn status(&self, court: &CourtId, now: Monotonic) -> Option<CourtStatus> {
         let entry = self.served(court)?;
+        let courts = self.served.load(Ordering::Relaxed);
         let state = entry.state.lock();
         let holder = state.holder.as_ref();
         let condition = match holder {
@@ -413,6 +504,9 @@ impl Courts {
             last_drop: state.last_drop,
             takeovers: state.takeovers,
             last_refusal: state.last_refusal.clone(),
+            refusals: state.refusals.clone(),
+            picture_memory: entry.picture_memory.load(Ordering::Relaxed),
+            picture_memory_allowed: self.budget.memory.share(courts).bytes,
             fault,
         })
     }
@@ -461,7 +555,14 @@ mod tests {
             court: CourtId::new(court).unwrap(),
             stream_key: StreamKey::new(format!("key-{court}")),
         };
-        (Courts::new(vec![key("a"), key("b")], Arc::clone(&seen) as Arc<dyn UnitSink>), seen)
+        (
+            Courts::new(
+                vec![key("a"), key("b")],
+                Arc::clone(&seen) as Arc<dyn UnitSink>,
+                Budget::default(),
+            ),
+            seen,
+        )
     }
 
     fn at(seconds: u64) -> Monotonic {
@@ -507,7 +608,8 @@ mod tests {
                 encoder: None,
                 opened: at(0),
             };
-            courts.deliver(0, connection, at(0), &mut vec![StreamItem::Opened(Arc::new(info))])
+            let items = &mut vec![StreamItem::Opened(Arc::new(info))];
+            courts.deliver(0, connection, at(0), items) == Delivered::All
         };
         claim(1, "10.0.0.1", 0).unwrap();
         assert!(open(1));

@@ -24,8 +24,9 @@ use tracing::{info, warn};
 
 use crate::admission::{Admission, Answered, Ask, Door, Reason, Seat, digest};
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
+use crate::ingest::budget::Budget;
 use crate::ingest::courts::{
-    CourtKey, CourtStatus, Courts, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
+    CourtKey, CourtStatus, Courts, Delivered, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::message::kind;
@@ -61,6 +62,8 @@ pub struct IngestSettings {
     pub courts: Vec<CourtKey>,
     /// Who may come in.
     pub admission: Admission,
+    /// What they may cost.
+    pub budget: Budget,
 }
 
 /// Why ingest does not start.
@@ -148,7 +151,7 @@ impl Ingest {
         };
         let handle = IngestHandle {
             shared: Arc::new(Reception {
-                courts: Courts::new(settings.courts, sink),
+                courts: Courts::new(settings.courts, sink, settings.budget),
                 clock,
                 chance,
                 counters: Counters::default(),
@@ -267,6 +270,12 @@ impl IngestHandle {
     /// [`CloseReason::Shutdown`] before this returns, and no item of the court follows.
     pub fn close_court(&self, court: &CourtId) {
         self.shared.courts.close(court);
+    }
+
+    /// What to tell of memory that is too small for the courts that are served now.
+    #[must_use]
+    pub fn memory_advice(&self) -> Option<String> {
+        self.shared.courts.memory_advice()
     }
 
     /// Counts since start.
@@ -492,6 +501,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             if end.farewell().is_some() {
                 shared.courts.refused(held.court, &Foreign::told(&end));
             }
+            if let End::Refused(refused) = &end {
+                shared.courts.count_refusal(held.court, refused.reason());
+            }
             drop(held);
             info!(%peer, court, why = %end, "publish ended");
             end
@@ -579,6 +591,8 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                     encoder,
                     Box::new(move || SessionId::from_bits(ids.chance.next(&*ids.clock))),
                 );
+                let asked = Arc::clone(shared);
+                let assembler = assembler.within(Box::new(move || asked.courts.allowed(court)));
                 return Ok((held, assembler));
             }
             Some(Event::Media(_) | Event::Data { .. } | Event::Unpublished) => {}
@@ -647,10 +661,12 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             proven = true;
             shared.admission.proved(Door::Rtmp, held.peer, secret_of(held.court));
         }
-        let holds = shared.courts.deliver(held.court, held.connection, heard, &mut items);
-        if !holds {
-            return displaced_from(shared, held);
-        }
+        shared.courts.takes(held.court, held.connection, assembler.picture_memory());
+        let end = match shared.courts.deliver(held.court, held.connection, heard, &mut items) {
+            Delivered::All => end,
+            Delivered::NotHeld => return displaced_from(shared, held),
+            Delivered::TooManySegments => Some(MediaRefused::Segments.into()),
+        };
         if let Some(end) = end {
             describe(shared, held, assembler);
             return end;

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::event::words::Sound;
-use crate::ingest::budget::{self, PicturesRefused, USUAL_PICTURE_MEMORY};
+use crate::ingest::budget::{self, Allowance, Budget, PicturesRefused};
 use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::rtmp::amf0::Value;
 use crate::ingest::rtmp::message::{Message, kind};
+use crate::ingest::segments::SegmentLimits;
 use crate::media::sei::Sei;
 use crate::media::{
     AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign,
@@ -39,6 +40,8 @@ const MAX_COMPOSITION: i32 = 10_000;
 /// Jumps in [`JUMP_WINDOW_NANOS`] that a publisher may make: more is an attack or a broken clock.
 const MAX_JUMPS: usize = 16;
 const JUMP_WINDOW_NANOS: u64 = 60_000_000_000;
+/// Told where they were too many.
+const SEGMENTS: u32 = SegmentLimits::USUAL.burst();
 /// NAL units without a picture (SEI, delimiters) that are kept for the next one, bytes.
 const MAX_PREFIX: usize = 64 << 10;
 /// Bytes of a NAL unit's length in what we give out.
@@ -57,6 +60,26 @@ pub enum MediaRefused {
     /// Its pictures are more than a decoder may be built for.
     #[error("{0}")]
     Pictures(#[from] PicturesRefused),
+    /// More recordings begun than any honest encoder's.
+    #[error(
+        "other settings began a recording {SEGMENTS} times within seconds: leave the encoder's size, \
+         profile and sound as they are"
+    )]
+    Segments,
+}
+
+impl MediaRefused {
+    /// A stable word for metrics and state.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Coding { .. } => "coding",
+            Self::Jumps => "jumps",
+            Self::Pictures(PicturesRefused::TooLarge { .. }) => "pictures",
+            Self::Pictures(PicturesRefused::Format { .. }) => "format",
+            Self::Segments => "segments",
+        }
+    }
 }
 
 /// Why a picture was let go here. Summed, told in the court's status.
@@ -85,7 +108,7 @@ pub struct StreamAssembler {
     peer: String,
     encoder: Option<Foreign>,
     new_session: Box<dyn FnMut() -> SessionId + Send>,
-    allowed: Box<dyn Fn() -> u64 + Send>,
+    allowed: Box<dyn Fn() -> Allowance + Send>,
     picture_memory: u64,
     timeline: Option<Timeline>,
     jumps: Vec<Monotonic>,
@@ -150,7 +173,7 @@ impl StreamAssembler {
             peer,
             encoder,
             new_session,
-            allowed: Box::new(|| USUAL_PICTURE_MEMORY),
+            allowed: Box::new(|| Budget::default().memory.share(1)),
             picture_memory: 0,
             timeline: None,
             jumps: Vec::new(),
@@ -160,9 +183,9 @@ impl StreamAssembler {
         }
     }
 
-    /// Asks `allowed`, at each change of parameters, for the bytes that its pictures may take.
+    /// Asks `allowed`, at each change of parameters, what its pictures may take.
     #[must_use]
-    pub fn within(self, allowed: Box<dyn Fn() -> u64 + Send>) -> Self {
+    pub fn within(self, allowed: Box<dyn Fn() -> Allowance + Send>) -> Self {
         Self { allowed, ..self }
     }
 
@@ -950,7 +973,8 @@ mod tests {
             assert!(refused.is_none() || out.is_empty(), "{out:?}");
             refused.map(|refused| refused.to_string())
         };
-        let small = || assembler().within(Box::new(|| 50 << 20));
+        let small =
+            || assembler().within(Box::new(|| Allowance { bytes: 50 << 20, of_box: false }));
         // As a record, in a picture, behind a start code of another unit: it is seen.
         let hidden = [IDR, b"\0\0\x01", SPS].concat();
         let pictures = [&[SPS, PPS, IDR][..], &[SPS], &[PPS, &hidden]];

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::{self, court_rims, detect_settings, uplink_settings};
+use crate::app::{self, court_rims, detect_settings, memory_advice, memory_limit, uplink_settings};
 use crate::clock::{Clock, Floor, SystemClock};
 use crate::config::{self, Config, ConfigError};
 use crate::decode;
@@ -153,6 +153,7 @@ impl CheckArgs {
 fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     of_files(config, lines);
     of_disk(config, lines);
+    of_memory(config, lines);
     of_certificates(config, lines);
     of_models(config, lines);
     of_decoders(lines);
@@ -210,6 +211,15 @@ fn of_files(config: &Config, lines: &mut Lines) {
     }
     for exposed in meant {
         lines.add(Mark::Advice, "files", exposed.text, "");
+    }
+}
+
+/// Enough for the pictures of every court. What binds the daemon may be less: its unit's `MemoryMax`.
+fn of_memory(config: &Config, lines: &mut Lines) {
+    let Some(limit) = memory_limit() else { return };
+    match memory_advice(config, Some(limit)) {
+        Some(advice) => lines.add(Mark::Advice, "memory", advice, ""),
+        None => lines.good("memory", format!("{}, enough for every court", size(limit))),
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, Devices, Options, World};
+use crate::app::{App, Devices, Options, World, memory_limit};
 use crate::config;
 use crate::disk::{self, RealDisk};
 use crate::health;
@@ -79,7 +79,12 @@ fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
         .context("start the network threads")?;
     runtime.block_on(async {
         let shutdown = on_signal().context("listen for signals")?;
-        let app = App::build(config, world, Options { local: true, ..Options::default() }).await?;
+        let app = App::build(
+            config,
+            world,
+            Options { local: true, memory_limit: memory_limit(), ..Options::default() },
+        )
+        .await?;
         app.run(shutdown).await?;
         Ok(())
     })

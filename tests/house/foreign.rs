@@ -129,6 +129,7 @@ const OURS: &[(&str, &str)] = &[
     ("bundle", "a checked name"),
     ("said", "by facts"),
     ("unbalanced", "hops and figures"),
+    ("refusals", "by words of ours"),
 ];
 
 /// Fields of this text that hold a `String`, as `number: name`, but for ours.

@@ -14,6 +14,7 @@ mod broker;
 mod foreign;
 #[path = "../support/broker.rs"]
 mod fake_broker;
+mod budget;
 #[cfg(feature = "gstreamer")]
 mod decode;
 mod clips;

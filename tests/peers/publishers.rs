@@ -14,7 +14,7 @@ use courtside::ingest::flv::FileTag;
 use courtside::ingest::rtmp::client::{ClientEvent, ClientSession};
 use courtside::ingest::rtmp::message::kind;
 use courtside::ingest::{
-    CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
+    Budget, CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
 };
 use courtside::media::h265;
 use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was delivered.
 #[derive(Default)]
-struct Heard {
+pub(crate) struct Heard {
     items: Mutex<Vec<(CourtId, StreamItem)>>,
     came: Notify,
 }
@@ -44,7 +44,11 @@ impl UnitSink for Heard {
 
 impl Heard {
     /// Waits until what was delivered for `court` satisfies `enough`, and returns it.
-    async fn until(&self, court: &str, enough: impl Fn(&[StreamItem]) -> bool) -> Vec<StreamItem> {
+    pub(crate) async fn until(
+        &self,
+        court: &str,
+        enough: impl Fn(&[StreamItem]) -> bool,
+    ) -> Vec<StreamItem> {
         let waiting = async {
             loop {
                 let came = self.came.notified();
@@ -61,15 +65,15 @@ impl Heard {
         }
     }
 
-    fn of(&self, court: &str) -> Vec<StreamItem> {
+    pub(crate) fn of(&self, court: &str) -> Vec<StreamItem> {
         let items = self.items.lock();
         items.iter().filter(|(of, _)| of.as_str() == court).map(|(_, item)| item.clone()).collect()
     }
 }
 
 /// An ingest with two courts, `a` and `b`, keys `key-a` and `key-b`.
-struct TestIngest {
-    heard: Arc<Heard>,
+pub(crate) struct TestIngest {
+    pub(crate) heard: Arc<Heard>,
     handle: IngestHandle,
     admission: Admission,
     stop: Option<oneshot::Sender<()>>,
@@ -77,18 +81,19 @@ struct TestIngest {
 }
 
 impl TestIngest {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Arc::new(SystemClock::new()), None).await
     }
 
     async fn with(clock: Arc<dyn Clock>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
-        Self::within(clock, tls, Limits::default()).await
+        Self::within(clock, tls, Limits::default(), Budget::default()).await
     }
 
-    async fn within(
+    pub(crate) async fn within(
         clock: Arc<dyn Clock>,
         tls: Option<Arc<rustls::ServerConfig>>,
         limits: Limits,
+        budget: Budget,
     ) -> Self {
         let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let courts = ["a", "b"].map(|name| CourtKey {
@@ -101,6 +106,7 @@ impl TestIngest {
             rtmps: tls.map(|config| (loopback, config)),
             courts: courts.into(),
             admission: admission.clone(),
+            budget,
         };
         let heard = Arc::new(Heard::default());
         let sink = Arc::clone(&heard) as Arc<dyn UnitSink>;
@@ -113,7 +119,7 @@ impl TestIngest {
         Self { heard, handle, admission, stop: Some(stop), running }
     }
 
-    fn url(&self, key: &str) -> String {
+    pub(crate) fn url(&self, key: &str) -> String {
         format!("rtmp://{}/live/{key}", self.handle.rtmp_address().unwrap())
     }
 
@@ -127,11 +133,11 @@ impl TestIngest {
         self.admission.counts().delayed[0]
     }
 
-    fn status(&self, court: &str) -> CourtStatus {
+    pub(crate) fn status(&self, court: &str) -> CourtStatus {
         self.handle.status(&CourtId::new(court).unwrap()).unwrap()
     }
 
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap();
     }
@@ -153,7 +159,7 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-fn pictures(items: &[StreamItem]) -> Vec<AccessUnit> {
+pub(crate) fn pictures(items: &[StreamItem]) -> Vec<AccessUnit> {
     items
         .iter()
         .filter_map(|item| match item {
@@ -397,7 +403,7 @@ fn h265_tags(packaging: Packaging) -> Vec<FileTag> {
 }
 
 /// `count` H.264 pictures of 33 ms, a key picture first; what is in them, no decoder has to like.
-fn h264_tags(count: u32) -> Vec<FileTag> {
+pub(crate) fn h264_tags(count: u32) -> Vec<FileTag> {
     const RECORD: &[u8] = b"\x17\0\0\0\0\x01\x64\x00\x1f\xff\xe1\x00\x18\x67\x64\x00\x1f\xac\xb2\x00\
         \xa0\x0b\x76\x02\x20\x00\x00\x03\x00\x20\x00\x00\x07\x81\xe3\x06\x49\x01\x00\x06\x68\xeb\xc3\
         \xcb\x22\xc0";
@@ -574,7 +580,8 @@ async fn step(socket: &mut TcpStream, session: &mut ClientSession) -> Option<boo
 
 /// A camera between whose steps fifty others connect and say nothing, from its own address and from others.
 async fn camera_amid_a_flood(limits: Limits) -> bool {
-    let tested = TestIngest::within(Arc::new(SystemClock::new()), None, limits).await;
+    let tested =
+        TestIngest::within(Arc::new(SystemClock::new()), None, limits, Budget::default()).await;
     let address = tested.handle.rtmp_address().unwrap();
     let mut flood = Vec::new();
     let mut camera = TcpStream::connect(address).await.unwrap();
@@ -654,7 +661,7 @@ async fn who_hangs_up_on_wrong_answers_waits_for_right_ones() {
     {
         let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
         let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-        let tested = TestIngest::within(shared, None, limits).await;
+        let tested = TestIngest::within(shared, None, limits, Budget::default()).await;
         guess(&tested, keys).await;
         assert_eq!(answered_at_once(&tested, &clock).await, at_once, "after {keys} of {limits:?}");
         tested.stop().await;

@@ -35,6 +35,9 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         last_drop: None,
         takeovers: 0,
         last_refusal: None,
+        refusals: if live { BTreeMap::new() } else { [("pictures", 2)].into() },
+        picture_memory: if live { 95_000_000 } else { 0 },
+        picture_memory_allowed: 512 << 20,
         fault: None,
     };
     CourtSays {
