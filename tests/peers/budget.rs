@@ -61,8 +61,8 @@ fn h264_sps(((width, height), chroma, depth): Declared) -> Vec<u8> {
     }
     bits.unsigned(depth - 8).unsigned(depth - 8).bits(0, 2).unsigned(0).unsigned(2).unsigned(1);
     bits.bits(0, 1).unsigned(width.div_ceil(16) - 1).unsigned(height.div_ceil(16) - 1).bits(3, 2);
-    let unit = if chroma == 1 { 2 } else { 1 };
-    let (right, bottom) = ((width - 320) / unit, (height - 240) / unit);
+    let (across, down) = (if chroma == 3 { 1 } else { 2 }, if chroma == 1 { 2 } else { 1 });
+    let (right, bottom) = ((width - 320) / across, (height - 240) / down);
     bits.bits(1, 1).unsigned(0).unsigned(right).unsigned(0).unsigned(bottom);
     bits.bits(0, 1).nal(&[0x67])
 }
