@@ -222,7 +222,7 @@ fn one_court() -> Value {
             "quota_bytes": 80_000_000_000_u64, "pinned_bytes": 0, "free_bytes": 0, "clips": 3},
         "uplink": {"connected": true, "outbox_events": 0, "outbox_oldest_seconds": 0.0, "parked": 0,
             "refused": null, "shed": 0, "another_box": false, "fault": null, "disk_fault": null},
-        "clock": {"plausible": true, "courts": []},
+        "clock": {"plausible": true, "courts": []}, "admission": {"faults": []},
         "calibration": {"mode": "off", "courts": {}}, "ledger": {"hops": 0, "unbalanced": []},
     })
 }

@@ -135,7 +135,7 @@ fn files_state_and_pictures_are_served() {
             ("/", "200", "<title>Courtside</title>"),
             ("/page.css", "200", "text/css"),
             ("/script/page.js", "200", "text/javascript"),
-            ("/v1/state", "200", "{\"box\":\"rim-1\","),
+            ("/v1/state", "200", "\"box\":\"rim-1\","),
             ("/v1/courts/a/snapshot.jpg", "200", "image/jpeg"),
             ("/v1/courts/b/snapshot.jpg", "503", "does not publish"),
             ("/v1/courts/nowhere/snapshot.jpg", "404", "no court of that name"),
