@@ -152,8 +152,8 @@ deny: ## Hold licences, bans and sources of dependencies to deny.toml
 	  $(CARGO) install --locked --quiet cargo-deny@0.20.2; }
 	$(CARGO) deny check licenses bans sources
 
-audit: deny ## The same, and advisories where their database can be reached
-	$(CARGO) deny check advisories || echo "advisories: the database could not be reached"
+audit: deny ## The same, and advisories: of their database in the network, or of a clone of it in ADVISORIES=DIR
+	@scripts/advisories.sh $(ADVISORIES)
 
 sbom: ## Write what the binary is made of, as CycloneDX JSON, into target/
 	@cargo cyclonedx --version >/dev/null 2>&1 || { echo "sbom: installing cargo-cyclonedx (some minutes, once)"; \
