@@ -93,7 +93,18 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
 fn just_started() -> StagesSay {
     let mut court = court("a", StreamCondition::Waiting);
     (court.rims, court.rims_of) = (Vec::new(), None);
-    said_by(vec![court])
+    let mut said = said_by(vec![court]);
+    said.models.bundles.push(ModelState {
+        name: "of-the-league".to_owned(),
+        version: None,
+        condition: ModelCondition::Loading,
+        engine: None,
+        reason: Some(Foreign::told(
+            "since 2026-11-23T10:00:00.000Z, until it is there rimnet 0.6.0 of the binary decides",
+        )),
+        inference_ms: None,
+    });
+    said
 }
 
 /// Two courts in mid-game, one of them with all that a venue could change.
