@@ -92,6 +92,13 @@ def bundle_time_bomb(v, seconds): return with_bundle(v, "bundle_time_bomb", O.fo
 @attack(8, alone=True)
 def bundle_that_takes_seconds_a_picture(v, seconds): return with_bundle(v, "bundle_that_takes_seconds_a_picture", O.slow())
 
+@attack(8, alone=True)
+def bundle_that_takes_one_second_a_picture(v, seconds):
+    "a twelfth of it: what slips below a bound on the sum must stop nobody either"
+    return with_bundle(v, "bundle_one_second", O.slow(turns=1))
+@attack(8, alone=True)
+def bundle_of_48_thousand_million_a_picture(v, seconds): return with_bundle(v, "bundle_48", O.slow(turns=6))
+
 # ---- 9
 @attack(9, alone=True)
 def planted_token_in_an_open_folder(v, seconds):
