@@ -71,7 +71,7 @@ def pictures_h265_whose_buffer_lies(v, seconds):
 @attack(1, court="c")
 def pictures_large_of_two_sizes(v, seconds):
     "4K in two sizes, ten pictures of each in turn: is what the one took given back before the other takes it?"
-    sizes = ((4096, 2160), (3840, 2304))
+    sizes = ((3840, 2160), (3840, 2144))
     def more(n):
         (w, h), k = sizes[n // 10 % 2], n % 10
         return [S.sps(w, h), S.pps(), S.idr(w, h, number=n // 10 % 2)] if k == 0 else [S.skipped(w, h, k)]
