@@ -153,8 +153,13 @@ impl Core {
 
     fn evicted(&mut self, now: Monotonic, door: Door, gone: Gone) -> u64 {
         self.counts.count(door, Reason::Evicted);
-        if !gone.begun || now.since(gone.moved) >= IDLE_AFTER {
-            at(&mut self.offends(now, gone.prefix).idle, door).add(now);
+        let idle = !gone.begun || now.since(gone.moved) >= IDLE_AFTER;
+        // One that was alone and on its way is the flood's victim, and not to be blamed for it.
+        if idle || gone.one_of_many {
+            let record = self.offends(now, gone.prefix);
+            if idle {
+                at(&mut record.idle, door).add(now);
+            }
         }
         gone.id
     }

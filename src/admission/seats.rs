@@ -86,6 +86,8 @@ pub(crate) struct Gone {
     pub(crate) moved: Monotonic,
     /// It did something since it was accepted.
     pub(crate) begun: bool,
+    /// Others of its prefix sit there.
+    pub(crate) one_of_many: bool,
 }
 
 impl Seats {
@@ -240,7 +242,9 @@ impl Seats {
     fn gone(&self, id: u64) -> Option<Gone> {
         let sitting = self.seats.get(&id)?;
         let Sitting { prefix, moved, begun, .. } = *sitting;
-        Some(Gone { id, prefix, moved, begun })
+        let of = self.by_prefix.get(&prefix);
+        let one_of_many = of.is_some_and(|of| of.kept.len() + of.ordinary.len() > 1);
+        Some(Gone { id, prefix, moved, begun, one_of_many })
     }
 }
 

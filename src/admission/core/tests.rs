@@ -224,6 +224,33 @@ fn without_the_bounds_a_slow_camera_stays_outside() {
     }
 }
 
+/// Whether a camera of half a second a step stays, where 200 addresses open 2,000 connections a second that
+/// each make one step and no more.
+fn stays_amid_half_open(limits: Limits) -> bool {
+    let (mut core, mut stays) = (Core::new(limits, at(0)), true);
+    let camera = 3_000 * 4 + 3;
+    for now in 0..6_000 {
+        for nth in 0..2 {
+            let number = now * 4 + nth;
+            let from = Prefix::of(ip(1_000 + number % 200));
+            stays &= core.enter(at(now), number, Door::Rtmp, from) != Some(camera);
+            core.moved(at(now), number, Door::Rtmp);
+        }
+        if now == 3_000 {
+            core.enter(at(now), camera, Door::Rtmp, Prefix::of(ip(1)));
+        } else if now > 3_000 && now % 500 == 0 {
+            core.moved(at(now), camera, Door::Rtmp);
+        }
+    }
+    stays
+}
+
+#[test]
+fn who_fills_the_door_again_and_again_pays_for_it() {
+    assert!(stays_amid_half_open(Limits::default()));
+    assert!(!stays_amid_half_open(Limits::off()));
+}
+
 /// Guesses a second that tell something, of ten seconds after the first five.
 fn learnt(limits: Limits, flood: Flood) -> u64 {
     let mut simulated = Simulated::new(limits, flood);
