@@ -18,6 +18,7 @@ use crate::tools::demo;
 use crate::tools::doctor;
 #[cfg(feature = "gstreamer")]
 use crate::tools::eval;
+use crate::tools::heap;
 use crate::tools::replay;
 use crate::tools::run;
 use crate::tools::tell::remark_failed;
@@ -84,6 +85,7 @@ Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
 /// A reader that has seen enough (`courtside check | head`) ends the command, and is no failure of it.
 #[must_use]
 pub fn main() -> ExitCode {
+    heap::give_back_large();
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !reader_is_gone(panic.payload()) {

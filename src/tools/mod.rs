@@ -17,6 +17,7 @@ mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod heap;
 #[cfg(feature = "gstreamer")]
 mod eval;
 #[cfg(feature = "gstreamer")]
