@@ -40,6 +40,9 @@ const NEGOTIATION: Duration = Duration::from_secs(10);
 const BEFORE_KEY_BYTES: usize = 64 << 10;
 /// For the last words of a connection to be read.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a publisher may have a thread to itself, one message more: bytes that are much work to read must
+/// not hold up page, doctor and the courts beside.
+const TURN: Duration = Duration::from_millis(5);
 /// How often a connection looks at the time.
 const TICK: Duration = Duration::from_millis(250);
 /// Read buffer before publish: commands are short.
@@ -671,6 +674,14 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             describe(shared, held, assembler);
             return end;
         }
+        if !wire.unread().is_empty() {
+            // Others have their turn on this thread first.
+            tokio::task::yield_now().await;
+            if stopping.has_changed().unwrap_or(true) {
+                return End::Shutdown;
+            }
+            continue;
+        }
         tokio::select! {
             exchanged = wire.exchange(session.output()) => {
                 if let Err(end) = exchanged {
@@ -700,7 +711,8 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Takes everything that was read through session and assembler, into `items`.
+/// Takes what was read through session and assembler, into `items`: all of it, unless that is more work than
+/// fits into a [`TURN`].
 fn take<S>(
     shared: &Arc<Reception>,
     wire: &mut Wire<S>,
@@ -712,8 +724,10 @@ fn take<S>(
     let mut input = wire.unread();
     let arrival = shared.clock.monotonic();
     let all = input.len();
-    shared.counters.bytes.fetch_add(all as u64, Ordering::Relaxed);
     let end = loop {
+        if shared.clock.monotonic().since(arrival) > TURN {
+            break None;
+        }
         match session.next(&mut input) {
             Ok(None) => break None,
             Ok(Some(Event::Media(message))) => {
@@ -732,7 +746,9 @@ fn take<S>(
             Err(error) => break Some(error.into()),
         }
     };
-    wire.consume(all);
+    let used = all - input.len();
+    shared.counters.bytes.fetch_add(used as u64, Ordering::Relaxed);
+    wire.consume(used);
     end
 }
 

@@ -44,6 +44,8 @@ const JUMP_WINDOW_NANOS: u64 = 60_000_000_000;
 const SEGMENTS: u32 = SegmentLimits::USUAL.burst();
 /// NAL units without a picture (SEI, delimiters) that are kept for the next one, bytes.
 const MAX_PREFIX: usize = 64 << 10;
+/// Parameter sets that a picture may carry: encoders send two to four, and each twice at most.
+const MAX_SETS_A_PICTURE: usize = 64;
 /// Bytes of a NAL unit's length in what we give out.
 const LENGTH_SIZE: usize = 4;
 
@@ -565,10 +567,11 @@ impl Video {
         }
     }
 
-    /// Looks at every NAL unit once. `None` if a length points past the end.
+    /// Looks at every NAL unit once. `None` if a length points past the end, or it carries more parameter
+    /// sets than anybody needs: each is held against all that are known.
     fn walk(&mut self, data: &Bytes) -> Option<Walked> {
         let mut walked = Walked::default();
-        let mut at = 0;
+        let (mut at, mut sets) = (0, 0);
         let same_lengths = self.length_size == LENGTH_SIZE;
         if !same_lengths {
             walked.rebuilt = Some(BytesMut::with_capacity(data.len() + 64));
@@ -588,6 +591,10 @@ impl Video {
                 if kept {
                     self.look(unit, &mut walked);
                 } else if !unit.is_empty() {
+                    sets += 1;
+                    if sets > MAX_SETS_A_PICTURE {
+                        return None;
+                    }
                     let set = data.slice(from..from + unit.len());
                     walked.sets_changed |= self.supersede(&set);
                 }
@@ -681,7 +688,8 @@ impl Video {
 /// The first unit of `nal` and, where a start code stands inside of it, what follows that. No NAL unit
 /// holds one (ITU-T H.264 7.4.1), and whoever decodes looks for them.
 fn split_at_start_code(nal: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match nal.windows(3).position(|three| three == [0, 0, 1]) {
+    // Every byte of every picture is looked at here.
+    match memchr::memmem::find(nal, &[0, 0, 1]) {
         Some(at) => (nal.get(..at).unwrap_or_default(), nal.get(at + 3..)),
         None => (nal, None),
     }
@@ -986,6 +994,16 @@ mod tests {
             assert_eq!(refused(&mut roomy, body), None, "negative control: a court with more");
             assert!(roomy.picture_memory() > 50 << 20);
         }
+    }
+
+    #[test]
+    fn a_picture_brings_no_more_sets_than_anybody_needs() {
+        let mut tested = assembler();
+        let many = |count: usize| [&vec![SPS; count][..], &[PPS, IDR]].concat();
+        assert!(!picture(&mut tested, 0, &many(MAX_SETS_A_PICTURE - 1)).is_empty());
+        assert!(picture(&mut tested, 40, &many(MAX_SETS_A_PICTURE)).is_empty());
+        assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
+        assert!(!picture(&mut tested, 80, &[SPS, PPS, IDR]).is_empty(), "the next one is taken");
     }
 
     #[test]

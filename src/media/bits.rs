@@ -21,7 +21,7 @@ pub(crate) fn unescape(nal: &[u8], at_most: usize) -> Vec<u8> {
 /// The first of `nal` up to a start code inside of it, which no NAL unit holds (ITU-T H.264 7.4.1):
 /// whoever looks for start codes would take what follows for another unit.
 pub(crate) fn up_to_start_code(nal: &[u8]) -> &[u8] {
-    let start = nal.windows(3).position(|three| three == [0, 0, 1]);
+    let start = memchr::memmem::find(nal, &[0, 0, 1]);
     start.and_then(|at| nal.get(..at)).unwrap_or(nal)
 }
 

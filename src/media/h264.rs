@@ -408,12 +408,15 @@ impl ParameterSets {
         let nal = &nal.slice(..up_to_start_code(nal).len());
         let Some(kind) = nal.first().map(|header| header & 0x1F) else { return false };
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match kind {
-            nal::SPS => (&mut self.sps, |nal| Sps::read(nal).map(|sps| sps.id)),
+            nal::SPS => (&mut self.sps, sps_id),
             nal::PPS => (&mut self.pps, pps_id),
             _ => return false,
         };
-        let Some(new) = id(nal) else { return false };
-        let room = sets.len() < MAX_SETS && nal.len() <= MAX_SET_BYTES;
+        let Some(new) = id(nal).filter(|_| nal.len() <= MAX_SET_BYTES) else { return false };
+        if kind == nal::SPS && Sps::read(nal).is_none() {
+            return false;
+        }
+        let room = sets.len() < MAX_SETS;
         match sets.iter_mut().find(|set| id(set) == Some(new)) {
             Some(known) if known == nal => false,
             Some(known) => {
@@ -435,7 +438,7 @@ impl ParameterSets {
         let is_sps = nal.first().is_some_and(|header| header & 0x1F == nal::SPS);
         if is_sps
             && let Some(Sps { id: new, .. }) = Sps::read(nal)
-            && self.sps.iter().all(|known| Sps::read(known).is_none_or(|sps| sps.id != new))
+            && self.sps.iter().all(|known| sps_id(known) != Some(new))
         {
             *self = Self::default();
         }
@@ -499,6 +502,15 @@ fn write_sets(out: &mut Vec<u8>, count_mark: u8, sets: &[Bytes]) {
         out.extend_from_slice(&u16::try_from(set.len()).unwrap_or(u16::MAX).to_be_bytes());
         out.extend_from_slice(set);
     }
+}
+
+/// The id of a sequence parameter set, by its first bytes: a picture may bring many, and each is looked for
+/// among all that are known.
+fn sps_id(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal.get(1..)?, 16);
+    let mut bits = BitReader::new(&payload);
+    bits.skip(24)?;
+    bits.unsigned().filter(|&id| id < 32)
 }
 
 fn pps_id(nal: &[u8]) -> Option<u32> {
@@ -635,6 +647,17 @@ mod tests {
         ] {
             assert_eq!(told(&nal), expected);
         }
+    }
+
+    #[test]
+    fn an_id_is_the_same_by_the_first_bytes_and_by_all() {
+        for text in [HIGH, REORDERED, BASELINE, INTERLACED] {
+            let nal = hex(text);
+            assert_eq!(sps_id(&nal), Sps::read(&nal).map(|sps| sps.id), "{text}");
+        }
+        // 66, flags, level, then 31 as 000001 00000.
+        assert_eq!(sps_id(b"\x67\x42\xc0\x1e\x04\x00\x80"), Some(31));
+        assert_eq!(sps_id(b"\x67\x42\xc0\x1e\x04\x20\x80"), None, "32 is none");
     }
 
     #[test]

@@ -224,12 +224,15 @@ impl ParameterSets {
         let nal = &nal.slice(..up_to_start_code(nal).len());
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match nal_type(nal) {
             Some(nal::VPS) => (&mut self.vps, vps_id),
-            Some(nal::SPS) => (&mut self.sps, |nal| Sps::read(nal).map(|sps| sps.id)),
+            Some(nal::SPS) => (&mut self.sps, sps_id),
             Some(nal::PPS) => (&mut self.pps, |nal| Pps::read(nal).map(|pps| pps.id)),
             _ => return false,
         };
-        let Some(new) = id(nal) else { return false };
-        let room = sets.len() < MAX_SETS && nal.len() <= MAX_SET_BYTES;
+        let Some(new) = id(nal).filter(|_| nal.len() <= MAX_SET_BYTES) else { return false };
+        if nal_type(nal) == Some(nal::SPS) && Sps::read(nal).is_none() {
+            return false;
+        }
+        let room = sets.len() < MAX_SETS;
         match sets.iter_mut().find(|set| id(set) == Some(new)) {
             Some(known) if known == nal => false,
             Some(known) => {
@@ -247,11 +250,10 @@ impl ParameterSets {
     /// Takes over a set that came in a picture. An SPS of an id not known before begins anew: its
     /// encoder was set up afresh, and what was in force is not any longer.
     pub fn supersede(&mut self, nal: &Bytes) -> bool {
-        let id = |nal: &[u8]| Sps::read(nal).map(|sps| sps.id);
         if nal_type(nal) == Some(nal::SPS)
             && is_base_layer(nal)
-            && let Some(new) = id(nal)
-            && self.sps.iter().all(|known| id(known) != Some(new))
+            && let Some(Sps { id: new, .. }) = Sps::read(nal)
+            && self.sps.iter().all(|known| sps_id(known) != Some(new))
         {
             self.sps.clear();
             self.pps.clear();
@@ -333,6 +335,18 @@ fn mime(sps: &Sps) -> String {
     name
 }
 
+/// The id of a sequence parameter set, by its first bytes (7.3.2.2.1; seven sub-layers have 72 bytes of profiles):
+/// a picture may bring many, and each is looked for among all that are known.
+fn sps_id(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal.get(2..)?, 128);
+    let mut bits = BitReader::new(&payload);
+    bits.skip(4)?;
+    let sub_layers = bits.bits(3).filter(|&more| more < 7)?;
+    bits.skip(97)?; // temporal nesting, the general profile
+    skip_sub_layers(&mut bits, sub_layers)?;
+    bits.unsigned().filter(|&id| id < 16)
+}
+
 fn vps_id(nal: &[u8]) -> Option<u32> {
     nal.get(2).map(|byte| u32::from(byte >> 4))
 }
@@ -394,6 +408,14 @@ mod tests {
         (0..text.len() / 2)
             .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
             .collect()
+    }
+
+    #[test]
+    fn an_id_is_the_same_by_the_first_bytes_and_by_all() {
+        for [_, text, _] in [LOW_DELAY, REORDERED] {
+            let nal = hex(text);
+            assert_eq!(sps_id(&nal), Sps::read(&nal).map(|sps| sps.id), "{text}");
+        }
     }
 
     #[test]
