@@ -24,12 +24,28 @@ pub(crate) struct Record {
     pub(crate) guessed: [Minute; 2],
     /// Connections of the last minute that were held open for nothing, by door.
     pub(crate) idle: [Minute; 2],
-    /// The last wrong secret, by its digest.
-    pub(crate) last_given: Option<u64>,
-    /// Wrong secrets that were others than the one before.
+    /// Its last wrong secrets, by their digests; the newest last.
+    given: Vec<u64>,
+    /// Wrong secrets that were none of those before.
     pub(crate) distinct: u32,
-    /// Wrong secrets that were the one before: a camera with a typing error.
+    /// Wrong secrets that were one of those before: cameras with typing errors.
     pub(crate) again: u32,
+}
+
+impl Record {
+    /// Notes a wrong secret; true if it is one of the last, which learns nothing from our answer.
+    pub(crate) fn gave(&mut self, digest: u64) -> bool {
+        let before = self.given.len();
+        self.given.retain(|known| *known != digest);
+        let again = self.given.len() < before;
+        if self.given.len() >= SECRETS {
+            self.given.remove(0);
+        }
+        self.given.push(digest);
+        let count = if again { &mut self.again } else { &mut self.distinct };
+        *count = count.saturating_add(1);
+        again
+    }
 }
 
 #[derive(Debug)]
@@ -66,7 +82,7 @@ impl Known {
             offences: Offences::default(),
             guessed: [Minute::default(); 2],
             idle: [Minute::default(); 2],
-            last_given: None,
+            given: Vec::new(),
             distinct: 0,
             again: 0,
         })

@@ -1,12 +1,15 @@
 //! Who may write a line into the log about itself, and what is told of those who may not (pure).
 //!
 //! A prefix has its first line at once, then a sum every ten seconds. So many prefixes have lines of their
-//! own; the others are summed together, with how many they are. Proven prefixes, and those that show the same
+//! own; the others are summed together, with how many they are, but who was never told of has one line all the
+//! same, as long as there are not thousands of them: nobody hides behind those who are loud. Proven prefixes, and those that show the same
 //! wrong secret again and again as a camera does, have lines beside those of everybody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::admission::bucket::Bucket;
+use crate::admission::limits::Rate;
 use crate::admission::prefix::Prefix;
 use crate::media::Monotonic;
 
@@ -14,6 +17,8 @@ use crate::media::Monotonic;
 const SUMMED_EVERY: Duration = Duration::from_secs(10);
 /// Prefixes that are told apart among those without lines.
 const OTHERS_MOST: usize = 4_096;
+/// Lines about prefixes that were never told of, beside those of the loud ones.
+const NEWCOMERS: Rate = Rate { burst: 64.0, per_second: 1.0 };
 
 #[derive(Debug)]
 pub(crate) struct Lines {
@@ -23,6 +28,9 @@ pub(crate) struct Lines {
     others: BTreeSet<Prefix>,
     others_left_out: u64,
     others_since: Monotonic,
+    /// Who had a line since the start, as many as are told apart.
+    ever: BTreeSet<Prefix>,
+    newcomers: Bucket,
 }
 
 #[derive(Debug)]
@@ -49,6 +57,8 @@ impl Lines {
             others: BTreeSet::new(),
             others_left_out: 0,
             others_since: Monotonic::ZERO,
+            ever: BTreeSet::new(),
+            newcomers: Bucket::new(NEWCOMERS, Monotonic::ZERO),
         }
     }
 
@@ -62,6 +72,12 @@ impl Lines {
         let beside = self.told.values().filter(|told| told.apart == apart).count();
         if beside < self.most {
             self.told.insert(prefix, Told { since: now, left_out: 0, apart });
+            self.note(prefix);
+            return true;
+        }
+        if !self.ever.contains(&prefix) && self.newcomers.has(NEWCOMERS, now) {
+            self.newcomers.take(NEWCOMERS, now);
+            self.note(prefix);
             return true;
         }
         if self.others_left_out == 0 {
@@ -72,6 +88,13 @@ impl Lines {
         }
         self.others_left_out += 1;
         false
+    }
+
+    fn note(&mut self, prefix: Prefix) {
+        if self.ever.len() >= OTHERS_MOST {
+            self.ever.clear();
+        }
+        self.ever.insert(prefix);
     }
 
     /// What is to be told now of what was left out.
@@ -134,11 +157,25 @@ mod tests {
     fn a_flood_from_everywhere_hides_no_camera() {
         let mut lines = Lines::new(32);
         let (written, sums) = flood(&mut lines, 1_000);
-        assert_eq!((written, sums.len()), (32, 33));
-        assert_eq!(sums[32], Sum::Others { prefixes: 968, left_out: 9_680 });
+        let newcomers = 64 + 9;
+        assert_eq!((written, sums.len()), (32 + newcomers, 33));
+        let left_out = 9_680 - newcomers as u64;
+        assert_eq!(sums[32], Sum::Others { prefixes: 968, left_out });
         flood(&mut lines, 1_000);
         assert!(!lines.may(at(9), ip(5_000), false));
         assert!(lines.may(at(9), ip(5_001), true), "a camera's");
+    }
+
+    #[test]
+    fn sixty_loud_ones_hide_nobody_who_knocks_once() {
+        let mut lines = Lines::new(32);
+        flood(&mut lines, 60);
+        flood(&mut lines, 60);
+        for of in 1_000..1_006 {
+            assert!(lines.may(at(9), ip(of), false), "{of} was never told of");
+            assert!(!lines.may(at(9), ip(of), false), "once");
+        }
+        assert!(!lines.may(at(9), ip(59), false), "it was");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! that who guesses stream keys is known where tokens are asked for.
 //!
 //! Peers are told apart by [`Prefix`]. A prefix is *proven* once it published pictures or signed in: it has
-//! seats that only such prefixes take, and a secret that it showed before is answered at once, whatever is
-//! guessed from there. Everybody else shares:
+//! seats that only such prefixes take, and a stream key that it showed before is answered at once, whatever
+//! is guessed from there. Everybody else shares:
 //!
 //! - **Seats** (`seats`): a newcomer always gets one. Who goes for it is of the prefix with the most
 //!   connections and the most recent refusals, and there the one that moved least lately: a flood ends
@@ -14,7 +14,7 @@
 //! - **Answers** (`core`, `room`): a wrong secret takes a token from its prefix and from the box when it is
 //!   *decided*, so hanging up saves nothing. Without tokens right and wrong answers wait alike, and so few
 //!   may wait at a time that waiting patiently buys no more guesses than hanging up. One that finds no place
-//!   is not answered at all. The same wrong secret again is no guess: that is a camera with a typing error.
+//!   is not answered at all. One of its last wrong secrets again is no guess: that is a camera with a typing error.
 //! - **Lines and faults** (`lines`, `told`): the log has a budget by prefix, so that nobody hides behind
 //!   somebody else; who guesses is told in words until it ends.
 //!

@@ -82,6 +82,9 @@ impl Caller {
     /// Says whether the token that was shown is right, as soon as that may be said.
     pub(super) async fn answer(&self, right: bool, offered: &str) -> Answered {
         let Standing { admission, peer, .. } = &*self.0;
+        if right && self.is_member() {
+            return Answered::Yes; // It was told so on this connection before.
+        }
         let given = digest(offered.trim().as_bytes());
         let took = std::time::Duration::ZERO;
         let ask = Ask { door: Door::Http, peer: *peer, right, given, what: THE_TOKEN, took };

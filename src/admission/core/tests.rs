@@ -319,6 +319,40 @@ fn the_same_wrong_key_again_is_no_guess() {
 }
 
 #[test]
+fn cameras_behind_one_address_with_a_typing_error_each_guess_nothing() {
+    let mut core = Core::new(Limits::default(), at(0));
+    let took = Duration::ZERO;
+    for second in 0..600 {
+        let given = second % 16;
+        let ask = Ask { door: Door::Rtmp, peer: ip(1), right: false, given, what: 0, took };
+        core.ask(at(second * 1_000), second, &ask);
+        core.answered(second);
+    }
+    assert_eq!(core.faults(at(600_000)), Vec::<String>::new());
+    // Twenty take turns with keys that were forgotten meanwhile: that is told.
+    for second in 600..700 {
+        let given = 100 + second % 20;
+        let ask = Ask { door: Door::Rtmp, peer: ip(1), right: false, given, what: 0, took };
+        core.ask(at(second * 1_000), second, &ask);
+        core.answered(second);
+    }
+    assert_eq!(core.faults(at(700_000)).len(), 1);
+}
+
+#[test]
+fn who_shares_the_operators_address_is_not_told_which_guess_is_right() {
+    let mut core = Core::new(Limits::default(), at(0));
+    let took = Duration::ZERO;
+    let ask = |right, given| Ask { door: Door::Http, peer: ip(1), right, given, what: 0, took };
+    core.proved(Door::Http, Prefix::of(ip(1)), 0);
+    for guess in 0..1_000 {
+        core.ask(at(guess), guess, &ask(false, guess));
+        core.answered(guess);
+    }
+    assert_ne!(core.ask(at(1_000), 5_000, &ask(true, 7)), Decided::Now);
+}
+
+#[test]
 fn who_guesses_is_told_until_a_minute_after_it_ends() {
     let mut simulated = Simulated::new(Limits::default(), guessing(From::Others(1), 100, 10));
     simulated.run(60_000);
