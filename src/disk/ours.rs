@@ -137,7 +137,9 @@ pub fn judge(us: Us, dir: &Seen, above: &[Seen]) -> Judged {
         ));
     }
     let is_of_many = dir.is_sticky() && dir.all_write();
-    if is_of_many || dir.is_shared && open {
+    // Of our own group are those whom the administrator put there.
+    let by_others = dir.all_write() || dir.group_writes(us);
+    if is_of_many || dir.is_shared && by_others {
         return refused(format!(
             "{path} holds more than our data, and others may write into it (mode {:o}): name a folder \
              of its own below it, or type `chmod go-w {path}`",
@@ -151,8 +153,7 @@ pub fn judge(us: Us, dir: &Seen, above: &[Seen]) -> Judged {
     };
     if open && ours {
         judged.was_open = true;
-        // Of our own group are those whom the administrator put there: mended without alarm.
-        let by_others = dir.all_write() || dir.group_writes(us);
+        // Of our own group alone: mended without alarm.
         judged.faults.extend(by_others.then(|| {
             format!(
                 "others may write into {path} (mode {:o}): it is made 700 at the start, and what they \
@@ -541,16 +542,19 @@ mod tests {
 
     #[test]
     fn a_folder_of_many_is_never_closed_to_them() {
-        let shared = |mode| {
+        let shared = |group, mode| {
             let root = Us { user: 0, group: 0 };
-            let dir = Seen { is_shared: true, ..seen("/tmp", 0, 0, mode) };
+            let dir = Seen { is_shared: true, ..seen("/tmp", 0, group, mode) };
             judge(root, &dir, &[seen("/", 0, 0, 0o755)])
         };
-        assert!(!shared(0o755).tighten && shared(0o755).refused.is_none());
-        for open in [0o1777, 0o777, 0o775] {
-            let refused = shared(open).refused.expect("refused");
+        assert!(!shared(0, 0o755).tighten && shared(0, 0o755).refused.is_none());
+        for (group, open) in [(0, 0o1777), (0, 0o777), (50, 0o775)] {
+            let refused = shared(group, open).refused.expect("refused");
             assert!(refused.contains("name a folder of its own"), "{refused}");
         }
+        // As umask 002 makes it where everybody has a group of his own.
+        let own = shared(0, 0o775);
+        assert!(own.refused.is_none() && own.was_open && own.faults.is_empty(), "{own:?}");
     }
 
     #[test]
@@ -583,7 +587,9 @@ mod tests {
             let others_write = mode & 0o022 != 0 || ![0, 998].contains(&owner);
             if others_write {
                 prop_assert!(judged.refused.is_some() || judged.was_open);
-                prop_assert!(judged.refused.is_some() || judged.tighten || owner == 0);
+                let by_own_group = is_shared && [0, 997].contains(&group) && mode & 0o002 == 0;
+                let is_mended = judged.tighten || by_own_group;
+                prop_assert!(judged.refused.is_some() || is_mended || owner == 0);
             } else {
                 prop_assert!(judged.refused.is_none() || mode & 0o1000 != 0);
             }

@@ -61,7 +61,41 @@ pub(crate) enum TooMuch {
     MultiplyAdds { needs: u64, most: u64, at: String },
     #[error("it has {has} operators; a model here may have {most}")]
     Nodes { has: usize, most: usize },
+    #[error(
+        "what it needs hangs on what is in the picture ({at}), so nobody can say how much: export it without \
+         that operator (a detector without its selection of boxes)"
+    )]
+    OfValues { at: String },
 }
+
+/// Operators whose shapes may hang on values, and which make more of less: where they are not told by the file,
+/// a trial with one picture says nothing about the next.
+const OF_VALUES: [&str; 24] = [
+    "AffineGrid",
+    "BlackmanWindow",
+    "CenterCropPad",
+    "Col2Im",
+    "Compress",
+    "ConstantOfShape",
+    "DFT",
+    "Expand",
+    "HammingWindow",
+    "HannWindow",
+    "If",
+    "Loop",
+    "MaxUnpool",
+    "MelWeightMatrix",
+    "NonMaxSuppression",
+    "NonZero",
+    "OneHot",
+    "Pad",
+    "Range",
+    "Resize",
+    "Scan",
+    "Tile",
+    "Unique",
+    "Upsample",
+];
 
 /// Sums what `graph` wants when its inputs have these shapes, one picture at a time.
 ///
@@ -124,6 +158,10 @@ impl<'g> Walk<'g> {
         let inputs: Vec<Option<&Value>> =
             node.input.iter().map(|name| self.values.get(name.as_str())).collect();
         let Some(given) = outputs(node, &inputs) else {
+            if OF_VALUES.contains(&node.op_type.as_str()) {
+                let at = format!("{} {}", short(&node.op_type), short(&node.name));
+                return Err(TooMuch::OfValues { at: at.trim_end().to_owned() });
+            }
             self.sums.unknown += 1;
             return Ok(());
         };

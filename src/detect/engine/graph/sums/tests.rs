@@ -129,6 +129,30 @@ fn a_graph_without_end_is_refused_before_it_is_walked() {
     assert_eq!(refused, Err(TooMuch::Nodes { has: 20_001, most: 20_000 }));
 }
 
+/// A trial shows nothing of what hangs on values: it has one picture, and the next finds more in it.
+#[test]
+fn what_hangs_on_the_picture_is_refused_by_its_operator() {
+    let refused = |node: NodeProto| {
+        let tables = vec![whole("two", &[2]), whole("depth", &[2])];
+        let input = [("x".to_owned(), vec![1, 2, 10, 20])];
+        sum(&of(vec![node], tables, "y"), &input, Limits::USUAL)
+            .err()
+            .map(|error| error.to_string())
+    };
+    for op in ["NonZero", "Compress", "Unique", "NonMaxSuppression", "Loop", "Scan", "If"] {
+        let told = refused(named(op, &["x"], "y", &[])).expect("refused");
+        assert!(told.contains(&format!("({op}")), "{told}");
+    }
+    for op in ["Range", "ConstantOfShape", "Expand", "Tile", "Resize"] {
+        assert!(
+            refused(named(op, &["x", "x", "x", "x"], "y", &[])).is_some(),
+            "{op} of what is shown"
+        );
+    }
+    assert_eq!(refused(named("Relu", &["x"], "y", &[])), None);
+    assert_eq!(refused(named("Nobody", &["x"], "y", &[])), None, "left to the trial");
+}
+
 /// Shapes are followed through the arithmetic that exporters write round them.
 #[test]
 fn tables_of_shapes_are_followed() {
