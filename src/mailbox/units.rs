@@ -114,7 +114,7 @@ impl UnitMailbox {
                     tally.refused(DropReason::AwaitingKey);
                     return false;
                 }
-                if self.fits(queue, unit.dts, unit.data.len()) {
+                if self.fits(queue, unit.dts, size(item)) {
                     queue.awaiting_key = false;
                     tally.offered();
                     true
@@ -208,7 +208,8 @@ impl UnitMailbox {
 
 fn size(item: &StreamItem) -> usize {
     match item {
-        StreamItem::Video(unit) => unit.data.len(),
+        // Each may have parameters of its own, and hold them.
+        StreamItem::Video(unit) => unit.data.len() + unit.parameters.bytes(),
         StreamItem::Audio(unit) => unit.data.len(),
         StreamItem::Opened(_) | StreamItem::Wall(_) | StreamItem::Closed { .. } => 0,
     }

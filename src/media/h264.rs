@@ -31,6 +31,8 @@ pub mod nal {
 const MAX_SETS: usize = 32;
 /// Bytes of a parameter set that we read. Real ones have 20 to 100.
 const MAX_SET_BYTES: usize = 4096;
+/// Bytes of all sets in force. Units hold those that they came with, and real streams have some hundreds.
+const MAX_BYTES: usize = 32 << 10;
 /// Frames that a decoder may ever have to keep (A.3.1, E.2.1).
 const MAX_DPB_FRAMES: u32 = 16;
 /// Pixels of a macroblock's side.
@@ -405,6 +407,7 @@ impl ParameterSets {
     ///
     /// One that cannot be read is none: no decoder gets a set of which nobody knows what it costs.
     pub fn update(&mut self, nal: &Bytes) -> bool {
+        let held: usize = self.sps.iter().chain(&self.pps).map(Bytes::len).sum();
         let nal = &nal.slice(..up_to_start_code(nal).len());
         let Some(kind) = nal.first().map(|header| header & 0x1F) else { return false };
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match kind {
@@ -416,15 +419,16 @@ impl ParameterSets {
         if kind == nal::SPS && Sps::read(nal).is_none() {
             return false;
         }
-        let room = sets.len() < MAX_SETS;
+        let room = |instead: usize| held - instead + nal.len() <= MAX_BYTES;
+        let another = sets.len() < MAX_SETS && room(0);
         match sets.iter_mut().find(|set| id(set) == Some(new)) {
-            Some(known) if known == nal => false,
+            Some(known) if known == nal || !room(known.len()) => false,
             Some(known) => {
                 // A copy: the set must not keep a whole picture's bytes alive.
                 *known = Bytes::copy_from_slice(nal);
                 true
             }
-            None if room => {
+            None if another => {
                 sets.push(Bytes::copy_from_slice(nal));
                 true
             }
@@ -681,6 +685,26 @@ mod tests {
         };
         assert_eq!(record(&subset).sps, Vec::<Bytes>::new());
         assert_eq!(record(&behind).sps, [hex(HIGH)]);
+    }
+
+    #[test]
+    fn sets_in_force_are_few_bytes_whatever_is_sent() {
+        let mut sets = ParameterSets::default();
+        let long = |id: u32, bytes: usize| {
+            let mut bits = BitWriter::default();
+            bits.unsigned(id);
+            bits.flag(true);
+            let mut nal = vec![0x68];
+            nal.extend(bits.finish());
+            nal.resize(bytes, 0xAA);
+            Bytes::from(nal)
+        };
+        assert!(sets.update(&long(3, 100)));
+        assert!(!sets.update(&long(3, MAX_SET_BYTES + 1)), "nor one that replaces another");
+        let taken = (0..24).filter(|id| sets.update(&long(*id, MAX_SET_BYTES))).count();
+        assert_eq!(taken, MAX_BYTES / MAX_SET_BYTES);
+        assert!(!sets.update(&hex(HIGH)), "there is no room for another");
+        assert!(sets.update(&long(0, 100)) && sets.update(&hex(HIGH)), "now there is");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub mod nal {
 const MAX_SETS: usize = 64;
 /// Bytes of a parameter set that we read.
 const MAX_SET_BYTES: usize = 4096;
+/// Bytes of all sets in force. Units hold those that they came with, and real streams have some hundreds.
+const MAX_BYTES: usize = 32 << 10;
 /// Pictures that a decoder may ever have to keep (A.4.2: MaxDpbSize).
 const MAX_DPB_PICTURES: u32 = 16;
 
@@ -221,6 +223,7 @@ impl ParameterSets {
         if !is_base_layer(nal) {
             return false;
         }
+        let held: usize = self.vps.iter().chain(&self.sps).chain(&self.pps).map(Bytes::len).sum();
         let nal = &nal.slice(..up_to_start_code(nal).len());
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match nal_type(nal) {
             Some(nal::VPS) => (&mut self.vps, vps_id),
@@ -232,14 +235,15 @@ impl ParameterSets {
         if nal_type(nal) == Some(nal::SPS) && Sps::read(nal).is_none() {
             return false;
         }
-        let room = sets.len() < MAX_SETS;
+        let room = |instead: usize| held - instead + nal.len() <= MAX_BYTES;
+        let another = sets.len() < MAX_SETS && room(0);
         match sets.iter_mut().find(|set| id(set) == Some(new)) {
-            Some(known) if known == nal => false,
+            Some(known) if known == nal || !room(known.len()) => false,
             Some(known) => {
                 *known = Bytes::copy_from_slice(nal);
                 true
             }
-            None if room => {
+            None if another => {
                 sets.push(Bytes::copy_from_slice(nal));
                 true
             }

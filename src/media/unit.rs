@@ -51,6 +51,16 @@ pub struct CodecParameters {
     pub mime_codec: String,
 }
 
+impl CodecParameters {
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let low_delay = self.low_delay_sets.iter().flatten();
+        self.config.len()
+            + self.parameter_sets.iter().chain(low_delay).map(Bytes::len).sum::<usize>()
+    }
+}
+
 /// What a player needs to know of an audio stream: AAC only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioParameters {

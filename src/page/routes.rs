@@ -26,10 +26,10 @@ struct Page {
     pictures: Arc<Pictures>,
 }
 
-/// Chosen: a page has one, and a browser no more than six connections; programs of a venue share an address.
-const STREAMS: ShareLimits = ShareLimits { each: 16, all: 96 };
+/// Chosen: a page has one, and the displays of a venue may all come through one proxy, which may have half.
+const STREAMS: ShareLimits = ShareLimits { each: 48, all: 96 };
 /// Chosen: a browser asks for six at once. Drawing itself is bounded in `picture`.
-const PICTURES: ShareLimits = ShareLimits { each: 8, all: 48 };
+const PICTURES: ShareLimits = ShareLimits { each: 24, all: 48 };
 
 /// The page and its data.
 pub fn routes(source: Arc<dyn Source>) -> Router {
