@@ -22,12 +22,19 @@
 //! | H.265 3840×2160 10 bit | 344 | 455 |
 //!
 //! Where models keep up with the stream they hold two or three pictures, not all that they may; that
-//! is most of the difference. A stream that breaks its own sets' promises can make libavcodec keep more:
-//! in H.264 without a promise of reordering up to 16 pictures, in H.265 up to 32 in all.
+//! is most of the difference.
+//!
+//! **What breaks its promises.** H.265 that names more references than its set lets the decoder keep makes
+//! it keep them: they are counted (`media::naming`) and asked for again. What names no more, but
+//! others each time that never came, makes libavcodec hold two times what was promised for a moment, and
+//! its pool keeps them: never more than 32. In H.264 references are bounded by `max_num_ref_frames`, gaps
+//! of frame numbers among them, and libavcodec holds at most 36 pictures in all: one that reorders
+//! farther than it promised makes it keep up to 16 more than were asked for.
 
 use std::fmt;
 
 use crate::ingest::segments::SegmentLimits;
+use crate::media::references::MOST_KEPT;
 use crate::media::{ChromaFormat, Codec, CodedPictures};
 
 /// What a court's pictures may take where nothing is configured, bytes (chosen: 3840×2160 as encoders
@@ -231,6 +238,15 @@ pub(crate) fn ask(
         Some((needed, _)) => Ok(needed),
         None => Ok(0),
     }
+}
+
+/// True where pictures of these sets may be had even if a decoder keeps as many as any ever does.
+pub(crate) fn fits_at_most(
+    sets: impl IntoIterator<Item = CodedPictures>,
+    allowed: Allowance,
+) -> bool {
+    let deep = |pictures| CodedPictures { kept: MOST_KEPT, ..pictures };
+    ask(sets.into_iter().map(deep), allowed).is_ok()
 }
 
 /// Up to 10 bits of every chroma format: what libavcodec and `videoconvert` bring to I420. Luma and

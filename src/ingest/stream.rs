@@ -20,6 +20,7 @@ use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::rtmp::amf0::Value;
 use crate::ingest::rtmp::message::{Message, kind};
 use crate::ingest::segments::SegmentLimits;
+use crate::media::naming::{Named, Naming};
 use crate::media::sei::Sei;
 use crate::media::{
     AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign,
@@ -135,6 +136,8 @@ struct Video {
     length_size: usize,
     parameters: Option<Arc<CodecParameters>>,
     prefix: BytesMut,
+    /// Where pictures could name more references than there is memory for.
+    naming: Option<Naming>,
 }
 
 enum Sets {
@@ -322,7 +325,7 @@ impl StreamAssembler {
         };
         let Some((sets, length_size)) = read else { return Ok(()) };
         let parameters = self.video.take().and_then(|video| video.parameters);
-        let video = Video { sets, length_size, parameters, prefix: BytesMut::new() };
+        let video = Video { sets, length_size, parameters, prefix: BytesMut::new(), naming: None };
         self.video.insert(video).settle();
         self.ask()
     }
@@ -330,12 +333,40 @@ impl StreamAssembler {
     /// Asks whether the pictures of the sets in force may be decoded.
     fn ask(&mut self) -> Result<(), MediaRefused> {
         let allowed = (self.allowed)();
-        self.picture_memory = match self.video.as_ref().map(|video| &video.sets) {
-            Some(Sets::H264(sets)) => budget::ask(sets.coded(), allowed)?,
-            Some(Sets::H265(sets)) => budget::ask(sets.coded(), allowed)?,
-            None => 0,
+        let Some(video) = &mut self.video else { return Ok(()) };
+        (self.picture_memory, video.naming) = match &video.sets {
+            Sets::H264(sets) => (budget::ask(sets.coded(), allowed)?, None),
+            Sets::H265(sets) => {
+                let needed = budget::ask(sets.coded(), allowed)?;
+                let fits = budget::fits_at_most(sets.coded(), allowed);
+                (needed, (!fits).then(|| Naming::new(sets)))
+            }
         };
         Ok(())
+    }
+
+    /// Asks for references that a picture of units with lengths of 4 bytes names beyond what its set
+    /// lets the decoder keep. False where nobody can say how many it names, and all that it could
+    /// would not fit.
+    fn ask_for_named(&mut self, units: &[u8]) -> Result<bool, MediaRefused> {
+        let Some(naming) = self.video.as_mut().and_then(|video| video.naming.as_mut()) else {
+            return Ok(true);
+        };
+        let mut rest = units;
+        while let Some((length, after)) = rest.split_first_chunk::<LENGTH_SIZE>() {
+            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            let Some((unit, after)) = after.split_at_checked(length) else { return Ok(false) };
+            match naming.look(unit) {
+                Named::AsKnown => {}
+                Named::More(pictures) => {
+                    let needed = budget::ask([pictures], (self.allowed)())?;
+                    self.picture_memory = self.picture_memory.max(needed);
+                }
+                Named::Unknown => return Ok(false),
+            }
+            rest = after;
+        }
+        Ok(true)
     }
 
     fn picture(
@@ -369,7 +400,7 @@ impl StreamAssembler {
             self.let_go(Unusable::NoParameters);
             return Ok(());
         };
-        if picture.composition_ms.abs() > MAX_COMPOSITION {
+        if !self.ask_for_named(&data)? || picture.composition_ms.abs() > MAX_COMPOSITION {
             self.let_go(Unusable::Malformed);
             return Ok(());
         }
@@ -546,7 +577,13 @@ impl Video {
             Codec::H264 => Sets::H264(h264::ParameterSets::default()),
             Codec::H265 => Sets::H265(h265::ParameterSets::default()),
         };
-        Self { sets, length_size: LENGTH_SIZE, parameters: None, prefix: BytesMut::new() }
+        Self {
+            sets,
+            length_size: LENGTH_SIZE,
+            parameters: None,
+            prefix: BytesMut::new(),
+            naming: None,
+        }
     }
 
     const fn codec(&self) -> Codec {
@@ -1004,6 +1041,52 @@ mod tests {
         assert!(picture(&mut tested, 40, &many(MAX_SETS_A_PICTURE)).is_empty());
         assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
         assert!(!picture(&mut tested, 80, &[SPS, PPS, IDR]).is_empty(), "the next one is taken");
+    }
+
+    #[test]
+    fn references_that_were_not_promised_are_asked_for() {
+        use crate::media::naming::crafted::{nal, own, pps, slice, sps};
+        let vps: Vec<u8> = nal(32, |bits| bits.bits(0x0C01_FFFF, 32));
+        let sps = sps((4096, 2160), 1, |bits| {
+            bits.unsigned(0);
+            bits.flag(false);
+        });
+        let naming = |before, after| {
+            slice(|bits| {
+                bits.flag(false);
+                own(bits, before, after);
+            })
+        };
+        let tag = |units: &[&[u8]]| [b"\x1c\x01\0\0\0", &avcc(units)[..]].concat();
+        let sets = |tested: &mut StreamAssembler| {
+            assert!(send(tested, kind::VIDEO, 0, tag(&[&vps, &sps, &pps()])).is_empty());
+            let first = send(tested, kind::VIDEO, 0, tag(&[b"\x26\x01\xaf\x12"]));
+            assert!(matches!(first.last(), Some(StreamItem::Video(_))), "{first:?}");
+        };
+        let sent = |tested: &mut StreamAssembler, unit: &[u8]| {
+            let (body, mut out) = (tag(&[unit]).into(), Vec::new());
+            let message = Message { timestamp: 40, kind: kind::VIDEO, stream: 1, body };
+            let refused = tested.media(&message, Monotonic::ZERO, &mut out).err();
+            (out.len(), refused.map(|refused| refused.to_string()))
+        };
+        let usual = || assembler().within(Box::new(|| Budget::default().memory.share(1)));
+        let (mut tested, mut roomy) =
+            (usual(), assembler().within(Box::new(|| Allowance { bytes: 4 << 30, of_box: false })));
+        sets(&mut tested);
+        let promised = tested.picture_memory();
+        assert!(promised < 512 << 20, "what it promises fits: {promised}");
+        assert_eq!(sent(&mut tested, &naming(0, 0)), (1, None));
+        // One that is cut where its references stand is let go, and the publisher goes on.
+        assert_eq!(sent(&mut tested, &naming(15, 15)[..9]), (0, None));
+        assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
+        let (passed, refused) = sent(&mut tested, &naming(15, 15));
+        let why = refused.unwrap();
+        let what = "4096×2160 4:4:4 10 bit needs 2.4 GiB for 48 pictures";
+        assert!(passed == 0 && why.starts_with(what), "{why}");
+        // Negative control: where nothing is counted, which is where it fits, the same goes on.
+        sets(&mut roomy);
+        assert_eq!(sent(&mut roomy, &naming(15, 15)), (1, None));
+        assert_eq!(roomy.picture_memory(), promised);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::media::bits::{BitReader, unescape, up_to_start_code};
 use crate::media::coded::{ChromaFormat, CodedPictures};
+use crate::media::references::{self, References};
 use crate::media::unit::{Codec, CodecParameters};
 
 /// NAL unit types that matter here.
@@ -73,6 +74,10 @@ pub struct Sps {
     pub buffered_frames: u32,
     /// Side of the smallest coding block, pixels: 8 if the set is cut before it.
     pub least_block: u32,
+    /// Bits of a picture's place in the order of output.
+    order_bits: u32,
+    /// Bit of the payload behind the side of the smallest coding block.
+    blocks_end: usize,
 }
 
 impl Sps {
@@ -110,7 +115,7 @@ impl Sps {
         let height = height.checked_sub(down * (crop[2] + crop[3])).filter(|&height| height > 0)?;
         let luma_bits = 8 + bits.unsigned().filter(|&more| more <= 8)?;
         let chroma_bits = 8 + bits.unsigned().filter(|&more| more <= 8)?;
-        bits.unsigned()?; // log2_max_pic_order_cnt_lsb
+        let order_bits = bits.unsigned()?.saturating_add(4);
         let layers = if bits.flag()? { sub_layers + 1 } else { 1 };
         let (mut reorder_frames, mut buffered_frames) = (0, 0);
         for _ in 0..layers {
@@ -135,7 +140,14 @@ impl Sps {
             reorder_frames,
             buffered_frames,
             least_block,
+            order_bits,
+            blocks_end: bits.position(),
         })
+    }
+
+    /// Its sets of references, read on in `nal`, from which it was read. `None` if that is damaged.
+    pub(crate) fn references(&self, nal: &[u8]) -> Option<References> {
+        References::read(nal, self.blocks_end, self.order_bits, self.separate_planes)
     }
 
     /// What a decoder of it keeps.
@@ -265,9 +277,14 @@ impl ParameterSets {
         self.update(nal)
     }
 
-    /// What a decoder may be asked for: the pictures of every set in force.
+    /// What a decoder may be asked for: the pictures of every set in force, as many as it promises or
+    /// as its own sets of references name. `naming` says what pictures name beyond.
     pub fn coded(&self) -> impl Iterator<Item = CodedPictures> {
-        self.sps.iter().filter_map(|nal| Sps::read(nal)?.coded())
+        self.sps.iter().filter_map(|nal| {
+            let sps = Sps::read(nal)?;
+            let most = sps.references(nal).map_or(0, |references| references.most());
+            Some(references::kept(sps.coded()?, sps.reorder_frames, most))
+        })
     }
 
     /// Works out what decoders and files need. `None` while a VPS, an SPS or a PPS is missing.
@@ -356,20 +373,26 @@ fn vps_id(nal: &[u8]) -> Option<u32> {
 }
 
 /// The head of a picture parameter set (7.3.2.3.1).
-struct Pps {
-    id: u32,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pps {
+    pub(crate) id: u32,
+    /// `pps_seq_parameter_set_id`.
+    pub(crate) sps: u32,
+    /// `output_flag_present_flag`.
+    pub(crate) says_output: bool,
     /// `num_extra_slice_header_bits`.
-    extra_bits: usize,
+    pub(crate) extra_bits: usize,
 }
 
 impl Pps {
-    fn read(nal: &[u8]) -> Option<Self> {
+    pub(crate) fn read(nal: &[u8]) -> Option<Self> {
         let payload = unescape(nal.get(2..)?, 16);
         let mut bits = BitReader::new(&payload);
         let id = bits.unsigned().filter(|&id| id < 64)?;
-        bits.unsigned()?;
-        bits.skip(2)?;
-        Some(Self { id, extra_bits: bits.bits(3)? as usize })
+        let sps = bits.unsigned()?;
+        bits.skip(1)?; // dependent_slice_segments_enabled_flag
+        let says_output = bits.flag()?;
+        Some(Self { id, sps, says_output, extra_bits: bits.bits(3)? as usize })
     }
 }
 
@@ -439,6 +462,8 @@ mod tests {
             reorder_frames: 0,
             buffered_frames: 1,
             least_block: 8,
+            order_bits: 4,
+            blocks_end: 0,
         };
         assert_eq!(mime(&sps), "hvc1.1.6.L93.B0");
         sps.profile[0] = 0x22;

@@ -3,7 +3,8 @@
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
 //! mixed), `names` (ours) and `foreign` (text from outside), `unit` (what came in), `frame` (what was
 //! decoded; `picture` and `device` are where its pixels are), `place` and `rims` (where a rim lies in a
-//! picture), then `h264`, `h265` and `sei` (what the bytes of a picture say; pure).
+//! picture), then `h264`, `h265`, `naming` and `sei` (what the bytes of a picture say;
+//! pure).
 
 mod time;
 mod names;
@@ -12,7 +13,9 @@ mod unit;
 mod bits;
 mod coded;
 pub mod h264;
+pub mod references;
 pub mod h265;
+pub mod naming;
 pub mod sei;
 mod picture;
 mod device;
