@@ -11,7 +11,7 @@ use crate::config::fault::Findings;
 use crate::config::origin::Origin;
 
 /// 3840×2160 as encoders send it, 10 bit too.
-const PICTURE_MEMORY_BYTES: u64 = 512 << 20;
+const PICTURE_MEMORY_BYTES: u64 = 576 << 20;
 /// Less does not hold 640×360.
 const LEAST_PICTURE_MEMORY_BYTES: u64 = 32 << 20;
 
@@ -25,7 +25,7 @@ pub struct IngestConfig {
     pub rtmp: Option<SocketAddr>,
     /// Where RTMPS is listened for, if anywhere.
     pub rtmps: Option<SocketAddr>,
-    /// Bytes that the pictures of one court may take at most; 512 MiB unless given.
+    /// Bytes that the pictures of one court may take at most; 576 MiB unless given.
     pub picture_memory_bytes: u64,
     /// Certificate of the RTMPS listener; there whenever `rtmps` is.
     pub tls: Option<TlsFiles>,

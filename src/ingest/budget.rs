@@ -39,7 +39,7 @@ use crate::media::{ChromaFormat, Codec, CodedPictures};
 
 /// What a court's pictures may take where nothing is configured, bytes (chosen: 3840×2160 as encoders
 /// send it, 10 bit too).
-pub(crate) const USUAL_PICTURE_MEMORY: u64 = 512 << 20;
+pub(crate) const USUAL_PICTURE_MEMORY: u64 = 576 << 20;
 /// What all but pictures takes: program, models, page, outbox, index of the ring (measured: 91 MB with
 /// one model and a hundred clips; the rest is for more of each).
 const BASE: u64 = 256 << 20;

@@ -47,6 +47,9 @@ const SEGMENTS: u32 = SegmentLimits::USUAL.burst();
 const MAX_PREFIX: usize = 64 << 10;
 /// Parameter sets that a picture may carry: encoders send two to four, and each twice at most.
 const MAX_SETS_A_PICTURE: usize = 64;
+/// NAL units of a picture: H.265 allows 600 slices (A.4.2), and who cuts H.264 for a lossy network makes one of
+/// each 1,200 bytes.
+const MAX_UNITS_A_PICTURE: usize = 8192;
 /// Bytes of a NAL unit's length in what we give out.
 const LENGTH_SIZE: usize = 4;
 
@@ -604,11 +607,11 @@ impl Video {
         }
     }
 
-    /// Looks at every NAL unit once. `None` if a length points past the end, or it carries more parameter
-    /// sets than anybody needs: each is held against all that are known.
+    /// Looks at every NAL unit once. `None` if a length points past the end, or it carries more units
+    /// or parameter sets than anybody needs: each set is held against all that are known.
     fn walk(&mut self, data: &Bytes) -> Option<Walked> {
         let mut walked = Walked::default();
-        let (mut at, mut sets) = (0, 0);
+        let (mut at, mut sets, mut units) = (0, 0, 0);
         let same_lengths = self.length_size == LENGTH_SIZE;
         if !same_lengths {
             walked.rebuilt = Some(BytesMut::with_capacity(data.len() + 64));
@@ -623,6 +626,10 @@ impl Video {
             let mut from = start;
             loop {
                 let (unit, after) = split_at_start_code(rest);
+                units += 1;
+                if units > MAX_UNITS_A_PICTURE {
+                    return None;
+                }
                 let whole = unit.len() == nal.len();
                 let kept = !unit.is_empty() && !self.is_taken_out(unit);
                 if kept {
@@ -701,8 +708,9 @@ impl Video {
                     walked.starts_decoding = true;
                 }
                 0..=h265::nal::VCL_LAST => {
-                    walked.has_slices = true;
-                    walked.b_slices = walked.b_slices || sets.is_reordered_b(nal);
+                    // The first says it for all, and each is held against the sets.
+                    let first = !std::mem::replace(&mut walked.has_slices, true);
+                    walked.b_slices |= first && sets.is_reordered_b(nal);
                 }
                 h265::nal::PREFIX_SEI | h265::nal::SUFFIX_SEI => sei(walked),
                 _ => {}
@@ -1041,6 +1049,8 @@ mod tests {
         assert!(picture(&mut tested, 40, &many(MAX_SETS_A_PICTURE)).is_empty());
         assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
         assert!(!picture(&mut tested, 80, &[SPS, PPS, IDR]).is_empty(), "the next one is taken");
+        assert!(!picture(&mut tested, 120, &vec![P; MAX_UNITS_A_PICTURE]).is_empty());
+        assert!(picture(&mut tested, 160, &vec![P; MAX_UNITS_A_PICTURE + 1]).is_empty());
     }
 
     #[test]

@@ -112,7 +112,7 @@ async fn pictures_that_cost_gigabytes_are_refused_in_words_before_anything_is_bu
             publisher.send(kind::VIDEO, 0, body).await.unwrap();
             let why = publisher.ended().await;
             assert!(why.starts_with(&format!("NetStream.Publish.Rejected: {told}")), "{why}");
-            assert!(why.contains("this court has 512 MiB: set the encoder to at most "), "{why}");
+            assert!(why.contains("this court has 576 MiB: set the encoder to at most "), "{why}");
             refused += 1;
             let status = tested.status("a");
             assert!(status.last_refusal.unwrap().starts_with(told));
@@ -126,7 +126,7 @@ async fn pictures_that_cost_gigabytes_are_refused_in_words_before_anything_is_bu
     honest.play(&h264_tags(10), Pace::FullSpeed, |_| ()).await.unwrap();
     tested.heard.until("a", |items| pictures(items).len() == 10).await;
     assert!((1..64 << 20).contains(&tested.status("a").picture_memory));
-    assert_eq!(tested.status("a").picture_memory_allowed, 512 << 20);
+    assert_eq!(tested.status("a").picture_memory_allowed, 576 << 20);
     // Larger sets in mid-stream end that publish, and what came stays.
     honest.send(kind::VIDEO, 5_000, h264_record(((8192, 4320), 1, 8))).await.unwrap();
     let why = honest.ended().await;
