@@ -6,7 +6,7 @@
 //!
 //! Parameter sets inside pictures are taken out and become new [`CodecParameters`] when they
 //! differ: a unit never contradicts its parameters, and files need no sets in their samples. No set
-//! goes past here of which [`budget`](crate::ingest::budget) was not asked: what can be read is asked
+//! goes past here of which [`budget`] was not asked: what can be read is asked
 //! for, what cannot is taken out, as are sets that no picture here needs, and a NAL unit with a start
 //! code inside of it is told as the several ones that a decoder would find.
 
