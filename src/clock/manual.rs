@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::clock::time::{Clock, Reached, Wake};
 use crate::media::{Monotonic, UtcTime};
@@ -21,6 +21,8 @@ struct ManualTime {
     boot: String,
     // Time and who waits for it change together.
     hands: Mutex<Hands>,
+    /// Wakes threads in `alarm_within`: somebody waits for a time.
+    alarm: Condvar,
     // Called without the other lock: who is woken looks at the clock.
     wakes: Mutex<Vec<Wake>>,
 }
@@ -57,7 +59,8 @@ impl ManualClock {
     pub fn of_boot(boot: &str, utc: UtcTime) -> Self {
         let hands = Hands { monotonic: Monotonic::ZERO, utc, waiting: Vec::new(), next: 0 };
         let (hands, wakes) = (Mutex::new(hands), Mutex::default());
-        Self { shared: Arc::new(ManualTime { boot: boot.to_owned(), hands, wakes }) }
+        let (boot, alarm) = (boot.to_owned(), Condvar::new());
+        Self { shared: Arc::new(ManualTime { boot, hands, alarm, wakes }) }
     }
 
     /// Moves both clocks, then wakes everybody who waits for a time.
@@ -92,6 +95,16 @@ impl ManualClock {
         let hands = self.shared.hands.lock();
         hands.waiting.iter().map(|waiting| waiting.at).min()
     }
+
+    /// The same, waiting on this thread until somebody waits for one, for `patience` of real time.
+    #[must_use]
+    pub fn alarm_within(&self, patience: Duration) -> Option<Monotonic> {
+        let mut hands = self.shared.hands.lock();
+        // Woken by `reached`.
+        let nobody = |hands: &mut Hands| hands.waiting.is_empty();
+        self.shared.alarm.wait_while_for(&mut hands, nobody, patience);
+        hands.waiting.iter().map(|waiting| waiting.at).min()
+    }
 }
 
 impl Clock for ManualClock {
@@ -113,6 +126,7 @@ impl Clock for ManualClock {
         hands.next += 1;
         hands.waiting.push(Waiting { number, at, waker: None });
         drop(hands);
+        self.shared.alarm.notify_all();
         Box::pin(ByHand { shared: Arc::clone(&self.shared), number })
     }
 
@@ -177,6 +191,25 @@ mod tests {
             waiting.await.expect("ended");
             assert_eq!((clock.at_work(), clock.next_alarm()), (0, None));
         });
+    }
+
+    #[test]
+    fn an_alarm_is_awaited_by_who_will_move_the_clock() {
+        let clock = ManualClock::at(UtcTime::from_nanos(0));
+        assert_eq!(clock.alarm_within(Duration::ZERO), None, "nobody waits");
+        let at = Monotonic::from_nanos(2_000_000_000);
+        let (done, held) = std::sync::mpsc::sync_channel::<()>(0);
+        let waits = std::thread::spawn({
+            let clock = clock.clone();
+            move || {
+                let _waiting = clock.reached(at);
+                assert!(held.recv().is_err(), "nothing is sent on it");
+            }
+        });
+        assert_eq!(clock.alarm_within(Duration::from_secs(30)), Some(at));
+        drop(done);
+        waits.join().expect("ended");
+        assert_eq!(clock.next_alarm(), None);
     }
 
     #[test]
