@@ -130,9 +130,11 @@ impl TestBroker {
     async fn serve(&self, mut socket: TcpStream) {
         let mut open = self.open.subscribe();
         tokio::select! {
+            // While it is away, nobody is greeted first: a quick client had its events acknowledged.
+            biased;
+            _ = open.wait_for(|open| !open) => {}
             // An error is the peer's going.
             _ended = self.talk(&mut socket) => {}
-            _ = open.wait_for(|open| !open) => {}
         }
     }
 
