@@ -12,10 +12,10 @@ lines forged; who got in; held or FAILED. Ends 1 if one failed, 3 (NOT RUN) wher
 
 Attackers are processes of their own on the last core. They come from 127.66/16 and from one IPv6 /64; the latter, and
 all sockets, live in a network namespace that this makes and that ends with it (root; else it says so aloud and leaves
-IPv6 out). The broker is a real mosquitto behind a gate that can be hostile instead. Timings mean nothing on a machine
+IPv6 out). --csv FILE has a row a second: memory, page, doctor, pictures lost by then and at which hop for what reason. The broker is a real mosquitto behind a gate that can be hostile instead. Timings mean nothing on a machine
 that others load: --noisy allows for that, and says so. Standard library, ffmpeg, mosquitto, openssl.
 """
-import argparse, json, os, random, shutil, subprocess, sys, tempfile, threading, time
+import argparse, csv, json, os, random, shutil, subprocess, sys, tempfile, threading, time
 
 import texts as T
 import venue as V
@@ -55,16 +55,16 @@ def as_attacker(name):
 
 class Venue:
     def __init__(self, args, folder, six):
-        self.args, self.folder, self.six = args, folder, six
+        self.args, self.folder, self.six, self.phase = args, folder, six, ""
         shutil.rmtree(folder, ignore_errors=True); os.makedirs(folder)
         broker, gate = V.free_port(), V.free_port()
         self.mosquitto = V.mosquitto(folder, broker)
         self.gate = subprocess.Popen([sys.executable, W.HERE + "/gate.py", str(gate), str(broker)], stdin=subprocess.PIPE, text=True)
-        self.box = V.Box(args.bin, folder, f"mqtt://127.0.0.1:{gate}", courts="abcdefg", host="dual" if six else "127.0.0.1", rtmp="tls")
+        self.box = V.Box(args.bin, folder, f"mqtt://127.0.0.1:{gate}", courts=V.COURTS, host="dual" if six else "127.0.0.1", rtmp="tls")
         if self.box.start() is None: raise SystemExit("the box does not start:\n" + self.box.words()[-1500:])
         self.cameras = {c: V.Camera(self.box.rtmp, c) for c in V.LIVE}
         # Every court has had a camera by then, so that what a decoder costs is no growth.
-        for court in "efg": self.known(court)
+        for court in V.COURTS[4:]: self.known(court)
         end = time.monotonic() + 30
         while not all(self.box.ledger().get(c, (0, 0))[1] > 90 for c in V.LIVE):
             if time.monotonic() > end: raise SystemExit("the two courts do not play: " + json.dumps(self.box.state()["streams"]["a"])[:600])
@@ -75,7 +75,7 @@ class Venue:
     def told(self, seconds, concert=False):
         b = self.box
         return {"rtmp": b.rtmp, "rtmps": b.rtmps, "http": b.http, "token": b.token(), "data": b.data, "conf": b.conf, "program": b.program, "logf": b.logf, "folder": self.folder + "-beside",
-                "six": self.six, "seconds": seconds, "seed": self.args.seed, "concert": concert}
+                "six": self.six, "seconds": seconds, "seed": self.args.seed, "concert": concert, "pid": b.pid}
     def attacker(self, name, seconds, concert=False):
         """Runs one attack to its end -> what it found."""
         one = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--as-attacker", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -89,12 +89,15 @@ class Venue:
         one.wait(); limit.cancel()
         return found if found is not None else {"note": f"the attacker ended {one.returncode}", "wrong": ["not tried: the attacker ended"]}
     def hostile_broker(self, word): self.gate.stdin.write(word + "\n"); self.gate.stdin.flush()
-    def measure(self, run, cameras=True):
-        """What the venue shows while `run` runs -> (what it returned, measurements)."""
+    def second(self, row):
+        if self.args.rows: self.args.rows.writerow([self.phase, *row]); self.args.rows_file.flush()
+    def measure(self, run, cameras=True, back=20):
+        """What the venue shows while `run` runs, and up to `back` seconds later, until memory is what it was -> (what it
+        returned, measurements)."""
         b = self.box
-        before, sent, breaks, at = b.ledger(), {c: k.sent for c, k in self.cameras.items()}, {c: k.breaks for c, k in self.cameras.items()}, os.path.getsize(b.logf)
+        (hops, done), sent, breaks, at = b.counted(), {c: k.sent for c, k in self.cameras.items()}, {c: k.breaks for c, k in self.cameras.items()}, os.path.getsize(b.logf)
         m = {"rss_before": V.memory(b.pid)}
-        watch, begin = V.Watch(b, cameras), time.monotonic()
+        watch, begin = V.Watch(b, cameras, self.second if self.args.rows else None), time.monotonic()
         found = run()
         m["seconds"] = time.monotonic() - begin
         watch.end()
@@ -104,13 +107,16 @@ class Venue:
         came = watch.came["e"] + watch.came["f"]
         m["came"] = (sum(t <= 2 for t in came), len(came), max((t for t in came if t < 99), default=99.0 if came else 0.0), getattr(watch, "said", ""))
         if "died" not in m:
-            end = time.monotonic() + 20
-            while V.memory(b.pid) > m["rss_before"] + 64 and time.monotonic() < end: time.sleep(0.5)
+            stopped, told = time.monotonic(), 0
+            while V.memory(b.pid) > m["rss_before"] + 64 and time.monotonic() < stopped + back:
+                time.sleep(0.5)
+                if back > 20 and time.monotonic() > stopped + told + 10: told += 10; print(f"    {told} s after it RSS is {V.memory(b.pid):.0f} MB", flush=True)
             m["rss_after"] = V.memory(b.pid)
             m["counted"] = time.monotonic() - begin
-            after = b.ledger()
-            m["lost"] = sum(after[c][0] - before[c][0] for c in V.LIVE)
-            m["answered"] = sum(after[c][1] - before[c][1] for c in V.LIVE)
+            hops_after, done_after = b.counted()
+            lost = V.gone(hops, hops_after)
+            m["lost"], m["hops"] = sum(lost.values()), V.in_words(lost)
+            m["answered"] = sum(done_after[c] - done[c] for c in V.LIVE)
             m["sent"] = sum(k.sent - sent[c] for c, k in self.cameras.items())
             m["breaks"] = sum(k.breaks - breaks[c] for c, k in self.cameras.items())
         said = b.raw(at)
@@ -159,6 +165,7 @@ def row(name, m, control=None):
 def tell(name, m, control, found, wrong):
     verdict = "FAILED" if wrong else "held"
     print(row(name, m, control) + verdict, flush=True)
+    if m and m.get("hops"): print(f"    lost: {m['hops']}")
     if found.get("got_in"): print(f"    GOT IN: {found['got_in']}")
     print(f"    {found.get('note', '')}")
     for one in wrong: print(f"    FAILED: {one}", flush=True)
@@ -170,6 +177,7 @@ def one_by_one(args, six, chosen):
     print(HEAD)
     if measured:
         venue = Venue(args, args.folder + "/venue", six)
+        venue.phase = "nobody"
         _, control = venue.measure(lambda: time.sleep(args.seconds))
         out.append(tell("(nobody attacks)", control, None, {"note": "the same time without attack"}, judge(control, control, args, args.growth)))
     for name in chosen:
@@ -179,7 +187,7 @@ def one_by_one(args, six, chosen):
             found = (venue or Bare(args)).attacker(name, args.seconds)
             out.append(tell(name, None, None, found, found.get("wrong", [])))
             continue
-        beside = {}
+        beside, venue.phase = {}, name
         def run():
             aside = threading.Thread(target=lambda: beside.update(one.witness(Seen(venue.told(args.seconds)), args.seconds))) if one.witness else None
             t = threading.Timer(1.0, aside.start) if aside else None
@@ -205,14 +213,15 @@ class Bare:
     def __init__(self, args): self.args = args
     def attacker(self, name, seconds): return Venue.attacker(self, name, seconds)
     def told(self, seconds, concert=False):
-        return {"rtmp": 0, "http": 0, "token": "", "data": "", "conf": "", "program": os.path.abspath(self.args.bin), "logf": "/dev/null", "folder": self.args.folder + "/venue-beside", "six": False, "seconds": seconds, "seed": self.args.seed, "concert": concert}
+        return {"rtmp": 0, "http": 0, "token": "", "data": "", "conf": "", "program": os.path.abspath(self.args.bin), "logf": "/dev/null", "folder": self.args.folder + "/venue-beside", "six": False, "seconds": seconds, "seed": self.args.seed, "concert": concert, "pid": 0}
 
 def all_at_once(args, six, chosen):
     seconds = args.minutes * 60
-    chosen = [n for n in chosen if not ATTACKS[n].alone and ATTACKS[n].court != "cd"]
+    chosen = [n for n in chosen if not ATTACKS[n].alone and not ATTACKS[n].honest and ATTACKS[n].court != "cd"]
     print(HEAD)
     venue = Venue(args, args.folder + "/venue", six)
     out = []
+    venue.phase = "nobody"
     _, control = venue.measure(lambda: time.sleep(seconds))
     out.append(tell("(nobody attacks)", control, None, {"note": f"{args.minutes:g} minutes without attack"}, []))
     found, lock = {}, threading.Lock()
@@ -231,8 +240,8 @@ def all_at_once(args, six, chosen):
     slow = {}
     def slow_cameras():
         while time.monotonic() < end - 12:
-            for step, source in ((0.2, "127.3.0.1"), (0.5, "127.3.0.2"), (0.2, keys.FROM[0])):
-                got = keys.slow_camera(step, source, tries=2)(Seen(venue.told(4)), 4)
+            for step, source, court in ((0.2, "127.3.0.1", "g"), (0.5, "127.3.0.2", "h"), (0.2, keys.FROM[0], "i")):
+                got = keys.slow_camera(step, source, tries=2, court=court)(Seen(venue.told(4)), 4)
                 was = slow.setdefault(f"{step} s a step from {source}", {"note": "", "wrong": [], "in": 0, "tries": 0})
                 was["note"] = got["note"]; was["wrong"] += got.get("wrong", []); was["in"] += got["came"][0]; was["tries"] += got["came"][1]
                 if time.monotonic() > end - 12: break
@@ -249,7 +258,9 @@ def all_at_once(args, six, chosen):
         for t in threads: t.start()
         for t in threads: t.join()
     print(f"    {len(chosen)} attacks in {len(groups)} processes on core {CORES[-1]}: " + "; ".join(f"{g} {len(n)}" for g, n in groups.items()), flush=True)
-    _, m = venue.measure(run)
+    venue.phase = "attacked"
+    _, m = venue.measure(run, back=60)
+    venue.phase = "afterwards"
     wrong = judge(m, control, args, args.growth_all)
     out.append(tell("ALL AT ONCE", m, control, {"note": f"{args.minutes:g} minutes of {len(found)} attacks"}, wrong))
     for name, was in sorted(found.items(), key=lambda x: (ATTACKS[x[0]].finding, x[0])):
@@ -270,7 +281,7 @@ def after(venue, m, control, args):
         notes.append(f"interlaced camera on {court}: {got} answered")
         if got < 60: wrong.append(f"an interlaced camera on {court} does not decode: {got} pictures, {said}")
         if fault: wrong.append(f"court {court} plays and says {fault}")
-    for court in "efg":
+    for court in V.COURTS[4:]:
         p, took, said = W.publisher(b.rtmp, V.key(court), W.CAMERAS["e"])
         if not p: wrong.append(f"a camera does not come in at {court}: {said}"); continue
         W.R.play(p, [x for x in W.R.flv(W.GAME) if x[0] == 9], stop=3)
@@ -307,6 +318,7 @@ def main():
     p.add_argument("--growth-all", type=float, default=1500, help="MB that it may grow by in --all [default: 1500]")
     p.add_argument("--noisy", action="store_true", help="others load this machine: times threefold, lost pictures are counted and not judged")
     p.add_argument("--seed", type=int, default=random.randrange(1 << 16))
+    p.add_argument("--csv", metavar="FILE", help="a row a second: of which attack, time, RSS in MB, page and doctor in ms, pictures lost by then, and where")
     p.add_argument("--json", metavar="FILE"); p.add_argument("--list", action="store_true")
     args = p.parse_args()
     if args.list:
@@ -320,6 +332,10 @@ def main():
     six = V.isolate()
     args.folder = tempfile.mkdtemp(prefix="courtside-attacks-")
     print(f"attacks: {args.bin}, seed {args.seed}, {'IPv6 too' if six else 'IPv4 alone'}{', NOISY: bounds are eased' if args.noisy else ''}, load {os.getloadavg()[0]:.1f}", flush=True)
+    args.rows = args.rows_file = None
+    if args.csv:
+        args.rows_file = open(args.csv, "w", newline="")
+        args.rows = csv.writer(args.rows_file); args.rows.writerow(["of", "s", "rss_mb", "page_ms", "doctor_ms", "lost", "where"])
     out = all_at_once(args, six, chosen) if args.all else one_by_one(args, six, chosen)
     if args.json:
         with open(args.json, "w") as f: json.dump(out, f, indent=1)

@@ -1,14 +1,15 @@
 """A venue: a box, its broker, two courts whose cameras play all the while, and those who look on and measure.
 
 Courts: `a` and `b` play. Of `c` and `d` attackers hold the keys. At `e` a camera comes that came before, at `f` one that
-never did. All of it lives in a network namespace of its own where that is allowed, so that a /64 can attack.
+never did; `g`, `h` and `i` are of slow cameras, `j` of one behind a NAT: two addresses that publish to one court in turn
+are rightly refused. All of it lives in a network namespace of its own where that is allowed, so that a /64 can attack.
 """
 import http.client, json, os, re, shutil, signal, socket, subprocess, sys, threading, time
 
 import wire as W
 
 ROOT = os.path.dirname(os.path.dirname(W.HERE))
-LIVE, RIM = ("a", "b"), "rims = [[562, 167, 44, 10]]"
+LIVE, COURTS, RIM = ("a", "b"), "abcdefghij", "rims = [[562, 167, 44, 10]]"
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 def key(court): return f"north-hoop-{court}-7f3a91"
@@ -46,6 +47,11 @@ def memory(pid, what="VmRSS"):
 def children(pid):
     try: return [int(x) for t in os.listdir(f"/proc/{pid}/task") for x in open(f"/proc/{pid}/task/{t}/children").read().split()]
     except OSError: return []
+
+def cpu(pid):
+    """Seconds of CPU that a process took so far."""
+    spent = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(spent[11]) + int(spent[12])) / os.sysconf("SC_CLK_TCK")
 
 def certificate(folder, mode=0o600):
     """Makes one for loopback -> its path; its key is `tls.key` beside it."""
@@ -113,15 +119,19 @@ class Box:
                 time.sleep(0.2)
     def court(self, c): return self.state()["streams"][c]
     def state(self): return json.loads(self.patient("/v1/state"))
-    def ledger(self):
-        """-> {court: (pictures lost, pictures answered)} since the start, by the ledger."""
+    def counted(self):
+        """-> ({(court, hop, reason): pictures lost}, {court: pictures answered}) since the start, by the ledger."""
         lost, answered = {}, {}
         for line in self.patient("/metrics").splitlines():
             m = re.match(r'courtside_hop_(dropped|taken)_total\{court="([^"]*)",hop="([^"]*)"(?:,reason="([^"]*)")?\} (\d+)', line)
             if not m: continue
-            if m[1] == "dropped" and m[4] != "strided" and m[3] != "finder": lost[m[2]] = lost.get(m[2], 0) + int(m[5])
+            if m[1] == "dropped" and m[4] != "strided" and m[3] != "finder": lost[m[2], m[3], m[4]] = int(m[5])
             if m[1] == "taken" and m[3] == "game": answered[m[2]] = int(m[5])
-        return {court: (lost.get(court, 0), answered[court]) for court in answered}
+        return lost, answered
+    def ledger(self):
+        """-> {court: (pictures lost, pictures answered)} since the start."""
+        lost, answered = self.counted()
+        return {court: (sum(n for (c, _, _), n in lost.items() if c == court), answered[court]) for court in answered}
     def doctor(self):
         """-> (seconds, exit code, what it said)."""
         begin = time.monotonic()
@@ -161,16 +171,27 @@ class Camera:
         self.process.terminate(); self.process.wait()
 
 class Watch:
-    """Those who look on: memory, the page, `doctor`, cameras that come with a right key. One thread each."""
-    def __init__(self, box, cameras=True):
-        self.box, self.over, self.lock = box, threading.Event(), threading.Lock()
+    """Those who look on: memory, the page, `doctor`, cameras that come with a right key, and where pictures are lost. One
+    thread each. `told` is a function that is given a row every second."""
+    def __init__(self, box, cameras=True, told=None):
+        self.box, self.over, self.lock, self.told = box, threading.Event(), threading.Lock(), told
         self.page, self.doctors, self.rss, self.came = [], [], [], {"e": [], "f": []}
         jobs = [self.watch_memory, self.watch_page, self.watch_doctor]
         if cameras: jobs += [lambda: self.watch_camera("e"), lambda: self.watch_camera("f")]
+        if told: jobs.append(self.watch_seconds)
         self.threads = [threading.Thread(target=one, daemon=True) for one in jobs]
         for one in self.threads: one.start()
     def watch_memory(self):
         while not self.over.wait(0.1): self.rss.append(memory(self.box.pid))
+    def watch_seconds(self):
+        begin, (before, _) = time.monotonic(), self.box.counted()
+        while not self.over.wait(1.0):
+            try: lost = gone(before, self.box.counted()[0])
+            except OSError: lost = None
+            ms = lambda t: "" if t is None else "none" if t >= 99 else round(t * 1e3)
+            page, doctor = self.page[-1:] or [None], [t for t, _ in self.doctors[-1:]] or [None]
+            self.told([round(time.monotonic() - begin, 1), round(self.rss[-1]) if self.rss else "", ms(page[0]), ms(doctor[0]),
+                       "" if lost is None else sum(lost.values()), "?" if lost is None else in_words(lost)])
     def watch_page(self):
         while not self.over.wait(0.4):
             begin = time.monotonic()
@@ -193,6 +214,13 @@ class Watch:
     def end(self):
         self.over.set()
         for one in self.threads: one.join(25)
+
+def gone(before, after):
+    """What the live courts lost between, by court, hop and reason."""
+    grown = {at: n - before.get(at, 0) for at, n in after.items() if at[0] in LIVE}
+    return {at: n for at, n in grown.items() if n}
+
+def in_words(lost): return "; ".join(f"{court} {hop} {reason}: {n}" for (court, hop, reason), n in sorted(lost.items()))
 
 def middle_and_most(values):
     s = sorted(values)
