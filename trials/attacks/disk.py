@@ -1,5 +1,5 @@
 """Findings 8, 9 and 10: what lies on the disk. Each brings a box of its own: it is read at the start."""
-import os, resource, shutil, stat, subprocess, threading, time
+import os, resource, shutil, stat, subprocess, tempfile, threading, time
 
 import onnx as O
 import texts as T
@@ -27,10 +27,10 @@ class Peak:
 
 def capped(): resource.setrlimit(resource.RLIMIT_AS, (CEILING, CEILING))
 
-def with_bundle(v, name, data=None, prepare=None, play=8, loads=False):
+def with_bundle(v, name, data=None, prepare=None, play=8, loads=False, side=8):
     """A box whose second bundle is hostile: it must be ready, call with the first, stay small and end."""
     here = folder(v, name)
-    path = O.bundle(here + "/models", "evil", data)
+    path = O.bundle(here + "/models", "evil", data, side)
     if prepare: prepare(here, path)
     box = V.Box(v.program, here, "mqtt://127.0.0.1:1", courts="a", detect=f'bundles = ["rimnet", "evil"]\nmodels_dir = "{here}/models"\nfinder = false')
     wrong, notes, watch = [], [], None
@@ -99,7 +99,37 @@ def bundle_that_takes_one_second_a_picture(v, seconds):
 @attack(8, alone=True)
 def bundle_of_48_thousand_million_a_picture(v, seconds): return with_bundle(v, "bundle_48", O.slow(turns=6))
 
+@attack(8, alone=True)
+def bundle_whose_size_hangs_on_the_picture(v, seconds):
+    "NonZero: 2.6 GB for a picture of much contrast, nothing for a gray one"
+    return with_bundle(v, "bundle_depends", O.depends(), side=160)
+
 # ---- 9
+@attack(9, alone=True)
+def data_folder_that_our_own_group_may_write(v, seconds):
+    "honest: mode 0775, as `install -d -m 775` and many images make it; taken, made 0700, no alarm, its token goes on"
+    if os.getuid(): return {"note": "NOT TRIED: not root"}
+    top = tempfile.mkdtemp(prefix="attacks-group-"); os.chmod(top, 0o755)
+    user, group = 54_321, 54_322
+    wrong, box = [], V.Box(v.program, top + "/box", "mqtt://127.0.0.1:1", courts="a", user=(user, group))
+    try:
+        os.makedirs(box.data); os.chmod(box.data, 0o775); os.chown(box.data, user, group)
+        with open(box.data + "/token", "w") as f: f.write("a-token-of-our-own-0123456789abcdef\n")
+        os.chmod(box.data + "/token", 0o600); os.chown(box.data + "/token", user, group)
+        os.chmod(box.conf, 0o600); os.chown(box.conf, user, group)
+        ready = box.start(wait=10)
+        code = W.ask(box.http, "/v1/state", head="Authorization: Bearer a-token-of-our-own-0123456789abcdef\r\n")[0] if ready else 0
+        mode = stat.S_IMODE(os.stat(box.data).st_mode)
+        told = [x for x in box.words().splitlines() if box.data in x and ("WARN" in x or "ERROR" in x)]
+        box.stop()
+        if not ready: wrong.append(f"it does not start: {box.words()[-200:]}")
+        elif code != 200: wrong.append(f"its own token is answered {code}")
+        if ready and mode != 0o700: wrong.append(f"its mode is {mode:o} afterwards")
+        if told: wrong.append(f"alarm: {told[0][:160]}")
+        return {"note": f"{'ready' if ready else 'not ready'}, token {code}, mode {mode:o}; {(told or ['not a word'])[0][:120]}", **({"wrong": wrong} if wrong else {})}
+    finally:
+        box.stop(); shutil.rmtree(top, ignore_errors=True)
+
 @attack(9, alone=True)
 def planted_token_in_an_open_folder(v, seconds):
     here = folder(v, "planted")

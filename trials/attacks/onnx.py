@@ -53,6 +53,13 @@ def slow(side=2000, turns=12):
     for n in range(turns): nodes += [node("MatMul", [f"m{n}", f"m{n}"], f"n{n}"), node("Mul", [f"n{n}", "small"], f"m{n + 1}")]
     return model([*nodes, node("Relu", [f"m{turns}"], "big"), *END], [ints("much", 1, 1, side // 8, side // 8), floats("small", [1], 1 / side), *END_INITIAL])
 
+def depends(side=160):
+    "what it takes hangs on what is in the picture: as many numbers as the square of the points that are not gray"
+    nodes = [node("Sub", ["frame", "half"], "d"), node("Abs", ["d"], "a"), node("Greater", ["a", "little"], "b"), node("NonZero", ["b"], "where"), node("Cast", ["where"], "f", int_of("to", 1)),
+             node("Transpose", ["f"], "t", ints_of("perm", 1, 0)), node("MatMul", ["t", "f"], "square"), node("ReduceSum", ["square", "axes"], "sum", int_of("keepdims", 1)),
+             node("Mul", ["sum", "tiny"], "st"), node("Tile", ["st", "four"], "logits")]
+    return model(nodes, [floats("half", [1], 0.5), floats("little", [1], 0.05), ints("axes", 0, 1), floats("tiny", [1], 1e-30), ints("four", 1, 4)], side)
+
 def bundle(folder, name, data, side=8):
     """Writes folder/name/ -> path of the model's file."""
     os.makedirs(f"{folder}/{name}", exist_ok=True)

@@ -20,7 +20,7 @@ import argparse, csv, json, os, random, shutil, subprocess, sys, tempfile, threa
 import texts as T
 import venue as V
 import wire as W
-import pictures, keys, seats, words, disk
+import pictures, bulk, keys, seats, words, disk
 from registry import ATTACKS
 
 CORES = sorted(os.sched_getaffinity(0))

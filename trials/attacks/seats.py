@@ -96,6 +96,91 @@ def bearers_from_one_address(v, seconds): return bearers(v, seconds, [W.hostile(
 @attack(10)
 def bearers_from_64_addresses(v, seconds): return bearers(v, seconds, [W.hostile(800 + n) for n in range(64)])
 
+def asks(v, source, over, word, patience, at_once=16):
+    """Wrong tokens from one address until `over`; `word(n)` is the n-th request. -> how many were tried, and which was let in."""
+    crowd, n, found = W.Crowd(v.http), 0, None
+    while time.monotonic() < over and found is None:
+        while len(crowd.all) < at_once and time.monotonic() < over:
+            if not crowd.add(source, word(n), time.monotonic() + patience, n): time.sleep(0.02)
+            n += 1
+        for k, said, _ in crowd.turn():
+            if b" 200 " in said[:20] or b"set-cookie" in said.lower(): found = k
+    crowd.end()
+    return n, found
+
+def bearer(token): return f"GET /v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+def login(token): return f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(token) + 6}\r\n\r\ntoken={token}".encode()
+FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
+def sign_in(v, source):
+    """-> the cookie, or what was answered instead."""
+    code, said = W.ask(v.http, "/login", "POST", FORM, f"token={v.token}".encode(), source=source)
+    cookie, to = re.search(rb"set-cookie: *([^;\r\n]+)", said, re.I), re.search(rb"location: *(\S+)", said, re.I)
+    return cookie[1].decode() if cookie else None, f"{code} {to[1].decode() if to else ''}".strip()
+
+@attack(10)
+def bearers_beside_a_signed_in_operator(v, seconds):
+    "whoever shares the operator's address hangs up after 50 ms: is he told by that which one is right? The operator's page goes on"
+    source, place, begin = "127.50.0.2", 120 * int(seconds), time.monotonic()
+    cookie, said = None, ""
+    while not cookie and time.monotonic() - begin < 10:
+        cookie, said = sign_in(v, source)
+        if not cookie: time.sleep(0.5)
+    W.ask(v.http, "/v1/state", head=v.bearer, source=source)
+    got, over = {}, time.monotonic() + seconds
+    t = threading.Thread(target=lambda: got.update(zip(("tried", "found"), asks(v, source, over, lambda n: bearer(v.token if n % place == place - 1 else format(n, "064x")), 0.05)))); t.start()
+    looks = []
+    while time.monotonic() < over:
+        one = time.monotonic()
+        looks.append((W.ask(v.http, "/v1/state", head=f"Cookie: {cookie}\r\n", source=source)[0], time.monotonic() - one)); time.sleep(0.3)
+    t.join()
+    late = [x for x in looks if x[0] != 200 or x[1] > 1.0]
+    wrong = [] if cookie else [f"the operator could not sign in: {said}"]
+    if got["found"] is not None: wrong.append(f"the right token (number {got['found']}) was found")
+    if cookie and late and not v.concert: wrong.append(f"the operator's page: {len(late)} of {len(looks)} late or refused, {late[0][0]} after {late[0][1]:.1f} s")
+    out = {"note": f"{got['tried'] / seconds:.0f}/s tried, each {place}th the right one: {'FOUND' if got['found'] is not None else 'not found'}; operator's page at most {max(t for _, t in looks):.2f} s"}
+    if got["found"] is not None: out["got_in"] = "guesser behind the operator's address"
+    return {**out, **({"wrong": wrong} if wrong else {})}
+
+@attack(10)
+def logins_beside_an_operator_who_signs_in(v, seconds):
+    "sign-ins are guessed from the address of an operator who never signed in: he must get in all the same, within 20 s"
+    source, over = "127.50.0.3", time.monotonic() + max(seconds, 22)
+    got = {}
+    t = threading.Thread(target=lambda: got.update(zip(("tried", "found"), asks(v, source, over, lambda n: login(format(n, "064x")), 0.9, 40)))); t.start()
+    time.sleep(2)
+    begin, cookie, answers = time.monotonic(), None, collections.Counter()
+    while not cookie and time.monotonic() < over:
+        cookie, said = sign_in(v, source)
+        answers[said or "none"] += 1
+        if not cookie: time.sleep(0.7)
+    took, over = time.monotonic() - begin, 0
+    t.join()
+    out = {"note": f"{got['tried']} guesses; signed in after {took:.1f} s; {dict(answers)}" if cookie else f"{got['tried']} guesses; not signed in after {took:.1f} s; {dict(answers)}"}
+    if not cookie or took > 20: out["wrong"] = [f"the operator was {'in after' if cookie else 'not in within'} {took:.0f} s"]
+    return out
+
+@attack(5, honest=True)
+def displays_20_behind_one_proxy(v, seconds, displays=20):
+    "each an event stream and the pictures of two courts a second, from the one address of the proxy that shows the token"
+    source, codes, streams, over, held = "127.51.0.1", collections.Counter(), collections.Counter(), time.monotonic() + seconds, []
+    def display():
+        try:
+            s = W.dial(v.http, source); held.append(s)
+            s.sendall(f"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n{v.bearer}Accept: text/event-stream\r\n\r\n".encode())
+            streams[s.recv(100)[9:12].decode()] += 1
+        except OSError as error: streams[str(error)] += 1
+        while time.monotonic() < over:
+            for c in "ab": codes[W.ask(v.http, f"/v1/courts/{c}/snapshot.jpg", head=v.bearer, source=source, whole=True)[0]] += 1
+            time.sleep(1)
+    threads = [threading.Thread(target=display) for _ in range(displays)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    for s in held: W.shut(s)
+    refused = sum(n for code, n in codes.items() if code != 200)
+    wrong = [] if streams == {"200": displays} else [f"event streams: {dict(streams)}"]
+    if refused: wrong.append(f"{refused} of {sum(codes.values())} pictures were not given: {dict(codes)}")
+    return {"note": f"streams {dict(streams)}, pictures {dict(codes)}", **({"wrong": wrong} if wrong else {})}
+
 @attack(10)
 def logins_and_hang_up(v, seconds):
     "the right answer comes at once, so nobody waits for a wrong one"

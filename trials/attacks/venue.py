@@ -4,7 +4,7 @@ Courts: `a` and `b` play. Of `c` and `d` attackers hold the keys. At `e` a camer
 never did; `g`, `h` and `i` are of slow cameras, `j` of one behind a NAT: two addresses that publish to one court in turn
 are rightly refused. All of it lives in a network namespace of its own where that is allowed, so that a /64 can attack.
 """
-import http.client, json, os, re, shutil, signal, socket, subprocess, sys, threading, time
+import http.client, itertools, json, os, re, shutil, signal, socket, subprocess, sys, threading, time
 
 import wire as W
 
@@ -62,7 +62,8 @@ def certificate(folder, mode=0o600):
 
 class Box:
     """One box. `files` are its lines beside the usual ones."""
-    def __init__(self, program, folder, broker, courts="abcdef", host="127.0.0.1", detect="", rtmp="", env=None, umask=None, http_more="", rims=RIM):
+    def __init__(self, program, folder, broker, courts="abcdef", host="127.0.0.1", detect="", rtmp="", env=None, umask=None, http_more="", rims=RIM, user=None):
+        self.user, self.strangers = user, itertools.count()  # user: (user, group) that it runs as
         self.program, self.folder, self.host = os.path.abspath(program), folder, host
         os.makedirs(folder, exist_ok=True)
         self.rtmp, self.http, self.rtmps = free_port(), free_port(), free_port()
@@ -79,7 +80,9 @@ class Box:
         """-> seconds to "ready", None if it did not come."""
         begin = time.monotonic()
         self.log = open(self.logf, "ab")
-        preset = (lambda: os.umask(self.umask)) if self.umask is not None else None
+        def preset():
+            if self.umask is not None: os.umask(self.umask)
+            if self.user: os.setgroups([]); os.setgid(self.user[1]); os.setuid(self.user[0])
         self.process = subprocess.Popen([self.program, "run", "--config", self.conf], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         env={**os.environ, **(self.env or {})}, preexec_fn=preset)
         self.pid = self.process.pid
@@ -203,10 +206,9 @@ class Watch:
             took, code, said = self.box.doctor()
             self.doctors.append((took if code in (0, 3) else 99.0, said))
     def watch_camera(self, court):
-        n = 0
         while not self.over.wait(2.0):
-            n += 1
-            p, took, said = W.publisher(self.box.rtmp, key(court), W.CAMERAS["e"] if court == "e" else W.STRANGER % (1 + n % 250))
+            # Never two strangers after one another who did so lately: they would be told to take turns at a court.
+            p, took, said = W.publisher(self.box.rtmp, key(court), W.CAMERAS["e"] if court == "e" else W.STRANGER % (1 + next(self.box.strangers) % 250))
             if p:
                 p.bye()
             self.came[court].append(took if p else 99.0)
