@@ -44,7 +44,7 @@ def small_among_long(v, seconds, size, times=1):
             words = told(p)
         except OSError as error: words = str(error)
         p.bye()
-    return judged(v, f"told: {words}", cost.end(), sent, 0.25)
+    return judged(v, f"told: {words}", cost.end(), sent, 0.1)
 
 @attack(1, court="d")
 def sets_small_among_long(v, seconds):
@@ -75,7 +75,7 @@ def sets_of_8_mb(v, seconds):
         words = told(p)
     except OSError as error: words = f"{told(p)} ({error})"
     p.bye()
-    return judged(v, f"told: {words}", cost.end(), sent, 0.25)
+    return judged(v, f"told: {words}", cost.end(), sent, 0.1)
 
 @attack(1, court="c")
 def pps_toggles_a_thousand_times_a_second(v, seconds):
@@ -124,7 +124,7 @@ def slices_against_64_pps(v, seconds, size=7_900_000):
         words = told(p)
     except OSError as error: words = f"{told(p)} ({error})"
     p.bye()
-    return judged(v, f"told: {words}", cost.end(), len(body), 0.5)
+    return judged(v, f"told: {words}", cost.end(), len(body), 0.1)
 
 def missing(n, each=15):
     """An H.265 picture that names 15 before it and 15 after it, none of which ever came; other ones each time."""

@@ -15,7 +15,7 @@ all sockets, live in a network namespace that this makes and that ends with it (
 IPv6 out). --csv FILE has a row a second: memory, page, doctor, pictures lost by then and at which hop for what reason. The broker is a real mosquitto behind a gate that can be hostile instead. Timings mean nothing on a machine
 that others load: --noisy allows for that, and says so. Standard library, ffmpeg, mosquitto, openssl.
 """
-import argparse, csv, json, os, random, shutil, subprocess, sys, tempfile, threading, time
+import argparse, atexit, csv, json, os, random, shutil, subprocess, sys, tempfile, threading, time
 
 import texts as T
 import venue as V
@@ -61,6 +61,8 @@ class Venue:
         self.mosquitto = V.mosquitto(folder, broker)
         self.gate = subprocess.Popen([sys.executable, W.HERE + "/gate.py", str(gate), str(broker)], stdin=subprocess.PIPE, text=True)
         self.box = V.Box(args.bin, folder, f"mqtt://127.0.0.1:{gate}", courts=V.COURTS, host="dual" if six else "127.0.0.1", rtmp="tls")
+        self.cameras = {}
+        atexit.register(self.let_go)
         if self.box.start() is None: raise SystemExit("the box does not start:\n" + self.box.words()[-1500:])
         self.cameras = {c: V.Camera(self.box.rtmp, c) for c in V.LIVE}
         # Every court has had a camera by then, so that what a decoder costs is no growth.
@@ -113,7 +115,8 @@ class Venue:
                 if back > 20 and time.monotonic() > stopped + told + 10: told += 10; print(f"    {told} s after it RSS is {V.memory(b.pid):.0f} MB", flush=True)
             m["rss_after"] = V.memory(b.pid)
             m["counted"] = time.monotonic() - begin
-            hops_after, done_after = b.counted()
+            try: hops_after, done_after = b.counted()
+            except OSError as error: m["died"] = f"{error} for 30 s"; hops_after, done_after = hops, done
             lost = V.gone(hops, hops_after)
             m["lost"], m["hops"] = sum(lost.values()), V.in_words(lost)
             m["answered"] = sum(done_after[c] - done[c] for c in V.LIVE)
@@ -126,6 +129,10 @@ class Venue:
         m["forged"], m["odd"] = forged, odd
         m["panics"] = said.count(b"panicked")
         return found, m
+    def let_go(self):
+        "Whatever happens, nothing of ours goes on."
+        for one in (self.box.process, self.gate, self.mosquitto, *(k.process for k in self.cameras.values())):
+            if one and one.poll() is None: one.kill(); one.wait()
     def end(self):
         for one in self.cameras.values(): one.stop()
         code, took = self.box.stop()
@@ -136,7 +143,7 @@ class Venue:
 def judge(m, control, args, growth):
     """What of the measurements does not hold."""
     wrong = []
-    if "died" in m: return [f"THE BOX DIED ({m['died']})"]
+    if "died" in m: return [f"THE BOX DIED, or might as well have ({m['died']})"]
     ease = 3.0 if args.noisy else 1.0
     spare = 1 << 30 if args.noisy else 0  # on a loaded machine a lost picture says nothing
     rate = max(1.0, m["counted"] / control["counted"]) if control else 1
@@ -196,7 +203,8 @@ def one_by_one(args, six, chosen):
             found = venue.attacker(name, args.seconds if not aside else max(args.seconds, one.witness.seconds))
             if aside: t.join(); aside.join(90)
             return found
-        found, m = venue.measure(run)
+        try: found, m = venue.measure(run)
+        except OSError as error: found, m = {}, {"died": f"before it, {error}", "seconds": 0, "rss_before": 0, "rss_peak": 0}
         wrong = found.get("wrong", []) + beside.get("wrong", []) + judge(m, control, args, one.growth or args.growth)
         if beside: found["note"] = f"{beside.get('note', '')}; {found.get('note', '')}"
         out.append(tell(name, m, control, found, wrong))
