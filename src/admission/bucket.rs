@@ -73,6 +73,9 @@ pub(crate) struct Minute {
 }
 
 impl Minute {
+    /// Nothing happened.
+    pub(crate) const EMPTY: Self = Self { slots: [0; SLOTS], slot: 0 };
+
     pub(crate) fn add(&mut self, now: Monotonic) {
         let slot = now.as_nanos() / SLOT_NANOS;
         let passed = usize::try_from(slot.saturating_sub(self.slot)).unwrap_or(SLOTS).min(SLOTS);

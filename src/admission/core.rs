@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::admission::bucket::{Bucket, Minute, Offences};
+use crate::admission::crowd::Crowd;
 use crate::admission::known::{Known, Record};
 use crate::admission::limits::Limits;
 use crate::admission::lines::{Lines, Sum};
@@ -71,6 +72,7 @@ pub(crate) struct Core {
     strangers: Bucket,
     /// Wrong secrets of the last minute, by door.
     guessed: [Minute; 2],
+    crowds: [Crowd; 2],
     seats: [Seats; 2],
     members: [Seats; 2],
     room: Room,
@@ -85,6 +87,7 @@ impl Core {
             known: Known::new(&limits),
             strangers: Bucket::new(limits.strangers, now),
             guessed: [Minute::default(); 2],
+            crowds: doors.map(|door| Crowd::new(door.crowd, now)),
             seats: doors.map(|door| Seats::new(Bounds::of_strangers(door))),
             members: doors.map(|door| Seats::new(Bounds::of_members(door))),
             room: Room::default(),
@@ -92,6 +95,16 @@ impl Core {
             counts: AdmissionCounts::default(),
             limits,
         }
+    }
+
+    /// True if a connection is taken in that costs as much as `weight` in clear.
+    pub(crate) fn knock(&mut self, now: Monotonic, door: Door, prefix: Prefix, weight: u32) -> bool {
+        let proven = self.known.is_proven(prefix);
+        let taken = at(&mut self.crowds, door).knock(now, prefix, proven, weight);
+        if !taken {
+            self.counts.count(door, Reason::Crowd);
+        }
+        taken
     }
 
     /// Seats a connection; returns who goes for it.
@@ -292,7 +305,9 @@ impl Core {
             guessing.into_iter().map(|(count, prefix)| told::guesses(prefix, door, count));
         let many = (rest >= GUESSES_OF_MANY_TOLD).then(|| told::guesses_of_many(more, door, rest));
         let idle = idle.into_iter().map(|(count, prefix)| told::idles(prefix, door, count));
-        guesses.chain(many).chain(idle).collect()
+        let crowd = at_ref(&self.crowds, door).turned(now);
+        let crowd = crowd.map(|told| told::crowd(door, told.all, told.most.0, told.most.1));
+        guesses.chain(many).chain(idle).chain(crowd).collect()
     }
 }
 

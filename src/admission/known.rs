@@ -119,7 +119,7 @@ impl Known {
 
 /// So many entries; the one that was used least lately goes.
 #[derive(Debug)]
-struct Recent<V> {
+pub(crate) struct Recent<V> {
     most: usize,
     entries: BTreeMap<Prefix, (u64, V)>,
     /// Prefixes by when they were used.
@@ -128,19 +128,24 @@ struct Recent<V> {
 }
 
 impl<V> Recent<V> {
-    const fn new(most: usize) -> Self {
+    pub(crate) const fn new(most: usize) -> Self {
         Self { most, entries: BTreeMap::new(), order: BTreeMap::new(), next: 0 }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn get(&self, prefix: Prefix) -> Option<&V> {
         self.entries.get(&prefix).map(|(_, value)| value)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
         self.entries.iter().map(|(prefix, (_, value))| (*prefix, value))
     }
 
-    fn used(&mut self, prefix: Prefix, new: impl FnOnce() -> V) -> &mut V {
+    pub(crate) fn used(&mut self, prefix: Prefix, new: impl FnOnce() -> V) -> &mut V {
         if !self.entries.contains_key(&prefix)
             && self.entries.len() >= self.most
             && let Some((_, oldest)) = self.order.pop_first()

@@ -20,6 +20,17 @@ pub enum WhoGoes {
     Oldest,
 }
 
+/// Who is taken in at one door; a connection with a TLS handshake counts as several.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CrowdLimits {
+    /// Whoever they are.
+    pub all: Rate,
+    /// Beyond those, of proven prefixes,
+    pub proven: Rate,
+    /// and of prefixes that do not knock all the time.
+    pub newcomers: Rate,
+}
+
 /// Bounds of one door.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DoorLimits {
@@ -37,6 +48,8 @@ pub struct DoorLimits {
     pub members_by_prefix: usize,
     /// Who goes for a newcomer.
     pub who_goes: WhoGoes,
+    /// Who is taken in.
+    pub crowd: CrowdLimits,
 }
 
 /// All bounds. The default is what a box has.
@@ -81,6 +94,13 @@ impl Default for Limits {
             members: usize::MAX,
             members_by_prefix: usize::MAX,
             who_goes: WhoGoes::Costliest,
+            // Some 0.15 ms each: a quarter of a core. So many that one address that floods as fast as one
+            // program can does not keep out the camera behind it.
+            crowd: CrowdLimits {
+                all: Rate { burst: 500.0, per_second: 1_500.0 },
+                proven: Rate { burst: 300.0, per_second: 300.0 },
+                newcomers: Rate { burst: 300.0, per_second: 500.0 },
+            },
         };
         let http = DoorLimits {
             seats: 128,
@@ -91,6 +111,12 @@ impl Default for Limits {
             members: 192,
             members_by_prefix: 96,
             who_goes: WhoGoes::Costliest,
+            // Some 0.2 ms each: a fifth of a core.
+            crowd: CrowdLimits {
+                all: Rate { burst: 300.0, per_second: 600.0 },
+                proven: Rate { burst: 300.0, per_second: 300.0 },
+                newcomers: Rate { burst: 200.0, per_second: 300.0 },
+            },
         };
         Self {
             rtmp,
@@ -119,6 +145,7 @@ impl Limits {
             seats_by_prefix: 8,
             kept: 0,
             who_goes: WhoGoes::Oldest,
+            crowd: CrowdLimits { all: without, ..door.crowd },
             ..door
         };
         Self {

@@ -8,6 +8,8 @@
 //! seats that only such prefixes take, and a stream key that it showed before is answered at once, whatever
 //! is guessed from there. Everybody else shares:
 //!
+//! - **Being taken in** (`crowd`, `porch`): where more knock than a box takes in, those that knock all the time are
+//!   turned away before anything is made for them, so that nobody waits behind them.
 //! - **Seats** (`seats`): a newcomer always gets one. Who goes for it is of the prefix with the most
 //!   connections and the most recent refusals, and there the one that moved least lately: a flood ends
 //!   itself, and a slow camera stays, from its own address or from the flood's.
@@ -18,22 +20,25 @@
 //! - **Lines and faults** (`lines`, `told`): the log has a budget by prefix, so that nobody hides behind
 //!   somebody else; who guesses is told in words until it ends.
 //!
-//! Read `prefix`, `limits` (every bound, and why), `bucket`, `known` (what is remembered, bounded), `seats`,
-//! `room`, `lines`, `told`, `core` (all of them joined; pure), then `shared` (lock, clock, waking).
+//! Read `prefix`, `limits` (every bound, and why), `bucket`, `known` (what is remembered, bounded), `crowd`, `seats`,
+//! `room`, `lines`, `told`, `core` (all of them joined; pure), then `shared` (lock, clock, waking) and `porch` (listeners).
 
 mod prefix;
 mod limits;
 mod bucket;
 mod known;
+mod crowd;
 mod seats;
 mod room;
 mod lines;
 mod told;
 mod core;
 mod shared;
+mod porch;
 
 pub use crate::admission::core::{Answered, Ask};
-pub use crate::admission::limits::{DoorLimits, Limits, Rate, WhoGoes};
+pub use crate::admission::limits::{CrowdLimits, DoorLimits, Limits, Rate, WhoGoes};
+pub use crate::admission::porch::{OpenPorch, Porch};
 pub use crate::admission::prefix::Prefix;
 pub use crate::admission::shared::{Admission, Seat, digest};
 pub use crate::admission::told::{AdmissionCounts, Door, Reason};

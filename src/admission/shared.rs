@@ -79,6 +79,13 @@ impl Admission {
         self.shared.clock.monotonic()
     }
 
+    /// True if a connection that knocks is taken in, which costs as much as `weight` in clear. Where it is not,
+    /// that is counted.
+    pub(crate) fn knock(&self, door: Door, peer: SocketAddr, weight: u32) -> bool {
+        let now = self.now();
+        self.shared.state.lock().core.knock(now, door, Prefix::of(peer), weight)
+    }
+
     /// Seats a connection that was accepted; at a bound another one is ended for it.
     #[must_use]
     pub fn enter(&self, door: Door, peer: SocketAddr) -> Seat {

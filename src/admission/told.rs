@@ -24,6 +24,13 @@ impl Door {
         }
     }
 
+    const fn port(self) -> &'static str {
+        match self {
+            Self::Rtmp => "the port of the cameras",
+            Self::Http => "the page's port",
+        }
+    }
+
     const fn secrets(self) -> &'static str {
         match self {
             Self::Rtmp => "stream keys",
@@ -39,6 +46,8 @@ pub enum Reason {
     WrongSecret,
     /// Not answered: too many from there, or from everywhere, waited already.
     Unheard,
+    /// Not taken in: more knocked than are, and it among those who knock all the time.
+    Crowd,
     /// It had to go for a newcomer.
     Evicted,
     /// It did not show a secret in time.
@@ -55,9 +64,10 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongSecret,
         Self::Unheard,
+        Self::Crowd,
         Self::Evicted,
         Self::Slow,
         Self::Tls,
@@ -72,6 +82,7 @@ impl Reason {
         match self {
             Self::WrongSecret => "wrong_secret",
             Self::Unheard => "unheard",
+            Self::Crowd => "crowd",
             Self::Evicted => "evicted",
             Self::Slow => "slow",
             Self::Tls => "tls",
@@ -83,7 +94,7 @@ impl Reason {
 
     /// True if the prefix is to be blamed: an eviction is, where nothing had come for a while.
     pub(crate) const fn is_offence(self) -> bool {
-        !matches!(self, Self::Evicted | Self::Budget)
+        !matches!(self, Self::Evicted | Self::Crowd | Self::Budget)
     }
 }
 
@@ -138,9 +149,14 @@ pub(crate) fn idles(prefix: Prefix, door: Door, times: u32) -> String {
     format!(
         "{prefix} opened {times} connections to {} in the last minute and said nothing: block it at the \
          venue's router",
-        match door {
-            Door::Rtmp => "the port of the cameras",
-            Door::Http => "the page's port",
-        }
+        door.port()
+    )
+}
+
+pub(crate) fn crowd(door: Door, times: u32, most: u32, of: Prefix) -> String {
+    format!(
+        "{times} connections to {} were turned away in the last minute, {most} of them from {of}: block it at \
+         the venue's router, and let nobody from outside the venue reach this box",
+        door.port()
     )
 }

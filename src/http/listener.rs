@@ -8,15 +8,14 @@ use std::time::Duration;
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::admission::{Admission, Reason};
+use crate::admission::{Admission, OpenPorch, Reason};
 use crate::http::guard::{Guarded, Place};
-use crate::http::pace::Pace;
 use crate::http::standing::Caller;
 
 /// Connections that wait to be handed on.
@@ -34,12 +33,12 @@ pub(super) struct Limited {
 
 impl Limited {
     pub(super) fn new(
-        listener: TcpListener,
+        porch: OpenPorch,
         acceptor: Option<TlsAcceptor>,
         admission: Admission,
     ) -> Self {
         let (sender, ready) = mpsc::channel(HANDED_ON);
-        let accepting = tokio::spawn(accept(listener, acceptor, admission, sender));
+        let accepting = tokio::spawn(accept(porch, acceptor, admission, sender));
         Self { ready, accepting }
     }
 }
@@ -51,15 +50,13 @@ impl Drop for Limited {
 }
 
 async fn accept(
-    listener: TcpListener,
+    porch: OpenPorch,
     acceptor: Option<TlsAcceptor>,
     admission: Admission,
     ready: mpsc::Sender<(Guarded<Plain>, Caller)>,
 ) {
-    let began = Instant::now();
-    let mut pace = Pace::of(acceptor.is_some());
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let (stream, peer) = match porch.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!(%error, "an HTTP connection could not be taken");
@@ -73,7 +70,6 @@ async fn accept(
         let caller = Caller::enters(&admission, peer);
         // Events are small and late ones are worthless.
         drop(stream.set_nodelay(true));
-        let rest = pace.took(began.elapsed());
         let (ready, acceptor) = (ready.clone(), acceptor.clone());
         let hand_on = async move |stream: Plain, caller: Caller| {
             let guarded = Guarded::new(stream, Place::Network(caller.clone()));
@@ -97,9 +93,6 @@ async fn accept(
                     }
                 }));
             }
-        }
-        if !rest.is_zero() {
-            sleep(rest).await;
         }
     }
 }

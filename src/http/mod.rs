@@ -4,7 +4,7 @@
 //! [`Server::serve`]. Read `error`, `access` (who may ask, the token), `sessions` (browsers that signed in, pure),
 //! `door` (both, and the cookie), `sign_in` (the ways in and out), `admit` (each request), `ending` (what
 //! ends with a session), `host` and `origin` (what a browser or a proxy may be led to send), `problem`
-//! (RFC 9457), `tls`, `pace`, `listener`, `standing` and `guard` (seats, and limits on slow peers), `shares` (what one
+//! (RFC 9457), `tls`, `listener`, `standing` and `guard` (seats, and limits on slow peers), `shares` (what one
 //! guest may have at once), `serving` (what all
 //! listeners have in common), `local` (the socket of this machine, at which `doctor` asks),
 //! `server` (all of it, bound).
@@ -20,7 +20,6 @@ mod host;
 mod origin;
 mod problem;
 mod tls;
-mod pace;
 mod listener;
 mod standing;
 mod guard;

@@ -2,26 +2,22 @@
 
 use std::future::{Future, IntoFuture};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::admission::{Admission, Limits};
+use crate::admission::{Admission, Door, Limits, Porch};
 use crate::clock::Clock;
 use crate::http::access::Access;
-use crate::http::door::Door;
+use crate::http::door::Door as Entrance;
 use crate::http::error::HttpError;
 use crate::http::listener::Limited;
 use crate::http::sessions::SessionLimits;
 use crate::http::standing::Caller;
 use crate::http::{admit, origin, serving};
-
-/// Connections that the kernel keeps until we take them. Beyond it SYNs are dropped, and who comes behind
-/// a crowd tries again after 1 s and 3 s (RFC 6298); the kernel's own bound is 4096 (`somaxconn`).
-const BACKLOG: i32 = 4096;
 
 /// On what terms peers are served.
 #[derive(Clone, Debug)]
@@ -46,8 +42,7 @@ impl Terms {
 /// A bound server that does not serve yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    porch: Porch,
     tls: Option<Arc<ServerConfig>>,
     access: Access,
     terms: Terms,
@@ -64,22 +59,16 @@ impl Server {
         access: Access,
         terms: Terms,
     ) -> Result<Self, HttpError> {
-        let bound = || {
-            let listener = TcpListener::bind(address)?;
-            // Once more, for more room: the library asks for 128.
-            rustix::net::listen(&listener, BACKLOG)?;
-            listener.set_nonblocking(true)?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
-        };
-        let (listener, address) = bound().map_err(|source| HttpError::Bind { address, source })?;
-        Ok(Self { listener, address, tls, access, terms })
+        let admission = terms.admission.clone();
+        let porch = Porch::bind(address, Door::Http, tls.is_some(), admission)
+            .map_err(|source| HttpError::Bind { address, source })?;
+        Ok(Self { porch, tls, access, terms })
     }
 
     /// Where it listens; the port that was given for port 0.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.porch.address()
     }
 
     /// Serves `routes` behind the access rules until `shutdown` resolves, then lets answers that
@@ -95,9 +84,8 @@ impl Server {
         let acceptor = self.tls.map(TlsAcceptor::from);
         let secure = acceptor.is_some();
         let Terms { clock, admission, sessions } = self.terms;
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let listener = Limited::new(listener, acceptor, admission);
-        let door = Arc::new(Door::new(self.access, secure, clock, sessions));
+        let listener = Limited::new(self.porch.open()?, acceptor, admission);
+        let door = Arc::new(Entrance::new(self.access, secure, clock, sessions));
         let app = admit::guarded(routes, &door).layer(middleware::from_fn(origin::own_pages));
         let app = serving::bounded(app).layer(middleware::from_fn(admit::once));
         let app = app.into_make_service_with_connect_info::<Caller>();

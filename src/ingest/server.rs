@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::admission::{Admission, Answered, Ask, Door, Reason, Seat, digest};
+use crate::admission::{Admission, Answered, Ask, Door, OpenPorch, Porch, Reason, Seat, digest};
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
 use crate::ingest::budget::Budget;
 use crate::ingest::courts::{
@@ -109,8 +109,8 @@ struct Counters {
 
 /// The listeners, bound and not yet running.
 pub struct Ingest {
-    rtmp: Option<TcpListener>,
-    rtmps: Option<(TcpListener, TlsAcceptor)>,
+    rtmp: Option<OpenPorch>,
+    rtmps: Option<(OpenPorch, TlsAcceptor)>,
     handle: IngestHandle,
 }
 
@@ -144,14 +144,21 @@ impl Ingest {
         chance: Chance,
         sink: Arc<dyn UnitSink>,
     ) -> Result<Self, IngestError> {
-        let rtmp = match settings.rtmp {
-            Some(address) => Some(bind(address).await?),
-            None => None,
+        let bind = |address, secure| {
+            let porch = Porch::bind(address, Door::Rtmp, secure, settings.admission.clone());
+            let open = |porch: Porch| Ok((porch.address(), porch.open()?));
+            porch.and_then(open).map_err(|source| IngestError::Bind { address, source })
         };
+        let rtmp = settings.rtmp.map(|address| bind(address, false)).transpose()?;
+        let (rtmp_address, rtmp) = rtmp.unzip();
         let rtmps = match settings.rtmps {
-            Some((address, config)) => Some((bind(address).await?, TlsAcceptor::from(config))),
+            Some((address, config)) => {
+                let (address, porch) = bind(address, true)?;
+                Some((address, (porch, TlsAcceptor::from(config))))
+            }
             None => None,
         };
+        let (rtmps_address, rtmps) = rtmps.unzip();
         let handle = IngestHandle {
             shared: Arc::new(Reception {
                 courts: Courts::new(settings.courts, sink, settings.budget),
@@ -161,8 +168,8 @@ impl Ingest {
                 admission: settings.admission,
                 next_connection: AtomicU64::new(1),
             }),
-            rtmp: rtmp.as_ref().and_then(|listener| listener.local_addr().ok()),
-            rtmps: rtmps.as_ref().and_then(|(listener, _)| listener.local_addr().ok()),
+            rtmp: rtmp_address,
+            rtmps: rtmps_address,
         };
         Ok(Self { rtmp, rtmps, handle })
     }
@@ -186,7 +193,7 @@ impl Ingest {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
                 accepted = accept(self.rtmp.as_ref()) => (accepted, None),
-                accepted = accept(self.rtmps.as_ref().map(|(listener, _)| listener)) => {
+                accepted = accept(self.rtmps.as_ref().map(|(porch, _)| porch)) => {
                     (accepted, self.rtmps.as_ref().map(|(_, tls)| tls.clone()))
                 }
                 Some(ended) = tasks.join_next() => {
@@ -298,14 +305,10 @@ impl IngestHandle {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, IngestError> {
-    TcpListener::bind(address).await.map_err(|source| IngestError::Bind { address, source })
-}
-
 /// Never ends without a listener.
-async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
+async fn accept(porch: Option<&OpenPorch>) -> io::Result<(TcpStream, SocketAddr)> {
+    match porch {
+        Some(porch) => porch.accept().await,
         None => std::future::pending().await,
     }
 }
