@@ -6,7 +6,7 @@ use crate::admission::bucket::{Bucket, Minute, Offences};
 use crate::admission::crowd::Crowd;
 use crate::admission::known::{Known, Record};
 use crate::admission::limits::Limits;
-use crate::admission::lines::{Lines, Sum};
+use crate::admission::lines::{About, Lines, Sum};
 use crate::admission::prefix::Prefix;
 use crate::admission::room::{Entered, Room};
 use crate::admission::seats::{Bounds, Gone, Seats};
@@ -76,7 +76,8 @@ pub(crate) struct Core {
     seats: [Seats; 2],
     members: [Seats; 2],
     room: Room,
-    lines: Lines,
+    guesses: Lines,
+    noise: Lines,
     counts: AdmissionCounts,
 }
 
@@ -91,14 +92,21 @@ impl Core {
             seats: doors.map(|door| Seats::new(Bounds::of_strangers(door))),
             members: doors.map(|door| Seats::new(Bounds::of_members(door))),
             room: Room::default(),
-            lines: Lines::new(limits.prefixes_in_log),
+            guesses: Lines::new(limits.prefixes_in_log),
+            noise: Lines::new(limits.prefixes_in_log),
             counts: AdmissionCounts::default(),
             limits,
         }
     }
 
     /// True if a connection is taken in that costs as much as `weight` in clear.
-    pub(crate) fn knock(&mut self, now: Monotonic, door: Door, prefix: Prefix, weight: u32) -> bool {
+    pub(crate) fn knock(
+        &mut self,
+        now: Monotonic,
+        door: Door,
+        prefix: Prefix,
+        weight: u32,
+    ) -> bool {
         let proven = self.known.is_proven(prefix);
         let taken = at(&mut self.crowds, door).knock(now, prefix, proven, weight);
         if !taken {
@@ -186,7 +194,9 @@ impl Core {
             record.map_or(or, |record| of(&record.guesses, limits.guesses, now))
         };
         let (has, clean) = (its(Bucket::has, true), its(Bucket::is_full, true));
-        let free = has && self.strangers.has(limits.strangers, now);
+        // The bucket of all others is not what a proven prefix guesses from, so it waits for none of them.
+        let strangers = || self.strangers.has(limits.strangers, now);
+        let free = has && (self.known.is_proven(prefix) || strangers());
         // A camera takes over at once. Nobody need be so quick at the other door, where one secret is everybody's:
         // whoever shares the operator's address would be told which guess is right.
         let camera = door == Door::Rtmp && self.known.showed(door, prefix, ask.what);
@@ -264,16 +274,20 @@ impl Core {
     }
 
     /// True if the log may have a line about the prefix.
-    pub(crate) fn may_log(&mut self, now: Monotonic, prefix: Prefix) -> bool {
+    pub(crate) fn may_log(&mut self, now: Monotonic, prefix: Prefix, about: About) -> bool {
         // A few cameras with typing errors try the same keys again; who guesses does not.
         let camera = |record: &Record| record.again > 0 && record.distinct <= 4;
         let apart = self.known.is_proven(prefix) || self.known.record(prefix).is_some_and(camera);
-        self.lines.may(now, prefix, apart)
+        let lines = match about {
+            About::Guess => &mut self.guesses,
+            About::Noise => &mut self.noise,
+        };
+        lines.may(now, prefix, apart)
     }
 
     /// What the log was not told, where it is time.
-    pub(crate) fn sums(&mut self, now: Monotonic) -> Vec<Sum> {
-        self.lines.due(now)
+    pub(crate) fn sums(&mut self, now: Monotonic) -> [(About, Vec<Sum>); 2] {
+        [(About::Guess, self.guesses.due(now)), (About::Noise, self.noise.due(now))]
     }
 
     pub(crate) const fn counts(&self) -> &AdmissionCounts {

@@ -162,7 +162,8 @@ mod tests {
         for door in [limits.rtmp.crowd, limits.http.crowd] {
             let mut crowd = Crowd::new(door, at(0));
             // Twenty cameras, or as many browsers with six connections each, and again every second.
-            let taken = (0..1_200).filter(|n| crowd.knock(at(n / 120 * 1_000_000), ip(1), false, 1));
+            let taken =
+                (0..1_200).filter(|n| crowd.knock(at(n / 120 * 1_000_000), ip(1), false, 1));
             assert_eq!(taken.count(), 1_200);
         }
     }
@@ -171,7 +172,8 @@ mod tests {
     fn handshakes_cost_more() {
         let door = Limits::default().rtmp.crowd;
         let mut crowd = Crowd::new(door, at(0));
-        let taken = (0..20_000_u64).filter(|n| crowd.knock(at(n * 100), ip(n % 8), false, 3)).count();
+        let taken =
+            (0..20_000_u64).filter(|n| crowd.knock(at(n * 100), ip(n % 8), false, 3)).count();
         #[expect(clippy::cast_precision_loss, reason = "a count of thousands")]
         let taken = taken as f64;
         assert!(taken * 3.0 < door.all.burst + 2.2 * door.all.per_second, "{taken}");

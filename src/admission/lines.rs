@@ -1,11 +1,13 @@
 //! Who may write a line into the log about itself, and what is told of those who may not (pure).
 //!
 //! A prefix has its first line at once, then a sum every ten seconds. So many prefixes have lines of their
-//! own; the others are summed together, with how many they are, but who was never told of has one line all the
-//! same, as long as there are not thousands of them: nobody hides behind those who are loud. Proven prefixes, and those that show the same
+//! own; the others are summed together, with how many they are and the quietest of them by name, but who was
+//! never told of has one line all the same, as long as there are not thousands of them: nobody hides behind those
+//! who are loud. Wrong secrets and noise are kept apart ([`About`]). Proven prefixes, and those that show the same
 //! wrong secret again and again as a camera does, have lines beside those of everybody else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::admission::bucket::Bucket;
@@ -20,12 +22,24 @@ const OTHERS_MOST: usize = 4_096;
 /// Lines about prefixes that were never told of, beside those of the loud ones.
 const NEWCOMERS: Rate = Rate { burst: 64.0, per_second: 1.0 };
 
+/// Of those that are summed together, so many are named: who knocked once, beside hundreds that knock on and on.
+const QUIETEST: usize = 16;
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A secret that is none of ours.
+    Guess,
+    /// All else: broken handshakes, others that went for newcomers. It must hide no guess.
+    Noise,
+}
+
 #[derive(Debug)]
 pub(crate) struct Lines {
     most: usize,
     /// Who had a line: since when, what was left out since, and whether it counts among everybody.
     told: BTreeMap<Prefix, Told>,
-    others: BTreeSet<Prefix>,
+    others: BTreeMap<Prefix, u64>,
     others_left_out: u64,
     others_since: Monotonic,
     /// Who had a line since the start, as many as are told apart.
@@ -46,7 +60,12 @@ pub(crate) enum Sum {
     /// … of one prefix.
     Of(Prefix, u64),
     /// … of so many prefixes together.
-    Others { prefixes: usize, left_out: u64 },
+    Others {
+        prefixes: usize,
+        left_out: u64,
+        /// The quietest, with what was left out of each.
+        quietest: Vec<(Prefix, u64)>,
+    },
 }
 
 impl Lines {
@@ -54,7 +73,7 @@ impl Lines {
         Self {
             most,
             told: BTreeMap::new(),
-            others: BTreeSet::new(),
+            others: BTreeMap::new(),
             others_left_out: 0,
             others_since: Monotonic::ZERO,
             ever: BTreeSet::new(),
@@ -83,8 +102,10 @@ impl Lines {
         if self.others_left_out == 0 {
             self.others_since = now;
         }
-        if self.others.len() < OTHERS_MOST {
-            self.others.insert(prefix);
+        if let Some(left_out) = self.others.get_mut(&prefix) {
+            *left_out += 1;
+        } else if self.others.len() < OTHERS_MOST {
+            self.others.insert(prefix, 1);
         }
         self.others_left_out += 1;
         false
@@ -112,12 +133,28 @@ impl Lines {
             left_out > 0
         });
         if self.others_left_out > 0 && now.since(self.others_since) >= SUMMED_EVERY {
-            let prefixes = std::mem::take(&mut self.others).len();
-            let left_out = std::mem::take(&mut self.others_left_out);
-            sums.push(Sum::Others { prefixes, left_out });
+            let others = std::mem::take(&mut self.others);
+            let (prefixes, left_out) = (others.len(), std::mem::take(&mut self.others_left_out));
+            let mut quietest: Vec<(Prefix, u64)> = others.into_iter().collect();
+            quietest.sort_by_key(|(_, left_out)| *left_out);
+            quietest.truncate(QUIETEST);
+            sums.push(Sum::Others { prefixes, left_out, quietest });
         }
         sums
     }
+}
+
+/// In words: `10.0.0.7 once, 10.0.0.8 41 times`.
+pub(crate) fn told(quietest: &[(Prefix, u64)]) -> String {
+    let mut text = String::new();
+    for (prefix, times) in quietest {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let _infallible = match times {
+            1 => write!(text, "{comma}{prefix} once"),
+            times => write!(text, "{comma}{prefix} {times} times"),
+        };
+    }
+    text
 }
 
 #[cfg(test)]
@@ -160,7 +197,10 @@ mod tests {
         let newcomers = 64 + 9;
         assert_eq!((written, sums.len()), (32 + newcomers, 33));
         let left_out = 9_680 - newcomers as u64;
-        assert_eq!(sums[32], Sum::Others { prefixes: 968, left_out });
+        let Sum::Others { prefixes, left_out: others, quietest } = &sums[32] else {
+            panic!("others")
+        };
+        assert_eq!((*prefixes, *others, quietest.len()), (968, left_out, 16));
         flood(&mut lines, 1_000);
         assert!(!lines.may(at(9), ip(5_000), false));
         assert!(lines.may(at(9), ip(5_001), true), "a camera's");
@@ -176,6 +216,27 @@ mod tests {
             assert!(!lines.may(at(9), ip(of), false), "once");
         }
         assert!(!lines.may(at(9), ip(59), false), "it was");
+    }
+
+    #[test]
+    fn who_knocks_once_among_hundreds_is_named() {
+        let mut lines = Lines::new(32);
+        flood(&mut lines, 1_000);
+        flood(&mut lines, 1_000);
+        for of in 5_000..5_004 {
+            assert!(!lines.may(at(9), ip(of), false), "newcomers have had their lines");
+        }
+        flood(&mut lines, 1_000);
+        let sums = lines.due(at(20));
+        let Some(Sum::Others { quietest, .. }) = sums.last() else { panic!("others") };
+        let once: Vec<Prefix> =
+            quietest.iter().map_while(|(p, n)| (*n == 1).then_some(*p)).collect();
+        assert_eq!(once, (5_000..5_004).map(ip).collect::<Vec<_>>());
+        assert!(
+            told(quietest).starts_with("10.0.19.136 once, 10.0.19.137 once"),
+            "{}",
+            told(quietest)
+        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod porch;
 
 pub use crate::admission::core::{Answered, Ask};
 pub use crate::admission::limits::{CrowdLimits, DoorLimits, Limits, Rate, WhoGoes};
+pub use crate::admission::lines::About;
 pub use crate::admission::porch::{OpenPorch, Porch};
 pub use crate::admission::prefix::Prefix;
 pub use crate::admission::shared::{Admission, Seat, digest};

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::admission::core::{Answered, Ask, Core, Decided};
 use crate::admission::limits::Limits;
-use crate::admission::lines::Sum;
+use crate::admission::lines::{self, About, Sum};
 use crate::admission::prefix::Prefix;
 use crate::admission::told::{AdmissionCounts, Door, Reason};
 use crate::clock::Clock;
@@ -147,22 +147,29 @@ impl Admission {
         self.shared.state.lock().core.refused(now, door, Prefix::of(peer), reason);
     }
 
-    /// True if the log may have a line about this peer; else [`Self::tell`] sums it up.
+    /// True if the log may have a line about this peer and matter; else [`Self::tell`] sums it up.
     #[must_use]
-    pub fn may_log(&self, peer: SocketAddr) -> bool {
+    pub fn may_log(&self, peer: SocketAddr, about: About) -> bool {
         let now = self.now();
-        self.shared.state.lock().core.may_log(now, Prefix::of(peer))
+        self.shared.state.lock().core.may_log(now, Prefix::of(peer), about)
     }
 
     /// Writes what the log was not told, where it is time. Call it now and then.
     pub fn tell(&self) {
         let now = self.now();
         let sums = self.shared.state.lock().core.sums(now);
-        for sum in sums {
+        for (about, sum) in
+            sums.into_iter().flat_map(|(about, sums)| sums.into_iter().map(move |sum| (about, sum)))
+        {
+            let what = match about {
+                About::Guess => "wrong secrets",
+                About::Noise => "refusals",
+            };
             match sum {
-                Sum::Of(peer, left_out) => warn!(%peer, left_out, "further refusals of this peer"),
-                Sum::Others { prefixes, left_out } => {
-                    warn!(peers = prefixes, left_out, "refusals of further peers");
+                Sum::Of(peer, left_out) => warn!(%peer, left_out, "further {what} of this peer"),
+                Sum::Others { prefixes, left_out, quietest } => {
+                    let quietest = lines::told(&quietest);
+                    warn!(peers = prefixes, left_out, quietest, "{what} of further peers");
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::admission::{Admission, Answered, Ask, Door, Prefix, Reason, Seat, digest};
+use crate::admission::{About, Admission, Answered, Ask, Door, Prefix, Reason, Seat, digest};
 
 /// There is one secret at this door: the token.
 const THE_TOKEN: u64 = 0;
@@ -91,7 +91,7 @@ impl Caller {
         let answered = admission.answer(ask).await;
         match answered {
             Answered::Yes => self.proved(),
-            Answered::No if admission.may_log(*peer) => {
+            Answered::No if admission.may_log(*peer, About::Guess) => {
                 tracing::warn!(%peer, "a token was shown that is not this box's");
             }
             Answered::No | Answered::Unheard => {}

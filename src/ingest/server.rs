@@ -22,7 +22,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::admission::{Admission, Answered, Ask, Door, OpenPorch, Porch, Reason, Seat, digest};
+use crate::admission::{
+    About, Admission, Answered, Ask, Door, OpenPorch, Porch, Reason, Seat, digest,
+};
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
 use crate::ingest::budget::Budget;
 use crate::ingest::courts::{
@@ -455,7 +457,7 @@ async fn connection(
         Some(Err(error)) => {
             shared.count(|counters| &counters.broken);
             shared.admission.refused(Door::Rtmp, peer, Reason::Tls);
-            if shared.admission.may_log(peer) {
+            if shared.admission.may_log(peer, About::Noise) {
                 warn!(%peer, error = %Foreign::error(&error), "TLS handshake failed");
             }
         }
@@ -515,7 +517,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             end
         }
         Err(end) => {
-            if !matches!(end, End::Gone | End::Shutdown) && shared.admission.may_log(peer) {
+            // What was shown and not answered is a guess for the log: it may have been the only one.
+            let about = match &end {
+                End::Unauthorized | End::Unheard => About::Guess,
+                _ => About::Noise,
+            };
+            if !matches!(end, End::Gone | End::Shutdown) && shared.admission.may_log(peer, about) {
                 warn!(%peer, why = %end, "connection closed");
             }
             let refused = |reason| shared.admission.refused(Door::Rtmp, peer, reason);

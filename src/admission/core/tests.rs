@@ -353,6 +353,20 @@ fn who_shares_the_operators_address_is_not_told_which_guess_is_right() {
 }
 
 #[test]
+fn an_operator_waits_for_no_guesser_elsewhere() {
+    let mut core = Core::new(Limits::default(), at(0));
+    let took = Duration::ZERO;
+    let ask = |peer, right, given| Ask { door: Door::Http, peer, right, given, what: 0, took };
+    core.proved(Door::Http, Prefix::of(ip(1)), 0);
+    for guess in 0..10_000 {
+        core.ask(at(guess / 10), guess, &ask(ip(100 + guess % 500), false, guess));
+        core.answered(guess);
+    }
+    assert_eq!(core.ask(at(1_000), 20_000, &ask(ip(1), true, 7)), Decided::Now);
+    assert_ne!(core.ask(at(1_000), 20_001, &ask(ip(2), true, 7)), Decided::Now, "a stranger does");
+}
+
+#[test]
 fn who_guesses_is_told_until_a_minute_after_it_ends() {
     let mut simulated = Simulated::new(Limits::default(), guessing(From::Others(1), 100, 10));
     simulated.run(60_000);
