@@ -314,7 +314,6 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/http/guard.rs", "tokio::time", "how long a stranger may hold a connection"),
     ("src/http/guard.rs", "Instant::now", "how long a stranger may hold a connection"),
     ("src/http/listener.rs", "tokio::time", "how long a stranger may hold a connection"),
-    ("src/http/listener.rs", "Instant::now", "how fast strangers are taken in"),
     ("src/page/picture.rs", "tokio::time", "how long who draws for those who look rests"),
     ("src/page/picture.rs", "Instant::now", "how long who draws for those who look rests"),
     ("src/http/serving.rs", "tokio::time", "how long connections may take to end"),
