@@ -105,30 +105,35 @@ def bundle_whose_size_hangs_on_the_picture(v, seconds):
     return with_bundle(v, "bundle_depends", O.depends(), side=160)
 
 # ---- 9
-@attack(9, alone=True)
-def data_folder_that_our_own_group_may_write(v, seconds):
-    "honest: mode 0775, as `install -d -m 775` and many images make it; taken, made 0700, no alarm, its token goes on"
-    if os.getuid(): return {"note": "NOT TRIED: not root"}
+def group_folder(v, beside):
+    """A data folder of mode 0775, its own group's; `beside`: it holds more than our data -> (note, wrong)."""
     top = tempfile.mkdtemp(prefix="attacks-group-"); os.chmod(top, 0o755)
-    user, group = 54_321, 54_322
-    wrong, box = [], V.Box(v.program, top + "/box", "mqtt://127.0.0.1:1", courts="a", user=(user, group))
+    user, group, token = 54_321, 54_322, "a-token-of-our-own-0123456789abcdef"
+    wrong, told, box = [], [], V.Box(v.program, top + "/box", "mqtt://127.0.0.1:1", courts="a", user=(user, group))
     try:
-        os.makedirs(box.data); os.chmod(box.data, 0o775); os.chown(box.data, user, group)
-        with open(box.data + "/token", "w") as f: f.write("a-token-of-our-own-0123456789abcdef\n")
-        os.chmod(box.data + "/token", 0o600); os.chown(box.data + "/token", user, group)
-        os.chmod(box.conf, 0o600); os.chown(box.conf, user, group)
+        os.makedirs(box.data); os.chmod(box.data, 0o775)
+        with open(box.data + "/token", "w") as f: f.write(token + "\n")
+        if beside: open(box.data + "/notes.txt", "w").close()
+        for path in (box.data + "/token", box.conf): os.chmod(path, 0o600)
+        for path in (box.data, box.data + "/token", box.conf): os.chown(path, user, group)
         ready = box.start(wait=10)
-        code = W.ask(box.http, "/v1/state", head="Authorization: Bearer a-token-of-our-own-0123456789abcdef\r\n")[0] if ready else 0
-        mode = stat.S_IMODE(os.stat(box.data).st_mode)
-        told = [x for x in box.words().splitlines() if box.data in x and ("WARN" in x or "ERROR" in x)]
-        box.stop()
+        code, said = W.ask(box.http, "/v1/state", head=f"Authorization: Bearer {token}\r\n", whole=True) if ready else (0, b"")
+        mode, wanted = stat.S_IMODE(os.stat(box.data).st_mode), 0o775 if beside else 0o700
+        told = [x for x in box.words().splitlines() if box.data in x and ("WARN" in x or "ERROR" in x)] + [x for x in said.decode("utf-8", "replace").split('"') if "may write" in x]
         if not ready: wrong.append(f"it does not start: {box.words()[-200:]}")
         elif code != 200: wrong.append(f"its own token is answered {code}")
-        if ready and mode != 0o700: wrong.append(f"its mode is {mode:o} afterwards")
-        if told: wrong.append(f"alarm: {told[0][:160]}")
-        return {"note": f"{'ready' if ready else 'not ready'}, token {code}, mode {mode:o}; {(told or ['not a word'])[0][:120]}", **({"wrong": wrong} if wrong else {})}
+        elif mode != wanted: wrong.append(f"its mode is {mode:o} afterwards, not {wanted:o}")
+        if ready and told: wrong.append(f"alarm: {told[0][:160]}")
+        return f"{'with a file of others: ' if beside else ''}{'ready' if ready else 'not ready'}, token {code}, mode {mode:o}, {(told or ['not a word'])[0][:100]}", wrong
     finally:
         box.stop(); shutil.rmtree(top, ignore_errors=True)
+
+@attack(9, alone=True)
+def data_folder_that_our_own_group_may_write(v, seconds):
+    "honest: mode 0775, as umask 002 makes it where everybody has a group of his own; no alarm, its token goes on"
+    if os.getuid(): return {"note": "NOT TRIED: not root"}
+    (one, wrong), (two, more) = group_folder(v, False), group_folder(v, True)
+    return {"note": f"{one}; {two}", **({"wrong": wrong + more} if wrong + more else {})}
 
 @attack(9, alone=True)
 def planted_token_in_an_open_folder(v, seconds):
