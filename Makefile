@@ -88,7 +88,7 @@ soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memo
 	trials/attacks/run.py --bin $(BIN) --all --minutes 10
 
 # Timed, so the release build on a machine that nobody else loads; as root, so that an IPv6 /64 can attack.
-attacks: build ## Attack a box beside two live courts: some seventy ways in turn, then all at once for 10 minutes (root)
+attacks: build ## Attack a box beside two live courts: some ninety ways in turn, then all at once for 10 minutes (root)
 	@scripts/setup.sh run attack
 	trials/attacks/run.py --bin $(BIN) $(if $(ONLY),--only $(ONLY))
 	trials/attacks/run.py --bin $(BIN) --all --minutes $(or $(MINUTES),10)

@@ -149,7 +149,7 @@ def named(lines, source):
 
 def lone_guesses(v, seconds, loud, noise, how_many=6):
     """`noise` runs from the loud addresses; single guesses come from elsewhere. Who was answered must stand in the log, by
-    itself or in a sum of those who were loud no more than once; sums come every ten seconds."""
+    itself or in a sum of those who knocked once; sums come every ten seconds, and may wait for one more."""
     rng, at = random.Random(f"{v.seed} {time.monotonic_ns()}"), v.log_size()
     # Addresses and secrets that never were: the same ones again would be a camera's typing error.
     net = f"127.{100 + rng.randrange(100)}.{rng.randrange(256)}"
@@ -160,7 +160,7 @@ def lone_guesses(v, seconds, loud, noise, how_many=6):
         lone[source] = alone(v, source, f"lone-{rng.randrange(10 ** 9)}")
         time.sleep(max(0.1, (end - time.monotonic()) / max(1, how_many - n) - 1))
     t.join()
-    heard, last = [a for a, how in lone.items() if how == "refused"], time.monotonic() + 13
+    heard, last = [a for a, how in lone.items() if how == "refused"], time.monotonic() + 25
     while True:
         lines = v.log(at).splitlines()
         seen = [a for a in heard if named(lines, a)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a peer may cost: attacks on a box beside two courts that play, each against the same time without attack.
 
-  run.py --bin target/release/courtside                      every attack, one after the other (some 25 minutes)
+  run.py --bin target/release/courtside                      every attack, one after the other (some 40 minutes)
   run.py --bin … --only guess_from_one_ipv6_64 pictures_h265  these; a part of a name will do
   run.py --bin … --all --minutes 10                          all at once from many addresses, attackers on one core
   run.py --list
