@@ -31,10 +31,10 @@ test: ## Run every test that takes less than 2 minutes (10 minutes in all, after
 	@scripts/setup.sh build run test
 	$(CARGO) test
 
-features: ## Compile every set of features
+features: ## Compile every set of features, without a warning
 	@scripts/setup.sh build run
-	$(CARGO) check --all-targets --no-default-features
-	$(CARGO) check --all-targets
+	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy --all-targets -- -D warnings
 
 # As the tests are built, so that whoever tries both waits once: a newcomer's first minutes are spent in cargo.
 demo: ## Watch shots being called from a rendered game

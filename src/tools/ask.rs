@@ -184,6 +184,7 @@ impl Place {
     ///
     /// # Errors
     /// [`AskError`]: nobody there, no token, no such thing.
+    #[cfg(feature = "gstreamer")]
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, AskError> {
         self.fetched(path, accept).map(|(body, _)| body)
     }
