@@ -252,7 +252,7 @@ impl Daemon {
 
     fn start_on(dir: tempfile::TempDir, umask: &str, config: &Path) -> Self {
         let mut child = Command::new("sh")
-            .args(["-c", "umask \"$0\" && exec \"$@\"", umask])
+            .args(["-c", "umask \"$0\" && ulimit -Sn 256 && exec \"$@\"", umask])
             .args([env!("CARGO_BIN_EXE_courtside"), "run", "--config"])
             .arg(config)
             .stdin(Stdio::null())
@@ -681,6 +681,18 @@ fn doctor_and_check_ask_at_a_socket_that_the_network_does_not_reach() {
     let done = courtside(&["doctor", "--config", config]);
     assert_eq!(done.status.code(), Some(1));
     assert!(text(&done.stderr).contains("no box answers"), "{}", text(&done.stderr));
+}
+
+/// Every box of these tests is started by a shell whose soft limit is 256.
+#[test]
+fn a_box_started_by_hand_has_room_for_more_than_its_shell_allows() {
+    let daemon = Daemon::start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.child.id()));
+    let limits = limits.expect("it runs");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    let mut figures = files.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+    let (soft, hard) = (figures.next().expect("soft"), figures.next().unwrap_or(u64::MAX));
+    assert_eq!(soft, hard.min(8_192), "{files}");
 }
 
 #[test]

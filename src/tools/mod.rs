@@ -16,6 +16,7 @@ mod clips;
 mod completions;
 mod config;
 mod demo;
+mod descriptors;
 mod doctor;
 mod heap;
 #[cfg(feature = "gstreamer")]

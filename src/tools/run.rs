@@ -15,6 +15,7 @@ use crate::config;
 use crate::disk::{self, RealDisk};
 use crate::health;
 use crate::tools::apart::Apart;
+use crate::tools::descriptors;
 use crate::tools::tell::{remark, remark_refused};
 
 /// Arguments of `run`.
@@ -43,6 +44,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         remark(format_args!("courtside: {error}"));
         return ExitCode::from(2);
     }
+    descriptors::make_room();
     let world = if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
         World { disk: Arc::new(RealDisk::without_sync()), ..World::real() }
