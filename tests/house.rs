@@ -215,6 +215,68 @@ fn every_metric_is_moved_somewhere() {
     fail("a metric that nobody moves", &wrong);
 }
 
+/// Enums whose variants are reasons in metrics, and where they stand.
+const REASONS: &[(&str, &str)] = &[
+    ("src/admission/told.rs", "Reason"),
+    ("src/admission/told.rs", "Door"),
+    ("src/mailbox/ledger.rs", "DropReason"),
+    ("src/ingest/stream.rs", "MediaRefused"),
+];
+
+/// The variants of an enum, as they stand in a file.
+fn variants<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let opens = format!("pub enum {name} {{");
+    let inside = text.lines().skip_while(|line| *line != opens).skip(1);
+    let inside = inside.take_while(|line| *line != "}").map(str::trim);
+    let word = |line: &'a str| line.split(|c: char| !c.is_alphanumeric()).next();
+    inside
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .filter_map(word)
+        .collect()
+}
+
+/// Those of the variants that no text names, but by `Self::` where they have their words.
+fn named_nowhere<'a>(name: &str, variants: &[&'a str], texts: &[String]) -> Vec<&'a str> {
+    let nowhere = |variant: &&&str| {
+        let way = format!("{name}::{variant}");
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let says =
+            |text: &String| text.match_indices(&way).any(|(at, _)| ends(&text[at + way.len()..]));
+        !texts.iter().any(says)
+    };
+    variants.iter().filter(nowhere).copied().collect()
+}
+
+#[test]
+fn every_reason_is_given_somewhere() {
+    let shipped_text = |path: PathBuf| {
+        let text = fs::read_to_string(path).expect("readable");
+        shipped(&text).lines().map(|line| code(line).to_owned() + "\n").collect::<String>()
+    };
+    let is_test = |path: &PathBuf| TEST_FILES.iter().any(|file| named(path).ends_with(file));
+    let texts: Vec<String> =
+        rust_files("src").into_iter().filter(|path| !is_test(path)).map(shipped_text).collect();
+    let mut wrong = Vec::new();
+    for (file, name) in REASONS {
+        let text = fs::read_to_string(root().join(file)).expect("readable");
+        let all = variants(&text, name);
+        assert!(all.len() > 1, "{file} has {name}");
+        let nowhere = named_nowhere(name, &all, &texts);
+        wrong.extend(nowhere.iter().map(|variant| format!("{file}: {name}::{variant}")));
+    }
+    fail("a reason that nobody gives stays 0 in the metrics for ever", &wrong);
+}
+
+#[test]
+fn a_reason_that_nobody_gives_is_found() {
+    let text =
+        "pub enum Why {\n    /// It.\n    Slow,\n    Slower { by: u32 },\n    Odd(Odd),\n}\n";
+    let all = variants(text, "Why");
+    assert_eq!(all, ["Slow", "Slower", "Odd"]);
+    let texts = ["return Why::Slower { by: 1 }".to_owned(), "Self::Odd => 1".to_owned()];
+    assert_eq!(named_nowhere("Why", &all, &texts), ["Slow", "Odd"]);
+}
+
 /// `make score` with a scorer that tells of each video what it is given: attempts, found, right, false.
 fn scored(of_dev: &str, ends: i32) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().expect("a folder");

@@ -56,15 +56,13 @@ pub enum Reason {
     Tls,
     /// It broke the protocol or a limit of it.
     Broken,
-    /// It sent what would pass a budget.
-    Budget,
     /// It asked for a name that is not ours.
     Host,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::WrongSecret,
         Self::Unheard,
         Self::Crowd,
@@ -72,7 +70,6 @@ impl Reason {
         Self::Slow,
         Self::Tls,
         Self::Broken,
-        Self::Budget,
         Self::Host,
     ];
 
@@ -87,14 +84,13 @@ impl Reason {
             Self::Slow => "slow",
             Self::Tls => "tls",
             Self::Broken => "broken",
-            Self::Budget => "budget",
             Self::Host => "host",
         }
     }
 
     /// True if the prefix is to be blamed: an eviction is, where nothing had come for a while.
     pub(crate) const fn is_offence(self) -> bool {
-        !matches!(self, Self::Evicted | Self::Crowd | Self::Budget)
+        !matches!(self, Self::Evicted | Self::Crowd)
     }
 }
 
