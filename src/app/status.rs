@@ -186,9 +186,9 @@ fn gauges((court, rims): (&String, &Vec<RimStatus>)) -> Vec<RimReading> {
     rims.iter().enumerate().map(rim).collect()
 }
 
-/// A camera that was moved, as the technician reads it.
-fn camera_moved(text: String) -> Advice {
-    Advice { about: AdviceAbout::CameraMoved, costs_ms: None, pixels: None, text }
+/// Advice whose cost has no figure.
+const fn plain(about: AdviceAbout, text: String) -> Advice {
+    Advice { about, costs_ms: None, pixels: None, text }
 }
 
 /// Puts together what the stages say of one court.
@@ -209,7 +209,8 @@ fn stream(court: &CourtSays) -> StreamState {
     let mut advice = Vec::new();
     if ingest.condition != StreamCondition::Waiting {
         advice = health::advise(&measured(&ingest, decoder), &ring_px);
-        advice.extend(court.moved.clone().map(camera_moved));
+        advice.extend(court.moved.clone().map(|text| plain(AdviceAbout::CameraMoved, text)));
+        advice.extend(decoder.advice.map(|text| plain(AdviceAbout::Decoder, text.to_owned())));
     }
     let no_rims = court.rims.is_empty().then(|| {
         "no rims are configured: open the page, drag a box round the ring and paste its lines"

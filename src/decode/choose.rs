@@ -138,6 +138,11 @@ const CANDIDATES: &[Candidate] = &[
     },
 ];
 
+/// What is told where openh264 is all that there is in software.
+const LAST_RESORT: &str = "openh264 is the only decoder of H.264 in software here. Releases before 2.5.1 (Debian 12 has \
+    2.3.1) have a hole that whoever has a stream key may use to take the program over (CVE-2025-27091), and none \
+    decodes interlaced pictures. Install gstreamer1.0-libav and restart courtside: openh264 is then left alone.";
+
 /// Every factory that may be asked for.
 pub(crate) fn factories() -> impl Iterator<Item = &'static str> {
     CANDIDATES.iter().flat_map(|candidate| {
@@ -162,6 +167,8 @@ pub(crate) struct Choice {
     pub(crate) told: String,
     /// The best of this machine is out, and this is another: what to tell.
     pub(crate) stands_in: Option<String>,
+    /// What this machine should have besides, and why.
+    pub(crate) advice: Option<&'static str>,
 }
 
 impl Choosing<'_> {
@@ -212,11 +219,6 @@ impl Choosing<'_> {
         if self.prefer == Prefer::Software {
             why.push("software was asked for".to_owned());
         }
-        if candidate.last_resort {
-            why.push(
-                "install gstreamer1.0-libav, which decodes more and is mended sooner".to_owned(),
-            );
-        }
         if why.is_empty() {
             why.push("the best of this machine".to_owned());
         }
@@ -232,7 +234,10 @@ impl Choosing<'_> {
             )),
             Some(_) | None => None,
         };
-        Ok(Choice { candidate, told, stands_in })
+        // Beside one in hardware too: it stands in when that fails.
+        let mut software = there.iter().filter(|candidate| !candidate.hardware);
+        let advice = software.next().is_some_and(|best| best.last_resort).then_some(LAST_RESORT);
+        Ok(Choice { candidate, told, stands_in, advice })
     }
 
     /// The best decoder that is better than `running`, is out, and may be tried again by `now`.
@@ -254,11 +259,6 @@ impl Candidate {
     pub(crate) fn is_better_than(&self, other: &Self) -> bool {
         let place = |one: &Self| CANDIDATES.iter().position(|candidate| candidate == one);
         place(self) < place(other)
-    }
-
-    /// True if a machine should have a better one for this coding.
-    pub(crate) const fn is_last_resort(&self) -> bool {
-        self.last_resort
     }
 }
 
@@ -321,7 +321,7 @@ mod tests {
                 Codec::H264,
                 &["openh264dec"],
                 "openh264dec (software, slower): no nvv4l2decoder or nvh264dec or avdec_h264 on \
-                 this machine; install gstreamer1.0-libav, which decodes more and is mended sooner",
+                 this machine",
             ),
             (
                 Codec::H265,
@@ -377,6 +377,23 @@ mod tests {
             let choice = choice(Codec::H264, machine, &failed, rules).expect("one");
             assert_eq!(choice.candidate.factory, expected, "{machine:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_with_openh264_alone_is_told_what_to_install_and_why() {
+        let advised = |codec, machine: &[&str]| {
+            choice(codec, machine, &[], Rules::default()).expect("one").advice
+        };
+        for machine in [&["openh264dec"][..], &["nvh264dec", "openh264dec"]] {
+            let advice = advised(Codec::H264, machine).expect("advised");
+            for part in ["openh264", "CVE-2025-27091", "Install gstreamer1.0-libav"] {
+                assert!(advice.contains(part), "{machine:?}: {advice}");
+            }
+        }
+        for machine in [&["avdec_h264", "openh264dec"][..], &["nvh264dec"], &["avdec_h264"]] {
+            assert_eq!(advised(Codec::H264, machine), None, "{machine:?}");
+        }
+        assert_eq!(advised(Codec::H265, &["avdec_h265", "openh264dec"]), None);
     }
 
     #[test]

@@ -528,16 +528,20 @@ impl Court {
 
     /// Each choice is logged once and stands in the status.
     fn tell(&mut self, choice: Choice) {
-        let Choice { told, stands_in, .. } = choice;
+        let Choice { told, stands_in, advice, .. } = choice;
         let mut status = self.outlet.status.lock();
         if stands_in.is_some() && status.downgrade.is_none() {
             status.downgrades += 1;
         }
         status.downgrade.clone_from(&stands_in);
+        status.advice = advice;
         if self.told.as_ref() != Some(&told) {
             match stands_in {
                 Some(fault) => warn!(fault, "a lesser decoder stands in"),
                 None => info!(decoder = told, "decoder chosen"),
+            }
+            if let Some(advice) = advice {
+                warn!(advice, "a decoder is missing");
             }
             status.decoder = Some(told.clone());
             self.told = Some(told);

@@ -25,8 +25,8 @@ pub struct Surveyed {
     pub factory: &'static str,
     /// Which, and why.
     pub told: String,
-    /// It is one for want of a better: what is told says what to install.
-    pub last_resort: bool,
+    /// What to install besides, and why, where this machine should not be left as it is.
+    pub advice: Option<&'static str>,
 }
 
 /// Which decoder this machine would take for each coding, and why; for `check`.
@@ -47,7 +47,7 @@ pub fn survey() -> Result<Vec<(Codec, Result<Surveyed, String>)>, DecodeError> {
                 let surveyed = choice.map(|choice| Surveyed {
                     factory: choice.candidate.factory,
                     told: choice.told,
-                    last_resort: choice.candidate.is_last_resort(),
+                    advice: choice.advice,
                 });
                 (codec, surveyed)
             })

@@ -118,6 +118,8 @@ pub enum DecodeError {
 pub struct DecoderStatus {
     /// The decoder in use and why it was chosen, for `state/stream/{court}`.
     pub decoder: Option<String>,
+    /// What this machine should have besides, and why.
+    pub advice: Option<&'static str>,
     /// Why no pictures come, while none come though units do.
     pub fault: Option<String>,
     /// A lesser decoder than the machine's best stands in for it: which, why, and when it is tried

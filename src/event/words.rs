@@ -79,6 +79,8 @@ words! {
         Reorder = "reorder",
         /// A ring is no longer where it was drawn.
         CameraMoved = "camera_moved",
+        /// A decoder that the machine should have is not installed.
+        Decoder = "decoder",
     }
 }
 

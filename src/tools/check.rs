@@ -337,10 +337,10 @@ fn of_decoders(lines: &mut Lines) {
             for (codec, found) in survey {
                 let what = format!("decoder for {}", codec.name());
                 match found {
-                    Ok(found) if found.last_resort => {
-                        lines.add(Mark::Advice, &what, found.told, "");
-                    }
-                    Ok(found) => lines.good(&what, found.told),
+                    Ok(found) => match found.advice {
+                        Some(advice) => lines.add(Mark::Advice, &what, found.told, advice),
+                        None => lines.good(&what, found.told),
+                    },
                     Err(missing) => lines.bad(&what, missing, ""),
                 }
             }

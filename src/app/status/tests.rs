@@ -132,6 +132,7 @@ fn in_mid_game() -> StagesSay {
     (ingest.b_frames, ingest.burst_ms) = (true, Some(120));
     (ingest.pictures_dropped, south.dropped) = (3, 4);
     south.rings = Some(vec![28.4, 12.9]);
+    south.decoder.advice = Some("openh264 is the only decoder in software here");
     south.moved = Some("the camera of court south seems to have been moved".to_owned());
     let mut said = said_by(vec![north, south]);
     said.calibrate = Calibrate::Watch;
