@@ -212,6 +212,7 @@ fn stream(court: &CourtSays) -> StreamState {
         advice.extend(court.moved.clone().map(|text| plain(AdviceAbout::CameraMoved, text)));
         advice.extend(decoder.advice.map(|text| plain(AdviceAbout::Decoder, text.to_owned())));
     }
+    advice.extend(ingest.reconnects.clone().map(|text| plain(AdviceAbout::Reconnects, text)));
     let no_rims = court.rims.is_empty().then(|| {
         "no rims are configured: open the page, drag a box round the ring and paste its lines"
             .to_owned()

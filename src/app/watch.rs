@@ -89,6 +89,7 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
         }
         let admission = &watched.web.admission;
         admission.tell();
+        watched.ingest.tell();
         let status = Arc::new(look(&watched).status());
         if let Some(line) = publisher.line(&status) {
             notifier.status(&line);

@@ -81,6 +81,8 @@ words! {
         CameraMoved = "camera_moved",
         /// A decoder that the machine should have is not installed.
         Decoder = "decoder",
+        /// Somebody publishes and goes again and again.
+        Reconnects = "reconnects",
     }
 }
 

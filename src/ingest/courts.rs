@@ -15,8 +15,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
+use crate::admission::Prefix;
 use crate::event::words::{Sound, StreamCondition};
 use crate::ingest::budget::{Allowance, Budget};
+use crate::ingest::comings::{Comings, Sum};
 use crate::ingest::meter::Meter;
 use crate::ingest::segments::{Segments, Verdict};
 use crate::ingest::strays::Strays;
@@ -109,6 +111,8 @@ pub struct CourtStatus {
     pub picture_memory_allowed: u64,
     /// What a person must put right.
     pub fault: Option<String>,
+    /// Who comes and goes again and again.
+    pub reconnects: Option<String>,
 }
 
 /// Why a publisher that knows the key may not have the court.
@@ -154,6 +158,7 @@ impl Entry {
             dropped: 0,
             last_drop: None,
             refusals: BTreeMap::new(),
+            comings: Comings::default(),
             segments: Segments::new(budget.segments),
             meter: Meter::default(),
         };
@@ -174,6 +179,7 @@ struct CourtState {
     dropped: u64,
     last_drop: Option<&'static str>,
     refusals: BTreeMap<&'static str, u64>,
+    comings: Comings,
     segments: Segments,
     meter: Meter,
 }
@@ -457,6 +463,35 @@ impl Courts {
         }
     }
 
+    /// Notes that `peer` publishes to this court. True if the log has a line of that, and of its end.
+    pub(crate) fn began(&self, index: usize, peer: SocketAddr, now: Monotonic) -> bool {
+        let Some(entry) = self.entry(index) else { return true };
+        entry.state.lock().comings.began(now, Prefix::of(peer), peer.to_string())
+    }
+
+    /// Notes that a publish ended that began then, with a line or without. True if the log has one of its end.
+    pub(crate) fn ended(
+        &self,
+        index: usize,
+        peer: SocketAddr,
+        now: Monotonic,
+        began: (Monotonic, bool),
+        why: &Foreign,
+    ) -> bool {
+        let Some(entry) = self.entry(index) else { return true };
+        entry.state.lock().comings.ended(now, Prefix::of(peer), began, why)
+    }
+
+    /// What is to be told now of publishes that had no lines, or all of it where the log ends.
+    pub(crate) fn sums(&self, now: Monotonic, log_ends: bool) -> Vec<(CourtId, Sum)> {
+        let entries = self.entries.read();
+        let of = |entry: &Arc<Entry>| {
+            let sums = entry.state.lock().comings.due(now, log_ends);
+            sums.into_iter().map(|sum| (entry.court.clone(), sum)).collect::<Vec<_>>()
+        };
+        entries.iter().flat_map(of).collect()
+    }
+
     /// Counts a publish of this court that was refused.
     pub(crate) fn count_refusal(&self, index: usize, reason: &'static str) {
         if let Some(entry) = self.entry(index) {
@@ -508,6 +543,7 @@ impl Courts {
             picture_memory: entry.picture_memory.load(Ordering::Relaxed),
             picture_memory_allowed: self.budget.memory.share(courts).bytes,
             fault,
+            reconnects: state.comings.warning(now),
         })
     }
 }

@@ -5,7 +5,7 @@
 //! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media
 //! message, pure), `budget` and `segments` (what a publisher may cost, and how often, pure), `stream` (messages → access units with
 //! unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes with wrong
-//! keys, pure), `courts` (who holds a court, pure but for its lock), then `server`
+//! keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court, pure but for its lock), then `server`
 //! (the only I/O).
 //!
 //! A publisher can never take the process down, stall another court or grow memory past its bound
@@ -17,6 +17,7 @@ mod budget;
 mod segments;
 mod meter;
 mod strays;
+mod comings;
 mod courts;
 mod server;
 mod stream;

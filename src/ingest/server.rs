@@ -20,13 +20,14 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::admission::{
     About, Admission, Answered, Ask, Door, OpenPorch, Porch, Reason, Seat, digest,
 };
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
 use crate::ingest::budget::Budget;
+use crate::ingest::comings::Sum;
 use crate::ingest::courts::{
     CourtKey, CourtStatus, Courts, Delivered, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
@@ -243,6 +244,7 @@ impl Ingest {
                 shared.joined(ended);
             }
         }
+        shared.tell(true);
     }
 }
 
@@ -290,6 +292,11 @@ impl IngestHandle {
         self.shared.courts.memory_advice()
     }
 
+    /// Tells of publishes that had no lines of their own in the log, where it is time. Call it now and then.
+    pub fn tell(&self) {
+        self.shared.tell(false);
+    }
+
     /// Counts since start.
     #[must_use]
     pub fn counts(&self) -> IngestCounts {
@@ -318,6 +325,14 @@ async fn accept(porch: Option<&OpenPorch>) -> io::Result<(TcpStream, SocketAddr)
 impl Reception {
     fn count(&self, which: impl Fn(&Counters) -> &AtomicU64) {
         which(&self.counters).fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tell(&self, log_ends: bool) {
+        for (court, sum) in self.courts.sums(self.clock.monotonic(), log_ends) {
+            let Sum { publishes, last, why } = sum;
+            let why = why.as_ref().map(Foreign::as_str);
+            warn!(%court, publishes, %last, why, "publishes of the last minute, told as one");
+        }
     }
 
     /// A task that panicked has let go of its court by unwinding; the others never noticed.
@@ -499,7 +514,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             guest.seat.admitted();
             let court = shared.courts.name(held.court);
             let court = court.as_ref().map_or("", CourtId::as_str).to_owned();
-            info!(%peer, court, encoder = assembler.encoder().map(Foreign::as_str), "publishing");
+            let since = shared.clock.monotonic();
+            let told = shared.courts.began(held.court, peer, since);
+            let encoder = assembler.encoder().map(Foreign::as_str);
+            if told {
+                info!(%peer, court, encoder, "publishing");
+            } else {
+                debug!(%peer, court, encoder, "publishing again");
+            }
             session.accept();
             wire.grow();
             let end =
@@ -512,8 +534,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             if let End::Refused(refused) = &end {
                 shared.courts.count_refusal(held.court, refused.reason());
             }
+            let (now, why) = (shared.clock.monotonic(), Foreign::told(&end));
+            let told = shared.courts.ended(held.court, peer, now, (since, told), &why);
             drop(held);
-            info!(%peer, court, why = %end, "publish ended");
+            if told {
+                info!(%peer, court, %why, "publish ended");
+            } else {
+                debug!(%peer, court, %why, "publish ended again");
+            }
             end
         }
         Err(end) => {

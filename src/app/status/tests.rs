@@ -39,6 +39,7 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         picture_memory: if live { 95_000_000 } else { 0 },
         picture_memory_allowed: 512 << 20,
         fault: None,
+        reconnects: None,
     };
     CourtSays {
         name: CourtId::new(name).expect("a name"),
@@ -130,6 +131,8 @@ fn in_mid_game() -> StagesSay {
         (Some(Codec::H265), Sound::from("MP3 is left out: use AAC".to_owned()));
     (ingest.bitrate_bps, ingest.key_interval_ms) = (Some(300_000), Some(8_300));
     (ingest.b_frames, ingest.burst_ms) = (true, Some(120));
+    ingest.reconnects =
+        Some("37 publishes within a minute, the last by 192.0.2.17:50112".to_owned());
     (ingest.pictures_dropped, south.dropped) = (3, 4);
     south.rings = Some(vec![28.4, 12.9]);
     south.decoder.advice = Some("openh264 is the only decoder in software here");
