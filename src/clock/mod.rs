@@ -7,7 +7,7 @@
 //! `system` is the only caller of the real clocks; everything else is given a [`Clock`], and waits
 //! for box time by it (`time`), so that a box on a [`ManualClock`] does nothing until the clock is
 //! moved. Read `anchor` (one session, pure), `anchors` (all of them, shared), `plausible` (what a
-//! box in 1970 still knows).
+//! box in 1970 still knows), `turns` (whose thread comes first).
 //!
 //! Nothing orders by UTC: it may step at any moment. A record keeps session, media time and an
 //! [`AnchorSnapshot`] (boot and monotonic time); its UTC is worked out whenever it is sent.
@@ -19,6 +19,7 @@ mod chance;
 mod anchor;
 mod anchors;
 mod plausible;
+mod turns;
 
 pub use crate::clock::anchor::Stamp;
 pub use crate::clock::anchors::{AnchorSnapshot, Anchors};
@@ -27,3 +28,4 @@ pub use crate::clock::manual::ManualClock;
 pub use crate::clock::plausible::{Floor, tls_time};
 pub use crate::clock::system::SystemClock;
 pub use crate::clock::time::{Clock, Reached, Ticks, Wake, sleep, within};
+pub use crate::clock::turns::{come_first, stand_back};

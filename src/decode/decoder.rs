@@ -5,7 +5,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, come_first};
 use crate::decode::backend::{Backend, Decoders};
 #[cfg(feature = "gstreamer")]
 use crate::decode::choose::{Choosing, Prefer};
@@ -124,6 +124,7 @@ impl Decoder {
         let thread = thread::Builder::new()
             .name(format!("decode-{court}"))
             .spawn(move || {
+                come_first();
                 Court::new(settings, backend, machine, Rules::default(), outlet).run(&units);
             })
             .map_err(|source| DecodeError::Thread { court, source })?;

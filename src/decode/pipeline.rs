@@ -15,6 +15,7 @@ use gstreamer_video as gst_video;
 use parking_lot::Mutex;
 use tracing::warn;
 
+use crate::clock::come_first;
 use crate::decode::DecodeError;
 use crate::decode::backend::{Backend, Order, Pipeline, Push, Unbuilt};
 use crate::decode::choose;
@@ -163,12 +164,24 @@ fn build(
     chain.push(sink.clone().upcast());
     pipeline.add_many(&chain)?;
     gst::Element::link_many(&chain)?;
+    put_first(&source);
     watch_entry(&decoder, &outlet);
     offer_video_meta(&sink);
     if let Some(bus) = pipeline.bus() {
         watch_errors(&bus, outlet);
     }
     Ok(GstPipeline { pipeline, source, teardowns, stopped: false })
+}
+
+/// The source's thread decodes, as do those that the decoder makes at its first caps.
+fn put_first(source: &gst_app::AppSrc) {
+    if let Some(pad) = source.static_pad("src") {
+        let _lasts_as_long_as_the_pad =
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, _| {
+                come_first();
+                gst::PadProbeReturn::Remove
+            });
+    }
 }
 
 fn source(codec: Codec) -> gst_app::AppSrc {

@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use tracing::{debug, error, warn};
 
 use crate::answer::ModelIdentity;
-use crate::clock::Clock;
+use crate::clock::{Clock, come_first, stand_back};
 use crate::detect::bundle::Bundle;
 use crate::detect::continuity::{Continuity, Fed};
 use crate::detect::court_work::CourtWork;
@@ -42,8 +42,6 @@ use crate::media::{CourtId, CourtRims, Frame, MediaTime, Monotonic};
 
 /// How long a wait for a frame is; only bounds how late a lost wake-up would be noticed.
 const WAIT: Duration = Duration::from_secs(1);
-/// How far a thread that stands back does so from all others of the process.
-const NICE: i32 = 10;
 
 /// Everything that a model's thread owns.
 pub(crate) struct Worker {
@@ -138,8 +136,9 @@ impl Worker {
     /// Answers until the hop is closed and empty, or the model is put out.
     pub(crate) fn run(mut self) {
         if self.manner.stands_back {
-            // Linux: of this thread alone. Without it the thread is as good as any.
-            let _ = rustix::process::nice(NICE);
+            stand_back();
+        } else if self.live {
+            come_first();
         }
         // What was taken while a batch was gathered and is not of it.
         let mut next = None;
