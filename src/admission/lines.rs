@@ -22,8 +22,9 @@ const OTHERS_MOST: usize = 4_096;
 /// Lines about prefixes that were never told of, beside those of the loud ones.
 const NEWCOMERS: Rate = Rate { burst: 64.0, per_second: 1.0 };
 
-/// Of those that are summed together, so many are named: who knocked once, beside hundreds that knock on and on.
-const QUIETEST: usize = 16;
+/// Of those that are summed together, so many are named: who knocked once, beside hundreds that knock on and on. As
+/// many again of those of the sum before: by then it is known who knocks on.
+const QUIETEST: usize = 24;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +40,13 @@ pub(crate) struct Lines {
     most: usize,
     /// Who had a line: since when, what was left out since, and whether it counts among everybody.
     told: BTreeMap<Prefix, Told>,
-    others: BTreeMap<Prefix, u64>,
+    others: BTreeSet<Prefix>,
+    /// Others of the sum before that were not named in it.
+    earlier: BTreeSet<Prefix>,
     others_left_out: u64,
     others_since: Monotonic,
+    /// How often each came since the start, as many as are told apart.
+    seen: BTreeMap<Prefix, u64>,
     /// Who had a line since the start, as many as are told apart.
     ever: BTreeSet<Prefix>,
     newcomers: Bucket,
@@ -63,7 +68,7 @@ pub(crate) enum Sum {
     Others {
         prefixes: usize,
         left_out: u64,
-        /// The quietest, with what was left out of each.
+        /// The quietest since the start, with how often each came.
         quietest: Vec<(Prefix, u64)>,
     },
 }
@@ -73,7 +78,9 @@ impl Lines {
         Self {
             most,
             told: BTreeMap::new(),
-            others: BTreeMap::new(),
+            others: BTreeSet::new(),
+            earlier: BTreeSet::new(),
+            seen: BTreeMap::new(),
             others_left_out: 0,
             others_since: Monotonic::ZERO,
             ever: BTreeSet::new(),
@@ -84,6 +91,10 @@ impl Lines {
     /// True if a line about the prefix may be written now; else it is counted. `apart`: it is proven, or does
     /// as a camera does.
     pub(crate) fn may(&mut self, now: Monotonic, prefix: Prefix, apart: bool) -> bool {
+        if self.seen.len() >= OTHERS_MOST && !self.seen.contains_key(&prefix) {
+            self.seen.clear();
+        }
+        *self.seen.entry(prefix).or_default() += 1;
         if let Some(told) = self.told.get_mut(&prefix) {
             told.left_out += 1;
             return false;
@@ -102,10 +113,8 @@ impl Lines {
         if self.others_left_out == 0 {
             self.others_since = now;
         }
-        if let Some(left_out) = self.others.get_mut(&prefix) {
-            *left_out += 1;
-        } else if self.others.len() < OTHERS_MOST {
-            self.others.insert(prefix, 1);
+        if self.others.len() < OTHERS_MOST {
+            self.others.insert(prefix);
         }
         self.others_left_out += 1;
         false
@@ -116,6 +125,14 @@ impl Lines {
             self.ever.clear();
         }
         self.ever.insert(prefix);
+    }
+
+    fn quietest(&self, of: &BTreeSet<Prefix>) -> Vec<(Prefix, u64)> {
+        let came = |prefix: &Prefix| (*prefix, self.seen.get(prefix).copied().unwrap_or(1));
+        let mut quietest: Vec<(Prefix, u64)> = of.iter().map(came).collect();
+        quietest.sort_by_key(|(_, came)| *came);
+        quietest.truncate(QUIETEST);
+        quietest
     }
 
     /// What is to be told now of what was left out.
@@ -135,9 +152,13 @@ impl Lines {
         if self.others_left_out > 0 && now.since(self.others_since) >= SUMMED_EVERY {
             let others = std::mem::take(&mut self.others);
             let (prefixes, left_out) = (others.len(), std::mem::take(&mut self.others_left_out));
-            let mut quietest: Vec<(Prefix, u64)> = others.into_iter().collect();
-            quietest.sort_by_key(|(_, left_out)| *left_out);
-            quietest.truncate(QUIETEST);
+            let earlier = std::mem::replace(&mut self.earlier, others);
+            let mut quietest = self.quietest(&earlier);
+            let now = self.quietest(&self.earlier);
+            quietest.extend(now.into_iter().filter(|(prefix, _)| !earlier.contains(prefix)));
+            for (prefix, _) in &quietest {
+                self.earlier.remove(prefix);
+            }
             sums.push(Sum::Others { prefixes, left_out, quietest });
         }
         sums
@@ -200,7 +221,7 @@ mod tests {
         let Sum::Others { prefixes, left_out: others, quietest } = &sums[32] else {
             panic!("others")
         };
-        assert_eq!((*prefixes, *others, quietest.len()), (968, left_out, 16));
+        assert_eq!((*prefixes, *others, quietest.len()), (968, left_out, QUIETEST));
         flood(&mut lines, 1_000);
         assert!(!lines.may(at(9), ip(5_000), false));
         assert!(lines.may(at(9), ip(5_001), true), "a camera's");
@@ -226,8 +247,15 @@ mod tests {
         for of in 5_000..5_004 {
             assert!(!lines.may(at(9), ip(of), false), "newcomers have had their lines");
         }
-        flood(&mut lines, 1_000);
-        let sums = lines.due(at(20));
+        // A hundred more begin to flood just then, so that they are as quiet as those who knocked once.
+        for of in 2_000..2_100 {
+            lines.may(at(9), ip(of), false);
+        }
+        lines.due(at(20));
+        for of in 2_000..2_100 {
+            lines.may(at(20), ip(of), false);
+        }
+        let sums = lines.due(at(30));
         let Some(Sum::Others { quietest, .. }) = sums.last() else { panic!("others") };
         let once: Vec<Prefix> =
             quietest.iter().map_while(|(p, n)| (*n == 1).then_some(*p)).collect();

@@ -33,6 +33,7 @@
 
 use std::fmt;
 
+use crate::ingest::flow::FlowLimits;
 use crate::ingest::segments::SegmentLimits;
 use crate::media::references::MOST_KEPT;
 use crate::media::{ChromaFormat, Codec, CodedPictures};
@@ -76,12 +77,14 @@ pub struct Budget {
     pub memory: BoxMemory,
     /// How often recording may begin anew, a court.
     pub segments: SegmentLimits,
+    /// How much it may send.
+    pub flow: FlowLimits,
 }
 
 impl Default for Budget {
     fn default() -> Self {
         let memory = BoxMemory { limit: None, court: USUAL_PICTURE_MEMORY };
-        Self { memory, segments: SegmentLimits::USUAL }
+        Self { memory, segments: SegmentLimits::USUAL, flow: FlowLimits::USUAL }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::admission::Prefix;
 use crate::event::words::{Sound, StreamCondition};
 use crate::ingest::budget::{Allowance, Budget};
 use crate::ingest::comings::{Comings, Sum};
+use crate::ingest::flow::Flow;
 use crate::ingest::meter::Meter;
 use crate::ingest::segments::{Segments, Verdict};
 use crate::ingest::strays::Strays;
@@ -160,6 +161,7 @@ impl Entry {
             refusals: BTreeMap::new(),
             comings: Comings::default(),
             segments: Segments::new(budget.segments),
+            flow: Flow::new(budget.flow),
             meter: Meter::default(),
         };
         Self { court, key, picture_memory: AtomicU64::new(0), state: Mutex::new(state) }
@@ -181,6 +183,7 @@ struct CourtState {
     refusals: BTreeMap<&'static str, u64>,
     comings: Comings,
     segments: Segments,
+    flow: Flow,
     meter: Meter,
 }
 
@@ -427,6 +430,18 @@ impl Courts {
             self.sink.deliver(&entry.court, item);
         }
         Delivered::All
+    }
+
+    /// Notes what `connection` sent -> how long nothing more is to be read of it.
+    pub(crate) fn sent(
+        &self,
+        index: usize,
+        now: Monotonic,
+        bytes: usize,
+        pictures: usize,
+    ) -> Duration {
+        let entry = self.entry(index);
+        entry.map_or(Duration::ZERO, |entry| entry.state.lock().flow.took(now, bytes, pictures))
     }
 
     /// Notes what the connection knows of its stream.

@@ -3,7 +3,7 @@
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media
-//! message, pure), `budget` and `segments` (what a publisher may cost, and how often, pure), `stream` (messages → access units with
+//! message, pure), `budget`, `segments` and `flow` (what a publisher may cost, how often, and how much, pure), `stream` (messages → access units with
 //! unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes with wrong
 //! keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court, pure but for its lock), then `server`
 //! (the only I/O).
@@ -15,6 +15,7 @@ pub mod flv;
 pub mod rtmp;
 mod budget;
 mod segments;
+mod flow;
 mod meter;
 mod strays;
 mod comings;
@@ -26,6 +27,7 @@ mod captures;
 
 pub use crate::ingest::budget::{BoxMemory, Budget};
 pub use crate::ingest::courts::{CourtKey, CourtStatus, StreamKey, UnitSink};
+pub use crate::ingest::flow::FlowLimits;
 pub use crate::ingest::segments::SegmentLimits;
 pub use crate::ingest::server::{Ingest, IngestCounts, IngestError, IngestHandle, IngestSettings};
 pub use crate::ingest::stream::{MediaRefused, StreamAssembler};

@@ -693,11 +693,14 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> End {
     let mut tick = Ticks::new(&shared.clock, TICK);
     let mut heard = shared.clock.monotonic();
-    let (mut stalled, mut proven) = (false, false);
+    let (mut stalled, mut proven, mut slowed) = (false, false, false);
     let mut items = Vec::new();
     let displaced = Arc::clone(&held.displaced);
     loop {
+        let before = wire.unread().len();
         let end = take(shared, wire, session, assembler, &mut heard, &mut items);
+        let bytes = before - wire.unread().len();
+        let pictures = items.iter().filter(|item| matches!(item, StreamItem::Video(_))).count();
         if !proven && items.iter().any(|item| matches!(item, StreamItem::Video(unit) if unit.key)) {
             proven = true;
             shared.admission.proved(Door::Rtmp, held.peer, secret_of(held.court));
@@ -711,6 +714,22 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
         if let Some(end) = end {
             describe(shared, held, assembler);
             return end;
+        }
+        let rest = shared.courts.sent(held.court, shared.clock.monotonic(), bytes, pictures);
+        if !rest.is_zero() {
+            if !std::mem::replace(&mut slowed, true) {
+                let court = shared.courts.name(held.court);
+                let court = court.as_ref().map_or("", CourtId::as_str);
+                warn!(
+                    court,
+                    "publisher sends more than a camera does: it is read no faster than one"
+                );
+            }
+            tokio::select! {
+                () = displaced.notified() => return displaced_from(shared, held),
+                _ = stopping.changed() => return End::Shutdown,
+                () = sleep(&*shared.clock, rest) => {}
+            }
         }
         if !wire.unread().is_empty() {
             // Others have their turn on this thread first.

@@ -25,7 +25,7 @@ use crate::ingest::flv::{self, FileTag};
 use crate::ingest::rtmp::client::{ClientEvent, ClientSession};
 use crate::ingest::rtmp::handshake::Handshake;
 use crate::ingest::rtmp::message::kind;
-use crate::ingest::{Budget, CourtKey, Ingest, IngestSettings, StreamKey, UnitSink};
+use crate::ingest::{Budget, CourtKey, FlowLimits, Ingest, IngestSettings, StreamKey, UnitSink};
 use crate::media::{CourtId, StreamItem};
 use crate::tools::private_folder::private_folder;
 
@@ -477,7 +477,8 @@ fn serve_ours() -> anyhow::Result<ExitCode> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let admission = Admission::new(Arc::clone(&clock), Limits::default());
         let rtmp = Some("127.0.0.1:0".parse()?);
-        let budget = Budget::default();
+        // What is measured is what taking a stream in costs, as fast as it comes.
+        let budget = Budget { flow: FlowLimits::OFF, ..Budget::default() };
         let settings = IngestSettings { rtmp, rtmps: None, courts, admission, budget };
         let ingest = Ingest::bind(settings, clock, Chance::system(), Arc::new(Nobody)).await?;
         let address = ingest.handle().rtmp_address().context("an address")?;
