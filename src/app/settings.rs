@@ -77,6 +77,14 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
     }
 }
 
+/// What a model may want.
+pub(crate) const fn model_limits(config: &Config) -> detect::ModelLimits {
+    detect::ModelLimits {
+        memory_bytes: config.detect.model_memory_bytes,
+        multiply_adds: config.detect.model_multiply_adds,
+    }
+}
+
 /// The rims of every court, as they are configured.
 pub(crate) fn court_rims(config: &Config) -> Vec<CourtRims> {
     config

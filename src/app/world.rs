@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::{Chance, Clock, SystemClock};
 use crate::decode::{Decoders, InstalledDecoders};
-use crate::detect::{Engines, InstalledEngines};
+use crate::detect::{Engines, InstalledEngines, ModelLimits};
 use crate::disk::{Disk, RealDisk};
 
 /// What the stages are given of the world outside.
@@ -33,9 +33,15 @@ impl Devices {
     /// Those of this machine; engines measure by `clock`.
     #[must_use]
     pub fn installed(clock: &Arc<dyn Clock>) -> Self {
+        Self::installed_for(clock, ModelLimits::default())
+    }
+
+    /// The same, for models that may want so much.
+    #[must_use]
+    pub fn installed_for(clock: &Arc<dyn Clock>, limits: ModelLimits) -> Self {
         Self {
             decoders: Arc::new(InstalledDecoders::default()),
-            engines: Arc::new(InstalledEngines::new(Arc::clone(clock))),
+            engines: Arc::new(InstalledEngines::new(Arc::clone(clock)).within(limits)),
         }
     }
 }
@@ -44,9 +50,15 @@ impl World {
     /// The real one.
     #[must_use]
     pub fn real() -> Self {
+        Self::real_for(ModelLimits::default())
+    }
+
+    /// The same, for models that may want so much.
+    #[must_use]
+    pub fn real_for(limits: ModelLimits) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self {
-            devices: Devices::installed(&clock),
+            devices: Devices::installed_for(&clock, limits),
             clock,
             chance: Chance::system(),
             disk: Arc::new(RealDisk::new()),

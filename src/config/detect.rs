@@ -1,6 +1,7 @@
 //! `[detect]`: which models look, and on what.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -15,6 +16,14 @@ use crate::event::words::CalibrationMode;
 const BUNDLES_MOST: usize = 16;
 /// The bundle that is in the binary.
 const BUNDLE: &str = "rimnet";
+/// Bytes of constants, and of activations, that a model may have: fifty times what RimNet has.
+const MODEL_MEMORY_BYTES: u64 = 256_000_000;
+/// Less than the models in the binary want is no setting; more than this no box has to spare.
+const MODEL_MEMORY_RANGE: RangeInclusive<u64> = 64_000_000..=64_000_000_000;
+/// Multiply-adds of one look: some seconds of one core.
+const MODEL_MULTIPLY_ADDS: u64 = 50_000_000_000;
+/// RimFinder has 1,100 million of them; more than this no accelerator does within a look.
+const MODEL_MULTIPLY_ADDS_RANGE: RangeInclusive<u64> = 5_000_000_000..=100_000_000_000_000;
 
 /// `[detect]`, checked.
 #[derive(Clone, Debug)]
@@ -29,6 +38,10 @@ pub struct DetectConfig {
     pub calibrate: Calibrate,
     /// Look once a second whether a camera was moved; true unless given.
     pub finder: bool,
+    /// Bytes of constants, and of activations, that a model may have; 256 MB unless given.
+    pub model_memory_bytes: u64,
+    /// Multiply-adds of one look that a model may have; 50,000 million unless given.
+    pub model_multiply_adds: u64,
 }
 
 /// What is made of what a rim's own shots say of the cut between made and missed.
@@ -117,6 +130,16 @@ pub(super) struct RawDetect {
     calibrate: Option<Spanned<String>>,
     /// Look once a second whether a camera was moved.
     finder: Option<bool>,
+    /// Bytes of constants, and of activations, that a model may have; one that wants more is refused, and its
+    /// trial has three times as much.
+    #[schemars(with = "Option<u64>", range(min = 64_000_000, max = 64_000_000_000_u64))]
+    model_memory_bytes: Option<Spanned<u64>>,
+    /// Multiply-adds of one look that a model may have; one that wants more is refused.
+    #[schemars(
+        with = "Option<u64>",
+        range(min = 5_000_000_000_u64, max = 100_000_000_000_000_u64)
+    )]
+    model_multiply_adds: Option<Spanned<u64>>,
 }
 
 impl RawDetect {
@@ -166,6 +189,41 @@ impl RawDetect {
             })
         });
         let models_dir = self.models_dir.map(|dir| origin.resolved(&dir));
-        DetectConfig { bundles, models_dir, device, calibrate, finder: self.finder.unwrap_or(true) }
+        let mut within = |key: &str,
+                          written: Option<Spanned<u64>>,
+                          usual,
+                          range: &RangeInclusive<u64>| {
+            let Some(written) = written else { return usual };
+            if !range.contains(written.get_ref()) {
+                let text = format!(
+                    "`{key}` is out of range: write {} to {}; without it a model may have {usual}",
+                    range.start(),
+                    range.end()
+                );
+                findings.fault(written.span(), text);
+            }
+            written.into_inner()
+        };
+        let model_memory_bytes = within(
+            "model_memory_bytes",
+            self.model_memory_bytes,
+            MODEL_MEMORY_BYTES,
+            &MODEL_MEMORY_RANGE,
+        );
+        let model_multiply_adds = within(
+            "model_multiply_adds",
+            self.model_multiply_adds,
+            MODEL_MULTIPLY_ADDS,
+            &MODEL_MULTIPLY_ADDS_RANGE,
+        );
+        DetectConfig {
+            bundles,
+            models_dir,
+            device,
+            calibrate,
+            finder: self.finder.unwrap_or(true),
+            model_memory_bytes,
+            model_multiply_adds,
+        }
     }
 }

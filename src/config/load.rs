@@ -296,6 +296,10 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
                 "[[court]]",
                 "[detect]\ndevice = \"gpu\"\ncalibrate = \"maybe\"\nbundles = [\"../x\"]\n[[court]]",
             ),
+            with(
+                "[[court]]",
+                "[detect]\nmodel_memory_bytes = 1\nmodel_multiply_adds = 9223372036854775807\n[[court]]",
+            ),
             with("[[court]]", "[[court]]\nname = \"a\"\nstream_key = \"north-hoop\"\n[[court]]"),
             with("\"north-hoop\"", "\"north hoop\""),
             with("\"north-hoop\"", "\"CHANGE-ME\""),

@@ -82,6 +82,8 @@ impl Config {
                 ("device", Some(self.detect.device.to_string().into())),
                 ("calibrate", Some(self.detect.calibrate.word().into())),
                 ("finder", Some(self.detect.finder.into())),
+                ("model_memory_bytes", bytes(self.detect.model_memory_bytes)),
+                ("model_multiply_adds", bytes(self.detect.model_multiply_adds)),
             ],
         );
         section("health", vec![("log", Some(self.health.log.clone().into()))]);

@@ -57,6 +57,6 @@ pub use crate::detect::progress::ModelMeters;
 pub use crate::detect::rim::crop::{Crop, NoBox};
 pub use crate::detect::rim::manifest::RimTable;
 pub use crate::detect::roster::{Detect, Joined, ModelFeedParts};
-pub use crate::detect::settings::DetectSettings;
+pub use crate::detect::settings::{DetectSettings, ModelLimits};
 pub use crate::detect::sink::AnswerSink;
 pub use crate::detect::task::AnswerError;

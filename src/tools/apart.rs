@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, SystemClock};
 use crate::detect::{
-    Bundle, Engine, EngineError, EngineFound, Engines, HandedOver, InstalledEngines, try_bundle,
+    Bundle, Engine, EngineError, EngineFound, Engines, HandedOver, InstalledEngines, ModelLimits,
+    try_bundle,
 };
 use crate::media::Foreign;
 
@@ -44,7 +45,19 @@ struct TrialLimits {
     wall_s: u64,
 }
 
-const LIMITS: TrialLimits = TrialLimits { memory: 768_000_000, cpu_s: 20, wall_s: 60 };
+impl TrialLimits {
+    /// For models that may want so much: a network of 256 MB of constants and as much of activations has
+    /// 768 MB, and 20 s of the CPU are enough for four looks of 50,000 million multiply-adds.
+    fn of(model: ModelLimits) -> Self {
+        let cpu_s = model.multiply_adds.div_ceil(2_500_000_000).max(20);
+        Self {
+            memory: model.memory_bytes.saturating_mul(3),
+            cpu_s,
+            wall_s: cpu_s.saturating_mul(3),
+        }
+    }
+}
+
 /// Bytes that the other process may say.
 const MAX_SAID: u64 = 64 << 10;
 /// Bytes of its header; a manifest has at most 256 KiB.
@@ -56,6 +69,7 @@ const MYSELF: &str = "/proc/self/exe";
 #[derive(Serialize, Deserialize)]
 struct Header {
     limits: TrialLimits,
+    model: ModelLimits,
     bundle: HandedOver,
 }
 
@@ -99,13 +113,14 @@ enum Verdict {
 #[derive(Debug)]
 pub(super) struct Apart {
     engines: Arc<dyn Engines>,
+    limits: ModelLimits,
     program: PathBuf,
 }
 
 impl Apart {
-    /// Tries for `engines`, with this very program.
-    pub(super) fn before(engines: Arc<dyn Engines>) -> Self {
-        Self { engines, program: MYSELF.into() }
+    /// Tries for `engines`, with this very program, models that may want so much.
+    pub(super) fn before(engines: Arc<dyn Engines>, limits: ModelLimits) -> Self {
+        Self { engines, limits, program: MYSELF.into() }
     }
 }
 
@@ -116,7 +131,7 @@ impl Engines for Apart {
 
     fn try_apart(&self, bundle: &Bundle) -> Result<(), String> {
         let model = &bundle.name;
-        match try_in(&self.program, bundle, LIMITS) {
+        match try_in(&self.program, bundle, self.limits) {
             Verdict::Passed { peak_bytes, took_ms } => {
                 tracing::info!(%model, ?peak_bytes, took_ms, "tried apart");
                 Ok(())
@@ -134,15 +149,21 @@ impl Engines for Apart {
     }
 }
 
-fn try_in(program: &Path, bundle: &Bundle, limits: TrialLimits) -> Verdict {
-    match run(program, bundle, limits) {
+fn try_in(program: &Path, bundle: &Bundle, model: ModelLimits) -> Verdict {
+    let limits = TrialLimits::of(model);
+    match run(program, bundle, model, limits) {
         Ok((said, ended)) => judge(&said, ended, limits),
         Err(error) => Verdict::NotTried(error.to_string()),
     }
 }
 
-fn run(program: &Path, bundle: &Bundle, limits: TrialLimits) -> io::Result<(Vec<u8>, Ended)> {
-    let header = serde_json::to_vec(&Header { limits, bundle: bundle.hand_over() })?;
+fn run(
+    program: &Path,
+    bundle: &Bundle,
+    model: ModelLimits,
+    limits: TrialLimits,
+) -> io::Result<(Vec<u8>, Ended)> {
+    let header = serde_json::to_vec(&Header { limits, model, bundle: bundle.hand_over() })?;
     let mut given = File::from(rustix::fs::memfd_create("bundle", MemfdFlags::CLOEXEC)?);
     let length = u32::try_from(header.len()).map_err(io::Error::other)?;
     given.write_all(&length.to_le_bytes())?;
@@ -203,7 +224,7 @@ fn judge(said: &[u8], ended: Ended, limits: TrialLimits) -> Verdict {
     Verdict::Refused(match ended {
         Ended::Status(Some(signal)) if signal == xcpu => format!(
             "it takes too long: within {cpu_s} s of the CPU it is not read, made and run on a grey \
-             picture. Take a smaller model"
+             picture. Take a smaller model, or raise `model_multiply_adds` of [detect]"
         ),
         Ended::OutOfTime => format!(
             "it takes too long: within {wall_s} s it is not read, made and run on a grey picture. Take \
@@ -213,7 +234,7 @@ fn judge(said: &[u8], ended: Ended, limits: TrialLimits) -> Verdict {
             let how = signal.map_or_else(String::new, |signal| format!(", signal {signal}"));
             format!(
                 "the trial died while it {doing}{how}: it wants more than {} MB of memory, or it is \
-                 broken. Take a smaller model, or export it again",
+                 broken. Take a smaller model, raise `model_memory_bytes` of [detect], or export it again",
                 memory / 1_000_000
             )
         }
@@ -244,7 +265,7 @@ pub(super) fn child() -> ExitCode {
         say(&Said::Makes).map_err(|error| error.to_string())?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let began = clock.monotonic();
-        try_bundle(&bundle, &InstalledEngines::new(Arc::clone(&clock)))?;
+        try_bundle(&bundle, &InstalledEngines::new(Arc::clone(&clock)).within(header.model))?;
         let took = clock.monotonic().since(began);
         Ok(Said::Passed {
             peak_bytes: status.as_mut().and_then(|status| kilobytes(status, "VmHWM:")),
@@ -325,7 +346,9 @@ mod tests {
         let passed = Said::Passed { peak_bytes: Some(9), took_ms: 7 };
         let (died, cpu) = (Ended::Status(Some(6)), Ended::Status(Some(Signal::XCPU.as_raw())));
         let well = Ended::Status(None);
-        let judged = |lines: &[Said], ended| match judge(said(lines).as_bytes(), ended, LIMITS) {
+        let limits = TrialLimits::of(ModelLimits::default());
+        assert_eq!(limits, TrialLimits { memory: 768_000_000, cpu_s: 20, wall_s: 60 });
+        let judged = |lines: &[Said], ended| match judge(said(lines).as_bytes(), ended, limits) {
             Verdict::Passed { .. } => "passed".to_owned(),
             Verdict::Refused(why) => why,
             Verdict::NotTried(why) => format!("not tried: {why}"),
@@ -342,14 +365,15 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"));
         // A half line, and words that are none of ours, say nothing.
         let torn = said(&[Said::Began, Said::Makes]) + "{\"passed\":{\"peak";
-        assert!(matches!(judge(torn.as_bytes(), died, LIMITS), Verdict::Refused(_)));
-        assert!(matches!(judge(b"error: unknown command\n", well, LIMITS), Verdict::NotTried(_)));
+        assert!(matches!(judge(torn.as_bytes(), died, limits), Verdict::Refused(_)));
+        assert!(matches!(judge(b"error: unknown command\n", well, limits), Verdict::NotTried(_)));
     }
 
     #[test]
     fn where_no_process_can_be_had_there_was_no_trial() {
         let bundle = crate::detect::find("rimnet", &[], crate::detect::IN_THE_BINARY);
-        let verdict = try_in(Path::new("/nowhere"), &bundle.expect("there"), LIMITS);
+        let limits = ModelLimits::default();
+        let verdict = try_in(Path::new("/nowhere"), &bundle.expect("there"), limits);
         assert!(matches!(verdict, Verdict::NotTried(_)), "{verdict:?}");
     }
 }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::{self, court_rims, detect_settings, memory_advice, memory_limit, uplink_settings};
+use crate::app::{
+    self, court_rims, detect_settings, memory_advice, memory_limit, model_limits, uplink_settings,
+};
 use crate::clock::{Clock, Floor, SystemClock};
 use crate::config::{self, Config, ConfigError};
 use crate::decode;
@@ -313,7 +315,9 @@ fn of_models(config: &Config, lines: &mut Lines) {
     let rims = court_rims(config);
     let settings = DetectSettings { finder: false, ..detect_settings(config) };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let engines = Apart::before(Arc::new(InstalledEngines::new(Arc::clone(&clock))));
+    let limits = model_limits(config);
+    let engines = InstalledEngines::new(Arc::clone(&clock)).within(limits);
+    let engines = Apart::before(Arc::new(engines), limits);
     let detect = Detect::load(&settings, &rims, &Ledger::new(), clock, &engines);
     for model in detect.status().bundles {
         let what = format!("model {}", model.name);

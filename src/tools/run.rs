@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, Devices, Options, World, memory_limit};
+use crate::app::{App, Devices, Options, World, memory_limit, model_limits};
 use crate::config;
 use crate::disk::{self, RealDisk};
 use crate::health;
@@ -45,14 +45,14 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     descriptors::make_room();
-    let world = if args.no_fdatasync {
+    let limits = model_limits(&config);
+    let mut world = World::real_for(limits);
+    if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
-        World { disk: Arc::new(RealDisk::without_sync()), ..World::real() }
-    } else {
-        World::real()
-    };
+        world.disk = Arc::new(RealDisk::without_sync());
+    }
     let devices = Devices {
-        engines: Arc::new(Apart::before(Arc::clone(&world.devices.engines))),
+        engines: Arc::new(Apart::before(Arc::clone(&world.devices.engines), limits)),
         ..world.devices.clone()
     };
     match daemon(config, World { devices, ..world }) {

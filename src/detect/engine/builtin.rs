@@ -29,6 +29,8 @@ use crate::detect::engine::graph::sums::Sums;
 use crate::detect::engine::graph::sums::{Limits, sum};
 use crate::detect::rim::crop::Crop;
 use crate::detect::ring::letterbox::Letterbox;
+#[cfg(test)]
+use crate::detect::settings::ModelLimits;
 use crate::media::Foreign;
 
 const NAME: &str = "builtin";
@@ -68,15 +70,13 @@ pub(crate) fn found() -> EngineFound {
 }
 
 impl Builtin {
-    /// Reads and optimises the network of `bundle`. Takes some 100 ms.
-    ///
-    /// # Errors
-    /// [`EngineError`]: what about the file does not fit the manifest or this engine.
+    /// [`load_within`](Self::load_within), of a network that may want what is usual.
+    #[cfg(test)]
     pub(crate) fn load(bundle: &Bundle, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
-        Self::load_within(Limits::USUAL, bundle, clock)
+        Self::load_within(Limits::of(ModelLimits::default()), bundle, clock)
     }
 
-    /// [`load`](Self::load), of a network that may want so much.
+    /// Reads and optimises the network of `bundle`, which may want so much. Takes some 100 ms.
     ///
     /// # Errors
     /// [`EngineError`]: what about the file does not fit the manifest, this engine or the limits.

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::engine::builtin::Builtin;
+use crate::detect::engine::graph::sums::Limits;
+use crate::detect::settings::ModelLimits;
 
 pub use crate::detect::engine::contract::{
     Engine, EngineError, EngineFound, Engines, Look, Placement, Said, View,
@@ -23,19 +25,27 @@ pub use crate::detect::engine::contract::{
 /// The engines of this machine.
 pub struct InstalledEngines {
     clock: Arc<dyn Clock>,
+    limits: ModelLimits,
 }
 
 impl InstalledEngines {
     /// Those that there are; engines measure by `clock`.
     #[must_use]
-    pub const fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock }
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, limits: ModelLimits::default() }
+    }
+
+    /// The same, for models that may want so much.
+    #[must_use]
+    pub fn within(self, limits: ModelLimits) -> Self {
+        Self { limits, ..self }
     }
 }
 
 impl Engines for InstalledEngines {
     fn engine_for(&self, bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError> {
-        Ok(Box::new(Builtin::load(bundle, Arc::clone(&self.clock))?))
+        let limits = Limits::of(self.limits);
+        Ok(Box::new(Builtin::load_within(limits, bundle, Arc::clone(&self.clock))?))
     }
 
     fn found(&self) -> Vec<EngineFound> {

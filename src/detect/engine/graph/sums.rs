@@ -7,9 +7,12 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 
 use crate::detect::engine::graph::shapes::{multiply_adds, outputs, scratch};
 use crate::detect::engine::graph::values::{Value, tensor_of};
+use crate::detect::settings::ModelLimits;
 
-/// What a network here may have. Chosen: RimNet has 5 MB, 1 MB and 9 million, RimFinder, which looks
-/// at whole pictures, 3 MB, 40 MB and 1,100 million; a core does some 10⁹ multiply-adds in 100 ms.
+/// Operators that a network may have (chosen: RimFinder has some hundreds).
+const MOST_NODES: usize = 20_000;
+
+/// What a network here may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes that are there as long as the network is: weights, and what is made of them alone.
@@ -24,13 +27,16 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The box's.
-    pub(crate) const USUAL: Self = Self {
-        constants: 256_000_000,
-        activations: 256_000_000,
-        multiply_adds: 50_000_000_000,
-        nodes: 20_000,
-    };
+    /// Those of a configuration.
+    pub(crate) const fn of(limits: ModelLimits) -> Self {
+        let ModelLimits { memory_bytes, multiply_adds } = limits;
+        Self {
+            constants: memory_bytes,
+            activations: memory_bytes,
+            multiply_adds,
+            nodes: MOST_NODES,
+        }
+    }
 }
 
 /// What a network wants.
@@ -47,15 +53,17 @@ pub(crate) struct Sums {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TooMuch {
     #[error(
-        "it needs {} for constants ({at}); a model here may have {}", Bytes(*needs), Bytes(*most)
+        "it needs {} for constants ({at}); a model here may have {} (`model_memory_bytes` of [detect])",
+        Bytes(*needs), Bytes(*most)
     )]
     Constants { needs: u64, most: u64, at: String },
     #[error(
-        "it needs {} for activations ({at}); a model here may have {}", Bytes(*needs), Bytes(*most)
+        "it needs {} for activations ({at}); a model here may have {} (`model_memory_bytes` of [detect])",
+        Bytes(*needs), Bytes(*most)
     )]
     Activations { needs: u64, most: u64, at: String },
     #[error(
-        "it needs {} multiply-adds a look ({at}); a model here may have {}",
+        "it needs {} multiply-adds a look ({at}); a model here may have {} (`model_multiply_adds` of [detect])",
         Count(*needs), Count(*most)
     )]
     MultiplyAdds { needs: u64, most: u64, at: String },

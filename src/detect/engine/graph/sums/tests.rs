@@ -11,6 +11,7 @@ use crate::clock::ManualClock;
 use crate::detect::bundle::{Bundle, find_as};
 use crate::detect::engine::builtin::{Builtin, sums_of};
 use crate::detect::engine::contract::{Engine, EngineError};
+use crate::detect::settings::ModelLimits;
 use crate::media::UtcTime;
 
 /// No limit at all: what was there before there were any.
@@ -30,6 +31,10 @@ fn bomb(name: &str) -> Bundle {
     Bundle::read(name, &manifest).expect("its manifest is good")
 }
 
+fn usual() -> Limits {
+    Limits::of(ModelLimits::default())
+}
+
 fn load(limits: Limits, bundle: &Bundle) -> Result<Builtin, EngineError> {
     let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
     Builtin::load_within(limits, bundle, clock)
@@ -39,7 +44,7 @@ fn load(limits: Limits, bundle: &Bundle) -> Result<Builtin, EngineError> {
 fn each_bomb_is_refused_with_its_sum() {
     let names = ["tile", "expand", "resize", "fill", "range", "chain", "dims", "external"];
     let told = names.map(|name| {
-        let error = load(Limits::USUAL, &bomb(name)).err().map(|error| error.to_string());
+        let error = load(usual(), &bomb(name)).err().map(|error| error.to_string());
         format!("{name}: {}", error.expect("refused"))
     });
     insta::assert_snapshot!(told.join("\n"));
@@ -54,6 +59,27 @@ fn without_limits_a_bomb_is_taken() {
     assert!(matches!(load(few, &bomb("tile")), Err(EngineError::TooMuch { .. })));
 }
 
+/// A venue that knows its model lets it have more, or less, and is told by which key.
+#[test]
+fn what_is_configured_is_what_a_network_may_want() {
+    let nodes = || vec![named("MatMul", &["x", "x"], "y", &[])];
+    let refused = |size: usize, limits| {
+        let input = [("x".to_owned(), vec![size, size])];
+        let told = sum(&of(nodes(), vec![], "y"), &input, Limits::of(limits)).err();
+        told.map(|error| error.to_string()).unwrap_or_default()
+    };
+    let usual = ModelLimits::default();
+    assert_eq!(refused(3_000, usual), "");
+    let told = refused(3_700, usual);
+    assert!(told.contains("50653 million multiply-adds"), "{told}");
+    assert!(told.ends_with("(`model_multiply_adds` of [detect])"), "{told}");
+    let more = ModelLimits { multiply_adds: 60_000_000_000, ..usual };
+    assert_eq!(refused(3_700, more), "");
+    let less = ModelLimits { memory_bytes: 70_000_000, ..more };
+    let told = refused(3_700, less);
+    assert!(told.ends_with("may have 70 MB (`model_memory_bytes` of [detect])"), "{told}");
+}
+
 /// Every network that ships is known operator by operator, is far from each limit, and its sum of
 /// multiply-adds is the engine's own.
 #[test]
@@ -64,7 +90,7 @@ fn what_ships_is_summed_whole_and_wants_little() {
         let bundle = find_as(name, precision, &[root("models")], &[]).expect("there");
         let sums = sums_of(&bundle).expect("summed");
         assert_eq!(sums.unknown, 0, "{name} {precision}");
-        let Limits { constants, activations, multiply_adds, .. } = Limits::USUAL;
+        let Limits { constants, activations, multiply_adds, .. } = usual();
         let near = [
             sums.constants * 5 > constants,
             sums.activations * 5 > activations,
@@ -72,7 +98,7 @@ fn what_ships_is_summed_whole_and_wants_little() {
         ];
         assert_eq!(near, [false; 3], "{name} {precision}: {sums:?}");
         assert!(sums.constants > 1_000_000 && sums.activations > 50_000, "{name}: {sums:?}");
-        let engine = load(Limits::USUAL, &bundle).expect("runs");
+        let engine = load(usual(), &bundle).expect("runs");
         let own = engine.multiply_adds().expect("it tells");
         if precision == "fp32" {
             let low = own - own / 10;
@@ -118,14 +144,14 @@ fn what_is_alive_at_once_is_summed_not_what_ever_was() {
     let chain: Vec<NodeProto> =
         (0..100).map(|n| named("Relu", &[&format!("v{n}")], &format!("v{}", n + 1), &[])).collect();
     let input = [("v0".to_owned(), vec![1000, 1000])];
-    let sums = sum(&of(chain, vec![], "v100"), &input, Limits::USUAL).expect("little");
+    let sums = sum(&of(chain, vec![], "v100"), &input, usual()).expect("little");
     assert_eq!((sums.activations, sums.multiply_adds), (8_000_000, 100_000_000));
 }
 
 #[test]
 fn a_graph_without_end_is_refused_before_it_is_walked() {
     let many = (0..20_001).map(|_| named("Nobody", &[], "v", &[])).collect();
-    let refused = sum(&of(many, vec![], "v"), &[], Limits::USUAL);
+    let refused = sum(&of(many, vec![], "v"), &[], usual());
     assert_eq!(refused, Err(TooMuch::Nodes { has: 20_001, most: 20_000 }));
 }
 
@@ -135,9 +161,7 @@ fn what_hangs_on_the_picture_is_refused_by_its_operator() {
     let refused = |node: NodeProto| {
         let tables = vec![whole("two", &[2]), whole("depth", &[2])];
         let input = [("x".to_owned(), vec![1, 2, 10, 20])];
-        sum(&of(vec![node], tables, "y"), &input, Limits::USUAL)
-            .err()
-            .map(|error| error.to_string())
+        sum(&of(vec![node], tables, "y"), &input, usual()).err().map(|error| error.to_string())
     };
     for op in ["NonZero", "Compress", "Unique", "NonMaxSuppression", "Loop", "Scan", "If"] {
         let told = refused(named(op, &["x"], "y", &[])).expect("refused");
@@ -167,7 +191,7 @@ fn tables_of_shapes_are_followed() {
     let tables =
         vec![whole("none", &[0]), whole("two", &[2]), whole("four", &[4]), whole("by", &[3])];
     let input = [("x".to_owned(), vec![1, 2, 10, 20])];
-    let sums = sum(&of(nodes, tables, "y"), &input, Limits::USUAL).expect("little");
+    let sums = sum(&of(nodes, tables, "y"), &input, usual()).expect("little");
     assert_eq!(sums.unknown, 0);
     assert_eq!(sums.activations, 4 * (2 * 10 * 20 + 2 * 30 * 60));
 }
@@ -199,10 +223,10 @@ proptest! {
         let weights = TensorProto { name: "w".to_owned(), dims, data_type: 1, ..TensorProto::default() };
         let graph = of(nodes.collect(), vec![weights, whole("t", &numbers)], "v0");
         let input = [("x".to_owned(), vec![1, 3, 16, 16])];
-        if let Ok(sums) = sum(&graph, &input, Limits::USUAL) {
-            prop_assert!(sums.constants <= Limits::USUAL.constants);
-            prop_assert!(sums.activations <= Limits::USUAL.activations);
-            prop_assert!(sums.multiply_adds <= Limits::USUAL.multiply_adds);
+        if let Ok(sums) = sum(&graph, &input, usual()) {
+            prop_assert!(sums.constants <= usual().constants);
+            prop_assert!(sums.activations <= usual().activations);
+            prop_assert!(sums.multiply_adds <= usual().multiply_adds);
         }
     }
 }
