@@ -389,6 +389,42 @@ fn a_bundle_that_takes_for_ever_holds_neither_ready_nor_the_end() {
     assert!(!runs(), "the trial has outlived the daemon");
 }
 
+/// A bundle of the venue's own is tried at the first start, and not again until something of it changes.
+#[test]
+fn what_passed_its_trial_is_not_tried_again_until_it_changes() {
+    let mut dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    let mine = data.join("models/rimnet");
+    std::fs::create_dir_all(&mine).expect("made");
+    set_mode(&data, 0o700);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/rimnet");
+    let manifest = std::fs::read_to_string(shipped.join("model.toml")).expect("ships");
+    std::fs::copy(shipped.join("rimnet-fp32.onnx"), mine.join("rimnet-fp32.onnx")).expect("copied");
+    let begins = |dir: tempfile::TempDir, words: &str| {
+        file(&mine.join("model.toml"), &format!("{manifest}{words}"));
+        let mut daemon = Daemon::start_in(dir, "022");
+        daemon.log.wait("`model ready`", |line| {
+            line.contains("model ready")
+                && line.contains("rimnet")
+                && !line.contains("in the binary")
+        });
+        let tried = daemon.log.count("tried apart");
+        let known = daemon.log.count("passed its trial at an earlier start");
+        let dir = std::mem::replace(&mut daemon.dir, tempfile::tempdir().expect("a folder"));
+        (dir, (tried, known))
+    };
+    let mut outcomes = Vec::new();
+    for words in ["# ours\n", "# ours\n", "# ours, and better\n"] {
+        let (kept, outcome) = begins(dir, words);
+        dir = kept;
+        outcomes.push(outcome);
+    }
+    // A damaged file is as good as none.
+    file(&data.join("tried"), "courtside trials 1\n");
+    outcomes.push(begins(dir, "# ours, and better\n").1);
+    assert_eq!(outcomes, [(1, 0), (0, 1), (1, 0), (1, 0)]);
+}
+
 #[test]
 fn a_wrong_key_is_refused_with_its_place_and_the_nearest_one() {
     let dir = tempfile::tempdir().expect("a folder");

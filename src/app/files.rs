@@ -11,7 +11,7 @@ use crate::disk::{self, Disk, Judged, ReadBy, Us};
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 6] = ["token", "outbox", "ring", "rims", "models", "local"];
+const NAMES: [&str; 7] = ["token", "outbox", "ring", "rims", "models", "local", "tried"];
 
 /// A file with a secret that others can read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,7 +28,9 @@ use crate::detect::{
     Bundle, Engine, EngineError, EngineFound, Engines, HandedOver, InstalledEngines, ModelLimits,
     try_bundle,
 };
+use crate::disk::Disk;
 use crate::media::Foreign;
+use crate::tools::tried::Tried;
 
 /// The first word of the command.
 pub(super) const WORD: &str = "try-bundle";
@@ -115,12 +117,19 @@ pub(super) struct Apart {
     engines: Arc<dyn Engines>,
     limits: ModelLimits,
     program: PathBuf,
+    tried: Option<Tried>,
 }
 
 impl Apart {
     /// Tries for `engines`, with this very program, models that may want so much.
     pub(super) fn before(engines: Arc<dyn Engines>, limits: ModelLimits) -> Self {
-        Self { engines, limits, program: MYSELF.into() }
+        Self { engines, limits, program: MYSELF.into(), tried: None }
+    }
+
+    /// The same, but that what passed before is not tried again: that is kept in the data folder.
+    pub(super) fn remembering(self, disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
+        let tried = Tried::in_folder(disk, data_dir, &self.program);
+        Self { tried: Some(tried), ..self }
     }
 }
 
@@ -131,9 +140,22 @@ impl Engines for Apart {
 
     fn try_apart(&self, bundle: &Bundle) -> Result<(), String> {
         let model = &bundle.name;
+        let kept = self
+            .tried
+            .as_ref()
+            .and_then(|tried| Some((tried, tried.key(bundle, self.limits).ok()?)));
+        if kept.as_ref().is_some_and(|(tried, key)| tried.passed(key)) {
+            tracing::info!(%model, "passed its trial at an earlier start");
+            return Ok(());
+        }
         match try_in(&self.program, bundle, self.limits) {
             Verdict::Passed { peak_bytes, took_ms } => {
                 tracing::info!(%model, ?peak_bytes, took_ms, "tried apart");
+                if let Some((tried, key)) = kept
+                    && let Err(error) = tried.note(key)
+                {
+                    tracing::warn!(%model, %error, "remember that it passed its trial");
+                }
                 Ok(())
             }
             Verdict::Refused(why) => Err(Foreign::told(why).to_string()),

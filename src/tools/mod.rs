@@ -29,6 +29,7 @@ pub mod rig;
 mod rim_arg;
 mod run;
 mod tell;
+mod tried;
 mod version;
 
 pub use crate::tools::cli::{Cli, main};

@@ -52,7 +52,10 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         world.disk = Arc::new(RealDisk::without_sync());
     }
     let devices = Devices {
-        engines: Arc::new(Apart::before(Arc::clone(&world.devices.engines), limits)),
+        engines: Arc::new(
+            Apart::before(Arc::clone(&world.devices.engines), limits)
+                .remembering(Arc::clone(&world.disk), &config.appliance.data_dir),
+        ),
         ..world.devices.clone()
     };
     match daemon(config, World { devices, ..world }) {
