@@ -18,6 +18,7 @@ use crate::decode::reorder::Reorder;
 use crate::decode::setbacks::{Blame, Machine, Rules, Setbacks, same_sets};
 use crate::decode::trial::{Aside, Trial, Verdict};
 use crate::mailbox::{DropReason, Take, UnitMailbox};
+use crate::media::h264;
 use crate::media::{
     AccessUnit, CloseReason, CodecParameters, MediaTime, Monotonic, SessionId, StreamInfo,
     StreamItem,
@@ -26,7 +27,7 @@ use crate::media::{
 /// Units inside a pipeline beyond those that it must hold for reordering (chosen: a quarter of a
 /// second at 30 fps; the mailbox in front holds the second that the design allows).
 const BOUND: usize = 8;
-/// Pictures that a decoder may hold where nothing is declared (ITU-T H.264 A.3.1: MaxDpbFrames).
+/// Pictures that a decoder may ever hold for reordering (ITU-T H.264 A.3.1: MaxDpbFrames).
 const MAX_REORDER: u8 = 16;
 /// A pipeline that holds its bound and gives nothing for so long is built anew.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -562,8 +563,15 @@ fn held_at_most(parameters: &CodecParameters, low_delay: bool) -> u8 {
     match parameters.reorder_frames {
         Some(frames) => frames.min(MAX_REORDER),
         None if low_delay && parameters.low_delay_sets.is_some() => 0,
-        None => MAX_REORDER,
+        None => counted_reorder(parameters),
     }
+}
+
+/// As many as were counted when the stream asked for its memory: a decoder that holds more has it from nobody.
+fn counted_reorder(parameters: &CodecParameters) -> u8 {
+    let sets = parameters.parameter_sets.iter().filter_map(|nal| h264::Sps::read(nal));
+    let most = sets.map(|sps| sps.counted_reorder()).max();
+    most.and_then(|most| u8::try_from(most).ok()).unwrap_or(MAX_REORDER).min(MAX_REORDER)
 }
 
 #[cfg(test)]

@@ -166,15 +166,21 @@ impl Sps {
         self.reorder_frames
     }
 
+    /// Pictures that may be reordered, as they are counted: what the set promises; where it says nothing, as
+    /// far as its level goes, or as far as anything does where that does not even hold what is referred to.
+    #[must_use]
+    pub fn counted_reorder(&self) -> u32 {
+        let level = self.level_frames();
+        let undeclared = if level < self.reference_frames.max(1) { MAX_DPB_FRAMES } else { level };
+        self.promised_reorder().unwrap_or(undeclared).min(MAX_DPB_FRAMES)
+    }
+
     /// What a decoder of it keeps.
     #[must_use]
     pub fn coded(&self) -> Option<CodedPictures> {
         let level = self.level_frames();
         let references = self.reference_frames.max(1);
-        // A set that says nothing may reorder as far as its level goes; one whose level does not even
-        // hold what it refers to, as far as anything does.
-        let undeclared = if level < references { MAX_DPB_FRAMES } else { level };
-        let reordered = self.promised_reorder().unwrap_or(undeclared).min(MAX_DPB_FRAMES);
+        let reordered = self.counted_reorder();
         let buffered = self.buffered_frames.unwrap_or(level).min(MAX_DPB_FRAMES);
         Some(CodedPictures {
             codec: Codec::H264,

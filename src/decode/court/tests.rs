@@ -448,3 +448,27 @@ fn a_trial_that_fails_costs_no_picture() {
         assert!(played.status.trials > 0 && played.status.downgrade.is_some(), "{then:?}");
     }
 }
+
+/// What waits in a decoder has been asked for: a stream that promises nothing has what its level was counted
+/// for, and no 16 pictures more.
+#[test]
+fn a_stream_that_promises_nothing_holds_what_was_counted_for_it() {
+    // Main, 1920×1088, four references, no VUI; level 4, and level 1, which does not hold them.
+    let sets: [(&[u8], u32); 2] = [
+        (b"\x67\x4d\x00\x28\x8d\x8d\x28\x0f\x00\x44\xc8", 4),
+        (b"\x67\x4d\x00\x0a\x8d\x8d\x28\x0f\x00\x44\xc8", 16),
+    ];
+    for (nal, counted) in sets {
+        let sps = h264::Sps::read(nal).expect("readable");
+        assert_eq!((sps.promised_reorder(), sps.reference_frames), (None, 4));
+        let parameters = CodecParameters {
+            parameter_sets: vec![Bytes::from_static(nal)],
+            ..(*parameters(1920, 1088)).clone()
+        };
+        assert_eq!(held_at_most(&parameters, true), 0, "until a B slice comes");
+        assert_eq!(u32::from(held_at_most(&parameters, false)), counted);
+        assert_eq!(sps.coded().expect("pictures").kept, 4 + counted);
+    }
+    let unreadable = parameters(1920, 1088);
+    assert_eq!(held_at_most(&unreadable, false), MAX_REORDER);
+}
