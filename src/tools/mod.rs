@@ -30,6 +30,7 @@ mod rim_arg;
 mod run;
 mod tell;
 mod tried;
+mod trim;
 mod version;
 
 pub use crate::tools::cli::{Cli, main};

@@ -17,6 +17,7 @@ use crate::health;
 use crate::tools::apart::Apart;
 use crate::tools::descriptors;
 use crate::tools::tell::{remark, remark_refused};
+use crate::tools::trim;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -83,6 +84,8 @@ fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
         .build()
         .context("start the network threads")?;
     runtime.block_on(async {
+        // Ends with the runtime.
+        drop(tokio::spawn(trim::keep(Arc::clone(&world.clock))));
         let shutdown = on_signal().context("listen for signals")?;
         let app = App::build(
             config,
