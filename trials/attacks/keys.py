@@ -83,7 +83,7 @@ def slow_camera(step, source, tries=10, least=10, court="g"):
             time.sleep(0.3)
         good = [t for t in came if t is not None]
         own = step * 4
-        late = [t for t in good if t > own + 2]
+        late = [t for t in good if t > own + 2 * v.ease]
         out = {"came": (len(good), len(came)), "note": f"camera of {step} s a step: in {len(good)} of {len(came)}, longest {max(good, default=0):.1f} s"}
         if len(good) < min(least, len(came)) or not came: out["wrong"] = [f"a camera of {step} s a step came in {len(good)} of {len(came)} times ({words[-1:]})"]
         elif late: out["wrong"] = [f"a slow camera was in after {max(late):.1f} s, its own pauses are {own:.1f}"]
@@ -222,7 +222,7 @@ def typing_errors_of_two_cameras_behind_one_nat(v, seconds):
         time.sleep(0.3)
     for t in threads: t.join()
     wrong = [f"told as a guesser: {told[0][:150]}"] if told else []
-    wrong += [f"a right camera beside them: {word} after {took:.1f} s" for took, word, there in came if not there or took > 2]
+    wrong += [f"a right camera beside them: {word} after {took:.1f} s" for took, word, there in came if not there or took > 2 * v.ease]
     return {"note": f"{dict(said)}; right ones beside in after {max(t for t, _, _ in came):.2f} s", **({"wrong": wrong} if wrong else {})}
 
 def strings(x):

@@ -77,7 +77,7 @@ class Venue:
     def told(self, seconds, concert=False):
         b = self.box
         return {"rtmp": b.rtmp, "rtmps": b.rtmps, "http": b.http, "token": b.token(), "data": b.data, "conf": b.conf, "program": b.program, "logf": b.logf, "folder": self.folder + "-beside",
-                "six": self.six, "seconds": seconds, "seed": self.args.seed, "concert": concert, "pid": b.pid}
+                "six": self.six, "seconds": seconds, "seed": self.args.seed, "concert": concert, "pid": b.pid, "ease": ease(self.args)}
     def attacker(self, name, seconds, concert=False):
         """Runs one attack to its end -> what it found."""
         one = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--as-attacker", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -140,11 +140,13 @@ class Venue:
         self.gate.kill(); self.gate.wait(); self.mosquitto.terminate(); self.mosquitto.wait()
         return [] if code == 0 and "balanced=true" in said else [f"the box ended {code} after {took:.1f} s" + ("" if "balanced=true" in said else ", its ledger not balanced")]
 
+def ease(args): return 3.0 if args.noisy else 1.0
+
 def judge(m, control, args, growth):
     """What of the measurements does not hold."""
     wrong = []
     if "died" in m: return [f"THE BOX DIED, or might as well have ({m['died']})"]
-    ease = 3.0 if args.noisy else 1.0
+    eased = ease(args)
     spare = 1 << 30 if args.noisy else 0  # on a loaded machine a lost picture says nothing
     rate = max(1.0, m["counted"] / control["counted"]) if control else 1
     allowed = (control["lost"] * rate if control else 0) + spare
@@ -154,9 +156,9 @@ def judge(m, control, args, growth):
     if m["rss_peak"] - m["rss_before"] > growth: wrong.append(f"memory grew by {m['rss_peak'] - m['rss_before']:.0f} MB, at most {growth}")
     if m["rss_after"] > m["rss_before"] + 96: wrong.append(f"{m['rss_after'] - m['rss_before']:.0f} MB were not given back")
     for what in ("page", "doctor"):
-        if m[what][1] > 1.0 * ease: wrong.append(f"{what}: {m[what][1]:.1f} s" if m[what][1] < 99 else f"{what}: no answer")
+        if m[what][1] > 1.0 * eased: wrong.append(f"{what}: {m[what][1]:.1f} s" if m[what][1] < 99 else f"{what}: no answer")
     good, all_, longest, said = m["came"]
-    if all_ and (good < all_ if not args.noisy else longest > 2 * ease): wrong.append(f"right cameras in within 2 s: {good} of {all_} {said}")
+    if all_ and (good < all_ if not args.noisy else longest > 2 * eased): wrong.append(f"right cameras in within 2 s: {good} of {all_} {said}")
     if m["forged"] or m["odd"]: wrong.append(f"{m['forged']} lines forged, {m['odd']} odd characters")
     if m["panics"]: wrong.append(f"{m['panics']} panics")
     return wrong
@@ -221,7 +223,7 @@ class Bare:
     def __init__(self, args): self.args = args
     def attacker(self, name, seconds): return Venue.attacker(self, name, seconds)
     def told(self, seconds, concert=False):
-        return {"rtmp": 0, "http": 0, "token": "", "data": "", "conf": "", "program": os.path.abspath(self.args.bin), "logf": "/dev/null", "folder": self.args.folder + "/venue-beside", "six": False, "seconds": seconds, "seed": self.args.seed, "concert": concert, "pid": 0}
+        return {"rtmp": 0, "http": 0, "token": "", "data": "", "conf": "", "program": os.path.abspath(self.args.bin), "logf": "/dev/null", "folder": self.args.folder + "/venue-beside", "six": False, "seconds": seconds, "seed": self.args.seed, "concert": concert, "pid": 0, "ease": ease(self.args)}
 
 def all_at_once(args, six, chosen):
     seconds = args.minutes * 60
