@@ -15,7 +15,7 @@ all sockets, live in a network namespace that this makes and that ends with it (
 IPv6 out). --csv FILE has a row a second: memory, page, doctor, pictures lost by then and at which hop for what reason. The broker is a real mosquitto behind a gate that can be hostile instead. Timings mean nothing on a machine
 that others load: --noisy allows for that, and says so. Standard library, ffmpeg, mosquitto, openssl.
 """
-import argparse, atexit, csv, json, os, random, shutil, subprocess, sys, tempfile, threading, time
+import argparse, atexit, csv, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
 
 import texts as T
 import venue as V
@@ -335,6 +335,7 @@ def main():
         for one in ATTACKS.values(): print(f"{one.finding:2} {one.name:46} {(one.run.__doc__ or '').strip()}")
         return
     args.bin = os.path.abspath(args.bin)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is registered to end with us does
     for what, there in ((args.bin, os.access(args.bin, os.X_OK)), ("mosquitto", os.path.exists(V.MOSQUITTO)), ("ffmpeg", shutil.which("ffmpeg")), ("openssl", shutil.which("openssl"))):
         if not there: print(f"NOT RUN: {what} is not there"); sys.exit(3)
     chosen = [n for n in ATTACKS if not args.only or any(n == o or o in n for o in args.only)]
