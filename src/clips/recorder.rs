@@ -297,23 +297,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::{Codec, CodecParameters, MediaTime};
+    use crate::media::MediaTime;
+    use crate::media::samples::parameters;
 
     const SESSION: SessionId = SessionId::from_bits(1);
     static ZEROS: [u8; 3_000_000] = [0; 3_000_000];
-
-    fn parameters(kind: u8) -> Arc<CodecParameters> {
-        Arc::new(CodecParameters {
-            codec: Codec::H264,
-            width: 16,
-            height: 16,
-            config: vec![kind].into(),
-            parameter_sets: Vec::new(),
-            low_delay_sets: None,
-            reorder_frames: None,
-            mime_codec: String::new(),
-        })
-    }
 
     fn picture(sequence: u64, ms: i64, key: bool, bytes: usize) -> AccessUnit {
         AccessUnit {

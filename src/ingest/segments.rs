@@ -185,20 +185,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::{AudioUnit, CloseReason, Codec, CourtId, StreamInfo};
-
-    fn video(kind: u8) -> Arc<CodecParameters> {
-        Arc::new(CodecParameters {
-            codec: Codec::H264,
-            width: 16,
-            height: 16,
-            config: vec![kind].into(),
-            parameter_sets: Vec::new(),
-            low_delay_sets: None,
-            reorder_frames: None,
-            mime_codec: String::new(),
-        })
-    }
+    use crate::media::samples::parameters as video;
+    use crate::media::{AudioUnit, CloseReason, CourtId, StreamInfo};
 
     fn picture(ms: i64, kind: u8, key: bool) -> StreamItem {
         let dts = MediaTime::from_millis(ms);

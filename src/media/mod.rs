@@ -10,6 +10,8 @@ mod time;
 mod names;
 mod foreign;
 mod unit;
+#[cfg(test)]
+pub(crate) mod samples;
 mod bits;
 mod coded;
 pub mod h264;
