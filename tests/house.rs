@@ -220,7 +220,7 @@ const REASONS: &[(&str, &str)] = &[
     ("src/admission/told.rs", "Reason"),
     ("src/admission/told.rs", "Door"),
     ("src/mailbox/ledger.rs", "DropReason"),
-    ("src/ingest/stream.rs", "MediaRefused"),
+    ("src/ingest/refused.rs", "MediaRefused"),
 ];
 
 /// The variants of an enum, as they stand in a file.

@@ -2,11 +2,12 @@
 //!
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
-//! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media
-//! message, pure), `budget`, `segments` and `flow` (what a publisher may cost, how often, and how much, pure), `stream` (messages → access units with
-//! unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes with wrong
-//! keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court, pure but for its lock), then `server`
-//! (the only I/O).
+//! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media message, pure),
+//! `budget`, `segments` and `flow` (what a publisher may cost, how often, and how much, pure), `refused` (why
+//! none goes on), `records` and `video` (sound's and pictures' own words, pure), `stream` (messages → access
+//! units with unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes
+//! with wrong keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court,
+//! pure but for its lock), then `server` (the only I/O).
 //!
 //! A publisher can never take the process down, stall another court or grow memory past its bound
 //! (DESIGN §5.1): every limit is a named constant beside the code that holds it.
@@ -21,6 +22,9 @@ mod strays;
 mod comings;
 mod courts;
 mod server;
+mod refused;
+mod records;
+mod video;
 mod stream;
 #[cfg(test)]
 mod captures;
@@ -28,6 +32,7 @@ mod captures;
 pub use crate::ingest::budget::{BoxMemory, Budget};
 pub use crate::ingest::courts::{CourtKey, CourtStatus, StreamKey, UnitSink};
 pub use crate::ingest::flow::FlowLimits;
+pub use crate::ingest::refused::MediaRefused;
 pub use crate::ingest::segments::SegmentLimits;
 pub use crate::ingest::server::{Ingest, IngestCounts, IngestError, IngestHandle, IngestSettings};
-pub use crate::ingest::stream::{MediaRefused, StreamAssembler};
+pub use crate::ingest::stream::StreamAssembler;

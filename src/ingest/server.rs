@@ -31,10 +31,11 @@ use crate::ingest::comings::Sum;
 use crate::ingest::courts::{
     CourtKey, CourtStatus, Courts, Delivered, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
+use crate::ingest::refused::{MediaRefused, Unusable};
 use crate::ingest::rtmp::RtmpError;
 use crate::ingest::rtmp::message::kind;
 use crate::ingest::rtmp::session::{Event, ServerSession};
-use crate::ingest::stream::{MediaRefused, StreamAssembler};
+use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 
 /// From accept to an accepted publish, TLS included (DESIGN §5.1).
@@ -820,7 +821,7 @@ fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
         encoder: assembler.encoder().cloned(),
         audio: assembler.sound_told(),
         dropped,
-        last_drop: last.map(crate::ingest::stream::Unusable::text),
+        last_drop: last.map(Unusable::text),
     };
     shared.courts.describe(held.court, held.connection, description);
 }

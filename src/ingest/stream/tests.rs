@@ -1,0 +1,309 @@
+//! Messages in, items out: what becomes of times, sets, sound and damage.
+
+use super::*;
+use crate::ingest::video::{MAX_SETS_A_PICTURE, MAX_UNITS_A_PICTURE};
+use crate::media::UtcTime;
+
+const SPS: &[u8] = b"\x67\x64\x00\x28\xac\xd9\x40\x78\x02\x27\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xc8\x3c\x60\xc6\x58";
+const PPS: &[u8] = b"\x68\xeb\xe3\xcb\x22\xc0";
+
+fn assembler() -> StreamAssembler {
+    let mut next = 0;
+    let court = CourtId::new("a").unwrap();
+    let ids = move || {
+        next += 1;
+        SessionId::from_bits(next)
+    };
+    StreamAssembler::new(court, "peer".to_owned(), None, Box::new(ids))
+}
+
+fn avcc(units: &[&[u8]]) -> Vec<u8> {
+    units
+        .iter()
+        .flat_map(|unit| [&u32::try_from(unit.len()).unwrap().to_be_bytes()[..], unit].concat())
+        .collect()
+}
+
+fn record() -> Vec<u8> {
+    let length = |set: &[u8]| u16::try_from(set.len()).unwrap().to_be_bytes();
+    [b"\x17\0\0\0\0\x01\x64\x00\x28\xff\xe1", &length(SPS)[..], SPS, b"\x01", &length(PPS), PPS]
+        .concat()
+}
+
+fn send(tested: &mut StreamAssembler, kind: u8, timestamp: u32, body: Vec<u8>) -> Vec<StreamItem> {
+    let mut out = Vec::new();
+    let message = Message { timestamp, kind, stream: 1, body: body.into() };
+    tested.media(&message, Monotonic::from_nanos(1), &mut out).unwrap();
+    out
+}
+
+fn picture(tested: &mut StreamAssembler, timestamp: u32, units: &[&[u8]]) -> Vec<StreamItem> {
+    send(tested, kind::VIDEO, timestamp, [b"\x17\x01\0\0\0", &avcc(units)[..]].concat())
+}
+
+const IDR: &[u8] = b"\x65\x88\x80\x10";
+const P: &[u8] = b"\x41\x9a\x00";
+const B: &[u8] = b"\x01\xa0\x00\x00";
+
+fn told(items: &[StreamItem]) -> Vec<String> {
+    items
+        .iter()
+        .map(|item| match item {
+            StreamItem::Opened(info) => format!("open {}", info.session.bits()),
+            StreamItem::Video(unit) => format!(
+                "video {} {}{}{}",
+                unit.sequence,
+                unit.dts.as_nanos() / 1_000_000,
+                if unit.key { " key" } else { "" },
+                if unit.b_slices { " b" } else { "" },
+            ),
+            StreamItem::Audio(unit) => format!("audio {}", unit.pts.as_nanos() / 1_000_000),
+            StreamItem::Wall(wall) => format!("wall {:?} {}", wall.source, wall.utc.as_nanos()),
+            StreamItem::Closed { session, reason } => {
+                format!("close {} {reason:?}", session.bits())
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn time_wraps_jitters_and_jumps() {
+    let mut tested = assembler();
+    assert!(send(&mut tested, kind::VIDEO, 0, record()).is_empty());
+    let mut out = Vec::new();
+    for at in [0xFFFF_FF00_u32, 5, 5, 0, 40, 20_000, 100] {
+        out.extend(picture(&mut tested, at, &[P]));
+    }
+    let wrapped = 1_i64 << 32;
+    let expected = [
+        "open 1".to_owned(),
+        format!("video 0 {}", wrapped - 256),
+        format!("video 1 {}", wrapped + 5),
+        format!("video 2 {}", wrapped + 6), // the same time again: a millisecond later
+        format!("video 3 {}", wrapped + 7), // 5 ms back: straightened
+        format!("video 4 {}", wrapped + 40),
+        "close 1 TimeJump".to_owned(),
+        "open 2".to_owned(),
+        "video 0 20000".to_owned(),
+        "close 2 TimeJump".to_owned(),
+        "open 3".to_owned(),
+        "video 0 100".to_owned(),
+    ];
+    assert_eq!(told(&out), expected);
+}
+
+#[test]
+fn a_clock_that_only_jumps_is_refused() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    let mut refused = None;
+    for round in 0..40_u32 {
+        let body = [b"\x27\x01\0\0\0", &avcc(&[P])[..]].concat().into();
+        let timestamp = if round % 2 == 0 { 0 } else { 60_000 };
+        let message = Message { timestamp, kind: kind::VIDEO, stream: 1, body };
+        refused = tested.media(&message, Monotonic::ZERO, &mut Vec::new()).err().or(refused);
+    }
+    assert_eq!(refused, Some(MediaRefused::Jumps));
+}
+
+#[test]
+fn sound_is_placed_beside_the_pictures() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+    let sound =
+        |tested: &mut StreamAssembler, at| send(tested, kind::AUDIO, at, b"\xaf\x01aac".to_vec());
+    let mut out = sound(&mut tested, 1_000);
+    out.extend(picture(&mut tested, 980, &[IDR]));
+    out.extend(sound(&mut tested, 990)); // behind the last sound: straightened
+    out.extend(picture(&mut tested, 500_000, &[IDR]));
+    out.extend(sound(&mut tested, 1_020)); // still of the old time: nowhere to put it
+    out.extend(sound(&mut tested, 500_010));
+    assert_eq!(
+        told(&out),
+        [
+            "open 1",
+            "audio 1000",
+            "video 0 980 key",
+            "audio 1000",
+            "close 1 TimeJump",
+            "open 2",
+            "video 0 500000 key",
+            "audio 500010"
+        ]
+    );
+}
+
+#[test]
+fn sets_in_pictures_become_parameters() {
+    let mut tested = assembler();
+    // No record at all: the sets stand before the first key picture.
+    assert!(picture(&mut tested, 0, &[P]).is_empty());
+    assert_eq!(tested.unusable(), (1, Some(Unusable::NoParameters)));
+    let unit = |items: Vec<StreamItem>| match items.into_iter().last() {
+        Some(StreamItem::Video(unit)) => unit,
+        other => panic!("{other:?}"),
+    };
+    let first = unit(picture(&mut tested, 40, &[b"\x09\xf0", SPS, PPS, IDR]));
+    assert_eq!((first.parameters.width, first.parameters.height), (1920, 1080));
+    assert_eq!(first.data, avcc(&[b"\x09\xf0", IDR]), "the sets are taken out");
+    let second = unit(picture(&mut tested, 80, &[SPS, PPS, IDR]));
+    assert!(Arc::ptr_eq(&first.parameters, &second.parameters));
+    let third = unit(picture(&mut tested, 120, &[SPS, b"\x68\xee", IDR]));
+    assert!(!Arc::ptr_eq(&first.parameters, &third.parameters));
+    assert_eq!(third.parameters.parameter_sets[1].as_ref(), b"\x68\xee");
+    // The sets and an SEI alone, then the picture.
+    assert!(picture(&mut tested, 160, &[SPS, PPS, b"\x06\x05\x00\x80"]).is_empty());
+    let fourth = unit(picture(&mut tested, 160, &[IDR]));
+    assert_eq!(fourth.parameters.parameter_sets[1].as_ref(), PPS);
+    assert_eq!(fourth.data, avcc(&[b"\x06\x05\x00\x80", IDR]));
+}
+
+#[test]
+fn b_slices_and_damage_are_seen() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    assert_eq!(told(&picture(&mut tested, 0, &[B]))[1], "video 0 0 b");
+    assert!(
+        send(&mut tested, kind::VIDEO, 40, b"\x17\x01\0\0\0\xff\xff\xff\xff\x65".to_vec())
+            .is_empty()
+    );
+    assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
+    assert_eq!(told(&picture(&mut tested, 40, &[P])), ["video 1 40"]);
+}
+
+#[test]
+fn short_lengths_are_made_four_bytes() {
+    let mut tested = assembler();
+    let mut body = record();
+    body[9] = 0xFD; // NAL lengths of 2 bytes
+    send(&mut tested, kind::VIDEO, 0, body);
+    let out = send(&mut tested, kind::VIDEO, 0, b"\x17\x01\0\0\0\x00\x04\x65\x88\x80\x10".to_vec());
+    let Some(StreamItem::Video(unit)) = out.last() else { panic!("{out:?}") };
+    assert_eq!(unit.data, avcc(&[IDR]));
+    assert_eq!(unit.parameters.config[4], 0xFF);
+}
+
+#[test]
+fn wall_times_are_told_with_their_picture() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    let sei = crate::media::sei::wall_time_nal(Codec::H264, UtcTime::from_nanos(77));
+    assert_eq!(told(&picture(&mut tested, 40, &[&sei, IDR]))[1], "wall Sei 77");
+    let object = crate::ingest::rtmp::amf0::object([
+        ("sd", Value::String("24-11-2022".to_owned())),
+        ("st", Value::String("17:20:33.5".to_owned())),
+    ]);
+    let mut out = Vec::new();
+    tested.data(60, "onFI", &[object], &mut out);
+    assert_eq!(told(&out), ["wall OnFi 1669310433500000000"]);
+    assert_eq!(on_fi(Some("99-1-2022"), Some("1:2:3")), None);
+}
+
+#[test]
+fn other_video_is_refused_and_other_sound_left_out() {
+    let mut tested = assembler();
+    send(&mut tested, kind::AUDIO, 0, b"\x2fmp3".to_vec());
+    assert!(tested.sound_told().to_string().contains("MP3"));
+    let message = Message {
+        timestamp: 0,
+        kind: kind::VIDEO,
+        stream: 1,
+        body: Bytes::from_static(b"\x90av01"),
+    };
+    let refused = tested.media(&message, Monotonic::ZERO, &mut Vec::new());
+    assert!(refused.unwrap_err().to_string().starts_with("AV1 video is not taken"));
+}
+
+#[test]
+fn sets_that_cost_too_much_are_refused_before_a_picture_of_them_goes_on() {
+    let refused = |tested: &mut StreamAssembler, body: Vec<u8>| {
+        let mut out = Vec::new();
+        let message = Message { timestamp: 0, kind: kind::VIDEO, stream: 1, body: body.into() };
+        let refused = tested.media(&message, Monotonic::ZERO, &mut out).err();
+        assert!(refused.is_none() || out.is_empty(), "{out:?}");
+        refused.map(|refused| refused.to_string())
+    };
+    let small = || assembler().within(Box::new(|| Allowance { bytes: 50 << 20, of_box: false }));
+    // As a record, in a picture, behind a start code of another unit: it is seen.
+    let hidden = [IDR, b"\0\0\x01", SPS].concat();
+    let pictures = [&[SPS, PPS, IDR][..], &[SPS], &[PPS, &hidden]];
+    let inband = pictures.map(|units| [b"\x17\x01\0\0\0", &avcc(units)[..]].concat());
+    for body in inband.into_iter().chain([record()]) {
+        let why = refused(&mut small(), body.clone()).unwrap();
+        assert!(why.starts_with("1920×1088 4:2:0 8 bit needs "), "{why}");
+        let mut roomy = assembler();
+        assert_eq!(refused(&mut roomy, body), None, "negative control: a court with more");
+        assert!(roomy.picture_memory() > 50 << 20);
+    }
+}
+
+#[test]
+fn a_picture_brings_no_more_sets_than_anybody_needs() {
+    let mut tested = assembler();
+    let many = |count: usize| [&vec![SPS; count][..], &[PPS, IDR]].concat();
+    assert!(!picture(&mut tested, 0, &many(MAX_SETS_A_PICTURE - 1)).is_empty());
+    assert!(picture(&mut tested, 40, &many(MAX_SETS_A_PICTURE)).is_empty());
+    assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
+    assert!(!picture(&mut tested, 80, &[SPS, PPS, IDR]).is_empty(), "the next one is taken");
+    assert!(!picture(&mut tested, 120, &vec![P; MAX_UNITS_A_PICTURE]).is_empty());
+    assert!(picture(&mut tested, 160, &vec![P; MAX_UNITS_A_PICTURE + 1]).is_empty());
+}
+
+#[test]
+fn references_that_were_not_promised_are_asked_for() {
+    use crate::media::naming::crafted::{nal, own, pps, slice, sps};
+    let vps: Vec<u8> = nal(32, |bits| bits.bits(0x0C01_FFFF, 32));
+    let sps = sps((4096, 2160), 1, |bits| {
+        bits.unsigned(0);
+        bits.flag(false);
+    });
+    let naming = |before, after| {
+        slice(|bits| {
+            bits.flag(false);
+            own(bits, before, after);
+        })
+    };
+    let tag = |units: &[&[u8]]| [b"\x1c\x01\0\0\0", &avcc(units)[..]].concat();
+    let sets = |tested: &mut StreamAssembler| {
+        assert!(send(tested, kind::VIDEO, 0, tag(&[&vps, &sps, &pps()])).is_empty());
+        let first = send(tested, kind::VIDEO, 0, tag(&[b"\x26\x01\xaf\x12"]));
+        assert!(matches!(first.last(), Some(StreamItem::Video(_))), "{first:?}");
+    };
+    let sent = |tested: &mut StreamAssembler, unit: &[u8]| {
+        let (body, mut out) = (tag(&[unit]).into(), Vec::new());
+        let message = Message { timestamp: 40, kind: kind::VIDEO, stream: 1, body };
+        let refused = tested.media(&message, Monotonic::ZERO, &mut out).err();
+        (out.len(), refused.map(|refused| refused.to_string()))
+    };
+    let usual = || assembler().within(Box::new(|| Budget::default().memory.share(1)));
+    let (mut tested, mut roomy) =
+        (usual(), assembler().within(Box::new(|| Allowance { bytes: 4 << 30, of_box: false })));
+    sets(&mut tested);
+    let promised = tested.picture_memory();
+    assert!(promised < 512 << 20, "what it promises fits: {promised}");
+    assert_eq!(sent(&mut tested, &naming(0, 0)), (1, None));
+    // One that is cut where its references stand is let go, and the publisher goes on.
+    assert_eq!(sent(&mut tested, &naming(15, 15)[..9]), (0, None));
+    assert_eq!(tested.unusable(), (1, Some(Unusable::Malformed)));
+    let (passed, refused) = sent(&mut tested, &naming(15, 15));
+    let why = refused.unwrap();
+    let what = "4096×2160 4:4:4 10 bit needs 2.4 GiB for 48 pictures";
+    assert!(passed == 0 && why.starts_with(what), "{why}");
+    // Negative control: where nothing is counted, which is where it fits, the same goes on.
+    sets(&mut roomy);
+    assert_eq!(sent(&mut roomy, &naming(15, 15)), (1, None));
+    assert_eq!(roomy.picture_memory(), promised);
+}
+
+#[test]
+fn no_set_is_left_in_a_picture() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    let hidden = [IDR, b"\0\0\x01", PPS, b"\0\0\x01", IDR].concat();
+    let (subset, extension) = ([&b"\x6f"[..], &SPS[1..]].concat(), b"\x6d\x80");
+    let out = picture(&mut tested, 0, &[&subset, extension, &hidden]);
+    let Some(StreamItem::Video(unit)) = out.last() else { panic!("{out:?}") };
+    assert_eq!(unit.data, avcc(&[IDR, IDR]));
+    assert_eq!(unit.parameters.parameter_sets, [SPS, PPS]);
+}

@@ -1,0 +1,214 @@
+//! The NAL units of one publish's pictures: parameter sets taken out, what a picture says of itself (pure).
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::media::naming::Naming;
+use crate::media::sei::Sei;
+use crate::media::{Codec, CodecParameters, UtcTime, h264, h265};
+
+/// Parameter sets that a picture may carry: encoders send two to four, and each twice at most.
+pub(crate) const MAX_SETS_A_PICTURE: usize = 64;
+/// NAL units of a picture: H.265 allows 600 slices (A.4.2), and who cuts H.264 for a lossy network makes one of
+/// each 1,200 bytes.
+pub(crate) const MAX_UNITS_A_PICTURE: usize = 8192;
+/// Bytes of a NAL unit's length in what we give out.
+pub(crate) const LENGTH_SIZE: usize = 4;
+/// NAL units without a picture (SEI, delimiters) that are kept for the next one, bytes.
+pub(crate) const MAX_PREFIX: usize = 64 << 10;
+
+/// The video of one publish: what is in force, and what is kept for the next picture.
+pub(crate) struct Video {
+    pub(crate) sets: Sets,
+    pub(crate) length_size: usize,
+    pub(crate) parameters: Option<Arc<CodecParameters>>,
+    pub(crate) prefix: BytesMut,
+    /// Where pictures could name more references than there is memory for.
+    pub(crate) naming: Option<Naming>,
+}
+
+/// The parameter sets in force.
+pub(crate) enum Sets {
+    H264(h264::ParameterSets),
+    H265(h265::ParameterSets),
+}
+
+/// What a walk over a picture's NAL units found.
+#[derive(Default)]
+pub(crate) struct Walked {
+    pub(crate) has_slices: bool,
+    pub(crate) starts_decoding: bool,
+    pub(crate) recovery: bool,
+    pub(crate) b_slices: bool,
+    pub(crate) sets_changed: bool,
+    pub(crate) wall: Option<UtcTime>,
+    /// The units, with lengths of 4 bytes and without parameter sets, if they were not so already.
+    pub(crate) rebuilt: Option<BytesMut>,
+}
+
+impl Video {
+    pub(crate) fn new(codec: Codec) -> Self {
+        let sets = match codec {
+            Codec::H264 => Sets::H264(h264::ParameterSets::default()),
+            Codec::H265 => Sets::H265(h265::ParameterSets::default()),
+        };
+        Self {
+            sets,
+            length_size: LENGTH_SIZE,
+            parameters: None,
+            prefix: BytesMut::new(),
+            naming: None,
+        }
+    }
+
+    pub(crate) const fn codec(&self) -> Codec {
+        match self.sets {
+            Sets::H264(_) => Codec::H264,
+            Sets::H265(_) => Codec::H265,
+        }
+    }
+
+    /// Works the parameters out again; the value stays the same one while it says the same.
+    pub(crate) fn settle(&mut self) {
+        let new = match &self.sets {
+            Sets::H264(sets) => sets.parameters(),
+            Sets::H265(sets) => sets.parameters(),
+        };
+        if self.parameters.as_deref() != new.as_ref() {
+            self.parameters = new.map(Arc::new);
+        }
+    }
+
+    /// Looks at every NAL unit once. `None` if a length points past the end, or it carries more units
+    /// or parameter sets than anybody needs: each set is held against all that are known.
+    pub(crate) fn walk(&mut self, data: &Bytes) -> Option<Walked> {
+        let mut walked = Walked::default();
+        let (mut at, mut sets, mut units) = (0, 0, 0);
+        let same_lengths = self.length_size == LENGTH_SIZE;
+        if !same_lengths {
+            walked.rebuilt = Some(BytesMut::with_capacity(data.len() + 64));
+        }
+        while at < data.len() {
+            let length = data.get(at..at + self.length_size)?;
+            let length = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+            let start = at + self.length_size;
+            let end = start.checked_add(length)?;
+            let nal = data.get(start..end)?;
+            let mut rest = nal;
+            let mut from = start;
+            loop {
+                let (unit, after) = split_at_start_code(rest);
+                units += 1;
+                if units > MAX_UNITS_A_PICTURE {
+                    return None;
+                }
+                let whole = unit.len() == nal.len();
+                let kept = !unit.is_empty() && !self.is_taken_out(unit);
+                if kept {
+                    self.look(unit, &mut walked);
+                } else if !unit.is_empty() {
+                    sets += 1;
+                    if sets > MAX_SETS_A_PICTURE {
+                        return None;
+                    }
+                    let set = data.slice(from..from + unit.len());
+                    walked.sets_changed |= self.supersede(&set);
+                }
+                if !(kept && whole) && walked.rebuilt.is_none() {
+                    // Everything up to here was in order.
+                    let mut copy = BytesMut::with_capacity(data.len() + 64);
+                    copy.extend_from_slice(data.get(..at)?);
+                    walked.rebuilt = Some(copy);
+                }
+                if kept && let Some(rebuilt) = &mut walked.rebuilt {
+                    rebuilt.extend_from_slice(&u32::try_from(unit.len()).ok()?.to_be_bytes());
+                    rebuilt.extend_from_slice(unit);
+                }
+                let Some(after) = after else { break };
+                from = end - after.len();
+                rest = after;
+            }
+            at = end;
+        }
+        Some(walked)
+    }
+
+    /// True for parameter sets, ours to keep, and for those that no picture of ours needs.
+    fn is_taken_out(&self, nal: &[u8]) -> bool {
+        use h264::nal::{PPS, SPS, SPS_EXTENSION, SUBSET_SPS};
+        match self.codec() {
+            Codec::H264 => matches!(
+                nal.first().map(|header| header & 0x1F),
+                Some(SPS | PPS | SPS_EXTENSION | SUBSET_SPS)
+            ),
+            Codec::H265 => {
+                matches!(h265::nal_type(nal), Some(h265::nal::VPS..=h265::nal::PPS))
+            }
+        }
+    }
+
+    fn supersede(&mut self, nal: &Bytes) -> bool {
+        match &mut self.sets {
+            Sets::H264(sets) => sets.supersede(nal),
+            Sets::H265(sets) => sets.supersede(nal),
+        }
+    }
+
+    fn look(&self, nal: &[u8], walked: &mut Walked) {
+        const B_H264: Option<u32> = Some(1);
+        let sei = |walked: &mut Walked| {
+            let sei = Sei::read(self.codec(), nal);
+            walked.wall = walked.wall.or(sei.wall);
+            walked.recovery |= sei.recovery;
+        };
+        match &self.sets {
+            Sets::H264(_) => match nal.first().map_or(0, |header| header & 0x1F) {
+                h264::nal::IDR => {
+                    walked.has_slices = true;
+                    walked.starts_decoding = true;
+                }
+                h264::nal::SLICE | h264::nal::SLICE_A => {
+                    walked.has_slices = true;
+                    walked.b_slices |= h264::slice_type(nal) == B_H264;
+                }
+                h264::nal::SEI => sei(walked),
+                _ => {}
+            },
+            Sets::H265(sets) => match h265::nal_type(nal).unwrap_or(u8::MAX) {
+                h265::nal::IRAP_FIRST..=h265::nal::IRAP_LAST => {
+                    walked.has_slices = true;
+                    walked.starts_decoding = true;
+                }
+                0..=h265::nal::VCL_LAST => {
+                    // The first says it for all, and each is held against the sets.
+                    let first = !std::mem::replace(&mut walked.has_slices, true);
+                    walked.b_slices |= first && sets.is_reordered_b(nal);
+                }
+                h265::nal::PREFIX_SEI | h265::nal::SUFFIX_SEI => sei(walked),
+                _ => {}
+            },
+        }
+    }
+
+    /// Returns the picture's units, with what was kept for it in front.
+    pub(crate) fn finish(&mut self, rebuilt: Option<BytesMut>, data: Bytes) -> Bytes {
+        let data = rebuilt.map_or(data, BytesMut::freeze);
+        if self.prefix.is_empty() {
+            return data;
+        }
+        let mut whole = std::mem::take(&mut self.prefix);
+        whole.extend_from_slice(&data);
+        whole.freeze()
+    }
+}
+
+/// The first unit of `nal` and, where a start code stands inside of it, what follows that. No NAL unit
+/// holds one (ITU-T H.264 7.4.1), and whoever decodes looks for them.
+fn split_at_start_code(nal: &[u8]) -> (&[u8], Option<&[u8]>) {
+    // Every byte of every picture is looked at here.
+    match memchr::memmem::find(nal, &[0, 0, 1]) {
+        Some(at) => (nal.get(..at).unwrap_or_default(), nal.get(at + 3..)),
+        None => (nal, None),
+    }
+}
