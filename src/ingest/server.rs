@@ -7,15 +7,16 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -49,9 +50,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_millis(5);
 /// How often a connection looks at the time.
 const TICK: Duration = Duration::from_millis(250);
-/// Read buffer before publish: commands are short.
-const SMALL_BUFFER: usize = 4 << 10;
-/// … and after it. Where a publisher is ahead of us, each read wakes it by an acknowledgement: the
+/// The longest read before publish: commands are short.
+const SMALL_READ: usize = 4 << 10;
+/// Read buffer after it. Where a publisher is ahead of us, each read wakes it by an acknowledgement: the
 /// larger the reads, the fewer there are.
 const LARGE_BUFFER: usize = 128 << 10;
 /// Until every connection has said goodbye.
@@ -461,14 +462,16 @@ async fn connection(
     let Some(tls) = tls else {
         return serve(shared, Wire::new(socket), guest, stopping).await;
     };
+    // Boxed, as what comes after a key is: else every stranger's connection has room for it.
+    let accepting = Box::pin(tls.accept(socket));
     let accepted = tokio::select! {
-        accepted = within(&*shared.clock, NEGOTIATION, tls.accept(socket)) => accepted,
+        accepted = within(&*shared.clock, NEGOTIATION, accepting) => accepted,
         () = guest.seat.evicted() => return,
     };
     match accepted {
         Some(Ok(stream)) => {
             guest.seat.progressed();
-            serve(shared, Wire::new(stream), guest, stopping).await;
+            Box::pin(serve(shared, Wire::new(stream), guest, stopping)).await;
         }
         Some(Err(error)) => {
             shared.count(|counters| &counters.broken);
@@ -525,9 +528,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
             session.accept();
             wire.grow();
-            let end =
-                publish(&shared, &mut wire, &mut session, &mut held, &mut assembler, &mut stopping)
-                    .await;
+            let publishing =
+                publish(&shared, &mut wire, &mut session, &mut held, &mut assembler, &mut stopping);
+            let end = Box::pin(publishing).await;
             held.reason = end.reason();
             if end.farewell().is_some() {
                 shared.courts.refused(held.court, &Foreign::told(&end));
@@ -585,7 +588,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     session: &mut ServerSession,
     guest: &Guest,
-) -> Result<(Held, StreamAssembler), End> {
+) -> Result<(Held, Box<StreamAssembler>), End> {
     let (mut encoder, mut step, mut taken) = (None, 0, 0);
     loop {
         let (event, used) = {
@@ -635,7 +638,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 );
                 let asked = Arc::clone(shared);
                 let assembler = assembler.within(Box::new(move || asked.courts.allowed(court)));
-                return Ok((held, assembler));
+                return Ok((held, Box::new(assembler)));
             }
             Some(Event::Media(_) | Event::Data { .. } | Event::Unpublished) => {}
         }
@@ -827,20 +830,26 @@ fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
 }
 
 /// A stream with its read buffer.
+///
+/// Whoever has shown no key holds as many bytes here as were read of him and not yet taken: none, mostly.
 struct Wire<S> {
     stream: S,
+    /// Ends with what is unread, unless it is `large`.
     buffer: Vec<u8>,
+    /// There is room for pictures, to be read into.
+    large: bool,
     unread: std::ops::Range<usize>,
 }
 
 impl<S> Wire<S> {
-    fn new(stream: S) -> Self {
-        Self { stream, buffer: vec![0; SMALL_BUFFER], unread: 0..0 }
+    const fn new(stream: S) -> Self {
+        Self { stream, buffer: Vec::new(), large: false, unread: 0..0 }
     }
 
     /// Makes room for pictures.
     fn grow(&mut self) {
         self.buffer.resize(LARGE_BUFFER, 0);
+        self.large = true;
     }
 
     fn unread(&self) -> &[u8] {
@@ -852,11 +861,26 @@ impl<S> Wire<S> {
     }
 }
 
+/// Reads up to `most` bytes, at most [`SMALL_READ`] of them, to the end of `buffer`, and says how many.
+fn poll_append<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    most: usize,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut space = [MaybeUninit::uninit(); SMALL_READ];
+    let (space, _) = space.split_at_mut(most.min(SMALL_READ));
+    let mut space = ReadBuf::uninit(space);
+    ready!(Pin::new(stream).poll_read(context, &mut space))?;
+    buffer.extend_from_slice(space.filled());
+    Poll::Ready(Ok(space.filled().len()))
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Waits for bytes to read, and writes what it can of `output` meanwhile. All that was read
     /// before must be consumed. Loses nothing when it is dropped half-way.
     async fn exchange(&mut self, output: &mut Vec<u8>) -> Result<(), End> {
-        let Self { stream, buffer, unread } = self;
+        let Self { stream, buffer, large, unread } = self;
         std::future::poll_fn(|context| {
             while !output.is_empty() {
                 match Pin::new(&mut *stream).poll_write(context, output) {
@@ -872,40 +896,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if let Poll::Ready(Err(error)) = Pin::new(&mut *stream).poll_flush(context) {
                 return Poll::Ready(Err(error.into()));
             }
-            let mut space = ReadBuf::new(buffer);
-            match Pin::new(&mut *stream).poll_read(context, &mut space) {
-                Poll::Ready(Ok(())) if space.filled().is_empty() => Poll::Ready(Err(End::Gone)),
-                Poll::Ready(Ok(())) => {
-                    *unread = 0..space.filled().len();
-                    Poll::Ready(Ok(()))
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-                Poll::Pending => Poll::Pending,
-            }
+            let read = if *large {
+                let mut space = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut *stream).poll_read(context, &mut space))?;
+                space.filled().len()
+            } else {
+                buffer.clear();
+                ready!(poll_append(stream, buffer, SMALL_READ, context))?
+            };
+            *unread = 0..read;
+            Poll::Ready(if read == 0 { Err(End::Gone) } else { Ok(()) })
         })
         .await
     }
 
-    /// Resolves once the peer has hung up, while nothing of it is taken. What it sends meanwhile is kept, as
-    /// far as there is room; then its hanging up is not seen. Loses nothing when it is dropped half-way.
+    /// Resolves once a peer that has shown no key has hung up, while nothing of it is taken. What it sends
+    /// meanwhile is kept, as far as there is room; then its hanging up is not seen. Loses nothing when it is
+    /// dropped half-way.
     async fn hung_up(&mut self) {
-        let Self { stream, buffer, unread } = self;
+        let Self { stream, buffer, unread, .. } = self;
         std::future::poll_fn(|context| {
             loop {
                 if unread.start >= unread.end {
+                    buffer.clear();
                     *unread = 0..0;
                 }
-                let Some(room) = buffer.get_mut(unread.end..).filter(|room| !room.is_empty())
-                else {
+                let room = SMALL_READ.saturating_sub(buffer.len());
+                if room == 0 {
                     return Poll::Pending;
-                };
-                let mut space = ReadBuf::new(room);
-                match Pin::new(&mut *stream).poll_read(context, &mut space) {
-                    Poll::Ready(Ok(())) if !space.filled().is_empty() => {
-                        unread.end += space.filled().len();
-                    }
-                    Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
+                }
+                match ready!(poll_append(stream, buffer, room, context)) {
+                    Ok(1..) => unread.end = buffer.len(),
+                    Ok(0) | Err(_) => return Poll::Ready(()),
                 }
             }
         })
@@ -925,7 +947,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if !polite {
                 stream.shutdown().await?;
             }
-            while stream.read(buffer).await? > 0 {}
+            // No word of theirs is needed any more, nor room for pictures.
+            *buffer = Vec::new();
+            while std::future::poll_fn(|context| poll_append(stream, buffer, SMALL_READ, context))
+                .await?
+                > 0
+            {
+                buffer.clear();
+            }
             io::Result::Ok(())
         };
         // Either way the socket closes now.

@@ -73,16 +73,18 @@ impl Handshake {
                 }
                 HandshakeState::First => {
                     let (now, rest) = split(input, PACKET - self.first.len());
-                    self.first.extend_from_slice(now);
                     *input = rest;
-                    if self.first.len() < PACKET {
+                    if self.first.len() + now.len() < PACKET {
+                        self.first.extend_from_slice(now);
                         return Ok(false);
                     }
                     if self.server {
+                        output.reserve_exact(1 + 2 * PACKET);
                         output.push(VERSION);
                         own_packet(self.seed, output);
                     }
                     output.append(&mut self.first);
+                    output.extend_from_slice(now);
                     self.first = Vec::new();
                     self.state = HandshakeState::Echo { missing: PACKET };
                 }
