@@ -10,6 +10,8 @@ use crate::ingest::rtmp::RtmpError;
 
 /// Bytes of C1, S1, C2 and S2.
 const PACKET: usize = 1536;
+/// What a server answers up to a wrong key: its three packets, and some hundred bytes to each command (chosen).
+const ANSWER: usize = 4 << 10;
 /// The only version that there is.
 const VERSION: u8 = 3;
 
@@ -79,7 +81,7 @@ impl Handshake {
                         return Ok(false);
                     }
                     if self.server {
-                        output.reserve_exact(1 + 2 * PACKET);
+                        output.reserve_exact(ANSWER);
                         output.push(VERSION);
                         own_packet(self.seed, output);
                     }
