@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features demo bench soak attacks fuzz install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
+.PHONY: help build check test features engines demo bench soak attacks fuzz install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -34,7 +34,12 @@ test: ## Run every test that takes less than 2 minutes (10 minutes in all, after
 features: ## Compile every set of features, without a warning
 	@scripts/setup.sh build run
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy --all-targets --features onnx -- -D warnings
 	$(CARGO) clippy --all-targets -- -D warnings
+
+engines: ## Fetch ONNX Runtime and TensorRT-RTX (700 MB) for tests of `onnx` and `tensorrt`, and run these
+	scripts/engines.sh
+	$(CARGO) test --features onnx --lib detect::engine
 
 # As the tests are built, so that whoever tries both waits once: a newcomer's first minutes are spent in cargo.
 demo: ## Watch shots being called from a rendered game

@@ -64,7 +64,7 @@ pub use crate::app::handle::AppHandle;
 pub(crate) use crate::app::memory::memory_limit;
 pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{
-    court_rims, detect_settings, memory_advice, model_limits, uplink_settings,
+    court_rims, detect_settings, engine_settings, memory_advice, model_limits, uplink_settings,
 };
 pub use crate::app::world::{Devices, World};
 

@@ -85,6 +85,14 @@ pub(crate) const fn model_limits(config: &Config) -> detect::ModelLimits {
     }
 }
 
+/// Which engines a box takes.
+pub(crate) fn engine_settings(config: &Config) -> detect::EngineSettings {
+    detect::EngineSettings {
+        wish: detect::EngineWish::of(&config.detect.device.to_string()),
+        onnxruntime: config.detect.onnxruntime.clone(),
+    }
+}
+
 /// The rims of every court, as they are configured.
 pub(crate) fn court_rims(config: &Config) -> Vec<CourtRims> {
     config

@@ -34,6 +34,8 @@ pub struct DetectConfig {
     pub models_dir: Option<PathBuf>,
     /// Where engines run; `auto` unless given.
     pub device: Device,
+    /// ONNX Runtime's library; looked for in the usual places if absent.
+    pub onnxruntime: Option<PathBuf>,
     /// What is made of what a rim's own shots say; `watch` unless given.
     pub calibrate: Calibrate,
     /// Look once a second whether a camera was moved; true unless given.
@@ -86,8 +88,12 @@ pub enum Device {
     Auto,
     /// The CPU, even where there is a GPU.
     Cpu,
-    /// The CUDA device of this index; if it is missing, that is said and the CPU is taken.
+    /// ONNX Runtime on the CUDA device of this index; if it is missing, that is said and the CPU is
+    /// taken.
     Cuda(u32),
+    /// TensorRT on the CUDA device of this index; if it is missing, that is said and what `cuda` would
+    /// take is taken.
+    TensorRt(u32),
 }
 
 impl Device {
@@ -96,7 +102,12 @@ impl Device {
             "auto" => Some(Self::Auto),
             "cpu" => Some(Self::Cpu),
             "cuda" => Some(Self::Cuda(0)),
-            _ => text.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
+            "tensorrt" => Some(Self::TensorRt(0)),
+            _ => match text.split_once(':')? {
+                ("cuda", index) => index.parse().ok().map(Self::Cuda),
+                ("tensorrt", index) => index.parse().ok().map(Self::TensorRt),
+                _ => None,
+            },
         }
     }
 }
@@ -108,6 +119,7 @@ impl fmt::Display for Device {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::TensorRt(index) => write!(f, "tensorrt:{index}"),
         }
     }
 }
@@ -121,13 +133,16 @@ pub(super) struct RawDetect {
     bundles: Option<Spanned<Vec<String>>>,
     /// Folder that is searched for bundles first.
     models_dir: Option<PathBuf>,
-    /// Where they run: "auto", "cpu" or "cuda:N".
+    /// The best that runs them: "auto", "tensorrt", "cuda" or "cpu" ("tensorrt:N", "cuda:N": on that
+    /// GPU).
     #[schemars(with = "Option<String>")]
     device: Option<Spanned<String>>,
     /// Whether each rim's own shots shift the cut between made and missed: "off", "watch" (worked
     /// out and shown, calls as without) or "on".
     #[schemars(with = "Option<String>")]
     calibrate: Option<Spanned<String>>,
+    /// ONNX Runtime's library (libonnxruntime.so); looked for in the usual places if absent.
+    onnxruntime: Option<PathBuf>,
     /// Look once a second whether a camera was moved.
     finder: Option<bool>,
     /// Bytes of constants, and of activations, that a model may have; one that wants more is refused, and its
@@ -176,7 +191,8 @@ impl RawDetect {
         );
         let device = self.device.map_or(Device::Auto, |written| {
             Device::parse(written.get_ref()).unwrap_or_else(|| {
-                let text = "`device` is not known: write \"auto\", \"cpu\" or \"cuda:0\"";
+                let text =
+                    "`device` is not known: write \"auto\", \"tensorrt\", \"cuda\" or \"cpu\"";
                 findings.fault(written.span(), text);
                 Device::Auto
             })
@@ -220,6 +236,7 @@ impl RawDetect {
             bundles,
             models_dir,
             device,
+            onnxruntime: self.onnxruntime.map(|file| origin.resolved(&file)),
             calibrate,
             finder: self.finder.unwrap_or(true),
             model_memory_bytes,

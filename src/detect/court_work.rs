@@ -1,7 +1,9 @@
 //! One court, as one model sees it: where it looks, what it has seen, what its task makes of it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::answer::ModelIdentity;
 use crate::detect::continuity::{Continuity, Fed};
 use crate::detect::engine::contract::{Engine, Placement, View};
 use crate::detect::task::{AnswerError, Looked, TaskAtCourt};
@@ -38,6 +40,11 @@ impl CourtWork {
     ) -> Self {
         let court = court.clone();
         Self { court, task, first_slot, continuity, placed: None, session: None, failures: 0 }
+    }
+
+    /// Who answers from now on: the same model, with another engine.
+    pub(crate) fn runs_as(&mut self, identity: &Arc<ModelIdentity>) {
+        self.task.runs_as(identity);
     }
 
     /// Slots of its views.

@@ -96,10 +96,11 @@ pub(crate) fn load(
     let frames =
         FrameMailbox::new(&ids, bundle.queue_frames, |court| ledger.hop(court.as_str(), &hop));
     // Nothing falls to a slower engine in silence (DESIGN §5.6).
-    let advice = (!["auto", "cpu"].contains(&settings.device.as_str())).then(|| {
+    let offered = engines.found().iter().any(|found| settings.device.starts_with(found.name));
+    let advice = (!["auto", "cpu"].contains(&settings.device.as_str()) && !offered).then(|| {
         format!(
-            "`device = \"{}\"` of [detect] is asked for, but this binary has only the CPU engine \
-             `{}`: it runs there",
+            "`device = \"{}\"` of [detect] is asked for, but this binary has no engine for it: `{}` \
+             runs it",
             settings.device, identity.engine
         )
     });

@@ -12,6 +12,7 @@
 //! | what a model's folder must say | `bundle` (`manifest`: the format) |
 //! | a crop cut, a picture fitted in | the engine, where it computes: `engine/builtin` with `rim/crop`, `ring/letterbox` and their filter `resample` |
 //! | what every engine must do | `engine/contract` |
+//! | which engine runs a network, and what happens when one fails | `engine/ladder`, `engine/fallover` |
 //! | what happens when a model fails or **panics** | at load `engine/builtin`, in its trial `engine/trial`: the bundle is refused; at work `worker`, around each item: put out with the reason. All else goes on |
 //! | what a model remembers, and when it starts anew | `continuity` (states themselves: the engine) |
 //! | what tensors mean | the task: `rim` (made or missed), `ring` (where rings are, was a camera moved) |
@@ -49,14 +50,14 @@ pub use crate::detect::bundle::{
 pub use crate::detect::embedded::IN_THE_BINARY;
 pub use crate::detect::engine::trial::try_bundle;
 pub use crate::detect::engine::{
-    Engine, EngineError, EngineFound, Engines, InstalledEngines, Look, Placement, Said, View,
-    engines_found,
+    Engine, EngineError, EngineFound, EngineNews, Engines, InstalledEngines, Look, Placement, Said,
+    SlotState, View, engines_found,
 };
 pub use crate::detect::offline::Offline;
 pub use crate::detect::progress::ModelMeters;
 pub use crate::detect::rim::crop::{Crop, NoBox};
 pub use crate::detect::rim::manifest::RimTable;
 pub use crate::detect::roster::{Detect, Joined, ModelFeedParts};
-pub use crate::detect::settings::{DetectSettings, ModelLimits};
+pub use crate::detect::settings::{DetectSettings, EngineSettings, EngineWish, ModelLimits};
 pub use crate::detect::sink::AnswerSink;
 pub use crate::detect::task::AnswerError;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::detect::engine::contract::EngineNews;
 use crate::media::CourtId;
 
 /// Answers that the reported median is over: some 3 s of a stream.
@@ -45,6 +46,8 @@ pub(crate) struct Progress {
     pub(crate) faults: Vec<(CourtId, String)>,
     /// Widths of the rings in the picture that comes now, pixels, by court.
     pub(crate) rings: BTreeMap<CourtId, Vec<f32>>,
+    /// What an engine that is several says of itself.
+    pub(crate) engine: Option<EngineNews>,
     times_ms: VecDeque<f64>,
 }
 

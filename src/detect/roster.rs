@@ -559,14 +559,19 @@ impl Model {
             Some(stopped) => (ModelCondition::Stopped, Some(stopped.clone())),
             None => (
                 ModelCondition::Ready,
-                loaded.over_budget(inference_ms).or_else(|| loaded.advice.clone()),
+                loaded
+                    .over_budget(inference_ms)
+                    .or_else(|| progress.engine.as_ref()?.advice.clone())
+                    .or_else(|| loaded.advice.clone()),
             ),
         };
+        let engine = progress.engine.as_ref().map(|news| news.engine);
+        let engine = engine.unwrap_or(&loaded.identity.engine);
         ModelState {
             name: self.name.clone(),
             version: Some(Foreign::name(&loaded.bundle.version)),
             condition,
-            engine: Some(Foreign::name(&loaded.identity.engine)),
+            engine: Some(Foreign::name(engine)),
             reason: reason.map(Foreign::told),
             inference_ms,
         }

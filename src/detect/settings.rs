@@ -1,4 +1,4 @@
-//! What the configuration says of models.
+//! What the configuration says of models and engines.
 
 use std::path::PathBuf;
 
@@ -31,5 +31,48 @@ impl Default for ModelLimits {
     /// million; a core does some 10⁹ multiply-adds in 100 ms.
     fn default() -> Self {
         Self { memory_bytes: 256_000_000, multiply_adds: 50_000_000_000 }
+    }
+}
+
+/// Which engines are wanted, and where their libraries lie.
+#[derive(Clone, Debug, Default)]
+pub struct EngineSettings {
+    /// The best that is taken.
+    pub wish: EngineWish,
+    /// ONNX Runtime's library; `None`: where such things usually are.
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// The best engine that is taken; those below it follow where it cannot be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineWish {
+    /// The best that there is, for a box.
+    Auto,
+    /// TensorRT.
+    TensorRt,
+    /// ONNX Runtime on a GPU.
+    Cuda,
+    /// The CPU, even where there is a GPU.
+    Cpu,
+    /// The engine in the binary alone: the same on every machine.
+    #[default]
+    BuiltIn,
+}
+
+impl EngineWish {
+    /// Of `[detect] device`.
+    #[must_use]
+    pub fn of(device: &str) -> Self {
+        match device.split(':').next() {
+            Some("tensorrt") => Self::TensorRt,
+            Some("cuda") => Self::Cuda,
+            Some("cpu") => Self::Cpu,
+            _ => Self::Auto,
+        }
+    }
+
+    /// True if somebody wrote it down: what stands in the way of it is told.
+    pub(crate) const fn is_asked_for(self) -> bool {
+        matches!(self, Self::TensorRt | Self::Cuda)
     }
 }

@@ -4,6 +4,9 @@
 //! [`TaskAtCourt`] for each court. `rim/court` decides made or missed, `ring/court` watches whether
 //! cameras are moved.
 
+use std::sync::Arc;
+
+use crate::answer::ModelIdentity;
 use crate::detect::engine::contract::View;
 use crate::media::{CloseReason, Frame, MediaTime, Monotonic, RimFault, SessionId};
 
@@ -56,6 +59,9 @@ pub(crate) trait TaskAtCourt: Send {
 
     /// No more frames of `session` come.
     fn session_closed(&mut self, session: SessionId, reason: CloseReason);
+
+    /// Who answers from now on: the same model, with another engine.
+    fn runs_as(&mut self, _identity: &Arc<ModelIdentity>) {}
 
     /// The model is put out, or the court goes: what was thought of it is worth nothing any more.
     fn gone(&mut self);

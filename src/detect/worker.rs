@@ -147,7 +147,12 @@ impl Worker {
             // hop.
             let item = match next.take().map_or_else(|| self.frames.take(WAIT), Take::Item) {
                 Take::Item(item) => item,
-                Take::TimedOut => continue,
+                Take::TimedOut => {
+                    if catch_unwind(AssertUnwindSafe(|| self.hear_engine())).is_err() {
+                        return self.put_out("its engine panicked");
+                    }
+                    continue;
+                }
                 Take::Closed => return,
             };
             let worker = &mut self;
@@ -294,6 +299,19 @@ impl Worker {
         for due in due {
             self.settle(due);
         }
+        self.hear_engine();
+    }
+
+    /// Who runs the network now may be another engine.
+    fn hear_engine(&mut self) {
+        let Some(news) = self.engine.news() else { return };
+        if news.engine != self.identity.engine {
+            let engine = news.engine.to_owned();
+            let identity = Arc::new(ModelIdentity { engine, ..(*self.identity).clone() });
+            self.courts.iter_mut().for_each(|court| court.runs_as(&identity));
+            self.identity = identity;
+        }
+        self.progress.lock().engine = Some(news);
     }
 
     /// What is to be looked at in a frame; `None` of a court where nobody works.

@@ -14,7 +14,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::app::{
-    self, court_rims, detect_settings, memory_advice, memory_limit, model_limits, uplink_settings,
+    self, court_rims, detect_settings, engine_settings, memory_advice, memory_limit, model_limits,
+    uplink_settings,
 };
 use crate::clock::{Clock, Floor, SystemClock};
 use crate::config::{self, Config, ConfigError};
@@ -317,6 +318,7 @@ fn of_models(config: &Config, lines: &mut Lines) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let limits = model_limits(config);
     let engines = InstalledEngines::new(Arc::clone(&clock)).within(limits);
+    let engines = engines.wanting(engine_settings(config));
     let engines = Apart::before(Arc::new(engines), limits);
     let detect = Detect::load(&settings, &rims, &Ledger::new(), clock, &engines);
     for model in detect.status().bundles {

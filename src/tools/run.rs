@@ -10,8 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, Devices, Options, World, memory_limit, model_limits};
+use crate::app::{App, Devices, Options, World, engine_settings, memory_limit, model_limits};
 use crate::config;
+use crate::detect::InstalledEngines;
 use crate::disk::{self, RealDisk};
 use crate::health;
 use crate::tools::apart::Apart;
@@ -52,9 +53,12 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
         world.disk = Arc::new(RealDisk::without_sync());
     }
+    let engines = InstalledEngines::new(Arc::clone(&world.clock))
+        .within(limits)
+        .wanting(engine_settings(&config));
     let devices = Devices {
         engines: Arc::new(
-            Apart::before(Arc::clone(&world.devices.engines), limits)
+            Apart::before(Arc::new(engines), limits)
                 .remembering(Arc::clone(&world.disk), &config.appliance.data_dir),
         ),
         ..world.devices.clone()

@@ -1,14 +1,12 @@
 //! The engine in the binary: tract, on one core of the CPU.
 //!
-//! It cuts with `rim/crop` and fits in with `ring/letterbox`, out of planes that the CPU reads, and
-//! runs looks one by one.
+//! It cuts with `engine/cut`, out of planes that the CPU reads, and runs looks one by one.
 //!
 //! All shapes are fixed by the manifest before the network is optimised, so nothing is decided
 //! while it runs. It computes in fp32: what a file holds in half is widened when it is read, so
 //! that its weights are those of the file and its arithmetic is finer than on a GPU. int8 as the file
 //! says.
 
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,15 +18,17 @@ use tract_onnx::tract_hir::infer::Factoid;
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::files::ModelFile;
-use crate::detect::bundle::tensors::{PictureInput, Tensors};
+use crate::detect::bundle::tensors::Tensors;
 use crate::detect::engine::contract::{
-    Engine, EngineError, EngineFound, Look, Placement, Said, View,
+    Engine, EngineError, EngineFound, Look, Placement, Said, SlotState,
 };
+use crate::detect::engine::cut::Cutters;
+use crate::detect::engine::graph::sums::Limits;
 #[cfg(test)]
-use crate::detect::engine::graph::sums::Sums;
-use crate::detect::engine::graph::sums::{Limits, sum};
-use crate::detect::rim::crop::Crop;
-use crate::detect::ring::letterbox::Letterbox;
+use crate::detect::engine::graph::sums::{Sums, sum};
+#[cfg(test)]
+use crate::detect::engine::signature::taken_apart;
+use crate::detect::engine::signature::{Signature, one_line};
 #[cfg(test)]
 use crate::detect::settings::ModelLimits;
 use crate::media::Foreign;
@@ -49,19 +49,7 @@ pub(crate) struct Builtin {
 /// One place at one court.
 struct Slot {
     states: Vec<TValue>,
-    placed: Option<Placed>,
-}
-
-/// How the inputs are made of pictures of one size.
-struct Placed {
-    picture: (u32, u32),
-    cutters: Vec<Cutter>,
-}
-
-/// How one input is made.
-enum Cutter {
-    Crop(Crop),
-    Letterbox(Box<Letterbox>),
+    placed: Option<Cutters>,
 }
 
 /// What `--version` says of it.
@@ -128,23 +116,8 @@ impl Builtin {
 
     /// Makes the inputs of one look, in `values`.
     fn prepare(&mut self, look: &Look<'_>) -> Result<(), EngineError> {
-        let picture = (look.frame.width, look.frame.height);
         let placed = self.slots.get_mut(look.slot).and_then(|slot| slot.placed.as_mut());
-        let Some(placed) = placed.filter(|placed| placed.picture == picture) else {
-            let (slot, (width, height)) = (look.slot, picture);
-            let problem = format!("slot {slot} is not placed for pictures of {width}x{height}");
-            return Err(EngineError::Run { engine: NAME, problem });
-        };
-        let unreadable = |problem: String| EngineError::Picture { problem };
-        let pixels = look.frame.to_cpu().map_err(|error| unreadable(error.to_string()))?;
-        for (cutter, values) in placed.cutters.iter_mut().zip(&mut self.values) {
-            match cutter {
-                Cutter::Crop(crop) => crop.cut(pixels, values),
-                Cutter::Letterbox(letterbox) => letterbox.fit(pixels, values),
-            }
-            .map_err(|error| unreadable(error.to_string()))?;
-        }
-        Ok(())
+        Cutters::cut(placed, look, &mut self.values)
     }
 
     /// Runs the network on `values`, with and upon the state of `slot`.
@@ -213,17 +186,12 @@ impl Engine for Builtin {
     }
 
     fn place(&mut self, slot: usize, placement: Placement) -> Result<(), EngineError> {
-        let cutters = self
-            .tensors
-            .inputs
-            .iter()
-            .map(|input| cutter(input, placement))
-            .collect::<Result<Vec<Cutter>, EngineError>>()?;
+        let cutters = Cutters::new(&self.tensors.inputs, placement)?;
         let Some(slot) = self.slots.get_mut(slot) else {
             let problem = "a slot that nobody made".to_owned();
             return Err(EngineError::Run { engine: NAME, problem });
         };
-        slot.placed = Some(Placed { picture: placement.picture, cutters });
+        slot.placed = Some(cutters);
         Ok(())
     }
 
@@ -238,6 +206,26 @@ impl Engine for Builtin {
             told(index, self.look(look));
         }
     }
+
+    fn state(&mut self, slot: usize) -> Option<SlotState> {
+        let values = |state: &TValue| {
+            Some(state.to_plain_array_view::<f32>().ok()?.iter().copied().collect())
+        };
+        self.slots.get(slot)?.states.iter().map(values).collect()
+    }
+
+    fn take_over(&mut self, slot: usize, state: &SlotState) -> Result<(), EngineError> {
+        let both = self.tensors.states.iter().zip(state);
+        let states = both.map(|(state, values)| {
+            Tensor::from_shape(&state.shape, values).map(IntoTValue::into_tvalue)
+        });
+        let failed = |problem| EngineError::Run { engine: NAME, problem };
+        let states: Vec<TValue> =
+            states.collect::<TractResult<_>>().map_err(|error| failed(one_line(&error)))?;
+        let slot = self.slots.get_mut(slot);
+        slot.ok_or_else(|| failed("a slot that nobody made".to_owned()))?.states = states;
+        Ok(())
+    }
 }
 
 /// What the network of `bundle` wants, whatever that is.
@@ -245,71 +233,14 @@ impl Engine for Builtin {
 pub(crate) fn sums_of(bundle: &Bundle) -> Option<Sums> {
     let most = u64::MAX;
     let off = Limits { constants: most, activations: most, multiply_adds: most, nodes: usize::MAX };
-    let file = proto(bundle.file.bytes.as_ref()).ok()?;
+    let file = taken_apart(bundle.file.bytes.as_ref()).ok()?;
     sum(file.graph.as_ref()?, &Signature::of(&bundle.tensors).inputs, off).ok()
 }
 
-/// How `input` is made of pictures that are looked at so.
-fn cutter(input: &PictureInput, placement: Placement) -> Result<Cutter, EngineError> {
-    let Placement { picture, view } = placement;
-    match (input, view) {
-        (PictureInput::Around(input), View::Around(rim)) => Crop::new(input, rim, picture)
-            .map(Cutter::Crop)
-            .map_err(|error| EngineError::Place { problem: error.to_string() }),
-        (PictureInput::Around(input), View::Whole) => Err(EngineError::Place {
-            problem: format!("input {} is a crop around a rim, and no rim is given", input.name),
-        }),
-        (PictureInput::Whole(input), View::Around(_) | View::Whole) => {
-            let letterbox = Letterbox::new(picture, (input.width, input.height));
-            letterbox.map(|fits| Cutter::Letterbox(Box::new(fits))).ok_or_else(|| {
-                let (width, height) = picture;
-                let problem = format!("a picture of {width}x{height} cannot be looked at");
-                EngineError::Place { problem }
-            })
-        }
-    }
-}
-
-/// The network's inputs and outputs, as the manifest says.
-struct Signature {
-    inputs: Vec<(String, Vec<usize>)>,
-    outputs: Vec<(String, Vec<usize>)>,
-}
-
 impl Signature {
-    fn of(tensors: &Tensors) -> Self {
-        let mut inputs: Vec<(String, Vec<usize>)> = tensors
-            .inputs
-            .iter()
-            .map(|input| (input.name().to_owned(), input.shape().to_vec()))
-            .collect();
-        inputs.extend(tensors.dt.iter().map(|name| (name.clone(), vec![1, 1])));
-        let mut outputs: Vec<(String, Vec<usize>)> = tensors
-            .outputs
-            .iter()
-            .map(|output| (output.name.clone(), output.shape.clone()))
-            .collect();
-        for state in &tensors.states {
-            inputs.push((state.input.clone(), state.shape.clone()));
-            outputs.push((state.output.clone(), state.shape.clone()));
-        }
-        Self { inputs, outputs }
-    }
-
     /// The network of `file`, checked and ready to run.
     fn plan(&self, file: &ModelFile, limits: Limits) -> Result<TypedSimpleState, EngineError> {
-        let proto = proto(file.bytes.as_ref()).map_err(|error| EngineError::Parse {
-            engine: NAME,
-            file: file.path.clone(),
-            problem: one_line(&error),
-        })?;
-        // Before anything of it is built: whoever builds a graph computes what hangs on constants alone.
-        if let Some(graph) = &proto.graph {
-            sum(graph, &self.inputs, limits).map_err(|sum| EngineError::TooMuch {
-                file: file.path.clone(),
-                sum: Foreign::told(sum).to_string(),
-            })?;
-        }
+        let proto = self.proto_within(NAME, file, limits)?;
         let mut model = build(proto).map_err(|error| EngineError::Parse {
             engine: NAME,
             file: file.path.clone(),
@@ -412,11 +343,6 @@ impl Signature {
     }
 }
 
-/// Takes a file apart.
-fn proto(bytes: &[u8]) -> TractResult<ModelProto> {
-    onnx().proto_model_for_read(&mut Cursor::new(bytes))
-}
-
 /// Builds the network, and widens what it holds in half: a core has no fast arithmetic for that.
 fn build(mut file: ModelProto) -> TractResult<InferenceModel> {
     if let Some(graph) = &mut file.graph {
@@ -453,11 +379,6 @@ fn widen(tensor: &mut TensorProto) {
     }
 }
 
-/// tract's chain of causes as one line.
-fn one_line(error: &TractError) -> String {
-    Foreign::told(format!("{error:#}").replace('\n', " ")).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -465,8 +386,11 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::detect::bundle::manifest::TaskTable;
+    use crate::detect::bundle::tensors::PictureInput;
     use crate::detect::bundle::{find, find_as};
     use crate::detect::embedded::IN_THE_BINARY;
+    use crate::detect::engine::contract::View;
+    use crate::detect::rim::crop::Crop;
     use crate::media::{
         ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
         SessionId, UtcTime,

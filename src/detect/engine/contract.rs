@@ -13,7 +13,8 @@
 //!   every engine is held to the same vectors. An engine on the CPU asks
 //!   [`Frame::to_cpu`](crate::media::Frame::to_cpu); one on a device reads a device's frame in place
 //!   and never calls it.
-//! - **It owns the states** of its slots, where it computes: a state never leaves its device. A slot
+//! - **It owns the states** of its slots, where it computes: a state leaves its device only when
+//!   another engine goes on in its place ([`Engine::state`]), never on a frame's path. A slot
 //!   is one place at one court, and stays so until [`Engine::set_slots`]; the worker says when a
 //!   state starts anew.
 //! - **It may hold a frame** (by a clone of its `Arc`) until its device has read it, and no longer:
@@ -23,8 +24,9 @@
 //!   any order. They are independent, and an engine may run them at once or one by one. It tells each
 //!   look exactly once, as soon as it can, in any order: waiting for the whole batch delays the first.
 //! - **Failure.** What concerns one look (a picture that cannot be read, a slot that is not placed) is
-//!   told for that look, and the others go on. When the whole run fails, every look that was not yet
-//!   told is told the error. After an error a slot's state is of no use until
+//!   told for that look, and the others go on; it is [`EngineError::Picture`] or
+//!   [`EngineError::Place`]. When the whole run fails, every look that was not yet told is told the
+//!   error, [`EngineError::Run`]: for it another engine may be taken. After an error a slot's state is of no use until
 //!   [`Engine::reset`]. Values may be told that are no numbers: the worker judges them. A panic is
 //!   caught by the worker, which drops the engine: it need not be usable after one.
 //! - **Threads.** One thread owns an engine and calls it; it is `Send`, since it is made on another.
@@ -155,6 +157,40 @@ pub trait Engine: Send {
 
     /// Runs a batch, and tells of each look by its index in `looks`.
     fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>));
+
+    /// What `slot` remembers, for another engine of the same bundle; asked when this one is put aside,
+    /// also after it failed. `None`: it cannot be had any more.
+    fn state(&mut self, _slot: usize) -> Option<SlotState> {
+        None
+    }
+
+    /// Goes on at `slot` from what it remembered in another engine of the same bundle.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`]: it cannot; then the slot's state is of no use until
+    /// [`reset`](Self::reset).
+    fn take_over(&mut self, _slot: usize, _state: &SlotState) -> Result<(), EngineError> {
+        let problem = "it takes no state of another engine".to_owned();
+        Err(EngineError::Run { engine: self.name(), problem })
+    }
+
+    /// What has changed since it was last asked; `None`: nothing. Asked after each batch, and once a
+    /// second where there is none.
+    fn news(&mut self) -> Option<EngineNews> {
+        None
+    }
+}
+
+/// What a slot remembers: the bundle's states in order, each as long as its shape says; row-major.
+pub type SlotState = Vec<Vec<f32>>;
+
+/// What an engine that is several says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineNews {
+    /// Who runs the network now.
+    pub engine: &'static str,
+    /// What its owner should know though it runs.
+    pub advice: Option<String>,
 }
 
 /// Why an engine refused a bundle, or failed.
@@ -179,6 +215,8 @@ pub enum EngineError {
     Unsupported { engine: &'static str, file: String, problem: String },
     #[error("{file} wants too much: {sum}. Take a smaller model")]
     TooMuch { file: String, sum: String },
+    #[error("{problem}")]
+    Absent { problem: String },
     #[error("{problem}")]
     Place { problem: String },
     #[error("cut the crop: {problem}")]

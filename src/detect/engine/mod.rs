@@ -1,13 +1,24 @@
 //! What runs a network: one contract for all tasks (`contract`), a file an engine, and who makes them.
 //!
-//! `builtin` is compiled in and needs nothing installed. Another would stand
-//! beside it behind a feature, and [`InstalledEngines`] choose. `trial` runs a network on a grey
-//! picture before it is let near a court.
+//! `builtin` is compiled in and needs nothing installed. Others stand beside it, each behind a feature
+//! and with a library that is looked for when it is wanted: `onnx`. [`InstalledEngines`] chooses the best
+//! there is, and holds the compiled-in one ready below it (`fallover`; who runs is decided by `ladder`).
+//! `trial` runs a network on a grey picture before it is let near a court.
 
 pub(crate) mod contract;
 pub(crate) mod graph;
+pub(crate) mod signature;
+pub(crate) mod cut;
 pub(crate) mod builtin;
+#[cfg(feature = "onnx")]
+pub(crate) mod native;
+#[cfg(feature = "onnx")]
+pub(crate) mod onnx;
 pub(crate) mod trial;
+pub(crate) mod ladder;
+pub(crate) mod fallover;
+#[cfg(test)]
+mod parity;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,24 +26,29 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::engine::builtin::Builtin;
+use crate::detect::engine::fallover::{FallOver, Maker, Parts, on_a_thread};
 use crate::detect::engine::graph::sums::Limits;
-use crate::detect::settings::ModelLimits;
+use crate::detect::engine::ladder::Patience;
+#[cfg(feature = "onnx")]
+use crate::detect::engine::onnx::MakesOnnx;
+use crate::detect::settings::{EngineSettings, ModelLimits};
 
 pub use crate::detect::engine::contract::{
-    Engine, EngineError, EngineFound, Engines, Look, Placement, Said, View,
+    Engine, EngineError, EngineFound, EngineNews, Engines, Look, Placement, Said, SlotState, View,
 };
 
 /// The engines of this machine.
 pub struct InstalledEngines {
     clock: Arc<dyn Clock>,
     limits: ModelLimits,
+    settings: EngineSettings,
 }
 
 impl InstalledEngines {
-    /// Those that there are; engines measure by `clock`.
+    /// The one in the binary alone: the same answers on every machine; engines measure by `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, limits: ModelLimits::default() }
+        Self { clock, limits: ModelLimits::default(), settings: EngineSettings::default() }
     }
 
     /// The same, for models that may want so much.
@@ -40,27 +56,60 @@ impl InstalledEngines {
     pub fn within(self, limits: ModelLimits) -> Self {
         Self { limits, ..self }
     }
+
+    /// The best that there are, as a box is set to take them.
+    #[must_use]
+    pub fn wanting(self, settings: EngineSettings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Who makes better ones than the last, best first.
+    fn makers(&self) -> Vec<Arc<dyn Maker>> {
+        let makers: Vec<Arc<dyn Maker>> = vec![
+            #[cfg(feature = "onnx")]
+            Arc::new(MakesOnnx::new(&self.settings, self.limits, &self.clock)),
+        ];
+        makers.into_iter().filter(|maker| maker.is_wanted(self.settings.wish)).collect()
+    }
 }
 
 impl Engines for InstalledEngines {
     fn engine_for(&self, bundle: &Bundle) -> Result<Box<dyn Engine>, EngineError> {
-        let limits = Limits::of(self.limits);
-        Ok(Box::new(Builtin::load_within(limits, bundle, Arc::clone(&self.clock))?))
+        let (limits, clock) = (Limits::of(self.limits), Arc::clone(&self.clock));
+        let last = Box::new(Builtin::load_within(limits, bundle, clock)?);
+        let better = self.makers();
+        if better.is_empty() {
+            return Ok(last);
+        }
+        Ok(Box::new(FallOver::new(Parts {
+            better,
+            last,
+            bundle: Arc::new(bundle.clone()),
+            clock: Arc::clone(&self.clock),
+            patience: Patience::USUAL,
+            beside: on_a_thread,
+            asked_for: self.settings.wish.is_asked_for(),
+        })))
     }
 
     fn found(&self) -> Vec<EngineFound> {
-        engines_found()
+        let better = self.makers().into_iter().map(|maker| maker.found());
+        better.chain([builtin::found()]).collect()
     }
 }
 
 impl fmt::Debug for InstalledEngines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(engines_found()).finish()
+        f.debug_list().entries(self.found()).finish()
     }
 }
 
 /// What this machine has to run networks with, best first: for `--version` and reports.
 #[must_use]
 pub fn engines_found() -> Vec<EngineFound> {
-    vec![builtin::found()]
+    vec![
+        #[cfg(feature = "onnx")]
+        onnx::found(),
+        builtin::found(),
+    ]
 }

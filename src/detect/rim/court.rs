@@ -79,5 +79,9 @@ impl TaskAtCourt for RimsOfCourt {
         }
     }
 
+    fn runs_as(&mut self, identity: &Arc<ModelIdentity>) {
+        self.identity = Arc::clone(identity);
+    }
+
     fn gone(&mut self) {}
 }

@@ -1,0 +1,458 @@
+//! Several engines for one network: the best that is well runs it, and the last one stands ready.
+//!
+//! The last one (the engine in the binary) is made at once and kept. Better ones are made beside it, on
+//! a thread of their own, tried on grey pictures, and take over between two batches with what the slots
+//! remember; a court never waits for one. One that **fails** in a batch (an error of its own, a panic,
+//! numbers that are none, silence) is let go in that batch: the looks that it owes are looked at anew by
+//! the last one, from what their slots remembered, where that can still be had. Where it cannot (the
+//! device is lost), those looks are told the error, as of any engine, so that the worker lets the states
+//! start anew. Which one runs, and when one that failed is tried again, is decided by `ladder`.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::detect::bundle::Bundle;
+use crate::detect::engine::contract::{
+    Engine, EngineError, EngineFound, EngineNews, Look, Placement, Said, SlotState,
+};
+use crate::detect::engine::ladder::{Ladder, Patience, Rung};
+use crate::detect::engine::trial::try_out;
+use crate::detect::settings::EngineWish;
+use crate::media::Foreign;
+
+/// Makes one kind of engine.
+pub(crate) trait Maker: Send + Sync {
+    /// The word of its engines.
+    fn name(&self) -> &'static str;
+
+    /// True if its engines may be taken where `wish` is the best that is wanted.
+    fn is_wanted(&self, wish: EngineWish) -> bool;
+
+    /// What `--version` says of it.
+    fn found(&self) -> EngineFound;
+
+    /// Makes one for `bundle`; `told` is given what it is doing, for people, as it goes on.
+    ///
+    /// # Errors
+    /// [`EngineError`]: [`EngineError::Run`] if another time may do, else why it never will.
+    fn make(&self, bundle: &Bundle, told: &dyn Fn(String)) -> Result<Box<dyn Engine>, EngineError>;
+}
+
+/// Runs what makes an engine, where nobody waits for it.
+pub(crate) type Beside = fn(Box<dyn FnOnce() + Send>) -> io::Result<()>;
+
+/// On a thread of its own.
+pub(crate) fn on_a_thread(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().name("engine".to_owned()).spawn(work).map(drop)
+}
+
+/// What several engines are made of.
+pub(crate) struct Parts {
+    /// Better ones, best first.
+    pub(crate) better: Vec<Arc<dyn Maker>>,
+    /// The last one, made.
+    pub(crate) last: Box<dyn Engine>,
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) patience: Patience,
+    pub(crate) beside: Beside,
+    /// Tell the owner what stands in the way of a better one even if no attempt was made at it in
+    /// vain: he asked for it by name.
+    pub(crate) asked_for: bool,
+}
+
+/// Several engines that are one.
+pub(crate) struct FallOver {
+    parts: Parts,
+    ladder: Ladder,
+    /// The better one that runs.
+    better: Option<Box<dyn Engine>>,
+    slots: Vec<Slot>,
+    making: Option<Making>,
+    /// Why each of the better ones does not run.
+    reasons: Vec<Option<String>>,
+    told: Option<EngineNews>,
+}
+
+#[derive(Clone, Default)]
+struct Slot {
+    placement: Option<Placement>,
+    /// What it remembered is lost, and nobody was told yet.
+    lost: bool,
+}
+
+/// One that is being made.
+struct Making {
+    rung: usize,
+    doing: Arc<Mutex<String>>,
+    made: Arc<Mutex<Option<Result<Box<dyn Engine>, EngineError>>>>,
+}
+
+impl FallOver {
+    /// The last one runs; better ones are made from the first batch on.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let (count, now) = (parts.better.len(), parts.clock.monotonic());
+        let ladder = Ladder::new(parts.patience, count, now);
+        let reasons = vec![None; count];
+        let (slots, better, making, told) = (Vec::new(), None, None, None);
+        Self { parts, ladder, better, slots, making, reasons, told }
+    }
+
+    fn current(&mut self) -> &mut dyn Engine {
+        match &mut self.better {
+            Some(better) => better.as_mut(),
+            None => self.parts.last.as_mut(),
+        }
+    }
+
+    fn name_of(&self, rung: usize) -> &'static str {
+        self.parts.better.get(rung).map_or_else(|| self.parts.last.name(), |maker| maker.name())
+    }
+
+    /// Takes what was made, and has made what is due.
+    fn look_after(&mut self) {
+        let now = self.parts.clock.monotonic();
+        let made = self.making.as_ref().and_then(|making| making.made.lock().take());
+        if let (Some(made), Some(Making { rung, .. })) = (made, self.making.as_ref()) {
+            let rung = *rung;
+            self.making = None;
+            match made.and_then(|engine| self.settled(engine)) {
+                Ok(engine) => self.take_over(rung, engine),
+                Err(why) => {
+                    let name = self.name_of(rung);
+                    let for_good = !matches!(why, EngineError::Run { .. });
+                    self.ladder.not_made(rung, for_good, now);
+                    let model = &self.parts.bundle.name;
+                    if for_good && !self.parts.asked_for {
+                        info!(%model, engine = name, %why, "an engine is not taken");
+                    } else {
+                        warn!(%model, engine = name, %why, "an engine cannot be had");
+                    }
+                    if let Some(reason) = self.reasons.get_mut(rung) {
+                        *reason = Some(why.to_string());
+                    }
+                }
+            }
+        }
+        if let Some(rung) = self.ladder.due(now) {
+            self.begin(rung);
+        }
+    }
+
+    fn begin(&mut self, rung: usize) {
+        let Some(maker) = self.parts.better.get(rung).map(Arc::clone) else { return };
+        let making = Making { rung, doing: Arc::default(), made: Arc::default() };
+        let (doing, made) = (Arc::clone(&making.doing), Arc::clone(&making.made));
+        let bundle = Arc::clone(&self.parts.bundle);
+        let work = move || {
+            let told = |what: String| *doing.lock() = what;
+            let make = || {
+                let mut engine = maker.make(&bundle, &told)?;
+                let tried = try_out(engine.as_mut(), &bundle);
+                tried.map_err(|problem| EngineError::Run { engine: maker.name(), problem })?;
+                Ok(engine)
+            };
+            let panicked = |_| {
+                let problem = "making it panicked".to_owned();
+                Err(EngineError::Run { engine: maker.name(), problem })
+            };
+            let outcome = catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(panicked);
+            *made.lock() = Some(outcome);
+        };
+        match (self.parts.beside)(Box::new(work)) {
+            Ok(()) => {
+                self.ladder.begins(rung);
+                self.making = Some(making);
+            }
+            Err(error) => {
+                self.ladder.not_made(rung, false, self.parts.clock.monotonic());
+                warn!(%error, "start a thread that makes an engine");
+            }
+        }
+    }
+
+    /// `engine`, with our slots placed and remembering what those of the one that runs do.
+    fn settled(&mut self, mut engine: Box<dyn Engine>) -> Result<Box<dyn Engine>, EngineError> {
+        engine.set_slots(self.slots.len())?;
+        let has_states = !self.parts.bundle.tensors.states.is_empty();
+        for slot in 0..self.slots.len() {
+            let placement = self.slots.get(slot).and_then(|slot| slot.placement);
+            if let Some(placement) = placement {
+                engine.place(slot, placement)?;
+            }
+            if !has_states {
+                continue;
+            }
+            match self.current().state(slot) {
+                Some(state) => engine.take_over(slot, &state)?,
+                None => self.lose(slot),
+            }
+        }
+        Ok(engine)
+    }
+
+    fn lose(&mut self, slot: usize) {
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.lost = true;
+        }
+    }
+
+    fn take_over(&mut self, rung: usize, engine: Box<dyn Engine>) {
+        if !self.ladder.made(rung, self.parts.clock.monotonic()) {
+            return;
+        }
+        let (model, name) = (&self.parts.bundle.name, engine.name());
+        info!(%model, engine = name, "an engine takes over");
+        self.better = Some(engine);
+        if let Some(reason) = self.reasons.get_mut(rung) {
+            *reason = None;
+        }
+    }
+
+    /// The one that runs has failed: the last one goes on.
+    fn fall(&mut self, why: &str) {
+        let rung = self.ladder.at();
+        let (from, to) = (self.name_of(rung), self.parts.last.name());
+        error!(model = %self.parts.bundle.name, engine = from, why, "an engine failed: {to} goes on");
+        let Some(mut failed) = self.better.take() else { return };
+        self.ladder.failed(self.parts.clock.monotonic());
+        if let Some(reason) = self.reasons.get_mut(rung) {
+            *reason = Some(why.to_owned());
+        }
+        if !self.parts.bundle.tensors.states.is_empty() {
+            for slot in 0..self.slots.len() {
+                let state = catch_unwind(AssertUnwindSafe(|| failed.state(slot))).ok().flatten();
+                let state = state.filter(|state| good(state));
+                if state.is_none_or(|state| self.parts.last.take_over(slot, &state).is_err()) {
+                    self.parts.last.reset(slot);
+                    self.lose(slot);
+                }
+            }
+        }
+        // It may not be usable any more, not even for this.
+        drop(catch_unwind(AssertUnwindSafe(move || drop(failed))));
+    }
+
+    /// Runs what the one that runs now owes; every look is told.
+    fn run_better(
+        &mut self,
+        looks: &[Look<'_>],
+        told: &mut dyn FnMut(usize, Result<Said, EngineError>),
+    ) -> Result<(), Owed> {
+        let Some(better) = &mut self.better else { return Ok(()) };
+        let mut owed: Vec<bool> = vec![true; looks.len()];
+        let mut why = None;
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            better.run(looks, &mut |look, said| {
+                let told_now = match &said {
+                    Ok(said) if good(&said.tensors) => true,
+                    Ok(_) => {
+                        why.get_or_insert("its answer is no number".to_owned());
+                        false
+                    }
+                    Err(EngineError::Picture { .. } | EngineError::Place { .. }) => true,
+                    Err(error) => {
+                        why.get_or_insert(error.to_string());
+                        false
+                    }
+                };
+                if told_now && owed.get_mut(look).is_some_and(std::mem::take) {
+                    told(look, said);
+                }
+            });
+        }));
+        if ran.is_err() {
+            why = Some("it panicked".to_owned());
+        }
+        let owed: Vec<usize> =
+            owed.iter().enumerate().filter(|(_, owed)| **owed).map(|(look, _)| look).collect();
+        if owed.is_empty() && why.is_none() {
+            return Ok(());
+        }
+        let why = why.unwrap_or_else(|| format!("it said nothing of {} looks", owed.len()));
+        Err(Owed { why: Foreign::told(why).to_string(), looks: owed })
+    }
+
+    /// Runs `which` of `looks` with the last one; those whose states were lost are told so.
+    fn run_last(
+        &mut self,
+        looks: &[Look<'_>],
+        which: &[usize],
+        told: &mut dyn FnMut(usize, Result<Said, EngineError>),
+    ) {
+        let all: Vec<(usize, Look<'_>)> =
+            which.iter().filter_map(|at| looks.get(*at).map(|look| (*at, *look))).collect();
+        let (indices, looks): (Vec<usize>, Vec<Look<'_>>) = all.into_iter().unzip();
+        self.parts.last.run(&looks, &mut |at, said| {
+            if let Some(look) = indices.get(at) {
+                told(*look, said);
+            }
+        });
+    }
+
+    /// Tells the looks whose slots have lost what they remembered, and returns the others.
+    fn tell_lost(
+        &mut self,
+        looks: &[Look<'_>],
+        which: &[usize],
+        told: &mut dyn FnMut(usize, Result<Said, EngineError>),
+    ) -> Vec<usize> {
+        let engine = self.name();
+        let mut left = Vec::with_capacity(which.len());
+        for at in which {
+            let slot = looks.get(*at).and_then(|look| self.slots.get_mut(look.slot));
+            if slot.is_some_and(|slot| std::mem::take(&mut slot.lost)) {
+                let problem = "what it remembered went with the engine before it".to_owned();
+                told(*at, Err(EngineError::Run { engine, problem }));
+            } else {
+                left.push(*at);
+            }
+        }
+        left
+    }
+
+    fn advice(&self) -> Option<String> {
+        let runs = self.name();
+        if let Some(Making { rung, doing, .. }) = &self.making {
+            let (name, doing) = (self.name_of(*rung), doing.lock().clone());
+            let doing = if doing.is_empty() { "being made".to_owned() } else { doing };
+            return Some(format!("the engine {name} is {doing}: until it is there {runs} runs it"));
+        }
+        let now = self.parts.clock.monotonic();
+        let above = self.reasons.get(..self.ladder.at()).unwrap_or_default();
+        let (rung, why) =
+            above.iter().enumerate().find_map(|(rung, why)| Some((rung, why.as_ref()?)))?;
+        let name = self.name_of(rung);
+        match self.ladder.rung(rung)? {
+            Rung::Wanted { from, .. } => {
+                let seconds = from.since(now).as_secs();
+                let again = if seconds < 10 { "soon".to_owned() } else { in_about(seconds) };
+                Some(format!(
+                    "the engine {name} failed ({why}): {runs} runs it, {name} is tried again {again}"
+                ))
+            }
+            Rung::Refused if self.parts.asked_for => {
+                Some(format!("the engine {name} cannot run it ({why}): {runs} does"))
+            }
+            Rung::Refused | Rung::Making { .. } => None,
+        }
+    }
+}
+
+/// Looks that an engine owes, and why.
+struct Owed {
+    why: String,
+    looks: Vec<usize>,
+}
+
+/// All of it are numbers.
+fn good(values: &[Vec<f32>]) -> bool {
+    values.iter().flatten().all(|value| value.is_finite())
+}
+
+/// Coarse, so that what is told does not change each second.
+fn in_about(seconds: u64) -> String {
+    if seconds < 60 { "within a minute".to_owned() } else { "within some minutes".to_owned() }
+}
+
+impl Engine for FallOver {
+    fn name(&self) -> &'static str {
+        match &self.better {
+            Some(better) => better.name(),
+            None => self.parts.last.name(),
+        }
+    }
+
+    fn multiply_adds(&self) -> Option<u64> {
+        self.parts.last.multiply_adds()
+    }
+
+    fn most_looks(&self) -> usize {
+        match &self.better {
+            Some(better) => better.most_looks(),
+            None => self.parts.last.most_looks(),
+        }
+    }
+
+    fn set_slots(&mut self, slots: usize) -> Result<(), EngineError> {
+        self.parts.last.set_slots(slots)?;
+        self.slots.resize(slots, Slot::default());
+        if let Some(Err(why)) = self.better.as_mut().map(|better| better.set_slots(slots)) {
+            self.fall(&why.to_string());
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, slot: usize, placement: Placement) -> Result<(), EngineError> {
+        self.parts.last.place(slot, placement)?;
+        if let Some(known) = self.slots.get_mut(slot) {
+            known.placement = Some(placement);
+        }
+        if let Some(Err(why)) = self.better.as_mut().map(|better| better.place(slot, placement)) {
+            self.fall(&why.to_string());
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self, slot: usize) {
+        if let Some(known) = self.slots.get_mut(slot) {
+            known.lost = false;
+        }
+        self.parts.last.reset(slot);
+        if let Some(better) = &mut self.better {
+            better.reset(slot);
+        }
+    }
+
+    fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
+        self.look_after();
+        let all: Vec<usize> = (0..looks.len()).collect();
+        let left = self.tell_lost(looks, &all, told);
+        if self.better.is_none() {
+            return self.run_last(looks, &left, told);
+        }
+        let asked: Vec<Look<'_>> = left.iter().filter_map(|at| looks.get(*at).copied()).collect();
+        let mut tell = |at: usize, said| {
+            if let Some(at) = left.get(at) {
+                told(*at, said);
+            }
+        };
+        let Err(Owed { why, looks: owed }) = self.run_better(&asked, &mut tell) else { return };
+        self.fall(&why);
+        let owed = self.tell_lost(&asked, &owed, &mut tell);
+        self.run_last(&asked, &owed, &mut tell);
+    }
+
+    fn state(&mut self, slot: usize) -> Option<SlotState> {
+        self.current().state(slot)
+    }
+
+    fn take_over(&mut self, slot: usize, state: &SlotState) -> Result<(), EngineError> {
+        self.current().take_over(slot, state)
+    }
+
+    fn news(&mut self) -> Option<EngineNews> {
+        self.look_after();
+        let now = EngineNews { engine: self.name(), advice: self.advice() };
+        if self.told.as_ref() == Some(&now) {
+            return None;
+        }
+        self.told = Some(now.clone());
+        Some(now)
+    }
+}
+
+impl fmt::Debug for FallOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallOver").field("ladder", &self.ladder).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! Engines that play a script: who answers when one fails, and what is remembered.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::detect::engine::parity::{bundle, place, scene};
+use crate::media::UtcTime;
+
+/// What goes wrong in a better engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// Its run fails, and what the slots remember can be had.
+    Error,
+    /// Its run fails for the second half of a batch.
+    Half,
+    /// The device is lost with all that was on it.
+    Lost,
+    Panic,
+    NaN,
+    Silent,
+    /// One picture cannot be read: nobody's fault.
+    Picture,
+}
+
+#[derive(Debug)]
+struct Script {
+    fault: Fault,
+    made: u32,
+    cannot_be_made: Option<bool>,
+}
+
+/// Counts the looks of each slot, and says so.
+struct Scripted {
+    name: &'static str,
+    script: Arc<Mutex<Script>>,
+    slots: Vec<f32>,
+}
+
+impl Engine for Scripted {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn set_slots(&mut self, slots: usize) -> Result<(), EngineError> {
+        self.slots.resize(slots, 0.0);
+        Ok(())
+    }
+
+    fn place(&mut self, _slot: usize, _placement: Placement) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn reset(&mut self, slot: usize) {
+        self.slots[slot] = 0.0;
+    }
+
+    fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
+        let fault = self.script.lock().fault;
+        for (at, look) in looks.iter().enumerate() {
+            let failed =
+                || EngineError::Run { engine: self.name, problem: "as written".to_owned() };
+            match fault {
+                Fault::Error | Fault::Lost => told(at, Err(failed())),
+                Fault::Half if 2 * at >= looks.len() => told(at, Err(failed())),
+                Fault::Picture => {
+                    told(at, Err(EngineError::Picture { problem: "torn".to_owned() }));
+                }
+                Fault::Panic => panic!("as written"),
+                Fault::Silent => {}
+                Fault::None | Fault::Half | Fault::NaN => {
+                    self.slots[look.slot] += 1.0;
+                    let count = if fault == Fault::NaN { f32::NAN } else { self.slots[look.slot] };
+                    let tensors = vec![vec![count, 0.0, 0.0, 0.0]];
+                    let (prepared, ran) = (Duration::ZERO, Duration::ZERO);
+                    told(at, Ok(Said { tensors, prepared, ran }));
+                }
+            }
+        }
+    }
+
+    fn state(&mut self, slot: usize) -> Option<SlotState> {
+        let count = self.slots.get(slot)?;
+        (self.script.lock().fault != Fault::Lost).then(|| vec![vec![*count]])
+    }
+
+    fn take_over(&mut self, slot: usize, state: &SlotState) -> Result<(), EngineError> {
+        self.slots[slot] = state[0][0];
+        Ok(())
+    }
+}
+
+struct Makes(&'static str, Arc<Mutex<Script>>);
+
+impl Maker for Makes {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn is_wanted(&self, _wish: EngineWish) -> bool {
+        true
+    }
+
+    fn found(&self) -> EngineFound {
+        EngineFound { name: self.0, about: "scripted".to_owned() }
+    }
+
+    fn make(&self, _: &Bundle, told: &dyn Fn(String)) -> Result<Box<dyn Engine>, EngineError> {
+        told("built: 50 %".to_owned());
+        let mut script = self.1.lock();
+        script.made += 1;
+        if let Some(for_good) = script.cannot_be_made {
+            let problem = "not here".to_owned();
+            return Err(match for_good {
+                true => EngineError::Absent { problem },
+                false => EngineError::Run { engine: self.0, problem },
+            });
+        }
+        Ok(Box::new(Scripted { name: self.0, script: Arc::clone(&self.1), slots: Vec::new() }))
+    }
+}
+
+thread_local! {
+    /// What is made beside, until the test lets it be made.
+    static LATER: RefCell<Vec<Box<dyn FnOnce() + Send>>> = RefCell::default();
+}
+
+/// Makes all that waits.
+fn make() {
+    let waiting = LATER.with(|later| std::mem::take(&mut *later.borrow_mut()));
+    waiting.into_iter().for_each(|work| work());
+}
+
+/// Two better engines, `first` and `second`, above `last`.
+struct Rig {
+    engine: FallOver,
+    clock: Arc<ManualClock>,
+    scripts: Vec<Arc<Mutex<Script>>>,
+    t: usize,
+}
+
+impl Rig {
+    fn new(asked_for: bool) -> Self {
+        let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+        let script =
+            || Arc::new(Mutex::new(Script { fault: Fault::None, made: 0, cannot_be_made: None }));
+        let scripts = vec![script(), script(), script()];
+        let maker =
+            |name, at: usize| -> Arc<dyn Maker> { Arc::new(Makes(name, Arc::clone(&scripts[at]))) };
+        let last = Scripted { name: "last", script: Arc::clone(&scripts[2]), slots: Vec::new() };
+        let bundle = Arc::new(bundle("rimnet", "fp32"));
+        let mut engine = FallOver::new(Parts {
+            better: vec![maker("first", 0), maker("second", 1)],
+            last: Box::new(last),
+            bundle: Arc::clone(&bundle),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            patience: Patience::USUAL,
+            beside: |work| {
+                LATER.with(|later| later.borrow_mut().push(work));
+                Ok(())
+            },
+            asked_for,
+        });
+        place(&mut engine, &bundle, 4).expect("placed");
+        Self { engine, clock, scripts, t: 0 }
+    }
+
+    /// One batch of all slots: who answered, and what each was told.
+    fn batch(&mut self) -> Vec<Result<f32, String>> {
+        self.t += 1;
+        let frame = scene(self.t);
+        let looks: Vec<Look<'_>> =
+            (0..4).map(|slot| Look { slot, frame: &frame, dt_seconds: 0.04 }).collect();
+        let mut told = vec![Vec::new(); 4];
+        self.engine.run(&looks, &mut |look, said| {
+            told[look].push(said.map(|said| said.tensors[0][0]).map_err(|error| error.to_string()));
+        });
+        assert!(told.iter().all(|told| told.len() == 1), "each look is told once: {told:?}");
+        told.into_iter().flatten().collect()
+    }
+
+    /// A batch in which every slot's count is `count`, by `engine`.
+    fn counts(&mut self, engine: &str, count: f32) {
+        assert_eq!(self.batch(), vec![Ok(count); 4]);
+        assert_eq!(self.engine.name(), engine);
+    }
+
+    fn fails(&self, which: usize, fault: Fault) {
+        self.scripts[which].lock().fault = fault;
+    }
+
+    /// The best runs, after some looks of the last one.
+    fn running(asked_for: bool) -> Self {
+        let mut rig = Self::new(asked_for);
+        rig.counts("last", 1.0);
+        rig.counts("last", 2.0);
+        make();
+        rig.counts("first", 3.0);
+        rig
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_better_engine_and_it_goes_on_where_the_other_was() {
+    let mut rig = Rig::new(false);
+    rig.counts("last", 1.0);
+    let news = rig.engine.news().expect("one is being made");
+    assert_eq!(news.engine, "last");
+    let advice = "the engine first is being made: until it is there last runs it";
+    assert_eq!(news.advice.as_deref(), Some(advice));
+    assert_eq!(rig.engine.news(), None, "is told once");
+    rig.counts("last", 2.0);
+    make();
+    rig.counts("first", 3.0);
+    let news = rig.engine.news().expect("it is there");
+    assert_eq!(news, EngineNews { engine: "first", advice: None });
+    make();
+    rig.counts("first", 4.0);
+    assert_eq!(rig.scripts[1].lock().made, 0, "what is worse is not made");
+}
+
+/// In the batch in which it fails every look is answered, from what the slot remembered.
+#[test]
+fn whatever_fails_no_look_is_lost() {
+    for fault in [Fault::Error, Fault::Half, Fault::Panic, Fault::NaN, Fault::Silent] {
+        let mut rig = Rig::running(false);
+        rig.fails(0, fault);
+        let told = rig.batch();
+        assert!(told.iter().all(|told| matches!(told, Ok(4.0 | 5.0))), "{fault:?}: {told:?}");
+        assert_eq!(rig.engine.name(), "last", "{fault:?}");
+        let news = rig.engine.news().expect("told");
+        assert!(news.advice.is_some_and(|advice| advice.contains("second")), "{fault:?}");
+        make();
+        rig.batch();
+        assert_eq!(rig.engine.name(), "second", "{fault:?}: the next best takes over");
+    }
+}
+
+/// What the wrapper is for: the engine alone loses all of them, and goes on losing.
+#[test]
+fn without_another_engine_each_look_fails() {
+    let script =
+        Arc::new(Mutex::new(Script { fault: Fault::Error, made: 0, cannot_be_made: None }));
+    let mut alone = Scripted { name: "first", script, slots: vec![0.0; 4] };
+    let frame = scene(0);
+    for _ in 0..3 {
+        let looks = [0, 1, 2, 3].map(|slot| Look { slot, frame: &frame, dt_seconds: 0.04 });
+        alone.run(&looks, &mut |_, said| assert!(said.is_err()));
+    }
+}
+
+#[test]
+fn what_went_with_the_device_is_told_once_and_starts_anew() {
+    let mut rig = Rig::running(false);
+    rig.fails(0, Fault::Lost);
+    let told = rig.batch();
+    let lost = "the engine `last` failed: what it remembered went with the engine before it";
+    assert_eq!(told, vec![Err(lost.to_owned()); 4]);
+    (0..4).for_each(|slot| rig.engine.reset(slot));
+    rig.counts("last", 1.0);
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_is_no_engines_fault() {
+    let mut rig = Rig::running(false);
+    rig.fails(0, Fault::Picture);
+    assert!(rig.batch().iter().all(Result::is_err));
+    assert_eq!(rig.engine.name(), "first");
+    rig.fails(0, Fault::None);
+    rig.counts("first", 4.0);
+}
+
+#[test]
+fn it_comes_back_when_it_is_well() {
+    let mut rig = Rig::running(false);
+    rig.scripts[1].lock().cannot_be_made = Some(true);
+    rig.fails(0, Fault::Error);
+    rig.counts("last", 4.0);
+    make();
+    rig.counts("last", 5.0);
+    make();
+    rig.counts("last", 6.0);
+    let news = rig.engine.news().expect("told").advice.expect("why");
+    assert!(
+        news.starts_with("the engine first failed (the engine `first` failed: as written)"),
+        "{news}"
+    );
+    assert!(news.ends_with("last runs it, first is tried again soon"), "{news}");
+    // It is tried too early, with the fault still there: its trial on a grey picture says so.
+    rig.clock.advance(Duration::from_secs(5));
+    rig.counts("last", 7.0);
+    make();
+    rig.counts("last", 8.0);
+    assert_eq!(rig.scripts[0].lock().made, 2);
+    rig.fails(0, Fault::None);
+    rig.clock.advance(Duration::from_secs(9));
+    rig.counts("last", 9.0);
+    make();
+    rig.counts("last", 10.0);
+    rig.clock.advance(Duration::from_secs(1));
+    rig.counts("last", 11.0);
+    make();
+    rig.counts("first", 12.0);
+    assert_eq!(rig.engine.news(), Some(EngineNews { engine: "first", advice: None }));
+}
+
+#[test]
+fn what_cannot_be_had_is_told_to_whoever_asked_for_it() {
+    for asked_for in [false, true] {
+        let mut rig = Rig::new(asked_for);
+        rig.scripts[0].lock().cannot_be_made = Some(true);
+        rig.scripts[1].lock().cannot_be_made = Some(true);
+        for count in 1..4_u8 {
+            rig.counts("last", f32::from(count));
+            make();
+        }
+        rig.clock.advance(Duration::from_secs(1000));
+        rig.counts("last", 4.0);
+        assert_eq!((rig.scripts[0].lock().made, rig.scripts[1].lock().made), (1, 1), "for good");
+        let advice = rig.engine.news().expect("told").advice;
+        let told = "the engine first cannot run it (not here): last does".to_owned();
+        assert_eq!(advice, asked_for.then_some(told));
+    }
+}
+
+#[test]
+fn slots_that_come_and_go_are_those_of_all_engines() {
+    let mut rig = Rig::running(false);
+    rig.engine.set_slots(6).expect("room");
+    rig.engine.reset(1);
+    rig.fails(0, Fault::Error);
+    let told = rig.batch();
+    assert_eq!(told, [4.0, 1.0, 4.0, 4.0].map(Ok));
+    assert_eq!(rig.engine.state(5), Some(vec![vec![0.0]]));
+}
