@@ -1,7 +1,12 @@
 //! Counts that time heals: tokens that come back, offences that are forgotten, the last minute (pure).
 
+use std::time::Duration;
+
 use crate::admission::limits::Rate;
 use crate::media::Monotonic;
+
+/// Where no tokens come back.
+const NEVER: Duration = Duration::from_secs(3600);
 
 /// Tokens. A debt is at most a burst: who stops is free again within twice its time.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,12 @@ impl Bucket {
     /// True if a token is there.
     pub(crate) fn has(&self, rate: Rate, now: Monotonic) -> bool {
         self.tokens(rate, now) >= 1.0
+    }
+
+    /// Until a token is there; zero where one is.
+    pub(crate) fn until_one(&self, rate: Rate, now: Monotonic) -> Duration {
+        let missing = (1.0 - self.tokens(rate, now)).max(0.0);
+        Duration::try_from_secs_f64(missing / rate.per_second).unwrap_or(NEVER)
     }
 
     /// True if nothing was taken, or all has come back.

@@ -99,20 +99,28 @@ impl Core {
         }
     }
 
-    /// True if a connection is taken in that costs as much as `weight` in clear.
+    /// True if a connection is taken in at once that costs as much as `weight` in clear; `others` wait.
     pub(crate) fn knock(
         &mut self,
         now: Monotonic,
         door: Door,
         prefix: Prefix,
         weight: u32,
+        others: bool,
     ) -> bool {
         let proven = self.known.is_proven(prefix);
-        let taken = at(&mut self.crowds, door).knock(now, prefix, proven, weight);
-        if !taken {
-            self.counts.count(door, Reason::Crowd);
-        }
-        taken
+        at(&mut self.crowds, door).knock(now, prefix, proven, weight, others)
+    }
+
+    /// Takes in one that waits; else how long none is.
+    pub(crate) fn next(&mut self, now: Monotonic, door: Door, weight: u32) -> Result<(), Duration> {
+        at(&mut self.crowds, door).next(now, weight)
+    }
+
+    /// Notes that a connection is turned away.
+    pub(crate) fn turn_away(&mut self, now: Monotonic, door: Door, prefix: Prefix) {
+        at(&mut self.crowds, door).turn_away(now, prefix);
+        self.counts.count(door, Reason::Crowd);
     }
 
     /// Seats a connection; returns who goes for it.

@@ -2,8 +2,10 @@
 //!
 //! A connection that has said nothing costs a task, buffers and a look at its bytes. So many of them a second
 //! are taken in whoever they are; beyond that the proven, and those that do not knock all the time. The others
-//! are turned away before anything is made for them: that costs a twentieth, and nobody waits in the
-//! kernel's queue behind a crowd.
+//! wait in turn, and are turned away where too many do: that costs a twentieth, and nobody else waits behind a
+//! crowd. Who makes as many connections as he is let, and not as many as he can, is slowed by waiting.
+
+use std::time::Duration;
 
 use crate::admission::bucket::{Bucket, Minute, Offences};
 use crate::admission::known::Recent;
@@ -57,31 +59,46 @@ impl Crowd {
         }
     }
 
-    /// True if a connection is taken in that costs as much as `weight` in clear.
+    /// True if a connection is taken in at once that costs as much as `weight` in clear; `others` wait.
     pub(crate) fn knock(
         &mut self,
         now: Monotonic,
         prefix: Prefix,
         proven: bool,
         weight: u32,
+        others: bool,
     ) -> bool {
         let limits = self.limits;
         let its = self.prefixes.used(prefix, Knocks::default);
         its.level.add(now);
         let few = its.level.level(now) <= FEW;
-        let (bucket, rate) = if self.all.has(limits.all, now) {
+        let (bucket, rate) = if !others && self.all.has(limits.all, now) {
             (&mut self.all, limits.all)
         } else if proven && self.proven.has(limits.proven, now) {
             (&mut self.proven, limits.proven)
         } else if few && self.newcomers.has(limits.newcomers, now) {
             (&mut self.newcomers, limits.newcomers)
         } else {
-            its.turned.add(now);
-            self.turned.add(now);
             return false;
         };
         (0..weight).for_each(|_| bucket.take(rate, now));
         true
+    }
+
+    /// Takes in one that waits; else how long none is.
+    pub(crate) fn next(&mut self, now: Monotonic, weight: u32) -> Result<(), Duration> {
+        let wait = self.all.until_one(self.limits.all, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        (0..weight).for_each(|_| self.all.take(self.limits.all, now));
+        Ok(())
+    }
+
+    /// Notes that one is turned away.
+    pub(crate) fn turn_away(&mut self, now: Monotonic, prefix: Prefix) {
+        self.prefixes.used(prefix, Knocks::default).turned.add(now);
+        self.turned.add(now);
     }
 
     /// What a person should know of; nothing a minute after it ends.
@@ -117,11 +134,11 @@ mod tests {
         const SECONDS: u64 = 20;
         for n in 0..a_second * SECONDS {
             let now = at(n * 1_000_000 / a_second);
-            taken += u64::from(crowd.knock(now, ip(n % addresses), false, 1));
+            taken += u64::from(crowd.knock(now, ip(n % addresses), false, 1, false));
             if n % (a_second / 2) == a_second / 4 {
                 // One that is new each time, or one that is known.
                 let other = if proven { 70_000 } else { 70_000 + n };
-                let taken = crowd.knock(now, ip(other), proven, 1);
+                let taken = crowd.knock(now, ip(other), proven, 1, false);
                 if n > a_second {
                     asked += 1;
                     came += u32::from(taken);
@@ -163,17 +180,36 @@ mod tests {
             let mut crowd = Crowd::new(door, at(0));
             // Twenty cameras, or as many browsers with six connections each, and again every second.
             let taken =
-                (0..1_200).filter(|n| crowd.knock(at(n / 120 * 1_000_000), ip(1), false, 1));
+                (0..1_200).filter(|n| crowd.knock(at(n / 120 * 1_000_000), ip(1), false, 1, false));
             assert_eq!(taken.count(), 1_200);
         }
+    }
+
+    #[test]
+    fn who_waits_is_taken_in_at_the_same_pace_and_nobody_before_him() {
+        let door = Limits::default().rtmp.crowd;
+        let mut crowd = Crowd::new(door, at(0));
+        let (mut now, mut taken) = (at(0), 0);
+        while now < at(10_000_000) {
+            assert!(
+                taken < 50 || !crowd.knock(now, ip(1), false, 1, true),
+                "a loud one waits behind others"
+            );
+            match crowd.next(now, 1) {
+                Ok(()) => taken += 1,
+                Err(wait) => now = now.plus(wait.max(Duration::from_micros(10))),
+            }
+        }
+        assert!((16_000..=17_000).contains(&taken), "{taken}");
     }
 
     #[test]
     fn handshakes_cost_more() {
         let door = Limits::default().rtmp.crowd;
         let mut crowd = Crowd::new(door, at(0));
-        let taken =
-            (0..20_000_u64).filter(|n| crowd.knock(at(n * 100), ip(n % 8), false, 3)).count();
+        let taken = (0..20_000_u64)
+            .filter(|n| crowd.knock(at(n * 100), ip(n % 8), false, 3, false))
+            .count();
         #[expect(clippy::cast_precision_loss, reason = "a count of thousands")]
         let taken = taken as f64;
         assert!(taken * 3.0 < door.all.burst + 2.2 * door.all.per_second, "{taken}");
@@ -183,7 +219,8 @@ mod tests {
     fn who_has_addresses_without_end_takes_no_more_than_newcomers_may() {
         let door = Limits::default().http.crowd;
         let mut crowd = Crowd::new(door, at(0));
-        let taken = (0..80_000_u64).filter(|n| crowd.knock(at(n * 125), ip(*n), false, 1)).count();
+        let taken =
+            (0..80_000_u64).filter(|n| crowd.knock(at(n * 125), ip(*n), false, 1, false)).count();
         #[expect(clippy::cast_precision_loss, reason = "a count of thousands")]
         let a_second = taken as f64 / 10.0;
         assert!(a_second < door.all.per_second + door.newcomers.per_second + 100.0, "{a_second}");
@@ -195,7 +232,10 @@ mod tests {
         let mut crowd = Crowd::new(Limits::default().http.crowd, at(0));
         assert_eq!(crowd.turned(at(0)), None);
         for n in 0..40_000 {
-            crowd.knock(at(n * 250), if n % 4 == 0 { ip(n % 40) } else { ip(7) }, false, 1);
+            let prefix = if n % 4 == 0 { ip(n % 40) } else { ip(7) };
+            if !crowd.knock(at(n * 250), prefix, false, 1, false) {
+                crowd.turn_away(at(n * 250), prefix);
+            }
         }
         let told = crowd.turned(at(10_000_000)).expect("told");
         assert_eq!(told.most.1, ip(7));

@@ -8,8 +8,8 @@
 //! seats that only such prefixes take, and a stream key that it showed before is answered at once, whatever
 //! is guessed from there. Everybody else shares:
 //!
-//! - **Being taken in** (`crowd`, `porch`): where more knock than a box takes in, those that knock all the time are
-//!   turned away before anything is made for them, so that nobody waits behind them.
+//! - **Being taken in** (`crowd`, `porch`): where more knock than a box takes in, those that knock all the time
+//!   wait in turn (`anteroom`) before anything is made for them, or are turned away, so that nobody waits behind them.
 //! - **Seats** (`seats`): a newcomer always gets one. Who goes for it is of the prefix with the most
 //!   connections and the most recent refusals, and there the one that moved least lately: a flood ends
 //!   itself, and a slow camera stays, from its own address or from the flood's.
@@ -20,7 +20,7 @@
 //! - **Lines and faults** (`lines`, `told`): the log has a budget by prefix, so that nobody hides behind
 //!   somebody else; who guesses is told in words until it ends.
 //!
-//! Read `prefix`, `limits` (every bound, and why), `bucket`, `known` (what is remembered, bounded), `crowd`, `seats`,
+//! Read `prefix`, `limits` (every bound, and why), `bucket`, `known` (what is remembered, bounded), `crowd`, `anteroom`, `seats`,
 //! `room`, `lines`, `told`, `core` (all of them joined; pure), then `shared` (lock, clock, waking) and `porch` (listeners).
 
 mod prefix;
@@ -28,6 +28,7 @@ mod limits;
 mod bucket;
 mod known;
 mod crowd;
+mod anteroom;
 mod seats;
 mod room;
 mod lines;

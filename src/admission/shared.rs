@@ -79,11 +79,27 @@ impl Admission {
         self.shared.clock.monotonic()
     }
 
-    /// True if a connection that knocks is taken in, which costs as much as `weight` in clear. Where it is not,
-    /// that is counted.
-    pub(crate) fn knock(&self, door: Door, peer: SocketAddr, weight: u32) -> bool {
+    /// True if a connection that knocks is taken in at once, which costs as much as `weight` in clear; `others` wait.
+    pub(crate) fn knock(&self, door: Door, prefix: Prefix, weight: u32, others: bool) -> bool {
         let now = self.now();
-        self.shared.state.lock().core.knock(now, door, Prefix::of(peer), weight)
+        self.shared.state.lock().core.knock(now, door, prefix, weight, others)
+    }
+
+    /// Takes in one that waits; else until when none is.
+    pub(crate) fn next(&self, door: Door, weight: u32) -> Result<(), Monotonic> {
+        let now = self.now();
+        self.shared.state.lock().core.next(now, door, weight).map_err(|wait| now.plus(wait))
+    }
+
+    /// Counts a connection that is turned away.
+    pub(crate) fn turn_away(&self, door: Door, prefix: Prefix) {
+        let now = self.now();
+        self.shared.state.lock().core.turn_away(now, door, prefix);
+    }
+
+    /// Resolves at a time of the box's clock.
+    pub(crate) fn reached(&self, at: Monotonic) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.clock.reached(at)
     }
 
     /// Seats a connection that was accepted; at a bound another one is ended for it.

@@ -50,7 +50,7 @@ impl Drop for Limited {
 }
 
 async fn accept(
-    porch: OpenPorch,
+    mut porch: OpenPorch,
     acceptor: Option<TlsAcceptor>,
     admission: Admission,
     ready: mpsc::Sender<(Guarded<Plain>, Caller)>,

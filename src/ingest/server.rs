@@ -189,6 +189,8 @@ impl Ingest {
     /// [`CloseReason::Shutdown`] before this returns.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let shared = self.handle.shared;
+        let (mut rtmp, mut rtmps) = (self.rtmp, self.rtmps);
+        let tls = rtmps.as_ref().map(|(_, tls)| tls.clone());
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         // Descriptors are; told once.
@@ -197,9 +199,9 @@ impl Ingest {
         loop {
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(self.rtmp.as_ref()) => (accepted, None),
-                accepted = accept(self.rtmps.as_ref().map(|(porch, _)| porch)) => {
-                    (accepted, self.rtmps.as_ref().map(|(_, tls)| tls.clone()))
+                accepted = accept(rtmp.as_mut()) => (accepted, None),
+                accepted = accept(rtmps.as_mut().map(|(porch, _)| porch)) => {
+                    (accepted, tls.clone())
                 }
                 Some(ended) = tasks.join_next() => {
                     shared.joined(ended);
@@ -317,7 +319,7 @@ impl IngestHandle {
 }
 
 /// Never ends without a listener.
-async fn accept(porch: Option<&OpenPorch>) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(porch: Option<&mut OpenPorch>) -> io::Result<(TcpStream, SocketAddr)> {
     match porch {
         Some(porch) => porch.accept().await,
         None => std::future::pending().await,
