@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn beyond_those_taken_in_some_wait_and_the_rest_are_reset() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("runtime").block_on(async {
             let admission = Admission::new(Arc::new(SystemClock::new()), limits(3.0));
             let anywhere = ([127, 0, 0, 1], 0).into();
