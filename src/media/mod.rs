@@ -2,7 +2,7 @@
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
 //! mixed), `names` (ours) and `foreign` (text from outside), `unit` (what came in), `frame` (what was
-//! decoded; `picture` and `device` are where its pixels are), `place` and `rims` (where a rim lies in a
+//! decoded; `picture` and `device` are where its pixels are, `colour` how they are meant), `place` and `rims` (where a rim lies in a
 //! picture), then `h264`, `h265`, `naming` and `sei` (what the bytes of a picture say;
 //! pure).
 
@@ -19,6 +19,7 @@ pub mod references;
 pub mod h265;
 pub mod naming;
 pub mod sei;
+mod colour;
 mod picture;
 mod device;
 mod frame;
@@ -26,6 +27,7 @@ mod place;
 mod rims;
 
 pub use crate::media::coded::{ChromaFormat, CodedPictures};
+pub use crate::media::colour::{Colour, Matrix, Siting};
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
 pub use crate::media::foreign::{Foreign, Kind as ForeignKind};
 pub use crate::media::frame::{Frame, Pixels};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::media::colour::Colour;
+
 /// How the two chroma planes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChromaLayout {
@@ -26,16 +28,21 @@ pub trait CpuPicture: Send + Sync + fmt::Debug {
     fn chroma(&self) -> ChromaLayout;
     /// Plane `index`: 0 luma, 1 and (I420 only) 2 chroma at half size, rounded up.
     fn plane(&self, index: usize) -> Option<Plane<'_>>;
+    /// How its numbers are meant.
+    fn colour(&self) -> Colour {
+        Colour::default()
+    }
 }
 
-/// The colours of a picture, for a person's look at it: ITU-R BT.709 in video range, chroma not
-/// interpolated.
+/// The colours of a picture, for a person's look at it, as the stream says that they are meant; chroma
+/// is not interpolated.
 #[derive(Clone, Copy, Debug)]
 pub struct Colours<'a> {
     luma: Plane<'a>,
     first: Plane<'a>,
     /// Cr of `I420`; `Nv12` has it beside Cb.
     second: Option<Plane<'a>>,
+    meant: Colour,
 }
 
 impl<'a> Colours<'a> {
@@ -46,7 +53,12 @@ impl<'a> Colours<'a> {
             ChromaLayout::I420 => Some(picture.plane(2)?),
             ChromaLayout::Nv12 => None,
         };
-        Some(Self { luma: picture.plane(0)?, first: picture.plane(1)?, second })
+        Some(Self {
+            luma: picture.plane(0)?,
+            first: picture.plane(1)?,
+            second,
+            meant: picture.colour(),
+        })
     }
 
     /// Red, green and blue at column `x`, row `y` of the picture; `None` beyond the bytes of its planes.
@@ -55,22 +67,20 @@ impl<'a> Colours<'a> {
         let byte = |plane: &Plane<'_>, row: usize, column: usize| {
             plane.bytes.get(row * plane.stride + column).copied().map(f32::from)
         };
-        let light = 1.164 * (byte(&self.luma, y, x)? - 16.0);
+        let luma = byte(&self.luma, y, x)?;
         let (cb, cr) = match &self.second {
             Some(second) => (byte(&self.first, y / 2, x / 2)?, byte(second, y / 2, x / 2)?),
             None => {
                 (byte(&self.first, y / 2, x / 2 * 2)?, byte(&self.first, y / 2, x / 2 * 2 + 1)?)
             }
         };
-        let (cb, cr) = (cb - 128.0, cr - 128.0);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "clamped to a byte"
         )]
         let whole = |value: f32| value.clamp(0.0, 255.0) as u8;
-        let green = light - 0.213 * cb - 0.533 * cr;
-        Some([whole(light + 1.793 * cr), whole(green), whole(light + 2.112 * cb)])
+        Some(self.meant.rgb(luma, cb, cr).map(whole))
     }
 }
 
