@@ -28,6 +28,7 @@ pub mod event;
 pub mod clock;
 pub mod mailbox;
 pub mod disk;
+pub mod device;
 pub mod config;
 pub mod admission;
 pub mod ingest;

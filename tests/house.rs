@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["media"],
     &["answer", "event"],
     &["disk"],
-    &["clock", "config", "mailbox"],
+    &["clock", "config", "device", "mailbox"],
     &["admission"],
     &["http"],
     &[
@@ -41,13 +41,16 @@ const LAYERS: &[&[&str]] = &[
     &["tools"],
 ];
 
-/// Files in which `unsafe` may stand: the C library's heap; device surfaces and foreign engines, wanted, of
-/// which none is there yet.
+/// Files in which `unsafe` may stand: the C library's heap; a GPU's driver, compiler, memory and surfaces;
+/// foreign engines.
 const UNSAFE_FILES: &[&str] = &[
     "src/tools/heap.rs",
+    "src/device/compile.rs",
+    "src/device/cuda.rs",
+    "src/device/launch.rs",
+    "src/device/picture.rs",
     "src/detect/engine/tensorrt.rs",
     "src/detect/engine/onnx.rs",
-    "src/detect/kernel.rs",
     "src/decode/cuda.rs",
     "src/decode/nvmm.rs",
 ];
