@@ -10,7 +10,7 @@
 //! | where is … | in |
 //! | --- | --- |
 //! | what a model's folder must say | `bundle` (`manifest`: the format) |
-//! | a crop cut, a picture fitted in | the engine, where it computes: `engine/builtin` with `rim/crop`, `ring/letterbox` and their filter `resample` |
+//! | a crop cut, a picture fitted in | the engine, where it computes: `engine/cutting` on the CPU, `kernel` on a GPU, both with `rim/crop`, `ring/letterbox` and their filter `resample` |
 //! | what every engine must do | `engine/contract` |
 //! | which engine runs a network, and what happens when one fails | `engine/ladder`, `engine/fallover` |
 //! | what happens when a model fails or **panics** | at load `engine/builtin`, in its trial `engine/trial`: the bundle is refused; at work `worker`, around each item: put out with the reason. All else goes on |
@@ -27,6 +27,8 @@ mod bundle;
 mod embedded;
 mod resample;
 mod engine;
+#[cfg(feature = "cuda")]
+mod kernel;
 mod task;
 mod sink;
 mod rim;
@@ -53,6 +55,8 @@ pub use crate::detect::engine::{
     Engine, EngineError, EngineFound, EngineNews, Engines, InstalledEngines, Look, Placement, Said,
     SlotState, View, engines_found,
 };
+#[cfg(feature = "cuda")]
+pub use crate::detect::kernel::{Cutter, States};
 pub use crate::detect::offline::Offline;
 pub use crate::detect::progress::ModelMeters;
 pub use crate::detect::rim::crop::{Crop, NoBox};

@@ -106,6 +106,21 @@ impl Taps {
         taps
     }
 
+    /// First pixel of each output.
+    pub(crate) fn first(&self) -> &[usize] {
+        &self.first
+    }
+
+    /// Pixels of each output.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Weights, as many as [`width`](Self::width) for each output.
+    pub(crate) fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
     /// The pixels that any output needs.
     fn span(&self) -> std::ops::Range<usize> {
         let start = self.first.iter().min().copied().unwrap_or(0);

@@ -1,22 +1,15 @@
-//! Inputs made of pictures by the CPU: crops by `rim/crop`, whole pictures by `ring/letterbox`.
+//! All inputs of a slot made of pictures by the CPU, each by `engine/cutting`.
 //!
-//! For engines that compute on the CPU; one on a device cuts with its own kernel.
+//! For engines that compute on the CPU; one on a device cuts with `detect/kernel`.
 
 use crate::detect::bundle::tensors::PictureInput;
-use crate::detect::engine::contract::{EngineError, Look, Placement, View};
-use crate::detect::rim::crop::Crop;
-use crate::detect::ring::letterbox::Letterbox;
+use crate::detect::engine::contract::{EngineError, Look, Placement};
+use crate::detect::engine::cutting::Cut;
 
 /// How the inputs of one slot are made of pictures of one size.
 pub(crate) struct Cutters {
     picture: (u32, u32),
-    cutters: Vec<Cutter>,
-}
-
-/// How one input is made.
-enum Cutter {
-    Crop(Crop),
-    Letterbox(Box<Letterbox>),
+    cuts: Vec<Cut>,
 }
 
 impl Cutters {
@@ -25,11 +18,11 @@ impl Cutters {
     /// # Errors
     /// [`EngineError::Place`]: one cannot look there.
     pub(crate) fn new(inputs: &[PictureInput], placement: Placement) -> Result<Self, EngineError> {
-        let cutters = inputs
+        let cuts = inputs
             .iter()
-            .map(|input| cutter(input, placement))
-            .collect::<Result<Vec<Cutter>, EngineError>>()?;
-        Ok(Self { picture: placement.picture, cutters })
+            .map(|input| Cut::new(input, placement))
+            .collect::<Result<Vec<Cut>, EngineError>>()?;
+        Ok(Self { picture: placement.picture, cuts })
     }
 
     /// Makes the inputs of one look, each in its place of `values`, with what was worked out for its
@@ -50,34 +43,9 @@ impl Cutters {
         };
         let unreadable = |problem: String| EngineError::Picture { problem };
         let pixels = look.frame.to_cpu().map_err(|error| unreadable(error.to_string()))?;
-        for (cutter, values) in placed.cutters.iter_mut().zip(values) {
-            match cutter {
-                Cutter::Crop(crop) => crop.cut(pixels, values),
-                Cutter::Letterbox(letterbox) => letterbox.fit(pixels, values),
-            }
-            .map_err(|error| unreadable(error.to_string()))?;
+        for (cut, values) in placed.cuts.iter_mut().zip(values) {
+            cut.make(pixels, values).map_err(|error| unreadable(error.to_string()))?;
         }
         Ok(())
-    }
-}
-
-/// How `input` is made of pictures that are looked at so.
-fn cutter(input: &PictureInput, placement: Placement) -> Result<Cutter, EngineError> {
-    let Placement { picture, view } = placement;
-    match (input, view) {
-        (PictureInput::Around(input), View::Around(rim)) => Crop::new(input, rim, picture)
-            .map(Cutter::Crop)
-            .map_err(|error| EngineError::Place { problem: error.to_string() }),
-        (PictureInput::Around(input), View::Whole) => Err(EngineError::Place {
-            problem: format!("input {} is a crop around a rim, and no rim is given", input.name),
-        }),
-        (PictureInput::Whole(input), View::Around(_) | View::Whole) => {
-            let letterbox = Letterbox::new(picture, (input.width, input.height));
-            letterbox.map(|fits| Cutter::Letterbox(Box::new(fits))).ok_or_else(|| {
-                let (width, height) = picture;
-                let problem = format!("a picture of {width}x{height} cannot be looked at");
-                EngineError::Place { problem }
-            })
-        }
     }
 }

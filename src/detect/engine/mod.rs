@@ -3,11 +3,13 @@
 //! `builtin` is compiled in and needs nothing installed. Others stand beside it, each behind a feature
 //! and with a library that is looked for when it is wanted: `onnx`. [`InstalledEngines`] chooses the best
 //! there is, and holds the compiled-in one ready below it (`fallover`; who runs is decided by `ladder`).
-//! `trial` runs a network on a grey picture before it is let near a court.
+//! `cutting` makes an input of a picture; `trial` runs a network on a grey picture before it is let near a
+//! court.
 
 pub(crate) mod contract;
 pub(crate) mod graph;
 pub(crate) mod signature;
+pub(crate) mod cutting;
 pub(crate) mod cut;
 pub(crate) mod builtin;
 #[cfg(feature = "onnx")]

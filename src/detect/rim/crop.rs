@@ -72,6 +72,11 @@ impl Crop {
         self.channels.len() * self.size * self.size
     }
 
+    /// What its channels are made of: across, down.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = (Channel, &Taps, &Taps)> {
+        self.channels.iter().map(|(channel, across, down)| (*channel, across, down))
+    }
+
     /// Cuts the crop out of `picture` into `out` (channels, rows, columns; 0..1).
     ///
     /// # Errors

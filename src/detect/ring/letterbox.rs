@@ -51,6 +51,19 @@ impl Letterbox {
         })
     }
 
+    /// What its channels are made of: across, down.
+    pub(crate) fn channels(&self) -> [(Channel, &Taps, &Taps); 3] {
+        [Channel::Y, Channel::Cb, Channel::Cr].map(|channel| {
+            let taps = if channel == Channel::Y { &self.luma } else { &self.chroma };
+            (channel, &taps.0, &taps.1)
+        })
+    }
+
+    /// Columns and rows of the input that show the picture; all else is 0.5.
+    pub(crate) fn inside(&self) -> (Range<usize>, Range<usize>) {
+        self.inside.clone()
+    }
+
     /// Fits `picture` into `out`: Y, Cb, Cr, each rows of columns, 0..1.
     ///
     /// # Errors
