@@ -11,7 +11,11 @@ use crate::disk::{self, Disk, Judged, ReadBy, Us};
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 7] = ["token", "outbox", "ring", "rims", "models", "local", "tried"];
+const NAMES: [&str; 8] =
+    ["token", "outbox", "ring", "rims", "models", "local", "tried", GPU_FOLDER];
+
+/// The folder of what was compiled for the box's GPU, below the data folder. May be removed at any time.
+pub const GPU_FOLDER: &str = "gpu";
 
 /// A file with a secret that others can read.
 #[derive(Clone, Debug, PartialEq, Eq)]

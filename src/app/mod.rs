@@ -59,6 +59,7 @@ use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
 
 pub use crate::app::error::{AppError, CourtError};
+pub use crate::app::files::GPU_FOLDER;
 pub(crate) use crate::app::files::{exposed, look};
 pub use crate::app::handle::AppHandle;
 pub(crate) use crate::app::memory::memory_limit;

@@ -150,6 +150,7 @@ pub(crate) fn decoder_reading(court: &CourtId, decoder: &DecoderStatus) -> Decod
         rebuilds: decoder.rebuilds,
         downgrades: decoder.downgrades,
         trials: decoder.trials,
+        surfaces: decoder.surfaces,
     }
 }
 

@@ -47,6 +47,15 @@ impl Unbuilt {
 pub trait Backend: Send + Sync {
     /// True if the machine has that decoder.
     fn exists(&self, factory: &str) -> bool;
+    /// Where the pictures of that decoder are, for people, where it is not memory that the CPU reads.
+    fn keeps(&self, _factory: &str) -> Option<String> {
+        None
+    }
+    /// Surfaces of a device that this court's frames hold now, and copies that were ever made of one to
+    /// the CPU.
+    fn surfaces(&self) -> Option<(usize, u64)> {
+        None
+    }
     /// True while so many earlier pipelines of this court hang that no more of a kind are built.
     fn is_clogged(&self) -> bool {
         false

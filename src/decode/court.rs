@@ -524,12 +524,16 @@ impl Court {
         let mut status = self.outlet.status.lock();
         status.b_frames = self.reorder.has_b_frames();
         status.fps = self.rate.fps();
+        status.surfaces = self.backend.surfaces();
         status.reorder_ms = f64::from(status.held_back) * self.rate.interval_ms().unwrap_or(0.0);
     }
 
     /// Each choice is logged once and stands in the status.
     fn tell(&mut self, choice: Choice) {
-        let Choice { told, stands_in, advice, .. } = choice;
+        let Choice { mut told, stands_in, advice, candidate } = choice;
+        if let Some(kept) = self.backend.keeps(candidate.factory) {
+            told = format!("{told}; {kept}");
+        }
         let mut status = self.outlet.status.lock();
         if stands_in.is_some() && status.downgrade.is_none() {
             status.downgrades += 1;

@@ -10,11 +10,14 @@ use crate::decode::backend::{Backend, Decoders};
 #[cfg(feature = "gstreamer")]
 use crate::decode::choose::{Choosing, Prefer};
 use crate::decode::court::Court;
+#[cfg(feature = "gstreamer")]
+use crate::decode::cuda::Shared;
 use crate::decode::outlet::Outlet;
 #[cfg(feature = "gstreamer")]
 use crate::decode::pipeline::GStreamer;
 use crate::decode::setbacks::{Machine, Rules};
 use crate::decode::{DecodeError, DecodeSettings, DecoderStatus, FrameSink};
+use crate::device::Gpu;
 use crate::mailbox::{Tally, UnitMailbox};
 use crate::media::Codec;
 
@@ -61,12 +64,24 @@ pub fn survey() -> Result<Vec<(Codec, Result<Surveyed, String>)>, DecodeError> {
 #[derive(Clone, Debug, Default)]
 pub struct InstalledDecoders {
     machine: Machine,
+    gpu: Gpu,
+    #[cfg(feature = "gstreamer")]
+    shared: Shared,
+}
+
+impl InstalledDecoders {
+    /// Those of this machine; what decodes on `gpu` leaves its pictures there.
+    #[must_use]
+    pub fn on(gpu: &Gpu) -> Self {
+        Self { gpu: gpu.clone(), ..Self::default() }
+    }
 }
 
 impl Decoders for InstalledDecoders {
     #[cfg(feature = "gstreamer")]
     fn backend(&self) -> Result<Arc<dyn Backend>, DecodeError> {
-        Ok(Arc::new(GStreamer::new()?))
+        let backend = GStreamer::new()?;
+        Ok(Arc::new(backend.leaving_on(self.shared.surfaces(&self.gpu))))
     }
 
     #[cfg(not(feature = "gstreamer"))]

@@ -79,9 +79,13 @@ impl Matching {
     }
 
     /// Notes the picture `ticket`; those before it are lost. Returns what it is a picture of, unless
-    /// nothing inside has that ticket (a decoder that makes pictures up), it is damaged, or it
-    /// comes too late to keep the order.
-    pub(crate) fn came_out(&mut self, ticket: Ticket, whole: bool) -> Option<Inside> {
+    /// nothing inside has that ticket (a decoder that makes pictures up), it is not `whole` for a
+    /// reason, or it comes too late to keep the order.
+    pub(crate) fn came_out(
+        &mut self,
+        ticket: Ticket,
+        whole: Result<(), DropReason>,
+    ) -> Option<Inside> {
         let found = self.inside.remove(&ticket)?;
         while let Some(earliest) = self.inside.first_entry().filter(|entry| *entry.key() < ticket) {
             let lost = earliest.remove();
@@ -90,8 +94,8 @@ impl Matching {
         if found.again {
             return None;
         }
-        if !whole {
-            self.tally.dropped(DropReason::Undecodable);
+        if let Err(reason) = whole {
+            self.tally.dropped(reason);
             return None;
         }
         if self.last.is_some_and(|last| found.pts < last) {
@@ -151,12 +155,12 @@ mod tests {
         let tickets: Vec<Ticket> =
             [100, 0, 33, 66, 133].map(|pts| matching.goes_in(&at(pts)).0).into();
         assert_eq!(
-            matching.came_out(tickets[1], true).map(|inside| inside.pts),
+            matching.came_out(tickets[1], Ok(())).map(|inside| inside.pts),
             Some(MediaTime::ZERO)
         );
-        assert_eq!(matching.came_out(tickets[1], true), None, "twice");
-        assert!(matching.came_out(tickets[3], true).is_some(), "33 ms is lost");
-        assert_eq!(matching.came_out(tickets[0], false), None, "damaged");
+        assert_eq!(matching.came_out(tickets[1], Ok(())), None, "twice");
+        assert!(matching.came_out(tickets[3], Ok(())).is_some(), "33 ms is lost");
+        assert_eq!(matching.came_out(tickets[0], Err(DropReason::Undecodable)), None, "damaged");
         matching.abandon(DropReason::Closed);
         let count = tally.count();
         assert!(count.balances(), "{count:?}");
@@ -186,10 +190,10 @@ mod tests {
         let reference = matching.goes_in_again(&at(100)).0;
         let late = matching.goes_in(&at(33)).0;
         let next = matching.goes_in(&at(200)).0;
-        assert_eq!(matching.came_out(key, true), None);
-        assert_eq!(matching.came_out(late, true), None);
-        assert_eq!(matching.came_out(reference, true), None);
-        assert!(matching.came_out(next, true).is_some());
+        assert_eq!(matching.came_out(key, Ok(())), None);
+        assert_eq!(matching.came_out(late, Ok(())), None);
+        assert_eq!(matching.came_out(reference, Ok(())), None);
+        assert!(matching.came_out(next, Ok(())).is_some());
         let count = tally.count();
         assert_eq!((count.offered, count.taken), (2, 1));
         assert_eq!(count.dropped, [(DropReason::NoPicture, 1)].into());
@@ -208,7 +212,8 @@ mod tests {
             for (pts, whole, pick) in steps {
                 tickets.push((matching.goes_in(&at(pts)).0, pts));
                 if let Some((ticket, pts)) = tickets.get(pick).copied()
-                    && let Some(inside) = matching.came_out(ticket, whole)
+                    && let Some(inside) = matching
+                        .came_out(ticket, if whole { Ok(()) } else { Err(DropReason::Full) })
                 {
                     prop_assert_eq!(inside.pts, MediaTime::from_millis(pts));
                 }

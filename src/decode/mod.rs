@@ -9,13 +9,16 @@
 //! decoder need not wait for pictures out of order), `setbacks` (which decoder is out, for what and
 //! until when), `matching` (what became of each unit), then `outlet` (where a pipeline's pictures come
 //! out), `backend` (what makes pipelines), `trial` (one that is tried again beside another), `court`
-//! (what ties them), `decoder` (its thread) and `pipeline`, `planes`, `file` (GStreamer; the only I/O).
+//! (what ties them), `decoder` (its thread) and `pipeline`, `planes`, `cuda`,
+//! `file` (GStreamer; the only I/O).
 //!
 //! What happens when … (each alone brings no other court down):
 //! - a unit was lost, or is no list of NAL units: all up to the next key frame are refused, counted
 //!   `awaiting_key` (a picture on damaged references is worse than none);
 //! - the decoder marks a picture as damaged: counted `undecodable`, never handed on;
 //! - the decoder gives nothing for a unit, and gives a later picture: counted `no_picture`;
+//! - the court's frames hold all surfaces of a device that they may: the picture is dropped, counted
+//!   `full`;
 //! - it holds its bound of units: the thread waits, the mailbox in front fills and refuses;
 //! - it gives nothing for 2 s while it holds its bound, or reports an error: it is torn down and
 //!   built anew at a key frame, after 0.1 s, doubling to 5 s. One that failed twice at a parameter set
@@ -28,8 +31,9 @@
 //! - all fail at a stream: the best of them is tried for ever, at key frames;
 //! - the size, coding or session changes: what is inside comes out first, then a new pipeline.
 //!
-//! Deliberately absent: pictures in device memory. NVDEC's pictures are taken to system memory by
-//! the decoder's own download; its surfaces are not shared with the model.
+//! With the feature `cuda` NVDEC's pictures stay in the GPU (`cuda`); without it, without libgstcuda, or
+//! without the GPU they come over system memory, by the decoder's own download. Deliberately absent: a
+//! Jetson's surfaces (NVMM), which come by `nvvidconv`.
 
 #![cfg_attr(not(feature = "gstreamer"), allow(dead_code, reason = "read by the backend alone"))]
 
@@ -50,6 +54,11 @@ mod court;
 mod decoder;
 #[cfg(feature = "gstreamer")]
 mod planes;
+#[cfg(all(feature = "gstreamer", feature = "cuda"))]
+mod cuda;
+#[cfg(all(feature = "gstreamer", not(feature = "cuda")))]
+#[path = "no_cuda.rs"]
+mod cuda;
 #[cfg(feature = "gstreamer")]
 mod pipeline;
 #[cfg(feature = "gstreamer")]
@@ -137,6 +146,9 @@ pub struct DecoderStatus {
     pub reorder_ms: f64,
     /// Pictures a second by the stream's timestamps.
     pub fps: Option<f64>,
+    /// Surfaces of a device that this court's frames hold now, and copies that were ever made of one
+    /// to the CPU; `None` where pictures are on the CPU anyway.
+    pub surfaces: Option<(usize, u64)>,
     /// True once the session has shown a B slice.
     pub b_frames: bool,
     /// Pictures handed on since the start.

@@ -14,8 +14,7 @@ use crate::decode::matching::{Matching, Ticket};
 use crate::decode::{DecoderStatus, FrameSink};
 use crate::mailbox::{DropReason, Tally};
 use crate::media::{
-    AccessUnit, CloseReason, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, SessionId,
-    StreamInfo,
+    AccessUnit, CloseReason, CourtId, Frame, MediaTime, Monotonic, Pixels, SessionId, StreamInfo,
 };
 
 /// A picture as the pipeline gives it.
@@ -27,8 +26,8 @@ pub struct Picture {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// `None` when the decoder marks it as damaged.
-    pub pixels: Option<Box<dyn CpuPicture>>,
+    /// Why it is dropped, where it is: the decoder marks it as damaged, or too many are held.
+    pub pixels: Result<Pixels, DropReason>,
 }
 
 /// What a wait on the pipeline found.
@@ -188,12 +187,12 @@ impl Outlet {
             }
             let before = state.matching.len();
             let Picture { ticket, width, height, pixels } = picture;
-            let matched =
-                ticket.and_then(|ticket| state.matching.came_out(ticket, pixels.is_some()));
+            let whole = pixels.as_ref().map(|_| ()).map_err(|reason| *reason);
+            let matched = ticket.and_then(|ticket| state.matching.came_out(ticket, whole));
             state.settled += u64::try_from(before - state.matching.len()).unwrap_or(0);
             state.progress = decoded;
             self.changed.notify_all();
-            let (Some(inside), Some(pixels)) = (matched, pixels) else { return };
+            let (Some(inside), Ok(pixels)) = (matched, pixels) else { return };
             state.pictures += 1;
             self.sink.frame(Arc::new(Frame {
                 court: self.court.clone(),
@@ -203,7 +202,7 @@ impl Outlet {
                 height,
                 arrival: inside.arrival,
                 decoded,
-                pixels: Pixels::Cpu(pixels),
+                pixels,
             }));
         }
         let mut status = self.status.lock();

@@ -1,4 +1,5 @@
-//! GStreamer: `appsrc ! [parser] ! decoder ! [download] ! videoconvert ! appsink`, never dropping.
+//! GStreamer: `appsrc ! [parser] ! decoder ! [download] ! videoconvert ! appsink`, never dropping; or,
+//! where pictures stay on a device, `appsrc ! parser ! decoder ! appsink`.
 //!
 //! `videoconvert` passes I420 and NV12 through untouched; it works only for the rare stream of
 //! another layout. Threads: appsrc's own runs the software decoder and hands the picture on.
@@ -19,11 +20,13 @@ use crate::clock::come_first;
 use crate::decode::DecodeError;
 use crate::decode::backend::{Backend, Order, Pipeline, Push, Unbuilt};
 use crate::decode::choose;
+use crate::decode::cuda::Surfaces;
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::{Outlet, Picture};
 use crate::decode::planes::MappedPicture;
 use crate::decode::teardown::{MAX_UNDER_WAY, Teardowns};
-use crate::media::{Codec, Foreign};
+use crate::mailbox::DropReason;
+use crate::media::{Codec, Foreign, Pixels};
 
 /// How long a build waits for one of too many teardowns to end: less than the second of stream that
 /// the mailbox in front holds.
@@ -37,6 +40,8 @@ const AROUND: [&str; 3] = ["appsrc", "videoconvert", "appsink"];
 pub(crate) struct GStreamer {
     /// Teardowns under way, by decoder: one that hangs leaves the others their places.
     teardowns: BTreeMap<&'static str, Teardowns>,
+    /// Where pictures of decoders on a device stay.
+    surfaces: Option<Arc<Surfaces>>,
 }
 
 impl GStreamer {
@@ -53,13 +58,31 @@ impl GStreamer {
             }
         }
         let teardowns = choose::factories().map(|name| (name, Teardowns::default())).collect();
-        Ok(Self { teardowns })
+        Ok(Self { teardowns, surfaces: None })
+    }
+
+    /// The same, leaving pictures in `surfaces` where a decoder writes there.
+    pub(crate) fn leaving_on(self, surfaces: Option<Arc<Surfaces>>) -> Self {
+        Self { surfaces, ..self }
+    }
+
+    /// The surfaces that a decoder writes into.
+    fn surfaces_of(&self, factory: &str) -> Option<&Arc<Surfaces>> {
+        self.surfaces.as_ref().filter(|surfaces| surfaces.takes(factory))
     }
 }
 
 impl Backend for GStreamer {
     fn exists(&self, factory: &str) -> bool {
         gst::ElementFactory::find(factory).is_some()
+    }
+
+    fn keeps(&self, factory: &str) -> Option<String> {
+        self.surfaces_of(factory).map(|surfaces| surfaces.told())
+    }
+
+    fn surfaces(&self) -> Option<(usize, u64)> {
+        self.surfaces.as_ref().map(|surfaces| surfaces.count())
     }
 
     fn is_clogged(&self) -> bool {
@@ -73,7 +96,8 @@ impl Backend for GStreamer {
                 "{under_way} earlier ones of this court have not ended yet; it is built when one has"
             )));
         }
-        let running = build(order, Arc::clone(&outlet), teardowns)
+        let surfaces = self.surfaces_of(order.candidate.factory).cloned();
+        let running = build(order, Arc::clone(&outlet), teardowns, surfaces)
             .map_err(|error| Unbuilt::DoesNotStart(error.message.to_string()))?;
         match running.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(Box::new(running)),
@@ -143,6 +167,7 @@ fn build(
     order: &Order<'_>,
     outlet: Arc<Outlet>,
     teardowns: Teardowns,
+    surfaces: Option<Arc<Surfaces>>,
 ) -> Result<GstPipeline, glib::BoolError> {
     let candidate = order.candidate;
     let pipeline = gst::Pipeline::new();
@@ -152,19 +177,24 @@ fn build(
     if order.low_delay {
         set(&decoder, candidate.low_delay);
     }
-    let sink = sink(&outlet);
+    let sink = sink(&outlet, surfaces.clone());
     let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
     if let Some(parser) = candidate.parser {
         chain.push(gst::ElementFactory::make(parser).build()?);
     }
     chain.push(decoder.clone());
-    for needed in candidate.download.into_iter().chain(["videoconvert"]) {
-        chain.push(gst::ElementFactory::make(needed).build()?);
+    if surfaces.is_none() {
+        for needed in candidate.download.into_iter().chain(["videoconvert"]) {
+            chain.push(gst::ElementFactory::make(needed).build()?);
+        }
     }
     chain.push(sink.clone().upcast());
     pipeline.add_many(&chain)?;
     gst::Element::link_many(&chain)?;
     put_first(&source);
+    if let Some(surfaces) = &surfaces {
+        surfaces.hand_over(&pipeline);
+    }
     watch_entry(&decoder, &outlet);
     offer_video_meta(&sink);
     if let Some(bus) = pipeline.bus() {
@@ -206,16 +236,18 @@ fn source(codec: Codec) -> gst_app::AppSrc {
         .build()
 }
 
-fn sink(outlet: &Arc<Outlet>) -> gst_app::AppSink {
-    let caps = gst_video::VideoCapsBuilder::new()
-        .format_list([gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12])
-        .build();
+fn sink(outlet: &Arc<Outlet>, surfaces: Option<Arc<Surfaces>>) -> gst_app::AppSink {
+    let formats = [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12];
+    let caps = match &surfaces {
+        Some(surfaces) => surfaces.caps(),
+        None => gst_video::VideoCapsBuilder::new().format_list(formats).build(),
+    };
     let (pictures, end) = (Arc::clone(outlet), Arc::clone(outlet));
     let mut layout = None;
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            if let Some(picture) = picture(&sample, &mut layout) {
+            if let Some(picture) = picture(&sample, &mut layout, surfaces.as_deref()) {
                 pictures.picture(picture);
             }
             Ok(gst::FlowSuccess::Ok)
@@ -235,7 +267,11 @@ fn sink(outlet: &Arc<Outlet>) -> gst_app::AppSink {
 /// The layout of the caps that came last.
 type Layout = Option<(gst::Caps, gst_video::VideoInfo)>;
 
-fn picture(sample: &gst::Sample, layout: &mut Layout) -> Option<Picture> {
+fn picture(
+    sample: &gst::Sample,
+    layout: &mut Layout,
+    surfaces: Option<&Surfaces>,
+) -> Option<Picture> {
     let caps = sample.caps_owned()?;
     if layout.as_ref().is_none_or(|(known, _)| *known != caps) {
         *layout = Some((caps.clone(), gst_video::VideoInfo::from_caps(&caps).ok()?));
@@ -244,8 +280,13 @@ fn picture(sample: &gst::Sample, layout: &mut Layout) -> Option<Picture> {
     let buffer = sample.buffer_owned()?;
     let ticket = buffer.pts().map(|pts| Ticket::from_nanos(pts.nseconds()));
     let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
-    let mapped = if damaged { None } else { MappedPicture::map(buffer, info) };
-    let pixels = mapped.map(|picture| Box::new(picture) as _);
+    let pixels = match surfaces {
+        _ if damaged => Err(DropReason::Undecodable),
+        Some(surfaces) => surfaces.picture(buffer, info),
+        None => MappedPicture::map(buffer, info)
+            .map(|picture| Pixels::Cpu(Box::new(picture)))
+            .ok_or(DropReason::Undecodable),
+    };
     Some(Picture { ticket, width: info.width(), height: info.height(), pixels })
 }
 

@@ -134,6 +134,9 @@ pub struct DecoderReading {
     pub downgrades: u64,
     /// Times that a better one was tried again.
     pub trials: u64,
+    /// Surfaces of a GPU that its frames hold now, and copies that were ever made of one to the CPU;
+    /// `None` where pictures are on the CPU anyway.
+    pub surfaces: Option<(usize, u64)>,
 }
 
 /// What is learnt of a rim.
@@ -436,7 +439,23 @@ impl ReadingCollector {
         total("decoder_downgrades", "Times that a lesser one began to stand in", |of| {
             of.downgrades
         })?;
-        total("decoder_trials", "Times that a better one was tried again", |of| of.trials)
+        total("decoder_trials", "Times that a better one was tried again", |of| of.trials)?;
+        total("decoder_host_copies", "Pictures that were copied from a GPU to the CPU", |of| {
+            of.surfaces.map_or(0, |(_, copies)| copies)
+        })?;
+        let mut family = encoder.encode_descriptor(
+            "decoder_surfaces",
+            "Surfaces of a GPU that a court's pictures hold now",
+            None,
+            ConstGauge::new(0_u64).metric_type(),
+        )?;
+        for decoder in decoders {
+            let labels = [("court", decoder.court.as_str())];
+            let held = decoder.surfaces.map_or(0, |(held, _)| held);
+            let held = u64::try_from(held).unwrap_or(u64::MAX);
+            ConstGauge::new(held).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -465,6 +484,7 @@ mod tests {
                 court: "north".to_owned(),
                 stands_in: true,
                 downgrades: 2,
+                surfaces: Some((3, 5)),
                 ..DecoderReading::default()
             }],
             doors: vec![DoorReading {
@@ -484,6 +504,8 @@ mod tests {
             "courtside_stream_up{court=\"north\"} 1",
             "courtside_decoder_stands_in{court=\"north\"} 1",
             "courtside_decoder_downgrades_total{court=\"north\"} 2",
+            "courtside_decoder_surfaces{court=\"north\"} 3",
+            "courtside_decoder_host_copies_total{court=\"north\"} 5",
             "courtside_calibration_shift{court=\"north\",rim=\"0\"} -0.25",
             "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",
             "# EOF",

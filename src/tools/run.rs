@@ -10,9 +10,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, Devices, Options, World, engine_settings, memory_limit, model_limits};
+use crate::app::{
+    App, Devices, GPU_FOLDER, Options, World, engine_settings, memory_limit, model_limits,
+};
 use crate::config;
 use crate::detect::InstalledEngines;
+use crate::device::Gpu;
 use crate::disk::{self, RealDisk};
 use crate::health;
 use crate::tools::apart::Apart;
@@ -48,7 +51,8 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     }
     descriptors::make_room();
     let limits = model_limits(&config);
-    let mut world = World::real_for(limits);
+    let compiled = config.appliance.data_dir.join(GPU_FOLDER);
+    let mut world = World::real_for(limits, &Gpu::keeping(Arc::new(RealDisk::new()), compiled));
     if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
         world.disk = Arc::new(RealDisk::without_sync());

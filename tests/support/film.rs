@@ -13,7 +13,8 @@ use courtside::decode::{
     Backend, DecodeError, Decoders, Order, Outlet, Picture, Pipeline, Push, Unbuilt,
 };
 use courtside::detect::{Bundle, Engine, EngineError, EngineFound, Engines, Look, Placement, Said};
-use courtside::media::{ChromaLayout, CpuPicture, Frame, Plane};
+use courtside::mailbox::DropReason;
+use courtside::media::{ChromaLayout, CpuPicture, Frame, Pixels, Plane};
 use parking_lot::{Condvar, Mutex};
 
 /// What is to be seen at the rim in one picture.
@@ -104,7 +105,9 @@ impl Pipeline for ScriptedPipeline {
             ticket: Some(unit.pts),
             width: self.size.0,
             height: self.size.1,
-            pixels: byte.map(|byte| Box::new(OneByte([byte])) as Box<dyn CpuPicture>),
+            pixels: byte
+                .map(|byte| Pixels::Cpu(Box::new(OneByte([byte]))))
+                .ok_or(DropReason::Undecodable),
         });
         Ok(())
     }

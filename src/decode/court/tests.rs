@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::decode::outlet::Picture;
 use crate::decode::{DecoderStatus, FrameSink};
 use crate::mailbox::Tally;
-use crate::media::{ChromaLayout, Codec, CourtId, CpuPicture, Frame, Plane};
+use crate::media::{ChromaLayout, Codec, CourtId, CpuPicture, Frame, Pixels, Plane};
 
 pub(crate) fn parameters(width: u32, height: u32) -> Arc<CodecParameters> {
     let size = width.to_be_bytes();
@@ -122,7 +122,11 @@ impl Pipeline for Playing {
             ticket: Some(unit.pts),
             width: self.width,
             height: 2,
-            pixels: whole.then(|| Box::new(Gray) as _),
+            pixels: if whole {
+                Ok(Pixels::Cpu(Box::new(Gray)))
+            } else {
+                Err(DropReason::Undecodable)
+            },
         });
         Ok(())
     }
