@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -36,14 +37,22 @@ const VIDEO: u8 = 9;
 /// Pictures between encoder and network.
 const AHEAD: usize = 64;
 
+/// How long the next picture is waited for: what it lacks (a decoder, an encoder's library) never comes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a picture is waited for before the bus is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Encodes the first `seconds` of `video` as FLV tags.
+///
+/// # Errors
+/// What GStreamer lacks, or says; no wait is longer than [`PATIENCE`].
 pub(crate) fn film(video: &Path, format: Format, seconds: u32) -> anyhow::Result<Vec<FileTag>> {
     let (pipeline, out) = pipeline(video, format, "")?;
     let _stopped = Stopped::start(&pipeline)?;
     let pictures = seconds * format.fps;
     let mut tags = Vec::new();
     for _ in 0..pictures {
-        let Ok(sample) = out.pull_sample() else { break };
+        let Some(sample) = next(&pipeline, &out, PATIENCE)? else { break };
         tags.extend(tags_of(&sample, None, tags.is_empty())?);
     }
     if tags.is_empty() {
@@ -73,7 +82,7 @@ pub(crate) fn live(
     let film = move || -> anyhow::Result<()> {
         let _stopped = stopped;
         for number in 0..pictures {
-            let Ok(sample) = out.pull_sample() else { break };
+            let Some(sample) = next(&pipeline, &out, PATIENCE)? else { break };
             let shutter = running_time_of(&sample).and_then(|at| taken.lock().remove(&at));
             for tag in tags_of(&sample, shutter, number == 0)? {
                 // The publisher has ended: so does the camera.
@@ -90,6 +99,63 @@ pub(crate) fn live(
         }
     })?;
     Ok(receiver)
+}
+
+/// The next encoded picture; `None` at the end.
+///
+/// # Errors
+/// The element that is missing and its package, as soon as that is known; else what GStreamer says, or
+/// that nothing came for `patience`.
+fn next(
+    pipeline: &gst::Pipeline,
+    out: &gst_app::AppSink,
+    patience: Duration,
+) -> anyhow::Result<Option<gst::Sample>> {
+    let looks = patience.as_millis().div_ceil(LOOK.as_millis()).max(1);
+    let look = gst::ClockTime::try_from(LOOK).unwrap_or(gst::ClockTime::SECOND);
+    let bus = pipeline.bus().context("the camera's bus")?;
+    let mut lacks = String::new();
+    for _ in 0..looks {
+        if let Some(sample) = out.try_pull_sample(look) {
+            return Ok(Some(sample));
+        }
+        while let Some(message) =
+            bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Element])
+        {
+            if let gst::MessageView::Error(error) = message.view() {
+                bail!("no picture comes of it: {}{lacks}", Foreign::text(error.error()));
+            }
+            let Some((what, pictures)) = message.structure().and_then(missing) else { continue };
+            lacks = format!("; {what}");
+            if pictures {
+                bail!("no picture comes of it{lacks}");
+            }
+        }
+        if out.is_eos() {
+            return Ok(None);
+        }
+    }
+    bail!("no picture came for {} s{lacks}", patience.as_secs())
+}
+
+/// What GStreamer says that it lacks, with the package that has it; true where pictures need it.
+fn missing(said: &gst::StructureRef) -> Option<(String, bool)> {
+    if said.name() != "missing-plugin" {
+        return None;
+    }
+    let kind = said.get::<String>("type").unwrap_or_default();
+    let name = said.get::<String>("name").unwrap_or_else(|_| kind.clone());
+    let package = match kind.as_str() {
+        "encoder" => "gstreamer1.0-plugins-ugly",
+        "decoder" => "gstreamer1.0-libav",
+        _ => "gstreamer1.0-plugins-good gstreamer1.0-plugins-bad",
+    };
+    let caps = said.get::<gst::Caps>("detail").ok();
+    let media = caps.as_ref().and_then(|caps| caps.structure(0)).map(|media| media.name().as_str());
+    let of = media.map(|media| format!(" of {}", Foreign::text(media))).unwrap_or_default();
+    let name = Foreign::text(name);
+    let text = format!("GStreamer has no {kind}{of} ({name}): apt-get install {package}");
+    Some((text, media.is_some_and(|media| media.starts_with("video/"))))
 }
 
 /// Stops a pipeline when it goes.
@@ -220,5 +286,65 @@ fn said(pipeline: &gst::Pipeline) -> String {
     match message.as_ref().map(|message| message.view()) {
         Some(gst::MessageView::Error(error)) => format!(": {}", Foreign::text(error.error())),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A pipeline whose sink is given nothing, and what it is told it lacks.
+    fn silent(lacks: &str) -> (gst::Pipeline, gst_app::AppSink) {
+        gst::init().expect("GStreamer");
+        let made = gst::parse::launch("appsrc ! appsink name=out").expect("a pipeline");
+        let pipeline = made.downcast::<gst::Pipeline>().expect("a pipeline");
+        let out = pipeline.by_name("out").and_downcast::<gst_app::AppSink>().expect("the sink");
+        pipeline.set_state(gst::State::Playing).expect("plays");
+        if !lacks.is_empty() {
+            let said = lacks.parse::<gst::Structure>().expect("a structure");
+            let message = gst::message::Element::builder(said).src(&pipeline).build();
+            pipeline.post_message(message).expect("posted");
+        }
+        (pipeline, out)
+    }
+
+    #[test]
+    fn a_machine_without_a_decoder_is_told_which_and_where_it_is_and_nobody_waits() {
+        for (lacks, patience, expected) in [
+            (
+                "missing-plugin,type=(string)decoder,detail=(GstCaps)[video/x-h264],\
+                 name=(string)\"H.264 decoder\"",
+                Duration::from_secs(600),
+                "GStreamer has no decoder of video/x-h264 (H.264 decoder): apt-get install \
+                 gstreamer1.0-libav",
+            ),
+            // Sound that cannot be decoded is no reason; that nothing came is.
+            (
+                "missing-plugin,type=(string)decoder,detail=(GstCaps)[audio/mpeg],\
+                 name=(string)\"AAC decoder\"",
+                Duration::from_millis(100),
+                "no picture came for 0 s; GStreamer has no decoder of audio/mpeg",
+            ),
+            ("", Duration::from_millis(100), "no picture came for 0 s"),
+        ] {
+            let (pipeline, out) = silent(lacks);
+            let said = next(&pipeline, &out, patience).expect_err("nothing comes").to_string();
+            assert!(said.contains(expected), "{said}");
+            pipeline.set_state(gst::State::Null).expect("stops");
+        }
+    }
+
+    #[test]
+    fn what_is_no_video_is_an_error_and_no_wait() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("text.txt");
+        let text = b"some words of text in a line\n".repeat(2_000);
+        let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(&text));
+        written.expect("written");
+        let format = Format { width: 64, height: 64, fps: 30, kbps: 100 };
+        let said = film(&path, format, 1).expect_err("no video").to_string();
+        assert!(said.contains("no picture comes of it"), "{said}");
     }
 }
