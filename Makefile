@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features engines demo bench soak attacks fuzz install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
+.PHONY: help build check test features engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -31,10 +31,19 @@ test: ## Run every test that takes less than 2 minutes (10 minutes in all, after
 	@scripts/setup.sh build run test
 	$(CARGO) test
 
+kernels: ## Compile the GPU's kernels for every device that we name, and run their unit tests (needs no GPU)
+	@scripts/setup.sh build run
+	scripts/nvrtc.sh target/nvrtc
+	LD_LIBRARY_PATH=$(CURDIR)/target/nvrtc:$$LD_LIBRARY_PATH COURTSIDE_NVRTC=1 \
+	  $(CARGO) test --features cuda --lib -- device:: cutting::
+
 features: ## Compile every set of features, without a warning
 	@scripts/setup.sh build run
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
 	$(CARGO) clippy --all-targets --features onnx -- -D warnings
+	$(CARGO) clippy --all-targets --no-default-features --features cuda -- -D warnings
+	$(CARGO) clippy --all-targets --features cuda -- -D warnings
+	$(CARGO) clippy --all-targets --features cuda,onnx -- -D warnings
 	$(CARGO) clippy --all-targets -- -D warnings
 
 engines: ## Fetch ONNX Runtime and TensorRT-RTX (700 MB) for tests of `onnx` and `tensorrt`, and run these
