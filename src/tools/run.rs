@@ -52,7 +52,8 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     descriptors::make_room();
     let limits = model_limits(&config);
     let compiled = config.appliance.data_dir.join(GPU_FOLDER);
-    let mut world = World::real_for(limits, &Gpu::keeping(Arc::new(RealDisk::new()), compiled));
+    let gpu = Gpu::keeping(Arc::new(RealDisk::new()), compiled);
+    let mut world = World::real_for(limits, &gpu);
     if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
         world.disk = Arc::new(RealDisk::without_sync());
