@@ -48,6 +48,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/device/compile.rs",
     "src/device/cuda.rs",
     "src/device/launch.rs",
+    "src/device/memory.rs",
     "src/device/picture.rs",
     "src/detect/engine/tensorrt.rs",
     "src/detect/engine/onnx.rs",

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 
 use cudarc::nvrtc::{result, sys};
 
-use crate::media::Foreign;
+use crate::media::{Foreign, ForeignKind};
 
 /// Major and minor version of the compiler that this machine has; `None` where it has none.
 pub(crate) fn nvrtc_version() -> Option<(i32, i32)> {
@@ -54,8 +54,8 @@ impl Program {
         // SAFETY: the program is not yet destroyed.
         let Ok(log) = (unsafe { result::get_program_log(self.0) }) else { return String::new() };
         let bytes: Vec<u8> = log.iter().map(|byte| byte.to_ne_bytes()[0]).collect();
-        let text = CStr::from_bytes_until_nul(&bytes).unwrap_or_default().to_string_lossy();
-        format!(": {}", Foreign::text(text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        let text = CStr::from_bytes_until_nul(&bytes).unwrap_or_default();
+        format!(": {}", Foreign::bytes(ForeignKind::Text, text.to_bytes()))
     }
 }
 

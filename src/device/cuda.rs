@@ -11,11 +11,11 @@ use cudarc::nvrtc::Ptx;
 
 use crate::device::KERNELS;
 use crate::device::compile::{cubin, nvrtc_version};
-use crate::device::gpu::{Keep, NoGpu};
-use crate::device::kept::{self, Key};
-use crate::device::launch::Kernels;
+use crate::device::kept::{self, Keep, Key};
+use crate::device::kernels::Kernels;
+use crate::device::no_gpu::NoGpu;
 use crate::disk;
-use crate::media::Foreign;
+use crate::media::{Foreign, ForeignKind};
 
 /// The oldest driver that is taken: CUDA 12.0 (JetPack 6 has 12.6).
 const OLDEST_DRIVER: i32 = 12_000;
@@ -41,8 +41,10 @@ impl CudaFault {
 
 /// A driver's error in words.
 fn said(error: DriverError) -> String {
-    let words = error.error_string().ok().map(|text| text.to_string_lossy().into_owned());
-    words.map_or_else(|| Foreign::text(error).to_string(), |words| Foreign::text(words).to_string())
+    match error.error_string() {
+        Ok(text) => Foreign::bytes(ForeignKind::Text, text.to_bytes()).to_string(),
+        Err(_) => Foreign::text(error).to_string(),
+    }
 }
 
 /// The first GPU: its primary context, which GStreamer, ONNX Runtime and TensorRT use too.

@@ -4,7 +4,19 @@
 //! courtside-kernel 1 <key: 64 hex> <sha256 of what follows: 64 hex>\n<bytes>
 //! ```
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
+
+use crate::disk::Disk;
+
+/// Where compiled kernels are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Keep {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) folder: PathBuf,
+}
 
 const NAME: &str = "courtside-kernel 1";
 

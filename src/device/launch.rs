@@ -1,17 +1,13 @@
-//! Device memory of ours, and the kernels on it. Everything is asked on [`Cuda::stream`] and awaited by
-//! whoever reads what came of it ([`Cuda::synchronize`]).
+//! The kernels, launched: everything is asked on [`Cuda::stream`] and awaited by whoever reads what came
+//! of it ([`Cuda::synchronize`]).
 
-#![allow(unsafe_code, reason = "kernels and device memory")]
+#![allow(unsafe_code, reason = "kernels on device memory")]
 
-use std::marker::PhantomData;
-use std::sync::Arc;
-
-use cudarc::driver::{
-    CudaFunction, CudaModule, CudaSlice, DevicePtr, DeviceRepr, DriverError, LaunchConfig,
-    PushKernelArg, result,
-};
+use cudarc::driver::{CudaFunction, CudaSlice, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg};
 
 use crate::device::cuda::{Cuda, CudaFault};
+use crate::device::kernels::{Floats, of_floats};
+use crate::device::memory::Span;
 use crate::device::picture::CudaPicture;
 use crate::device::plan::{
     BatchWords, LOOKS_A_LAUNCH, LookWords, MoveWords, STATES_A_LAUNCH, StateWords, Table,
@@ -25,127 +21,6 @@ const THREADS: u32 = 256;
 unsafe impl DeviceRepr for BatchWords {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for MoveWords {}
-
-/// How values are stored in a network's tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Floats {
-    /// Single precision.
-    F32,
-    /// Half precision.
-    F16,
-}
-
-impl Floats {
-    /// Bytes of one.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-}
-
-/// The kernels of `crops.cu`.
-#[derive(Debug)]
-pub(crate) struct Kernels {
-    cut: [CudaFunction; 2],
-    gather: [CudaFunction; 2],
-    scatter: [CudaFunction; 2],
-}
-
-impl Kernels {
-    /// Those of `module`.
-    pub(crate) fn of(module: &Arc<CudaModule>) -> Result<Self, DriverError> {
-        let pair = |wide: &str, half: &str| -> Result<[CudaFunction; 2], DriverError> {
-            Ok([module.load_function(wide)?, module.load_function(half)?])
-        };
-        Ok(Self {
-            cut: pair("cut_f32", "cut_f16")?,
-            gather: pair("gather_32", "gather_16")?,
-            scatter: pair("scatter_32", "scatter_16")?,
-        })
-    }
-}
-
-/// The one of a pair that works on `floats`.
-const fn of_floats(pair: &[CudaFunction; 2], floats: Floats) -> &CudaFunction {
-    let [wide, half] = pair;
-    match floats {
-        Floats::F32 => wide,
-        Floats::F16 => half,
-    }
-}
-
-/// Device memory of ours; begins at a multiple of 256 bytes. Freed when what was asked before is done.
-#[derive(Debug)]
-pub struct Buffer {
-    memory: CudaSlice<u8>,
-    pointer: u64,
-}
-
-impl Buffer {
-    /// `bytes` zeros.
-    ///
-    /// # Errors
-    /// [`CudaFault`]: the device has no room.
-    pub fn zeros(cuda: &Arc<Cuda>, bytes: usize) -> Result<Self, CudaFault> {
-        let fault = CudaFault::of("take memory of the GPU");
-        let memory = cuda.stream().alloc_zeros::<u8>(bytes.max(1)).map_err(&fault)?;
-        let pointer = memory.device_ptr(cuda.stream()).0;
-        // Others may use it on streams of their own.
-        cuda.synchronize()?;
-        Ok(Self { memory, pointer })
-    }
-
-    /// All of it.
-    #[must_use]
-    pub fn span(&self) -> Span<'_> {
-        Span { pointer: self.pointer, bytes: self.memory.len(), of: PhantomData }
-    }
-}
-
-/// Some device memory: of a [`Buffer`], or somebody else's.
-#[derive(Clone, Copy, Debug)]
-pub struct Span<'a> {
-    pointer: u64,
-    bytes: usize,
-    of: PhantomData<&'a ()>,
-}
-
-impl Span<'static> {
-    /// Memory of another library.
-    ///
-    /// # Safety
-    /// `pointer` is device memory of the primary context, of at least `bytes` bytes, and stays so until
-    /// all that was asked on [`Cuda::stream`] with this span is done.
-    #[must_use]
-    pub const unsafe fn foreign(pointer: u64, bytes: usize) -> Self {
-        Self { pointer, bytes, of: PhantomData }
-    }
-}
-
-impl Span<'_> {
-    /// Where it begins, as the driver counts.
-    #[must_use]
-    pub const fn pointer(&self) -> u64 {
-        self.pointer
-    }
-
-    /// How long it is.
-    #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// `bytes` of it from `offset` on; `None` where there are not so many.
-    #[must_use]
-    pub fn part(&self, offset: usize, bytes: usize) -> Option<Self> {
-        let end = offset.checked_add(bytes)?;
-        let pointer = self.pointer.checked_add(u64::try_from(offset).ok()?)?;
-        (end <= self.bytes).then_some(Self { pointer, bytes, of: PhantomData })
-    }
-}
 
 /// A [`Table`] on the device.
 #[derive(Debug)]
@@ -207,8 +82,8 @@ impl Cuda {
         let (size, channels) = (first.out, first.channels);
         let area = size.0 * size.1;
         let values = u64::from(area) * u64::from(channels) * looks.len() as u64;
-        if values * floats.bytes() as u64 > out.bytes as u64 {
-            return Err(mistaken(format!("{values} values do not go into {} bytes", out.bytes)));
+        if values * floats.bytes() as u64 > out.bytes() as u64 {
+            return Err(mistaken(format!("{values} values do not go into {} bytes", out.bytes())));
         }
         let mut row = 0;
         for some in looks.chunks(LOOKS_A_LAUNCH) {
@@ -243,7 +118,8 @@ impl Cuda {
             let grid = (area.div_ceil(THREADS), channels, count);
             let function = of_floats(&self.kernels.cut, floats);
             let mut launch = self.stream().launch_builder(function);
-            launch.arg(&batch).arg(&out.pointer).arg(&size.0).arg(&size.1);
+            let to = out.pointer();
+            launch.arg(&batch).arg(&to).arg(&size.0).arg(&size.1);
             // SAFETY: the arguments are the kernel's, in its order. It reads tables (`Table::new`: no
             // pixel outside the picture), surfaces (`CudaPicture::new`: all of the picture is there) of
             // that size, and writes `values`, for which there is room; all are held by the caller.
@@ -318,54 +194,6 @@ impl Cuda {
         }
         Ok(())
     }
-
-    /// Copies `bytes` to the device, in order with what is asked on the stream.
-    ///
-    /// # Errors
-    /// [`CudaFault`]: they do not fit, or what the device says.
-    pub fn upload(&self, bytes: &[u8], to: &Span<'_>) -> Result<(), CudaFault> {
-        let what = "copy to the GPU";
-        if bytes.len() > to.bytes {
-            let problem = format!("{} bytes do not go into {}", bytes.len(), to.bytes);
-            return Err(CudaFault { what, problem });
-        }
-        self.bind(what)?;
-        // SAFETY: there is room; pageable memory has been read when the call returns.
-        unsafe { result::memcpy_htod_async(to.pointer, bytes, self.stream().cu_stream()) }
-            .map_err(CudaFault::of(what))
-    }
-
-    /// Copies all of `from` to the CPU, in order with what was asked on the stream; waits for it.
-    ///
-    /// # Errors
-    /// [`CudaFault`].
-    pub fn download(&self, from: &Span<'_>) -> Result<Vec<u8>, CudaFault> {
-        let what = "copy from the GPU";
-        self.bind(what)?;
-        let mut bytes = vec![0_u8; from.bytes];
-        let stream = self.stream().cu_stream();
-        // SAFETY: both have so many bytes, and outlive the wait below.
-        unsafe { result::memcpy_dtoh_async(bytes.as_mut_slice(), from.pointer, stream) }
-            .map_err(CudaFault::of(what))?;
-        self.synchronize()?;
-        Ok(bytes)
-    }
-
-    /// Sets all of `span` to zeros.
-    ///
-    /// # Errors
-    /// [`CudaFault`].
-    pub fn clear(&self, span: &Span<'_>) -> Result<(), CudaFault> {
-        let what = "clear memory of the GPU";
-        self.bind(what)?;
-        // SAFETY: there are so many bytes, held by the caller.
-        unsafe { result::memset_d8_async(span.pointer, 0, span.bytes, self.stream().cu_stream()) }
-            .map_err(CudaFault::of(what))
-    }
-
-    fn bind(&self, what: &'static str) -> Result<(), CudaFault> {
-        self.context().bind_to_thread().map_err(CudaFault::of(what))
-    }
 }
 
 impl Move<'_> {
@@ -379,8 +207,8 @@ impl Move<'_> {
         let end = last.checked_mul(stride)?.checked_add(count)?.checked_mul(floats.bytes())?;
         self.slots.part(0, end)?;
         Some(StateWords {
-            slots: self.slots.pointer,
-            batch: batch.pointer,
+            slots: self.slots.pointer(),
+            batch: batch.pointer(),
             count: u32::try_from(count).ok()?,
             stride: u32::try_from(stride).ok()?,
         })

@@ -6,8 +6,9 @@
 //! `cuda` only the pure half is compiled, and [`Gpu`] says that.
 //!
 //! Read `surface` (how a picture lies there), `plan` (what the kernels are given), `crops.cu` (the
-//! kernels) and `reference` (the same in Rust, for tests), `kept` (what was compiled, on disk), `gpu`
-//! (the handle), then with the feature `cuda` (the context), `compile`, `launch`, `picture`.
+//! kernels) and `reference` (the same in Rust, for tests), `kept` (what was compiled, on disk), `no_gpu`
+//! (why there is none), then with the feature `compile`, `kernels`, `cuda` (the context), `memory`,
+//! `picture`, `launch`, and `gpu` (the handle).
 //!
 //! | what | bound |
 //! | --- | --- |
@@ -26,12 +27,19 @@ mod plan;
 #[cfg(test)]
 pub(crate) mod reference;
 #[cfg(test)]
-pub(crate) mod hosted;
+pub(crate) mod hosted {
+    pub(crate) mod tests;
+}
 mod kept;
+mod no_gpu;
+#[cfg(feature = "cuda")]
+mod kernels;
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(feature = "cuda")]
 mod compile;
+#[cfg(feature = "cuda")]
+mod memory;
 #[cfg(feature = "cuda")]
 mod picture;
 #[cfg(feature = "cuda")]
@@ -40,9 +48,14 @@ mod gpu;
 
 #[cfg(feature = "cuda")]
 pub use crate::device::cuda::{Cuda, CudaFault};
-pub use crate::device::gpu::{Gpu, NoGpu};
+pub use crate::device::gpu::Gpu;
 #[cfg(feature = "cuda")]
-pub use crate::device::launch::{Buffer, Floats, Move, Placed, Span};
+pub use crate::device::kernels::Floats;
+#[cfg(feature = "cuda")]
+pub use crate::device::launch::{Move, Placed};
+#[cfg(feature = "cuda")]
+pub use crate::device::memory::{Buffer, Span};
+pub use crate::device::no_gpu::NoGpu;
 #[cfg(feature = "cuda")]
 pub use crate::device::picture::CudaPicture;
 pub use crate::device::plan::{Axis, LOOKS_A_LAUNCH, Part, Sample, Table, half_bits};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cudarc::driver::result;
 
 use crate::device::cuda::{Cuda, CudaFault};
-use crate::device::launch::Buffer;
+use crate::device::memory::Buffer;
 use crate::device::surface::{Samples, Surface};
 use crate::media::{ChromaLayout, Colour, CpuPicture, DevicePicture, Plane};
 
