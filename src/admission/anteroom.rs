@@ -1,7 +1,8 @@
-//! Where connections wait to be taken in (pure): in turn by prefix, each prefix in the order in which its own came.
+//! Where connections wait to be taken in (pure): in turn by prefix, of each prefix the newest first.
 //!
-//! So who knocks a hundred times at once waits behind himself, and whoever shares his address behind a hundred at
-//! most. Where it is full, the newest of the prefix with most goes.
+//! So who knocks a hundred times at once waits for himself alone. The newest first, since where more come than are
+//! taken in, who has waited longest has mostly given up, and a camera that shares the crowd's address would come
+//! last for ever. Where it is full, the oldest of the prefix with most goes.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,7 +40,7 @@ impl<T> Anteroom<T> {
         queue.push_back(one);
         self.waiting += 1;
         if queue.len() > BY_PREFIX {
-            return self.newest_of(prefix);
+            return self.oldest_of(prefix);
         }
         if self.waiting <= self.most {
             return None;
@@ -47,14 +48,14 @@ impl<T> Anteroom<T> {
         // The newest prefix of those with as many: who came first has waited longest.
         let most =
             self.turns.iter().max_by_key(|prefix| self.queues.get(prefix).map_or(0, VecDeque::len));
-        most.copied().and_then(|prefix| self.newest_of(prefix))
+        most.copied().and_then(|prefix| self.oldest_of(prefix))
     }
 
     /// The next one in turn.
     pub(crate) fn next(&mut self) -> Option<T> {
         let prefix = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&prefix)?;
-        let next = queue.pop_front();
+        let next = queue.pop_back();
         if queue.is_empty() {
             self.queues.remove(&prefix);
         } else {
@@ -64,15 +65,15 @@ impl<T> Anteroom<T> {
         next
     }
 
-    fn newest_of(&mut self, prefix: Prefix) -> Option<(Prefix, T)> {
+    fn oldest_of(&mut self, prefix: Prefix) -> Option<(Prefix, T)> {
         let queue = self.queues.get_mut(&prefix)?;
-        let newest = queue.pop_back()?;
+        let oldest = queue.pop_front()?;
         if queue.is_empty() {
             self.queues.remove(&prefix);
             self.turns.retain(|turn| *turn != prefix);
         }
         self.waiting -= 1;
-        Some((prefix, newest))
+        Some((prefix, oldest))
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_one_address_waits_behind_itself() {
+    fn a_crowd_of_one_address_waits_for_itself() {
         let mut room = Anteroom::new(512);
         for n in 0..100 {
             assert_eq!(room.wait(ip(1), n), None);
@@ -95,21 +96,21 @@ mod tests {
         room.wait(ip(2), 1_000);
         room.wait(ip(1), 100);
         let order: Vec<u32> = std::iter::from_fn(|| room.next()).collect();
-        assert_eq!(order[..4], [0, 1_000, 1, 2], "a newcomer's turn is the next");
-        assert_eq!(order.last(), Some(&100), "and who shares the crowd's address is behind it");
+        assert_eq!(order[..4], [100, 1_000, 99, 98], "a newcomer's turn is the next");
+        assert_eq!(order.last(), Some(&0), "and who shares the crowd's address is not behind it");
     }
 
     #[test]
-    fn where_it_is_full_the_newest_of_most_goes() {
+    fn where_it_is_full_the_oldest_of_most_goes() {
         let mut room = Anteroom::new(200);
         for n in 0..BY_PREFIX as u32 {
             room.wait(ip(1), n);
         }
-        assert_eq!(room.wait(ip(1), 999), Some((ip(1), 999)), "so many of one prefix");
+        assert_eq!(room.wait(ip(1), 999), Some((ip(1), 0)), "so many of one prefix");
         for n in 0..72 {
             assert_eq!(room.wait(ip(10 + n), n), None);
         }
-        assert_eq!(room.wait(ip(500), 7), Some((ip(1), 127)));
+        assert_eq!(room.wait(ip(500), 7), Some((ip(1), 1)));
     }
 
     proptest! {

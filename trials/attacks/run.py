@@ -232,8 +232,9 @@ def all_at_once(args, six, chosen):
     venue = Venue(args, args.folder + "/venue", six)
     out = []
     venue.phase = "nobody"
-    _, control = venue.measure(lambda: time.sleep(seconds))
-    out.append(tell("(nobody attacks)", control, None, {"note": f"{args.minutes:g} minutes without attack"}, []))
+    quiet = min(args.control, args.minutes)
+    _, control = venue.measure(lambda: time.sleep(quiet * 60))
+    out.append(tell("(nobody attacks)", control, None, {"note": f"{quiet:g} minutes without attack"}, []))
     found, lock = {}, threading.Lock()
     end = 0.0
     def take_turns(names):
@@ -323,6 +324,7 @@ def main():
     p.add_argument("--only", nargs="+", default=[], metavar="NAME")
     p.add_argument("--all", action="store_true", help="all at once")
     p.add_argument("--minutes", type=float, default=10, help="of --all, and of the same without attack before it [default: 10]")
+    p.add_argument("--control", type=float, default=10, metavar="MINUTES", help="without attack, at most; what is lost then is set against the minutes with [default: 10]")
     p.add_argument("--seconds", type=float, default=12, help="of one attack [default: 12]")
     p.add_argument("--growth", type=float, default=600, help="MB that the box may grow by in one attack [default: 600]")
     p.add_argument("--growth-all", type=float, default=1500, help="MB that it may grow by in --all [default: 1500]")
