@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
+.PHONY: help build check test features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -41,14 +41,20 @@ features: ## Compile every set of features, without a warning
 	@scripts/setup.sh build run
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
 	$(CARGO) clippy --all-targets --features onnx -- -D warnings
+	$(CARGO) clippy --all-targets --features onnx,tensorrt -- -D warnings
+	$(CARGO) clippy --all-targets --no-default-features --features tensorrt -- -D warnings
 	$(CARGO) clippy --all-targets --no-default-features --features cuda -- -D warnings
 	$(CARGO) clippy --all-targets --features cuda -- -D warnings
 	$(CARGO) clippy --all-targets --features cuda,onnx -- -D warnings
 	$(CARGO) clippy --all-targets -- -D warnings
 
-engines: ## Fetch ONNX Runtime and TensorRT-RTX (700 MB) for tests of `onnx` and `tensorrt`, and run these
+shims: ## Build the shims for TensorRT 10, 11, RTX 1.6 and 1.7 into target/engines/shims (HEADERS=DIR: for those)
+	@scripts/setup.sh build
+	scripts/shims.sh
+
+engines: shims ## Fetch ONNX Runtime and TensorRT-RTX (700 MB) for tests of `onnx` and `tensorrt`, and run these
 	scripts/engines.sh
-	$(CARGO) test --features onnx --lib detect::engine
+	$(CARGO) test --features onnx,tensorrt --lib detect::engine
 
 # As the tests are built, so that whoever tries both waits once: a newcomer's first minutes are spent in cargo.
 demo: ## Watch shots being called from a rendered game
@@ -71,6 +77,7 @@ fmt: ## Format the code
 install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
+	test ! -d $(CARGO_TARGET_DIR)/engines/shims || install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/courtside $(CARGO_TARGET_DIR)/engines/shims/*.so
 	install -D -m 644 systemd/courtside.service $(DESTDIR)$(PREFIX)/lib/systemd/system/courtside.service
 	install -D -m 644 systemd/courtside.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/courtside.conf
 	install -D -m 644 systemd/courtside.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/courtside.conf
@@ -159,6 +166,7 @@ fuzz: ## Fuzz every parser for 60 s each
 cross: ## Build for aarch64 (needs no such machine), run version, tests and decoder under qemu-user, check glibc
 	@scripts/setup.sh cross
 	CARGO="$(CARGO)" scripts/cross.sh
+	scripts/shims.sh aarch64
 
 deny: ## Hold licences, bans and sources of dependencies to deny.toml
 	@cargo deny --version >/dev/null 2>&1 || { echo "deny: installing cargo-deny (some minutes, once)"; \

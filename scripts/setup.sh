@@ -62,6 +62,8 @@ for group in "$@"; do
         want libc6-dev test -e /usr/include/stdio.h
         want binutils has readelf
         want gcc-aarch64-linux-gnu has aarch64-linux-gnu-gcc
+        want g++ has g++
+        want g++-aarch64-linux-gnu has aarch64-linux-gnu-g++
         want qemu-user-static has qemu-aarch64-static
         ;;
     train)

@@ -36,6 +36,8 @@ pub struct DetectConfig {
     pub device: Device,
     /// ONNX Runtime's library; looked for in the usual places if absent.
     pub onnxruntime: Option<PathBuf>,
+    /// The folder of TensorRT's libraries; where the loader looks if absent.
+    pub tensorrt: Option<PathBuf>,
     /// What is made of what a rim's own shots say; `watch` unless given.
     pub calibrate: Calibrate,
     /// Look once a second whether a camera was moved; true unless given.
@@ -143,6 +145,8 @@ pub(super) struct RawDetect {
     calibrate: Option<Spanned<String>>,
     /// ONNX Runtime's library (libonnxruntime.so); looked for in the usual places if absent.
     onnxruntime: Option<PathBuf>,
+    /// The folder of TensorRT's libraries (libnvinfer.so.N and its parser); where the loader looks if absent.
+    tensorrt: Option<PathBuf>,
     /// Look once a second whether a camera was moved.
     finder: Option<bool>,
     /// Bytes of constants, and of activations, that a model may have; one that wants more is refused, and its
@@ -237,6 +241,7 @@ impl RawDetect {
             models_dir,
             device,
             onnxruntime: self.onnxruntime.map(|file| origin.resolved(&file)),
+            tensorrt: self.tensorrt.map(|folder| origin.resolved(&folder)),
             calibrate,
             finder: self.finder.unwrap_or(true),
             model_memory_bytes,

@@ -81,6 +81,7 @@ impl Config {
                 ("models_dir", self.detect.models_dir.as_deref().and_then(path)),
                 ("device", Some(self.detect.device.to_string().into())),
                 ("onnxruntime", self.detect.onnxruntime.as_deref().and_then(path)),
+                ("tensorrt", self.detect.tensorrt.as_deref().and_then(path)),
                 ("calibrate", Some(self.detect.calibrate.word().into())),
                 ("finder", Some(self.detect.finder.into())),
                 ("model_memory_bytes", bytes(self.detect.model_memory_bytes)),

@@ -1,8 +1,11 @@
 //! What the configuration says of models and engines.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::disk::Disk;
 
 /// Which models are wanted, and where they lie.
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub struct EngineSettings {
     pub wish: EngineWish,
     /// ONNX Runtime's library; `None`: where such things usually are.
     pub onnxruntime: Option<PathBuf>,
+    /// The folder of TensorRT's libraries; `None`: where the loader looks.
+    pub tensorrt: Option<PathBuf>,
 }
 
 /// The best engine that is taken; those below it follow where it cannot be had.
@@ -75,4 +80,12 @@ impl EngineWish {
     pub(crate) const fn is_asked_for(self) -> bool {
         matches!(self, Self::TensorRt | Self::Cuda)
     }
+}
+
+/// Where engines that were built are kept.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "for engines that are built"))]
+pub(crate) struct Kept {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) folder: PathBuf,
 }

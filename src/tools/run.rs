@@ -52,7 +52,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     descriptors::make_room();
     let limits = model_limits(&config);
     let compiled = config.appliance.data_dir.join(GPU_FOLDER);
-    let gpu = Gpu::keeping(Arc::new(RealDisk::new()), compiled);
+    let gpu = Gpu::keeping(Arc::new(RealDisk::new()), compiled.clone());
     let mut world = World::real_for(limits, &gpu);
     if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
@@ -60,7 +60,8 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     }
     let engines = InstalledEngines::new(Arc::clone(&world.clock))
         .within(limits)
-        .wanting(engine_settings(&config));
+        .wanting(engine_settings(&config))
+        .on(&gpu, &world.disk, compiled);
     let devices = Devices {
         engines: Arc::new(
             Apart::before(Arc::new(engines), limits)

@@ -1,7 +1,8 @@
 //! What runs a network: one contract for all tasks (`contract`), a file an engine, and who makes them.
 //!
 //! `builtin` is compiled in and needs nothing installed. Others stand beside it, each behind a feature
-//! and with a library that is looked for when it is wanted: `onnx`. [`InstalledEngines`] chooses the best
+//! and with a library that is looked for when it is wanted: `onnx`, and `on_gpu` with `tensorrt` (its C++
+//! behind our C), `batch` (several looks at once) and `plans` (what was built, on disk). [`InstalledEngines`] chooses the best
 //! there is, and holds the compiled-in one ready below it (`fallover`; who runs is decided by `ladder`).
 //! `cutting` makes an input of a picture; `trial` runs a network on a grey picture before it is let near a
 //! court.
@@ -12,10 +13,18 @@ pub(crate) mod signature;
 pub(crate) mod cutting;
 pub(crate) mod cut;
 pub(crate) mod builtin;
-#[cfg(feature = "onnx")]
+#[cfg(any(feature = "onnx", feature = "tensorrt"))]
 pub(crate) mod native;
 #[cfg(feature = "onnx")]
 pub(crate) mod onnx;
+#[cfg(any(feature = "tensorrt", test))]
+pub(crate) mod batch;
+#[cfg(any(feature = "tensorrt", test))]
+pub(crate) mod plans;
+#[cfg(feature = "tensorrt")]
+pub(crate) mod tensorrt;
+#[cfg(feature = "tensorrt")]
+pub(crate) mod on_gpu;
 pub(crate) mod trial;
 pub(crate) mod ladder;
 pub(crate) mod fallover;
@@ -23,6 +32,7 @@ pub(crate) mod fallover;
 mod parity;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -31,9 +41,13 @@ use crate::detect::engine::builtin::Builtin;
 use crate::detect::engine::fallover::{FallOver, Maker, Parts, on_a_thread};
 use crate::detect::engine::graph::sums::Limits;
 use crate::detect::engine::ladder::Patience;
+#[cfg(feature = "tensorrt")]
+use crate::detect::engine::on_gpu::MakesTensorRt;
 #[cfg(feature = "onnx")]
 use crate::detect::engine::onnx::MakesOnnx;
-use crate::detect::settings::{EngineSettings, ModelLimits};
+use crate::detect::settings::{EngineSettings, Kept, ModelLimits};
+use crate::device::Gpu;
+use crate::disk::Disk;
 
 pub use crate::detect::engine::contract::{
     Engine, EngineError, EngineFound, EngineNews, Engines, Look, Placement, Said, SlotState, View,
@@ -44,13 +58,26 @@ pub struct InstalledEngines {
     clock: Arc<dyn Clock>,
     limits: ModelLimits,
     settings: EngineSettings,
+    #[cfg_attr(not(feature = "tensorrt"), expect(dead_code, reason = "for engines on it"))]
+    gpu: Gpu,
+    #[cfg_attr(
+        not(feature = "tensorrt"),
+        expect(dead_code, reason = "for engines that are built")
+    )]
+    kept: Option<Kept>,
 }
 
 impl InstalledEngines {
     /// The one in the binary alone: the same answers on every machine; engines measure by `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, limits: ModelLimits::default(), settings: EngineSettings::default() }
+        Self {
+            clock,
+            limits: ModelLimits::default(),
+            settings: EngineSettings::default(),
+            gpu: Gpu::default(),
+            kept: None,
+        }
     }
 
     /// The same, for models that may want so much.
@@ -65,9 +92,24 @@ impl InstalledEngines {
         Self { settings, ..self }
     }
 
+    /// On this GPU; engines that were built for it are kept in `folder`.
+    #[must_use]
+    pub fn on(self, gpu: &Gpu, disk: &Arc<dyn Disk>, folder: PathBuf) -> Self {
+        let kept = Some(Kept { disk: Arc::clone(disk), folder });
+        Self { gpu: gpu.clone(), kept, ..self }
+    }
+
     /// Who makes better ones than the last, best first.
     fn makers(&self) -> Vec<Arc<dyn Maker>> {
         let makers: Vec<Arc<dyn Maker>> = vec![
+            #[cfg(feature = "tensorrt")]
+            Arc::new(MakesTensorRt::new(
+                &self.settings,
+                &self.gpu,
+                self.kept.as_ref(),
+                self.limits,
+                &self.clock,
+            )),
             #[cfg(feature = "onnx")]
             Arc::new(MakesOnnx::new(&self.settings, self.limits, &self.clock)),
         ];
@@ -110,6 +152,8 @@ impl fmt::Debug for InstalledEngines {
 #[must_use]
 pub fn engines_found() -> Vec<EngineFound> {
     vec![
+        #[cfg(feature = "tensorrt")]
+        on_gpu::found(),
         #[cfg(feature = "onnx")]
         onnx::found(),
         builtin::found(),
