@@ -146,7 +146,7 @@ impl fmt::Display for Apart {
     }
 }
 
-/// Runs both over `steps`, each slot by itself at the first step and all at once from there on.
+/// Runs both over `steps` from states that begin anew, all slots in one batch.
 pub(crate) fn compare(
     engine: &mut dyn Engine,
     bundle: &Bundle,
@@ -154,6 +154,8 @@ pub(crate) fn compare(
 ) -> Apart {
     let mut wanted = builtin(bundle, slots);
     place(engine, bundle, slots).expect("placed");
+    // It may have run before.
+    (0..slots).for_each(|slot| engine.reset(slot));
     let mut apart = Apart::default();
     for t in 0..steps {
         let (found, wanted) = (step(engine, slots, t), step(&mut wanted, slots, t));
