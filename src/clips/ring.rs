@@ -18,6 +18,7 @@ use crate::clips::files::Places;
 use crate::clips::recover::recover;
 use crate::clips::shelf::{RingStatus, Shelf};
 use crate::clips::writer::Writer;
+use crate::clock::come_first;
 use crate::disk::{Ballast, DiskLock};
 use crate::mailbox::{Bell, Mailbox, Rest, Tally, UnitMailbox, WhenFull};
 use crate::media::CourtId;
@@ -120,6 +121,7 @@ impl Ring {
         if let Some(mut writer) = self.writer.take() {
             let desk = Arc::clone(&self.desk);
             self.spawn("ring-writer", move || {
+                come_first();
                 loop {
                     let round = writer.pump();
                     if round.finished {

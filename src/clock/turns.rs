@@ -1,7 +1,8 @@
 //! Whose turn it is where there are fewer cores than threads that want one.
 //!
-//! A call hangs on the threads that decode, look and keep the game; on nothing else does one. Where the
-//! system lets us they come before all others of the machine that are as usual (`LimitNICE` of the unit; root),
+//! A call hangs on the threads that read what a camera sends, decode, look, keep the game and write; so does
+//! whoever looks at the page meanwhile. Where the system lets us they come before all others of the machine that
+//! are as usual (`LimitNICE` of the unit; root),
 //! else they are as good as any. What no call depends on stands back behind all of them, which nobody needs a
 //! permission for. Both are of the calling thread alone and of those that it makes (Linux).
 

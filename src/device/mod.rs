@@ -18,7 +18,7 @@
 //! | on disk | one file of some 20 KB a driver, compiler and device, below the data folder |
 //!
 //! Deliberately absent: a Jetson's NVMM surfaces (`nvv4l2decoder`): they would be another
-//! [`DevicePicture`](crate::media::DevicePicture) beside [`CudaPicture`], mapped by NvBufSurface.
+//! [`DevicePicture`](crate::media::DevicePicture) beside `CudaPicture`, mapped by NvBufSurface.
 
 #![cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read by what the feature brings"))]
 

@@ -23,7 +23,7 @@ use rustix::fs::MemfdFlags;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, stand_back};
 use crate::detect::{
     Bundle, Engine, EngineError, EngineFound, Engines, HandedOver, InstalledEngines, ModelLimits,
     try_bundle,
@@ -270,6 +270,7 @@ pub(super) fn is_asked(words: &[impl AsRef<OsStr>]) -> bool {
 
 /// The other process.
 pub(super) fn child() -> ExitCode {
+    stand_back();
     let say = |said: &Said| {
         let line = serde_json::to_string(said).unwrap_or_default();
         let mut out = io::stdout().lock();

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::app::{
     App, Devices, GPU_FOLDER, Options, World, engine_settings, memory_limit, model_limits,
 };
+use crate::clock::come_first;
 use crate::config;
 use crate::detect::InstalledEngines;
 use crate::device::Gpu;
@@ -91,6 +92,8 @@ fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("network")
+        // A decoder of a large picture must not keep the page and what the cameras send waiting.
+        .on_thread_start(come_first)
         .build()
         .context("start the network threads")?;
     runtime.block_on(async {
