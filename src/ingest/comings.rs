@@ -92,7 +92,9 @@ impl Comings {
         if let Some(at) = self.peers.iter().position(|(known, _)| *known == prefix) {
             return &mut self.peers[at].1;
         }
-        if self.peers.len() < PEERS || self.steady == Some(prefix) {
+        // The place beyond is one: who was steady before may still sit there.
+        let places = PEERS + usize::from(self.steady == Some(prefix));
+        if self.peers.len() < places {
             self.peers.push((prefix, Account::new(now)));
             let last = self.peers.len() - 1;
             return &mut self.peers[last].1;
