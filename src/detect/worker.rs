@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use tracing::{debug, error, warn};
 
 use crate::answer::ModelIdentity;
-use crate::clock::{Clock, come_first, stand_back};
+use crate::clock::{Clock, come_before_all, stand_back};
 use crate::detect::bundle::Bundle;
 use crate::detect::continuity::{Continuity, Fed};
 use crate::detect::court_work::CourtWork;
@@ -138,7 +138,7 @@ impl Worker {
         if self.manner.stands_back {
             stand_back();
         } else if self.live {
-            come_first();
+            come_before_all();
         }
         // What was taken while a batch was gathered and is not of it.
         let mut next = None;

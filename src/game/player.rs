@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::answer::RimAnswer;
-use crate::clock::{Clock, come_first, within};
+use crate::clock::{Clock, come_before_all, within};
 use crate::config::Calibrate;
 use crate::event::{Decision, FactId, LogEntry, Score};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
@@ -100,7 +100,7 @@ pub(crate) fn start(
     learning: Learning,
 ) -> std::io::Result<Playing> {
     std::thread::Builder::new().name(format!("game-{}", seat.court)).spawn(move || {
-        come_first();
+        come_before_all();
         let (game, mended) = resume(&seat.court, seat.rims, recovered);
         let mut lost = hand_over(&seat.court, &seat.outlet, decisions(&seat.court, mended));
         let Learning { how, rims, keeper } = learning;
