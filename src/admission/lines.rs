@@ -149,7 +149,10 @@ impl Lines {
             }
             left_out > 0
         });
-        if self.others_left_out > 0 && now.since(self.others_since) >= SUMMED_EVERY {
+        // Once more after a flood has ended, for who knocked at its end and was as quiet as those who began then.
+        let owed = self.others_left_out > 0 || !self.earlier.is_empty();
+        if owed && now.since(self.others_since) >= SUMMED_EVERY {
+            self.others_since = now;
             let others = std::mem::take(&mut self.others);
             let (prefixes, left_out) = (others.len(), std::mem::take(&mut self.others_left_out));
             let earlier = std::mem::replace(&mut self.earlier, others);
@@ -265,6 +268,29 @@ mod tests {
             "{}",
             told(quietest)
         );
+    }
+
+    #[test]
+    fn who_knocks_once_as_a_flood_ends_is_named_after_it() {
+        let mut lines = Lines::new(32);
+        flood(&mut lines, 1_000);
+        flood(&mut lines, 1_000);
+        // Thirty more come for the first time, with lower addresses; then all is quiet.
+        for of in (2_000..2_030).chain([5_000]) {
+            assert!(!lines.may(at(9), ip(of), false));
+        }
+        let first = lines.due(at(20));
+        let second = lines.due(at(30));
+        let named = |sums: &[Sum]| {
+            sums.iter().any(|sum| match sum {
+                Sum::Others { quietest, .. } => {
+                    quietest.iter().any(|(prefix, _)| *prefix == ip(5_000))
+                }
+                Sum::Of(..) => false,
+            })
+        };
+        assert!(!named(&first) && named(&second), "{first:?} {second:?}");
+        assert_eq!(lines.due(at(40)), [], "and that is all");
     }
 
     #[test]
