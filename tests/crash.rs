@@ -691,7 +691,12 @@ fn a_request_is_told_once_as_a_clip_or_as_none() {
     let heard = Heard::default();
     let writer = heard.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-    tracing::subscriber::with_default(log.finish(), || {
+    let log = tracing::Dispatch::new(log.finish());
+    // While there is one dispatcher alone, tracing-core lets the thread that comes first to a line
+    // of code decide whether anybody wants it, and the other tests' threads want nothing. Of two,
+    // each is asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    tracing::dispatcher::with_default(&log, || {
         let disk = ForgetfulDisk::new();
         let mut tested = open(&disk, settings(PathBuf::from(DIR)));
         feed(&mut tested, 0..50, 1000);
