@@ -266,9 +266,25 @@ fn served(source: &Arc<Scripted>, clip: Option<Vec<u8>>) -> Served {
         }
     };
     let app: Router = routes(Arc::clone(source) as Arc<dyn Source>)
-        .merge(Router::new().route("/v1/clips/{id}/media", get(media)));
+        .merge(Router::new().route("/v1/clips/{id}/media", get(media)))
+        .merge(Router::new().route("/v1/models/disagreements", get(disagreements)));
     runtime.spawn(server.serve(app, std::future::pending()));
     Served { address, _runtime: runtime }
+}
+
+/// Two attempts at which two models said otherwise.
+async fn disagreements() -> axum::Json<Value> {
+    let said = |bundle: &str, call: &str, probability: Option<f64>| json!({"bundle": bundle, "version": "0.6.0", "call": call, "probability": probability});
+    let split = |second: u32, other: Value| {
+        json!({"time": format!("2026-11-22T17:41:{second}.400Z"), "court": "a", "rim": 0,
+            "session": "00000000000000aa", "t_stream": 12.3, "live": said("rimnet", "made", Some(0.91)),
+            "other": other, "clip": format!("a-00000000000000aa-disagreement-0-{second}")})
+    };
+    let list = [
+        split(40, said("rimnet-tuned", "missed", Some(0.83))),
+        split(12, said("rimnet-tuned", "nothing", None)),
+    ];
+    axum::Json(json!({"disagreements": list}))
 }
 
 /// A browser of our own, spoken to in the DevTools protocol over its standard streams.
@@ -435,6 +451,54 @@ impl Drop for Browser {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+#[test]
+fn the_board_of_models_reads_well_and_plays_what_they_disagree_on() {
+    let figures = |court: &str, agreed: u64, right: u64, ms: f64| {
+        json!({"court": court, "attempts": 120, "agreed": agreed, "judged": 10, "right": right,
+            "unsure": 3, "p50_ms": ms, "p99_ms": ms * 2.0})
+    };
+    let row = |bundle: &str, role: &str, courts: Value| {
+        json!({"bundle": bundle, "version": "0.6.0", "precision": "fp32", "engine": "builtin",
+            "role": role, "courts": courts})
+    };
+    let mut state = one_court();
+    state["models"]["board"] = json!([
+        row("rimnet-tuned", "candidate", json!([figures("a", 114, 9, 23.0)])),
+        row("rimnet", "live", json!([figures("a", 120, 8, 21.4)])),
+    ]);
+    state["models"]["swap"] = json!({"bundle": "rimnet-tuned", "phase": "shadow", "seconds": 184,
+        "frames": 5_500, "attempts": 12, "after": {"attempts": 20}});
+    state["models"]["disagreements"] = json!(2);
+    let source = Scripted::with_state(state.clone());
+    source.shot("a", true, 1, 1);
+    let page = served(&source, Some(vec![0; 16]));
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1280, 900)) else { return };
+    browser.until("document.querySelectorAll('#models tbody tr').length === 2");
+    let text = "[...document.querySelectorAll('#models tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent.trim()).join('|')).join(' / ')";
+    assert_eq!(
+        browser.value(text),
+        json!(
+            "rimnet 0.6.0 fp32|decides|–|80 %|3 %|120|21|43 / rimnet-tuned 0.6.0 fp32|decides next|95 %|90 %|3 %|120|23|46"
+        )
+    );
+    browser.until("document.querySelector('#models .swap').textContent.includes('tried beside the one that decides, 12 of 20 attempts')");
+    browser.until("document.querySelectorAll('#models .splits li').length === 2");
+    let said = browser.value("document.querySelector('#models .splits .what').textContent");
+    assert_eq!(said, json!("rimnet: made 0.91 · rimnet-tuned: missed 0.83"));
+    browser.picture("models");
+    browser.value("document.querySelector('#models .splits button').click()");
+    browser.until("document.querySelector('#clip').open");
+    browser.value("document.querySelector('#clip').close()");
+    // Nothing of it juts out of a telephone; on the wall there is none of it.
+    browser.resize((390, 844));
+    browser.until("document.documentElement.scrollWidth <= 390");
+    browser.picture("models-narrow");
+    browser.resize((1280, 900));
+    browser.value("document.querySelector('#wall').click()");
+    browser.until("getComputedStyle(document.querySelector('#models')).display === 'none'");
 }
 
 #[test]

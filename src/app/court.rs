@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::config::CourtConfig;
 use crate::event::Decision;
+use crate::game::jury::Room;
 use crate::game::player::{Board, Seat, ToGame};
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull, hops};
 use crate::media::{CourtId, Frame, RimBox};
@@ -54,13 +55,14 @@ impl CourtParts {
         }
     }
 
-    /// Where its game sits; what it tells goes to `outlet`.
-    pub(crate) fn seat(&self, outlet: Mailbox<Decision>) -> Seat {
+    /// Where its game sits; what it tells goes to `outlet`, and `jury` hears it.
+    pub(crate) fn seat(&self, outlet: Mailbox<Decision>, jury: &Room) -> Seat {
         Seat {
             court: self.name.clone(),
             rims: self.rims.len(),
             inbox: self.answers.clone(),
             board: Arc::clone(&self.board),
+            jury: jury.clone(),
             outlet,
         }
     }

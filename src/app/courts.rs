@@ -20,6 +20,7 @@ use crate::clock::{Anchors, within};
 use crate::config::{Calibrate, CourtConfig};
 use crate::decode::{DecodeSettings, Decoder};
 use crate::detect::Detect;
+use crate::game::jury::Room;
 use crate::game::{self, keeper, player};
 use crate::health::Metrics;
 use crate::ingest::{CourtKey, IngestHandle, StreamKey};
@@ -48,6 +49,7 @@ pub(crate) struct Neighbours {
     pub(crate) recorders: Recorders,
     pub(crate) router: Arc<Router>,
     pub(crate) detect: Arc<Detect>,
+    pub(crate) jury: Room,
     pub(crate) uplink: Arc<Uplink>,
 }
 
@@ -79,7 +81,7 @@ impl Court {
         let how = beside.calibrate;
         let rims = keeper::load(&*beside.world.disk, &beside.rims_dir, config, how);
         let learning = player::Learning { how, rims, keeper: beside.keep.clone() };
-        let game = player::start(parts.seat(beside.uplink.inbox()), left, learning)
+        let game = player::start(parts.seat(beside.uplink.inbox(), &beside.jury), left, learning)
             .map_err(|source| io("start a game's thread", source))?;
         beside.detect.open_court(&CourtRims {
             court: court.clone(),

@@ -19,6 +19,7 @@ use crate::decode::FrameSink;
 use crate::detect::{AnswerSink, ModelMeters};
 use crate::disk::Ballast;
 use crate::event::Saying;
+use crate::game::jury::Room;
 use crate::game::player::ToGame;
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
@@ -85,6 +86,7 @@ impl FrameSink for FromDecoder {
 pub(crate) struct FromModels {
     pub(crate) book: CourtBook,
     pub(crate) probe: Option<Arc<dyn Probe>>,
+    pub(crate) jury: Room,
 }
 
 impl AnswerSink for FromModels {
@@ -108,6 +110,12 @@ impl AnswerSink for FromModels {
         let parts = self.book.get(court).filter(|parts| parts.leaving.load(Ordering::Acquire));
         if let Some(parts) = parts {
             parts.answers.close();
+        }
+    }
+
+    fn shadow(&self, answer: RimAnswer) {
+        if self.book.get(&answer.court).is_some() {
+            self.jury.beside(&answer);
         }
     }
 }

@@ -6,13 +6,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::app::error::AppError;
+use crate::app::kept::KEPT_FILE;
+use crate::app::splits::SPLITS_FILE;
 use crate::config::Config;
 use crate::disk::{self, Disk, Judged, ReadBy, Us};
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 8] =
-    ["token", "outbox", "ring", "rims", "models", "local", "tried", GPU_FOLDER];
+const NAMES: [&str; 10] = [
+    "token",
+    "outbox",
+    "ring",
+    "rims",
+    "models",
+    "local",
+    "tried",
+    GPU_FOLDER,
+    KEPT_FILE,
+    SPLITS_FILE,
+];
 
 /// The folder of what was compiled for the box's GPU, below the data folder. May be removed at any time.
 pub const GPU_FOLDER: &str = "gpu";

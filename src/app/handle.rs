@@ -1,11 +1,22 @@
 //! A running box, as those see it who are no part of it: asked, and its courts changed.
 
 use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use crate::app::courts::Courts;
 use crate::app::error::CourtError;
+use crate::app::splits::Splits;
+use crate::app::web::say;
 use crate::clips::{RingStatus, Shelf};
 use crate::config::CourtConfig;
+use crate::detect::SwapRefused;
+use crate::event::FactId;
+use crate::event::models::{Disagreement, SwapOrder};
+use crate::event::state::ModelsState;
+use crate::event::words::VerdictWord;
+use crate::game::calibrate::Verdict;
 use crate::ingest::{CourtStatus, IngestCounts};
 use crate::mailbox::Ledger;
 use crate::media::CourtId;
@@ -16,6 +27,7 @@ use crate::uplink::{Given, UplinkCounts};
 pub struct AppHandle {
     pub(crate) courts: Courts,
     pub(crate) ring: Shelf,
+    pub(crate) models: Arc<Splits>,
 }
 
 impl fmt::Debug for AppHandle {
@@ -48,6 +60,51 @@ impl AppHandle {
     /// [`CourtError`]; then nothing has changed.
     pub async fn remove_court(&self, court: &CourtId) -> Result<(), CourtError> {
         self.courts.remove(court).await
+    }
+
+    /// Has another bundle decide, once it has been tried beside the one that does; at once it only begins.
+    ///
+    /// # Errors
+    /// [`SwapRefused`]: why nothing was begun.
+    pub fn swap_model(&self, order: &SwapOrder) -> Result<(), SwapRefused> {
+        self.models.detect.swap(order)
+    }
+
+    /// The model that decided before decides again, from the next look on.
+    ///
+    /// # Errors
+    /// [`SwapRefused`]: there is none.
+    pub fn swap_back(&self) -> Result<(), SwapRefused> {
+        self.models.detect.swap_back()
+    }
+
+    /// Ends a swap that is under way.
+    ///
+    /// # Errors
+    /// [`SwapRefused`]: none is.
+    pub fn swap_cancel(&self) -> Result<(), SwapRefused> {
+        self.models.detect.swap_cancel()
+    }
+
+    /// What the models do: `state/models`.
+    #[must_use]
+    pub fn models(&self) -> ModelsState {
+        self.models.models()
+    }
+
+    /// Attempts at which two models said otherwise, the newest first.
+    #[must_use]
+    pub fn disagreements(&self) -> Vec<Disagreement> {
+        self.models.disagreements()
+    }
+
+    /// A person says what a shot was; nothing if no game knows it. Tells when that is on disk.
+    pub fn verdict(
+        &self,
+        fact: FactId,
+        verdict: VerdictWord,
+    ) -> Option<oneshot::Receiver<Result<(), String>>> {
+        say(&self.courts.beside().book, fact, Verdict::of(verdict)?)?.ok()
     }
 
     /// What every hop counts, and who has nothing to do.

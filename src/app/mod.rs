@@ -6,8 +6,8 @@
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
 //! configuration, `options` what a command changes of the daemon, `memory` what the
-//! process may have of it, `orders` the two hops between outbox
-//! and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
+//! process may have of it, `kept` the model that a swap was told
+//! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
 //! `handle` a running box as others see it, `error` why it could not be built, `files` who else can
@@ -19,6 +19,8 @@ mod memory;
 mod error;
 mod files;
 mod settings;
+mod kept;
+mod splits;
 mod orders;
 mod court;
 mod book;
@@ -31,6 +33,7 @@ mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +45,7 @@ use crate::clock::{Anchors, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, Joined, ModelFeedParts};
 use crate::game::games::Games;
+use crate::game::jury::Room;
 use crate::game::{self, games, keeper, player};
 use crate::health::{Metrics, Notifier};
 use crate::ingest::Ingest;
@@ -57,6 +61,7 @@ use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
 use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
+use crate::app::splits::Splits;
 
 pub use crate::app::error::{AppError, CourtError};
 pub use crate::app::files::GPU_FOLDER;
@@ -97,8 +102,11 @@ pub struct App {
     web: web::Bound,
     /// What models are joined to that are loaded once the box is ready.
     joined: Joined,
+    /// What the models do, and disagree on.
+    splits: Arc<Splits>,
     /// What somebody must know of our files.
     files: Vec<Foreign>,
+    data_dir: PathBuf,
     deadline_on_signal: Duration,
 }
 
@@ -186,8 +194,19 @@ impl App {
         }
         // After the outbox has ordered what it is owed: that is taken before anything is let go.
         ring.start()?;
-        let answers = Arc::new(FromModels { book: book.clone(), probe: probe.clone() });
+        let jury = Room::default();
+        let (about, heard) = (book.clone(), jury.clone());
+        let answers = Arc::new(FromModels { book: about, probe: probe.clone(), jury: heard });
         let (detect, router, joined) = start_models(&config, answers, &ledger, &metrics, &world)?;
+        let splits = Arc::new(Splits::new(
+            &detect,
+            &jury,
+            &anchors,
+            &order_hops.orders,
+            ring.shelf(),
+            (&*world.disk, &data_dir),
+        ));
+        jury.tells(Arc::clone(&splits) as Arc<dyn game::jury::Hears>);
 
         let ingest = Ingest::bind(
             ingest_settings(&config, admission.clone(), options.memory_limit)?,
@@ -204,6 +223,7 @@ impl App {
             admission,
             events,
             uplink: Arc::clone(&uplink),
+            models: Arc::clone(&splits),
             latest: parking_lot::Mutex::default(),
         };
         let web = web::bind(&config, &options, state, ring.shelf())?;
@@ -221,6 +241,7 @@ impl App {
             recorders: ring.recorders(),
             router,
             detect,
+            jury,
             uplink,
         });
         courts.begin(&config.courts, left).await?;
@@ -233,7 +254,9 @@ impl App {
             ring,
             web,
             joined,
+            splits,
             files,
+            data_dir,
             deadline_on_signal: GRACE,
         })
     }
@@ -241,7 +264,8 @@ impl App {
     /// Asks it while it runs, and changes its courts.
     #[must_use]
     pub fn handle(&self) -> AppHandle {
-        AppHandle { courts: self.courts.clone(), ring: self.ring.shelf() }
+        let models = Arc::clone(&self.splits);
+        AppHandle { courts: self.courts.clone(), ring: self.ring.shelf(), models }
     }
 
     /// Where it listens.
@@ -268,7 +292,9 @@ impl App {
             ring,
             web,
             joined,
+            splits,
             files,
+            data_dir,
             deadline_on_signal,
         } = self;
         let beside = courts.beside().clone();
@@ -289,6 +315,9 @@ impl App {
                 uplink: Arc::clone(uplink),
                 ingest: beside.ingest.clone(),
                 models: Arc::clone(detect),
+                splits,
+                disk: Arc::clone(&beside.world.disk),
+                data_dir,
                 shelf: ring.shelf(),
                 web: web.state(),
                 files,
@@ -452,7 +481,9 @@ fn start_models(
     metrics: &Metrics,
     world: &World,
 ) -> Result<(Arc<Detect>, Arc<Router>, Joined), AppError> {
-    let (settings, clock) = (detect_settings(config), Arc::clone(&world.clock));
+    let kept = kept::read(&*world.disk, &config.appliance.data_dir);
+    let settings = kept::first(detect_settings(config), kept);
+    let clock = Arc::clone(&world.clock);
     let mut detect = Detect::begin(&settings, ledger, clock, &*world.devices.engines);
     let router = Arc::new(Router::new(model_feeds(detect.feeds())));
     let sink: Arc<dyn detect::AnswerSink> = answers;

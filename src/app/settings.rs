@@ -74,6 +74,7 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
         finder: config.detect.finder,
         search,
         device: config.detect.device.to_string(),
+        kept: None,
     }
 }
 

@@ -8,11 +8,12 @@ use crate::decode::DecoderStatus;
 use crate::event::box_status::{
     AdmissionStatus, BoxStatus, CalibrationStatus, LedgerStatus, RimStatus, UplinkStatus,
 };
+use crate::event::models::{BoardRow, ModelFigures};
 use crate::event::state::{Advice, ClockState, ModelsState, StorageState, StreamState};
-use crate::event::words::{AdviceAbout, ClockSource, StreamCondition};
+use crate::event::words::{AdviceAbout, ClockSource, ModelRole, StreamCondition};
 use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
-use crate::health::{self, DecoderReading, DoorReading, Reading, RimReading};
+use crate::health::{self, DecoderReading, DoorReading, ModelReading, Reading, RimReading};
 use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
 use crate::media::{BoxName, CourtId, Foreign, RimBox, place_rims};
@@ -135,11 +136,34 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         calibration: status.calibration.courts.iter().flat_map(gauges).collect(),
         decoders: Vec::new(),
         doors: Vec::new(),
+        models: status.models.board.iter().flat_map(model_readings).collect(),
+        disagreements: status.models.disagreements.unwrap_or(0),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
             let pinned = storage.pinned_bytes;
             vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]
         }),
     }
+}
+
+/// What metrics have of a model at a scrape, by court.
+fn model_readings(row: &BoardRow) -> impl Iterator<Item = ModelReading> {
+    let of = |figures: &ModelFigures| ModelReading {
+        model: [&row.bundle, &row.version, &row.precision].map(ToString::to_string),
+        court: figures.court.clone(),
+        decides: row.role == ModelRole::Live,
+        attempts: [
+            ("compared", figures.attempts),
+            ("agreed", figures.agreed),
+            ("judged", figures.judged),
+            ("right", figures.right),
+            ("unsure", figures.unsure),
+        ],
+        answer_seconds: [("0.5", figures.p50_ms), ("0.99", figures.p99_ms)]
+            .into_iter()
+            .filter_map(|(quantile, ms)| Some((quantile, ms? / 1e3)))
+            .collect(),
+    };
+    row.courts.iter().map(of)
 }
 
 /// What metrics have of a court's decoder at a scrape.

@@ -4,6 +4,7 @@
 //! together; a message is published only when it changed, measured numbers at most every 5 s.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use serde_json::Value;
 use tokio::sync::watch as told;
 
 use crate::app::book::{CourtBook, Listed};
+use crate::app::kept;
+use crate::app::splits::{self, Splits};
 use crate::app::status::{CourtSays, StagesSay};
 use crate::app::web::WebState;
 use crate::clips::Shelf;
@@ -19,6 +22,7 @@ use crate::clock::{Anchors, Clock, Ticks};
 use crate::config::Calibrate;
 use crate::decode::DecoderStatus;
 use crate::detect;
+use crate::disk::Disk;
 use crate::event::box_status::BoxStatus;
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
@@ -46,6 +50,9 @@ pub(crate) struct Watched {
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) ingest: IngestHandle,
     pub(crate) models: Arc<detect::Detect>,
+    pub(crate) splits: Arc<Splits>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) data_dir: PathBuf,
     pub(crate) shelf: Shelf,
     pub(crate) web: Arc<WebState>,
     /// What somebody must know of our files, as it was at the start.
@@ -87,6 +94,7 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
                 "the clock was set from the network: files dated after it are not believed"
             );
         }
+        tend_models(&watched).await;
         let admission = &watched.web.admission;
         admission.tell();
         watched.ingest.tell();
@@ -98,6 +106,26 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
             watched.uplink.set_state(&what, &whole);
         }
         watched.web.put(status);
+    }
+}
+
+/// What became due of the models; what a swap was told to keep goes to disk, where nobody waits for it
+/// but this.
+async fn tend_models(watched: &Watched) {
+    watched.models.tend();
+    if let Some(bytes) = watched.splits.due() {
+        let (disk, dir) = (Arc::clone(&watched.disk), watched.data_dir.clone());
+        let write = move || splits::write(&*disk, &dir, &bytes);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
+            tracing::error!(%error, "what models disagree on is not kept: a restart forgets it");
+        }
+    }
+    let Some(live) = watched.models.newly_kept() else { return };
+    let (disk, dir) = (Arc::clone(&watched.disk), watched.data_dir.clone());
+    let written =
+        tokio::task::spawn_blocking(move || kept::write(&*disk, &dir, live.as_deref())).await;
+    if let Ok(Err(error)) = written {
+        tracing::error!(%error, "the model of the next start could not be kept: swap again with --keep");
     }
 }
 
@@ -142,7 +170,7 @@ fn look(watched: &Watched) -> StagesSay {
     StagesSay {
         name: watched.name.clone(),
         courts,
-        models: watched.models.status(),
+        models: watched.splits.models(),
         storage: watched.shelf.status().map(|ring| ring.storage),
         uplink: Some(watched.uplink.status()),
         clock: watched.anchors.state(),
@@ -203,8 +231,15 @@ impl Publisher {
         }
         let mut fixed = status.models.clone();
         for model in &mut fixed.bundles {
-            model.inference_ms = None;
+            (model.inference_ms, model.memory_bytes) = (None, None);
         }
+        if let Some(swap) = &mut fixed.swap {
+            (swap.seconds, swap.frames, swap.attempts) = (0, 0, 0);
+        }
+        if let Some(last) = &mut fixed.last_swap {
+            last.seconds_ago = 0;
+        }
+        fixed.board.clear();
         due.extend(self.changed(now, "models".to_owned(), &fixed, &status.models));
         if let Some(storage) = &status.storage {
             let mut fixed = storage.clone();

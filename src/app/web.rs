@@ -17,12 +17,16 @@ use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::error::AppError;
 use crate::app::options::Options;
+use crate::app::splits::Splits;
 use crate::app::status::{decoder_reading, door_readings, reading};
 use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
+use crate::detect;
 use crate::event::FactId;
 use crate::event::box_status::BoxStatus;
+use crate::event::models::{Disagreement, SwapOrder};
+use crate::event::state::ModelsState;
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
@@ -48,6 +52,7 @@ pub(crate) struct WebState {
     pub(crate) admission: Admission,
     pub(crate) events: broadcast::Sender<SentEvent>,
     pub(crate) uplink: Arc<Uplink>,
+    pub(crate) models: Arc<Splits>,
     /// Replaced whole by `watch`.
     pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
 }
@@ -69,14 +74,21 @@ impl WebState {
         if self.calibrate == Calibrate::Off {
             return Err(page::Refused::Off);
         }
-        let mut all = self.book.all().into_iter().map(|listed| listed.parts);
-        let knows = |parts: &Arc<CourtParts>| parts.board.knows(fact);
-        let parts = all.find(knows).ok_or(page::Refused::Unknown)?;
-        let (waits, told) = oneshot::channel();
-        let full = |_| page::Refused::Busy("the game of its court is behind".to_owned());
-        parts.answers.try_offer(ToGame::Said(fact, verdict, waits)).map_err(full)?;
-        Ok(told)
+        say(&self.book, fact, verdict).ok_or(page::Refused::Unknown)?
     }
+}
+
+/// Hands a verdict to the game that knows the shot; `None` if none does.
+pub(crate) fn say(
+    book: &CourtBook,
+    fact: FactId,
+    verdict: Verdict,
+) -> Option<Result<oneshot::Receiver<Result<(), String>>, page::Refused>> {
+    let mut all = book.all().into_iter().map(|listed| listed.parts);
+    let parts = all.find(|parts: &Arc<CourtParts>| parts.board.knows(fact))?;
+    let (waits, told) = oneshot::channel();
+    let full = |_| page::Refused::Busy("the game of its court is behind".to_owned());
+    Some(parts.answers.try_offer(ToGame::Said(fact, verdict, waits)).map_err(full).map(|_| told))
 }
 
 impl page::Source for WebState {
@@ -125,6 +137,28 @@ impl page::Source for WebState {
                 Some(Err(_)) | None => Err(refused()),
             }
         })
+    }
+}
+
+impl detect::ChangesModels for WebState {
+    fn models(&self) -> ModelsState {
+        self.models.models()
+    }
+
+    fn disagreements(&self) -> Vec<Disagreement> {
+        self.models.disagreements()
+    }
+
+    fn swap(&self, order: &SwapOrder) -> detect::Changed {
+        self.models.detect.swap(order)
+    }
+
+    fn back(&self) -> detect::Changed {
+        self.models.detect.swap_back()
+    }
+
+    fn cancel(&self) -> detect::Changed {
+        self.models.detect.swap_cancel()
     }
 }
 
@@ -202,6 +236,7 @@ pub(crate) fn bind(
     let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
     routes = routes.merge(clips::routes(shelf));
+    routes = routes.merge(detect::routes(Arc::clone(&state) as Arc<dyn detect::ChangesModels>));
     let local = if options.local { local(&config.appliance.data_dir) } else { None };
     Ok(Bound { server, local, state, routes })
 }

@@ -6,7 +6,9 @@
 //! else they are as good as any. What no call depends on stands back behind all of them, which nobody needs a
 //! permission for. Both are of the calling thread alone and of those that it makes (Linux).
 
-/// Niceness of a thread that stands back (setpriority(2)).
+/// Niceness of a thread that does neither.
+const USUAL: i32 = 0;
+/// … of one that stands back (setpriority(2)).
 const BACK: i32 = 10;
 /// … of one that comes first: about three times the share of one as usual.
 const FIRST: i32 = -5;
@@ -22,6 +24,11 @@ pub fn come_first() {
 /// and would lose pictures of all to the decoder of one.
 pub fn come_before_all() {
     set(BEFORE);
+}
+
+/// Has the calling thread, which came before others, be as any other again.
+pub fn as_usual() {
+    set(USUAL);
 }
 
 /// Has the calling thread stand back behind all others of the process.
@@ -58,11 +65,15 @@ mod tests {
                 come_first();
                 nice()
             });
-            (nice(), made.join().expect("ends"))
+            let made = made.join().expect("ends");
+            let first = nice();
+            as_usual();
+            (first, made, nice())
         });
-        let (first, made) = first.join().expect("ends");
+        let (first, made, after) = first.join().expect("ends");
         // Refused without a permission, which is no error.
         assert!(first == FIRST || first == usual, "{first}");
         assert_eq!(made, first, "once is as good as twice");
+        assert!(after == USUAL || after == usual, "{after}");
     }
 }

@@ -4,6 +4,7 @@
 //! ([`Engines::try_apart`]), and what passes is loaded from the very bytes that were tried.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,10 +18,14 @@ use crate::detect::bundle::{self, Bundle};
 use crate::detect::embedded::IN_THE_BINARY;
 use crate::detect::engine::contract::{Engine, Engines};
 use crate::detect::engine::trial::try_out;
+use crate::detect::podium::Podium;
 use crate::detect::progress::{ModelMeters, Progress};
+use crate::detect::ring::moved::MovedCameras;
 use crate::detect::settings::DetectSettings;
+use crate::detect::swap::ModelKey;
 use crate::detect::tasks::{Outlets, hop_of, identity_of, thread_of};
 use crate::detect::worker::{Worker, WorkerParts};
+use crate::disk::read_regular_text;
 use crate::mailbox::{FrameMailbox, Ledger};
 use crate::media::{CourtId, CourtRims, Foreign};
 
@@ -34,6 +39,10 @@ pub(crate) struct Loaded {
     pub(crate) progress: Arc<Mutex<Progress>>,
     /// What its owner should know though it runs.
     pub(crate) advice: Option<String>,
+    /// Who it is, once it speaks.
+    pub(crate) key: Option<ModelKey>,
+    /// Bytes by which the process grew when it was loaded; whatever else grew meanwhile is in it.
+    pub(crate) grew_bytes: Option<u64>,
     /// Here until its thread starts.
     pub(crate) engine: Option<Box<dyn Engine>>,
 }
@@ -48,25 +57,30 @@ pub(crate) struct Wanted<'a> {
 
 /// How a model is started.
 pub(crate) struct Start<'a> {
-    /// It decides; false: it is a shadow.
-    pub(crate) live: bool,
     pub(crate) outlets: &'a Outlets,
     /// What must end before it says its first word.
     pub(crate) after: Option<JoinHandle<()>>,
 }
 
-/// Finds the bundle `name`, for `task`.
+/// Finds the bundle `name`, for `task`; `name:precision` names its file of another precision.
 pub(crate) fn find(
     name: &str,
     task: Task,
     settings: &DetectSettings,
 ) -> Result<Bundle, BundleError> {
-    bundle::find(name, &settings.search, IN_THE_BINARY).and_then(|bundle| bundle.for_task(task))
+    let found = match name.split_once(':') {
+        None => bundle::find(name, &settings.search, IN_THE_BINARY),
+        Some((name, precision)) => {
+            bundle::find_as(name, precision, &settings.search, IN_THE_BINARY)
+        }
+    };
+    found.and_then(|bundle| bundle.for_task(task))
 }
 
 /// True if loading the bundle `name` is no risk and needs no trial apart: it is in the binary alone, or
 /// word for word the one in the binary, or it is nowhere.
 pub(crate) fn is_ours(name: &str, settings: &DetectSettings) -> bool {
+    let name = name.split_once(':').map_or(name, |(name, _)| name);
     bundle::is_embedded(name, &settings.search, IN_THE_BINARY)
 }
 
@@ -83,6 +97,7 @@ pub(crate) fn load(
     if !bundle.is_word_for_word(IN_THE_BINARY) {
         engines.try_apart(&bundle)?;
     }
+    let before = resident_bytes();
     let mut engine =
         engines.engine_for(&bundle).map_err(|error| Foreign::error(&error).to_string())?;
     // What is in the binary is tried by its tests. The one that decides is tried all the same, which
@@ -106,7 +121,16 @@ pub(crate) fn load(
     });
     let engine = Some(engine);
     let progress = Arc::default();
-    Ok(Loaded { bundle: Arc::new(bundle), identity, hop, frames, progress, advice, engine })
+    let bundle = Arc::new(bundle);
+    let grew_bytes = before.zip(resident_bytes()).map(|(before, now)| now.saturating_sub(before));
+    Ok(Loaded { bundle, identity, hop, frames, progress, advice, key: None, grew_bytes, engine })
+}
+
+/// What the process has in memory now, bytes; `None` where the kernel does not say.
+fn resident_bytes() -> Option<u64> {
+    let text = read_regular_text(Path::new("/proc/self/status"), 64 << 10).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Says in the log what became of the bundle `name`.
@@ -158,7 +182,6 @@ impl Loaded {
         let made = Worker::new(WorkerParts {
             bundle: Arc::clone(&self.bundle),
             identity: Arc::clone(&self.identity),
-            live: how.live,
             engine,
             frames: self.frames.clone(),
             courts,
@@ -187,6 +210,18 @@ impl Loaded {
                 Ok(how.after)
             }
         }
+    }
+
+    /// What it says goes to its seat; its outlets.
+    pub(crate) fn seated(
+        &mut self,
+        podium: &Arc<Podium>,
+        key: ModelKey,
+        moved: &MovedCameras,
+    ) -> Outlets {
+        self.key = Some(key);
+        let seat = podium.seat(key, &self.identity, self.bundle.budget_ms);
+        Outlets { sink: Arc::new(seat.clone()), moved: Arc::clone(moved), seat: Some(seat) }
     }
 
     pub(crate) fn over_budget(&self, inference_ms: Option<f64>) -> Option<String> {

@@ -18,6 +18,7 @@
 //! | what tensors mean | the task: `rim` (made or missed), `ring` (where rings are, was a camera moved) |
 //! | a new task | a folder beside `rim`, and the arms that the compiler asks for in `bundle` and `tasks` |
 //! | which models run, and from when on | `roster`; one of them `loaded` |
+//! | another one decides while the stream runs | `swap` (who, pure), `lanes` (whose answer counts, pure), `podium` (both), `roster/swapping`, `routes` |
 //!
 //! Read `bundle`, `engine/contract`, `task`, `rim`, `ring`, `tasks`, `court_work` (one court, as one
 //! model sees it), `worker`, then `roster`. `offline` is a worker without its thread, for tools;
@@ -33,6 +34,9 @@ mod task;
 mod sink;
 mod rim;
 pub mod ring;
+mod swap;
+mod lanes;
+mod podium;
 mod tasks;
 mod continuity;
 mod progress;
@@ -42,6 +46,7 @@ mod settings;
 mod loaded;
 mod stand_in;
 mod roster;
+mod routes;
 mod offline;
 
 pub use crate::detect::bundle::{
@@ -61,7 +66,9 @@ pub use crate::detect::offline::Offline;
 pub use crate::detect::progress::ModelMeters;
 pub use crate::detect::rim::crop::{Crop, NoBox};
 pub use crate::detect::rim::manifest::RimTable;
+pub use crate::detect::roster::swapping::SwapRefused;
 pub use crate::detect::roster::{Detect, Joined, ModelFeedParts};
+pub use crate::detect::routes::{Changed, ChangesModels, routes};
 pub use crate::detect::settings::{DetectSettings, EngineSettings, EngineWish, ModelLimits};
 pub use crate::detect::sink::AnswerSink;
 pub use crate::detect::task::AnswerError;

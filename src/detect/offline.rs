@@ -54,11 +54,10 @@ impl Offline {
         let worker = Worker::new(WorkerParts {
             bundle: Arc::new(bundle.clone()),
             identity: Arc::new(identity_of(bundle, engine.name())),
-            live: true,
             engine,
             frames: FrameMailbox::new(&[], 1, |_| Tally::default()),
             courts: &[court],
-            outlets: Outlets { sink, moved: MovedCameras::default() },
+            outlets: Outlets { sink, moved: MovedCameras::default(), seat: None },
             meters: ModelMeters::default(),
             clock,
             progress: Arc::clone(&progress),

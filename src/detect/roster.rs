@@ -9,7 +9,7 @@
 //! ([`Detect::load_rest`]), one by one, on a thread that nobody waits for. Until the first of them is
 //! there a model of the binary stands in ([`stand_in`](crate::detect::stand_in)). What was loaded is
 //! switched in between two frames; if none could be, the stand-in goes, and the courts say why nothing
-//! is called: a worse bundle is never taken in silence.
+//! is called: a worse bundle is never taken in silence. `swapping` has another one decide later on.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,15 +25,17 @@ use crate::clock::Clock;
 use crate::detect::bundle::error::Task;
 use crate::detect::engine::contract::Engines;
 use crate::detect::loaded::{Loaded, Start, Wanted, is_ours, load, tell};
+use crate::detect::podium::Podium;
 use crate::detect::progress::ModelMeters;
 use crate::detect::ring::finder::RIMFINDER;
 use crate::detect::ring::moved::{Moved, MovedCameras};
 use crate::detect::settings::DetectSettings;
 use crate::detect::sink::AnswerSink;
 use crate::detect::stand_in::{STAND_IN, STAND_IN_TASK, UntilHandedOver, stand_in_hop};
+use crate::detect::swap::{Limits, ModelKey};
 use crate::detect::tasks::Outlets;
 use crate::event::state::{ModelState, ModelsState};
-use crate::event::words::ModelCondition;
+use crate::event::words::{ModelCondition, ModelRole};
 use crate::mailbox::{FrameMailbox, Ledger, Rest, hops};
 use crate::media::{CourtId, CourtRims, Foreign, UtcTime};
 
@@ -67,10 +69,24 @@ pub struct Detect {
     moved: MovedCameras,
     ledger: Ledger,
     clock: Arc<dyn Clock>,
+    /// Where all that decide, or might, speak.
+    podium: Arc<Podium>,
     /// Locked to start and to join, never on a frame's path.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<(Option<ModelKey>, JoinHandle<()>)>>,
+    /// What models that come later are made by and joined to; after the roster, where both are locked.
+    late: Mutex<Option<Late>>,
+    /// The bundle that is to be kept once it has settled.
+    keeps: Mutex<Option<String>>,
+    /// The bundle that is kept for the next start; true while nobody was told of a change.
+    kept: Mutex<(Option<String>, bool)>,
     /// Whether there is nothing left to load: who waits for a quiet box waits for that.
     loading: Rest,
+}
+
+/// What models that come later are made by and joined to.
+struct Late {
+    engines: Arc<dyn Engines>,
+    joined: Joined,
 }
 
 /// What there is at one time.
@@ -104,6 +120,8 @@ enum Finder {
 }
 
 struct StandIn {
+    /// The one that it stands in for speaks by the same name.
+    key: ModelKey,
     loaded: Loaded,
     handed_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -164,8 +182,8 @@ impl Detect {
             let in_binary = DetectSettings { search: Vec::new(), ..settings.clone() };
             match load(&wanted, &in_binary, &[], ledger, engines) {
                 Ok(loaded) => {
-                    let handed_over = Arc::default();
-                    roster.stand_in = Some(StandIn { loaded, handed_over, thread: None });
+                    let (handed_over, key) = (Arc::default(), detect.podium.key());
+                    roster.stand_in = Some(StandIn { key, loaded, handed_over, thread: None });
                 }
                 Err(error) => warn!(error, "nobody stands in for what is loaded"),
             }
@@ -204,8 +222,12 @@ impl Detect {
             roster: Mutex::new(Roster { models, stand_in: None, finder, courts, ended: false }),
             moved: MovedCameras::default(),
             ledger: ledger.clone(),
+            podium: Arc::new(Podium::new(Arc::clone(&clock), Limits::USUAL)),
             clock,
             threads: Mutex::default(),
+            late: Mutex::default(),
+            keeps: Mutex::default(),
+            kept: Mutex::new((settings.kept.clone(), false)),
             loading,
         }
     }
@@ -236,7 +258,7 @@ impl Detect {
     /// The hops of the models that loaded, for the router; live first, the finder last.
     #[must_use]
     pub fn feeds(&self) -> Vec<ModelFeedParts> {
-        self.roster.lock().feeds()
+        self.roster.lock().feeds(self.podium.live())
     }
 
     /// Starts a thread a model that is there.
@@ -248,25 +270,35 @@ impl Detect {
         sink: &Arc<dyn AnswerSink>,
         meters: &mut dyn FnMut(&ModelIdentity) -> ModelMeters,
     ) -> io::Result<()> {
-        let (clock, threads) = (&self.clock, self.threads.get_mut());
-        let outlets = Outlets { sink: Arc::clone(sink), moved: Arc::clone(&self.moved) };
+        let (clock, threads, podium) = (&self.clock, self.threads.get_mut(), &self.podium);
+        podium.speaks_to(sink);
         let Roster { models, stand_in, finder, courts, .. } = self.roster.get_mut();
-        let mut live = true;
-        for loaded in models.iter_mut().filter_map(Model::loaded_mut) {
-            let how = Start { live: std::mem::take(&mut live), outlets: &outlets, after: None };
+        let mut live = stand_in.is_none();
+        for (name, loaded) in models.iter_mut().filter_map(Model::named_mut) {
+            let key = podium.key();
+            if std::mem::take(&mut live) {
+                podium.tell(|swaps, _, _| swaps.begins(key, name));
+            }
+            let outlets = loaded.seated(podium, key, &self.moved);
+            let how = Start { outlets: &outlets, after: None };
             let meters = meters(&loaded.identity);
-            threads.extend(loaded.start(courts, clock, how, meters)?);
+            let thread = loaded.start(courts, clock, how, meters)?;
+            threads.extend(thread.map(|thread| (Some(key), thread)));
         }
-        if let Some(StandIn { loaded, handed_over, thread }) = stand_in {
-            let (sink, flag) = UntilHandedOver::new(sink);
+        if let Some(StandIn { key, loaded, handed_over, thread }) = stand_in {
+            podium.tell(|swaps, _, _| swaps.begins(*key, STAND_IN));
+            let seated = loaded.seated(podium, *key, &self.moved);
+            let (sink, flag) = UntilHandedOver::new(&seated.sink);
             *handed_over = flag;
-            let outlets = Outlets { sink: Arc::new(sink), ..outlets.clone() };
-            let how = Start { live: true, outlets: &outlets, after: None };
+            let outlets = Outlets { sink: Arc::new(sink), ..seated };
+            let how = Start { outlets: &outlets, after: None };
             let meters = meters(&loaded.identity);
             *thread = loaded.start(courts, clock, how, meters)?;
         }
         if let Finder::Loaded(finder) = finder {
-            let how = Start { live: false, outlets: &outlets, after: None };
+            let outlets =
+                Outlets { sink: Arc::clone(sink), moved: Arc::clone(&self.moved), seat: None };
+            let how = Start { outlets: &outlets, after: None };
             // Nobody joins it: on a busy machine a thread that stands back from all others would
             // hold up the end of the daemon.
             drop(finder.start(&with_rims(courts), clock, how, ModelMeters::default())?);
@@ -282,8 +314,9 @@ impl Detect {
     pub fn load_rest(
         self: &Arc<Self>,
         engines: Arc<dyn Engines>,
-        mut joined: Joined,
+        joined: Joined,
     ) -> io::Result<()> {
+        *self.late.lock() = Some(Late { engines: Arc::clone(&engines), joined });
         if self.roster.lock().next().is_none() {
             return Ok(());
         }
@@ -296,7 +329,7 @@ impl Detect {
                 };
                 let Some(next) = next else { break };
                 let outcome = detect.load_one(&next, &[], &*engines);
-                detect.switch_in(&next, outcome, &mut joined);
+                detect.switch_in(&next, outcome);
             }
             detect.loading.rests();
         };
@@ -305,12 +338,13 @@ impl Detect {
     }
 
     /// A bundle was loaded, or was not: from the next frame of each court on, it gets them.
-    fn switch_in(&self, next: &Next, outcome: Result<Loaded, String>, joined: &mut Joined) {
+    fn switch_in(&self, next: &Next, outcome: Result<Loaded, String>) {
         let mut roster = self.roster.lock();
         if roster.ended {
             return;
         }
-        let outlets = Outlets { sink: Arc::clone(&joined.sink), moved: Arc::clone(&self.moved) };
+        let mut late = self.late.lock();
+        let Some(Late { joined, .. }) = &mut *late else { return };
         let had_live = roster.live().is_some();
         let outcome = outcome.and_then(|mut loaded| {
             let courts = match next {
@@ -319,28 +353,40 @@ impl Detect {
             };
             courts.iter().for_each(|court| loaded.open_court(court, &self.ledger));
             let live = !next.is_finder() && !had_live;
+            let stood_in = roster.stand_in.as_ref().map(|stand_in| stand_in.key);
             let after = if live { roster.hand_over() } else { None };
-            let meters = match next {
-                Next::Model(..) => (joined.meters)(&loaded.identity),
-                Next::Finder => ModelMeters::default(),
+            let (key, outlets, meters) = match next {
+                Next::Model(_, name) => {
+                    let key = stood_in.filter(|_| live).unwrap_or_else(|| self.podium.key());
+                    if live {
+                        self.podium.tell(|swaps, _, _| swaps.begins(key, name));
+                    }
+                    let outlets = loaded.seated(&self.podium, key, &self.moved);
+                    (Some(key), outlets, (joined.meters)(&loaded.identity))
+                }
+                Next::Finder => {
+                    let (sink, moved) = (Arc::clone(&joined.sink), Arc::clone(&self.moved));
+                    (None, Outlets { sink, moved, seat: None }, ModelMeters::default())
+                }
             };
-            let how = Start { live, outlets: &outlets, after };
+            let how = Start { outlets: &outlets, after };
             let thread = loaded.start(&[], &self.clock, how, meters);
             let thread = thread.map_err(|error| {
                 error!(model = next.name(), %error, "start a model's thread");
                 format!("start a model's thread: {error}")
             })?;
             if !next.is_finder() {
-                self.threads.lock().extend(thread);
+                self.threads.lock().extend(thread.map(|thread| (key, thread)));
             }
             Ok(loaded)
         });
         roster.put(next, outcome);
         let all_refused = roster.live().is_none() && !roster.is_loading();
         if all_refused && let Some(stand_in) = roster.stand_in.take() {
-            self.threads.lock().extend(stand_in.thread);
+            self.threads.lock().extend(stand_in.thread.map(|thread| (None, thread)));
+            self.podium.tell(|swaps, _, _| swaps.nobody());
         }
-        (joined.switched)(roster.feeds());
+        (joined.switched)(roster.feeds(self.podium.live()));
     }
 
     /// The box ends: nothing is switched in any more, whatever is still loading.
@@ -355,7 +401,7 @@ impl Detect {
         let mut roster = self.roster.lock();
         roster.courts.retain(|known| known.court != *court);
         roster.courts.push(rims.clone());
-        for loaded in roster.deciding() {
+        for loaded in roster.deciding(self.podium.live()) {
             loaded.open_court(rims, &self.ledger);
         }
         match &roster.finder {
@@ -373,8 +419,9 @@ impl Detect {
         let mut roster = self.roster.lock();
         roster.courts.retain(|known| known.court != *court);
         // The live one is the first.
-        let mut told = roster.deciding().map(|loaded| loaded.close_court(court));
-        let told = told.by_ref().enumerate().fold(false, |all, (at, one)| all || (at == 0 && one));
+        let told = roster.deciding(self.podium.live()).into_iter();
+        let told = told.map(|loaded| loaded.close_court(court)).enumerate();
+        let told = told.fold(false, |all, (at, one)| all || (at == 0 && one));
         if let Finder::Loaded(finder) = &roster.finder {
             finder.close_court(court);
         }
@@ -386,14 +433,21 @@ impl Detect {
     pub fn status(&self) -> ModelsState {
         let roster = self.roster.lock();
         let stand_in = roster.stand_in.as_ref().map(|stand_in| &*stand_in.loaded.identity);
-        ModelsState { bundles: roster.models.iter().map(|model| model.state(stand_in)).collect() }
+        let state = |model: &Model| {
+            let role = model.loaded().map(|loaded| self.role_of(loaded.key));
+            model.state(stand_in, role)
+        };
+        let bundles = roster.models.iter().map(state).collect();
+        let (swap, last_swap) = self.swap_state();
+        let kept = self.kept.lock().0.as_ref().map(|name| Foreign::name(name));
+        ModelsState { bundles, swap, last_swap, kept, ..ModelsState::default() }
     }
 
     /// Courts at which nothing is called, with the reason and what to do.
     #[must_use]
     pub fn faults(&self) -> Vec<(CourtId, String)> {
         let roster = self.roster.lock();
-        if let Some(live) = roster.deciding().next() {
+        if let Some(live) = roster.deciding(self.podium.live()).first() {
             return live.progress.lock().faults.clone();
         }
         let fault = match roster.next() {
@@ -414,7 +468,8 @@ impl Detect {
     #[must_use]
     pub fn rings(&self) -> BTreeMap<CourtId, Vec<f32>> {
         let roster = self.roster.lock();
-        roster.deciding().next().map(|live| live.progress.lock().rings.clone()).unwrap_or_default()
+        let deciding = roster.deciding(self.podium.live());
+        deciding.first().map(|live| live.progress.lock().rings.clone()).unwrap_or_default()
     }
 
     /// The camera of `court` has moved.
@@ -429,11 +484,17 @@ impl Detect {
         self.end();
         let stand_in = self.roster.lock().stand_in.as_mut().and_then(|one| one.thread.take());
         let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads.into_iter().chain(stand_in) {
+        for thread in threads.into_iter().map(|(_, thread)| thread).chain(stand_in) {
             if thread.join().is_err() {
                 error!("a model's thread panicked outside of its frames");
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Detect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detect").field("bundles", &self.settings.bundles).finish_non_exhaustive()
     }
 }
 
@@ -484,22 +545,35 @@ impl Roster {
 
     /// The bundles that loaded; the first is live.
     fn loaded(&self) -> impl Iterator<Item = &Loaded> {
-        self.models.iter().filter_map(|model| match &model.outcome {
-            Outcome::Loaded(loaded) => Some(&**loaded),
-            Outcome::Loading(_) | Outcome::Refused(_) => None,
-        })
+        self.models.iter().filter_map(Model::loaded)
     }
 
     fn live(&self) -> Option<&Loaded> {
         self.loaded().next()
     }
 
-    /// Who decides, then the shadows.
-    fn deciding(&self) -> impl Iterator<Item = &Loaded> {
-        self.stand_in.as_ref().map(|stand_in| &stand_in.loaded).into_iter().chain(self.loaded())
+    /// Who decides, then the others.
+    fn deciding(&self, live: Option<ModelKey>) -> Vec<&Loaded> {
+        let stand_in = self.stand_in.as_ref().map(|stand_in| &stand_in.loaded);
+        let mut all: Vec<&Loaded> = stand_in.into_iter().chain(self.loaded()).collect();
+        // In the order in which they came, but for the one.
+        all.sort_by_key(|loaded| live.is_some() && loaded.key != live);
+        all
     }
 
-    fn feeds(&self) -> Vec<ModelFeedParts> {
+    /// A hop of its own for one more model of the bundle `name`: both count.
+    fn free_hop(&self, name: &str) -> String {
+        let bundle = name.split_once(':').map_or(name, |(bundle, _)| bundle);
+        let taken = |hop: &String| self.loaded().any(|loaded| loaded.hop == *hop);
+        let hops = (1..).map(|n| match n {
+            1 => format!("model:{bundle}"),
+            n => format!("model:{bundle}.{n}"),
+        });
+        // Models are few, so one of the first is free.
+        hops.take(64).find(|hop| !taken(hop)).unwrap_or_else(|| format!("model:{bundle}"))
+    }
+
+    fn feeds(&self, live: Option<ModelKey>) -> Vec<ModelFeedParts> {
         let finder = match &self.finder {
             Finder::Loaded(finder) => Some(&**finder),
             Finder::Loading | Finder::None => None,
@@ -509,7 +583,7 @@ impl Roster {
             rates: loaded.bundle.rates,
             frames: loaded.frames.clone(),
         };
-        self.deciding().chain(finder).map(feed).collect()
+        self.deciding(live).into_iter().chain(finder).map(feed).collect()
     }
 
     /// Lets the stand-in go; returns its thread, which has yet to answer what waits.
@@ -522,21 +596,28 @@ impl Roster {
 }
 
 impl Model {
-    fn loaded_mut(&mut self) -> Option<&mut Loaded> {
-        match &mut self.outcome {
+    fn loaded(&self) -> Option<&Loaded> {
+        match &self.outcome {
             Outcome::Loaded(loaded) => Some(loaded),
             Outcome::Loading(_) | Outcome::Refused(_) => None,
         }
     }
 
-    fn state(&self, stand_in: Option<&ModelIdentity>) -> ModelState {
+    fn named_mut(&mut self) -> Option<(&str, &mut Loaded)> {
+        match &mut self.outcome {
+            Outcome::Loaded(loaded) => Some((&self.name, loaded)),
+            Outcome::Loading(_) | Outcome::Refused(_) => None,
+        }
+    }
+
+    fn state(&self, stand_in: Option<&ModelIdentity>, role: Option<ModelRole>) -> ModelState {
         let nothing_yet = |condition, reason| ModelState {
             name: self.name.clone(),
             version: None,
             condition,
             engine: None,
             reason: Some(Foreign::told(reason)),
-            inference_ms: None,
+            ..ModelState::default()
         };
         let loaded = match &self.outcome {
             Outcome::Loaded(loaded) => loaded,
@@ -574,6 +655,9 @@ impl Model {
             engine: Some(Foreign::name(engine)),
             reason: reason.map(Foreign::told),
             inference_ms,
+            role,
+            precision: Some(Foreign::name(&loaded.identity.precision)),
+            memory_bytes: loaded.grew_bytes,
         }
     }
 }
@@ -581,6 +665,8 @@ impl Model {
 fn with_rims(courts: &[CourtRims]) -> Vec<CourtRims> {
     courts.iter().filter(|court| !court.rims.is_empty()).cloned().collect()
 }
+
+pub(crate) mod swapping;
 
 #[cfg(test)]
 mod late;

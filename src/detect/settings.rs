@@ -10,7 +10,8 @@ use crate::disk::Disk;
 /// Which models are wanted, and where they lie.
 #[derive(Clone, Debug)]
 pub struct DetectSettings {
-    /// Names of bundles; the first that loads is live.
+    /// Names of bundles, each with `:precision` where it is another than FP32's; the first that loads is
+    /// live.
     pub bundles: Vec<String>,
     /// Whether somebody looks, once a second, if cameras were moved.
     pub finder: bool,
@@ -18,6 +19,9 @@ pub struct DetectSettings {
     pub search: Vec<PathBuf>,
     /// `auto`, `cpu`, or an accelerator.
     pub device: String,
+    /// The bundle that was chosen by a swap to decide first, whatever the configuration says: the first
+    /// of `bundles` then.
+    pub kept: Option<String>,
 }
 
 /// What a model may want, by the sum of its shapes.

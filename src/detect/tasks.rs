@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::answer::{DecisionParameters, ModelIdentity};
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::manifest::TaskTable;
+use crate::detect::podium::Seat;
 use crate::detect::rim;
 use crate::detect::rim::court::RimsOfCourt;
 use crate::detect::ring;
@@ -24,6 +25,8 @@ pub(crate) struct Outlets {
     pub(crate) sink: Arc<dyn AnswerSink>,
     /// Cameras that were moved.
     pub(crate) moved: MovedCameras,
+    /// Who is told how the model does, of one that decides or might.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// The hop by which a model gets its frames, in the ledger.
@@ -65,16 +68,15 @@ pub(crate) fn identity_of(bundle: &Bundle, engine: &str) -> ModelIdentity {
     }
 }
 
-/// The task's work at one court; `live`: it decides, it is no shadow.
+/// The task's work at one court.
 pub(crate) fn at_court(
     bundle: &Bundle,
     court: &CourtRims,
     identity: &Arc<ModelIdentity>,
-    live: bool,
     to: &Outlets,
 ) -> Box<dyn TaskAtCourt> {
     match &bundle.table {
-        TaskTable::Rim(_) => Box::new(RimsOfCourt::new(court, identity, live, &to.sink)),
+        TaskTable::Rim(_) => Box::new(RimsOfCourt::new(court, identity, &to.sink)),
         TaskTable::Ring(table) => Box::new(WatchedCourt::new(court, table, &to.moved)),
     }
 }

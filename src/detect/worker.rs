@@ -29,11 +29,12 @@ use parking_lot::Mutex;
 use tracing::{debug, error, warn};
 
 use crate::answer::ModelIdentity;
-use crate::clock::{Clock, come_before_all, stand_back};
+use crate::clock::{Clock, as_usual, come_before_all, stand_back};
 use crate::detect::bundle::Bundle;
 use crate::detect::continuity::{Continuity, Fed};
 use crate::detect::court_work::CourtWork;
 use crate::detect::engine::contract::{Engine, EngineError, Look};
+use crate::detect::podium::Seat;
 use crate::detect::progress::{ModelMeters, Progress};
 use crate::detect::task::{AnswerError, Looked, Manner};
 use crate::detect::tasks::{Outlets, at_court, manner_of};
@@ -47,7 +48,6 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Worker {
     bundle: Arc<Bundle>,
     identity: Arc<ModelIdentity>,
-    live: bool,
     outlets: Outlets,
     manner: Manner,
     engine: Box<dyn Engine>,
@@ -67,8 +67,6 @@ pub(crate) struct Worker {
 pub(crate) struct WorkerParts<'a> {
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) identity: Arc<ModelIdentity>,
-    /// False: a shadow.
-    pub(crate) live: bool,
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) frames: FrameMailbox,
     pub(crate) courts: &'a [CourtRims],
@@ -114,7 +112,6 @@ impl Worker {
         let mut worker = Self {
             bundle: parts.bundle,
             identity: parts.identity,
-            live: parts.live,
             outlets: parts.outlets,
             manner,
             engine: parts.engine,
@@ -137,12 +134,17 @@ impl Worker {
     pub(crate) fn run(mut self) {
         if self.manner.stands_back {
             stand_back();
-        } else if self.live {
-            come_before_all();
         }
+        let mut first = false;
         // What was taken while a batch was gathered and is not of it.
         let mut next = None;
         loop {
+            // Calls hang on the one that decides, and who that is may change between two looks.
+            let decides = self.outlets.seat.as_ref().is_some_and(Seat::decides);
+            if decides != first {
+                first = decides;
+                if decides { come_before_all() } else { as_usual() }
+            }
             // Woken by a frame, the end of a session, a court that comes or goes, or the close of the
             // hop.
             let item = match next.take().map_or_else(|| self.frames.take(WAIT), Take::Item) {
@@ -194,7 +196,7 @@ impl Worker {
             }
             FrameItem::CourtClosed(court) => {
                 self.close(&court);
-                if self.live {
+                if self.outlets.seat.is_some() {
                     self.outlets.sink.court_closed(&court);
                 }
             }
@@ -229,7 +231,7 @@ impl Worker {
 
     /// Begins work at a court, in slots that no other court has.
     fn open(&mut self, drawn: &CourtRims) -> Result<(), EngineError> {
-        let task = at_court(&self.bundle, drawn, &self.identity, self.live, &self.outlets);
+        let task = at_court(&self.bundle, drawn, &self.identity, &self.outlets);
         let first_slot = self.room_for(task.slots())?;
         let max_gap_ms = self.bundle.max_gap_ms.unwrap_or(u32::MAX);
         let continuity = Continuity::new(max_gap_ms, self.bundle.warmup_frames);
@@ -271,7 +273,7 @@ impl Worker {
         let views = due.iter().enumerate().flat_map(|(at, due)| due.views(at));
         let (owners, looks): (Vec<(usize, usize)>, Vec<Look<'_>>) = views.unzip();
         if !looks.is_empty() {
-            let Self { engine, courts, meters, clock, progress, .. } = self;
+            let Self { engine, courts, meters, clock, progress, outlets, .. } = self;
             engine.run(&looks, &mut |look, result| {
                 let owner = owners.get(look).copied();
                 let Some((at, view)) = owner else { return };
@@ -291,6 +293,9 @@ impl Worker {
                         meters.inference_seconds.observe(said.ran.as_secs_f64());
                         meters.answer_seconds.observe(since_arrival.as_secs_f64());
                         progress.lock().took(said.ran);
+                        if let Some(seat) = &outlets.seat {
+                            seat.took(said.ran);
+                        }
                     }
                     Err(failure) => drop(due.failed.get_or_insert(failure)),
                 }
@@ -357,6 +362,9 @@ impl Worker {
         court.failures = court.failures.saturating_add(1);
         self.failures += 1;
         self.last_failure = failure.to_string();
+        if let Some(seat) = &self.outlets.seat {
+            seat.failed(&self.last_failure, false);
+        }
         let (court, failures, model) = (&court.court, court.failures, &self.identity.bundle);
         if self.manner.stands_back {
             debug!(%court, %model, %failure, "a frame got no answer");
@@ -387,6 +395,10 @@ impl Worker {
                 progress.set_fault(&court.court, Some(format!("no calls: {reason}")));
             }
             progress.stopped = Some(reason);
+        }
+        // Before its sessions end: where another one is kept, that goes on in them.
+        if let Some(seat) = &self.outlets.seat {
+            seat.failed(why, true);
         }
         self.frames.abandon();
         self.courts.drain(..).for_each(CourtWork::end);

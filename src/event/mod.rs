@@ -3,7 +3,8 @@
 //! `game` makes [`Event`]s (no clock, no envelope: the same answers and session give the same
 //! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
 //! `fact` names facts, `kinds` is what a store keeps of each kind, `decision` what one input of a game
-//! decided, `envelope` CloudEvents. `state` has the retained messages, `box_status` all that a box says
+//! decided, `envelope` CloudEvents. `models` is what
+//! changes of models while they run, `state` has the retained messages, `box_status` all that a box says
 //! of itself in one value, `words` the words of both.
 
 mod decision;
@@ -11,6 +12,7 @@ mod envelope;
 mod fact;
 mod kinds;
 pub mod words;
+pub mod models;
 pub mod state;
 pub mod box_status;
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::models::{BoardRow, SwapEnded, SwapState};
 use crate::event::words::{
-    AdviceAbout, ClockSource, ModelCondition, Sound, StorageCondition, StreamCondition,
+    AdviceAbout, ClockSource, ModelCondition, ModelRole, Sound, StorageCondition, StreamCondition,
 };
 use crate::media::Foreign;
 
@@ -93,10 +94,25 @@ pub struct Advice {
 pub struct ModelsState {
     /// One entry a bundle.
     pub bundles: Vec<ModelState>,
+    /// The swap that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<SwapState>,
+    /// How the last one went, since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_swap: Option<SwapEnded>,
+    /// The bundle that was chosen to decide after a restart too, whatever the configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Foreign>,
+    /// How each model that answered since the start does, by court.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub board: Vec<BoardRow>,
+    /// Attempts at which two models said otherwise, of which a clip is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disagreements: Option<u64>,
 }
 
 /// One bundle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelState {
     /// Its name.
     pub name: String,
@@ -110,6 +126,15 @@ pub struct ModelState {
     pub reason: Option<Foreign>,
     /// Median of the last answers, ms.
     pub inference_ms: Option<f64>,
+    /// What part it plays; absent where it is not loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<ModelRole>,
+    /// `fp32`, `fp16` or `int8`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Foreign>,
+    /// By how much the process grew when it was loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// `state/storage`.

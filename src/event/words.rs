@@ -101,6 +101,62 @@ words! {
 }
 
 words! {
+    /// What part a model plays.
+    ModelRole {
+        /// It is run and compared; nothing of it is told.
+        Shadow = "shadow",
+        /// It decides.
+        Live = "live",
+        /// It decided before, and is kept for the way back.
+        Previous = "previous",
+        /// It is tried, to decide next.
+        Candidate = "candidate",
+        /// It is not loaded now.
+        Gone = "gone",
+    }
+}
+
+words! {
+    /// How far a swap is.
+    SwapPhase {
+        /// The bundle is found, tried apart and made.
+        Loading = "loading",
+        /// It answers every frame beside the live one.
+        Shadow = "shadow",
+    }
+}
+
+words! {
+    /// How a swap went.
+    SwapOutcome {
+        /// The new one decides.
+        Switched = "switched",
+        /// It did, and was put back by itself.
+        RolledBack = "rolled_back",
+        /// It never did.
+        Failed = "failed",
+        /// Somebody took it back before it did.
+        Cancelled = "cancelled",
+        /// Somebody had the one before decide again.
+        Back = "back",
+    }
+}
+
+words! {
+    /// What a model, or a person, calls an attempt.
+    CallWord {
+        /// There was none.
+        Nothing = "nothing",
+        /// It went through.
+        Made = "made",
+        /// It did not.
+        Missed = "missed",
+        /// The model abstains.
+        Unsure = "unsure",
+    }
+}
+
+words! {
     /// What the ring is doing.
     StorageCondition {
         /// Video is kept.

@@ -16,6 +16,7 @@
 //!   version without a log left. `games`: the record of games, whatever courts they span.
 //! - `calibrate`, `learning`: what the rims of a court taught it, from finals and from verdicts. A
 //!   verdict teaches and changes nothing that was told; a correction changes.
+//! - `jury`: what other models would have called, and how each does.
 //! - `player`: the thread; `keeper`: calibrations on disk. All others are pure: no clock, no I/O; the
 //!   same answers and the same session give the same events, byte for byte (DESIGN §5.5).
 //! - `replay`: recorded answers and corrections through all of it.
@@ -33,6 +34,7 @@ mod resume;
 pub mod calibrate;
 mod learning;
 mod play;
+pub(crate) mod jury;
 pub(crate) mod player;
 pub(crate) mod keeper;
 pub mod replay;

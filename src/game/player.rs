@@ -16,6 +16,7 @@ use crate::clock::{Clock, come_before_all, within};
 use crate::config::Calibrate;
 use crate::event::{Decision, FactId, LogEntry, Score};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
+use crate::game::jury::Room;
 use crate::game::keeper::Write;
 use crate::game::log::{Decided, Entry};
 use crate::game::play::Game;
@@ -87,6 +88,7 @@ pub(crate) struct Seat {
     pub(crate) rims: usize,
     pub(crate) inbox: Mailbox<ToGame>,
     pub(crate) board: Arc<Board>,
+    pub(crate) jury: Room,
     pub(crate) outlet: Mailbox<Decision>,
 }
 
@@ -108,10 +110,22 @@ pub(crate) fn start(
         show(&seat.board, &game);
         loop {
             let decided = match seat.inbox.take(WAIT) {
-                Take::Item(ToGame::Answer(answer)) => game.step(&answer),
-                Take::Item(ToGame::Closed(session, reason)) => game.session_closed(session, reason),
+                Take::Item(ToGame::Answer(answer)) => {
+                    let decided = game.step(&answer);
+                    seat.jury.live(&answer, &decided);
+                    decided
+                }
+                Take::Item(ToGame::Closed(session, reason)) => {
+                    let decided = game.session_closed(session, reason);
+                    seat.jury.closed(&seat.court, session, &decided);
+                    decided
+                }
                 Take::Item(ToGame::Said(fact, verdict, waits)) => {
-                    let said = decisions(&seat.court, game.said(fact, verdict));
+                    let said = game.said(fact, verdict);
+                    if !said.is_empty() {
+                        seat.jury.judged(fact, verdict);
+                    }
+                    let said = decisions(&seat.court, said);
                     lost += hand_over(&seat.court, &seat.outlet, said);
                     keep(&seat, &mut game, &keeper, Some((fact, waits)));
                     continue;
@@ -364,6 +378,7 @@ mod tests {
             rims: court.rims.len(),
             inbox: answers.clone(),
             board: Arc::clone(&board),
+            jury: Room::default(),
             outlet: outlet.clone(),
         };
         let game = start(seat, Recovered::default(), learning);

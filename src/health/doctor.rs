@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::event::box_status::{BoxStatus, CalibrationStatus, UplinkStatus};
 use crate::event::state::{CourtClock, ModelsState, StorageState, StreamState};
-use crate::event::words::{ClockSource, ModelCondition, StorageCondition, StreamCondition};
+use crate::event::words::{
+    ClockSource, ModelCondition, StorageCondition, StreamCondition, SwapOutcome,
+};
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
 /// which wait for a key frame (chosen).
@@ -139,10 +141,32 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
     }
 }
 
+/// A swap that went wrong is a fault for so long, s (chosen: somebody who looks once an hour sees it).
+const SWAP_TOLD_SECONDS: u64 = 3_600;
+
 fn of_models(models: &ModelsState, found: &mut Vec<Finding>) {
     if models.bundles.is_empty() {
         let todo = "write bundles = [\"rimnet\"] under [detect], or leave the key out";
         found.push(Finding::fault("models", "no_model", "no model is configured", todo));
+    }
+    if let Some(last) = &models.last_swap
+        && matches!(last.outcome, SwapOutcome::RolledBack | SwapOutcome::Failed)
+        && last.seconds_ago < SWAP_TOLD_SECONDS
+    {
+        let (outcome, why) = (last.outcome, last.reason.as_deref().unwrap_or("it says no reason"));
+        let what = if outcome == SwapOutcome::RolledBack {
+            "decided, and was put back: the model before it decides again"
+        } else {
+            "was to decide, and never did: the live model went on"
+        };
+        let todo = "`courtside models` shows both; install a better bundle, then swap again";
+        let code = format!("swap_{outcome}");
+        found.push(Finding::fault(
+            format!("model {}", last.bundle),
+            &code,
+            format!("{what} ({why})"),
+            todo,
+        ));
     }
     for model in &models.bundles {
         let about = format!("model {}", model.name);
@@ -301,6 +325,7 @@ mod tests {
             engine: None,
             reason: None,
             inference_ms: None,
+            ..ModelState::default()
         };
         let court = "a".to_owned();
         let source = ClockSource::Arrival;
@@ -314,7 +339,7 @@ mod tests {
                 CourtStatus { stream, rims: Vec::new(), rims_of: None, score: None },
             )]
             .into(),
-            models: ModelsState { bundles: vec![model] },
+            models: ModelsState { bundles: vec![model], ..ModelsState::default() },
             storage: Some(StorageState::default()),
             uplink: Some(UplinkStatus { connected: true, ..UplinkStatus::default() }),
             clock: ClockState { plausible: true, courts: vec![clock] },

@@ -106,6 +106,25 @@ pub struct Reading {
     pub decoders: Vec<DecoderReading>,
     /// Who came to each door.
     pub doors: Vec<DoorReading>,
+    /// How each model does at each court.
+    pub models: Vec<ModelReading>,
+    /// Disagreements of models of which a clip is kept.
+    pub disagreements: u64,
+}
+
+/// How a model does at a court, over its last attempts and answers there.
+#[derive(Clone, Debug, Default)]
+pub struct ModelReading {
+    /// Bundle, version and precision.
+    pub model: [String; 3],
+    /// The court.
+    pub court: String,
+    /// It decides.
+    pub decides: bool,
+    /// Attempts: what they are counted as, and how many.
+    pub attempts: [(&'static str, u64); 5],
+    /// From a picture's last byte to its answer: quantile and seconds.
+    pub answer_seconds: Vec<(&'static str, f64)>,
 }
 
 /// Who came to a door.
@@ -359,6 +378,7 @@ impl Collector for ReadingCollector {
         }
         self.decoders(&mut encoder)?;
         self.doors(&mut encoder)?;
+        self.models(&mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
             "Shift of a rim's log-odds of made, in force where calibration is on",
@@ -384,6 +404,68 @@ impl Collector for ReadingCollector {
 }
 
 impl ReadingCollector {
+    /// The board of models.
+    fn models(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let kind = ConstGauge::new(0_u64).metric_type();
+        let models = &self.reading.models;
+        let labels = |of: &ModelReading| {
+            let [model, version, precision] = of.model.clone();
+            [
+                ("court", of.court.clone()),
+                ("model", model),
+                ("version", version),
+                ("precision", precision),
+            ]
+        };
+        let mut family = encoder.encode_descriptor(
+            "model_decides",
+            "1 for the model that decides, 0 for those that are compared with it",
+            None,
+            kind,
+        )?;
+        for model in models {
+            let decides = u64::from(model.decides);
+            ConstGauge::new(decides).encode(family.encode_family(&labels(model))?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "model_attempts",
+            "A model's last attempts: compared with the one that decides, agreed, judged by people, right, unsure",
+            None,
+            kind,
+        )?;
+        for model in models {
+            let [court, name, version, precision] = labels(model);
+            for (what, count) in model.attempts {
+                let what = ("what", what.to_owned());
+                let labels =
+                    [court.clone(), name.clone(), version.clone(), precision.clone(), what];
+                ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "model_answer",
+            "Last byte of a picture in to its answer, of a model's last answers",
+            Some(&Unit::Seconds),
+            kind,
+        )?;
+        for model in models {
+            let [court, name, version, precision] = labels(model);
+            for (quantile, seconds) in &model.answer_seconds {
+                let quantile = ("quantile", (*quantile).to_owned());
+                let labels =
+                    [court.clone(), name.clone(), version.clone(), precision.clone(), quantile];
+                ConstGauge::new(*seconds).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let family = encoder.encode_descriptor(
+            "model_disagreements",
+            "Attempts at which two models said otherwise, of which a clip is kept",
+            None,
+            kind,
+        )?;
+        ConstGauge::new(self.reading.disagreements).encode(family)
+    }
+
     fn doors(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let kind = ConstCounter::new(0_u64).metric_type();
         let doors = &self.reading.doors;
@@ -492,6 +574,20 @@ mod tests {
                 refused: vec![("wrong_secret", 7)],
                 ..DoorReading::default()
             }],
+            models: vec![ModelReading {
+                model: ["rimnet", "0.6.0", "fp32"].map(str::to_owned),
+                court: "north".to_owned(),
+                decides: true,
+                attempts: [
+                    ("compared", 9),
+                    ("agreed", 8),
+                    ("judged", 2),
+                    ("right", 1),
+                    ("unsure", 0),
+                ],
+                answer_seconds: vec![("0.99", 0.021)],
+            }],
+            disagreements: 1,
             ..Reading::default()
         });
         for line in [
@@ -507,6 +603,10 @@ mod tests {
             "courtside_decoder_surfaces{court=\"north\"} 3",
             "courtside_decoder_host_copies_total{court=\"north\"} 5",
             "courtside_calibration_shift{court=\"north\",rim=\"0\"} -0.25",
+            "courtside_model_decides{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\"} 1",
+            "courtside_model_attempts{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",what=\"agreed\"} 8",
+            "courtside_model_answer_seconds{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",quantile=\"0.99\"} 0.021",
+            "courtside_model_disagreements 1",
             "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",
             "# EOF",
         ] {

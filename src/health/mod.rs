@@ -18,7 +18,8 @@ pub mod doctor;
 pub use crate::health::advice::{Measured, TINY_RING_PX, advise};
 pub use crate::health::log::{LogError, start_log};
 pub use crate::health::metrics::{
-    CourtLabel, DecoderReading, DoorReading, HopLabel, Metrics, ModelLabel, Reading, RimReading,
+    CourtLabel, DecoderReading, DoorReading, HopLabel, Metrics, ModelLabel, ModelReading, Reading,
+    RimReading,
 };
 pub use crate::health::notify::Notifier;
 pub use crate::health::routes::{Probed, routes};

@@ -225,6 +225,9 @@ impl FrameMailbox {
     pub fn close(&self) {
         {
             let mut queue = self.shared.queue.lock();
+            if queue.closed {
+                return; // its reader was told, or has gone
+            }
             queue.closed = true;
             queue.courts.iter().for_each(|court| court.tally.rest().wakes());
         }

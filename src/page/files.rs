@@ -18,6 +18,7 @@ const MODULES: &[(&str, &str)] = &[
     ("clip.js", include_str!("script/clip.js")),
     ("court.js", include_str!("script/court.js")),
     ("dom.js", include_str!("script/dom.js")),
+    ("models.js", include_str!("script/models.js")),
     ("page.js", include_str!("script/page.js")),
     ("rims.js", include_str!("script/rims.js")),
     ("ring.js", include_str!("script/ring.js")),

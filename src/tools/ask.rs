@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::config::{self, Config};
 use crate::disk::read_regular_text;
 use crate::http;
-use crate::tools::client::{Answer, ClientError, Origin};
+use crate::media::Foreign;
+use crate::tools::client::{Answer, Asked, ClientError, Origin};
 use crate::tools::tell::remark;
 
 /// A box tells nothing until it has looked at itself once, a moment after its ports are open.
@@ -82,6 +83,8 @@ pub(super) enum AskError {
     Broken { url: String, source: std::io::Error },
     #[error("the box at {url} has just started: ask again in a few seconds")]
     Starting { url: String },
+    #[error("the box refuses: {why}")]
+    Refused { why: Foreign },
     #[error("{url} answers `{status}`, which no box of ours does: is that its address?")]
     Strange { url: String, status: String },
 }
@@ -180,6 +183,27 @@ impl Place {
         Ok((self.json(&body)?, way))
     }
 
+    /// Has the box do what stands at `path`, with `body` as JSON: what it answers, or why it refuses, in
+    /// its own words. Blocking.
+    ///
+    /// # Errors
+    /// [`AskError`]: nobody there, no token, refused.
+    pub(super) fn post(&self, path: &str, body: &str) -> Result<Value, AskError> {
+        let asked = Asked { path, accept: "application/json", body: Some(body) };
+        let ((status, body), _) = self.exchanged(&asked)?;
+        match status {
+            status if status.is_success() => self.json(&body),
+            StatusCode::UNAUTHORIZED => Err(AskError::Unauthorized { url: self.url.clone() }),
+            _ => {
+                let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+                match problem.get("detail").and_then(Value::as_str) {
+                    Some(why) => Err(AskError::Refused { why: Foreign::text(why) }),
+                    None => Err(self.strange(&status.to_string())),
+                }
+            }
+        }
+    }
+
     /// The body of what the box answers at `path`. Blocking.
     ///
     /// # Errors
@@ -190,12 +214,7 @@ impl Place {
     }
 
     fn fetched(&self, path: &str, accept: &str) -> Result<(Vec<u8>, Way), AskError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| self.told(ClientError::NoConnection(error)))?;
-        let ((status, body), way) = match runtime.block_on(self.ask_here(path, accept)) {
-            Some(answered) => (answered.map_err(|error| self.told(error))?, Way::Socket),
-            None => (runtime.block_on(self.ask_there(path, accept))?, Way::Network),
-        };
+        let ((status, body), way) = self.exchanged(&Asked { path, accept, body: None })?;
         match status {
             StatusCode::OK => Ok((body, way)),
             StatusCode::UNAUTHORIZED => Err(AskError::Unauthorized { url: self.url.clone() }),
@@ -203,10 +222,19 @@ impl Place {
         }
     }
 
+    fn exchanged(&self, asked: &Asked<'_>) -> Result<(Answered, Way), AskError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| self.told(ClientError::NoConnection(error)))?;
+        Ok(match runtime.block_on(self.ask_here(asked)) {
+            Some(answered) => (answered.map_err(|error| self.told(error))?, Way::Socket),
+            None => (runtime.block_on(self.ask_there(asked))?, Way::Network),
+        })
+    }
+
     /// What the box answers on its own socket; `None` where it has none that we may use.
-    async fn ask_here(&self, path: &str, accept: &str) -> Option<Result<Answered, ClientError>> {
+    async fn ask_here(&self, asked: &Asked<'_>) -> Option<Result<Answered, ClientError>> {
         for socket in &self.sockets {
-            match Origin::local(socket, path, accept).await {
+            match Origin::local(socket, asked).await {
                 // Of a daemon that ended, that is older, or of another user.
                 Err(ClientError::NoConnection(_)) => {}
                 Ok(answer) => return Some(whole(answer).await),
@@ -217,13 +245,12 @@ impl Place {
     }
 
     /// What the box answers over HTTP.
-    async fn ask_there(&self, path: &str, accept: &str) -> Result<Answered, AskError> {
+    async fn ask_there(&self, asked: &Asked<'_>) -> Result<Answered, AskError> {
         let origin =
             Origin::of(&self.url).ok_or_else(|| AskError::Url { url: self.url.clone() })?;
         let token = self.token()?;
         let certificate = self.certificate.as_deref();
-        let asked = origin.get(path, accept, token.as_deref(), certificate).await;
-        let answered = match asked {
+        let answered = match origin.ask(asked, token.as_deref(), certificate).await {
             Ok(answer) => whole(answer).await,
             Err(error) => Err(error),
         };

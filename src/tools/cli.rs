@@ -19,6 +19,7 @@ use crate::tools::doctor;
 #[cfg(feature = "gstreamer")]
 use crate::tools::eval;
 use crate::tools::heap;
+use crate::tools::models;
 use crate::tools::replay;
 use crate::tools::run;
 use crate::tools::tell::remark_failed;
@@ -51,6 +52,8 @@ Exit: 0 found · 1 failed · 3 nothing found")]
     Aim(aim::AimArgs),
     /// List, cut and verify what is in the ring
     Clips(clips::ClipsArgs),
+    /// Show the models of the running box, and have another one decide
+    Models(models::ModelsArgs),
     /// Check the installation and, if the box runs, its cameras and ledger
     #[command(after_help = "Example: courtside check --config /etc/courtside/courtside.toml
 Exit: 0 good · 2 configuration refused · 3 something needs you")]
@@ -131,6 +134,7 @@ fn dispatch(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Clips(args) => args.run(),
+        Command::Models(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]
         Command::Aim(args) => args.run(),

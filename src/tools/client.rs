@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -40,6 +40,16 @@ pub(super) struct Origin {
     tls: bool,
     /// Host, and port where one was written: what `Host` says.
     authority: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) path: &'a str,
+    /// The type that is wanted.
+    pub(super) accept: &'a str,
+    /// JSON that is posted; without it the path is read.
+    pub(super) body: Option<&'a str>,
 }
 
 /// Why there is no answer.
@@ -87,32 +97,27 @@ impl Origin {
         }
     }
 
-    /// What a box answers at `path` on its own socket of this machine.
+    /// What a box answers on its own socket of this machine.
     ///
     /// # Errors
     /// [`ClientError`]: nobody there, no HTTP.
-    pub(super) async fn local(
-        socket: &Path,
-        path: &str,
-        accept: &str,
-    ) -> Result<Answer, ClientError> {
+    pub(super) async fn local(socket: &Path, asked: &Asked<'_>) -> Result<Answer, ClientError> {
         let stream =
             patiently(UnixStream::connect(socket)).await.map_err(ClientError::NoConnection)?;
-        exchange(stream, asking(path, "localhost", accept, None)?).await
+        exchange(stream, asking(asked, "localhost", None)?).await
     }
 
-    /// What is answered at `path`; over TLS only by who shows `certificate`.
+    /// What is answered; over TLS only by who shows `certificate`.
     ///
     /// # Errors
     /// [`ClientError`]: nobody there, no such certificate, no HTTP.
-    pub(super) async fn get(
+    pub(super) async fn ask(
         &self,
-        path: &str,
-        accept: &str,
+        asked: &Asked<'_>,
         token: Option<&str>,
         certificate: Option<&Path>,
     ) -> Result<Answer, ClientError> {
-        let request = asking(path, &self.authority, accept, token)?;
+        let request = asking(asked, &self.authority, token)?;
         let stream = patiently(TcpStream::connect(self.address()))
             .await
             .map_err(ClientError::NoConnection)?;
@@ -154,22 +159,28 @@ impl Answer {
 }
 
 fn asking(
-    path: &str,
+    asked: &Asked<'_>,
     host: &str,
-    accept: &str,
     token: Option<&str>,
-) -> Result<Request<Empty<Bytes>>, ClientError> {
-    let mut request = Request::get(path).header(HOST, host).header(ACCEPT, accept);
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    let Asked { path, accept, body } = *asked;
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header(HOST, host).header(ACCEPT, accept);
+    if body.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
-    request.body(Empty::new()).map_err(|error| ClientError::Broken(io::Error::other(error)))
+    let body = Full::new(Bytes::copy_from_slice(body.unwrap_or_default().as_bytes()));
+    request.body(body).map_err(|error| ClientError::Broken(io::Error::other(error)))
 }
 
 /// One request on a connection of its own. The task that drives it ends with the answer's body.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> Result<Answer, ClientError> {
     let broken = |error: hyper::Error| match error.is_parse() {
         true => ClientError::NoHttp,
@@ -315,16 +326,17 @@ mod tests {
         let file = kept.path();
 
         let origin = Origin::of(&serves(&own).await).expect("a URL");
-        let answer = origin.get("/", "*/*", None, Some(file)).await.expect("taken");
+        let root = Asked { path: "/", accept: "*/*", body: None };
+        let answer = origin.ask(&root, None, Some(file)).await.expect("taken");
         assert_eq!(answer.whole(2).await.expect("read"), b"{}");
 
         let origin = Origin::of(&serves(&other).await).expect("a URL");
-        let refused = origin.get("/", "*/*", None, Some(file)).await.expect_err("refused");
+        let refused = origin.ask(&root, None, Some(file)).await.expect_err("refused");
         let ClientError::Broken(source) = refused else { panic!("{refused:?}") };
         assert!(source.to_string().contains("restart the daemon"), "{source}");
 
         let origin = Origin::of(&serves(&own).await).expect("a URL");
-        let unknown = origin.get("/", "*/*", None, None).await.expect_err("refused");
+        let unknown = origin.ask(&root, None, None).await.expect_err("refused");
         assert!(matches!(unknown, ClientError::NoCertificate), "{unknown:?}");
     }
 }

@@ -13,6 +13,7 @@ mod check;
 mod cli;
 mod client;
 mod clips;
+mod models;
 mod completions;
 mod config;
 mod demo;

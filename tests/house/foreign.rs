@@ -165,6 +165,7 @@ const PRINTING: &[(&str, &str)] = &[
     ("src/tools/bench/ingest.rs", "figures"),
     ("src/tools/bench/latency.rs", "figures"),
     ("src/tools/bench/model.rs", "figures"),
+    ("src/tools/bench/swap.rs", "figures"),
     ("src/detect/engine/parity.rs", "tests alone"),
 ];
 

@@ -20,5 +20,6 @@ mod testbox;
 
 mod courts;
 mod games;
+mod models;
 mod outage;
 mod publishers;

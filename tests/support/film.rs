@@ -4,7 +4,7 @@
 //! slice, the scripted decoder reads it out of the unit that reaches it and makes a picture of it, the
 //! scripted engine reads it out of that picture and answers what it stands for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +133,21 @@ impl CpuPicture for OneByte {
     }
 }
 
+/// How the models of a bundle answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    /// Made for missed, and missed for made.
+    Otherwise,
+    /// With something that is no number.
+    NoNumber,
+    /// With an error.
+    Fails,
+    /// Not at all.
+    Panics,
+    /// As the film says, in this time.
+    Takes(Duration),
+}
+
 /// Models that answer what the byte of a picture stands for, and hang where it says so.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScriptedEngines {
@@ -146,12 +161,19 @@ struct Gate {
     changed: Condvar,
     /// Bundles whose models hang where the film says so; none: all.
     hang: Mutex<BTreeSet<String>>,
+    /// Bundles whose models answer otherwise than the film says.
+    how: Mutex<BTreeMap<String, How>>,
 }
 
 impl ScriptedEngines {
     /// Only models of this bundle hang, from now on.
     pub(crate) fn only_hangs(&self, bundle: &str) {
         self.gate.hang.lock().insert(bundle.to_owned());
+    }
+
+    /// From now on models of this bundle answer so.
+    pub(crate) fn behaves(&self, bundle: &str, how: How) {
+        self.gate.how.lock().insert(bundle.to_owned(), how);
     }
 
     /// How many hang now.
@@ -206,7 +228,19 @@ impl ScriptedEngine {
             4 => 3,
             _ => 0,
         };
+        let how = self.gate.how.lock().get(&self.bundle).copied();
+        let class = match (how, class) {
+            (Some(How::Otherwise), 2) => 3,
+            (Some(How::Otherwise), 3) => 2,
+            _ => class,
+        };
         logits[class] = 6.0;
+        match how {
+            Some(How::NoNumber) => logits[0] = f32::NAN,
+            Some(How::Fails) => return Err(failed("as the test wants it".to_owned())),
+            Some(How::Panics) => panic!("as the test wants it"),
+            Some(How::Otherwise | How::Takes(_)) | None => {}
+        }
         Ok(logits)
     }
 }
@@ -228,7 +262,9 @@ impl Engine for ScriptedEngine {
 
     fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
         for (index, look) in looks.iter().enumerate() {
-            let (prepared, ran) = (Duration::ZERO, Duration::ZERO);
+            let how = self.gate.how.lock().get(&self.bundle).copied();
+            let took = if let Some(How::Takes(took)) = how { took } else { Duration::ZERO };
+            let (prepared, ran) = (Duration::ZERO, took);
             let said = self.answer(look.frame);
             told(index, said.map(|logits| Said { tensors: vec![logits], prepared, ran }));
         }

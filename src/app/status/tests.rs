@@ -68,6 +68,7 @@ fn model() -> ModelState {
         engine: Some(Foreign::name("builtin")),
         reason: None,
         inference_ms: Some(1.87),
+        ..ModelState::default()
     }
 }
 
@@ -79,7 +80,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
     StagesSay {
         name: BoxName::new("rim-1").expect("a name"),
         courts,
-        models: ModelsState { bundles: vec![model()] },
+        models: ModelsState { bundles: vec![model()], ..ModelsState::default() },
         storage: None,
         uplink: None,
         clock: ClockState { plausible: true, courts: Vec::new() },
@@ -104,6 +105,7 @@ fn just_started() -> StagesSay {
             "since 2026-11-23T10:00:00.000Z, until it is there rimnet 0.6.0 of the binary decides",
         )),
         inference_ms: None,
+        ..ModelState::default()
     });
     said
 }

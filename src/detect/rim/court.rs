@@ -16,8 +16,6 @@ pub(crate) const MANNER: Manner = Manner { most_failures: 30, stands_back: false
 pub(crate) struct RimsOfCourt {
     drawn: CourtRims,
     identity: Arc<ModelIdentity>,
-    /// False: a shadow, whose answers are only compared.
-    live: bool,
     sink: Arc<dyn AnswerSink>,
 }
 
@@ -26,11 +24,10 @@ impl RimsOfCourt {
     pub(crate) fn new(
         drawn: &CourtRims,
         identity: &Arc<ModelIdentity>,
-        live: bool,
         sink: &Arc<dyn AnswerSink>,
     ) -> Self {
         let (drawn, identity, sink) = (drawn.clone(), Arc::clone(identity), Arc::clone(sink));
-        Self { drawn, identity, live, sink }
+        Self { drawn, identity, sink }
     }
 }
 
@@ -65,18 +62,12 @@ impl TaskAtCourt for RimsOfCourt {
             arrival: frame.arrival,
             answered: looked.answered,
         };
-        if self.live {
-            self.sink.answer(answer);
-        } else {
-            self.sink.shadow(answer);
-        }
+        self.sink.answer(answer);
         Ok(())
     }
 
     fn session_closed(&mut self, session: SessionId, reason: CloseReason) {
-        if self.live {
-            self.sink.session_closed(&self.drawn.court, session, reason);
-        }
+        self.sink.session_closed(&self.drawn.court, session, reason);
     }
 
     fn runs_as(&mut self, identity: &Arc<ModelIdentity>) {

@@ -12,7 +12,7 @@ use crate::mailbox::{Mailbox, Take, Tally, WhenFull};
 use crate::media::CloseReason;
 
 /// Long enough for a busy machine.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The installed engines; what is not trusted is tried until the test says how it went.
 #[derive(Debug)]
@@ -36,24 +36,27 @@ impl Engines for Gated {
 }
 
 /// A box's models, as far as a router sees them.
-struct Late {
-    detect: Arc<Detect>,
+pub(super) struct Late {
+    pub(super) detect: Arc<Detect>,
     ledger: Ledger,
-    told: Mailbox<Heard>,
+    pub(super) told: Mailbox<Heard>,
     feeds: Arc<Mutex<Vec<ModelFeedParts>>>,
-    outcome: SyncSender<Result<(), String>>,
+    pub(super) clock: ManualClock,
+    pub(super) outcome: SyncSender<Result<(), String>>,
 }
 
 impl Late {
-    fn with(bundles: &[&str]) -> Self {
+    pub(super) fn with(bundles: &[&str]) -> Self {
         let settings = DetectSettings {
             bundles: bundles.iter().map(|name| (*name).to_owned()).collect(),
             search: vec![data()],
             finder: false,
             device: "auto".to_owned(),
+            kept: None,
         };
         let ledger = Ledger::new();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+        let by_hand = ManualClock::at(UtcTime::from_nanos(0));
+        let clock: Arc<dyn Clock> = Arc::new(by_hand.clone());
         let (outcome, outcomes) = sync_channel(8);
         let engines = InstalledEngines::new(Arc::clone(&clock));
         let engines = Arc::new(Gated { engines, outcomes: Mutex::new(outcomes) });
@@ -78,17 +81,17 @@ impl Late {
         });
         let meters = Box::new(|_: &ModelIdentity| ModelMeters::default());
         detect.load_rest(engines, Joined { sink, meters, switched }).expect("a thread");
-        Self { detect, ledger, told, feeds, outcome }
+        Self { detect, ledger, told, feeds, clock: by_hand, outcome }
     }
 
-    fn offer(&self, ms: i64) {
+    pub(super) fn offer(&self, ms: i64) {
         for feed in &*self.feeds.lock() {
             drop(feed.frames.offer(frame(SESSION, ms, HD, 51)));
         }
     }
 
     /// Who answered next.
-    fn answered(&self) -> String {
+    pub(super) fn answered(&self) -> String {
         match self.told.take(PATIENCE) {
             Take::Item(Heard::Answer(answer)) => answer.model.bundle.clone(),
             other => panic!("no answer: {other:?}"),
@@ -108,7 +111,7 @@ impl Late {
     }
 
     /// The camera goes, then the box ends.
-    fn finish(&self) -> Vec<Heard> {
+    pub(super) fn finish(&self) -> Vec<Heard> {
         self.detect.end();
         for feed in &*self.feeds.lock() {
             feed.frames.session_closed(&court(), SESSION, CloseReason::Ended);

@@ -101,6 +101,7 @@ impl Tested {
             search: vec![data()],
             finder: false,
             device: "auto".to_owned(),
+            kept: None,
         };
         let ledger = Ledger::new();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
@@ -109,7 +110,7 @@ impl Tested {
         let mut detect = Detect::load(&settings, &[rims], &ledger, clock, &engines);
         // Tests hand in more frames at once than a live hop holds.
         let models = &mut detect.roster.get_mut().models;
-        for model in models.iter_mut().filter_map(Model::loaded_mut) {
+        for model in models.iter_mut().filter_map(Model::named_mut).map(|(_, loaded)| loaded) {
             let hop = format!("model:{}", model.bundle.name);
             model.frames =
                 FrameMailbox::new(&[court()], 1_000, |court| ledger.hop(court.as_str(), &hop));
@@ -119,8 +120,8 @@ impl Tested {
     }
 
     fn script(&mut self, engine: impl Engine + 'static) {
-        let first = self.detect.roster.get_mut().models.iter_mut().find_map(Model::loaded_mut);
-        first.expect("a bundle").engine = Some(Box::new(engine));
+        let first = self.detect.roster.get_mut().models.iter_mut().find_map(Model::named_mut);
+        first.expect("a bundle").1.engine = Some(Box::new(engine));
     }
 
     fn start(&mut self) {
@@ -411,6 +412,7 @@ fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
         finder: true,
         search: Vec::new(),
         device: "auto".to_owned(),
+        kept: None,
     };
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
     let engines = InstalledEngines::new(Arc::clone(&clock));

@@ -4,6 +4,7 @@ import { learn } from "./calibration.js";
 import { facts, scores, showCall, showVerdicts } from "./calls.js";
 import { Court, courts } from "./court.js";
 import { $, say } from "./dom.js";
+import { showModels } from "./models.js";
 import { showVitals } from "./vitals.js";
 
 export function showState(state) {
@@ -24,4 +25,5 @@ export function showState(state) {
   }
   showVerdicts();
   showVitals(state);
+  showModels(state.models);
 }

@@ -79,14 +79,14 @@ const BUDGETED_HOPS: [&str; 3] = [hops::RING, hops::DECODE, hops::DECODER];
 /// Bit rate of the stream at 720p30, kbit/s; other sizes in proportion.
 const KBPS: u32 = 4000;
 const BOX: &str = "bench";
-const COURT: &str = "loopback-court";
+pub(super) const COURT: &str = "loopback-court";
 /// Answers and events of the last pictures come within this.
 const SETTLE: Duration = Duration::from_secs(3);
 /// Events carry seconds as decimals, streams whole milliseconds.
 const ROUNDED_NS: i64 = 1_000_000;
 
 /// The rendered game and its ring, scaled to `format`.
-fn sample(dir: &Path, format: Format) -> anyhow::Result<(PathBuf, RimBox)> {
+pub(super) fn sample(dir: &Path, format: Format) -> anyhow::Result<(PathBuf, RimBox)> {
     let file = dir.join("game.flv");
     let written = std::fs::File::create(&file).and_then(|mut file| file.write_all(demo::GAME));
     written.with_context(|| format!("write {}", file.display()))?;
@@ -211,7 +211,7 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let options =
         Options { open_http: true, probe: Some(Arc::clone(&watched) as _), ..Options::default() };
     let mut listener = Listener::start(broker, "courtside-bench-listener", BOX).await?;
-    let config = configuration(args, dir, broker, scene.rim)?;
+    let config = configuration(args.models_dir.as_deref(), dir, broker, scene.rim)?;
     let app = App::build(config, world, options).await?;
     let rtmp = app.addresses().rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);
@@ -292,10 +292,10 @@ async fn as_they_come(
 }
 
 /// A folder that goes with the bench.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn make(name: &str) -> anyhow::Result<Self> {
+    pub(super) fn make(name: &str) -> anyhow::Result<Self> {
         Ok(Self(private_folder(name)?))
     }
 }
@@ -308,13 +308,13 @@ impl Drop for Scratch {
 }
 
 /// The smallest configuration, in a file of its own.
-fn configuration(
-    args: &LatencyArgs,
+pub(super) fn configuration(
+    models_dir: Option<&Path>,
     dir: &Path,
     broker: &str,
     rim: RimBox,
 ) -> anyhow::Result<config::Config> {
-    let models = match &args.models_dir {
+    let models = match models_dir {
         Some(dir) => format!("[detect]\nmodels_dir = {}\n", quoted(dir)?),
         None => String::new(),
     };

@@ -1,7 +1,7 @@
 //! `courtside bench`: the program's own figures, each beside a peer of the same run.
 //!
 //! `latency` drives the whole daemon with the cameras of `tools/rig`, `ingest` the RTMP server
-//! alone, `model` one bundle on one core. `bare` is the pipeline that latency stands beside,
+//! alone, `model` one bundle on one core, `swap` models that change while a game is played. `bare` is the pipeline that latency stands beside,
 //! `spread` what is told of many durations.
 
 #[cfg(feature = "gstreamer")]
@@ -10,6 +10,8 @@ mod ingest;
 #[cfg(feature = "gstreamer")]
 mod latency;
 mod model;
+#[cfg(feature = "gstreamer")]
+mod swap;
 #[cfg(feature = "gstreamer")]
 mod spread;
 
@@ -33,6 +35,11 @@ Exit: 0 measured · 1 failed")]
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
     Model(model::BenchModelArgs),
+    /// Swap models while a game is played, and count what is lost
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench swap --swaps 50 --frames 30
+Exit: 0 nothing lost or doubled · 1 failed · 3 a picture was, or a swap did not hold")]
+    Swap(swap::SwapArgs),
 }
 
 impl BenchCommand {
@@ -43,6 +50,8 @@ impl BenchCommand {
             Self::Latency(args) => args.run(),
             Self::Ingest(args) => ingest::ingest(args),
             Self::Model(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Self::Swap(args) => args.run(),
         }
     }
 }
