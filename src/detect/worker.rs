@@ -140,7 +140,8 @@ impl Worker {
         let mut next = None;
         loop {
             // Calls hang on the one that decides, and who that is may change between two looks.
-            let decides = self.outlets.seat.as_ref().is_some_and(Seat::decides);
+            let decides =
+                !self.manner.stands_back && self.outlets.seat.as_ref().is_some_and(Seat::decides);
             if decides != first {
                 first = decides;
                 if decides { come_before_all() } else { as_usual() }
