@@ -3,7 +3,7 @@
 //! In: the answers of the models that do not decide, the answers of the one that does with the finals that
 //! came of them, and what people say. Each of the others has an umpire of its own, without any shift that
 //! was learnt for the one that decides. An attempt is compared once both have seen well past it: their
-//! calls at one rim are of one attempt where the ball reached it within [`SAME`]. A model is compared only
+//! calls at one rim are of one attempt where the ball reached it within [`SAME_MS`]. A model is compared only
 //! from where it has seen an attempt whole: not from the middle of the one in which it came.
 //!
 //! [`Jury`] is shared by all who speak of it ([`Room`]); what follows is told to [`Hears`].

@@ -213,20 +213,18 @@ fn broker_comes_and_goes(persistent: bool) {
             let seen = usize::try_from(n).expect("small");
             until("some arrived", || (subscriber.events().len() > seen).then_some(()));
             let ends = bounds.len() as u64 + 1;
+            gate.shut();
+            sut.cut_off();
+            // A broker that ends takes with it what it acknowledged and had not yet handed on to a
+            // subscriber without a session: its loss, not ours (`/v1/events?after=` gives it again).
+            until("what was acknowledged is handed on", || {
+                let acknowledged = sut.uplink.status().acknowledged;
+                let arrived = subscriber.first_arrivals().0.len() as u64;
+                (arrived >= acknowledged).then_some(())
+            });
             if persistent {
                 broker.stop();
-                gate.shut();
-                sut.cut_off();
             } else {
-                gate.shut();
-                sut.cut_off();
-                // A broker without memory takes with it what it acknowledged and had not yet
-                // handed on: its loss, not ours (`/v1/events?after=` gives it again).
-                until("what was acknowledged is handed on", || {
-                    let acknowledged = sut.uplink.status().acknowledged;
-                    let arrived = subscriber.first_arrivals().0.len() as u64;
-                    (arrived >= acknowledged).then_some(())
-                });
                 broker.kill();
             }
             bounds.push(subscriber.events().len());
