@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use indicatif::ProgressBar;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -145,8 +146,9 @@ async fn swaps(
     let play = Duration::from_secs(args.seconds.into());
     tokio::time::sleep(play).await;
     let mut swaps = Vec::new();
+    let bar = ProgressBar::new(args.swaps.into());
     for (n, bundle) in (1..=args.swaps).zip(bundles.iter().cycle()) {
-        eprint!("\rswap {n} of {}", args.swaps);
+        bar.set_position(n.into());
         let asked = clock.monotonic();
         let (bundle, precision) = match bundle.split_once(':') {
             Some((bundle, precision)) => (bundle.to_owned(), Some(precision.to_owned())),
@@ -170,7 +172,7 @@ async fn swaps(
         swaps.push(Swapped { asked, over: clock.monotonic(), outcome });
         tokio::time::sleep(LOOK * 10).await;
     }
-    eprintln!();
+    bar.finish_and_clear();
     tokio::time::sleep(play).await;
     if handle.models().last_swap.is_some_and(|last| last.outcome == SwapOutcome::RolledBack)
         && let Some(last) = swaps.last_mut()

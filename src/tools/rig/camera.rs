@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a picture is waited for before the bus is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Encodes the first `seconds` of `video` as FLV tags.
+/// Encodes `seconds` of `video` as FLV tags, again from its start where it is shorter.
 ///
 /// # Errors
 /// What GStreamer lacks, or says; no wait is longer than [`PATIENCE`].
@@ -58,7 +58,20 @@ pub(crate) fn film(video: &Path, format: Format, seconds: u32) -> anyhow::Result
     if tags.is_empty() {
         bail!("{}: no picture could be made of it{}", video.display(), said(&pipeline));
     }
-    Ok(tags)
+    Ok(again(tags, pictures, format.fps))
+}
+
+/// As many pictures as are wanted, of a video that may have fewer: it is shown again from its start.
+fn again(mut tags: Vec<FileTag>, pictures: u32, fps: u32) -> Vec<FileTag> {
+    let (Some(first), Some(last)) = (tags.get(1), tags.last()) else { return tags };
+    // The first tag is the decoder's record, which holds for all that follows.
+    let once = tags.len() - 1;
+    let length = last.timestamp - first.timestamp + 1000 / fps.max(1);
+    for number in once..usize::try_from(pictures).unwrap_or(usize::MAX) {
+        let Some(before) = tags.get(number - once + 1).cloned() else { break };
+        tags.push(FileTag { timestamp: before.timestamp.wrapping_add(length), ..before });
+    }
+    tags
 }
 
 /// Takes pictures for `seconds` in real time; their tags come out of the channel as they are made.
@@ -294,6 +307,19 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_short_video_is_shown_again_and_its_time_goes_on() {
+        let tag =
+            |timestamp, body: &'static [u8]| FileTag { kind: VIDEO, timestamp, body: body.into() };
+        let tags = vec![tag(0, b"record"), tag(0, b"a"), tag(33, b"b")];
+        let all = again(tags.clone(), 5, 30);
+        let times: Vec<u32> = all.iter().map(|tag| tag.timestamp).collect();
+        assert_eq!(times, [0, 0, 33, 66, 99, 132]);
+        let bodies: Vec<&[u8]> = all.iter().map(|tag| &tag.body[..]).collect();
+        assert_eq!(bodies, [&b"record"[..], b"a", b"b", b"a", b"b", b"a"]);
+        assert_eq!(again(tags, 2, 30).len(), 3, "long enough as it is");
+    }
 
     /// A pipeline whose sink is given nothing, and what it is told it lacks.
     fn silent(lacks: &str) -> (gst::Pipeline, gst_app::AppSink) {
