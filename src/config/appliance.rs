@@ -27,9 +27,11 @@ pub struct BoxConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBox {
     /// Name of the box: 1 to 32 of a-z, 0-9 and '-'. The host's name, if absent.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>", regex(pattern = "^[a-z0-9-]{1,32}$"))]
     name: Option<Spanned<String>>,
     /// Folder of outbox, ring, models and token.
+    #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
     #[schemars(with = "Option<PathBuf>")]
     data_dir: Option<Spanned<PathBuf>>,
 }

@@ -47,23 +47,29 @@ pub struct CourtConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCourt {
     /// Name of the court: 1 to 32 of a-z, 0-9 and '-'.
+    #[schemars(extend("x-applies" = "stream"))]
     #[schemars(with = "String", required, regex(pattern = "^[a-z0-9-]{1,32}$"))]
     name: Option<Spanned<String>>,
     /// Key that the camera publishes with: `rtmp://BOX/live/KEY`.
+    #[schemars(extend("x-applies" = "stream", "x-secret" = true))]
     #[schemars(with = "Option<String>")]
     stream_key: Option<Spanned<String>>,
     /// File whose first line is that key, instead of `stream_key`. A name without folder is looked
     /// for among systemd's credentials first.
+    #[schemars(extend("x-applies" = "stream"))]
     #[schemars(with = "Option<PathBuf>")]
     stream_key_file: Option<Spanned<PathBuf>>,
     /// Each rim as [x, y, width, height] of the ring, in pixels of the picture.
+    #[schemars(extend("x-applies" = "stream"))]
     #[schemars(with = "Vec<[f64; 4]>", length(max = 16))]
     #[serde(default)]
     rims: Vec<Spanned<Vec<f64>>>,
     /// [width, height] of the picture that `rims` were drawn on; the first stream's, if absent.
+    #[schemars(extend("x-applies" = "stream"))]
     #[schemars(with = "Option<[u32; 2]>")]
     rims_of: Option<Spanned<Vec<u32>>>,
     /// Milliseconds from shutter to the camera's own time stamp.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<u32>")]
     camera_delay_ms: Option<Spanned<u32>>,
 }

@@ -131,29 +131,38 @@ impl fmt::Display for Device {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDetect {
     /// Names of model bundles; the first is live.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<Vec<String>>", length(max = 16))]
     bundles: Option<Spanned<Vec<String>>>,
     /// Folder that is searched for bundles first.
+    #[schemars(extend("x-applies" = "restart"))]
     models_dir: Option<PathBuf>,
     /// The best that runs them: "auto", "tensorrt", "cuda" or "cpu" ("tensorrt:N", "cuda:N": on that
     /// GPU).
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     device: Option<Spanned<String>>,
     /// Whether each rim's own shots shift the cut between made and missed: "off", "watch" (worked
     /// out and shown, calls as without) or "on".
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     calibrate: Option<Spanned<String>>,
     /// ONNX Runtime's library (libonnxruntime.so); looked for in the usual places if absent.
+    #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
     onnxruntime: Option<PathBuf>,
     /// The folder of TensorRT's libraries (libnvinfer.so.N and its parser); where the loader looks if absent.
+    #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
     tensorrt: Option<PathBuf>,
     /// Look once a second whether a camera was moved.
+    #[schemars(extend("x-applies" = "restart"))]
     finder: Option<bool>,
     /// Bytes of constants, and of activations, that a model may have; one that wants more is refused, and its
     /// trial has three times as much.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<u64>", range(min = 64_000_000, max = 64_000_000_000_u64))]
     model_memory_bytes: Option<Spanned<u64>>,
     /// Multiply-adds of one look that a model may have; one that wants more is refused.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(
         with = "Option<u64>",
         range(min = 5_000_000_000_u64, max = 100_000_000_000_000_u64)

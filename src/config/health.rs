@@ -21,6 +21,7 @@ pub struct HealthConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHealth {
     /// What is logged: "error", "warn", "info", "debug", "trace", or by part: "info,courtside::ingest=debug".
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<String>")]
     log: Option<Spanned<String>>,
 }

@@ -32,17 +32,22 @@ pub struct HttpConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     /// Address and port.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     listen: Option<Spanned<String>>,
     /// File of the token, made at first start. `{data_dir}/token`, if absent.
+    #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
     token_file: Option<PathBuf>,
     /// PEM file of the certificate chain.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<PathBuf>")]
     cert_file: Option<Spanned<PathBuf>>,
     /// PEM file of its private key.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<PathBuf>")]
     key_file: Option<Spanned<PathBuf>>,
     /// Allows HTTP without TLS off loopback: token and video cross the network in clear.
+    #[schemars(extend("x-applies" = "restart"))]
     #[serde(default)]
     plain: bool,
 }

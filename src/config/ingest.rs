@@ -45,19 +45,24 @@ pub struct TlsFiles {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawIngest {
     /// Address and port for RTMP, or "off".
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     rtmp: Option<Spanned<String>>,
     /// Address and port for RTMPS; none, if absent.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     rtmps: Option<Spanned<String>>,
     /// Bytes that the pictures of one court may take in decoder, models and page; what is too large is
     /// refused.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<u64>")]
     picture_memory_bytes: Option<Spanned<u64>>,
     /// PEM file of the certificate chain that RTMPS shows.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<PathBuf>")]
     cert_file: Option<Spanned<PathBuf>>,
     /// PEM file of its private key.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<PathBuf>")]
     key_file: Option<Spanned<PathBuf>>,
 }

@@ -10,6 +10,11 @@
 //! `clips/evict`. `courtside.example.toml` shows every key with its default, and a test holds that it
 //! is the one in force.
 //!
+//! **How a key comes into force** when the box is running (at once, with its court built anew, at the next
+//! start) is marked beside the key, as `x-applies` in the schema; `applies` reads the marks. `overlay` lays
+//! what is wanted over MQTT over the file and checks the whole by the same code as the file, `plan` says
+//! what that changes.
+//!
 //! `origin` has what a path in the file means and how secrets are read, `load` the way through all
 //! sections, `fault` how a refusal looks, `example` the commented file that refusals take their
 //! examples from, `show` what is in force, told back.
@@ -29,8 +34,12 @@ mod detect;
 mod health;
 mod load;
 mod show;
+mod applies;
+mod overlay;
+mod plan;
 
 pub use crate::config::appliance::BoxConfig;
+pub use crate::config::applies::{Key, keys};
 pub use crate::config::court::CourtConfig;
 pub use crate::config::detect::{Calibrate, DetectConfig, Device};
 pub use crate::config::example::example;
@@ -40,6 +49,8 @@ pub use crate::config::http::HttpConfig;
 pub use crate::config::ingest::{IngestConfig, TlsFiles};
 pub use crate::config::load::{load, parse};
 pub use crate::config::origin::Origin;
+pub use crate::config::overlay::{Base, Overlay};
+pub use crate::config::plan::plan;
 pub use crate::config::ring::RingConfig;
 pub use crate::config::secret::Secret;
 pub use crate::config::show::schema;

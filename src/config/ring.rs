@@ -32,14 +32,18 @@ pub struct RingConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRing {
     /// Bytes of video kept; 80 % of what is free and what it has, at most 200 GiB, if absent.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<u64>")]
     quota_bytes: Option<Spanned<u64>>,
     /// Bytes of it that pinned clips may hold; half of it, if absent.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<u64>")]
     reserve_bytes: Option<Spanned<u64>>,
     /// Recording stops while less than this is free on the disk.
+    #[schemars(extend("x-applies" = "restart"))]
     keep_free_bytes: Option<u64>,
     /// Days that a clip waits for the cloud before it may go.
+    #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<u32>", range(min = 1, max = 3650))]
     pin_days: Option<Spanned<u32>>,
 }

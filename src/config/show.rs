@@ -4,6 +4,10 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::config::load::RawConfig;
+use crate::config::secret::Secret;
+
+/// Stands where a secret is.
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// JSON Schema of the file.
 #[must_use]
@@ -16,13 +20,18 @@ impl Config {
     /// time is left out.
     #[must_use]
     pub fn to_toml(&self) -> String {
+        // A table of plain values always has a text; an empty one would be a bug of `toml`.
+        toml::to_string(&self.table(&|_| Value::from(HIDDEN))).unwrap_or_default()
+    }
+
+    /// The same as a table, with what stands for each secret.
+    pub(super) fn table(&self, secret: &dyn Fn(&Secret) -> Value) -> Table {
         let mut file = Table::new();
         let mut section = |name: &str, pairs: Vec<(&str, Option<Value>)>| {
             file.insert(name.to_owned(), Value::Table(table(pairs)));
         };
         let path = |path: &std::path::Path| Some(Value::from(path.display().to_string()));
         let bytes = |bytes: u64| Some(Value::from(i64::try_from(bytes).unwrap_or(i64::MAX)));
-        let hidden = || Some(Value::from("(hidden)"));
         section(
             "box",
             vec![
@@ -104,7 +113,7 @@ impl Config {
                 let delay_ms = i64::try_from(court.camera_delay.as_millis()).unwrap_or(i64::MAX);
                 Value::Table(table(vec![
                     ("name", Some(court.name.as_str().into())),
-                    ("stream_key", hidden()),
+                    ("stream_key", Some(secret(&court.stream_key))),
                     ("rims", Some(court.rims.iter().map(rim).collect::<Vec<_>>().into())),
                     ("rims_of", court.rims_of.map(|size| size.map(i64::from).to_vec().into())),
                     ("camera_delay_ms", Some(delay_ms.into())),
@@ -112,8 +121,7 @@ impl Config {
             })
             .collect();
         file.insert("court".to_owned(), Value::Array(courts));
-        // A table of plain values always has a text; an empty one would be a bug of `toml`.
-        toml::to_string(&file).unwrap_or_default()
+        file
     }
 }
 

@@ -106,22 +106,28 @@ impl Broker {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUplink {
     /// `mqtt://HOST[:PORT]`, or `mqtts://HOST[:PORT]` with TLS. Has no default.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "String", required)]
     broker: Option<Spanned<String>>,
     /// User at the broker.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<String>", length(max = 256))]
     username: Option<Spanned<String>>,
     /// File whose first line is the password. A name without folder is looked for among systemd's
     /// credentials first.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<PathBuf>")]
     password_file: Option<Spanned<PathBuf>>,
     /// PEM file of the authorities that may sign the broker's certificate; the system's, if absent.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<PathBuf>")]
     ca_file: Option<Spanned<PathBuf>>,
     /// PEM file of the box's own certificate chain.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<PathBuf>")]
     cert_file: Option<Spanned<PathBuf>>,
     /// PEM file of its private key.
+    #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<PathBuf>")]
     key_file: Option<Spanned<PathBuf>>,
 }

@@ -5,7 +5,8 @@
 //! `fact` names facts, `kinds` is what a store keeps of each kind, `decision` what one input of a game
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `state` has the retained messages, `box_status` all that a box says
-//! of itself in one value, `words` the words of both.
+//! of itself in one value, `twin` what is wanted of its configuration and what it made of that, `words`
+//! the words of all three.
 
 mod decision;
 mod envelope;
@@ -13,6 +14,7 @@ mod fact;
 mod kinds;
 pub mod words;
 pub mod models;
+pub mod twin;
 pub mod state;
 pub mod box_status;
 

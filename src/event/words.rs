@@ -51,6 +51,32 @@ macro_rules! words {
 }
 
 words! {
+    /// When a key of the configuration comes into force after it was changed.
+    Applies {
+        /// When the box starts the next time.
+        Restart = "restart",
+        /// At once; that court is built anew, and its camera comes again.
+        Stream = "stream",
+        /// At once; no camera notices.
+        Hot = "hot",
+    }
+}
+
+words! {
+    /// What became of a configuration that was wanted.
+    DesiredOutcome {
+        /// It was not taken: nothing changed.
+        Refused = "refused",
+        /// It is in force, and undone by itself if the broker is not reached with it.
+        Trying = "trying",
+        /// It is in force, but for what waits for a restart.
+        Applied = "applied",
+        /// It was in force, and the one before it is again.
+        Undone = "undone",
+    }
+}
+
+words! {
     /// What a court's stream is doing.
     StreamCondition {
         /// Nobody publishes.
