@@ -65,7 +65,7 @@ pub use crate::detect::kernel::{Cutter, States};
 pub use crate::detect::offline::Offline;
 pub use crate::detect::progress::ModelMeters;
 pub use crate::detect::rim::crop::{Crop, NoBox};
-pub use crate::detect::rim::manifest::RimTable;
+pub use crate::detect::rim::manifest::{BallTable, RimSays, RimTable};
 pub use crate::detect::roster::swapping::SwapRefused;
 pub use crate::detect::roster::{Detect, Joined, ModelFeedParts};
 pub use crate::detect::routes::{Changed, ChangesModels, routes};

@@ -76,7 +76,7 @@ pub(crate) fn at_court(
     to: &Outlets,
 ) -> Box<dyn TaskAtCourt> {
     match &bundle.table {
-        TaskTable::Rim(_) => Box::new(RimsOfCourt::new(court, identity, &to.sink)),
+        TaskTable::Rim(table) => Box::new(RimsOfCourt::new(court, table, identity, &to.sink)),
         TaskTable::Ring(table) => Box::new(WatchedCourt::new(court, table, &to.moved)),
     }
 }

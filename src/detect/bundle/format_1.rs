@@ -66,7 +66,8 @@ impl Format1Rim {
             inputs: self.inputs,
             input_dt: self.input_dt,
             states: self.states,
-            output: self.output,
+            output: Some(self.output),
+            ball: None,
             decision: self.decision,
         };
         (head, table)

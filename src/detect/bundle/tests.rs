@@ -9,6 +9,7 @@ use crate::answer::DecisionParameters;
 use crate::detect::bundle::error::MANIFEST;
 use crate::detect::bundle::files::hex;
 use crate::detect::embedded::IN_THE_BINARY;
+use crate::detect::rim::manifest::RimSays;
 
 const BYTES: &[u8] = b"not a network, but its hash is right";
 
@@ -63,6 +64,24 @@ fn format_2() -> String {
         .replace("[output]", "[rim.output]")
         .replace("[decision]", "[rim.decision]");
     format!("format = 2\n{head}{table}[provenance]{provenance}")
+}
+
+/// The same of a model that says where the ball is.
+fn ball() -> String {
+    let classes = r#"[rim.output]
+logits = "logits"
+classes = ["none", "under_way", "made", "missed"]
+"#;
+    let maps = r#"[rim.ball]
+maps = "maps"
+cells = 20
+least = 0.35
+through = 0.0
+trust = 1.0
+"#;
+    let new = format_2();
+    assert!(new.contains(classes), "{new}");
+    new.replace(classes, maps)
 }
 
 /// A ring model's manifest of format 2.
@@ -146,6 +165,38 @@ fn a_ring_model_is_a_bundle_like_any_other() {
     let error = bundle.for_task(Task::Rim).expect_err("another task").to_string();
     let want = "toy finds rings (task = \"ring\"); name a bundle that decides made or missed";
     assert!(error.contains(want), "{error}");
+}
+
+#[test]
+fn a_model_that_says_where_the_ball_is_decides_like_any_other() {
+    let bundle = parse(&ball()).expect("good").for_task(Task::Rim).expect("decides");
+    let table = bundle.rim().expect("decides");
+    let RimSays::Ball(ball) = &table.says else { panic!("{table:?}") };
+    // Its maps are over the crop, whose measures it takes over.
+    assert_eq!((ball.cells, ball.rings, ball.above), (20, 3.2, 0.9));
+    assert_eq!(bundle.tensors.outputs[0].shape, [1, 2, 20, 20]);
+    assert_eq!(decision(&bundle).temperature, 1.5);
+}
+
+#[test]
+fn every_refusal_of_a_ball_model_says_what_to_do() {
+    let two = "[[rim.input]]\nname = \"more\"\nsize = 16\nchannels = [\"y\"]\nrings = 3.2\n\
+               above = 0.9\n[rim.input_dt]";
+    let both = "[rim.output]\nlogits = \"l\"\nclasses = []\n[rim.ball]";
+    let rows: &[(&str, &str)] = &[
+        ("cells = 20", "cells = 0"),
+        ("cells = 20", "cells = 4096"),
+        ("least = 0.35", "least = 1.0"),
+        ("least = 0.35", "least = nan"),
+        ("through = 0.0", "through = inf"),
+        ("trust = 1.0", "trust = -1.0"),
+        ("trust = 1.0", "trust = nan"),
+        ("trust = 1.0", "trust = 1.0\ntemperature = 2.0"),
+        ("maps = \"maps\"\n", ""),
+        ("[rim.input_dt]", two),
+        ("[rim.ball]", both),
+    ];
+    insta::assert_snapshot!(refusals(&ball(), rows));
 }
 
 /// One manifest of each task as format 1 had it: they are read for ever.

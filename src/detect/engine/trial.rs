@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::manifest::TaskTable;
 use crate::detect::engine::contract::{Engine, EngineError, Engines, Look, Placement, Said, View};
+use crate::detect::rim::ball::spots;
+use crate::detect::rim::manifest::RimSays;
 use crate::detect::rim::postprocess::rim_probabilities;
 use crate::detect::ring::peaks::all_cells;
 use crate::media::{
@@ -87,7 +89,10 @@ fn looks_at_grey(engine: &mut dyn Engine, bundle: &Bundle) -> Result<(), String>
 fn makes_sense(bundle: &Bundle, said: &Said) -> Result<(), String> {
     let first = said.tensors.first().map(Vec::as_slice).unwrap_or_default();
     let judged = match &bundle.table {
-        TaskTable::Rim(_) => rim_probabilities(first, 1.0).map(drop),
+        TaskTable::Rim(table) => match &table.says {
+            RimSays::Classes => rim_probabilities(first, 1.0).map(drop),
+            RimSays::Ball(ball) => spots::check(first, ball.cells),
+        },
         TaskTable::Ring(table) => all_cells(first, table.cells()),
     };
     judged.map_err(|error| error.to_string())

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::detect::engine::contract::View;
+use crate::detect::rim::ball::passes::Passes;
+use crate::detect::rim::manifest::{RimSays, RimTable};
 use crate::detect::rim::postprocess::rim_probabilities;
 use crate::detect::sink::AnswerSink;
 use crate::detect::task::{AnswerError, Looked, Manner, TaskAtCourt};
@@ -17,17 +19,24 @@ pub(crate) struct RimsOfCourt {
     drawn: CourtRims,
     identity: Arc<ModelIdentity>,
     sink: Arc<dyn AnswerSink>,
+    /// Of a model that says where the ball is.
+    passes: Option<Passes>,
 }
 
 impl RimsOfCourt {
-    /// Answers go to `sink`.
+    /// What the network says is read as `table` says; answers go to `sink`.
     pub(crate) fn new(
         drawn: &CourtRims,
+        table: &RimTable,
         identity: &Arc<ModelIdentity>,
         sink: &Arc<dyn AnswerSink>,
     ) -> Self {
         let (drawn, identity, sink) = (drawn.clone(), Arc::clone(identity), Arc::clone(sink));
-        Self { drawn, identity, sink }
+        let passes = match &table.says {
+            RimSays::Classes => None,
+            RimSays::Ball(ball) => Some(Passes::new(ball)),
+        };
+        Self { drawn, identity, sink, passes }
     }
 }
 
@@ -39,6 +48,9 @@ impl TaskAtCourt for RimsOfCourt {
     fn place(&mut self, picture: (u32, u32)) -> Result<Vec<View>, RimFault> {
         self.drawn.rims_of.get_or_insert(picture);
         let rims = self.drawn.in_picture(picture)?;
+        if let Some(passes) = &mut self.passes {
+            passes.place(&rims);
+        }
         Ok(rims.into_iter().map(View::Around).collect())
     }
 
@@ -48,8 +60,11 @@ impl TaskAtCourt for RimsOfCourt {
         looked: &Looked<'_>,
         tensors: &[Vec<f32>],
     ) -> Result<(), AnswerError> {
-        let logits = tensors.first().map(Vec::as_slice).unwrap_or_default();
-        let says = rim_probabilities(logits, self.identity.decision.temperature)?;
+        let values = tensors.first().map(Vec::as_slice).unwrap_or_default();
+        let says = match &mut self.passes {
+            None => rim_probabilities(values, self.identity.decision.temperature)?,
+            Some(passes) => passes.said(view, looked, values)?,
+        };
         let frame = looked.frame;
         let answer = RimAnswer {
             court: frame.court.clone(),

@@ -11,6 +11,10 @@ use crate::detect::bundle::tensors::{CropInput, OutputTensor, PictureInput, Stat
 const SIZES: std::ops::RangeInclusive<usize> = 8..=512;
 /// Values of all states together: 64 MB a rim.
 const MAX_STATE_VALUES: usize = 16 << 20;
+/// Maps of a model that says where the ball is: that it is there, and that it is inside ring and net.
+pub(crate) const BALL_MAPS: usize = 2;
+/// Cells of a side of these maps.
+const CELLS: std::ops::RangeInclusive<usize> = 4..=128;
 /// What a rim model answers, in this order.
 const RIM_CLASSES: [&str; 4] = ["none", "under_way", "made", "missed"];
 
@@ -19,6 +23,39 @@ const RIM_CLASSES: [&str; 4] = ["none", "under_way", "made", "missed"];
 pub struct RimTable {
     /// How its answers become a decision.
     pub decision: DecisionParameters,
+    /// How what the network gives becomes an answer.
+    pub says: RimSays,
+}
+
+/// What the network of a rim model gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RimSays {
+    /// `[rim.output]`: the answer itself, `f32[1,4]`, logits of the classes.
+    Classes,
+    /// `[rim.ball]`: where the ball is; a rule makes the answer of its way.
+    Ball(BallTable),
+}
+
+/// How maps of the ball are read, and its way past the ring.
+///
+/// The output is `f32[1, 2, cells, cells]`, logits, over the crop: that the ball's middle lies in the cell,
+/// and that a ball which lies there is inside ring and net.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BallTable {
+    /// Cells of a side.
+    pub cells: usize,
+    /// The crop's side, widths of the ring ([`CropInput::rings`]).
+    pub rings: f32,
+    /// Of it above the ring's top edge ([`CropInput::above`]).
+    pub above: f32,
+    /// A lower probability is no ball.
+    pub least: f32,
+    /// Mean log-odds of being inside, over the pictures below the ring's plane, at which made and missed
+    /// are as likely.
+    pub through: f32,
+    /// Log-odds of made for each of these beyond `through`; 0: the way alone decides, so whatever passes
+    /// within the ring's picture is a toss-up.
+    pub trust: f32,
 }
 
 /// The table as it is written.
@@ -30,7 +67,8 @@ pub(crate) struct RawRim {
     pub(crate) input_dt: Option<RawName>,
     #[serde(rename = "state", default)]
     pub(crate) states: Vec<StateTensor>,
-    pub(crate) output: RawOutput,
+    pub(crate) output: Option<RawOutput>,
+    pub(crate) ball: Option<RawBall>,
     #[serde(default)]
     pub(crate) decision: DecisionParameters,
 }
@@ -50,26 +88,84 @@ pub(crate) struct RawOutput {
     classes: Vec<String>,
 }
 
+/// Where the ball is, `f32[1,2,cells,cells]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBall {
+    maps: String,
+    cells: usize,
+    least: f32,
+    through: f32,
+    trust: f32,
+}
+
 impl RawRim {
     /// Checks the table.
     pub(crate) fn checked(self, check: Check<'_>) -> Result<(RimTable, Tensors), BundleError> {
-        let classes: Vec<&str> = self.output.classes.iter().map(String::as_str).collect();
-        if classes != RIM_CLASSES {
-            let want = format!("a rim model answers {RIM_CLASSES:?}, in this order");
-            let found = format!("{classes:?}");
-            return Err(check.wrong_in_table("output.classes", found, &want));
-        }
         check_inputs(check, &self.inputs)?;
+        let (says, output) = match (self.output, self.ball) {
+            (Some(output), None) => check_classes(check, output)?,
+            (None, Some(ball)) => check_ball(check, ball, &self.inputs)?,
+            (Some(_), Some(_)) => {
+                let want = "a model says either classes or where the ball is: take one out";
+                return Err(check.wrong_in_table("ball", "beside output", want));
+            }
+            (None, None) => {
+                let want = format!("write [{}output], or [{0}ball]", check.table);
+                return Err(check.wrong_in_table("output", "missing", &want));
+            }
+        };
         check_states(check, &self.states)?;
         check_decision(check, &self.decision)?;
         let tensors = Tensors {
             inputs: self.inputs.into_iter().map(PictureInput::Around).collect(),
             dt: self.input_dt.map(|dt| dt.name),
             states: self.states,
-            outputs: vec![OutputTensor { name: self.output.logits, shape: vec![1, 4] }],
+            outputs: vec![output],
         };
-        Ok((RimTable { decision: self.decision }, tensors))
+        Ok((RimTable { decision: self.decision, says }, tensors))
     }
+}
+
+fn check_classes(
+    check: Check<'_>,
+    output: RawOutput,
+) -> Result<(RimSays, OutputTensor), BundleError> {
+    let classes: Vec<&str> = output.classes.iter().map(String::as_str).collect();
+    if classes != RIM_CLASSES {
+        let want = format!("a rim model answers {RIM_CLASSES:?}, in this order");
+        let found = format!("{classes:?}");
+        return Err(check.wrong_in_table("output.classes", found, &want));
+    }
+    Ok((RimSays::Classes, OutputTensor { name: output.logits, shape: vec![1, 4] }))
+}
+
+fn check_ball(
+    check: Check<'_>,
+    ball: RawBall,
+    inputs: &[CropInput],
+) -> Result<(RimSays, OutputTensor), BundleError> {
+    let [CropInput { rings, above, .. }] = *inputs else {
+        let want = "its maps are over one crop: leave one [[rim.input]]";
+        return Err(check.wrong_in_table("input", format!("{} crops", inputs.len()), want));
+    };
+    let RawBall { maps, cells, least, through, trust } = ball;
+    if !CELLS.contains(&cells) {
+        let want = "write the cells of a side, 4 to 128";
+        return Err(check.wrong_in_table("ball.cells", cells, want));
+    }
+    if !(least > 0.0 && least < 1.0) {
+        return Err(check.wrong_in_table("ball.least", least, "write a share, 0 to 1"));
+    }
+    if !(through.abs() <= 100.0) {
+        return Err(check.wrong_in_table("ball.through", through, "write log-odds, -100 to 100"));
+    }
+    if !(0.0..=100.0).contains(&trust) {
+        return Err(check.wrong_in_table("ball.trust", trust, "write 0 to 100"));
+    }
+    let shape = vec![1, BALL_MAPS, cells, cells];
+    let table = BallTable { cells, rings, above, least, through, trust };
+    Ok((RimSays::Ball(table), OutputTensor { name: maps, shape }))
 }
 
 fn check_inputs(check: Check<'_>, inputs: &[CropInput]) -> Result<(), BundleError> {
