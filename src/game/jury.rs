@@ -43,6 +43,12 @@ const NEW_MS: i64 = 1_500;
 /// … and one that has said nothing for so long of the stream is gone, ms.
 const GONE_MS: i64 = 30_000;
 
+/// Sessions of a model that are remembered: it is never that many behind.
+const SESSIONS: usize = 8;
+
+/// How far a model is at a rim.
+type Upto = (u16, SessionId, MediaTime);
+
 /// What follows from what the jury heard. Called on the threads of models and games: must not wait.
 pub(crate) trait Hears: Send + Sync {
     /// An attempt more.
@@ -169,7 +175,9 @@ struct AtCourt {
     /// Who decided last.
     decides: Option<Arc<ModelIdentity>>,
     /// How far it is, a rim.
-    upto: Vec<(u16, SessionId, MediaTime)>,
+    upto: Vec<Upto>,
+    /// The session that it is in, and its first picture there.
+    began: Option<(SessionId, MediaTime)>,
     others: Vec<Other>,
 }
 
@@ -178,7 +186,9 @@ struct AtCourt {
 struct Other {
     model: Arc<ModelIdentity>,
     umpire: Umpire,
-    upto: Vec<(u16, SessionId, MediaTime)>,
+    upto: Vec<Upto>,
+    /// Those that it has answered in, the newest last.
+    sessions: VecDeque<SessionId>,
     /// Where it came, of the session in which it did.
     since: (SessionId, MediaTime),
     told: VecDeque<Heard>,
@@ -227,6 +237,7 @@ impl Jury {
                 model: Arc::clone(&answer.model),
                 umpire: Umpire::new(RIMS),
                 upto: Vec::new(),
+                sessions: VecDeque::new(),
                 since: (answer.session, answer.pts),
                 told: VecDeque::new(),
                 own: VecDeque::new(),
@@ -234,6 +245,12 @@ impl Jury {
             court.others.len() - 1
         });
         let Some(other) = court.others.get_mut(at) else { return Vec::new() };
+        if !other.sessions.contains(&answer.session) {
+            if other.sessions.len() == SESSIONS {
+                other.sessions.pop_front();
+            }
+            other.sessions.push_back(answer.session);
+        }
         if other.umpire.ignores(answer) {
             return Vec::new();
         }
@@ -253,12 +270,19 @@ impl Jury {
         let court = self.court(&answer.court);
         moved(&mut court.upto, answer);
         court.decides = Some(Arc::clone(&answer.model));
+        let began = match court.began {
+            Some((session, began)) if session == answer.session => began,
+            _ => answer.pts,
+        };
+        court.began = Some((answer.session, began));
         // One that decides now, or is no longer there, says nothing beside it any more.
         court.others.retain(|other| {
             let last = other.upto.iter().find(|(rim, ..)| *rim == answer.rim.0);
-            !last.is_some_and(|(_, session, pts)| {
-                *session == answer.session && answer.pts.nanos_since(*pts) > GONE_MS * 1_000_000
-            })
+            let silent = last.is_some_and(|(_, session, pts)| {
+                let last = if *session == answer.session { *pts } else { began };
+                answer.pts.nanos_since(last) > GONE_MS * 1_000_000
+            });
+            !silent && !Arc::ptr_eq(&other.model, &answer.model)
         });
         self.settle(&answer.court.clone(), None)
     }
@@ -282,9 +306,7 @@ impl Jury {
             // Of itself: what people say of its calls, and how often it abstains.
             self.compared(court, &heard.said, heard.fact, true);
             for other in &mut self.court(court).others {
-                if model_ref(&other.model) != called.model {
-                    other.told.push_back(heard.clone());
-                }
+                other.told.push_back(heard.clone());
             }
             news.push(News::Attempted);
         }
@@ -321,9 +343,17 @@ impl Jury {
         let at_court = self.court(court);
         let live = &at_court.upto;
         for other in &mut at_court.others {
-            let Other { model, upto, told, own, since, .. } = &mut *other;
+            let Other { model, upto, sessions, told, own, since, .. } = &mut *other;
             let done = |heard: &Heard| {
-                over == Some(heard.session) || passed(live, heard) && passed(upto, heard)
+                over == Some(heard.session)
+                    || passed(live, heard)
+                        && sessions.contains(&heard.session)
+                        && passed(upto, heard)
+            };
+            // Nor has one that was let go, or never came: what it did not see it did not miss.
+            let saw = |heard: &Heard| {
+                sessions.contains(&heard.session)
+                    && (passed(upto, heard) || is_level(live, upto, heard))
             };
             while let Some(at) = told.iter().position(done) {
                 let Some(told) = told.remove(at) else { break };
@@ -333,13 +363,13 @@ impl Jury {
                 let paired = paired.min_by_key(|(_, one)| away(one)).map(|(at, _)| at);
                 let paired = paired.and_then(|at| own.remove(at));
                 // What came in the middle of an attempt has nothing to say of it.
-                if !told.is_new(*since, NEW_MS) {
+                if !told.is_new(*since, NEW_MS) && saw(&told) {
                     compared.push((Some(told), paired, Arc::clone(model)));
                 }
             }
             while let Some(at) = own.iter().position(done) {
                 let Some(own) = own.remove(at) else { break };
-                if !own.is_new(*since, 2 * NEW_MS) {
+                if !own.is_new(*since, 2 * NEW_MS) && saw(&own) {
                     compared.push((None, Some(own), Arc::clone(model)));
                 }
             }
@@ -405,7 +435,8 @@ impl Jury {
     fn court(&mut self, court: &CourtId) -> &mut AtCourt {
         let at = self.courts.iter().position(|known| known.court == *court).unwrap_or_else(|| {
             let (upto, others) = (Vec::new(), Vec::new());
-            self.courts.push(AtCourt { court: court.clone(), decides: None, upto, others });
+            let court = court.clone();
+            self.courts.push(AtCourt { court, decides: None, upto, began: None, others });
             self.courts.len() - 1
         });
         &mut self.courts[at]
@@ -490,7 +521,7 @@ impl Figures {
 }
 
 /// How far a model is, at the rim of an answer.
-fn moved(upto: &mut Vec<(u16, SessionId, MediaTime)>, answer: &RimAnswer) {
+fn moved(upto: &mut Vec<Upto>, answer: &RimAnswer) {
     let RimId(rim) = answer.rim;
     match upto.iter_mut().find(|(known, ..)| *known == rim) {
         Some(known) => *known = (rim, answer.session, answer.pts),
@@ -499,11 +530,23 @@ fn moved(upto: &mut Vec<(u16, SessionId, MediaTime)>, answer: &RimAnswer) {
 }
 
 /// True once nothing more of an attempt can come of a model that is so far; also in a later session.
-fn passed(upto: &[(u16, SessionId, MediaTime)], heard: &Heard) -> bool {
+fn passed(upto: &[Upto], heard: &Heard) -> bool {
     let at = upto.iter().find(|(rim, ..)| *rim == heard.rim);
     at.is_some_and(|(_, session, pts)| {
         *session != heard.session || pts.nanos_since(heard.reached) > DONE_MS * 1_000_000
     })
+}
+
+/// True of a model that is where the one that decides is, at the rim and in the session of an attempt.
+fn is_level(live: &[Upto], upto: &[Upto], heard: &Heard) -> bool {
+    let at = |of: &[Upto]| {
+        let here = |(rim, session, _): &&Upto| *rim == heard.rim && *session == heard.session;
+        of.iter().find(here).map(|(.., pts)| *pts)
+    };
+    match (at(live), at(upto)) {
+        (Some(live), Some(other)) => live.nanos_since(other) < NEW_MS * 1_000_000,
+        _ => false,
+    }
 }
 
 const fn word_of(standing: Standing) -> CallWord {
@@ -649,6 +692,73 @@ mod tests {
         }
         assert!(news.iter().all(|news| *news == News::Attempted), "{news:?}");
         assert_eq!(figures(&jury, "late").attempts, 1, "the second alone");
+    }
+
+    /// Attempts of eight seconds in a session, from a jury's side.
+    fn plays(
+        (game, jury): (&mut Game, &mut Jury),
+        (session, pictures): (SessionId, std::ops::Range<i64>),
+        says_live: impl Fn(i64) -> Arc<ModelIdentity>,
+        beside: impl Fn(i64) -> Vec<Arc<ModelIdentity>>,
+    ) -> Vec<News> {
+        let mut news = Vec::new();
+        for n in pictures {
+            let says = match n % 200 {
+                50..=58 => UP,
+                59..=75 => MADE,
+                _ => NONE,
+            };
+            for other in beside(n) {
+                news.extend(jury.beside(&RimAnswer { session, ..answer(&other, n, says) }));
+            }
+            let said = RimAnswer { session, ..answer(&says_live(n), n, says) };
+            news.extend(jury.decided(&court(), &game.step(&said)));
+            news.extend(jury.live(&said));
+        }
+        let decided = game.session_closed(session, CloseReason::Ended);
+        news.extend(jury.decided(&court(), &decided));
+        news.extend(jury.closed(&court(), session));
+        news
+    }
+
+    #[test]
+    fn one_that_was_let_go_has_nothing_to_say_of_what_came_later() {
+        let (live, gone) = (model("live"), model("gone"));
+        let (mut game, mut jury) = (Game::new(court(), 1), Jury::default());
+        // It goes just before the second attempt; the session ends soon after that, and another comes.
+        let until = |n: i64| if n < 245 { vec![Arc::clone(&gone)] } else { vec![] };
+        let live_says = |_| Arc::clone(&live);
+        let mut news = plays((&mut game, &mut jury), (SESSION, 0..300), live_says, until);
+        let next = SessionId::from_bits(0xbb);
+        let nobody = |_| vec![];
+        news.extend(plays((&mut game, &mut jury), (next, 0..1_000), live_says, nobody));
+        assert!(news.iter().all(|news| *news == News::Attempted), "{news:?}");
+        assert_eq!(news.len(), 7);
+        assert_eq!(figures(&jury, "gone").attempts, 1, "the first alone");
+        assert!(jury.courts[0].others.is_empty());
+    }
+
+    #[test]
+    fn one_that_takes_over_in_the_middle_of_an_attempt_is_not_held_against_itself() {
+        let (first, second) = (model("first"), model("second"));
+        let (mut game, mut jury) = (Game::new(court(), 1), Jury::default());
+        let live = |n: i64| Arc::clone(if n < 62 { &first } else { &second });
+        let beside = |n: i64| vec![Arc::clone(if n < 62 { &second } else { &first })];
+        let news = plays((&mut game, &mut jury), (SESSION, 0..100), live, beside);
+        assert!(news.iter().all(|news| *news == News::Attempted), "{news:?}");
+    }
+
+    #[test]
+    fn one_beside_itself_agrees() {
+        let (live, other) = (model("same"), model("same"));
+        let (mut game, mut jury) = (Game::new(court(), 1), Jury::default());
+        let news = plays(
+            (&mut game, &mut jury),
+            (SESSION, 0..400),
+            |_| Arc::clone(&live),
+            |_| vec![Arc::clone(&other)],
+        );
+        assert_eq!(news, [News::Attempted, News::Attempted]);
     }
 
     #[test]
