@@ -6,6 +6,10 @@
 //! else they are as good as any. What no call depends on stands back behind all of them, which nobody needs a
 //! permission for. Both are of the calling thread alone and of those that it makes (Linux).
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
 /// Niceness of a thread that does neither.
 const USUAL: i32 = 0;
 /// … of one that stands back (setpriority(2)).
@@ -36,6 +40,35 @@ pub fn stand_back() {
     set(BACK);
 }
 
+/// How long a thread waited for a core that others had, as the kernel counts it (proc(5), `schedstat`: its second
+/// number, ns).
+#[derive(Debug, Default)]
+pub struct Waits {
+    schedstat: Option<File>,
+    before: Duration,
+}
+
+impl Waits {
+    /// Those of the calling thread, from now on; none where the kernel does not tell.
+    #[must_use]
+    pub fn of_this_thread() -> Self {
+        let mut waits =
+            Self { schedstat: File::open("/proc/thread-self/schedstat").ok(), ..Self::default() };
+        waits.lately();
+        waits
+    }
+
+    /// What was waited since this was last asked.
+    pub fn lately(&mut self) -> Duration {
+        let mut text = [0; 96];
+        let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
+        let words = read.and_then(|read| str::from_utf8(text.get(..read)?).ok());
+        let waited = words.and_then(|words| words.split_whitespace().nth(1)?.parse().ok());
+        let waited = waited.map_or(self.before, Duration::from_nanos);
+        waited.saturating_sub(std::mem::replace(&mut self.before, waited))
+    }
+}
+
 /// Absolute, since a thread has that of the one that made it.
 fn set(niceness: i32) {
     // Nobody by name is the calling thread (Linux). Refused is as usual.
@@ -45,9 +78,30 @@ fn set(niceness: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, SystemClock};
 
     fn nice() -> i32 {
         rustix::process::getpriority_process(None).expect("told")
+    }
+
+    #[test]
+    fn what_a_thread_waits_for_is_counted_and_what_it_works_is_not() {
+        // Of four threads a core each has a quarter of the time.
+        let work = || {
+            let mut waits = Waits::of_this_thread();
+            assert_eq!(waits.lately().as_secs(), 0, "from now on");
+            let clock = SystemClock::new();
+            let began = clock.monotonic();
+            while clock.monotonic().since(began) < Duration::from_millis(400) {}
+            waits.lately()
+        };
+        let cores = std::thread::available_parallelism().expect("told").get();
+        let threads: Vec<_> = (0..4 * cores).map(|_| std::thread::spawn(work)).collect();
+        for thread in threads {
+            let waited = thread.join().expect("ends");
+            assert!((50..=2_000).contains(&waited.as_millis()), "{waited:?}");
+        }
+        assert_eq!(Waits::default().lately(), Duration::ZERO, "nobody tells");
     }
 
     #[test]

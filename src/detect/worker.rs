@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use tracing::{debug, error, warn};
 
 use crate::answer::ModelIdentity;
-use crate::clock::{Clock, as_usual, come_before_all, stand_back};
+use crate::clock::{Clock, Waits, as_usual, come_before_all, stand_back};
 use crate::detect::bundle::Bundle;
 use crate::detect::continuity::{Continuity, Fed};
 use crate::detect::court_work::CourtWork;
@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     progress: Arc<Mutex<Progress>>,
     failures: u32,
     last_failure: String,
+    /// Of the thread that it runs on, where somebody asks how long looks take.
+    waits: Waits,
 }
 
 /// What a worker is made of.
@@ -123,6 +125,7 @@ impl Worker {
             progress: parts.progress,
             failures: 0,
             last_failure: String::new(),
+            waits: Waits::default(),
         };
         for drawn in parts.courts {
             worker.open(drawn)?;
@@ -134,6 +137,9 @@ impl Worker {
     pub(crate) fn run(mut self) {
         if self.manner.stands_back {
             stand_back();
+        }
+        if self.outlets.seat.is_some() {
+            self.waits = Waits::of_this_thread();
         }
         let mut first = false;
         // What was taken while a batch was gathered and is not of it.
@@ -274,7 +280,8 @@ impl Worker {
         let views = due.iter().enumerate().flat_map(|(at, due)| due.views(at));
         let (owners, looks): (Vec<(usize, usize)>, Vec<Look<'_>>) = views.unzip();
         if !looks.is_empty() {
-            let Self { engine, courts, meters, clock, progress, outlets, .. } = self;
+            let Self { engine, courts, meters, clock, progress, outlets, waits, .. } = self;
+            waits.lately();
             engine.run(&looks, &mut |look, result| {
                 let owner = owners.get(look).copied();
                 let Some((at, view)) = owner else { return };
@@ -295,7 +302,8 @@ impl Worker {
                         meters.answer_seconds.observe(since_arrival.as_secs_f64());
                         progress.lock().took(said.ran);
                         if let Some(seat) = &outlets.seat {
-                            seat.took(said.ran);
+                            // That others had the core is no fault of a model's.
+                            seat.took(said.ran.saturating_sub(waits.lately()));
                         }
                     }
                     Err(failure) => drop(due.failed.get_or_insert(failure)),
