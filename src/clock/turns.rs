@@ -6,9 +6,10 @@
 //! else they are as good as any. What no call depends on stands back behind all of them, which nobody needs a
 //! permission for. Both are of the calling thread alone and of those that it makes (Linux).
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::Duration;
+
+use crate::disk::read_regular_text;
 
 /// Niceness of a thread that does neither.
 const USUAL: i32 = 0;
@@ -44,7 +45,7 @@ pub fn stand_back() {
 /// number, ns).
 #[derive(Debug, Default)]
 pub struct Waits {
-    schedstat: Option<File>,
+    counted: bool,
     before: Duration,
 }
 
@@ -52,18 +53,18 @@ impl Waits {
     /// Those of the calling thread, from now on; none where the kernel does not tell.
     #[must_use]
     pub fn of_this_thread() -> Self {
-        let mut waits =
-            Self { schedstat: File::open("/proc/thread-self/schedstat").ok(), ..Self::default() };
+        let mut waits = Self { counted: true, ..Self::default() };
         waits.lately();
         waits
     }
 
-    /// What was waited since this was last asked.
+    /// What was waited since this was last asked, on the thread that it is of.
     pub fn lately(&mut self) -> Duration {
-        let mut text = [0; 96];
-        let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
-        let words = read.and_then(|read| str::from_utf8(text.get(..read)?).ok());
-        let waited = words.and_then(|words| words.split_whitespace().nth(1)?.parse().ok());
+        if !self.counted {
+            return Duration::ZERO;
+        }
+        let text = read_regular_text(Path::new("/proc/thread-self/schedstat"), 96).ok();
+        let waited = text.and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
         let waited = waited.map_or(self.before, Duration::from_nanos);
         waited.saturating_sub(std::mem::replace(&mut self.before, waited))
     }
