@@ -219,6 +219,38 @@ fn every_metric_is_moved_somewhere() {
     fail("a metric that nobody moves", &wrong);
 }
 
+/// Names of metrics in a text, without what Prometheus adds to them.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for part in text.split("courtside_").skip(1) {
+        let end = part.find(|c: char| c != '_' && !c.is_ascii_lowercase()).unwrap_or(part.len());
+        let mut name = part.get(..end).unwrap_or_default();
+        for added in ["_bucket", "_sum", "_count", "_total", "_seconds", "_bytes"] {
+            name = name.strip_suffix(added).unwrap_or(name);
+        }
+        found.insert(name.to_owned());
+    }
+    found
+}
+
+#[test]
+fn monitoring_names_metrics_that_there_are() {
+    let source = fs::read_to_string(root().join("src/health/metrics.rs")).expect("readable");
+    let is_there = |name: &String| source.contains(&format!("\"{name}\""));
+    for file in ["courtside.rules.yml", "courtside.rules.test.yml", "grafana.json"] {
+        let text = fs::read_to_string(root().join("monitoring").join(file)).expect("readable");
+        let named = metrics_in(&text);
+        assert!(named.len() > 8, "{file}: {named:?}");
+        let wrong: Vec<String> = named.into_iter().filter(|name| !is_there(name)).collect();
+        fail(
+            &format!("a metric of monitoring/{file} that src/health/metrics.rs does not have"),
+            &wrong,
+        );
+    }
+    let made_up = metrics_in("rate(courtside_nobodys_total[5m]) / courtside_answer_seconds_bucket");
+    assert_eq!(made_up.iter().filter(|name| !is_there(name)).count(), 1, "the control");
+}
+
 /// Enums whose variants are reasons in metrics, and where they stand.
 const REASONS: &[(&str, &str)] = &[
     ("src/admission/told.rs", "Reason"),
