@@ -891,3 +891,35 @@ fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+/// Whatever the machine bears: each picture that was sent is answered or told as lost, and by whom.
+#[cfg(feature = "gstreamer")]
+#[test]
+fn bench_of_courts_accounts_for_every_picture_of_every_court() {
+    let game = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/game.flv");
+    let game = game.to_str().expect("UTF-8");
+    let clip = ["--flv", game, "--size", "854x480", "--rim", "562,167,44,10", "--device", "cpu"];
+    let short = ["--seconds", "2", "--warm-up", "0", "--json", "--courts", "1,2"];
+    let done = courtside(&[&["bench", "courts"], &clip[..], &short[..]].concat());
+    let said = text(&done.stderr);
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect(&said);
+    assert_eq!(done.status.code(), Some(if told["kept"] == true { 0 } else { 3 }), "{said}");
+    let rounds = told["rounds"].as_array().expect("rounds");
+    assert_eq!(rounds.iter().map(|round| &round["courts"]).collect::<Vec<_>>(), [1, 2]);
+    for round in rounds {
+        let number = |of: &serde_json::Value| of.as_f64().expect("a number");
+        let courts = number(&round["courts"]);
+        let (pictures, unanswered) = (number(&round["pictures"]), number(&round["unanswered"]));
+        assert!(pictures >= 30.0 * courts, "{round}");
+        let looked_at = pictures - number(&round["passed_over"]);
+        assert_eq!(looked_at, number(&round["answer"]["n"]) + unanswered, "{round}");
+        let none_lost = unanswered == 0.0 && round["dropped"] == serde_json::json!({});
+        assert!(round["kept"] == false || none_lost, "{round}");
+        let middle = |of: &str| number(&round[of]["p50_ms"]);
+        assert!(middle("decoded") > 0.0 && middle("answer") > middle("decoded"), "{round}");
+        assert!(number(&round["cores"]) > 0.0 && number(&round["rss_bytes"]) > 1e6, "{round}");
+        let decoders = round["decoders"].as_object().expect("decoders");
+        assert_eq!(decoders.values().map(number).sum::<f64>(), courts, "{round}");
+        assert_eq!(round["model"], "rimnet fp32 builtin", "{round}");
+    }
+}

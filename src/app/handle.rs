@@ -11,6 +11,7 @@ use crate::app::splits::Splits;
 use crate::app::web::say;
 use crate::clips::{RingStatus, Shelf};
 use crate::config::CourtConfig;
+use crate::decode::DecoderStatus;
 use crate::detect::SwapRefused;
 use crate::event::FactId;
 use crate::event::models::{Disagreement, SwapOrder};
@@ -134,6 +135,12 @@ impl AppHandle {
     #[must_use]
     pub fn stream(&self, court: &CourtId) -> Option<CourtStatus> {
         self.courts.beside().ingest.status(court)
+    }
+
+    /// How the decoder of each court does.
+    #[must_use]
+    pub fn decoders(&self) -> Vec<DecoderStatus> {
+        self.courts.beside().book.all().iter().map(|listed| listed.decoder.status()).collect()
     }
 
     /// What ingest has counted.

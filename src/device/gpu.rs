@@ -51,6 +51,22 @@ impl Gpu {
         opened.clone()
     }
 
+    /// Bytes of its memory that are free now, whoever has the others, and all.
+    ///
+    /// # Errors
+    /// [`NoGpu`]: there is none, or it does not say.
+    pub fn memory(&self) -> Result<(u64, u64), NoGpu> {
+        #[cfg(feature = "cuda")]
+        {
+            let said = self.cuda()?.memory();
+            let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            said.map(|(free, all)| (bytes(free), bytes(all)))
+                .map_err(|fault| NoGpu::Failed { what: fault.what, problem: fault.problem })
+        }
+        #[cfg(not(feature = "cuda"))]
+        Err(NoGpu::NotBuilt)
+    }
+
     /// What it is, in a line; or why there is none.
     ///
     /// # Errors
@@ -81,6 +97,7 @@ mod tests {
         let gpu = Gpu::default();
         let (first, again) = (gpu.about(), gpu.clone().about());
         assert_eq!(first, again);
+        assert_eq!(gpu.memory().is_ok_and(|(free, all)| free <= all), first.is_ok());
         let line = match first {
             Ok(line) => line,
             Err(none) => none.to_string(),

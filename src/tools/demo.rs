@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -17,11 +18,13 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use crate::app::{App, Options, World};
+use crate::app::{App, Options};
 use crate::config;
+use crate::disk::RealDisk;
 use crate::event::Envelope;
 use crate::health;
 use crate::media::RimBox;
+use crate::tools::machine::{Machine, machine};
 use crate::tools::private_folder::private_folder;
 use crate::tools::rig::broker::OwnBroker;
 use crate::tools::rig::listen::{self, Listener};
@@ -115,8 +118,8 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut listener = Listener::start(&broker, "courtside-demo-viewer", BOX).await?;
 
     let config = configuration(&args, &folder.path, &broker, &rims)?;
-    let app = App::build(config, World::real(), Options { open_http: true, ..Options::default() })
-        .await?;
+    let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
+    let app = App::build(config, world, Options { open_http: true, ..Options::default() }).await?;
     let addresses = app.addresses();
     let rtmp = addresses.rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);
@@ -260,7 +263,13 @@ async fn publisher(args: &DemoArgs, url: String, bar: ProgressBar) -> anyhow::Re
             })
             .await
         }
-        Some(file) => by_ffmpeg(file, &url, &bar).await,
+        Some(file) => match std::fs::read(file) {
+            // It needs nobody to make it a stream.
+            Ok(bytes) if bytes.starts_with(b"FLV") => {
+                publish::flv(bytes, &url, publish::Pace::RealTime, |_| {}).await
+            }
+            _ => by_ffmpeg(file, &url, &bar).await,
+        },
     }
 }
 

@@ -20,6 +20,7 @@ mod demo;
 mod descriptors;
 mod doctor;
 mod heap;
+mod machine;
 #[cfg(feature = "gstreamer")]
 mod eval;
 #[cfg(feature = "gstreamer")]

@@ -10,17 +10,14 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{
-    App, Devices, GPU_FOLDER, Options, World, engine_settings, memory_limit, model_limits,
-};
+use crate::app::{App, Devices, Options, World, memory_limit, model_limits};
 use crate::clock::come_first;
 use crate::config;
-use crate::detect::InstalledEngines;
-use crate::device::Gpu;
-use crate::disk::{self, RealDisk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::health;
 use crate::tools::apart::Apart;
 use crate::tools::descriptors;
+use crate::tools::machine::{Machine, machine};
 use crate::tools::tell::{remark, remark_refused};
 use crate::tools::trim;
 
@@ -51,25 +48,16 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     descriptors::make_room();
-    let limits = model_limits(&config);
-    let compiled = config.appliance.data_dir.join(GPU_FOLDER);
-    let gpu = Gpu::keeping(Arc::new(RealDisk::new()), compiled.clone());
-    let mut world = World::real_for(limits, &gpu);
-    if args.no_fdatasync {
+    let disk: Arc<dyn Disk> = if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");
-        world.disk = Arc::new(RealDisk::without_sync());
-    }
-    let engines = InstalledEngines::new(Arc::clone(&world.clock))
-        .within(limits)
-        .wanting(engine_settings(&config))
-        .on(&gpu, &world.disk, compiled);
-    let devices = Devices {
-        engines: Arc::new(
-            Apart::before(Arc::new(engines), limits)
-                .remembering(Arc::clone(&world.disk), &config.appliance.data_dir),
-        ),
-        ..world.devices.clone()
+        Arc::new(RealDisk::without_sync())
+    } else {
+        Arc::new(RealDisk::new())
     };
+    let Machine { world, .. } = machine(&config, disk);
+    let tried = Apart::before(Arc::clone(&world.devices.engines), model_limits(&config))
+        .remembering(Arc::clone(&world.disk), &config.appliance.data_dir);
+    let devices = Devices { engines: Arc::new(tried), ..world.devices.clone() };
     match daemon(config, World { devices, ..world }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -163,6 +163,10 @@ const PRINTING: &[(&str, &str)] = &[
     ("src/tools/aim.rs", "figures of rings"),
     ("src/tools/demo.rs", "addresses, and calls of our own box"),
     ("src/tools/bench/ingest.rs", "figures"),
+    (
+        "src/tools/bench/courts.rs",
+        "figures, and words of publishers and decoders that were cleaned",
+    ),
     ("src/tools/bench/latency.rs", "figures"),
     ("src/tools/bench/model.rs", "figures"),
     ("src/tools/bench/swap.rs", "figures"),

@@ -19,17 +19,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use crate::answer::RimAnswer;
-use crate::app::{App, Options, Probe, Report, World};
+use crate::app::{App, Options, Probe, Report};
 use crate::clock::Clock;
 use crate::config;
+use crate::disk::RealDisk;
 use crate::event::Envelope;
 use crate::health;
 use crate::ingest::flv::{FileTag, VideoTag};
 use crate::mailbox::hops;
-use crate::media::{Frame, MediaTime, Monotonic, RimBox, UtcTime};
+use crate::media::{Codec, Frame, MediaTime, Monotonic, RimBox, UtcTime};
 use crate::tools::bench::bare;
 use crate::tools::bench::spread::Spread;
 use crate::tools::demo;
+use crate::tools::machine::{Machine, machine};
 use crate::tools::private_folder::private_folder;
 use crate::tools::rig::broker::OwnBroker;
 use crate::tools::rig::camera::{self, Format};
@@ -77,7 +79,7 @@ const BUDGET: &str = "budget (p99 to the answer 60 ms, nothing dropped)";
 /// model that is late loses pictures of its own, which is told and is no fault of theirs.
 const BUDGETED_HOPS: [&str; 3] = [hops::RING, hops::DECODE, hops::DECODER];
 /// Bit rate of the stream at 720p30, kbit/s; other sizes in proportion.
-const KBPS: u32 = 4000;
+pub(super) const KBPS: u32 = 4000;
 const BOX: &str = "bench";
 pub(super) const COURT: &str = "loopback-court";
 /// Answers and events of the last pictures come within this.
@@ -104,7 +106,7 @@ struct Drawn {
     rim: [f32; 4],
 }
 
-fn size(text: &str) -> Result<(u32, u32), String> {
+pub(super) fn size(text: &str) -> Result<(u32, u32), String> {
     let fault = || format!("`{text}`: write WIDTHxHEIGHT, for example 1280x720");
     let (width, height) = text.split_once('x').ok_or_else(fault)?;
     let number =
@@ -161,7 +163,7 @@ impl Scene {
         let (width, height) = args.size;
         let share = u64::from(width) * u64::from(height) * u64::from(args.fps);
         let kbps = u32::try_from(u64::from(KBPS) * share / (1280 * 720 * 30))?.max(100);
-        let format = Format { width, height, fps: args.fps, kbps };
+        let format = Format { width, height, fps: args.fps, kbps, codec: Codec::H264 };
         let (video, rim) = match (&args.video, args.rim) {
             (Some(video), Some(rim)) => (video.clone(), rim.0),
             _ => sample(dir, format)?,
@@ -205,13 +207,13 @@ struct Run {
 }
 
 async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> anyhow::Result<Run> {
-    let world = World::real();
+    let config = configuration(args.models_dir.as_deref(), dir, broker, scene.rim)?;
+    let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
     let clock = Arc::clone(&world.clock);
     let watched = Arc::new(Watched::new(&clock, args.shutter));
     let options =
         Options { open_http: true, probe: Some(Arc::clone(&watched) as _), ..Options::default() };
     let mut listener = Listener::start(broker, "courtside-bench-listener", BOX).await?;
-    let config = configuration(args.models_dir.as_deref(), dir, broker, scene.rim)?;
     let app = App::build(config, world, options).await?;
     let rtmp = app.addresses().rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);
@@ -336,7 +338,7 @@ pub(super) fn configuration(
 }
 
 /// A path as TOML writes it.
-fn quoted(path: &Path) -> anyhow::Result<String> {
+pub(super) fn quoted(path: &Path) -> anyhow::Result<String> {
     let path = std::path::absolute(path)?;
     Ok(serde_json::to_string(&path.to_string_lossy())?)
 }

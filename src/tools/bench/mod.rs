@@ -1,19 +1,34 @@
 //! `courtside bench`: the program's own figures, each beside a peer of the same run.
 //!
 //! `latency` drives the whole daemon with the cameras of `tools/rig`, `ingest` the RTMP server
-//! alone, `model` one bundle on one core, `swap` models that change while a game is played. `bare` is the pipeline that latency stands beside,
-//! `spread` what is told of many durations.
+//! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
+//! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
+//! machine). `bare` is the pipeline that latency stands beside, `spread` what is told of many durations.
 
 #[cfg(feature = "gstreamer")]
 mod bare;
+#[cfg(feature = "gstreamer")]
+mod clip;
+#[cfg(feature = "gstreamer")]
+mod courts;
+#[cfg(feature = "gstreamer")]
+mod crowd;
 mod ingest;
 #[cfg(feature = "gstreamer")]
 mod latency;
 mod model;
 #[cfg(feature = "gstreamer")]
+mod publishers;
+#[cfg(feature = "gstreamer")]
+mod search;
+#[cfg(feature = "gstreamer")]
 mod swap;
 #[cfg(feature = "gstreamer")]
 mod spread;
+#[cfg(feature = "gstreamer")]
+mod usage;
+#[cfg(feature = "gstreamer")]
+mod watched;
 
 use std::process::ExitCode;
 
@@ -40,6 +55,11 @@ Exit: 0 within its budget · 1 failed · 3 over its budget")]
     #[command(after_help = "Example: courtside bench swap --swaps 50 --frames 30
 Exit: 0 nothing lost or doubled · 1 failed · 3 a picture was, or a swap did not hold")]
     Swap(swap::SwapArgs),
+    /// Measure many courts at once: latency, losses, memory, cores
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench courts --courts 1,4 --size 1280x720
+Exit: 0 nothing lost · 1 failed · 3 a picture was lost")]
+    Courts(courts::CourtsArgs),
 }
 
 impl BenchCommand {
@@ -52,6 +72,8 @@ impl BenchCommand {
             Self::Model(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Swap(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Self::Courts(args) => args.run(),
         }
     }
 }

@@ -18,14 +18,16 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::answer::RimAnswer;
-use crate::app::{App, AppHandle, Options, Probe, World};
+use crate::app::{App, AppHandle, Options, Probe};
 use crate::clock::Clock;
+use crate::disk::RealDisk;
 use crate::event::models::{After, SwapOrder};
 use crate::event::words::SwapOutcome;
 use crate::health;
-use crate::media::{Frame, MediaTime, Monotonic, SessionId};
+use crate::media::{Codec, Frame, MediaTime, Monotonic, SessionId};
 use crate::tools::bench::latency::{COURT, Scratch, configuration, sample};
 use crate::tools::bench::spread::Spread;
+use crate::tools::machine::{Machine, machine};
 use crate::tools::rig::broker::OwnBroker;
 use crate::tools::rig::camera::{self, Format};
 use crate::tools::rig::publish::{Pace, Publisher};
@@ -54,7 +56,7 @@ pub(crate) struct SwapArgs {
 }
 
 /// The stream: 720p30 at the bit rate of `bench latency`.
-const FORMAT: Format = Format { width: 1280, height: 720, fps: 30, kbps: 4000 };
+const FORMAT: Format = Format { width: 1280, height: 720, fps: 30, kbps: 4000, codec: Codec::H264 };
 /// Play that a swap may take, s: loading, warming up, its frames, and as much again.
 const A_SWAP_SECONDS: u32 = 5;
 /// A switch is felt for so long, if at all.
@@ -88,13 +90,13 @@ async fn bench(args: &SwapArgs) -> anyhow::Result<ExitCode> {
     eprintln!("encoding {length} s at {} × {}", FORMAT.width, FORMAT.height);
     let tags = camera::film(&video, FORMAT, length)?;
     let broker = OwnBroker::start(&folder.0).await?;
-    let world = World::real();
-    let clock = Arc::clone(&world.clock);
     let watched = Arc::new(Watched::default());
     let probe = Some(Arc::clone(&watched) as Arc<dyn Probe>);
     let options = Options { open_http: true, probe, ..Options::default() };
     let data_dir = folder.0.join("box");
     let config = configuration(args.models_dir.as_deref(), &data_dir, &broker.url(), rim)?;
+    let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
+    let clock = Arc::clone(&world.clock);
     let app = App::build(config, world, options).await?;
     let (handle, rtmp) = (app.handle(), app.addresses().rtmp.context("RTMP is not served")?);
     let (stop, stopped) = watch::channel(false);

@@ -30,6 +30,7 @@ pub(crate) struct Format {
     pub(crate) height: u32,
     pub(crate) fps: u32,
     pub(crate) kbps: u32,
+    pub(crate) codec: Codec,
 }
 
 /// RTMP's type of a video message.
@@ -196,18 +197,36 @@ fn pipeline(
     pace: &str,
 ) -> anyhow::Result<(gst::Pipeline, gst_app::AppSink)> {
     gst::init().context("start GStreamer")?;
-    let Format { width, height, fps, kbps } = format;
+    let Format { width, height, fps, kbps, codec } = format;
+    let key = 2 * fps;
+    let (encoder, package) = match codec {
+        Codec::H264 => (
+            format!(
+                "x264enc name=encoder tune=zerolatency speed-preset=ultrafast bframes=0 \
+                 key-int-max={key} bitrate={kbps} \
+                 ! video/x-h264,profile=main,stream-format=avc,alignment=au"
+            ),
+            "gstreamer1.0-plugins-ugly",
+        ),
+        Codec::H265 => (
+            format!(
+                "x265enc name=encoder tune=zerolatency speed-preset=ultrafast key-int-max={key} \
+                 bitrate={kbps} option-string=bframes=0:log-level=none \
+                 ! h265parse ! video/x-h265,stream-format=hvc1,alignment=au"
+            ),
+            "gstreamer1.0-plugins-bad",
+        ),
+    };
     let line = format!(
         "filesrc name=file ! decodebin force-sw-decoders=true ! videoconvert ! videoscale ! videorate \
          ! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1,\
-         pixel-aspect-ratio=1/1 {pace} ! x264enc name=encoder tune=zerolatency \
-         speed-preset=ultrafast bframes=0 key-int-max={key} bitrate={kbps} \
-         ! video/x-h264,profile=main,stream-format=avc,alignment=au \
-         ! appsink name=out sync=false max-buffers={AHEAD}",
-        key = 2 * fps,
+         pixel-aspect-ratio=1/1 {pace} ! {encoder} \
+         ! appsink name=out sync=false max-buffers={AHEAD}"
     );
     let pipeline = gst::parse::launch(&line)
-        .context("set up an encoder: apt-get install gstreamer1.0-plugins-ugly gstreamer1.0-libav")?
+        .with_context(|| {
+            format!("set up an encoder: apt-get install {package} gstreamer1.0-libav")
+        })?
         .downcast::<gst::Pipeline>()
         .map_err(|_| anyhow::anyhow!("GStreamer made no pipeline of it"))?;
     let file = pipeline.by_name("file").context("the file's element")?;
@@ -266,24 +285,31 @@ fn tags_of(
     shutter: Option<UtcTime>,
     first: bool,
 ) -> anyhow::Result<Vec<FileTag>> {
-    /// AVC, key picture and other; then packet type and composition time (FLV 10.1 E.4.3).
-    const KEY: u8 = 0x17;
-    const OTHER: u8 = 0x27;
+    /// Key picture and other, of AVC or of what goes as codec 12; then packet type and composition time
+    /// (FLV 10.1 E.4.3).
+    const KEY: u8 = 0x10;
+    const OTHER: u8 = 0x20;
+    const AVC: u8 = 7;
+    const HEVC: u8 = 12;
+    let caps = sample.caps().and_then(|caps| caps.structure(0)).context("caps")?;
+    let (codec, id) = match caps.name().as_str() {
+        "video/x-h265" => (Codec::H265, HEVC),
+        _ => (Codec::H264, AVC),
+    };
     let buffer = sample.buffer().context("a sample without data")?;
     let timestamp = u32::try_from(running_time_of(sample).map_or(0, gst::ClockTime::mseconds))?;
     let mut tags = Vec::new();
     if first {
-        let caps = sample.caps().and_then(|caps| caps.structure(0)).context("caps")?;
-        let record = caps.get::<gst::Buffer>("codec_data").context("no avcC")?;
-        let record = record.map_readable().context("read the avcC")?;
-        let mut body = vec![KEY, 0, 0, 0, 0];
+        let record = caps.get::<gst::Buffer>("codec_data").context("no avcC or hvcC")?;
+        let record = record.map_readable().context("read the avcC or hvcC")?;
+        let mut body = vec![KEY | id, 0, 0, 0, 0];
         body.extend_from_slice(&record);
         tags.push(FileTag { kind: VIDEO, timestamp, body: body.into() });
     }
     let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-    let mut body = vec![if key { KEY } else { OTHER }, 1, 0, 0, 0];
+    let mut body = vec![if key { KEY } else { OTHER } | id, 1, 0, 0, 0];
     if let Some(at) = shutter {
-        let nal = sei::wall_time_nal(Codec::H264, at);
+        let nal = sei::wall_time_nal(codec, at);
         body.extend_from_slice(&u32::try_from(nal.len())?.to_be_bytes());
         body.extend_from_slice(&nal);
     }
@@ -369,7 +395,7 @@ mod tests {
         let text = b"some words of text in a line\n".repeat(2_000);
         let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(&text));
         written.expect("written");
-        let format = Format { width: 64, height: 64, fps: 30, kbps: 100 };
+        let format = Format { width: 64, height: 64, fps: 30, kbps: 100, codec: Codec::H264 };
         let said = film(&path, format, 1).expect_err("no video").to_string();
         assert!(said.contains("no picture comes of it"), "{said}");
     }

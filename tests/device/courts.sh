@@ -1,0 +1,218 @@
+#!/bin/bash
+# How many courts one box with a data-centre GPU bears, and what they cost. Two steps, since such a machine
+# may have neither cargo nor ffmpeg nor GStreamer:
+#   tests/device/courts.sh prepare DIR    here: the release binary with every feature, its shim, TensorRT-RTX 1.6
+#                                         (make engines), GStreamer where GST_PACK says how, a broker, clips; with
+#                                         PIECE_MB=N in pieces that are to be put into DIR again, there
+#   DIR/courts.sh run DIR                 there: prints one table; exit 0 when nothing failed
+# BIN=FILE names a binary that is built already, RTX=DIR TensorRT-RTX, SHIMS=DIR the shims, FOOTAGE=DIR streams and
+# videos with truth (not in the repository) that are played too; XZ=N packs faster than 6. There PARTS names what is done: whole (the rendered
+# game, and the footage), table, h265, most, steady; SECONDS_EACH how long each row is measured.
+# The GPU machine needs the NVIDIA driver, libnvrtc, xz and python3.
+set -euo pipefail
+step=${1:?usage: courts.sh prepare|run DIR}
+dir=$(mkdir -p "${2:?usage: courts.sh prepare|run DIR}" && cd "$2" && pwd)
+
+# NAME WIDTHxHEIGHT PICTURES_A_SECOND CODEC KBPS
+CLIPS="1080p60 1920x1080 60 h264 8000
+720p60 1280x720 60 h264 4000
+1080p30 1920x1080 30 h264 6000
+1080p60-h265 1920x1080 60 h265 5000
+720p60-h265 1280x720 60 h265 3000"
+
+prepare() {
+  local target=${CARGO_TARGET_DIR:-target} box=$dir/box
+  local bin=${BIN:-$target/release/courtside} rtx=${RTX:-$target/engines/rtx-1.6} shims=${SHIMS:-$target/engines/shims}
+  [ -n "${BIN:-}" ] || ${CARGO:-cargo} build --release --features gstreamer,cuda,tensorrt,onnx
+  mkdir -p "$box/clips" "$box/lib" "$box/footage"
+  cp "$0" "$dir/courts.sh"
+  cp "$bin" "$box/courtside" && strip "$box/courtside"
+  # Beside the binary is the first place where a shim is looked for.
+  cp "$shims"/libcourtside-tensorrt-rtx-1.6.so "$box/"
+  mkdir -p "$box/rtx" && cp -L "$rtx"/lib*.so* "$box/rtx/"
+  cp assets/demo/game.json "$box/"
+  local name size fps codec kbps
+  while read -r name size fps codec kbps; do
+    [ -e "$box/clips/$name.flv" ] ||
+      "$bin" bench courts --size "$size" --fps "$fps" --codec "$codec" --kbps "$kbps" --save "$box/clips/$name.flv"
+  done <<< "$CLIPS"
+  # The binary holds FP32 alone.
+  mkdir -p "$box/models/rimnet"
+  cp models/rimnet/model.toml models/rimnet/rimnet-fp32.onnx models/rimnet/rimnet-fp16.onnx "$box/models/rimnet/"
+  local mosquitto; mosquitto=$(PATH=$PATH:/usr/sbin command -v mosquitto)
+  cp -L "$mosquitto" "$box/"
+  ldd "$mosquitto" | awk '$3 ~ /^\// {print $3}' | grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s)\.so' |
+    while read -r f; do cp -L "$f" "$box/lib/"; done
+  local video
+  for video in ${FOOTAGE:+"$FOOTAGE"/streams/*.mp4 "$FOOTAGE"/videos/*.mp4}; do
+    name=$(basename "$video" .mp4)
+    ffmpeg -v error -y -i "$video" -an -c copy -f flv "$box/footage/$name.flv"
+    cp "${video%.mp4}.json" "$box/footage/"
+  done
+  if [ -n "${GST_PACK:-}" ]; then $GST_PACK "$box/gst" && rm -f "$box/gst.txz"; fi
+  tar -C "$dir" -cf - box | xz -T0 -"${XZ:-6}" > "$dir/box.txz"
+  if [ -n "${PIECE_MB:-}" ]; then
+    split -b "${PIECE_MB}000000" -d -a 2 "$dir/box.txz" "$dir/box.part."
+    rm "$dir/box.txz"
+  fi
+  ls -l "$dir"
+}
+
+# A row of the table for each round of a bench: NAME FILE
+rows() {
+  python3 - "$1" "$2" <<'PY'
+import json, sys
+name, path = sys.argv[1:]
+try:
+    told = json.load(open(path))
+except (OSError, ValueError):
+    print(f"| {name} | FAILED: it told nothing | | | | | | | |")
+    sys.exit(1)
+mib = lambda n: "–" if n is None else f"{n / 2**20:.0f}"
+for r in told["rounds"]:
+    a, d, l = r["answer"], r["decoded"], r["looked"]
+    lost = f"{r['unanswered']} of {r['pictures'] - r['passed_over']}"
+    dropped = ", ".join(f"{n} {hop}" for hop, n in r["dropped"].items()) or "0"
+    print(f"| {name}, {r['courts']} courts, {r['model']} "
+          f"| {a['p50_ms']:.1f} · {a['p95_ms']:.1f} · {a['p99_ms']:.1f} · {a['max_ms']:.1f} "
+          f"| {d['p50_ms']:.1f} · {d['p99_ms']:.1f} | {l['p50_ms']:.1f} · {l['p99_ms']:.1f} | {r['late']['p99_ms']:.1f} "
+          f"| {lost}; {dropped}; before {r['dropped_before']} "
+          f"| {r['host_copies']}; before {r['host_copies_before']} "
+          f"| {mib(r['gpu_bytes'])}; {mib(r['gpu_bytes_a_court'])} | {mib(r['rss_bytes'])}; {mib(r['rss_bytes_a_court'])} "
+          f"| {r['cores']:.2f} ({r['publishers_cores']:.2f}) | {r['first_answer_s']:.1f}; {r['best_engine_s']:.1f} |")
+    for line in ([r["advice"]] if r["advice"] else []) + r["refused"][:3]:
+        print(f"| {name}, {r['courts']} courts: {line} | | | | | | | | | | |")
+if told.get("most") is not None:
+    print(f"| **{name}: most courts that lose nothing: {told['most']}** | | | | | | | | | | |")
+PY
+}
+
+# The calls of a game against its truth: NAME EVENTS TRUTH
+calls() {
+  python3 - "$@" <<'PY'
+import json, sys
+name, events, truth = sys.argv[1:]
+facts = {}
+for line in open(events, errors="replace"):
+    try:
+        e = json.loads(line)
+    except ValueError:
+        continue
+    kind = str(e.get("type", "")).removeprefix("courtside.").removesuffix(".v1")
+    if kind.startswith("shot."):
+        key, data = e.get("fact") or e.get("id"), e.get("data") or {}
+        if key not in facts or e.get("revision", 0) >= facts[key][0]:
+            facts[key] = (e.get("revision", 0), kind, data.get("t_stream", facts.get(key, (0, 0, None))[2]))
+shots = [(kind, t) for _, kind, t in facts.values() if kind in ("shot.made", "shot.missed", "shot.unsure") and t is not None]
+right, told, free = 0, [], list(shots)
+attempts = json.load(open(truth))["attempts"]
+for a in attempts:
+    near = sorted((abs(s[1] - a["t_rim"]), s) for s in free)
+    hit = near[0][1] if near and near[0][0] <= 1.0 else None
+    if hit:
+        free.remove(hit)
+    if a.get("doubtful"):
+        continue
+    ok = hit is not None and hit[0] == "shot." + a["outcome"]
+    right += ok
+    if not ok:
+        told.append(f"{a['t_rim']:.1f} s {a['outcome']}: {hit[0] if hit else 'nothing'}")
+count = sum(not a.get("doubtful") for a in attempts)
+told += [f"{t:.1f} s nothing: {kind}" for kind, t in free]
+print(f"| {name}: calls right | {right} of {count}; {len(free)} false | {'; '.join(told) or 'none otherwise'} |")
+sys.exit(0 if right == count and not free else 1)
+PY
+}
+
+run() {
+  local work=${WORK:-/tmp/courtside-courts} failed=0
+  mkdir -p "$work"
+  if [ ! -e "$work/box" ]; then
+    if [ -e "$dir/box.txz" ]; then xz -dc "$dir/box.txz"; else cat "$dir"/box.part.* | xz -dc; fi | tar -C "$work" -xf -
+  fi
+  local box=$work/box out=${OUT:-$work/out}
+  mkdir -p "$out"
+  [ ! -e "$box/gst/env.sh" ] || . "$box/gst/env.sh"
+  export LD_LIBRARY_PATH="$box/rtx:$box/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" PATH="$box:$PATH"
+  local parts=" ${PARTS:-whole table h265 most steady} " seconds=${SECONDS_EACH:-6}
+  echo "$(date -u +%F), $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null | head -1), $(nproc) cores"
+
+  if [[ $parts == *" whole "* ]]; then
+    echo "| game | calls | otherwise |"; echo "| --- | --- | --- |"
+    local pids=() name film
+    for film in "" "$box"/footage/*.flv; do
+      [ -z "$film" ] || [ -e "$film" ] || continue
+      name=$(basename "${film:-rendered}" .flv)
+      local video=()
+      [ -z "$film" ] || video=(--video "$film" --rim "$(python3 -c '
+import json, sys
+t = json.load(open(sys.argv[1])); print(",".join(map(str, (t.get("rims") or [t["rim"]])[0])))' "${film%.flv}.json")")
+      timeout 100 courtside demo --once --json --listen 127.0.0.1:0 --data-dir "$work/demo-$name" "${video[@]}" \
+        > "$work/$name.events" 2> "$work/$name.log" & pids+=($!)
+    done
+    local pid
+    for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+    for film in "" "$box"/footage/*.flv; do
+      [ -z "$film" ] || [ -e "$film" ] || continue
+      name=$(basename "${film:-rendered}" .flv)
+      calls "$name" "$work/$name.events" "$([ -z "$film" ] && echo "$box/game.json" || echo "${film%.flv}.json")" || failed=1
+      tail -3 "$work/$name.log" >> "$out/games.log"
+    done
+  fi
+
+  # NAME CLIP LIMIT_S ARGUMENTS...: one bench, as rows of the table.
+  bench() {
+    local name=$1 clip=$2 limit=$3; shift 3
+    local size fps; read -r _ size fps _ < <(grep "^$clip " <<< "$CLIPS")
+    timeout "$limit" courtside bench courts --json --flv "$box/clips/$clip.flv" --size "$size" --rim "$(python3 -c '
+import json, sys
+t = json.load(open(sys.argv[1])); w, h = map(int, sys.argv[2].split("x"))
+print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["size"][1]) * 2)))' "$box/game.json" "$size")" \
+      "$@" > "$out/bench.json" 2> "$work/bench.log" || true
+    rows "$name" "$out/bench.json" || { failed=1; tail -5 "$work/bench.log"; }
+    cat "$out/bench.json" >> "$out/all.json"; rm -f "$out/bench.json"
+  }
+  local short="--seconds $seconds --warm-up 2 --apart ${APART:-50}"
+  heads() {
+    echo "| what | last byte in → answer p50 · p95 · p99 · max, ms | → picture p50 · p99 | picture → answer p50 · p99 | left late p99 | unanswered; dropped | host copies | GPU MiB; a court more | RSS MiB; a court more | cores (publishers) | first answer; best engine, s |"
+    echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+  }
+  if [[ $parts == *" table "* ]]; then
+    heads
+    bench "1080p60 H.264" 1080p60 150 $short --courts "${COURTS:-1,4,8,32}"
+    bench "720p60 H.264" 720p60 150 $short --courts "${COURTS:-1,4,8,32}"
+    bench "1080p60 H.264" 1080p60 90 $short --courts 1,32 --bundle rimnet:fp16 --models-dir "$box/models"
+  fi
+  if [[ $parts == *" h265 "* ]]; then
+    heads
+    bench "1080p60 H.265" 1080p60-h265 150 $short --courts "${COURTS:-1,8,32}"
+    bench "720p60 H.265" 720p60-h265 150 $short --courts 32
+  fi
+  if [[ $parts == *" most "* ]]; then
+    # The ceiling: sixteen decoders and nothing else, in one process, so in one context.
+    local long=$work/long.h264 n
+    gst-launch-1.0 -q filesrc location="$box/clips/1080p30.flv" ! flvdemux ! h264parse \
+      ! video/x-h264,stream-format=byte-stream,alignment=au ! filesink location="$work/short.h264"
+    for n in $(seq 15); do cat "$work/short.h264"; done > "$long"
+    local branch="filesrc location=$long ! h264parse ! nvh264dec ! video/x-raw(memory:CUDAMemory) ! fakesink sync=false"
+    timeout 60 gst-launch-1.0 $(for n in $(seq 16); do echo "$branch"; done) > "$work/bare.log" 2>&1 || failed=1
+    python3 - "$work/bare.log" $((15 * 180 * 16)) <<'PY' || failed=1
+import re, sys
+text, pictures = open(sys.argv[1]).read(), int(sys.argv[2])
+took = re.search(r"Execution ended after (\d+):(\d+):([\d.]+)", text)
+if not took:
+    print("| bare NVDEC: FAILED:", text[-300:].replace("\n", " "), "|"); sys.exit(1)
+h, m, s = took.groups(); seconds = int(h) * 3600 + int(m) * 60 + float(s)
+print(f"| bare NVDEC, gst-launch, 16 of 1080p30: {pictures / seconds:.0f} pictures a second = {pictures / seconds / 30:.0f} courts |")
+PY
+    heads
+    bench "1080p30 H.264" 1080p30 300 $short --courts "${FIRST:-128}" --most
+  fi
+  if [[ $parts == *" steady "* ]]; then
+    heads
+    bench "1080p30 H.264, for long" 1080p30 $((${STEADY:-180} + 60)) --seconds "${STEADY:-180}" --warm-up 2 --courts "${STEADY_COURTS:-100}"
+  fi
+  return $failed
+}
+
+case $step in prepare) prepare ;; run) run ;; *) echo "prepare or run" >&2; exit 2 ;; esac
