@@ -25,6 +25,11 @@ const MODEL_MULTIPLY_ADDS: u64 = 50_000_000_000;
 /// RimFinder has 1,100 million of them; more than this no accelerator does within a look.
 const MODEL_MULTIPLY_ADDS_RANGE: RangeInclusive<u64> = 5_000_000_000..=100_000_000_000_000;
 
+/// Keys that a box may have: makers, and one more of each while it changes (chosen).
+const MODEL_KEYS_MOST: usize = 16;
+/// Characters of minisign's public key: two that say what it is, eight bytes of name, 32 of Ed25519.
+const MODEL_KEY_CHARS: usize = 56;
+
 /// `[detect]`, checked.
 #[derive(Clone, Debug)]
 pub struct DetectConfig {
@@ -32,6 +37,9 @@ pub struct DetectConfig {
     pub bundles: Vec<String>,
     /// Looked into before all other places, DESIGN §4.1.
     pub models_dir: Option<PathBuf>,
+    /// Public keys of minisign, whose packed bundles are taken from elsewhere; none unless given. Each is
+    /// one by its form.
+    pub model_keys: Vec<String>,
     /// Where engines run; `auto` unless given.
     pub device: Device,
     /// ONNX Runtime's library; looked for in the usual places if absent.
@@ -137,6 +145,10 @@ pub(super) struct RawDetect {
     /// Folder that is searched for bundles first.
     #[schemars(extend("x-applies" = "restart"))]
     models_dir: Option<PathBuf>,
+    /// Public keys (minisign, RW…) of whom packed bundles are taken that come from elsewhere.
+    #[schemars(with = "Option<Vec<String>>", length(max = 16))]
+    #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
+    model_keys: Option<Spanned<Vec<String>>>,
     /// The best that runs them: "auto", "tensorrt", "cuda" or "cpu" ("tensorrt:N", "cuda:N": on that
     /// GPU).
     #[schemars(extend("x-applies" = "restart"))]
@@ -202,6 +214,18 @@ impl RawDetect {
                 written.into_inner()
             },
         );
+        let model_keys = self.model_keys.map_or_else(Vec::new, |written| {
+            if !written.get_ref().iter().all(|key| is_model_key(key)) {
+                let text = "`model_keys` has what is no public key of minisign: write the lines of 56 \
+                            characters, RW…, that `courtside models keygen` prints";
+                findings.fault(written.span(), text);
+            }
+            if written.get_ref().len() > MODEL_KEYS_MOST {
+                let text = format!("more than {MODEL_KEYS_MOST} `model_keys`: take some out");
+                findings.fault(written.span(), text);
+            }
+            written.into_inner()
+        });
         let device = self.device.map_or(Device::Auto, |written| {
             Device::parse(written.get_ref()).unwrap_or_else(|| {
                 let text =
@@ -248,6 +272,7 @@ impl RawDetect {
         DetectConfig {
             bundles,
             models_dir,
+            model_keys,
             device,
             onnxruntime: self.onnxruntime.map(|file| origin.resolved(&file)),
             tensorrt: self.tensorrt.map(|folder| origin.resolved(&folder)),
@@ -257,4 +282,14 @@ impl RawDetect {
             model_multiply_adds,
         }
     }
+}
+
+/// True of the Base64 of 42 bytes that begin with `Ed`.
+fn is_model_key(text: &str) -> bool {
+    let base64 = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
+    text.len() == MODEL_KEY_CHARS
+        && text.bytes().all(base64)
+        && text
+            .strip_prefix("RW")
+            .is_some_and(|rest| rest.starts_with(|c: char| matches!(c, 'Q'..='Z' | 'a'..='f')))
 }

@@ -17,6 +17,7 @@
 //! | what a model remembers, and when it starts anew | `continuity` (states themselves: the engine) |
 //! | what tensors mean | the task: `rim` (made or missed), `ring` (where rings are, was a camera moved) |
 //! | a new task | a folder beside `rim`, and the arms that the compiler asks for in `bundle` and `tasks` |
+//! | a bundle as one signed file, and why it is refused | `parcel` |
 //! | which models run, and from when on | `roster`; one of them `loaded` |
 //! | another one decides while the stream runs | `swap` (who, pure), `lanes` (whose answer counts, pure), `podium` (both), `roster/swapping`, `routes` |
 //!
@@ -25,6 +26,7 @@
 //! `embedded` the bundles in the binary, `progress` how a model is doing, `sink` where answers go.
 
 mod bundle;
+pub mod parcel;
 mod embedded;
 mod resample;
 mod engine;

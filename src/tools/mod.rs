@@ -14,6 +14,7 @@ mod cli;
 mod client;
 mod clips;
 mod models;
+mod parcels;
 mod completions;
 mod config;
 mod demo;

@@ -1,7 +1,7 @@
 //! `courtside models`: what the models of the running box do, and which of them decides.
 //!
 //! Asks the box beside it over its own socket, or over HTTP with its token (`ask`); the box decides, and
-//! what it refuses is said in its own words.
+//! what it refuses is said in its own words. What packs and signs bundles asks nobody: `parcels`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::event::state::{ModelState, ModelsState};
 use crate::event::words::{ModelRole, SwapPhase};
 use crate::media::Foreign;
 use crate::tools::ask::{AskArgs, Place};
+use crate::tools::parcels::{KeygenArgs, SignArgs, VerifyArgs};
 use crate::tools::tell::{remark, tell, tell_json};
 
 /// How long `swap` waits for the bundle to be loaded before it leaves the box to it.
@@ -82,6 +83,20 @@ Exit: 0 it is tried, or decides · 1 refused, or it could not be loaded")]
         #[arg(long)]
         json: bool,
     },
+    /// Make a pair of keys: one signs models, the other stands on the boxes that run them
+    #[command(after_help = "Example: courtside models keygen our-models
+Exit: 0 both files are made · 1 one is there, or cannot be made")]
+    Keygen(KeygenArgs),
+    /// Pack a bundle into one signed file, which a box takes from anywhere
+    #[command(after_help = "Example: courtside models sign models/rimnet --key our-models.key
+Exit: 0 made · 1 refused: a box would refuse it too")]
+    Sign(SignArgs),
+    /// Check a packed bundle as a box does
+    #[command(
+        after_help = "Example: courtside models verify rimnet-0.6.0.parcel --key our-models.pub
+Exit: 0 a box with these keys takes it · 1 refused, with the reason"
+    )]
+    Verify(VerifyArgs),
 }
 
 impl ModelsArgs {
@@ -118,6 +133,9 @@ impl ModelsArgs {
                 Ok(ExitCode::SUCCESS)
             }
             Some(Command::Disagreements { ask, json }) => disagreements(&Place::of(&ask)?, json),
+            Some(Command::Keygen(args)) => args.run(),
+            Some(Command::Sign(args)) => args.run(),
+            Some(Command::Verify(args)) => args.run(),
         }
     }
 }

@@ -89,6 +89,8 @@ pub enum ManifestPlace {
     File(PathBuf),
     /// In the binary.
     Embedded(&'static str),
+    /// In a parcel: the file, or nothing where its name is told anyway.
+    Parcel(PathBuf),
 }
 
 impl fmt::Display for ManifestPlace {
@@ -96,6 +98,8 @@ impl fmt::Display for ManifestPlace {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Embedded(name) => write!(f, "{name}/{MANIFEST} in the binary"),
+            Self::Parcel(path) if path.as_os_str().is_empty() => f.write_str(MANIFEST),
+            Self::Parcel(path) => write!(f, "{MANIFEST} in {}", path.display()),
         }
     }
 }

@@ -18,11 +18,11 @@ pub const SYSTEM_MODELS: &str = "/usr/share/courtside/models";
 /// What a box runs, until an engine for another one is compiled in.
 pub(crate) const DEFAULT_PRECISION: &str = "fp32";
 /// Devices whose files the engine in the binary can run.
-const BUILTIN_DEVICES: [&str; 2] = ["any", "cpu"];
+pub(crate) const BUILTIN_DEVICES: [&str; 2] = ["any", "cpu"];
 /// Bytes of a manifest; ours have 3 KB.
-const MAX_MANIFEST_BYTES: u64 = 256 << 10;
+pub(crate) const MAX_MANIFEST_BYTES: u64 = 256 << 10;
 /// Bytes of a model file; RimNet has 5 MB, and the unit's `MemoryMax` is 6 GB.
-const MAX_FILE_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A bundle that is part of the binary.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +138,17 @@ impl Located {
         precision: &str,
     ) -> Result<ModelFile, BundleError> {
         let chosen = self.choose(entries, precision)?;
-        let bytes = self.read(chosen)?.ok_or_else(|| self.missing(entries, chosen))?;
+        let bytes = self.one(entries, chosen)?;
         Ok(ModelFile { path: chosen.path.clone(), precision: chosen.precision.clone(), bytes })
+    }
+
+    /// Reads the file of one of `entries`, and checks its hash.
+    pub(crate) fn one(
+        &self,
+        entries: &[FileEntry],
+        chosen: &FileEntry,
+    ) -> Result<Cow<'static, [u8]>, BundleError> {
+        self.read(chosen)?.ok_or_else(|| self.missing(entries, chosen))
     }
 
     fn choose<'e>(
@@ -234,7 +243,7 @@ pub(crate) fn locate(
     Err(BundleError::NotFound { name: name.to_owned(), searched: searched.join(", ") })
 }
 
-fn check_name(name: &str) -> Result<(), BundleError> {
+pub(crate) fn check_name(name: &str) -> Result<(), BundleError> {
     let good = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     if (1..=32).contains(&name.len()) && name.bytes().all(good) {
         Ok(())
