@@ -64,6 +64,8 @@ const LOOKS_LEAST: usize = 10;
 /// Looks over the budget below which a window is not (measured: on two cores of a machine that others
 /// share, up to three of 45 looks of RimNet take half as long again as the rest).
 const OVER_LEAST: usize = 5;
+/// So many times as often as the other one is a model late whose fault that is (chosen).
+const AT_FAULT: usize = 3;
 /// Looks of a window that are kept; more courts than fit leave the newest.
 const LOOKS_MOST: usize = 4_096;
 /// Without an answer of the live model for so long no camera is there.
@@ -342,12 +344,10 @@ impl Swaps {
         for role in roles.filter(|role| role.key == key) {
             role.meter.took(now, over, window);
         }
-        // Where both are late it is the machine that is.
-        let is_over = |role: &Option<Role>| role.as_ref().is_some_and(|role| role.meter.is_over());
-        if self.live() == Some(key)
+        let (Some(live), Some(previous)) = (&self.live, &self.previous) else { return };
+        if live.key == key
             && self.watched(now).is_some()
-            && is_over(&self.live)
-            && !is_over(&self.previous)
+            && live.meter.is_over_beside(&previous.meter)
         {
             self.fall_back(now, "its looks take longer than its budget", steps);
         }
@@ -414,9 +414,12 @@ impl Swaps {
         if !enough {
             return;
         }
-        let over = self.candidate.as_ref().is_some_and(Meter::is_over);
-        let live_over = self.live.as_ref().is_some_and(|live| live.meter.is_over());
-        if over && !live_over && until != Until::Warm {
+        let live = self.live.as_ref().map(|live| &live.meter);
+        let over = self.candidate.as_ref().is_some_and(|tried| match live {
+            Some(live) => tried.is_over_beside(live),
+            None => tried.is_over(),
+        });
+        if over && until != Until::Warm {
             return self.drop_candidate(now, "its looks take longer than its budget", steps);
         }
         self.switch(now, steps);
@@ -473,8 +476,18 @@ impl Meter {
         self.looks.push_back((now, over));
     }
 
+    fn over(&self) -> usize {
+        self.looks.iter().filter(|(_, over)| *over).count()
+    }
+
+    /// Where another one of the same time is late too, if not as often, it is the machine.
+    fn is_over_beside(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.over() * other.looks.len(), other.over() * self.looks.len());
+        self.is_over() && (other.looks.is_empty() || ours > AT_FAULT * theirs)
+    }
+
     fn is_over(&self) -> bool {
-        let over = self.looks.iter().filter(|(_, over)| *over).count();
+        let over = self.over();
         self.looks.len() >= LOOKS_LEAST && over >= OVER_LEAST && over * 10 >= self.looks.len()
     }
 }
@@ -530,16 +543,24 @@ mod tests {
 
     #[test]
     fn looks_over_the_budget_lead_back_within_two_seconds_unless_the_machine_is_late() {
+        let (never, often, always) = (u64::MAX, 2, 1);
         for (limits, other_late, expected) in [
-            (Limits::USUAL, false, Some(key(1))),
-            (Limits::USUAL, true, Some(key(2))),
-            (Limits { window: None, ..Limits::USUAL }, false, Some(key(2))),
+            (Limits::USUAL, never, Some(key(1))),
+            (Limits::USUAL, 10, Some(key(1))),
+            (Limits::USUAL, often, Some(key(2))),
+            (Limits::USUAL, always, Some(key(2))),
+            (Limits { window: None, ..Limits::USUAL }, never, Some(key(2))),
         ] {
             let (mut swaps, mut steps) = (switched(limits), Vec::new());
             let mut since = None;
             for n in 0..50_u64 {
                 let now = at(1_000 + n * 40);
-                swaps.took(now, key(1), other_late, &mut steps);
+                swaps.took(
+                    now,
+                    key(1),
+                    n.is_multiple_of(other_late) && other_late != never,
+                    &mut steps,
+                );
                 swaps.took(now, key(2), true, &mut steps);
                 since = since.or((swaps.live() == Some(key(1))).then_some(n * 40));
             }
