@@ -74,7 +74,7 @@ figures: ## Measure builds from nothing and the size of the binary (tens of minu
 fmt: ## Format the code
 	$(CARGO) fmt
 
-install: ## Place binary, unit, sysusers and default bundle below DESTDIR
+install: ## Place binary, unit, sysusers and bundles below DESTDIR
 	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
 	test ! -d $(CARGO_TARGET_DIR)/engines/shims || install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/courtside $(CARGO_TARGET_DIR)/engines/shims/*.so
@@ -82,8 +82,8 @@ install: ## Place binary, unit, sysusers and default bundle below DESTDIR
 	install -D -m 644 systemd/courtside.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/courtside.conf
 	install -D -m 644 systemd/courtside.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/courtside.conf
 	install -D -m 644 courtside.example.toml $(DESTDIR)$(PREFIX)/share/courtside/courtside.example.toml
-	for f in models/rimnet/model.toml models/rimnet/*.onnx; do \
-	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/courtside/models/rimnet/$$(basename $$f); done
+	for f in models/rimnet/model.toml models/rimnet/*.onnx models/ballnet/model.toml models/ballnet/*.onnx; do \
+	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/courtside/$$f; done
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completions man > $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
 	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside

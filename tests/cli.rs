@@ -814,6 +814,55 @@ fn eval_tells_of_strata_of_abstaining_and_of_every_figure_that_scripts_ask_for()
     }
 }
 
+/// Another family than RimNet, of the demo's game: made and missed by where the ball went. With a rule that
+/// takes everything for missed, or sees no ball, it is not.
+#[test]
+fn eval_scores_a_detector_with_a_rule_beside_the_model_that_decides() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = tempfile::tempdir().expect("a folder");
+    let game = root.join("assets/demo/game.flv");
+    let stream = serde_json::json!({"file": game, "rim": [562, 167, 44, 10], "attempts": [
+        {"t_rim": 3.267, "t_truth": 3.337, "outcome": "made"},
+        {"t_rim": 13.771, "t_truth": 14.187, "outcome": "missed"}],
+        "quiet": [[4.5, 7.5]]});
+    let put = |path: &Path, words: &str| {
+        std::fs::File::create(path)
+            .and_then(|mut file| file.write_all(words.as_bytes()))
+            .expect("written");
+    };
+    let truth = dir.path().join("truth.json");
+    put(&truth, &stream.to_string());
+    let right = |models: &Path| -> Vec<(String, u64)> {
+        let [truth, models] = [&truth, models].map(|path| path.to_str().expect("UTF-8"));
+        let words = ["eval", "--truth", truth, "--models-dir", models, "--json"];
+        let done =
+            courtside(&[&words[..], &["--bundle", "rimnet", "--bundle", "ballnet"]].concat());
+        let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
+        let of = |bundle: &serde_json::Value| {
+            let name = bundle["name"].as_str().expect("a name").to_owned();
+            (name, bundle["right"].as_u64().expect("a count"))
+        };
+        told["bundles"].as_array().expect("bundles").iter().map(of).collect()
+    };
+    let both = |ballnet| vec![("rimnet".to_owned(), 2), ("ballnet".to_owned(), ballnet)];
+    assert_eq!(right(&root.join("models")), both(2));
+
+    let copy = dir.path().join("models/ballnet");
+    std::fs::create_dir_all(&copy).expect("made");
+    let ours = root.join("models/ballnet");
+    for file in ["ballnet-fp32.onnx", "ballnet-fp16.onnx"] {
+        std::fs::copy(ours.join(file), copy.join(file)).expect("copied");
+    }
+    let manifest = std::fs::read_to_string(ours.join("model.toml")).expect("read");
+    for (key, other, called) in
+        [("through = -1.0", "through = 90.0", 1), ("least = 0.55", "least = 0.9999", 0)]
+    {
+        assert!(manifest.contains(key), "{key}");
+        put(&copy.join("model.toml"), &manifest.replace(key, other));
+        assert_eq!(right(&dir.path().join("models")), both(called), "{other}");
+    }
+}
+
 #[test]
 fn eval_says_what_is_wrong_with_what_it_was_given_before_it_plays_anything() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -211,20 +211,21 @@ def streaming(rimnet, doc="", half=False, quant=None):
 class Runner:
     """Runs the exported graph frame by frame, as the daemon does."""
 
-    def __init__(self, model, states):
+    def __init__(self, model, states, says="logits"):
         import onnxruntime as ort
         o = ort.SessionOptions()
         o.intra_op_num_threads = 1
         data = model if isinstance(model, (str, bytes)) else model.SerializeToString()
         self.session, self.spec = ort.InferenceSession(data, o, providers=["CPUExecutionProvider"]), states
+        self.says = says
         self.reset()
 
     def reset(self):
         self.now = {s["input"]: np.zeros(s["shape"], np.float32) for s in self.spec}
 
     def __call__(self, frame):
-        """[S, S] luma in 0..1 -> logits [4]."""
-        names = ["logits"] + [s["output"] for s in self.spec]
+        """[S, S] luma in 0..1 -> logits [4], or whatever else the graph says."""
+        names = [self.says] + [s["output"] for s in self.spec]
         got = self.session.run(names, {"frame": frame.astype(np.float32)[None, None], **self.now})
         self.now = {s["input"]: v for s, v in zip(self.spec, got[1:])}
         return got[0][0]

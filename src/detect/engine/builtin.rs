@@ -391,6 +391,7 @@ mod tests {
     use crate::detect::embedded::IN_THE_BINARY;
     use crate::detect::engine::contract::View;
     use crate::detect::rim::crop::Crop;
+    use crate::detect::rim::manifest::RimSays;
     use crate::media::{
         ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, RimBox,
         SessionId, UtcTime,
@@ -437,8 +438,8 @@ mod tests {
             let bundle = find(embedded.name, &[], IN_THE_BINARY).expect("the binary's own");
             assert!(models().join(embedded.name).join("model.toml").exists(), "is in models/");
             let told = vectors(embedded.name, "net.json");
-            match bundle.table {
-                TaskTable::Rim(_) => check_rim(&mut load(&bundle), &told, 2e-3),
+            match &bundle.table {
+                TaskTable::Rim(table) => check_rim(&mut load(&bundle), &table.says, &told, 2e-3),
                 TaskTable::Ring(_) => check_ring(&mut load(&bundle), &told),
             }
         }
@@ -447,10 +448,13 @@ mod tests {
     /// Half is widened when it is read; eight bits answer more coarsely.
     #[test]
     fn other_precisions_of_a_shipped_bundle_answer_nearly_the_same() {
-        for (precision, by) in [("fp16", 0.02), ("int8", 1.0)] {
-            let bundle = find_as("rimnet", precision, &[models()], &[]).expect("there");
+        for (name, precision, by) in
+            [("rimnet", "fp16", 0.02), ("rimnet", "int8", 1.0), ("ballnet", "fp16", 0.05)]
+        {
+            let bundle = find_as(name, precision, &[models()], &[]).expect("there");
             assert_eq!(bundle.file.precision, precision);
-            check_rim(&mut load(&bundle), &vectors("rimnet", "net.json"), by);
+            let says = bundle.rim().expect("decides").says.clone();
+            check_rim(&mut load(&bundle), &says, &vectors(name, "net.json"), by);
         }
     }
 
@@ -464,17 +468,31 @@ mod tests {
         (0..size * size).map(byte).collect()
     }
 
-    fn check_rim(engine: &mut Builtin, told: &serde_json::Value, by: f32) {
+    /// Of classes all that is said was written down, of maps some cells (`at`).
+    fn check_rim(engine: &mut Builtin, says: &RimSays, told: &serde_json::Value, by: f32) {
         let size = usize::try_from(told["size"].as_u64().expect("size")).expect("small");
+        let (what, at) = match says {
+            RimSays::Classes => ("logits", (0..4).collect()),
+            RimSays::Ball(_) => ("maps", cells(&told["at"])),
+        };
         engine.set_slots(2).expect("room");
-        for (t, logits) in told["logits"].as_array().expect("logits").iter().enumerate() {
+        for (t, wanted) in told[what].as_array().expect("answers").iter().enumerate() {
             engine.values =
                 vec![moving_square(t, size).iter().map(|b| f32::from(*b) / 255.0).collect()];
             let found = engine.infer(1, 1.0 / 30.0).expect("runs").remove(0);
-            for (found, wanted) in found.iter().zip(numbers(logits)) {
+            let wanted = numbers(wanted);
+            assert_eq!(wanted.len(), at.len());
+            for (at, wanted) in at.iter().zip(wanted) {
+                let found = found[*at];
                 assert!((found - wanted).abs() < by, "frame {t}: {found} {wanted}");
             }
         }
+    }
+
+    fn cells(at: &serde_json::Value) -> Vec<usize> {
+        let cell =
+            |at: &serde_json::Value| usize::try_from(at.as_u64().expect("whole")).expect("small");
+        at.as_array().expect("a list").iter().map(cell).collect()
     }
 
     /// The picture of `bundle.py`'s `pattern`, by the formula that the vectors tell.

@@ -48,10 +48,10 @@ pub struct BallTable {
     pub rings: f32,
     /// Of it above the ring's top edge ([`CropInput::above`]).
     pub above: f32,
-    /// A lower probability is no ball.
+    /// A lower probability is no ball that comes; one that is followed may have half of it.
     pub least: f32,
-    /// Mean log-odds of being inside, over the pictures below the ring's plane, at which made and missed
-    /// are as likely.
+    /// The most that its log-odds of being inside were, of the pictures since it passed the ring's plane, at
+    /// which made and missed are as likely.
     pub through: f32,
     /// Log-odds of made for each of these beyond `through`; 0: the way alone decides, so whatever passes
     /// within the ring's picture is a toss-up.

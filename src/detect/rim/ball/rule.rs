@@ -36,12 +36,19 @@ const DECIDED: f32 = 0.35;
 const NEAR: f32 = 0.9;
 /// From so near a ball above the ring is one that comes.
 const COMES: f32 = 1.4;
-/// So much farther than it was at its nearest, a ball leads away.
+/// So much farther than it was at its nearest, and beyond this, a ball leads away: one that bounces on the
+/// ring comes back.
 const AWAY: f32 = 0.6;
+const FAR_AWAY: f32 = 1.2;
+/// A ball came if it was farther from the ring than this: what is first seen at the ring is a net that
+/// swings, a hand (of 0.4 to 0.9 this had the most right on 480 rendered sequences).
+const CAME: f32 = 0.5;
 /// Between two places of one ball, widths of the ring a second: 9 m/s (a ball that falls 3 m has 8).
 const FASTEST: f32 = 20.0;
 /// No two places of one ball are nearer than what a place may be off, twice.
 const STEP_AT_LEAST: f32 = 0.4;
+/// A place that is a width of the ring from where the ball would be by now counts so much less probable.
+const UNLIKE: f32 = 0.3;
 /// A ball that is not seen for so long is hidden, or gone, ms.
 const HIDDEN_MS: i64 = 250;
 /// A ball that has gone through and is hidden by the net shows again, or is through, after so long, ms.
@@ -66,6 +73,8 @@ struct Place {
     at: MediaTime,
     across: f32,
     below: f32,
+    /// Widths of the ring a second; 0 of a ball that was not seen before.
+    speed: (f32, f32),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,17 +84,19 @@ enum Phase {
     Away,
     /// One came from above.
     Coming {
-        /// Its least distance from the ring.
+        /// Its least distance from the ring …
         nearest: f32,
+        /// … and its greatest.
+        farthest: f32,
     },
     /// It passed the plane within the ring.
     Through {
-        /// Sum of its log-odds of being inside.
+        /// The most that its log-odds of being inside were since.
         inside: f32,
-        /// Pictures that are in that sum.
-        pictures: f32,
-        /// Its least distance from the ring.
+        /// As before it passed.
         nearest: f32,
+        /// As before it passed.
+        farthest: f32,
     },
     /// Its way told the outcome, by these log-odds of made.
     Shown { since: MediaTime, odds: f32 },
@@ -100,7 +111,7 @@ pub(crate) fn step(
     half: f32,
     by: &BallTable,
 ) -> (Way, RimProbabilities) {
-    let spot = now.same_ball(at, seen);
+    let spot = now.same_ball(at, seen, by);
     let phase = match spot {
         Some(spot) => seen_at(now, at, spot, half, by),
         None => unseen(now, at, by),
@@ -109,22 +120,42 @@ pub(crate) fn step(
         Phase::Shown { since, .. } if older(since, at, SHOWN_MS) => Phase::Away,
         phase => phase,
     };
-    let here = spot.map(|spot| Place { at, across: spot.across, below: spot.below });
+    let here = spot.map(|spot| {
+        let speed = now.last.map_or((0.0, 0.0), |last| last.speed_to(at, spot));
+        Place { at, across: spot.across, below: spot.below, speed }
+    });
     let last = here.or(now.last.filter(|last| !older(last.at, at, HIDDEN_MS)));
     (Way { last, phase }, told(phase, last))
 }
 
 impl Way {
-    /// The ball that was there before, where one is near enough; else the best.
-    fn same_ball(self, at: MediaTime, seen: &[Spot]) -> Option<Spot> {
-        let Some(last) = self.last else { return seen.first().copied() };
-        let reach = (FASTEST * seconds(last.at, at)).max(STEP_AT_LEAST);
-        let near =
-            |spot: &&Spot| (spot.across - last.across).hypot(spot.below - last.below) <= reach;
-        // One that is followed is not left for another that is far away.
-        let followed = !matches!(self.phase, Phase::Away | Phase::Shown { .. });
-        let other = seen.first().filter(|_| !followed);
-        seen.iter().find(near).or(other).copied()
+    /// Of those that could be the ball which was there before the one that is most where it would be by now;
+    /// else the best, if nobody is followed.
+    fn same_ball(self, at: MediaTime, seen: &[Spot], by: &BallTable) -> Option<Spot> {
+        let followed = matches!(self.phase, Phase::Coming { .. } | Phase::Through { .. });
+        let best = seen.first().filter(|spot| !followed && spot.score >= by.least).copied();
+        let Some(last) = self.last else { return best };
+        let gone = seconds(last.at, at);
+        let reach = (FASTEST * gone).max(STEP_AT_LEAST);
+        let from =
+            |across: f32, below: f32, spot: &Spot| (spot.across - across).hypot(spot.below - below);
+        let (across, below) =
+            (last.speed.0.mul_add(gone, last.across), last.speed.1.mul_add(gone, last.below));
+        let like = |spot: &Spot| spot.score - UNLIKE * from(across, below, spot);
+        let near = seen.iter().filter(|spot| from(last.across, last.below, spot) <= reach);
+        near.max_by(|a, b| like(a).total_cmp(&like(b))).copied().or(best)
+    }
+}
+
+impl Place {
+    /// How fast it went from here to `spot`, each way.
+    fn speed_to(self, at: MediaTime, spot: Spot) -> (f32, f32) {
+        let gone = seconds(self.at, at);
+        if gone <= 0.0 {
+            return (0.0, 0.0);
+        }
+        let each = |from: f32, to: f32| ((to - from) / gone).clamp(-FASTEST, FASTEST);
+        (each(self.across, spot.across), each(self.below, spot.below))
     }
 }
 
@@ -133,44 +164,52 @@ fn seen_at(now: Way, at: MediaTime, spot: Spot, half: f32, by: &BallTable) -> Ph
     let near = from_ring(spot.across, spot.below);
     let comes = spot.below < -ABOVE && near < COMES;
     match now.phase {
-        Phase::Away if comes => Phase::Coming { nearest: near },
+        Phase::Away if comes => Phase::Coming { nearest: near, farthest: near },
         Phase::Away => Phase::Away,
-        Phase::Coming { nearest } => coming(now.last, at, spot, nearest.min(near)),
-        Phase::Through { nearest, .. } if spot.below < -ABOVE => Phase::Coming { nearest },
-        Phase::Through { inside, pictures, nearest } => {
-            let inside = inside + spot.inside;
-            let pictures = pictures + 1.0;
+        Phase::Coming { nearest, farthest } => {
+            coming(now.last, at, spot, (nearest.min(near), farthest.max(near)))
+        }
+        Phase::Through { nearest, farthest, .. } if spot.below < -ABOVE => {
+            Phase::Coming { nearest, farthest }
+        }
+        Phase::Through { inside, nearest, farthest } => {
+            let inside = inside.max(spot.inside);
             if spot.across.abs() > BESIDE {
                 Phase::Shown { since: at, odds: -SURE }
             } else if spot.below > half + DECIDED {
-                Phase::Shown { since: at, odds: made_odds(inside, pictures, by) }
+                Phase::Shown { since: at, odds: made_odds(inside, by) }
             } else {
-                Phase::Through { inside, pictures, nearest }
+                Phase::Through { inside, nearest, farthest }
             }
         }
         // The same ball, up again: what shows next counts.
         Phase::Shown { .. } if comes && near < NEAR && was_above(now.last) => {
-            Phase::Coming { nearest: near }
+            Phase::Coming { nearest: near, farthest: CAME }
         }
         Phase::Shown { .. } => now.phase,
     }
 }
 
 /// A ball that came from above is at `spot`.
-fn coming(last: Option<Place>, at: MediaTime, spot: Spot, nearest: f32) -> Phase {
-    let outcome = |odds: f32| {
+fn coming(
+    last: Option<Place>,
+    at: MediaTime,
+    spot: Spot,
+    (nearest, farthest): (f32, f32),
+) -> Phase {
+    let came = farthest >= CAME;
+    let passed_by = || {
         // One that never was at the ring was no attempt.
-        if nearest < NEAR { Phase::Shown { since: at, odds } } else { Phase::Away }
+        if nearest < NEAR && came { Phase::Shown { since: at, odds: -SURE } } else { Phase::Away }
     };
-    let through = last.and_then(|last| across_plane(last, spot));
-    match through {
-        Some(across) if across.abs() <= MOUTH => {
-            Phase::Through { inside: spot.inside, pictures: 1.0, nearest }
+    match last.and_then(|last| across_plane(last, spot)) {
+        Some(across) if across.abs() <= MOUTH && came => {
+            Phase::Through { inside: spot.inside, nearest, farthest }
         }
-        Some(_) => outcome(-SURE),
-        None if spot.below >= 0.0 && spot.across.abs() > BESIDE => outcome(-SURE),
-        None if from_ring(spot.across, spot.below) > nearest + AWAY => outcome(-SURE),
-        None => Phase::Coming { nearest },
+        Some(_) => passed_by(),
+        None if spot.below >= 0.0 && spot.across.abs() > BESIDE => passed_by(),
+        None if from_ring(spot.across, spot.below) > (nearest + AWAY).max(FAR_AWAY) => passed_by(),
+        None => Phase::Coming { nearest, farthest },
     }
 }
 
@@ -178,20 +217,26 @@ fn coming(last: Option<Place>, at: MediaTime, spot: Spot, nearest: f32) -> Phase
 fn unseen(now: Way, at: MediaTime, by: &BallTable) -> Phase {
     let since = now.last.map_or(at, |last| last.at);
     match now.phase {
-        Phase::Through { inside, pictures, .. } if older(since, at, HIDDEN_IN_NET_MS) => {
-            Phase::Shown { since: at, odds: made_odds(inside, pictures, by) }
+        Phase::Through { inside, .. } if older(since, at, HIDDEN_IN_NET_MS) => {
+            Phase::Shown { since: at, odds: made_odds(inside, by) }
         }
-        Phase::Coming { nearest } if older(since, at, HIDDEN_MS) => {
+        Phase::Coming { nearest, farthest } if older(since, at, HIDDEN_MS) => {
             // Behind a board or out of the crop: what was at the ring did not go in.
-            if nearest < NEAR { Phase::Shown { since: at, odds: -SURE / 2.0 } } else { Phase::Away }
+            if nearest < NEAR && farthest >= CAME {
+                Phase::Shown { since: at, odds: -SURE / 2.0 }
+            } else {
+                Phase::Away
+            }
         }
         phase => phase,
     }
 }
 
-/// Log-odds that a ball which passed the plane within the ring went through it, not by before it.
-fn made_odds(inside: f32, pictures: f32, by: &BallTable) -> f32 {
-    (by.trust * (inside / pictures - by.through)).clamp(-MOST, MOST)
+/// Log-odds that a ball which passed the plane within the ring went through it, not by before it. By the
+/// picture that says it most: once it hangs out of the net it is not inside any more, and before the ring it
+/// never was.
+fn made_odds(inside: f32, by: &BallTable) -> f32 {
+    (by.trust * (inside - by.through)).clamp(-MOST, MOST)
 }
 
 /// Where it passed the ring's plane on its way down, if between these two.
@@ -344,9 +389,11 @@ mod tests {
             path(&[(1.9, -1.4), (1.9, 2.0)], 20, 0.0),
             path(&[(-1.9, 1.4), (1.9, 1.0)], 20, 0.0),
             vec![Some((0.0, 0.8, 3.0)); 60],
+            // What is first seen at the ring: its net, and a hand in it.
+            path(&[(0.1, -0.3), (0.1, 0.7), (0.0, 0.3)], 10, 2.0),
             vec![None; 60],
         ] {
-            assert!(answers(&way, &BY).iter().all(|p| p.none > 0.5), "{way:?}");
+            assert!(answers(&way, &BY).iter().all(|p| p.made + p.missed < 0.5), "{way:?}");
         }
     }
 
@@ -414,7 +461,8 @@ mod tests {
                     let spot = Spot { across, below, score: 0.9, inside };
                     let before = way[t.saturating_sub(8)..t].iter().flatten();
                     passed |= before.into_iter().any(|(across, below, _)| {
-                        let last = Place { at: MediaTime::ZERO, across: *across, below: *below };
+                        let (at, speed) = (MediaTime::ZERO, (0.0, 0.0));
+                        let last = Place { at, across: *across, below: *below, speed };
                         across_plane(last, spot).is_some_and(|across| across.abs() <= MOUTH)
                     });
                 }
