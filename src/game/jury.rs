@@ -367,7 +367,9 @@ impl Jury {
                     compared.push((Some(told), paired, Arc::clone(model)));
                 }
             }
-            while let Some(at) = own.iter().position(done) {
+            // One that saw the ball at the ring sooner is not done with it before the other is.
+            let alone = |one: &Heard| done(one) && !told.iter().any(|told| told.is_same(one));
+            while let Some(at) = own.iter().position(alone) {
                 let Some(own) = own.remove(at) else { break };
                 if !own.is_new(*since, 2 * NEW_MS) && saw(&own) {
                     compared.push((None, Some(own), Arc::clone(model)));
@@ -612,19 +614,25 @@ mod tests {
 
     /// A game with its jury: attempts of ten seconds, as the one that decides and another see them.
     fn played(shots: &[([f32; 4], [f32; 4])]) -> (Jury, Vec<News>, Vec<FactId>) {
+        played_apart(shots, 0)
+    }
+
+    /// The same, where the other sees each ball so many pictures sooner.
+    fn played_apart(shots: &[([f32; 4], [f32; 4])], sooner: i64) -> (Jury, Vec<News>, Vec<FactId>) {
         let (live, other) = (model("live"), model("other"));
         let (mut game, mut jury) = (Game::new(court(), 1), Jury::default());
         let (mut news, mut facts) = (Vec::new(), Vec::new());
         for (at, (told, own)) in shots.iter().enumerate() {
             for n in 0..250_i64 {
-                let phase = |outcome: [f32; 4]| match n {
+                let phase = |outcome: [f32; 4], n: i64| match n {
                     50..=58 if outcome != NONE => UP,
                     59..=75 => outcome,
                     _ => NONE,
                 };
+                let (own, told) = (phase(*own, n + sooner), phase(*told, n));
                 let n = at as i64 * 250 + n;
-                news.extend(jury.beside(&answer(&other, n, phase(*own))));
-                let said = answer(&live, n, phase(*told));
+                news.extend(jury.beside(&answer(&other, n, own)));
+                let said = answer(&live, n, told);
                 let decided = game.step(&said);
                 let finals = decided
                     .iter()
@@ -644,6 +652,19 @@ mod tests {
         let rows = jury.rows();
         let row = rows.into_iter().find(|(model, _)| model.bundle == name).expect("a row");
         row.1.into_iter().next().expect("a court")
+    }
+
+    /// A ball is at the ring when a model says so, and models of two families say so at two times.
+    #[test]
+    fn who_sees_the_ball_sooner_or_later_is_compared_all_the_same() {
+        for sooner in [-10, -4, -1, 1, 4, 10] {
+            let (jury, news, _) =
+                played_apart(&[(MADE, MADE), (MISSED, MISSED), (MADE, MISSED)], sooner);
+            let other = figures(&jury, "other");
+            assert_eq!((other.attempts, other.agreed), (3, 2), "{sooner}");
+            let splits = news.iter().filter(|news| matches!(news, News::Split(_))).count();
+            assert_eq!(splits, 1, "{sooner}: {news:?}");
+        }
     }
 
     #[test]
