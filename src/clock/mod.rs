@@ -28,4 +28,4 @@ pub use crate::clock::manual::ManualClock;
 pub use crate::clock::plausible::{Floor, tls_time};
 pub use crate::clock::system::SystemClock;
 pub use crate::clock::time::{Clock, Reached, Ticks, Wake, sleep, within};
-pub use crate::clock::turns::{Waits, as_usual, come_before_all, come_first, stand_back};
+pub use crate::clock::turns::{Turn, Waits, as_usual, come_before_all, come_first, stand_back};

@@ -70,6 +70,23 @@ impl Waits {
     }
 }
 
+/// What a thread is among others, for another one that works for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn(i32);
+
+impl Turn {
+    /// Of the calling thread.
+    #[must_use]
+    pub fn ours() -> Self {
+        Self(rustix::process::getpriority_process(None).unwrap_or(USUAL))
+    }
+
+    /// Has the calling thread be like that, where the system lets us.
+    pub fn take(self) {
+        set(self.0);
+    }
+}
+
 /// Absolute, since a thread has that of the one that made it.
 fn set(niceness: i32) {
     // Nobody by name is the calling thread (Linux). Refused is as usual.
@@ -126,6 +143,16 @@ mod tests {
             (first, made, nice())
         });
         let (first, made, after) = first.join().expect("ends");
+        let like = std::thread::spawn(|| {
+            stand_back();
+            let back = Turn::ours();
+            std::thread::spawn(move || {
+                back.take();
+                nice()
+            })
+        });
+        let like = like.join().and_then(std::thread::JoinHandle::join).expect("ends");
+        assert_eq!(like, BACK.max(usual), "who works for another one is as that is");
         // Refused without a permission, which is no error.
         assert!(first == FIRST || first == usual, "{first}");
         assert_eq!(made, first, "once is as good as twice");

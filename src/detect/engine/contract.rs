@@ -14,7 +14,7 @@
 //!   [`Frame::to_cpu`](crate::media::Frame::to_cpu); one on a device reads a device's frame in place
 //!   and never calls it.
 //! - **It owns the states** of its slots, where it computes: a state leaves its device only when
-//!   another engine goes on in its place ([`Engine::state`]), never on a frame's path. A slot
+//!   another engine goes on in its place, or some day may ([`Engine::state`]), never on a frame's path. A slot
 //!   is one place at one court, and stays so until [`Engine::set_slots`]; the worker says when a
 //!   state starts anew.
 //! - **It may hold a frame** (by a clone of its `Arc`) until its device has read it, and no longer:
@@ -29,6 +29,8 @@
 //!   error, [`EngineError::Run`]: for it another engine may be taken. After an error a slot's state is of no use until
 //!   [`Engine::reset`]. Values may be told that are no numbers: the worker judges them. A panic is
 //!   caught by the worker, which drops the engine: it need not be usable after one.
+//!   A call that does not return is noticed where another engine stands below it (`apart`): then its
+//!   thread, and the frames of its batch, are left to it.
 //! - **Threads.** One thread owns an engine and calls it; it is `Send`, since it is made on another.
 //!   It may have threads and streams of its own, but `run` returns only when the batch is told, and
 //!   dropping it ends them.
@@ -159,7 +161,7 @@ pub trait Engine: Send {
     fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>));
 
     /// What `slot` remembers, for another engine of the same bundle; asked when this one is put aside,
-    /// also after it failed. `None`: it cannot be had any more.
+    /// also after it failed, and a few times a second where nobody waits for it. `None`: it cannot be had any more.
     fn state(&mut self, _slot: usize) -> Option<SlotState> {
         None
     }

@@ -3,21 +3,25 @@
 //! The last one (the engine in the binary) is made at once and kept. Better ones are made beside it, on
 //! a thread of their own, tried on grey pictures, and take over between two batches with what the slots
 //! remember; a court never waits for one. One that **fails** in a batch (an error of its own, a panic,
-//! numbers that are none, silence) is let go in that batch: the looks that it owes are looked at anew by
-//! the last one, from what their slots remembered, where that can still be had. Where it cannot (the
-//! device is lost), those looks are told the error, as of any engine, so that the worker lets the states
-//! start anew. Which one runs, and when one that failed is tried again, is decided by `ladder`.
+//! numbers that are none, silence, a call from which it does not return: `apart`) is let go in that batch:
+//! the looks that it owes are looked at anew by the last one, from what their slots remembered, or did
+//! lately, where that can still be had. Where it cannot (the device is lost, and what was copied is
+//! older than the gap that the model bears), those looks are told the error, as of any engine, so that the
+//! worker lets the states start anew. Which one runs, and when one that failed is tried again, is decided by
+//! `ladder`.
 
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, as_usual};
 use crate::detect::bundle::Bundle;
+use crate::detect::engine::apart::{Apart, Remembered};
 use crate::detect::engine::contract::{
     Engine, EngineError, EngineFound, EngineNews, Look, Placement, Said, SlotState,
 };
@@ -49,6 +53,11 @@ pub(crate) type Beside = fn(Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
 /// On a thread of its own.
 pub(crate) fn on_a_thread(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    let work = || {
+        // Whoever asks for it comes before others; making one takes minutes.
+        as_usual();
+        work();
+    };
     std::thread::Builder::new().name("engine".to_owned()).spawn(work).map(drop)
 }
 
@@ -61,9 +70,10 @@ pub(crate) struct Parts {
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) patience: Patience,
+    /// How long a better one may say nothing in a call; `None`: for good.
+    pub(crate) silence: Option<Duration>,
     pub(crate) beside: Beside,
-    /// Tell the owner what stands in the way of a better one even if no attempt was made at it in
-    /// vain: he asked for it by name.
+    /// The owner asked for one by name: he is told what stands in its way, whatever it is.
     pub(crate) asked_for: bool,
 }
 
@@ -72,7 +82,9 @@ pub(crate) struct FallOver {
     parts: Parts,
     ladder: Ladder,
     /// The better one that runs.
-    better: Option<Box<dyn Engine>>,
+    better: Option<Apart>,
+    /// By rung, the thread of the last one that was made.
+    threads: Vec<Weak<()>>,
     slots: Vec<Slot>,
     making: Option<Making>,
     /// Why each of the better ones does not run.
@@ -85,13 +97,28 @@ struct Slot {
     placement: Option<Placement>,
     /// What it remembered is lost, and nobody was told yet.
     lost: bool,
+    /// Seconds of looks that the last one has not seen, and goes on without.
+    behind_seconds: f32,
+}
+
+impl Slot {
+    /// True, once, if it cannot go on after so long: what it remembered is lost or too old.
+    fn is_lost(&mut self, dt_seconds: f32, max_gap: Option<Duration>) -> bool {
+        let gap = self.behind_seconds + dt_seconds;
+        let too_old = max_gap.is_some_and(|most| gap > most.as_secs_f32());
+        let lost = self.lost || self.behind_seconds > 0.0 && too_old;
+        if lost {
+            (self.lost, self.behind_seconds) = (false, 0.0);
+        }
+        lost
+    }
 }
 
 /// One that is being made.
 struct Making {
     rung: usize,
     doing: Arc<Mutex<String>>,
-    made: Arc<Mutex<Option<Result<Box<dyn Engine>, EngineError>>>>,
+    made: Arc<Mutex<Option<Result<Apart, EngineError>>>>,
 }
 
 impl FallOver {
@@ -101,14 +128,8 @@ impl FallOver {
         let ladder = Ladder::new(parts.patience, count, now);
         let reasons = vec![None; count];
         let (slots, better, making, told) = (Vec::new(), None, None, None);
-        Self { parts, ladder, better, slots, making, reasons, told }
-    }
-
-    fn current(&mut self) -> &mut dyn Engine {
-        match &mut self.better {
-            Some(better) => better.as_mut(),
-            None => self.parts.last.as_mut(),
-        }
+        let threads = std::iter::repeat_with(Weak::new).take(count).collect();
+        Self { parts, ladder, better, threads, slots, making, reasons, told }
     }
 
     fn name_of(&self, rung: usize) -> &'static str {
@@ -122,7 +143,7 @@ impl FallOver {
         if let (Some(made), Some(Making { rung, .. })) = (made, self.making.as_ref()) {
             let rung = *rung;
             self.making = None;
-            match made.and_then(|engine| self.settled(engine)) {
+            match made.and_then(|engine| self.settled(rung, engine)) {
                 Ok(engine) => self.take_over(rung, engine),
                 Err(why) => {
                     let name = self.name_of(rung);
@@ -140,6 +161,9 @@ impl FallOver {
                 }
             }
         }
+        for (rung, thread) in self.threads.iter().enumerate() {
+            self.ladder.holds(rung, thread.strong_count() > 0);
+        }
         if let Some(rung) = self.ladder.due(now) {
             self.begin(rung);
         }
@@ -149,21 +173,21 @@ impl FallOver {
         let Some(maker) = self.parts.better.get(rung).map(Arc::clone) else { return };
         let making = Making { rung, doing: Arc::default(), made: Arc::default() };
         let (doing, made) = (Arc::clone(&making.doing), Arc::clone(&making.made));
-        let bundle = Arc::clone(&self.parts.bundle);
+        let (bundle, clock) = (Arc::clone(&self.parts.bundle), Arc::clone(&self.parts.clock));
+        let silence = self.parts.silence;
         let work = move || {
             let told = |what: String| *doing.lock() = what;
             let make = || {
                 let mut engine = maker.make(&bundle, &told)?;
-                let tried = try_out(engine.as_mut(), &bundle);
-                tried.map_err(|problem| EngineError::Run { engine: maker.name(), problem })?;
-                Ok(engine)
+                let failed = |problem| EngineError::Run { engine: maker.name(), problem };
+                try_out(engine.as_mut(), &bundle).map_err(failed)?;
+                let apart = Apart::new(engine, &bundle, &clock, silence);
+                apart.map_err(|error| failed(format!("start its thread: {error}")))
             };
-            let panicked = |_| {
-                let problem = "making it panicked".to_owned();
-                Err(EngineError::Run { engine: maker.name(), problem })
-            };
-            let outcome = catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(panicked);
-            *made.lock() = Some(outcome);
+            let problem = "making it panicked".to_owned();
+            let panicked = Err(EngineError::Run { engine: maker.name(), problem });
+            let outcome = catch_unwind(AssertUnwindSafe(make));
+            *made.lock() = Some(outcome.unwrap_or(panicked));
         };
         match (self.parts.beside)(Box::new(work)) {
             Ok(()) => {
@@ -178,7 +202,10 @@ impl FallOver {
     }
 
     /// `engine`, with our slots placed and remembering what those of the one that runs do.
-    fn settled(&mut self, mut engine: Box<dyn Engine>) -> Result<Box<dyn Engine>, EngineError> {
+    fn settled(&mut self, rung: usize, mut engine: Apart) -> Result<Apart, EngineError> {
+        if let Some(thread) = self.threads.get_mut(rung) {
+            *thread = engine.thread();
+        }
         engine.set_slots(self.slots.len())?;
         let has_states = !self.parts.bundle.tensors.states.is_empty();
         for slot in 0..self.slots.len() {
@@ -189,8 +216,8 @@ impl FallOver {
             if !has_states {
                 continue;
             }
-            match self.current().state(slot) {
-                Some(state) => engine.take_over(slot, &state)?,
+            match self.state(slot) {
+                Some(state) => engine.take_over(slot, state)?,
                 None => self.lose(slot),
             }
         }
@@ -203,7 +230,7 @@ impl FallOver {
         }
     }
 
-    fn take_over(&mut self, rung: usize, engine: Box<dyn Engine>) {
+    fn take_over(&mut self, rung: usize, engine: Apart) {
         if !self.ladder.made(rung, self.parts.clock.monotonic()) {
             return;
         }
@@ -227,56 +254,54 @@ impl FallOver {
         }
         if !self.parts.bundle.tensors.states.is_empty() {
             for slot in 0..self.slots.len() {
-                let state = catch_unwind(AssertUnwindSafe(|| failed.state(slot))).ok().flatten();
-                let state = state.filter(|state| good(state));
-                if state.is_none_or(|state| self.parts.last.take_over(slot, &state).is_err()) {
+                let remembered = failed.remembered(slot).filter(|known| good(&known.state));
+                let Remembered { state, behind_seconds } = remembered.unwrap_or_default();
+                if state.is_empty() || self.parts.last.take_over(slot, &state).is_err() {
                     self.parts.last.reset(slot);
                     self.lose(slot);
+                } else if let Some(slot) = self.slots.get_mut(slot) {
+                    slot.behind_seconds = behind_seconds;
                 }
             }
         }
-        // It may not be usable any more, not even for this.
-        drop(catch_unwind(AssertUnwindSafe(move || drop(failed))));
     }
 
-    /// Runs what the one that runs now owes; every look is told.
+    /// Runs looks with the one that runs now; why, and which it owes then, if it failed.
     fn run_better(
         &mut self,
         looks: &[Look<'_>],
         told: &mut dyn FnMut(usize, Result<Said, EngineError>),
-    ) -> Result<(), Owed> {
+    ) -> Result<(), (String, Vec<usize>)> {
         let Some(better) = &mut self.better else { return Ok(()) };
         let mut owed: Vec<bool> = vec![true; looks.len()];
         let mut why = None;
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            better.run(looks, &mut |look, said| {
-                let told_now = match &said {
-                    Ok(said) if good(&said.tensors) => true,
-                    Ok(_) => {
-                        why.get_or_insert("its answer is no number".to_owned());
-                        false
-                    }
-                    Err(EngineError::Picture { .. } | EngineError::Place { .. }) => true,
-                    Err(error) => {
-                        why.get_or_insert(error.to_string());
-                        false
-                    }
-                };
-                if told_now && owed.get_mut(look).is_some_and(std::mem::take) {
-                    told(look, said);
+        let ran = better.run(looks, &mut |look, said| {
+            let told_now = match &said {
+                Ok(said) if good(&said.tensors) => true,
+                Ok(_) => {
+                    why.get_or_insert("its answer is no number".to_owned());
+                    false
                 }
-            });
-        }));
-        if ran.is_err() {
-            why = Some("it panicked".to_owned());
+                Err(EngineError::Picture { .. } | EngineError::Place { .. }) => true,
+                Err(error) => {
+                    why.get_or_insert(error.to_string());
+                    false
+                }
+            };
+            if told_now && owed.get_mut(look).is_some_and(std::mem::take) {
+                told(look, said);
+            }
+        });
+        if let Err(gone) = ran {
+            why = Some(gone.to_string());
         }
-        let owed: Vec<usize> =
-            owed.iter().enumerate().filter(|(_, owed)| **owed).map(|(look, _)| look).collect();
+        let owed = owed.into_iter().enumerate().filter(|(_, owed)| *owed);
+        let owed: Vec<usize> = owed.map(|(look, _)| look).collect();
         if owed.is_empty() && why.is_none() {
             return Ok(());
         }
         let why = why.unwrap_or_else(|| format!("it said nothing of {} looks", owed.len()));
-        Err(Owed { why: Foreign::told(why).to_string(), looks: owed })
+        Err((Foreign::told(why).to_string(), owed))
     }
 
     /// Runs `which` of `looks` with the last one; those whose states were lost are told so.
@@ -288,12 +313,20 @@ impl FallOver {
     ) {
         let all: Vec<(usize, Look<'_>)> =
             which.iter().filter_map(|at| looks.get(*at).map(|look| (*at, *look))).collect();
-        let (indices, looks): (Vec<usize>, Vec<Look<'_>>) = all.into_iter().unzip();
+        let all = all.into_iter().map(|(at, look)| (at, self.caught_up(look)));
+        let (indices, looks): (Vec<usize>, Vec<Look<'_>>) = all.unzip();
         self.parts.last.run(&looks, &mut |at, said| {
             if let Some(look) = indices.get(at) {
                 told(*look, said);
             }
         });
+    }
+
+    /// The look, since the last one of which its slot remembers something.
+    fn caught_up<'f>(&mut self, look: Look<'f>) -> Look<'f> {
+        let slot = self.slots.get_mut(look.slot);
+        let behind = slot.map_or(0.0, |slot| std::mem::take(&mut slot.behind_seconds));
+        Look { dt_seconds: look.dt_seconds + behind, ..look }
     }
 
     /// Tells the looks whose slots have lost what they remembered, and returns the others.
@@ -303,11 +336,13 @@ impl FallOver {
         which: &[usize],
         told: &mut dyn FnMut(usize, Result<Said, EngineError>),
     ) -> Vec<usize> {
+        let max_gap = self.parts.bundle.max_gap_ms.map(|gap| Duration::from_millis(gap.into()));
         let engine = self.name();
         let mut left = Vec::with_capacity(which.len());
         for at in which {
-            let slot = looks.get(*at).and_then(|look| self.slots.get_mut(look.slot));
-            if slot.is_some_and(|slot| std::mem::take(&mut slot.lost)) {
+            let look = looks.get(*at);
+            let slot = look.and_then(|look| Some((look, self.slots.get_mut(look.slot)?)));
+            if slot.is_some_and(|(look, slot)| slot.is_lost(look.dt_seconds, max_gap)) {
                 let problem = "what it remembered went with the engine before it".to_owned();
                 told(*at, Err(EngineError::Run { engine, problem }));
             } else {
@@ -332,7 +367,8 @@ impl FallOver {
         match self.ladder.rung(rung)? {
             Rung::Wanted { from, .. } => {
                 let seconds = from.since(now).as_secs();
-                let again = if seconds < 10 { "soon".to_owned() } else { in_about(seconds) };
+                let held = self.ladder.is_held(rung);
+                let again = if held { "once that call has ended" } else { in_about(seconds) };
                 Some(format!(
                     "the engine {name} failed ({why}): {runs} runs it, {name} is tried again {again}"
                 ))
@@ -345,20 +381,18 @@ impl FallOver {
     }
 }
 
-/// Looks that an engine owes, and why.
-struct Owed {
-    why: String,
-    looks: Vec<usize>,
-}
-
 /// All of it are numbers.
 fn good(values: &[Vec<f32>]) -> bool {
     values.iter().flatten().all(|value| value.is_finite())
 }
 
 /// Coarse, so that what is told does not change each second.
-fn in_about(seconds: u64) -> String {
-    if seconds < 60 { "within a minute".to_owned() } else { "within some minutes".to_owned() }
+const fn in_about(seconds: u64) -> &'static str {
+    match seconds {
+        0..10 => "soon",
+        10..60 => "within a minute",
+        _ => "within some minutes",
+    }
 }
 
 impl Engine for FallOver {
@@ -402,7 +436,7 @@ impl Engine for FallOver {
 
     fn reset(&mut self, slot: usize) {
         if let Some(known) = self.slots.get_mut(slot) {
-            known.lost = false;
+            (known.lost, known.behind_seconds) = (false, 0.0);
         }
         self.parts.last.reset(slot);
         if let Some(better) = &mut self.better {
@@ -417,24 +451,31 @@ impl Engine for FallOver {
         if self.better.is_none() {
             return self.run_last(looks, &left, told);
         }
-        let asked: Vec<Look<'_>> = left.iter().filter_map(|at| looks.get(*at).copied()).collect();
+        let asked = left.iter().filter_map(|at| looks.get(*at).copied());
+        let asked: Vec<Look<'_>> = asked.map(|look| self.caught_up(look)).collect();
         let mut tell = |at: usize, said| {
             if let Some(at) = left.get(at) {
                 told(*at, said);
             }
         };
-        let Err(Owed { why, looks: owed }) = self.run_better(&asked, &mut tell) else { return };
+        let Err((why, owed)) = self.run_better(&asked, &mut tell) else { return };
         self.fall(&why);
         let owed = self.tell_lost(&asked, &owed, &mut tell);
         self.run_last(&asked, &owed, &mut tell);
     }
 
     fn state(&mut self, slot: usize) -> Option<SlotState> {
-        self.current().state(slot)
+        match &mut self.better {
+            Some(better) => better.state(slot),
+            None => self.parts.last.state(slot),
+        }
     }
 
     fn take_over(&mut self, slot: usize, state: &SlotState) -> Result<(), EngineError> {
-        self.current().take_over(slot, state)
+        match &mut self.better {
+            Some(better) => better.take_over(slot, state.clone()),
+            None => self.parts.last.take_over(slot, state),
+        }
     }
 
     fn news(&mut self) -> Option<EngineNews> {

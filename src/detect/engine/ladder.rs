@@ -9,7 +9,8 @@
 //!
 //! One that fails is let go at once and the last one runs, which stands ready; then the best that may
 //! be tried is made beside it, one at a time, and takes over when it is there. One that was let go is
-//! tried again after a while that doubles each time, and starts anew once it has run well for long.
+//! tried again after a while that doubles each time, and starts anew once it has run well for long; but
+//! never as long as one of it hangs in a call.
 
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(crate) struct Ladder {
     patience: Patience,
     /// All but the last.
     better: Vec<Rung>,
+    /// Those of which one hangs in a call: no second one is made beside it.
+    held: Vec<bool>,
     at: usize,
     since: Monotonic,
 }
@@ -58,7 +61,8 @@ impl Ladder {
     /// With so many engines above the last one, which runs now.
     pub(crate) fn new(patience: Patience, better: usize, now: Monotonic) -> Self {
         let wanted = Rung::Wanted { from: now, wait: patience.first };
-        Self { patience, better: vec![wanted; better], at: better, since: now }
+        let held = vec![false; better];
+        Self { patience, better: vec![wanted; better], held, at: better, since: now }
     }
 
     /// Which one runs.
@@ -77,7 +81,20 @@ impl Ladder {
         if self.better.iter().any(|rung| matches!(rung, Rung::Making { .. })) {
             return None;
         }
-        above.iter().position(|rung| matches!(rung, Rung::Wanted { from, .. } if *from <= now))
+        let may = |rung: &Rung| matches!(rung, Rung::Wanted { from, .. } if *from <= now);
+        above.iter().zip(&self.held).position(|(rung, held)| may(rung) && !held)
+    }
+
+    /// One of it that was let go hangs in a call, or does no more.
+    pub(crate) fn holds(&mut self, rung: usize, hangs: bool) {
+        if let Some(held) = self.held.get_mut(rung) {
+            *held = hangs;
+        }
+    }
+
+    /// True if one of it that was let go hangs in a call.
+    pub(crate) fn is_held(&self, rung: usize) -> bool {
+        self.held.get(rung).copied().unwrap_or(false)
     }
 
     /// It is being made.
@@ -166,6 +183,20 @@ mod tests {
         assert!(ladder.made(0, at(40)));
         assert!(ladder.failed(at(700)), "it ran well for long");
         assert_eq!((ladder.due(at(704)), ladder.due(at(705))), (None, Some(0)), "is forgiven");
+    }
+
+    #[test]
+    fn one_that_hangs_is_not_made_again_beside_itself() {
+        let mut ladder = Ladder::new(Patience::USUAL, 2, at(0));
+        ladder.begins(0);
+        assert!(ladder.made(0, at(1)) && ladder.failed(at(2)));
+        ladder.holds(0, true);
+        assert_eq!(ladder.due(at(2)), Some(1), "the next one is");
+        ladder.begins(1);
+        assert!(ladder.made(1, at(3)));
+        assert_eq!(ladder.due(at(100_000)), None, "however long it hangs");
+        ladder.holds(0, false);
+        assert_eq!(ladder.due(at(100_000)), Some(0));
     }
 
     #[test]

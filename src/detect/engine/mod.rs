@@ -3,7 +3,7 @@
 //! `builtin` is compiled in and needs nothing installed. Others stand beside it, each behind a feature
 //! and with a library that is looked for when it is wanted: `onnx`, and `on_gpu` with `tensorrt` (its C++
 //! behind our C), `batch` (several looks at once) and `plans` (what was built, on disk). [`InstalledEngines`] chooses the best
-//! there is, and holds the compiled-in one ready below it (`fallover`; who runs is decided by `ladder`).
+//! there is, and holds the compiled-in one ready below it (`fallover`; who runs is decided by `ladder`, and `apart` notices a call that does not end).
 //! `cutting` makes an input of a picture; `trial` runs a network on a grey picture before it is let near a
 //! court.
 
@@ -27,6 +27,7 @@ pub(crate) mod tensorrt;
 pub(crate) mod on_gpu;
 pub(crate) mod trial;
 pub(crate) mod ladder;
+pub(crate) mod apart;
 pub(crate) mod fallover;
 #[cfg(test)]
 mod parity;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
+use crate::detect::engine::apart::patience;
 use crate::detect::engine::builtin::Builtin;
 use crate::detect::engine::fallover::{FallOver, Maker, Parts, on_a_thread};
 use crate::detect::engine::graph::sums::Limits;
@@ -131,6 +133,7 @@ impl Engines for InstalledEngines {
             bundle: Arc::new(bundle.clone()),
             clock: Arc::clone(&self.clock),
             patience: Patience::USUAL,
+            silence: Some(patience(bundle.budget_ms)),
             beside: on_a_thread,
             asked_for: self.settings.wish.is_asked_for(),
         })))

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, SystemClock};
 use crate::detect::engine::parity::{bundle, place, scene};
 use crate::media::UtcTime;
 
@@ -23,6 +23,8 @@ enum Fault {
     Silent,
     /// One picture cannot be read: nobody's fault.
     Picture,
+    /// Its run, and whoever places it, does not return until it is let go.
+    Hang,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,37 @@ struct Script {
     fault: Fault,
     made: u32,
     cannot_be_made: Option<bool>,
+    /// It hangs, and was not let go.
+    hanging: bool,
+    /// How often it was asked what a slot remembers.
+    asked: usize,
+    /// Seconds since the last look, as it was last told.
+    dt_seconds: f32,
+}
+
+impl Script {
+    fn new() -> Arc<Mutex<Self>> {
+        let (fault, cannot_be_made, hanging) = (Fault::None, None, false);
+        Arc::new(Mutex::new(Self {
+            fault,
+            made: 0,
+            cannot_be_made,
+            hanging,
+            asked: 0,
+            dt_seconds: 0.0,
+        }))
+    }
+}
+
+/// Waits for what another thread is about to do.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    while !done() {
+        let waited = clock.monotonic().since(began);
+        assert!(waited < Duration::from_secs(30), "{what} in 30 s");
+        std::thread::yield_now();
+    }
 }
 
 /// Counts the looks of each slot, and says so.
@@ -50,6 +83,9 @@ impl Engine for Scripted {
     }
 
     fn place(&mut self, _slot: usize, _placement: Placement) -> Result<(), EngineError> {
+        if self.script.lock().fault == Fault::Hang {
+            self.hang();
+        }
         Ok(())
     }
 
@@ -59,7 +95,11 @@ impl Engine for Scripted {
 
     fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
         let fault = self.script.lock().fault;
+        if fault == Fault::Hang {
+            self.hang();
+        }
         for (at, look) in looks.iter().enumerate() {
+            self.script.lock().dt_seconds = look.dt_seconds;
             let failed =
                 || EngineError::Run { engine: self.name, problem: "as written".to_owned() };
             match fault {
@@ -70,7 +110,7 @@ impl Engine for Scripted {
                 }
                 Fault::Panic => panic!("as written"),
                 Fault::Silent => {}
-                Fault::None | Fault::Half | Fault::NaN => {
+                Fault::None | Fault::Half | Fault::NaN | Fault::Hang => {
                     self.slots[look.slot] += 1.0;
                     let count = if fault == Fault::NaN { f32::NAN } else { self.slots[look.slot] };
                     let tensors = vec![vec![count, 0.0, 0.0, 0.0]];
@@ -82,6 +122,7 @@ impl Engine for Scripted {
     }
 
     fn state(&mut self, slot: usize) -> Option<SlotState> {
+        self.script.lock().asked += 1;
         let count = self.slots.get(slot)?;
         (self.script.lock().fault != Fault::Lost).then(|| vec![vec![*count]])
     }
@@ -89,6 +130,13 @@ impl Engine for Scripted {
     fn take_over(&mut self, slot: usize, state: &SlotState) -> Result<(), EngineError> {
         self.slots[slot] = state[0][0];
         Ok(())
+    }
+}
+
+impl Scripted {
+    fn hang(&self) {
+        self.script.lock().hanging = true;
+        until("it is let go", || !self.script.lock().hanging);
     }
 }
 
@@ -133,6 +181,9 @@ fn make() {
     waiting.into_iter().for_each(|work| work());
 }
 
+/// How long an engine may say nothing.
+const SILENCE: Duration = Duration::from_millis(250);
+
 /// Two better engines, `first` and `second`, above `last`.
 struct Rig {
     engine: FallOver,
@@ -143,10 +194,12 @@ struct Rig {
 
 impl Rig {
     fn new(asked_for: bool) -> Self {
+        Self::that_waits(Some(SILENCE), asked_for)
+    }
+
+    fn that_waits(silence: Option<Duration>, asked_for: bool) -> Self {
         let clock = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
-        let script =
-            || Arc::new(Mutex::new(Script { fault: Fault::None, made: 0, cannot_be_made: None }));
-        let scripts = vec![script(), script(), script()];
+        let scripts = vec![Script::new(), Script::new(), Script::new()];
         let maker =
             |name, at: usize| -> Arc<dyn Maker> { Arc::new(Makes(name, Arc::clone(&scripts[at]))) };
         let last = Scripted { name: "last", script: Arc::clone(&scripts[2]), slots: Vec::new() };
@@ -157,6 +210,7 @@ impl Rig {
             bundle: Arc::clone(&bundle),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             patience: Patience::USUAL,
+            silence,
             beside: |work| {
                 LATER.with(|later| later.borrow_mut().push(work));
                 Ok(())
@@ -191,9 +245,30 @@ impl Rig {
         self.scripts[which].lock().fault = fault;
     }
 
+    /// One batch, at which `which` hangs; `later` passes meanwhile.
+    fn hung(&mut self, which: usize, later: Duration) -> Vec<Result<f32, String>> {
+        self.fails(which, Fault::Hang);
+        let (clock, script) = (Arc::clone(&self.clock), Arc::clone(&self.scripts[which]));
+        let time = std::thread::spawn(move || {
+            until("it hangs", || script.lock().hanging);
+            clock.advance(later);
+        });
+        let told = self.batch();
+        time.join().expect("time passes");
+        told
+    }
+
+    fn let_go(&self, which: usize) {
+        let mut script = self.scripts[which].lock();
+        (script.fault, script.hanging) = (Fault::None, false);
+    }
+
     /// The best runs, after some looks of the last one.
     fn running(asked_for: bool) -> Self {
-        let mut rig = Self::new(asked_for);
+        Self::on_the_best(Self::new(asked_for))
+    }
+
+    fn on_the_best(mut rig: Self) -> Self {
         rig.counts("last", 1.0);
         rig.counts("last", 2.0);
         make();
@@ -241,8 +316,8 @@ fn whatever_fails_no_look_is_lost() {
 /// What the wrapper is for: the engine alone loses all of them, and goes on losing.
 #[test]
 fn without_another_engine_each_look_fails() {
-    let script =
-        Arc::new(Mutex::new(Script { fault: Fault::Error, made: 0, cannot_be_made: None }));
+    let script = Script::new();
+    script.lock().fault = Fault::Error;
     let mut alone = Scripted { name: "first", script, slots: vec![0.0; 4] };
     let frame = scene(0);
     for _ in 0..3 {
@@ -334,4 +409,85 @@ fn slots_that_come_and_go_are_those_of_all_engines() {
     let told = rig.batch();
     assert_eq!(told, [4.0, 1.0, 4.0, 4.0].map(Ok));
     assert_eq!(rig.engine.state(5), Some(vec![vec![0.0]]));
+}
+
+/// A driver that is gone does not fail, it waits: its looks are answered all the same, from what its slots
+/// remembered lately.
+#[test]
+fn one_that_never_returns_is_left_and_its_looks_are_answered_from_what_was_copied() {
+    let mut rig = Rig::running(false);
+    (4..7_u8).for_each(|count| rig.counts("first", f32::from(count)));
+    // Four looks of 40 ms are more than half of the gap of 250 ms: what is remembered is copied.
+    until("all slots are copied", || rig.scripts[0].lock().asked >= 4);
+    rig.counts("first", 7.0);
+    assert_eq!(rig.hung(0, SILENCE), vec![Ok(7.0); 4], "one look was not seen");
+    assert_eq!(rig.engine.name(), "last");
+    let dt = rig.scripts[2].lock().dt_seconds;
+    assert!((dt - 0.08).abs() < 1e-6, "and it is told how long ago the last one was: {dt}");
+    let advice = rig.engine.news().and_then(|news| news.advice).expect("told");
+    assert_eq!(
+        advice, "the engine second is being made: until it is there last runs it",
+        "the next best is made"
+    );
+    make();
+    rig.counts("second", 8.0);
+    let advice = rig.engine.news().and_then(|news| news.advice).expect("told");
+    assert_eq!(
+        advice,
+        "the engine first failed (it has not returned from a call for 250 ms): second runs it, first \
+         is tried again once that call has ended"
+    );
+    // However long it hangs, no second one hangs beside it.
+    rig.clock.advance(Duration::from_secs(10_000));
+    rig.counts("second", 9.0);
+    make();
+    assert_eq!(rig.scripts[0].lock().made, 1);
+    rig.let_go(0);
+    until("it is made again", || {
+        rig.batch();
+        make();
+        rig.scripts[0].lock().made == 2
+    });
+    rig.batch();
+    assert_eq!(rig.engine.name(), "first", "and back again when it is well");
+}
+
+/// What the limit is for.
+#[test]
+fn without_a_limit_one_that_hangs_is_waited_for_however_long() {
+    let mut rig = Rig::on_the_best(Rig::that_waits(None, false));
+    let (clock, script) = (Arc::clone(&rig.clock), Arc::clone(&rig.scripts[0]));
+    rig.fails(0, Fault::Hang);
+    let time = std::thread::spawn(move || {
+        until("it hangs", || script.lock().hanging);
+        clock.advance(Duration::from_secs(3_600));
+        let mut script = script.lock();
+        (script.fault, script.hanging) = (Fault::None, false);
+    });
+    rig.counts("first", 4.0);
+    time.join().expect("time passes");
+    assert_eq!(
+        rig.clock.monotonic(),
+        crate::media::Monotonic::ZERO.plus(Duration::from_secs(3_600))
+    );
+}
+
+#[test]
+fn what_was_not_copied_lately_is_lost_with_it_and_told_once() {
+    let mut rig = Rig::running(false);
+    let lost = "the engine `last` failed: what it remembered went with the engine before it";
+    assert_eq!(rig.hung(0, SILENCE), vec![Err(lost.to_owned()); 4]);
+    (0..4).for_each(|slot| rig.engine.reset(slot));
+    rig.counts("last", 1.0);
+    rig.let_go(0);
+}
+
+#[test]
+fn one_that_hangs_as_it_takes_over_is_left_too() {
+    let mut rig = Rig::new(false);
+    rig.counts("last", 1.0);
+    make();
+    assert_eq!(rig.hung(0, SILENCE), vec![Ok(2.0); 4]);
+    assert_eq!(rig.engine.name(), "last");
+    rig.let_go(0);
 }
