@@ -419,6 +419,9 @@ impl Swaps {
             Some(live) => tried.is_over_beside(live),
             None => tried.is_over(),
         });
+        // One that is tried has the cores that others leave it: what is late now and then is seen best
+        // once it decides, with the one before at hand.
+        let over = over && self.candidate.as_ref().is_some_and(Meter::is_over_in_the_median);
         if over && until != Until::Warm {
             return self.drop_candidate(now, "its looks take longer than its budget", steps);
         }
@@ -430,7 +433,9 @@ impl Swaps {
         else {
             return;
         };
-        let meter = self.candidate.take().unwrap_or_default();
+        // It is measured anew: now cores are left to it before others.
+        self.candidate = None;
+        let meter = Meter::default();
         steps.push(Step::Decides(key));
         let mut left = self.live.replace(Role { key, name: name.clone(), meter });
         let stopped = left.take_if(|_| self.stopped);
@@ -484,6 +489,10 @@ impl Meter {
     fn is_over_beside(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.over() * other.looks.len(), other.over() * self.looks.len());
         self.is_over() && (other.looks.is_empty() || ours > AT_FAULT * theirs)
+    }
+
+    fn is_over_in_the_median(&self) -> bool {
+        2 * self.over() > self.looks.len()
     }
 
     fn is_over(&self) -> bool {
@@ -577,6 +586,24 @@ mod tests {
             swaps.took(at(4_000 + n * 40), key(2), matches!(n, 7 | 9 | 20 | 22 | 33), &mut steps);
         }
         assert_eq!(swaps.live(), Some(key(1)));
+    }
+
+    #[test]
+    fn one_that_is_tried_is_refused_where_most_looks_are_over_its_budget() {
+        for (late_every, expected) in [(1, key(1)), (3, key(2))] {
+            let (mut swaps, mut steps) = (Swaps::new(Limits::USUAL), Vec::new());
+            swaps.begins(key(1), "one");
+            swaps.ask(at(0), "two", Until::Frames(40)).expect("none is under way");
+            assert!(swaps.loaded(at(0), key(2), &mut steps));
+            for n in 0..60_u64 {
+                let now = at(n * 40);
+                swaps.took(now, key(1), false, &mut steps);
+                swaps.took(now, key(2), n < 40 && n.is_multiple_of(late_every), &mut steps);
+                swaps.answered(now, key(1), true, None, &mut steps);
+                swaps.answered(now, key(2), true, None, &mut steps);
+            }
+            assert_eq!(swaps.live(), Some(expected), "late in one look of {late_every}");
+        }
     }
 
     #[test]
