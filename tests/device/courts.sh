@@ -5,9 +5,10 @@
 #                                         (make engines), GStreamer where GST_PACK says how, a broker, clips; with
 #                                         PIECE_MB=N in pieces that are to be put into DIR again, there
 #   DIR/courts.sh run DIR                 there: prints one table; exit 0 when nothing failed
-# BIN=FILE names a binary that is built already, RTX=DIR TensorRT-RTX, SHIMS=DIR the shims, FOOTAGE=DIR streams and
-# videos with truth (not in the repository) that are played too; XZ=N packs faster than 6. There PARTS names what is done: whole (the rendered
-# game, and the footage), table, h265, most, steady; SECONDS_EACH how long each row is measured.
+# Here BIN=FILE names a binary that is built already, RTX=DIR TensorRT-RTX, SHIMS=DIR the shims, FOOTAGE=DIR streams
+# and videos with truth (not in the repository) that are played too; XZ=N packs faster than 6. There PARTS names
+# what is done: whole (the rendered game, and the footage), table, fp16, h265, most, steady; SECONDS_EACH=N how
+# long each row is measured, COURTS=N,N how many courts, FIRST=N where the search for the most begins.
 # The GPU machine needs the NVIDIA driver, libnvrtc, xz and python3.
 set -euo pipefail
 step=${1:?usage: courts.sh prepare|run DIR}
@@ -45,6 +46,7 @@ prepare() {
     while read -r f; do cp -L "$f" "$box/lib/"; done
   local video
   for video in ${FOOTAGE:+"$FOOTAGE"/streams/*.mp4 "$FOOTAGE"/videos/*.mp4}; do
+    [ -e "$video" ] || continue
     name=$(basename "$video" .mp4)
     ffmpeg -v error -y -i "$video" -an -c copy -f flv "$box/footage/$name.flv"
     cp "${video%.mp4}.json" "$box/footage/"
@@ -134,7 +136,7 @@ run() {
   mkdir -p "$out"
   [ ! -e "$box/gst/env.sh" ] || . "$box/gst/env.sh"
   export LD_LIBRARY_PATH="$box/rtx:$box/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" PATH="$box:$PATH"
-  local parts=" ${PARTS:-whole table h265 most steady} " seconds=${SECONDS_EACH:-6}
+  local parts=" ${PARTS:-whole table fp16 h265 most steady} " seconds=${SECONDS_EACH:-6}
   echo "$(date -u +%F), $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null | head -1), $(nproc) cores"
 
   if [[ $parts == *" whole "* ]]; then
@@ -181,6 +183,10 @@ print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["si
     heads
     bench "1080p60 H.264" 1080p60 150 $short --courts "${COURTS:-1,4,8,32}"
     bench "720p60 H.264" 720p60 150 $short --courts "${COURTS:-1,4,8,32}"
+    bench "1080p30 H.264" 1080p30 60 $short --courts 32
+  fi
+  if [[ $parts == *" fp16 "* ]]; then
+    heads
     bench "1080p60 H.264" 1080p60 90 $short --courts 1,32 --bundle rimnet:fp16 --models-dir "$box/models"
   fi
   if [[ $parts == *" h265 "* ]]; then
@@ -189,21 +195,26 @@ print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["si
     bench "720p60 H.265" 720p60-h265 150 $short --courts 32
   fi
   if [[ $parts == *" most "* ]]; then
-    # The ceiling: sixteen decoders and nothing else, in one process, so in one context.
+    # The ceiling: sixteen decoders and nothing else, in one process, so in one context; and what each takes.
     local long=$work/long.h264 n
     gst-launch-1.0 -q filesrc location="$box/clips/1080p30.flv" ! flvdemux ! h264parse \
       ! video/x-h264,stream-format=byte-stream,alignment=au ! filesink location="$work/short.h264"
-    for n in $(seq 15); do cat "$work/short.h264"; done > "$long"
-    local branch="filesrc location=$long ! h264parse ! nvh264dec ! video/x-raw(memory:CUDAMemory) ! fakesink sync=false"
-    timeout 60 gst-launch-1.0 $(for n in $(seq 16); do echo "$branch"; done) > "$work/bare.log" 2>&1 || failed=1
-    python3 - "$work/bare.log" $((15 * 180 * 16)) <<'PY' || failed=1
-import re, sys
-text, pictures = open(sys.argv[1]).read(), int(sys.argv[2])
-took = re.search(r"Execution ended after (\d+):(\d+):([\d.]+)", text)
-if not took:
-    print("| bare NVDEC: FAILED:", text[-300:].replace("\n", " "), "|"); sys.exit(1)
-h, m, s = took.groups(); seconds = int(h) * 3600 + int(m) * 60 + float(s)
-print(f"| bare NVDEC, gst-launch, 16 of 1080p30: {pictures / seconds:.0f} pictures a second = {pictures / seconds / 30:.0f} courts |")
+    for n in $(seq 10); do cat "$work/short.h264"; done > "$long"
+    python3 - "$long" $((10 * 180)) <<'PY' || failed=1
+import re, resource, subprocess, sys
+path, pictures = sys.argv[1], int(sys.argv[2])
+branch = f"filesrc location={path} ! h264parse ! nvh264dec ! video/x-raw(memory:CUDAMemory) ! fakesink sync=false".split()
+rss = []
+for count in (1, 16):
+    done = subprocess.run(["gst-launch-1.0"] + branch * count, capture_output=True, text=True, timeout=60)
+    rss.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+    took = re.search(r"Execution ended after (\d+):(\d+):([\d.]+)", done.stdout)
+    if not took:
+        sys.exit("bare NVDEC: " + (done.stdout + done.stderr)[-300:])
+    h, m, s = took.groups()
+    rate = pictures * count / (int(h) * 3600 + int(m) * 60 + float(s))
+    print(f"bare NVDEC, gst-launch, {count} of 1080p30: {rate:.0f} pictures a second = {rate / 30:.0f} courts; RSS {rss[-1]:.0f} MiB")
+print(f"a bare decoder more: {(rss[1] - rss[0]) / 15:.0f} MiB of RSS")
 PY
     heads
     bench "1080p30 H.264" 1080p30 300 $short --courts "${FIRST:-128}" --most
