@@ -160,6 +160,7 @@ impl Podium {
                         at.lanes.forget(key);
                         at.look.remove(&key);
                     }
+                    swaps.runs(key, false);
                     models.remove(&key);
                     gone.insert(key);
                 }
@@ -218,6 +219,11 @@ impl Seat {
     /// True of the one that decides now.
     pub(crate) fn decides(&self) -> bool {
         self.podium.live() == Some(self.key)
+    }
+
+    /// A better engine is being made for it, `provisional`, or none any more.
+    pub(crate) fn runs(&self, provisional: bool) {
+        self.podium.inner.lock().swaps.runs(self.key, provisional);
     }
 
     /// A look took so long.

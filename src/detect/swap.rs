@@ -12,7 +12,7 @@
 //! and at most one is tried, so at most two are loaded beside the one that decides. Time is passed in;
 //! nothing here knows threads, frames or files. `lanes` says whose answer is handed on, `podium` runs both.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::media::Monotonic;
@@ -156,6 +156,9 @@ pub(crate) struct Swaps {
     /// Since when the live one is new.
     watched: Option<Monotonic>,
     last_live: Option<Monotonic>,
+    /// Models that a lesser engine runs while a better one is made: what they take says nothing of what
+    /// they will, and none of them takes over before.
+    provisional: BTreeSet<ModelKey>,
     last: Option<Ended>,
 }
 
@@ -184,6 +187,7 @@ impl Swaps {
             under_way: None,
             watched: None,
             last_live: None,
+            provisional: BTreeSet::new(),
             last: None,
         }
     }
@@ -295,6 +299,15 @@ impl Swaps {
         Ok(())
     }
 
+    /// A better engine is being made for a model, `provisional`, or none any more.
+    pub(crate) fn runs(&mut self, key: ModelKey, provisional: bool) {
+        if provisional {
+            self.provisional.insert(key);
+        } else {
+            self.provisional.remove(&key);
+        }
+    }
+
     /// A model answered a look at a court. `frame`: the first look of a frame, when warm, and no older than
     /// what was told there: from one that is far behind, frames may be lost already that nobody else will
     /// answer.
@@ -310,6 +323,7 @@ impl Swaps {
         if self.live() == Some(key) {
             self.last_live = Some(now);
         }
+        let frame = frame && !self.provisional.contains(&key);
         if let Some(UnderWay { phase: Phase::Shadow { key: tried, frames, .. }, .. }) =
             &mut self.under_way
             && *tried == key
@@ -334,6 +348,9 @@ impl Swaps {
         steps: &mut Vec<Step>,
     ) {
         let Some(window) = self.limits.window else { return };
+        if self.provisional.contains(&key) {
+            return;
+        }
         let candidate = self.candidate();
         if candidate == Some(key)
             && let Some(meter) = &mut self.candidate
@@ -617,6 +634,31 @@ mod tests {
             assert_eq!(swaps.live(), Some(key(2)));
             swaps.answered(at(1_100), key(1), true, silent(1_040), &mut steps);
             assert_eq!(swaps.live(), Some(expected));
+        }
+    }
+
+    /// On a box with a GPU the engine in the binary answers, far too slowly, until the better one is built.
+    #[test]
+    fn one_whose_engine_is_still_made_neither_takes_over_nor_is_too_slow() {
+        // Not told of it, the swap is made on the lesser engine, and rolled back for that.
+        for (told, expected) in [(true, Outcome::Switched), (false, Outcome::RolledBack)] {
+            let (mut swaps, mut steps) = (Swaps::new(Limits::USUAL), Vec::new());
+            swaps.begins(key(1), "one");
+            swaps.ask(at(0), "two", Until::Warm).expect("none is under way");
+            swaps.runs(key(2), told);
+            assert!(swaps.loaded(at(10), key(2), &mut steps));
+            for n in 0..100_u64 {
+                let (now, made) = (at(100 + n * 40), n >= 60);
+                if n == 60 {
+                    swaps.runs(key(2), false);
+                }
+                swaps.took(now, key(1), false, &mut steps);
+                swaps.answered(now, key(1), true, None, &mut steps);
+                swaps.took(now, key(2), !made, &mut steps);
+                swaps.answered(now, key(2), true, None, &mut steps);
+                assert!(!told || made == (swaps.live() == Some(key(2))), "picture {n}");
+            }
+            assert_eq!(swaps.last().map(|last| last.outcome), Some(expected), "{told}");
         }
     }
 

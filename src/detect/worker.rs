@@ -141,6 +141,10 @@ impl Worker {
         if self.outlets.seat.is_some() {
             self.waits = Waits::of_this_thread();
         }
+        // Before its first word: that a better engine is made is to be known by then.
+        if catch_unwind(AssertUnwindSafe(|| self.hear_engine())).is_err() {
+            return self.put_out("its engine panicked");
+        }
         let mut first = false;
         // What was taken while a batch was gathered and is not of it.
         let mut next = None;
@@ -324,6 +328,9 @@ impl Worker {
             let identity = Arc::new(ModelIdentity { engine, ..(*self.identity).clone() });
             self.courts.iter_mut().for_each(|court| court.runs_as(&identity));
             self.identity = identity;
+        }
+        if let Some(seat) = &self.outlets.seat {
+            seat.runs(news.provisional);
         }
         self.progress.lock().engine = Some(news);
     }

@@ -174,7 +174,7 @@ print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["si
     rows "$name" "$out/bench.json" || { failed=1; tail -5 "$work/bench.log"; }
     cat "$out/bench.json" >> "$out/all.json"; rm -f "$out/bench.json"
   }
-  local short="--seconds $seconds --warm-up 2 --apart ${APART:-50}"
+  local short="--seconds $seconds --warm-up 2 --apart ${APART:-100}"
   heads() {
     echo "| what | last byte in → answer p50 · p95 · p99 · max, ms | → picture p50 · p99 | picture → answer p50 · p99 | left late p99 | unanswered; dropped | host copies | GPU MiB; a court more | RSS MiB; a court more | cores (publishers) | first answer; best engine, s |"
     echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"

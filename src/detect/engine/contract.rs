@@ -193,6 +193,8 @@ pub struct EngineNews {
     pub engine: &'static str,
     /// What its owner should know though it runs.
     pub advice: Option<String>,
+    /// A better one is being made: how long looks take now says nothing of later.
+    pub provisional: bool,
 }
 
 /// Why an engine refused a bundle, or failed.

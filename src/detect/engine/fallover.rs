@@ -480,7 +480,11 @@ impl Engine for FallOver {
 
     fn news(&mut self) -> Option<EngineNews> {
         self.look_after();
-        let now = EngineNews { engine: self.name(), advice: self.advice() };
+        let now = EngineNews {
+            engine: self.name(),
+            advice: self.advice(),
+            provisional: self.making.is_some(),
+        };
         if self.told.as_ref() == Some(&now) {
             return None;
         }

@@ -65,7 +65,7 @@ pub(crate) struct CourtsArgs {
     #[arg(long, value_name = "S", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// All courts play for so long before, s
+    /// All courts play for so long before and lose nothing, s
     #[arg(long, value_name = "S", default_value_t = 3)]
     warm_up: u32,
     /// One court comes so long after another, ms
@@ -99,8 +99,8 @@ enum Coding {
 const MOST_COURTS: i64 = 256;
 /// Length of a clip that is made here, s: a key picture each two.
 const CLIP_SECONDS: u32 = 6;
-/// Room for a court's recording: half a minute at the rate of the fastest that is usual, bytes.
-const RING_A_COURT: u64 = 64_000_000;
+/// Room for a court's recording: a minute at the rate of the fastest that is usual, bytes.
+const RING_A_COURT: u64 = 128_000_000;
 /// No broker listens there.
 const NOBODY: &str = "mqtt://127.0.0.1:1";
 

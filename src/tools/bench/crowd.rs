@@ -40,6 +40,8 @@ const SAID: Duration = Duration::from_secs(8);
 const ALL: Duration = Duration::from_secs(10);
 /// Answers of the last pictures come within this.
 const LAST: Duration = Duration::from_secs(1);
+/// Quiet comes within so many times the warm-up, or it does not.
+const QUIET_AFTER: u32 = 4;
 /// How often the box is asked how it does.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -48,7 +50,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) courts: u32,
     /// How long it is measured.
     pub(crate) seconds: u32,
-    /// All play for so long before.
+    /// All play for so long before, and lose nothing.
     pub(crate) warm_up: Duration,
     pub(crate) apart: Duration,
     pub(crate) config: config::Config,
@@ -142,7 +144,7 @@ pub(crate) async fn round(plan: Plan<'_>) -> anyhow::Result<Round> {
         let one = measured.memory();
         tell.send_replace(Begun::All);
         measured.all_answer(courts, apart).await;
-        tokio::time::sleep(warm_up).await;
+        measured.quiet(warm_up).await;
         measured.window(&mut round, seconds, ends_at_a_drop, one, &tell).await;
         anyhow::Ok(round)
     };
@@ -250,6 +252,21 @@ impl Measured<'_> {
         let late = self.clock.monotonic().plus(apart * courts).plus(ALL);
         while self.watched.answering() < courts && self.clock.monotonic() < late {
             tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until nothing was lost for `warm_up`: decoders that open all at once are late, and catch up.
+    /// Who bears so many courts does so soon; what one does not bear shows in the figures.
+    async fn quiet(&self, warm_up: Duration) {
+        let begun = self.clock.monotonic();
+        let late = begun.plus(warm_up * QUIET_AFTER);
+        let (mut last, mut since) = (dropped(&self.handle.ledger().counts()), begun);
+        while self.clock.monotonic().since(since) < warm_up && self.clock.monotonic() < late {
+            tokio::time::sleep(LOOK).await;
+            let now = dropped(&self.handle.ledger().counts());
+            if now != last {
+                (last, since) = (now, self.clock.monotonic());
+            }
         }
     }
 
