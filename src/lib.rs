@@ -37,6 +37,7 @@ pub mod router;
 pub mod detect;
 pub mod game;
 pub mod clips;
+pub mod claim;
 pub mod uplink;
 pub mod health;
 pub mod page;

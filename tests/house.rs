@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
         "game",
         "clips",
         "uplink",
+        "claim",
         "provision",
         "health",
         "page",

@@ -53,7 +53,11 @@ impl Broker {
         }
     }
 
-    fn parse(url: &str) -> Result<Self, &'static str> {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to write, to stand behind the key's name.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
         let (scheme, rest) =
             url.split_once("://").ok_or("has no scheme: write mqtt:// or mqtts:// before it")?;
         let tls = match scheme {

@@ -1,0 +1,45 @@
+//! How a box becomes somebody: from a file on a USB stick to an identity at a broker (DESIGN §4.5).
+//!
+//! ```text
+//! FACTORY ─file found→ KEYED ─asked→ REQUESTED ─granted→ ISSUED ─connected→ TRIAL ─PUBACK→ COMMITTED
+//!    ↑ key, CSR, nonce made  │ same request       │ checked: nonce,    │ with the new      │ one rename;
+//!    └── and on disk         └ again after 30 s   └ key, root, name    └ identity          └ told after it
+//! ```
+//! In: [`Contact`]s (claim files), what the broker sends. Out: an [`Identity`], requests, reports.
+//! Owns `{data_dir}/identity/`.
+//!
+//! Read `words` (names, codes, what is secret), `papers` (what is written on disk and sent),
+//! `contact` (the file on the stick), `machine` (what comes next; pure), `judge` (what a grant must
+//! be), `der` (what certificates say), `keys` (made on the box, never leaves it), `store` (what is on
+//! disk before anything is sent). The technician's side: `authority` (signs), `grants` (who gets
+//! what; pure).
+//!
+//! What holds: nothing is sent that is not on disk; a request is the same bytes until it is
+//! answered; the old identity is untouched until the new one was acknowledged by its broker; the
+//! commit is one rename, after which nothing goes back; reporting is no part of it.
+
+mod words;
+mod papers;
+mod contact;
+mod der;
+mod keys;
+mod judge;
+mod machine;
+mod store;
+mod authority;
+mod grants;
+#[cfg(test)]
+mod tests;
+
+pub use crate::claim::authority::{Authority, AuthorityError, Signed};
+pub use crate::claim::contact::{AfterReading, Contact, ContactError};
+pub use crate::claim::grants::{Decision, Granted, Policy, decide};
+pub use crate::claim::keys::{KeyError, Keys};
+pub use crate::claim::machine::{Limits, Login, Machine, Seen, Stage, Told, Want};
+pub use crate::claim::papers::{
+    Answer, Attempt, Grant, Identity, Nonce, Random, Report, Request, RequestId, Verdict,
+};
+pub use crate::claim::store::{Held, Store, StoreError};
+pub use crate::claim::words::{
+    Code, Hidden, RESERVED_NAMES, Roots, Serial, SerialError, Trouble, reserved,
+};

@@ -1,0 +1,156 @@
+//! What is on disk before anything is sent, and the one rename that makes a box somebody.
+//!
+//! ```text
+//! {data_dir}/identity/next.json      the attempt under way: key, request, claim credential, grant
+//!                     current.json   who the box is: an attempt that was committed
+//!                     prev.json      who it was before
+//!                     told           the last commit that the technician's side has acknowledged
+//! ```
+//! Commit: `prev.json` written durably, then `next.json` renamed to `current.json`, then the folder
+//! synced. A cut before the rename leaves the old identity and the attempt, one after it the new
+//! one. Key and certificate are in one file, so none is ever half.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::claim::papers::{Attempt, RequestId, json, read};
+use crate::disk::{Disk, Unfit, put_unfit_aside, read_whole, write_durably};
+use crate::media::Foreign;
+
+const NEXT: &str = "next.json";
+const CURRENT: &str = "current.json";
+const PREV: &str = "prev.json";
+const TOLD: &str = "told";
+/// Two keys, two chains of a few certificates, a name or two.
+const MOST_BYTES: u64 = 256 << 10;
+
+/// What was found at a start.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Who the box is.
+    pub current: Option<Attempt>,
+    /// What it is becoming.
+    pub next: Option<Attempt>,
+    /// The technician's side has acknowledged that `current` is committed.
+    pub told: bool,
+    /// Files that cannot be read, put aside, in words.
+    pub damaged: Vec<Foreign>,
+}
+
+/// The disk said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} in {dir}")]
+pub struct StoreError {
+    /// What was done.
+    pub what: &'static str,
+    /// Where.
+    pub dir: PathBuf,
+    /// What the disk says.
+    pub source: io::Error,
+}
+
+/// The folder of the identity.
+#[derive(Clone, Debug)]
+pub struct Store {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+impl Store {
+    /// Opens the folder below `data_dir`, and reads what is there. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk says no; a file that cannot be understood is no error.
+    pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> Result<(Self, Held), StoreError> {
+        let store = Self { disk, dir: data_dir.join("identity") };
+        store.disk.create_dir_all(&store.dir).map_err(store.said_no("make the folder"))?;
+        let mut held = Held::default();
+        held.current = store.paper(CURRENT, &mut held.damaged)?.filter(|it: &Attempt| {
+            // What was never granted is nobody.
+            it.grant.is_some()
+        });
+        held.next = store.paper(NEXT, &mut held.damaged)?;
+        let told: Option<RequestId> = store.paper(TOLD, &mut held.damaged)?;
+        held.told = held.current.as_ref().is_some_and(|it| told == Some(it.request));
+        Ok((store, held))
+    }
+
+    fn said_no(&self, what: &'static str) -> impl Fn(io::Error) -> StoreError + use<> {
+        let dir = self.dir.clone();
+        move |source| StoreError { what, dir: dir.clone(), source }
+    }
+
+    fn paper<T: for<'de> serde::Deserialize<'de>>(
+        &self,
+        name: &'static str,
+        damaged: &mut Vec<Foreign>,
+    ) -> Result<Option<T>, StoreError> {
+        let path = self.dir.join(name);
+        let why = match read_whole(&*self.disk, &path, MOST_BYTES) {
+            Ok(bytes) => match read(&bytes) {
+                Ok(paper) => return Ok(Some(paper)),
+                Err(why) => why,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => match Unfit::of(&error) {
+                Some(unfit) => Foreign::error(unfit),
+                None => return Err(self.said_no("read")(error)),
+            },
+        };
+        let aside = put_unfit_aside(&*self.disk, &path).map_err(self.said_no("put aside"))?;
+        damaged.push(Foreign::told(format_args!(
+            "{} cannot be read ({why}): put aside as {}",
+            path.display(),
+            aside.display()
+        )));
+        Ok(None)
+    }
+
+    /// Keeps an attempt as it now is. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was kept before is still there.
+    pub fn keep(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        self.put(NEXT, &json(attempt))
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.dir.join(name);
+        write_durably(&*self.disk, &path, bytes).map_err(self.said_no("keep a file"))
+    }
+
+    /// Makes the attempt that is kept who the box is. Durable when it returns; after an error it may
+    /// or may not have happened, and calling again is right in both cases.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn commit(&self) -> Result<(), StoreError> {
+        let [next, current] = [NEXT, CURRENT].map(|name| self.dir.join(name));
+        let fails = self.said_no("commit the identity");
+        match self.disk.open(&next, crate::disk::OpenHow::Read) {
+            Ok(_) => {}
+            // The rename was done before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.disk.sync_dir(&self.dir).map_err(fails);
+            }
+            Err(error) => return Err(fails(error)),
+        }
+        match read_whole(&*self.disk, &current, MOST_BYTES) {
+            Ok(bytes) => self.put(PREV, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fails(error)),
+        }
+        // The commit. Nothing goes back after it.
+        self.disk.rename(&next, &current).map_err(&fails)?;
+        self.disk.sync_dir(&self.dir).map_err(fails)
+    }
+
+    /// Remembers that the technician's side knows of the commit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn told(&self, request: RequestId) -> Result<(), StoreError> {
+        self.put(TOLD, &json(&request))
+    }
+}
