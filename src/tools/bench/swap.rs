@@ -21,7 +21,7 @@ use crate::answer::RimAnswer;
 use crate::app::{App, AppHandle, Options, Probe};
 use crate::clock::Clock;
 use crate::disk::RealDisk;
-use crate::event::models::{After, SwapOrder};
+use crate::event::models::{After, SwapEnded, SwapOrder};
 use crate::event::words::SwapOutcome;
 use crate::health;
 use crate::media::{Codec, Frame, MediaTime, Monotonic, SessionId};
@@ -147,7 +147,7 @@ async fn swaps(
     let bundles = if args.bundle.is_empty() { &usual[..] } else { &args.bundle };
     let play = Duration::from_secs(args.seconds.into());
     tokio::time::sleep(play).await;
-    let mut swaps = Vec::new();
+    let mut swaps: Vec<Swapped> = Vec::new();
     let bar = ProgressBar::new(args.swaps.into());
     for (n, bundle) in (1..=args.swaps).zip(bundles.iter().cycle()) {
         bar.set_position(n.into());
@@ -162,6 +162,14 @@ async fn swaps(
         let outcome = loop {
             tokio::time::sleep(LOOK).await;
             let models = handle.models();
+            // The one before may be put back while this one is tried.
+            let put_back = |last: &SwapEnded| last.outcome == SwapOutcome::RolledBack;
+            if models.swap.is_some()
+                && models.last_swap.as_ref().is_some_and(put_back)
+                && let Some(last) = swaps.last_mut()
+            {
+                last.outcome = SwapOutcome::RolledBack;
+            }
             match (models.swap, models.last_swap) {
                 (None, Some(last)) if last.outcome == SwapOutcome::Failed => {
                     bail!("swap {n}: {}", last.reason.unwrap_or_default())
