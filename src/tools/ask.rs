@@ -208,7 +208,6 @@ impl Place {
     ///
     /// # Errors
     /// [`AskError`]: nobody there, no token, no such thing.
-    #[cfg(feature = "gstreamer")]
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, AskError> {
         self.fetched(path, accept).map(|(body, _)| body)
     }

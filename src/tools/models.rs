@@ -83,7 +83,7 @@ Exit: 0 it is tried, or decides · 1 refused, or it could not be loaded")]
         #[arg(long)]
         json: bool,
     },
-    /// Make a pair of keys: one signs models, the other stands on the boxes that run them
+    /// Make two keys: one signs models, the other stands on boxes that run them
     #[command(after_help = "Example: courtside models keygen our-models
 Exit: 0 both files are made · 1 one is there, or cannot be made")]
     Keygen(KeygenArgs),
