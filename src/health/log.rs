@@ -2,13 +2,14 @@
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::health::harmless::Harmless;
 
@@ -30,23 +31,44 @@ pub enum LogError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
+/// The name of the variable whose filter rules, whatever is configured.
+const VARIABLE: &str = "COURTSIDE_LOG";
+
+/// The filter in force, of the one log of the process.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Has the log pass what `filter` says from now on. Nothing happens where no log was started, where
+/// `COURTSIDE_LOG` rules, or where the filter cannot be read, which `config` refuses.
+pub fn set_log(filter: &str) {
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    if let (Some(handle), Ok(filter)) = (FILTER.get(), EnvFilter::try_new(filter)) {
+        // Fails only once the log is gone.
+        drop(handle.reload(filter));
+    }
+}
+
 /// Starts the log: filter from `COURTSIDE_LOG`, else `default`.
 ///
 /// # Errors
 /// [`LogError`] when the filter cannot be read, or a log runs already.
 pub fn start_log(default: &str) -> Result<(), LogError> {
-    let value = std::env::var("COURTSIDE_LOG").unwrap_or_else(|_| default.to_owned());
+    let value = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::try_new(&value)
         .map_err(|source| LogError::Filter { value: value.clone(), source })?;
+    let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     if stderr_is_the_journal()
         && let Ok(journal) = tracing_journald::layer()
     {
         let journal = journal.with_field_prefix(Some("COURTSIDE".to_owned()));
         registry.with(Harmless(journal)).try_init()?;
-        return Ok(());
+    } else {
+        registry.with(lines(std::io::stderr, std::io::stderr().is_terminal())).try_init()?;
     }
-    registry.with(lines(std::io::stderr, std::io::stderr().is_terminal())).try_init()?;
+    // A second log was refused above.
+    drop(FILTER.set(handle));
     Ok(())
 }
 

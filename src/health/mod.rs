@@ -16,7 +16,7 @@ mod routes;
 pub mod doctor;
 
 pub use crate::health::advice::{Measured, TINY_RING_PX, advise};
-pub use crate::health::log::{LogError, start_log};
+pub use crate::health::log::{LogError, set_log, start_log};
 pub use crate::health::metrics::{
     CourtLabel, DecoderReading, DoorReading, HopLabel, Metrics, ModelLabel, ModelReading, Reading,
     RimReading,

@@ -11,7 +11,7 @@
 //! (what is on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats`
 //! and `outbox/aside` (stores of other versions), `outbox` (the thread), then `mqtt` (the link):
 //! `tls` (whom it trusts), `backoff` (when it tries again), `prompt` (why its PUBACKs come at once),
-//! `states` (the retained messages). `settings` is what comes in, `counts` how it does,
+//! `states` (the retained messages), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
 //! `schema` every message as JSON Schema.
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
@@ -24,6 +24,7 @@
 //! commands.
 
 mod settings;
+mod redirect;
 mod hooks;
 mod counts;
 mod outbox;
@@ -53,7 +54,8 @@ use crate::uplink::outbox::aside::Beside;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Outbox, Parts};
-use crate::uplink::states::States;
+use crate::uplink::redirect::Redirect;
+use crate::uplink::states::{REPORTED, States};
 
 pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
@@ -62,7 +64,7 @@ pub use crate::uplink::outbox::desk::Given;
 pub use crate::uplink::outbox::formats::{STORE_FORMAT, STORE_OLDEST_READER};
 pub use crate::uplink::outbox::recover::{CourtRecords, Recovered};
 pub use crate::uplink::outbox::tables::StoreError;
-pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
+pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, Target, UplinkSettings};
 
 /// Events that may wait for their commit (DESIGN §2), in whole decisions; never dropped: the court's
 /// game waits.
@@ -103,6 +105,7 @@ pub struct Uplink {
     inbox: Mailbox<Decision>,
     desk: Arc<Desk>,
     states: Arc<States>,
+    redirect: Arc<Redirect>,
     counts: Arc<Mutex<UplinkCounts>>,
     link: Mutex<LinkState>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -173,8 +176,10 @@ impl Uplink {
             .spawn(move || outbox.run())
             .map_err(UplinkError::Thread)?;
         let link_rest = Rest::default();
+        let redirect = Arc::<Redirect>::default();
         let link = Link {
             settings,
+            redirect: Arc::clone(&redirect),
             desk: Arc::clone(&desk),
             states: Arc::clone(&states),
             counts: Arc::clone(&counts),
@@ -187,6 +192,7 @@ impl Uplink {
             inbox,
             desk,
             states,
+            redirect,
             counts,
             link: Mutex::new(LinkState::Ready(Box::new((link, to_send)))),
             thread: Mutex::new(Some(thread)),
@@ -246,6 +252,16 @@ impl Uplink {
     /// Takes `state/{what}` back: nothing is retained under it any more.
     pub fn clear_state(&self, what: &str) {
         self.states.clear(what);
+    }
+
+    /// Sets `config/reported`, which is retained and told again in each session as a state is.
+    pub fn set_reported(&self, value: &serde_json::Value) {
+        self.states.set(REPORTED, value);
+    }
+
+    /// Has the link leave the broker that it has, if it has one, and go to another, or as another.
+    pub fn redirect(&self, target: Target) {
+        self.redirect.set(target);
     }
 
     /// Names the courts anew, for `state/box`.

@@ -39,8 +39,9 @@ use crate::uplink::counts::UplinkCounts;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
 use crate::uplink::prompt::Prompt;
+use crate::uplink::redirect::Redirect;
 use crate::uplink::settings::UplinkSettings;
-use crate::uplink::states::States;
+use crate::uplink::states::{self, States};
 use crate::uplink::tls::{self, TlsError, TlsFiles};
 
 /// The broker keeps our subscriptions so long (DESIGN §4.3).
@@ -71,6 +72,8 @@ const TOO_LARGE: u8 = 0x95;
 pub(super) struct Link {
     /// Where to and who we are.
     pub settings: UplinkSettings,
+    /// Where to instead, once somebody has said so.
+    pub redirect: Arc<Redirect>,
     /// The outbox.
     pub desk: Arc<Desk>,
     /// Retained values.
@@ -115,6 +118,8 @@ struct Broken {
     short: bool,
     /// It ended right after a refusal: some brokers do that.
     refused: bool,
+    /// We left it for another one.
+    moved: bool,
     why: Foreign,
 }
 
@@ -123,6 +128,8 @@ struct Broken {
 struct Session {
     greeted: Option<Monotonic>,
     refused: Option<Monotonic>,
+    /// The link is to go elsewhere: the goodbye is in the client's queue.
+    moved: bool,
 }
 
 impl Link {
@@ -153,6 +160,12 @@ impl Link {
                 }
             };
             let End::Broken(broken) = end else { return };
+            if broken.moved {
+                (number, past, last) = (None, Past::default(), Broken::default());
+                self.counts.lock().connected = false;
+                info!("to the broker that is configured now");
+                continue;
+            }
             past.taken_over = broken.taken_over;
             if broken.connected {
                 number = None;
@@ -171,6 +184,8 @@ impl Link {
             self.rest.rests();
             tokio::select! {
                 () = &mut next_try => {}
+                // What was in the way of the last one says nothing of this one.
+                () = self.redirect.moved() => past = Past::default(),
                 () = stopped(&mut stop) => return,
             }
             self.rest.wakes();
@@ -226,7 +241,8 @@ impl Link {
 
     async fn options(&self, session: u64) -> Result<MqttOptions, SetupError> {
         let id = format!("courtside-{}", self.settings.box_name);
-        let mut options = address(&self.settings, id, &self.clock).await?;
+        let settings = self.redirect.settings(&self.settings);
+        let mut options = address(&settings, id, &self.clock).await?;
         options
             .set_keep_alive(KEEP_ALIVE_S)
             .set_clean_start(false)
@@ -313,6 +329,13 @@ impl Link {
         };
         // With the client its notices end, and what they know comes before the end is told.
         self.rest.wakes();
+        let says_goodbye = {
+            let learnt = learnt.lock();
+            learnt.moved && learnt.greeted.is_some()
+        };
+        if says_goodbye {
+            drop(within(&*self.clock, GOODBYE, &mut drive).await);
+        }
         drop(drive);
         feeder.waited().await;
         let learnt = std::mem::take(&mut *learnt.lock());
@@ -322,6 +345,7 @@ impl Link {
             connected: learnt.greeted.is_some(),
             short: lately(learnt.greeted, SHORT_LIFE),
             refused: lately(learnt.refused, CLOSED_BY_REFUSAL),
+            moved: learnt.moved,
             ..Broken::default()
         };
         if broken.connected {
@@ -359,6 +383,7 @@ impl Feeder<'_> {
     ) -> Result<(), Foreign> {
         let ack = tokio::select! {
             ack = greeting => ack.map_err(|_| Foreign::told("the client ended"))?,
+            () = self.link.redirect.moved() => return Err(self.moved()),
             () = stopped(stop) => return Ok(()),
         };
         let max_packet = self.greeted(&ack);
@@ -388,17 +413,31 @@ impl Feeder<'_> {
                     }
                 }
                 () = self.link.states.changed() => self.publish_states().await?,
+                () = self.link.redirect.moved() => {
+                    self.say_goodbye().await?;
+                    return Err(self.moved());
+                }
                 () = dead.notified() => {
                     let silent = format!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs());
                     return Err(Foreign::told(silent));
                 }
                 () = stopped(stop) => {
-                    self.link.states.set("box", &self.link.box_state(self.session, false));
-                    self.publish_states().await?;
-                    return self.client.disconnect().await.map_err(|error| Foreign::error(&error));
+                    return self.say_goodbye().await;
                 }
             }
         }
+    }
+
+    /// The broker is told that we are gone: no Will is published for who leaves so.
+    async fn say_goodbye(&self) -> Result<(), Foreign> {
+        self.link.states.set("box", &self.link.box_state(self.session, false));
+        self.publish_states().await?;
+        self.client.disconnect().await.map_err(|error| Foreign::error(&error))
+    }
+
+    fn moved(&self) -> Foreign {
+        self.learnt.lock().moved = true;
+        Foreign::told("left for the broker that is configured now")
     }
 
     /// Takes note of the CONNACK; returns the largest packet that the broker takes.
@@ -438,7 +477,7 @@ impl Feeder<'_> {
 
     async fn publish_states(&self) -> Result<(), Foreign> {
         for (what, payload) in self.link.states.due(self.session) {
-            let topic = format!("{}/state/{what}", self.link.root());
+            let topic = states::topic(&self.link.root(), &what);
             let options = PublishOptions::at_least_once()
                 .retained()
                 .properties(properties("application/json"));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::clock::Floor;
-use crate::config::Broker;
+use crate::config::{Broker, UplinkConfig};
 use crate::media::BoxName;
 
 /// Default of [`UplinkSettings::quota_bytes`]: some 400,000 events of 800 B, 15 days at 18 a
@@ -39,4 +39,37 @@ pub struct UplinkSettings {
     pub version: String,
     /// Names of the courts, for `state/box`.
     pub courts: Vec<String>,
+}
+
+/// Where the link goes and as whom: what may change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    broker: Broker,
+    username: Option<String>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// As it is configured.
+    #[must_use]
+    pub fn of(config: &UplinkConfig) -> Self {
+        let UplinkConfig { broker, username, password_file, ca_file, client } = config.clone();
+        let (cert_file, key_file) = match client {
+            Some(files) => (Some(files.cert_file), Some(files.key_file)),
+            None => (None, None),
+        };
+        Self { broker, username, password_file, ca_file, cert_file, key_file }
+    }
+}
+
+impl UplinkSettings {
+    /// The same box at another target.
+    pub(super) fn at(&self, target: &Target) -> Self {
+        let Target { broker, username, password_file, ca_file, cert_file, key_file } =
+            target.clone();
+        Self { broker, username, password_file, ca_file, cert_file, key_file, ..self.clone() }
+    }
 }

@@ -9,6 +9,14 @@ use tokio::sync::Notify;
 /// Connections that a refused state is left out of: some brokers close the link with a refusal.
 const REFUSED_FOR: u64 = 64;
 
+/// What is retained beside the states, by its whole name below the box's root.
+pub(super) const REPORTED: &str = "config/reported";
+
+/// The topic of a value below the box's root.
+pub(super) fn topic(root: &str, what: &str) -> String {
+    if what == REPORTED { format!("{root}/{what}") } else { format!("{root}/state/{what}") }
+}
+
 /// Latest values. A session publishes each once, then only what changed.
 #[derive(Debug, Default)]
 pub(super) struct States {
