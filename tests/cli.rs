@@ -74,6 +74,7 @@ fn the_version_is_a_line_and_in_full_what_the_binary_is() {
     }
     let mut expected = vec![format!("outbox {}", courtside::uplink::STORE_FORMAT)];
     let others = courtside::clips::FORMATS.into_iter().chain(courtside::game::FORMATS);
+    let others = others.chain([("twins", courtside::config::twin::FORMAT.format)]);
     expected.extend(others.map(|(name, format)| format!("{name} {format}")));
     expected.push(format!("manifests {}", courtside::detect::MANIFEST_FORMAT));
     assert_eq!(stores.split(", ").collect::<Vec<_>>(), expected);
@@ -319,6 +320,48 @@ impl Drop for Daemon {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+#[test]
+fn a_configuration_that_keeps_the_box_from_starting_is_undone() {
+    let mut daemon = Daemon::start();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let wanted = daemon.dir.path().join("wanted.toml");
+    let listen = format!(
+        "[http]\nlisten = \"{}\"\n[health]\nlog = \"warn\"\n",
+        taken.local_addr().expect("address")
+    );
+    std::fs::File::create(&wanted)
+        .and_then(|mut file| file.write_all(listen.as_bytes()))
+        .expect("written");
+    let config = daemon.dir.path().join("courtside.toml");
+    let (config, wanted) = (config.to_str().expect("UTF-8"), wanted.to_str().expect("UTF-8"));
+    let push = || courtside(&["config", "push", wanted, "--revision", "3", "--config", config]);
+    let pushed = push();
+    assert_eq!(text(&pushed.stdout), "revision 3: applied\n", "{}", text(&pushed.stderr));
+    assert_eq!(text(&pushed.stderr), "http.listen waits for a restart of the box\n");
+    let shown = text(&courtside(&["config", "show", "--config", config]).stdout);
+    for line in [
+        "log = \"warn\"  # desired, revision 3",
+        "name = \"cli\"  # file",
+        "pin_days = 30  # default",
+        "stream_key = \"(hidden)\"  # file",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+    }
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(), Some(0));
+
+    // The port is taken: it goes back before it is ready, in the same process.
+    let dir = std::mem::replace(&mut daemon.dir, tempfile::tempdir().expect("a folder"));
+    let again = Daemon::start_on(dir, "022", Path::new(config));
+    again.log.wait("that it is undone", |line| line.contains("does not start with what waited"));
+    assert_ne!(again.http, taken.local_addr().expect("address"));
+    let pushed = push();
+    assert_eq!(pushed.status.code(), Some(2), "{}", text(&pushed.stdout));
+    assert!(text(&pushed.stderr).contains("the box does not start with it"));
+    let shown = text(&courtside(&["config", "show", "--config", config]).stdout);
+    assert!(shown.contains("listen = \"127.0.0.1:0\"  # file"), "{shown}");
 }
 
 /// Adds bundles that want too much to a configuration.

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::app::error::AppError;
 use crate::app::kept::KEPT_FILE;
+use crate::app::options::Options;
 use crate::app::splits::SPLITS_FILE;
-use crate::config::Config;
+use crate::config::{Config, twin};
 use crate::disk::{self, Disk, Judged, ReadBy, Us};
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "token",
     "outbox",
     "ring",
@@ -21,6 +22,7 @@ const NAMES: [&str; 10] = [
     "models",
     "local",
     "tried",
+    twin::FOLDER,
     GPU_FOLDER,
     KEPT_FILE,
     SPLITS_FILE,
@@ -38,24 +40,32 @@ pub(crate) struct Exposed {
     pub(crate) is_fault: bool,
 }
 
-/// Makes the data folder ours, before anything in it is believed, and looks at all secrets. Each thing
-/// that somebody must know is logged and comes back.
+/// Makes the data folder ours, before anything in it is believed; what somebody must know of it.
+///
+/// # Errors
+/// [`AppError::Io`]: what is in it cannot be believed, and what to type.
+pub(crate) fn own_folder(folder: &Path, disk: &dyn Disk) -> Result<Vec<String>, AppError> {
+    disk.own_dir(folder, &NAMES).map_err(refused("take `box.data_dir`", folder))
+}
+
+fn refused(what: &str, path: &Path) -> impl FnOnce(io::Error) -> AppError {
+    let what = format!("{what} {}", path.display());
+    move |source| AppError::Io { what, source }
+}
+
+/// Makes the data folder ours and looks at all secrets. Each thing that somebody must know is logged and
+/// comes back, and what was known before.
 ///
 /// # Errors
 /// [`AppError::Io`]: what is in the folder, or the token, cannot be believed, and what to type.
 pub(crate) fn take(
     config: &Config,
     disk: &dyn Disk,
-    with_token: bool,
+    options: &Options,
 ) -> Result<Vec<Foreign>, AppError> {
-    let folder = &config.appliance.data_dir;
-    let refused = |what: &str, path: &Path| {
-        let what = format!("{what} {}", path.display());
-        move |source: io::Error| AppError::Io { what, source }
-    };
-    let mut faults =
-        disk.own_dir(folder, &NAMES).map_err(refused("take `box.data_dir`", folder))?;
-    if with_token {
+    let mut faults: Vec<String> = options.told.iter().map(ToString::to_string).collect();
+    faults.extend(own_folder(&config.appliance.data_dir, disk)?);
+    if !options.open_http {
         let file = &config.http.token_file;
         let taken = disk::own_secret(file).map_err(refused("take `http.token_file`", file))?;
         faults.extend(taken.1);

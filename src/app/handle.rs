@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
 
 use crate::app::courts::Courts;
 use crate::app::error::CourtError;
 use crate::app::splits::Splits;
+use crate::app::twin::TwinDesk;
 use crate::app::web::say;
 use crate::clips::{RingStatus, Shelf};
 use crate::config::CourtConfig;
@@ -16,6 +18,7 @@ use crate::detect::SwapRefused;
 use crate::event::FactId;
 use crate::event::models::{Disagreement, SwapOrder};
 use crate::event::state::ModelsState;
+use crate::event::twin::{ConfigReported, DesiredTold};
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::ingest::{CourtStatus, IngestCounts};
@@ -29,6 +32,8 @@ pub struct AppHandle {
     pub(crate) courts: Courts,
     pub(crate) ring: Shelf,
     pub(crate) models: Arc<Splits>,
+    pub(crate) twin: Option<TwinDesk>,
+    pub(crate) again: watch::Sender<bool>,
 }
 
 impl fmt::Debug for AppHandle {
@@ -61,6 +66,23 @@ impl AppHandle {
     /// [`CourtError`]; then nothing has changed.
     pub async fn remove_court(&self, court: &CourtId) -> Result<(), CourtError> {
         self.courts.remove(court).await
+    }
+
+    /// A `config/desired` as it came: judged, and applied if it is right. What became of it; `None` where
+    /// the box has no file of its own, ends, or has several to judge already.
+    pub async fn config_desired(&self, body: Bytes) -> Option<DesiredTold> {
+        self.twin.as_ref()?.wanted(body).await
+    }
+
+    /// As in `config/reported`; `None` where the box has no file of its own.
+    #[must_use]
+    pub fn config_reported(&self) -> Option<Arc<ConfigReported>> {
+        self.twin.as_ref().map(TwinDesk::reported)
+    }
+
+    /// Has the box end as on a signal and begin anew: what waits for a restart comes into force.
+    pub fn restart(&self) {
+        self.again.send_replace(true);
     }
 
     /// Has another bundle decide, once it has been tried beside the one that does; at once it only begins.

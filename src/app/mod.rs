@@ -10,7 +10,7 @@
 //! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
-//! `handle` a running box as others see it, `error` why it could not be built, `files` who else can
+//! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
 //! write or read them.
 
 mod world;
@@ -30,6 +30,8 @@ mod status;
 mod handle;
 mod watch;
 mod web;
+mod twin;
+mod twin_routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -62,10 +64,11 @@ use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace,
 use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
 use crate::app::splits::Splits;
+use crate::app::twin::{TwinDesk, TwinKeeper};
 
 pub use crate::app::error::{AppError, CourtError};
 pub use crate::app::files::GPU_FOLDER;
-pub(crate) use crate::app::files::{exposed, look};
+pub(crate) use crate::app::files::{exposed, look, own_folder};
 pub use crate::app::handle::AppHandle;
 pub(crate) use crate::app::memory::memory_limit;
 pub use crate::app::options::{Options, Probe};
@@ -88,6 +91,8 @@ pub struct Report {
     pub unbalanced: Vec<(HopId, HopCount)>,
     /// Events on disk that wait for a broker.
     pub unsent: u64,
+    /// It was told to begin anew.
+    pub again: bool,
 }
 
 /// The daemon, built and bound.
@@ -108,6 +113,9 @@ pub struct App {
     files: Vec<Foreign>,
     data_dir: PathBuf,
     deadline_on_signal: Duration,
+    /// The configuration as it is changed from afar, where the box has a file of its own.
+    twin: Option<(TwinKeeper, TwinDesk)>,
+    again: told::Sender<bool>,
 }
 
 impl std::fmt::Debug for App {
@@ -135,7 +143,7 @@ impl App {
     /// error: the box records and says what is wrong.
     pub async fn build(config: Config, world: World, options: Options) -> Result<Self, AppError> {
         let data_dir = config.appliance.data_dir.clone();
-        let files = files::take(&config, &*world.disk, !options.open_http)?;
+        let files = files::take(&config, &*world.disk, &options)?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
         let admission = Admission::new(Arc::clone(&world.clock), admission::Limits::default());
@@ -226,7 +234,9 @@ impl App {
             models: Arc::clone(&splits),
             latest: parking_lot::Mutex::default(),
         };
-        let web = web::bind(&config, &options, state, ring.shelf())?;
+        let twin = options.twin.clone().map(|begun| (TwinDesk::new(&begun), begun));
+        let desk = twin.as_ref().map(|((desk, _), _)| desk);
+        let web = web::bind(&config, &options, state, ring.shelf(), desk)?;
         let courts = Courts::new(Neighbours {
             world,
             ledger,
@@ -245,6 +255,10 @@ impl App {
             uplink,
         });
         courts.begin(&config.courts, left).await?;
+        let (again, _) = told::channel(false);
+        let twin = twin.map(|((desk, seat), begun)| {
+            (TwinKeeper::new(begun, seat, courts.clone(), again.clone()), desk)
+        });
         Ok(Self {
             name: config.appliance.name,
             courts,
@@ -258,6 +272,8 @@ impl App {
             files,
             data_dir,
             deadline_on_signal: GRACE,
+            twin,
+            again,
         })
     }
 
@@ -265,7 +281,13 @@ impl App {
     #[must_use]
     pub fn handle(&self) -> AppHandle {
         let models = Arc::clone(&self.splits);
-        AppHandle { courts: self.courts.clone(), ring: self.ring.shelf(), models }
+        AppHandle {
+            courts: self.courts.clone(),
+            ring: self.ring.shelf(),
+            models,
+            twin: self.twin.as_ref().map(|(_, desk)| desk.clone()),
+            again: self.again.clone(),
+        }
     }
 
     /// Where it listens.
@@ -296,6 +318,8 @@ impl App {
             files,
             data_dir,
             deadline_on_signal,
+            twin,
+            again,
         } = self;
         let beside = courts.beside().clone();
         let Neighbours { ledger, uplink, detect, router, .. } = &beside;
@@ -324,6 +348,7 @@ impl App {
             },
             stopped.clone(),
         ));
+        let twin = twin.map(|(keeper, _)| tokio::spawn(keeper.run(stopped.clone())));
         let web = tokio::spawn(web.serve(move || until(stopped.clone())));
         let notifier = Notifier::from_environment();
         notifier.ready();
@@ -333,13 +358,24 @@ impl App {
             tracing::error!(%error, "start a thread that loads models");
         }
 
-        // Woken by the signal handler, or by the sender's end.
-        drop(shutdown.wait_for(|told| *told).await);
-        notifier.stopping();
+        // Woken by the signal handler, or by the sender's end; or told to begin anew.
+        let mut told_again = again.subscribe();
+        let again = tokio::select! {
+            _ = shutdown.wait_for(|told| *told) => false,
+            _ = told_again.wait_for(|told| *told) => true,
+        };
+        // For systemd a box that begins anew in the same process has never ended.
+        if !again {
+            notifier.stopping();
+        }
         detect.end();
         let began = clock.monotonic();
         stop.send_replace(true);
 
+        // A change of courts that is under way comes to its end.
+        if let Some(twin) = twin {
+            drop(twin.await);
+        }
         // Flow order: nothing downstream is closed before what feeds it has run dry.
         drop(ingest.await);
         let mut games = closing;
@@ -363,7 +399,8 @@ impl App {
         drop(watching.await);
         drop(web.await);
 
-        let report = Report { ledger: ledger.counts(), unbalanced: ledger.unbalanced(), unsent };
+        let (ledger, unbalanced) = (ledger.counts(), ledger.unbalanced());
+        let report = Report { ledger, unbalanced, unsent, again };
         for (hop, count) in &report.unbalanced {
             tracing::error!(?hop, ?count, "the ledger does not balance: this is a bug");
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::RimAnswer;
-use crate::media::Frame;
+use crate::config::Begun;
+use crate::media::{Foreign, Frame};
 
 /// What a command changes of the daemon that the configuration does not.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,11 @@ pub struct Options {
     pub local: bool,
     /// Bytes that the process may have, where it is known: `run`.
     pub memory_limit: Option<u64>,
+    /// The file that it is run by, so that it can be changed from afar: `run`. Without it nothing is
+    /// taken over MQTT.
+    pub twin: Option<Begun>,
+    /// What somebody must know of the start: faults of our files.
+    pub told: Vec<Foreign>,
     /// Sees what passes: `bench`.
     pub probe: Option<Arc<dyn Probe>>,
 }

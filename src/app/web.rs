@@ -19,6 +19,8 @@ use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::app::splits::Splits;
 use crate::app::status::{decoder_reading, door_readings, reading};
+use crate::app::twin::TwinDesk;
+use crate::app::twin_routes;
 use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
@@ -219,6 +221,7 @@ pub(crate) fn bind(
     options: &Options,
     state: WebState,
     shelf: Shelf,
+    twin: Option<&TwinDesk>,
 ) -> Result<Bound, AppError> {
     let access = if options.open_http {
         Access::Open
@@ -237,6 +240,9 @@ pub(crate) fn bind(
     let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
     routes = routes.merge(clips::routes(shelf));
     routes = routes.merge(detect::routes(Arc::clone(&state) as Arc<dyn detect::ChangesModels>));
+    if let Some(twin) = twin {
+        routes = routes.merge(twin_routes::routes(twin.clone()));
+    }
     let local = if options.local { local(&config.appliance.data_dir) } else { None };
     Ok(Bound { server, local, state, routes })
 }

@@ -1,7 +1,5 @@
 //! Text → checked values, or file:line:column, the nearest key and what to write.
 
-use std::path::{Path, PathBuf};
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -16,7 +14,7 @@ use crate::config::fault::{ConfigError, Fault, Findings, at, nearest};
 use crate::config::health::RawHealth;
 use crate::config::http::RawHttp;
 use crate::config::ingest::RawIngest;
-use crate::config::origin::{Origin, read_bounded};
+use crate::config::origin::Origin;
 use crate::config::ring::RawRing;
 use crate::config::uplink::RawUplink;
 
@@ -42,24 +40,6 @@ pub(super) struct RawConfig {
     detect: RawDetect,
     #[serde(default)]
     health: RawHealth,
-}
-
-/// Reads, checks and completes the configuration at `path`, with the secrets that it names.
-///
-/// # Errors
-/// [`ConfigError`], whose text has a line for every fault.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text =
-        read_bounded(path).map_err(|source| ConfigError::Read { file: path.to_owned(), source })?;
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let hostname = read_bounded(Path::new("/proc/sys/kernel/hostname")).ok();
-    let origin = Origin {
-        file: path,
-        credentials: credentials.as_deref(),
-        hostname: hostname.as_deref(),
-        read: &read_bounded,
-    };
-    parse(&text, &origin)
 }
 
 /// Checks and completes a configuration. Reads nothing but secrets, and those through `origin`.
@@ -196,6 +176,7 @@ fn key_at(text: &str, offset: usize) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::path::Path;
 
     use super::*;
 
@@ -434,14 +415,5 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
         };
         assert_eq!(key(None), ".etc.courtside.key");
         assert_eq!(key(Some(Path::new("/run/credentials"))), ".run.credentials.key");
-    }
-
-    #[test]
-    fn a_file_that_is_not_there_is_an_error_with_a_way_out() {
-        let error = load(Path::new("/nowhere/courtside.toml")).err().expect("refused").to_string();
-        assert!(
-            error.contains("/nowhere/courtside.toml") && error.contains("config example"),
-            "{error}"
-        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A file a section (`[ring]` is `ring.rs`; `[box]` is `appliance.rs`): the raw table as serde reads
 //! it (unknown keys refused), its checked struct, and the way from one to the other, `check`. Past
-//! [`load()`] nothing is checked again (STYLE 2.20), and a stage is passed its own struct.
+//! [`load`] nothing is checked again (STYLE 2.20), and a stage is passed its own struct.
 //!
 //! **Where a key gets its default:** in the section's file, in `check`, as a constant on top (`LISTEN` in
 //! `http.rs`) or where it is filled in. What hangs on the machine stays `None` there, the field's doc
@@ -13,7 +13,8 @@
 //! **How a key comes into force** when the box is running (at once, with its court built anew, at the next
 //! start) is marked beside the key, as `x-applies` in the schema; `applies` reads the marks. `overlay` lays
 //! what is wanted over MQTT over the file and checks the whole by the same code as the file, `plan` says
-//! what that changes.
+//! what that changes, `twin` what becomes of it, and what the box goes back to,
+//! `source` keeps the file for all of that.
 //!
 //! `origin` has what a path in the file means and how secrets are read, `load` the way through all
 //! sections, `fault` how a refusal looks, `example` the commented file that refusals take their
@@ -37,6 +38,8 @@ mod show;
 mod applies;
 mod overlay;
 mod plan;
+pub mod twin;
+mod source;
 
 pub use crate::config::appliance::BoxConfig;
 pub use crate::config::applies::{Key, keys};
@@ -47,13 +50,15 @@ pub use crate::config::fault::{ConfigError, Fault};
 pub use crate::config::health::HealthConfig;
 pub use crate::config::http::HttpConfig;
 pub use crate::config::ingest::{IngestConfig, TlsFiles};
-pub use crate::config::load::{load, parse};
+pub use crate::config::load::parse;
 pub use crate::config::origin::Origin;
 pub use crate::config::overlay::{Base, Overlay};
 pub use crate::config::plan::plan;
 pub use crate::config::ring::RingConfig;
 pub use crate::config::secret::Secret;
 pub use crate::config::show::schema;
+pub use crate::config::source::{Begun, ReadFile, Source, load};
+pub use crate::config::twin::DESIRED_MOST_BYTES;
 pub use crate::config::uplink::{Broker, UplinkConfig};
 
 use std::path::PathBuf;

@@ -46,6 +46,8 @@ pub struct ConfigDesired {
 pub struct ConfigReported {
     /// Revision of what is in force, or will be at the next start; 0 where the box's file alone is.
     pub revision: u64,
+    /// The highest revision that came: the next one is to be higher.
+    pub seen: u64,
     /// SHA-256 of `config` as JSON without spaces, members sorted, in hexadecimal.
     pub hash: String,
     /// What is in force, defaults included, courts by name; instead of a secret stands `(hidden)`.

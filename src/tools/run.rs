@@ -1,7 +1,9 @@
 //! `courtside run`: the daemon. Reads the configuration, builds the [`App`], ends on a signal.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,11 +12,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::app::{App, Devices, Options, World, memory_limit, model_limits};
+use crate::app::{App, Devices, Options, World, memory_limit, model_limits, own_folder};
 use crate::clock::come_first;
-use crate::config;
+use crate::config::twin::Store;
+use crate::config::{Begun, Source};
 use crate::disk::{self, Disk, RealDisk};
 use crate::health;
+use crate::media::Foreign;
 use crate::tools::apart::Apart;
 use crate::tools::descriptors;
 use crate::tools::machine::{Machine, machine};
@@ -36,13 +40,32 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     disk::keep_files_private();
     no_core();
     // A wrong configuration is wrong usage: exit code 2, and systemd does not help by trying again.
-    let config = match config::load(&args.config) {
-        Ok(config) => config,
+    let read = Source::of(&args.config).and_then(|source| Ok((source.alone()?, source)));
+    let (alone, source) = match read {
+        Ok(read) => read,
         Err(error) => {
             remark_refused(&error);
             return ExitCode::from(2);
         }
     };
+    // What is wanted beside the file lies in the data folder, which must be ours before it is believed.
+    let plain = RealDisk::new();
+    let mut told = match own_folder(&alone.appliance.data_dir, &plain) {
+        Ok(told) => told.iter().map(Foreign::told).collect::<Vec<_>>(),
+        Err(error) => {
+            remark(format_args!("courtside: {:#}", anyhow::Error::from(error)));
+            return ExitCode::from(1);
+        }
+    };
+    let begun = match source.begin(&plain) {
+        Ok(begun) => begun,
+        Err(error) => {
+            remark_refused(&error);
+            return ExitCode::from(2);
+        }
+    };
+    told.extend(begun.told.iter().cloned());
+    let config = &begun.config;
     if let Err(error) = health::start_log(&config.health.log) {
         remark(format_args!("courtside: {error}"));
         return ExitCode::from(2);
@@ -54,12 +77,13 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     } else {
         Arc::new(RealDisk::new())
     };
-    let Machine { world, .. } = machine(&config, disk);
-    let tried = Apart::before(Arc::clone(&world.devices.engines), model_limits(&config))
+    let Machine { world, .. } = machine(config, disk);
+    let tried = Apart::before(Arc::clone(&world.devices.engines), model_limits(config))
         .remembering(Arc::clone(&world.disk), &config.appliance.data_dir);
     let devices = Devices { engines: Arc::new(tried), ..world.devices.clone() };
-    match daemon(config, World { devices, ..world }) {
-        Ok(()) => ExitCode::SUCCESS,
+    match daemon(begun, World { devices, ..world }, told) {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => begin_anew(),
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::from(1)
@@ -76,7 +100,33 @@ fn no_core() {
     }
 }
 
-fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
+/// The same program with the same arguments in the place of this process, which has drained: whoever
+/// started it sees no end. Comes back only if that cannot be done.
+fn begin_anew() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_else(|| OsString::from("/proc/self/exe"));
+    let error = Command::new(program).args(arguments).exec();
+    tracing::error!(%error, "cannot begin anew: whoever started the box is to start it again");
+    ExitCode::from(1)
+}
+
+/// A configuration that waited for this start, and does not let the box be built, is undone on disk.
+fn undone(begun: &Begun, disk: &dyn Disk, error: &dyn std::error::Error) -> bool {
+    if !begun.twin.trial.is_some_and(|trial| trial.waits && trial.starts > 0) {
+        return false;
+    }
+    let error = Foreign::error(error);
+    tracing::error!(%error, "the box does not start with what waited for this start: that is undone");
+    let twin = begun.twin.undone(format_args!("the box does not start with it: {error}"));
+    let written = Store::of(&begun.config.appliance.data_dir).write(disk, &twin);
+    if let Err(error) = &written {
+        tracing::error!(%error, "nor can that be kept");
+    }
+    written.is_ok()
+}
+
+/// Runs the box until it is told to end; true where it is to begin anew.
+fn daemon(begun: Begun, world: World, told: Vec<Foreign>) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("network")
@@ -88,14 +138,19 @@ fn daemon(config: config::Config, world: World) -> anyhow::Result<()> {
         // Ends with the runtime.
         drop(tokio::spawn(trim::keep(Arc::clone(&world.clock))));
         let shutdown = on_signal().context("listen for signals")?;
-        let app = App::build(
-            config,
-            world,
-            Options { local: true, memory_limit: memory_limit(), ..Options::default() },
-        )
-        .await?;
-        app.run(shutdown).await?;
-        Ok(())
+        let disk = Arc::clone(&world.disk);
+        let options = Options {
+            local: true,
+            memory_limit: memory_limit(),
+            twin: Some(begun.clone()),
+            told,
+            ..Options::default()
+        };
+        let app = match App::build(begun.config.clone(), world, options).await {
+            Err(error) if undone(&begun, &*disk, &error) => return Ok(true),
+            built => built?,
+        };
+        Ok(app.run(shutdown).await?.again)
     })
 }
 

@@ -3,6 +3,7 @@
 //! `-V` is the first line alone, for scripts.
 
 use crate::clips;
+use crate::config::twin;
 use crate::detect;
 use crate::game;
 use crate::uplink;
@@ -19,6 +20,7 @@ pub(super) fn told() -> String {
     let stores: Vec<String> = [("outbox", uplink::STORE_FORMAT)]
         .into_iter()
         .chain(clips::FORMATS.into_iter().chain(game::FORMATS).map(|(name, n)| (name, n.into())))
+        .chain([("twins", twin::FORMAT.format.into())])
         .chain([("manifests", detect::MANIFEST_FORMAT.into())])
         .map(|(name, format)| format!("{name} {format}"))
         .collect();

@@ -7,6 +7,7 @@ use crate::event::box_status::BoxStatus;
 use crate::event::state::{
     BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
+use crate::event::twin::{ConfigDesired, ConfigReported};
 use crate::event::{Envelope, Highlight, Score, Shot, Withdrawal};
 
 /// Every message, as (file name, schema): `courtside.shot.made.v1.json`, `state.box.json` …
@@ -32,7 +33,11 @@ pub fn all() -> Vec<(String, Value)> {
     let mut whole = generator().into_root_schema_for::<BoxStatus>();
     whole.insert("title".to_owned(), "/v1/state: the whole state of a box".into());
     let whole = ("v1.state.json".to_owned(), whole.to_value());
-    events.into_iter().chain(states).chain([whole]).collect()
+    let twin = [
+        config::<ConfigDesired>("desired", SchemaSettings::draft2020_12().into_generator()),
+        config::<ConfigReported>("reported", generator()),
+    ];
+    events.into_iter().chain(states).chain(twin).chain([whole]).collect()
 }
 
 fn generator() -> SchemaGenerator {
@@ -64,6 +69,12 @@ fn pattern(properties: &mut serde_json::Map<String, Value>, name: &str, pattern:
     if let Some(property) = properties.get_mut(name).and_then(Value::as_object_mut) {
         property.insert("pattern".to_owned(), pattern.into());
     }
+}
+
+fn config<Message: JsonSchema>(what: &str, generator: SchemaGenerator) -> (String, Value) {
+    let mut schema = generator.into_root_schema_for::<Message>();
+    schema.insert("title".to_owned(), format!("config/{what}: retained").into());
+    (format!("config.{what}.json"), schema.to_value())
 }
 
 fn state<State: JsonSchema>(what: &str) -> (String, Value) {

@@ -22,3 +22,4 @@ mod clips;
 mod flowing;
 mod mosquitto;
 mod publishers;
+mod twin;

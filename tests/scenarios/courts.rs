@@ -4,7 +4,7 @@ use crate::film::{Shot, half_an_attempt, made, missed, still};
 use crate::testbox::{TestBox, TestCourt};
 
 /// What a run of `north` leaves (facts, pictures answered, drops) where `others` happens beside it.
-fn north_beside(others: impl Fn(&mut TestBox, usize)) -> (Vec<String>, u64, u64) {
+pub(crate) fn north_beside(others: impl Fn(&mut TestBox, usize)) -> (Vec<String>, u64, u64) {
     let mut tested = TestBox::with_courts(&["north"]);
     tested.camera("north");
     tested.show("north", &still(Shot::Nothing, 1));

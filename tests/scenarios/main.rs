@@ -23,3 +23,4 @@ mod games;
 mod models;
 mod outage;
 mod publishers;
+mod twin;

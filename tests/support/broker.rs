@@ -122,6 +122,13 @@ impl TestBroker {
         kept.retained.iter().find(|(topic, _)| topic.ends_with(&ending)).map(|(_, m)| m.json())
     }
 
+    /// The retained value of `config/reported`.
+    pub(crate) fn reported(&self) -> Option<serde_json::Value> {
+        let kept = self.kept.lock();
+        let mut retained = kept.retained.iter();
+        retained.find(|(topic, _)| topic.ends_with("/config/reported")).map(|(_, m)| m.json())
+    }
+
     /// Connections that were greeted.
     pub(crate) fn connections(&self) -> u64 {
         self.kept.lock().connections

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use courtside::app::{App, AppError, AppHandle, Devices, Options, Report, World};
 use courtside::clock::{Chance, Clock, ManualClock};
-use courtside::config::{self, Config, Origin};
+use courtside::config::{self, Config, Source};
 use courtside::disk::{Disk, DiskFile, ForgetfulDisk, OpenHow};
+use courtside::event::twin::{ConfigReported, DesiredTold};
 use courtside::ingest::rtmp::message::kind;
 use courtside::mailbox::HopCount;
 use courtside::media::{CourtId, UtcTime};
@@ -116,6 +117,12 @@ impl Plan {
     }
 
     fn config(&self, broker: u16) -> Config {
+        let source = self.source(broker);
+        source.alone().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The file that the box is run by.
+    fn source(&self, broker: u16) -> Source {
         let mut text = format!(
             "[box]\nname = \"rim-1\"\ndata_dir = \"{DATA}\"\n\
              [uplink]\nbroker = \"mqtt://127.0.0.1:{broker}\"\n\
@@ -127,9 +134,7 @@ impl Plan {
             let _ = write!(text, "{}", court.toml());
         }
         let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-        let file = Path::new("courtside.toml");
-        let origin = Origin { file, credentials: None, hostname: None, read: &read };
-        config::parse(&text, &origin).unwrap_or_else(|error| panic!("{error}\n{text}"))
+        Source::new(Path::new("courtside.toml"), &text, Arc::new(read))
     }
 }
 
@@ -205,8 +210,10 @@ impl TestBox {
                 engines: Arc::new(self.engines.clone()),
             },
         };
-        let config = self.plan.config(self.broker.port());
-        let options = Options { open_http: true, ..Options::default() };
+        let begun = self.plan.source(self.broker.port()).begin(&self.disk);
+        let begun = begun.unwrap_or_else(|error| panic!("{error}"));
+        let config = begun.config.clone();
+        let options = Options { open_http: true, twin: Some(begun), ..Options::default() };
         let app = self.runtime.block_on(App::build(config, world, options))?;
         let (handle, rtmp) = (app.handle(), app.addresses().rtmp.expect("it listens"));
         let (stop, stopped) = watch::channel(false);
@@ -331,8 +338,53 @@ impl TestBox {
         self.quiet();
     }
 
+    /// A `config/desired` comes: what becomes of it.
+    pub(crate) fn desired(&mut self, revision: u64, config: serde_json::Value) -> DesiredTold {
+        let told = self.desired_while_the_disk_stops(revision, config);
+        self.quiet();
+        told
+    }
+
+    /// The same while the disk stops: nobody is quiet then.
+    pub(crate) fn desired_while_the_disk_stops(
+        &mut self,
+        revision: u64,
+        config: serde_json::Value,
+    ) -> DesiredTold {
+        let body = serde_json::json!({ "revision": revision, "config": config }).to_string();
+        let told = self.runtime.block_on(self.handle().config_desired(body.into()));
+        told.expect("it is judged")
+    }
+
+    /// As `config/reported` has it.
+    pub(crate) fn reported(&self) -> Arc<ConfigReported> {
+        self.handle().config_reported().expect("it has a file")
+    }
+
+    /// The same, once `broker` has it.
+    pub(crate) fn reported_to(&self, broker: &TestBroker) -> serde_json::Value {
+        let told = || {
+            let ours = serde_json::to_value(&*self.reported()).expect("JSON");
+            (broker.reported().as_ref() == Some(&ours)).then_some(ours)
+        };
+        until(told, || format!("the broker has {:?}", self.reported()))
+    }
+
+    /// Lets seconds pass while a court's camera sends a picture now and then.
+    pub(crate) fn pass_with_camera(&mut self, court: &str, seconds: u32) {
+        for _ in 0..seconds.div_ceil(4) {
+            self.show(court, &film::still(Shot::Nothing, 1));
+            self.pass(Duration::from_secs(4), Duration::from_secs(1));
+        }
+    }
+
+    /// A broker beside the box's own.
+    pub(crate) fn another_broker(&self) -> TestBroker {
+        self.runtime.block_on(TestBroker::start())
+    }
+
     /// Its camera hears why it is let go, and hangs up.
-    fn cameras_read_goodbyes(&mut self, court: &str) {
+    pub(crate) fn cameras_read_goodbyes(&mut self, court: &str) {
         if let Some(camera) = self.cameras.remove(court) {
             self.runtime.spawn(camera.publisher.ended());
         }
@@ -510,8 +562,13 @@ impl TestBox {
 
     /// Asks the box to end, as SIGTERM does, and waits until it has. Time stands still meanwhile.
     pub(crate) fn stop(&mut self) -> Report {
+        self.running.as_ref().expect("it runs").stop.send_replace(true);
+        self.ended()
+    }
+
+    /// Waits until the box, which was told to end, has.
+    pub(crate) fn ended(&mut self) -> Report {
         let running = self.running.take().expect("it runs");
-        running.stop.send_replace(true);
         for (_, camera) in std::mem::take(&mut self.cameras) {
             // Reads the goodbye, then hangs up.
             self.runtime.spawn(camera.publisher.ended());

@@ -1,0 +1,447 @@
+//! The configuration twin of a running box: what is wanted is judged, kept, applied, watched and told.
+//!
+//! One task owns it, so that one change is made at a time. What is taken goes to disk first and into force
+//! then (`config/twin` says why), the hot keys and the courts at once, each court by itself; what waits
+//! for a restart is told. Then the task looks, once a second, whether the broker is still reached, and goes
+//! back if it is not.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::app::courts::Courts;
+use crate::clock::Ticks;
+use crate::config::twin::{Came, Circumstances, Ended, LOST, Store, Twin, Wanted, Watching, hash};
+use crate::config::{Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, keys, plan};
+use crate::event::twin::{Change, ConfigDesired, ConfigReported, DesiredTold, Refusal};
+use crate::event::words::{Applies, DesiredOutcome};
+use crate::health;
+use crate::media::{Foreign, Monotonic};
+use crate::uplink::Target;
+
+/// How often a trial is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Whoever counts higher does not count: the next one could not be written as a number of JSON.
+const REVISION_MOST: u64 = (1 << 53) - 1;
+/// Configurations that may wait to be judged; whoever comes then is told so.
+const WAITING: usize = 4;
+
+/// A configuration that came, and who waits to hear what became of it.
+struct Ask {
+    body: Bytes,
+    told: oneshot::Sender<DesiredTold>,
+}
+
+/// Gives a running box a configuration that is wanted, and says what is in force. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct TwinDesk {
+    asks: mpsc::Sender<Ask>,
+    reported: Arc<Mutex<Arc<ConfigReported>>>,
+}
+
+/// Of the keeper, until it is made.
+pub(crate) struct Seat {
+    asks: mpsc::Receiver<Ask>,
+    reported: Arc<Mutex<Arc<ConfigReported>>>,
+}
+
+impl TwinDesk {
+    /// Of a box that begins.
+    pub(crate) fn new(begun: &Begun) -> (Self, Seat) {
+        let (asks, asked) = mpsc::channel(WAITING);
+        let reported = reported(&begun.twin, &begun.config, &begun.config);
+        let reported = Arc::new(Mutex::new(Arc::new(reported)));
+        (Self { asks, reported: Arc::clone(&reported) }, Seat { asks: asked, reported })
+    }
+
+    /// As in `config/reported`.
+    pub(crate) fn reported(&self) -> Arc<ConfigReported> {
+        Arc::clone(&self.reported.lock())
+    }
+
+    /// Judges a `config/desired` and applies it; what became of it. `None` while too many wait, or once
+    /// the box ends.
+    pub(crate) async fn wanted(&self, body: Bytes) -> Option<DesiredTold> {
+        let (told, hears) = oneshot::channel();
+        self.asks.try_send(Ask { body, told }).ok()?;
+        hears.await.ok()
+    }
+}
+
+/// See the module.
+pub(crate) struct TwinKeeper {
+    begun: Begun,
+    store: Store,
+    courts: Courts,
+    /// What the box runs with; what waits for a restart is not in it.
+    running: Config,
+    /// What a start would run with.
+    next: Config,
+    /// While something is on trial.
+    watching: Option<Watching>,
+    /// This run began with what had waited for a start.
+    started: bool,
+    /// A session with the broker up to this number is one of before the change.
+    before: u64,
+    /// When the broker was reached last.
+    reached: Option<Monotonic>,
+    asks: mpsc::Receiver<Ask>,
+    reported: Arc<Mutex<Arc<ConfigReported>>>,
+    /// Has the box end and begin anew.
+    again: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for TwinKeeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TwinKeeper({:?})", self.begun.twin)
+    }
+}
+
+impl TwinKeeper {
+    /// Of a box that runs with what it began with.
+    pub(crate) fn new(
+        begun: Begun,
+        seat: Seat,
+        courts: Courts,
+        again: watch::Sender<bool>,
+    ) -> Self {
+        let Seat { asks, reported } = seat;
+        let config = begun.config.clone();
+        let trial = begun.twin.trial.unwrap_or_default();
+        let started = trial.waits && trial.starts > 0;
+        let now = courts.beside().world.clock.monotonic();
+        let watching = (trial.link || started).then(|| Watching::begin(trial.link, now));
+        Self {
+            store: Store::of(&config.appliance.data_dir),
+            courts,
+            running: config.clone(),
+            next: config,
+            watching,
+            started,
+            before: 0,
+            reached: None,
+            asks,
+            reported,
+            again,
+            begun,
+        }
+    }
+
+    /// Runs until `stopped` turns to true.
+    pub(crate) async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        self.tell();
+        let mut ticks = Ticks::new(&self.courts.beside().world.clock, LOOK);
+        loop {
+            tokio::select! {
+                () = ticks.tick() => self.look().await,
+                Some(Ask { body, told }) = self.asks.recv() => {
+                    // Whoever asked may have gone: it is done all the same.
+                    drop(told.send(self.came(&body).await));
+                }
+                () = async { drop(stopped.wait_for(|told| *told).await) } => break,
+            }
+        }
+    }
+
+    fn now(&self) -> Monotonic {
+        self.courts.beside().world.clock.monotonic()
+    }
+
+    /// A `config/desired` as it came.
+    async fn came(&mut self, body: &[u8]) -> DesiredTold {
+        let wanted = match read(body) {
+            Ok(wanted) => wanted,
+            Err((revision, reason)) => {
+                let twin = self.begun.twin.unreadable(revision, reason);
+                return self.refused(twin).await;
+            }
+        };
+        self.reaches();
+        let checked = self.begun.source.with(&wanted.overlay);
+        let circumstances = Circumstances {
+            checked: Some(match &checked {
+                Ok(config) => Ok(plan(&self.running, config)),
+                Err(errors) => Err(errors.clone()),
+            }),
+            has_broker: self.reached.is_some_and(|at| self.now().since(at) < LOST),
+        };
+        let revision = wanted.revision;
+        match (self.begun.twin.came(wanted, circumstances), checked) {
+            (Came::Taken(twin), Ok(config)) => self.taken(*twin, config).await,
+            (Came::Refused(twin) | Came::Taken(twin), _) => self.refused(*twin).await,
+            (Came::Known, _) => self.begun.twin.told.clone().unwrap_or(DesiredTold {
+                revision,
+                outcome: DesiredOutcome::Applied,
+                errors: Vec::new(),
+            }),
+        }
+    }
+
+    async fn refused(&mut self, twin: Twin) -> DesiredTold {
+        let told = twin.told.clone().unwrap_or_else(nothing);
+        for Refusal { path, reason } in &told.errors {
+            tracing::warn!(revision = told.revision, %path, %reason, "a configuration is refused");
+        }
+        // What cannot be kept of a refusal is told all the same; after a restart it would be again.
+        drop(self.keep(twin).await);
+        self.tell();
+        told
+    }
+
+    async fn taken(&mut self, twin: Twin, config: Config) -> DesiredTold {
+        let revision = twin.force.revision;
+        if let Err(error) = self.keep(twin).await {
+            // Not applied either: after a power cut it would not be there.
+            let reason = format!("it cannot be kept ({error}): mend the disk, then send it again");
+            let refusal = Refusal { path: Foreign::told("config"), reason: Foreign::told(reason) };
+            let (outcome, errors) = (DesiredOutcome::Refused, vec![refusal]);
+            return DesiredTold { revision, outcome, errors };
+        }
+        tracing::info!(revision, "a configuration from afar comes into force");
+        if let Err(reason) = self.apply(config).await {
+            self.go_back(reason).await;
+        }
+        let trial = self.begun.twin.trial.unwrap_or_default();
+        let started = self.started && trial.waits;
+        let begin = || Watching::begin(trial.link, self.now());
+        self.watching = (trial.link || started).then(begin);
+        self.tell();
+        self.begun.twin.told.clone().unwrap_or_else(nothing)
+    }
+
+    /// Whether the broker that is configured is reached now.
+    fn reaches(&mut self) -> bool {
+        let status = self.courts.beside().uplink.status();
+        let connected = status.connected && status.session > self.before;
+        if connected {
+            self.reached = Some(self.now());
+        }
+        connected
+    }
+
+    /// Looks whether what is on trial holds.
+    async fn look(&mut self) {
+        let (now, connected) = (self.now(), self.reaches());
+        let ended = self.watching.as_mut().and_then(|watching| watching.look(now, connected));
+        match ended {
+            None => {}
+            Some(Ended::Held) => {
+                self.watching = None;
+                let held = self.begun.twin.held(self.started);
+                self.started = false;
+                tracing::info!(revision = held.force.revision, "the configuration holds");
+                if let Err(error) = self.keep(held).await {
+                    tracing::error!(%error, "that it holds is not kept: it is on trial after a restart");
+                }
+                self.tell();
+            }
+            Some(Ended::Lost) => {
+                let fault = self.courts.beside().uplink.status().fault;
+                let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
+                let reason =
+                    format!("the broker was not reached for {} s with it{why}", LOST.as_secs());
+                self.go_back(Foreign::told(reason)).await;
+                self.tell();
+            }
+        }
+    }
+
+    /// Undoes what is in force: the last good one is applied.
+    async fn go_back(&mut self, reason: Foreign) {
+        self.watching = None;
+        let twin = self.begun.twin.undone(&reason);
+        tracing::error!(
+            %reason, undone = self.begun.twin.force.revision, revision = twin.force.revision,
+            "a configuration is undone: the one before it comes into force"
+        );
+        let config = self.begun.source.with(&twin.force.overlay);
+        if let Err(error) = self.keep(twin).await {
+            tracing::error!(%error, "that it is undone is not kept: after a restart it is on trial again");
+        }
+        let config = match config {
+            Ok(config) => config,
+            Err(errors) => {
+                tracing::error!(?errors, "the configuration before it does not fit any more");
+                return;
+            }
+        };
+        if let Err(reason) = self.apply(config).await {
+            tracing::error!(%reason, "the configuration before it is not wholly in force: restart the box");
+        }
+        let waits = plan(&self.running, &self.next);
+        if self.started && waits.iter().any(|change| change.applies == Applies::Restart) {
+            tracing::warn!("the box begins anew, with what it goes back to");
+            self.again.send_replace(true);
+        }
+        self.started = false;
+    }
+
+    /// To disk, off the network's threads.
+    async fn keep(&mut self, twin: Twin) -> std::io::Result<()> {
+        if twin == self.begun.twin {
+            return Ok(());
+        }
+        let (disk, store) = (Arc::clone(&self.courts.beside().world.disk), self.store.clone());
+        let kept = twin.clone();
+        let written = tokio::task::spawn_blocking(move || store.write(&*disk, &kept)).await;
+        written.map_err(std::io::Error::other).flatten()?;
+        self.begun.twin = twin;
+        Ok(())
+    }
+
+    /// Brings the hot and the stream keys into force. A court that cannot be built is told; the others
+    /// are as they should be.
+    async fn apply(&mut self, config: Config) -> Result<(), Foreign> {
+        let changes = plan(&self.running, &config);
+        if config.health.log != self.running.health.log {
+            health::set_log(&config.health.log);
+        }
+        let target = Target::of(&config.uplink);
+        if target != Target::of(&self.running.uplink) {
+            let uplink = &self.courts.beside().uplink;
+            self.before = uplink.status().session;
+            uplink.redirect(target);
+        }
+        let applied = self.apply_courts(&changes, &config).await;
+        self.running = self.running.with_live_keys_of(&config);
+        self.next = config;
+        applied
+    }
+
+    async fn apply_courts(&self, changes: &[Change], config: &Config) -> Result<(), Foreign> {
+        let of = |config: &'_ Config, name: &str| -> Option<CourtConfig> {
+            config.courts.iter().find(|court| court.name.as_str() == name).cloned()
+        };
+        // Of a court that is built anew nothing else is to be done.
+        let mut anew: BTreeSet<&str> = BTreeSet::new();
+        let mut delays: BTreeSet<&str> = BTreeSet::new();
+        for change in changes {
+            let Some(rest) = change.path.strip_prefix("court.") else { continue };
+            let name = rest.split('.').next().unwrap_or(rest);
+            match change.applies {
+                Applies::Hot => delays.insert(name),
+                _ => anew.insert(name),
+            };
+        }
+        let courts = &self.courts;
+        for name in delays.difference(&anew) {
+            let Some(court) = of(config, name) else { continue };
+            courts.beside().anchors.camera_delay(&court.name, court.camera_delay);
+        }
+        // Those that go or take another key first: so two may change theirs for each other's.
+        let mut fresh = Vec::new();
+        let mut errors = Vec::new();
+        let mut failed = |name: &str, error: &dyn std::error::Error| {
+            errors.push(format!("court.{name}: {}", Foreign::error(error)));
+        };
+        for name in anew {
+            match (of(&self.running, name), of(config, name)) {
+                (Some(was), Some(court)) if was.stream_key == court.stream_key => {
+                    if let Err(error) = courts.change(&court).await {
+                        failed(name, &error);
+                    }
+                }
+                (was, court) => {
+                    if let Some(was) = was
+                        && let Err(error) = courts.remove(&was.name).await
+                    {
+                        failed(name, &error);
+                    }
+                    fresh.extend(court);
+                }
+            }
+        }
+        for court in fresh {
+            if let Err(error) = courts.add(&court).await {
+                failed(court.name.as_str(), &error);
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Foreign::told(errors.join("; "))) }
+    }
+
+    /// Tells the world, where it changed.
+    fn tell(&self) {
+        let reported = reported(&self.begun.twin, &self.running, &self.next);
+        match serde_json::to_value(&reported) {
+            Ok(json) => self.courts.beside().uplink.set_reported(&json),
+            Err(error) => tracing::error!(%error, "what is in force cannot be told"),
+        }
+        *self.reported.lock() = Arc::new(reported);
+    }
+}
+
+fn nothing() -> DesiredTold {
+    DesiredTold { revision: 0, outcome: DesiredOutcome::Refused, errors: Vec::new() }
+}
+
+fn reported(twin: &Twin, running: &Config, next: &Config) -> ConfigReported {
+    let config = running.to_json();
+    let mut waiting = plan(running, next);
+    waiting.retain(|change| change.applies == Applies::Restart);
+    ConfigReported {
+        revision: twin.force.revision,
+        seen: twin.seen,
+        hash: hash(&config),
+        config,
+        waiting,
+        desired: twin.told.clone(),
+        applies: keys().iter().map(|(path, key)| (path.clone(), key.applies)).collect(),
+    }
+}
+
+/// Reads a `config/desired`; else its revision, where it names one, and why not. Nothing of what stands
+/// in it is quoted: it may be a secret.
+fn read(body: &[u8]) -> Result<Wanted, (u64, Foreign)> {
+    if body.len() > DESIRED_MOST_BYTES {
+        let text = format!("longer than {DESIRED_MOST_BYTES} bytes: no configuration is");
+        return Err((0, Foreign::told(text)));
+    }
+    let desired: ConfigDesired = serde_json::from_slice(body).map_err(|error| {
+        let text = format!(
+            "not of the form {{\"revision\": 1, \"config\": {{}}}}: look at line {}, column {}",
+            error.line(),
+            error.column()
+        );
+        (0, Foreign::told(text))
+    })?;
+    let revision = desired.revision;
+    if !(1..=REVISION_MOST).contains(&revision) {
+        let text =
+            format!("`revision` is out of range: count up from 1, to {REVISION_MOST} at most");
+        return Err((revision, Foreign::told(text)));
+    }
+    let overlay = Overlay::new(desired.config).map_err(|refusal| (revision, refusal.reason))?;
+    Ok(Wanted { revision, overlay })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_refused_without_a_word_of_it() {
+        for (body, revision) in [
+            (&b""[..], 0),
+            (b"planted-secret", 0),
+            (b"{\"revision\": \"planted-secret\", \"config\": {}}", 0),
+            (b"{\"revision\": -1, \"config\": {}}", 0),
+            (b"{\"revision\": 3}", 0),
+            (b"{\"revision\": 0, \"config\": {}}", 0),
+            (b"{\"revision\": 9007199254740992, \"config\": {}}", 9_007_199_254_740_992),
+            (b"{\"revision\": 3, \"config\": {}, \"planted-secret\": 1}", 0),
+            (b"{\"revision\": 3, \"config\": \"planted-secret\"}", 3),
+            (&vec![b' '; DESIRED_MOST_BYTES + 1], 0),
+            (&vec![b'['; DESIRED_MOST_BYTES], 0),
+        ] {
+            let (named, reason) = read(body).err().expect("refused");
+            assert_eq!(named, revision);
+            assert!(!reason.is_empty() && !reason.contains("planted"), "{reason}");
+        }
+        let wanted = read(b"{\"revision\": 3, \"config\": {}}").unwrap_or_default();
+        assert!(wanted.revision == 3 && wanted.overlay.is_empty());
+    }
+}
