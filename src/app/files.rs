@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use crate::app::error::AppError;
 use crate::app::kept::KEPT_FILE;
 use crate::app::options::Options;
+use crate::app::parcels::KEY_FILE;
 use crate::app::splits::SPLITS_FILE;
 use crate::config::{Config, twin};
 use crate::disk::{self, Disk, Judged, ReadBy, Us};
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "token",
+    KEY_FILE,
     "outbox",
     "ring",
     "rims",

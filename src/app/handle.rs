@@ -15,8 +15,9 @@ use crate::clips::{RingStatus, Shelf};
 use crate::config::CourtConfig;
 use crate::decode::DecoderStatus;
 use crate::detect::SwapRefused;
+use crate::detect::delivery::InstallRefused;
 use crate::event::FactId;
-use crate::event::models::{Disagreement, SwapOrder};
+use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::state::ModelsState;
 use crate::event::twin::{ConfigReported, DesiredTold};
 use crate::event::words::VerdictWord;
@@ -91,6 +92,15 @@ impl AppHandle {
     /// [`SwapRefused`]: why nothing was begun.
     pub fn swap_model(&self, order: &SwapOrder) -> Result<(), SwapRefused> {
         self.models.detect.swap(order)
+    }
+
+    /// Brings a parcel, and has its bundle decide as [`swap_model`](Self::swap_model) does; at once it
+    /// only begins.
+    ///
+    /// # Errors
+    /// [`InstallRefused`]: why nothing was begun.
+    pub fn install_model(&self, order: &InstallOrder) -> Result<(), InstallRefused> {
+        self.models.installer.install(order)
     }
 
     /// The model that decided before decides again, from the next look on.

@@ -91,6 +91,7 @@ mod tests {
             search: Vec::new(),
             device: "auto".to_owned(),
             kept: None,
+            parcels: None,
         };
         assert_eq!(read(&disk, dir), None);
         write(&disk, dir, Some("new:fp16")).expect("written");

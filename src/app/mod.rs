@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod settings;
 mod kept;
+mod parcels;
 mod splits;
 mod orders;
 mod court;
@@ -35,7 +36,7 @@ mod twin_routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ use crate::admission::{self, Admission};
 use crate::clips::{self, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
-use crate::detect::{self, Detect, Joined, ModelFeedParts};
+use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
 use crate::game::games::Games;
 use crate::game::jury::Room;
 use crate::game::{self, games, keeper, player};
@@ -205,9 +206,14 @@ impl App {
         let jury = Room::default();
         let (about, heard) = (book.clone(), jury.clone());
         let answers = Arc::new(FromModels { book: about, probe: probe.clone(), jury: heard });
-        let (detect, router, joined) = start_models(&config, answers, &ledger, &metrics, &world)?;
+        let settings = detect_settings(&config);
+        let parcels = parcels::parcels(&config, &world, &settings);
+        let settings = DetectSettings { parcels: Some(Arc::clone(&parcels)), ..settings };
+        let (detect, router, joined) =
+            start_models(&data_dir, settings, answers, &ledger, &metrics, &world)?;
+        let installer = parcels::installer(&config, &world, &parcels, &detect);
         let splits = Arc::new(Splits::new(
-            &detect,
+            (&detect, installer),
             &jury,
             &anchors,
             &order_hops.orders,
@@ -321,6 +327,7 @@ impl App {
             twin,
             again,
         } = self;
+        let installing = Arc::clone(&splits);
         let beside = courts.beside().clone();
         let Neighbours { ledger, uplink, detect, router, .. } = &beside;
         let clock = &beside.world.clock;
@@ -369,6 +376,7 @@ impl App {
             notifier.stopping();
         }
         detect.end();
+        installing.installer.end();
         let began = clock.monotonic();
         stop.send_replace(true);
 
@@ -512,14 +520,14 @@ async fn open_ring(
 
 /// Without courts, as the ring.
 fn start_models(
-    config: &Config,
+    data_dir: &Path,
+    settings: DetectSettings,
     answers: Arc<FromModels>,
     ledger: &Ledger,
     metrics: &Metrics,
     world: &World,
 ) -> Result<(Arc<Detect>, Arc<Router>, Joined), AppError> {
-    let kept = kept::read(&*world.disk, &config.appliance.data_dir);
-    let settings = kept::first(detect_settings(config), kept);
+    let settings = kept::first(settings, kept::read(&*world.disk, data_dir));
     let clock = Arc::clone(&world.clock);
     let mut detect = Detect::begin(&settings, ledger, clock, &*world.devices.engines);
     let router = Arc::new(Router::new(model_feeds(detect.feeds())));

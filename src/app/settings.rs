@@ -75,6 +75,7 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
         search,
         device: config.detect.device.to_string(),
         kept: None,
+        parcels: None,
     }
 }
 

@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::clips::Shelf;
 use crate::clock::Anchors;
 use crate::detect::Detect;
+use crate::detect::delivery::{Installer, Stored};
 use crate::disk::{Disk, read_whole, write_durably};
-use crate::event::models::{BoardRow, DISAGREEMENT, Disagreement, ModelSaid};
+use crate::event::models::{BoardRow, DISAGREEMENT, Disagreement, InstalledModel, ModelSaid};
 use crate::event::state::ModelsState;
 use crate::event::words::CallWord;
 use crate::event::{ClipOrder, ClipRequest, FactId};
@@ -41,6 +42,7 @@ const FORMAT: u32 = 1;
 /// What the models do, for who shows it: state, board and disagreements.
 pub(crate) struct Splits {
     pub(crate) detect: Arc<Detect>,
+    pub(crate) installer: Arc<Installer>,
     pub(crate) jury: Room,
     pub(crate) anchors: Anchors,
     pub(crate) orders: Mailbox<ClipOrder>,
@@ -75,7 +77,7 @@ struct File {
 impl Splits {
     /// With what the last run left in `data_dir`.
     pub(crate) fn new(
-        detect: &Arc<Detect>,
+        (detect, installer): (&Arc<Detect>, Arc<Installer>),
         jury: &Room,
         anchors: &Anchors,
         orders: &Mailbox<ClipOrder>,
@@ -85,6 +87,7 @@ impl Splits {
         let lines = read(disk, data_dir).into();
         Self {
             detect: Arc::clone(detect),
+            installer,
             jury: jury.clone(),
             anchors: anchors.clone(),
             orders: orders.clone(),
@@ -107,6 +110,15 @@ impl Splits {
         models.board = self.jury.rows().into_iter().map(row).collect();
         let count = self.kept.lock().lines.len() as u64;
         models.disagreements = (count > 0).then_some(count);
+        let installed = |stored: Stored| InstalledModel {
+            bundle: Foreign::name(&stored.full_name()),
+            bytes: stored.bytes,
+            sealed: stored.sealed,
+        };
+        models.installed = self.installer.stored().into_iter().map(installed).collect();
+        models.install = self.installer.state();
+        models.seal_key_lies_open = self.installer.key_lies_open();
+        models.seal_to = self.installer.own_key().map(|key| Foreign::name(&key));
         models
     }
 

@@ -25,9 +25,10 @@ use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
 use crate::detect;
+use crate::detect::delivery::InstallRefused;
 use crate::event::FactId;
 use crate::event::box_status::BoxStatus;
-use crate::event::models::{Disagreement, SwapOrder};
+use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::state::ModelsState;
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
@@ -153,6 +154,10 @@ impl detect::ChangesModels for WebState {
 
     fn swap(&self, order: &SwapOrder) -> detect::Changed {
         self.models.detect.swap(order)
+    }
+
+    fn install(&self, order: &InstallOrder) -> Result<(), InstallRefused> {
+        self.models.installer.install(order)
     }
 
     fn back(&self) -> detect::Changed {

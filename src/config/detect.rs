@@ -40,6 +40,8 @@ pub struct DetectConfig {
     /// Public keys of minisign, whose packed bundles are taken from elsewhere; none unless given. Each is
     /// one by its form.
     pub model_keys: Vec<String>,
+    /// The key of this box, in age's format; `{data_dir}/box.key`, which is made, unless given.
+    pub box_key_file: Option<PathBuf>,
     /// Where engines run; `auto` unless given.
     pub device: Device,
     /// ONNX Runtime's library; looked for in the usual places if absent.
@@ -149,6 +151,9 @@ pub(super) struct RawDetect {
     #[schemars(with = "Option<Vec<String>>", length(max = 16))]
     #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
     model_keys: Option<Spanned<Vec<String>>>,
+    /// File of this box's key (age), to which models are sealed; {data_dir}/box.key, made by itself, if absent.
+    #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
+    box_key_file: Option<PathBuf>,
     /// The best that runs them: "auto", "tensorrt", "cuda" or "cpu" ("tensorrt:N", "cuda:N": on that
     /// GPU).
     #[schemars(extend("x-applies" = "restart"))]
@@ -273,6 +278,7 @@ impl RawDetect {
             bundles,
             models_dir,
             model_keys,
+            box_key_file: self.box_key_file.map(|file| origin.resolved(&file)),
             device,
             onnxruntime: self.onnxruntime.map(|file| origin.resolved(&file)),
             tensorrt: self.tensorrt.map(|folder| origin.resolved(&folder)),

@@ -89,6 +89,7 @@ impl Config {
                 ("bundles", Some(self.detect.bundles.clone().into())),
                 ("models_dir", self.detect.models_dir.as_deref().and_then(path)),
                 ("model_keys", Some(self.detect.model_keys.clone().into())),
+                ("box_key_file", self.detect.box_key_file.as_deref().and_then(path)),
                 ("device", Some(self.detect.device.to_string().into())),
                 ("onnxruntime", self.detect.onnxruntime.as_deref().and_then(path)),
                 ("tensorrt", self.detect.tensorrt.as_deref().and_then(path)),

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use crate::answer::ModelIdentity;
 use crate::clock::Clock;
 use crate::detect::bundle::error::{BundleError, ManifestPlace, Task};
+use crate::detect::bundle::files::DEFAULT_PRECISION;
 use crate::detect::bundle::{self, Bundle};
 use crate::detect::embedded::IN_THE_BINARY;
 use crate::detect::engine::contract::{Engine, Engines};
@@ -62,13 +63,22 @@ pub(crate) struct Start<'a> {
     pub(crate) after: Option<JoinHandle<()>>,
 }
 
-/// Finds the bundle `name`, for `task`; `name:precision` names its file of another precision.
+/// Finds the bundle `name`, for `task`; `name:precision` names its file of another precision,
+/// `name@version` the one in a parcel.
 pub(crate) fn find(
     name: &str,
     task: Task,
     settings: &DetectSettings,
 ) -> Result<Bundle, BundleError> {
+    let (full, precision) = name.split_once(':').unwrap_or((name, DEFAULT_PRECISION));
     let found = match name.split_once(':') {
+        _ if full.contains('@') => match &settings.parcels {
+            Some(parcels) => parcels.bundle(full, precision),
+            None => {
+                let (name, searched) = (full.to_owned(), "no parcels".to_owned());
+                Err(BundleError::NotFound { name, searched })
+            }
+        },
         None => bundle::find(name, &settings.search, IN_THE_BINARY),
         Some((name, precision)) => {
             bundle::find_as(name, precision, &settings.search, IN_THE_BINARY)
@@ -81,7 +91,7 @@ pub(crate) fn find(
 /// word for word the one in the binary, or it is nowhere.
 pub(crate) fn is_ours(name: &str, settings: &DetectSettings) -> bool {
     let name = name.split_once(':').map_or(name, |(name, _)| name);
-    bundle::is_embedded(name, &settings.search, IN_THE_BINARY)
+    !name.contains('@') && bundle::is_embedded(name, &settings.search, IN_THE_BINARY)
 }
 
 /// Loads what is `wanted`, at `courts`; the reason, if that cannot be.
@@ -102,11 +112,14 @@ pub(crate) fn load(
         engines.engine_for(&bundle).map_err(|error| Foreign::error(&error).to_string())?;
     // What is in the binary is tried by its tests. The one that decides is tried all the same, which
     // warms its caches; a look at a whole picture would leave 8 MB with the thread that loads.
-    if *task == Task::Rim || matches!(bundle.place, ManifestPlace::File(_)) {
+    if *task == Task::Rim || !matches!(bundle.place, ManifestPlace::Embedded(_)) {
         try_out(engine.as_mut(), &bundle)?;
     }
     let identity = Arc::new(identity_of(&bundle, engine.name()));
-    let hop = hop.clone().unwrap_or_else(|| hop_of(&bundle));
+    // A parcel may be beside a bundle of the same name.
+    let of_parcel = || name.split(':').next().filter(|full| full.contains('@'));
+    let hop = hop.clone().or_else(|| of_parcel().map(|full| format!("model:{full}")));
+    let hop = hop.unwrap_or_else(|| hop_of(&bundle));
     let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
     let frames =
         FrameMailbox::new(&ids, bundle.queue_frames, |court| ledger.hop(court.as_str(), &hop));

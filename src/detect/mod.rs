@@ -18,6 +18,7 @@
 //! | what tensors mean | the task: `rim` (made or missed), `ring` (where rings are, was a camera moved) |
 //! | a new task | a folder beside `rim`, and the arms that the compiler asks for in `bundle` and `tasks` |
 //! | a bundle as one signed file, and why it is refused | `parcel` |
+//! | how it comes over the network, and what is kept | `delivery` |
 //! | which models run, and from when on | `roster`; one of them `loaded` |
 //! | another one decides while the stream runs | `swap` (who, pure), `lanes` (whose answer counts, pure), `podium` (both), `roster/swapping`, `routes` |
 //!
@@ -27,6 +28,7 @@
 
 mod bundle;
 pub mod parcel;
+pub mod delivery;
 mod embedded;
 mod resample;
 mod engine;

@@ -11,8 +11,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 
+use crate::detect::delivery::InstallRefused;
 use crate::detect::roster::swapping::SwapRefused;
-use crate::event::models::{Disagreement, SwapOrder};
+use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::state::ModelsState;
 use crate::http::Problem;
 
@@ -27,6 +28,11 @@ pub trait ChangesModels: Send + Sync + 'static {
     /// # Errors
     /// [`SwapRefused`].
     fn swap(&self, order: &SwapOrder) -> Changed;
+    /// Brings a parcel, and has its bundle decide as [`swap`](Self::swap) does.
+    ///
+    /// # Errors
+    /// [`InstallRefused`].
+    fn install(&self, order: &InstallOrder) -> Result<(), InstallRefused>;
     /// The model before decides again.
     ///
     /// # Errors
@@ -53,6 +59,7 @@ pub fn routes(models: Models) -> axum::Router {
         )
         .route("/v1/models/disagreements", get(disagreements))
         .route("/v1/models/swap", post(swap))
+        .route("/v1/models/install", post(install))
         .route(
             "/v1/models/back",
             post(|State(models): State<Models>| async move { done(&models, models.back()) }),
@@ -77,6 +84,31 @@ async fn swap(State(models): State<Models>, body: Bytes) -> Response {
                  {{\"frames\": 30}} or {{\"attempts\": 20}} instead as you like"
             );
             Problem::new(StatusCode::BAD_REQUEST, "No order", text).into_response()
+        }
+    }
+}
+
+async fn install(State(models): State<Models>, body: Bytes) -> Response {
+    let order = match serde_json::from_slice::<InstallOrder>(&body) {
+        Ok(order) => order,
+        Err(error) => {
+            let text = format!(
+                "{error}: send {{\"from\": \"https://HOST/NAME.parcel\"}}, with \"sha256\", \
+                 \"precision\", \"after\" and \"keep\" as you like"
+            );
+            return Problem::new(StatusCode::BAD_REQUEST, "No order", text).into_response();
+        }
+    };
+    match models.install(&order) {
+        Ok(()) => (StatusCode::ACCEPTED, Json(models.models())).into_response(),
+        Err(refused) => {
+            let (status, title) = match &refused {
+                InstallRefused::UnderWay(_) => (StatusCode::CONFLICT, "Not now"),
+                InstallRefused::Order(_) => (StatusCode::BAD_REQUEST, "No order"),
+                InstallRefused::NoKeys => (StatusCode::FORBIDDEN, "No key"),
+                InstallRefused::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Busy"),
+            };
+            Problem::new(status, title, refused.to_string()).into_response()
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::delivery::Parcels;
 use crate::disk::Disk;
 
 /// Which models are wanted, and where they lie.
@@ -22,6 +23,8 @@ pub struct DetectSettings {
     /// The bundle that was chosen by a swap to decide first, whatever the configuration says: the first
     /// of `bundles` then.
     pub kept: Option<String>,
+    /// What came from elsewhere: bundles that are named `NAME@VERSION`.
+    pub parcels: Option<Arc<Parcels>>,
 }
 
 /// What a model may want, by the sum of its shapes.

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::words::{CallWord, ModelRole, SwapOutcome, SwapPhase};
+use crate::event::words::{CallWord, InstallPhase, ModelRole, SwapOutcome, SwapPhase};
 use crate::media::Foreign;
 
 /// Why a clip of a disagreement is kept; a part of its name, too.
@@ -56,6 +56,59 @@ impl SwapOrder {
             Some(precision) => format!("{}:{precision}", self.bundle),
         }
     }
+}
+
+/// Somebody wants a parcel on the box, and the bundle in it to decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstallOrder {
+    /// Where it is: `https://HOST/PATH`, `http://HOST/PATH`, or the whole path of a file on the box.
+    pub from: String,
+    /// Of the file, 64 hexadecimal digits; without it the signature alone says what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Of which of its files; FP32 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
+    /// When it takes over.
+    #[serde(default)]
+    pub after: After,
+    /// After a restart it decides too, once it has done well for a minute.
+    #[serde(default)]
+    pub keep: bool,
+}
+
+/// An installation: how far it is, or how the last one since the start ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InstallState {
+    /// Where it comes from, without what may be a secret.
+    pub from: Foreign,
+    /// How far it is.
+    pub phase: InstallPhase,
+    /// Bytes that have come.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Bytes that there will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// What it was: `NAME@VERSION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Foreign>,
+    /// Why it failed, or was not handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Foreign>,
+}
+
+/// A parcel on the box.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InstalledModel {
+    /// By which it is swapped to: `NAME@VERSION`.
+    pub bundle: Foreign,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// True if it is sealed on the disk, and opened in memory alone.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// A swap that is under way.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::models::{BoardRow, SwapEnded, SwapState};
+use crate::event::models::{BoardRow, InstallState, InstalledModel, SwapEnded, SwapState};
 use crate::event::words::{
     AdviceAbout, ClockSource, ModelCondition, ModelRole, Sound, StorageCondition, StreamCondition,
 };
@@ -109,6 +109,18 @@ pub struct ModelsState {
     /// Attempts at which two models said otherwise, of which a clip is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disagreements: Option<u64>,
+    /// Parcels that are on the box.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub installed: Vec<InstalledModel>,
+    /// The installation that is under way, or how the last one since the start ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallState>,
+    /// The key of this box, `age1…`, to which parcels are sealed that it alone shall read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal_to: Option<Foreign>,
+    /// True if a sealed parcel is on the box, and the key that opens it lies open beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seal_key_lies_open: bool,
 }
 
 /// One bundle.

@@ -153,6 +153,30 @@ words! {
 }
 
 words! {
+    /// How far an installation is, or how it ended.
+    InstallPhase {
+        /// The parcel comes.
+        Fetching = "fetching",
+        /// It is here, and looked at.
+        Checking = "checking",
+        /// It is in its place, and no swap to it was begun.
+        Installed = "installed",
+        /// It is in its place, and a swap to it is under way, or it decides.
+        HandedOver = "handed_over",
+        /// Nothing changed.
+        Failed = "failed",
+    }
+}
+
+impl InstallPhase {
+    /// True if nothing more comes.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Installed | Self::HandedOver | Self::Failed | Self::Other)
+    }
+}
+
+words! {
     /// How a swap went.
     SwapOutcome {
         /// The new one decides.

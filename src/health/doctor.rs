@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::event::box_status::{BoxStatus, CalibrationStatus, UplinkStatus};
 use crate::event::state::{CourtClock, ModelsState, StorageState, StreamState};
 use crate::event::words::{
-    ClockSource, ModelCondition, StorageCondition, StreamCondition, SwapOutcome,
+    ClockSource, InstallPhase, ModelCondition, StorageCondition, StreamCondition, SwapOutcome,
 };
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
@@ -167,6 +167,22 @@ fn of_models(models: &ModelsState, found: &mut Vec<Finding>) {
             format!("{what} ({why})"),
             todo,
         ));
+    }
+    if let Some(install) = &models.install
+        && let (InstallPhase::Failed | InstallPhase::Installed, Some(why)) =
+            (install.phase, &install.reason)
+    {
+        let code = format!("install_{}", install.phase);
+        let text = format!("{} was to be installed and to decide: {why}", install.from);
+        let todo = "what decided goes on; do what it says, then order it again";
+        found.push(Finding::fault("models", &code, text, todo));
+    }
+    if models.seal_key_lies_open {
+        let text = "a sealed model is here, and the key that opens it lies beside it in box.key: who takes \
+                    the disk can read both";
+        let todo = "on a box with a TPM give it a key that is sealed there: `box_key_file` of [detect] \
+                    (design/models.md)";
+        found.push(Finding::advice("models", "seal_key_lies_open", text, todo));
     }
     for model in &models.bundles {
         let about = format!("model {}", model.name);

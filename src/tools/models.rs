@@ -10,17 +10,19 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::event::models::{After, BoardRow, Disagreement, ModelFigures, SwapOrder};
+use crate::event::models::{After, BoardRow, Disagreement, InstallOrder, ModelFigures, SwapOrder};
 use crate::event::state::{ModelState, ModelsState};
-use crate::event::words::{ModelRole, SwapPhase};
+use crate::event::words::{InstallPhase, ModelRole, SwapPhase};
 use crate::media::Foreign;
 use crate::tools::ask::{AskArgs, Place};
-use crate::tools::parcels::{KeygenArgs, SignArgs, VerifyArgs};
+use crate::tools::parcels::{EncryptArgs, KeygenArgs, SignArgs, VerifyArgs};
 use crate::tools::tell::{remark, tell, tell_json};
 
 /// How long `swap` waits for the bundle to be loaded before it leaves the box to it.
 const LOADS: u32 = 120;
 const LOOK: Duration = Duration::from_millis(250);
+/// How often a person is told that more has come.
+const TOLD_BYTES: u64 = 10_000_000;
 
 /// Arguments of `models`.
 #[derive(Debug, Args)]
@@ -44,21 +46,32 @@ enum Command {
     #[command(after_help = "Example: courtside models swap rimnet-tuned --after 20 --keep
 Exit: 0 it is tried, or decides · 1 refused, or it could not be loaded")]
     Swap {
-        /// Name of the bundle, and precision where it is not fp32
+        /// Name of the bundle (of an installed one NAME@VERSION), and precision where it is not fp32
         #[arg(value_name = "BUNDLE[:PRECISION]")]
         bundle: String,
-        /// Attempts after which it takes over, ten minutes at least [default: 20]
-        #[arg(long, value_name = "ATTEMPTS", conflicts_with_all = ["frames", "now"])]
-        after: Option<u32>,
-        /// Frames after which it takes over instead
-        #[arg(long, value_name = "N", conflicts_with = "now")]
-        frames: Option<u32>,
-        /// Let it take over as soon as it is loaded and warm
-        #[arg(long)]
-        now: bool,
-        /// Have it decide after a restart too, once it has done well for a minute
-        #[arg(long)]
-        keep: bool,
+        #[command(flatten)]
+        when: When,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Bring a packed bundle onto the box, and have it decide once it has been tried
+    #[command(
+        after_help = "Example: courtside models install https://models.example/rimnet-0.7.0.parcel
+         courtside models install /media/stick/rimnet-0.7.0.parcel --now --keep
+Exit: 0 it is here, and tried or decides · 1 refused, with the reason"
+    )]
+    Install {
+        /// Address, or path of a file on the box
+        #[arg(value_name = "FROM")]
+        from: String,
+        /// SHA-256 of the file
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
+        /// Which of its files, where it is not fp32
+        #[arg(long, value_name = "PRECISION")]
+        precision: Option<String>,
+        #[command(flatten)]
+        when: When,
         #[command(flatten)]
         ask: AskArgs,
     },
@@ -91,12 +104,46 @@ Exit: 0 both files are made · 1 one is there, or cannot be made")]
     #[command(after_help = "Example: courtside models sign models/rimnet --key our-models.key
 Exit: 0 made · 1 refused: a box would refuse it too")]
     Sign(SignArgs),
+    /// Seal a packed bundle so that some boxes alone can read it
+    #[command(
+        after_help = "Example: courtside models encrypt rimnet-0.7.0.parcel --to age1… --to age1…
+Exit: 0 made · 1 refused"
+    )]
+    Encrypt(EncryptArgs),
     /// Check a packed bundle as a box does
     #[command(
         after_help = "Example: courtside models verify rimnet-0.6.0.parcel --key our-models.pub
 Exit: 0 a box with these keys takes it · 1 refused, with the reason"
     )]
     Verify(VerifyArgs),
+}
+
+/// When a bundle takes over.
+#[derive(Debug, Args)]
+struct When {
+    /// Attempts after which it takes over, ten minutes at least [default: 20]
+    #[arg(long, value_name = "ATTEMPTS", conflicts_with_all = ["frames", "now"])]
+    after: Option<u32>,
+    /// Frames after which it takes over instead
+    #[arg(long, value_name = "N", conflicts_with = "now")]
+    frames: Option<u32>,
+    /// Let it take over as soon as it is loaded and warm
+    #[arg(long)]
+    now: bool,
+    /// Have it decide after a restart too, once it has done well for a minute
+    #[arg(long)]
+    keep: bool,
+}
+
+impl When {
+    fn after(&self) -> After {
+        match (self.after, self.frames, self.now) {
+            (_, _, true) => After::Now,
+            (_, Some(frames), _) => After::Frames(frames),
+            (Some(attempts), ..) => After::Attempts(attempts),
+            (None, None, false) => After::default(),
+        }
+    }
 }
 
 impl ModelsArgs {
@@ -107,13 +154,17 @@ impl ModelsArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             None => show(&models(&Place::of(&self.ask)?)?, self.json),
-            Some(Command::Swap { bundle, after, frames, now, keep, ask }) => {
-                let after = match (after, frames, now) {
-                    (_, _, true) => After::Now,
-                    (_, Some(frames), _) => After::Frames(frames),
-                    (Some(attempts), ..) => After::Attempts(attempts),
-                    (None, None, false) => After::default(),
-                };
+            Some(Command::Install { from, sha256, precision, when, ask }) => {
+                let (after, keep) = (when.after(), when.keep);
+                // A path means the same to the box and to who types it.
+                let from = std::fs::canonicalize(&from)
+                    .ok()
+                    .and_then(|path| path.to_str().map(str::to_owned))
+                    .unwrap_or(from);
+                install(&Place::of(&ask)?, &InstallOrder { from, sha256, precision, after, keep })
+            }
+            Some(Command::Swap { bundle, when, ask }) => {
+                let (after, keep) = (when.after(), when.keep);
                 let (bundle, precision) = match bundle.split_once(':') {
                     Some((bundle, precision)) => (bundle.to_owned(), Some(precision.to_owned())),
                     None => (bundle, None),
@@ -135,6 +186,7 @@ impl ModelsArgs {
             Some(Command::Disagreements { ask, json }) => disagreements(&Place::of(&ask)?, json),
             Some(Command::Keygen(args)) => args.run(),
             Some(Command::Sign(args)) => args.run(),
+            Some(Command::Encrypt(args)) => args.run(),
             Some(Command::Verify(args)) => args.run(),
         }
     }
@@ -181,6 +233,40 @@ fn swap(place: &Place, order: &SwapOrder) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn install(place: &Place, order: &InstallOrder) -> anyhow::Result<ExitCode> {
+    let mut told = read(&place.post("/v1/models/install", &serde_json::to_string(order)?)?)?;
+    let mut said = 0;
+    loop {
+        let Some(state) = &told.install else { bail!("the box says nothing of it: see its log") };
+        match (state.phase, &state.reason) {
+            (InstallPhase::Failed, why) => {
+                bail!("not installed: {}", why.as_deref().unwrap_or("it says no reason"));
+            }
+            (InstallPhase::Installed | InstallPhase::HandedOver | InstallPhase::Other, why) => {
+                let bundle = state.bundle.as_deref().unwrap_or("it");
+                match why {
+                    None => tell(format_args!(
+                        "{bundle} is installed, and decides or takes over {}: `courtside models` shows \
+                         how far it is, `courtside models back` goes back",
+                        when(order.after)
+                    )),
+                    Some(why) => bail!("{bundle} is installed, but not swapped to: {why}"),
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+            (InstallPhase::Fetching | InstallPhase::Checking, _) => {
+                // A line for each ten megabytes is enough for a log and for a person.
+                if state.bytes / TOLD_BYTES > said {
+                    said = state.bytes / TOLD_BYTES;
+                    remark(format_args!("{} MB have come", state.bytes / 1_000_000));
+                }
+            }
+        }
+        std::thread::park_timeout(LOOK);
+        told = models(place)?;
+    }
+}
+
 fn when(after: After) -> String {
     match after {
         After::Attempts(attempts) => format!("after {attempts} attempts and ten minutes"),
@@ -222,6 +308,18 @@ fn show(told: &ModelsState, json: bool) -> anyhow::Result<ExitCode> {
         None => "the box runs what its configuration says".to_owned(),
     };
     tell(format_args!("after a restart {after}"));
+    for one in &told.installed {
+        let sealed = if one.sealed { ", sealed" } else { "" };
+        tell(format_args!("installed: {}, {} bytes{sealed}", one.bundle, one.bytes));
+    }
+    if let Some(install) = &told.install {
+        let why = install.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let (from, phase, bytes) = (&install.from, install.phase, install.bytes);
+        tell(format_args!("installation of {from}: {phase}, {bytes} bytes{why}"));
+    }
+    if let Some(key) = &told.seal_to {
+        tell(format_args!("models are sealed for this box alone with --to {key}"));
+    }
     if !told.board.is_empty() {
         tell("");
         tell(format_args!(

@@ -1,4 +1,4 @@
-//! `courtside models keygen|sign|verify`: bundles packed into one signed file, without any box.
+//! `courtside models keygen|sign|encrypt|verify`: bundles packed into one signed file, without any box.
 //!
 //! Keys and signatures are minisign's (`detect::parcel`), so its own program can take each step but the packing.
 
@@ -13,7 +13,8 @@ use clap::Args;
 
 use crate::config;
 use crate::detect::parcel::{
-    Folder, PublicKey, Rules, SIGNATURE_FILE, SecretKey, accept, pack, trusted_comment,
+    BoxKey, Folder, Opened, Parcel, PublicKey, Recipient, Rules, SIGNATURE_FILE, SecretKey, Source,
+    accept, pack, seal, trusted_comment,
 };
 use crate::disk::{read_regular, read_regular_text};
 use crate::tools::tell::{remark, tell};
@@ -47,6 +48,20 @@ pub(super) struct SignArgs {
     out: Option<PathBuf>,
 }
 
+/// Arguments of `models encrypt`.
+#[derive(Debug, Args)]
+pub(super) struct EncryptArgs {
+    /// The packed bundle
+    #[arg(value_name = "FILE")]
+    parcel: PathBuf,
+    /// Key of a box that may run it, as `courtside models` on that box says; once for each
+    #[arg(long, value_name = "BOX_KEY", required = true)]
+    to: Vec<String>,
+    /// Where the sealed one goes [default: FILE with -sealed before its ending]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 /// Arguments of `models verify`.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -57,6 +72,9 @@ pub(super) struct VerifyArgs {
     /// box's configuration]
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Where it is sealed: file of a box's key
+    #[arg(long, value_name = "FILE")]
+    box_key: Option<PathBuf>,
     /// Configuration file of the box
     #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
     config: PathBuf,
@@ -141,6 +159,34 @@ impl SignArgs {
     }
 }
 
+impl EncryptArgs {
+    /// Seals.
+    ///
+    /// # Errors
+    /// It is no parcel, a key is none, or a file cannot be written.
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let boxes = self.to.iter().map(|text| {
+            let key = Recipient::parse(text);
+            key.with_context(|| format!("{text} is no box's key: `courtside models` there says it"))
+        });
+        let boxes: Vec<Recipient> = boxes.collect::<anyhow::Result<_>>()?;
+        let parcel =
+            read_regular(&self.parcel, Rules::MOST_BYTES).with_context(|| named(&self.parcel))?;
+        // Who signed it is the boxes' affair; that it is one, is known before it can be read by them alone.
+        Parcel::open(&parcel).with_context(|| named(&self.parcel))?;
+        let mut random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
+        let sealed = seal(&parcel, &boxes, &mut random)?;
+        let out = self.out.clone().unwrap_or_else(|| {
+            let stem = self.parcel.with_extension("");
+            PathBuf::from(format!("{}-sealed.parcel", stem.display()))
+        });
+        write(&out, &sealed)?;
+        let (count, bytes) = (boxes.len(), sealed.len());
+        tell(format_args!("{}: sealed for {count} boxes, {bytes} bytes", out.display()));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 impl VerifyArgs {
     /// Checks.
     ///
@@ -155,13 +201,21 @@ impl VerifyArgs {
             keys.iter().map(|key| public_key(key)).collect::<anyhow::Result<_>>()?;
         let parcel =
             read_regular(&self.parcel, Rules::MOST_BYTES).with_context(|| named(&self.parcel))?;
+        let source: Box<dyn Source> = match &self.box_key {
+            Some(file) => {
+                let key = BoxKey::parse(&text_of(file)?);
+                let key = key.with_context(|| format!("{} holds no key of age", named(file)))?;
+                Box::new(Opened::open(parcel, &key).with_context(|| named(&self.parcel))?)
+            }
+            None => Box::new(parcel),
+        };
         let rules = Rules {
             keys: &keys,
             most_bytes: Rules::MOST_BYTES,
             licensed: true,
             installed: &|_| None,
         };
-        let found = accept(&parcel, &rules).with_context(|| named(&self.parcel))?;
+        let found = accept(&*source, &rules).with_context(|| named(&self.parcel))?;
         tell(format_args!(
             "{} {} ({}), signed by {}: good",
             found.name,

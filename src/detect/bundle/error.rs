@@ -35,6 +35,13 @@ pub enum BundleError {
     Task { manifest: ManifestPlace, name: String, is: Task, want: Task },
     #[error("{manifest}: {key} is {found}: {want}")]
     Value { manifest: ManifestPlace, key: String, found: String, want: String },
+    #[error(
+        "no parcel {name} in {}: `courtside models` lists those that are here, `courtside models \
+         install` brings one", folder.display()
+    )]
+    NoParcel { name: String, folder: PathBuf },
+    #[error("{}: {reason}", path.display())]
+    Parcel { path: PathBuf, reason: String },
     #[error("{manifest} names {file}, which is not there: copy the whole bundle again")]
     MissingFile { manifest: ManifestPlace, file: String },
     #[error(

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -70,12 +71,22 @@ impl fmt::Debug for ModelFile {
     }
 }
 
+/// The files of a bundle that lie in no folder, each checked before.
+pub(crate) trait Packed: fmt::Debug + Send + Sync {
+    /// All of the file `name`; `None`: there is none.
+    ///
+    /// # Errors
+    /// What the file system says, or that it was changed.
+    fn file(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+}
+
 /// A manifest that was found, whatever its task, and the files beside it.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
     pub(crate) place: ManifestPlace,
     pub(crate) text: String,
     embedded: &'static [(&'static str, &'static [u8])],
+    packed: Option<Arc<dyn Packed>>,
 }
 
 impl Located {
@@ -83,12 +94,17 @@ impl Located {
     pub(crate) fn on_disk(manifest: &Path) -> Result<Self, BundleError> {
         let bytes = read_whole(manifest, MAX_MANIFEST_BYTES)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Self { place: ManifestPlace::File(manifest.to_path_buf()), text, embedded: &[] })
+        Ok(Self::handed_over(manifest.to_path_buf(), text))
+    }
+
+    /// The manifest of the parcel at `path`, with its files.
+    pub(crate) fn in_parcel(path: PathBuf, text: String, files: Arc<dyn Packed>) -> Self {
+        Self { place: ManifestPlace::Parcel(path), packed: Some(files), embedded: &[], text }
     }
 
     /// A manifest that somebody else has read.
     pub(crate) const fn handed_over(manifest: PathBuf, text: String) -> Self {
-        Self { place: ManifestPlace::File(manifest), text, embedded: &[] }
+        Self { place: ManifestPlace::File(manifest), text, embedded: &[], packed: None }
     }
 
     /// True if a bundle of the binary has the same manifest.
@@ -109,6 +125,14 @@ impl Located {
             let (file, wanted) = (entry.path.clone(), entry.sha256.clone());
             Err(BundleError::Hash { manifest: self.place.clone(), file, wanted, found })
         };
+        if let Some(packed) = &self.packed {
+            let unreadable = |error| unreadable(Path::new(&entry.path), error);
+            let Some(bytes) = packed.file(&entry.path).map_err(unreadable)? else {
+                return Ok(None);
+            };
+            is_meant(&Sha256::digest(&bytes))?;
+            return Ok(Some(Cow::Owned(bytes)));
+        }
         let ManifestPlace::File(manifest) = &self.place else {
             let file = self.embedded.iter().find(|(known, _)| *known == entry.path);
             let Some((_, bytes)) = file else { return Ok(None) };
@@ -236,11 +260,20 @@ pub(crate) fn locate(
     }
     if let Some(found) = embedded.iter().find(|bundle| bundle.name == name) {
         let (place, text) = (ManifestPlace::Embedded(found.name), found.manifest.to_owned());
-        return Ok(Located { place, text, embedded: found.files });
+        return Ok(Located { place, text, embedded: found.files, packed: None });
     }
     let mut searched: Vec<String> = folders.iter().map(|dir| dir.display().to_string()).collect();
     searched.push("the binary".to_owned());
     Err(BundleError::NotFound { name: name.to_owned(), searched: searched.join(", ") })
+}
+
+/// What a manifest says is its version, whatever else is wrong with it.
+pub(crate) fn version_in(located: &Located) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: String,
+    }
+    toml::from_str(&located.text).ok().map(|Versioned { version }| version)
 }
 
 pub(crate) fn check_name(name: &str) -> Result<(), BundleError> {

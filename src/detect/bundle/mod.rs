@@ -16,10 +16,11 @@ pub(crate) mod format_1;
 pub(crate) mod manifest;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::bundle::files::{DEFAULT_PRECISION, Located, locate};
+use crate::detect::bundle::files::{DEFAULT_PRECISION, Located, Packed, locate};
 use crate::detect::bundle::manifest::Manifest;
 use crate::detect::rim::manifest::RimTable;
 use crate::detect::ring::manifest::RingTable;
@@ -61,6 +62,21 @@ pub struct Bundle {
     pub provenance: Provenance,
     entries: Vec<FileEntry>,
     located: Located,
+    /// It was sealed: nothing of it is written anywhere.
+    secret: bool,
+}
+
+/// A parcel that was accepted, to be made a bundle of.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its manifest.
+    pub(crate) manifest: String,
+    /// True if it is sealed on the disk.
+    pub(crate) secret: bool,
+    /// Its files.
+    pub(crate) files: Arc<dyn Packed>,
 }
 
 /// Finds the bundle `name`, whatever its task: the first of `folders` that has it, else the one in
@@ -140,6 +156,19 @@ impl Bundle {
         Self::checked(name, DEFAULT_PRECISION, Located::on_disk(manifest)?)
     }
 
+    /// The bundle in a parcel.
+    pub(crate) fn packed(name: &str, precision: &str, whole: Whole) -> Result<Self, BundleError> {
+        let Whole { path, manifest, secret, files } = whole;
+        let located = Located::in_parcel(path, manifest, files);
+        Ok(Self { secret, ..Self::checked(name, precision, located)? })
+    }
+
+    /// True if its files are sealed on the disk: what an engine makes of them is not written either.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     fn checked(name: &str, precision: &str, located: Located) -> Result<Self, BundleError> {
         Self::with(name, located, |located, entries| located.file(entries, precision))
     }
@@ -167,6 +196,7 @@ impl Bundle {
             provenance: head.provenance,
             entries: head.files,
             located,
+            secret: false,
         })
     }
 

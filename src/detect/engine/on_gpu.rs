@@ -60,16 +60,17 @@ impl MakesTensorRt {
         Self { gpu, places, kept, limits, clock: Arc::clone(clock), graphs: true }
     }
 
-    /// The plan of a network, kept or built; `anew`: not a kept one.
+    /// The plan of a network, kept (if it may be) or built; `anew`: not a kept one.
     fn plan(
         &self,
         library: &Library,
         key: &PlanKey<'_>,
         onnx: &[u8],
         anew: bool,
+        kept: Option<&Kept>,
         told: &dyn Fn(String),
     ) -> Result<Vec<u8>, String> {
-        let file = self.kept.as_ref().map(|kept| (kept, kept.folder.join(key.file())));
+        let file = kept.map(|kept| (kept, kept.folder.join(key.file())));
         if let (Some((kept, file)), false) = (&file, anew)
             && let Ok(bytes) = disk::read_whole(&*kept.disk, file, MOST_KEPT)
         {
@@ -81,7 +82,7 @@ impl MakesTensorRt {
             }
         }
         let learnt = PlanKey { network: &[], precision: "timing", batch: 0, ..*key };
-        let timing = self.kept.as_ref().and_then(|kept| {
+        let timing = kept.and_then(|kept| {
             let file = kept.folder.join(learnt.file());
             let bytes = disk::read_whole(&*kept.disk, &file, MOST_KEPT).ok()?;
             learnt.read(&bytes).ok().map(<[u8]>::to_vec)
@@ -117,6 +118,8 @@ impl MakesTensorRt {
         };
         let signature = Signature::of(&bundle.tensors);
         let proto = signature.proto_within(NAME, file, self.limits)?;
+        // A plan has the network's weights in it: of one that is sealed on the disk none lies there open.
+        let kept = self.kept.as_ref().filter(|_| !bundle.is_secret());
         let mut sizes = Vec::new();
         for batch in [1, BATCH] {
             let several = (batch > 1).then(|| batched(proto.clone(), batch)).transpose();
@@ -140,7 +143,7 @@ impl MakesTensorRt {
                 dla: None,
             };
             let load = |anew| -> Result<Bound, String> {
-                let plan = self.plan(&library, &key, onnx, anew, told)?;
+                let plan = self.plan(&library, &key, onnx, anew, kept, told)?;
                 cuda.context().bind_to_thread().map_err(|error| error.to_string())?;
                 Bound::new(library.load(&plan)?, &cuda)
             };

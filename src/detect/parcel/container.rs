@@ -17,6 +17,7 @@ use crate::detect::bundle::error::MANIFEST;
 use crate::detect::bundle::files::MAX_MANIFEST_BYTES;
 use crate::detect::parcel::minisign::{MOST_SIGNATURE_BYTES, SIGNATURE_FILE, UNTRUSTED, as_packed};
 use crate::detect::parcel::refused::Refused;
+use crate::detect::parcel::seal::is_sealed;
 use crate::detect::parcel::source::Source;
 
 const MAGIC: &str = "courtside parcel ";
@@ -98,6 +99,9 @@ fn list(source: &dyn Source) -> Result<Vec<Part>, Refused> {
     let first = source.len().min(MOST_HEAD);
     let mut head = vec![0; usize::try_from(first).map_err(|_| Refused::NoParcel)?];
     source.read_exact_at(0, &mut head)?;
+    if is_sealed(source) {
+        return Err(Refused::NoBoxKey);
+    }
     if !head.starts_with(MAGIC.as_bytes()) {
         return Err(Refused::NoParcel);
     }

@@ -5,17 +5,19 @@
 //! file that was checked. All of it is pure; folders and networks are others' affair.
 //!
 //! `container` is the file's form, `minisign` keys and signatures (with `base64`), `accept` the rules in
-//! their order, `refused` every refusal, `folder` what is packed. Signed is the manifest, which names the SHA-256 of every other
+//! their order, `refused` every refusal, `folder` what is packed, `seal` (with `bech32`) a cover that some boxes open. Signed is the manifest, which names the SHA-256 of every other
 //! file; what of the container is neither manifest, signature nor such a file has one form only. So
 //! there is no byte that can be changed unseen.
 
 mod accept;
 mod base64;
+mod bech32;
 mod container;
 mod folder;
 mod minisign;
 mod names;
 mod refused;
+mod seal;
 mod source;
 
 pub use crate::detect::parcel::accept::{Accepted, Installed, Rules, accept};
@@ -26,6 +28,7 @@ pub use crate::detect::parcel::minisign::{
 };
 pub use crate::detect::parcel::names::{KeyId, Version};
 pub use crate::detect::parcel::refused::Refused;
+pub use crate::detect::parcel::seal::{BoxKey, MOST_BOXES, Opened, Recipient, is_sealed, seal};
 pub use crate::detect::parcel::source::Source;
 
 #[cfg(test)]

@@ -22,6 +22,15 @@ pub enum Refused {
     )]
     NoParcel,
     #[error(
+        "it is sealed for {boxes} boxes, and this is none of them: have it sealed for this one too, \
+         `courtside models` says its key"
+    )]
+    NotForUs { boxes: usize },
+    #[error(
+        "it is sealed, and no key is here that could open it: give the key of a box that it is for"
+    )]
+    NoBoxKey,
+    #[error(
         "it is packed in format {0}, and this version of courtside reads 1: update courtside, or pack \
          it with this one"
     )]

@@ -53,6 +53,7 @@ impl Late {
             finder: false,
             device: "auto".to_owned(),
             kept: None,
+            parcels: None,
         };
         let ledger = Ledger::new();
         let by_hand = ManualClock::at(UtcTime::from_nanos(0));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::answer::ModelIdentity;
 use crate::detect::bundle::error::Task;
 use crate::detect::loaded::{Loaded, Start, Wanted, load, tell};
+use crate::detect::parcel::Version;
 use crate::detect::roster::{Detect, Model, Outcome};
 use crate::detect::swap::{self, ModelKey, NotNow, Phase, Swaps, Until};
 use crate::event::ModelRef;
@@ -29,8 +30,8 @@ pub enum SwapRefused {
     NotNow(String),
     /// No bundle can be called so.
     #[error(
-        "`{name}` names no bundle: write NAME or NAME:PRECISION, a name of small letters, digits and \
-         '-', a precision of fp32, fp16 or int8"
+        "`{name}` names no bundle: write NAME or NAME:PRECISION (of a parcel NAME@VERSION), a name of \
+         small letters, digits and '-', a precision of fp32, fp16 or int8"
     )]
     Name {
         /// As it was asked for.
@@ -39,6 +40,45 @@ pub enum SwapRefused {
     /// The box is not that far, or ends.
     #[error("the box {0}: ask again in a minute")]
     Busy(&'static str),
+}
+
+/// Who has a bundle decide: [`Detect`], for what brings bundles.
+pub trait TakesOver: Send + Sync {
+    /// As [`Detect::swap`].
+    ///
+    /// # Errors
+    /// [`SwapRefused`].
+    fn swap(&self, order: &SwapOrder) -> Result<(), SwapRefused>;
+    /// The bundle that decides, by the name that it was asked for.
+    fn deciding(&self) -> Option<String>;
+    /// Those that are loaded or named for the next start, by their names without precision.
+    fn in_use(&self) -> Vec<String>;
+}
+
+impl TakesOver for Arc<Detect> {
+    fn swap(&self, order: &SwapOrder) -> Result<(), SwapRefused> {
+        Detect::swap(self, order)
+    }
+
+    fn deciding(&self) -> Option<String> {
+        let live = self.podium.live();
+        let roster = self.roster.lock();
+        let is_live = |model: &&Model| {
+            model.loaded().is_some_and(|loaded| loaded.key.is_some() && loaded.key == live)
+        };
+        roster.models.iter().find(is_live).map(|model| model.name.clone())
+    }
+
+    fn in_use(&self) -> Vec<String> {
+        let roster = self.roster.lock();
+        let loaded = roster.models.iter().map(|model| model.name.clone());
+        let kept = self.kept.lock().0.clone();
+        let bare = |name: String| match name.split_once(':') {
+            Some((name, _)) => name.to_owned(),
+            None => name,
+        };
+        loaded.chain(kept).map(bare).collect()
+    }
 }
 
 impl From<NotNow> for SwapRefused {
@@ -57,8 +97,13 @@ impl Detect {
         let name = order.name();
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let precision = order.precision.as_deref().unwrap_or("fp32");
-        if !(1..=32).contains(&order.bundle.len())
-            || !order.bundle.bytes().all(plain)
+        let (bundle, version) = match order.bundle.split_once('@') {
+            Some((bundle, version)) => (bundle, Version::parse(version).is_some()),
+            None => (order.bundle.as_str(), true),
+        };
+        if !(1..=32).contains(&bundle.len())
+            || !bundle.bytes().all(plain)
+            || !version
             || !["fp32", "fp16", "int8"].contains(&precision)
         {
             return Err(SwapRefused::Name { name: Foreign::name(&name) });

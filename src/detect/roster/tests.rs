@@ -102,6 +102,7 @@ impl Tested {
             finder: false,
             device: "auto".to_owned(),
             kept: None,
+            parcels: None,
         };
         let ledger = Ledger::new();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
@@ -413,6 +414,7 @@ fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
         search: Vec::new(),
         device: "auto".to_owned(),
         kept: None,
+        parcels: None,
     };
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
     let engines = InstalledEngines::new(Arc::clone(&clock));
