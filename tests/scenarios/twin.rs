@@ -176,6 +176,8 @@ fn what_waits_for_a_restart_says_so_and_comes_with_it() {
     for _ in 0..4 {
         tested.stop();
         tested.start().expect("it starts");
+        // Time stands still while it ends: a link that comes about just then would wait for it.
+        tested.connected();
     }
     assert_eq!(tested.reported().revision, 1);
     tested.stop();
@@ -188,10 +190,12 @@ fn a_configuration_that_no_start_survives_is_undone() {
     for _ in 0..3 {
         tested.stop();
         tested.start().expect("it starts");
+        tested.connected();
         assert_eq!(tested.reported().config["ring"]["pin_days"], 7);
     }
     tested.stop();
     tested.start().expect("it starts");
+    tested.connected();
     let reported = tested.reported();
     assert_eq!(reported.config["ring"]["pin_days"], 30);
     let told = reported.desired.as_ref().expect("told");
@@ -281,6 +285,7 @@ fn a_power_cut_at_any_write_of_a_change_leaves_one_configuration_or_the_other() 
         let told = tested.desired_while_the_disk_stops(1, change());
         tested.power_cut(cut);
         tested.start().expect("it starts");
+        tested.connected();
         let reported = tested.reported();
         let delay =
             reported.config["court"]["north"]["camera_delay_ms"].as_i64().expect("a number");
