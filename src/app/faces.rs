@@ -16,7 +16,7 @@ use crate::app::options::Probe;
 use crate::clips::{FragmentDurable, FragmentSink};
 use crate::clock::Anchors;
 use crate::decode::FrameSink;
-use crate::detect::{AnswerSink, ModelMeters};
+use crate::detect::{AnswerSink, ModelMeters, RunBy};
 use crate::disk::Ballast;
 use crate::event::Saying;
 use crate::game::jury::Room;
@@ -123,12 +123,17 @@ impl AnswerSink for FromModels {
 /// The handles that one model moves.
 pub(crate) fn model_meters(metrics: &Metrics, model: &ModelIdentity) -> ModelMeters {
     let label = ModelLabel { model: model.bundle.clone(), engine: model.engine.clone() };
+    let (all, whose) = (metrics.clone(), model.clone());
+    let run_by = move |engine: &str| {
+        model_meters(&all, &ModelIdentity { engine: engine.to_owned(), ..whose.clone() })
+    };
     let hop = HopLabel { hop: format!("model:{}", model.bundle) };
     ModelMeters {
         preprocess_seconds: metrics.preprocess_seconds.get_or_create(&label).clone(),
         inference_seconds: metrics.inference_seconds.get_or_create(&label).clone(),
         queue_seconds: metrics.queue_seconds.get_or_create(&hop).clone(),
         answer_seconds: metrics.answer_seconds.get_or_create(&label).clone(),
+        run_by: RunBy(Some(Arc::new(run_by))),
     }
 }
 
@@ -191,5 +196,40 @@ impl FragmentSink for FromRing {
 impl fmt::Debug for FromDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FromDecoder({})", self.parts.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::DecisionParameters;
+    use crate::health::Reading;
+    use crate::mailbox::Ledger;
+
+    /// Whoever reads the metrics sees which engine took how long, also of one that took over.
+    #[test]
+    fn times_of_an_engine_that_took_over_are_its_own() {
+        let metrics = Metrics::new(&Ledger::new());
+        let model = ModelIdentity {
+            bundle: "rimnet".to_owned(),
+            version: "1".to_owned(),
+            precision: "fp32".to_owned(),
+            engine: "builtin".to_owned(),
+            decision: DecisionParameters::default(),
+        };
+        let first = model_meters(&metrics, &model);
+        first.inference_seconds.observe(0.25);
+        let RunBy(Some(run_by)) = first.run_by else { panic!("an engine may change") };
+        let then = run_by("tensorrt");
+        then.inference_seconds.observe(0.125);
+        let RunBy(Some(run_by)) = then.run_by else { panic!("and change again") };
+        run_by("builtin").inference_seconds.observe(0.25);
+        let text = metrics.encode(&Reading::default());
+        for expected in [
+            "inference_seconds_sum{model=\"rimnet\",engine=\"builtin\"} 0.5",
+            "inference_seconds_sum{model=\"rimnet\",engine=\"tensorrt\"} 0.125",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
     }
 }

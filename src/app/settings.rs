@@ -93,6 +93,7 @@ pub(crate) fn engine_settings(config: &Config) -> detect::EngineSettings {
         wish: detect::EngineWish::of(&config.detect.device.to_string()),
         onnxruntime: config.detect.onnxruntime.clone(),
         tensorrt: config.detect.tensorrt.clone(),
+        dla: config.detect.dla,
     }
 }
 

@@ -30,10 +30,14 @@ const MODEL_KEYS_MOST: usize = 16;
 /// Characters of minisign's public key: two that say what it is, eight bytes of name, 32 of Ed25519.
 const MODEL_KEY_CHARS: usize = 56;
 
+/// What files of a bundle may be of.
+const PRECISIONS: [&str; 3] = ["fp32", "fp16", "int8"];
+
 /// `[detect]`, checked.
 #[derive(Clone, Debug)]
 pub struct DetectConfig {
-    /// Names of bundles; the first of a task is live. `["rimnet"]` unless given.
+    /// Names of bundles, each with `:precision` where it is another than FP32's; the first of a task is
+    /// live. `["rimnet"]` unless given.
     pub bundles: Vec<String>,
     /// Looked into before all other places, DESIGN §4.1.
     pub models_dir: Option<PathBuf>,
@@ -44,6 +48,8 @@ pub struct DetectConfig {
     pub box_key_file: Option<PathBuf>,
     /// Where engines run; `auto` unless given.
     pub device: Device,
+    /// The DLA core on which TensorRT runs what it can; none unless given.
+    pub dla: Option<u32>,
     /// ONNX Runtime's library; looked for in the usual places if absent.
     pub onnxruntime: Option<PathBuf>,
     /// The folder of TensorRT's libraries; where the loader looks if absent.
@@ -109,6 +115,15 @@ pub enum Device {
 }
 
 impl Device {
+    /// Which GPU it is on, as CUDA counts them.
+    #[must_use]
+    pub const fn gpu(self) -> u32 {
+        match self {
+            Self::Cuda(index) | Self::TensorRt(index) => index,
+            Self::Auto | Self::Cpu => 0,
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),
@@ -140,7 +155,8 @@ impl fmt::Display for Device {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDetect {
-    /// Names of model bundles; the first is live.
+    /// Names of model bundles; the first is live. "NAME:fp16" and "NAME:int8" are its files of that
+    /// precision.
     #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<Vec<String>>", length(max = 16))]
     bundles: Option<Spanned<Vec<String>>>,
@@ -159,6 +175,10 @@ pub(super) struct RawDetect {
     #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     device: Option<Spanned<String>>,
+    /// The DLA core (0 or 1) of a Jetson on which TensorRT runs what it can; the rest runs on the GPU.
+    #[schemars(extend("x-applies" = "restart"))]
+    #[schemars(with = "Option<u32>", range(max = 1))]
+    dla: Option<Spanned<u32>>,
     /// Whether each rim's own shots shift the cut between made and missed: "off", "watch" (worked
     /// out and shown, calls as without) or "on".
     #[schemars(extend("x-applies" = "restart"))]
@@ -193,15 +213,18 @@ impl RawDetect {
             || vec![BUNDLE.to_owned()],
             |written| {
                 // A bundle's name is a folder's: nothing that climbs out of the folder of models.
-                let good = |name: &String| {
+                let good = |named: &String| {
+                    let (name, precision) = named.split_once(':').unwrap_or((named, "fp32"));
                     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
                     (1..=64).contains(&name.len())
                         && !name.starts_with('.')
                         && name.bytes().all(plain)
+                        && PRECISIONS.contains(&precision)
                 };
                 if let Some(bad) = written.get_ref().iter().find(|name| !good(name)) {
                     let text = format!(
-                        "`{}` is no name of a bundle: use letters, digits, '-', '_' and '.'",
+                        "`{}` is no name of a bundle: use letters, digits, '-', '_' and '.'; behind it \
+                         \":fp16\" or \":int8\" for another precision",
                         bad.chars().take(64).collect::<String>()
                     );
                     findings.fault(written.span(), text);
@@ -216,7 +239,9 @@ impl RawDetect {
                 if written.get_ref().is_empty() {
                     findings.advise("detect: no `bundles`, so nothing is called");
                 }
-                written.into_inner()
+                // What is meant without a word is said without one: a bundle is compared by its name.
+                let plain = |named: String| named.trim_end_matches(":fp32").to_owned();
+                written.into_inner().into_iter().map(plain).collect()
             },
         );
         let model_keys = self.model_keys.map_or_else(Vec::new, |written| {
@@ -239,6 +264,10 @@ impl RawDetect {
                 Device::Auto
             })
         });
+        if let Some(dla) = self.dla.as_ref().filter(|dla| *dla.get_ref() > 1) {
+            findings
+                .fault(dla.span(), "`dla` is no core of a Jetson: write 0 or 1, or take it out");
+        }
         let calibrate = self.calibrate.map_or(Calibrate::Watch, |written| {
             Calibrate::parse(written.get_ref()).unwrap_or_else(|| {
                 let text = "`calibrate` is not known: write \"off\", \"watch\" or \"on\"";
@@ -280,6 +309,7 @@ impl RawDetect {
             model_keys,
             box_key_file: self.box_key_file.map(|file| origin.resolved(&file)),
             device,
+            dla: self.dla.map(Spanned::into_inner),
             onnxruntime: self.onnxruntime.map(|file| origin.resolved(&file)),
             tensorrt: self.tensorrt.map(|folder| origin.resolved(&folder)),
             calibrate,

@@ -302,6 +302,19 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
     }
 
     #[test]
+    fn a_bundle_may_be_named_with_its_precision() {
+        let with = |detect: &str| format!("[detect]\n{detect}\n{}", courts(1, 1));
+        let told = refusal(&with("bundles = [\"rimnet:fp64\"]"));
+        assert!(told.contains("`rimnet:fp64` is no name of a bundle"), "{told}");
+        assert!(told.contains("\":fp16\" or \":int8\""), "{told}");
+        assert!(!refusal(&with("bundles = [\"rimnet:\"]")).is_empty());
+        let told = refusal(&with("dla = 2"));
+        assert!(told.contains("`dla` is no core of a Jetson: write 0 or 1"), "{told}");
+        let good = "bundles = [\"rimnet:fp16\", \"rimnet:fp32\"]\ndla = 1\ndevice = \"tensorrt:1\"";
+        assert_eq!(refusal(&with(good)), "");
+    }
+
+    #[test]
     fn what_repeats_has_a_bound_and_the_refusal_says_which_is_beyond() {
         for good in [courts(256, 1), courts(1, 16)] {
             assert_eq!(refusal(&good), "");

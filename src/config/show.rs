@@ -91,6 +91,7 @@ impl Config {
                 ("model_keys", Some(self.detect.model_keys.clone().into())),
                 ("box_key_file", self.detect.box_key_file.as_deref().and_then(path)),
                 ("device", Some(self.detect.device.to_string().into())),
+                ("dla", self.detect.dla.map(i64::from).map(Into::into)),
                 ("onnxruntime", self.detect.onnxruntime.as_deref().and_then(path)),
                 ("tensorrt", self.detect.tensorrt.as_deref().and_then(path)),
                 ("calibrate", Some(self.detect.calibrate.word().into())),

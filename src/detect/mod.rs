@@ -67,7 +67,7 @@ pub use crate::detect::engine::{
 #[cfg(feature = "cuda")]
 pub use crate::detect::kernel::{Cutter, States};
 pub use crate::detect::offline::Offline;
-pub use crate::detect::progress::ModelMeters;
+pub use crate::detect::progress::{ModelMeters, RunBy};
 pub use crate::detect::rim::crop::{Crop, NoBox};
 pub use crate::detect::rim::manifest::{BallTable, RimSays, RimTable};
 pub use crate::detect::roster::swapping::SwapRefused;

@@ -1,6 +1,8 @@
 //! How a model is doing: what its thread writes and `state/models` reads, and where its times count.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
@@ -22,6 +24,18 @@ pub struct ModelMeters {
     pub queue_seconds: Histogram,
     /// From the last byte of a picture to its answer.
     pub answer_seconds: Histogram,
+    /// The same, where another engine runs the model.
+    pub run_by: RunBy,
+}
+
+/// Where a model's times are counted when the engine of this word runs it; `None`: where they are.
+#[derive(Clone, Default)]
+pub struct RunBy(pub Option<Arc<dyn Fn(&str) -> ModelMeters + Send + Sync>>);
+
+impl fmt::Debug for RunBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RunBy").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Default for ModelMeters {
@@ -33,6 +47,7 @@ impl Default for ModelMeters {
             inference_seconds: unseen(),
             queue_seconds: unseen(),
             answer_seconds: unseen(),
+            run_by: RunBy::default(),
         }
     }
 }

@@ -239,7 +239,9 @@ impl Detect {
         engines: &dyn Engines,
     ) -> Result<Loaded, String> {
         let task = if next.is_finder() { Task::Ring } else { Task::Rim };
-        let wanted = Wanted { name: next.name(), task, hop: None };
+        // Two precisions of one bundle have a hop each.
+        let hop = (task == Task::Rim).then(|| self.roster.lock().free_hop(next.name()));
+        let wanted = Wanted { name: next.name(), task, hop };
         let outcome = load(&wanted, &self.settings, courts, &self.ledger, engines);
         if self.roster.lock().ended {
             // A trial that ends with the box says nothing of the bundle.

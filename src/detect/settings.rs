@@ -53,6 +53,8 @@ pub struct EngineSettings {
     pub onnxruntime: Option<PathBuf>,
     /// The folder of TensorRT's libraries; `None`: where the loader looks.
     pub tensorrt: Option<PathBuf>,
+    /// The DLA core on which TensorRT runs what it can; `None`: all on the GPU.
+    pub dla: Option<u32>,
 }
 
 /// The best engine that is taken; those below it follow where it cannot be had.

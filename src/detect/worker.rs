@@ -35,7 +35,7 @@ use crate::detect::continuity::{Continuity, Fed};
 use crate::detect::court_work::CourtWork;
 use crate::detect::engine::contract::{Engine, EngineError, Look};
 use crate::detect::podium::Seat;
-use crate::detect::progress::{ModelMeters, Progress};
+use crate::detect::progress::{ModelMeters, Progress, RunBy};
 use crate::detect::task::{AnswerError, Looked, Manner};
 use crate::detect::tasks::{Outlets, at_court, manner_of};
 use crate::mailbox::{FrameItem, FrameMailbox, Take};
@@ -324,6 +324,10 @@ impl Worker {
     fn hear_engine(&mut self) {
         let Some(news) = self.engine.news() else { return };
         if news.engine != self.identity.engine {
+            let RunBy(run_by) = self.meters.run_by.clone();
+            if let Some(meters) = run_by.map(|run_by| run_by(news.engine)) {
+                self.meters = meters;
+            }
             let engine = news.engine.to_owned();
             let identity = Arc::new(ModelIdentity { engine, ..(*self.identity).clone() });
             self.courts.iter_mut().for_each(|court| court.runs_as(&identity));

@@ -13,7 +13,7 @@ use crate::device::KERNELS;
 use crate::device::compile::{cubin, nvrtc_version};
 use crate::device::kept::{self, Keep, Key};
 use crate::device::kernels::Kernels;
-use crate::device::no_gpu::NoGpu;
+use crate::device::no_gpu::{NoGpu, chosen};
 use crate::disk;
 use crate::media::{Foreign, ForeignKind};
 
@@ -47,7 +47,7 @@ fn said(error: DriverError) -> String {
     }
 }
 
-/// The first GPU: its primary context, which GStreamer, ONNX Runtime and TensorRT use too.
+/// A GPU: its primary context, which GStreamer, ONNX Runtime and TensorRT use too.
 pub struct Cuda {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
@@ -61,16 +61,16 @@ pub struct Cuda {
 }
 
 impl Cuda {
-    /// Opens it; `keep` is where compiled kernels are kept.
-    pub(crate) fn open(keep: Option<&Keep>) -> Result<Arc<Self>, NoGpu> {
+    /// Opens the GPU of this number; `keep` is where compiled kernels are kept.
+    pub(crate) fn open(keep: Option<&Keep>, number: u32) -> Result<Arc<Self>, NoGpu> {
         // A library of another make may lack a name that is wanted: its loader panics then.
-        catch_unwind(AssertUnwindSafe(|| Self::try_open(keep))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| Self::try_open(keep, number))).unwrap_or_else(|_| {
             let problem = "a library of CUDA lacks what one of version 12 has".to_owned();
             Err(NoGpu::Failed { what: "load the driver", problem })
         })
     }
 
-    fn try_open(keep: Option<&Keep>) -> Result<Arc<Self>, NoGpu> {
+    fn try_open(keep: Option<&Keep>, number: u32) -> Result<Arc<Self>, NoGpu> {
         let failed = |what| move |error| NoGpu::Failed { what, problem: said(error) };
         // SAFETY: loads the library and asks nothing of it; its initialisers are the driver's.
         if !unsafe { sys::is_culib_present() } {
@@ -85,10 +85,12 @@ impl Cuda {
         }
         let compiler = nvrtc_version().ok_or(NoGpu::NoCompiler)?;
         let devices = CudaContext::device_count();
-        if matches!(&devices, Ok(0)) || devices.is_err_and(|error| is_no_device(&error)) {
-            return Err(NoGpu::NoDevice);
-        }
-        let context = CudaContext::new(0).map_err(failed("open a context on the first GPU"))?;
+        let devices = match devices {
+            Err(error) if is_no_device(&error) => 0,
+            devices => devices.map_err(failed("count the GPUs"))?,
+        };
+        let index = chosen(number, devices)?;
+        let context = CudaContext::new(index).map_err(failed("open a context on the GPU"))?;
         // SAFETY: no buffer exists yet. Each of ours is used on one stream, or after a wait for it, so
         // events between streams would order nothing.
         unsafe { context.disable_event_tracking() };

@@ -16,6 +16,7 @@ use crate::disk::Disk;
 #[derive(Clone, Default)]
 pub struct Gpu {
     keep: Option<Keep>,
+    number: u32,
     // Written once, by whoever asks first; the others wait for it.
     #[cfg(feature = "cuda")]
     opened: Arc<OnceLock<Result<Arc<Cuda>, NoGpu>>>,
@@ -27,9 +28,16 @@ impl Gpu {
     pub fn keeping(disk: Arc<dyn Disk>, folder: PathBuf) -> Self {
         Self {
             keep: Some(Keep { disk, folder }),
+            number: 0,
             #[cfg(feature = "cuda")]
             opened: Arc::default(),
         }
+    }
+
+    /// The one of this number, as CUDA counts them.
+    #[must_use]
+    pub fn numbered(self, number: u32) -> Self {
+        Self { number, ..self }
     }
 
     /// The device's context, opened at the first call: some 0.3 s, and 30 ms more where its kernels
@@ -41,7 +49,7 @@ impl Gpu {
     #[cfg(feature = "cuda")]
     pub fn cuda(&self) -> Result<Arc<Cuda>, NoGpu> {
         let opened = self.opened.get_or_init(|| {
-            let opened = Cuda::open(self.keep.as_ref());
+            let opened = Cuda::open(self.keep.as_ref(), self.number);
             match &opened {
                 Ok(cuda) => tracing::info!(gpu = %cuda, "a GPU is used"),
                 Err(none) => tracing::info!("{none}"),

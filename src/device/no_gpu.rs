@@ -16,12 +16,27 @@ pub enum NoGpu {
     #[error("no GPU is used: the driver finds none")]
     NoDevice,
     #[error(
+        "no GPU is used: `device` of [detect] names GPU {wanted}, and this machine has {found}, which \
+         are counted from 0: name one of these"
+    )]
+    NoSuch { wanted: u32, found: i32 },
+    #[error(
         "no GPU is used: there is no CUDA compiler to make its kernels with (libnvrtc.so.13 or .12): \
          install NVIDIA's package cuda-nvrtc"
     )]
     NoCompiler,
     #[error("no GPU is used: to {what}: {problem}")]
     Failed { what: &'static str, problem: String },
+}
+
+/// The GPU that is `wanted`, of `found`, as CUDA counts them.
+pub(crate) fn chosen(wanted: u32, found: i32) -> Result<usize, NoGpu> {
+    let there = u32::try_from(found).unwrap_or(0);
+    match usize::try_from(wanted) {
+        _ if there == 0 => Err(NoGpu::NoDevice),
+        Ok(index) if wanted < there => Ok(index),
+        _ => Err(NoGpu::NoSuch { wanted, found }),
+    }
 }
 
 /// A version of CUDA, as its driver counts: 12060 is 12.6.
@@ -32,6 +47,15 @@ fn version(number: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_told_with_how_many_are() {
+        assert_eq!((chosen(0, 1), chosen(1, 2)), (Ok(0), Ok(1)));
+        assert_eq!((chosen(0, 0), chosen(3, 0)), (Err(NoGpu::NoDevice), Err(NoGpu::NoDevice)));
+        let error = chosen(2, 2).expect_err("counted from 0").to_string();
+        assert!(error.contains("names GPU 2, and this machine has 2"), "{error}");
+        assert!(chosen(u32::MAX, i32::MAX).is_err());
+    }
 
     #[test]
     fn each_reason_is_one_line_that_says_what_to_do() {

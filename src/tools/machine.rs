@@ -22,6 +22,7 @@ pub(super) fn machine(config: &Config, disk: Arc<dyn Disk>) -> Machine {
     let limits = model_limits(config);
     let compiled = config.appliance.data_dir.join(GPU_FOLDER);
     let gpu = Gpu::keeping(Arc::clone(&disk), compiled.clone());
+    let gpu = gpu.numbered(config.detect.device.gpu());
     let world = World::real_for(limits, &gpu);
     let engines = InstalledEngines::new(Arc::clone(&world.clock))
         .within(limits)

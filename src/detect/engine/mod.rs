@@ -135,7 +135,7 @@ impl Engines for InstalledEngines {
             patience: Patience::USUAL,
             silence: Some(patience(bundle.budget_ms)),
             beside: on_a_thread,
-            asked_for: self.settings.wish.is_asked_for(),
+            asked_for: self.settings.wish.is_asked_for() || self.settings.dla.is_some(),
         })))
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct MakesTensorRt {
     pub(crate) clock: Arc<dyn Clock>,
     /// Runs are recorded as CUDA graphs.
     pub(crate) graphs: bool,
+    /// The DLA core on which layers run that can.
+    pub(crate) dla: Option<u32>,
 }
 
 impl MakesTensorRt {
@@ -57,7 +59,8 @@ impl MakesTensorRt {
     ) -> Self {
         let (gpu, kept, limits) = (gpu.clone(), kept.cloned(), Limits::of(limits));
         let places = Places::usual(settings.tensorrt.clone());
-        Self { gpu, places, kept, limits, clock: Arc::clone(clock), graphs: true }
+        let (clock, dla) = (Arc::clone(clock), settings.dla);
+        Self { gpu, places, kept, limits, clock, graphs: true, dla }
     }
 
     /// The plan of a network, kept (if it may be) or built; `anew`: not a kept one.
@@ -110,6 +113,7 @@ impl MakesTensorRt {
         let cuda = self.gpu.cuda().map_err(|no| absent(no.to_string()))?;
         let library = Library::open(&self.places).map_err(absent)?;
         library.has_gpu().map_err(absent)?;
+        may_use(self.dla, library.flavor()).map_err(absent)?;
         let file = &bundle.file;
         let unsupported = |problem: String| EngineError::Unsupported {
             engine: NAME,
@@ -140,7 +144,7 @@ impl MakesTensorRt {
                 driver: cuda.driver(),
                 capability: cuda.capability(),
                 gpu: cuda.name(),
-                dla: None,
+                dla: self.dla,
             };
             let load = |anew| -> Result<Bound, String> {
                 let plan = self.plan(&library, &key, onnx, anew, kept, told)?;
@@ -194,6 +198,17 @@ impl Maker for MakesTensorRt {
 
     fn make(&self, bundle: &Bundle, told: &dyn Fn(String)) -> Result<Box<dyn Engine>, EngineError> {
         Ok(Box::new(self.engine(bundle, told)?))
+    }
+}
+
+/// TensorRT-RTX has no way to name a DLA, and would be told so layer by layer.
+fn may_use(dla: Option<u32>, flavor: &str) -> Result<(), String> {
+    match dla {
+        Some(core) if flavor.contains("rtx") => Err(format!(
+            "`dla = {core}` of [detect]: TensorRT-RTX runs nothing on a DLA; take the key out, or \
+             install TensorRT"
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::answer::RimAnswer;
 use crate::clock::ManualClock;
+use crate::detect::RunBy;
 use crate::detect::engine::InstalledEngines;
-use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, Said};
+use crate::detect::engine::contract::{Engine, EngineError, EngineNews, Look, Placement, Said};
 use crate::mailbox::{Mailbox, Take, Tally, WhenFull, hops};
 use crate::media::{
     ChromaLayout, CloseReason, CpuPicture, DevicePicture, DevicePixels, Frame, HostCopies,
@@ -574,6 +575,76 @@ fn frames_of_several_courts_that_wait_are_one_batch() {
             .collect();
         assert_eq!(times, [0, 40], "{court}");
     }
+}
+
+/// Says after its first batch that another one runs it.
+struct Changes(u32);
+
+impl Engine for Changes {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+    fn set_slots(&mut self, _: usize) -> Result<(), EngineError> {
+        Ok(())
+    }
+    fn place(&mut self, _: usize, _: Placement) -> Result<(), EngineError> {
+        Ok(())
+    }
+    fn reset(&mut self, _: usize) {}
+    fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
+        self.0 += 1;
+        (0..looks.len()).for_each(|look| told(look, Ok(said(&[0.0; 4]))));
+    }
+    fn news(&mut self) -> Option<EngineNews> {
+        (self.0 == 1).then_some(EngineNews { engine: "another", advice: None, provisional: false })
+    }
+}
+
+#[test]
+fn times_are_counted_as_those_of_the_engine_that_took_over() {
+    let mut tested = Tested::with(&["toy"], &[RIM]);
+    tested.script(Changes(0));
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let listener = Arc::clone(&asked);
+    let sink: Arc<dyn AnswerSink> = Arc::new(Sink(tested.told.clone()));
+    let meters = move |engine: &str| {
+        listener.lock().push(engine.to_owned());
+        ModelMeters::default()
+    };
+    let run_by = RunBy(Some(Arc::new(meters)));
+    let mut meters = |_: &_| ModelMeters { run_by: run_by.clone(), ..ModelMeters::default() };
+    tested.detect.start(&sink, &mut meters).expect("threads");
+    for ms in [0, 40, 80] {
+        tested.offer(&frame(SESSION, ms, HD, 51));
+    }
+    tested.finish();
+    assert_eq!(*asked.lock(), ["another"], "once, when it changed");
+}
+
+#[test]
+fn two_precisions_of_one_bundle_have_a_hop_each() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let settings = DetectSettings {
+        bundles: vec!["rimnet".to_owned(), "rimnet:fp16".to_owned()],
+        search: vec![models],
+        finder: false,
+        device: "auto".to_owned(),
+        kept: None,
+        parcels: None,
+    };
+    let ledger = Ledger::new();
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
+    let engines = InstalledEngines::new(Arc::clone(&clock));
+    let rims = CourtRims { court: court(), rims: vec![RIM], rims_of: Some(HD) };
+    let detect = Detect::load(&settings, &[rims], &ledger, clock, &engines);
+    let state = detect.status().bundles;
+    assert!(state.iter().all(|model| model.reason.is_none()), "{state:?}");
+    for feed in detect.feeds() {
+        feed.frames.offer(frame(SESSION, 0, HD, 51));
+    }
+    let offered =
+        ["model:rimnet", "model:rimnet.2"].map(|hop| ledger.hop("north", hop).count().offered);
+    assert_eq!(offered, [1, 1]);
 }
 
 #[test]
