@@ -123,9 +123,10 @@ fn serve(
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", rest.len()));
     let now = script.cuts.get(number).map_or(rest.len(), |cut| rest.len().min(*cut));
+    // Before they leave: who has them all looks at once.
+    *sent.lock() += now;
     drop(stream.write_all(head.as_bytes()));
     drop(stream.write_all(&rest[..now]));
-    *sent.lock() += now;
     drop(stream.shutdown(Shutdown::Write));
 }
 
