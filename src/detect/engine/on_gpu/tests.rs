@@ -142,9 +142,9 @@ fn a_state_is_handed_to_the_cpu_and_back() {
 
 #[test]
 fn a_dla_is_refused_in_words_where_the_library_knows_none() {
-    assert_eq!(super::may_use(None, "tensorrt-rtx"), Ok(()));
-    assert_eq!(super::may_use(Some(1), "tensorrt"), Ok(()));
-    let error = super::may_use(Some(1), "tensorrt-rtx").expect_err("has no DLA");
+    assert_eq!(may_use(None, "tensorrt-rtx"), Ok(()));
+    assert_eq!(may_use(Some(1), "tensorrt"), Ok(()));
+    let error = may_use(Some(1), "tensorrt-rtx").expect_err("has no DLA");
     assert!(
         error.starts_with("`dla = 1` of [detect]: TensorRT-RTX runs nothing on a DLA"),
         "{error}"
