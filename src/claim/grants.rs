@@ -99,7 +99,8 @@ pub fn decide(
 }
 
 /// An answer that says no.
-pub(super) fn refusal(request: &Request, trouble: Trouble, retry_after_s: Option<u32>) -> Answer {
+#[must_use]
+pub fn refusal(request: &Request, trouble: Trouble, retry_after_s: Option<u32>) -> Answer {
     Answer {
         v: VERSION,
         request: request.request,

@@ -9,7 +9,7 @@
 //! Owns `{data_dir}/identity/`.
 //!
 //! Read `words` (names, codes, what is secret), `papers` (what is written on disk and sent),
-//! `contact` (the file on the stick), `machine` (what comes next; pure), `judge` (what a grant must
+//! `contact` (the file on the stick), `steps` and `machine` (what comes next; pure), `judge` (what a grant must
 //! be), `der` (what certificates say), `keys` (made on the box, never leaves it), `store` (what is on
 //! disk before anything is sent). The technician's side: `authority` (signs), `grants` (who gets
 //! what; pure).
@@ -24,21 +24,26 @@ mod contact;
 mod der;
 mod keys;
 mod judge;
+mod steps;
 mod machine;
 mod store;
 mod authority;
 mod grants;
 #[cfg(test)]
+#[path = "field/tests.rs"]
+mod field;
+#[cfg(test)]
 mod tests;
 
 pub use crate::claim::authority::{Authority, AuthorityError, Signed};
 pub use crate::claim::contact::{AfterReading, Contact, ContactError};
-pub use crate::claim::grants::{Decision, Granted, Policy, decide};
+pub use crate::claim::grants::{Decision, Granted, Policy, decide, refusal};
 pub use crate::claim::keys::{KeyError, Keys};
-pub use crate::claim::machine::{Limits, Login, Machine, Seen, Stage, Told, Want};
+pub use crate::claim::machine::Machine;
 pub use crate::claim::papers::{
     Answer, Attempt, Grant, Identity, Nonce, Random, Report, Request, RequestId, Verdict,
 };
+pub use crate::claim::steps::{Limits, Login, Seen, Stage, Told, Want};
 pub use crate::claim::store::{Held, Store, StoreError};
 pub use crate::claim::words::{
     Code, Hidden, RESERVED_NAMES, Roots, Serial, SerialError, Trouble, reserved,
