@@ -72,7 +72,10 @@ fn the_version_is_a_line_and_in_full_what_the_binary_is() {
     for engine in courtside::detect::engines_found() {
         assert!(engines.contains(engine.name), "{full}");
     }
-    let mut expected = vec![format!("outbox {}", courtside::uplink::STORE_FORMAT)];
+    let mut expected = vec![
+        format!("outbox {}", courtside::uplink::STORE_FORMAT),
+        format!("inbox {}", courtside::uplink::INBOX_FORMAT.format),
+    ];
     let others = courtside::clips::FORMATS.into_iter().chain(courtside::game::FORMATS);
     let others = others.chain([("twins", courtside::config::twin::FORMAT.format)]);
     expected.extend(others.map(|(name, format)| format!("{name} {format}")));

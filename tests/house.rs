@@ -422,6 +422,7 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/http/access.rs", "std::fs", "the token: made once, before a disk"),
     ("src/decode/outlet.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
     ("src/uplink/outbox/desk.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
+    ("src/uplink/inbox/post.rs", ".wait_for(&mut", "a waker on the world's clock ends the wait"),
     ("src/detect/bundle/files.rs", "std::fs", "models: an operator's files, only read"),
 ];
 

@@ -10,6 +10,7 @@
 //! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
+//! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
 //! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
 //! write or read them.
 
@@ -31,6 +32,8 @@ mod status;
 mod handle;
 mod watch;
 mod web;
+pub(crate) mod aiming;
+mod operations;
 mod twin;
 mod twin_routes;
 
@@ -106,6 +109,8 @@ pub struct App {
     keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
     ring: Ring,
     web: web::Bound,
+    /// What operations work with.
+    kit: operations::Kit,
     /// What models are joined to that are loaded once the box is ready.
     joined: Joined,
     /// What the models do, and disagree on.
@@ -181,6 +186,7 @@ impl App {
         let full = |error| told_if_full(error, &data_dir, &*world.disk);
         let (uplink, recovered) = open_uplink(&config, hooks, &world, floor).await.map_err(full)?;
         ledger.reader("-", "link", uplink.link_rest());
+        ledger.reader("-", "inbox", &uplink.inbox_rest());
 
         list_games(&recovered);
         let mut left = by_court(recovered);
@@ -243,6 +249,7 @@ impl App {
         let twin = options.twin.clone().map(|begun| (TwinDesk::new(&begun), begun));
         let desk = twin.as_ref().map(|((desk, _), _)| desk);
         let web = web::bind(&config, &options, state, ring.shelf(), desk)?;
+        let kit = operations::Kit::new(&config, &world, options.config_file.clone());
         let courts = Courts::new(Neighbours {
             world,
             ledger,
@@ -273,6 +280,7 @@ impl App {
             keeper: (keep, keeping),
             ring,
             web,
+            kit,
             joined,
             splits,
             files,
@@ -319,6 +327,7 @@ impl App {
             keeper: (keeper, keeping),
             ring,
             web,
+            kit,
             joined,
             splits,
             files,
@@ -331,6 +340,7 @@ impl App {
         let beside = courts.beside().clone();
         let Neighbours { ledger, uplink, detect, router, .. } = &beside;
         let clock = &beside.world.clock;
+        uplink.serve(operations::all(kit, &again, &web.state()));
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
         let addresses = (beside.ingest.rtmp_address(), web.address());
@@ -355,7 +365,10 @@ impl App {
             },
             stopped.clone(),
         ));
-        let twin = twin.map(|(keeper, _)| tokio::spawn(keeper.run(stopped.clone())));
+        let twin = twin.map(|(keeper, desk)| {
+            drop(tokio::spawn(hand_on(uplink.desired(), desk, stopped.clone())));
+            tokio::spawn(keeper.run(stopped.clone()))
+        });
         let web = tokio::spawn(web.serve(move || until(stopped.clone())));
         let notifier = Notifier::from_environment();
         notifier.ready();
@@ -437,6 +450,26 @@ impl App {
 /// Resolves when `stopped` turns to true, or its sender is gone.
 async fn until(mut stopped: told::Receiver<bool>) {
     let _ = stopped.wait_for(|told| *told).await;
+}
+
+/// What is wanted over MQTT goes to who applies it; the last one on disk first, which he may know.
+async fn hand_on(
+    mut desired: told::Receiver<Option<Arc<uplink::Desired>>>,
+    desk: TwinDesk,
+    stopped: told::Receiver<bool>,
+) {
+    loop {
+        let latest = desired.borrow_and_update().clone();
+        match latest.as_deref().map(|latest| &latest.body) {
+            Some(Ok(body)) => drop(desk.wanted(body.clone()).await),
+            Some(Err(why)) => tracing::warn!(%why, "the wanted configuration is not taken"),
+            None => {}
+        }
+        tokio::select! {
+            changed = desired.changed() => if changed.is_err() { return },
+            () = until(stopped.clone()) => return,
+        }
+    }
 }
 
 /// All courts at once, in flow order; their games, which end by themselves now.

@@ -1,5 +1,6 @@
 //! What a command changes of the daemon that the configuration does not, and who may look on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub struct Options {
     pub open_http: bool,
     /// A socket of this machine is bound beside the data, at which `doctor` asks: `run`.
     pub local: bool,
+    /// The file that the configuration was read from: `run`.
+    pub config_file: Option<PathBuf>,
     /// Bytes that the process may have, where it is known: `run`.
     pub memory_limit: Option<u64>,
     /// The file that it is run by, so that it can be changed from afar: `run`. Without it nothing is

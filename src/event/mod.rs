@@ -4,9 +4,9 @@
 //! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
 //! `fact` names facts, `kinds` is what a store keeps of each kind, `decision` what one input of a game
 //! decided, `envelope` CloudEvents. `models` is what
-//! changes of models while they run, `state` has the retained messages, `box_status` all that a box says
-//! of itself in one value, `twin` what is wanted of its configuration and what it made of that, `words`
-//! the words of all three.
+//! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
+//! messages, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
+//! configuration and what it made of that, `words` the words of all of them.
 
 mod decision;
 mod envelope;
@@ -14,6 +14,7 @@ mod fact;
 mod kinds;
 pub mod words;
 pub mod models;
+pub mod command;
 pub mod twin;
 pub mod state;
 pub mod box_status;

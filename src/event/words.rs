@@ -325,6 +325,22 @@ impl From<String> for Sound {
     }
 }
 
+words! {
+    /// Where a command stands.
+    CommandWord {
+        /// It will be run: that is on disk.
+        Accepted = "accepted",
+        /// It is being run.
+        Running = "running",
+        /// It was run, and came out well.
+        Done = "done",
+        /// It was not done, or not to its end.
+        Failed = "failed",
+        /// It is none that this box runs; nothing was tried.
+        Refused = "refused",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::health::harmless::Harmless;
+use crate::health::tail;
 
 /// The log could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +59,7 @@ pub fn start_log(default: &str) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&value)
         .map_err(|source| LogError::Filter { value: value.clone(), source })?;
     let (filter, handle) = reload::Layer::new(filter);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(lines(tail::writer, false));
     if stderr_is_the_journal()
         && let Ok(journal) = tracing_journald::layer()
     {

@@ -9,6 +9,7 @@
 mod metrics;
 mod watchdog;
 mod log;
+mod tail;
 mod harmless;
 mod notify;
 mod advice;
@@ -23,4 +24,5 @@ pub use crate::health::metrics::{
 };
 pub use crate::health::notify::Notifier;
 pub use crate::health::routes::{Probed, routes};
+pub use crate::health::tail::log_tail;
 pub use crate::health::watchdog::{Progress, Stuck};

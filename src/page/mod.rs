@@ -12,5 +12,6 @@ mod events;
 mod picture;
 mod routes;
 
+pub use crate::page::picture::jpeg;
 pub use crate::page::routes::routes;
 pub use crate::page::source::{Refused, Said, SentEvent, Source, Stored};

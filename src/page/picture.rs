@@ -64,8 +64,18 @@ impl Pictures {
 }
 
 fn encode(frame: &Frame) -> Option<Vec<u8>> {
-    let (width, height) = (u16::try_from(frame.width).ok()?, u16::try_from(frame.height).ok()?);
-    let planes = Planes::of(frame.to_cpu().ok()?, width, height)?;
+    jpeg(frame, frame.width)
+}
+
+/// A JPEG of `frame`, every n-th pixel of it, so that it is at most `width` wide. `None` if its pixels
+/// cannot be read. Some 10 ms of work.
+#[must_use]
+pub fn jpeg(frame: &Frame, width: u32) -> Option<Vec<u8>> {
+    let step = frame.width.div_ceil(width.max(1)).max(1);
+    let size = |pixels: u32| u16::try_from(pixels / step).ok().filter(|pixels| *pixels > 0);
+    let (width, height) = (size(frame.width)?, size(frame.height)?);
+    let step = usize::try_from(step).ok()?;
+    let planes = Planes { step, ..Planes::of(frame.to_cpu().ok()?, width, height)? };
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
@@ -79,6 +89,8 @@ fn encode(frame: &Frame) -> Option<Vec<u8>> {
 struct Planes<'a> {
     width: u16,
     height: u16,
+    /// Of so many pixels each way one is drawn.
+    step: usize,
     luma: Plane<'a>,
     chroma: Chroma<'a>,
     full_luma: [u8; 256],
@@ -112,6 +124,7 @@ impl<'a> Planes<'a> {
         Some(Self {
             width,
             height,
+            step: 1,
             luma: picture.plane(0)?,
             chroma,
             full_luma: table(|byte| (byte - 16.0) * 255.0 / 219.0),
@@ -123,6 +136,27 @@ impl<'a> Planes<'a> {
 /// Row `y` of a plane; empty where the buffer ends early.
 fn row<'a>(plane: &Plane<'a>, y: usize) -> &'a [u8] {
     plane.bytes.get(y.saturating_mul(plane.stride)..).unwrap_or_default()
+}
+
+impl Planes<'_> {
+    /// Row `y` of the picture, every `step`-th pixel of it.
+    fn fill_thinned(&self, y: usize, luma: &mut Vec<u8>, cb: &mut Vec<u8>, cr: &mut Vec<u8>) {
+        let full = |table: &[u8; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or(0);
+        let at = |row: &[u8], x: usize, none: u8| row.get(x).copied().unwrap_or(none);
+        let lumas = row(&self.luma, y);
+        let (cbs, crs, apart) = match &self.chroma {
+            Chroma::Apart(cb, cr) => (row(cb, y / 2), row(cr, y / 2), 1),
+            Chroma::Interleaved(both) => {
+                let row = row(both, y / 2);
+                (row, row.get(1..).unwrap_or_default(), 2)
+            }
+        };
+        for x in (0..usize::from(self.width)).map(|x| x * self.step) {
+            luma.push(full(&self.full_luma, at(lumas, x, 16)));
+            cb.push(full(&self.full_chroma, at(cbs, x / 2 * apart, 128)));
+            cr.push(full(&self.full_chroma, at(crs, x / 2 * apart, 128)));
+        }
+    }
 }
 
 impl ImageBuffer for Planes<'_> {
@@ -142,7 +176,11 @@ impl ImageBuffer for Planes<'_> {
         let width = usize::from(self.width);
         let [luma, cb, cr, _] = buffers;
         let full = |table: &[u8; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or(0);
-        let y = usize::from(y);
+        let y = usize::from(y) * self.step;
+        if self.step > 1 {
+            self.fill_thinned(y, luma, cb, cr);
+            return;
+        }
         let lumas = row(&self.luma, y).iter().copied().chain(std::iter::repeat(16)).take(width);
         luma.extend(lumas.map(|byte| full(&self.full_luma, byte)));
         let (cbs, crs, step) = match &self.chroma {

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use serde::Serialize;
 
+use crate::app::aiming::{SURE, Steady, choose, steady};
 use crate::app::detect_settings;
 use crate::clock::SystemClock;
 use crate::config;
@@ -21,8 +21,8 @@ use crate::decode::VideoFile;
 use crate::detect::ring::{Finder, Ring};
 use crate::detect::{InstalledEngines, SYSTEM_MODELS};
 use crate::event::box_status::BoxStatus;
-use crate::health::{self, TINY_RING_PX};
-use crate::media::{Colours, CourtId, Frame, RimBox, SessionId, is_at};
+use crate::health;
+use crate::media::{Colours, CourtId, Frame, RimBox, SessionId};
 use crate::tools::ask::{AskArgs, Place};
 use crate::tools::png_file::PngFile;
 use crate::tools::private_folder::private_folder;
@@ -33,8 +33,6 @@ const EVERY_NS: i64 = 1_000_000_000;
 /// Pictures of a running camera, and their distance.
 const LIVE_LOOKS: usize = 5;
 const LIVE_EVERY: Duration = Duration::from_millis(700);
-/// A ring of this score is not doubted (chosen).
-const SURE: f32 = 0.5;
 /// The run of timestamps that every picture is said to be.
 const SESSION: SessionId = SessionId::from_bits(1);
 
@@ -65,16 +63,6 @@ pub(super) struct AimArgs {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
-}
-
-/// A ring that stands still over several looks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Steady {
-    /// Medians over the looks that saw it.
-    pub(super) rim: RimBox,
-    pub(super) score: f32,
-    /// Looks that saw it.
-    pub(super) seen: usize,
 }
 
 /// What some pictures of one camera show.
@@ -199,60 +187,6 @@ pub(super) fn of_court(
 fn looked(looks: &[Vec<Ring>], last: Arc<Frame>) -> Looked {
     let picture = (last.width, last.height);
     Looked { picture, looks: looks.len(), rings: steady(looks), last }
-}
-
-/// The rings that at least half of the looks saw at one place: those wide enough to call on first,
-/// then the surest.
-fn steady(looks: &[Vec<Ring>]) -> Vec<Steady> {
-    let mut groups: Vec<Vec<Ring>> = Vec::new();
-    for rings in looks {
-        for ring in rings {
-            // The latest of a group is compared, so that slow drift is followed.
-            let known = groups
-                .iter_mut()
-                .find(|group| group.last().is_some_and(|last| is_at(last.rim, ring.rim)));
-            match known {
-                Some(group) => group.push(*ring),
-                None => groups.push(vec![*ring]),
-            }
-        }
-    }
-    let mut rings: Vec<Steady> = groups
-        .iter()
-        .filter(|group| group.len() * 2 >= looks.len())
-        .map(|group| {
-            let middle = |of: fn(&Ring) -> f32| median(group.iter().map(of).collect());
-            let rim = RimBox {
-                x: middle(|ring| ring.rim.x),
-                y: middle(|ring| ring.rim.y),
-                w: middle(|ring| ring.rim.w),
-                h: middle(|ring| ring.rim.h),
-            };
-            Steady { rim, score: middle(|ring| ring.score), seen: group.len() }
-        })
-        .collect();
-    rings.sort_by(|a, b| wide(b).cmp(&wide(a)).then(b.score.total_cmp(&a.score)));
-    rings
-}
-
-/// Wide enough for calls to be relied on.
-fn wide(ring: &Steady) -> bool {
-    f64::from(ring.rim.w) >= TINY_RING_PX
-}
-
-fn median(mut values: Vec<f32>) -> f32 {
-    values.sort_by(f32::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// The ring that is proposed, of `rings` in their order: of those wide enough to call on, where there
-/// are such, the surest that is at least half as wide as the widest sure one. A court's own hoop is
-/// nearer than its neighbours'.
-fn choose(rings: &[Steady]) -> Option<&Steady> {
-    let some_wide = rings.iter().any(wide);
-    let sure = || rings.iter().filter(|ring| ring.score >= SURE && wide(ring) == some_wide);
-    let widest = sure().map(|ring| ring.rim.w).fold(0.0, f32::max);
-    sure().find(|ring| ring.rim.w * 2.0 >= widest).or_else(|| rings.first())
 }
 
 fn tell(looked: &Looked, chosen: Option<&Steady>) {

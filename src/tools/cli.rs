@@ -12,6 +12,7 @@ use crate::tools::apart;
 use crate::tools::bench::BenchCommand;
 use crate::tools::check;
 use crate::tools::clips;
+use crate::tools::command;
 use crate::tools::completions;
 use crate::tools::config;
 use crate::tools::demo;
@@ -62,6 +63,13 @@ Exit: 0 good · 2 configuration refused · 3 something needs you")]
     #[command(after_help = "Example: courtside doctor --url http://127.0.0.1:8080
 Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
     Doctor(doctor::DoctorArgs),
+    /// Have a box do something, over its broker, from wherever you are
+    #[command(after_help = "Example: courtside command doctor --broker mqtt://10.0.0.5 --box rim-1
+         courtside command snapshot court=a --picture seen.jpg
+         courtside command model_swap bundle=rimnet-tuned 'after={\"attempts\": 20}'
+Exit: 0 done · 1 failed, refused, or no answer · 2 wrong usage")]
+    #[command(name = "command")]
+    Remote(command::CommandArgs),
     /// Say how often the calls are right, on videos with truth
     #[cfg(feature = "gstreamer")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --strata --coverage
@@ -140,6 +148,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Aim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Doctor(args) => args.run(),
+        Command::Remote(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         Command::Replay(args) => args.run(),

@@ -13,6 +13,7 @@ mod check;
 mod cli;
 mod client;
 mod clips;
+mod command;
 mod models;
 mod parcels;
 mod completions;

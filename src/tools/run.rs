@@ -81,7 +81,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     let tried = Apart::before(Arc::clone(&world.devices.engines), model_limits(config))
         .remembering(Arc::clone(&world.disk), &config.appliance.data_dir);
     let devices = Devices { engines: Arc::new(tried), ..world.devices.clone() };
-    match daemon(begun, World { devices, ..world }, told) {
+    match daemon(begun, World { devices, ..world }, told, args.config.clone()) {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => begin_anew(),
         Err(error) => {
@@ -126,7 +126,7 @@ fn undone(begun: &Begun, disk: &dyn Disk, error: &dyn std::error::Error) -> bool
 }
 
 /// Runs the box until it is told to end; true where it is to begin anew.
-fn daemon(begun: Begun, world: World, told: Vec<Foreign>) -> anyhow::Result<bool> {
+fn daemon(begun: Begun, world: World, told: Vec<Foreign>, file: PathBuf) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("network")
@@ -141,6 +141,7 @@ fn daemon(begun: Begun, world: World, told: Vec<Foreign>) -> anyhow::Result<bool
         let disk = Arc::clone(&world.disk);
         let options = Options {
             local: true,
+            config_file: Some(file),
             memory_limit: memory_limit(),
             twin: Some(begun.clone()),
             told,

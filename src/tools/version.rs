@@ -17,13 +17,16 @@ pub(super) fn told() -> String {
     let features = if cfg!(feature = "gstreamer") { "gstreamer" } else { "none" };
     let engines: Vec<String> = detect::engines_found().iter().map(ToString::to_string).collect();
     let engines = engines.join(", ");
-    let stores: Vec<String> = [("outbox", uplink::STORE_FORMAT)]
-        .into_iter()
-        .chain(clips::FORMATS.into_iter().chain(game::FORMATS).map(|(name, n)| (name, n.into())))
-        .chain([("twins", twin::FORMAT.format.into())])
-        .chain([("manifests", detect::MANIFEST_FORMAT.into())])
-        .map(|(name, format)| format!("{name} {format}"))
-        .collect();
+    let stores: Vec<String> =
+        [("outbox", uplink::STORE_FORMAT), ("inbox", uplink::INBOX_FORMAT.format.into())]
+            .into_iter()
+            .chain(
+                clips::FORMATS.into_iter().chain(game::FORMATS).map(|(name, n)| (name, n.into())),
+            )
+            .chain([("twins", twin::FORMAT.format.into())])
+            .chain([("manifests", detect::MANIFEST_FORMAT.into())])
+            .map(|(name, format)| format!("{name} {format}"))
+            .collect();
     let stores = stores.join(", ");
     format!(
         "{LINE}\ncommit: {commit}\nfeatures: {features}\nengines: {engines}\nstores: {stores}\n"

@@ -6,10 +6,11 @@
 //!                              │        └→ lanes: live, backlog → link (MQTT) ─→ broker
 //!                              └← PUBACK, refusal, loss ──────────────┘
 //! ```
-//! In: [`Decision`]s, values of `state/{what}`. Out: MQTT. Owns `{data_dir}/outbox/`.
+//! In: [`Decision`]s, values of `state/{what}`, MQTT. Out: MQTT, runs of [`Operation`]s. Owns `{data_dir}/outbox/`.
 //! Read `hooks` (who is told), `outbox/record` (what is kept, and the envelope), `outbox/write`
 //! (what is on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats`
-//! and `outbox/aside` (stores of other versions), `outbox` (the thread), then `mqtt` (the link):
+//! and `outbox/aside` (stores of other versions), `outbox` (the thread), `inbox` (what comes the other
+//! way: commands, the wanted configuration), then `mqtt` (the link):
 //! `tls` (whom it trusts), `backoff` (when it tries again), `prompt` (why its PUBACKs come at once),
 //! `states` (the retained messages), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
 //! `schema` every message as JSON Schema.
@@ -20,14 +21,14 @@
 //! clip's pin is part of the record, which is forgotten only once the clip is durable too.
 //! Order per court holds within a lane. A repeat has the same id and data.
 //!
-//! Absent: telemetry (the class exists, so that it would be shed first; nothing makes any), and
-//! commands.
+//! Absent: telemetry (the class exists, so that it would be shed first; nothing makes any).
 
 mod settings;
 mod redirect;
 mod hooks;
 mod counts;
 mod outbox;
+mod inbox;
 mod states;
 mod backoff;
 mod tls;
@@ -47,8 +48,10 @@ use tracing::{error, info};
 use crate::clock::{Anchors, Chance, Clock, within};
 use crate::disk::Disk;
 use crate::event::Decision;
+use crate::event::command::CommandState;
 use crate::mailbox::{Mailbox, Rest};
 use crate::media::{CourtId, Foreign};
+use crate::uplink::inbox::Inbox;
 use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::aside::Beside;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
@@ -59,6 +62,10 @@ use crate::uplink::states::{REPORTED, States};
 
 pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
+pub use crate::uplink::inbox::{
+    Call, Desired, Failed, INBOX_FORMAT, InboxError, Operation, read_arguments,
+};
+pub use crate::uplink::mqtt::technician::Question;
 pub use crate::uplink::outbox::aside::PutAside;
 pub use crate::uplink::outbox::desk::Given;
 pub use crate::uplink::outbox::formats::{STORE_FORMAT, STORE_OLDEST_READER};
@@ -79,6 +86,20 @@ pub async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(
     mqtt::probe(settings, clock).await
 }
 
+/// Asks a box for something over its broker, as a technician does, and waits for the end. `told` hears
+/// each state; the last one is returned.
+///
+/// # Errors
+/// Why there is no answer, in words.
+pub async fn ask(
+    settings: &UplinkSettings,
+    clock: Arc<dyn Clock>,
+    question: &Question,
+    told: impl FnMut(&CommandState) + Send,
+) -> Result<CommandState, Foreign> {
+    mqtt::technician::ask(settings, clock, question, told).await
+}
+
 /// What a shutdown left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -94,6 +115,9 @@ pub enum UplinkError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What came and is to be done.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
     /// The system gives no thread.
     #[error("cannot start the outbox's thread")]
     Thread(#[source] std::io::Error),
@@ -103,6 +127,7 @@ pub enum UplinkError {
 #[derive(Debug)]
 pub struct Uplink {
     inbox: Mailbox<Decision>,
+    from_afar: Mutex<Inbox>,
     desk: Arc<Desk>,
     states: Arc<States>,
     redirect: Arc<Redirect>,
@@ -175,6 +200,13 @@ impl Uplink {
             .name("outbox".to_owned())
             .spawn(move || outbox.run())
             .map_err(UplinkError::Thread)?;
+        let from_afar = Inbox::open(inbox::Parts {
+            disk,
+            dir: &settings.dir,
+            clock: Arc::clone(&clock),
+            floor: settings.time_floor.clone(),
+            root: format!("courtside/1/{}", settings.box_name),
+        })?;
         let link_rest = Rest::default();
         let redirect = Arc::<Redirect>::default();
         let link = Link {
@@ -182,6 +214,7 @@ impl Uplink {
             redirect: Arc::clone(&redirect),
             desk: Arc::clone(&desk),
             states: Arc::clone(&states),
+            post: Arc::clone(&from_afar.post),
             counts: Arc::clone(&counts),
             clock: Arc::clone(&clock),
             chance,
@@ -190,6 +223,7 @@ impl Uplink {
         let (stop, _) = watch::channel(false);
         let uplink = Self {
             inbox,
+            from_afar: Mutex::new(from_afar),
             desk,
             states,
             redirect,
@@ -214,6 +248,25 @@ impl Uplink {
             }
             other => *state = other,
         }
+    }
+
+    /// What the box can be asked to do, from now on; before [`Self::connect`]. Commands that the last
+    /// run left go on, or are told as failed.
+    pub fn serve(&self, operations: Vec<Arc<dyn Operation>>) {
+        self.from_afar.lock().serve(operations);
+    }
+
+    /// The configuration that somebody wants: the last one on disk, then each that comes, on disk
+    /// before it is seen here. Only the latest is kept.
+    #[must_use]
+    pub fn desired(&self) -> watch::Receiver<Option<Arc<Desired>>> {
+        self.from_afar.lock().desired()
+    }
+
+    /// Whether what comes from afar has been dealt with; operations apart.
+    #[must_use]
+    pub fn inbox_rest(&self) -> Rest {
+        self.from_afar.lock().post.rest().clone()
     }
 
     /// Where a game leaves what it decides. When it is full the game waits
@@ -304,11 +357,12 @@ impl Uplink {
             error!(%error, "the link's task died");
         }
         self.desk.note(Note::Stop);
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
+        self.from_afar.lock().stop();
+        let (outbox, inbox) = (self.thread.lock().take(), self.from_afar.lock().take_thread());
+        for thread in outbox.into_iter().chain(inbox) {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                error!("the outbox's thread died");
+                error!("a thread of the uplink died");
             }
         }
         Drained { committed, unsent: self.status().state.outbox_events }
@@ -349,131 +403,10 @@ impl Drop for Uplink {
     fn drop(&mut self) {
         self.inbox.close();
         self.stop.send_replace(true);
+        self.from_afar.lock().stop();
         self.desk.note(Note::Stop);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::path::{Path, PathBuf};
-
-    use super::*;
-    use crate::clock::{Chance, SystemClock};
-    use crate::config::Broker;
-    use crate::disk::RealDisk;
-    use crate::event::{ClipOrder, ClipRequest, Event, FactId, Family, Saying, Score};
-    use crate::mailbox::{Take, Tally, WhenFull};
-    use crate::media::{BoxName, MediaTime, SessionId, UtcTime};
-
-    /// Has something to give up once.
-    struct Once(Mutex<bool>);
-
-    impl SpaceNeeded for Once {
-        fn release(&self) -> bool {
-            std::mem::take(&mut self.0.lock())
-        }
-    }
-
-    fn full() -> StoreError {
-        let path = PathBuf::from("/data/outbox");
-        StoreError::Directory { path, source: io::ErrorKind::StorageFull.into() }
-    }
-
-    #[test]
-    fn an_outbox_that_meets_a_full_disk_at_the_start_gets_the_ballast() {
-        let space = Once(Mutex::new(true));
-        let mut tries = 0;
-        let opened = with_space(Some(&space), || {
-            tries += 1;
-            if tries == 1 { Err(full()) } else { Ok("open") }
-        });
-        assert!(matches!(opened, Ok("open")), "{opened:?}");
-        // Nothing is left to give: the error is told.
-        assert!(with_space(Some(&space), || Err::<(), _>(full())).is_err());
-        assert!(with_space(None, || Err::<(), _>(full())).is_err());
-    }
-
-    fn settings(dir: PathBuf) -> UplinkSettings {
-        UplinkSettings {
-            box_name: BoxName::new("rim-1").unwrap(),
-            broker: Broker { tls: false, host: "127.0.0.1".to_owned(), port: 1 },
-            username: None,
-            password_file: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            dir,
-            quota_bytes: DEFAULT_QUOTA_BYTES,
-            boot: "boot".to_owned(),
-            time_floor: UtcTime::from_nanos(0).into(),
-            version: String::new(),
-            courts: Vec::new(),
-        }
-    }
-
-    fn with_clip(n: u32) -> Event {
-        Event {
-            court: CourtId::new("a").unwrap(),
-            fact: FactId { family: Some(Family::Score), session: SessionId::from_bits(5), n },
-            revision: 0,
-            attempt: n,
-            at: MediaTime::from_millis(i64::from(n) * 1000),
-            saying: Saying::Score(Score { made: vec![n], attempts: vec![n], after: None }),
-            clip: Some(ClipRequest {
-                id: format!("a-{n}"),
-                from_ns: 0,
-                to_ns: 9,
-                reason: "r".into(),
-            }),
-        }
-    }
-
-    /// Opens the outbox with one seat on the way to the ring.
-    fn opened(dir: &Path) -> (Uplink, Mailbox<ClipOrder>, Mailbox<String>) {
-        let hop = || Mailbox::new(1, WhenFull::DropNewest, Tally::default());
-        let (orders, done) = (hop(), Mailbox::new(8, WhenFull::DropNewest, Tally::default()));
-        let hooks = Hooks {
-            orders: Some(orders.clone()),
-            clips_done: Some(done.clone()),
-            ..Hooks::default()
-        };
-        let (disk, clock): (Arc<dyn Disk>, _) =
-            (Arc::new(RealDisk::new()), Arc::new(SystemClock::new()));
-        let uplink = Uplink::open(settings(dir.to_owned()), clock, &disk, Chance::system(), hooks);
-        (uplink.unwrap().0, orders, done)
-    }
-
-    fn ordered(orders: &Mailbox<ClipOrder>, count: usize) -> Vec<String> {
-        let one = |_| match orders.take(Duration::from_secs(60)) {
-            Take::Item(order) => order.request.id,
-            other => panic!("{other:?}"),
-        };
-        (0..count).map(one).collect()
-    }
-
-    #[tokio::test]
-    async fn a_clip_that_finds_no_room_is_ordered_in_its_turn_and_after_a_restart_until_it_is_done()
-    {
-        let dir = tempfile::tempdir().unwrap();
-        let (uplink, orders, _) = opened(dir.path());
-        for n in 1..=3 {
-            assert!(uplink.inbox().try_offer(with_clip(n).into()).is_ok());
-        }
-        assert_eq!(ordered(&orders, 3), ["a-1", "a-2", "a-3"], "one at a time, none lost");
-        assert!(uplink.shutdown(Duration::from_secs(5)).await.committed);
-        drop(uplink);
-        // None was told as done.
-        let (uplink, orders, done) = opened(dir.path());
-        assert_eq!(orders.len(), 1, "ordered by the time that the ring is opened");
-        assert_eq!(ordered(&orders, 3), ["a-1", "a-2", "a-3"]);
-        for id in ["a-1", "a-3"] {
-            assert_eq!(done.offer(id.to_owned()), None);
-        }
-        assert!(uplink.shutdown(Duration::from_secs(5)).await.committed);
-        drop(uplink);
-        let (_uplink, orders, _) = opened(dir.path());
-        assert_eq!(ordered(&orders, 1), ["a-2"]);
-        assert!(orders.is_empty());
-    }
-}
+mod tests;

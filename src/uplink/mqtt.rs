@@ -6,6 +6,9 @@
 //! `historical`; our outbox does it instead, in order. The broker's session is kept all the same
 //! (clean start off): subscriptions and commands live there.
 
+mod incoming;
+pub(super) mod technician;
+
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,9 +22,9 @@ use rumqttc::mqttbytes::v5::{
     PublishProperties,
 };
 use rumqttc::{
-    AsyncClient, Broker, ConnectionError, Event, MqttOptions, NetworkOptions, PersistedAckMode,
-    PersistedSession, PublishNotice, PublishOptions, PublishResult, SessionStore,
-    SessionStoreError, SessionStoreKey, StateError, Transport,
+    AckMode, AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, MqttOptions,
+    NetworkOptions, PersistedAckMode, PersistedSession, PublishNotice, PublishOptions,
+    PublishResult, SessionStore, SessionStoreError, SessionStoreKey, StateError, Transport,
 };
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -36,6 +39,7 @@ use crate::mailbox::Rest;
 use crate::media::{Foreign, Monotonic, UtcTime};
 use crate::uplink::backoff::Past;
 use crate::uplink::counts::UplinkCounts;
+use crate::uplink::inbox::{Post, RECEIVE_MAXIMUM};
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
 use crate::uplink::prompt::Prompt;
@@ -58,6 +62,8 @@ const CLIENT_QUEUE: usize = 2 * WINDOW as usize;
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// A session that ends so soon after a refusal was ended by it.
 const CLOSED_BY_REFUSAL: Duration = Duration::from_secs(1);
+/// Connections without a subscription after one that it seems to have ended.
+const SILENT_FOR: u32 = 64;
 /// `check` waits so long for a greeting.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 /// For the last words, once nothing is to be sent any more.
@@ -66,6 +72,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const PUBLISH_OVERHEAD: usize = 64;
 /// MQTT reason code: packet too large.
 const TOO_LARGE: u8 = 0x95;
+
+/// The largest PUBLISH that the broker may send: one that is too large for us is refused in words up to
+/// here, and beyond not sent (MQTT 5, 3.1.2.11.4).
+const INCOMING_MOST_BYTES: u32 = 1 << 20;
 
 /// Everything that the link works with.
 #[derive(Debug)]
@@ -78,6 +88,8 @@ pub(super) struct Link {
     pub desk: Arc<Desk>,
     /// Retained values.
     pub states: Arc<States>,
+    /// What comes from the broker, and the states of commands.
+    pub post: Arc<Post>,
     /// What `Uplink::status` reads.
     pub counts: Arc<Mutex<UplinkCounts>>,
     /// For every wait, and the dates of certificates.
@@ -120,6 +132,8 @@ struct Broken {
     refused: bool,
     /// We left it for another one.
     moved: bool,
+    /// It ended before the subscription was answered: some brokers answer so.
+    unsubscribed: bool,
     why: Foreign,
 }
 
@@ -130,6 +144,8 @@ struct Session {
     refused: Option<Monotonic>,
     /// The link is to go elsewhere: the goodbye is in the client's queue.
     moved: bool,
+    /// Asked for commands, and not answered.
+    asked: Option<Monotonic>,
 }
 
 impl Link {
@@ -142,6 +158,7 @@ impl Link {
         let mut number = None;
         let mut past = Past::default();
         let mut last = Broken::default();
+        let mut silent = 0_u32;
         loop {
             let session = match number {
                 Some(session) => session,
@@ -153,7 +170,8 @@ impl Link {
             number = Some(session);
             let end = match self.options(session).await {
                 Ok(options) => {
-                    self.connection(session, &last, options, &mut sendings, &mut stop).await
+                    let asks = silent == 0;
+                    self.connection(session, (&last, asks), options, &mut sendings, &mut stop).await
                 }
                 Err(error) => {
                     End::Broken(Broken { why: Foreign::error(&error), ..Broken::default() })
@@ -170,7 +188,9 @@ impl Link {
             if broken.connected {
                 number = None;
                 past.failed = 0;
-                past.short = if broken.short && !broken.refused { past.short + 1 } else { 0 };
+                let is_answer = broken.refused || broken.unsubscribed;
+                past.short = if broken.short && !is_answer { past.short + 1 } else { 0 };
+                silent = if broken.unsubscribed { SILENT_FOR } else { silent.saturating_sub(1) };
             } else {
                 past.failed = past.failed.saturating_add(1);
             }
@@ -248,6 +268,9 @@ impl Link {
             .set_clean_start(false)
             .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
             .set_session_store(NothingInFlight)
+            .set_ack_mode(AckMode::Manual)
+            .set_receive_maximum(Some(RECEIVE_MAXIMUM))
+            .set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(INCOMING_MOST_BYTES))
             .set_outgoing_inflight_upper_limit(WINDOW)
             .set_request_channel_capacity(CLIENT_QUEUE);
         let mut will = LastWill::new(
@@ -274,7 +297,7 @@ impl Link {
     async fn connection(
         &self,
         session: u64,
-        last: &Broken,
+        (last, asks): (&Broken, bool),
         options: MqttOptions,
         sendings: &mut mpsc::Receiver<Sending>,
         stop: &mut watch::Receiver<bool>,
@@ -282,14 +305,24 @@ impl Link {
         let (client, mut events) = AsyncClient::builder(options).capacity(CLIENT_QUEUE).build();
         let (greeted, greeting) = oneshot::channel();
         let mut greeted = Some(greeted);
+        let (post, for_acks) = (Arc::clone(&self.post), client.clone());
+        let desired = format!("{}/config/desired", self.root());
         // Polled in one future that is never dropped half way: a write cut in two ends the session.
         let drive = async move {
             loop {
                 match events.poll().await {
                     Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                        // Before the first message of the session that the broker kept.
+                        post.connected(session, ack.session_present);
                         if let Some(greeted) = greeted.take() {
                             // The feeder lives as long as we do.
                             drop(greeted.send(ack));
+                        }
+                    }
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        let ack = for_acks.prepare_ack(&publish);
+                        if !post.letter(session, incoming::letter(publish), &desired, ack) {
+                            debug!(lost = post.lost(), "what came at QoS 0 found no room");
                         }
                     }
                     Ok(_) => {}
@@ -303,6 +336,7 @@ impl Link {
             link: self,
             session,
             client,
+            asks,
             careful: last.connected,
             try_refused: !last.refused,
             learnt: Arc::clone(&learnt),
@@ -321,6 +355,7 @@ impl Link {
                 // The goodbye is in the client's queue: drive it out.
                 drop(within(&*self.clock, GOODBYE, drive).await);
                 self.counts.lock().connected = false;
+                self.post.disconnected();
                 self.desk.note(Note::Disconnected);
                 return End::Stopped;
             }
@@ -346,9 +381,11 @@ impl Link {
             short: lately(learnt.greeted, SHORT_LIFE),
             refused: lately(learnt.refused, CLOSED_BY_REFUSAL),
             moved: learnt.moved,
+            unsubscribed: lately(learnt.asked, CLOSED_BY_REFUSAL),
             ..Broken::default()
         };
         if broken.connected {
+            self.post.disconnected();
             self.desk.note(Note::Disconnected);
         }
         match ended {
@@ -364,6 +401,8 @@ struct Feeder<'a> {
     link: &'a Link,
     session: u64,
     client: AsyncClient,
+    /// Commands are asked for.
+    asks: bool,
     /// The last session broke: one thing at a time at first.
     careful: bool,
     /// What was refused goes out again.
@@ -387,6 +426,7 @@ impl Feeder<'_> {
             () = stopped(stop) => return Ok(()),
         };
         let max_packet = self.greeted(&ack);
+        self.subscribe().await?;
         self.publish_states().await?;
         let limits = ack.properties.as_ref();
         let begin = Begin {
@@ -411,12 +451,15 @@ impl Feeder<'_> {
                     if sending.epoch == self.session {
                         self.publish_event(sending, max_packet, &dead).await?;
                     }
+                    // However many events wait, commands are answered between them.
+                    self.publish_post(max_packet, &dead).await?;
                 }
                 () = self.link.states.changed() => self.publish_states().await?,
                 () = self.link.redirect.moved() => {
                     self.say_goodbye().await?;
                     return Err(self.moved());
                 }
+                () = self.link.post.changed() => self.publish_post(max_packet, &dead).await?,
                 () = dead.notified() => {
                     let silent = format!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs());
                     return Err(Foreign::told(silent));
@@ -749,7 +792,7 @@ impl SessionStore for NothingInFlight {
             clean_start: false,
             session_expiry_interval: Some(SESSION_EXPIRY_S),
             outgoing_inflight_upper_limit: Some(WINDOW),
-            ack_mode: PersistedAckMode::Automatic,
+            ack_mode: PersistedAckMode::Manual,
             last_pkid: 0,
             last_puback: 0,
             replay: Vec::new(),

@@ -4,6 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::event::box_status::BoxStatus;
+use crate::event::command::{
+    CommandRequest, CommandState, ConfigArguments, CourtArguments, LogArguments, NoArguments,
+};
+use crate::event::models::SwapOrder;
 use crate::event::state::{
     BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
@@ -37,7 +41,23 @@ pub fn all() -> Vec<(String, Value)> {
         config::<ConfigDesired>("desired", SchemaSettings::draft2020_12().into_generator()),
         config::<ConfigReported>("reported", generator()),
     ];
-    events.into_iter().chain(states).chain(twin).chain([whole]).collect()
+    let commands = [
+        command::<CommandRequest>("request", "command/{id}: not retained, with an expiry"),
+        command::<CommandState>("state", "command/{id}/state: retained, a day beyond its end"),
+    ];
+    let operations = [
+        arguments::<ConfigArguments>("config_check"),
+        arguments::<CourtArguments>("snapshot"),
+        arguments::<CourtArguments>("aim"),
+        arguments::<NoArguments>("doctor"),
+        arguments::<LogArguments>("log_tail"),
+        arguments::<NoArguments>("report"),
+        arguments::<NoArguments>("restart"),
+        arguments::<SwapOrder>("model_swap"),
+        arguments::<NoArguments>("model_rollback"),
+    ];
+    let commands = commands.into_iter().chain(operations);
+    events.into_iter().chain(states).chain(twin).chain([whole]).chain(commands).collect()
 }
 
 fn generator() -> SchemaGenerator {
@@ -63,6 +83,17 @@ fn event<Data: JsonSchema>(event_type: &str) -> (String, Value) {
         pattern(properties, "source", "^courtside:[a-z0-9-]{1,32}/[a-z0-9-]{1,32}$");
     }
     (format!("{event_type}.json"), schema.to_value())
+}
+
+fn command<Of: JsonSchema>(what: &str, title: &str) -> (String, Value) {
+    let mut schema = generator().into_root_schema_for::<Of>();
+    schema.insert("title".to_owned(), title.into());
+    (format!("command.{what}.json"), schema.to_value())
+}
+
+/// What an operation is asked with.
+fn arguments<Of: JsonSchema>(operation: &str) -> (String, Value) {
+    command::<Of>(operation, &format!("`arguments` of the operation {operation}"))
 }
 
 fn pattern(properties: &mut serde_json::Map<String, Value>, name: &str, pattern: &str) {

@@ -10,6 +10,7 @@
     reason = "tests make their own numbers and files, and bound their waits by the real clock"
 )]
 
+mod afar;
 mod broker;
 mod foreign;
 #[path = "../support/broker.rs"]
@@ -18,6 +19,7 @@ mod budget;
 #[cfg(feature = "gstreamer")]
 mod decode;
 mod clips;
+mod commands;
 #[path = "../support/flowing.rs"]
 mod flowing;
 mod mosquitto;

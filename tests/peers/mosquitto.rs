@@ -215,6 +215,16 @@ impl Message {
     }
 }
 
+/// What came, read: `Null` where it is empty, for a retained message that is taken back, and a text where
+/// it is no JSON, which a box never sends.
+fn body(payload: &[u8]) -> Value {
+    if payload.is_empty() {
+        return Value::Null;
+    }
+    let text = || Value::String(String::from_utf8_lossy(payload).into_owned());
+    serde_json::from_slice(payload).unwrap_or_else(|_| text())
+}
+
 /// Subscribes to everything, again at each connection.
 pub(crate) struct Subscriber {
     messages: Arc<Mutex<Vec<Message>>>,
@@ -252,7 +262,7 @@ impl Subscriber {
                             topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                             retained: publish.retain,
                             content_type: publish.properties.and_then(|p| p.content_type),
-                            json: serde_json::from_slice(&publish.payload).expect("JSON"),
+                            json: body(&publish.payload),
                         });
                     }
                     Ok(_) => {}

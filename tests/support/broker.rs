@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rumqttc::mqttbytes::Error;
 use rumqttc::mqttbytes::v5::{
     ConnAck, ConnectReturnCode, Disconnect, DisconnectProperties, DisconnectReasonCode, Packet,
-    PubAck, PubAckProperties, PubAckReason,
+    PubAck, PubAckProperties, PubAckReason, SubAck, SubscribeReasonCode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -208,6 +208,15 @@ impl TestBroker {
                 }
                 kept.messages.push(message);
                 Packet::PubAck(ack)
+            }
+            Packet::Subscribe(subscribe) => {
+                let granted = subscribe.filters.iter();
+                let granted = granted.map(|of| SubscribeReasonCode::Success(of.qos)).collect();
+                Packet::SubAck(SubAck {
+                    pkid: subscribe.pkid,
+                    return_codes: granted,
+                    properties: None,
+                })
             }
             Packet::PingReq => Packet::PingResp,
             Packet::Disconnect(_) => return false,

@@ -54,7 +54,7 @@ fn cannot(path: &Path, error: io::Error) -> StoreError {
 
 /// One file under a database. The directory's lock keeps others away; redb's own is not needed.
 #[derive(Debug)]
-pub(super) struct OnDisk {
+pub(crate) struct OnDisk {
     file: Box<dyn DiskFile>,
 }
 
@@ -63,7 +63,7 @@ impl OnDisk {
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = match disk.open(path, OpenHow::ReadWrite) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = disk.open(path, OpenHow::CreateNew)?;

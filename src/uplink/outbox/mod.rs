@@ -13,7 +13,7 @@
 pub(super) mod record;
 pub(super) mod lanes;
 pub(super) mod desk;
-mod backend;
+pub(super) mod backend;
 pub(super) mod tables;
 mod write;
 pub(super) mod store;

@@ -1,0 +1,44 @@
+//! What a box can be asked to do from afar: the table of its operations.
+//!
+//! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
+//! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
+//! restart); `secrets` is what nothing that leaves may contain.
+
+mod secrets;
+mod kit;
+mod base64;
+mod looks;
+mod changes;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::app::operations::changes::{Restart, Rollback, Swap};
+use crate::app::operations::looks::{Aim, ConfigCheck, Doctor, LogTail, Report, Snapshot};
+use crate::app::web::WebState;
+use crate::uplink::Operation;
+
+pub(super) use crate::app::operations::kit::Kit;
+
+/// The operations of this box.
+pub(super) fn all(
+    kit: Kit,
+    again: &watch::Sender<bool>,
+    web: &Arc<WebState>,
+) -> Vec<Arc<dyn Operation>> {
+    let kit = Arc::new(kit);
+    let with = || (Arc::clone(&kit), Arc::clone(web));
+    let all: [Box<dyn Operation>; 9] = [
+        Box::new(ConfigCheck(with())),
+        Box::new(Snapshot(with())),
+        Box::new(Aim(with())),
+        Box::new(Doctor(with())),
+        Box::new(LogTail),
+        Box::new(Report(with())),
+        Box::new(Restart { kit: Arc::clone(&kit), again: again.clone() }),
+        Box::new(Swap(with())),
+        Box::new(Rollback(with())),
+    ];
+    all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
+}

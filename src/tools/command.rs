@@ -1,0 +1,299 @@
+//! `courtside command`: has a box do something, over its broker, and waits until it is done.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::clock::SystemClock;
+use crate::config::{self, Broker, ConfigError};
+use crate::event::command::{CommandRequest, CommandState};
+use crate::event::words::CommandWord;
+use crate::media::{BoxName, UtcTime};
+use crate::tools::tell::{remark, tell, tell_json};
+use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
+
+/// The member of a result that is a picture.
+const PICTURE: &str = "jpeg_base64";
+
+/// Arguments of `command`.
+#[derive(Debug, Args)]
+pub(super) struct CommandArgs {
+    /// What to do: doctor, snapshot, aim, config_check, log_tail, report,
+    /// restart, model_swap, model_rollback
+    #[arg(value_name = "OPERATION")]
+    operation: String,
+    /// What to do it with; VALUE is JSON, or a text (can be repeated)
+    #[arg(value_name = "NAME=VALUE")]
+    arguments: Vec<String>,
+    /// Address of the broker [default: what the configuration says]
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// Name of the box [default: what the configuration says]
+    #[arg(long = "box", value_name = "NAME")]
+    name: Option<String>,
+    /// User at the broker
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// PEM of the authorities that may sign the broker's certificate
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// PEM of your certificate
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    cert_file: Option<PathBuf>,
+    /// PEM of its key
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    key_file: Option<PathBuf>,
+    /// Configuration of a box, for what is not given here
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
+    config: PathBuf,
+    /// Name of the command; one that was asked before is only waited for
+    /// [default: a new one]
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// How long to wait for the end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+    /// After how many seconds the box is not to begin it any more
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    expires: u32,
+    /// Write the picture of the answer there, as JPEG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// The last state as one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl CommandArgs {
+    /// Asks, waits, tells.
+    ///
+    /// # Errors
+    /// No answer, or a picture that cannot be written.
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let settings = match self.settings() {
+            Ok(settings) => settings,
+            Err(wrong) => {
+                remark(format_args!("courtside: {wrong:#}"));
+                return Ok(ExitCode::from(2));
+            }
+        };
+        let arguments = match arguments(&self.arguments) {
+            Ok(arguments) => arguments,
+            Err(wrong) => {
+                remark(format_args!("courtside: {wrong:#}"));
+                return Ok(ExitCode::from(2));
+            }
+        };
+        let id = match &self.id {
+            Some(id) => id.clone(),
+            None => new_id()?,
+        };
+        let request =
+            CommandRequest { operation: self.operation.clone(), arguments, expires: None };
+        let patience = Duration::from_secs(self.wait);
+        let question = Question { id, request, expiry_s: self.expires, patience };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("start the network")?;
+        let quiet = self.json;
+        let told = |state: &CommandState| {
+            if !quiet && !state.is_over() {
+                remark(line(state));
+            }
+        };
+        let clock = Arc::new(SystemClock::new());
+        let asked = uplink::ask(&settings, clock, &question, told);
+        let state = runtime.block_on(asked).map_err(|why| anyhow::anyhow!("{why}"))?;
+        self.tell(state)
+    }
+
+    fn tell(&self, mut state: CommandState) -> anyhow::Result<ExitCode> {
+        let is_done = state.state == CommandWord::Done;
+        if let (Some(file), Some(result)) = (&self.picture, &state.result) {
+            let jpeg = result.get(PICTURE).and_then(Value::as_str).and_then(bytes_of);
+            let jpeg = jpeg.context("the answer has no picture: ask for `snapshot` or `aim`")?;
+            write(file, &jpeg)?;
+        }
+        if self.json {
+            tell_json(&state)?;
+        } else if is_done {
+            if let Some(Value::Object(result)) = &mut state.result
+                && let Some(Value::String(picture)) = result.remove(PICTURE)
+            {
+                remark(format_args!("{} bytes of picture: --picture FILE", picture.len() * 3 / 4));
+            }
+            let result = state.result.unwrap_or(Value::Null);
+            serde_json::to_string_pretty(&result)?.lines().for_each(tell);
+        } else {
+            remark(line(&state));
+        }
+        Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    /// What is given, completed by a configuration where one is there.
+    fn settings(&self) -> anyhow::Result<UplinkSettings> {
+        let file = match config::load(&self.config) {
+            Ok(config) => Some(config),
+            Err(ConfigError::Read { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound
+                    || (self.broker.is_some() && self.name.is_some()) =>
+            {
+                None
+            }
+            Err(error) => bail!(error),
+        };
+        let name = match (&self.name, &file) {
+            (Some(name), _) => BoxName::new(name)?,
+            (None, Some(config)) => config.appliance.name.clone(),
+            (None, None) => bail!("which box? Name it with --box"),
+        };
+        let given = self.broker.as_deref().map(Broker::parse).transpose();
+        let given = given.map_err(|wrong| anyhow::anyhow!("the address of --broker {wrong}"))?;
+        // Who names a broker is there as somebody else: the box's own password is not for it.
+        let file = file.filter(|_| given.is_none()).map(|config| config.uplink);
+        let Some(broker) = given.or_else(|| file.as_ref().map(|uplink| uplink.broker.clone()))
+        else {
+            bail!("which broker? Name it with --broker mqtt://HOST");
+        };
+        let or = |given: &Option<PathBuf>, file: Option<&PathBuf>| given.clone().or(file.cloned());
+        let uplink = file.as_ref();
+        let client = uplink.and_then(|uplink| uplink.client.as_ref());
+        Ok(UplinkSettings {
+            box_name: name,
+            broker,
+            username: self.username.clone().or_else(|| uplink?.username.clone()),
+            password_file: or(&self.password_file, uplink.and_then(|of| of.password_file.as_ref())),
+            ca_file: or(&self.ca_file, uplink.and_then(|of| of.ca_file.as_ref())),
+            cert_file: or(&self.cert_file, client.map(|files| &files.cert_file)),
+            key_file: or(&self.key_file, client.map(|files| &files.key_file)),
+            dir: PathBuf::new(),
+            quota_bytes: DEFAULT_QUOTA_BYTES,
+            boot: String::new(),
+            time_floor: UtcTime::from_nanos(0).into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            courts: Vec::new(),
+        })
+    }
+}
+
+/// `NAME=VALUE` each.
+fn arguments(words: &[String]) -> anyhow::Result<Map<String, Value>> {
+    let mut arguments = Map::new();
+    for word in words {
+        let (name, value) = word
+            .split_once('=')
+            .with_context(|| format!("`{word}` is no argument: write NAME=VALUE"))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        if arguments.insert(name.to_owned(), value).is_some() {
+            bail!("`{name}` is given twice");
+        }
+    }
+    Ok(arguments)
+}
+
+/// A name that no other command has.
+fn new_id() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 12];
+    getrandom::fill(&mut bytes).context("take random bytes for the command's id")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// One state in words.
+fn line(state: &CommandState) -> String {
+    let mut line = state.state.to_string();
+    if let Some(percent) = state.progress {
+        line.push_str(&format!(" {percent} %"));
+    }
+    if state.cuts > 0 {
+        line.push_str(&format!(", after {} restart(s) of the box", state.cuts));
+    }
+    for text in [&state.words, &state.reason].into_iter().flatten() {
+        line.push_str(&format!(": {text}"));
+    }
+    if let Some(code) = &state.code {
+        line.push_str(&format!(" ({code})"));
+    }
+    line
+}
+
+/// Writes a person's file.
+fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let written = File::create(file).and_then(|mut file| file.write_all(bytes));
+    written.with_context(|| format!("write {}", file.display()))
+}
+
+/// The bytes of a text in base 64 (RFC 4648 §4); none if it is no such text.
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=').as_bytes();
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for letter in text {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+            bits &= (1 << count) - 1;
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_json_or_texts() {
+        let words = ["court=a", "lines=20", r#"after={"attempts":3}"#, "keep=true"];
+        let read = arguments(&words.map(str::to_owned)).expect("arguments");
+        let expected =
+            json!({ "court": "a", "lines": 20, "after": { "attempts": 3 }, "keep": true });
+        assert_eq!(Value::Object(read), expected);
+        for wrong in [vec!["court"], vec!["a=1", "a=2"]] {
+            let wrong: Vec<String> = wrong.into_iter().map(str::to_owned).collect();
+            assert!(arguments(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_comes_back_as_it_was() {
+        for (text, bytes) in
+            [("", &b""[..]), ("Zg==", b"f"), ("Zm9vYmE=", b"fooba"), ("//79", b"\xff\xfe\xfd")]
+        {
+            assert_eq!(bytes_of(text).as_deref(), Some(bytes), "{text}");
+        }
+        assert_eq!(bytes_of("Z g"), None);
+    }
+
+    #[test]
+    fn a_state_is_one_line() {
+        let state = CommandState {
+            state: CommandWord::Running,
+            progress: Some(40),
+            words: Some(crate::media::Foreign::told("frame 3")),
+            cuts: 1,
+            ..CommandState::default()
+        };
+        assert_eq!(line(&state), "running 40 %, after 1 restart(s) of the box: frame 3");
+    }
+}
