@@ -2,7 +2,7 @@
 //!
 //! A file a section (`[ring]` is `ring.rs`; `[box]` is `appliance.rs`): the raw table as serde reads
 //! it (unknown keys refused), its checked struct, and the way from one to the other, `check`. Past
-//! [`load`] nothing is checked again (STYLE 2.20), and a stage is passed its own struct.
+//! [`load()`] nothing is checked again (STYLE 2.20), and a stage is passed its own struct.
 //!
 //! **Where a key gets its default:** in the section's file, in `check`, as a constant on top (`LISTEN` in
 //! `http.rs`) or where it is filled in. What hangs on the machine stays `None` there, the field's doc
