@@ -263,7 +263,10 @@ impl Courts {
         let found = self.beside.uplink.recover(config.name.clone(), log).await;
         let (records, log) = found.ok_or(CourtError::Ending)?;
         let left = game::Recovered::of(records.latest, records.open, records.recent);
-        let court = Court::build(&self.beside, config, left.with_log(log))?;
+        let state = format!("stream/{}", config.name);
+        self.beside.uplink.restore_state(&state);
+        let court = Court::build(&self.beside, config, left.with_log(log))
+            .inspect_err(|_| self.beside.uplink.clear_state(&state))?;
         playing.insert(config.name.clone(), court);
         self.beside.uplink.set_courts(self.beside.book.names());
         tracing::info!(court = %config.name, "a court plays");

@@ -103,7 +103,9 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
             notifier.status(&line);
         }
         for (what, whole) in publisher.due(now, &status) {
-            watched.uplink.set_state(&what, &whole);
+            if !watched.uplink.set_state(&what, &whole) {
+                publisher.told.remove(&what);
+            }
         }
         watched.web.put(status);
     }

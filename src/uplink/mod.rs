@@ -276,10 +276,10 @@ impl Uplink {
         self.inbox.clone()
     }
 
-    /// Sets the latest value of `state/{what}`, for example `stream/a`. Never waits. `box` and
-    /// `uplink` are the uplink's own.
-    pub fn set_state(&self, what: &str, value: &serde_json::Value) {
-        self.states.set(what, value);
+    /// Sets the latest value of `state/{what}`, for example `stream/a`; false if that was taken back.
+    /// Never waits. `box` and `uplink` are the uplink's own.
+    pub fn set_state(&self, what: &str, value: &serde_json::Value) -> bool {
+        self.states.set(what, value)
     }
 
     /// Gives at most `limit` (and 200) stored events again: those of `court` after a `sequence`, or
@@ -302,9 +302,15 @@ impl Uplink {
         found.await.ok()
     }
 
-    /// Takes `state/{what}` back: nothing is retained under it any more.
+    /// Takes `state/{what}` back: nothing is retained under it any more, until
+    /// [`restore_state`](Self::restore_state).
     pub fn clear_state(&self, what: &str) {
         self.states.clear(what);
+    }
+
+    /// What was taken back may be told again.
+    pub fn restore_state(&self, what: &str) {
+        self.states.restore(what);
     }
 
     /// Sets `config/reported`, which is retained and told again in each session as a state is.

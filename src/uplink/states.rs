@@ -27,37 +27,49 @@ pub(super) struct States {
     changed: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
     payload: Bytes,
     /// The connection that it was published in.
     published: Option<u64>,
     /// The broker refused it in this connection, and may close the next one for it too.
     refused: Option<u64>,
+    /// Nothing is told under this name: who looked before it was taken back says it too late.
+    is_gone: bool,
 }
 
 impl States {
-    /// Sets the latest value of `state/{what}`. Never waits.
-    pub(super) fn set(&self, what: &str, value: &serde_json::Value) {
+    /// Sets the latest value of `state/{what}`; false if that was taken back. Never waits.
+    pub(super) fn set(&self, what: &str, value: &serde_json::Value) -> bool {
         let payload = Bytes::from(value.to_string());
         let mut latest = self.latest.lock();
-        if latest.get(what).is_some_and(|slot| slot.payload == payload) {
-            return;
+        let slot = latest.entry(what.to_owned()).or_default();
+        if slot.is_gone || slot.payload == payload {
+            return !slot.is_gone;
         }
-        let refused = latest.get(what).and_then(|slot| slot.refused);
-        latest.insert(what.to_owned(), Slot { payload, published: None, refused });
+        (slot.payload, slot.published) = (payload, None);
+        drop(latest);
+        self.changed.notify_one();
+        true
+    }
+
+    /// Takes a value back, until [`restore`](Self::restore): an empty retained message takes the
+    /// broker's away.
+    pub(super) fn clear(&self, what: &str) {
+        let mut latest = self.latest.lock();
+        let slot = latest.entry(what.to_owned()).or_default();
+        if !slot.is_gone {
+            *slot = Slot { refused: slot.refused, is_gone: true, ..Slot::default() };
+        }
         drop(latest);
         self.changed.notify_one();
     }
 
-    /// Takes a value back: an empty retained message takes the broker's away.
-    pub(super) fn clear(&self, what: &str) {
-        let mut latest = self.latest.lock();
-        let there = |slot: &&mut Slot| !slot.payload.is_empty();
-        let Some(slot) = latest.get_mut(what).filter(there) else { return };
-        (slot.payload, slot.published) = (Bytes::new(), None);
-        drop(latest);
-        self.changed.notify_one();
+    /// What was taken back may be told again.
+    pub(super) fn restore(&self, what: &str) {
+        if let Some(slot) = self.latest.lock().get_mut(what) {
+            slot.is_gone = false;
+        }
     }
 
     /// Names the courts for `state/box`; a value that is there is corrected.
@@ -131,5 +143,18 @@ mod tests {
         states.refused("models", 2);
         assert_eq!(names(states.due(3)), ["box"]);
         assert_eq!(names(states.due(66)), ["box", "models"]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_told_by_who_looked_before() {
+        let states = States::default();
+        assert!(states.set("stream/a", &json!({"condition": "live"})));
+        states.due(1);
+        states.clear("stream/a");
+        assert!(!states.set("stream/a", &json!({"condition": "live", "fps": 30})));
+        assert_eq!(states.due(1), [("stream/a".to_owned(), Bytes::new())], "and nothing else");
+        states.restore("stream/a");
+        assert!(states.set("stream/a", &json!({"condition": "waiting"})));
+        assert_eq!(states.due(1).len(), 1);
     }
 }

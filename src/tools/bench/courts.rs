@@ -71,7 +71,7 @@ pub(crate) struct CourtsArgs {
     /// One court comes so long after another, ms
     #[arg(long, value_name = "MS", default_value_t = 100)]
     apart: u32,
-    /// What runs the model: `device` of [detect]
+    /// What runs the model: `device` of `[detect]`
     #[arg(long, value_name = "NAME", default_value = "auto")]
     device: String,
     /// Bundle that decides, NAME or NAME:PRECISION [default: rimnet]
