@@ -4,8 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData, RevokedCertParams, SanType, SerialNumber,
+    SignatureAlgorithm,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, alg_id};
@@ -18,7 +20,7 @@ use crate::media::{BoxName, Foreign, UtcTime};
 /// Clocks of boxes differ; this much before now a certificate is valid already.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
 /// An authority outlives the boxes that it names (chosen).
-const AUTHORITY_LASTS: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
+pub const AUTHORITY_LASTS: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// Why something was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,41 @@ pub enum AuthorityError {
     /// The cryptography says no.
     #[error("sign a certificate")]
     Crypto(#[source] rcgen::Error),
+}
+
+/// What stands in a certificate that was given out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Whose it is.
+    pub name: Foreign,
+    /// Its number, in hexadecimal digits.
+    pub number: String,
+    /// It is valid from then …
+    pub from: UtcTime,
+    /// … until then.
+    pub until: UtcTime,
+}
+
+/// Reads the first certificate of a chain; `None` where there is none.
+#[must_use]
+pub fn describe(chain: &str) -> Option<Described> {
+    let der = CertificateDer::from_pem_slice(chain.as_bytes()).ok()?;
+    let read = der::certificate(&der)?;
+    Some(Described {
+        name: Foreign::name(read.common_name),
+        number: read.serial.iter().map(|byte| format!("{byte:02x}")).collect(),
+        from: read.not_before,
+        until: read.not_after,
+    })
+}
+
+/// A certificate that counts no more.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// PEM; the first certificate counts.
+    pub chain: &'a str,
+    /// Since then.
+    pub at: UtcTime,
 }
 
 /// A certificate and its key, as PEM.
@@ -176,6 +213,47 @@ impl Authority {
         self.made(&leaf_params(first, &names, ExtendedKeyUsagePurpose::ServerAuth, now, lasts))
     }
 
+    /// Makes the list of the certificates that count no more, as PEM. `made` is when the authority was.
+    ///
+    /// OpenSSL takes the list with the later `thisUpdate` where a broker that was told to read it anew
+    /// holds two, so it follows from what is on the list, and each later list must hold a later `at`.
+    /// It is dated back like certificates. It names no next list before the authority ends: with one
+    /// that is overdue a broker would let nobody in.
+    ///
+    /// # Errors
+    /// [`AuthorityError`], also where one of them is no certificate.
+    pub fn revocation_list(
+        &self,
+        ended: &[Ended<'_>],
+        made: UtcTime,
+    ) -> Result<String, AuthorityError> {
+        let revoked = ended.iter().map(|ended| {
+            const CERTIFICATE: AuthorityError =
+                AuthorityError::Unreadable("a certificate on record");
+            let der = CertificateDer::from_pem_slice(ended.chain.as_bytes());
+            let der = der.map_err(|_| CERTIFICATE)?;
+            let serial = der::certificate(&der).ok_or(CERTIFICATE)?.serial;
+            Ok(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(serial),
+                revocation_time: moment(ended.at),
+                reason_code: None,
+                invalidity_date: None,
+            })
+        });
+        let revoked_certs = revoked.collect::<Result<Vec<_>, AuthorityError>>()?;
+        let last = ended.iter().map(|ended| ended.at).fold(made, UtcTime::max);
+        let params = CertificateRevocationListParams {
+            this_update: dates(last, Duration::ZERO).0,
+            next_update: dates(made, AUTHORITY_LASTS).1,
+            crl_number: SerialNumber::from(u64::try_from(ended.len()).unwrap_or(u64::MAX)),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).and_then(|list| list.pem());
+        list.map_err(AuthorityError::Crypto)
+    }
+
     fn made(&self, params: &CertificateParams) -> Result<Signed, AuthorityError> {
         let key = KeyPair::generate().map_err(AuthorityError::Crypto)?;
         let made = params.signed_by(&key, &self.issuer).map_err(AuthorityError::Crypto)?;
@@ -210,8 +288,12 @@ fn leaf_params(
     params
 }
 
+fn moment(at: UtcTime) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_nanos()))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
 fn dates(now: UtcTime, lasts: Duration) -> (OffsetDateTime, OffsetDateTime) {
-    let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now.as_nanos()))
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let now = moment(now);
     (now.checked_sub(BACKDATED.try_into().unwrap_or_default()).unwrap_or(now), now + lasts)
 }

@@ -22,6 +22,8 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// What stands in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
+    /// Its number among those of its issuer, as it is written: big-endian, a zero before a high bit.
+    pub serial: &'a [u8],
     /// The one common name of its subject.
     pub common_name: &'a str,
     /// It is valid from then …
@@ -135,12 +137,13 @@ pub(super) fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     if after.take(CONTEXT_0).is_some() {
         tbs = after;
     }
-    tbs.take(INTEGER)?;
+    let serial = tbs.take(INTEGER)?;
     tbs.sequence()?;
     tbs.sequence()?;
     let mut validity = tbs.sequence()?;
     let (not_before, not_after) = (validity.time()?, validity.time()?);
-    Some(Certificate { common_name: tbs.sequence()?.common_name()?, not_before, not_after })
+    let common_name = tbs.sequence()?.common_name()?;
+    Some(Certificate { serial, common_name, not_before, not_after })
 }
 
 /// Reads a certificate signing request.

@@ -35,16 +35,20 @@ mod field;
 #[cfg(test)]
 mod tests;
 
-pub use crate::claim::authority::{Authority, AuthorityError, Signed};
+pub use crate::claim::authority::{
+    AUTHORITY_LASTS, Authority, AuthorityError, Described, Ended, Signed, describe,
+};
 pub use crate::claim::contact::{AfterReading, Contact, ContactError};
 pub use crate::claim::grants::{Decision, Granted, Policy, decide, refusal};
 pub use crate::claim::keys::{KeyError, Keys};
 pub use crate::claim::machine::Machine;
 pub use crate::claim::papers::{
     Answer, Attempt, Grant, Identity, Nonce, Random, Report, Request, RequestId, Verdict,
+    fingerprint,
 };
 pub use crate::claim::steps::{Limits, Login, Seen, Stage, Told, Want};
 pub use crate::claim::store::{Held, Store, StoreError};
 pub use crate::claim::words::{
-    Code, Hidden, RESERVED_NAMES, Roots, Serial, SerialError, Trouble, reserved,
+    CLAIM_USER, Code, Hidden, OFFICE_USER, OPERATOR_USER, RESERVED_NAMES, Roots, Serial,
+    SerialError, TECHNICIAN_USER, Trouble, VIEWER_USER, reserved,
 };

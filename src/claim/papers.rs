@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use rustls::pki_types::CertificateSigningRequestDer;
+use rustls::pki_types::pem::PemObject;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 use crate::claim::contact::Contact;
 use crate::claim::words::{Hidden, Roots, Serial, Trouble};
@@ -106,6 +109,29 @@ pub struct Request {
     pub csr: String,
     /// The program's version.
     pub version: String,
+    /// What the machine calls itself, for the person who decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Foreign>,
+}
+
+impl Request {
+    /// SHA-256 of the signing request, its first 16 bytes: what a person compares at the box and on
+    /// the laptop. `None` where it is no PEM.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        fingerprint(&self.csr)
+    }
+}
+
+/// As [`Request::fingerprint`], of the PEM itself.
+#[must_use]
+pub fn fingerprint(csr: &str) -> Option<String> {
+    let der = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).ok()?;
+    let digest = Sha256::digest(&der);
+    let pairs = digest.chunks(2).take(8);
+    let groups: Vec<String> =
+        pairs.map(|two| two.iter().map(|b| format!("{b:02x}")).collect()).collect();
+    Some(groups.join(" "))
 }
 
 /// The technician's answer: `claim/{serial}/res`.
@@ -196,6 +222,7 @@ impl Attempt {
             serial: self.serial.clone(),
             csr: self.csr.clone(),
             version: version.to_owned(),
+            hardware: None,
         }
     }
 

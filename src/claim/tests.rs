@@ -277,7 +277,15 @@ fn a_disk_that_says_no_is_told_and_nothing_is_sent() {
 fn who_gets_which_name() {
     let request = |n: usize| {
         let Keys { request, nonce, csr, .. } = Keys::make(&serial(n)).expect("keys");
-        Request { v: VERSION, request, nonce, serial: serial(n), csr, version: "1.0".to_owned() }
+        Request {
+            v: VERSION,
+            request,
+            nonce,
+            serial: serial(n),
+            csr,
+            version: "1.0".to_owned(),
+            hardware: None,
+        }
     };
     let name = BoxName::new("rim-1").expect("a name");
     let policy = Policy { approved: Some(name.clone()), again: false };

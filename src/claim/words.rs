@@ -7,13 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::{BoxName, Foreign};
 
-/// Names that no box may have: their topics and users belong to the claim itself.
-pub const RESERVED_NAMES: &[&str] = &["claim", "courtside-claim", "courtside-technician"];
+/// Names that no box may have: their topics and users belong to the claim itself. So do all others that
+/// begin with `courtside-`.
+pub const RESERVED_NAMES: &[&str] =
+    &["claim", CLAIM_USER, TECHNICIAN_USER, OFFICE_USER, OPERATOR_USER, VIEWER_USER];
+/// Whoever has a claim file is this user of the broker.
+pub const CLAIM_USER: &str = "courtside-claim";
+/// The technician's side.
+pub const TECHNICIAN_USER: &str = "courtside-technician";
+/// A back office: hears what boxes tell, commands them, configures them.
+pub const OFFICE_USER: &str = "courtside-office";
+/// Hears boxes, and has them do what an operator may.
+pub const OPERATOR_USER: &str = "courtside-operator";
+/// Hears boxes.
+pub const VIEWER_USER: &str = "courtside-viewer";
 
 /// True of a name that no box may have.
 #[must_use]
 pub fn reserved(name: &BoxName) -> bool {
-    RESERVED_NAMES.contains(&name.as_str())
+    name.as_str() == "claim" || name.as_str().starts_with("courtside-")
 }
 
 /// A serial number is not of the form that topics and file names can carry.
@@ -182,7 +194,7 @@ impl Code {
         match self {
             Self::EKeygen => "restart the box; if it stays, its system gives no randomness",
             Self::EStore => "look at the disk of `box.data_dir`: full, read-only or worn out",
-            Self::EContact => "write the claim file anew with `courtside provision ca`",
+            Self::EContact => "write the claim file anew with `courtside provision request`",
             Self::EOtherOwner => {
                 "take the box back with `courtside provision release` on it, or use its owner's file"
             }
@@ -192,9 +204,13 @@ impl Code {
             Self::EClock => {
                 "set the box's clock (NTP), or write the claim file anew: its date helps"
             }
-            Self::EClaimAuth => "write the claim file anew with `courtside provision ca`",
+            Self::EClaimAuth => {
+                "write the claim file anew with `courtside provision request`: it has ended, or was revoked"
+            }
             Self::ENoAnswer => "start `courtside provision grant` on the technician's side",
-            Self::EUnknownSerial => "grant it with `--serial`, or `--all`",
+            Self::EUnknownSerial => {
+                "grant it with `--serial` and `--name`, or put it on the `--list`"
+            }
             Self::EAlreadyClaimed => "grant it with `--again` if the box was wiped or replaced",
             Self::ENameTaken => "grant it under another `--name`",
             Self::ECsr => "box and technician's side are of versions that differ: update one",

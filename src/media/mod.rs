@@ -1,7 +1,7 @@
 //! The words that every stage speaks: times, names, access units, frames, codec parameters.
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
-//! mixed), `names` (ours) and `foreign` (text from outside), `unit` (what came in), `frame` (what was
+//! mixed), `names` (ours) and `foreign` (text from outside), `base64`, `unit` (what came in), `frame` (what was
 //! decoded; `picture` and `device` are where its pixels are, `colour` how they are meant), `place` and `rims` (where a rim lies in a
 //! picture), then `h264`, `h265`, `naming` and `sei` (what the bytes of a picture say;
 //! pure).
@@ -9,6 +9,7 @@
 mod time;
 mod names;
 mod foreign;
+pub(crate) mod base64;
 mod unit;
 #[cfg(test)]
 pub(crate) mod samples;

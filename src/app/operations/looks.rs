@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::app::aiming::{choose, steady};
-use crate::app::operations::base64;
 use crate::app::operations::kit::With;
 use crate::app::web::WebState;
 use crate::config::{self, Config, ConfigError, Origin};
@@ -21,6 +20,7 @@ use crate::event::command::{
 };
 use crate::health::doctor::{Severity, findings};
 use crate::health::{self, log_tail};
+use crate::media::base64;
 use crate::media::{CourtId, Foreign, Frame, RimBox};
 use crate::page::{self, Source};
 use crate::uplink::{Call, Failed, Operation, read_arguments};

@@ -6,7 +6,6 @@
 
 mod secrets;
 mod kit;
-mod base64;
 mod looks;
 mod changes;
 
