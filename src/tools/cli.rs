@@ -21,6 +21,7 @@ use crate::tools::doctor;
 use crate::tools::eval;
 use crate::tools::heap;
 use crate::tools::models;
+use crate::tools::provision;
 use crate::tools::replay;
 use crate::tools::run;
 use crate::tools::tell::remark_failed;
@@ -79,6 +80,8 @@ Exit: 0 printed · 1 failed · 3 below a floor of --gate, or not to be promoted"
     #[command(after_help = "Example: courtside replay tests/data/golden/demo.answers.jsonl --json
 Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
     Replay(replay::ReplayArgs),
+    /// Make boxes somebody from a laptop: authority, claim file, grants
+    Provision(provision::ProvisionArgs),
     /// Measure
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -152,6 +155,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         Command::Replay(args) => args.run(),
+        Command::Provision(args) => args.run(),
         Command::Bench(command) => command.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of, Cli::command()),

@@ -28,6 +28,7 @@ mod eval;
 #[cfg(feature = "gstreamer")]
 mod png_file;
 mod private_folder;
+mod provision;
 mod replay;
 pub mod rig;
 mod rim_arg;

@@ -23,5 +23,6 @@ mod commands;
 #[path = "../support/flowing.rs"]
 mod flowing;
 mod mosquitto;
+mod provision;
 mod publishers;
 mod twin;
