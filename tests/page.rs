@@ -481,13 +481,13 @@ fn the_board_of_models_reads_well_and_plays_what_they_disagree_on() {
     assert_eq!(
         browser.value(text),
         json!(
-            "rimnet 0.6.0 fp32|decides|–|80 %|3 %|120|21|43 / rimnet-tuned 0.6.0 fp32|decides next|95 %|90 %|3 %|120|23|46"
+            "rimnet 0.6.0 fp32, builtin|decides|–|80 %|3 %|120|21|43 / rimnet-tuned 0.6.0 fp32, builtin|decides next|95 %|90 %|3 %|120|23|46"
         )
     );
     browser.until("document.querySelector('#models .swap').textContent.includes('tried beside the one that decides, 12 of 20 attempts')");
     browser.until("document.querySelectorAll('#models .splits li').length === 2");
     let said = browser.value("document.querySelector('#models .splits .what').textContent");
-    assert_eq!(said, json!("rimnet: made 0.91 · rimnet-tuned: missed 0.83"));
+    assert_eq!(said, json!("rimnet: made 91 % · rimnet-tuned: missed 83 %"));
     browser.picture("models");
     browser.value("document.querySelector('#models .splits button').click()");
     browser.until("document.querySelector('#clip').open");

@@ -35,7 +35,7 @@ export function showModels(models) {
 function line(row, many) {
   const cell = (text, title, kind) => make("td", { textContent: text, title: title || "", className: kind || "" });
   const name = make("th", { scope: "row" },
-    make("b", { textContent: row.bundle }), ` ${row.version} ${row.precision}`);
+    make("b", { textContent: row.bundle }), ` ${row.version} ${row.precision}, ${row.engine}`);
   const cells = [
     cell(PARTS[row.role] || row.role, row.engine, "part"),
     ...(many ? [cell(row.court)] : []),
@@ -72,9 +72,9 @@ async function list(root) {
     showModels.listed = null; // asked again with the next state
     return;
   }
-  const said = ({ bundle, call, probability }) => `${bundle}: ${call}${known(probability) ? ` ${probability.toFixed(2)}` : ""}`;
+  const said = ({ bundle, call, probability }) => `${bundle}: ${call}${known(probability) ? ` ${Math.round(100 * probability)} %` : ""}`;
   const one = (split) => {
-    const time = split.time ? new Date(split.time).toLocaleTimeString() : "";
+    const time = split.time ? new Date(split.time).toLocaleTimeString([], { hour12: false }) : "";
     const where = `${split.court}, rim ${split.rim + 1}${time ? `, ${time}` : ""}`;
     const judged = split.verdict ? ` · a person: ${split.verdict}` : "";
     const clip = make("button", { type: "button", textContent: "Clip" });
