@@ -9,7 +9,7 @@
 //! decoder need not wait for pictures out of order), `setbacks` (which decoder is out, for what and
 //! until when), `matching` (what became of each unit), then `outlet` (where a pipeline's pictures come
 //! out), `backend` (what makes pipelines), `trial` (one that is tried again beside another), `court`
-//! (what ties them), `decoder` (its thread) and `pipeline`, `planes`, `cuda`,
+//! (what ties them), `decoder` (its thread) and `pipeline`, `planes`, `cuda`, `nvmm`,
 //! `file` (GStreamer; the only I/O).
 //!
 //! What happens when … (each alone brings no other court down):
@@ -32,8 +32,8 @@
 //! - the size, coding or session changes: what is inside comes out first, then a new pipeline.
 //!
 //! With the feature `cuda` NVDEC's pictures stay in the GPU (`cuda`); without it, without libgstcuda, or
-//! without the GPU they come over system memory, by the decoder's own download. Deliberately absent: a
-//! Jetson's surfaces (NVMM), which come by `nvvidconv`.
+//! without the GPU they come over system memory, by the decoder's own download. A Jetson's are brought out of its
+//! memory by its converter (`nvmm`).
 
 #![cfg_attr(not(feature = "gstreamer"), allow(dead_code, reason = "read by the backend alone"))]
 
@@ -54,6 +54,8 @@ mod court;
 mod decoder;
 #[cfg(feature = "gstreamer")]
 mod planes;
+#[cfg(feature = "gstreamer")]
+mod nvmm;
 #[cfg(all(feature = "gstreamer", feature = "cuda"))]
 mod cuda;
 #[cfg(all(feature = "gstreamer", not(feature = "cuda")))]

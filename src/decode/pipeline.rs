@@ -1,5 +1,6 @@
-//! GStreamer: `appsrc ! [parser] ! decoder ! [download] ! videoconvert ! appsink`, never dropping; or,
-//! where pictures stay on a device, `appsrc ! parser ! decoder ! appsink`.
+//! GStreamer: `appsrc ! [parser] ! decoder ! videoconvert ! appsink`, never dropping; or, where pictures
+//! stay on a device, `appsrc ! parser ! decoder ! appsink`; or, on a Jetson, `… ! decoder ! nvvidconv ! NV12 !
+//! appsink` (`nvmm`).
 //!
 //! `videoconvert` passes I420 and NV12 through untouched; it works only for the rare stream of
 //! another layout. Threads: appsrc's own runs the software decoder and hands the picture on.
@@ -19,14 +20,15 @@ use tracing::warn;
 use crate::clock::come_first;
 use crate::decode::DecodeError;
 use crate::decode::backend::{Backend, Order, Pipeline, Push, Unbuilt};
-use crate::decode::choose;
+use crate::decode::choose::{self, Candidate};
 use crate::decode::cuda::Surfaces;
 use crate::decode::matching::Ticket;
+use crate::decode::nvmm::{self, BroughtOut};
 use crate::decode::outlet::{Outlet, Picture};
 use crate::decode::planes::MappedPicture;
 use crate::decode::teardown::{MAX_UNDER_WAY, Teardowns};
 use crate::mailbox::DropReason;
-use crate::media::{Codec, Foreign, Pixels};
+use crate::media::{Codec, CpuPicture, Foreign, Pixels};
 
 /// How long a build waits for one of too many teardowns to end: less than the second of stream that
 /// the mailbox in front holds.
@@ -42,6 +44,8 @@ pub(crate) struct GStreamer {
     teardowns: BTreeMap<&'static str, Teardowns>,
     /// Where pictures of decoders on a device stay.
     surfaces: Option<Arc<Surfaces>>,
+    /// Pictures that were brought out of a Jetson's memory.
+    brought_out: BroughtOut,
 }
 
 impl GStreamer {
@@ -58,7 +62,7 @@ impl GStreamer {
             }
         }
         let teardowns = choose::factories().map(|name| (name, Teardowns::default())).collect();
-        Ok(Self { teardowns, surfaces: None })
+        Ok(Self { teardowns, surfaces: None, brought_out: BroughtOut::default() })
     }
 
     /// The same, leaving pictures in `surfaces` where a decoder writes there.
@@ -82,7 +86,9 @@ impl Backend for GStreamer {
     }
 
     fn surfaces(&self) -> Option<(usize, u64)> {
-        self.surfaces.as_ref().map(|surfaces| surfaces.count())
+        let brought_out = self.brought_out.count();
+        let of_jetson = (brought_out > 0).then_some((0, brought_out));
+        self.surfaces.as_ref().map(|surfaces| surfaces.count()).or(of_jetson)
     }
 
     fn is_clogged(&self) -> bool {
@@ -97,7 +103,14 @@ impl Backend for GStreamer {
             )));
         }
         let surfaces = self.surfaces_of(order.candidate.factory).cloned();
-        let running = build(order, Arc::clone(&outlet), teardowns, surfaces)
+        let takes = match surfaces {
+            Some(surfaces) => Takes::Surfaces(surfaces),
+            None if order.candidate.download == Some(nvmm::CONVERTER) => {
+                Takes::BroughtOut(self.brought_out.clone())
+            }
+            None => Takes::Planes,
+        };
+        let running = build(order, Arc::clone(&outlet), teardowns, takes)
             .map_err(|error| Unbuilt::DoesNotStart(error.message.to_string()))?;
         match running.pipeline.set_state(gst::State::Playing) {
             Ok(_) => Ok(Box::new(running)),
@@ -163,39 +176,67 @@ fn halt(pipeline: &gst::Pipeline) {
     }
 }
 
+/// Where the pictures of a pipeline are.
+#[derive(Clone)]
+enum Takes {
+    /// In system memory, as the decoder wrote them.
+    Planes,
+    /// The same, where a Jetson's converter put them.
+    BroughtOut(BroughtOut),
+    /// On a device.
+    Surfaces(Arc<Surfaces>),
+}
+
+/// What stands between source and sink, as `gst-launch` would have it.
+fn chain(candidate: &Candidate, takes: &Takes) -> Vec<&'static str> {
+    let mut chain: Vec<&'static str> = candidate.parser.into_iter().collect();
+    chain.push(candidate.factory);
+    match takes {
+        Takes::Surfaces(_) => {}
+        Takes::BroughtOut(_) => chain.extend([nvmm::CONVERTER, nvmm::CAPS]),
+        Takes::Planes => chain.extend(candidate.download.into_iter().chain(["videoconvert"])),
+    }
+    chain
+}
+
 fn build(
     order: &Order<'_>,
     outlet: Arc<Outlet>,
     teardowns: Teardowns,
-    surfaces: Option<Arc<Surfaces>>,
+    takes: Takes,
 ) -> Result<GstPipeline, glib::BoolError> {
     let candidate = order.candidate;
     let pipeline = gst::Pipeline::new();
     let source = source(order.parameters.codec);
-    let decoder = gst::ElementFactory::make(candidate.factory).build()?;
-    set(&decoder, candidate.settings);
-    if order.low_delay {
-        set(&decoder, candidate.low_delay);
-    }
-    let sink = sink(&outlet, surfaces.clone());
-    let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
-    if let Some(parser) = candidate.parser {
-        chain.push(gst::ElementFactory::make(parser).build()?);
-    }
-    chain.push(decoder.clone());
-    if surfaces.is_none() {
-        for needed in candidate.download.into_iter().chain(["videoconvert"]) {
-            chain.push(gst::ElementFactory::make(needed).build()?);
+    let sink = sink(&outlet, takes.clone());
+    let mut elements: Vec<gst::Element> = vec![source.clone().upcast()];
+    let mut decoder = None;
+    for needed in chain(candidate, &takes) {
+        let element = if needed.contains('/') {
+            let caps = needed.parse::<gst::Caps>()?;
+            gst::ElementFactory::make("capsfilter").property("caps", caps).build()?
+        } else {
+            gst::ElementFactory::make(needed).build()?
+        };
+        if needed == candidate.factory {
+            set(&element, candidate.settings);
+            if order.low_delay {
+                set(&element, candidate.low_delay);
+            }
+            decoder = Some(element.clone());
         }
+        elements.push(element);
     }
-    chain.push(sink.clone().upcast());
-    pipeline.add_many(&chain)?;
-    gst::Element::link_many(&chain)?;
+    elements.push(sink.clone().upcast());
+    pipeline.add_many(&elements)?;
+    gst::Element::link_many(&elements)?;
     put_first(&source);
-    if let Some(surfaces) = &surfaces {
+    if let Takes::Surfaces(surfaces) = &takes {
         surfaces.hand_over(&pipeline);
     }
-    watch_entry(&decoder, &outlet);
+    if let Some(decoder) = decoder {
+        watch_entry(&decoder, &outlet);
+    }
     offer_video_meta(&sink);
     if let Some(bus) = pipeline.bus() {
         watch_errors(&bus, outlet);
@@ -236,18 +277,20 @@ fn source(codec: Codec) -> gst_app::AppSrc {
         .build()
 }
 
-fn sink(outlet: &Arc<Outlet>, surfaces: Option<Arc<Surfaces>>) -> gst_app::AppSink {
+fn sink(outlet: &Arc<Outlet>, takes: Takes) -> gst_app::AppSink {
     let formats = [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12];
-    let caps = match &surfaces {
-        Some(surfaces) => surfaces.caps(),
-        None => gst_video::VideoCapsBuilder::new().format_list(formats).build(),
+    let caps = match &takes {
+        Takes::Surfaces(surfaces) => surfaces.caps(),
+        Takes::Planes | Takes::BroughtOut(_) => {
+            gst_video::VideoCapsBuilder::new().format_list(formats).build()
+        }
     };
     let (pictures, end) = (Arc::clone(outlet), Arc::clone(outlet));
     let mut layout = None;
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            if let Some(picture) = picture(&sample, &mut layout, surfaces.as_deref()) {
+            if let Some(picture) = picture(&sample, &mut layout, &takes) {
                 pictures.picture(picture);
             }
             Ok(gst::FlowSuccess::Ok)
@@ -267,11 +310,7 @@ fn sink(outlet: &Arc<Outlet>, surfaces: Option<Arc<Surfaces>>) -> gst_app::AppSi
 /// The layout of the caps that came last.
 type Layout = Option<(gst::Caps, gst_video::VideoInfo)>;
 
-fn picture(
-    sample: &gst::Sample,
-    layout: &mut Layout,
-    surfaces: Option<&Surfaces>,
-) -> Option<Picture> {
+fn picture(sample: &gst::Sample, layout: &mut Layout, takes: &Takes) -> Option<Picture> {
     let caps = sample.caps_owned()?;
     if layout.as_ref().is_none_or(|(known, _)| *known != caps) {
         *layout = Some((caps.clone(), gst_video::VideoInfo::from_caps(&caps).ok()?));
@@ -280,12 +319,18 @@ fn picture(
     let buffer = sample.buffer_owned()?;
     let ticket = buffer.pts().map(|pts| Ticket::from_nanos(pts.nseconds()));
     let damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
-    let pixels = match surfaces {
+    let planes = |buffer| {
+        let picture = MappedPicture::map(buffer, info).ok_or(DropReason::Undecodable)?;
+        Ok(Pixels::Cpu(Box::new(picture) as Box<dyn CpuPicture>))
+    };
+    let pixels = match takes {
         _ if damaged => Err(DropReason::Undecodable),
-        Some(surfaces) => surfaces.picture(buffer, info),
-        None => MappedPicture::map(buffer, info)
-            .map(|picture| Pixels::Cpu(Box::new(picture)))
-            .ok_or(DropReason::Undecodable),
+        Takes::Surfaces(surfaces) => surfaces.picture(buffer, info),
+        Takes::Planes => planes(buffer),
+        Takes::BroughtOut(count) => {
+            count.one();
+            planes(buffer)
+        }
     };
     Some(Picture { ticket, width: info.width(), height: info.height(), pixels })
 }
@@ -345,4 +390,59 @@ fn watch_errors(bus: &gst::Bus, outlet: Arc<Outlet>) {
         }
         gst::BusSyncReply::Drop
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::choose::{Choosing, Prefer};
+    use crate::decode::setbacks::Rules;
+
+    /// The decoder that such a machine takes.
+    fn chosen(machine: &[&str]) -> &'static Candidate {
+        let exists = |factory: &str| machine.contains(&factory);
+        let (prefer, rules) = (Prefer::Auto, Rules::default());
+        let choosing = Choosing { prefer, rules, exists: &exists, out: &|_| None };
+        choosing.choose(Codec::H264).expect("one").candidate
+    }
+
+    /// What is chained on a machine with these decoders, where pictures come over system memory.
+    #[test]
+    fn each_machine_has_its_chain() {
+        let planes = Takes::Planes;
+        for (machine, expected) in [
+            (&["avdec_h264"][..], "avdec_h264 ! videoconvert"),
+            (&["avdec_h264", "nvh264dec"], "h264parse ! nvh264dec ! videoconvert"),
+        ] {
+            assert_eq!(chain(chosen(machine), &planes).join(" ! "), expected);
+        }
+        let jetson = chosen(&["avdec_h264", "nvh264dec", "nvv4l2decoder"]);
+        assert_eq!(jetson.download, Some(nvmm::CONVERTER));
+        let brought_out = Takes::BroughtOut(BroughtOut::default());
+        assert_eq!(
+            chain(jetson, &brought_out).join(" ! "),
+            "h264parse ! nvv4l2decoder ! nvvidconv ! video/x-raw,format=NV12"
+        );
+    }
+
+    /// A picture in system memory that a Jetson's converter put there is a copy, and one that the decoder
+    /// wrote there is none.
+    #[test]
+    fn a_picture_that_was_brought_out_of_a_jetsons_memory_is_counted() {
+        gst::init().expect("GStreamer");
+        let caps = "video/x-raw,format=NV12,width=64,height=64,framerate=30/1";
+        let caps = caps.parse::<gst::Caps>().expect("caps");
+        let buffer = gst::Buffer::with_size(64 * 96).expect("room");
+        let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
+        let count = BroughtOut::default();
+        for takes in [Takes::Planes, Takes::BroughtOut(count.clone())] {
+            let picture = picture(&sample, &mut None, &takes).expect("a picture");
+            assert!(matches!(picture.pixels, Ok(Pixels::Cpu(_))));
+        }
+        assert_eq!(count.count(), 1);
+        let mut backend = GStreamer::new().expect("GStreamer");
+        assert_eq!(backend.surfaces(), None);
+        backend.brought_out = count;
+        assert_eq!(backend.surfaces(), Some((0, 1)));
+    }
 }

@@ -17,8 +17,9 @@
 //! | device memory that is ours | tables of a few KB a place that is looked at, and what engines ask for |
 //! | on disk | one file of some 20 KB a driver, compiler and device, below the data folder |
 //!
-//! Deliberately absent: a Jetson's NVMM surfaces (`nvv4l2decoder`): they would be another
-//! [`DevicePicture`](crate::media::DevicePicture) beside `CudaPicture`, mapped by NvBufSurface.
+//! Deliberately absent: a Jetson's NVMM surfaces (`nvv4l2decoder`), which are copied into system memory
+//! (`decode/nvmm`): mapped, they would be another [`DevicePicture`](crate::media::DevicePicture) beside
+//! `CudaPicture`.
 
 #![cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read by what the feature brings"))]
 
@@ -48,7 +49,7 @@ mod gpu;
 
 #[cfg(feature = "cuda")]
 pub use crate::device::cuda::{Cuda, CudaFault};
-pub use crate::device::gpu::Gpu;
+pub use crate::device::gpu::{DeviceMemory, Gpu};
 #[cfg(feature = "cuda")]
 pub use crate::device::kernels::Floats;
 #[cfg(feature = "cuda")]
@@ -59,7 +60,7 @@ pub use crate::device::no_gpu::NoGpu;
 #[cfg(feature = "cuda")]
 pub use crate::device::picture::CudaPicture;
 pub use crate::device::plan::{Axis, LOOKS_A_LAUNCH, Part, Sample, Table, half_bits};
-pub use crate::device::surface::{Samples, Surface};
+pub use crate::device::surface::{MOST_SURFACES, Samples, Surface};
 
 /// The kernels' source.
 pub(crate) const KERNELS: &str = include_str!("crops.cu");
