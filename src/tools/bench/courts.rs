@@ -313,6 +313,7 @@ impl Round {
         println!("{:<38}{}", "  to the picture decoded", figures.decoded);
         println!("{:<38}{}", "  from there to the answer", figures.looked);
         println!("{:<38}{}", "  (pictures left late by)", figures.late);
+        println!("  waited for the model: {}", self.waited);
         let dropped: Vec<String> =
             self.dropped.iter().map(|(hop, count)| format!("{count} by {hop}")).collect();
         let dropped = if dropped.is_empty() { "0".to_owned() } else { dropped.join(", ") };

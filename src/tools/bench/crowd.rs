@@ -25,6 +25,7 @@ use crate::media::{CourtId, Foreign, Monotonic};
 use crate::tools::bench::clip::Clip;
 use crate::tools::bench::publishers::{Begun, Publishers};
 use crate::tools::bench::usage::{Processor, resident};
+use crate::tools::bench::waits::{Waited, Waits};
 use crate::tools::bench::watched::{Figures, Watched};
 use crate::tools::machine::{Machine, machine};
 
@@ -68,6 +69,8 @@ pub(crate) struct Round {
     pub(crate) seconds: f64,
     #[serde(flatten)]
     pub(crate) figures: Figures,
+    /// How long pictures waited for their model.
+    pub(crate) waited: Waited,
     /// Let go between ingest and the model, not by design, by hop.
     pub(crate) dropped: BTreeMap<String, u64>,
     /// The same, before all played.
@@ -243,7 +246,7 @@ impl Measured<'_> {
     }
 
     fn memory(&self) -> Memory {
-        let gpu = self.gpu.memory().ok().map(|(free, all)| all.saturating_sub(free));
+        let gpu = self.gpu.memory().ok().map(|memory| memory.all.saturating_sub(memory.free));
         Memory { gpu, rss: resident() }
     }
 
@@ -281,6 +284,7 @@ impl Measured<'_> {
         let counts = self.handle.ledger().counts();
         let (before, passed_before) = (dropped(&counts), passed_over(&counts));
         let copies_before = self.copies();
+        let waits_before = Waits::of(&self.handle.measured());
         let (processor, from) = (Processor::now(), self.clock.monotonic());
         self.watched.begin(from);
         let until = from.plus(Duration::from_secs(seconds.into()));
@@ -294,6 +298,7 @@ impl Measured<'_> {
         let cores = Processor::now().cores_since(processor, round.seconds);
         (round.cores, round.publishers_cores) = cores;
         let memory = self.memory();
+        round.waited = Waits::of(&self.handle.measured()).since(&waits_before);
         // A decoder lets go of its last picture at the next unit, or when its stream ends.
         tell.send_replace(Begun::Ended);
         tokio::time::sleep(LAST).await;

@@ -28,6 +28,8 @@ mod spread;
 #[cfg(feature = "gstreamer")]
 mod usage;
 #[cfg(feature = "gstreamer")]
+mod waits;
+#[cfg(feature = "gstreamer")]
 mod watched;
 
 use std::process::ExitCode;
