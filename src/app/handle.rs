@@ -16,12 +16,14 @@ use crate::config::CourtConfig;
 use crate::decode::DecoderStatus;
 use crate::detect::SwapRefused;
 use crate::detect::delivery::InstallRefused;
+use crate::device::DeviceMemory;
 use crate::event::FactId;
 use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::state::ModelsState;
 use crate::event::twin::{ConfigReported, DesiredTold};
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
+use crate::health::Reading;
 use crate::ingest::{CourtStatus, IngestCounts};
 use crate::mailbox::Ledger;
 use crate::media::CourtId;
@@ -173,6 +175,19 @@ impl AppHandle {
     #[must_use]
     pub fn decoders(&self) -> Vec<DecoderStatus> {
         self.courts.beside().book.all().iter().map(|listed| listed.decoder.status()).collect()
+    }
+
+    /// What the stages have measured, as Prometheus reads it.
+    #[must_use]
+    pub(crate) fn measured(&self) -> String {
+        self.courts.beside().metrics.encode(&Reading::default())
+    }
+
+    /// The memory of the GPU in which decoded pictures lie, as it was read last; `None` where they lie in
+    /// none.
+    #[must_use]
+    pub fn gpu_memory(&self) -> Option<DeviceMemory> {
+        self.courts.beside().ingest.device_memory()
     }
 
     /// What ingest has counted.

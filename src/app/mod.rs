@@ -6,7 +6,7 @@
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
 //! configuration, `options` what a command changes of the daemon, `memory` what the
-//! process may have of it, `kept` the model that a swap was told
+//! process may have of it, `gpu` what is free of a GPU's, `kept` the model that a swap was told
 //! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
@@ -17,6 +17,7 @@
 mod world;
 mod options;
 mod memory;
+mod gpu;
 mod error;
 mod files;
 mod settings;
@@ -65,6 +66,7 @@ use crate::app::book::CourtBook;
 use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
+use crate::app::gpu::GpuMemory;
 use crate::app::orders::OrderHops;
 use crate::app::settings::{ingest_settings, ring_settings};
 use crate::app::splits::Splits;
@@ -115,6 +117,7 @@ pub struct App {
     joined: Joined,
     /// What the models do, and disagree on.
     splits: Arc<Splits>,
+    gpu_memory: GpuMemory,
     /// What somebody must know of our files.
     files: Vec<Foreign>,
     data_dir: PathBuf,
@@ -244,12 +247,17 @@ impl App {
             events,
             uplink: Arc::clone(&uplink),
             models: Arc::clone(&splits),
+            ingest: ingest.handle(),
             latest: parking_lot::Mutex::default(),
         };
         let twin = options.twin.clone().map(|begun| (TwinDesk::new(&begun), begun));
         let desk = twin.as_ref().map(|((desk, _), _)| desk);
         let web = web::bind(&config, &options, state, ring.shelf(), desk)?;
         let kit = operations::Kit::new(&config, &world, options.config_file.clone());
+        let decoders = Arc::clone(&world.devices.decoders);
+        let gpu_memory = GpuMemory::of(decoders, Arc::clone(&world.clock)).map_err(|source| {
+            AppError::Io { what: "start a thread that asks the GPU".to_owned(), source }
+        })?;
         let courts = Courts::new(Neighbours {
             world,
             ledger,
@@ -283,6 +291,7 @@ impl App {
             kit,
             joined,
             splits,
+            gpu_memory,
             files,
             data_dir,
             deadline_on_signal: GRACE,
@@ -330,6 +339,7 @@ impl App {
             kit,
             joined,
             splits,
+            gpu_memory,
             files,
             data_dir,
             deadline_on_signal,
@@ -357,6 +367,7 @@ impl App {
                 ingest: beside.ingest.clone(),
                 models: Arc::clone(detect),
                 splits,
+                gpu_memory,
                 disk: Arc::clone(&beside.world.disk),
                 data_dir,
                 shelf: ring.shelf(),

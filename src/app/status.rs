@@ -121,6 +121,7 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
             .iter()
             .map(|(court, told)| (court.clone(), told.stream.picture_memory_bytes.unwrap_or(0)))
             .collect(),
+        gpu_memory_bytes: Vec::new(),
         clock_error_seconds: status
             .clock
             .courts
@@ -268,6 +269,7 @@ fn stream(court: &CourtSays) -> StreamState {
         picture_memory_bytes: Some(ingest.picture_memory).filter(|bytes| *bytes > 0),
         picture_memory_allowed_bytes: (ingest.picture_memory > 0)
             .then_some(ingest.picture_memory_allowed),
+        gpu_memory_bytes: Some(ingest.gpu_memory).filter(|bytes| *bytes > 0),
         refusals: ingest
             .refusals
             .iter()

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch as told;
 
 use crate::app::book::{CourtBook, Listed};
+use crate::app::gpu::GpuMemory;
 use crate::app::kept;
 use crate::app::splits::{self, Splits};
 use crate::app::status::{CourtSays, StagesSay};
@@ -51,6 +52,7 @@ pub(crate) struct Watched {
     pub(crate) ingest: IngestHandle,
     pub(crate) models: Arc<detect::Detect>,
     pub(crate) splits: Arc<Splits>,
+    pub(crate) gpu_memory: GpuMemory,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) data_dir: PathBuf,
     pub(crate) shelf: Shelf,
@@ -60,7 +62,7 @@ pub(crate) struct Watched {
 }
 
 /// Runs until `stopped` turns to true.
-pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
+pub(crate) async fn run(mut watched: Watched, mut stopped: told::Receiver<bool>) {
     let notifier = Notifier::from_environment();
     let mut progress = Progress::default();
     let mut publisher = Publisher::default();
@@ -94,6 +96,7 @@ pub(crate) async fn run(watched: Watched, mut stopped: told::Receiver<bool>) {
                 "the clock was set from the network: files dated after it are not believed"
             );
         }
+        watched.ingest.note_device(watched.gpu_memory.latest(now));
         tend_models(&watched).await;
         let admission = &watched.web.admission;
         admission.tell();

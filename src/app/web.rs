@@ -35,6 +35,7 @@ use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
 use crate::health::{self, Metrics, Probed};
 use crate::http::{self, Access, Local, Server};
+use crate::ingest::IngestHandle;
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
 use crate::uplink::Uplink;
@@ -56,6 +57,7 @@ pub(crate) struct WebState {
     pub(crate) events: broadcast::Sender<SentEvent>,
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) models: Arc<Splits>,
+    pub(crate) ingest: IngestHandle,
     /// Replaced whole by `watch`.
     pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
 }
@@ -184,6 +186,10 @@ impl Probed for WebState {
             .map(|court| decoder_reading(&court.parts.name, &court.decoder.status()))
             .collect();
         reading.doors = door_readings(&self.admission.counts());
+        reading.gpu_memory_bytes = self
+            .ingest
+            .device_memory()
+            .map_or_else(Vec::new, |memory| vec![("free", memory.free), ("all", memory.all)]);
         self.metrics.encode(&reading)
     }
 }

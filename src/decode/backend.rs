@@ -8,6 +8,7 @@ use crate::decode::choose::Candidate;
 use crate::decode::matching::Ticket;
 use crate::decode::outlet::Outlet;
 use crate::decode::setbacks::Machine;
+use crate::device::DeviceMemory;
 use crate::media::CodecParameters;
 
 /// What a box has to decode with: the machine's own, or a test's, which plays a script.
@@ -21,6 +22,12 @@ pub trait Decoders: fmt::Debug + Send + Sync {
     /// What all courts know of the machine's decoders; by default each court knows for itself.
     fn machine(&self) -> Machine {
         Machine::default()
+    }
+
+    /// The memory of the device in which courts leave their pictures; `None` where they leave them on the
+    /// CPU, or as long as no court has. Asks a driver, which may never answer: not where somebody waits.
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        None
     }
 }
 

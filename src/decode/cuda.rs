@@ -24,13 +24,10 @@ use gstreamer_video as gst_video;
 use tracing::{info, warn};
 
 use crate::decode::planes::colour_of;
-use crate::device::{Cuda, CudaPicture, Gpu, Samples, Surface};
+use crate::device::{Cuda, CudaPicture, DeviceMemory, Gpu, MOST_SURFACES, Samples, Surface};
 use crate::mailbox::DropReason;
 use crate::media::{DevicePixels, Foreign, HostCopies, Pixels};
 
-/// Surfaces that one court's frames hold at most: the eight that a bundle may have wait, those that are
-/// looked at, and the page's. At 1080p they are 53 MB, 4.4 each.
-pub(crate) const MOST_SURFACES: usize = 12;
 /// Decoders that write into device memory.
 const DECODERS: [&str; 2] = ["nvh264dec", "nvh265dec"];
 /// `GST_MAP_CUDA`: maps to the device pointer.
@@ -74,6 +71,15 @@ impl Shared {
             }
         });
         handed.as_ref().map(|handed| Arc::new(Surfaces::new(Arc::clone(handed))))
+    }
+
+    /// The memory of the device on which pictures stay; `None` before the first court, and where they stay
+    /// on none. A driver that is gone does not answer.
+    pub(crate) fn memory(&self) -> Option<DeviceMemory> {
+        let cuda = &self.0.get()?.as_ref()?.cuda;
+        let (free, all) = cuda.memory().ok()?;
+        let (free, all) = (u64::try_from(free).ok()?, u64::try_from(all).ok()?);
+        Some(DeviceMemory { free, all })
     }
 }
 

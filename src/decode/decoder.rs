@@ -17,7 +17,7 @@ use crate::decode::outlet::Outlet;
 use crate::decode::pipeline::GStreamer;
 use crate::decode::setbacks::{Machine, Rules};
 use crate::decode::{DecodeError, DecodeSettings, DecoderStatus, FrameSink};
-use crate::device::Gpu;
+use crate::device::{DeviceMemory, Gpu};
 use crate::mailbox::{Tally, UnitMailbox};
 use crate::media::Codec;
 
@@ -91,6 +91,11 @@ impl Decoders for InstalledDecoders {
 
     fn machine(&self) -> Machine {
         self.machine.clone()
+    }
+
+    #[cfg(feature = "gstreamer")]
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        self.shared.memory()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use crate::device::Gpu;
+use crate::device::{DeviceMemory, Gpu};
 use crate::mailbox::DropReason;
 use crate::media::Pixels;
 
@@ -21,6 +21,12 @@ impl Shared {
     /// None.
     #[expect(clippy::unused_self, reason = "the face of `decode/cuda`")]
     pub(crate) const fn surfaces(&self, _gpu: &Gpu) -> Option<Arc<Surfaces>> {
+        None
+    }
+
+    /// None.
+    #[expect(clippy::unused_self, reason = "the face of `decode/cuda`")]
+    pub(crate) const fn memory(&self) -> Option<DeviceMemory> {
         None
     }
 }

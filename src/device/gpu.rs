@@ -12,6 +12,15 @@ use crate::device::kept::Keep;
 use crate::device::no_gpu::NoGpu;
 use crate::disk::Disk;
 
+/// A GPU's memory, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// Free now, whoever has the others.
+    pub free: u64,
+    /// All of it.
+    pub all: u64,
+}
+
 /// The box's GPU. Clones are the same one.
 #[derive(Clone, Default)]
 pub struct Gpu {
@@ -59,16 +68,16 @@ impl Gpu {
         opened.clone()
     }
 
-    /// Bytes of its memory that are free now, whoever has the others, and all.
+    /// Its memory now. Opens it if nobody has; a driver that is gone does not answer.
     ///
     /// # Errors
     /// [`NoGpu`]: there is none, or it does not say.
-    pub fn memory(&self) -> Result<(u64, u64), NoGpu> {
+    pub fn memory(&self) -> Result<DeviceMemory, NoGpu> {
         #[cfg(feature = "cuda")]
         {
             let said = self.cuda()?.memory();
             let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-            said.map(|(free, all)| (bytes(free), bytes(all)))
+            said.map(|(free, all)| DeviceMemory { free: bytes(free), all: bytes(all) })
                 .map_err(|fault| NoGpu::Failed { what: fault.what, problem: fault.problem })
         }
         #[cfg(not(feature = "cuda"))]
@@ -105,7 +114,7 @@ mod tests {
         let gpu = Gpu::default();
         let (first, again) = (gpu.about(), gpu.clone().about());
         assert_eq!(first, again);
-        assert_eq!(gpu.memory().is_ok_and(|(free, all)| free <= all), first.is_ok());
+        assert_eq!(gpu.memory().is_ok_and(|memory| memory.free <= memory.all), first.is_ok());
         let line = match first {
             Ok(line) => line,
             Err(none) => none.to_string(),

@@ -1,5 +1,9 @@
 //! How a decoder's surface lies in device memory (pure): checked once, so that no kernel reads beyond it.
 
+/// Surfaces that one court's frames hold at most: the eight that a bundle may have wait, those that are
+/// looked at, and the page's. At 1080p they are 53 MB, 4.4 each.
+pub const MOST_SURFACES: usize = 12;
+
 /// How a sample is stored. Chroma is interleaved, Cb first, at half size in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Samples {

@@ -64,8 +64,12 @@ pub struct StreamState {
     /// … and what this court may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture_memory_allowed_bytes: Option<u64>,
+    /// Bytes of the GPU's memory that they may take at most, where they come to lie there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_bytes: Option<u64>,
     /// Publishes with the right key that were refused since start, by reason: `pictures` too large,
-    /// `format` not decoded, too many `segments` or time `jumps`, `coding` not taken.
+    /// `format` not decoded, too many `segments` or time `jumps`, `coding` not taken,
+    /// no room in `gpu_memory`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refusals: BTreeMap<String, u64>,
     /// Pictures in, answered, dropped since the session opened.
@@ -141,9 +145,12 @@ pub struct ModelState {
     /// What part it plays; absent where it is not loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<ModelRole>,
-    /// `fp32`, `fp16` or `int8`.
+    /// `fp32`, `fp16` or `int8`: what runs, where an engine does not run what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Foreign>,
+    /// The file of the bundle that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Foreign>,
     /// By how much the process grew when it was loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,

@@ -92,6 +92,8 @@ pub struct Reading {
     pub publish_refused: Vec<(String, String, u64)>,
     /// Courts, and what the pictures of their streams may take.
     pub picture_memory_bytes: Vec<(String, u64)>,
+    /// The GPU's memory by what it is: `free`, `all`; absent where pictures lie in none.
+    pub gpu_memory_bytes: Vec<(&'static str, u64)>,
     /// Courts, and the bound of their clock's error; absent without any anchor.
     pub clock_error_seconds: Vec<(String, f64)>,
     /// Events on disk that no PUBACK has come for.
@@ -343,6 +345,15 @@ impl Collector for ReadingCollector {
             ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
         }
         let mut family = encoder.encode_descriptor(
+            "gpu_memory",
+            "Memory of the GPU in which decoded pictures lie",
+            Some(&Unit::Bytes),
+            kind,
+        )?;
+        for (what, bytes) in &reading.gpu_memory_bytes {
+            ConstGauge::new(*bytes).encode(family.encode_family(&[("what", *what)])?)?;
+        }
+        let mut family = encoder.encode_descriptor(
             "clock_error",
             "Bound of the error of an event's time",
             Some(&Unit::Seconds),
@@ -561,6 +572,7 @@ mod tests {
             stream_up: vec![("north".to_owned(), true)],
             publish_refused: vec![("north".to_owned(), "pictures".to_owned(), 3)],
             picture_memory_bytes: vec![("north".to_owned(), 95_000_000)],
+            gpu_memory_bytes: vec![("free", 5_000_000_000), ("all", 8_000_000_000)],
             calibration: vec![rim],
             decoders: vec![DecoderReading {
                 court: "north".to_owned(),
@@ -597,6 +609,7 @@ mod tests {
             "courtside_event_seconds_count 1",
             "courtside_publish_refused_total{court=\"north\",reason=\"pictures\"} 3",
             "courtside_picture_memory_bytes{court=\"north\"} 95000000",
+            "courtside_gpu_memory_bytes{what=\"free\"} 5000000000",
             "courtside_stream_up{court=\"north\"} 1",
             "courtside_decoder_stands_in{court=\"north\"} 1",
             "courtside_decoder_downgrades_total{court=\"north\"} 2",

@@ -37,6 +37,7 @@ use std::fmt;
 
 use crate::ingest::flow::FlowLimits;
 use crate::ingest::segments::SegmentLimits;
+use crate::ingest::surfaces::{self, DeviceRoom};
 use crate::media::references::MOST_KEPT;
 use crate::media::{ChromaFormat, Codec, CodedPictures};
 
@@ -106,6 +107,25 @@ pub struct Allowance {
     pub bytes: u64,
     /// True where it is what the box has, false where it is what is configured.
     pub of_box: bool,
+    /// What their surfaces may take of a GPU, where they come to lie in one.
+    pub(crate) device: Option<DeviceRoom>,
+}
+
+/// What the pictures of a stream take at most, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Of the box's memory.
+    pub(crate) memory: u64,
+    /// Of a GPU's; 0 where they come to lie in none.
+    pub(crate) device: u64,
+}
+
+impl Needs {
+    /// The larger of each.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let (memory, device) = (self.memory.max(other.memory), self.device.max(other.device));
+        Self { memory, device }
+    }
 }
 
 impl BoxMemory {
@@ -130,7 +150,8 @@ impl BoxMemory {
             let left = limit.saturating_sub(beside).saturating_sub(taken) / parts;
             left.max(LEAST_PICTURE_MEMORY)
         });
-        Allowance { bytes: of_box.min(self.court), of_box: of_box < self.court }
+        let bytes = of_box.min(self.court);
+        Allowance { bytes, of_box: of_box < self.court, device: None }
     }
 
     /// What to tell of a share that is too small for 1920×1080 as any encoder may send it.
@@ -182,6 +203,15 @@ pub enum PicturesRefused {
         /// What the court has for them.
         allowed: Allowance,
     },
+    /// They take more of the GPU's memory than is left of it.
+    Device {
+        /// Those that take most.
+        pictures: CodedPictures,
+        /// Bytes that they take.
+        needed: u64,
+        /// What is left of it, in words.
+        left: String,
+    },
     /// No decoder brings them to a form that we take.
     Format {
         /// Them.
@@ -208,6 +238,12 @@ impl fmt::Display for PicturesRefused {
                     write!(f, ", or raise `picture_memory_bytes` of [ingest]")
                 }
             }
+            Self::Device { pictures, needed, left } => {
+                let (needed, count) = (Size(*needed), surfaces::count(pictures));
+                write!(f, "{} needs {needed} of the GPU's memory for {count} ", Told(pictures))?;
+                write!(f, "surfaces; {left}: serve fewer courts here, end what else uses this ")?;
+                write!(f, "GPU, or set the encoder to a smaller picture")
+            }
             Self::Format { pictures } => {
                 write!(f, "{} is not decoded: set the encoder to 4:2:0 and 8 bit", Told(pictures))
             }
@@ -217,16 +253,17 @@ impl fmt::Display for PicturesRefused {
 
 impl std::error::Error for PicturesRefused {}
 
-/// Says what the pictures of a stream with these sets take at most, bytes.
+/// Says what the pictures of a stream with these sets take at most.
 ///
 /// # Errors
 /// [`PicturesRefused`], of the first set whose format is none of ours or the one that takes most, if
-/// that is more than `allowed`.
+/// that is more than `allowed`, here or on the GPU.
 pub(crate) fn ask(
     sets: impl IntoIterator<Item = CodedPictures>,
     allowed: Allowance,
-) -> Result<u64, PicturesRefused> {
+) -> Result<Needs, PicturesRefused> {
     let mut most: Option<(u64, CodedPictures)> = None;
+    let mut on_device = None;
     for pictures in sets {
         if !is_decoded(&pictures) {
             return Err(PicturesRefused::Format { pictures });
@@ -235,14 +272,25 @@ pub(crate) fn ask(
         if most.is_none_or(|(known, _)| needed > known) {
             most = Some((needed, pictures));
         }
-    }
-    match most {
-        Some((needed, pictures)) if needed > allowed.bytes => {
-            Err(PicturesRefused::TooLarge { pictures, needed, allowed })
+        let surfaces = allowed.device.map_or(0, |_| surfaces::memory(&pictures));
+        if on_device.is_none_or(|(known, _)| surfaces > known) {
+            on_device = Some((surfaces, pictures));
         }
-        Some((needed, _)) => Ok(needed),
-        None => Ok(0),
     }
+    let (memory, pictures) = most.unzip();
+    if let (Some(needed), Some(pictures)) = (memory, pictures)
+        && needed > allowed.bytes
+    {
+        return Err(PicturesRefused::TooLarge { pictures, needed, allowed });
+    }
+    if let (Some(room), Some((needed, pictures))) = (allowed.device, on_device)
+        && needed > room.left()
+    {
+        let left = format!("{} MiB are left: {}", room.left() >> 20, room.told());
+        return Err(PicturesRefused::Device { pictures, needed, left });
+    }
+    let device = on_device.map_or(0, |(needed, _)| needed);
+    Ok(Needs { memory: memory.unwrap_or(0), device })
 }
 
 /// True where pictures of these sets may be had even if a decoder keeps as many as any ever does.
@@ -339,6 +387,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::device::DeviceMemory;
 
     fn usual() -> CodedPictures {
         CodedPictures {
@@ -377,7 +426,7 @@ mod tests {
     }
 
     const fn configured(bytes: u64) -> Allowance {
-        Allowance { bytes, of_box: false }
+        Allowance { bytes, of_box: false, device: None }
     }
 
     #[test]
@@ -478,11 +527,16 @@ mod tests {
         let told =
             |pictures, bytes| ask([usual(), pictures], configured(bytes)).unwrap_err().to_string();
         let large = of(Codec::H264, (10_000, 10_000), ChromaFormat::Yuv444, 10, 4);
+        let memory = DeviceMemory { free: 600 << 20, all: 8 << 30 };
+        let full = DeviceRoom { memory, newcomers: 40 << 20, own: 0 };
         insta::assert_snapshot!(
             [
                 told(large, USUAL_PICTURE_MEMORY),
                 told(large, 100 << 20),
                 told(large, 0),
+                ask([usual()], Allowance { device: Some(full), ..configured(1 << 30) })
+                    .unwrap_err()
+                    .to_string(),
                 told(CodedPictures { luma_bits: 12, chroma_bits: 12, ..usual() }, u64::MAX),
                 told(CodedPictures { chroma_bits: 10, ..usual() }, u64::MAX),
                 told(
@@ -496,6 +550,25 @@ mod tests {
             ]
             .join("\n")
         );
+    }
+
+    /// Libavcodec decodes what no device does, and asks nothing of one.
+    #[test]
+    fn a_full_gpu_refuses_whom_it_would_decode() {
+        let asked = |free: u64, chroma, own: u64| {
+            let memory = DeviceMemory { free: free << 20, all: 8 << 30 };
+            let device = Some(DeviceRoom { memory, newcomers: 0, own: own << 20 });
+            let pictures = of(Codec::H264, (1920, 1088), chroma, 8, 4);
+            ask([pictures], Allowance { device, ..configured(1 << 30) })
+        };
+        use ChromaFormat::{Yuv420, Yuv444};
+        let needs = asked(1024, Yuv420, 0).expect("fits");
+        assert_eq!(needs.device >> 20, 72);
+        assert!(needs.memory > 0, "libavcodec may have to stand in");
+        assert!(asked(583, Yuv420, 0).is_err(), "a MiB too few beside the reserve");
+        assert!(asked(585, Yuv420, 0).is_ok());
+        assert!(asked(0, Yuv420, 73).is_ok(), "it has them already");
+        assert_eq!(asked(0, Yuv444, 0).map(|needs| needs.device), Ok(0));
     }
 
     fn any_pictures() -> impl Strategy<Value = CodedPictures> {

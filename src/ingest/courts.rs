@@ -16,13 +16,15 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 
 use crate::admission::Prefix;
+use crate::device::DeviceMemory;
 use crate::event::words::{Sound, StreamCondition};
-use crate::ingest::budget::{Allowance, Budget};
+use crate::ingest::budget::{Allowance, Budget, Needs};
 use crate::ingest::comings::{Comings, Sum};
 use crate::ingest::flow::Flow;
 use crate::ingest::meter::Meter;
 use crate::ingest::segments::{Segments, Verdict};
 use crate::ingest::strays::Strays;
+use crate::ingest::surfaces::{Admitted, DeviceRoom};
 use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
@@ -110,6 +112,8 @@ pub struct CourtStatus {
     pub picture_memory: u64,
     /// … and what this court may take.
     pub picture_memory_allowed: u64,
+    /// Bytes of a GPU's memory that they may take at most; 0 where they come to lie in none.
+    pub gpu_memory: u64,
     /// What a person must put right.
     pub fault: Option<String>,
     /// Who comes and goes again and again.
@@ -132,6 +136,8 @@ pub(crate) struct Courts {
     served: AtomicUsize,
     sink: Arc<dyn UnitSink>,
     budget: Budget,
+    // The GPU's memory and when it was read; `None` where no pictures are there. Held for a copy.
+    device: Mutex<Option<(DeviceMemory, Monotonic)>>,
     /// Who comes with keys of no court.
     strays: Mutex<Strays>,
 }
@@ -141,6 +147,8 @@ struct Entry {
     key: [u8; 32],
     /// Bytes that the pictures of who publishes may take; read by the other courts.
     picture_memory: AtomicU64,
+    /// … of the GPU's memory. Held for a copy.
+    surfaces: Mutex<Admitted>,
     // Who delivers and who takes over are decided in one place; held for the delivery of one read.
     state: Mutex<CourtState>,
 }
@@ -164,7 +172,14 @@ impl Entry {
             flow: Flow::new(budget.flow),
             meter: Meter::default(),
         };
-        Self { court, key, picture_memory: AtomicU64::new(0), state: Mutex::new(state) }
+        let (picture_memory, surfaces) = (AtomicU64::new(0), Mutex::default());
+        Self { court, key, picture_memory, surfaces, state: Mutex::new(state) }
+    }
+
+    /// Nobody's pictures are there any more.
+    fn takes_nothing(&self) {
+        self.picture_memory.store(0, Ordering::Relaxed);
+        *self.surfaces.lock() = Admitted::default();
     }
 }
 
@@ -225,7 +240,8 @@ impl Courts {
         let entries: Vec<_> = entries.collect();
         let served = AtomicUsize::new(entries.len());
         let entries = RwLock::new(entries);
-        Self { entries, served, sink, budget, strays: Mutex::default() }
+        let (device, strays) = (Mutex::default(), Mutex::default());
+        Self { entries, served, sink, budget, device, strays }
     }
 
     /// What to tell of memory that is too small for the courts that are served.
@@ -239,15 +255,33 @@ impl Courts {
         let entries = self.entries.read();
         let others = entries.iter().enumerate().filter(|(other, _)| *other != index);
         let taken = others.map(|(_, entry)| entry.picture_memory.load(Ordering::Relaxed)).sum();
-        self.budget.memory.allowed(courts, taken)
+        let device = (*self.device.lock()).map(|(memory, read)| {
+            let others = entries.iter().enumerate().filter(|(other, _)| *other != index);
+            let newcomers = others.map(|(_, entry)| entry.surfaces.lock().newcomer(read)).sum();
+            let own = entries.get(index).map_or(0, |entry| entry.surfaces.lock().settled(read));
+            DeviceRoom { memory, newcomers, own }
+        });
+        Allowance { device, ..self.budget.memory.allowed(courts, taken) }
+    }
+
+    /// What was read of the device in which decoders leave their pictures; `None`: they leave them here, or
+    /// nobody knows.
+    pub(crate) fn device(&self, read: Option<(DeviceMemory, Monotonic)>) {
+        *self.device.lock() = read;
+    }
+
+    /// What was read last.
+    pub(crate) fn device_memory(&self) -> Option<DeviceMemory> {
+        (*self.device.lock()).map(|(memory, _)| memory)
     }
 
     /// Notes what the pictures of `connection` may take, if it holds the court.
-    pub(crate) fn takes(&self, index: usize, connection: u64, bytes: u64) {
+    pub(crate) fn takes(&self, index: usize, connection: u64, needs: Needs, now: Monotonic) {
         let Some(entry) = self.entry(index) else { return };
         let state = entry.state.lock();
         if state.holder.as_ref().is_some_and(|holder| holder.connection == connection) {
-            entry.picture_memory.store(bytes, Ordering::Relaxed);
+            entry.picture_memory.store(needs.memory, Ordering::Relaxed);
+            entry.surfaces.lock().takes(needs.device, now);
         }
     }
 
@@ -282,7 +316,7 @@ impl Courts {
         let mut state = entry.state.lock();
         state.gone = true;
         self.served.fetch_sub(1, Ordering::Relaxed);
-        entry.picture_memory.store(0, Ordering::Relaxed);
+        entry.takes_nothing();
         if let Some(old) = state.holder.take() {
             if let Some(session) = old.session {
                 let reason = CloseReason::Shutdown;
@@ -372,7 +406,7 @@ impl Courts {
         }
         state.meter = Meter::default();
         state.segments.published();
-        entry.picture_memory.store(0, Ordering::Relaxed);
+        entry.takes_nothing();
         state.holder = Some(Holder {
             connection,
             peer,
@@ -465,7 +499,7 @@ impl Courts {
         if state.holder.as_ref().is_some_and(|holder| holder.connection == connection)
             && let Some(holder) = state.holder.take()
         {
-            entry.picture_memory.store(0, Ordering::Relaxed);
+            entry.takes_nothing();
             let Some(session) = holder.session else { return };
             self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
         }
@@ -557,6 +591,7 @@ impl Courts {
             refusals: state.refusals.clone(),
             picture_memory: entry.picture_memory.load(Ordering::Relaxed),
             picture_memory_allowed: self.budget.memory.share(courts).bytes,
+            gpu_memory: entry.surfaces.lock().bytes(),
             fault,
             reconnects: state.comings.warning(now),
         })

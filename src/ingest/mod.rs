@@ -3,7 +3,7 @@
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media message, pure),
-//! `budget`, `segments` and `flow` (what a publisher may cost, how often, and how much, pure), `refused` (why
+//! `budget`, `surfaces`, `segments` and `flow` (what a publisher may cost here and on a GPU, how often, and how much, pure), `refused` (why
 //! none goes on), `records` and `video` (sound's and pictures' own words, pure), `stream` (messages → access
 //! units with unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes
 //! with wrong keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court,
@@ -15,6 +15,7 @@
 pub mod flv;
 pub mod rtmp;
 mod budget;
+mod surfaces;
 mod segments;
 mod flow;
 mod meter;

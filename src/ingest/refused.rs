@@ -38,6 +38,7 @@ impl MediaRefused {
             Self::Coding { .. } => "coding",
             Self::Jumps => "jumps",
             Self::Pictures(PicturesRefused::TooLarge { .. }) => "pictures",
+            Self::Pictures(PicturesRefused::Device { .. }) => "gpu_memory",
             Self::Pictures(PicturesRefused::Format { .. }) => "format",
             Self::Segments => "segments",
         }

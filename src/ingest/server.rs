@@ -5,6 +5,7 @@
 //! one deadline and one bound of bytes. A connection that holds a court needs no seat: there are as many as
 //! courts, and one more each for a moment.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
@@ -27,6 +28,7 @@ use crate::admission::{
     About, Admission, Answered, Ask, Door, OpenPorch, Porch, Reason, Seat, digest,
 };
 use crate::clock::{Chance, Clock, Ticks, sleep, within};
+use crate::device::DeviceMemory;
 use crate::ingest::budget::Budget;
 use crate::ingest::comings::Sum;
 use crate::ingest::courts::{
@@ -252,6 +254,12 @@ impl Ingest {
     }
 }
 
+impl fmt::Debug for IngestHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IngestHandle").field("rtmp", &self.rtmp).finish_non_exhaustive()
+    }
+}
+
 impl IngestHandle {
     /// Where RTMP is spoken.
     #[must_use]
@@ -294,6 +302,18 @@ impl IngestHandle {
     #[must_use]
     pub fn memory_advice(&self) -> Option<String> {
         self.shared.courts.memory_advice()
+    }
+
+    /// Takes note of the memory of the device in which decoders leave their pictures, as it was read then:
+    /// who comes is asked whether he fits into it. `None`: they leave them here, or nobody knows.
+    pub fn note_device(&self, read: Option<(DeviceMemory, Monotonic)>) {
+        self.shared.courts.device(read);
+    }
+
+    /// What was noted last.
+    #[must_use]
+    pub fn device_memory(&self) -> Option<DeviceMemory> {
+        self.shared.courts.device_memory()
     }
 
     /// Tells of publishes that had no lines of their own in the log, where it is time. Call it now and then.
@@ -711,7 +731,7 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             proven = true;
             shared.admission.proved(Door::Rtmp, held.peer, secret_of(held.court));
         }
-        shared.courts.takes(held.court, held.connection, assembler.picture_memory());
+        shared.courts.takes(held.court, held.connection, assembler.needs(), heard);
         let end = match shared.courts.deliver(held.court, held.connection, heard, &mut items) {
             Delivered::All => end,
             Delivered::NotHeld => return displaced_from(shared, held),

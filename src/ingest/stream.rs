@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::event::words::Sound;
-use crate::ingest::budget::{self, Allowance, Budget};
+use crate::ingest::budget::{self, Allowance, Budget, Needs};
 use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::records::{audio_parameters, on_fi};
 use crate::ingest::refused::{MAX_JUMPS, MediaRefused, Unusable};
@@ -48,7 +48,7 @@ pub struct StreamAssembler {
     encoder: Option<Foreign>,
     new_session: Box<dyn FnMut() -> SessionId + Send>,
     allowed: Box<dyn Fn() -> Allowance + Send>,
-    picture_memory: u64,
+    needs: Needs,
     timeline: Option<Timeline>,
     jumps: Vec<Monotonic>,
     video: Option<Video>,
@@ -88,7 +88,7 @@ impl StreamAssembler {
             encoder,
             new_session,
             allowed: Box::new(|| Budget::default().memory.share(1)),
-            picture_memory: 0,
+            needs: Needs::default(),
             timeline: None,
             jumps: Vec::new(),
             video: None,
@@ -106,7 +106,12 @@ impl StreamAssembler {
     /// Bytes that its pictures take at most, by the parameter sets in force.
     #[must_use]
     pub const fn picture_memory(&self) -> u64 {
-        self.picture_memory
+        self.needs.memory
+    }
+
+    /// What they take, of the GPU's memory too.
+    pub(crate) const fn needs(&self) -> Needs {
+        self.needs
     }
 
     /// What the publisher calls itself, as far as it has said.
@@ -243,7 +248,7 @@ impl StreamAssembler {
     fn ask(&mut self) -> Result<(), MediaRefused> {
         let allowed = (self.allowed)();
         let Some(video) = &mut self.video else { return Ok(()) };
-        (self.picture_memory, video.naming) = match &video.sets {
+        (self.needs, video.naming) = match &video.sets {
             Sets::H264(sets) => (budget::ask(sets.coded(), allowed)?, None),
             Sets::H265(sets) => {
                 let needed = budget::ask(sets.coded(), allowed)?;
@@ -269,7 +274,7 @@ impl StreamAssembler {
                 Named::AsKnown => {}
                 Named::More(pictures) => {
                     let needed = budget::ask([pictures], (self.allowed)())?;
-                    self.picture_memory = self.picture_memory.max(needed);
+                    self.needs = self.needs.or(needed);
                 }
                 Named::Unknown => return Ok(false),
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::film::{Shot, half_an_attempt, made, missed, still};
-use crate::testbox::TestBox;
+use crate::testbox::{TestBox, until};
 
 /// What a wrong key costs whoever tries it.
 const REFUSAL: Duration = Duration::from_millis(800);
@@ -53,4 +53,54 @@ fn a_takeover_in_mid_attempt_takes_back_what_was_told_and_begins_anew() {
     assert!(sessions[2..].iter().all(|session| *session == second.as_str()), "{sessions:?}");
     let report = tested.stop();
     assert_eq!(report.unsent, 0);
+}
+
+#[test]
+fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_does() {
+    const ENGINES: u64 = 512;
+    let mut tested = TestBox::with_courts(&["north", "south", "west"]);
+    tested.gpu_has(ENGINES + 500);
+    tested.camera("north");
+    let one = tested.stream("north").gpu_memory.div_ceil(1 << 20);
+    assert!((20..60).contains(&one), "{one} MiB for 720p");
+    tested.show("north", &half_an_attempt());
+
+    // North has taken what it will by the time at which the device is read again; one MiB is missing.
+    tested.pass_with_camera("north", 8);
+    tested.gpu_has(ENGINES + one - 1);
+    tested.camera("south");
+    let refused = || tested.stream("south").last_refusal;
+    let told = until(refused, || "south is refused".to_owned()).to_string();
+    let sum = format!("1280×720 4:2:0 8 bit needs {one} MiB of the GPU's memory for ");
+    assert!(told.starts_with(&sum), "{told}");
+    let rest = format!(
+        "surfaces; {} MiB are left: {} MiB of its 8192 MiB are free, 512 MiB of them are for engines, 0 \
+         MiB for courts that have just come: serve fewer courts here",
+        one - 1,
+        ENGINES + one - 1
+    );
+    assert!(told.contains(&rest), "{told}");
+    let fault = tested.stream("south").fault.expect("told");
+    assert!(fault.contains(&sum), "{fault}");
+    assert_eq!(tested.stream("south").refusals["gpu_memory"], 1);
+    assert_eq!(tested.stream("south").gpu_memory, 0);
+
+    // Who is there is not asked for more than he has, and plays on.
+    tested.sends_its_sets_again("north");
+    assert_eq!(tested.stream("north").last_refusal, None);
+    tested.show("north", &made());
+
+    // There is room for one: the second that comes is refused though the device has not changed yet.
+    tested.pass_with_camera("north", 8);
+    tested.gpu_has(ENGINES + one);
+    tested.camera("south");
+    assert_eq!(tested.stream("south").gpu_memory.div_ceil(1 << 20), one);
+    tested.show("south", &still(Shot::Nothing, 2));
+    tested.camera("west");
+    let refused = || tested.stream("west").last_refusal;
+    let told = until(refused, || "west is refused".to_owned()).to_string();
+    assert!(told.contains(&format!("0 MiB are left: {}", ENGINES + one)), "{told}");
+    let new = tested.stream("south").gpu_memory >> 20;
+    assert!(told.contains(&format!("{new} MiB for courts that have just come")), "{told}");
+    tested.stop();
 }

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use courtside::decode::{
     Backend, DecodeError, Decoders, Order, Outlet, Picture, Pipeline, Push, Unbuilt,
 };
-use courtside::detect::{Bundle, Engine, EngineError, EngineFound, Engines, Look, Placement, Said};
+use courtside::detect::{
+    Bundle, Engine, EngineError, EngineFound, Engines, Look, Placement, Said, SlotState,
+};
+use courtside::device::DeviceMemory;
 use courtside::mailbox::DropReason;
 use courtside::media::{ChromaLayout, CpuPicture, Frame, Pixels, Plane};
 use parking_lot::{Condvar, Mutex};
@@ -72,11 +75,20 @@ pub(crate) fn picture(shot: Shot, key: bool) -> Bytes {
 
 /// A decoder that reads the byte of each picture.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ScriptedDecoders;
+pub(crate) struct ScriptedDecoders {
+    /// The memory of the device in which pictures are said to lie, and how often it was asked for.
+    pub(crate) device: Arc<Mutex<(Option<DeviceMemory>, u64)>>,
+}
 
 impl Decoders for ScriptedDecoders {
     fn backend(&self) -> Result<Arc<dyn Backend>, DecodeError> {
-        Ok(Arc::new(Self))
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn device_memory(&self) -> Option<DeviceMemory> {
+        let mut device = self.device.lock();
+        device.1 += 1;
+        device.0
     }
 }
 
@@ -259,6 +271,14 @@ impl Engine for ScriptedEngine {
     }
 
     fn reset(&mut self, _slot: usize) {}
+
+    fn state(&mut self, _slot: usize) -> Option<SlotState> {
+        Some(vec![vec![0.0]])
+    }
+
+    fn take_over(&mut self, _slot: usize, _state: &SlotState) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     fn run(&mut self, looks: &[Look<'_>], told: &mut dyn FnMut(usize, Result<Said, EngineError>)) {
         for (index, look) in looks.iter().enumerate() {

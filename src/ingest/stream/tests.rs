@@ -224,7 +224,9 @@ fn sets_that_cost_too_much_are_refused_before_a_picture_of_them_goes_on() {
         assert!(refused.is_none() || out.is_empty(), "{out:?}");
         refused.map(|refused| refused.to_string())
     };
-    let small = || assembler().within(Box::new(|| Allowance { bytes: 50 << 20, of_box: false }));
+    let small = || {
+        assembler().within(Box::new(|| Allowance { bytes: 50 << 20, of_box: false, device: None }))
+    };
     // As a record, in a picture, behind a start code of another unit: it is seen.
     let hidden = [IDR, b"\0\0\x01", SPS].concat();
     let pictures = [&[SPS, PPS, IDR][..], &[SPS], &[PPS, &hidden]];
@@ -277,8 +279,10 @@ fn references_that_were_not_promised_are_asked_for() {
         (out.len(), refused.map(|refused| refused.to_string()))
     };
     let usual = || assembler().within(Box::new(|| Budget::default().memory.share(1)));
-    let (mut tested, mut roomy) =
-        (usual(), assembler().within(Box::new(|| Allowance { bytes: 4 << 30, of_box: false })));
+    let (mut tested, mut roomy) = (
+        usual(),
+        assembler().within(Box::new(|| Allowance { bytes: 4 << 30, of_box: false, device: None })),
+    );
     sets(&mut tested);
     let promised = tested.picture_memory();
     assert!(promised < 512 << 20, "what it promises fits: {promised}");
