@@ -51,6 +51,8 @@ const UNSAFE_FILES: &[&str] = &[
     "src/device/launch.rs",
     "src/device/memory.rs",
     "src/device/picture.rs",
+    "src/detect/engine/linked.rs",
+    "src/detect/engine/makes_cuda.rs",
     "src/detect/engine/tensorrt.rs",
     "src/detect/engine/onnx.rs",
     "src/decode/cuda.rs",

@@ -152,7 +152,8 @@ pub(crate) fn tell(name: &str, outcome: &Result<Loaded, String>) {
         Ok(loaded) => {
             let engine = &loaded.identity.engine;
             let (version, place) = (&loaded.bundle.version, &loaded.bundle.place);
-            info!(model = %name, version, %place, engine, "model ready");
+            let file = &loaded.bundle.file.path;
+            info!(model = %name, version, %place, file, engine, "model ready");
             if let Some(advice) = &loaded.advice {
                 warn!(model = %name, advice, "model runs, but");
             }

@@ -61,8 +61,8 @@ pub use crate::detect::bundle::{
 pub use crate::detect::embedded::IN_THE_BINARY;
 pub use crate::detect::engine::trial::try_bundle;
 pub use crate::detect::engine::{
-    Engine, EngineError, EngineFound, EngineNews, Engines, InstalledEngines, Look, Placement, Said,
-    SlotState, View, engines_found,
+    BesideEach, Engine, EngineError, EngineFound, EngineNews, Engines, FileRun, InstalledEngines,
+    Look, Maker, Placement, Said, SlotState, View, engines_found,
 };
 #[cfg(feature = "cuda")]
 pub use crate::detect::kernel::{Cutter, States};

@@ -650,6 +650,10 @@ impl Model {
         };
         let engine = progress.engine.as_ref().map(|news| news.engine);
         let engine = engine.unwrap_or(&loaded.identity.engine);
+        let file = progress.engine.as_ref().and_then(|news| news.file.as_ref());
+        let found = &loaded.bundle.file;
+        let (path, precision) =
+            file.map_or((&found.path, &found.precision), |file| (&file.path, &file.precision));
         ModelState {
             name: self.name.clone(),
             version: Some(Foreign::name(&loaded.bundle.version)),
@@ -658,7 +662,8 @@ impl Model {
             reason: reason.map(Foreign::told),
             inference_ms,
             role,
-            precision: Some(Foreign::name(&loaded.identity.precision)),
+            precision: Some(Foreign::name(precision)),
+            file: Some(Foreign::name(path)),
             memory_bytes: loaded.grew_bytes,
         }
     }

@@ -323,13 +323,18 @@ impl Worker {
     /// Who runs the network now may be another engine.
     fn hear_engine(&mut self) {
         let Some(news) = self.engine.news() else { return };
+        let file = news.file.as_ref();
+        let precision = file.map_or(&self.bundle.file.precision, |file| &file.precision);
         if news.engine != self.identity.engine {
             let RunBy(run_by) = self.meters.run_by.clone();
             if let Some(meters) = run_by.map(|run_by| run_by(news.engine)) {
                 self.meters = meters;
             }
-            let engine = news.engine.to_owned();
-            let identity = Arc::new(ModelIdentity { engine, ..(*self.identity).clone() });
+        }
+        if news.engine != self.identity.engine || *precision != self.identity.precision {
+            let (engine, precision) = (news.engine.to_owned(), precision.clone());
+            let known = (*self.identity).clone();
+            let identity = Arc::new(ModelIdentity { engine, precision, ..known });
             self.courts.iter_mut().for_each(|court| court.runs_as(&identity));
             self.identity = identity;
         }

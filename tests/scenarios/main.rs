@@ -17,8 +17,11 @@ mod broker;
 mod film;
 #[path = "../support/testbox.rs"]
 mod testbox;
+#[path = "../support/rungs.rs"]
+mod rungs;
 
 mod courts;
+mod engines;
 mod games;
 mod models;
 mod outage;

@@ -16,11 +16,12 @@ use std::time::Duration;
 use courtside::app::{App, AppError, AppHandle, Devices, Options, Report, World};
 use courtside::clock::{Chance, Clock, ManualClock};
 use courtside::config::{self, Config, Source};
+use courtside::device::DeviceMemory;
 use courtside::disk::{Disk, DiskFile, ForgetfulDisk, OpenHow};
 use courtside::event::twin::{ConfigReported, DesiredTold};
 use courtside::ingest::rtmp::message::kind;
 use courtside::mailbox::HopCount;
-use courtside::media::{CourtId, UtcTime};
+use courtside::media::{CourtId, Monotonic, UtcTime};
 use courtside::tools::rig::publish::Publisher;
 use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use tokio::runtime::Runtime;
@@ -29,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::broker::TestBroker;
 use crate::film::{self, ScriptedDecoders, ScriptedEngines, Shot};
+use crate::rungs::{Rungs, Trouble};
 
 /// January 2027: later than any file of this program.
 const BEGINNING: UtcTime = UtcTime::from_nanos(1_800_000_000_000_000_000);
@@ -97,6 +99,10 @@ pub(crate) struct Plan {
     /// More lines of the configuration, by section.
     pub(crate) ring: String,
     pub(crate) detect: String,
+    /// Engines that are better than the scripted one, best first.
+    pub(crate) better: Vec<&'static str>,
+    /// What is wrong with them from the beginning.
+    pub(crate) trouble: Vec<(&'static str, Trouble)>,
 }
 
 impl Plan {
@@ -107,6 +113,8 @@ impl Plan {
             disk_bytes: DISK,
             ring: "keep_free_bytes = 1048576\n".to_owned(),
             detect: String::new(),
+            better: Vec::new(),
+            trouble: Vec::new(),
         }
     }
 
@@ -147,6 +155,9 @@ pub(crate) struct TestBox {
     pub(crate) disk: ForgetfulDisk,
     pub(crate) broker: TestBroker,
     pub(crate) engines: ScriptedEngines,
+    /// Better ones than those, which run where they are well.
+    pub(crate) rungs: Rungs,
+    decoders: ScriptedDecoders,
     boots: u32,
     running: Option<Running>,
     cameras: BTreeMap<String, Camera>,
@@ -187,6 +198,8 @@ impl TestBox {
             clock: ManualClock::of_boot("boot-0", BEGINNING),
             disk: ForgetfulDisk::with_capacity(plan.disk_bytes),
             engines: ScriptedEngines::default(),
+            rungs: Rungs::default(),
+            decoders: ScriptedDecoders::default(),
             boots: 0,
             running: None,
             cameras: BTreeMap::new(),
@@ -194,6 +207,9 @@ impl TestBox {
             plan,
             runtime,
         };
+        for (engine, trouble) in &tested.plan.trouble {
+            tested.rungs.has(*engine, Some(*trouble));
+        }
         tested.start().expect("it starts");
         tested.connected();
         tested
@@ -206,8 +222,8 @@ impl TestBox {
             chance: self.chance.clone(),
             disk: Arc::new(self.disk.clone()),
             devices: Devices {
-                decoders: Arc::new(ScriptedDecoders),
-                engines: Arc::new(self.engines.clone()),
+                decoders: Arc::new(self.decoders.clone()),
+                engines: self.rungs.above(&self.plan.better, &self.engines, &self.clock),
             },
         };
         let begun = self.plan.source(self.broker.port()).begin(&self.disk);
@@ -296,9 +312,42 @@ impl TestBox {
         until(|| (self.engines.hanging() > 0).then_some(()), || "a model hangs".to_owned());
     }
 
+    /// The device in which pictures lie has so many MiB free of 8 GiB, from now on: waits until the box
+    /// has read it.
+    pub(crate) fn gpu_has(&mut self, mebi: u64) {
+        let memory = DeviceMemory { free: mebi << 20, all: 8 << 30 };
+        let reads = {
+            let mut device = self.decoders.device.lock();
+            device.0 = Some(memory);
+            device.1
+        };
+        // It is read by a thread of its own, once a second, and noted at the look after.
+        self.pass(Duration::from_secs(1), Duration::from_millis(250));
+        let read = || (self.decoders.device.lock().1 > reads).then_some(());
+        until(read, || "the device is read".to_owned());
+        let noted = || {
+            self.clock.advance(Duration::from_millis(250));
+            self.quiet();
+            (self.handle().gpu_memory() == Some(memory)).then_some(())
+        };
+        until(noted, || format!("{memory:?} is noted"));
+    }
+
+    /// The time now, by the clock that is moved by hand.
+    pub(crate) fn now(&self) -> Monotonic {
+        self.clock.monotonic()
+    }
+
+    /// Nobody hangs any more: waits until all have caught up.
+    pub(crate) fn hangs_no_more(&mut self) {
+        self.hanging.clear();
+        self.quiet();
+    }
+
     /// Lets models go, and waits until they have caught up.
     pub(crate) fn let_go(&mut self) {
         self.engines.let_go();
+        self.rungs.let_go();
         self.hanging.clear();
         self.quiet();
     }
@@ -419,6 +468,13 @@ impl TestBox {
         self.send(court, film::parameters(), 0);
         self.quiet();
         drop(before);
+    }
+
+    /// The camera of a court sends its parameter sets again, as some do at each key picture.
+    pub(crate) fn sends_its_sets_again(&mut self, court: &str) {
+        let pictures = self.cameras.get(court).expect("it publishes").pictures;
+        self.send(court, film::parameters(), pictures * 40);
+        self.quiet();
     }
 
     /// Publishes with `key`; what the box says if it refuses.
@@ -620,6 +676,7 @@ impl TestBox {
 impl Drop for TestBox {
     fn drop(&mut self) {
         self.engines.let_go();
+        self.rungs.let_go();
         let Some(running) = self.running.take() else { return };
         self.cameras.clear();
         running.stop.send_replace(true);

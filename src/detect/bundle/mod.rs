@@ -216,6 +216,20 @@ impl Bundle {
         Ok(Self { file, ..self.clone() })
     }
 
+    /// The same bundle with this file of [`entries`](Self::entries).
+    ///
+    /// # Errors
+    /// [`BundleError`]: it is not there, or is another.
+    #[cfg(any(feature = "onnx", feature = "tensorrt"))]
+    pub(crate) fn with_file(&self, entry: &FileEntry) -> Result<Self, BundleError> {
+        if entry.path == self.file.path {
+            return Ok(self.clone());
+        }
+        let bytes = self.located.one(&self.entries, entry)?;
+        let (path, precision) = (entry.path.clone(), entry.precision.clone());
+        Ok(Self { file: ModelFile { path, precision, bytes }, ..self.clone() })
+    }
+
     /// The table of a bundle that decides.
     ///
     /// # Errors

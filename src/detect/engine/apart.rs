@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 use crate::clock::{Clock, Turn, Waits};
 use crate::detect::bundle::Bundle;
+use crate::detect::engine::arithmetic::FileRun;
 use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, Said, SlotState};
 use crate::mailbox::Bell;
 use crate::media::{Frame, Monotonic};
@@ -108,6 +109,7 @@ struct Copied {
 /// See the module.
 pub(crate) struct Apart {
     name: &'static str,
+    file: Option<FileRun>,
     most_looks: usize,
     /// None: it is to end.
     orders: Option<SyncSender<Order>>,
@@ -134,7 +136,7 @@ impl Apart {
         clock: &Arc<dyn Clock>,
         patience: Option<Duration>,
     ) -> io::Result<Self> {
-        let (name, most_looks) = (engine.name(), engine.most_looks());
+        let (name, file, most_looks) = (engine.name(), engine.file(), engine.most_looks());
         let words = Arc::<Words>::default();
         clock.when_moved(Box::new(words.bell.waker()));
         let copies = Arc::default();
@@ -165,7 +167,19 @@ impl Apart {
         std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
         let (orders, clock) = (Some(orders), Arc::clone(clock));
         let (thread, heard, gone) = (lives, clock.monotonic(), None);
-        Ok(Self { name, most_looks, orders, words, copies, clock, patience, thread, heard, gone })
+        Ok(Self {
+            name,
+            file,
+            most_looks,
+            orders,
+            words,
+            copies,
+            clock,
+            patience,
+            thread,
+            heard,
+            gone,
+        })
     }
 
     /// Something of its thread, for as long as that is there.
@@ -175,6 +189,11 @@ impl Apart {
 
     pub(crate) const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The file that it runs.
+    pub(crate) const fn file(&self) -> Option<&FileRun> {
+        self.file.as_ref()
     }
 
     pub(crate) const fn most_looks(&self) -> usize {

@@ -68,7 +68,7 @@ pub(crate) fn batched(mut model: ModelProto, batch: usize) -> Result<ModelProto,
 }
 
 /// The bytes of a file of it.
-#[cfg(feature = "tensorrt")]
+#[cfg(any(feature = "tensorrt", all(feature = "onnx", feature = "cuda")))]
 pub(crate) fn encoded(model: &ModelProto) -> Vec<u8> {
     use prost::Message as _;
     model.encode_to_vec()

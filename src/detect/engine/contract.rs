@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::detect::bundle::Bundle;
+use crate::detect::engine::arithmetic::FileRun;
 use crate::media::{Frame, RimBox};
 
 /// Makes engines: those that a box has, or a test's, which play a script.
@@ -129,6 +130,11 @@ pub trait Engine: Send {
     /// The word in events, metrics and `state/models`.
     fn name(&self) -> &'static str;
 
+    /// Which of the bundle's files it runs; `None`: the one that the bundle was found with.
+    fn file(&self) -> Option<FileRun> {
+        None
+    }
+
     /// Multiply-adds of one look, where the engine can tell.
     fn multiply_adds(&self) -> Option<u64> {
         None
@@ -191,6 +197,8 @@ pub type SlotState = Vec<Vec<f32>>;
 pub struct EngineNews {
     /// Who runs the network now.
     pub engine: &'static str,
+    /// The file that it runs; `None`: the one that the bundle was found with.
+    pub file: Option<FileRun>,
     /// What its owner should know though it runs.
     pub advice: Option<String>,
     /// A better one is being made: how long looks take now says nothing of later.

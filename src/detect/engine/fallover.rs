@@ -11,55 +11,21 @@
 //! `ladder`.
 
 use std::fmt;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
-use crate::clock::{Clock, as_usual};
+use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::engine::apart::{Apart, Remembered};
+use crate::detect::engine::arithmetic::FileRun;
 use crate::detect::engine::contract::{
-    Engine, EngineError, EngineFound, EngineNews, Look, Placement, Said, SlotState,
+    Engine, EngineError, EngineNews, Look, Placement, Said, SlotState,
 };
 use crate::detect::engine::ladder::{Ladder, Patience, Rung};
-use crate::detect::engine::trial::try_out;
-use crate::detect::settings::EngineWish;
+use crate::detect::engine::making::{Beside, Maker, Making, Order};
 use crate::media::Foreign;
-
-/// Makes one kind of engine.
-pub(crate) trait Maker: Send + Sync {
-    /// The word of its engines.
-    fn name(&self) -> &'static str;
-
-    /// True if its engines may be taken where `wish` is the best that is wanted.
-    fn is_wanted(&self, wish: EngineWish) -> bool;
-
-    /// What `--version` says of it.
-    fn found(&self) -> EngineFound;
-
-    /// Makes one for `bundle`; `told` is given what it is doing, for people, as it goes on.
-    ///
-    /// # Errors
-    /// [`EngineError`]: [`EngineError::Run`] if another time may do, else why it never will.
-    fn make(&self, bundle: &Bundle, told: &dyn Fn(String)) -> Result<Box<dyn Engine>, EngineError>;
-}
-
-/// Runs what makes an engine, where nobody waits for it.
-pub(crate) type Beside = fn(Box<dyn FnOnce() + Send>) -> io::Result<()>;
-
-/// On a thread of its own.
-pub(crate) fn on_a_thread(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    let work = || {
-        // Whoever asks for it comes before others; making one takes minutes.
-        as_usual();
-        work();
-    };
-    std::thread::Builder::new().name("engine".to_owned()).spawn(work).map(drop)
-}
 
 /// What several engines are made of.
 pub(crate) struct Parts {
@@ -83,13 +49,21 @@ pub(crate) struct FallOver {
     ladder: Ladder,
     /// The better one that runs.
     better: Option<Apart>,
-    /// By rung, the thread of the last one that was made.
-    threads: Vec<Weak<()>>,
+    /// By rung, the thread of the last one that was made, and the one that last made one.
+    threads: Vec<(Weak<()>, Weak<()>)>,
     slots: Vec<Slot>,
     making: Option<Making>,
     /// Why each of the better ones does not run.
-    reasons: Vec<Option<String>>,
+    reasons: Vec<Option<Reason>>,
     told: Option<EngineNews>,
+}
+
+/// Why one does not run.
+#[derive(Clone)]
+struct Reason {
+    why: String,
+    /// It is there, and refuses this network: its owner is told in any case.
+    refuses: bool,
 }
 
 #[derive(Clone, Default)]
@@ -114,13 +88,6 @@ impl Slot {
     }
 }
 
-/// One that is being made.
-struct Making {
-    rung: usize,
-    doing: Arc<Mutex<String>>,
-    made: Arc<Mutex<Option<Result<Apart, EngineError>>>>,
-}
-
 impl FallOver {
     /// The last one runs; better ones are made from the first batch on.
     pub(crate) fn new(parts: Parts) -> Self {
@@ -128,7 +95,7 @@ impl FallOver {
         let ladder = Ladder::new(parts.patience, count, now);
         let reasons = vec![None; count];
         let (slots, better, making, told) = (Vec::new(), None, None, None);
-        let threads = std::iter::repeat_with(Weak::new).take(count).collect();
+        let threads = std::iter::repeat_with(Default::default).take(count).collect();
         Self { parts, ladder, better, threads, slots, making, reasons, told }
     }
 
@@ -139,10 +106,8 @@ impl FallOver {
     /// Takes what was made, and has made what is due.
     fn look_after(&mut self) {
         let now = self.parts.clock.monotonic();
-        let made = self.making.as_ref().and_then(|making| making.made.lock().take());
-        if let (Some(made), Some(Making { rung, .. })) = (made, self.making.as_ref()) {
-            let rung = *rung;
-            self.making = None;
+        let ended = self.making.take_if(|making| making.has_ended(now));
+        if let Some((rung, made)) = ended.and_then(|making| making.outcome(now)) {
             match made.and_then(|engine| self.settled(rung, engine)) {
                 Ok(engine) => self.take_over(rung, engine),
                 Err(why) => {
@@ -150,19 +115,20 @@ impl FallOver {
                     let for_good = !matches!(why, EngineError::Run { .. });
                     self.ladder.not_made(rung, for_good, now);
                     let model = &self.parts.bundle.name;
-                    if for_good && !self.parts.asked_for {
+                    if matches!(why, EngineError::Absent { .. }) && !self.parts.asked_for {
                         info!(%model, engine = name, %why, "an engine is not taken");
                     } else {
                         warn!(%model, engine = name, %why, "an engine cannot be had");
                     }
                     if let Some(reason) = self.reasons.get_mut(rung) {
-                        *reason = Some(why.to_string());
+                        let refuses = for_good && !matches!(why, EngineError::Absent { .. });
+                        *reason = Some(Reason { why: why.to_string(), refuses });
                     }
                 }
             }
         }
-        for (rung, thread) in self.threads.iter().enumerate() {
-            self.ladder.holds(rung, thread.strong_count() > 0);
+        for (rung, (runs, makes)) in self.threads.iter().enumerate() {
+            self.ladder.holds(rung, runs.strong_count() + makes.strong_count() > 0);
         }
         if let Some(rung) = self.ladder.due(now) {
             self.begin(rung);
@@ -171,27 +137,18 @@ impl FallOver {
 
     fn begin(&mut self, rung: usize) {
         let Some(maker) = self.parts.better.get(rung).map(Arc::clone) else { return };
-        let making = Making { rung, doing: Arc::default(), made: Arc::default() };
-        let (doing, made) = (Arc::clone(&making.doing), Arc::clone(&making.made));
-        let (bundle, clock) = (Arc::clone(&self.parts.bundle), Arc::clone(&self.parts.clock));
-        let silence = self.parts.silence;
-        let work = move || {
-            let told = |what: String| *doing.lock() = what;
-            let make = || {
-                let mut engine = maker.make(&bundle, &told)?;
-                let failed = |problem| EngineError::Run { engine: maker.name(), problem };
-                try_out(engine.as_mut(), &bundle).map_err(failed)?;
-                let apart = Apart::new(engine, &bundle, &clock, silence);
-                apart.map_err(|error| failed(format!("start its thread: {error}")))
-            };
-            let problem = "making it panicked".to_owned();
-            let panicked = Err(EngineError::Run { engine: maker.name(), problem });
-            let outcome = catch_unwind(AssertUnwindSafe(make));
-            *made.lock() = Some(outcome.unwrap_or(panicked));
+        let order = Order {
+            maker,
+            bundle: Arc::clone(&self.parts.bundle),
+            clock: Arc::clone(&self.parts.clock),
+            silence: self.parts.silence,
         };
-        match (self.parts.beside)(Box::new(work)) {
-            Ok(()) => {
+        match Making::begin(rung, order, self.parts.beside) {
+            Ok(making) => {
                 self.ladder.begins(rung);
+                if let Some((_, makes)) = self.threads.get_mut(rung) {
+                    *makes = making.thread();
+                }
                 self.making = Some(making);
             }
             Err(error) => {
@@ -203,8 +160,8 @@ impl FallOver {
 
     /// `engine`, with our slots placed and remembering what those of the one that runs do.
     fn settled(&mut self, rung: usize, mut engine: Apart) -> Result<Apart, EngineError> {
-        if let Some(thread) = self.threads.get_mut(rung) {
-            *thread = engine.thread();
+        if let Some((runs, _)) = self.threads.get_mut(rung) {
+            *runs = engine.thread();
         }
         engine.set_slots(self.slots.len())?;
         let has_states = !self.parts.bundle.tensors.states.is_empty();
@@ -235,7 +192,15 @@ impl FallOver {
             return;
         }
         let (model, name) = (&self.parts.bundle.name, engine.name());
-        info!(%model, engine = name, "an engine takes over");
+        match engine.file() {
+            Some(FileRun { path, precision, instead: Some(why) }) => {
+                warn!(%model, engine = name, file = path, precision, why, "an engine takes over, with another file than was asked for");
+            }
+            Some(FileRun { path, precision, .. }) => {
+                info!(%model, engine = name, file = path, precision, "an engine takes over");
+            }
+            None => info!(%model, engine = name, "an engine takes over"),
+        }
         self.better = Some(engine);
         if let Some(reason) = self.reasons.get_mut(rung) {
             *reason = None;
@@ -250,7 +215,7 @@ impl FallOver {
         let Some(mut failed) = self.better.take() else { return };
         self.ladder.failed(self.parts.clock.monotonic());
         if let Some(reason) = self.reasons.get_mut(rung) {
-            *reason = Some(why.to_owned());
+            *reason = Some(Reason { why: why.to_owned(), refuses: false });
         }
         if !self.parts.bundle.tensors.states.is_empty() {
             for slot in 0..self.slots.len() {
@@ -354,30 +319,34 @@ impl FallOver {
 
     fn advice(&self) -> Option<String> {
         let runs = self.name();
-        if let Some(Making { rung, doing, .. }) = &self.making {
-            let (name, doing) = (self.name_of(*rung), doing.lock().clone());
-            let doing = if doing.is_empty() { "being made".to_owned() } else { doing };
+        if let Some(making) = &self.making {
+            let (name, doing) = (self.name_of(making.rung()), making.doing());
             return Some(format!("the engine {name} is {doing}: until it is there {runs} runs it"));
         }
         let now = self.parts.clock.monotonic();
         let above = self.reasons.get(..self.ladder.at()).unwrap_or_default();
-        let (rung, why) =
-            above.iter().enumerate().find_map(|(rung, why)| Some((rung, why.as_ref()?)))?;
-        let name = self.name_of(rung);
-        match self.ladder.rung(rung)? {
-            Rung::Wanted { from, .. } => {
-                let seconds = from.since(now).as_secs();
-                let held = self.ladder.is_held(rung);
-                let again = if held { "once that call has ended" } else { in_about(seconds) };
-                Some(format!(
-                    "the engine {name} failed ({why}): {runs} runs it, {name} is tried again {again}"
-                ))
+        let told = above.iter().enumerate().find_map(|(rung, reason)| {
+            let Reason { why, refuses } = reason.as_ref()?;
+            let name = self.name_of(rung);
+            match self.ladder.rung(rung)? {
+                Rung::Wanted { from, .. } => {
+                    let seconds = from.since(now).as_secs();
+                    let held = self.ladder.is_held(rung);
+                    let again = if held { "once that call has ended" } else { in_about(seconds) };
+                    Some(format!(
+                        "the engine {name} failed ({why}): {runs} runs it, {name} is tried again {again}"
+                    ))
+                }
+                Rung::Refused if self.parts.asked_for || *refuses => {
+                    Some(format!("the engine {name} cannot run it ({why}): {runs} does"))
+                }
+                Rung::Refused | Rung::Making { .. } => None,
             }
-            Rung::Refused if self.parts.asked_for => {
-                Some(format!("the engine {name} cannot run it ({why}): {runs} does"))
-            }
-            Rung::Refused | Rung::Making { .. } => None,
-        }
+        });
+        told.or_else(|| {
+            let FileRun { path, instead, .. } = self.better.as_ref()?.file()?;
+            Some(format!("the engine {runs} runs {path} of it: {}", instead.as_ref()?))
+        })
     }
 }
 
@@ -400,6 +369,13 @@ impl Engine for FallOver {
         match &self.better {
             Some(better) => better.name(),
             None => self.parts.last.name(),
+        }
+    }
+
+    fn file(&self) -> Option<FileRun> {
+        match &self.better {
+            Some(better) => better.file().cloned(),
+            None => self.parts.last.file(),
         }
     }
 
@@ -482,6 +458,7 @@ impl Engine for FallOver {
         self.look_after();
         let now = EngineNews {
             engine: self.name(),
+            file: self.file(),
             advice: self.advice(),
             provisional: self.making.is_some(),
         };

@@ -1,8 +1,13 @@
-//! What engines of native libraries share: their networks' tensors held against the manifest.
+//! What engines of native libraries share: which file they run, and their networks' tensors held against the
+//! manifest.
 
+use crate::detect::bundle::Bundle;
 use crate::detect::bundle::files::ModelFile;
+use crate::detect::embedded::IN_THE_BINARY;
+use crate::detect::engine::arithmetic::{FileRun, Runs, choose};
 use crate::detect::engine::contract::EngineError;
 use crate::detect::engine::signature::Signature;
+use crate::media::Foreign;
 
 /// A tensor that a library found in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +32,26 @@ impl TensorFound {
     fn told(&self) -> String {
         format!("{} {:?}", self.other_type.as_deref().unwrap_or("f32"), self.shape)
     }
+}
+
+/// The file of `bundle` that the engine `engine` runs, and the bundle with it.
+///
+/// # Errors
+/// [`EngineError::Unsupported`]: it runs none.
+pub(crate) fn file_for(
+    engine: &'static str,
+    runs: Runs<'_>,
+    bundle: &Bundle,
+) -> Result<(FileRun, Bundle), EngineError> {
+    // Of somebody else's bundle no file was tried but the one that it was found with.
+    let ours = bundle.is_word_for_word(IN_THE_BINARY);
+    let entries = bundle.entries().iter().filter(|entry| ours || entry.path == bundle.file.path);
+    let entries: Vec<_> = entries.cloned().collect();
+    let mut read =
+        |entry: &_| bundle.with_file(entry).map_err(|error| Foreign::error(&error).to_string());
+    choose(runs, &bundle.file.precision, &entries, &mut read).map_err(|problem| {
+        EngineError::Unsupported { engine, file: bundle.file.path.clone(), problem }
+    })
 }
 
 /// Holds what a library found in `file` against the manifest.

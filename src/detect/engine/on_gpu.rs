@@ -1,248 +1,98 @@
-//! A network in TensorRT on the GPU: pictures are cut there, states stay there, looks run in batches.
+//! A network on the GPU, whichever library runs it: pictures are cut there, states stay there, looks run in
+//! batches.
 //!
-//! A plan is built for one look and for [`BATCH`] (`batch`), kept on disk (`plans`), and taken again only
-//! for the same network, library, driver and GPU; one that the library refuses all the same is built
-//! anew. In a run, everything is asked in order on the one stream of `device`: cut, gather states, compute
-//! (one CUDA graph), scatter states, copy what was said; then it is awaited once and frames are let go.
-//! A batch that is not full computes the rest on what lies there, and nobody reads it.
+//! The library brings the network for one look and for [`BATCH`] (`batch`), each with memory for its tensors
+//! ([`OnDevice`]). In a run, everything is asked in order on the one stream of `device`: cut, gather states,
+//! compute, scatter states, copy what was said; then it is awaited once and frames are let go. A batch that is
+//! not full computes the rest on what lies there, and nobody reads it. `makes_tensorrt` and `makes_cuda` make
+//! such engines.
 
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::tensors::Tensors;
-use crate::detect::engine::batch::{batched, encoded};
-use crate::detect::engine::contract::{
-    Engine, EngineError, EngineFound, Look, Placement, Said, SlotState,
-};
-use crate::detect::engine::fallover::Maker;
-use crate::detect::engine::graph::sums::Limits;
-use crate::detect::engine::native::{TensorFound, agree};
-use crate::detect::engine::plans::PlanKey;
+use crate::detect::engine::arithmetic::FileRun;
+use crate::detect::engine::contract::{Engine, EngineError, Look, Placement, Said, SlotState};
 use crate::detect::engine::signature::Signature;
-use crate::detect::engine::tensorrt::{Bound, Library, Order, Places};
 use crate::detect::kernel::{Cutter, States};
-use crate::detect::settings::{EngineSettings, EngineWish, Kept, ModelLimits};
-use crate::device::{Cuda, CudaFault, Floats, Gpu};
-use crate::disk;
+use crate::device::{Cuda, CudaFault, Floats, Span};
 
-const NAME: &str = "tensorrt";
 /// Looks of the larger batch: four courts of two rims (chosen; more run in several).
-const BATCH: usize = 8;
-/// Bytes of the longest plan that is read back.
-const MOST_KEPT: u64 = 1 << 30;
+pub(crate) const BATCH: usize = 8;
 /// How far a batch may be from a look alone: kernels are chosen for each by themselves, in half too.
 const APART: f32 = 0.02;
 
-/// Makes such engines.
-pub(crate) struct MakesTensorRt {
-    pub(crate) gpu: Gpu,
-    pub(crate) places: Places,
-    pub(crate) kept: Option<Kept>,
-    pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// Runs are recorded as CUDA graphs.
-    pub(crate) graphs: bool,
-    /// The DLA core on which layers run that can.
-    pub(crate) dla: Option<u32>,
+/// A network of a library with memory for all its tensors on the GPU.
+pub(crate) trait OnDevice: Send {
+    /// Where the tensor `name` lies.
+    ///
+    /// # Errors
+    /// A line: there is none.
+    fn span(&self, name: &str) -> Result<Span<'_>, String>;
+
+    /// Runs it once on the stream of cutters and states; whoever reads what came of it waits.
+    ///
+    /// # Errors
+    /// A line.
+    fn run(&mut self) -> Result<(), String>;
 }
 
-impl MakesTensorRt {
-    pub(crate) fn new(
-        settings: &EngineSettings,
-        gpu: &Gpu,
-        kept: Option<&Kept>,
-        limits: ModelLimits,
-        clock: &Arc<dyn Clock>,
-    ) -> Self {
-        let (gpu, kept, limits) = (gpu.clone(), kept.cloned(), Limits::of(limits));
-        let places = Places::usual(settings.tensorrt.clone());
-        let (clock, dla) = (Arc::clone(clock), settings.dla);
-        Self { gpu, places, kept, limits, clock, graphs: true, dla }
-    }
-
-    /// The plan of a network, kept (if it may be) or built; `anew`: not a kept one.
-    fn plan(
-        &self,
-        library: &Library,
-        key: &PlanKey<'_>,
-        onnx: &[u8],
-        anew: bool,
-        kept: Option<&Kept>,
-        told: &dyn Fn(String),
-    ) -> Result<Vec<u8>, String> {
-        let file = kept.map(|kept| (kept, kept.folder.join(key.file())));
-        if let (Some((kept, file)), false) = (&file, anew)
-            && let Ok(bytes) = disk::read_whole(&*kept.disk, file, MOST_KEPT)
-        {
-            match key.read(&bytes) {
-                Ok(plan) => return Ok(plan.to_vec()),
-                Err(why) => {
-                    warn!(file = %file.display(), why, "an engine that was kept is not taken: it is built anew");
-                }
-            }
-        }
-        let learnt = PlanKey { network: &[], precision: "timing", batch: 0, ..*key };
-        let timing = kept.and_then(|kept| {
-            let file = kept.folder.join(learnt.file());
-            let bytes = disk::read_whole(&*kept.disk, &file, MOST_KEPT).ok()?;
-            learnt.read(&bytes).ok().map(<[u8]>::to_vec)
-        });
-        let timing = timing.as_deref().unwrap_or_default();
-        let tell = |percent| told(format!("being built (for {} at once: {percent} %)", key.batch));
-        let order = Order { onnx, timing, dla: key.dla, for_this_gpu: true, told: &tell };
-        let built = library.build(&order)?;
-        if let Some((kept, file)) = file {
-            let keep = || {
-                kept.disk.create_dir_all(&kept.folder)?;
-                let times = kept.folder.join(learnt.file());
-                disk::write_durably(&*kept.disk, &times, &learnt.write(&built.timing))?;
-                disk::write_durably(&*kept.disk, &file, &key.write(&built.plan))
-            };
-            if let Err(error) = keep() {
-                warn!(%error, "a built engine is not kept: it is built at each start");
-            }
-        }
-        Ok(built.plan)
-    }
-
-    fn engine(&self, bundle: &Bundle, told: &dyn Fn(String)) -> Result<OnGpu, EngineError> {
-        let absent = |problem: String| EngineError::Absent { problem };
-        let cuda = self.gpu.cuda().map_err(|no| absent(no.to_string()))?;
-        let library = Library::open(&self.places).map_err(absent)?;
-        library.has_gpu().map_err(absent)?;
-        may_use(self.dla, library.flavor()).map_err(absent)?;
-        let file = &bundle.file;
-        let unsupported = |problem: String| EngineError::Unsupported {
-            engine: NAME,
-            file: file.path.clone(),
-            problem,
-        };
-        let signature = Signature::of(&bundle.tensors);
-        let proto = signature.proto_within(NAME, file, self.limits)?;
-        // A plan has the network's weights in it: of one that is sealed on the disk none lies there open.
-        let kept = self.kept.as_ref().filter(|_| !bundle.is_secret());
-        let mut sizes = Vec::new();
-        for batch in [1, BATCH] {
-            let several = (batch > 1).then(|| batched(proto.clone(), batch)).transpose();
-            let several = match several {
-                Ok(several) => several.map(|several| encoded(&several)),
-                Err(why) => {
-                    info!(model = %bundle.name, why, "its looks run one by one");
-                    break;
-                }
-            };
-            let onnx = several.as_deref().unwrap_or(&file.bytes);
-            let key = PlanKey {
-                network: &file.bytes,
-                precision: &file.precision,
-                batch,
-                flavor: library.flavor(),
-                version: library.version(),
-                driver: cuda.driver(),
-                capability: cuda.capability(),
-                gpu: cuda.name(),
-                dla: self.dla,
-            };
-            let load = |anew| -> Result<Bound, String> {
-                let plan = self.plan(&library, &key, onnx, anew, kept, told)?;
-                cuda.context().bind_to_thread().map_err(|error| error.to_string())?;
-                Bound::new(library.load(&plan)?, &cuda)
-            };
-            let mut network = load(false).or_else(|_| load(true)).map_err(unsupported)?;
-            if self.graphs
-                && let Err(why) = network.record()
-            {
-                info!(model = %bundle.name, why, "its runs are not recorded as a graph");
-            }
-            if let Some(layers) = network.layers() {
-                debug!(model = %bundle.name, batch, %layers, "layers of an engine");
-            }
-            sizes.push(Sized { batch, network });
-        }
-        let first = sizes.first().map(|size| &size.network);
-        let found = |inputs: bool| -> Vec<TensorFound> {
-            let ports = first.into_iter().flat_map(Bound::ports);
-            let ports = ports.filter(|port| port.is_input == inputs);
-            ports
-                .map(|port| TensorFound {
-                    name: port.name.clone(),
-                    shape: port.shape.clone(),
-                    other_type: port.other_type.clone(),
-                })
-                .collect()
-        };
-        agree(file, &signature, &found(true), &found(false))?;
-        let mut engine = OnGpu::of(&cuda, bundle, sizes, Arc::clone(&self.clock));
-        engine.compare_batch(&signature).map_err(unsupported)?;
-        let about = library.version_text();
-        info!(model = %bundle.name, about, gpu = cuda.name(), "a network is on the GPU");
-        Ok(engine)
-    }
-}
-
-impl Maker for MakesTensorRt {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn is_wanted(&self, wish: EngineWish) -> bool {
-        matches!(wish, EngineWish::Auto | EngineWish::TensorRt)
-    }
-
-    fn found(&self) -> EngineFound {
-        found()
-    }
-
-    fn make(&self, bundle: &Bundle, told: &dyn Fn(String)) -> Result<Box<dyn Engine>, EngineError> {
-        Ok(Box::new(self.engine(bundle, told)?))
-    }
-}
-
-/// TensorRT-RTX has no way to name a DLA, and would be told so layer by layer.
-fn may_use(dla: Option<u32>, flavor: &str) -> Result<(), String> {
-    match dla {
-        Some(core) if flavor.contains("rtx") => Err(format!(
-            "`dla = {core}` of [detect]: TensorRT-RTX runs nothing on a DLA; take the key out, or \
-             install TensorRT"
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// What `--version` says of it.
-pub(crate) fn found() -> EngineFound {
-    EngineFound { name: NAME, about: "TensorRT where it is installed, on the GPU".to_owned() }
-}
-
-/// A network in TensorRT, with what its slots remember and where they look.
+/// A network of a library, with what its slots remember and where they look.
 pub(crate) struct OnGpu {
+    name: &'static str,
+    file: FileRun,
     cuda: Arc<Cuda>,
     tensors: Tensors,
     /// Smallest first.
-    sizes: Vec<Sized>,
+    pub(crate) sizes: Vec<Sized>,
     cutters: Vec<Cutter>,
     states: States,
     clock: Arc<dyn Clock>,
 }
 
 /// The network for so many looks at once.
-struct Sized {
-    batch: usize,
-    network: Bound,
+pub(crate) struct Sized {
+    pub(crate) batch: usize,
+    pub(crate) network: Box<dyn OnDevice>,
+}
+
+/// What such an engine is made of.
+pub(crate) struct Parts<'a> {
+    /// The word in events, metrics and `state/models`.
+    pub(crate) name: &'static str,
+    pub(crate) file: FileRun,
+    pub(crate) cuda: &'a Arc<Cuda>,
+    pub(crate) bundle: &'a Bundle,
+    /// Smallest first.
+    pub(crate) sizes: Vec<Sized>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl OnGpu {
-    fn of(cuda: &Arc<Cuda>, bundle: &Bundle, sizes: Vec<Sized>, clock: Arc<dyn Clock>) -> Self {
+    /// Holds the larger batch against the network for one look, row by row.
+    ///
+    /// # Errors
+    /// A line: they say different things, or do not run.
+    pub(crate) fn new(parts: Parts<'_>) -> Result<Self, String> {
+        let Parts { name, file, cuda, bundle, sizes, clock } = parts;
         let tensors = bundle.tensors.clone();
         let cutters =
             tensors.inputs.iter().map(|input| Cutter::new(cuda, input, Floats::F32)).collect();
         let counts: Vec<usize> =
             tensors.states.iter().map(|state| state.shape.iter().product()).collect();
         let states = States::new(cuda, &counts, Floats::F32);
-        Self { cuda: Arc::clone(cuda), tensors, sizes, cutters, states, clock }
+        let signature = Signature::of(&tensors);
+        let cuda = Arc::clone(cuda);
+        let mut engine = Self { name, file, cuda, tensors, sizes, cutters, states, clock };
+        engine.compare_batch(&signature)?;
+        Ok(engine)
+    }
+
+    fn failed(&self, problem: String) -> EngineError {
+        failed(self.name, problem)
     }
 
     fn most(&self) -> usize {
@@ -252,7 +102,8 @@ impl OnGpu {
     /// Runs looks that were checked, at most as many as the largest batch; what each said.
     fn piece(&mut self, looks: &[&Look<'_>]) -> Result<Vec<Said>, EngineError> {
         let began = self.clock.monotonic();
-        let Self { cuda, tensors, sizes, cutters, states, clock } = self;
+        let Self { name, cuda, tensors, sizes, cutters, states, clock, .. } = self;
+        let failed = |problem: String| failed(name, problem);
         let size = sizes.iter_mut().find(|size| size.batch >= looks.len());
         let Some(Sized { network, .. }) = size else {
             return Err(failed("a batch that is too large".to_owned()));
@@ -334,7 +185,11 @@ impl OnGpu {
 
 impl Engine for OnGpu {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
+    }
+
+    fn file(&self) -> Option<FileRun> {
+        Some(self.file.clone())
     }
 
     fn most_looks(&self) -> usize {
@@ -395,7 +250,7 @@ impl Engine for OnGpu {
                         EngineError::Run { problem, .. } => problem,
                         other => other.to_string(),
                     };
-                    piece.iter().for_each(|(at, _)| told(*at, Err(failed(problem.clone()))));
+                    piece.iter().for_each(|(at, _)| told(*at, Err(self.failed(problem.clone()))));
                 }
             }
         }
@@ -413,16 +268,16 @@ impl Engine for OnGpu {
     fn take_over(&mut self, slot: usize, state: &SlotState) -> Result<(), EngineError> {
         for (at, values) in state.iter().enumerate() {
             let span = self.states.span(at, slot);
-            let span = span.ok_or_else(|| failed("a state that nobody made".to_owned()))?;
+            let span = span.ok_or_else(|| self.failed("a state that nobody made".to_owned()))?;
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.cuda.upload(&bytes, &span).map_err(|fault| failed(fault.to_string()))?;
+            self.cuda.upload(&bytes, &span).map_err(|fault| self.failed(fault.to_string()))?;
         }
         Ok(())
     }
 }
 
-fn failed(problem: String) -> EngineError {
-    EngineError::Run { engine: NAME, problem }
+fn failed(engine: &'static str, problem: String) -> EngineError {
+    EngineError::Run { engine, problem }
 }
 
 /// Bytes of 32-bit floats.
@@ -441,5 +296,5 @@ fn noise(count: usize, seed: usize) -> Vec<u8> {
     (0..count).flat_map(value).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tensorrt"))]
 mod tests;

@@ -1,4 +1,4 @@
-//! ONNX Runtime on the CPU: the library is looked for when an engine is made, and need not be there.
+//! ONNX Runtime, on the CPU (`makes_cuda` has it on a GPU): the library is looked for when an engine is made, and need not be there.
 //!
 //! The process has one library and one environment of it, whoever asks first ([`Library::open`]); a
 //! box without it says so in one line and takes the next engine. Looks are cut by `engine/cut` and run
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ort::environment::Environment;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef, ValueType};
 use tracing::{debug, info};
@@ -19,13 +19,14 @@ use tracing::{debug, info};
 use crate::clock::Clock;
 use crate::detect::bundle::Bundle;
 use crate::detect::bundle::tensors::Tensors;
+use crate::detect::engine::arithmetic::{FileRun, Runs};
 use crate::detect::engine::contract::{
     Engine, EngineError, EngineFound, Look, Placement, Said, SlotState,
 };
 use crate::detect::engine::cut::Cutters;
-use crate::detect::engine::fallover::Maker;
 use crate::detect::engine::graph::sums::Limits;
-use crate::detect::engine::native::{TensorFound, agree};
+use crate::detect::engine::making::Maker;
+use crate::detect::engine::native::{TensorFound, agree, file_for};
 use crate::detect::engine::signature::Signature;
 use crate::detect::settings::{EngineSettings, EngineWish, ModelLimits};
 use crate::media::Foreign;
@@ -127,7 +128,9 @@ impl Maker for MakesOnnx {
     ) -> Result<Box<dyn Engine>, EngineError> {
         let library = Library::open(self.path.as_deref());
         let library = library.map_err(|problem| EngineError::Absent { problem })?;
-        Ok(Box::new(Onnx::load(&library, self.limits, bundle, Arc::clone(&self.clock))?))
+        let (file, bundle) = file_for(NAME, Runs::Cpu, bundle)?;
+        let engine = Onnx::load(&library, self.limits, &bundle, Arc::clone(&self.clock))?;
+        Ok(Box::new(Onnx { file: Some(file), ..engine }))
     }
 }
 
@@ -169,6 +172,8 @@ pub(crate) struct Onnx {
     /// The inputs that are made of a picture. One set for all slots: looks are run one by one.
     values: Vec<Vec<f32>>,
     clock: Arc<dyn Clock>,
+    /// The file that it runs; `None`: the one that the bundle was found with.
+    file: Option<FileRun>,
 }
 
 /// One place at one court.
@@ -202,7 +207,13 @@ impl Onnx {
             .iter()
             .map(|input| vec![0.0; input.shape().into_iter().product()])
             .collect();
-        Ok(Self { session, tensors, slots: Vec::new(), values, clock })
+        Ok(Self { session, tensors, slots: Vec::new(), values, clock, file: None })
+    }
+
+    /// The inputs that were made of the picture that it looked at last.
+    #[cfg(all(test, feature = "cuda"))]
+    pub(crate) fn made(&self) -> &[Vec<f32>] {
+        &self.values
     }
 
     fn zeros(&self) -> Result<Vec<DynValue>, EngineError> {
@@ -255,6 +266,10 @@ impl Engine for Onnx {
         NAME
     }
 
+    fn file(&self) -> Option<FileRun> {
+        self.file.clone()
+    }
+
     fn set_slots(&mut self, slots: usize) -> Result<(), EngineError> {
         self.slots.truncate(slots);
         while self.slots.len() < slots {
@@ -303,20 +318,22 @@ impl Engine for Onnx {
 }
 
 fn session(library: &Library, bytes: &[u8]) -> Result<Session, String> {
-    let told = |error: ort::Error| one_line(&error);
-    let options = |error: ort::Error<ort::session::builder::SessionBuilder>| {
+    builder(library)?.commit_from_memory(bytes).map_err(|error| one_line(&error))
+}
+
+/// With one thread of the CPU.
+pub(crate) fn builder(library: &Library) -> Result<SessionBuilder, String> {
+    let options = |error: ort::Error<SessionBuilder>| {
         Foreign::told(error.to_string().replace('\n', " ")).to_string()
     };
     Session::builder(&library.environment)
-        .map_err(told)?
+        .map_err(|error| one_line(&error))?
         .with_intra_threads(1)
         .map_err(options)?
         .with_inter_threads(1)
         .map_err(options)?
         .with_optimization_level(GraphOptimizationLevel::All)
-        .map_err(options)?
-        .commit_from_memory(bytes)
-        .map_err(told)
+        .map_err(options)
 }
 
 fn tensor(shape: &[usize], values: Vec<f32>) -> Result<DynValue, EngineError> {
@@ -324,7 +341,7 @@ fn tensor(shape: &[usize], values: Vec<f32>) -> Result<DynValue, EngineError> {
     made.map(Tensor::into_dyn).map_err(|error| failed(one_line(&error)))
 }
 
-fn tensor_found(outlet: &Outlet) -> TensorFound {
+pub(crate) fn tensor_found(outlet: &Outlet) -> TensorFound {
     let name = outlet.name().to_owned();
     match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => TensorFound {
@@ -341,9 +358,11 @@ fn failed(problem: String) -> EngineError {
 }
 
 /// The library's error as one line.
-fn one_line(error: &ort::Error) -> String {
+pub(crate) fn one_line(error: &ort::Error) -> String {
     Foreign::told(error.to_string().replace('\n', " ")).to_string()
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "cuda"))]
+pub(crate) use tests::library_for_tests;

@@ -596,7 +596,12 @@ impl Engine for Changes {
         (0..looks.len()).for_each(|look| told(look, Ok(said(&[0.0; 4]))));
     }
     fn news(&mut self) -> Option<EngineNews> {
-        (self.0 == 1).then_some(EngineNews { engine: "another", advice: None, provisional: false })
+        (self.0 == 1).then_some(EngineNews {
+            engine: "another",
+            file: None,
+            advice: None,
+            provisional: false,
+        })
     }
 }
 

@@ -3,9 +3,14 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::detect::engine::contract::EngineFound;
+use crate::detect::engine::making::PATIENCE;
 use crate::detect::engine::parity::{bundle, place, scene};
+use crate::detect::settings::EngineWish;
 use crate::media::UtcTime;
 
 /// What goes wrong in a better engine.
@@ -25,6 +30,8 @@ enum Fault {
     Picture,
     /// Its run, and whoever places it, does not return until it is let go.
     Hang,
+    /// Whoever makes it does not.
+    Makes,
 }
 
 #[derive(Debug)]
@@ -32,8 +39,14 @@ struct Script {
     fault: Fault,
     made: u32,
     cannot_be_made: Option<bool>,
+    /// It is there, and does not run this network.
+    refuses: bool,
+    /// The file that it runs.
+    file: Option<FileRun>,
     /// It hangs, and was not let go.
     hanging: bool,
+    /// Who makes it is to say a word.
+    word: bool,
     /// How often it was asked what a slot remembers.
     asked: usize,
     /// Seconds since the last look, as it was last told.
@@ -47,7 +60,10 @@ impl Script {
             fault,
             made: 0,
             cannot_be_made,
+            refuses: false,
+            file: None,
             hanging,
+            word: false,
             asked: 0,
             dt_seconds: 0.0,
         }))
@@ -75,6 +91,10 @@ struct Scripted {
 impl Engine for Scripted {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn file(&self) -> Option<FileRun> {
+        self.script.lock().file.clone()
     }
 
     fn set_slots(&mut self, slots: usize) -> Result<(), EngineError> {
@@ -110,7 +130,7 @@ impl Engine for Scripted {
                 }
                 Fault::Panic => panic!("as written"),
                 Fault::Silent => {}
-                Fault::None | Fault::Half | Fault::NaN | Fault::Hang => {
+                Fault::None | Fault::Half | Fault::NaN | Fault::Hang | Fault::Makes => {
                     self.slots[look.slot] += 1.0;
                     let count = if fault == Fault::NaN { f32::NAN } else { self.slots[look.slot] };
                     let tensors = vec![vec![count, 0.0, 0.0, 0.0]];
@@ -157,8 +177,22 @@ impl Maker for Makes {
 
     fn make(&self, _: &Bundle, told: &dyn Fn(String)) -> Result<Box<dyn Engine>, EngineError> {
         told("built: 50 %".to_owned());
+        if self.1.lock().fault == Fault::Makes {
+            self.1.lock().hanging = true;
+            until("it is let go", || {
+                let mut script = self.1.lock();
+                if std::mem::take(&mut script.word) {
+                    told("built: 51 %".to_owned());
+                }
+                !script.hanging
+            });
+        }
         let mut script = self.1.lock();
         script.made += 1;
+        if script.refuses {
+            let (file, problem) = ("x.onnx".to_owned(), "no such operator".to_owned());
+            return Err(EngineError::Unsupported { engine: self.0, file, problem });
+        }
         if let Some(for_good) = script.cannot_be_made {
             let problem = "not here".to_owned();
             return Err(match for_good {
@@ -179,6 +213,12 @@ thread_local! {
 fn make() {
     let waiting = LATER.with(|later| std::mem::take(&mut *later.borrow_mut()));
     waiting.into_iter().for_each(|work| work());
+}
+
+/// The same on a thread that may hang.
+fn make_beside() -> std::thread::JoinHandle<()> {
+    let waiting = LATER.with(|later| std::mem::take(&mut *later.borrow_mut()));
+    std::thread::spawn(|| waiting.into_iter().for_each(|work| work()))
 }
 
 /// How long an engine may say nothing.
@@ -290,7 +330,7 @@ fn nobody_waits_for_a_better_engine_and_it_goes_on_where_the_other_was() {
     make();
     rig.counts("first", 3.0);
     let news = rig.engine.news().expect("it is there");
-    assert_eq!(news, EngineNews { engine: "first", advice: None, provisional: false });
+    assert_eq!(news, EngineNews { engine: "first", file: None, advice: None, provisional: false });
     make();
     rig.counts("first", 4.0);
     assert_eq!(rig.scripts[1].lock().made, 0, "what is worse is not made");
@@ -378,7 +418,7 @@ fn it_comes_back_when_it_is_well() {
     rig.counts("last", 11.0);
     make();
     rig.counts("first", 12.0);
-    let back = EngineNews { engine: "first", advice: None, provisional: false };
+    let back = EngineNews { engine: "first", file: None, advice: None, provisional: false };
     assert_eq!(rig.engine.news(), Some(back));
 }
 
@@ -491,4 +531,79 @@ fn one_that_hangs_as_it_takes_over_is_left_too() {
     assert_eq!(rig.hung(0, SILENCE), vec![Ok(2.0); 4]);
     assert_eq!(rig.engine.name(), "last");
     rig.let_go(0);
+}
+
+/// A compiler that never returns: nobody waits for it, the next one is made, and no second one beside it.
+#[test]
+fn whoever_makes_one_and_says_nothing_is_left_and_the_next_one_is_made() {
+    let mut rig = Rig::new(false);
+    rig.fails(0, Fault::Makes);
+    rig.counts("last", 1.0);
+    let hangs = make_beside();
+    until("it hangs", || rig.scripts[0].lock().hanging);
+    let almost = PATIENCE.saturating_sub(Duration::from_secs(1));
+    rig.clock.advance(almost);
+    rig.counts("last", 2.0);
+    let advice = rig.engine.news().and_then(|news| news.advice).expect("told");
+    assert_eq!(advice, "the engine first is built: 50 %: until it is there last runs it");
+    // A word is enough.
+    rig.scripts[0].lock().word = true;
+    until("it says a word", || !rig.scripts[0].lock().word);
+    rig.clock.advance(almost);
+    rig.counts("last", 3.0);
+    assert!(rig.engine.news().is_some_and(|news| news.provisional), "it is still made");
+    rig.clock.advance(Duration::from_secs(1));
+    rig.counts("last", 4.0);
+    let advice = rig.engine.news().and_then(|news| news.advice).expect("told");
+    assert_eq!(advice, "the engine second is being made: until it is there last runs it");
+    make();
+    rig.counts("second", 5.0);
+    let advice = rig.engine.news().and_then(|news| news.advice).expect("told");
+    assert_eq!(
+        advice,
+        "the engine first failed (the engine `first` failed: whoever makes it has said nothing for \
+         300 s): second runs it, first is tried again once that call has ended"
+    );
+    rig.clock.advance(Duration::from_secs(10_000));
+    rig.counts("second", 6.0);
+    make();
+    assert_eq!(rig.scripts[0].lock().made, 0, "no second one is made beside it");
+    rig.let_go(0);
+    hangs.join().expect("it ends");
+    rig.counts("second", 7.0);
+    make();
+    rig.counts("first", 8.0);
+}
+
+#[test]
+fn another_file_than_was_asked_for_is_told_and_so_is_a_network_that_is_refused() {
+    let mut rig = Rig::new(false);
+    let (path, precision) = ("x-fp16.onnx".to_owned(), "fp16".to_owned());
+    let file = FileRun { path, precision, instead: Some("it builds no INT8".to_owned()) };
+    rig.scripts[0].lock().file = Some(file.clone());
+    rig.counts("last", 1.0);
+    make();
+    rig.counts("first", 2.0);
+    let news = rig.engine.news().expect("it is there");
+    assert_eq!(news.file, Some(file));
+    let advice = "the engine first runs x-fp16.onnx of it: it builds no INT8";
+    assert_eq!(news.advice.as_deref(), Some(advice));
+    rig.fails(0, Fault::Error);
+    rig.batch();
+    assert_eq!(rig.engine.file(), None, "the last one runs what the bundle was found with");
+
+    // Nobody asked for it by name; that it is there and refuses the network is told all the same.
+    let mut rig = Rig::new(false);
+    rig.scripts[0].lock().refuses = true;
+    rig.scripts[1].lock().cannot_be_made = Some(true);
+    for count in 1..4_u8 {
+        rig.counts("last", f32::from(count));
+        make();
+    }
+    let advice = rig.engine.news().and_then(|news| news.advice).expect("told");
+    assert!(
+        advice.starts_with("the engine first cannot run it (x.onnx cannot be run by"),
+        "{advice}"
+    );
+    assert!(advice.ends_with("last does"), "{advice}");
 }

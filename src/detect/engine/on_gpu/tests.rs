@@ -5,10 +5,15 @@
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::detect::engine::graph::sums::Limits;
+use crate::detect::engine::makes_tensorrt::{MOST_KEPT, MakesTensorRt, may_use};
 use crate::detect::engine::parity::{
     Apart, builtin, bundle, compare, fetched, place, say, scene, step,
 };
-use crate::disk::{Disk, RealDisk};
+use crate::detect::engine::tensorrt::Places;
+use crate::detect::settings::{Kept, ModelLimits};
+use crate::device::Gpu;
+use crate::disk::{self, Disk, RealDisk};
 
 /// Makes engines by RTX 1.6, keeping plans in `folder`; `None`, said loudly, where there is no GPU.
 fn makes(folder: &std::path::Path, graphs: bool) -> Option<MakesTensorRt> {
@@ -73,9 +78,6 @@ fn shipped_bundles_answer_as_the_engine_in_the_binary_does_and_how_fast() {
                  {plain50:.3}/{plain99:.3} ms; made in {built:.1} s"
             ));
             assert!(apart.greatest < by, "{name} {precision} x{slots}: {apart}");
-        }
-        if let Some(layers) = engine.sizes[0].network.layers() {
-            say(format_args!("{name} {precision}: {} bytes of layers", layers.len()));
         }
     }
 }

@@ -19,6 +19,13 @@ fn load(of: &Bundle) -> Option<Onnx> {
     )
 }
 
+/// The library, and an engine of `of` by it; `None`, said loudly, where it was not fetched.
+#[cfg(feature = "cuda")]
+pub(crate) fn library_for_tests(of: &Bundle) -> Option<(Library, Onnx)> {
+    let engine = load(of)?;
+    Some((Library::open(None).expect("is open already"), engine))
+}
+
 #[test]
 fn shipped_bundles_answer_as_the_engine_in_the_binary_does() {
     for (name, precision, slots, steps, by) in [
