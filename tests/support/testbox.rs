@@ -208,7 +208,7 @@ impl TestBox {
             runtime,
         };
         for (engine, trouble) in &tested.plan.trouble {
-            tested.rungs.has(*engine, Some(*trouble));
+            tested.rungs.has(engine, Some(*trouble));
         }
         tested.start().expect("it starts");
         tested.connected();
