@@ -17,10 +17,11 @@ use axum::routing::get;
 use courtside::clock::{Clock, ManualClock};
 use courtside::event::FactId;
 use courtside::event::box_status::BoxStatus;
+use courtside::event::command::Role;
 use courtside::event::words::{
     CalibrationMode, LearntFrom, ModelCondition, StorageCondition, StreamCondition, VerdictWord,
 };
-use courtside::http::{Access, Server, Terms, Token};
+use courtside::http::{Access, Server, Terms, Tokens};
 use courtside::media::{
     ChromaLayout, CourtId, CpuPicture, Frame, MediaTime, Monotonic, Pixels, Plane, SessionId,
     UtcTime,
@@ -766,11 +767,16 @@ fn every_word_that_a_box_says_is_understood() {
 #[test]
 fn a_browser_signs_in_and_out_and_is_asked_again_when_its_time_is_up() {
     let source = Scripted::with_state(one_court());
+    source.shot("a", true, 1, 1);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let clock = by_hand();
     let guarded = {
         let _inside = runtime.enter();
-        let access = Access::Token(Token::new("0123456789abcdef"));
+        let tokens = Tokens::known([
+            (Role::Viewer, "the-viewer-s-token"),
+            (Role::Technician, "0123456789abcdef"),
+        ]);
+        let access = Access::Tokens(tokens);
         let any = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(any, None, access, terms(&clock)).expect("bound");
         let address = server.address();
@@ -795,7 +801,9 @@ fn a_browser_signs_in_and_out_and_is_asked_again_when_its_time_is_up() {
     let alarm = clock.alarm_within(Duration::from_secs(30));
     assert!(alarm.is_some(), "the wrong token waits for nothing");
     clock.advance(Duration::from_secs(1));
-    browser.until("document.querySelector('[role=alert]').textContent.includes('not the token')");
+    browser.until(
+        "document.querySelector('[role=alert]').textContent.includes('no token of this box')",
+    );
     browser.picture("login-1920");
     browser.value(&type_in("0123456789abcdef"));
     browser.until(inside);
@@ -821,6 +829,29 @@ fn a_browser_signs_in_and_out_and_is_asked_again_when_its_time_is_up() {
     browser.until("window.told === 200 && location.pathname === '/'");
     clock.advance(Duration::from_secs(1));
     browser.until(at_the_door);
+
+    // Who only looks sees all of it, and is told why what he tries is not his. Nothing is asked of the box.
+    browser.value(&type_in("the-viewer-s-token"));
+    browser.until(inside);
+    let dimmed =
+        "document.querySelector('.call .verdict button').getAttribute('aria-disabled') === 'true'";
+    browser.until(dimmed);
+    browser.until("document.querySelector('#role').textContent === 'viewer'");
+    browser.value("document.querySelector('.call .verdict button').click()");
+    browser.until(
+        "document.querySelector('.call .verdict .why').textContent.includes('For the operator; you are signed in as viewer')",
+    );
+    browser.value("document.querySelector('.draw').click()");
+    browser.until("document.querySelector('.draw').textContent.includes('For the technician')");
+    assert_eq!(browser.value("document.querySelector('#draw').open"), json!(false));
+    browser.picture("viewer-1920");
+    browser.resize((390, 844));
+    browser.picture("viewer-phone");
+    // The page is not what holds him back.
+    browser.value(
+        "fetch('/v1/events/5d1f0c2ab3e49d07-shot-1/verdict', {method: 'POST', body: '{}'}).then((answer) => { window.told = answer.status })",
+    );
+    browser.until("window.told === 403");
 }
 
 #[test]
@@ -833,7 +864,7 @@ fn a_box_dragged_round_the_ring_gives_the_lines_to_paste() {
     let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
     browser.until("document.querySelector('.picture img').naturalWidth === 1280");
     let told = browser.value("fetch('/v1/session').then((answer) => answer.json())");
-    assert_eq!(told, json!({"signed_in": false, "ends_in_seconds": null}));
+    assert_eq!(told, json!({"role": "technician", "signed_in": false, "ends_in_seconds": null}));
     assert_eq!(browser.value("document.querySelector('#sign-out').hidden"), json!(true));
     browser.value("document.querySelector('.draw').click()");
     browser.until("document.querySelector('#draw .canvas img').naturalWidth === 1280");

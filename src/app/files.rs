@@ -12,11 +12,14 @@ use crate::app::parcels::KEY_FILE;
 use crate::app::splits::SPLITS_FILE;
 use crate::config::{Config, twin};
 use crate::disk::{self, Disk, Judged, ReadBy, Us};
+use crate::event::command::Role;
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "token",
+    "token-operator",
+    "token-viewer",
     KEY_FILE,
     "outbox",
     "ring",
@@ -68,9 +71,14 @@ pub(crate) fn take(
     let mut faults: Vec<String> = options.told.iter().map(ToString::to_string).collect();
     faults.extend(own_folder(&config.appliance.data_dir, disk)?);
     if !options.open_http {
-        let file = &config.http.token_file;
-        let taken = disk::own_secret(file).map_err(refused("take `http.token_file`", file))?;
-        faults.extend(taken.1);
+        for (role, file) in config.http.token_files() {
+            match disk::own_secret(&file) {
+                Ok((_, told)) => faults.extend(told),
+                // Told once it is to be used; a box goes on without viewers and operators.
+                Err(_) if role < Role::Technician => {}
+                Err(error) => return Err(refused("take `http.token_file`", &file)(error)),
+            }
+        }
     }
     for exposed in exposed(config, Us::now()) {
         if exposed.is_fault {
@@ -96,8 +104,10 @@ pub(crate) fn look(config: &Config, us: Us) -> io::Result<Judged> {
 
 /// The secrets that others than `us` can read.
 pub(crate) fn exposed(config: &Config, us: Us) -> Vec<Exposed> {
-    let files = config.secret_files.iter().chain([&config.http.token_file]);
-    let told = |path: &PathBuf| {
+    let tokens = config.http.token_files().map(|(_, file)| file);
+    let files = config.secret_files.iter().cloned().chain(tokens);
+    let told = |path: PathBuf| {
+        let path = &path;
         let file = Foreign::path(path);
         match disk::who_reads(us, path) {
             ReadBy::Us => None,

@@ -145,6 +145,12 @@ pub struct Addresses {
 }
 
 impl App {
+    /// What it serves over HTTP, as it stands behind the door.
+    #[must_use]
+    pub const fn routes(&self) -> &axum::Router {
+        self.web.routes()
+    }
+
     /// Makes every stage, sink first, and binds every socket.
     ///
     /// # Errors
@@ -350,9 +356,10 @@ impl App {
         let beside = courts.beside().clone();
         let Neighbours { ledger, uplink, detect, router, .. } = &beside;
         let clock = &beside.world.clock;
-        uplink.serve(operations::all(kit, &again, &web.state()));
+        uplink.serve(operations::all(kit, &again, &web.state(), web.tokens()));
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
+        let rtmps = beside.ingest.rtmps_address();
         let addresses = (beside.ingest.rtmp_address(), web.address());
         let ingest = tokio::spawn(ingest.run(until(stopped.clone())));
         let watching = tokio::spawn(watch::run(
@@ -383,7 +390,7 @@ impl App {
         let web = tokio::spawn(web.serve(move || until(stopped.clone())));
         let notifier = Notifier::from_environment();
         notifier.ready();
-        tracing::info!(rtmp = ?addresses.0, http = %addresses.1, "ready");
+        tracing::info!(rtmp = ?addresses.0, ?rtmps, http = %addresses.1, "ready");
         // Nobody waits for it: cameras are recorded and called meanwhile.
         if let Err(error) = detect.load_rest(Arc::clone(&beside.world.devices.engines), joined) {
             tracing::error!(%error, "start a thread that loads models");

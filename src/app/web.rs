@@ -34,7 +34,7 @@ use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::game::player::ToGame;
 use crate::health::{self, Metrics, Probed};
-use crate::http::{self, Access, Local, Server};
+use crate::http::{self, Access, Local, Server, Tokens};
 use crate::ingest::IngestHandle;
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
@@ -200,6 +200,7 @@ pub(crate) struct Bound {
     /// At which `doctor` asks.
     local: Option<Local>,
     state: Arc<WebState>,
+    tokens: Option<Tokens>,
     routes: axum::Router,
 }
 
@@ -210,6 +211,15 @@ impl Bound {
 
     pub(crate) fn state(&self) -> Arc<WebState> {
         Arc::clone(&self.state)
+    }
+
+    /// Those that are asked for, if any are.
+    pub(crate) fn tokens(&self) -> Option<Tokens> {
+        self.tokens.clone()
+    }
+
+    pub(crate) const fn routes(&self) -> &axum::Router {
+        &self.routes
     }
 
     pub(crate) async fn serve<F: Future<Output = ()> + Send>(self, stopped: impl Fn() -> F) {
@@ -234,11 +244,11 @@ pub(crate) fn bind(
     shelf: Shelf,
     twin: Option<&TwinDesk>,
 ) -> Result<Bound, AppError> {
-    let access = if options.open_http {
-        Access::Open
-    } else {
-        Access::Token(http::Token::open(&config.http.token_file)?)
+    let tokens = match options.open_http {
+        true => None,
+        false => Some(Tokens::open(config.http.token_files())?),
     };
+    let access = tokens.clone().map_or(Access::Open, Access::Tokens);
     let admission = state.admission.clone();
     let terms = http::Terms { admission, ..http::Terms::usual(&state.clock) };
     let certificate = match &config.http.tls {
@@ -255,7 +265,7 @@ pub(crate) fn bind(
         routes = routes.merge(twin_routes::routes(twin.clone()));
     }
     let local = if options.local { local(&config.appliance.data_dir) } else { None };
-    Ok(Bound { server, local, state, routes })
+    Ok(Bound { server, local, state, tokens, routes })
 }
 
 /// The socket of this machine. A box without one does all else that it should.

@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::config::fault::Findings;
 use crate::config::ingest::{TlsFiles, address, both_or_neither};
 use crate::config::origin::Origin;
+use crate::event::command::Role;
 
 /// Loopback alone, so that a fresh box shows nothing to the network.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -19,12 +20,31 @@ const LISTEN: &str = "127.0.0.1:8080";
 pub struct HttpConfig {
     /// Address and port; `127.0.0.1:8080` unless given.
     pub listen: SocketAddr,
-    /// Holds the token; made at first start, mode 0600. `{data_dir}/token` unless given.
+    /// Holds the technician's token; made at first start, mode 0600. `{data_dir}/token` unless given.
     pub token_file: PathBuf,
     /// Certificate to serve HTTPS with.
     pub tls: Option<TlsFiles>,
     /// True where somebody wrote out that plain HTTP off loopback is meant.
     pub plain: bool,
+}
+
+impl HttpConfig {
+    /// The file of a role's token: the technician's as it is configured, the others' beside it, with the
+    /// role behind its name.
+    #[must_use]
+    pub fn token_file_of(&self, role: Role) -> PathBuf {
+        if role == Role::Technician {
+            return self.token_file.clone();
+        }
+        let mut path = self.token_file.clone().into_os_string();
+        path.push(format!("-{role}"));
+        path.into()
+    }
+
+    /// The files of all tokens, with whose they are.
+    pub fn token_files(&self) -> impl Iterator<Item = (Role, PathBuf)> + '_ {
+        Role::ALL.into_iter().map(|role| (role, self.token_file_of(role)))
+    }
 }
 
 /// Where the page, the clips and the metrics are served.
@@ -35,7 +55,8 @@ pub(super) struct RawHttp {
     #[schemars(extend("x-applies" = "restart"))]
     #[schemars(with = "Option<String>")]
     listen: Option<Spanned<String>>,
-    /// File of the token, made at first start. `{data_dir}/token`, if absent.
+    /// File of the technician's token, made at first start; `-operator` and `-viewer` behind its name
+    /// give theirs. `{data_dir}/token`, if absent.
     #[schemars(extend("x-applies" = "restart", "x-file-only" = true))]
     token_file: Option<PathBuf>,
     /// PEM file of the certificate chain.

@@ -15,18 +15,51 @@ use serde_json::{Map, Value};
 use crate::event::words::CommandWord;
 use crate::media::Foreign;
 
-/// Who asks. A later one may do what those before it may.
+/// Who asks, over HTTP and over MQTT. A later one may do what those before it may.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Sees.
+    /// Sees: page, events, clips, pictures, metrics.
     Viewer,
-    /// Taps.
+    /// Taps: says what a shot was, runs a game.
     Operator,
-    /// Configures.
+    /// Configures: rims, models, configuration, commands.
     Technician,
+}
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Technician];
+
+    /// As it is written in topics, files and answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Technician => "technician",
+        }
+    }
+
+    /// Below the root of a box, the topic below which who has this role asks, `{commands}/{id}`, and is
+    /// answered, `{commands}/{id}/state`. MQTT tells a box nothing of who publishes; the broker's ACL
+    /// says who may publish there, so the topic is who asks. Viewers ask for nothing.
+    #[must_use]
+    pub const fn commands(self) -> Option<&'static str> {
+        match self {
+            Self::Viewer => None,
+            Self::Operator => Some("operator/command"),
+            Self::Technician => Some("command"),
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 /// What stands in `command/{id}`. Members that this version does not know are let be.
@@ -110,6 +143,25 @@ pub struct CourtArguments {
 
 /// Of `aim`.
 pub type AimArguments = CourtArguments;
+
+/// Of `key_rotate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyArguments {
+    /// What is made anew.
+    pub key: RotatedKey,
+    /// Whose token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// What `key_rotate` makes anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RotatedKey {
+    /// The token of a role for the page and `/v1`.
+    Token,
+}
 
 /// Of `config_check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,23 +4,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 use crate::admission::{Answered, Reason};
+use crate::event::command::Role;
 use crate::http::access::Access;
 use crate::http::door::{By, Door};
 use crate::http::ending::ending;
 use crate::http::problem::{Problem, unheard};
+use crate::http::rules::{Said, look_up};
 use crate::http::shares::Guest;
 use crate::http::sign_in;
 use crate::http::standing::Caller;
-
-/// Where a monitor asks; open to all, and say nothing but yes or no.
-const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Puts `routes` behind the rules, with the ways in and out beside them.
 pub(super) fn guarded(routes: Router, door: &Arc<Door>) -> Router {
@@ -38,28 +37,37 @@ async fn admit(
     next: Next,
 ) -> Response {
     let from = Guest::From(caller.prefix());
-    let path = request.uri().path();
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let said = path.map(|path| look_up(door.rules, request.method(), path));
+    if said == Some(Said::Least(None)) {
+        return next.run(request).await;
+    }
     let (by, guest, end) = match &door.access {
-        _ if OPEN_PATHS.contains(&path) => (By::Nothing, from, None),
-        Access::Token(token) => match bearer(request.headers()) {
-            Some(offered) => match caller.answer(token.is(offered), offered).await {
-                Answered::Yes => (By::Bearer, from, None),
-                Answered::No => return refused(&request),
-                Answered::Unheard => return unheard(),
-            },
+        Access::Tokens(tokens) => match bearer(request.headers()) {
+            Some(offered) => {
+                let found = tokens.find(offered);
+                match (caller.answer(found.map(|shown| shown.role), offered).await, found) {
+                    (Answered::Yes, Some(shown)) => {
+                        (By::Bearer(shown.role), from, Some(door.renewed(shown)))
+                    }
+                    (Answered::Unheard, _) => return unheard(),
+                    _ => return refused(&request),
+                }
+            }
             // Nobody finds 256 random bits: a cookie that names no session is an old one, and no guess.
             None => match door.signed(request.headers()) {
                 Some(signed) => {
-                    caller.proved();
+                    let role = signed.shown.role;
+                    caller.proved(role);
                     let guest = Guest::Session(signed.number);
-                    (By::Session(signed.until), guest, Some(door.end(signed)))
+                    (By::Session(role, signed.until), guest, Some(door.end(signed)))
                 }
                 None => return refused(&request),
             },
         },
         Access::Open if named_by_address(request.headers()) => {
-            caller.admitted();
-            (By::Nothing, from, None)
+            caller.admitted(By::Open.role());
+            (By::Open, from, None)
         }
         Access::Open => {
             caller.refused(Reason::Host);
@@ -68,13 +76,50 @@ async fn admit(
                 .into_response();
         }
     };
+    if let Some(said) = said
+        && let Some(refusal) = not_for(by.role(), &said, &request)
+    {
+        return refusal;
+    }
     request.extensions_mut().insert(by);
+    request.extensions_mut().insert(by.role());
     request.extensions_mut().insert(guest);
     let response = next.run(request).await;
     match end {
         Some(end) => ending(response, end),
         None => response,
     }
+}
+
+/// Why somebody of that role is not answered, if he is not.
+fn not_for(role: Role, said: &Said, request: &Request) -> Option<Response> {
+    let (least, methods) = match said {
+        Said::Least(Some(least)) if role < *least => (*least, None),
+        Said::Least(_) => return None,
+        Said::Methods(methods) => (role, Some(methods)),
+        Said::Nothing => {
+            tracing::error!(path = request.uri().path(), "a route stands in no rule");
+            let detail = "nobody is answered there: a bug of this box, please report it";
+            let status = StatusCode::FORBIDDEN;
+            return Some(Problem::new(status, "No rule", detail).into_response());
+        }
+    };
+    let Some(methods) = methods else {
+        let detail = format!(
+            "this is for the {least}, and you are here as {role}: show the {least}'s token, or sign out \
+             and in with it"
+        );
+        let problem = Problem::new(StatusCode::FORBIDDEN, "Not with this role", detail);
+        return Some(problem.into_response());
+    };
+    let detail = "not with this method: the header Allow names those that are served here";
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", detail);
+    let mut response = problem.into_response();
+    let all = methods.join(", ").replacen("GET", "GET, HEAD", 1);
+    if let Ok(all) = HeaderValue::from_str(&all) {
+        response.headers_mut().insert(header::ALLOW, all);
+    }
+    Some(response)
 }
 
 /// Ends a stranger's connection with its first refusal: it may come again, and takes a seat for it.
@@ -98,8 +143,8 @@ fn refused(request: &Request) -> Response {
     if request.method() == Method::GET && accepts.is_some_and(|types| types.contains("text/html")) {
         return Redirect::to("/login").into_response();
     }
-    let detail = "send the token as `Authorization: Bearer …`, or sign in at /login; it stands in \
-                  the file that `http.token_file` names";
+    let detail = "send a token as `Authorization: Bearer …`, or sign in at /login; the technician's \
+                  stands in the file that `http.token_file` names, the others' beside it";
     let mut response =
         Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail).into_response();
     let challenge = HeaderValue::from_static("Bearer realm=\"courtside\"");

@@ -7,25 +7,37 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::http::access::Access;
+use crate::event::command::Role;
+use crate::http::access::{Access, Shown};
 use crate::http::ending::End;
+use crate::http::rules::Rule;
 use crate::http::sessions::{SessionId, SessionLimits, Sessions, Signed};
 use crate::media::Monotonic;
 
-/// How a request was let in.
+/// How a request was let in, and as whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
-    /// It showed the token.
-    Bearer,
+    /// It showed a token.
+    Bearer(Role),
     /// A browser signed in; its session ends then.
-    Session(Monotonic),
-    /// Nothing is asked for: a probe, or a box that is open to all.
-    Nothing,
+    Session(Role, Monotonic),
+    /// The box is open to all.
+    Open,
+}
+
+impl By {
+    pub(super) const fn role(self) -> Role {
+        match self {
+            Self::Bearer(role) | Self::Session(role, _) => role,
+            Self::Open => Role::Technician,
+        }
+    }
 }
 
 /// What is decided at the door, and by what.
 pub(super) struct Door {
     pub(super) access: Access,
+    pub(super) rules: &'static [Rule],
     /// True behind TLS: a cookie then never travels in clear.
     secure: bool,
     pub(super) clock: Arc<dyn Clock>,
@@ -37,31 +49,34 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn new(
         access: Access,
+        rules: &'static [Rule],
         secure: bool,
         clock: Arc<dyn Clock>,
         limits: SessionLimits,
     ) -> Self {
         let sessions = Mutex::new(Sessions::new(limits));
-        Self { access, secure, clock, sessions, life_seconds: limits.life.as_secs() }
+        Self { access, rules, secure, clock, sessions, life_seconds: limits.life.as_secs() }
     }
 
     /// The session that a request's cookie names.
     pub(super) fn signed(&self, headers: &HeaderMap) -> Option<Signed> {
+        let Access::Tokens(tokens) = &self.access else { return None };
         let now = self.clock.monotonic();
-        self.shown(headers).find_map(|shown| self.sessions.lock().find(now, shown))
+        let found = self.shown(headers).find_map(|shown| self.sessions.lock().find(now, shown));
+        found.filter(|signed| tokens.holds(signed.shown))
     }
 
-    /// Opens a session for who has shown the token -> the cookie that names it. One that the browser
+    /// Opens a session for who has shown a token -> the cookie that names it. One that the browser
     /// had before ends.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn sign_in(&self, headers: &HeaderMap) -> io::Result<HeaderValue> {
+    pub(super) fn sign_in(&self, headers: &HeaderMap, shown: Shown) -> io::Result<HeaderValue> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let id = SessionId::of(random);
         self.sign_out(headers);
-        self.sessions.lock().open(self.clock.monotonic(), &id);
+        self.sessions.lock().open(self.clock.monotonic(), &id, shown);
         self.cookie(&id.text(), self.life_seconds)
     }
 
@@ -82,16 +97,26 @@ impl Door {
         self.cookie("", 0)
     }
 
-    /// Resolves when a session ends: by its time, or before.
+    /// Resolves when a session ends: by its time, by another token, or before.
     pub(super) fn end(&self, mut signed: Signed) -> End {
         let late = self.clock.reached(signed.until);
+        let renewed = self.renewed(signed.shown);
         Box::pin(async move {
             tokio::select! {
                 // Nothing is ever sent on it; it closes.
                 _ = signed.ended.changed() => {}
                 () = late => {}
+                () = renewed => {}
             }
         })
+    }
+
+    /// Resolves when the token that was shown is none any more.
+    pub(super) fn renewed(&self, shown: Shown) -> End {
+        match &self.access {
+            Access::Tokens(tokens) => tokens.renewed(shown),
+            Access::Open => Box::pin(std::future::pending()),
+        }
     }
 
     /// `__Host-` has a browser take it from TLS alone, and from no neighbour of our name.

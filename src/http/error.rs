@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::event::command::Role;
+
 /// Why pages and clips cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts name their fields")]
@@ -23,6 +25,15 @@ pub enum HttpError {
         file.display()
     )]
     WeakToken { file: PathBuf },
+    /// Who has one of them would have the other's role.
+    #[error(
+        "{one} and {other} have the same token, in {}: take that file away, and a new one is made",
+        file.display()
+    )]
+    SameToken { file: PathBuf, one: Role, other: Role },
+    /// There is none to make anew.
+    #[error("the box has no token of the {role}: see its log for why, and start it again")]
+    NoToken { role: Role },
     /// A certificate or its key is not what it should be.
     #[error("{what} {}: write the path of a PEM file that holds it", file.display())]
     Pem { what: &'static str, file: PathBuf, source: rustls::pki_types::pem::Error },

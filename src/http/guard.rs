@@ -241,6 +241,7 @@ mod tests {
     use super::*;
     use crate::admission::{Admission, DoorLimits, Limits};
     use crate::clock::SystemClock;
+    use crate::event::command::Role;
 
     const NEVER: Duration = Duration::from_secs(3600);
 
@@ -332,7 +333,7 @@ mod tests {
             let (_peer, mut ours, caller) = stranger(&admission, [short, long]);
             assert!(timed_out(Some(ours.read(&mut [0; 1]).await)), "a stranger");
             let (_peer, mut ours, second) = stranger(&admission, [short, long]);
-            second.admitted();
+            second.admitted(Role::Viewer);
             assert!(read_now(&mut ours).await.is_none(), "its answer may take its time");
             assert!(!caller.is_member() && second.is_member());
         });
@@ -358,7 +359,7 @@ mod tests {
             peer.write_all(b"x").await.expect("fits");
             let error = ours.read(&mut buffer).await.expect_err("one more");
             assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
-            caller.admitted();
+            caller.admitted(Role::Viewer);
             peer.write_all(b"x").await.expect("fits");
             assert_eq!(ours.read(&mut buffer).await.expect("a member sends what it likes"), 1);
         });

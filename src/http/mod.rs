@@ -1,7 +1,7 @@
 //! The server shell: who may ask, how long they may take, and how refusals look.
 //!
 //! Knows no stage: a stage that serves has its own routes, `app` joins them and hands them to
-//! [`Server::serve`]. Read `error`, `access` (who may ask, the token), `sessions` (browsers that signed in, pure),
+//! [`Server::serve`]. Read `error`, `rules` (who may ask for what), `access` (who is who: the tokens), `sessions` (browsers that signed in, pure),
 //! `door` (both, and the cookie), `sign_in` (the ways in and out), `admit` (each request), `ending` (what
 //! ends with a session), `host` and `origin` (what a browser or a proxy may be led to send), `problem`
 //! (RFC 9457), `tls`, `listener`, `standing` and `guard` (seats, and limits on slow peers), `shares` (what one
@@ -10,9 +10,10 @@
 //! `server` (all of it, bound).
 
 mod error;
+mod rules;
+mod ending;
 mod access;
 mod sessions;
-mod ending;
 mod door;
 mod sign_in;
 mod admit;
@@ -28,10 +29,11 @@ mod serving;
 mod local;
 mod server;
 
-pub use crate::http::access::{Access, Token};
+pub use crate::http::access::{Access, Tokens};
 pub use crate::http::error::HttpError;
 pub use crate::http::local::{Local, local_sockets};
 pub use crate::http::problem::Problem;
+pub use crate::http::rules::{RULES, Rule};
 pub use crate::http::server::{Server, Terms};
 pub use crate::http::sessions::SessionLimits;
 pub use crate::http::shares::{ShareLimits, at_most};

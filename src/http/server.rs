@@ -15,6 +15,7 @@ use crate::http::access::Access;
 use crate::http::door::Door as Entrance;
 use crate::http::error::HttpError;
 use crate::http::listener::Limited;
+use crate::http::rules::{RULES, Rule};
 use crate::http::sessions::SessionLimits;
 use crate::http::standing::Caller;
 use crate::http::{admit, origin, serving};
@@ -28,6 +29,8 @@ pub struct Terms {
     pub admission: Admission,
     /// How many browsers, and how long.
     pub sessions: SessionLimits,
+    /// Who may ask for what.
+    pub rules: &'static [Rule],
 }
 
 impl Terms {
@@ -35,7 +38,7 @@ impl Terms {
     #[must_use]
     pub fn usual(clock: &Arc<dyn Clock>) -> Self {
         let admission = Admission::new(Arc::clone(clock), Limits::default());
-        Self { clock: Arc::clone(clock), admission, sessions: SessionLimits::USUAL }
+        Self { clock: Arc::clone(clock), admission, sessions: SessionLimits::USUAL, rules: RULES }
     }
 }
 
@@ -83,9 +86,9 @@ impl Server {
     ) -> io::Result<()> {
         let acceptor = self.tls.map(TlsAcceptor::from);
         let secure = acceptor.is_some();
-        let Terms { clock, admission, sessions } = self.terms;
+        let Terms { clock, admission, sessions, rules } = self.terms;
         let listener = Limited::new(self.porch.open()?, acceptor, admission);
-        let door = Arc::new(Entrance::new(self.access, secure, clock, sessions));
+        let door = Arc::new(Entrance::new(self.access, rules, secure, clock, sessions));
         let app = admit::guarded(routes, &door).layer(middleware::from_fn(origin::own_pages));
         let app = serving::bounded(app).layer(middleware::from_fn(admit::once));
         let app = app.into_make_service_with_connect_info::<Caller>();

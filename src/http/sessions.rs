@@ -11,12 +11,13 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::watch;
 
+use crate::http::access::Shown;
 use crate::media::Monotonic;
 
 /// How many sessions there are, and how long they live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Sessions at once; the oldest ends when one more is opened.
+    /// Sessions of a role at once; the oldest ends when one more is opened.
     pub at_most: usize,
     /// From sign-in to end. Use does not lengthen it.
     pub life: Duration,
@@ -45,6 +46,8 @@ impl SessionId {
 
 /// A session that goes on for now.
 pub(super) struct Signed {
+    /// The token that it was opened with.
+    pub(super) shown: Shown,
     /// Tells it from all others of this daemon.
     pub(super) number: u64,
     /// When it ends at the latest.
@@ -55,6 +58,7 @@ pub(super) struct Signed {
 
 struct Session {
     number: u64,
+    shown: Shown,
     hash: [u8; 32],
     until: Monotonic,
     /// What the session asked for and still runs holds the other end.
@@ -73,16 +77,25 @@ impl Sessions {
         Self { limits, all: Vec::new(), opened: 0 }
     }
 
-    /// Opens one.
-    pub(super) fn open(&mut self, now: Monotonic, id: &SessionId) {
+    /// Opens one for who has shown that token.
+    pub(super) fn open(&mut self, now: Monotonic, id: &SessionId, shown: Shown) {
         self.let_go(now);
+        // Viewers are many, and their token goes round: however often they sign in, no technician goes.
+        let of_its_role = |session: &Session| session.shown.role == shown.role;
         let room = self.limits.at_most.saturating_sub(1);
-        self.all.drain(..self.all.len().saturating_sub(room));
+        let mut over =
+            self.all.iter().filter(|session| of_its_role(session)).count().saturating_sub(room);
+        self.all.retain(|session| {
+            let goes = over > 0 && of_its_role(session);
+            over -= usize::from(goes);
+            !goes
+        });
         let until = now.plus(self.limits.life);
         self.opened += 1;
         let number = self.opened;
         self.all.push(Session {
             number,
+            shown,
             hash: hash(&id.text()),
             until,
             ends: watch::channel(()).0,
@@ -95,6 +108,7 @@ impl Sessions {
         let session = self.all.get(self.place(shown)?)?;
         Some(Signed {
             number: session.number,
+            shown: session.shown,
             until: session.until,
             ended: session.ends.subscribe(),
         })
@@ -133,8 +147,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::command::Role;
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const SHOWN: Shown = Shown { role: Role::Viewer, made: 0 };
 
     fn id(n: u8) -> SessionId {
         SessionId::of([n; 32])
@@ -147,7 +163,7 @@ mod tests {
     #[test]
     fn a_sessionends_after_its_life_however_much_it_is_used() {
         let mut sessions = Sessions::new(SessionLimits::USUAL);
-        sessions.open(at(0), &id(1));
+        sessions.open(at(0), &id(1), SHOWN);
         for hour in 0..12 {
             assert!(sessions.find(at(hour), &id(1).text()).is_some(), "hour {hour}");
         }
@@ -155,15 +171,15 @@ mod tests {
         assert!(sessions.all.is_empty(), "nothing is kept of it");
         // Without the limit a stolen cookie is good for ever.
         let mut ever = Sessions::new(SessionLimits { life: Duration::MAX, ..SessionLimits::USUAL });
-        ever.open(at(0), &id(1));
+        ever.open(at(0), &id(1), SHOWN);
         assert!(ever.find(at(24 * 365), &id(1).text()).is_some());
     }
 
     #[test]
     fn a_session_that_was_signed_out_of_is_gone_and_what_it_asked_forends() {
         let mut sessions = Sessions::new(SessionLimits::USUAL);
-        sessions.open(at(0), &id(1));
-        sessions.open(at(0), &id(2));
+        sessions.open(at(0), &id(1), SHOWN);
+        sessions.open(at(0), &id(2), SHOWN);
         let signed = sessions.find(at(1), &id(1).text()).expect("open");
         assert_eq!(signed.until, at(12));
         assert!(signed.ended.has_changed().is_ok(), "goes on");
@@ -178,7 +194,7 @@ mod tests {
     fn the_oldest_goes_when_there_are_too_many() {
         let opened = |at_most| {
             let mut sessions = Sessions::new(SessionLimits { at_most, ..SessionLimits::USUAL });
-            (0..200).for_each(|n| sessions.open(at(0), &id(n)));
+            (0..200).for_each(|n| sessions.open(at(0), &id(n), SHOWN));
             let alive = (0..200).filter(|n| sessions.find(at(0), &id(*n).text()).is_some());
             let alive: Vec<u8> = alive.collect();
             (sessions.all.len(), alive)
@@ -192,9 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn many_who_look_sign_nobody_out_who_may_more() {
+        let mut sessions = Sessions::new(SessionLimits { at_most: 2, ..SessionLimits::USUAL });
+        let technician = Shown { role: Role::Technician, made: 0 };
+        sessions.open(at(0), &id(100), technician);
+        (0..50).for_each(|n| sessions.open(at(0), &id(n), SHOWN));
+        let found = sessions.find(at(0), &id(100).text()).expect("still there");
+        assert_eq!((found.shown, sessions.all.len()), (technician, 3));
+    }
+
+    #[test]
     fn an_id_is_told_nowhere() {
         let mut sessions = Sessions::new(SessionLimits::USUAL);
-        sessions.open(at(0), &id(0xab));
+        sessions.open(at(0), &id(0xab), SHOWN);
         let kept = sessions.all.first().expect("one").hash;
         assert_ne!(kept, [0xab; 32]);
         let digits: String = kept.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -215,7 +241,7 @@ mod tests {
                 book.retain(|(_, opened)| now < opened + 6);
                 match what {
                     0 if book.iter().all(|(other, _)| *other != n) => {
-                        sessions.open(at(now), &id(n));
+                        sessions.open(at(now), &id(n), SHOWN);
                         book.push((n, now));
                         if book.len() > 4 {
                             book.remove(0);

@@ -19,6 +19,7 @@ use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
 use crate::admission::Prefix;
+use crate::event::command::Role;
 use crate::http::problem::Problem;
 
 /// Who has a share.
@@ -26,7 +27,7 @@ use crate::http::problem::Problem;
 pub(super) enum Guest {
     /// A browser that signed in.
     Session(u64),
-    /// Who shows the token, or needs none.
+    /// Who shows a token, or needs none.
     From(Prefix),
     /// This machine's own.
     Here,
@@ -37,7 +38,8 @@ pub(super) enum Guest {
 pub struct ShareLimits {
     /// Of a guest: a browser that signed in, or all programs of one address.
     pub each: usize,
-    /// Of all.
+    /// Of all. A quarter is kept from those who only see, so that many of them hold up nobody who runs
+    /// the game or the box.
     pub all: usize,
 }
 
@@ -76,12 +78,14 @@ enum Full {
 }
 
 impl Shares {
-    fn take(&self, of: Guest) -> Result<Share, Full> {
+    fn take(&self, of: Guest, role: Role) -> Result<Share, Full> {
         let mut taken = self.taken.lock();
         if taken.get(&of).is_some_and(|its| *its >= self.limits.each) {
             return Err(Full::Each);
         }
-        if taken.values().sum::<usize>() >= self.limits.all {
+        let ShareLimits { all, .. } = self.limits;
+        let his = if role == Role::Viewer { all - all / 4 } else { all };
+        if taken.values().sum::<usize>() >= his {
             return Err(Full::All);
         }
         *taken.entry(of).or_insert(0) += 1;
@@ -123,11 +127,13 @@ impl Drop for Share {
 async fn hold(
     State(shares): State<Shares>,
     guest: Option<Extension<Guest>>,
+    role: Option<Extension<Role>>,
     request: Request,
     next: Next,
 ) -> Response {
     let guest = guest.map_or(Guest::Here, |Extension(guest)| guest);
-    match shares.take(guest) {
+    let role = role.map_or(Role::Technician, |Extension(role)| role);
+    match shares.take(guest, role) {
         Ok(share) => next.run(request).await.map(|body| Body::new(Held { body, _share: share })),
         Err(full) => shares.refuse(full),
     }
@@ -168,7 +174,19 @@ mod tests {
     }
 
     fn taken(shares: &Shares, of: Guest, tries: usize) -> Vec<Share> {
-        (0..tries).filter_map(|_| shares.take(of).ok()).collect()
+        (0..tries).filter_map(|_| shares.take(of, Role::Operator).ok()).collect()
+    }
+
+    #[test]
+    fn those_who_only_see_leave_room_for_those_who_do() {
+        let some = shares(8, 8);
+        let many = (0..8).filter_map(|n| some.take(Guest::Session(n), Role::Viewer).ok());
+        let many: Vec<Share> = many.collect();
+        assert_eq!(many.len(), 6);
+        assert_eq!(some.take(Guest::Session(9), Role::Viewer).err(), Some(Full::All));
+        let operator = some.take(Guest::Session(10), Role::Operator);
+        assert!(operator.is_ok() && some.take(Guest::Here, Role::Technician).is_ok());
+        drop((many, operator));
     }
 
     #[test]
@@ -177,16 +195,16 @@ mod tests {
         let some = shares(3, 5);
         let mut of_a = taken(&some, a, 9);
         assert_eq!(of_a.len(), 3);
-        assert_eq!(some.take(a).err(), Some(Full::Each));
+        assert_eq!(some.take(a, Role::Operator).err(), Some(Full::Each));
         let of_b = taken(&some, b, 9);
-        assert_eq!((of_b.len(), some.take(c).err()), (2, Some(Full::All)));
+        assert_eq!((of_b.len(), some.take(c, Role::Operator).err()), (2, Some(Full::All)));
         of_a.pop();
-        assert!(some.take(c).is_ok(), "what was given back is there again");
+        assert!(some.take(c, Role::Operator).is_ok(), "what was given back is there again");
         drop((of_a, of_b));
         assert!(some.taken.lock().is_empty(), "nothing is kept of who has left");
         // Without the limit one has all.
         let none = shares(usize::MAX, 5);
         let all = taken(&none, a, 9);
-        assert_eq!((all.len(), none.take(b).err()), (5, Some(Full::All)));
+        assert_eq!((all.len(), none.take(b, Role::Operator).err()), (5, Some(Full::All)));
     }
 }

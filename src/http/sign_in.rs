@@ -1,4 +1,4 @@
-//! The ways in and out of a browser: the page that asks for the token, sign-in, sign-out.
+//! The ways in and out of a browser: the page that asks for a token, sign-in, sign-out.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ struct Asked {
 
 async fn ask(Query(asked): Query<Asked>) -> Html<String> {
     let said = match (asked.wrong, asked.later) {
-        (Some(_), _) => "<p role=\"alert\">That is not the token of this box.</p>",
+        (Some(_), _) => "<p role=\"alert\">That is no token of this box.</p>",
         (None, Some(_)) => {
             "<p role=\"alert\">Too many wrong tokens were tried from your network: try again in a few \
              seconds.</p>"
@@ -56,16 +56,17 @@ async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<SignIn>,
 ) -> Response {
-    let Access::Token(token) = &door.access else { return Redirect::to("/").into_response() };
-    match caller.answer(token.is(&form.token), &form.token).await {
-        Answered::Yes => {}
-        Answered::No => return Redirect::to("/login?wrong=1").into_response(),
+    let Access::Tokens(tokens) = &door.access else { return Redirect::to("/").into_response() };
+    let found = tokens.find(&form.token);
+    let shown = match (caller.answer(found.map(|shown| shown.role), &form.token).await, found) {
+        (Answered::Yes, Some(shown)) => shown,
         // For a person, on the page: problem details are for programs.
-        Answered::Unheard => return Redirect::to("/login?later=1").into_response(),
-    }
-    match door.sign_in(&headers) {
+        (Answered::Unheard, _) => return Redirect::to("/login?later=1").into_response(),
+        _ => return Redirect::to("/login?wrong=1").into_response(),
+    };
+    match door.sign_in(&headers, shown) {
         Ok(cookie) => {
-            tracing::info!(?caller, "a browser signed in");
+            tracing::info!(?caller, role = %shown.role, "a browser signed in");
             ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
         }
         Err(error) => {
@@ -87,12 +88,14 @@ async fn sign_out(State(door): State<Arc<Door>>, headers: HeaderMap) -> Response
     }
 }
 
-/// Whether the page has something to sign out of.
+/// Who the page is used by, and whether it has something to sign out of.
 pub(super) async fn told(State(door): State<Arc<Door>>, Extension(by): Extension<By>) -> Response {
     let left = match by {
-        By::Session(until) => Some(until.since(door.clock.monotonic()).as_secs()),
-        By::Bearer | By::Nothing => None,
+        By::Session(_, until) => Some(until.since(door.clock.monotonic()).as_secs()),
+        By::Bearer(_) | By::Open => None,
     };
-    Json(serde_json::json!({ "signed_in": left.is_some(), "ends_in_seconds": left }))
-        .into_response()
+    let told = serde_json::json!({
+        "role": by.role(), "signed_in": left.is_some(), "ends_in_seconds": left,
+    });
+    Json(told).into_response()
 }

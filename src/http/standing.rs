@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::admission::{About, Admission, Answered, Ask, Door, Prefix, Reason, Seat, digest};
+use crate::event::command::Role;
 
-/// There is one secret at this door: the token.
-const THE_TOKEN: u64 = 0;
+/// Which token it was makes no difference at this door: guesses of each are as slow.
+const A_TOKEN: u64 = 0;
 
 /// A connection's seat, and what became of it. Clones are the same connection.
 #[derive(Clone)]
@@ -21,7 +22,8 @@ struct Standing {
     seat: Seat,
     /// A request's head was whole once: the last step towards a secret that counts.
     asked: AtomicBool,
-    member: AtomicBool,
+    /// The highest role that it was let in with, and one more; 0 for a stranger.
+    member: AtomicU8,
 }
 
 impl fmt::Debug for Caller {
@@ -38,7 +40,7 @@ impl Caller {
             peer,
             seat: admission.enter(Door::Http, peer),
             asked: AtomicBool::new(false),
-            member: AtomicBool::new(false),
+            member: AtomicU8::new(0),
         }))
     }
 
@@ -49,7 +51,7 @@ impl Caller {
 
     /// True once a request was let in.
     pub(super) fn is_member(&self) -> bool {
-        self.0.member.load(Ordering::Relaxed)
+        self.0.member.load(Ordering::Relaxed) > 0
     }
 
     /// Notes that the TLS handshake is done.
@@ -64,33 +66,41 @@ impl Caller {
         }
     }
 
-    /// Notes that a request was let in where nothing is asked for.
-    pub(super) fn admitted(&self) {
-        if !self.0.member.swap(true, Ordering::Relaxed) {
+    /// Notes that a request was let in with that role.
+    pub(super) fn admitted(&self, role: Role) {
+        if self.0.member.fetch_max(role as u8 + 1, Ordering::Relaxed) == 0 {
             self.0.seat.admitted();
         }
     }
 
     /// Notes that a request was let in for a secret that it showed.
-    pub(super) fn proved(&self) {
+    pub(super) fn proved(&self, role: Role) {
         if !self.is_member() {
-            self.0.admission.proved(Door::Http, self.0.peer, THE_TOKEN);
+            self.0.admission.proved(Door::Http, self.0.peer, A_TOKEN);
         }
-        self.admitted();
+        self.admitted(role);
     }
 
-    /// Says whether the token that was shown is right, as soon as that may be said.
-    pub(super) async fn answer(&self, right: bool, offered: &str) -> Answered {
-        let Standing { admission, peer, .. } = &*self.0;
-        if right && self.is_member() {
-            return Answered::Yes; // It was told so on this connection before.
+    /// Says whether the token that was shown is one, as soon as that may be said.
+    pub(super) async fn answer(&self, found: Option<Role>, offered: &str) -> Answered {
+        let Standing { admission, peer, member, .. } = &*self.0;
+        // It was told so on this connection before. Not of a higher role: who only sees would learn at once
+        // whether his guess of the technician's token is right, and guess on without the brake.
+        let known = member.load(Ordering::Relaxed);
+        if found.is_some_and(|role| known > role as u8) {
+            return Answered::Yes;
         }
+        let right = found.is_some();
         let given = digest(offered.trim().as_bytes());
         let took = std::time::Duration::ZERO;
-        let ask = Ask { door: Door::Http, peer: *peer, right, given, what: THE_TOKEN, took };
+        let ask = Ask { door: Door::Http, peer: *peer, right, given, what: A_TOKEN, took };
         let answered = admission.answer(ask).await;
         match answered {
-            Answered::Yes => self.proved(),
+            Answered::Yes => {
+                if let Some(role) = found {
+                    self.proved(role);
+                }
+            }
             Answered::No if admission.may_log(*peer, About::Guess) => {
                 tracing::warn!(%peer, "a token was shown that is not this box's");
             }

@@ -18,16 +18,40 @@ use tokio::sync::watch;
 use super::*;
 use crate::admission::{Admission, Door, DoorLimits, Limits, Reason, WhoGoes};
 use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::event::command::Role;
 use crate::http::serving::BODY_MOST_BYTES;
 use crate::media::UtcTime;
 
+mod roles;
+
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const OPERATORS: &str = "operator-9876543210-operator";
+const VIEWERS: &str = "viewer-9876543210-viewer";
+
+fn access() -> Access {
+    let tokens = [(Role::Viewer, VIEWERS), (Role::Operator, OPERATORS), (Role::Technician, TOKEN)];
+    Access::Tokens(Tokens::known(tokens))
+}
+
+/// Those of the routes below, and of the ways in.
+const SOME_RULES: &[Rule] = &[
+    Rule { method: "GET", path: "/healthz", least: None },
+    Rule { method: "GET", path: "/", least: Some(Role::Viewer) },
+    Rule { method: "GET", path: "/v1/session", least: Some(Role::Viewer) },
+    Rule { method: "GET", path: "/endless", least: Some(Role::Viewer) },
+    Rule { method: "POST", path: "/taps", least: Some(Role::Operator) },
+    Rule { method: "POST", path: "/sink", least: Some(Role::Technician) },
+];
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 fn terms() -> Terms {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Terms::usual(&clock)
+    usual(&clock)
+}
+
+fn usual(clock: &Arc<dyn Clock>) -> Terms {
+    Terms { rules: SOME_RULES, ..Terms::usual(clock) }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -43,6 +67,8 @@ fn routes() -> Router {
         .route("/", get(|| async { "the page" }))
         .route("/healthz", get(|| async { "ok" }))
         .route("/endless", get(|| async { Body::new(Endless(true)) }))
+        .route("/taps", axum::routing::post(|| async { "tapped" }))
+        .route("/forgotten", get(|| async { "in no rule" }))
         .route("/sink", axum::routing::post(|body: String| async move { body.len().to_string() }))
 }
 
@@ -100,7 +126,7 @@ async fn ask(address: SocketAddr, request: &str) -> String {
 
 #[test]
 fn nothing_is_shown_without_the_token_but_that_we_live() {
-    served(Access::Token(Token::new(TOKEN)), |address| async move {
+    served(access(), |address| async move {
         assert!(ask(address, "GET /healthz HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 200"));
         for path in ["/", "/nothing", "//healthz", "/healthz/", "/v1/state"] {
             let answer = ask(address, &format!("GET {path} HTTP/1.1\r\n\r\n")).await;
@@ -119,7 +145,7 @@ fn nothing_is_shown_without_the_token_but_that_we_live() {
 
 #[test]
 fn what_the_framework_refuses_is_a_problem_too() {
-    served(Access::Token(Token::new(TOKEN)), |address| async move {
+    served(access(), |address| async move {
         let asked = format!("DELETE / HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
         let answer = ask(address, &asked).await;
         assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
@@ -163,19 +189,22 @@ async fn shows(address: SocketAddr, cookie: &str) -> bool {
 fn by_hand() -> (ManualClock, Terms) {
     let clock = ManualClock::at(UtcTime::from_nanos(1_800_000_000_000_000_000));
     let given: Arc<dyn Clock> = Arc::new(clock.clone());
-    (clock, Terms::usual(&given))
+    (clock, usual(&given))
 }
 
 #[test]
 fn a_stolen_cookie_dies_at_sign_out_with_its_time_and_with_a_restart() {
     let (clock, terms) = by_hand();
-    let access = Access::Token(Token::new(TOKEN));
+    let access = access();
     served_on(access.clone(), terms.clone(), |address| async move {
         let (out, kept) = (signed_in(address).await, signed_in(address).await);
         assert_ne!(out, kept, "each sign-in has its own");
         assert!(shows(address, &out).await && shows(address, &kept).await);
         let told = ask(address, &format!("GET /v1/session HTTP/1.1\r\n{kept}\r\n")).await;
-        assert!(told.ends_with(r#"{"ends_in_seconds":43200,"signed_in":true}"#), "{told}");
+        assert!(
+            told.ends_with(r#"{"ends_in_seconds":43200,"role":"technician","signed_in":true}"#),
+            "{told}"
+        );
 
         // Another page's form signs nobody out.
         let foreign = "Origin: https://evil.example\r\n";
@@ -212,7 +241,7 @@ fn a_stolen_cookie_dies_at_sign_out_with_its_time_and_with_a_restart() {
 #[test]
 fn what_a_session_still_runs_ends_with_it() {
     let (clock, terms) = by_hand();
-    served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+    served_on(access(), terms, |address| async move {
         let watch = async |who: &str| {
             let mut stream = TcpStream::connect(address).await.expect("connected");
             let request = format!("GET /endless HTTP/1.1\r\nHost: box\r\n{who}\r\n");
@@ -246,7 +275,7 @@ fn what_a_session_still_runs_ends_with_it() {
 
 #[test]
 fn a_request_without_a_host_or_with_two_is_refused() {
-    served(Access::Token(Token::new(TOKEN)), |address| async move {
+    served(access(), |address| async move {
         let raw = async |head: &str| {
             let mut stream = TcpStream::connect(address).await.expect("connected");
             let request =
@@ -280,10 +309,10 @@ fn a_request_without_a_host_or_with_two_is_refused() {
 
 #[test]
 fn a_browser_signs_in_and_gets_a_cookie_that_is_not_the_token() {
-    served(Access::Token(Token::new(TOKEN)), |address| async move {
+    served(access(), |address| async move {
         let page = ask(address, "GET / HTTP/1.1\r\nAccept: text/html,*/*\r\n\r\n").await;
         assert!(page.starts_with("HTTP/1.1 303") && page.contains("location: /login"), "{page}");
-        assert!(ask(address, "GET /login HTTP/1.1\r\n\r\n").await.contains("Token of this box"));
+        assert!(ask(address, "GET /login HTTP/1.1\r\n\r\n").await.contains("Your token"));
         let wrong = ask(address, &form("guess")).await;
         assert!(
             wrong.contains("location: /login?wrong=1") && !wrong.contains("set-cookie"),
@@ -327,7 +356,7 @@ fn what_changes_something_is_taken_from_our_own_pages_alone() {
              application/x-www-form-urlencoded\r\n\r\ntoken=x"
         )
     };
-    for access in [Access::Open, Access::Token(Token::new(TOKEN))] {
+    for access in [Access::Open, access()] {
         served(access, |address| async move {
             let foreign = [
                 "Origin: https://evil.example\r\n".to_owned(),
@@ -380,22 +409,44 @@ fn an_answer_that_never_ends_does_not_hold_the_end() {
 }
 
 #[test]
-fn a_token_is_made_once_and_only_we_can_read_it() {
+fn tokens_are_made_once_and_only_we_can_read_them() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().expect("a folder");
-    let file = dir.path().join("token");
-    Token::open(&file).expect("made");
-    let made = std::fs::read_to_string(&file).expect("written");
-    assert_eq!(made.trim().len(), 64);
-    assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
-    Token::open(&file).expect("read");
-    assert_eq!(std::fs::read_to_string(&file).expect("there"), made);
-    let weak = dir.path().join("weak");
-    io::Write::write_all(&mut std::fs::File::create(&weak).expect("made"), b"secret\n")
-        .expect("written");
-    assert!(matches!(Token::open(&weak), Err(HttpError::WeakToken { .. })));
+    let files =
+        |name: &str| Role::ALL.map(|role| (role, dir.path().join(format!("{name}-{role}"))));
+    let read = |file: &std::path::Path| std::fs::read_to_string(file).expect("written");
+    Tokens::open(files("token")).expect("made");
+    let made = files("token").map(|(role, file)| {
+        assert_eq!(read(&file).trim().len(), 64);
+        let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{role}");
+        (role, read(&file))
+    });
+    let again = Tokens::open(files("token")).expect("read");
+    for (role, token) in &made {
+        assert_eq!(again.find(token).map(|shown| shown.role), Some(*role), "read, not made anew");
+    }
+    assert!(made[0].1 != made[1].1 && made[1].1 != made[2].1);
+
+    let put = |file: &std::path::Path, text: &str| {
+        io::Write::write_all(&mut std::fs::File::create(file).expect("made"), text.as_bytes())
+            .expect("written");
+    };
+    let weak = files("weak");
+    put(&weak[2].1, "secret\n");
+    assert!(matches!(Tokens::open(weak), Err(HttpError::WeakToken { .. })));
+    // What only others would show keeps no box from starting.
+    let weak = files("weaker");
+    put(&weak[0].1, "secret\n");
+    let tokens = Tokens::open(weak).expect("without viewers");
+    assert_eq!(tokens.find("secret"), None);
+    // Who knew the viewer's would be the technician.
+    let same = files("same");
+    put(&same[0].1, TOKEN);
+    put(&same[2].1, &format!("{TOKEN}\n"));
+    assert!(matches!(Tokens::open(same), Err(HttpError::SameToken { .. })));
     let absent = dir.path().join("no/such/token");
-    let error = Token::open(&absent).err().expect("refused").to_string();
+    let error = Tokens::open([(Role::Technician, absent)]).expect_err("refused").to_string();
     assert!(error.contains("http.token_file"), "{error}");
 }
 
@@ -419,12 +470,12 @@ fn tls_is_spoken_where_a_certificate_is_given() {
     let swapped = crate::config::TlsFiles { cert_file: files.key_file.clone(), ..files };
     let error = server_config(&swapped, &[]).expect_err("a key is no certificate").to_string();
     assert!(error.contains("key.pem"), "{error}");
-    let access = Access::Token(Token::new(TOKEN));
+    let access = access();
     runtime().block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let limits = Limits { http: few_seats(), ..Limits::default() };
         let admission = Admission::new(Arc::clone(&clock), limits);
-        let terms = Terms { admission: admission.clone(), ..Terms::usual(&clock) };
+        let terms = Terms { admission: admission.clone(), ..usual(&clock) };
         let server = Server::bind(LOOPBACK.into(), Some(config), access, terms).expect("bound");
         let address = server.address();
         let serving = tokio::spawn(server.serve(routes(), std::future::pending()));
@@ -516,7 +567,7 @@ fn who_holds_connections_without_a_token_keeps_nobody_out() {
     let oldest = DoorLimits { who_goes: WhoGoes::Oldest, ..few };
     for (http, stays) in [(few, true), (oldest, false)] {
         let (_clock, terms) = guarded_by(Limits { http, ..usual });
-        served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+        served_on(access(), terms, |address| async move {
             // One who was let in before, and one who types his request by hand.
             let mut watching = from([2, 1], address).await;
             let request = "GET /endless HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer ";
@@ -530,7 +581,7 @@ fn who_holds_connections_without_a_token_keeps_nobody_out() {
             assert!(answer.ends_with("the page"), "a watcher with the token: {answer}");
             let login = "GET /login HTTP/1.1\r\n\r\n";
             let answer = answered(from([3, 2], address).await, login).await;
-            assert!(answer.contains("Token of this box"), "a browser nobody knows: {answer}");
+            assert!(answer.contains("Your token"), "a browser nobody knows: {answer}");
             // From the flood's own address too.
             let answer = answered(from([1, 0], address).await, &bearer(TOKEN)).await;
             assert!(answer.ends_with("the page"), "{answer}");
@@ -539,7 +590,7 @@ fn who_holds_connections_without_a_token_keeps_nobody_out() {
             let mut answer = String::new();
             drop(typing.read_to_string(&mut answer).await);
             // Where who came first goes, who is slow goes with the flood.
-            assert_eq!(answer.contains("Token of this box"), stays, "{answer}");
+            assert_eq!(answer.contains("Your token"), stays, "{answer}");
             // Who was let in sits elsewhere: his answer goes on.
             let over = loop {
                 match watching.try_read(&mut [0; 512]) {
@@ -576,7 +627,7 @@ fn who_comes_behind_a_crowd_does_not_have_to_knock_twice() {
 fn guesses_of_the_token_wait_and_so_does_the_right_one_behind_them() {
     let (clock, terms) = guarded_by(Limits::default());
     let admission = terms.admission.clone();
-    served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+    served_on(access(), terms, |address| async move {
         // A wrong one is answered when its time has come, and a right one of somebody else at once.
         let guess = |n: u32, of: [u8; 2]| async move {
             answered(from(of, address).await, &bearer(&format!("guess-{n}-guess-{n}-guess"))).await
@@ -631,7 +682,7 @@ fn without_the_brake_a_guesser_has_all_the_answers_he_wants() {
     let off = Limits { answer_after: Duration::ZERO, ..Limits::off() };
     // The clock stands: whatever is answered cost no time.
     let (_clock, terms) = guarded_by(off);
-    served_on(Access::Token(Token::new(TOKEN)), terms, |address| async move {
+    served_on(access(), terms, |address| async move {
         for n in 0..50 {
             let guess = bearer(&format!("guess-{n}-guess-{n}-guess"));
             let answer = answered(from([4, 1], address).await, &guess).await;
@@ -644,7 +695,7 @@ fn without_the_brake_a_guesser_has_all_the_answers_he_wants() {
 
 #[test]
 fn a_refusal_is_the_last_that_a_stranger_is_told_on_his_connection() {
-    served(Access::Token(Token::new(TOKEN)), |address| async move {
+    served(access(), |address| async move {
         let ended = async |request: &str| {
             let mut stream = TcpStream::connect(address).await.expect("connected");
             let request = request.replacen("\r\n", "\r\nHost: box\r\n", 1);

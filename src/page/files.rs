@@ -3,9 +3,12 @@
 //! Served from our own origin like all else, under the policy that `http` sends with every answer.
 
 use axum::Router;
+use axum::extract::Path;
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+use crate::http::Problem;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -30,14 +33,18 @@ const MODULES: &[(&str, &str)] = &[
     ("words.js", include_str!("script/words.js")),
 ];
 
-/// A route a file.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let page = Router::new()
+    Router::new()
         .route("/", get(|| file(HTML, include_str!("page.html"))))
-        .route("/page.css", get(|| file(CSS, include_str!("page.css"))));
-    MODULES.iter().fold(page, |routes, (name, text)| {
-        routes.route(&format!("/script/{name}"), get(|| file(SCRIPT, text)))
-    })
+        .route("/page.css", get(|| file(CSS, include_str!("page.css"))))
+        .route("/script/{name}", get(script))
+}
+
+async fn script(Path(asked): Path<String>) -> Response {
+    match MODULES.iter().find(|(name, _)| **name == asked) {
+        Some((_, text)) => file(SCRIPT, text).await.into_response(),
+        None => Problem::not_found("the page has no such script").into_response(),
+    }
 }
 
 async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {

@@ -26,4 +26,5 @@ mod games;
 mod models;
 mod outage;
 mod publishers;
+mod roles;
 mod twin;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -103,6 +103,8 @@ pub(crate) struct Plan {
     pub(crate) better: Vec<&'static str>,
     /// What is wrong with them from the beginning.
     pub(crate) trouble: Vec<(&'static str, Trouble)>,
+    /// The file of the technician's token, on the machine's own disk; else nobody is asked for one.
+    pub(crate) tokens: Option<PathBuf>,
 }
 
 impl Plan {
@@ -115,6 +117,7 @@ impl Plan {
             detect: String::new(),
             better: Vec::new(),
             trouble: Vec::new(),
+            tokens: None,
         }
     }
 
@@ -131,12 +134,16 @@ impl Plan {
 
     /// The file that the box is run by.
     fn source(&self, broker: u16) -> Source {
+        let tokens =
+            self.tokens.as_ref().map(|file| format!("token_file = \"{}\"\n", file.display()));
         let mut text = format!(
             "[box]\nname = \"rim-1\"\ndata_dir = \"{DATA}\"\n\
              [uplink]\nbroker = \"mqtt://127.0.0.1:{broker}\"\n\
-             [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n{}\
              [ring]\n{}[detect]\nfinder = false\n{}",
-            self.ring, self.detect
+            tokens.unwrap_or_default(),
+            self.ring,
+            self.detect
         );
         for court in &self.courts {
             let _ = write!(text, "{}", court.toml());
@@ -168,6 +175,8 @@ pub(crate) struct TestBox {
 struct Running {
     handle: AppHandle,
     rtmp: SocketAddr,
+    http: SocketAddr,
+    routes: String,
     stop: watch::Sender<bool>,
     ended: JoinHandle<Result<Report, AppError>>,
 }
@@ -229,13 +238,25 @@ impl TestBox {
         let begun = self.plan.source(self.broker.port()).begin(&self.disk);
         let begun = begun.unwrap_or_else(|error| panic!("{error}"));
         let config = begun.config.clone();
-        let options = Options { open_http: true, twin: Some(begun), ..Options::default() };
+        let open_http = self.plan.tokens.is_none();
+        let options = Options { open_http, twin: Some(begun), ..Options::default() };
         let app = self.runtime.block_on(App::build(config, world, options))?;
         let (handle, rtmp) = (app.handle(), app.addresses().rtmp.expect("it listens"));
+        let (http, routes) = (app.addresses().http, format!("{:?}", app.routes()));
         let (stop, stopped) = watch::channel(false);
         let ended = self.runtime.spawn(app.run(stopped));
-        self.running = Some(Running { handle, rtmp, stop, ended });
+        self.running = Some(Running { handle, rtmp, http, routes, stop, ended });
         Ok(())
+    }
+
+    /// Where the page is served.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs").http
+    }
+
+    /// What is served there, as the router writes itself.
+    pub(crate) fn routes(&self) -> &str {
+        &self.running.as_ref().expect("it runs").routes
     }
 
     pub(crate) fn handle(&self) -> &AppHandle {

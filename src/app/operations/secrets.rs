@@ -28,8 +28,9 @@ pub(super) struct Secrets {
 impl Secrets {
     pub(super) fn of(config: &Config) -> Self {
         let known = config.courts.iter().map(|court| court.stream_key.expose().to_owned());
-        let files = config.uplink.password_file.iter().chain([&config.http.token_file]);
-        Self { known: known.collect(), files: files.cloned().collect() }
+        let tokens = config.http.token_files().map(|(_, file)| file);
+        let files = config.uplink.password_file.iter().cloned().chain(tokens);
+        Self { known: known.collect(), files: files.collect() }
     }
 
     /// All of them, as they are now; the longest first, since one may be a part of another.

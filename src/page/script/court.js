@@ -4,6 +4,7 @@ import { calibrated } from "./calibration.js";
 import { $, known, make, say, toned } from "./dom.js";
 import { drawing } from "./rims.js";
 import { ringShapes } from "./ring.js";
+import { forRole } from "./session.js";
 import { words } from "./words.js";
 
 const PICTURE_EVERY_MS = 650;
@@ -21,7 +22,8 @@ export class Court {
     this.root = $("#court").content.firstElementChild.cloneNode(true);
     this.image = $(".picture img", this.root);
     this.image.alt = `Last picture of court ${name}`;
-    $(".draw", this.root).addEventListener("click", () => drawing.open(this));
+    const draw = $(".draw", this.root);
+    forRole(draw, "technician", () => drawing.open(this), (why) => say(draw, why));
     say($("h2", this.root), `Court ${name}`);
     this.showScore();
     this.nextPicture();

@@ -2,6 +2,7 @@
 
 import { calibration } from "./calibration.js";
 import { $, known, make, say } from "./dom.js";
+import { forRole } from "./session.js";
 
 /** What a person says a shot was. Marked once the box has it on disk. */
 export const verdicts = {
@@ -13,7 +14,7 @@ export const verdicts = {
     group.setAttribute("aria-label", `What the shot of ${when} was`);
     for (const [word, text] of Object.entries(this.words)) {
       const button = make("button", { type: "button", value: word, textContent: text });
-      button.addEventListener("click", () => this.give(shot, group, word));
+      forRole(button, "operator", () => this.give(shot, group, word), (why) => say($(".why", group), why));
       group.append(button);
     }
     group.append(make("span", { className: "why" }));

@@ -1,0 +1,126 @@
+//! Who may ask for what: each route with the least role that it takes (DESIGN §4.4). One table, for all.
+//!
+//! The stages that serve know nothing of it. What stands in no row is answered to nobody, so a route that
+//! somebody forgets here is missed at its first try.
+
+use axum::http::Method;
+
+use crate::event::command::Role;
+
+/// One row: a method and a path, and who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// As in a request; `HEAD` goes with `GET`.
+    pub method: &'static str,
+    /// As it was given to the router: `/v1/clips/{id}`.
+    pub path: &'static str,
+    /// The least role; everybody, without a token, where there is none.
+    pub least: Option<Role>,
+}
+
+const fn all(method: &'static str, path: &'static str) -> Rule {
+    Rule { method, path, least: None }
+}
+
+const fn sees(path: &'static str) -> Rule {
+    Rule { method: "GET", path, least: Some(Role::Viewer) }
+}
+
+const fn taps(path: &'static str) -> Rule {
+    Rule { method: "POST", path, least: Some(Role::Operator) }
+}
+
+const fn sets_up(method: &'static str, path: &'static str) -> Rule {
+    Rule { method, path, least: Some(Role::Technician) }
+}
+
+/// The rules of a box.
+pub const RULES: &[Rule] = &[
+    all("GET", "/healthz"),
+    all("GET", "/readyz"),
+    all("GET", "/login"),
+    all("POST", "/login"),
+    all("GET", "/login.css"),
+    all("POST", "/logout"),
+    sees("/"),
+    sees("/page.css"),
+    sees("/script/{name}"),
+    sees("/metrics"),
+    sees("/v1/session"),
+    sees("/v1/state"),
+    sees("/v1/events"),
+    sees("/v1/courts/{court}/snapshot.jpg"),
+    sees("/v1/clips"),
+    sees("/v1/clips/{id}"),
+    sees("/v1/clips/{id}/media"),
+    sees("/v1/models"),
+    sees("/v1/models/disagreements"),
+    taps("/v1/events/{fact}/verdict"),
+    // Ends a clip's pin: what pulls clips for the cloud shows this token.
+    taps("/v1/clips/{id}/ack"),
+    sets_up("POST", "/v1/models/swap"),
+    sets_up("POST", "/v1/models/install"),
+    sets_up("POST", "/v1/models/back"),
+    sets_up("POST", "/v1/models/cancel"),
+    // Without secrets, but with users, brokers and paths.
+    sets_up("GET", "/v1/config"),
+    sets_up("GET", "/v1/config/schema"),
+    sets_up("PUT", "/v1/config/desired"),
+    sets_up("POST", "/v1/config/desired"),
+];
+
+/// What the table says of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// These may ask, and those above; all, where there is none.
+    Least(Option<Role>),
+    /// Not with this method; with these.
+    Methods(Vec<&'static str>),
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks up a request to the route `path`.
+pub(super) fn look_up(rules: &[Rule], method: &Method, path: &str) -> Said {
+    let asked = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let of_path = || rules.iter().filter(|rule| rule.path == path);
+    if let Some(rule) = of_path().find(|rule| rule.method == asked) {
+        return Said::Least(rule.least);
+    }
+    let methods: Vec<_> = of_path().map(|rule| rule.method).collect();
+    if methods.is_empty() { Said::Nothing } else { Said::Methods(methods) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_route_stands_in_one_row_and_what_changes_something_is_not_for_who_only_sees() {
+        let rows: BTreeSet<_> = RULES.iter().map(|rule| (rule.method, rule.path)).collect();
+        assert_eq!(rows.len(), RULES.len());
+        for rule in RULES.iter().filter(|rule| rule.method != "GET") {
+            let is_way_in = ["/login", "/logout"].contains(&rule.path);
+            assert!(is_way_in || rule.least >= Some(Role::Operator), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_no_row_is_nobodys() {
+        let viewer = Said::Least(Some(Role::Viewer));
+        for (method, path, said) in [
+            (Method::GET, "/v1/state", viewer.clone()),
+            (Method::HEAD, "/v1/state", viewer),
+            (Method::GET, "/healthz", Said::Least(None)),
+            (Method::POST, "/v1/models/swap", Said::Least(Some(Role::Technician))),
+            (Method::GET, "/v1/models/swap", Said::Methods(vec!["POST"])),
+            (Method::DELETE, "/v1/config/desired", Said::Methods(vec!["PUT", "POST"])),
+            (Method::GET, "/v1/new", Said::Nothing),
+            (Method::GET, "/v1/state/", Said::Nothing),
+        ] {
+            assert_eq!(look_up(RULES, &method, path), said, "{method} {path}");
+        }
+    }
+}
