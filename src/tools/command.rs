@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::SystemClock;
 use crate::config::{self, Broker, ConfigError};
-use crate::event::command::{CommandRequest, CommandState};
+use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::event::words::CommandWord;
 use crate::media::{BoxName, UtcTime};
 use crate::tools::tell::{remark, tell, tell_json};
@@ -26,7 +26,7 @@ const PICTURE: &str = "jpeg_base64";
 #[derive(Debug, Args)]
 pub(super) struct CommandArgs {
     /// What to do: doctor, snapshot, aim, config_check, log_tail, report,
-    /// restart, model_swap, model_rollback
+    /// restart, model_swap, model_rollback, model_install, key_rotate
     #[arg(value_name = "OPERATION")]
     operation: String,
     /// What to do it with; VALUE is JSON, or a text (can be repeated)
@@ -35,6 +35,9 @@ pub(super) struct CommandArgs {
     /// Address of the broker [default: what the configuration says]
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
+    /// As whom you ask; the broker must let you publish there
+    #[arg(long = "as", value_name = "ROLE", default_value = "technician", value_parser = asks)]
+    role: Role,
     /// Name of the box [default: what the configuration says]
     #[arg(long = "box", value_name = "NAME")]
     name: Option<String>,
@@ -101,7 +104,7 @@ impl CommandArgs {
         let request =
             CommandRequest { operation: self.operation.clone(), arguments, expires: None };
         let patience = Duration::from_secs(self.wait);
-        let question = Question { id, request, expiry_s: self.expires, patience };
+        let question = Question { role: self.role, id, request, expiry_s: self.expires, patience };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("start the network")?;
         let quiet = self.json;
@@ -183,6 +186,15 @@ impl CommandArgs {
             courts: Vec::new(),
         })
     }
+}
+
+/// A role that asks.
+fn asks(word: &str) -> Result<Role, String> {
+    let known = Role::ALL.into_iter().filter(|role| role.commands().is_some());
+    known
+        .into_iter()
+        .find(|role| role.word() == word)
+        .ok_or_else(|| "write technician, or operator for `doctor` and `snapshot`".to_owned())
 }
 
 /// `NAME=VALUE` each.

@@ -30,7 +30,8 @@ pub(super) struct Door<'a> {
 
 impl Door<'_> {
     /// Judges a command whose id is new.
-    pub(super) fn judge(&self, asked: Asked, role: Role, bucket: &mut Bucket) -> Judged {
+    pub(super) fn judge(&self, asked: Asked, bucket: &mut Bucket) -> Judged {
+        let role = asked.role;
         let away = |code, reason: &str| Judged::TurnedAway(Why::new(code, reason));
         if self.limits.only_fresh && asked.retained {
             return away(
@@ -57,7 +58,7 @@ impl Door<'_> {
             );
             return Judged::TurnedAway(Why::new("too_many", reason));
         }
-        let record = Record::accepted(asked, role, self.now);
+        let record = Record::accepted(asked, self.now);
         if record.is_late(self.now) {
             let why = Why::new("expired", "it came after it was to be begun: ask again");
             return Judged::Kept(Box::new(record.refused(why, self.now)));
@@ -67,14 +68,20 @@ impl Door<'_> {
             return Judged::Kept(Box::new(record.unknown(self.table.names(), self.now)));
         };
         if role < operation.role() {
-            let why = Why::new("role", "your role may not ask for this: ask a technician");
+            let least = operation.role();
+            let reason = format_args!(
+                "{name} is for the {least}, and who publishes here is the {role}: ask a {least}"
+            );
+            let why = Why::new("role", reason);
             return Judged::Kept(Box::new(record.refused(why, self.now)));
         }
         if let Err(wrong) = operation.check(&record.arguments) {
             let why = Why::new("arguments", format_args!("`arguments`: {wrong}"));
             return Judged::Kept(Box::new(record.refused(why, self.now)));
         }
-        if self.limits.unfinished.is_some_and(|most| self.unfinished >= most) {
+        // However many an operator has under way, there is room for the technician.
+        let his = |most: usize| if role == Role::Technician { most } else { most / 2 };
+        if self.limits.unfinished.is_some_and(|most| self.unfinished >= his(most)) {
             return Judged::TurnedAway(Why::new(
                 "busy",
                 format_args!("{} wait already: ask again when some are over", self.unfinished),

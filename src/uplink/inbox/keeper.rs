@@ -20,13 +20,13 @@ use crate::event::command::Role;
 use crate::event::words::CommandWord;
 use crate::media::{Foreign, Monotonic};
 use crate::uplink::inbox::door::{Door, Judged};
-use crate::uplink::inbox::letter::{self, Desired, Letter, Read};
+use crate::uplink::inbox::letter::{self, Desired, Letter, Read, Why};
 use crate::uplink::inbox::limits::{Bucket, Limits};
 use crate::uplink::inbox::operation::{Operation, Table};
 use crate::uplink::inbox::post::{Arrived, Note, Post, Telling};
 use crate::uplink::inbox::record::{Now, Record};
 use crate::uplink::inbox::store::{InboxError, Store};
-use crate::uplink::inbox::telling::{cannot_keep, refusal, telling};
+use crate::uplink::inbox::telling::{To, cannot_keep, refusal, telling};
 
 /// Housekeeping, and another try after a commit that failed.
 pub(super) const TICK: Duration = Duration::from_secs(1);
@@ -77,7 +77,8 @@ pub(super) struct Keeper {
     /// Came, and is not on disk yet.
     coming: Option<(Vec<u8>, Vec<ManualAck>)>,
     now: Monotonic,
-    bucket: Bucket,
+    /// One a role, so that nobody takes another's turns.
+    buckets: [Bucket; Role::ALL.len()],
     epoch: Option<u64>,
     /// Of those that are not over.
     places: BTreeMap<String, u64>,
@@ -127,7 +128,7 @@ impl Keeper {
     ) -> Self {
         Self {
             now: parts.clock.monotonic(),
-            bucket: Bucket::new(parts.clock.monotonic()),
+            buckets: [Bucket::new(parts.clock.monotonic()); Role::ALL.len()],
             store,
             post: Arc::clone(post),
             clock: parts.clock,
@@ -301,14 +302,25 @@ impl Keeper {
                 self.wanted.send_replace(Some(Arc::new(Desired { number, body })));
                 turn.acks.extend(ack);
             }
-            Read::Refused { id, answer, why } => {
-                turn.tellings.push(refusal(id.as_deref(), answer, why, ack, now));
+            Read::Refused { role, id, answer, why } => {
+                let to = To { role, id: id.as_deref() };
+                turn.tellings.push(refusal(to, answer, why, ack, now));
             }
             Read::Command(asked) => {
-                let (id, answer) = (asked.id.clone(), asked.answer.clone());
-                let again = turn.fresh.iter().any(|(record, _)| record.id == id);
+                let (id, role, answer) = (asked.id.clone(), asked.role, asked.answer.clone());
+                let to = To { role, id: Some(&id) };
+                let again = turn.fresh.iter().find(|(record, _)| record.id == id);
+                let of_another = again.is_some_and(|(record, _)| record.role != role);
                 match self.get(&id) {
-                    Ok(None) if !again => {
+                    // What a technician asked for is not told to others, nor run as theirs.
+                    Ok(found)
+                        if of_another || found.as_ref().is_some_and(|its| its.role != role) =>
+                    {
+                        let reason = "somebody of another role has used this id: take a new one";
+                        let why = Why::new("id_taken", reason);
+                        turn.tellings.push(refusal(to, answer, why, ack, now));
+                    }
+                    Ok(None) if again.is_none() => {
                         let door = Door {
                             limits: &self.limits,
                             table: &self.table,
@@ -316,18 +328,23 @@ impl Keeper {
                             now,
                             monotonic: self.now,
                         };
-                        // Whom the broker lets publish here is a technician.
-                        match door.judge(asked, Role::Technician, &mut self.bucket) {
+                        let [viewers, operators, technicians] = &mut self.buckets;
+                        let bucket = match role {
+                            Role::Viewer => viewers,
+                            Role::Operator => operators,
+                            Role::Technician => technicians,
+                        };
+                        match door.judge(asked, bucket) {
                             Judged::Kept(record) => turn.fresh.push((*record, ack)),
                             Judged::TurnedAway(why) => {
-                                turn.tellings.push(refusal(Some(&id), answer, why, ack, now));
+                                turn.tellings.push(refusal(to, answer, why, ack, now));
                             }
                         }
                     }
                     // Once is enough; who asks again hears how far it is.
                     Ok(found) => match found {
                         Some(record) if !self.dirty.contains_key(&id) => {
-                            let mut telling = telling(Some(&id), &record.state, answer, true);
+                            let mut telling = telling(to, &record.state, answer, true);
                             if record.cleared {
                                 telling.retained = false;
                             }
@@ -339,7 +356,7 @@ impl Keeper {
                     },
                     Err(error) => {
                         let why = cannot_keep(&error);
-                        turn.tellings.push(refusal(Some(&id), answer, why, ack, now));
+                        turn.tellings.push(refusal(to, answer, why, ack, now));
                     }
                 }
             }

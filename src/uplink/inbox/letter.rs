@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::event::command::CommandRequest;
+use crate::event::command::{CommandRequest, Role};
 use crate::media::{Foreign, ForeignKind, UtcTime};
 use crate::uplink::inbox::limits::Limits;
 
@@ -51,6 +51,8 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Asked {
     pub(super) id: String,
+    /// As whom, by its topic.
+    pub(super) role: Role,
     pub(super) request: CommandRequest,
     /// What `request.expires` says.
     pub(super) expires: Option<UtcTime>,
@@ -82,6 +84,7 @@ pub(super) enum Read {
     Desired(Result<Bytes, Why>),
     /// It is told why, at its id's topic where it names one.
     Refused {
+        role: Role,
         id: Option<String>,
         answer: Option<Answer>,
         why: Why,
@@ -96,7 +99,6 @@ const CORRELATION_MOST: usize = 256;
 /// Reads a letter for the box whose root is `root` (`courtside/1/{box}`).
 pub(super) fn read(letter: &Letter, root: &str, limits: &Limits) -> Read {
     let answer = answer_of(letter, root);
-    let refused = |id, why| Read::Refused { id, answer: answer.clone(), why };
     let below = std::str::from_utf8(&letter.topic)
         .ok()
         .and_then(|topic| topic.strip_prefix(root)?.strip_prefix('/'));
@@ -116,11 +118,14 @@ pub(super) fn read(letter: &Letter, root: &str, limits: &Limits) -> Read {
             None => Ok(letter.payload.clone()),
         });
     }
-    let Some(id) = below.and_then(|below| below.strip_prefix("command/")) else {
+    let of = |role: Role| Some((role, below?.strip_prefix(role.commands()?)?.strip_prefix('/')?));
+    let Some((role, id)) = Role::ALL.into_iter().find_map(of) else {
         let topic = Foreign::bytes(ForeignKind::Name, &letter.topic);
         let reason = format_args!("{topic} is no topic of this box: publish to {root}/command/ID");
-        return refused(None, Why::new("foreign_topic", reason));
+        let why = Why::new("foreign_topic", reason);
+        return Read::Refused { role: Role::Technician, id: None, answer, why };
     };
+    let refused = |id, why| Read::Refused { role, id, answer: answer.clone(), why };
     if !is_id(id) {
         let reason = "the topic ends with no id: give it 1 to 64 letters, digits, - and _";
         return refused(None, Why::new("no_id", reason));
@@ -153,7 +158,7 @@ pub(super) fn read(letter: &Letter, root: &str, limits: &Limits) -> Read {
         }
     };
     let (expiry_s, retained) = (letter.expiry_s, letter.retained);
-    Read::Command(Asked { id, request, expires, expiry_s, retained, answer })
+    Read::Command(Asked { id, role, request, expires, expiry_s, retained, answer })
 }
 
 /// An id may stand in a topic and in a file's name.

@@ -30,6 +30,7 @@ pub(super) struct Record {
     /// What it is to be done with; gone once it is over.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(super) arguments: Map<String, Value>,
+    /// Who asked, by the topic; the states are told there.
     pub(super) role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) answer: Option<Answer>,
@@ -62,7 +63,8 @@ pub(super) struct Now {
 
 impl Record {
     /// One that will be run.
-    pub(super) fn accepted(asked: Asked, role: Role, now: Now) -> Self {
+    pub(super) fn accepted(asked: Asked, now: Now) -> Self {
+        let role = asked.role;
         let after = |s: u32| now.utc.plus_nanos(i64::from(s).saturating_mul(1_000_000_000));
         let ends = [asked.expires, asked.expiry_s.map(after)];
         let mut record = Self {

@@ -2,7 +2,7 @@
 
 use rumqttc::ManualAck;
 
-use crate::event::command::CommandState;
+use crate::event::command::{CommandState, Role};
 use crate::media::Foreign;
 use crate::uplink::inbox::door::turned_away;
 use crate::uplink::inbox::letter::{Answer, UNIDENTIFIED, Why};
@@ -15,15 +15,27 @@ pub(super) fn cannot_keep(error: &InboxError) -> Why {
     Why::new("disk", format_args!("it cannot be kept, so it is not begun: {error}"))
 }
 
+/// Whom an answer is for: a command's own topic, of the role that asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct To<'a> {
+    pub(super) role: Role,
+    /// None of what names none.
+    pub(super) id: Option<&'a str>,
+}
+
 pub(super) fn telling(
-    id: Option<&str>,
+    to: To<'_>,
     state: &CommandState,
     answer: Option<Answer>,
     retained: bool,
 ) -> Telling {
     Telling {
         kept: None,
-        topic: format!("command/{}/state", id.unwrap_or(UNIDENTIFIED)),
+        topic: format!(
+            "{}/{}/state",
+            to.role.commands().unwrap_or("command"),
+            to.id.unwrap_or(UNIDENTIFIED)
+        ),
         // JSON carries all of it.
         payload: serde_json::to_vec(state).unwrap_or_default().into(),
         retained,
@@ -34,13 +46,13 @@ pub(super) fn telling(
 
 /// Of what leaves nothing behind.
 pub(super) fn refusal(
-    id: Option<&str>,
+    to: To<'_>,
     answer: Option<Answer>,
     why: Why,
     ack: Option<ManualAck>,
     now: Now,
 ) -> Telling {
-    tracing::debug!(id, code = why.code, "a command is turned away");
-    let state = turned_away(id, why, now);
-    Telling { ack, ..telling(id, &state, answer, false) }
+    tracing::debug!(role = %to.role, id = to.id, code = why.code, "a command is turned away");
+    let state = turned_away(to.id, why, now);
+    Telling { ack, ..telling(to, &state, answer, false) }
 }

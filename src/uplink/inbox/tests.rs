@@ -21,7 +21,7 @@ use crate::media::{Foreign, Monotonic, UtcTime};
 use crate::uplink::inbox::door::{Door, Judged};
 use crate::uplink::inbox::keeper::house::FORGET_EVERY;
 use crate::uplink::inbox::keeper::{PROGRESS_EVERY, TICK};
-use crate::uplink::inbox::letter::{Answer, Read};
+use crate::uplink::inbox::letter::{Answer, Asked, Read};
 use crate::uplink::inbox::limits::{Bucket, Rate};
 use crate::uplink::inbox::operation::Table;
 use crate::uplink::inbox::post::Outgoing;
@@ -595,7 +595,7 @@ fn without_its_bounds_the_door_lets_everything_in() {
         let door = Door { limits, table: &table, unfinished, now, monotonic: Monotonic::ZERO };
         let judged = (0..times).map(|_| {
             let Read::Command(asked) = read(letter, limits) else { panic!("a command") };
-            door.judge(asked, Role::Technician, &mut bucket)
+            door.judge(asked, &mut bucket)
         });
         judged.filter(|judged| matches!(judged, Judged::Kept(_))).count()
     };
@@ -617,10 +617,58 @@ fn a_role_below_the_operation_s_may_not_ask_for_it() {
     for (role, code) in [(Role::Viewer, "role"), (Role::Operator, "role"), (Role::Technician, "")] {
         let plain = letter(&format!("{ROOT}/command/x"), r#"{"operation": "count"}"#);
         let Read::Command(asked) = letter::read(&plain, ROOT, &limits) else { panic!("a command") };
-        let judged = door.judge(asked, role, &mut Bucket::new(Monotonic::ZERO));
+        let judged = door.judge(Asked { role, ..asked }, &mut Bucket::new(Monotonic::ZERO));
         let Judged::Kept(record) = judged else { panic!("{judged:?}") };
         assert_eq!(record.state.code.as_deref().unwrap_or_default(), code);
     }
+}
+
+#[test]
+fn the_topic_says_who_asks_and_each_is_answered_where_he_asked() {
+    let mut rig = Rig::new();
+    // The last state that is told where it was asked.
+    let asked = |rig: &mut Rig, below: &str| {
+        rig.told.clear();
+        let body = json!({ "operation": "count" }).to_string();
+        let pkid = rig.give(letter(&format!("{ROOT}/{below}"), &body));
+        rig.acked(pkid);
+        let at = format!("{below}/state");
+        until("it is over", || {
+            rig.pump();
+            let its = rig.told.iter().rev().find(|(topic, _, _)| *topic == at)?;
+            let over = ["done", "refused", "failed"].contains(&its.1["state"].as_str()?);
+            over.then(|| (its.1.clone(), its.2))
+        })
+    };
+    let (state, retained) = asked(&mut rig, "operator/command/mine");
+    assert_eq!((&state["state"], &state["code"]), (&json!("refused"), &json!("role")));
+    assert!(state["reason"].as_str().is_some_and(|why| why.contains("for the technician")));
+    assert!(retained && rig.count.runs() == 0);
+    let (state, _) = asked(&mut rig, "command/his");
+    assert_eq!((&state["state"], &state["result"]["runs"]), (&json!("done"), &json!(1)));
+
+    // An id of one role is not the other's: neither is told what came out, nor is anything run.
+    for below in ["operator/command/his", "command/mine"] {
+        let (state, retained) = asked(&mut rig, below);
+        assert_eq!((&state["code"], retained), (&json!("id_taken"), false), "{state}");
+        assert!(state.get("result").is_none(), "{state}");
+    }
+    assert_eq!(rig.count.runs(), 1);
+    for (below, code) in [("viewer/command/x", "foreign_topic"), ("operator/x", "foreign_topic")] {
+        rig.told.clear();
+        let pkid = rig.give(letter(&format!("{ROOT}/{below}"), "{}"));
+        rig.acked(pkid);
+        let told = &rig.told[0];
+        assert_eq!(
+            (told.0.as_str(), &told.1["code"]),
+            ("command/unidentified/state", &json!(code))
+        );
+    }
+
+    // Whatever an operator asks for, the technician has his turns.
+    let last = (0..300).map(|n| asked(&mut rig, &format!("operator/command/flood-{n}")).0).last();
+    assert_eq!(last.expect("an answer")["code"], "too_many");
+    assert_eq!(asked(&mut rig, "command/after").0["state"], "done");
 }
 
 #[test]
@@ -777,7 +825,7 @@ fn write_an_inbox_of_todays_format() {
         let Read::Command(asked) = letter::read(&asked, ROOT, &Limits::USUAL) else {
             panic!("a command")
         };
-        let mut record = Record { place, ..Record::accepted(asked, Role::Technician, now) };
+        let mut record = Record { place, ..Record::accepted(asked, now) };
         if id != "waits" {
             record.begins(now);
         }

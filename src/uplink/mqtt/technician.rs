@@ -12,7 +12,7 @@ use rumqttc::mqttbytes::v5::{Packet, PubAckReason, PublishProperties, SubscribeR
 use rumqttc::{AsyncClient, Event, IncomingPacketSizeLimit, PublishOptions};
 
 use crate::clock::{Clock, sleep, within};
-use crate::event::command::{CommandRequest, CommandState};
+use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::media::Foreign;
 use crate::uplink::mqtt::{
     GOODBYE, INCOMING_MOST_BYTES, KEEP_ALIVE_S, address, explain, properties,
@@ -25,6 +25,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// What a technician wants.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// As whom it is asked: the broker must let you publish there.
+    pub role: Role,
     /// New for each command; the same one again asks how it stands.
     pub id: String,
     /// What is to be done.
@@ -97,7 +99,10 @@ async fn connection(
         .set_clean_start(true)
         .set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(INCOMING_MOST_BYTES));
     let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
-    let topic = format!("courtside/1/{}/command/{}", settings.box_name, question.id);
+    let Some(commands) = question.role.commands() else {
+        return Heard::Never(Foreign::told("a viewer asks for nothing: ask as the operator"));
+    };
+    let topic = format!("courtside/1/{}/{commands}/{}", settings.box_name, question.id);
     let over = loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {

@@ -13,7 +13,7 @@ use crate::uplink::inbox::letter::Desired;
 use crate::uplink::inbox::operation::{Call, Failed};
 use crate::uplink::inbox::post::{Note, Outgoing};
 use crate::uplink::inbox::store::{Batch, InboxError};
-use crate::uplink::inbox::telling::{cannot_keep, refusal, telling};
+use crate::uplink::inbox::telling::{To, cannot_keep, refusal, telling};
 
 impl Keeper {
     /// Writes the turn; what hangs on it happens after.
@@ -106,7 +106,8 @@ impl Keeper {
         let now = self.time();
         for (record, ack) in turn.fresh.drain(..) {
             let why = cannot_keep(error);
-            turn.tellings.push(refusal(Some(&record.id), record.answer, why, ack, now));
+            let to = To { role: record.role, id: Some(&record.id) };
+            turn.tellings.push(refusal(to, record.answer.clone(), why, ack, now));
         }
         // Begun once that can be kept.
         for place in turn.begin.drain(..) {
@@ -163,7 +164,8 @@ impl Keeper {
             let Ok(Some(record)) = self.get(&id) else { continue };
             let kept = Some((id, record.state.number));
             let state = &record.state;
-            let mut telling = telling(Some(&record.id), state, record.answer.clone(), true);
+            let to = To { role: record.role, id: Some(&record.id) };
+            let mut telling = telling(to, state, record.answer.clone(), true);
             telling.kept = kept;
             if record.cleared {
                 telling.payload = Bytes::new();
