@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use crate::event::box_status::BoxStatus;
 use crate::event::command::{
-    CommandRequest, CommandState, ConfigArguments, CourtArguments, LogArguments, NoArguments,
+    CommandRequest, CommandState, ConfigArguments, CourtArguments, KeyArguments, LogArguments,
+    NoArguments,
 };
-use crate::event::models::SwapOrder;
+use crate::event::models::{InstallOrder, SwapOrder};
 use crate::event::state::{
     BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
@@ -55,6 +56,8 @@ pub fn all() -> Vec<(String, Value)> {
         arguments::<NoArguments>("restart"),
         arguments::<SwapOrder>("model_swap"),
         arguments::<NoArguments>("model_rollback"),
+        arguments::<InstallOrder>("model_install"),
+        arguments::<KeyArguments>("key_rotate"),
     ];
     let commands = commands.into_iter().chain(operations);
     events.into_iter().chain(states).chain(twin).chain([whole]).chain(commands).collect()

@@ -11,23 +11,28 @@ const STREAM_KEY: &str = "planted-stream-key";
 const PASSWORD: &str = "planted-password";
 
 /// The program as a box.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
 }
 
 impl Daemon {
-    fn run(config: &Path) -> Self {
+    pub(crate) fn run(config: &Path) -> Self {
+        Self::telling(config, Stdio::null())
+    }
+
+    /// With its log somewhere.
+    pub(crate) fn telling(config: &Path, log: Stdio) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_courtside"))
             .args(["run", "--config"])
             .arg(config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("it starts");
         Self { child }
     }
 
-    fn ended(&mut self) -> Option<i32> {
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         self.child.try_wait().expect("known")?.code()
     }
 }
@@ -41,14 +46,14 @@ impl Drop for Daemon {
 }
 
 /// The program as a laptop.
-struct Laptop {
-    broker: String,
-    folder: PathBuf,
-    said: Vec<String>,
+pub(crate) struct Laptop {
+    pub(crate) broker: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) said: Vec<String>,
 }
 
 impl Laptop {
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_courtside"));
         command.arg("command").args(words).args(["--broker", &self.broker]);
         // Not this machine's own box.
@@ -57,7 +62,7 @@ impl Laptop {
     }
 
     /// Exit code and last state of a command.
-    fn asks(&mut self, words: &[&str]) -> (Option<i32>, Value) {
+    pub(crate) fn asks(&mut self, words: &[&str]) -> (Option<i32>, Value) {
         let output =
             self.command(words).args(["--box", "rim-1", "--json"]).output().expect("it runs");
         self.heard(&output);
@@ -65,14 +70,14 @@ impl Laptop {
         (output.status.code(), state)
     }
 
-    fn heard(&mut self, output: &Output) {
+    pub(crate) fn heard(&mut self, output: &Output) {
         for said in [&output.stdout, &output.stderr] {
             self.said.push(String::from_utf8_lossy(said).into_owned());
         }
     }
 }
 
-fn put(path: &Path, text: &str) {
+pub(crate) fn put(path: &Path, text: &str) {
     std::fs::write(path, text).expect("written");
     let only_ours = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(path, only_ours).expect("set");

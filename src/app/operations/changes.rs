@@ -15,14 +15,14 @@ use crate::event::words::{ModelRole, SwapOutcome};
 use crate::media::Foreign;
 use crate::uplink::{Call, Failed, Operation, read_arguments};
 
-/// A swap is looked at so often.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A swap or an installation is looked at so often.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// `model_swap`: another model decides, once it has been tried; over when it does, or did not come to it.
 pub(super) struct Swap(pub(super) With);
 
 /// True if the model that was ordered decides.
-fn decides(told: &ModelsState, order: &SwapOrder) -> bool {
+pub(super) fn decides(told: &ModelsState, order: &SwapOrder) -> bool {
     let precision = order.precision.as_deref().unwrap_or("fp32");
     let is = |model: &crate::event::state::ModelState| {
         let plain = model.name.split(':').next().unwrap_or_default();
@@ -50,38 +50,41 @@ impl Operation for Swap {
     }
 
     fn run(&self, call: &Call) -> Result<Value, Failed> {
-        let (kit, web) = &self.0;
+        let (_, web) = &self.0;
         let order: SwapOrder = call.read()?;
         if call.resumed && decides(&web.models.models(), &order) {
             return Ok(json!({ "outcome": SwapOutcome::Switched, "models": web.models.models() }));
         }
         let refused = |error: &dyn std::error::Error| Failed::new("refused", Foreign::error(error));
         web.models.detect.swap(&order).map_err(|error| refused(&error))?;
-        loop {
-            let told = web.models.models();
-            let Some(swap) = &told.swap else {
-                let Some(last) = told.last_swap.clone() else {
-                    return Err(Failed::new("unknown", "the box says nothing of it: see its log"));
-                };
-                let why = last.reason.clone().unwrap_or_default();
-                return match last.outcome {
-                    SwapOutcome::Switched => Ok(json!({ "outcome": last.outcome, "models": told })),
-                    SwapOutcome::Cancelled => {
-                        Err(Failed::new("cancelled", "somebody took it back"))
-                    }
-                    SwapOutcome::Back => {
-                        Err(Failed::new("back", "somebody had the one before decide again"))
-                    }
-                    _ => Err(Failed::new("failed", format_args!("{}: {why}", last.outcome))),
-                };
+        follow(&self.0, call, None)
+    }
+}
+
+/// Waits until the swap that was begun is over; `percent` is told of it where that is known.
+pub(super) fn follow((kit, web): &With, call: &Call, percent: Option<u8>) -> Result<Value, Failed> {
+    loop {
+        let told = web.models.models();
+        let Some(swap) = &told.swap else {
+            let Some(last) = told.last_swap.clone() else {
+                return Err(Failed::new("unknown", "the box says nothing of it: see its log"));
             };
-            let (frames, attempts) = (swap.frames, swap.attempts);
-            call.tells(None, format_args!("{}: {frames} frames, {attempts} attempts", swap.phase));
-            if call.stops() {
-                return Err(Failed::new("ended", "the box ends"));
-            }
-            kit.pause(LOOK_EVERY);
+            let why = last.reason.clone().unwrap_or_default();
+            return match last.outcome {
+                SwapOutcome::Switched => Ok(json!({ "outcome": last.outcome, "models": told })),
+                SwapOutcome::Cancelled => Err(Failed::new("cancelled", "somebody took it back")),
+                SwapOutcome::Back => {
+                    Err(Failed::new("back", "somebody had the one before decide again"))
+                }
+                _ => Err(Failed::new("failed", format_args!("{}: {why}", last.outcome))),
+            };
+        };
+        let (frames, attempts) = (swap.frames, swap.attempts);
+        call.tells(percent, format_args!("{}: {frames} frames, {attempts} attempts", swap.phase));
+        if call.stops() {
+            return Err(Failed::new("ended", "the box ends"));
         }
+        kit.pause(LOOK_EVERY);
     }
 }
 

@@ -2,20 +2,25 @@
 //!
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
-//! restart); `secrets` is what nothing that leaves may contain.
+//! restart), `install` brings a model, `keys` makes tokens anew; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
 mod kit;
 mod looks;
 mod changes;
+mod install;
+mod keys;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::app::operations::changes::{Restart, Rollback, Swap};
+use crate::app::operations::install::Install;
+use crate::app::operations::keys::Rotate;
 use crate::app::operations::looks::{Aim, ConfigCheck, Doctor, LogTail, Report, Snapshot};
 use crate::app::web::WebState;
+use crate::http::Tokens;
 use crate::uplink::Operation;
 
 pub(super) use crate::app::operations::kit::Kit;
@@ -25,10 +30,11 @@ pub(super) fn all(
     kit: Kit,
     again: &watch::Sender<bool>,
     web: &Arc<WebState>,
+    tokens: Option<Tokens>,
 ) -> Vec<Arc<dyn Operation>> {
     let kit = Arc::new(kit);
     let with = || (Arc::clone(&kit), Arc::clone(web));
-    let all: [Box<dyn Operation>; 9] = [
+    let all: [Box<dyn Operation>; 11] = [
         Box::new(ConfigCheck(with())),
         Box::new(Snapshot(with())),
         Box::new(Aim(with())),
@@ -38,6 +44,8 @@ pub(super) fn all(
         Box::new(Restart { kit: Arc::clone(&kit), again: again.clone() }),
         Box::new(Swap(with())),
         Box::new(Rollback(with())),
+        Box::new(Install(with())),
+        Box::new(Rotate { tokens: tokens.map(Arc::new) }),
     ];
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

@@ -79,7 +79,10 @@ pub struct Installer {
 
 #[derive(Default)]
 struct Now {
+    /// Of the one that is under way.
     order: Option<InstallOrder>,
+    /// Of the one that `state` is about.
+    of: Option<InstallOrder>,
     state: Option<InstallState>,
     stored: Vec<Stored>,
 }
@@ -130,6 +133,13 @@ impl Installer {
         self.now.lock().state.clone()
     }
 
+    /// The same, if it is of this order.
+    #[must_use]
+    pub fn state_of(&self, order: &InstallOrder) -> Option<InstallState> {
+        let now = self.now.lock();
+        now.state.clone().filter(|_| now.of.as_ref() == Some(order))
+    }
+
     /// Ends what is under way; what has come stays, and is gone on with.
     pub fn end(&self) {
         self.stop.send_replace(true);
@@ -154,6 +164,7 @@ impl Installer {
                 return Err(InstallRefused::UnderWay(from.unwrap_or_default()));
             }
             now.order = Some(order.clone());
+            now.of = Some(order.clone());
             now.state = Some(InstallState {
                 from: Foreign::told(address.told()),
                 phase: InstallPhase::Fetching,
@@ -373,6 +384,14 @@ impl Installer {
             change(state);
         }
     }
+}
+
+/// Looks at an order before anything is begun.
+///
+/// # Errors
+/// [`InstallRefused::Order`]: what is wrong with it.
+pub fn looks_right(order: &InstallOrder) -> Result<(), InstallRefused> {
+    checked(order).map(drop)
 }
 
 /// Where it is to come from, if the order makes sense.

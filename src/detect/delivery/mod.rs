@@ -19,7 +19,9 @@ mod resume;
 mod store;
 
 pub use crate::detect::delivery::fetch::FetchLimits;
-pub use crate::detect::delivery::install::{InstallRefused, Installer, InstallerParts};
+pub use crate::detect::delivery::install::{
+    InstallRefused, Installer, InstallerParts, looks_right,
+};
 pub use crate::detect::delivery::store::{BoxKeys, Parcels, Stored};
 
 #[cfg(test)]
