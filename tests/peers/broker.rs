@@ -436,7 +436,7 @@ fn an_outbox_of_the_version_before_and_of_the_one_after_is_sent() {
 }
 
 /// A CA, a certificate of 127.0.0.1 and one of the box, as PEM files in `dir`.
-fn certificates(dir: &Path) {
+pub(crate) fn certificates(dir: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
     let write = |name: &str, pem: String| {
         let mut file = std::fs::File::create(dir.join(name)).expect("file");

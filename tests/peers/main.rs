@@ -22,7 +22,10 @@ mod clips;
 mod commands;
 #[path = "../support/flowing.rs"]
 mod flowing;
+mod install;
 mod mosquitto;
 mod provision;
 mod publishers;
+mod secrets;
+mod tls;
 mod twin;
