@@ -22,8 +22,14 @@ pub(super) async fn own_pages(request: Request, next: Next) -> Response {
     Problem::new(StatusCode::FORBIDDEN, "Foreign origin", detail).into_response()
 }
 
-/// True if every `Origin` names the host and port that were asked. `null` names none.
+/// True if every `Origin` names the host and port that were asked, and no browser says that another site's
+/// page asked. `null` names none.
 fn is_own(headers: &HeaderMap) -> bool {
+    // Today's browsers say so even where they say no `Origin` (Fetch Metadata, 2.2).
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    if !sites.all(|site| site == "same-origin" || site == "none") {
+        return false;
+    }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),
@@ -50,6 +56,25 @@ fn names(origin: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_browser_that_says_another_site_asked_is_believed() {
+        for (site, ours) in [
+            (None, true),
+            (Some("same-origin"), true),
+            (Some("none"), true),
+            (Some("same-site"), false),
+        ]
+        .into_iter()
+        .chain([(Some("cross-site"), false), (Some(""), false)])
+        {
+            let mut headers = HeaderMap::new();
+            if let Some(site) = site {
+                headers.insert("sec-fetch-site", site.parse().expect("a value"));
+            }
+            assert_eq!(is_own(&headers), ours, "{site:?}");
+        }
+    }
 
     #[test]
     fn an_origin_is_ours_if_it_names_the_host_that_was_asked() {
