@@ -146,7 +146,6 @@ pub struct Addresses {
 
 impl App {
     /// What it serves over HTTP, as it stands behind the door.
-    #[must_use]
     pub const fn routes(&self) -> &axum::Router {
         self.web.routes()
     }
