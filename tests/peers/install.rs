@@ -281,7 +281,7 @@ fn a_model_comes_over_the_air_through_cuts_and_a_restart_and_each_refusal_says_w
     // What cannot be, with its reason; nothing changes.
     let missing = format!("http://{}/missing.parcel", server.at);
     for (from, code, why) in [
-        (altered.as_str(), "not_installed", "sign"),
+        (altered.as_str(), "not_installed", "was changed"),
         (&foreign, "not_installed", "key"),
         (&missing, "not_installed", "404"),
         ("/no/such/file.parcel", "not_installed", "/no/such/file.parcel"),
