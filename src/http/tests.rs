@@ -113,6 +113,10 @@ fn served_on<F: Future<Output = ()>>(
     });
 }
 
+fn text_of(file: &std::path::Path) -> String {
+    std::fs::read_to_string(file).expect("written")
+}
+
 async fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request =
@@ -414,7 +418,7 @@ fn tokens_are_made_once_and_only_we_can_read_them() {
     let dir = tempfile::tempdir().expect("a folder");
     let files =
         |name: &str| Role::ALL.map(|role| (role, dir.path().join(format!("{name}-{role}"))));
-    let read = |file: &std::path::Path| std::fs::read_to_string(file).expect("written");
+    let read = text_of;
     Tokens::open(files("token")).expect("made");
     let made = files("token").map(|(role, file)| {
         assert_eq!(read(&file).trim().len(), 64);

@@ -47,7 +47,7 @@ fn what_was_let_in_by_a_token_ends_when_that_is_made_anew() {
     let tokens = Tokens::open(files.clone()).expect("made");
     let read = |role: Role| {
         let file = dir.path().join(role.word());
-        std::fs::read_to_string(file).expect("made").trim().to_owned()
+        text_of(&file).trim().to_owned()
     };
     served(Access::Tokens(tokens.clone()), |address| async move {
         let watch = async |who: &str| {
