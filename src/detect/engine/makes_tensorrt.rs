@@ -159,7 +159,7 @@ impl MakesTensorRt {
             if let Some(layers) = network.layers() {
                 debug!(model = %bundle.name, batch, %layers, "layers of an engine");
             }
-            ports.get_or_insert_with(|| found(&network));
+            ports.get_or_insert_with(|| ports_of(&network));
             sizes.push(Sized { batch, network: Box::new(network) });
         }
         let (inputs, outputs) = ports.unwrap_or_default();
@@ -193,7 +193,7 @@ impl Maker for MakesTensorRt {
 }
 
 /// Inputs and outputs of a network.
-fn found(network: &Bound) -> (Vec<TensorFound>, Vec<TensorFound>) {
+fn ports_of(network: &Bound) -> (Vec<TensorFound>, Vec<TensorFound>) {
     let side = |inputs: bool| {
         let ports = network.ports().filter(|port| port.is_input == inputs);
         let found = ports.map(|port| TensorFound {
