@@ -38,7 +38,7 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         refusals: if live { BTreeMap::new() } else { [("pictures", 2)].into() },
         picture_memory: if live { 95_000_000 } else { 0 },
         picture_memory_allowed: 512 << 20,
-        gpu_memory: if live { 76 << 20 } else { 0 },
+        gpu_memory: 0,
         fault: None,
         reconnects: None,
     };
