@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use courtside::clock::{Clock, ManualClock};
 use courtside::event::FactId;
 use courtside::event::box_status::BoxStatus;
@@ -100,6 +100,8 @@ struct Scripted {
     frame: Arc<Frame>,
     clip_asked: AtomicU64,
     said: Mutex<Vec<(String, VerdictWord)>>,
+    /// What a technician asked of a court's service, and with what.
+    asked: Mutex<Vec<(String, Value)>>,
 }
 
 impl Scripted {
@@ -121,6 +123,7 @@ impl Scripted {
             frame: Arc::new(frame),
             clip_asked: AtomicU64::new(0),
             said: Mutex::default(),
+            asked: Mutex::default(),
         })
     }
 
@@ -221,11 +224,27 @@ fn one_court() -> Value {
             "engine": "builtin", "reason": null, "inference_ms": 1.9}]},
         "storage": {"condition": "recording", "reason": null, "ring_bytes": 12_400_000_000_u64,
             "quota_bytes": 80_000_000_000_u64, "pinned_bytes": 0, "free_bytes": 0, "clips": 3},
-        "uplink": {"connected": true, "outbox_events": 0, "outbox_oldest_seconds": 0.0, "parked": 0,
+        "uplink": {"connected": true, "acknowledges": true, "outbox_events": 0, "outbox_oldest_seconds": 0.0, "parked": 0,
             "refused": null, "shed": 0, "another_box": false, "fault": null, "disk_fault": null},
         "clock": {"plausible": true, "courts": []}, "admission": {"faults": []},
         "calibration": {"mode": "off", "courts": {}}, "ledger": {"hops": 0, "unbalanced": []},
+        "service": {"in_service": false, "courts": {}, "checks": []},
     })
+}
+
+/// Its court waits for somebody who looks at its rims, and for a camera without B-frames.
+fn not_in_service() -> Value {
+    let since = "2026-11-22T17:10:00.000Z";
+    let passed = |check: &str, figure: &str| json!({"check": check, "state": "passed", "since": since, "figure": figure});
+    json!({"in_service": false, "courts": {"a": {"in_service": false, "by": "nothing", "since": since, "checks": [
+        {"check": "camera", "state": "failed", "since": since, "code": "b_frames",
+            "text": "the camera sends B-frames", "todo": "switch B-frames off in the camera"},
+        passed("decodes", "avdec_h264 (no GPU here)"),
+        {"check": "rim", "state": "waiting", "since": since, "text": "nobody has looked yet whether its rims are where the rings are", "todo": "Rims → Find, look at the picture, Confirm"},
+        passed("width", "44 pixels"), passed("model", "5310 answers of rimnet, 1.9 ms a picture and rim"),
+    ]}}, "checks": [
+        {"check": "broker", "state": "passed", "since": since}, {"check": "clock", "state": "passed", "since": since},
+    ]})
 }
 
 /// A page that is served while the value lives.
@@ -268,9 +287,26 @@ fn served(source: &Arc<Scripted>, clip: Option<Vec<u8>>) -> Served {
     };
     let app: Router = routes(Arc::clone(source) as Arc<dyn Source>)
         .merge(Router::new().route("/v1/clips/{id}/media", get(media)))
-        .merge(Router::new().route("/v1/models/disagreements", get(disagreements)));
+        .merge(Router::new().route("/v1/models/disagreements", get(disagreements)))
+        .merge(Router::new().route("/v1/courts/{court}/service/{what}", post(service)))
+        .layer(axum::Extension(Arc::clone(source)));
     runtime.spawn(server.serve(app, std::future::pending()));
     Served { address, _runtime: runtime }
+}
+
+/// What the box answers a technician. It sees the ring 400 pixels to the right of where it is drawn.
+async fn service(
+    axum::Extension(source): axum::Extension<Arc<Scripted>>,
+    axum::extract::Path((_, what)): axum::extract::Path<(String, String)>,
+    body: String,
+) -> axum::Json<Value> {
+    let body = serde_json::from_str(&body).expect("JSON");
+    source.asked.lock().push((what.clone(), body));
+    axum::Json(match what.as_str() {
+        "check" => json!({"rims": [[1012.0, 188.0, 44.0, 22.0]], "rims_of": [1280, 720],
+            "rings": [{"score": 0.9}, {"score": 0.7}]}),
+        _ => json!({"in_service": what == "confirm", "checks": []}),
+    })
 }
 
 /// Two attempts at which two models said otherwise.
@@ -901,6 +937,74 @@ fn a_box_dragged_round_the_ring_gives_the_lines_to_paste() {
     browser.resize((390, 844));
     browser.picture("draw-phone");
     browser.key("Escape", 0);
+}
+
+#[test]
+fn a_technician_brings_a_court_into_service_at_the_page() {
+    let mut state = one_court();
+    state["service"] = not_in_service();
+    let source = Scripted::with_state(state);
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1920, 1080)) else { return };
+    let says = |what: &str, text: &str| {
+        let text = serde_json::to_string(text).expect("JSON");
+        format!("document.querySelector('{what}').textContent.includes({text})")
+    };
+    browser.until(&says(".service summary", "Not in service: 2 checks are open"));
+    browser.until("document.querySelector('.service').open");
+    assert_eq!(browser.value("document.querySelectorAll('.checks li').length"), json!(7));
+    browser.until(&says(".checks li.is-failed", "→ switch B-frames off in the camera"));
+    browser.until("document.querySelector('.picture img').naturalWidth === 1280");
+    browser.picture("service-1920");
+
+    // What the box finds is proposed; a person looks at it and says who he is.
+    browser.value("document.querySelector('.service .confirm').click()");
+    browser.until("document.querySelector('#draw .canvas img').naturalWidth === 1280");
+    browser.value("document.querySelector('#draw .find').click()");
+    browser.until(&says("#draw .said", "of 2 rings that it sees"));
+    browser.until(&says("#draw pre", "rims = [[1012, 188, 44, 22]]"));
+    browser.value("document.querySelector('#draw form.confirm button').click()");
+    browser.until(&says("#draw .said", "Say who you are"));
+    browser.value("document.querySelector('#draw [name=who]').value = 'Ada'");
+    browser.picture("confirm-1920");
+    browser.value("document.querySelector('#draw form.confirm button').click()");
+    browser.until(&says("#draw .said", "Confirmed. The court is in service."));
+    let confirmed = json!({"who": "Ada", "rims": [[1012, 188, 44, 22]], "rims_of": [1280, 720]});
+    assert_eq!(source.asked.lock().pop(), Some(("confirm".to_owned(), confirmed)));
+    browser.resize((390, 844));
+    browser.picture("confirm-phone");
+    browser.resize((1920, 1080));
+    browser.key("Escape", 0);
+
+    // A word against the checks wants a name, which is known by now, and a reason.
+    browser.value("document.querySelector('.service .override').click()");
+    browser.until(&says("#override .go", "Put in service"));
+    assert_eq!(browser.value("document.querySelector('#override [name=who]').value"), json!("Ada"));
+    browser.value("document.querySelector('#override .go').click()");
+    browser.until(&says("#override .said", "Say who you are, and why."));
+    browser.value("document.querySelector('#override [name=reason]').value = 'the cup begins'");
+    browser.picture("override-1920");
+    browser.value("document.querySelector('#override .go').click()");
+    browser.until("!document.querySelector('#override').open");
+    let word = json!({"in_service": true, "reason": "the cup begins", "who": "Ada"});
+    assert_eq!(source.asked.lock().pop(), Some(("override".to_owned(), word)));
+
+    // In service it is one line, and what changed since is said.
+    source.set(|state| {
+        let court = &mut state["service"]["courts"]["a"];
+        court["in_service"] = json!(true);
+        court["by"] = json!("checks");
+        court["recheck"] = json!("its rims are others than those that were confirmed");
+    });
+    browser.until(&says(".service summary", "In service by its checks"));
+    browser.until("!document.querySelector('.service').open");
+    browser.until(&says(".service .recheck", "its rims are others"));
+    let overflow = "document.documentElement.scrollWidth - innerWidth";
+    assert_eq!(browser.value(overflow), json!(0));
+    browser.resize((390, 844));
+    assert_eq!(browser.value(overflow), json!(0), "a phone");
+    browser.picture("service-phone");
 }
 
 #[test]

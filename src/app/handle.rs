@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::app::courts::Courts;
 use crate::app::error::CourtError;
+use crate::app::operations::Technician;
 use crate::app::splits::Splits;
 use crate::app::twin::TwinDesk;
 use crate::app::web::say;
@@ -19,6 +20,7 @@ use crate::detect::delivery::InstallRefused;
 use crate::device::DeviceMemory;
 use crate::event::FactId;
 use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
+use crate::event::service::{ConfirmArguments, CourtService, OverrideArguments, ServiceState};
 use crate::event::state::ModelsState;
 use crate::event::twin::{ConfigReported, DesiredTold};
 use crate::event::words::VerdictWord;
@@ -26,8 +28,9 @@ use crate::game::calibrate::Verdict;
 use crate::health::Reading;
 use crate::ingest::{CourtStatus, IngestCounts};
 use crate::mailbox::Ledger;
-use crate::media::CourtId;
-use crate::uplink::{Given, UplinkCounts};
+use crate::media::{CourtId, Foreign};
+use crate::page::Source;
+use crate::uplink::{Failed, Given, UplinkCounts};
 
 /// Asks a running box, and changes its courts. Clones ask the same one.
 #[derive(Clone)]
@@ -35,7 +38,7 @@ pub struct AppHandle {
     pub(crate) courts: Courts,
     pub(crate) ring: Shelf,
     pub(crate) models: Arc<Splits>,
-    pub(crate) twin: Option<TwinDesk>,
+    pub(crate) technician: Arc<Technician>,
     pub(crate) again: watch::Sender<bool>,
 }
 
@@ -74,13 +77,43 @@ impl AppHandle {
     /// A `config/desired` as it came: judged, and applied if it is right. What became of it; `None` where
     /// the box has no file of its own, ends, or has several to judge already.
     pub async fn config_desired(&self, body: Bytes) -> Option<DesiredTold> {
-        self.twin.as_ref()?.wanted(body).await
+        self.technician.twin.as_ref()?.wanted(body).await
     }
 
     /// As in `config/reported`; `None` where the box has no file of its own.
     #[must_use]
     pub fn config_reported(&self) -> Option<Arc<ConfigReported>> {
-        self.twin.as_ref().map(TwinDesk::reported)
+        self.technician.twin.as_ref().map(TwinDesk::reported)
+    }
+
+    /// Which courts are in service, and what is still to be done; `None` before the first look.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceState> {
+        Some(self.technician.web.status()?.service.clone())
+    }
+
+    /// Somebody saw a court's rims in its picture. Where they are others than it has, it takes these.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub async fn confirm_rims(
+        &self,
+        court: CourtId,
+        asked: &ConfirmArguments,
+    ) -> Result<CourtService, Failed> {
+        self.technician.confirm(court, asked, Foreign::told("page")).await
+    }
+
+    /// Somebody puts a court in or out of service, whatever its checks say.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub async fn override_service(
+        &self,
+        court: CourtId,
+        asked: &OverrideArguments,
+    ) -> Result<CourtService, Failed> {
+        self.technician.overrides(court, asked, Foreign::told("page")).await
     }
 
     /// Has the box end as on a signal and begin anew: what waits for a restart comes into force.

@@ -11,6 +11,7 @@
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
+//! `service` which courts are in service (over HTTP by `service_routes`),
 //! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
 //! write or read them.
 
@@ -35,6 +36,8 @@ mod watch;
 mod web;
 pub(crate) mod aiming;
 mod operations;
+mod service;
+mod service_routes;
 mod twin;
 mod twin_routes;
 
@@ -67,7 +70,9 @@ use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
 use crate::app::gpu::GpuMemory;
+use crate::app::operations::Technician;
 use crate::app::orders::OrderHops;
+use crate::app::service::{ServiceDesk, ServiceKeeper};
 use crate::app::settings::{ingest_settings, ring_settings};
 use crate::app::splits::Splits;
 use crate::app::twin::{TwinDesk, TwinKeeper};
@@ -111,8 +116,10 @@ pub struct App {
     keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
     ring: Ring,
     web: web::Bound,
-    /// What operations work with.
-    kit: operations::Kit,
+    /// What a technician is served with, over both doors.
+    technician: Arc<Technician>,
+    /// Which courts are in service.
+    service: ServiceKeeper,
     /// What models are joined to that are loaded once the box is ready.
     joined: Joined,
     /// What the models do, and disagree on.
@@ -257,8 +264,16 @@ impl App {
         };
         let twin = options.twin.clone().map(|begun| (TwinDesk::new(&begun), begun));
         let desk = twin.as_ref().map(|((desk, _), _)| desk);
-        let web = web::bind(&config, &options, state, ring.shelf(), desk)?;
-        let kit = operations::Kit::new(&config, &world, options.config_file.clone());
+        let kit = Arc::new(operations::Kit::new(&config, &world, options.config_file.clone()));
+        let (says, heard) = ServiceDesk::new();
+        let service = begin_service(&world, &data_dir, heard).await?;
+        let technician =
+            Arc::new(Technician { web: Arc::new(state), kit, twin: desk.cloned(), desk: says });
+        let mut more = service_routes::routes(Arc::clone(&technician));
+        if let Some(desk) = desk {
+            more = more.merge(twin_routes::routes(desk.clone()));
+        }
+        let web = web::bind(&config, &options, &technician.web, ring.shelf(), more)?;
         let decoders = Arc::clone(&world.devices.decoders);
         let gpu_memory = GpuMemory::of(decoders, Arc::clone(&world.clock)).map_err(|source| {
             AppError::Io { what: "start a thread that asks the GPU".to_owned(), source }
@@ -293,7 +308,8 @@ impl App {
             keeper: (keep, keeping),
             ring,
             web,
-            kit,
+            technician,
+            service,
             joined,
             splits,
             gpu_memory,
@@ -313,7 +329,7 @@ impl App {
             courts: self.courts.clone(),
             ring: self.ring.shelf(),
             models,
-            twin: self.twin.as_ref().map(|(_, desk)| desk.clone()),
+            technician: Arc::clone(&self.technician),
             again: self.again.clone(),
         }
     }
@@ -341,7 +357,8 @@ impl App {
             keeper: (keeper, keeping),
             ring,
             web,
-            kit,
+            technician,
+            service,
             joined,
             splits,
             gpu_memory,
@@ -355,7 +372,7 @@ impl App {
         let beside = courts.beside().clone();
         let Neighbours { ledger, uplink, detect, router, .. } = &beside;
         let clock = &beside.world.clock;
-        uplink.serve(operations::all(kit, &again, &web.state(), web.tokens()));
+        uplink.serve(operations::all(&technician, &again, web.tokens()));
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
         let rtmps = beside.ingest.rtmps_address();
@@ -377,9 +394,11 @@ impl App {
                 disk: Arc::clone(&beside.world.disk),
                 data_dir,
                 shelf: ring.shelf(),
-                web: web.state(),
+                web: Arc::clone(&technician.web),
+                twin: technician.twin.clone(),
                 files,
             },
+            service,
             stopped.clone(),
         ));
         let twin = twin.map(|(keeper, desk)| {
@@ -478,8 +497,9 @@ async fn hand_on(
     loop {
         let latest = desired.borrow_and_update().clone();
         match latest.as_deref().map(|latest| &latest.body) {
-            Some(Ok(body)) => drop(desk.wanted(body.clone()).await),
-            Some(Err(why)) => tracing::warn!(%why, "the wanted configuration is not taken"),
+            Some(Ok(body)) => drop(desk.waits(body.clone()).await),
+            // It cannot be kept, but it is answered: whoever sent it waits for `config/reported`.
+            Some(Err(why)) => drop(desk.unkept(why.clone()).await),
             None => {}
         }
         tokio::select! {
@@ -544,6 +564,20 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
         (court, game::Recovered::of(of.latest, of.open, of.recent).with_log(log))
     };
     courts.into_iter().map(of).collect()
+}
+
+async fn begin_service(
+    world: &World,
+    data_dir: &Path,
+    heard: tokio::sync::mpsc::Receiver<service::Ask>,
+) -> Result<ServiceKeeper, AppError> {
+    let World { clock, disk, .. } = world.clone();
+    let data_dir = data_dir.to_owned();
+    let begin = move || ServiceKeeper::begin(&disk, data_dir, clock, heard);
+    tokio::task::spawn_blocking(begin).await.map_err(|error| AppError::Io {
+        what: "read which courts are in service".to_owned(),
+        source: std::io::Error::other(error),
+    })
 }
 
 /// Without courts: each comes when it is built.

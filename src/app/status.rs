@@ -6,10 +6,13 @@ use crate::admission::{AdmissionCounts, Door, Reason};
 use crate::config::Calibrate;
 use crate::decode::DecoderStatus;
 use crate::event::box_status::{
-    AdmissionStatus, BoxStatus, CalibrationStatus, LedgerStatus, RimStatus, UplinkStatus,
+    AdmissionStatus, BoxStatus, CalibrationStatus, ConfigState, LedgerStatus, RimStatus,
+    UplinkStatus,
 };
 use crate::event::models::{BoardRow, ModelFigures};
+use crate::event::service::ServiceState;
 use crate::event::state::{Advice, ClockState, ModelsState, StorageState, StreamState};
+use crate::event::twin::ConfigReported;
 use crate::event::words::{AdviceAbout, ClockSource, ModelRole, StreamCondition};
 use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
@@ -34,6 +37,8 @@ pub(crate) struct StagesSay {
     /// Who guesses, or holds the doors' seats for nothing.
     pub(crate) admission: Vec<String>,
     pub(crate) counts: Vec<(HopId, HopCount)>,
+    /// Absent where the box has no file of its own.
+    pub(crate) config: Option<ConfigState>,
     /// What somebody must know of our files.
     pub(crate) files: Vec<Foreign>,
 }
@@ -79,6 +84,7 @@ impl StagesSay {
             storage: self.storage,
             uplink: self.uplink.map(|counts| UplinkStatus {
                 connected: counts.connected,
+                acknowledges: counts.connected && counts.acknowledged_in == counts.session,
                 state: counts.state,
                 another_box: counts.another_box,
                 fault: counts.fault,
@@ -89,9 +95,23 @@ impl StagesSay {
             admission: AdmissionStatus {
                 faults: self.admission.iter().map(Foreign::told).collect(),
             },
+            // Worked out of all this by `service`.
+            service: ServiceState::default(),
             ledger,
+            config: self.config,
             files: self.files,
         }
+    }
+}
+
+/// What of `config/reported` somebody must know who looks at the box.
+pub(crate) fn config_state(reported: &ConfigReported) -> ConfigState {
+    ConfigState {
+        revision: reported.revision,
+        seen: reported.seen,
+        waiting: reported.waiting.iter().map(|change| change.path.clone()).collect(),
+        desired: reported.desired.clone(),
+        passed_over: reported.passed_over.clone(),
     }
 }
 
@@ -291,7 +311,8 @@ fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> health::Measured {
         bitrate_kbps: kbps(ingest),
         key_interval_s: key_interval_s(ingest),
         jitter_p95_ms: ingest.burst_ms.map(f64::from),
-        b_frames: ingest.b_frames || decoder.b_frames,
+        // As the camera sends now: the decoder goes on waiting for B-frames until the parameter sets change.
+        b_frames: ingest.b_frames,
         held_back: decoder.held_back,
     }
 }

@@ -16,11 +16,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::app::courts::Courts;
 use crate::clock::Ticks;
 use crate::config::twin::{Came, Circumstances, Ended, LOST, Store, Twin, Wanted, Watching, hash};
-use crate::config::{Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, keys, plan};
+use crate::config::{
+    Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, SiteRims, keys, names_rims, plan,
+};
 use crate::event::twin::{Change, ConfigDesired, ConfigReported, DesiredTold, Refusal};
 use crate::event::words::{Applies, DesiredOutcome};
 use crate::health;
-use crate::media::{Foreign, Monotonic};
+use crate::media::{CourtId, Foreign, Monotonic};
 use crate::uplink::Target;
 
 /// How often a trial is looked at.
@@ -30,10 +32,14 @@ const REVISION_MOST: u64 = (1 << 53) - 1;
 /// Configurations that may wait to be judged; whoever comes then is told so.
 const WAITING: usize = 4;
 
-/// A configuration that came, and who waits to hear what became of it.
-struct Ask {
-    body: Bytes,
-    told: oneshot::Sender<DesiredTold>,
+/// What came, and who waits to hear what became of it.
+enum Ask {
+    /// A configuration.
+    Wanted(Bytes, oneshot::Sender<DesiredTold>),
+    /// One that could not be kept, and why.
+    Unkept(Foreign, oneshot::Sender<DesiredTold>),
+    /// The rims of a court, confirmed in its picture.
+    Rims(CourtId, SiteRims, oneshot::Sender<Result<(), Foreign>>),
 }
 
 /// Gives a running box a configuration that is wanted, and says what is in force. Clones are the same.
@@ -67,8 +73,33 @@ impl TwinDesk {
     /// the box ends.
     pub(crate) async fn wanted(&self, body: Bytes) -> Option<DesiredTold> {
         let (told, hears) = oneshot::channel();
-        self.asks.try_send(Ask { body, told }).ok()?;
+        self.asks.try_send(Ask::Wanted(body, told)).ok()?;
         hears.await.ok()
+    }
+
+    /// The same for one that came over MQTT: nobody would send it again, so it waits for its turn.
+    pub(crate) async fn waits(&self, body: Bytes) -> Option<DesiredTold> {
+        let (told, hears) = oneshot::channel();
+        self.asks.send(Ask::Wanted(body, told)).await.ok()?;
+        hears.await.ok()
+    }
+
+    /// Tells that a `config/desired` came whose bytes are not kept, and why.
+    pub(crate) async fn unkept(&self, why: Foreign) -> Option<DesiredTold> {
+        let (told, hears) = oneshot::channel();
+        self.asks.send(Ask::Unkept(why, told)).await.ok()?;
+        hears.await.ok()
+    }
+
+    /// Has a court take rims that somebody confirmed in its picture, in force once this is through.
+    ///
+    /// # Errors
+    /// Why not, and what to do; then nothing has changed.
+    pub(crate) async fn confirm_rims(&self, court: CourtId, rims: SiteRims) -> Result<(), Foreign> {
+        let busy = || Foreign::told("another configuration is being taken: ask again in a moment");
+        let (told, hears) = oneshot::channel();
+        self.asks.try_send(Ask::Rims(court, rims, told)).map_err(|_| busy())?;
+        hears.await.map_err(|_| Foreign::told("the box ends"))?
     }
 }
 
@@ -138,10 +169,17 @@ impl TwinKeeper {
         loop {
             tokio::select! {
                 () = ticks.tick() => self.look().await,
-                Some(Ask { body, told }) = self.asks.recv() => {
-                    // Whoever asked may have gone: it is done all the same.
-                    drop(told.send(self.came(&body).await));
-                }
+                // Whoever asked may have gone: it is done all the same.
+                Some(ask) = self.asks.recv() => match ask {
+                    Ask::Wanted(body, told) => drop(told.send(self.came(&body).await)),
+                    Ask::Unkept(why, told) => {
+                        let twin = self.begun.twin.unreadable(0, why);
+                        drop(told.send(self.passed_over(twin).await));
+                    }
+                    Ask::Rims(court, rims, told) => {
+                        drop(told.send(self.confirmed(&court, rims).await));
+                    }
+                },
                 () = async { drop(stopped.wait_for(|told| *told).await) } => break,
             }
         }
@@ -157,11 +195,11 @@ impl TwinKeeper {
             Ok(wanted) => wanted,
             Err((revision, reason)) => {
                 let twin = self.begun.twin.unreadable(revision, reason);
-                return self.refused(twin).await;
+                return self.passed_over(twin).await;
             }
         };
         self.reaches();
-        let checked = self.begun.source.with(&wanted.overlay);
+        let checked = self.begun.source.with(&self.begun.twin.site, &wanted.overlay);
         let circumstances = Circumstances {
             checked: Some(match &checked {
                 Ok(config) => Ok(plan(&self.running, config)),
@@ -172,7 +210,13 @@ impl TwinKeeper {
         let revision = wanted.revision;
         match (self.begun.twin.came(wanted, circumstances), checked) {
             (Came::Taken(twin), Ok(config)) => self.taken(*twin, config).await,
-            (Came::Refused(twin) | Came::Taken(twin), _) => self.refused(*twin).await,
+            (Came::Refused(twin) | Came::Taken(twin), _) => {
+                if twin.seen > self.begun.twin.seen {
+                    self.refused(*twin).await
+                } else {
+                    self.passed_over(*twin).await
+                }
+            }
             (Came::Known, _) => self.begun.twin.told.clone().unwrap_or(DesiredTold {
                 revision,
                 outcome: DesiredOutcome::Applied,
@@ -183,6 +227,15 @@ impl TwinKeeper {
 
     async fn refused(&mut self, twin: Twin) -> DesiredTold {
         let told = twin.told.clone().unwrap_or_else(nothing);
+        self.tell_refused(twin, told).await
+    }
+
+    async fn passed_over(&mut self, twin: Twin) -> DesiredTold {
+        let told = twin.passed_over.clone().unwrap_or_else(nothing);
+        self.tell_refused(twin, told).await
+    }
+
+    async fn tell_refused(&mut self, twin: Twin, told: DesiredTold) -> DesiredTold {
         for Refusal { path, reason } in &told.errors {
             tracing::warn!(revision = told.revision, %path, %reason, "a configuration is refused");
         }
@@ -190,6 +243,40 @@ impl TwinKeeper {
         drop(self.keep(twin).await);
         self.tell();
         told
+    }
+
+    /// Rims that somebody confirmed come into force, under what is wanted.
+    async fn confirmed(&mut self, court: &CourtId, rims: SiteRims) -> Result<(), Foreign> {
+        let before = self.begun.twin.clone();
+        let Wanted { revision, overlay } = &before.force;
+        if names_rims(overlay, court.as_str()) {
+            return Err(Foreign::told(format_args!(
+                "config/desired (revision {revision}) says what the rims of {court} are: change them there, \
+                 or leave them out there and confirm these again"
+            )));
+        }
+        let twin = before.with_rims(court.as_str(), rims);
+        let config = self.begun.source.with(&twin.site, overlay).map_err(|errors| {
+            let lines: Vec<_> =
+                errors.iter().map(|error| format!("{}: {}", error.path, error.reason)).collect();
+            Foreign::told(lines.join("; "))
+        })?;
+        let disk = |error| {
+            Foreign::told(format_args!(
+                "they cannot be kept ({error}): mend the disk, then confirm them again"
+            ))
+        };
+        self.keep(twin).await.map_err(disk)?;
+        let next = self.next.clone();
+        if let Err(reason) = self.apply(config).await {
+            self.keep(before).await.map_err(disk)?;
+            let back = self.apply(next).await;
+            self.tell();
+            return back.and(Err(reason));
+        }
+        tracing::info!(%court, "the rims that were confirmed come into force");
+        self.tell();
+        Ok(())
     }
 
     async fn taken(&mut self, twin: Twin, config: Config) -> DesiredTold {
@@ -258,7 +345,7 @@ impl TwinKeeper {
             %reason, undone = self.begun.twin.force.revision, revision = twin.force.revision,
             "a configuration is undone: the one before it comes into force"
         );
-        let config = self.begun.source.with(&twin.force.overlay);
+        let config = self.begun.source.with(&twin.site, &twin.force.overlay);
         if let Err(error) = self.keep(twin).await {
             tracing::error!(%error, "that it is undone is not kept: after a restart it is on trial again");
         }
@@ -389,6 +476,7 @@ fn reported(twin: &Twin, running: &Config, next: &Config) -> ConfigReported {
         config,
         waiting,
         desired: twin.told.clone(),
+        passed_over: twin.passed_over.clone(),
         applies: keys().iter().map(|(path, key)| (path.clone(), key.applies)).collect(),
     }
 }

@@ -3,7 +3,7 @@
 //! Four times a second it reads each stage's own status (cheap, never blocking) and puts the parts
 //! together; a message is published only when it changed, measured numbers at most every 5 s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,8 +15,10 @@ use tokio::sync::watch as told;
 use crate::app::book::{CourtBook, Listed};
 use crate::app::gpu::GpuMemory;
 use crate::app::kept;
+use crate::app::service::ServiceKeeper;
 use crate::app::splits::{self, Splits};
-use crate::app::status::{CourtSays, StagesSay};
+use crate::app::status::{CourtSays, StagesSay, config_state};
+use crate::app::twin::TwinDesk;
 use crate::app::web::WebState;
 use crate::clips::Shelf;
 use crate::clock::{Anchors, Clock, Ticks};
@@ -57,23 +59,34 @@ pub(crate) struct Watched {
     pub(crate) data_dir: PathBuf,
     pub(crate) shelf: Shelf,
     pub(crate) web: Arc<WebState>,
+    /// Absent where the box has no file of its own.
+    pub(crate) twin: Option<TwinDesk>,
     /// What somebody must know of our files, as it was at the start.
     pub(crate) files: Vec<Foreign>,
 }
 
 /// Runs until `stopped` turns to true.
-pub(crate) async fn run(mut watched: Watched, mut stopped: told::Receiver<bool>) {
+pub(crate) async fn run(
+    mut watched: Watched,
+    mut service: ServiceKeeper,
+    mut stopped: told::Receiver<bool>,
+) {
     let notifier = Notifier::from_environment();
     let mut progress = Progress::default();
     let mut publisher = Publisher::default();
     let mut told_clogged = None;
     let mut ticks = Ticks::new(&watched.clock, EVERY);
     loop {
-        // Woken by the interval, and by the drain's beginning.
-        tokio::select! {
-            () = ticks.tick() => {}
+        // Woken by the interval, by what somebody says of a court, and by the drain's beginning.
+        let ask = tokio::select! {
+            () = ticks.tick() => None,
+            ask = service.asked() => Some(ask),
             _ = stopped.wait_for(|told| *told) => break,
-        }
+        };
+        let waits = match ask {
+            Some(ask) => service.hear(ask).await,
+            None => None,
+        };
         let now = watched.clock.monotonic();
         let counts = watched.ledger.counts();
         let stuck = progress.observe(now, &counts);
@@ -101,7 +114,10 @@ pub(crate) async fn run(mut watched: Watched, mut stopped: told::Receiver<bool>)
         let admission = &watched.web.admission;
         admission.tell();
         watched.ingest.tell();
-        let status = Arc::new(look(&watched).status());
+        let (says, decoded) = look(&watched);
+        let mut status = says.status();
+        service.look(&mut status, &decoded).await;
+        let status = Arc::new(status);
         if let Some(line) = publisher.line(&status) {
             notifier.status(&line);
         }
@@ -109,6 +125,9 @@ pub(crate) async fn run(mut watched: Watched, mut stopped: told::Receiver<bool>)
             if !watched.uplink.set_state(&what, &whole) {
                 publisher.told.remove(&what);
             }
+        }
+        if let Some(waits) = waits {
+            waits.hears(&status.service);
         }
         watched.web.put(status);
     }
@@ -145,8 +164,10 @@ fn hangs(decoder: &DecoderStatus, now: Monotonic) -> bool {
     decoder.clogged_since.is_some_and(|since| now.since(since) >= CLOGGED)
 }
 
-/// One look at everything.
-fn look(watched: &Watched) -> StagesSay {
+/// One look at everything, and the courts of which there is a decoded picture.
+fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
+    let decoded = watched.book.all().into_iter().filter(|court| court.parts.last.lock().is_some());
+    let decoded = decoded.map(|court| court.parts.name.to_string()).collect();
     let faults: BTreeMap<CourtId, String> = watched.models.faults().into_iter().collect();
     let rings = watched.models.rings();
     let counts = watched.ledger.counts();
@@ -172,7 +193,7 @@ fn look(watched: &Watched) -> StagesSay {
             }
         })
         .collect();
-    StagesSay {
+    let says = StagesSay {
         name: watched.name.clone(),
         courts,
         models: watched.splits.models(),
@@ -182,8 +203,10 @@ fn look(watched: &Watched) -> StagesSay {
         calibrate: watched.calibrate,
         admission: watched.web.admission.faults(),
         counts,
+        config: watched.twin.as_ref().map(|twin| config_state(&twin.reported())),
         files: watched.files.clone(),
-    }
+    };
+    (says, decoded)
 }
 
 /// What a court's hops let go, and not by design. A look for bumps that is left out costs nothing.
@@ -212,7 +235,13 @@ impl Publisher {
             .iter()
             .map(|(court, told)| format!("{court} {}", told.stream.condition))
             .collect();
-        let line = streams.join(", ");
+        let mut line = streams.join(", ");
+        for (court, told) in status.service.courts.iter().filter(|(_, told)| !told.in_service) {
+            let open = told
+                .open()
+                .map_or_else(String::new, |open| format!(": {} {}", open.check, open.state));
+            line.push_str(&format!("; {court} is not in service{open}"));
+        }
         (line != self.line).then(|| {
             self.line.clone_from(&line);
             line
@@ -251,6 +280,12 @@ impl Publisher {
             (fixed.ring_bytes, fixed.free_bytes) = (0, 0);
             due.extend(self.changed(now, "storage".to_owned(), &fixed, storage));
         }
+        let mut fixed = status.service.clone();
+        let of_courts = fixed.courts.values_mut().flat_map(|court| &mut court.checks);
+        for check in of_courts.chain(&mut fixed.checks) {
+            (check.figure, check.text) = (None, None);
+        }
+        due.extend(self.changed(now, "service".to_owned(), &fixed, &status.service));
         let mut fixed = status.clock.clone();
         for court in &mut fixed.courts {
             (court.error_ms, court.drift_ppm) = (0, None);
@@ -282,7 +317,8 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::words::StreamCondition;
+    use crate::event::service::{CheckTold, CourtService};
+    use crate::event::words::{CheckName, StreamCondition};
 
     fn in_mid_game() -> BoxStatus {
         let told = include_str!("../../tests/data/state/in_mid_game.json");
@@ -297,7 +333,7 @@ mod tests {
         let mut due = |millis: u64, status: &BoxStatus| -> Vec<String> {
             publisher.due(at(millis), status).into_iter().map(|(what, _)| what).collect()
         };
-        let all = ["stream/north", "stream/south", "models", "storage", "clock"];
+        let all = ["stream/north", "stream/south", "models", "storage", "service", "clock"];
         assert_eq!(due(0, &status), all);
         assert!(due(250, &status).is_empty(), "nothing changed");
         status.streams.get_mut("north").expect("there").stream.pictures += 8;
@@ -323,5 +359,14 @@ mod tests {
         let status = in_mid_game();
         assert_eq!(publisher.line(&status).as_deref(), Some("north live, south live"));
         assert_eq!(publisher.line(&status), None);
+        let mut status = status;
+        let waits = CheckTold { check: CheckName::Rim, ..CheckTold::default() };
+        let south = CourtService { checks: vec![waits], ..CourtService::default() };
+        let north = CourtService { in_service: true, ..CourtService::default() };
+        status.service.courts = [("north", north), ("south", south)]
+            .map(|(name, court)| (name.to_owned(), court))
+            .into();
+        let expected = "north live, south live; south is not in service: rim waiting";
+        assert_eq!(publisher.line(&status).as_deref(), Some(expected));
     }
 }

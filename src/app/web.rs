@@ -19,8 +19,6 @@ use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::app::splits::Splits;
 use crate::app::status::{decoder_reading, door_readings, reading};
-use crate::app::twin::TwinDesk;
-use crate::app::twin_routes;
 use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
@@ -199,7 +197,6 @@ pub(crate) struct Bound {
     server: Server,
     /// At which `doctor` asks.
     local: Option<Local>,
-    state: Arc<WebState>,
     tokens: Option<Tokens>,
     routes: axum::Router,
 }
@@ -207,10 +204,6 @@ pub(crate) struct Bound {
 impl Bound {
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
-    }
-
-    pub(crate) fn state(&self) -> Arc<WebState> {
-        Arc::clone(&self.state)
     }
 
     /// Those that are asked for, if any are.
@@ -236,13 +229,13 @@ impl Bound {
     }
 }
 
-/// Binds the page's socket.
+/// Binds the page's socket. `more` are the routes that know more of the box than the state has.
 pub(crate) fn bind(
     config: &Config,
     options: &Options,
-    state: WebState,
+    state: &Arc<WebState>,
     shelf: Shelf,
-    twin: Option<&TwinDesk>,
+    more: axum::Router,
 ) -> Result<Bound, AppError> {
     let tokens = match options.open_http {
         true => None,
@@ -256,16 +249,13 @@ pub(crate) fn bind(
         None => None,
     };
     let server = Server::bind(config.http.listen, certificate, access, terms)?;
-    let state = Arc::new(state);
-    let page = page::routes(Arc::clone(&state) as Arc<dyn page::Source>);
-    let mut routes = page.merge(health::routes(Arc::clone(&state) as Arc<dyn Probed>));
+    let page = page::routes(Arc::clone(state) as Arc<dyn page::Source>);
+    let mut routes = page.merge(health::routes(Arc::clone(state) as Arc<dyn Probed>));
     routes = routes.merge(clips::routes(shelf));
-    routes = routes.merge(detect::routes(Arc::clone(&state) as Arc<dyn detect::ChangesModels>));
-    if let Some(twin) = twin {
-        routes = routes.merge(twin_routes::routes(twin.clone()));
-    }
+    routes = routes.merge(detect::routes(Arc::clone(state) as Arc<dyn detect::ChangesModels>));
+    routes = routes.merge(more);
     let local = if options.local { local(&config.appliance.data_dir) } else { None };
-    Ok(Bound { server, local, state, tokens, routes })
+    Ok(Bound { server, local, tokens, routes })
 }
 
 /// The socket of this machine. A box without one does all else that it should.

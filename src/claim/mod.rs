@@ -47,7 +47,7 @@ pub use crate::claim::papers::{
     fingerprint,
 };
 pub use crate::claim::steps::{Limits, Login, Seen, Stage, Told, Want};
-pub use crate::claim::store::{Held, Store, StoreError};
+pub use crate::claim::store::{Held, Store, StoreError, is_claimed};
 pub use crate::claim::words::{
     CLAIM_USER, Code, Hidden, OFFICE_USER, OPERATOR_USER, RESERVED_NAMES, Roots, Serial,
     SerialError, TECHNICIAN_USER, Trouble, VIEWER_USER, reserved,

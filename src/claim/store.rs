@@ -18,6 +18,7 @@ use crate::claim::papers::{Attempt, RequestId, json, read};
 use crate::disk::{Disk, Unfit, put_unfit_aside, read_whole, write_durably};
 use crate::media::Foreign;
 
+const DIR: &str = "identity";
 const NEXT: &str = "next.json";
 const CURRENT: &str = "current.json";
 const PREV: &str = "prev.json";
@@ -50,6 +51,12 @@ pub struct StoreError {
     pub source: io::Error,
 }
 
+/// True where an identity was committed: somebody claimed the box. Blocking.
+#[must_use]
+pub fn is_claimed(disk: &dyn Disk, data_dir: &Path) -> bool {
+    disk.open(&data_dir.join(DIR).join(CURRENT), crate::disk::OpenHow::Read).is_ok()
+}
+
 /// The folder of the identity.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -63,7 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the disk says no; a file that cannot be understood is no error.
     pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> Result<(Self, Held), StoreError> {
-        let store = Self { disk, dir: data_dir.join("identity") };
+        let store = Self { disk, dir: data_dir.join(DIR) };
         store.disk.create_dir_all(&store.dir).map_err(store.said_no("make the folder"))?;
         let mut held = Held::default();
         held.current = store.paper(CURRENT, &mut held.damaged)?.filter(|it: &Attempt| {

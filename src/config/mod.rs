@@ -38,6 +38,7 @@ mod show;
 mod applies;
 mod overlay;
 mod plan;
+mod site;
 pub mod twin;
 mod source;
 
@@ -57,6 +58,7 @@ pub use crate::config::plan::plan;
 pub use crate::config::ring::RingConfig;
 pub use crate::config::secret::Secret;
 pub use crate::config::show::schema;
+pub use crate::config::site::{Site, SiteRims, names_rims};
 pub use crate::config::source::{Begun, ReadFile, Source, load};
 pub use crate::config::twin::DESIRED_MOST_BYTES;
 pub use crate::config::uplink::{Broker, UplinkConfig};

@@ -117,7 +117,7 @@ impl Base {
             }
             table => table,
         };
-        let key = parts.next().unwrap_or_default();
+        let Some(key) = parts.next() else { return table.is_some() };
         let other = if key == "stream_key" { "stream_key_file" } else { key };
         table.is_some_and(|table| table.get(key).or_else(|| table.get(other)).is_some())
     }

@@ -9,6 +9,7 @@ use crate::config::fault::ConfigError;
 use crate::config::load::parse;
 use crate::config::origin::{Origin, read_bounded};
 use crate::config::overlay::{Base, Overlay, WHOLE};
+use crate::config::site::{Site, under};
 use crate::config::twin::{Store, Twin};
 use crate::disk::{Disk, RealDisk};
 use crate::event::twin::Refusal;
@@ -104,11 +105,12 @@ impl Source {
         parse(&self.text, &self.origin())
     }
 
-    /// What it says with `overlay` over it.
+    /// What it says with the confirmed rims of `site` over it, and `wanted` over both.
     ///
     /// # Errors
     /// What is wrong with the whole, by path.
-    pub fn with(&self, overlay: &Overlay) -> Result<Config, Vec<Refusal>> {
+    pub fn with(&self, site: &Site, wanted: &Overlay) -> Result<Config, Vec<Refusal>> {
+        let overlay = &under(site, wanted, &self.base);
         if overlay.is_empty() {
             let path = || Foreign::told(WHOLE);
             let refused =
@@ -123,6 +125,8 @@ impl Source {
     pub fn says(&self, path: &str, twin: &Twin) -> String {
         if twin.force.overlay.names(path) {
             format!("desired, revision {}", twin.force.revision)
+        } else if under(&twin.site, &twin.force.overlay, &self.base).names(path) {
+            "confirmed in the picture".to_owned()
         } else if self.base.names(path) {
             "file".to_owned()
         } else {
@@ -167,11 +171,21 @@ impl Source {
     }
 
     /// What of a twin still fits the file, and the configuration that it comes to.
-    fn fitting(&self, alone: Config, twin: Twin, told: &mut Vec<Foreign>) -> (Twin, Config) {
-        let errors = match self.with(&twin.force.overlay) {
+    fn fitting(&self, alone: Config, mut twin: Twin, told: &mut Vec<Foreign>) -> (Twin, Config) {
+        let errors = match self.with(&twin.site, &twin.force.overlay) {
             Ok(config) => return (twin, config),
             Err(errors) => errors,
         };
+        if !twin.site.is_empty()
+            && let Ok(config) = self.with(&Site::new(), &twin.force.overlay)
+        {
+            told.push(Foreign::told(
+                "the rims that were confirmed in the picture do not fit the box's file any more: they \
+                 are those of the file again; confirm them anew",
+            ));
+            twin.site.clear();
+            return (twin, config);
+        }
         let revision = twin.force.revision;
         for Refusal { path, reason } in &errors {
             told.push(Foreign::told(format_args!(
@@ -180,7 +194,7 @@ impl Source {
             )));
         }
         let back = twin.undone("the box's file was changed so that it does not fit any more");
-        match self.with(&back.force.overlay) {
+        match self.with(&back.site, &back.force.overlay) {
             Ok(config) if back.force.revision > 0 => (back, config),
             _ => (twin.let_go(errors), alone),
         }

@@ -13,6 +13,10 @@
 //! changed by it: so a cut leaves the old or the new configuration, never a half of either. A change that
 //! was undone is not tried again, however often the broker brings it: its revision is known.
 //!
+//! What is not newer is no step back: a broker that kept an old `config/desired` brings it at each
+//! connection, after a newer one came over HTTP or by `courtside config push`. It changes nothing, not even
+//! what is told of the newer one; that it came, and why it is passed over, is told beside that.
+//!
 //! A change is on trial with the broker only if it can lose it (`uplink.…`, and `box.name`, by which a
 //! broker's rights go) and the broker was reached within the last minute: a box that is offline anyway
 //! keeps what it is told on the spot.
@@ -27,6 +31,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::config::overlay::{Overlay, WHOLE};
+use crate::config::site::{Site, SiteRims};
 use crate::disk::{Disk, Format, put_aside, put_unfit_aside, read_whole, write_durably};
 use crate::event::twin::{Change, DesiredTold, Refusal};
 use crate::event::words::{Applies, DesiredOutcome};
@@ -86,8 +91,14 @@ pub struct Twin {
     good: Option<Wanted>,
     /// While it is.
     pub trial: Option<Trial>,
-    /// What became of the last one that came.
+    /// What became of the newest one that came.
     pub told: Option<DesiredTold>,
+    /// Why one that came after it and was not newer, or could not be read, is passed over.
+    #[serde(default)]
+    pub passed_over: Option<DesiredTold>,
+    /// Rims that were confirmed in the picture, under what is wanted.
+    #[serde(default)]
+    pub site: Site,
 }
 
 impl fmt::Debug for Twin {
@@ -136,10 +147,10 @@ impl Twin {
                 format!("{revision} is older than {known}, which is known: count up")
             };
             return Came::Refused(Box::new(
-                self.refusing(revision, vec![about("revision", reason)]),
+                self.passing(revision, vec![about("revision", reason)]),
             ));
         }
-        let seen = Self { seen: revision, seen_hash: hash, ..self.clone() };
+        let seen = Self { seen: revision, seen_hash: hash, passed_over: None, ..self.clone() };
         let changes = match circumstances.checked {
             Some(Ok(changes)) => changes,
             Some(Err(errors)) => return Came::Refused(Box::new(seen.refusing(revision, errors))),
@@ -180,7 +191,22 @@ impl Twin {
     #[must_use]
     pub fn unreadable(&self, revision: u64, reason: Foreign) -> Self {
         let path = Foreign::told(WHOLE);
-        self.refusing(revision, vec![Refusal { path, reason }])
+        self.passing(revision, vec![Refusal { path, reason }])
+    }
+
+    /// Nothing is made of it: what is told of the newest one stays.
+    fn passing(&self, revision: u64, mut errors: Vec<Refusal>) -> Self {
+        errors.truncate(TOLD_MOST);
+        let outcome = DesiredOutcome::Refused;
+        Self { passed_over: Some(DesiredTold { revision, outcome, errors }), ..self.clone() }
+    }
+
+    /// The rims of one court are confirmed to be these.
+    #[must_use]
+    pub fn with_rims(&self, court: &str, rims: SiteRims) -> Self {
+        let mut site = self.site.clone();
+        site.insert(court.to_owned(), rims);
+        Self { site, ..self.clone() }
     }
 
     fn refusing(&self, revision: u64, mut errors: Vec<Refusal>) -> Self {

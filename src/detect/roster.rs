@@ -661,6 +661,7 @@ impl Model {
             engine: Some(Foreign::name(engine)),
             reason: reason.map(Foreign::told),
             inference_ms,
+            over_budget: loaded.over_budget(inference_ms).is_some(),
             role,
             precision: Some(Foreign::name(precision)),
             file: Some(Foreign::name(path)),

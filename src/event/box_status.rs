@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::Score;
+use crate::event::service::ServiceState;
 use crate::event::state::{ClockState, ModelsState, StorageState, StreamState, UplinkState};
+use crate::event::twin::DesiredTold;
 use crate::event::words::{CalibrationMode, LearntFrom, StreamCondition, VerdictWord};
 use crate::media::{Foreign, RimBox};
 
@@ -39,9 +41,15 @@ pub struct BoxStatus {
     /// Who comes in, and who should not.
     #[serde(default)]
     pub admission: AdmissionStatus,
+    /// What is in service, and what is still to be done.
+    #[serde(default)]
+    pub service: ServiceState,
     /// The law of the ledger.
     #[serde(default)]
     pub ledger: LedgerStatus,
+    /// What became of the configuration that was wanted; absent where the box has no file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigState>,
     /// Others could write or can read our files: what was found at the start, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Foreign>,
@@ -91,6 +99,9 @@ pub struct CourtStatus {
 pub struct UplinkStatus {
     /// A session with the broker runs.
     pub connected: bool,
+    /// The broker has acknowledged something in this session.
+    #[serde(default)]
+    pub acknowledges: bool,
     /// As in `state/uplink`.
     #[serde(flatten)]
     pub state: UplinkState,
@@ -138,6 +149,24 @@ pub struct RimStatus {
     /// What people said of its newest shots, by fact.
     #[serde(default)]
     pub said: BTreeMap<String, VerdictWord>,
+}
+
+/// What became of the configuration that was wanted: `config/reported`, without what is in force.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigState {
+    /// Revision of what is in force; 0 where the box's file alone is.
+    pub revision: u64,
+    /// The highest revision that came.
+    pub seen: u64,
+    /// Keys that wait for the next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Foreign>,
+    /// What became of the newest that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<DesiredTold>,
+    /// One that came after it and was passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<DesiredTold>,
 }
 
 /// What goes on at the doors.

@@ -6,7 +6,7 @@
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
 //! messages, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
-//! configuration and what it made of that, `words` the words of all of them.
+//! configuration and what it made of that, `service` whether it is in service, `words` the words of all of them.
 
 mod decision;
 mod envelope;
@@ -16,6 +16,7 @@ pub mod words;
 pub mod models;
 pub mod command;
 pub mod twin;
+pub mod service;
 pub mod state;
 pub mod box_status;
 

@@ -142,6 +142,9 @@ pub struct ModelState {
     pub reason: Option<Foreign>,
     /// Median of the last answers, ms.
     pub inference_ms: Option<f64>,
+    /// True if its answers take longer than its bundle allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over_budget: bool,
     /// What part it plays; absent where it is not loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<ModelRole>,

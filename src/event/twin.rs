@@ -54,8 +54,11 @@ pub struct ConfigReported {
     pub config: serde_json::Value,
     /// Keys that were changed and come into force at the next start.
     pub waiting: Vec<Change>,
-    /// What became of the last configuration that was wanted, if there ever was one.
+    /// What became of the newest configuration that was wanted, if there ever was one.
     pub desired: Option<DesiredTold>,
+    /// One that came after it and was passed over: it was not newer, or it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<DesiredTold>,
     /// When each key comes into force once it was changed, by its path without a court's name.
     pub applies: BTreeMap<String, Applies>,
 }

@@ -77,6 +77,52 @@ words! {
 }
 
 words! {
+    /// What is checked before a court is in service.
+    CheckName {
+        /// Its camera publishes, in a way that costs no call.
+        Camera = "camera",
+        /// Pictures come out of the decoder.
+        Decodes = "decodes",
+        /// Its rims are where the rings are: somebody looked at the picture.
+        Rim = "rim",
+        /// The rings have pixels enough to call on.
+        Width = "width",
+        /// The model that decides answers, within its budget.
+        Model = "model",
+        /// The broker acknowledges what it is sent.
+        Broker = "broker",
+        /// The box knows the time of day.
+        Clock = "clock",
+    }
+}
+
+words! {
+    /// How a check stands.
+    CheckWord {
+        /// It cannot be said yet: something before it is missing, or somebody has to do something.
+        Waiting = "waiting",
+        /// It is as it should be.
+        Passed = "passed",
+        /// It is not.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// By what a court is in service, or out of it.
+    ServiceBy {
+        /// By nothing: it is still checked.
+        Nothing = "nothing",
+        /// By its file: a box that nobody claimed runs as it is configured.
+        File = "file",
+        /// By its checks, all of which were passed at once.
+        Checks = "checks",
+        /// By somebody's word.
+        Override = "override",
+    }
+}
+
+words! {
     /// What a court's stream is doing.
     StreamCondition {
         /// Nobody publishes.

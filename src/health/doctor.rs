@@ -8,11 +8,15 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::event::box_status::{BoxStatus, CalibrationStatus, UplinkStatus};
+use crate::event::box_status::{BoxStatus, CalibrationStatus, ConfigState, UplinkStatus};
+use crate::event::service::{Overridden, ServiceState};
 use crate::event::state::{CourtClock, ModelsState, StorageState, StreamState};
+use crate::event::twin::{DesiredTold, Refusal};
 use crate::event::words::{
-    ClockSource, InstallPhase, ModelCondition, StorageCondition, StreamCondition, SwapOutcome,
+    ClockSource, DesiredOutcome, InstallPhase, ModelCondition, StorageCondition, StreamCondition,
+    SwapOutcome,
 };
+use crate::media::Foreign;
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
 /// which wait for a key frame (chosen).
@@ -77,6 +81,8 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
     of_uplink(status.uplink.as_ref(), &mut found);
     of_clock(status, &mut found);
     of_rims(&status.calibration, &mut found);
+    of_service(&status.service, &mut found);
+    of_config(status.config.as_ref(), &mut found);
     for fault in &status.admission.faults {
         found.push(Finding::fault("doors", "attacked", fault, ""));
     }
@@ -314,6 +320,99 @@ fn of_rims(calibrated: &CalibrationStatus, found: &mut Vec<Finding>) {
     }
 }
 
+/// What of it is a fault of its own: the checks themselves are told above, each as what is wrong.
+fn of_service(service: &ServiceState, found: &mut Vec<Finding>) {
+    for (court, told) in &service.courts {
+        let about = format!("court {court}");
+        if let Some(changed) = &told.recheck {
+            let text = format!("it is in service only until nobody plays there: {changed}");
+            let todo =
+                "look at its picture and confirm its rims, on the page or by `service_confirm`";
+            found.push(Finding::fault(&about, "recheck", text, todo));
+        }
+        match &told.overridden {
+            Some(Overridden { in_service: true, reason, vouched }) => {
+                let text = format!("it is in service by the word of {}: {reason}", vouched.who);
+                let todo = "what its checks still say stands in `state/service`; once all are passed, \
+                            they decide again";
+                found.push(Finding::advice(&about, "overridden", text, todo));
+            }
+            Some(Overridden { reason, vouched, .. }) => {
+                let text = format!("{} took it out of service: {reason}", vouched.who);
+                let todo = "confirm its rims again: then its checks decide";
+                found.push(Finding::fault(&about, "out_of_service", text, todo));
+            }
+            None if told.in_service => {}
+            None => {
+                let open = told.open();
+                let why = open.map_or_else(
+                    || "the whole box is not: see broker and clock".to_owned(),
+                    |open| {
+                        let text = open.text.as_ref().map_or("", Foreign::as_str);
+                        format!("{} is {} ({text})", open.check, open.state)
+                    },
+                );
+                let todo = open.and_then(|open| open.todo.as_ref()).map_or("", Foreign::as_str);
+                let text = format!("it is not in service yet: {why}");
+                found.push(Finding::fault(&about, "not_in_service", text, todo));
+            }
+        }
+    }
+}
+
+fn of_config(config: Option<&ConfigState>, found: &mut Vec<Finding>) {
+    let Some(config) = config else { return };
+    let lines = |told: &DesiredTold| {
+        let line = |error: &Refusal| format!("{}: {}", error.path, error.reason);
+        told.errors.iter().map(line).collect::<Vec<_>>().join("; ")
+    };
+    let revision = config.revision;
+    let in_force =
+        if revision == 0 { "the file".to_owned() } else { format!("revision {revision}") };
+    if let Some(told) = &config.desired {
+        match told.outcome {
+            DesiredOutcome::Refused => {
+                let text = format!("revision {} is refused: {}", told.revision, lines(told));
+                let todo = format!(
+                    "{in_force} is in force as before; mend what it names, and send it as revision {} or \
+                     higher",
+                    config.seen + 1
+                );
+                found.push(Finding::fault("configuration", "config_refused", text, &todo));
+            }
+            DesiredOutcome::Undone => {
+                let text = format!("revision {} is undone: {}", told.revision, lines(told));
+                let todo = format!(
+                    "{in_force} is in force again; if the other one was right, send it as revision {} or \
+                     higher",
+                    config.seen + 1
+                );
+                found.push(Finding::fault("configuration", "config_undone", text, &todo));
+            }
+            DesiredOutcome::Trying => {
+                let text = format!(
+                    "revision {} is on trial: it is undone by itself if the broker is not reached with it",
+                    told.revision
+                );
+                found.push(Finding::advice("configuration", "config_trying", text, ""));
+            }
+            DesiredOutcome::Applied | DesiredOutcome::Other => {}
+        }
+    }
+    if let Some(told) = &config.passed_over {
+        let text = format!("one that came later is passed over: {}", lines(told));
+        let todo = "nothing changed; an old `config/desired` that the broker retains is replaced by \
+                    publishing the wanted one there, with a higher revision";
+        found.push(Finding::advice("configuration", "config_passed_over", text, todo));
+    }
+    if !config.waiting.is_empty() {
+        let keys = config.waiting.iter().map(Foreign::as_str).collect::<Vec<_>>().join(", ");
+        let text = format!("{keys} of {in_force} wait for a restart");
+        let todo = "restart it when nobody plays: the operation `restart`, or `systemctl restart courtside`";
+        found.push(Finding::advice("configuration", "config_waits", text, todo));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -364,6 +463,8 @@ mod tests {
                 courts: [(court, vec![rim])].into(),
             },
             admission: AdmissionStatus::default(),
+            service: ServiceState::default(),
+            config: None,
             ledger: LedgerStatus { hops: 5, unbalanced: Vec::new() },
             files: Vec::new(),
         };
@@ -417,6 +518,69 @@ mod tests {
         ] {
             let found = codes(&with(place, value));
             assert_eq!(found, [(Severity::Fault, about.to_owned(), code.to_owned())], "{place}");
+        }
+    }
+
+    #[test]
+    fn what_became_of_a_configuration_is_told() {
+        let refusal = json!([{ "path": "court.a.rims", "reason": "no boxes" }]);
+        let told = |outcome: &str| json!({ "revision": 7, "outcome": outcome, "errors": refusal });
+        let whole = |key: &str, value: Value| json!({ "revision": 6, "seen": 7, key: value });
+        for (state, severity, code) in [
+            (whole("desired", told("refused")), Severity::Fault, "config_refused"),
+            (whole("desired", told("undone")), Severity::Fault, "config_undone"),
+            (whole("desired", told("trying")), Severity::Advice, "config_trying"),
+            (whole("passed_over", told("refused")), Severity::Advice, "config_passed_over"),
+            (whole("waiting", json!(["http.listen"])), Severity::Advice, "config_waits"),
+        ] {
+            let status = BoxStatus::read(&with("/config", state)).expect("readable");
+            let [finding] = &findings(&status)[..] else { panic!("one finding of {code}") };
+            assert_eq!((finding.severity, finding.code.as_str()), (severity, code));
+            let names = ["court.a.rims: no boxes", "http.listen of revision 6", "on trial"];
+            assert!(names.iter().any(|name| finding.text.contains(name)), "{}", finding.text);
+        }
+        let applied =
+            whole("desired", json!({ "revision": 7, "outcome": "applied", "errors": [] }));
+        assert_eq!(codes(&with("/config", applied)), []);
+    }
+
+    #[test]
+    fn a_court_that_is_not_in_service_says_what_is_open_and_one_by_word_by_whose() {
+        let check =
+            json!({ "check": "rim", "state": "waiting", "text": "nobody looked", "todo": "look" });
+        let word = |is: bool| json!({ "in_service": is, "reason": "the cup", "who": "Ada", "door": "page", "rims": [] });
+        let court = |extra: &[(&str, Value)]| {
+            let mut court = json!({ "in_service": false, "by": "nothing", "checks": [check] });
+            for (key, value) in extra {
+                court[*key] = value.clone();
+            }
+            json!({ "in_service": false, "courts": { "a": court }, "checks": [] })
+        };
+        for (state, expected) in [
+            (
+                court(&[]),
+                Some((Severity::Fault, "not_in_service", "rim is waiting (nobody looked)")),
+            ),
+            (court(&[("in_service", json!(true))]), None),
+            (
+                court(&[("overridden", word(true)), ("in_service", json!(true))]),
+                Some((Severity::Advice, "overridden", "Ada: the cup")),
+            ),
+            (
+                court(&[("overridden", word(false))]),
+                Some((Severity::Fault, "out_of_service", "Ada took it out of service: the cup")),
+            ),
+            (
+                court(&[("in_service", json!(true)), ("recheck", json!("its rims are others"))]),
+                Some((Severity::Fault, "recheck", "its rims are others")),
+            ),
+        ] {
+            let status = BoxStatus::read(&with("/service", state)).expect("readable");
+            let found = findings(&status);
+            let told = found.first().map(|it| (it.severity, it.code.as_str()));
+            assert_eq!(told, expected.map(|(severity, code, _)| (severity, code)));
+            let text = expected.map_or("", |(_, _, text)| text);
+            assert!(found.len() <= 1 && found.iter().all(|it| it.text.contains(text)), "{found:?}");
         }
     }
 

@@ -58,6 +58,9 @@ pub const RULES: &[Rule] = &[
     taps("/v1/events/{fact}/verdict"),
     // Ends a clip's pin: what pulls clips for the cloud shows this token.
     taps("/v1/clips/{id}/ack"),
+    sets_up("POST", "/v1/courts/{court}/service/check"),
+    sets_up("POST", "/v1/courts/{court}/service/confirm"),
+    sets_up("POST", "/v1/courts/{court}/service/override"),
     sets_up("POST", "/v1/models/swap"),
     sets_up("POST", "/v1/models/install"),
     sets_up("POST", "/v1/models/back"),

@@ -25,11 +25,13 @@ const MODULES: &[(&str, &str)] = &[
     ("page.js", include_str!("script/page.js")),
     ("rims.js", include_str!("script/rims.js")),
     ("ring.js", include_str!("script/ring.js")),
+    ("service.js", include_str!("script/service.js")),
     ("session.js", include_str!("script/session.js")),
     ("state.js", include_str!("script/state.js")),
     ("verdicts.js", include_str!("script/verdicts.js")),
     ("vitals.js", include_str!("script/vitals.js")),
     ("wall.js", include_str!("script/wall.js")),
+    ("who.js", include_str!("script/who.js")),
     ("words.js", include_str!("script/words.js")),
 ];
 

@@ -123,7 +123,9 @@ impl CommandArgs {
         let is_done = state.state == CommandWord::Done;
         if let (Some(file), Some(result)) = (&self.picture, &state.result) {
             let jpeg = result.get(PICTURE).and_then(Value::as_str).and_then(bytes_of);
-            let jpeg = jpeg.context("the answer has no picture: ask for `snapshot` or `aim`")?;
+            let jpeg = jpeg.context(
+                "the answer has no picture: ask for `snapshot`, `aim` or `service_check`",
+            )?;
             write(file, &jpeg)?;
         }
         if self.json {

@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::event::box_status::BoxStatus;
+use crate::event::service::CourtService;
 use crate::event::state::StreamState;
-use crate::event::words::StreamCondition;
+use crate::event::words::{CheckWord, StreamCondition};
 use crate::health::doctor::{Finding, Severity, findings};
 use crate::tools::ask::{AskArgs, AskError, Place};
 use crate::tools::tell::{remark, remark_refused, tell, tell_json};
@@ -94,6 +95,9 @@ fn print(told: &BoxStatus, findings: &[Finding]) {
             tell(format_args!("✓ court {court}: {}", stream_line(&told.stream)));
         }
     }
+    for (court, told) in &told.service.courts {
+        print_service(court, told);
+    }
     let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
     let verdict = match faults {
         0 => "is well".to_owned(),
@@ -101,6 +105,26 @@ fn print(told: &BoxStatus, findings: &[Finding]) {
         faults => format!("has {faults} faults"),
     };
     tell(format_args!("{} (courtside {}) {verdict}", told.name, told.version));
+}
+
+/// By what a court is in service; else how each of its checks stands.
+fn print_service(court: &str, told: &CourtService) {
+    if told.in_service {
+        let since =
+            told.since.as_ref().map_or_else(String::new, |since| format!(", since {since}"));
+        tell(format_args!("✓ court {court}: in service by {}{since}", told.by));
+        return;
+    }
+    for check in &told.checks {
+        let mark = match check.state {
+            CheckWord::Passed => '✓',
+            CheckWord::Failed => '✗',
+            _ => '…',
+        };
+        let said = check.figure.as_ref().or(check.text.as_ref());
+        let said = said.map_or_else(String::new, |said| format!(": {said}"));
+        tell(format_args!("  {mark} {}{said}", check.check));
+    }
 }
 
 /// `live, H.264 1280x720 at 30.0 fps, 4100 kbit/s, 900 pictures, 880 answers, avdec_h264 …`.

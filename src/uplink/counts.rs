@@ -10,6 +10,8 @@ pub struct UplinkCounts {
     pub connected: bool,
     /// Its number.
     pub session: u64,
+    /// The last session in which the broker acknowledged something.
+    pub acknowledged_in: u64,
     /// As in `state/uplink`.
     pub state: UplinkState,
     /// Published, without a PUBACK yet.

@@ -531,15 +531,18 @@ impl Feeder<'_> {
                 .map_err(|error| Foreign::error(&error))?;
             // A state that is lost with the session is published again by the next one.
             let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
-            let clock = Arc::clone(&self.link.clock);
+            let (clock, counts) = (Arc::clone(&self.link.clock), Arc::clone(&self.link.counts));
             let session = self.session;
             let told = async move {
-                if let Some((SendOutcome::Refused { code }, said)) = settled(notice, &*clock).await
-                {
-                    let said = said.unwrap_or_default();
-                    warn!(%what, code, %said, "the broker refused a state");
-                    learnt.lock().refused = Some(clock.monotonic());
-                    states.refused(&what, session);
+                match settled(notice, &*clock).await {
+                    Some((SendOutcome::Refused { code }, said)) => {
+                        let said = said.unwrap_or_default();
+                        warn!(%what, code, %said, "the broker refused a state");
+                        learnt.lock().refused = Some(clock.monotonic());
+                        states.refused(&what, session);
+                    }
+                    Some((SendOutcome::Acknowledged, _)) => counts.lock().acknowledged_in = session,
+                    _ => {}
                 }
             };
             if self.careful { told.await } else { self.wait(told) }

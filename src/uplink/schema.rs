@@ -9,6 +9,9 @@ use crate::event::command::{
     NoArguments,
 };
 use crate::event::models::{InstallOrder, SwapOrder};
+use crate::event::service::{
+    ConfirmArguments, OverrideArguments, ServiceCheckArguments, ServiceState,
+};
 use crate::event::state::{
     BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
@@ -34,6 +37,7 @@ pub fn all() -> Vec<(String, Value)> {
         state::<StorageState>("storage"),
         state::<UplinkState>("uplink"),
         state::<ClockState>("clock"),
+        state::<ServiceState>("service"),
     ];
     let mut whole = generator().into_root_schema_for::<BoxStatus>();
     whole.insert("title".to_owned(), "/v1/state: the whole state of a box".into());
@@ -58,6 +62,9 @@ pub fn all() -> Vec<(String, Value)> {
         arguments::<NoArguments>("model_rollback"),
         arguments::<InstallOrder>("model_install"),
         arguments::<KeyArguments>("key_rotate"),
+        arguments::<ServiceCheckArguments>("service_check"),
+        arguments::<ConfirmArguments>("service_confirm"),
+        arguments::<OverrideArguments>("service_override"),
     ];
     let commands = commands.into_iter().chain(operations);
     events.into_iter().chain(states).chain(twin).chain([whole]).chain(commands).collect()

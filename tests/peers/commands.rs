@@ -85,14 +85,14 @@ fn runs(dir: &Path) -> Vec<String> {
 }
 
 /// A back office: publishes, and counts its acknowledgements.
-struct Office {
+pub(crate) struct Office {
     client: AsyncClient,
     acknowledged: Arc<AtomicU64>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Office {
-    fn at(port: u16) -> Self {
+    pub(crate) fn at(port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -122,7 +122,13 @@ impl Office {
         Self { client, acknowledged, runtime }
     }
 
-    fn publish(&self, topic: &str, body: &str, retained: bool, properties: PublishProperties) {
+    pub(crate) fn publish(
+        &self,
+        topic: &str,
+        body: &str,
+        retained: bool,
+        properties: PublishProperties,
+    ) {
         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
         let options = if retained { options.retained() } else { options };
         let sent = self.client.publish(topic.to_owned(), body.to_owned(), options);

@@ -27,5 +27,7 @@ mod mosquitto;
 mod provision;
 mod publishers;
 mod secrets;
+#[cfg(feature = "gstreamer")]
+mod service;
 mod tls;
 mod twin;

@@ -10,10 +10,12 @@ use courtside::config::Source;
 use courtside::disk::RealDisk;
 use courtside::event::words::DesiredOutcome;
 use courtside::media::UtcTime;
+use rumqttc::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::commands::Office;
 use crate::flowing::FlowingClock;
 use crate::mosquitto::{Mosquitto, Subscriber, until};
 
@@ -127,4 +129,67 @@ fn a_wrong_broker_is_left_again_and_a_right_one_is_kept() {
     assert_eq!(online(&at_first), Some(false), "nobody is told that it is there still");
     let report = tested.stop();
     assert_eq!(report.unbalanced, []);
+}
+
+/// What `config/reported` says: the revision in force, what became of the newest, and what was passed over.
+fn reported(subscriber: &Subscriber) -> Option<(u64, Value, Value)> {
+    let mut told = subscriber.below("config/reported").pop()?.json;
+    let desired = json!([told["desired"]["revision"], told["desired"]["outcome"]]);
+    Some((told["revision"].as_u64()?, desired, told["passed_over"].take()))
+}
+
+#[test]
+fn an_old_one_that_the_broker_retains_overwrites_nothing_and_one_that_is_too_long_is_answered() {
+    let broker = Mosquitto::start(false, None);
+    let subscriber = Subscriber::to(broker.port);
+    let dir = tempfile::tempdir().expect("directory");
+    let office = Office::at(broker.port);
+    let publish = |body: &str| {
+        office.publish(
+            "courtside/1/rim-1/config/desired",
+            body,
+            true,
+            PublishProperties::default(),
+        );
+    };
+    let log = |level: &str| json!({ "health": { "log": level } });
+    let wanted = |revision: u64, level: &str| {
+        json!({ "revision": revision, "config": log(level) }).to_string()
+    };
+    let tested = WholeBox::start(dir.path(), broker.port);
+    publish(&wanted(3, "debug"));
+    let in_force = |revision: u64| {
+        let told = reported(&subscriber)?;
+        (told.0 == revision).then_some(told)
+    };
+    until("what is retained is in force", || in_force(3));
+    // A newer one comes over HTTP, or by `courtside config push`; the broker's stays as it is.
+    assert_eq!(tested.desired(5, log("info")), DesiredOutcome::Applied);
+    assert_eq!(tested.stop().unbalanced, []);
+
+    let tested = WholeBox::start(dir.path(), broker.port);
+    let (revision, desired, passed_over) = until("the old one is passed over", || {
+        reported(&subscriber).filter(|(_, _, passed_over)| passed_over["revision"] == 3)
+    });
+    assert_eq!((revision, desired), (5, json!([5, "applied"])));
+    let why = passed_over["errors"][0]["reason"].as_str().expect("a reason");
+    assert_eq!(why, "3 is older than 5, which is known: count up");
+
+    // Never silence.
+    for (body, part) in [
+        (format!("{}{}", wanted(9, "warn"), " ".repeat(70 << 10)), "65536 are the most"),
+        ("{\"revision\": 9".to_owned(), "not of the form"),
+        (json!({ "revision": 9, "config": [] }).to_string(), "no object"),
+    ] {
+        publish(&body);
+        let (revision, desired, _) = until("it is answered", || {
+            reported(&subscriber)
+                .filter(|(_, _, passed_over)| passed_over["errors"].to_string().contains(part))
+        });
+        assert_eq!((revision, desired), (5, json!([5, "applied"])), "{part}");
+    }
+    publish(&wanted(9, "warn"));
+    let told = until("and the next one is taken", || in_force(9));
+    assert_eq!((told.1, told.2), (json!([9, "applied"]), Value::Null));
+    assert_eq!(tested.stop().unbalanced, []);
 }

@@ -152,6 +152,36 @@ fn what_is_wrong_with_a_configuration_is_told_and_nothing_changes() {
 }
 
 #[test]
+fn what_is_not_newer_or_cannot_be_read_leaves_a_trial_as_it_is() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.camera("north");
+    let other = tested.another_broker();
+    let broker = format!("mqtt://127.0.0.1:{}", other.port());
+    let told = tested.desired(5, json!({ "uplink": { "broker": broker } }));
+    assert_eq!(told.outcome, DesiredOutcome::Trying, "{told:?}");
+    tested.connected();
+    // The broker that it comes to retains an old one, and brings it at once.
+    let said = refused(&tested.desired(3, json!({ "health": { "log": "debug" } })));
+    assert_eq!(said, ["revision: 3 is older than 5, which is known: count up"]);
+    let said = refused(&tested.desired_bytes("north", b"{\"revision\": 6".to_vec()));
+    assert!(said[0].starts_with("config: not of the form"), "{said:?}");
+    tested.pass_with_camera("north", 64);
+    let reported = tested.reported_to(&other);
+    assert_eq!((&reported["revision"], &reported["seen"]), (&json!(5), &json!(5)));
+    assert_eq!(reported["desired"]["outcome"], "applied", "it held: {reported}");
+    assert_eq!(reported["passed_over"]["revision"], 0, "{reported}");
+    // After a restart, too; and the next one clears it.
+    tested.stop();
+    tested.start().expect("it starts");
+    tested.connected();
+    assert_eq!(tested.reported_to(&other)["passed_over"]["revision"], 0);
+    let told = tested.desired(6, json!({}));
+    assert_eq!(told.outcome, DesiredOutcome::Trying, "{told:?}");
+    assert_eq!(tested.reported().passed_over, None);
+    tested.stop();
+}
+
+#[test]
 fn what_waits_for_a_restart_says_so_and_comes_with_it() {
     let mut tested = TestBox::with_courts(&["north"]);
     tested.camera("north");

@@ -59,6 +59,8 @@ const RECORD: &[u8] = b"\x17\0\0\0\0\x01\x64\x00\x1f\xff\xe1\x00\x18\x67\x64\x00
     \xcb\x22\xc0";
 /// A slice header that is no B slice's; then the picture's byte.
 const SLICE: u8 = 0xB5;
+/// One that is: first macroblock 0, slice type 1.
+const B_SLICE: u8 = 0xA5;
 
 /// The tag that comes before the pictures.
 pub(crate) fn parameters() -> Bytes {
@@ -67,7 +69,16 @@ pub(crate) fn parameters() -> Bytes {
 
 /// The tag of one picture.
 pub(crate) fn picture(shot: Shot, key: bool) -> Bytes {
-    let nal = [if key { 0x65 } else { 0x41 }, SLICE, shot as u8, SLICE, SLICE, SLICE];
+    coded(shot, key, SLICE)
+}
+
+/// The tag of one picture of B slices.
+pub(crate) fn b_picture(shot: Shot) -> Bytes {
+    coded(shot, false, B_SLICE)
+}
+
+fn coded(shot: Shot, key: bool, header: u8) -> Bytes {
+    let nal = [if key { 0x65 } else { 0x41 }, header, shot as u8, SLICE, SLICE, SLICE];
     let head = [if key { 0x17 } else { 0x27 }, 1, 0, 0, 0];
     let length = u32::try_from(nal.len()).expect("short").to_be_bytes();
     [&head[..], &length, &nal].concat().into()
@@ -111,7 +122,8 @@ struct ScriptedPipeline {
 impl Pipeline for ScriptedPipeline {
     fn push(&mut self, unit: Push) -> Result<(), String> {
         self.outlet.entered();
-        let slice = unit.data.windows(2).position(|pair| matches!(pair, [0x65 | 0x41, SLICE]));
+        let slice =
+            unit.data.windows(2).position(|pair| matches!(pair, [0x65 | 0x41, SLICE | B_SLICE]));
         let byte = slice.and_then(|at| unit.data.get(at + 2)).copied();
         self.outlet.picture(Picture {
             ticket: Some(unit.pts),

@@ -17,7 +17,8 @@ use courtside::app::{App, AppError, AppHandle, Devices, Options, Report, World};
 use courtside::clock::{Chance, Clock, ManualClock};
 use courtside::config::{self, Config, Source};
 use courtside::device::DeviceMemory;
-use courtside::disk::{Disk, DiskFile, ForgetfulDisk, OpenHow};
+use courtside::disk::{Disk, DiskFile, ForgetfulDisk, OpenHow, write_durably};
+use courtside::event::service::{CheckTold, ConfirmArguments, CourtService, OverrideArguments};
 use courtside::event::twin::{ConfigReported, DesiredTold};
 use courtside::ingest::rtmp::message::kind;
 use courtside::mailbox::HopCount;
@@ -105,6 +106,8 @@ pub(crate) struct Plan {
     pub(crate) trouble: Vec<(&'static str, Trouble)>,
     /// The file of the technician's token, on the machine's own disk; else nobody is asked for one.
     pub(crate) tokens: Option<PathBuf>,
+    /// Somebody has claimed it.
+    pub(crate) claimed: bool,
 }
 
 impl Plan {
@@ -118,6 +121,7 @@ impl Plan {
             better: Vec::new(),
             trouble: Vec::new(),
             tokens: None,
+            claimed: false,
         }
     }
 
@@ -185,6 +189,7 @@ struct Running {
 struct Camera {
     publisher: Publisher,
     pictures: u32,
+    b_frames: bool,
 }
 
 impl TestBox {
@@ -218,6 +223,11 @@ impl TestBox {
         };
         for (engine, trouble) in &tested.plan.trouble {
             tested.rungs.has(engine, Some(*trouble));
+        }
+        if tested.plan.claimed {
+            let identity = Path::new(DATA).join("identity");
+            tested.disk.create_dir_all(&identity).expect("made");
+            write_durably(&tested.disk, &identity.join("current.json"), b"{}").expect("written");
         }
         tested.start().expect("it starts");
         tested.connected();
@@ -485,7 +495,9 @@ impl TestBox {
     pub(crate) fn camera(&mut self, court: &str) {
         let key = self.key_of(court);
         let publisher = self.publish(&key).expect("it may publish");
-        let before = self.cameras.insert(court.to_owned(), Camera { publisher, pictures: 0 });
+        let before = self
+            .cameras
+            .insert(court.to_owned(), Camera { publisher, pictures: 0, b_frames: false });
         self.send(court, film::parameters(), 0);
         self.quiet();
         drop(before);
@@ -496,6 +508,76 @@ impl TestBox {
         let pictures = self.cameras.get(court).expect("it publishes").pictures;
         self.send(court, film::parameters(), pictures * 40);
         self.quiet();
+    }
+
+    /// The same by an encoder that sends B-frames.
+    pub(crate) fn camera_with_b_frames(&mut self, court: &str) {
+        self.camera(court);
+        self.cameras.get_mut(court).expect("it publishes").b_frames = true;
+    }
+
+    /// How a court stands, as the box says it now.
+    pub(crate) fn service(&self, court: &str) -> CourtService {
+        let told = self.handle().service().expect("it has looked");
+        told.courts.get(court).cloned().expect("a court of the box")
+    }
+
+    /// One check of a court, or of the box.
+    pub(crate) fn checked(&self, court: &str, check: &str) -> CheckTold {
+        let told = self.handle().service().expect("it has looked");
+        let all = told.courts[court].checks.iter().chain(&told.checks);
+        all.clone().find(|told| told.check.word() == check).cloned().expect("a check")
+    }
+
+    /// A technician confirms rims; why not, if the box refuses.
+    pub(crate) fn confirms(&self, court: &str, rims: &[[f32; 4]]) -> Result<CourtService, String> {
+        let asked = ConfirmArguments {
+            court: None,
+            rims: rims.to_vec(),
+            rims_of: Some([1280, 720]),
+            who: "Ada".to_owned(),
+        };
+        let court = CourtId::new(court).expect("name");
+        let done = self.runtime.block_on(self.handle().confirm_rims(court, &asked));
+        self.quiet();
+        done.map_err(|failed| format!("{}: {}", failed.code, failed.reason))
+    }
+
+    /// A technician puts a court in or out of service.
+    pub(crate) fn overrides(&self, court: &str, in_service: bool, reason: &str) -> CourtService {
+        let (reason, who) = (reason.to_owned(), "Ada".to_owned());
+        let asked = OverrideArguments { court: None, in_service, reason, who };
+        let court = CourtId::new(court).expect("name");
+        let done = self.runtime.block_on(self.handle().override_service(court, &asked));
+        self.quiet();
+        done.unwrap_or_else(|failed| panic!("{failed:?}"))
+    }
+
+    /// The same while the disk stops: nobody is quiet then. True if it was taken.
+    pub(crate) fn overrides_while_the_disk_stops(&self, court: &str, reason: &str) -> bool {
+        let (reason, who) = (reason.to_owned(), "Ada".to_owned());
+        let asked = OverrideArguments { court: None, in_service: true, reason, who };
+        let court = CourtId::new(court).expect("name");
+        self.runtime.block_on(self.handle().override_service(court, &asked)).is_ok()
+    }
+
+    /// A `config/desired` comes as these bytes: what becomes of it. A camera of `court` that is let go
+    /// hangs up.
+    pub(crate) fn desired_bytes(&mut self, court: &str, body: Vec<u8>) -> DesiredTold {
+        let (handle, name) = (self.handle().clone(), CourtId::new(court).expect("name"));
+        let session = handle.stream(&name).and_then(|stream| stream.session);
+        let asked = handle.clone();
+        let asked = self.runtime.spawn(async move { asked.config_desired(body.into()).await });
+        let let_go = || handle.stream(&name).is_none_or(|stream| stream.session != session);
+        let come = || (asked.is_finished() || let_go()).then_some(());
+        until(come, || "it is judged, or a camera is let go".to_owned());
+        if let_go() {
+            self.cameras_read_goodbyes(court);
+        }
+        until(|| asked.is_finished().then_some(()), || "it is judged".to_owned());
+        let told = self.runtime.block_on(asked).expect("no panic").expect("it is judged");
+        self.quiet();
+        told
     }
 
     /// Publishes with `key`; what the box says if it refuses.
@@ -550,7 +632,11 @@ impl TestBox {
         let number = camera.pictures;
         camera.pictures += 1;
         let key = number.is_multiple_of(GROUP);
-        self.send(court, film::picture(shot, key), number * 40);
+        let picture = match (camera.b_frames, key) {
+            (true, false) => film::b_picture(shot),
+            _ => film::picture(shot, key),
+        };
+        self.send(court, picture, number * 40);
         let come = || (self.count(court, "decode").offered > before).then_some(());
         until(come, || format!("picture {number} of {court} is taken in"));
     }

@@ -1,5 +1,6 @@
 //! What operations work with.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,11 @@ impl Kit {
             secrets: Secrets::of(config),
             runtime: tokio::runtime::Handle::current(),
         }
+    }
+
+    /// Waits for `done`, on the thread of an operation.
+    pub(super) fn waits<T>(&self, done: impl Future<Output = T>) -> T {
+        self.runtime.block_on(done)
     }
 
     /// Waits for `time` of the box's clock, on the thread of an operation.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::app::aiming::{choose, steady};
-use crate::app::operations::kit::With;
+use crate::app::operations::kit::{Kit, With};
 use crate::app::web::WebState;
 use crate::config::{self, Config, ConfigError, Origin};
 use crate::detect::ring::Finder;
@@ -131,7 +131,7 @@ impl Operation for ConfigCheck {
 }
 
 /// A court's name, if it is given or there is only one.
-fn court(web: &WebState, name: Option<String>) -> Result<CourtId, Failed> {
+pub(crate) fn court_named(web: &WebState, name: Option<String>) -> Result<CourtId, Failed> {
     let names = web.book.names();
     let unknown = || {
         let reason =
@@ -151,7 +151,8 @@ fn picture(web: &WebState, court: &CourtId) -> Result<Arc<Frame>, Failed> {
     web.snapshot(court).ok_or_else(|| Failed::new("no_picture", reason))
 }
 
-fn told(court: &CourtId, frame: &Frame) -> Result<Value, Failed> {
+/// A court's picture, as it is sent.
+pub(crate) fn told(court: &CourtId, frame: &Frame) -> Result<Value, Failed> {
     let jpeg = page::jpeg(frame, PICTURE_WIDTH);
     let jpeg =
         jpeg.ok_or_else(|| Failed::new("no_picture", "the picture's pixels cannot be read"))?;
@@ -189,7 +190,7 @@ impl Operation for Snapshot {
 
     fn run(&self, call: &Call) -> Result<Value, Failed> {
         let web = &self.0.1;
-        let court = court(web, call.read::<CourtArguments>()?.court)?;
+        let court = court_named(web, call.read::<CourtArguments>()?.court)?;
         told(&court, &*picture(web, &court)?)
     }
 }
@@ -216,46 +217,56 @@ impl Operation for Aim {
 
     fn run(&self, call: &Call) -> Result<Value, Failed> {
         let (kit, web) = &self.0;
-        let court = court(web, call.read::<AimArguments>()?.court)?;
-        let of = |error: &dyn std::error::Error| Failed::new("no_finder", Foreign::error(error));
-        call.tells(Some(0), "the finder is loaded");
-        let engines = &*kit.world.devices.engines;
-        let mut finder = Finder::find_and_load(&kit.models, engines).map_err(|error| of(&error))?;
-        let mut frame = picture(web, &court)?;
-        let mut looks = Vec::new();
-        while looks.len() < LOOKS && !call.stops() {
-            looks.push(finder.find(&frame).map_err(|error| of(&error))?);
-            let percent = u8::try_from(100 * looks.len() / LOOKS).ok();
-            call.tells(percent, format_args!("picture {} of {LOOKS}", looks.len()));
-            let seen = frame.decoded;
-            // A camera that has stopped gives no further picture: what was seen is told then.
-            kit.pause(LOOK_EVERY);
-            let next = picture(web, &court)?;
-            if next.decoded == seen {
-                break;
-            }
-            frame = next;
-        }
-        let rings = steady(&looks);
-        let chosen = choose(&rings);
-        let whole =
-            |rim: RimBox| [rim.x, rim.y, rim.w, rim.h].map(|value| f64::from(value.round()));
-        let mut out = told(&court, &frame)?;
-        let width = chosen.map(|ring| f64::from(ring.rim.w));
-        let advice: Vec<String> = width.map_or_else(Vec::new, |width| {
-            let told = health::advise(&health::Measured::default(), &[width]);
-            told.into_iter().map(|advice| advice.text).collect()
-        });
-        out["rims"] = chosen.map_or_else(|| json!([]), |ring| json!([whole(ring.rim)]));
-        out["rims_of"] = json!([frame.width, frame.height]);
-        out["pictures"] = json!(looks.len());
-        out["rings"] = rings
-            .iter()
-            .map(|ring| json!({ "rim": whole(ring.rim), "score": ring.score, "seen": ring.seen }))
-            .collect();
-        out["advice"] = json!(advice);
-        Ok(out)
+        let court = court_named(web, call.read::<AimArguments>()?.court)?;
+        aimed(kit, web, &court, &|percent, words| call.tells(percent, words), &|| call.stops())
     }
+}
+
+/// Where the ring of a court is, with the last picture in which it was looked for. Blocking, some seconds.
+pub(crate) fn aimed(
+    kit: &Kit,
+    web: &WebState,
+    court: &CourtId,
+    tells: &dyn Fn(Option<u8>, String),
+    stops: &dyn Fn() -> bool,
+) -> Result<Value, Failed> {
+    let of = |error: &dyn std::error::Error| Failed::new("no_finder", Foreign::error(error));
+    let mut frame = picture(web, court)?;
+    tells(Some(0), "the finder is loaded".to_owned());
+    let engines = &*kit.world.devices.engines;
+    let mut finder = Finder::find_and_load(&kit.models, engines).map_err(|error| of(&error))?;
+    let mut looks = Vec::new();
+    while looks.len() < LOOKS && !stops() {
+        looks.push(finder.find(&frame).map_err(|error| of(&error))?);
+        let percent = u8::try_from(100 * looks.len() / LOOKS).ok();
+        tells(percent, format!("picture {} of {LOOKS}", looks.len()));
+        let seen = frame.decoded;
+        // A camera that has stopped gives no further picture: what was seen is told then.
+        kit.pause(LOOK_EVERY);
+        let next = picture(web, court)?;
+        if next.decoded == seen {
+            break;
+        }
+        frame = next;
+    }
+    let rings = steady(&looks);
+    let chosen = choose(&rings);
+    let whole = |rim: RimBox| [rim.x, rim.y, rim.w, rim.h].map(|value| f64::from(value.round()));
+    let mut out = told(court, &frame)?;
+    let width = chosen.map(|ring| f64::from(ring.rim.w));
+    let advice: Vec<String> = width.map_or_else(Vec::new, |width| {
+        let told = health::advise(&health::Measured::default(), &[width]);
+        told.into_iter().map(|advice| advice.text).collect()
+    });
+    out["rims"] = chosen.map_or_else(|| json!([]), |ring| json!([whole(ring.rim)]));
+    out["rims_of"] = json!([frame.width, frame.height]);
+    out["pictures"] = json!(looks.len());
+    out["rings"] = rings
+        .iter()
+        .map(|ring| json!({ "rim": whole(ring.rim), "score": ring.score, "seen": ring.seen }))
+        .collect();
+    out["advice"] = json!(advice);
+    Ok(out)
 }
 
 /// `log_tail`: the last lines of the log.

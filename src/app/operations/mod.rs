@@ -2,7 +2,8 @@
 //!
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
-//! restart), `install` brings a model, `keys` makes tokens anew; `secrets` is what nothing that leaves may contain.
+//! restart), `install` brings a model, `keys` makes tokens anew, `service` brings a court into service, as
+//! `technician` does it over either door; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
 mod kit;
@@ -10,6 +11,8 @@ mod looks;
 mod changes;
 mod install;
 mod keys;
+mod technician;
+mod service;
 
 use std::sync::Arc;
 
@@ -19,33 +22,37 @@ use crate::app::operations::changes::{Restart, Rollback, Swap};
 use crate::app::operations::install::Install;
 use crate::app::operations::keys::Rotate;
 use crate::app::operations::looks::{Aim, ConfigCheck, Doctor, LogTail, Report, Snapshot};
-use crate::app::web::WebState;
+use crate::app::operations::service::{ServiceCheck, ServiceConfirm, ServiceOverride};
 use crate::http::Tokens;
 use crate::uplink::Operation;
 
 pub(super) use crate::app::operations::kit::Kit;
+pub(super) use crate::app::operations::looks::court_named;
+pub(super) use crate::app::operations::technician::Technician;
 
 /// The operations of this box.
 pub(super) fn all(
-    kit: Kit,
+    technician: &Arc<Technician>,
     again: &watch::Sender<bool>,
-    web: &Arc<WebState>,
     tokens: Option<Tokens>,
 ) -> Vec<Arc<dyn Operation>> {
-    let kit = Arc::new(kit);
-    let with = || (Arc::clone(&kit), Arc::clone(web));
-    let all: [Box<dyn Operation>; 11] = [
+    let kit = &technician.kit;
+    let with = || (Arc::clone(kit), Arc::clone(&technician.web));
+    let all: [Box<dyn Operation>; 14] = [
         Box::new(ConfigCheck(with())),
         Box::new(Snapshot(with())),
         Box::new(Aim(with())),
         Box::new(Doctor(with())),
         Box::new(LogTail),
         Box::new(Report(with())),
-        Box::new(Restart { kit: Arc::clone(&kit), again: again.clone() }),
+        Box::new(Restart { kit: Arc::clone(kit), again: again.clone() }),
         Box::new(Swap(with())),
         Box::new(Rollback(with())),
         Box::new(Install(with())),
         Box::new(Rotate { tokens: tokens.map(Arc::new) }),
+        Box::new(ServiceCheck(Arc::clone(technician))),
+        Box::new(ServiceConfirm(Arc::clone(technician))),
+        Box::new(ServiceOverride(Arc::clone(technician))),
     ];
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

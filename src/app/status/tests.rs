@@ -88,6 +88,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         calibrate: Calibrate::Off,
         admission: Vec::new(),
         counts: Vec::new(),
+        config: None,
         files: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::disk::ForgetfulDisk;
+use crate::media::RimBox;
 
 fn wanted(revision: u64, broker: &str) -> Wanted {
     let overlay = json!({ "uplink": { "broker": broker }, "court": { "a": { "rims": [] } } });
@@ -61,8 +62,17 @@ fn a_broker_that_is_lost_brings_the_last_good_one_back_and_is_not_tried_again() 
     for (revision, broker) in [(2, "wrong"), (3, "other"), (1, "good"), (0, "good")] {
         let came = undone.came(wanted(revision, broker), changes(BROKER));
         let Came::Refused(refused) = came else { panic!("{came:?}") };
-        assert_eq!(outcome(&refused), (revision, DesiredOutcome::Refused, 1));
-        assert_eq!(refused.seen, 3, "and the newest is still known");
+        let passed_over = refused.passed_over.as_ref().expect("answered");
+        assert_eq!(
+            (passed_over.revision, passed_over.outcome),
+            (revision, DesiredOutcome::Refused)
+        );
+        assert!(passed_over.errors[0].reason.ends_with("count up"), "{passed_over:?}");
+        assert_eq!(outcome(&refused), outcome(&undone), "what is told of the newest stays");
+        assert!(refused.seen == 3 && refused.force == undone.force);
+        // The next one that is newer is what is told of.
+        let next = taken(&refused, wanted(4, "good"), changes(RIMS));
+        assert_eq!((next.passed_over, next.seen), (None, 4));
     }
     let held = trying.held(false);
     assert_eq!((outcome(&held), held.trial), ((2, DesiredOutcome::Applied, 2), None));
@@ -128,7 +138,9 @@ fn a_refusal_changes_nothing_but_what_is_told() {
     assert_eq!(outcome(&taken), (3, DesiredOutcome::Applied, 3));
     let gone = taken.let_go(vec![about("court.a", "gone")]);
     assert_eq!(outcome(&gone), (3, DesiredOutcome::Refused, 0));
-    assert_eq!(outcome(&gone.unreadable(0, Foreign::text("no JSON"))).0, 0);
+    let unreadable = gone.unreadable(0, Foreign::text("no JSON"));
+    assert_eq!(outcome(&unreadable), outcome(&gone));
+    assert_eq!(unreadable.passed_over.map(|told| told.errors.len()), Some(1));
 }
 
 /// A life of a twin: the states that were written, in their order.
@@ -139,7 +151,9 @@ fn life() -> Vec<Twin> {
     let four = taken(&three, wanted(4, "four"), changes(LISTEN));
     let five = four.starting().expect("counted");
     let six = five.held(true);
-    vec![one, two, three, four, five, six]
+    let rims = vec![RimBox { x: 1.5, y: 2.0, w: 44.0, h: 22.0 }];
+    let seven = six.with_rims("a", SiteRims { rims, rims_of: [1280, 720] });
+    vec![one, two, three, four, five, six, seven]
 }
 
 #[test]

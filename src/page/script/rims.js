@@ -1,7 +1,8 @@
-// The dialog in which rims are drawn; it gives lines to paste, and changes nothing itself.
+// The dialog in which rims are found, drawn and confirmed; or taken away as lines for the box's file.
 
 import { $, dialogOf, make, say, svg, toned } from "./dom.js";
 import { ringShapes } from "./ring.js";
+import { who } from "./who.js";
 
 // As the advice of `health` has them.
 const RING_GOOD_PX = 30;
@@ -16,6 +17,8 @@ export const drawing = {
     this.court = court;
     this.at = 0;
     say($("h2", this.dialog), `Rims of court ${court.name}`);
+    $("[name=who]", this.dialog).value = who.name;
+    this.answer("");
     this.dialog.showModal();
     await this.picture();
     this.rims = court.rims.map((rim) => ({ x: Math.round(rim.x), y: Math.round(rim.y), w: Math.round(rim.w), h: Math.round(rim.h) }));
@@ -90,6 +93,50 @@ export const drawing = {
     say(node, `The ring is ${rim.w} pixels wide: ${text}.${flat}`);
   },
 
+  answer(text) { say($(".confirm .said", this.dialog), text); },
+
+  /** Posts, and says why if the box does not take it. */
+  async ask(what, body) {
+    try {
+      const answer = await fetch(`/v1/courts/${this.court.name}/service/${what}`, { method: "POST", body: JSON.stringify(body) });
+      const told = await answer.json();
+      if (answer.ok) return told;
+      this.answer(`Not taken: ${told.detail}`);
+    } catch {
+      this.answer("The box does not answer.");
+    }
+    return null;
+  },
+
+  /** The box looks at some pictures for the ring; what it finds is proposed, and a person decides. */
+  async find() {
+    const button = $(".find", this.dialog);
+    button.disabled = true;
+    this.answer("The box looks at five pictures …");
+    const told = await this.ask("check", {});
+    button.disabled = false;
+    if (!told) return;
+    const [width, height] = this.size;
+    const [of, high] = told.rims_of || [width, height];
+    const found = (told.rims || []).map(([x, y, w, h]) => ({ x: x * width / of, y: y * height / high, w: w * width / of, h: h * height / high }));
+    if (!found.length) return void this.answer(told.unseen ? `It cannot look: ${told.unseen}` : "It sees no ring: draw a box round it.");
+    this.rims = found.map((rim) => Object.fromEntries(Object.entries(rim).map(([name, value]) => [name, Math.round(value)])));
+    this.at = 0;
+    this.show();
+    const others = (told.rings || []).length - found.length;
+    this.answer(`This is what it found${others > 0 ? `, of ${others + 1} rings that it sees` : ""}. Is it the ring, and the whole of it?`);
+  },
+
+  async confirm() {
+    const name = $("[name=who]", this.dialog).value.trim();
+    if (!this.rims.length) return void this.answer("Draw a box round the ring first.");
+    if (!name) return void this.answer("Say who you are: it is kept beside the rims.");
+    who.name = name;
+    this.answer("…");
+    const told = await this.ask("confirm", { who: name, rims: this.rims.map(({ x, y, w, h }) => [x, y, w, h]), rims_of: this.size });
+    if (told) this.answer(told.in_service ? "Confirmed. The court is in service." : "Confirmed. The court's other checks are still open.");
+  },
+
   /** The box and its surroundings, enlarged. */
   loupe() {
     const canvas = $(".loupe", this.dialog);
@@ -159,6 +206,8 @@ export const drawing = {
         if (rim && input.value !== "") this.put({ ...rim, [input.name]: Number(input.value) });
       });
     }
+    $(".find", this.dialog).addEventListener("click", () => this.find());
+    $("form.confirm", this.dialog).addEventListener("submit", (event) => { event.preventDefault(); this.confirm(); });
     $(".again", this.dialog).addEventListener("click", () => this.picture());
     $(".copy", this.dialog).addEventListener("click", (event) => copy($("pre", this.dialog), event.target));
   },

@@ -5,6 +5,7 @@ import { facts, scores, showCall, showVerdicts } from "./calls.js";
 import { Court, courts } from "./court.js";
 import { $, say } from "./dom.js";
 import { showModels } from "./models.js";
+import { showService } from "./service.js";
 import { showVitals } from "./vitals.js";
 
 export function showState(state) {
@@ -22,6 +23,7 @@ export function showState(state) {
       if (waiting) court.setScore(waiting, false);
     }
     courts.get(name).update(stream);
+    showService(courts.get(name), state.service);
   }
   showVerdicts();
   showVitals(state);
