@@ -354,7 +354,10 @@ fn question(pending: &Pending, now: UtcTime) -> Vec<String> {
     let version = Foreign::name(&request.version);
     let fingerprint = request.fingerprint().unwrap_or_else(|| "none".to_owned());
     vec![
-        format!("{} asks since {seconds} s; it {hardware}, version {version}", request.serial),
+        format!(
+            "{} has been asking for {seconds} s; it {hardware}, version {version}",
+            request.serial
+        ),
         format!("  its key request is {fingerprint}: the box shows the same"),
         match name {
             Some(name) => format!("  grant it as `{name}`? y, n, or another name"),
