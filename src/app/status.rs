@@ -88,6 +88,8 @@ impl StagesSay {
                 state: counts.state,
                 another_box: counts.another_box,
                 fault: counts.fault,
+                trouble: counts.trouble,
+                no_retained: counts.no_retained,
                 disk_fault: counts.disk_fault,
             }),
             clock: self.clock,

@@ -14,7 +14,7 @@ use crate::event::Score;
 use crate::event::service::ServiceState;
 use crate::event::state::{ClockState, ModelsState, StorageState, StreamState, UplinkState};
 use crate::event::twin::DesiredTold;
-use crate::event::words::{CalibrationMode, LearntFrom, StreamCondition, VerdictWord};
+use crate::event::words::{CalibrationMode, LearntFrom, LinkTrouble, StreamCondition, VerdictWord};
 use crate::media::{Foreign, RimBox};
 
 /// The state of a box.
@@ -108,8 +108,14 @@ pub struct UplinkStatus {
     /// Another box uses our name.
     #[serde(default)]
     pub another_box: bool,
-    /// Why there is no session, in words.
+    /// Why there is no session, in words; or why the one that runs is of no use.
     pub fault: Option<Foreign>,
+    /// The same in a word. It stays through sessions in which nothing is acknowledged.
+    #[serde(default)]
+    pub trouble: Option<LinkTrouble>,
+    /// The broker keeps no retained messages: who subscribes later finds no states.
+    #[serde(default)]
+    pub no_retained: bool,
     /// Why the outbox cannot write, in words.
     pub disk_fault: Option<Foreign>,
 }

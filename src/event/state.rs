@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::models::{BoardRow, InstallState, InstalledModel, SwapEnded, SwapState};
 use crate::event::words::{
-    AdviceAbout, ClockSource, ModelCondition, ModelRole, Sound, StorageCondition, StreamCondition,
+    AdviceAbout, ClockSource, LinkTrouble, ModelCondition, ModelRole, Sound, StorageCondition,
+    StreamCondition,
 };
 use crate::media::Foreign;
 
@@ -189,12 +190,42 @@ pub struct UplinkState {
     pub parked: u64,
     /// The last refusal.
     pub refused: Option<Foreign>,
-    /// Shed for want of space, by class.
+    /// Let go without an acknowledgement for want of space, since the outbox was made: facts that were older
+    /// than 15 days, and telemetry.
     pub shed: u64,
+    /// Of them, telemetry.
+    #[serde(default)]
+    pub shed_telemetry: u64,
     /// Files beside the outbox that a newer version of the program wrote and this one cannot read: their
     /// events are sent once a version that can read them runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put_aside: Vec<Foreign>,
+    /// Bytes that the stored events take.
+    #[serde(default)]
+    pub outbox_bytes: u64,
+    /// The same as a part of their quota. Above 1 where what is not yet sent, or is
+    /// younger than 15 days, needs more: neither is let go.
+    #[serde(default)]
+    pub outbox_share: f64,
+    /// The last time without a link, told once it is back: what is wrong *now* cannot be sent, and stands
+    /// in `/v1/state`, in `courtside doctor` and on the page.
+    #[serde(default)]
+    pub lost: Option<LinkLost>,
+}
+
+/// A time in which nothing went to the broker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkLost {
+    /// What was wrong, of the last try before it came back.
+    pub trouble: LinkTrouble,
+    /// The same in words.
+    pub said: Foreign,
+    /// When it began, by UTC; absent where the clock was not plausible.
+    pub since: Option<String>,
+    /// How long it was, s: from the end of the link to the first acknowledgement.
+    pub seconds: f64,
+    /// Tries that came to nothing.
+    pub tries: u64,
 }
 
 /// `state/clock`.

@@ -312,6 +312,128 @@ words! {
     }
 }
 
+words! {
+    /// What is wrong between the box and its broker. `LinkTrouble::todo` says what to do.
+    LinkTrouble {
+        /// Something that has no word of its own: the sentence beside it says what.
+        Unknown = "unknown",
+        /// The broker's name has no address.
+        Name = "name_unknown",
+        /// Nobody takes a connection at the broker's address.
+        Unreachable = "unreachable",
+        /// A connection is taken, and nothing greets.
+        Ungreeted = "no_greeting",
+        /// What answers is no broker of MQTT 5.
+        NotMqtt = "not_mqtt",
+        /// The broker knows MQTT 3 alone.
+        OldMqtt = "mqtt_3_only",
+        /// TLS cannot be agreed on.
+        Tls = "tls",
+        /// The broker's certificate is not one that the box trusts for this name.
+        Certificate = "certificate",
+        /// The broker's certificate has ended, by the box's clock.
+        CertificateEnded = "certificate_ended",
+        /// The broker's certificate is not valid yet, by the box's clock.
+        CertificateEarly = "certificate_early",
+        /// The broker refuses the box's own certificate.
+        OwnCertificate = "own_certificate",
+        /// Password or certificates of the box cannot be read.
+        Files = "files",
+        /// The broker does not let this user in.
+        Refused = "refused",
+        /// The broker wants what this version does not do (retain, QoS, size).
+        Unsupported = "unsupported",
+        /// The broker is full, busy or going down.
+        Busy = "busy",
+        /// The broker says that the box belongs to another one.
+        Moved = "moved",
+        /// Another box has the same name.
+        AnotherBox = "another_box",
+        /// Sessions end within seconds, one after the other.
+        CutShort = "cut_short",
+        /// A session runs, and nothing that is sent is acknowledged.
+        Unacknowledged = "unacknowledged",
+        /// A session ran, and then nothing came any more: half of the path is gone.
+        Unanswered = "unanswered",
+        /// A session ran, and the connection ended.
+        Lost = "lost",
+    }
+}
+
+impl LinkTrouble {
+    /// What a technician does about it. What is sent waits on disk meanwhile, whatever it is.
+    #[must_use]
+    pub const fn todo(self) -> &'static str {
+        match self {
+            Self::Name => {
+                "the venue's DNS does not know the broker or does not answer: look the name up from \
+                 another machine here; an address in `broker` of [uplink] needs no DNS"
+            }
+            Self::Unreachable => {
+                "is the broker up, is `broker` of [uplink] right, does a firewall let this box out to \
+                 that port? `courtside check` tries it by hand"
+            }
+            Self::Ungreeted => {
+                "something listens there and says nothing: is it the broker's port (8883 for mqtts, \
+                 1883 for mqtt), is a proxy between, does the broker hang?"
+            }
+            Self::NotMqtt => {
+                "what listens there is no broker of MQTT 5, or a proxy answers in its place: look at \
+                 host and port of `broker` of [uplink]"
+            }
+            Self::OldMqtt => {
+                "this broker knows MQTT 3.1.1 alone: update it, or switch MQTT 5 on (mosquitto from 1.6)"
+            }
+            Self::Tls => {
+                "the port speaks no TLS that this box knows (1.2 and 1.3): mqtts:// belongs to the \
+                 broker's TLS port, mqtt:// to the other"
+            }
+            Self::Certificate => {
+                "the broker's certificate is of another authority or another name: set `ca_file` of \
+                 [uplink] to the one that signed it, and name the broker as the certificate does"
+            }
+            Self::CertificateEnded => {
+                "renew the broker's certificate; if it is not old, this box's clock is wrong: `timedatectl`"
+            }
+            Self::CertificateEarly => {
+                "this box's clock is behind: set it (`timedatectl`), and see that time is kept"
+            }
+            Self::OwnCertificate => {
+                "the broker refuses this box's certificate: has it ended, was it revoked, does the \
+                 broker trust who signed it? give the box a new one (`cert_file` of [uplink])"
+            }
+            Self::Files => {
+                "see that the files of [uplink] are there, are PEM, and that the daemon's user may read them"
+            }
+            Self::Refused => {
+                "check `username` and `password_file` of [uplink], and the broker's rights and bans"
+            }
+            Self::Unsupported => "set the broker to allow QoS 1 and packets of 128 KiB",
+            Self::Busy => {
+                "the broker is full or going down: look at it; the box tries again by itself"
+            }
+            Self::Moved => {
+                "set `broker` of [uplink] to the address that the broker names, or ask who runs it"
+            }
+            Self::AnotherBox => "give one of the two boxes another `box.name`",
+            Self::CutShort => {
+                "another box of this name that the broker does not tell of, or a broker or a proxy \
+                 that closes connections: look at the broker's log; give a second box another `box.name`"
+            }
+            Self::Unacknowledged => {
+                "the broker takes messages and acknowledges none: look at its log and disk, restart it"
+            }
+            Self::Unanswered => {
+                "the path ends somewhere: router, mobile link, a firewall that forgot the connection; \
+                 the box tries again by itself"
+            }
+            Self::Lost | Self::Unknown | Self::Other => {
+                "the box tries again by itself; if it stays so, look at the broker and the network"
+            }
+        }
+    }
+}
+
 /// What becomes of a stream's sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "String", into = "String")]
@@ -408,6 +530,16 @@ mod tests {
         assert_eq!(read, StreamCondition::Other);
         let schema = schemars::schema_for!(StreamCondition).to_value().to_string();
         assert!(schema.contains("stalled") && !schema.contains("other"), "{schema}");
+    }
+
+    #[test]
+    fn each_trouble_of_the_link_says_what_to_do_about_it() {
+        let usual = LinkTrouble::Unknown.todo();
+        for trouble in LinkTrouble::ALL {
+            let (todo, own) = (trouble.todo(), trouble.todo() != usual);
+            let has_none = matches!(trouble, LinkTrouble::Unknown | LinkTrouble::Lost);
+            assert!(own != has_none && todo.len() > 40, "{trouble}: {todo}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) struct Past {
     pub(crate) short: u32,
     /// The broker said that another box took the session.
     pub(crate) taken_over: bool,
+    /// Short as they were, the last one of those that begin with events had some acknowledged.
+    pub(crate) gains: bool,
 }
 
 impl Past {
@@ -30,13 +32,20 @@ impl Past {
         self.taken_over || self.short >= SUSPICIOUS
     }
 
+    /// True when the next session begins with events instead of states: every other one of those that
+    /// end at once, since a broker that takes one message a connection would otherwise get states alone.
+    #[must_use]
+    pub(crate) const fn events_first(&self) -> bool {
+        self.short >= 2 && self.short.is_multiple_of(2)
+    }
+
     /// Time before the next try; `random` spreads a fleet's boxes over half of it.
     #[must_use]
     pub(crate) fn delay(&self, random: u8) -> Duration {
         let tries = self.failed.max(self.short.min(SUSPICIOUS));
         let whole = if self.taken_over {
             TAKEN_OVER
-        } else if self.short >= SUSPICIOUS {
+        } else if self.short >= SUSPICIOUS && !self.gains {
             Duration::from_secs(2 << (self.short - SUSPICIOUS).min(5)).min(CAP)
         } else if tries < QUICK_TRIES {
             Duration::from_millis(250 << tries.min(2))
@@ -78,6 +87,9 @@ mod tests {
             let past = Past { short, ..Past::default() };
             assert_eq!(past.delay(255), Duration::from_millis(ms), "{short}");
             assert_eq!(past.another_box(), another);
+            let gains = Past { gains: true, ..past };
+            assert_eq!(gains.delay(255), Duration::from_millis(ms.min(1000)), "it goes on");
+            assert_eq!(gains.another_box(), another);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How the uplink does, for whoever asks.
 
-use crate::event::state::UplinkState;
+use crate::event::state::{LinkLost, UplinkState};
+use crate::event::words::LinkTrouble;
 use crate::media::Foreign;
 
 /// How the uplink does.
@@ -16,8 +17,14 @@ pub struct UplinkCounts {
     pub state: UplinkState,
     /// Published, without a PUBACK yet.
     pub in_flight: u64,
-    /// Why there is no session, in words.
+    /// Why there is no session, or why the one that runs is of no use, in words.
     pub fault: Option<Foreign>,
+    /// The same in a word.
+    pub trouble: Option<LinkTrouble>,
+    /// The broker keeps no retained messages.
+    pub no_retained: bool,
+    /// The last time without a link, once it is over.
+    pub outage: Option<LinkLost>,
     /// Another box uses our name.
     pub another_box: bool,
     /// Why the outbox cannot write, in words.

@@ -12,6 +12,7 @@
 //! and `outbox/aside` (stores of other versions), `outbox` (the thread), `inbox` (what comes the other
 //! way: commands, the wanted configuration), then `mqtt` (the link):
 //! `tls` (whom it trusts), `backoff` (when it tries again), `prompt` (why its PUBACKs come at once),
+//! `trouble` (what is wrong, in words),
 //! `states` (the retained messages), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
 //! `schema` every message as JSON Schema.
 //!
@@ -33,6 +34,7 @@ mod states;
 mod backoff;
 mod tls;
 mod prompt;
+mod trouble;
 mod mqtt;
 pub mod schema;
 

@@ -7,6 +7,7 @@
 //! (clean start off): subscriptions and commands live there.
 
 mod incoming;
+mod outage;
 pub(super) mod technician;
 
 use std::net::{Ipv6Addr, SocketAddr};
@@ -18,28 +19,29 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{
-    ConnAck, ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, Packet, PubAck,
-    PublishProperties,
+    ConnAck, LastWill, LastWillProperties, Packet, PubAck, PublishProperties,
 };
 use rumqttc::{
-    AckMode, AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, MqttOptions,
-    NetworkOptions, PersistedAckMode, PersistedSession, PublishNotice, PublishOptions,
-    PublishResult, SessionStore, SessionStoreError, SessionStoreKey, StateError, Transport,
+    AckMode, AsyncClient, Broker, Event, IncomingPacketSizeLimit, MqttOptions, NetworkOptions,
+    PersistedAckMode, PersistedSession, PublishNotice, PublishOptions, PublishResult, SessionStore,
+    SessionStoreError, SessionStoreKey, Transport,
 };
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock::{Chance, Clock, Reached, within};
 use crate::disk::read_regular;
 use crate::event::state::BoxState;
+use crate::event::words::LinkTrouble;
 use crate::mailbox::Rest;
 use crate::media::{Foreign, Monotonic, UtcTime};
 use crate::uplink::backoff::Past;
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::inbox::{Post, RECEIVE_MAXIMUM};
+use crate::uplink::mqtt::outage::Outage;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
 use crate::uplink::prompt::Prompt;
@@ -47,11 +49,15 @@ use crate::uplink::redirect::Redirect;
 use crate::uplink::settings::UplinkSettings;
 use crate::uplink::states::{self, States};
 use crate::uplink::tls::{self, TlsError, TlsFiles};
+use crate::uplink::trouble::{Step, Trail, Trouble};
 
 /// The broker keeps our subscriptions so long (DESIGN §4.3).
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 /// A dead link is noticed within twice this.
 const KEEP_ALIVE_S: u16 = 10;
+/// Name, TCP, TLS and greeting take so long at most (chosen: four round trips of a bad mobile link, with a
+/// packet lost in two of them).
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// A publish without PUBACK for so long ends the connection: TCP alone may take 15 minutes.
 const ACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A flap shorter than this publishes no death (chosen: a reconnection takes less).
@@ -124,8 +130,6 @@ enum End {
 struct Broken {
     /// There had been a CONNACK.
     connected: bool,
-    /// The broker said that another box took the session.
-    taken_over: bool,
     /// It ended within seconds after CONNACK.
     short: bool,
     /// It ended right after a refusal: some brokers do that.
@@ -134,7 +138,11 @@ struct Broken {
     moved: bool,
     /// It ended before the subscription was answered: some brokers answer so.
     unsubscribed: bool,
-    why: Foreign,
+    /// Nothing of what it sent was acknowledged, and it ended for that.
+    unacknowledged: bool,
+    /// Events that it had acknowledged.
+    events: u64,
+    trouble: Trouble,
 }
 
 /// What the feeder learns of a running session.
@@ -146,6 +154,13 @@ struct Session {
     moved: bool,
     /// Asked for commands, and not answered.
     asked: Option<Monotonic>,
+    /// States and events that were acknowledged, and the events of them.
+    acknowledged: u64,
+    events: u64,
+    /// The broker keeps no retained messages: to send it one would end the session.
+    no_retained: bool,
+    /// The largest packet that it takes.
+    max_packet: usize,
 }
 
 impl Link {
@@ -159,6 +174,9 @@ impl Link {
         let mut past = Past::default();
         let mut last = Broken::default();
         let mut silent = 0_u32;
+        let floor = self.settings.time_floor.clone();
+        let outage = Outage::new(Arc::clone(&self.counts), Arc::clone(&self.clock), floor);
+        let outage = Arc::new(outage);
         loop {
             let session = match number {
                 Some(session) => session,
@@ -168,33 +186,50 @@ impl Link {
                 },
             };
             number = Some(session);
-            let end = match self.options(session).await {
+            let trail = Trail::default();
+            let events_first = past.events_first();
+            let end = match self.options(session, &trail).await {
                 Ok(options) => {
-                    let asks = silent == 0;
-                    self.connection(session, (&last, asks), options, &mut sendings, &mut stop).await
+                    let begins = Begins {
+                        session,
+                        asks: silent == 0,
+                        careful: last.connected,
+                        try_refused: !last.refused,
+                        events_first,
+                        outage: Arc::clone(&outage),
+                        trail,
+                    };
+                    self.connection(begins, options, &mut sendings, &mut stop).await
                 }
                 Err(error) => {
-                    End::Broken(Broken { why: Foreign::error(&error), ..Broken::default() })
+                    let trouble = Trouble::told(LinkTrouble::Files, Foreign::error(&error));
+                    End::Broken(Broken { trouble, ..Broken::default() })
                 }
             };
             let End::Broken(broken) = end else { return };
             if broken.moved {
                 (number, past, last) = (None, Past::default(), Broken::default());
-                self.counts.lock().connected = false;
+                let mut counts = self.counts.lock();
+                (counts.connected, counts.no_retained) = (false, false);
+                drop(counts);
                 info!("to the broker that is configured now");
                 continue;
             }
-            past.taken_over = broken.taken_over;
+            past.taken_over = broken.trouble.what == LinkTrouble::AnotherBox;
             if broken.connected {
                 number = None;
-                past.failed = 0;
                 let is_answer = broken.refused || broken.unsubscribed;
                 past.short = if broken.short && !is_answer { past.short + 1 } else { 0 };
+                if events_first {
+                    past.gains = broken.events > 0;
+                }
                 silent = if broken.unsubscribed { SILENT_FOR } else { silent.saturating_sub(1) };
-            } else {
-                past.failed = past.failed.saturating_add(1);
             }
-            self.tell_broken(past, &broken);
+            past.gains &= past.short > 0;
+            // A session in which nothing was acknowledged is one that did not come about.
+            let came_about = broken.connected && !broken.unacknowledged;
+            past.failed = if came_about { 0 } else { past.failed.saturating_add(1) };
+            outage.broken(past, broken.connected, &broken.trouble, &self.settings.box_name);
             if broken.connected {
                 last = broken;
             }
@@ -210,29 +245,6 @@ impl Link {
             }
             self.rest.wakes();
             drop(next_try);
-        }
-    }
-
-    fn tell_broken(&self, past: Past, broken: &Broken) {
-        let why = &broken.why;
-        let mut counts = self.counts.lock();
-        let news = counts.fault.as_ref() != Some(why);
-        let another_box = past.another_box();
-        let first = another_box && !counts.another_box;
-        counts.connected = false;
-        counts.another_box = another_box;
-        counts.fault = Some(why.clone());
-        drop(counts);
-        if first {
-            error!(
-                name = %self.settings.box_name, %why,
-                "another box is called so too, or the broker takes nothing from us: \
-                 give one of them another `box.name`, look at the broker's log"
-            );
-        } else if broken.connected && past.short <= 1 || past.failed == 1 && news {
-            warn!(%why, "link to the broker lost: events wait on disk");
-        } else {
-            debug!(%why, ?past, "no link to the broker");
         }
     }
 
@@ -259,10 +271,12 @@ impl Link {
         serde_json::to_value(state).unwrap_or_else(|_| json!({ "online": online }))
     }
 
-    async fn options(&self, session: u64) -> Result<MqttOptions, SetupError> {
+    async fn options(&self, session: u64, trail: &Trail) -> Result<MqttOptions, SetupError> {
         let id = format!("courtside-{}", self.settings.box_name);
         let settings = self.redirect.settings(&self.settings);
-        let mut options = address(&settings, id, &self.clock).await?;
+        let mut options = address(&settings, id, &self.clock, trail).await?;
+        // One that keeps no retained messages takes no retained Will (MQTT 5, 3.2.2.3.5).
+        let retains = !self.counts.lock().no_retained;
         options
             .set_keep_alive(KEEP_ALIVE_S)
             .set_clean_start(false)
@@ -277,7 +291,7 @@ impl Link {
             format!("{}/state/box", self.root()),
             self.box_state(session, false).to_string(),
             QoS::AtLeastOnce,
-            true,
+            retains,
             None,
         );
         will.properties = Some(LastWillProperties {
@@ -296,22 +310,24 @@ impl Link {
     /// One connection, from CONNECT to its end.
     async fn connection(
         &self,
-        session: u64,
-        (last, asks): (&Broken, bool),
+        begins: Begins,
         options: MqttOptions,
         sendings: &mut mpsc::Receiver<Sending>,
         stop: &mut watch::Receiver<bool>,
     ) -> End {
+        let (session, trail) = (begins.session, begins.trail.clone());
         let (client, mut events) = AsyncClient::builder(options).capacity(CLIENT_QUEUE).build();
         let (greeted, greeting) = oneshot::channel();
         let mut greeted = Some(greeted);
         let (post, for_acks) = (Arc::clone(&self.post), client.clone());
+        let passing = trail.clone();
         let desired = format!("{}/config/desired", self.root());
         // Polled in one future that is never dropped half way: a write cut in two ends the session.
         let drive = async move {
             loop {
                 match events.poll().await {
                     Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                        passing.reached(Step::Running);
                         // Before the first message of the session that the broker kept.
                         post.connected(session, ack.session_present);
                         if let Some(greeted) = greeted.take() {
@@ -325,6 +341,7 @@ impl Link {
                             debug!(lost = post.lost(), "what came at QoS 0 found no room");
                         }
                     }
+                    Ok(Event::Incoming(Packet::Disconnect(goodbye))) => passing.goodbye(&goodbye),
                     Ok(_) => {}
                     Err(error) => return error,
                 }
@@ -336,10 +353,9 @@ impl Link {
             link: self,
             session,
             client,
-            asks,
-            careful: last.connected,
-            try_refused: !last.refused,
+            begins,
             learnt: Arc::clone(&learnt),
+            dead: Arc::default(),
             waiters: Mutex::default(),
         };
         let ended = {
@@ -359,7 +375,7 @@ impl Link {
                 self.desk.note(Note::Disconnected);
                 return End::Stopped;
             }
-            Ok(Err(why)) => Ok(why),
+            Ok(Err(trouble)) => Ok(trouble),
             Err(error) => Err(error),
         };
         // With the client its notices end, and what they know comes before the end is told.
@@ -382,18 +398,43 @@ impl Link {
             refused: lately(learnt.refused, CLOSED_BY_REFUSAL),
             moved: learnt.moved,
             unsubscribed: lately(learnt.asked, CLOSED_BY_REFUSAL),
+            events: learnt.events,
             ..Broken::default()
         };
         if broken.connected {
             self.post.disconnected();
             self.desk.note(Note::Disconnected);
         }
-        match ended {
-            Ok(why) => broken.why = why,
-            Err(error) => (broken.taken_over, broken.why) = explain(&error),
+        broken.trouble = match ended {
+            Ok(trouble) => trouble,
+            Err(error) => trail.explain(&error),
+        };
+        if broken.trouble.what == LinkTrouble::Unanswered && learnt.acknowledged == 0 {
+            broken.trouble.what = LinkTrouble::Unacknowledged;
+            broken.unacknowledged = true;
+        }
+        if !broken.connected && broken.trouble.what == LinkTrouble::Unsupported {
+            // Of what it may not support, the retained Will is what a box can do without.
+            self.counts.lock().no_retained = true;
         }
         End::Broken(broken)
     }
+}
+
+/// How a session begins, by what came before it.
+struct Begins {
+    /// Its number.
+    session: u64,
+    /// Commands are asked for.
+    asks: bool,
+    /// The last session broke: one thing at a time at first.
+    careful: bool,
+    /// What was refused goes out again.
+    try_refused: bool,
+    /// Events go out before states and the subscription, which wait until the session has lived a while.
+    events_first: bool,
+    outage: Arc<Outage>,
+    trail: Trail,
 }
 
 /// One session's work: hands states and events to the client.
@@ -401,13 +442,10 @@ struct Feeder<'a> {
     link: &'a Link,
     session: u64,
     client: AsyncClient,
-    /// Commands are asked for.
-    asks: bool,
-    /// The last session broke: one thing at a time at first.
-    careful: bool,
-    /// What was refused goes out again.
-    try_refused: bool,
+    begins: Begins,
     learnt: Arc<Mutex<Session>>,
+    /// Told when something had no answer for too long.
+    dead: Arc<Notify>,
     /// Wait for PUBACKs: at most a window of them, and the states.
     waiters: Mutex<JoinSet<()>>,
 }
@@ -419,51 +457,55 @@ impl Feeder<'_> {
         greeting: oneshot::Receiver<ConnAck>,
         sendings: &mut mpsc::Receiver<Sending>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<(), Foreign> {
+    ) -> Result<(), Trouble> {
+        let clock = &self.link.clock;
+        let late = clock.reached(clock.monotonic().plus(CONNECT_PATIENCE));
         let ack = tokio::select! {
-            ack = greeting => ack.map_err(|_| Foreign::told("the client ended"))?,
+            ack = greeting => ack.map_err(|_| ended("the client ended"))?,
+            () = late => return Err(self.begins.trail.late()),
             () = self.link.redirect.moved() => return Err(self.moved()),
             () = stopped(stop) => return Ok(()),
         };
-        let max_packet = self.greeted(&ack);
-        self.subscribe().await?;
-        self.publish_states().await?;
+        self.greeted(&ack);
+        let mut introduced = !self.begins.events_first;
+        if introduced {
+            self.introduce().await?;
+        }
         let limits = ack.properties.as_ref();
         let begin = Begin {
             receive_maximum: limits.and_then(|p| p.receive_max).unwrap_or(u16::MAX),
-            careful: self.careful,
-            try_refused: self.try_refused,
+            careful: self.begins.careful,
+            try_refused: self.begins.try_refused,
         };
         self.link.desk.note(Note::Connected { epoch: self.session, begin });
-        let dead = Arc::new(Notify::new());
-        let clock = &self.link.clock;
         let mut long_life = Some(clock.reached(clock.monotonic().plus(SHORT_LIFE)));
         self.link.rest.rests();
         loop {
             tokio::select! {
                 biased;
                 () = reached(&mut long_life), if long_life.is_some() => {
-                    self.link.counts.lock().another_box = false;
+                    self.begins.outage.steady();
                     long_life = None;
+                    if !introduced {
+                        introduced = true;
+                        self.introduce().await?;
+                    }
                 }
                 sending = sendings.recv() => {
                     let Some(sending) = sending else { return Ok(()) };
                     if sending.epoch == self.session {
-                        self.publish_event(sending, max_packet, &dead).await?;
+                        self.publish_event(sending).await?;
                     }
                     // However many events wait, commands are answered between them.
-                    self.publish_post(max_packet, &dead).await?;
+                    self.publish_post().await?;
                 }
-                () = self.link.states.changed() => self.publish_states().await?,
+                () = self.link.states.changed(), if introduced => self.publish_states().await?,
                 () = self.link.redirect.moved() => {
                     self.say_goodbye().await?;
                     return Err(self.moved());
                 }
-                () = self.link.post.changed() => self.publish_post(max_packet, &dead).await?,
-                () = dead.notified() => {
-                    let silent = format!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs());
-                    return Err(Foreign::told(silent));
-                }
+                () = self.link.post.changed() => self.publish_post().await?,
+                () = self.dead.notified() => return Err(unanswered()),
                 () = stopped(stop) => {
                     return self.say_goodbye().await;
                 }
@@ -471,36 +513,51 @@ impl Feeder<'_> {
         }
     }
 
+    /// Asks for commands, and says how the box is.
+    async fn introduce(&self) -> Result<(), Trouble> {
+        self.subscribe().await?;
+        self.publish_states().await
+    }
+
     /// The broker is told that we are gone: no Will is published for who leaves so.
-    async fn say_goodbye(&self) -> Result<(), Foreign> {
+    async fn say_goodbye(&self) -> Result<(), Trouble> {
         self.link.states.set("box", &self.link.box_state(self.session, false));
         self.publish_states().await?;
-        self.client.disconnect().await.map_err(|error| Foreign::error(&error))
+        self.client.disconnect().await.map_err(|error| ended(Foreign::error(&error)))
     }
 
-    fn moved(&self) -> Foreign {
+    fn moved(&self) -> Trouble {
         self.learnt.lock().moved = true;
-        Foreign::told("left for the broker that is configured now")
+        ended("left for the broker that is configured now")
     }
 
-    /// Takes note of the CONNACK; returns the largest packet that the broker takes.
-    fn greeted(&self, ack: &ConnAck) -> usize {
-        self.learnt.lock().greeted = Some(self.link.clock.monotonic());
+    /// Takes note of the CONNACK.
+    fn greeted(&self, ack: &ConnAck) {
+        let limits = ack.properties.as_ref();
+        let no_retained = limits.and_then(|p| p.retain_available) == Some(0);
         {
-            let mut counts = self.link.counts.lock();
-            counts.connected = true;
-            counts.session = self.session;
-            counts.fault = None;
+            let mut learnt = self.learnt.lock();
+            learnt.greeted = Some(self.link.clock.monotonic());
+            learnt.no_retained = no_retained;
+            let limit = limits.and_then(|p| p.max_packet_size);
+            learnt.max_packet =
+                limit.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         }
+        self.begins.outage.greeted(self.session, no_retained);
         let (session, resumed) = (self.session, ack.session_present);
-        if self.careful {
+        if self.begins.careful {
             debug!(session, resumed, "connected to the broker again");
         } else {
             info!(session, resumed, "connected to the broker");
         }
         self.link.states.set("box", &self.link.box_state(session, true));
-        let limit = ack.properties.as_ref().and_then(|p| p.max_packet_size);
-        limit.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// The broker's largest packet, where this message does not fit into one: the client would take it
+    /// for an error of the connection, again and again.
+    fn too_large(&self, topic: &str, payload: &[u8]) -> Option<usize> {
+        let most = self.learnt.lock().max_packet;
+        (topic.len() + payload.len() + PUBLISH_OVERHEAD > most).then_some(most)
     }
 
     fn wait(&self, told: impl Future<Output = ()> + Send + 'static) {
@@ -518,21 +575,29 @@ impl Feeder<'_> {
         while waiters.join_next().await.is_some() {}
     }
 
-    async fn publish_states(&self) -> Result<(), Foreign> {
+    /// `options` as retained, where the broker keeps such messages.
+    fn retained(&self, options: PublishOptions) -> PublishOptions {
+        if self.learnt.lock().no_retained { options } else { options.retained() }
+    }
+
+    async fn publish_states(&self) -> Result<(), Trouble> {
         for (what, payload) in self.link.states.due(self.session) {
             let topic = states::topic(&self.link.root(), &what);
-            let options = PublishOptions::at_least_once()
-                .retained()
-                .properties(properties("application/json"));
-            let notice = self
-                .client
-                .publish_tracked(topic, payload, options)
-                .await
-                .map_err(|error| Foreign::error(&error))?;
+            if let Some(most) = self.too_large(&topic, &payload) {
+                warn!(%what, most, "a state is larger than the broker's packets");
+                self.link.states.refused(&what, self.session);
+                continue;
+            }
+            let options =
+                PublishOptions::at_least_once().properties(properties("application/json"));
+            let options = self.retained(options);
+            let notice = self.client.publish_tracked(topic, payload, options).await;
+            let notice = notice.map_err(|error| ended(Foreign::error(&error)))?;
             // A state that is lost with the session is published again by the next one.
             let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
-            let (clock, counts) = (Arc::clone(&self.link.clock), Arc::clone(&self.link.counts));
-            let session = self.session;
+            let (clock, outage) = (Arc::clone(&self.link.clock), Arc::clone(&self.begins.outage));
+            let (session, dead) = (self.session, Arc::clone(&self.dead));
+            let counts = Arc::clone(&self.link.counts);
             let told = async move {
                 match settled(notice, &*clock).await {
                     Some((SendOutcome::Refused { code }, said)) => {
@@ -541,26 +606,36 @@ impl Feeder<'_> {
                         learnt.lock().refused = Some(clock.monotonic());
                         states.refused(&what, session);
                     }
-                    Some((SendOutcome::Acknowledged, _)) => counts.lock().acknowledged_in = session,
-                    _ => {}
+                    Some((SendOutcome::Acknowledged, _)) => {
+                        learnt.lock().acknowledged += 1;
+                        counts.lock().acknowledged_in = session;
+                        outage.acknowledged();
+                    }
+                    Some((SendOutcome::Lost, _)) => {}
+                    None => {
+                        dead.notify_one();
+                        return false;
+                    }
                 }
+                true
             };
-            if self.careful { told.await } else { self.wait(told) }
+            if !self.begins.careful {
+                self.wait(async move {
+                    // Whether it was answered is told by `dead`.
+                    let _ = told.await;
+                });
+            } else if !told.await {
+                return Err(unanswered());
+            }
         }
         Ok(())
     }
 
-    async fn publish_event(
-        &self,
-        sending: Sending,
-        max_packet: usize,
-        dead: &Arc<Notify>,
-    ) -> Result<(), Foreign> {
+    async fn publish_event(&self, sending: Sending) -> Result<(), Trouble> {
         let Sending { epoch, position, topic, payload } = sending;
         let topic = format!("{}/{topic}", self.link.root());
-        if topic.len() + payload.len() + PUBLISH_OVERHEAD > max_packet {
-            // The client would take it for an error of the connection, again and again.
-            let said = Foreign::text(format_args!("larger than the broker's {max_packet} bytes"));
+        if let Some(most) = self.too_large(&topic, &payload) {
+            let said = Foreign::text(format_args!("larger than the broker's {most} bytes"));
             let said = Some(said);
             let outcome = SendOutcome::Refused { code: TOO_LARGE };
             self.link.desk.note(Note::Outcome { epoch, position, outcome, said });
@@ -572,9 +647,10 @@ impl Feeder<'_> {
             .client
             .publish_tracked(topic, payload, options)
             .await
-            .map_err(|error| Foreign::error(&error))?;
-        let (desk, dead) = (Arc::clone(&self.link.desk), Arc::clone(dead));
+            .map_err(|error| ended(Foreign::error(&error)))?;
+        let (desk, dead) = (Arc::clone(&self.link.desk), Arc::clone(&self.dead));
         let (learnt, clock) = (Arc::clone(&self.learnt), Arc::clone(&self.link.clock));
+        let outage = Arc::clone(&self.begins.outage);
         self.wait(async move {
             let (outcome, said) = match settled(notice, &*clock).await {
                 Some(settled) => settled,
@@ -583,8 +659,16 @@ impl Feeder<'_> {
                     (SendOutcome::Lost, None)
                 }
             };
-            if matches!(outcome, SendOutcome::Refused { .. }) {
-                learnt.lock().refused = Some(clock.monotonic());
+            match outcome {
+                SendOutcome::Refused { .. } => learnt.lock().refused = Some(clock.monotonic()),
+                SendOutcome::Acknowledged => {
+                    let mut learnt = learnt.lock();
+                    learnt.events += 1;
+                    learnt.acknowledged += 1;
+                    drop(learnt);
+                    outage.acknowledged();
+                }
+                SendOutcome::Lost => {}
             }
             desk.note(Note::Outcome { epoch, position, outcome, said });
         });
@@ -622,6 +706,17 @@ fn properties(content_type: &str) -> PublishProperties {
     }
 }
 
+/// A session that we end, or whose client is gone.
+fn ended(why: impl std::fmt::Display) -> Trouble {
+    Trouble::told(LinkTrouble::Lost, why)
+}
+
+/// A session in which an answer is owed for too long.
+fn unanswered() -> Trouble {
+    let silent = format_args!("no acknowledgement for {} s", ACK_TIMEOUT.as_secs());
+    Trouble::told(LinkTrouble::Unanswered, silent)
+}
+
 /// Resolves when the time has come; never where there is none.
 async fn reached(time: &mut Option<Reached>) {
     match time {
@@ -635,52 +730,30 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// True if another box took the session, and what to tell a person.
-fn explain(error: &ConnectionError) -> (bool, Foreign) {
-    match error {
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code: DisconnectReasonCode::SessionTakenOver,
-            ..
-        }) => (true, Foreign::told("another box has the same name")),
-        ConnectionError::ConnectionRefused(code)
-        | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
-            let advice = match code {
-                ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-                    ": check `uplink.username`, `password_file` and the broker's rights"
-                }
-                _ => "",
-            };
-            (
-                false,
-                Foreign::told(format_args!("the broker refused the connection: {code:?}{advice}")),
-            )
-        }
-        other => (false, Foreign::error(other)),
-    }
-}
-
 /// Where the broker is and as whom we come there, under the client id `id`. Reads password and
 /// certificates anew: they may have been replaced since.
 async fn address(
     settings: &UplinkSettings,
     id: String,
     clock: &Arc<dyn Clock>,
+    trail: &Trail,
 ) -> Result<MqttOptions, SetupError> {
     let broker = &settings.broker;
     let mut options = MqttOptions::new(id, Broker::tcp(broker.host.clone(), broker.port));
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    options.set_network_options(network);
+    options.set_network_options(network).set_connect_timeout(CONNECT_PATIENCE);
     // The library writes `host:port`, which no IPv6 address survives.
     let v6 = broker.host.parse::<Ipv6Addr>().ok();
     let v6 = v6.map(|ip| SocketAddr::from((ip, broker.port)));
-    options.set_socket_connector(move |host, network| async move {
-        let stream = match v6 {
-            Some(socket) => TcpStream::connect(socket).await?,
-            None => rumqttc::default_socket_connect(host, network).await?,
-        };
-        stream.set_nodelay(true)?;
-        Ok(Prompt::new(stream))
+    let (trail, clock_of_tries) = (trail.clone(), Arc::clone(clock));
+    options.set_socket_connector(move |host, network| {
+        let (trail, clock) = (trail.clone(), Arc::clone(&clock_of_tries));
+        async move {
+            let stream = connect(host, v6, network, (&trail, &*clock)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Prompt::new(stream, trail))
+        }
     });
     let files = Files {
         password: settings.password_file.clone(),
@@ -709,14 +782,44 @@ async fn address(
     Ok(options)
 }
 
+/// Looks the name up and tries its addresses, one after the other, each for its share of the time.
+async fn connect(
+    host: String,
+    v6: Option<SocketAddr>,
+    network: NetworkOptions,
+    (trail, clock): (&Trail, &dyn Clock),
+) -> std::io::Result<TcpStream> {
+    trail.reached(Step::Name);
+    let addresses: Vec<SocketAddr> = match v6 {
+        Some(socket) => vec![socket],
+        None => tokio::net::lookup_host(host).await?.collect(),
+    };
+    trail.reached(Step::Reaching);
+    let share = CONNECT_PATIENCE / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut why = std::io::Error::other("the name has no address");
+    for address in addresses {
+        let asked = rumqttc::default_socket_connect(address.to_string(), network.clone());
+        match within(clock, share, asked).await {
+            Some(Ok(stream)) => {
+                trail.reached(Step::Greeting);
+                return Ok(stream);
+            }
+            Some(Err(error)) => why = error,
+            None => why = std::io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(why)
+}
+
 /// Connects once, as `courtside-{box}-check`, and says goodbye: a box that runs keeps its session.
 ///
 /// # Errors
 /// Why the broker was not reached or did not take us, in words.
 pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), Foreign> {
     let id = format!("courtside-{}-check", settings.box_name);
+    let trail = Trail::default();
     let mut options =
-        address(settings, id, &clock).await.map_err(|error| Foreign::error(&error))?;
+        address(settings, id, &clock, &trail).await.map_err(|error| Foreign::error(&error))?;
     options.set_keep_alive(KEEP_ALIVE_S).set_clean_start(true);
     let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
     let greeted = async {
@@ -724,7 +827,10 @@ pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> R
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
                 Ok(_) => {}
-                Err(error) => return Err(explain(&error).1),
+                Err(error) => {
+                    let Trouble { what, said } = trail.explain(&error);
+                    return Err(Foreign::told(format_args!("{said} ({})", what.todo())));
+                }
             }
         }
     };

@@ -12,13 +12,16 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The stream. Where the system knows no such option it is an ordinary one.
+use crate::uplink::trouble::Trail;
+
+/// The stream, and the trail that its first bytes leave. Where the system knows no such option it is an
+/// ordinary one.
 #[derive(Debug)]
-pub(super) struct Prompt(TcpStream);
+pub(super) struct Prompt(TcpStream, Trail);
 
 impl Prompt {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let prompt = Self(stream);
+    pub(super) fn new(stream: TcpStream, trail: Trail) -> Self {
+        let prompt = Self(stream, trail);
         prompt.arm();
         prompt
     }
@@ -36,9 +39,11 @@ impl AsyncRead for Prompt {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
         let read = Pin::new(&mut self.0).poll_read(context, into);
         if read.is_ready() {
             self.arm();
+            self.1.came(into.filled().get(before..).unwrap_or_default());
         }
         read
     }

@@ -6,9 +6,15 @@ use crate::clock::Floor;
 use crate::config::{Broker, UplinkConfig};
 use crate::media::BoxName;
 
-/// Default of [`UplinkSettings::quota_bytes`]: some 400,000 events of 800 B, 15 days at 18 a
-/// minute.
+/// Default of [`UplinkSettings::quota_bytes`]: 15 days of a real box (`EVENTS_OF_FIFTEEN_DAYS`).
 pub const DEFAULT_QUOTA_BYTES: u64 = 320 << 20;
+
+/// What a real box tells in 15 days, at the rate of the footage (28 attempts in 209 s of seven videos that
+/// were cut to be dense, so 8 a minute), 3.5 events an attempt (provisional, final, score; a highlight where
+/// it goes in), 12 hours a day. A league's game has half of that (796 attempts in ten halves of 20 minutes), so
+/// it is two courts of games all day, or four courts for six hours.
+#[cfg(test)]
+pub(super) const EVENTS_OF_FIFTEEN_DAYS: u64 = 8 * 7 / 2 * 60 * 12 * 15;
 
 /// What the uplink needs to know. Holds no secret: the password is read when it is needed.
 #[derive(Clone, Debug)]

@@ -53,24 +53,28 @@ pub(crate) fn open(
 }
 
 /// An uplink with a clock that can be moved by hand, on a runtime of its own.
-struct Sut {
-    uplink: Uplink,
-    clock: FlowingClock,
-    runtime: tokio::runtime::Runtime,
+pub(crate) struct Sut {
+    pub(crate) uplink: Uplink,
+    pub(crate) clock: FlowingClock,
+    pub(crate) runtime: tokio::runtime::Runtime,
     dir: tempfile::TempDir,
 }
 
 impl Sut {
-    fn open(port: u16) -> Self {
+    pub(crate) fn open(port: u16) -> Self {
         Self::open_in(tempfile::tempdir().expect("directory"), port)
     }
 
-    fn open_in(dir: tempfile::TempDir, port: u16) -> Self {
+    pub(crate) fn open_in(dir: tempfile::TempDir, port: u16) -> Self {
         let settings = settings(dir.path(), port);
         Self::open_with(dir, settings, NOON)
     }
 
-    fn open_with(dir: tempfile::TempDir, settings: UplinkSettings, utc: UtcTime) -> Self {
+    pub(crate) fn open_with(
+        dir: tempfile::TempDir,
+        settings: UplinkSettings,
+        utc: UtcTime,
+    ) -> Self {
         // Once a process; the captured log is shown when a test fails.
         drop(tracing_subscriber::fmt().with_test_writer().try_init());
         let clock = FlowingClock::at(utc);
@@ -84,24 +88,24 @@ impl Sut {
         Self { uplink, clock, runtime, dir }
     }
 
-    fn connected(&self) {
+    pub(crate) fn connected(&self) {
         until("the uplink is connected", || self.uplink.status().connected.then_some(()));
     }
 
-    fn cut_off(&self) {
+    pub(crate) fn cut_off(&self) {
         until("the uplink noticed", || (!self.uplink.status().connected).then_some(()));
     }
 
-    fn offer(&self, event: Event) {
+    pub(crate) fn offer(&self, event: Event) {
         let offered = self.uplink.inbox().offer_waiting(event.into(), Duration::from_secs(30));
         assert!(offered.is_ok(), "the inbox stays full");
     }
 
-    fn promised(&self, count: u64) {
+    pub(crate) fn promised(&self, count: u64) {
         until("all is on disk", || (self.uplink.status().promised >= count).then_some(()));
     }
 
-    fn shutdown(self) -> (Drained, tempfile::TempDir) {
+    pub(crate) fn shutdown(self) -> (Drained, tempfile::TempDir) {
         let drained = self.runtime.block_on(self.uplink.shutdown(Duration::from_secs(20)));
         (drained, self.dir)
     }
@@ -435,7 +439,8 @@ fn an_outbox_of_the_version_before_and_of_the_one_after_is_sent() {
     }
 }
 
-/// A CA, a certificate of 127.0.0.1 and one of the box, as PEM files in `dir`.
+/// A CA, certificates of 127.0.0.1 (one that has ended, one that has not begun) and one of the box, as PEM
+/// files in `dir`.
 pub(crate) fn certificates(dir: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
     let write = |name: &str, pem: String| {
@@ -452,10 +457,16 @@ pub(crate) fn certificates(dir: &Path) {
     };
     let ours = authority("ca");
     authority("other-ca");
-    for (name, subject) in [("broker", "127.0.0.1"), ("box", "courtside-rim-1")] {
+    for (name, subject, years) in [
+        ("broker", "127.0.0.1", 2020..4096),
+        ("ended", "127.0.0.1", 2020..2021),
+        ("early", "127.0.0.1", 4000..4096),
+        ("box", "courtside-rim-1", 2020..4096),
+    ] {
         let key = KeyPair::generate().expect("key");
         let mut params = CertificateParams::new([subject.to_owned()]).expect("params");
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+        params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
         params.distinguished_name.push(DnType::CommonName, subject);
         write(&format!("{name}.pem"), params.signed_by(&key, &ours).expect("signed").pem());
         write(&format!("{name}.key"), key.serialize_pem());

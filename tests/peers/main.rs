@@ -11,7 +11,9 @@
 )]
 
 mod afar;
+mod bad_brokers;
 mod broker;
+mod broker_limits;
 mod foreign;
 #[path = "../support/broker.rs"]
 mod fake_broker;

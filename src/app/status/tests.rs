@@ -6,7 +6,7 @@ use super::*;
 use crate::event::FactId;
 use crate::event::state::{CourtClock, ModelState, UplinkState};
 use crate::event::words::{
-    CalibrationMode, LearntFrom, ModelCondition, Sound, StorageCondition, VerdictWord,
+    CalibrationMode, LearntFrom, LinkTrouble, ModelCondition, Sound, StorageCondition, VerdictWord,
 };
 use crate::game::calibrate::Verdict;
 use crate::mailbox::DropReason;
@@ -203,8 +203,13 @@ fn ill() -> StagesSay {
             parked: 1,
             refused: Some(Foreign::told("not authorized")),
             shed: 2,
+            shed_telemetry: 0,
             put_aside: Vec::new(),
+            outbox_bytes: 9_600,
+            outbox_share: 0.25,
+            lost: None,
         },
+        trouble: Some(LinkTrouble::Unreachable),
         fault: Some(Foreign::told("connection refused")),
         another_box: true,
         disk_fault: Some(Foreign::told("no space left on device")),

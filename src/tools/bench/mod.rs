@@ -3,7 +3,8 @@
 //! `latency` drives the whole daemon with the cameras of `tools/rig`, `ingest` the RTMP server
 //! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
-//! machine). `bare` is the pipeline that latency stands beside, `spread` what is told of many durations.
+//! machine). `drain` fills an outbox and empties it again.
+//! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
 #[cfg(feature = "gstreamer")]
 mod bare;
@@ -13,9 +14,11 @@ mod clip;
 mod courts;
 #[cfg(feature = "gstreamer")]
 mod crowd;
+mod drain;
 mod ingest;
 #[cfg(feature = "gstreamer")]
 mod latency;
+mod memory;
 mod model;
 #[cfg(feature = "gstreamer")]
 mod publishers;
@@ -23,7 +26,6 @@ mod publishers;
 mod search;
 #[cfg(feature = "gstreamer")]
 mod swap;
-#[cfg(feature = "gstreamer")]
 mod spread;
 #[cfg(feature = "gstreamer")]
 mod usage;
@@ -48,6 +50,10 @@ Exit: 0 within budget and nothing lost · 1 failed · 3 over budget, or a pictur
     #[command(after_help = "Example: courtside bench ingest --runs 5
 Exit: 0 measured · 1 failed")]
     Ingest(ingest::IngestArgs),
+    /// Fill an outbox as weeks without a link do, and empty it into a local broker
+    #[command(after_help = "Example: courtside bench drain --events 20000
+Exit: 0 nothing lost or doubled, and within bounds · 1 failed · 3 lost, doubled or slower")]
+    Drain(drain::DrainArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -71,6 +77,7 @@ impl BenchCommand {
             #[cfg(feature = "gstreamer")]
             Self::Latency(args) => args.run(),
             Self::Ingest(args) => ingest::ingest(args),
+            Self::Drain(args) => args.run(),
             Self::Model(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Swap(args) => args.run(),

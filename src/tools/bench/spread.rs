@@ -31,6 +31,7 @@ impl Spread {
     }
 
     /// The median of each percentile over several runs.
+    #[cfg_attr(not(feature = "gstreamer"), expect(dead_code, reason = "asked by benches of video"))]
     pub(crate) fn median(runs: &[Self]) -> Self {
         let middle = |of: fn(&Self) -> f64| {
             let mut values: Vec<f64> = runs.iter().map(of).collect();

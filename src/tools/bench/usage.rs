@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::disk::read_regular_text;
+use crate::tools::bench::memory;
 
 /// What the names of publishers' threads begin with: what they take is the bench's, not the box's.
 pub(crate) const PUBLISHER: &str = "publisher";
@@ -56,9 +57,7 @@ fn stat_of(stat: &str) -> Option<(&str, f64)> {
 
 /// What the process has in memory, bytes; `None` where the kernel does not say.
 pub(crate) fn resident() -> Option<u64> {
-    let text = read_regular_text(Path::new("/proc/self/status"), MOST).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    memory::of_this_process("VmRSS:")
 }
 
 #[cfg(test)]

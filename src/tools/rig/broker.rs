@@ -25,12 +25,21 @@ impl OwnBroker {
     /// # Errors
     /// When none is installed, or it does not listen within 10 s.
     pub(crate) async fn start(dir: &Path) -> anyhow::Result<Self> {
+        Self::start_with(dir, "").await
+    }
+
+    /// The same with further lines in its configuration.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) async fn start_with(dir: &Path, lines: &str) -> anyhow::Result<Self> {
         // The port is free when we look and taken a moment later, which is good enough here: a
         // clash is told, and the next start takes another.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let config = dir.join("mosquitto.conf");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+        let text =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n{lines}");
         std::io::Write::write_all(&mut std::fs::File::create(&config)?, text.as_bytes())
             .context("write the broker's configuration")?;
         let mut child = spawn(&config)?;
@@ -53,6 +62,12 @@ impl OwnBroker {
             .await
             .context("mosquitto does not listen after 10 s")??;
         Ok(Self { child, address })
+    }
+
+    /// Its port.
+    #[must_use]
+    pub(crate) const fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// `mqtt://127.0.0.1:PORT`.

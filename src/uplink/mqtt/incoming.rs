@@ -5,14 +5,14 @@ use std::sync::Arc;
 use rumqttc::PublishOptions;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{Publish, PublishProperties, SubscribeFilter, SubscribeReasonCode};
-use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::clock::within;
 use crate::media::Foreign;
 use crate::uplink::inbox::{Letter, Telling, ToSend};
-use crate::uplink::mqtt::{ACK_TIMEOUT, Feeder, PUBLISH_OVERHEAD, properties, settled};
+use crate::uplink::mqtt::{ACK_TIMEOUT, Feeder, ended, properties, settled};
 use crate::uplink::outbox::lanes::SendOutcome;
+use crate::uplink::trouble::Trouble;
 
 /// Answers between two events.
 const AT_A_TIME: usize = 8;
@@ -34,8 +34,8 @@ pub(super) fn letter(publish: Publish) -> Letter {
 
 impl Feeder<'_> {
     /// Asks for commands and the wanted configuration. At each connection: a broker may have forgotten.
-    pub(super) async fn subscribe(&self) -> Result<(), Foreign> {
-        if !self.asks {
+    pub(super) async fn subscribe(&self) -> Result<(), Trouble> {
+        if !self.begins.asks {
             return Ok(());
         }
         let root = self.link.root();
@@ -46,7 +46,7 @@ impl Feeder<'_> {
             ..SubscribeFilter::new(format!("{root}/{below}"), QoS::AtLeastOnce)
         });
         let notice = self.client.subscribe_many_tracked(filters).await;
-        let notice = notice.map_err(|error| Foreign::error(&error))?;
+        let notice = notice.map_err(|error| ended(Foreign::error(&error)))?;
         let (learnt, clock) = (Arc::clone(&self.learnt), Arc::clone(&self.link.clock));
         learnt.lock().asked = Some(clock.monotonic());
         let told = async move {
@@ -66,7 +66,7 @@ impl Feeder<'_> {
                 );
             }
         };
-        if self.careful {
+        if self.begins.careful {
             told.await;
         } else {
             self.wait(told);
@@ -75,35 +75,26 @@ impl Feeder<'_> {
     }
 
     /// Sends what the inbox has for the broker, some of it.
-    pub(super) async fn publish_post(
-        &self,
-        max_packet: usize,
-        dead: &Arc<Notify>,
-    ) -> Result<(), Foreign> {
+    pub(super) async fn publish_post(&self) -> Result<(), Trouble> {
         for _ in 0..AT_A_TIME {
             match self.link.post.next(self.session) {
                 None => return Ok(()),
                 Some(ToSend::Ack(ack)) => {
                     let acked = self.client.manual_ack(ack).await;
-                    acked.map_err(|error| Foreign::error(&error))?;
+                    acked.map_err(|error| ended(Foreign::error(&error)))?;
                 }
-                Some(ToSend::Telling(telling)) => self.tell(telling, max_packet, dead).await?,
+                Some(ToSend::Telling(telling)) => self.tell(telling).await?,
             }
         }
         self.link.post.again();
         Ok(())
     }
 
-    async fn tell(
-        &self,
-        mut telling: Telling,
-        max_packet: usize,
-        dead: &Arc<Notify>,
-    ) -> Result<(), Foreign> {
+    async fn tell(&self, mut telling: Telling) -> Result<(), Trouble> {
         let topic = format!("{}/{}", self.link.root(), telling.topic);
         let session = self.session;
-        if topic.len() + telling.payload.len() + PUBLISH_OVERHEAD > max_packet {
-            warn!(%topic, max_packet, "an answer is larger than the broker takes");
+        if let Some(most) = self.too_large(&topic, &telling.payload) {
+            warn!(%topic, most, "an answer is larger than the broker's packets");
             self.link.post.told(session, &mut telling, true);
             return Ok(());
         }
@@ -116,13 +107,13 @@ impl Feeder<'_> {
             };
             let options = PublishOptions::at_least_once().properties(given);
             let sent = self.client.publish_tracked(answer.topic, telling.payload.clone(), options);
-            notices.push(sent.await.map_err(|error| Foreign::error(&error))?);
+            notices.push(sent.await.map_err(|error| ended(Foreign::error(&error)))?);
         }
         let options = PublishOptions::at_least_once().properties(json());
-        let options = if telling.retained { options.retained() } else { options };
+        let options = if telling.retained { self.retained(options) } else { options };
         let sent = self.client.publish_tracked(topic.clone(), telling.payload.clone(), options);
-        notices.push(sent.await.map_err(|error| Foreign::error(&error))?);
-        let (post, dead) = (Arc::clone(&self.link.post), Arc::clone(dead));
+        notices.push(sent.await.map_err(|error| ended(Foreign::error(&error)))?);
+        let (post, dead) = (Arc::clone(&self.link.post), Arc::clone(&self.dead));
         let clock = Arc::clone(&self.link.clock);
         let told = async move {
             // The last one is the command's own topic.

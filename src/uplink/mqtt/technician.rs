@@ -14,10 +14,9 @@ use rumqttc::{AsyncClient, Event, IncomingPacketSizeLimit, PublishOptions};
 use crate::clock::{Clock, sleep, within};
 use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::media::Foreign;
-use crate::uplink::mqtt::{
-    GOODBYE, INCOMING_MOST_BYTES, KEEP_ALIVE_S, address, explain, properties,
-};
+use crate::uplink::mqtt::{GOODBYE, INCOMING_MOST_BYTES, KEEP_ALIVE_S, address, properties};
 use crate::uplink::settings::UplinkSettings;
+use crate::uplink::trouble::{Step, Trail};
 
 /// Between two tries to connect.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -90,7 +89,8 @@ async fn connection(
     told: &mut (impl FnMut(&CommandState) + Send),
 ) -> Heard {
     let id = format!("courtside-command-{}", question.id);
-    let mut options = match address(settings, id, clock).await {
+    let trail = Trail::default();
+    let mut options = match address(settings, id, clock, &trail).await {
         Ok(options) => options,
         Err(error) => return Heard::Never(Foreign::error(&error)),
     };
@@ -106,6 +106,7 @@ async fn connection(
     let over = loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                trail.reached(Step::Running);
                 let states = format!("{topic}/state");
                 if let Err(error) = client.subscribe(states, QoS::AtLeastOnce).await {
                     return Heard::Broke(Foreign::error(&error));
@@ -161,7 +162,7 @@ async fn connection(
                 }
             }
             Ok(_) => {}
-            Err(error) => return Heard::Broke(explain(&error).1),
+            Err(error) => return Heard::Broke(trail.explain(&error).said),
         }
     };
     if client.disconnect().await.is_ok() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use crate::media::UtcTime;
-use crate::uplink::outbox::record::Class;
+use crate::uplink::outbox::record::{Class, Record};
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
     BY_COURT, CHECKPOINTS, CLIPS, LATEST, LOG, OPEN, RECORDS, SENT, StoreError, WAITING, readable,
@@ -20,11 +20,14 @@ const KEPT: Duration = Duration::from_secs(15 * 24 * 3600);
 const NEVER_FORGOTTEN: u64 = 256;
 /// Records forgotten in one commit, so that housekeeping never delays an event by much.
 const FORGOTTEN_AT_ONCE: usize = 512;
+/// Waiting records read in one call, for the same reason: a million may wait, and none of them go.
+const LOOKED_AT_ONCE: usize = 512;
 
 impl Store {
     /// Forgets what need not be kept: sent ones older than 15 days, then, while the records hold more
     /// than `quota` bytes, sent ones, telemetry, and facts older than 15 days, each oldest first.
     ///
+    /// Facts are shed once all that wait were looked at for telemetry, 512 a call, since the store was opened.
     /// Never one whose clip is not durable, never the newest 256. Returns what was shed without a
     /// PUBACK. Writes nothing when there is nothing to do. At most 512 records a call. What was sent
     /// before `floor`, by a clock that was not set yet, has no age: only the quota takes it.
@@ -41,6 +44,7 @@ impl Store {
         floor: UtcTime,
     ) -> Result<Vec<u64>, StoreError> {
         let plan = self.plan(quota, now, floor)?;
+        self.swept = plan.swept;
         if plan.forget.is_empty() && plan.entries.is_empty() {
             return Ok(Vec::new());
         }
@@ -48,6 +52,7 @@ impl Store {
         let mut counts = self.counts();
         counts.bytes = counts.bytes.saturating_sub(plan.bytes);
         counts.shed += plan.shed.len() as u64;
+        counts.shed_telemetry += plan.telemetry;
         remove(&write, &plan.forget)?;
         write_counts(&write, &counts)?;
         remove_entries(&write, &plan.entries)?;
@@ -73,15 +78,15 @@ impl Store {
             pinned.insert(row.map_err(StoreError::disk)?.1.value());
         }
         let newest = self.last_position().saturating_sub(NEVER_FORGOTTEN);
-        let mut plan = Plan { entries: old_entries(&read, now, floor)?, ..Plan::default() };
+        let entries = old_entries(&read, now, floor)?;
+        let mut plan = Plan { entries, swept: self.swept, ..Plan::default() };
         let over = |plan: &Plan| self.counts().bytes.saturating_sub(plan.bytes) > quota;
         let sent = read.open_table(SENT).map_err(StoreError::disk)?;
         for row in sent.iter().map_err(StoreError::disk)? {
             let (position, at) = row.map_err(StoreError::disk)?;
             let (position, at) = (position.value(), UtcTime::from_nanos(at.value()));
             let old = at >= floor && now.is_some_and(|now| older(now, at));
-            if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !(old || over(&plan))
-            {
+            if position > newest || plan.is_full() || !(old || over(&plan)) {
                 break;
             }
             if !pinned.contains(&position) {
@@ -93,26 +98,48 @@ impl Store {
             return Ok(plan);
         }
         let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
-        for telemetry_only in [true, false] {
-            for row in waiting.iter().map_err(StoreError::disk)? {
-                let position = row.map_err(StoreError::disk)?.0.value();
-                if position > newest || plan.forget.len() >= FORGOTTEN_AT_ONCE || !over(&plan) {
-                    break;
-                }
-                let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
-                    continue;
-                };
-                let Some(record) = readable(position, bytes.value()) else { continue };
-                let decided = record.header.decided.utc_ns.map(UtcTime::from_nanos);
-                let old = now.zip(decided).is_some_and(|(now, decided)| older(now, decided));
-                let may_go = match record.header.class {
-                    Class::Telemetry => true,
-                    // What only another version knows is not ours to shed.
-                    Class::Fact => !telemetry_only && old && record.event().is_some(),
-                };
-                if may_go && !pinned.contains(&position) && !plan.forget.contains_key(&position) {
-                    plan.add(position, bytes.value().len());
-                    plan.shed.push(position);
+        let readable = |position: u64| -> Result<Option<(Record, usize)>, StoreError> {
+            let bytes = records.get(position).map_err(StoreError::disk)?;
+            Ok(bytes.and_then(|bytes| {
+                let bytes = bytes.value();
+                Some((readable(position, bytes)?, bytes.len()))
+            }))
+        };
+        let rows = waiting.range(plan.swept + 1..=newest.max(plan.swept + 1));
+        let mut looked = 0;
+        for row in rows.map_err(StoreError::disk)? {
+            let position = row.map_err(StoreError::disk)?.0.value();
+            if position > newest || looked >= LOOKED_AT_ONCE || plan.is_full() || !over(&plan) {
+                return Ok(plan);
+            }
+            looked += 1;
+            plan.swept = position;
+            if let Some((record, bytes)) = readable(position)?
+                && record.header.class == Class::Telemetry
+                && !pinned.contains(&position)
+            {
+                plan.shed(position, bytes, Class::Telemetry);
+            }
+        }
+        plan.swept = newest.max(plan.swept);
+        // Only when no telemetry is left.
+        for row in waiting.iter().map_err(StoreError::disk)?.take(LOOKED_AT_ONCE) {
+            let position = row.map_err(StoreError::disk)?.0.value();
+            if position > newest || plan.is_full() || !over(&plan) {
+                break;
+            }
+            let Some((record, bytes)) = readable(position)? else { continue };
+            let decided = record.header.decided.utc_ns.map(UtcTime::from_nanos);
+            match now.zip(decided).map(|(now, decided)| older(now, decided)) {
+                // What follows was decided later.
+                Some(false) => break,
+                None => {}
+                // What only another version knows is not ours to shed.
+                Some(true) => {
+                    let is_ours = record.event().is_some() && !pinned.contains(&position);
+                    if is_ours && !plan.forget.contains_key(&position) {
+                        plan.shed(position, bytes, Class::Fact);
+                    }
                 }
             }
         }
@@ -128,12 +155,26 @@ struct Plan {
     entries: Vec<(String, u64)>,
     bytes: u64,
     shed: Vec<u64>,
+    /// Of those shed, the ones that are no facts.
+    telemetry: u64,
+    /// Waiting records up to here were looked at for telemetry.
+    swept: u64,
 }
 
 impl Plan {
     fn add(&mut self, position: u64, bytes: usize) {
         self.forget.insert(position, bytes as u64);
         self.bytes += bytes as u64;
+    }
+
+    fn shed(&mut self, position: u64, bytes: usize, class: Class) {
+        self.add(position, bytes);
+        self.shed.push(position);
+        self.telemetry += u64::from(class == Class::Telemetry);
+    }
+
+    fn is_full(&self) -> bool {
+        self.forget.len() >= FORGOTTEN_AT_ONCE
     }
 }
 

@@ -614,11 +614,15 @@ impl Outbox {
             parked: self.lanes.parked() as u64,
             refused: self.refused.clone().filter(|_| self.lanes.parked() > 0),
             shed: self.parts.store.shed(),
+            shed_telemetry: self.parts.store.shed_telemetry(),
             put_aside: self.parts.put_aside.clone(),
+            outbox_bytes: self.parts.store.bytes(),
+            outbox_share: share(self.parts.store.bytes(), self.parts.quota),
+            lost: self.parts.counts.lock().outage.clone(),
         };
         let (told, told_at) = &self.told;
-        let fault_changed =
-            (told.parked, &told.refused, told.shed) != (state.parked, &state.refused, state.shed);
+        let fault_changed = (told.parked, &told.refused, told.shed, &told.lost)
+            != (state.parked, &state.refused, state.shed, &state.lost);
         let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
         if (due && *told != state) || *told_at == Monotonic::ZERO {
             self.told = (state.clone(), now.monotonic.max(Monotonic::from_nanos(1)));
@@ -659,6 +663,12 @@ impl Outbox {
             }
         }
     }
+}
+
+/// A part of the quota, in hundredths: every event would be a change otherwise.
+#[expect(clippy::cast_precision_loss, reason = "a share, not a count")]
+fn share(bytes: u64, quota: u64) -> f64 {
+    (bytes as f64 / quota.max(1) as f64 * 100.0).round() / 100.0
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use crate::uplink::outbox::backend::open_database;
 use crate::uplink::outbox::formats::{Head, prepare};
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::tables::{
-    BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, StoreError,
-    WAITING, decode, readable,
+    BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, SHED_TELEMETRY,
+    StoreError, WAITING, decode, readable,
 };
 use crate::uplink::outbox::write::{Batch, Counts, fill};
 
@@ -29,6 +29,8 @@ pub(crate) struct Store {
     database: Option<Database>,
     head: Head,
     counts: Counts,
+    /// Waiting records up to this position were looked at for what may be shed first (`forget`).
+    pub(super) swept: u64,
 }
 
 impl std::fmt::Debug for Store {
@@ -68,7 +70,8 @@ impl Store {
     fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
         let head = prepare(&database)?;
         let counts = Counts::default();
-        let mut store = Self { opener, lock: None, database: Some(database), head, counts };
+        let mut store =
+            Self { opener, lock: None, database: Some(database), head, counts, swept: 0 };
         store.load_counts()?;
         Ok(store)
     }
@@ -100,6 +103,7 @@ impl Store {
             commits: count(COMMITS)?,
             bytes: count(BYTES)?,
             shed: count(SHED)?,
+            shed_telemetry: count(SHED_TELEMETRY)?,
             session: count(LINK_SESSION)?,
             ours: self.head.is_ours(),
         };
@@ -140,7 +144,7 @@ impl Store {
     }
 
     /// Bytes of all records.
-    #[cfg(test)]
+    #[must_use]
     pub(crate) const fn bytes(&self) -> u64 {
         self.counts.bytes
     }
@@ -149,6 +153,12 @@ impl Store {
     #[must_use]
     pub(crate) const fn shed(&self) -> u64 {
         self.counts.shed
+    }
+
+    /// Those of them that are no facts.
+    #[must_use]
+    pub(crate) const fn shed_telemetry(&self) -> u64 {
+        self.counts.shed_telemetry
     }
 
     /// Writes `batch` in one transaction and syncs. Returns the records of its events.

@@ -44,6 +44,7 @@ pub(super) const COMMITS: &str = "commits";
 pub(super) const LINK_SESSION: &str = "session";
 pub(super) const BYTES: &str = "bytes";
 pub(super) const SHED: &str = "shed";
+pub(super) const SHED_TELEMETRY: &str = "shed_telemetry";
 pub(super) const FORMAT: &str = "format";
 pub(super) const OLDEST_READER: &str = "oldest_reader";
 pub(super) const FORMAT_TO: &str = "format_to";

@@ -15,7 +15,8 @@ use crate::event::LogEntry;
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::tables::{
     BY_COURT, BYTES, CHECKPOINTS, CLIPS, COMMITS, COUNTS, FORMAT_TO, LAST_POSITION, LATEST,
-    LINK_SESSION, LOG, OPEN, RECORDS, SENT, SEQUENCES, SHED, StoreError, WAITING, decode,
+    LINK_SESSION, LOG, OPEN, RECORDS, SENT, SEQUENCES, SHED, SHED_TELEMETRY, StoreError, WAITING,
+    decode,
 };
 
 /// What goes to disk in one transaction.
@@ -59,6 +60,8 @@ pub(super) struct Counts {
     pub bytes: u64,
     /// Records let go without a PUBACK.
     pub shed: u64,
+    /// Of them, those that are no facts.
+    pub shed_telemetry: u64,
     /// The link's.
     pub session: u64,
     /// What is written here is of the store's own format (`formats`).
@@ -116,6 +119,7 @@ pub(super) fn write_counts(write: &WriteTransaction, counts: &Counts) -> Result<
         (BYTES, counts.bytes),
         (LINK_SESSION, counts.session),
         (SHED, counts.shed),
+        (SHED_TELEMETRY, counts.shed_telemetry),
     ];
     for (word, count) in all.into_iter().chain(ours) {
         table.insert(word, count).map_err(StoreError::disk)?;

@@ -7,7 +7,8 @@ use crate::disk::RealDisk;
 use crate::event::{ClipRequest, Event, LogEntry, Saying, Withdrawal};
 use crate::media::UtcTime;
 use crate::uplink::outbox::open::{FILE, Opened, open};
-use crate::uplink::outbox::samples::{batch, event, highlight, made, score};
+use crate::uplink::outbox::record::Class;
+use crate::uplink::outbox::samples::{at, batch, event, highlight, made, score};
 use crate::uplink::outbox::tables::LOG;
 
 fn real() -> Arc<dyn Disk> {
@@ -301,6 +302,84 @@ fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_15_days() {
     assert!(store.read(345).unwrap().is_some(), "the newest 256 stay");
     drop(store);
     assert_eq!(opened(dir.path()).shed(), 244);
+}
+
+#[test]
+fn telemetry_is_shed_before_any_fact_and_counted_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    // Facts of a month ago, telemetry of today behind them, and more facts of today.
+    let day = 24 * 3_600_000_000_000i64;
+    store.commit(&at((1..=700).map(|n| event("a", n, 0, made(false))), Some(day))).unwrap();
+    let mut telemetry = at((701..=800).map(|n| event("a", n, 0, made(false))), Some(30 * day));
+    for record in &mut telemetry.append {
+        record.header.class = Class::Telemetry;
+    }
+    store.commit(&telemetry).unwrap();
+    store.commit(&at((801..=1200).map(|n| event("a", n, 0, made(false))), Some(30 * day))).unwrap();
+    let now = Some(UtcTime::from_nanos(30 * day));
+    let one = store.bytes() / 1200;
+    let mut shed = Vec::new();
+    // Room for all but 150.
+    while store.bytes() > 1050 * one {
+        let before = shed.len();
+        shed.extend(store.forget(1050 * one, now, UtcTime::from_nanos(0)).unwrap());
+        assert!(shed.len() > before || shed.is_empty(), "it comes to an end: {shed:?}");
+    }
+    assert_eq!(shed[..100], (701..=800).collect::<Vec<u64>>(), "telemetry first");
+    assert_eq!(shed[100..103], [1, 2, 3], "then the oldest facts");
+    assert_eq!((store.shed() as usize, store.shed_telemetry()), (shed.len(), 100));
+    // A quota of nothing takes all old facts, and not one of the last 15 days.
+    for _ in 0..4 {
+        shed.extend(store.forget(0, now, UtcTime::from_nanos(0)).unwrap());
+    }
+    shed.sort_unstable();
+    assert_eq!(shed, (1..=800).collect::<Vec<u64>>());
+    assert!(store.forget(0, now, UtcTime::from_nanos(0)).unwrap().is_empty());
+    drop(store);
+    let store = opened(dir.path());
+    assert_eq!((store.shed(), store.shed_telemetry()), (800, 100), "counted for ever");
+}
+
+#[test]
+fn housekeeping_looks_at_a_bounded_part_of_what_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    let day = 24 * 3_600_000_000_000i64;
+    store.commit(&at((1..=3000).map(|n| event("a", n, 0, made(false))), Some(day))).unwrap();
+    let now = Some(UtcTime::from_nanos(30 * day));
+    // Over its quota: it is looked through for telemetry, a part a call, before a fact goes.
+    let calls =
+        (0..).take_while(|_| store.forget(0, now, UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert_eq!(calls.count(), (3000 - 256) / 512);
+    assert_eq!(store.shed(), 512);
+}
+
+/// What 15 days without a link may hold within the default quota, by the bytes of a real store.
+#[test]
+fn fifteen_days_of_a_real_box_fit_the_default_quota() {
+    use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, EVENTS_OF_FIFTEEN_DAYS};
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = opened(dir.path());
+    // As a game tells them: of two attempts one goes in.
+    let told = (1..=500).flat_map(|n| {
+        let mut told = vec![
+            event("court-of-a-long-name", n, 0, made(true)),
+            event("court-of-a-long-name", n, 1, made(false)),
+            event("court-of-a-long-name", n + 100_000, 0, score(n)),
+        ];
+        told.extend(
+            (n % 2 == 1).then(|| event("court-of-a-long-name", n + 200_000, 0, highlight(n))),
+        );
+        told
+    });
+    let told: Vec<Event> = told.collect();
+    let count = told.len() as u64;
+    store.commit(&batch(told)).unwrap();
+    let each = store.bytes().div_ceil(count);
+    assert!((300..1200).contains(&each), "{each} bytes an event");
+    let needed = EVENTS_OF_FIFTEEN_DAYS * each;
+    assert!(needed <= DEFAULT_QUOTA_BYTES, "{needed} of {DEFAULT_QUOTA_BYTES}, {each} an event");
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! What is wrong with the link, and what was: for the status, and for `state/uplink` once it is over.
+//!
+//! An outage begins with the end of a session, or at the start, and is over with the first
+//! acknowledgement of a session: a broker that greets and then says nothing does not end it.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing::{debug, error, warn};
+
+use crate::clock::{Clock, Floor};
+use crate::event::state::LinkLost;
+use crate::event::words::LinkTrouble;
+use crate::media::{BoxName, Foreign, Monotonic};
+use crate::uplink::backoff::{Past, SUSPICIOUS};
+use crate::uplink::counts::UplinkCounts;
+use crate::uplink::trouble::Trouble;
+
+/// Written by the link's task and by those that wait for PUBACKs.
+#[derive(Debug)]
+pub(super) struct Outage {
+    counts: Arc<Mutex<UplinkCounts>>,
+    clock: Arc<dyn Clock>,
+    floor: Floor,
+    // Held for lines; `counts` is locked inside of it.
+    now: Mutex<Option<Now>>,
+}
+
+#[derive(Debug)]
+struct Now {
+    begun: Monotonic,
+    since: Option<String>,
+    tries: u64,
+    trouble: Trouble,
+    /// Sessions end at once: an acknowledgement alone does not end it.
+    flaps: bool,
+}
+
+impl Outage {
+    pub(super) fn new(
+        counts: Arc<Mutex<UplinkCounts>>,
+        clock: Arc<dyn Clock>,
+        floor: Floor,
+    ) -> Self {
+        Self { counts, clock, floor, now: Mutex::default() }
+    }
+
+    /// CONNACK came. What was wrong is over, unless it is wrong in sessions.
+    pub(super) fn greeted(&self, session: u64, no_retained: bool) {
+        let mut counts = self.counts.lock();
+        counts.connected = true;
+        counts.session = session;
+        counts.no_retained = no_retained;
+        let stays = matches!(
+            counts.trouble,
+            Some(LinkTrouble::Unacknowledged | LinkTrouble::CutShort | LinkTrouble::AnotherBox)
+        );
+        if !stays {
+            (counts.trouble, counts.fault) = (None, None);
+        }
+    }
+
+    /// Something that this session sent was acknowledged.
+    pub(super) fn acknowledged(&self) {
+        let mut now = self.now.lock();
+        if now.as_ref().is_some_and(|now| !now.flaps) {
+            self.over(&mut now);
+        }
+    }
+
+    /// The session has lived for a while.
+    pub(super) fn steady(&self) {
+        let mut now = self.now.lock();
+        self.counts.lock().another_box = false;
+        match &mut *now {
+            // It takes more than time.
+            Some(now) if now.trouble.what == LinkTrouble::Unacknowledged => now.flaps = false,
+            _ => self.over(&mut now),
+        }
+    }
+
+    fn over(&self, now: &mut Option<Now>) {
+        let mut counts = self.counts.lock();
+        (counts.trouble, counts.fault) = (None, None);
+        if let Some(Now { begun, since, tries, trouble, .. }) = now.take() {
+            let Trouble { what, said } = trouble;
+            let seconds = self.clock.monotonic().since(begun).as_secs_f64();
+            let seconds = (seconds * 10.0).round() / 10.0;
+            counts.outage = Some(LinkLost { trouble: what, said, since, seconds, tries });
+        }
+    }
+
+    /// A try came to nothing, or a session ended. `connected`: it had been one; `name`: the box's.
+    pub(super) fn broken(&self, past: Past, connected: bool, trouble: &Trouble, name: &BoxName) {
+        let mut trouble = trouble.clone();
+        let another_box = past.another_box();
+        if another_box && trouble.what != LinkTrouble::AnotherBox {
+            trouble.what = LinkTrouble::CutShort;
+            let Past { short, .. } = past;
+            trouble.said = Foreign::told(format_args!(
+                "the last {short} sessions ended within seconds: {}",
+                trouble.said
+            ));
+        }
+        let mut now = self.now.lock();
+        let flaps = past.short >= SUSPICIOUS;
+        let tries = now.as_ref().map_or(0, |now| now.tries) + 1;
+        let (begun, since) = match now.take() {
+            Some(Now { begun, since, .. }) => (begun, since),
+            None => {
+                let utc = self.clock.utc();
+                let since = (utc >= self.floor.at()).then(|| utc.to_rfc3339());
+                (self.clock.monotonic(), since)
+            }
+        };
+        *now = Some(Now { begun, since, tries, trouble: trouble.clone(), flaps });
+        let mut counts = self.counts.lock();
+        let Trouble { what, said } = trouble;
+        let news = counts.trouble != Some(what);
+        let first = another_box && !counts.another_box;
+        counts.connected = false;
+        counts.another_box = another_box;
+        counts.trouble = Some(what);
+        counts.fault = Some(said.clone());
+        drop(counts);
+        if first {
+            error!(
+                %name, why = %said,
+                "another box is called so too, or the broker takes nothing from us: \
+                 give one of them another `box.name`, look at the broker's log"
+            );
+        } else if connected && past.short <= 1 && past.failed == 0 || past.failed <= 1 && news {
+            warn!(why = %said, todo = what.todo(), "link to the broker lost: events wait on disk");
+        } else {
+            debug!(why = %said, ?past, "no link to the broker");
+        }
+    }
+}
