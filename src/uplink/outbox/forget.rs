@@ -106,13 +106,11 @@ impl Store {
             }))
         };
         let rows = waiting.range(plan.swept + 1..=newest.max(plan.swept + 1));
-        let mut looked = 0;
-        for row in rows.map_err(StoreError::disk)? {
+        for (looked, row) in rows.map_err(StoreError::disk)?.enumerate() {
             let position = row.map_err(StoreError::disk)?.0.value();
             if position > newest || looked >= LOOKED_AT_ONCE || plan.is_full() || !over(&plan) {
                 return Ok(plan);
             }
-            looked += 1;
             plan.swept = position;
             if let Some((record, bytes)) = readable(position)?
                 && record.header.class == Class::Telemetry

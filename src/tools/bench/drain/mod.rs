@@ -194,8 +194,8 @@ async fn bench(args: &DrainArgs, dir: &Path) -> anyhow::Result<Summary> {
     let broker = OwnBroker::start_with(dir, BROKER).await?;
     let live = CourtId::new(LIVE)?;
     let heard = Heard::timing(live.clone());
-    let listening =
-        tokio::spawn(heard.clone().listen(broker.port(), BOX.to_owned(), clock.clone()));
+    let for_heard = Arc::clone(&clock);
+    let listening = tokio::spawn(heard.clone().listen(broker.port(), BOX.to_owned(), for_heard));
     within(&*clock, PATIENCE, heard.subscribed())
         .await
         .context("the subscriber does not come in")?;
@@ -206,7 +206,8 @@ async fn bench(args: &DrainArgs, dir: &Path) -> anyhow::Result<Summary> {
     let start_seconds = bench.seconds_since(begun);
     let begun = clock.monotonic();
     uplink.connect(&tokio::runtime::Handle::current());
-    let mut pace = Pace { clock: clock.clone(), inbox: uplink.inbox(), live, offered: Vec::new() };
+    let (inbox, offered) = (uplink.inbox(), Vec::new());
+    let mut pace = Pace { clock: Arc::clone(&clock), inbox, live, offered };
     let every = Duration::from_millis(args.every_ms.max(1).into());
     let bar = ProgressBar::new(events);
     loop {
