@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rumqttc::mqttbytes::Error as PacketError;
-use rumqttc::mqttbytes::v5::{ConnectReturnCode, Disconnect, DisconnectReasonCode};
+use rumqttc::mqttbytes::v5::{
+    ConnectReturnCode, Disconnect, DisconnectProperties, DisconnectReasonCode,
+};
 use rumqttc::{ConnectionError, StateError};
 use rustls::{AlertDescription, CertificateError};
 
@@ -98,6 +100,20 @@ impl Trail {
         }
         if let Some(trouble) = seen.goodbye.as_ref().map(sent_away) {
             return trouble;
+        }
+        // Behind others of the same read the client gives the error alone: without the reference.
+        if let ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code,
+            reason_string,
+        }) = error
+        {
+            let properties = DisconnectProperties {
+                session_expiry_interval: None,
+                reason_string: reason_string.clone(),
+                user_properties: Vec::new(),
+                server_reference: None,
+            };
+            return sent_away(&Disconnect::new_with_properties(*reason_code, properties));
         }
         if let Some(tls) = tls_error(error) {
             return Trouble { what: of_tls(tls), said: Foreign::error(tls) };
@@ -247,8 +263,6 @@ fn of_tls(error: &rustls::Error) -> LinkTrouble {
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::mqttbytes::v5::DisconnectProperties;
-
     use super::*;
 
     fn trail(step: Step) -> Trail {
@@ -337,5 +351,11 @@ mod tests {
         assert_eq!(told.what, LinkTrouble::Moved);
         let said = r"the broker ended the session: UseAnotherServer (the north\nhas its own), go to north.example:8883";
         assert_eq!(told.said.as_str(), said);
+        let in_one_read = ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code: DisconnectReasonCode::SessionTakenOver,
+            reason_string: None,
+        });
+        let told = Trail::default().explain(&in_one_read);
+        assert_eq!(told.what, LinkTrouble::AnotherBox);
     }
 }

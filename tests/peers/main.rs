@@ -22,10 +22,12 @@ mod budget;
 mod decode;
 mod clips;
 mod commands;
+mod drain;
 #[path = "../support/flowing.rs"]
 mod flowing;
 mod install;
 mod mosquitto;
+mod outbox_full;
 mod provision;
 mod publishers;
 mod secrets;

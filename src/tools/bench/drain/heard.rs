@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, sleep};
+use crate::config;
 use crate::media::{CourtId, Monotonic};
 
 /// As many bytes as no event has.
@@ -66,8 +67,8 @@ impl Heard {
     }
 
     /// Subscribes to the events of box `name`, for ever.
-    pub(super) async fn listen(self, port: u16, name: String, clock: Arc<dyn Clock>) {
-        let mut options = MqttOptions::new("bench-drain", Broker::tcp("127.0.0.1", port));
+    pub(super) async fn listen(self, at: config::Broker, name: String, clock: Arc<dyn Clock>) {
+        let mut options = MqttOptions::new("bench-drain", Broker::tcp(at.host, at.port));
         options
             .set_keep_alive(30)
             .set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(PACKET_BYTES));
@@ -113,7 +114,8 @@ impl Heard {
             kept.came.entry(sequence).or_insert(now);
         }
         kept.doubled += u64::from(!is_new);
-        kept.behind += u64::from(is_behind && is_new);
+        // Of the court that is played, what a cut left behind follows what was decided since.
+        kept.behind += u64::from(is_behind && is_new && !is_timed);
         drop(kept);
         if is_new {
             self.count.send_modify(|(count, _)| *count += 1);

@@ -47,6 +47,9 @@ pub(crate) struct DrainArgs {
     /// Live events on the quiet link afterwards
     #[arg(long, value_name = "N", default_value_t = 200)]
     quiet: u32,
+    /// Broker without TLS and without a password to drain into [default: a mosquitto of its own]
+    #[arg(long, value_name = "URL", value_parser = Broker::parse)]
+    broker: Option<Broker>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -69,6 +72,13 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2 * 3600);
 const QUIET_EVERY: Duration = Duration::from_millis(25);
 /// The broker holds all that its subscriber has not read yet.
 const BROKER: &str = "max_inflight_messages 0\nmax_queued_messages 0\n";
+
+/// A port at which nobody listens, for an uplink that is not to connect.
+const NOBODY: u16 = 1;
+
+fn local(port: u16) -> Broker {
+    Broker { tls: false, host: "127.0.0.1".to_owned(), port }
+}
 
 impl DrainArgs {
     /// Runs the bench. 3 when an event was lost or doubled, or a bound did not hold.
@@ -153,10 +163,10 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn open(&self, port: u16, told: &Arc<Told>) -> anyhow::Result<Uplink> {
+    fn open(&self, broker: Broker, told: &Arc<Told>) -> anyhow::Result<Uplink> {
         let settings = UplinkSettings {
             box_name: BoxName::new(BOX)?,
-            broker: Broker { tls: false, host: "127.0.0.1".to_owned(), port },
+            broker,
             username: None,
             password_file: None,
             ca_file: None,
@@ -191,20 +201,29 @@ async fn bench(args: &DrainArgs, dir: &Path) -> anyhow::Result<Summary> {
     let events = events_of(each) * courts.len() as u64;
     let filled = fill(&bench, &courts, each, events).await?;
 
-    let broker = OwnBroker::start_with(dir, BROKER).await?;
+    let own = match &args.broker {
+        Some(_) => None,
+        None => Some(OwnBroker::start_with(dir, BROKER).await?),
+    };
+    let broker = match (&args.broker, &own) {
+        (Some(given), _) => given.clone(),
+        (None, own) => local(own.as_ref().map_or(NOBODY, OwnBroker::port)),
+    };
     let live = CourtId::new(LIVE)?;
     let heard = Heard::timing(live.clone());
     let for_heard = Arc::clone(&clock);
-    let listening = tokio::spawn(heard.clone().listen(broker.port(), BOX.to_owned(), for_heard));
+    let listening = tokio::spawn(heard.clone().listen(broker.clone(), BOX.to_owned(), for_heard));
     within(&*clock, PATIENCE, heard.subscribed())
         .await
         .context("the subscriber does not come in")?;
 
     let begun = clock.monotonic();
     let told = Told::new();
-    let uplink = bench.open(broker.port(), &told)?;
+    let uplink = bench.open(broker, &told)?;
     let start_seconds = bench.seconds_since(begun);
     let begun = clock.monotonic();
+    // For a script that cuts the wire.
+    eprintln!("draining {events} events");
     uplink.connect(&tokio::runtime::Handle::current());
     let (inbox, offered) = (uplink.inbox(), Vec::new());
     let mut pace = Pace { clock: Arc::clone(&clock), inbox, live, offered };
@@ -238,7 +257,9 @@ async fn bench(args: &DrainArgs, dir: &Path) -> anyhow::Result<Summary> {
     }
     let drained = uplink.shutdown(PATIENCE).await;
     listening.abort();
-    broker.stop().await;
+    if let Some(own) = own {
+        own.stop().await;
+    }
     let lost = lost(&heard, &courts, each, &pace) + drained.unsent;
     let (doubled, behind) = heard.wrong();
     let waits = pace.waits(&heard);
@@ -276,8 +297,7 @@ async fn fill(
     events: u64,
 ) -> anyhow::Result<Summary> {
     let told = Told::new();
-    // Nobody listens there, and nobody connects.
-    let uplink = bench.open(1, &told)?;
+    let uplink = bench.open(local(NOBODY), &told)?;
     let begun = bench.clock.monotonic();
     let (inbox, courts) = (uplink.inbox(), courts.to_vec());
     let offered = tokio::task::spawn_blocking(move || {
