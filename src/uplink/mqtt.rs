@@ -343,7 +343,15 @@ impl Link {
                     }
                     Ok(Event::Incoming(Packet::Disconnect(goodbye))) => passing.goodbye(&goodbye),
                     Ok(_) => {}
-                    Err(error) => return error,
+                    Err(error) => {
+                        // Read together with others, it lies behind the error.
+                        for event in &events.state.events {
+                            if let Event::Incoming(Packet::Disconnect(goodbye)) = event {
+                                passing.goodbye(goodbye);
+                            }
+                        }
+                        return error;
+                    }
                 }
             }
         };

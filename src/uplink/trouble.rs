@@ -101,7 +101,7 @@ impl Trail {
         if let Some(trouble) = seen.goodbye.as_ref().map(sent_away) {
             return trouble;
         }
-        // Behind others of the same read the client gives the error alone: without the reference.
+        // Who reads no packets beside the error has its words alone.
         if let ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code,
             reason_string,

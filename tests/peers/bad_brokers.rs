@@ -230,8 +230,7 @@ fn a_broker_that_refuses_or_is_full_or_has_moved_is_quoted() {
     let of = Some(LinkTrouble::Moved);
     let status = bad.until("it says so", |status| status.trouble == of);
     let said = status.fault.expect("said");
-    // Where it sends us comes only where the client reads the DISCONNECT by itself.
-    assert!(said.contains("UseAnotherServer (rebalancing)"), "{said}");
+    assert!(said.contains("(rebalancing), go to b.example:8883"), "{said}");
 }
 
 #[test]
