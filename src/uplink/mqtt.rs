@@ -343,15 +343,7 @@ impl Link {
                     }
                     Ok(Event::Incoming(Packet::Disconnect(goodbye))) => passing.goodbye(&goodbye),
                     Ok(_) => {}
-                    Err(error) => {
-                        // Read together with others, it lies behind the error.
-                        for event in &events.state.events {
-                            if let Event::Incoming(Packet::Disconnect(goodbye)) = event {
-                                passing.goodbye(goodbye);
-                            }
-                        }
-                        return error;
-                    }
+                    Err(error) => return error,
                 }
             }
         };

@@ -87,8 +87,7 @@ impl Trail {
 
     /// No greeting came in time.
     pub(super) fn late(&self) -> Trouble {
-        let step = self.0.lock().step;
-        Trouble::told(of_io(step), in_time(step))
+        self.0.lock().late()
     }
 
     /// What an error says of a connection that went so far.
@@ -101,7 +100,7 @@ impl Trail {
         if let Some(trouble) = seen.goodbye.as_ref().map(sent_away) {
             return trouble;
         }
-        // Who reads no packets beside the error has its words alone.
+        // Behind others of the same read the client gives the error alone: without the reference.
         if let ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code,
             reason_string,
@@ -123,11 +122,14 @@ impl Trail {
             | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
                 return refused(*code);
             }
-            ConnectionError::Timeout(_) => return self.late(),
+            ConnectionError::Timeout(_) => return seen.late(),
             ConnectionError::Io(_)
             | ConnectionError::MqttState(
-                StateError::Io(_) | StateError::ConnectionAborted | StateError::Coversion(_),
-            ) => of_io(seen.step),
+                StateError::Io(_)
+                | StateError::ConnectionAborted
+                | StateError::Coversion(_)
+                | StateError::Deserialization(PacketError::Io(_)),
+            ) => seen.of_io(),
             ConnectionError::Tls(_) => LinkTrouble::Tls,
             ConnectionError::MqttState(StateError::AwaitPingResp) => LinkTrouble::Unanswered,
             ConnectionError::MqttState(
@@ -136,13 +138,31 @@ impl Trail {
             // Some brokers close where others refuse, with the end of a packet still on its way.
             ConnectionError::MqttState(StateError::Deserialization(
                 PacketError::InsufficientBytes(_),
-            )) => of_io(seen.step),
+            )) => seen.of_io(),
             ConnectionError::MqttState(_) | ConnectionError::NotConnAck(_) => LinkTrouble::NotMqtt,
             _ => LinkTrouble::Unknown,
         };
         Trouble { what, said: Foreign::error(error) }
     }
 }
+
+impl Seen {
+    fn late(&self) -> Trouble {
+        Trouble::told(self.of_io(), in_time(self.step))
+    }
+
+    /// What an end without a reason means. A CONNACK or an AUTH would have come first, or TLS around them.
+    fn of_io(&self) -> LinkTrouble {
+        let is_other = self.first.first().is_some_and(|byte| !FIRST_OF_A_BROKER.contains(byte));
+        match self.step {
+            Step::Greeting if is_other => LinkTrouble::NotMqtt,
+            step => of_io(step),
+        }
+    }
+}
+
+/// First bytes of what a broker sends: CONNACK, AUTH, and TLS's handshake and alert.
+const FIRST_OF_A_BROKER: [u8; 4] = [0x20, 0xf0, 0x16, 0x15];
 
 fn in_time(step: Step) -> &'static str {
     match step {
@@ -226,7 +246,11 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
             return Some(tls);
         }
         // An `io::Error` gives as its source that of what it holds.
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let of_packet = match error.downcast_ref::<StateError>() {
+            Some(StateError::Deserialization(PacketError::Io(held))) => Some(held),
+            _ => None,
+        };
+        let held = error.downcast_ref::<io::Error>().or(of_packet).and_then(io::Error::get_ref);
         next = match held {
             Some(held) => Some(held as &(dyn Error + 'static)),
             None => error.source(),
@@ -305,8 +329,10 @@ mod tests {
             let plain = ConnectionError::Tls(rumqttc::TlsError::TLS(error.clone()));
             let in_io =
                 ConnectionError::Tls(rumqttc::TlsError::Io(io::Error::other(error.clone())));
-            let late = ConnectionError::MqttState(StateError::Io(io::Error::other(error)));
-            for held in [plain, in_io, late] {
+            let late = StateError::Io(io::Error::other(error.clone()));
+            let in_packet = StateError::Deserialization(PacketError::Io(io::Error::other(error)));
+            let [late, in_packet] = [late, in_packet].map(ConnectionError::MqttState);
+            for held in [plain, in_io, late, in_packet] {
                 assert_eq!(trail(Step::Greeting).explain(&held).what.word(), word, "{held:?}");
             }
         }
@@ -322,6 +348,11 @@ mod tests {
         old.came(&OLD_CONNACK[..3]);
         old.came(&[OLD_CONNACK[3], 7, 7]);
         assert_eq!(old.explain(&nonsense()).what, LinkTrouble::OldMqtt);
+        // Nothing that a broker begins with, and then the end.
+        let http = trail(Step::Greeting);
+        http.came(b"HTTP/1.1 400 Bad Request");
+        assert_eq!(http.explain(&io_error("reset")).what, LinkTrouble::NotMqtt);
+        assert_eq!(http.late().what, LinkTrouble::NotMqtt);
         let no_ping = ConnectionError::MqttState(StateError::AwaitPingResp);
         assert_eq!(trail(Step::Running).explain(&no_ping).what, LinkTrouble::Unanswered);
         for (code, what) in [

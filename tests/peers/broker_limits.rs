@@ -185,8 +185,13 @@ fn a_broker_without_retained_messages_has_states_events_commands_and_the_twin() 
     assert!(states.iter().all(|state| !state.retained));
     // Who missed the states asks again under the same id, and is told how it stands; nothing runs again.
     let before = states.len();
-    broker.deliver("courtside/1/rim-1/command/c-1", body.as_bytes(), false);
+    let mut looks = 0u32;
     let again = until("it is told again", || {
+        // One that comes while the state is still being written is only acknowledged.
+        if looks.is_multiple_of(200) {
+            broker.deliver("courtside/1/rim-1/command/c-1", body.as_bytes(), false);
+        }
+        looks += 1;
         came("/command/c-1/state").filter(|states| states.len() > before)
     });
     assert_eq!(again.last().expect("one").json()["number"], last["number"]);

@@ -105,21 +105,23 @@ impl Store {
                 Some((readable(position, bytes)?, bytes.len()))
             }))
         };
-        let rows = waiting.range(plan.swept + 1..=newest.max(plan.swept + 1));
-        for (looked, row) in rows.map_err(StoreError::disk)?.enumerate() {
-            let position = row.map_err(StoreError::disk)?.0.value();
-            if position > newest || looked >= LOOKED_AT_ONCE || plan.is_full() || !over(&plan) {
-                return Ok(plan);
+        if plan.swept < newest {
+            let rows = waiting.range(plan.swept + 1..=newest).map_err(StoreError::disk)?;
+            for (looked, row) in rows.enumerate() {
+                if looked >= LOOKED_AT_ONCE || plan.is_full() || !over(&plan) {
+                    return Ok(plan);
+                }
+                let position = row.map_err(StoreError::disk)?.0.value();
+                plan.swept = position;
+                if let Some((record, bytes)) = readable(position)?
+                    && record.header.class == Class::Telemetry
+                    && !pinned.contains(&position)
+                {
+                    plan.shed(position, bytes, Class::Telemetry);
+                }
             }
-            plan.swept = position;
-            if let Some((record, bytes)) = readable(position)?
-                && record.header.class == Class::Telemetry
-                && !pinned.contains(&position)
-            {
-                plan.shed(position, bytes, Class::Telemetry);
-            }
+            plan.swept = newest;
         }
-        plan.swept = newest.max(plan.swept);
         // Only when no telemetry is left.
         for row in waiting.iter().map_err(StoreError::disk)?.take(LOOKED_AT_ONCE) {
             let position = row.map_err(StoreError::disk)?.0.value();
