@@ -125,6 +125,8 @@ powercut: ## Cut the power 100 times, and once more without fdatasync to see tha
 	$(CARGO) test --no-run
 	BIN=$(dir $(TRIED)) trials/powercut.sh $(CUTS)
 	BIN=$(dir $(TRIED)) trials/powercut.sh --control 20
+	BIN=$(dir $(TRIED)) trials/powercut_claim.sh $(CUTS)
+	BIN=$(dir $(TRIED)) trials/powercut_claim.sh --control 20
 
 hostile: ## Publish hostile RTMP to a box, with a court beside that must not notice
 	@scripts/setup.sh build run test

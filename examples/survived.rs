@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use courtside::broker::Access;
 use courtside::clips::{
     FragmentDurable, FragmentSink, Ring, RingMeters, RingParts, RingReader, RingSettings,
 };
@@ -103,12 +104,7 @@ fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u
 fn outbox(config: &config::Config) -> anyhow::Result<BTreeSet<String>> {
     let settings = UplinkSettings {
         box_name: BoxName::new("survived")?,
-        broker: config.uplink.broker.clone(),
-        username: None,
-        password_file: None,
-        ca_file: None,
-        cert_file: None,
-        key_file: None,
+        access: Access::of(&config.uplink),
         dir: config.appliance.data_dir.join("outbox"),
         quota_bytes: courtside::uplink::DEFAULT_QUOTA_BYTES,
         boot: "survived".to_owned(),

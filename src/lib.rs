@@ -30,6 +30,7 @@ pub mod mailbox;
 pub mod disk;
 pub mod device;
 pub mod config;
+pub mod broker;
 pub mod admission;
 pub mod ingest;
 pub mod decode;

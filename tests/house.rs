@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["answer", "event"],
     &["disk"],
     &["clock", "config", "device", "mailbox"],
-    &["admission"],
+    &["admission", "broker"],
     &["http"],
     &[
         "ingest",

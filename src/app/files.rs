@@ -16,10 +16,11 @@ use crate::event::command::Role;
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "token",
     "token-operator",
     "token-viewer",
+    "identity",
     KEY_FILE,
     "outbox",
     "ring",

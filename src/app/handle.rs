@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+use crate::app::claiming::ClaimSays;
 use crate::app::courts::Courts;
 use crate::app::error::CourtError;
 use crate::app::operations::Technician;
@@ -21,7 +22,7 @@ use crate::device::DeviceMemory;
 use crate::event::FactId;
 use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::service::{ConfirmArguments, CourtService, OverrideArguments, ServiceState};
-use crate::event::state::ModelsState;
+use crate::event::state::{ClaimState, ModelsState};
 use crate::event::twin::{ConfigReported, DesiredTold};
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
@@ -39,6 +40,7 @@ pub struct AppHandle {
     pub(crate) ring: Shelf,
     pub(crate) models: Arc<Splits>,
     pub(crate) technician: Arc<Technician>,
+    pub(crate) claim: ClaimSays,
     pub(crate) again: watch::Sender<bool>,
 }
 
@@ -114,6 +116,19 @@ impl AppHandle {
         asked: &OverrideArguments,
     ) -> Result<CourtService, Failed> {
         self.technician.overrides(court, asked, Foreign::told("page")).await
+    }
+
+    /// As in `state/claim`; `None` where a broker is configured.
+    #[must_use]
+    pub fn claim(&self) -> Option<ClaimState> {
+        self.claim.state()
+    }
+
+    /// Has the box make another key and ask for another certificate or password under its name; at once it
+    /// only begins. False for a box that was given no identity.
+    #[must_use]
+    pub fn renew_identity(&self) -> bool {
+        self.claim.renew()
     }
 
     /// Has the box end as on a signal and begin anew: what waits for a restart comes into force.

@@ -6,7 +6,7 @@
 //!
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
 //! configuration, `options` what a command changes of the daemon, `memory` what the
-//! process may have of it, `gpu` what is free of a GPU's, `kept` the model that a swap was told
+//! process may have of it, `claiming` who the box is where no broker is configured, `gpu` what is free of a GPU's, `kept` the model that a swap was told
 //! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
@@ -18,6 +18,7 @@
 mod world;
 mod options;
 mod memory;
+mod claiming;
 mod gpu;
 mod error;
 mod files;
@@ -66,6 +67,7 @@ use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
 use crate::app::book::CourtBook;
+use crate::app::claiming::Claiming;
 use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
@@ -131,6 +133,7 @@ pub struct App {
     deadline_on_signal: Duration,
     /// The configuration as it is changed from afar, where the box has a file of its own.
     twin: Option<(TwinKeeper, TwinDesk)>,
+    claiming: Claiming,
     again: told::Sender<bool>,
 }
 
@@ -162,7 +165,11 @@ impl App {
     /// # Errors
     /// [`AppError`]: what could not be opened or bound. A bundle or a broker that is missing is no
     /// error: the box records and says what is wrong.
-    pub async fn build(config: Config, world: World, options: Options) -> Result<Self, AppError> {
+    pub async fn build(
+        mut config: Config,
+        world: World,
+        options: Options,
+    ) -> Result<Self, AppError> {
         let data_dir = config.appliance.data_dir.clone();
         let files = files::take(&config, &*world.disk, &options)?;
         let ledger = Ledger::new();
@@ -170,6 +177,7 @@ impl App {
         let admission = Admission::new(Arc::clone(&world.clock), admission::Limits::default());
         let floor = Floor::of(&[&data_dir]);
         let anchors = Anchors::new(Arc::clone(&world.clock), world.clock.boot(), floor.clone());
+        let claiming = Claiming::begin(&mut config, &world, &floor);
         for line in &config.advice {
             tracing::warn!("{line}");
         }
@@ -202,6 +210,12 @@ impl App {
         let (uplink, recovered) = open_uplink(&config, hooks, &world, floor).await.map_err(full)?;
         ledger.reader("-", "link", uplink.link_rest());
         ledger.reader("-", "inbox", &uplink.inbox_rest());
+        if let Some(access) = claiming.home.access() {
+            uplink.redirect(access);
+        }
+        if let Some(rest) = claiming.rest() {
+            ledger.reader("-", "claim", rest);
+        }
 
         list_games(&recovered);
         let mut left = by_court(recovered);
@@ -262,9 +276,19 @@ impl App {
             ingest: ingest.handle(),
             latest: parking_lot::Mutex::default(),
         };
-        let twin = options.twin.clone().map(|begun| (TwinDesk::new(&begun), begun));
+        let twin = options.twin.clone().map(|begun| {
+            let named = claiming.is_somebody().then(|| config.appliance.name.clone());
+            let begun = begun.named(named);
+            (TwinDesk::new(&begun), begun)
+        });
         let desk = twin.as_ref().map(|((desk, _), _)| desk);
-        let kit = Arc::new(operations::Kit::new(&config, &world, options.config_file.clone()));
+        let kit = operations::Kit::new(
+            &config,
+            &world,
+            options.config_file.clone(),
+            claiming.says.clone(),
+        );
+        let kit = Arc::new(kit);
         let (says, heard) = ServiceDesk::new();
         let service = begin_service(&world, &data_dir, heard).await?;
         let technician =
@@ -298,7 +322,8 @@ impl App {
         courts.begin(&config.courts, left).await?;
         let (again, _) = told::channel(false);
         let twin = twin.map(|((desk, seat), begun)| {
-            (TwinKeeper::new(begun, seat, courts.clone(), again.clone()), desk)
+            let home = claiming.home.clone();
+            (TwinKeeper::new(begun, seat, courts.clone(), home, again.clone()), desk)
         });
         Ok(Self {
             name: config.appliance.name,
@@ -317,6 +342,7 @@ impl App {
             data_dir,
             deadline_on_signal: GRACE,
             twin,
+            claiming,
             again,
         })
     }
@@ -330,6 +356,7 @@ impl App {
             ring: self.ring.shelf(),
             models,
             technician: Arc::clone(&self.technician),
+            claim: self.claiming.says.clone(),
             again: self.again.clone(),
         }
     }
@@ -366,6 +393,7 @@ impl App {
             data_dir,
             deadline_on_signal,
             twin,
+            claiming,
             again,
         } = self;
         let installing = Arc::clone(&splits);
@@ -378,9 +406,17 @@ impl App {
         let rtmps = beside.ingest.rtmps_address();
         let addresses = (beside.ingest.rtmp_address(), web.address());
         let ingest = tokio::spawn(ingest.run(until(stopped.clone())));
+        let claim = claiming.says.clone();
+        let claiming = tokio::spawn(claiming.run(
+            name.clone(),
+            Arc::clone(uplink),
+            again.clone(),
+            stopped.clone(),
+        ));
         let watching = tokio::spawn(watch::run(
             watch::Watched {
                 name,
+                claim,
                 clock: Arc::clone(clock),
                 ledger: ledger.clone(),
                 anchors: beside.anchors.clone(),
@@ -450,6 +486,7 @@ impl App {
         let patience = left().saturating_sub(FOR_THE_REST);
         player::join(games, &uplink.inbox(), patience, &**clock).await;
         keeper.close();
+        drop(claiming.await);
         let unsent = uplink.shutdown(left().min(Duration::from_secs(2))).await.unsent;
         drop(tokio::task::spawn_blocking(move || ring.join()).await);
         drop(tokio::task::spawn_blocking(move || keeping.join()).await);

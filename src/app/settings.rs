@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::admission::Admission;
 use crate::app::error::AppError;
+use crate::broker::Access;
 use crate::clips;
 use crate::clock::{Clock, Floor};
 use crate::config::Config;
@@ -21,23 +22,17 @@ const USUAL_QUOTA: u64 = 200 << 30;
 /// … and 80 % of what is free and what the ring has (`quota_bytes` in `config/ring`).
 const USUAL_SHARE_PERCENT: u64 = 80;
 
-/// The broker, as the configuration names it.
+/// The broker, as the configuration names it; none where it does not.
 pub(crate) fn uplink_settings(
     config: &Config,
     floor: Floor,
     clock: &dyn Clock,
 ) -> uplink::UplinkSettings {
-    let tls = config.uplink.client.as_ref();
     let courts: std::collections::BTreeSet<_> =
         config.courts.iter().map(|court| &court.name).collect();
     uplink::UplinkSettings {
         box_name: config.appliance.name.clone(),
-        broker: config.uplink.broker.clone(),
-        username: config.uplink.username.clone(),
-        password_file: config.uplink.password_file.clone(),
-        ca_file: config.uplink.ca_file.clone(),
-        cert_file: tls.map(|files| files.cert_file.clone()),
-        key_file: tls.map(|files| files.key_file.clone()),
+        access: Access::of(&config.uplink),
         dir: config.appliance.data_dir.join("outbox"),
         quota_bytes: uplink::DEFAULT_QUOTA_BYTES,
         boot: clock.boot(),

@@ -11,7 +11,7 @@ use crate::event::box_status::{
 };
 use crate::event::models::{BoardRow, ModelFigures};
 use crate::event::service::ServiceState;
-use crate::event::state::{Advice, ClockState, ModelsState, StorageState, StreamState};
+use crate::event::state::{Advice, ClaimState, ClockState, ModelsState, StorageState, StreamState};
 use crate::event::twin::ConfigReported;
 use crate::event::words::{AdviceAbout, ClockSource, ModelRole, StreamCondition};
 use crate::event::{self, Score};
@@ -32,6 +32,8 @@ pub(crate) struct StagesSay {
     pub(crate) storage: Option<StorageState>,
     /// Absent until the outbox is open.
     pub(crate) uplink: Option<UplinkCounts>,
+    /// Absent where a broker is configured.
+    pub(crate) claim: Option<ClaimState>,
     pub(crate) clock: ClockState,
     pub(crate) calibrate: Calibrate,
     /// Who guesses, or holds the doors' seats for nothing.
@@ -92,6 +94,7 @@ impl StagesSay {
                 no_retained: counts.no_retained,
                 disk_fault: counts.disk_fault,
             }),
+            claim: self.claim,
             clock: self.clock,
             calibration,
             admission: AdmissionStatus {

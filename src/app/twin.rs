@@ -13,7 +13,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::app::claiming::Home;
 use crate::app::courts::Courts;
+use crate::broker::Access;
 use crate::clock::Ticks;
 use crate::config::twin::{Came, Circumstances, Ended, LOST, Store, Twin, Wanted, Watching, hash};
 use crate::config::{
@@ -23,7 +25,6 @@ use crate::event::twin::{Change, ConfigDesired, ConfigReported, DesiredTold, Ref
 use crate::event::words::{Applies, DesiredOutcome};
 use crate::health;
 use crate::media::{CourtId, Foreign, Monotonic};
-use crate::uplink::Target;
 
 /// How often a trial is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -108,6 +109,8 @@ pub(crate) struct TwinKeeper {
     begun: Begun,
     store: Store,
     courts: Courts,
+    /// Where the box goes with the identity that it was given, where no broker is configured.
+    home: Home,
     /// What the box runs with; what waits for a restart is not in it.
     running: Config,
     /// What a start would run with.
@@ -138,6 +141,7 @@ impl TwinKeeper {
         begun: Begun,
         seat: Seat,
         courts: Courts,
+        home: Home,
         again: watch::Sender<bool>,
     ) -> Self {
         let Seat { asks, reported } = seat;
@@ -149,6 +153,7 @@ impl TwinKeeper {
         Self {
             store: Store::of(&config.appliance.data_dir),
             courts,
+            home,
             running: config.clone(),
             next: config,
             watching,
@@ -387,11 +392,12 @@ impl TwinKeeper {
         if config.health.log != self.running.health.log {
             health::set_log(&config.health.log);
         }
-        let target = Target::of(&config.uplink);
-        if target != Target::of(&self.running.uplink) {
+        let access = Access::of(&config.uplink).or_else(|| self.home.access());
+        let was = Access::of(&self.running.uplink).or_else(|| self.home.access());
+        if let Some(access) = access.filter(|access| was.as_ref() != Some(access)) {
             let uplink = &self.courts.beside().uplink;
             self.before = uplink.status().session;
-            uplink.redirect(target);
+            uplink.redirect(access);
         }
         let applied = self.apply_courts(&changes, &config).await;
         self.running = self.running.with_live_keys_of(&config);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch as told;
 
 use crate::app::book::{CourtBook, Listed};
+use crate::app::claiming::{self, ClaimSays};
 use crate::app::gpu::GpuMemory;
 use crate::app::kept;
 use crate::app::service::ServiceKeeper;
@@ -45,6 +46,7 @@ const CLOGGED: Duration = Duration::from_secs(30);
 /// The stages that are read.
 pub(crate) struct Watched {
     pub(crate) name: BoxName,
+    pub(crate) claim: ClaimSays,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger: Ledger,
     pub(crate) anchors: Anchors,
@@ -199,6 +201,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         models: watched.splits.models(),
         storage: watched.shelf.status().map(|ring| ring.storage),
         uplink: Some(watched.uplink.status()),
+        claim: watched.claim.state(),
         clock: watched.anchors.state(),
         calibrate: watched.calibrate,
         admission: watched.web.admission.faults(),
@@ -235,7 +238,8 @@ impl Publisher {
             .iter()
             .map(|(court, told)| format!("{court} {}", told.stream.condition))
             .collect();
-        let mut line = streams.join(", ");
+        let claim = status.claim.as_ref().and_then(claiming::line);
+        let mut line = Vec::from_iter(claim.into_iter().chain([streams.join(", ")])).join("; ");
         for (court, told) in status.service.courts.iter().filter(|(_, told)| !told.in_service) {
             let open = told
                 .open()
@@ -279,6 +283,9 @@ impl Publisher {
             let mut fixed = storage.clone();
             (fixed.ring_bytes, fixed.free_bytes) = (0, 0);
             due.extend(self.changed(now, "storage".to_owned(), &fixed, storage));
+        }
+        if let Some(claim) = &status.claim {
+            due.extend(self.changed(now, "claim".to_owned(), claim, claim));
         }
         let mut fixed = status.service.clone();
         let of_courts = fixed.courts.values_mut().flat_map(|court| &mut court.checks);

@@ -9,7 +9,7 @@
 use crate::claim::contact::Contact;
 use crate::claim::judge::{Judged, judge};
 use crate::claim::keys::Keys;
-use crate::claim::papers::{Attempt, Identity, Report, RequestId, VERSION, json};
+use crate::claim::papers::{Attempt, Identity, Report, RequestId, VERSION, fingerprint, json};
 use crate::claim::steps::{Limits, Login, Seen, Stage, Told, Want};
 use crate::claim::store::Held;
 use crate::claim::words::{Code, Serial, Trouble};
@@ -113,8 +113,29 @@ impl Machine {
             serial: self.serial.clone(),
             identity: self.identity(),
             asks: self.next.as_ref().map(|next| next.contact.broker.clone()),
+            fingerprint: self
+                .next
+                .as_ref()
+                .filter(|next| next.grant.is_none())
+                .and_then(|next| fingerprint(&next.csr)),
+            file: None,
             trouble: self.trouble.clone(),
         }
+    }
+
+    /// True of a claim file whose contents are on disk, by its digest.
+    pub(super) fn knows(&self, digest: &str) -> bool {
+        let is_of = |attempt: &Attempt| attempt.contact.digest == digest;
+        self.current.iter().chain(&self.next).any(is_of)
+    }
+
+    /// True of one that is, or is to be.
+    pub(super) fn takes(&self, digest: &str) -> bool {
+        let owed = match &self.owed {
+            Some(Owed::Keep(attempt)) => attempt.contact.digest == digest,
+            _ => false,
+        };
+        owed || self.knows(digest) || self.contact.as_ref().is_some_and(|it| it.digest == digest)
     }
 
     /// Who the box is.
@@ -225,10 +246,7 @@ impl Machine {
     }
 
     fn found(&mut self, contact: Box<Contact>) {
-        let used = |attempt: &Option<Attempt>| {
-            attempt.as_ref().is_some_and(|attempt| attempt.contact.digest == contact.digest)
-        };
-        if used(&self.current) || used(&self.next) {
+        if self.knows(&contact.digest) {
             return;
         }
         if let Some(current) = &self.current {
@@ -440,7 +458,7 @@ fn claim_login(serial: &Serial, contact: &Contact) -> Login {
 }
 
 /// Under a client id of its own: the uplink keeps its session.
-fn own_login(identity: &Identity) -> Login {
+pub(super) fn own_login(identity: &Identity) -> Login {
     Login {
         client_id: format!("courtside-{}-claim", identity.name),
         broker: identity.broker.clone(),

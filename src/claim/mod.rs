@@ -11,7 +11,8 @@
 //! Read `words` (names, codes, what is secret), `papers` (what is written on disk and sent),
 //! `contact` (the file on the stick), `steps` and `machine` (what comes next; pure), `judge` (what a grant must
 //! be), `der` (what certificates say), `keys` (made on the box, never leaves it), `store` (what is on
-//! disk before anything is sent). The technician's side: `authority` (signs), `grants` (who gets
+//! disk before anything is sent), `stick` (where claim files are found), `link` (the shell: does what the
+//! machine wants), `serial` (what the maker calls the box). The technician's side: `authority` (signs), `grants` (who gets
 //! what; pure).
 //!
 //! What holds: nothing is sent that is not on disk; a request is the same bytes until it is
@@ -27,6 +28,9 @@ mod judge;
 mod steps;
 mod machine;
 mod store;
+mod stick;
+mod link;
+mod serial;
 mod authority;
 mod grants;
 #[cfg(test)]
@@ -41,11 +45,13 @@ pub use crate::claim::authority::{
 pub use crate::claim::contact::{AfterReading, Contact, ContactError};
 pub use crate::claim::grants::{Decision, Granted, Policy, decide, refusal};
 pub use crate::claim::keys::{KeyError, Keys};
+pub use crate::claim::link::{Claim, Desk, Parts};
 pub use crate::claim::machine::Machine;
 pub use crate::claim::papers::{
     Answer, Attempt, Grant, Identity, Nonce, Random, Report, Request, RequestId, Verdict,
     fingerprint,
 };
+pub use crate::claim::serial::{NoSerial, find as find_serial};
 pub use crate::claim::steps::{Limits, Login, Seen, Stage, Told, Want};
 pub use crate::claim::store::{Held, Store, StoreError, is_claimed};
 pub use crate::claim::words::{

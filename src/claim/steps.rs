@@ -148,6 +148,10 @@ pub struct Told {
     pub identity: Option<Identity>,
     /// Where it asks.
     pub asks: Option<Broker>,
+    /// Of the key that a certificate is asked for: what a person compares at the box and on the laptop.
+    pub fingerprint: Option<String>,
+    /// What became of the last claim file that was seen.
+    pub file: Option<Foreign>,
     /// What went wrong last, and has not come right since.
     pub trouble: Option<Trouble>,
 }

@@ -196,7 +196,7 @@ impl Code {
             Self::EStore => "look at the disk of `box.data_dir`: full, read-only or worn out",
             Self::EContact => "write the claim file anew with `courtside provision request`",
             Self::EOtherOwner => {
-                "take the box back with `courtside provision release` on it, or use its owner's file"
+                "use its owner's file; or take the box back: stop it, remove `identity` in `box.data_dir`, start it"
             }
             Self::EUnreachable => {
                 "look at cable, network and the broker's address in the claim file"

@@ -77,10 +77,11 @@ pub(super) struct RawCourt {
 /// Checks all courts, and that none takes another's name or key.
 pub(super) fn check_all(
     raw: Vec<Spanned<RawCourt>>,
+    may_be_empty: bool,
     origin: &Origin<'_>,
     findings: &mut Findings<'_>,
 ) -> Vec<CourtConfig> {
-    if raw.is_empty() {
+    if raw.is_empty() && !may_be_empty {
         let text = "no [[court]]: add one with `name`, `stream_key` and `rims`; \
                     `courtside config example` shows how";
         findings.fault(0..0, text);

@@ -7,6 +7,7 @@ use toml::Spanned;
 use crate::config::Config;
 use crate::config::appliance::RawBox;
 use crate::config::characters;
+use crate::config::claim::RawClaim;
 use crate::config::court::{RawCourt, check_all};
 use crate::config::detect::RawDetect;
 use crate::config::example;
@@ -25,15 +26,17 @@ use crate::config::uplink::RawUplink;
 pub(super) struct RawConfig {
     #[serde(default, rename = "box")]
     appliance: RawBox,
-    #[schemars(with = "RawUplink", required)]
+    #[schemars(with = "RawUplink")]
     uplink: Option<Spanned<RawUplink>>,
+    #[serde(default)]
+    claim: RawClaim,
     #[serde(default)]
     ingest: RawIngest,
     #[serde(default)]
     http: RawHttp,
     #[serde(default)]
     ring: RawRing,
-    #[schemars(with = "Vec<RawCourt>", required, length(min = 1, max = 256))]
+    #[schemars(with = "Vec<RawCourt>", length(max = 256))]
     #[serde(default)]
     court: Vec<Spanned<RawCourt>>,
     #[serde(default)]
@@ -71,18 +74,22 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         Some(table) => (table.span(), table.into_inner()),
         None => (0..0, RawUplink::default()),
     };
-    let uplink = uplink.check(section, origin, findings);
+    let claim = raw.claim.check(origin, findings);
+    let uplink = uplink.check(section, claim.enabled, origin, findings);
+    // A box that is to be claimed is told its courts from afar.
+    let may_be_empty = uplink.as_ref().is_some_and(|uplink| uplink.broker.is_none());
     let ingest = raw.ingest.check(origin, findings);
     let data_dir =
         appliance.as_ref().map(|appliance| appliance.data_dir.clone()).unwrap_or_default();
     let http = raw.http.check(&data_dir, origin, findings);
     let ring = raw.ring.check(findings);
-    let courts = check_all(raw.court, origin, findings);
+    let courts = check_all(raw.court, may_be_empty, origin, findings);
     let detect = raw.detect.check(origin, findings);
     let health = raw.health.check(findings);
     Some(Config {
         appliance: appliance?,
         uplink: uplink?,
+        claim,
         ingest: ingest?,
         http: http?,
         ring,
@@ -221,7 +228,8 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
     fn ten_lines_are_enough() {
         let config = parsed(SMALLEST).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.appliance.name.as_str(), "rim-1");
-        assert_eq!(config.uplink.broker.url(), "mqtt://127.0.0.1:1883");
+        let broker = config.uplink.broker.as_ref().map(crate::config::Broker::url);
+        assert_eq!(broker.as_deref(), Some("mqtt://127.0.0.1:1883"));
         assert_eq!(config.courts.len(), 1);
         assert_eq!(config.courts[0].rims[0].w, 44.0);
         assert_eq!(config.http.token_file, Path::new("/var/lib/courtside/token"));
@@ -235,7 +243,25 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
         let config = parsed(text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.appliance.name.as_str(), "hall");
         assert_eq!(config.advice.len(), 1, "a court without rims: {:?}", config.advice);
-        insta::assert_snapshot!(refusal(""));
+        insta::assert_snapshot!(refusal("[claim]\nenabled = false"));
+    }
+
+    #[test]
+    fn a_box_without_a_broker_is_to_be_claimed_and_needs_no_court() {
+        let config = parsed("").unwrap_or_else(|error| panic!("{error}"));
+        assert!(config.uplink.broker.is_none() && config.courts.is_empty() && config.claim.enabled);
+        assert_eq!(config.claim.files[0], Path::new("/media/*/courtside-claim.toml"));
+        let text = "[claim]\nfiles = [\"stick/*/c.toml\"]\nserial_file = \"serial\"\n";
+        let config = parsed(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.claim.files, [Path::new("/etc/courtside/stick/*/c.toml")]);
+        assert_eq!(config.claim.serial_file.as_deref(), Some(Path::new("/etc/courtside/serial")));
+        for files in ["\"/m*/c.toml\"", "\"/*/*/*/c.toml\""] {
+            let said = refusal(&format!("[claim]\nfiles = [{files}]"));
+            assert!(said.contains(":2:9: `files`: a `*` stands for one whole folder"), "{said}");
+        }
+        // Who writes the rest of [uplink] has forgotten the broker.
+        assert!(refusal("[uplink]\nusername = \"u\"").contains("[uplink] has no `broker`"));
+        assert!(refusal("[uplink]\nbroker = \"mqtt://b\"").contains("no [[court]]"));
     }
 
     #[test]
@@ -252,7 +278,7 @@ rims = [[612, 188, 44, 22]]    # x, y, width, height of the ring in pixels of th
             with("\"rim-1\"", "\"Rim 1\""),
             with("\"rim-1\"", "7"),
             with("mqtt://", "http://"),
-            with("broker = ", "#"),
+            with("broker = ", "username = \"u\" #"),
             with("[[612, 188, 44, 22]]", "[[612, 188, 44]]"),
             with("[[612, 188, 44, 22]]", "[[612, 188, -44, 22]]"),
             with("[[612, 188, 44, 22]]", "[[612, 188, 44, nan]]"),

@@ -27,6 +27,7 @@ mod origin;
 mod example;
 mod appliance;
 mod uplink;
+mod claim;
 mod ingest;
 mod http;
 mod ring;
@@ -44,6 +45,7 @@ mod source;
 
 pub use crate::config::appliance::BoxConfig;
 pub use crate::config::applies::{Key, keys};
+pub use crate::config::claim::ClaimConfig;
 pub use crate::config::court::CourtConfig;
 pub use crate::config::detect::{Calibrate, DetectConfig, Device};
 pub use crate::config::example::example;
@@ -72,13 +74,15 @@ pub struct Config {
     pub appliance: BoxConfig,
     /// `[uplink]`.
     pub uplink: UplinkConfig,
+    /// `[claim]`.
+    pub claim: ClaimConfig,
     /// `[ingest]`.
     pub ingest: IngestConfig,
     /// `[http]`.
     pub http: HttpConfig,
     /// `[ring]`.
     pub ring: RingConfig,
-    /// Each `[[court]]`, in the order of the file; at least one.
+    /// Each `[[court]]`, in the order of the file; at least one where a broker is written.
     pub courts: Vec<CourtConfig>,
     /// `[detect]`.
     pub detect: DetectConfig,

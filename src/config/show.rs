@@ -43,12 +43,21 @@ impl Config {
         section(
             "uplink",
             vec![
-                ("broker", Some(self.uplink.broker.url().into())),
+                ("broker", self.uplink.broker.as_ref().map(|broker| broker.url().into())),
                 ("username", self.uplink.username.clone().map(Value::from)),
                 ("password_file", self.uplink.password_file.as_deref().and_then(path)),
                 ("ca_file", self.uplink.ca_file.as_deref().and_then(path)),
                 ("cert_file", client.and_then(|tls| path(&tls.cert_file))),
                 ("key_file", client.and_then(|tls| path(&tls.key_file))),
+            ],
+        );
+        let files = self.claim.files.iter().map(|file| file.display().to_string());
+        section(
+            "claim",
+            vec![
+                ("enabled", Some(self.claim.enabled.into())),
+                ("files", Some(files.collect::<Vec<_>>().into())),
+                ("serial_file", self.claim.serial_file.as_deref().and_then(path)),
             ],
         );
         let tls = self.ingest.tls.as_ref();

@@ -13,7 +13,7 @@ use crate::config::site::{Site, under};
 use crate::config::twin::{Store, Twin};
 use crate::disk::{Disk, RealDisk};
 use crate::event::twin::Refusal;
-use crate::media::Foreign;
+use crate::media::{BoxName, Foreign};
 
 /// Reads a file of secrets.
 pub type ReadFile = Arc<dyn Fn(&Path) -> io::Result<String> + Send + Sync>;
@@ -51,6 +51,18 @@ pub struct Begun {
     pub config: Config,
     /// What somebody must know of it.
     pub told: Vec<Foreign>,
+}
+
+impl Begun {
+    /// The same for a box that was given a name: it counts where the file has none.
+    #[must_use]
+    pub fn named(mut self, name: Option<BoxName>) -> Self {
+        if let Some(name) = name {
+            self.source.hostname = Some(name.to_string());
+            self.config.appliance.name = name;
+        }
+        self
+    }
 }
 
 impl std::fmt::Debug for Begun {

@@ -18,8 +18,8 @@ const HOST_MOST_BYTES: usize = 253;
 /// `[uplink]`, checked.
 #[derive(Clone, Debug)]
 pub struct UplinkConfig {
-    /// Where to connect.
-    pub broker: Broker,
+    /// Where to connect; none for a box that is claimed, or is to be.
+    pub broker: Option<Broker>,
     /// User at the broker.
     pub username: Option<String>,
     /// File whose first line is the password; could be read when the configuration was.
@@ -109,9 +109,9 @@ impl Broker {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUplink {
-    /// `mqtt://HOST[:PORT]`, or `mqtts://HOST[:PORT]` with TLS. Has no default.
+    /// `mqtt://HOST[:PORT]`, or `mqtts://HOST[:PORT]` with TLS. Without it the box is claimed: see `claim`.
     #[schemars(extend("x-applies" = "hot"))]
-    #[schemars(with = "String", required)]
+    #[schemars(with = "Option<String>")]
     broker: Option<Spanned<String>>,
     /// User at the broker.
     #[schemars(extend("x-applies" = "hot"))]
@@ -140,9 +140,11 @@ impl RawUplink {
     pub(super) fn check(
         self,
         section: std::ops::Range<usize>,
+        is_claimed: bool,
         origin: &Origin<'_>,
         findings: &mut Findings<'_>,
     ) -> Option<UplinkConfig> {
+        let alone = self.username.is_none() && self.ca_file.is_none() && self.cert_file.is_none();
         let client = both_or_neither(
             "uplink",
             self.cert_file.as_ref(),
@@ -169,6 +171,11 @@ impl RawUplink {
             written.into_inner()
         });
         let Some(written) = self.broker else {
+            // Who writes the rest of it has forgotten the broker.
+            if is_claimed && alone {
+                let (broker, ca_file) = (None, None);
+                return Some(UplinkConfig { broker, username, password_file, ca_file, client });
+            }
             findings.fault(
                 section,
                 "[uplink] has no `broker`: write, for example, broker = \"mqtt://127.0.0.1:1883\"",
@@ -195,6 +202,7 @@ impl RawUplink {
             }
         }
         let ca_file = self.ca_file.map(|file| origin.resolved(file.get_ref()));
+        let broker = Some(broker);
         Some(UplinkConfig { broker, username, password_file, ca_file, client })
     }
 }

@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use crate::event::Score;
 use crate::event::service::ServiceState;
-use crate::event::state::{ClockState, ModelsState, StorageState, StreamState, UplinkState};
+use crate::event::state::{
+    ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
+};
 use crate::event::twin::DesiredTold;
 use crate::event::words::{CalibrationMode, LearntFrom, LinkTrouble, StreamCondition, VerdictWord};
 use crate::media::{Foreign, RimBox};
@@ -33,6 +35,9 @@ pub struct BoxStatus {
     pub storage: Option<StorageState>,
     /// Absent until the outbox is open.
     pub uplink: Option<UplinkStatus>,
+    /// How far the box's claim is; absent where a broker is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimState>,
     /// How media time maps to UTC.
     pub clock: ClockState,
     /// What is learnt of the rims.

@@ -161,6 +161,8 @@ pub struct KeyArguments {
 pub enum RotatedKey {
     /// The token of a role for the page and `/v1`.
     Token,
+    /// The box's own key, with the certificate or password that it shows its broker.
+    Identity,
 }
 
 /// Of `config_check`.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::models::{BoardRow, InstallState, InstalledModel, SwapEnded, SwapState};
 use crate::event::words::{
-    AdviceAbout, ClockSource, LinkTrouble, ModelCondition, ModelRole, Sound, StorageCondition,
-    StreamCondition,
+    AdviceAbout, ClaimStage, ClockSource, LinkTrouble, ModelCondition, ModelRole, Sound,
+    StorageCondition, StreamCondition,
 };
 use crate::media::Foreign;
 
@@ -226,6 +226,45 @@ pub struct LinkLost {
     pub seconds: f64,
     /// Tries that came to nothing.
     pub tries: u64,
+}
+
+/// `state/claim`: how far a box is on its way to an identity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimState {
+    /// How far.
+    pub stage: ClaimStage,
+    /// What its maker calls it; absent where nothing says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// The name that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The attempt that it was given it by: what tells the technician's side that it was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// What a person compares at the box and on the laptop, while it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The broker at which it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Foreign>,
+    /// What became of the last claim file that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Foreign>,
+    /// What went wrong last, and has not come right since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<ClaimTrouble>,
+}
+
+/// What is wrong with a claim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimTrouble {
+    /// A word for programs, such as `E_CLAIM_AUTH`.
+    pub code: String,
+    /// What was seen.
+    pub text: Foreign,
+    /// What to do.
+    pub todo: String,
 }
 
 /// `state/clock`.

@@ -135,6 +135,24 @@ words! {
 }
 
 words! {
+    /// How far a box is on its way to an identity (DESIGN §4.5).
+    ClaimStage {
+        /// Nobody, and no claim file yet.
+        Factory = "factory",
+        /// Key, request and claim credential are on disk.
+        Keyed = "keyed",
+        /// It was asked.
+        Requested = "requested",
+        /// A grant that was found good is on disk.
+        Issued = "issued",
+        /// Connected with the new identity.
+        Trial = "trial",
+        /// It is who it is.
+        Committed = "committed",
+    }
+}
+
+words! {
     /// What a piece of advice is about.
     AdviceAbout {
         /// The camera sends B-frames.

@@ -16,6 +16,7 @@ use crate::event::words::{
     ClockSource, DesiredOutcome, InstallPhase, ModelCondition, StorageCondition, StreamCondition,
     SwapOutcome,
 };
+use crate::health::claimed;
 use crate::media::Foreign;
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
@@ -78,7 +79,16 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
     }
     of_models(&status.models, &mut found);
     of_storage(status.storage.as_ref(), &mut found);
-    of_uplink(status.uplink.as_ref(), &mut found);
+    let is_claimed = status.claim.as_ref().is_none_or(|claim| claim.name.is_some());
+    let trouble = status.uplink.as_ref().and_then(|uplink| uplink.trouble);
+    if let Some(said) = status.claim.as_ref().and_then(|claim| claimed::said(claim, trouble)) {
+        found.push(if said.is_fault {
+            Finding::fault("claim", &said.code, said.text, &said.todo)
+        } else {
+            Finding::advice("claim", &said.code, said.text, &said.todo)
+        });
+    }
+    of_uplink(status.uplink.as_ref().filter(|_| is_claimed), &mut found);
     of_clock(status, &mut found);
     of_rims(&status.calibration, &mut found);
     of_service(&status.service, &mut found);
@@ -457,6 +467,7 @@ mod tests {
             models: ModelsState { bundles: vec![model], ..ModelsState::default() },
             storage: Some(StorageState::default()),
             uplink: Some(UplinkStatus { connected: true, ..UplinkStatus::default() }),
+            claim: None,
             clock: ClockState { plausible: true, courts: vec![clock] },
             calibration: CalibrationStatus {
                 mode: CalibrationMode::Watch,

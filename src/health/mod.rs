@@ -3,8 +3,8 @@
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
 //! `log` chooses journal or lines, `harmless` lets no text from outside forge one; `notify` speaks to systemd; `advice` says
-//! what costs the venue latency or accuracy (pure); `doctor` says what is wrong (pure); `service` which courts
-//! are in service, by checks and by word (pure); `routes` is what monitors ask.
+//! what costs the venue latency or accuracy (pure); `claimed` how far a claim is (pure); `doctor` says what is
+//! wrong (pure); `service` which courts are in service, by checks and by word (pure); `routes` is what monitors ask.
 
 mod metrics;
 mod watchdog;
@@ -13,6 +13,7 @@ mod tail;
 mod harmless;
 mod notify;
 mod advice;
+mod claimed;
 mod routes;
 pub mod doctor;
 pub mod service;

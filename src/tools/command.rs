@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 
+use crate::broker::{Access, Credential};
 use crate::clock::SystemClock;
 use crate::config::{self, Broker, ConfigError};
 use crate::event::command::{CommandRequest, CommandState, Role};
@@ -164,22 +165,25 @@ impl CommandArgs {
         let given = self.broker.as_deref().map(Broker::parse).transpose();
         let given = given.map_err(|wrong| anyhow::anyhow!("the address of --broker {wrong}"))?;
         // Who names a broker is there as somebody else: the box's own password is not for it.
-        let file = file.filter(|_| given.is_none()).map(|config| config.uplink);
-        let Some(broker) = given.or_else(|| file.as_ref().map(|uplink| uplink.broker.clone()))
+        let file = file.filter(|_| given.is_none()).and_then(|file| Access::of(&file.uplink));
+        let Some(broker) = given.or_else(|| file.as_ref().map(|access| access.broker.clone()))
         else {
             bail!("which broker? Name it with --broker mqtt://HOST");
         };
-        let or = |given: &Option<PathBuf>, file: Option<&PathBuf>| given.clone().or(file.cloned());
-        let uplink = file.as_ref();
-        let client = uplink.and_then(|uplink| uplink.client.as_ref());
+        let file = file.unwrap_or_else(|| Access::to(broker.clone()));
+        let or = |given: &Option<PathBuf>, file: Option<Credential>| {
+            given.clone().map(Credential::File).or(file)
+        };
+        let (certificate, key) = file.client.unzip();
         Ok(UplinkSettings {
             box_name: name,
-            broker,
-            username: self.username.clone().or_else(|| uplink?.username.clone()),
-            password_file: or(&self.password_file, uplink.and_then(|of| of.password_file.as_ref())),
-            ca_file: or(&self.ca_file, uplink.and_then(|of| of.ca_file.as_ref())),
-            cert_file: or(&self.cert_file, client.map(|files| &files.cert_file)),
-            key_file: or(&self.key_file, client.map(|files| &files.key_file)),
+            access: Some(Access {
+                broker,
+                username: self.username.clone().or(file.username),
+                password: or(&self.password_file, file.password),
+                ca: or(&self.ca_file, file.ca),
+                client: or(&self.cert_file, certificate).zip(or(&self.key_file, key)),
+            }),
             dir: PathBuf::new(),
             quota_bytes: DEFAULT_QUOTA_BYTES,
             boot: String::new(),

@@ -11,8 +11,7 @@
 //! (what is on disk before an event is promised), `outbox/lanes` (what goes next), `outbox/formats`
 //! and `outbox/aside` (stores of other versions), `outbox` (the thread), `inbox` (what comes the other
 //! way: commands, the wanted configuration), then `mqtt` (the link):
-//! `tls` (whom it trusts), `backoff` (when it tries again), `prompt` (why its PUBACKs come at once),
-//! `trouble` (what is wrong, in words),
+//! `backoff` (when it tries again),
 //! `states` (the retained messages), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
 //! `schema` every message as JSON Schema.
 //!
@@ -32,9 +31,6 @@ mod outbox;
 mod inbox;
 mod states;
 mod backoff;
-mod tls;
-mod prompt;
-mod trouble;
 mod mqtt;
 pub mod schema;
 
@@ -47,6 +43,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 
+use crate::broker::Access;
 use crate::clock::{Anchors, Chance, Clock, within};
 use crate::disk::Disk;
 use crate::event::Decision;
@@ -73,7 +70,7 @@ pub use crate::uplink::outbox::desk::Given;
 pub use crate::uplink::outbox::formats::{STORE_FORMAT, STORE_OLDEST_READER};
 pub use crate::uplink::outbox::recover::{CourtRecords, Recovered};
 pub use crate::uplink::outbox::tables::StoreError;
-pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, Target, UplinkSettings};
+pub use crate::uplink::settings::{DEFAULT_QUOTA_BYTES, UplinkSettings};
 
 /// Events that may wait for their commit (DESIGN §2), in whole decisions; never dropped: the court's
 /// game waits.
@@ -321,8 +318,11 @@ impl Uplink {
     }
 
     /// Has the link leave the broker that it has, if it has one, and go to another, or as another.
-    pub fn redirect(&self, target: Target) {
-        self.redirect.set(target);
+    pub fn redirect(&self, access: Access) {
+        match &*self.link.lock() {
+            LinkState::Ready(_) => self.redirect.begin(access),
+            LinkState::Running(_) | LinkState::Gone => self.redirect.set(access),
+        }
     }
 
     /// Names the courts anew, for `state/box`.

@@ -10,54 +10,45 @@ mod incoming;
 mod outage;
 pub(super) mod technician;
 
-use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{
     ConnAck, LastWill, LastWillProperties, Packet, PubAck, PublishProperties,
 };
 use rumqttc::{
-    AckMode, AsyncClient, Broker, Event, IncomingPacketSizeLimit, MqttOptions, NetworkOptions,
-    PersistedAckMode, PersistedSession, PublishNotice, PublishOptions, PublishResult, SessionStore,
-    SessionStoreError, SessionStoreKey, Transport,
+    AckMode, AsyncClient, Event, IncomingPacketSizeLimit, MqttOptions, PersistedAckMode,
+    PersistedSession, PublishNotice, PublishOptions, PublishResult, SessionStore,
+    SessionStoreError, SessionStoreKey,
 };
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::broker::{self, Access, CONNECT_PATIENCE, SetupError, Step, Trail, Trouble};
 use crate::clock::{Chance, Clock, Reached, within};
-use crate::disk::read_regular;
 use crate::event::state::BoxState;
 use crate::event::words::LinkTrouble;
 use crate::mailbox::Rest;
-use crate::media::{Foreign, Monotonic, UtcTime};
+use crate::media::{Foreign, Monotonic};
 use crate::uplink::backoff::Past;
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::inbox::{Post, RECEIVE_MAXIMUM};
 use crate::uplink::mqtt::outage::Outage;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
-use crate::uplink::prompt::Prompt;
 use crate::uplink::redirect::Redirect;
 use crate::uplink::settings::UplinkSettings;
 use crate::uplink::states::{self, States};
-use crate::uplink::tls::{self, TlsError, TlsFiles};
-use crate::uplink::trouble::{Step, Trail, Trouble};
 
 /// The broker keeps our subscriptions so long (DESIGN §4.3).
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 /// A dead link is noticed within twice this.
 const KEEP_ALIVE_S: u16 = 10;
-/// Name, TCP, TLS and greeting take so long at most (chosen: four round trips of a bad mobile link, with a
-/// packet lost in two of them).
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// A publish without PUBACK for so long ends the connection: TCP alone may take 15 minutes.
 const ACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A flap shorter than this publishes no death (chosen: a reconnection takes less).
@@ -104,17 +95,6 @@ pub(super) struct Link {
     pub chance: Chance,
     /// It waits for the next try; or has a session, whose work the outbox knows.
     pub rest: Rest,
-}
-
-/// Why a connection could not even be tried.
-#[derive(Debug, thiserror::Error)]
-enum SetupError {
-    #[error("cannot read `uplink.password_file` {path}")]
-    Password { path: String, source: std::io::Error },
-    #[error("TLS")]
-    Tls(#[from] TlsError),
-    #[error("the task that reads the files died")]
-    Task(#[from] tokio::task::JoinError),
 }
 
 /// How a connection ended.
@@ -186,9 +166,19 @@ impl Link {
                 },
             };
             number = Some(session);
+            let Some(access) = self.redirect.access(self.settings.access.as_ref()) else {
+                // Woken once the box is claimed.
+                self.rest.rests();
+                tokio::select! {
+                    () = self.redirect.moved() => {}
+                    () = stopped(&mut stop) => return,
+                }
+                self.rest.wakes();
+                continue;
+            };
             let trail = Trail::default();
             let events_first = past.events_first();
-            let end = match self.options(session, &trail).await {
+            let end = match self.options(&access, session, &trail).await {
                 Ok(options) => {
                     let begins = Begins {
                         session,
@@ -271,10 +261,15 @@ impl Link {
         serde_json::to_value(state).unwrap_or_else(|_| json!({ "online": online }))
     }
 
-    async fn options(&self, session: u64, trail: &Trail) -> Result<MqttOptions, SetupError> {
+    async fn options(
+        &self,
+        access: &Access,
+        session: u64,
+        trail: &Trail,
+    ) -> Result<MqttOptions, SetupError> {
         let id = format!("courtside-{}", self.settings.box_name);
-        let settings = self.redirect.settings(&self.settings);
-        let mut options = address(&settings, id, &self.clock, trail).await?;
+        let floor = self.settings.time_floor.at();
+        let mut options = broker::options(access, id, (&self.clock, floor), trail).await?;
         // One that keeps no retained messages takes no retained Will (MQTT 5, 3.2.2.3.5).
         let retains = !self.counts.lock().no_retained;
         options
@@ -730,85 +725,18 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// Where the broker is and as whom we come there, under the client id `id`. Reads password and
-/// certificates anew: they may have been replaced since.
+/// The options of a connection to where `settings` say.
 async fn address(
     settings: &UplinkSettings,
     id: String,
     clock: &Arc<dyn Clock>,
     trail: &Trail,
-) -> Result<MqttOptions, SetupError> {
-    let broker = &settings.broker;
-    let mut options = MqttOptions::new(id, Broker::tcp(broker.host.clone(), broker.port));
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    options.set_network_options(network).set_connect_timeout(CONNECT_PATIENCE);
-    // The library writes `host:port`, which no IPv6 address survives.
-    let v6 = broker.host.parse::<Ipv6Addr>().ok();
-    let v6 = v6.map(|ip| SocketAddr::from((ip, broker.port)));
-    let (trail, clock_of_tries) = (trail.clone(), Arc::clone(clock));
-    options.set_socket_connector(move |host, network| {
-        let (trail, clock) = (trail.clone(), Arc::clone(&clock_of_tries));
-        async move {
-            let stream = connect(host, v6, network, (&trail, &*clock)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Prompt::new(stream, trail))
-        }
-    });
-    let files = Files {
-        password: settings.password_file.clone(),
-        tls: broker.tls.then(|| TlsFiles {
-            ca: settings.ca_file.clone(),
-            identity: settings.cert_file.clone().zip(settings.key_file.clone()),
-        }),
-    };
-    let (clock, floor) = (Arc::clone(clock), settings.time_floor.at());
-    let read = tokio::task::spawn_blocking(move || files.read(clock, floor)).await??;
-    if let Some(transport) = read.transport {
-        options.set_transport(transport);
-    }
-    match (&settings.username, read.password) {
-        (Some(username), Some(password)) => {
-            options.set_credentials(username.clone(), password);
-        }
-        (Some(username), None) => {
-            options.set_username(username.clone());
-        }
-        (None, Some(password)) => {
-            options.set_password(password);
-        }
-        (None, None) => {}
-    }
-    Ok(options)
-}
-
-/// Looks the name up and tries its addresses, one after the other, each for its share of the time.
-async fn connect(
-    host: String,
-    v6: Option<SocketAddr>,
-    network: NetworkOptions,
-    (trail, clock): (&Trail, &dyn Clock),
-) -> std::io::Result<TcpStream> {
-    trail.reached(Step::Name);
-    let addresses: Vec<SocketAddr> = match v6 {
-        Some(socket) => vec![socket],
-        None => tokio::net::lookup_host(host).await?.collect(),
-    };
-    trail.reached(Step::Reaching);
-    let share = CONNECT_PATIENCE / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    let mut why = std::io::Error::other("the name has no address");
-    for address in addresses {
-        let asked = rumqttc::default_socket_connect(address.to_string(), network.clone());
-        match within(clock, share, asked).await {
-            Some(Ok(stream)) => {
-                trail.reached(Step::Greeting);
-                return Ok(stream);
-            }
-            Some(Err(error)) => why = error,
-            None => why = std::io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(why)
+) -> Result<MqttOptions, Foreign> {
+    let access = settings.access.as_ref();
+    let access = access.ok_or_else(|| Foreign::told("no broker is configured: name one"))?;
+    let floor = settings.time_floor.at();
+    let options = broker::options(access, id, (clock, floor), trail).await;
+    options.map_err(|error| Foreign::error(&error))
 }
 
 /// Connects once, as `courtside-{box}-check`, and says goodbye: a box that runs keeps its session.
@@ -818,8 +746,7 @@ async fn connect(
 pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> Result<(), Foreign> {
     let id = format!("courtside-{}-check", settings.box_name);
     let trail = Trail::default();
-    let mut options =
-        address(settings, id, &clock, &trail).await.map_err(|error| Foreign::error(&error))?;
+    let mut options = address(settings, id, &clock, &trail).await?;
     options.set_keep_alive(KEEP_ALIVE_S).set_clean_start(true);
     let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
     let greeted = async {
@@ -843,44 +770,6 @@ pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> R
         let _ = within(&*clock, GOODBYE, goodbye).await;
     }
     outcome
-}
-
-/// What `config` takes, and a line's end.
-const PASSWORD_MOST_BYTES: u64 = 1 << 20;
-
-/// The files of a connection.
-struct Files {
-    password: Option<std::path::PathBuf>,
-    tls: Option<TlsFiles>,
-}
-
-struct Read {
-    password: Option<Bytes>,
-    transport: Option<Transport>,
-}
-
-impl Files {
-    /// Blocking.
-    fn read(self, clock: Arc<dyn Clock>, floor: UtcTime) -> Result<Read, SetupError> {
-        let password = match self.password {
-            Some(path) => {
-                let text = read_regular(&path, PASSWORD_MOST_BYTES).map_err(|source| {
-                    SetupError::Password { path: path.display().to_string(), source }
-                })?;
-                let end = text.iter().position(|c| matches!(c, b'\n' | b'\r'));
-                let end = end.unwrap_or(text.len());
-                Some(Bytes::from(text).slice(..end))
-            }
-            None => None,
-        };
-        let transport = match self.tls {
-            Some(files) => {
-                Some(Transport::tls_with_config(tls::configuration(&files, clock, floor)?))
-            }
-            None => None,
-        };
-        Ok(Read { password, transport })
-    }
 }
 
 /// The library's own name for it is private.

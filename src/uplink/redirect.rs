@@ -1,32 +1,34 @@
-//! Where the link goes next, while it runs: another broker, another user, other files.
+//! Where the link goes next, while it runs: another broker, another user, other certificates.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::uplink::settings::{Target, UplinkSettings};
+use crate::broker::Access;
 
-/// Set by whoever changes the configuration, read by the link before each connection.
+/// Set by whoever changes the configuration, or by the claim; read by the link before each connection.
 #[derive(Debug, Default)]
 pub(super) struct Redirect {
     /// `None` as long as nobody said otherwise.
-    to: Mutex<Option<Target>>,
+    to: Mutex<Option<Access>>,
     /// Wakes the link: it leaves the broker that it has, or does not wait for the next try.
     moved: Notify,
 }
 
 impl Redirect {
+    /// From the first connection on: nobody is there to be woken yet.
+    pub(super) fn begin(&self, access: Access) {
+        *self.to.lock() = Some(access);
+    }
+
     /// From now on.
-    pub(super) fn set(&self, target: Target) {
-        *self.to.lock() = Some(target);
+    pub(super) fn set(&self, access: Access) {
+        *self.to.lock() = Some(access);
         self.moved.notify_one();
     }
 
-    /// The settings that hold now.
-    pub(super) fn settings(&self, configured: &UplinkSettings) -> UplinkSettings {
-        match &*self.to.lock() {
-            Some(target) => configured.at(target),
-            None => configured.clone(),
-        }
+    /// Where it goes now; nowhere before somebody has said so.
+    pub(super) fn access(&self, configured: Option<&Access>) -> Option<Access> {
+        self.to.lock().clone().or_else(|| configured.cloned())
     }
 
     /// Waits until it is set. One task at a time; what was set meanwhile is not missed.

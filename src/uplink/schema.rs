@@ -13,7 +13,7 @@ use crate::event::service::{
     ConfirmArguments, OverrideArguments, ServiceCheckArguments, ServiceState,
 };
 use crate::event::state::{
-    BoxState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
+    BoxState, ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
 use crate::event::twin::{ConfigDesired, ConfigReported};
 use crate::event::{Envelope, Highlight, Score, Shot, Withdrawal};
@@ -38,6 +38,7 @@ pub fn all() -> Vec<(String, Value)> {
         state::<UplinkState>("uplink"),
         state::<ClockState>("clock"),
         state::<ServiceState>("service"),
+        state::<ClaimState>("claim"),
     ];
     let mut whole = generator().into_root_schema_for::<BoxStatus>();
     whole.insert("title".to_owned(), "/v1/state: the whole state of a box".into());

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::broker::Access;
 use crate::clock::{Chance, SystemClock};
 use crate::config::Broker;
 use crate::disk::RealDisk;
@@ -42,12 +43,7 @@ fn an_outbox_that_meets_a_full_disk_at_the_start_gets_the_ballast() {
 fn settings(dir: PathBuf) -> UplinkSettings {
     UplinkSettings {
         box_name: BoxName::new("rim-1").unwrap(),
-        broker: Broker { tls: false, host: "127.0.0.1".to_owned(), port: 1 },
-        username: None,
-        password_file: None,
-        ca_file: None,
-        cert_file: None,
-        key_file: None,
+        access: Some(Access::to(Broker { tls: false, host: "127.0.0.1".to_owned(), port: 1 })),
         dir,
         quota_bytes: DEFAULT_QUOTA_BYTES,
         boot: "boot".to_owned(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use courtside::broker::{Access, Credential};
 use courtside::config::Broker;
 use courtside::event::words::LinkTrouble;
 use courtside::media::UtcTime;
@@ -271,7 +272,7 @@ fn a_name_that_nobody_knows_is_told_as_such_and_waits() {
     let host = "x".repeat(64);
     let dir = tempfile::tempdir().expect("directory");
     let settings = UplinkSettings {
-        broker: Broker { tls: false, host, port: 1883 },
+        access: Some(Access::to(Broker { tls: false, host, port: 1883 })),
         ..settings(dir.path(), 1883)
     };
     let sut = Sut::open_with(dir, settings, NOON);
@@ -294,8 +295,10 @@ fn over_tls(files: &Path, certificate: &str, utc: UtcTime, client: &str) -> (Mos
     ));
     let dir = tempfile::tempdir().expect("directory");
     let settings = UplinkSettings {
-        broker: Broker { tls: true, host: "127.0.0.1".to_owned(), port: broker.port },
-        ca_file: Some(files.join("ca.pem")),
+        access: Some(Access {
+            ca: Some(Credential::File(files.join("ca.pem"))),
+            ..Access::to(Broker { tls: true, host: "127.0.0.1".to_owned(), port: broker.port })
+        }),
         ..settings(dir.path(), broker.port)
     };
     let sut = Sut::open_with(dir, settings, utc);
@@ -339,8 +342,10 @@ fn a_broker_that_wants_a_certificate_of_the_box_and_one_that_speaks_no_tls_are_t
     let plain = Mosquitto::start(false, None);
     let dir = tempfile::tempdir().expect("directory");
     let settings = UplinkSettings {
-        broker: Broker { tls: true, host: "127.0.0.1".to_owned(), port: plain.port },
-        ca_file: Some(files.path().join("ca.pem")),
+        access: Some(Access {
+            ca: Some(Credential::File(files.path().join("ca.pem"))),
+            ..Access::to(Broker { tls: true, host: "127.0.0.1".to_owned(), port: plain.port })
+        }),
         ..settings(dir.path(), plain.port)
     };
     let sut = Sut::open_with(dir, settings, NOON);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use courtside::broker::{Access, Credential};
 use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::config::Broker;
 use courtside::disk::{Disk, RealDisk};
@@ -28,12 +29,7 @@ pub(crate) const NOON: UtcTime = UtcTime::from_nanos(1_800_000_000_000_000_000);
 pub(crate) fn settings(dir: &Path, port: u16) -> UplinkSettings {
     UplinkSettings {
         box_name: BoxName::new("rim-1").expect("name"),
-        broker: Broker { tls: false, host: "127.0.0.1".to_owned(), port },
-        username: None,
-        password_file: None,
-        ca_file: None,
-        cert_file: None,
-        key_file: None,
+        access: Some(Access::to(Broker { tls: false, host: "127.0.0.1".to_owned(), port })),
         dir: dir.to_owned(),
         quota_bytes: DEFAULT_QUOTA_BYTES,
         boot: format!("test-{}", std::process::id()),
@@ -478,10 +474,11 @@ pub(crate) fn certificates(dir: &Path) {
 fn tls_with_a_certificate_and_a_password_and_a_clock_that_says_1970() {
     let files = tempfile::tempdir().expect("directory");
     certificates(files.path());
-    let file = |name: &str| files.path().join(name);
+    let path = |name: &str| files.path().join(name);
+    let file = |name: &str| Credential::File(path(name));
     let made = Command::new("mosquitto_passwd")
         .args(["-b", "-c"])
-        .arg(file("passwords"))
+        .arg(path("passwords"))
         .args(["rim-1", "net-and-hoop"])
         .status()
         .expect("mosquitto_passwd runs");
@@ -494,12 +491,13 @@ fn tls_with_a_certificate_and_a_password_and_a_clock_that_says_1970() {
     let broker = Mosquitto::secured(&secured);
     let dir = || tempfile::tempdir().expect("directory");
     let with = |dir: &Path, ca: &str, password: Option<&str>| UplinkSettings {
-        broker: Broker { tls: true, host: "127.0.0.1".to_owned(), port: broker.port },
-        username: Some("rim-1".to_owned()),
-        password_file: password.map(file),
-        ca_file: Some(file(ca)),
-        cert_file: Some(file("box.pem")),
-        key_file: Some(file("box.key")),
+        access: Some(Access {
+            broker: Broker { tls: true, host: "127.0.0.1".to_owned(), port: broker.port },
+            username: Some("rim-1".to_owned()),
+            password: password.map(file),
+            ca: Some(file(ca)),
+            client: Some((file("box.pem"), file("box.key"))),
+        }),
         ..settings(dir, broker.port)
     };
     let fault = |sut: &Sut| until("it says why", || sut.uplink.status().fault);

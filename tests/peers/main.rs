@@ -20,6 +20,7 @@ mod fake_broker;
 mod budget;
 #[cfg(feature = "gstreamer")]
 mod decode;
+mod claim;
 mod clips;
 mod commands;
 mod drain;

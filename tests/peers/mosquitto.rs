@@ -51,6 +51,11 @@ impl Mosquitto {
         Self::with(false, None, lines)
     }
 
+    /// Starts one whose listener has these further lines, and which confines its users so.
+    pub(crate) fn confined(lines: &str, acl: &str) -> Self {
+        Self::with(false, Some(acl), lines)
+    }
+
     fn with(persistent: bool, acl: Option<&str>, lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let port = a_port_to_come_back_to();
@@ -135,7 +140,7 @@ impl Drop for Mosquitto {
 
 /// A free port that stays ours while its broker is away: none of those that the system gives to
 /// listeners on port 0 and to outgoing connections (from 32,768 on).
-fn a_port_to_come_back_to() -> u16 {
+pub(crate) fn a_port_to_come_back_to() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let mut tries = 0..2_000u32;
     until("a port is free", || {

@@ -13,6 +13,8 @@
 
 #[path = "../support/broker.rs"]
 mod broker;
+#[path = "../support/desk.rs"]
+mod desk;
 #[path = "../support/film.rs"]
 mod film;
 #[path = "../support/testbox.rs"]
@@ -20,6 +22,7 @@ mod testbox;
 #[path = "../support/rungs.rs"]
 mod rungs;
 
+mod claim;
 mod courts;
 mod engines;
 mod games;

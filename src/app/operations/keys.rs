@@ -5,6 +5,8 @@ use std::sync::Arc;
 use schemars::schema_for;
 use serde_json::{Map, Value, json};
 
+use crate::app::operations::identity;
+use crate::app::operations::kit::Kit;
 use crate::event::command::{KeyArguments, Role, RotatedKey};
 use crate::http::Tokens;
 use crate::media::Foreign;
@@ -14,6 +16,8 @@ use crate::uplink::{Call, Failed, Operation, read_arguments};
 ///
 /// The new token is not told: it stands in the box's file, and no secret leaves by MQTT.
 pub(super) struct Rotate {
+    /// Whose claim makes the box's own key.
+    pub(super) kit: Arc<Kit>,
     /// None where nobody is asked for one.
     pub(super) tokens: Option<Arc<Tokens>>,
 }
@@ -33,12 +37,20 @@ impl Operation for Rotate {
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Result<(), Foreign> {
-        role_of(&read_arguments(arguments)?).map(drop)
+        let arguments: KeyArguments = read_arguments(arguments)?;
+        match arguments.key {
+            RotatedKey::Token => role_of(&arguments).map(drop),
+            RotatedKey::Identity => Ok(()),
+        }
     }
 
     fn run(&self, call: &Call) -> Result<Value, Failed> {
         let wrong = |reason| Failed { code: "arguments", reason };
-        let role = role_of(&call.read()?).map_err(wrong)?;
+        let arguments: KeyArguments = call.read()?;
+        if arguments.key == RotatedKey::Identity {
+            return identity::renew(&self.kit, call);
+        }
+        let role = role_of(&arguments).map_err(wrong)?;
         let Some(tokens) = &self.tokens else {
             return Err(Failed::new("open", "this box asks nobody for a token"));
         };
@@ -53,8 +65,7 @@ impl Operation for Rotate {
 
 /// Whose token it is about.
 fn role_of(arguments: &KeyArguments) -> Result<Role, Foreign> {
-    let KeyArguments { key: RotatedKey::Token, role } = arguments;
-    role.ok_or_else(|| {
+    arguments.role.ok_or_else(|| {
         Foreign::told("whose token? Name it with `role`: viewer, operator, technician")
     })
 }

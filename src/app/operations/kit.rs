@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::claiming::ClaimSays;
 use crate::app::operations::secrets::Secrets;
 use crate::app::settings::detect_settings;
 use crate::app::web::WebState;
@@ -25,18 +26,26 @@ pub(crate) struct Kit {
     /// Where bundles are looked for.
     pub(super) models: Vec<PathBuf>,
     pub(super) secrets: Secrets,
+    /// The box's claim, for another key.
+    pub(super) claim: ClaimSays,
     runtime: tokio::runtime::Handle,
 }
 
 impl Kit {
     /// On a runtime.
-    pub(crate) fn new(config: &Config, world: &World, file: Option<PathBuf>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        world: &World,
+        file: Option<PathBuf>,
+        claim: ClaimSays,
+    ) -> Self {
         Self {
             world: world.clone(),
             file,
             config: config.to_toml(),
             models: detect_settings(config).search,
             secrets: Secrets::of(config),
+            claim,
             runtime: tokio::runtime::Handle::current(),
         }
     }

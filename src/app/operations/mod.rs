@@ -2,14 +2,15 @@
 //!
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
-//! restart), `install` brings a model, `keys` makes tokens anew, `service` brings a court into service, as
-//! `technician` does it over either door; `secrets` is what nothing that leaves may contain.
+//! restart), `install` brings a model, `keys` makes tokens anew, `identity` the box's own key, `service` brings
+//! a court into service, as `technician` does it over either door; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
 mod kit;
 mod looks;
 mod changes;
 mod install;
+mod identity;
 mod keys;
 mod technician;
 mod service;
@@ -49,7 +50,7 @@ pub(super) fn all(
         Box::new(Swap(with())),
         Box::new(Rollback(with())),
         Box::new(Install(with())),
-        Box::new(Rotate { tokens: tokens.map(Arc::new) }),
+        Box::new(Rotate { kit: Arc::clone(kit), tokens: tokens.map(Arc::new) }),
         Box::new(ServiceCheck(Arc::clone(technician))),
         Box::new(ServiceConfirm(Arc::clone(technician))),
         Box::new(ServiceOverride(Arc::clone(technician))),

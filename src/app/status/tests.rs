@@ -84,6 +84,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         models: ModelsState { bundles: vec![model()], ..ModelsState::default() },
         storage: None,
         uplink: None,
+        claim: None,
         clock: ClockState { plausible: true, courts: Vec::new() },
         calibrate: Calibrate::Off,
         admission: Vec::new(),

@@ -7,12 +7,12 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{Publish, PublishProperties, SubscribeFilter, SubscribeReasonCode};
 use tracing::warn;
 
+use crate::broker::Trouble;
 use crate::clock::within;
 use crate::media::Foreign;
 use crate::uplink::inbox::{Letter, Telling, ToSend};
 use crate::uplink::mqtt::{ACK_TIMEOUT, Feeder, ended, properties, settled};
 use crate::uplink::outbox::lanes::SendOutcome;
-use crate::uplink::trouble::Trouble;
 
 /// Answers between two events.
 const AT_A_TIME: usize = 8;

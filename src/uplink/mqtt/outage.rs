@@ -8,13 +8,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing::{debug, error, warn};
 
+use crate::broker::Trouble;
 use crate::clock::{Clock, Floor};
 use crate::event::state::LinkLost;
 use crate::event::words::LinkTrouble;
 use crate::media::{BoxName, Foreign, Monotonic};
 use crate::uplink::backoff::{Past, SUSPICIOUS};
 use crate::uplink::counts::UplinkCounts;
-use crate::uplink::trouble::Trouble;
 
 /// Written by the link's task and by those that wait for PUBACKs.
 #[derive(Debug)]

@@ -11,12 +11,12 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{Packet, PubAckReason, PublishProperties, SubscribeReasonCode};
 use rumqttc::{AsyncClient, Event, IncomingPacketSizeLimit, PublishOptions};
 
+use crate::broker::{Step, Trail};
 use crate::clock::{Clock, sleep, within};
 use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::media::Foreign;
 use crate::uplink::mqtt::{GOODBYE, INCOMING_MOST_BYTES, KEEP_ALIVE_S, address, properties};
 use crate::uplink::settings::UplinkSettings;
-use crate::uplink::trouble::{Step, Trail};
 
 /// Between two tries to connect.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -75,7 +75,10 @@ pub(crate) async fn ask(
                 "no answer from {name} within {seconds} s: is it on, and does the broker let it read \
                  its commands? It runs once it hears of it, if that is soon: look with --id {id}"
             )),
-            None => Foreign::told(format_args!("no broker at {}: {why}", settings.broker.url())),
+            None => {
+                let url = settings.access.as_ref().map(|access| access.broker.url());
+                Foreign::told(format_args!("no broker at {}: {why}", url.unwrap_or_default()))
+            }
         })
     })
 }
@@ -92,7 +95,7 @@ async fn connection(
     let trail = Trail::default();
     let mut options = match address(settings, id, clock, &trail).await {
         Ok(options) => options,
-        Err(error) => return Heard::Never(Foreign::error(&error)),
+        Err(why) => return Heard::Never(why),
     };
     options
         .set_keep_alive(KEEP_ALIVE_S)

@@ -19,6 +19,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::broker::Access;
 use crate::clock::{Chance, Clock, SystemClock, sleep, within};
 use crate::config::Broker;
 use crate::disk::{Disk, RealDisk};
@@ -166,12 +167,7 @@ impl Bench<'_> {
     fn open(&self, broker: Broker, told: &Arc<Told>) -> anyhow::Result<Uplink> {
         let settings = UplinkSettings {
             box_name: BoxName::new(BOX)?,
-            broker,
-            username: None,
-            password_file: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
+            access: Some(Access::to(broker)),
             dir: self.dir.join("outbox"),
             quota_bytes: DEFAULT_QUOTA_BYTES,
             boot: self.clock.boot(),

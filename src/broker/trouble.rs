@@ -21,7 +21,7 @@ use crate::media::Foreign;
 
 /// A word and its sentence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub struct Trouble {
     /// The word.
     pub what: LinkTrouble,
     /// The sentence.
@@ -30,14 +30,15 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// With a sentence of ours.
-    pub(super) fn told(what: LinkTrouble, said: impl std::fmt::Display) -> Self {
+    #[must_use]
+    pub fn told(what: LinkTrouble, said: impl std::fmt::Display) -> Self {
         Self { what, said: Foreign::told(said) }
     }
 }
 
 /// How far a connection came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// Its name is looked up.
     #[default]
     Name,
@@ -51,7 +52,7 @@ pub(super) enum Step {
 
 /// What passed by on a connection. Written by the socket's future and by whoever reads packets.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trail(Arc<Mutex<Seen>>);
+pub struct Trail(Arc<Mutex<Seen>>);
 
 #[derive(Clone, Debug, Default)]
 struct Seen {
@@ -69,29 +70,31 @@ const OLD_CONNACK: [u8; FIRST_BYTES] = [0x20, 0x02, 0x00, 0x01];
 
 impl Trail {
     /// It came so far.
-    pub(super) fn reached(&self, step: Step) {
+    pub fn reached(&self, step: Step) {
         self.0.lock().step = step;
     }
 
     /// These bytes came; only the very first are looked at.
-    pub(super) fn came(&self, bytes: &[u8]) {
+    pub fn came(&self, bytes: &[u8]) {
         let mut seen = self.0.lock();
         let room = FIRST_BYTES - seen.first.len().min(FIRST_BYTES);
         seen.first.extend(bytes.iter().take(room));
     }
 
     /// The broker said goodbye.
-    pub(super) fn goodbye(&self, disconnect: &Disconnect) {
+    pub fn goodbye(&self, disconnect: &Disconnect) {
         self.0.lock().goodbye = Some(disconnect.clone());
     }
 
     /// No greeting came in time.
-    pub(super) fn late(&self) -> Trouble {
+    #[must_use]
+    pub fn late(&self) -> Trouble {
         self.0.lock().late()
     }
 
     /// What an error says of a connection that went so far.
-    pub(super) fn explain(&self, error: &ConnectionError) -> Trouble {
+    #[must_use]
+    pub fn explain(&self, error: &ConnectionError) -> Trouble {
         let seen = self.0.lock().clone();
         if seen.first == OLD_CONNACK {
             let said = "the broker refused MQTT 5: it knows an older version alone";

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::uplink::trouble::Trail;
+use crate::broker::trouble::Trail;
 
 /// The stream, and the trail that its first bytes leave. Where the system knows no such option it is an
 /// ordinary one.

@@ -1,6 +1,6 @@
-//! What the link trusts, and with which certificate it shows itself.
+//! What a connection trusts, and with which certificate it shows itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::broker::credential::Credential;
 use crate::clock::{Clock, tls_time};
 use crate::disk::read_regular;
 use crate::media::UtcTime;
@@ -19,24 +20,34 @@ const PEM_MOST_BYTES: u64 = 4 << 20;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
-    #[error("cannot read {path}: it must hold PEM")]
-    Pem { path: PathBuf, source: pem::Error },
-    #[error("no certificate in {path}: put the broker's CA there as PEM")]
-    Empty { path: PathBuf },
+#[expect(missing_docs, reason = "the texts name their fields")]
+pub enum TlsError {
+    /// A file, or what came with a claim.
+    #[error("cannot read {}: it must hold PEM", named(.path))]
+    Pem { path: Option<PathBuf>, source: pem::Error },
+    /// The same.
+    #[error("no certificate in {}: put the broker's CA there as PEM", named(.path))]
+    Empty { path: Option<PathBuf> },
+    /// Ours.
     #[error("certificate and key do not fit each other, or are of no use")]
     Identity(#[source] rustls::Error),
+    /// Nobody is trusted.
     #[error("the system's certificates cannot be read: set `uplink.ca_file`")]
     System(#[source] rumqttc::TlsError),
 }
 
-/// The files of the link's TLS.
+fn named(path: &Option<PathBuf>) -> String {
+    let held = || "what the claim file or the grant holds".to_owned();
+    path.as_ref().map_or_else(held, |path| path.display().to_string())
+}
+
+/// The papers of a connection's TLS.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TlsFiles {
+pub(super) struct TlsPapers {
     /// Authorities; the system's where there is none.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<Credential>,
     /// Our certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    pub identity: Option<(Credential, Credential)>,
 }
 
 /// The later of the box's clock and the floor: a box at 1970 still checks dates (DESIGN §5.2).
@@ -53,21 +64,21 @@ impl TimeProvider for FlooredTime {
     }
 }
 
-/// Reads the files. Blocking.
+/// Reads them. Blocking.
 ///
 /// # Errors
 /// [`TlsError`] that names the file.
 pub(super) fn configuration(
-    files: &TlsFiles,
+    papers: &TlsPapers,
     clock: Arc<dyn Clock>,
     floor: UtcTime,
 ) -> Result<TlsConfiguration, TlsError> {
-    let mut config = match &files.ca {
+    let mut config = match &papers.ca {
         Some(ca) => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(certificates(ca)?);
             if roots.is_empty() {
-                return Err(TlsError::Empty { path: ca.clone() });
+                return Err(TlsError::Empty { path: path(ca) });
             }
             let builder = ClientConfig::builder_with_provider(Arc::new(
                 rustls::crypto::ring::default_provider(),
@@ -75,7 +86,7 @@ pub(super) fn configuration(
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Identity)?
             .with_root_certificates(roots);
-            match &files.identity {
+            match &papers.identity {
                 Some((cert, key)) => builder
                     .with_client_auth_cert(certificates(cert)?, private_key(key)?)
                     .map_err(TlsError::Identity)?,
@@ -86,7 +97,7 @@ pub(super) fn configuration(
             let default = TlsConfiguration::try_default_rustls().map_err(TlsError::System)?;
             let TlsConfiguration::Rustls(config) = default else { return Ok(default) };
             let mut config = (*config).clone();
-            if let Some((cert, key)) = &files.identity {
+            if let Some((cert, key)) = &papers.identity {
                 let key = rustls::crypto::ring::sign::any_supported_type(&private_key(key)?)
                     .map_err(TlsError::Identity)?;
                 let certified = rustls::sign::CertifiedKey::new(certificates(cert)?, key);
@@ -100,19 +111,29 @@ pub(super) fn configuration(
     Ok(TlsConfiguration::Rustls(Arc::new(config)))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |source| TlsError::Pem { path: path.to_owned(), source };
-    CertificateDer::pem_slice_iter(&read(path).map_err(unreadable)?)
+fn path(of: &Credential) -> Option<PathBuf> {
+    match of {
+        Credential::File(path) => Some(path.clone()),
+        Credential::Held(_) => None,
+    }
+}
+
+fn certificates(of: &Credential) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |source| TlsError::Pem { path: path(of), source };
+    CertificateDer::pem_slice_iter(&read(of).map_err(unreadable)?)
         .collect::<Result<_, _>>()
         .map_err(unreadable)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    read(path)
+fn private_key(of: &Credential) -> Result<PrivateKeyDer<'static>, TlsError> {
+    read(of)
         .and_then(|bytes| PrivateKeyDer::from_pem_slice(&bytes))
-        .map_err(|source| TlsError::Pem { path: path.to_owned(), source })
+        .map_err(|source| TlsError::Pem { path: path(of), source })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, pem::Error> {
-    read_regular(path, PEM_MOST_BYTES).map_err(pem::Error::Io)
+fn read(of: &Credential) -> Result<Vec<u8>, pem::Error> {
+    match of {
+        Credential::File(path) => read_regular(path, PEM_MOST_BYTES).map_err(pem::Error::Io),
+        Credential::Held(text) => Ok(text.expose().as_bytes().to_vec()),
+    }
 }
