@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -255,7 +256,18 @@ impl Daemon {
     }
 
     fn start_on(dir: tempfile::TempDir, umask: &str, config: &Path) -> Self {
+        Self::start_where(dir, umask, config, &[])
+    }
+
+    /// The same, in another environment.
+    fn start_where(
+        dir: tempfile::TempDir,
+        umask: &str,
+        config: &Path,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new("sh")
+            .envs(environment.iter().copied())
             .args(["-c", "umask \"$0\" && ulimit -Sn 256 && exec \"$@\"", umask])
             .args([env!("CARGO_BIN_EXE_courtside"), "run", "--config"])
             .arg(config)
@@ -684,6 +696,108 @@ fn doctor_says_how_to_start_a_box_that_does_not_answer() {
     assert!(said.contains("systemctl start courtside"), "{said}");
 }
 
+/// A configuration with this data folder and this port for cameras.
+fn at_rest(dir: &Path, data: &Path, rtmp: u16) -> PathBuf {
+    let config = dir.join("courtside.toml");
+    let lines = format!(
+        "[box]\nname = \"cli\"\ndata_dir = \"{}\"\n\
+         [uplink]\nbroker = \"mqtt://127.0.0.1:{}\"\n\
+         [ingest]\nrtmp = \"127.0.0.1:{rtmp}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n\
+         [[court]]\nname = \"a\"\nstream_key = \"{KEY}\"\nrims = [[612, 188, 44, 22]]\n",
+        data.display(),
+        silent_port(),
+        silent_port(),
+    );
+    file(&config, &lines);
+    config
+}
+
+/// What `doctor --json` finds of a box that does not run: code, words and what to do.
+fn found_at_rest(command: &mut Command) -> Vec<[String; 3]> {
+    let done = command.stdin(Stdio::null()).output().expect("runs");
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|_| panic!("{}{}", text(&done.stdout), text(&done.stderr)));
+    let findings = told["findings"].as_array().expect("findings");
+    let word =
+        |finding: &serde_json::Value, key: &str| finding[key].as_str().expect("a word").to_owned();
+    let all = findings.iter().map(|finding| ["code", "text", "todo"].map(|key| word(finding, key)));
+    all.collect()
+}
+
+/// Each is planted for real: a port that is held, a folder in memory, a mount in a namespace of its own, a
+/// folder of another user. Those that only root can plant are left out for others.
+#[test]
+fn doctor_says_what_keeps_a_box_from_its_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    set_mode(dir.path(), 0o755);
+    let doctor = |config: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_courtside"));
+        command.args(["doctor", "--json", "--config"]).arg(config);
+        command
+    };
+    let one = |fault: &str, found: &[[String; 3]], code: &str, says: &str, todo: &str| {
+        assert_eq!(found[0][0], "not_running", "{found:?}");
+        let told = found.iter().find(|told| told[0] == code);
+        let told = told.unwrap_or_else(|| panic!("{fault}: no {code} in {found:?}"));
+        assert!(told[1].contains(says) && told[2].contains(todo), "{fault}: {told:?}");
+    };
+    let data = dir.path().join("data");
+    let well = found_at_rest(&mut doctor(&at_rest(dir.path(), &data, silent_port())));
+    assert_eq!(well.len(), 1, "nothing but that it does not run: {well:?}");
+
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = holder.local_addr().expect("bound");
+    let found = found_at_rest(&mut doctor(&at_rest(dir.path(), &data, address.port())));
+    one("port in use", &found, "port_in_use", &address.to_string(), "ss -ltnp");
+    drop(holder);
+
+    let memory = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+    let found = found_at_rest(&mut doctor(&at_rest(dir.path(), memory.path(), silent_port())));
+    one("data_dir in RAM", &found, "data_in_ram", "lies in memory", "findmnt");
+
+    let config = at_rest(dir.path(), &data, silent_port());
+    file(&dir.path().join("wrong.toml"), "[box]\nnaem = \"x\"\n");
+    let done = doctor(&dir.path().join("wrong.toml")).output().expect("runs");
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stdout).contains("config_refused"), "{}", text(&done.stdout));
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    std::fs::create_dir(&data).expect("made");
+    set_mode(&data, 0o700);
+    // Nobody's user may read the configuration, and the folder is root's.
+    set_mode(&config, 0o644);
+    let found = found_at_rest(doctor(&config).uid(65_534).gid(65_534));
+    one("data_dir of another owner", &found, "data_not_ours", "belongs to user 0", "chown");
+
+    let mut apart = Command::new("unshare");
+    let mounts =
+        "mount -t tmpfs -o size=1m none \"$0\" && mount -o remount,ro \"$0\" && exec \"$@\"";
+    apart.args(["-m", "sh", "-c", mounts]).arg(&data).arg(env!("CARGO_BIN_EXE_courtside"));
+    let found = found_at_rest(apart.args(["doctor", "--json", "--config"]).arg(&config));
+    one("data_dir read-only", &found, "data_read_only", "is read-only", "dmesg");
+}
+
+/// Nothing of a box hangs on the hour of the day: one whose zone is wrong has the findings of one whose is right.
+#[test]
+fn a_wrong_time_zone_raises_nothing() {
+    let codes = |zone: &str| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = written(dir.path(), "rims");
+        set_mode(&config, 0o600);
+        let daemon = Daemon::start_where(dir, "022", &config, &[("TZ", zone)]);
+        let done = daemon.doctor(&["--json"]);
+        let told: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        let codes = told["findings"].as_array().expect("findings").iter();
+        codes.map(|finding| finding["code"].clone()).collect::<Vec<_>>()
+    };
+    let right = codes("UTC0");
+    for wrong in ["XYZ+12", "XYZ-14", "Nowhere/Nowhere"] {
+        assert_eq!(codes(wrong), right, "{wrong}");
+    }
+}
+
 #[test]
 fn a_signal_in_mid_stream_drains_in_order_and_leaves_nothing_uncounted() {
     let mut daemon = Daemon::start();
@@ -696,7 +810,7 @@ fn a_signal_in_mid_stream_drains_in_order_and_leaves_nothing_uncounted() {
         .iter()
         .filter_map(|finding| finding["code"].as_str())
         .collect();
-    assert_eq!(codes, ["no_publisher", "not_connected"], "{told}");
+    assert_eq!(codes, ["no_publisher", "broker_unreachable"], "{told}");
     let strange = courtside(&["doctor", "--url", &format!("http://{}", daemon.http)]);
     assert_eq!(strange.status.code(), Some(1), "without the token");
     assert!(text(&strange.stderr).contains("--token-file"));

@@ -20,6 +20,7 @@ use crate::detect::SwapRefused;
 use crate::detect::delivery::InstallRefused;
 use crate::device::DeviceMemory;
 use crate::event::FactId;
+use crate::event::box_status::BoxStatus;
 use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::service::{ConfirmArguments, CourtService, OverrideArguments, ServiceState};
 use crate::event::state::{ClaimState, ModelsState};
@@ -129,6 +130,12 @@ impl AppHandle {
     #[must_use]
     pub fn renew_identity(&self) -> bool {
         self.claim.renew()
+    }
+
+    /// What the box says of itself, as of at most a quarter of a second ago; `None` before its first look.
+    #[must_use]
+    pub fn status(&self) -> Option<Arc<BoxStatus>> {
+        self.technician.web.status()
     }
 
     /// Has the box end as on a signal and begin anew: what waits for a restart comes into force.

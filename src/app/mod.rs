@@ -13,7 +13,7 @@
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
 //! `service` which courts are in service (over HTTP by `service_routes`),
 //! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
-//! write or read them.
+//! write or read them, `host` reads the machine.
 
 mod world;
 mod options;
@@ -22,6 +22,7 @@ mod claiming;
 mod gpu;
 mod error;
 mod files;
+mod host;
 mod settings;
 mod kept;
 mod parcels;
@@ -58,7 +59,7 @@ use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
 use crate::game::games::Games;
 use crate::game::jury::Room;
 use crate::game::{self, games, keeper, player};
-use crate::health::{Metrics, Notifier};
+use crate::health::{Metrics, Notifier, Syncs, TimedDisk};
 use crate::ingest::Ingest;
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull, hops};
 use crate::media::{BoxName, CourtId, Foreign};
@@ -72,6 +73,7 @@ use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
 use crate::app::gpu::GpuMemory;
+use crate::app::host::HostReader;
 use crate::app::operations::Technician;
 use crate::app::orders::OrderHops;
 use crate::app::service::{ServiceDesk, ServiceKeeper};
@@ -83,6 +85,7 @@ pub use crate::app::error::{AppError, CourtError};
 pub use crate::app::files::GPU_FOLDER;
 pub(crate) use crate::app::files::{exposed, look, own_folder};
 pub use crate::app::handle::AppHandle;
+pub(crate) use crate::app::host::data_dir;
 pub(crate) use crate::app::memory::memory_limit;
 pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{
@@ -129,6 +132,7 @@ pub struct App {
     gpu_memory: GpuMemory,
     /// What somebody must know of our files.
     files: Vec<Foreign>,
+    host: Arc<HostReader>,
     data_dir: PathBuf,
     deadline_on_signal: Duration,
     /// The configuration as it is changed from afar, where the box has a file of its own.
@@ -171,6 +175,9 @@ impl App {
         options: Options,
     ) -> Result<Self, AppError> {
         let data_dir = config.appliance.data_dir.clone();
+        let syncs = Syncs::default();
+        let timed = TimedDisk::new(world.disk, Arc::clone(&world.clock), syncs.clone());
+        let world = World { disk: Arc::new(timed), ..world };
         let files = files::take(&config, &*world.disk, &options)?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
@@ -185,6 +192,8 @@ impl App {
             tracing::warn!("{line}");
         }
 
+        let machine = (Arc::clone(&world.disk), Arc::clone(&world.clock));
+        let host = Arc::new(HostReader::new(&config, machine, anchors.clone(), syncs));
         let (book, probe) = (CourtBook::default(), options.probe.clone());
         let (events, _) = tokio::sync::broadcast::channel::<SentEvent>(web::EVENTS_BEHIND);
         let ring_settings = ring_settings(&config);
@@ -339,6 +348,7 @@ impl App {
             splits,
             gpu_memory,
             files,
+            host,
             data_dir,
             deadline_on_signal: GRACE,
             twin,
@@ -390,6 +400,7 @@ impl App {
             splits,
             gpu_memory,
             files,
+            host,
             data_dir,
             deadline_on_signal,
             twin,
@@ -433,10 +444,13 @@ impl App {
                 web: Arc::clone(&technician.web),
                 twin: technician.twin.clone(),
                 files,
+                host: Arc::clone(&host),
             },
             service,
             stopped.clone(),
         ));
+        // Not joined: what it reads may hang.
+        drop(tokio::spawn(host.run(stopped.clone())));
         let twin = twin.map(|(keeper, desk)| {
             drop(tokio::spawn(hand_on(uplink.desired(), desk, stopped.clone())));
             tokio::spawn(keeper.run(stopped.clone()))

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use crate::admission::{AdmissionCounts, Door, Reason};
 use crate::config::Calibrate;
 use crate::decode::DecoderStatus;
+use crate::detect::ring::Moved;
 use crate::event::box_status::{
     AdmissionStatus, BoxStatus, CalibrationStatus, ConfigState, LedgerStatus, RimStatus,
     UplinkStatus,
 };
+use crate::event::host::HostStatus;
 use crate::event::models::{BoardRow, ModelFigures};
 use crate::event::service::ServiceState;
 use crate::event::state::{Advice, ClaimState, ClockState, ModelsState, StorageState, StreamState};
@@ -19,7 +21,7 @@ use crate::game::calibrate::{Calibration, Learnt};
 use crate::health::{self, DecoderReading, DoorReading, ModelReading, Reading, RimReading};
 use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
-use crate::media::{BoxName, CourtId, Foreign, RimBox, place_rims};
+use crate::media::{BoxName, CourtId, Foreign, RimBox, RimFault, place_rims};
 use crate::uplink::UplinkCounts;
 
 /// What the stages say, each of its own part.
@@ -43,6 +45,8 @@ pub(crate) struct StagesSay {
     pub(crate) config: Option<ConfigState>,
     /// What somebody must know of our files.
     pub(crate) files: Vec<Foreign>,
+    /// The machine, as it was read last.
+    pub(crate) host: HostStatus,
 }
 
 /// What they say of one court.
@@ -105,6 +109,7 @@ impl StagesSay {
             ledger,
             config: self.config,
             files: self.files,
+            host: self.host,
         }
     }
 }
@@ -237,9 +242,22 @@ fn gauges((court, rims): (&String, &Vec<RimStatus>)) -> Vec<RimReading> {
     rims.iter().enumerate().map(rim).collect()
 }
 
-/// Advice whose cost has no figure.
-const fn plain(about: AdviceAbout, text: String) -> Advice {
-    Advice { about, costs_ms: None, pixels: None, text }
+const NO_RIMS: &str = "no rims are configured";
+
+/// What is wrong with where its rims are drawn, in a picture of this size.
+fn of_rims(court: &CourtSays, size: (u32, u32)) -> Vec<Advice> {
+    let drawn_on = court.rims_of.map_or(size, |[width, height]| (width, height));
+    match place_rims(&court.rims, drawn_on, size) {
+        Ok(placed) => health::outside(&placed, size),
+        Err(RimFault::OtherAspect { of_width, of_height, width, height }) => {
+            let text = format!(
+                "the rims were drawn on a picture of {of_width}x{of_height}, the camera now sends \
+                 {width}x{height}"
+            );
+            let advice = Advice::new(AdviceAbout::RimAspect, text);
+            vec![advice.with("width_px", width.into()).with("height_px", height.into())]
+        }
+    }
 }
 
 /// Puts together what the stages say of one court.
@@ -259,15 +277,22 @@ fn stream(court: &CourtSays) -> StreamState {
     };
     let mut advice = Vec::new();
     if ingest.condition != StreamCondition::Waiting {
-        advice = health::advise(&measured(&ingest, decoder), &ring_px);
-        advice.extend(court.moved.clone().map(|text| plain(AdviceAbout::CameraMoved, text)));
-        advice.extend(decoder.advice.map(|text| plain(AdviceAbout::Decoder, text.to_owned())));
+        advice.extend(picture.map(|size| of_rims(court, size)).unwrap_or_default());
+        advice.extend(health::advise(&measured(&ingest, decoder), &ring_px));
+        advice.extend(court.moved.clone().map(|text| Advice {
+            todo: Moved::todo(&court.name),
+            ..Advice::new(AdviceAbout::CameraMoved, text)
+        }));
+        advice
+            .extend(decoder.advice.map(|text| Advice::new(AdviceAbout::Decoder, text.to_owned())));
     }
-    advice.extend(ingest.reconnects.clone().map(|text| plain(AdviceAbout::Reconnects, text)));
-    let no_rims = court.rims.is_empty().then(|| {
-        "no rims are configured: open the page, drag a box round the ring and paste its lines"
-            .to_owned()
-    });
+    advice.extend(ingest.stray.map(|peer| {
+        let text = format!("{peer} publishes with a stream key that no court has");
+        Advice::new(AdviceAbout::WrongKey, text)
+    }));
+    advice.extend(ingest.reconnects.clone().map(|text| Advice::new(AdviceAbout::Reconnects, text)));
+    let no_rims = court.rims.is_empty().then(|| NO_RIMS.to_owned());
+    advice.extend(no_rims.clone().map(|text| Advice::new(AdviceAbout::NoRims, text)));
     let (bitrate_kbps, key_interval_s) = (kbps(&ingest), key_interval_s(&ingest));
     StreamState {
         condition: ingest.condition,
@@ -315,10 +340,12 @@ fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> health::Measured {
         fps: ingest.fps.or(decoder.fps),
         bitrate_kbps: kbps(ingest),
         key_interval_s: key_interval_s(ingest),
-        jitter_p95_ms: ingest.burst_ms.map(f64::from),
+        burst_ms: ingest.burst_ms.map(f64::from),
         // As the camera sends now: the decoder goes on waiting for B-frames until the parameter sets change.
         b_frames: ingest.b_frames,
         held_back: decoder.held_back,
+        lookahead: ingest.lookahead,
+        still_for: ingest.still_for,
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch as told;
 use crate::app::book::{CourtBook, Listed};
 use crate::app::claiming::{self, ClaimSays};
 use crate::app::gpu::GpuMemory;
+use crate::app::host::HostReader;
 use crate::app::kept;
 use crate::app::service::ServiceKeeper;
 use crate::app::splits::{self, Splits};
@@ -28,6 +29,7 @@ use crate::decode::DecoderStatus;
 use crate::detect;
 use crate::disk::Disk;
 use crate::event::box_status::BoxStatus;
+use crate::event::host::{self, HostStatus};
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
 use crate::mailbox::{HopCount, HopId, Ledger, hops};
@@ -65,6 +67,7 @@ pub(crate) struct Watched {
     pub(crate) twin: Option<TwinDesk>,
     /// What somebody must know of our files, as it was at the start.
     pub(crate) files: Vec<Foreign>,
+    pub(crate) host: Arc<HostReader>,
 }
 
 /// Runs until `stopped` turns to true.
@@ -187,7 +190,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
                 decoder: decoder.status(),
                 rings: rings.get(&parts.name).cloned(),
                 fault: faults.get(&parts.name).cloned(),
-                moved: moved.map(|moved| moved.text(&parts.name)),
+                moved: moved.map(|moved| moved.text()),
                 answers: parts.answered.load(Ordering::Relaxed),
                 dropped: lost(&counts, &parts.name),
                 score: parts.board.score(),
@@ -195,6 +198,9 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
             }
         })
         .collect();
+    let memory = watched.ingest.device_memory();
+    let gpu_memory =
+        memory.map(|memory| host::GpuMemory { free_bytes: memory.free, total_bytes: memory.all });
     let says = StagesSay {
         name: watched.name.clone(),
         courts,
@@ -208,6 +214,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         counts,
         config: watched.twin.as_ref().map(|twin| config_state(&twin.reported())),
         files: watched.files.clone(),
+        host: HostStatus { gpu_memory, ..watched.host.latest() },
     };
     (says, decoded)
 }
@@ -264,6 +271,8 @@ impl Publisher {
             fixed.refusals.clear();
             for advice in &mut fixed.advice {
                 (advice.costs_ms, advice.pixels, advice.text) = (None, None, String::new());
+                advice.todo.clear();
+                advice.figures.clear();
             }
             due.extend(self.changed(now, format!("stream/{court}"), &fixed, state));
         }

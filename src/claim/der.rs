@@ -132,6 +132,20 @@ impl<'a> Der<'a> {
 
 /// Reads a certificate.
 pub(super) fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
+    let Dated { serial, times: (not_before, not_after), mut rest } = dated(der)?;
+    let common_name = rest.sequence()?.common_name()?;
+    Some(Certificate { serial, common_name, not_before, not_after })
+}
+
+/// A certificate up to its validity.
+struct Dated<'a> {
+    serial: &'a [u8],
+    times: (UtcTime, UtcTime),
+    /// What follows.
+    rest: Der<'a>,
+}
+
+fn dated(der: &[u8]) -> Option<Dated<'_>> {
     let mut tbs = Der(der).sequence()?.sequence()?;
     let mut after = tbs;
     if after.take(CONTEXT_0).is_some() {
@@ -141,9 +155,14 @@ pub(super) fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     tbs.sequence()?;
     tbs.sequence()?;
     let mut validity = tbs.sequence()?;
-    let (not_before, not_after) = (validity.time()?, validity.time()?);
-    let common_name = tbs.sequence()?.common_name()?;
-    Some(Certificate { serial, common_name, not_before, not_after })
+    let times = (validity.time()?, validity.time()?);
+    Some(Dated { serial, times, rest: tbs })
+}
+
+/// When a certificate, in DER, ends, whoever its subject is; `None` for what is none.
+#[must_use]
+pub fn ends(der: &[u8]) -> Option<UtcTime> {
+    Some(dated(der)?.times.1)
 }
 
 /// Reads a certificate signing request.

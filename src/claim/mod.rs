@@ -43,6 +43,7 @@ pub use crate::claim::authority::{
     AUTHORITY_LASTS, Authority, AuthorityError, Described, Ended, Signed, describe,
 };
 pub use crate::claim::contact::{AfterReading, Contact, ContactError};
+pub use crate::claim::der::ends;
 pub use crate::claim::grants::{Decision, Granted, Policy, decide, refusal};
 pub use crate::claim::keys::{KeyError, Keys};
 pub use crate::claim::link::{Claim, Desk, Parts};

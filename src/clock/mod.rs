@@ -25,7 +25,7 @@ pub use crate::clock::anchor::Stamp;
 pub use crate::clock::anchors::{AnchorSnapshot, Anchors};
 pub use crate::clock::chance::Chance;
 pub use crate::clock::manual::ManualClock;
-pub use crate::clock::plausible::{Floor, tls_time};
+pub use crate::clock::plausible::{Floor, kept_by_network, tls_time};
 pub use crate::clock::system::SystemClock;
 pub use crate::clock::time::{Clock, Reached, Ticks, Wake, sleep, within};
 pub use crate::clock::turns::{Turn, Waits, as_usual, come_before_all, come_first, stand_back};

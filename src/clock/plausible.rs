@@ -62,6 +62,17 @@ impl Floor {
     }
 }
 
+/// Whether systemd-timesyncd has reached a server since the machine started; `None` where it does not run.
+#[must_use]
+pub fn kept_by_network() -> Option<bool> {
+    kept_by(Path::new(SYNCHRONIZED))
+}
+
+fn kept_by(synchronized: &Path) -> Option<bool> {
+    let runs = synchronized.parent().is_some_and(Path::is_dir);
+    runs.then(|| synchronized.exists())
+}
+
 /// The time that certificates are checked against: never before `floor`.
 #[must_use]
 pub fn tls_time(now: UtcTime, floor: UtcTime) -> UtcTime {
@@ -89,6 +100,17 @@ mod tests {
         assert!(Floor::of(&[]).at() >= WRITTEN);
         assert_eq!(WRITTEN.to_rfc3339(), "2026-11-22T00:00:00.000Z");
         assert_eq!(tls_time(UtcTime::from_nanos(5), floor), floor);
+    }
+
+    #[test]
+    fn who_keeps_the_clock_is_read_of_his_folder() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("timesync/synchronized");
+        assert_eq!(kept_by(&file), None, "it does not run here");
+        fs::create_dir(dir.path().join("timesync")).expect("made");
+        assert_eq!(kept_by(&file), Some(false));
+        fs::File::create(&file).expect("made");
+        assert_eq!(kept_by(&file), Some(true));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! Read `surface` (how a picture lies there), `plan` (what the kernels are given), `crops.cu` (the
 //! kernels) and `reference` (the same in Rust, for tests), `kept` (what was compiled, on disk), `no_gpu`
 //! (why there is none), then with the feature `compile`, `kernels`, `cuda` (the context), `memory`,
-//! `picture`, `launch`, and `gpu` (the handle).
+//! `picture`, `launch`, and `gpu` (the handle). `render` says which of Linux' devices we may not open.
 //!
 //! | what | bound |
 //! | --- | --- |
@@ -46,6 +46,7 @@ mod picture;
 #[cfg(feature = "cuda")]
 mod launch;
 mod gpu;
+mod render;
 
 #[cfg(feature = "cuda")]
 pub use crate::device::cuda::{Cuda, CudaFault};
@@ -60,6 +61,7 @@ pub use crate::device::no_gpu::NoGpu;
 #[cfg(feature = "cuda")]
 pub use crate::device::picture::CudaPicture;
 pub use crate::device::plan::{Axis, LOOKS_A_LAUNCH, Part, Sample, Table, half_bits};
+pub use crate::device::render::{Denied, denied_render_nodes};
 pub use crate::device::surface::{MOST_SURFACES, Samples, Surface};
 
 /// The kernels' source.

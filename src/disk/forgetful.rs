@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::disk::pages::Pages;
-use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, OpenHow};
+use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, Mount, OpenHow};
 
 /// Bytes that reach a disk together or not at all.
 const BLOCK: usize = 4096;
@@ -39,6 +39,7 @@ struct State {
     capacity: Option<u64>,
     syncs_fail: bool,
     syncs_ignored: bool,
+    mount: Mount,
 }
 
 type Names = BTreeMap<PathBuf, u64>;
@@ -81,6 +82,11 @@ impl ForgetfulDisk {
     /// Sets what the disk holds from now on; `None` is without end.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.shared.lock().capacity = bytes;
+    }
+
+    /// Says from now on that its folders lie so.
+    pub fn set_mount(&self, mount: Mount) {
+        self.shared.lock().mount = mount;
     }
 
     /// Fills the disk to the last byte, as others on a machine may.
@@ -426,6 +432,12 @@ impl Disk for ForgetfulDisk {
         let state = self.shared.lock();
         state.alive()?;
         Ok(state.capacity.map_or(1 << 50, |capacity| capacity.saturating_sub(state.used())))
+    }
+
+    fn mount(&self, _dir: &Path) -> io::Result<Mount> {
+        let state = self.shared.lock();
+        state.alive()?;
+        Ok(state.mount)
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {

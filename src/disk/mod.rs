@@ -58,6 +58,17 @@ pub struct Entry {
     pub is_dir: bool,
 }
 
+/// Where a folder lies, as far as anybody who keeps something there must know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// In memory: gone with the power.
+    pub in_ram: bool,
+    /// Nothing can be written.
+    pub read_only: bool,
+    /// Another user than this process's has it: his number.
+    pub of_user: Option<u32>,
+}
+
 /// What ring and outbox ask of a file system.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens a file. A new name is durable only after [`Disk::sync_dir`].
@@ -115,6 +126,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the file system says.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+    /// Where `dir` lies. One that is not there lies where the nearest folder above it does.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn mount(&self, dir: &Path) -> io::Result<Mount> {
+        let _ = dir;
+        Ok(Mount::default())
+    }
     /// Holds `path` against other processes until the value is dropped or the process ends.
     ///
     /// # Errors

@@ -3,15 +3,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, StatVfsMountFlags};
 
 use crate::disk::ours;
 use crate::disk::regular::open_checked;
-use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, OpenHow};
+use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, Mount, OpenHow};
 
+/// Types of file systems whose files lie in memory: tmpfs and ramfs (`linux/magic.h`).
+const MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 /// Mode of every file that is made.
 const PRIVATE: u32 = 0o600;
 
@@ -131,6 +133,16 @@ impl Disk for RealDisk {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn mount(&self, dir: &Path) -> io::Result<Mount> {
+        let there = dir.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("/"));
+        let in_ram = MEMORY.contains(&rustix::fs::statfs(there)?.f_type);
+        let flags = rustix::fs::statvfs(there)?.f_flag;
+        let owner = fs::metadata(there)?.uid();
+        let foreign = there == dir && owner != rustix::process::geteuid().as_raw();
+        let read_only = flags.contains(StatVfsMountFlags::RDONLY);
+        Ok(Mount { in_ram, read_only, of_user: foreign.then_some(owner) })
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {

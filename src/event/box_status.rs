@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::Score;
+use crate::event::host::HostStatus;
 use crate::event::service::ServiceState;
 use crate::event::state::{
     ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
@@ -58,6 +59,9 @@ pub struct BoxStatus {
     /// Others could write or can read our files: what was found at the start, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Foreign>,
+    /// The machine under it.
+    #[serde(default)]
+    pub host: HostStatus,
 }
 
 impl BoxStatus {

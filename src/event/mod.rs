@@ -13,11 +13,13 @@ mod envelope;
 mod fact;
 mod kinds;
 pub mod words;
+pub mod catalogue;
 pub mod models;
 pub mod command;
 pub mod twin;
 pub mod service;
 pub mod state;
+pub mod host;
 pub mod box_status;
 
 use std::time::Duration;

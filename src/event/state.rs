@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::catalogue::Code;
 use crate::event::models::{BoardRow, InstallState, InstalledModel, SwapEnded, SwapState};
 use crate::event::words::{
     AdviceAbout, ClaimStage, ClockSource, LinkTrouble, ModelCondition, ModelRole, Sound,
@@ -90,8 +91,36 @@ pub struct Advice {
     pub costs_ms: Option<f64>,
     /// What it costs in pixels, where that is the unit.
     pub pixels: Option<f64>,
-    /// A sentence for the technician: what is seen and what to change.
+    /// For the technician: what is seen, without a full stop.
     pub text: String,
+    /// … and what to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub todo: String,
+    /// The figures of the text, by name and unit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, f64>,
+}
+
+impl Advice {
+    /// One without figures, with what the catalogue says to do.
+    #[must_use]
+    pub fn new(about: AdviceAbout, text: String) -> Self {
+        let todo = Code::of(about.word()).map(|code| code.todo().to_owned()).unwrap_or_default();
+        Self { about, costs_ms: None, pixels: None, text, todo, figures: BTreeMap::new() }
+    }
+
+    /// The same with a figure; `name` ends with its unit.
+    #[must_use]
+    pub fn with(mut self, name: &str, figure: f64) -> Self {
+        self.figures.insert(name.to_owned(), figure);
+        self
+    }
+
+    /// The same, with what it costs in milliseconds.
+    #[must_use]
+    pub fn costs(self, costs_ms: f64) -> Self {
+        Self { costs_ms: Some(costs_ms), ..self.with("costs_ms", costs_ms) }
+    }
 }
 
 /// `state/models`.

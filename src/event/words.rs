@@ -153,16 +153,30 @@ words! {
 }
 
 words! {
-    /// What a piece of advice is about.
+    /// What a piece of advice is about: a word of `catalogue`, which says how bad it is.
     AdviceAbout {
         /// The camera sends B-frames.
         BFrames = "b_frames",
+        /// The encoder looks ahead before it sends.
+        Lookahead = "lookahead",
         /// Key frames are far apart.
         LongGop = "long_gop",
         /// Pictures arrive in bursts.
         Bursts = "bursts",
         /// Too few bits for the net's movement.
         LowBitrate = "low_bitrate",
+        /// Pictures come in which nothing moves.
+        Frozen = "frozen",
+        /// Somebody comes with a key of no court, and this one waits for its camera.
+        WrongKey = "wrong_key",
+        /// Nobody has drawn a rim.
+        NoRims = "no_rims",
+        /// A rim lies outside the picture.
+        RimOutside = "rim_outside",
+        /// The rims were drawn on a picture of another aspect.
+        RimAspect = "rim_aspect",
+        /// A ring has so few pixels that its calls cannot be relied on.
+        TinyRing = "tiny_ring",
         /// A ring has few pixels.
         SmallRing = "small_ring",
         /// The decoder holds pictures back without need.

@@ -1,8 +1,10 @@
 //! What costs the venue latency or accuracy, in milliseconds or pixels, and what to change (pure).
 
+use std::time::Duration;
+
 use crate::event::state::Advice;
 use crate::event::words::AdviceAbout;
-use crate::media::Codec;
+use crate::media::{Codec, RimBox};
 
 /// What was measured of a court's stream; absent where too little has come.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,12 +21,16 @@ pub struct Measured {
     pub bitrate_kbps: Option<f64>,
     /// Distance of key frames, s.
     pub key_interval_s: Option<f64>,
-    /// 95th percentile of how much later a unit arrives than the stream's own clock says, ms.
-    pub jitter_p95_ms: Option<f64>,
+    /// How unevenly pictures arrive: the latest of the last seconds against the earliest, ms.
+    pub burst_ms: Option<f64>,
     /// True once a B slice has been seen.
     pub b_frames: bool,
     /// Pictures that the decoder holds back.
     pub held_back: u32,
+    /// Pictures that the encoder looks ahead, by its own word.
+    pub lookahead: Option<u16>,
+    /// For how long nothing has moved, where that is worth telling.
+    pub still_for: Option<Duration>,
 }
 
 /// Key frames further apart than this make every loss and every clip's start cost that much, s.
@@ -42,7 +48,9 @@ pub const TINY_RING_PX: f64 = 14.0;
 #[must_use]
 pub fn advise(measured: &Measured, ring_px: &[f64]) -> Vec<Advice> {
     let mut advice = Vec::new();
+    advice.extend(frozen(measured));
     advice.extend(order(measured));
+    advice.extend(lookahead(measured));
     advice.extend(key_frames(measured));
     advice.extend(bursts(measured));
     advice.extend(bitrate(measured));
@@ -50,8 +58,41 @@ pub fn advise(measured: &Measured, ring_px: &[f64]) -> Vec<Advice> {
     advice
 }
 
+/// Says which rims, in pixels of a picture of size `picture`, lie outside of it: with their middle, from
+/// where a call would be of the picture's edge.
+#[must_use]
+pub fn outside(rims: &[RimBox], picture: (u32, u32)) -> Vec<Advice> {
+    let [width, height] = [picture.0, picture.1].map(f64::from);
+    let lies_outside = |rim: &RimBox| {
+        let (x, y) = (f64::from(rim.x + rim.w / 2.0), f64::from(rim.y + rim.h / 2.0));
+        !((0.0..width).contains(&x) && (0.0..height).contains(&y))
+    };
+    let told = |(index, rim): (usize, &RimBox)| {
+        let text =
+            format!("rim {index} is drawn at {rim}, outside the picture of {width} × {height}");
+        let advice = Advice::new(AdviceAbout::RimOutside, text);
+        advice.with("width_px", width).with("height_px", height)
+    };
+    rims.iter().enumerate().filter(|(_, rim)| lies_outside(rim)).map(told).collect()
+}
+
+fn interval_ms(measured: &Measured) -> Option<f64> {
+    Some(1000.0 / measured.fps.filter(|fps| *fps > 0.0)?)
+}
+
+fn counted(pictures: u32) -> String {
+    if pictures == 1 { "1 picture".to_owned() } else { format!("{pictures} pictures") }
+}
+
+fn frozen(measured: &Measured) -> Option<Advice> {
+    let seconds = measured.still_for?.as_secs();
+    let text = format!("pictures come, and for {seconds} s nothing in them has moved");
+    #[expect(clippy::cast_precision_loss, reason = "seconds, for people")]
+    Some(Advice::new(AdviceAbout::Frozen, text).with("still_s", seconds as f64))
+}
+
 fn order(measured: &Measured) -> Option<Advice> {
-    let interval_ms = 1000.0 / measured.fps.filter(|fps| *fps > 0.0)?;
+    let interval_ms = interval_ms(measured)?;
     let held = measured.held_back;
     if !measured.b_frames && held == 0 {
         return None;
@@ -59,85 +100,87 @@ fn order(measured: &Measured) -> Option<Advice> {
     // At the least one picture: a B-frame is sent after the picture that it looks ahead to.
     let pictures = held.max(u32::from(measured.b_frames));
     let cost = f64::from(pictures) * interval_ms;
-    let counted =
-        if pictures == 1 { "1 picture".to_owned() } else { format!("{pictures} pictures") };
+    let held = counted(pictures);
     let (about, text) = if measured.b_frames {
-        (
-            AdviceAbout::BFrames,
-            format!(
-                "The camera sends B-frames: the decoder waits for {counted}, {cost:.0} ms, and the \
-                 encoder at least as long before it sends. Switch B-frames off in the camera \
-                 (profile Baseline, or \"B-frames: 0\", in OBS \"tune: zerolatency\")."
-            ),
-        )
+        let text = format!(
+            "the camera sends B-frames: the decoder waits for {held}, {cost:.0} ms, and the encoder at \
+             least as long before it sends"
+        );
+        (AdviceAbout::BFrames, text)
     } else {
-        (
-            AdviceAbout::Reorder,
-            format!(
-                "The decoder holds {counted} back, {cost:.0} ms, though the camera sends no \
-                 B-frames. Set profile Baseline in the camera, or report its model to us."
-            ),
-        )
+        let text = format!(
+            "the decoder holds {held} back, {cost:.0} ms, though the camera sends no B-frames"
+        );
+        (AdviceAbout::Reorder, text)
     };
-    Some(Advice { about, costs_ms: Some(cost), pixels: None, text })
+    Some(Advice::new(about, text).costs(cost).with("pictures", pictures.into()))
+}
+
+fn lookahead(measured: &Measured) -> Option<Advice> {
+    let interval_ms = interval_ms(measured)?;
+    let pictures = measured.lookahead.filter(|pictures| *pictures > 0)?;
+    let cost = f64::from(pictures) * interval_ms;
+    let text = format!(
+        "the encoder looks {} ahead before it sends one, {cost:.0} ms",
+        counted(pictures.into())
+    );
+    Some(Advice::new(AdviceAbout::Lookahead, text).costs(cost).with("pictures", pictures.into()))
 }
 
 fn key_frames(measured: &Measured) -> Option<Advice> {
     let seconds = measured.key_interval_s.filter(|seconds| *seconds > LONG_GOP_S)?;
     let text = format!(
-        "Key frames come every {seconds:.1} s: after a lost picture nothing is called for up to \
-         that long, and clips begin up to that early. Set the key frame interval to 2 s."
+        "key frames come every {seconds:.1} s: after a lost picture nothing is called for up to that \
+         long, and clips begin up to that early"
     );
-    let costs_ms = Some(seconds * 1000.0);
-    Some(Advice { about: AdviceAbout::LongGop, costs_ms, pixels: None, text })
+    Some(Advice::new(AdviceAbout::LongGop, text).costs(seconds * 1000.0))
 }
 
 fn bursts(measured: &Measured) -> Option<Advice> {
-    let interval_ms = 1000.0 / measured.fps.filter(|fps| *fps > 0.0)?;
-    let late = measured.jitter_p95_ms.filter(|late| *late > interval_ms)?;
-    let text = format!(
-        "Pictures arrive in bursts, up to {late:.0} ms late (one in twenty later still). Use a \
-         cable instead of Wi-Fi, and in the encoder constant bit rate, a buffer of one picture and \
-         no lookahead."
-    );
-    Some(Advice { about: AdviceAbout::Bursts, costs_ms: Some(late), pixels: None, text })
+    let interval_ms = interval_ms(measured)?;
+    let late = measured.burst_ms.filter(|late| *late > interval_ms)?;
+    let text = format!("pictures arrive in bursts, up to {late:.0} ms late");
+    Some(Advice::new(AdviceAbout::Bursts, text).costs(late))
 }
 
 fn bitrate(measured: &Measured) -> Option<Advice> {
     let kbps = measured.bitrate_kbps?;
-    let pixels = f64::from(measured.width) * f64::from(measured.height) * measured.fps?;
+    let fps = measured.fps?;
+    let pixels = f64::from(measured.width) * f64::from(measured.height) * fps;
     let saves = if measured.codec == Some(Codec::H265) { H265_SAVES } else { 1.0 };
     let least_kbps = LOW_BITS_PER_PIXEL * saves * pixels / 1000.0;
-    if pixels <= 0.0 || kbps >= least_kbps {
+    // In a still picture there is little to send.
+    if pixels <= 0.0 || kbps >= least_kbps || measured.still_for.is_some() {
         return None;
     }
+    let wanted = (2.0 * least_kbps / 1000.0).ceil();
     let text = format!(
-        "{:.1} Mbit/s is little for {} × {} at {:.0} pictures a second: the encoder drops the \
-         net's movement first, by which a made shot is told. Set at least {:.0} Mbit/s.",
+        "{:.1} Mbit/s is little for {} × {} at {fps:.0} pictures a second: the encoder drops the net's \
+         movement first, by which a made shot is told",
         kbps / 1000.0,
         measured.width,
         measured.height,
-        measured.fps.unwrap_or(0.0),
-        (2.0 * least_kbps / 1000.0).ceil()
     );
-    Some(Advice { about: AdviceAbout::LowBitrate, costs_ms: None, pixels: None, text })
+    let todo =
+        format!("set at least {wanted:.0} Mbit/s in the encoder, as constant bit rate (CBR)");
+    let advice = Advice { todo, ..Advice::new(AdviceAbout::LowBitrate, text) };
+    Some(advice.with("bitrate_kbps", kbps).with("wanted_kbps", 1000.0 * wanted))
 }
 
 fn ring(rim: usize, width: f64) -> Option<Advice> {
-    let advice = "Zoom in, move the camera closer, or send a larger picture";
-    let text = if width < TINY_RING_PX {
-        format!(
-            "The ring of rim {rim} is only {width:.0} pixels wide: calls cannot be relied on. \
-             {advice} until it is 40 or more."
-        )
+    let (about, text) = if width < TINY_RING_PX {
+        let text = format!(
+            "the ring of rim {rim} is only {width:.0} pixels wide: calls cannot be relied on"
+        );
+        (AdviceAbout::TinyRing, text)
     } else if width < SMALL_RING_PX {
-        format!(
-            "The ring of rim {rim} is {width:.0} pixels wide: calls get better up to 40. {advice}."
-        )
+        let text = format!("the ring of rim {rim} is {width:.0} pixels wide");
+        (AdviceAbout::SmallRing, text)
     } else {
         return None;
     };
-    Some(Advice { about: AdviceAbout::SmallRing, costs_ms: None, pixels: Some(width), text })
+    let advice = Advice { pixels: Some(width), ..Advice::new(about, text) };
+    Some(advice.with("width_px", width))
 }
 
 #[cfg(test)]
@@ -152,9 +195,8 @@ mod tests {
             fps: Some(30.0),
             bitrate_kbps: Some(4000.0),
             key_interval_s: Some(2.0),
-            jitter_p95_ms: Some(8.0),
-            b_frames: false,
-            held_back: 0,
+            burst_ms: Some(8.0),
+            ..Measured::default()
         }
     }
 
@@ -186,7 +228,7 @@ mod tests {
                 about(AdviceAbout::LongGop, Some(8300)),
             ),
             (
-                Measured { jitter_p95_ms: Some(120.0), ..good() },
+                Measured { burst_ms: Some(120.0), ..good() },
                 &[],
                 about(AdviceAbout::Bursts, Some(120)),
             ),
@@ -201,7 +243,22 @@ mod tests {
                 vec![],
             ),
             (good(), &[29.0], about(AdviceAbout::SmallRing, Some(29))),
-            (good(), &[13.0], about(AdviceAbout::SmallRing, Some(13))),
+            (good(), &[13.0], about(AdviceAbout::TinyRing, Some(13))),
+            (
+                Measured { lookahead: Some(40), ..good() },
+                &[],
+                about(AdviceAbout::Lookahead, Some(1333)),
+            ),
+            (Measured { lookahead: Some(0), ..good() }, &[], vec![]),
+            (
+                Measured {
+                    still_for: Some(Duration::from_secs(42)),
+                    bitrate_kbps: Some(90.0),
+                    ..good()
+                },
+                &[],
+                about(AdviceAbout::Frozen, None),
+            ),
             (Measured::default(), &[], vec![]),
         ];
         for (measured, ring_px, expected) in rows {
@@ -210,20 +267,38 @@ mod tests {
     }
 
     #[test]
-    fn sentences_say_what_to_do() {
+    fn sentences_say_what_is_seen_and_what_to_do() {
         let worst = Measured {
             b_frames: true,
             held_back: 2,
+            lookahead: Some(40),
             key_interval_s: Some(10.0),
-            jitter_p95_ms: Some(200.0),
+            burst_ms: Some(200.0),
             bitrate_kbps: Some(500.0),
             ..good()
         };
-        let text: Vec<String> =
-            advise(&worst, &[10.0, 20.0]).into_iter().map(|advice| advice.text).collect();
-        assert_eq!(text.len(), 6);
-        for sentence in text {
-            assert!(sentence.ends_with('.') && sentence.len() < 300, "{sentence}");
+        let all = advise(&worst, &[10.0, 20.0]);
+        assert_eq!(all.len(), 7);
+        for Advice { text, todo, figures, about, .. } in all {
+            assert!(text.len() < 200 && text.chars().any(char::is_numeric), "{about}: {text}");
+            assert!(
+                !text.ends_with('.') && !todo.is_empty() && todo.len() < 360,
+                "{about}: {todo}"
+            );
+            assert!(!figures.is_empty(), "{about}");
         }
+    }
+
+    #[test]
+    fn a_rim_whose_middle_is_not_in_the_picture_is_outside() {
+        let rim = RimBox { x: 1_240.0, y: 188.0, w: 44.0, h: 22.0 };
+        let off = RimBox { x: 1_500.0, ..rim };
+        let told = outside(&[rim, off], (1280, 720));
+        let [one] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(
+            one.text,
+            "rim 1 is drawn at [1500, 188, 44, 22], outside the picture of 1280 × 720"
+        );
+        assert!(outside(&[rim, off], (1920, 1080)).is_empty());
     }
 }

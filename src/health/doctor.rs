@@ -2,21 +2,22 @@
 //!
 //! In: the state of the box. Out: findings in words. A court that calls nothing, an event that
 //! cannot leave or be stored, a picture that nobody records are faults; what only costs latency or
-//! accuracy is advice and leaves the box well.
-
-use std::fmt;
-
-use serde::Serialize;
+//! accuracy is advice and leaves the box well. Words and what to do stand in `event::catalogue`; `host` judges
+//! the machine.
 
 use crate::event::box_status::{BoxStatus, CalibrationStatus, ConfigState, UplinkStatus};
+use crate::event::catalogue::Code;
+pub use crate::event::catalogue::Severity;
 use crate::event::service::{Overridden, ServiceState};
-use crate::event::state::{CourtClock, ModelsState, StorageState, StreamState};
+use crate::event::state::{CourtClock, ModelState, ModelsState, StorageState, StreamState};
 use crate::event::twin::{DesiredTold, Refusal};
 use crate::event::words::{
     ClockSource, DesiredOutcome, InstallPhase, ModelCondition, StorageCondition, StreamCondition,
     SwapOutcome,
 };
 use crate::health::claimed;
+pub use crate::health::finding::Finding;
+use crate::health::host;
 use crate::media::Foreign;
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
@@ -24,51 +25,18 @@ use crate::media::Foreign;
 const LOST_SHARE: f64 = 0.01;
 /// A backlog that an uplink clears by itself is younger (chosen: three times the link's patience).
 const BACKLOG_OLD_S: f64 = 45.0;
+/// Events that wait for so long are told as an outbox that fills: 15 days are kept (chosen: whoever
+/// looks once a day sees it two weeks before anything is lost).
+const FILLING_OLD_S: f64 = 24.0 * 3600.0;
+/// … and so is one of which so much is taken.
+const FILLING_SHARE: f64 = 0.5;
 /// A clock that errs more puts an event on the wrong play (chosen).
 const CLOCK_ERROR_MS: u64 = 1000;
+/// A camera whose clock runs otherwise by more is not kept by anybody: crystals err by less than 100 ppm (chosen;
+/// it is 0.7 s an hour).
+const CAMERA_DRIFT_PPM: f64 = 200.0;
 /// A rim whose answers moved so far, in log-odds, is not what was calibrated (chosen).
 const DRIFT: f64 = 1.0;
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Calls, events or video are missing: somebody must act.
-    Fault,
-    /// It works, and could be quicker or more often right.
-    Advice,
-}
-
-/// One thing that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Where: `court a`, `model rimnet`, `broker`, `disk`, `clock`, `doors`, `ledger`.
-    pub about: String,
-    /// A stable word for programs, for example `no_publisher`.
-    pub code: String,
-    /// What is wrong.
-    pub text: String,
-    /// What to do. Empty where `text` says it already.
-    pub todo: String,
-}
-
-impl Finding {
-    fn fault(about: impl fmt::Display, code: &str, text: impl fmt::Display, todo: &str) -> Self {
-        Self {
-            severity: Severity::Fault,
-            about: about.to_string(),
-            code: code.to_owned(),
-            text: text.to_string(),
-            todo: todo.to_owned(),
-        }
-    }
-
-    fn advice(about: impl fmt::Display, code: &str, text: impl fmt::Display, todo: &str) -> Self {
-        Self { severity: Severity::Advice, ..Self::fault(about, code, text, todo) }
-    }
-}
 
 /// What is not as it should be, faults first.
 #[must_use]
@@ -82,59 +50,55 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
     let is_claimed = status.claim.as_ref().is_none_or(|claim| claim.name.is_some());
     let trouble = status.uplink.as_ref().and_then(|uplink| uplink.trouble);
     if let Some(said) = status.claim.as_ref().and_then(|claim| claimed::said(claim, trouble)) {
-        found.push(if said.is_fault {
-            Finding::fault("claim", &said.code, said.text, &said.todo)
-        } else {
-            Finding::advice("claim", &said.code, said.text, &said.todo)
-        });
+        // Its own code stands in the text, where it is one of a claim's answers.
+        let code = Code::of(&said.code).unwrap_or(Code::ClaimFailed);
+        let severity = if said.is_fault { Severity::Fault } else { Severity::Advice };
+        let todo = if said.todo.is_empty() { code.todo().to_owned() } else { said.todo };
+        found.push(Finding { severity, todo, ..Finding::new("claim", code, said.text) });
     }
     of_uplink(status.uplink.as_ref().filter(|_| is_claimed), &mut found);
     of_clock(status, &mut found);
+    host::of_host(status, &mut found);
     of_rims(&status.calibration, &mut found);
     of_service(&status.service, &mut found);
     of_config(status.config.as_ref(), &mut found);
-    for fault in &status.admission.faults {
-        found.push(Finding::fault("doors", "attacked", fault, ""));
-    }
-    for hop in &status.ledger.unbalanced {
-        let todo = "this is a bug of ours: report it with the journal of this hour";
-        found.push(Finding::fault("ledger", "unbalanced", hop, todo));
-    }
-    for file in &status.files {
-        found.push(Finding::fault("files", "open_to_others", file, ""));
-    }
+    found.extend(
+        status.admission.faults.iter().map(|fault| Finding::new("doors", Code::Attacked, fault)),
+    );
+    found.extend(
+        status.ledger.unbalanced.iter().map(|hop| Finding::new("ledger", Code::Unbalanced, hop)),
+    );
+    found.extend(status.files.iter().map(|file| Finding::new("files", Code::OpenToOthers, file)));
     found.sort_by_key(|finding| finding.severity);
     found
 }
 
 fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
-    let mut fault = |code: &str, text: String, todo: &str| {
-        found.push(Finding::fault(about, code, text, todo));
-    };
+    let is_advised = |code: Code| stream.advice.iter().any(|told| told.about.word() == code.word());
     match stream.condition {
-        StreamCondition::Waiting => fault(
-            "no_publisher",
-            "no camera publishes".to_owned(),
-            "set the encoder to rtmp://BOX:1935/live/KEY with this court's `stream_key`; if it is, \
-             look at its power and cable, and for refusals in `journalctl -u courtside`",
-        ),
-        StreamCondition::Stalled => fault(
-            "stalled",
-            "the camera is connected, but no pictures come".to_owned(),
-            "look at the camera's network and its upload rate; restart its stream",
-        ),
+        // That somebody comes with a wrong key says it better.
+        StreamCondition::Waiting if is_advised(Code::WrongKey) => {}
+        StreamCondition::Waiting => {
+            found.push(Finding::new(about, Code::NoPublisher, "no camera publishes"));
+        }
+        StreamCondition::Stalled => {
+            let text = "the camera is connected, but no pictures come";
+            found.push(Finding::new(about, Code::Stalled, text));
+        }
         StreamCondition::Live | StreamCondition::Other => {}
     }
-    if let Some(reason) = &stream.fault {
-        fault("no_calls", reason.to_string(), "");
+    if let Some(reason) = &stream.fault
+        && !stream.advice.iter().any(|told| reason.contains(&told.text))
+    {
+        found.push(Finding::new(about, Code::NoCalls, reason));
     }
     let live = stream.condition == StreamCondition::Live;
     if live && stream.fault.is_none() && stream.pictures > 300 && stream.answers == 0 {
         let text = format!("{} pictures came and no model answered one", stream.pictures);
-        fault("no_answers", text, "see the model below; is a rim drawn where the ring is?");
+        let finding = Finding::new(about, Code::NoAnswers, text);
+        found.push(finding.with("pictures", float(stream.pictures)));
     }
-    #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
-    let lost = stream.dropped as f64 / stream.pictures.max(1) as f64;
+    let lost = float(stream.dropped) / float(stream.pictures.max(1));
     if lost > LOST_SHARE {
         let text = format!(
             "{} of {} pictures were lost on the way ({:.1} %)",
@@ -142,19 +106,10 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
             stream.pictures,
             lost * 100.0
         );
-        let todo = "the machine is too slow for this stream, or the stream is damaged: a smaller \
-                    picture, fewer courts, or a hardware decoder; /metrics says at which hop";
-        found.push(Finding::advice(about, "pictures_lost", text, todo));
+        let finding = Finding::new(about, Code::PicturesLost, text);
+        found.push(finding.with("lost_percent", lost * 100.0));
     }
-    for advice in &stream.advice {
-        let cost = match (advice.costs_ms, advice.pixels) {
-            (Some(millis), _) => format!(" (costs {millis:.0} ms)"),
-            (None, Some(pixels)) => format!(" ({pixels:.0} pixels)"),
-            (None, None) => String::new(),
-        };
-        let text = format!("{}{cost}", advice.text);
-        found.push(Finding::advice(about, advice.about.word(), text, ""));
-    }
+    found.extend(stream.advice.iter().filter_map(|advice| Finding::advised(about, advice)));
 }
 
 /// A swap that went wrong is a fault for so long, s (chosen: somebody who looks once an hour sees it).
@@ -162,68 +117,57 @@ const SWAP_TOLD_SECONDS: u64 = 3_600;
 
 fn of_models(models: &ModelsState, found: &mut Vec<Finding>) {
     if models.bundles.is_empty() {
-        let todo = "write bundles = [\"rimnet\"] under [detect], or leave the key out";
-        found.push(Finding::fault("models", "no_model", "no model is configured", todo));
+        found.push(Finding::new("models", Code::NoModel, "no model is configured"));
     }
     if let Some(last) = &models.last_swap
-        && matches!(last.outcome, SwapOutcome::RolledBack | SwapOutcome::Failed)
         && last.seconds_ago < SWAP_TOLD_SECONDS
     {
-        let (outcome, why) = (last.outcome, last.reason.as_deref().unwrap_or("it says no reason"));
-        let what = if outcome == SwapOutcome::RolledBack {
-            "decided, and was put back: the model before it decides again"
-        } else {
-            "was to decide, and never did: the live model went on"
+        let why = last.reason.as_deref().unwrap_or("it says no reason");
+        let code = match last.outcome {
+            SwapOutcome::RolledBack => Some((Code::SwapRolledBack, "decided, and was put back")),
+            SwapOutcome::Failed => Some((Code::SwapFailed, "was to decide, and never did")),
+            _ => None,
         };
-        let todo = "`courtside models` shows both; install a better bundle, then swap again";
-        let code = format!("swap_{outcome}");
-        found.push(Finding::fault(
-            format!("model {}", last.bundle),
-            &code,
-            format!("{what} ({why})"),
-            todo,
-        ));
+        let about = format!("model {}", last.bundle);
+        found.extend(code.map(|(code, what)| Finding::new(about, code, format!("{what} ({why})"))));
     }
     if let Some(install) = &models.install
-        && let (InstallPhase::Failed | InstallPhase::Installed, Some(why)) =
-            (install.phase, &install.reason)
+        && let Some(why) = &install.reason
     {
-        let code = format!("install_{}", install.phase);
+        let code = match install.phase {
+            InstallPhase::Failed => Some(Code::InstallFailed),
+            InstallPhase::Installed => Some(Code::InstallInstalled),
+            _ => None,
+        };
         let text = format!("{} was to be installed and to decide: {why}", install.from);
-        let todo = "what decided goes on; do what it says, then order it again";
-        found.push(Finding::fault("models", &code, text, todo));
+        found.extend(code.map(|code| Finding::new("models", code, text)));
     }
     if models.seal_key_lies_open {
         let text = "a sealed model is here, and the key that opens it lies beside it in box.key: who takes \
                     the disk can read both";
-        let todo = "on a box with a TPM give it a key that is sealed there: `box_key_file` of [detect] \
-                    (design/models.md)";
-        found.push(Finding::advice("models", "seal_key_lies_open", text, todo));
+        found.push(Finding::new("models", Code::SealKeyLiesOpen, text));
     }
-    for model in &models.bundles {
-        let about = format!("model {}", model.name);
-        let reason = model.reason.as_deref();
-        match model.condition {
-            ModelCondition::Ready => {
-                if let Some(reason) = reason {
-                    found.push(Finding::advice(about, "model_runs_but", reason, ""));
-                }
-            }
-            ModelCondition::Loading => {
-                let text = format!("it is being loaded {}", reason.unwrap_or_default());
-                found.push(Finding::advice(about, "model_loading", text, ""));
-            }
-            condition @ (ModelCondition::Refused
-            | ModelCondition::Stopped
-            | ModelCondition::Other) => {
-                let why = reason.unwrap_or("it says no reason");
-                let todo = "`courtside check` loads it again after you changed something; then \
-                            restart the daemon";
-                let code = format!("model_{condition}");
-                found.push(Finding::fault(about, &code, format!("{condition}: {why}"), todo));
-            }
+    found.extend(models.bundles.iter().filter_map(of_model));
+}
+
+fn of_model(model: &ModelState) -> Option<Finding> {
+    let about = format!("model {}", model.name);
+    let reason = model.reason.as_deref();
+    let condition = model.condition;
+    let code = match condition {
+        ModelCondition::Ready => {
+            return reason.map(|reason| Finding::new(about, Code::ModelRunsBut, reason));
         }
-    }
+        ModelCondition::Loading => {
+            let text = format!("it is being loaded {}", reason.unwrap_or_default());
+            return Some(Finding::new(about, Code::ModelLoading, text));
+        }
+        ModelCondition::Refused => Code::ModelRefused,
+        ModelCondition::Stopped => Code::ModelStopped,
+        ModelCondition::Other => Code::ModelOther,
+    };
+    let why = reason.unwrap_or("it says no reason");
+    Some(Finding::new(about, code, format!("{condition}: {why}")))
 }
 
 fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
@@ -231,101 +175,109 @@ fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
     if storage.condition != StorageCondition::Recording {
         let why = storage.reason.as_deref().unwrap_or("it says no reason");
         let text = format!("recording is {}: {why}", storage.condition);
-        let todo = "calls and events go on; free space on the disk of `box.data_dir`: recording \
-                    resumes by itself; or lower `quota_bytes` of [ring] and restart: what is over \
-                    it goes, oldest first, but for pinned clips";
-        found.push(Finding::fault("disk", "not_recording", text, todo));
+        let finding = Finding::new("disk", Code::NotRecording, text);
+        found.push(finding.with("free_bytes", float(storage.free_bytes)));
     } else if let Some(reason) = &storage.reason {
-        found.push(Finding::fault("disk", "no_clips", reason, ""));
+        found.push(Finding::new("disk", Code::NoClips, reason));
     }
 }
 
 fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
     let Some(uplink) = uplink else { return };
-    let mut fault = |code: &str, text: String, todo: &str| {
-        found.push(Finding::fault("broker", code, text, todo));
+    let waiting = uplink.state.outbox_events;
+    let oldest_s = uplink.state.outbox_oldest_seconds;
+    let mut told = |code: Code, text: String| {
+        let finding = Finding::new("broker", code, text);
+        found.push(finding.with("events", float(waiting)).with("oldest_s", oldest_s));
     };
     let why = uplink.fault.as_deref().unwrap_or("no answer yet");
-    let kept = match uplink.state.outbox_events {
+    let kept = match waiting {
         0 => "nothing waits".to_owned(),
         waiting => format!("{waiting} event(s) wait on disk, nothing is lost"),
     };
     if uplink.another_box {
-        let todo = "give one of the two boxes another `box.name`";
-        fault("another_box", format!("another box has our name: {why}"), todo);
+        told(Code::AnotherBox, format!("another box has our name: {why}"));
+    } else if let Some(trouble) = uplink.trouble {
+        let code = Code::of_link(trouble);
+        told(code, format!("{}: {why}; {kept}", code.what()));
     } else if !uplink.connected {
-        let todo =
-            "is it up, and is `broker` of [uplink] right? `courtside check` tries it by hand";
-        fault("not_connected", format!("not reached: {why}; {kept}"), todo);
-    } else if uplink.state.outbox_oldest_seconds > BACKLOG_OLD_S {
+        told(Code::NotConnected, format!("{}: {why}; {kept}", Code::NotConnected.what()));
+    } else if oldest_s > BACKLOG_OLD_S && oldest_s <= FILLING_OLD_S {
+        let text = format!("{kept}; the oldest for {oldest_s:.0} s though connected");
+        told(Code::Backlog, text);
+    }
+    let share = uplink.state.outbox_share;
+    if waiting > 0 && (oldest_s > FILLING_OLD_S || share > FILLING_SHARE) {
+        let hours = oldest_s / 3600.0;
+        let percent = share * 100.0;
         let text = format!(
-            "{kept}; the oldest for {:.0} s though connected",
-            uplink.state.outbox_oldest_seconds
+            "{waiting} event(s) wait on disk, the oldest for {hours:.0} h; the outbox is {percent:.0} % \
+             full"
         );
-        let todo = "the link or the broker is slow; live events go first, the rest follows";
-        found.push(Finding::advice("broker", "backlog", text, todo));
+        told(Code::OutboxFilling, text);
+    }
+    if uplink.no_retained {
+        told(Code::NoRetained, "the broker keeps no retained messages".to_owned());
     }
     if uplink.state.parked > 0 {
         let why = uplink.state.refused.as_deref().unwrap_or("no reason given");
-        let text = format!("it refused {} event(s), which are parked: {why}", uplink.state.parked);
-        let todo = "give this user the right to publish below courtside/1/{box}/";
-        found.push(Finding::fault("broker", "refused", text, todo));
+        let parked = uplink.state.parked;
+        let text = format!("it refused {parked} event(s), which are parked: {why}");
+        found.push(Finding::new("broker", Code::Refused, text).with("parked", float(parked)));
     }
     if uplink.state.shed > 0 {
         let text = format!("{} message(s) were shed for want of space", uplink.state.shed);
-        found.push(Finding::fault("broker", "shed", text, "bring the link back"));
+        let finding = Finding::new("broker", Code::Shed, text);
+        found.push(finding.with("shed", float(uplink.state.shed)));
     }
     if !uplink.state.put_aside.is_empty() {
         let files =
             uplink.state.put_aside.iter().map(|file| file.as_str()).collect::<Vec<_>>().join(", ");
         let text = format!("a newer courtside left events that this one cannot read, in {files}");
-        let todo = "nothing is lost: install that version again, and they are sent";
-        found.push(Finding::fault("disk", "put_aside", text, todo));
+        found.push(Finding::new("disk", Code::PutAside, text));
     }
     if let Some(reason) = &uplink.disk_fault {
         let text = format!("the outbox cannot write: {reason}");
-        let todo = "free space on the disk of `box.data_dir`, or replace the disk: events wait in \
-                    memory and a power cut loses them";
-        found.push(Finding::fault("disk", "outbox_stopped", text, todo));
+        found.push(Finding::new("disk", Code::OutboxStopped, text));
     }
 }
 
 fn of_clock(status: &BoxStatus, found: &mut Vec<Finding>) {
     let clock = &status.clock;
     if !clock.plausible {
-        let todo = "set it, and see that time is kept: `timedatectl`; nothing is lost meanwhile, \
-                    events get their time once the clock is right. If it is right, files in \
-                    `box.data_dir` were written while it ran ahead: `find DATA_DIR -newermt now \
-                    -exec touch {} +`, then restart courtside";
         let text = "the box's clock is earlier than the program or than files in `box.data_dir`";
-        found.push(Finding::fault("clock", "implausible", text, todo));
+        found.push(Finding::new("clock", Code::Implausible, text));
         return;
     }
     let live = |court: &&CourtClock| status.is_live(&court.court);
     for court in clock.courts.iter().filter(live) {
+        let about = format!("court {}", court.court);
         if court.source != ClockSource::None && court.error_ms > CLOCK_ERROR_MS {
             let text = format!("its events' time may err by {} ms", court.error_ms);
-            let todo = "let the encoder write time into the stream, or write `camera_delay_ms`";
-            let about = format!("court {}", court.court);
-            found.push(Finding::advice(about, "clock_error", text, todo));
+            let finding = Finding::new(&about, Code::ClockError, text);
+            found.push(finding.with("error_ms", float(court.error_ms)));
+        }
+        if let Some(ppm) = court.drift_ppm.filter(|ppm| ppm.abs() > CAMERA_DRIFT_PPM) {
+            let an_hour = ppm * 3600.0 / 1000.0;
+            let text = format!(
+                "its camera's clock runs by {ppm:+.0} ppm against ours, {an_hour:+.0} ms an hour"
+            );
+            found.push(Finding::new(&about, Code::CameraDrifts, text).with("drift_ppm", ppm));
         }
     }
 }
 
 fn of_rims(calibrated: &CalibrationStatus, found: &mut Vec<Finding>) {
     for (court, rims) in &calibrated.courts {
-        for (rim, told) in (1..).zip(rims) {
+        for (rim, told) in rims.iter().enumerate() {
             let Some(drift) = told.drift.filter(|drift| drift.abs() > DRIFT) else { continue };
             let text = format!(
                 "the answers at rim {rim} have moved by {drift:+.1} in log-odds since the first of {} \
                  attempts",
                 told.attempts
             );
-            let todo = "look at the camera, its focus, the light and the net, and draw the rim \
-                        again; if nothing changed, delete its file in {data_dir}/rims while the \
-                        daemon is stopped: its calibration then begins anew";
-            let about = format!("court {court}");
-            found.push(Finding::advice(about, "calibration_drift", text, todo));
+            let finding = Finding::new(format!("court {court}"), Code::CalibrationDrift, text);
+            found.push(finding.with("drift_log_odds", drift));
         }
     }
 }
@@ -338,19 +290,19 @@ fn of_service(service: &ServiceState, found: &mut Vec<Finding>) {
             let text = format!("it is in service only until nobody plays there: {changed}");
             let todo =
                 "look at its picture and confirm its rims, on the page or by `service_confirm`";
-            found.push(Finding::fault(&about, "recheck", text, todo));
+            found.push(Finding::new(&about, Code::Recheck, text).todo(todo));
         }
         match &told.overridden {
             Some(Overridden { in_service: true, reason, vouched }) => {
                 let text = format!("it is in service by the word of {}: {reason}", vouched.who);
                 let todo = "what its checks still say stands in `state/service`; once all are passed, \
                             they decide again";
-                found.push(Finding::advice(&about, "overridden", text, todo));
+                found.push(Finding::new(&about, Code::Overridden, text).todo(todo));
             }
             Some(Overridden { reason, vouched, .. }) => {
                 let text = format!("{} took it out of service: {reason}", vouched.who);
                 let todo = "confirm its rims again: then its checks decide";
-                found.push(Finding::fault(&about, "out_of_service", text, todo));
+                found.push(Finding::new(&about, Code::OutOfService, text).todo(todo));
             }
             None if told.in_service => {}
             None => {
@@ -364,7 +316,7 @@ fn of_service(service: &ServiceState, found: &mut Vec<Finding>) {
                 );
                 let todo = open.and_then(|open| open.todo.as_ref()).map_or("", Foreign::as_str);
                 let text = format!("it is not in service yet: {why}");
-                found.push(Finding::fault(&about, "not_in_service", text, todo));
+                found.push(Finding::new(&about, Code::NotInService, text).todo(todo));
             }
         }
     }
@@ -388,7 +340,7 @@ fn of_config(config: Option<&ConfigState>, found: &mut Vec<Finding>) {
                      higher",
                     config.seen + 1
                 );
-                found.push(Finding::fault("configuration", "config_refused", text, &todo));
+                found.push(Finding::new("configuration", Code::ConfigRefused, text).todo(&todo));
             }
             DesiredOutcome::Undone => {
                 let text = format!("revision {} is undone: {}", told.revision, lines(told));
@@ -397,14 +349,14 @@ fn of_config(config: Option<&ConfigState>, found: &mut Vec<Finding>) {
                      higher",
                     config.seen + 1
                 );
-                found.push(Finding::fault("configuration", "config_undone", text, &todo));
+                found.push(Finding::new("configuration", Code::ConfigUndone, text).todo(&todo));
             }
             DesiredOutcome::Trying => {
                 let text = format!(
                     "revision {} is on trial: it is undone by itself if the broker is not reached with it",
                     told.revision
                 );
-                found.push(Finding::advice("configuration", "config_trying", text, ""));
+                found.push(Finding::new("configuration", Code::ConfigTrying, text));
             }
             DesiredOutcome::Applied | DesiredOutcome::Other => {}
         }
@@ -413,14 +365,19 @@ fn of_config(config: Option<&ConfigState>, found: &mut Vec<Finding>) {
         let text = format!("one that came later is passed over: {}", lines(told));
         let todo = "nothing changed; an old `config/desired` that the broker retains is replaced by \
                     publishing the wanted one there, with a higher revision";
-        found.push(Finding::advice("configuration", "config_passed_over", text, todo));
+        found.push(Finding::new("configuration", Code::ConfigPassedOver, text).todo(todo));
     }
     if !config.waiting.is_empty() {
         let keys = config.waiting.iter().map(Foreign::as_str).collect::<Vec<_>>().join(", ");
         let text = format!("{keys} of {in_force} wait for a restart");
         let todo = "restart it when nobody plays: the operation `restart`, or `systemctl restart courtside`";
-        found.push(Finding::advice("configuration", "config_waits", text, todo));
+        found.push(Finding::new("configuration", Code::ConfigWaits, text).todo(todo));
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people and programs that show them")]
+const fn float(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
@@ -429,6 +386,7 @@ mod tests {
 
     use super::*;
     use crate::event::box_status::{AdmissionStatus, CourtStatus, LedgerStatus, RimStatus};
+    use crate::event::host::HostStatus;
     use crate::event::state::{ClockState, ModelState};
     use crate::event::words::CalibrationMode;
     use crate::media::Foreign;
@@ -478,6 +436,7 @@ mod tests {
             config: None,
             ledger: LedgerStatus { hops: 5, unbalanced: Vec::new() },
             files: Vec::new(),
+            host: HostStatus::default(),
         };
         status.json()
     }
@@ -496,7 +455,10 @@ mod tests {
 
     fn codes(state: &Value) -> Vec<(Severity, String, String)> {
         let status = BoxStatus::read(state).expect("readable");
-        findings(&status).into_iter().map(|f| (f.severity, f.about, f.code)).collect()
+        findings(&status)
+            .into_iter()
+            .map(|f| (f.severity, f.about, f.code.word().to_owned()))
+            .collect()
     }
 
     #[test]
@@ -518,6 +480,16 @@ mod tests {
             ("/storage/reason", json!("clips are refused: …"), "disk", "no_clips"),
             ("/uplink/connected", json!(false), "broker", "not_connected"),
             ("/uplink/another_box", json!(true), "broker", "another_box"),
+            ("/uplink/trouble", json!("files"), "broker", "broker_files"),
+            ("/uplink/trouble", json!("tls"), "broker", "broker_tls"),
+            ("/uplink/trouble", json!("certificate"), "broker", "broker_certificate"),
+            ("/uplink/trouble", json!("certificate_early"), "broker", "broker_certificate_early"),
+            ("/uplink/trouble", json!("certificate_ended"), "broker", "broker_certificate_ended"),
+            ("/uplink/trouble", json!("own_certificate"), "broker", "broker_own_certificate"),
+            ("/uplink/trouble", json!("unsupported"), "broker", "broker_unsupported"),
+            ("/uplink/trouble", json!("cut_short"), "broker", "broker_cut_short"),
+            ("/uplink/trouble", json!("unanswered"), "broker", "broker_unanswered"),
+            ("/uplink/trouble", json!("lost"), "broker", "not_connected"),
             ("/uplink/parked", json!(3), "broker", "refused"),
             ("/uplink/shed", json!(3), "broker", "shed"),
             ("/admission/faults", json!(["10.0.0.7 guessed …"]), "doors", "attacked"),
@@ -546,7 +518,7 @@ mod tests {
         ] {
             let status = BoxStatus::read(&with("/config", state)).expect("readable");
             let [finding] = &findings(&status)[..] else { panic!("one finding of {code}") };
-            assert_eq!((finding.severity, finding.code.as_str()), (severity, code));
+            assert_eq!((finding.severity, finding.code.word()), (severity, code));
             let names = ["court.a.rims: no boxes", "http.listen of revision 6", "on trial"];
             assert!(names.iter().any(|name| finding.text.contains(name)), "{}", finding.text);
         }
@@ -588,7 +560,7 @@ mod tests {
         ] {
             let status = BoxStatus::read(&with("/service", state)).expect("readable");
             let found = findings(&status);
-            let told = found.first().map(|it| (it.severity, it.code.as_str()));
+            let told = found.first().map(|it| (it.severity, it.code.word()));
             assert_eq!(told, expected.map(|(severity, code, _)| (severity, code)));
             let text = expected.map_or("", |(_, _, text)| text);
             assert!(found.len() <= 1 && found.iter().all(|it| it.text.contains(text)), "{found:?}");
@@ -598,16 +570,19 @@ mod tests {
     #[test]
     fn what_only_costs_is_advice_in_its_unit() {
         let b_frames = json!([{"about": "b_frames", "costs_ms": 66.7, "pixels": null,
-            "text": "the encoder sends B-frames: switch them off"}]);
+            "text": "the encoder sends B-frames", "figures": {"costs_ms": 66.7}}]);
         let told = BoxStatus::read(&with("/streams/a/advice", b_frames)).expect("readable");
         let [finding] = &findings(&told)[..] else { panic!("one finding") };
         assert_eq!(finding.severity, Severity::Advice);
-        assert_eq!(finding.text, "the encoder sends B-frames: switch them off (costs 67 ms)");
+        assert_eq!(finding.text, "the encoder sends B-frames");
+        assert_eq!(finding.todo, Code::BFrames.todo());
+        assert_eq!(finding.figures["costs_ms"], 66.7);
 
         for (place, value, code) in [
             ("/streams/a/dropped", json!(90), "pictures_lost"),
             ("/uplink/outbox_oldest_seconds", json!(60.0), "backlog"),
             ("/clock/courts/0/error_ms", json!(4000), "clock_error"),
+            ("/clock/courts/0/drift_ppm", json!(-340.0), "camera_drifts"),
             ("/calibration/courts/a/0/drift", json!(-1.2), "calibration_drift"),
             ("/models/bundles/0/reason", json!("takes 9 ms, its budget is 3 ms"), "model_runs_but"),
         ] {
@@ -615,6 +590,60 @@ mod tests {
             assert_eq!(found.len(), 1, "{place}");
             assert_eq!((found[0].0, found[0].2.as_str()), (Severity::Advice, code), "{place}");
         }
+    }
+
+    #[test]
+    fn what_ended_badly_and_what_nobody_keeps_is_told_by_its_code() {
+        let swap = |outcome: &str| json!({"bundle": "x", "outcome": outcome, "seconds_ago": 9});
+        let install =
+            |phase: &str| json!({"from": "/x.parcel", "phase": phase, "reason": "no room"});
+        let clock = |watched: u64| json!({"reached": false, "watched_s": watched, "steps": 0, "moved_ms": 0});
+        let advice = |about: &str| json!([{"about": about, "text": "it is seen"}]);
+        let trouble =
+            json!({"code": "E_CLAIM_AUTH", "text": "NotAuthorized", "todo": "write it anew"});
+        let claim = json!({"stage": "keyed", "trouble": trouble});
+        for (place, value, code) in [
+            ("/models/last_swap", swap("rolled_back"), "swap_rolled_back"),
+            ("/models/last_swap", swap("failed"), "swap_failed"),
+            ("/models/install", install("failed"), "install_failed"),
+            ("/models/install", install("installed"), "install_installed"),
+            ("/models/seal_key_lies_open", json!(true), "seal_key_lies_open"),
+            ("/host/clock", clock(700), "clock_unkept"),
+            ("/claim", claim, "claim_failed"),
+            ("/streams/a/advice", advice("no_rims"), "no_rims"),
+            ("/streams/a/advice", advice("rim_aspect"), "rim_aspect"),
+            ("/streams/a/advice", advice("reorder"), "reorder"),
+            ("/streams/a/advice", advice("decoder"), "decoder"),
+            ("/streams/a/advice", advice("reconnects"), "reconnects"),
+        ] {
+            let found = codes(&with(place, value));
+            assert_eq!(found.len(), 1, "{place}: {found:?}");
+            assert_eq!(found[0].2, code, "{place}");
+        }
+        for (place, value) in [
+            ("/models/last_swap", swap("switched")),
+            ("/models/install", install("fetching")),
+            ("/host/clock", clock(500)),
+            ("/streams/a/advice", advice("of a newer box")),
+        ] {
+            assert_eq!(codes(&with(place, value)), [], "{place}");
+        }
+    }
+
+    #[test]
+    fn an_outbox_that_fills_is_told_by_its_age_and_by_its_share() {
+        for (place, value) in [("outbox_oldest_seconds", 90_000.0), ("outbox_share", 0.6)] {
+            let mut state = with("/uplink/outbox_events", json!(12));
+            state["uplink"][place] = json!(value);
+            let found = codes(&state);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].2, "outbox_filling");
+        }
+        assert_eq!(
+            codes(&with("/uplink/outbox_share", json!(0.9))),
+            [],
+            "sent ones are kept for replays"
+        );
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Reads what other stages count and never changes what they do. `metrics` has every name, help
 //! and unit; `watchdog` decides from the ledger alone whether the daemon still gets on (pure);
 //! `log` chooses journal or lines, `harmless` lets no text from outside forge one; `notify` speaks to systemd; `advice` says
-//! what costs the venue latency or accuracy (pure); `claimed` how far a claim is (pure); `doctor` says what is
-//! wrong (pure); `service` which courts are in service, by checks and by word (pure); `routes` is what monitors ask.
+//! what costs the venue latency or accuracy (pure); `claimed` how far a claim is (pure); `doctor` says what is wrong,
+//! `host` what of the machine is, each as a `finding` (pure); `service` which courts are in service, by checks and by word
+//! (pure); `steps` whether the clock is moved (pure), `syncs` what the disk takes; `routes` is what monitors ask.
 
 mod metrics;
 mod watchdog;
@@ -14,11 +15,16 @@ mod harmless;
 mod notify;
 mod advice;
 mod claimed;
+mod finding;
+mod host;
+mod steps;
+mod syncs;
 mod routes;
 pub mod doctor;
 pub mod service;
 
-pub use crate::health::advice::{Measured, TINY_RING_PX, advise};
+pub use crate::health::advice::{Measured, TINY_RING_PX, advise, outside};
+pub use crate::health::host::of_folder;
 pub use crate::health::log::{LogError, set_log, start_log};
 pub use crate::health::metrics::{
     CourtLabel, DecoderReading, DoorReading, HopLabel, Metrics, ModelLabel, ModelReading, Reading,
@@ -26,5 +32,7 @@ pub use crate::health::metrics::{
 };
 pub use crate::health::notify::Notifier;
 pub use crate::health::routes::{Probed, routes};
+pub use crate::health::steps::Steps;
+pub use crate::health::syncs::{Syncs, TimedDisk};
 pub use crate::health::tail::log_tail;
 pub use crate::health::watchdog::{Progress, Stuck};

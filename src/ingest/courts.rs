@@ -90,6 +90,12 @@ pub struct CourtStatus {
     pub key_interval_ms: Option<u32>,
     /// True if B pictures came in the last 5 s.
     pub b_frames: bool,
+    /// Pictures that the encoder looks ahead before it sends one, by its own word.
+    pub lookahead: Option<u16>,
+    /// The pictures say for so long that nothing moves, though they are no black ones.
+    pub still_for: Option<Duration>,
+    /// Publishes with a key that no court has, lately, while nobody publishes here.
+    pub stray: Option<IpAddr>,
     /// What reordering costs: the most by which a picture came before it is due, ms.
     pub reorder_ms: Option<u32>,
     /// What bursts cost: how unevenly pictures arrive, latest against earliest of 5 s, ms.
@@ -209,6 +215,7 @@ struct Holder {
     heard: Monotonic,
     encoder: Option<Foreign>,
     audio: Sound,
+    lookahead: Option<u16>,
     /// Pictures dropped by this publish, as last told.
     dropped: u64,
     /// Wakes the connection's task: it does not hold the court any longer.
@@ -221,6 +228,7 @@ pub(crate) struct Description {
     pub(crate) audio: Sound,
     pub(crate) dropped: u64,
     pub(crate) last_drop: Option<&'static str>,
+    pub(crate) lookahead: Option<u16>,
 }
 
 /// What became of items.
@@ -414,6 +422,7 @@ impl Courts {
             heard: now,
             encoder: None,
             audio: Sound::None,
+            lookahead: None,
             dropped: 0,
             displaced,
         });
@@ -486,6 +495,7 @@ impl Courts {
         if let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) {
             holder.encoder = description.encoder;
             holder.audio = description.audio;
+            holder.lookahead = description.lookahead;
             *dropped += description.dropped - holder.dropped.min(description.dropped);
             holder.dropped = description.dropped;
             *last_drop = description.last_drop.or(*last_drop);
@@ -562,10 +572,14 @@ impl Courts {
         let meter = if holder.is_some() { &state.meter } else { &nothing };
         let parameters = meter.parameters();
         let contested = state.fault.as_ref().filter(|(at, _)| now.since(*at) < CONTEST_WINDOW);
+        let refusal = last_refusal(&state);
+        let misses = holder.is_none() && refusal.is_none();
+        let stray = misses.then(|| self.strays.lock().likeliest(now)).flatten();
         let fault = contested
             .map(|(_, text)| text.clone())
             .or_else(|| meter.keyless(now))
-            .or_else(|| self.refusal(&state, now));
+            .or(refusal)
+            .or_else(|| stray.map(stray_told));
         Some(CourtStatus {
             condition,
             publisher: holder.map(|holder| holder.peer.to_string()),
@@ -580,6 +594,9 @@ impl Courts {
             bitrate_bps: meter.bitrate().filter(|_| condition == StreamCondition::Live),
             key_interval_ms: meter.key_interval_ms(),
             b_frames: meter.has_b_frames(),
+            lookahead: holder.and_then(|holder| holder.lookahead),
+            still_for: meter.still_for(now).filter(|_| condition == StreamCondition::Live),
+            stray,
             reorder_ms: meter.reorder_ms(),
             burst_ms: meter.burst_ms(),
             audio: holder.map_or(Sound::None, |holder| holder.audio.clone()),
@@ -603,21 +620,20 @@ impl Courts {
     pub(crate) fn wrong_key(&self, peer: IpAddr, given: u64, now: Monotonic) {
         self.strays.lock().note(peer, given, now);
     }
+}
 
-    /// Why nobody publishes to a court, where somebody tried: that may have been its camera.
-    fn refusal(&self, state: &CourtState, now: Monotonic) -> Option<String> {
-        if state.holder.is_some() {
-            return None;
-        }
-        let refused = state.last_refusal.as_ref();
-        refused.map(|why| format!("the last publisher was let go: {why}")).or_else(|| {
-            let peer = self.strays.lock().likeliest(now)?;
-            Some(format!(
-                "{peer} publishes with a stream key that no court has: compare the encoder's key with \
-                 `stream_key`"
-            ))
-        })
-    }
+/// Why nobody publishes to a court, where somebody tried with its key.
+fn last_refusal(state: &CourtState) -> Option<String> {
+    let refused = state.last_refusal.as_ref().filter(|_| state.holder.is_none());
+    refused.map(|why| format!("the last publisher was let go: {why}"))
+}
+
+/// Who comes with a key of no court: that may be a court's camera.
+fn stray_told(peer: IpAddr) -> String {
+    format!(
+        "{peer} publishes with a stream key that no court has: compare the encoder's key with \
+         `stream_key`"
+    )
 }
 
 #[cfg(test)]

@@ -847,6 +847,7 @@ fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
         audio: assembler.sound_told(),
         dropped,
         last_drop: last.map(Unusable::text),
+        lookahead: assembler.lookahead(),
     };
     shared.courts.describe(held.court, held.connection, description);
 }

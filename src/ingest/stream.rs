@@ -54,6 +54,7 @@ pub struct StreamAssembler {
     video: Option<Video>,
     audio: Audio,
     unusable: (u64, Option<Unusable>),
+    lookahead: Option<u16>,
 }
 
 /// Where a session's time stands.
@@ -94,6 +95,7 @@ impl StreamAssembler {
             video: None,
             audio: Audio::default(),
             unusable: (0, None),
+            lookahead: None,
         }
     }
 
@@ -130,6 +132,12 @@ impl StreamAssembler {
     #[must_use]
     pub const fn unusable(&self) -> (u64, Option<Unusable>) {
         self.unusable
+    }
+
+    /// Pictures that the encoder looks ahead before it sends one, if it has said so.
+    #[must_use]
+    pub const fn lookahead(&self) -> Option<u16> {
+        self.lookahead
     }
 
     /// What becomes of the sound.
@@ -296,6 +304,7 @@ impl StreamAssembler {
             self.let_go(Unusable::Malformed);
             return Ok(());
         };
+        self.lookahead = walked.lookahead.or(self.lookahead);
         if walked.sets_changed {
             video.settle();
             self.ask()?;

@@ -43,6 +43,8 @@ pub(crate) struct Walked {
     pub(crate) b_slices: bool,
     pub(crate) sets_changed: bool,
     pub(crate) wall: Option<UtcTime>,
+    /// Pictures that the encoder looks ahead, by its own word.
+    pub(crate) lookahead: Option<u16>,
     /// The units, with lengths of 4 bytes and without parameter sets, if they were not so already.
     pub(crate) rebuilt: Option<BytesMut>,
 }
@@ -161,6 +163,7 @@ impl Video {
             let sei = Sei::read(self.codec(), nal);
             walked.wall = walked.wall.or(sei.wall);
             walked.recovery |= sei.recovery;
+            walked.lookahead = walked.lookahead.or(sei.lookahead);
         };
         match &self.sets {
             Sets::H264(_) => match nal.first().map_or(0, |header| header & 0x1F) {

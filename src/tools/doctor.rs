@@ -1,16 +1,24 @@
-//! `courtside doctor`: what is wrong with the running box and what to do, in words.
+//! `courtside doctor`: what is wrong with the running box and what to do, in words. Of one that does not run:
+//! what of the machine may keep it from it.
 
+use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
+use crate::app;
+use crate::config::{self, Config};
+use crate::disk::{RealDisk, Seen, Us};
 use crate::event::box_status::BoxStatus;
+use crate::event::catalogue::Code;
 use crate::event::service::CourtService;
 use crate::event::state::StreamState;
 use crate::event::words::{CheckWord, StreamCondition};
 use crate::health::doctor::{Finding, Severity, findings};
+use crate::health::of_folder;
 use crate::tools::ask::{AskArgs, AskError, Place};
 use crate::tools::tell::{remark, remark_refused, tell, tell_json};
 
@@ -33,7 +41,12 @@ impl DoctorArgs {
         let place = match Place::of(&self.ask) {
             Ok(place) => place,
             Err(error) => {
-                remark_refused(&error);
+                if self.json {
+                    let refused = Finding::new("configuration", Code::ConfigRefused, &error);
+                    tell_json(&json!({ "well": false, "findings": [refused] }))?;
+                } else {
+                    remark_refused(&error);
+                }
                 return Ok(ExitCode::from(2));
             }
         };
@@ -57,13 +70,56 @@ impl DoctorArgs {
     }
 
     fn cannot_ask(&self, error: &AskError) -> anyhow::Result<()> {
+        let mut found = Vec::new();
+        // Who asks a box by its address asks no machine of his own.
+        if let (AskError::NoBox { url, .. }, None) = (error, &self.ask.url) {
+            found.push(Finding::new("box", Code::NotRunning, format!("no box answers at {url}")));
+            found.extend(config::load(&self.ask.config).ok().iter().flat_map(at_rest));
+        }
         if self.json {
-            tell_json(&json!({ "well": false, "error": error.to_string() }))?;
+            tell_json(&json!({ "well": false, "error": error.to_string(), "findings": found }))?;
         } else {
             remark(format_args!("courtside: {error}"));
+            found.iter().skip(1).for_each(print_one);
         }
         Ok(())
     }
+}
+
+/// What of the machine keeps a box of this configuration from its start, as far as it can be seen from outside.
+fn at_rest(config: &Config) -> Vec<Finding> {
+    let dir = &config.appliance.data_dir;
+    let mut us = Us::now();
+    let mut found = Vec::new();
+    if let Some(mut status) = app::data_dir(&RealDisk::new(), dir, config.ring.keep_free_bytes) {
+        // As root, one looks for the user that the daemon runs as: the folder's.
+        if let (0, Ok(seen)) = (us.user, Seen::at(dir)) {
+            us = Us { user: seen.owner, group: seen.group };
+            status.of_user = None;
+        }
+        found.extend(of_folder(&status));
+    }
+    // One that is not there is made by the first start; what keeps us from looking was told above.
+    if let Ok(judged) = app::look(config, us) {
+        let refused = judged.refused.into_iter().chain(judged.faults);
+        found.extend(refused.map(|text| Finding::new("files", Code::DataNotOurs, text)));
+    }
+    let listens = [
+        ("RTMP", config.ingest.rtmp),
+        ("RTMPS", config.ingest.rtmps),
+        ("the page", Some(config.http.listen)),
+    ];
+    found.extend(listens.into_iter().filter_map(|(what, address)| port_in_use(what, address?)));
+    found
+}
+
+fn port_in_use(what: &str, address: SocketAddr) -> Option<Finding> {
+    let error = TcpListener::bind(address).err()?;
+    (error.kind() == std::io::ErrorKind::AddrInUse).then(|| {
+        let text = format!("another program has {address}, where {what} listens");
+        let finding = Finding::new("ports", Code::PortInUse, text);
+        finding.with("port", address.port().into())
+    })
 }
 
 fn well(findings: &[Finding]) -> bool {
@@ -80,16 +136,7 @@ fn whole(told: &BoxStatus, findings: &[Finding]) -> serde_json::Value {
 }
 
 fn print(told: &BoxStatus, findings: &[Finding]) {
-    for finding in findings {
-        let mark = match finding.severity {
-            Severity::Fault => '✗',
-            Severity::Advice => '!',
-        };
-        tell(format_args!("{mark} {}: {}", finding.about, finding.text));
-        if !finding.todo.is_empty() {
-            tell(format_args!("  → {}", finding.todo));
-        }
-    }
+    findings.iter().for_each(print_one);
     for (court, told) in &told.streams {
         if told.stream.condition == StreamCondition::Live {
             tell(format_args!("✓ court {court}: {}", stream_line(&told.stream)));
@@ -127,6 +174,51 @@ fn print_service(court: &str, told: &CourtService) {
     }
 }
 
+fn print_one(finding: &Finding) {
+    let Finding { about, text, todo, code, .. } = finding;
+    let mark = match finding.severity {
+        Severity::Fault => '✗',
+        Severity::Advice => '!',
+    };
+    for line in told(&format!("{mark} {about}: {text} [{code}]"), "  ") {
+        tell(line);
+    }
+    for line in told(&format!("  → {todo}"), "    ") {
+        tell(line);
+    }
+}
+
+/// Every terminal has so many columns.
+const COLUMNS: usize = 80;
+
+/// A sentence for who reads it: in lines, where that is a person, those after the first begin with `margin`;
+/// else in one, which programs search.
+fn told(sentence: &str, margin: &str) -> Vec<String> {
+    if std::io::stdout().is_terminal() {
+        wrapped(sentence, margin)
+    } else {
+        vec![sentence.to_owned()]
+    }
+}
+
+/// Cuts at blanks into lines of at most [`COLUMNS`] characters; a word that is longer has its own.
+fn wrapped(sentence: &str, margin: &str) -> Vec<String> {
+    let begins = sentence.len() - sentence.trim_start().len();
+    let (indent, words) = sentence.split_at(begins);
+    let mut lines = vec![indent.to_owned()];
+    for word in words.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        let is_empty = line.trim_start().is_empty();
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            lines.push(format!("{margin}{word}"));
+        } else {
+            line.push_str(if is_empty { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
 /// `live, H.264 1280x720 at 30.0 fps, 4100 kbit/s, 900 pictures, 880 answers, avdec_h264 …`.
 pub(super) fn stream_line(stream: &StreamState) -> String {
     let mut line = stream.condition.to_string();
@@ -144,4 +236,21 @@ pub(super) fn stream_line(stream: &StreamState) -> String {
         line.push_str(&format!(", {decoder}"));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_to_a_person_fits_his_terminal() {
+        let sentence = format!("  → {}", Code::BFrames.todo());
+        let lines = wrapped(&sentence, "    ");
+        assert!(lines.len() > 2 && lines.iter().all(|line| line.chars().count() <= COLUMNS));
+        assert!(lines[0].starts_with("  → turn") && lines[1].starts_with("    "), "{lines:?}");
+        let words: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+        assert_eq!(words, sentence.split_whitespace().collect::<Vec<_>>());
+        let long = "x".repeat(100);
+        assert_eq!(wrapped(&format!("a {long} b"), "  "), ["a", &format!("  {long}"), "  b"]);
+    }
 }

@@ -24,6 +24,7 @@ mod rungs;
 
 mod claim;
 mod courts;
+mod doctor;
 mod engines;
 mod games;
 mod models;

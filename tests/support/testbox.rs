@@ -18,8 +18,12 @@ use courtside::clock::{Chance, Clock, ManualClock};
 use courtside::config::{self, Config, Source};
 use courtside::device::DeviceMemory;
 use courtside::disk::{Disk, DiskFile, ForgetfulDisk, OpenHow, write_durably};
+use courtside::event::box_status::BoxStatus;
+use courtside::event::catalogue::Code;
 use courtside::event::service::{CheckTold, ConfirmArguments, CourtService, OverrideArguments};
 use courtside::event::twin::{ConfigReported, DesiredTold};
+use courtside::health::doctor::{Finding, findings};
+use courtside::ingest::flv::FileTag;
 use courtside::ingest::rtmp::message::kind;
 use courtside::mailbox::HopCount;
 use courtside::media::{CourtId, Monotonic, UtcTime};
@@ -72,12 +76,13 @@ pub(crate) struct TestCourt {
     name: String,
     key: String,
     rims: String,
+    delay_ms: u32,
 }
 
 impl TestCourt {
     pub(crate) fn new(name: &str) -> Self {
         let rims = "[[612, 188, 44, 22]]".to_owned();
-        Self { name: name.to_owned(), key: format!("key-of-court-{name}"), rims }
+        Self { name: name.to_owned(), key: format!("key-of-court-{name}"), rims, delay_ms: 0 }
     }
 
     /// The same with another key.
@@ -85,9 +90,23 @@ impl TestCourt {
         Self { key: key.to_owned(), ..self }
     }
 
+    /// The same, of whose camera is known how late its pictures come.
+    pub(crate) fn with_delay(self, delay_ms: u32) -> Self {
+        Self { delay_ms, ..self }
+    }
+
+    /// The same with another rim.
+    pub(crate) fn with_rim(self, rim: [u32; 4]) -> Self {
+        Self { rims: format!("[{rim:?}]"), ..self }
+    }
+
     fn toml(&self) -> String {
-        let Self { name, key, rims } = self;
-        format!("[[court]]\nname = \"{name}\"\nstream_key = \"{key}\"\nrims = {rims}\n")
+        let Self { name, key, rims, delay_ms } = self;
+        let delay = match delay_ms {
+            0 => String::new(),
+            delay => format!("camera_delay_ms = {delay}\n"),
+        };
+        format!("[[court]]\nname = \"{name}\"\nstream_key = \"{key}\"\nrims = {rims}\n{delay}")
     }
 }
 
@@ -108,6 +127,9 @@ pub(crate) struct Plan {
     pub(crate) tokens: Option<PathBuf>,
     /// Somebody has claimed it.
     pub(crate) claimed: bool,
+    pub(crate) http: String,
+    /// Where the broker is, if not where the test's own is: then nobody waits for a session.
+    pub(crate) broker: Option<String>,
 }
 
 impl Plan {
@@ -122,6 +144,8 @@ impl Plan {
             trouble: Vec::new(),
             tokens: None,
             claimed: false,
+            http: String::new(),
+            broker: None,
         }
     }
 
@@ -140,12 +164,14 @@ impl Plan {
     fn source(&self, broker: u16) -> Source {
         let tokens =
             self.tokens.as_ref().map(|file| format!("token_file = \"{}\"\n", file.display()));
+        let broker = self.broker.clone().unwrap_or(format!("mqtt://127.0.0.1:{broker}"));
         let mut text = format!(
             "[box]\nname = \"rim-1\"\ndata_dir = \"{DATA}\"\n\
-             [uplink]\nbroker = \"mqtt://127.0.0.1:{broker}\"\n\
-             [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n{}\
+             [uplink]\nbroker = \"{broker}\"\n\
+             [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n{}{}\
              [ring]\n{}[detect]\nfinder = false\n{}",
             tokens.unwrap_or_default(),
+            self.http,
             self.ring,
             self.detect
         );
@@ -230,7 +256,9 @@ impl TestBox {
             write_durably(&tested.disk, &identity.join("current.json"), b"{}").expect("written");
         }
         tested.start().expect("it starts");
-        tested.connected();
+        if tested.plan.broker.is_none() {
+            tested.connected();
+        }
         tested
     }
 
@@ -475,6 +503,32 @@ impl TestBox {
         self.publish_wrongly(key, Duration::from_millis(800))
     }
 
+    /// What is wrong with the box once that is found, by the clock.
+    pub(crate) fn found(&self, code: Code) -> Vec<Finding> {
+        let told = || {
+            // Slow enough that what goes over loopback is not late.
+            self.clock.advance(Duration::from_millis(20));
+            let found = findings(&*self.handle().status()?);
+            found.iter().any(|one| one.code == code).then_some(found)
+        };
+        until(told, || format!("{code} is found: {:?}", self.handle().uplink()))
+    }
+
+    /// Publishes with so many keys of no court at once, and waits until each is answered.
+    pub(crate) fn guess(&mut self, keys: usize) {
+        let mut asked: Vec<_> =
+            (0..keys).map(|key| self.ask_to_publish(&format!("guess-{key}"))).collect();
+        let answered = || {
+            self.clock.advance(Duration::from_millis(10));
+            asked.iter().all(JoinHandle::is_finished).then_some(())
+        };
+        until(answered, || "all keys are answered".to_owned());
+        for asked in asked.drain(..) {
+            let refused = self.runtime.block_on(asked).expect("no panic");
+            assert!(refused.is_err(), "no guess opens anything");
+        }
+    }
+
     /// Lets time pass, in steps after each of which the box is quiet.
     pub(crate) fn pass(&mut self, time: Duration, step: Duration) {
         let mut left = time;
@@ -623,6 +677,43 @@ impl TestBox {
         let camera = self.cameras.get_mut(court).expect("it publishes");
         let sent = camera.publisher.send(kind::VIDEO, timestamp, body);
         self.runtime.block_on(sent).expect("the box takes it");
+    }
+
+    /// What the box says of itself, once it has looked at everything again.
+    pub(crate) fn status(&mut self) -> BoxStatus {
+        // The machine is read every ten seconds, the stages four times a second.
+        self.pass(Duration::from_millis(10_500), Duration::from_millis(500));
+        self.status_now()
+    }
+
+    /// The same as of the last look.
+    pub(crate) fn status_now(&self) -> BoxStatus {
+        let told = self.handle().status().expect("it has looked at itself");
+        BoxStatus::clone(&told)
+    }
+
+    /// Shows a film that an encoder made, at its own time; of each `burst` pictures the first ones wait for
+    /// the last.
+    pub(crate) fn play(&mut self, court: &str, tags: &[FileTag], burst: usize) {
+        let mut at = 0;
+        for (number, tag) in tags.iter().filter(|tag| tag.kind == kind::VIDEO).enumerate() {
+            if number.is_multiple_of(burst) {
+                let due = Duration::from_millis(u64::from(tag.timestamp.saturating_sub(at)));
+                self.clock.advance(due);
+                at = tag.timestamp;
+                self.quiet();
+            }
+            let before = self.count(court, "decode").offered;
+            self.send(court, tag.body.clone(), tag.timestamp);
+            // Parameters come before the pictures, and are none.
+            if tag.body.get(1) == Some(&1) {
+                let come = || (self.count(court, "decode").offered > before).then_some(());
+                until(come, || format!("picture {number} of {court} is taken in"));
+                self.quiet();
+            }
+        }
+        self.clock.advance(Duration::from_millis(250));
+        self.quiet();
     }
 
     /// Sends one picture, and waits until it is in the box's hands.

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::event::FactId;
+use crate::event::host::{
+    CertificateStatus, ClockKept, DataDirStatus, GpuMemory, RenderNode, SyncsStatus,
+};
 use crate::event::state::{CourtClock, ModelState, UplinkState};
 use crate::event::words::{
     CalibrationMode, LearntFrom, LinkTrouble, ModelCondition, Sound, StorageCondition, VerdictWord,
@@ -27,6 +30,9 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         bitrate_bps: live.then_some(4_210_400),
         key_interval_ms: live.then_some(2_000),
         b_frames: false,
+        lookahead: None,
+        still_for: None,
+        stray: None,
         reorder_ms: live.then_some(0),
         burst_ms: live.then_some(8),
         audio: Sound::from(if live { "aac" } else { "none" }.to_owned()),
@@ -91,6 +97,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         counts: Vec::new(),
         config: None,
         files: Vec::new(),
+        host: HostStatus::default(),
     }
 }
 
@@ -98,6 +105,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
 fn just_started() -> StagesSay {
     let mut court = court("a", StreamCondition::Waiting);
     (court.rims, court.rims_of) = (Vec::new(), None);
+    court.ingest.as_mut().expect("there").stray = Some([192, 0, 2, 99].into());
     let mut said = said_by(vec![court]);
     said.models.bundles.push(ModelState {
         name: "of-the-league".to_owned(),
@@ -135,13 +143,13 @@ fn in_mid_game() -> StagesSay {
     (ingest.codec, ingest.audio) =
         (Some(Codec::H265), Sound::from("MP3 is left out: use AAC".to_owned()));
     (ingest.bitrate_bps, ingest.key_interval_ms) = (Some(300_000), Some(8_300));
-    (ingest.b_frames, ingest.burst_ms) = (true, Some(120));
+    (ingest.b_frames, ingest.burst_ms, ingest.lookahead) = (true, Some(120), Some(40));
     ingest.reconnects =
         Some("37 publishes within a minute, the last by 192.0.2.17:50112".to_owned());
     (ingest.pictures_dropped, south.dropped) = (3, 4);
     south.rings = Some(vec![28.4, 12.9]);
     south.decoder.advice = Some("openh264 is the only decoder in software here");
-    south.moved = Some("the camera of court south seems to have been moved".to_owned());
+    south.moved = Some("the camera has moved: the ring of rim 0 is elsewhere".to_owned());
     let mut said = said_by(vec![north, south]);
     said.calibrate = Calibrate::Watch;
     said.storage = Some(StorageState {
@@ -169,8 +177,11 @@ fn ill() -> StagesSay {
     let (mut a, mut b) = (court("a", StreamCondition::Stalled), court("b", StreamCondition::Live));
     a.decoder.fault = Some("avdec_h264 failed: no memory; it is built anew".to_owned());
     a.decoder.held_back = 6;
+    a.rims.push(RimBox { x: 1_500.0, ..a.rims[0] });
     b.fault = Some("the picture is 1920 × 1088, of another aspect than `rims_of`".to_owned());
-    b.rings = None;
+    (b.rings, b.rims_of) = (None, Some([1920, 1440]));
+    let ingest = b.ingest.as_mut().expect("there");
+    ingest.still_for = Some(std::time::Duration::from_secs(42));
     let mut said = said_by(vec![a, b]);
     said.models.bundles = vec![
         ModelState {
@@ -231,6 +242,25 @@ fn ill() -> StagesSay {
     said.files = vec![Foreign::told(
         "whoever has an account here can read /etc/courtside/box.key, which holds a secret",
     )];
+    said.host = HostStatus {
+        data_dir: Some(DataDirStatus {
+            path: Foreign::told("/var/lib/courtside"),
+            in_ram: true,
+            read_only: true,
+            of_user: Some(1000),
+            keep_free_bytes: 268_435_456,
+        }),
+        syncs: Some(SyncsStatus { count: 64, median_ms: 502.5, worst_ms: 1_904.0 }),
+        gpu_memory: Some(GpuMemory { free_bytes: 40_000_000, total_bytes: 8_000_000_000 }),
+        render_denied: vec![RenderNode { path: Foreign::told("/dev/dri/renderD128"), group: 105 }],
+        certificates: vec![CertificateStatus {
+            what: "ca_file of [uplink]".to_owned(),
+            file: Foreign::told("/etc/courtside/ca.pem"),
+            ends: "2026-11-30T00:00:00.000Z".to_owned(),
+            ends_in_days: -2.5,
+        }],
+        clock: ClockKept { reached: Some(false), watched_s: 7_200, steps: 3, moved_ms: -2_400 },
+    };
     said.counts = vec![(
         HopId { court: "a".to_owned(), hop: "ring".to_owned() },
         HopCount {

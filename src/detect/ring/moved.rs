@@ -23,14 +23,21 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// What is seen and what to do, for a technician at `court`.
+    /// What is seen.
     #[must_use]
-    pub fn text(&self, court: &CourtId) -> String {
+    pub fn text(&self) -> String {
         format!(
-            "The camera of court {court} has moved: the ring of rim {} is now at {}, it was drawn \
-             at {}. Put the camera back, or run `courtside aim --court {court}` and paste what it \
-             prints; calls cannot be relied on until then.",
+            "the camera has moved: the ring of rim {} is now at {}, it was drawn at {}",
             self.rim, self.now, self.drawn
+        )
+    }
+
+    /// What to do, for a technician at `court`.
+    #[must_use]
+    pub fn todo(court: &CourtId) -> String {
+        format!(
+            "put the camera back, or run `courtside aim --court {court}` and paste what it prints; calls \
+             cannot be relied on until then"
         )
     }
 }
@@ -44,8 +51,8 @@ mod tests {
         let now = RimBox { x: 630.2, y: 199.7, w: 40.0, h: 16.0 };
         let drawn = RimBox { x: 600.0, ..now };
         let court = CourtId::new("north").expect("name");
-        let text = Moved { rim: 0, now, drawn }.text(&court);
+        let text = Moved { rim: 0, now, drawn }.text();
         assert!(text.contains("now at [630, 200, 40, 16], it was drawn at [600, 200, 40, 16]"));
-        assert!(text.contains("courtside aim --court north"), "{text}");
+        assert!(Moved::todo(&court).contains("courtside aim --court north"));
     }
 }

@@ -9,6 +9,7 @@
 //! rates are told as advice, and fail none: some cameras cannot do better, and the calls are right.
 
 use crate::event::box_status::{BoxStatus, CourtStatus};
+use crate::event::catalogue::Code;
 use crate::event::service::{CheckTold, Vouched};
 use crate::event::state::{ModelState, ModelsState, StreamState};
 use crate::event::words::{CheckName, CheckWord, ModelCondition, ModelRole, StreamCondition};
@@ -22,7 +23,6 @@ const DECODES: &[&str] = &["frozen"];
 const RIM: &[&str] = &["camera_moved", "rim_outside", "rim_aspect"];
 const WIDTH: &[&str] = &["tiny_ring"];
 const MODEL: &[&str] = &["no_answers"];
-const BROKER: &[&str] = &["another_box", "not_connected", "refused"];
 const CLOCK: &[&str] = &["implausible"];
 /// Pictures in after which one should have come out of the decoder: ten seconds of 30 a second (chosen:
 /// the longest distance of key frames that is not refused is shorter).
@@ -54,7 +54,7 @@ impl Verdict {
     }
 
     fn of(check: CheckName, state: CheckWord, finding: &Finding) -> Self {
-        let (code, text) = (Some(finding.code.clone()), finding.text.clone());
+        let (code, text) = (Some(finding.code.word().to_owned()), finding.text.clone());
         Self { state, code, ..Self::waiting(check, text, finding.todo.clone()) }
     }
 
@@ -91,7 +91,7 @@ pub(super) fn moved<'a>(court: &str, found: &'a [Finding]) -> Option<&'a Finding
 }
 
 fn first<'a>(found: &'a [Finding], about: &str, codes: &[&str]) -> Option<&'a Finding> {
-    found.iter().find(|finding| finding.about == about && codes.contains(&finding.code.as_str()))
+    found.iter().find(|finding| finding.about == about && codes.contains(&finding.code.word()))
 }
 
 /// The five checks of a court, in the order in which they can be passed.
@@ -236,7 +236,7 @@ impl Court<'_> {
             return Verdict::waiting(check, "the model is being loaded", "");
         }
         if live.over_budget
-            && let Some(slow) = of_it.clone().find(|finding| finding.code == "model_runs_but")
+            && let Some(slow) = of_it.clone().find(|finding| finding.code == Code::ModelRunsBut)
         {
             return Verdict { figure: took(live), ..Verdict::of(check, CheckWord::Failed, slow) };
         }
@@ -279,9 +279,15 @@ fn broker(status: &BoxStatus, found: &[Finding]) -> Verdict {
     let Some(uplink) = &status.uplink else {
         return Verdict::waiting(check, "the outbox is being opened", "");
     };
-    if let Some(finding) = first(found, "broker", BROKER) {
+    // Whatever is wrong with the link; that much waits is no fault of who sets a court up.
+    let in_the_way = |finding: &&Finding| {
+        finding.about == "broker"
+            && finding.severity == Severity::Fault
+            && !matches!(finding.code, Code::Shed | Code::OutboxFilling)
+    };
+    if let Some(finding) = found.iter().find(in_the_way) {
         // Before the first answer nothing is wrong yet.
-        let begins = finding.code == "not_connected" && uplink.fault.is_none();
+        let begins = finding.code == Code::NotConnected && uplink.fault.is_none();
         let state = if begins { CheckWord::Waiting } else { CheckWord::Failed };
         return Verdict::of(check, state, finding);
     }

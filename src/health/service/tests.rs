@@ -141,7 +141,7 @@ fn each_check_says_what_it_waits_for_what_is_wrong_and_that_it_is_passed() {
         ("/models/bundles/0/condition", json!("loading"), Model, Waiting, "loaded"),
         ("/models/bundles/0", slow, Model, Failed, "budget"),
         ("/streams/a/pictures", json!(900), Model, Passed, ""),
-        ("/uplink/connected", json!(false), Broker, Waiting, "not reached"),
+        ("/uplink/connected", json!(false), Broker, Waiting, "no link"),
         ("/uplink/another_box", json!(true), Broker, Failed, "another box"),
         ("/uplink/acknowledges", json!(false), Broker, Waiting, "acknowledged"),
         ("/uplink", json!(null), Broker, Waiting, "outbox"),

@@ -94,7 +94,7 @@ export class Court {
     node.hidden = list.length === 0;
     node.replaceChildren(...list.map((one) => {
       const cost = known(one.costs_ms) ? `${Math.round(one.costs_ms)} ms ` : "";
-      return make("li", {}, make("b", { textContent: cost }), one.text);
+      return make("li", {}, make("b", { textContent: cost }), one.text, make("span", { textContent: one.todo ? ` → ${one.todo}` : "" }));
     }));
   }
 

@@ -1,0 +1,214 @@
+//! Reads the machine under the box, every ten seconds, where nothing waits for it: a disk that hangs holds up
+//! this and no more. `health` judges what is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::sync::watch as told;
+
+use crate::claim;
+use crate::clock::{Anchors, Clock, Ticks, kept_by_network};
+use crate::config::Config;
+use crate::device::{Denied, denied_render_nodes};
+use crate::disk::{Disk, read_regular};
+use crate::event::host::{CertificateStatus, DataDirStatus, HostStatus, RenderNode};
+use crate::health::{Steps, Syncs};
+use crate::media::{Foreign, UtcTime};
+
+/// What changes here changes slowly, and a person who looks twice waits no longer.
+const EVERY: Duration = Duration::from_secs(10);
+/// A chain of a few certificates takes some thousand bytes, the system's authorities 200 KB.
+const PEM_MOST_BYTES: u64 = 1 << 20;
+
+/// Which of a file's certificates says when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// A chain: without one of them it is none.
+    First,
+    /// Authorities: one that is good is enough.
+    Last,
+}
+
+/// Reads the machine.
+pub(crate) struct HostReader {
+    data_dir: PathBuf,
+    keep_free_bytes: u64,
+    certificates: Vec<(&'static str, PathBuf, Whose)>,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    anchors: Anchors,
+    syncs: Syncs,
+    /// What was seen of the clock; held for a look.
+    steps: Mutex<Steps>,
+    /// What was read last; held for a copy.
+    latest: Mutex<HostStatus>,
+}
+
+impl HostReader {
+    pub(crate) fn new(
+        config: &Config,
+        (disk, clock): (Arc<dyn Disk>, Arc<dyn Clock>),
+        anchors: Anchors,
+        syncs: Syncs,
+    ) -> Self {
+        Self {
+            data_dir: config.appliance.data_dir.clone(),
+            keep_free_bytes: config.ring.keep_free_bytes,
+            certificates: certificates(config),
+            disk,
+            clock,
+            anchors,
+            syncs,
+            steps: Mutex::default(),
+            latest: Mutex::default(),
+        }
+    }
+
+    /// What was read last. The GPU's memory, which must be known sooner, is `gpu`'s.
+    pub(crate) fn latest(&self) -> HostStatus {
+        self.latest.lock().clone()
+    }
+
+    /// Reads until `stopped` turns to true.
+    pub(crate) async fn run(self: Arc<Self>, mut stopped: told::Receiver<bool>) {
+        let mut ticks = Ticks::new(&self.clock, EVERY);
+        loop {
+            // Woken by the interval, and by the end.
+            tokio::select! {
+                () = ticks.tick() => {}
+                _ = stopped.wait_for(|told| *told) => return,
+            }
+            let reader = Arc::clone(&self);
+            // One that panicked told so, and the next one reads again.
+            drop(tokio::task::spawn_blocking(move || reader.look()).await);
+        }
+    }
+
+    fn look(&self) {
+        let read = self.read();
+        *self.latest.lock() = read;
+    }
+
+    fn read(&self) -> HostStatus {
+        let (now, utc) = (self.clock.monotonic(), self.clock.utc());
+        let plausible = self.anchors.state().plausible;
+        let clock = {
+            let mut steps = self.steps.lock();
+            steps.look(now, utc, plausible);
+            steps.told(now, kept_by_network())
+        };
+        let read = self.certificates.iter().filter(|_| plausible);
+        HostStatus {
+            data_dir: data_dir(&*self.disk, &self.data_dir, self.keep_free_bytes),
+            syncs: self.syncs.told(now),
+            gpu_memory: None,
+            render_denied: denied_render_nodes().into_iter().map(node).collect(),
+            certificates: read
+                .filter_map(|(what, file, whose)| ends(what, file, *whose, utc))
+                .collect(),
+            clock,
+        }
+    }
+}
+
+fn node(denied: Denied) -> RenderNode {
+    RenderNode { path: Foreign::path(denied.path), group: denied.group }
+}
+
+/// Where a folder lies.
+pub(crate) fn data_dir(disk: &dyn Disk, dir: &Path, keep_free_bytes: u64) -> Option<DataDirStatus> {
+    let mount = disk.mount(dir).ok()?;
+    Some(DataDirStatus {
+        path: Foreign::path(dir),
+        in_ram: mount.in_ram,
+        read_only: mount.read_only,
+        of_user: mount.of_user,
+        keep_free_bytes,
+    })
+}
+
+/// The certificates that a configuration names, each by its key.
+fn certificates(config: &Config) -> Vec<(&'static str, PathBuf, Whose)> {
+    let uplink = &config.uplink;
+    let client = uplink.client.as_ref();
+    let named = [
+        ("ca_file of [uplink]", uplink.ca_file.as_ref(), Whose::Last),
+        ("cert_file of [uplink]", client.map(|files| &files.cert_file), Whose::First),
+        (
+            "cert_file of [http]",
+            config.http.tls.as_ref().map(|files| &files.cert_file),
+            Whose::First,
+        ),
+        (
+            "cert_file of [ingest]",
+            config.ingest.tls.as_ref().map(|files| &files.cert_file),
+            Whose::First,
+        ),
+    ];
+    named.into_iter().filter_map(|(what, file, whose)| Some((what, file?.clone(), whose))).collect()
+}
+
+/// When the certificates of a file end; `None` where it holds none, which is told elsewhere.
+fn ends(what: &str, file: &Path, whose: Whose, now: UtcTime) -> Option<CertificateStatus> {
+    let pem = read_regular(file, PEM_MOST_BYTES).ok()?;
+    let chain = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    let ends = chain.filter_map(|certificate| claim::ends(&certificate));
+    let at = match whose {
+        Whose::First => ends.min(),
+        Whose::Last => ends.max(),
+    }?;
+    #[expect(clippy::cast_precision_loss, reason = "days, to a tenth")]
+    let days = at.as_nanos().saturating_sub(now.as_nanos()) as f64 / 86_400e9;
+    Some(CertificateStatus {
+        what: what.to_owned(),
+        file: Foreign::path(file),
+        ends: at.to_rfc3339(),
+        ends_in_days: (days * 10.0).round() / 10.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    #[test]
+    fn a_folder_is_read_where_it_lies() {
+        let disk = RealDisk::new();
+        let shm = data_dir(&disk, Path::new("/dev/shm/courtside/is/not/there"), 7).expect("read");
+        assert!(shm.in_ram && shm.of_user.is_none(), "{shm:?}");
+        assert_eq!(shm.keep_free_bytes, 7);
+        let own = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a folder");
+        let own = data_dir(&disk, own.path(), 7).expect("read");
+        assert!(!own.in_ram && !own.read_only && own.of_user.is_none(), "{own:?}");
+        // The kernel's own files lie in no memory that a power cut empties, and are root's.
+        let proc = data_dir(&disk, Path::new("/proc"), 7).expect("read");
+        let root = rustix::process::geteuid().is_root();
+        assert_eq!((proc.in_ram, proc.of_user), (false, (!root).then_some(0)));
+    }
+
+    #[test]
+    fn certificates_are_read_with_their_ends() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let day = |day: u8| {
+            let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+            params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2027, 1, day);
+            let key = rcgen::KeyPair::generate().expect("a key");
+            params.self_signed(&key).expect("signed").pem()
+        };
+        let file = dir.path().join("chain.pem");
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(&file, day(20) + &day(11)).expect("written");
+        // 2027-01-01T00:00:00Z.
+        let now = UtcTime::from_nanos(1_798_761_600_000_000_000);
+        let first = ends("cert_file of [http]", &file, Whose::First, now).expect("read");
+        assert_eq!((first.ends.as_str(), first.ends_in_days), ("2027-01-11T00:00:00.000Z", 10.0));
+        assert_eq!(ends("", &file, Whose::Last, now).expect("read").ends_in_days, 19.0);
+        assert_eq!(ends("", Path::new("/does/not/exist"), Whose::First, now), None);
+    }
+}
