@@ -27,7 +27,6 @@ use crate::event::state::{ClaimState, ModelsState};
 use crate::event::twin::{ConfigReported, DesiredTold};
 use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
-use crate::health::Reading;
 use crate::ingest::{CourtStatus, IngestCounts};
 use crate::mailbox::Ledger;
 use crate::media::{CourtId, Foreign};
@@ -233,9 +232,10 @@ impl AppHandle {
     }
 
     /// What the stages have measured, as Prometheus reads it.
+    #[cfg(feature = "gstreamer")]
     #[must_use]
     pub(crate) fn measured(&self) -> String {
-        self.courts.beside().metrics.encode(&Reading::default())
+        self.courts.beside().metrics.encode(&crate::health::Reading::default())
     }
 
     /// The memory of the GPU in which decoded pictures lie, as it was read last; `None` where they lie in
