@@ -802,7 +802,9 @@ fn every_word_that_a_box_says_is_understood() {
 
 #[test]
 fn a_browser_signs_in_and_out_and_is_asked_again_when_its_time_is_up() {
-    let source = Scripted::with_state(one_court());
+    let mut state = one_court();
+    state["calibration"] = json!({"mode": "watch", "courts": {"a": []}});
+    let source = Scripted::with_state(state);
     source.shot("a", true, 1, 1);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let clock = by_hand();

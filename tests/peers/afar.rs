@@ -175,3 +175,98 @@ fn a_technician_far_away_needs_no_shell_and_learns_no_secret() {
         assert_eq!(leak, None, "the {what} left the box");
     }
 }
+
+/// What a picture or a game is needed for; the rest is in the test above and in `install`.
+#[test]
+fn each_operation_does_what_it_says_or_says_why_not() {
+    let broker = Mosquitto::start(false, None);
+    let subscriber = Subscriber::to(broker.port);
+    let dir = tempfile::tempdir().expect("directory");
+    let (config, log) = (dir.path().join("courtside.toml"), dir.path().join("log.txt"));
+    let text = format!(
+        "[box]\nname = \"rim-1\"\ndata_dir = \"{}\"\n\
+         [uplink]\nbroker = \"mqtt://127.0.0.1:{}\"\n\
+         [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+         [[court]]\nname = \"a\"\nstream_key = \"{STREAM_KEY}\"\nrims = [[100, 100, 44, 22]]\n",
+        dir.path().join("data").display(),
+        broker.port
+    );
+    put(&config, &text);
+    let _daemon = Daemon::telling(&config, std::fs::File::create(&log).expect("made").into());
+    let born = || subscriber.below("state/box").iter().any(|state| state.json["online"] == true);
+    until("it is born", || born().then_some(()));
+    let mut laptop = Laptop {
+        broker: format!("mqtt://127.0.0.1:{}", broker.port),
+        folder: dir.path().to_owned(),
+        said: Vec::new(),
+    };
+    // Another model decides and the one before does again, while nobody plays.
+    let live = |told: &Value| {
+        let all = told["result"]["models"]["bundles"].as_array().cloned().unwrap_or_default();
+        let live = all.iter().find(|model| model["role"] == "live");
+        live.and_then(|model| model["name"].as_str()).map(str::to_owned)
+    };
+    let (code, told) = laptop.asks(&["model_swap", "bundle=ballnet", "after=now", "--wait", "120"]);
+    assert_eq!((code, live(&told).as_deref()), (Some(0), Some("ballnet")), "{told:#}");
+    let (code, told) = laptop.asks(&["model_rollback"]);
+    assert_eq!((code, live(&told).as_deref()), (Some(0), Some("rimnet")), "{told:#}");
+
+    // What takes no such arguments, and what an operator may and may not.
+    for (words, code) in [
+        (&["doctor", "court=a"][..], "arguments"),
+        (&["report", "all=true"], "arguments"),
+        (&["restart", "now=true"], "arguments"),
+        (&["log_tail", "lines=many"], "arguments"),
+        (&["config_check", "toml=7"], "arguments"),
+        (&["model_rollback", "to=rimnet"], "arguments"),
+        (&["key_rotate", "key=house"], "arguments"),
+        (&["restart", "--as", "operator"], "role"),
+        (&["model_install", "from=/x.parcel", "--as", "operator"], "role"),
+        (&["log_tail", "--as", "operator"], "role"),
+    ] {
+        let (exit, told) = laptop.asks(words);
+        assert_eq!((exit, told["code"].as_str()), (Some(1), Some(code)), "{words:?}: {told}");
+    }
+    let (code, told) = laptop.asks(&["doctor", "--as", "operator"]);
+    assert_eq!((code, &told["result"]["version"]), (Some(0), &env!("CARGO_PKG_VERSION").into()));
+
+    let ready = || crate::secrets::address(&std::fs::read_to_string(&log).ok()?, "rtmp=");
+    let url = format!("rtmp://{}/live/{STREAM_KEY}", until("it is ready", ready));
+    let camera = Command::new("ffmpeg")
+        .args(["-v", "quiet", "-re", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25"])
+        .args([
+            "-pix_fmt",
+            "yuv420p",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-bf",
+            "0",
+            "-g",
+            "25",
+            "-f",
+            "flv",
+            &url,
+        ])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("no ffmpeg here: `make test` installs it");
+    let _camera = Daemon { child: camera };
+    let (seen, words) = (dir.path().join("seen.jpg"), ["snapshot", "court=a", "--picture"]);
+    let words: Vec<&str> = words.into_iter().chain([seen.to_str().expect("UTF-8")]).collect();
+    // Each look is a program that asks over the broker.
+    let told = (0..60).map(|_| laptop.asks(&words)).find(|(code, _)| *code == Some(0));
+    let (_, told) = told.unwrap_or_else(|| panic!("no picture: {:?}", laptop.said.last()));
+    assert_eq!(told["result"]["size"], serde_json::json!([640, 360]), "{told}");
+    let jpeg = std::fs::read(&seen).expect("written");
+    assert!(jpeg.starts_with(b"\xff\xd8") && jpeg.ends_with(b"\xff\xd9"), "{}", jpeg.len());
+    let (code, told) = laptop.asks(&["aim", "court=a", "--wait", "120"]);
+    assert_eq!(code, Some(0), "{told}");
+    let aimed = &told["result"];
+    assert_eq!(aimed["rims_of"], serde_json::json!([640, 360]), "{told}");
+    assert!(aimed["pictures"].as_u64().is_some_and(|looked| looked >= 2), "{aimed}");
+    // A test card has no ring.
+    assert_eq!(aimed["rims"], serde_json::json!([]), "{aimed}");
+    assert!(aimed["jpeg_base64"].as_str().is_some_and(|text| text.starts_with("/9j/")), "{told}");
+}

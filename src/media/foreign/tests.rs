@@ -172,6 +172,11 @@ fn debug_display_and_json_have_the_same_text_and_json_is_cleaned_when_it_is_read
     let whole = serde_json::json!({"a\u{202e}": ["\n", 1, null, {"b": "\u{9b}"}]});
     let expected = serde_json::json!({r"a\u{202e}": [r"\n", 1, null, {"b": r"\u{9b}"}]});
     assert_eq!(Foreign::json(whole), expected);
+    // A picture is not cut, and anything but its letters is no picture.
+    let picture = Value::from("/9j+".repeat(50_000) + "==");
+    assert_eq!(Foreign::json(picture.clone()), picture);
+    let long = Value::from("/9j ".repeat(50_000));
+    assert!(Foreign::json(long).as_str().is_some_and(|text| text.len() < 3_000));
     let schemas = [schemars::schema_for!(Foreign), schemars::schema_for!(String)];
     assert_eq!(schemas[0], schemas[1]);
 }
