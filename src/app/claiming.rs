@@ -5,7 +5,6 @@
 //! An identity that comes while the box runs is used at once where its name is the one that the box runs
 //! under (the outbox, the ring's clips and the topics bear it); else the box begins anew.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,10 +13,9 @@ use tracing::{error, info, warn};
 
 use crate::app::world::World;
 use crate::broker::Access;
-use crate::claim::{self, Claim, Desk, Identity, Limits, RequestId, Stage, Store, Trouble};
+use crate::claim::{self, Claim, Desk, Limits, RequestId, Stage, Store, Trouble};
 use crate::clock::Floor;
 use crate::config::Config;
-use crate::disk::Disk;
 use crate::event::state::{ClaimState, ClaimTrouble};
 use crate::event::words::ClaimStage;
 use crate::mailbox::Rest;
@@ -64,7 +62,8 @@ impl Claiming {
         let nothing =
             |says| Self { claim: None, using: None, says, home: home.clone(), rest: rest.clone() };
         if let Some(broker) = &config.uplink.broker {
-            if let Some(identity) = there(&world.disk, &data_dir) {
+            let given = Store::look(&*world.disk, &data_dir);
+            if let Some(identity) = given.and_then(|given| given.identity()) {
                 info!(
                     broker = %broker.url(), identity = %identity.name,
                     "the broker that is configured wins over the identity that the box was given: take \
@@ -150,13 +149,6 @@ impl Claiming {
             () = follows => {}
         }
     }
-}
-
-/// The identity of a box whose broker is configured. Nothing is made, and nothing put aside.
-fn there(disk: &Arc<dyn Disk>, data_dir: &Path) -> Option<Identity> {
-    let is_there = disk.names(&data_dir.join("identity")).is_ok_and(|names| !names.is_empty());
-    let opened = is_there.then(|| Store::open(Arc::clone(disk), data_dir).ok()).flatten();
-    opened?.1.current?.identity()
 }
 
 /// Brings each identity that comes into use. Never ends: the claim does.

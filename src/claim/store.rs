@@ -83,6 +83,14 @@ impl Store {
         Ok((store, held))
     }
 
+    /// Who the box is, for who only looks: nothing is made, and nothing put aside. Blocking.
+    #[must_use]
+    pub fn look(disk: &dyn Disk, data_dir: &Path) -> Option<Attempt> {
+        let path = data_dir.join(DIR).join(CURRENT);
+        let bytes = read_whole(disk, &path, MOST_BYTES).ok()?;
+        read(&bytes).ok().filter(|it: &Attempt| it.grant.is_some())
+    }
+
     fn said_no(&self, what: &'static str) -> impl Fn(io::Error) -> StoreError + use<> {
         let dir = self.dir.clone();
         move |source| StoreError { what, dir: dir.clone(), source }
