@@ -13,6 +13,7 @@ use crate::app::book::{CourtBook, Listed};
 use crate::app::court::CourtParts;
 use crate::app::error::{AppError, CourtError};
 use crate::app::faces::FromDecoder;
+use crate::app::home::HomeDesk;
 use crate::app::options::Probe;
 use crate::app::world::World;
 use crate::clips::Recorders;
@@ -51,6 +52,7 @@ pub(crate) struct Neighbours {
     pub(crate) detect: Arc<Detect>,
     pub(crate) jury: Room,
     pub(crate) uplink: Arc<Uplink>,
+    pub(crate) home: HomeDesk,
 }
 
 /// One court: what it is made of, and the threads that are its own.

@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use crate::answer::{ModelIdentity, RimAnswer};
 use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
+use crate::app::home::HomeDesk;
 use crate::app::options::Probe;
 use crate::clips::{FragmentDurable, FragmentSink};
 use crate::clock::Anchors;
@@ -142,6 +143,7 @@ pub(crate) struct FromOutbox {
     pub(crate) book: CourtBook,
     pub(crate) events: broadcast::Sender<SentEvent>,
     pub(crate) probe: Option<Arc<dyn Probe>>,
+    pub(crate) home: HomeDesk,
 }
 
 impl CommittedSink for FromOutbox {
@@ -150,6 +152,7 @@ impl CommittedSink for FromOutbox {
         if let (Saying::Score(score), Some(parts)) = (&event.saying, self.book.get(&event.court)) {
             parts.board.put_score(Some(score.clone()));
         }
+        self.home.hears(&event.court, told.message);
         match String::from_utf8(told.message.to_vec()) {
             // Nobody listening is no fault.
             Ok(json) => drop(self.events.send(SentEvent { position: told.position, json })),

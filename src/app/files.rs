@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::app::error::AppError;
+use crate::app::home::HOME_FILE;
 use crate::app::kept::KEPT_FILE;
 use crate::app::options::Options;
 use crate::app::parcels::KEY_FILE;
@@ -16,7 +17,7 @@ use crate::event::command::Role;
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "token",
     "token-operator",
     "token-viewer",
@@ -30,6 +31,7 @@ const NAMES: [&str; 15] = [
     "tried",
     twin::FOLDER,
     GPU_FOLDER,
+    HOME_FILE,
     KEPT_FILE,
     SPLITS_FILE,
 ];

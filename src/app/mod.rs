@@ -9,7 +9,7 @@
 //! process may have of it, `claiming` who the box is where no broker is configured, `gpu` what is free of a GPU's, `kept` the model that a swap was told
 //! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
-//! the one state of the box, `watch` what is told of it four times a second, `web` what is served,
+//! the one state of the box, `watch` what is told of it four times a second, `home` what Home Assistant is told, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
 //! `service` which courts are in service (over HTTP by `service_routes`),
 //! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
@@ -34,6 +34,7 @@ mod faces;
 mod courts;
 mod status;
 mod handle;
+mod home;
 mod watch;
 mod web;
 pub(crate) mod aiming;
@@ -73,6 +74,7 @@ use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
 use crate::app::gpu::GpuMemory;
+use crate::app::home::{HomeDesk, HomeKeeper};
 use crate::app::host::HostReader;
 use crate::app::operations::Technician;
 use crate::app::orders::OrderHops;
@@ -91,6 +93,7 @@ pub use crate::app::options::{Options, Probe};
 pub(crate) use crate::app::settings::{
     court_rims, detect_settings, engine_settings, memory_advice, model_limits, uplink_settings,
 };
+pub(crate) use crate::app::twin::{read as read_desired, reported as told_config};
 pub use crate::app::world::{Devices, World};
 
 /// SIGTERM to exit, all in all (the bound in design/status.md).
@@ -125,6 +128,8 @@ pub struct App {
     technician: Arc<Technician>,
     /// Which courts are in service.
     service: ServiceKeeper,
+    /// What Home Assistant is told.
+    homes: HomeKeeper,
     /// What models are joined to that are loaded once the box is ready.
     joined: Joined,
     /// What the models do, and disagree on.
@@ -199,11 +204,13 @@ impl App {
         let ring_settings = ring_settings(&config);
         let ballast = ring_settings.ballast(&world.disk);
         let order_hops = OrderHops::new(&ledger);
+        let home = HomeDesk::new(config.uplink.home_assistant);
         let hooks = uplink::Hooks {
             committed: Some(Arc::new(FromOutbox {
                 book: book.clone(),
                 events: events.clone(),
                 probe: probe.clone(),
+                home: home.clone(),
             })),
             space: Some(Arc::new(GiveSpace { ballast: ballast.clone() })),
             wall: Some(anchors.clone()),
@@ -311,6 +318,8 @@ impl App {
         let gpu_memory = GpuMemory::of(decoders, Arc::clone(&world.clock)).map_err(|source| {
             AppError::Io { what: "start a thread that asks the GPU".to_owned(), source }
         })?;
+        let disk = Arc::clone(&world.disk);
+        let homes = HomeKeeper::new(home.clone(), &config, Arc::clone(&uplink), disk);
         let courts = Courts::new(Neighbours {
             world,
             ledger,
@@ -327,6 +336,7 @@ impl App {
             detect,
             jury,
             uplink,
+            home,
         });
         courts.begin(&config.courts, left).await?;
         let (again, _) = told::channel(false);
@@ -344,6 +354,7 @@ impl App {
             web,
             technician,
             service,
+            homes,
             joined,
             splits,
             gpu_memory,
@@ -396,6 +407,7 @@ impl App {
             web,
             technician,
             service,
+            homes,
             joined,
             splits,
             gpu_memory,
@@ -447,6 +459,7 @@ impl App {
                 host: Arc::clone(&host),
             },
             service,
+            homes,
             stopped.clone(),
         ));
         // Not joined: what it reads may hang.

@@ -392,6 +392,7 @@ impl TwinKeeper {
         if config.health.log != self.running.health.log {
             health::set_log(&config.health.log);
         }
+        self.courts.beside().home.switch(config.uplink.home_assistant);
         let access = Access::of(&config.uplink).or_else(|| self.home.access());
         let was = Access::of(&self.running.uplink).or_else(|| self.home.access());
         if let Some(access) = access.filter(|access| was.as_ref() != Some(access)) {
@@ -471,7 +472,8 @@ fn nothing() -> DesiredTold {
     DesiredTold { revision: 0, outcome: DesiredOutcome::Refused, errors: Vec::new() }
 }
 
-fn reported(twin: &Twin, running: &Config, next: &Config) -> ConfigReported {
+/// What is told of it.
+pub(crate) fn reported(twin: &Twin, running: &Config, next: &Config) -> ConfigReported {
     let config = running.to_json();
     let mut waiting = plan(running, next);
     waiting.retain(|change| change.applies == Applies::Restart);
@@ -489,7 +491,7 @@ fn reported(twin: &Twin, running: &Config, next: &Config) -> ConfigReported {
 
 /// Reads a `config/desired`; else its revision, where it names one, and why not. Nothing of what stands
 /// in it is quoted: it may be a secret.
-fn read(body: &[u8]) -> Result<Wanted, (u64, Foreign)> {
+pub(crate) fn read(body: &[u8]) -> Result<Wanted, (u64, Foreign)> {
     if body.len() > DESIRED_MOST_BYTES {
         let text = format!("longer than {DESIRED_MOST_BYTES} bytes: no configuration is");
         return Err((0, Foreign::told(text)));

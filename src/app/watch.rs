@@ -15,6 +15,7 @@ use tokio::sync::watch as told;
 use crate::app::book::{CourtBook, Listed};
 use crate::app::claiming::{self, ClaimSays};
 use crate::app::gpu::GpuMemory;
+use crate::app::home::{HomeKeeper, Look};
 use crate::app::host::HostReader;
 use crate::app::kept;
 use crate::app::service::ServiceKeeper;
@@ -34,6 +35,7 @@ use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
 use crate::mailbox::{HopCount, HopId, Ledger, hops};
 use crate::media::{BoxName, CourtId, Foreign, Monotonic};
+use crate::page;
 use crate::uplink::Uplink;
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
@@ -74,6 +76,7 @@ pub(crate) struct Watched {
 pub(crate) async fn run(
     mut watched: Watched,
     mut service: ServiceKeeper,
+    mut home: HomeKeeper,
     mut stopped: told::Receiver<bool>,
 ) {
     let notifier = Notifier::from_environment();
@@ -134,6 +137,8 @@ pub(crate) async fn run(
         if let Some(waits) = waits {
             waits.hears(&status.service);
         }
+        let picture = |court: &CourtId| page::Source::snapshot(&*watched.web, court);
+        home.tend(Look { now, status: &status, picture: &picture }).await;
         watched.web.put(status);
     }
 }

@@ -48,7 +48,8 @@ impl Access {
     /// As it is configured; `None` where no broker is.
     #[must_use]
     pub fn of(config: &UplinkConfig) -> Option<Self> {
-        let UplinkConfig { broker, username, password_file, ca_file, client } = config.clone();
+        let UplinkConfig { broker, username, password_file, ca_file, client, home_assistant: _ } =
+            config.clone();
         let file = Credential::File;
         Some(Self {
             broker: broker?,

@@ -49,6 +49,7 @@ impl Config {
                 ("ca_file", self.uplink.ca_file.as_deref().and_then(path)),
                 ("cert_file", client.and_then(|tls| path(&tls.cert_file))),
                 ("key_file", client.and_then(|tls| path(&tls.key_file))),
+                ("home_assistant", Some(self.uplink.home_assistant.into())),
             ],
         );
         let files = self.claim.files.iter().map(|file| file.display().to_string());

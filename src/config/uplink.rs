@@ -28,6 +28,8 @@ pub struct UplinkConfig {
     pub ca_file: Option<PathBuf>,
     /// The box's own certificate, where the broker asks for one.
     pub client: Option<TlsFiles>,
+    /// Tells Home Assistant at the same broker what there is to show.
+    pub home_assistant: bool,
 }
 
 /// Address of a broker.
@@ -134,6 +136,11 @@ pub(super) struct RawUplink {
     #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<PathBuf>")]
     key_file: Option<Spanned<PathBuf>>,
+    /// Tells Home Assistant at the same broker what there is to show: state, score, last call, clip and
+    /// picture of each court.
+    #[schemars(extend("x-applies" = "hot"))]
+    #[serde(default)]
+    home_assistant: bool,
 }
 
 impl RawUplink {
@@ -170,11 +177,18 @@ impl RawUplink {
             }
             written.into_inner()
         });
+        let home_assistant = self.home_assistant;
         let Some(written) = self.broker else {
             // Who writes the rest of it has forgotten the broker.
             if is_claimed && alone {
-                let (broker, ca_file) = (None, None);
-                return Some(UplinkConfig { broker, username, password_file, ca_file, client });
+                return Some(UplinkConfig {
+                    broker: None,
+                    username,
+                    password_file,
+                    ca_file: None,
+                    client,
+                    home_assistant,
+                });
             }
             findings.fault(
                 section,
@@ -203,7 +217,7 @@ impl RawUplink {
         }
         let ca_file = self.ca_file.map(|file| origin.resolved(file.get_ref()));
         let broker = Some(broker);
-        Some(UplinkConfig { broker, username, password_file, ca_file, client })
+        Some(UplinkConfig { broker, username, password_file, ca_file, client, home_assistant })
     }
 }
 

@@ -51,6 +51,20 @@ macro_rules! words {
 }
 
 words! {
+    /// How a shot came out, as a dashboard shows it.
+    ShotWord {
+        /// Not known.
+        Unsure = "unsure",
+        /// It went in.
+        Made = "made",
+        /// It did not.
+        Missed = "missed",
+        /// It was none.
+        Withdrawn = "withdrawn",
+    }
+}
+
+words! {
     /// When a key of the configuration comes into force after it was changed.
     Applies {
         /// When the box starts the next time.

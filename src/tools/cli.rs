@@ -19,6 +19,7 @@ use crate::tools::demo;
 use crate::tools::doctor;
 #[cfg(feature = "gstreamer")]
 use crate::tools::eval;
+use crate::tools::fleet;
 use crate::tools::heap;
 use crate::tools::models;
 use crate::tools::provision;
@@ -82,6 +83,10 @@ Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
     Replay(replay::ReplayArgs),
     /// Make boxes somebody from a laptop: authority, claim file, grants
     Provision(provision::ProvisionArgs),
+    /// Try many boxes at one broker, without video, and what each costs
+    #[command(after_help = "Example: courtside fleet --boxes 50 --seconds 5 --dir /dev/shm
+Exit: 0 nothing lost or doubled · 1 failed · 3 something was")]
+    Fleet(fleet::FleetArgs),
     /// Measure
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -156,6 +161,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Eval(args) => args.run(),
         Command::Replay(args) => args.run(),
         Command::Provision(args) => args.run(),
+        Command::Fleet(args) => args.run(),
         Command::Bench(command) => command.run(),
         Command::Config(args) => args.run(),
         Command::Completions(args) => completions::completions(args.of, Cli::command()),

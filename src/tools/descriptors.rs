@@ -12,8 +12,13 @@ const WANTED: u64 = 8_192;
 /// Raises the soft limit of descriptors to the hard one, within what a box has use for. Called once the
 /// log runs.
 pub(super) fn make_room() {
+    make_room_for(WANTED);
+}
+
+/// The same for who wants so many.
+pub(super) fn make_room_for(wanted: u64) {
     let had = getrlimit(Resource::Nofile);
-    let Some(raised) = raised(had.current, had.maximum) else { return };
+    let Some(raised) = raised(had.current, had.maximum, wanted) else { return };
     match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..had }) {
         Ok(()) => tracing::debug!(had = had.current, now = raised, "descriptors"),
         Err(error) => tracing::warn!(had = had.current, %error, "no room for more descriptors"),
@@ -21,8 +26,8 @@ pub(super) fn make_room() {
 }
 
 /// The soft limit to set; none where it is high enough or cannot be higher. `None` is no limit.
-fn raised(soft: Option<u64>, hard: Option<u64>) -> Option<u64> {
-    let most = hard.map_or(WANTED, |hard| hard.min(WANTED));
+fn raised(soft: Option<u64>, hard: Option<u64>, wanted: u64) -> Option<u64> {
+    let most = hard.map_or(wanted, |hard| hard.min(wanted));
     soft.is_some_and(|soft| soft < most).then_some(most)
 }
 
@@ -42,7 +47,7 @@ mod tests {
             (Some(65_536), Some(1_048_576), None),
             (None, None, None),
         ] {
-            assert_eq!(raised(soft, hard), expected, "{soft:?} {hard:?}");
+            assert_eq!(raised(soft, hard, WANTED), expected, "{soft:?} {hard:?}");
         }
     }
 }

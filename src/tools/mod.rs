@@ -21,6 +21,7 @@ mod config;
 mod demo;
 mod descriptors;
 mod doctor;
+mod fleet;
 mod heap;
 mod machine;
 #[cfg(feature = "gstreamer")]

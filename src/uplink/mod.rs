@@ -12,7 +12,7 @@
 //! and `outbox/aside` (stores of other versions), `outbox` (the thread), `inbox` (what comes the other
 //! way: commands, the wanted configuration), then `mqtt` (the link):
 //! `backoff` (when it tries again),
-//! `states` (the retained messages), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
+//! `states` (the retained messages), `home` (what Home Assistant is told), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
 //! `schema` every message as JSON Schema.
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
@@ -25,6 +25,7 @@
 
 mod settings;
 mod redirect;
+mod home;
 mod hooks;
 mod counts;
 mod outbox;
@@ -60,6 +61,7 @@ use crate::uplink::redirect::Redirect;
 use crate::uplink::states::{REPORTED, States};
 
 pub use crate::uplink::counts::UplinkCounts;
+pub use crate::uplink::home::{HomeBox, PICTURE_WIDTH, discovery};
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
 pub use crate::uplink::inbox::{
     Call, Desired, Failed, INBOX_FORMAT, InboxError, Operation, read_arguments,
@@ -315,6 +317,28 @@ impl Uplink {
     /// Sets `config/reported`, which is retained and told again in each session as a state is.
     pub fn set_reported(&self, value: &serde_json::Value) {
         self.states.set(REPORTED, value);
+    }
+
+    /// Sets what is retained under a topic of Home Assistant's ([`discovery`]).
+    pub fn set_discovery(&self, topic: &str, value: &serde_json::Value) {
+        debug_assert!(topic.starts_with(states::HOME), "{topic}");
+        self.states.set(topic, value);
+    }
+
+    /// Sets `state/picture/{court}`: a JPEG.
+    pub fn set_picture(&self, court: &CourtId, jpeg: Vec<u8>) {
+        self.states.set_bytes(&format!("picture/{court}"), jpeg.into(), "image/jpeg");
+    }
+
+    /// Listens to Home Assistant from now on, or no more: when it begins, it is told again what there is.
+    pub fn listen_to_home(&self, listens: bool) {
+        self.states.listen_to_home(listens);
+    }
+
+    /// True once the broker has acknowledged that nothing is retained there any more.
+    #[must_use]
+    pub fn is_cleared(&self, what: &str) -> bool {
+        self.states.is_cleared(what)
     }
 
     /// Has the link leave the broker that it has, if it has one, and go to another, or as another.

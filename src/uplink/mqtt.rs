@@ -7,6 +7,7 @@
 //! (clean start off): subscriptions and commands live there.
 
 mod incoming;
+mod home;
 mod outage;
 pub(super) mod technician;
 
@@ -43,7 +44,7 @@ use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
 use crate::uplink::redirect::Redirect;
 use crate::uplink::settings::UplinkSettings;
-use crate::uplink::states::{self, States};
+use crate::uplink::states::{self, Due, States};
 
 /// The broker keeps our subscriptions so long (DESIGN §4.3).
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
@@ -316,6 +317,7 @@ impl Link {
         let mut greeted = Some(greeted);
         let (post, for_acks) = (Arc::clone(&self.post), client.clone());
         let passing = trail.clone();
+        let states = Arc::clone(&self.states);
         let desired = format!("{}/config/desired", self.root());
         // Polled in one future that is never dropped half way: a write cut in two ends the session.
         let drive = async move {
@@ -329,6 +331,11 @@ impl Link {
                             // The feeder lives as long as we do.
                             drop(greeted.send(ack));
                         }
+                    }
+                    Ok(Event::Incoming(Packet::Publish(publish)))
+                        if publish.topic == home::HOME_STATUS =>
+                    {
+                        home::hears(&states, &publish);
                     }
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
                         let ack = for_acks.prepare_ack(&publish);
@@ -349,6 +356,7 @@ impl Link {
             session,
             client,
             begins,
+            hears_home: Mutex::new(false),
             learnt: Arc::clone(&learnt),
             dead: Arc::default(),
             waiters: Mutex::default(),
@@ -438,6 +446,8 @@ struct Feeder<'a> {
     session: u64,
     client: AsyncClient,
     begins: Begins,
+    /// Home Assistant is listened to in this connection.
+    hears_home: Mutex<bool>,
     learnt: Arc<Mutex<Session>>,
     /// Told when something had no answer for too long.
     dead: Arc<Notify>,
@@ -576,17 +586,17 @@ impl Feeder<'_> {
     }
 
     async fn publish_states(&self) -> Result<(), Trouble> {
-        for (what, payload) in self.link.states.due(self.session) {
+        self.listen_to_home().await?;
+        for Due { what, payload, content_type } in self.link.states.due(self.session) {
             let topic = states::topic(&self.link.root(), &what);
             if let Some(most) = self.too_large(&topic, &payload) {
                 warn!(%what, most, "a state is larger than the broker's packets");
                 self.link.states.refused(&what, self.session);
                 continue;
             }
-            let options =
-                PublishOptions::at_least_once().properties(properties("application/json"));
+            let options = PublishOptions::at_least_once().properties(properties(content_type));
             let options = self.retained(options);
-            let notice = self.client.publish_tracked(topic, payload, options).await;
+            let notice = self.client.publish_tracked(topic, payload.clone(), options).await;
             let notice = notice.map_err(|error| ended(Foreign::error(&error)))?;
             // A state that is lost with the session is published again by the next one.
             let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
@@ -605,6 +615,7 @@ impl Feeder<'_> {
                         learnt.lock().acknowledged += 1;
                         counts.lock().acknowledged_in = session;
                         outage.acknowledged();
+                        states.acknowledged(&what, &payload);
                     }
                     Some((SendOutcome::Lost, _)) => {}
                     None => {
@@ -695,7 +706,8 @@ fn refusal(ack: &PubAck) -> Option<(u8, Foreign)> {
 
 fn properties(content_type: &str) -> PublishProperties {
     PublishProperties {
-        payload_format_indicator: Some(1),
+        // 1: text, which a broker may check.
+        payload_format_indicator: Some(u8::from(!content_type.starts_with("image/"))),
         content_type: Some(content_type.to_owned()),
         ..PublishProperties::default()
     }

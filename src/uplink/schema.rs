@@ -8,6 +8,7 @@ use crate::event::command::{
     CommandRequest, CommandState, ConfigArguments, CourtArguments, KeyArguments, LogArguments,
     NoArguments,
 };
+use crate::event::home::HomeState;
 use crate::event::models::{InstallOrder, SwapOrder};
 use crate::event::service::{
     ConfirmArguments, OverrideArguments, ServiceCheckArguments, ServiceState,
@@ -39,6 +40,7 @@ pub fn all() -> Vec<(String, Value)> {
         state::<ClockState>("clock"),
         state::<ServiceState>("service"),
         state::<ClaimState>("claim"),
+        state::<HomeState>("home"),
     ];
     let mut whole = generator().into_root_schema_for::<BoxStatus>();
     whole.insert("title".to_owned(), "/v1/state: the whole state of a box".into());

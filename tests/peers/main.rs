@@ -14,6 +14,7 @@ mod afar;
 mod bad_brokers;
 mod broker;
 mod broker_limits;
+mod fleet;
 mod foreign;
 #[path = "../support/broker.rs"]
 mod fake_broker;
@@ -26,6 +27,7 @@ mod commands;
 mod drain;
 #[path = "../support/flowing.rs"]
 mod flowing;
+mod home;
 mod install;
 mod mosquitto;
 mod outbox_full;

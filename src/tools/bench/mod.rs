@@ -26,7 +26,7 @@ mod publishers;
 mod search;
 #[cfg(feature = "gstreamer")]
 mod swap;
-mod spread;
+pub(super) mod spread;
 #[cfg(feature = "gstreamer")]
 mod usage;
 #[cfg(feature = "gstreamer")]
