@@ -71,23 +71,34 @@ impl DoctorArgs {
 
     fn cannot_ask(&self, error: &AskError) -> anyhow::Result<()> {
         let mut found = Vec::new();
-        // Who asks a box by its address asks no machine of his own.
-        if let (AskError::NoBox { url, .. }, None) = (error, &self.ask.url) {
+        let nobody = matches!(error, AskError::NoBox { .. });
+        if let AskError::NoBox { url, .. } = error {
             found.push(Finding::new("box", Code::NotRunning, format!("no box answers at {url}")));
-            found.extend(config::load(&self.ask.config).ok().iter().flat_map(at_rest));
+        }
+        // Who asks a box by its address asks no machine of his own; whom a file is closed to may learn why.
+        if self.ask.url.is_none() && (nobody || matches!(error, AskError::File { .. })) {
+            let config = config::load(&self.ask.config).ok();
+            found.extend(config.iter().flat_map(|config| at_rest(config, nobody)));
         }
         if self.json {
             tell_json(&json!({ "well": false, "error": error.to_string(), "findings": found }))?;
         } else {
-            remark(format_args!("courtside: {error}"));
-            found.iter().skip(1).for_each(print_one);
+            let sentence = format!("courtside: {error}");
+            if std::io::stderr().is_terminal() {
+                wrapped(&sentence, "  ").iter().for_each(remark);
+            } else {
+                remark(sentence);
+            }
+            // That nobody answers was said.
+            found.iter().filter(|told| told.code != Code::NotRunning).for_each(print_one);
         }
         Ok(())
     }
 }
 
 /// What of the machine keeps a box of this configuration from its start, as far as it can be seen from outside.
-fn at_rest(config: &Config) -> Vec<Finding> {
+/// Ports are looked at where `nobody` answers: else the box itself has them.
+fn at_rest(config: &Config, nobody: bool) -> Vec<Finding> {
     let dir = &config.appliance.data_dir;
     let mut us = Us::now();
     let mut found = Vec::new();
@@ -109,7 +120,8 @@ fn at_rest(config: &Config) -> Vec<Finding> {
         ("RTMPS", config.ingest.rtmps),
         ("the page", Some(config.http.listen)),
     ];
-    found.extend(listens.into_iter().filter_map(|(what, address)| port_in_use(what, address?)));
+    let listens = listens.into_iter().filter(|_| nobody);
+    found.extend(listens.filter_map(|(what, address)| port_in_use(what, address?)));
     found
 }
 

@@ -199,24 +199,23 @@ impl Court<'_> {
 
     fn width(&self) -> Verdict {
         let check = CheckName::Width;
-        if let Some(failed) = self.failed(check, WIDTH) {
-            return failed;
-        }
         let widths = &self.stream().ring_px;
+        let told = widths.iter().map(|width| format!("{width:.0}")).collect::<Vec<_>>().join(", ");
+        let figure = (!widths.is_empty()).then(|| format!("{told} pixels"));
+        if let Some(failed) = self.failed(check, WIDTH) {
+            return Verdict { figure, ..failed };
+        }
         let Some(least) = widths.iter().copied().min_by(f64::total_cmp) else {
             return Verdict::waiting(check, "waits for a picture with a rim in it", "");
         };
-        let told = widths.iter().map(|width| format!("{width:.0}")).collect::<Vec<_>>().join(", ");
-        let figure = format!("{told} pixels");
         if least >= TINY_RING_PX {
             return Verdict::passed(check, figure);
         }
         let text = format!(
             "a ring is {least:.0} pixels wide, and calls cannot be relied on below {TINY_RING_PX:.0}"
         );
-        let todo = "zoom in, move the camera closer, or have it send a larger picture: 30 pixels and more \
-                    are good";
-        Verdict { figure: Some(figure), ..Verdict::failed(check, text, todo) }
+        let failed = Verdict::failed(check, text, Code::TinyRing.todo());
+        Verdict { figure, ..failed }
     }
 
     fn model(&self) -> Verdict {
