@@ -420,6 +420,8 @@ fn what_a_power_cut_parts_goes_on_or_is_told_as_failed() {
     rig.ask("on", waits("resume"));
     rig.state("gone", "running");
     rig.state("on", "running");
+    // It is told before it is begun.
+    until("both are begun", || (rig.count.runs() + rig.resume.runs() == 2).then_some(()));
     for cut in 1..=3 {
         rig.power_cut(cut);
         let told = rig.state("on", "running");
