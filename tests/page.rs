@@ -229,6 +229,7 @@ fn one_court() -> Value {
         "clock": {"plausible": true, "courts": []}, "admission": {"faults": []},
         "calibration": {"mode": "off", "courts": {}}, "ledger": {"hops": 0, "unbalanced": []},
         "service": {"in_service": false, "courts": {}, "checks": []},
+        "host": {"clock": {"watched_s": 0, "moved_ms": 0, "steps": 0}},
     })
 }
 
@@ -288,21 +289,29 @@ fn served(source: &Arc<Scripted>, clip: Option<Vec<u8>>) -> Served {
     let app: Router = routes(Arc::clone(source) as Arc<dyn Source>)
         .merge(Router::new().route("/v1/clips/{id}/media", get(media)))
         .merge(Router::new().route("/v1/models/disagreements", get(disagreements)))
-        .merge(Router::new().route("/v1/courts/{court}/service/{what}", post(service)))
+        .merge(asked_of_service("check"))
+        .merge(asked_of_service("confirm"))
+        .merge(asked_of_service("override"))
         .layer(axum::Extension(Arc::clone(source)));
     runtime.spawn(server.serve(app, std::future::pending()));
     Served { address, _runtime: runtime }
 }
 
+/// A route as the box has it: what has no rule is asked by nobody.
+fn asked_of_service(what: &'static str) -> Router {
+    let answer = move |source, body| service(what, source, body);
+    Router::new().route(&format!("/v1/courts/{{court}}/service/{what}"), post(answer))
+}
+
 /// What the box answers a technician. It sees the ring 400 pixels to the right of where it is drawn.
 async fn service(
+    what: &'static str,
     axum::Extension(source): axum::Extension<Arc<Scripted>>,
-    axum::extract::Path((_, what)): axum::extract::Path<(String, String)>,
     body: String,
 ) -> axum::Json<Value> {
     let body = serde_json::from_str(&body).expect("JSON");
-    source.asked.lock().push((what.clone(), body));
-    axum::Json(match what.as_str() {
+    source.asked.lock().push((what.to_owned(), body));
+    axum::Json(match what {
         "check" => json!({"rims": [[1012.0, 188.0, 44.0, 22.0]], "rims_of": [1280, 720],
             "rings": [{"score": 0.9}, {"score": 0.7}]}),
         _ => json!({"in_service": what == "confirm", "checks": []}),

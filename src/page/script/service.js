@@ -2,6 +2,7 @@
 
 import { $, dialogOf, make, say } from "./dom.js";
 import { drawing } from "./rims.js";
+import { forRole } from "./session.js";
 import { who } from "./who.js";
 
 const MARKS = { passed: "✓", failed: "✗", waiting: "…" };
@@ -40,8 +41,9 @@ export function showService(court, service) {
   if (word) say(said, `${word.who} put it ${word.in_service ? "in" : "out of"} service ${time(word.time)}: ${word.reason}`);
   if (!court.serviceWired) {
     court.serviceWired = true;
-    $(".confirm", root).addEventListener("click", () => drawing.open(court));
-    $(".override", root).addEventListener("click", () => overriding.open(court, court.serviceStood));
+    const refuses = (why) => say($(".said", root), why);
+    forRole($(".confirm", root), "technician", () => drawing.open(court), refuses);
+    forRole($(".override", root), "technician", () => overriding.open(court, court.serviceStood), refuses);
   }
 }
 
