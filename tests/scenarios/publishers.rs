@@ -61,7 +61,8 @@ fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_d
     let mut tested = TestBox::with_courts(&["north", "south", "west"]);
     tested.gpu_has(ENGINES + 500);
     tested.camera("north");
-    let one = tested.stream("north").gpu_memory.div_ceil(1 << 20);
+    let counted = || Some(tested.stream("north").gpu_memory).filter(|bytes| *bytes > 0);
+    let one = until(counted, || "north is counted".to_owned()).div_ceil(1 << 20);
     assert!((20..60).contains(&one), "{one} MiB for 720p");
     tested.show("north", &half_an_attempt());
 
@@ -80,9 +81,10 @@ fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_d
         ENGINES + one - 1
     );
     assert!(told.contains(&rest), "{told}");
-    let fault = tested.stream("south").fault.expect("told");
+    let fault = until(|| tested.stream("south").fault, || "south's fault is told".to_owned());
     assert!(fault.contains(&sum), "{fault}");
-    assert_eq!(tested.stream("south").refusals["gpu_memory"], 1);
+    let refusals = || tested.stream("south").refusals.get("gpu_memory").copied();
+    assert_eq!(until(refusals, || "it is counted".to_owned()), 1);
     assert_eq!(tested.stream("south").gpu_memory, 0);
 
     // Who is there is not asked for more than he has, and plays on.
@@ -94,7 +96,8 @@ fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_d
     tested.pass_with_camera("north", 8);
     tested.gpu_has(ENGINES + one);
     tested.camera("south");
-    assert_eq!(tested.stream("south").gpu_memory.div_ceil(1 << 20), one);
+    let counted = || Some(tested.stream("south").gpu_memory).filter(|bytes| *bytes > 0);
+    assert_eq!(until(counted, || "south is counted".to_owned()).div_ceil(1 << 20), one);
     tested.show("south", &still(Shot::Nothing, 2));
     tested.camera("west");
     let refused = || tested.stream("west").last_refusal;
