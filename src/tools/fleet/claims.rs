@@ -38,6 +38,8 @@ const LIMITS: Limits = Limits {
 };
 /// A claim takes some twenty steps, and with cuts some hundred.
 const STEPS_MOST: usize = 2_000;
+/// Between two looks at the records.
+const LOOK: Duration = Duration::from_millis(20);
 /// A broker on loopback that says nothing for so long says nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// One in so many steps ends in a cut, one in so many connections breaks.
@@ -102,8 +104,9 @@ impl Desk {
         let task = tokio::spawn(async move {
             while let Some(body) = came.recv().await {
                 if let Some((topic, answer)) = answers.hears(&body) {
-                    // What is lost is asked for again.
-                    let _ = link.publish(&topic, answer).await;
+                    let link = link.clone();
+                    // Many at once; what is lost is asked for again.
+                    tokio::spawn(async move { link.publish(&topic, answer).await });
                 }
             }
         });
@@ -166,6 +169,17 @@ impl Desk {
         };
         let (request, nonce, v) = (request.request, request.nonce, request.v);
         Some(Answer { v, request, nonce, verdict: Verdict::Grant(Box::new(grant)) })
+    }
+
+    /// Waits until the desk has heard of every commit: a box is through once the broker has its word.
+    pub(super) async fn settled(&self) {
+        let heard = async {
+            while !self.records.lock().values().all(|record| record.committed) {
+                sleep(LOOK).await;
+            }
+        };
+        // Whose word never comes is no box that is right.
+        let _ = timeout(PATIENCE, heard).await;
     }
 
     /// What is wrong and right once all ended: whether a box's disk says what the record says.

@@ -168,6 +168,7 @@ impl Course {
         while let Some(one) = claiming.join_next().await {
             ended.push(one??);
         }
+        desk.settled().await;
         self.sheet.claims = desk.sum(&ended, self.seconds_since(begun));
         Ok(())
     }
