@@ -183,6 +183,7 @@ class Home:
         from homeassistant.setup import async_setup_component
         storage = self.folder / ".storage"
         storage.mkdir(parents=True, exist_ok=True)
+        (self.folder / "configuration.yaml").touch()
         entry = {"entry_id": "trial", "version": 1, "domain": "mqtt", "title": "MQTT",
                  "data": {"broker": "127.0.0.1", "port": self.around.mqtt, "discovery": True}, "options": {},
                  "pref_disable_new_entities": False, "pref_disable_polling": False, "source": "user",
