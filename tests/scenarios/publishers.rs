@@ -69,7 +69,7 @@ fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_d
     // North has taken what it will by the time at which the device is read again; one MiB is missing.
     tested.pass_with_camera("north", 8);
     tested.gpu_has(ENGINES + one - 1);
-    tested.camera("south");
+    tested.camera_in_vain("south");
     let refused = || tested.stream("south").last_refusal;
     let told = until(refused, || "south is refused".to_owned()).to_string();
     let sum = format!("1280×720 4:2:0 8 bit needs {one} MiB of the GPU's memory for ");
@@ -99,7 +99,7 @@ fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_d
     let counted = || Some(tested.stream("south").gpu_memory).filter(|bytes| *bytes > 0);
     assert_eq!(until(counted, || "south is counted".to_owned()).div_ceil(1 << 20), one);
     tested.show("south", &still(Shot::Nothing, 2));
-    tested.camera("west");
+    tested.camera_in_vain("west");
     let refused = || tested.stream("west").last_refusal;
     let told = until(refused, || "west is refused".to_owned()).to_string();
     assert!(told.contains(&format!("0 MiB are left: {}", ENGINES + one)), "{told}");

@@ -557,6 +557,15 @@ impl TestBox {
         drop(before);
     }
 
+    /// The same of one that is refused once the box knows its pictures, maybe while it sends still.
+    pub(crate) fn camera_in_vain(&mut self, court: &str) {
+        let key = self.key_of(court);
+        let mut publisher = self.publish(&key).expect("it may publish");
+        let _ = self.runtime.block_on(publisher.send(kind::VIDEO, 0, film::parameters()));
+        self.cameras.insert(court.to_owned(), Camera { publisher, pictures: 0, b_frames: false });
+        self.quiet();
+    }
+
     /// The camera of a court sends its parameter sets again, as some do at each key picture.
     pub(crate) fn sends_its_sets_again(&mut self, court: &str) {
         let pictures = self.cameras.get(court).expect("it publishes").pictures;
