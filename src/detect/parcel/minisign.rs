@@ -11,9 +11,9 @@ use std::fmt;
 use blake2::{Blake2b512, Digest as _};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use crate::detect::parcel::base64::{decode, encode};
 use crate::detect::parcel::names::KeyId;
 use crate::detect::parcel::refused::Refused;
+use crate::media::base64::{decode, encode};
 
 /// The one name of a signature, beside its manifest.
 pub const SIGNATURE_FILE: &str = "model.toml.minisig";

@@ -4,13 +4,13 @@
 //! its parts lie, or the reason in words ([`Refused`]). Nothing is unpacked: an installed parcel stays the
 //! file that was checked. All of it is pure; folders and networks are others' affair.
 //!
-//! `container` is the file's form, `minisign` keys and signatures (with `base64`), `accept` the rules in
-//! their order, `refused` every refusal, `folder` what is packed, `seal` (with `bech32`) a cover that some boxes open. Signed is the manifest, which names the SHA-256 of every other
+//! `container` is the file's form, `minisign` keys and signatures, `accept` the rules in
+//! their order, `refused` every refusal, `folder` what is packed, `seal` (with `bech32`) a cover that some
+//! boxes open. Signed is the manifest, which names the SHA-256 of every other
 //! file; what of the container is neither manifest, signature nor such a file has one form only. So
 //! there is no byte that can be changed unseen.
 
 mod accept;
-mod base64;
 mod bech32;
 mod container;
 mod folder;

@@ -20,9 +20,10 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
+use crate::detect::parcel::bech32;
 use crate::detect::parcel::refused::Refused;
 use crate::detect::parcel::source::Source;
-use crate::detect::parcel::{base64, bech32};
+use crate::media::base64;
 
 /// How every such file begins.
 pub(super) const MAGIC: &str = "age-encryption.org/v1\n";

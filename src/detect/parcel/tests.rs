@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::detect::bundle::files::hex;
+use crate::media::base64;
 
 const NETWORK: &[u8] = b"not a network, but its hash is right";
 const OTHER: &[u8] = b"another one, for int8";
