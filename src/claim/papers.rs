@@ -187,6 +187,14 @@ pub struct Grant {
     pub password: Option<Hidden>,
 }
 
+impl Grant {
+    /// A name, and nothing yet by which a broker would know who has it.
+    #[must_use]
+    pub const fn to(name: BoxName) -> Self {
+        Self { name, chain: None, broker: None, ca: None, username: None, password: None }
+    }
+}
+
 /// One attempt to become somebody, and once it is committed the identity itself: a file.
 ///
 /// One form for both, so that the commit is one rename of one file.

@@ -26,14 +26,7 @@ fn asked(desk: &Desk) -> (Tried, Request) {
 }
 
 fn answer(request: &Request, name: &str, chain: String) -> Answer {
-    let grant = Grant {
-        name: BoxName::new(name).expect("a name"),
-        chain: Some(chain),
-        broker: None,
-        ca: None,
-        username: None,
-        password: None,
-    };
+    let grant = Grant { chain: Some(chain), ..Grant::to(BoxName::new(name).expect("a name")) };
     Answer {
         v: VERSION,
         request: request.request,

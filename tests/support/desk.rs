@@ -145,12 +145,9 @@ impl DeskBroker {
         };
         records.signed += 1;
         let grant = Grant {
-            name: name.clone(),
-            chain: None,
-            broker: None,
-            ca: None,
             username: Some(name.to_string()),
             password: Some(Hidden::new(&format!("password-{}", records.signed))),
+            ..Grant::to(name.clone())
         };
         let verdict = Verdict::Grant(Box::new(grant));
         let answer = Answer { v: 1, request: request.request, nonce: request.nonce, verdict };

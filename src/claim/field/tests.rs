@@ -105,14 +105,7 @@ impl Desk {
                 Decision::Issue(name) => name,
             };
             let chain = self.authority.sign_box(&request.csr, &name, TODAY, LASTS).expect("signed");
-            let grant = Grant {
-                name: name.clone(),
-                chain: Some(chain),
-                broker: None,
-                ca: None,
-                username: None,
-                password: None,
-            };
+            let grant = Grant { chain: Some(chain), ..Grant::to(name.clone()) };
             let answer = Answer {
                 v: VERSION,
                 request: request.request,

@@ -159,14 +159,7 @@ impl Desk {
         let now = self.common.clock.utc();
         let chain = self.authority.sign_box(&request.csr, name, now, LASTS).ok()?;
         *self.signed.lock() += 1;
-        let grant = Grant {
-            name: name.clone(),
-            chain: Some(chain),
-            broker: None,
-            ca: None,
-            username: None,
-            password: None,
-        };
+        let grant = Grant { chain: Some(chain), ..Grant::to(name.clone()) };
         let (request, nonce, v) = (request.request, request.nonce, request.v);
         Some(Answer { v, request, nonce, verdict: Verdict::Grant(Box::new(grant)) })
     }

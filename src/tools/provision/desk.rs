@@ -405,14 +405,7 @@ impl Desk {
     }
 
     fn grant(&self, now: UtcTime, request: &Request, name: &BoxName) -> anyhow::Result<Grant> {
-        let nothing = Grant {
-            name: name.clone(),
-            chain: None,
-            broker: None,
-            ca: None,
-            username: None,
-            password: None,
-        };
+        let nothing = Grant::to(name.clone());
         // A request that is signed by no key is refused in either case.
         let chain = self.authority.sign_box(&request.csr, name, now, self.rules.lasts)?;
         if !self.rules.password {

@@ -15,14 +15,7 @@ fn record(n: u32, name: &str, days: u32) -> BoxRecord {
     let name = BoxName::new(name).expect("a name");
     let Keys { request, nonce, csr, .. } = Keys::make(&serial).expect("keys");
     let chain = authority.sign_box(&csr, &name, TODAY, DAY * days).expect("signed");
-    let grant = Grant {
-        name: name.clone(),
-        chain: Some(chain),
-        broker: None,
-        ca: None,
-        username: None,
-        password: None,
-    };
+    let grant = Grant { chain: Some(chain), ..Grant::to(name.clone()) };
     let answer = Answer { v: 1, request, nonce, verdict: Verdict::Grant(Box::new(grant)) };
     let granted_at = TODAY.as_nanos() / 1_000_000_000;
     BoxRecord::first(Granted {
