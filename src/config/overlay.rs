@@ -18,6 +18,7 @@ use crate::config::fault::{ConfigError, nearest};
 use crate::config::load::parse;
 use crate::config::origin::Origin;
 use crate::config::show::HIDDEN;
+use crate::config::uplink::NO_BROKER;
 use crate::event::twin::Refusal;
 use crate::media::Foreign;
 
@@ -131,6 +132,11 @@ impl Base {
         let mut whole = self.0.clone();
         for (section, wanted) in &overlay.0 {
             lay(&mut whole, section, wanted, &mut refused);
+        }
+        // A box that is to be claimed has none; one that has one is not cut off by what came through it.
+        let uplink = whole.get("uplink");
+        if self.names("uplink.broker") && uplink.and_then(|uplink| uplink.get("broker")).is_none() {
+            refused.push(refusal(uplink.map_or(WHOLE, |_| "uplink"), NO_BROKER));
         }
         if !refused.is_empty() {
             return Err(refused);

@@ -10,6 +10,9 @@ use crate::config::fault::Findings;
 use crate::config::ingest::{TlsFiles, both_or_neither};
 use crate::config::origin::Origin;
 
+/// Said where there must be one and is none.
+pub(super) const NO_BROKER: &str =
+    "[uplink] has no `broker`: write, for example, broker = \"mqtt://127.0.0.1:1883\"";
 /// What MQTT lets a name be is far more; no broker's users have it (chosen).
 const USERNAME_MOST_CHARS: usize = 256;
 /// RFC 1035 2.3.4: no name is longer.
@@ -190,10 +193,7 @@ impl RawUplink {
                     home_assistant,
                 });
             }
-            findings.fault(
-                section,
-                "[uplink] has no `broker`: write, for example, broker = \"mqtt://127.0.0.1:1883\"",
-            );
+            findings.fault(section, NO_BROKER);
             return None;
         };
         let broker = match Broker::parse(written.get_ref()) {

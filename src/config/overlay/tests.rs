@@ -97,6 +97,8 @@ fn a_refusal_says_which_key_and_what_to_write() {
     let rows = [
         json!({ "uplink": { "brokr": "mqtt://h" } }),
         json!({ "uplink": { "broker": "tcp://h" } }),
+        json!({ "uplink": { "broker": null } }),
+        json!({ "uplink": null }),
         json!({ "uplnk": { "broker": "mqtt://h" } }),
         json!({ "log": "debug" }),
         json!({ "helth": "debug" }),
