@@ -69,7 +69,7 @@ mod tests {
         let mut now = Monotonic::ZERO;
         for (mono_ms, off_ms) in at {
             now = Monotonic::from_nanos(mono_ms * 1_000_000);
-            let utc = begin + i64::try_from(*mono_ms).unwrap() + off_ms;
+            let utc = begin + i64::try_from(*mono_ms).expect("milliseconds") + off_ms;
             steps.look(now, UtcTime::from_nanos(utc * 1_000_000), true);
         }
         steps.told(now, None)

@@ -207,7 +207,7 @@ mod tests {
     fn picture(ms: u64, key: bool, slice: usize, filler: usize) -> AccessUnit {
         let mut data = Vec::new();
         for (header, len) in [(12_u8, filler), (if key { 0x65 } else { 0x41 }, slice)] {
-            data.extend_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
+            data.extend_from_slice(&u32::try_from(len).expect("a length").to_be_bytes());
             data.extend(std::iter::repeat_n(header, len));
         }
         let parameters = CodecParameters {
@@ -220,7 +220,7 @@ mod tests {
             reorder_frames: None,
             mime_codec: String::new(),
         };
-        let dts = MediaTime::from_millis(i64::try_from(ms).unwrap());
+        let dts = MediaTime::from_millis(i64::try_from(ms).expect("milliseconds"));
         AccessUnit {
             session: SessionId::from_bits(1),
             sequence: 0,
