@@ -563,11 +563,11 @@ mod tests {
         };
         use ChromaFormat::{Yuv420, Yuv444};
         let needs = asked(1024, Yuv420, 0).expect("fits");
-        assert_eq!(needs.device >> 20, 72);
+        assert_eq!(needs.device >> 20, 86);
         assert!(needs.memory > 0, "libavcodec may have to stand in");
-        assert!(asked(583, Yuv420, 0).is_err(), "a MiB too few beside the reserve");
-        assert!(asked(585, Yuv420, 0).is_ok());
-        assert!(asked(0, Yuv420, 73).is_ok(), "it has them already");
+        assert!(asked(597, Yuv420, 0).is_err(), "a MiB too few beside the reserve");
+        assert!(asked(599, Yuv420, 0).is_ok());
+        assert!(asked(0, Yuv420, 87).is_ok(), "it has them already");
         assert_eq!(asked(0, Yuv444, 0).map(|needs| needs.device), Ok(0));
     }
 

@@ -4,16 +4,18 @@
 //! fails all courts at once, in the middle of their games. So whoever comes must fit at its most beside what
 //! is taken now, whoever took it; the others are counted by what the device itself says is free.
 //!
-//! **How the sum is made.** A surface is the coded picture, 4:2:0, of one or two bytes a sample. A court has
-//! those that its sets let the decoder keep and [`IN_WORK`] more in NVDEC, those that its frames may hold
-//! ([`MOST_SURFACES`]), and [`DECODER`] for the decoder itself.
+//! **How the sum is made.** A surface of NVDEC's is the coded picture, 4:2:0, of one or two bytes a sample: those
+//! that the stream's sets let it keep and [`IN_WORK`] more. A frame holds one of a pool, of rows of a multiple of
+//! [`PITCH`] bytes and as much again below the luma, and the pool grows with what frames hold and never shrinks:
+//! one while models keep up, [`MOST_SURFACES`] at the most. And [`decoder`] for the decoder itself.
 //!
-//! **How it stands to what is measured** (H200, MiB for one court more, models that keep up and hold one):
+//! **How it stands to what is measured** (H200, MiB for one court more):
 //!
-//! | stream | measured | that many surfaces | at most, which is asked |
-//! | --- | --- | --- | --- |
-//! | H.264 1280×720, 1 reference | 22 to 26 | 22 | 37 |
-//! | H.264 1920×1080, 1 reference | 30 to 33 | 30 | 63 |
+//! | stream, 1 reference | one held: measured | summed | all held: measured | summed, which is asked |
+//! | --- | --- | --- | --- | --- |
+//! | H.264 1280×720 | 22 to 26 | 22 | – | 45 |
+//! | H.264 1920×1080 | 30 to 33 | 30 | 74, 162 courts of which many held all while they opened | 77 |
+//! | H.265 1920×1080 | 62 | 62 | – | 109 |
 //!
 //! What was read of the device is some seconds old. Courts that came since, or just before, may not have
 //! taken what they will: for [`SETTLED`] the sum of theirs counts beside what is free.
@@ -21,15 +23,19 @@
 use std::time::Duration;
 
 use crate::device::{DeviceMemory, MOST_SURFACES};
-use crate::media::{ChromaFormat, CodedPictures, Monotonic};
+use crate::media::{ChromaFormat, Codec, CodedPictures, Monotonic};
 
 /// What stays free for others than courts: the engines of a model that is still to be made, and those of a
 /// swap (measured on an H200: 762 MiB with one court, of which 65 are its own and some 300 the context).
 const RESERVE: u64 = 512 << 20;
-/// What a decoder takes before its first surface (measured: what is left of 720p and 1080p, by their sizes).
+/// What a decoder takes before its first surface, H.264 (measured: what is left of 720p and 1080p, by their sizes).
 const DECODER: u64 = 16 << 20;
-/// Surfaces in NVDEC beside those that it keeps: in work, shown, and in the pool (measured as above).
-const IN_WORK: u64 = 3;
+/// The same, H.265 (measured: what is left of 1080p).
+const DECODER_H265: u64 = 48 << 20;
+/// Surfaces in NVDEC beside those that it keeps: in work, shown, and the pool's first (measured as above).
+const IN_WORK: u64 = 4;
+/// Bytes that a row of a surface of the pool is a multiple of (measured: 1280 lie in 1536, 1920 in 2048).
+const PITCH: u64 = 512;
 /// A court's decoder has taken what it will so long after it came (measured: 0.35 s where eight open at
 /// once; 128 within 6 s).
 const SETTLED: Duration = Duration::from_secs(5);
@@ -106,18 +112,44 @@ pub(crate) fn memory(pictures: &CodedPictures) -> u64 {
     if !taken {
         return 0;
     }
-    DECODER + count(pictures) * surface(pictures)
+    usual(pictures) + OTHERS_HELD * pooled(pictures)
+}
+
+/// The same while models keep up.
+fn usual(pictures: &CodedPictures) -> u64 {
+    decoder(pictures) + (u64::from(pictures.kept) + IN_WORK) * surface(pictures)
 }
 
 /// Surfaces at most.
 pub(crate) fn count(pictures: &CodedPictures) -> u64 {
-    u64::from(pictures.kept) + IN_WORK + MOST_SURFACES as u64
+    u64::from(pictures.kept) + IN_WORK + OTHERS_HELD
+}
+
+/// Surfaces of the pool that frames may hold beside its first.
+const OTHERS_HELD: u64 = MOST_SURFACES as u64 - 1;
+
+const fn decoder(pictures: &CodedPictures) -> u64 {
+    match pictures.codec {
+        Codec::H264 => DECODER,
+        Codec::H265 => DECODER_H265,
+    }
+}
+
+fn side(side: u32) -> u64 {
+    u64::from(side).next_multiple_of(16)
+}
+
+fn sample(pictures: &CodedPictures) -> u64 {
+    if pictures.luma_bits > 8 { 2 } else { 1 }
 }
 
 fn surface(pictures: &CodedPictures) -> u64 {
-    let side = |side: u32| u64::from(side).next_multiple_of(16);
-    let samples = side(pictures.width) * side(pictures.height) * 3 / 2;
-    samples * if pictures.luma_bits > 8 { 2 } else { 1 }
+    side(pictures.width) * side(pictures.height) * 3 / 2 * sample(pictures)
+}
+
+fn pooled(pictures: &CodedPictures) -> u64 {
+    let row = (side(pictures.width) * sample(pictures)).next_multiple_of(PITCH);
+    row * side(pictures.height) * 2
 }
 
 #[cfg(test)]
@@ -125,7 +157,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::Codec;
 
     fn of(size: (u32, u32), bits: u32, kept: u32) -> CodedPictures {
         CodedPictures {
@@ -145,20 +176,22 @@ mod tests {
         Monotonic::ZERO.plus(Duration::from_secs(seconds))
     }
 
-    /// The header's table: with the one surface that frames held there, and at most.
+    /// The header's table.
     #[test]
-    fn the_sum_is_what_was_measured_with_those_held_and_more_at_most() {
-        for (size, measured, most) in [((1280, 720), 22..=26_u64, 37), ((1920, 1088), 30..=33, 63)]
-        {
-            let pictures = of(size, 8, 1);
-            let held = (MOST_SURFACES as u64 - 1) * surface(&pictures);
-            let usual = (memory(&pictures) - held) >> 20;
-            assert!(measured.contains(&usual), "{size:?}: {usual} MiB");
-            assert_eq!(memory(&pictures) >> 20, most, "{size:?}");
+    fn the_sum_is_what_was_measured_with_one_held_and_more_at_most() {
+        let h265 = CodedPictures { codec: Codec::H265, ..of((1920, 1088), 8, 1) };
+        for (pictures, one_held, all_held) in [
+            (of((1280, 720), 8, 1), 22..=26_u64, 45),
+            (of((1920, 1088), 8, 1), 30..=33, 77),
+            (h265, 62..=62, 109),
+        ] {
+            let usual = usual(&pictures) >> 20;
+            assert!(one_held.contains(&usual), "{pictures:?}: {usual} MiB");
+            assert_eq!(memory(&pictures) >> 20, all_held, "{pictures:?}");
         }
         let deep = CodedPictures { chroma: ChromaFormat::Yuv444, ..of((1920, 1088), 8, 4) };
         assert_eq!(memory(&deep), 0, "no device decodes it");
-        let (eight, ten) = (memory(&of((1920, 1088), 8, 4)), memory(&of((1920, 1088), 10, 4)));
+        let (eight, ten) = (memory(&of((2048, 1088), 8, 4)), memory(&of((2048, 1088), 10, 4)));
         assert_eq!(ten - DECODER, 2 * (eight - DECODER));
     }
 

@@ -8,7 +8,7 @@
 # Here BIN=FILE names a binary that is built already, RTX=DIR TensorRT-RTX, SHIMS=DIR the shims, FOOTAGE=DIR streams
 # and videos with truth (not in the repository) that are played too; XZ=N packs faster than 6. There PARTS names
 # what is done: whole (the rendered game, and the footage), table, fp16, h265, ballnet (in TensorRT), swap (between
-# RimNet and BallNet), most, steady (STEADY=S seconds with STEADY_COURTS=N); SECONDS_EACH=N how long each row is
+# RimNet and BallNet), cuda (ONNX Runtime's provider of ORT=DIR), most, steady (STEADY=S seconds with STEADY_COURTS=N); SECONDS_EACH=N how long each row is
 # measured, COURTS=N,N how many courts, FIRST=N where the search for the most begins. PARTS=missing is what no
 # machine has run yet, in one call of 7 minutes: H.265, FP16, BallNet, swaps, then 162 courts for 5 minutes (90 % of
 # the ceiling of 2026-11-29, and more than the 160 that were tried). Each part has a limit of its own, and what is
@@ -88,7 +88,7 @@ for r in told["rounds"]:
           f"| {d['p50_ms']:.1f} · {d['p99_ms']:.1f} | {l['p50_ms']:.1f} · {l['p99_ms']:.1f} | {waited(r)} | {r['late']['p99_ms']:.1f} "
           f"| {lost}; {dropped}; before {r['dropped_before']} "
           f"| {r['host_copies']}; before {r['host_copies_before']} "
-          f"| {mib(r['gpu_bytes'])}; {mib(r['gpu_bytes_a_court'])} | {mib(r['rss_bytes'])}; {mib(r['rss_bytes_a_court'])} "
+          f"| {mib(r.get('gpu_bytes_before'))} to {mib(r['gpu_bytes'])}; {mib(r['gpu_bytes_a_court'])} | {mib(r.get('rss_bytes_before'))} to {mib(r['rss_bytes'])}; {mib(r['rss_bytes_a_court'])} "
           f"| {r['cores']:.2f} ({r['publishers_cores']:.2f}) | {r['first_answer_s']:.1f}; {r['best_engine_s']:.1f} |")
     for line in ([r["advice"]] if r["advice"] else []) + r["refused"][:3]:
         print(f"| {name}, {r['courts']} courts: {line} | | | | | | | | | | | |")
@@ -102,7 +102,7 @@ calls() {
   python3 - "$@" <<'PY'
 import json, sys
 name, events, truth = sys.argv[1:]
-facts = {}
+facts, engines = {}, {}
 for line in open(events, errors="replace"):
     try:
         e = json.loads(line)
@@ -111,6 +111,9 @@ for line in open(events, errors="replace"):
     kind = str(e.get("type", "")).removeprefix("courtside.").removesuffix(".v1")
     if kind.startswith("shot."):
         key, data = e.get("fact") or e.get("id"), e.get("data") or {}
+        model = data.get("model") or {}
+        by = f"{model.get('bundle')} {model.get('precision')} on {model.get('engine')}"
+        engines[by] = engines.get(by, 0) + 1
         if key not in facts or e.get("revision", 0) >= facts[key][0]:
             facts[key] = (e.get("revision", 0), kind, data.get("t_stream", facts.get(key, (0, 0, None))[2]))
 shots = [(kind, t) for _, kind, t in facts.values() if kind in ("shot.made", "shot.missed", "shot.unsure") and t is not None]
@@ -129,7 +132,8 @@ for a in attempts:
         told.append(f"{a['t_rim']:.1f} s {a['outcome']}: {hit[0] if hit else 'nothing'}")
 count = sum(not a.get("doubtful") for a in attempts)
 told += [f"{t:.1f} s nothing: {kind}" for kind, t in free]
-print(f"| {name}: calls right | {right} of {count}; {len(free)} false | {'; '.join(told) or 'none otherwise'} |")
+said = ", ".join(f"{n} by {by}" for by, n in sorted(engines.items()))
+print(f"| {name}: calls right | {right} of {count}; {len(free)} false | {'; '.join(told) or 'none otherwise'} ({said}) |")
 sys.exit(0 if right == count and not free else 1)
 PY
 }
@@ -164,7 +168,10 @@ run() {
       [ -z "$film" ] || video=(--video "$film" --rim "$(python3 -c '
 import json, sys
 t = json.load(open(sys.argv[1])); print(",".join(map(str, (t.get("rims") or [t["rim"]])[0])))' "${film%.flv}.json")")
-      timeout 100 courtside demo --once --json --listen 127.0.0.1:0 --data-dir "$work/demo-$name" "${video[@]}" \
+      # Bundles beside that in the binary are looked for in the box's folder, and there is none yet.
+      mkdir -p "$work/demo-$name/models" && cp -r "$box"/models/* "$work/demo-$name/models/"
+      timeout 150 courtside demo --once --json --listen 127.0.0.1:0 --data-dir "$work/demo-$name" "${video[@]}" \
+        ${BUNDLE:+--bundle "$BUNDLE"} \
         > "$work/$name.events" 2> "$work/$name.log" & pids+=($!)
     done
     local pid
@@ -191,7 +198,7 @@ print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["si
   }
   local short="--seconds $seconds --warm-up 2 --apart ${APART:-100}"
   heads() {
-    echo "| what | last byte in → answer p50 · p95 · p99 · max, ms | → picture p50 · p99 | picture → answer p50 · p99 | waited ≤ 2 ms; p99 at most, ms | left late p99 | unanswered; dropped | host copies | GPU MiB; a court more | RSS MiB; a court more | cores (publishers) | first answer; best engine, s |"
+    echo "| what | last byte in → answer p50 · p95 · p99 · max, ms | → picture p50 · p99 | picture → answer p50 · p99 | waited ≤ 2 ms; p99 at most, ms | left late p99 | unanswered; dropped | host copies | GPU MiB, first to last; a court more | RSS MiB, first to last; a court more | cores (publishers) | first answer; best engine, s |"
     echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
   }
   if [[ $parts == *" table "* ]]; then
@@ -212,6 +219,11 @@ print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["si
   if [[ $parts == *" ballnet "* ]]; then
     heads
     bench "1080p30 H.264, BallNet" 1080p30 60 $short --courts "${COURTS:-32}" --bundle ballnet
+  fi
+  if [[ $parts == *" cuda "* ]]; then
+    heads
+    export LD_LIBRARY_PATH="${ORT:?ORT=DIR: the folder of libonnxruntime.so.1 and its CUDA provider}:$LD_LIBRARY_PATH"
+    bench "1080p30 H.264, ONNX Runtime CUDA" 1080p30 120 $short --courts "${COURTS:-1,8,32}" --device cuda
   fi
   if [[ $parts == *" swap "* ]]; then
     echo "| swaps between RimNet and BallNet |"; echo "| --- |"

@@ -341,15 +341,17 @@ impl Round {
         match &self.no_gpu {
             Some(why) => println!("  GPU memory: {why}"),
             None => println!(
-                "  GPU memory {}, a court more {}",
+                "  GPU memory {} ({} at first), a court more {}",
                 mib(self.gpu_bytes),
+                mib(self.gpu_bytes_before),
                 mib(self.gpu_bytes_a_court)
             ),
         }
         println!(
-            "  RSS {}, a court more {}; {:.2} cores, publishers {:.2} beside; first answer after {:.1} s, \
+            "  RSS {} ({} at first), a court more {}; {:.2} cores, publishers {:.2} beside; first answer after {:.1} s, \
              best engine after {:.1} s",
             mib(self.rss_bytes),
+            mib(self.rss_bytes_before),
             mib(self.rss_bytes_a_court),
             self.cores,
             self.publishers_cores,

@@ -90,7 +90,11 @@ pub(crate) struct Round {
     pub(crate) gpu_bytes_a_court: Option<u64>,
     /// Why nothing is said of the GPU's memory.
     pub(crate) no_gpu: Option<String>,
+    /// The same as it was measured first, all courts at play: a long run shows whether it grew.
+    pub(crate) gpu_bytes_before: Option<u64>,
     pub(crate) rss_bytes: Option<u64>,
+    /// As it was measured first.
+    pub(crate) rss_bytes_before: Option<u64>,
     /// The same beyond one court, a court more.
     pub(crate) rss_bytes_a_court: Option<u64>,
     /// Busy cores, publishers apart.
@@ -285,6 +289,7 @@ impl Measured<'_> {
         let (before, passed_before) = (dropped(&counts), passed_over(&counts));
         let copies_before = self.copies();
         let waits_before = Waits::of(&self.handle.measured());
+        let memory_before = self.memory();
         let (processor, from) = (Processor::now(), self.clock.monotonic());
         self.watched.begin(from);
         let until = from.plus(Duration::from_secs(seconds.into()));
@@ -322,6 +327,7 @@ impl Measured<'_> {
             now.zip(then)?.0.saturating_sub(then?).checked_div(others)
         };
         (round.gpu_bytes, round.rss_bytes) = (memory.gpu, memory.rss);
+        (round.gpu_bytes_before, round.rss_bytes_before) = (memory_before.gpu, memory_before.rss);
         round.gpu_bytes_a_court = a_court(memory.gpu, one.gpu);
         round.rss_bytes_a_court = a_court(memory.rss, one.rss);
         round.figures = self.watched.figures(passed);
