@@ -16,7 +16,7 @@ use crate::app::faces::FromDecoder;
 use crate::app::home::HomeDesk;
 use crate::app::options::Probe;
 use crate::app::world::World;
-use crate::clips::Recorders;
+use crate::clips::{Pace, Recorders};
 use crate::clock::{Anchors, within};
 use crate::config::{Calibrate, CourtConfig};
 use crate::decode::{DecodeSettings, Decoder};
@@ -53,6 +53,8 @@ pub(crate) struct Neighbours {
     pub(crate) jury: Room,
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) home: HomeDesk,
+    /// Of who reads clips and recordings.
+    pub(crate) pace: Pace,
 }
 
 /// One court: what it is made of, and the threads that are its own.

@@ -53,7 +53,7 @@ use std::time::Duration;
 use tokio::sync::watch as told;
 
 use crate::admission::{self, Admission};
-use crate::clips::{self, Ring};
+use crate::clips::{self, Pace, ReadTerms, Ring};
 use crate::clock::{Anchors, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
@@ -313,7 +313,9 @@ impl App {
         if let Some(desk) = desk {
             more = more.merge(twin_routes::routes(desk.clone()));
         }
-        let web = web::bind(&config, &options, &technician.web, ring.shelf(), more)?;
+        let pace = Pace::new(Arc::clone(&world.clock), config.http.read_bytes_per_second);
+        let reading = ReadTerms { pace: pace.clone(), wall: Some(anchors.clone()) };
+        let web = web::bind(&config, &options, &technician.web, (ring.shelf(), reading), more)?;
         let decoders = Arc::clone(&world.devices.decoders);
         let gpu_memory = GpuMemory::of(decoders, Arc::clone(&world.clock)).map_err(|source| {
             AppError::Io { what: "start a thread that asks the GPU".to_owned(), source }
@@ -337,6 +339,7 @@ impl App {
             jury,
             uplink,
             home,
+            pace,
         });
         courts.begin(&config.courts, left).await?;
         let (again, _) = told::channel(false);

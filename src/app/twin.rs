@@ -392,6 +392,7 @@ impl TwinKeeper {
         if config.health.log != self.running.health.log {
             health::set_log(&config.health.log);
         }
+        self.courts.beside().pace.set(config.http.read_bytes_per_second);
         self.courts.beside().home.switch(config.uplink.home_assistant);
         let access = Access::of(&config.uplink).or_else(|| self.home.access());
         let was = Access::of(&self.running.uplink).or_else(|| self.home.access());

@@ -234,7 +234,7 @@ pub(crate) fn bind(
     config: &Config,
     options: &Options,
     state: &Arc<WebState>,
-    shelf: Shelf,
+    (shelf, reading): (Shelf, clips::ReadTerms),
     more: axum::Router,
 ) -> Result<Bound, AppError> {
     let tokens = match options.open_http {
@@ -251,7 +251,7 @@ pub(crate) fn bind(
     let server = Server::bind(config.http.listen, certificate, access, terms)?;
     let page = page::routes(Arc::clone(state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(state) as Arc<dyn Probed>));
-    routes = routes.merge(clips::routes(shelf));
+    routes = routes.merge(clips::routes(shelf, reading));
     routes = routes.merge(detect::routes(Arc::clone(state) as Arc<dyn detect::ChangesModels>));
     routes = routes.merge(more);
     let local = if options.local { local(&config.appliance.data_dir) } else { None };

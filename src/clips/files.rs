@@ -110,8 +110,10 @@ pub(crate) fn open_segment(
 /// A clip that can be read from end to end: its pieces, and the files that they lie in.
 #[derive(Clone, Debug)]
 pub(crate) struct Assembly {
-    pub(crate) pieces: Vec<Piece>,
-    pub(crate) files: Vec<Arc<dyn DiskFile>>,
+    pieces: Vec<Piece>,
+    /// Where each piece begins.
+    begins: Vec<u64>,
+    files: Vec<Arc<dyn DiskFile>>,
     pub(crate) len: u64,
 }
 
@@ -126,8 +128,14 @@ pub(crate) fn put_together(parts: &[(Part, OpenedSegment)]) -> io::Result<Assemb
     let pieces = pieces.ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "its segments are not what they were")
     })?;
-    let len = pieces.iter().map(Piece::len).sum();
+    let mut len = 0;
+    let mut begins = Vec::with_capacity(pieces.len());
+    for piece in &pieces {
+        begins.push(len);
+        len += piece.len();
+    }
     Ok(Assembly {
+        begins,
         pieces,
         files: parts.iter().map(|(_, opened)| Arc::clone(&opened.file)).collect(),
         len,
@@ -138,6 +146,36 @@ pub(crate) fn put_together(parts: &[(Part, OpenedSegment)]) -> io::Result<Assemb
 pub(crate) const CHUNK: usize = 128 << 10;
 
 impl Assembly {
+    /// At most `most` bytes from `from` on, over the borders of pieces; none behind the end.
+    pub(crate) fn read_at(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let end = self.len.min(from.saturating_add(most as u64));
+        let mut bytes = Vec::with_capacity(usize::try_from(end.saturating_sub(from)).unwrap_or(0));
+        // The last piece that begins at or before `from`: every piece has bytes.
+        let first = self.begins.partition_point(|begins| *begins <= from).saturating_sub(1);
+        let pieces = self.pieces.iter().zip(&self.begins).skip(first);
+        for (piece, &begins) in pieces {
+            let at = from + bytes.len() as u64;
+            if at >= end {
+                break;
+            }
+            let inside = at - begins;
+            let left = piece.len().saturating_sub(inside).min(end - at);
+            let n = usize::try_from(left).unwrap_or(usize::MAX);
+            match piece {
+                Piece::Memory(memory) => {
+                    let first = usize::try_from(inside).unwrap_or(usize::MAX);
+                    let part = memory.get(first..first.saturating_add(n));
+                    bytes.extend_from_slice(part.unwrap_or(&[]));
+                }
+                Piece::File { part, offset, .. } => {
+                    let file = self.files.get(*part).ok_or(io::ErrorKind::NotFound)?;
+                    bytes.extend(read_part(&**file, offset + inside, n)?);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Gives the bytes from `from` (inclusive) to `to` (exclusive) in chunks, until `sink` has
     /// enough.
     pub(crate) fn read(
@@ -146,30 +184,17 @@ impl Assembly {
         to: u64,
         mut sink: impl FnMut(Vec<u8>) -> bool,
     ) -> io::Result<()> {
-        let mut begins = 0;
-        for piece in &self.pieces {
-            let ends = begins + piece.len();
-            let mut at = from.max(begins);
-            let end = to.min(ends);
-            while at < end {
-                let n = usize::try_from(end - at).unwrap_or(usize::MAX).min(CHUNK);
-                let inside = at - begins;
-                let chunk = match piece {
-                    Piece::Memory(bytes) => {
-                        let first = usize::try_from(inside).unwrap_or(usize::MAX);
-                        bytes.get(first..first + n).unwrap_or(&[]).to_vec()
-                    }
-                    Piece::File { part, offset, .. } => {
-                        let file = self.files.get(*part).ok_or(io::ErrorKind::NotFound)?;
-                        read_part(&**file, offset + inside, n)?
-                    }
-                };
-                at += n as u64;
-                if !sink(chunk) {
-                    return Ok(());
-                }
+        let mut at = from;
+        while at < to {
+            let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(CHUNK);
+            let chunk = self.read_at(at, most)?;
+            if chunk.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            begins = ends;
+            at += chunk.len() as u64;
+            if !sink(chunk) {
+                break;
+            }
         }
         Ok(())
     }

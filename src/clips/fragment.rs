@@ -482,6 +482,8 @@ pub enum Verify {
     Last,
     /// Every one: finds bit rot.
     All,
+    /// None: what the index says is on disk is read to be played.
+    Nothing,
 }
 
 /// Reads a segment of `len` bytes. `read` gives exactly the bytes asked for.

@@ -12,6 +12,9 @@
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
 //! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon.
 //!
+//! What is recorded is played as it lies: `playlist` (stretches and lists) and `numbering` are pure, `library`
+//! reads segments for them, `times` tells when they were, `pace` how fast all bytes leave.
+//!
 //! ```text
 //! ring/segments/{n}.{court}.{session}.mp4   at most 60 s or 64 MiB each
 //! ring/segments.index                       a line a segment: found again by scan if lost
@@ -41,6 +44,11 @@ mod writer;
 mod cutter;
 mod ring;
 mod shelf;
+mod times;
+mod playlist;
+mod numbering;
+mod library;
+mod pace;
 mod routes;
 mod reader;
 
@@ -56,10 +64,11 @@ pub use crate::clips::fragment::{
 };
 pub use crate::clips::index::SegmentEntry;
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
+pub use crate::clips::pace::Pace;
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::ring::{Recorders, Ring};
-pub use crate::clips::routes::routes;
+pub use crate::clips::routes::{ReadTerms, routes};
 pub use crate::clips::shelf::{
     ClipBytes, ClipList, ClipQuery, RecorderFacts, RingStatus, Shelf, ShelfError,
 };

@@ -28,8 +28,9 @@ use crate::event::state::StorageState;
 use crate::event::words::StorageCondition;
 use crate::media::{CourtId, Foreign, MediaTime, SessionId};
 
-/// Clips that are read at once from a daemon's ring; each holds a thread while its reader is slow.
-const MAX_READERS: usize = 8;
+/// Clips that are read at once from a daemon's ring: each holds open the files that it lies in, and a chunk
+/// in memory, but no thread.
+const MAX_READERS: usize = 64;
 /// A list looks at so many entries at most for those of one court.
 const MAX_LOOK: usize = 5_000;
 
@@ -136,11 +137,35 @@ impl Shelf {
         Self { disk, places, readers: readers(), before: Before::Files(index) }
     }
 
-    fn look<T>(&self, at: impl FnOnce(&Index) -> T) -> T {
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Looks at the index. Holds the ring's one lock: for lines.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Index) -> T) -> T {
         match &self.before {
             Before::Desk(desk) => at(&desk.state.lock().index),
             Before::Files(index) => at(index),
         }
+    }
+
+    /// True of a court that is recorded now, or could be.
+    pub(crate) fn has_court(&self, court: &CourtId) -> bool {
+        match &self.before {
+            Before::Desk(desk) => desk.state.lock().courts.contains_key(court),
+            Before::Files(index) => index.segments().any(|entry| entry.court == *court),
+        }
+    }
+
+    /// True while a session of that name, 16 hexadecimal digits, is recorded.
+    pub(crate) fn is_live(&self, session: &str) -> bool {
+        let Before::Desk(desk) = &self.before else { return false };
+        let live = SessionId::parse(session);
+        live.is_some() && desk.state.lock().courts.values().any(|court| court.live == live)
     }
 
     /// Lists clips. One that goes, or cannot be read, is left out.
@@ -265,6 +290,14 @@ impl ClipBytes {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.assembly.len
+    }
+
+    /// At most `most` bytes from `from` on; none behind the end. Reads files on the caller's thread.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn read_at(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        self.assembly.read_at(from, most)
     }
 
     /// Gives the bytes from `from` (inclusive) to `to` (exclusive) in chunks of at most 128 KiB, until

@@ -15,6 +15,12 @@ use crate::event::command::Role;
 /// Loopback alone, so that a fresh box shows nothing to the network.
 const LISTEN: &str = "127.0.0.1:8080";
 
+/// 200 Mbit/s: a game's 100 clips in half a minute, a fifth of a usual network (chosen; `bench pull` shows
+/// what it costs live pictures).
+const READ_BYTES_PER_SECOND: u64 = 25_000_000;
+/// Below 1 Mbit/s not even one court could be played.
+const READ_LEAST: u64 = 125_000;
+
 /// `[http]`, checked.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
@@ -26,6 +32,8 @@ pub struct HttpConfig {
     pub tls: Option<TlsFiles>,
     /// True where somebody wrote out that plain HTTP off loopback is meant.
     pub plain: bool,
+    /// Bytes a second that all who read clips and recordings get together.
+    pub read_bytes_per_second: u64,
 }
 
 impl HttpConfig {
@@ -71,6 +79,10 @@ pub(super) struct RawHttp {
     #[schemars(extend("x-applies" = "restart"))]
     #[serde(default)]
     plain: bool,
+    /// Bytes a second that all who read clips and recordings get together; live pictures go before.
+    #[schemars(extend("x-applies" = "hot"))]
+    #[schemars(with = "Option<u64>", range(min = 125_000))]
+    read_bytes_per_second: Option<Spanned<u64>>,
 }
 
 impl RawHttp {
@@ -104,6 +116,15 @@ impl RawHttp {
             Some(file) => origin.resolved(file),
             None => data_dir.join("token"),
         };
-        Some(HttpConfig { listen, token_file, tls, plain: self.plain })
+        let read_bytes_per_second = self.read_bytes_per_second.map_or(READ_BYTES_PER_SECOND, |rate| {
+            if *rate.get_ref() < READ_LEAST {
+                let text = format!(
+                    "`read_bytes_per_second` is too little to play a court: write {READ_LEAST} or more"
+                );
+                findings.fault(rate.span(), text);
+            }
+            rate.into_inner()
+        });
+        Some(HttpConfig { listen, token_file, tls, plain: self.plain, read_bytes_per_second })
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
-use crate::config::Config;
 use crate::config::applies::key_at;
+use crate::config::{Config, HttpConfig};
 use crate::event::twin::Change;
 use crate::event::words::Applies;
 use crate::media::Foreign;
@@ -69,6 +69,10 @@ impl Config {
         Self {
             uplink: desired.uplink.clone(),
             health: desired.health.clone(),
+            http: HttpConfig {
+                read_bytes_per_second: desired.http.read_bytes_per_second,
+                ..self.http.clone()
+            },
             courts: desired.courts.clone(),
             advice: desired.advice.clone(),
             secret_files: desired.secret_files.clone(),

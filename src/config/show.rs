@@ -82,6 +82,7 @@ impl Config {
                 ("cert_file", tls.and_then(|tls| path(&tls.cert_file))),
                 ("key_file", tls.and_then(|tls| path(&tls.key_file))),
                 ("plain", Some(self.http.plain.into())),
+                ("read_bytes_per_second", bytes(self.http.read_bytes_per_second)),
             ],
         );
         section(

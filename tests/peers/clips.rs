@@ -18,6 +18,9 @@ mod flv;
 #[path = "../support/ring.rs"]
 mod ring;
 
+mod boxed;
+mod played;
+
 use ring::{TestRing, settings};
 
 const SESSION: SessionId = SessionId::from_bits(0x51);
@@ -363,7 +366,7 @@ fn serve() -> Served {
     let (send, reports) = mpsc::sync_channel(8);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio");
     let report = move |body: String| async move { drop(send.try_send(body)) };
-    let routes = courtside::clips::routes(tested.ring.shelf())
+    let routes = courtside::clips::routes(tested.ring.shelf(), boxed::unhurried())
         .route("/", axum::routing::get(|| async { axum::response::Html(PAGE) }))
         .route("/report", axum::routing::post(report));
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("port");

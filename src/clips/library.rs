@@ -1,0 +1,440 @@
+//! Recordings as they are played: the segments of a court, their stretches, and lists of these.
+//!
+//! Nothing is copied: a list names byte ranges of the ring's segments, and [`SegmentBytes`] gives these as
+//! they lie, but for the times in each `moof`, which a segment counts from its own beginning and a player
+//! from the session's. What is being recorded is there up to its last durable fragment.
+//!
+//! All but the numbers reads files on the caller's thread.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clips::boxes::patch;
+use crate::clips::clip::Clip;
+use crate::clips::cut::fragments_of;
+use crate::clips::files::{open_segment, read_part};
+use crate::clips::fragment::{Fragment, MoofView, SEAL, Scanned, Verify};
+use crate::clips::index::{SegmentEntry, SegmentNumber};
+use crate::clips::numbering::{Numbering, Span};
+use crate::clips::playlist::{End, Listed, Stretch, as_they_lie, breaks, stretches, text};
+use crate::clips::shelf::Shelf;
+use crate::clips::timeline::Ticks;
+use crate::clips::times::Times;
+use crate::disk::{DiskFile, OpenHow};
+use crate::media::{CourtId, UtcTime};
+
+/// A live list goes so far back, unless more is asked for: less than a minute is no list to a player that
+/// was held up.
+pub(crate) const BACK: Duration = Duration::from_secs(120);
+/// Segments of one list: six hours of whole ones.
+const SEGMENTS_MOST: usize = 360;
+/// Segments that are remembered with their fragments, some 20 KB each.
+const REMEMBERED: usize = 64;
+
+/// Why there is no list, or no such bytes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotPlayed {
+    #[error("there is no such court: /v1/state has their names")]
+    NoCourt,
+    #[error("nothing is recorded of this court yet: ask again once its camera publishes")]
+    NothingYet,
+    #[error("nothing of that time is recorded, or it was evicted: ask for another")]
+    NothingThen,
+    #[error("there is no such segment of this court: its list names those that there are")]
+    NoSegment,
+    #[error("the segment was evicted, since its place was needed: ask for the list anew")]
+    Evicted,
+    #[error("read the recording")]
+    Disk(#[from] io::Error),
+}
+
+/// What part of a court's recording is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// From so long before its end on, as it goes on.
+    Back(Duration),
+    /// From then on, as it goes on.
+    Since(UtcTime),
+    /// What is between.
+    Between(UtcTime, UtcTime),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Library {
+    shelf: Shelf,
+    times: Times,
+    // Each held for lines, never across a read.
+    known: Mutex<BTreeMap<SegmentNumber, Arc<Known>>>,
+    numbers: Mutex<BTreeMap<CourtId, Numbering>>,
+}
+
+/// A segment that was read.
+#[derive(Debug)]
+struct Known {
+    /// As long as it was then.
+    bytes: u64,
+    scanned: Scanned,
+}
+
+/// A segment in a list.
+struct Row {
+    entry: SegmentEntry,
+    known: Arc<Known>,
+    stretches: Vec<Stretch>,
+}
+
+impl Row {
+    /// True where a player that comes from `before` has to begin anew.
+    fn is_anew_after(&self, before: &Self) -> bool {
+        let ends = before.stretches.last().map(|last| last.end);
+        let begins = self.stretches.first().map(|first| first.start);
+        let joined = ends.zip(begins).is_none_or(|(ends, begins)| !breaks(ends, begins));
+        !joined
+            || self.entry.session != before.entry.session
+            || self.known.scanned.head.init != before.known.scanned.head.init
+    }
+
+    /// Which of its stretches begin anew, the first left out.
+    fn breaks(&self) -> impl Iterator<Item = bool> + '_ {
+        let two = |pair: &[Stretch]| match pair {
+            [before, then] => breaks(before.end, then.start),
+            _ => false,
+        };
+        self.stretches.windows(2).map(two)
+    }
+}
+
+impl Library {
+    pub(crate) fn new(shelf: Shelf, times: Times) -> Self {
+        Self { shelf, times, known: Mutex::default(), numbers: Mutex::default() }
+    }
+
+    /// The list of what is wanted of a court's recording.
+    pub(crate) fn list(&self, court: &CourtId, wanted: Wanted) -> Result<String, NotPlayed> {
+        let all: Vec<SegmentEntry> = self.shelf.look(|index| {
+            index.segments().filter(|entry| entry.court == *court).cloned().collect()
+        });
+        if all.is_empty() {
+            let known = self.shelf.has_court(court);
+            return Err(if known { NotPlayed::NothingYet } else { NotPlayed::NoCourt });
+        }
+        let oldest = all.first().map_or(0, |entry| entry.id);
+        let rows = self.rows(self.chosen(all, wanted));
+        let mut listed = self.listed(&rows);
+        let first = match wanted {
+            Wanted::Between(from, to) => {
+                listed.retain(|(_, entry, begins)| {
+                    let lasts = entry.stretch.end.media().nanos_since(entry.stretch.start.media());
+                    begins.is_some_and(|at| at <= to && at.plus_nanos(lasts) >= from)
+                });
+                (0, 0)
+            }
+            Wanted::Back(_) | Wanted::Since(_) => {
+                let dropped = too_early(&listed, wanted);
+                listed.drain(..dropped);
+                self.numbered(court, &rows, dropped, oldest)
+            }
+        };
+        if listed.is_empty() {
+            let live = matches!(wanted, Wanted::Back(_));
+            return Err(if live { NotPlayed::NothingYet } else { NotPlayed::NothingThen });
+        }
+        let end = match wanted {
+            Wanted::Between(..) => End::Here,
+            Wanted::Back(_) | Wanted::Since(_) => End::Goes,
+        };
+        if let Some((_, first, begins)) = listed.first_mut() {
+            (first.anew, first.time) = (false, *begins);
+        }
+        let entries: Vec<Listed> = listed.into_iter().map(|(_, entry, _)| entry).collect();
+        Ok(text(&entries, first, end))
+    }
+
+    /// The segments that what is wanted may lie in, newest last.
+    fn chosen(&self, all: Vec<SegmentEntry>, wanted: Wanted) -> Vec<SegmentEntry> {
+        let lasts = |entry: &SegmentEntry| Ticks(entry.end).since(Ticks(entry.start));
+        let mut chosen: Vec<SegmentEntry> = match wanted {
+            Wanted::Back(back) => {
+                let mut left = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+                let reaches = |entry: &&SegmentEntry| {
+                    let wanted = left > 0;
+                    left -= lasts(entry).0 / 90;
+                    wanted
+                };
+                // The newest may not have a whole stretch yet.
+                let newest = all.last().cloned();
+                let before = all.iter().rev().skip(1).take_while(reaches).cloned();
+                let mut chosen: Vec<_> = before.collect();
+                chosen.reverse();
+                chosen.extend(newest);
+                chosen
+            }
+            Wanted::Since(from) => self.overlapping(all, from, None),
+            Wanted::Between(from, to) => self.overlapping(all, from, Some(to)),
+        };
+        let over = chosen.len().saturating_sub(SEGMENTS_MOST);
+        chosen.drain(..over);
+        chosen
+    }
+
+    fn overlapping(
+        &self,
+        all: Vec<SegmentEntry>,
+        from: UtcTime,
+        to: Option<UtcTime>,
+    ) -> Vec<SegmentEntry> {
+        let overlaps = |entry: &SegmentEntry| {
+            let (begins, ends) = (Ticks(entry.start).media(), Ticks(entry.end).media());
+            let at = self.times.of(&self.shelf, entry, begins)?.utc;
+            let until = at.plus_nanos(ends.nanos_since(begins));
+            Some(until >= from && to.is_none_or(|to| at <= to))
+        };
+        all.into_iter().filter(|entry| overlaps(entry).unwrap_or(false)).collect()
+    }
+
+    /// Reads segments. One that was evicted meanwhile, or cannot be read, is left out.
+    fn rows(&self, entries: Vec<SegmentEntry>) -> Vec<Row> {
+        let row = |entry: SegmentEntry| {
+            let known = self.known(&entry).ok()?;
+            let stretches = stretches(as_they_lie(&known.scanned.fragments), entry.open);
+            (!stretches.is_empty()).then_some(Row { entry, known, stretches })
+        };
+        entries.into_iter().filter_map(row).collect()
+    }
+
+    fn known(&self, entry: &SegmentEntry) -> io::Result<Arc<Known>> {
+        if let Some(known) = self.known.lock().get(&entry.id)
+            && known.bytes == entry.bytes
+        {
+            return Ok(Arc::clone(known));
+        }
+        let path = self.shelf.places().segment(entry);
+        let opened = open_segment(self.shelf.disk(), &path, entry.bytes, Verify::Nothing)?;
+        let known = Arc::new(Known { bytes: entry.bytes, scanned: opened.scanned });
+        let mut all = self.known.lock();
+        all.insert(entry.id, Arc::clone(&known));
+        if all.len() > REMEMBERED {
+            all.pop_first(); // of what is played, the newest is asked for most
+        }
+        Ok(known)
+    }
+
+    /// The entries of a list, each with its row and the wall's time of its beginning.
+    fn listed(&self, rows: &[Row]) -> Vec<(usize, Listed, Option<UtcTime>)> {
+        let mut all = Vec::new();
+        for (n, row) in rows.iter().enumerate() {
+            let before = n.checked_sub(1).and_then(|n| rows.get(n));
+            let anew = before.is_none_or(|before| row.is_anew_after(before));
+            let anew = std::iter::once(anew).chain(row.breaks());
+            let begins = Ticks(row.entry.start).media();
+            let at = self.times.of(&self.shelf, &row.entry, begins).map(|stamp| stamp.utc);
+            for (k, (stretch, anew)) in row.stretches.iter().zip(anew).enumerate() {
+                let after = stretch.start.media().nanos_since(begins);
+                let begins = at.map(|at| at.plus_nanos(after));
+                let entry = Listed {
+                    stretch: *stretch,
+                    uri: format!("segments/{}.mp4", row.entry.id),
+                    init: (format!("segments/{}/init.mp4", init_of(rows, n)), None),
+                    anew,
+                    time: begins.filter(|_| anew || k == 0),
+                };
+                all.push((n, entry, begins));
+            }
+        }
+        all
+    }
+
+    /// The number of the entry before which `dropped` were left out.
+    fn numbered(
+        &self,
+        court: &CourtId,
+        rows: &[Row],
+        dropped: usize,
+        oldest: SegmentNumber,
+    ) -> (u64, u64) {
+        let spans: Vec<Span> = rows
+            .iter()
+            .enumerate()
+            .map(|(n, row)| {
+                let before = n.checked_sub(1).and_then(|n| rows.get(n));
+                Span {
+                    segment: row.entry.id,
+                    stretches: row.stretches.len() as u64,
+                    anew: before.is_some_and(|before| row.is_anew_after(before)),
+                    breaks: row.breaks().filter(|breaks| *breaks).count() as u64,
+                }
+            })
+            .collect();
+        let mut numbers = self.numbers.lock();
+        let numbers = numbers.entry(court.clone()).or_default();
+        numbers.take(&spans, oldest);
+        let mut left = dropped;
+        for row in rows {
+            if left < row.stretches.len() {
+                let (stretch, break_) = numbers.of(row.entry.id).unwrap_or_default();
+                let inside = row.breaks().take(left).filter(|breaks| *breaks).count() as u64;
+                return (stretch + left as u64, break_ + inside);
+            }
+            left -= row.stretches.len();
+        }
+        (0, 0)
+    }
+
+    /// The list of a clip: ranges of its own bytes.
+    pub(crate) fn of_clip(&self, clip: &Clip) -> Result<String, NotPlayed> {
+        let parts = clip.media.iter().flat_map(|media| &media.parts);
+        let mut at = None;
+        let mut init = 0;
+        let mut fragments: Vec<(Fragment, u64, u64)> = Vec::new();
+        for part in parts {
+            let entry = self.shelf.look(|index| index.segment(part.segment).cloned());
+            let known = self.known(&entry.ok_or(NotPlayed::Evicted)?)?;
+            let of_part = fragments_of(part, &known.scanned).ok_or(NotPlayed::Evicted)?;
+            let first = known.scanned.head.init.len() as u64;
+            let begins = at.get_or_insert_with(|| {
+                init = first;
+                first
+            });
+            for fragment in of_part {
+                let ends = *begins + u64::from(fragment.moof) + u64::from(fragment.mdat);
+                fragments.push((*fragment, *begins, ends));
+                *begins = ends;
+            }
+        }
+        let time = self.times.of_clip(&self.shelf, clip).map(|time| time.at.0);
+        let all = stretches(fragments.iter().map(|(f, from, to)| (f, *from, *to)), false);
+        let entry = |(n, stretch): (usize, &Stretch)| Listed {
+            stretch: *stretch,
+            uri: "media.mp4".to_owned(),
+            init: ("media.mp4".to_owned(), Some(init)),
+            anew: false,
+            time: time.filter(|_| n == 0),
+        };
+        let entries: Vec<_> = all.iter().enumerate().map(entry).collect();
+        Ok(text(&entries, (0, 0), End::Here))
+    }
+
+    /// The bytes of a court's segment, as far as they are on disk.
+    pub(crate) fn segment(
+        &self,
+        court: &CourtId,
+        segment: SegmentNumber,
+    ) -> Result<SegmentBytes, NotPlayed> {
+        let (entry, given) =
+            self.shelf.look(|index| (index.segment(segment).cloned(), index.given_segment()));
+        let entry = match entry {
+            Some(entry) if entry.court == *court => entry,
+            Some(_) => return Err(NotPlayed::NoSegment),
+            None if segment <= given && segment > 0 => return Err(NotPlayed::Evicted),
+            None => return Err(NotPlayed::NoSegment),
+        };
+        let evicted = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => NotPlayed::Evicted,
+            _ => NotPlayed::Disk(error),
+        };
+        let known = self.known(&entry).map_err(evicted)?;
+        let path = self.shelf.places().segment(&entry);
+        let file = self.shelf.disk().open(&path, OpenHow::Read).map_err(evicted)?;
+        Ok(SegmentBytes { known, file, open: entry.open })
+    }
+}
+
+/// The first of the rows up to `n` that has the same beginning as that: a player that has it asks for no other.
+fn init_of(rows: &[Row], n: usize) -> SegmentNumber {
+    let init = |row: &Row| row.known.scanned.head.init.clone();
+    let Some(own) = rows.get(n) else { return 0 };
+    let same = rows.iter().take(n + 1).rev().take_while(|row| init(row) == init(own)).last();
+    same.map_or(own.entry.id, |row| row.entry.id)
+}
+
+/// How many of the first entries are left out.
+fn too_early(listed: &[(usize, Listed, Option<UtcTime>)], wanted: Wanted) -> usize {
+    match wanted {
+        Wanted::Back(back) => {
+            let mut left = i64::try_from(back.as_nanos()).unwrap_or(i64::MAX);
+            let kept = listed.iter().rev().take_while(|(_, entry, _)| {
+                let Stretch { start, end, .. } = entry.stretch;
+                let kept = left > 0;
+                left = left.saturating_sub(end.media().nanos_since(start.media()));
+                kept
+            });
+            listed.len() - kept.count()
+        }
+        Wanted::Since(from) => {
+            let ends = |(_, entry, begins): &(usize, Listed, Option<UtcTime>)| {
+                let Stretch { start, end, .. } = entry.stretch;
+                begins.is_none_or(|at| at.plus_nanos(end.media().nanos_since(start.media())) < from)
+            };
+            listed.iter().take_while(|entry| ends(entry)).count()
+        }
+        Wanted::Between(..) => 0,
+    }
+}
+
+/// A segment that is played.
+#[derive(Debug)]
+pub(crate) struct SegmentBytes {
+    known: Arc<Known>,
+    file: Box<dyn DiskFile>,
+    /// More comes.
+    pub(crate) open: bool,
+}
+
+impl SegmentBytes {
+    /// Bytes up to the last durable fragment's end.
+    pub(crate) fn len(&self) -> u64 {
+        self.known.scanned.whole
+    }
+
+    /// `ftyp` and `moov`.
+    pub(crate) fn init(&self) -> &[u8] {
+        &self.known.scanned.head.init
+    }
+
+    /// Type with codecs.
+    pub(crate) fn mime(&self) -> String {
+        format!("video/mp4; codecs=\"{}\"", self.known.scanned.head.codecs)
+    }
+
+    /// At most `most` bytes from `from` on; none behind the end.
+    pub(crate) fn read_at(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let to = from.saturating_add(most as u64).min(self.len());
+        let mut bytes =
+            read_part(&*self.file, from, usize::try_from(to.saturating_sub(from)).unwrap_or(0))?;
+        let Scanned { head, fragments, .. } = &self.known.scanned;
+        let first = fragments.partition_point(|fragment| fragment.end() <= from);
+        for fragment in fragments.iter().skip(first) {
+            let moof = fragment.offset + SEAL as u64;
+            if moof >= to {
+                break;
+            }
+            if moof + u64::from(fragment.moof) <= from {
+                continue;
+            }
+            let len = usize::try_from(fragment.moof).unwrap_or(usize::MAX);
+            let view = MoofView::read(&read_part(&*self.file, moof, len)?, head.audio);
+            let view = view.ok_or(io::ErrorKind::InvalidData)?;
+            let video = view.video.zip(fragment.video).map(|(traf, span)| (traf, span.start.0));
+            let audio = view.audio.zip(fragment.audio).map(|(traf, (start, _))| (traf, start));
+            for (traf, start) in video.into_iter().chain(audio) {
+                let at = moof + traf.tfdt_at as u64;
+                overwrite(&mut bytes, from, at, u64::try_from(start).unwrap_or(0).to_be_bytes());
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Puts `with` at `at` of a file, as far as that is among `bytes`, which begin at `from`.
+fn overwrite(bytes: &mut [u8], from: u64, at: u64, with: [u8; 8]) {
+    for (at, byte) in (at..).zip(with) {
+        if let Some(inside) = at.checked_sub(from).and_then(|inside| usize::try_from(inside).ok()) {
+            patch(bytes, inside, &[byte]);
+        }
+    }
+}

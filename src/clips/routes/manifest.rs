@@ -1,0 +1,270 @@
+//! What clips there are: in pages, of a game, or one.
+//!
+//! A game has no life of its own yet (it will be an event of its own kind): until then a game is the session
+//! in which its clips were recorded, and `game` names that. Where an entry has a member `game`, that one counts.
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::clips::clip::Clip;
+use crate::clips::index::{ClipBrief, Index};
+use crate::clips::routes::ranges::{has, header};
+use crate::clips::routes::reading::{Reading, blocking};
+use crate::clips::routes::refusal::Refusal;
+use crate::clips::shelf::Shelf;
+use crate::clips::times::{Times, ToldTime};
+use crate::event::FactId;
+use crate::media::{SessionId, UtcTime};
+
+/// Clips on a page of the manifest, if nothing else is asked for.
+const PAGE: usize = 100;
+/// At most as many.
+const MAX_PAGE: usize = 500;
+/// A page looks at so many entries at most for those that are wanted.
+const MAX_LOOK: usize = 5_000;
+/// Names that are looked at with the ring's lock held.
+const LOOK: usize = 2_000;
+
+/// Which clips are asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    after: Option<u64>,
+    limit: Option<usize>,
+    court: Option<String>,
+    session: Option<String>,
+    game: Option<String>,
+    /// RFC 3339: clips that end then or later …
+    from: Option<String>,
+    /// … and begin then or earlier.
+    to: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Manifest {
+    clips: Vec<Listed>,
+    /// Ask for `after` this to go on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// All clips of a game.
+#[derive(Debug, Serialize)]
+struct GameManifest {
+    game: String,
+    /// More may come: its session goes on.
+    live: bool,
+    /// Of all clips together.
+    bytes: u64,
+    clips: Vec<Listed>,
+}
+
+/// An entry, as it is told.
+#[derive(Debug, Serialize)]
+pub(super) struct Listed {
+    #[serde(flatten)]
+    clip: Clip,
+    game: String,
+    /// The event that it is of, where it is of one; `reason` is what was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fact: Option<String>,
+    /// When it was, in UTC; absent where nothing tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<ToldTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    href: Option<String>,
+    /// For players.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    playlist: Option<String>,
+}
+
+impl Listed {
+    /// Reads a file on the caller's thread.
+    pub(super) fn of(mut clip: Clip, shelf: &Shelf, times: &Times) -> Self {
+        let time = times.of_clip(shelf, &clip);
+        let at = |what: &str| clip.media.as_ref().map(|_| format!("/v1/clips/{}/{what}", clip.id));
+        let (href, playlist) = (at("media"), at("index.m3u8"));
+        let fact = clip.id.strip_prefix(&format!("{}-", clip.court)).and_then(FactId::parse);
+        let fact = fact.map(|fact| fact.to_string());
+        let game = game_of(&clip).to_owned();
+        if let Some(media) = &mut clip.media {
+            media.parts.clear(); // where its bytes lie is nobody else's business
+        }
+        Self { clip, game, fact, time, href, playlist }
+    }
+}
+
+fn game_of(clip: &Clip) -> &str {
+    clip.file.get("game").and_then(serde_json::Value::as_str).unwrap_or(&clip.session)
+}
+
+pub(super) async fn page(
+    State(reading): State<Reading>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Query(asked) = asked.map_err(|error| Refusal::query(error.body_text()))?;
+    let wanted = Wanted::of(&asked)?;
+    let limit = asked.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let after = asked.after.unwrap_or(0);
+    let manifest = blocking(move || {
+        let (clips, next) = wanted.select(&reading, after, limit, MAX_LOOK);
+        Manifest { clips, next }
+    })
+    .await?;
+    tagged(&manifest, &headers)
+}
+
+pub(super) async fn game(
+    State(reading): State<Reading>,
+    Path(game): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let asked = Asked { game: Some(game.clone()), ..Asked::default() };
+    let wanted = Wanted::of(&asked)?;
+    let manifest = blocking(move || {
+        let live = reading.shelf.is_live(&game);
+        let (clips, _) = wanted.select(&reading, 0, usize::MAX, usize::MAX);
+        let bytes = |listed: &Listed| listed.clip.media.as_ref().map_or(0, |media| media.bytes);
+        let bytes = clips.iter().map(bytes).sum();
+        (live || !clips.is_empty()).then_some(GameManifest { game, live, bytes, clips })
+    })
+    .await?;
+    let none = "no clip is of that game: /v1/clips names the game of each";
+    tagged(&manifest.ok_or_else(|| Refusal::not_found(none))?, &headers)
+}
+
+pub(super) async fn entry(
+    State(reading): State<Reading>,
+    Path(id): Path<String>,
+) -> Result<Json<Listed>, Refusal> {
+    let Reading { shelf, times, .. } = reading;
+    let listed = move || shelf.read(&id).map(|clip| Listed::of(clip, &shelf, &times));
+    Ok(Json(blocking(listed).await??))
+}
+
+/// JSON with a tag of its own, or nothing for who has it already.
+fn tagged(told: &impl Serialize, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let json = serde_json::to_vec(told).map_err(Refusal::ours)?;
+    let sum = Sha256::digest(&json);
+    let tag: String = sum.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let etag = format!("\"{tag}\"");
+    if has(headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let fields = [(CONTENT_TYPE, header("application/json")), (ETAG, header(&etag))];
+    Ok((fields, Body::from(json)).into_response())
+}
+
+/// What is asked for, read.
+#[derive(Debug)]
+struct Wanted {
+    court: Option<String>,
+    session: Option<String>,
+    game: Option<String>,
+    from: Option<UtcTime>,
+    to: Option<UtcTime>,
+}
+
+impl Wanted {
+    fn of(asked: &Asked) -> Result<Self, Refusal> {
+        let at = |name, text: &Option<String>| match text {
+            Some(text) => moment(name, text).map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            court: asked.court.clone(),
+            session: asked.session.clone(),
+            game: asked.game.clone(),
+            from: at("from", &asked.from)?,
+            to: at("to", &asked.to)?,
+        })
+    }
+
+    /// At most `limit` of them after a number, and the number to go on after if there may be more. Looks at
+    /// no more than `most` entries' files.
+    fn select(
+        &self,
+        reading: &Reading,
+        after: u64,
+        limit: usize,
+        most: usize,
+    ) -> (Vec<Listed>, Option<u64>) {
+        let (mut found, mut looked, mut after) = (Vec::new(), 0_usize, after);
+        loop {
+            let (names, last) = reading.shelf.look(|index| self.names(index, after));
+            let Some(last) = last else { return (found, None) };
+            for (number, id) in names {
+                if found.len() >= limit || looked >= most {
+                    return (found, Some(after));
+                }
+                after = number;
+                looked += 1;
+                let Ok(clip) = reading.shelf.read(&id) else { continue };
+                if !self.takes(&clip) {
+                    continue;
+                }
+                let listed = Listed::of(clip, &reading.shelf, &reading.times);
+                if self.is_then(listed.time.as_ref()) {
+                    found.push(listed);
+                }
+            }
+            after = last;
+        }
+    }
+
+    /// Numbers and names of clips after a number that may be wanted, and the number of the last one looked at.
+    fn names(&self, index: &Index, after: u64) -> (Vec<(u64, String)>, Option<u64>) {
+        let mut last = None;
+        let mut names = Vec::new();
+        for brief in index.clips_after(after).take(LOOK) {
+            last = Some(brief.number);
+            if !brief.unread && self.may_be(index, brief) {
+                names.push((brief.number, brief.id.clone()));
+            }
+        }
+        (names, last)
+    }
+
+    /// False where the index alone says that it is not wanted: its file need not be read.
+    fn may_be(&self, index: &Index, brief: &ClipBrief) -> bool {
+        let first = brief.segments.first().and_then(|segment| index.segment(*segment));
+        let Some(entry) = first else { return true };
+        let is = |wanted: &Option<String>, it: &str| wanted.as_ref().is_none_or(|w| w == it);
+        // A game that is named otherwise may have clips of any session.
+        let rolling = self.game.clone().filter(|game| SessionId::parse(game).is_some());
+        is(&self.court, entry.court.as_str())
+            && is(&self.session, &entry.session)
+            && is(&rolling, &entry.session)
+    }
+
+    fn takes(&self, clip: &Clip) -> bool {
+        let is = |wanted: &Option<String>, it: &str| wanted.as_ref().is_none_or(|w| w == it);
+        is(&self.court, &clip.court)
+            && is(&self.session, &clip.session)
+            && is(&self.game, game_of(clip))
+    }
+
+    /// A clip whose time nobody knows was at no time that is asked for.
+    fn is_then(&self, time: Option<&ToldTime>) -> bool {
+        let (Self { from, to, .. }, Some(ToldTime { at: (start, end), .. })) = (self, time) else {
+            return self.from.is_none() && self.to.is_none();
+        };
+        from.is_none_or(|from| *end >= from) && to.is_none_or(|to| *start <= to)
+    }
+}
+
+/// A time as a query has it.
+pub(super) fn moment(name: &str, text: &str) -> Result<UtcTime, Refusal> {
+    let read = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339);
+    let nanos = read.ok().and_then(|at| i64::try_from(at.unix_timestamp_nanos()).ok());
+    nanos.map(UtcTime::from_nanos).ok_or_else(|| {
+        let text = format!("`{name}` is a time as RFC 3339 has it, such as 2026-11-29T18:04:11Z");
+        Refusal::query(text)
+    })
+}

@@ -1,0 +1,140 @@
+//! A clip's bytes, whole or in part, and their acknowledgement.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use serde::Deserialize;
+
+use crate::clips::pace::Lane;
+use crate::clips::routes::body::{PacedBody, Readable};
+use crate::clips::routes::manifest::Listed;
+use crate::clips::routes::ranges::{BytesAsked, has, header, range_asked};
+use crate::clips::routes::reading::{Reading, blocking};
+use crate::clips::routes::refusal::Refusal;
+use crate::clips::shelf::{ClipBytes, ShelfError};
+use crate::media::base64;
+
+/// SHA-256 of the whole, whatever part is sent (RFC 9530, 3).
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+impl Readable for ClipBytes {
+    fn read_at(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        Self::read_at(self, from, most)
+    }
+}
+
+/// For who keeps them.
+pub(super) async fn bytes(
+    reading: State<Reading>,
+    id: Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    given(reading, id, Lane::Pull, (method, headers)).await
+}
+
+/// For a player, which looks at them now.
+pub(super) async fn played(
+    reading: State<Reading>,
+    id: Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    given(reading, id, Lane::Play, (method, headers)).await
+}
+
+async fn given(
+    State(reading): State<Reading>,
+    Path(id): Path<String>,
+    lane: Lane,
+    (method, headers): (Method, HeaderMap),
+) -> Result<Response, Refusal> {
+    let shelf = reading.shelf.clone();
+    let clip = blocking(move || shelf.read(&id)).await??;
+    let Some(info) = clip.media.clone() else {
+        return Err(ShelfError::NoBytes { why: clip.note.unwrap_or_default() }.into());
+    };
+    let etag = format!("\"{}\"", info.sha256);
+    let digest = repr_digest(&info.sha256);
+    if has(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let (status, from, to) = match range_asked(&headers, &etag, info.bytes) {
+        BytesAsked::All => (StatusCode::OK, 0, info.bytes),
+        BytesAsked::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
+        BytesAsked::Impossible => {
+            return Err(Refusal::out_of_range(&format!("{}", info.bytes), "clip"));
+        }
+    };
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        let shelf = reading.shelf.clone();
+        let bytes = Arc::new(blocking(move || shelf.open(&clip)).await??);
+        Body::new(PacedBody::new(bytes, (from, to), (reading.pace, lane)))
+    };
+    let mut response = (status, body).into_response();
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, header(&info.mime));
+    fields.insert(CONTENT_LENGTH, header(&(to - from).to_string()));
+    fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    fields.insert(ETAG, header(&etag));
+    if let Some(digest) = digest {
+        fields.insert(REPR_DIGEST, digest);
+    }
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {from}-{}/{}", to - 1, info.bytes);
+        fields.insert(CONTENT_RANGE, header(&range));
+    }
+    Ok(response)
+}
+
+/// As RFC 9530 writes it; `None` where the entry's hash is none.
+fn repr_digest(sha256: &str) -> Option<HeaderValue> {
+    let byte = |n: usize| u8::from_str_radix(sha256.get(n * 2..n * 2 + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..32).map(byte).collect::<Option<_>>()?;
+    HeaderValue::from_str(&format!("sha-256=:{}:", base64::encode(&bytes))).ok()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acknowledgement {
+    /// Of the bytes that were received, hexadecimal.
+    sha256: Option<String>,
+}
+
+pub(super) async fn acknowledge(
+    State(reading): State<Reading>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Listed>, Refusal> {
+    let said: Acknowledgement = if body.is_empty() {
+        Acknowledgement::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            let text = format!("{error}: send {{\"sha256\": \"…\"}}");
+            Refusal::new(StatusCode::BAD_REQUEST, "The acknowledgement cannot be read", text)
+        })?
+    };
+    let clip = reading.shelf.acknowledge(&id, said.sha256.as_deref()).await?;
+    Ok(Json(blocking(move || Listed::of(clip, &reading.shelf, &reading.times)).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_written_as_the_standard_has_it() {
+        // RFC 9530, B.1: `{"hello": "world"}` and a line feed.
+        let sha256 = "5f8f04f6a3a892aaabbddb6cf273894493773960d4a325b105fee46eef4304f1";
+        let told = repr_digest(sha256).expect("a hash");
+        assert_eq!(told, "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:");
+        assert_eq!(repr_digest("abc"), None);
+    }
+}
