@@ -91,6 +91,7 @@ install: ## Place binary, unit, sysusers and bundles below DESTDIR
 	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_courtside
 	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/courtside.fish
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE
+	install -D -m 644 src/page/vendor/LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE.hls.js
 	@test -n "$(DESTDIR)" || printf '%s\n' "Next: systemd-sysusers && systemd-tmpfiles --create" \
 	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
 	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"

@@ -31,6 +31,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+#[path = "page/playing.rs"]
+mod playing;
+
 const SIZE: (u32, u32) = (1280, 720);
 
 /// A gymnasium of a few flat colours: enough to see that the picture and the rims are in place.

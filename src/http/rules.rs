@@ -45,6 +45,7 @@ pub const RULES: &[Rule] = &[
     sees("/"),
     sees("/page.css"),
     sees("/script/{name}"),
+    sees("/vendor/hls.light.min.mjs"),
     sees("/metrics"),
     sees("/v1/session"),
     sees("/v1/state"),

@@ -53,8 +53,9 @@ pub(super) async fn until<F: Future<Output = io::Result<()>>>(
 
 /// What every answer says to the browser, unless its route said otherwise.
 async fn secured(mut response: Response) -> Response {
-    // `data:` for the page's icon, `blob:` for pictures that its script holds on to.
-    const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; \
+    // `data:` for the page's icon, `blob:` for pictures and videos that its script holds on to.
+    const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; \
+                          media-src 'self' blob:; object-src 'none'; \
                           base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     let headers = response.headers_mut();
     for (name, value) in [

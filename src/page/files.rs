@@ -14,6 +14,9 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// For as long as a browser likes: another version has another address.
+const KEPT: &str = "private, max-age=31536000, immutable";
+
 /// The modules of the script, by the names that they import each other by; `page.js` is the first.
 const MODULES: &[(&str, &str)] = &[
     ("calibration.js", include_str!("script/calibration.js")),
@@ -23,11 +26,13 @@ const MODULES: &[(&str, &str)] = &[
     ("dom.js", include_str!("script/dom.js")),
     ("models.js", include_str!("script/models.js")),
     ("page.js", include_str!("script/page.js")),
+    ("recording.js", include_str!("script/recording.js")),
     ("rims.js", include_str!("script/rims.js")),
     ("ring.js", include_str!("script/ring.js")),
     ("service.js", include_str!("script/service.js")),
     ("session.js", include_str!("script/session.js")),
     ("state.js", include_str!("script/state.js")),
+    ("stream.js", include_str!("script/stream.js")),
     ("verdicts.js", include_str!("script/verdicts.js")),
     ("vitals.js", include_str!("script/vitals.js")),
     ("wall.js", include_str!("script/wall.js")),
@@ -40,6 +45,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/", get(|| file(HTML, include_str!("page.html"))))
         .route("/page.css", get(|| file(CSS, include_str!("page.css"))))
         .route("/script/{name}", get(script))
+        .route("/vendor/hls.light.min.mjs", get(player))
 }
 
 async fn script(Path(asked): Path<String>) -> Response {
@@ -47,6 +53,12 @@ async fn script(Path(asked): Path<String>) -> Response {
         Some((_, text)) => file(SCRIPT, text).await.into_response(),
         None => Problem::not_found("the page has no such script").into_response(),
     }
+}
+
+/// What is not ours, and the page asks for when somebody plays a recording. It asks by version.
+async fn player() -> impl IntoResponse {
+    let kept = [(header::CONTENT_TYPE, SCRIPT), (header::CACHE_CONTROL, KEPT)];
+    (kept, include_str!("vendor/hls.light.min.mjs"))
 }
 
 async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {

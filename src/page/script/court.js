@@ -2,6 +2,7 @@
 
 import { calibrated } from "./calibration.js";
 import { $, known, make, say, toned } from "./dom.js";
+import { recording } from "./recording.js";
 import { drawing } from "./rims.js";
 import { ringShapes } from "./ring.js";
 import { forRole } from "./session.js";
@@ -24,6 +25,7 @@ export class Court {
     this.image.alt = `Last picture of court ${name}`;
     const draw = $(".draw", this.root);
     forRole(draw, "technician", () => drawing.open(this), (why) => say(draw, why));
+    $(".play", this.root).addEventListener("click", () => recording.open(name));
     say($("h2", this.root), `Court ${name}`);
     this.showScore();
     this.nextPicture();
