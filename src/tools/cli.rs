@@ -23,6 +23,7 @@ use crate::tools::fleet;
 use crate::tools::heap;
 use crate::tools::models;
 use crate::tools::provision;
+use crate::tools::pull;
 use crate::tools::replay;
 use crate::tools::run;
 use crate::tools::tell::remark_failed;
@@ -55,6 +56,11 @@ Exit: 0 found · 1 failed · 3 nothing found")]
     Aim(aim::AimArgs),
     /// List, cut and verify what is in the ring
     Clips(clips::ClipsArgs),
+    /// Fetch the clips of boxes, verify and acknowledge them
+    #[command(after_help = "Example: courtside pull --from http://10.0.0.7:8080 --all --out clips
+         courtside pull --boxes boxes.txt --game 5d1f0c2ab3e49d07 --out clips
+Exit: 0 all is here · 1 failed · 3 a box or a clip did not come: run it again")]
+    Pull(pull::PullArgs),
     /// Show the models of the running box, and have another one decide
     Models(models::ModelsArgs),
     /// Check the installation and, if the box runs, its cameras and ledger
@@ -150,6 +156,7 @@ fn dispatch(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => return run::run(&args),
         Command::Clips(args) => args.run(),
+        Command::Pull(args) => args.run(),
         Command::Models(args) => args.run(),
         Command::Demo(args) => demo::demo(args),
         #[cfg(feature = "gstreamer")]

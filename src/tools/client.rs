@@ -16,7 +16,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -71,7 +73,15 @@ pub(super) enum ClientError {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    pub(super) fields: HeaderMap,
     body: Incoming,
+}
+
+/// A connection that takes one request after the other.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    host: String,
 }
 
 impl Origin {
@@ -104,7 +114,9 @@ impl Origin {
     pub(super) async fn local(socket: &Path, asked: &Asked<'_>) -> Result<Answer, ClientError> {
         let stream =
             patiently(UnixStream::connect(socket)).await.map_err(ClientError::NoConnection)?;
-        exchange(stream, asking(asked, "localhost", None)?).await
+        let mut connection =
+            Connection { sender: handshake(stream).await?, host: "localhost".to_owned() };
+        connection.ask(asked, &[], None).await
     }
 
     /// What is answered; over TLS only by who shows `certificate`.
@@ -117,12 +129,28 @@ impl Origin {
         token: Option<&str>,
         certificate: Option<&Path>,
     ) -> Result<Answer, ClientError> {
-        let request = asking(asked, &self.authority, token)?;
+        self.connect(certificate).await?.ask(asked, &[], token).await
+    }
+
+    /// What `Host` says: HOST, and PORT where one was written.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A connection; over TLS only to who shows `certificate`.
+    ///
+    /// # Errors
+    /// [`ClientError`]: nobody there, no such certificate.
+    pub(super) async fn connect(
+        &self,
+        certificate: Option<&Path>,
+    ) -> Result<Connection, ClientError> {
         let stream = patiently(TcpStream::connect(self.address()))
             .await
             .map_err(ClientError::NoConnection)?;
+        let host = self.authority.clone();
         if !self.tls {
-            return exchange(stream, request).await;
+            return Ok(Connection { sender: handshake(stream).await?, host });
         }
         let config = only(certificate.ok_or(ClientError::NoCertificate)?)?;
         // No name is asked for: the certificate itself is compared.
@@ -131,7 +159,28 @@ impl Origin {
         let stream = patiently(TlsConnector::from(config).connect(name, stream))
             .await
             .map_err(ClientError::Broken)?;
-        exchange(stream, request).await
+        Ok(Connection { sender: handshake(stream).await?, host })
+    }
+}
+
+impl Connection {
+    /// What is answered. The body of the answer before was read to its end.
+    ///
+    /// # Errors
+    /// [`ClientError`]: the connection ended, or what answers speaks no HTTP.
+    pub(super) async fn ask(
+        &mut self,
+        asked: &Asked<'_>,
+        fields: &[(HeaderName, &str)],
+        token: Option<&str>,
+    ) -> Result<Answer, ClientError> {
+        let mut request = asking(asked, &self.host, token)?;
+        for (name, value) in fields {
+            let value = HeaderValue::from_str(value)
+                .map_err(|error| ClientError::Broken(io::Error::other(error)))?;
+            request.headers_mut().insert(name, value);
+        }
+        exchange(&mut self.sender, request).await
     }
 }
 
@@ -142,19 +191,32 @@ impl Answer {
     /// [`ClientError::Broken`]: it is longer, or the connection ended before it did.
     pub(super) async fn whole(mut self, at_most: usize) -> Result<Vec<u8>, ClientError> {
         let mut whole = Vec::new();
-        while let Some(frame) =
-            patiently(async { self.body.frame().await.transpose().map_err(io::Error::other) })
-                .await
-                .map_err(ClientError::Broken)?
-        {
-            let Some(piece) = frame.data_ref() else { continue };
+        while let Some(piece) = self.piece().await? {
             if whole.len() + piece.len() > at_most {
                 let text = format!("the answer is longer than {at_most} bytes");
                 return Err(ClientError::Broken(io::Error::other(text)));
             }
-            whole.extend_from_slice(piece);
+            whole.extend_from_slice(&piece);
         }
         Ok(whole)
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`]: the connection ended before it did, or gave nothing for a while.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = async { self.body.frame().await.transpose().map_err(io::Error::other) };
+            match patiently(frame).await.map_err(ClientError::Broken)? {
+                None => return Ok(None),
+                Some(frame) => {
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -177,22 +239,35 @@ fn asking(
     request.body(body).map_err(|error| ClientError::Broken(io::Error::other(error)))
 }
 
-/// One request on a connection of its own. The task that drives it ends with the answer's body.
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Full<Bytes>>,
-) -> Result<Answer, ClientError> {
-    let broken = |error: hyper::Error| match error.is_parse() {
+fn broken(error: hyper::Error) -> ClientError {
+    match error.is_parse() {
         true => ClientError::NoHttp,
         false => ClientError::Broken(io::Error::other(error)),
-    };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    }
+}
+
+/// The task that drives the connection ends with it, or with the last answer's body.
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<http1::SendRequest<Full<Bytes>>, ClientError> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // What it ends with is told to who waits for the answer.
     tokio::spawn(async move { connection.await.ok() });
+    Ok(sender)
+}
+
+async fn exchange(
+    sender: &mut http1::SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, ClientError> {
+    tokio::time::timeout(PATIENCE, sender.ready())
+        .await
+        .map_err(|late| ClientError::Broken(late.into()))?
+        .map_err(broken)?;
     let answered = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
     let answer = answered.map_err(|late| ClientError::Broken(late.into()))?.map_err(broken)?;
     let (head, body) = answer.into_parts();
-    Ok(Answer { status: head.status, body })
+    Ok(Answer { status: head.status, fields: head.headers, body })
 }
 
 async fn patiently<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {

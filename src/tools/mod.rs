@@ -30,6 +30,7 @@ mod eval;
 mod png_file;
 mod private_folder;
 mod provision;
+mod pull;
 mod replay;
 pub mod rig;
 mod rim_arg;

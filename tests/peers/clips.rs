@@ -20,6 +20,7 @@ mod ring;
 
 mod boxed;
 mod played;
+mod pulled;
 
 use ring::{TestRing, settings};
 
