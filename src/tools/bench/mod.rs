@@ -4,6 +4,7 @@
 //! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
 //! machine). `drain` fills an outbox and empties it again.
+//! `pull` sets readers of clips against live pictures.
 //! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
 #[cfg(feature = "gstreamer")]
@@ -22,6 +23,8 @@ mod memory;
 mod model;
 #[cfg(feature = "gstreamer")]
 mod publishers;
+#[cfg(feature = "gstreamer")]
+mod pull;
 #[cfg(feature = "gstreamer")]
 mod search;
 #[cfg(feature = "gstreamer")]
@@ -54,6 +57,11 @@ Exit: 0 measured · 1 failed")]
     #[command(after_help = "Example: courtside bench drain --events 20000
 Exit: 0 nothing lost or doubled, and within bounds · 1 failed · 3 lost, doubled or slower")]
     Drain(drain::DrainArgs),
+    /// Measure what many readers of clips cost live pictures
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench pull --readers 16
+Exit: 0 within budget · 1 failed · 3 over budget, or a picture was lost")]
+    Pull(pull::BenchPullArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -78,6 +86,8 @@ impl BenchCommand {
             Self::Latency(args) => args.run(),
             Self::Ingest(args) => ingest::ingest(args),
             Self::Drain(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Self::Pull(args) => args.run(),
             Self::Model(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Swap(args) => args.run(),
