@@ -32,8 +32,8 @@ use crate::media::{CourtId, UtcTime};
 pub(crate) const BACK: Duration = Duration::from_secs(120);
 /// Segments of one list: six hours of whole ones.
 const SEGMENTS_MOST: usize = 360;
-/// Segments that are remembered with their fragments, some 20 KB each.
-const REMEMBERED: usize = 64;
+/// Segments that are remembered with their fragments, some 12 KB each: half an hour of eight courts.
+const REMEMBERED: usize = 256;
 
 /// Why there is no list, or no such bytes.
 #[derive(Debug, thiserror::Error)]

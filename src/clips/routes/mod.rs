@@ -31,8 +31,8 @@ use crate::http::{ShareLimits, at_most};
 const PULLED: ShareLimits = ShareLimits { each: 32, all: 64 };
 /// Chosen: a player asks for one at a time, a wall of courts for as many as it has.
 const PLAYED: ShareLimits = ShareLimits { each: 24, all: 96 };
-/// Chosen: each may read the heads of a ring's segments.
-const LISTED: ShareLimits = ShareLimits { each: 8, all: 24 };
+/// Chosen: each may read the heads of a ring's segments. A wall of courts asks for all of its lists at once.
+const LISTED: ShareLimits = ShareLimits { each: 16, all: 48 };
 
 /// On what terms clips and recordings are read over HTTP.
 #[derive(Clone, Debug)]

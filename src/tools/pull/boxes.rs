@@ -66,7 +66,7 @@ pub(super) fn read_boxes(file: &Path) -> anyhow::Result<Vec<Pulled>> {
         let beside = |word: Option<&&str>| word.map(|word| folder.join(word));
         let [url, rest @ ..] = words.as_slice() else { continue };
         if rest.len() > 2 {
-            bail!("{}: write URL [TOKEN_FILE [CERT_FILE]]", at());
+            bail!("{}: write URL, and where wanted TOKEN_FILE and CERT_FILE", at());
         }
         let (token, certificate) = (beside(rest.first()), beside(rest.get(1)));
         let one = Pulled::of(url, token.as_deref(), certificate.as_deref());

@@ -49,7 +49,7 @@ pub(super) struct PullArgs {
     /// Address of a box (can be repeated)
     #[arg(long, value_name = "URL")]
     from: Vec<String>,
-    /// File of boxes: a line each, URL [TOKEN_FILE [CERT_FILE]]
+    /// File of boxes, a line each: URL, then where wanted TOKEN_FILE and CERT_FILE
     #[arg(long, value_name = "FILE")]
     boxes: Option<PathBuf>,
     /// Game whose clips are wanted; until games have names of their own, its session
