@@ -25,6 +25,7 @@
 pub mod media;
 pub mod answer;
 pub mod event;
+pub mod rtmp;
 pub mod clock;
 pub mod mailbox;
 pub mod disk;

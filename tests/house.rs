@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Modules by row, lowest first. A file may name modules of lower rows, and its own.
 const LAYERS: &[&[&str]] = &[
     &["media"],
-    &["answer", "event"],
+    &["answer", "event", "rtmp"],
     &["disk"],
     &["clock", "config", "device", "mailbox"],
     &["admission", "broker"],

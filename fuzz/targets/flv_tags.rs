@@ -1,10 +1,10 @@
 //! Media messages: any bodies, at any times.
 
 use bytes::Bytes;
-use courtside::ingest::flv::{self, AudioTag, VideoTag};
-use courtside::ingest::rtmp::message::Message;
-use courtside::ingest::rtmp::message::kind;
 use courtside::media::Monotonic;
+use courtside::rtmp::flv::{self, AudioTag, VideoTag};
+use courtside::rtmp::message::Message;
+use courtside::rtmp::message::kind;
 
 #[path = "items.rs"]
 mod items;

@@ -1,8 +1,8 @@
 //! A connection after its handshake: any bytes, in any pieces.
 
-use courtside::ingest::rtmp::RtmpError;
-use courtside::ingest::rtmp::session::{Event, ServerSession};
 use courtside::media::Monotonic;
+use courtside::rtmp::RtmpError;
+use courtside::rtmp::session::{Event, ServerSession};
 
 #[path = "items.rs"]
 mod items;

@@ -3,9 +3,9 @@
 
 use proptest::prelude::*;
 
-use crate::ingest::rtmp::session::{Event, ServerSession};
 use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, Codec, CourtId, Monotonic, SessionId, StreamItem};
+use crate::rtmp::session::{Event, ServerSession};
 
 struct Capture {
     name: &'static str,

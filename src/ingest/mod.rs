@@ -2,7 +2,7 @@
 //!
 //! In: connections of publishers (RTMP, RTMPS). Out: [`StreamItem`](crate::media::StreamItem)s in
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
-//! Read `rtmp` (the protocol, pure: bytes in, messages out), `flv` (what stands in a media message, pure),
+//! Read [`rtmp`](crate::rtmp) first (the protocol, pure: bytes in, messages out), then
 //! `budget`, `surfaces`, `segments` and `flow` (what a publisher may cost here and on a GPU, how often, and how much, pure), `refused` (why
 //! none goes on), `records` and `video` (sound's and pictures' own words, pure), `stream` (messages → access
 //! units with unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes
@@ -12,8 +12,6 @@
 //! A publisher can never take the process down, stall another court or grow memory past its bound
 //! (DESIGN §5.1): every limit is a named constant beside the code that holds it.
 
-pub mod flv;
-pub mod rtmp;
 mod budget;
 mod surfaces;
 mod segments;

@@ -35,11 +35,11 @@ use crate::ingest::courts::{
     CourtKey, CourtStatus, Courts, Delivered, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
 use crate::ingest::refused::{MediaRefused, Unusable};
-use crate::ingest::rtmp::RtmpError;
-use crate::ingest::rtmp::message::kind;
-use crate::ingest::rtmp::session::{Event, ServerSession};
 use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamItem};
+use crate::rtmp::RtmpError;
+use crate::rtmp::message::kind;
+use crate::rtmp::session::{Event, ServerSession};
 
 /// From accept to an accepted publish, TLS included (DESIGN §5.1).
 const NEGOTIATION: Duration = Duration::from_secs(10);

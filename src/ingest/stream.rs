@@ -16,17 +16,17 @@ use bytes::{Bytes, BytesMut};
 
 use crate::event::words::Sound;
 use crate::ingest::budget::{self, Allowance, Budget, Needs};
-use crate::ingest::flv::{AudioTag, VideoTag};
 use crate::ingest::records::{audio_parameters, on_fi};
 use crate::ingest::refused::{MAX_JUMPS, MediaRefused, Unusable};
-use crate::ingest::rtmp::amf0::Value;
-use crate::ingest::rtmp::message::{Message, kind};
 use crate::ingest::video::{LENGTH_SIZE, MAX_PREFIX, Sets, Video};
 use crate::media::naming::{Named, Naming};
 use crate::media::{
     AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CourtId, Foreign, MediaTime,
     Monotonic, SessionId, StreamInfo, StreamItem, WallReference, WallSource, h264, h265,
 };
+use crate::rtmp::amf0::Value;
+use crate::rtmp::flv::{AudioTag, VideoTag};
+use crate::rtmp::message::{Message, kind};
 
 /// Further forwards is a jump, ms (DESIGN §5.2).
 const MAX_STEP: i64 = 10_000;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use courtside::admission::Limits;
 use courtside::clock::SystemClock;
-use courtside::ingest::rtmp::message::kind;
 use courtside::ingest::{Budget, SegmentLimits};
 use courtside::media::StreamItem;
+use courtside::rtmp::message::kind;
 use courtside::tools::rig::publish::{Pace, Publisher};
 
 use crate::publishers::{TestIngest, h264_tags, pictures};

@@ -9,10 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 
-use courtside::ingest::rtmp::amf0::{self, Value as Amf};
-use courtside::ingest::rtmp::chunk::write_message;
-use courtside::ingest::rtmp::message;
 use courtside::media::Foreign;
+use courtside::rtmp::amf0::{self, Value as Amf};
+use courtside::rtmp::chunk::write_message;
+use courtside::rtmp::message;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;

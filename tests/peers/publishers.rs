@@ -10,14 +10,14 @@ use bytes::Bytes;
 use courtside::admission::{Admission, Door, DoorLimits, Limits, Rate, Reason, WhoGoes};
 use courtside::clock::{Chance, Clock, ManualClock, SystemClock};
 use courtside::event::words::StreamCondition;
-use courtside::ingest::flv::FileTag;
-use courtside::ingest::rtmp::client::{ClientEvent, ClientSession};
-use courtside::ingest::rtmp::message::kind;
 use courtside::ingest::{
     Budget, CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
 };
 use courtside::media::h265;
 use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
+use courtside::rtmp::client::{ClientEvent, ClientSession};
+use courtside::rtmp::flv::FileTag;
+use courtside::rtmp::message::kind;
 use courtside::tools::rig::publish::{Pace, Publisher};
 use parking_lot::Mutex;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -264,7 +264,7 @@ mod independent {
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream};
 
-    use courtside::ingest::flv::FileTag;
+    use courtside::rtmp::flv::FileTag;
     use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
     use rml_rtmp::sessions::{
         ClientSession, ClientSessionConfig, ClientSessionEvent, ClientSessionResult,

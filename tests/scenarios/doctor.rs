@@ -17,8 +17,8 @@ use courtside::event::host::{RenderNode, SyncsStatus};
 use courtside::event::state::Advice;
 use courtside::event::words::{AdviceAbout, ModelCondition};
 use courtside::health::doctor::{Finding, findings};
-use courtside::ingest::flv::{FileTag, read_file};
 use courtside::media::{Foreign, UtcTime};
+use courtside::rtmp::flv::{FileTag, read_file};
 use rumqttc::mqttbytes::v5::{
     ConnAckProperties, ConnectReturnCode, DisconnectProperties, DisconnectReasonCode, PubAckReason,
 };

@@ -190,7 +190,7 @@ fn wall_times_are_told_with_their_picture() {
     send(&mut tested, kind::VIDEO, 0, record());
     let sei = crate::media::sei::wall_time_nal(Codec::H264, UtcTime::from_nanos(77));
     assert_eq!(told(&picture(&mut tested, 40, &[&sei, IDR]))[1], "wall Sei 77");
-    let object = crate::ingest::rtmp::amf0::object([
+    let object = crate::rtmp::amf0::object([
         ("sd", Value::String("24-11-2022".to_owned())),
         ("st", Value::String("17:20:33.5".to_owned())),
     ]);

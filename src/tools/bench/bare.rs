@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::decode;
-use crate::ingest::flv::{FileTag, VideoTag};
 use crate::media::{Codec, Monotonic};
+use crate::rtmp::flv::{FileTag, VideoTag};
 
 /// After the last unit, this long for the last picture.
 const SETTLE: Duration = Duration::from_secs(1);

@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 
-use crate::ingest::flv::{self, FileTag, VideoTag};
 use crate::media::MediaTime;
+use crate::rtmp::flv::{self, FileTag, VideoTag};
 
 /// A clip without end.
 #[derive(Debug)]

@@ -21,12 +21,12 @@ use serde::Serialize;
 
 use crate::admission::{Admission, Limits};
 use crate::clock::{Chance, Clock, SystemClock};
-use crate::ingest::flv::{self, FileTag};
-use crate::ingest::rtmp::client::{ClientEvent, ClientSession};
-use crate::ingest::rtmp::handshake::Handshake;
-use crate::ingest::rtmp::message::kind;
 use crate::ingest::{Budget, CourtKey, FlowLimits, Ingest, IngestSettings, StreamKey, UnitSink};
 use crate::media::{CourtId, StreamItem};
+use crate::rtmp::client::{ClientEvent, ClientSession};
+use crate::rtmp::flv::{self, FileTag};
+use crate::rtmp::handshake::Handshake;
+use crate::rtmp::message::kind;
 use crate::tools::private_folder::private_folder;
 
 /// The key of the one court.

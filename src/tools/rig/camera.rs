@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::ingest::flv::FileTag;
 use crate::media::{Codec, Foreign, UtcTime, sei};
+use crate::rtmp::flv::FileTag;
 use crate::tools::rig::strip;
 
 /// The picture that a camera sends.

@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::ingest::flv::{self, FileTag, VideoTag};
-use crate::ingest::rtmp::client::{ClientEvent, ClientSession};
-use crate::ingest::rtmp::message::kind;
 use crate::media::MediaTime;
+use crate::rtmp::client::{ClientEvent, ClientSession};
+use crate::rtmp::flv::{self, FileTag, VideoTag};
+use crate::rtmp::message::kind;
 
 /// For connection, handshake and the answer to publish.
 const PATIENCE: Duration = Duration::from_secs(10);

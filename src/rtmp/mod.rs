@@ -1,8 +1,8 @@
 //! The RTMP protocol without I/O: both ends of a connection as values that take and give bytes.
 //!
 //! Read `handshake`, `chunk` (bytes ↔ messages), `amf0` (values in commands), `message` (what a
-//! message says), `session` (the server's side), `client` (the publisher's side, for our own tools
-//! and tests). Source: Adobe's "RTMP specification 1.0" and Veovera's "Enhanced RTMP v2".
+//! message says), `flv` (what stands in a media message), `session` (the server's side), `client` (the
+//! publisher's side, for our own tools and tests). Source: Adobe's "RTMP specification 1.0" and Veovera's "Enhanced RTMP v2".
 //!
 //! Deliberately absent: playing, shared objects, RTMPE and the digest handshake (only players that
 //! verify a Flash server need it; ffmpeg, GStreamer, librtmp and OBS publish without).
@@ -12,9 +12,10 @@ pub mod chunk;
 pub mod client;
 pub mod handshake;
 pub mod message;
+pub mod flv;
 pub mod session;
 
-use crate::ingest::rtmp::amf0::AmfError;
+use crate::rtmp::amf0::AmfError;
 
 /// What a peer did that ends its connection. The peer is to blame in each case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,12 +7,12 @@
 
 use bytes::Bytes;
 
-use crate::ingest::rtmp::RtmpError;
-use crate::ingest::rtmp::amf0::{self, Value};
-use crate::ingest::rtmp::chunk::{ChunkReader, write_message};
-use crate::ingest::rtmp::handshake::Handshake;
-use crate::ingest::rtmp::message::{self, Command, Message, kind};
-use crate::ingest::rtmp::session::APP;
+use crate::rtmp::RtmpError;
+use crate::rtmp::amf0::{self, Value};
+use crate::rtmp::chunk::{ChunkReader, write_message};
+use crate::rtmp::handshake::Handshake;
+use crate::rtmp::message::{self, Command, Message, kind};
+use crate::rtmp::session::APP;
 
 /// Chunk size that we announce: a picture is a few chunks.
 const CHUNK_SIZE: u32 = 4096;
@@ -182,7 +182,7 @@ impl ClientSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::rtmp::session::{Event, ServerSession};
+    use crate::rtmp::session::{Event, ServerSession};
 
     /// Carries bytes to and fro until both are silent; returns what each said.
     fn talk(

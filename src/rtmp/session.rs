@@ -11,12 +11,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::ingest::rtmp::RtmpError;
-use crate::ingest::rtmp::amf0::{self, Value};
-use crate::ingest::rtmp::chunk::{ChunkReader, INITIAL_CHUNK_SIZE, write_message};
-use crate::ingest::rtmp::handshake::Handshake;
-use crate::ingest::rtmp::message::{self, Command, Message, kind, user_control};
 use crate::media::Foreign;
+use crate::rtmp::RtmpError;
+use crate::rtmp::amf0::{self, Value};
+use crate::rtmp::chunk::{ChunkReader, INITIAL_CHUNK_SIZE, write_message};
+use crate::rtmp::handshake::Handshake;
+use crate::rtmp::message::{self, Command, Message, kind, user_control};
 
 /// The application that publishers name: rtmp://BOX/live/KEY.
 pub const APP: &str = "live";

@@ -6,7 +6,7 @@
 //! ```
 //! C2 and S2 are not compared: encoders in the field send zeros.
 
-use crate::ingest::rtmp::RtmpError;
+use crate::rtmp::RtmpError;
 
 /// Bytes of C1, S1, C2 and S2.
 const PACKET: usize = 1536;

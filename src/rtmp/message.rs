@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::ingest::rtmp::RtmpError;
-use crate::ingest::rtmp::amf0::{self, Value};
+use crate::rtmp::RtmpError;
+use crate::rtmp::amf0::{self, Value};
 
 /// One whole RTMP message.
 #[derive(Clone, Debug, PartialEq, Eq)]

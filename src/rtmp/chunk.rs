@@ -6,8 +6,8 @@
 
 use bytes::BytesMut;
 
-use crate::ingest::rtmp::RtmpError;
-use crate::ingest::rtmp::message::{Message, kind};
+use crate::rtmp::RtmpError;
+use crate::rtmp::message::{Message, kind};
 
 /// Chunk size of a connection until its peer sets another (RTMP 1.0, 5.4.1).
 pub const INITIAL_CHUNK_SIZE: usize = 128;
