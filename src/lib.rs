@@ -1,7 +1,8 @@
 //! Courtside: from a camera beside a basketball court to made-or-missed events.
 //!
 //! ```text
-//! camera ─RTMP→ ingest ─access units─┬→ clips (ring) ←──────────────────── clip orders ────────────┐
+//! camera ─RTMP→ ingest ─messages─→ relay ─RTMP→ production
+//!                 └─access units─────┬→ clips (ring) ←──────────────────── clip orders ────────────┐
 //!                                    └→ decode ─frames→ router ─→ detect ─answers→ game ─decisions→ uplink ─MQTT→
 //!                                                                                                 └→ page
 //!         admission: who may come in, at both doors
@@ -34,6 +35,7 @@ pub mod config;
 pub mod broker;
 pub mod admission;
 pub mod ingest;
+pub mod relay;
 pub mod decode;
 pub mod router;
 pub mod detect;

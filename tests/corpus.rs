@@ -21,6 +21,8 @@ mod ring_index;
 mod ring_segment;
 #[path = "../fuzz/targets/rtmp.rs"]
 mod rtmp;
+#[path = "../fuzz/targets/rtmp_client.rs"]
+mod rtmp_client;
 
 /// Runs every file of a target's corpus, and every beginning of a short one.
 fn check(target: &str, run: fn(&[u8])) {
@@ -50,6 +52,11 @@ fn corpus_of_ring_index() {
 #[test]
 fn corpus_of_rtmp() {
     check("rtmp", rtmp::run);
+}
+
+#[test]
+fn corpus_of_rtmp_client() {
+    check("rtmp_client", rtmp_client::run);
 }
 
 #[test]

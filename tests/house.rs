@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["http"],
     &[
         "ingest",
+        "relay",
         "decode",
         "router",
         "detect",

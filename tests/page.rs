@@ -19,7 +19,8 @@ use courtside::event::FactId;
 use courtside::event::box_status::BoxStatus;
 use courtside::event::command::Role;
 use courtside::event::words::{
-    CalibrationMode, LearntFrom, ModelCondition, StorageCondition, StreamCondition, VerdictWord,
+    CalibrationMode, LearntFrom, ModelCondition, RelayCondition, StorageCondition, StreamCondition,
+    VerdictWord,
 };
 use courtside::http::{Access, Server, Terms, Tokens};
 use courtside::media::{
@@ -796,6 +797,19 @@ fn every_word_that_a_box_says_is_understood() {
             }
             for fact in facts(&status, name) {
                 browser.until(&shows(".facts", &fact));
+            }
+            for relay in &court.stream.relays {
+                let does = match relay.state {
+                    RelayCondition::Forwarding if relay.behind => "forwards, and is behind",
+                    RelayCondition::Forwarding => "forwards",
+                    RelayCondition::Connecting => "connects",
+                    RelayCondition::Waiting if relay.fault.is_some() => "does not forward",
+                    _ => "waits for the camera",
+                };
+                let line = format!("Relay {} to {} {does}", relay.name, relay.address);
+                browser.until(&shows(".relays", &line));
+                let why = relay.fault.iter().map(|fault| format!(": {fault} → {}", relay.todo));
+                why.for_each(|why| browser.until(&shows(".relays", &why)));
             }
         }
         for text in vitals(&status) {

@@ -30,8 +30,8 @@ pub(crate) fn run(data: &[u8]) {
                             return (items, format!("{said:?} {refused}"));
                         }
                     }
-                    Ok(Some(Event::Data { timestamp, name, values })) => {
-                        assembler.data(timestamp, &name, &values, &mut items);
+                    Ok(Some(Event::Data { message, name, values })) => {
+                        assembler.data(message.timestamp, &name, &values, &mut items);
                     }
                     Ok(Some(event)) => said.push(format!("{event:?}")),
                     Ok(None) => break,

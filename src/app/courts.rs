@@ -27,6 +27,7 @@ use crate::health::Metrics;
 use crate::ingest::{CourtKey, IngestHandle, StreamKey};
 use crate::mailbox::{Ledger, Mailbox, hops};
 use crate::media::{CourtId, CourtRims};
+use crate::relay::Relays;
 use crate::router::Router;
 use crate::uplink::Uplink;
 
@@ -48,6 +49,7 @@ pub(crate) struct Neighbours {
     pub(crate) keep: Mailbox<keeper::Write>,
     pub(crate) ingest: IngestHandle,
     pub(crate) recorders: Recorders,
+    pub(crate) relays: Arc<Relays>,
     pub(crate) router: Arc<Router>,
     pub(crate) detect: Arc<Detect>,
     pub(crate) jury: Room,
@@ -211,6 +213,7 @@ impl Courts {
         for config in configs {
             let left = left.remove(&config.name).unwrap_or_default();
             let court = Court::build(&self.beside, config, left)?;
+            self.beside.relays.set(&config.name, &config.relays);
             playing.insert(config.name.clone(), court);
         }
         Ok(())
@@ -252,6 +255,7 @@ impl Courts {
             return Err(CourtError::Unknown { court: court.clone() });
         };
         old.drain(&self.beside).await;
+        self.beside.relays.remove(court);
         self.beside.uplink.clear_state(&format!("stream/{court}"));
         self.beside.uplink.set_courts(self.beside.book.names());
         tracing::info!(%court, "a court is gone");
@@ -271,6 +275,7 @@ impl Courts {
         self.beside.uplink.restore_state(&state);
         let court = Court::build(&self.beside, config, left.with_log(log))
             .inspect_err(|_| self.beside.uplink.clear_state(&state))?;
+        self.beside.relays.set(&config.name, &config.relays);
         playing.insert(config.name.clone(), court);
         self.beside.uplink.set_courts(self.beside.book.names());
         tracing::info!(court = %config.name, "a court plays");

@@ -26,13 +26,16 @@ use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo, StreamItem};
 use crate::page::SentEvent;
+use crate::relay::Relays;
 use crate::router::Router;
+use crate::rtmp::message::Message;
 use crate::uplink::{Committed, CommittedSink, SpaceNeeded};
 
-/// Ingest → clock, ring, decode. The ring comes first: what is lost later can be seen again.
+/// Ingest → clock, ring, decode, relays. The ring comes first: what is lost later can be seen again.
 pub(crate) struct FromIngest {
     pub(crate) book: CourtBook,
     pub(crate) anchors: Anchors,
+    pub(crate) relays: Arc<Relays>,
 }
 
 impl UnitSink for FromIngest {
@@ -41,6 +44,14 @@ impl UnitSink for FromIngest {
         self.anchors.item(court, &item);
         parts.ring.offer(item.clone());
         parts.decode.offer(item);
+    }
+
+    fn message(&self, court: &CourtId, publish: u64, message: &Message) {
+        self.relays.message(court, publish, message);
+    }
+
+    fn unpublished(&self, court: &CourtId, publish: u64) {
+        self.relays.ended(court, publish);
     }
 }
 

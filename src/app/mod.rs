@@ -65,6 +65,7 @@ use crate::ingest::Ingest;
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull, hops};
 use crate::media::{BoxName, CourtId, Foreign};
 use crate::page::SentEvent;
+use crate::relay::{RelayParts, RelayThread, Relays};
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
 
@@ -122,6 +123,7 @@ pub struct App {
     /// What closes the facts of courts that are no longer configured.
     closing: Vec<player::Playing>,
     keeper: (Mailbox<keeper::Write>, std::thread::JoinHandle<()>),
+    relaying: RelayThread,
     ring: Ring,
     web: web::Bound,
     /// What a technician is served with, over both doors.
@@ -273,13 +275,20 @@ impl App {
         ));
         jury.tells(Arc::clone(&splits) as Arc<dyn game::jury::Hears>);
 
+        let (relays, relaying) = start_relays(&world, &ledger, &anchors)?;
         let ingest = Ingest::bind(
             ingest_settings(&config, admission.clone(), options.memory_limit)?,
             Arc::clone(&world.clock),
             world.chance.clone(),
-            Arc::new(FromIngest { book: book.clone(), anchors: anchors.clone() }),
+            Arc::new(FromIngest {
+                book: book.clone(),
+                anchors: anchors.clone(),
+                relays: Arc::clone(&relays),
+            }),
         )
         .await?;
+        let doors = [ingest.handle().rtmp_address(), ingest.handle().rtmps_address()];
+        relays.own_doors(doors.into_iter().flatten());
         let state = web::WebState {
             clock: Arc::clone(&world.clock),
             book: book.clone(),
@@ -290,6 +299,7 @@ impl App {
             uplink: Arc::clone(&uplink),
             models: Arc::clone(&splits),
             ingest: ingest.handle(),
+            relays: Arc::clone(&relays),
             latest: parking_lot::Mutex::default(),
         };
         let twin = options.twin.clone().map(|begun| {
@@ -334,6 +344,7 @@ impl App {
             keep: keep.clone(),
             ingest: ingest.handle(),
             recorders: ring.recorders(),
+            relays,
             router,
             detect,
             jury,
@@ -353,6 +364,7 @@ impl App {
             ingest,
             closing,
             keeper: (keep, keeping),
+            relaying,
             ring,
             web,
             technician,
@@ -406,6 +418,7 @@ impl App {
             ingest,
             closing,
             keeper: (keeper, keeping),
+            relaying,
             ring,
             web,
             technician,
@@ -456,6 +469,7 @@ impl App {
                 disk: Arc::clone(&beside.world.disk),
                 data_dir,
                 shelf: ring.shelf(),
+                relays: Arc::clone(&beside.relays),
                 web: Arc::clone(&technician.web),
                 twin: technician.twin.clone(),
                 files,
@@ -501,6 +515,9 @@ impl App {
         }
         // Flow order: nothing downstream is closed before what feeds it has run dry.
         drop(ingest.await);
+        // Nobody waits for their goodbyes: they take a second at most.
+        let relays = Arc::clone(&beside.relays);
+        let relays = tokio::spawn(async move { relays.end().await });
         let mut games = closing;
         let drained = tokio::task::spawn_blocking({
             let (courts, router, detect) =
@@ -518,6 +535,8 @@ impl App {
         keeper.close();
         drop(claiming.await);
         let unsent = uplink.shutdown(left().min(Duration::from_secs(2))).await.unsent;
+        drop(relays.await);
+        drop(tokio::task::spawn_blocking(move || relaying.join()).await);
         drop(tokio::task::spawn_blocking(move || ring.join()).await);
         drop(tokio::task::spawn_blocking(move || keeping.join()).await);
         drop(watching.await);
@@ -631,6 +650,20 @@ fn by_court(recovered: uplink::Recovered) -> BTreeMap<CourtId, game::Recovered> 
         (court, game::Recovered::of(of.latest, of.open, of.recent).with_log(log))
     };
     courts.into_iter().map(of).collect()
+}
+
+/// Without courts, as the ring.
+fn start_relays(
+    world: &World,
+    ledger: &Ledger,
+    anchors: &Anchors,
+) -> Result<(Arc<Relays>, RelayThread), AppError> {
+    let World { clock, chance, .. } = world.clone();
+    let (floor, ledger) = (anchors.floor().clone(), ledger.clone());
+    Relays::start(RelayParts { clock, chance, floor, ledger }).map_err(|source| AppError::Io {
+        what: "start the thread of the relays".to_owned(),
+        source,
+    })
 }
 
 async fn begin_service(

@@ -13,12 +13,16 @@ use crate::event::box_status::{
 use crate::event::host::HostStatus;
 use crate::event::models::{BoardRow, ModelFigures};
 use crate::event::service::ServiceState;
-use crate::event::state::{Advice, ClaimState, ClockState, ModelsState, StorageState, StreamState};
+use crate::event::state::{
+    Advice, ClaimState, ClockState, ModelsState, RelayState, StorageState, StreamState,
+};
 use crate::event::twin::ConfigReported;
-use crate::event::words::{AdviceAbout, ClockSource, ModelRole, StreamCondition};
+use crate::event::words::{AdviceAbout, ClockSource, ModelRole, RelayCondition, StreamCondition};
 use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
-use crate::health::{self, DecoderReading, DoorReading, ModelReading, Reading, RimReading};
+use crate::health::{
+    self, DecoderReading, DoorReading, ModelReading, Reading, RelayReading, RimReading,
+};
 use crate::ingest::CourtStatus;
 use crate::mailbox::{HopCount, HopId};
 use crate::media::{BoxName, CourtId, Foreign, RimBox, RimFault, place_rims};
@@ -68,6 +72,8 @@ pub(crate) struct CourtSays {
     pub(crate) dropped: u64,
     pub(crate) score: Option<Score>,
     pub(crate) learnt: Arc<Vec<(Calibration, Learnt)>>,
+    /// How its stream is forwarded.
+    pub(crate) relays: Vec<RelayState>,
 }
 
 impl StagesSay {
@@ -167,6 +173,7 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         calibration: status.calibration.courts.iter().flat_map(gauges).collect(),
         decoders: Vec::new(),
         doors: Vec::new(),
+        relays: Vec::new(),
         models: status.models.board.iter().flat_map(model_readings).collect(),
         disagreements: status.models.disagreements.unwrap_or(0),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
@@ -207,6 +214,18 @@ pub(crate) fn decoder_reading(court: &CourtId, decoder: &DecoderStatus) -> Decod
         trials: decoder.trials,
         surfaces: decoder.surfaces,
     }
+}
+
+/// What metrics have of the relays at a scrape.
+pub(crate) fn relay_readings(counts: Vec<(CourtId, RelayState, HopCount)>) -> Vec<RelayReading> {
+    let reading = |(court, state, count): (CourtId, RelayState, HopCount)| RelayReading {
+        court: court.to_string(),
+        up: state.state == RelayCondition::Forwarding,
+        relay: state.name,
+        bytes: state.bytes,
+        dropped: count.dropped.into_iter().map(|(why, count)| (why.name(), count)).collect(),
+    };
+    counts.into_iter().map(reading).collect()
 }
 
 /// What metrics have of the doors at a scrape.
@@ -325,6 +344,7 @@ fn stream(court: &CourtSays) -> StreamState {
             .iter()
             .map(|(reason, count)| ((*reason).to_owned(), *count))
             .collect(),
+        relays: court.relays.clone(),
         pictures: ingest.pictures,
         answers: court.answers,
         dropped: court.dropped + ingest.pictures_dropped,

@@ -413,19 +413,20 @@ impl TwinKeeper {
         };
         // Of a court that is built anew nothing else is to be done.
         let mut anew: BTreeSet<&str> = BTreeSet::new();
-        let mut delays: BTreeSet<&str> = BTreeSet::new();
+        let mut hot: BTreeSet<&str> = BTreeSet::new();
         for change in changes {
             let Some(rest) = change.path.strip_prefix("court.") else { continue };
             let name = rest.split('.').next().unwrap_or(rest);
             match change.applies {
-                Applies::Hot => delays.insert(name),
+                Applies::Hot => hot.insert(name),
                 _ => anew.insert(name),
             };
         }
         let courts = &self.courts;
-        for name in delays.difference(&anew) {
+        for name in hot.difference(&anew) {
             let Some(court) = of(config, name) else { continue };
             courts.beside().anchors.camera_delay(&court.name, court.camera_delay);
+            courts.beside().relays.set(&court.name, &court.relays);
         }
         // Those that go or take another key first: so two may change theirs for each other's.
         let mut fresh = Vec::new();

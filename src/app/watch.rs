@@ -36,6 +36,7 @@ use crate::ingest::IngestHandle;
 use crate::mailbox::{HopCount, HopId, Ledger, hops};
 use crate::media::{BoxName, CourtId, Foreign, Monotonic};
 use crate::page;
+use crate::relay::Relays;
 use crate::uplink::Uplink;
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
@@ -64,6 +65,7 @@ pub(crate) struct Watched {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) data_dir: PathBuf,
     pub(crate) shelf: Shelf,
+    pub(crate) relays: Arc<Relays>,
     pub(crate) web: Arc<WebState>,
     /// Absent where the box has no file of its own.
     pub(crate) twin: Option<TwinDesk>,
@@ -200,6 +202,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
                 dropped: lost(&counts, &parts.name),
                 score: parts.board.score(),
                 learnt: parts.board.learnt(),
+                relays: watched.relays.state(&parts.name),
             }
         })
         .collect();
@@ -224,11 +227,13 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
     (says, decoded)
 }
 
-/// What a court's hops let go, and not by design. A look for bumps that is left out costs nothing.
+/// What a court's hops let go, and not by design. A look for bumps that is left out costs nothing, nor what a
+/// relay's server does not take.
 fn lost(counts: &[(HopId, HopCount)], court: &CourtId) -> u64 {
     counts
         .iter()
         .filter(|(hop, _)| hop.court == court.as_str() && hop.hop != hops::FINDER)
+        .filter(|(hop, _)| !hop.hop.starts_with(hops::RELAY))
         .flat_map(|(_, count)| &count.dropped)
         .filter(|(reason, _)| !reason.is_expected())
         .map(|(_, dropped)| dropped)
@@ -274,6 +279,9 @@ impl Publisher {
             (fixed.fps, fixed.bitrate_kbps, fixed.key_interval_s) = (None, None, None);
             (fixed.pictures, fixed.answers, fixed.dropped) = (0, 0, 0);
             fixed.refusals.clear();
+            for relay in &mut fixed.relays {
+                (relay.dropped, relay.bytes) = (0, 0);
+            }
             for advice in &mut fixed.advice {
                 (advice.costs_ms, advice.pixels, advice.text) = (None, None, String::new());
                 advice.todo.clear();

@@ -18,7 +18,7 @@ use crate::app::court::CourtParts;
 use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::app::splits::Splits;
-use crate::app::status::{decoder_reading, door_readings, reading};
+use crate::app::status::{decoder_reading, door_readings, reading, relay_readings};
 use crate::clips::{self, Shelf};
 use crate::clock::{Clock, within};
 use crate::config::{Calibrate, Config};
@@ -36,6 +36,7 @@ use crate::http::{self, Access, Local, Server, Tokens};
 use crate::ingest::IngestHandle;
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
+use crate::relay::Relays;
 use crate::uplink::Uplink;
 
 /// Events that a slow page may be behind before it misses some and asks again.
@@ -56,6 +57,7 @@ pub(crate) struct WebState {
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) models: Arc<Splits>,
     pub(crate) ingest: IngestHandle,
+    pub(crate) relays: Arc<Relays>,
     /// Replaced whole by `watch`.
     pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
 }
@@ -184,6 +186,7 @@ impl Probed for WebState {
             .map(|court| decoder_reading(&court.parts.name, &court.decoder.status()))
             .collect();
         reading.doors = door_readings(&self.admission.counts());
+        reading.relays = relay_readings(self.relays.counts());
         reading.gpu_memory_bytes = self
             .ingest
             .device_memory()

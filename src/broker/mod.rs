@@ -16,5 +16,5 @@ mod trouble;
 
 pub use crate::broker::access::{Access, CONNECT_PATIENCE, SetupError, options};
 pub use crate::broker::credential::Credential;
-pub use crate::broker::tls::TlsError;
+pub use crate::broker::tls::{TlsError, client};
 pub use crate::broker::trouble::{Step, Trail, Trouble};

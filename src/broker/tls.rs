@@ -64,6 +64,23 @@ impl TimeProvider for FlooredTime {
     }
 }
 
+/// TLS of a client that shows no certificate, for who talks to another server than the broker: it trusts the
+/// authorities in `ca_file`, or the system's, and dates as a broker's are. Blocking.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn client(
+    ca_file: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+    floor: UtcTime,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let papers = TlsPapers { ca: ca_file.map(Credential::File), identity: None };
+    match configuration(&papers, clock, floor)? {
+        TlsConfiguration::Rustls(config) => Ok(config),
+        _ => Err(TlsError::Identity(rustls::Error::General("no TLS by rustls".to_owned()))),
+    }
+}
+
 /// Reads them. Blocking.
 ///
 /// # Errors

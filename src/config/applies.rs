@@ -3,7 +3,7 @@
 //! The marks are extensions of the schema, beside the key in its section's file: `x-applies` is `hot` (at
 //! once, no camera notices), `stream` (at once, that court is built anew) or `restart`; `x-file-only` is
 //! true of a key that stands in the file alone, since a box finds its twin by it or runs what it names;
-//! `x-secret` is true of a key whose value leaves the box nowhere. A test holds that every key is marked.
+//! `x-secret` is true of a key whose value, or the part of it that is a secret, leaves the box nowhere. A test holds that every key is marked.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

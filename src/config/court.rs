@@ -10,7 +10,9 @@ use toml::Spanned;
 
 use crate::config::example::EXAMPLE_KEY;
 use crate::config::fault::Findings;
+use crate::config::ingest::IngestConfig;
 use crate::config::origin::Origin;
+use crate::config::relay::{self, RawRelay, RelayConfig};
 use crate::config::secret::Secret;
 use crate::media::{CourtId, RimBox};
 
@@ -40,6 +42,8 @@ pub struct CourtConfig {
     pub rims_of: Option<[u32; 2]>,
     /// From shutter to the camera's own time stamp; taken off `time`. Zero unless given.
     pub camera_delay: Duration,
+    /// Where its stream is forwarded to, unchanged.
+    pub relays: Vec<RelayConfig>,
 }
 
 /// One camera and the rims that it sees.
@@ -72,12 +76,18 @@ pub(super) struct RawCourt {
     #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<u32>")]
     camera_delay_ms: Option<Spanned<u32>>,
+    /// Where the stream is forwarded to, unchanged.
+    #[schemars(extend("x-applies" = "hot", "x-secret" = true))]
+    #[schemars(with = "Vec<RawRelay>", length(max = 4))]
+    #[serde(default)]
+    relay: Vec<Spanned<RawRelay>>,
 }
 
 /// Checks all courts, and that none takes another's name or key.
 pub(super) fn check_all(
     raw: Vec<Spanned<RawCourt>>,
     may_be_empty: bool,
+    ingest: Option<&IngestConfig>,
     origin: &Origin<'_>,
     findings: &mut Findings<'_>,
 ) -> Vec<CourtConfig> {
@@ -99,7 +109,8 @@ pub(super) fn check_all(
     let mut keys: BTreeMap<String, CourtId> = BTreeMap::new();
     for court in raw {
         let section = court.span();
-        let Some(court) = court.into_inner().check(section.clone(), origin, findings) else {
+        let Some(court) = court.into_inner().check(section.clone(), ingest, origin, findings)
+        else {
             continue;
         };
         if courts.iter().any(|other| other.name == court.name) {
@@ -123,6 +134,7 @@ impl RawCourt {
     fn check(
         self,
         section: std::ops::Range<usize>,
+        ingest: Option<&IngestConfig>,
         origin: &Origin<'_>,
         findings: &mut Findings<'_>,
     ) -> Option<CourtConfig> {
@@ -162,6 +174,11 @@ impl RawCourt {
             }
             written.into_inner()
         });
+        let relays = relay::check_all(self.relay, origin, findings);
+        if let Some(ingest) = ingest {
+            relay::refuse_loops(&relays, ingest, findings);
+        }
+        let relays = relays.into_iter().map(|(_, relay)| relay).collect();
         let (name, stream_key) = (name?, stream_key?);
         if self.rims.is_empty() {
             findings.advise(format!(
@@ -179,7 +196,7 @@ impl RawCourt {
             findings.advise(format!("court {name}: the stream key is short enough to be guessed"));
         }
         let camera_delay = Duration::from_millis(camera_delay_ms.into());
-        Some(CourtConfig { name, stream_key, rims, rims_of, camera_delay })
+        Some(CourtConfig { name, stream_key, rims, rims_of, camera_delay, relays })
     }
 
     fn stream_key(

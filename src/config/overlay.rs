@@ -17,7 +17,7 @@ use crate::config::applies::{key_at, keys};
 use crate::config::fault::{ConfigError, nearest};
 use crate::config::load::parse;
 use crate::config::origin::Origin;
-use crate::config::show::HIDDEN;
+use crate::config::secret::HIDDEN;
 use crate::config::uplink::NO_BROKER;
 use crate::event::twin::Refusal;
 use crate::media::Foreign;
@@ -415,7 +415,14 @@ fn is_section(value: &Value) -> bool {
 /// The longest first, so that none is hidden in part.
 fn secrets_of(whole: &Table) -> Vec<String> {
     let courts = whole.get("court").and_then(Value::as_array).into_iter().flatten();
-    let keys = courts.filter_map(|court| court.get("stream_key"));
+    let relays = |court: &Value| -> Vec<Value> {
+        let relays = court.get("relay").and_then(Value::as_array).into_iter().flatten();
+        relays.filter_map(|relay| relay.get("url").cloned()).collect()
+    };
+    let keys = courts.flat_map(|court| {
+        let key = court.get("stream_key").cloned();
+        key.into_iter().chain(relays(court))
+    });
     let mut secrets: Vec<String> =
         keys.map(|key| key.as_str().map_or_else(|| key.to_string(), str::to_owned)).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));

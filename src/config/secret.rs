@@ -2,6 +2,9 @@
 
 use subtle::ConstantTimeEq;
 
+/// Stands where a secret is, in what is told of a configuration.
+pub(super) const HIDDEN: &str = "(hidden)";
+
 /// A secret. Has neither `Debug` nor `Display`, so that a struct holding one cannot be logged by
 /// accident (STYLE 2.37).
 #[derive(Clone, PartialEq, Eq)]

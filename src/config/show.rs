@@ -4,10 +4,8 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::config::load::RawConfig;
-use crate::config::secret::Secret;
-
-/// Stands where a secret is.
-pub(super) const HIDDEN: &str = "(hidden)";
+use crate::config::relay::RelayConfig;
+use crate::config::secret::{HIDDEN, Secret};
 
 /// JSON Schema of the file.
 #[must_use]
@@ -124,6 +122,18 @@ impl Config {
                             .collect::<Vec<_>>(),
                     )
                 };
+                let relay = |relay: &RelayConfig| {
+                    // The secrets of an address stand inside of it, and the rest is told.
+                    let hidden = |part: &str| match secret(&Secret::new(part)) {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    };
+                    Value::Table(table(vec![
+                        ("name", Some(relay.name.as_str().into())),
+                        ("url", Some(relay.address.with(hidden).into())),
+                        ("ca_file", relay.ca_file.as_deref().and_then(path)),
+                    ]))
+                };
                 let delay_ms = i64::try_from(court.camera_delay.as_millis()).unwrap_or(i64::MAX);
                 Value::Table(table(vec![
                     ("name", Some(court.name.as_str().into())),
@@ -131,6 +141,7 @@ impl Config {
                     ("rims", Some(court.rims.iter().map(rim).collect::<Vec<_>>().into())),
                     ("rims_of", court.rims_of.map(|size| size.map(i64::from).to_vec().into())),
                     ("camera_delay_ms", Some(delay_ms.into())),
+                    ("relay", Some(court.relays.iter().map(relay).collect::<Vec<_>>().into())),
                 ]))
             })
             .collect();

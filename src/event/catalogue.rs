@@ -115,6 +115,12 @@ codes! {
         "install what it names, then restart courtside";
     Reconnects = "reconnects", Advice, "somebody publishes and goes again and again",
         "look at the network between camera and box, and whether two encoders have the same key";
+    RelayDown = "relay_down", Fault, "a relay does not take the stream",
+        "do what it says; calls, events and recording of the court are not touched, and the relay tries \
+         again by itself, once a minute at the latest";
+    RelayDrops = "relay_drops", Advice, "a relay's server takes less than the camera sends",
+        "lower the camera's bit rate, or find a faster way to that server: what does not fit is left out up to \
+         the next key frame";
     CalibrationDrift = "calibration_drift", Advice, "a rim's answers are not what they were",
         "look at the camera, its focus, the light and the net, and draw the rim again; if nothing changed, \
          delete its file in DATA_DIR/rims while the daemon is stopped: its calibration then begins anew";

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::catalogue::Code;
 use crate::event::models::{BoardRow, InstallState, InstalledModel, SwapEnded, SwapState};
 use crate::event::words::{
-    AdviceAbout, ClaimStage, ClockSource, LinkTrouble, ModelCondition, ModelRole, Sound,
-    StorageCondition, StreamCondition,
+    AdviceAbout, ClaimStage, ClockSource, LinkTrouble, ModelCondition, ModelRole, RelayCondition,
+    Sound, StorageCondition, StreamCondition,
 };
 use crate::media::Foreign;
 
@@ -74,12 +74,42 @@ pub struct StreamState {
     /// no room in `gpu_memory`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refusals: BTreeMap<String, u64>,
+    /// Where the stream is forwarded to, as it is configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<RelayState>,
     /// Pictures in, answered, dropped since the session opened.
     pub pictures: u64,
     /// Answers of the live model.
     pub answers: u64,
     /// Dropped anywhere between socket and model.
     pub dropped: u64,
+}
+
+/// One relay of a court: an address that its stream is forwarded to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RelayState {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: RelayCondition,
+    /// Since when, by UTC; absent where the clock is not plausible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Where to, without its key.
+    pub address: Foreign,
+    /// Why its server does not take the stream, of the last try; absent once it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Foreign>,
+    /// … and what to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub todo: String,
+    /// Its server took less than the camera sent, within the last minute.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
+    /// Messages (pictures, sounds, metadata) that came since the start and were not forwarded.
+    pub dropped: u64,
+    /// Bytes that its servers took since the start.
+    pub bytes: u64,
 }
 
 /// One thing that the venue can change, with what it costs now.

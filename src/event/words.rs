@@ -149,6 +149,18 @@ words! {
 }
 
 words! {
+    /// What a relay is doing.
+    RelayCondition {
+        /// It waits: for a stream, or for its next try.
+        Waiting = "waiting",
+        /// A stream is there, and its server is being reached.
+        Connecting = "connecting",
+        /// Its server takes the stream.
+        Forwarding = "forwarding",
+    }
+}
+
+words! {
     /// How far a box is on its way to an identity (DESIGN §4.5).
     ClaimStage {
         /// Nobody, and no claim file yet.

@@ -363,6 +363,7 @@ mod tests {
             rims: vec![rim],
             rims_of: None,
             camera_delay: Duration::ZERO,
+            relays: Vec::new(),
         };
         let answers = Mailbox::new(1024, WhenFull::DropOldest, Tally::default());
         let outlet = Mailbox::weighed(64, Decision::weight, Tally::default());

@@ -110,6 +110,19 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
         found.push(finding.with("lost_percent", lost * 100.0));
     }
     found.extend(stream.advice.iter().filter_map(|advice| Finding::advised(about, advice)));
+    // Of a court that nobody publishes to there is nothing to forward.
+    for relay in stream.relays.iter().filter(|_| live) {
+        let dropped = float(relay.dropped);
+        if let Some(fault) = &relay.fault {
+            let text =
+                format!("relay {} to {} does not forward: {fault}", relay.name, relay.address);
+            let finding = Finding::new(about, Code::RelayDown, text).todo(&relay.todo);
+            found.push(finding.with("dropped", dropped));
+        } else if relay.behind {
+            let text = format!("relay {} to {} takes less than comes", relay.name, relay.address);
+            found.push(Finding::new(about, Code::RelayDrops, text).with("dropped", dropped));
+        }
+    }
 }
 
 /// A swap that went wrong is a fault for so long, s (chosen: somebody who looks once an hour sees it).
@@ -473,6 +486,13 @@ mod tests {
             ("/streams/a/condition", json!("stalled"), "court a", "stalled"),
             ("/streams/a/fault", json!("no rims are configured: …"), "court a", "no_calls"),
             ("/streams/a/answers", json!(0), "court a", "no_answers"),
+            (
+                "/streams/a/relays",
+                json!([{ "name": "tv", "state": "waiting", "address": "rtmp://h/live", "fault": "no",
+                         "dropped": 1, "bytes": 0 }]),
+                "court a",
+                "relay_down",
+            ),
             ("/models/bundles", json!([]), "models", "no_model"),
             ("/models/bundles/0/condition", json!("refused"), "model rimnet", "model_refused"),
             ("/models/bundles/0/condition", json!("stopped"), "model rimnet", "model_stopped"),

@@ -108,6 +108,8 @@ pub struct Reading {
     pub decoders: Vec<DecoderReading>,
     /// Who came to each door.
     pub doors: Vec<DoorReading>,
+    /// How each court's stream is forwarded.
+    pub relays: Vec<RelayReading>,
     /// How each model does at each court.
     pub models: Vec<ModelReading>,
     /// Disagreements of models of which a clip is kept.
@@ -127,6 +129,21 @@ pub struct ModelReading {
     pub attempts: [(&'static str, u64); 5],
     /// From a picture's last byte to its answer: quantile and seconds.
     pub answer_seconds: Vec<(&'static str, f64)>,
+}
+
+/// How a court's stream is forwarded by one relay.
+#[derive(Clone, Debug, Default)]
+pub struct RelayReading {
+    /// The court.
+    pub court: String,
+    /// The relay.
+    pub relay: String,
+    /// Its server takes the stream.
+    pub up: bool,
+    /// Bytes that its servers took.
+    pub bytes: u64,
+    /// Messages that were not forwarded, by reason.
+    pub dropped: Vec<(&'static str, u64)>,
 }
 
 /// Who came to a door.
@@ -389,6 +406,7 @@ impl Collector for ReadingCollector {
         }
         self.decoders(&mut encoder)?;
         self.doors(&mut encoder)?;
+        self.relays(&mut encoder)?;
         self.models(&mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
@@ -415,6 +433,48 @@ impl Collector for ReadingCollector {
 }
 
 impl ReadingCollector {
+    /// The relays.
+    fn relays(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counter = ConstCounter::new(0_u64).metric_type();
+        let mut family = encoder.encode_descriptor(
+            "relay_up",
+            "1 while a relay's server takes the stream",
+            None,
+            ConstGauge::new(0_u64).metric_type(),
+        )?;
+        for relay in &self.reading.relays {
+            let labels = [("court", relay.court.as_str()), ("relay", relay.relay.as_str())];
+            ConstGauge::new(u64::from(relay.up)).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "relay",
+            "What a relay's servers took",
+            Some(&Unit::Bytes),
+            counter,
+        )?;
+        for relay in &self.reading.relays {
+            let labels = [("court", relay.court.as_str()), ("relay", relay.relay.as_str())];
+            ConstCounter::new(relay.bytes).encode(family.encode_family(&labels)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "relay_dropped",
+            "Messages of a stream that a relay did not forward, by reason",
+            None,
+            counter,
+        )?;
+        for relay in &self.reading.relays {
+            for (reason, dropped) in &relay.dropped {
+                let labels = [
+                    ("court", relay.court.as_str()),
+                    ("relay", relay.relay.as_str()),
+                    ("reason", *reason),
+                ];
+                ConstCounter::new(*dropped).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The board of models.
     fn models(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let kind = ConstGauge::new(0_u64).metric_type();
@@ -586,6 +646,13 @@ mod tests {
                 refused: vec![("wrong_secret", 7)],
                 ..DoorReading::default()
             }],
+            relays: vec![RelayReading {
+                court: "north".to_owned(),
+                relay: "tv".to_owned(),
+                up: true,
+                bytes: 7_000,
+                dropped: vec![("no_peer", 3)],
+            }],
             models: vec![ModelReading {
                 model: ["rimnet", "0.6.0", "fp32"].map(str::to_owned),
                 court: "north".to_owned(),
@@ -611,6 +678,9 @@ mod tests {
             "courtside_picture_memory_bytes{court=\"north\"} 95000000",
             "courtside_gpu_memory_bytes{what=\"free\"} 5000000000",
             "courtside_stream_up{court=\"north\"} 1",
+            "courtside_relay_up{court=\"north\",relay=\"tv\"} 1",
+            "courtside_relay_bytes_total{court=\"north\",relay=\"tv\"} 7000",
+            "courtside_relay_dropped_total{court=\"north\",relay=\"tv\",reason=\"no_peer\"} 3",
             "courtside_decoder_stands_in{court=\"north\"} 1",
             "courtside_decoder_downgrades_total{court=\"north\"} 2",
             "courtside_decoder_surfaces{court=\"north\"} 3",

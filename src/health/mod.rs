@@ -28,7 +28,7 @@ pub use crate::health::host::of_folder;
 pub use crate::health::log::{LogError, set_log, start_log};
 pub use crate::health::metrics::{
     CourtLabel, DecoderReading, DoorReading, HopLabel, Metrics, ModelLabel, ModelReading, Reading,
-    RimReading,
+    RelayReading, RimReading,
 };
 pub use crate::health::notify::Notifier;
 pub use crate::health::routes::{Probed, routes};

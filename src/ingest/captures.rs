@@ -58,9 +58,9 @@ fn replay<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<StreamItem> {
                     let assembler = assembler.as_mut().unwrap();
                     assembler.media(&message, Monotonic::ZERO, &mut items).unwrap();
                 }
-                Event::Data { timestamp, name, values } => {
+                Event::Data { message, name, values } => {
                     let assembler = assembler.as_mut().unwrap();
-                    assembler.data(timestamp, &name, &values, &mut items);
+                    assembler.data(message.timestamp, &name, &values, &mut items);
                 }
                 Event::Unpublished => {
                     assembler.as_mut().unwrap().close(CloseReason::Ended, &mut items);
@@ -150,8 +150,8 @@ proptest! {
                 Event::Media(message) => {
                     drop(assembler.media(&message, Monotonic::ZERO, &mut items));
                 }
-                Event::Data { timestamp, name, values } => {
-                    assembler.data(timestamp, &name, &values, &mut items);
+                Event::Data { message, name, values } => {
+                    assembler.data(message.timestamp, &name, &values, &mut items);
                 }
                 Event::Unpublished | Event::Connected { .. } => {}
             }

@@ -26,6 +26,7 @@ use crate::ingest::segments::{Segments, Verdict};
 use crate::ingest::strays::Strays;
 use crate::ingest::surfaces::{Admitted, DeviceRoom};
 use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
+use crate::rtmp::message::Message;
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
 /// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
@@ -61,6 +62,17 @@ pub struct CourtKey {
 pub trait UnitSink: Send + Sync {
     /// Hands `item` on. Must not block: each consumer has its own mailbox.
     fn deliver(&self, court: &CourtId, item: StreamItem);
+
+    /// Hands on a media or data message as it came, of the publisher that is called `publish`, in order and
+    /// before what it gives is delivered. Must not block. Whoever forwards nothing has nothing to do.
+    fn message(&self, court: &CourtId, publish: u64, message: &Message) {
+        let _ = (court, publish, message);
+    }
+
+    /// That publisher has ended, or another one took over: none of its messages follows.
+    fn unpublished(&self, court: &CourtId, publish: u64) {
+        let _ = (court, publish);
+    }
 }
 
 /// What is known of a court's stream, for `state/stream/{court}`, `doctor` and the page.
@@ -326,6 +338,7 @@ impl Courts {
         self.served.fetch_sub(1, Ordering::Relaxed);
         entry.takes_nothing();
         if let Some(old) = state.holder.take() {
+            self.sink.unpublished(&entry.court, old.connection);
             if let Some(session) = old.session {
                 let reason = CloseReason::Shutdown;
                 self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
@@ -406,6 +419,7 @@ impl Courts {
         }
         if let Some(old) = state.holder.take() {
             state.takeovers += 1;
+            self.sink.unpublished(&entry.court, old.connection);
             if let Some(session) = old.session {
                 let reason = CloseReason::TakenOver;
                 self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
@@ -429,13 +443,14 @@ impl Courts {
         Ok(())
     }
 
-    /// Hands items on, as far as `connection` still holds the court and its account of segments goes.
+    /// Hands messages and the items that they gave on, as far as `connection` still holds the court and its
+    /// account of segments goes.
     pub(crate) fn deliver(
         &self,
         index: usize,
         connection: u64,
         heard: Monotonic,
-        items: &mut Vec<StreamItem>,
+        (messages, items): (&mut Vec<Message>, &mut Vec<StreamItem>),
     ) -> Delivered {
         let Some(entry) = self.entry(index) else { return Delivered::NotHeld };
         let mut state = entry.state.lock();
@@ -443,10 +458,14 @@ impl Courts {
             holder, meter, pictures, dropped, last_drop, last_refusal, segments, ..
         } = &mut *state;
         let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
+            messages.clear();
             items.clear();
             return Delivered::NotHeld;
         };
         holder.heard = heard;
+        for message in messages.drain(..) {
+            self.sink.message(&entry.court, connection, &message);
+        }
         for item in items.drain(..) {
             match segments.look(&item, heard) {
                 Verdict::Passes => {}
@@ -510,6 +529,7 @@ impl Courts {
             && let Some(holder) = state.holder.take()
         {
             entry.takes_nothing();
+            self.sink.unpublished(&entry.court, connection);
             let Some(session) = holder.session else { return };
             self.sink.deliver(&entry.court, StreamItem::Closed { session, reason });
         }
@@ -711,7 +731,7 @@ mod tests {
                 opened: at(0),
             };
             let items = &mut vec![StreamItem::Opened(Arc::new(info))];
-            courts.deliver(0, connection, at(0), items) == Delivered::All
+            courts.deliver(0, connection, at(0), (&mut Vec::new(), items)) == Delivered::All
         };
         claim(1, "10.0.0.1", 0).unwrap();
         assert!(open(1));

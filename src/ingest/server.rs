@@ -38,7 +38,7 @@ use crate::ingest::refused::{MediaRefused, Unusable};
 use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 use crate::rtmp::RtmpError;
-use crate::rtmp::message::kind;
+use crate::rtmp::message::{Message, kind};
 use crate::rtmp::session::{Event, ServerSession};
 
 /// From accept to an accepted publish, TLS included (DESIGN §5.1).
@@ -720,11 +720,12 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
     let mut tick = Ticks::new(&shared.clock, TICK);
     let mut heard = shared.clock.monotonic();
     let (mut stalled, mut proven, mut slowed) = (false, false, false);
-    let mut items = Vec::new();
+    let mut came = Came::default();
     let displaced = Arc::clone(&held.displaced);
     loop {
         let before = wire.unread().len();
-        let end = take(shared, wire, session, assembler, &mut heard, &mut items);
+        let end = take(shared, wire, session, assembler, &mut heard, &mut came);
+        let Came { messages, items } = &mut came;
         let bytes = before - wire.unread().len();
         let pictures = items.iter().filter(|item| matches!(item, StreamItem::Video(_))).count();
         if !proven && items.iter().any(|item| matches!(item, StreamItem::Video(unit) if unit.key)) {
@@ -732,7 +733,8 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             shared.admission.proved(Door::Rtmp, held.peer, secret_of(held.court));
         }
         shared.courts.takes(held.court, held.connection, assembler.needs(), heard);
-        let end = match shared.courts.deliver(held.court, held.connection, heard, &mut items) {
+        let end = match shared.courts.deliver(held.court, held.connection, heard, (messages, items))
+        {
             Delivered::All => end,
             Delivered::NotHeld => return displaced_from(shared, held),
             Delivered::TooManySegments => Some(MediaRefused::Segments.into()),
@@ -794,7 +796,16 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Takes what was read through session and assembler, into `items`: all of it, unless that is more work than
+/// What was read of a publisher, to be delivered.
+#[derive(Default)]
+struct Came {
+    /// As they came.
+    messages: Vec<Message>,
+    /// What they gave.
+    items: Vec<StreamItem>,
+}
+
+/// Takes what was read through session and assembler, into `came`: all of it, unless that is more work than
 /// fits into a [`TURN`].
 fn take<S>(
     shared: &Arc<Reception>,
@@ -802,7 +813,7 @@ fn take<S>(
     session: &mut ServerSession,
     assembler: &mut StreamAssembler,
     heard: &mut Monotonic,
-    items: &mut Vec<StreamItem>,
+    Came { messages, items }: &mut Came,
 ) -> Option<End> {
     let mut input = wire.unread();
     let arrival = shared.clock.monotonic();
@@ -820,9 +831,11 @@ fn take<S>(
                 if let Err(refused) = assembler.media(&message, arrival, items) {
                     break Some(refused.into());
                 }
+                messages.push(message);
             }
-            Ok(Some(Event::Data { timestamp, name, values })) => {
-                assembler.data(timestamp, &name, &values, items);
+            Ok(Some(Event::Data { message, name, values })) => {
+                assembler.data(message.timestamp, &name, &values, items);
+                messages.push(message);
             }
             Ok(Some(Event::Unpublished)) => break Some(End::Unpublished),
             Ok(Some(Event::Connected { .. } | Event::Publish { .. })) => {}

@@ -23,3 +23,5 @@ pub const MODELS: &str = "models";
 pub const CLIP_ORDERS: &str = "clip_orders";
 /// Clips that are on disk, told by the ring to the outbox.
 pub const CLIPS_DONE: &str = "clips_done";
+/// What the hops of relays begin with: a court's messages, on their way to the relay that is named behind it.
+pub const RELAY: &str = "relay:";

@@ -20,6 +20,8 @@ pub enum DropReason {
     NoPicture,
     /// The router strides over it: the model takes fewer pictures a second.
     Strided,
+    /// Nobody at the other end takes it now.
+    NoPeer,
     /// The hop was closed with it inside.
     Closed,
 }
@@ -34,6 +36,7 @@ impl DropReason {
             Self::Undecodable => "undecodable",
             Self::NoPicture => "no_picture",
             Self::Strided => "strided",
+            Self::NoPeer => "no_peer",
             Self::Closed => "closed",
         }
     }

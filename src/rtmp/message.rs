@@ -138,6 +138,14 @@ pub fn user_event(event: u16, value: u32) -> Message {
     Message { timestamp: 0, kind: kind::USER_CONTROL, stream: 0, body }
 }
 
+/// Reads the time stamp of a ping request, if a user control message is one.
+#[must_use]
+pub fn ping(body: &[u8]) -> Option<u32> {
+    let &[high, low, a, b, c, d] = body.first_chunk()?;
+    let event = u16::from_be_bytes([high, low]);
+    (event == user_control::PING_REQUEST).then(|| u32::from_be_bytes([a, b, c, d]))
+}
+
 /// Reads the 32-bit number of a control message.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! The RTMP protocol without I/O: both ends of a connection as values that take and give bytes.
 //!
 //! Read `handshake`, `chunk` (bytes ↔ messages), `amf0` (values in commands), `message` (what a
-//! message says), `flv` (what stands in a media message), `session` (the server's side), `client` (the
-//! publisher's side, for our own tools and tests). Source: Adobe's "RTMP specification 1.0" and Veovera's "Enhanced RTMP v2".
+//! message says), `flv` (what stands in a media message), `address` (where one publishes to), `session`
+//! (the server's side), `client` (the publisher's side: of relays, of our own tools and tests). Source: Adobe's "RTMP specification 1.0" and Veovera's "Enhanced RTMP v2".
 //!
 //! Deliberately absent: playing, shared objects, RTMPE and the digest handshake (only players that
 //! verify a Flash server need it; ffmpeg, GStreamer, librtmp and OBS publish without).
@@ -13,6 +13,7 @@ pub mod client;
 pub mod handshake;
 pub mod message;
 pub mod flv;
+pub mod address;
 pub mod session;
 
 use crate::rtmp::amf0::AmfError;

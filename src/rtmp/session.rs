@@ -49,8 +49,8 @@ pub enum Event {
     Media(Message),
     /// A data message: its name, then its values.
     Data {
-        /// Milliseconds, 32 bits.
-        timestamp: u32,
+        /// As it came.
+        message: Message,
         /// `onMetaData`, `onFI` …
         name: String,
         /// What follows.
@@ -222,7 +222,7 @@ impl ServerSession {
             kind::AGGREGATE if self.is_publishing() => {
                 self.parts = message::split_aggregate(&message)?.into();
             }
-            kind::DATA | kind::DATA_AMF3 if self.is_publishing() => return data(&message),
+            kind::DATA | kind::DATA_AMF3 if self.is_publishing() => return data(message),
             kind::COMMAND | kind::COMMAND_AMF3 => return self.command(Command::read(&message)?),
             _ => {}
         }
@@ -231,10 +231,7 @@ impl ServerSession {
 
     /// Answers pings; nothing else of user control asks for anything.
     fn user_control(&mut self, body: &Bytes) {
-        if let Some(&[high, low, a, b, c, d]) = body.first_chunk()
-            && u16::from_be_bytes([high, low]) == user_control::PING_REQUEST
-        {
-            let stamp = u32::from_be_bytes([a, b, c, d]);
+        if let Some(stamp) = message::ping(body) {
             self.send(&message::user_event(user_control::PING_RESPONSE, stamp));
         }
     }
@@ -374,8 +371,8 @@ impl ServerSession {
 }
 
 /// Reads a data message. Careless metadata are cut at their fault; hostile ones are an error.
-fn data(message: &Message) -> Result<Option<Event>, RtmpError> {
-    let (values, fault) = amf0::read_some(message::amf_body(message));
+fn data(message: Message) -> Result<Option<Event>, RtmpError> {
+    let (values, fault) = amf0::read_some(message::amf_body(&message));
     if let Some(fault) = fault
         && fault.is_limit()
     {
@@ -384,9 +381,7 @@ fn data(message: &Message) -> Result<Option<Event>, RtmpError> {
     let mut values = values.into_iter().peekable();
     values.next_if(|value| value.text() == Some("@setDataFrame"));
     Ok(match values.next() {
-        Some(Value::String(name)) => {
-            Some(Event::Data { timestamp: message.timestamp, name, values: values.collect() })
-        }
+        Some(Value::String(name)) => Some(Event::Data { message, name, values: values.collect() }),
         _ => None,
     })
 }

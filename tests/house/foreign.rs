@@ -34,7 +34,7 @@ const EXCUSED: &[(&str, &str, &str)] = &[
     ("src/media/foreign.rs", "to_string_lossy", "the one function"),
     ("src/rtmp/amf0.rs", "from_utf8_lossy", "a value: who tells it takes it through `Foreign`"),
     ("src/rtmp/message.rs", "Value::text", "hands a value on"),
-    ("src/rtmp/client.rs", "Value::text", "our own publisher tells it to who started it"),
+    ("src/rtmp/client.rs", "Value::text", "compared; what is told goes through `Foreign`"),
     ("src/rtmp/session.rs", ".object_text(", "the application's name is compared, never told"),
     ("src/ingest/stream.rs", "Value::text", "a date and a time of day are parsed"),
     ("src/detect/bundle/files.rs", "from_utf8_lossy", "a manifest's text is parsed"),

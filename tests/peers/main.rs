@@ -33,6 +33,7 @@ mod mosquitto;
 mod outbox_full;
 mod provision;
 mod publishers;
+mod relay;
 mod secrets;
 #[cfg(feature = "gstreamer")]
 mod service;

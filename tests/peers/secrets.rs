@@ -20,6 +20,9 @@ use crate::mosquitto::{Mosquitto, until};
 
 const STREAM_KEY: &str = "planted-stream-key-0a";
 const KEY_IN_A_FILE: &str = "planted-stream-key-in-a-file-0b";
+const RELAY_KEY: &str = "planted-relay-key-0c";
+const RELAY_TOKEN: &str = "planted-relay-token-0d";
+const RELAY_IN_A_FILE: &str = "planted-relay-in-a-file-0e";
 const PASSWORD: &str = "net-and-hoop";
 const WRONG_TOKEN: &str = "planted-wrong-token-somebodys";
 const WRONG_KEY: &str = "planted-wrong-key-of-a-camera";
@@ -142,9 +145,13 @@ fn planted(dir: &Path) -> Planted {
     let secret_line =
         secret_line.lines().find(|line| line.starts_with("AGE-SECRET-KEY")).expect("it");
     put(&dir.join("b.key.txt"), KEY_IN_A_FILE);
+    put(&dir.join("relay.txt"), &format!("rtmp://127.0.0.1:9/live/{RELAY_IN_A_FILE}"));
     for (what, secret) in [
         ("stream key", STREAM_KEY.to_owned()),
         ("stream key in a file", KEY_IN_A_FILE.to_owned()),
+        ("key of a relay", RELAY_KEY.to_owned()),
+        ("token of a relay", RELAY_TOKEN.to_owned()),
+        ("key of a relay in a file", RELAY_IN_A_FILE.to_owned()),
         ("password of the broker", PASSWORD.to_owned()),
         ("key of the client certificate", line_of(&file("box.key"))),
         ("key of the listener's certificate", line_of(&file("broker.key"))),
@@ -172,12 +179,14 @@ fn planted(dir: &Path) -> Planted {
          cert_file = \"broker.pem\"\nkey_file = \"broker.key\"\n\
          [http]\nlisten = \"127.0.0.1:0\"\n[detect]\nfinder = false\nmodel_keys = [\"{public}\"]\n\
          [[court]]\nname = \"a\"\nstream_key = \"{STREAM_KEY}\"\nrims = [[100, 100, 44, 22]]\n\
+         relay = [{{ name = \"tv\", url = \"rtmp://127.0.0.1:9/live/{RELAY_KEY}?t={RELAY_TOKEN}\" }},\
+         {{ name = \"file\", url_file = \"relay.txt\" }}]\n\
          [[court]]\nname = \"b\"\nstream_key_file = \"b.key.txt\"\nrims = [[100, 100, 44, 22]]\n",
         data.display(),
         broker.port,
     );
     put(&config, &text);
-    for name in ["password", "box.key", "broker.key", "b.key.txt"] {
+    for name in ["password", "box.key", "broker.key", "b.key.txt", "relay.txt"] {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(file(name), mode).expect("set");
     }
@@ -313,6 +322,7 @@ fn no_secret_leaves_a_box_whatever_is_asked_of_it() {
         let own = ["--cert-file", &cert, "--key-file", &key];
         words.iter().chain(&access).chain(&own).map(|word| (*word).to_owned()).collect::<Vec<_>>()
     };
+    let relay = format!("toml=[[court]]\nname = \"a\"\nrelay = [{{ url = \"{RELAY_KEY}\" }}]\n");
     let typed = format!("toml=[[court]]\nname = \"a\"\nstream_key = \"{STREAM_KEY}\"\nrims = 7\n");
     for words in [
         &["doctor"][..],
@@ -321,6 +331,7 @@ fn no_secret_leaves_a_box_whatever_is_asked_of_it() {
         &["log_tail", &format!("contains={STREAM_KEY}")],
         &["config_check"],
         &["config_check", &typed],
+        &["config_check", &relay],
         &["snapshot", "court=a"],
         &["key_rotate", "key=token", "role=operator"],
         &["key_rotate", "key=token"],
@@ -387,6 +398,9 @@ fn no_secret_leaves_a_box_whatever_is_asked_of_it() {
         ("MQTT", "(hidden)"),
         ("HTTP /metrics", "courtside_"),
         ("HTTP /v1/config", "stream_key"),
+        ("HTTP /v1/config", "rtmp://127.0.0.1:9/live/(hidden)"),
+        ("HTTP /v1/state", "rtmp://127.0.0.1:9/live"),
+        ("HTTP /metrics", "courtside_relay_up{court=\"a\",relay=\"tv\"} 0"),
         ("courtside config show", "stream_key"),
         ("courtside command --json", "\"log\""),
     ] {

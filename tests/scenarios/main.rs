@@ -31,6 +31,7 @@ mod models;
 mod mutated;
 mod outage;
 mod publishers;
+mod relay;
 mod roles;
 mod service;
 mod twin;

@@ -77,12 +77,14 @@ pub(crate) struct TestCourt {
     key: String,
     rims: String,
     delay_ms: u32,
+    relays: String,
 }
 
 impl TestCourt {
     pub(crate) fn new(name: &str) -> Self {
         let rims = "[[612, 188, 44, 22]]".to_owned();
-        Self { name: name.to_owned(), key: format!("key-of-court-{name}"), rims, delay_ms: 0 }
+        let (key, relays) = (format!("key-of-court-{name}"), String::new());
+        Self { name: name.to_owned(), key, rims, delay_ms: 0, relays }
     }
 
     /// The same with another key.
@@ -95,18 +97,28 @@ impl TestCourt {
         Self { delay_ms, ..self }
     }
 
+    /// The same with relays, each by name and address.
+    pub(crate) fn with_relays(self, relays: &[(&str, String)]) -> Self {
+        let one = |(name, url): &(&str, String)| {
+            format!("[[court.relay]]\nname = \"{name}\"\nurl = \"{url}\"\n")
+        };
+        Self { relays: relays.iter().map(one).collect(), ..self }
+    }
+
     /// The same with another rim.
     pub(crate) fn with_rim(self, rim: [u32; 4]) -> Self {
         Self { rims: format!("[{rim:?}]"), ..self }
     }
 
     fn toml(&self) -> String {
-        let Self { name, key, rims, delay_ms } = self;
+        let Self { name, key, rims, delay_ms, relays } = self;
         let delay = match delay_ms {
             0 => String::new(),
             delay => format!("camera_delay_ms = {delay}\n"),
         };
-        format!("[[court]]\nname = \"{name}\"\nstream_key = \"{key}\"\nrims = {rims}\n{delay}")
+        format!(
+            "[[court]]\nname = \"{name}\"\nstream_key = \"{key}\"\nrims = {rims}\n{delay}{relays}"
+        )
     }
 }
 

@@ -27,7 +27,10 @@ pub(super) struct Secrets {
 
 impl Secrets {
     pub(super) fn of(config: &Config) -> Self {
+        let relays = config.courts.iter().flat_map(|court| &court.relays);
+        let relays = relays.flat_map(|relay| relay.address.secrets()).map(str::to_owned);
         let known = config.courts.iter().map(|court| court.stream_key.expose().to_owned());
+        let known = known.chain(relays);
         let tokens = config.http.token_files().map(|(_, file)| file);
         let files = config.uplink.password_file.iter().cloned().chain(tokens);
         Self { known: known.collect(), files: files.collect() }

@@ -64,6 +64,19 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         dropped: 0,
         score: None,
         learnt: Arc::default(),
+        relays: Vec::new(),
+    }
+}
+
+fn relay(name: &str, state: RelayCondition) -> RelayState {
+    RelayState {
+        name: name.to_owned(),
+        state,
+        since: Some("2026-11-23T10:00:00.000Z".to_owned()),
+        address: Foreign::told("rtmps://live.example.net/app"),
+        dropped: 2,
+        bytes: 41_000_000,
+        ..RelayState::default()
     }
 }
 
@@ -139,6 +152,7 @@ fn in_mid_game() -> StagesSay {
     let unseen = Calibration::new(north.rims[0]);
     let nothing = unseen.learnt(None);
     north.learnt = Arc::new(vec![(calibration, learnt), (unseen, nothing)]);
+    north.relays = vec![relay("production", RelayCondition::Forwarding)];
     let ingest = south.ingest.as_mut().expect("there");
     (ingest.codec, ingest.audio) =
         (Some(Codec::H265), Sound::from("MP3 is left out: use AAC".to_owned()));
@@ -182,6 +196,13 @@ fn ill() -> StagesSay {
     (b.rings, b.rims_of) = (None, Some([1920, 1440]));
     let ingest = b.ingest.as_mut().expect("there");
     ingest.still_for = Some(std::time::Duration::from_secs(42));
+    b.relays = ["production", "archive", "stands"]
+        .map(|name| relay(name, RelayCondition::Waiting))
+        .to_vec();
+    b.relays[0].fault = Some(Foreign::told("its server refuses the stream key (no)"));
+    b.relays[0].todo = "compare the stream key".to_owned();
+    b.relays[1].state = RelayCondition::Connecting;
+    (b.relays[2].state, b.relays[2].behind) = (RelayCondition::Forwarding, true);
     let mut said = said_by(vec![a, b]);
     said.models.bundles = vec![
         ModelState {
@@ -339,6 +360,8 @@ fn every_word_is_said_in_some_situation() {
         || all.iter().flat_map(|status| status.streams.values().map(|court| &court.stream));
     let rims = || all.iter().flat_map(|status| status.calibration.courts.values().flatten());
     check(StreamCondition::ALL, streams().map(|stream| stream.condition));
+    let relays = streams().flat_map(|stream| &stream.relays);
+    check(RelayCondition::ALL, relays.map(|relay| relay.state));
     check(AdviceAbout::ALL, streams().flat_map(|stream| &stream.advice).map(|advice| advice.about));
     check(
         ModelCondition::ALL,

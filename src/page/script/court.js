@@ -61,6 +61,7 @@ export class Court {
     say(fault, state.fault || "");
     this.facts();
     this.advice();
+    this.relays();
     this.drawRims();
     if ((state.rims || []).length !== (this.shownRims || 0)) this.showScore();
   }
@@ -97,6 +98,30 @@ export class Court {
     node.replaceChildren(...list.map((one) => {
       const cost = known(one.costs_ms) ? `${Math.round(one.costs_ms)} ms ` : "";
       return make("li", {}, make("b", { textContent: cost }), one.text, make("span", { textContent: one.todo ? ` → ${one.todo}` : "" }));
+    }));
+  }
+
+  /** A line a relay: where the stream is forwarded to, and why it is not. */
+  relays() {
+    const list = this.state.relays || [];
+    const lines = list.map((relay) => {
+      const [tone, word] = {
+        forwarding: [relay.behind ? "warn" : "good", relay.behind ? "forwards, and is behind" : "forwards"],
+        connecting: ["warn", "connects"],
+        waiting: [relay.fault ? "bad" : "", relay.fault ? "does not forward" : "waits for the camera"],
+      }[relay.state] || ["", relay.state];
+      const sent = relay.state === "forwarding" ? `, ${(relay.bytes / 1e6).toFixed(1)} MB` : "";
+      return { tone, name: relay.name, to: relay.address, word: `${word}${sent}`, fault: relay.fault, todo: relay.todo };
+    });
+    const key = JSON.stringify(lines);
+    if (key === this.relaysKey) return;
+    this.relaysKey = key;
+    const node = $(".relays", this.root);
+    node.hidden = lines.length === 0;
+    node.replaceChildren(...lines.map(({ tone, name, to, word, fault, todo }) => {
+      const why = fault ? [": ", make("bdi", { textContent: fault }), todo ? ` → ${todo}` : ""] : [];
+      return make("li", { className: tone ? `is-${tone}` : "" },
+        make("b", { textContent: `Relay ${name}` }), " to ", make("bdi", { textContent: to }), ` ${word}`, ...why);
     }));
   }
 

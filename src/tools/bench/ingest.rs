@@ -320,7 +320,9 @@ impl Blast {
             while let Some(event) = session.next(&mut input)? {
                 match event {
                     ClientEvent::Live => live = true,
-                    ClientEvent::Refused { code, description } => bail!("{code}: {description}"),
+                    ClientEvent::Refused { code, description, .. } => {
+                        bail!("{code}: {description}")
+                    }
                 }
             }
             // The sink says nothing after its handshake, and takes anything.

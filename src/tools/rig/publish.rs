@@ -109,7 +109,7 @@ impl Publisher {
         while let Some(event) = self.session.next(&mut input)? {
             match event {
                 ClientEvent::Live => live = true,
-                ClientEvent::Refused { code, description } => bail!("{code}: {description}"),
+                ClientEvent::Refused { code, description, .. } => bail!("{code}: {description}"),
             }
         }
         Ok(live)
