@@ -67,8 +67,8 @@ fn a_court_goes_on_from_what_is_on_disk_of_it() {
 
     tested.remove_court("south");
     assert_eq!(tested.told()[told..], ["south shot.withdrawn"], "nothing stays open");
-    assert_eq!(tested.broker.state("stream/south"), None, "nothing is retained of it");
-    assert_eq!(tested.broker.state("box").expect("told")["courts"], serde_json::json!(["north"]));
+    tested.retains_nothing("stream/south");
+    tested.retained("box", |told| told["courts"] == serde_json::json!(["north"]));
     assert!(tested.publish_in_vain("key-of-court-south").contains("wrong stream key"));
 
     tested.add_court(TestCourt::new("south")).expect("it comes again");

@@ -66,9 +66,9 @@ fn a_box_comes_from_no_camera_into_service_and_each_check_says_what_to_do() {
     tested.confirms("north", &RIMS).expect("it has a picture");
     looks(&mut tested);
     assert_eq!(by(&tested), None, "B-frames keep it out");
-    let told = tested.broker.state("service").expect("retained");
+    let told = tested
+        .retained("service", |told| told["courts"]["north"]["checks"][0]["code"] == "b_frames");
     assert_eq!(told["in_service"], false, "{told}");
-    assert_eq!(told["courts"]["north"]["checks"][0]["code"], "b_frames", "{told}");
 
     // They are switched off: the encoder begins anew.
     tested.camera_gone("north");
@@ -78,8 +78,7 @@ fn a_box_comes_from_no_camera_into_service_and_each_check_says_what_to_do() {
         assert_eq!(told.state, CheckWord::Passed, "{told:?}");
     }
     assert_eq!(by(&tested), Some(ServiceBy::Checks));
-    let told = tested.broker.state("service").expect("retained");
-    assert_eq!(told["in_service"], true, "{told}");
+    let told = tested.retained("service", |told| told["in_service"] == true);
     assert_eq!(told["courts"]["north"]["confirmed"]["who"], "Ada");
 
     // At night nothing is on, and after a restart it is what it was.
@@ -147,7 +146,7 @@ fn rims_that_were_found_elsewhere_become_the_courts_and_are_checked() {
     assert!(court.in_service && court.recheck.is_some(), "{court:?}");
     tested.pass(Duration::from_secs(21 * 60), Duration::from_secs(20));
     assert_eq!(by(&tested), None);
-    assert!(tested.broker.state("service").is_some_and(|told| told["in_service"] == false));
+    tested.retained("service", |told| told["in_service"] == false);
     tested.stop();
 }
 
@@ -161,9 +160,9 @@ fn a_technicians_word_is_kept_over_a_restart_with_who_and_why() {
     tested.start().expect("it starts");
     tested.connected();
     looks(&mut tested);
-    let told = tested.broker.state("service").expect("retained");
+    let told = tested.retained("service", |told| told["courts"]["north"]["by"] == "override");
     let court = &told["courts"]["north"];
-    assert_eq!((&told["in_service"], &court["by"]), (&json!(true), &json!("override")));
+    assert_eq!(told["in_service"], true, "{told}");
     assert_eq!(court["overridden"]["reason"], "the camera comes on Monday", "{court}");
     assert_eq!(
         (&court["overridden"]["who"], &court["overridden"]["door"]),
@@ -208,10 +207,7 @@ fn a_box_that_nobody_claimed_is_in_service_by_its_file() {
     let mut tested = TestBox::with_courts(&["north"]);
     looks(&mut tested);
     assert_eq!(by(&tested), Some(ServiceBy::File));
-    let told = tested.broker.state("service").expect("retained");
-    assert_eq!(
-        (&told["in_service"], &told["courts"]["north"]["by"]),
-        (&json!(true), &json!("file"))
-    );
+    let told = tested.retained("service", |told| told["courts"]["north"]["by"] == "file");
+    assert_eq!(told["in_service"], true, "{told}");
     tested.stop();
 }

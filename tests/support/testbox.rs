@@ -490,6 +490,23 @@ impl TestBox {
         until(told, || format!("the broker has {:?}", self.reported()))
     }
 
+    /// What the broker retains of `state/{what}`, once `is` is true of it. A state goes its own way to the
+    /// broker: that the box is quiet says nothing of it.
+    pub(crate) fn retained(
+        &self,
+        what: &str,
+        is: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let told = || self.broker.state(what).filter(&is);
+        until(told, || format!("state/{what} is told: {:?}", self.broker.state(what)))
+    }
+
+    /// Waits until the broker retains nothing of `state/{what}` any more.
+    pub(crate) fn retains_nothing(&self, what: &str) {
+        let gone = || self.broker.state(what).is_none().then_some(());
+        until(gone, || format!("state/{what} is taken away: {:?}", self.broker.state(what)));
+    }
+
     /// Lets seconds pass while a court's camera sends a picture now and then.
     pub(crate) fn pass_with_camera(&mut self, court: &str, seconds: u32) {
         for _ in 0..seconds.div_ceil(4) {
