@@ -13,7 +13,7 @@
 //! way: commands, the wanted configuration), then `mqtt` (the link):
 //! `backoff` (when it tries again),
 //! `states` (the retained messages), `home` (what Home Assistant is told), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
-//! `schema` every message as JSON Schema.
+//! `schema` every message as JSON Schema, `worker` a thread that ends with its handle.
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
 //! was decided with it, its entry in the game's log too; it leaves the queue
@@ -24,6 +24,7 @@
 //! Absent: telemetry (the class exists, so that it would be shed first; nothing makes any).
 
 mod settings;
+mod worker;
 mod redirect;
 mod home;
 mod hooks;
@@ -59,6 +60,7 @@ use crate::uplink::outbox::lanes::WINDOW;
 use crate::uplink::outbox::{Outbox, Parts};
 use crate::uplink::redirect::Redirect;
 use crate::uplink::states::{REPORTED, States};
+use crate::uplink::worker::Worker;
 
 pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::home::{HomeBox, PICTURE_WIDTH, discovery};
@@ -124,17 +126,18 @@ pub enum UplinkError {
     Thread(#[source] std::io::Error),
 }
 
-/// The handle that `app` holds.
+/// The handle that `app` holds. Dropped without a [`shutdown`](Self::shutdown) it waits until its threads
+/// have brought to disk what they had, and have ended.
 #[derive(Debug)]
 pub struct Uplink {
     inbox: Mailbox<Decision>,
     from_afar: Mutex<Inbox>,
+    outbox: Mutex<Worker>,
     desk: Arc<Desk>,
     states: Arc<States>,
     redirect: Arc<Redirect>,
     counts: Arc<Mutex<UplinkCounts>>,
     link: Mutex<LinkState>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
     clock: Arc<dyn Clock>,
     link_rest: Rest,
     stop: watch::Sender<bool>,
@@ -162,7 +165,7 @@ impl Uplink {
     ) -> Result<(Self, Recovered), UplinkError> {
         let open = || outbox::open::open(disk, &settings.dir, clock.utc());
         let opened = with_space(hooks.space.as_deref(), open)?;
-        let (store, damaged) = (opened.store, opened.damaged);
+        let (store, damaged, held) = (opened.store, opened.damaged, opened.lock);
         let Beside { put_aside, read_in } = opened.beside;
         told_of(damaged.as_deref(), &put_aside, read_in);
         let name = |aside: &PutAside| aside.path.file_name().map(Foreign::path);
@@ -201,12 +204,18 @@ impl Uplink {
             .name("outbox".to_owned())
             .spawn(move || outbox.run())
             .map_err(UplinkError::Thread)?;
+        let (closes, ends) = (inbox.clone(), Arc::clone(&desk));
+        let outbox = Worker::new(thread, move || {
+            closes.close();
+            ends.note(Note::Stop);
+        });
         let from_afar = Inbox::open(inbox::Parts {
             disk,
             dir: &settings.dir,
             clock: Arc::clone(&clock),
             floor: settings.time_floor.clone(),
             root: format!("courtside/1/{}", settings.box_name),
+            held: Some(held),
         })?;
         let link_rest = Rest::default();
         let redirect = Arc::<Redirect>::default();
@@ -225,12 +234,12 @@ impl Uplink {
         let uplink = Self {
             inbox,
             from_afar: Mutex::new(from_afar),
+            outbox: Mutex::new(outbox),
             desk,
             states,
             redirect,
             counts,
             link: Mutex::new(LinkState::Ready(Box::new((link, to_send)))),
-            thread: Mutex::new(Some(thread)),
             clock,
             link_rest,
             stop,
@@ -388,9 +397,9 @@ impl Uplink {
         {
             error!(%error, "the link's task died");
         }
-        self.desk.note(Note::Stop);
+        self.outbox.lock().stop();
         self.from_afar.lock().stop();
-        let (outbox, inbox) = (self.thread.lock().take(), self.from_afar.lock().take_thread());
+        let (outbox, inbox) = (self.outbox.lock().take(), self.from_afar.lock().take_thread());
         for thread in outbox.into_iter().chain(inbox) {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
@@ -431,12 +440,12 @@ fn with_space<T>(
     }
 }
 
+/// Both threads are told to end; then each is waited for ([`Worker`]).
 impl Drop for Uplink {
     fn drop(&mut self) {
-        self.inbox.close();
         self.stop.send_replace(true);
+        self.outbox.lock().stop();
         self.from_afar.lock().stop();
-        self.desk.note(Note::Stop);
     }
 }
 

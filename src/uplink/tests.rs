@@ -108,3 +108,34 @@ async fn a_clip_that_finds_no_room_is_ordered_in_its_turn_and_after_a_restart_un
     assert_eq!(ordered(&orders, 1), ["a-2"]);
     assert!(orders.is_empty());
 }
+
+#[tokio::test]
+async fn an_uplink_that_is_let_go_of_without_a_word_is_opened_again_at_once_on_all_it_had() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 1..=8 {
+        let (uplink, ..) = opened(dir.path());
+        assert!(uplink.inbox().try_offer(with_clip(n).into()).is_ok());
+        drop(uplink);
+    }
+    let (uplink, ..) = opened(dir.path());
+    assert_eq!(uplink.replay(None, 0, 100).await.len(), 8);
+}
+
+#[test]
+fn as_long_as_somebody_is_at_the_inbox_the_folder_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let lock = || disk.lock(&dir.path().join("lock"));
+    let inbox = Inbox::open(inbox::Parts {
+        disk: &disk,
+        dir: dir.path(),
+        clock: Arc::new(SystemClock::new()),
+        floor: UtcTime::from_nanos(0).into(),
+        root: "courtside/1/rim-1".to_owned(),
+        held: Some(Arc::from(lock().unwrap())),
+    });
+    let inbox = inbox.unwrap();
+    assert!(lock().is_err());
+    drop(inbox);
+    assert!(lock().is_ok());
+}

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::clock::{Clock, Floor};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskLock};
 use crate::event::command::Role;
 use crate::event::words::CommandWord;
 use crate::media::{Foreign, Monotonic};
@@ -45,6 +45,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) floor: Floor,
     /// `courtside/1/{box}`.
     pub(crate) root: String,
+    /// Of the directory; none in a test that is alone there.
+    pub(crate) held: Option<Arc<dyn DiskLock>>,
 }
 
 /// A command that runs.
@@ -66,6 +68,9 @@ struct Shown {
 /// The thread's state.
 pub(super) struct Keeper {
     store: Store,
+    /// Released after the store is closed, so it stands behind it.
+    #[expect(dead_code, reason = "held, for others")]
+    held: Option<Arc<dyn DiskLock>>,
     post: Arc<Post>,
     clock: Arc<dyn Clock>,
     floor: Floor,
@@ -130,6 +135,7 @@ impl Keeper {
             now: parts.clock.monotonic(),
             buckets: [Bucket::new(parts.clock.monotonic()); Role::ALL.len()],
             store,
+            held: parts.held,
             post: Arc::clone(post),
             clock: parts.clock,
             floor: parts.floor,

@@ -29,7 +29,7 @@ mod telling;
 mod keeper;
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 use tracing::error;
@@ -38,6 +38,7 @@ use crate::uplink::inbox::keeper::Keeper;
 use crate::uplink::inbox::limits::Limits;
 use crate::uplink::inbox::post::Note;
 use crate::uplink::inbox::store::Store;
+use crate::uplink::worker::Worker;
 
 pub(crate) use crate::uplink::inbox::keeper::Parts;
 pub use crate::uplink::inbox::letter::Desired;
@@ -52,7 +53,7 @@ pub use crate::uplink::inbox::store::InboxError;
 pub(super) struct Inbox {
     pub(super) post: Arc<Post>,
     desired: watch::Receiver<Option<Arc<Desired>>>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Worker,
 }
 
 impl Inbox {
@@ -89,7 +90,9 @@ impl Inbox {
             path: dir,
             source: Box::new(redb::Error::Io(source)),
         })?;
-        Ok(Self { post, desired, thread: Some(thread) })
+        let ends = Arc::clone(&post);
+        let thread = Worker::new(thread, move || ends.note(Note::Stop));
+        Ok(Self { post, desired, thread })
     }
 
     /// What the box can do from now on. What the last run left goes on, or is told as failed.
@@ -104,10 +107,10 @@ impl Inbox {
 
     /// The last word: what is pending goes to disk, the thread ends; operations are cut.
     pub(super) fn stop(&self) {
-        self.post.note(Note::Stop);
+        self.thread.stop();
     }
 
-    pub(super) const fn take_thread(&mut self) -> Option<thread::JoinHandle<()>> {
+    pub(super) const fn take_thread(&mut self) -> Option<JoinHandle<()>> {
         self.thread.take()
     }
 }

@@ -163,6 +163,7 @@ impl Rig {
             clock: Arc::new(self.clock.clone()),
             floor: UtcTime::from_nanos(1_700_000_000_000_000_000).into(),
             root: ROOT.to_owned(),
+            held: None,
         };
         let inbox = Inbox::with(parts, limits)?;
         inbox.serve(vec![Arc::new(Arc::clone(&self.count)), Arc::new(Arc::clone(&self.resume))]);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use redb::ReadableDatabase;
 
-use crate::disk::{Disk, LockError};
+use crate::disk::{Disk, DiskLock, LockError};
 use crate::media::UtcTime;
 use crate::uplink::outbox::aside::{Beside, look_beside, put};
 use crate::uplink::outbox::backend::untouched;
@@ -28,6 +28,8 @@ const LOCK: &str = "lock";
 pub(crate) struct Opened {
     /// The one in use.
     pub store: Store,
+    /// Of the directory, for all that is open in it.
+    pub lock: Arc<dyn DiskLock>,
     /// One that could not be read was put there.
     pub damaged: Option<PathBuf>,
     /// What lies beside it.
@@ -67,9 +69,10 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
         }
         Err(error) => return Err(error),
     };
-    let mut store = store.locked(lock);
+    let lock: Arc<dyn DiskLock> = Arc::from(lock);
+    let mut store = store.locked(Arc::clone(&lock));
     let beside = look_beside(disk, dir, &mut store)?;
-    Ok(Opened { store, damaged, beside })
+    Ok(Opened { store, lock, damaged, beside })
 }
 
 /// What the store at `path` says of itself, if there is one and it says anything.

@@ -25,7 +25,7 @@ pub(crate) struct Store {
     opener: Opener,
     /// Of the directory; none for one in memory.
     #[expect(dead_code, reason = "held, for others")]
-    lock: Option<Box<dyn DiskLock>>,
+    lock: Option<Arc<dyn DiskLock>>,
     database: Option<Database>,
     head: Head,
     counts: Counts,
@@ -63,7 +63,7 @@ impl Store {
 
     /// The same, with the lock that keeps others away.
     #[must_use]
-    pub(super) fn locked(self, lock: Box<dyn DiskLock>) -> Self {
+    pub(super) fn locked(self, lock: Arc<dyn DiskLock>) -> Self {
         Self { lock: Some(lock), ..self }
     }
 

@@ -101,7 +101,7 @@ fn waits() -> Vec<(u64, Option<u8>)> {
 #[test]
 fn a_store_of_the_first_format_is_brought_forward_and_leaves_as_it_would_have_left() {
     let disk = disk_with(&[(FILE, &file("outbox-1.redb"))]);
-    let Opened { mut store, damaged, beside } = opened(&disk);
+    let Opened { mut store, damaged, beside, .. } = opened(&disk);
     assert!(damaged.is_none() && beside.put_aside.is_empty());
     assert_eq!(leaves(&store), lines("outbox-1.jsonl"));
     assert_eq!(store.waiting().unwrap(), waits());
@@ -165,7 +165,7 @@ fn bringing_forward_survives_a_cut_at_every_write() {
 #[test]
 fn every_format_of_ours_is_read_for_ever() {
     let disk = disk_with(&[(FILE, &file("outbox-2.redb"))]);
-    let Opened { store, damaged, beside } = opened(&disk);
+    let Opened { store, damaged, beside, .. } = opened(&disk);
     assert!(damaged.is_none() && beside.put_aside.is_empty());
     assert_eq!(leaves(&store), lines("outbox-2.jsonl"));
     assert_eq!(store.waiting().unwrap(), waits());
@@ -179,7 +179,7 @@ fn every_format_of_ours_is_read_for_ever() {
 #[test]
 fn a_store_of_the_version_after_is_read_sent_and_kept() {
     let disk = disk_with(&[(FILE, &file("outbox-3-by-hand.redb"))]);
-    let Opened { mut store, damaged, beside } = opened(&disk);
+    let Opened { mut store, damaged, beside, .. } = opened(&disk);
     assert!(damaged.is_none() && beside.put_aside.is_empty());
     assert_eq!(leaves(&store), lines("outbox-3-by-hand.jsonl"));
     assert_eq!(store.waiting().unwrap(), [(2, None), (3, None), (4, None)]);
@@ -254,7 +254,7 @@ fn what_is_newer_still_is_put_aside_untouched_and_told() {
     let newer = of_a_later_time();
     let disk = disk_with(&[(FILE, &newer)]);
     let aside = "outbox.format-9.2026-03-04-1.redb";
-    let Opened { mut store, damaged, beside } = opened(&disk);
+    let Opened { mut store, damaged, beside, .. } = opened(&disk);
     assert_eq!(damaged, None);
     let told = PathBuf::from(DIR).join(aside);
     assert_eq!(beside.put_aside.len(), 1);
@@ -367,7 +367,7 @@ fn reading_in_survives_a_cut_at_every_write_and_takes_nothing_twice() {
 fn a_roll_back_to_the_first_format_and_back_again_loses_nothing() {
     // Its own program went on with our store: it sent one event more and left two.
     let disk = disk_with(&[(FILE, &file("outbox-2-then-1.redb"))]);
-    let Opened { store, damaged, beside } = opened(&disk);
+    let Opened { store, damaged, beside, .. } = opened(&disk);
     assert!(damaged.is_none() && beside.put_aside.is_empty());
     let told = leaves(&store);
     assert_eq!(told[..15], lines("outbox-2.jsonl"));
