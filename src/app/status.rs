@@ -98,6 +98,7 @@ impl StagesSay {
                 connected: counts.connected,
                 acknowledges: counts.connected && counts.acknowledged_in == counts.session,
                 state: counts.state,
+                shed_long_ago: counts.shed_long_ago,
                 another_box: counts.another_box,
                 fault: counts.fault,
                 trouble: counts.trouble,

@@ -114,6 +114,9 @@ pub struct UplinkStatus {
     /// As in `state/uplink`.
     #[serde(flatten)]
     pub state: UplinkState,
+    /// What was shed was so more than a day ago: told by then, and nobody is to act.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shed_long_ago: bool,
     /// Another box uses our name.
     #[serde(default)]
     pub another_box: bool,

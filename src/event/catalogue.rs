@@ -250,7 +250,8 @@ codes! {
         "bring the link back: nothing is lost yet; what is shed first once it is full stands in \
          design/protocol.md";
     Shed = "shed", Fault, "messages were shed for want of space",
-        "bring the link back";
+        "bring the link back: nothing more goes then; it is told until a day after the last one, and counted \
+         in `state/uplink` for ever";
 
     // Who the box is.
     Unclaimed = "unclaimed", Fault, "the box is nobody yet",
@@ -268,12 +269,15 @@ codes! {
 
     // Whether courts are in service, and what is wanted of the configuration.
     NotInService = "not_in_service", Fault, "a court is not in service yet",
-        "see its checks (`courtside doctor`, the page, `state/service`): the first that is not passed says \
-         what to do";
+        "see its checks (`courtside command service_check court=NAME`, the page, `state/service`): the first that \
+         is not passed says what to do";
     OutOfService = "out_of_service", Fault, "somebody took a court out of service",
-        "confirm its rims again: then its checks decide";
+        "confirm its rims again, on the page or by `courtside command service_confirm court=NAME \
+         'rims=[[X,Y,WIDTH,HEIGHT]]' who=YOU`: then its checks decide";
     Recheck = "recheck", Fault, "a court is in service only until nobody plays there",
-        "look at its picture and confirm its rims, on the page or by `service_confirm`";
+        "look at its picture and confirm its rims: on the page; or `courtside command service_check court=NAME \
+         --picture seen.jpg`, then `courtside command service_confirm court=NAME 'rims=[[X,Y,WIDTH,HEIGHT]]' \
+         who=YOU`";
     Overridden = "overridden", Advice, "a court is in service by somebody's word",
         "what its checks still say stands in `state/service`; once all are passed, they decide again";
     ConfigUndone = "config_undone", Fault, "a configuration that was wanted is undone",

@@ -66,7 +66,7 @@ pub struct CheckTold {
     /// As `code` of a finding of `doctor`, where one is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Foreign>,
-    /// What is wrong, or what is waited for.
+    /// What is wrong, or what is waited for; of a check that is passed, what was seen all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Foreign>,
     /// What to do.

@@ -255,6 +255,9 @@ pub struct UplinkState {
     /// Of them, telemetry.
     #[serde(default)]
     pub shed_telemetry: u64,
+    /// When the last of them went, by UTC; absent where none did, or the clock was not plausible then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed_last: Option<String>,
     /// Files beside the outbox that a newer version of the program wrote and this one cannot read: their
     /// events are sent once a version that can read them runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -86,7 +86,10 @@ fn counted(pictures: u32) -> String {
 
 fn frozen(measured: &Measured) -> Option<Advice> {
     let seconds = measured.still_for?.as_secs();
-    let text = format!("pictures come, and for {seconds} s nothing in them has moved");
+    let text = format!(
+        "pictures come, and for {seconds} s nothing in them has moved; an empty hall of which the encoder \
+         sends no noise looks the same"
+    );
     #[expect(clippy::cast_precision_loss, reason = "seconds, for people")]
     Some(Advice::new(AdviceAbout::Frozen, text).with("still_s", seconds as f64))
 }

@@ -238,8 +238,11 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
         let text = format!("it refused {parked} event(s), which are parked: {why}");
         found.push(Finding::new("broker", Code::Refused, text).with("parked", float(parked)));
     }
-    if uplink.state.shed > 0 {
-        let text = format!("{} message(s) were shed for want of space", uplink.state.shed);
+    // Told for a day, and as long as it may go on; `state/uplink` counts it for ever.
+    if uplink.state.shed > 0 && !(uplink.shed_long_ago && uplink.connected) {
+        let last = uplink.state.shed_last.as_ref();
+        let last = last.map_or_else(String::new, |at| format!(", the last at {at}"));
+        let text = format!("{} message(s) were shed for want of space{last}", uplink.state.shed);
         let finding = Finding::new("broker", Code::Shed, text);
         found.push(finding.with("shed", float(uplink.state.shed)));
     }
@@ -301,9 +304,8 @@ fn of_service(service: &ServiceState, found: &mut Vec<Finding>) {
         let about = format!("court {court}");
         if let Some(changed) = &told.recheck {
             let text = format!("it is in service only until nobody plays there: {changed}");
-            let todo =
-                "look at its picture and confirm its rims, on the page or by `service_confirm`";
-            found.push(Finding::new(&about, Code::Recheck, text).todo(todo));
+            let todo = at_court(Code::Recheck, court);
+            found.push(Finding::new(&about, Code::Recheck, text).todo(&todo));
         }
         match &told.overridden {
             Some(Overridden { in_service: true, reason, vouched }) => {
@@ -314,8 +316,8 @@ fn of_service(service: &ServiceState, found: &mut Vec<Finding>) {
             }
             Some(Overridden { reason, vouched, .. }) => {
                 let text = format!("{} took it out of service: {reason}", vouched.who);
-                let todo = "confirm its rims again: then its checks decide";
-                found.push(Finding::new(&about, Code::OutOfService, text).todo(todo));
+                let todo = at_court(Code::OutOfService, court);
+                found.push(Finding::new(&about, Code::OutOfService, text).todo(&todo));
             }
             None if told.in_service => {}
             None => {
@@ -333,6 +335,11 @@ fn of_service(service: &ServiceState, found: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// What to do, as it is typed of this court.
+fn at_court(code: Code, court: &str) -> String {
+    code.todo().replace("court=NAME", &format!("court={court}"))
 }
 
 fn of_config(config: Option<&ConfigState>, found: &mut Vec<Finding>) {
@@ -648,6 +655,19 @@ mod tests {
         ] {
             assert_eq!(codes(&with(place, value)), [], "{place}");
         }
+    }
+
+    #[test]
+    fn what_was_shed_is_told_for_a_day_and_until_the_link_is_back() {
+        let mut state = with("/uplink/shed", json!(3));
+        state["uplink"]["shed_last"] = json!("2026-11-22T18:04:11.480Z");
+        let status = BoxStatus::read(&state).expect("readable");
+        let text = "3 message(s) were shed for want of space, the last at 2026-11-22T18:04:11.480Z";
+        assert_eq!(findings(&status)[0].text, text);
+        state["uplink"]["shed_long_ago"] = json!(true);
+        assert_eq!(codes(&state), []);
+        state["uplink"]["connected"] = json!(false);
+        assert!(codes(&state).iter().any(|(_, _, code)| code == "shed"), "{:?}", codes(&state));
     }
 
     #[test]

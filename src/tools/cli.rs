@@ -75,6 +75,8 @@ Exit: 0 well · 1 cannot ask · 2 configuration refused · 3 degraded")]
     #[command(after_help = "Example: courtside command doctor --broker mqtt://10.0.0.5 --box rim-1
          courtside command snapshot court=a --picture seen.jpg
          courtside command model_swap bundle=rimnet-tuned 'after={\"attempts\": 20}'
+         courtside command service_check court=a --picture seen.jpg
+         courtside command service_confirm court=a 'rims=[[612,188,44,22]]' who=Ada
 Exit: 0 done · 1 failed, refused, or no answer · 2 wrong usage")]
     #[command(name = "command")]
     Remote(command::CommandArgs),
@@ -181,3 +183,6 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,8 @@ const PICTURE: &str = "jpeg_base64";
 #[derive(Debug, Args)]
 pub(super) struct CommandArgs {
     /// What to do: doctor, snapshot, aim, config_check, log_tail, report,
-    /// restart, model_swap, model_rollback, model_install, key_rotate
+    /// restart, model_swap, model_rollback, model_install, key_rotate,
+    /// service_check, service_confirm, service_override
     #[arg(value_name = "OPERATION")]
     operation: String,
     /// What to do it with; VALUE is JSON, or a text (can be repeated)

@@ -15,6 +15,8 @@ pub struct UplinkCounts {
     pub acknowledged_in: u64,
     /// As in `state/uplink`.
     pub state: UplinkState,
+    /// What was shed was so more than a day ago.
+    pub shed_long_ago: bool,
     /// Published, without a PUBACK yet.
     pub in_flight: u64,
     /// Why there is no session, or why the one that runs is of no use, in words.

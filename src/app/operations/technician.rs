@@ -72,7 +72,8 @@ impl Technician {
         let Some(frame) = self.web.snapshot(&court) else {
             let reason = format!(
                 "court {court} has no picture in which they could be seen: does its camera publish? \
-                 `service_override` puts it in service without, with your reason"
+                 `courtside command service_override court={court} reason=WHY who=YOU` puts it in service \
+                 without"
             );
             return Err(Failed::new("no_picture", reason));
         };

@@ -237,6 +237,7 @@ fn ill() -> StagesSay {
             refused: Some(Foreign::told("not authorized")),
             shed: 2,
             shed_telemetry: 0,
+            shed_last: None,
             put_aside: Vec::new(),
             outbox_bytes: 9_600,
             outbox_share: 0.25,

@@ -6,7 +6,9 @@
 //!
 //! Of what merely costs latency only B-frames fail a check: they delay every call by a picture or more,
 //! and whoever stands at the camera switches them off in a minute. Long key intervals, bursts and low bit
-//! rates are told as advice, and fail none: some cameras cannot do better, and the calls are right.
+//! rates are told as advice, and fail none: some cameras cannot do better, and the calls are right. Nor does
+//! a picture that stands still, which an empty hall is too where the encoder sends no noise: it is told
+//! beside the check that is passed.
 
 use crate::event::box_status::{BoxStatus, CourtStatus};
 use crate::event::catalogue::Code;
@@ -17,9 +19,10 @@ use crate::health::advice::TINY_RING_PX;
 use crate::health::doctor::{Finding, Severity};
 use crate::media::Foreign;
 
+/// Findings of a court that stand beside a check which they do not fail.
+const STILL: &[&str] = &["frozen"];
 /// Findings of a court that fail a check.
 const CAMERA: &[&str] = &["stalled", "wrong_key", "b_frames"];
-const DECODES: &[&str] = &["frozen"];
 const RIM: &[&str] = &["camera_moved", "rim_outside", "rim_aspect"];
 const WIDTH: &[&str] = &["tiny_ring"];
 const MODEL: &[&str] = &["no_answers"];
@@ -148,12 +151,15 @@ impl Court<'_> {
 
     fn decodes(&self) -> Verdict {
         let check = CheckName::Decodes;
-        if let Some(failed) = self.failed(check, DECODES) {
-            return failed;
-        }
         if self.decoded {
-            let decoder = self.stream().decoder.as_ref();
-            return Verdict::passed(check, decoder.map(ToString::to_string));
+            let decoder = self.stream().decoder.as_ref().map(ToString::to_string);
+            let still = first(self.found, &format!("court {}", self.name), STILL);
+            return match still {
+                Some(still) => {
+                    Verdict { figure: decoder, ..Verdict::of(check, CheckWord::Passed, still) }
+                }
+                None => Verdict::passed(check, decoder),
+            };
         }
         if !self.is_live() {
             return Verdict::waiting(check, "waits for a camera that publishes", "");
@@ -180,7 +186,8 @@ impl Court<'_> {
         }
         let todo = format!(
             "on the page, at court {0}: Confirm rims, Find the ring, look at the picture, Confirm; or `courtside command \
-             service_check court={0}`, then `service_confirm` with its rims",
+             service_check court={0} --picture seen.jpg`, look at it, then `courtside command service_confirm court={0} \
+             'rims=[[X,Y,WIDTH,HEIGHT]]' who=YOU` with the rims that it told",
             self.name
         );
         if self.status.rims.is_empty() {

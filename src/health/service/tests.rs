@@ -166,6 +166,22 @@ fn each_check_says_what_it_waits_for_what_is_wrong_and_that_it_is_passed() {
 }
 
 #[test]
+fn a_picture_that_stands_still_keeps_no_court_out_of_service_and_is_told_beside_its_check() {
+    let mut looked = Looked::claimed();
+    looked.set(
+        "/streams/a/advice",
+        json!([{ "about": "frozen", "text": "for 66 s nothing in them has moved" }]),
+    );
+    looked.confirms();
+    let court = looked.court();
+    let decodes = court.checks.iter().find(|told| told.check == CheckName::Decodes).expect("told");
+    assert_eq!((decodes.state, decodes.code.as_deref()), (CheckWord::Passed, Some("frozen")));
+    assert!(decodes.text.as_ref().is_some_and(|text| text.contains("66 s")), "{decodes:?}");
+    assert!(decodes.todo.as_ref().is_some_and(|todo| todo.contains("wave a hand")), "{decodes:?}");
+    assert!(court.in_service, "{court:?}");
+}
+
+#[test]
 fn what_comes_out_of_no_decoder_is_waited_for_and_then_failed() {
     let mut looked = Looked::claimed();
     looked.decoded = false;

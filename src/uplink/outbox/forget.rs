@@ -45,11 +45,16 @@ impl Store {
     ) -> Result<Vec<u64>, StoreError> {
         let plan = self.plan(quota, now, floor)?;
         self.swept = plan.swept;
-        if plan.forget.is_empty() && plan.entries.is_empty() {
+        let mut counts = self.counts();
+        let sheds = !plan.shed.is_empty() || (counts.shed > 0 && counts.shed_at == 0);
+        if let Some(now) = now.filter(|_| sheds) {
+            counts.shed_at = u64::try_from(now.as_nanos()).unwrap_or(0);
+        }
+        let is_dated = counts.shed_at != self.counts().shed_at;
+        if plan.forget.is_empty() && plan.entries.is_empty() && !is_dated {
             return Ok(Vec::new());
         }
         let write = self.database()?.begin_write().map_err(StoreError::disk)?;
-        let mut counts = self.counts();
         counts.bytes = counts.bytes.saturating_sub(plan.bytes);
         counts.shed += plan.shed.len() as u64;
         counts.shed_telemetry += plan.telemetry;

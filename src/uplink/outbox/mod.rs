@@ -59,6 +59,8 @@ const MARKS_WAIT: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_secs(1);
 /// After a commit that failed, when nothing was given up for it.
 const DISK_RETRY: Duration = Duration::from_millis(250);
+/// What was shed is a fault for so long (chosen: whoever looks once a day sees it).
+const SHED_TOLD_NANOS: i64 = 24 * 3_600_000_000_000;
 /// Ages in `state/uplink` are told so often at most; changes of a fault at once.
 const STATE_EVERY: Duration = Duration::from_secs(10);
 /// Records kept in memory from their commit to their sending.
@@ -615,6 +617,7 @@ impl Outbox {
             refused: self.refused.clone().filter(|_| self.lanes.parked() > 0),
             shed: self.parts.store.shed(),
             shed_telemetry: self.parts.store.shed_telemetry(),
+            shed_last: self.parts.store.shed_at().map(UtcTime::to_rfc3339),
             put_aside: self.parts.put_aside.clone(),
             outbox_bytes: self.parts.store.bytes(),
             outbox_share: share(self.parts.store.bytes(), self.parts.quota),
@@ -630,7 +633,10 @@ impl Outbox {
                 self.parts.states.set("uplink", &value);
             }
         }
+        let shed = self.parts.store.shed_at().zip(now.utc);
+        let shed_long_ago = shed.is_some_and(|(at, now)| now.nanos_since(at) > SHED_TOLD_NANOS);
         let mut counts = self.parts.counts.lock();
+        counts.shed_long_ago = shed_long_ago;
         counts.newest = self.parts.store.last_position();
         counts.in_flight = self.lanes.in_flight() as u64;
         counts.state = state;

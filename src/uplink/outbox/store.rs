@@ -7,13 +7,13 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError};
 
 use crate::disk::{Disk, DiskLock};
-use crate::media::CourtId;
+use crate::media::{CourtId, UtcTime};
 use crate::uplink::outbox::backend::open_database;
 use crate::uplink::outbox::formats::{Head, prepare};
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::tables::{
-    BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, SHED_TELEMETRY,
-    StoreError, WAITING, decode, readable,
+    BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, SHED_AT,
+    SHED_TELEMETRY, StoreError, WAITING, decode, readable,
 };
 use crate::uplink::outbox::write::{Batch, Counts, fill};
 
@@ -104,6 +104,7 @@ impl Store {
             bytes: count(BYTES)?,
             shed: count(SHED)?,
             shed_telemetry: count(SHED_TELEMETRY)?,
+            shed_at: count(SHED_AT)?,
             session: count(LINK_SESSION)?,
             ours: self.head.is_ours(),
         };
@@ -159,6 +160,13 @@ impl Store {
     #[must_use]
     pub(crate) const fn shed_telemetry(&self) -> u64 {
         self.counts.shed_telemetry
+    }
+
+    /// When the last of them went; of a store that did not say it, when it was first seen.
+    #[must_use]
+    pub(crate) fn shed_at(&self) -> Option<UtcTime> {
+        let at = i64::try_from(self.counts.shed_at).ok().filter(|at| *at > 0);
+        at.map(UtcTime::from_nanos)
     }
 
     /// Writes `batch` in one transaction and syncs. Returns the records of its events.

@@ -12,7 +12,7 @@
 //! | `log` | (log, n) → UTC ns, entry | games' inputs, n from 1, appended with the events of each |
 //! | `checkpoints` | log → n | its last entry that is enough to go on from |
 //! | `sequences` | court → last sequence | |
-//! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed; format |
+//! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed and when; format |
 
 use std::io;
 use std::path::PathBuf;
@@ -45,6 +45,7 @@ pub(super) const LINK_SESSION: &str = "session";
 pub(super) const BYTES: &str = "bytes";
 pub(super) const SHED: &str = "shed";
 pub(super) const SHED_TELEMETRY: &str = "shed_telemetry";
+pub(super) const SHED_AT: &str = "shed_at";
 pub(super) const FORMAT: &str = "format";
 pub(super) const OLDEST_READER: &str = "oldest_reader";
 pub(super) const FORMAT_TO: &str = "format_to";

@@ -15,8 +15,8 @@ use crate::event::LogEntry;
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::tables::{
     BY_COURT, BYTES, CHECKPOINTS, CLIPS, COMMITS, COUNTS, FORMAT_TO, LAST_POSITION, LATEST,
-    LINK_SESSION, LOG, OPEN, RECORDS, SENT, SEQUENCES, SHED, SHED_TELEMETRY, StoreError, WAITING,
-    decode,
+    LINK_SESSION, LOG, OPEN, RECORDS, SENT, SEQUENCES, SHED, SHED_AT, SHED_TELEMETRY, StoreError,
+    WAITING, decode,
 };
 
 /// What goes to disk in one transaction.
@@ -62,6 +62,8 @@ pub(super) struct Counts {
     pub shed: u64,
     /// Of them, those that are no facts.
     pub shed_telemetry: u64,
+    /// When the last of them went, UTC ns; 0 where nobody knows.
+    pub shed_at: u64,
     /// The link's.
     pub session: u64,
     /// What is written here is of the store's own format (`formats`).
@@ -121,7 +123,8 @@ pub(super) fn write_counts(write: &WriteTransaction, counts: &Counts) -> Result<
         (SHED, counts.shed),
         (SHED_TELEMETRY, counts.shed_telemetry),
     ];
-    for (word, count) in all.into_iter().chain(ours) {
+    let shed_at = (counts.shed_at > 0).then_some((SHED_AT, counts.shed_at));
+    for (word, count) in all.into_iter().chain(shed_at).chain(ours) {
         table.insert(word, count).map_err(StoreError::disk)?;
     }
     Ok(())

@@ -298,10 +298,15 @@ fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_15_days() {
     let late = Some(UtcTime::from_nanos(16 * 24 * 3_600_000_000_000));
     let shed = store.forget(0, late, UtcTime::from_nanos(0)).unwrap();
     assert_eq!((shed.first(), shed.len()), (Some(&1), 244));
-    assert_eq!(store.shed(), 244);
+    assert_eq!((store.shed(), store.shed_at()), (244, late));
     assert!(store.read(345).unwrap().is_some(), "the newest 256 stay");
     drop(store);
-    assert_eq!(opened(dir.path()).shed(), 244);
+    let mut again = opened(dir.path());
+    assert_eq!((again.shed(), again.shed_at()), (244, late));
+    // What goes without being shed says nothing of when something was.
+    let later = late.map(|late| late.plus_nanos(20 * 24 * 3_600_000_000_000));
+    assert!(again.forget(u64::MAX, later, UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert_eq!(again.shed_at(), late);
 }
 
 #[test]
