@@ -69,6 +69,7 @@ fn write(dir: &Path, seconds: &str, syncs: bool) -> anyhow::Result<()> {
             floor: UtcTime::from_nanos(0).into(),
             serial: Serial::new("CS-00001")?,
             version: "1.0".to_owned(),
+            hardware: None,
             limits: Limits::default(),
             places: vec![stick.join("courtside-claim.toml")],
             rest: Rest::default(),

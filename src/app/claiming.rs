@@ -5,6 +5,7 @@
 //! An identity that comes while the box runs is used at once where its name is the one that the box runs
 //! under (the outbox, the ring's clips and the topics bear it); else the box begins anew.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -87,6 +88,7 @@ impl Claiming {
             floor: floor.clone(),
             serial: serial.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            hardware: Some(claim::describe_hardware(&*world.disk, Path::new("/"))),
             limits: Limits::default(),
             places: config.claim.files.clone(),
             rest: rest.clone(),

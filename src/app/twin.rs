@@ -19,7 +19,7 @@ use crate::broker::Access;
 use crate::clock::Ticks;
 use crate::config::twin::{Came, Circumstances, Ended, LOST, Store, Twin, Wanted, Watching, hash};
 use crate::config::{
-    Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, SiteRims, keys, names_rims, plan,
+    Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, Site, SiteRims, keys, names_rims, plan,
 };
 use crate::event::twin::{Change, ConfigDesired, ConfigReported, DesiredTold, Refusal};
 use crate::event::words::{Applies, DesiredOutcome};
@@ -194,6 +194,16 @@ impl TwinKeeper {
         self.courts.beside().world.clock.monotonic()
     }
 
+    /// What a start would run with, as a claimed box has it: the name that it was given counts then too, so
+    /// another one waits for nothing.
+    fn with(&self, site: &Site, overlay: &Overlay) -> Result<Config, Vec<Refusal>> {
+        let mut config = self.begun.source.with(site, overlay)?;
+        if config.uplink.broker.is_none() && self.home.access().is_some() {
+            config.appliance.name = self.running.appliance.name.clone();
+        }
+        Ok(config)
+    }
+
     /// A `config/desired` as it came.
     async fn came(&mut self, body: &[u8]) -> DesiredTold {
         let wanted = match read(body) {
@@ -204,7 +214,7 @@ impl TwinKeeper {
             }
         };
         self.reaches();
-        let checked = self.begun.source.with(&self.begun.twin.site, &wanted.overlay);
+        let checked = self.with(&self.begun.twin.site, &wanted.overlay);
         let circumstances = Circumstances {
             checked: Some(match &checked {
                 Ok(config) => Ok(plan(&self.running, config)),
@@ -261,7 +271,7 @@ impl TwinKeeper {
             )));
         }
         let twin = before.with_rims(court.as_str(), rims);
-        let config = self.begun.source.with(&twin.site, overlay).map_err(|errors| {
+        let config = self.with(&twin.site, overlay).map_err(|errors| {
             let lines: Vec<_> =
                 errors.iter().map(|error| format!("{}: {}", error.path, error.reason)).collect();
             Foreign::told(lines.join("; "))
@@ -350,7 +360,7 @@ impl TwinKeeper {
             %reason, undone = self.begun.twin.force.revision, revision = twin.force.revision,
             "a configuration is undone: the one before it comes into force"
         );
-        let config = self.begun.source.with(&twin.site, &twin.force.overlay);
+        let config = self.with(&twin.site, &twin.force.overlay);
         if let Err(error) = self.keep(twin).await {
             tracing::error!(%error, "that it is undone is not kept: after a restart it is on trial again");
         }

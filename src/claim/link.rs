@@ -56,6 +56,8 @@ pub struct Parts {
     pub serial: Serial,
     /// The program's version.
     pub version: String,
+    /// What the machine calls itself, for the person who decides.
+    pub hardware: Option<Foreign>,
     /// How long things wait.
     pub limits: Limits,
     /// Where claim files may be; a `*` stands for one folder.
@@ -119,7 +121,8 @@ impl Claim {
         for damaged in &held.damaged {
             error!(%damaged, "a paper of the box's identity is damaged");
         }
-        let machine = Machine::new(parts.serial.clone(), &parts.version, held, parts.limits);
+        let machine = Machine::new(parts.serial.clone(), &parts.version, held, parts.limits)
+            .on(parts.hardware.clone());
         let (told, tells) = watch::channel(machine.shown());
         let (wish, wishes) = mpsc::channel(WISHES);
         let desk = Desk { told: tells, wishes: wish };

@@ -48,6 +48,8 @@ pub struct Machine {
     limits: Limits,
     serial: Serial,
     version: String,
+    /// What the machine calls itself.
+    hardware: Option<Foreign>,
     current: Option<Attempt>,
     next: Option<Attempt>,
     told: bool,
@@ -76,6 +78,7 @@ impl Machine {
             limits,
             serial,
             version: version.to_owned(),
+            hardware: None,
             current,
             next,
             told,
@@ -90,6 +93,12 @@ impl Machine {
             failures: 0,
             refusals: 0,
         }
+    }
+
+    /// The same, of a machine that says so of itself.
+    #[must_use]
+    pub fn on(self, hardware: Option<Foreign>) -> Self {
+        Self { hardware, ..self }
     }
 
     /// How far the box is.
@@ -187,7 +196,7 @@ impl Machine {
                         Want::Keep(Box::new(Attempt { asked: true, ..next.clone() }))
                     }
                     None => {
-                        let payload = json(&next.request(&self.version));
+                        let payload = json(&next.request(&self.version, self.hardware.as_ref()));
                         Want::Publish { topic: topics.req, payload }
                     }
                 }
@@ -275,8 +284,13 @@ impl Machine {
     }
 
     fn renew(&mut self) {
-        if let (Some(identity), None, None) = (self.identity(), &self.next, &self.contact) {
-            self.contact = Some(Box::new(identity.contact()));
+        let Some(current) = self.current.as_ref().filter(|_| self.contact.is_none()) else {
+            return;
+        };
+        if let (Some(identity), None) = (current.identity(), &self.next) {
+            // The claim file that it was found by may stay where it is: it begins no other claim.
+            let digest = current.contact.digest.clone();
+            self.contact = Some(Box::new(Contact { digest, ..identity.contact() }));
         }
     }
 

@@ -12,7 +12,8 @@
 //! `contact` (the file on the stick), `steps` and `machine` (what comes next; pure), `judge` (what a grant must
 //! be), `der` (what certificates say), `keys` (made on the box, never leaves it), `store` (what is on
 //! disk before anything is sent), `stick` (where claim files are found), `link` (the shell: does what the
-//! machine wants), `serial` (what the maker calls the box). The technician's side: `authority` (signs), `grants` (who gets
+//! machine wants), `serial` (what the maker calls the box) and `hardware` (what the machine
+//! calls itself). The technician's side: `authority` (signs), `grants` (who gets
 //! what; pure).
 //!
 //! What holds: nothing is sent that is not on disk; a request is the same bytes until it is
@@ -31,6 +32,7 @@ mod store;
 mod stick;
 mod link;
 mod serial;
+mod hardware;
 mod authority;
 mod grants;
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use crate::claim::authority::{
 pub use crate::claim::contact::{AfterReading, Contact, ContactError};
 pub use crate::claim::der::ends;
 pub use crate::claim::grants::{Decision, Granted, Policy, decide, refusal};
+pub use crate::claim::hardware::describe as describe_hardware;
 pub use crate::claim::keys::{KeyError, Keys};
 pub use crate::claim::link::{Claim, Desk, Parts};
 pub use crate::claim::machine::Machine;

@@ -221,8 +221,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The request, as bytes that never change.
-    pub(super) fn request(&self, version: &str) -> Request {
+    /// The request, as bytes that never change while version and machine do not.
+    pub(super) fn request(&self, version: &str, hardware: Option<&Foreign>) -> Request {
         Request {
             v: VERSION,
             request: self.request,
@@ -230,7 +230,7 @@ impl Attempt {
             serial: self.serial.clone(),
             csr: self.csr.clone(),
             version: version.to_owned(),
-            hardware: None,
+            hardware: hardware.cloned(),
         }
     }
 

@@ -130,6 +130,7 @@ const OURS: &[(&str, &str)] = &[
     ("todo", "a sentence of the catalogue's"),
     ("figures", "by names of ours"),
     ("since", "a time of ours"),
+    ("shed_last", "a time of ours"),
     ("serial", "checked letters and digits"),
     ("request", "digits of ours"),
     ("fingerprint", "digits"),

@@ -15,8 +15,8 @@ use courtside::claim::{
 use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::config::{Broker, Source};
 use courtside::disk::RealDisk;
-use courtside::event::words::{ClaimStage, LinkTrouble};
-use courtside::media::{BoxName, UtcTime};
+use courtside::event::words::{ClaimStage, DesiredOutcome, LinkTrouble};
+use courtside::media::{BoxName, Foreign, UtcTime};
 use parking_lot::Mutex;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::Packet;
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::mosquitto::{Mosquitto, a_port_to_come_back_to, until};
 
 const LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
-const PASSWORD: &str = "planted-password";
+pub(crate) const PASSWORD: &str = "planted-password";
 
 /// What confines each user to his own topics, much as `courtside provision ca` writes it; that the box is held
 /// to it is tried in `provision`.
@@ -58,16 +58,16 @@ fn name(name: &str) -> BoxName {
 }
 
 /// A venue's authority, and its broker with two doors: by certificate, and by password.
-struct Venue {
+pub(crate) struct Venue {
     authority: Arc<Authority>,
-    broker: Mosquitto,
-    by_password: u16,
+    pub(crate) broker: Mosquitto,
+    pub(crate) by_password: u16,
     /// Where the broker's papers are.
-    papers: tempfile::TempDir,
+    pub(crate) papers: tempfile::TempDir,
 }
 
 impl Venue {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         drop(tracing_subscriber::fmt().with_test_writer().try_init());
         let made = Authority::make("a venue", now()).expect("made");
         let authority = Authority::load(&made.certificate, made.key.expose()).expect("loaded");
@@ -101,6 +101,12 @@ impl Venue {
         Self { authority, broker, by_password, papers }
     }
 
+    /// PEM of the certificate of a user, and of its key.
+    pub(crate) fn papers_of(&self, user: &str) -> (String, String) {
+        let signed = self.authority.user(user, now(), LASTS).expect("signed");
+        (signed.certificate.clone(), signed.key.expose().to_owned())
+    }
+
     fn access(&self, user: &str) -> Access {
         let signed = self.authority.user(user, now(), LASTS).expect("signed");
         let held = Credential::held;
@@ -116,12 +122,12 @@ impl Venue {
         fs::write(self.papers.path().join("passwords"), "").expect("written");
     }
 
-    fn address(&self, port: u16) -> Broker {
+    pub(crate) fn address(&self, port: u16) -> Broker {
         Broker { tls: true, host: "127.0.0.1".to_owned(), port }
     }
 
     /// The file that a technician puts on a stick.
-    fn claim_file(&self, after_reading: &str) -> String {
+    pub(crate) fn claim_file(&self, after_reading: &str) -> String {
         let claim = self.authority.user("courtside-claim", now(), LASTS).expect("signed");
         format!(
             "broker = \"mqtts://127.0.0.1:{}\"\nmade = \"2026-11-29T09:00:00Z\"\n\
@@ -141,18 +147,20 @@ struct Records {
     granted: BTreeMap<Serial, Granted>,
     requests: usize,
     signed: usize,
+    /// What the box that asked last says of its machine.
+    hardware: Option<Foreign>,
     /// Boxes that were seen online under their names.
     online: Vec<String>,
 }
 
 /// Plays the technician: grants every box the name that it is told, by certificate or by password.
-struct Technician {
+pub(crate) struct Technician {
     records: Arc<Mutex<Records>>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Technician {
-    fn at(venue: &Venue, named: &str, by_password: Option<Broker>) -> Self {
+    pub(crate) fn at(venue: &Venue, named: &str, by_password: Option<Broker>) -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("runtime");
         let records = Arc::<Mutex<Records>>::default();
         let desk = Desk {
@@ -173,7 +181,7 @@ impl Technician {
     }
 
     /// Waits until the box has said that it is who it is.
-    fn committed(&self, serial: &str) -> Granted {
+    pub(crate) fn committed(&self, serial: &str) -> Granted {
         let committed = || self.record(serial).filter(|granted| granted.committed);
         until("the box says that it is committed", committed)
     }
@@ -245,6 +253,7 @@ impl Desk {
             return None;
         };
         records.requests += 1;
+        records.hardware.clone_from(&request.hardware);
         let own = topic.strip_prefix("courtside/1/").and_then(|rest| rest.split_once('/'));
         let own = own.map(|(first, _)| first).filter(|first| *first != "claim").map(name);
         let policy = Policy { approved: Some(self.named.clone()), again: false };
@@ -400,6 +409,16 @@ fn a_box_becomes_somebody_by_a_stick_and_a_certificate() {
     assert_eq!(told.trouble, None);
     let reported = running.handle.config_reported().expect("told");
     assert_eq!(reported.config["box"]["name"], "rim-1", "the name that it was given counts");
+    // So no other waits for a start, of the file or wanted, when something else is wanted.
+    for (revision, config) in [(1, "{}"), (2, r#"{"box": {"name": "rim-9"}}"#)] {
+        let body = format!("{{\"revision\": {revision}, \"config\": {config}}}");
+        let judged = running.handle.config_desired(body.into_bytes().into());
+        let told = running.runtime.block_on(judged).expect("judged");
+        assert_eq!(told.outcome, DesiredOutcome::Applied, "{told:?}");
+        let reported = running.handle.config_reported().expect("told");
+        assert_eq!(reported.waiting, [], "revision {revision}");
+        assert_eq!(reported.config["box"]["name"], "rim-1");
+    }
     assert!(!running.stop().again);
     // The next start asks nobody.
     let requests = technician.records.lock().requests;
@@ -408,6 +427,8 @@ fn a_box_becomes_somebody_by_a_stick_and_a_certificate() {
     assert!(!running.stop().again);
     let records = technician.records.lock();
     assert_eq!((records.requests, records.signed), (requests, 1));
+    let hardware = records.hardware.as_ref().expect("it says what it is");
+    assert!(hardware.contains(std::env::consts::ARCH), "{hardware}");
 }
 
 #[test]

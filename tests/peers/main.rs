@@ -34,7 +34,9 @@ mod outbox_full;
 mod provision;
 mod publishers;
 mod relay;
+mod rotate;
 mod secrets;
+mod secrets_of_a_claim;
 #[cfg(feature = "gstreamer")]
 mod service;
 mod tls;

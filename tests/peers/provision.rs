@@ -24,8 +24,8 @@ use tempfile::TempDir;
 use crate::mosquitto::{PATIENCE, until};
 
 /// A venue on loopback: folder, broker, laptop.
-struct Venue {
-    dir: TempDir,
+pub(crate) struct Venue {
+    pub(crate) dir: TempDir,
     broker: Option<Child>,
     runtime: tokio::runtime::Runtime,
 }
@@ -45,7 +45,7 @@ fn said(output: &Output) -> String {
 }
 
 impl Venue {
-    fn new(words: &[&str]) -> Self {
+    pub(crate) fn new(words: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -61,7 +61,7 @@ impl Venue {
         venue
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.dir.path().join("venue")
     }
 
@@ -80,12 +80,12 @@ impl Venue {
         serde_json::from_slice(&text).expect("JSON")
     }
 
-    fn port(&self, which: &str) -> u16 {
+    pub(crate) fn port(&self, which: &str) -> u16 {
         u16::try_from(self.settings()[which].as_u64().expect("a port")).expect("a port")
     }
 
     /// Starts mosquitto as the program says.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("mosquitto.log")).expect("a log");
         let child = Command::new("mosquitto")
             .arg("-c")
@@ -98,7 +98,7 @@ impl Venue {
         until("the broker listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
     }
 
-    fn stick(&self, words: &[&str]) -> Contact {
+    pub(crate) fn stick(&self, words: &[&str]) -> Contact {
         let stick = self.dir.path().join("stick");
         std::fs::create_dir_all(&stick).expect("a folder");
         let at = stick.display().to_string();
@@ -109,7 +109,7 @@ impl Venue {
     }
 
     /// A laptop that grants by rule, in the background.
-    fn grants(&self, words: &[&str]) -> Laptop {
+    pub(crate) fn grants(&self, words: &[&str]) -> Laptop {
         let child = self
             .command("grant", &[&["--yes"], words].concat())
             .stdout(Stdio::piped())
@@ -118,18 +118,18 @@ impl Venue {
         Laptop(Some(child.expect("it runs")))
     }
 
-    fn access(&self, certificate: &str, key: &str) -> Access {
+    pub(crate) fn access(&self, certificate: &str, key: &str) -> Access {
         let file = |name: &str| std::fs::read_to_string(self.folder().join(name)).expect("there");
         let broker = Broker::parse(&format!("mqtts://127.0.0.1:{}", self.port("port")));
         let client = Some((file(certificate), file(key)));
         Access { broker: broker.expect("an address"), ca: file("ca.crt"), client, user: None }
     }
 
-    fn connect(&self, access: &Access, id: &str) -> Result<Client, String> {
+    pub(crate) fn connect(&self, access: &Access, id: &str) -> Result<Client, String> {
         self.runtime.block_on(Client::connect(access, id))
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("mosquitto.log")).expect("a log")
     }
 }
@@ -146,24 +146,24 @@ impl Drop for Venue {
 
 /// Where to, and as whom: by certificate, or by user and password.
 #[derive(Clone)]
-struct Access {
+pub(crate) struct Access {
     broker: Broker,
     ca: String,
-    client: Option<(String, String)>,
+    pub(crate) client: Option<(String, String)>,
     user: Option<(String, String)>,
 }
 
-struct Laptop(Option<Child>);
+pub(crate) struct Laptop(Option<Child>);
 
 impl Laptop {
-    fn ends(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ends(mut self) -> (Option<i32>, String) {
         let mut child = self.0.take().expect("running");
         until("the laptop is done", || child.try_wait().expect("known"));
         let output = child.wait_with_output().expect("ended");
         (output.status.code(), said(&output))
     }
 
-    fn dies(mut self) {
+    pub(crate) fn dies(mut self) {
         let mut child = self.0.take().expect("running");
         child.kill().expect("killed");
         child.wait().expect("ended");
@@ -180,7 +180,7 @@ impl Drop for Laptop {
 }
 
 /// A connection whose packets are looked at one by one.
-struct Client {
+pub(crate) struct Client {
     client: AsyncClient,
     events: rumqttc::EventLoop,
     heard: Vec<(String, Vec<u8>)>,
@@ -528,6 +528,24 @@ fn a_box_gets_a_certificate_once_and_is_confined_by_the_broker_to_its_own_topics
     let records = records(&venue);
     assert_eq!(records.keys().collect::<Vec<_>>(), ["CS-1", "CS-2"]);
     assert!(records.values().all(|it| it["granted"]["committed"] == true));
+}
+
+#[test]
+fn a_laptop_whose_broker_goes_and_comes_back_hears_who_asks_then() {
+    let mut venue = Venue::new(&[]);
+    venue.start();
+    let stick = venue.stick(&[]);
+    let laptop = venue.grants(&["--serial", "CS-1", "--name", "rim-1"]);
+    until("the laptop is there", || venue.log().contains("courtside-technician").then_some(()));
+    let mut broker = venue.broker.take().expect("runs");
+    broker.kill().expect("killed");
+    broker.wait().expect("ended");
+    venue.start();
+    let mut played = Played::new(&venue.dir.path().join("CS-1"), "CS-1", stick);
+    let identity = venue.runtime.block_on(played.becomes());
+    assert_eq!(identity.name.as_str(), "rim-1");
+    let (code, told) = laptop.ends();
+    assert_eq!(code, Some(0), "{told}");
 }
 
 #[test]

@@ -28,12 +28,12 @@ const WRONG_TOKEN: &str = "planted-wrong-token-somebodys";
 const WRONG_KEY: &str = "planted-wrong-key-of-a-camera";
 
 /// What is to stay, by what it is.
-type Secrets = BTreeMap<&'static str, String>;
+pub(crate) type Secrets = BTreeMap<&'static str, String>;
 /// What has left, by where.
-type Texts = BTreeMap<String, String>;
+pub(crate) type Texts = BTreeMap<String, String>;
 
 /// Each secret that stands in a text: plain, in hexadecimal digits, or in base 64 whatever stands before it.
-fn leaks(texts: &Texts, secrets: &Secrets) -> BTreeSet<(String, &'static str)> {
+pub(crate) fn leaks(texts: &Texts, secrets: &Secrets) -> BTreeSet<(String, &'static str)> {
     let mut found = BTreeSet::new();
     for (what, secret) in secrets {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -54,7 +54,7 @@ fn leaks(texts: &Texts, secrets: &Secrets) -> BTreeSet<(String, &'static str)> {
     found
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
@@ -72,7 +72,7 @@ fn line_of(pem: &Path) -> String {
 }
 
 /// A program that ends with the test.
-struct Ends(Child);
+pub(crate) struct Ends(pub(crate) Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {
@@ -83,7 +83,7 @@ impl Drop for Ends {
 }
 
 /// The whole answer, head and body, or its first part where it does not end.
-fn asked(at: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> String {
+pub(crate) fn asked(at: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(at).expect("connected");
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{more}Content-Length: {}\r\n\r\n{body}",

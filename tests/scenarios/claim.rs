@@ -75,6 +75,7 @@ impl Tried {
             clock,
             serial: serial(),
             version: "1.0".to_owned(),
+            hardware: None,
             limits,
             places: vec![PathBuf::from("/media/*/courtside-claim.toml")],
             rest: Rest::default(),
