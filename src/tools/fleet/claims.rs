@@ -1,29 +1,24 @@
 //! The claims of a fleet: each box becomes somebody by the real machine and store (`claim`), over a plain
-//! connection, with cuts and broken links; a desk of the technician's signs.
+//! connection, with cuts and broken links; the technician's desk (`desk`) signs.
 //!
 //! A cut drops machine, connection and all that is not on disk, and begins anew on what is.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use parking_lot::Mutex;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{Packet, SubscribeReasonCode};
 use rumqttc::{AsyncClient, Event, MqttOptions, PublishOptions, PublishResult};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::claim::{
-    Answer, Authority, Contact, Decision, Grant, Granted, Keys, Limits, Machine, Policy, Report,
-    Request, Roots, Seen, Serial, Store, Verdict, Want, decide,
-};
+use crate::claim::{Contact, Keys, Limits, Machine, Roots, Seen, Serial, Store, Verdict, Want};
 use crate::config::Broker;
 use crate::media::{BoxName, Foreign};
+use crate::tools::fleet::desk::{Desk, Running};
 use crate::tools::fleet::simulated::Common;
 use crate::tools::rig::listen::host_and_port;
 
@@ -38,15 +33,11 @@ const LIMITS: Limits = Limits {
 };
 /// A claim takes some twenty steps, and with cuts some hundred.
 const STEPS_MOST: usize = 2_000;
-/// Between two looks at the records.
-const LOOK: Duration = Duration::from_millis(20);
 /// A broker on loopback that says nothing for so long says nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// One in so many steps ends in a cut, one in so many connections breaks.
 const A_CUT: u64 = 8;
 const A_BREAK: u64 = 12;
-/// How long a certificate lasts.
-const LASTS: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How the claims went.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -57,18 +48,12 @@ pub(super) struct Claims {
     /// Names that two records have, or two records of one serial number.
     pub(super) doubles: usize,
     /// Certificates that were signed.
-    pub(super) signed: usize,
+    pub(super) signed: u64,
     pub(super) cuts: u64,
     pub(super) breaks: u64,
+    /// How often the desk was cut off from the broker and came back.
+    pub(super) desk_cuts: u64,
     pub(super) seconds: f64,
-}
-
-/// What the technician's desk has on record, by serial number.
-pub(super) struct Desk {
-    authority: Authority,
-    records: Mutex<BTreeMap<Serial, Granted>>,
-    signed: Mutex<usize>,
-    common: Common,
 }
 
 /// SplitMix64 (public domain): which step is cut.
@@ -84,138 +69,34 @@ impl Chance {
     }
 }
 
-impl Desk {
-    /// Makes an authority and listens at the broker, until the task is dropped.
-    ///
-    /// # Errors
-    /// When there is no randomness, or the broker does not let it.
-    pub(super) async fn open(url: &str, common: &Common) -> anyhow::Result<(Arc<Self>, Running)> {
-        let made = Authority::make("a fleet", common.clock.utc())?;
-        let authority = Authority::load(&made.certificate, made.key.expose())?;
-        let (records, signed) = (Mutex::default(), Mutex::default());
-        let desk = Arc::new(Self { authority, records, signed, common: common.clone() });
-        let (sender, mut came) = mpsc::channel(256);
-        let id = format!("courtside-desk-{}", common.prefix);
-        let link = Link::open(url, &id, Some(sender)).await.context("connect the desk")?;
-        for filter in ["courtside/1/claim/+/req", "courtside/1/+/claim/committed"] {
-            link.listen(filter).await.context("listen for claims")?;
-        }
-        let answers = Arc::clone(&desk);
-        let task = tokio::spawn(async move {
-            while let Some(body) = came.recv().await {
-                if let Some((topic, answer)) = answers.hears(&body) {
-                    let link = link.clone();
-                    // Many at once; what is lost is asked for again.
-                    tokio::spawn(async move { link.publish(&topic, answer).await });
-                }
-            }
+/// What is wrong and right once all ended: whether a box's disk says what the desk's record says.
+pub(super) fn sum(common: &Common, desk: &Desk, ended: &[Ended], seconds: f64) -> Claims {
+    let records = desk.records();
+    let right = |ended: &&Ended| {
+        let of = Store::open(Arc::clone(&common.disk), &ended.dir);
+        let (Ok((_, held)), Some(record)) = (of, records.get(&ended.serial)) else {
+            return false;
+        };
+        let same = held.current.is_some_and(|current| {
+            current.request == record.request
+                && current
+                    .grant
+                    .is_some_and(|grant| record.answer.verdict == Verdict::Grant(Box::new(grant)))
         });
-        Ok((desk, Running(task)))
-    }
-
-    /// Where a box asks; what stands on its stick.
-    fn stick(&self, url: &str) -> anyhow::Result<Contact> {
-        let broker = Broker::parse(url).map_err(|wrong| anyhow::anyhow!("{url} {wrong}"))?;
-        Ok(Contact {
-            // Said to be TLS, since a box takes no certificate for a broker without; the wire is plain.
-            broker: Broker { tls: true, ..broker },
-            ca: Some(Roots(self.authority.certificate().to_owned())),
-            username: None,
-            password: None,
-            client: None,
-            made: None,
-            digest: format!("stick-of-{}", self.common.prefix),
-            own: None,
-        })
-    }
-
-    /// Takes a message; the answer, and where to.
-    fn hears(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
-        let mut records = self.records.lock();
-        if let Ok(request) = serde_json::from_slice::<Request>(body) {
-            let name = BoxName::new(request.serial.as_str()).ok()?;
-            // Of another fleet at the same broker.
-            self.common.number(name.as_str())?;
-            let policy = Policy { approved: Some(name), again: false };
-            let known = records.get(&request.serial);
-            let answer = match decide(&request, known, None, None, &policy) {
-                Decision::Again(answer) | Decision::Refuse(answer) => *answer,
-                Decision::Ask => return None,
-                Decision::Issue(name) => {
-                    let answer = self.grant(&request, &name)?;
-                    records.insert(request.serial.clone(), granted(&request, name, &answer));
-                    answer
-                }
-            };
-            let topic = format!("courtside/1/claim/{}/res", request.serial);
-            return Some((topic, serde_json::to_vec(&answer).ok()?));
-        }
-        let report = serde_json::from_slice::<Report>(body).ok()?;
-        records.get_mut(&report.serial)?.hears(&report);
-        None
-    }
-
-    fn grant(&self, request: &Request, name: &BoxName) -> Option<Answer> {
-        let now = self.common.clock.utc();
-        let chain = self.authority.sign_box(&request.csr, name, now, LASTS).ok()?;
-        *self.signed.lock() += 1;
-        let grant = Grant { chain: Some(chain), ..Grant::to(name.clone()) };
-        let (request, nonce, v) = (request.request, request.nonce, request.v);
-        Some(Answer { v, request, nonce, verdict: Verdict::Grant(Box::new(grant)) })
-    }
-
-    /// Waits until the desk has heard of every commit: a box is through once the broker has its word.
-    pub(super) async fn settled(&self) {
-        let heard = async {
-            while !self.records.lock().values().all(|record| record.committed) {
-                sleep(LOOK).await;
-            }
-        };
-        // Whose word never comes is no box that is right.
-        let _ = timeout(PATIENCE, heard).await;
-    }
-
-    /// What is wrong and right once all ended: whether a box's disk says what the record says.
-    pub(super) fn sum(&self, ended: &[Ended], seconds: f64) -> Claims {
-        let records = self.records.lock();
-        let right = |ended: &&Ended| {
-            let of = Store::open(Arc::clone(&self.common.disk), &ended.dir);
-            let (Ok((_, held)), Some(record)) = (of, records.get(&ended.serial)) else {
-                return false;
-            };
-            let same = held.current.is_some_and(|current| {
-                current.request == record.request
-                    && current.grant.is_some_and(|grant| {
-                        record.answer.verdict == Verdict::Grant(Box::new(grant))
-                    })
-            });
-            same && held.told && record.committed && held.damaged.is_empty() && ended.over
-        };
-        let mut names: Vec<&BoxName> = records.values().map(|record| &record.name).collect();
-        names.sort();
-        names.dedup();
-        Claims {
-            boxes: ended.len(),
-            right: ended.iter().filter(right).count(),
-            doubles: records.len() - names.len(),
-            signed: *self.signed.lock(),
-            cuts: ended.iter().map(|ended| ended.cuts).sum(),
-            breaks: ended.iter().map(|ended| ended.breaks).sum(),
-            seconds,
-        }
-    }
-}
-
-fn granted(request: &Request, name: BoxName, answer: &Answer) -> Granted {
-    Granted {
-        serial: request.serial.clone(),
-        name,
-        request: request.request,
-        nonce: request.nonce,
-        answer: answer.clone(),
-        committed: false,
-        void: false,
-        granted_at: 0,
+        same && held.told && record.committed && held.damaged.is_empty() && ended.over
+    };
+    let mut names: Vec<&BoxName> = records.values().map(|record| &record.name).collect();
+    names.sort();
+    names.dedup();
+    Claims {
+        boxes: ended.len(),
+        right: ended.iter().filter(right).count(),
+        doubles: records.len() - names.len(),
+        signed: desk.signed(),
+        cuts: ended.iter().map(|ended| ended.cuts).sum(),
+        breaks: ended.iter().map(|ended| ended.breaks).sum(),
+        desk_cuts: desk.cut_off(),
+        seconds,
     }
 }
 
@@ -253,9 +134,25 @@ pub(super) async fn claim(
         link: None,
         answers: None,
     };
-    let over = claiming.run(common, url, desk.stick(url)?).await?;
+    let over = claiming.run(common, url, stick(common, desk, url)?).await?;
     let Claiming { serial, dir, cuts, breaks, .. } = claiming;
     Ok(Ended { serial, dir, over, cuts, breaks })
+}
+
+/// Where a box asks; what stands on its stick.
+fn stick(common: &Common, desk: &Desk, url: &str) -> anyhow::Result<Contact> {
+    let broker = Broker::parse(url).map_err(|wrong| anyhow::anyhow!("{url} {wrong}"))?;
+    Ok(Contact {
+        // Said to be TLS, since a box takes no certificate for a broker without; the wire is plain.
+        broker: Broker { tls: true, ..broker },
+        ca: Some(Roots(desk.certificate().to_owned())),
+        username: None,
+        password: None,
+        client: None,
+        made: None,
+        digest: format!("stick-of-{}", common.prefix),
+        own: None,
+    })
 }
 
 struct Claiming {
@@ -387,15 +284,6 @@ struct Link {
     _running: Arc<Running>,
 }
 
-/// A task that ends with this value.
-pub(super) struct Running(JoinHandle<()>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Link {
     /// Connects; what comes goes to `came`.
     async fn open(
@@ -427,7 +315,7 @@ impl Link {
                 }
             }
         });
-        let running = Arc::new(Running(task));
+        let running = Arc::new(Running::of(task));
         timeout(PATIENCE, is_greeted).await.context("no answer")?.context("no connection")?;
         Ok(Self { client, _running: running })
     }

@@ -19,8 +19,9 @@ use crate::disk::RealDisk;
 use crate::media::Monotonic;
 use crate::tools::bench::spread::Spread;
 use crate::tools::fleet::book::{Book, Reported};
-use crate::tools::fleet::claims::{Desk, claim};
+use crate::tools::fleet::claims::{claim, sum};
 use crate::tools::fleet::cost::Usage;
+use crate::tools::fleet::desk::Desk;
 use crate::tools::fleet::gate::Gate;
 use crate::tools::fleet::office::{Office, Order};
 use crate::tools::fleet::sheet::{Away, Cost, OF_A_BOX, Sheet};
@@ -37,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(50);
 const AT_ONCE: usize = 8;
 /// Boxes that claim at a time: a venue's are powered together, a fleet's are not.
 const CLAIMS_AT_ONCE: usize = 64;
+/// How often the desk is cut off from its broker while they do, and how long.
+const DESK_CUTS: usize = 2;
+const DESK_AWAY: Duration = Duration::from_millis(500);
 /// What was told at the start has been told by then.
 const SETTLE: Duration = Duration::from_secs(2);
 /// A command that is not begun by then is not begun any more, s.
@@ -128,11 +132,11 @@ impl Course {
         })
     }
 
-    /// All parts.
+    /// All parts. [`ends`](Self::ends) is to follow, whatever comes of it.
     ///
     /// # Errors
     /// When a box cannot be opened, or what must come about does not.
-    pub(super) async fn whole(mut self) -> anyhow::Result<Sheet> {
+    pub(super) async fn whole(&mut self) -> anyhow::Result<Sheet> {
         self.claimed().await?;
         self.before = Usage::of_us();
         self.opened().await?;
@@ -150,11 +154,24 @@ impl Course {
         if number.is_multiple_of(2) { self.url.clone() } else { self.gate.url() }
     }
 
-    /// Every box becomes somebody, with cuts and broken links.
+    /// Every box becomes somebody, with cuts and broken links. The desk is cut off from its broker too, while
+    /// boxes ask.
     async fn claimed(&mut self) -> anyhow::Result<()> {
         remark(format_args!("{} claims", self.args.boxes));
         let begun = self.now();
-        let (desk, _running) = Desk::open(&self.url, &self.common).await?;
+        let gate = Gate::before(address(&self.url).await?)?;
+        let (desk, _running) = Desk::open(&gate.url(), &self.common).await?;
+        let (cut_off, boxes) = (Arc::clone(&desk), self.args.boxes);
+        let cutting = tokio::spawn(async move {
+            for part in (1..=DESK_CUTS).map(|nth| boxes * nth / (DESK_CUTS + 1)) {
+                cut_off.has_granted(part).await;
+                gate.shut();
+                sleep(DESK_AWAY).await;
+                gate.open();
+            }
+            // It goes with the desk.
+            gate
+        });
         let (room, mut claiming) = (Arc::new(Semaphore::new(CLAIMS_AT_ONCE)), JoinSet::new());
         for number in 0..self.args.boxes {
             let (common, url, room) = (self.common.clone(), self.url.clone(), Arc::clone(&room));
@@ -168,8 +185,9 @@ impl Course {
         while let Some(one) = claiming.join_next().await {
             ended.push(one??);
         }
+        let _gate = timeout(PATIENCE, cutting).await.context("the desk grants nothing")??;
         desk.settled().await;
-        self.sheet.claims = desk.sum(&ended, self.seconds_since(begun));
+        self.sheet.claims = sum(&self.common, &desk, &ended, self.seconds_since(begun));
         Ok(())
     }
 
@@ -302,14 +320,15 @@ impl Course {
     }
 
     async fn broker_away(&mut self) -> anyhow::Result<()> {
-        let Some(mut broker) = self.broker.take() else { return Ok(()) };
+        let Some(broker) = &mut self.broker else { return Ok(()) };
         remark(format_args!("broker away, {} s", (self.args.part / 2).as_secs()));
         broker.goes_away().await?;
         let begun = self.now();
         self.asks("broker").await;
         sleep(self.args.part / 2).await;
-        broker.comes_back().await?;
-        self.broker = Some(broker);
+        if let Some(broker) = &mut self.broker {
+            broker.comes_back().await?;
+        }
         self.sheet.broker_away = Some(self.back("the broker was away", begun).await?);
         Ok(())
     }
@@ -388,7 +407,7 @@ impl Course {
         Ok(())
     }
 
-    async fn over(mut self) -> anyhow::Result<Sheet> {
+    async fn over(&mut self) -> anyhow::Result<Sheet> {
         let told = |number: usize, reported: &Reported| {
             let refused = number.is_multiple_of(2);
             let word = if refused { "refused" } else { "applied" };
@@ -407,23 +426,33 @@ impl Course {
             (sheet.twins_right, sheet.online) = (book.report(told), book.online());
         }
         self.games.shutdown().await;
+        self.boxes_end(Duration::from_secs(5)).await;
+        // What was heard twice or of nobody until the last moment counts too.
+        sheet.sum = self.common.book.lock().sum();
+        sheet.disk_bytes = bytes_in(&self.common.dir) / self.args.boxes as u64;
+        Ok(sheet)
+    }
+
+    async fn boxes_end(&self, grace: Duration) {
         let mut ending = JoinSet::new();
         for slot in &self.slots {
             let slot = Arc::clone(slot);
             ending.spawn(async move {
                 if let Some(it) = taken(&slot).await {
-                    it.ends(Duration::from_secs(5)).await;
+                    it.ends(grace).await;
                 }
             });
         }
         while ending.join_next().await.is_some() {}
-        // What was heard twice or of nobody until the last moment counts too.
-        sheet.sum = self.common.book.lock().sum();
-        sheet.disk_bytes = bytes_in(&self.common.dir) / self.args.boxes as u64;
+    }
+
+    /// Ends what still runs, wherever it was: boxes without a last word, then the broker.
+    pub(super) async fn ends(mut self) {
+        self.games.shutdown().await;
+        self.boxes_end(Duration::ZERO).await;
         if let Some(broker) = self.broker.take() {
             broker.stop().await;
         }
-        Ok(sheet)
     }
 
     fn slot(&self, number: usize) -> anyhow::Result<Slot> {

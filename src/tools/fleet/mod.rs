@@ -5,8 +5,8 @@
 //!                                             └→ gate ───↗    (stopped and started, the gate shut)
 //! ```
 //! `simulated` is a box and `twin` its twin, `office` the other side, `gate` what shuts half of them out, `book`
-//! what was decided and heard (pure), `claims` how they become somebody, `cost` what they take of the machine, `course` what is done with them, one
-//! thing after another, `sheet` what is told.
+//! what was decided and heard (pure), `claims` how they become somebody and `desk` who signs that, `cost` what
+//! they take of the machine, `course` what is done with them, one thing after another, `sheet` what is told.
 
 mod book;
 mod cost;
@@ -14,6 +14,7 @@ mod gate;
 mod office;
 mod simulated;
 mod twin;
+mod desk;
 mod claims;
 mod course;
 mod sheet;
@@ -29,7 +30,8 @@ use crate::health;
 use crate::tools::descriptors::make_room_for;
 use crate::tools::fleet::course::{Course, Plan};
 use crate::tools::private_folder::private_folder;
-use crate::tools::tell::{tell, tell_json};
+use crate::tools::run::on_signal;
+use crate::tools::tell::{remark, tell, tell_json};
 
 /// Most boxes: five digits stand in a name.
 const BOXES_MOST: usize = 10_000;
@@ -67,7 +69,7 @@ pub(super) struct FleetArgs {
 }
 
 impl FleetArgs {
-    /// Runs the fleet. 3 when anything was lost, doubled or not done.
+    /// Runs the fleet. 3 when anything was lost, doubled or not done; 1 when it was told to end before.
     ///
     /// # Errors
     /// What could not be started.
@@ -93,8 +95,29 @@ impl FleetArgs {
         let plan = Plan { boxes: self.boxes, part, rate: self.rate, burst: self.burst };
         let broker = self.broker.as_deref();
         let course = Course::begin(plan, broker, &folder.0, network.handle().clone());
-        let sheet = games.block_on(async { course.await?.whole().await })?;
+        let sheet = games.block_on(async {
+            let mut told = on_signal().context("listen for signals")?;
+            let stopped = async move { told.wait_for(|told| *told).await.is_ok() };
+            let mut stopped = std::pin::pin!(stopped);
+            let mut course = tokio::select! {
+                begun = course => begun?,
+                _ = &mut stopped => return Ok(None),
+            };
+            let sheet = tokio::select! {
+                sheet = course.whole() => sheet.map(Some),
+                _ = &mut stopped => Ok(None),
+            };
+            course.ends().await;
+            sheet
+        });
+        // Whoever is at work in the folder ends with these; the folder goes last.
         drop((games, network));
+        let Some(sheet) = sheet? else {
+            remark(
+                "ended before its end: broker, boxes and their folder are gone, nothing is told",
+            );
+            return Ok(ExitCode::FAILURE);
+        };
         if self.json {
             tell_json(&sheet)?;
         } else {

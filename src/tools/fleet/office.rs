@@ -128,18 +128,23 @@ impl Desk {
             }
         };
         let hearing = async {
+            // A session of before a cut may have come to none of it.
+            let mut listens = false;
             loop {
                 match events.poll().await {
-                    Ok(Event::Incoming(Packet::ConnAck(ack))) if !ack.session_present => {
-                        // Not here: the queue may be full, and this empties it.
-                        tokio::spawn(subscribe(client.clone()));
+                    Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                        listens &= ack.session_present;
+                        if !listens {
+                            // Not here: the queue may be full, and this empties it.
+                            tokio::spawn(subscribe(client.clone()));
+                        }
                     }
                     Ok(Event::Incoming(Packet::SubAck(ack))) => {
                         let granted = |code: &_| matches!(code, SubscribeReasonCode::Success(_));
-                        let all = ack.return_codes.iter().all(granted);
+                        listens = ack.return_codes.iter().all(granted);
                         if let Some(ready) = self.ready.lock().take() {
                             // Whoever waited may have given up.
-                            let _ = ready.send(all);
+                            let _ = ready.send(listens);
                         }
                     }
                     Ok(Event::Incoming(Packet::Publish(publish))) => self.hears(&publish),

@@ -176,12 +176,12 @@ impl std::fmt::Display for Cost {
 
 impl std::fmt::Display for Claims {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { boxes, right, doubles, signed, cuts, breaks, seconds } = self;
+        let Self { boxes, right, doubles, signed, cuts, breaks, desk_cuts, seconds } = self;
         let orphans = boxes - right;
         write!(
             f,
             "{right} of {boxes} right, {orphans} orphans, {doubles} doubles; {signed} signed, {cuts} cuts, \
-             {breaks} broken links, {seconds:.1} s"
+             {breaks} broken links, the desk cut off {desk_cuts} times, {seconds:.1} s"
         )
     }
 }

@@ -150,11 +150,9 @@ impl Link {
                 let said = match events.poll().await {
                     Ok(Event::Incoming(packet)) => match packet {
                         Packet::ConnAck(_) => {
-                            let filters = filters.iter().map(|filter| {
-                                SubscribeFilter::new((*filter).to_owned(), QoS::AtLeastOnce)
-                            });
-                            let asked = subscriber.try_subscribe_many(filters);
-                            asked.err().map(|error| Heard::Broke(Foreign::error(&error)))
+                            // Not here: answers that wait may fill the queue, and this loop empties it.
+                            tokio::spawn(subscribe(subscriber.clone(), filters));
+                            None
                         }
                         other => heard_of(other),
                     },
@@ -217,6 +215,14 @@ impl Link {
         };
         let _ = within(&clock, GOODBYE, goodbye).await;
     }
+}
+
+async fn subscribe(client: AsyncClient, filters: &'static [&'static str]) {
+    let filters = filters.iter();
+    let filters =
+        filters.map(|filter| SubscribeFilter::new((*filter).to_owned(), QoS::AtLeastOnce));
+    // A connection that ended needs no subscription; the next one asks for its own.
+    let _ = client.subscribe_many(filters).await;
 }
 
 fn heard_of(packet: Packet) -> Option<Heard> {
