@@ -270,25 +270,9 @@ type Restriction = (u32, Option<u32>);
 
 /// Reads a VUI (E.1.1): where `bitstream_restriction_flag` stands, and what it says.
 fn restriction(bits: &mut BitReader<'_>) -> Option<(usize, Option<Restriction>)> {
-    const EXTENDED_SAR: u32 = 255;
-    if bits.flag()? && bits.bits(8)? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
+    skip_to_timing(bits)?;
     if bits.flag()? {
-        bits.skip(1)?; // overscan
-    }
-    if bits.flag()? {
-        bits.skip(4)?; // video format, range
-        if bits.flag()? {
-            bits.skip(24)?;
-        }
-    }
-    if bits.flag()? {
-        bits.unsigned()?;
-        bits.unsigned()?;
-    }
-    if bits.flag()? {
-        bits.skip(65)?; // timing
+        bits.skip(TIMING_BITS)?;
     }
     let nal_hrd = bits.flag()?;
     if nal_hrd {
@@ -312,6 +296,31 @@ fn restriction(bits: &mut BitReader<'_>) -> Option<(usize, Option<Restriction>)>
     }
     let reorder = bits.unsigned();
     Some((at, reorder.map(|reorder| (reorder, bits.unsigned()))))
+}
+
+/// `num_units_in_tick`, `time_scale`, `fixed_frame_rate_flag`.
+const TIMING_BITS: usize = 65;
+
+/// Goes to `timing_info_present_flag` of a VUI.
+fn skip_to_timing(bits: &mut BitReader<'_>) -> Option<()> {
+    const EXTENDED_SAR: u32 = 255;
+    if bits.flag()? && bits.bits(8)? == EXTENDED_SAR {
+        bits.skip(32)?;
+    }
+    if bits.flag()? {
+        bits.skip(1)?; // overscan
+    }
+    if bits.flag()? {
+        bits.skip(4)?; // video format, range
+        if bits.flag()? {
+            bits.skip(24)?;
+        }
+    }
+    if bits.flag()? {
+        bits.unsigned()?;
+        bits.unsigned()?;
+    }
+    Some(())
 }
 
 fn skip_hrd(bits: &mut BitReader<'_>) -> Option<()> {
@@ -361,6 +370,39 @@ pub fn without_reordering(nal: &[u8]) -> Option<Bytes> {
     let mut out = vec![header];
     out.extend(escape(&to.finish()));
     Some(out.into())
+}
+
+/// Returns a sequence parameter set without what its VUI says of timing, which no decoder looks at: sets
+/// that decode alike are equal then. Those that cannot be read, or say nothing of it, come back as they
+/// are.
+#[must_use]
+pub fn without_timing(nal: &[u8]) -> Vec<u8> {
+    let cut = || {
+        let (vui_at, _) = Sps::read(nal)?.restriction_at;
+        let (&header, rest) = nal.split_first()?;
+        let payload = unescape(rest, MAX_SET_BYTES);
+        let mut bits = BitReader::new(&payload);
+        bits.skip(vui_at)?;
+        if !bits.flag()? {
+            return None;
+        }
+        skip_to_timing(&mut bits)?;
+        let timing_at = bits.position();
+        if !bits.flag()? {
+            return None;
+        }
+        bits.skip(TIMING_BITS)?;
+        let mut from = BitReader::new(&payload);
+        let mut to = BitWriter::default();
+        to.copy(&mut from, timing_at);
+        to.flag(false);
+        // The rest with its stop bit; another behind it does not matter to who compares.
+        to.copy(&mut bits, payload.len() * 8);
+        let mut out = vec![header];
+        out.extend(escape(&to.finish()));
+        Some(out)
+    };
+    cut().unwrap_or_else(|| nal.to_vec())
 }
 
 /// The parameter sets in force.
@@ -744,6 +786,26 @@ mod tests {
             assert_eq!(without_reordering(&new), None, "nothing is left to rewrite");
         }
         assert_eq!(without_reordering(&hex(HIGH)), None);
+    }
+
+    #[test]
+    fn sets_that_differ_in_their_timing_alone_are_one_without_it() {
+        for set in [HIGH, REORDERED, INTERLACED] {
+            let set = hex(set);
+            let cut = without_timing(&set);
+            assert!(cut.len() < set.len());
+            let payload = unescape(&set[1..], MAX_SET_BYTES);
+            let turned = |at: usize| {
+                let mut payload = payload.clone();
+                payload[at / 8] ^= 0x80 >> (at % 8);
+                [&set[..1], &escape(&payload)].concat()
+            };
+            let same = (0..payload.len() * 8).filter(|&at| without_timing(&turned(at)) == cut);
+            assert_eq!(same.count(), TIMING_BITS);
+        }
+        // Says nothing of it.
+        let plain = hex(BASELINE);
+        assert_eq!(without_timing(&plain), plain);
     }
 
     #[test]
