@@ -242,7 +242,7 @@ fn mime(kind: &[u8; 4], config: &[u8]) -> Option<String> {
     }
 }
 
-fn ftyp() -> Vec<u8> {
+pub(crate) fn ftyp() -> Vec<u8> {
     let mut out = Vec::new();
     boxed(&mut out, b"ftyp", |out| {
         out.extend(b"isom");
@@ -356,7 +356,7 @@ fn mdhd(out: &mut Vec<u8>, timescale: u32) {
     full(out, b"mdhd", 0, 0, |out| put32s(out, &[0, 0, timescale, 0, 0x55C4_0000]));
 }
 
-fn hdlr(out: &mut Vec<u8>, kind: &[u8; 4], name: &[u8]) {
+pub(crate) fn hdlr(out: &mut Vec<u8>, kind: &[u8; 4], name: &[u8]) {
     full(out, b"hdlr", 0, 0, |out| {
         put32(out, 0);
         out.extend(kind);
@@ -365,7 +365,7 @@ fn hdlr(out: &mut Vec<u8>, kind: &[u8; 4], name: &[u8]) {
     });
 }
 
-fn dinf(out: &mut Vec<u8>) {
+pub(crate) fn dinf(out: &mut Vec<u8>) {
     boxed(out, b"dinf", |out| {
         full(out, b"dref", 0, 0, |out| {
             put32(out, 1);
@@ -402,7 +402,7 @@ fn esds(out: &mut Vec<u8>, config: &[u8]) {
     });
 }
 
-fn matrix(out: &mut Vec<u8>) {
+pub(crate) fn matrix(out: &mut Vec<u8>) {
     put32s(out, &[0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000]);
 }
 
@@ -462,7 +462,7 @@ pub(crate) fn put64(out: &mut Vec<u8>, value: u64) {
     out.extend(value.to_be_bytes());
 }
 
-fn put32s(out: &mut Vec<u8>, values: &[u32]) {
+pub(crate) fn put32s(out: &mut Vec<u8>, values: &[u32]) {
     for &value in values {
         put32(out, value);
     }
@@ -508,7 +508,7 @@ pub(crate) fn children(bytes: &[u8]) -> impl Iterator<Item = Found> + '_ {
 }
 
 /// The body of the first box along a path.
-fn path<'a>(bytes: &'a [u8], kinds: &[&[u8; 4]]) -> Option<&'a [u8]> {
+pub(crate) fn path<'a>(bytes: &'a [u8], kinds: &[&[u8; 4]]) -> Option<&'a [u8]> {
     let mut bytes = bytes;
     for &kind in kinds {
         bytes = children(bytes).find(|found| &found.kind == kind)?.body(bytes)?;

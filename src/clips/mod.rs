@@ -10,7 +10,8 @@
 //! starts, joins).
 //!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
-//! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon.
+//! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon. `export`
+//! joins what is wanted of any interval or clip to films, as `film` lays them out.
 //!
 //! What is recorded is played as it lies: `playlist` (stretches and lists) and `numbering` are pure, `library`
 //! reads segments for them, `times` tells when they were, `pace` how fast all bytes leave.
@@ -36,6 +37,7 @@ mod index;
 mod lines;
 mod evict;
 mod cut;
+mod film;
 mod clip;
 mod files;
 mod recover;
@@ -51,6 +53,7 @@ mod library;
 mod pace;
 mod routes;
 mod reader;
+mod export;
 
 pub use crate::clips::boxes::{SEGMENT_FORMAT, SegmentHeader, Tracks, head, init};
 pub use crate::clips::clip::{CLIP_FORMAT, Clip, Media, PinEnd};
@@ -58,6 +61,7 @@ pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::desk::{
     FragmentDurable, FragmentSink, MAX_PENDING, RingError, RingMeters, RingParts, RingSettings,
 };
+pub use crate::clips::export::{Apart, Film, Films, Shown, Wanted};
 pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
 use crate::clips::files::{Places, open_clip, open_segment, put_together};
-use crate::clips::fragment::Verify;
-use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, parse_file_name};
+use crate::clips::fragment::{Scanned, Verify};
+use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
 use crate::clips::lines::{ClipRecord, lines};
 use crate::clips::recover::{MAX_INDEX, entry_of};
 use crate::clips::shelf::{ClipQuery, Shelf};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
-use crate::media::{CourtId, MediaTime, SessionId};
+use crate::media::{CourtId, MediaTime, SessionId, UtcTime};
 
 /// A ring, read and never written. Takes no lock: files may go while they are read.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct RingReader {
     places: Places,
     index: Index,
     torn: Vec<Finding>,
+    /// For each segment a media time, and what the box's clock showed then.
+    clocks: BTreeMap<SegmentNumber, (Ticks, UtcTime)>,
 }
 
 /// What `verify` found of one file.
@@ -47,20 +49,62 @@ impl RingReader {
         let places = Places::new(dir);
         let mut index = Index::new();
         let mut torn = Vec::new();
+        let mut clocks = BTreeMap::new();
         for file in disk.list(&places.segments)? {
             if parse_file_name(&file.name).is_none() {
                 continue;
             }
             let path = places.segments.join(&file.name);
             let read = open_segment(&*disk, &path, u64::MAX, Verify::Last);
+            let clock = read.as_ref().ok().and_then(|opened| clock_of(&opened.scanned));
             match read.map(|opened| entry_of(&opened.scanned)) {
-                Ok(Some(entry)) => index.put_segment(entry),
+                Ok(Some(entry)) => {
+                    clocks.extend(clock.map(|clock| (entry.id, clock)));
+                    index.put_segment(entry);
+                }
                 Ok(None) => torn.push(Finding { path, wrong: Some("no whole fragment".into()) }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // evicted meanwhile
                 Err(error) => torn.push(Finding { path, wrong: Some(error.to_string()) }),
             }
         }
-        Ok(Self { disk, places, index, torn })
+        Ok(Self { disk, places, index, torn, clocks })
+    }
+
+    /// The disk that the ring lies on.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Where a segment lies.
+    pub(crate) fn path_of(&self, segment: &SegmentEntry) -> PathBuf {
+        self.places.segment(segment)
+    }
+
+    /// The segments that an interval may be cut from, oldest first.
+    pub(crate) fn around(
+        &self,
+        court: &CourtId,
+        session: SessionId,
+        (from, to): (Ticks, Ticks),
+    ) -> Vec<SegmentEntry> {
+        let session = session.to_string();
+        self.index.around(&Hold { court: court.clone(), session, from, to })
+    }
+
+    /// What the box's clock showed at a media time of a segment, right to about a second: a segment says
+    /// when it was begun, which was when its first fragment was whole. `None` where the clock was not
+    /// set.
+    #[must_use]
+    pub(crate) fn utc_in(&self, segment: SegmentNumber, at: Ticks) -> Option<UtcTime> {
+        let (ticks, utc) = self.clocks.get(&segment)?;
+        Some(utc.plus_nanos(at.media().nanos_since(ticks.media())))
+    }
+
+    /// The media time of a segment's session at which the box's clock showed `utc`.
+    #[must_use]
+    pub(crate) fn media_at(&self, segment: SegmentNumber, utc: UtcTime) -> Option<Ticks> {
+        let (ticks, shown) = self.clocks.get(&segment)?;
+        Some(Ticks::of(ticks.media().plus_nanos(utc.nanos_since(*shown))))
     }
 
     /// Every segment, oldest first.
@@ -181,6 +225,15 @@ impl RingReader {
         }
         Ok(())
     }
+}
+
+/// A media time of a segment, and what the box's clock showed then; `None` if that was not set.
+fn clock_of(scanned: &Scanned) -> Option<(Ticks, UtcTime)> {
+    /// 2020-01-01: no box of ours recorded before it.
+    const SET: UtcTime = UtcTime::from_nanos(1_577_836_800_000_000_000);
+    let begun = scanned.head.header.begun;
+    let (_, whole) = scanned.fragments.first()?.span;
+    (begun >= SET).then_some((whole, begun))
 }
 
 fn read_or_none(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {

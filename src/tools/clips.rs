@@ -1,7 +1,7 @@
 //! `courtside clips`: what is in the ring, read from outside; the daemon may run meanwhile.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,6 +13,9 @@ use crate::config;
 use crate::disk::RealDisk;
 use crate::media::{CourtId, MediaTime, SessionId};
 use crate::tools::tell::{remark, tell, tell_json};
+
+mod export;
+mod reel;
 
 /// Arguments of `clips`.
 #[derive(Debug, Args)]
@@ -59,6 +62,12 @@ enum Command {
         /// File to write
         file: PathBuf,
     },
+    /// Write an interval as MP4 that plays anywhere, over gaps and changes of the stream
+    #[command(after_help = export::HELP)]
+    Export(export::ExportArgs),
+    /// Join the highlights of a game to one MP4, with chapters
+    #[command(after_help = reel::HELP)]
+    Reel(reel::ReelArgs),
     /// Read every byte of the ring against its checksums
     #[command(after_help = "Example: courtside clips verify
 Exit: 0 all is well · 1 something is damaged")]
@@ -113,6 +122,8 @@ impl ClipsArgs {
                     .with_context(|| format!("`{session}` is no session: 16 hexadecimal digits"))?;
                 interval(&ring.open()?, &court, session, (seconds(from)?, seconds(to)?), &file)
             }
+            Command::Export(args) => args.run(),
+            Command::Reel(args) => args.run(),
             Command::Verify { ring, json } => verify(&ring.open()?, json),
         }
     }
@@ -175,7 +186,7 @@ fn segments(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn clip(ring: &RingReader, id: &str, file: &PathBuf) -> anyhow::Result<ExitCode> {
+fn clip(ring: &RingReader, id: &str, file: &Path) -> anyhow::Result<ExitCode> {
     let shelf = ring.shelf().context("list the clips")?;
     let clip = match shelf.read(id) {
         Err(ShelfError::NoSuchClip) => bail!("no clip {id}: see `clips list`"),
@@ -194,7 +205,7 @@ fn interval(
     court: &CourtId,
     session: SessionId,
     times: (MediaTime, MediaTime),
-    file: &PathBuf,
+    file: &Path,
 ) -> anyhow::Result<ExitCode> {
     if let Some(missing) = to_file(file, |sink| ring.cut(court, session, times, sink))? {
         remark(format_args!("courtside: {missing}"));
@@ -203,7 +214,7 @@ fn interval(
 }
 
 fn to_file<T>(
-    file: &PathBuf,
+    file: &Path,
     read: impl FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) -> io::Result<T>,
 ) -> anyhow::Result<T> {
     let written = || format!("write {}", file.display());

@@ -13,16 +13,12 @@ use courtside::media::{
     AccessUnit, Codec, CodecParameters, MediaTime, Monotonic, SessionId, StreamItem,
 };
 
-#[path = "../support/flv.rs"]
-mod flv;
-#[path = "../support/ring.rs"]
-mod ring;
-
 mod boxed;
 mod played;
 mod pulled;
 
-use ring::{TestRing, settings};
+use crate::flv;
+use crate::ring::{TestRing, settings};
 
 const SESSION: SessionId = SessionId::from_bits(0x51);
 

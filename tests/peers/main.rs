@@ -25,8 +25,11 @@ mod claim;
 mod clips;
 mod commands;
 mod drain;
+mod films;
 #[path = "../support/flowing.rs"]
 mod flowing;
+#[path = "../support/flv.rs"]
+mod flv;
 mod home;
 mod install;
 mod mosquitto;
@@ -35,6 +38,8 @@ mod provision;
 mod publishers;
 mod relay;
 mod rotate;
+#[path = "../support/ring.rs"]
+mod ring;
 mod secrets;
 mod secrets_of_a_claim;
 #[cfg(feature = "gstreamer")]

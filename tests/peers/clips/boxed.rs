@@ -9,8 +9,8 @@ use courtside::clock::SystemClock;
 use courtside::disk::RealDisk;
 use courtside::media::SessionId;
 
-use super::ring::{TestRing, settings};
 use super::{SESSION, SOUND, encode, flv};
+use crate::ring::{TestRing, settings};
 
 /// Faster than any test reads.
 const UNHURRIED: u64 = 10_000_000_000;

@@ -10,8 +10,8 @@ use courtside::disk::RealDisk;
 use courtside::media::{MediaTime, SessionId, StreamItem};
 
 use super::boxed::{Boxed, X264, record, serve};
-use super::ring::{TestRing, settings};
 use super::{SESSION, SOUND, ask, encode, flv};
+use crate::ring::{TestRing, settings};
 
 fn get(to: SocketAddr, path: &str, fields: &str) -> (u16, String, Vec<u8>) {
     ask(to, &format!("GET {path}"), fields, "")
