@@ -14,9 +14,9 @@ use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::home::HomeDesk;
 use crate::app::options::Probe;
-use crate::clips::{FragmentDurable, FragmentSink};
+use crate::clips::{Draws, FragmentDurable, FragmentSink, Still};
 use crate::clock::Anchors;
-use crate::decode::FrameSink;
+use crate::decode::{self, FrameSink, StillOrder};
 use crate::detect::{AnswerSink, ModelMeters, RunBy};
 use crate::disk::Ballast;
 use crate::event::Saying;
@@ -25,7 +25,7 @@ use crate::game::player::ToGame;
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
 use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo, StreamItem};
-use crate::page::SentEvent;
+use crate::page::{self, SentEvent};
 use crate::relay::Relays;
 use crate::router::Router;
 use crate::rtmp::message::Message;
@@ -204,6 +204,27 @@ impl FragmentSink for FromRing {
             court = %done.court, session = %done.session, end_ns = done.end.as_nanos(),
             segment = done.segment, bytes = done.bytes, "recorded"
         );
+    }
+}
+
+/// Clips → decoder → JPEG: what a clip looks like.
+pub(crate) struct FromClips;
+
+/// Pixels across a picture in a list (chosen: sharp at half of that, some 15 KB).
+const THUMBNAIL_WIDTH: u32 = 320;
+
+impl Draws for FromClips {
+    fn jpeg(&self, still: &Still) -> Result<Vec<u8>, String> {
+        let frame = decode::still(&StillOrder {
+            court: still.court.clone(),
+            session: still.session,
+            codec: still.codec,
+            config: &still.config,
+            units: still.units.iter().map(|(at, data)| (*at, data.as_slice())).collect(),
+            at: still.at,
+        });
+        let frame = frame.map_err(|error| error.to_string())?;
+        page::jpeg(&frame, THUMBNAIL_WIDTH).ok_or_else(|| "it cannot be drawn".to_owned())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::admission::Admission;
 use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::error::AppError;
+use crate::app::faces::FromClips;
 use crate::app::options::Options;
 use crate::app::splits::Splits;
 use crate::app::status::{decoder_reading, door_readings, reading, relay_readings};
@@ -254,6 +255,11 @@ pub(crate) fn bind(
     let server = Server::bind(config.http.listen, certificate, access, terms)?;
     let page = page::routes(Arc::clone(state) as Arc<dyn page::Source>);
     let mut routes = page.merge(health::routes(Arc::clone(state) as Arc<dyn Probed>));
+    let drawn = clips::thumbnails(shelf.clone(), Arc::new(FromClips));
+    routes = routes.merge(drawn.map_err(|source| AppError::Io {
+        what: "start a thread that draws pictures of clips".to_owned(),
+        source,
+    })?);
     routes = routes.merge(clips::routes(shelf, reading));
     routes = routes.merge(detect::routes(Arc::clone(state) as Arc<dyn detect::ChangesModels>));
     routes = routes.merge(more);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::clips::clip::Clip;
+use crate::clips::clip::{Clip, Media};
 use crate::clips::cut::{Part, Piece, assemble};
 use crate::clips::fragment::{SEAL, Scanned, Verify, scan};
 use crate::clips::index::SegmentEntry;
@@ -215,21 +215,31 @@ impl Assembly {
     }
 }
 
-/// Opens a clip whose segments are known.
-pub(crate) fn open_clip(
+/// Opens the segments that a clip's bytes lie in, one a part.
+pub(crate) fn open_parts(
     disk: &dyn Disk,
     places: &Places,
-    clip: &Clip,
+    media: &Media,
     mut entry: impl FnMut(u64) -> Option<SegmentEntry>,
-) -> io::Result<Assembly> {
-    let media = clip.media.as_ref().ok_or(io::ErrorKind::NotFound)?;
+) -> io::Result<Vec<(Part, OpenedSegment)>> {
     let mut parts = Vec::new();
     for part in &media.parts {
         let entry = entry(part.segment).ok_or(io::ErrorKind::NotFound)?;
         let opened = open_segment(disk, &places.segment(&entry), part.to, Verify::Last)?;
         parts.push((part.clone(), opened));
     }
-    let assembly = put_together(&parts)?;
+    Ok(parts)
+}
+
+/// Opens a clip whose segments are known.
+pub(crate) fn open_clip(
+    disk: &dyn Disk,
+    places: &Places,
+    clip: &Clip,
+    entry: impl FnMut(u64) -> Option<SegmentEntry>,
+) -> io::Result<Assembly> {
+    let media = clip.media.as_ref().ok_or(io::ErrorKind::NotFound)?;
+    let assembly = put_together(&open_parts(disk, places, media, entry)?)?;
     if assembly.len == media.bytes {
         Ok(assembly)
     } else {

@@ -54,6 +54,8 @@ mod pace;
 mod routes;
 mod reader;
 mod export;
+mod still;
+mod thumbnail;
 
 pub use crate::clips::boxes::{SEGMENT_FORMAT, SegmentHeader, Tracks, head, init};
 pub use crate::clips::clip::{CLIP_FORMAT, Clip, Media, PinEnd};
@@ -76,6 +78,8 @@ pub use crate::clips::routes::{ReadTerms, routes};
 pub use crate::clips::shelf::{
     ClipBytes, ClipList, ClipQuery, RecorderFacts, RingStatus, Shelf, ShelfError,
 };
+pub use crate::clips::still::{Still, Which};
+pub use crate::clips::thumbnail::{Draws, thumbnails};
 pub use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};
 
 /// The formats of the ring's stores that this version writes, by name.

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clips::clip::{CLIP_FORMAT, Clip, MAX_JSON, NoEntry, is_clip_id};
+use crate::clips::cut::Part;
 use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
-use crate::clips::files::{Assembly, Places, open_clip};
+use crate::clips::files::{Assembly, OpenedSegment, Places, open_clip, open_parts};
 use crate::clips::index::{Index, SegmentEntry};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
@@ -234,6 +235,18 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::Gone),
             Err(error) => Err(ShelfError::Disk(error)),
         }
+    }
+
+    /// Opens the segments of a clip, one a part: for who needs a picture of it and not its bytes. Takes no
+    /// seat.
+    pub(crate) fn parts(&self, clip: &Clip) -> Result<Vec<(Part, OpenedSegment)>, ShelfError> {
+        let why = || clip.note.clone().unwrap_or_default();
+        let media = clip.media.as_ref().ok_or_else(|| ShelfError::NoBytes { why: why() })?;
+        let entry = |id| -> Option<SegmentEntry> { self.look(|index| index.segment(id).cloned()) };
+        open_parts(&*self.disk, &self.places, media, entry).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ShelfError::Gone,
+            _ => ShelfError::Disk(error),
+        })
     }
 
     /// Ends a clip's pin, since somebody has its bytes. `sha256`: of what was received, hexadecimal;

@@ -10,7 +10,7 @@
 //! until when), `matching` (what became of each unit), then `outlet` (where a pipeline's pictures come
 //! out), `backend` (what makes pipelines), `trial` (one that is tried again beside another), `court`
 //! (what ties them), `decoder` (its thread) and `pipeline`, `planes`, `cuda`, `nvmm`,
-//! `file` (GStreamer; the only I/O).
+//! `file`, `one_picture` (GStreamer; the only I/O).
 //!
 //! What happens when … (each alone brings no other court down):
 //! - a unit was lost, or is no list of NAL units: all up to the next key frame are refused, counted
@@ -65,6 +65,12 @@ mod cuda;
 mod pipeline;
 #[cfg(feature = "gstreamer")]
 mod file;
+mod still;
+#[cfg(feature = "gstreamer")]
+mod one_picture;
+#[cfg(not(feature = "gstreamer"))]
+#[path = "no_picture.rs"]
+mod one_picture;
 
 use std::io;
 use std::sync::Arc;
@@ -77,8 +83,10 @@ pub use crate::decode::decoder::{Decoder, DecoderWatcher, InstalledDecoders, Sur
 #[cfg(feature = "gstreamer")]
 pub use crate::decode::file::{FileError, VideoFile};
 pub use crate::decode::matching::Ticket;
+pub use crate::decode::one_picture::still;
 pub use crate::decode::outlet::{Outlet, Picture};
 pub use crate::decode::setbacks::Machine;
+pub use crate::decode::still::{StillError, StillOrder};
 
 /// Takes pictures. Must not block and must not call back into [`Decoder`].
 ///

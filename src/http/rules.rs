@@ -60,6 +60,7 @@ pub const RULES: &[Rule] = &[
     sees("/v1/courts/{court}/live.m3u8"),
     sees("/v1/courts/{court}/segments/{segment}"),
     sees("/v1/courts/{court}/segments/{segment}/init.mp4"),
+    sees("/v1/clips/{id}/thumbnail.jpg"),
     sees("/v1/models"),
     sees("/v1/models/disagreements"),
     taps("/v1/events/{fact}/verdict"),

@@ -16,6 +16,8 @@ use crate::tools::tell::{remark, tell, tell_json};
 
 mod export;
 mod reel;
+#[cfg(feature = "gstreamer")]
+mod sheet;
 
 /// Arguments of `clips`.
 #[derive(Debug, Args)]
@@ -68,6 +70,10 @@ enum Command {
     /// Join the highlights of a game to one MP4, with chapters
     #[command(after_help = reel::HELP)]
     Reel(reel::ReelArgs),
+    /// Draw a picture of each clip of a game on one sheet
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = sheet::HELP)]
+    Sheet(sheet::SheetArgs),
     /// Read every byte of the ring against its checksums
     #[command(after_help = "Example: courtside clips verify
 Exit: 0 all is well · 1 something is damaged")]
@@ -124,6 +130,8 @@ impl ClipsArgs {
             }
             Command::Export(args) => args.run(),
             Command::Reel(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Command::Sheet(args) => args.run(),
             Command::Verify { ring, json } => verify(&ring.open()?, json),
         }
     }

@@ -9,6 +9,8 @@ mod aim;
 mod apart;
 mod ask;
 mod bench;
+#[cfg(feature = "gstreamer")]
+mod canvas;
 mod check;
 mod cli;
 mod client;

@@ -45,7 +45,7 @@ impl PngFile {
 
 fn cannot(path: &Path) -> String {
     let path = path.display();
-    format!("write the sheet to {path} (give --sheet a file in a folder that is there and yours)")
+    format!("write the sheet to {path} (name a file in a folder that is there and yours)")
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
         for bad in [dir.path().join("no/such/sheet.png"), dir.path().to_owned()] {
             let said = format!("{:#}", PngFile::at(&bad).expect_err("no place for a file"));
             assert!(
-                said.contains(&bad.display().to_string()) && said.contains("--sheet"),
+                said.contains(&bad.display().to_string()) && said.contains("name a file"),
                 "{said}"
             );
         }

@@ -311,6 +311,111 @@ fn an_interval_of_the_boxs_clock_is_found_over_sessions() {
     assert_eq!(films.films[0].shown.len(), 2);
 }
 
+/// Draws as the box does, once it is let.
+struct Drawing {
+    gate: parking_lot::Mutex<()>,
+}
+
+impl courtside::clips::Draws for Drawing {
+    fn jpeg(&self, still: &courtside::clips::Still) -> Result<Vec<u8>, String> {
+        let _open = self.gate.lock();
+        let frame = drawn(still)?;
+        courtside::page::jpeg(&frame, 160).ok_or_else(|| "no pixels".to_owned())
+    }
+}
+
+fn drawn(still: &courtside::clips::Still) -> Result<courtside::media::Frame, String> {
+    let units = still.units.iter().map(|(at, data)| (*at, data.as_slice())).collect();
+    let (court, session, codec) = (still.court.clone(), still.session, still.codec);
+    let order = courtside::decode::StillOrder {
+        court,
+        session,
+        codec,
+        config: &still.config,
+        units,
+        at: still.at,
+    };
+    courtside::decode::still(&order).map_err(|error| error.to_string())
+}
+
+#[cfg(feature = "gstreamer")]
+#[test]
+fn a_clip_has_a_picture_and_who_asks_while_too_many_wait_is_told_to_ask_again() {
+    use courtside::clips::Which;
+    let dir = tempfile::tempdir().expect("dir");
+    let items = stream((320, 180), (48_000, 2), 12, REORDERED);
+    let clips: Vec<_> = (0..16).map(|n| (format!("a-{n}"), 1_000 + n * 100)).collect();
+    let asked: Vec<_> =
+        clips.iter().map(|(id, from)| (id.as_str(), ONE, (*from, from + 9_000))).collect();
+    let ring = recorded(dir.path(), &[(ONE, items)], &asked);
+    let shelf = ring.shelf().expect("shelf");
+    // The picture of the very moment, and the key picture nearest to it: one a second.
+    let clip = shelf.read("a-4").expect("a clip");
+    let moment = clip.moment();
+    assert_eq!(moment, MediaTime::from_millis(7_400));
+    let at = |which| {
+        let frame = drawn(&shelf.still(&clip, which).expect("pictures")).expect("a picture");
+        assert_eq!((frame.width, frame.height), (320, 180));
+        (frame.pts.nanos_since(moment) / 1_000_000).abs()
+    };
+    assert!(at(Which::Exactly) <= 40, "{}", at(Which::Exactly));
+    assert!((40..600).contains(&at(Which::NearestKey)), "{}", at(Which::NearestKey));
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio");
+    let drawing = Arc::new(Drawing { gate: parking_lot::Mutex::new(()) });
+    let held = drawing.gate.lock();
+    let draws = Arc::clone(&drawing) as Arc<dyn courtside::clips::Draws>;
+    let address = runtime.block_on(async {
+        let routes = courtside::clips::thumbnails(shelf, draws).expect("a thread");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        address
+    });
+    let get = move |id: String, fields: String| {
+        use std::io::Read;
+        let mut stream = std::net::TcpStream::connect(address).expect("connected");
+        let head = format!("GET /v1/clips/{id}/thumbnail.jpg HTTP/1.1\r\nHost: box\r\n");
+        write!(stream, "{head}Connection: close\r\n{fields}\r\n").expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("fields end");
+        let fields = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        (fields[9..12].parse::<u16>().expect("a status"), fields, answer.split_off(end + 4))
+    };
+    // One is being drawn and does not end, twelve wait: the others are sent away at once.
+    let asks: Vec<_> = clips
+        .iter()
+        .map(|(id, _)| {
+            let id = id.clone();
+            std::thread::spawn(move || get(id, String::new()))
+        })
+        .collect();
+    let waiting = || asks.iter().filter(|ask| !ask.is_finished()).count();
+    let began = std::time::Instant::now();
+    while waiting() > 13 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{} wait", waiting());
+        std::thread::yield_now();
+    }
+    drop(held);
+    let told: Vec<_> = asks.into_iter().map(|ask| ask.join().expect("an answer")).collect();
+    let busy: Vec<_> = told.iter().filter(|(status, ..)| *status == 503).collect();
+    assert!((3..=4).contains(&busy.len()), "{} were sent away", busy.len());
+    assert!(busy.iter().all(|(_, fields, _)| fields.contains("retry-after: ")));
+    let drawn: Vec<_> = told.iter().filter(|(status, ..)| *status == 200).collect();
+    assert_eq!(drawn.len() + busy.len(), clips.len());
+    for (_, fields, jpeg) in drawn {
+        assert!(fields.contains("content-type: image/jpeg"), "{fields}");
+        assert!(jpeg.starts_with(&[0xFF, 0xD8]) && jpeg.ends_with(&[0xFF, 0xD9]));
+    }
+    let (status, fields, _) = get("a-4".to_owned(), String::new());
+    assert_eq!(status, 200);
+    let tag = fields.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag");
+    let (status, ..) = get("a-4".to_owned(), format!("If-None-Match: {tag}\r\n"));
+    assert_eq!(status, 304);
+    assert_eq!(get("none".to_owned(), String::new()).0, 404);
+}
+
 #[derive(Debug)]
 struct Played {
     said: String,

@@ -1,7 +1,7 @@
 // The list of calls: envelopes in, a row a fact out.
 
 import { calibration } from "./calibration.js";
-import { player } from "./clip.js";
+import { player, still } from "./clip.js";
 import { courts } from "./court.js";
 import { $, known, make, svg } from "./dom.js";
 import { verdicts } from "./verdicts.js";
@@ -55,7 +55,7 @@ export function showCall(row, shot) {
     make("span", { className: "what", textContent: words[shown] || shown }),
     make("span", { className: "where", textContent: `${when}${court}${rim}${sure}${why}` }));
   if (shot.clip && !shot.was) {
-    const button = make("button", { type: "button", className: "clip", textContent: "▶ Clip" });
+    const button = make("button", { type: "button", className: "clip" }, still(shot.clip), "▶ Clip");
     button.setAttribute("aria-label", `Play the clip of ${when}`);
     button.addEventListener("click", () => player.open(shot.clip, `${words[shown]}, ${when}, court ${shot.court}`));
     row.append(button);

@@ -1,6 +1,6 @@
 // The dialog in which a clip is played.
 
-import { $, dialogOf, say } from "./dom.js";
+import { $, dialogOf, make, say } from "./dom.js";
 
 export const player = {
   dialog: dialogOf("#clip"),
@@ -30,6 +30,20 @@ export const player = {
     }
   },
 };
+/** A picture of a clip, once there is one: it is cut some seconds after its shot, and drawn when a row is seen. */
+export function still(path) {
+  const picture = make("img", { className: "still", alt: "", loading: "lazy", width: 96, height: 54 });
+  let tries = 0;
+  picture.addEventListener("load", () => picture.classList.add("is-there"));
+  picture.addEventListener("error", () => {
+    tries += 1;
+    if (tries > 4) picture.remove();
+    else setTimeout(() => { if (picture.isConnected) picture.src = `${path}/thumbnail.jpg?${tries}`; }, 3000 * tries);
+  });
+  picture.src = `${path}/thumbnail.jpg`;
+  return picture;
+}
+
 player.dialog.addEventListener("close", () => {
   player.asked += 1;
   const video = $("video", player.dialog);

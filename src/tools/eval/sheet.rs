@@ -7,6 +7,7 @@
 use anyhow::Context;
 
 use crate::media::{Colours, Frame, RimBox};
+use crate::tools::canvas::Canvas;
 use crate::tools::png_file::PngFile;
 
 /// Side of one small picture, pixels.
@@ -21,6 +22,9 @@ const ABOVE: f32 = 1.5;
 /// Shown before the ring and after the truth, s.
 const BEFORE: f64 = 0.25;
 const AFTER: f64 = 0.45;
+
+/// Of truth and call, pixels.
+const SQUARE: (usize, usize) = (20, 20);
 
 const GREEN: [u8; 3] = [60, 190, 90];
 const RED: [u8; 3] = [220, 70, 60];
@@ -81,19 +85,19 @@ impl Row {
 pub(super) fn write(file: &PngFile, rows: &[Row]) -> anyhow::Result<()> {
     let width = HEAD + COLUMNS * TILE;
     let height = rows.len().max(1) * (TILE + 4);
-    let mut sheet = Canvas { pixels: vec![24; width * height * 3], width };
+    let mut sheet = Canvas::new((width, height));
     for (number, row) in rows.iter().enumerate() {
         let top = number * (TILE + 4);
-        sheet.number((4, top + 6), number + 1);
-        sheet.square((4, top + 40), colour(Some(Some(row.made))));
-        sheet.square((28, top + 40), colour(row.called));
+        sheet.text((4, top + 6), 4, &(number + 1).to_string());
+        sheet.fill((4, top + 40), SQUARE, colour(Some(Some(row.made))));
+        sheet.fill((28, top + 40), SQUARE, colour(row.called));
         let mut held: Option<&Vec<u8>> = None;
         let mut marks = [Some(row.t_rim), Some(row.t_truth)];
         for (column, (at, tile)) in row.tiles.iter().enumerate() {
             held = tile.as_ref().or(held);
             let left = HEAD + column * TILE;
             if let Some(tile) = held {
-                sheet.paste((left, top + 4), tile);
+                sheet.paste((left, top + 4), TILE, tile);
             }
             for mark in &mut marks {
                 if mark.is_some_and(|mark| *at >= mark) {
@@ -104,7 +108,7 @@ pub(super) fn write(file: &PngFile, rows: &[Row]) -> anyhow::Result<()> {
         }
     }
     let size = |pixels: usize| u32::try_from(pixels).context("too many rows for one picture");
-    file.write((size(width)?, size(height)?), &sheet.pixels)
+    file.write((size(width)?, size(height)?), sheet.rgb())
 }
 
 const fn colour(called: Option<Option<bool>>) -> [u8; 3] {
@@ -113,71 +117,6 @@ const fn colour(called: Option<Option<bool>>) -> [u8; 3] {
         Some(Some(false)) => RED,
         Some(None) => YELLOW,
         None => GREY,
-    }
-}
-
-struct Canvas {
-    pixels: Vec<u8>,
-    width: usize,
-}
-
-impl Canvas {
-    fn set(&mut self, (x, y): (usize, usize), colour: [u8; 3]) {
-        let at = (y * self.width + x) * 3;
-        if let Some(pixel) = self.pixels.get_mut(at..at + 3) {
-            pixel.copy_from_slice(&colour);
-        }
-    }
-
-    fn fill(&mut self, (left, top): (usize, usize), (w, h): (usize, usize), colour: [u8; 3]) {
-        for y in top..top + h {
-            for x in left..left + w {
-                self.set((x, y), colour);
-            }
-        }
-    }
-
-    fn square(&mut self, at: (usize, usize), colour: [u8; 3]) {
-        self.fill(at, (20, 20), colour);
-    }
-
-    fn paste(&mut self, (left, top): (usize, usize), tile: &[u8]) {
-        for (y, row) in tile.chunks_exact(TILE * 3).enumerate() {
-            for (x, pixel) in row.chunks_exact(3).enumerate() {
-                if let [r, g, b] = *pixel {
-                    self.set((left + x, top + y), [r, g, b]);
-                }
-            }
-        }
-    }
-
-    /// Draws a number, digits of 3 × 5 squares.
-    fn number(&mut self, (left, top): (usize, usize), number: usize) {
-        /// Rows of each digit, three bits each, from the top.
-        const DIGITS: [[u8; 5]; 10] = [
-            [7, 5, 5, 5, 7],
-            [2, 6, 2, 2, 7],
-            [7, 1, 7, 4, 7],
-            [7, 1, 7, 1, 7],
-            [5, 5, 7, 1, 1],
-            [7, 4, 7, 1, 7],
-            [7, 4, 7, 5, 7],
-            [7, 1, 2, 2, 2],
-            [7, 5, 7, 5, 7],
-            [7, 5, 7, 1, 7],
-        ];
-        const DOT: usize = 4;
-        for (place, digit) in number.to_string().bytes().enumerate() {
-            let Some(rows) = DIGITS.get(usize::from(digit.wrapping_sub(b'0'))) else { continue };
-            for (y, bits) in rows.iter().enumerate() {
-                for x in 0..3 {
-                    if bits >> (2 - x) & 1 == 1 {
-                        let at = (left + (place * 4 + x) * DOT, top + y * DOT);
-                        self.fill(at, (DOT, DOT), [230, 230, 230]);
-                    }
-                }
-            }
-        }
     }
 }
 
