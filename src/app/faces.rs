@@ -24,7 +24,10 @@ use crate::game::jury::Room;
 use crate::game::player::ToGame;
 use crate::health::{CourtLabel, HopLabel, Metrics, ModelLabel};
 use crate::ingest::UnitSink;
-use crate::media::{CloseReason, CourtId, Frame, SessionId, StreamInfo, StreamItem};
+use crate::media::{
+    CloseReason, CourtId, Frame, MediaTime, SessionId, StreamInfo, StreamItem, UtcTime,
+    WallReference, WallSource,
+};
 use crate::page::{self, SentEvent};
 use crate::relay::Relays;
 use crate::router::Router;
@@ -36,12 +39,19 @@ pub(crate) struct FromIngest {
     pub(crate) book: CourtBook,
     pub(crate) anchors: Anchors,
     pub(crate) relays: Arc<Relays>,
+    /// When media time 0 was, of what is a recording.
+    pub(crate) began: Option<UtcTime>,
 }
 
 impl UnitSink for FromIngest {
     fn deliver(&self, court: &CourtId, item: StreamItem) {
         let Some(parts) = self.book.get(court) else { return };
         self.anchors.item(court, &item);
+        if let (Some(utc), StreamItem::Opened(info)) = (self.began, &item) {
+            let (session, media, source) = (info.session, MediaTime::ZERO, WallSource::File);
+            let told = WallReference { session, media, utc, source };
+            self.anchors.item(court, &StreamItem::Wall(told));
+        }
         parts.ring.offer(item.clone());
         parts.decode.offer(item);
     }

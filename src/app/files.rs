@@ -17,7 +17,7 @@ use crate::event::command::Role;
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "token",
     "token-operator",
     "token-viewer",
@@ -29,6 +29,7 @@ const NAMES: [&str; 16] = [
     "models",
     "local",
     "tried",
+    "import",
     twin::FOLDER,
     GPU_FOLDER,
     HOME_FILE,

@@ -54,7 +54,7 @@ use tokio::sync::watch as told;
 
 use crate::admission::{self, Admission};
 use crate::clips::{self, Pace, ReadTerms, Ring};
-use crate::clock::{Anchors, Floor};
+use crate::clock::{Anchors, Chance, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
 use crate::game::games::Games;
@@ -90,7 +90,7 @@ pub(crate) use crate::app::files::{exposed, look, own_folder};
 pub use crate::app::handle::AppHandle;
 pub(crate) use crate::app::host::data_dir;
 pub(crate) use crate::app::memory::memory_limit;
-pub use crate::app::options::{Options, Probe};
+pub use crate::app::options::{Options, Probe, Recording};
 pub(crate) use crate::app::settings::{
     court_rims, detect_settings, engine_settings, memory_advice, model_limits, uplink_settings,
 };
@@ -248,7 +248,11 @@ impl App {
         let closing = gone.map(|(court, left)| player::close(court, left, uplink.inbox()));
         let closing = closing.collect::<Result<Vec<_>, _>>().map_err(thread)?;
 
-        let ring_settings = clips::RingSettings { ballast: Some(ballast), ..ring_settings };
+        let ring_settings = clips::RingSettings {
+            ballast: Some(ballast),
+            recorded: options.recording.map(|recording| recording.began),
+            ..ring_settings
+        };
         let mut ring =
             open_ring(ring_settings, &order_hops, &metrics, &world).await.map_err(full)?;
         for (name, rest) in ring.rests() {
@@ -276,14 +280,19 @@ impl App {
         jury.tells(Arc::clone(&splits) as Arc<dyn game::jury::Hears>);
 
         let (relays, relaying) = start_relays(&world, &ledger, &anchors)?;
+        let (naming, began) = match options.recording {
+            Some(recording) => (Chance::seeded(recording.seed), Some(recording.began)),
+            None => (world.chance.clone(), None),
+        };
         let ingest = Ingest::bind(
             ingest_settings(&config, admission.clone(), options.memory_limit)?,
             Arc::clone(&world.clock),
-            world.chance.clone(),
+            naming,
             Arc::new(FromIngest {
                 book: book.clone(),
                 anchors: anchors.clone(),
                 relays: Arc::clone(&relays),
+                began,
             }),
         )
         .await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::answer::RimAnswer;
 use crate::config::Begun;
-use crate::media::{Foreign, Frame};
+use crate::media::{Foreign, Frame, UtcTime};
 
 /// What a command changes of the daemon that the configuration does not.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,19 @@ pub struct Options {
     pub twin: Option<Begun>,
     /// What somebody must know of the start: faults of our files.
     pub told: Vec<Foreign>,
+    /// What comes in is a recording: `clips import`.
+    pub recording: Option<Recording>,
     /// Sees what passes: `bench`.
     pub probe: Option<Arc<dyn Probe>>,
+}
+
+/// A recording that is played into the box: it has a time and a name of its own, whenever it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording {
+    /// When media time 0 was.
+    pub began: UtcTime,
+    /// Names its sessions: the same file has the same ones, and so its events the same ids.
+    pub seed: u64,
 }
 
 /// Sees what passes between stages, as it passes. Must not wait.

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::disk::{Ballast, Disk, LockError};
 use crate::event::{ClipOrder, ClipRequest};
 use crate::mailbox::{Bell, Mailbox, UnitMailbox};
-use crate::media::{CourtId, MediaTime, Monotonic, SessionId};
+use crate::media::{CourtId, MediaTime, Monotonic, SessionId, UtcTime};
 
 /// Orders that may wait for their interval to pass: an hour of shots at one a second.
 pub const MAX_PENDING: usize = 4096;
@@ -54,6 +54,8 @@ pub struct RingSettings {
     pub ballast_bytes: u64,
     /// The ballast, where somebody else has it already: [`RingSettings::ballast`].
     pub ballast: Option<Ballast>,
+    /// When media time 0 was, where a recording is played in: its segments say its time, not the box's.
+    pub recorded: Option<UtcTime>,
 }
 
 impl RingSettings {
@@ -70,6 +72,7 @@ impl RingSettings {
             pin_days: 30,
             ballast_bytes: 64 << 20,
             ballast: None,
+            recorded: None,
         }
     }
 

@@ -255,7 +255,11 @@ impl Writer {
             session: begin.session,
             video_origin: origins.video,
             audio_origin: origins.audio,
-            begun: desk.clock.utc(),
+            begun: match desk.settings.recorded {
+                Some(zero) if draft.video.is_empty() => zero.plus_nanos(start.media().as_nanos()),
+                Some(zero) => zero.plus_nanos(draft.video_end.media().as_nanos()),
+                None => desk.clock.utc(),
+            },
         };
         let mut bytes = head(&header, &begin.tracks);
         let at = bytes.len() as u64;

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::words::ClockSource;
 use crate::media::{MediaTime, Monotonic, UtcTime, WallReference, WallSource};
 
+/// Files write whole seconds.
+const FILE_MS: u64 = 1000;
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1000 * MS;
 /// The envelope looks back so far.
@@ -80,6 +82,7 @@ impl Stamp {
     #[must_use]
     pub const fn told_source(&self) -> ClockSource {
         match self.source {
+            Some(WallSource::File) => ClockSource::File,
             Some(WallSource::Sei) => ClockSource::Sei,
             Some(WallSource::OnFi) => ClockSource::OnFi,
             Some(WallSource::Arrival) => ClockSource::Arrival,
@@ -97,6 +100,9 @@ pub(crate) struct Evidence {
     /// How much later than that it may be, ms.
     #[serde(default)]
     arrival_error_ms: i64,
+    /// What a recording says of itself, ns since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_utc_ns: Option<i64>,
     /// The camera's clock by SEI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sei: Option<Claim>,
@@ -168,6 +174,11 @@ impl BoxClock {
 /// `arrived_utc` is the arrival by a clock that was right then, where the monotonic time of the
 /// evidence belongs to another boot.
 pub(crate) fn judge(evidence: &Evidence, now: &BoxClock, arrived_utc: Option<i64>) -> Stamp {
+    if let Some(utc) = evidence.file_utc_ns {
+        // It came long after it was: nothing of the box's clock has to do with it.
+        let (utc, source) = (UtcTime::from_nanos(utc), Some(WallSource::File));
+        return Stamp { utc, source, error_ms: FILE_MS };
+    }
     let arrived = evidence.arrived_by(now).or(arrived_utc);
     if let Some(stamp) = by_publisher(evidence, now, arrived) {
         return stamp;
@@ -249,6 +260,8 @@ pub(crate) struct WallAnchor {
     newest_arrival: Option<Monotonic>,
     sei: References,
     onfi: References,
+    /// UTC of media time 0 of a recording, ns.
+    file: Option<i64>,
 }
 
 impl WallAnchor {
@@ -286,6 +299,11 @@ impl WallAnchor {
     /// The publisher wrote its clock.
     pub(crate) fn referenced(&mut self, reference: &WallReference) {
         let references = match reference.source {
+            WallSource::File => {
+                let zero = reference.utc.as_nanos().saturating_sub(reference.media.as_nanos());
+                self.file = Some(zero);
+                return;
+            }
             WallSource::Sei => &mut self.sei,
             WallSource::OnFi => &mut self.onfi,
             WallSource::Arrival => return,
@@ -303,6 +321,7 @@ impl WallAnchor {
         Evidence {
             arrival_ns: arrival.map(|at| u64::try_from(at).unwrap_or(0)),
             arrival_error_ms: self.uncertainty_ms(media),
+            file_utc_ns: self.file.map(|zero| zero.saturating_add(media)),
             sei: self.sei.at(media),
             onfi: self.onfi.at(media),
         }

@@ -331,6 +331,8 @@ words! {
         OnFi = "onfi",
         /// When the picture came.
         Arrival = "arrival",
+        /// The recording that it was read from.
+        File = "file",
     }
 }
 

@@ -145,6 +145,8 @@ pub enum CloseReason {
 /// Where a wall time came from, best first (DESIGN §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WallSource {
+    /// The file that a recording is read from, or who reads it.
+    File,
     /// SEI user data written by the camera.
     Sei,
     /// `onFI` messages.

@@ -15,6 +15,8 @@ use crate::media::{CourtId, MediaTime, SessionId};
 use crate::tools::tell::{remark, tell, tell_json};
 
 mod export;
+#[cfg(feature = "gstreamer")]
+mod import;
 mod reel;
 #[cfg(feature = "gstreamer")]
 mod sheet;
@@ -67,6 +69,10 @@ enum Command {
     /// Write an interval as MP4 that plays anywhere, over gaps and changes of the stream
     #[command(after_help = export::HELP)]
     Export(export::ExportArgs),
+    /// Play a recording through the whole chain, as a camera's stream
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = import::HELP)]
+    Import(import::ImportArgs),
     /// Join the highlights of a game to one MP4, with chapters
     #[command(after_help = reel::HELP)]
     Reel(reel::ReelArgs),
@@ -129,6 +135,8 @@ impl ClipsArgs {
                 interval(&ring.open()?, &court, session, (seconds(from)?, seconds(to)?), &file)
             }
             Command::Export(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Command::Import(args) => args.run(),
             Command::Reel(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Command::Sheet(args) => args.run(),

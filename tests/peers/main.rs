@@ -31,6 +31,8 @@ mod flowing;
 #[path = "../support/flv.rs"]
 mod flv;
 mod home;
+#[cfg(feature = "gstreamer")]
+mod imports;
 mod install;
 mod mosquitto;
 mod outbox_full;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{AnchorSnapshot, Stamp};
 use crate::event::{ClipRequest, Envelope, Event, FactId, HISTORICAL_AFTER, Saying};
-use crate::media::{BoxName, CourtId, MediaTime, Monotonic, SessionId, UtcTime};
+use crate::media::{BoxName, CourtId, MediaTime, Monotonic, SessionId, UtcTime, WallSource};
 
 /// What may be let go when space runs out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,7 +259,7 @@ impl Record {
             session: header.session.clone(),
             fact: header.fact.clone(),
             revision: header.revision,
-            historical: header.decided.is_historical(now),
+            historical: header.decided.is_historical(now) || time.source == Some(WallSource::File),
             clocksource: time.source_name().to_owned(),
             clockerrorms: time.error_ms,
             data: serde_json::Value::Null,

@@ -1,0 +1,496 @@
+//! `courtside clips import`: a recording goes through the whole chain, faster than it was played.
+//!
+//! **A box of its own, in this process.** The chain is the daemon's (ring, decoder, models, game, outbox, link),
+//! built by the same wiring with the court's rims, in a folder of its own (`{data_dir}/import/{hash}`), under
+//! a name of its own (`{box}-import`). So nothing of a live court can be disturbed but by the cores that it
+//! takes, and those stand back behind the daemon's. To publish to the running daemon's court would have been
+//! the other way: it would end the court's camera, count into its score, date everything by its arrival, and
+//! lose pictures, since a live hop never makes a publisher wait.
+//!
+//! **The pace is the box's own.** The publisher sends a picture when no hop has more waiting than it holds
+//! ([`Pacer`]): so nothing is let go, whatever the machine, and the game sees what it would see live on a
+//! box that keeps up. What was let go all the same is told, and the command ends with 3.
+//!
+//! **Again is the same.** Sessions are named by the file's SHA-256, so events have the same ids however often
+//! it is imported; who consumes them drops ids that he knows (DESIGN §4.3). What was cut off begins anew; what
+//! was finished is said to be, and not done again.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::{Notify, watch};
+
+use crate::answer::RimAnswer;
+use crate::app::{App, AppHandle, Options, Probe, Recording as Recorded, Report};
+use crate::clock::{Clock, stand_back};
+use crate::config::{self, Config, Secret};
+use crate::disk::{Disk, RealDisk, read_whole};
+use crate::health;
+use crate::mailbox::{DropReason, hops};
+use crate::media::{BoxName, CourtId, Frame, UtcTime};
+use crate::rtmp::flv::{FileTag, VideoTag};
+use crate::rtmp::message::kind;
+use crate::tools::machine::{Machine, machine};
+use crate::tools::rig::publish::Publisher;
+use crate::tools::rig::recording::Recording;
+use crate::tools::run;
+use crate::tools::tell::{remark, tell, tell_json};
+
+/// Examples and exit codes.
+pub(super) const HELP: &str = "\
+Example: courtside clips import game.mp4 --court a
+         courtside clips import phone.mov --court a --began 2026-11-29T18:00:00Z --as hall-1-phone
+Its events are those of a box of its own, marked historical, with the file's own time. Its clips stay in
+{data_dir}/import: `courtside clips list --ring …` says where. Run again after it was cut off, it begins anew
+under the same ids.
+Exit: 0 done · 1 failed · 3 pictures were lost or events are not acknowledged, and said";
+
+/// Arguments of `clips import`.
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Recording: MP4, MOV, MKV, FLV or TS with H.264 or H.265
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Configuration of the box whose court it shows
+    #[arg(long, short, value_name = "FILE", default_value = "/etc/courtside/courtside.toml")]
+    config: PathBuf,
+    /// Court whose rims it shows [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    court: Option<String>,
+    /// When it begins, RFC 3339 [default: the file's own word]
+    #[arg(long, value_name = "TIME")]
+    began: Option<String>,
+    /// Name of the box that its events are of [default: {box}-import]
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Import it although it was
+    #[arg(long)]
+    again: bool,
+    /// One JSON object an event on stdout, and one of the whole
+    #[arg(long)]
+    json: bool,
+}
+
+/// Once everything is decided, the broker has so long to acknowledge it.
+const TO_ACKNOWLEDGE: Duration = Duration::from_secs(30);
+/// A picture that is still to come comes within this of the last.
+const SETTLE: Duration = Duration::from_secs(20);
+/// Events that are asked for at once.
+const PAGE: usize = 200;
+
+impl ImportArgs {
+    /// Plays the recording.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        health::start_log("warn")?;
+        // Behind the daemon's threads: those of this process come from this one.
+        stand_back();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("start the network threads")?;
+        runtime.block_on(self.import())
+    }
+
+    async fn import(self) -> anyhow::Result<ExitCode> {
+        let mut shutdown = run::on_signal().context("listen for signals")?;
+        let config = config::load(&self.config)?;
+        let hash = hash(&self.file).with_context(|| format!("read {}", self.file.display()))?;
+        let dir = config.appliance.data_dir.join("import").join(hash.get(..16).unwrap_or(&hash));
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+        if let Some(done) = done(&*disk, &dir)
+            && !self.again
+        {
+            tell(format_args!(
+                "imported already: {} events, session {} (--again does it anew, under the same ids)",
+                done.events, done.session
+            ));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut recording = Recording::open(&self.file)?;
+        let first = recording.next_tag()?.context("there is no picture in it")?;
+        let began = match &self.began {
+            Some(text) => utc(text)?,
+            None => recording
+                .created()
+                .context("the file does not say when it began: say it with --began")?,
+        };
+        // What was cut off begins anew: the same file gives the same.
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).with_context(|| format!("clear {}", dir.display()))?;
+        }
+        std::fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+        let size = std::fs::metadata(&self.file)?.len();
+        let config = of_import(config, &self, dir.clone(), size)?;
+        let court = config.courts.first().context("a court")?.name.clone();
+        let key = config.courts.first().context("a court")?.stream_key.clone();
+        let seed = u64::from_str_radix(hash.get(..16).unwrap_or_default(), 16).unwrap_or(0);
+        let passed = Arc::new(Passed::default());
+        let options = Options {
+            open_http: true,
+            recording: Some(Recorded { began, seed }),
+            probe: Some(Arc::clone(&passed) as Arc<dyn Probe>),
+            ..Options::default()
+        };
+        let Machine { world, .. } = machine(&config, Arc::clone(&disk));
+        let clock = Arc::clone(&world.clock);
+        let app = App::build(config, world, options).await?;
+        let handle = app.handle();
+        let rtmp = app.addresses().rtmp.context("RTMP is not served")?;
+        let (stop, stopped) = watch::channel(false);
+        let daemon = tokio::spawn(app.run(stopped));
+
+        let begun = clock.monotonic();
+        let pacer =
+            Pacer { handle: handle.clone(), court: court.clone(), passed, sent: 0, held: 1 };
+        let url = format!("rtmp://{rtmp}/live/{}", key.expose());
+        let played = tokio::select! {
+            played = play(recording, first, &url, pacer) => played?,
+            _ = shutdown.wait_for(|told| *told) => bail!("cut off: run it again"),
+        };
+        settle(&handle, &*clock, played.pictures).await;
+        let took = clock.monotonic().since(begun);
+        let events = told(&handle, self.json).await?;
+        stop.send_replace(true);
+        let report = daemon.await.context("the box's task")??;
+        let lost = lost(&report);
+        let session = events.first().map(|event| event.session.clone()).unwrap_or_default();
+        let done = Done {
+            session,
+            events: events.len(),
+            pictures: played.pictures,
+            seconds: played.seconds,
+            took_seconds: took.as_secs_f64(),
+            faster: played.seconds / took.as_secs_f64().max(0.001),
+            lost,
+            unsent: report.unsent,
+        };
+        if done.lost == 0 && done.unsent == 0 {
+            let bytes = serde_json::to_vec(&done)?;
+            crate::disk::write_durably(&*disk, &dir.join(DONE), &bytes)
+                .context("note that it is done")?;
+        }
+        conclude(&done, &dir, self.json)
+    }
+}
+
+fn conclude(done: &Done, dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        tell_json(done)?;
+    }
+    remark(format_args!(
+        "{} events of {:.1} s of video in {:.1} s: {:.1} times as fast; the ring is {}",
+        done.events,
+        done.seconds,
+        done.took_seconds,
+        done.faster,
+        dir.join("ring").display()
+    ));
+    if done.lost > 0 {
+        remark(format_args!("courtside: {} pictures were lost on the way", done.lost));
+    }
+    if done.unsent > 0 {
+        remark(format_args!(
+            "courtside: {} events are not acknowledged by the broker: run it again when it can be reached",
+            done.unsent
+        ));
+    }
+    /// DESIGN §4.2.
+    const DEGRADED: u8 = 3;
+    Ok(ExitCode::from(if done.lost == 0 && done.unsent == 0 { 0 } else { DEGRADED }))
+}
+
+/// What came of an import.
+#[derive(Debug, Serialize, Deserialize)]
+struct Done {
+    session: String,
+    events: usize,
+    pictures: u64,
+    /// Of video.
+    seconds: f64,
+    took_seconds: f64,
+    faster: f64,
+    lost: u64,
+    unsent: u64,
+}
+
+/// Stands in the folder of an import that came to its end.
+const DONE: &str = "done.json";
+
+fn done(disk: &dyn Disk, dir: &Path) -> Option<Done> {
+    /// It has a few hundred.
+    const MOST_BYTES: u64 = 1 << 16;
+    let bytes = read_whole(disk, &dir.join(DONE), MOST_BYTES).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// SHA-256 of a file, hexadecimal.
+fn hash(file: &Path) -> std::io::Result<String> {
+    let mut from = crate::disk::open_regular(file)?;
+    let mut sum = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let count = from.read(&mut piece)?;
+        let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else { break };
+        sum.update(read);
+    }
+    Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn utc(text: &str) -> anyhow::Result<UtcTime> {
+    let read = OffsetDateTime::parse(text, &Rfc3339);
+    let read = read.with_context(|| format!("`{text}` is no time: write 2026-11-29T18:00:00Z"))?;
+    let nanos = i64::try_from(read.unix_timestamp_nanos()).context("a time of this century")?;
+    Ok(UtcTime::from_nanos(nanos))
+}
+
+/// The configuration of the box that the recording is played into.
+fn of_import(
+    mut config: Config,
+    args: &ImportArgs,
+    dir: PathBuf,
+    size: u64,
+) -> anyhow::Result<Config> {
+    /// What a name may have of the other's, so that both fit.
+    const SUFFIX: &str = "-import";
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => {
+            let own = config.appliance.name.to_string();
+            format!("{}{SUFFIX}", own.get(..own.len().min(32 - SUFFIX.len())).unwrap_or(&own))
+        }
+    };
+    config.appliance.name = BoxName::new(&name).with_context(|| format!("--as {name}"))?;
+    config.appliance.data_dir = dir.clone();
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.ingest.rtmp = Some(anywhere);
+    (config.ingest.rtmps, config.ingest.tls) = (None, None);
+    config.http.listen = anywhere;
+    (config.http.tls, config.http.token_file) = (None, dir.join("token"));
+    config.uplink.home_assistant = false;
+    // Nothing of it may go before it is through.
+    let quota = size.saturating_mul(2).max(1 << 30);
+    (config.ring.quota_bytes, config.ring.reserve_bytes) = (Some(quota), None);
+    let wanted = args.court.as_deref().map(CourtId::new).transpose()?;
+    config.courts.retain(|court| wanted.as_ref().is_none_or(|name| court.name == *name));
+    match (&mut config.courts[..], &wanted) {
+        ([court], _) => {
+            if court.rims.is_empty() {
+                bail!("court {} has no rims: nothing would be called (courtside aim)", court.name);
+            }
+            // Nobody wants to see it again who saw it then.
+            court.relays.clear();
+            let random = getrandom::u64().context("a key for the recording")?;
+            court.stream_key = Secret::new(&format!("import-{random:016x}"));
+        }
+        ([], Some(name)) => bail!("{} has no court {name}", args.config.display()),
+        ([], None) => bail!("{} has no court", args.config.display()),
+        (_, _) => bail!("there are several courts: name one with --court"),
+    }
+    Ok(config)
+}
+
+/// What was played.
+struct Played {
+    pictures: u64,
+    seconds: f64,
+}
+
+/// Publishes the recording as the chain takes it.
+async fn play(
+    mut recording: Recording,
+    first: FileTag,
+    url: &str,
+    mut pacer: Pacer,
+) -> anyhow::Result<Played> {
+    let mut publisher = Publisher::connect(url).await?;
+    let mut next = Some(first);
+    let mut last = 0;
+    while let Some(tag) = next {
+        if is_picture(&tag) {
+            pacer.wait().await;
+        }
+        last = last.max(tag.timestamp);
+        publisher.send(tag.kind, tag.timestamp, tag.body).await?;
+        // Read on a thread of its own: GStreamer may wait for the disk.
+        let read = tokio::task::spawn_blocking(move || {
+            let tag = recording.next_tag();
+            (recording, tag)
+        });
+        let (back, tag) = read.await.context("read the recording")?;
+        (recording, next) = (back, tag?);
+    }
+    publisher.finish().await?;
+    Ok(Played { pictures: pacer.sent, seconds: f64::from(last) / 1000.0 })
+}
+
+fn is_picture(tag: &FileTag) -> bool {
+    tag.kind == kind::VIDEO && matches!(VideoTag::read(&tag.body), VideoTag::Picture { .. })
+}
+
+/// Sends no picture before the ones before it have been taken: by ring, decoder and every model.
+struct Pacer {
+    handle: AppHandle,
+    court: CourtId,
+    passed: Arc<Passed>,
+    sent: u64,
+    /// Pictures that the decoder keeps while it waits for more: found out.
+    held: u64,
+}
+
+/// Units that may wait for the ring: far below the 4 s that it takes.
+const RING_WAITS: u64 = 30;
+/// Nothing moves for so long: the decoder keeps what it has until more comes.
+const STILL: Duration = Duration::from_millis(30);
+/// The most that a decoder is thought to keep.
+const MOST_HELD: u64 = 64;
+
+impl Pacer {
+    /// Waits until the next picture may go. Woken by a picture, by an answer, or by [`STILL`].
+    async fn wait(&mut self) {
+        let mut moved = self.where_all_are();
+        let mut looks = 0;
+        loop {
+            // Before the hops are looked at, so that nothing is missed between.
+            let passed = self.passed.moved.notified();
+            let now = self.where_all_are();
+            if now.may_send(self.sent, self.held) {
+                break;
+            }
+            let woken = tokio::time::timeout(Duration::from_millis(2), passed).await.is_ok();
+            looks = if woken || now != moved { 0 } else { looks + 1 };
+            moved = now;
+            if STILL.as_millis() <= looks * 2 && moved.all_rests(self.sent) {
+                self.held = (self.held + 1).min(MOST_HELD);
+                looks = 0;
+            }
+        }
+        self.sent += 1;
+    }
+
+    fn where_all_are(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        for (id, count) in self.handle.ledger().counts() {
+            if id.court != self.court.as_str() {
+                continue;
+            }
+            match id.hop.as_str() {
+                hops::RING => waiting.ring = count.waiting,
+                hops::DECODE => (waiting.came, waiting.decode) = (count.offered, count.waiting),
+                hops::DECODER => waiting.decoder = count.waiting,
+                hop if hop.starts_with("model:") => waiting.models += count.waiting,
+                _ => {}
+            }
+        }
+        waiting
+    }
+}
+
+/// Where the pictures are that were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Waiting {
+    came: u64,
+    ring: u64,
+    decode: u64,
+    decoder: u64,
+    models: u64,
+}
+
+impl Waiting {
+    fn may_send(self, sent: u64, held: u64) -> bool {
+        // A model's hop holds two; what the decoder gives next must find room.
+        let room = self.models <= 1 && self.decode <= 1 && self.decoder <= held;
+        self.came >= sent && room && self.ring <= RING_WAITS
+    }
+
+    /// True when all that was sent is in the decoder, or through.
+    fn all_rests(self, sent: u64) -> bool {
+        self.came >= sent && self.decode == 0 && self.models == 0
+    }
+}
+
+/// Says when something has moved.
+#[derive(Debug, Default)]
+struct Passed {
+    moved: Notify,
+}
+
+impl Probe for Passed {
+    fn frame(&self, _: &Frame) {
+        self.moved.notify_one();
+    }
+
+    fn answer(&self, _: &RimAnswer) {
+        self.moved.notify_one();
+    }
+}
+
+/// Waits until everything that was sent is decided, and acknowledged.
+async fn settle(handle: &AppHandle, clock: &dyn Clock, pictures: u64) {
+    let began = clock.monotonic();
+    let quiet = |handle: &AppHandle| {
+        let hops = handle.ledger().counts();
+        let came: u64 =
+            hops.iter().filter(|(id, _)| id.hop == hops::DECODE).map(|(_, hop)| hop.offered).sum();
+        came >= pictures && hops.iter().all(|(_, hop)| hop.waiting == 0)
+    };
+    let mut still = 0;
+    // A game that has heard the end of its stream decides within moments.
+    while still < 20 && clock.monotonic().since(began) < SETTLE {
+        still = if quiet(handle) { still + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let began = clock.monotonic();
+    while clock.monotonic().since(began) < TO_ACKNOWLEDGE {
+        let uplink = handle.uplink();
+        if uplink.state.outbox_events == 0 && uplink.in_flight == 0 {
+            return;
+        }
+        if !uplink.connected && uplink.fault.is_some() {
+            return; // it is told in the end
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Tells every event, and gives them.
+async fn told(handle: &AppHandle, json: bool) -> anyhow::Result<Vec<crate::event::Envelope>> {
+    let mut all = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = handle.events(after, PAGE).await;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = last.position;
+        for given in page {
+            let Some(envelope) = given.envelope() else { continue };
+            if json {
+                tell_json(&envelope)?;
+            } else {
+                let kind = envelope.event_type.trim_start_matches("courtside.");
+                tell(format_args!("{}  {}  {kind}", envelope.time, envelope.id));
+            }
+            all.push(envelope);
+        }
+    }
+}
+
+/// Pictures that were let go on the way, whatever for.
+fn lost(report: &Report) -> u64 {
+    let of_pictures = |hop: &str| {
+        [hops::RING, hops::DECODE, hops::DECODER].contains(&hop) || hop.starts_with("model:")
+    };
+    let hops = report.ledger.iter().filter(|(id, _)| of_pictures(&id.hop));
+    let dropped = hops.flat_map(|(_, count)| &count.dropped);
+    let lost =
+        dropped.filter(|(reason, _)| !matches!(reason, DropReason::Strided | DropReason::Closed));
+    lost.map(|(_, count)| count).sum()
+}

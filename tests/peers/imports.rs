@@ -1,0 +1,157 @@
+//! Recordings played into a box of their own: what a camera would have given, with the file's own time.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use courtside::clips::RingReader;
+use courtside::disk::RealDisk;
+use serde_json::Value;
+use std::sync::Arc;
+
+const GAME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/game.flv");
+const TRUTH: &str = include_str!("../../assets/demo/game.json");
+const BEGAN: &str = "2026-11-28T18:00:00Z";
+
+/// A box with one court, whose broker is not there.
+fn configured(dir: &Path) -> PathBuf {
+    let truth: Value = serde_json::from_str(TRUTH).expect("JSON");
+    let file = dir.join("courtside.toml");
+    let data_dir = dir.join("data");
+    std::fs::create_dir(&data_dir).expect("a folder");
+    let text = format!(
+        "[box]\nname = \"hall-1\"\ndata_dir = {data_dir:?}\n[uplink]\nbroker = \"mqtt://127.0.0.1:1\"\n\
+         [[court]]\nname = \"a\"\nstream_key = \"of-the-camera\"\nrims = [{}]\n",
+        truth["rim"]
+    );
+    std::fs::write(&file, text).expect("written");
+    file
+}
+
+/// The events that an import tells, and what it says in the end.
+fn import(config: &Path, file: &Path, more: &[&str]) -> (Vec<Value>, Value, String) {
+    let run = Command::new(env!("CARGO_BIN_EXE_courtside"))
+        .args(["clips", "import", "--json", "--config"])
+        .arg(config)
+        .arg(file)
+        .args(more)
+        .output()
+        .expect("run");
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    let lines = String::from_utf8_lossy(&run.stdout).into_owned();
+    let mut lines: Vec<Value> =
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let done = lines.pop().unwrap_or_default();
+    (lines, done, said)
+}
+
+/// Id, type and data of each event, without what hangs on how fast it was.
+fn facts(events: &[Value]) -> Vec<Value> {
+    let mut facts: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let mut data = event["data"].clone();
+            if let Some(data) = data.as_object_mut() {
+                data.remove("latency_ms");
+            }
+            serde_json::json!([event["id"], event["type"], data])
+        })
+        .collect();
+    facts.sort_by_key(ToString::to_string);
+    facts
+}
+
+/// Rim time and outcome of each final call.
+fn calls(events: &[Value]) -> Vec<(f64, String)> {
+    let finals = events.iter().filter(|event| event["data"]["provisional"] == false);
+    finals
+        .filter_map(|event| {
+            let outcome = event["type"].as_str()?.strip_prefix("courtside.shot.")?;
+            let outcome = outcome.strip_suffix(".v1")?.to_owned();
+            Some((event["data"]["t_stream"].as_f64()?, outcome))
+        })
+        .collect()
+}
+
+#[test]
+fn a_recording_gives_the_attempts_of_the_stream_with_its_own_time_and_the_same_ids_again() {
+    let dir = tempfile::tempdir().expect("dir");
+    let config = configured(dir.path());
+    let truth: Value = serde_json::from_str(TRUTH).expect("JSON");
+    let began = ["--began", BEGAN];
+    let (events, done, said) = import(&config, Path::new(GAME), &began);
+    assert_eq!(done["lost"], 0, "{done} {said}");
+    let called = calls(&events);
+    let attempts = truth["attempts"].as_array().expect("attempts");
+    assert_eq!(called.len(), attempts.len(), "{called:?}");
+    for ((at, outcome), attempt) in called.iter().zip(attempts) {
+        assert!((at - attempt["t_rim"].as_f64().expect("a time")).abs() < 1.0, "{called:?}");
+        assert_eq!(outcome, &attempt["outcome"], "{called:?}");
+    }
+    for event in &events {
+        assert_eq!((&event["historical"], &event["clocksource"]), (&true.into(), &"file".into()));
+        assert_eq!(event["source"], "courtside:hall-1-import/a");
+        if let Some(at) = event["data"]["t_stream"].as_f64() {
+            let time = event["time"].as_str().expect("a time");
+            let second = format!("2026-11-28T18:00:{:02}", at.floor());
+            assert!(time.starts_with(&second), "{time} of {at}");
+        }
+    }
+    // Its broker was never there, so it is not done; again it gives the same.
+    let (again, _, _) = import(&config, Path::new(GAME), &began);
+    assert_eq!(facts(&again), facts(&events));
+
+    // The court's own folder has nothing of it; its clips lie with it.
+    let data = dir.path().join("data");
+    let mine: Vec<_> = std::fs::read_dir(&data).expect("folder").flatten().collect();
+    assert_eq!(mine.iter().map(std::fs::DirEntry::file_name).collect::<Vec<_>>(), ["import"]);
+    let import = std::fs::read_dir(data.join("import")).expect("folder").flatten().next();
+    let ring = import.expect("one").path().join("ring");
+    let reader = RingReader::open(&ring, Arc::new(RealDisk::new())).expect("a ring");
+    let made = called.iter().filter(|(_, outcome)| outcome == "made").count();
+    let clips = reader.clips().expect("clips");
+    assert_eq!(clips.iter().filter(|clip| clip.media.is_some()).count(), made, "{clips:?}");
+}
+
+#[test]
+fn the_same_game_in_other_files_gives_the_same_attempts_and_what_is_no_game_is_refused() {
+    let dir = tempfile::tempdir().expect("dir");
+    let config = configured(dir.path());
+    let convert = |args: &str, file: &Path| {
+        let run = Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-i", GAME, "-t", "12"])
+            .args(args.split_whitespace())
+            .arg(file)
+            .status();
+        assert!(run.expect("ffmpeg is installed (make test installs it)").success());
+    };
+    let flv = dir.path().join("game.flv");
+    convert("-c copy", &flv);
+    let (as_flv, ..) = import(&config, &flv, &["--began", BEGAN]);
+    assert!(!calls(&as_flv).is_empty(), "{as_flv:?}");
+    // Its own word of when it was.
+    let mp4 = dir.path().join("game.mp4");
+    convert("-c copy -metadata creation_time=2026-11-27T12:00:00Z", &mp4);
+    let (as_mp4, done, said) = import(&config, &mp4, &[]);
+    assert_eq!(done["lost"], 0, "{done} {said}");
+    let rounded = |events: &[Value]| -> Vec<_> {
+        calls(events).into_iter().map(|(at, what)| ((at * 20.0).round() as i64, what)).collect()
+    };
+    assert_eq!(rounded(&as_mp4), rounded(&as_flv));
+    let first = as_mp4.first().and_then(|event| event["time"].as_str()).unwrap_or_default();
+    assert!(first.starts_with("2026-11-27T12:00:"), "{first} {said}");
+
+    let ts = dir.path().join("game.ts");
+    convert("-c copy", &ts);
+    let (as_ts, done, said) = import(&config, &ts, &["--began", BEGAN]);
+    assert_eq!(done["lost"], 0, "{done} {said}");
+    assert_eq!(rounded(&as_ts), rounded(&as_flv), "{said}");
+
+    let (_, _, said) = import(&config, &ts, &[]);
+    assert!(said.contains("--began"), "{said}");
+    let webm = dir.path().join("other.webm");
+    convert("-c:v libvpx -deadline realtime -an -s 320x180", &webm);
+    let (_, _, said) = import(&config, &webm, &["--began", BEGAN]);
+    assert!(said.contains("vp8") && said.contains("H.264"), "{said}");
+    let (_, _, said) = import(&config, &config, &["--began", BEGAN]);
+    assert!(said.contains("courtside.toml"), "{said}");
+}
