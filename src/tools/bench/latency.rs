@@ -77,7 +77,7 @@ const BUDGET_MS: f64 = 60.0;
 const BUDGET: &str = "budget (p99 to the answer 60 ms, nothing dropped)";
 /// Hops that may drop nothing: ingest hands on to the first two, the third is the decoder itself. A
 /// model that is late loses pictures of its own, which is told and is no fault of theirs.
-const BUDGETED_HOPS: [&str; 3] = [hops::RING, hops::DECODE, hops::DECODER];
+pub(super) const BUDGETED_HOPS: [&str; 3] = [hops::RING, hops::DECODE, hops::DECODER];
 /// Bit rate of the stream at 720p30, kbit/s; other sizes in proportion.
 pub(super) const KBPS: u32 = 4000;
 const BOX: &str = "bench";

@@ -1,6 +1,6 @@
 //! Recordings as players read them: the lists, what they name, and what ffmpeg makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -149,6 +149,30 @@ fn a_live_list_goes_on_with_the_recording_and_past_what_is_evicted() {
     let (status, _, body) = get(to, &format!("/v1/courts/a/{}", oldest.0), "");
     let told = String::from_utf8_lossy(&body).into_owned();
     assert!(status == 410 && told.contains("evicted"), "{status} {told}");
+
+    // What is left of it is one film to a player, over the borders of the ring's segments.
+    let whole = "from=2027-01-15T07:00:00Z&to=2027-01-15T09:00:00Z";
+    let list = format!("http://{to}/v1/courts/a/live.m3u8?{whole}");
+    let (_, _, text) = get(to, &format!("/v1/courts/a/live.m3u8?{whole}"), "");
+    let files: BTreeSet<String> = entries(&String::from_utf8(text).expect("text"))
+        .1
+        .into_iter()
+        .map(|(file, ..)| file)
+        .collect();
+    assert!(files.len() > 2, "{files:?}");
+    let run = Command::new("ffprobe")
+        .args(["-v", "warning", "-select_streams", "v", "-show_entries", "packet=dts_time"])
+        .args(["-of", "csv=p=0", &list])
+        .output()
+        .expect("ffprobe");
+    assert_eq!(String::from_utf8_lossy(&run.stderr), "");
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    let times: Vec<f64> =
+        text.lines().map(|line| line.trim_matches(',').parse().expect("a time")).collect();
+    assert!(times.len() > 1000, "{}", times.len());
+    for two in times.windows(2) {
+        assert!((two[1] - two[0] - 0.1).abs() < 0.002, "a picture each 0.1 s: {two:?}");
+    }
 
     // Another session: a player begins anew there, with what stands before its fragments.
     tested.closed(SESSION);
