@@ -26,7 +26,9 @@ use crate::disk::RealDisk;
 use crate::health;
 use crate::media::{Codec, Frame, MediaTime, Monotonic};
 use crate::rtmp::flv::FileTag;
-use crate::tools::bench::latency::{COURT, KBPS, Scratch, configuration, sample, size};
+use crate::tools::bench::latency::{
+    BUDGETED_HOPS, COURT, KBPS, Scratch, configuration, sample, size,
+};
 use crate::tools::bench::spread::Spread;
 use crate::tools::client::{Asked, Origin};
 use crate::tools::machine::{Machine, machine};
@@ -148,7 +150,9 @@ impl BenchPullArgs {
         #[expect(clippy::cast_precision_loss, reason = "bytes a second")]
         let read_bytes_per_second =
             read.load(Ordering::Relaxed) as f64 / to.since(from).as_secs_f64();
-        let dropped = report.ledger.iter().flat_map(|(_, count)| &count.dropped);
+        let budgeted =
+            report.ledger.iter().filter(|(hop, _)| BUDGETED_HOPS.contains(&hop.hop.as_str()));
+        let dropped = budgeted.flat_map(|(_, count)| &count.dropped);
         let dropped = dropped.filter(|(why, _)| !why.is_expected()).map(|(_, n)| n).sum();
         Ok(Sheet {
             readers: self.readers,
@@ -291,7 +295,7 @@ impl Sheet {
             format!("{}{during}", title(&format!("… {readers} readers"))),
             format!("p99 moved by {worse_ms:.1} ms"),
             format!(
-                "{got:.1} MB/s were read, of {may:.1}; {failed} readers ended early, {dropped} pictures dropped"
+                "{got:.1} MB/s were read, of {may:.1}; {failed} readers ended early, {dropped} dropped by ingest, recorder and decoder"
             ),
             format!("budget ({budget}): {kept}"),
         ]
