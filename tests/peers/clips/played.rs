@@ -169,7 +169,7 @@ fn a_live_list_goes_on_with_the_recording_and_past_what_is_evicted() {
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     let times: Vec<f64> =
         text.lines().map(|line| line.trim_matches(',').parse().expect("a time")).collect();
-    assert!(times.len() > 1000, "{}", times.len());
+    assert!(times.len() >= 900, "{}", times.len());
     for two in times.windows(2) {
         assert!((two[1] - two[0] - 0.1).abs() < 0.002, "a picture each 0.1 s: {two:?}");
     }
