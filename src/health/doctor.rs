@@ -532,6 +532,21 @@ mod tests {
     }
 
     #[test]
+    fn a_relay_that_is_behind_is_advice_and_without_a_camera_none_is_missed() {
+        let relay = |behind: bool, fault: Value| {
+            json!([{ "name": "tv", "state": "forwarding", "address": "rtmp://h/live",
+                     "behind": behind, "fault": fault, "dropped": 1, "bytes": 0 }])
+        };
+        let court = || "court a".to_owned();
+        let behind = with("/streams/a/relays", relay(true, Value::Null));
+        assert_eq!(codes(&behind), [(Severity::Advice, court(), "relay_drops".to_owned())]);
+        assert_eq!(codes(&with("/streams/a/relays", relay(false, Value::Null))), []);
+        let mut away = with("/streams/a/relays", relay(false, json!("cannot be reached")));
+        away["streams"]["a"]["condition"] = json!("waiting");
+        assert_eq!(codes(&away), [(Severity::Fault, court(), "no_publisher".to_owned())]);
+    }
+
+    #[test]
     fn what_became_of_a_configuration_is_told() {
         let refusal = json!([{ "path": "court.a.rims", "reason": "no boxes" }]);
         let told = |outcome: &str| json!({ "revision": 7, "outcome": outcome, "errors": refusal });

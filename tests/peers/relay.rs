@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,11 +22,13 @@ use courtside::media::{CourtId, StreamItem, UtcTime};
 use courtside::relay::{RelayParts, RelayThread, Relays};
 use courtside::rtmp::flv::{self, FileTag, VideoTag};
 use courtside::rtmp::message::{Message, kind};
+use courtside::rtmp::session::{Event, ServerSession};
 use courtside::tools::rig::publish::{Pace, Publisher};
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::broker::certificates;
@@ -448,29 +451,73 @@ async fn a_server_that_does_not_take_the_stream_costs_the_court_nothing_and_is_t
     another.close().await;
 }
 
+/// A server's side of one connection, up to where it lets somebody publish.
+async fn lets_publish(listener: &tokio::net::TcpListener) -> TcpStream {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut session = ServerSession::new(1);
+    let mut buffer = vec![0; 4096];
+    while !session.is_publishing() {
+        let count = socket.read(&mut buffer).await.unwrap();
+        let mut input = &buffer[..count];
+        while let Some(event) = session.next(&mut input).unwrap() {
+            if let Event::Publish { .. } = event {
+                session.accept();
+            }
+        }
+        socket.write_all(session.output()).await.unwrap();
+        session.output().clear();
+    }
+    socket
+}
+
+#[tokio::test]
+async fn a_server_that_closes_again_and_again_is_asked_less_and_less() {
+    let listener = tokio::net::TcpListener::bind(loopback()).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        loop {
+            let mut socket = lets_publish(&listener).await;
+            count.fetch_add(1, Ordering::SeqCst);
+            // Takes something of the stream, and hangs up.
+            let _ = socket.read(&mut [0; 4096]).await;
+        }
+    });
+    let near = Near::with(&[("tv", &format!("rtmp://{at}/live/k"))]).await;
+    let mut camera = Publisher::connect(&near.url()).await.unwrap();
+    let tags = film(1);
+    camera.play(&tags, Pace::FullSpeed, |_| ()).await.unwrap();
+    let key = tags.iter().find(|tag| is_key(tag.kind, &tag.body)).unwrap().body.clone();
+    let mut sent = media(&tags, kind::VIDEO).len();
+    // Thirty seconds, and a key picture for each tenth of one.
+    for step in 0..1_500 {
+        if step % 5 == 0 {
+            sent += 1;
+            camera.send(kind::VIDEO, 1_000 + step * 20, key.clone()).await.unwrap();
+        }
+        near.clock.advance(Duration::from_millis(20));
+        look().await;
+    }
+    let state = near.state("tv");
+    assert!(state.fault.is_some_and(|why| why.contains("closed the connection after")));
+    let connections = connections.load(Ordering::SeqCst);
+    // After 1, 2, 4, 8 and 16 s, each at least half as long.
+    assert!((3..=6).contains(&connections), "{connections} connections in 30 s");
+    is_so("the court has every picture", || {
+        (*near.doors.court.pictures.lock() == sent).then_some(())
+    })
+    .await;
+    camera.vanish();
+    near.end().await;
+}
+
 #[tokio::test]
 async fn a_server_that_never_reads_is_held_to_four_seconds_and_let_go() {
     let listener = tokio::net::TcpListener::bind(loopback()).await.unwrap();
     let at = listener.local_addr().unwrap();
     // A server up to the publish, then somebody who reads nothing any more.
-    let held = tokio::spawn(async move {
-        use courtside::rtmp::session::{Event, ServerSession};
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let mut session = ServerSession::new(1);
-        let mut buffer = vec![0; 4096];
-        while !session.is_publishing() {
-            let count = socket.read(&mut buffer).await.unwrap();
-            let mut input = &buffer[..count];
-            while let Some(event) = session.next(&mut input).unwrap() {
-                if let Event::Publish { .. } = event {
-                    session.accept();
-                }
-            }
-            socket.write_all(session.output()).await.unwrap();
-            session.output().clear();
-        }
-        socket
-    });
+    let held = tokio::spawn(async move { lets_publish(&listener).await });
     let near = Near::with(&[("tv", &format!("rtmp://{at}/live/k"))]).await;
     let mut camera = Publisher::connect(&near.url()).await.unwrap();
     let tags = film(1);
