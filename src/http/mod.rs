@@ -7,7 +7,7 @@
 //! (RFC 9457), `tls`, `listener`, `standing` and `guard` (seats, and limits on slow peers), `shares` (what one
 //! guest may have at once), `serving` (what all
 //! listeners have in common), `local` (the socket of this machine, at which `doctor` asks),
-//! `server` (all of it, bound).
+//! `server` (all of it, bound). `outgoing` is the other way: what the box asks of others.
 
 mod error;
 mod rules;
@@ -28,6 +28,7 @@ mod shares;
 mod serving;
 mod local;
 mod server;
+pub mod outgoing;
 
 pub use crate::http::access::{Access, Tokens};
 pub use crate::http::error::HttpError;

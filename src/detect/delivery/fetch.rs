@@ -9,23 +9,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, HeaderMap, HeaderName, IF_RANGE, LAST_MODIFIED,
     LOCATION, RANGE, USER_AGENT,
 };
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::clock::{Clock, sleep, within};
-use crate::detect::delivery::address::Web;
 use crate::detect::delivery::part::PartFile;
-use crate::detect::delivery::resume::{Have, Head, Plan, Tries, Wrong, too_long};
+use crate::detect::delivery::resume::{Have, Head, Plan, Wrong, too_long};
+use crate::http::outgoing::{self, AGENT, Terms, Tries, Web};
 use crate::media::Foreign;
 
 /// Addresses that one request may be sent on to.
@@ -130,9 +124,8 @@ impl Fetch<'_> {
 
     async fn connection(&self, at: &Web, part: &mut PartFile) -> End {
         let ask = part.have().ask(self.hashed);
-        let mut request = Request::get(&at.target)
-            .header(HOST, &at.authority)
-            .header(USER_AGENT, concat!("courtside/", env!("CARGO_PKG_VERSION")));
+        let mut request =
+            Request::get(&at.target).header(HOST, &at.authority).header(USER_AGENT, AGENT);
         if let Some(from) = ask.from {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
@@ -215,36 +208,11 @@ impl Fetch<'_> {
         request: Request<Empty<Bytes>>,
     ) -> Result<Response<Incoming>, String> {
         let step = self.limits.step;
-        let connecting = TcpStream::connect((at.host.as_str(), at.port));
-        let stream = within(self.clock, step, connecting).await;
-        let stream = stream.ok_or("no connection within half a minute")?;
-        let stream =
-            stream.map_err(|error| format!("no connection ({})", Foreign::error(&error)))?;
-        if !at.tls {
-            return exchange(stream, request, (self.clock, step)).await;
-        }
-        let name = ServerName::try_from(at.host.clone());
-        let name =
-            name.map_err(|_| "its host is no name that a certificate can have".to_owned())?;
-        let greeting = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
-        let stream = within(self.clock, step, greeting).await;
-        let stream = stream.ok_or("no TLS within half a minute")?;
-        let stream = stream.map_err(|error| format!("no TLS ({})", Foreign::error(&error)))?;
-        exchange(stream, request, (self.clock, step)).await
+        let terms = Terms { clock: self.clock, tls: &self.tls, step, send_buffer: None };
+        let stream = outgoing::connect(at, terms).await?;
+        let answer = within(self.clock, step, outgoing::exchange(stream, request)).await;
+        answer.ok_or("no answer within half a minute")?
     }
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Empty<Bytes>>,
-    (clock, step): (&dyn Clock, Duration),
-) -> Result<Response<Incoming>, String> {
-    let wrong = |error: hyper::Error| format!("no answer ({})", Foreign::error(&error));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(wrong)?;
-    // Ends with the answer's body.
-    tokio::spawn(connection);
-    let answer = within(clock, step, sender.send_request(request)).await;
-    answer.ok_or("no answer within half a minute")?.map_err(wrong)
 }
 
 fn head_of(answer: &Response<Incoming>) -> Head {

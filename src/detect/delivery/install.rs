@@ -8,31 +8,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::clock::{Chance, Clock};
 use crate::detect::bundle::error::Task;
 use crate::detect::bundle::files::hex;
-use crate::detect::delivery::address::{Address, NO_ADDRESS, Web};
+use crate::detect::delivery::address::{Address, NO_ADDRESS};
 use crate::detect::delivery::fetch::{Fetch, FetchLimits};
 use crate::detect::delivery::part::PartFile;
 use crate::detect::delivery::resume::{Have, too_long};
 use crate::detect::delivery::store::{OnDisk, Parcels, Stored};
 use crate::detect::parcel::{Rules, Source as _};
 use crate::detect::roster::swapping::TakesOver;
-use crate::disk::{open_regular, read_regular};
+use crate::disk::open_regular;
 use crate::event::models::{InstallOrder, InstallState, SwapOrder};
 use crate::event::words::InstallPhase;
+use crate::http::outgoing::{self, Web};
 use crate::media::Foreign;
 
 /// Room that stays free beside a parcel: the outbox is not held up by a model.
 const KEEP_FREE: u64 = 64 << 20;
-/// Authorities of a system.
-const PEM_MOST_BYTES: u64 = 4 << 20;
 
 /// Why nothing was begun.
 #[derive(Debug, thiserror::Error)]
@@ -278,7 +274,7 @@ impl Installer {
 
     fn fetch(&self, web: &Web, hashed: bool, part: &mut PartFile) -> Result<(), String> {
         let InstallerParts { parcels, clock, chance, ca_file, limits, .. } = &self.parts;
-        let tls = tls(ca_file.as_deref())?;
+        let tls = outgoing::tls(ca_file.as_deref())?;
         let progress = |bytes: u64, total: Option<u64>| {
             self.tell(|state| (state.bytes, state.total) = (bytes, total));
         };
@@ -433,21 +429,4 @@ fn sha256_of(parcels: &Parcels, path: &Path) -> io::Result<String> {
         offset += len as u64;
     }
     Ok(hex(&hash.finalize()))
-}
-
-/// TLS that trusts the system's authorities, and those of `ca_file`.
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_file {
-        let wrong = |error: &dyn std::fmt::Display| format!("read {}: {error}", path.display());
-        let text = read_regular(path, PEM_MOST_BYTES).map_err(|error| wrong(&error))?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-        roots.add_parsable_certificates(certificates.map_err(|error| wrong(&error))?);
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| format!("begin TLS: {error}"))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
