@@ -82,6 +82,7 @@ for group in "$@"; do
         want qemu-utils has qemu-storage-daemon
         want iproute2 test -x /usr/sbin/ip -o -x /sbin/ip
         want e2fsprogs test -x /usr/sbin/mkfs.ext4 -o -x /sbin/mkfs.ext4
+        want python3-venv python3 -c 'import ensurepip'
         ;;
     system)
         want systemd-container has systemd-nspawn

@@ -41,6 +41,7 @@ pub mod router;
 pub mod detect;
 pub mod game;
 pub mod clips;
+pub mod upload;
 pub mod claim;
 pub mod uplink;
 pub mod health;

@@ -720,3 +720,38 @@ fn a_request_is_told_once_as_a_clip_or_as_none() {
     assert!(kept.contains("INFO") && kept.contains("clip kept"), "{kept}");
     assert!(none.contains("WARN") && none.contains("no clip") && none.contains("why="), "{none}");
 }
+
+/// Who sends a clip on reads it for hours: its bytes stay, whatever becomes of its pin.
+#[test]
+fn a_clip_that_is_held_is_not_evicted_until_it_is_let_go() {
+    let disk = ForgetfulDisk::new();
+    let mut tested = open(&disk, small());
+    // Segments of 4 s, 20 kB each: three fit.
+    let feed = |tested: &mut TestRing, range: std::ops::Range<u64>| {
+        for n in range {
+            let ms = i64::try_from(n).expect("small") * 100;
+            let kind = parameters(u8::try_from(n / 40).expect("small"));
+            tested.feed(picture(SESSION, n, ms, n % 20 == 0, 500, &kind));
+        }
+    };
+    feed(&mut tested, 0..60);
+    tested.request("read", SESSION, (0, 1000));
+    let shelf = tested.ring.shelf();
+    let held = shelf.hold(&shelf.read("read").expect("there"));
+    shelf.unpin("read").expect("taken");
+    tested.ring.pump();
+    assert!(!clips(&disk)["read"].pinned);
+    feed(&mut tested, 60..400);
+    let first = || {
+        let names = disk.names(&Path::new(DIR).join("segments")).expect("listed");
+        names.iter().any(|name| name.starts_with("0000000001."))
+    };
+    assert!(first(), "it is held");
+    let opened = shelf.open(&shelf.read("read").expect("there")).expect("opened");
+    assert!(opened.bytes() > 4_000);
+    drop((opened, held));
+    feed(&mut tested, 400..520);
+    assert!(!first() && shelf.read("read").is_err(), "it is let go");
+    tested.closed(SESSION);
+    tested.join();
+}

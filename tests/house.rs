@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
         "detect",
         "game",
         "clips",
+        "upload",
         "uplink",
         "claim",
         "provision",

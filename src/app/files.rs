@@ -17,7 +17,7 @@ use crate::event::command::Role;
 use crate::media::Foreign;
 
 /// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "token",
     "token-operator",
     "token-viewer",
@@ -27,6 +27,7 @@ const NAMES: [&str; 17] = [
     "ring",
     "rims",
     "models",
+    crate::app::uploads::FOLDER,
     "local",
     "tried",
     "import",

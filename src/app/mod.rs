@@ -12,7 +12,7 @@
 //! the one state of the box, `watch` what is told of it four times a second, `home` what Home Assistant is told, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
 //! `service` which courts are in service (over HTTP by `service_routes`),
-//! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
+//! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `uploads` what those are given of the box, `handle` a running box as others see it, `error` why it could not be built, `files` who else can
 //! write or read them, `host` reads the machine.
 
 mod world;
@@ -43,6 +43,7 @@ mod service;
 mod service_routes;
 mod twin;
 mod twin_routes;
+mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -68,6 +69,7 @@ use crate::page::SentEvent;
 use crate::relay::{RelayParts, RelayThread, Relays};
 use crate::router::{ModelFeed, Router};
 use crate::uplink::{self, Uplink};
+use crate::upload::Uploads;
 
 use crate::app::book::CourtBook;
 use crate::app::claiming::Claiming;
@@ -145,6 +147,7 @@ pub struct App {
     /// The configuration as it is changed from afar, where the box has a file of its own.
     twin: Option<(TwinKeeper, TwinDesk)>,
     claiming: Claiming,
+    uploads: Arc<Uploads>,
     again: told::Sender<bool>,
 }
 
@@ -335,6 +338,7 @@ impl App {
         let pace = Pace::new(Arc::clone(&world.clock), config.http.read_bytes_per_second);
         let reading = ReadTerms { pace: pace.clone(), wall: Some(anchors.clone()) };
         let web = web::bind(&config, &options, &technician.web, (ring.shelf(), reading), more)?;
+        let uploads = uploads::uploads(&config, &world, ring.shelf(), &technician.web);
         let decoders = Arc::clone(&world.devices.decoders);
         let gpu_memory = GpuMemory::of(decoders, Arc::clone(&world.clock)).map_err(|source| {
             AppError::Io { what: "start a thread that asks the GPU".to_owned(), source }
@@ -388,6 +392,7 @@ impl App {
             deadline_on_signal: GRACE,
             twin,
             claiming,
+            uploads,
             again,
         })
     }
@@ -442,13 +447,19 @@ impl App {
             deadline_on_signal,
             twin,
             claiming,
+            uploads,
             again,
         } = self;
         let installing = Arc::clone(&splits);
         let beside = courts.beside().clone();
         let Neighbours { ledger, uplink, detect, router, .. } = &beside;
         let clock = &beside.world.clock;
-        uplink.serve(operations::all(&technician, &again, web.tokens()));
+        uplink.serve(operations::all(
+            &technician,
+            &again,
+            web.tokens(),
+            (ring.shelf(), Arc::clone(&uploads)),
+        ));
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
         let rtmps = beside.ingest.rtmps_address();
@@ -479,6 +490,7 @@ impl App {
                 data_dir,
                 shelf: ring.shelf(),
                 relays: Arc::clone(&beside.relays),
+                uploads,
                 web: Arc::clone(&technician.web),
                 twin: technician.twin.clone(),
                 files,

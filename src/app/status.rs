@@ -17,6 +17,7 @@ use crate::event::state::{
     Advice, ClaimState, ClockState, ModelsState, RelayState, StorageState, StreamState,
 };
 use crate::event::twin::ConfigReported;
+use crate::event::upload::UploadsState;
 use crate::event::words::{AdviceAbout, ClockSource, ModelRole, RelayCondition, StreamCondition};
 use crate::event::{self, Score};
 use crate::game::calibrate::{Calibration, Learnt};
@@ -36,6 +37,7 @@ pub(crate) struct StagesSay {
     pub(crate) models: ModelsState,
     /// Absent until the ring is open.
     pub(crate) storage: Option<StorageState>,
+    pub(crate) uploads: UploadsState,
     /// Absent until the outbox is open.
     pub(crate) uplink: Option<UplinkCounts>,
     /// Absent where a broker is configured.
@@ -94,6 +96,7 @@ impl StagesSay {
             streams: streams.collect(),
             models: self.models,
             storage: self.storage,
+            uploads: self.uploads,
             uplink: self.uplink.map(|counts| UplinkStatus {
                 connected: counts.connected,
                 acknowledges: counts.connected && counts.acknowledged_in == counts.session,
@@ -177,6 +180,7 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         relays: Vec::new(),
         models: status.models.board.iter().flat_map(model_readings).collect(),
         disagreements: status.models.disagreements.unwrap_or(0),
+        uploads: status.uploads.clone(),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
             let pinned = storage.pinned_bytes;
             vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]

@@ -38,6 +38,7 @@ use crate::media::{BoxName, CourtId, Foreign, Monotonic};
 use crate::page;
 use crate::relay::Relays;
 use crate::uplink::Uplink;
+use crate::upload::Uploads;
 
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
 const EVERY: Duration = Duration::from_millis(250);
@@ -66,6 +67,7 @@ pub(crate) struct Watched {
     pub(crate) data_dir: PathBuf,
     pub(crate) shelf: Shelf,
     pub(crate) relays: Arc<Relays>,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) web: Arc<WebState>,
     /// Absent where the box has no file of its own.
     pub(crate) twin: Option<TwinDesk>,
@@ -214,6 +216,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         courts,
         models: watched.splits.models(),
         storage: watched.shelf.status().map(|ring| ring.storage),
+        uploads: watched.uploads.state(),
         uplink: Some(watched.uplink.status()),
         claim: watched.claim.state(),
         clock: watched.anchors.state(),
@@ -306,6 +309,10 @@ impl Publisher {
             (fixed.ring_bytes, fixed.free_bytes) = (0, 0);
             due.extend(self.changed(now, "storage".to_owned(), &fixed, storage));
         }
+        let mut fixed = status.uploads.clone();
+        (fixed.sent_bytes, fixed.allowed_bits_per_second) = (0, 0);
+        fixed.measured_bits_per_second = None;
+        due.extend(self.changed(now, "uploads".to_owned(), &fixed, &status.uploads));
         if let Some(claim) = &status.claim {
             due.extend(self.changed(now, "claim".to_owned(), claim, claim));
         }
@@ -362,7 +369,8 @@ mod tests {
         let mut due = |millis: u64, status: &BoxStatus| -> Vec<String> {
             publisher.due(at(millis), status).into_iter().map(|(what, _)| what).collect()
         };
-        let all = ["stream/north", "stream/south", "models", "storage", "service", "clock"];
+        let all =
+            ["stream/north", "stream/south", "models", "storage", "uploads", "service", "clock"];
         assert_eq!(due(0, &status), all);
         assert!(due(250, &status).is_empty(), "nothing changed");
         status.streams.get_mut("north").expect("there").stream.pictures += 8;

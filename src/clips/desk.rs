@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -185,6 +185,8 @@ pub(crate) struct Desk {
     pub(crate) writer_bell: Bell,
     pub(crate) cutter_bell: Bell,
     pub(crate) ballast: Ballast,
+    /// Counts the clips that were ever held, to tell them apart.
+    pub(crate) held: AtomicU64,
     /// Set once the writer is through: no fragment comes any more.
     pub(crate) written: AtomicBool,
 }

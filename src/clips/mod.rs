@@ -10,7 +10,7 @@
 //! starts, joins).
 //!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
-//! put together as `cut` says). Commands come by `shelf` too, or by `reader` without a daemon. `export`
+//! put together as `cut` says); `held` keeps one from going meanwhile. Commands come by `shelf` too, or by `reader` without a daemon. `export`
 //! joins what is wanted of any interval or clip to films, as `film` lays them out.
 //!
 //! What is recorded is played as it lies: `playlist` (stretches and lists) and `numbering` are pure, `library`
@@ -45,6 +45,7 @@ mod desk;
 mod writer;
 mod cutter;
 mod ring;
+mod held;
 mod shelf;
 mod times;
 mod playlist;
@@ -68,6 +69,7 @@ pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,
 };
+pub use crate::clips::held::HeldClip;
 pub use crate::clips::index::SegmentEntry;
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
 pub use crate::clips::pace::Pace;

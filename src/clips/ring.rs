@@ -4,7 +4,7 @@
 //! runs is the `shelf`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -98,6 +98,7 @@ impl Ring {
             writer_bell: Bell::new(),
             cutter_bell: Bell::new(),
             ballast,
+            held: AtomicU64::new(0),
             written: AtomicBool::new(false),
         });
         for (_, mailbox) in &courts {

@@ -22,6 +22,7 @@ use crate::clips::cut::Part;
 use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{Assembly, OpenedSegment, Places, open_clip, open_parts};
+use crate::clips::held::HeldClip;
 use crate::clips::index::{Index, SegmentEntry};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
@@ -247,6 +248,16 @@ impl Shelf {
             io::ErrorKind::NotFound => ShelfError::Gone,
             _ => ShelfError::Disk(error),
         })
+    }
+
+    /// Keeps a clip's bytes from being evicted until that is dropped.
+    #[must_use]
+    pub fn hold(&self, clip: &Clip) -> HeldClip {
+        let desk = match &self.before {
+            Before::Desk(desk) => Some(Arc::clone(desk)),
+            Before::Files(_) => None,
+        };
+        HeldClip::of(desk, clip)
     }
 
     /// Ends a clip's pin, since somebody has its bytes. `sha256`: of what was received, hexadecimal;

@@ -18,6 +18,7 @@ use crate::config::ingest::RawIngest;
 use crate::config::origin::Origin;
 use crate::config::ring::RawRing;
 use crate::config::uplink::RawUplink;
+use crate::config::upload::RawUpload;
 
 /// The file as it stands, every table with its own struct. Unknown keys are refused.
 #[derive(Deserialize, JsonSchema)]
@@ -36,6 +37,8 @@ pub(super) struct RawConfig {
     http: RawHttp,
     #[serde(default)]
     ring: RawRing,
+    #[serde(default)]
+    upload: RawUpload,
     #[schemars(with = "Vec<RawCourt>", length(max = 256))]
     #[serde(default)]
     court: Vec<Spanned<RawCourt>>,
@@ -83,6 +86,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         appliance.as_ref().map(|appliance| appliance.data_dir.clone()).unwrap_or_default();
     let http = raw.http.check(&data_dir, origin, findings);
     let ring = raw.ring.check(findings);
+    let upload = raw.upload.check(findings);
     let courts = check_all(raw.court, may_be_empty, ingest.as_ref(), origin, findings);
     let detect = raw.detect.check(origin, findings);
     let health = raw.health.check(findings);
@@ -93,6 +97,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         ingest: ingest?,
         http: http?,
         ring,
+        upload,
         courts,
         detect,
         health,

@@ -32,6 +32,7 @@ mod ingest;
 mod http;
 mod ring;
 mod relay;
+mod upload;
 mod court;
 mod detect;
 mod health;
@@ -66,6 +67,7 @@ pub use crate::config::site::{Site, SiteRims, names_rims};
 pub use crate::config::source::{Begun, ReadFile, Source, load};
 pub use crate::config::twin::DESIRED_MOST_BYTES;
 pub use crate::config::uplink::{Broker, UplinkConfig};
+pub use crate::config::upload::UploadConfig;
 
 use std::path::PathBuf;
 
@@ -84,6 +86,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// `[ring]`.
     pub ring: RingConfig,
+    /// `[upload]`.
+    pub upload: UploadConfig,
     /// Each `[[court]]`, in the order of the file; at least one where a broker is written.
     pub courts: Vec<CourtConfig>,
     /// `[detect]`.

@@ -93,6 +93,15 @@ impl Config {
             ],
         );
         section(
+            "upload",
+            vec![
+                ("share", Some(self.upload.share.into())),
+                ("max_bits_per_second", self.upload.max_bits_per_second.and_then(bytes)),
+                ("during_games", Some(self.upload.during_games.into())),
+                ("plain", Some(self.upload.plain.into())),
+            ],
+        );
+        section(
             "detect",
             vec![
                 ("bundles", Some(self.detect.bundles.clone().into())),

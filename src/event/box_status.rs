@@ -17,6 +17,7 @@ use crate::event::state::{
     ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
 use crate::event::twin::DesiredTold;
+use crate::event::upload::UploadsState;
 use crate::event::words::{CalibrationMode, LearntFrom, LinkTrouble, StreamCondition, VerdictWord};
 use crate::media::{Foreign, RimBox};
 
@@ -34,6 +35,9 @@ pub struct BoxStatus {
     pub models: ModelsState,
     /// Absent until the ring is open.
     pub storage: Option<StorageState>,
+    /// Clips on their way to object storage.
+    #[serde(default)]
+    pub uploads: UploadsState,
     /// Absent until the outbox is open.
     pub uplink: Option<UplinkStatus>,
     /// How far the box's claim is; absent where a broker is configured.

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::event::upload::UploadNeeds;
 use crate::event::words::CommandWord;
 use crate::media::Foreign;
 
@@ -97,6 +98,9 @@ pub struct CommandState {
     /// What it does now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<Foreign>,
+    /// What it wants before it can go on: of `clip_upload`, answered by `clip_upload_urls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Box<UploadNeeds>>,
     /// Starts of the box that cut it and after which it went on.
     #[serde(default, skip_serializing_if = "is_none")]
     pub cuts: u32,

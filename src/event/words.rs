@@ -65,6 +65,36 @@ words! {
 }
 
 words! {
+    /// What an upload of a clip does.
+    UploadCondition {
+        /// Its clip is read and compared with its hash.
+        Hashing = "hashing",
+        /// A part is on its way.
+        Sending = "sending",
+        /// It cannot go on without an address.
+        Needing = "needing",
+        /// A game runs, or events go first.
+        Yielding = "yielding",
+        /// It waits before the same part goes again.
+        Retrying = "retrying",
+    }
+}
+
+words! {
+    /// Why an upload needs an address.
+    UploadNeed {
+        /// It has none for these parts.
+        Next = "next",
+        /// The box began anew: which parts the storage has may be told with the addresses.
+        Resumed = "resumed",
+        /// The one that it had is over, or was refused.
+        Expired = "expired",
+        /// The storage knows the upload no more: begin another one.
+        NoSuchUpload = "no_such_upload",
+    }
+}
+
+words! {
     /// When a key of the configuration comes into force after it was changed.
     Applies {
         /// When the box starts the next time.

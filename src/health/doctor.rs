@@ -408,6 +408,7 @@ mod tests {
     use crate::event::box_status::{AdmissionStatus, CourtStatus, LedgerStatus, RimStatus};
     use crate::event::host::HostStatus;
     use crate::event::state::{ClockState, ModelState};
+    use crate::event::upload::UploadsState;
     use crate::event::words::CalibrationMode;
     use crate::media::Foreign;
 
@@ -444,6 +445,7 @@ mod tests {
             .into(),
             models: ModelsState { bundles: vec![model], ..ModelsState::default() },
             storage: Some(StorageState::default()),
+            uploads: UploadsState::default(),
             uplink: Some(UplinkStatus { connected: true, ..UplinkStatus::default() }),
             claim: None,
             clock: ClockState { plausible: true, courts: vec![clock] },

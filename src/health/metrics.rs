@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::event::upload::UploadsState;
 use crate::mailbox::Ledger;
 
 /// Bounds of all latency histograms, seconds: 0.25 ms to 8 s, doubling. Chosen so that each budget
@@ -114,6 +115,8 @@ pub struct Reading {
     pub models: Vec<ModelReading>,
     /// Disagreements of models of which a clip is kept.
     pub disagreements: u64,
+    /// Clips on their way to object storage.
+    pub uploads: UploadsState,
 }
 
 /// How a model does at a court, over its last attempts and answers there.
@@ -408,6 +411,7 @@ impl Collector for ReadingCollector {
         self.doors(&mut encoder)?;
         self.relays(&mut encoder)?;
         self.models(&mut encoder)?;
+        self.uploads(&mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
             "Shift of a rim's log-odds of made, in force where calibration is on",
@@ -535,6 +539,35 @@ impl ReadingCollector {
             kind,
         )?;
         ConstGauge::new(self.reading.disagreements).encode(family)
+    }
+
+    /// Clips on their way to object storage.
+    fn uploads(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let uploads = &self.reading.uploads;
+        let (gauge, counter) =
+            (ConstGauge::new(0_u64).metric_type(), ConstCounter::new(0_u64).metric_type());
+        let help =
+            "Bytes of clips that went to object storage, and those of them that it acknowledged";
+        let mut family = encoder.encode_descriptor("upload", help, Some(&Unit::Bytes), counter)?;
+        let bytes = [("sent", uploads.sent_bytes), ("acknowledged", uploads.acknowledged_bytes)];
+        for (what, count) in bytes {
+            ConstCounter::new(count).encode(family.encode_family(&[("what", what)])?)?;
+        }
+        let help = "Parts that object storage acknowledged, and those that were begun again";
+        let mut family = encoder.encode_descriptor("upload_parts", help, None, counter)?;
+        for (what, count) in [("acknowledged", uploads.parts), ("again", uploads.again)] {
+            ConstCounter::new(count).encode(family.encode_family(&[("what", what)])?)?;
+        }
+        let help =
+            "Bits a second that uploads may take, and what the uplink gave when it was tried last";
+        let mut family = encoder.encode_descriptor("upload_bits_per_second", help, None, gauge)?;
+        let measured = uploads.measured_bits_per_second.unwrap_or(0);
+        for (what, bits) in [("allowed", uploads.allowed_bits_per_second), ("measured", measured)] {
+            ConstGauge::new(bits).encode(family.encode_family(&[("what", what)])?)?;
+        }
+        let family =
+            encoder.encode_descriptor("uploads_running", "Uploads that run", None, gauge)?;
+        ConstGauge::new(uploads.running.len() as u64).encode(family)
     }
 
     fn doors(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
@@ -667,6 +700,12 @@ mod tests {
                 answer_seconds: vec![("0.99", 0.021)],
             }],
             disagreements: 1,
+            uploads: UploadsState {
+                sent_bytes: 900,
+                again: 2,
+                measured_bits_per_second: Some(5_000_000),
+                ..UploadsState::default()
+            },
             ..Reading::default()
         });
         for line in [
@@ -690,6 +729,10 @@ mod tests {
             "courtside_model_attempts{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",what=\"agreed\"} 8",
             "courtside_model_answer_seconds{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",quantile=\"0.99\"} 0.021",
             "courtside_model_disagreements 1",
+            "courtside_upload_bytes_total{what=\"sent\"} 900",
+            "courtside_upload_parts_total{what=\"again\"} 2",
+            "courtside_upload_bits_per_second{what=\"measured\"} 5000000",
+            "courtside_uploads_running 0",
             "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",
             "# EOF",
         ] {

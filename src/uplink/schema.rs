@@ -17,6 +17,10 @@ use crate::event::state::{
     BoxState, ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
 use crate::event::twin::{ConfigDesired, ConfigReported};
+use crate::event::upload::{
+    ClipAckArguments, ClipArguments, ClipListArguments, ClipUploadArguments,
+    ClipUploadUrlsArguments, UploadsState,
+};
 use crate::event::{Envelope, Highlight, Score, Shot, Withdrawal};
 
 /// Every message, as (file name, schema): `courtside.shot.made.v1.json`, `state.box.json` …
@@ -36,6 +40,7 @@ pub fn all() -> Vec<(String, Value)> {
         state::<StreamState>("stream"),
         state::<ModelsState>("models"),
         state::<StorageState>("storage"),
+        state::<UploadsState>("uploads"),
         state::<UplinkState>("uplink"),
         state::<ClockState>("clock"),
         state::<ServiceState>("service"),
@@ -68,6 +73,11 @@ pub fn all() -> Vec<(String, Value)> {
         arguments::<ServiceCheckArguments>("service_check"),
         arguments::<ConfirmArguments>("service_confirm"),
         arguments::<OverrideArguments>("service_override"),
+        arguments::<ClipListArguments>("clip_list"),
+        arguments::<ClipUploadArguments>("clip_upload"),
+        arguments::<ClipUploadUrlsArguments>("clip_upload_urls"),
+        arguments::<ClipAckArguments>("clip_ack"),
+        arguments::<ClipArguments>("clip_release"),
     ];
     let commands = commands.into_iter().chain(operations);
     events.into_iter().chain(states).chain(twin).chain([whole]).chain(commands).collect()

@@ -7,6 +7,7 @@
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     clippy::clone_on_ref_ptr,
+    clippy::duplicate_mod,
     reason = "tests make their own numbers and files, and bound their waits by the real clock"
 )]
 
@@ -48,3 +49,4 @@ mod secrets_of_a_claim;
 mod service;
 mod tls;
 mod twin;
+mod upload;

@@ -3,7 +3,7 @@
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
 //! restart), `install` brings a model, `keys` makes tokens anew, `identity` the box's own key, `service` brings
-//! a court into service, as `technician` does it over either door; `secrets` is what nothing that leaves may contain.
+//! a court into service, as `technician` does it over either door; `clips` are those of the ring; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
 mod kit;
@@ -14,18 +14,24 @@ mod identity;
 mod keys;
 mod technician;
 mod service;
+mod clips;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::app::operations::changes::{Restart, Rollback, Swap};
+use crate::app::operations::clips::{
+    ClipAcks, ClipKit, ClipList, ClipRelease, ClipUpload, ClipUploadUrls,
+};
 use crate::app::operations::install::Install;
 use crate::app::operations::keys::Rotate;
 use crate::app::operations::looks::{Aim, ConfigCheck, Doctor, LogTail, Report, Snapshot};
 use crate::app::operations::service::{ServiceCheck, ServiceConfirm, ServiceOverride};
+use crate::clips::Shelf;
 use crate::http::Tokens;
 use crate::uplink::Operation;
+use crate::upload::Uploads;
 
 pub(super) use crate::app::operations::kit::Kit;
 pub(super) use crate::app::operations::looks::court_named;
@@ -36,10 +42,13 @@ pub(super) fn all(
     technician: &Arc<Technician>,
     again: &watch::Sender<bool>,
     tokens: Option<Tokens>,
+    (shelf, uploads): (Shelf, Arc<Uploads>),
 ) -> Vec<Arc<dyn Operation>> {
     let kit = &technician.kit;
     let with = || (Arc::clone(kit), Arc::clone(&technician.web));
-    let all: [Box<dyn Operation>; 14] = [
+    let clips =
+        || ClipKit { kit: Arc::clone(kit), shelf: shelf.clone(), uploads: Arc::clone(&uploads) };
+    let all: [Box<dyn Operation>; 19] = [
         Box::new(ConfigCheck(with())),
         Box::new(Snapshot(with())),
         Box::new(Aim(with())),
@@ -54,6 +63,11 @@ pub(super) fn all(
         Box::new(ServiceCheck(Arc::clone(technician))),
         Box::new(ServiceConfirm(Arc::clone(technician))),
         Box::new(ServiceOverride(Arc::clone(technician))),
+        Box::new(ClipList(clips())),
+        Box::new(ClipUpload(clips())),
+        Box::new(ClipUploadUrls(clips())),
+        Box::new(ClipAcks(clips())),
+        Box::new(ClipRelease(clips())),
     ];
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

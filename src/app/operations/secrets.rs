@@ -101,6 +101,10 @@ impl Operation for Keeping {
         self.operation.resumable()
     }
 
+    fn beside(&self) -> usize {
+        self.operation.beside()
+    }
+
     fn check(&self, arguments: &Map<String, Value>) -> Result<(), Foreign> {
         let checked = self.operation.check(arguments);
         checked.map_err(|why| Foreign::told(without(&why, &self.secrets.now())))

@@ -8,8 +8,10 @@ use crate::event::host::{
     CertificateStatus, ClockKept, DataDirStatus, GpuMemory, RenderNode, SyncsStatus,
 };
 use crate::event::state::{CourtClock, ModelState, UplinkState};
+use crate::event::upload::{UploadNeeds, UploadState, UploadsState};
 use crate::event::words::{
-    CalibrationMode, LearntFrom, LinkTrouble, ModelCondition, Sound, StorageCondition, VerdictWord,
+    CalibrationMode, LearntFrom, LinkTrouble, ModelCondition, Sound, StorageCondition,
+    UploadCondition, UploadNeed, VerdictWord,
 };
 use crate::game::calibrate::Verdict;
 use crate::mailbox::DropReason;
@@ -102,6 +104,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         courts,
         models: ModelsState { bundles: vec![model()], ..ModelsState::default() },
         storage: None,
+        uploads: UploadsState::default(),
         uplink: None,
         claim: None,
         clock: ClockState { plausible: true, courts: Vec::new() },
@@ -176,6 +179,35 @@ fn in_mid_game() -> StagesSay {
         clips: 3,
     });
     said.uplink = Some(UplinkCounts { connected: true, session: 4, ..UplinkCounts::default() });
+    let upload = |(n, condition): (usize, &UploadCondition)| {
+        let needs = UploadNeed::ALL.get(n).map(|reason| UploadNeeds {
+            upload: Foreign::name("game-7"),
+            parts: vec![2, 3],
+            reason: *reason,
+            said: None,
+        });
+        let (upload, clip) = (Foreign::name(&format!("game-{n}")), Foreign::name("north-1"));
+        let (condition, part) = (*condition, Some(2));
+        let (bytes, acknowledged_bytes, parts) = (40_000_000, 16_777_216, 3);
+        let trouble = None;
+        UploadState {
+            upload,
+            clip,
+            condition,
+            bytes,
+            acknowledged_bytes,
+            parts,
+            part,
+            needs,
+            trouble,
+        }
+    };
+    said.uploads = UploadsState {
+        running: UploadCondition::ALL.iter().enumerate().map(upload).collect(),
+        measured_bits_per_second: Some(8_100_000),
+        waits: Some(Foreign::told("court north is played")),
+        ..UploadsState::default()
+    };
     said.clock.courts =
         vec![clock("north", ClockSource::Sei, 3), clock("south", ClockSource::Arrival, 80)];
     said.clock.courts[0].drift_ppm = Some(-1.25);
@@ -376,6 +408,10 @@ fn every_word_is_said_in_some_situation() {
         ClockSource::ALL,
         all.iter().flat_map(|status| &status.clock.courts).map(|court| court.source),
     );
+    let uploads = || all.iter().flat_map(|status| &status.uploads.running);
+    check(UploadCondition::ALL, uploads().map(|upload| upload.condition));
+    let needs = uploads().filter_map(|upload| upload.needs.as_ref());
+    check(UploadNeed::ALL, needs.map(|needs| needs.reason));
     check(CalibrationMode::ALL, all.iter().map(|status| status.calibration.mode));
     check(LearntFrom::ALL, rims().map(|rim| rim.from));
     check(VerdictWord::ALL, rims().flat_map(|rim| rim.said.values().copied()));

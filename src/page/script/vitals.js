@@ -1,4 +1,4 @@
-// The line of the box itself: broker, video, models, clock.
+// The line of the box itself: broker, video, clips on their way, models, clock.
 
 import { $, known, make } from "./dom.js";
 
@@ -17,6 +17,13 @@ export function showVitals(state) {
     rows.push(storage.condition === "recording" || !storage.condition
       ? [storage.reason ? "bad" : "good", "Video", `${gigabytes(storage.ring_bytes || 0)} of ${gigabytes(storage.quota_bytes || 0)}`, storage.reason || null]
       : ["bad", "Video", storage.condition, storage.reason]);
+  }
+  const uploads = state.uploads && state.uploads.running || [];
+  if (uploads.length) {
+    const { waits, allowed_bits_per_second: bits } = state.uploads;
+    const trouble = uploads.map((upload) => upload.trouble).find(Boolean);
+    const pace = waits ? "waiting" : `${((bits || 0) / 1e6).toFixed(1)} Mbit/s`;
+    rows.push([trouble ? "warn" : "good", "Clips", `${uploads.length} to the cloud, ${pace}`, trouble || waits || null]);
   }
   for (const model of (models && models.bundles) || []) {
     const pace = known(model.inference_ms) ? `, ${model.inference_ms.toFixed(1)} ms` : "";

@@ -22,7 +22,7 @@ use crate::media::{Foreign, Monotonic};
 use crate::uplink::inbox::door::{Door, Judged};
 use crate::uplink::inbox::letter::{self, Desired, Letter, Read, Why};
 use crate::uplink::inbox::limits::{Bucket, Limits};
-use crate::uplink::inbox::operation::{Operation, Table};
+use crate::uplink::inbox::operation::{Operation, Table, Told};
 use crate::uplink::inbox::post::{Arrived, Note, Post, Telling};
 use crate::uplink::inbox::record::{Now, Record};
 use crate::uplink::inbox::store::{InboxError, Store};
@@ -53,8 +53,10 @@ pub(crate) struct Parts<'a> {
 #[derive(Debug)]
 struct Running {
     operation: &'static str,
+    /// It is none of the four.
+    is_beside: bool,
     told: Monotonic,
-    progress: Option<(Option<u8>, Foreign)>,
+    progress: Option<Told>,
 }
 
 /// One that is over and still shown.
@@ -266,10 +268,10 @@ impl Keeper {
                 }
             }
             Note::Serve(operations) => self.serve(operations),
-            Note::Progress { id, percent, words } => {
+            Note::Progress { id, told } => {
                 let running = self.places.get(&id).and_then(|place| self.running.get_mut(place));
                 if let Some(running) = running {
-                    running.progress = Some((percent, words));
+                    running.progress = Some(told);
                 }
             }
             Note::Ended { id, out } => {
@@ -452,15 +454,20 @@ impl Keeper {
             }
         }
         let now = self.time();
-        for (place, (percent, words)) in due {
-            self.change(place, |record| record.progressed(percent, words, now));
+        for (place, told) in due {
+            self.change(place, |record| record.progressed(told, now));
         }
     }
 
     fn may_begin(&self, place: u64) -> bool {
         let name = self.active.get(&place).and_then(|record| record.state.operation.as_deref());
-        self.running.len() < AT_ONCE
-            && !self.running.values().any(|running| Some(running.operation) == name)
+        let of_name =
+            self.running.values().filter(|running| Some(running.operation) == name).count();
+        let beside = name.and_then(|name| self.table.get(name)).map_or(0, |one| one.beside());
+        if beside > 0 {
+            return of_name < beside;
+        }
+        self.running.values().filter(|running| !running.is_beside).count() < AT_ONCE && of_name == 0
     }
 
     /// Chooses what is begun now, in order of arrival.
@@ -482,11 +489,11 @@ impl Keeper {
                 self.change(place, |record| record.fail("expired", reason, now));
                 continue;
             }
-            let Some(operation) = self.table.get(&name).map(|operation| operation.name()) else {
-                continue;
-            };
+            let of = self.table.get(&name).map(|operation| (operation.name(), operation.beside()));
+            let Some((operation, beside)) = of else { continue };
             self.change(place, |record| record.begins(now));
-            self.running.insert(place, Running { operation, told: self.now, progress: None });
+            let (told, is_beside) = (self.now, beside > 0);
+            self.running.insert(place, Running { operation, is_beside, told, progress: None });
             turn.begin.push(place);
         }
     }

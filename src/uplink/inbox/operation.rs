@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::event::command::Role;
+use crate::event::upload::UploadNeeds;
 use crate::media::Foreign;
 
 /// Why an operation was not done.
@@ -44,6 +45,11 @@ pub trait Operation: Send + Sync {
     fn resumable(&self) -> bool {
         false
     }
+    /// How many of its name may run at a time beside the four: of one that mostly waits for a network. None: it is
+    /// one of the four, and one of its name at a time.
+    fn beside(&self) -> usize {
+        0
+    }
     /// Looks at the arguments before the command is accepted; what it refuses is never run.
     ///
     /// # Errors
@@ -56,6 +62,14 @@ pub trait Operation: Send + Sync {
     fn run(&self, call: &Call) -> Result<Value, Failed>;
 }
 
+/// How far an operation is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Told {
+    pub(super) percent: Option<u8>,
+    pub(super) words: Foreign,
+    pub(super) needs: Option<UploadNeeds>,
+}
+
 /// One run of an operation.
 pub struct Call {
     /// The command.
@@ -64,7 +78,7 @@ pub struct Call {
     pub arguments: Map<String, Value>,
     /// A start of the box has cut it: what was begun may be there.
     pub resumed: bool,
-    pub(super) tells: Box<dyn Fn(Option<u8>, Foreign) + Send + Sync>,
+    pub(super) tells: Box<dyn Fn(Told) + Send + Sync>,
     pub(super) stops: Arc<AtomicBool>,
 }
 
@@ -77,7 +91,12 @@ impl fmt::Debug for Call {
 impl Call {
     /// Says how far it is, in per cent where that is known. Never waits; told once a second at most.
     pub fn tells(&self, percent: Option<u8>, words: impl fmt::Display) {
-        (self.tells)(percent, Foreign::told(words));
+        (self.tells)(Told { percent, words: Foreign::told(words), needs: None });
+    }
+
+    /// The same, with what it wants of who asked before it can go on.
+    pub fn needs(&self, percent: Option<u8>, words: impl fmt::Display, needs: UploadNeeds) {
+        (self.tells)(Told { percent, words: Foreign::told(words), needs: Some(needs) });
     }
 
     /// True once the box ends: what is resumable should return, whatever.

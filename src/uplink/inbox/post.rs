@@ -12,9 +12,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::mailbox::Rest;
-use crate::media::Foreign;
 use crate::uplink::inbox::letter::{Answer, Letter};
-use crate::uplink::inbox::operation::{Failed, Operation};
+use crate::uplink::inbox::operation::{Failed, Operation, Told};
 
 /// PUBLISHes that the broker may have under way to us (Receive Maximum): each may have a MiB.
 pub(crate) const RECEIVE_MAXIMUM: u16 = 16;
@@ -75,8 +74,7 @@ pub(super) enum Note {
     Serve(Vec<Arc<dyn Operation>>),
     Progress {
         id: String,
-        percent: Option<u8>,
-        words: Foreign,
+        told: Told,
     },
     Ended {
         id: String,

@@ -9,7 +9,7 @@ use crate::event::command::{CommandState, Role};
 use crate::event::words::CommandWord;
 use crate::media::{Foreign, UtcTime};
 use crate::uplink::inbox::letter::{Answer, Asked, Why};
-use crate::uplink::inbox::operation::Failed;
+use crate::uplink::inbox::operation::{Failed, Told};
 
 /// Starts that may cut one command: what takes the daemon with it is not tried for ever.
 const CUTS_MOST: u32 = 3;
@@ -97,7 +97,7 @@ impl Record {
         if self.state.is_over() {
             self.ended_ns = Some(now.utc.as_nanos());
             self.arguments = Map::new();
-            (self.state.progress, self.state.words) = (None, None);
+            (self.state.progress, self.state.words, self.state.needs) = (None, None, None);
         }
     }
 
@@ -133,9 +133,9 @@ impl Record {
         self.step(CommandWord::Running, now);
     }
 
-    pub(super) fn progressed(&mut self, percent: Option<u8>, words: Foreign, now: Now) {
-        self.state.progress = percent.map(|percent| percent.min(100));
-        self.state.words = Some(words);
+    pub(super) fn progressed(&mut self, told: Told, now: Now) {
+        self.state.progress = told.percent.map(|percent| percent.min(100));
+        (self.state.words, self.state.needs) = (Some(told.words), told.needs.map(Box::new));
         self.step(CommandWord::Running, now);
     }
 

