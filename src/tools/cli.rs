@@ -59,6 +59,7 @@ Exit: 0 found · 1 failed · 3 nothing found")]
     /// Fetch the clips of boxes, verify and acknowledge them
     #[command(after_help = "Example: courtside pull --from http://10.0.0.7:8080 --all --out clips
          courtside pull --boxes boxes.txt --game 5d1f0c2ab3e49d07 --out clips
+         courtside pull --mqtt mqtts://BROKER --box rim-1 --s3 clips --all
 Exit: 0 all is here · 1 failed · 3 a box or a clip did not come: run it again")]
     Pull(pull::PullArgs),
     /// Show the models of the running box, and have another one decide

@@ -24,6 +24,7 @@ mod budget;
 mod decode;
 mod claim;
 mod clips;
+mod cloud;
 mod commands;
 mod drain;
 mod films;

@@ -17,7 +17,7 @@ use crate::mosquitto::{Mosquitto, Subscriber, until};
 #[path = "../support/ring.rs"]
 mod ring;
 #[path = "../support/storage.rs"]
-mod storage;
+pub(crate) mod storage;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 
@@ -25,17 +25,17 @@ use ring::{TestRing, settings};
 use storage::{Fault, Storage};
 use synthetic::{parameters, picture};
 
-const SESSION: SessionId = SessionId::from_bits(0x5eed);
-const PART: u64 = 64 << 10;
+pub(crate) const SESSION: SessionId = SessionId::from_bits(0x5eed);
+pub(crate) const PART: u64 = 64 << 10;
 
 /// A box with three clips of some 300 KB in its ring, its broker, and who asks.
-struct Venue {
-    broker: Mosquitto,
-    subscriber: Subscriber,
-    laptop: Laptop,
-    config: PathBuf,
+pub(crate) struct Venue {
+    pub(crate) broker: Mosquitto,
+    pub(crate) subscriber: Subscriber,
+    pub(crate) laptop: Laptop,
+    pub(crate) config: PathBuf,
     dir: PathBuf,
-    storage: Storage,
+    pub(crate) storage: Storage,
 }
 
 fn records(ring_dir: &Path) {
@@ -55,7 +55,7 @@ fn records(ring_dir: &Path) {
     tested.join();
 }
 
-fn venue(dir: &Path) -> Venue {
+pub(crate) fn venue(dir: &Path) -> Venue {
     let data = dir.join("data");
     records(&data.join("ring"));
     let broker = Mosquitto::start(false, None);
@@ -81,7 +81,7 @@ fn venue(dir: &Path) -> Venue {
 }
 
 impl Venue {
-    fn born(&self, times: usize) {
+    pub(crate) fn born(&self, times: usize) {
         until("it is born", || {
             let told = self.subscriber.below("state/box");
             (told.iter().filter(|state| state.json["online"] == true).count() >= times)
@@ -95,7 +95,7 @@ impl Venue {
     }
 
     /// The clip's bytes, by the ring's own files.
-    fn bytes(&self, clip: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, clip: &str) -> Vec<u8> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
         let reader = RingReader::open(&self.dir.join("data/ring"), disk).expect("reader");
         let shelf = reader.shelf().expect("shelf");
@@ -145,7 +145,7 @@ impl Venue {
         self.asks("clip_upload_urls", &[("upload", json!(upload)), ("parts", json!(parts))])
     }
 
-    fn pinned(&mut self, clip: &str) -> bool {
+    pub(crate) fn pinned(&mut self, clip: &str) -> bool {
         let told = self.asks("clip_list", &[("court", json!("a"))]);
         let clips = told["result"]["clips"].as_array().cloned().unwrap_or_default();
         let found =
@@ -154,7 +154,7 @@ impl Venue {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -57,7 +57,7 @@ impl Entry {
     }
 
     /// Reads an entry. Its name will be that of a file, and its hash part of one.
-    fn of(told: Value) -> anyhow::Result<(Self, u64)> {
+    pub(super) fn of(told: Value) -> anyhow::Result<(Self, u64)> {
         let read = Read::deserialize(&told).context("an entry of the manifest")?;
         let good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
         let Read { id, number, media, pinned } = read;

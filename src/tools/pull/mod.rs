@@ -5,15 +5,18 @@
 //! so a slow one holds up nobody; within one, some clips at once.
 //!
 //! Run twice it moves nothing twice: what was verified stands in `clips.jsonl` of the box's folder, what was
-//! begun in a file that is named after its hash. Another way to the bytes (a box behind NAT that uploads)
-//! takes the place of `http` and keeps the rest.
+//! begun in a file that is named after its hash. `cloud` is the other way, for boxes that nobody can reach: asked
+//! over their broker, they send their clips to object storage, and this signs the addresses. What came of either
+//! is told by `sheet`.
 
 mod boxes;
 mod http;
 mod shelf;
 mod fetch;
+mod sheet;
+mod cloud;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +25,6 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::clock::{Clock, SystemClock};
@@ -31,8 +33,10 @@ use crate::health;
 use crate::media::Foreign;
 use crate::tools::descriptors::make_room_for;
 use crate::tools::pull::boxes::{Pulled, read_boxes};
-use crate::tools::pull::fetch::{Fetched, Fetcher};
+use crate::tools::pull::cloud::CloudArgs;
+use crate::tools::pull::fetch::Fetcher;
 use crate::tools::pull::http::{Entry, Http, Which};
+use crate::tools::pull::sheet::{BoxSheet, Sheet};
 use crate::tools::pull::shelf::Folder;
 use crate::tools::tell::{remark, tell, tell_json};
 
@@ -49,7 +53,8 @@ pub(super) struct PullArgs {
     /// Address of a box (can be repeated)
     #[arg(long, value_name = "URL")]
     from: Vec<String>,
-    /// File of boxes, a line each: URL, then where wanted TOKEN_FILE and CERT_FILE
+    /// File of boxes, a line each: URL, then where wanted TOKEN_FILE and CERT_FILE;
+    /// with --mqtt NAME
     #[arg(long, value_name = "FILE")]
     boxes: Option<PathBuf>,
     /// Game whose clips are wanted; until games have names of their own, its session
@@ -59,15 +64,15 @@ pub(super) struct PullArgs {
     #[arg(long)]
     all: bool,
     /// Folder to write to; each box has one of its own in it
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "mqtt", conflicts_with = "mqtt")]
+    out: Option<PathBuf>,
     /// File of the token that the boxes of --from want: the operator's, which may acknowledge
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Certificate that the boxes of --from show, as PEM
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
-    /// Clips of a box at once
+    /// Clips of a box at once; with --mqtt 2 at most, which is what a box sends
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     parallel: u8,
     /// Do not acknowledge: the boxes keep what was pulled
@@ -76,6 +81,8 @@ pub(super) struct PullArgs {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    cloud: CloudArgs,
 }
 
 impl PullArgs {
@@ -85,6 +92,18 @@ impl PullArgs {
     /// What could not be read or begun.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         health::start_log("warn")?;
+        let bar = bar();
+        let Some(out) = &self.out else {
+            let which = self.which();
+            let (parallel, acknowledge) = (usize::from(self.parallel), !self.keep_pinned);
+            let sheet = self.cloud.pull(
+                self.boxes.as_deref(),
+                &which,
+                (parallel, acknowledge),
+                (&bar, self.json),
+            )?;
+            return self.tell(&sheet);
+        };
         let mut boxes = Vec::new();
         for url in &self.from {
             boxes.push(Pulled::of(url, self.token_file.as_deref(), self.cert.as_deref())?);
@@ -99,32 +118,39 @@ impl PullArgs {
             boxes.len() as u64 * u64::from(self.parallel) * DESCRIPTORS + DESCRIPTORS_BESIDE,
         );
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-        let made = disk.create_dir_all(&self.out);
-        made.with_context(|| format!("make the folder {}", self.out.display()))?;
+        let made = disk.create_dir_all(out);
+        made.with_context(|| format!("make the folder {}", out.display()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("start the network threads")?;
-        let sheet = runtime.block_on(self.pull(boxes, &disk));
+        let sheet = runtime.block_on(self.pull(boxes, out, &disk, &bar));
+        self.tell(&sheet)
+    }
+
+    fn tell(&self, sheet: &Sheet) -> anyhow::Result<ExitCode> {
         if self.json {
-            tell_json(&sheet)?;
+            tell_json(sheet)?;
         } else {
             sheet.lines().into_iter().for_each(tell);
         }
         Ok(if sheet.is_good() { ExitCode::SUCCESS } else { ExitCode::from(3) })
     }
 
-    async fn pull(&self, boxes: Vec<Pulled>, disk: &Arc<dyn Disk>) -> Sheet {
-        let bar = ProgressBar::new(0);
-        let style = "{elapsed_precise} {bar:40} {decimal_bytes} of {decimal_total_bytes} {decimal_bytes_per_sec}";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(250));
-        let which = self.game.clone().map_or(Which::All, Which::Game);
+    fn which(&self) -> Which {
+        self.game.clone().map_or(Which::All, Which::Game)
+    }
+
+    async fn pull(
+        &self,
+        boxes: Vec<Pulled>,
+        out: &Path,
+        disk: &Arc<dyn Disk>,
+        bar: &ProgressBar,
+    ) -> Sheet {
         let job = Arc::new(Job {
-            which,
-            out: self.out.clone(),
+            which: self.which(),
+            out: out.to_owned(),
             parallel: usize::from(self.parallel),
             acknowledge: !self.keep_pinned,
             disk: Arc::clone(disk),
@@ -155,6 +181,17 @@ impl PullArgs {
     }
 }
 
+/// What is moved of what there is.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = "{elapsed_precise} {bar:40} {decimal_bytes} of {decimal_total_bytes} {decimal_bytes_per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
 /// What is to be done of every box.
 struct Job {
     which: Which,
@@ -170,7 +207,7 @@ struct Job {
 
 impl Job {
     async fn of_box(self: &Arc<Self>, one: Pulled) -> BoxSheet {
-        let mut sheet = BoxSheet { url: one.url.clone(), ..BoxSheet::default() };
+        let mut sheet = BoxSheet::begins(&one.url, "");
         if let Err(error) = self.pull_box(one, &mut sheet).await {
             sheet.error = Some(Foreign::told(format!("{error:#}")));
         }
@@ -216,105 +253,5 @@ impl Job {
             }
         }
         Ok(())
-    }
-}
-
-/// What came of one box.
-#[derive(Debug, Default, Serialize)]
-struct BoxSheet {
-    url: String,
-    #[serde(rename = "box")]
-    name: String,
-    /// Clips that are here and verified.
-    clips: u64,
-    /// … of which these were here before.
-    had: u64,
-    /// Bytes that were fetched now.
-    moved_bytes: u64,
-    /// Bytes that were here already, whole clips and begun ones.
-    had_bytes: u64,
-    /// Times that a clip went on where it had stopped.
-    resumed: u64,
-    acknowledged: u64,
-    failed: Vec<FailedClip>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Foreign>,
-}
-
-#[derive(Debug, Serialize)]
-struct FailedClip {
-    clip: String,
-    why: Foreign,
-}
-
-impl BoxSheet {
-    fn add(&mut self, clip: String, (fetched, failed): (Fetched, Option<anyhow::Error>)) {
-        self.moved_bytes += fetched.moved;
-        self.had_bytes += fetched.had;
-        self.resumed += fetched.resumed;
-        self.clips += u64::from(fetched.whole);
-        self.had += u64::from(fetched.was_whole);
-        self.acknowledged += u64::from(fetched.acknowledged);
-        if let Some(error) = failed {
-            self.failed.push(FailedClip { clip, why: Foreign::told(format!("{error:#}")) });
-        }
-    }
-
-    fn line(&self) -> String {
-        let name = if self.name.is_empty() { &self.url } else { &self.name };
-        if let Some(error) = &self.error {
-            return format!("{name}: {error}");
-        }
-        let Self { clips, had, moved_bytes, had_bytes, resumed, acknowledged, failed, .. } = self;
-        format!(
-            "{name}: {clips} clips ({had} were here), {moved_bytes} bytes moved, {had_bytes} were here, \
-             {resumed} resumed, {acknowledged} acknowledged, {} failed",
-            failed.len()
-        )
-    }
-}
-
-/// What came of all.
-#[derive(Debug, Serialize)]
-struct Sheet {
-    moved_bytes: u64,
-    had_bytes: u64,
-    clips: u64,
-    acknowledged: u64,
-    failed: u64,
-    boxes: Vec<BoxSheet>,
-}
-
-impl Sheet {
-    fn of(boxes: Vec<BoxSheet>) -> Self {
-        let sum = |of: fn(&BoxSheet) -> u64| boxes.iter().map(of).sum();
-        Self {
-            moved_bytes: sum(|sheet| sheet.moved_bytes),
-            had_bytes: sum(|sheet| sheet.had_bytes),
-            clips: sum(|sheet| sheet.clips),
-            acknowledged: sum(|sheet| sheet.acknowledged),
-            failed: sum(|sheet| sheet.failed.len() as u64 + u64::from(sheet.error.is_some())),
-            boxes,
-        }
-    }
-
-    const fn is_good(&self) -> bool {
-        self.failed == 0
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let Self { clips, moved_bytes, had_bytes, acknowledged, failed, boxes } = self;
-        let mut lines = Vec::new();
-        for sheet in boxes {
-            for FailedClip { clip, why } in &sheet.failed {
-                lines.push(format!("{}: {clip}: {why}", sheet.name));
-            }
-        }
-        lines.push(format!(
-            "{clips} clips of {} boxes: {moved_bytes} bytes moved, {had_bytes} were here, \
-             {acknowledged} acknowledged, {failed} failed",
-            boxes.len()
-        ));
-        lines
     }
 }
