@@ -227,7 +227,7 @@ print(",".join(str(v * s) for v, s in zip(t["rim"], (w / t["size"][0], h / t["si
   fi
   if [[ $parts == *" swap "* ]]; then
     echo "| swaps between RimNet and BallNet |"; echo "| --- |"
-    timeout 100 courtside bench swap --swaps "$swaps" --seconds 3 --bundle ballnet --bundle rimnet --json \
+    timeout ${SWAP_LIMIT:-280} courtside bench swap --swaps "$swaps" --seconds 3 --bundle ballnet --bundle rimnet --json \
       > "$out/swap.json" 2> "$work/swap.log" || true
     python3 - "$out/swap.json" <<'PY' || { failed=1; tail -3 "$work/swap.log"; }
 import json, sys
