@@ -320,15 +320,18 @@ impl Course {
     }
 
     async fn broker_away(&mut self) -> anyhow::Result<()> {
-        let Some(broker) = &mut self.broker else { return Ok(()) };
+        let Some(mut broker) = self.broker.take() else { return Ok(()) };
         remark(format_args!("broker away, {} s", (self.args.part / 2).as_secs()));
         broker.goes_away().await?;
         let begun = self.now();
-        self.asks("broker").await;
-        sleep(self.args.part / 2).await;
-        if let Some(broker) = &mut self.broker {
-            broker.comes_back().await?;
-        }
+        let back = async {
+            sleep(self.args.part / 2).await;
+            broker.comes_back().await
+        };
+        // Beside it: of more than 256 boxes the office takes what is asked only once there is a broker again.
+        let ((), came_back) = tokio::join!(self.asks("broker"), back);
+        came_back?;
+        self.broker = Some(broker);
         self.sheet.broker_away = Some(self.back("the broker was away", begun).await?);
         Ok(())
     }
