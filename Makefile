@@ -103,6 +103,7 @@ unit: build ## Run the systemd unit in a throw-away container (root)
 soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes, attacks
 	@scripts/setup.sh run test attack
 	trials/soak.py kill --runs 50
+	trials/clips_kill.py --runs 200
 	trials/soak.py broker --away 60
 	trials/crash.py --runs 20
 	trials/soak_memory.py --minutes 30

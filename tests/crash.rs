@@ -18,13 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use courtside::clips::{
-    Clip, Finding, PinEnd, RingReader, RingSettings, RingStatus, SegmentRecord, lines,
+    AuditRecord, Clip, Delete, DeleteWhat, Finding, Interval, Keep, KeepWhat, PinEnd, RingReader,
+    RingSettings, RingStatus, SegmentRecord, lines,
 };
 use courtside::clock::Clock;
 use courtside::disk::{Disk, ForgetfulDisk, OpenHow, read_whole};
 use courtside::event::words::StorageCondition;
-use courtside::media::SessionId;
+use courtside::media::{Foreign, MediaTime, SessionId, StreamItem};
 
+#[path = "crash/keeping.rs"]
+mod keeping;
 #[path = "support/ring.rs"]
 mod ring;
 #[path = "support/synthetic.rs"]
@@ -49,7 +52,14 @@ struct Story {
     clips: BTreeSet<String>,
     asked: BTreeMap<String, (SessionId, (i64, i64))>,
     sessions: Vec<SessionId>,
+    /// Kept by somebody, and answered; whose acknowledgement or release was answered; whose deletion was.
+    kept: BTreeSet<String>,
+    ended: BTreeSet<String>,
+    deleted: bool,
 }
+
+/// What is deleted of the first session: some of two segments, and one between them.
+const FORGOTTEN: (i64, i64) = (9_000, 17_000);
 
 /// 50 s of two sessions: segments of 4 s by a change of parameters, clips asked for on the way,
 /// pins ended, segments evicted.
@@ -59,6 +69,9 @@ fn play(disk: &ForgetfulDisk) -> Story {
         clips: BTreeSet::new(),
         asked: BTreeMap::new(),
         sessions: Vec::new(),
+        kept: BTreeSet::new(),
+        ended: BTreeSet::new(),
+        deleted: false,
     };
     let Ok(mut tested) = TestRing::open(small(), Arc::new(disk.clone())) else { return story };
     let sound_parameters = aac();
@@ -80,6 +93,7 @@ fn play(disk: &ForgetfulDisk) -> Story {
                 tested.ring.shelf().unpin(&format!("a-{session}-30")).expect("taken");
                 tested.ring.shelf().unpin(&format!("a-{session}-90")).expect("taken");
             }
+            ask(&mut tested, &mut story, session, n);
             let bytes = tested.ring.status().storage.ring_bytes;
             assert!(bytes <= QUOTA + SEGMENT, "R5: {bytes} bytes");
             if disk.is_stopped() {
@@ -94,6 +108,64 @@ fn play(disk: &ForgetfulDisk) -> Story {
     drop(promised);
     tested.join();
     story
+}
+
+/// What people ask meanwhile: keep this, I have that, let it go, forget me.
+fn ask(tested: &mut TestRing, story: &mut Story, session: SessionId, n: u64) {
+    let shelf = tested.ring.shelf();
+    let first = session == SESSIONS[0];
+    let (kept, shot) =
+        (format!("kept-{session}"), format!("a-{session}-{}", (n / 60 * 60).saturating_sub(30)));
+    match n {
+        100 => {
+            let time = MediaTime::from_millis;
+            let (from, to) = (time(8500), time(9500));
+            let interval = Interval::Stream { court: None, session, from, to };
+            let what = KeepWhat::Interval(interval, Some(kept.clone()));
+            let (reason, by) = (Foreign::text("asked"), Foreign::told("test"));
+            let keep = Keep { what, reason, note: None, until: None, by };
+            if let Some(Ok(_)) = tested.asks(async move { shelf.keep(keep).await }) {
+                story.kept.insert(kept);
+            }
+        }
+        130 if !first => {
+            let id = shot.clone();
+            if let Some(Ok(_)) = tested.asks(async move { shelf.acknowledge(&id, None).await }) {
+                story.ended.insert(shot);
+            }
+        }
+        190 if !first => {
+            let id = kept.clone();
+            if let Some(Ok(_)) = tested.asks(async move { shelf.release(&id).await }) {
+                story.ended.insert(kept);
+            }
+        }
+        220 if first => {
+            let (from, to) =
+                (MediaTime::from_millis(FORGOTTEN.0), MediaTime::from_millis(FORGOTTEN.1));
+            let interval = Interval::Stream { court: None, session, from, to };
+            let what = DeleteWhat::Interval(interval);
+            let delete = Delete { what, reason: None, by: Foreign::told("test") };
+            story.deleted =
+                matches!(tested.asks(async move { shelf.delete(delete).await }), Some(Ok(_)));
+        }
+        _ => {}
+    }
+}
+
+/// True if a picture of the forgotten interval can be read anywhere.
+fn remembers(disk: &ForgetfulDisk) -> bool {
+    let dir = Path::new(DIR).join("segments");
+    let files = disk.list(&dir).expect("list").into_iter();
+    let files: Vec<_> =
+        files.map(|file| read_whole(disk, &dir.join(file.name), 1 << 20).expect("read")).collect();
+    let first = u64::try_from(FORGOTTEN.0 / 100).expect("small");
+    let last = u64::try_from(FORGOTTEN.1 / 100).expect("small");
+    (first..last).any(|n| {
+        let item = picture(SESSIONS[0], n, 0, false, 150, &parameters(0));
+        let StreamItem::Video(unit) = item else { unreachable!("a picture") };
+        files.iter().any(|file| file.windows(40).any(|window| window == &unit.data[..40]))
+    })
 }
 
 fn evicted(disk: &ForgetfulDisk) -> BTreeSet<u64> {
@@ -164,8 +236,33 @@ fn check(found: &ForgetfulDisk, story: &Story) -> Result<(), String> {
         return Err(format!("R2: {:?} is {:?}", status.storage, rebuilt.ring.status().storage));
     }
     drop(rebuilt);
+    // A deletion that was cut is done now; one that was answered is done.
+    (0..4).for_each(|_| tested.ring.pump());
+    let (audit, _) = reader(found).audit().map_err(|error| error.to_string())?;
+    let asked = audit.iter().any(|record| matches!(record, AuditRecord::Asked(_)));
+    if story.deleted && !asked {
+        return Err("the audit log does not know who was forgotten".to_owned());
+    }
+    if asked && remembers(found) {
+        return Err("what was deleted can be read".to_owned());
+    }
     // R4, R7: promised clips have their bytes, or their pin ended.
     let before = clips(found);
+    for id in &story.kept {
+        let clip = before.get(id).ok_or_else(|| format!("R7: kept clip {id} is gone"))?;
+        let forgotten = asked && clip.session == SESSIONS[0].to_string();
+        if forgotten != (clip.state() == "deleted") {
+            return Err(format!("{id} is {}, forgotten: {forgotten}", clip.state()));
+        }
+        if !forgotten && !clip.pinned && clip.ended.is_none() {
+            return Err(format!("R7: {id} is not pinned: {clip:?}"));
+        }
+    }
+    for id in &story.ended {
+        if before.get(id).is_some_and(|clip| clip.pinned) {
+            return Err(format!("the pin of {id} had ended"));
+        }
+    }
     for id in &story.clips {
         match before.get(id) {
             Some(_) => {}
@@ -586,7 +683,7 @@ fn a_pin_ends_after_its_days_and_its_clip_goes_with_its_segment() {
         let ms = i64::try_from(n).expect("small") * 100;
         tested.feed(picture(session, n, ms, n % 10 == 0, 1000, &parameters(0)));
     }
-    assert!(clips(&disk).is_empty(), "its segment was needed");
+    assert_eq!(clips(&disk)["old"].state(), "gone", "its segment was needed");
     assert_eq!(tested.ring.status().storage.clips, 0);
 }
 

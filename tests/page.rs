@@ -297,6 +297,7 @@ fn served(source: &Arc<Scripted>, clip: Option<Vec<u8>>) -> Served {
         .merge(asked_of_service("check"))
         .merge(asked_of_service("confirm"))
         .merge(asked_of_service("override"))
+        .merge(asked_of_clips())
         .layer(axum::Extension(Arc::clone(source)));
     runtime.spawn(server.serve(app, std::future::pending()));
     Served { address, _runtime: runtime }
@@ -321,6 +322,33 @@ async fn service(
             "rings": [{"score": 0.9}, {"score": 0.7}]}),
         _ => json!({"in_service": what == "confirm", "checks": []}),
     })
+}
+
+/// What changes clips: each is remembered, and answered as the box does.
+fn asked_of_clips() -> Router {
+    type Of = axum::Extension<Arc<Scripted>>;
+    let remember = |what: &'static str| {
+        move |axum::Extension(source): Of, body: String| async move {
+            let body = serde_json::from_str(&body).unwrap_or(Value::Null);
+            source.asked.lock().push((what.to_owned(), body));
+            match what {
+                // The reserve has room for one.
+                "new"
+                    if source.asked.lock().iter().filter(|(what, _)| what == "new").count() > 1 =>
+                {
+                    let detail = "its segments need 9 bytes, and 5 of 10 are pinned";
+                    (StatusCode::INSUFFICIENT_STORAGE, axum::Json(json!({ "detail": detail })))
+                }
+                "new" => (StatusCode::CREATED, axum::Json(json!({"id": "a-x", "note": null}))),
+                _ => (StatusCode::OK, axum::Json(json!({"bytes": 1234}))),
+            }
+        }
+    };
+    Router::new()
+        .route("/v1/clips", post(remember("new")))
+        .route("/v1/clips/{id}", axum::routing::delete(remember("delete")))
+        .route("/v1/clips/{id}/keep", post(remember("keep")))
+        .route("/v1/clips/{id}/release", post(remember("release")))
 }
 
 /// Two attempts at which two models said otherwise.
@@ -1060,4 +1088,39 @@ fn a_clip_is_waited_for_and_then_plays() {
     browser.picture("clip-1920");
     browser.value("document.querySelector('#clip .close').click()");
     browser.until("!document.querySelector('#clip video').hasAttribute('src')");
+}
+
+#[test]
+fn a_person_keeps_the_last_half_minute_and_does_with_a_clip_what_can_be_done() {
+    let source = Scripted::with_state(one_court());
+    source.shot("a", true, 1, 1);
+    let page = served(&source, None);
+    let url = format!("http://{}/", page.address);
+    let Some(mut browser) = Browser::open(&url, (1280, 900)) else { return };
+    browser.until("document.querySelectorAll('.court .keep button').length === 1");
+    browser.value("document.querySelector('.court .keep input').value = 'the dunk'");
+    browser.value("document.querySelector('.court .keep button').click()");
+    browser.until("document.querySelector('.court .keep .said').textContent === 'Kept as a-x.'");
+    let asked = json!({"court": "a", "last": 30, "reason": "page", "note": "the dunk"});
+    assert_eq!(source.asked.lock()[..], [("new".to_owned(), asked)]);
+    assert_eq!(browser.value("document.querySelector('.court .keep input').value"), json!(""));
+    browser.picture("keep");
+    // What does not fit says so in the box's own words.
+    browser.value("document.querySelector('.court .keep button').click()");
+    browser.until(
+        "document.querySelector('.court .keep .said').textContent.includes('5 of 10 are pinned')",
+    );
+    // The clip of a call.
+    browser.until("document.querySelectorAll('.call .clip').length === 1");
+    browser.value("document.querySelector('.call .clip').click()");
+    browser.until("document.querySelectorAll('#clip .keeping button').length === 3");
+    browser.value("window.confirm = () => true");
+    for (n, said) in [(0, "Kept."), (1, "Released"), (2, "1234 bytes")] {
+        browser.value(&format!("document.querySelectorAll('#clip .keeping button')[{n}].click()"));
+        browser.until(&format!(
+            "document.querySelector('#clip .keeping .done').textContent.includes('{said}')"
+        ));
+    }
+    let asked: Vec<_> = source.asked.lock().iter().skip(2).map(|(what, _)| what.clone()).collect();
+    assert_eq!(asked, ["keep", "release", "delete"]);
 }

@@ -58,6 +58,7 @@ use crate::clips::{self, Pace, ReadTerms, Ring};
 use crate::clock::{Anchors, Chance, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
+use crate::event::Decision;
 use crate::game::games::Games;
 use crate::game::jury::Room;
 use crate::game::{self, games, keeper, player};
@@ -256,8 +257,10 @@ impl App {
             recorded: options.recording.map(|recording| recording.began),
             ..ring_settings
         };
-        let mut ring =
-            open_ring(ring_settings, &order_hops, &metrics, &world).await.map_err(full)?;
+        let mut ring = {
+            let tells = (uplink.inbox(), anchors.clone());
+            open_ring(ring_settings, &order_hops, tells, &metrics, &world).await.map_err(full)?
+        };
         for (name, rest) in ring.rests() {
             ledger.reader("-", name, &rest);
         }
@@ -312,6 +315,7 @@ impl App {
             models: Arc::clone(&splits),
             ingest: ingest.handle(),
             relays: Arc::clone(&relays),
+            shelf: ring.shelf(),
             latest: parking_lot::Mutex::default(),
         };
         let twin = options.twin.clone().map(|begun| {
@@ -705,6 +709,7 @@ async fn begin_service(
 async fn open_ring(
     settings: clips::RingSettings,
     hops: &OrderHops,
+    (news, wall): (Mailbox<Decision>, Anchors),
     metrics: &Metrics,
     world: &World,
 ) -> Result<Ring, AppError> {
@@ -715,7 +720,18 @@ async fn open_ring(
     let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&world.clock));
     let OrderHops { orders, done } = hops.clone();
     let (sink, courts) = (Arc::new(FromRing), Vec::new());
-    let parts = clips::RingParts { settings, disk, clock, courts, orders, done, sink, meters };
+    let parts = clips::RingParts {
+        settings,
+        disk,
+        clock,
+        courts,
+        orders,
+        done,
+        sink,
+        news: Some(news),
+        wall: Some(wall),
+        meters,
+    };
     let opened = tokio::task::spawn_blocking(move || Ring::open(parts)).await;
     Ok(opened.map_err(|error| AppError::Io {
         what: "open the ring".to_owned(),

@@ -148,7 +148,7 @@ fn balance(counts: &[(HopId, HopCount)]) -> LedgerStatus {
     LedgerStatus { hops: counts.len() as u64, unbalanced: unbalanced.collect() }
 }
 
-/// What metrics have of the state at a scrape; of decoders and doors, see
+/// What metrics have of the state at a scrape; of clips, decoders and doors, see `web`,
 /// [`decoder_reading`] and [`door_readings`].
 pub(crate) fn reading(status: &BoxStatus) -> Reading {
     let uplink = status.uplink.as_ref().map(|uplink| &uplink.state);
@@ -181,6 +181,8 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         models: status.models.board.iter().flat_map(model_readings).collect(),
         disagreements: status.models.disagreements.unwrap_or(0),
         uploads: status.uploads.clone(),
+        clips_evicted: 0,
+        clips_ended: Vec::new(),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {
             let pinned = storage.pinned_bytes;
             vec![("pinned", pinned), ("evictable", storage.ring_bytes.saturating_sub(pinned))]

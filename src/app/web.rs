@@ -59,6 +59,7 @@ pub(crate) struct WebState {
     pub(crate) models: Arc<Splits>,
     pub(crate) ingest: IngestHandle,
     pub(crate) relays: Arc<Relays>,
+    pub(crate) shelf: Shelf,
     /// Replaced whole by `watch`.
     pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
 }
@@ -192,6 +193,10 @@ impl Probed for WebState {
             .ingest
             .device_memory()
             .map_or_else(Vec::new, |memory| vec![("free", memory.free), ("all", memory.all)]);
+        if let Some(ring) = self.shelf.status() {
+            reading.clips_evicted = ring.clips_evicted;
+            reading.clips_ended = ring.clips_ended;
+        }
         self.metrics.encode(&reading)
     }
 }

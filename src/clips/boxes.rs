@@ -21,11 +21,13 @@ pub(crate) const MAX_HEAD: u64 = 256 << 10;
 /// Our own box in the head of a segment (version 4, random).
 const SEGMENT_UUID: [u8; 16] = *b"\x8e\x4b\x9a\x52\x6c\x1d\x4f\x07\xa3\x5e\x20\xc7\x91\xb8\x0d\x66";
 
-/// The format of a segment that this version writes.
-pub const SEGMENT_FORMAT: Format = Format::FIRST;
+/// The format of a segment that this version writes: 1 where it has no hole, 2 where it has, which a
+/// program of the first would take for its end.
+pub const SEGMENT_FORMAT: Format = Format { format: 2, oldest_reader: 1 };
 /// Both words of it in the one byte that the first format has for them: how far the format is beyond
 /// 1 in the upper half, the oldest reader in the lower.
-const SEGMENT_FORMAT_BYTE: u8 = 0x01;
+const WHOLE_FORMAT_BYTE: u8 = 0x01;
+const HOLED_FORMAT_BYTE: u8 = 0x12;
 
 /// The tracks of a segment. Another value means another segment (and another clip).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ pub fn head(header: &SegmentHeader, tracks: &Tracks) -> Vec<u8> {
     boxed(&mut out, b"uuid", |out| {
         out.extend(SEGMENT_UUID);
         let mut says = Vec::new();
-        says.push(SEGMENT_FORMAT_BYTE);
+        says.push(WHOLE_FORMAT_BYTE);
         put64(&mut says, header.id);
         put64(&mut says, header.session.bits());
         put64(&mut says, header.video_origin.0.cast_unsigned());
@@ -129,6 +131,20 @@ pub(crate) fn segment_format(bytes: &[u8]) -> Option<Format> {
     let ftyp = child(bytes, 0).filter(|found| &found.kind == b"ftyp")?;
     let uuid = child(bytes, ftyp.end()).filter(|found| &found.kind == b"uuid")?;
     format_said(header_says(uuid.body(bytes)?)?)
+}
+
+/// The head of a segment that has holes, from that of one without. `None` if it is none of ours.
+#[must_use]
+pub(crate) fn holed_head(bytes: &[u8]) -> Option<Vec<u8>> {
+    let ftyp = child(bytes, 0).filter(|found| &found.kind == b"ftyp")?;
+    let uuid = child(bytes, ftyp.end()).filter(|found| &found.kind == b"uuid")?;
+    header_says(uuid.body(bytes)?)?;
+    let sum_at = uuid.at + 8 + SEGMENT_UUID.len();
+    let mut holed = bytes.to_vec();
+    patch(&mut holed, sum_at + 8, &[HOLED_FORMAT_BYTE]);
+    let sum = checksum(&[holed.get(sum_at + 8..uuid.end())?]);
+    patch(&mut holed, sum_at, &sum);
+    Some(holed)
 }
 
 fn format_said(says: &[u8]) -> Option<Format> {

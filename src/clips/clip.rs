@@ -7,9 +7,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::clips::boxes::checksum;
 use crate::clips::cut::Part;
 use crate::clips::index::ClipBrief;
 use crate::disk::Format;
+use crate::media::Foreign;
 
 /// Version of the way that clips are put together. Bytes of a clip never change (R7): another way
 /// is another number, and the old way stays for old clips.
@@ -53,9 +55,43 @@ pub struct Clip {
     pub ended: Option<PinEnd>,
     /// When it was made, UTC ns.
     pub made_ns: i64,
+    /// What somebody said who wants it kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+    /// When its bytes were deleted on demand, UTC ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_ns: Option<i64>,
+    /// How often the world was told of it: the revision of its next event.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u32,
+    /// When its bytes went since their place was needed, UTC ns. No file says so.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub gone_ns: Option<i64>,
     /// The file that it was read from: what is not known here is written again as it stood.
     #[serde(skip)]
     pub(crate) file: Map<String, Value>,
+}
+
+/// What somebody said who wants a clip kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Why.
+    pub reason: Foreign,
+    /// What else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Foreign>,
+    /// Through which door, and as whom.
+    pub by: Foreign,
+    /// When that was, UTC ns.
+    pub at_ns: i64,
+    /// When the pin ends by itself, UTC ns; after `pin_days` where that is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ns: Option<i64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Why a file is not read as an entry.
@@ -90,6 +126,9 @@ impl NewerEntry {
             segments: if self.pinned { self.segments.clone() } else { Vec::new() },
             pinned: self.pinned,
             made_ns: 0,
+            until_ns: None,
+            gone_ns: None,
+            sum: None,
             unread: true,
         }
     }
@@ -128,6 +167,18 @@ pub enum PinEnd {
     Command,
 }
 
+impl PinEnd {
+    /// The word of it in metrics and lists.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Expired => "expired",
+            Self::Command => "command",
+        }
+    }
+}
+
 impl Clip {
     /// What the memory keeps of it.
     #[must_use]
@@ -138,7 +189,38 @@ impl Clip {
             segments: self.segments(),
             pinned: self.pinned,
             made_ns: self.made_ns,
+            until_ns: self.kept.as_ref().and_then(|kept| kept.until_ns),
+            gone_ns: self.deleted_ns,
+            sum: None,
             unread: false,
+        }
+    }
+
+    /// As others see it: of bytes that went there is nothing but when, and why.
+    pub(crate) fn seen(mut self, gone_ns: Option<i64>) -> Self {
+        if gone_ns.is_none() || self.media.is_none() {
+            return self;
+        }
+        let why = self.ended.map_or("nothing held it", |why| match why {
+            PinEnd::Acknowledged => "somebody has its bytes",
+            PinEnd::Expired => "nobody came for it in time",
+            PinEnd::Command => "it was released",
+        });
+        self.media = None;
+        self.note = Some(format!("gone: {why}, and its place was needed"));
+        self.gone_ns = gone_ns;
+        self
+    }
+
+    /// How it stands, in a word: `pinned`, `deleted`, `gone`, why its pin ended, `none`.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match (self.pinned, self.deleted_ns, self.gone_ns, self.ended) {
+            (true, ..) => "pinned",
+            (_, Some(_), ..) => "deleted",
+            (_, _, Some(_), _) => "gone",
+            (.., Some(why)) => why.word(),
+            _ => "none",
         }
     }
 
@@ -149,13 +231,18 @@ impl Clip {
         segments
     }
 
-    /// As its file holds it. What was read stands as it stood, but for what ends a pin or dates it.
+    /// As its file holds it. What was read stands as it stood, but for what may change of a clip.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let Ok(Value::Object(ours)) = serde_json::to_value(self) else { return Vec::new() };
         let said = Format::deserialize(Value::Object(self.file.clone())).unwrap_or(Format::FIRST);
         let format = said.brought_forward(CLIP_FORMAT);
         let mut file = self.file.clone();
+        for name in CHANGES.into_iter().chain(self.media.is_none().then_some("media")) {
+            if !ours.contains_key(name) {
+                file.remove(name);
+            }
+        }
         for (name, value) in ours {
             if CHANGES.contains(&name.as_str()) || !file.contains_key(&name) {
                 file.insert(name, value);
@@ -194,7 +281,13 @@ impl Clip {
 }
 
 /// What of an entry is ever written anew.
-const CHANGES: [&str; 3] = ["pinned", "ended", "made_ns"];
+const CHANGES: [&str; 7] = ["pinned", "ended", "made_ns", "kept", "note", "deleted_ns", "revision"];
+
+/// Checksum of an entry's file, as the index has it.
+#[must_use]
+pub(crate) fn sum_of(json: &[u8]) -> u64 {
+    u64::from_be_bytes(checksum(&[json]))
+}
 
 /// True for a name that can stand in a path and in an address.
 #[must_use]
@@ -223,6 +316,20 @@ mod tests {
         expected["segments"] = vec![3].into();
         assert_eq!(written, expected);
         assert_eq!(Clip::read(&ended.to_json()).expect("again").to_json(), ended.to_json());
+    }
+
+    #[test]
+    fn what_an_entry_no_longer_says_is_not_in_its_file_either() {
+        let json = br#"{"layout":1,"id":"a-1","number":7,"court":"a","session":"s","reason":"made",
+            "from_ns":1,"to_ns":2,"pinned":false,"ended":"command","made_ns":5,"note":"n",
+            "media":{"mime":"video/mp4","bytes":9,"sha256":"ab","start_ns":1,"end_ns":2,"width":16,
+            "height":16,"parts":[]}}"#;
+        let read = Clip::read(json).expect("readable");
+        let again = Clip { pinned: true, ended: None, note: None, media: None, ..read };
+        let written: Value = serde_json::from_slice(&again.to_json()).expect("JSON");
+        for name in ["ended", "note", "media", "gone_ns"] {
+            assert_eq!(written.get(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -88,20 +88,49 @@ pub fn plan(
 
 type Run<'a> = Vec<(SegmentNumber, &'a Fragment)>;
 
-/// Splits segments where their parameters change.
+/// Splits segments where their parameters change, and where something was deleted: nothing is decoded
+/// through a hole.
 fn runs<'a>(segments: &[(SegmentNumber, &'a Scanned)]) -> Vec<Run<'a>> {
     let mut runs: Vec<Run<'a>> = Vec::new();
-    let mut init: Option<&[u8]> = None;
+    let mut before: Option<Before<'a>> = None;
     for (id, scanned) in segments {
-        if init != Some(&scanned.head.init) {
-            runs.push(Run::new());
-            init = Some(&scanned.head.init);
+        let mut at = scanned.head.len;
+        for fragment in &scanned.fragments {
+            let whole = fragment.offset == at;
+            if !whole || !before.is_some_and(|before| before.goes_on(*id, scanned, fragment)) {
+                runs.push(Run::new());
+            }
+            if let Some(run) = runs.last_mut() {
+                run.push((*id, fragment));
+            }
+            at = fragment.end();
+            let (segment, init, end) = (*id, &scanned.head.init[..], fragment.span.1);
+            before = Some(Before { segment, init, end });
         }
-        if let Some(run) = runs.last_mut() {
-            run.extend(scanned.fragments.iter().map(|fragment| (*id, fragment)));
+        if at != scanned.whole {
+            before = None;
         }
     }
     runs
+}
+
+/// The fragment before, as far as the next one hangs on it.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    segment: SegmentNumber,
+    init: &'a [u8],
+    end: Ticks,
+}
+
+/// A segment that begins without a key frame goes on at once; later than this something is gone.
+const AT_ONCE: Ticks = Ticks::from_millis(1000);
+
+impl Before<'_> {
+    fn goes_on(&self, segment: SegmentNumber, scanned: &Scanned, fragment: &Fragment) -> bool {
+        self.segment == segment
+            || (self.init == scanned.head.init
+                && (fragment.starts_with_key() || fragment.span.0.since(self.end) <= AT_ONCE))
+    }
 }
 
 /// The fragments of a run that the interval needs; `None` if it needs none, or has no key frame.
@@ -318,6 +347,25 @@ mod tests {
         check(&ring, (0, 2400), "1:0-3 it ends 400 ms early");
         check(&ring, (1600, 4000), "2:0-3 it begins 400 ms late");
         check(&ring, (1500, 2500), "1:0-3 it ends 500 ms early");
+    }
+
+    #[test]
+    fn a_clip_does_not_span_what_was_deleted() {
+        let mut ring = [segment(0, "k...k...", 1), segment(4000, "k...k...", 1)];
+        ring[0].fragments.remove(5);
+        check(&ring, (0, 4400), "1:0-4 it ends 1900 ms early");
+        // What stands behind the hole begins with its next key frame.
+        check(&ring, (2600, 4400), "2:0-0 it begins 1400 ms late");
+        // A hole at the end of a segment, and one at its beginning.
+        let mut ring = [segment(0, "k...", 1), segment(2000, "k...", 1)];
+        ring[0].fragments.pop();
+        check(&ring, (0, 3900), "2:0-3 it begins 2000 ms late");
+        let mut ring = [segment(0, "k...", 1), segment(2000, "k.k.", 1)];
+        ring[1].fragments.remove(0);
+        check(&ring, (500, 2900), "1:0-3 it ends 900 ms early");
+        // A whole segment, behind which another goes on without a key frame.
+        let ring = [segment(0, "k...", 1), segment(6000, "..k.", 1)];
+        check(&ring, (0, 8000), "1:0-3 it ends 6000 ms early");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! across I/O; the two bells wake the two threads. Here also stand the words that everybody in this
 //! folder needs: settings, errors, what is told of the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,16 +16,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::clips::clip::{Clip, is_clip_id};
+use crate::clips::clip::{Clip, Kept, is_clip_id};
 use crate::clips::evict::{Asked, Limits};
 use crate::clips::files::Places;
-use crate::clips::index::{Hold, Index};
+use crate::clips::index::{Hold, Index, SegmentNumber};
+use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
-use crate::clock::Clock;
+use crate::clock::{Anchors, Clock};
 use crate::disk::{Ballast, Disk, LockError};
-use crate::event::{ClipOrder, ClipRequest};
+use crate::event::{ClipOrder, ClipRequest, Decision};
 use crate::mailbox::{Bell, Mailbox, UnitMailbox};
-use crate::media::{CourtId, MediaTime, Monotonic, SessionId, UtcTime};
+use crate::media::{CourtId, Foreign, MediaTime, Monotonic, SessionId, UtcTime};
 
 /// Orders that may wait for their interval to pass: an hour of shots at one a second.
 pub const MAX_PENDING: usize = 4096;
@@ -136,6 +137,10 @@ pub struct RingParts {
     pub done: Mailbox<String>,
     /// Who is told of fragments.
     pub sink: Arc<dyn FragmentSink>,
+    /// Where news of clips go (`courtside.clip.v1`). The ring never waits for it: see `news`.
+    pub news: Option<Mailbox<Decision>>,
+    /// What is known of the wall's time of sessions that play.
+    pub wall: Option<Anchors>,
     /// What is measured.
     pub meters: RingMeters,
 }
@@ -173,6 +178,8 @@ pub(crate) struct Desk {
     pub(crate) orders: Mailbox<ClipOrder>,
     pub(crate) done: Mailbox<String>,
     pub(crate) sink: Arc<dyn FragmentSink>,
+    pub(crate) news: Option<Mailbox<Decision>>,
+    pub(crate) wall: Option<Anchors>,
     pub(crate) meters: RingMeters,
     // The one lock of the ring: held for lines, never across I/O. Writer and cutter change it,
     // the shelf reads it.
@@ -207,6 +214,16 @@ pub(crate) struct DeskState {
     pub(crate) taken: Vec<PendingCut>,
     /// Orders that were taken and are not told as done yet.
     pub(crate) waiting: usize,
+    /// Clips whose segments the writer let go, on their way to the cutter.
+    pub(crate) lost: Vec<String>,
+    /// Courts whose open segment is to end here, for the writer.
+    pub(crate) splits: BTreeSet<CourtId>,
+    /// Segments that are to go whatever room there is, and why, for the writer.
+    pub(crate) doomed: Vec<(SegmentNumber, String)>,
+    /// Clips whose bytes went since the start, since their place was needed.
+    pub(crate) evicted: u64,
+    /// Pins that ended since the start, by why.
+    pub(crate) ended: BTreeMap<&'static str, u64>,
 }
 
 /// How far the recording of a court is.
@@ -230,20 +247,41 @@ pub(crate) enum CutterCommand {
     Acknowledge {
         id: String,
         sha256: Option<String>,
-        reply: oneshot::Sender<Result<Clip, AckError>>,
+        reply: oneshot::Sender<Result<Clip, ChangeError>>,
     },
     Unpin {
         id: String,
     },
+    Release {
+        id: String,
+        reply: oneshot::Sender<Result<Clip, ChangeError>>,
+    },
+    Keep {
+        keep: Keep,
+        reply: oneshot::Sender<Result<Clip, ChangeError>>,
+    },
+    Delete {
+        delete: Delete,
+        reply: oneshot::Sender<Result<Deleted, ChangeError>>,
+    },
 }
 
 /// A clip that is asked for and not cut yet.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct PendingCut {
     pub(crate) court: CourtId,
     pub(crate) session: SessionId,
     pub(crate) request: ClipRequest,
     pub(crate) asked: Monotonic,
+    /// Somebody wants it kept, and waits.
+    pub(crate) keep: Option<Keeping>,
+}
+
+/// Who waits for a clip that he wants kept.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    pub(crate) kept: Kept,
+    pub(crate) reply: oneshot::Sender<Result<Clip, ChangeError>>,
 }
 
 impl PendingCut {
@@ -255,16 +293,28 @@ impl PendingCut {
     }
 }
 
-/// Why a clip was not acknowledged.
+/// Why what was asked of a clip was not done.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AckError {
+pub(crate) enum ChangeError {
     #[error("there is no such clip")]
     Unknown,
     #[error("the clip's SHA-256 is {is}: pull it again")]
     OtherBytes { is: String },
     #[error("the clip's entry is of format {format}, which a newer version wrote")]
     Newer { format: u32 },
-    #[error("write the clip's entry")]
+    #[error("the clip's bytes are gone")]
+    Gone,
+    #[error("there are no bytes of this clip: {why}")]
+    NoBytes { why: String },
+    #[error("{why}")]
+    NotRecorded { why: Foreign },
+    #[error("{id} is a clip of another interval")]
+    Taken { id: String },
+    #[error("it needs {more} bytes, and {pinned} of {reserve} are pinned")]
+    Reserve { more: u64, pinned: u64, reserve: u64 },
+    #[error("too much is asked for already")]
+    Busy,
+    #[error("write what was asked for")]
     Disk(#[source] io::Error),
 }
 
@@ -289,7 +339,7 @@ impl Desk {
                 );
                 continue;
             }
-            let cut = PendingCut { court, session, request, asked };
+            let cut = PendingCut { court, session, request, asked, keep: None };
             state.index.hold(&cut.request.id, cut.hold());
             state.waiting += 1;
             state.taken.push(cut);

@@ -109,7 +109,10 @@ mod tests {
         for (id, &(bytes, open)) in (1..).zip(parts) {
             let court = CourtId::new("a").expect("name");
             let session = "0".repeat(16);
-            index.put_segment(SegmentEntry { id, court, session, start: 0, end: 1, bytes, open });
+            let (start, end, ahead_ns) = (0, 1, None);
+            let entry =
+                SegmentEntry { id, court, session, start, end, bytes, ahead_ns, open, anew: 0 };
+            index.put_segment(entry);
         }
         index
     }

@@ -42,6 +42,10 @@ impl Places {
         self.dir.join("clips.index")
     }
 
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.dir.join("audit.log")
+    }
+
     pub(crate) fn segment(&self, entry: &SegmentEntry) -> PathBuf {
         self.segments.join(entry.file_name())
     }

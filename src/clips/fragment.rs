@@ -1,8 +1,9 @@
 //! What survives a power cut: one fragment, written and read back (pure).
 //!
 //! ```text
-//! segment:  ftyp uuid moov | fragment | fragment | …
+//! segment:  ftyp uuid moov | fragment | hole | fragment | …
 //! fragment: free(checksum of the rest) moof(mfhd, traf video, traf sound) mdat(pictures, sound)
+//! hole:     free("deleted", zeros), as long as the fragments that were there
 //! ```
 //! The layout is that of fragmented MP4 (ISO/IEC 14496-12, 8.8), less what `trex` says already. A player passes over
 //! `uuid` and `free`; a clip leaves them out. `tfdt` counts from the segment's origins, which stand
@@ -18,6 +19,8 @@ use crate::clips::timeline::{AudioClock, Ticks};
 
 /// `free` box with a checksum before each `moof`.
 pub(crate) const SEAL: usize = 16;
+/// Begins what `free` holds in the place of fragments that were deleted on demand.
+const HOLE_MARK: &[u8; 8] = b"deleted\0";
 /// No `moof` of ours is longer: 4 s at 240 fps with sound are 30 KB.
 const MAX_MOOF: usize = 1 << 20;
 
@@ -467,6 +470,35 @@ impl Scanned {
         let end = self.fragments.iter().map(|fragment| fragment.span.1).max()?;
         Some((start, end))
     }
+
+    /// How far UTC was ahead of the stream where the segment begins, ns, by the box's clock: it was
+    /// begun when its first fragment had come in.
+    #[must_use]
+    pub(crate) fn ahead_ns(&self) -> Option<i64> {
+        let header = &self.head.header;
+        let first = self.fragments.first()?;
+        let came = if first.offset == self.head.len {
+            first.span.1
+        } else {
+            Ticks(header.video_origin.0 + USUAL_FRAGMENT.0) // the first was deleted
+        };
+        Some(header.begun.as_nanos().saturating_sub(came.media().as_nanos()))
+    }
+}
+
+/// As long as most fragments are.
+const USUAL_FRAGMENT: Ticks = Ticks::from_millis(500);
+
+/// What stands at the beginning of a hole of `len` bytes; the rest of it is zeros. `None` if there can
+/// be none: fragments are longer.
+#[must_use]
+pub(crate) fn hole_head(len: u64) -> Option<Vec<u8>> {
+    let size = u32::try_from(len).ok().filter(|size| *size as usize > SEAL)?;
+    let mut out = Vec::with_capacity(SEAL);
+    put32(&mut out, size);
+    out.extend(b"free");
+    out.extend(HOLE_MARK);
+    Some(out)
 }
 
 /// Where the tracks of a segment count from.
@@ -503,7 +535,14 @@ pub(crate) fn scan<E>(
     let origins = origins(&head);
     let mut whole = head.len;
     let mut found = Vec::new();
-    while let Some((fragment, sum)) = fragment_at(len, whole, origins, &mut read)? {
+    while let Some(next) = next_at(len, whole, origins, &mut read)? {
+        let (fragment, sum) = match next {
+            Next::Fragment(fragment, sum) => (fragment, sum),
+            Next::Hole(end) => {
+                whole = end;
+                continue;
+            }
+        };
         if verify == Verify::All && !sealed(&fragment, sum, &mut read)? {
             break;
         }
@@ -526,14 +565,24 @@ type Sum = [u8; 8];
 /// Reads one read's worth: seal, a usual `moof` and the header of `mdat`.
 const FIRST_READ: u64 = 4096;
 
-fn fragment_at<E>(
+/// What stands at a place in a segment.
+enum Next {
+    Fragment(Fragment, Sum),
+    /// Nothing any more, up to there.
+    Hole(u64),
+}
+
+fn next_at<E>(
     len: u64,
     at: u64,
     origins: Origins,
     read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
-) -> Result<Option<(Fragment, Sum)>, E> {
+) -> Result<Option<Next>, E> {
     let left = len.saturating_sub(at);
     let mut bytes = read(at, to_usize(left.min(FIRST_READ)))?;
+    if let Some(hole) = read_hole(&bytes) {
+        return Ok((hole <= left).then_some(Next::Hole(at + hole)));
+    }
     let Some((sum, moof)) = read_seal(&bytes) else { return Ok(None) };
     let needed = SEAL + moof + 8;
     if moof > MAX_MOOF || needed as u64 > left {
@@ -547,9 +596,17 @@ fn fragment_at<E>(
         let fragment = read_fragment(&view, origins, at, u32::try_from(moof).ok()?)?;
         let mut mdat = Bytes(bytes.get(SEAL + moof..needed)?);
         let right = mdat.u32()? == fragment.mdat && mdat.take(4)? == b"mdat";
-        (right && fragment.end() <= len).then_some((fragment, sum))
+        (right && fragment.end() <= len).then_some(Next::Fragment(fragment, sum))
     };
     Ok(read_all())
+}
+
+/// The length of a hole, if one begins here.
+fn read_hole(bytes: &[u8]) -> Option<u64> {
+    let mut bytes = Bytes(bytes);
+    let len = bytes.u32()?;
+    let is_hole = bytes.take(4)? == b"free" && bytes.take(8)? == HOLE_MARK;
+    (is_hole && len as usize > SEAL).then_some(u64::from(len))
 }
 
 /// The checksum, and the length of the `moof` behind it.
@@ -721,6 +778,28 @@ mod tests {
             bytes[at] ^= 0x10;
             let scanned = scan_bytes(&bytes, Verify::Last).expect("its head is whole");
             prop_assert_eq!(&scanned.fragments, &written[..written.len() - 1]);
+        }
+
+        #[test]
+        fn what_is_behind_a_hole_is_read_as_before(
+            drafts in prop::collection::vec(drafts(), 2..5), which in any::<prop::sample::Index>(),
+            more in 1_usize..3,
+        ) {
+            let (mut bytes, written) = segment(&drafts, true);
+            if written.is_empty() { return Ok(()) }
+            let first = which.index(written.len());
+            let going = &written[first..(first + more).min(written.len())];
+            let (from, to) = (going[0].offset, going[going.len() - 1].end());
+            let place = usize::try_from(from).expect("small")..usize::try_from(to).expect("small");
+            bytes[place.clone()].fill(0);
+            let head = hole_head(to - from).expect("long enough");
+            bytes[place.start..place.start + head.len()].copy_from_slice(&head);
+            for verify in [Verify::All, Verify::Last] {
+                let scanned = scan_bytes(&bytes, verify).expect("its head is whole");
+                let left = written.iter().filter(|f| !going.contains(f)).copied();
+                prop_assert_eq!(&scanned.fragments, &left.collect::<Vec<_>>());
+                prop_assert_eq!(scanned.whole, bytes.len() as u64);
+            }
         }
 
         #[test]

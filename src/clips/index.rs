@@ -25,9 +25,16 @@ pub struct SegmentEntry {
     pub end: i64,
     /// Bytes of its whole fragments with the head.
     pub bytes: u64,
+    /// UTC less media time, ns, by the box's clock as its first fragment came in; absent in lines of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead_ns: Option<i64>,
     /// True while it is being written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
+    /// How often it was written anew since the start: what was read of it before is not true any more.
+    #[serde(skip)]
+    pub anew: u32,
 }
 
 impl SegmentEntry {
@@ -37,7 +44,8 @@ impl SegmentEntry {
         file_name(self.id, &self.court, &self.session)
     }
 
-    fn overlaps(&self, from: Ticks, to: Ticks) -> bool {
+    /// True if some of it is in the interval.
+    pub(crate) fn overlaps(&self, from: Ticks, to: Ticks) -> bool {
         self.start <= to.0 && self.end >= from.0
     }
 }
@@ -71,10 +79,29 @@ pub struct ClipBrief {
     pub pinned: bool,
     /// When it was made, UTC ns.
     pub made_ns: i64,
+    /// When its pin ends by itself, UTC ns; after `pin_days` where that is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ns: Option<i64>,
+    /// When its bytes went, UTC ns: what is left is an entry that says so, and needs no segments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_ns: Option<i64>,
+    /// Checksum of the bytes of its entry's file, as they were written; absent in lines of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<u64>,
     /// True where the entry is of a newer format than this version reads: it pins what it says that it
     /// pins, is not listed, and its file stays as it is. No line of the index says so.
     #[serde(skip)]
     pub unread: bool,
+}
+
+impl ClipBrief {
+    /// The same once its bytes went.
+    #[must_use]
+    pub(crate) fn gone(&self, now_ns: i64) -> Self {
+        let gone_ns = self.gone_ns.or(Some(now_ns));
+        Self { segments: Vec::new(), pinned: false, gone_ns, ..self.clone() }
+    }
 }
 
 /// An interval that somebody waits for: what overlaps it stays until it was cut.
@@ -101,6 +128,8 @@ pub(crate) struct Index {
     uses: BTreeMap<SegmentNumber, BTreeSet<u64>>,
     pins: BTreeMap<SegmentNumber, u32>,
     holds: BTreeMap<String, Hold>,
+    /// Clips whose bytes went.
+    gone: usize,
     bytes: u64,
     pinned_bytes: u64,
     next_segment: SegmentNumber,
@@ -160,6 +189,20 @@ impl Index {
         self.bytes += bytes;
         if self.pins.contains_key(&id) {
             self.pinned_bytes += bytes;
+        }
+    }
+
+    /// How far UTC was ahead of the stream where a segment begins.
+    pub(crate) fn learn_ahead(&mut self, id: SegmentNumber, ahead_ns: i64) {
+        if let Some(entry) = self.segments.get_mut(&id) {
+            entry.ahead_ns = Some(ahead_ns);
+        }
+    }
+
+    /// A segment has a hole where something was.
+    pub(crate) fn written_anew(&mut self, id: SegmentNumber) {
+        if let Some(entry) = self.segments.get_mut(&id) {
+            entry.anew += 1;
         }
     }
 
@@ -252,6 +295,7 @@ impl Index {
     pub(crate) fn put_clip(&mut self, brief: ClipBrief) {
         self.remove_clip(&brief.id);
         self.next_clip = self.next_clip.max(brief.number.saturating_add(1));
+        self.gone += usize::from(brief.gone_ns.is_some());
         for &segment in &brief.segments {
             self.uses.entry(segment).or_default().insert(brief.number);
             if brief.pinned {
@@ -269,6 +313,7 @@ impl Index {
     /// Takes a clip out.
     pub(crate) fn remove_clip(&mut self, id: &str) -> Option<ClipBrief> {
         let brief = self.clips.remove(id)?;
+        self.gone -= usize::from(brief.gone_ns.is_some());
         self.by_number.remove(&brief.number);
         for segment in &brief.segments {
             if let Some(uses) = self.uses.get_mut(segment) {
@@ -291,6 +336,13 @@ impl Index {
         Some(brief)
     }
 
+    /// The bytes of a clip go; its entry stays, and says so. Returns what stood there before.
+    pub(crate) fn lose_clip(&mut self, id: &str, now_ns: i64) -> Option<ClipBrief> {
+        let before = self.remove_clip(id)?;
+        self.put_clip(before.gone(now_ns));
+        Some(before)
+    }
+
     /// A clip.
     #[must_use]
     pub(crate) fn clip(&self, id: &str) -> Option<&ClipBrief> {
@@ -311,10 +363,16 @@ impl Index {
         numbers.filter_map(|number| self.by_number.get(number)).cloned().collect()
     }
 
-    /// How many clips there are.
+    /// How many clips there are, without those that went.
     #[must_use]
     pub(crate) fn clip_count(&self) -> usize {
-        self.clips.len()
+        self.clips.len() - self.gone
+    }
+
+    /// How many clips went, and have an entry yet.
+    #[must_use]
+    pub(crate) const fn gone_count(&self) -> usize {
+        self.gone
     }
 
     /// Bytes of all segments.
@@ -350,7 +408,8 @@ mod tests {
     fn segment(id: u64, start: i64, bytes: u64) -> SegmentEntry {
         let session = SessionId::from_bits(1).to_string();
         let end = start + 100;
-        SegmentEntry { id, court: court("a"), session, start, end, bytes, open: false }
+        let (court, ahead_ns) = (court("a"), None);
+        SegmentEntry { id, court, session, start, end, bytes, ahead_ns, open: false, anew: 0 }
     }
 
     fn clip(id: &str, number: u64, segments: &[u64], pinned: bool) -> ClipBrief {
@@ -360,6 +419,9 @@ mod tests {
             segments: segments.into(),
             pinned,
             made_ns: 0,
+            until_ns: None,
+            gone_ns: None,
+            sum: None,
             unread: false,
         }
     }
@@ -394,7 +456,7 @@ mod tests {
     proptest! {
         #[test]
         fn totals_are_what_the_parts_add_up_to(
-            steps in prop::collection::vec((0_u8..5, 1_u64..8, 1_u64..1000), 1..80)
+            steps in prop::collection::vec((0_u8..6, 1_u64..8, 1_u64..1000), 1..80)
         ) {
             let mut index = Index::new();
             for (what, id, bytes) in steps {
@@ -403,10 +465,13 @@ mod tests {
                     1 => index.grow_segment(id, bytes, Ticks(0), Ticks(1)),
                     2 => { index.remove_segment(id); }
                     3 => index.put_clip(clip(&id.to_string(), id, &[bytes % 8, id], bytes % 2 == 0)),
+                    4 => { index.lose_clip(&id.to_string(), 7); }
                     _ => { index.remove_clip(&id.to_string()); }
                 }
                 let bytes: u64 = index.segments().map(|entry| entry.bytes).sum();
                 prop_assert_eq!(index.bytes(), bytes);
+                let there = index.clips_after(0).filter(|clip| clip.gone_ns.is_none()).count();
+                prop_assert_eq!(index.clip_count(), there);
                 let kept = index.kept();
                 let pinned = index.segments().filter(|entry| kept.contains(&entry.id));
                 prop_assert_eq!(index.pinned_bytes(), pinned.map(|entry| entry.bytes).sum::<u64>());

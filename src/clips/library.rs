@@ -78,6 +78,8 @@ pub(crate) struct Library {
 struct Known {
     /// As long as it was then.
     bytes: u64,
+    /// As often as it had been written anew then.
+    anew: u32,
     scanned: Scanned,
 }
 
@@ -209,13 +211,14 @@ impl Library {
 
     fn known(&self, entry: &SegmentEntry) -> io::Result<Arc<Known>> {
         if let Some(known) = self.known.lock().get(&entry.id)
-            && known.bytes == entry.bytes
+            && (known.bytes, known.anew) == (entry.bytes, entry.anew)
         {
             return Ok(Arc::clone(known));
         }
         let path = self.shelf.places().segment(entry);
         let opened = open_segment(self.shelf.disk(), &path, entry.bytes, Verify::Nothing)?;
-        let known = Arc::new(Known { bytes: entry.bytes, scanned: opened.scanned });
+        let known =
+            Arc::new(Known { bytes: entry.bytes, anew: entry.anew, scanned: opened.scanned });
         let mut all = self.known.lock();
         all.insert(entry.id, Arc::clone(&known));
         if all.len() > REMEMBERED {

@@ -122,7 +122,7 @@ pub(crate) fn greatest_number(bytes: &[u8]) -> Option<SegmentNumber> {
 }
 
 /// The JSON of a line that is as it was written.
-fn whole(line: &[u8]) -> Option<&[u8]> {
+pub(crate) fn whole(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(16)?;
     let json = json.strip_prefix(b" ")?;
     let said = u64::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
@@ -139,7 +139,8 @@ mod tests {
     fn segment(id: SegmentNumber) -> SegmentEntry {
         let court = CourtId::new("a").expect("name");
         let session = "0000000000000001".to_owned();
-        SegmentEntry { id, court, session, start: 0, end: 1, bytes: 5, open: false }
+        let (start, end, ahead_ns) = (0, 1, None);
+        SegmentEntry { id, court, session, start, end, bytes: 5, ahead_ns, open: false, anew: 0 }
     }
 
     #[test]

@@ -5,13 +5,16 @@
 //! ballast when a full disk refuses events. Read `timeline` and `fragment` (what survives a power
 //! cut), `recorder` (when a fragment closes), `index` (what is where) and `lines` (its files),
 //! `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
-//! `{id}.json` says): all pure. Then the shell: `desk` (what its threads share), `writer` (the only
-//! one that writes video), `cutter` (clips and pins), `recover` (what a start finds), `ring` (opens,
-//! starts, joins).
+//! `{id}.json` says), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
+//! (what its threads share), `finding` (where an interval is), `writer` (the only
+//! one that writes video), `entries` (what clips are, on disk), `news` (what the world is told of them),
+//! `pins` (which end by themselves), `deleting` with `erase` and `audit` (on demand), `cutter` and `keep`
+//! (clips), `recover` (what a start finds), `ring` (opens, starts, joins).
 //!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
-//! put together as `cut` says); `held` keeps one from going meanwhile. Commands come by `shelf` too, or by `reader` without a daemon. `export`
-//! joins what is wanted of any interval or clip to films, as `film` lays them out.
+//! put together as `cut` says); `held` keeps one from going meanwhile. Commands come by `shelf` too, or by
+//! `reader`, `verify` and `repair` without a daemon. `export` joins what is wanted of any interval or clip to
+//! films, as `film` lays them out.
 //!
 //! What is recorded is played as it lies: `playlist` (stretches and lists) and `numbering` are pure, `library`
 //! reads segments for them, `times` tells when they were, `pace` how fast all bytes leave.
@@ -21,6 +24,7 @@
 //! ring/segments.index                       a line a segment: found again by scan if lost
 //! ring/clips/{id}.json                      what a clip is, or why there is none
 //! ring/clips.index                          a line a change: spares reading 100,000 files at start
+//! ring/audit.log                            a line a deletion on demand: asked, and done
 //! ring/ballast  ring/lock
 //! ```
 //! Order on disk (R1): fragment → sync → announce; a segment's line once it is whole. A cut between
@@ -39,11 +43,20 @@ mod evict;
 mod cut;
 mod film;
 mod clip;
+mod keeping;
 mod files;
+mod audit;
+mod erase;
 mod recover;
 mod desk;
+mod finding;
 mod writer;
+mod news;
+mod entries;
+mod pins;
+mod deleting;
 mod cutter;
+mod keep;
 mod ring;
 mod held;
 mod shelf;
@@ -54,12 +67,15 @@ mod library;
 mod pace;
 mod routes;
 mod reader;
+mod verify;
+mod repair;
 mod export;
 mod still;
 mod thumbnail;
 
+pub use crate::clips::audit::{AUDIT_FORMAT, Asked, AskedSpan, AuditRead, AuditRecord};
 pub use crate::clips::boxes::{SEGMENT_FORMAT, SegmentHeader, Tracks, head, init};
-pub use crate::clips::clip::{CLIP_FORMAT, Clip, Media, PinEnd};
+pub use crate::clips::clip::{CLIP_FORMAT, Clip, Kept, Media, PinEnd};
 pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::desk::{
     FragmentDurable, FragmentSink, MAX_PENDING, RingError, RingMeters, RingParts, RingSettings,
@@ -71,10 +87,12 @@ pub use crate::clips::fragment::{
 };
 pub use crate::clips::held::HeldClip;
 pub use crate::clips::index::SegmentEntry;
+pub use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Interval, Keep, KeepWhat};
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
 pub use crate::clips::pace::Pace;
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
+pub use crate::clips::repair::{Mended, repair};
 pub use crate::clips::ring::{Recorders, Ring};
 pub use crate::clips::routes::{ReadTerms, routes};
 pub use crate::clips::shelf::{
@@ -85,8 +103,9 @@ pub use crate::clips::thumbnail::{Draws, thumbnails};
 pub use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};
 
 /// The formats of the ring's stores that this version writes, by name.
-pub const FORMATS: [(&str, u32); 3] = [
+pub const FORMATS: [(&str, u32); 4] = [
     ("segments", SEGMENT_FORMAT.format),
     ("indexes", INDEX_FORMAT.format),
     ("clips", CLIP_FORMAT.format),
+    ("audit", AUDIT_FORMAT.format),
 ];

@@ -1,16 +1,17 @@
 //! A ring read from outside, while a daemon may be writing it: for `courtside clips`.
 //!
-//! Clips are asked of its [`Shelf`]; here is what only files can be asked: any interval, and whether
-//! every byte is what it was.
+//! Clips are asked of its [`Shelf`]; here is what only files can be asked: any interval. Whether every byte
+//! is what it was, `verify` says.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::clips::audit::{self, AuditRead};
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
-use crate::clips::files::{Places, open_clip, open_segment, put_together};
+use crate::clips::files::{Places, open_segment, put_together};
 use crate::clips::fragment::{Scanned, Verify};
 use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
 use crate::clips::lines::{ClipRecord, lines};
@@ -23,10 +24,10 @@ use crate::media::{CourtId, MediaTime, SessionId, UtcTime};
 /// A ring, read and never written. Takes no lock: files may go while they are read.
 #[derive(Debug)]
 pub struct RingReader {
-    disk: Arc<dyn Disk>,
-    places: Places,
-    index: Index,
-    torn: Vec<Finding>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) places: Places,
+    pub(crate) index: Index,
+    pub(crate) torn: Vec<Finding>,
     /// For each segment a media time, and what the box's clock showed then.
     clocks: BTreeMap<SegmentNumber, (Ticks, UtcTime)>,
 }
@@ -119,9 +120,20 @@ impl RingReader {
     pub fn shelf(&self) -> io::Result<Shelf> {
         let mut index = self.index.clone();
         for brief in self.briefs()? {
-            index.put_clip(brief);
+            let is_there = |segment: &u64| self.index.segment(*segment).is_some();
+            let whole = brief.pinned || brief.segments.iter().all(is_there);
+            let gone_ns = brief.made_ns; // nobody wrote when
+            index.put_clip(if whole { brief } else { brief.gone(gone_ns) });
         }
         Ok(Shelf::of_files(Arc::clone(&self.disk), self.places.clone(), Arc::new(index)))
+    }
+
+    /// What was deleted on demand, and how many lines of that cannot be read.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn audit(&self) -> io::Result<AuditRead> {
+        audit::read(&*self.disk, &self.places.audit())
     }
 
     /// Every clip's entry, in order.
@@ -192,39 +204,6 @@ impl RingReader {
         assembly.read(0, assembly.len, sink)?;
         Ok(plan.missing)
     }
-
-    /// Reads every byte: each fragment against its checksum, each clip against its SHA-256.
-    ///
-    /// # Errors
-    /// What the file system says of the folders; what is wrong with a file is a finding.
-    pub fn verify(&self, mut tell: impl FnMut(Finding)) -> io::Result<()> {
-        self.torn.iter().cloned().for_each(&mut tell);
-        for entry in self.index.segments() {
-            let path = self.places.segment(entry);
-            let wrong = match open_segment(&*self.disk, &path, entry.bytes, Verify::All) {
-                Ok(opened) if opened.scanned.whole == entry.bytes => None,
-                Ok(opened) => Some(format!("fragment at byte {} is damaged", opened.scanned.whole)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => Some(error.to_string()),
-            };
-            tell(Finding { path, wrong });
-        }
-        for clip in self.clips()? {
-            let Some(media) = &clip.media else { continue };
-            let path = self.places.clip(&clip.id);
-            let entry = |id| self.index.segment(id).cloned();
-            let opened = open_clip(&*self.disk, &self.places, &clip, entry);
-            let wrong = match opened.and_then(|assembly| assembly.sha256()) {
-                Ok(sha256) if sha256 == media.sha256 => None,
-                Ok(_) => Some("its bytes are not what was hashed".to_owned()),
-                // Not pinned: its segments may go at any time, and the entry with them.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !clip.pinned => continue,
-                Err(error) => Some(error.to_string()),
-            };
-            tell(Finding { path, wrong });
-        }
-        Ok(())
-    }
 }
 
 /// A media time of a segment, and what the box's clock showed then; `None` if that was not set.
@@ -236,7 +215,7 @@ fn clock_of(scanned: &Scanned) -> Option<(Ticks, UtcTime)> {
     (begun >= SET).then_some((whole, begun))
 }
 
-fn read_or_none(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_or_none(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     match read_whole(disk, path, most) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

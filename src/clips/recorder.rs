@@ -264,6 +264,20 @@ impl Recorder {
         self.segment = None;
     }
 
+    /// Ends the segment here; the next goes on where it is, without a key frame perhaps.
+    pub fn split(&mut self, steps: &mut Vec<Step>) {
+        let Some(segment) = self.segment.as_ref().filter(|s| s.begun || !self.draft.is_empty())
+        else {
+            return;
+        };
+        let tracks = segment.tracks.clone();
+        let (group_start, group_bytes) = (segment.group_start, segment.group_bytes);
+        let start = self.last_dts.unwrap_or(segment.start);
+        self.end_segment(None, steps);
+        let (begun, bytes) = (false, 0);
+        self.segment = Some(Segment { tracks, begun, start, bytes, group_start, group_bytes });
+    }
+
     fn end_segment(&mut self, next: Option<Ticks>, steps: &mut Vec<Step>) {
         if self.segment.is_some() {
             self.flush(next, steps);

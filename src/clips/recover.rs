@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 use crate::clips::boxes::{MAX_HEAD, SEGMENT_FORMAT, segment_format};
-use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id};
+use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
 use crate::clips::desk::RingError;
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
@@ -29,7 +29,7 @@ use crate::disk::{
     Disk, Format, NEW_SUFFIX, OpenHow, Unfit, is_aside, put_aside, put_unfit_aside, read_whole,
     write_durably,
 };
-use crate::media::{CourtId, SessionId};
+use crate::media::{CourtId, SessionId, UtcTime};
 
 /// No index is longer: a million clips.
 pub(crate) const MAX_INDEX: u64 = 1 << 30;
@@ -43,13 +43,19 @@ pub(crate) struct Recovered {
 }
 
 /// Puts a ring in order. The caller holds its lock.
-pub(crate) fn recover(disk: &dyn Disk, places: &Places) -> Result<Recovered, RingError> {
+///
+/// `now` dates what is found to be gone.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    places: &Places,
+    now: UtcTime,
+) -> Result<Recovered, RingError> {
     for dir in [&places.dir, &places.segments, &places.clips] {
         disk.create_dir_all(dir).map_err(|source| RingError::Open { path: dir.clone(), source })?;
     }
     let mut index = Index::new();
     let segments_log = recover_segments(disk, places, &mut index)?;
-    let clips_log = recover_clips(disk, places, &mut index)?;
+    let clips_log = recover_clips(disk, places, &mut index, now)?;
     info!(
         segments = index.segments().count(),
         clips = index.clip_count(),
@@ -91,8 +97,13 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
     let mut removed = false;
     let mut stands = BTreeMap::new();
     for file in listed {
-        let Some((id, court, session)) = parse_file_name(&file.name) else { continue };
         let path = places.segments.join(&file.name);
+        if file.name.ends_with(NEW_SUFFIX) {
+            remove(disk, &path); // a segment that was being written anew: the old one stands
+            removed = true;
+            continue;
+        }
+        let Some((id, court, session)) = parse_file_name(&file.name) else { continue };
         if evicted.contains(&id) {
             remove(disk, &path);
             removed = true;
@@ -222,7 +233,7 @@ fn repair(
     }
     let Some(entry) = entry_of(&scanned) else { return Ok(None) };
     // Behind the fragments of a newer format may stand what is not known here.
-    if scanned.whole < len && format == SEGMENT_FORMAT {
+    if scanned.whole < len && format.format <= SEGMENT_FORMAT.format {
         warn!(path = %path.display(), bytes = len - scanned.whole, "torn tail cut off");
         file.set_len(scanned.whole)?;
         file.sync_data()?;
@@ -235,6 +246,8 @@ pub(crate) fn entry_of(scanned: &Scanned) -> Option<SegmentEntry> {
     let (start, end) = scanned.span()?;
     let header = &scanned.head.header;
     Some(SegmentEntry {
+        ahead_ns: scanned.ahead_ns(),
+        anew: 0,
         id: header.id,
         court: header.court.clone(),
         session: header.session.to_string(),
@@ -245,7 +258,12 @@ pub(crate) fn entry_of(scanned: &Scanned) -> Option<SegmentEntry> {
     })
 }
 
-fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<Log, RingError> {
+fn recover_clips(
+    disk: &dyn Disk,
+    places: &Places,
+    index: &mut Index,
+    now: UtcTime,
+) -> Result<Log, RingError> {
     let path = places.clips_log();
     let found = FoundLog::read(disk, &path)?;
     let read = lines::<ClipRecord>(&found.bytes);
@@ -283,8 +301,13 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
                 stands.insert(brief.id.clone(), line);
                 brief
             }
-            None => match read_whole(disk, &path, MAX_JSON).map(|bytes| Clip::read(&bytes)) {
-                Ok(Ok(clip)) if clip.id == id => clip.brief(),
+            None => match read_whole(disk, &path, MAX_JSON)
+                .map(|bytes| (sum_of(&bytes), Clip::read(&bytes)))
+                .map(|(sum, read)| read.map(|clip| (sum, clip)))
+            {
+                Ok(Ok((sum, clip))) if clip.id == id => {
+                    ClipBrief { sum: Some(sum), ..clip.brief() }
+                }
                 Ok(Err(NoEntry::Newer(entry))) => {
                     let format = entry.format.format;
                     warn!(path = %path.display(), format, "clip's entry of a newer version: kept");
@@ -304,9 +327,9 @@ fn recover_clips(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<
             }
             index.put_clip(brief);
         } else {
-            // Its pin ended and its segments went: the end of every clip.
-            remove(disk, &path);
-            removed = true;
+            // Its pin ended and its segments went: the end of every clip. Its entry says so for a while.
+            stands.remove(id);
+            index.put_clip(brief.gone(now.as_nanos()));
         }
     }
     for (id, entry) in newer {

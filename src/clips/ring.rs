@@ -3,6 +3,7 @@
 //! Here its two threads begin and end. What they share is the `desk`; what others may ask while it
 //! runs is the `shelf`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
 use crate::clips::cutter::Cutter;
+use crate::clips::deleting::Deletions;
 use crate::clips::desk::{
     CourtProgress, Desk, DeskState, IDLE, MAX_COMMANDS, RingError, RingParts,
 };
@@ -44,12 +46,14 @@ impl Ring {
     /// # Errors
     /// [`RingError`]; a disk too full for the ballast or for recording is no error.
     pub fn open(parts: RingParts) -> Result<Self, RingError> {
-        let RingParts { settings, disk, clock, courts, orders, done, sink, meters } = parts;
+        let RingParts { settings, disk, clock, courts, orders, done, sink, news, wall, meters } =
+            parts;
         let places = Places::new(&settings.dir);
         disk.create_dir_all(&places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
-        let recovered = recover(&*disk, &places)?;
+        let recovered = recover(&*disk, &places, clock.utc())?;
+        let deletions = Deletions::open(&disk, &places)?;
         let ballast = settings.ballast(&disk);
         let free = || {
             disk.free_bytes(&places.dir)
@@ -81,6 +85,11 @@ impl Ring {
             bytes_encoded: 0,
             taken: Vec::new(),
             waiting: 0,
+            lost: Vec::new(),
+            splits: BTreeSet::new(),
+            doomed: Vec::new(),
+            evicted: 0,
+            ended: BTreeMap::new(),
         };
         let desk = Arc::new(Desk {
             settings,
@@ -90,6 +99,8 @@ impl Ring {
             orders,
             done,
             sink,
+            news,
+            wall,
             meters,
             state: Mutex::new(state),
             commands: Mailbox::new(MAX_COMMANDS, WhenFull::DropNewest, Tally::default()),
@@ -109,7 +120,7 @@ impl Ring {
         }
         desk.orders.attach(desk.cutter_bell.waker());
         let writer = Writer::new(Arc::clone(&desk), courts, recovered.segments_log);
-        let cutter = Cutter::new(Arc::clone(&desk), recovered.clips_log);
+        let cutter = Cutter::new(Arc::clone(&desk), recovered.clips_log, deletions);
         let (writer, cutter) = (Some(writer), Some(cutter));
         Ok(Self { desk, writer, cutter, threads: Vec::new(), _lock: lock })
     }

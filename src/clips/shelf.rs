@@ -17,18 +17,20 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::clips::audit::{self, AuditRead};
 use crate::clips::clip::{CLIP_FORMAT, Clip, MAX_JSON, NoEntry, is_clip_id};
 use crate::clips::cut::Part;
-use crate::clips::desk::{AckError, CourtProgress, CutterCommand, Desk, DeskState};
+use crate::clips::desk::{ChangeError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{Assembly, OpenedSegment, Places, open_clip, open_parts};
 use crate::clips::held::HeldClip;
 use crate::clips::index::{Index, SegmentEntry};
+use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, read_whole};
 use crate::event::state::StorageState;
 use crate::event::words::StorageCondition;
-use crate::media::{CourtId, Foreign, MediaTime, SessionId};
+use crate::media::{CourtId, Foreign, MediaTime, SessionId, UtcTime};
 
 /// Clips that are read at once from a daemon's ring: each holds open the files that it lies in, and a chunk
 /// in memory, but no thread.
@@ -55,6 +57,18 @@ pub enum ShelfError {
     /// Somebody acknowledged bytes that are not the clip's.
     #[error("the clip's SHA-256 is {is}: pull it again")]
     OtherBytes { is: String },
+    /// It was never recorded, or is gone.
+    #[error("{why}")]
+    NotRecorded { why: Foreign },
+    /// The name is that of another clip.
+    #[error("`{id}` is a clip of another interval: leave the name out, or choose another")]
+    Taken { id: String },
+    /// R6.
+    #[error(
+        "its segments need {more} bytes, and {pinned} of the {reserve} bytes of ring.reserve_bytes are \
+         pinned: pull clips, release some, or raise it"
+    )]
+    Reserve { more: u64, pinned: u64, reserve: u64 },
     /// Too many read, or wait, already.
     #[error("the ring is busy: ask again in a few seconds")]
     Busy,
@@ -72,13 +86,21 @@ pub enum ShelfError {
     Disk(io::Error),
 }
 
-impl From<AckError> for ShelfError {
-    fn from(error: AckError) -> Self {
+impl From<ChangeError> for ShelfError {
+    fn from(error: ChangeError) -> Self {
         match error {
-            AckError::Unknown => Self::NoSuchClip,
-            AckError::OtherBytes { is } => Self::OtherBytes { is },
-            AckError::Newer { format } => Self::Newer { format },
-            AckError::Disk(error) => Self::Disk(error),
+            ChangeError::Unknown => Self::NoSuchClip,
+            ChangeError::OtherBytes { is } => Self::OtherBytes { is },
+            ChangeError::Newer { format } => Self::Newer { format },
+            ChangeError::Gone => Self::Gone,
+            ChangeError::NoBytes { why } => Self::NoBytes { why },
+            ChangeError::NotRecorded { why } => Self::NotRecorded { why },
+            ChangeError::Taken { id } => Self::Taken { id },
+            ChangeError::Reserve { more, pinned, reserve } => {
+                Self::Reserve { more, pinned, reserve }
+            }
+            ChangeError::Busy => Self::Busy,
+            ChangeError::Disk(error) => Self::Disk(error),
         }
     }
 }
@@ -204,18 +226,21 @@ impl Shelf {
         if !is_clip_id(id) {
             return Err(ShelfError::NoSuchClip);
         }
-        let (known, held) = self.look(|index| (index.clip(id).is_some(), index.is_held(id)));
-        match (known, held) {
-            (true, _) => {}
-            (false, true) => return Err(ShelfError::StillRecorded),
-            (false, false) => return Err(ShelfError::NoSuchClip),
-        }
+        let (known, held) =
+            self.look(|index| (index.clip(id).map(|clip| clip.gone_ns), index.is_held(id)));
+        let gone_ns = match (known, held) {
+            (Some(gone_ns), _) => gone_ns,
+            (None, true) => return Err(ShelfError::StillRecorded),
+            (None, false) => return Err(ShelfError::NoSuchClip),
+        };
         let path = self.places.clip(id);
         match read_whole(&*self.disk, &path, MAX_JSON) {
-            Ok(bytes) => Clip::read(&bytes).map_err(|why| match why {
-                NoEntry::Newer(newer) => ShelfError::Newer { format: newer.format.format },
-                NoEntry::Damaged => ShelfError::Damaged { path },
-            }),
+            Ok(bytes) => {
+                Clip::read(&bytes).map(|clip| clip.seen(gone_ns)).map_err(|why| match why {
+                    NoEntry::Newer(newer) => ShelfError::Newer { format: newer.format.format },
+                    NoEntry::Damaged => ShelfError::Damaged { path },
+                })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::NoSuchClip),
             Err(error) => Err(ShelfError::Disk(error)),
         }
@@ -279,6 +304,54 @@ impl Shelf {
     /// [`ShelfError`]: `Busy` or `OnlyRead`.
     pub fn unpin(&self, id: &str) -> Result<(), ShelfError> {
         self.command(CutterCommand::Unpin { id: id.to_owned() })
+    }
+
+    /// Ends a clip's pin, by command. Answers when that is on disk; a pin that had ended stays as it was.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `NoSuchClip`, `Newer`, `Busy`, `OnlyRead` or `Disk`.
+    pub async fn release(&self, id: &str) -> Result<Clip, ShelfError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(CutterCommand::Release { id: id.to_owned(), reply })?;
+        Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+    }
+
+    /// Keeps an interval, or a clip that there is. Answers when that is on disk: once the interval was
+    /// recorded. The same again gives the same clip.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: what it is, and R6 with the sum (`Reserve`).
+    pub async fn keep(&self, keep: Keep) -> Result<Clip, ShelfError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(CutterCommand::Keep { keep, reply })?;
+        Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+    }
+
+    /// Deletes on demand. Answers when it is gone and the audit log says so.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: what it is. After `Disk` ask again; after a stop in between the next start does it.
+    pub async fn delete(&self, delete: Delete) -> Result<Deleted, ShelfError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(CutterCommand::Delete { delete, reply })?;
+        Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+    }
+
+    /// What was deleted on demand, as the audit log has it. Reads a file on the caller's thread.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn audit(&self) -> io::Result<AuditRead> {
+        audit::read(&*self.disk, &self.places.audit())
+    }
+
+    /// The time of the box, for what is asked.
+    #[must_use]
+    pub fn utc(&self) -> Option<UtcTime> {
+        match &self.before {
+            Before::Desk(desk) => Some(desk.clock.utc()),
+            Before::Files(_) => None,
+        }
     }
 
     fn command(&self, command: CutterCommand) -> Result<(), ShelfError> {
@@ -368,6 +441,10 @@ pub struct RingStatus {
     pub bytes_written: u64,
     /// Encoded bytes among them: what came in.
     pub bytes_encoded: u64,
+    /// Clips whose bytes went since the start, since their place was needed.
+    pub clips_evicted: u64,
+    /// Pins that ended since the start, by why.
+    pub clips_ended: Vec<(&'static str, u64)>,
 }
 
 impl RingStatus {
@@ -415,6 +492,8 @@ impl RingStatus {
             courts: state.courts.iter().map(facts).collect(),
             bytes_written: state.bytes_written,
             bytes_encoded: state.bytes_encoded,
+            clips_evicted: state.evicted,
+            clips_ended: state.ended.iter().map(|(why, count)| (*why, *count)).collect(),
         }
     }
 }

@@ -3,10 +3,12 @@
 //! Order of a fragment (R1): write → `fdatasync` → (a new segment: sync its directory) → index in
 //! memory → announce. A cut before the last sync leaves a tail that `recover` cuts off.
 //! Order of an eviction (R4): take it out of the index in memory → write why, sync → remove the
-//! entries of its clips → remove the file. A cut after the second arrow is finished by `recover`.
+//! file; its clips' entries stay, and say that they are gone. A cut after the second arrow is finished by
+//! `recover`.
 //! After a failed sync nothing is known of what was written: the segment ends at its last fragment
 //! that is known to be there, and the next key frame begins another.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,13 +22,13 @@ use crate::clips::desk::{Desk, FragmentDurable, IDLE};
 use crate::clips::evict::{Room, choose, room};
 use crate::clips::files::Log;
 use crate::clips::fragment::{Draft, Encoded, Origins, encode};
-use crate::clips::index::{ClipBrief, SegmentEntry, SegmentNumber, file_name};
+use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, file_name};
 use crate::clips::lines::{SegmentRecord, line};
 use crate::clips::recorder::{Begin, Recorder, Step};
 use crate::clips::timeline::{AudioClock, Ticks};
 use crate::disk::{DiskFile, OpenHow};
 use crate::mailbox::{Take, UnitMailbox};
-use crate::media::{CourtId, Monotonic, SessionId, StreamItem};
+use crate::media::{CourtId, Monotonic, SessionId, StreamItem, UtcTime};
 
 /// Items taken of one court before the next one's turn: 2 s of 30 fps.
 const TURN: usize = 64;
@@ -102,6 +104,7 @@ impl Writer {
         for n in 0..self.courts.len() {
             more |= self.turn(n);
         }
+        self.split();
         let now = self.desk.clock.monotonic();
         for n in 0..self.courts.len() {
             let mut steps = Vec::new();
@@ -115,6 +118,7 @@ impl Writer {
         if !ending {
             self.let_go();
         }
+        self.doom();
         if finished && !self.done {
             self.done = true;
             self.desk.set_written();
@@ -140,6 +144,46 @@ impl Writer {
                 state.courts.remove(&name);
             }
         }
+    }
+
+    /// Ends the segments that somebody wants whole; their courts go on in the next.
+    fn split(&mut self) {
+        let splits = std::mem::take(&mut self.desk.state.lock().splits);
+        for n in 0..self.courts.len() {
+            let Some(court) = self.courts.get_mut(n) else { return };
+            if splits.contains(&court.court) {
+                let mut steps = Vec::new();
+                court.recorder.split(&mut steps);
+                self.take_steps(n, steps);
+            }
+        }
+        if !splits.is_empty() {
+            self.desk.cutter_bell.ring();
+        }
+    }
+
+    /// Lets segments go that must, whoever holds them.
+    fn doom(&mut self) {
+        let doomed = std::mem::take(&mut self.desk.state.lock().doomed);
+        if doomed.is_empty() {
+            return;
+        }
+        let mut why = BTreeMap::new();
+        let going: Vec<_> = {
+            let mut state = self.desk.state.lock();
+            let take = |(id, reason): (SegmentNumber, String)| {
+                let going = Going::take(&mut state.index, id, self.desk.clock.utc())?;
+                why.insert(id, reason);
+                Some(going)
+            };
+            doomed.into_iter().filter_map(take).collect()
+        };
+        let reason = |id: &SegmentNumber| why.get(id).cloned().unwrap_or_default();
+        if !self.let_segments_go(going, reason) {
+            let again = why.into_iter().collect::<Vec<_>>();
+            self.desk.state.lock().doomed.extend(again);
+        }
+        self.desk.cutter_bell.ring();
     }
 
     /// Takes up to [`TURN`] items of one court. Returns true if there may be more.
@@ -249,17 +293,18 @@ impl Writer {
             audio: clock.map_or(0, |clock| start.samples(clock.rate)),
             clock,
         };
+        let begun = match desk.settings.recorded {
+            Some(zero) if draft.video.is_empty() => zero.plus_nanos(start.media().as_nanos()),
+            Some(zero) => zero.plus_nanos(draft.video_end.media().as_nanos()),
+            None => desk.clock.utc(),
+        };
         let header = SegmentHeader {
             id,
             court: court.court.clone(),
             session: begin.session,
             video_origin: origins.video,
             audio_origin: origins.audio,
-            begun: match desk.settings.recorded {
-                Some(zero) if draft.video.is_empty() => zero.plus_nanos(start.media().as_nanos()),
-                Some(zero) => zero.plus_nanos(draft.video_end.media().as_nanos()),
-                None => desk.clock.utc(),
-            },
+            begun,
         };
         let mut bytes = head(&header, &begin.tracks);
         let at = bytes.len() as u64;
@@ -284,7 +329,9 @@ impl Writer {
             start: start.0,
             end: end.0,
             bytes: open.at,
+            ahead_ns: Some(begun.as_nanos().saturating_sub(end.media().as_nanos())),
             open: true,
+            anew: 0,
         });
         announce(desk, &court.court, open, draft, &encoded, bytes.len());
         Ok(true)
@@ -451,7 +498,7 @@ impl Writer {
     /// Lets the oldest segments go while the ring is over its quota.
     fn make_room(&mut self) {
         self.desk.take_orders();
-        let (quota, going): (u64, Vec<(SegmentEntry, Vec<ClipBrief>)>) = {
+        let (quota, going): (u64, Vec<Going>) = {
             let mut state = self.desk.state.lock();
             let quota = state.limits.quota;
             if state.index.bytes() <= quota {
@@ -459,41 +506,48 @@ impl Writer {
             }
             let kept = state.index.kept();
             let chosen = choose(&state.index, quota, &kept);
-            let take = |id| {
-                let clips = state.index.clips_of(id);
-                let clips = clips.iter().filter_map(|clip| state.index.remove_clip(clip));
-                let clips = clips.collect();
-                state.index.remove_segment(id).map(|entry| (entry, clips))
-            };
+            let now = self.desk.clock.utc();
+            let take = |id| Going::take(&mut state.index, id, now);
             (quota, chosen.into_iter().filter_map(take).collect())
         };
+        self.let_segments_go(going, |_| format!("the ring was over its quota of {quota} bytes"));
+    }
+
+    /// Writes why, then lets the segments go. False if it cannot be written: then nothing goes (R4).
+    fn let_segments_go(
+        &mut self,
+        going: Vec<Going>,
+        why: impl Fn(&SegmentNumber) -> String,
+    ) -> bool {
         if going.is_empty() {
-            return;
+            return true;
         }
         let mut lines = Vec::new();
-        for (entry, _) in &going {
-            let why = format!("the ring was over its quota of {quota} bytes");
-            lines.extend(line(&SegmentRecord::Evicted { id: entry.id, why }));
+        for Going { entry, .. } in &going {
+            lines.extend(line(&SegmentRecord::Evicted { id: entry.id, why: why(&entry.id) }));
         }
         if let Err(error) = self.write_why(&lines) {
-            // R4: nothing goes of which it is not written why.
             warn!(%error, "eviction cannot be written down: nothing is removed");
             let mut state = self.desk.state.lock();
-            for (entry, clips) in going {
+            for Going { entry, clips } in going {
                 state.index.put_segment(entry);
                 clips.into_iter().for_each(|clip| state.index.put_clip(clip));
             }
-            return;
+            return false;
         }
-        self.desk.state.lock().bytes_written += lines.len() as u64;
-        for (entry, clips) in going {
-            for clip in &clips {
-                self.remove(&self.desk.places.clip(&clip.id));
-            }
+        {
+            let mut state = self.desk.state.lock();
+            state.bytes_written += lines.len() as u64;
+            let clips = going.iter().flat_map(|going| &going.clips);
+            state.lost.extend(clips.map(|clip| clip.id.clone()));
+        }
+        for Going { entry, .. } in going {
             self.remove(&self.desk.places.segment(&entry));
             trace!(segment = entry.id, court = %entry.court, "segment evicted");
         }
         // A name that comes back after a cut is named in the log, and goes at the next start.
+        self.desk.cutter_bell.ring();
+        true
     }
 
     /// Writes why segments go. A disk without room for a line gets the ballast's: what goes gives
@@ -515,6 +569,21 @@ impl Writer {
         if let Err(error) = self.desk.disk.remove(path) {
             warn!(path = %path.display(), %error, "file cannot be removed");
         }
+    }
+}
+
+/// A segment that goes, out of the index, and its clips as they stood there.
+struct Going {
+    entry: SegmentEntry,
+    clips: Vec<ClipBrief>,
+}
+
+impl Going {
+    fn take(index: &mut Index, id: SegmentNumber, now: UtcTime) -> Option<Self> {
+        let clips = index.clips_of(id);
+        let entry = index.remove_segment(id)?;
+        let lose = |clip: &String| index.lose_clip(clip, now.as_nanos());
+        Some(Self { entry, clips: clips.iter().filter_map(lose).collect() })
     }
 }
 

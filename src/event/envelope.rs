@@ -35,7 +35,7 @@ pub struct Envelope {
     pub clocksource: String,
     /// Bound of the error of `time`, ms.
     pub clockerrorms: u64,
-    /// By type: `Shot`, `Withdrawal`, `Score`, `Highlight`.
+    /// By type: `Shot`, `Withdrawal`, `Score`, `Highlight`, `ClipTold`.
     pub data: serde_json::Value,
 }
 

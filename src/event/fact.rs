@@ -20,11 +20,13 @@ pub enum Family {
     Score,
     /// Something to watch again.
     Highlight,
+    /// What becomes of a clip: the ring's, no game's. Counted as the clips of the box are.
+    Clip,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 3] = [Self::Shot, Self::Score, Self::Highlight];
+    pub const ALL: [Self; 4] = [Self::Shot, Self::Score, Self::Highlight, Self::Clip];
 
     /// The word in the topic.
     #[must_use]
@@ -33,6 +35,7 @@ impl Family {
             Self::Shot => "shot",
             Self::Score => "score",
             Self::Highlight => "highlight",
+            Self::Clip => "clip",
         }
     }
 }
@@ -109,7 +112,7 @@ mod tests {
         assert_eq!(names[3].to_string(), "00000000000000aa-12");
         let mut texts: Vec<String> = names.iter().map(ToString::to_string).collect();
         texts.dedup();
-        assert_eq!(texts.len(), 4, "unique over families");
+        assert_eq!(texts.len(), 5, "unique over families");
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl Saying {
             }
             Self::Score(score) => serde_json::to_value(score),
             Self::Highlight(highlight) => serde_json::to_value(highlight),
+            Self::Clip(clip) => serde_json::to_value(clip),
         };
         let data = serde_json::to_vec(&value.ok()?).ok()?;
         Self::read(self.event_type(), &data).is_some().then_some(data)
@@ -37,6 +38,7 @@ impl Saying {
             "courtside.score.v1" => Self::Score(json(data)?),
             "courtside.highlight.v1" => Self::Highlight(json(data)?),
             "courtside.highlight.withdrawn.v1" => Self::HighlightWithdrawn(json(data)?),
+            "courtside.clip.v1" => Self::Clip(json(data)?),
             _ => return None,
         })
     }
@@ -51,7 +53,8 @@ impl Saying {
             | Self::ShotMissed(_)
             | Self::ShotUnsure(_)
             | Self::ShotWithdrawn(_)
-            | Self::HighlightWithdrawn(_) => Vec::new(),
+            | Self::HighlightWithdrawn(_)
+            | Self::Clip(_) => Vec::new(),
         }
     }
 }
@@ -77,8 +80,10 @@ fn json<T: DeserializeOwned>(data: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::clip::ClipTold;
+    use crate::event::words::ClipWord;
     use crate::event::{FactId, Family, Highlight, ModelRef, Score, Shot, Withdrawal};
-    use crate::media::{CourtId, MediaTime, SessionId};
+    use crate::media::{CourtId, Foreign, MediaTime, SessionId};
 
     fn shot(confidence: f64) -> Shot {
         Shot {
@@ -101,7 +106,7 @@ mod tests {
         }
     }
 
-    fn one_of_each() -> [Saying; 7] {
+    fn one_of_each() -> [Saying; 8] {
         let withdrawal = || Withdrawal { t_stream: 1.5, reason: "restart".into(), by: None };
         let score = Score { made: vec![1, 0], attempts: vec![2, 0], after: Some("f".into()) };
         let [shot_fact, reason, clip] = ["f", "made", "/v1/clips/x"].map(str::to_owned);
@@ -113,6 +118,18 @@ mod tests {
             Saying::Score(score),
             Saying::Highlight(Highlight { shot: shot_fact, reason, t_stream: 1.5, clip }),
             Saying::HighlightWithdrawn(withdrawal()),
+            Saying::Clip(ClipTold {
+                id: "a-x".into(),
+                clip: "/v1/clips/a-x".into(),
+                state: ClipWord::Gone,
+                reason: Foreign::text("made"),
+                note: None,
+                t_from: 1.5,
+                t_to: 9.25,
+                bytes: None,
+                sha256: None,
+                until: None,
+            }),
         ]
     }
 

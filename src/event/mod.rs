@@ -5,7 +5,7 @@
 //! `fact` names facts, `kinds` is what a store keeps of each kind, `decision` what one input of a game
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
-//! messages, `home` what a dashboard shows, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
+//! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
 //! configuration and what it made of that, `service` whether it is in service, `upload` clips on their way to object storage, `words` the words of all of them.
 
 mod decision;
@@ -22,6 +22,7 @@ pub mod state;
 pub mod host;
 pub mod home;
 pub mod upload;
+pub mod clip;
 pub mod box_status;
 
 use std::time::Duration;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::{CourtId, MediaTime, SessionId};
 
+use crate::event::clip::ClipTold;
 pub use crate::event::decision::{Decision, LogEntry};
 pub use crate::event::envelope::Envelope;
 pub use crate::event::fact::{FactId, Family};
@@ -65,6 +67,8 @@ pub enum Saying {
     Highlight(Highlight),
     /// Takes a highlight back.
     HighlightWithdrawn(Withdrawal),
+    /// What became of a clip.
+    Clip(ClipTold),
 }
 
 impl Saying {
@@ -78,6 +82,7 @@ impl Saying {
             | Self::ShotWithdrawn(_) => Family::Shot,
             Self::Score(_) => Family::Score,
             Self::Highlight(_) | Self::HighlightWithdrawn(_) => Family::Highlight,
+            Self::Clip(_) => Family::Clip,
         }
     }
 
@@ -92,6 +97,7 @@ impl Saying {
             Self::Score(_) => "courtside.score.v1",
             Self::Highlight(_) => "courtside.highlight.v1",
             Self::HighlightWithdrawn(_) => "courtside.highlight.withdrawn.v1",
+            Self::Clip(_) => "courtside.clip.v1",
         }
     }
 
@@ -105,7 +111,8 @@ impl Saying {
             Self::ShotWithdrawn(_)
             | Self::Score(_)
             | Self::Highlight(_)
-            | Self::HighlightWithdrawn(_) => false,
+            | Self::HighlightWithdrawn(_)
+            | Self::Clip(_) => false,
         }
     }
 }

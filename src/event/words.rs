@@ -51,6 +51,18 @@ macro_rules! words {
 }
 
 words! {
+    /// What became of a clip.
+    ClipWord {
+        /// It is kept: somebody asked for it.
+        Kept = "kept",
+        /// Its pin had ended, and its place was needed.
+        Gone = "gone",
+        /// Its bytes were deleted on demand.
+        Deleted = "deleted",
+    }
+}
+
+words! {
     /// How a shot came out, as a dashboard shows it.
     ShotWord {
         /// Not known.

@@ -433,7 +433,8 @@ impl Book {
             Saying::ShotUnsure(_)
             | Saying::ShotWithdrawn(_)
             | Saying::Score(_)
-            | Saying::HighlightWithdrawn(_) => Vec::new(),
+            | Saying::HighlightWithdrawn(_)
+            | Saying::Clip(_) => Vec::new(),
         }
     }
 }

@@ -157,7 +157,8 @@ impl Called {
             Saying::ShotWithdrawn(_)
             | Saying::Score(_)
             | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_) => return None,
+            | Saying::HighlightWithdrawn(_)
+            | Saying::Clip(_) => return None,
         };
         (!shot.provisional).then(|| Self {
             session: event.fact.session,

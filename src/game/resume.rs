@@ -63,7 +63,8 @@ impl Recovered {
                 | Saying::ShotWithdrawn(_)
                 | Saying::Score(_)
                 | Saying::Highlight(_)
-                | Saying::HighlightWithdrawn(_) => {}
+                | Saying::HighlightWithdrawn(_)
+                | Saying::Clip(_) => {}
             }
         }
         facts.extend(open);
@@ -89,7 +90,8 @@ fn highlighted(event: &Event) -> Option<(FactId, (FactId, u32))> {
         | Saying::ShotUnsure(_)
         | Saying::ShotWithdrawn(_)
         | Saying::Score(_)
-        | Saying::HighlightWithdrawn(_) => None,
+        | Saying::HighlightWithdrawn(_)
+        | Saying::Clip(_) => None,
     }
 }
 
@@ -102,7 +104,8 @@ fn counted_by(saying: &Saying) -> Option<String> {
         | Saying::ShotUnsure(_)
         | Saying::ShotWithdrawn(_)
         | Saying::Highlight(_)
-        | Saying::HighlightWithdrawn(_) => None,
+        | Saying::HighlightWithdrawn(_)
+        | Saying::Clip(_) => None,
     }
 }
 

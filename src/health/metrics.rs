@@ -103,6 +103,10 @@ pub struct Reading {
     pub outbox_oldest_seconds: f64,
     /// Bytes of the ring by class: `free_to_evict`, `pinned`.
     pub ring_bytes: Vec<(&'static str, u64)>,
+    /// Clips whose bytes went since the start.
+    pub clips_evicted: u64,
+    /// Pins of clips that ended since the start, by why: `acknowledged`, `expired`, `command`, `deleted`.
+    pub clips_ended: Vec<(&'static str, u64)>,
     /// What is learnt of each rim.
     pub calibration: Vec<RimReading>,
     /// How each court's decoder does.
@@ -407,6 +411,7 @@ impl Collector for ReadingCollector {
             let labels = [("class", *class)];
             ConstGauge::new(*bytes).encode(family.encode_family(&labels)?)?;
         }
+        self.clips(&mut encoder)?;
         self.decoders(&mut encoder)?;
         self.doors(&mut encoder)?;
         self.relays(&mut encoder)?;
@@ -570,6 +575,27 @@ impl ReadingCollector {
         ConstGauge::new(uploads.running.len() as u64).encode(family)
     }
 
+    fn clips(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let family = encoder.encode_descriptor(
+            "clips_evicted",
+            "Clips whose pin had ended, and whose place was needed",
+            None,
+            kind,
+        )?;
+        ConstCounter::new(self.reading.clips_evicted).encode(family)?;
+        let mut family = encoder.encode_descriptor(
+            "clips_ended",
+            "Pins of clips that ended, by why",
+            None,
+            kind,
+        )?;
+        for (why, count) in &self.reading.clips_ended {
+            ConstCounter::new(*count).encode(family.encode_family(&[("why", *why)])?)?;
+        }
+        Ok(())
+    }
+
     fn doors(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let kind = ConstCounter::new(0_u64).metric_type();
         let doors = &self.reading.doors;
@@ -706,6 +732,8 @@ mod tests {
                 measured_bits_per_second: Some(5_000_000),
                 ..UploadsState::default()
             },
+            clips_evicted: 4,
+            clips_ended: vec![("expired", 2)],
             ..Reading::default()
         });
         for line in [
@@ -733,6 +761,8 @@ mod tests {
             "courtside_upload_parts_total{what=\"again\"} 2",
             "courtside_upload_bits_per_second{what=\"measured\"} 5000000",
             "courtside_uploads_running 0",
+            "courtside_clips_evicted_total 4",
+            "courtside_clips_ended_total{why=\"expired\"} 2",
             "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",
             "# EOF",
         ] {

@@ -66,6 +66,13 @@ pub const RULES: &[Rule] = &[
     taps("/v1/events/{fact}/verdict"),
     // Ends a clip's pin: what pulls clips for the cloud shows this token.
     taps("/v1/clips/{id}/ack"),
+    taps("/v1/clips"),
+    taps("/v1/clips/{id}/keep"),
+    taps("/v1/clips/{id}/release"),
+    // What is deleted is gone, and the audit log says who asks to be forgotten.
+    sets_up("DELETE", "/v1/clips/{id}"),
+    sets_up("GET", "/v1/deletions"),
+    sets_up("POST", "/v1/deletions"),
     sets_up("POST", "/v1/courts/{court}/service/check"),
     sets_up("POST", "/v1/courts/{court}/service/confirm"),
     sets_up("POST", "/v1/courts/{court}/service/override"),

@@ -131,6 +131,14 @@ impl UtcTime {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads RFC 3339. `None` for what is none, or beyond what nanoseconds can count.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let rfc3339 = &time::format_description::well_known::Rfc3339;
+        let at = time::OffsetDateTime::parse(text, rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos()).ok().map(Self)
+    }
+
     /// RFC 3339 in UTC with milliseconds, as envelopes carry it.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
@@ -150,6 +158,9 @@ mod tests {
 
     #[test]
     fn utc_is_written_with_milliseconds() {
-        assert_eq!(UtcTime::from_nanos(1_500_000_000).to_rfc3339(), "1970-01-01T00:00:01.500Z");
+        let time = UtcTime::from_nanos(1_500_000_000);
+        assert_eq!(time.to_rfc3339(), "1970-01-01T00:00:01.500Z");
+        assert_eq!(UtcTime::from_rfc3339("1970-01-01T02:00:01.500+02:00"), Some(time));
+        assert_eq!(UtcTime::from_rfc3339("yesterday"), None);
     }
 }

@@ -24,6 +24,7 @@ const MODULES: &[(&str, &str)] = &[
     ("clip.js", include_str!("script/clip.js")),
     ("court.js", include_str!("script/court.js")),
     ("dom.js", include_str!("script/dom.js")),
+    ("keep.js", include_str!("script/keep.js")),
     ("models.js", include_str!("script/models.js")),
     ("page.js", include_str!("script/page.js")),
     ("recording.js", include_str!("script/recording.js")),

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use crate::clips::{Clip, RingReader, ShelfError};
+use crate::clips::{Clip, Finding, Mended, RingReader, ShelfError, repair};
+use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::disk::RealDisk;
-use crate::media::{CourtId, MediaTime, SessionId};
+use crate::disk::{Disk, RealDisk};
+use crate::media::{CourtId, Foreign, MediaTime, SessionId};
+use crate::tools::clips_delete::{DeleteArgs, audit};
 use crate::tools::tell::{remark, tell, tell_json};
 
 mod export;
@@ -81,12 +83,35 @@ enum Command {
     #[command(after_help = sheet::HELP)]
     Sheet(sheet::SheetArgs),
     /// Read every byte of the ring against its checksums
+    ///
+    /// With --repair, and while no daemon runs, it mends what is safe: indexes are made anew, torn tails
+    /// cut off, what is in the place of an entry or a segment and is none put aside by name, and pinned
+    /// clips whose segments are gone say so. Then it says what it left, and why.
     #[command(after_help = "Example: courtside clips verify
-Exit: 0 all is well · 1 something is damaged")]
+Example: sudo -u courtside courtside clips verify --repair
+Exit: 0 all is well · 1 something is damaged, or was left")]
     Verify {
         #[command(flatten)]
         ring: RingArg,
+        /// Mend what is safe, while no daemon runs
+        #[arg(long)]
+        repair: bool,
         /// One JSON object a file on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete on demand, through the running box: a clip, a session, an interval
+    #[command(after_help = "Example: courtside clips delete --id a-00c0ffee00c0ffee-3 --yes
+         courtside clips delete --court a --from 2026-11-22T18:04:00Z --to 2026-11-22T18:05:00Z --yes
+Exit: 0 it is gone, and the audit log says so · 1 refused")]
+    Delete(DeleteArgs),
+    /// Show what was deleted on demand: who asked, when, what, how many bytes
+    #[command(after_help = "Example: courtside clips audit
+Exit: 0 shown · 1 lines of it cannot be read")]
+    Audit {
+        #[command(flatten)]
+        ring: RingArg,
+        /// One JSON object a line on stdout
         #[arg(long)]
         json: bool,
     },
@@ -103,11 +128,15 @@ struct RingArg {
 }
 
 impl RingArg {
-    fn open(self) -> anyhow::Result<RingReader> {
-        let dir = match self.ring {
+    fn dir(self) -> anyhow::Result<PathBuf> {
+        Ok(match self.ring {
             Some(dir) => dir,
             None => config::load(&self.config)?.appliance.data_dir.join("ring"),
-        };
+        })
+    }
+
+    fn open(self) -> anyhow::Result<RingReader> {
+        let dir = self.dir()?;
         RingReader::open(&dir, Arc::new(RealDisk::new())).with_context(|| {
             format!("read the ring in {}: name another with --ring", dir.display())
         })
@@ -140,7 +169,10 @@ impl ClipsArgs {
             Command::Reel(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Command::Sheet(args) => args.run(),
-            Command::Verify { ring, json } => verify(&ring.open()?, json),
+            Command::Verify { ring, repair: true, json } => mend(&ring.dir()?, json),
+            Command::Verify { ring, repair: false, json } => verify(&ring.open()?, json),
+            Command::Delete(delete) => delete.run(),
+            Command::Audit { ring, json } => audit(&ring.open()?, json),
         }
     }
 }
@@ -173,10 +205,10 @@ fn line(clip: &Clip) -> String {
         }
         None => "no clip".to_owned(),
     };
-    let state = match (clip.pinned, clip.ended) {
-        (true, _) => "pinned".to_owned(),
-        (false, Some(why)) => format!("{why:?}").to_lowercase(),
-        (false, None) => String::new(),
+    let state = match (clip.state(), clip.ended) {
+        ("none", _) => String::new(),
+        ("gone", Some(why)) => format!("gone ({})", why.word()),
+        (state, _) => state.to_owned(),
     };
     let note = clip.note.as_deref().unwrap_or_default();
     format!("{}  {}  {what}  {state}  {note}", clip.id, clip.reason).trim_end().to_owned()
@@ -249,6 +281,32 @@ fn to_file<T>(
     }
     out.flush().with_context(written)?;
     Ok(value)
+}
+
+fn mend(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    let now = SystemClock::new().utc();
+    let (mended, left) = repair(dir, &disk, now).context("mend the ring")?;
+    for Mended { path, did } in &mended {
+        if json {
+            tell_json(&serde_json::json!({"file": path, "did": did}))?;
+        } else {
+            tell(Foreign::told(format_args!("{}: {did}", path.display())));
+        }
+    }
+    for Finding { path, wrong } in &left {
+        if json {
+            tell_json(&serde_json::json!({"file": path, "left": wrong}))?;
+        } else {
+            let wrong = wrong.as_deref().unwrap_or_default();
+            tell(Foreign::told(format_args!(
+                "{}: left as it is: {wrong}; what rotted cannot be made again here",
+                path.display()
+            )));
+        }
+    }
+    remark(format_args!("{} mended, {} left", mended.len(), left.len()));
+    Ok(ExitCode::from(u8::from(!left.is_empty())))
 }
 
 fn verify(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {

@@ -15,6 +15,7 @@ mod check;
 mod cli;
 mod client;
 mod clips;
+mod clips_delete;
 mod command;
 mod models;
 mod parcels;

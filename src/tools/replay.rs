@@ -83,6 +83,7 @@ fn line(event: &Event) -> String {
             let rims = rims.map(|(made, attempts)| format!("{made}/{attempts}"));
             format!("score {}", rims.collect::<Vec<_>>().join(" "))
         }
+        Saying::Clip(clip) => format!("clip {} {}", clip.id, clip.state),
         Saying::Highlight(highlight) => format!("highlight of {}", highlight.shot),
         Saying::HighlightWithdrawn(taken) => {
             format!("no highlight{}", because(taken.by, Some(&taken.reason)))

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::event::box_status::BoxStatus;
+use crate::event::clip::{ClipTold, DeleteArguments, KeepArguments};
 use crate::event::command::{
     CommandRequest, CommandState, ConfigArguments, CourtArguments, KeyArguments, LogArguments,
     NoArguments,
@@ -34,6 +35,7 @@ pub fn all() -> Vec<(String, Value)> {
         event::<Score>("courtside.score.v1"),
         event::<Highlight>("courtside.highlight.v1"),
         event::<Withdrawal>("courtside.highlight.withdrawn.v1"),
+        event::<ClipTold>("courtside.clip.v1"),
     ];
     let states = [
         state::<BoxState>("box"),
@@ -78,6 +80,8 @@ pub fn all() -> Vec<(String, Value)> {
         arguments::<ClipUploadUrlsArguments>("clip_upload_urls"),
         arguments::<ClipAckArguments>("clip_ack"),
         arguments::<ClipArguments>("clip_release"),
+        arguments::<KeepArguments>("clip_keep"),
+        arguments::<DeleteArguments>("clip_delete"),
     ];
     let commands = commands.into_iter().chain(operations);
     events.into_iter().chain(states).chain(twin).chain([whole]).chain(commands).collect()

@@ -1,5 +1,6 @@
 //! A ring in a world that stands still: its clock is moved by the stream.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use courtside::clips::{
 };
 use courtside::clock::{Clock, ManualClock};
 use courtside::disk::Disk;
-use courtside::event::{ClipOrder, ClipRequest};
+use courtside::event::{ClipOrder, ClipRequest, Decision};
 use courtside::mailbox::{Mailbox, Tally, UnitMailbox, WhenFull};
 use courtside::media::{
     CloseReason, CourtId, MediaTime, SessionId, StreamInfo, StreamItem, UtcTime,
@@ -38,6 +39,7 @@ pub(super) struct TestRing {
     pub mailbox: UnitMailbox,
     pub orders: Mailbox<ClipOrder>,
     pub done: Mailbox<String>,
+    pub news: Mailbox<Decision>,
     pub court: CourtId,
     origin: Option<(MediaTime, u64)>,
 }
@@ -68,6 +70,7 @@ impl TestRing {
         let mailbox = UnitMailbox::new(Duration::from_secs(4), Tally::default());
         let orders = Mailbox::new(4096, WhenFull::DropNewest, Tally::default());
         let done = Mailbox::new(room, WhenFull::DropNewest, Tally::default());
+        let news = Mailbox::new(4096, WhenFull::DropNewest, Tally::default());
         let ring = Ring::open(RingParts {
             settings,
             disk,
@@ -76,9 +79,11 @@ impl TestRing {
             orders: orders.clone(),
             done: done.clone(),
             sink: Arc::clone(&promises) as Arc<dyn FragmentSink>,
+            news: Some(news.clone()),
+            wall: None,
             meters: meters(),
         })?;
-        Ok(Self { ring, clock, promises, mailbox, orders, done, court, origin: None })
+        Ok(Self { ring, clock, promises, mailbox, orders, done, news, court, origin: None })
     }
 
     pub(super) fn opened(&mut self, session: SessionId) {
@@ -125,6 +130,22 @@ impl TestRing {
     pub(super) fn closed(&mut self, session: SessionId) {
         self.mailbox.offer(StreamItem::Closed { session, reason: CloseReason::Ended });
         self.ring.pump();
+    }
+
+    /// Asks something of the ring and lets it work until it is answered: `None` if that takes 20 s.
+    pub(super) fn asks<T>(&mut self, asked: impl Future<Output = T>) -> Option<T> {
+        let mut asked = std::pin::pin!(asked);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for round in 0..200 {
+            if let std::task::Poll::Ready(answer) = asked.as_mut().poll(&mut context) {
+                return Some(answer);
+            }
+            if round > 3 {
+                self.clock.advance(Duration::from_millis(100));
+            }
+            self.ring.pump();
+        }
+        None
     }
 
     /// The clips that were told to be on disk, in order.

@@ -3,7 +3,7 @@
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
 //! restart), `install` brings a model, `keys` makes tokens anew, `identity` the box's own key, `service` brings
-//! a court into service, as `technician` does it over either door; `clips` are those of the ring; `secrets` is what nothing that leaves may contain.
+//! a court into service, as `technician` does it over either door; `clips` are those of the ring, `keeping` keeps them and deletes them; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
 mod kit;
@@ -15,6 +15,7 @@ mod keys;
 mod technician;
 mod service;
 mod clips;
+mod keeping;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::app::operations::clips::{
     ClipAcks, ClipKit, ClipList, ClipRelease, ClipUpload, ClipUploadUrls,
 };
 use crate::app::operations::install::Install;
+use crate::app::operations::keeping::{ClipDelete, ClipKeep};
 use crate::app::operations::keys::Rotate;
 use crate::app::operations::looks::{Aim, ConfigCheck, Doctor, LogTail, Report, Snapshot};
 use crate::app::operations::service::{ServiceCheck, ServiceConfirm, ServiceOverride};
@@ -48,7 +50,7 @@ pub(super) fn all(
     let with = || (Arc::clone(kit), Arc::clone(&technician.web));
     let clips =
         || ClipKit { kit: Arc::clone(kit), shelf: shelf.clone(), uploads: Arc::clone(&uploads) };
-    let all: [Box<dyn Operation>; 19] = [
+    let all: [Box<dyn Operation>; 21] = [
         Box::new(ConfigCheck(with())),
         Box::new(Snapshot(with())),
         Box::new(Aim(with())),
@@ -68,6 +70,8 @@ pub(super) fn all(
         Box::new(ClipUploadUrls(clips())),
         Box::new(ClipAcks(clips())),
         Box::new(ClipRelease(clips())),
+        Box::new(ClipKeep(with())),
+        Box::new(ClipDelete(with())),
     ];
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

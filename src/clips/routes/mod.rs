@@ -1,7 +1,7 @@
 //! `/v1/clips`, `/v1/games` and what is played of a court over HTTP: requests become calls of the shelf,
 //! what the shelf refuses becomes problem details (DESIGN §4.4).
 //!
-//! `manifest` (what there is, and one entry), `media` (a clip's bytes, its acknowledgement), `played` (lists and
+//! `manifest` (what there is, and one entry), `media` (a clip's bytes, its acknowledgement), `changes` (keep, release, delete), `played` (lists and
 //! segments for players), `ranges` (what part is asked for, pure), `reading` (what
 //! requests are answered from), `refusal`, and `body`, by which all bytes
 //! leave: a chunk at a time, as fast as the box's rate for readers lets them.
@@ -12,6 +12,7 @@ mod reading;
 mod body;
 mod manifest;
 mod media;
+mod changes;
 mod played;
 
 use std::sync::Arc;
@@ -61,5 +62,6 @@ pub fn routes(shelf: Shelf, terms: ReadTerms) -> axum::Router {
             at_most(get(played::segment), "segments under way", PLAYED),
         )
         .route("/v1/courts/{court}/segments/{segment}/init.mp4", get(played::init))
+        .merge(changes::routes())
         .with_state(Reading { shelf, times, library, pace: terms.pace })
 }

@@ -73,6 +73,17 @@ impl From<ShelfError> for Refusal {
             ShelfError::OtherBytes { .. } => {
                 Self::new(StatusCode::CONFLICT, "These are not the clip's bytes", error.to_string())
             }
+            ShelfError::NotRecorded { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "There is no video of it", error.to_string())
+            }
+            ShelfError::Taken { .. } => {
+                Self::new(StatusCode::CONFLICT, "The name is taken", error.to_string())
+            }
+            ShelfError::Reserve { .. } => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "It does not fit the reserve",
+                error.to_string(),
+            ),
             ShelfError::Busy => Self::busy(),
             ShelfError::Newer { .. } => Self::new(
                 StatusCode::NOT_IMPLEMENTED,

@@ -1,11 +1,13 @@
 // The dialog in which a clip is played.
 
 import { $, dialogOf, make, say } from "./dom.js";
+import { clipButtons } from "./keep.js";
 
 export const player = {
   dialog: dialogOf("#clip"),
   open(path, title) {
     say($("h2", this.dialog), title);
+    clipButtons(this.dialog, path);
     this.dialog.showModal();
     this.play(path, 0);
   },

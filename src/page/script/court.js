@@ -2,6 +2,7 @@
 
 import { calibrated } from "./calibration.js";
 import { $, known, make, say, toned } from "./dom.js";
+import { keepLast } from "./keep.js";
 import { recording } from "./recording.js";
 import { drawing } from "./rims.js";
 import { ringShapes } from "./ring.js";
@@ -27,6 +28,7 @@ export class Court {
     forRole(draw, "technician", () => drawing.open(this), (why) => say(draw, why));
     $(".play", this.root).addEventListener("click", () => recording.open(name));
     say($("h2", this.root), `Court ${name}`);
+    keepLast(this);
     this.showScore();
     this.nextPicture();
   }

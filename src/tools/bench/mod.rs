@@ -3,7 +3,7 @@
 //! `latency` drives the whole daemon with the cameras of `tools/rig`, `ingest` the RTMP server
 //! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
-//! machine). `drain` fills an outbox and empties it again.
+//! machine). `drain` fills an outbox and empties it again, `ring` records without an encoder.
 //! `pull` sets readers of clips against live pictures.
 //! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
@@ -23,6 +23,7 @@ mod memory;
 mod model;
 #[cfg(feature = "gstreamer")]
 mod publishers;
+mod ring;
 #[cfg(feature = "gstreamer")]
 mod pull;
 #[cfg(feature = "gstreamer")]
@@ -30,7 +31,6 @@ mod search;
 #[cfg(feature = "gstreamer")]
 mod swap;
 pub(super) mod spread;
-#[cfg(feature = "gstreamer")]
 mod usage;
 #[cfg(feature = "gstreamer")]
 mod waits;
@@ -62,6 +62,10 @@ Exit: 0 nothing lost or doubled, and within bounds · 1 failed · 3 lost, double
     #[command(after_help = "Example: courtside bench pull --readers 16
 Exit: 0 within budget · 1 failed · 3 over budget, or a picture was lost")]
     Pull(pull::BenchPullArgs),
+    /// Record made-up courts: cores, bytes and syncs, the quota, a start with many clips
+    #[command(after_help = "Example: courtside bench ring --courts 8 --mbps 8 --clips 100000
+Exit: 0 within bounds · 1 failed · 3 over one of them")]
+    Ring(ring::RingArgs),
     /// Time a model on one core, a picture and a rim
     #[command(after_help = "Example: courtside bench model --bundle rimnet
 Exit: 0 within its budget · 1 failed · 3 over its budget")]
@@ -88,6 +92,7 @@ impl BenchCommand {
             Self::Drain(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Pull(args) => args.run(),
+            Self::Ring(args) => args.run(),
             Self::Model(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Swap(args) => args.run(),

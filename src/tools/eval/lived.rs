@@ -152,7 +152,8 @@ fn verdicts(video: &Video, events: &[Event]) -> Vec<(FactId, Verdict)> {
             Saying::ShotWithdrawn(_)
             | Saying::Score(_)
             | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_) => None,
+            | Saying::HighlightWithdrawn(_)
+            | Saying::Clip(_) => None,
         })
     };
     all.iter().filter_map(|call| Some((fact(call)?, of(call)?))).collect()

@@ -53,7 +53,8 @@ pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
             Saying::ShotWithdrawn(_)
             | Saying::Score(_)
             | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_) => f64::INFINITY,
+            | Saying::HighlightWithdrawn(_)
+            | Saying::Clip(_) => f64::INFINITY,
         };
         let slot = last.entry(event.fact).or_insert((event, decided));
         slot.1 = slot.1.min(decided);
@@ -71,7 +72,8 @@ pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
                 Saying::ShotWithdrawn(_)
                 | Saying::Score(_)
                 | Saying::Highlight(_)
-                | Saying::HighlightWithdrawn(_) => return None,
+                | Saying::HighlightWithdrawn(_)
+                | Saying::Clip(_) => return None,
             };
             let (t, decided, confidence) = (shot.t_stream, shot.t_decided, shot.confidence);
             Some(Call { t, told: *told, decided, made, confidence })

@@ -1,0 +1,154 @@
+//! The entries of clips on disk: written, read, let go; what ends is counted and told.
+//!
+//! Order of a change: line "touched", sync → `clips/{id}.json` durable → memory → line "is" (not
+//! synced: a start without it reads the entry). So whoever is answered has it on disk, and a cut in
+//! between leaves the entry of before or the one of after.
+
+use std::io;
+use std::sync::Arc;
+
+use tracing::{debug, info, warn};
+
+use crate::clips::clip::{Clip, MAX_JSON, NoEntry, PinEnd, sum_of};
+use crate::clips::desk::{ChangeError, Desk};
+use crate::clips::files::Log;
+use crate::clips::lines::{ClipRecord, line};
+use crate::clips::news::{News, told};
+use crate::disk::{read_whole, write_durably};
+use crate::event::words::ClipWord;
+use crate::media::UtcTime;
+
+/// The only one that changes entries, on the cutter's thread.
+pub(crate) struct Entries {
+    pub(crate) desk: Arc<Desk>,
+    log: Log,
+    pub(crate) news: News,
+}
+
+impl Entries {
+    pub(crate) fn new(desk: Arc<Desk>, log: Log) -> Self {
+        let news = News::new(desk.news.clone());
+        Self { desk, log, news }
+    }
+
+    /// Makes an entry durable, then known.
+    pub(crate) fn write(&mut self, clip: &Clip) -> io::Result<()> {
+        let desk = Arc::clone(&self.desk);
+        let touched = line(&ClipRecord::Touched { id: clip.id.clone() });
+        self.log.append(&touched)?;
+        self.log.sync()?;
+        let json = clip.to_json();
+        write_durably(&*desk.disk, &desk.places.clip(&clip.id), &json)?;
+        let mut brief = clip.brief();
+        brief.sum = Some(sum_of(&json));
+        let is = {
+            let mut state = desk.state.lock();
+            let gone_ns = state.index.clip(&clip.id).and_then(|before| before.gone_ns);
+            if let Some(gone_ns) = gone_ns {
+                brief = brief.gone(gone_ns); // what went does not come back by another word of it
+            }
+            let is = line(&ClipRecord::Is(brief.clone()));
+            state.bytes_written += (touched.len() + json.len() + is.len()) as u64;
+            state.index.put_clip(brief);
+            is
+        };
+        if let Err(error) = self.log.append(&is) {
+            // "touched" stands: the next start reads the entry itself.
+            debug!(clip = clip.id, %error, "clip not named in the index");
+        }
+        desk.writer_bell.ring();
+        Ok(())
+    }
+
+    /// Reads an entry as its file has it.
+    pub(crate) fn read(&self, id: &str) -> Result<Clip, ChangeError> {
+        if self.desk.state.lock().index.clip(id).is_none() {
+            return Err(ChangeError::Unknown);
+        }
+        let path = self.desk.places.clip(id);
+        let bytes = read_whole(&*self.desk.disk, &path, MAX_JSON).map_err(ChangeError::Disk)?;
+        Clip::read(&bytes).map_err(|why| match why {
+            NoEntry::Newer(newer) => ChangeError::Newer { format: newer.format.format },
+            NoEntry::Damaged => ChangeError::Unknown,
+        })
+    }
+
+    pub(crate) fn acknowledge(
+        &mut self,
+        id: &str,
+        sha256: Option<&str>,
+    ) -> Result<Clip, ChangeError> {
+        let clip = self.read(id)?;
+        if let (Some(media), Some(said)) = (&clip.media, sha256)
+            && !media.sha256.eq_ignore_ascii_case(said)
+        {
+            return Err(ChangeError::OtherBytes { is: media.sha256.clone() });
+        }
+        self.end_pin(id, PinEnd::Acknowledged)
+    }
+
+    /// Ends a pin; one that has ended stays as it is.
+    pub(crate) fn end_pin(&mut self, id: &str, why: PinEnd) -> Result<Clip, ChangeError> {
+        let mut clip = self.read(id)?;
+        if clip.ended.is_none() && clip.deleted_ns.is_none() {
+            let had = clip.pinned;
+            clip.pinned = false;
+            clip.ended = Some(why);
+            self.write(&clip).map_err(ChangeError::Disk)?;
+            if had {
+                self.count_end(why.word());
+            }
+            info!(clip = id, why = why.word(), "pin ended");
+        }
+        let gone_ns = self.desk.state.lock().index.clip(id).and_then(|brief| brief.gone_ns);
+        Ok(clip.seen(gone_ns))
+    }
+
+    /// The end of a pin, for the metrics.
+    pub(crate) fn count_end(&self, why: &'static str) {
+        *self.desk.state.lock().ended.entry(why).or_insert(0) += 1;
+    }
+
+    /// The clock was not right when the clip was made: its days count from now.
+    pub(crate) fn date(&mut self, id: &str, now: UtcTime) -> Result<(), ChangeError> {
+        let mut clip = self.read(id)?;
+        clip.made_ns = now.as_nanos();
+        self.write(&clip).map_err(ChangeError::Disk)
+    }
+
+    /// Takes an entry away for good.
+    pub(crate) fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
+        let gone = line(&ClipRecord::Gone { id: id.to_owned() });
+        self.desk.state.lock().index.remove_clip(id);
+        self.log.append(&gone).map_err(ChangeError::Disk)?;
+        self.desk.disk.remove(&self.desk.places.clip(id)).map_err(ChangeError::Disk)
+    }
+
+    /// The writer let segments of these go. Their entries stay, and say so: of the index that line is
+    /// enough, and where it is lost a start sees that the segments are not there.
+    pub(crate) fn lost(&mut self, ids: &[String]) {
+        for id in ids {
+            let brief = self.desk.state.lock().index.clip(id).cloned();
+            let Some(brief) = brief.filter(|brief| brief.gone_ns.is_some()) else { continue };
+            let gone_ns = brief.gone_ns;
+            let is = line(&ClipRecord::Is(brief));
+            if let Err(error) = self.log.append(&is) {
+                debug!(clip = id, %error, "clip that went is not named in the index");
+            }
+            {
+                let mut state = self.desk.state.lock();
+                state.bytes_written += is.len() as u64;
+                state.evicted += 1;
+            }
+            match self.read(id) {
+                Ok(clip) => {
+                    let clip = clip.seen(gone_ns);
+                    info!(clip = id, court = clip.court, why = clip.note.as_deref(), "clip gone");
+                    let revision = clip.revision.saturating_add(1);
+                    self.news.tell(told(&clip, ClipWord::Gone, revision));
+                }
+                Err(error) => warn!(clip = id, %error, "clip gone, and its entry cannot be read"),
+            }
+        }
+    }
+}

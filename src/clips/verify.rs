@@ -1,0 +1,138 @@
+//! Whether every byte of a ring is what it was, while a daemon may be writing it.
+//!
+//! Each fragment against its checksum, each clip against its SHA-256, each entry against the checksum that
+//! the index has of it, and what the indexes name against what is there. Other files are nobody's
+//! business here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
+use crate::clips::files::{open_clip, open_segment};
+use crate::clips::fragment::Verify;
+use crate::clips::index::{ClipBrief, SegmentEntry};
+use crate::clips::lines::{ClipRecord, SegmentRecord, lines};
+use crate::clips::reader::{Finding, RingReader, read_or_none};
+use crate::clips::recover::MAX_INDEX;
+use crate::disk::OpenHow;
+
+/// What is said of an entry whose bytes changed under it.
+pub(crate) const CHANGED: &str = "its bytes are not those that were written";
+/// What is said of an entry that is none.
+pub(crate) const NO_ENTRY: &str = "it cannot be read as a clip's entry";
+
+impl RingReader {
+    /// Reads every byte, and tells of each file what is wrong with it.
+    ///
+    /// # Errors
+    /// What the file system says of the folders; what is wrong with a file is a finding.
+    pub fn verify(&self, mut tell: impl FnMut(Finding)) -> io::Result<()> {
+        self.torn.iter().cloned().for_each(&mut tell);
+        for entry in self.index.segments() {
+            let path = self.places.segment(entry);
+            let wrong = match open_segment(&*self.disk, &path, entry.bytes, Verify::All) {
+                Ok(opened) if opened.scanned.whole == entry.bytes => None,
+                Ok(opened) => Some(format!("fragment at byte {} is damaged", opened.scanned.whole)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => Some(error.to_string()),
+            };
+            tell(Finding { path, wrong });
+        }
+        for entry in self.missing()? {
+            let path = self.places.segment(&entry);
+            let wrong = Some("it is not on the disk, and nothing says why".to_owned());
+            tell(Finding { path, wrong });
+        }
+        self.entries(&mut tell)?;
+        for clip in self.clips()? {
+            let Some(media) = &clip.media else { continue };
+            let path = self.places.clip(&clip.id);
+            let entry = |id| self.index.segment(id).cloned();
+            let opened = open_clip(&*self.disk, &self.places, &clip, entry);
+            let wrong = match opened.and_then(|assembly| assembly.sha256()) {
+                Ok(sha256) if sha256 == media.sha256 => None,
+                Ok(_) => Some("its bytes are not what was hashed".to_owned()),
+                // Not pinned: its segments may go at any time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !clip.pinned => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Some("segments of it are not on the disk".to_owned())
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            tell(Finding { path, wrong });
+        }
+        let (_, damaged) = self.audit()?;
+        if damaged > 0 {
+            let wrong = Some(format!("{damaged} of its lines cannot be read"));
+            tell(Finding { path: self.places.audit(), wrong });
+        }
+        Ok(())
+    }
+
+    /// Segments that the index names as whole, of which there is no file and no word that they went.
+    fn missing(&self) -> io::Result<Vec<SegmentEntry>> {
+        // Read after the folder was: what goes meanwhile says why before it goes.
+        let log = read_or_none(&*self.disk, &self.places.segments_log(), MAX_INDEX)?;
+        let mut closed = BTreeMap::new();
+        for (record, _) in lines::<SegmentRecord>(&log.unwrap_or_default()).records {
+            match record {
+                SegmentRecord::Format(_) | SegmentRecord::Given { .. } => {}
+                SegmentRecord::Closed(entry) => drop(closed.insert(entry.id, entry)),
+                SegmentRecord::Evicted { id, .. } => drop(closed.remove(&id)),
+            }
+        }
+        let is_there = |entry: &SegmentEntry| {
+            self.index.segment(entry.id).is_some()
+                || self.disk.open(&self.places.segment(entry), OpenHow::Read).is_ok()
+        };
+        Ok(closed.into_values().filter(|entry| !is_there(entry)).collect())
+    }
+
+    /// Each entry's file.
+    fn entries(&self, tell: &mut impl FnMut(Finding)) -> io::Result<()> {
+        let mut known = self.known()?;
+        let names: BTreeSet<String> = self.disk.names(&self.places.clips)?.into_iter().collect();
+        for name in names {
+            let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
+            let path = self.places.clip(id);
+            let read = || read_or_none(&*self.disk, &path, MAX_JSON);
+            let Some(mut bytes) = read()? else { continue };
+            let is_right = |bytes: &[u8], known: &BTreeMap<String, ClipBrief>| {
+                known.get(id).and_then(|brief| brief.sum).is_none_or(|sum| sum == sum_of(bytes))
+            };
+            let mut right = is_right(&bytes, &known);
+            if !right {
+                // It may have been written anew between the two reads.
+                known = self.known()?;
+                let Some(again) = read()? else { continue };
+                bytes = again;
+                right = is_right(&bytes, &known);
+            }
+            let wrong = match Clip::read(&bytes) {
+                Ok(clip) if clip.id != id => Some(format!("it says that it is {}", clip.id)),
+                Ok(_) if !right => Some(CHANGED.to_owned()),
+                Ok(_) | Err(NoEntry::Newer(_)) => None,
+                Err(NoEntry::Damaged) => Some(NO_ENTRY.to_owned()),
+            };
+            // What is well with a clip's bytes is told with them.
+            if wrong.is_some() {
+                tell(Finding { path, wrong });
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands last in `clips.index` of each clip.
+    fn known(&self) -> io::Result<BTreeMap<String, ClipBrief>> {
+        let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
+        let mut known = BTreeMap::new();
+        for (record, _) in lines::<ClipRecord>(&log.unwrap_or_default()).records {
+            match record {
+                ClipRecord::Format(_) => {}
+                ClipRecord::Touched { id } | ClipRecord::Gone { id } => drop(known.remove(&id)),
+                ClipRecord::Is(brief) => drop(known.insert(brief.id.clone(), brief)),
+            }
+        }
+        Ok(known)
+    }
+}

@@ -1,0 +1,139 @@
+//! `courtside clips delete` and `audit`: a person asks to be forgotten.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::clips::{AuditRecord, RingReader};
+use crate::event::clip::{DeleteArguments, Moment};
+use crate::media::Foreign;
+use crate::tools::ask::{AskArgs, Place};
+use crate::tools::tell::{remark, tell, tell_json};
+
+/// Arguments of `clips delete`.
+#[derive(Debug, Args)]
+pub(super) struct DeleteArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// Clip whose bytes go, from the ring and from every other clip
+    #[arg(long, value_name = "ID", conflicts_with_all = ["court", "session", "game", "from", "to"])]
+    id: Option<String>,
+    /// Session, 16 hexadecimal digits: all of it, or its moments --from --to
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["court", "game"])]
+    session: Option<String>,
+    /// Game: its session
+    #[arg(long, value_name = "GAME", conflicts_with_all = ["court", "from", "to"])]
+    game: Option<String>,
+    /// Court of an interval in UTC
+    #[arg(long, value_name = "NAME", requires = "from")]
+    court: Option<String>,
+    /// First moment: 2026-11-22T18:04:11Z, or seconds of the session
+    #[arg(long, value_name = "TIME", requires = "to")]
+    from: Option<String>,
+    /// Last moment
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<String>,
+    /// Why: it stands in the audit log, so never name the person
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Delete: without it nothing is asked of the box
+    #[arg(long)]
+    yes: bool,
+    /// What went as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl DeleteArgs {
+    /// Asks the box.
+    ///
+    /// # Errors
+    /// What the box refuses.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let moment = |text: String| match text.parse::<f64>() {
+            Ok(seconds) if self.session.is_some() => Moment::Stream(seconds),
+            _ => Moment::Utc(text),
+        };
+        let asked = DeleteArguments {
+            clip: self.id.clone(),
+            session: self.session.clone(),
+            game: self.game.clone(),
+            court: self.court.clone(),
+            from: self.from.clone().map(moment),
+            to: self.to.clone().map(moment),
+            reason: self.reason.clone(),
+        };
+        if asked.clip.is_none() && asked.session.is_none() && asked.game.is_none() {
+            if asked.from.is_none() {
+                bail!("name --id, --session, --game, or --from and --to with --court");
+            }
+        }
+        if !self.yes {
+            bail!("what is deleted is gone, also from pinned clips: say --yes to mean it");
+        }
+        let place = Place::of(&self.ask)?;
+        let told = place.post("/v1/deletions", &serde_json::to_string(&asked)?)?;
+        if self.json {
+            tell_json(&told)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let count = |name: &str| told.get(name).and_then(Value::as_u64).unwrap_or(0);
+        tell(format_args!(
+            "deletion {}: {} bytes, {} segments whole and {} in part",
+            count("number"),
+            count("bytes"),
+            count("segments"),
+            count("holed")
+        ));
+        for clip in told.get("clips").and_then(Value::as_array).into_iter().flatten() {
+            tell(Foreign::told(format_args!("clip {}", clip.as_str().unwrap_or_default())));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Tells what was deleted on demand.
+pub(super) fn audit(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
+    let (records, damaged) = ring.audit().context("read the audit log")?;
+    for record in records {
+        if json {
+            tell_json(&record)?;
+            continue;
+        }
+        match record {
+            AuditRecord::Format(_) => {}
+            AuditRecord::Asked(asked) => {
+                let spans = asked.spans.iter().map(|span| {
+                    let seconds = |ns: i64| match ns {
+                        i64::MIN | i64::MAX => "…".to_owned(),
+                        ns => crate::media::MediaTime::from_nanos(ns).to_string(),
+                    };
+                    let (from, to) = (seconds(span.from_ns), seconds(span.to_ns));
+                    format!("court {} session {} {from} to {to}", span.court, span.session)
+                });
+                let what: Vec<_> =
+                    asked.clip.iter().map(|id| format!("clip {id}")).chain(spans).collect();
+                let why = asked.reason.map(|why| format!(" ({why})")).unwrap_or_default();
+                let (number, time, who) = (asked.number, asked.time, asked.who);
+                let what = what.join(", ");
+                tell(Foreign::told(format_args!("{number}  {time}  asked by {who}: {what}{why}")));
+            }
+            AuditRecord::Done { number, time, clips, segments, holed, bytes } => {
+                tell(format_args!(
+                    "{number}  {time}  done: {bytes} bytes, {segments} segments whole and {holed} in \
+                 part, {} clips",
+                    clips.len()
+                ))
+            }
+            AuditRecord::Failed { number, time, why } => {
+                tell(format_args!("{number}  {time}  failed: {why}"));
+            }
+        }
+    }
+    if damaged > 0 {
+        remark(format_args!("courtside: {damaged} lines of the audit log cannot be read"));
+    }
+    Ok(ExitCode::from(u8::from(damaged > 0)))
+}
