@@ -62,7 +62,7 @@ Exit: 0 nothing lost or doubled, and within bounds · 1 failed · 3 lost, double
     #[command(after_help = "Example: courtside bench pull --readers 16
 Exit: 0 within budget · 1 failed · 3 over budget, or a picture was lost")]
     Pull(pull::BenchPullArgs),
-    /// Record made-up courts: cores, bytes and syncs, the quota, a start with many clips
+    /// Record made-up courts: cores, bytes, syncs, quota, a start with many clips
     #[command(after_help = "Example: courtside bench ring --courts 8 --mbps 8 --clips 100000
 Exit: 0 within bounds · 1 failed · 3 over one of them")]
     Ring(ring::RingArgs),
