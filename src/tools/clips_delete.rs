@@ -65,10 +65,9 @@ impl DeleteArgs {
             to: self.to.clone().map(moment),
             reason: self.reason.clone(),
         };
-        if asked.clip.is_none() && asked.session.is_none() && asked.game.is_none() {
-            if asked.from.is_none() {
-                bail!("name --id, --session, --game, or --from and --to with --court");
-            }
+        let names_one = asked.clip.is_some() || asked.session.is_some() || asked.game.is_some();
+        if !names_one && asked.from.is_none() {
+            bail!("name --id, --session, --game, or --from and --to with --court");
         }
         if !self.yes {
             bail!("what is deleted is gone, also from pinned clips: say --yes to mean it");
