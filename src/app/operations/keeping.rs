@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::operations::kit::With;
 use crate::app::operations::looks::court_named;
+use crate::app::uploads::refused;
 use crate::clips::{Clip, Delete, Keep, KeepWhat, Shelf, ShelfError};
 use crate::event::clip::{DeleteArguments, KeepArguments};
 use crate::event::command::Role;
@@ -113,18 +114,7 @@ fn told(clip: &Clip) -> Value {
 }
 
 /// What the shelf refuses, as the command's last state.
-pub(super) fn failed(error: &ShelfError) -> Failed {
-    let code = match error {
-        ShelfError::NoSuchClip => "no_such_clip",
-        ShelfError::StillRecorded => "still_recorded",
-        ShelfError::NoBytes { .. } | ShelfError::Gone => "gone",
-        ShelfError::NotRecorded { .. } => "not_recorded",
-        ShelfError::Taken { .. } => "taken",
-        ShelfError::Reserve { .. } => "reserve",
-        ShelfError::OtherBytes { .. } => "other_bytes",
-        ShelfError::Busy | ShelfError::OnlyRead => "busy",
-        ShelfError::Newer { .. } | ShelfError::Damaged { .. } => "unreadable",
-        ShelfError::Disk(_) => "disk",
-    };
-    Failed { code, reason: Foreign::error(error) }
+fn failed(error: &ShelfError) -> Failed {
+    let refused = refused(error);
+    Failed { code: refused.code, reason: refused.reason }
 }
