@@ -120,11 +120,10 @@ pub(super) fn audit(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
                 tell(Foreign::told(format_args!("{number}  {time}  asked by {who}: {what}{why}")));
             }
             AuditRecord::Done { number, time, clips, segments, holed, bytes } => {
-                tell(format_args!(
-                    "{number}  {time}  done: {bytes} bytes, {segments} segments whole and {holed} in \
-                 part, {} clips",
-                    clips.len()
-                ))
+                let clips = clips.len();
+                let parts =
+                    format_args!("{segments} segments whole and {holed} in part").to_string();
+                tell(format_args!("{number}  {time}  done: {bytes} bytes, {parts}, {clips} clips"));
             }
             AuditRecord::Failed { number, time, why } => {
                 tell(format_args!("{number}  {time}  failed: {why}"));
