@@ -90,6 +90,8 @@ fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u
         orders: Mailbox::new(1, WhenFull::DropNewest, Tally::default()),
         done: Mailbox::new(1, WhenFull::DropNewest, Tally::default()),
         sink: Arc::new(Nobody),
+        news: None,
+        wall: None,
         meters,
     })?;
     let reader = RingReader::open(dir, disk)?;
