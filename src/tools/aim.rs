@@ -79,7 +79,7 @@ impl AimArgs {
     /// # Errors
     /// No finder, no picture, or a sheet that cannot be written.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
+        let sheet = self.sheet.as_deref().map(|path| PngFile::at(path, "--sheet")).transpose()?;
         let engines = InstalledEngines::new(Arc::new(SystemClock::new()));
         let mut finder = Finder::find_and_load(&self.search(), &engines)?;
         let looked = if let Some(file) = &self.video {

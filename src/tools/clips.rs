@@ -68,7 +68,7 @@ enum Command {
         /// File to write
         file: PathBuf,
     },
-    /// Write an interval as MP4 that plays anywhere, over gaps and changes of the stream
+    /// Write an interval as MP4 that plays anywhere, over gaps and changes
     #[command(after_help = export::HELP)]
     Export(export::ExportArgs),
     /// Play a recording through the whole chain, as a camera's stream

@@ -53,7 +53,7 @@ const GREY: [u8; 3] = [130, 130, 130];
 impl SheetArgs {
     /// Draws the sheet.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let file = PngFile::at(&self.out)?;
+        let file = PngFile::at(&self.out, "--out")?;
         let ring = self.ring.open()?;
         let mut clips = clips_of_game(&ring, &self.game)?;
         let left = clips.split_off(clips.len().min(MOST));

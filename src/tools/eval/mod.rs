@@ -142,7 +142,7 @@ impl EvalArgs {
             anyhow::bail!("--promote compares two bundles: --bundle NEW --bundle OLD");
         }
         let gates = self.gate.as_deref().map(Gates::read).transpose()?;
-        let sheet = self.sheet.as_deref().map(PngFile::at).transpose()?;
+        let sheet = self.sheet.as_deref().map(|path| PngFile::at(path, "--sheet")).transpose()?;
         let bundles = names.iter().map(|name| self.found(name)).collect::<Result<Vec<_>, _>>()?;
         let builds: Vec<_> = bundles.iter().map(build).collect();
         if let Some((name, precision)) = twice(&builds) {
