@@ -848,7 +848,9 @@ fn a_clip_that_is_held_is_not_evicted_until_it_is_let_go() {
     assert!(opened.bytes() > 4_000);
     drop((opened, held));
     feed(&mut tested, 400..520);
-    assert!(!first() && shelf.read("read").is_err(), "it is let go");
+    assert!(!first(), "it is let go");
+    let gone = shelf.read("read").expect("its entry says so");
+    assert!(gone.gone_ns.is_some() && shelf.open(&gone).is_err(), "{gone:?}");
     tested.closed(SESSION);
     tested.join();
 }

@@ -109,7 +109,7 @@ mod tests {
             assert_eq!(FactId::parse(&name.to_string()), Some(*name), "{name}");
         }
         assert_eq!(names[0].to_string(), "00000000000000aa-shot-12");
-        assert_eq!(names[3].to_string(), "00000000000000aa-12");
+        assert_eq!(names[4].to_string(), "00000000000000aa-12");
         let mut texts: Vec<String> = names.iter().map(ToString::to_string).collect();
         texts.dedup();
         assert_eq!(texts.len(), 5, "unique over families");

@@ -12,10 +12,12 @@ use courtside::broker::{Access, Credential};
 use courtside::clock::{Chance, Clock, SystemClock};
 use courtside::config::Broker;
 use courtside::disk::{Disk, RealDisk};
+use courtside::event::clip::ClipTold;
+use courtside::event::words::ClipWord;
 use courtside::event::{
     ClipRequest, Event, FactId, Highlight, ModelRef, Saying, Score, Shot, Withdrawal,
 };
-use courtside::media::{BoxName, CourtId, MediaTime, SessionId, UtcTime};
+use courtside::media::{BoxName, CourtId, Foreign, MediaTime, SessionId, UtcTime};
 use courtside::uplink::{
     Committed, CommittedSink, DEFAULT_QUOTA_BYTES, Drained, Hooks, Recovered, Uplink,
     UplinkSettings, schema,
@@ -553,6 +555,18 @@ fn what_is_published_is_what_the_schemas_say() {
             clip: "/v1/clips/x".to_owned(),
         }),
         Saying::HighlightWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None }),
+        Saying::Clip(ClipTold {
+            id: "a-x".to_owned(),
+            clip: "/v1/clips/a-x".to_owned(),
+            state: ClipWord::Gone,
+            reason: Foreign::text("made"),
+            note: None,
+            t_from: 1.5,
+            t_to: 9.25,
+            bytes: None,
+            sha256: None,
+            until: None,
+        }),
     ];
     let count = sayings.len();
     for (n, saying) in (1..).zip(sayings) {
@@ -563,6 +577,7 @@ fn what_is_published_is_what_the_schemas_say() {
         ("models", serde_json::to_value(courtside::event::state::ModelsState::default())),
         ("storage", serde_json::to_value(courtside::event::state::StorageState::default())),
         ("clock", serde_json::to_value(courtside::event::state::ClockState::default())),
+        ("uploads", serde_json::to_value(courtside::event::upload::UploadsState::default())),
     ];
     for (what, value) in defaults {
         sut.uplink.set_state(what, &value.expect("JSON"));
@@ -570,7 +585,7 @@ fn what_is_published_is_what_the_schemas_say() {
     until("all arrived", || {
         let states: BTreeSet<String> =
             subscriber.below("state/").into_iter().map(|state| state.topic).collect();
-        (subscriber.events().len() == count && states.len() == 6).then_some(())
+        (subscriber.events().len() == count && states.len() == 7).then_some(())
     });
     let schemas: BTreeMap<String, serde_json::Value> = schema::all().into_iter().collect();
     let mut used = BTreeSet::new();

@@ -286,6 +286,7 @@ fn ill() -> StagesSay {
         courts: vec![
             clock("a", ClockSource::None, 3_155_760_000_000),
             clock("b", ClockSource::OnFi, 120),
+            clock("c", ClockSource::File, 500),
         ],
     };
     said.admission = vec![
@@ -428,7 +429,11 @@ fn metrics_have_what_the_state_has() {
     assert_eq!(attempts, [39, 0]);
     let [_, _, (_, ill), _] = situations();
     let errors = reading(&ill).clock_error_seconds;
-    assert_eq!(errors, [("b".to_owned(), 0.12)], "none where nothing tells the time");
+    assert_eq!(
+        errors,
+        [("b".to_owned(), 0.12), ("c".to_owned(), 0.5)],
+        "none where nothing tells the time"
+    );
 }
 
 #[test]
