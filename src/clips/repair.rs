@@ -21,7 +21,7 @@ use crate::clips::lines::{ClipRecord, line};
 use crate::clips::reader::{Finding, RingReader};
 use crate::clips::recover::{MAX_INDEX, Recovered, recover};
 use crate::disk::{Disk, NEW_SUFFIX, OpenHow, put_unfit_aside, read_whole, write_durably};
-use crate::media::UtcTime;
+use crate::media::{Foreign, UtcTime};
 
 /// What was done with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,8 +109,8 @@ fn put_aside(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Re
     Ok(())
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+fn name_of(path: &Path) -> Foreign {
+    Foreign::path(path.file_name().unwrap_or_default())
 }
 
 fn is_newer(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
