@@ -327,8 +327,7 @@ impl Operation for ClipRelease {
     fn run(&self, call: &Call) -> Result<Value, Failed> {
         let ClipArguments { clip } = call.read()?;
         let shelf = &self.0.shelf;
-        shelf.read(&clip).map_err(|error| failed(&error))?;
-        shelf.unpin(&clip).map_err(|error| failed(&error))?;
+        self.0.kit.waits(shelf.release(&clip)).map_err(|error| failed(&error))?;
         Ok(json!({ "released": clip }))
     }
 }
