@@ -364,7 +364,7 @@ mod tests {
             let up = std::mem::take(client.output());
             for piece in up.chunks(piece) {
                 let mut input = piece;
-                while let Some(event) = server.next(&mut input).unwrap() {
+                while let Some(event) = server.next(&mut input).expect("what is sent can be read") {
                     match event {
                         Event::Publish { key } if key == "secret" => server.accept(),
                         Event::Publish { .. } => {
@@ -384,7 +384,7 @@ mod tests {
             let down = std::mem::take(server.output());
             for piece in down.chunks(piece) {
                 let mut input = piece;
-                while let Some(event) = client.next(&mut input).unwrap() {
+                while let Some(event) = client.next(&mut input).expect("what is sent can be read") {
                     told.push(event);
                 }
             }
@@ -430,7 +430,7 @@ mod tests {
         }
         let mut input = bytes.as_slice();
         let mut told = Vec::new();
-        while let Some(event) = client.next(&mut input).unwrap() {
+        while let Some(event) = client.next(&mut input).expect("what is sent can be read") {
             told.push(event);
         }
         told
@@ -516,7 +516,9 @@ mod tests {
                 let mut client = ClientSession::new("box", "k", 1);
                 let mut told = Vec::new();
                 for mut piece in bytes.chunks(piece) {
-                    while let Some(event) = client.next(&mut piece).unwrap() {
+                    while let Some(event) =
+                        client.next(&mut piece).expect("what is sent can be read")
+                    {
                         told.push(event);
                     }
                 }

@@ -87,7 +87,7 @@ fn ordered(orders: &Mailbox<ClipOrder>, count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_clip_that_finds_no_room_is_ordered_in_its_turn_and_after_a_restart_until_it_is_done() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder");
     let (uplink, orders, _) = opened(dir.path());
     for n in 1..=3 {
         assert!(uplink.inbox().try_offer(with_clip(n).into()).is_ok());
@@ -111,7 +111,7 @@ async fn a_clip_that_finds_no_room_is_ordered_in_its_turn_and_after_a_restart_un
 
 #[tokio::test]
 async fn an_uplink_that_is_let_go_of_without_a_word_is_opened_again_at_once_on_all_it_had() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder");
     for n in 1..=8 {
         let (uplink, ..) = opened(dir.path());
         assert!(uplink.inbox().try_offer(with_clip(n).into()).is_ok());
@@ -123,7 +123,7 @@ async fn an_uplink_that_is_let_go_of_without_a_word_is_opened_again_at_once_on_a
 
 #[test]
 fn as_long_as_somebody_is_at_the_inbox_the_folder_is_held() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder");
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
     let lock = || disk.lock(&dir.path().join("lock"));
     let inbox = Inbox::open(inbox::Parts {
@@ -132,9 +132,9 @@ fn as_long_as_somebody_is_at_the_inbox_the_folder_is_held() {
         clock: Arc::new(SystemClock::new()),
         floor: UtcTime::from_nanos(0).into(),
         root: "courtside/1/rim-1".to_owned(),
-        held: Some(Arc::from(lock().unwrap())),
+        held: Some(Arc::from(lock().expect("locked"))),
     });
-    let inbox = inbox.unwrap();
+    let inbox = inbox.expect("opened");
     assert!(lock().is_err());
     drop(inbox);
     assert!(lock().is_ok());

@@ -305,7 +305,7 @@ fn the_quota_takes_sent_ones_first_and_no_fact_of_the_last_15_days() {
     assert_eq!((again.shed(), again.shed_at()), (244, late));
     // What goes without being shed says nothing of when something was.
     let later = late.map(|late| late.plus_nanos(20 * 24 * 3_600_000_000_000));
-    assert!(again.forget(u64::MAX, later, UtcTime::from_nanos(0)).unwrap().is_empty());
+    assert!(again.forget(u64::MAX, later, UtcTime::from_nanos(0)).expect("forgotten").is_empty());
     assert_eq!(again.shed_at(), late);
 }
 
