@@ -63,6 +63,72 @@ words! {
 }
 
 words! {
+    /// Whether a game runs.
+    GameWord {
+        /// It does.
+        Running = "running",
+        /// It is over; it can still be corrected.
+        Over = "over",
+    }
+}
+
+words! {
+    /// Why a game is over.
+    EndWord {
+        /// Somebody said so.
+        Operator = "operator",
+        /// The rules said so, and somebody ended it: a team has its points.
+        Target = "target",
+    }
+}
+
+words! {
+    /// What a graphic is about.
+    GraphicKind {
+        /// The lead went over.
+        LeadChange = "lead_change",
+        /// Points without an answer.
+        Run = "run",
+        /// Shots of one player or team in a row.
+        Streak = "streak",
+        /// A team would win with its next shot.
+        GamePoint = "game_point",
+        /// A round number was reached.
+        Milestone = "milestone",
+        /// The teams beside each other.
+        Comparison = "comparison",
+        /// The game is won.
+        Final = "final",
+    }
+}
+
+words! {
+    /// What the operator did with a graphic.
+    GraphicWord {
+        /// Nothing yet.
+        Proposed = "proposed",
+        /// It is shown.
+        Taken = "taken",
+        /// It is kept for later: it does not end by itself.
+        Held = "held",
+        /// It is not wanted.
+        Dismissed = "dismissed",
+    }
+}
+
+words! {
+    /// What the operator did with a candidate for social media.
+    SocialWord {
+        /// Nothing yet.
+        Proposed = "proposed",
+        /// It may be pushed.
+        Approved = "approved",
+        /// It is not wanted.
+        Rejected = "rejected",
+    }
+}
+
+words! {
     /// How a shot came out, as a dashboard shows it.
     ShotWord {
         /// Not known.

@@ -32,7 +32,9 @@ pub use crate::media::colour::{Colour, Matrix, Siting};
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
 pub use crate::media::foreign::{Foreign, Kind as ForeignKind};
 pub use crate::media::frame::{Frame, Pixels};
-pub use crate::media::names::{BoxName, CourtId, GameId, NameError, RimBox, RimId, SessionId};
+pub use crate::media::names::{
+    BoxName, CourtId, GameId, NameError, PlayerId, RimBox, RimId, SessionId, TeamId,
+};
 pub use crate::media::picture::{ChromaLayout, Colours, CpuPicture, Plane};
 pub use crate::media::place::{RimFault, Sight, is_at, place_rims, sight};
 pub use crate::media::rims::CourtRims;

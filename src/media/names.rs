@@ -86,6 +86,14 @@ name_type!(
     /// One game, on whatever courts it is played.
     GameId
 );
+name_type!(
+    /// One team of a game.
+    TeamId
+);
+name_type!(
+    /// One player of a team.
+    PlayerId
+);
 
 /// Index of a rim in its court's `rims`, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
