@@ -165,9 +165,12 @@ impl Course {
         let cutting = tokio::spawn(async move {
             for part in (1..=DESK_CUTS).map(|nth| boxes * nth / (DESK_CUTS + 1)) {
                 cut_off.has_granted(part).await;
+                let before = cut_off.cut_off();
                 gate.shut();
                 sleep(DESK_AWAY).await;
                 gate.open();
+                // Else the next one cuts off nobody: who was granted before may be as many as it waits for.
+                cut_off.is_back(before).await;
             }
             // It goes with the desk.
             gate

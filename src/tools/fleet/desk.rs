@@ -178,6 +178,13 @@ impl Desk {
         self.connections.load(Ordering::SeqCst).saturating_sub(1)
     }
 
+    /// Waits until it came back to the broker more than so often.
+    pub(super) async fn is_back(&self, times: u64) {
+        while self.cut_off() <= times {
+            sleep(LOOK).await;
+        }
+    }
+
     /// Waits until so many boxes have been granted something.
     pub(super) async fn has_granted(&self, boxes: usize) {
         while self.records.lock().len() < boxes {
