@@ -255,7 +255,7 @@ pub struct Leaderboard {
 }
 
 /// Data of `courtside.graphic.v1`: what the operator should consider to show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Graphic {
     /// The game.
     pub game: GameId,
