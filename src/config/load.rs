@@ -131,7 +131,7 @@ fn explain(text: &str, error: &toml::de::Error) -> Fault {
 }
 
 /// The beginning of a text that may hold anything of the file's.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     const MOST_CHARS: usize = 400;
     match text.char_indices().nth(MOST_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -163,7 +163,7 @@ fn unknown_key(unknown: &str, section: &str, expected: &str) -> String {
 }
 
 /// Name of the table that an offset lies in, without brackets; empty above the first.
-fn section_at(text: &str, offset: usize) -> String {
+pub(super) fn section_at(text: &str, offset: usize) -> String {
     let end =
         text.get(offset..).and_then(|rest| rest.find('\n')).map_or(text.len(), |n| offset + n);
     text.get(..end)

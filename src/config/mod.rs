@@ -18,7 +18,8 @@
 //!
 //! `origin` has what a path in the file means and how secrets are read, `load` the way through all
 //! sections, `fault` how a refusal looks, `example` the commented file that refusals take their
-//! examples from, `show` what is in force, told back.
+//! examples from, `show` what is in force, told back, `table` reads other files of the same form (the rules of
+//! a game).
 
 mod fault;
 mod characters;
@@ -44,6 +45,7 @@ mod plan;
 mod site;
 pub mod twin;
 mod source;
+mod table;
 
 pub use crate::config::appliance::BoxConfig;
 pub use crate::config::applies::{Key, keys};
@@ -65,6 +67,7 @@ pub use crate::config::secret::Secret;
 pub use crate::config::show::schema;
 pub use crate::config::site::{Site, SiteRims, names_rims};
 pub use crate::config::source::{Begun, ReadFile, Source, load};
+pub use crate::config::table::{refused, table};
 pub use crate::config::twin::DESIRED_MOST_BYTES;
 pub use crate::config::uplink::{Broker, UplinkConfig};
 pub use crate::config::upload::UploadConfig;

@@ -103,6 +103,22 @@ words! {
 }
 
 words! {
+    /// What a highlight is, which says how long its cut is. Each is the `reason` of its event.
+    HighlightKind {
+        /// A basket.
+        MadeShot = "made_shot",
+        /// It was worth more than an ordinary one.
+        Far = "far",
+        /// It went on with a run.
+        Run = "run",
+        /// Much hung on it.
+        Clutch = "clutch",
+        /// It won the game.
+        Winner = "winner",
+    }
+}
+
+words! {
     /// What the operator did with a graphic.
     GraphicWord {
         /// Nothing yet.

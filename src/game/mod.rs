@@ -13,7 +13,8 @@
 //! - `book`: the fold. It numbers and words facts, and revises what stands on what (`shot`,
 //!   `highlight`, `score`). What an operator said is never overruled by a machine.
 //! - `log`: what is kept of each input; `resume`: how a start goes on from that, or from what a
-//!   version without a log left. `games`: the record of games, whatever courts they span.
+//!   version without a log left. `games`: the record of games, whatever courts they span. `rules`: the rules of
+//!   a game, as data.
 //! - `calibrate`, `learning`: what the rims of a court taught it, from finals and from verdicts. A
 //!   verdict teaches and changes nothing that was told; a correction changes.
 //! - `jury`: what other models would have called, and how each does.
@@ -30,6 +31,7 @@ mod score;
 pub mod book;
 pub mod log;
 pub mod games;
+pub mod rules;
 mod resume;
 pub mod calibrate;
 mod learning;
