@@ -46,6 +46,7 @@ pub mod claim;
 pub mod uplink;
 pub mod health;
 pub mod page;
+pub mod recap;
 pub mod http;
 pub mod app;
 pub mod tools;

@@ -39,6 +39,7 @@ const LAYERS: &[&[&str]] = &[
         "provision",
         "health",
         "page",
+        "recap",
     ],
     &["app"],
     &["tools"],

@@ -1,0 +1,189 @@
+//! The score and the share of wins over the time of a game: what the charts show.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::event::game::Momentum;
+use crate::media::{TeamId, UtcTime};
+use crate::recap::fact::{Facts, Told};
+use crate::recap::shots::{SHOTS, Shot, Shots, Tally};
+
+/// The score after a shot that counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScorePoint {
+    /// The shot.
+    pub shot: String,
+    /// Seconds since the game's beginning, by the time of day; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+    /// The period that was played, from 1.
+    pub period: u16,
+    /// Both teams' points after it, in the game's order.
+    pub points: [u32; 2],
+    /// Points whose team is not known.
+    pub pending: u32,
+}
+
+/// The share of wins after a shot, by the race model, as the box told it then.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WinPoint {
+    /// The shot; absent at the game's beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shot: Option<String>,
+    /// Seconds since the game's beginning, by the time of day; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+    /// Of the game's first team; the rest is the second's. 0 to 1.
+    pub share: f64,
+    /// False where shots before this one were corrected later: then it was told of another score.
+    pub stands: bool,
+}
+
+/// The score after each shot that counted.
+pub(super) fn score_line(
+    shots: &[Shot],
+    teams: &[TeamId; 2],
+    start: Option<UtcTime>,
+) -> Vec<ScorePoint> {
+    let mut tally = Tally::default();
+    let mut seconds = Seconds::from(start);
+    let mut line = Vec::new();
+    for shot in shots.iter().filter(|shot| shot.counts()) {
+        tally.take(shot, teams);
+        line.push(ScorePoint {
+            shot: shot.fact.clone(),
+            seconds: seconds.of(shot),
+            period: shot.period,
+            points: tally.points,
+            pending: tally.pending.points,
+        });
+    }
+    line
+}
+
+/// Seconds since a beginning. They never go back: two courts may have clocks that differ a little.
+struct Seconds {
+    start: Option<UtcTime>,
+    last: u32,
+}
+
+impl Seconds {
+    const fn from(start: Option<UtcTime>) -> Self {
+        Self { start, last: 0 }
+    }
+
+    fn of(&mut self, shot: &Shot) -> Option<u32> {
+        let since = shot.utc?.nanos_since(self.start?) / 1_000_000_000;
+        self.last = self.last.max(u32::try_from(since.max(0)).unwrap_or(u32::MAX));
+        Some(self.last)
+    }
+}
+
+/// The share of wins after each shot that stands, of which it was told.
+///
+/// One fact holds it, so each of its revisions is put to the newest shot of the game as it stood when
+/// it was told, and the last one of each shot is kept. Nothing is computed anew here: a revision told
+/// before a correction of earlier shots says so by `stands`.
+pub(super) fn win_line(
+    facts: &Facts,
+    shots: &Shots,
+    teams: &[TeamId; 2],
+    start: Option<UtcTime>,
+) -> Vec<WinPoint> {
+    let place: BTreeMap<&str, usize> =
+        shots.all.iter().enumerate().map(|(at, shot)| (shot.fact.as_str(), at)).collect();
+    let mut then = Then::default();
+    // By the newest shot's place among those that stand, from 1; 0 before the first.
+    let mut told_of: BTreeMap<usize, (f64, Tally)> = BTreeMap::new();
+    for told in facts.told() {
+        if SHOTS.contains(&told.event_type.as_str()) {
+            then.take(told);
+        }
+        if let Some(share) = share(told, teams)
+            && let Some(newest) = then.newest(&place)
+        {
+            told_of.insert(newest, (share, then.tally(teams)));
+        }
+    }
+    let mut line = Vec::new();
+    let (mut tally, mut seconds) = (Tally::default(), Seconds::from(start));
+    if let Some((share, told)) = told_of.get(&0) {
+        let seconds = start.map(|_| 0);
+        line.push(WinPoint { shot: None, seconds, share: *share, stands: *told == tally });
+    }
+    for (at, shot) in shots.all.iter().enumerate() {
+        tally.take(shot, teams);
+        let seconds = seconds.of(shot);
+        if let Some((share, told)) = told_of.get(&(at + 1)) {
+            line.push(WinPoint {
+                shot: Some(shot.fact.clone()),
+                seconds,
+                share: *share,
+                stands: *told == tally,
+            });
+        }
+    }
+    line
+}
+
+/// The share of the game's first team, where one was told.
+fn share(told: &Told, teams: &[TeamId; 2]) -> Option<f64> {
+    if told.event_type != "courtside.momentum.v1" {
+        return None;
+    }
+    let momentum: Momentum = told.data()?;
+    let of = momentum.win.iter().find(|share| share.team == teams[0])?;
+    Some(of.share.clamp(0.0, 1.0))
+}
+
+/// The shots as they stood at some time of the telling.
+#[derive(Default)]
+struct Then<'a> {
+    shots: BTreeMap<&'a str, At>,
+}
+
+/// A shot at some time of the telling.
+struct At {
+    /// The how manyth it was to come.
+    came: usize,
+    revision: u32,
+    /// `None` after it was taken back.
+    shot: Option<Shot>,
+}
+
+impl<'a> Then<'a> {
+    fn take(&mut self, told: &'a Told) {
+        let shot = Shot::of(told);
+        if shot.is_none() && !told.takes_back() {
+            return;
+        }
+        let came = self.shots.len();
+        let at = self.shots.entry(&told.fact).or_insert(At { came, revision: 0, shot: None });
+        if told.revision >= at.revision {
+            (at.revision, at.shot) = (told.revision, shot);
+        }
+    }
+
+    /// The last of them in the order of those that stand at the end, from 1; 0 if there was none yet.
+    /// `None` if one that is gone at the end came after it: nothing stands to which it could be put.
+    fn newest(&self, place: &BTreeMap<&str, usize>) -> Option<usize> {
+        let there = || self.shots.iter().filter(|(_, at)| at.shot.is_some());
+        let standing = there().filter_map(|(fact, at)| Some((*place.get(fact)?, at.came)));
+        let last = standing.max();
+        let gone = there().filter(|(fact, _)| !place.contains_key(*fact));
+        let gone = gone.map(|(_, at)| at.came).max();
+        match (last, gone) {
+            (_, Some(gone)) if last.is_none_or(|(_, came)| came < gone) => None,
+            (last, _) => Some(last.map_or(0, |(at, _)| at + 1)),
+        }
+    }
+
+    fn tally(&self, teams: &[TeamId; 2]) -> Tally {
+        let mut tally = Tally::default();
+        for shot in self.shots.values().filter_map(|at| at.shot.as_ref()) {
+            tally.take(shot, teams);
+        }
+        tally
+    }
+}

@@ -1,0 +1,164 @@
+//! Words by which a shot and its clip are found again.
+
+use std::collections::BTreeSet;
+
+use crate::event::clip::ClipTold;
+use crate::event::game::{HighlightParts, Momentum};
+use crate::media::TeamId;
+use crate::recap::box_score::runs;
+use crate::recap::fact::Facts;
+use crate::recap::shots::{Shot, Tally};
+
+/// A shot is clutch from this part of the largest swing on that a shot can have in the game's rules
+/// (chosen: half).
+const CLUTCH: f64 = 0.5;
+/// Makes of one player, or of a team without players, in a row that are a streak (chosen: what a
+/// crowd begins to count).
+const STREAK: u32 = 3;
+/// Words of an operator on one clip, and letters of each: more is a text, not a tag (chosen).
+const OWN_MOST: usize = 12;
+const OWN_LETTERS: usize = 32;
+
+/// Tags of each of these shots, by what the game was when it was taken.
+pub(super) fn tags(facts: &Facts, shots: &[Shot], teams: &[TeamId; 2]) -> Vec<Vec<String>> {
+    let mut all: Vec<BTreeSet<String>> = shots.iter().map(own_kind).collect();
+    let mut put = |at: usize, tag: &str| {
+        if let Some(tags) = all.get_mut(at) {
+            tags.insert(tag.to_owned());
+        }
+    };
+    if let Some(least) = least_run(facts) {
+        for run in runs(shots).filter(|run| run.points >= least) {
+            run.shots.iter().for_each(|at| put(*at, "run"));
+        }
+    }
+    for (at, turn) in turns(shots, teams).into_iter().enumerate() {
+        match turn {
+            Turn::None => {}
+            Turn::Level => put(at, "tie"),
+            Turn::Over => put(at, "lead-change"),
+        }
+    }
+    for (at, shot) in shots.iter().enumerate() {
+        if streak_to(shots, at) >= STREAK {
+            put(at, "streak");
+        }
+        for word in own_words(shot.reason.as_deref().unwrap_or_default()) {
+            put(at, &word);
+        }
+    }
+    all.into_iter().map(|tags| tags.into_iter().collect()).collect()
+}
+
+/// What a shot is by itself.
+fn own_kind(shot: &Shot) -> BTreeSet<String> {
+    let mut tags = BTreeSet::from([
+        shot.verdict.word().to_owned(),
+        format!("court:{}", shot.court),
+        format!("rim:{}", shot.rim),
+        format!("period:{}", shot.period),
+    ]);
+    tags.extend(shot.points.map(|points| format!("{points}pt")));
+    tags.insert(match &shot.team {
+        Some(team) => format!("team:{team}"),
+        None => "team:unknown".to_owned(),
+    });
+    tags.extend(shot.player.as_ref().map(|player| format!("player:{player}")));
+    tags.extend(shot.corrected.then(|| "corrected".to_owned()));
+    tags.extend(shot.added.then(|| "added".to_owned()));
+    tags
+}
+
+/// What a highlight adds to the tags of its shot.
+pub(super) fn of_highlight(kind: Option<&str>, parts: Option<&HighlightParts>) -> Vec<String> {
+    let mut tags: Vec<String> = kind.map(str::to_owned).into_iter().collect();
+    tags.extend(parts.is_some_and(|parts| parts.leverage >= CLUTCH).then(|| "clutch".to_owned()));
+    tags
+}
+
+/// What the operator noted where the clip was kept: its words that begin with `#`.
+pub(super) fn of_clip(facts: &Facts, clip: &str) -> Vec<String> {
+    let kept = facts.newest(&["courtside.clip.v1"]).filter_map(|told| told.data::<ClipTold>());
+    let noted = kept.filter(|told| told.clip == clip).filter_map(|told| told.note);
+    noted.flat_map(|note| own_words(&note)).collect()
+}
+
+/// Tags in a text: `#dunk` is `dunk`. Letters, digits, `-`, `_` and `:` of any script.
+fn own_words(text: &str) -> Vec<String> {
+    let word = |word: &str| {
+        let letter = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ':');
+        let tag: String = word.strip_prefix('#')?.chars().take_while(letter).collect();
+        (!tag.is_empty()).then(|| tag.to_lowercase().chars().take(OWN_LETTERS).collect())
+    };
+    text.split_whitespace().filter_map(word).take(OWN_MOST).collect()
+}
+
+/// The fewest points in a row that the box called a run: what the rules of the game say. `None` if
+/// there was no run.
+fn least_run(facts: &Facts) -> Option<u32> {
+    let told = facts.told().iter().filter(|told| told.event_type == "courtside.momentum.v1");
+    told.filter_map(|told| told.data::<Momentum>()?.run).map(|run| run.points).min()
+}
+
+/// What a shot did to the lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    None,
+    /// It drew the game, which was not drawn.
+    Level,
+    /// The other team leads than led last.
+    Over,
+}
+
+/// What each shot did to the lead.
+pub(super) fn turns(shots: &[Shot], teams: &[TeamId; 2]) -> Vec<Turn> {
+    let mut tally = Tally::default();
+    let mut led_last = None;
+    shots
+        .iter()
+        .map(|shot| {
+            let before = tally.leads();
+            tally.take(shot, teams);
+            let now = tally.leads();
+            let turn = match (before, now) {
+                (Some(_), None) => Turn::Level,
+                (_, Some(_)) if led_last.is_some() && led_last != now => Turn::Over,
+                _ => Turn::None,
+            };
+            led_last = now.or(led_last);
+            turn
+        })
+        .collect()
+}
+
+/// Makes in a row up to a shot: of its player, or of its team where no player is named.
+fn streak_to(shots: &[Shot], at: usize) -> u32 {
+    let Some(shot) = shots.get(at).filter(|shot| shot.made() && shot.team.is_some()) else {
+        return 0;
+    };
+    let same = |other: &&Shot| other.team == shot.team && other.player == shot.player;
+    let before = shots.get(..=at).unwrap_or_default().iter().rev().filter(same);
+    let made = before.filter(|shot| shot.counts()).take_while(|shot| shot.made()).count();
+    u32::try_from(made).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_an_operator_begin_with_a_mark_and_are_cut() {
+        let long = format!("#{}", "x".repeat(99));
+        for (text, tags) in [
+            ("#Dunk by #ana, left hand", vec!["dunk", "ana"]),
+            ("no tag # here #", vec![]),
+            ("#a<b>c", vec!["a"]),
+            ("#spot:corner #rim-out", vec!["spot:corner", "rim-out"]),
+            ("#Übergabe", vec!["übergabe"]),
+            (&long, vec![&long[1..=OWN_LETTERS]]),
+        ] {
+            assert_eq!(own_words(text), tags, "{text}");
+        }
+        assert_eq!(own_words(&"#a ".repeat(99)).len(), OWN_MOST);
+    }
+}
