@@ -37,8 +37,9 @@ use crate::http::{self, Access, Local, Server, Tokens};
 use crate::ingest::IngestHandle;
 use crate::media::{CourtId, Frame};
 use crate::page::{self, SentEvent};
+use crate::recap;
 use crate::relay::Relays;
-use crate::uplink::Uplink;
+use crate::uplink::{Given, Uplink};
 
 /// Events that a slow page may be behind before it misses some and asks again.
 pub(crate) const EVENTS_BEHIND: usize = 256;
@@ -143,6 +144,18 @@ impl page::Source for WebState {
                 // Let go on its way, for want of room; or the disk hangs.
                 Some(Err(_)) | None => Err(refused()),
             }
+        })
+    }
+}
+
+impl recap::Source for WebState {
+    fn stored(&self, after: u64, limit: usize) -> recap::Stored<'_> {
+        Box::pin(async move {
+            let given = self.uplink.replay(None, after, limit).await;
+            let text = |given: Given| {
+                Some((given.position, String::from_utf8(given.message.to_vec()).ok()?))
+            };
+            given.into_iter().filter_map(text).collect()
         })
     }
 }
@@ -267,6 +280,7 @@ pub(crate) fn bind(
     })?);
     routes = routes.merge(clips::routes(shelf, reading));
     routes = routes.merge(detect::routes(Arc::clone(state) as Arc<dyn detect::ChangesModels>));
+    routes = routes.merge(recap::routes(Arc::clone(state) as Arc<dyn recap::Source>));
     routes = routes.merge(more);
     let local = if options.local { local(&config.appliance.data_dir) } else { None };
     Ok(Bound { server, local, tokens, routes })

@@ -46,6 +46,8 @@ pub const RULES: &[Rule] = &[
     sees("/page.css"),
     sees("/script/{name}"),
     sees("/vendor/hls.light.min.mjs"),
+    sees("/games/{game}"),
+    sees("/games/{game}/{file}"),
     sees("/metrics"),
     sees("/v1/session"),
     sees("/v1/state"),

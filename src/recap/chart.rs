@@ -100,21 +100,19 @@ pub fn win_chart(recap: &Recap) -> Option<Chart> {
         let now = (at, point.share);
         let dot = (at, point.share, format!("{:.0} %", point.share * 100.0));
         let faint = !point.stands;
-        let mut step: Vec<_> = last.map(|last| vec![last, (at, last.1)]).unwrap_or_default();
-        step.push(now);
+        // What was told holds until the next is told: the step up or down belongs to the next.
+        let held = last.map(|last| (at, last.1));
+        if let (Some(line), Some(held)) = (lines.last_mut(), held) {
+            line.points.push(held);
+        }
         match lines.last_mut().filter(|line| line.faint == faint) {
             Some(line) => {
-                line.points.extend(step.into_iter().skip(usize::from(last.is_some())));
+                line.points.push(now);
                 line.dots.push(dot);
             }
             None => {
-                lines.push(Line {
-                    side: 0,
-                    name: String::new(),
-                    faint,
-                    points: step,
-                    dots: vec![dot],
-                });
+                let points = held.into_iter().chain([now]).collect();
+                lines.push(Line { side: 0, name: String::new(), faint, points, dots: vec![dot] });
             }
         }
         last = Some(now);
@@ -171,7 +169,7 @@ fn x_axis(across: &[f64], by_minutes: bool) -> Axis {
 /// Round numbers up to an end, at most so many: by the first step that does it.
 fn ticks(to: f64, steps: &[u32], most: u32) -> Vec<(f64, String)> {
     let fits = |step: &&u32| to / f64::from(**step) <= f64::from(most);
-    let step = steps.iter().find(fits).or(steps.last()).copied().unwrap_or(1).max(1);
+    let step = steps.iter().find(fits).or_else(|| steps.last()).copied().unwrap_or(1).max(1);
     let all = (0..).map(|n: u32| n.saturating_mul(step));
     all.take_while(|n| f64::from(*n) <= to)
         .map(|n| (f64::from(n), n.to_string()))
@@ -208,10 +206,10 @@ impl Plot {
     #[must_use]
     pub fn scaled(by: f64) -> Self {
         Self {
-            width: 560.0 * by,
-            height: 280.0 * by,
-            left: 48.0 * by,
-            right: 92.0 * by,
+            width: 460.0 * by,
+            height: 270.0 * by,
+            left: 46.0 * by,
+            right: 102.0 * by,
             top: 34.0 * by,
             bottom: 40.0 * by,
         }
@@ -280,16 +278,27 @@ impl Colors {
 
     fn shirts(shirts: [Option<Rgb>; 2]) -> Self {
         let shown = |ground: Rgb| {
-            let [a, b] = [0, 1].map(|at| {
-                let usual: Rgb = USUAL[at];
-                seen(shirts[at].unwrap_or(usual), ground)
-            });
-            let apart = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b))).sum::<u32>();
-            let both = if apart < APART { USUAL.map(|usual| seen(usual, ground)) } else { [a, b] };
+            let usual = USUAL.map(|usual| seen(usual, ground));
+            let worn = shirts.map(|shirt| shirt.map(|shirt| seen(shirt, ground)));
+            // Who has no shirt gets what is farther from the other's.
+            let far = |from: Rgb| match apart(usual[0], from) > apart(usual[1], from) {
+                true => usual[0],
+                false => usual[1],
+            };
+            let both = match worn {
+                [Some(a), Some(b)] if apart(a, b) >= APART => [a, b],
+                [Some(a), None] => [a, far(a)],
+                [None, Some(b)] => [far(b), b],
+                _ => usual,
+            };
             both.map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}"))
         };
         Self { light: shown(GROUNDS[0]), dark: shown(GROUNDS[1]) }
     }
+}
+
+fn apart(a: Rgb, b: Rgb) -> u32 {
+    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b))).sum()
 }
 
 /// `#rrggbb`, and nothing else: it goes into a style sheet.

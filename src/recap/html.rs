@@ -148,6 +148,7 @@ impl Writer<'_> {
             let shot = self.recap.shots.iter().find(|shot| shot.fact == *fact);
             let name = match shot {
                 Some(shot) => format!("shot {}", shot.n),
+                None if family(fact) == "shot" => "shot taken back".to_owned(),
                 None => family(fact).to_owned(),
             };
             format!("<a href=\"#{}\">{}</a>", anchor(fact), escaped(&name))
@@ -194,14 +195,21 @@ impl Writer<'_> {
             .collect();
         values.sort_unstable();
         values.dedup();
-        self.out.push_str("<section>\n<h2>Box score</h2>\n<div class=\"wide\" tabindex=\"0\">\n<table>\n<thead><tr><th scope=\"col\" class=\"left\">Team, player</th>");
         self.out.push_str(
-            "<th scope=\"col\">Points</th><th scope=\"col\">Made</th><th scope=\"col\">%</th>",
+            "<section>\n<h2>Box score</h2>\n<div class=\"wide\" tabindex=\"0\">\n<table>\n\
+             <thead><tr><th scope=\"col\" class=\"left\">Team, player</th>",
+        );
+        self.out.push_str(
+            "<th scope=\"col\">Points</th><th scope=\"col\">Made</th>\
+             <th scope=\"col\">%</th>",
         );
         for value in &values {
             write!(self.out, "<th scope=\"col\">{value} pt</th>")?;
         }
-        self.out.push_str("<th scope=\"col\">Best streak</th><th scope=\"col\">Best run</th><th scope=\"col\">Largest lead</th></tr></thead>\n<tbody>\n");
+        self.out.push_str(
+            "<th scope=\"col\">Best streak</th><th scope=\"col\">Best run</th>\
+             <th scope=\"col\">Largest lead</th></tr></thead>\n<tbody>\n",
+        );
         for (line, side) in teams.iter().zip(['a', 'b']) {
             let name = self.name(&line.team.id);
             write!(self.out, "<tr class=\"sum {side}\"><th scope=\"row\"><bdi>{name}</bdi></th>")?;
@@ -255,7 +263,10 @@ impl Writer<'_> {
         if of.periods < 2 {
             return Ok(());
         }
-        self.out.push_str("<div class=\"wide\" tabindex=\"0\">\n<table class=\"periods\">\n<thead><tr><th scope=\"col\" class=\"left\">Period</th>");
+        self.out.push_str(
+            "<div class=\"wide\" tabindex=\"0\">\n<table class=\"periods\">\n\
+             <thead><tr><th scope=\"col\" class=\"left\">Period</th>",
+        );
         for period in 1..=of.periods {
             write!(self.out, "<th scope=\"col\">{period}</th>")?;
         }
@@ -274,7 +285,11 @@ impl Writer<'_> {
 
     fn moments(&mut self) -> fmt::Result {
         self.out.push_str("<section>\n<h2>Clips and shots</h2>\n");
-        self.out.push_str("<div id=\"find\" class=\"find\" hidden><label for=\"tags\">Find by tags, for example <i>made team:reds</i></label><input id=\"tags\" type=\"search\" autocomplete=\"off\"><output for=\"tags\" role=\"status\"></output></div>\n");
+        self.out.push_str(
+            "<div id=\"find\" class=\"find\" hidden><label for=\"tags\">Find by tags, for example \
+             <i>made team:reds</i></label><input id=\"tags\" type=\"search\" autocomplete=\"off\">\
+             <output for=\"tags\" role=\"status\"></output></div>\n",
+        );
         if let Some(reel) = &self.clips.reel {
             let reel = escaped(reel);
             writeln!(self.out, "<p><a href=\"{reel}\">The reel: all clips as one film</a></p>")?;
@@ -348,7 +363,10 @@ impl Writer<'_> {
     }
 
     fn shots(&mut self) -> fmt::Result {
-        self.out.push_str("<div class=\"wide\" tabindex=\"0\">\n<table>\n<caption class=\"left\">All shots that stand</caption>\n<thead><tr>");
+        self.out.push_str(
+            "<div class=\"wide\" tabindex=\"0\">\n<table>\n\
+             <caption class=\"left\">All shots that stand</caption>\n<thead><tr>",
+        );
         for head in ["#", "Time", "Period"] {
             write!(self.out, "<th scope=\"col\">{head}</th>")?;
         }
@@ -395,7 +413,7 @@ impl Writer<'_> {
             Some(By::Model) => format!("model {why}"),
             None => String::new(),
         };
-        write!(self.out, "<td class=\"left\">{}</td><td class=\"tags-of\">", by.trim_end())?;
+        write!(self.out, "<td class=\"why\">{}</td><td class=\"tags-of\">", by.trim_end())?;
         // What other columns say is not said again; it is searched all the same.
         let own =
             |tag: &&String| !tag.contains(':') && **tag != shot.verdict && !tag.ends_with("pt");

@@ -100,6 +100,9 @@ struct Said {
     shot: String,
     reason: String,
     clip: String,
+    /// Further shots that its cut shows.
+    #[serde(default)]
+    with: Vec<String>,
     #[serde(default)]
     kind: Option<String>,
     #[serde(default)]
@@ -167,10 +170,13 @@ pub(super) fn clip_lines(facts: &Facts, shots: &mut [ShotLine]) -> Vec<ClipLine>
         let name = said.clip.rsplit('/').next().unwrap_or_default().to_owned();
         shot.clip = Some(name.clone());
         shot.tags.clone_from(&tags);
+        let n = shot.n;
+        let shown = shots.iter_mut().filter(|shot| said.with.contains(&shot.fact));
+        shown.for_each(|shot| shot.clip = Some(name.clone()));
         all.push(ClipLine {
             fact: told.fact.clone(),
             clip: name,
-            n: shot.n,
+            n,
             shot: said.shot,
             reason: said.reason,
             score: said.score,

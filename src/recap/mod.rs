@@ -10,9 +10,9 @@
 //!
 //! Read `fact` (envelopes, and which revision stands), `shots` (the shots in their order, and the score
 //! after each), `box_score` (sums by team and player), `line` (the score and the share of wins over
-//! time), `tags`, `lines` (what is listed), `words` (the summary: each sentence names the facts that it stands on), `recap` (all of
-//! it), `csv`, `chart` (what a chart shows; `svg` draws it, a tool may draw it otherwise), `html`,
-//! `season` (several games), `routes`.
+//! time), `tags`, `lines` (what is listed), `words` (the summary: each sentence names the facts that it
+//! stands on), `recap` (all of it), `csv`, `chart` (what a chart shows; `svg` draws it, a tool may draw it
+//! otherwise), `html`, `season` (several games), `routes`.
 
 mod fact;
 mod shots;
@@ -28,6 +28,7 @@ pub mod chart;
 mod svg;
 mod html;
 mod season;
+mod routes;
 
 pub use crate::recap::box_score::{BoxScore, PlayerLine, Shooting, TeamLine};
 pub use crate::recap::csv::shots_csv;
@@ -36,6 +37,7 @@ pub use crate::recap::html::{Clips, Page, html};
 pub use crate::recap::line::{ScorePoint, WinPoint};
 pub use crate::recap::lines::{ClipLine, ShotLine};
 pub use crate::recap::recap::Recap;
+pub use crate::recap::routes::{Source, Stored, routes};
 pub use crate::recap::season::{
     GameLine, Season, SeasonPlayer, SeasonTeam, season_csv, season_html,
 };

@@ -169,8 +169,8 @@ fn take_team(
     };
     let team = teams.entry(line.team.id.clone()).or_insert_with(new);
     team.team = Team {
-        name: line.team.name.clone().or(team.team.name.take()),
-        color: line.team.color.clone().or(team.team.color.take()),
+        name: line.team.name.clone().or_else(|| team.team.name.take()),
+        color: line.team.color.clone().or_else(|| team.team.color.take()),
         id: line.team.id.clone(),
     };
     team.games += 1;
@@ -201,7 +201,7 @@ fn take_player(
         shooting: Shooting::default(),
     };
     let player = players.entry((team.clone(), line.player.clone())).or_insert_with(new);
-    player.name = line.name.clone().or(player.name.take());
+    player.name = line.name.clone().or_else(|| player.name.take());
     player.games += 1;
     player.points += line.points;
     player.per_game = (f64::from(player.points) / f64::from(player.games) * 100.0).round() / 100.0;
@@ -255,7 +255,7 @@ fn ranks<T>(all: &[T], level: impl Fn(&T, &T) -> bool) -> Vec<u32> {
     let mut ranks: Vec<u32> = Vec::new();
     for (at, one) in all.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| all.get(at));
-        let shared = before.filter(|before| level(before, one)).and(ranks.last().copied());
+        let shared = before.filter(|before| level(before, one)).and_then(|_| ranks.last().copied());
         ranks.push(shared.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX)));
     }
     ranks

@@ -211,7 +211,7 @@ impl Shots {
         let mut before = None;
         for at in 0..self.all.len() {
             let next = self.all.get(at..).and_then(|rest| rest.iter().find(|shot| !shot.added));
-            let played = before.or(next.map(|shot| shot.period));
+            let played = before.or_else(|| next.map(|shot| shot.period));
             let Some(shot) = self.all.get_mut(at) else { return };
             if shot.added {
                 shot.period = played.unwrap_or(shot.period);
@@ -233,7 +233,7 @@ impl Periods {
 
     /// What was played when the fact at that place was told.
     fn at(&self, place: usize) -> u16 {
-        let told = self.0.iter().rev().find(|(at, _)| *at < place).or(self.0.first());
+        let told = self.0.iter().rev().find(|(at, _)| *at < place).or_else(|| self.0.first());
         told.map_or(1, |(_, period)| (*period).max(1))
     }
 }

@@ -6,7 +6,7 @@ use crate::media::Foreign;
 use crate::recap::chart::{Chart, Colors, Plot};
 
 /// Letters of a name at the end of a line: what fits beside the plot.
-const NAME_LETTERS: usize = 12;
+const NAME_LETTERS: usize = 11;
 
 /// Text of ours or of others, as it stands in HTML and XML: nothing in it is markup, nothing moves what
 /// stands around it.

@@ -71,7 +71,8 @@ fn own_kind(shot: &Shot) -> BTreeSet<String> {
 
 /// What a highlight adds to the tags of its shot.
 pub(super) fn of_highlight(kind: Option<&str>, parts: Option<&HighlightParts>) -> Vec<String> {
-    let mut tags: Vec<String> = kind.map(str::to_owned).into_iter().collect();
+    // The words of the box have underscores, tags have none.
+    let mut tags: Vec<String> = kind.map(|kind| kind.replace('_', "-")).into_iter().collect();
     tags.extend(parts.is_some_and(|parts| parts.leverage >= CLUTCH).then(|| "clutch".to_owned()));
     tags
 }

@@ -113,7 +113,7 @@ fn a_shot_has_the_tags_of_what_the_game_was_when_it_was_taken() {
         (2, "2pt missed"),
         (4, "1pt corrected made toe"),
         (6, "2pt made run tie"),
-        (8, "2pt clutch dunk lead-change lead_change made run streak"),
+        (8, "2pt clutch dunk lead-change made run streak"),
         (9, "1pt made run"),
         (12, "1pt added made run tie"),
         (10, "2pt missed"),
@@ -162,11 +162,12 @@ fn every_sentence_stands_on_facts_that_were_told_and_hold() {
             "By period, Reds first: 3–5, 4–0.",
             "The lead changed twice, and the score was level twice.",
             "The largest lead was Reds' 2 points, at 2 to 0.",
-            "The longest run was Reds' 4 points without an answer, from 3–5 to 7–5 (Reds–The <b>Blues</b> & Co).",
+            "The longest run was Reds' 4 points without an answer, from 3–5 to 7–5 \
+             (Reds–The <b>Blues</b> & Co).",
             "Reds made 5 of 6 shots (83 %), The <b>Blues</b> & Co 3 of 5 (60 %).",
             "Cy (The <b>Blues</b> & Co) scored most: 5 points, 3 of 4.",
-            "No shot turned the game more than Cy's 2 points: by the race model The <b>Blues</b> & Co would win 50 \
-             of 100 such games before it, and 67 after.",
+            "No shot turned the game more than Cy's 2 points: by the race model The <b>Blues</b> & Co would \
+             win 50 of 100 such games before it, and 67 after.",
             "Of 3 clips, the one of shot 7 is rated highest.",
             "The operator changed one call, took one call back and added one call that was not seen.",
         ]

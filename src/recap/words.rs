@@ -285,7 +285,7 @@ impl Subject<'_> {
                 shot.team.as_ref() == Some(&line.team.id)
                     && shot.player.as_ref() == Some(&player.player)
             };
-            shot.counts() && best.iter().any(|best| of(best))
+            shot.counts() && best.iter().any(of)
         };
         Some(Sentence { text, facts: self.facts_of(theirs) })
     }
@@ -339,7 +339,7 @@ impl Subject<'_> {
         let by_operator = |shot: &Shot| shot.by == Some(By::Operator);
         let changed = self.facts_of(|shot| shot.corrected && !shot.added && by_operator(shot));
         let added = self.facts_of(|shot| shot.added);
-        let taken: Vec<String> = self.shots.taken_back.iter().cloned().collect();
+        let taken = self.shots.taken_back.clone();
         let calls = |facts: &[String], verb: &str, after: &str| {
             let many = match facts.len() {
                 0 => return None,
