@@ -22,8 +22,8 @@ const STARTING_LOOKS: u32 = 50;
 const STARTING_LOOK: Duration = Duration::from_millis(100);
 /// A token is one line.
 const TOKEN_MOST_BYTES: u64 = 4096;
-/// More than the state of a box with many courts.
-const ANSWER_MOST_BYTES: usize = 4 << 20;
+/// More than the state of a box with many courts, or all that it tells of a game.
+const ANSWER_MOST_BYTES: usize = 40 << 20;
 
 /// Which box is asked, and with what token.
 #[derive(Clone, Debug, Args)]
@@ -194,13 +194,16 @@ impl Place {
         match status {
             status if status.is_success() => self.json(&body),
             StatusCode::UNAUTHORIZED => Err(AskError::Unauthorized { url: self.url.clone() }),
-            _ => {
-                let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-                match problem.get("detail").and_then(Value::as_str) {
-                    Some(why) => Err(AskError::Refused { why: Foreign::text(why) }),
-                    None => Err(self.strange(&status.to_string())),
-                }
-            }
+            _ => Err(self.refusal(status, &body)),
+        }
+    }
+
+    /// Why the box does not do it, in its own words where it says them.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> AskError {
+        let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+        match problem.get("detail").and_then(Value::as_str) {
+            Some(why) => AskError::Refused { why: Foreign::text(why) },
+            None => self.strange(&status.to_string()),
         }
     }
 
@@ -217,7 +220,7 @@ impl Place {
         match status {
             StatusCode::OK => Ok((body, way)),
             StatusCode::UNAUTHORIZED => Err(AskError::Unauthorized { url: self.url.clone() }),
-            _ => Err(self.strange(&status.to_string())),
+            _ => Err(self.refusal(status, &body)),
         }
     }
 

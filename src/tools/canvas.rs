@@ -9,6 +9,7 @@ pub(super) struct Canvas {
 
 /// What nothing was drawn on.
 const DARK: u8 = 24;
+#[cfg(any(feature = "gstreamer", test))]
 const LIGHT: [u8; 3] = [230, 230, 230];
 
 impl Canvas {
@@ -46,6 +47,7 @@ impl Canvas {
     }
 
     /// Puts RGB pixels there, of rows of `width`.
+    #[cfg(any(feature = "gstreamer", test))]
     pub(super) fn paste(&mut self, (left, top): (usize, usize), width: usize, rgb: &[u8]) {
         for (y, row) in rgb.chunks_exact(width.max(1) * 3).enumerate() {
             for (x, pixel) in row.chunks_exact(3).enumerate() {
@@ -58,18 +60,36 @@ impl Canvas {
 
     /// Writes a line, each square of a letter `dot` pixels wide. Letters are capitals; what has no shape
     /// leaves a space. Returns the width of it.
-    pub(super) fn text(&mut self, (left, top): (usize, usize), dot: usize, text: &str) -> usize {
+    #[cfg(any(feature = "gstreamer", test))]
+    pub(super) fn text(&mut self, at: (usize, usize), dot: usize, text: &str) -> usize {
+        self.words(at, dot, text, LIGHT)
+    }
+
+    /// Writes a line in a color; else as [`Self::text`] does.
+    pub(super) fn words(
+        &mut self,
+        (left, top): (usize, usize),
+        dot: usize,
+        text: &str,
+        colour: [u8; 3],
+    ) -> usize {
         for (place, letter) in text.chars().enumerate() {
             for (y, bits) in shape(letter).into_iter().enumerate() {
                 for x in 0..3 {
                     if bits >> (2 - x) & 1 == 1 {
-                        self.fill((left + (place * 4 + x) * dot, top + y * dot), (dot, dot), LIGHT);
+                        let at = (left + (place * 4 + x) * dot, top + y * dot);
+                        self.fill(at, (dot, dot), colour);
                     }
                 }
             }
         }
         text.chars().count() * 4 * dot
     }
+}
+
+/// True of a letter that is seen when it is written.
+pub(super) fn has_shape(letter: char) -> bool {
+    shape(letter) != [0; 5]
 }
 
 /// Rows of a letter, three bits each, from the top.

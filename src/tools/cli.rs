@@ -24,6 +24,7 @@ use crate::tools::heap;
 use crate::tools::models;
 use crate::tools::provision;
 use crate::tools::pull;
+use crate::tools::recap;
 use crate::tools::replay;
 use crate::tools::run;
 use crate::tools::tell::remark_failed;
@@ -90,6 +91,9 @@ Exit: 0 printed · 1 failed · 3 below a floor of --gate, or not to be promoted"
     #[command(after_help = "Example: courtside replay tests/data/golden/demo.answers.jsonl --json
 Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
     Replay(replay::ReplayArgs),
+    /// Say what a game came to: box score, charts, clips, one file to mail
+    #[command(after_help = recap::HELP)]
+    Recap(recap::RecapArgs),
     /// Make boxes somebody from a laptop: authority, claim file, grants
     Provision(provision::ProvisionArgs),
     /// Try many boxes at one broker, without video, and what each costs
@@ -170,6 +174,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
         Command::Replay(args) => args.run(),
+        Command::Recap(args) => args.run(),
         Command::Provision(args) => args.run(),
         Command::Fleet(args) => args.run(),
         Command::Bench(command) => command.run(),

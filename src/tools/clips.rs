@@ -23,6 +23,8 @@ mod reel;
 #[cfg(feature = "gstreamer")]
 mod sheet;
 
+pub(super) use reel::reel_of;
+
 /// Arguments of `clips`.
 #[derive(Debug, Args)]
 pub(super) struct ClipsArgs {

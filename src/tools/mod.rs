@@ -9,7 +9,6 @@ mod aim;
 mod apart;
 mod ask;
 mod bench;
-#[cfg(feature = "gstreamer")]
 mod canvas;
 mod check;
 mod cli;
@@ -34,6 +33,7 @@ mod png_file;
 mod private_folder;
 mod provision;
 mod pull;
+mod recap;
 mod replay;
 pub mod rig;
 mod rim_arg;

@@ -1,14 +1,16 @@
 //! `courtside clips reel`: the highlights of a game as one MP4.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use crate::clips::{Apart, Clip, RingReader, Shelf, ShelfError, Wanted};
-use crate::tools::clips::RingArg;
+use crate::disk::RealDisk;
 use crate::tools::clips::export::{session, wanted_of, write};
+use crate::tools::clips::{RingArg, to_file};
 use crate::tools::tell::remark;
 
 /// Examples and exit codes.
@@ -67,6 +69,41 @@ impl ReelArgs {
         let films = ring.films(&wanted, title, Apart::LeftOut).context("read the ring")?;
         write(&films, &self.out, self.json)
     }
+}
+
+/// Writes the film of these clips of the ring in `dir`, for `recap`; false where it has none of them.
+///
+/// # Errors
+/// The ring cannot be read, or the file not be written.
+pub(in crate::tools) fn reel_of(
+    dir: &Path,
+    clips: &[&str],
+    title: &str,
+    out: &Path,
+) -> anyhow::Result<bool> {
+    let ring = RingReader::open(dir, Arc::new(RealDisk::new()));
+    let ring = ring.with_context(|| format!("read the ring in {}", dir.display()))?;
+    let shelf = ring.shelf().context("list the clips")?;
+    let mut wanted = Vec::new();
+    for id in clips {
+        match shelf.read(id) {
+            Ok(clip) if clip.media.is_some() => wanted.push(wanted_of(&clip)?),
+            Ok(_) | Err(ShelfError::NoSuchClip) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let films = ring.films(&wanted, Some(title), Apart::LeftOut).context("read the ring")?;
+    films.told.iter().for_each(|line| remark(format_args!("courtside: {line}")));
+    let Some(film) = films.films.first() else { return Ok(false) };
+    if let Err(error) = to_file(out, |sink| film.read(sink)) {
+        // Half a film is worse than none.
+        drop(std::fs::remove_file(out));
+        return Err(error);
+    }
+    Ok(true)
 }
 
 /// The clips of a game that there are bytes of. A highlight that was taken back is among them: its clip
