@@ -1,6 +1,8 @@
 //! A recap of a game that was set by hand, against what was counted by hand; and what goes out of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::media::{GameId, TeamId};
@@ -453,4 +455,77 @@ fn players_of_a_season_are_summed_over_its_games() {
     assert!(page.contains("Cup &lt;2026&gt;"), "{page}");
     let table = season_csv(&season);
     assert_eq!(table.split("\r\n").count(), 1 + 2 + 3 + 1, "{table}");
+}
+
+// --- any game -----------------------------------------------------------------------------------
+
+/// One thing that is told of a shot: which one, when, how it came out, for how much, whose. `None` takes
+/// it back.
+type Word = (u32, u32, Option<(bool, u32, Option<bool>)>);
+
+fn words() -> impl Strategy<Value = Vec<Word>> {
+    let call = (any::<bool>(), 0..4_u32, proptest::option::of(any::<bool>()));
+    let word = (1..20_u32, 0..600_u32, proptest::option::weighted(0.85, call));
+    proptest::collection::vec(word, 0..60)
+}
+
+/// The envelopes, and what stands at the end, counted the plainest way.
+fn told(words: &[Word]) -> (String, BTreeMap<u32, (bool, u32, Option<bool>)>) {
+    let mut lines = vec![FIRST.lines().next().expect("the game's fact").to_owned()];
+    let (mut revisions, mut standing) = (BTreeMap::new(), BTreeMap::new());
+    for (n, at, call) in words {
+        let revision = revisions.entry(*n).and_modify(|revision| *revision += 1).or_insert(0_u32);
+        let team =
+            call.and_then(|(_, _, reds)| reds).map(|reds| if reds { "reds" } else { "blues" });
+        let word = match call {
+            Some((true, ..)) => "made",
+            Some((false, ..)) => "missed",
+            None => "withdrawn",
+        };
+        let points = call.map(|(_, points, _)| points);
+        let envelope = serde_json::json!({
+            "source": "courtside:rim-1/north", "type": format!("courtside.shot.{word}.v1"),
+            "time": format!("2026-11-22T18:{:02}:{:02}.000Z", at / 60, at % 60),
+            "session": "00000000000000c1", "fact": shot(*n), "revision": revision, "game": "first",
+            "data": {"rim": 0, "t_stream": f64::from(*at), "points": points, "team": team, "reason": "x"},
+        });
+        lines.push(envelope.to_string());
+        match call {
+            Some(call) => standing.insert(*n, *call),
+            None => standing.remove(n),
+        };
+    }
+    (lines.join("\n"), standing)
+}
+
+proptest! {
+    #[test]
+    fn any_game_comes_to_the_sum_of_the_shots_that_stand(words in words()) {
+        let (facts, standing) = told(&words);
+        let recap = Recap::of(&facts, &id("first")).expect("a game");
+        let sum = |team: Option<bool>| -> (u32, u32, u32) {
+            let of = || standing.values().filter(|(_, _, of)| *of == team);
+            let points = of().filter(|(made, ..)| *made).map(|(_, points, _)| points).sum();
+            let count = |all: usize| u32::try_from(all).expect("few");
+            (points, count(of().filter(|(made, ..)| *made).count()), count(of().count()))
+        };
+        let [reds, blues] = &recap.box_score.teams;
+        for (line, team) in [(reds, true), (blues, false)] {
+            let counted = (line.points, line.shooting.made, line.shooting.attempts);
+            prop_assert_eq!(counted, sum(Some(team)));
+        }
+        let pending = recap.box_score.pending;
+        prop_assert_eq!((pending.points, pending.made, pending.attempts), sum(None));
+        // Each shot that stands is there once; in a session they go by its time.
+        let facts_of: Vec<&str> = recap.shots.iter().map(|line| line.fact.as_str()).collect();
+        let known: BTreeSet<&str> = facts_of.iter().copied().collect();
+        prop_assert_eq!((facts_of.len(), known.len()), (standing.len(), standing.len()));
+        prop_assert!(recap.shots.is_sorted_by(|a, b| a.t_stream <= b.t_stream));
+        for sentence in &recap.summary {
+            prop_assert!(!sentence.facts.is_empty(), "{:?}", sentence);
+            let told = |fact: &String| facts.contains(&format!("\"{fact}\""));
+            prop_assert!(sentence.facts.iter().all(told), "{:?}", sentence);
+        }
+        well_formed(&html(&recap, &Clips::default()).html);
+    }
 }
