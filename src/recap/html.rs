@@ -406,14 +406,17 @@ impl Writer<'_> {
         write!(self.out, "<td>{points}</td><td>{a}–{b}</td>")?;
         let court = escaped(&shot.court);
         write!(self.out, "<td class=\"left\">{court}, {}</td>", shot.rim)?;
-        let why = escaped(shot.reason.as_deref().unwrap_or_default());
         let by = match shot.by {
-            Some(By::Operator) => format!("operator {why}"),
-            Some(By::Look) => format!("second look {why}"),
-            Some(By::Model) => format!("model {why}"),
-            None => String::new(),
+            Some(By::Operator) => "operator",
+            Some(By::Look) => "second look",
+            Some(By::Model) => "model",
+            None => "",
         };
-        write!(self.out, "<td class=\"why\">{}</td><td class=\"tags-of\">", by.trim_end())?;
+        let who = shot.who.as_ref().map(|who| format!(" {who}")).unwrap_or_default();
+        let why = shot.reason.as_ref().filter(|_| shot.by.is_some());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let by = escaped(&format!("{by}{who}{why}"));
+        write!(self.out, "<td class=\"why\">{by}</td><td class=\"tags-of\">")?;
         // What other columns say is not said again; it is searched all the same.
         let own =
             |tag: &&String| !tag.contains(':') && **tag != shot.verdict && !tag.ends_with("pt");

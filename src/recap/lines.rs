@@ -56,6 +56,9 @@ pub struct ShotLine {
     /// Who corrected it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+    /// Which person that was, as they named themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
     /// Why it was corrected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -140,6 +143,7 @@ pub(super) fn shot_lines(
             team: shot.team.clone(),
             player: shot.player.clone(),
             by: shot.by,
+            who: shot.who.clone(),
             reason: shot.reason.clone(),
             score: tally.points,
             clip: None,

@@ -6,7 +6,7 @@ use crate::event::clip::ClipTold;
 use crate::event::game::{GameScore, GameTold, Leaderboard};
 use crate::event::words::{ClipWord, GameWord};
 use crate::media::{GameId, PlayerId, TeamId, UtcTime};
-use crate::recap::box_score::{BoxScore, Frame};
+use crate::recap::box_score::{BoxScore, Frame, TeamLine};
 use crate::recap::fact::{Facts, RecapError, Told};
 use crate::recap::line::{ScorePoint, WinPoint, score_line, win_line};
 use crate::recap::lines::{ClipLine, ShotLine, clip_lines, shot_lines};
@@ -121,6 +121,13 @@ fn notes(facts: &Facts, box_score: &BoxScore, shots: &Shots) -> Vec<String> {
                 ));
             }
         }
+    }
+    let [first, second] = &box_score.teams;
+    let behind = |line: &TeamLine, other: &TeamLine| {
+        Some(&line.team.id) == box_score.winner.as_ref() && line.points <= other.points
+    };
+    if behind(first, second) || behind(second, first) {
+        notes.push("who won was said before shots that made the score another one".to_owned());
     }
     if shots.unread > 0 {
         notes.push(format!("{} revisions of shots cannot be read by this version", shots.unread));

@@ -51,6 +51,8 @@ struct Said {
     #[serde(default)]
     by: Option<By>,
     #[serde(default)]
+    who: Option<String>,
+    #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
     model: Option<Model>,
@@ -82,6 +84,8 @@ pub(super) struct Shot {
     pub(super) team: Option<TeamId>,
     pub(super) player: Option<PlayerId>,
     pub(super) by: Option<By>,
+    /// Which person that was, as they named themselves.
+    pub(super) who: Option<String>,
     pub(super) reason: Option<String>,
     /// Nobody saw it: an operator added it.
     pub(super) added: bool,
@@ -118,6 +122,7 @@ impl Shot {
             team: said.team,
             player: said.player,
             by: said.by,
+            who: said.who,
             reason: said.reason,
             added: said.model.is_some_and(|model| model.bundle == ADDED_BY),
             corrected: false,

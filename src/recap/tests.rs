@@ -353,7 +353,7 @@ fn the_table_of_shots_has_a_row_a_shot_and_no_formula() {
     assert_eq!(
         rows[4],
         "4,00000000000000c1-shot-4,2,2026-11-22T18:00:55.000Z,55,1,north,0,55.000,made,1,operator,reds,9,\
-         operator,\"#toe on the line, not =2\",3,1,,1pt corrected court:north made period:1 player:9 rim:0 \
+         operator,Ada,\"#toe on the line, not =2\",3,1,,1pt corrected court:north made period:1 player:9 rim:0 \
          team:reds toe"
     );
     let evil = FIRST.replace("#toe on the line, not =2", "=1+cmd|' /C calc'!A0");

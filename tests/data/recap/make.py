@@ -34,12 +34,12 @@ def game(at, period, state="running", **more):
                            "players": players, "period": period, "periods": 2, **more}, at)
 
 
-def shot(n, t, word, points, team, player, *, by=None, reason=None, bundle="rimnet", provisional=False):
+def shot(n, t, word, points, team, player, *, by=None, who=None, reason=None, bundle="rimnet", provisional=False):
     data = {"rim": 0, "t_stream": float(t), "t_decided": t + 0.3, "confidence": 0.9, "provisional": provisional,
             "points": points, "points_by": "operator" if by else "rules", "team": team, "team_by": "rules",
             "model": {"bundle": bundle, "version": "1", "precision": "fp32", "engine": "builtin"},
             "latency_ms": 30.0}
-    for name, value in (("player", player), ("by", by), ("reason", reason)):
+    for name, value in (("player", player), ("by", by), ("who", who), ("reason", reason)):
         if value:
             data[name] = value
     return tell(f"shot.{word}", "shot", n, data, t)
@@ -92,7 +92,7 @@ seen(5, 70, "missed", 1, "reds", "7", 0.63)
 seen(6, 85, "made", 2, "blues", "4", 0.55)
 score(85, (4, 2, 3, [4]), (3, 2, 3, [3]), 0, 0, 6)
 # The operator: number 4 was a 1, not a 2.
-shot(4, 55, "made", 1, "reds", "9", by="operator", reason="#toe on the line, not =2")
+shot(4, 55, "made", 1, "reds", "9", by="operator", who="Ada", reason="#toe on the line, not =2")
 momentum(0.50, 85, f"{CAMERA}-shot-4")
 seen(7, 100, "made", 1, "reds", "7", 0.58)
 highlight(2, 7, 100, 20.0, 0.3)
