@@ -36,8 +36,8 @@ pub(super) const HELP: &str = "\
 Example: courtside recap cup-7 --out cup-7
          courtside recap --facts cup-7/facts.jsonl --out again
          courtside recap --season games
-Written: recap.html (all of it in one file), box_score.json, shots.csv, facts.jsonl, charts as SVG and
-PNG, and reel.mp4 where the ring of this machine has the clips
+Written: recap.html (all of it in one file), box_score.json, shots.csv,
+facts.jsonl, charts as SVG and PNG, and reel.mp4 if this machine has the clips
 Exit: 0 written · 1 failed";
 
 /// Arguments of `recap`.
