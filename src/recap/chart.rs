@@ -256,10 +256,11 @@ type Rgb = [u8; 3];
 /// Where teams have no shirts, or shirts that nobody could tell apart (chosen: apart for the color-blind
 /// too).
 const USUAL: [Rgb; 2] = [[0x1f, 0x6f, 0xd1], [0xd9, 0x5f, 0x02]];
-/// What the page is on, with the light and with the dark look.
-const GROUNDS: [Rgb; 2] = [[255; 3], [0x11, 0x16, 0x1e]];
-/// A line must stand out from its ground so far (WCAG 2.2, 1.4.11).
-const CONTRAST: f64 = 3.0;
+/// What charts and names are on, with the light and with the dark look: of the page's grounds those that
+/// are nearest to the colors.
+const GROUNDS: [Rgb; 2] = [[0xf6, 0xf7, 0xf9], [0x11, 0x16, 0x1e]];
+/// A name in a team's color must stand out from its ground so far (WCAG 2.2, 1.4.3); a line less.
+const CONTRAST: f64 = 4.5;
 /// Two colors nearer than this, as the sum over red, green and blue, are one to the eye (chosen).
 const APART: u32 = 120;
 
