@@ -49,10 +49,12 @@ impl Recap {
         };
         let teams = [told.teams[0].id.clone(), told.teams[1].id.clone()];
         let shots = Shots::of(&facts);
-        let start = facts.revisions(&game_fact.fact).find_map(|told| told.utc);
+        let began = facts.revisions(&game_fact.fact).find_map(|told| told.utc);
+        let start = start(began, &shots);
         let over =
             |told: &&Told| told.data::<GameTold>().is_some_and(|game| game.state == GameWord::Over);
         let end = facts.revisions(&game_fact.fact).find(over).and_then(|told| told.utc);
+        let end = end.filter(|end| start.is_none_or(|start| *end >= start));
         let frame = Frame {
             told: &told,
             start: start.map(UtcTime::to_rfc3339),
@@ -98,6 +100,18 @@ impl Recap {
         let named = players.find(|line| line.player == *player).and_then(|line| line.name.clone());
         named.unwrap_or_else(|| player.to_string())
     }
+}
+
+/// Longer than anybody waits from a game's start to its first shot (chosen).
+const WAITS_MOST_NANOS: i64 = 12 * 3600 * 1_000_000_000;
+
+/// When the game began: as it was told, unless the box's clock was wrong then; else with its first shot.
+fn start(told: Option<UtcTime>, shots: &Shots) -> Option<UtcTime> {
+    let first = shots.all.iter().filter_map(|shot| shot.utc).min();
+    let fits = |told: &UtcTime| {
+        first.is_none_or(|first| (0..WAITS_MOST_NANOS).contains(&first.nanos_since(*told)))
+    };
+    told.filter(fits).or(first)
 }
 
 /// What does not add up, or is missing.

@@ -195,6 +195,17 @@ fn every_sentence_stands_on_facts_that_were_told_and_hold() {
 }
 
 #[test]
+fn a_game_whose_beginning_was_told_by_a_wrong_clock_begins_with_its_first_shot() {
+    for wrong in ["1970-01-01T00:00", "2026-11-22T19:00"] {
+        let facts = FIRST.replacen("2026-11-22T18:00", wrong, 1);
+        let recap = Recap::of(&facts, &id("first")).expect("a game");
+        assert_eq!(recap.box_score.start.as_deref(), Some("2026-11-22T18:00:10.000Z"), "{wrong}");
+        assert_eq!(recap.score[0].seconds, Some(0));
+        assert_eq!(recap.box_score.end.as_deref(), Some("2026-11-22T18:05:00.000Z"));
+    }
+}
+
+#[test]
 fn a_sum_that_was_told_and_does_not_add_up_is_said() {
     let wrong = FIRST.replace("\"points\": 7, \"made\": 5", "\"points\": 8, \"made\": 5");
     assert_ne!(wrong, FIRST);
