@@ -87,6 +87,8 @@ pub(crate) fn told(clip: &Clip, state: ClipWord, revision: u32) -> Option<Event>
     let n = u32::try_from(clip.number).unwrap_or(u32::MAX);
     Some(Event {
         court,
+        session,
+        game: None,
         fact: FactId::new(session, Family::Clip, n),
         revision,
         attempt: 0,

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::media::GameId;
+
 /// What is published: a CloudEvents 1.0 envelope with our extensions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
@@ -10,7 +12,7 @@ pub struct Envelope {
     pub specversion: String,
     /// `{fact}.{revision}`; the same at every repeat.
     pub id: String,
-    /// `courtside:{box}/{court}`.
+    /// `courtside:{box}/{court}`; of what is told of a game as a whole, `courtside:{box}/{game}`.
     pub source: String,
     /// For example `courtside.shot.made.v1`.
     #[serde(rename = "type")]
@@ -21,9 +23,9 @@ pub struct Envelope {
     pub datacontenttype: String,
     /// The attempt.
     pub subject: String,
-    /// Decimal, per court, in order of decision; durable.
+    /// Decimal, per `source`, in order of decision; durable.
     pub sequence: String,
-    /// Session of the stream, 16 hexadecimal digits.
+    /// Session of the stream that the fact's time belongs to, 16 hexadecimal digits.
     pub session: String,
     /// `{session}-{family}-{n}`.
     pub fact: String,
@@ -35,7 +37,10 @@ pub struct Envelope {
     pub clocksource: String,
     /// Bound of the error of `time`, ms.
     pub clockerrorms: u64,
-    /// By type: `Shot`, `Withdrawal`, `Score`, `Highlight`, `ClipTold`.
+    /// The game that was started there, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameId>,
+    /// By type: `Shot`, `Withdrawal`, `Score`, `Highlight`, `ClipTold`, and what `event::game` has.
     pub data: serde_json::Value,
 }
 

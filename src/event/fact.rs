@@ -16,17 +16,38 @@ use crate::media::SessionId;
 pub enum Family {
     /// Made, missed, unsure.
     Shot,
-    /// Made shots per rim.
+    /// Made shots per rim; of a game that was started, its points.
     Score,
     /// Something to watch again.
     Highlight,
     /// What becomes of a clip: the ring's, no game's. Counted as the clips of the box are.
     Clip,
+    /// A game that was started.
+    Game,
+    /// How it goes.
+    Momentum,
+    /// Who did what in it.
+    Leaderboard,
+    /// What might be shown.
+    Graphic,
+    /// What might be pushed to the world.
+    #[serde(rename = "social.candidate")]
+    SocialCandidate,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 4] = [Self::Shot, Self::Score, Self::Highlight, Self::Clip];
+    pub const ALL: [Self; 9] = [
+        Self::Shot,
+        Self::Score,
+        Self::Highlight,
+        Self::Clip,
+        Self::Game,
+        Self::Momentum,
+        Self::Leaderboard,
+        Self::Graphic,
+        Self::SocialCandidate,
+    ];
 
     /// The word in the topic.
     #[must_use]
@@ -36,6 +57,11 @@ impl Family {
             Self::Score => "score",
             Self::Highlight => "highlight",
             Self::Clip => "clip",
+            Self::Game => "game",
+            Self::Momentum => "momentum",
+            Self::Leaderboard => "leaderboard",
+            Self::Graphic => "graphic",
+            Self::SocialCandidate => "social.candidate",
         }
     }
 }
@@ -43,7 +69,7 @@ impl Family {
 /// Names what happened and stays through all revisions: `{session}-{family}-{n}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactId {
-    /// The session in which it happened.
+    /// The session in which it happened; of what a game that was started tells, the game's own.
     pub session: SessionId,
     /// Its family. `None` where courtside 0.6 named it: that one counted all families of a session
     /// together and wrote `{session}-{n}`.
@@ -109,10 +135,11 @@ mod tests {
             assert_eq!(FactId::parse(&name.to_string()), Some(*name), "{name}");
         }
         assert_eq!(names[0].to_string(), "00000000000000aa-shot-12");
-        assert_eq!(names[4].to_string(), "00000000000000aa-12");
+        assert_eq!(names[8].to_string(), "00000000000000aa-social.candidate-12");
+        assert_eq!(names[9].to_string(), "00000000000000aa-12");
         let mut texts: Vec<String> = names.iter().map(ToString::to_string).collect();
         texts.dedup();
-        assert_eq!(texts.len(), 5, "unique over families");
+        assert_eq!(texts.len(), 10, "unique over families");
     }
 
     #[test]
@@ -124,7 +151,7 @@ mod tests {
             "00000000000000aa-",
             "00000000000000aa-shot",
             "00000000000000aa-shot-",
-            "00000000000000aa-momentum-1",
+            "00000000000000aa-tempo-1",
             "00000000000000aa-shot-1-2",
         ] {
             assert_eq!(FactId::parse(text), None, "{text}");

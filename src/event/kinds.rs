@@ -5,7 +5,8 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::event::{Event, Saying};
+use crate::event::game::{GameScore, Leaderboard, Momentum};
+use crate::event::{Event, Saying, Score};
 
 impl Saying {
     /// What stands under `data` of the envelope, as JSON with its members in order of name. `None`
@@ -16,12 +17,19 @@ impl Saying {
             Self::ShotMade(shot) | Self::ShotMissed(shot) | Self::ShotUnsure(shot) => {
                 serde_json::to_value(shot)
             }
-            Self::ShotWithdrawn(withdrawal) | Self::HighlightWithdrawn(withdrawal) => {
-                serde_json::to_value(withdrawal)
-            }
+            Self::ShotWithdrawn(withdrawal)
+            | Self::HighlightWithdrawn(withdrawal)
+            | Self::GraphicWithdrawn(withdrawal)
+            | Self::SocialWithdrawn(withdrawal) => serde_json::to_value(withdrawal),
             Self::Score(score) => serde_json::to_value(score),
             Self::Highlight(highlight) => serde_json::to_value(highlight),
             Self::Clip(clip) => serde_json::to_value(clip),
+            Self::Game(game) => serde_json::to_value(game),
+            Self::GameScore(score) => serde_json::to_value(score),
+            Self::Momentum(momentum) => serde_json::to_value(momentum),
+            Self::Leaderboard(board) => serde_json::to_value(board),
+            Self::Graphic(graphic) => serde_json::to_value(graphic),
+            Self::SocialCandidate(candidate) => serde_json::to_value(candidate),
         };
         let data = serde_json::to_vec(&value.ok()?).ok()?;
         Self::read(self.event_type(), &data).is_some().then_some(data)
@@ -39,6 +47,14 @@ impl Saying {
             "courtside.highlight.v1" => Self::Highlight(json(data)?),
             "courtside.highlight.withdrawn.v1" => Self::HighlightWithdrawn(json(data)?),
             "courtside.clip.v1" => Self::Clip(json(data)?),
+            "courtside.game.v1" => Self::Game(json(data)?),
+            "courtside.game.score.v1" => Self::GameScore(json(data)?),
+            "courtside.momentum.v1" => Self::Momentum(json(data)?),
+            "courtside.leaderboard.v1" => Self::Leaderboard(json(data)?),
+            "courtside.graphic.v1" => Self::Graphic(json(data)?),
+            "courtside.graphic.withdrawn.v1" => Self::GraphicWithdrawn(json(data)?),
+            "courtside.social.candidate.v1" => Self::SocialCandidate(json(data)?),
+            "courtside.social.candidate.withdrawn.v1" => Self::SocialWithdrawn(json(data)?),
             _ => return None,
         })
     }
@@ -47,14 +63,24 @@ impl Saying {
     #[must_use]
     pub fn stands_on(&self) -> Vec<String> {
         match self {
-            Self::Score(score) => score.after.iter().cloned().collect(),
-            Self::Highlight(highlight) => vec![highlight.shot.clone()],
+            Self::Score(Score { after, .. })
+            | Self::GameScore(GameScore { after, .. })
+            | Self::Momentum(Momentum { after, .. })
+            | Self::Leaderboard(Leaderboard { after, .. }) => after.iter().cloned().collect(),
+            Self::Highlight(highlight) => {
+                std::iter::once(&highlight.shot).chain(&highlight.with).cloned().collect()
+            }
+            Self::Graphic(graphic) => graphic.stands_on.clone(),
+            Self::SocialCandidate(candidate) => vec![candidate.highlight.clone()],
             Self::ShotMade(_)
             | Self::ShotMissed(_)
             | Self::ShotUnsure(_)
             | Self::ShotWithdrawn(_)
             | Self::HighlightWithdrawn(_)
-            | Self::Clip(_) => Vec::new(),
+            | Self::Clip(_)
+            | Self::Game(_)
+            | Self::GraphicWithdrawn(_)
+            | Self::SocialWithdrawn(_) => Vec::new(),
         }
     }
 }
@@ -63,7 +89,7 @@ impl Event {
     /// `subject` of the envelope: the attempt, named through its session.
     #[must_use]
     pub fn subject(&self) -> String {
-        format!("{}/{}", self.fact.session, self.attempt)
+        format!("{}/{}", self.session, self.attempt)
     }
 
     /// The attempt that [`Self::subject`] names.
@@ -79,11 +105,13 @@ fn json<T: DeserializeOwned>(data: &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::event::clip::ClipTold;
     use crate::event::words::ClipWord;
-    use crate::event::{FactId, Family, Highlight, ModelRef, Score, Shot, Withdrawal};
-    use crate::media::{CourtId, Foreign, MediaTime, SessionId};
+    use crate::event::{FactId, Family, Highlight, ModelRef, SaidBy, Score, Shot, Withdrawal};
+    use crate::media::{CourtId, Foreign, GameId, MediaTime, PlayerId, SessionId, TeamId};
 
     fn shot(confidence: f64) -> Shot {
         Shot {
@@ -92,7 +120,12 @@ mod tests {
             t_decided: 1.0 / 3.0,
             confidence,
             provisional: true,
+            game: Some(GameId::new("g1").unwrap()),
             points: Some(3),
+            points_by: Some(SaidBy::Rules),
+            team: Some(TeamId::new("home").unwrap()),
+            team_by: Some(SaidBy::Operator),
+            player: Some(PlayerId::new("7").unwrap()),
             clip: None,
             model: ModelRef {
                 bundle: "rim".into(),
@@ -102,21 +135,31 @@ mod tests {
             },
             latency_ms: 31.25,
             by: None,
+            who: Some("ana".into()),
             reason: None,
         }
     }
 
-    fn one_of_each() -> [Saying; 8] {
-        let withdrawal = || Withdrawal { t_stream: 1.5, reason: "restart".into(), by: None };
+    fn one_of_each() -> Vec<Saying> {
+        let withdrawal =
+            || Withdrawal { t_stream: 1.5, reason: "restart".into(), by: None, who: None };
         let score = Score { made: vec![1, 0], attempts: vec![2, 0], after: Some("f".into()) };
         let [shot_fact, reason, clip] = ["f", "made", "/v1/clips/x"].map(str::to_owned);
-        [
+        let mut all = vec![
             Saying::ShotMade(shot(0.5)),
             Saying::ShotMissed(shot(0.25)),
             Saying::ShotUnsure(shot(0.75)),
             Saying::ShotWithdrawn(withdrawal()),
             Saying::Score(score),
-            Saying::Highlight(Highlight { shot: shot_fact, reason, t_stream: 1.5, clip }),
+            Saying::Highlight(Highlight {
+                shot: shot_fact,
+                reason,
+                t_stream: 1.5,
+                clip,
+                score: Some(61.25),
+                parts: None,
+                with: vec!["g".to_owned()],
+            }),
             Saying::HighlightWithdrawn(withdrawal()),
             Saying::Clip(ClipTold {
                 id: "a-x".into(),
@@ -130,6 +173,73 @@ mod tests {
                 sha256: None,
                 until: None,
             }),
+        ];
+        all.extend(of_a_game());
+        all
+    }
+
+    fn of_a_game() -> [Saying; 8] {
+        let withdrawal =
+            || Withdrawal { t_stream: 1.5, reason: "operator".into(), by: None, who: None };
+        let read = |event_type: &str, data: serde_json::Value| {
+            let data = serde_json::to_vec(&data).unwrap();
+            Saying::read(event_type, &data).unwrap()
+        };
+        let team = |team: &str| {
+            json!({ "team": team, "points": 4, "made": 2, "attempts": 3, "by_period": [4] })
+        };
+        let row = json!({
+            "rank": 1, "team": "home", "points": 4, "made": 2, "attempts": 3, "percent": 67,
+            "streak": 1, "best_streak": 2, "best_run": 4,
+            "by_value": [{ "points": 2, "made": 2, "attempts": 3 }],
+        });
+        [
+            read(
+                "courtside.game.v1",
+                json!({
+                    "game": "g", "state": "running", "rules": "fiba-3x3", "courts": ["a"],
+                    "teams": [{ "id": "home" }, { "id": "away" }], "period": 1, "periods": 1,
+                }),
+            ),
+            read(
+                "courtside.game.score.v1",
+                json!({
+                    "game": "g", "period": 1, "teams": [team("home"), team("away")],
+                    "pending": { "attempts": 1, "made": 1, "points": 2 }, "by": 0,
+                    "lead_changes": 1, "ties": 1, "after": "f",
+                }),
+            ),
+            read(
+                "courtside.momentum.v1",
+                json!({
+                    "game": "g", "swing": -2, "swing_shots": 5, "pending_points": 2, "after": "f",
+                    "drought": [
+                        { "team": "home", "misses": 1, "seconds": 40 },
+                        { "team": "away", "misses": 0, "seconds": 12 },
+                    ],
+                    "win": [{ "team": "home", "share": 0.5625 }, { "team": "away", "share": 0.4375 }],
+                }),
+            ),
+            read(
+                "courtside.leaderboard.v1",
+                json!({ "game": "g", "teams": [row], "players": [], "after": "f" }),
+            ),
+            read(
+                "courtside.graphic.v1",
+                json!({
+                    "game": "g", "about": "run", "text": "6-0", "priority": 60, "life_s": 30,
+                    "state": "proposed", "stands_on": ["f"], "t_stream": 1.5,
+                }),
+            ),
+            Saying::GraphicWithdrawn(withdrawal()),
+            read(
+                "courtside.social.candidate.v1",
+                json!({
+                    "game": "g", "highlight": "h", "clip": "/v1/clips/x", "caption": "c",
+                    "why": "w", "score": 71.5, "state": "proposed", "t_stream": 1.5,
+                }),
+            ),
+            Saying::SocialWithdrawn(withdrawal()),
         ]
     }
 
@@ -145,7 +255,7 @@ mod tests {
     fn what_this_version_does_not_know_is_none_and_no_error() {
         let data = one_of_each()[4].data().unwrap();
         for (event_type, data) in [
-            ("courtside.momentum.v1", data.as_slice()),
+            ("courtside.tempo.v1", data.as_slice()),
             ("courtside.score.v2", data.as_slice()),
             ("courtside.score.v1", b"{}"),
             ("courtside.score.v1", b"7"),
@@ -166,6 +276,8 @@ mod tests {
     fn a_subject_names_its_attempt() {
         let event = Event {
             court: CourtId::new("a").unwrap(),
+            session: SessionId::from_bits(7),
+            game: None,
             fact: FactId::new(SessionId::from_bits(7), Family::Shot, 3),
             revision: 0,
             attempt: 12,

@@ -31,12 +31,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::media::{CourtId, MediaTime, SessionId};
+use crate::media::{CourtId, GameId, MediaTime, PlayerId, SessionId, TeamId};
 
 use crate::event::clip::ClipTold;
 pub use crate::event::decision::{Decision, LogEntry};
 pub use crate::event::envelope::Envelope;
 pub use crate::event::fact::{FactId, Family};
+use crate::event::game::{
+    GameScore, GameTold, Graphic, HighlightParts, Leaderboard, Momentum, SocialCandidate,
+};
 
 /// Who says how a shot came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +73,22 @@ pub enum Saying {
     HighlightWithdrawn(Withdrawal),
     /// What became of a clip.
     Clip(ClipTold),
+    /// A game that was started, as it stands.
+    Game(GameTold),
+    /// Its score.
+    GameScore(GameScore),
+    /// How it goes.
+    Momentum(Momentum),
+    /// Who did what in it.
+    Leaderboard(Leaderboard),
+    /// What the operator should consider to show.
+    Graphic(Graphic),
+    /// Takes a graphic back.
+    GraphicWithdrawn(Withdrawal),
+    /// A clip that may be worth pushing to the world.
+    SocialCandidate(SocialCandidate),
+    /// Takes a candidate back.
+    SocialWithdrawn(Withdrawal),
 }
 
 impl Saying {
@@ -81,9 +100,58 @@ impl Saying {
             | Self::ShotMissed(_)
             | Self::ShotUnsure(_)
             | Self::ShotWithdrawn(_) => Family::Shot,
-            Self::Score(_) => Family::Score,
+            Self::Score(_) | Self::GameScore(_) => Family::Score,
             Self::Highlight(_) | Self::HighlightWithdrawn(_) => Family::Highlight,
             Self::Clip(_) => Family::Clip,
+            Self::Game(_) => Family::Game,
+            Self::Momentum(_) => Family::Momentum,
+            Self::Leaderboard(_) => Family::Leaderboard,
+            Self::Graphic(_) | Self::GraphicWithdrawn(_) => Family::Graphic,
+            Self::SocialCandidate(_) | Self::SocialWithdrawn(_) => Family::SocialCandidate,
+        }
+    }
+
+    /// True of what is told of a game as a whole, on the game's topics; all else is a court's.
+    #[must_use]
+    pub const fn is_game_wide(&self) -> bool {
+        match self {
+            Self::Game(_)
+            | Self::GameScore(_)
+            | Self::Momentum(_)
+            | Self::Leaderboard(_)
+            | Self::Graphic(_)
+            | Self::GraphicWithdrawn(_)
+            | Self::SocialCandidate(_)
+            | Self::SocialWithdrawn(_) => true,
+            Self::ShotMade(_)
+            | Self::ShotMissed(_)
+            | Self::ShotUnsure(_)
+            | Self::ShotWithdrawn(_)
+            | Self::Score(_)
+            | Self::Highlight(_)
+            | Self::HighlightWithdrawn(_)
+            | Self::Clip(_) => false,
+        }
+    }
+
+    /// The shot that it tells of, if it does.
+    #[must_use]
+    pub const fn shot(&self) -> Option<&Shot> {
+        match self {
+            Self::ShotMade(shot) | Self::ShotMissed(shot) | Self::ShotUnsure(shot) => Some(shot),
+            Self::ShotWithdrawn(_)
+            | Self::Score(_)
+            | Self::Highlight(_)
+            | Self::HighlightWithdrawn(_)
+            | Self::Clip(_)
+            | Self::Game(_)
+            | Self::GameScore(_)
+            | Self::Momentum(_)
+            | Self::Leaderboard(_)
+            | Self::Graphic(_)
+            | Self::GraphicWithdrawn(_)
+            | Self::SocialCandidate(_)
+            | Self::SocialWithdrawn(_) => None,
         }
     }
 
@@ -99,23 +167,37 @@ impl Saying {
             Self::Highlight(_) => "courtside.highlight.v1",
             Self::HighlightWithdrawn(_) => "courtside.highlight.withdrawn.v1",
             Self::Clip(_) => "courtside.clip.v1",
+            Self::Game(_) => "courtside.game.v1",
+            Self::GameScore(_) => "courtside.game.score.v1",
+            Self::Momentum(_) => "courtside.momentum.v1",
+            Self::Leaderboard(_) => "courtside.leaderboard.v1",
+            Self::Graphic(_) => "courtside.graphic.v1",
+            Self::GraphicWithdrawn(_) => "courtside.graphic.withdrawn.v1",
+            Self::SocialCandidate(_) => "courtside.social.candidate.v1",
+            Self::SocialWithdrawn(_) => "courtside.social.candidate.withdrawn.v1",
         }
     }
 
     /// True when more must follow: a provisional is always followed by a final or a withdrawal.
     #[must_use]
     pub const fn is_provisional(&self) -> bool {
-        match self {
-            Self::ShotMade(shot) | Self::ShotMissed(shot) | Self::ShotUnsure(shot) => {
-                shot.provisional
-            }
-            Self::ShotWithdrawn(_)
-            | Self::Score(_)
-            | Self::Highlight(_)
-            | Self::HighlightWithdrawn(_)
-            | Self::Clip(_) => false,
+        match self.shot() {
+            Some(shot) => shot.provisional,
+            None => false,
         }
     }
+}
+
+/// Who says what a shot is worth, or whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SaidBy {
+    /// The game's rules, by the rim and the period: nobody saw it.
+    Rules,
+    /// A model saw it.
+    Model,
+    /// A person said so.
+    Operator,
 }
 
 /// Data of a shot (DESIGN §4.3).
@@ -131,9 +213,24 @@ pub struct Shot {
     pub confidence: f64,
     /// True until the final.
     pub provisional: bool,
+    /// The game that was played, where one was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameId>,
     /// Points, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub points: Option<u8>,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points_by: Option<SaidBy>,
+    /// Whose shot it is, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_by: Option<SaidBy>,
+    /// Who shot, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<PlayerId>,
     /// Path of the clip on the box, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<String>,
@@ -144,6 +241,9 @@ pub struct Shot {
     /// Who corrected it; absent while the model's call stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+    /// Which person that was, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
     /// Why it was corrected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -172,6 +272,9 @@ pub struct Withdrawal {
     /// Who corrected it; absent where nobody did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+    /// Which person that was, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
 }
 
 /// Made shots per rim since the first start; finals only; survives restarts.
@@ -187,7 +290,7 @@ pub struct Score {
 }
 
 /// A moment worth a clip.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Highlight {
     /// The shot that it is about.
     pub shot: String,
@@ -197,6 +300,15 @@ pub struct Highlight {
     pub t_stream: f64,
     /// Path of the clip on the box: `/v1/clips/{id}`.
     pub clip: String,
+    /// Of a game that was started: how much it is worth watching, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What that is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<HighlightParts>,
+    /// Further shots that its cut shows, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
 }
 
 /// A clip that an event asks for; stands in the event's record (DESIGN §5.4).
@@ -226,8 +338,12 @@ pub struct ClipOrder {
 /// One revision of one fact, as the game decided it. The core's output: no wall time, no envelope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The court.
+    /// The court; of what a game as a whole tells, that of the shot that changed it.
     pub court: CourtId,
+    /// The session of the stream that its time belongs to.
+    pub session: SessionId,
+    /// The game that was started there, if one was.
+    pub game: Option<GameId>,
     /// Which fact.
     pub fact: FactId,
     /// 0 provisional (or the only one), then final, then corrections.

@@ -403,7 +403,7 @@ impl Book {
     pub(super) fn mend(&mut self, fact: Event, told: Option<(FactId, u32)>) -> Vec<Event> {
         let withdrawn = |saying: fn(Withdrawal) -> Saying, t_stream| Event {
             revision: fact.revision + 1,
-            saying: saying(Withdrawal { t_stream, reason: RESTART.to_owned(), by: None }),
+            saying: saying(Withdrawal { t_stream, reason: RESTART.to_owned(), by: None, who: None }),
             clip: None,
             ..fact.clone()
         };
@@ -430,11 +430,7 @@ impl Book {
                     highlight: told.map(|(fact, revision)| Upper { fact, revision, stands: true }),
                 })
             }
-            Saying::ShotUnsure(_)
-            | Saying::ShotWithdrawn(_)
-            | Saying::Score(_)
-            | Saying::HighlightWithdrawn(_)
-            | Saying::Clip(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

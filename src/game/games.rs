@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Decision, LogEntry};
+use crate::event::LogEntry;
 use crate::media::{CourtId, GameId, UtcTime};
 
 /// The name of its log in the outbox.
@@ -100,7 +100,7 @@ impl Games {
         id: GameId,
         courts: Vec<CourtId>,
         at: UtcTime,
-    ) -> Result<Vec<Decision>, Refused> {
+    ) -> Result<Vec<LogEntry>, Refused> {
         if self.records.iter().any(|game| game.id == id) {
             return Err(Refused::Known { id });
         }
@@ -119,7 +119,7 @@ impl Games {
     ///
     /// # Errors
     /// [`Refused`]: nothing ended.
-    pub fn end(&mut self, id: &GameId, at: UtcTime) -> Result<Vec<Decision>, Refused> {
+    pub fn end(&mut self, id: &GameId, at: UtcTime) -> Result<Vec<LogEntry>, Refused> {
         let id = id.clone();
         match self.records.iter().find(|game| game.id == id) {
             None => Err(Refused::Unknown { id }),
@@ -128,14 +128,14 @@ impl Games {
         }
     }
 
-    fn take(&mut self, entry: Entry) -> Vec<Decision> {
-        let mut decisions = vec![kept(&entry)];
+    fn take(&mut self, entry: Entry) -> Vec<LogEntry> {
+        let mut entries = vec![kept(&entry)];
         self.apply(entry);
         if self.entries >= CHECKPOINT_EVERY {
             self.entries = 0;
-            decisions.push(kept(&Entry::Checkpoint(self.records.clone())));
+            entries.push(kept(&Entry::Checkpoint(self.records.clone())));
         }
-        decisions
+        entries
     }
 
     fn apply(&mut self, entry: Entry) {
@@ -164,12 +164,11 @@ impl Games {
 }
 
 /// An entry as the outbox takes it.
-fn kept(entry: &Entry) -> Decision {
+fn kept(entry: &Entry) -> LogEntry {
     let checkpoint = matches!(entry, Entry::Checkpoint(_));
     // Names and whole numbers: JSON carries all of it.
     let bytes = serde_json::to_vec(entry).unwrap_or_default();
-    let log = LogEntry { log: LOG.to_owned(), checkpoint, bytes };
-    Decision { events: Vec::new(), log: Some(log) }
+    LogEntry { log: LOG.to_owned(), checkpoint, bytes }
 }
 
 #[cfg(test)]
@@ -189,9 +188,7 @@ mod tests {
     }
 
     /// What a start would read.
-    fn log(decisions: &[Decision]) -> Vec<Vec<u8>> {
-        let entries: Vec<&LogEntry> =
-            decisions.iter().filter_map(|decision| decision.log.as_ref()).collect();
+    fn log(entries: &[LogEntry]) -> Vec<Vec<u8>> {
         let last = entries.iter().rposition(|entry| entry.checkpoint).unwrap_or(0);
         entries[last..].iter().map(|entry| entry.bytes.clone()).collect()
     }

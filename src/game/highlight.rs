@@ -31,6 +31,7 @@ pub(super) fn of(shot: &Event, (fact, revision): (FactId, u32)) -> Event {
             reason: reason.clone(),
             t_stream: shot.at.as_secs_f64(),
             clip: clip_path(&shot.court, shot.fact),
+            ..Highlight::default()
         }),
         clip: Some(ClipRequest {
             id: clip_id(&shot.court, shot.fact),
@@ -50,6 +51,7 @@ pub(super) fn withdrawn(
     by: Option<By>,
 ) -> Event {
     let t_stream = shot.at.as_secs_f64();
-    let saying = Saying::HighlightWithdrawn(Withdrawal { t_stream, reason: reason.to_owned(), by });
+    let reason = reason.to_owned();
+    let saying = Saying::HighlightWithdrawn(Withdrawal { t_stream, reason, by, who: None });
     Event { fact, revision, saying, clip: None, ..shot.clone() }
 }

@@ -150,18 +150,14 @@ impl Called {
 
     /// The call behind an event that was read back; `None` if it is no final call of a shot.
     pub(super) fn behind(event: &Event) -> Option<Self> {
-        let (standing, shot) = match &event.saying {
-            Saying::ShotMade(shot) => (Standing::Made, shot),
-            Saying::ShotMissed(shot) => (Standing::Missed, shot),
-            Saying::ShotUnsure(shot) => (Standing::Unsure, shot),
-            Saying::ShotWithdrawn(_)
-            | Saying::Score(_)
-            | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_)
-            | Saying::Clip(_) => return None,
+        let shot = event.saying.shot()?;
+        let standing = match &event.saying {
+            Saying::ShotMade(_) => Standing::Made,
+            Saying::ShotMissed(_) => Standing::Missed,
+            _ => Standing::Unsure,
         };
         (!shot.provisional).then(|| Self {
-            session: event.fact.session,
+            session: event.session,
             rim: shot.rim,
             standing,
             reached_ns: event.at.as_nanos(),
@@ -185,11 +181,17 @@ impl Called {
             t_decided: MediaTime::from_nanos(self.decided_ns).as_secs_f64(),
             confidence: f64::from(self.confidence) / 1e4,
             provisional,
+            game: None,
             points: None,
+            points_by: None,
+            team: None,
+            team_by: None,
+            player: None,
             clip: None,
             model: self.model.clone(),
             latency_ms: f64::from(self.latency_us) / 1e3,
             by: None,
+            who: None,
             reason: None,
         }
     }

@@ -261,14 +261,14 @@ pub(crate) fn court_of(log: &str) -> Option<CourtId> {
 fn decisions(court: &CourtId, decided: Vec<Decided>) -> impl Iterator<Item = Decision> {
     decided.into_iter().map(move |Decided { entry, events }| {
         let checkpoint = matches!(entry, Entry::Checkpoint(_));
-        let log = match entry.encode() {
-            Ok(bytes) => Some(LogEntry { log: log_of(court), checkpoint, bytes }),
+        let logs = match entry.encode() {
+            Ok(bytes) => vec![LogEntry { log: log_of(court), checkpoint, bytes }],
             Err(error) => {
                 tracing::error!(%court, %error, "an entry of the game's log cannot be written: this is a bug");
-                None
+                Vec::new()
             }
         };
-        Decision { events, log }
+        Decision { events, logs, waits: None }
     })
 }
 
@@ -287,6 +287,8 @@ mod tests {
     fn event(n: u32) -> Event {
         Event {
             court: CourtId::new("a").expect("name"),
+            session: SessionId::from_bits(1),
+            game: None,
             fact: FactId::new(SessionId::from_bits(1), Family::Shot, n),
             revision: 0,
             attempt: n,
@@ -295,6 +297,7 @@ mod tests {
                 t_stream: 0.0,
                 reason: "x".to_owned(),
                 by: None,
+                who: None,
             }),
             clip: None,
         }

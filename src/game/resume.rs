@@ -59,12 +59,7 @@ impl Recovered {
                 Saying::Highlight(highlight) if !made(&highlight.shot) => {
                     standing.push(event.clone());
                 }
-                Saying::ShotUnsure(_)
-                | Saying::ShotWithdrawn(_)
-                | Saying::Score(_)
-                | Saying::Highlight(_)
-                | Saying::HighlightWithdrawn(_)
-                | Saying::Clip(_) => {}
+                _ => {}
             }
         }
         facts.extend(open);
@@ -85,13 +80,7 @@ fn highlighted(event: &Event) -> Option<(FactId, (FactId, u32))> {
         Saying::Highlight(highlight) => {
             Some((FactId::parse(&highlight.shot)?, (event.fact, event.revision)))
         }
-        Saying::ShotMade(_)
-        | Saying::ShotMissed(_)
-        | Saying::ShotUnsure(_)
-        | Saying::ShotWithdrawn(_)
-        | Saying::Score(_)
-        | Saying::HighlightWithdrawn(_)
-        | Saying::Clip(_) => None,
+        _ => None,
     }
 }
 
@@ -99,13 +88,7 @@ fn highlighted(event: &Event) -> Option<(FactId, (FactId, u32))> {
 fn counted_by(saying: &Saying) -> Option<String> {
     match saying {
         Saying::Score(score) => score.after.clone(),
-        Saying::ShotMade(_)
-        | Saying::ShotMissed(_)
-        | Saying::ShotUnsure(_)
-        | Saying::ShotWithdrawn(_)
-        | Saying::Highlight(_)
-        | Saying::HighlightWithdrawn(_)
-        | Saying::Clip(_) => None,
+        _ => None,
     }
 }
 
@@ -159,6 +142,8 @@ mod tests {
     fn event(n: u32, revision: u32, saying: Saying) -> Event {
         Event {
             court: CourtId::new("a").unwrap(),
+            session: SessionId::from_bits(5),
+            game: None,
             fact: fact(n),
             revision,
             attempt: n,
@@ -180,11 +165,17 @@ mod tests {
             t_decided: 1.5,
             confidence: 0.75,
             provisional,
+            game: None,
             points: None,
+            points_by: None,
+            team: None,
+            team_by: None,
+            player: None,
             clip: None,
             model: ModelRef { bundle, version, precision, engine },
             latency_ms: 20.0,
             by: None,
+            who: None,
             reason: None,
         })
     }
@@ -196,7 +187,9 @@ mod tests {
 
     fn highlight(shot: u32) -> Saying {
         let [reason, clip] = ["made", "/v1/clips/x"].map(str::to_owned);
-        Saying::Highlight(Highlight { shot: fact(shot).to_string(), reason, t_stream: 1.0, clip })
+        let shot = fact(shot).to_string();
+        let more = Highlight::default();
+        Saying::Highlight(Highlight { shot, reason, t_stream: 1.0, clip, ..more })
     }
 
     #[test]
@@ -206,6 +199,7 @@ mod tests {
                 t_stream: 1.0,
                 reason: "no_outcome".into(),
                 by: None,
+                who: None,
             })
         };
         let open = event(4, 0, made(true));

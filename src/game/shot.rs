@@ -40,12 +40,15 @@ impl ShotFact<'_> {
     /// There was no shot.
     pub(super) fn withdrawn(self, reason: &str, by: Option<By>) -> Event {
         let t_stream = self.called.reached().as_secs_f64();
-        self.event(Saying::ShotWithdrawn(Withdrawal { t_stream, reason: reason.to_owned(), by }))
+        let reason = reason.to_owned();
+        self.event(Saying::ShotWithdrawn(Withdrawal { t_stream, reason, by, who: None }))
     }
 
     fn event(self, saying: Saying) -> Event {
         Event {
             court: self.court.clone(),
+            session: self.called.session,
+            game: None,
             fact: self.fact,
             revision: self.revision,
             attempt: self.attempt,

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::disk::read_regular_text;
+use crate::event::game::GameScore;
 use crate::event::{By, Event, Saying, Shot};
 use crate::game::replay::{replay, rims_in};
 use crate::media::CourtId;
@@ -61,7 +62,7 @@ fn json(event: &Event) -> serde_json::Value {
         "type": event.saying.event_type(),
         "court": event.court,
         "subject": event.subject(),
-        "session": event.fact.session,
+        "session": event.session,
         "fact": event.fact,
         "revision": event.revision,
         "t_stream": event.at.as_secs_f64(),
@@ -83,6 +84,26 @@ fn line(event: &Event) -> String {
             let rims = rims.map(|(made, attempts)| format!("{made}/{attempts}"));
             format!("score {}", rims.collect::<Vec<_>>().join(" "))
         }
+        Saying::Game(game) => format!("game {} is {}, period {}", game.game, game.state, game.period),
+        Saying::GameScore(score) => game_score(score),
+        Saying::Momentum(momentum) => match &momentum.run {
+            Some(run) => format!("{} to 0 by {}", run.points, run.team),
+            None => format!("no run, swing {}", momentum.swing),
+        },
+        Saying::Leaderboard(board) => {
+            let rows = board.teams.iter().map(|row| format!("{}. {}", row.rank, row.team));
+            format!("leaderboard {}", rows.collect::<Vec<_>>().join(" "))
+        }
+        Saying::Graphic(graphic) => format!("graphic, {}: {}", graphic.state, graphic.text),
+        Saying::SocialCandidate(candidate) => {
+            format!("for social media, {}: {}", candidate.state, candidate.caption)
+        }
+        Saying::GraphicWithdrawn(taken) => {
+            format!("no graphic{}", because(taken.by, Some(&taken.reason)))
+        }
+        Saying::SocialWithdrawn(taken) => {
+            format!("not for social media{}", because(taken.by, Some(&taken.reason)))
+        }
         Saying::Clip(clip) => format!("clip {} {}", clip.id, clip.state),
         Saying::Highlight(highlight) => format!("highlight of {}", highlight.shot),
         Saying::HighlightWithdrawn(taken) => {
@@ -90,6 +111,15 @@ fn line(event: &Event) -> String {
         }
     };
     format!("{:>10.3} s  {:<33} {what}", event.at.as_secs_f64(), event.id())
+}
+
+fn game_score(score: &GameScore) -> String {
+    let [first, second] = &score.teams;
+    let pending = match score.pending.points {
+        0 => String::new(),
+        points => format!(", {points} pending"),
+    };
+    format!("{} {} : {} {}{pending}", first.team, first.points, second.points, second.team)
 }
 
 fn called(word: &str, shot: &Shot) -> String {

@@ -22,6 +22,9 @@ use crate::event::upload::{
     ClipAckArguments, ClipArguments, ClipListArguments, ClipUploadArguments,
     ClipUploadUrlsArguments, UploadsState,
 };
+use crate::event::game::{
+    GameScore, GameTold, Graphic, Leaderboard, Momentum, SocialCandidate,
+};
 use crate::event::{Envelope, Highlight, Score, Shot, Withdrawal};
 
 /// Every message, as (file name, schema): `courtside.shot.made.v1.json`, `state.box.json` …
@@ -36,6 +39,14 @@ pub fn all() -> Vec<(String, Value)> {
         event::<Highlight>("courtside.highlight.v1"),
         event::<Withdrawal>("courtside.highlight.withdrawn.v1"),
         event::<ClipTold>("courtside.clip.v1"),
+        event::<GameTold>("courtside.game.v1"),
+        event::<GameScore>("courtside.game.score.v1"),
+        event::<Momentum>("courtside.momentum.v1"),
+        event::<Leaderboard>("courtside.leaderboard.v1"),
+        event::<Graphic>("courtside.graphic.v1"),
+        event::<Withdrawal>("courtside.graphic.withdrawn.v1"),
+        event::<SocialCandidate>("courtside.social.candidate.v1"),
+        event::<Withdrawal>("courtside.social.candidate.withdrawn.v1"),
     ];
     let states = [
         state::<BoxState>("box"),
@@ -104,8 +115,8 @@ fn event<Data: JsonSchema>(event_type: &str) -> (String, Value) {
         properties.insert("type".to_owned(), json!({ "const": event_type }));
         properties.insert("datacontenttype".to_owned(), json!({ "const": "application/json" }));
         pattern(properties, "session", "^[0-9a-f]{16}$");
-        pattern(properties, "fact", "^[0-9a-f]{16}(-[a-z]+)?-[0-9]+$");
-        pattern(properties, "id", "^[0-9a-f]{16}(-[a-z]+)?-[0-9]+\\.[0-9]+$");
+        pattern(properties, "fact", "^[0-9a-f]{16}(-[a-z.]+)?-[0-9]+$");
+        pattern(properties, "id", "^[0-9a-f]{16}(-[a-z.]+)?-[0-9]+\\.[0-9]+$");
         pattern(properties, "sequence", "^[1-9][0-9]*$");
         pattern(properties, "source", "^courtside:[a-z0-9-]{1,32}/[a-z0-9-]{1,32}$");
     }

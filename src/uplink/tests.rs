@@ -56,6 +56,8 @@ fn settings(dir: PathBuf) -> UplinkSettings {
 fn with_clip(n: u32) -> Event {
     Event {
         court: CourtId::new("a").unwrap(),
+        session: SessionId::from_bits(5),
+        game: None,
         fact: FactId { family: Some(Family::Score), session: SessionId::from_bits(5), n },
         revision: 0,
         attempt: n,

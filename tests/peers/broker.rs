@@ -113,6 +113,8 @@ fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
     let session = SessionId::from_bits(if court == "a" { 0xc0 } else { 0xd0 });
     Event {
         court: CourtId::new(court).expect("name"),
+        session,
+        game: None,
         fact: FactId { session, family: None, n },
         revision,
         attempt: n,
@@ -129,7 +131,12 @@ fn shot(provisional: bool) -> Shot {
         t_decided: 1.0 / 3.0,
         confidence: 0.9,
         provisional,
+        game: None,
         points: None,
+        points_by: None,
+        team: None,
+        team_by: None,
+        player: None,
         clip: None,
         model: ModelRef {
             bundle: "rim".to_owned(),
@@ -139,6 +146,7 @@ fn shot(provisional: bool) -> Shot {
         },
         latency_ms: 30.125,
         by: None,
+        who: None,
         reason: None,
     }
 }
@@ -542,7 +550,7 @@ fn what_is_published_is_what_the_schemas_say() {
         }),
         Saying::ShotMissed(shot(true)),
         Saying::ShotUnsure(shot(false)),
-        Saying::ShotWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None }),
+        Saying::ShotWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None, who: None }),
         Saying::Score(Score {
             made: vec![3, 0],
             attempts: vec![7, 1],
@@ -553,8 +561,9 @@ fn what_is_published_is_what_the_schemas_say() {
             reason: reason(),
             t_stream: 1.5,
             clip: "/v1/clips/x".to_owned(),
+            ..Highlight::default()
         }),
-        Saying::HighlightWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None }),
+        Saying::HighlightWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None, who: None }),
         Saying::Clip(ClipTold {
             id: "a-x".to_owned(),
             clip: "/v1/clips/a-x".to_owned(),
@@ -639,6 +648,7 @@ fn play(uplink: &Uplink, recovered: Recovered, attempts: u32) {
             t_stream: 0.0,
             reason: "restart".to_owned(),
             by: None,
+            who: None,
         });
         offer(Event { revision: open.revision + 1, saying, clip: None, ..open });
     }

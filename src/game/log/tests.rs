@@ -79,8 +79,8 @@ fn short(event: &Event) -> String {
         Saying::ShotWithdrawn(w) => format!("none{}", said(w.by, Some(&w.reason))),
         Saying::Score(score) => format!("{:?} of {:?}", score.made, score.attempts),
         Saying::Highlight(_) => format!("clip {}", event.clip.is_some()),
-        Saying::Clip(_) => unreachable!("no game tells of clips"),
         Saying::HighlightWithdrawn(w) => format!("taken back{}", said(w.by, Some(&w.reason))),
+        _ => unreachable!("no court tells of that"),
     };
     format!("{id} {what}")
 }

@@ -74,7 +74,7 @@ fn played(recording: &str, rims: usize, how: Calibrate) -> Vec<Event> {
 /// An event as the file has it.
 fn written(event: &Event) -> String {
     let mut line = serde_json::json!({
-        "session": event.fact.session.to_string(),
+        "session": event.session.to_string(),
         "fact": event.fact.to_string(),
         "revision": event.revision,
         "attempt": event.attempt,

@@ -181,7 +181,7 @@ proptest! {
         let attempts = |event: &&Event| event.saying.family() == Family::Shot;
         let mut finals: BTreeMap<(SessionId, u32), usize> = BTreeMap::new();
         for event in events.iter().filter(attempts).filter(|event| !event.saying.is_provisional()) {
-            *finals.entry((event.fact.session, event.attempt)).or_default() += 1;
+            *finals.entry((event.session, event.attempt)).or_default() += 1;
         }
         prop_assert!(finals.values().all(|finals| *finals == 1), "{:?}", finals);
         let made = events.iter().filter(|event| {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::answer::RimAnswer;
 use crate::config::Calibrate;
 use crate::detect::Bundle;
-use crate::event::{Event, FactId, Saying};
+use crate::event::{Event, FactId};
 use crate::game::Game;
 use crate::game::calibrate::{Calibration, Verdict};
 use crate::game::log::events as told;
@@ -144,16 +144,9 @@ fn verdicts(video: &Video, events: &[Event]) -> Vec<(FactId, Verdict)> {
         }
     };
     let fact = |call: &Call| {
-        events.iter().find_map(|event| match &event.saying {
-            Saying::ShotMade(shot) | Saying::ShotMissed(shot) | Saying::ShotUnsure(shot) => {
-                (!shot.provisional && shot.t_stream.to_bits() == call.t.to_bits())
-                    .then_some(event.fact)
-            }
-            Saying::ShotWithdrawn(_)
-            | Saying::Score(_)
-            | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_)
-            | Saying::Clip(_) => None,
+        events.iter().find_map(|event| {
+            let shot = event.saying.shot()?;
+            (!shot.provisional && shot.t_stream.to_bits() == call.t.to_bits()).then_some(event.fact)
         })
     };
     all.iter().filter_map(|call| Some((fact(call)?, of(call)?))).collect()

@@ -46,16 +46,7 @@ impl Call {
 pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
     let mut last: BTreeMap<FactId, (&Event, f64)> = BTreeMap::new();
     for event in events {
-        let decided = match &event.saying {
-            Saying::ShotMade(shot) | Saying::ShotMissed(shot) | Saying::ShotUnsure(shot) => {
-                shot.t_decided
-            }
-            Saying::ShotWithdrawn(_)
-            | Saying::Score(_)
-            | Saying::Highlight(_)
-            | Saying::HighlightWithdrawn(_)
-            | Saying::Clip(_) => f64::INFINITY,
-        };
+        let decided = event.saying.shot().map_or(f64::INFINITY, |shot| shot.t_decided);
         let slot = last.entry(event.fact).or_insert((event, decided));
         slot.1 = slot.1.min(decided);
         if event.revision >= slot.0.revision {
@@ -65,15 +56,11 @@ pub(crate) fn calls(events: &[Event]) -> Vec<Call> {
     let mut calls: Vec<Call> = last
         .values()
         .filter_map(|(event, told)| {
-            let (shot, made) = match &event.saying {
-                Saying::ShotMade(shot) => (shot, Some(true)),
-                Saying::ShotMissed(shot) => (shot, Some(false)),
-                Saying::ShotUnsure(shot) => (shot, None),
-                Saying::ShotWithdrawn(_)
-                | Saying::Score(_)
-                | Saying::Highlight(_)
-                | Saying::HighlightWithdrawn(_)
-                | Saying::Clip(_) => return None,
+            let shot = event.saying.shot()?;
+            let made = match &event.saying {
+                Saying::ShotMade(_) => Some(true),
+                Saying::ShotMissed(_) => Some(false),
+                _ => None,
             };
             let (t, decided, confidence) = (shot.t_stream, shot.t_decided, shot.confidence);
             Some(Call { t, told: *told, decided, made, confidence })

@@ -143,6 +143,8 @@ impl Simulated {
         let seconds = f64::from(shot) * 4.0;
         let event = |family, n, saying| Event {
             court: self.court.clone(),
+            session: self.session,
+            game: None,
             fact: fact(family, n),
             revision: 0,
             attempt: shot,
@@ -156,7 +158,12 @@ impl Simulated {
             t_decided: seconds + 0.4,
             confidence: 0.97,
             provisional: false,
+            game: None,
             points: None,
+            points_by: None,
+            team: None,
+            team_by: None,
+            player: None,
             clip: Some(format!("/v1/clips/{COURT}-{}", fact(shots, shot))),
             model: ModelRef {
                 bundle: "rimnet".to_owned(),
@@ -165,6 +172,7 @@ impl Simulated {
                 engine: "builtin".to_owned(),
             },
             by: None,
+            who: None,
             reason: None,
             latency_ms: 31.25,
         };
@@ -175,7 +183,7 @@ impl Simulated {
                 event(shots, shot, Saying::ShotMade(made)),
                 event(scores, score, Saying::Score(total)),
             ],
-            log: None,
+            ..Decision::default()
         }
     }
 

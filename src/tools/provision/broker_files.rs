@@ -97,6 +97,7 @@ pub(super) fn acl<'a>(bound: impl IntoIterator<Item = &'a Serial>) -> String {
         OFFICE_USER,
         &[
             ("read", "courtside/1/+/event/#"),
+            ("read", "courtside/1/+/game/#"),
             ("read", "courtside/1/+/state/#"),
             ("read", "courtside/1/+/config/reported"),
             ("read", "courtside/1/+/command/+/state"),
@@ -112,12 +113,20 @@ pub(super) fn acl<'a>(bound: impl IntoIterator<Item = &'a Serial>) -> String {
         OPERATOR_USER,
         &[
             ("read", "courtside/1/+/event/#"),
+            ("read", "courtside/1/+/game/#"),
             ("read", "courtside/1/+/state/#"),
             ("read", "courtside/1/+/operator/command/+/state"),
             ("write", "courtside/1/+/operator/command/+"),
         ],
     );
-    user(VIEWER_USER, &[("read", "courtside/1/+/event/#"), ("read", "courtside/1/+/state/#")]);
+    user(
+        VIEWER_USER,
+        &[
+            ("read", "courtside/1/+/event/#"),
+            ("read", "courtside/1/+/game/#"),
+            ("read", "courtside/1/+/state/#"),
+        ],
+    );
     user(CLAIM_USER, &[("write", "courtside/1/claim/+/req"), ("read", "courtside/1/claim/+/res")]);
     for serial in bound {
         let (req, res) =
@@ -127,6 +136,7 @@ pub(super) fn acl<'a>(bound: impl IntoIterator<Item = &'a Serial>) -> String {
     text.push_str("\n# A box: its user is its name.\n");
     let writes = [
         "event/#",
+        "game/#",
         "state/#",
         "config/reported",
         "command/+/state",

@@ -233,7 +233,7 @@ fn remove(write: &WriteTransaction, forget: &BTreeMap<u64, u64>) -> Result<(), S
         };
         if let Some(record) = removed {
             by_court
-                .remove((record.header.court.as_str(), record.header.sequence))
+                .remove((record.header.line().as_str(), record.header.sequence))
                 .map_err(StoreError::disk)?;
         }
         waiting.remove(position).map_err(StoreError::disk)?;

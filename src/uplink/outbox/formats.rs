@@ -226,6 +226,8 @@ fn first(bytes: &[u8]) -> Option<Record> {
         position: old.position,
         sequence: old.sequence,
         court: old.court,
+        game: None,
+        wide: false,
         session: session.to_owned(),
         subject: format!("{session}/{}", old.attempt),
         fact: old.fact.clone(),

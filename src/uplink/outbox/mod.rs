@@ -73,7 +73,8 @@ const REPLAY_LIMIT: usize = 200;
 struct Admitted {
     /// Its events, and what is to be kept of each.
     events: Vec<(Event, Record)>,
-    log: Option<LogEntry>,
+    logs: Vec<LogEntry>,
+    waits: Option<oneshot::Sender<()>>,
 }
 
 /// What the thread is made of.
@@ -256,7 +257,7 @@ impl Outbox {
         let now = Now { boot: &self.parts.boot, monotonic: at, utc: self.utc() };
         let mut events = Vec::with_capacity(decision.events.len());
         for event in decision.events {
-            let anchor = self.parts.anchors.snapshot(&event.court, event.fact.session, event.at);
+            let anchor = self.parts.anchors.snapshot(&event.court, event.session, event.at);
             // The store knows where it stands.
             let unplaced = InOrder { position: 0, sequence: 0 };
             match Record::new(unplaced, &event, now.decided(), anchor) {
@@ -268,7 +269,7 @@ impl Outbox {
                 }
             }
         }
-        Some(Admitted { events, log: decision.log })
+        Some(Admitted { events, logs: decision.logs, waits: decision.waits })
     }
 
     fn read(&mut self, note: Note) {
@@ -382,13 +383,14 @@ impl Outbox {
         let sessions = std::mem::take(&mut self.next_session);
         let mut batch = std::mem::take(&mut self.marks);
         let utc = self.parts.clock.utc().as_nanos();
-        let mut events = Vec::new();
+        let (mut events, mut waits) = (Vec::new(), Vec::new());
         for decision in admitted {
             for (event, record) in decision.events {
                 events.push(event);
                 batch.append.push(record);
             }
-            batch.log.extend(decision.log.map(|entry| (utc, entry)));
+            batch.log.extend(decision.logs.into_iter().map(|entry| (utc, entry)));
+            waits.extend(decision.waits);
         }
         batch.next_session = !sessions.is_empty();
         self.marks_since = None;
@@ -399,6 +401,10 @@ impl Outbox {
         };
         for (record, event) in records.into_iter().zip(&events) {
             self.promise(record, event);
+        }
+        for reply in waits {
+            // Who waited may have gone.
+            let _gone = reply.send(());
         }
         let session = self.parts.store.session();
         for reply in sessions {
@@ -485,7 +491,7 @@ impl Outbox {
             }
         }
         if let Some(request) = event.clip.clone() {
-            let (court, session) = (event.court.clone(), event.fact.session);
+            let (court, session) = (event.court.clone(), event.session);
             self.order(position, ClipOrder { court, session, request });
         }
         self.lanes.decided(position);
@@ -695,11 +701,13 @@ mod tests {
         let reason = "restart".to_owned();
         Event {
             court: CourtId::new("a").unwrap(),
+            session: SessionId::from_bits(1),
+            game: None,
             fact: FactId { session: SessionId::from_bits(1), family: None, n },
             revision: 0,
             attempt: n,
             at: MediaTime::ZERO,
-            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason, by: None }),
+            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason, by: None, who: None }),
             clip: None,
         }
     }
@@ -834,17 +842,17 @@ mod tests {
     fn a_decision_is_on_disk_whole_or_not_at_all() {
         let running = start();
         let entry =
-            |n: u8| Some(LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![n] });
-        running.decide(Decision { events: vec![event(1), event(2)], log: entry(1) });
+            |n: u8| vec![LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![n] }];
+        running.decide(Decision { events: vec![event(1), event(2)], logs: entry(1), ..Decision::default() });
         until("both are promised", || running.told() == [1, 2]);
         // An event that cannot be written takes what was decided with it along.
         let mut no_number = event(4);
         no_number.saying =
-            Saying::ShotWithdrawn(Withdrawal { t_stream: f64::NAN, reason: "x".into(), by: None });
-        running.decide(Decision { events: vec![event(3), no_number, event(5)], log: entry(2) });
+            Saying::ShotWithdrawn(Withdrawal { t_stream: f64::NAN, reason: "x".into(), by: None, who: None });
+        running.decide(Decision { events: vec![event(3), no_number, event(5)], logs: entry(2), ..Decision::default() });
         // An entry without events is written like any other.
-        running.decide(Decision { events: Vec::new(), log: entry(3) });
-        running.decide(Decision { events: (6..30).map(event).collect(), log: entry(4) });
+        running.decide(Decision { logs: entry(3), ..Decision::default() });
+        running.decide(Decision { events: (6..30).map(event).collect(), logs: entry(4), ..Decision::default() });
         let all: Vec<u64> = (1..=26).collect();
         until("one that is heavier than the hop is promised too", || running.told() == all);
         assert_eq!(running.entries(), [(1, vec![1]), (2, vec![3]), (3, vec![4])]);
@@ -858,7 +866,7 @@ mod tests {
         // The bytes go down, the disk says that they did not.
         *running.bystander.refusal.lock() = Some(Says::ToSyncs(ErrorKind::Other));
         let entry = LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![7] };
-        running.decide(Decision { events: Vec::new(), log: Some(entry) });
+        running.decide(Decision { logs: vec![entry], ..Decision::default() });
         until("it says so", || running.counts.lock().disk_fault.is_some());
         *running.bystander.refusal.lock() = None;
         until("it writes again", || running.counts.lock().disk_fault.is_none());

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{AnchorSnapshot, Stamp};
 use crate::event::{ClipRequest, Envelope, Event, FactId, HISTORICAL_AFTER, Saying};
-use crate::media::{BoxName, CourtId, MediaTime, Monotonic, SessionId, UtcTime, WallSource};
+use crate::media::{BoxName, CourtId, GameId, MediaTime, Monotonic, SessionId, UtcTime, WallSource};
 
 /// What may be let go when space runs out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,10 +97,16 @@ pub(crate) struct Record {
 pub(crate) struct Header {
     /// Order of decision over all courts of this box, from 1.
     pub position: u64,
-    /// Order of decision within the court, from 1.
+    /// Order of decision within the court, or of what is the game's within the game, from 1.
     pub sequence: u64,
     /// The court.
     pub court: CourtId,
+    /// The game that was started there, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameId>,
+    /// True of what is told of the game as a whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wide: bool,
     /// The session that its times belong to, as the envelope has it.
     pub session: String,
     /// Names what happened.
@@ -157,7 +163,7 @@ pub enum RecordError {
 pub(crate) struct InOrder {
     /// Over all courts.
     pub position: u64,
-    /// Within the court.
+    /// Within the court or the game.
     pub sequence: u64,
 }
 
@@ -177,7 +183,9 @@ impl Record {
             position: order.position,
             sequence: order.sequence,
             court: event.court.clone(),
-            session: event.fact.session.to_string(),
+            game: event.game.clone(),
+            wide: saying.is_game_wide(),
+            session: event.session.to_string(),
             fact: event.fact.to_string(),
             revision: event.revision,
             subject: event.subject(),
@@ -227,6 +235,8 @@ impl Record {
         let header = &self.header;
         Some(Event {
             court: header.court.clone(),
+            session: SessionId::parse(&header.session)?,
+            game: header.game.clone(),
             fact: FactId::parse(&header.fact)?,
             revision: header.revision,
             attempt: Event::attempt_of(&header.subject)?,
@@ -250,7 +260,7 @@ impl Record {
         let envelope = Envelope {
             specversion: "1.0".to_owned(),
             id: header.id(),
-            source: format!("courtside:{box_name}/{}", header.court),
+            source: format!("courtside:{box_name}/{}", header.told_by()),
             event_type: header.event_type.clone(),
             time: time.utc.to_rfc3339(),
             datacontenttype: "application/json".to_owned(),
@@ -262,6 +272,7 @@ impl Record {
             historical: header.decided.is_historical(now) || time.source == Some(WallSource::File),
             clocksource: time.source_name().to_owned(),
             clockerrorms: time.error_ms,
+            game: header.game.clone(),
             data: serde_json::Value::Null,
         };
         Ok(envelope.message(&self.data)?)
@@ -285,19 +296,43 @@ impl Header {
     /// Where it is published, below the box's root.
     #[must_use]
     pub(crate) fn topic(&self) -> String {
-        format!("event/{}/{}", self.court, self.family)
+        match self.of_game() {
+            Some(game) => format!("game/{game}/{}", self.family),
+            None => format!("event/{}/{}", self.court, self.family),
+        }
+    }
+
+    /// The game, of what is told of it as a whole.
+    const fn of_game(&self) -> Option<&GameId> {
+        if self.wide { self.game.as_ref() } else { None }
+    }
+
+    /// Whose word it is: a court's, or a game's. Both have names, and a box has few of each.
+    fn told_by(&self) -> &str {
+        self.of_game().map_or_else(|| self.court.as_str(), GameId::as_str)
+    }
+
+    /// What its sequence counts, as the store's tables name it: `{court}`, or `game/{game}`.
+    #[must_use]
+    pub(crate) fn line(&self) -> String {
+        match self.of_game() {
+            Some(game) => format!("game/{game}"),
+            None => self.court.as_str().to_owned(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ModelRef, Shot};
+    use crate::event::{ModelRef, Shot, Withdrawal};
     use crate::media::WallSource;
 
     fn shot(confidence: f64) -> Event {
         Event {
             court: CourtId::new("a").unwrap(),
+            session: SessionId::from_bits(7),
+            game: None,
             fact: FactId { session: SessionId::from_bits(7), family: None, n: 3 },
             revision: 1,
             attempt: 2,
@@ -308,7 +343,12 @@ mod tests {
                 t_decided: 12.7,
                 confidence,
                 provisional: false,
+                game: None,
                 points: None,
+                points_by: None,
+                team: None,
+                team_by: None,
+                player: None,
                 clip: None,
                 model: ModelRef {
                     bundle: "rim".into(),
@@ -318,6 +358,7 @@ mod tests {
                 },
                 latency_ms: 31.25,
                 by: None,
+                who: None,
                 reason: None,
             }),
             clip: None,
@@ -355,8 +396,8 @@ mod tests {
     const OF_A_LATER_VERSION: &str = concat!(
         r#"{"position":9,"sequence":4,"court":"a","session":"0000000000000007","#,
         r#""fact":"0000000000000007/run/2","revision":3,"subject":"7th","at_ns":12345000000,"#,
-        r#""type":"courtside.momentum.v1","family":"momentum","provisional":true,"#,
-        r#""stands_on":["0000000000000007-3"],"game":"g1","by":{"operator":2.5},"#,
+        r#""type":"courtside.tempo.v1","family":"tempo","provisional":true,"#,
+        r#""stands_on":["0000000000000007-3"],"hall":"g1","by":{"operator":2.5},"#,
         r#""decided":{"boot":"x","monotonic_ns":10000000000,"utc_ns":100000000000},"class":"chat"}"#,
         "\n",
         r#"{ "b": 1.10, "a": [0.30000000000000004] }"#
@@ -366,20 +407,20 @@ mod tests {
     fn a_kind_of_a_later_version_is_read_sent_and_kept_to_the_byte() {
         let read = Record::decode(OF_A_LATER_VERSION.as_bytes()).unwrap();
         assert_eq!(read.event(), None, "nobody is told what it means");
-        assert_eq!(read.header.topic(), "event/a/momentum");
+        assert_eq!(read.header.topic(), "event/a/tempo");
         assert_eq!(read.header.class, Class::Fact, "not shed");
         let message = message(&read, &now("x", 11, Some(101)));
         let text = String::from_utf8(message.clone()).unwrap();
         assert!(text.ends_with(r#","data":{ "b": 1.10, "a": [0.30000000000000004] }}"#), "{text}");
         let envelope: Envelope = serde_json::from_slice(&message).unwrap();
         assert_eq!(envelope.id, "0000000000000007/run/2.3");
-        assert_eq!(envelope.event_type, "courtside.momentum.v1");
+        assert_eq!(envelope.event_type, "courtside.tempo.v1");
         assert_eq!(envelope.subject, "7th");
         // Written again, what is not known here is still there.
         let again = Record::decode(&read.encode().unwrap()).unwrap();
         assert_eq!(again, read);
         assert_eq!(again.header.more["by"]["operator"], 2.5);
-        assert_eq!(again.header.more["game"], "g1");
+        assert_eq!(again.header.more["hall"], "g1");
     }
 
     #[test]
@@ -441,6 +482,37 @@ mod tests {
         assert_eq!(record.header.topic(), "event/a/shot");
         // What a reader takes for the whole message is the whole message.
         assert_eq!(serde_json::to_value(&envelope).unwrap(), json(&message));
+    }
+
+    #[test]
+    fn what_is_told_of_a_game_goes_to_the_game_and_names_it() {
+        let game = GameId::new("final").unwrap();
+        let told = |saying: Saying| {
+            let event = Event { game: Some(game.clone()), saying, ..shot(0.5) };
+            let order = InOrder { position: 9, sequence: 4 };
+            let decided = now("x", 10, Some(100)).decided();
+            Record::new(order, &event, decided, AnchorSnapshot::default()).unwrap()
+        };
+        let of_the_court = told(shot(0.5).saying);
+        assert_eq!(of_the_court.header.topic(), "event/a/shot");
+        assert_eq!(of_the_court.header.line(), "a");
+        let withdrawal =
+            Withdrawal { t_stream: 1.5, reason: "x".to_owned(), by: None, who: None };
+        let of_the_game = told(Saying::GraphicWithdrawn(withdrawal));
+        assert_eq!(of_the_game.header.topic(), "game/final/graphic");
+        assert_eq!(of_the_game.header.line(), "game/final");
+        for (record, source) in
+            [(of_the_court, "courtside:rim-1/a"), (of_the_game, "courtside:rim-1/final")]
+        {
+            let read = Record::decode(&record.encode().unwrap()).unwrap();
+            assert_eq!(read, record);
+            assert_eq!(read.event().unwrap().game, Some(game.clone()));
+            let message = json(&message(&record, &now("x", 11, Some(101))));
+            assert_eq!((&message["source"], &message["game"]), (&source.into(), &"final".into()));
+            assert_eq!(message["session"], "0000000000000007");
+        }
+        let of_none = message(&record(0.5, now("x", 10, None).decided()).unwrap(), &now("x", 11, None));
+        assert_eq!(json(&of_none).get("game"), None);
     }
 
     fn json(bytes: &[u8]) -> serde_json::Value {

@@ -2,13 +2,15 @@
 
 use crate::clock::AnchorSnapshot;
 use crate::event::{Event, FactId, Highlight, ModelRef, Saying, Score, Shot};
-use crate::media::{CourtId, MediaTime};
+use crate::media::{CourtId, MediaTime, SessionId};
 use crate::uplink::outbox::record::{DecidedWhen, InOrder, Record};
 use crate::uplink::outbox::write::Batch;
 
 pub(super) fn event(court: &str, n: u32, revision: u32, saying: Saying) -> Event {
     Event {
         court: CourtId::new(court).unwrap(),
+        session: SessionId::from_bits(5),
+        game: None,
         fact: FactId::parse(&format!("0000000000000005-{n}")).unwrap(),
         revision,
         attempt: n,
@@ -25,7 +27,12 @@ pub(super) fn made(provisional: bool) -> Saying {
         t_decided: 1.5,
         confidence: 0.75,
         provisional,
+        game: None,
         points: None,
+        points_by: None,
+        team: None,
+        team_by: None,
+        player: None,
         clip: None,
         model: ModelRef {
             bundle: "b".into(),
@@ -35,6 +42,7 @@ pub(super) fn made(provisional: bool) -> Saying {
         },
         latency_ms: 20.0,
         by: None,
+        who: None,
         reason: None,
     })
 }
@@ -50,6 +58,7 @@ pub(super) fn highlight(shot: u32) -> Saying {
         reason: "made".into(),
         t_stream: 1.0,
         clip: "/v1/clips/x".into(),
+        ..Highlight::default()
     })
 }
 

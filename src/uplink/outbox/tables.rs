@@ -13,6 +13,8 @@
 //! | `checkpoints` | log → n | its last entry that is enough to go on from |
 //! | `sequences` | court → last sequence | |
 //! | `counts` | word → number | last position, commits, session of the link, bytes, what was shed and when; format |
+//!
+//! Where a table says court, what is told of a game as a whole has `game/{game}`: no name of a court.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What is on disk before an event is promised, in one redb transaction ([`fill`]).
 //!
-//! Of each event: its record, its next number in its court (`sequences`), its place in `by_court`,
+//! Of each event: its record, its next number in its court or game (`sequences`), its place in `by_court`,
 //! that it waits (`waiting`), whether its fact is still `open`, that it is the `latest` of its family,
 //! and its clip's pin (`clips`). With them the entry in the game's log that it was decided by, and
 //! the counts. What else came up goes along: PUBACKs, refusals, clips that are durable.
@@ -155,23 +155,24 @@ pub(super) fn append_one(
 ) -> Result<Record, StoreError> {
     let mut record = record.clone();
     let header = &mut record.header;
-    let court = header.court.as_str();
+    let line = header.line();
+    let line = line.as_str();
     let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
-    let last = sequences.get(court).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
+    let last = sequences.get(line).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
     (header.position, header.sequence) = (counts.position + 1, last + 1);
     let position = header.position;
-    sequences.insert(court, header.sequence).map_err(StoreError::disk)?;
+    sequences.insert(line, header.sequence).map_err(StoreError::disk)?;
     let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
-    by_court.insert((court, header.sequence), position).map_err(StoreError::disk)?;
+    by_court.insert((line, header.sequence), position).map_err(StoreError::disk)?;
     let mut open = write.open_table(OPEN).map_err(StoreError::disk)?;
-    let fact = (court, header.fact.as_str());
+    let fact = (line, header.fact.as_str());
     if header.provisional {
         open.insert(fact, position).map_err(StoreError::disk)?;
     } else {
         open.remove(fact).map_err(StoreError::disk)?;
     }
     let mut latest = write.open_table(LATEST).map_err(StoreError::disk)?;
-    latest.insert((court, header.family.as_str()), position).map_err(StoreError::disk)?;
+    latest.insert((line, header.family.as_str()), position).map_err(StoreError::disk)?;
     if let Some(clip) = &header.clip {
         let mut clips = write.open_table(CLIPS).map_err(StoreError::disk)?;
         clips.insert(clip.id.as_str(), position).map_err(StoreError::disk)?;

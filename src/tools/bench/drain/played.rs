@@ -41,6 +41,8 @@ pub(super) fn events_of(attempts: u32) -> u64 {
 pub(super) fn alone(court: &CourtId, n: u32) -> Decision {
     Event {
         court: court.clone(),
+        session: SESSION,
+        game: None,
         fact: FactId::new(SESSION, Family::Shot, n),
         revision: 0,
         attempt: n,
@@ -59,6 +61,8 @@ fn attempt(court: &CourtId, n: u32) -> [Decision; 2] {
     let made = n % 2 == 1;
     let event = |family: Family, revision: u32, saying: Saying| Event {
         court: court.clone(),
+        session: SESSION,
+        game: None,
         fact: FactId::new(SESSION, family, n),
         revision,
         attempt: n,
@@ -80,16 +84,17 @@ fn attempt(court: &CourtId, n: u32) -> [Decision; 2] {
             t_stream: at(n).as_secs_f64(),
             clip: format!("/v1/clips/{court}-{fact}"),
             shot: fact,
+            ..Highlight::default()
         };
         last.push(event(Family::Highlight, 0, Saying::Highlight(highlight)));
     }
-    let log = Some(LogEntry {
+    let log = LogEntry {
         log: format!("game/{court}"),
         checkpoint: n.is_multiple_of(256),
         bytes: vec![b'x'; ENTRY_BYTES],
-    });
+    };
     let first = vec![event(Family::Shot, 0, say(shot(n, true)))];
-    [Decision { events: first, log: None }, Decision { events: last, log }]
+    [Decision::from(first), Decision { events: last, logs: vec![log], waits: None }]
 }
 
 fn shot(n: u32, provisional: bool) -> Shot {
@@ -100,7 +105,12 @@ fn shot(n: u32, provisional: bool) -> Shot {
         t_decided: t_stream + 0.333_333_333,
         confidence: 0.987_654,
         provisional,
+        game: None,
         points: None,
+        points_by: None,
+        team: None,
+        team_by: None,
+        player: None,
         clip: (!provisional).then(|| format!("/v1/clips/court-{SESSION}-shot-{n}")),
         model: ModelRef {
             bundle: "rimnet".to_owned(),
@@ -110,6 +120,7 @@ fn shot(n: u32, provisional: bool) -> Shot {
         },
         latency_ms: 31.25,
         by: None,
+        who: None,
         reason: None,
     }
 }
