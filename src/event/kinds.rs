@@ -185,9 +185,7 @@ mod tests {
             let data = serde_json::to_vec(&data).unwrap();
             Saying::read(event_type, &data).unwrap()
         };
-        let team = |team: &str| {
-            json!({ "team": team, "points": 4, "made": 2, "attempts": 3, "by_period": [4] })
-        };
+        let team = |team: &str| json!({ "team": team, "points": 4, "made": 2, "attempts": 3, "by_period": [4] });
         let row = json!({
             "rank": 1, "team": "home", "points": 4, "made": 2, "attempts": 3, "percent": 67,
             "streak": 1, "best_streak": 2, "best_run": 4,

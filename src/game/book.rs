@@ -403,7 +403,12 @@ impl Book {
     pub(super) fn mend(&mut self, fact: Event, told: Option<(FactId, u32)>) -> Vec<Event> {
         let withdrawn = |saying: fn(Withdrawal) -> Saying, t_stream| Event {
             revision: fact.revision + 1,
-            saying: saying(Withdrawal { t_stream, reason: RESTART.to_owned(), by: None, who: None }),
+            saying: saying(Withdrawal {
+                t_stream,
+                reason: RESTART.to_owned(),
+                by: None,
+                who: None,
+            }),
             clip: None,
             ..fact.clone()
         };

@@ -84,7 +84,9 @@ fn line(event: &Event) -> String {
             let rims = rims.map(|(made, attempts)| format!("{made}/{attempts}"));
             format!("score {}", rims.collect::<Vec<_>>().join(" "))
         }
-        Saying::Game(game) => format!("game {} is {}, period {}", game.game, game.state, game.period),
+        Saying::Game(game) => {
+            format!("game {} is {}, period {}", game.game, game.state, game.period)
+        }
         Saying::GameScore(score) => game_score(score),
         Saying::Momentum(momentum) => match &momentum.run {
             Some(run) => format!("{} to 0 by {}", run.points, run.team),

@@ -9,6 +9,7 @@ use crate::event::command::{
     CommandRequest, CommandState, ConfigArguments, CourtArguments, KeyArguments, LogArguments,
     NoArguments,
 };
+use crate::event::game::{GameScore, GameTold, Graphic, Leaderboard, Momentum, SocialCandidate};
 use crate::event::home::HomeState;
 use crate::event::models::{InstallOrder, SwapOrder};
 use crate::event::service::{
@@ -21,9 +22,6 @@ use crate::event::twin::{ConfigDesired, ConfigReported};
 use crate::event::upload::{
     ClipAckArguments, ClipArguments, ClipListArguments, ClipUploadArguments,
     ClipUploadUrlsArguments, UploadsState,
-};
-use crate::event::game::{
-    GameScore, GameTold, Graphic, Leaderboard, Momentum, SocialCandidate,
 };
 use crate::event::{Envelope, Highlight, Score, Shot, Withdrawal};
 

@@ -563,7 +563,12 @@ fn what_is_published_is_what_the_schemas_say() {
             clip: "/v1/clips/x".to_owned(),
             ..Highlight::default()
         }),
-        Saying::HighlightWithdrawn(Withdrawal { t_stream: 1.5, reason: reason(), by: None, who: None }),
+        Saying::HighlightWithdrawn(Withdrawal {
+            t_stream: 1.5,
+            reason: reason(),
+            by: None,
+            who: None,
+        }),
         Saying::Clip(ClipTold {
             id: "a-x".to_owned(),
             clip: "/v1/clips/a-x".to_owned(),

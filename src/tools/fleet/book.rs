@@ -288,6 +288,7 @@ mod tests {
             source: String::new(),
             event_type: "t".to_owned(),
             time: String::new(),
+            game: None,
             datacontenttype: String::new(),
             subject: String::new(),
             sequence: sequence.to_string(),

@@ -707,7 +707,12 @@ mod tests {
             revision: 0,
             attempt: n,
             at: MediaTime::ZERO,
-            saying: Saying::ShotWithdrawn(Withdrawal { t_stream: 0.0, reason, by: None, who: None }),
+            saying: Saying::ShotWithdrawn(Withdrawal {
+                t_stream: 0.0,
+                reason,
+                by: None,
+                who: None,
+            }),
             clip: None,
         }
     }
@@ -843,16 +848,32 @@ mod tests {
         let running = start();
         let entry =
             |n: u8| vec![LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![n] }];
-        running.decide(Decision { events: vec![event(1), event(2)], logs: entry(1), ..Decision::default() });
+        running.decide(Decision {
+            events: vec![event(1), event(2)],
+            logs: entry(1),
+            ..Decision::default()
+        });
         until("both are promised", || running.told() == [1, 2]);
         // An event that cannot be written takes what was decided with it along.
         let mut no_number = event(4);
-        no_number.saying =
-            Saying::ShotWithdrawn(Withdrawal { t_stream: f64::NAN, reason: "x".into(), by: None, who: None });
-        running.decide(Decision { events: vec![event(3), no_number, event(5)], logs: entry(2), ..Decision::default() });
+        no_number.saying = Saying::ShotWithdrawn(Withdrawal {
+            t_stream: f64::NAN,
+            reason: "x".into(),
+            by: None,
+            who: None,
+        });
+        running.decide(Decision {
+            events: vec![event(3), no_number, event(5)],
+            logs: entry(2),
+            ..Decision::default()
+        });
         // An entry without events is written like any other.
         running.decide(Decision { logs: entry(3), ..Decision::default() });
-        running.decide(Decision { events: (6..30).map(event).collect(), logs: entry(4), ..Decision::default() });
+        running.decide(Decision {
+            events: (6..30).map(event).collect(),
+            logs: entry(4),
+            ..Decision::default()
+        });
         let all: Vec<u64> = (1..=26).collect();
         until("one that is heavier than the hop is promised too", || running.told() == all);
         assert_eq!(running.entries(), [(1, vec![1]), (2, vec![3]), (3, vec![4])]);

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{AnchorSnapshot, Stamp};
 use crate::event::{ClipRequest, Envelope, Event, FactId, HISTORICAL_AFTER, Saying};
-use crate::media::{BoxName, CourtId, GameId, MediaTime, Monotonic, SessionId, UtcTime, WallSource};
+use crate::media::{
+    BoxName, CourtId, GameId, MediaTime, Monotonic, SessionId, UtcTime, WallSource,
+};
 
 /// What may be let go when space runs out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -496,8 +498,7 @@ mod tests {
         let of_the_court = told(shot(0.5).saying);
         assert_eq!(of_the_court.header.topic(), "event/a/shot");
         assert_eq!(of_the_court.header.line(), "a");
-        let withdrawal =
-            Withdrawal { t_stream: 1.5, reason: "x".to_owned(), by: None, who: None };
+        let withdrawal = Withdrawal { t_stream: 1.5, reason: "x".to_owned(), by: None, who: None };
         let of_the_game = told(Saying::GraphicWithdrawn(withdrawal));
         assert_eq!(of_the_game.header.topic(), "game/final/graphic");
         assert_eq!(of_the_game.header.line(), "game/final");
@@ -511,7 +512,8 @@ mod tests {
             assert_eq!((&message["source"], &message["game"]), (&source.into(), &"final".into()));
             assert_eq!(message["session"], "0000000000000007");
         }
-        let of_none = message(&record(0.5, now("x", 10, None).decided()).unwrap(), &now("x", 11, None));
+        let of_none =
+            message(&record(0.5, now("x", 10, None).decided()).unwrap(), &now("x", 11, None));
         assert_eq!(json(&of_none).get("game"), None);
     }
 

@@ -496,7 +496,8 @@ fn write_a_store_of_todays_format() {
     let Some((path, work, mut store)) = to_make(&format!("outbox-{STORE_FORMAT}.redb")) else {
         return;
     };
-    let withdrawal = || Withdrawal { t_stream: 1.0, reason: "no_outcome".into(), by: None, who: None };
+    let withdrawal =
+        || Withdrawal { t_stream: 1.0, reason: "no_outcome".into(), by: None, who: None };
     let shot = |provisional| match made(provisional) {
         Saying::ShotMade(shot) => shot,
         _ => unreachable!("a made one"),

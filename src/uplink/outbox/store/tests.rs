@@ -78,7 +78,12 @@ fn a_start_finds_what_was_not_finished() {
     let mut pinned = event("a", 6, 0, highlight(4));
     pinned.clip = Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
     let withdrawal = || {
-        Saying::ShotWithdrawn(Withdrawal { t_stream: 1.0, reason: "no_outcome".into(), by: None, who: None })
+        Saying::ShotWithdrawn(Withdrawal {
+            t_stream: 1.0,
+            reason: "no_outcome".into(),
+            by: None,
+            who: None,
+        })
     };
     store
         .commit(&batch([
