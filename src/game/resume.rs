@@ -51,10 +51,10 @@ impl Recovered {
             match &event.saying {
                 // It stands in `open`.
                 saying if saying.is_provisional() => {}
-                Saying::ShotMade(_) | Saying::ShotMissed(_) => {
-                    if !scored.contains(&event.fact.to_string()) {
-                        facts.push(event.clone());
-                    }
+                Saying::ShotMade(_) | Saying::ShotMissed(_)
+                    if !scored.contains(&event.fact.to_string()) =>
+                {
+                    facts.push(event.clone());
                 }
                 Saying::Highlight(highlight) if !made(&highlight.shot) => {
                     standing.push(event.clone());
