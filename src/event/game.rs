@@ -8,7 +8,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::words::{EndWord, GameWord, GraphicKind, GraphicWord, SocialWord};
+use crate::event::said::{By, SaidBy};
+use crate::event::words::{
+    EndWord, GameWord, GraphicKind, GraphicWord, HighlightKind, ShotWord, SocialWord,
+};
 use crate::media::{CourtId, GameId, PlayerId, TeamId};
 
 /// One of the two teams of a game.
@@ -275,6 +278,9 @@ pub struct Graphic {
     pub life_s: u32,
     /// What the operator did with it.
     pub state: GraphicWord,
+    /// Which person that was, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
     /// The facts that it stands on.
     pub stands_on: Vec<String>,
     /// Seconds of the stream's own timestamps.
@@ -298,6 +304,9 @@ pub struct SocialCandidate {
     pub score: f64,
     /// What the operator did with it.
     pub state: SocialWord,
+    /// Which person that was, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
     /// Seconds of the stream's own timestamps.
     pub t_stream: f64,
 }
@@ -306,7 +315,7 @@ pub struct SocialCandidate {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HighlightParts {
     /// How much of the game hung on the shot: its swing of the share of wins, over the largest swing that
-    /// a shot can have in these rules.
+    /// a shot can have in these rules. Where points end no game: how close it was, by the periods played.
     pub leverage: f64,
     /// How rare such a shot is: by its value, its team's percentage of it and its streak.
     pub rarity: f64,
@@ -315,4 +324,123 @@ pub struct HighlightParts {
     /// The jump of the crowd's noise, where sound is heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crowd: Option<f64>,
+}
+
+/// One shot of a game, as it stands: a line of the game's list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShotLine {
+    /// The shot.
+    pub fact: String,
+    /// Its last revision.
+    pub revision: u32,
+    /// The court that it was seen on.
+    pub court: CourtId,
+    /// The session of its time.
+    pub session: String,
+    /// Index of the rim in the court's `rims`, from 0.
+    pub rim: u16,
+    /// Seconds of the stream's own timestamps at which the ball reached the ring.
+    pub t_stream: f64,
+    /// The same by the box's clock, ns of UTC, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utc_ns: Option<i64>,
+    /// How it came out.
+    pub standing: ShotWord,
+    /// What it is worth, if it goes in.
+    pub points: u32,
+    /// Who says so.
+    pub points_by: SaidBy,
+    /// Whose it is; absent while nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
+    /// Who shot, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<PlayerId>,
+    /// Who corrected it; absent while the model's call stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+    /// The period in which it was.
+    pub period: u16,
+    /// The highlight that shows it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highlight: Option<String>,
+    /// Path of its clip on the box, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<String>,
+}
+
+/// A graphic of a game, with its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GraphicLine {
+    /// Its fact.
+    pub fact: String,
+    /// Its last revision.
+    pub revision: u32,
+    /// What it says.
+    #[serde(flatten)]
+    pub graphic: Graphic,
+}
+
+/// A candidate for social media, with its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SocialLine {
+    /// Its fact.
+    pub fact: String,
+    /// Its last revision.
+    pub revision: u32,
+    /// What it says.
+    #[serde(flatten)]
+    pub candidate: SocialCandidate,
+}
+
+/// A highlight of a game that stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HighlightLine {
+    /// Its fact.
+    pub fact: String,
+    /// Its last revision.
+    pub revision: u32,
+    /// The court of its clip.
+    pub court: CourtId,
+    /// The shot that it is about.
+    pub shot: String,
+    /// Further shots that its cut shows, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<String>,
+    /// Path of its clip on the box.
+    pub clip: String,
+    /// How much it is worth watching, 0 to 100.
+    pub score: f64,
+    /// What that is made of.
+    pub parts: HighlightParts,
+    /// What it is.
+    pub kind: HighlightKind,
+    /// Whose it is, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
+    /// First moment of its cut, ns of media time.
+    pub from_ns: i64,
+    /// Last moment of its cut, ns of media time.
+    pub to_ns: i64,
+}
+
+/// A game as a whole, as it stands: what a page begins with, before it follows the facts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GameView {
+    /// The game.
+    pub told: GameTold,
+    /// Its score.
+    pub score: GameScore,
+    /// How it goes.
+    pub momentum: Momentum,
+    /// Who did what.
+    pub leaderboard: Leaderboard,
+    /// Its shots, oldest first; the last 600.
+    pub shots: Vec<ShotLine>,
+    /// Graphics that stand, oldest first.
+    pub graphics: Vec<GraphicLine>,
+    /// Candidates that stand, oldest first.
+    pub social: Vec<SocialLine>,
+    /// Highlights that stand, in the order of their shots.
+    pub highlights: Vec<HighlightLine>,
 }

@@ -2,7 +2,7 @@
 //!
 //! `game` makes [`Event`]s (no clock, no envelope: the same answers and session give the same
 //! bytes, DESIGN §5.5); `uplink` keeps them and wraps each in an [`Envelope`] whenever it is sent.
-//! `fact` names facts, `kinds` is what a store keeps of each kind, `decision` what one input of a game
+//! `fact` names facts, `said` says who said so, `kinds` is what a store keeps of each kind, `decision` what one input of a game
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
 //! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `game` what is told of a game, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
@@ -11,6 +11,7 @@
 mod decision;
 mod envelope;
 mod fact;
+mod said;
 mod kinds;
 pub mod words;
 pub mod catalogue;
@@ -40,18 +41,7 @@ pub use crate::event::fact::{FactId, Family};
 use crate::event::game::{
     GameScore, GameTold, Graphic, HighlightParts, Leaderboard, Momentum, SocialCandidate,
 };
-
-/// Who says how a shot came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum By {
-    /// A model on the box, on second thoughts.
-    Model,
-    /// The second look, after the game went on.
-    Look,
-    /// A person. No machine overrules it.
-    Operator,
-}
+pub use crate::event::said::{By, SaidBy};
 
 /// What one event says. Serialized with its kind, so that stores read it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,18 +176,6 @@ impl Saying {
             None => false,
         }
     }
-}
-
-/// Who says what a shot is worth, or whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SaidBy {
-    /// The game's rules, by the rim and the period: nobody saw it.
-    Rules,
-    /// A model saw it.
-    Model,
-    /// A person said so.
-    Operator,
 }
 
 /// Data of a shot (DESIGN §4.3).

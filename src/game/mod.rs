@@ -14,7 +14,8 @@
 //!   `highlight`, `score`). What an operator said is never overruled by a machine.
 //! - `log`: what is kept of each input; `resume`: how a start goes on from that, or from what a
 //!   version without a log left. `games`: the record of games, whatever courts they span. `rules`: the rules of
-//!   a game, as data.
+//!   a game, as data. `sheet`: a game that was started: score, momentum, highlights and all that stands on
+//!   shots, as one fold over the courts that it spans.
 //! - `calibrate`, `learning`: what the rims of a court taught it, from finals and from verdicts. A
 //!   verdict teaches and changes nothing that was told; a correction changes.
 //! - `jury`: what other models would have called, and how each does.
@@ -32,6 +33,7 @@ pub mod book;
 pub mod log;
 pub mod games;
 pub mod rules;
+pub mod sheet;
 mod resume;
 pub mod calibrate;
 mod learning;

@@ -1,0 +1,262 @@
+//! What is kept of a started game: its shots in order, and what was told of them. A checkpoint is this.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::FactId;
+use crate::event::words::{EndWord, GraphicKind, GraphicWord, HighlightKind, SocialWord};
+use crate::game::input::Standing;
+use crate::game::sheet::input::{Setup, ShotNews};
+use crate::game::sheet::tally::{Play, Tally, When};
+
+/// Shots of a game that can still be corrected (chosen: three times what a game of NBA has; a game
+/// without rules may run for days). Of those before only the sums are kept.
+pub(super) const MOST_SHOTS: usize = 600;
+
+/// A started game.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) setup: Setup,
+    /// The period that is played, as somebody tapped.
+    pub(super) period: u16,
+    /// True where teams attack other baskets than the rules say: somebody tapped so.
+    pub(super) turned: bool,
+    /// When periods began, ns of UTC, in the order of the taps.
+    pub(super) marks: Vec<(u16, i64)>,
+    pub(super) ended: Option<(EndWord, i64)>,
+    /// What all shots that can no longer be corrected came to.
+    pub(super) before: Tally,
+    /// Those that can be, in the order of the game.
+    pub(super) shots: Vec<KeptShot>,
+    pub(super) numbers: Numbers,
+    pub(super) whole: Whole,
+    /// In the order in which they were first told.
+    pub(super) graphics: Vec<KeptGraphic>,
+    pub(super) social: Vec<KeptSocial>,
+}
+
+/// The last numbers given to facts of a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    pub(super) highlight: u32,
+    pub(super) graphic: u32,
+    pub(super) social: u32,
+}
+
+/// The facts that a game has one of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Whole {
+    pub(super) game: Told,
+    pub(super) score: Told,
+    pub(super) momentum: Told,
+    pub(super) leaderboard: Told,
+}
+
+/// How such a fact was told last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) revision: u32,
+    /// The shot that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<FactId>,
+}
+
+/// A shot as it stands, with what stands on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptShot {
+    pub(super) news: ShotNews,
+    /// The period that was played, as somebody tapped.
+    pub(super) period: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) highlight: Option<KeptHighlight>,
+}
+
+/// The highlight of a shot, as it was told last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptHighlight {
+    pub(super) n: u32,
+    pub(super) revision: u32,
+    /// False once it was taken back.
+    pub(super) stands: bool,
+    pub(super) cut: Cut,
+    /// How many clips were asked for before this one.
+    pub(super) clip: u32,
+}
+
+/// What a highlight shows, and how much it is worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cut {
+    pub(super) kind: HighlightKind,
+    /// In tenths, 0 to 1,000.
+    pub(super) score: u32,
+    pub(super) parts: Parts,
+    /// Shots that it shows besides its own, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) with: Vec<FactId>,
+    pub(super) from_ns: i64,
+    pub(super) to_ns: i64,
+}
+
+/// What a score is made of, each in ten thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parts {
+    pub(super) leverage: u32,
+    pub(super) rarity: u32,
+    pub(super) run: u32,
+}
+
+/// What a graphic is about; there is one of each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub(super) about: GraphicKind,
+    /// The shot that it came with; none of the game's end by somebody's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shot: Option<FactId>,
+    /// The team or the player, where one shot can have several.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) of: String,
+}
+
+/// A graphic, as it was told last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptGraphic {
+    pub(super) key: Key,
+    pub(super) n: u32,
+    pub(super) revision: u32,
+    pub(super) stands: bool,
+    pub(super) word: GraphicWord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) who: Option<String>,
+}
+
+/// A candidate for social media, as it was told last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptSocial {
+    /// The shot whose highlight it is.
+    pub(super) shot: FactId,
+    pub(super) n: u32,
+    pub(super) revision: u32,
+    pub(super) stands: bool,
+    pub(super) word: SocialWord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) caption: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) who: Option<String>,
+}
+
+impl KeptShot {
+    pub(super) const fn when(&self) -> When {
+        When { session: self.news.session, at_ns: self.news.at_ns, utc_ns: self.news.utc_ns }
+    }
+
+    /// True of a basket.
+    pub(super) fn made(&self) -> bool {
+        self.news.standing == Standing::Made
+    }
+}
+
+impl Kept {
+    /// A game that begins now.
+    pub(super) fn new(setup: Setup) -> Self {
+        Self {
+            period: 1,
+            turned: false,
+            marks: Vec::new(),
+            ended: None,
+            before: Tally::default(),
+            shots: Vec::new(),
+            numbers: Numbers::default(),
+            whole: Whole::default(),
+            graphics: Vec::new(),
+            social: Vec::new(),
+            setup,
+        }
+    }
+
+    /// Which of the two teams a shot is: what was said of it, or whose player shot.
+    pub(super) fn side(&self, news: &ShotNews) -> Option<usize> {
+        let said = news.team.as_ref().and_then(|team| self.setup.side(team));
+        said.or_else(|| {
+            let named = news.player.as_ref()?;
+            let player = self.setup.players.iter().find(|player| player.id == *named)?;
+            self.setup.side(&player.team)
+        })
+    }
+
+    /// A shot as the layers see it; `None` of what does not count.
+    pub(super) fn play(&self, shot: &KeptShot) -> Option<Play> {
+        shot.news.standing.counts().then(|| Play {
+            fact: shot.news.fact,
+            side: self.side(&shot.news),
+            player: shot.news.player.clone(),
+            points: u32::from(shot.news.points),
+            made: shot.made(),
+            period: shot.period,
+            when: shot.when(),
+        })
+    }
+
+    /// Takes news of a shot in: at its place in the game, or over what was known of it. `false`: nothing
+    /// new in it.
+    pub(super) fn take(&mut self, news: &ShotNews) -> bool {
+        if let Some(shot) = self.shots.iter_mut().find(|shot| shot.news.fact == news.fact) {
+            if news.revision <= shot.news.revision {
+                return false;
+            }
+            // Its place and its time stay: no revision moves them by more than a blink.
+            let (at_ns, utc_ns) = (shot.news.at_ns, shot.news.utc_ns.or(news.utc_ns));
+            shot.news = ShotNews { at_ns, utc_ns, ..news.clone() };
+            return true;
+        }
+        if news.standing == Standing::NoShot {
+            return false;
+        }
+        let place = self.place(news);
+        let period = self.period_of(news);
+        let shot = KeptShot { news: news.clone(), period, highlight: None };
+        self.shots.insert(place, shot);
+        true
+    }
+
+    /// Where a shot stands in the order of the game: inside a session by its time; one that a person
+    /// added where the box's clock puts it; any other after those that are there.
+    fn place(&self, news: &ShotNews) -> usize {
+        let later_there =
+            |shot: &KeptShot| shot.news.session == news.session && shot.news.at_ns > news.at_ns;
+        if let Some(place) = self.shots.iter().position(later_there) {
+            return place;
+        }
+        let last_there = self.shots.iter().rposition(|shot| shot.news.session == news.session);
+        let after = last_there.map_or(0, |place| place + 1);
+        let (Some(_), Some(utc_ns)) = (news.by, news.utc_ns) else { return self.shots.len() };
+        let later = |shot: &KeptShot| shot.news.utc_ns.is_some_and(|other| other > utc_ns);
+        let rest = self.shots.get(after..).unwrap_or_default();
+        rest.iter().position(later).map_or(self.shots.len(), |place| after + place)
+    }
+
+    /// The period in which a shot was: by the clock, if that knows when it began.
+    fn period_of(&self, news: &ShotNews) -> u16 {
+        let Some(utc_ns) = news.utc_ns else { return self.period };
+        let begun = self.marks.iter().rev().find(|(_, began)| *began <= utc_ns);
+        begun.map_or(1, |(n, _)| *n)
+    }
+
+    /// True while teams attack the other basket than in the first period.
+    pub(super) fn swapped(&self) -> bool {
+        self.setup.rules.swapped(self.period) != self.turned
+    }
+
+    /// Lets go what can no longer be corrected, with what stands on it. `true`: something went.
+    pub(super) fn let_go(&mut self) -> bool {
+        let lets_go = self.shots.len() > MOST_SHOTS;
+        while self.shots.len() > MOST_SHOTS {
+            let oldest = self.shots.remove(0);
+            let fact = oldest.news.fact;
+            if let Some(play) = self.play(&oldest) {
+                self.before.count(&play, &self.setup.rules);
+            }
+            self.graphics.retain(|graphic| graphic.key.shot != Some(fact));
+            self.social.retain(|candidate| candidate.shot != fact);
+        }
+        lets_go
+    }
+}

@@ -1,0 +1,581 @@
+//! A thousand games by dice: whatever comes in whatever order, what is told fits together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Hall, court, setup};
+use crate::event::words::{EndWord, GraphicWord, SocialWord};
+use crate::event::{By, Event, FactId, Family, SaidBy, Saying};
+use crate::game::input::Standing;
+use crate::game::sheet::{Sheet, SheetInput, ShotNews};
+use crate::media::{PlayerId, RimId, SessionId, TeamId};
+
+const SECOND: i64 = 1_000_000_000;
+const START: i64 = 1_790_000_000 * SECOND;
+
+/// SplitMix64 (public domain): the same seed gives the same game.
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    fn chance(&mut self, of_hundred: u64) -> bool {
+        self.below(100) < of_hundred
+    }
+}
+
+/// One step of a game. Shots are named by a number that wraps round those that there are, so that any
+/// step can be left out.
+#[derive(Clone, Debug)]
+enum Step {
+    Shot {
+        court: u64,
+        after: i64,
+        standing: u64,
+        points: u64,
+        team: u64,
+        utc: bool,
+    },
+    Added {
+        court: u64,
+        back: i64,
+        points: u64,
+        team: u64,
+        same_session: bool,
+    },
+    Standing {
+        shot: u64,
+        to: u64,
+        by: By,
+    },
+    Points {
+        shot: u64,
+        to: u64,
+    },
+    Team {
+        shot: u64,
+        to: u64,
+    },
+    Player {
+        shot: u64,
+        to: u64,
+    },
+    /// The last word on a shot is taken back: the one before it counts again.
+    Undo {
+        shot: u64,
+    },
+    /// Old news come again.
+    Again {
+        shot: u64,
+    },
+    NewSession {
+        court: u64,
+    },
+    Period {
+        to: u64,
+        swapped: u64,
+    },
+    Graphic {
+        which: u64,
+        word: u64,
+    },
+    Social {
+        which: u64,
+        word: u64,
+        caption: bool,
+    },
+    End,
+    /// The program stops; what a start folds must be what there was.
+    Crash,
+    /// A checkpoint is written, and a start goes on from it.
+    Checkpoint,
+}
+
+const RULES: [&str; 8] =
+    ["fiba-3x3", "pickup-11", "big3", "nba-5x5", "pickup-15", "none", "pickup-21", "fiba-5x5"];
+
+fn steps(dice: &mut Dice) -> Vec<Step> {
+    let count = 20 + dice.below(90);
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let by = if dice.chance(80) { By::Operator } else { By::Look };
+        made.push(match dice.below(100) {
+            0..55 => Step::Shot {
+                court: dice.below(2),
+                after: i64::try_from(1 + dice.below(25)).expect("few"),
+                standing: dice.below(20),
+                points: dice.below(9),
+                team: dice.below(10),
+                utc: dice.chance(85),
+            },
+            55..59 => Step::Added {
+                court: dice.below(2),
+                back: i64::try_from(dice.below(60)).expect("few"),
+                points: dice.below(9),
+                team: dice.below(10),
+                same_session: dice.chance(70),
+            },
+            59..67 => Step::Standing { shot: dice.next(), to: dice.below(4), by },
+            67..71 => Step::Points { shot: dice.next(), to: dice.below(9) },
+            71..76 => Step::Team { shot: dice.next(), to: dice.below(3) },
+            76..79 => Step::Player { shot: dice.next(), to: dice.below(4) },
+            79..84 => Step::Undo { shot: dice.next() },
+            84..87 => Step::Again { shot: dice.next() },
+            87 => Step::NewSession { court: dice.below(2) },
+            88 => Step::Period { to: 1 + dice.below(5), swapped: dice.below(3) },
+            89..93 => Step::Graphic { which: dice.next(), word: dice.below(4) },
+            93..96 => {
+                Step::Social { which: dice.next(), word: dice.below(3), caption: dice.chance(30) }
+            }
+            96 if dice.chance(30) => Step::End,
+            97 => Step::Crash,
+            98 => Step::Checkpoint,
+            _ => Step::Undo { shot: dice.next() },
+        });
+    }
+    made
+}
+
+/// What was told, as a listener has it.
+#[derive(Default)]
+struct Told {
+    ids: BTreeSet<String>,
+    /// By fact: the last revision, and what it said.
+    facts: BTreeMap<FactId, (u32, Saying)>,
+}
+
+fn is_back(saying: &Saying) -> bool {
+    matches!(
+        saying,
+        Saying::HighlightWithdrawn(_) | Saying::GraphicWithdrawn(_) | Saying::SocialWithdrawn(_)
+    )
+}
+
+impl Told {
+    /// Takes events in, as they are told; says what does not fit.
+    fn take(&mut self, events: &[Event]) -> Result<(), String> {
+        for event in events {
+            if !self.ids.insert(event.id()) {
+                return Err(format!("{} is told twice", event.id()));
+            }
+            let before = self.facts.get(&event.fact);
+            let expected = before.map_or(0, |(revision, _)| revision + 1);
+            if event.revision != expected {
+                return Err(format!("{} follows {before:?}", event.id()));
+            }
+            if is_back(&event.saying) && before.is_none_or(|(_, saying)| is_back(saying)) {
+                return Err(format!("{} takes back what was not told", event.id()));
+            }
+            if event.game.is_none() || event.fact.family != Some(event.saying.family()) {
+                return Err(format!("{} is of no game, or of another family", event.id()));
+            }
+            self.facts.insert(event.fact, (event.revision, event.saying.clone()));
+        }
+        Ok(())
+    }
+
+    /// No fact stands on one that is gone.
+    fn stands(&self, shots: &BTreeMap<FactId, Vec<ShotNews>>) -> Result<(), String> {
+        for (fact, (_, saying)) in &self.facts {
+            for below in saying.stands_on() {
+                let below = FactId::parse(&below).ok_or(format!("{below} names no fact"))?;
+                let gone = match below.family {
+                    Some(Family::Shot) => {
+                        let last = shots.get(&below).and_then(|all| all.last());
+                        last.is_none_or(|news| news.standing == Standing::NoShot)
+                    }
+                    _ => self.facts.get(&below).is_none_or(|(_, saying)| is_back(saying)),
+                };
+                if gone {
+                    return Err(format!("{fact} stands on {below}, which is gone"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run of one game.
+struct Run {
+    hall: Hall,
+    told: Told,
+    /// All news of each shot, in order: the last counts.
+    shots: BTreeMap<FactId, Vec<ShotNews>>,
+    order: Vec<FactId>,
+    sessions: [u64; 2],
+    numbers: BTreeMap<u64, u32>,
+    /// What the game was told, for the time of the last checkpoint on.
+    since: Vec<Vec<u8>>,
+    all: Vec<Event>,
+}
+
+impl Run {
+    fn new(rules: &str, dice: &mut Dice) -> Result<Self, String> {
+        let mut made = setup(rules);
+        if dice.chance(50) {
+            made.attacks = crate::game::sheet::Attacks(
+                made.courts
+                    .iter()
+                    .zip(&made.teams)
+                    .map(|(court, team)| crate::game::sheet::Attacked {
+                        court: court.clone(),
+                        rim: 0,
+                        team: Some(team.id.clone()),
+                    })
+                    .collect(),
+            );
+        }
+        let (_, begun) = Sheet::begin(made.clone());
+        let hall = Hall::of(made);
+        let since = hall.log.clone();
+        let mut told = Told::default();
+        told.take(&begun)?;
+        let (shots, order, numbers) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Ok(Self { hall, told, shots, order, sessions: [1, 2], numbers, since, all: begun })
+    }
+
+    fn shot(&self, number: u64) -> Option<&ShotNews> {
+        let count = u64::try_from(self.order.len()).ok().filter(|count| *count > 0)?;
+        let place = usize::try_from(number % count).ok()?;
+        self.shots.get(self.order.get(place)?)?.last()
+    }
+
+    fn team(&self, number: u64) -> Option<TeamId> {
+        let [red, blue] = &self.hall.sheet.setup().teams;
+        [Some(red.id.clone()), Some(blue.id.clone()), None]
+            .get(usize::try_from(number).ok()?)?
+            .clone()
+    }
+
+    fn points(&self, number: u64) -> u8 {
+        let rules = &self.hall.sheet.setup().rules;
+        let values = [rules.values.as_slice(), rules.free_throws.as_slice()].concat();
+        let place = usize::try_from(number).unwrap_or(0) % values.len();
+        if number < 5 { rules.ordinary } else { values[place] }
+    }
+
+    /// A shot as a court's book would tell it.
+    fn fresh(&mut self, place: u64, after: i64, utc: bool) -> ShotNews {
+        let place = usize::try_from(place).expect("few");
+        let session = self.sessions[place];
+        let n = self.numbers.entry(session).or_default();
+        *n += 1;
+        let n = *n;
+        let name = court(["a", "b"][place]);
+        let ordinary = self.hall.sheet.ordinary(&name, RimId(0));
+        self.hall.second += after;
+        ShotNews {
+            court: name,
+            session: SessionId::from_bits(session),
+            fact: FactId::new(SessionId::from_bits(session), Family::Shot, n),
+            revision: n % 2,
+            attempt: n,
+            rim: 0,
+            at_ns: self.hall.second * SECOND,
+            utc_ns: utc.then_some(START + self.hall.second * SECOND),
+            standing: Standing::Made,
+            points: ordinary.points,
+            points_by: SaidBy::Rules,
+            team: ordinary.team,
+            player: None,
+            by: None,
+            who: None,
+            reason: None,
+            confidence: 9_000,
+        }
+    }
+
+    fn tell(&mut self, news: ShotNews) -> Result<(), String> {
+        let known = self.shots.entry(news.fact).or_insert_with(|| {
+            self.order.push(news.fact);
+            Vec::new()
+        });
+        known.push(news.clone());
+        self.give(SheetInput::Shot(news))
+    }
+
+    fn again(&mut self, number: u64, how: impl FnOnce(&mut ShotNews)) -> Result<(), String> {
+        let Some(mut news) = self.shot(number).cloned() else { return Ok(()) };
+        news.revision += 1;
+        news.reason = Some("wrong".to_owned());
+        how(&mut news);
+        self.tell(news)
+    }
+
+    fn give(&mut self, input: SheetInput) -> Result<(), String> {
+        let events = self.hall.take(input);
+        self.since.push(self.hall.log.last().expect("one").clone());
+        self.told.take(&events)?;
+        self.all.extend(events);
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match *step {
+            Step::Shot { court, after, standing, points, team, utc } => {
+                let mut news = self.fresh(court, after, utc);
+                news.standing = match standing {
+                    0..9 => Standing::Made,
+                    9..18 => Standing::Missed,
+                    _ => Standing::Unsure,
+                };
+                news.points = self.points(points);
+                if let 0..2 = team {
+                    news.team = self.team(team);
+                }
+                self.tell(news)?;
+            }
+            Step::Added { court, back, points, team, same_session } => {
+                let mut news = self.fresh(court, 0, same_session);
+                news.at_ns -= back * SECOND;
+                news.utc_ns = news.utc_ns.map(|utc_ns| utc_ns - back * SECOND);
+                news.points = self.points(points);
+                news.team = self.team(team % 3);
+                news.by = Some(By::Operator);
+                self.tell(news)?;
+            }
+            Step::Standing { shot, to, by } => self.again(shot, |news| {
+                let all = [Standing::Made, Standing::Missed, Standing::Unsure, Standing::NoShot];
+                news.standing = all[usize::try_from(to).expect("few")];
+                news.by = Some(by);
+            })?,
+            Step::Points { shot, to } => {
+                let points = self.points(to);
+                self.again(shot, |news| news.points = points)?;
+            }
+            Step::Team { shot, to } => {
+                let team = self.team(to);
+                self.again(shot, |news| news.team = team)?;
+            }
+            Step::Player { shot, to } => {
+                let player = ["ana", "bo", "7"].get(usize::try_from(to).expect("few"));
+                let player = player.map(|name| PlayerId::new(name).expect("a name"));
+                self.again(shot, |news| news.player = player)?;
+            }
+            Step::Undo { shot } => {
+                let Some(fact) = self.shot(shot).map(|news| news.fact) else { return Ok(()) };
+                let all = &self.shots[&fact];
+                let Some(before) = all.len().checked_sub(2).map(|at| all[at].clone()) else {
+                    return Ok(());
+                };
+                self.again(shot, |news| *news = ShotNews { revision: news.revision, ..before })?;
+            }
+            Step::Again { shot } => {
+                let Some(news) = self.shot(shot).cloned() else { return Ok(()) };
+                let before = self.all.len();
+                self.give(SheetInput::Shot(news))?;
+                if self.all.len() != before {
+                    return Err("old news told something".to_owned());
+                }
+            }
+            Step::NewSession { court } => {
+                let place = usize::try_from(court).expect("few");
+                self.sessions[place] += 2;
+            }
+            Step::Period { to, swapped } => {
+                let swapped =
+                    [None, Some(true), Some(false)][usize::try_from(swapped).expect("few")];
+                let utc_ns = START + self.hall.second * SECOND;
+                let n = u16::try_from(to).expect("few");
+                self.give(SheetInput::Period { n, swapped, utc_ns })?;
+            }
+            Step::Graphic { which, word } => {
+                let word = GraphicWord::ALL[usize::try_from(word).expect("few")];
+                if let Some(fact) = self.any(Family::Graphic, which) {
+                    self.give(SheetInput::Graphic { fact, word, who: Some("ana".to_owned()) })?;
+                }
+            }
+            Step::Social { which, word, caption } => {
+                let word = SocialWord::ALL[usize::try_from(word).expect("few")];
+                let caption = caption.then(|| "Look!".to_owned());
+                if let Some(fact) = self.any(Family::SocialCandidate, which) {
+                    self.give(SheetInput::Social { fact, word, caption, who: None })?;
+                }
+            }
+            Step::End => {
+                let utc_ns = START + self.hall.second * SECOND;
+                self.give(SheetInput::Ended { why: EndWord::Operator, utc_ns })?;
+            }
+            Step::Crash => self.crash(&self.since)?,
+            Step::Checkpoint => {
+                self.since = vec![self.hall.sheet.checkpoint().encode().expect("JSON")];
+                self.crash(&self.since)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn any(&self, family: Family, which: u64) -> Option<FactId> {
+        let of: Vec<FactId> =
+            self.told.facts.keys().filter(|fact| fact.family == Some(family)).copied().collect();
+        let count = u64::try_from(of.len()).ok().filter(|count| *count > 0)?;
+        of.get(usize::try_from(which % count).ok()?).copied()
+    }
+
+    /// A start on this log comes to what there is, byte for byte.
+    fn crash(&self, log: &[Vec<u8>]) -> Result<(), String> {
+        let folded = Sheet::fold(log).map_err(|(n, error)| format!("entry {n}: {error}"))?;
+        let folded = folded.ok_or("nothing was folded")?;
+        let bytes = |sheet: &Sheet| sheet.checkpoint().encode().expect("JSON");
+        if bytes(&folded) != bytes(&self.hall.sheet) {
+            return Err("the log comes to something else".to_owned());
+        }
+        if folded != self.hall.sheet {
+            return Err("what follows from the log is something else".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What holds after every step.
+    fn holds(&self) -> Result<(), String> {
+        // The score is the sum of the shots, counted here by nothing of the game's own.
+        let setup = self.hall.sheet.setup();
+        let mut points = [0_u32; 3];
+        for news in self.shots.values().filter_map(|all| all.last()) {
+            if news.standing == Standing::Made {
+                let of_player = news.player.as_ref().and_then(|id| {
+                    setup.players.iter().find(|player| player.id == *id).map(|player| &player.team)
+                });
+                let team = news.team.as_ref().or(of_player);
+                let side = team.and_then(|team| setup.teams.iter().position(|t| t.id == *team));
+                points[side.unwrap_or(2)] += u32::from(news.points);
+            }
+        }
+        let view = self.hall.sheet.view();
+        let [red, blue] = &view.score.teams;
+        let told = [red.points, blue.points, view.score.pending.points];
+        if told != points {
+            return Err(format!("the score is {told:?}, the shots come to {points:?}"));
+        }
+        self.told.stands(&self.shots)?;
+        // What a listener has is what a page begins with.
+        let last = |family| {
+            let fact = FactId::new(self.hall.sheet.session(), family, 1);
+            self.told.facts.get(&fact).map(|(_, saying)| saying.clone())
+        };
+        for (family, saying) in [
+            (Family::Game, Saying::Game(view.told.clone())),
+            (Family::Score, Saying::GameScore(view.score.clone())),
+            (Family::Momentum, Saying::Momentum(view.momentum.clone())),
+            (Family::Leaderboard, Saying::Leaderboard(view.leaderboard.clone())),
+        ] {
+            if last(family).as_ref() != Some(&saying) {
+                return Err(format!("{:?} was told, {saying:?} stands", last(family)));
+            }
+        }
+        let mut standing: BTreeMap<String, Saying> = BTreeMap::new();
+        for line in view.graphics {
+            standing
+                .insert(format!("{}.{}", line.fact, line.revision), Saying::Graphic(line.graphic));
+        }
+        for line in view.social {
+            let saying = Saying::SocialCandidate(line.candidate);
+            standing.insert(format!("{}.{}", line.fact, line.revision), saying);
+        }
+        let open = self.told.facts.iter().filter(|(_, (_, saying))| {
+            matches!(saying, Saying::Graphic(_) | Saying::SocialCandidate(_))
+        });
+        let open: BTreeMap<String, Saying> = open
+            .map(|(fact, (revision, saying))| (format!("{fact}.{revision}"), saying.clone()))
+            .collect();
+        if open != standing {
+            return Err(format!("told: {open:#?}\nstanding: {standing:#?}"));
+        }
+        let cuts: BTreeSet<String> =
+            view.highlights.iter().map(|line| format!("{}.{}", line.fact, line.revision)).collect();
+        let told = self.told.facts.iter();
+        let told = told.filter(|(_, (_, saying))| matches!(saying, Saying::Highlight(_)));
+        let told: BTreeSet<String> =
+            told.map(|(fact, (revision, _))| format!("{fact}.{revision}")).collect();
+        if told != cuts {
+            return Err(format!("highlights told: {told:?}, standing: {cuts:?}"));
+        }
+        let budget = usize::try_from(setup.rules.social).expect("few");
+        let proposed = open.values().filter(|saying| {
+            matches!(saying, Saying::SocialCandidate(candidate) if candidate.state == SocialWord::Proposed)
+        });
+        if proposed.count() > budget {
+            return Err("more candidates than the budget".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Plays steps, and looks after each; at the end the whole log is folded too.
+fn play(seed: u64, steps: &[Step]) -> Result<Vec<Event>, String> {
+    let mut dice = Dice(seed);
+    let rules = RULES[usize::try_from(seed % 8).expect("few")];
+    let mut run = Run::new(rules, &mut dice)?;
+    for (n, step) in steps.iter().enumerate() {
+        run.step(step)?;
+        // Events are looked at as they come; the whole after each step of some games, and of a few of all.
+        if seed < 100 || n % 8 == 7 {
+            run.holds()?;
+        }
+    }
+    run.holds()?;
+    run.crash(&run.hall.log)?;
+    if run.since.len() < run.hall.log.len() {
+        run.crash(&run.since)?;
+    }
+    Ok(run.all)
+}
+
+/// The fewest steps that still fail: leaves out halves, quarters, single ones, as long as that helps.
+fn shrunk(seed: u64, mut steps: Vec<Step>) -> (Vec<Step>, String) {
+    let mut why = play(seed, &steps).expect_err("it fails");
+    let mut chunk = steps.len() / 2;
+    while chunk > 0 {
+        let mut at = 0;
+        while at < steps.len() {
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + chunk).min(fewer.len()));
+            match play(seed, &fewer) {
+                Err(error) => (steps, why) = (fewer, error),
+                Ok(_) => at += chunk,
+            }
+        }
+        chunk /= 2;
+    }
+    (steps, why)
+}
+
+#[test]
+fn a_thousand_games_by_dice_fit_together() {
+    let mut shots = 0;
+    let mut events = 0;
+    for seed in 0..1_000 {
+        let steps = steps(&mut Dice(seed));
+        shots += steps.iter().filter(|step| matches!(step, Step::Shot { .. })).count();
+        match play(seed, &steps) {
+            Ok(told) => events += told.len(),
+            Err(_) => {
+                let (steps, why) = shrunk(seed, steps);
+                panic!("seed {seed}, {} steps: {why}\n{steps:#?}", steps.len());
+            }
+        }
+    }
+    assert!(shots > 30_000 && events > 100_000, "{shots} shots, {events} events: too tame");
+}
+
+#[test]
+fn the_same_game_is_told_in_the_same_bytes() {
+    for seed in [3, 4, 5, 6] {
+        let steps = steps(&mut Dice(seed));
+        let bytes = || {
+            let told = play(seed, &steps).expect("it holds");
+            let data = told.iter().filter_map(|event| event.saying.data());
+            data.flatten().collect::<Vec<u8>>()
+        };
+        assert_eq!(bytes(), bytes());
+    }
+}
