@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
+.PHONY: help build check test axe features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -29,7 +29,11 @@ check: ## Format, lints, documents, one build of the dependencies
 
 test: ## Run every test that takes less than 2 minutes (10 minutes in all, after the build)
 	@scripts/setup.sh build run test
+	@scripts/axe.sh
 	$(CARGO) test
+
+axe: ## Fetch axe-core, by which tests/page looks for barriers on the pages
+	@scripts/axe.sh
 
 kernels: ## Compile the GPU's kernels for every device that we name, and run their unit tests (needs no GPU)
 	@scripts/setup.sh build run

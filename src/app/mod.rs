@@ -316,6 +316,7 @@ impl App {
             ingest: ingest.handle(),
             relays: Arc::clone(&relays),
             shelf: ring.shelf(),
+            theme: data_dir.join("overlay.css"),
             latest: parking_lot::Mutex::default(),
         };
         let twin = options.twin.clone().map(|begun| {

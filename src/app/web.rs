@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ use crate::game::player::ToGame;
 use crate::health::{self, Metrics, Probed};
 use crate::http::{self, Access, Local, Server, Tokens};
 use crate::ingest::IngestHandle;
-use crate::media::{CourtId, Frame};
+use crate::media::{CourtId, Frame, UtcTime};
 use crate::page::{self, SentEvent};
 use crate::recap;
 use crate::relay::Relays;
@@ -61,6 +61,8 @@ pub(crate) struct WebState {
     pub(crate) ingest: IngestHandle,
     pub(crate) relays: Arc<Relays>,
     pub(crate) shelf: Shelf,
+    /// The venue's looks of the overlay, if it has any.
+    pub(crate) theme: PathBuf,
     /// Replaced whole by `watch`.
     pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
 }
@@ -110,6 +112,14 @@ impl page::Source for WebState {
 
     fn status(&self) -> Option<Arc<BoxStatus>> {
         self.latest.lock().clone()
+    }
+
+    fn utc(&self) -> UtcTime {
+        self.clock.utc()
+    }
+
+    fn overlay_css(&self) -> PathBuf {
+        self.theme.clone()
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {

@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use crate::disk::read_regular_text;
 use crate::event::FactId;
 use crate::event::words::VerdictWord;
 use crate::http::{Problem, ShareLimits, at_most};
 use crate::media::CourtId;
 use crate::page::events::{self, Streams};
-use crate::page::files;
+use crate::page::files::{self, CSS};
 use crate::page::picture::Pictures;
 use crate::page::source::{Refused, Source};
 
@@ -26,8 +27,11 @@ struct Page {
     pictures: Arc<Pictures>,
 }
 
-/// Chosen: a page has one, and the displays of a venue may all come through one proxy, which may have half.
-const STREAMS: ShareLimits = ShareLimits { each: 48, all: 96 };
+/// Chosen: a page has one, and the displays of a venue may all come through one proxy, which may have half:
+/// fifty pages that operate or watch a game, and an overlay or two.
+const STREAMS: ShareLimits = ShareLimits { each: 64, all: 128 };
+/// Chosen: a picture or two may lie in it as `data:`.
+const THEME_MOST: u64 = 1 << 20;
 /// Chosen: a browser asks for six at once. Drawing itself is bounded in `picture`.
 const PICTURES: ShareLimits = ShareLimits { each: 24, all: 48 };
 
@@ -40,6 +44,8 @@ pub fn routes(source: Arc<dyn Source>) -> Router {
 fn of(source: Arc<dyn Source>, streams: Streams) -> Router {
     let (streams, pictures) = (Arc::new(streams), Arc::new(Pictures::default()));
     files::routes()
+        .route("/overlay.css", get(theme))
+        .route("/v1/clock", get(clock))
         .route("/v1/state", get(state))
         .route("/v1/events", at_most(get(told), "event streams", STREAMS))
         .route("/v1/events/{fact}/verdict", post(verdict))
@@ -52,6 +58,28 @@ async fn state(State(page): State<Page>) -> impl IntoResponse {
     let text = page.streams.state();
     let text = text.map_or_else(|| "null".to_owned(), |text| text.to_string());
     ([(header::CONTENT_TYPE, "application/json")], text)
+}
+
+/// The box's clock: pages show facts by it, some of them later than they came.
+async fn clock(State(page): State<Page>) -> impl IntoResponse {
+    let nanos = page.source.utc().as_nanos();
+    // Written by hand, for a float of so many nanoseconds is off by 100 of them.
+    let (millis, rest) = (nanos.div_euclid(1_000_000), nanos.rem_euclid(1_000_000) / 1_000);
+    ([(header::CONTENT_TYPE, "application/json")], format!("{{\"unix_ms\":{millis}.{rest:03}}}"))
+}
+
+/// The venue's own looks of the overlay; none where it has no such file, or one that cannot be used.
+async fn theme(State(page): State<Page>) -> impl IntoResponse {
+    let path = page.source.overlay_css();
+    let read = tokio::task::spawn_blocking(move || match read_regular_text(&path, THEME_MOST) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "the venue's looks of the overlay are left out");
+            String::new()
+        }
+    });
+    ([(header::CONTENT_TYPE, CSS)], read.await.unwrap_or_default())
 }
 
 /// Which events are asked for.

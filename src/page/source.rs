@@ -1,6 +1,7 @@
 //! What the page asks of the box, and what a person may say to it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tokio::sync::broadcast;
 use crate::event::FactId;
 use crate::event::box_status::BoxStatus;
 use crate::event::words::VerdictWord;
-use crate::media::{CourtId, Frame};
+use crate::media::{CourtId, Frame, UtcTime};
 
 /// An event that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,10 @@ pub trait Source: Send + Sync + 'static {
     fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>>;
     /// The state of the box; none before the first look at it.
     fn status(&self) -> Option<Arc<BoxStatus>>;
+    /// The box's idea of UTC, by which events are told.
+    fn utc(&self) -> UtcTime;
+    /// Where a venue puts its own looks of the overlay; there may be nothing.
+    fn overlay_css(&self) -> PathBuf;
     /// Events from now on.
     fn subscribe(&self) -> broadcast::Receiver<SentEvent>;
     /// At most `limit` stored events after a position, in order.

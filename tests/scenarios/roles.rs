@@ -89,6 +89,7 @@ fn each_route_is_answered_to_its_role_and_those_above_and_to_nobody_else() {
     for rule in RULES {
         let path = rule
             .path
+            .replace("{folder}/{name}", "operate/operate.js")
             .replace("{name}", "page.js")
             .replace("{court}", "a")
             .replace("{segment}", "1")

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -12,7 +13,7 @@ use super::*;
 use crate::clock::{Clock, SystemClock};
 use crate::event::box_status::BoxStatus;
 use crate::http::{Access, Server, Terms};
-use crate::media::{ChromaLayout, Frame};
+use crate::media::{ChromaLayout, Frame, UtcTime};
 use crate::page::picture;
 use crate::page::source::{Said, SentEvent, Stored};
 
@@ -28,6 +29,7 @@ struct Scripted {
     stored: Mutex<Vec<SentEvent>>,
     live: broadcast::Sender<SentEvent>,
     replays: Mutex<usize>,
+    theme: PathBuf,
 }
 
 impl Scripted {
@@ -38,6 +40,7 @@ impl Scripted {
             stored: Mutex::new((0..count).map(event).collect()),
             live: broadcast::channel(4).0,
             replays: Mutex::new(0),
+            theme: PathBuf::from("nowhere/overlay.css"),
         })
     }
 
@@ -61,6 +64,14 @@ impl Source for Scripted {
 
     fn status(&self) -> Option<Arc<BoxStatus>> {
         Some(Arc::new(status()))
+    }
+
+    fn utc(&self) -> UtcTime {
+        UtcTime::from_nanos(1_790_000_000_123_456_789)
+    }
+
+    fn overlay_css(&self) -> PathBuf {
+        self.theme.clone()
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
@@ -261,7 +272,7 @@ fn one_guest_has_so_many_streams_and_no_more() {
         }
         let answer = ask(address, "/v1/events").await;
         assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
-        assert!(answer.contains("you have 48 event streams at once"), "{answer}");
+        assert!(answer.contains("you have 64 event streams at once"), "{answer}");
         streams.pop();
         // One that was given up is there again, as soon as its end is seen.
         loop {

@@ -30,12 +30,15 @@ function dim(button) {
   }
 }
 
-async function learn() {
+/** Asks who sits here; a page that waited for the box asks again. */
+export async function learn() {
   try {
     const answer = await fetch("/v1/session");
     if (!answer.ok) return;
     const told = await answer.json();
     role = told.role;
+    // For what is not shown at all to who may not use it.
+    document.documentElement.dataset.role = role;
     for (const button of document.querySelectorAll("[data-least]")) dim(button);
     $("#sign-out").hidden = !told.signed_in;
     $("#sign-out button").title = `End this browser's session (${role})`;

@@ -1,0 +1,187 @@
+// The facts of one game, as they stand: envelopes in, the highest revision of each fact out. No document here.
+//
+// `view` is the whole game as the box told it at once; it is laid under what came as events, so that an event
+// counts once, whenever it came and however often.
+
+/** What there is one of in a game, by the type of its events. */
+const WHOLE = {
+  "courtside.game.v1": "told",
+  "courtside.game.score.v1": "score",
+  "courtside.momentum.v1": "momentum",
+  "courtside.leaderboard.v1": "leaderboard",
+};
+/** What there are many of. */
+const MANY = {
+  "courtside.graphic.v1": "graphics",
+  "courtside.social.candidate.v1": "social",
+  "courtside.highlight.v1": "highlights",
+};
+const GONE = {
+  "courtside.graphic.withdrawn.v1": "graphics",
+  "courtside.social.candidate.withdrawn.v1": "social",
+  "courtside.highlight.withdrawn.v1": "highlights",
+};
+const SHOT = "courtside.shot.";
+/** Words of who, kept for the log. */
+const SAID_KEPT = 100;
+
+const courtOf = (envelope) => envelope.source.split("/").pop();
+export const standingOf = (envelope) => envelope.type.slice(SHOT.length, -".v1".length);
+/** True if a revision tells nothing new. */
+const isOld = (before, revision) => before && (before.revision > revision || (before.revision === revision && !before.laid));
+const timeOf = (envelope) => (envelope.clocksource === "none" ? null : Date.parse(envelope.time));
+
+export class Facts {
+  constructor(game) {
+    this.game = game;
+    /** Counts what was taken, so that a view that was asked for earlier is known to be older. */
+    this.taken = 0;
+    this.whole = {};
+    this.shots = new Map();
+    this.graphics = new Map();
+    this.social = new Map();
+    this.highlights = new Map();
+    this.clips = new Map();
+    /** What waits for `settle`, by name. */
+    this.late = new Map();
+    /** Envelopes of each fact, by revision. */
+    this.heard = new Map();
+    /** Who said what, newest last: { who, envelope }. */
+    this.said = [];
+  }
+
+  get told() { return this.whole.told?.data; }
+  get score() { return this.whole.score?.data; }
+  get momentum() { return this.whole.momentum?.data; }
+  get leaderboard() { return this.whole.leaderboard?.data; }
+
+  /**
+   * Takes an event in; the name of what changed, or null where it told nothing new of this game. What there is
+   * one of waits for `settle` where it was `stored`: a view that is laid already is as new as the newest of them,
+   * and the older ones would be shown for a moment.
+   */
+  take(envelope, stored = false) {
+    const { type, data, fact, revision } = envelope;
+    if (type === "courtside.clip.v1") {
+      this.clips.set(data.clip, data);
+      return "clips";
+    }
+    const of = envelope.game ?? (data && data.game);
+    if (type.startsWith(SHOT)) return this.takeShot(envelope, of);
+    if (of !== this.game) return null;
+    const whole = WHOLE[type];
+    if (whole) {
+      const before = this.whole[whole];
+      if (before && before.fact === fact && before.revision >= revision) return null;
+      if (before && stored) {
+        const waits = this.late.get(whole);
+        if (!waits || waits.revision < revision) this.late.set(whole, envelope);
+        return null;
+      }
+      this.taken += 1;
+      this.whole[whole] = { fact, revision, data, at: timeOf(envelope), taken: this.taken };
+      return whole;
+    }
+    const many = MANY[type] || GONE[type];
+    if (!many) return null;
+    this.hear(envelope);
+    const before = this[many].get(fact);
+    if (isOld(before, revision)) return null;
+    this.taken += 1;
+    const withdrawn = type in GONE;
+    // The same revision, laid before: the view knew more of it, the event when it was.
+    const kept = withdrawn || (before && before.revision === revision) ? { ...before, ...data } : data;
+    const told = { fact, revision, withdrawn, court: courtOf(envelope), at: timeOf(envelope), taken: this.taken };
+    this[many].set(fact, { ...kept, ...told, laid: false });
+    return many;
+  }
+
+  takeShot(envelope, of) {
+    const { data, fact, revision } = envelope;
+    const before = this.shots.get(fact);
+    const court = courtOf(envelope);
+    const ours = of === this.game || before || (of === undefined && data.provisional && this.told?.courts.includes(court));
+    if (!ours) return null;
+    this.hear(envelope);
+    if (isOld(before, revision)) return null;
+    this.taken += 1;
+    const standing = standingOf(envelope);
+    const line = { ...before, ...data, fact, revision, court, session: envelope.session, standing, at: timeOf(envelope), laid: false };
+    // An undone correction leaves no trace of it in the new revision.
+    for (const gone of ["by", "who", "reason"]) if (!(gone in data)) delete line[gone];
+    if (standing === "withdrawn") line.was = before?.was ?? before?.standing;
+    else delete line.was;
+    this.shots.set(fact, line);
+    return "shots";
+  }
+
+  /** What waited is taken; true if something changed by it. */
+  settle() {
+    const late = [...this.late.values()];
+    this.late.clear();
+    return late.filter((envelope) => this.take(envelope)).length > 0;
+  }
+
+  /** Each revision is remembered once, so that it can be said who did what. */
+  hear(envelope) {
+    const of = this.heard.get(envelope.fact) || new Map();
+    if (of.has(envelope.revision)) return;
+    this.heard.set(envelope.fact, of.set(envelope.revision, envelope));
+    const { who, by } = envelope.data;
+    if (!who && by !== "operator") return;
+    this.said.push({ who: who || "an operator", envelope });
+    if (this.said.length > SAID_KEPT) this.said.shift();
+  }
+
+  /** What was told of a fact before a revision. */
+  before({ fact, revision }) {
+    const older = [...(this.heard.get(fact)?.values() || [])].filter((one) => one.revision < revision);
+    return older.sort((a, b) => b.revision - a.revision)[0];
+  }
+
+  /** Lays the whole game under what came. `since` is `taken` when it was asked for. */
+  lay(view, since) {
+    for (const name of ["told", "score", "momentum", "leaderboard"]) {
+      if (!view[name]) continue;
+      const before = this.whole[name];
+      // An event that came since says more, or is followed by one that does.
+      if (before && before.taken > since) continue;
+      this.whole[name] = { ...before, data: view[name], taken: before?.taken ?? 0 };
+    }
+    for (const line of view.shots || []) {
+      const at = line.utc_ns === undefined || line.utc_ns === null ? null : line.utc_ns / 1e6;
+      this.lie(this.shots, { at, ...line });
+    }
+    for (const many of ["graphics", "social", "highlights"]) {
+      const there = new Set();
+      for (const item of view[many] || []) {
+        there.add(item.fact);
+        this.lie(this[many], { at: this[many].get(item.fact)?.at ?? null, ...item });
+      }
+      // What went while nobody listened is not in the view.
+      for (const [fact, item] of this[many]) {
+        if (!there.has(fact) && !item.withdrawn && !(item.taken > since)) item.missing = true;
+        else delete item.missing;
+      }
+    }
+  }
+
+  lie(map, item) {
+    const before = map.get(item.fact);
+    const revision = item.revision ?? 0;
+    if (!before || revision > before.revision) map.set(item.fact, { ...before, ...item, revision, laid: true });
+    // The same revision: the view knows more of it than its event did.
+    else if (revision === before.revision) map.set(item.fact, { ...item, ...before });
+  }
+
+  /** Shots, the newest first. */
+  get calls() {
+    const lines = [...this.shots.values()];
+    const place = new Map(lines.map((line, index) => [line, index]));
+    return lines.sort((a, b) => (a.at !== null && b.at !== null && a.at !== b.at ? b.at - a.at : place.get(b) - place.get(a)));
+  }
+
+  team(id) { return this.told?.teams.find((team) => team.id === id); }
+  player(id) { return this.told?.players?.find((player) => player.id === id); }
+  nameOf(id) { return this.team(id)?.name || id; }
+}

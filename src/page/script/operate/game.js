@@ -1,0 +1,156 @@
+// Which game is shown: chosen, started, ended; and who sits here.
+
+import { $, dialogOf, make, say } from "../dom.js";
+import { who } from "../who.js";
+import { ask, me, read } from "./ask.js";
+import { desk } from "./desk.js";
+
+/** Rules that come with the box; a box that tells its own list is believed. */
+const RULES = ["fiba-3x3", "big3", "fiba-5x5", "nba-5x5", "pickup-11", "pickup-15", "pickup-21", "none"];
+
+const dialog = dialogOf("#game");
+const whoDialog = dialogOf("#who");
+const side = (form, n) => ({ name: form.elements[`name${n}`].value.trim(), color: form.elements[`color${n}`].value, players: form.elements[`players${n}`].value });
+
+/** A short name for commands and facts: of small letters, digits, `-`. */
+export function shortName(text, taken) {
+  const plain = text.normalize("NFKD").replace(/[^\x20-\x7e]/g, "").toLowerCase();
+  const base = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 24) || "team";
+  return taken.includes(base) ? `${base}-2` : base;
+}
+
+/** `7 Ana` → { id: "7", name: "Ana" }. Both teams may have a 7: the second one's is named by its team too. */
+export function playersOf(text, team, taken = []) {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => {
+    const [first, ...rest] = line.split(/\s+/);
+    const short = shortName(first, []);
+    const id = taken.some((player) => player.id === short) ? shortName(`${team}-${short}`, []) : short;
+    return { id, team, name: (rest.length ? rest.join(" ") : first).slice(0, 40) };
+  });
+}
+
+/** Courts and rims of the form: a court is in the game if one of its rims is. */
+function showCourtsOf(form) {
+  const streams = Object.entries(desk.state.streams || {});
+  const key = JSON.stringify(streams.map(([name, stream]) => [name, (stream.rims || []).length]));
+  const node = $(".where", form);
+  if (node.dataset.key === key) return;
+  node.dataset.key = key;
+  const legend = $("legend", node);
+  node.replaceChildren(legend, ...streams.map(([name, stream]) => {
+    const check = make("input", { type: "checkbox", name: "court", value: name, checked: true });
+    const rims = Math.max(1, (stream.rims || []).length);
+    const selects = Array.from({ length: rims }, (_, rim) => {
+      const select = make("select", { name: `rim-${name}-${rim}` },
+        make("option", { value: "both", textContent: "both teams" }),
+        make("option", { value: "0", textContent: "first team" }),
+        make("option", { value: "1", textContent: "second team" }));
+      // Two rims are two baskets: a team each. One is shared.
+      select.value = rims > 1 ? String(rim % 2) : "both";
+      return make("label", {}, `Rim ${rim + 1} `, select);
+    });
+    return make("div", { className: "court" }, make("label", {}, check, ` Court ${name}`), ...selects);
+  }));
+}
+
+/** What the box is asked to start. */
+export function setupOf(form, rims) {
+  const [first, second] = [side(form, 0), side(form, 1)];
+  const ids = [shortName(first.name, [])];
+  ids.push(shortName(second.name, ids));
+  const teams = [first, second].map((team, n) => ({ id: ids[n], name: team.name, color: team.color }));
+  const courts = [...form.querySelectorAll("[name=court]:checked")].map((check) => check.value);
+  const attacks = courts.flatMap((court) => Array.from({ length: rims(court) }, (_, rim) => {
+    const said = form.elements[`rim-${court}-${rim}`].value;
+    return said === "both" ? { court, rim } : { court, rim, team: ids[Number(said)] };
+  }));
+  const theirs = playersOf(first.players, ids[0]);
+  const players = [...theirs, ...playersOf(second.players, ids[1], theirs)];
+  const rules = $("[name=rules]:checked", form).value;
+  return { rules: rules === "own" ? form.elements.own.value.trim() : rules, teams, courts, attacks, players };
+}
+
+function showRules(form) {
+  const names = desk.rules || RULES;
+  const node = $(".rules", form);
+  const key = names.join();
+  if (node.dataset.key === key) return;
+  node.dataset.key = key;
+  const chip = (value, text, checked, ...more) => make("label", { className: "chip" }, make("input", { type: "radio", name: "rules", value, checked }), make("span", { textContent: text }), ...more);
+  const own = make("input", { name: "own", placeholder: "the venue's own", maxLength: 40 });
+  own.setAttribute("aria-label", "Name of the venue's own rules");
+  own.addEventListener("focus", () => { $("[value=own]", node).checked = true; });
+  node.replaceChildren($("legend", node), ...names.map((name, n) => chip(name, name, n === 0)), chip("own", "other", false), own);
+}
+
+/** The games that the box knows, those that run first. */
+export async function learnGames() {
+  const told = await read("/v1/games");
+  if (!told) return false;
+  if (Array.isArray(told.rules)) desk.rules = told.rules.map((one) => one.name || one);
+  desk.games = told.games.sort((a, b) => (a.state === b.state ? 0 : a.state === "running" ? -1 : 1));
+  return true;
+}
+
+function showGames(choose) {
+  $(".games", dialog).replaceChildren(...desk.games.slice(0, 12).map((game) => {
+    const button = make("button", { type: "button" }, make("b", { textContent: game.id }),
+      ` ${game.rules || ""} · ${(game.courts || []).join(", ")} · ${game.state}`);
+    button.setAttribute("aria-pressed", String(game.id === desk.facts.game));
+    button.addEventListener("click", () => { dialog.close(); choose(game.id); });
+    const recap = make("a", { href: `/games/${encodeURIComponent(game.id)}`, textContent: "Recap" });
+    return make("li", {}, button, recap);
+  }));
+  const running = desk.facts.told?.state === "running";
+  $("#end-row").hidden = !running;
+  say($("#end"), "End this game");
+}
+
+export function wireGame(choose) {
+  const form = $("#start");
+  const open = async () => {
+    await learnGames();
+    showGames(choose);
+    showRules(form);
+    showCourtsOf(form);
+    if (!dialog.open) dialog.showModal();
+  };
+  $("#game-open").addEventListener("click", open);
+  $("#no-game button").addEventListener("click", open);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const rims = (court) => Math.max(1, desk.rims(court).list.length);
+    const told = await ask("/v1/games", setupOf(form, rims), $("[type=submit]", form));
+    if (!told) return;
+    dialog.close();
+    choose(told.told?.game || told.id);
+  });
+  $("#end").addEventListener("click", async (event) => {
+    const button = event.currentTarget;
+    // The second tap means it.
+    if (button.textContent !== "Really end it?") return void say(button, "Really end it?");
+    if (await ask(desk.path("/end"), {}, button)) dialog.close();
+  });
+
+  const name = $("#who-open");
+  const showMe = () => say(name, me());
+  name.addEventListener("click", () => {
+    $("[name=who]", whoDialog).value = who.name;
+    whoDialog.showModal();
+  });
+  $("form", whoDialog).addEventListener("submit", (event) => {
+    event.preventDefault();
+    who.name = $("[name=who]", whoDialog).value.trim();
+    showMe();
+    whoDialog.close();
+  });
+  showMe();
+}
+
+export function showGameName() {
+  const { told } = desk.facts;
+  say($("#game-open"), told ? told.game : "No game");
+  $("#no-game").hidden = Boolean(told);
+  $("#stage").hidden = !told;
+  document.title = told ? `${told.teams.map((team) => team.name || team.id).join(" – ")} · Courtside` : "Operate · Courtside";
+}

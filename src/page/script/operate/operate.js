@@ -1,0 +1,134 @@
+// The operator's stage: a game's facts in, taps out. No framework.
+//
+// `desk.js` is what all parts share, `../facts.js` the facts of the game, `../feed.js` how they come. Parts:
+// `board.js`, `calls.js` (with `thumbs.js`), `queue.js` (graphics, social, reel, log), `game.js`, `add.js`,
+// `health.js`, `keys.js`. What a tap does is shown once the box tells it as a fact, never before.
+
+import { box } from "../clock.js";
+import { $, say } from "../dom.js";
+import { Facts } from "../facts.js";
+import { feed } from "../feed.js";
+import { learn } from "../session.js";
+import { wireAdd } from "./add.js";
+import { read } from "./ask.js";
+import { showBoard, showCourts, wireBoard } from "./board.js";
+import { pick, showCalls, wireCalls } from "./calls.js";
+import { desk } from "./desk.js";
+import { learnGames, showGameName, wireGame } from "./game.js";
+import { showHealth } from "./health.js";
+import { go, wireKeys } from "./keys.js";
+import { showGraphics, showLog, showReel, showSocial } from "./queue.js";
+import { takePictures, watchCourts } from "./thumbs.js";
+import { wordsOf, whoseOf } from "./words.js";
+
+/** Stored events that a page which is opened asks for: who said what, and when clips begin. */
+const STORED = 300;
+/** Events that come before a game is known are kept for it. */
+const EARLY_KEPT = 600;
+
+let early = [];
+
+/** One drawing for all that came since the last. */
+let drawing = false;
+function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    showNow();
+  });
+}
+function showNow() {
+  showGameName();
+  showBoard();
+  showCourts(draw);
+  showCalls();
+  showGraphics();
+  showSocial();
+  showReel();
+  showLog();
+}
+
+/** Shows a game: what came of it, and the whole as the box has it. */
+async function choose(id) {
+  if (!id) return void draw();
+  if (desk.facts.game !== id) {
+    desk.facts = new Facts(id);
+    desk.picked = null;
+    desk.court = null;
+    const wanted = new URL(location.href);
+    wanted.searchParams.set("game", id);
+    history.replaceState(null, "", wanted);
+  }
+  const facts = desk.facts;
+  const since = facts.taken;
+  const view = await read(`/v1/games/${encodeURIComponent(id)}`);
+  if (facts !== desk.facts) return;
+  if (view) facts.lay(view, since);
+  for (const envelope of early) facts.take(envelope, true);
+  settleSoon();
+  watchCourts();
+  draw();
+}
+
+/** The game that the address names, or the one that runs. */
+async function find() {
+  if (desk.facts.game) return choose(desk.facts.game);
+  const named = new URL(location.href).searchParams.get("game");
+  await learnGames();
+  const running = desk.games.find((game) => game.state === "running");
+  return choose(named || running?.id || null);
+}
+
+function take(envelope, stored) {
+  early.push(envelope);
+  if (early.length > EARLY_KEPT) early = early.slice(-EARLY_KEPT / 2);
+  // A game that somebody starts is shown where none is.
+  if (!desk.facts.game && envelope.type === "courtside.game.v1" && envelope.data.state === "running") choose(envelope.data.game);
+  const changed = desk.facts.take(envelope, stored);
+  if (stored) settleSoon();
+  if (!changed) return;
+  if (changed === "shots" && !stored && !envelope.historical) {
+    const shot = desk.facts.shots.get(envelope.fact);
+    takePictures(shot);
+    if (!shot.provisional) say($("#spoken"), `${wordsOf(shot)} ${whoseOf(shot)}`);
+  }
+  draw();
+}
+
+/** What is stored comes in one go: it is all there once nothing more of it has come for a while. */
+const SETTLED_MS = 200;
+let settling = null;
+function settleSoon() {
+  clearTimeout(settling);
+  settling = setTimeout(() => { if (desk.facts.settle()) draw(); }, SETTLED_MS);
+}
+
+feed({
+  last: STORED,
+  take,
+  state(told) {
+    desk.state = told;
+    say($("#box"), told.box || "Courtside");
+    showHealth(told);
+    watchCourts();
+    draw();
+  },
+  open() {
+    $("#lost").hidden = true;
+    learn().then(draw);
+    box.learn();
+    find();
+  },
+  lost(why) {
+    $("#lost").hidden = false;
+    if (why === 401) location.assign("/login");
+  },
+});
+wireBoard((fact) => { go("calls"); pick(fact, true); });
+wireCalls();
+wireGame(choose);
+wireAdd();
+wireKeys();
+// Lives of graphics run out without an event.
+setInterval(showGraphics, 1000);
