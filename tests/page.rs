@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
-use courtside::clock::{Clock, ManualClock};
+use courtside::clock::{Clock, ManualClock, SystemClock};
 use courtside::event::FactId;
 use courtside::event::box_status::BoxStatus;
 use courtside::event::command::Role;
@@ -32,6 +32,12 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+#[path = "page/played.rs"]
+mod played;
+#[path = "page/operate.rs"]
+mod operate;
+#[path = "page/overlay.rs"]
+mod overlay;
 #[path = "page/playing.rs"]
 mod playing;
 
@@ -106,6 +112,8 @@ struct Scripted {
     said: Mutex<Vec<(String, VerdictWord)>>,
     /// What a technician asked of a court's service, and with what.
     asked: Mutex<Vec<(String, Value)>>,
+    /// Where a venue's looks of the overlay would lie.
+    theme: Mutex<std::path::PathBuf>,
 }
 
 impl Scripted {
@@ -128,6 +136,7 @@ impl Scripted {
             clip_asked: AtomicU64::new(0),
             said: Mutex::default(),
             asked: Mutex::default(),
+            theme: Mutex::default(),
         })
     }
 
@@ -185,6 +194,14 @@ impl Source for Scripted {
 
     fn status(&self) -> Option<Arc<BoxStatus>> {
         Some(Arc::clone(&self.state.lock()))
+    }
+
+    fn utc(&self) -> UtcTime {
+        SystemClock::new().utc()
+    }
+
+    fn overlay_css(&self) -> std::path::PathBuf {
+        self.theme.lock().clone()
     }
 
     fn subscribe(&self) -> broadcast::Receiver<SentEvent> {
@@ -374,6 +391,8 @@ struct Browser {
     out: BufReader<Box<dyn Read>>,
     session: String,
     asked: u64,
+    /// Frames that were painted, as long as they are asked for; not looked at yet.
+    frames: Vec<Value>,
     _profile: tempfile::TempDir,
 }
 
@@ -418,6 +437,7 @@ impl Browser {
             out: BufReader::new(out),
             session: String::new(),
             asked: 0,
+            frames: Vec::new(),
             _profile: profile,
         };
         let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
@@ -450,6 +470,9 @@ impl Browser {
             self.out.read_until(0, &mut message).expect("read");
             message.pop();
             let message: Value = serde_json::from_slice(&message).expect("the browser went away");
+            if message["method"] == "Page.screencastFrame" {
+                self.frames.push(message["params"].clone());
+            }
             if message["id"] == self.asked {
                 return match message["error"].is_null() {
                     true => Ok(message["result"].clone()),
@@ -504,10 +527,36 @@ impl Browser {
     }
 
     fn key(&mut self, key: &str, modifiers: u32) {
+        // What a browser does of itself with these it does by their code.
+        let code = match key {
+            "Tab" => 9,
+            "Enter" => 13,
+            "Escape" => 27,
+            _ => 0,
+        };
         for kind in ["keyDown", "keyUp"] {
-            let event = json!({"type": kind, "key": key, "modifiers": modifiers});
+            let mut event = json!({"type": kind, "key": key, "modifiers": modifiers});
+            if code > 0 {
+                event["windowsVirtualKeyCode"] = json!(code);
+            }
+            if key == "Enter" && kind == "keyDown" {
+                event["text"] = json!("\r");
+            }
             self.call("Input.dispatchKeyEvent", &event);
         }
+    }
+
+    /// Brings one of the elements into sight and touches it: a tap, as a finger does it.
+    fn tap(&mut self, selector: &str, index: usize) {
+        let selector = serde_json::to_string(selector).expect("JSON");
+        let place = self.value(&format!(
+            "(() => {{ const node = document.querySelectorAll({selector})[{index}]; \
+             node.scrollIntoView({{ block: 'nearest' }}); const {{ x, y, width, height }} = \
+             node.getBoundingClientRect(); return [x + width / 2, y + height / 2]; }})()"
+        ));
+        let at = |index: usize| place[index].as_f64().expect("a number");
+        self.mouse("mousePressed", (at(0), at(1)));
+        self.mouse("mouseReleased", (at(0), at(1)));
     }
 
     /// Keeps a picture, where somebody wants to see it.

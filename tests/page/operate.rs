@@ -1,0 +1,376 @@
+//! The operator's stage in a browser: taps and keys become words to the box, facts become what is shown.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::Browser;
+use super::played::{Cabled, Played};
+
+const TABLET: (u32, u32) = (1024, 768);
+
+/// Points as they stand on the board.
+const POINTS: &str =
+    "[...document.querySelectorAll('#board .points')].map((node) => node.textContent).join('–')";
+const ROWS: &str = "document.querySelectorAll('#calls .call').length";
+
+fn shows(browser: &mut Browser, points: &str) {
+    browser.until(&format!("{POINTS} === '{points}'"));
+}
+
+/// Five shots, the last one pending: 3 to 1.
+fn played() -> Arc<Played> {
+    let played = Played::new();
+    for (made, team, points, seconds) in [
+        (true, Some("comets"), 1, 150),
+        (true, Some("harbor"), 1, 120),
+        (true, Some("comets"), 2, 90),
+        (false, Some("harbor"), 1, 60),
+        (true, None, 2, 5),
+    ] {
+        played.shot(made, team, points, seconds * 1000);
+    }
+    played
+}
+
+/// The stage with these five, once it can be tapped.
+fn opened(served: &Cabled) -> Option<Browser> {
+    let mut browser = Browser::open(&format!("http://{}/operate", served.address), TABLET)?;
+    browser.until(&format!("{ROWS} === 5"));
+    shows(&mut browser, "3–1");
+    // Its buttons are there: two teams' for the pending one, and one each.
+    browser.until("document.querySelectorAll('#calls .quick button').length === 7");
+    // Sets the name that stands beside what is corrected here.
+    browser.value("localStorage.setItem('who', 'Žana')");
+    Some(browser)
+}
+
+#[test]
+fn any_call_is_mended_in_three_taps_and_what_is_shown_is_revised_by_its_facts() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    browser.until(
+        "document.querySelector('#board .pending').textContent === 'Pending: 2 points, 1 shot'",
+    );
+    browser.picture("operate-tablet");
+    // Whose the pending one is: one tap.
+    browser.tap(".call:nth-child(1) .quick .team", 1);
+    shows(&mut browser, "3–3");
+    browser.until("document.querySelector('#board .pending').hidden");
+    browser.until("document.querySelector('.call .who').textContent === '✎ Žana'");
+    // Made to missed: one tap; back: one tap.
+    browser.tap(".call:nth-child(3) .quick .is", 0);
+    shows(&mut browser, "1–3");
+    browser.tap("#undo", 0);
+    shows(&mut browser, "3–3");
+    // Points, team, player, none: the call, then what it is.
+    browser.tap(".call:nth-child(5) .pick", 0);
+    browser.until("!!document.querySelector('.call:nth-child(5) .mend')");
+    browser.picture("operate-mend");
+    browser.tap(".mend .points", 1);
+    shows(&mut browser, "4–3");
+    browser.tap(".mend .by .team", 1);
+    shows(&mut browser, "2–5");
+    browser.tap(".mend .is button", 2);
+    shows(&mut browser, "2–3");
+    browser.until(
+        "document.querySelector('.call:nth-child(5) .what').textContent === 'No shot (was made)'",
+    );
+    browser.tap(".mend .back", 0);
+    shows(&mut browser, "2–5");
+    // One that was not seen: the button, then as what.
+    browser.tap("#add-open", 0);
+    browser.until("document.querySelector('#add').open");
+    browser.picture("operate-add");
+    browser.tap("#add .as button", 0);
+    shows(&mut browser, "3–5");
+    browser.until(&format!("{ROWS} === 6 && !document.querySelector('#add').open"));
+    // All of it is told, by whom.
+    browser.until("document.querySelector('#log').textContent.includes('Žana added a shot, made')");
+    assert_eq!(played.score()["teams"][0]["points"], json!(3), "the box has it so");
+}
+
+#[test]
+fn what_the_box_refuses_is_said_and_nothing_is_shown_as_done() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    browser.tap("#undo", 0);
+    browser.until("document.querySelector('#toast').textContent === 'Not done: there is nothing to take back'");
+    shows(&mut browser, "3–1");
+    // Nothing changes before the box says so, and the box is away.
+    served.cut();
+    browser.tap(".call:nth-child(3) .quick .is", 0);
+    browser.until(
+        "document.querySelector('#toast').textContent === 'Not done: the box does not answer.'",
+    );
+    shows(&mut browser, "3–1");
+    browser.picture("operate-away");
+}
+
+#[test]
+fn a_reload_and_a_cut_lose_no_fact_and_double_none() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    browser.value("window.shown = []");
+    let watch = "new MutationObserver(() => { const now = [...document.querySelectorAll('#board .points')]\
+        .map((node) => node.textContent).join('–'); if (shown.at(-1) !== now) shown.push(now); })\
+        .observe(document.querySelector('#board'), { subtree: true, childList: true, characterData: true })";
+    browser.value(watch);
+    served.cut();
+    browser.until("!document.querySelector('#lost').hidden");
+    played.shot(true, Some("harbor"), 1, 0);
+    played.shot(true, Some("harbor"), 2, 0);
+    served.mend();
+    browser.until("document.querySelector('#lost').hidden");
+    shows(&mut browser, "3–4");
+    played.shot(true, Some("comets"), 1, 0);
+    shows(&mut browser, "4–4");
+    assert_eq!(browser.value(ROWS), json!(8));
+    // No score was shown that had been left behind.
+    let told = browser.value("shown.join(' ')");
+    assert!(["3–2 3–4 4–4", "3–4 4–4"].map(Value::from).contains(&told), "{told}");
+    for _ in 0..3 {
+        browser.call("Page.reload", &json!({}));
+        shows(&mut browser, "4–4");
+        browser.until(&format!("{ROWS} === 8"));
+    }
+    let facts = browser.value("new Set([...document.querySelectorAll('#calls .call .where')].map((node) => node.textContent)).size");
+    assert!(facts.as_u64() > Some(4), "rows of their own: {facts}");
+}
+
+#[test]
+fn keys_alone_are_enough() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    // No pointer moves from here on: what has the focus says so.
+    browser.key("j", 0);
+    browser.until("document.activeElement.matches('.call:nth-child(1) .pick:focus-visible')");
+    browser.key("b", 0);
+    shows(&mut browser, "3–3");
+    browser.key("ArrowDown", 0);
+    browser.key("ArrowDown", 0);
+    browser.until("document.activeElement.matches('.call:nth-child(3) .pick')");
+    browser.key("f", 0);
+    shows(&mut browser, "1–3");
+    browser.key("f", 0);
+    shows(&mut browser, "3–3");
+    browser.key("3", 0);
+    shows(&mut browser, "4–3");
+    browser.key("v", 0);
+    shows(&mut browser, "1–3");
+    browser.key("u", 0);
+    shows(&mut browser, "4–3");
+    browser.key("+", 0);
+    browser.until(
+        "document.querySelector('#add').open && document.activeElement.matches('#add .as button')",
+    );
+    browser.key("Enter", 0);
+    shows(&mut browser, "5–3");
+    // The graphic that waits is taken, held, dismissed.
+    played.graphic(1, "Comets on a run", "proposed", 30, played.ago(500));
+    browser.until("document.querySelectorAll('#graphics .card').length === 1");
+    browser.key("t", 0);
+    browser.until("document.querySelector('#graphics .card').matches('.is-taken')");
+    browser.key("h", 0);
+    browser.until("document.querySelector('#graphics .card').matches('.is-held')");
+    browser.key("d", 0);
+    browser.until("document.querySelectorAll('#graphics .card').length === 0");
+    // A caption is written where the focus is brought, and letters there are no keys.
+    played.candidate(1, "What a start");
+    browser.until("document.querySelectorAll('#social .card').length === 1");
+    browser.key("s", 0);
+    browser.until("document.activeElement.matches('#social textarea')");
+    browser.call("Input.insertText", &json!({"text": "! uuu"}));
+    browser.key("Tab", 0);
+    browser.until("document.activeElement.textContent === 'Approve'");
+    browser.key("Enter", 0);
+    browser.until("document.querySelector('#social .card').matches('.is-approved')");
+    browser.until("document.querySelector('#social .text').textContent.includes('! uuu')");
+    shows(&mut browser, "5–3");
+    browser.key("?", 0);
+    browser.until("document.querySelector('#help').open");
+    browser.picture("operate-help");
+    browser.key("Escape", 0);
+    browser.until("!document.querySelector('#help').open");
+    // Every button is reached by Tab, and shows that it has the focus.
+    browser.value("document.activeElement.blur()");
+    let mut reached = std::collections::BTreeSet::new();
+    browser.value(
+        "[...document.querySelectorAll('button')].forEach((node, n) => { node.dataset.n = n; })",
+    );
+    for _ in 0..120 {
+        browser.key("Tab", 0);
+        let at = browser.value(
+            "document.activeElement.matches('button:focus-visible') && getComputedStyle(document.activeElement).outlineStyle === 'solid' ? document.activeElement.dataset.n : null",
+        );
+        reached.extend(at.as_str().map(str::to_owned));
+    }
+    let missed = browser.value(&format!("[...document.querySelectorAll('button')].filter((node) => node.offsetParent && !node.closest('dialog') && !{}.includes(node.dataset.n)).map((node) => node.outerHTML).join()", json!(reached)));
+    assert_eq!(missed, json!(""));
+    assert!(reached.len() > 10, "{reached:?}");
+}
+
+#[test]
+fn two_operators_see_each_others_names_and_who_only_looks_sees_no_buttons() {
+    let played = played();
+    let served = Cabled::guarded(&played);
+    let url = format!("http://{}/operate", served.address);
+    let enter = |token: &str, name: &str| {
+        let mut browser = Browser::open(&url, TABLET)?;
+        browser.until("location.pathname === '/login' && !!document.querySelector('form')");
+        browser.value(&format!("localStorage.setItem('who', '{name}')"));
+        browser.value(&format!("document.querySelector('input').value = '{token}'; document.querySelector('button').click()"));
+        browser.until("location.pathname === '/'");
+        browser.call("Page.navigate", &json!({"url": url}));
+        browser.until(&format!("{ROWS} === 5"));
+        Some(browser)
+    };
+    let Some(mut ana) = enter("the-operator-s-token", "Ana") else { return };
+    let Some(mut bo) = enter("the-operator-s-token", "Bo") else { return };
+    let Some(mut guest) = enter("the-viewer-s-token", "Guest") else { return };
+    ana.tap(".call:nth-child(3) .quick .is", 0);
+    for browser in [&mut ana, &mut bo, &mut guest] {
+        shows(browser, "1–1");
+        browser.until("document.querySelector('.call:nth-child(3) .who').textContent === '✎ Ana'");
+    }
+    // The last one wins, and all see who.
+    bo.tap(".call:nth-child(3) .quick .is", 0);
+    for browser in [&mut ana, &mut bo, &mut guest] {
+        shows(browser, "3–1");
+        browser.until("document.querySelector('.call:nth-child(3) .who').textContent === '✎ Bo'");
+        browser.until("document.querySelector('#log').textContent.includes('Ana made → missed')");
+    }
+    let taps = "[...document.querySelectorAll('.tap, .quick button, .mend')].filter((node) => node.offsetParent).length";
+    assert!(ana.value(taps).as_u64() > Some(3));
+    assert_eq!(guest.value(taps), json!(0));
+    guest.key("f", 0);
+    guest.key("u", 0);
+    guest.picture("operate-viewer");
+    shows(&mut ana, "3–1");
+}
+
+#[test]
+fn a_fact_is_painted_soon_after_it_came() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    // What was stored is there, and what comes now is news.
+    browser.until("performance.now() > 3000");
+    browser.value(
+        "window.painted = []; new MutationObserver(() => requestAnimationFrame(() => requestAnimationFrame(() => \
+         painted.push(document.querySelector('#board .points').textContent)))).observe(document.querySelector('#board .points'), \
+         { childList: true, characterData: true, subtree: true })",
+    );
+    // Two frames after the document changed what was drawn is on the screen. 300 ms are the box's and the page's
+    // together: what is measured here is the page alone, on whatever machine runs this, so it may take twice that.
+    let began = Instant::now();
+    played.shot(true, Some("comets"), 1, 0);
+    browser.until("window.painted.at(-1) === '4'");
+    let took = began.elapsed();
+    assert!(took.as_millis() < 600, "{took:?}");
+}
+
+#[test]
+fn nothing_juts_out_and_nothing_is_too_small_on_three_screens_dark_and_light() {
+    let played = played();
+    let played_on = Arc::clone(&played);
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    played_on.graphic(
+        1,
+        "Comets lead for the third time in this game",
+        "proposed",
+        60,
+        played.ago(500),
+    );
+    played_on.candidate(1, "What a start: from far, and nobody near");
+    browser.until("document.querySelectorAll('#graphics .card, #social .card').length === 2");
+    for scheme in ["dark", "light"] {
+        let wanted = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.call("Emulation.setEmulatedMedia", &wanted);
+        for (name, size) in [("tablet", TABLET), ("phone", (390, 844)), ("wall", (1920, 1080))] {
+            browser.resize(size);
+            browser.until(&format!("innerWidth === {}", size.0));
+            browser.until("document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight");
+            // Fingers want 44 pixels (WCAG 2.5.5); nobody's are bigger on a wall.
+            let small = "[...document.querySelectorAll('#stage .tap button, #stage button.tap, .quick button')].filter((node) => node.offsetParent && (node.offsetHeight < 40 || node.offsetWidth < 40)).map((node) => node.textContent).join()";
+            assert_eq!(browser.value(small), json!(""), "{name}");
+            // At three metres five minutes of arc are 4.4 mm; a tablet of ten inches has 5 pixels a millimetre.
+            let size = browser.value("['#board .points', '.call .what'].map((of) => parseFloat(getComputedStyle(document.querySelector(of)).fontSize))");
+            let at_least =
+                |n: usize, least: f64| size[n].as_f64().is_some_and(|size| size >= least);
+            if name != "phone" {
+                assert!(at_least(0, 90.0) && at_least(1, 25.0), "{name}: {size}");
+            }
+            browser.picture(&format!("operate-{name}-{scheme}"));
+        }
+    }
+}
+
+/// The checker of a page's accessibility, where `make axe` fetched it.
+fn axe() -> Option<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/target/axe/package/axe.min.js");
+    let path = std::env::var("COURTSIDE_AXE").unwrap_or_else(|_| path.to_owned());
+    let found = std::fs::read_to_string(&path).ok();
+    if found.is_none() {
+        assert!(
+            std::env::var_os("COURTSIDE_WITHOUT_AXE").is_some(),
+            "no axe-core at {path}: `make axe` fetches it; COURTSIDE_WITHOUT_AXE=1 leaves it out"
+        );
+        eprintln!("no axe-core here: nobody looked for barriers on the page");
+    }
+    found
+}
+
+#[test]
+fn axe_finds_no_serious_barrier() {
+    let Some(axe) = axe() else { return };
+    let played = played();
+    played.graphic(1, "Comets lead", "proposed", 600, played.ago(500));
+    played.candidate(1, "What a start");
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    // The checker is no script of ours: the page's policy does not hold for what the test brings.
+    browser.call("Page.setBypassCSP", &json!({"enabled": true}));
+    let mut found = Vec::new();
+    let mut check = |browser: &mut Browser, what: &str| {
+        let run = "axe.run(document, { resultTypes: ['violations'] }).then((told) => told.violations.filter((one) => \
+            ['serious', 'critical'].includes(one.impact)).map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).join(', ')}`).join('; '))";
+        let told = browser.value(run);
+        if told != json!("") {
+            found.push(format!("{what}: {told}"));
+        }
+        let rules = browser.value("axe.run(document).then((told) => told.passes.length)");
+        assert!(rules.as_u64() > Some(10), "it looked at nothing: {rules}");
+    };
+    for scheme in ["dark", "light"] {
+        let wanted = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.call("Emulation.setEmulatedMedia", &wanted);
+        browser.call("Page.reload", &json!({}));
+        browser.until(&format!("{ROWS} === 5 && document.querySelectorAll('.card').length === 2"));
+        browser.value(&axe);
+        browser.value("document.querySelector('.pick').click()");
+        check(&mut browser, &format!("stage, {scheme}"));
+        for (open, dialog) in [
+            ("#game-open", "#game"),
+            ("#add-open", "#add"),
+            ("#help-open", "#help"),
+            ("#who-open", "#who"),
+        ] {
+            browser.value(&format!("document.querySelector('{open}').click()"));
+            browser.until(&format!("document.querySelector('{dialog}').open"));
+            check(&mut browser, &format!("{dialog}, {scheme}"));
+            browser.value(&format!("document.querySelector('{dialog}').close()"));
+        }
+    }
+    browser.call("Page.navigate", &json!({"url": format!("http://{}/overlay", served.address)}));
+    browser.until("!document.querySelector('.bug').hidden");
+    browser.value(&axe);
+    check(&mut browser, "overlay");
+    assert!(found.is_empty(), "{found:#?}");
+}

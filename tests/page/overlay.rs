@@ -1,0 +1,170 @@
+//! The overlay in a browser: what it shows, and when, by the pixels of the frames that were painted.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use courtside::clock::Clock;
+use courtside::media::UtcTime;
+use serde_json::{Value, json};
+
+use super::Browser;
+use super::played::{Cabled, GAME, Played};
+
+const SIZE: (u32, u32) = (1280, 720);
+/// As a venue might: a graphic that is found by its colour, which nothing else has.
+const THEME: &str = ".graphic { background: rgb(0, 255, 0) !important; color: rgb(0, 255, 0); }";
+const POINTS: &str =
+    "[...document.querySelectorAll('.bug .points')].map((node) => node.textContent).join('–')";
+/// A graphic of that colour is some thousand pixels.
+const GREEN_LEAST: usize = 2_000;
+
+/// A game with the looks of a venue, and its overlay.
+fn opened(delay: u32) -> Option<(Arc<Played>, Cabled, Browser, tempfile::TempDir)> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let theme = dir.path().join("overlay.css");
+    std::fs::write(&theme, THEME).expect("written");
+    let played = Played::new();
+    *played.source.theme.lock() = theme;
+    played.shot(true, Some("comets"), 2, 60_000);
+    let served = Cabled::serve(&played);
+    let url = format!("http://{}/overlay?game={GAME}&delay={delay}", served.address);
+    let mut browser = Browser::open(&url, SIZE)?;
+    browser.until(&format!("{POINTS} === '2–0'"));
+    Some((played, served, browser, dir))
+}
+
+/// Pixels of the venue's colour in a frame.
+fn green(frame: &Value) -> usize {
+    let decode = "base64 -d | ffmpeg -v error -i - -f rawvideo -pix_fmt rgb24 -";
+    let mut child = Command::new("sh")
+        .args(["-c", decode])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut stdin = child.stdin.take().expect("piped");
+    let text = frame["data"].as_str().expect("a picture").to_owned();
+    let feeding = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let pixels = child.wait_with_output().expect("decoded").stdout;
+    feeding.join().expect("joined").expect("fed");
+    assert!(!pixels.is_empty(), "no ffmpeg here: `make test` installs it");
+    pixels.chunks_exact(3).filter(|pixel| pixel[0] < 60 && pixel[1] > 200 && pixel[2] < 60).count()
+}
+
+/// Seconds of UTC of the first frame that shows a graphic, from now until `until`.
+fn first_green(browser: &mut Browser, played: &Played, until: UtcTime) -> Option<f64> {
+    browser.call("Page.startScreencast", &json!({"format": "png", "everyNthFrame": 1}));
+    let mut frames = Vec::new();
+    while played.clock.utc() < until {
+        browser.value("new Promise((done) => setTimeout(done, 20))");
+        for frame in std::mem::take(&mut browser.frames) {
+            browser.call("Page.screencastFrameAck", &json!({"sessionId": frame["sessionId"]}));
+            frames.push(frame);
+        }
+    }
+    browser.call("Page.stopScreencast", &json!({}));
+    browser.frames.clear();
+    let shows = |frame: &&Value| green(frame) > GREEN_LEAST;
+    let first = frames.iter().find(shows)?;
+    first["metadata"]["timestamp"].as_f64()
+}
+
+fn seconds(time: UtcTime) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "to a microsecond")]
+    let nanos = time.as_nanos() as f64;
+    nanos / 1e9
+}
+
+fn after(time: UtcTime, wait: Duration) -> UtcTime {
+    time.plus_nanos(i64::try_from(wait.as_nanos()).expect("seconds"))
+}
+
+/// A graphic of a moment `ago` milliseconds ago is taken now: its first frame, and when that was due.
+fn taken(delay: u32, ago: i64) -> Option<(f64, f64)> {
+    let (played, _served, mut browser, _dir) = opened(delay)?;
+    let moment = played.ago(ago);
+    played.graphic(1, "Comets on a run of seven", "proposed", 30, moment);
+    let word = played.clock.utc();
+    played.graphic(1, "Comets on a run of seven", "taken", 30, moment);
+    let reached = after(moment, Duration::from_secs(delay.into()));
+    let due = reached.max(word);
+    let first = first_green(&mut browser, &played, after(due, Duration::from_millis(1200)));
+    browser.picture(&format!("overlay-{delay}-{ago}"));
+    Some((first.expect("it is shown"), seconds(due)))
+}
+
+#[test]
+fn a_graphic_is_painted_when_the_programme_has_reached_it_and_never_before() {
+    // Its moment is a second old as it is taken, or ten: then the programme has reached it long ago.
+    for (delay, ago) in [(0, 1_000), (5, 1_000), (5, 10_000)] {
+        let Some((first, due)) = taken(delay, ago) else { return };
+        let late = first - due;
+        eprintln!(
+            "delay {delay} s, moment {ago} ms before it is taken: painted {:.0} ms after it is due",
+            late * 1e3
+        );
+        assert!(late >= 0.0, "{late} s before its time, at a delay of {delay} s");
+        // A frame is 17 ms; a machine that runs other tests beside this one paints when it can.
+        assert!(late < 0.4, "{late} s late, at a delay of {delay} s");
+    }
+}
+
+#[test]
+fn what_is_taken_back_meanwhile_is_never_shown() {
+    let Some((played, _served, mut browser, _dir)) = opened(3) else { return };
+    let moment = played.ago(500);
+    played.graphic(1, "Comets on a run", "taken", 30, moment);
+    played.takes_graphic_back(1);
+    let end = after(moment, Duration::from_millis(4_500));
+    assert_eq!(first_green(&mut browser, &played, end), None);
+}
+
+#[test]
+fn a_correction_of_an_older_shot_does_not_give_away_the_newest_and_a_reload_neither() {
+    let Some((played, served, mut browser, _dir)) = opened(6) else { return };
+    let watch = "window.shown = []; new MutationObserver(() => { const now = \
+        [...document.querySelectorAll('.bug .points')].map((node) => node.textContent).join('–'); \
+        if (shown.at(-1)?.[1] !== now) shown.push([Date.now(), now]); }).observe(document.body, \
+        { subtree: true, childList: true, characterData: true })";
+    browser.value(watch);
+    let moment = played.ago(300);
+    played.shot(true, Some("harbor"), 2, 300);
+    // The shot of a minute ago was none: its score is told at once, and knows the newest too.
+    let body = json!({"verdict": "missed"}).to_string();
+    let path = "/v1/shots/00000000000000bb-shot-0/correct";
+    browser.value(&format!(
+        "fetch('{path}', {{ method: 'POST', headers: {{ 'Content-Type': 'application/json', \
+         'Courtside-Who': 'Ana' }}, body: '{body}' }}).then((answer) => answer.status)"
+    ));
+    browser.until(&format!("{POINTS} === '0–2'"));
+    let due = seconds(after(moment, Duration::from_secs(6)));
+    let first = browser.value("shown.find(([, points]) => points.endsWith('–2'))[0]");
+    let first = first.as_f64().expect("a time") / 1e3;
+    assert!(first >= due, "{} s too early", due - first);
+
+    // A page that is opened in between knows the whole, and waits with what it may not show yet.
+    let moment = played.ago(300);
+    played.shot(true, Some("harbor"), 1, 300);
+    let due = seconds(after(moment, Duration::from_secs(6)));
+    let url = format!("http://{}/overlay?delay=6", served.address);
+    browser.call("Page.navigate", &json!({"url": url}));
+    browser.until(&format!("{POINTS} === '0–3'"));
+    assert!(seconds(played.clock.utc()) >= due, "shown too early after a reload");
+}
+
+#[test]
+fn a_delay_that_is_none_says_so_and_shows_nothing() {
+    let played = Played::new();
+    let served = Cabled::serve(&played);
+    let url = format!("http://{}/overlay?delay=soon", served.address);
+    let Some(mut browser) = Browser::open(&url, SIZE) else { return };
+    browser.until("document.querySelector('.wrong').textContent === 'delay is seconds, 0 to 600: soon is not'");
+    assert_eq!(browser.value("document.querySelector('.bug').hidden"), json!(true));
+    // Over nothing: what is under it is seen.
+    assert_eq!(
+        browser.value("getComputedStyle(document.body).backgroundColor"),
+        json!("rgba(0, 0, 0, 0)")
+    );
+}
