@@ -17,8 +17,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// For as long as a browser likes: another version has another address.
 const KEPT: &str = "private, max-age=31536000, immutable";
 
-/// The modules of the scripts, by their paths below `script/`, by which they import each other. Each page has
-/// one that is [first](FIRST).
+/// The modules of the scripts, by their paths below `script/`, by which they import each other. The first of
+/// each page is the one that its text names.
 const MODULES: &[(&str, &str)] = &[
     ("calibration.js", include_str!("script/calibration.js")),
     ("calls.js", include_str!("script/calls.js")),

@@ -304,7 +304,9 @@ type Of = Extension<Arc<Played>>;
 
 fn who(headers: &HeaderMap) -> String {
     let bytes = headers.get("courtside-who").map(|value| value.as_bytes().to_vec());
-    String::from_utf8(bytes.expect("a page says who asks")).expect("UTF-8")
+    let name = String::from_utf8(bytes.expect("a page says who asks")).expect("UTF-8");
+    // As the box does: the role stands before the name.
+    format!("operator {name}")
 }
 
 fn answer(said: Option<Value>) -> (StatusCode, Json<Value>) {

@@ -129,7 +129,7 @@ export class Facts {
     this.heard.set(envelope.fact, of.set(envelope.revision, envelope));
     const { who, by } = envelope.data;
     if (!who && by !== "operator") return;
-    this.said.push({ who: who || "an operator", envelope });
+    this.said.push({ who, envelope });
     if (this.said.length > SAID_KEPT) this.said.shift();
   }
 

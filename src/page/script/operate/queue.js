@@ -7,6 +7,7 @@ import { may } from "../session.js";
 import { ask } from "./ask.js";
 import { clockTime, colorOf, desk } from "./desk.js";
 import { play } from "./clip.js";
+import { named } from "./words.js";
 
 /** A candidate that somebody decided on stays in sight, greyed. */
 const DECIDED_SHOWN = 3;
@@ -65,7 +66,7 @@ export function showGraphics() {
     root.style.setProperty("--team", one.team ? colorOf(one.team) : "transparent");
     const rest = left(one);
     const life = one.state === "held" || rest === null ? "" : ` · ${rest} s`;
-    const by = one.who && one.state !== "proposed" ? ` · ${one.who}` : "";
+    const by = one.who && one.state !== "proposed" ? ` · ${named(one.who)}` : "";
     const now = { taken: "On air", held: "Held", proposed: ABOUT[one.about] || one.about }[one.state];
     say($(".about", root), `${now}${life}${by}`);
     say($(".text", root), one.text);
@@ -123,7 +124,7 @@ export function showSocial() {
     if (!root.dataset.typed && caption.value !== one.caption) caption.value = one.caption;
     caption.hidden = !open || !may("operator");
     say($(".text", root), caption.hidden ? one.caption : "");
-    const by = one.who && !open ? ` by ${one.who}` : "";
+    const by = one.who && !open ? ` by ${named(one.who)}` : "";
     say($(".about", root), open ? `${Math.round(one.score)} · ${one.why}` : `${one.state === "approved" ? "Approved" : "Rejected"}${by}`);
     $(".buttons", root).hidden = !open;
   });
@@ -201,7 +202,7 @@ export function showLog() {
   const key = JSON.stringify(lines.map(({ envelope }) => [envelope.fact, envelope.revision]));
   if (key === showLog.key) return;
   showLog.key = key;
-  $("#log").replaceChildren(...lines.map(({ who, envelope }) => make("li", {}, make("b", { textContent: who }), ` ${told(envelope)}`)));
+  $("#log").replaceChildren(...lines.map(({ who, envelope }) => make("li", {}, make("b", { textContent: named(who) }), ` ${told(envelope)}`)));
 }
 
 const DID = { taken: "took", held: "held", dismissed: "dismissed", approved: "approved", rejected: "rejected" };
@@ -211,10 +212,10 @@ function told(envelope) {
   if (!type.startsWith("courtside.shot.")) return `${DID[data.state] || "changed"}: ${data.text || data.caption || ""}`;
   const before = desk.facts.before(envelope);
   const [was, is] = [before && standingOf(before), standingOf(envelope)];
-  const named = (standing) => (standing === "withdrawn" ? "no shot" : standing);
+  const called = (standing) => (standing === "withdrawn" ? "no shot" : standing);
   const parts = [];
-  if (!before) parts.push(envelope.revision ? named(is) : `added a shot, ${named(is)}`);
-  else if (was !== is) parts.push(`${named(was)} → ${named(is)}`);
+  if (!before) parts.push(envelope.revision ? called(is) : `added a shot, ${called(is)}`);
+  else if (was !== is) parts.push(`${called(was)} → ${called(is)}`);
   if (before && data.points !== undefined && data.points !== before.data.points) parts.push(`${data.points} ${data.points === 1 ? "point" : "points"}`);
   if (before && data.team && data.team !== before.data.team) parts.push(desk.facts.nameOf(data.team));
   if (before && data.player && data.player !== before.data.player) parts.push(desk.facts.player(data.player)?.name || data.player);

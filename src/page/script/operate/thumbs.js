@@ -22,6 +22,10 @@ const PLAYING = 4;
 /** Seconds of a clip around its shot that are shown again and again. */
 const LOOP_S = [1.6, 1.2];
 
+/** A clip is cut some seconds after its shot; one that is not there by then was not recorded, or is gone. */
+const TRIES = 6;
+const AGAIN_MS = 5000;
+
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** The square of a rim in shares of the picture: left, top, width, height. */
@@ -163,7 +167,8 @@ export class Thumb {
     video.addEventListener("error", () => {
       // Not cut yet, or of a codec that this browser lacks: what else there is of it, and the clip again later.
       this.broken = true;
-      setTimeout(() => { this.broken = false; this.show(); }, 5000);
+      this.tries = (this.tries || 0) + 1;
+      if (this.tries < TRIES) setTimeout(() => { this.broken = false; this.show(); }, AGAIN_MS);
       this.show();
     });
     video.src = `${this.clip}/media.mp4`;

@@ -30,7 +30,10 @@ export function whoseOf(shot) {
   return outcomeOf(shot) === "none" || !desk.facts.told ? "" : "Whose?";
 }
 
+/** The box tells role and name; among operators the name is enough. */
+export const named = (who) => (who || "").replace(/^(viewer|operator|technician)( |$)/, "") || "an operator";
+
 /** Who said it last, where a person did. */
-export const byOf = (shot) => (shot.by === "operator" || shot.who ? shot.who || "an operator" : "");
+export const byOf = (shot) => (shot.by === "operator" || shot.who ? named(shot.who) : "");
 
 export const tint = (shot) => (shot.team ? colorOf(shot.team) : "");
