@@ -36,8 +36,6 @@ export function showBoard() {
   winning(momentum, told);
   say($("#period-next"), score.period < told.periods ? `Period ${score.period + 1}` : "Overtime");
   $("#period-next").hidden = over;
-  // Where both teams attack one basket there are no sides; a box that tells none has none.
-  $("#sides").hidden = over || told.swapped === undefined;
 }
 
 function note(team, side) {
@@ -73,10 +71,9 @@ export function wireBoard(toShot) {
     const waits = desk.facts.calls.find((shot) => !shot.team && !shot.provisional && ["made", "missed"].includes(shot.standing));
     if (waits) toShot(waits.fact);
   });
-  const period = (body, button) => { if (desk.facts.score) ask(desk.path("/period"), body, button); };
-  $("#period-next").addEventListener("click", (event) => period({ n: desk.facts.score.period + 1 }, event.currentTarget));
-  $("#sides").addEventListener("click", (event) =>
-    period({ n: desk.facts.score.period, swapped: !desk.facts.told.swapped }, event.currentTarget));
+  $("#period-next").addEventListener("click", (event) => {
+    if (desk.facts.score) ask(desk.path("/period"), { n: desk.facts.score.period + 1 }, event.currentTarget);
+  });
 }
 
 /** The courts of the game, to look at one alone. */

@@ -104,6 +104,8 @@ function showGames(choose) {
   const running = desk.facts.told?.state === "running";
   $("#end-row").hidden = !running;
   say($("#end"), "End this game");
+  // One basket has no sides.
+  $("#sides").hidden = desk.courts.reduce((rims, court) => rims + Math.max(1, desk.rims(court).list.length), 0) < 2;
 }
 
 export function wireGame(choose) {
@@ -131,6 +133,14 @@ export function wireGame(choose) {
     if (button.textContent !== "Really end it?") return void say(button, "Really end it?");
     if (await ask(desk.path("/end"), {}, button)) dialog.close();
   });
+
+  // Said as it is, not turned over: two who tap at once mean the same.
+  for (const button of $("#sides").querySelectorAll("button")) {
+    button.addEventListener("click", async () => {
+      const body = { n: desk.facts.score.period, swapped: button.dataset.swapped === "true" };
+      if (await ask(desk.path("/period"), body, button)) dialog.close();
+    });
+  }
 
   const name = $("#who-open");
   const showMe = () => say(name, me());
