@@ -91,7 +91,7 @@ export class Facts {
     const withdrawn = type in GONE;
     // The same revision, laid before: the view knew more of it, the event when it was.
     const kept = withdrawn || (before && before.revision === revision) ? { ...before, ...data } : data;
-    const told = { fact, revision, withdrawn, court: courtOf(envelope), at: timeOf(envelope), taken: this.taken };
+    const told = { fact, revision, withdrawn, stored, court: courtOf(envelope), at: timeOf(envelope), taken: this.taken };
     this[many].set(fact, { ...kept, ...told, laid: false });
     return many;
   }
@@ -179,6 +179,17 @@ export class Facts {
     const lines = [...this.shots.values()];
     const place = new Map(lines.map((line, index) => [line, index]));
     return lines.sort((a, b) => (a.at !== null && b.at !== null && a.at !== b.at ? b.at - a.at : place.get(b) - place.get(a)));
+  }
+
+  /** Paths of clips that show a shot, by fact: its own, or its highlight's. */
+  get clipsOf() {
+    const found = new Map();
+    for (const one of this.highlights.values()) {
+      if (one.withdrawn) continue;
+      for (const fact of [...(one.with || []), one.shot]) found.set(fact, one.clip);
+    }
+    for (const shot of this.shots.values()) if (shot.clip) found.set(shot.fact, shot.clip);
+    return found;
   }
 
   team(id) { return this.told?.teams.find((team) => team.id === id); }

@@ -15,6 +15,7 @@ const MOVED_MS = 350;
 const rows = new Map();
 const list = $("#calls");
 const mend = $("#mend").content.firstElementChild.cloneNode(true);
+let clips = new Map();
 let moved = -Infinity;
 let pressed = -Infinity;
 
@@ -76,12 +77,13 @@ function showRow(row, shot) {
   say($(".where", row.root), where);
   say($(".who", row.root), byOf(shot) ? `✎ ${byOf(shot)}` : "");
   $(".pick", row.root).setAttribute("aria-expanded", String(desk.picked === shot.fact && may("operator")));
-  row.thumb.set(shot, desk.facts.highlights.get(shot.highlight)?.clip);
+  row.thumb.set(shot, clips.get(shot.fact));
   quick(row, shot);
 }
 
 export function showCalls() {
   const all = shots().slice(0, SHOWN);
+  clips = desk.facts.clipsOf;
   const wanted = new Set(all.map((shot) => shot.fact));
   for (const [fact, row] of rows) {
     if (wanted.has(fact)) continue;
@@ -133,7 +135,7 @@ function showMend() {
   const theirs = players.filter((player) => !shot.team || player.team === shot.team);
   fill($(".player", mend), theirs.map((player) => ({ value: player.id, text: player.name ? `${player.id} ${player.name}` : player.id, on: shot.player === player.id, color: colorOf(player.team) })), "player");
   $(".back", mend).hidden = !byOf(shot);
-  $(".play", mend).hidden = !shot.clip;
+  $(".play", mend).hidden = !clips.has(shot.fact);
 }
 
 /** Buttons of one kind, made anew only if they are others. */
@@ -164,7 +166,7 @@ export function wireCalls() {
     button.addEventListener("click", () => correct(shotPicked(), { verdict: button.dataset.is }, button));
   }
   $(".back", mend).addEventListener("click", (event) => ask(`/v1/shots/${encodeURIComponent(desk.picked)}/undo`, {}, event.currentTarget));
-  $(".play", mend).addEventListener("click", () => { const shot = shotPicked(); play(shot.clip, `${wordsOf(shot)}, ${whoseOf(shot)}`); });
+  $(".play", mend).addEventListener("click", () => { const shot = shotPicked(); play(clips.get(shot.fact), `${wordsOf(shot)}, ${whoseOf(shot)}`); });
   $("#undo").addEventListener("click", (event) => undo(event.currentTarget));
   list.addEventListener("pointerdown", () => { pressed = performance.now(); }, true);
 }

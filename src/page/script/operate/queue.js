@@ -16,20 +16,32 @@ const ABOUT = {
   comparison: "Comparison", final: "Final",
 };
 
+/** A programme may be so late: what was taken stays at hand as long. */
+const LATE_MOST_S = 30;
+
 const cards = new Map();
+/** When graphics were taken, as far as this page was there, ms of the box's clock; by fact. */
+const takenAt = new Map();
 
 /** Seconds that a graphic is still worth showing; null where nothing tells. */
-export function left(graphic) {
+function left(graphic) {
   if (graphic.at === null || !box.known) return null;
-  return Math.ceil((graphic.at + graphic.life_s * 1000 - box.now) / 1000);
+  if (graphic.state !== "taken") takenAt.delete(graphic.fact);
+  else if (!takenAt.has(graphic.fact)) takenAt.set(graphic.fact, graphic.stored ? graphic.at : box.now);
+  // As on the overlay: from when it was taken.
+  const since = Math.max(graphic.at, takenAt.get(graphic.fact) ?? -Infinity);
+  return Math.ceil((since + graphic.life_s * 1000 - box.now) / 1000);
 }
+const least = (graphic) => (graphic.state === "taken" ? -LATE_MOST_S : 0);
 
 /** Those that wait or are shown, as they should be looked at. */
 export function graphics() {
   const rank = { taken: 0, proposed: 1, held: 2 };
   return [...desk.facts.graphics.values()]
     .filter((one) => !one.withdrawn && !one.missing && one.state in rank)
-    .filter((one) => one.state === "held" || (left(one) ?? 1) > 0)
+    // Taken before all that is stored: it has been on the air.
+    .filter((one) => !(one.state === "taken" && one.laid && one.at === null))
+    .filter((one) => one.state === "held" || (left(one) ?? 1) > least(one))
     .sort((a, b) => rank[a.state] - rank[b.state] || b.priority - a.priority || (b.at ?? 0) - (a.at ?? 0));
 }
 
@@ -65,7 +77,7 @@ export function showGraphics() {
     root.className = `card is-${one.state}`;
     root.style.setProperty("--team", one.team ? colorOf(one.team) : "transparent");
     const rest = left(one);
-    const life = one.state === "held" || rest === null ? "" : ` · ${rest} s`;
+    const life = one.state === "held" || rest === null || rest < 0 ? "" : ` · ${rest} s`;
     const by = one.who && one.state !== "proposed" ? ` · ${named(one.who)}` : "";
     const now = { taken: "On air", held: "Held", proposed: ABOUT[one.about] || one.about }[one.state];
     say($(".about", root), `${now}${life}${by}`);

@@ -114,7 +114,7 @@ export class Thumb {
   set(shot, clip) {
     this.fact = shot.fact;
     this.shot = shot;
-    this.clip = shot.clip || clip || null;
+    this.clip = clip || null;
     this.show();
   }
 
