@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Extension, Path};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use courtside::clock::{Clock, SystemClock};
 use courtside::event::command::Role;
-use courtside::http::{Access, RULES, Rule, Server, Terms, Tokens};
+use courtside::http::{Access, Problem, RULES, Rule, Server, Terms, Tokens};
 use courtside::media::UtcTime;
 use courtside::page::{SentEvent, Source, routes};
 use parking_lot::Mutex;
@@ -309,10 +310,13 @@ fn who(headers: &HeaderMap) -> String {
     format!("operator {name}")
 }
 
-fn answer(said: Option<Value>) -> (StatusCode, Json<Value>) {
+fn answer(said: Option<Value>) -> Response {
     match said {
-        Some(said) => (StatusCode::OK, Json(said)),
-        None => (StatusCode::CONFLICT, Json(json!({"detail": "there is nothing to take back"}))),
+        Some(said) => Json(said).into_response(),
+        None => {
+            let detail = "there is nothing to take back";
+            Problem::new(StatusCode::CONFLICT, "Not taken", detail).into_response()
+        }
     }
 }
 
