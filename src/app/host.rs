@@ -137,6 +137,7 @@ fn certificates(config: &Config) -> Vec<(&'static str, PathBuf, Whose)> {
     let client = uplink.client.as_ref();
     let named = [
         ("ca_file of [uplink]", uplink.ca_file.as_ref(), Whose::Last),
+        ("ca_file of [upload]", config.upload.ca_file.as_ref(), Whose::Last),
         ("cert_file of [uplink]", client.map(|files| &files.cert_file), Whose::First),
         (
             "cert_file of [http]",

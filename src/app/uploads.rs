@@ -30,6 +30,7 @@ pub(super) fn uploads(
         guest: GuestTerms { share: config.upload.share, most: config.upload.max_bits_per_second },
         during_games: config.upload.during_games,
         plain: config.upload.plain,
+        ca_file: config.upload.ca_file.clone(),
     };
     Uploads::new(UploadParts {
         settings,

@@ -86,7 +86,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         appliance.as_ref().map(|appliance| appliance.data_dir.clone()).unwrap_or_default();
     let http = raw.http.check(&data_dir, origin, findings);
     let ring = raw.ring.check(findings);
-    let upload = raw.upload.check(findings);
+    let upload = raw.upload.check(origin, findings);
     let courts = check_all(raw.court, may_be_empty, ingest.as_ref(), origin, findings);
     let detect = raw.detect.check(origin, findings);
     let health = raw.health.check(findings);

@@ -99,6 +99,7 @@ impl Config {
                 ("max_bits_per_second", self.upload.max_bits_per_second.and_then(bytes)),
                 ("during_games", Some(self.upload.during_games.into())),
                 ("plain", Some(self.upload.plain.into())),
+                ("ca_file", self.upload.ca_file.as_deref().and_then(path)),
             ],
         );
         section(

@@ -1,10 +1,13 @@
 //! `[upload]`: clips that are sent to object storage, and what they may take of the venue's uplink.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::fault::Findings;
+use crate::config::origin::Origin;
 
 /// Part of what the uplink gives (chosen: the venue's own traffic notices little of it).
 const SHARE: f64 = 0.7;
@@ -22,6 +25,8 @@ pub struct UploadConfig {
     pub during_games: bool,
     /// Also to addresses without TLS; no, unless given.
     pub plain: bool,
+    /// PEM file of authorities that are believed beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Clips that are sent to object storage.
@@ -42,10 +47,14 @@ pub(super) struct RawUpload {
     /// Clips go also to addresses without TLS: whoever is on the way sees and changes them.
     #[schemars(extend("x-applies" = "restart"))]
     plain: Option<bool>,
+    /// PEM file of the authorities that sign a storage of your own, beside the system's.
+    #[schemars(extend("x-applies" = "restart"))]
+    #[schemars(with = "Option<PathBuf>")]
+    ca_file: Option<Spanned<PathBuf>>,
 }
 
 impl RawUpload {
-    pub(super) fn check(self, findings: &mut Findings<'_>) -> UploadConfig {
+    pub(super) fn check(self, origin: &Origin<'_>, findings: &mut Findings<'_>) -> UploadConfig {
         let share = self.share.map_or(SHARE, |share| {
             if !(0.01..=1.0).contains(share.get_ref()) {
                 findings.fault(share.span(), "`share` is a part: write 0.01 to 1.0");
@@ -65,6 +74,7 @@ impl RawUpload {
             max_bits_per_second,
             during_games: self.during_games.unwrap_or(false),
             plain: self.plain.unwrap_or(false),
+            ca_file: self.ca_file.map(|file| origin.resolved(file.get_ref())),
         }
     }
 }

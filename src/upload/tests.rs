@@ -182,6 +182,7 @@ impl Sut {
                 guest: GuestTerms { share: 0.7, most: None },
                 during_games: false,
                 plain: true,
+                ca_file: None,
             },
             disk: Arc::new(disk.clone()) as Arc<dyn Disk>,
             clock: Arc::new(SystemClock::new()),

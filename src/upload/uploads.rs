@@ -38,6 +38,8 @@ pub struct UploadSettings {
     pub during_games: bool,
     /// Also to addresses without TLS.
     pub plain: bool,
+    /// PEM file of authorities that are believed beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What they work with.
@@ -241,7 +243,7 @@ impl Uploads {
         }
     }
 
-    /// TLS, made when it is first needed: it reads the system's authorities.
+    /// TLS, made when it is first needed: it reads the system's authorities, and those of `ca_file`.
     ///
     /// # Errors
     /// Why there is none, in words.
@@ -250,7 +252,7 @@ impl Uploads {
         if let Some(tls) = &*tls {
             return Ok(Arc::clone(tls));
         }
-        let made = Arc::new(crate::http::outgoing::tls(None)?);
+        let made = Arc::new(crate::http::outgoing::tls(self.parts.settings.ca_file.as_deref())?);
         *tls = Some(Arc::clone(&made));
         Ok(made)
     }
