@@ -23,6 +23,10 @@
     )
 )]
 
+// Tests of parts use what the tests outside of this crate have (`clips`).
+#[cfg(test)]
+extern crate self as courtside;
+
 pub mod media;
 pub mod answer;
 pub mod event;

@@ -21,13 +21,23 @@ pub(crate) const MAX_HEAD: u64 = 256 << 10;
 /// Our own box in the head of a segment (version 4, random).
 const SEGMENT_UUID: [u8; 16] = *b"\x8e\x4b\x9a\x52\x6c\x1d\x4f\x07\xa3\x5e\x20\xc7\x91\xb8\x0d\x66";
 
-/// The format of a segment that this version writes: 1 where it has no hole, 2 where it has, which a
-/// program of the first would take for its end.
-pub const SEGMENT_FORMAT: Format = Format { format: 2, oldest_reader: 1 };
+/// The format of a segment that this version writes: 1 where it has no hole, 2 where it has, 3 where it is
+/// packed: a program of an earlier one would take either for its end.
+pub const SEGMENT_FORMAT: Format = Format { format: 3, oldest_reader: 1 };
 /// Both words of it in the one byte that the first format has for them: how far the format is beyond
 /// 1 in the upper half, the oldest reader in the lower.
 const WHOLE_FORMAT_BYTE: u8 = 0x01;
 const HOLED_FORMAT_BYTE: u8 = 0x12;
+const PACKED_FORMAT_BYTE: u8 = 0x23;
+
+/// How the `moof`s of a segment lie on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As players get them: the segment plays by itself.
+    Plain,
+    /// In few bytes: `packed`.
+    Packed,
+}
 
 /// The tracks of a segment. Another value means another segment (and another clip).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,12 +94,15 @@ pub fn init(tracks: &Tracks) -> Vec<u8> {
 
 /// Everything that stands before the first fragment of a segment.
 #[must_use]
-pub fn head(header: &SegmentHeader, tracks: &Tracks) -> Vec<u8> {
+pub fn head(header: &SegmentHeader, tracks: &Tracks, form: Form) -> Vec<u8> {
     let mut out = ftyp();
     boxed(&mut out, b"uuid", |out| {
         out.extend(SEGMENT_UUID);
         let mut says = Vec::new();
-        says.push(WHOLE_FORMAT_BYTE);
+        says.push(match form {
+            Form::Plain => WHOLE_FORMAT_BYTE,
+            Form::Packed => PACKED_FORMAT_BYTE,
+        });
         put64(&mut says, header.id);
         put64(&mut says, header.session.bits());
         put64(&mut says, header.video_origin.0.cast_unsigned());
@@ -138,10 +151,13 @@ pub(crate) fn segment_format(bytes: &[u8]) -> Option<Format> {
 pub(crate) fn holed_head(bytes: &[u8]) -> Option<Vec<u8>> {
     let ftyp = child(bytes, 0).filter(|found| &found.kind == b"ftyp")?;
     let uuid = child(bytes, ftyp.end()).filter(|found| &found.kind == b"uuid")?;
-    header_says(uuid.body(bytes)?)?;
+    let says = header_says(uuid.body(bytes)?)?;
     let sum_at = uuid.at + 8 + SEGMENT_UUID.len();
     let mut holed = bytes.to_vec();
-    patch(&mut holed, sum_at + 8, &[HOLED_FORMAT_BYTE]);
+    // Of a later format holes are part already.
+    if *says.first()? == WHOLE_FORMAT_BYTE {
+        patch(&mut holed, sum_at + 8, &[HOLED_FORMAT_BYTE]);
+    }
     let sum = checksum(&[holed.get(sum_at + 8..uuid.end())?]);
     patch(&mut holed, sum_at, &sum);
     Some(holed)

@@ -61,6 +61,9 @@ pub struct Clip {
     /// When its bytes were deleted on demand, UTC ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_ns: Option<i64>,
+    /// The event that it is of was taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// How often the world was told of it: the revision of its next event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u32,
@@ -212,6 +215,12 @@ impl Clip {
         self
     }
 
+    /// How good a highlight it is, where somebody wrote that into its entry (`score`).
+    #[must_use]
+    pub fn score(&self) -> Option<f64> {
+        self.file.get("score")?.as_f64()
+    }
+
     /// How it stands, in a word: `pinned`, `deleted`, `gone`, why its pin ended, `none`.
     #[must_use]
     pub fn state(&self) -> &'static str {
@@ -281,7 +290,8 @@ impl Clip {
 }
 
 /// What of an entry is ever written anew.
-const CHANGES: [&str; 7] = ["pinned", "ended", "made_ns", "kept", "note", "deleted_ns", "revision"];
+const CHANGES: [&str; 8] =
+    ["pinned", "ended", "made_ns", "kept", "note", "deleted_ns", "withdrawn", "revision"];
 
 /// Checksum of an entry's file, as the index has it.
 #[must_use]

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clips::boxes::patch;
-use crate::clips::fragment::{Fragment, MoofView, SEAL, Scanned};
+use crate::clips::fragment::{Fragment, MoofView, Scanned};
 use crate::clips::index::SegmentNumber;
 use crate::clips::timeline::Ticks;
 
@@ -210,7 +210,7 @@ pub(crate) fn fragments_of<'a>(part: &Part, scanned: &'a Scanned) -> Option<&'a 
     scanned.fragments.get(first..=last)
 }
 
-/// Puts a clip together. `moof(part, fragment)` gives the bytes of a fragment's `moof`.
+/// Puts a clip together. `moof(part, fragment)` gives a fragment's `moof`, as players get it.
 ///
 /// `None` if the segments do not hold what the parts say.
 ///
@@ -255,8 +255,8 @@ pub fn assemble<E>(
             Some(Piece::Memory(before)) => before.append(&mut bytes),
             _ => pieces.push(Piece::Memory(bytes)),
         }
-        let offset = fragment.offset + SEAL as u64 + u64::from(fragment.moof);
-        pieces.push(Piece::File { part: *n, offset, len: u64::from(fragment.mdat) });
+        let len = u64::from(fragment.mdat);
+        pieces.push(Piece::File { part: *n, offset: fragment.mdat_at(), len });
     }
     Ok(Some(pieces))
 }
@@ -270,8 +270,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clips::boxes::{Head, SegmentHeader};
-    use crate::clips::fragment::VideoSpan;
+    use crate::clips::boxes::{Form, Head, SegmentHeader};
+    use crate::clips::fragment::samples::segment as segment_of;
+    use crate::clips::fragment::{SEAL, Verify, VideoSpan, moof_of, scan_bytes};
     use crate::media::{CourtId, SessionId, UtcTime};
 
     /// A segment of fragments of 0.5 s: `k` begins with a key frame, `.` does not, `_` is a gap.
@@ -286,7 +287,8 @@ mod tests {
                 let (last, pictures) = (Ticks(end.0 - 3000), 15);
                 let video = VideoSpan { start: at, last, first_pts: at, key, pictures };
                 let (video, span) = (Some(video), (at, end));
-                list.push(Fragment { offset, moof: 50, mdat: 100, video, audio: None, span });
+                let (moof, stored, mdat) = (50, 50, 100);
+                list.push(Fragment { offset, moof, stored, mdat, video, audio: None, span });
                 offset += 150 + SEAL as u64;
             }
             at = end;
@@ -372,6 +374,41 @@ mod tests {
     fn a_gap_is_part_of_a_clip() {
         check(&[segment(0, "k._.k..", 1)], (600, 2100), "1:0-3");
         check(&[segment(0, "k.____", 1)], (1500, 2500), "NotRecorded");
+    }
+
+    #[test]
+    fn a_clip_has_the_same_bytes_whichever_of_its_segments_are_packed() {
+        let clip = |forms: [Form; 2]| -> Vec<u8> {
+            let start = |n: usize| Ticks::from_millis(60_000 + 2000 * n as i64);
+            let files = [segment_of(1, start(0), forms[0]), segment_of(2, start(1), forms[1])];
+            let scanned =
+                files.each_ref().map(|bytes| scan_bytes(bytes, Verify::All).expect("one"));
+            let parts = [0, 1].map(|n| Part {
+                segment: n as u64 + 1,
+                from: scanned[n].fragments[1 - n].offset,
+                to: scanned[n].fragments[2].end(),
+            });
+            let views: Vec<_> = parts.iter().zip(&scanned).collect();
+            let moof = |n: usize, fragment: &Fragment| {
+                let lies = &files[n][fragment.offset as usize + SEAL..fragment.mdat_at() as usize];
+                Ok::<_, ()>(moof_of(lies.to_vec()).expect("one of ours"))
+            };
+            let pieces = assemble(&views, moof).expect("read").expect("as the parts say");
+            let bytes = pieces.iter().map(|piece| match piece {
+                Piece::Memory(bytes) => bytes.clone(),
+                Piece::File { part, offset, len } => {
+                    files[*part][*offset as usize..(*offset + *len) as usize].to_vec()
+                }
+            });
+            bytes.collect::<Vec<_>>().concat()
+        };
+        let plain = clip([Form::Plain, Form::Plain]);
+        assert!(plain.len() > 5 * 15 * 30, "five fragments");
+        for forms in
+            [[Form::Plain, Form::Packed], [Form::Packed, Form::Plain], [Form::Packed, Form::Packed]]
+        {
+            assert_eq!(clip(forms), plain, "{forms:?}");
+        }
     }
 
     proptest! {

@@ -77,7 +77,7 @@ impl Cutter {
             }
             self.turn(wanted, now);
         }
-        self.deletions.pump(&mut self.entries);
+        self.deletions.pump(&mut self.entries, now);
         self.pins.pump(&mut self.entries, now);
         self.entries.news.hand_on();
         Round { finished: written }
@@ -137,6 +137,10 @@ impl Cutter {
 
     /// True once nothing more of the interval can come.
     fn is_ready(&self, wanted: &PendingCut, now: Monotonic) -> bool {
+        if let Some(clip) = wanted.request.withdraws() {
+            // Behind the clip itself, where that is still to come: `waiting` has those before this.
+            return !self.waiting.iter().any(|(before, _)| before.request.id == clip);
+        }
         let state = self.desk.state.lock();
         if state.index.clip(&wanted.request.id).is_some() {
             return true; // asked again
@@ -158,11 +162,17 @@ impl Cutter {
     /// Who asks to keep an interval is told that himself, and nothing is written.
     fn cut(&mut self, wanted: &PendingCut, kept: Option<&Kept>) -> Result<Clip, ChangeError> {
         let id = &wanted.request.id;
+        if let Some(clip) = wanted.request.withdraws() {
+            self.entries.set_withdrawn(clip, true)?;
+            return Ok(nothing(wanted));
+        }
         if self.desk.state.lock().index.clip(id).is_some() {
             if let Some(kept) = kept {
                 return self.keep_again(id, kept.clone()); // another asked for the same meanwhile
             }
-            return Ok(nothing(wanted)); // asked again, after a restart perhaps: the same clip
+            // Asked again, after a restart perhaps: the same clip. Or its event is told again.
+            self.entries.set_withdrawn(id, false)?;
+            return Ok(nothing(wanted));
         }
         let hold = wanted.hold();
         let segments = self.desk.state.lock().index.around(&hold);
@@ -284,6 +294,7 @@ fn nothing(wanted: &PendingCut) -> Clip {
         made_ns: 0,
         kept: None,
         deleted_ns: None,
+        withdrawn: false,
         revision: 0,
         gone_ns: None,
         file: serde_json::Map::new(),

@@ -4,15 +4,18 @@
 //! they are deleted, and pin nothing → segments that have other moments too are written anew without it
 //! (`erase`) → segments that have nothing else go as evicted ones do, with why (R4) → the audit log says
 //! what went, and who asked is answered. A cut anywhere leaves an `asked` without an end: the next start
-//! does all of it again, and finds less to do. Eviction touches none of it meanwhile.
+//! does all of it again, and finds less to do. Eviction touches none of it meanwhile. What the disk refuses
+//! (an I/O error, a file system that turned read-only) is tried again every [`AGAIN`], and stands in
+//! `state/storage` until it is done; who asked is told that much at once, and the audit log has it as asked.
 //!
 //! What is deleted is a fragment or none: up to half a second before and behind the interval goes too,
 //! and two seconds where it was named in UTC, which is known no better.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
@@ -29,10 +32,12 @@ use crate::clips::news::told;
 use crate::clips::timeline::Ticks;
 use crate::disk::Disk;
 use crate::event::words::ClipWord;
-use crate::media::{CourtId, Foreign, MediaTime};
+use crate::media::{CourtId, Foreign, MediaTime, Monotonic, SessionId};
 
 /// What a time in UTC may be wrong by (`arrival` and the usual camera: DESIGN §5.2).
 const UTC_SLACK_NS: i64 = 2_000_000_000;
+/// What the disk refused is tried again after this long.
+const AGAIN: Duration = Duration::from_secs(10);
 /// As it stands with what went.
 const DELETED: &str = "deleted on demand";
 
@@ -51,10 +56,12 @@ struct Deletion {
     asked: Asked,
     stage: Stage,
     went: Went,
+    /// The disk refused: not before this.
+    rests: Option<Monotonic>,
     reply: Option<oneshot::Sender<Result<Deleted, ChangeError>>>,
 }
 
-/// How far it is. ```Closing → Dooming → (done)```
+/// How far it is. ```Closing → Dooming → (done)```; a disk that refuses leaves it where it is.
 #[derive(Debug)]
 enum Stage {
     /// Open segments of it are to end.
@@ -63,13 +70,37 @@ enum Stage {
     Dooming(BTreeSet<SegmentNumber>),
 }
 
-/// What went so far.
+/// What one turn came to.
+enum Turn {
+    /// Nothing is left to do.
+    Done,
+    /// The writer has something to do first.
+    Waits,
+    /// The disk refused to remove what went.
+    Refused(String),
+}
+
+/// What went so far, each once however often it is tried.
 #[derive(Debug, Default)]
 struct Went {
     clips: Vec<String>,
-    segments: u64,
-    holed: u64,
-    bytes: u64,
+    /// Segments that go whole, and their bytes.
+    whole: BTreeMap<SegmentNumber, u64>,
+    /// Holes in others: segment, first byte, and how many.
+    holes: BTreeMap<(SegmentNumber, u64), u64>,
+}
+
+impl Went {
+    fn told(&self, number: u64) -> Deleted {
+        let holed: BTreeSet<_> = self.holes.keys().map(|(segment, _)| segment).collect();
+        Deleted {
+            number,
+            clips: self.clips.clone(),
+            segments: self.whole.len() as u64,
+            holed: holed.len() as u64,
+            bytes: self.whole.values().chain(self.holes.values()).sum(),
+        }
+    }
 }
 
 impl Deletions {
@@ -82,7 +113,7 @@ impl Deletions {
         if damaged > 0 {
             warn!(path = %path.display(), damaged, "lines of the audit log cannot be read");
         }
-        let open: Vec<_> = audit::open(&records).into_iter().map(Deletion::again).collect();
+        let open: Vec<_> = audit::open(&records).into_iter().map(Deletion::of).collect();
         if !open.is_empty() {
             warn!(deletions = open.len(), "deletions on demand were cut: done now");
         }
@@ -99,8 +130,7 @@ impl Deletions {
     ) {
         match self.ask(entries, delete) {
             Ok(asked) => {
-                let (stage, went) = (Stage::Closing, Went::default());
-                self.open.push(Deletion { asked, stage, went, reply: Some(reply) });
+                self.open.push(Deletion { reply: Some(reply), ..Deletion::of(asked) });
             }
             // Whoever asked may be gone.
             Err(why) => drop(reply.send(Err(why))),
@@ -151,38 +181,47 @@ impl Deletions {
         Ok(asked)
     }
 
-    /// Goes on with the first of them.
-    pub(crate) fn pump(&mut self, entries: &mut Entries) {
+    /// Goes on with the first of them that does not rest: two at once would write one segment anew.
+    pub(crate) fn pump(&mut self, entries: &mut Entries, now: Monotonic) {
+        let mut resting = Vec::new();
         while let Some(mut deletion) = (!self.open.is_empty()).then(|| self.open.remove(0)) {
+            if deletion.rests.is_some_and(|until| now < until) {
+                resting.push(deletion);
+                continue;
+            }
             match deletion.go_on(entries) {
-                Ok(true) => self.end(entries, deletion),
-                Ok(false) => {
+                Ok(Turn::Done) => match self.note_done(entries, &deletion) {
+                    Ok(()) => deletion.end(entries),
+                    Err(error) => {
+                        deletion.put_off(entries, now, &error.to_string());
+                        resting.push(deletion);
+                    }
+                },
+                Ok(Turn::Waits) => {
                     self.open.insert(0, deletion);
-                    return;
+                    break;
+                }
+                Ok(Turn::Refused(why)) => {
+                    deletion.put_off(entries, now, &why);
+                    resting.push(deletion);
+                }
+                Err(ChangeError::Disk(error)) => {
+                    deletion.put_off(entries, now, &error.to_string());
+                    resting.push(deletion);
                 }
                 Err(why) => self.give_up(entries, deletion, why),
             }
         }
+        self.open.splice(0..0, resting);
     }
 
-    fn end(&mut self, entries: &Entries, deletion: Deletion) {
-        deletion.release(entries);
-        let Deletion { asked, went, reply, .. } = deletion;
-        let number = asked.number;
+    /// Writes into the audit log that it is done.
+    fn note_done(&mut self, entries: &Entries, deletion: &Deletion) -> io::Result<()> {
+        let told = deletion.went.told(deletion.asked.number);
+        let Deleted { number, clips, segments, holed, bytes } = told;
         let time = entries.desk.clock.utc().to_rfc3339();
-        let Went { clips, segments, holed, bytes } = went;
-        let done = AuditRecord::Done { number, time, clips: clips.clone(), segments, holed, bytes };
-        let written = self.audit.append(&*entries.desk.disk, &self.path, &done);
-        info!(deletion = number, clips = clips.len(), segments, holed, bytes, "deleted on demand");
-        if let Err(error) = &written {
-            // Done again at the next start, which then says so.
-            error!(%error, deletion = number, "the audit log does not say that it is done");
-        }
-        let told = written.map(|()| Deleted { number, clips, segments, holed, bytes });
-        if let Some(reply) = reply {
-            // Whoever asked may be gone.
-            drop(reply.send(told.map_err(ChangeError::Disk)));
-        }
+        let done = AuditRecord::Done { number, time, clips, segments, holed, bytes };
+        self.audit.append(&*entries.desk.disk, &self.path, &done)
     }
 
     fn give_up(&mut self, entries: &Entries, deletion: Deletion, why: ChangeError) {
@@ -201,16 +240,16 @@ impl Deletions {
 }
 
 impl Deletion {
-    /// One that a start found undone.
-    fn again(asked: Asked) -> Self {
-        Self { asked, stage: Stage::Closing, went: Went::default(), reply: None }
+    /// One that nobody waits for: a start found it undone.
+    fn of(asked: Asked) -> Self {
+        Self { asked, stage: Stage::Closing, went: Went::default(), rests: None, reply: None }
     }
 
-    /// Does what can be done now. Returns true once nothing is left to do.
-    fn go_on(&mut self, entries: &mut Entries) -> Result<bool, ChangeError> {
+    /// Does what can be done now.
+    fn go_on(&mut self, entries: &mut Entries) -> Result<Turn, ChangeError> {
         if let Stage::Closing = self.stage {
             if self.waits_for_open(entries) {
-                return Ok(false);
+                return Ok(Turn::Waits);
             }
             let doomed = self.erase(entries)?;
             let mut state = entries.desk.state.lock();
@@ -219,9 +258,46 @@ impl Deletion {
             entries.desk.writer_bell.ring();
             self.stage = Stage::Dooming(doomed);
         }
-        let Stage::Dooming(doomed) = &self.stage else { return Ok(false) };
+        let Stage::Dooming(doomed) = &self.stage else { return Ok(Turn::Waits) };
         let state = entries.desk.state.lock();
-        Ok(!doomed.iter().any(|id| state.index.segment(*id).is_some()))
+        if doomed.iter().any(|id| state.index.segment(*id).is_some()) {
+            return Ok(Turn::Waits);
+        }
+        // Of these sessions, whatever it went for, and before the last start too.
+        let sessions: BTreeSet<_> =
+            self.asked.spans.iter().filter_map(|span| SessionId::parse(&span.session)).collect();
+        let mut files = state.unremoved.values();
+        let refused = files.find(|file| sessions.contains(&file.session));
+        Ok(refused.map_or(Turn::Done, |file| Turn::Refused(file.why.clone())))
+    }
+
+    /// It is gone, and the audit log says so.
+    fn end(self, entries: &Entries) {
+        self.release(entries);
+        let told = self.went.told(self.asked.number);
+        let Deleted { number, clips, segments, holed, bytes } = &told;
+        info!(deletion = number, clips = clips.len(), segments, holed, bytes, "deleted on demand");
+        if let Some(reply) = self.reply {
+            // Whoever asked may be gone.
+            drop(reply.send(Ok(told)));
+        }
+    }
+
+    /// The disk refused: says so to who waits, and in the state, and lets it rest.
+    fn put_off(&mut self, entries: &Entries, now: Monotonic, why: &str) {
+        let number = self.asked.number;
+        let known = entries.desk.state.lock().refused.contains_key(&number);
+        self.release(entries);
+        self.rests = Some(now.plus(AGAIN));
+        entries.desk.state.lock().refused.insert(number, why.to_owned());
+        if !known {
+            error!(deletion = number, why, "deletion on demand refused by the disk: again soon");
+        }
+        if let Some(reply) = self.reply.take() {
+            let why = format!("{why}; it stands in the audit log, and is tried until it is done");
+            // Whoever asked may be gone.
+            drop(reply.send(Err(ChangeError::Disk(io::Error::other(why)))));
+        }
     }
 
     /// Holds all of it, and has open segments of it end.
@@ -253,6 +329,7 @@ impl Deletion {
 
     fn release(&self, entries: &Entries) {
         let mut state = entries.desk.state.lock();
+        state.refused.remove(&self.asked.number);
         for n in 0..self.asked.spans.len() {
             state.index.release(&self.hold_name(n));
         }
@@ -286,29 +363,25 @@ impl Deletion {
             match look(&*desk.disk, &desk.places, &entry, times) {
                 Ok(Erased::Nothing) => {}
                 Ok(Erased::Part(holes)) => parts.push((entry, holes)),
-                Ok(Erased::All) => {
-                    self.went.segments += 1;
-                    self.went.bytes += entry.bytes;
-                    doomed.insert(entry.id);
-                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // What cannot be read cannot be kept in part either.
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(error) if error.kind() != io::ErrorKind::InvalidData => {
+                    return Err(ChangeError::Disk(error));
+                }
+                Ok(Erased::All) | Err(_) => {
+                    self.went.whole.insert(entry.id, entry.bytes);
                     doomed.insert(entry.id);
                 }
-                Err(error) => return Err(ChangeError::Disk(error)),
             }
         }
         self.take_from_clips(entries, &doomed, &parts)?;
         for (entry, holes) in &parts {
+            let bytes = holes.iter().map(|(from, to)| ((entry.id, *from), to - from));
+            self.went.holes.extend(bytes);
             let written = write_holes(&*desk.disk, &desk.places, entry, holes);
-            let written = written.map_err(ChangeError::Disk)?;
             let mut state = desk.state.lock();
-            state.bytes_written += written;
-            state.index.written_anew(entry.id);
-            drop(state);
-            self.went.holed += 1;
-            self.went.bytes += holes.iter().map(|(from, to)| to - from).sum::<u64>();
+            state.index.written_anew(entry.id); // perhaps, where the disk refused
+            state.bytes_written += written.map_err(ChangeError::Disk)?;
         }
         Ok(doomed)
     }
@@ -333,8 +406,12 @@ impl Deletion {
                 Err(why) => return Err(why),
             };
             let named = self.asked.clip.as_deref() == Some(&id[..]);
-            if (named && clip.deleted_ns.is_none()) || has_some(&clip, doomed, parts) {
-                self.went.clips.push(id);
+            // Again, where the disk refused: its file may say so already, and nobody was told.
+            let again = self.went.clips.contains(&id);
+            if again || (named && clip.deleted_ns.is_none()) || has_some(&clip, doomed, parts) {
+                if !again {
+                    self.went.clips.push(id);
+                }
                 delete_entry(entries, clip)?;
             }
         }
@@ -416,4 +493,207 @@ fn hold_of(span: &AskedSpan) -> Option<Hold> {
         from: time(span.from_ns),
         to: time(span.to_ns),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clips::desk::CutterCommand;
+    use crate::clips::fragment::{Verify, scan_bytes};
+    use crate::clips::shelf::ShelfError;
+    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::test_ring::{TestRing, settings};
+    use crate::disk::{ForgetfulDisk, read_whole};
+    use crate::event::words::StorageCondition;
+
+    const SESSION: SessionId = SessionId::from_bits(0xde1);
+
+    fn open(disk: &ForgetfulDisk) -> TestRing {
+        TestRing::open(settings("/ring".into()), Arc::new(disk.clone())).expect("a ring")
+    }
+
+    /// Two sessions of four seconds, a segment each, and a clip of the first.
+    fn recorded(disk: &ForgetfulDisk) -> TestRing {
+        let mut ring = open(disk);
+        for k in 0..2 {
+            let session = SessionId::from_bits(SESSION.bits() + k);
+            ring.opened(session);
+            for n in 0..40 {
+                let ms = i64::try_from(n).expect("small") * 100;
+                ring.feed(picture(session, n, ms, n % 10 == 0, 20, &parameters(0)));
+            }
+            ring.closed(session);
+        }
+        ring.request("c", SESSION, (1200, 1900));
+        assert_eq!(ring.told(), ["c"]);
+        ring
+    }
+
+    fn wish(what: DeleteWhat) -> Delete {
+        Delete { what, reason: None, by: Foreign::told("a test") }
+    }
+
+    fn interval(from: i64, to: i64) -> Delete {
+        let (from, to) = (MediaTime::from_millis(from), MediaTime::from_millis(to));
+        let session = SESSION;
+        wish(DeleteWhat::Interval(Interval::Stream { court: None, session, from, to }))
+    }
+
+    /// Asks without letting the ring work.
+    fn asked(
+        ring: &mut TestRing,
+        delete: Delete,
+    ) -> oneshot::Receiver<Result<Deleted, ChangeError>> {
+        let (reply, answer) = oneshot::channel();
+        let command = CutterCommand::Delete { delete, reply };
+        assert!(ring.ring.desk().commands.try_offer(command).is_ok(), "there is room");
+        answer
+    }
+
+    /// The audit log in words.
+    fn audited(ring: &TestRing) -> Vec<&'static str> {
+        let (records, damaged) = ring.ring.shelf().audit().expect("read");
+        assert_eq!(damaged, 0);
+        let word = |record: &AuditRecord| match record {
+            AuditRecord::Format(_) => None,
+            AuditRecord::Asked(_) => Some("asked"),
+            AuditRecord::Done { .. } => Some("done"),
+            AuditRecord::Failed { .. } => Some("failed"),
+        };
+        records.iter().filter_map(word).collect()
+    }
+
+    fn segments(disk: &ForgetfulDisk) -> usize {
+        disk.names(std::path::Path::new("/ring/segments")).expect("a folder").len()
+    }
+
+    #[test]
+    fn what_is_deleted_is_in_no_file_any_more_and_the_audit_log_says_so() {
+        let disk = ForgetfulDisk::new();
+        let mut ring = recorded(&disk);
+        let shelf = ring.ring.shelf();
+        let gone = ring.asks(shelf.delete(interval(1000, 1400))).expect("answered").expect("done");
+        assert_eq!((gone.clips, gone.segments, gone.holed), (vec!["c".to_owned()], 0, 1));
+        let clip = shelf.read("c").expect("its entry");
+        assert!(clip.media.is_none() && clip.deleted_ns.is_some() && !clip.pinned, "{clip:?}");
+        assert_eq!(audited(&ring), ["asked", "done"]);
+        let gone = ring.asks(shelf.delete(wish(DeleteWhat::Session(SESSION))));
+        let gone = gone.expect("answered").expect("done");
+        assert_eq!((gone.segments, gone.holed, segments(&disk)), (1, 0, 1));
+        assert_eq!(audited(&ring), ["asked", "done", "asked", "done"]);
+        let nothing =
+            ring.asks(shelf.delete(wish(DeleteWhat::Session(SESSION)))).expect("answered");
+        assert!(matches!(nothing, Err(ShelfError::NotRecorded { .. })), "{nothing:?}");
+        assert_eq!(audited(&ring).len(), 4, "what is refused is not asked");
+    }
+
+    #[test]
+    fn a_removal_that_the_disk_refuses_is_told_and_tried_until_it_is_done() {
+        let disk = ForgetfulDisk::new();
+        let mut ring = recorded(&disk);
+        let shelf = ring.ring.shelf();
+        assert_eq!(ring.ring.status().storage.reason, None);
+        disk.fail_removals(true);
+        let refused =
+            ring.asks(shelf.delete(wish(DeleteWhat::Session(SESSION)))).expect("answered");
+        let Err(ShelfError::Disk(error)) = refused else { panic!("{refused:?}") };
+        assert!(error.to_string().contains("tried until it is done"), "{error}");
+        assert_eq!((audited(&ring), segments(&disk)), (vec!["asked"], 2));
+        let storage = ring.ring.status().storage;
+        assert_eq!(storage.condition, StorageCondition::Recording);
+        let reason = storage.reason.expect("told").to_string();
+        assert!(reason.contains("the disk refuses (the removal failed)"), "{reason}");
+        // Others are done meanwhile.
+        for _ in 0..3 {
+            ring.wait(Duration::from_secs(20));
+        }
+        assert_eq!(audited(&ring), ["asked"]);
+        disk.fail_removals(false);
+        for _ in 0..2 {
+            ring.wait(Duration::from_secs(20));
+        }
+        assert_eq!((audited(&ring), segments(&disk)), (vec!["asked", "done"], 1));
+        assert_eq!(ring.ring.status().storage.reason, None);
+    }
+
+    #[test]
+    fn a_start_goes_on_with_a_removal_that_was_refused() {
+        let disk = ForgetfulDisk::new();
+        let mut ring = recorded(&disk);
+        let shelf = ring.ring.shelf();
+        disk.fail_removals(true);
+        let refused =
+            ring.asks(shelf.delete(wish(DeleteWhat::Session(SESSION)))).expect("answered");
+        assert!(refused.is_err());
+        ring.join();
+        // Twice: what a start could not remove the next one knows too.
+        for _ in 0..2 {
+            let mut ring = open(&disk);
+            ring.wait(Duration::from_secs(20));
+            assert_eq!((audited(&ring), segments(&disk)), (vec!["asked"], 2));
+            assert!(ring.ring.status().storage.reason.is_some());
+            ring.join();
+        }
+        disk.fail_removals(false);
+        let mut ring = open(&disk);
+        for _ in 0..2 {
+            ring.wait(Duration::from_secs(20));
+        }
+        assert_eq!((audited(&ring), segments(&disk)), (vec!["asked", "done"], 1));
+    }
+
+    #[test]
+    fn a_hole_that_the_disk_refuses_is_tried_again_and_counted_once() {
+        let disk = ForgetfulDisk::new();
+        let mut ring = recorded(&disk);
+        // The audit log has it, and what comes behind is refused.
+        let before = disk.operations();
+        let _answer = asked(&mut ring, interval(1000, 1400));
+        ring.ring.pump();
+        let whole = disk.operations() - before;
+        assert_eq!(audited(&ring), ["asked", "done"]);
+
+        // The same at every place where the disk may begin to refuse: never done before it is.
+        let mut refused = 0;
+        for n in 0..whole {
+            let disk = ForgetfulDisk::new();
+            let mut ring = recorded(&disk);
+            let mut answer = asked(&mut ring, interval(1000, 1400));
+            disk.fail_syncs_after(disk.operations() + n);
+            ring.ring.pump();
+            let answered = answer.try_recv().expect("at once");
+            disk.fail_syncs(false);
+            let words = audited(&ring);
+            match answered {
+                Ok(deleted) => assert_eq!(deleted.holed, 1, "{n}"),
+                Err(_) if words.is_empty() => continue, // it never stood in the audit log
+                // Nor is it known to.
+                Err(ChangeError::Disk(error)) if !error.to_string().contains("tried until") => {
+                    continue;
+                }
+                Err(ChangeError::Disk(_)) => {
+                    refused += 1;
+                    for _ in 0..2 {
+                        ring.wait(Duration::from_secs(20));
+                    }
+                }
+                Err(other) => panic!("{n}: {other}"),
+            }
+            assert_eq!(audited(&ring).last(), Some(&"done"), "{n}");
+            let (records, _) = ring.ring.shelf().audit().expect("read");
+            let Some(AuditRecord::Done { clips, segments: 0, .. }) = records.last() else {
+                panic!("{n}: {records:?}")
+            };
+            assert_eq!(clips, &["c"], "{n}");
+            assert_eq!(ring.ring.status().storage.reason, None, "{n}");
+            let bytes = {
+                let desk = ring.ring.desk();
+                let entry = desk.state.lock().index.segments().next().cloned().expect("one");
+                read_whole(&disk, &desk.places.segment(&entry), 1 << 20).expect("there")
+            };
+            let left = scan_bytes(&bytes, Verify::All);
+            assert_eq!(left.expect("a segment").fragments.len(), 7, "{n}");
+        }
+        assert!(refused > 2, "{refused}");
+    }
 }

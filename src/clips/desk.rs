@@ -220,10 +220,23 @@ pub(crate) struct DeskState {
     pub(crate) splits: BTreeSet<CourtId>,
     /// Segments that are to go whatever room there is, and why, for the writer.
     pub(crate) doomed: Vec<(SegmentNumber, String)>,
+    /// Files of segments that went and cannot be removed: the writer tries again.
+    pub(crate) unremoved: BTreeMap<SegmentNumber, Unremoved>,
+    /// Deletions on demand that the disk refused, and why: the cutter tries again.
+    pub(crate) refused: BTreeMap<u64, String>,
     /// Clips whose bytes went since the start, since their place was needed.
     pub(crate) evicted: u64,
     /// Pins that ended since the start, by why.
     pub(crate) ended: BTreeMap<&'static str, u64>,
+}
+
+/// The file of a segment that went and is still there.
+#[derive(Clone, Debug)]
+pub(crate) struct Unremoved {
+    pub(crate) path: PathBuf,
+    /// Whose moments it has.
+    pub(crate) session: SessionId,
+    pub(crate) why: String,
 }
 
 /// How far the recording of a court is.

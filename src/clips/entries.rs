@@ -104,6 +104,23 @@ impl Entries {
         Ok(clip.seen(gone_ns))
     }
 
+    /// Has a clip say whether its event was taken back. One that is not there, or cannot be read by this
+    /// version, stays as it is.
+    pub(crate) fn set_withdrawn(&mut self, id: &str, withdrawn: bool) -> Result<(), ChangeError> {
+        let mut clip = match self.read(id) {
+            Ok(clip) => clip,
+            Err(ChangeError::Unknown | ChangeError::Newer { .. }) => return Ok(()),
+            Err(why) => return Err(why),
+        };
+        if clip.withdrawn == withdrawn {
+            return Ok(());
+        }
+        clip.withdrawn = withdrawn;
+        self.write(&clip).map_err(ChangeError::Disk)?;
+        info!(clip = id, withdrawn, "clip's event was taken back, or told again");
+        Ok(())
+    }
+
     /// The end of a pin, for the metrics.
     pub(crate) fn count_end(&self, why: &'static str) {
         *self.desk.state.lock().ended.entry(why).or_insert(0) += 1;
@@ -116,12 +133,17 @@ impl Entries {
         self.write(&clip).map_err(ChangeError::Disk)
     }
 
-    /// Takes an entry away for good.
+    /// Takes an entry away for good. After an error it is known as before, so that it is due again.
     pub(crate) fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
         let gone = line(&ClipRecord::Gone { id: id.to_owned() });
-        self.desk.state.lock().index.remove_clip(id);
         self.log.append(&gone).map_err(ChangeError::Disk)?;
-        self.desk.disk.remove(&self.desk.places.clip(id)).map_err(ChangeError::Disk)
+        match self.desk.disk.remove(&self.desk.places.clip(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ChangeError::Disk(error)),
+            _ => {
+                self.desk.state.lock().index.remove_clip(id);
+                Ok(())
+            }
+        }
     }
 
     /// The writer let segments of these go. Their entries stay, and say so: of the index that line is
@@ -150,5 +172,105 @@ impl Entries {
                 Err(error) => warn!(clip = id, %error, "clip gone, and its entry cannot be read"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clips::shelf::ShelfError;
+    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::test_ring::{TestRing, settings};
+    use crate::disk::ForgetfulDisk;
+    use crate::media::SessionId;
+
+    const SESSION: SessionId = SessionId::from_bits(0xa7);
+
+    fn open(disk: &ForgetfulDisk) -> TestRing {
+        TestRing::open(settings("/ring".into()), Arc::new(disk.clone())).expect("a ring")
+    }
+
+    /// A ring with a pinned clip, `c`.
+    fn with_clip() -> (ForgetfulDisk, TestRing) {
+        let disk = ForgetfulDisk::new();
+        let mut ring = open(&disk);
+        ring.opened(SESSION);
+        for n in 0..20 {
+            let ms = i64::try_from(n).expect("small") * 100;
+            ring.feed(picture(SESSION, n, ms, n % 10 == 0, 20, &parameters(0)));
+        }
+        ring.closed(SESSION);
+        ring.request("c", SESSION, (200, 900));
+        assert_eq!(ring.told(), ["c"]);
+        (disk, ring)
+    }
+
+    fn entries(ring: &mut TestRing) -> &mut Entries {
+        ring.ring.entries().expect("it is not started")
+    }
+
+    #[test]
+    fn a_cut_leaves_the_entry_of_before_or_the_one_of_after() {
+        let mut seen = [0, 0];
+        for n in 0.. {
+            let (disk, mut ring) = with_clip();
+            disk.stop_after(disk.operations() + n);
+            let done = entries(&mut ring).set_withdrawn("c", true);
+            let again = open(&disk.power_cut(n));
+            let clip = again.ring.shelf().read("c").expect("its entry is whole");
+            assert!(clip.pinned && clip.media.is_some(), "{clip:?}");
+            assert!(clip.withdrawn || done.is_err(), "who is answered has it on disk ({n})");
+            seen[usize::from(clip.withdrawn)] += 1;
+            if !disk.is_stopped() {
+                break;
+            }
+        }
+        assert!(seen[0] > 1 && seen[1] > 1, "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_said_twice_is_written_once() {
+        let (disk, mut ring) = with_clip();
+        for (withdrawn, writes) in [(false, false), (true, true), (true, false), (false, true)] {
+            let before = disk.operations();
+            entries(&mut ring).set_withdrawn("c", withdrawn).expect("written");
+            assert_eq!(disk.operations() > before, writes, "{withdrawn}");
+            assert_eq!(ring.ring.shelf().read("c").expect("there").withdrawn, withdrawn);
+        }
+        entries(&mut ring).set_withdrawn("of nothing", true).expect("nothing to say it of");
+        for _ in 0..2 {
+            let clip = entries(&mut ring).end_pin("c", PinEnd::Command).expect("ended");
+            assert_eq!((clip.pinned, clip.ended), (false, Some(PinEnd::Command)));
+        }
+        assert_eq!(ring.ring.status().clips_ended, [("command", 1)]);
+        let clip = entries(&mut ring).end_pin("c", PinEnd::Expired).expect("as it was");
+        assert_eq!(clip.ended, Some(PinEnd::Command));
+    }
+
+    #[test]
+    fn what_is_acknowledged_has_the_bytes_that_were_sent() {
+        let (_, mut ring) = with_clip();
+        let sum = ring.ring.shelf().read("c").expect("there").media.expect("bytes").sha256;
+        let wrong = entries(&mut ring).acknowledge("c", Some("00"));
+        assert!(matches!(wrong, Err(ChangeError::OtherBytes { is }) if is == sum));
+        assert!(ring.ring.shelf().read("c").expect("there").pinned);
+        let upper = sum.to_uppercase();
+        assert!(!entries(&mut ring).acknowledge("c", Some(&upper)).expect("taken").pinned);
+        let none = entries(&mut ring).acknowledge("d", None);
+        assert!(matches!(none, Err(ChangeError::Unknown)));
+    }
+
+    #[test]
+    fn an_entry_that_the_disk_does_not_let_go_is_known_until_it_does() {
+        let (disk, mut ring) = with_clip();
+        disk.fail_removals(true);
+        assert!(matches!(entries(&mut ring).remove("c"), Err(ChangeError::Disk(_))));
+        assert!(ring.ring.shelf().read("c").is_ok());
+        disk.fail_removals(false);
+        entries(&mut ring).remove("c").expect("removed");
+        assert!(matches!(ring.ring.shelf().read("c"), Err(ShelfError::NoSuchClip)));
+        ring.join();
+        let again = open(&disk);
+        assert!(matches!(again.ring.shelf().read("c"), Err(ShelfError::NoSuchClip)));
     }
 }

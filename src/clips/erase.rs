@@ -118,3 +118,117 @@ pub(crate) fn write_holes(
     disk.sync_dir(&places.segments)?;
     Ok(written)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clips::fragment::scan_bytes;
+    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::test_ring::{TestRing, settings};
+    use crate::clips::timeline::AudioClock;
+    use crate::disk::{ForgetfulDisk, read_whole};
+    use crate::media::SessionId;
+
+    const SESSION: SessionId = SessionId::from_bits(0xe1);
+
+    /// Four seconds in one segment: eight fragments of half a second.
+    fn recorded() -> (ForgetfulDisk, Places, SegmentEntry) {
+        let disk = ForgetfulDisk::new();
+        let shared = Arc::new(disk.clone());
+        let mut ring = TestRing::open(settings("/ring".into()), shared).expect("a ring");
+        ring.opened(SESSION);
+        for n in 0..40 {
+            let ms = i64::try_from(n).expect("small") * 100;
+            ring.feed(picture(SESSION, n, ms, n % 10 == 0, 200, &parameters(0)));
+        }
+        ring.closed(SESSION);
+        let desk = Arc::clone(ring.ring.desk());
+        let entry = desk.state.lock().index.segments().next().cloned().expect("one");
+        (disk, desk.places.clone(), entry)
+    }
+
+    /// What goes of an interval in ms: the numbers of the fragments.
+    fn check(scanned: &Scanned, (from, to): (i64, i64), expected: &str) {
+        let number = |offset: u64| {
+            let mut fragments = scanned.fragments.iter();
+            fragments.position(|fragment| fragment.offset == offset).expect("its beginning")
+        };
+        let last = |end: u64| {
+            let mut fragments = scanned.fragments.iter();
+            fragments.position(|fragment| fragment.end() == end).expect("its end")
+        };
+        let told = match choose(scanned, Ticks::from_millis(from), Ticks::from_millis(to)) {
+            Erased::Nothing => "nothing".to_owned(),
+            Erased::All => "all".to_owned(),
+            Erased::Part(holes) => {
+                let holes = holes.iter();
+                let told: Vec<_> =
+                    holes.map(|(from, to)| format!("{}-{}", number(*from), last(*to))).collect();
+                told.join(" ")
+            }
+        };
+        assert_eq!(told, expected, "{from} to {to}");
+    }
+
+    #[test]
+    fn a_fragment_goes_that_has_anything_of_the_interval() {
+        let (disk, places, entry) = recorded();
+        let path = places.segment(&entry);
+        let opened = open_segment(&disk, &path, entry.bytes, Verify::All).expect("whole");
+        let mut scanned = opened.scanned;
+        assert_eq!(scanned.fragments.len(), 8);
+        check(&scanned, (600, 1400), "1-2");
+        check(&scanned, (500, 500), "1-1");
+        check(&scanned, (-900, -1), "nothing");
+        check(&scanned, (4000, 9000), "nothing");
+        check(&scanned, (0, 3999), "all");
+        // Where pictures are reordered, one that is shown then may stand in the fragment before.
+        scanned.fragments[0].video.as_mut().expect("pictures").first_pts.0 += 9000;
+        check(&scanned, (600, 700), "0-1");
+        scanned.fragments[0].video.as_mut().expect("pictures").first_pts.0 -= 9000;
+        // So may sound that reaches into it.
+        scanned.head.audio = Some(AudioClock { rate: 48_000, frame: 1024 });
+        scanned.fragments[5].audio = Some((48_000 / 2 * 5, 48_000 * 4));
+        check(&scanned, (3600, 3700), "5-5 7-7");
+        scanned.fragments.clear();
+        check(&scanned, (0, 1), "all");
+    }
+
+    #[test]
+    fn a_cut_while_a_hole_is_written_leaves_the_segment_of_before_or_that_with_the_hole() {
+        let mut cuts = 0;
+        for n in 0.. {
+            let (disk, places, entry) = recorded();
+            let path = places.segment(&entry);
+            let read = |disk: &ForgetfulDisk| read_whole(disk, &path, 1 << 20).expect("there");
+            let before = read(&disk);
+            let times = (Ticks::from_millis(1100), Ticks::from_millis(1900));
+            let erased = look(&disk, &places, &entry, times).expect("read");
+            let Erased::Part(holes) = erased else { panic!("{erased:?}") };
+            disk.stop_after(disk.operations() + n);
+            let done = write_holes(&disk, &places, &entry, &holes);
+            let after = read(&disk.power_cut(n));
+            if done.is_ok() || after != before {
+                let [(from, to)] = holes[..] else { panic!("{holes:?}") };
+                let place = |at: u64| usize::try_from(at).expect("small");
+                assert_eq!(after.len(), before.len());
+                assert!(after[place(from) + 16..place(to)].iter().all(|byte| *byte == 0), "{n}");
+                let was = scan_bytes(&before, Verify::All).expect("a segment");
+                let is = scan_bytes(&after, Verify::All).expect("a segment");
+                let stays = was.fragments.iter().filter(|f| f.offset < from || f.offset >= to);
+                assert_eq!(is.fragments, stays.copied().collect::<Vec<_>>(), "{n}");
+                let head = place(is.head.len);
+                assert_eq!(after[head..place(from)], before[head..place(from)]);
+                assert_eq!(after[place(to)..], before[place(to)..]);
+            }
+            if !disk.is_stopped() {
+                assert!(done.is_ok());
+                break;
+            }
+            cuts += 1;
+        }
+        assert!(cuts > 5, "{cuts} places to cut at");
+    }
+}

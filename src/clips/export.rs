@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clips::cut::Piece;
-use crate::clips::files::{CHUNK, open_segment, read_part};
+use crate::clips::files::{CHUNK, open_segment, read_moof, read_part};
 use crate::clips::film::{
     Chapter, Entry, HELD, Reel, Scene, SoundEntry, Stretch, entries, film_time, joined, lay_out,
     samples, scenes,
 };
-use crate::clips::fragment::{SEAL, Verify};
+use crate::clips::fragment::Verify;
 use crate::clips::index::{SegmentEntry, SegmentNumber};
 use crate::clips::reader::RingReader;
 use crate::clips::timeline::Ticks;
@@ -319,8 +319,7 @@ impl Gathered<'_> {
         };
         let origins = opened.scanned.origins();
         for fragment in &opened.scanned.fragments {
-            let len = usize::try_from(fragment.moof).unwrap_or(usize::MAX);
-            let moof = read_part(&*opened.file, fragment.offset + SEAL as u64, len)?;
+            let moof = read_moof(&*opened.file, fragment)?;
             let (pictures, sounds) = samples(&moof, fragment, origins, file).ok_or_else(damaged)?;
             stretch.pictures.extend(pictures);
             stretch.sounds.extend(sounds);

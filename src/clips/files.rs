@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clips::clip::{Clip, Media};
 use crate::clips::cut::{Part, Piece, assemble};
-use crate::clips::fragment::{SEAL, Scanned, Verify, scan};
+use crate::clips::fragment::{Fragment, SEAL, Scanned, Verify, moof_of, scan};
 use crate::clips::index::SegmentEntry;
 use crate::disk::{Disk, DiskFile, OpenHow};
 
@@ -88,6 +88,13 @@ pub(crate) fn read_part(file: &dyn DiskFile, at: u64, n: usize) -> io::Result<Ve
     Ok(bytes)
 }
 
+/// Reads a fragment's `moof`, as players get it.
+pub(crate) fn read_moof(file: &dyn DiskFile, fragment: &Fragment) -> io::Result<Vec<u8>> {
+    let stored = usize::try_from(fragment.stored).unwrap_or(usize::MAX);
+    let lies = read_part(file, fragment.offset + SEAL as u64, stored)?;
+    moof_of(lies).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
 /// A segment that is open for reading.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenedSegment {
@@ -126,8 +133,7 @@ pub(crate) fn put_together(parts: &[(Part, OpenedSegment)]) -> io::Result<Assemb
     let views: Vec<_> = parts.iter().map(|(part, opened)| (part, &opened.scanned)).collect();
     let pieces = assemble(&views, |n, fragment| {
         let Some((_, opened)) = parts.get(n) else { return Ok(Vec::new()) };
-        let moof = usize::try_from(fragment.moof).unwrap_or(usize::MAX);
-        read_part(&*opened.file, fragment.offset + SEAL as u64, moof)
+        read_moof(&*opened.file, fragment)
     })?;
     let pieces = pieces.ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "its segments are not what they were")

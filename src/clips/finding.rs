@@ -102,3 +102,120 @@ fn not_recorded() -> ChangeError {
 fn no(why: NoClip) -> ChangeError {
     ChangeError::NotRecorded { why: Foreign::told(why) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clips::desk::CourtProgress;
+    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::test_ring::{TestRing, settings};
+    use crate::clock::Clock as _;
+    use crate::disk::ForgetfulDisk;
+    use crate::media::{MediaTime, UtcTime};
+
+    const FIRST: SessionId = SessionId::from_bits(0xf1);
+    const SECOND: SessionId = SessionId::from_bits(0xf2);
+    const NEVER: SessionId = SessionId::from_bits(0xf3);
+
+    /// Two seconds of one session, a pause, four of another; and when each began.
+    fn recorded() -> (TestRing, [UtcTime; 2]) {
+        let shared = Arc::new(ForgetfulDisk::new());
+        let mut ring = TestRing::open(settings("/ring".into()), shared).expect("a ring");
+        let mut began = [UtcTime::from_nanos(0); 2];
+        for (n, (session, pictures)) in [(FIRST, 20), (SECOND, 40)].into_iter().enumerate() {
+            ring.wait(Duration::from_secs(100));
+            began[n] = ring.clock.utc();
+            ring.opened(session);
+            for n in 0..pictures {
+                let ms = i64::try_from(n).expect("small") * 100;
+                ring.feed(picture(session, n, ms, n % 10 == 0, 20, &parameters(0)));
+            }
+            ring.closed(session);
+        }
+        (ring, began)
+    }
+
+    fn ms(span: &Span) -> (i64, i64) {
+        (span.from.as_nanos() / 1_000_000, span.to.as_nanos() / 1_000_000)
+    }
+
+    #[test]
+    fn a_session_is_found_once_it_plays_and_while_something_of_it_is_recorded() {
+        let (mut ring, _) = recorded();
+        let other = CourtId::new("b").expect("name");
+        let (from, to) = (MediaTime::from_millis(1000), MediaTime::from_millis(1500));
+        let of = |court: Option<&CourtId>, session| Interval::Stream {
+            court: court.cloned(),
+            session,
+            from,
+            to,
+        };
+        let desk = Arc::clone(ring.ring.desk());
+        for court in [None, Some(&ring.court)] {
+            let span = desk.find(&of(court, FIRST)).expect("recorded");
+            assert_eq!((span.court.as_str(), ms(&span)), ("a", (1000, 1500)));
+            assert_eq!(span.session, FIRST.to_string());
+        }
+        let not = |found| matches!(found, Err(ChangeError::NotRecorded { .. }));
+        assert!(not(desk.find(&of(Some(&other), FIRST))), "it is another court's");
+        assert!(not(desk.find(&of(None, NEVER))));
+        ring.opened(NEVER);
+        assert_eq!(desk.find(&of(None, NEVER)).expect("it plays").court.as_str(), "a");
+    }
+
+    #[test]
+    fn times_of_the_wall_become_those_of_the_session_that_has_most_of_them() {
+        let (ring, [first, second]) = recorded();
+        let desk = ring.ring.desk();
+        let wall =
+            |from: UtcTime, to: UtcTime| desk.find(&Interval::Wall { court: None, from, to });
+        let after = |at: UtcTime, ms: i64| at.plus_nanos(ms * 1_000_000);
+        let span = wall(after(first, 500), after(first, 1500)).expect("recorded");
+        assert_eq!((&span.session, ms(&span)), (&FIRST.to_string(), (500, 1500)));
+        let span = wall(after(first, 1500), after(second, 3000)).expect("recorded");
+        assert_eq!(span.session, SECOND.to_string());
+        assert!(wall(after(first, -9000), after(first, -8000)).is_err());
+
+        let last = Interval::Last { court: None, by: Duration::from_millis(700) };
+        let span = desk.find(&last).expect("recorded");
+        assert_eq!((&span.session, ms(&span)), (&SECOND.to_string(), (3300, 4000)));
+    }
+
+    #[test]
+    fn what_an_earlier_index_did_not_know_is_read_from_the_segment_and_kept() {
+        let (ring, [first, _]) = recorded();
+        let desk = ring.ring.desk();
+        let id = {
+            let mut state = desk.state.lock();
+            let entry = state.index.segments().next().cloned().expect("one");
+            let id = entry.id;
+            state.index.remove_segment(id);
+            state.index.put_segment(SegmentEntry { ahead_ns: None, ..entry });
+            id
+        };
+        let timed = desk.timed(&ring.court);
+        assert_eq!(timed.len(), 2);
+        assert_eq!((timed[0].0.id, timed[0].1), (id, first.as_nanos()));
+        assert_eq!(
+            desk.state.lock().index.segment(id).expect("there").ahead_ns,
+            Some(first.as_nanos())
+        );
+    }
+
+    #[test]
+    fn a_court_need_not_be_named_where_there_is_one() {
+        let (ring, _) = recorded();
+        let desk = ring.ring.desk();
+        assert_eq!(desk.court(None).expect("the only one"), ring.court);
+        let other = CourtId::new("b").expect("name");
+        desk.state.lock().courts.insert(other.clone(), CourtProgress::default());
+        let Err(ChangeError::NotRecorded { why }) = desk.court(None) else {
+            panic!("there are two")
+        };
+        assert!(why.as_str().contains("a, b"), "{why}");
+        assert_eq!(desk.court(Some(&other)).expect("named"), other);
+    }
+}

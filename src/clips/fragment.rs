@@ -5,16 +5,19 @@
 //! fragment: free(checksum of the rest) moof(mfhd, traf video, traf sound) mdat(pictures, sound)
 //! hole:     free("deleted", zeros), as long as the fragments that were there
 //! ```
+//! In a segment of a slow stream the `moof` is packed (`packed`): there it would be more than 2 % of what is
+//! written.
 //! The layout is that of fragmented MP4 (ISO/IEC 14496-12, 8.8), less what `trex` says already. A player passes over
 //! `uuid` and `free`; a clip leaves them out. `tfdt` counts from the segment's origins, which stand
-//! in `uuid`: each segment plays by itself, and its media times come back exactly.
+//! in `uuid`: a segment that is not packed plays by itself, and its media times come back exactly.
 
 use bytes::Bytes as Payload;
 
 use crate::clips::boxes::{
-    AUDIO_TRACK, Bytes, Head, KEY_SAMPLE, MAX_HEAD, OTHER_SAMPLE, VIDEO_TRACK, boxed, checksum,
-    child, full, patch, put32, put64, read_head,
+    AUDIO_TRACK, Bytes, Form, Head, KEY_SAMPLE, MAX_HEAD, OTHER_SAMPLE, VIDEO_TRACK, boxed,
+    checksum, child, full, patch, put32, put64, read_head,
 };
+use crate::clips::packed::{PACKED, pack, unpack};
 use crate::clips::timeline::{AudioClock, Ticks};
 
 /// `free` box with a checksum before each `moof`.
@@ -98,8 +101,10 @@ pub struct Origins {
 pub struct Fragment {
     /// Where its seal begins.
     pub offset: u64,
-    /// Bytes of its `moof`.
+    /// Bytes of its `moof`, as players get it.
     pub moof: u32,
+    /// Bytes that lie in the place of its `moof`: fewer where it is packed.
+    pub stored: u32,
     /// Bytes of its `mdat`, header and all.
     pub mdat: u32,
     /// Its pictures.
@@ -114,7 +119,19 @@ impl Fragment {
     /// Where it ends.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.offset + SEAL as u64 + u64::from(self.moof) + u64::from(self.mdat)
+        self.mdat_at() + u64::from(self.mdat)
+    }
+
+    /// Where its `mdat` begins.
+    #[must_use]
+    pub const fn mdat_at(&self) -> u64 {
+        self.offset + SEAL as u64 + self.stored as u64
+    }
+
+    /// Bytes that players get of it: of its `moof` and `mdat`.
+    #[must_use]
+    pub const fn played_bytes(&self) -> u64 {
+        self.moof as u64 + self.mdat as u64
     }
 
     /// True if decoding can start at its first picture.
@@ -139,9 +156,32 @@ pub struct VideoSpan {
     pub pictures: u32,
 }
 
+impl Form {
+    /// The form for a segment that begins with a draft: packed where more than 1 % of most fragments would
+    /// be boxes, so that a segment's head has the other one of the 2 %.
+    #[must_use]
+    pub fn of_segment(draft: &Draft, clock: Option<AudioClock>) -> Self {
+        let mut sizes: Vec<_> = draft.video.iter().map(|sample| sample.data.len()).collect();
+        sizes.sort_unstable();
+        // Key pictures come seldom.
+        let usual = sizes.get(sizes.len() / 2).copied().unwrap_or(0) * sizes.len();
+        let sound = draft.audio.iter().filter(|_| clock.is_some());
+        let payload = usual + sound.clone().map(|sample| sample.data.len()).sum::<usize>();
+        let offsets = draft.video.iter().any(|sample| sample.pts != sample.dts);
+        let boxes = SEAL + 100 + sizes.len() * if offsets { 12 } else { 8 } + sound.count() * 6;
+        if boxes * 100 > payload { Self::Packed } else { Self::Plain }
+    }
+}
+
 /// Writes a fragment as it will lie at `offset`. Sound before the segment's origin is left out.
 #[must_use]
-pub fn encode(draft: &Draft, sequence: u32, origins: Origins, offset: u64) -> Option<Encoded> {
+pub fn encode(
+    draft: &Draft,
+    sequence: u32,
+    origins: Origins,
+    offset: u64,
+    form: Form,
+) -> Option<Encoded> {
     let audio: Vec<_> = draft.audio.iter().filter(|s| s.at >= origins.audio).collect();
     let audio = if origins.clock.is_some() { audio } else { Vec::new() };
     if draft.video.is_empty() && audio.is_empty() {
@@ -188,12 +228,31 @@ pub fn encode(draft: &Draft, sequence: u32, origins: Origins, offset: u64) -> Op
             out.extend_from_slice(&sample.data);
         }
     });
+    let moof_place = SEAL..SEAL + usize::try_from(moof).ok()?;
+    let view = MoofView::read(out.get(moof_place.clone())?, origins.clock)?;
+    let packed = match form {
+        Form::Packed => pack(out.get(moof_place.clone())?),
+        Form::Plain => None,
+    };
+    let stored = match packed {
+        Some(packed) => {
+            let stored = u32::try_from(packed.len()).ok()?;
+            drop(out.splice(moof_place, packed));
+            stored
+        }
+        None => moof,
+    };
     let sum = checksum(&[out.get(SEAL..)?]);
     patch(&mut out, 8, &sum);
-    let moof_bytes = out.get(SEAL..SEAL + usize::try_from(moof).ok()?)?;
-    let fragment =
-        read_fragment(&MoofView::read(moof_bytes, origins.clock)?, origins, offset, moof)?;
+    let fragment = read_fragment(&view, origins, offset, (moof, stored))?;
     Some(Encoded { bytes: out, fragment })
+}
+
+/// The `moof` of a fragment, from what lies in its place. `None` if that is none of ours.
+#[must_use]
+pub(crate) fn moof_of(lies: Vec<u8>) -> Option<Vec<u8>> {
+    let is_packed = child(&lies, 0).is_some_and(|found| &found.kind == PACKED);
+    if is_packed { unpack(&lies) } else { Some(lies) }
 }
 
 /// A fragment, ready to be written.
@@ -408,7 +467,13 @@ impl TrafView {
     }
 }
 
-fn read_fragment(view: &MoofView, origins: Origins, offset: u64, moof: u32) -> Option<Fragment> {
+/// `moof` and `stored` are bytes of the `moof`, and of what lies in its place.
+fn read_fragment(
+    view: &MoofView,
+    origins: Origins,
+    offset: u64,
+    (moof, stored): (u32, u32),
+) -> Option<Fragment> {
     let video = match view.video {
         Some(traf) => {
             let start = origins.video.0.checked_add_unsigned(traf.tfdt)?;
@@ -442,7 +507,8 @@ fn read_fragment(view: &MoofView, origins: Origins, offset: u64, moof: u32) -> O
         _ => return None,
     };
     let mdat = u32::try_from(view.payload().checked_add(8)?).ok()?;
-    Some(Fragment { offset, moof, mdat, video: video.map(|(span, _)| span), audio, span })
+    let video = video.map(|(span, _)| span);
+    Some(Fragment { offset, moof, stored, mdat, video, audio, span })
 }
 
 /// A segment, read back.
@@ -583,18 +649,20 @@ fn next_at<E>(
     if let Some(hole) = read_hole(&bytes) {
         return Ok((hole <= left).then_some(Next::Hole(at + hole)));
     }
-    let Some((sum, moof)) = read_seal(&bytes) else { return Ok(None) };
-    let needed = SEAL + moof + 8;
-    if moof > MAX_MOOF || needed as u64 > left {
+    let Some((sum, stored)) = read_seal(&bytes) else { return Ok(None) };
+    let needed = SEAL + stored + 8;
+    if stored > MAX_MOOF || needed as u64 > left {
         return Ok(None);
     }
     if bytes.len() < needed {
         bytes = read(at, needed)?;
     }
     let read_all = || {
-        let view = MoofView::read(bytes.get(SEAL..SEAL + moof)?, origins.clock)?;
-        let fragment = read_fragment(&view, origins, at, u32::try_from(moof).ok()?)?;
-        let mut mdat = Bytes(bytes.get(SEAL + moof..needed)?);
+        let moof = moof_of(bytes.get(SEAL..SEAL + stored)?.to_vec())?;
+        let view = MoofView::read(&moof, origins.clock)?;
+        let sizes = (u32::try_from(moof.len()).ok()?, u32::try_from(stored).ok()?);
+        let fragment = read_fragment(&view, origins, at, sizes)?;
+        let mut mdat = Bytes(bytes.get(SEAL + stored..needed)?);
         let right = mdat.u32()? == fragment.mdat && mdat.take(4)? == b"mdat";
         (right && fragment.end() <= len).then_some(Next::Fragment(fragment, sum))
     };
@@ -609,15 +677,16 @@ fn read_hole(bytes: &[u8]) -> Option<u64> {
     (is_hole && len as usize > SEAL).then_some(u64::from(len))
 }
 
-/// The checksum, and the length of the `moof` behind it.
+/// The checksum, and the length of the `moof` behind it, as it lies.
 fn read_seal(bytes: &[u8]) -> Option<(Sum, usize)> {
     let mut bytes = Bytes(bytes);
     if usize::try_from(bytes.u32()?).ok()? != SEAL || bytes.take(4)? != b"free" {
         return None;
     }
     let sum = bytes.take(8)?.try_into().ok()?;
-    let moof = usize::try_from(bytes.u32()?).ok()?;
-    (bytes.take(4)? == b"moof" && moof >= 8).then_some((sum, moof))
+    let stored = usize::try_from(bytes.u32()?).ok()?;
+    let kind = bytes.take(4)?;
+    ((kind == b"moof" || kind == PACKED) && stored >= 8).then_some((sum, stored))
 }
 
 fn sealed<E>(
@@ -625,7 +694,7 @@ fn sealed<E>(
     sum: Sum,
     read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
 ) -> Result<bool, E> {
-    let len = to_usize(u64::from(fragment.moof) + u64::from(fragment.mdat));
+    let len = to_usize(u64::from(fragment.stored) + u64::from(fragment.mdat));
     Ok(checksum(&[&read(fragment.offset + SEAL as u64, len)?]) == sum)
 }
 
@@ -641,6 +710,53 @@ pub fn scan_bytes(bytes: &[u8], verify: Verify) -> Option<Scanned> {
         Ok::<_, ()>(bytes.get(from..from.saturating_add(n)).unwrap_or(&[]).to_vec())
     };
     scan(bytes.len() as u64, verify, read).ok().flatten()
+}
+
+/// Segments for the tests of who reads them.
+#[cfg(test)]
+pub(crate) mod samples {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clips::boxes::{SegmentHeader, Tracks, head};
+    use crate::clips::synthetic::parameters;
+    use crate::media::{AudioParameters, CourtId, SessionId, UtcTime};
+
+    /// Two seconds from `start` on, four fragments of pictures and sound.
+    pub(crate) fn segment(id: u64, start: Ticks, form: Form) -> Vec<u8> {
+        let config = vec![0x11, 0x90].into();
+        let audio = AudioParameters { config, sample_rate: 48_000, channels: 2 };
+        let clock = AudioClock::of(&audio);
+        let tracks = Tracks { video: parameters(0), audio: Some(Arc::new(audio)) };
+        let heard = start.samples(clock.rate);
+        let header = SegmentHeader {
+            id,
+            court: CourtId::new("a").expect("name"),
+            session: SessionId::from_bits(1),
+            video_origin: start,
+            audio_origin: heard,
+            begun: UtcTime::from_nanos(0),
+        };
+        let origins = Origins { video: start, audio: heard, clock: Some(clock) };
+        let mut bytes = head(&header, &tracks, form);
+        for n in 0..4 {
+            let mut draft =
+                Draft { video_end: Ticks(start.0 + (n + 1) * 45_000), ..Draft::default() };
+            for k in 0..15 {
+                let dts = Ticks(start.0 + n * 45_000 + k * 3000);
+                let data = vec![(n * 15 + k) as u8; 30 + k as usize].into();
+                draft.video.push(VideoSample { dts, pts: dts, key: k == 0, data });
+            }
+            for k in 0..23 {
+                let at = heard + (n * 23 + k) * 1024;
+                draft.audio.push(AudioSample { at, data: vec![0xaa; 9].into() });
+            }
+            let at = bytes.len() as u64;
+            let encoded = encode(&draft, n as u32 + 1, origins, at, form).expect("pictures");
+            bytes.extend(encoded.bytes);
+        }
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -670,7 +786,7 @@ mod tests {
     }
 
     /// The head of a segment that counts from `start`, and what it counts from.
-    fn begin(start: Ticks, sound: bool) -> (Vec<u8>, Origins) {
+    fn begin(start: Ticks, sound: bool, form: Form) -> (Vec<u8>, Origins) {
         let tracks = tracks(sound);
         let clock = tracks.audio.as_deref().map(AudioClock::of);
         let audio = clock.map_or(0, |clock| start.samples(clock.rate));
@@ -682,7 +798,7 @@ mod tests {
             audio_origin: audio,
             begun: UtcTime::from_nanos(5),
         };
-        (head(&header, &tracks), Origins { video: start, audio, clock })
+        (head(&header, &tracks, form), Origins { video: start, audio, clock })
     }
 
     prop_compose! {
@@ -711,14 +827,14 @@ mod tests {
         }
     }
 
-    fn segment(drafts: &[Draft], sound: bool) -> (Vec<u8>, Vec<Fragment>) {
+    fn segment(drafts: &[Draft], sound: bool, form: Form) -> (Vec<u8>, Vec<Fragment>) {
         let clock = sound.then_some(AudioClock { rate: 48_000, frame: 1024 });
         let starts = drafts.iter().filter_map(|draft| draft.start(clock));
         let start = starts.min().unwrap_or_default();
-        let (mut bytes, origins) = begin(start, sound);
+        let (mut bytes, origins) = begin(start, sound, form);
         let mut written = Vec::new();
         for (n, draft) in (1..).zip(drafts) {
-            if let Some(encoded) = encode(draft, n, origins, bytes.len() as u64) {
+            if let Some(encoded) = encode(draft, n, origins, bytes.len() as u64, form) {
                 bytes.extend(encoded.bytes);
                 written.push(encoded.fragment);
             }
@@ -726,12 +842,42 @@ mod tests {
         (bytes, written)
     }
 
+    fn forms() -> impl Strategy<Value = Form> {
+        prop_oneof![Just(Form::Plain), Just(Form::Packed)]
+    }
+
+    #[test]
+    fn a_segment_is_packed_where_its_boxes_would_be_more_than_a_hundredth() {
+        let draft = |key: usize, other: usize, frames: usize| {
+            let picture = |n: i64| VideoSample {
+                dts: Ticks(n * 3000),
+                pts: Ticks(n * 3000),
+                key: n == 0,
+                data: vec![0; if n == 0 { key } else { other }].into(),
+            };
+            let sound = |at| AudioSample { at, data: vec![0; 256].into() };
+            let video = (0..15).map(picture).collect();
+            let audio = (0..frames as i64).map(|n| sound(n * 1024)).collect();
+            Draft { video, audio, video_end: Ticks(45_000) }
+        };
+        let clock = AudioClock { rate: 48_000, frame: 1024 };
+        for (key, other, frames, form) in [
+            (2000, 300, 0, Form::Packed),      // 0.1 Mbit/s
+            (30_000, 300, 0, Form::Packed),    // a large key picture is no rate
+            (4000, 1200, 23, Form::Packed),    // 0.4 Mbit/s with the sound
+            (8000, 4000, 23, Form::Plain),     // 1 Mbit/s
+            (160_000, 32_000, 0, Form::Plain), // 8 Mbit/s
+        ] {
+            assert_eq!(Form::of_segment(&draft(key, other, frames), Some(clock)), form, "{other}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_written_is_read_back(
-            drafts in prop::collection::vec(drafts(), 1..4), sound: bool
+            drafts in prop::collection::vec(drafts(), 1..4), sound: bool, form in forms()
         ) {
-            let (bytes, written) = segment(&drafts, sound);
+            let (bytes, written) = segment(&drafts, sound, form);
             let scanned = scan_bytes(&bytes, Verify::All).expect("a segment");
             prop_assert_eq!(scanned.whole, bytes.len() as u64);
             prop_assert_eq!(&scanned.fragments, &written);
@@ -748,9 +894,10 @@ mod tests {
 
         #[test]
         fn a_torn_tail_is_cut_to_the_last_whole_fragment(
-            drafts in prop::collection::vec(drafts(), 1..4), sound: bool, cut in 0.0_f64..1.0
+            drafts in prop::collection::vec(drafts(), 1..4), sound: bool, cut in 0.0_f64..1.0,
+            form in forms(),
         ) {
-            let (bytes, written) = segment(&drafts, sound);
+            let (bytes, written) = segment(&drafts, sound, form);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
             let at = (bytes.len() as f64 * cut) as usize;
             // What was lost reads as nothing, or as zeros where the file is longer already.
@@ -769,9 +916,10 @@ mod tests {
 
         #[test]
         fn a_rotten_byte_of_the_last_fragment_is_found(
-            drafts in prop::collection::vec(drafts(), 1..4), place in any::<prop::sample::Index>()
+            drafts in prop::collection::vec(drafts(), 1..4), place in any::<prop::sample::Index>(),
+            form in forms(),
         ) {
-            let (mut bytes, written) = segment(&drafts, true);
+            let (mut bytes, written) = segment(&drafts, true, form);
             let Some(last) = written.last() else { return Ok(()) };
             let from = usize::try_from(last.offset).expect("small");
             let at = from + place.index(bytes.len() - from);
@@ -783,9 +931,9 @@ mod tests {
         #[test]
         fn what_is_behind_a_hole_is_read_as_before(
             drafts in prop::collection::vec(drafts(), 2..5), which in any::<prop::sample::Index>(),
-            more in 1_usize..3,
+            more in 1_usize..3, form in forms(),
         ) {
-            let (mut bytes, written) = segment(&drafts, true);
+            let (mut bytes, written) = segment(&drafts, true, form);
             if written.is_empty() { return Ok(()) }
             let first = which.index(written.len());
             let going = &written[first..(first + more).min(written.len())];
@@ -803,11 +951,31 @@ mod tests {
         }
 
         #[test]
+        fn a_packed_fragment_is_unpacked_to_the_very_one(
+            drafts in prop::collection::vec(drafts(), 1..4), sound: bool
+        ) {
+            let (plain, written) = segment(&drafts, sound, Form::Plain);
+            let (packed, again) = segment(&drafts, sound, Form::Packed);
+            prop_assert_eq!(written.len(), again.len());
+            for (one, other) in written.iter().zip(&again) {
+                let at = |offset: u64| to_usize(offset + SEAL as u64);
+                let moof = plain[at(one.offset)..to_usize(one.mdat_at())].to_vec();
+                let lies = packed[at(other.offset)..to_usize(other.mdat_at())].to_vec();
+                prop_assert_eq!(moof_of(lies), Some(moof));
+                let data = &plain[to_usize(one.mdat_at())..to_usize(one.end())];
+                prop_assert_eq!(data, &packed[to_usize(other.mdat_at())..to_usize(other.end())]);
+                prop_assert!(other.stored < one.stored);
+                prop_assert_eq!(one.played_bytes(), other.played_bytes());
+            }
+        }
+
+        #[test]
         fn any_bytes_are_read_without_panic(
             drafts in prop::collection::vec(drafts(), 1..2),
             noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..20),
+            form in forms(),
         ) {
-            let (mut bytes, _) = segment(&drafts, true);
+            let (mut bytes, _) = segment(&drafts, true, form);
             for (at, byte) in noise {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;

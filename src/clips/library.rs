@@ -1,8 +1,8 @@
 //! Recordings as they are played: the segments of a court, their stretches, and lists of these.
 //!
 //! Nothing is copied: a list names byte ranges of the ring's segments, and [`SegmentBytes`] gives these as
-//! they lie, but for the times in each `moof`, which a segment counts from its own beginning and a player
-//! from the session's. What is being recorded is there up to its last durable fragment.
+//! they lie, but for each `moof`: a segment counts times from its own beginning and a player from the
+//! session's, and a slow stream's are packed. What is being recorded is there up to its last durable fragment.
 //!
 //! All but the numbers reads files on the caller's thread.
 
@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use crate::clips::boxes::patch;
 use crate::clips::clip::Clip;
 use crate::clips::cut::fragments_of;
-use crate::clips::files::{open_segment, read_part};
+use crate::clips::files::{open_segment, read_moof, read_part};
 use crate::clips::fragment::{Fragment, MoofView, SEAL, Scanned, Verify};
 use crate::clips::index::{SegmentEntry, SegmentNumber};
 use crate::clips::numbering::{Numbering, Span};
-use crate::clips::playlist::{End, Listed, Stretch, as_they_lie, breaks, stretches, text};
+use crate::clips::playlist::{End, Listed, Stretch, as_played, breaks, stretches, text};
 use crate::clips::shelf::Shelf;
 use crate::clips::timeline::Ticks;
 use crate::clips::times::Times;
@@ -203,7 +203,7 @@ impl Library {
     fn rows(&self, entries: Vec<SegmentEntry>) -> Vec<Row> {
         let row = |entry: SegmentEntry| {
             let known = self.known(&entry).ok()?;
-            let stretches = stretches(as_they_lie(&known.scanned.fragments), entry.open);
+            let stretches = stretches(as_played(&known.scanned.fragments), entry.open);
             (!stretches.is_empty()).then_some(Row { entry, known, stretches })
         };
         entries.into_iter().filter_map(row).collect()
@@ -304,7 +304,7 @@ impl Library {
                 first
             });
             for fragment in of_part {
-                let ends = *begins + u64::from(fragment.moof) + u64::from(fragment.mdat);
+                let ends = *begins + fragment.played_bytes();
                 fragments.push((*fragment, *begins, ends));
                 *begins = ends;
             }
@@ -389,9 +389,15 @@ pub(crate) struct SegmentBytes {
 }
 
 impl SegmentBytes {
-    /// Bytes up to the last durable fragment's end.
+    /// Bytes up to the last durable fragment's end, as players get them.
     pub(crate) fn len(&self) -> u64 {
-        self.known.scanned.whole
+        self.known.scanned.whole + self.unpacked(usize::MAX)
+    }
+
+    /// By how much what lies behind the first `n` fragments is farther behind to players.
+    fn unpacked(&self, n: usize) -> u64 {
+        let more = |f: &Fragment| u64::from(f.moof).saturating_sub(f.stored.into());
+        self.known.scanned.fragments.iter().take(n).map(more).sum()
     }
 
     /// `ftyp` and `moov`.
@@ -404,40 +410,141 @@ impl SegmentBytes {
         format!("video/mp4; codecs=\"{}\"", self.known.scanned.head.codecs)
     }
 
-    /// At most `most` bytes from `from` on; none behind the end.
+    /// At most `most` bytes from `from` on, as players get them; none behind the end.
     pub(crate) fn read_at(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
         let to = from.saturating_add(most as u64).min(self.len());
-        let mut bytes =
-            read_part(&*self.file, from, usize::try_from(to.saturating_sub(from)).unwrap_or(0))?;
-        let Scanned { head, fragments, .. } = &self.known.scanned;
-        let first = fragments.partition_point(|fragment| fragment.end() <= from);
-        for fragment in fragments.iter().skip(first) {
-            let moof = fragment.offset + SEAL as u64;
-            if moof >= to {
-                break;
+        let mut bytes = Vec::with_capacity(to_usize(to.saturating_sub(from)));
+        let mut before = 0; // where the last piece ends on disk …
+        let mut unpacked = 0; // … and how much farther behind it does to players
+        for (fragment, begins, ends) in as_played(&self.known.scanned.fragments) {
+            if ends > from && begins < to {
+                self.lying(&mut bytes, (before + unpacked, begins), unpacked, (from, to))?;
+                let moof_at = begins + SEAL as u64;
+                let moof_ends = moof_at + u64::from(fragment.moof);
+                self.lying(&mut bytes, (begins, moof_at), unpacked, (from, to))?;
+                if moof_ends > from && moof_at < to {
+                    let moof = self.moof(fragment)?;
+                    let part = to_usize(from.max(moof_at) - moof_at)
+                        ..to_usize(to.min(moof_ends) - moof_at);
+                    bytes.extend_from_slice(moof.get(part).ok_or(io::ErrorKind::InvalidData)?);
+                }
+                let unpacked = moof_ends - fragment.mdat_at();
+                self.lying(&mut bytes, (moof_ends, ends), unpacked, (from, to))?;
             }
-            if moof + u64::from(fragment.moof) <= from {
-                continue;
-            }
-            let len = usize::try_from(fragment.moof).unwrap_or(usize::MAX);
-            let view = MoofView::read(&read_part(&*self.file, moof, len)?, head.audio);
-            let view = view.ok_or(io::ErrorKind::InvalidData)?;
-            let video = view.video.zip(fragment.video).map(|(traf, span)| (traf, span.start.0));
-            let audio = view.audio.zip(fragment.audio).map(|(traf, (start, _))| (traf, start));
-            for (traf, start) in video.into_iter().chain(audio) {
-                let at = moof + traf.tfdt_at as u64;
-                overwrite(&mut bytes, from, at, u64::try_from(start).unwrap_or(0).to_be_bytes());
-            }
+            before = fragment.end();
+            unpacked = ends - before;
         }
+        self.lying(&mut bytes, (before + unpacked, self.len()), unpacked, (from, to))?;
         Ok(bytes)
+    }
+
+    /// Reads what lies as players get it, of a place that to them begins and ends there: what of it is
+    /// asked for, `unpacked` bytes farther in front.
+    fn lying(
+        &self,
+        bytes: &mut Vec<u8>,
+        (begins, ends): (u64, u64),
+        unpacked: u64,
+        (from, to): (u64, u64),
+    ) -> io::Result<()> {
+        let (from, to) = (from.max(begins), to.min(ends));
+        if from < to {
+            bytes.extend(read_part(&*self.file, from - unpacked, to_usize(to - from))?);
+        }
+        Ok(())
+    }
+
+    /// A fragment's `moof`, with the session's times.
+    fn moof(&self, fragment: &Fragment) -> io::Result<Vec<u8>> {
+        let mut moof = read_moof(&*self.file, fragment)?;
+        let view = MoofView::read(&moof, self.known.scanned.head.audio);
+        let view = view.ok_or(io::ErrorKind::InvalidData)?;
+        let video = view.video.zip(fragment.video).map(|(traf, span)| (traf, span.start.0));
+        let audio = view.audio.zip(fragment.audio).map(|(traf, (start, _))| (traf, start));
+        for (traf, start) in video.into_iter().chain(audio) {
+            let start = u64::try_from(start).unwrap_or(0);
+            patch(&mut moof, traf.tfdt_at, &start.to_be_bytes());
+        }
+        Ok(moof)
     }
 }
 
-/// Puts `with` at `at` of a file, as far as that is among `bytes`, which begin at `from`.
-fn overwrite(bytes: &mut [u8], from: u64, at: u64, with: [u8; 8]) {
-    for (at, byte) in (at..).zip(with) {
-        if let Some(inside) = at.checked_sub(from).and_then(|inside| usize::try_from(inside).ok()) {
-            patch(bytes, inside, &[byte]);
+fn to_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clips::boxes::{Form, child};
+    use crate::clips::fragment::samples::segment;
+    use crate::clips::fragment::{hole_head, scan_bytes};
+    use crate::disk::{Disk as _, ForgetfulDisk};
+
+    const START: Ticks = Ticks::from_millis(70_000);
+
+    /// A segment that is played; `hole`: its second fragment was deleted.
+    fn played(form: Form, hole: bool) -> SegmentBytes {
+        let mut bytes = segment(1, START, form);
+        let scanned = scan_bytes(&bytes, Verify::All).expect("one");
+        if hole {
+            let going = scanned.fragments[1];
+            let (from, to) = (to_usize(going.offset), to_usize(going.end()));
+            bytes[from..to].fill(0);
+            let head = hole_head((to - from) as u64).expect("long enough");
+            bytes[from..from + head.len()].copy_from_slice(&head);
+        }
+        let scanned = scan_bytes(&bytes, Verify::All).expect("one");
+        let disk = ForgetfulDisk::new();
+        disk.create_dir_all(std::path::Path::new("/d")).expect("made");
+        let path = std::path::Path::new("/d/1.mp4");
+        let file = disk.open(path, OpenHow::CreateNew).expect("made");
+        file.write_at(0, &bytes).expect("written");
+        let known = Known { bytes: bytes.len() as u64, anew: 0, scanned };
+        SegmentBytes { known: Arc::new(known), file, open: false }
+    }
+
+    fn all(bytes: &SegmentBytes) -> Vec<u8> {
+        bytes.read_at(0, usize::MAX).expect("read")
+    }
+
+    #[test]
+    fn ranges_of_any_length_give_the_bytes_of_the_whole() {
+        for (form, hole) in
+            [(Form::Plain, false), (Form::Packed, false), (Form::Plain, true), (Form::Packed, true)]
+        {
+            let bytes = played(form, hole);
+            let whole = all(&bytes);
+            assert_eq!(whole.len() as u64, bytes.len(), "{form:?} {hole}");
+            for step in [1, 7, 33, 250, 4000] {
+                let parts = (0..whole.len()).step_by(step);
+                let parts = parts.map(|from| bytes.read_at(from as u64, step).expect("read"));
+                assert!(parts.collect::<Vec<_>>().concat() == whole, "{form:?} {hole} {step}");
+            }
+            assert!(bytes.read_at(bytes.len(), 10).expect("read").is_empty());
+        }
+    }
+
+    #[test]
+    fn players_get_the_same_of_a_packed_segment_with_the_times_of_the_session() {
+        for hole in [false, true] {
+            let forms = [Form::Plain, Form::Packed].map(|form| played(form, hole));
+            let [plain, packed] = forms.map(|bytes| {
+                let served = all(&bytes);
+                let fragments = &bytes.known.scanned.fragments;
+                let listed = as_played(fragments).map(|(fragment, from, to)| {
+                    let moof = to_usize(from) + SEAL;
+                    let view = child(&served, moof).expect("a box");
+                    let view =
+                        MoofView::read(&served[moof..view.end()], bytes.known.scanned.head.audio);
+                    let begins = view.expect("a moof").video.expect("pictures").tfdt;
+                    assert_eq!(begins as i64, fragment.video.expect("pictures").start.0);
+                    served[moof..to_usize(to)].to_vec()
+                });
+                listed.collect::<Vec<_>>()
+            });
+            assert_eq!(plain.len(), if hole { 3 } else { 4 });
+            assert!(plain == packed);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! In: access units, 4 s a court; orders of clips. Out: clips, and the names of those that are on
 //! disk. Owns `<data_dir>/ring/`; nothing else writes there, but that the outbox may give up the
 //! ballast when a full disk refuses events. Read `timeline` and `fragment` (what survives a power
-//! cut), `recorder` (when a fragment closes), `index` (what is where) and `lines` (its files),
-//! `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
+//! cut) and `packed` (in few bytes), `recorder` (when a fragment closes), `index` (what is where) and
+//! `lines` (its files), `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
 //! `{id}.json` says), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
 //! (what its threads share), `finding` (where an interval is), `writer` (the only
 //! one that writes video), `entries` (what clips are, on disk), `news` (what the world is told of them),
@@ -34,6 +34,7 @@
 //! disk the ring stops (R9); it does not throw away what it holds.
 
 mod boxes;
+mod packed;
 mod timeline;
 mod fragment;
 mod recorder;
@@ -73,8 +74,18 @@ mod export;
 mod still;
 mod thumbnail;
 
+/// A ring that is opened, fed and asked by hand, as the tests outside of this crate have it.
+#[cfg(test)]
+#[path = "../../tests/support/ring.rs"]
+#[allow(dead_code, unreachable_pub, reason = "tests use half of what they share")]
+mod test_ring;
+#[cfg(test)]
+#[path = "../../tests/support/synthetic.rs"]
+#[allow(dead_code, unreachable_pub, reason = "tests use half of what they share")]
+mod synthetic;
+
 pub use crate::clips::audit::{AUDIT_FORMAT, Asked, AskedSpan, AuditRead, AuditRecord};
-pub use crate::clips::boxes::{SEGMENT_FORMAT, SegmentHeader, Tracks, head, init};
+pub use crate::clips::boxes::{Form, SEGMENT_FORMAT, SegmentHeader, Tracks, head, init};
 pub use crate::clips::clip::{CLIP_FORMAT, Clip, Kept, Media, PinEnd};
 pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::desk::{

@@ -66,11 +66,16 @@ pub(crate) fn stretches<'a>(
     all
 }
 
-/// Fragments where they lie in their segment.
-pub(crate) fn as_they_lie(
+/// Fragments where players find them in their segment: farther behind than they lie, where it is packed.
+pub(crate) fn as_played(
     fragments: &[Fragment],
 ) -> impl Iterator<Item = (&Fragment, u64, u64)> + '_ {
-    fragments.iter().map(|fragment| (fragment, fragment.offset, fragment.end()))
+    let mut unpacked = 0;
+    fragments.iter().map(move |fragment| {
+        let from = fragment.offset + unpacked;
+        unpacked += u64::from(fragment.moof).saturating_sub(fragment.stored.into());
+        (fragment, from, fragment.end() + unpacked)
+    })
 }
 
 /// True where a player has to begin anew: time went back, or there is nothing for a while.
@@ -182,7 +187,8 @@ mod tests {
                 let (start, last, first_pts) = (at, Ticks(end.0 - 3000), at);
                 let video = VideoSpan { start, last, first_pts, key: kind == 'k', pictures: 15 };
                 let (video, span) = (Some(video), (at, end));
-                all.push(Fragment { offset, moof: 34, mdat: 50, video, audio: None, span });
+                let (moof, stored, mdat) = (34, 34, 50);
+                all.push(Fragment { offset, moof, stored, mdat, video, audio: None, span });
                 offset += 100;
             }
             at = end;
@@ -192,7 +198,7 @@ mod tests {
 
     /// The stretches as "fragments from key" …
     fn check(kinds: &str, grows: bool, expected: &str) {
-        let told: Vec<_> = stretches(as_they_lie(&fragments(kinds)), grows)
+        let told: Vec<_> = stretches(as_played(&fragments(kinds)), grows)
             .iter()
             .map(|s| format!("{}{}", (s.to - s.from) / 100, if s.key { "k" } else { "." }))
             .collect();
@@ -215,7 +221,7 @@ mod tests {
     #[test]
     fn a_list_is_as_the_standard_has_it() {
         let entry = |n: usize, anew| {
-            let all = stretches(as_they_lie(&fragments("k...k...k...")), false);
+            let all = stretches(as_played(&fragments("k...k...k...")), false);
             let init = (format!("segments/{}/init", if n < 2 { 1 } else { 2 }), None);
             let time = (n == 0).then(|| UtcTime::from_nanos(1_800_000_000_000_000_000));
             Listed { stretch: all[n], uri: "segments/1".to_owned(), init, anew, time }
@@ -257,9 +263,9 @@ mod tests {
         #[test]
         fn what_was_listed_stays_as_it_was_while_more_comes(kinds in "[k._]{0,120}") {
             let all = fragments(&kinds);
-            let whole = stretches(as_they_lie(&all), false);
+            let whole = stretches(as_played(&all), false);
             for n in 0..=all.len() {
-                let then = stretches(as_they_lie(&all[..n]), true);
+                let then = stretches(as_played(&all[..n]), true);
                 prop_assert!(then.len() <= whole.len());
                 for (then, now) in then.iter().zip(&whole) {
                     prop_assert_eq!(then, now);

@@ -229,6 +229,14 @@ impl Recorder {
             return;
         };
         let sample = AudioSample { at, data: unit.data.clone() };
+        // Publishers send their first picture before the first of the sound: that comes in time while nothing
+        // of the segment was given out.
+        if let Some(segment) = &mut self.segment
+            && !segment.begun
+            && segment.tracks.audio.is_none()
+        {
+            segment.tracks.audio = Some(Arc::clone(parameters));
+        }
         let fits = |segment: &Segment| segment.tracks.audio.as_ref() == Some(parameters);
         match &self.segment {
             Some(segment) if fits(segment) => {
@@ -424,9 +432,8 @@ mod tests {
         assert_eq!(recorder.deadline(), None);
     }
 
-    #[test]
-    fn sound_before_the_first_key_frame_is_kept_for_it() {
-        let sound = |ms| AudioUnit {
+    fn sound(ms: i64) -> AudioUnit {
+        AudioUnit {
             session: SESSION,
             pts: MediaTime::from_millis(ms),
             data: vec![1].into(),
@@ -436,7 +443,11 @@ mod tests {
                 channels: 2,
             }),
             arrival: Monotonic::ZERO,
-        };
+        }
+    }
+
+    #[test]
+    fn sound_before_the_first_key_frame_is_kept_for_it() {
         let mut recorder = Recorder::default();
         let mut steps = Vec::new();
         recorder.audio(&sound(10), at(0), &mut steps);
@@ -446,6 +457,35 @@ mod tests {
         let Step::Fragment { draft, begins: Some(begin) } = &steps[0] else { panic!("{steps:?}") };
         assert_eq!(draft.audio.len(), 2);
         assert!(begin.tracks.audio.is_some());
+    }
+
+    #[test]
+    fn sound_that_comes_behind_the_first_picture_is_in_the_first_segment() {
+        let mut recorder = Recorder::default();
+        let mut steps = Vec::new();
+        recorder.video(&picture(0, 0, true, 9), at(0), &mut steps);
+        for n in 0..40_i64 {
+            recorder.audio(&sound(n * 21), at(0), &mut steps);
+            let unit = picture(n.unsigned_abs() + 1, n * 21 + 20, n % 20 == 19, 9);
+            recorder.video(&unit, at(0), &mut steps);
+        }
+        recorder.closed(SESSION, &mut steps);
+        let segments = segments(&steps);
+        assert_eq!(segments.len(), 1, "no key picture ends it for a change of its sound");
+        assert_eq!(segments[0].iter().map(|draft| draft.audio.len()).sum::<usize>(), 40);
+        assert_eq!(recorder.left_out_sound, 0);
+        // Once something of it was given out its tracks stand: sound begins with the next segment.
+        let mut late = Recorder::default();
+        steps.clear();
+        for n in 0..30_i64 {
+            let key = n == 0 || n == 25;
+            late.video(&picture(n.unsigned_abs(), n * 33, key, 9), at(0), &mut steps);
+            if n == 20 {
+                late.audio(&sound(n * 33), at(0), &mut steps);
+            }
+        }
+        assert_eq!(late.left_out_sound, 1);
+        assert!(steps.iter().any(|step| matches!(step, Step::SegmentEnds)));
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::clips::boxes::{MAX_HEAD, SEGMENT_FORMAT, segment_format};
 use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
-use crate::clips::desk::RingError;
+use crate::clips::desk::{RingError, Unremoved};
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
 use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, parse_file_name};
@@ -40,6 +40,8 @@ pub(crate) struct Recovered {
     pub(crate) index: Index,
     pub(crate) segments_log: Log,
     pub(crate) clips_log: Log,
+    /// Files of segments that went and could not be removed.
+    pub(crate) unremoved: BTreeMap<SegmentNumber, Unremoved>,
 }
 
 /// Puts a ring in order. The caller holds its lock.
@@ -54,7 +56,8 @@ pub(crate) fn recover(
         disk.create_dir_all(dir).map_err(|source| RingError::Open { path: dir.clone(), source })?;
     }
     let mut index = Index::new();
-    let segments_log = recover_segments(disk, places, &mut index)?;
+    let mut unremoved = BTreeMap::new();
+    let segments_log = recover_segments(disk, places, &mut index, &mut unremoved)?;
     let clips_log = recover_clips(disk, places, &mut index, now)?;
     info!(
         segments = index.segments().count(),
@@ -62,10 +65,15 @@ pub(crate) fn recover(
         bytes = index.bytes(),
         "ring opened"
     );
-    Ok(Recovered { index, segments_log, clips_log })
+    Ok(Recovered { index, segments_log, clips_log, unremoved })
 }
 
-fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Result<Log, RingError> {
+fn recover_segments(
+    disk: &dyn Disk,
+    places: &Places,
+    index: &mut Index,
+    unremoved: &mut BTreeMap<SegmentNumber, Unremoved>,
+) -> Result<Log, RingError> {
     let path = places.segments_log();
     let found = FoundLog::read(disk, &path)?;
     let read = lines::<SegmentRecord>(&found.bytes);
@@ -99,14 +107,18 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
     for file in listed {
         let path = places.segments.join(&file.name);
         if file.name.ends_with(NEW_SUFFIX) {
-            remove(disk, &path); // a segment that was being written anew: the old one stands
+            let _left = remove(disk, &path); // a segment that was being written anew: the old one stands
             removed = true;
             continue;
         }
         let Some((id, court, session)) = parse_file_name(&file.name) else { continue };
         if evicted.contains(&id) {
-            remove(disk, &path);
-            removed = true;
+            if remove(disk, &path) {
+                removed = true;
+            } else {
+                let why = "a start could not remove it".to_owned();
+                unremoved.insert(id, Unremoved { path, session, why });
+            }
             continue;
         }
         match known.remove(&id).filter(|(entry, _)| entry.bytes == file.len) {
@@ -121,7 +133,7 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
                 Ok(None) => {
                     // Not one whole fragment: nothing was ever announced of it.
                     index.seen_segment(id);
-                    remove(disk, &path);
+                    let _left = remove(disk, &path);
                     removed = true;
                 }
                 Err(error) => {
@@ -149,6 +161,10 @@ fn recover_segments(disk: &dyn Disk, places: &Places, index: &mut Index) -> Resu
             Some(line) => fresh.extend(*line),
             None => fresh.extend(line(&SegmentRecord::Closed(entry.clone()))),
         }
+    }
+    for id in unremoved.keys() {
+        let why = "it went, and its file could not be removed".to_owned();
+        fresh.extend(line(&SegmentRecord::Evicted { id: *id, why }));
     }
     fresh.extend(read.unknown.concat());
     let log = rewrite::<SegmentRecord>(disk, &path, &found.bytes, &fresh)?;
@@ -206,7 +222,7 @@ impl FoundLog {
     fn merged(&self, disk: &dyn Disk) {
         for path in &self.merged {
             info!(path = %path.display(), "index that an earlier version put aside: merged");
-            remove(disk, path);
+            let _left = remove(disk, path);
         }
     }
 }
@@ -291,7 +307,7 @@ fn recover_clips(
     for name in listed {
         let path = places.clips.join(&name);
         if name.ends_with(NEW_SUFFIX) {
-            remove(disk, &path);
+            let _left = remove(disk, &path);
             removed = true;
             continue;
         }
@@ -398,7 +414,7 @@ fn go_on_behind<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> io::Result
     unfinished.push(NEW_SUFFIX);
     let unfinished = PathBuf::from(unfinished);
     if disk.open(&unfinished, OpenHow::Read).is_ok() {
-        remove(disk, &unfinished);
+        let _left = remove(disk, &unfinished);
     }
     let file = disk.open(path, OpenHow::CreateOrOpen)?;
     // Read again: the rename may have been done, and only the sync behind it refused.
@@ -412,12 +428,105 @@ fn go_on_behind<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> io::Result
 }
 
 /// Removes what must not stay; if it does, the next start tries again.
-fn remove(disk: &dyn Disk, path: &Path) {
-    if let Err(error) = disk.remove(path) {
-        warn!(path = %path.display(), %error, "file cannot be removed");
+/// False where the file is still there.
+fn remove(disk: &dyn Disk, path: &Path) -> bool {
+    match disk.remove(path) {
+        Ok(()) => true,
+        Err(error) => {
+            warn!(path = %path.display(), %error, "file cannot be removed");
+            error.kind() == io::ErrorKind::NotFound
+        }
     }
 }
 
 fn open_error(path: &Path, source: io::Error) -> RingError {
     RingError::Open { path: PathBuf::from(path), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clips::synthetic::{aac, parameters, picture, sound};
+    use crate::clips::test_ring::{TestRing, settings};
+    use crate::clips::{Ring, RingSettings};
+    use crate::disk::{ForgetfulDisk, RealDisk};
+
+    /// Where `tests/data/formats/README.md` says how the kept rings are made.
+    const MAKE: &str = "COURTSIDE_FORMAT_DIR";
+
+    /// Two sessions of three and four segments (the sound of the second comes late), what is over the quota
+    /// evicted; three clips of the first.
+    fn record(dir: PathBuf, disk: Arc<dyn Disk>, quota_bytes: u64) -> Ring {
+        let reserve_bytes = Some(quota_bytes);
+        let little = RingSettings { quota_bytes, reserve_bytes, ..settings(dir) };
+        let mut ring = TestRing::open(little, disk).expect("a ring");
+        for (n, session) in [0xa1, 0xa2].map(SessionId::from_bits).into_iter().enumerate() {
+            ring.opened(session);
+            for k in 0..30 {
+                let ms = i64::try_from(k).expect("small") * 100;
+                let kind = parameters(u8::try_from(k / 10).expect("small"));
+                let key = k % 5 == 0 || (n == 1 && k == 7);
+                ring.feed(picture(session, k, ms, key, 20, &kind));
+                if n == 1 && k > 4 {
+                    ring.feed(sound(session, ms + 3, &aac()));
+                }
+            }
+            ring.closed(session);
+            if n == 0 {
+                ring.request("pinned", session, (2200, 2600));
+                ring.request("ended", session, (2000, 2500));
+                ring.ring.shelf().unpin("ended").expect("taken");
+                ring.request("none", session, (70_000, 80_000));
+            }
+        }
+        ring.mailbox.close();
+        ring.ring.pump();
+        ring.ring
+    }
+
+    #[test]
+    fn write_a_ring_of_todays_format() {
+        let Some(dir) = std::env::var_os(MAKE) else { return };
+        // As much as the pinned segment and the last two need.
+        let all = record("/ring".into(), Arc::new(ForgetfulDisk::new()), 1 << 20);
+        let ids: Vec<_> =
+            all.desk().state.lock().index.segments().map(|e| (e.id, e.bytes)).collect();
+        let last = ids.iter().rev().take(2).chain(ids.get(2));
+        let quota = last.map(|(_, bytes)| bytes).sum::<u64>() + 16;
+        let ring = record(dir.into(), Arc::new(RealDisk::new()), quota);
+        let left: Vec<_> = ring.desk().state.lock().index.segments().map(|e| e.id).collect();
+        println!("{ids:?} of {quota}: {left:?}");
+        assert_eq!(left.len(), 3);
+        ring.join();
+    }
+
+    #[test]
+    fn a_segment_that_went_and_could_not_be_removed_does_not_come_back() {
+        let disk = ForgetfulDisk::new();
+        let ring = record("/ring".into(), Arc::new(disk.clone()), 3000);
+        let known = ring.desk().state.lock().index.segments().count();
+        let places = ring.desk().places.clone();
+        drop(ring);
+        // A file of an evicted one is there again, as after a power cut, and stays.
+        let listed = disk.names(&places.segments).expect("a folder");
+        assert_eq!(listed.len(), known);
+        let evicted = places.segments.join("0000000001.a.00000000000000a1.mp4");
+        assert!(!listed.iter().any(|name| evicted.ends_with(name)), "{listed:?}");
+        let bytes = read_whole(&disk, &places.segments.join(&listed[0]), 1 << 20).expect("there");
+        let file = disk.open(&evicted, OpenHow::CreateNew).expect("made");
+        file.write_at(0, &bytes).expect("written");
+        disk.fail_removals(true);
+        let shared: &dyn Disk = &disk;
+        for _ in 0..2 {
+            let found = recover(shared, &places, UtcTime::from_nanos(0)).expect("in order");
+            assert_eq!(found.index.segments().count(), known);
+            assert_eq!(found.unremoved.keys().collect::<Vec<_>>(), [&1]);
+        }
+        disk.fail_removals(false);
+        let found = recover(shared, &places, UtcTime::from_nanos(0)).expect("in order");
+        assert!(found.unremoved.is_empty());
+        assert_eq!(disk.names(&places.segments).expect("a folder").len(), known);
+    }
 }

@@ -191,3 +191,154 @@ fn differences(before: &Looks, after: &Looks, done: &mut Vec<Mended>) {
         done.push(Mended { path: path.clone(), did: "made anew from what it is about".to_owned() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::test_ring::{TestRing, settings};
+    use crate::disk::ForgetfulDisk;
+    use crate::media::SessionId;
+
+    const SESSION: SessionId = SessionId::from_bits(0xd1);
+    const DIR: &str = "/ring";
+
+    /// A ring of two sessions, with a pinned clip of each: `c-0` of segment 1, `c-1` of segment 2.
+    fn recorded() -> ForgetfulDisk {
+        let disk = ForgetfulDisk::new();
+        let shared = Arc::new(disk.clone());
+        let mut ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
+        for k in 0..2 {
+            let session = SessionId::from_bits(SESSION.bits() + k);
+            ring.opened(session);
+            for n in 0..20 {
+                let ms = i64::try_from(n).expect("small") * 100;
+                ring.feed(picture(session, n, ms, n % 10 == 0, 20, &parameters(0)));
+            }
+            ring.closed(session);
+            ring.request(&format!("c-{k}"), session, (200, 900));
+        }
+        ring.join();
+        disk
+    }
+
+    fn segment(disk: &ForgetfulDisk, nth: usize) -> PathBuf {
+        let segments = Places::new(Path::new(DIR)).segments;
+        let mut names = disk.names(&segments).expect("a folder");
+        names.sort();
+        segments.join(&names[nth])
+    }
+
+    fn read(disk: &ForgetfulDisk, path: &Path) -> Vec<u8> {
+        read_whole(disk, path, 1 << 20).expect("there")
+    }
+
+    fn write(disk: &ForgetfulDisk, path: &Path, bytes: &[u8]) {
+        let file = disk.open(path, OpenHow::CreateOrOpen).expect("made");
+        let end = file.len().expect("length");
+        file.write_at(end, bytes).expect("written");
+    }
+
+    /// What was done, as "name: words", and what was left.
+    fn mended(disk: &ForgetfulDisk) -> (Vec<String>, Vec<String>) {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let (done, left) = repair(Path::new(DIR), &shared, UtcTime::from_nanos(9)).expect("mended");
+        let told = |path: &Path, words: &str| format!("{}: {words}", name_of(path));
+        let done = done.iter().map(|mended| told(&mended.path, &mended.did)).collect();
+        let left = left.iter().filter_map(|f| Some(told(&f.path, f.wrong.as_deref()?))).collect();
+        (done, left)
+    }
+
+    fn nothing() -> (Vec<String>, Vec<String>) {
+        (Vec::new(), Vec::new())
+    }
+
+    #[test]
+    fn a_ring_in_order_is_left_as_it_is() {
+        let disk = recorded();
+        // A start writes the log of clips as short as it can be.
+        let (done, left) = mended(&disk);
+        assert_eq!(done, ["clips.index: made anew from what it is about"]);
+        assert_eq!((left, mended(&disk)), (Vec::new(), nothing()));
+    }
+
+    #[test]
+    fn a_pinned_clip_without_its_segments_says_so_and_the_other_keeps_its_bytes() {
+        let disk = recorded();
+        disk.remove(&segment(&disk, 0)).expect("lost");
+        let (done, left) = mended(&disk);
+        assert!(done.iter().any(|did| did.starts_with("c-0.json: pins nothing")), "{done:?}");
+        assert!(!done.iter().any(|did| did.starts_with("c-1")), "{done:?}");
+        assert_eq!(left, Vec::<String>::new());
+        let shared = Arc::new(disk.clone());
+        let ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
+        let lame = ring.ring.shelf().read("c-0").expect("its entry");
+        assert!(!lame.pinned && lame.media.is_none() && lame.note.is_some(), "{lame:?}");
+        let whole = ring.ring.shelf().read("c-1").expect("its entry");
+        assert!(whole.pinned && ring.ring.shelf().open(&whole).is_ok());
+        ring.join();
+        assert_eq!(mended(&disk), nothing(), "mended once");
+    }
+
+    #[test]
+    fn what_is_none_of_the_rings_is_put_aside_by_name_with_all_its_bytes() {
+        let disk = recorded();
+        let places = Places::new(Path::new(DIR));
+        let junk = [
+            (places.clips.join("x.json"), &b"no entry"[..]),
+            (places.segments.join("holiday.mp4"), b"no segment"),
+        ];
+        for (path, bytes) in &junk {
+            write(&disk, path, bytes);
+        }
+        // An entry under another's name.
+        write(&disk, &places.clips.join("y.json"), &read(&disk, &places.clips.join("c-0.json")));
+        let (done, left) = mended(&disk);
+        assert_eq!(done.iter().filter(|did| did.contains("put aside as")).count(), 3, "{done:?}");
+        assert_eq!(left, Vec::<String>::new());
+        for (path, bytes) in &junk {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(".unfit-1");
+            assert_eq!(read(&disk, Path::new(&aside)), *bytes);
+        }
+        assert_eq!(mended(&disk), nothing());
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_and_rotten_bytes_are_left_and_named() {
+        let disk = recorded();
+        let places = Places::new(Path::new(DIR));
+        let torn = segment(&disk, 1);
+        let whole = read(&disk, &torn).len();
+        write(&disk, &torn, &[7; 33]);
+        disk.remove(&places.segments_log()).expect("lost");
+        let (done, left) = mended(&disk);
+        assert!(done.iter().any(|did| did.ends_with("torn tail of 33 bytes cut off")), "{done:?}");
+        assert!(done.iter().any(|did| did.starts_with("segments.index: made anew")), "{done:?}");
+        assert_eq!((left, read(&disk, &torn).len()), (Vec::new(), whole));
+
+        let rotten = segment(&disk, 0);
+        // In the data of its last fragment but one: each has 100 bytes of it, behind some 50 of boxes.
+        let at = whole - 200;
+        assert!(disk.rot(&rotten, at));
+        let as_it_is = read(&disk, &rotten);
+        let (done, left) = mended(&disk);
+        assert_eq!(done, Vec::<String>::new());
+        assert!(
+            left.iter().any(|wrong| wrong.starts_with(&name_of(&rotten).to_string())),
+            "{left:?}"
+        );
+        assert_eq!(read(&disk, &rotten), as_it_is);
+    }
+
+    #[test]
+    fn nothing_is_mended_while_a_daemon_has_the_ring() {
+        let disk = recorded();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let ring = TestRing::open(settings(DIR.into()), Arc::clone(&shared)).expect("a ring");
+        let refused = repair(Path::new(DIR), &shared, UtcTime::from_nanos(9));
+        assert!(matches!(refused, Err(RingError::InUse(_))), "{refused:?}");
+        ring.join();
+        assert_eq!(mended(&disk), nothing());
+    }
+}

@@ -17,7 +17,7 @@ use crate::clips::desk::{
     CourtProgress, Desk, DeskState, IDLE, MAX_COMMANDS, RingError, RingParts,
 };
 use crate::clips::files::Places;
-use crate::clips::recover::recover;
+use crate::clips::recover::{Recovered, recover};
 use crate::clips::shelf::{RingStatus, Shelf};
 use crate::clips::writer::Writer;
 use crate::clock::come_first;
@@ -52,7 +52,8 @@ impl Ring {
         disk.create_dir_all(&places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
-        let recovered = recover(&*disk, &places, clock.utc())?;
+        let Recovered { index, segments_log, clips_log, unremoved } =
+            recover(&*disk, &places, clock.utc())?;
         let deletions = Deletions::open(&disk, &places)?;
         let ballast = settings.ballast(&disk);
         let free = || {
@@ -65,7 +66,7 @@ impl Ring {
             warn!(%error, "no room for the ballast");
         }
         let free = free()?;
-        let held = recovered.index.bytes();
+        let held = index.bytes();
         let limits = settings.asked().that_fits(held, held, ballast.room_beside(free));
         if limits.quota < settings.quota_bytes && settings.share_percent == 100 {
             warn!(
@@ -76,7 +77,7 @@ impl Ring {
         }
         let names = courts.iter().map(|(court, _)| court.clone());
         let state = DeskState {
-            index: recovered.index,
+            index,
             courts: names.map(|court| (court, CourtProgress::default())).collect(),
             limits,
             stopped: None,
@@ -88,6 +89,8 @@ impl Ring {
             lost: Vec::new(),
             splits: BTreeSet::new(),
             doomed: Vec::new(),
+            unremoved,
+            refused: BTreeMap::new(),
             evicted: 0,
             ended: BTreeMap::new(),
         };
@@ -119,8 +122,8 @@ impl Ring {
             desk.clock.when_moved(Box::new(bell.waker()));
         }
         desk.orders.attach(desk.cutter_bell.waker());
-        let writer = Writer::new(Arc::clone(&desk), courts, recovered.segments_log);
-        let cutter = Cutter::new(Arc::clone(&desk), recovered.clips_log, deletions);
+        let writer = Writer::new(Arc::clone(&desk), courts, segments_log);
+        let cutter = Cutter::new(Arc::clone(&desk), clips_log, deletions);
         let (writer, cutter) = (Some(writer), Some(cutter));
         Ok(Self { desk, writer, cutter, threads: Vec::new(), _lock: lock })
     }
@@ -185,6 +188,21 @@ impl Ring {
     #[must_use]
     pub fn status(&self) -> RingStatus {
         RingStatus::of(&self.desk.state.lock())
+    }
+
+    /// What its threads share, for tests of their parts.
+    #[cfg(test)]
+    pub(crate) const fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// The entries of its clips, while it is not started.
+    #[cfg(test)]
+    pub(crate) const fn entries(&mut self) -> Option<&mut crate::clips::entries::Entries> {
+        match &mut self.cutter {
+            Some(cutter) => Some(&mut cutter.entries),
+            None => None,
+        }
     }
 
     /// Whether its threads rest, by their names.

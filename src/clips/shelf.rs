@@ -457,11 +457,14 @@ impl RingStatus {
             let faults: Vec<_> = faults.collect();
             (!faults.is_empty()).then(|| faults.join("; "))
         });
+        let condition = match &reason {
+            Some(_) => StorageCondition::Stopped,
+            None => StorageCondition::Recording,
+        };
+        let reasons: Vec<_> = reason.into_iter().chain(not_deleted(state)).collect();
+        let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         let storage = StorageState {
-            condition: match &reason {
-                Some(_) => StorageCondition::Stopped,
-                None => StorageCondition::Recording,
-            },
+            condition,
             reason: reason.or_else(|| no_clip_fits(index, state.limits)).map(Foreign::told),
             ring_bytes: index.bytes(),
             quota_bytes: state.limits.quota,
@@ -496,6 +499,17 @@ impl RingStatus {
             clips_ended: state.ended.iter().map(|(why, count)| (*why, *count)).collect(),
         }
     }
+}
+
+/// Says what is to be deleted and still there, since the disk refuses.
+fn not_deleted(state: &DeskState) -> Option<String> {
+    let files = state.unremoved.values().map(|file| &file.why);
+    let mut whys = files.chain(state.refused.values());
+    let why = whys.next()?;
+    let count = 1 + whys.count();
+    Some(format!(
+        "{count} to be deleted, and the disk refuses ({why}): tried again, check the disk"
+    ))
 }
 
 /// Says so when the reserve is too small for any clip: a pin takes whole segments.

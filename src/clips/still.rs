@@ -4,9 +4,8 @@ use std::io;
 
 use crate::clips::clip::Clip;
 use crate::clips::cut::fragments_of;
-use crate::clips::files::read_part;
+use crate::clips::files::{read_moof, read_part};
 use crate::clips::film::{entries, samples};
-use crate::clips::fragment::SEAL;
 use crate::clips::shelf::{Shelf, ShelfError};
 use crate::clips::timeline::Ticks;
 use crate::media::{Codec, CourtId, MediaTime, SessionId};
@@ -62,9 +61,7 @@ impl Shelf {
         let mut all = Vec::new();
         for (n, (part, opened)) in parts.iter().enumerate() {
             for fragment in fragments_of(part, &opened.scanned).ok_or_else(damaged)? {
-                let len = usize::try_from(fragment.moof).unwrap_or(usize::MAX);
-                let moof = read_part(&*opened.file, fragment.offset + SEAL as u64, len)
-                    .map_err(ShelfError::Disk)?;
+                let moof = read_moof(&*opened.file, fragment).map_err(ShelfError::Disk)?;
                 let origins = opened.scanned.origins();
                 all.extend(samples(&moof, fragment, origins, n).ok_or_else(damaged)?.0);
             }

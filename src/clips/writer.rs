@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use tracing::{error, info, trace, warn};
 
-use crate::clips::boxes::{SegmentHeader, head};
-use crate::clips::desk::{Desk, FragmentDurable, IDLE};
+use crate::clips::boxes::{Form, SegmentHeader, head};
+use crate::clips::desk::{Desk, FragmentDurable, IDLE, Unremoved};
 use crate::clips::evict::{Room, choose, room};
 use crate::clips::files::Log;
 use crate::clips::fragment::{Draft, Encoded, Origins, encode};
@@ -84,6 +84,7 @@ struct OpenSegment {
     file: Box<dyn DiskFile>,
     session: SessionId,
     origins: Origins,
+    form: Form,
     /// Bytes that are known to be on disk.
     at: u64,
     fragments: u32,
@@ -306,16 +307,17 @@ impl Writer {
             audio_origin: origins.audio,
             begun,
         };
-        let mut bytes = head(&header, &begin.tracks);
+        let form = Form::of_segment(draft, clock);
+        let mut bytes = head(&header, &begin.tracks, form);
         let at = bytes.len() as u64;
-        let Some(encoded) = encode(draft, 1, origins, at) else { return Ok(false) };
+        let Some(encoded) = encode(draft, 1, origins, at, form) else { return Ok(false) };
         bytes.extend_from_slice(&encoded.bytes);
         let name = file_name(id, &court.court, &begin.session.to_string());
         let path = desk.places.segments.join(name);
         let file = desk.disk.open(&path, OpenHow::CreateNew)?;
         let session = begin.session;
         // Open from here on, so that a failure below finds the file to cut.
-        let open = OpenSegment { id, path, file, session, origins, at: 0, fragments: 0 };
+        let open = OpenSegment { id, path, file, session, origins, form, at: 0, fragments: 0 };
         let open = court.open.insert(open);
         write(desk, open, &bytes)?;
         desk.disk.sync_dir(&desk.places.segments)?;
@@ -343,7 +345,7 @@ impl Writer {
         let desk = &self.desk;
         let Some(open) = &mut court.open else { return Ok(false) };
         let sequence = open.fragments.saturating_add(1);
-        let Some(encoded) = encode(draft, sequence, open.origins, open.at) else {
+        let Some(encoded) = encode(draft, sequence, open.origins, open.at, open.form) else {
             return Ok(true); // sound from before the segment alone: nothing to write
         };
         write(desk, open, &encoded.bytes)?;
@@ -425,7 +427,16 @@ impl Writer {
         let now = self.desk.clock.monotonic();
         if self.looked.is_none_or(|looked| now.since(looked) >= LOOK) {
             self.looked = Some(now);
+            self.remove_again();
             self.look_now();
+        }
+    }
+
+    /// Removes what went and was refused by the disk. It is told until it is gone.
+    fn remove_again(&self) {
+        let unremoved = self.desk.state.lock().unremoved.clone();
+        for (id, Unremoved { path, session, .. }) in unremoved {
+            self.remove(id, path, session);
         }
     }
 
@@ -542,7 +553,8 @@ impl Writer {
             state.lost.extend(clips.map(|clip| clip.id.clone()));
         }
         for Going { entry, .. } in going {
-            self.remove(&self.desk.places.segment(&entry));
+            let session = SessionId::parse(&entry.session).unwrap_or(SessionId::from_bits(0));
+            self.remove(entry.id, self.desk.places.segment(&entry), session);
             trace!(segment = entry.id, court = %entry.court, "segment evicted");
         }
         // A name that comes back after a cut is named in the log, and goes at the next start.
@@ -565,9 +577,23 @@ impl Writer {
         }
     }
 
-    fn remove(&self, path: &std::path::Path) {
-        if let Err(error) = self.desk.disk.remove(path) {
-            warn!(path = %path.display(), %error, "file cannot be removed");
+    /// Removes the file of a segment that went. What the disk refuses is tried again at the next look.
+    fn remove(&self, id: SegmentNumber, path: PathBuf, session: SessionId) {
+        let known = self.desk.state.lock().unremoved.contains_key(&id);
+        match self.desk.disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                if !known {
+                    error!(path = %path.display(), %error, "file cannot be removed: again soon");
+                }
+                let why = error.to_string();
+                self.desk.state.lock().unremoved.insert(id, Unremoved { path, session, why });
+            }
+            _ if known => {
+                info!(path = %path.display(), "file removed that could not be");
+                self.desk.state.lock().unremoved.remove(&id);
+                self.desk.cutter_bell.ring();
+            }
+            _ => {}
         }
     }
 }

@@ -38,6 +38,8 @@ struct State {
     stopped: bool,
     capacity: Option<u64>,
     syncs_fail: bool,
+    syncs_fail_after: Option<u64>,
+    removals_fail: bool,
     syncs_ignored: bool,
     mount: Mount,
 }
@@ -97,7 +99,18 @@ impl ForgetfulDisk {
 
     /// Makes every sync fail, or succeed again.
     pub fn fail_syncs(&self, fail: bool) {
-        self.shared.lock().syncs_fail = fail;
+        let mut state = self.shared.lock();
+        (state.syncs_fail, state.syncs_fail_after) = (fail, None);
+    }
+
+    /// Makes every sync fail from change number `operations` on, until [`Self::fail_syncs`] says otherwise.
+    pub fn fail_syncs_after(&self, operations: u64) {
+        self.shared.lock().syncs_fail_after = Some(operations);
+    }
+
+    /// Makes every removal fail, or succeed again.
+    pub fn fail_removals(&self, fail: bool) {
+        self.shared.lock().removals_fail = fail;
     }
 
     /// Makes every sync succeed and keep nothing: the negative control of crash tests.
@@ -311,6 +324,11 @@ impl State {
         Ok(last)
     }
 
+    /// Of the change that was counted last.
+    fn sync_fails(&self) -> bool {
+        self.syncs_fail || self.syncs_fail_after.is_some_and(|after| self.operations > after)
+    }
+
     fn alive(&self) -> io::Result<()> {
         if self.stopped { Err(stopped()) } else { Ok(()) }
     }
@@ -401,6 +419,9 @@ impl Disk for ForgetfulDisk {
         if !state.names.contains_key(path) {
             return Err(not_found(path));
         }
+        if state.removals_fail {
+            return Err(io::Error::other("the removal failed"));
+        }
         state.name(NameChange::Unlink(path.to_owned()));
         if last { Err(stopped()) } else { Ok(()) }
     }
@@ -410,7 +431,7 @@ impl Disk for ForgetfulDisk {
         if state.begin()? {
             return Err(stopped());
         }
-        if state.syncs_fail {
+        if state.sync_fails() {
             return Err(io::Error::other("the sync failed"));
         }
         if state.syncs_ignored {
@@ -522,7 +543,7 @@ impl DiskFile for ForgetfulFile {
         if state.begin()? {
             return Err(stopped());
         }
-        if state.syncs_fail {
+        if state.sync_fails() {
             return Err(io::Error::other("the sync failed"));
         }
         if state.syncs_ignored {

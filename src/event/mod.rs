@@ -302,6 +302,28 @@ pub struct ClipRequest {
     pub reason: String,
 }
 
+/// What [`ClipRequest::reason`] says of a clip whose event was taken back.
+const WITHDRAWN: &str = "withdrawn";
+/// Behind the clip's name in that request, so that it is owed beside the clip's own.
+const WITHDRAWN_SUFFIX: &str = ".withdrawn";
+
+impl ClipRequest {
+    /// Asks for a clip to say that its event was taken back. It travels as clips do: the outbox asks until
+    /// the entry is on disk.
+    #[must_use]
+    pub fn withdrawal(clip: &str, at: MediaTime) -> Self {
+        let id = format!("{clip}{WITHDRAWN_SUFFIX}");
+        let (from_ns, to_ns) = (at.as_nanos(), at.as_nanos());
+        Self { id, from_ns, to_ns, reason: WITHDRAWN.to_owned() }
+    }
+
+    /// The clip whose event was taken back, if this says so.
+    #[must_use]
+    pub fn withdraws(&self) -> Option<&str> {
+        self.id.strip_suffix(WITHDRAWN_SUFFIX).filter(|_| self.reason == WITHDRAWN)
+    }
+}
+
 /// A clip that is asked for, with what its times mean: what goes from the outbox to the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClipOrder {

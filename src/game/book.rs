@@ -418,8 +418,9 @@ impl Book {
             {
                 vec![withdrawn(Saying::ShotWithdrawn, shot.t_stream)]
             }
-            Saying::Highlight(highlight) => {
-                vec![withdrawn(Saying::HighlightWithdrawn, highlight.t_stream)]
+            Saying::Highlight(told) => {
+                let clip = highlight::clip_withdrawn(told, fact.at);
+                vec![Event { clip, ..withdrawn(Saying::HighlightWithdrawn, told.t_stream) }]
             }
             Saying::ShotMade(_) | Saying::ShotMissed(_) => {
                 let Some(called) = Called::behind(&fact) else { return Vec::new() };

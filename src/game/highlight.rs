@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::event::{By, ClipRequest, Event, FactId, Highlight, Saying, Withdrawal};
-use crate::media::CourtId;
+use crate::media::{CourtId, MediaTime};
 
 /// Video kept before the ball reaches the ring: the play that led there (chosen).
 const BEFORE: Duration = Duration::from_secs(6);
 /// Video kept after it: the ball through the net, and the faces (chosen).
 const AFTER: Duration = Duration::from_secs(3);
+
+/// Where clips are served.
+const CLIPS: &str = "/v1/clips/";
 
 /// Names the clip of a shot.
 fn clip_id(court: &CourtId, shot: FactId) -> String {
@@ -17,7 +20,7 @@ fn clip_id(court: &CourtId, shot: FactId) -> String {
 
 /// Where the clip of a shot is served.
 pub(super) fn clip_path(court: &CourtId, shot: FactId) -> String {
-    format!("/v1/clips/{}", clip_id(court, shot))
+    format!("{CLIPS}{}", clip_id(court, shot))
 }
 
 /// The highlight of a made shot, with the clip that it asks for.
@@ -43,7 +46,7 @@ pub(super) fn of(shot: &Event, (fact, revision): (FactId, u32)) -> Event {
     }
 }
 
-/// The shot was none, or not made: takes its highlight back. The clip stays until its pin ends.
+/// The shot was none, or not made: takes its highlight back. The clip says so, and stays until its pin ends.
 pub(super) fn withdrawn(
     shot: &Event,
     (fact, revision): (FactId, u32),
@@ -53,5 +56,11 @@ pub(super) fn withdrawn(
     let t_stream = shot.at.as_secs_f64();
     let reason = reason.to_owned();
     let saying = Saying::HighlightWithdrawn(Withdrawal { t_stream, reason, by, who: None });
-    Event { fact, revision, saying, clip: None, ..shot.clone() }
+    let clip = Some(ClipRequest::withdrawal(&clip_id(&shot.court, shot.fact), shot.at));
+    Event { fact, revision, saying, clip, ..shot.clone() }
+}
+
+/// The same of a highlight that a start finds without its shot.
+pub(super) fn clip_withdrawn(highlight: &Highlight, at: MediaTime) -> Option<ClipRequest> {
+    Some(ClipRequest::withdrawal(highlight.clip.strip_prefix(CLIPS)?, at))
 }

@@ -212,8 +212,9 @@ fn line(clip: &Clip) -> String {
         ("gone", Some(why)) => format!("gone ({})", why.word()),
         (state, _) => state.to_owned(),
     };
+    let back = if clip.withdrawn { "taken back  " } else { "" };
     let note = clip.note.as_deref().unwrap_or_default();
-    format!("{}  {}  {what}  {state}  {note}", clip.id, clip.reason).trim_end().to_owned()
+    format!("{}  {}  {what}  {state}  {back}{note}", clip.id, clip.reason).trim_end().to_owned()
 }
 
 fn segments(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {

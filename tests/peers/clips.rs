@@ -284,6 +284,24 @@ fn a_stream_that_pauses_is_recorded_true_to_its_times() {
 }
 
 #[test]
+fn a_clip_of_a_plain_and_a_packed_segment_is_true_to_the_stream() {
+    let dir = tempfile::tempdir().expect("dir");
+    let x264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -tune zerolatency";
+    // Noise for 57 s, then a slow stream: its segment begins after 60.
+    let noise = "noise=alls=70:allf=t:enable='lt(t\\,57)'";
+    let film = format!("-f lavfi -i testsrc=s=320x180:r=30,{noise} {SOUND} {x264} -t 66");
+    let file = encode(dir.path(), &film);
+    let (clip, items) = record(dir.path(), &file, 56_300, 63_800);
+    let packed: Vec<bool> = std::fs::read_dir(dir.path().join("ring/segments"))
+        .expect("a folder")
+        .map(|entry| std::fs::read(entry.expect("one").path()).expect("read"))
+        .map(|bytes| bytes.windows(4).any(|kind| kind == b"cspk"))
+        .collect();
+    assert!(packed.contains(&true) && packed.contains(&false), "{packed:?}");
+    assert_true_to_stream(&clip, &items, 56_300, 63_800, false);
+}
+
+#[test]
 fn h265_is_recorded_and_read() {
     let dir = tempfile::tempdir().expect("dir");
     let source = dir.path().join("in.mp4");

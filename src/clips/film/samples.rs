@@ -1,7 +1,7 @@
 //! Where each sample of a fragment lies, and when it is shown (pure).
 
 use crate::clips::boxes::{AUDIO_TRACK, Bytes, KEY_SAMPLE, VIDEO_TRACK, child};
-use crate::clips::fragment::{Fragment, Origins, SEAL};
+use crate::clips::fragment::{Fragment, Origins};
 use crate::clips::timeline::Ticks;
 
 /// Bytes of a segment.
@@ -39,8 +39,8 @@ pub(crate) struct Sound {
     pub(crate) at: i64,
 }
 
-/// Reads the samples of a fragment out of its `moof`, which lies in segment `file`. `None` if it is none of
-/// ours, or names bytes outside of its fragment.
+/// Reads the samples of a fragment out of its `moof`, as players get it; it lies in segment `file`. `None` if
+/// it is none of ours, or names bytes outside of its fragment.
 #[must_use]
 pub(crate) fn samples(
     moof: &[u8],
@@ -58,8 +58,8 @@ pub(crate) fn samples(
             continue;
         }
         let run = Run::read(moof.get(..part.end())?, part.at + 8)?;
-        let mut place =
-            Place { file, offset: fragment.offset + SEAL as u64 + u64::from(run.data), len: 0 };
+        let in_mdat = run.data.checked_sub(fragment.moof)?;
+        let mut place = Place { file, offset: fragment.mdat_at() + u64::from(in_mdat), len: 0 };
         let mut time = run.begins;
         for sample in &run.samples {
             place.len = sample.len;

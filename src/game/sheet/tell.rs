@@ -225,7 +225,8 @@ fn tell_highlights(
         let back = |news: Option<&ShotNews>, ours| {
             let place = Place::of(&shot.news);
             let saying = Saying::HighlightWithdrawn(withdrawal(place.at, news, ours));
-            event(kept, place, (fact, its.revision), saying)
+            let clip = ClipRequest::withdrawal(&highlight::clip_id(shot, its.clip), place.at);
+            Event { clip: Some(clip), ..event(kept, place, (fact, its.revision), saying) }
         };
         match change {
             highlight::Change::Told => {

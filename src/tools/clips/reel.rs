@@ -1,5 +1,6 @@
 //! `courtside clips reel`: the highlights of a game as one MP4.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::tools::tell::remark;
 pub(super) const HELP: &str = "\
 Example: courtside clips reel --game 00c0ffee00c0ffee --title Cup --out cup.mp4
          courtside clips reel --clips a-00c0ffee00c0ffee-shot-3,a-00c0ffee00c0ffee-shot-7 --out reel.mp4
-Highlights that overlap are shown once. Nothing is encoded anew: each begins with a key picture.
+Highlights that overlap are shown once, those that were taken back only where
+--clips names them. Nothing is encoded anew: each begins with a key picture.
 Exit: 0 all of them · 1 failed · 3 something is missing, and said";
 
 /// Arguments of `clips reel`.
@@ -50,7 +52,7 @@ pub(super) struct ReelArgs {
 enum Order {
     /// As they were played
     Time,
-    /// The best last; no highlight says how good it is yet, so as they were played
+    /// The best last, by the `score` of a clip's entry; those without one before, as they were played
     Score,
 }
 
@@ -58,13 +60,17 @@ impl ReelArgs {
     /// Writes the film.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let ring = self.ring.open()?;
-        let wanted = match &self.game {
-            Some(game) => of_game(&ring, game)?,
+        let mut clips = match &self.game {
+            Some(game) => highlights(&ring, game)?,
             None => by_name(&ring.shelf().context("list the clips")?, &self.clips)?,
         };
         if self.order == Order::Score {
-            remark("courtside: no highlight says how good it is: they are in order of time");
+            if clips.iter().all(|clip| clip.score().is_none()) {
+                remark("courtside: no highlight says how good it is: they are in order of time");
+            }
+            clips.sort_by(by_score);
         }
+        let wanted: Vec<Wanted> = clips.iter().map(wanted_of).collect::<anyhow::Result<_>>()?;
         let title = Some(self.title.as_str()).filter(|title| !title.is_empty());
         let films = ring.films(&wanted, title, Apart::LeftOut).context("read the ring")?;
         write(&films, &self.out, self.json)
@@ -106,8 +112,13 @@ pub(in crate::tools) fn reel_of(
     Ok(true)
 }
 
-/// The clips of a game that there are bytes of. A highlight that was taken back is among them: its clip
-/// stays until its pin ends.
+/// The best last; those that say nothing of it first. As they stand where that is equal.
+fn by_score(one: &Clip, other: &Clip) -> Ordering {
+    let score = |clip: &Clip| clip.score().unwrap_or(f64::NEG_INFINITY);
+    score(one).total_cmp(&score(other))
+}
+
+/// The clips of a game that there are bytes of, those too whose event was taken back.
 pub(super) fn clips_of_game(ring: &RingReader, game: &str) -> anyhow::Result<Vec<Clip>> {
     let name = session(game)?.to_string();
     let mut clips = ring.clips().context("list the clips")?;
@@ -119,17 +130,26 @@ pub(super) fn clips_of_game(ring: &RingReader, game: &str) -> anyhow::Result<Vec
     Ok(clips)
 }
 
-fn of_game(ring: &RingReader, game: &str) -> anyhow::Result<Vec<Wanted>> {
-    clips_of_game(ring, game)?.iter().map(wanted_of).collect()
+/// The clips of a game but those whose event was taken back, which is said.
+fn highlights(ring: &RingReader, game: &str) -> anyhow::Result<Vec<Clip>> {
+    let (withdrawn, clips): (Vec<_>, Vec<_>) =
+        clips_of_game(ring, game)?.into_iter().partition(|clip| clip.withdrawn);
+    for clip in &withdrawn {
+        remark(format_args!("courtside: {} was taken back: left out", clip.id));
+    }
+    if clips.is_empty() {
+        bail!("every highlight of game {game} was taken back: name clips with --clips");
+    }
+    Ok(clips)
 }
 
-fn by_name(shelf: &Shelf, names: &[String]) -> anyhow::Result<Vec<Wanted>> {
-    let mut wanted = Vec::new();
+fn by_name(shelf: &Shelf, names: &[String]) -> anyhow::Result<Vec<Clip>> {
+    let mut clips = Vec::new();
     for id in names {
         match shelf.read(id) {
             Err(ShelfError::NoSuchClip) => bail!("no clip {id}: see `clips list`"),
-            read => wanted.push(wanted_of(&read?)?),
+            read => clips.push(read?),
         }
     }
-    Ok(wanted)
+    Ok(clips)
 }

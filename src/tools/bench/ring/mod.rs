@@ -575,3 +575,28 @@ impl Measured {
         tell(format_args!("  page of 100 of a court    {page_of_court}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_beside_a_slow_stream_is_two_hundredths_at_most() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (mbps, fps, sound) in [
+            (0.1, 30, false),
+            (0.1, 25, false),
+            (0.15, 60, false),
+            (0.33, 30, false),
+            (0.15, 30, true),
+        ] {
+            let place = dir.path().join(format!("{mbps}-{fps}-{sound}"));
+            let slow = slow_stream(&place, mbps, fps, sound).expect("measured");
+            println!("{mbps} Mbit/s, {fps} a second, sound {sound}: {:.4}", slow.amplification);
+            assert!(
+                slow.amplification > 1.0 && slow.amplification <= MOST_AMPLIFICATION,
+                "{slow:?}"
+            );
+        }
+    }
+}

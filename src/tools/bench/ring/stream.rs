@@ -106,8 +106,10 @@ impl Stream {
             }));
         }
         let key = self.n % self.key_every == 0;
-        let bytes =
-            if key { self.bytes.len().min(self.picture_bytes * 5) } else { self.picture_bytes };
+        let spread = usize::try_from(self.n * 37 % 101).unwrap_or(0);
+        // As pictures of a moving scene: no two alike, half as large to half as large again.
+        let varied = self.picture_bytes / 2 + self.picture_bytes * spread / 100;
+        let bytes = if key { self.bytes.len().min(self.picture_bytes * 5) } else { varied };
         items.push(StreamItem::Video(AccessUnit {
             session: self.session,
             sequence: self.n.unsigned_abs(),
