@@ -44,6 +44,39 @@ fn import(config: &Path, file: &Path, more: &[&str]) -> (Vec<Value>, Value, Stri
     (lines, done, said)
 }
 
+/// Begins an import, and lets it run until something of it was recorded.
+fn begun(config: &Path, file: &Path) -> std::process::Child {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_courtside"))
+        .args(["clips", "import", "--json", "--began", BEGAN, "--config"])
+        .arg(config)
+        .arg(file)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("run");
+    let imports = config.with_file_name("data").join("import");
+    let recorded = || {
+        let folders = std::fs::read_dir(&imports).into_iter().flatten().flatten();
+        let segments = folders.map(|folder| folder.path().join("ring/segments"));
+        segments.flat_map(std::fs::read_dir).flatten().next().is_some()
+    };
+    while !recorded() {
+        assert_eq!(run.try_wait().expect("asked"), None, "it ended before anything was recorded");
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    run
+}
+
+/// Names in the folder of imports.
+fn folders(config: &Path) -> Vec<String> {
+    let entries =
+        std::fs::read_dir(config.with_file_name("data").join("import")).expect("a folder");
+    let mut names: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 /// Id, type and data of each event, without what hangs on how fast it was.
 fn facts(events: &[Value]) -> Vec<Value> {
     let mut facts: Vec<_> = events
@@ -104,8 +137,8 @@ fn a_recording_gives_the_attempts_of_the_stream_with_its_own_time_and_the_same_i
     let data = dir.path().join("data");
     let mine: Vec<_> = std::fs::read_dir(&data).expect("folder").flatten().collect();
     assert_eq!(mine.iter().map(std::fs::DirEntry::file_name).collect::<Vec<_>>(), ["import"]);
-    let import = std::fs::read_dir(data.join("import")).expect("folder").flatten().next();
-    let ring = import.expect("one").path().join("ring");
+    let mut imports = std::fs::read_dir(data.join("import")).expect("folder").flatten();
+    let ring = imports.find(|entry| entry.path().is_dir()).expect("one").path().join("ring");
     let reader = RingReader::open(&ring, Arc::new(RealDisk::new())).expect("a ring");
     let made = called.iter().filter(|(_, outcome)| outcome == "made").count();
     let clips = reader.clips().expect("clips");
@@ -154,4 +187,60 @@ fn the_same_game_in_other_files_gives_the_same_attempts_and_what_is_no_game_is_r
     assert!(said.contains("vp8") && said.contains("H.264"), "{said}");
     let (_, _, said) = import(&config, &config, &["--began", BEGAN]);
     assert!(said.contains("courtside.toml"), "{said}");
+}
+
+#[test]
+fn an_import_that_was_cut_off_begins_anew_and_doubles_nothing() {
+    let dir = tempfile::tempdir().expect("dir");
+    let config = configured(dir.path());
+    let file = dir.path().join("game.mp4");
+    let run = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i", GAME, "-f", "lavfi", "-i", "sine=f=440:r=48000"])
+        .args(["-t", "8", "-c:v", "copy", "-c:a", "aac"])
+        .arg(&file)
+        .status();
+    assert!(run.expect("ffmpeg is installed (make test installs it)").success());
+
+    // By a kill: what is half stays, and is taken for nothing.
+    let mut killed = begun(&config, &file);
+    let (_, _, said) = import(&config, &file, &["--began", BEGAN]);
+    assert!(said.contains("being imported already"), "{said}");
+    killed.kill().expect("killed");
+    killed.wait().expect("gone");
+    let left = folders(&config);
+    assert_eq!(left.len(), 2, "a folder and its lock: {left:?}");
+    assert!(
+        !config.with_file_name("data").join("import").join(&left[0]).join("done.json").exists()
+    );
+
+    let (events, done, said) = import(&config, &file, &["--began", BEGAN]);
+    assert_eq!(done["lost"], 0, "{done} {said}");
+    let mut ids: Vec<_> = events.iter().map(|event| event["id"].to_string()).collect();
+    let told = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert!(told > 0 && ids.len() == told, "{events:?}");
+
+    // Its sound is known from the first segment on.
+    let ring = config.with_file_name("data").join("import").join(&left[0]).join("ring");
+    let reader = RingReader::open(&ring, Arc::new(RealDisk::new())).expect("a ring");
+    assert_eq!(reader.segments().count(), 1, "eight seconds are one segment");
+    let mut wrong = Vec::new();
+    reader.verify(|finding| wrong.extend(finding.wrong)).expect("verified");
+    assert_eq!(wrong, Vec::<String>::new());
+    let segment = std::fs::read_dir(ring.join("segments")).expect("a folder").flatten().next();
+    let bytes = std::fs::read(segment.expect("one").path()).expect("read");
+    assert!(bytes.windows(4).take(4096).any(|kind| kind == b"mp4a"));
+
+    // By a signal: it ends in order, and takes away what is half.
+    let cut = begun(&config, &file);
+    let told = Command::new("kill").args(["-INT", &cut.id().to_string()]).status().expect("kill");
+    assert!(told.success());
+    let cut = cut.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&cut.stderr).into_owned();
+    assert_eq!(cut.status.code(), Some(1), "{said}");
+    assert!(said.contains("cut off: run again"), "{said}");
+    assert_eq!(folders(&config), left[1..], "the lock alone");
+    let (again, ..) = import(&config, &file, &["--began", BEGAN]);
+    assert_eq!(facts(&again), facts(&events));
 }

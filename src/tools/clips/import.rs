@@ -13,7 +13,8 @@
 //!
 //! **Again is the same.** Sessions are named by the file's SHA-256, so events have the same ids however often
 //! it is imported; who consumes them drops ids that he knows (DESIGN §4.3). What was cut off begins anew; what
-//! was finished is said to be, and not done again.
+//! was finished is said to be, and not done again. A signal ends the box in order and takes the folder away;
+//! what a kill leaves goes when it is run again. One file is imported by one process at a time.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -107,6 +108,10 @@ impl ImportArgs {
         let hash = hash(&self.file).with_context(|| format!("read {}", self.file.display()))?;
         let dir = config.appliance.data_dir.join("import").join(hash.get(..16).unwrap_or(&hash));
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+        let all = dir.parent().context("a folder of imports")?;
+        std::fs::create_dir_all(all).with_context(|| format!("make {}", all.display()))?;
+        let _only =
+            disk.lock(&dir.with_extension("lock")).context("it is being imported already")?;
         if let Some(done) = done(&*disk, &dir)
             && !self.again
         {
@@ -125,9 +130,7 @@ impl ImportArgs {
                 .context("the file does not say when it began: say it with --began")?,
         };
         // What was cut off begins anew: the same file gives the same.
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir).with_context(|| format!("clear {}", dir.display()))?;
-        }
+        clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
         std::fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
         let size = std::fs::metadata(&self.file)?.len();
         let config = of_import(config, &self, dir.clone(), size)?;
@@ -153,11 +156,25 @@ impl ImportArgs {
         let pacer =
             Pacer { handle: handle.clone(), court: court.clone(), passed, sent: 0, held: 1 };
         let url = format!("rtmp://{rtmp}/live/{}", key.expose());
-        let played = tokio::select! {
-            played = play(recording, first, &url, pacer) => played?,
-            _ = shutdown.wait_for(|told| *told) => bail!("cut off: run it again"),
+        let through = async {
+            let played = play(recording, first, &url, pacer).await?;
+            settle(&handle, &*clock, played.pictures).await;
+            Ok(played)
         };
-        settle(&handle, &*clock, played.pictures).await;
+        let through = tokio::select! {
+            through = through => through,
+            _ = shutdown.wait_for(|told| *told) => Err(anyhow!("cut off: run again, it begins anew")),
+        };
+        let played = match through {
+            Ok(played) => played,
+            Err(why) => {
+                stop.send_replace(true);
+                // Why it was cut is told; how the box ended then is its log's.
+                drop(daemon.await);
+                clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
+                return Err(why);
+            }
+        };
         let took = clock.monotonic().since(begun);
         let events = told(&handle, self.json).await?;
         stop.send_replace(true);
@@ -231,6 +248,18 @@ fn done(disk: &dyn Disk, dir: &Path) -> Option<Done> {
     const MOST_BYTES: u64 = 1 << 16;
     let bytes = read_whole(disk, &dir.join(DONE), MOST_BYTES).ok()?;
     serde_json::from_slice(&bytes).ok()
+}
+
+/// Takes a folder away, its word that it is done first: half of one is never said to be whole.
+fn clear(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    match disk.remove(&dir.join(DONE)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => disk.sync_dir(dir)?,
+    }
+    std::fs::remove_dir_all(dir)
 }
 
 /// SHA-256 of a file, hexadecimal.
