@@ -4,7 +4,7 @@
 //! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
 //! machine). `drain` fills an outbox and empties it again, `ring` records without an encoder.
-//! `pull` sets readers of clips against live pictures.
+//! `pull` sets readers of clips, or uploads of them, against live pictures.
 //! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
 #[cfg(feature = "gstreamer")]
@@ -26,6 +26,8 @@ mod publishers;
 mod ring;
 #[cfg(feature = "gstreamer")]
 mod pull;
+#[cfg(feature = "gstreamer")]
+mod pull_sends;
 #[cfg(feature = "gstreamer")]
 mod search;
 #[cfg(feature = "gstreamer")]

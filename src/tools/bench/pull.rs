@@ -1,10 +1,12 @@
 //! `courtside bench pull`: what many readers cost live pictures.
 //!
 //! The whole daemon with one court, published to in real time all the while. First nobody reads; then so
-//! many readers pull clips over HTTP again and again, as fast as the box lets them. Each picture's time from
-//! its last byte to its answer is printed for both, side by side, with what the readers got.
+//! many readers pull clips over HTTP again and again, as fast as the box lets them, or with `--upload` the box
+//! sends two at once to a storage of ours, again and again (`pull_sends`). Each picture's time from its last
+//! byte to its answer is printed for both, side by side, with what the readers got.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,21 +23,24 @@ use tokio::task::JoinSet;
 
 use crate::answer::RimAnswer;
 use crate::app::{App, Options, Probe};
+use crate::broker::Access;
 use crate::clock::{Clock, sleep};
 use crate::disk::RealDisk;
 use crate::health;
-use crate::media::{Codec, Frame, MediaTime, Monotonic};
+use crate::media::{Codec, Frame, MediaTime, Monotonic, UtcTime};
 use crate::rtmp::flv::FileTag;
 use crate::tools::bench::latency::{
     BUDGETED_HOPS, COURT, KBPS, Scratch, configuration, sample, size,
 };
+use crate::tools::bench::pull_sends::{Sink, sends};
 use crate::tools::bench::spread::Spread;
 use crate::tools::client::{Asked, Origin};
 use crate::tools::machine::{Machine, machine};
 use crate::tools::rig::broker::OwnBroker;
 use crate::tools::rig::camera::{self, Format};
 use crate::tools::rig::publish::{Pace, Publisher};
-use crate::tools::tell::{tell, tell_json};
+use crate::tools::tell::{remark, tell, tell_json};
+use crate::uplink::{DEFAULT_QUOTA_BYTES, UplinkSettings};
 
 /// Arguments of `bench pull`.
 #[derive(Debug, Args)]
@@ -43,6 +48,9 @@ pub(crate) struct BenchPullArgs {
     /// Readers at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=32))]
     readers: u32,
+    /// Nobody reads: the box sends two clips at once
+    #[arg(long, conflicts_with_all = ["readers", "rate"])]
+    upload: bool,
     /// Length of each half, s
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u32).range(10..=600))]
     seconds: u32,
@@ -67,6 +75,8 @@ const WARM: Duration = Duration::from_secs(3);
 /// The answers of the last pictures come within this.
 const SETTLE: Duration = Duration::from_secs(1);
 const MANIFEST_MOST_BYTES: usize = 8 << 20;
+/// Uploads at once: as many as a box has.
+const UPLOADS: u32 = 2;
 
 impl BenchPullArgs {
     /// Runs the bench. 3 when it is over budget.
@@ -103,6 +113,17 @@ impl BenchPullArgs {
         let mut config = configuration(None, &data_dir, &broker.url(), rim)?;
         config.http.read_bytes_per_second = self.rate.unwrap_or(config.http.read_bytes_per_second);
         let rate = config.http.read_bytes_per_second;
+        config.upload.plain = true;
+        let asking = UplinkSettings {
+            box_name: config.appliance.name.clone(),
+            access: Access::of(&config.uplink),
+            dir: PathBuf::new(),
+            quota_bytes: DEFAULT_QUOTA_BYTES,
+            boot: String::new(),
+            time_floor: UtcTime::from_nanos(0).into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            courts: Vec::new(),
+        };
         let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
         let clock = Arc::clone(&world.clock);
         let watched = Arc::new(Watched::new(&clock));
@@ -126,21 +147,36 @@ impl BenchPullArgs {
         }
         let clips = clips(&origin).await?;
         let (ended, read) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let mut readers = JoinSet::new();
+        let mut readers: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        let sink = Arc::new(Sink::start().await?);
         let from = clock.monotonic();
-        for n in 0..self.readers {
-            let (origin, clips) = (origin.clone(), clips.clone());
-            let (ended, read) = (Arc::clone(&ended), Arc::clone(&read));
-            readers.spawn(async move { reads(&origin, &clips, n, &ended, &read).await });
+        let count = if self.upload { UPLOADS } else { self.readers };
+        for n in 0..count {
+            let ended = Arc::clone(&ended);
+            if self.upload {
+                let clips = clips.iter().map(|(id, _)| id.clone()).collect();
+                let (asking, clock, sink) = (asking.clone(), Arc::clone(&clock), Arc::clone(&sink));
+                readers.spawn(async move {
+                    sends(asking, clock, clips, sink, (n, ended)).await.map(drop)
+                });
+            } else {
+                let clips: Vec<_> = clips.iter().map(|(_, href)| href.clone()).collect();
+                let (origin, read) = (origin.clone(), Arc::clone(&read));
+                readers.spawn(async move { reads(&origin, &clips, n, &ended, &read).await });
+            }
         }
         publishing.await.context("the publisher's thread")??;
         bar.finish_and_clear();
         let to = clock.monotonic();
         ended.store(true, Ordering::Relaxed);
+        let moved = sink.taken();
         sleep(&*clock, SETTLE).await;
         let mut failed = 0_u64;
         while let Some(joined) = readers.join_next().await {
-            failed += u64::from(joined?.is_err());
+            if let Err(error) = joined? {
+                remark(format_args!("{error:#}"));
+                failed += 1;
+            }
         }
         stop.send_replace(true);
         let report = daemon.await.context("the daemon's task")??;
@@ -149,13 +185,14 @@ impl BenchPullArgs {
         let worse_ms = during.p99_ms - before.p99_ms;
         #[expect(clippy::cast_precision_loss, reason = "bytes a second")]
         let read_bytes_per_second =
-            read.load(Ordering::Relaxed) as f64 / to.since(from).as_secs_f64();
+            (read.load(Ordering::Relaxed) + moved) as f64 / to.since(from).as_secs_f64();
         let budgeted =
             report.ledger.iter().filter(|(hop, _)| BUDGETED_HOPS.contains(&hop.hop.as_str()));
         let dropped = budgeted.flat_map(|(_, count)| &count.dropped);
         let dropped = dropped.filter(|(why, _)| !why.is_expected()).map(|(_, n)| n).sum();
         Ok(Sheet {
-            readers: self.readers,
+            readers: count,
+            upload: self.upload,
             rate,
             before,
             during,
@@ -185,13 +222,14 @@ fn publish(
     })
 }
 
-/// Addresses of the clips that there are.
-async fn clips(origin: &Origin) -> anyhow::Result<Vec<String>> {
+/// Names and addresses of the clips that there are.
+async fn clips(origin: &Origin) -> anyhow::Result<Vec<(String, String)>> {
     let asked = Asked { path: "/v1/clips?limit=500", accept: "application/json", body: None };
     let answer = origin.ask(&asked, None, None).await?;
     let manifest: Value = serde_json::from_slice(&answer.whole(MANIFEST_MOST_BYTES).await?)?;
     let listed = manifest.get("clips").and_then(Value::as_array);
-    let href = |clip: &Value| Some(clip.get("href")?.as_str()?.to_owned());
+    let text = |clip: &Value, key| Some(clip.get(key)?.as_str()?.to_owned());
+    let href = |clip: &Value| Some((text(clip, "id")?, text(clip, "href")?));
     let clips: Vec<_> = listed.into_iter().flatten().filter_map(href).collect();
     if clips.is_empty() {
         bail!("no clip was cut in the first half: make it longer with --seconds");
@@ -268,6 +306,8 @@ impl Probe for Watched {
 #[derive(Debug, Serialize)]
 struct Sheet {
     readers: u32,
+    /// They are no readers, but uploads.
+    upload: bool,
     /// Bytes a second that all readers may have.
     rate: u64,
     before: Spread,
@@ -284,18 +324,21 @@ struct Sheet {
 impl Sheet {
     fn lines(&self) -> Vec<String> {
         let Self { readers, rate, before, during, worse_ms, failed, dropped, kept, .. } = self;
+        let (who, did) = if self.upload { ("uploads", "sent") } else { ("readers", "read") };
         let title = |text: &str| format!("{text:<38}");
         #[expect(clippy::cast_precision_loss, reason = "bytes a second")]
         let (got, may) = (self.read_bytes_per_second / 1e6, *rate as f64 / 1e6);
+        let of = if self.upload { String::new() } else { format!(", of {may:.1}") };
         let budget = format!("p99 at most {BUDGET_MS} ms more, nothing dropped");
         let kept = if *kept { "kept" } else { "NOT kept" };
         vec![
             format!("{}{:>8} {:>8} {:>8} {:>8}", title("ms"), "p50", "p95", "p99", "max"),
             format!("{}{before}", title("last byte in → answer, nobody reads")),
-            format!("{}{during}", title(&format!("… {readers} readers"))),
+            format!("{}{during}", title(&format!("… {readers} {who}"))),
             format!("p99 moved by {worse_ms:.1} ms"),
             format!(
-                "{got:.1} MB/s were read, of {may:.1}; {failed} readers ended early, {dropped} dropped by ingest, recorder and decoder"
+                "{got:.1} MB/s were {did}{of}; {failed} {who} ended early, {dropped} dropped by ingest, \
+                 recorder and decoder"
             ),
             format!("budget ({budget}): {kept}"),
         ]
