@@ -149,7 +149,7 @@ badwire: ## Call a game over a slow, lossy, broken link to the broker, and count
 	$(CARGO) test --no-run
 	trials/uplink_over_badwire.py --bin $(TRIED)
 	trials/lanes_over_badwire.py --bin $(TRIED)
-	trials/upload.py --bin $(TRIED)
+	trials/upload.py --bin $(TRIED) --kill
 
 # INT8 too: make gate GATED="rimnet rimnet:int8", which takes another minute and a half.
 GATED ?= rimnet
