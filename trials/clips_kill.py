@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""kill -9 of the daemon while clips are cut, kept, released, acknowledged and deleted over HTTP.
+"""kill -9 of the daemon while clips are cut, kept, uploaded, released, acknowledged and deleted.
 
   trials/clips_kill.py [--runs 200] [--courtside FILE] [--seed N]
 
-Before each kill two people ask without pause. Whatever was answered holds after it: what was kept is
-pinned and its bytes are those of its SHA-256, what was acknowledged or released is not pinned, what was
-deleted has no bytes and stands in the audit log, and `courtside clips verify` finds nothing. The ring is
-small, so that it evicts all the time. Needs ffmpeg. Ends 0 if all held; says what did not otherwise.
+Before each kill two people ask over HTTP without pause, and a cloud that outlives the box has clips sent to
+`rclone serve s3`, in parts or whole, compares what came, and acknowledges it over MQTT. Whatever was answered
+holds after the kill: what was kept is pinned and its bytes are those of its SHA-256, at the storage too; what
+is on its way is pinned; what was acknowledged or released is not pinned; what was deleted has no bytes and
+stands in the audit log; and `courtside clips verify` finds nothing. The ring is small, so that it evicts all
+the time. Needs ffmpeg and mosquitto; installs what trials/upload.py does. Ends 0 if all held; says what did
+not otherwise.
 """
 import argparse
 import hashlib
@@ -21,12 +24,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 
 import soak
+import upload
 from soak import check, until
 
 QUOTA = 60_000_000
+PART = 64 << 10  # the box's least; rclone takes parts of any size
+OVER = ("done", "failed", "refused")
 
 
 class Ring:
@@ -60,36 +67,212 @@ class Ring:
             return error.code, None
 
 
-class People:
-    """Who ask, and remember what they were answered."""
+class Cloud:
+    """Has clips sent to a storage, one after the other, whatever becomes of the box meanwhile."""
 
-    def __init__(self, ring, lottery):
-        self.ring, self.lottery, self.lock = ring, lottery, threading.Lock()
-        self.kept, self.over, self.deleted = {}, {}, set()
-        # Asked and not answered: the kill came between, and both are right.
-        self.open, self.number, self.counts = {}, 0, {}
+    def __init__(self, folder, broker, lottery, box="soak", tells=lambda *_: None):
+        import boto3
+        import paho.mqtt.client as mqtt
+        from botocore.config import Config
+        self.lottery, self.states, self.bell, self.stopping = lottery, {}, threading.Event(), False
+        self.topic, self.tells = f"courtside/1/{box}", tells
+        # `on_its_way` is pinned whatever happens, of `acknowledging` nobody knows yet.
+        self.on_its_way, self.acknowledging, self.counts = set(), set(), {}
+        port = soak.free_port()
+        rclone = Path(sys.executable).parent / "rclone"
+        (folder / "objects/clips").mkdir(parents=True)
+        self.storage = subprocess.Popen(
+            [rclone, "serve", "s3", "--auth-key", f"{upload.KEY},{upload.SECRET}", "--addr", f"127.0.0.1:{port}",
+             folder / "objects"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.s3 = boto3.client(
+            "s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1", aws_access_key_id=upload.KEY,
+            aws_secret_access_key=upload.SECRET,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 5}))
+        until("the storage answers", self.answers, 30)
+        self.mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self.mqtt.on_message = self.heard
+        self.mqtt.connect("127.0.0.1", broker.port)
+        self.mqtt.subscribe([(f"{self.topic}/command/+/state", 1), (f"{self.topic}/state/uploads", 1)])
+        self.mqtt.loop_start()
+
+    def answers(self):
+        try:
+            self.s3.list_buckets()
+            return True
+        except Exception:  # whatever says that it is not up yet
+            return False
 
     def count(self, what):
         self.counts[what] = self.counts.get(what, 0) + 1
+
+    def heard(self, _client, _data, message):
+        if message.payload and message.topic.endswith("/state/uploads"):
+            for one in json.loads(message.payload)["running"]:
+                self.tells("upload", one["upload"], one["acknowledged_bytes"])
+        elif message.payload:
+            state = json.loads(message.payload)
+            ident = message.topic.split("/")[4]
+            if state["number"] >= self.states.get(ident, {}).get("number", -1):
+                self.states[ident] = state
+                self.bell.set()
+
+    def begins(self, operation, **arguments):
+        ident = uuid.uuid4().hex
+        body = {"operation": operation, "arguments": arguments, "expires": expires(600)}
+        self.mqtt.publish(f"{self.topic}/command/{ident}", json.dumps(body), qos=1)
+        return ident
+
+    def waits(self, ident, needs=None):
+        """The end of a command; `needs` is called for what it wants before. None where nothing came of it: it
+        was told to a box that was away."""
+        answered, began = -1, time.monotonic()
+        while not self.stopping:
+            self.bell.clear()
+            state = self.states.get(ident, {})
+            if time.monotonic() - began > (60 if state else 8):
+                return None
+            if state.get("state") in OVER:
+                return state
+            if needs and state.get("needs") and state["number"] != answered:
+                answered = state["number"]
+                needs(state["needs"])
+            self.bell.wait(0.2)
+        return None
+
+    def sends(self, clip, sha256):
+        """True once the storage has a clip's bytes."""
+        name, key = f"up-{uuid.uuid4().hex[:12]}", f"{clip}.mp4"
+        whole = self.lottery.random() < 0.3
+        at = {"Bucket": "clips", "Key": key}
+        if not whole:
+            at["UploadId"] = self.s3.create_multipart_upload(**at)["UploadId"]
+
+        def gives(needs):
+            if whole:
+                url = self.s3.generate_presigned_url("put_object", Params=at, ExpiresIn=60)
+                self.begins("clip_upload_urls", upload=name, url=url, expires=expires(58))
+                return
+            if needs["reason"] == "no_such_upload":
+                at["UploadId"] = self.s3.create_multipart_upload(Bucket="clips", Key=key)["UploadId"]
+            have = []
+            if needs["reason"] == "resumed":
+                have = [{"number": part["PartNumber"], "etag": part["ETag"]}
+                        for part in self.s3.list_parts(**at).get("Parts", [])]
+                self.count("resumed")
+            had = {part["number"] for part in have}
+            parts = [{"number": n, "url": self.s3.generate_presigned_url("upload_part", Params={**at, "PartNumber": n},
+                                                                         ExpiresIn=60)}
+                     for n in needs["parts"] if n not in had]
+            self.begins("clip_upload_urls", upload=name, parts=parts, have=have, expires=expires(58))
+
+        to = {} if whole else {"multipart": {"part_bytes": PART}}
+        for _ in range(10):
+            state = self.waits(self.begins("clip_upload", clip=clip, upload=name, to=to, now=True), gives)
+            if state and state["state"] == "done":
+                break
+            why = (state or {}).get("code", "nobody answered")
+            self.count(f"upload: {why}")
+            if state and why not in ("cut_short", "under_way", "busy", "ended") or self.stopping:
+                return False
+        else:
+            return False
+        done = state["result"]
+        if not whole:
+            parts = [{"PartNumber": part["number"], "ETag": part["etag"]} for part in done["parts"]]
+            self.s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts})
+        came = hashlib.sha256(self.s3.get_object(Bucket="clips", Key=key)["Body"].read()).hexdigest()
+        check(came == sha256 == done["sha256"], f"{clip}: {came} is at the storage, not {sha256}")
+        self.s3.delete_object(Bucket="clips", Key=key)
+        self.count("uploaded whole" if whole else "uploaded in parts")
+        return True
+
+    def run(self, people):
+        while not self.stopping:
+            with people.lock:
+                held = [one for one in people.kept if one not in people.open]
+                clip = self.lottery.choice(held) if held else None
+                if clip:
+                    self.on_its_way.add(clip)
+                    sha256 = people.kept[clip]
+            if clip is None:
+                self.bell.wait(0.1)
+                continue
+            if not self.sends(clip, sha256):
+                with people.lock:
+                    self.on_its_way.discard(clip)
+                continue
+            with people.lock:
+                self.on_its_way.discard(clip)
+                self.acknowledging.add(clip)
+            self.tells("asked", clip)
+            state = self.waits(self.begins("clip_ack", clip=clip, sha256=sha256))
+            with people.lock:
+                if state and state["state"] == "done":
+                    self.count("acknowledged")
+                    self.tells("over", clip)
+                    if people.kept.pop(clip, None):
+                        people.over[clip] = "acknowledged over MQTT"
+                else:
+                    # Told as cut, or to a box that was away: it may be done or not.
+                    self.count("ack: " + (state or {}).get("code", "nobody answered"))
+                    people.kept.pop(clip, None)
+                self.acknowledging.discard(clip)
+
+    def end(self):
+        self.stopping = True
+        self.bell.set()
+        self.mqtt.loop_stop()
+        self.storage.terminate()
+        self.storage.wait()
+
+
+def expires(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+class People:
+    """Who ask, and remember what they were answered."""
+
+    def __init__(self, ring, cloud, lottery, deletes=True, tells=lambda *_: None):
+        self.ring, self.cloud, self.lottery, self.lock = ring, cloud, lottery, threading.Lock()
+        self.deletes, self.tells = deletes, tells
+        self.kept, self.over, self.deleted = {}, {}, set()
+        # Asked and not answered: the kill came between, and both are right.
+        self.open, self.number, self.counts = {}, 0, {}
+        # A deletion was cut short: what it was asked of may have gone from any other clip too.
+        self.half_deleted = False
+
+    def count(self, what):
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def is_at_cloud(self, clip):
+        return clip in self.cloud.on_its_way or clip in self.cloud.acknowledging
+
+    def holds(self, clip):
+        """True where a clip is surely pinned: asked after whatever was seen, since the cloud goes on meanwhile."""
+        with self.lock:
+            return clip in self.kept and clip not in self.cloud.acknowledging
 
     def one(self):
         with self.lock:
             self.number += 1
             number = self.number
-            held = [one for one in self.kept if one not in self.open]
+            held = [one for one in self.kept if one not in self.open and not self.is_at_cloud(one)]
             clip = self.lottery.choice(held) if held else None
             roll = self.lottery.random()
-            keep = clip is None or roll < 0.4 or (len(held) < 3 and roll < 0.7)
+            keep = clip is None or roll < 0.6 or (len(held) < 6 and roll < 0.9)
             if keep:
                 clip = f"k-{number}"
             self.open[clip] = True
+        if not keep:
+            self.tells("asked", clip)
         if keep:
             body = {"court": "a", "last": self.lottery.uniform(1, 4), "id": clip, "note": "trial"}
             self.done(clip, "kept", self.ring.ask("POST", "/v1/clips", body))
-        elif roll < 0.65:
+        elif roll < 0.75:
             body = {"sha256": self.kept[clip]}
             self.done(clip, "acknowledged", self.ring.ask("POST", f"/v1/clips/{clip}/ack", body))
-        elif roll < 0.85:
+        elif roll < 0.95 or not self.deletes:
             self.done(clip, "released", self.ring.ask("POST", f"/v1/clips/{clip}/release"))
         else:
             self.done(clip, "deleted", self.ring.ask("DELETE", f"/v1/clips/{clip}"))
@@ -98,6 +281,7 @@ class People:
         with self.lock:
             if answer is None:
                 self.count("cut short")
+                self.half_deleted |= what == "deleted"
                 return  # it stays open: nobody knows
             status, told = answer
             self.open.pop(clip, None)
@@ -107,6 +291,7 @@ class People:
             self.count(what)
             if what == "kept":
                 self.kept[clip] = told["media"]["sha256"]
+                self.tells("kept", clip, told["media"]["sha256"])
             elif what == "deleted":
                 # Its moments went from other clips too.
                 for one in told["clips"]:
@@ -116,11 +301,21 @@ class People:
             else:
                 self.kept.pop(clip, None)
                 self.over[clip] = what
+                self.tells("over", clip)
 
     def run(self, daemon, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end and daemon.process.poll() is None:
             self.one()
+
+    def went_along(self, clip, told):
+        """True for a clip that a deletion took along whose answer nobody heard."""
+        if not self.half_deleted or not isinstance(told, dict) or "deleted_ns" not in told:
+            return False
+        with self.lock:
+            self.kept.pop(clip, None)
+            self.deleted.add(clip)
+        return True
 
     def judge(self):
         """What was answered holds."""
@@ -128,20 +323,25 @@ class People:
             if clip in self.open:
                 # What was asked of it and not answered may have been done.
                 status, told = self.ring.ask("GET", f"/v1/clips/{clip}")
-                if status == 200 and not told["pinned"]:
-                    self.kept.pop(clip)
-                self.open.pop(clip)
+                with self.lock:
+                    if status == 200 and not told["pinned"]:
+                        self.kept.pop(clip, None)
+                    self.open.pop(clip)
                 continue
             status, told = self.ring.ask("GET", f"/v1/clips/{clip}")
-            check(status == 200 and told["pinned"], f"{clip} was kept: {status} {told}")
-        for clip in self.lottery.sample(sorted(self.kept), min(5, len(self.kept))):
-            check(self.ring.media(clip) == (200, self.kept[clip]), f"{clip}: other bytes")
-        for clip, what in self.over.items():
+            if not self.went_along(clip, told):
+                check(status == 200 and told["pinned"] or not self.holds(clip), f"{clip} was kept: {status} {told}")
+        with self.lock:
+            kept = dict(self.kept)
+        for clip in self.lottery.sample(sorted(kept), min(5, len(kept))):
+            check(self.ring.media(clip) == (200, kept[clip]) or not self.holds(clip), f"{clip}: other bytes")
+        for clip, what in list(self.over.items()):
             status, told = self.ring.ask("GET", f"/v1/clips/{clip}")
             check(status != 200 or not told["pinned"], f"{clip} was {what} and is pinned")
         for clip in self.deleted:
             check(self.ring.media(clip)[0] in (404, 410), f"{clip} was deleted and has bytes")
         self.open.clear()
+        self.half_deleted = False
 
 
 def verify(args, box, what):
@@ -151,19 +351,26 @@ def verify(args, box, what):
 
 
 def run(args, folder, lottery):
-    box = soak.Box(args, folder, soak.free_port())
-    text = box.config.read_text().replace("quota_bytes = 2000000000", f"quota_bytes = {QUOTA}")
+    broker = soak.Broker(folder, False)
+    box = soak.Box(args, folder, broker.port)
+    # So slow that a kill finds most uploads under way.
+    text = box.config.read_text().replace(
+        "quota_bytes = 2000000000",
+        f"quota_bytes = {QUOTA}\n[detect]\nfinder = false\n[upload]\nplain = true\nmax_bits_per_second = {args.upload_bits}")
     box.config.write_text(text)
     cameras = soak.Cameras(box.rtmp, box.courts, lottery)
     ring = Ring(box)
-    people = People(ring, lottery)
+    cloud = Cloud(folder, broker, random.Random(lottery.random()))
+    people = People(ring, cloud, lottery)
+    sending = threading.Thread(target=cloud.run, args=(people,), daemon=True)
+    sending.start()
     for number in range(args.runs + 1):
         daemon = box.start()
-        until("the box answers", lambda: box.metrics(), 60)
+        until("the box answers", lambda: box.metrics(), 180)
         people.judge()
         if number == args.runs:
             break
-        until("it records", lambda: daemon.recorded, 60)
+        until("it records", lambda: daemon.recorded, 180)
         asking = [threading.Thread(target=people.run, args=(daemon, 60)) for _ in range(2)]
         for one in asking:
             one.start()
@@ -177,8 +384,10 @@ def run(args, folder, lottery):
                 check(False, f"run {number}: {line.strip()}")
         verify(args, box, f"after kill {number + 1}")
         print(f"kill {number + 1}/{args.runs}: {len(people.kept)} kept, {len(people.over)} ended, "
-              f"{len(people.deleted)} deleted", flush=True)
+              f"{len(people.deleted)} deleted; {cloud.counts}", flush=True)
     cameras.stop()
+    cloud.end()
+    sending.join(90)
     evicted = box.metric("courtside_clips_evicted_total")
     daemon.end(soak.signal.SIGTERM)
     check(daemon.process.returncode == 0, f"ended with {daemon.process.returncode}")
@@ -189,7 +398,9 @@ def run(args, folder, lottery):
     asked = {one["number"] for one in lines if one["what"] == "asked"}
     over = {one["number"] for one in lines if one["what"] in ("done", "failed")}
     check(asked == over, f"deletions without an end: {sorted(asked - over)}")
-    print("answers:", people.counts, "· deletions in the audit log:", len(asked),
+    broker.end(soak.signal.SIGTERM)
+    check(cloud.counts.get("acknowledged") and cloud.counts.get("resumed"), f"the cloud did little: {cloud.counts}")
+    print("answers:", people.counts, "· the cloud:", cloud.counts, "· deletions in the audit log:", len(asked),
           "· evicted since the last start:", evicted)
 
 
@@ -199,8 +410,10 @@ def main():
     parser.add_argument("--courtside", default=target / "release/courtside", help="the program")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--longest", type=float, default=6, help="seconds until a kill, at most")
+    parser.add_argument("--upload-bits", type=int, default=3_000_000, help="bits a second of uploads")
     parser.add_argument("--seed", type=int, default=None)
     args = parser.parse_args()
+    upload.inside_venv()
     args.courts = 1
     seed = args.seed if args.seed is not None else random.randrange(1 << 32)
     print("seed", seed, flush=True)
