@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::clock::Anchors;
 use crate::config::CourtConfig;
 use crate::event::Decision;
 use crate::game::jury::Room;
 use crate::game::player::{Board, Seat, ToGame};
+use crate::game::table::Table;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull, hops};
 use crate::media::{CourtId, Frame, RimBox};
 
@@ -56,7 +58,12 @@ impl CourtParts {
     }
 
     /// Where its game sits; what it tells goes to `outlet`, and `jury` hears it.
-    pub(crate) fn seat(&self, outlet: Mailbox<Decision>, jury: &Room) -> Seat {
+    pub(crate) fn seat(
+        &self,
+        outlet: Mailbox<Decision>,
+        jury: &Room,
+        (table, wall): (Arc<Table>, Anchors),
+    ) -> Seat {
         Seat {
             court: self.name.clone(),
             rims: self.rims.len(),
@@ -64,6 +71,8 @@ impl CourtParts {
             board: Arc::clone(&self.board),
             jury: jury.clone(),
             outlet,
+            table,
+            wall,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::config::{Calibrate, CourtConfig};
 use crate::decode::{DecodeSettings, Decoder};
 use crate::detect::Detect;
 use crate::game::jury::Room;
+use crate::game::table::Table;
 use crate::game::{self, keeper, player};
 use crate::health::Metrics;
 use crate::ingest::{CourtKey, IngestHandle, StreamKey};
@@ -57,6 +58,8 @@ pub(crate) struct Neighbours {
     pub(crate) home: HomeDesk,
     /// Of who reads clips and recordings.
     pub(crate) pace: Pace,
+    /// The games that were started.
+    pub(crate) table: Arc<Table>,
 }
 
 /// One court: what it is made of, and the threads that are its own.
@@ -87,7 +90,9 @@ impl Court {
         let how = beside.calibrate;
         let rims = keeper::load(&*beside.world.disk, &beside.rims_dir, config, how);
         let learning = player::Learning { how, rims, keeper: beside.keep.clone() };
-        let game = player::start(parts.seat(beside.uplink.inbox(), &beside.jury), left, learning)
+        let started = (Arc::clone(&beside.table), beside.anchors.clone());
+        let seat = parts.seat(beside.uplink.inbox(), &beside.jury, started);
+        let game = player::start(seat, left, learning)
             .map_err(|source| io("start a game's thread", source))?;
         beside.detect.open_court(&CourtRims {
             court: court.clone(),

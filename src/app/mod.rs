@@ -11,7 +11,7 @@
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `home` what Home Assistant is told, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
-//! `service` which courts are in service (over HTTP by `service_routes`),
+//! `service` which courts are in service (over HTTP by `service_routes`), `games` what is asked of games (`game_routes`),
 //! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `uploads` what those are given of the box, `handle` a running box as others see it, `error` why it could not be built, `files` who else can
 //! write or read them, `host` reads the machine.
 
@@ -41,6 +41,8 @@ pub(crate) mod aiming;
 mod operations;
 mod service;
 mod service_routes;
+mod games;
+mod game_routes;
 mod twin;
 mod twin_routes;
 mod uploads;
@@ -59,9 +61,9 @@ use crate::clock::{Anchors, Chance, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
 use crate::event::Decision;
-use crate::game::games::Games;
 use crate::game::jury::Room;
-use crate::game::{self, games, keeper, player};
+use crate::game::table::Table;
+use crate::game::{self, keeper, player};
 use crate::health::{Metrics, Notifier, Syncs, TimedDisk};
 use crate::ingest::Ingest;
 use crate::mailbox::{HopCount, HopId, Ledger, Mailbox, WhenFull, hops};
@@ -77,6 +79,7 @@ use crate::app::claiming::Claiming;
 use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
+use crate::app::games::{GameDesk, rules_folder};
 use crate::app::gpu::GpuMemory;
 use crate::app::home::{HomeDesk, HomeKeeper};
 use crate::app::host::HostReader;
@@ -131,6 +134,8 @@ pub struct App {
     web: web::Bound,
     /// What a technician is served with, over both doors.
     technician: Arc<Technician>,
+    /// Games that are started and tapped on, over both doors.
+    games: GameDesk,
     /// Which courts are in service.
     service: ServiceKeeper,
     /// What Home Assistant is told.
@@ -239,7 +244,7 @@ impl App {
             ledger.reader("-", "claim", rest);
         }
 
-        list_games(&recovered);
+        let table = Arc::new(Table::recovered(&recovered.logs, world.clock.utc()));
         let mut left = by_court(recovered);
         let thread = |source| AppError::Io { what: "start a game's thread".to_owned(), source };
         let keep = rims_hop(&ledger);
@@ -340,6 +345,14 @@ impl App {
         if let Some(desk) = desk {
             more = more.merge(twin_routes::routes(desk.clone()));
         }
+        let game_desk = GameDesk {
+            world: world.clone(),
+            book: book.clone(),
+            table: Arc::clone(&table),
+            outlet: uplink.inbox(),
+            rules: rules_folder(&data_dir),
+        };
+        more = more.merge(game_routes::routes(game_desk.clone()));
         let pace = Pace::new(Arc::clone(&world.clock), config.http.read_bytes_per_second);
         let reading = ReadTerms { pace: pace.clone(), wall: Some(anchors.clone()) };
         let web = web::bind(&config, &options, &technician.web, (ring.shelf(), reading), more)?;
@@ -369,6 +382,7 @@ impl App {
             uplink,
             home,
             pace,
+            table,
         });
         courts.begin(&config.courts, left).await?;
         let (again, _) = told::channel(false);
@@ -386,6 +400,7 @@ impl App {
             ring,
             web,
             technician,
+            games: game_desk,
             service,
             homes,
             joined,
@@ -441,6 +456,7 @@ impl App {
             ring,
             web,
             technician,
+            games: game_desk,
             service,
             homes,
             joined,
@@ -464,6 +480,7 @@ impl App {
             &again,
             web.tokens(),
             (ring.shelf(), Arc::clone(&uploads)),
+            game_desk,
         ));
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
@@ -774,22 +791,6 @@ fn model_feeds(feeds: Vec<ModelFeedParts>) -> Vec<ModelFeed> {
     feeds.into_iter().map(feed).collect()
 }
 
-/// Says which games are known, and which are being played.
-fn list_games(recovered: &uplink::Recovered) {
-    let log = recovered.logs.get(games::LOG).map(Vec::as_slice).unwrap_or_default();
-    let log: Vec<Vec<u8>> = log.iter().map(|(_, bytes)| bytes.clone()).collect();
-    let (games, unread) = Games::read(&log);
-    if unread > 0 {
-        tracing::warn!(unread, "the record of games has entries of a later version: passed over");
-    }
-    for game in games.records().iter().filter(|game| game.end_ns.is_none()) {
-        tracing::info!(game = %game.id, courts = ?game.courts, "a game is being played");
-    }
-    if !games.records().is_empty() {
-        tracing::info!(games = games.records().len(), "games are on record");
-    }
-}
-
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.
 fn rims_hop(ledger: &Ledger) -> Mailbox<keeper::Write> {
     Mailbox::new(keeper::WAITING, WhenFull::DropOldest, ledger.hop("-", hops::RIMS))
@@ -809,7 +810,7 @@ mod tests {
             logs: [
                 (player::log_of(&a), entries.clone()),
                 (player::log_of(&b), entries.clone()),
-                (games::LOG.to_owned(), entries),
+                (game::games::LOG.to_owned(), entries),
             ]
             .into(),
             ..uplink::Recovered::default()

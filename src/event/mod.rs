@@ -5,7 +5,7 @@
 //! `fact` names facts, `said` says who said so, `kinds` is what a store keeps of each kind, `decision` what one input of a game
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
-//! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `game` what is told of a game, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
+//! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `game` what is told of a game and `play` what is asked of one, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
 //! configuration and what it made of that, `service` whether it is in service, `upload` clips on their way to object storage, `words` the words of all of them.
 
 mod decision;
@@ -25,6 +25,7 @@ pub mod home;
 pub mod upload;
 pub mod clip;
 pub mod game;
+pub mod play;
 pub mod box_status;
 
 use std::time::Duration;

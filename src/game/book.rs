@@ -6,6 +6,9 @@
 //! and every score from that shot on, in the order of the shots, so the last score told is the
 //! score now. Numbers are counted per family and session and live here alone.
 //!
+//! A shot of a game that was started says what that game makes of it (`InGame`): points, team, player.
+//! Its highlight is the game's business, not this fold's (`sheet`).
+//!
 //! The last [`CORRECTABLE`] shots can be corrected; of those before only their sum is kept.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,14 +17,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{By, Event, FactId, Family, Saying, Score, Withdrawal};
 use crate::game::highlight;
-use crate::game::input::{Called, Correction, Input, REASON_MOST, Standing};
+use crate::game::input::{
+    Added, Called, Correction, InGame, Input, REASON_MOST, Standing, Undo, WHO_MOST,
+};
 use crate::game::score;
+use crate::game::sheet::ShotNews;
 use crate::game::shot;
-use crate::media::{CourtId, SessionId};
+use crate::media::{CourtId, Foreign, GameId, SessionId};
 
 /// Shots of a court that can be corrected (chosen: more than a game has at two rims, so that a
 /// game can be put right when it is over). A correction revises at most as many scores.
 pub const CORRECTABLE: usize = 200;
+/// Corrections of a shot that can be taken back, one after the other (chosen: more than two people who
+/// do not agree make of one shot).
+const UNDOABLE: usize = 8;
+/// The most that a shot can be worth.
+pub const POINTS_MOST: u8 = crate::game::rules::MOST_POINTS;
 /// Why what a crash or an update left open is taken back.
 const RESTART: &str = "restart";
 
@@ -65,13 +76,29 @@ struct Shot {
     attempt: u32,
     /// What its model said.
     called: Called,
+    #[serde(flatten)]
+    said: Said,
+    /// What was said before each correction, the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Said>,
+    score: Option<Upper>,
+    highlight: Option<Upper>,
+}
+
+/// How a shot is, by the last word on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Said {
     stands: Standing,
     /// Who said so, if it was not its model.
     by: Option<By>,
+    /// Which person, where one said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    who: Option<String>,
     /// Why it is so, where somebody said.
     reason: Option<String>,
-    score: Option<Upper>,
-    highlight: Option<Upper>,
+    /// What the game that was started makes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_game: Option<InGame>,
 }
 
 /// A fact that stands on a shot, as it was told last.
@@ -103,22 +130,72 @@ pub enum Refused {
     #[error("a person said how {fact} was: no machine overrules that")]
     OperatorSaid { fact: FactId },
     /// It stands in every event.
-    #[error("a reason has 1 to {REASON_MOST} letters")]
+    #[error("a reason has 1 to {REASON_MOST} letters, and none that is not seen")]
     Reason,
+    /// It stands in every event too.
+    #[error("a name has 1 to {WHO_MOST} letters, and none that is not seen")]
+    Who,
+    /// Nothing to do.
+    #[error("say how {fact} was: made, missed or none, its points, its team or its player")]
+    Nothing { fact: FactId },
+    /// Points and teams are a game's.
+    #[error("{fact} is of no game that was started: it has neither points nor a team")]
+    NoGame { fact: FactId },
+    /// None is worth more.
+    #[error("a shot is worth 1 to {POINTS_MOST} points")]
+    Points,
+    /// Nobody corrected it, or all of it was undone.
+    #[error("nothing of {fact} is left to undo")]
+    NothingToUndo { fact: FactId },
+    /// Its number would not be its own.
+    #[error(
+        "session {session} is not known at this court, or too old: choose a time of the last shots"
+    )]
+    Session { session: SessionId },
+    /// The configuration has fewer.
+    #[error("this court has no rim {rim}: they count from 0")]
+    Rim { rim: u16 },
+    /// There is nothing to add.
+    #[error("a shot that is added was made or missed")]
+    NotAdded,
+}
+
+impl Said {
+    /// What its model says.
+    fn model(called: &Called) -> Self {
+        let (stands, in_game) = (called.standing, called.in_game.clone());
+        Self { stands, by: None, who: None, reason: None, in_game }
+    }
+
+    fn word(&self) -> Option<shot::Word<'_>> {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        self.by.map(|by| shot::Word { by, who: self.who.as_deref(), reason })
+    }
 }
 
 impl Shot {
     fn told<'a>(&'a self, court: &'a CourtId) -> shot::ShotFact<'a> {
         let Self { fact, revision, attempt, .. } = *self;
-        shot::ShotFact { court, fact, revision, attempt, called: &self.called }
+        let in_game = self.said.in_game.as_ref();
+        shot::ShotFact { court, fact, revision, attempt, called: &self.called, in_game }
     }
 
     /// Its event, as it stands now.
     fn event(&self, court: &CourtId) -> Event {
-        let reason = self.reason.as_deref().unwrap_or_default();
-        match self.by {
-            None if self.stands == Standing::NoShot => self.told(court).withdrawn(reason, None),
-            by => self.told(court).standing(self.stands, by.map(|by| (by, reason))),
+        let Said { stands, reason, .. } = &self.said;
+        match self.said.word() {
+            None if *stands == Standing::NoShot => {
+                self.told(court).withdrawn(reason.as_deref().unwrap_or_default(), None)
+            }
+            word => self.told(court).standing(*stands, word),
+        }
+    }
+
+    /// Its last word becomes another one; what was said before can be had back.
+    fn say(&mut self, said: Said) {
+        self.earlier.push(std::mem::replace(&mut self.said, said));
+        if self.earlier.len() > UNDOABLE {
+            self.earlier.remove(0);
         }
     }
 }
@@ -126,7 +203,8 @@ impl Shot {
 impl Open {
     fn told<'a>(&'a self, court: &'a CourtId, revision: u32) -> shot::ShotFact<'a> {
         let Self { fact, attempt, .. } = *self;
-        shot::ShotFact { court, fact, revision, attempt, called: &self.called }
+        let in_game = self.called.in_game.as_ref();
+        shot::ShotFact { court, fact, revision, attempt, called: &self.called, in_game }
     }
 }
 
@@ -187,6 +265,8 @@ impl Book {
             }
             Input::StreamEnded { .. } | Input::Verdict { .. } => Vec::new(),
             Input::Corrected(correction) => self.corrected(correction),
+            Input::Undone(undo) => self.undone(undo),
+            Input::Added(added) => self.added(added),
         }
     }
 
@@ -195,19 +275,125 @@ impl Book {
     /// # Errors
     /// [`Refused`].
     pub fn check(&self, correction: &Correction) -> Result<bool, Refused> {
-        let shot = self.shots.get(self.find(correction)?);
-        let same =
-            |shot: &Shot| shot.stands == correction.what.into() && shot.by == Some(correction.by);
-        Ok(!shot.is_some_and(same))
+        let Some(shot) = self.shots.get(self.correctable(correction)?) else { return Ok(false) };
+        let now = corrected(&shot.said, correction);
+        Ok(!same(&shot.said, &now) || shot.said.by != Some(correction.by))
     }
 
-    fn find(&self, correction: &Correction) -> Result<usize, Refused> {
-        let fact = correction.fact;
+    /// Says of an undoing whether it can be.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check_undo(&self, undo: &Undo) -> Result<(), Refused> {
+        self.undoable(undo).map(drop)
+    }
+
+    /// Says of a shot that is to be added whether it can be. `playing`: the session that plays now.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check_added(&self, added: &Added, playing: Option<SessionId>) -> Result<(), Refused> {
+        let Added { session, rim, .. } = *added;
+        said_well(Some(&added.reason), added.who.as_deref())?;
+        if usize::from(rim) >= self.rims {
+            return Err(Refused::Rim { rim });
+        }
+        if !added.standing.counts() {
+            return Err(Refused::NotAdded);
+        }
+        if added.in_game.as_ref().is_some_and(|game| !(1..=POINTS_MOST).contains(&game.points)) {
+            return Err(Refused::Points);
+        }
+        // Its numbers are gone: a new fact would get the name of an old one.
+        let counted = self.sessions.iter().any(|counted| counted.session == session);
+        if counted || playing == Some(session) { Ok(()) } else { Err(Refused::Session { session }) }
+    }
+
+    /// What the game that was started makes of a final shot.
+    #[must_use]
+    pub fn in_game(&self, fact: FactId) -> Option<&InGame> {
+        self.final_shot(fact)?.said.in_game.as_ref()
+    }
+
+    /// The last revision of a final shot.
+    #[must_use]
+    pub fn revision(&self, fact: FactId) -> Option<u32> {
+        self.final_shot(fact).map(|shot| shot.revision)
+    }
+
+    /// What the game that was started is told of a final shot. `utc_ns`: when it was, if that is known.
+    #[must_use]
+    pub fn news(&self, fact: FactId, utc_ns: Option<i64>) -> Option<(GameId, ShotNews)> {
+        let Shot { revision, attempt, called, said, .. } = self.final_shot(fact)?;
+        let in_game = said.in_game.as_ref()?;
+        let news = ShotNews {
+            court: self.court.clone(),
+            session: called.session,
+            fact,
+            revision: *revision,
+            attempt: *attempt,
+            rim: called.rim,
+            at_ns: called.reached_ns,
+            utc_ns,
+            standing: said.stands,
+            points: in_game.points,
+            points_by: in_game.points_by,
+            team: in_game.team.clone(),
+            player: in_game.player.clone(),
+            by: said.by,
+            who: said.who.clone(),
+            reason: said.reason.clone(),
+            confidence: called.confidence,
+        };
+        Some((in_game.game.clone(), news))
+    }
+
+    fn final_shot(&self, fact: FactId) -> Option<&Shot> {
+        self.shots.iter().find(|shot| shot.fact == fact)
+    }
+
+    fn correctable(&self, correction: &Correction) -> Result<usize, Refused> {
+        let Correction { fact, what, points, team, player, by, reason, who } = correction;
+        let fact = *fact;
+        let index = self.find(fact)?;
+        said_well(Some(reason), who.as_deref())?;
+        let of_a_game = points.is_some() || team.is_some() || player.is_some();
+        if what.is_none() && !of_a_game {
+            return Err(Refused::Nothing { fact });
+        }
+        if points.is_some_and(|points| !(1..=POINTS_MOST).contains(&points)) {
+            return Err(Refused::Points);
+        }
+        let Some(said) = self.shots.get(index).map(|shot| &shot.said) else {
+            return Err(Refused::Unknown { fact });
+        };
+        if of_a_game && said.in_game.is_none() {
+            return Err(Refused::NoGame { fact });
+        }
+        if said.by == Some(By::Operator) && *by != By::Operator {
+            return Err(Refused::OperatorSaid { fact });
+        }
+        Ok(index)
+    }
+
+    fn undoable(&self, undo: &Undo) -> Result<usize, Refused> {
+        let fact = undo.fact;
+        let index = self.find(fact)?;
+        said_well(None, undo.who.as_deref())?;
+        let Some(shot) = self.shots.get(index) else { return Err(Refused::Unknown { fact }) };
+        if shot.said.by == Some(By::Operator) && undo.by != By::Operator {
+            return Err(Refused::OperatorSaid { fact });
+        }
+        if shot.earlier.is_empty() {
+            return Err(Refused::NothingToUndo { fact });
+        }
+        Ok(index)
+    }
+
+    /// A final shot that is not too old.
+    fn find(&self, fact: FactId) -> Result<usize, Refused> {
         if fact.family.is_some_and(|family| family != Family::Shot) {
             return Err(Refused::NotAShot { fact });
-        }
-        if !(1..=REASON_MOST).contains(&correction.reason.chars().count()) {
-            return Err(Refused::Reason);
         }
         if self.open.iter().any(|open| open.fact == fact) {
             return Err(Refused::NotFinal { fact });
@@ -219,10 +405,6 @@ impl Book {
                 fact.family.is_some() && last.is_some_and(|last| (1..=last).contains(&fact.n));
             return Err(if given { Refused::TooOld { fact } } else { Refused::Unknown { fact } });
         };
-        let said = self.shots.get(index).and_then(|shot| shot.by);
-        if said == Some(By::Operator) && correction.by != By::Operator {
-            return Err(Refused::OperatorSaid { fact });
-        }
         Ok(index)
     }
 
@@ -243,24 +425,22 @@ impl Book {
     }
 
     fn last_word(&mut self, called: &Called) -> Vec<Event> {
+        let mut called = called.clone();
         let (fact, revision, attempt) = match self.take_open(called.session, called.rim) {
-            Some(open) => (open.fact, 1, open.attempt),
+            Some(open) => {
+                // The game that was played at its first word is the shot's.
+                called.in_game = open.called.in_game;
+                (open.fact, 1, open.attempt)
+            }
             None => {
                 let n = self.number(called.session, Family::Shot);
                 (FactId::new(called.session, Family::Shot, n), 0, n)
             }
         };
-        let shot = Shot {
-            fact,
-            revision,
-            attempt,
-            called: called.clone(),
-            stands: called.standing,
-            by: None,
-            reason: None,
-            score: None,
-            highlight: None,
-        };
+        let said = Said::model(&called);
+        let (score, highlight) = (None, None);
+        let shot =
+            Shot { fact, revision, attempt, called, said, earlier: Vec::new(), score, highlight };
         let event = shot.event(&self.court);
         let mut events = vec![event];
         events.extend(self.settle(shot));
@@ -280,14 +460,18 @@ impl Book {
     fn taken_back(&mut self, open: Vec<Open>, reason: &str) -> Vec<Event> {
         let mut events = Vec::new();
         for Open { fact, attempt, called } in open {
+            let said = Said {
+                stands: Standing::NoShot,
+                reason: Some(reason.to_owned()),
+                ..Said::model(&called)
+            };
             let shot = Shot {
                 fact,
                 revision: 1,
                 attempt,
                 called,
-                stands: Standing::NoShot,
-                by: None,
-                reason: Some(reason.to_owned()),
+                said,
+                earlier: Vec::new(),
                 score: None,
                 highlight: None,
             };
@@ -306,29 +490,82 @@ impl Book {
     }
 
     fn corrected(&mut self, correction: &Correction) -> Vec<Event> {
-        let Ok(index) = self.find(correction) else { return Vec::new() };
+        let Ok(index) = self.correctable(correction) else { return Vec::new() };
         let Some(shot) = self.shots.get_mut(index) else { return Vec::new() };
-        let (was, now) = (shot.stands, Standing::from(correction.what));
-        shot.by = Some(correction.by);
-        shot.reason = Some(correction.reason.clone());
-        if was == now {
+        let now = corrected(&shot.said, correction);
+        if same(&shot.said, &now) {
             // Confirmed: no machine says otherwise any more, and nothing is told anew.
+            shot.said = now;
             return Vec::new();
         }
-        shot.stands = now;
+        let was = shot.said.stands;
+        shot.say(now);
+        self.retold(index, was)
+    }
+
+    fn undone(&mut self, undo: &Undo) -> Vec<Event> {
+        let Ok(index) = self.undoable(undo) else { return Vec::new() };
+        let Some(shot) = self.shots.get_mut(index) else { return Vec::new() };
+        let Some(before) = shot.earlier.pop() else { return Vec::new() };
+        let was = std::mem::replace(&mut shot.said, before).stands;
+        let mut events = self.retold(index, was);
+        if let Some(event) = events.first_mut() {
+            shot::undone(event, undo.who.as_deref());
+        }
+        events
+    }
+
+    /// A shot that nobody saw. Taken back, it is none: that is what stands before it.
+    fn added(&mut self, added: &Added) -> Vec<Event> {
+        // Where it could not be is not asked here: the log knows no session that plays.
+        if self.check_added(added, Some(added.session)).is_err() {
+            return Vec::new();
+        }
+        let n = self.number(added.session, Family::Shot);
+        let called = added.called();
+        let (by, who) = (Some(added.by), added.who.clone());
+        let said = Said { by, who, reason: Some(added.reason.clone()), ..Said::model(&called) };
+        let none = Said {
+            stands: Standing::NoShot,
+            reason: Some(shot::UNDONE.to_owned()),
+            ..said.clone()
+        };
+        let shot = Shot {
+            fact: FactId::new(added.session, Family::Shot, n),
+            revision: 0,
+            attempt: n,
+            called,
+            said,
+            earlier: vec![none],
+            score: None,
+            highlight: None,
+        };
+        let mut events = vec![shot.event(&self.court)];
+        events.extend(self.settle(shot));
+        events
+    }
+
+    /// A shot is otherwise than it was: what is told of it, and of all that stands on it.
+    fn retold(&mut self, index: usize, was: Standing) -> Vec<Event> {
+        let Some(shot) = self.shots.get_mut(index) else { return Vec::new() };
         shot.revision += 1;
+        let now = shot.said.stands;
         let mut events = vec![shot.event(&self.court)];
         events.extend(self.retell_highlight(index));
-        if was.counts() || now.counts() {
+        if was != now && (was.counts() || now.counts()) {
             events.extend(self.retell_scores(index));
         }
         events
     }
 
-    /// The highlight of a shot, if it is to be told or to be taken back.
+    /// The highlight of a shot, if it is to be told or to be taken back. A game that was started has its
+    /// own.
     fn retell_highlight(&mut self, index: usize) -> Option<Event> {
         let shot = self.shots.get_mut(index)?;
-        let made = shot.stands == Standing::Made;
+        if shot.said.in_game.is_some() {
+            return None;
+        }
+        let made = shot.said.stands == Standing::Made;
         if made == shot.highlight.as_ref().is_some_and(|upper| upper.stands) {
             return None;
         }
@@ -345,7 +582,9 @@ impl Book {
         Some(if made {
             highlight::of(&event, named)
         } else {
-            highlight::withdrawn(&event, named, shot.reason.as_deref().unwrap_or_default(), shot.by)
+            let Said { by, who, reason, .. } = &shot.said;
+            let reason = reason.clone().unwrap_or_default();
+            highlight::withdrawn(&event, named, (*by, who.clone(), reason))
         })
     }
 
@@ -354,13 +593,13 @@ impl Book {
         let mut events = Vec::new();
         let mut total = self.before.clone();
         for (index, shot) in self.shots.iter_mut().enumerate() {
-            score::count(&mut total, shot.called.rim, shot.stands);
+            score::count(&mut total, shot.called.rim, shot.said.stands);
             if index < from {
                 continue;
             }
             let upper = match shot.score.take() {
                 Some(upper) => Upper { revision: upper.revision + 1, ..upper },
-                None if index == from && shot.stands.counts() => {
+                None if index == from && shot.said.stands.counts() => {
                     let n = number(&mut self.sessions, shot.fact.session, Family::Score);
                     let fact = FactId::new(shot.fact.session, Family::Score, n);
                     Upper { fact, revision: 0, stands: true }
@@ -382,7 +621,7 @@ impl Book {
         while self.shots.len() > CORRECTABLE
             && let Some(shot) = self.shots.pop_front()
         {
-            score::count(&mut self.before, shot.called.rim, shot.stands);
+            score::count(&mut self.before, shot.called.rim, shot.said.stands);
         }
         let newest = self.sessions.last().map(|counted| counted.session);
         let (shots, open) = (&self.shots, &self.open);
@@ -428,10 +667,9 @@ impl Book {
                     fact: fact.fact,
                     revision: fact.revision,
                     attempt: fact.attempt,
-                    stands: called.standing,
+                    said: Said::model(&called),
                     called,
-                    by: None,
-                    reason: None,
+                    earlier: Vec::new(),
                     score: None,
                     highlight: told.map(|(fact, revision)| Upper { fact, revision, stands: true }),
                 })
@@ -439,6 +677,48 @@ impl Book {
             _ => Vec::new(),
         }
     }
+}
+
+/// A shot as a correction says it is.
+fn corrected(said: &Said, correction: &Correction) -> Said {
+    let mut now = Said {
+        stands: correction.what.map_or(said.stands, Standing::from),
+        by: Some(correction.by),
+        who: correction.who.clone(),
+        reason: Some(correction.reason.clone()),
+        in_game: said.in_game.clone(),
+    };
+    if let Some(game) = &mut now.in_game {
+        game.say(correction);
+    }
+    now
+}
+
+/// True if two words say the same of a shot, whoever said it.
+fn same(said: &Said, now: &Said) -> bool {
+    let of = |said: &Said| {
+        let game = said.in_game.as_ref();
+        game.map(|game| (game.points, game.team.clone(), game.player.clone()))
+    };
+    said.stands == now.stands && of(said) == of(now)
+}
+
+/// What stands in every event: a reason, where one is asked for, and a name.
+fn said_well(reason: Option<&str>, who: Option<&str>) -> Result<(), Refused> {
+    let is_reason = |reason: &str| {
+        (1..=REASON_MOST).contains(&reason.chars().count())
+            && Foreign::first_hidden(reason).is_none()
+    };
+    if reason.is_some_and(|reason| !is_reason(reason)) {
+        return Err(Refused::Reason);
+    }
+    let is_name = |who: &str| {
+        (1..=WHO_MOST).contains(&who.chars().count()) && Foreign::first_hidden(who).is_none()
+    };
+    if who.is_some_and(|who| !is_name(who)) {
+        return Err(Refused::Who);
+    }
+    Ok(())
 }
 
 /// The next number of a family in a session.

@@ -50,12 +50,10 @@ pub(super) fn of(shot: &Event, (fact, revision): (FactId, u32)) -> Event {
 pub(super) fn withdrawn(
     shot: &Event,
     (fact, revision): (FactId, u32),
-    reason: &str,
-    by: Option<By>,
+    (by, who, reason): (Option<By>, Option<String>, String),
 ) -> Event {
     let t_stream = shot.at.as_secs_f64();
-    let reason = reason.to_owned();
-    let saying = Saying::HighlightWithdrawn(Withdrawal { t_stream, reason, by, who: None });
+    let saying = Saying::HighlightWithdrawn(Withdrawal { t_stream, reason, by, who });
     let clip = Some(ClipRequest::withdrawal(&clip_id(&shot.court, shot.fact), shot.at));
     Event { fact, revision, saying, clip, ..shot.clone() }
 }

@@ -8,13 +8,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::ModelIdentity;
-use crate::event::{By, Event, FactId, ModelRef, Saying, Shot};
+use crate::event::{By, Event, FactId, ModelRef, SaidBy, Saying, Shot};
 use crate::game::attempt::{Call, Outcome};
 use crate::game::calibrate::Verdict;
-use crate::media::{MediaTime, SessionId};
+use crate::media::{GameId, MediaTime, PlayerId, SessionId, TeamId};
 
 /// The letters of a reason: it stands in every event that is corrected by it.
 pub const REASON_MOST: usize = 200;
+/// The letters of a person's name.
+pub const WHO_MOST: usize = 48;
 
 /// One input of a game.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +47,10 @@ pub enum Input {
     },
     /// Somebody says otherwise of a final.
     Corrected(Correction),
+    /// The last correction of a shot is taken back.
+    Undone(Undo),
+    /// A shot that no model saw.
+    Added(Added),
     /// What a person said of a shot for the rim to learn from. Changes nothing that was told.
     Verdict {
         /// The shot.
@@ -87,6 +93,29 @@ pub struct Called {
     pub latency_us: u32,
     /// Who called it.
     pub model: ModelRef,
+    /// What the game that was started makes of it, as far as its rules say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_game: Option<InGame>,
+}
+
+/// What a game that was started makes of a shot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InGame {
+    /// The game.
+    pub game: GameId,
+    /// What it is worth, if it goes in.
+    pub points: u8,
+    /// Who says so.
+    pub points_by: SaidBy,
+    /// Whose it is, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_by: Option<SaidBy>,
+    /// Who shot, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<PlayerId>,
 }
 
 /// Says otherwise of a final.
@@ -94,12 +123,80 @@ pub struct Called {
 pub struct Correction {
     /// The shot.
     pub fact: FactId,
-    /// How it was.
-    pub what: Verdict,
+    /// How it was, if that is what is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<Verdict>,
+    /// What it is worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<u8>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
+    /// Who shot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<PlayerId>,
     /// Who says so.
     pub by: By,
     /// Why; at most [`REASON_MOST`] letters.
     pub reason: String,
+    /// Which person, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+}
+
+/// Takes the last correction of a shot back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The shot.
+    pub fact: FactId,
+    /// Who does so.
+    pub by: By,
+    /// Which person, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+}
+
+/// A shot that no model saw, as a person says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    /// The session that the times belong to.
+    pub session: SessionId,
+    /// Index of the rim.
+    pub rim: u16,
+    /// When the ball reached the ring, ns of media time.
+    pub reached_ns: i64,
+    /// When that was said, ns of media time.
+    pub decided_ns: i64,
+    /// How it was.
+    pub standing: Standing,
+    /// What the game makes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_game: Option<InGame>,
+    /// Who says so.
+    pub by: By,
+    /// Why; at most [`REASON_MOST`] letters.
+    pub reason: String,
+    /// Which person, as they named themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+}
+
+impl Added {
+    /// As a call, for the facts: a person is as sure as can be.
+    pub(super) fn called(&self) -> Called {
+        let [bundle, version, precision, engine] = ["operator", "", "", ""].map(str::to_owned);
+        Called {
+            session: self.session,
+            rim: self.rim,
+            standing: self.standing,
+            reached_ns: self.reached_ns,
+            decided_ns: self.decided_ns,
+            confidence: 10_000,
+            latency_us: 0,
+            model: ModelRef { bundle, version, precision, engine },
+            in_game: self.in_game.clone(),
+        }
+    }
 }
 
 impl From<Verdict> for Standing {
@@ -145,6 +242,7 @@ impl Called {
                 precision: model.precision.clone(),
                 engine: model.engine.clone(),
             },
+            in_game: None,
         }
     }
 
@@ -165,6 +263,7 @@ impl Called {
             confidence: whole(shot.confidence * 1e4),
             latency_us: whole(shot.latency_ms * 1e3),
             model: shot.model.clone(),
+            in_game: None,
         })
     }
 
@@ -173,7 +272,7 @@ impl Called {
         MediaTime::from_nanos(self.reached_ns)
     }
 
-    /// As an event tells it. Further digits would mean nothing, and make JSON hard to read.
+    /// As an event tells it, without what a game makes of it. Further digits would mean nothing, and make JSON hard to read.
     pub(super) fn shot(&self, provisional: bool) -> Shot {
         Shot {
             rim: self.rim,
@@ -209,4 +308,44 @@ fn whole(number: f64) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "times of a stream are far from the bounds")]
 fn nanos(seconds: f64) -> i64 {
     (seconds * 1e9).round() as i64
+}
+
+impl Correction {
+    /// A person's word that says nothing yet.
+    pub(super) fn nothing(who: Option<String>) -> Self {
+        let fact = FactId { session: SessionId::from_bits(0), family: None, n: 0 };
+        let (what, points, team, player) = (None, None, None, None);
+        Self { fact, what, points, team, player, by: By::Operator, reason: String::new(), who }
+    }
+}
+
+impl InGame {
+    /// Takes in what somebody says of points, team and player.
+    pub(super) fn say(&mut self, correction: &Correction) {
+        let Correction { points, team, player, by, .. } = correction;
+        let by = if *by == By::Operator { SaidBy::Operator } else { SaidBy::Model };
+        if let Some(points) = points {
+            (self.points, self.points_by) = (*points, by);
+        }
+        if let Some(team) = team {
+            // A player of the other team did not shoot.
+            if self.team.as_ref() != Some(team) {
+                self.player = None;
+            }
+            (self.team, self.team_by) = (Some(team.clone()), Some(by));
+        }
+        if let Some(player) = player {
+            self.player = Some(player.clone());
+        }
+    }
+
+    /// Puts into a shot's data what the game makes of it.
+    pub(super) fn tell(&self, shot: &mut Shot) {
+        shot.game = Some(self.game.clone());
+        shot.points = Some(self.points);
+        shot.points_by = Some(self.points_by);
+        shot.team.clone_from(&self.team);
+        shot.team_by = self.team_by;
+        shot.player.clone_from(&self.player);
+    }
 }

@@ -21,6 +21,8 @@
 //! - `jury`: what other models would have called, and how each does.
 //! - `player`: the thread; `keeper`: calibrations on disk. All others are pure: no clock, no I/O; the
 //!   same answers and the same session give the same events, byte for byte (DESIGN §5.5).
+//! - `sheet`: a game that was started, as a fold over the shots of its courts; `rules`: what a shot is worth.
+//!   `table`: those that are played, one mutex each; `tap`: what people say of a court's shots.
 //! - `replay`: recorded answers and corrections through all of it.
 
 mod attempt;
@@ -38,6 +40,8 @@ mod resume;
 pub mod calibrate;
 mod learning;
 mod play;
+pub mod table;
+pub mod tap;
 pub(crate) mod jury;
 pub(crate) mod player;
 pub(crate) mod keeper;

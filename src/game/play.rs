@@ -6,11 +6,17 @@ use crate::event::FactId;
 use crate::game::attempt::Ruling;
 use crate::game::book::{Book, Refused};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
-use crate::game::input::{Called, Correction, Input};
+use crate::game::input::{Added, Called, Correction, InGame, Input, Undo};
 use crate::game::learning::{Learning, News};
 use crate::game::log::{CHECKPOINT_EVERY, Decided, Entry};
 use crate::game::umpire::{Ruled, Umpire};
-use crate::media::{CloseReason, CourtId, SessionId};
+use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId};
+
+/// What the game that was started makes of the next shot at a rim; nothing where none was.
+pub(super) type Ordinary<'a> = &'a dyn Fn(RimId) -> Option<InGame>;
+
+/// No game was started.
+pub(super) const ROLLING: Ordinary<'_> = &|_| None;
 
 /// The game of one court.
 #[derive(Debug)]
@@ -77,6 +83,31 @@ impl Game {
         Ok(self.take(Input::Corrected(correction)))
     }
 
+    /// Takes the last correction of a shot back.
+    ///
+    /// # Errors
+    /// [`Refused`]: why nothing was changed.
+    pub fn undo(&mut self, undo: Undo) -> Result<Vec<Decided>, Refused> {
+        self.book.check_undo(&undo)?;
+        Ok(self.take(Input::Undone(undo)))
+    }
+
+    /// Takes a shot in that no model saw.
+    ///
+    /// # Errors
+    /// [`Refused`]: why nothing was changed.
+    pub fn add(&mut self, added: Added) -> Result<Vec<Decided>, Refused> {
+        let playing = self.umpire.playing().map(|(session, _)| session);
+        self.book.check_added(&added, playing)?;
+        Ok(self.take(Input::Added(added)))
+    }
+
+    /// The session that plays, and the time of its last answer.
+    #[must_use]
+    pub fn playing(&self) -> Option<(SessionId, MediaTime)> {
+        self.umpire.playing()
+    }
+
     /// The daemon started: takes back what the last run left open.
     pub(super) fn started(&mut self, rims: usize) -> Vec<Decided> {
         self.take(Input::Started { rims })
@@ -86,33 +117,52 @@ impl Game {
     ///
     /// An answer of another session ends the one before it.
     pub fn step(&mut self, answer: &RimAnswer) -> Vec<Decided> {
+        self.step_in(answer, ROLLING)
+    }
+
+    /// The same while a game may have been started.
+    pub(super) fn step_in(&mut self, answer: &RimAnswer, ordinary: Ordinary<'_>) -> Vec<Decided> {
         if self.umpire.ignores(answer) {
             return Vec::new();
         }
         let mut decided = match self.umpire.ends(answer.session) {
-            Some(session) => self.session_closed(session, CloseReason::TimeJump),
+            Some(session) => self.session_closed_in(session, CloseReason::TimeJump, ordinary),
             None => Vec::new(),
         };
         let shift = self.learning.shift(answer);
         if let Some(ruled) = self.umpire.step(answer, shift) {
-            decided.extend(self.rule(&ruled));
+            decided.extend(self.rule(&ruled, ordinary));
         }
         decided
     }
 
     /// The session is over, all its answers were taken in: returns finals for outcomes that were in
     /// view long enough, and withdraws what else was provisional.
-    pub fn session_closed(&mut self, session: SessionId, _reason: CloseReason) -> Vec<Decided> {
+    pub fn session_closed(&mut self, session: SessionId, reason: CloseReason) -> Vec<Decided> {
+        self.session_closed_in(session, reason, ROLLING)
+    }
+
+    /// The same while a game may have been started.
+    pub(super) fn session_closed_in(
+        &mut self,
+        session: SessionId,
+        _reason: CloseReason,
+        ordinary: Ordinary<'_>,
+    ) -> Vec<Decided> {
         let Some(ruled) = self.umpire.close(session) else { return Vec::new() };
-        let mut decided: Vec<Decided> = ruled.iter().flat_map(|ruled| self.rule(ruled)).collect();
+        let mut decided: Vec<Decided> =
+            ruled.iter().flat_map(|ruled| self.rule(ruled, ordinary)).collect();
         decided.extend(self.take(Input::StreamEnded { session }));
         decided
     }
 
     /// What was ruled becomes an input; a final teaches its rim.
-    fn rule(&mut self, ruled: &Ruled) -> Vec<Decided> {
+    fn rule(&mut self, ruled: &Ruled, ordinary: Ordinary<'_>) -> Vec<Decided> {
         let Ruled { session, rim, ruling, by } = ruled;
-        let called = |call| Called::of((*session, rim.0), call, (by.at, by.latency), &by.model);
+        let called = |call| Called {
+            in_game: ordinary(*rim),
+            ..Called::of((*session, rim.0), call, (by.at, by.latency), &by.model)
+        };
         let decided = self.take(match ruling {
             Ruling::Provisional(call) => Input::Provisional(called(call)),
             Ruling::Final(call) => Input::Final(called(call)),

@@ -3,6 +3,9 @@
 //! The one sender that waits (DESIGN §2, game → outbox): a full outbox holds this court's game and
 //! nothing else; its answers wait in their own hop. What it learns of its rims goes to the thread that
 //! keeps it (`keeper`), and for that it never waits. What others may see of it hangs on its [`Board`].
+//!
+//! While a game that was started is played here (`table`), what is told of a shot and what that changes in
+//! the game are one decision, made and handed over under the game's own lock.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,17 +15,21 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::answer::RimAnswer;
-use crate::clock::{Clock, come_before_all, within};
+use crate::clock::{Anchors, Clock, come_before_all, within};
 use crate::config::Calibrate;
 use crate::event::{Decision, FactId, LogEntry, Score};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
+use crate::game::input::Input;
 use crate::game::jury::Room;
 use crate::game::keeper::Write;
 use crate::game::log::{Decided, Entry};
 use crate::game::play::Game;
 use crate::game::resume::{Recovered, resume};
+use crate::game::sheet::{SheetInput, ShotNews};
+use crate::game::table::Table;
+use crate::game::tap::{Tap, TapRefused, Tapped};
 use crate::mailbox::{Mailbox, Take};
-use crate::media::{CloseReason, CourtId, SessionId};
+use crate::media::{CloseReason, CourtId, GameId, SessionId};
 
 /// How long a game waits for room before it says so again.
 const SAY_AGAIN: Duration = Duration::from_secs(5);
@@ -36,6 +43,8 @@ pub(crate) enum ToGame {
     Answer(RimAnswer),
     /// The session is over; its last answer came before.
     Closed(SessionId, CloseReason),
+    /// A person taps, and waits for what becomes of it. Dropped if it never gets there.
+    Tap(Tap, oneshot::Sender<Result<Tapped, TapRefused>>),
     /// A person said what a shot was, and waits until that is on disk. Dropped if it never gets there.
     Said(FactId, Verdict, oneshot::Sender<Result<(), String>>),
 }
@@ -90,6 +99,10 @@ pub(crate) struct Seat {
     pub(crate) board: Arc<Board>,
     pub(crate) jury: Room,
     pub(crate) outlet: Mailbox<Decision>,
+    /// The games that were started.
+    pub(crate) table: Arc<Table>,
+    /// Media time to UTC.
+    pub(crate) wall: Anchors,
 }
 
 /// A game's thread; ends with how many events it could not hand over.
@@ -105,18 +118,19 @@ pub(crate) fn start(
         come_before_all();
         let (game, mended) = resume(&seat.court, seat.rims, recovered);
         let mut lost = hand_over(&seat.court, &seat.outlet, decisions(&seat.court, mended));
+        let ordinary = |rim| seat.table.ordinary(&seat.court, rim);
         let Learning { how, rims, keeper } = learning;
         let mut game = game.calibrated(how, rims);
         show(&seat.board, &game);
         loop {
             let decided = match seat.inbox.take(WAIT) {
                 Take::Item(ToGame::Answer(answer)) => {
-                    let decided = game.step(&answer);
+                    let decided = game.step_in(&answer, &ordinary);
                     seat.jury.live(&answer, &decided);
                     decided
                 }
                 Take::Item(ToGame::Closed(session, reason)) => {
-                    let decided = game.session_closed(session, reason);
+                    let decided = game.session_closed_in(session, reason, &ordinary);
                     seat.jury.closed(&seat.court, session, &decided);
                     decided
                 }
@@ -130,14 +144,94 @@ pub(crate) fn start(
                     keep(&seat, &mut game, &keeper, Some((fact, waits)));
                     continue;
                 }
+                Take::Item(ToGame::Tap(tap, waits)) => {
+                    let tapped = seat.tapped(&mut game, tap, &mut lost);
+                    // Who waited may have gone.
+                    drop(waits.send(tapped));
+                    continue;
+                }
                 Take::TimedOut => continue,
                 Take::Closed => break lost,
             };
-            lost += hand_over(&seat.court, &seat.outlet, decisions(&seat.court, decided));
+            lost += seat.tell(&game, decided, None);
             // After the events: nobody waits for this one.
             keep(&seat, &mut game, &keeper, None);
         }
     })
+}
+
+impl Seat {
+    /// What a person taps: what follows is on its way to disk when this returns.
+    fn tapped(&self, game: &mut Game, tap: Tap, lost: &mut u64) -> Result<Tapped, TapRefused> {
+        let (court, table) = (&self.court, &*self.table);
+        let (fact, decided) = match tap.ready(court, game, table)? {
+            Tap::Correct(correction) => (Some(correction.fact), game.correct(correction)?),
+            Tap::Undo(undo) => (Some(undo.fact), game.undo(undo)?),
+            Tap::Add(add) => {
+                let gone = || TapRefused::GameGone { game: add.game.clone() };
+                let played = table.of(&add.game).ok_or_else(gone)?;
+                let added = add.input(court, game, &played.lock())?;
+                (None, game.add(added)?)
+            }
+        };
+        let first = decided.first().and_then(|one| one.events.first()).map(|event| event.fact);
+        let Some(fact) = fact.or(first) else { return Err(TapRefused::Ending) };
+        let undone = matches!(
+            decided.first().map(|one| &one.entry),
+            Some(Entry::Input(Input::Undone(_))) | None
+        );
+        if !undone
+            && let Some(in_game) = game.book().in_game(fact)
+            && let Some(played) = table.of(&in_game.game)
+        {
+            played.lock().corrected(fact);
+        }
+        let revision = game.book().revision(fact).unwrap_or_default();
+        if decided.is_empty() {
+            return Ok(Tapped { fact, revision, durable: None });
+        }
+        let (waits, durable) = oneshot::channel();
+        *lost += self.tell(game, decided, Some(waits));
+        Ok(Tapped { fact, revision, durable: Some(durable) })
+    }
+
+    /// Hands over what was decided; what it changes in the game that was started goes with it, under that
+    /// game's lock. `waits` hears when the first of it is on disk. Returns how many events are lost.
+    fn tell(
+        &self,
+        game: &Game,
+        decided: Vec<Decided>,
+        mut waits: Option<oneshot::Sender<()>>,
+    ) -> u64 {
+        let mut lost = 0;
+        for one in decided {
+            let news = self.news(game, &one);
+            let mut decision = decision(&self.court, one);
+            decision.waits = waits.take();
+            let played = news.as_ref().and_then(|(game, _)| self.table.of(game));
+            if let (Some((_, news)), Some(played)) = (news, played) {
+                let mut played = played.lock();
+                played.take(SheetInput::Shot(news), &mut decision);
+                // Under the lock, so that what is told of the game has the order of its log.
+                lost += hand_over(&self.court, &self.outlet, [decision]);
+            } else {
+                lost += hand_over(&self.court, &self.outlet, [decision]);
+            }
+        }
+        lost
+    }
+
+    /// What a game that was started hears of a decision: how a shot stands, once that is final.
+    fn news(&self, game: &Game, decided: &Decided) -> Option<(GameId, ShotNews)> {
+        let Entry::Input(input) = &decided.entry else { return None };
+        let is_word = matches!(
+            input,
+            Input::Final(_) | Input::Corrected(_) | Input::Undone(_) | Input::Added(_)
+        );
+        let shot = decided.events.first().filter(|_| is_word)?;
+        let when = self.wall.stamp(&self.court, shot.session, shot.at, None);
+        game.book().news(shot.fact, when.source.map(|_| when.utc.as_nanos()))
+    }
 }
 
 /// Hands what was learnt to who keeps it, and shows it. Never waits.
@@ -259,17 +353,19 @@ pub(crate) fn court_of(log: &str) -> Option<CourtId> {
 
 /// As the outbox takes it: the events, and what the log keeps of the input.
 fn decisions(court: &CourtId, decided: Vec<Decided>) -> impl Iterator<Item = Decision> {
-    decided.into_iter().map(move |Decided { entry, events }| {
-        let checkpoint = matches!(entry, Entry::Checkpoint(_));
-        let logs = match entry.encode() {
-            Ok(bytes) => vec![LogEntry { log: log_of(court), checkpoint, bytes }],
-            Err(error) => {
-                tracing::error!(%court, %error, "an entry of the game's log cannot be written: this is a bug");
-                Vec::new()
-            }
-        };
-        Decision { events, logs, waits: None }
-    })
+    decided.into_iter().map(move |one| decision(court, one))
+}
+
+fn decision(court: &CourtId, Decided { entry, events }: Decided) -> Decision {
+    let checkpoint = matches!(entry, Entry::Checkpoint(_));
+    let logs = match entry.encode() {
+        Ok(bytes) => vec![LogEntry { log: log_of(court), checkpoint, bytes }],
+        Err(error) => {
+            tracing::error!(%court, %error, "an entry of the game's log cannot be written: this is a bug");
+            Vec::new()
+        }
+    };
+    Decision { events, logs, waits: None }
 }
 
 #[cfg(test)]
@@ -282,7 +378,7 @@ mod tests {
     use crate::event::{Event, Family, Saying, Withdrawal};
     use crate::game::keeper;
     use crate::mailbox::{Tally, WhenFull};
-    use crate::media::{MediaTime, Monotonic, RimBox, RimId};
+    use crate::media::{MediaTime, Monotonic, RimBox, RimId, UtcTime};
 
     fn event(n: u32) -> Event {
         Event {
@@ -384,6 +480,8 @@ mod tests {
             board: Arc::clone(&board),
             jury: Room::default(),
             outlet: outlet.clone(),
+            table: Arc::default(),
+            wall: Anchors::new(Arc::new(SystemClock::new()), "boot".into(), UtcTime::from_nanos(0)),
         };
         let game = start(seat, Recovered::default(), learning);
 

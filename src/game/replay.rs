@@ -11,7 +11,7 @@ use crate::answer::{DecisionParameters, ModelIdentity, RimAnswer, RimProbabiliti
 use crate::event::{Event, FactId};
 use crate::game::book::Refused;
 use crate::game::calibrate::Verdict;
-use crate::game::input::Correction;
+use crate::game::input::{Added, Correction, Undo};
 use crate::game::log::{Decided, events};
 use crate::game::play::Game;
 use crate::media::{CloseReason, CourtId, MediaTime, Monotonic, RimId, SessionId};
@@ -65,6 +65,10 @@ pub enum Line {
     },
     /// Somebody says otherwise of a final.
     Correction(Correction),
+    /// The last correction of a shot is taken back.
+    Undo(Undo),
+    /// A shot that no model saw.
+    Added(Added),
 }
 
 /// Why a recording cannot be played.
@@ -92,6 +96,8 @@ enum Step {
     Closed(SessionId),
     Said(FactId, Verdict),
     Corrected(Correction),
+    Undone(Undo),
+    Added(Added),
 }
 
 impl Step {
@@ -101,6 +107,8 @@ impl Step {
             Self::Closed(session) => game.session_closed(session, CloseReason::Ended),
             Self::Said(fact, verdict) => game.said(fact, verdict),
             Self::Corrected(correction) => game.correct(correction)?,
+            Self::Undone(undo) => game.undo(undo)?,
+            Self::Added(added) => game.add(added)?,
         })
     }
 }
@@ -186,6 +194,8 @@ fn step(
         Line::End { session: of } => Ok(Some(Step::Closed(session(&of)?))),
         Line::Verdict { fact, verdict } => Ok(Some(Step::Said(fact, verdict))),
         Line::Correction(correction) => Ok(Some(Step::Corrected(correction))),
+        Line::Undo(undo) => Ok(Some(Step::Undone(undo))),
+        Line::Added(added) => Ok(Some(Step::Added(added))),
     }
 }
 

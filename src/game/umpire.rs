@@ -68,6 +68,14 @@ impl Umpire {
         self.running.as_ref().map(|running| running.session).filter(|running| *running != session)
     }
 
+    /// The session that runs, and the time of its newest answer.
+    pub(super) fn playing(&self) -> Option<(SessionId, MediaTime)> {
+        let running = self.running.as_ref()?;
+        let last =
+            running.rims.iter().filter_map(|rim| rim.last.as_ref()).map(|last| last.at).max();
+        Some((running.session, last?))
+    }
+
     /// Takes one answer in. `shift`: what an attempt that begins now is shifted by.
     ///
     /// One that is warming moves time and decides nothing.

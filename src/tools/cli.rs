@@ -20,6 +20,7 @@ use crate::tools::doctor;
 #[cfg(feature = "gstreamer")]
 use crate::tools::eval;
 use crate::tools::fleet;
+use crate::tools::game;
 use crate::tools::heap;
 use crate::tools::models;
 use crate::tools::provision;
@@ -94,6 +95,8 @@ Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
     /// Say what a game came to: box score, charts, clips, one file to mail
     #[command(after_help = recap::HELP)]
     Recap(recap::RecapArgs),
+    /// Start and end games of the running box, and put calls right
+    Game(game::GameArgs),
     /// Make boxes somebody from a laptop: authority, claim file, grants
     Provision(provision::ProvisionArgs),
     /// Try many boxes at one broker, without video, and what each costs
@@ -175,6 +178,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Eval(args) => args.run(),
         Command::Replay(args) => args.run(),
         Command::Recap(args) => args.run(),
+        Command::Game(args) => args.run(),
         Command::Provision(args) => args.run(),
         Command::Fleet(args) => args.run(),
         Command::Bench(command) => command.run(),

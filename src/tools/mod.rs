@@ -34,6 +34,7 @@ mod private_folder;
 mod provision;
 mod pull;
 mod recap;
+mod game;
 mod replay;
 pub mod rig;
 mod rim_arg;

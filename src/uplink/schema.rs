@@ -12,6 +12,10 @@ use crate::event::command::{
 use crate::event::game::{GameScore, GameTold, Graphic, Leaderboard, Momentum, SocialCandidate};
 use crate::event::home::HomeState;
 use crate::event::models::{InstallOrder, SwapOrder};
+use crate::event::play::{
+    GameArguments, GamePeriodArguments, GameStartArguments, ShotAddArguments, ShotCorrectArguments,
+    ShotUndoArguments,
+};
 use crate::event::service::{
     ConfirmArguments, OverrideArguments, ServiceCheckArguments, ServiceState,
 };
@@ -91,6 +95,12 @@ pub fn all() -> Vec<(String, Value)> {
         arguments::<ClipArguments>("clip_release"),
         arguments::<KeepArguments>("clip_keep"),
         arguments::<DeleteArguments>("clip_delete"),
+        arguments::<GameStartArguments>("game_start"),
+        arguments::<GameArguments>("game_end"),
+        arguments::<GamePeriodArguments>("game_period"),
+        arguments::<ShotCorrectArguments>("shot_correct"),
+        arguments::<ShotUndoArguments>("shot_undo"),
+        arguments::<ShotAddArguments>("shot_add"),
     ];
     let commands = commands.into_iter().chain(operations);
     events.into_iter().chain(states).chain(twin).chain([whole]).chain(commands).collect()

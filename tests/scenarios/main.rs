@@ -34,4 +34,5 @@ mod publishers;
 mod relay;
 mod roles;
 mod service;
+mod started;
 mod twin;

@@ -3,7 +3,7 @@
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
 //! restart), `install` brings a model, `keys` makes tokens anew, `identity` the box's own key, `service` brings
-//! a court into service, as `technician` does it over either door; `clips` are those of the ring, `keeping` keeps them and deletes them; `secrets` is what nothing that leaves may contain.
+//! a court into service, as `technician` does it over either door; `clips` are those of the ring, `keeping` keeps them and deletes them; `games` starts games and corrects shots; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
 mod kit;
@@ -16,15 +16,18 @@ mod technician;
 mod service;
 mod clips;
 mod keeping;
+mod games;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::app::games::GameDesk;
 use crate::app::operations::changes::{Restart, Rollback, Swap};
 use crate::app::operations::clips::{
     ClipAcks, ClipKit, ClipList, ClipRelease, ClipUpload, ClipUploadUrls,
 };
+use crate::app::operations::games::{GameKit, GameOperation};
 use crate::app::operations::install::Install;
 use crate::app::operations::keeping::{ClipDelete, ClipKeep};
 use crate::app::operations::keys::Rotate;
@@ -45,12 +48,14 @@ pub(super) fn all(
     again: &watch::Sender<bool>,
     tokens: Option<Tokens>,
     (shelf, uploads): (Shelf, Arc<Uploads>),
+    desk: GameDesk,
 ) -> Vec<Arc<dyn Operation>> {
     let kit = &technician.kit;
     let with = || (Arc::clone(kit), Arc::clone(&technician.web));
     let clips =
         || ClipKit { kit: Arc::clone(kit), shelf: shelf.clone(), uploads: Arc::clone(&uploads) };
-    let all: [Box<dyn Operation>; 21] = [
+    let games = GameKit { kit: Arc::clone(kit), desk };
+    let all: [Box<dyn Operation>; 27] = [
         Box::new(ConfigCheck(with())),
         Box::new(Snapshot(with())),
         Box::new(Aim(with())),
@@ -72,6 +77,12 @@ pub(super) fn all(
         Box::new(ClipRelease(clips())),
         Box::new(ClipKeep(with())),
         Box::new(ClipDelete(with())),
+        Box::new(GameOperation::Start(games.clone())),
+        Box::new(GameOperation::End(games.clone())),
+        Box::new(GameOperation::Period(games.clone())),
+        Box::new(GameOperation::Correct(games.clone())),
+        Box::new(GameOperation::Undo(games.clone())),
+        Box::new(GameOperation::Add(games)),
     ];
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

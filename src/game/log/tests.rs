@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Calibrate;
-use crate::event::{By, FactId, Family, ModelRef, Saying, Score};
-use crate::game::book::{CORRECTABLE, Refused};
+use crate::event::{By, FactId, Family, ModelRef, SaidBy, Saying, Score};
+use crate::game::book::{CORRECTABLE, POINTS_MOST, Refused};
 use crate::game::calibrate::{Calibration, Verdict};
-use crate::game::input::{Called, Correction, Standing};
+use crate::game::input::{Added, Called, Correction, InGame, Standing, Undo};
 use crate::game::replay::decided;
 use crate::game::resume::{Recovered, resume};
-use crate::media::{CourtId, RimBox, SessionId};
+use crate::media::{CourtId, GameId, PlayerId, RimBox, SessionId, TeamId};
 
 fn court() -> CourtId {
     CourtId::new("a").expect("a name")
@@ -34,11 +34,29 @@ fn called(of: u64, rim: u16, standing: Standing, at_s: i64) -> Called {
         confidence: 9_171,
         latency_us: 31_257,
         model: ModelRef { bundle, version, precision, engine },
+        in_game: None,
     }
 }
 
+fn in_game() -> InGame {
+    InGame {
+        game: GameId::new("final").expect("a name"),
+        points: 2,
+        points_by: SaidBy::Rules,
+        team: None,
+        team_by: None,
+        player: None,
+    }
+}
+
+fn team(name: &str) -> TeamId {
+    TeamId::new(name).expect("a name")
+}
+
 fn correction(fact: FactId, what: Verdict, by: By) -> Correction {
-    Correction { fact, what, by, reason: "seen again".to_owned() }
+    let reason = "seen again".to_owned();
+    let (points, team, player, who) = (None, None, None, None);
+    Correction { fact, what: Some(what), points, team, player, by, reason, who }
 }
 
 /// A book with finals at rim 0: `m` made, `x` missed, `?` unsure.
@@ -195,6 +213,150 @@ fn what_cannot_be_corrected_is_refused_with_a_reason() {
     assert!(say(shot(1)).expect_err("refused").to_string().contains("too old"));
 }
 
+fn added(of: u64, rim: u16, standing: Standing) -> Added {
+    let (in_game, reason, who) = (None, "nobody saw it".to_owned(), Some("ana".to_owned()));
+    let (reached_ns, decided_ns) = (5_000_000_000, 9_000_000_000);
+    let (session, by) = (session(of), By::Operator);
+    Added { session, rim, reached_ns, decided_ns, standing, in_game, by, reason, who }
+}
+
+/// A book of a court where a game was started, with finals as `book` has them.
+fn book_in_game(finals: &str) -> Book {
+    let mut book = Book::new(court(), 1);
+    for (at, letter) in (1..).zip(finals.chars()) {
+        let standing = if letter == 'm' { Standing::Made } else { Standing::Missed };
+        let called = Called { in_game: Some(in_game()), ..called(1, 0, standing, at) };
+        book.apply(&Input::Final(called));
+    }
+    book
+}
+
+#[test]
+fn a_shot_of_a_game_says_what_it_is_worth_and_has_no_highlight_of_its_court() {
+    let mut book = Book::new(court(), 1);
+    let first = Called { in_game: Some(in_game()), ..called(1, 0, Standing::Made, 1) };
+    book.apply(&Input::Provisional(first.clone()));
+    // What the game was at its first word holds.
+    let told = book.apply(&Input::Final(Called { in_game: None, ..first }));
+    assert_eq!(
+        told.iter().map(short).collect::<Vec<_>>(),
+        ["shot-1.1 made", "score-1.0 [1] of [1]"]
+    );
+    assert!(told.iter().all(|event| event.game == Some(in_game().game)));
+    let shot = told[0].saying.shot().expect("a shot");
+    assert_eq!((shot.points, shot.points_by), (Some(2), Some(SaidBy::Rules)));
+    assert_eq!((&shot.team, &shot.team_by), (&None, &None));
+    let json = told[0].saying.data().expect("JSON");
+    assert!(String::from_utf8_lossy(&json).contains("\"points_by\":\"rules\""));
+}
+
+#[test]
+fn points_team_and_player_are_corrected_like_a_call_and_leave_the_count_alone() {
+    let mut book = book_in_game("mx");
+    let say = |points, team, player| {
+        let (what, who) = (None, Some("ana".to_owned()));
+        Correction {
+            what,
+            points,
+            team,
+            player,
+            who,
+            ..correction(shot(1), Verdict::Made, By::Operator)
+        }
+    };
+    let player = |name: &str| PlayerId::new(name).expect("a name");
+    let told = book.apply(&Input::Corrected(say(Some(3), Some(team("home")), Some(player("7")))));
+    assert_eq!(told.len(), 1, "no score of the rims, no highlight");
+    let now = told[0].saying.shot().expect("a shot");
+    assert_eq!((now.points, now.points_by), (Some(3), Some(SaidBy::Operator)));
+    assert_eq!((now.team.clone(), now.team_by), (Some(team("home")), Some(SaidBy::Operator)));
+    assert_eq!((now.player.clone(), now.who.as_deref()), (Some(player("7")), Some("ana")));
+    // Of another team: that player did not shoot.
+    let told = book.apply(&Input::Corrected(say(None, Some(team("away")), None)));
+    let now = told[0].saying.shot().expect("a shot");
+    assert_eq!((now.player.clone(), now.points), (None, Some(3)));
+    // Refused: nothing, too much, and what only a game has.
+    let fact = shot(1);
+    assert_eq!(book.check(&say(None, None, None)), Err(Refused::Nothing { fact }));
+    assert_eq!(book.check(&say(Some(POINTS_MOST + 1), None, None)), Err(Refused::Points));
+    let of_none = self::book("m");
+    assert_eq!(of_none.check(&say(Some(3), None, None)), Err(Refused::NoGame { fact }));
+}
+
+#[test]
+fn an_undo_gives_back_what_stood_before_and_frees_it_again() {
+    let mut book = book("mm");
+    let undo = |n| Undo { fact: shot(n), by: By::Operator, who: Some("ben".to_owned()) };
+    assert_eq!(book.check_undo(&undo(1)), Err(Refused::NothingToUndo { fact: shot(1) }));
+    corrected(&mut book, 1, Verdict::Missed, By::Operator);
+    corrected(&mut book, 1, Verdict::None, By::Operator);
+    let told = book.apply(&Input::Undone(undo(1)));
+    assert_eq!(
+        told.iter().map(short).collect::<Vec<_>>(),
+        ["shot-1.3 missed by Operator: undone", "score-1.3 [0] of [1]", "score-2.3 [1] of [2]",]
+    );
+    assert_eq!(told[0].saying.shot().and_then(|shot| shot.who.as_deref()), Some("ben"));
+    let told = book.apply(&Input::Undone(undo(1)));
+    assert_eq!(
+        told.iter().map(short).collect::<Vec<_>>(),
+        [
+            "shot-1.4 made",
+            "highlight-1.2 clip true",
+            "score-1.4 [1] of [1]",
+            "score-2.4 [2] of [2]"
+        ]
+    );
+    // A machine may say otherwise again.
+    assert_eq!(book.check(&correction(shot(1), Verdict::Missed, By::Look)), Ok(true));
+    assert_eq!(book.check_undo(&undo(1)), Err(Refused::NothingToUndo { fact: shot(1) }));
+}
+
+#[test]
+fn a_shot_that_nobody_saw_is_added_counts_and_can_be_taken_back() {
+    let mut book = book_in_game("m");
+    let added = |of, rim| Added { in_game: Some(in_game()), ..added(of, rim, Standing::Made) };
+    let elsewhere = Refused::Session { session: session(9) };
+    assert_eq!(book.check_added(&added(9, 0), None), Err(elsewhere));
+    assert_eq!(book.check_added(&added(9, 0), Some(session(9))), Ok(()), "it plays now");
+    assert_eq!(book.check_added(&added(1, 4), None), Err(Refused::Rim { rim: 4 }));
+    let told = book.apply(&Input::Added(added(1, 0)));
+    assert_eq!(
+        told.iter().map(short).collect::<Vec<_>>(),
+        ["shot-2.0 made by Operator: nobody saw it", "score-2.0 [2] of [2]"]
+    );
+    let said = told[0].saying.shot().expect("a shot");
+    assert_eq!((said.model.bundle.as_str(), said.t_stream), ("operator", 5.0));
+    let undo = Undo { fact: shot(2), by: By::Operator, who: None };
+    let told = book.apply(&Input::Undone(undo));
+    assert_eq!(
+        told.iter().map(short).collect::<Vec<_>>(),
+        ["shot-2.1 none by Operator: undone", "score-2.1 [1] of [1]"]
+    );
+}
+
+#[test]
+fn an_entry_of_before_games_were_started_reads_as_it_did() {
+    let old = br#"{"input":{"kind":"corrected","fact":"0000000000000001-shot-1","what":"missed","by":"operator","reason":"seen again"}}"#;
+    let entry = Entry::decode(old).expect("read");
+    let said = correction(shot(1), Verdict::Missed, By::Operator);
+    assert_eq!(entry, Entry::Input(Input::Corrected(said)));
+    assert_eq!(entry.encode().expect("JSON"), old, "written as it stood");
+    let mut book = book("m");
+    corrected(&mut book, 1, Verdict::Missed, By::Operator);
+    let checkpoint = Entry::Checkpoint(Box::new(book)).encode().expect("JSON");
+    let text = String::from_utf8(checkpoint).expect("text");
+    let of_the_shot = concat!(
+        r#""stands":"missed","by":"operator","reason":"seen again","#,
+        r#""score":{"fact":"0000000000000001-score-1","revision":1,"stands":true},"#
+    );
+    // As before, but for what can be undone, which comes between.
+    let before = text.find(r#""earlier":["#).expect("kept");
+    let after = text.find(r#"],"score""#).expect("kept") + 2;
+    let without = format!("{}{}", &text[..before], &text[after..]);
+    assert!(without.contains(of_the_shot), "{without}");
+    assert!(Entry::decode(without.as_bytes()).is_ok());
+}
+
 /// A game's decisions as a disk would have them.
 fn log(decided: &[Decided]) -> Vec<Vec<u8>> {
     let last = decided.iter().rposition(|one| matches!(one.entry, Entry::Checkpoint(_)));
@@ -281,17 +443,32 @@ fn standings() -> impl Strategy<Value = Standing> {
 /// Inputs in any order, sensible or not.
 fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let called = || {
-        (1u64..4, 0u16..2, standings(), 0i64..1000)
-            .prop_map(|(of, rim, standing, at)| called(of, rim, standing, at))
+        (1u64..4, 0u16..2, standings(), 0i64..1000, any::<bool>()).prop_map(
+            |(of, rim, standing, at, started)| {
+                let in_game = started.then(in_game);
+                Called { in_game, ..called(of, rim, standing, at) }
+            },
+        )
     };
     let verdict = || prop_oneof![Just(Verdict::Made), Just(Verdict::Missed), Just(Verdict::None)];
-    let by = prop_oneof![Just(By::Operator), Just(By::Look), Just(By::Model)];
+    let by = || prop_oneof![Just(By::Operator), Just(By::Look), Just(By::Model)];
     let fact = || {
         let family = prop_oneof![4 => Just(Family::Shot), 1 => Just(Family::Score)];
         (1u64..4, family, 1u32..9).prop_map(|(of, family, n)| FactId::new(session(of), family, n))
     };
-    let corrected = (fact(), verdict(), by)
-        .prop_map(|(fact, what, by)| Input::Corrected(correction(fact, what, by)));
+    let corrected = (fact(), verdict(), by(), 0u8..4, any::<bool>()).prop_map(
+        |(fact, what, by, points, teamed)| {
+            let points = (points > 0).then_some(points);
+            let team = teamed.then(|| team("home"));
+            Input::Corrected(Correction { points, team, ..correction(fact, what, by) })
+        },
+    );
+    let undone = (fact(), by()).prop_map(|(fact, by)| Input::Undone(Undo { fact, by, who: None }));
+    let added =
+        (1u64..4, 0u16..4, standings(), any::<bool>()).prop_map(|(of, rim, standing, started)| {
+            let in_game = started.then(in_game);
+            Input::Added(Added { in_game, ..added(of, rim, standing) })
+        });
     let input = prop_oneof![
         3 => called().prop_map(Input::Provisional),
         5 => called().prop_map(Input::Final),
@@ -299,6 +476,8 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
             session: session(of), rim, reason: "no_outcome".to_owned() }),
         1 => (1u64..4).prop_map(|of| Input::StreamEnded { session: session(of) }),
         5 => corrected,
+        2 => undone,
+        1 => added,
         1 => (fact(), verdict()).prop_map(|(fact, verdict)| Input::Verdict { fact, verdict }),
         1 => (0usize..4).prop_map(|rims| Input::Started { rims }),
     ];
@@ -357,7 +536,9 @@ fn hangs_together(told: &[Event]) -> Result<(), TestCaseError> {
         let highlights = last.values().filter(
             |event| matches!(&event.saying, Saying::Highlight(of) if of.shot == fact.to_string()),
         );
-        prop_assert_eq!(highlights.count(), usize::from(made), "highlights of {}", fact);
+        // A game that was started has its own.
+        let own = made && last[fact].game.is_none();
+        prop_assert_eq!(highlights.count(), usize::from(own), "highlights of {}", fact);
     }
     let latest = told.iter().rev().find_map(|event| match &event.saying {
         Saying::Score(score) => Some(score),
@@ -417,9 +598,14 @@ proptest! {
         for input in &inputs {
             if let Input::Corrected(correction) = input
                 && correction.by == By::Operator
-                && book.check(correction).is_ok()
+                && let (Some(what), Ok(_)) = (correction.what, book.check(correction))
             {
-                said.insert(correction.fact, correction.what.into());
+                said.insert(correction.fact, what.into());
+            }
+            if let Input::Undone(undo) = input
+                && book.check_undo(undo).is_ok()
+            {
+                said.remove(&undo.fact);
             }
             for event in book.apply(input) {
                 let standing = match &event.saying {

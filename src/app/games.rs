@@ -1,0 +1,403 @@
+//! Games that are started, ended and tapped on, for HTTP and for commands: what either asks goes through here.
+//!
+//! Answered once it is on disk. What waits for a game's lock or for room in the outbox does so on a thread of
+//! its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::app::book::CourtBook;
+use crate::app::court::CourtParts;
+use crate::app::world::World;
+use crate::clock::within;
+use crate::disk::read_whole;
+use crate::event::game::{GameView, Team};
+use crate::event::play::{
+    GameLine, GamePeriodArguments, GameStartArguments, RimAttacked, ShotAddArguments,
+    ShotCorrectArguments, ShotTold, ShotUndoArguments,
+};
+use crate::event::words::{EndWord, GameWord, GraphicWord, SocialWord, VerdictWord};
+use crate::event::{By, Decision, FactId};
+use crate::game::book;
+use crate::game::calibrate::Verdict;
+use crate::game::games;
+use crate::game::input::{Correction, Undo};
+use crate::game::player::ToGame;
+use crate::game::rules::Rules;
+use crate::game::sheet::{Attacked, Attacks, Setup, SheetInput};
+use crate::game::table::{Changed, Table, TableRefused};
+use crate::game::tap::{Add, Tap, TapRefused, Tapped, When};
+use crate::mailbox::Mailbox;
+use crate::media::{Foreign, GameId, MediaTime, RimId, SessionId, TeamId, UtcTime};
+use crate::uplink::Failed;
+
+/// So long somebody waits until a tap is on disk; below what a browser waits for.
+const WAIT: Duration = Duration::from_secs(5);
+/// A file of rules has some 3 kB.
+const RULES_MOST_BYTES: u64 = 64 * 1024;
+/// Of a game for which nobody names any.
+const USUAL_RULES: &str = "none";
+
+/// The desk. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct GameDesk {
+    pub(crate) world: World,
+    pub(crate) book: CourtBook,
+    pub(crate) table: Arc<Table>,
+    pub(crate) outlet: Mailbox<Decision>,
+    /// A venue's own rules: `{data_dir}/rules`.
+    pub(crate) rules: PathBuf,
+}
+
+impl std::fmt::Debug for GameDesk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GameDesk")
+    }
+}
+
+/// The folder of a venue's own rules.
+pub(crate) fn rules_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("rules")
+}
+
+impl GameDesk {
+    /// All games on record, oldest first.
+    pub(crate) fn list(&self) -> Vec<GameLine> {
+        let line = |record: games::GameRecord| {
+            let rules = self.table.of(&record.id);
+            let rules = rules.map(|played| played.lock().sheet().setup().rules.name.clone());
+            let time = |ns| UtcTime::from_nanos(ns).to_rfc3339();
+            GameLine {
+                state: if record.end_ns.is_some() { GameWord::Over } else { GameWord::Running },
+                rules,
+                start: time(record.start_ns),
+                end: record.end_ns.map(time),
+                id: record.id,
+                courts: record.courts,
+            }
+        };
+        self.table.records().into_iter().map(line).collect()
+    }
+
+    /// A game as it stands.
+    pub(crate) fn view(&self, game: &GameId) -> Result<GameView, Failed> {
+        let unknown = || TableRefused::Unknown { id: game.clone() };
+        let played = self.table.of(game).ok_or_else(unknown).map_err(|error| not_taken(&error))?;
+        let played = played.lock();
+        Ok(played.sheet().view())
+    }
+
+    /// Starts a game.
+    pub(crate) async fn start(&self, asked: GameStartArguments) -> Result<GameView, Failed> {
+        let at = self.world.clock.utc();
+        let setup = self.setup(asked, at)?;
+        let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
+        self.durable(move || table.start(setup, at, &outlet)).await
+    }
+
+    /// Ends a game.
+    pub(crate) async fn end(&self, game: GameId) -> Result<GameView, Failed> {
+        let at = self.world.clock.utc();
+        let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
+        self.durable(move || {
+            let won = table.of(&game).is_some_and(|played| {
+                let played = played.lock();
+                played.sheet().view().score.won.is_some()
+            });
+            let why = if won { EndWord::Target } else { EndWord::Operator };
+            let input = SheetInput::Ended { why, utc_ns: at.as_nanos() };
+            table.end(&game, &input, at, &outlet)
+        })
+        .await
+    }
+
+    /// A period begins.
+    pub(crate) async fn period(&self, asked: GamePeriodArguments) -> Result<GameView, Failed> {
+        let GamePeriodArguments { game, n, swapped } = asked;
+        let game = game.ok_or_else(|| Failed::new("arguments", "name a game"))?;
+        let utc_ns = self.world.clock.utc().as_nanos();
+        self.tap_game(game, SheetInput::Period { n, swapped, utc_ns }).await
+    }
+
+    /// The operator does something with a graphic.
+    pub(crate) async fn graphic(
+        &self,
+        game: GameId,
+        (fact, word): (FactId, GraphicWord),
+        who: Option<String>,
+    ) -> Result<GameView, Failed> {
+        self.tap_game(game, SheetInput::Graphic { fact, word, who }).await
+    }
+
+    /// The operator does something with a candidate for social media.
+    pub(crate) async fn social(
+        &self,
+        game: GameId,
+        (fact, word, caption): (FactId, SocialWord, Option<String>),
+        who: Option<String>,
+    ) -> Result<GameView, Failed> {
+        self.tap_game(game, SheetInput::Social { fact, word, caption, who }).await
+    }
+
+    async fn tap_game(&self, game: GameId, input: SheetInput) -> Result<GameView, Failed> {
+        let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
+        self.durable(move || table.tap(&game, input, &outlet)).await
+    }
+
+    /// A shot was otherwise.
+    pub(crate) async fn correct(&self, asked: ShotCorrectArguments) -> Result<ShotTold, Failed> {
+        let ShotCorrectArguments { fact, verdict, points, team, player, reason, who } = asked;
+        let fact = fact.ok_or_else(|| Failed::new("arguments", "name a shot: its `fact`"))?;
+        let what = verdict.map(known).transpose()?;
+        let reason = reason.unwrap_or_else(|| "corrected".to_owned());
+        let by = By::Operator;
+        let correction = Correction { fact, what, points, team, player, by, reason, who };
+        self.tapped(Tap::Correct(correction)).await
+    }
+
+    /// The last correction of a shot, or of a game, is taken back.
+    pub(crate) async fn undo(&self, asked: ShotUndoArguments) -> Result<ShotTold, Failed> {
+        let ShotUndoArguments { fact, game, who } = asked;
+        let undo = |fact| Tap::Undo(Undo { fact, by: By::Operator, who: who.clone() });
+        match (fact, game) {
+            (Some(fact), _) => self.tapped(undo(fact)).await,
+            (None, Some(game)) => {
+                let unknown = || TableRefused::Unknown { id: game.clone() };
+                let played = self.table.of(&game).ok_or_else(unknown);
+                let played = played.map_err(|error| not_taken(&error))?;
+                loop {
+                    let last = played.lock().last_corrected();
+                    let Some(fact) = last else {
+                        return Err(Failed::new("refused", "nothing of this game is left to undo"));
+                    };
+                    match self.tapped(undo(fact)).await {
+                        // Its own undo was tapped meanwhile.
+                        Err(failed) if failed.code == NOTHING_TO_UNDO => {}
+                        done => return done,
+                    }
+                }
+            }
+            (None, None) => Err(Failed::new("arguments", "name a shot or a game")),
+        }
+    }
+
+    /// There was a shot that no model saw.
+    pub(crate) async fn add(&self, asked: ShotAddArguments) -> Result<ShotTold, Failed> {
+        let arguments = |what: &str| Failed::new("arguments", what);
+        let game = asked.game.ok_or_else(|| arguments("name a game"))?;
+        let seconds = |of: f64| {
+            let fits = of.is_finite() && of.abs() < MOST_SECONDS;
+            fits.then_some(of).ok_or_else(|| arguments("that is no time of a stream"))
+        };
+        let when = match (asked.ago_s, asked.session, asked.t_stream) {
+            (Some(ago), None, None) => When::Ago(
+                Duration::try_from_secs_f64(seconds(ago)?)
+                    .map_err(|_| arguments("`ago_s` counts back: write it without a sign"))?,
+            ),
+            (None, Some(session), Some(at)) => {
+                let session = SessionId::parse(&session);
+                let session =
+                    session.ok_or_else(|| arguments("a session is 16 hexadecimal digits"))?;
+                When::At(session, MediaTime::from_millis(millis(seconds(at)?)))
+            }
+            _ => return Err(arguments("say `ago_s`, or `session` and `t_stream`")),
+        };
+        let add = Add {
+            game,
+            rim: RimId(asked.rim),
+            verdict: known(asked.verdict)?,
+            when,
+            points: asked.points,
+            team: asked.team,
+            player: asked.player,
+            reason: asked.reason.unwrap_or_else(|| "added".to_owned()),
+            who: asked.who,
+        };
+        let parts = self.book.get(&asked.court).ok_or_else(|| {
+            Failed::new("unknown", format_args!("no court `{}` plays here", asked.court))
+        })?;
+        let told = self.ask(&parts, Tap::Add(add)).await?.map_err(|error| tap_refused(&error))?;
+        self.on_disk(told).await
+    }
+
+    /// Asks the courts, one after the other, until one knows the shot.
+    async fn tapped(&self, tap: Tap) -> Result<ShotTold, Failed> {
+        let mut unknown = Failed::new("unknown", "no such shot is known here");
+        for listed in self.book.all() {
+            match self.ask(&listed.parts, tap.clone()).await? {
+                Ok(told) => return self.on_disk(told).await,
+                Err(error @ TapRefused::Book(book::Refused::Unknown { .. })) => {
+                    unknown = tap_refused(&error);
+                }
+                Err(error) => return Err(tap_refused(&error)),
+            }
+        }
+        Err(unknown)
+    }
+
+    async fn ask(
+        &self,
+        parts: &CourtParts,
+        tap: Tap,
+    ) -> Result<Result<Tapped, TapRefused>, Failed> {
+        let (waits, told) = oneshot::channel();
+        let behind = || Failed::new("busy", "the game of its court is behind: ask again");
+        parts.answers.try_offer(ToGame::Tap(tap, waits)).map_err(|_| behind())?;
+        match within(&*self.world.clock, WAIT, told).await {
+            Some(Ok(told)) => Ok(told),
+            // Let go on its way, for want of room; or the outbox is full.
+            Some(Err(_)) | None => Err(behind()),
+        }
+    }
+
+    async fn on_disk(&self, tapped: Tapped) -> Result<ShotTold, Failed> {
+        let Tapped { fact, revision, durable } = tapped;
+        if let Some(durable) = durable {
+            self.kept(durable).await?;
+        }
+        Ok(ShotTold { fact: fact.to_string(), revision })
+    }
+
+    /// Changes a game on a thread that may wait, and waits until that is on disk.
+    async fn durable(
+        &self,
+        change: impl FnOnce() -> Result<Changed, TableRefused> + Send + 'static,
+    ) -> Result<GameView, Failed> {
+        let changed = tokio::task::spawn_blocking(change).await;
+        let changed = changed.map_err(|error| Failed::new("failed", error))?;
+        let (view, durable) = changed.map_err(|error| not_taken(&error))?;
+        self.kept(durable).await?;
+        Ok(view)
+    }
+
+    async fn kept(&self, durable: oneshot::Receiver<()>) -> Result<(), Failed> {
+        match within(&*self.world.clock, WAIT, durable).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => {
+                Err(Failed::new("busy", "it could not be kept in time: look before you ask again"))
+            }
+        }
+    }
+
+    /// A game as it is asked for, with all that has a default.
+    fn setup(&self, asked: GameStartArguments, at: UtcTime) -> Result<Setup, Failed> {
+        let GameStartArguments { id, rules, teams, courts, attacks, players } = asked;
+        let courts = if courts.is_empty() {
+            let mut all = self.book.all().into_iter().map(|listed| listed.parts.name.clone());
+            match (all.next(), all.next()) {
+                (Some(only), None) => vec![only],
+                _ => return Err(Failed::new("arguments", "name the courts: the box has several")),
+            }
+        } else {
+            courts
+        };
+        for court in &courts {
+            if self.book.get(court).is_none() {
+                return Err(Failed::new("unknown", format_args!("no court `{court}` plays here")));
+            }
+        }
+        let attacked = |RimAttacked { court, rim, team }| Attacked { court, rim, team };
+        let session = SessionId::from_bits(self.world.chance.next(&*self.world.clock));
+        Ok(Setup {
+            id: id.map_or_else(|| self.name(at), Ok)?,
+            session,
+            rules: self.rules(rules.as_deref().unwrap_or(USUAL_RULES))?,
+            teams: teams.map_or_else(usual_teams, Ok)?,
+            courts,
+            attacks: Attacks(attacks.into_iter().map(attacked).collect()),
+            players,
+            start_utc_ns: at.as_nanos(),
+        })
+    }
+
+    /// The date and the time, and a number where two begin in one second.
+    fn name(&self, at: UtcTime) -> Result<GameId, Failed> {
+        let text = at.to_rfc3339();
+        let digits: String = text.chars().take(19).filter(char::is_ascii_digit).collect();
+        let (day, time) = digits.split_at_checked(8).unwrap_or((&digits, ""));
+        let known = self.table.records();
+        let names = (1..100).map(|n| match n {
+            1 => format!("g-{day}-{time}"),
+            n => format!("g-{day}-{time}-{n}"),
+        });
+        let mut free = names.filter(|name| known.iter().all(|game| game.id.as_str() != name));
+        let name = free.next().and_then(|name| GameId::new(&name).ok());
+        name.ok_or_else(|| Failed::new("arguments", "give the game an `id`"))
+    }
+
+    /// Rules of ours, or a file of the venue's.
+    fn rules(&self, name: &str) -> Result<Rules, Failed> {
+        if let Some(rules) = Rules::named(name) {
+            return Ok(rules);
+        }
+        let ours: Vec<&str> = Rules::names().collect();
+        let none = || {
+            let (ours, folder) = (ours.join(", "), self.rules.display());
+            Failed::new(
+                "rules",
+                format_args!("no rules `{name}`: there are {ours}, and files in {folder}"),
+            )
+        };
+        // A name, so that no path leads elsewhere.
+        let Ok(plain) = GameId::new(name) else { return Err(none()) };
+        let file = self.rules.join(format!("{plain}.toml"));
+        let bytes = read_whole(&*self.world.disk, &file, RULES_MOST_BYTES).map_err(|_| none())?;
+        let text = String::from_utf8(bytes).map_err(|_| none())?;
+        Rules::parse(&text, &file).map_err(|error| Failed::new("rules", Foreign::error(&error)))
+    }
+}
+
+/// Ten years of a stream: no timestamp is further.
+const MOST_SECONDS: f64 = 3.2e8;
+
+#[expect(clippy::cast_possible_truncation, reason = "seconds were bounded before")]
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1e3).round() as i64
+}
+
+fn usual_teams() -> Result<[Team; 2], Failed> {
+    let team = |name: &str| {
+        let id = TeamId::new(name).map_err(|error| Failed::new("arguments", error))?;
+        Ok(Team { id, name: None, color: None })
+    };
+    Ok([team("home")?, team("away")?])
+}
+
+fn known(word: VerdictWord) -> Result<Verdict, Failed> {
+    let wrong = || Failed::new("arguments", "a verdict is made, missed or none");
+    Verdict::of(word).ok_or_else(wrong)
+}
+
+/// A code of its own: "undo" of a game goes on to the one before.
+const NOTHING_TO_UNDO: &str = "nothing_to_undo";
+
+fn tap_refused(error: &TapRefused) -> Failed {
+    let code = match error {
+        TapRefused::Book(book::Refused::Unknown { .. }) => "unknown",
+        TapRefused::Book(book::Refused::NothingToUndo { .. }) => NOTHING_TO_UNDO,
+        TapRefused::Book(
+            book::Refused::Nothing { .. }
+            | book::Refused::Reason
+            | book::Refused::Who
+            | book::Refused::Points
+            | book::Refused::NotAdded,
+        ) => "arguments",
+        TapRefused::Ending => "busy",
+        _ => "refused",
+    };
+    Failed::new(code, Foreign::error(error))
+}
+
+fn not_taken(error: &TableRefused) -> Failed {
+    let code = match error {
+        TableRefused::Unknown { .. } | TableRefused::Record(games::Refused::Unknown { .. }) => {
+            "unknown"
+        }
+        TableRefused::Ending => "busy",
+        TableRefused::Record(_) | TableRefused::Sheet(_) => "refused",
+    };
+    Failed::new(code, Foreign::error(error))
+}
