@@ -82,9 +82,9 @@ impl Seconds {
 
 /// The share of wins after each shot that stands, of which it was told.
 ///
-/// One fact holds it, so each of its revisions is put to the newest shot of the game as it stood when
-/// it was told, and the last one of each shot is kept. Nothing is computed anew here: a revision told
-/// before a correction of earlier shots says so by `stands`.
+/// One fact holds it, told anew when it changes. What it says when the next shot comes, or is corrected, is
+/// put to the newest shot of the game as it stood then; of each shot the last is kept. Nothing is computed
+/// anew here: what was told before a correction of earlier shots says so by `stands`.
 pub(super) fn win_line(
     facts: &Facts,
     shots: &Shots,
@@ -96,21 +96,26 @@ pub(super) fn win_line(
     let mut then = Then::default();
     // By the newest shot's place among those that stand, from 1; 0 before the first.
     let mut told_of: BTreeMap<usize, (f64, Tally)> = BTreeMap::new();
-    for told in facts.told() {
-        if SHOTS.contains(&told.event_type.as_str()) {
-            then.take(told);
-        }
-        if let Some(share) = share(told, teams)
-            && let Some(newest) = then.newest(&place)
-        {
+    let mut now = None;
+    let mut put = |now: Option<f64>, then: &Then<'_>| {
+        if let (Some(share), Some(newest)) = (now, then.newest(&place)) {
             told_of.insert(newest, (share, then.tally(teams)));
         }
+    };
+    for told in facts.told() {
+        if SHOTS.contains(&told.event_type.as_str()) {
+            // What was told last held until here: what does not change is not told again.
+            put(now, &then);
+            then.take(told);
+        }
+        now = share(told, teams).or(now);
     }
+    put(now, &then);
     let mut line = Vec::new();
     let (mut tally, mut seconds) = (Tally::default(), Seconds::from(start));
     if let Some((share, told)) = told_of.get(&0) {
         let seconds = start.map(|_| 0);
-        line.push(WinPoint { shot: None, seconds, share: *share, stands: *told == tally });
+        line.push(WinPoint { shot: None, seconds, share: *share, stands: told.same_score(&tally) });
     }
     for (at, shot) in shots.all.iter().enumerate() {
         tally.take(shot, teams);
@@ -120,7 +125,7 @@ pub(super) fn win_line(
                 shot: Some(shot.fact.clone()),
                 seconds,
                 share: *share,
-                stands: *told == tally,
+                stands: told.same_score(&tally),
             });
         }
     }

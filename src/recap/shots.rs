@@ -273,6 +273,11 @@ impl Tally {
         }
     }
 
+    /// True of the same score, by whatever shots.
+    pub(super) fn same_score(&self, other: &Self) -> bool {
+        (self.points, self.pending.points) == (other.points, other.pending.points)
+    }
+
     /// Who leads, as a side; `None` while it is drawn.
     pub(super) const fn leads(&self) -> Option<usize> {
         let [first, second] = self.points;

@@ -1,0 +1,280 @@
+//! Games that a sheet keeps, and what a recap makes of the facts that the sheet told: the same.
+
+use proptest::prelude::*;
+
+use crate::event::game::{Player, Row, Team};
+use crate::event::words::{EndWord, ShotWord};
+use crate::event::{By, Event, FactId, Family, SaidBy};
+use crate::game::input::Standing;
+use crate::game::rules::Rules;
+use crate::game::sheet::{Attacks, Setup, Sheet, SheetInput, ShotNews};
+use crate::media::{CourtId, GameId, PlayerId, SessionId, TeamId, UtcTime};
+use crate::recap::{PlayerLine, Recap, TeamLine};
+
+const SECOND: i64 = 1_000_000_000;
+const START: i64 = 1_790_000_000 * SECOND;
+
+/// What happens next: a shot comes, or one that came is changed by somebody.
+#[derive(Clone, Debug)]
+enum Next {
+    /// Made or missed, for how much, of which team, of which player.
+    Shot(bool, u8, Option<bool>, Option<bool>),
+    /// Which of those that came, and what it is now; `None` takes it back.
+    Changed(usize, Option<(bool, u8, Option<bool>)>),
+    /// One that nobody saw, so many seconds before the last.
+    Added(i64, bool, u8, bool),
+    Period,
+}
+
+fn next() -> impl Strategy<Value = Next> {
+    let team = || proptest::option::weighted(0.9, any::<bool>());
+    let call = (any::<bool>(), 1..4_u8, team());
+    prop_oneof![
+        8 => (any::<bool>(), 1..4_u8, team(), proptest::option::of(any::<bool>()))
+            .prop_map(|(made, points, team, player)| Next::Shot(made, points, team, player)),
+        2 => (any::<usize>(), proptest::option::weighted(0.8, call))
+            .prop_map(|(which, call)| Next::Changed(which, call)),
+        1 => (1..40_i64, any::<bool>(), 1..4_u8, any::<bool>())
+            .prop_map(|(ago, made, points, team)| Next::Added(ago, made, points, team)),
+        1 => Just(Next::Period),
+    ]
+}
+
+fn team(reds: bool) -> TeamId {
+    TeamId::new(if reds { "reds" } else { "blues" }).expect("a name")
+}
+
+/// A player of a team: each has two.
+fn player(reds: bool, first: bool) -> PlayerId {
+    let id = match (reds, first) {
+        (true, true) => "ana",
+        (true, false) => "bo",
+        (false, true) => "cy",
+        (false, false) => "di",
+    };
+    PlayerId::new(id).expect("a name")
+}
+
+fn setup(rules: &str) -> Setup {
+    let called = |reds| Team { id: team(reds), name: None, color: None };
+    let plays = |reds, first| Player { id: player(reds, first), team: team(reds), name: None };
+    Setup {
+        id: GameId::new("final").expect("a name"),
+        session: SessionId::from_bits(0xf1),
+        rules: Rules::named(rules).expect("known"),
+        teams: [called(true), called(false)],
+        courts: vec![CourtId::new("a").expect("a name")],
+        attacks: Attacks::default(),
+        players: vec![
+            plays(true, true),
+            plays(true, false),
+            plays(false, true),
+            plays(false, false),
+        ],
+        start_utc_ns: START,
+    }
+}
+
+/// A game, and all that is told of it, as envelopes.
+struct Hall {
+    sheet: Sheet,
+    shots: Vec<ShotNews>,
+    second: i64,
+    period: u16,
+    told: Vec<String>,
+}
+
+impl Hall {
+    fn of(rules: &str) -> Self {
+        let (sheet, events) = Sheet::begin(setup(rules));
+        let mut hall = Self { sheet, shots: Vec::new(), second: 0, period: 1, told: Vec::new() };
+        hall.tell(&events);
+        hall
+    }
+
+    fn tell(&mut self, events: &[Event]) {
+        for event in events {
+            let data = event.saying.data().expect("JSON");
+            let data: serde_json::Value = serde_json::from_slice(&data).expect("JSON");
+            self.envelope(event.saying.event_type(), &event.fact.to_string(), event.revision, data);
+        }
+    }
+
+    fn envelope(&mut self, kind: &str, fact: &str, revision: u32, data: serde_json::Value) {
+        let utc = UtcTime::from_nanos(START + self.second * SECOND);
+        let envelope = serde_json::json!({
+            "source": "courtside:rim-1/a", "type": kind, "time": utc.to_rfc3339(),
+            "session": "0000000000000007", "fact": fact, "revision": revision, "game": "final",
+            "data": data,
+        });
+        self.told.push(envelope.to_string());
+    }
+
+    /// What the book of the court tells of a shot, and then the sheet of all that follows.
+    fn shot(&mut self, news: &ShotNews) {
+        let word = match news.standing {
+            Standing::Made => "made",
+            Standing::Missed => "missed",
+            Standing::Unsure => "unsure",
+            Standing::NoShot => "withdrawn",
+        };
+        let seconds = news.at_ns / SECOND;
+        let added = news.revision == 0;
+        let data = serde_json::json!({
+            "rim": news.rim, "t_stream": seconds, "points": news.points, "team": news.team,
+            "player": news.player, "by": news.by, "reason": news.reason,
+            "model": {"bundle": if added { "operator" } else { "rimnet" }},
+        });
+        let now = std::mem::replace(&mut self.second, seconds);
+        let kind = format!("courtside.shot.{word}.v1");
+        self.envelope(&kind, &news.fact.to_string(), news.revision, data);
+        self.second = now;
+        let events = self.sheet.apply(&SheetInput::Shot(news.clone()));
+        self.tell(&events);
+    }
+
+    fn new_shot(&self, at: i64, made: bool, points: u8, of: Option<bool>) -> ShotNews {
+        let n = u32::try_from(self.shots.len() + 1).expect("few");
+        ShotNews {
+            court: CourtId::new("a").expect("a name"),
+            session: SessionId::from_bits(7),
+            fact: FactId::new(SessionId::from_bits(7), Family::Shot, n),
+            revision: 1,
+            attempt: n,
+            rim: 0,
+            at_ns: at * SECOND,
+            utc_ns: Some(START + at * SECOND),
+            standing: if made { Standing::Made } else { Standing::Missed },
+            points,
+            points_by: SaidBy::Rules,
+            team: of.map(team),
+            player: None,
+            by: None,
+            who: None,
+            reason: None,
+            confidence: 9_800,
+        }
+    }
+
+    fn take(&mut self, next: Next) {
+        match next {
+            Next::Shot(made, points, of, first) => {
+                self.second += 7;
+                let mut news = self.new_shot(self.second, made, points, of);
+                news.player = of.zip(first).map(|(reds, first)| player(reds, first));
+                self.shot(&news);
+                self.shots.push(news);
+            }
+            Next::Changed(which, call) => {
+                let at = which % self.shots.len().max(1);
+                let Some(news) = self.shots.get_mut(at) else { return };
+                news.revision += 1;
+                news.by = Some(By::Operator);
+                news.reason = Some("seen again".to_owned());
+                match call {
+                    Some((made, points, of)) => {
+                        news.standing = if made { Standing::Made } else { Standing::Missed };
+                        news.points = points;
+                        news.team = of.map(team);
+                        news.player = None;
+                    }
+                    None => news.standing = Standing::NoShot,
+                }
+                let news = news.clone();
+                self.shot(&news);
+            }
+            Next::Added(ago, made, points, of) => {
+                let at = (self.second - ago).max(1);
+                let mut news = self.new_shot(at, made, points, Some(of));
+                (news.revision, news.by) = (0, Some(By::Operator));
+                self.shot(&news);
+                self.shots.push(news);
+            }
+            Next::Period => {
+                self.second += 30;
+                self.period += 1;
+                let utc_ns = START + self.second * SECOND;
+                let input = SheetInput::Period { n: self.period, swapped: None, utc_ns };
+                if self.sheet.check(&input).is_ok() {
+                    let events = self.sheet.apply(&input);
+                    self.tell(&events);
+                } else {
+                    self.period -= 1;
+                }
+            }
+        }
+    }
+}
+
+fn of_team(line: &TeamLine) -> (u32, u32, u32, u32, u32) {
+    let of = &line.shooting;
+    (line.points, of.made, of.attempts, of.best_streak, line.best_run)
+}
+
+fn of_player(line: &PlayerLine) -> (u32, u32, u32, u32) {
+    let of = &line.shooting;
+    (line.points, of.made, of.attempts, of.best_streak)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_recap_of_what_a_sheet_told_is_what_the_sheet_shows(
+        nexts in proptest::collection::vec(next(), 0..60),
+        rules in prop_oneof![Just("fiba-3x3"), Just("pickup-21"), Just("big3"), Just("none")],
+    ) {
+        let mut hall = Hall::of(rules);
+        nexts.into_iter().for_each(|next| hall.take(next));
+        let utc_ns = START + (hall.second + 5) * SECOND;
+        let events = hall.sheet.apply(&SheetInput::Ended { why: EndWord::Operator, utc_ns });
+        hall.tell(&events);
+        let view = hall.sheet.view();
+        let recap = Recap::of(&hall.told.join("\n"), &view.told.game).expect("a game");
+        let score = &recap.box_score;
+        prop_assert_eq!(&score.winner, &view.told.winner);
+        prop_assert_eq!(score.pending, view.score.pending);
+        for (line, told) in score.teams.iter().zip(&view.score.teams) {
+            prop_assert_eq!((line.points, line.shooting.made), (told.points, told.made));
+            let row = view.leaderboard.teams.iter().find(|row| row.team == told.team);
+            let empty = (0, 0, 0, 0, 0);
+            let of_row = |row: &Row| {
+                let run = row.best_run.unwrap_or(0);
+                (row.points, row.made, row.attempts, row.best_streak, run)
+            };
+            prop_assert_eq!(of_team(line), row.map_or(empty, of_row));
+            for player in &line.players {
+                let mut rows = view.leaderboard.players.iter();
+                let row = rows.find(|row| row.player.as_ref() == Some(&player.player));
+                let row = row.map(|row| (row.points, row.made, row.attempts, row.best_streak));
+                prop_assert_eq!(Some(of_player(player)), row);
+            }
+        }
+        let shown: Vec<&String> = view
+            .shots
+            .iter()
+            .filter(|shot| shot.standing != ShotWord::Withdrawn)
+            .map(|shot| &shot.fact)
+            .collect();
+        let listed: Vec<&String> = recap.shots.iter().map(|line| &line.fact).collect();
+        prop_assert_eq!(listed, shown);
+        let count = |tag: &str| {
+            recap.shots.iter().filter(|line| line.tags.iter().any(|own| own == tag)).count()
+        };
+        let (over, level) = (view.score.lead_changes, view.score.ties);
+        prop_assert_eq!((count("lead-change"), count("tie")), (over as usize, level as usize));
+        let clips: Vec<&String> = recap.clips.iter().map(|clip| &clip.fact).collect();
+        let highlights: Vec<&String> = view.highlights.iter().map(|line| &line.fact).collect();
+        prop_assert_eq!(clips, highlights);
+        // What was told last of the share of wins is of what stands.
+        if let (Some(last), Some(share)) = (recap.win.last(), view.momentum.win.first()) {
+            let counted = recap.shots.iter().rev().find(|line| line.verdict != "unsure");
+            if last.shot.as_ref() == counted.map(|line| &line.fact) {
+                let told = (last.share - share.share).abs() < 1e-9;
+                prop_assert!(last.stands && told, "{:?} {:?}", last, share);
+            }
+        }
+        let sums: Vec<&String> =
+            recap.notes.iter().filter(|note| note.contains("come to")).collect();
+        prop_assert!(sums.is_empty(), "{:?}", sums);
+    }
+}
