@@ -28,6 +28,7 @@ export function take(envelope, fresh) {
     if (outcome === "withdrawn") shot.was = before ? before.shot.outcome : "withdrawn";
     const row = before ? before.row : make("li");
     facts.set(fact, { revision: envelope.revision, shot, row });
+    Object.assign(row.dataset, { fact: envelope.fact, revision: envelope.revision });
     showCall(row, shot);
     if (!before) {
       row.classList.toggle("is-new", fresh);

@@ -29,6 +29,7 @@ use crate::mailbox::hops;
 use crate::media::{Codec, Frame, MediaTime, Monotonic, RimBox, UtcTime};
 use crate::rtmp::flv::{FileTag, VideoTag};
 use crate::tools::bench::bare;
+use crate::tools::bench::screen::{Screen, Shown, ToScreen, Took};
 use crate::tools::bench::spread::Spread;
 use crate::tools::demo;
 use crate::tools::machine::{Machine, machine};
@@ -64,6 +65,12 @@ pub(crate) struct LatencyArgs {
     /// Measure from the shutter of a camera of ours instead
     #[arg(long)]
     pub shutter: bool,
+    /// Measure to the operator's screen too, in Chromium; from the shutter
+    #[arg(long)]
+    pub screen: bool,
+    /// Page that --screen looks at
+    #[arg(long, value_name = "PATH", default_value = "/", requires = "screen")]
+    pub page: String,
     /// Folder of model bundles [default: the bundle in the binary]
     #[arg(long, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
@@ -115,6 +122,11 @@ pub(super) fn size(text: &str) -> Result<(u32, u32), String> {
 }
 
 impl LatencyArgs {
+    /// True where time begins with the clock in the picture.
+    const fn from_shutter(&self) -> bool {
+        self.shutter || self.screen
+    }
+
     /// Runs the bench. 3 when it is over budget, or a picture was lost.
     ///
     /// # Errors
@@ -168,7 +180,7 @@ impl Scene {
             (Some(video), Some(rim)) => (video.clone(), rim.0),
             _ => sample(dir, format)?,
         };
-        let tags = if args.shutter {
+        let tags = if args.from_shutter() {
             Vec::new()
         } else {
             eprintln!("encoding {} s at {width} × {height}", args.seconds);
@@ -200,6 +212,8 @@ struct Run {
     clock_sources: BTreeMap<String, u64>,
     /// Push to picture of the bare pipeline.
     bare: Option<Spread>,
+    /// What came to the operator's screen.
+    screen: Option<ToScreen>,
     sent: usize,
     unanswered: usize,
     dropped: BTreeMap<String, u64>,
@@ -210,14 +224,21 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let config = configuration(args.models_dir.as_deref(), dir, broker, scene.rim)?;
     let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
     let clock = Arc::clone(&world.clock);
-    let watched = Arc::new(Watched::new(&clock, args.shutter));
+    let watched = Arc::new(Watched::new(&clock, args.from_shutter()));
     let options =
         Options { open_http: true, probe: Some(Arc::clone(&watched) as _), ..Options::default() };
     let mut listener = Listener::start(broker, "courtside-bench-listener", BOX).await?;
     let app = App::build(config, world, options).await?;
-    let rtmp = app.addresses().rtmp.context("RTMP is not served")?;
+    let addresses = app.addresses();
+    let rtmp = addresses.rtmp.context("RTMP is not served")?;
     let (stop, stopped) = watch::channel(false);
     let daemon = tokio::spawn(app.run(stopped));
+    let mut screen = None;
+    if args.screen {
+        let (http, page) = (addresses.http, args.page.clone());
+        let opened = tokio::task::spawn_blocking(move || Screen::open(http, &page, COURT));
+        screen = Some(opened.await.context("the browser's thread")??);
+    }
     let publishing = publisher(args, scene, format!("rtmp://{rtmp}/live/{COURT}"), &watched)?;
     let heard = async {
         let mut heard = Vec::new();
@@ -240,10 +261,15 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
         anyhow::Ok(heard)
     }
     .await?;
+    let mut shown = None;
+    if let Some(mut screen) = screen {
+        let read = tokio::task::spawn_blocking(move || screen.shown());
+        shown = Some(read.await.context("the browser's thread")??);
+    }
     stop.send_replace(true);
     let report = daemon.await.context("the daemon's task")??;
-    let mut run = watched.figures(&heard, &report)?;
-    if !args.shutter {
+    let mut run = watched.figures(&heard, &report, shown.as_deref())?;
+    if !args.from_shutter() {
         let (tags, clock) = (scene.tags.clone(), Arc::clone(&clock));
         let bare =
             tokio::task::spawn_blocking(move || bare::decode(&tags, &bare::decoder()?, &clock));
@@ -388,7 +414,12 @@ impl Watched {
         Some((Monotonic::from_nanos(monotonic.as_nanos().saturating_sub(ago)), shutter))
     }
 
-    fn figures(&self, heard: &[(Monotonic, Envelope)], report: &Report) -> anyhow::Result<Run> {
+    fn figures(
+        &self,
+        heard: &[(Monotonic, Envelope)],
+        report: &Report,
+        shown: Option<&[Shown]>,
+    ) -> anyhow::Result<Run> {
         let seen = self.seen.lock();
         let acknowledgements = self.acknowledgements.lock().clone();
         let from = |passed: &Passed| {
@@ -430,6 +461,7 @@ impl Watched {
                 seen.values().filter_map(|passed| Some(passed.sent?.since(passed.shutter?.0))),
             )
         });
+        let screen = shown.map(|shown| to_screen(heard, shown, decided));
         let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
         for (hop, count) in &report.ledger {
             let lost = count.dropped.iter().filter(|(why, _)| !why.is_expected()).map(|(_, n)| n);
@@ -445,12 +477,61 @@ impl Watched {
             clock_off,
             clock_sources,
             bare: None,
+            screen,
             sent,
             unanswered: sent - answered,
             dropped,
             balanced: report.unbalanced.is_empty(),
         })
     }
+}
+
+/// What each call took to the screen, by the pictures that it was made of.
+fn to_screen(
+    heard: &[(Monotonic, Envelope)],
+    shown: &[Shown],
+    picture: impl Fn(&Envelope, &str) -> Option<(Passed, i64)>,
+) -> ToScreen {
+    let calls: Vec<&Envelope> =
+        heard.iter().map(|(_, event)| event).filter(|event| is_call(event)).collect();
+    let mut took = Vec::new();
+    for call in &calls {
+        let is_it = |shown: &&Shown| shown.fact == call.fact && shown.revision == call.revision;
+        let Some(shown) = shown.iter().find(is_it) else { continue };
+        let (Some((by, _)), Some((of, after))) =
+            (picture(call, "t_decided"), picture(call, "t_stream"))
+        else {
+            continue;
+        };
+        let since = |end: Option<UtcTime>, begin: Option<UtcTime>| {
+            u64::try_from(end?.nanos_since(begin?)).ok().map(Duration::from_nanos)
+        };
+        let shutter = by.shutter.map(|(_, utc)| utc);
+        // The answer's instant by UTC: the shutter's, and what passed since by the monotonic clock.
+        let answered = by.shutter.zip(by.answered).and_then(|((began, utc), answered)| {
+            Some(utc.plus_nanos(i64::try_from(answered.since(began).as_nanos()).ok()?))
+        });
+        let outcome = of.shutter.map(|(_, utc)| utc.plus_nanos(after));
+        let seconds = |at: &str| call.data.get(at).and_then(serde_json::Value::as_f64);
+        took.push(Took {
+            outcome: since(shown.painted(), outcome),
+            wait: seconds("t_decided")
+                .zip(seconds("t_stream"))
+                .and_then(|(decided, reached)| Duration::try_from_secs_f64(decided - reached).ok()),
+            decided: since(shown.painted(), shutter),
+            camera: by.sent.zip(by.shutter).map(|(sent, (began, _))| sent.since(began)),
+            answer: by.answered.zip(by.sent).map(|(answered, sent)| answered.since(sent)),
+            page: since(Some(shown.mutated()), answered),
+            paint: since(shown.painted(), Some(shown.mutated())),
+        });
+    }
+    ToScreen::of(&took, shown, calls.len() - took.len())
+}
+
+/// True of a last word on a shot.
+fn is_call(event: &Envelope) -> bool {
+    let is_shot = event.event_type.starts_with("courtside.shot.");
+    is_shot && event.data.get("provisional") == Some(&serde_json::Value::Bool(false))
 }
 
 impl Probe for Watched {
@@ -489,6 +570,8 @@ struct Summary {
     /// From an event's decision to the broker's acknowledgement, of all runs together.
     acknowledged: Spread,
     bare: Option<Spread>,
+    /// What came to the operator's screen.
+    screen: Option<ToScreen>,
     /// Of the medians: answer over bare, p50 and p99.
     ratio: Option<(f64, f64)>,
     sent: usize,
@@ -505,23 +588,25 @@ impl Summary {
         let (answer, event) = (median(|run| run.answer), median(|run| run.event));
         let all: Option<Vec<Spread>> = runs.iter().map(|run| run.bare).collect();
         let bare = all.map(|runs| Spread::median(&runs));
+        let screen: Option<Vec<ToScreen>> = runs.iter().map(|run| run.screen.clone()).collect();
         let sent = runs.iter().map(|run| run.sent).sum();
         let counted = |hop: &String| BUDGETED_HOPS.contains(&hop.as_str());
         let dropped = runs.iter().flat_map(|run| &run.dropped).filter(|(hop, _)| counted(hop));
         let dropped = dropped.map(|(_, dropped)| dropped).sum();
         let balanced = runs.iter().all(|run| run.balanced);
-        let in_time = args.shutter || answer.p99_ms <= BUDGET_MS;
+        let in_time = args.from_shutter() || answer.p99_ms <= BUDGET_MS;
         Self {
             width: args.size.0,
             height: args.size.1,
             fps: args.fps,
-            shutter: args.shutter,
+            shutter: args.from_shutter(),
             answer,
             event,
             acknowledged: Spread::of(
                 runs.iter().flat_map(|run| run.acknowledgements.iter().copied()),
             ),
             bare,
+            screen: screen.map(|runs| ToScreen::median(&runs)),
             ratio: bare.map(|bare| (answer.p50_ms / bare.p50_ms, answer.p99_ms / bare.p99_ms)),
             sent,
             dropped,
@@ -534,6 +619,10 @@ impl Summary {
         let from = if self.shutter { "shutter" } else { "last byte in" };
         println!("{} × {} at {} pictures a second; ms", self.width, self.height, self.fps);
         println!("{:<38}{:>8} {:>8} {:>8} {:>8}", "", "p50", "p95", "p99", "max");
+        if let Some(screen) = &self.screen {
+            println!("{:<38}{}", "shutter → first inference (400 ms)", self.answer);
+            println!("{:<38}{}", "outcome seen → on the screen (1 s)", screen.outcome);
+        }
         for (number, run) in (1..).zip(&self.runs) {
             println!("{:<38}{}", format!("run {number}: {from} → answer"), run.answer);
             println!("{:<38}{}", format!("       {from} → picture decoded"), run.decoded);
@@ -556,6 +645,9 @@ impl Summary {
         if let (Some(bare), Some((p50, p99))) = (&self.bare, self.ratio) {
             println!("{:<38}{bare}", "median: bare pipeline");
             println!("{:<38}{p50:8.2} {:8} {p99:8.2}", "ratio to the bare pipeline", "");
+        }
+        if let Some(screen) = &self.screen {
+            screen.print(38);
         }
         for (number, run) in (1..).zip(&self.runs) {
             for (hop, dropped) in run.dropped.iter().filter(|(_, dropped)| **dropped > 0) {

@@ -4,7 +4,8 @@
 //! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
 //! machine). `drain` fills an outbox and empties it again, `ring` records without an encoder.
-//! `pull` sets readers of clips, or uploads of them, against live pictures.
+//! `pull` sets readers of clips, or uploads of them, against live pictures, `screen` is the page at the end
+//! of `latency`.
 //! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
 #[cfg(feature = "gstreamer")]
@@ -24,6 +25,8 @@ mod model;
 #[cfg(feature = "gstreamer")]
 mod publishers;
 mod ring;
+#[cfg(feature = "gstreamer")]
+mod screen;
 #[cfg(feature = "gstreamer")]
 mod pull;
 #[cfg(feature = "gstreamer")]

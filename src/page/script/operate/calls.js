@@ -70,6 +70,7 @@ function showRow(row, shot) {
   const is = outcomeOf(shot);
   const shown = is === "none" ? "none" : is;
   row.root.className = `call is-${shown}${shot.provisional ? " provisional" : ""}${desk.picked === shot.fact ? " picked" : ""}`;
+  Object.assign(row.root.dataset, { fact: shot.fact, revision: shot.revision });
   row.root.style.setProperty("--team", tint(shot) || "transparent");
   say($(".what", row.root), `${wordsOf(shot)}${shot.provisional ? " …" : ""}`);
   // Buttons ask whose it is; words do where there are none.

@@ -1,0 +1,193 @@
+//! The operator's screen at the end of `bench latency --screen`: when each call stood there.
+//!
+//! A headless Chromium on this machine has the page open, so its clock is ours. `screen.js` notes when the
+//! element of a call changed and when it was painted: by Element Timing where the browser gives it
+//! (<https://w3c.github.io/element-timing/>), else when the frame after the change was made. There is no
+//! panel at its end: what that adds (8 ms in the mean at 60 Hz, and its own delay) is not in the figures.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::media::UtcTime;
+use crate::tools::bench::spread::Spread;
+use crate::tools::rig::browser::Browser;
+
+const NOTES: &str = include_str!("screen.js");
+/// The operator's tablet.
+const SIZE: (u32, u32) = (1024, 768);
+/// Looks at a page that loads, 100 ms each.
+const LOOKS: u32 = 300;
+
+/// One call as it came to the screen, ms of UTC.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Shown {
+    pub(super) fact: String,
+    pub(super) revision: u32,
+    mutated: f64,
+    /// The frame after it.
+    #[serde(default)]
+    framed: Option<f64>,
+    /// By Element Timing.
+    #[serde(default)]
+    rendered: Option<f64>,
+}
+
+impl Shown {
+    /// When its element changed.
+    pub(super) fn mutated(&self) -> UtcTime {
+        at(self.mutated)
+    }
+
+    /// When it was painted; `None` if the page ended before.
+    pub(super) fn painted(&self) -> Option<UtcTime> {
+        self.rendered.or(self.framed).map(at)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "ms of UTC, of this century")]
+fn at(ms: f64) -> UtcTime {
+    UtcTime::from_nanos((ms * 1e6) as i64)
+}
+
+/// From the shutter to the screen, by its parts. Each of the pictures that a call was made of.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ToScreen {
+    /// Of the picture in which the ball reaches the ring, to the call on the screen.
+    pub(super) outcome: Spread,
+    /// The decision's own wait: from that picture to the one that decided, by the stream's clock.
+    pub(super) wait: Spread,
+    /// Of the picture that decided, to the call on the screen.
+    pub(super) decided: Spread,
+    /// Its parts: shutter to the last byte,
+    pub(super) camera: Spread,
+    /// last byte to the answer,
+    pub(super) answer: Spread,
+    /// answer to the changed element: decision, disk, the way to the page and its script,
+    pub(super) page: Spread,
+    /// and to the painted frame.
+    pub(super) paint: Spread,
+    /// Calls that never came to the screen.
+    pub(super) missing: usize,
+    /// Calls whose painting Element Timing told.
+    pub(super) by_element_timing: usize,
+}
+
+/// What one call took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Took {
+    pub(super) outcome: Option<Duration>,
+    pub(super) wait: Option<Duration>,
+    pub(super) decided: Option<Duration>,
+    pub(super) camera: Option<Duration>,
+    pub(super) answer: Option<Duration>,
+    pub(super) page: Option<Duration>,
+    pub(super) paint: Option<Duration>,
+}
+
+impl ToScreen {
+    /// Of all calls; `missing` of them were never shown.
+    pub(super) fn of(took: &[Took], shown: &[Shown], missing: usize) -> Self {
+        let all = |of: fn(&Took) -> Option<Duration>| Spread::of(took.iter().filter_map(of));
+        Self {
+            outcome: all(|took| took.outcome),
+            wait: all(|took| took.wait),
+            decided: all(|took| took.decided),
+            camera: all(|took| took.camera),
+            answer: all(|took| took.answer),
+            page: all(|took| took.page),
+            paint: all(|took| took.paint),
+            missing,
+            by_element_timing: shown.iter().filter(|shown| shown.rendered.is_some()).count(),
+        }
+    }
+
+    /// The median of runs, percentile by percentile.
+    pub(super) fn median(runs: &[Self]) -> Self {
+        let middle =
+            |of: fn(&Self) -> Spread| Spread::median(&runs.iter().map(of).collect::<Vec<_>>());
+        Self {
+            outcome: middle(|run| run.outcome),
+            wait: middle(|run| run.wait),
+            decided: middle(|run| run.decided),
+            camera: middle(|run| run.camera),
+            answer: middle(|run| run.answer),
+            page: middle(|run| run.page),
+            paint: middle(|run| run.paint),
+            missing: runs.iter().map(|run| run.missing).sum(),
+            by_element_timing: runs.iter().map(|run| run.by_element_timing).sum(),
+        }
+    }
+
+    /// The lines of a table whose first column has `wide` letters.
+    pub(super) fn print(&self, wide: usize) {
+        for (what, spread) in [
+            ("outcome seen → painted", self.outcome),
+            ("  the decision's own wait (stream)", self.wait),
+            ("  deciding shutter → painted", self.decided),
+            ("    shutter → last byte (our camera)", self.camera),
+            ("    last byte → answer", self.answer),
+            ("    answer → element on the page", self.page),
+            ("    element → painted frame", self.paint),
+        ] {
+            println!("{what:<wide$}{spread}");
+        }
+        println!(
+            "{} calls never came to the screen; of {} the browser itself told the painting",
+            self.missing, self.by_element_timing
+        );
+    }
+}
+
+/// A page that is open.
+#[derive(Debug)]
+pub(super) struct Screen(Browser);
+
+impl Screen {
+    /// Opens `path` of the daemon at `http`, and waits until it shows `court`. Blocking.
+    ///
+    /// # Errors
+    /// When there is no browser, or the page does not come.
+    pub(super) fn open(http: SocketAddr, path: &str, court: &str) -> anyhow::Result<Self> {
+        let mut browser = Browser::open(&format!("http://{http}{path}"), SIZE, NOTES)?;
+        let court = serde_json::to_string(court)?;
+        let is_there = format!(
+            "(async () => {{ for (let look = 0; look < {LOOKS}; look++) {{ \
+             if (document.body?.innerText.includes({court})) return true; \
+             await new Promise((done) => setTimeout(done, 100)); }} return false; }})()"
+        );
+        if browser.value(&is_there)? != serde_json::Value::Bool(true) {
+            bail!("{path} does not show {court}: open http://{http}{path} and see why");
+        }
+        Ok(Self(browser))
+    }
+
+    /// All calls that it has shown. Blocking.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub(super) fn shown(&mut self) -> anyhow::Result<Vec<Shown>> {
+        let told = self.0.value("window.courtsideSeen()")?;
+        serde_json::from_value(told).context("what the page noted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_browser_tells_of_the_painting_beats_the_frame_after() {
+        let read = |text: &str| -> Shown { serde_json::from_str(text).expect("a call") };
+        let both =
+            r#"{"fact":"f","revision":1,"mutated":1000.5,"framed":1020.0,"rendered":1010.0}"#;
+        assert_eq!(read(both).painted(), Some(UtcTime::from_nanos(1_010_000_000)));
+        assert_eq!(read(both).mutated(), UtcTime::from_nanos(1_000_500_000));
+        let frame = r#"{"fact":"f","revision":1,"mutated":1000.5,"framed":1020.0}"#;
+        assert_eq!(read(frame).painted(), Some(UtcTime::from_nanos(1_020_000_000)));
+        let none = r#"{"fact":"f","revision":0,"mutated":1000.5}"#;
+        assert_eq!(read(none).painted(), None);
+    }
+}
