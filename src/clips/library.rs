@@ -417,8 +417,9 @@ impl SegmentBytes {
         let mut before = 0; // where the last piece ends on disk …
         let mut unpacked = 0; // … and how much farther behind it does to players
         for (fragment, begins, ends) in as_played(&self.known.scanned.fragments) {
+            // Head or hole; it may be all that is asked for.
+            self.lying(&mut bytes, (before + unpacked, begins), unpacked, (from, to))?;
             if ends > from && begins < to {
-                self.lying(&mut bytes, (before + unpacked, begins), unpacked, (from, to))?;
                 let moof_at = begins + SEAL as u64;
                 let moof_ends = moof_at + u64::from(fragment.moof);
                 self.lying(&mut bytes, (begins, moof_at), unpacked, (from, to))?;
