@@ -548,6 +548,8 @@ impl Browser {
 
     /// Brings one of the elements into sight and touches it: a tap, as a finger does it.
     fn tap(&mut self, selector: &str, index: usize) {
+        // A list that moved under the finger takes no tap for a moment.
+        self.until("!document.querySelector('[data-moving]')");
         let selector = serde_json::to_string(selector).expect("JSON");
         let place = self.value(&format!(
             "(() => {{ const node = document.querySelectorAll({selector})[{index}]; \

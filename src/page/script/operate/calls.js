@@ -17,6 +17,7 @@ const list = $("#calls");
 const mend = $("#mend").content.firstElementChild.cloneNode(true);
 let clips = new Map();
 let moved = -Infinity;
+let settling = null;
 let pressed = -Infinity;
 
 export const shots = () => desk.facts.calls.filter((shot) => !desk.court || shot.court === desk.court);
@@ -24,6 +25,14 @@ export const shotPicked = () => desk.facts.shots.get(desk.picked);
 
 /** True if the list moved under the finger. */
 const slipped = (event) => event.detail > 0 && pressed - moved >= 0 && pressed - moved < MOVED_MS;
+
+/** The list moves: `data-moving` says so for as long as taps are not taken. */
+function moves() {
+  moved = performance.now();
+  list.dataset.moving = "";
+  clearTimeout(settling);
+  settling = setTimeout(() => { delete list.dataset.moving; }, MOVED_MS);
+}
 
 /** Asks for a correction of a shot. */
 export function correct(shot, what, button) {
@@ -101,7 +110,7 @@ export function showCalls() {
       const focused = row.root.contains(document.activeElement) ? document.activeElement : null;
       list.insertBefore(row.root, there || null);
       focused?.focus();
-      moved = performance.now();
+      moves();
     }
   });
   $("#no-calls").hidden = all.length > 0;
