@@ -17,11 +17,12 @@ use courtside::event::words::ClipWord;
 use courtside::event::{
     ClipRequest, Event, FactId, Highlight, ModelRef, Saying, Score, Shot, Withdrawal,
 };
-use courtside::media::{BoxName, CourtId, Foreign, MediaTime, SessionId, UtcTime};
+use courtside::media::{BoxName, CourtId, Foreign, GameId, MediaTime, SessionId, UtcTime};
 use courtside::uplink::{
     Committed, CommittedSink, DEFAULT_QUOTA_BYTES, Drained, Hooks, Recovered, Uplink,
     UplinkSettings, schema,
 };
+use serde_json::json;
 
 use crate::flowing::FlowingClock;
 use crate::mosquitto::{Gate, Message, Mosquitto, Subscriber, until};
@@ -536,6 +537,70 @@ fn tls_with_a_certificate_and_a_password_and_a_clock_that_says_1970() {
     assert_eq!(drained, Drained { committed: true, unsent: 0 });
 }
 
+/// One of each that is told of a started game as a whole.
+fn of_a_game() -> Vec<Saying> {
+    let team =
+        |team: &str| json!({"team": team, "points": 4, "made": 2, "attempts": 3, "by_period": [4]});
+    let drought = |team: &str| json!({"team": team, "misses": 1, "seconds": 40});
+    let withdrawal = json!({"t_stream": 1.5, "reason": "operator", "by": "operator"});
+    let told = [
+        (
+            "game",
+            json!({
+                "game": "final", "state": "running", "rules": "fiba-3x3", "courts": ["a"],
+                "teams": [{"id": "home", "name": "Reds"}, {"id": "away"}], "period": 1, "periods": 1,
+            }),
+        ),
+        (
+            "game.score",
+            json!({
+                "game": "final", "period": 1, "teams": [team("home"), team("away")],
+                "pending": {"attempts": 1, "made": 1, "points": 2}, "target": 21, "by": 0,
+                "lead_changes": 1, "ties": 1, "after": "f",
+            }),
+        ),
+        (
+            "momentum",
+            json!({
+                "game": "final", "swing": -2, "swing_shots": 5, "pending_points": 2,
+                "drought": [drought("home"), drought("away")],
+                "win": [{"team": "home", "share": 0.5625}, {"team": "away", "share": 0.4375}],
+            }),
+        ),
+        (
+            "leaderboard",
+            json!({
+                "game": "final", "players": [],
+                "teams": [{
+                    "rank": 1, "team": "home", "points": 4, "made": 2, "attempts": 3, "percent": 67,
+                    "streak": 1, "best_streak": 2, "best_run": 4,
+                    "by_value": [{"points": 2, "made": 2, "attempts": 3}],
+                }],
+            }),
+        ),
+        (
+            "graphic",
+            json!({
+                "game": "final", "about": "run", "text": "6-0", "priority": 60, "life_s": 30,
+                "state": "proposed", "stands_on": ["f"], "t_stream": 1.5,
+            }),
+        ),
+        ("graphic.withdrawn", withdrawal.clone()),
+        (
+            "social.candidate",
+            json!({
+                "game": "final", "highlight": "h", "clip": "/v1/clips/x", "caption": "c", "why": "w",
+                "score": 71.5, "state": "proposed", "t_stream": 1.5,
+            }),
+        ),
+        ("social.candidate.withdrawn", withdrawal),
+    ];
+    let read = |(kind, data): (&str, serde_json::Value)| {
+        Saying::read(&format!("courtside.{kind}.v1"), data.to_string().as_bytes()).expect(kind)
+    };
+    told.into_iter().map(read).collect()
+}
+
 #[test]
 fn what_is_published_is_what_the_schemas_say() {
     let broker = Mosquitto::start(false, None);
@@ -582,9 +647,14 @@ fn what_is_published_is_what_the_schemas_say() {
             until: None,
         }),
     ];
-    let count = sayings.len();
+    let (count, of_a_game) = (sayings.len(), of_a_game());
+    let of_a_game_count = of_a_game.len();
     for (n, saying) in (1..).zip(sayings) {
         sut.offer(event("a", n, 0, saying));
+    }
+    for (n, saying) in (100..).zip(of_a_game) {
+        let game = GameId::new("final").ok();
+        sut.offer(Event { game, ..event("a", n, 0, saying) });
     }
     let defaults = [
         ("stream/a", serde_json::to_value(courtside::event::state::StreamState::default())),
@@ -599,7 +669,9 @@ fn what_is_published_is_what_the_schemas_say() {
     until("all arrived", || {
         let states: BTreeSet<String> =
             subscriber.below("state/").into_iter().map(|state| state.topic).collect();
-        (subscriber.events().len() == count && states.len() == 7).then_some(())
+        let of_the_game = subscriber.below("game/final/").len();
+        let events = (subscriber.events().len(), of_the_game);
+        (events == (count, of_a_game_count) && states.len() == 7).then_some(())
     });
     let schemas: BTreeMap<String, serde_json::Value> = schema::all().into_iter().collect();
     let mut used = BTreeSet::new();
