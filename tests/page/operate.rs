@@ -102,6 +102,8 @@ fn what_the_box_refuses_is_said_and_nothing_is_shown_as_done() {
     shows(&mut browser, "3–1");
     // Nothing changes before the box says so, and the box is away.
     served.cut();
+    // Said above all else, and what lies below moves down for it.
+    browser.until("!document.querySelector('#lost').hidden");
     browser.tap(".call:nth-child(3) .quick .is", 0);
     browser.until(
         "document.querySelector('#toast').textContent === 'Not done: the box does not answer.'",

@@ -27,7 +27,7 @@ export const shotPicked = () => desk.facts.shots.get(desk.picked);
 const slipped = (event) => event.detail > 0 && pressed - moved >= 0 && pressed - moved < MOVED_MS;
 
 /** The list moves: `data-moving` says so for as long as taps are not taken. */
-function moves() {
+export function moves() {
   moved = performance.now();
   list.dataset.moving = "";
   clearTimeout(settling);

@@ -12,7 +12,7 @@ import { learn } from "../session.js";
 import { wireAdd } from "./add.js";
 import { read } from "./ask.js";
 import { showBoard, showCourts, wireBoard } from "./board.js";
-import { pick, showCalls, wireCalls } from "./calls.js";
+import { moves, pick, showCalls, wireCalls } from "./calls.js";
 import { desk } from "./desk.js";
 import { learnGames, showGameName, wireGame } from "./game.js";
 import { showHealth } from "./health.js";
@@ -104,6 +104,13 @@ function settleSoon() {
   settling = setTimeout(() => { if (desk.facts.settle()) draw(); }, SETTLED_MS);
 }
 
+/** Says that the box is lost, or no more; what lies below moves for it. */
+function lose(is) {
+  if ($("#lost").hidden === !is) return;
+  $("#lost").hidden = !is;
+  moves();
+}
+
 feed({
   last: STORED,
   take,
@@ -115,13 +122,13 @@ feed({
     draw();
   },
   open() {
-    $("#lost").hidden = true;
+    lose(false);
     learn().then(draw);
     box.learn();
     find();
   },
   lost(why) {
-    $("#lost").hidden = false;
+    lose(true);
     if (why === 401) location.assign("/login");
   },
 });
