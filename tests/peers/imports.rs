@@ -45,12 +45,12 @@ fn import(config: &Path, file: &Path, more: &[&str]) -> (Vec<Value>, Value, Stri
 }
 
 /// Begins an import, and lets it run until something of it was recorded.
-fn begun(config: &Path, file: &Path, more: &[&str]) -> std::process::Child {
+fn begun(config: &Path, file: &Path) -> std::process::Child {
+    let before = std::time::SystemTime::now();
     let mut run = Command::new(env!("CARGO_BIN_EXE_courtside"))
         .args(["clips", "import", "--json", "--began", BEGAN, "--config"])
         .arg(config)
         .arg(file)
-        .args(more)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -58,10 +58,12 @@ fn begun(config: &Path, file: &Path, more: &[&str]) -> std::process::Child {
     let imports = config.with_file_name("data").join("import");
     let recorded = || {
         let folders = std::fs::read_dir(&imports).into_iter().flatten().flatten();
-        // One that was done before is cleared first, beginning with the note that it is.
-        let begun =
-            folders.map(|folder| folder.path()).filter(|dir| !dir.join("done.json").exists());
-        let segments = begun.map(|dir| dir.join("ring/segments"));
+        // What an earlier one left there was changed before.
+        let is_new = |dir: &std::path::PathBuf| {
+            let changed = std::fs::metadata(dir).and_then(|meta| meta.modified());
+            changed.is_ok_and(|at| at > before)
+        };
+        let segments = folders.map(|folder| folder.path().join("ring/segments")).filter(is_new);
         segments.flat_map(std::fs::read_dir).flatten().next().is_some()
     };
     while !recorded() {
@@ -206,7 +208,7 @@ fn an_import_that_was_cut_off_begins_anew_and_doubles_nothing() {
     assert!(run.expect("ffmpeg is installed (make test installs it)").success());
 
     // By a kill: what is half stays, and is taken for nothing.
-    let mut killed = begun(&config, &file, &[]);
+    let mut killed = begun(&config, &file);
     let (_, _, said) = import(&config, &file, &["--began", BEGAN]);
     assert!(said.contains("being imported already"), "{said}");
     killed.kill().expect("killed");
@@ -237,7 +239,7 @@ fn an_import_that_was_cut_off_begins_anew_and_doubles_nothing() {
     assert!(bytes.windows(4).take(4096).any(|kind| kind == b"mp4a"));
 
     // By a signal: it ends in order, and takes away what is half.
-    let cut = begun(&config, &file, &["--again"]);
+    let cut = begun(&config, &file);
     let told = Command::new("kill").args(["-INT", &cut.id().to_string()]).status().expect("kill");
     assert!(told.success());
     let cut = cut.wait_with_output().expect("ended");
