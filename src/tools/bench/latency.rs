@@ -123,7 +123,7 @@ pub(super) fn size(text: &str) -> Result<(u32, u32), String> {
 
 impl LatencyArgs {
     /// True where time begins with the clock in the picture.
-    const fn from_shutter(&self) -> bool {
+    const fn by_shutter(&self) -> bool {
         self.shutter || self.screen
     }
 
@@ -180,7 +180,7 @@ impl Scene {
             (Some(video), Some(rim)) => (video.clone(), rim.0),
             _ => sample(dir, format)?,
         };
-        let tags = if args.from_shutter() {
+        let tags = if args.by_shutter() {
             Vec::new()
         } else {
             eprintln!("encoding {} s at {width} × {height}", args.seconds);
@@ -224,7 +224,7 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let config = configuration(args.models_dir.as_deref(), dir, broker, scene.rim)?;
     let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
     let clock = Arc::clone(&world.clock);
-    let watched = Arc::new(Watched::new(&clock, args.from_shutter()));
+    let watched = Arc::new(Watched::new(&clock, args.by_shutter()));
     let options =
         Options { open_http: true, probe: Some(Arc::clone(&watched) as _), ..Options::default() };
     let mut listener = Listener::start(broker, "courtside-bench-listener", BOX).await?;
@@ -269,7 +269,7 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     stop.send_replace(true);
     let report = daemon.await.context("the daemon's task")??;
     let mut run = watched.figures(&heard, &report, shown.as_deref())?;
-    if !args.from_shutter() {
+    if !args.by_shutter() {
         let (tags, clock) = (scene.tags.clone(), Arc::clone(&clock));
         let bare =
             tokio::task::spawn_blocking(move || bare::decode(&tags, &bare::decoder()?, &clock));
@@ -594,12 +594,12 @@ impl Summary {
         let dropped = runs.iter().flat_map(|run| &run.dropped).filter(|(hop, _)| counted(hop));
         let dropped = dropped.map(|(_, dropped)| dropped).sum();
         let balanced = runs.iter().all(|run| run.balanced);
-        let in_time = args.from_shutter() || answer.p99_ms <= BUDGET_MS;
+        let in_time = args.by_shutter() || answer.p99_ms <= BUDGET_MS;
         Self {
             width: args.size.0,
             height: args.size.1,
             fps: args.fps,
-            shutter: args.from_shutter(),
+            shutter: args.by_shutter(),
             answer,
             event,
             acknowledged: Spread::of(
