@@ -59,7 +59,7 @@ fn begun(config: &Path, file: &Path) -> std::process::Child {
     let recorded = || {
         let folders = std::fs::read_dir(&imports).into_iter().flatten().flatten();
         // What an earlier one left there was changed before.
-        let is_new = |dir: &std::path::PathBuf| {
+        let is_new = |dir: &PathBuf| {
             let changed = std::fs::metadata(dir).and_then(|meta| meta.modified());
             changed.is_ok_and(|at| at > before)
         };
