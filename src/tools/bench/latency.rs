@@ -286,7 +286,7 @@ fn publisher(
     watched: &Arc<Watched>,
 ) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
     let live = args
-        .shutter
+        .by_shutter()
         .then(|| camera::live(&scene.video, scene.format, args.seconds, &watched.clock))
         .transpose()?;
     let (tags, watched) = (scene.tags.clone(), Arc::clone(watched));

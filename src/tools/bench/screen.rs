@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::media::UtcTime;
 use crate::tools::bench::spread::Spread;
 use crate::tools::rig::browser::Browser;
+use crate::tools::tell::tell;
 
 const NOTES: &str = include_str!("screen.js");
 /// The operator's tablet.
@@ -132,12 +133,12 @@ impl ToScreen {
             ("    answer → element on the page", self.page),
             ("    element → painted frame", self.paint),
         ] {
-            println!("{what:<wide$}{spread}");
+            tell(format_args!("{what:<wide$}{spread}"));
         }
-        println!(
+        tell(format_args!(
             "{} calls never came to the screen; of {} the browser itself told the painting",
             self.missing, self.by_element_timing
-        );
+        ));
     }
 }
 
