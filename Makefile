@@ -29,8 +29,7 @@ check: ## Format, lints, documents, one build of the dependencies
 
 test: ## Run every test that takes less than 2 minutes (10 minutes in all, after the build)
 	@scripts/setup.sh build run test
-	@scripts/axe.sh
-	$(CARGO) test
+	@if scripts/axe.sh; then $(CARGO) test; else COURTSIDE_WITHOUT_AXE=1 $(CARGO) test; fi
 
 axe: ## Fetch axe-core, by which tests/page looks for barriers on the pages
 	@scripts/axe.sh
