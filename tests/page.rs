@@ -1068,10 +1068,18 @@ fn a_technician_brings_a_court_into_service_at_the_page() {
     browser.until("document.querySelector('.picture img').naturalWidth === 1280");
     browser.picture("service-1920");
 
-    // What the box finds is proposed; a person looks at it and says who he is.
+    // What the box finds is proposed; a person looks at it and says who he is. It stands as well
+    // where the box answers before the browser has decoded the picture.
+    let slow = "HTMLImageElement.prototype.decode = async function () { \
+                await new Promise((done) => { globalThis.decoded = done; }); }";
+    browser.value(&format!("globalThis.quick = HTMLImageElement.prototype.decode; void ({slow})"));
     browser.value("document.querySelector('.service .confirm').click()");
     browser.until("document.querySelector('#draw .canvas img').naturalWidth === 1280");
     browser.value("document.querySelector('#draw .find').click()");
+    let answered = "performance.getEntriesByType('resource') \
+                    .some((one) => one.name.endsWith('/service/check') && one.responseEnd > 0)";
+    browser.until(answered);
+    browser.value("HTMLImageElement.prototype.decode = quick, void decoded()");
     browser.until(&says("#draw .said", "of 2 rings that it sees"));
     browser.until(&says("#draw pre", "rims = [[1012, 188, 44, 22]]"));
     browser.value("document.querySelector('#draw form.confirm button').click()");

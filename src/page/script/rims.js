@@ -19,14 +19,19 @@ export const drawing = {
     say($("h2", this.dialog), `Rims of court ${court.name}`);
     $("[name=who]", this.dialog).value = who.name;
     this.answer("");
+    // Before the picture is there: what a person or the box finds meanwhile stands.
+    this.rims = court.rims.map((rim) => ({ x: Math.round(rim.x), y: Math.round(rim.y), w: Math.round(rim.w), h: Math.round(rim.h) }));
     this.dialog.showModal();
     await this.picture();
-    this.rims = court.rims.map((rim) => ({ x: Math.round(rim.x), y: Math.round(rim.y), w: Math.round(rim.w), h: Math.round(rim.h) }));
+    if (this.court !== court) return;
     this.show();
     $("svg", this.dialog).focus();
   },
 
-  async picture() {
+  /** A new picture; `shown` is kept once it is decoded, or is known to be none. */
+  picture() { return (this.shown = this.load()); },
+
+  async load() {
     const image = $(".canvas img", this.dialog);
     image.src = `/v1/courts/${this.court.name}/snapshot.jpg?${Date.now()}`;
     try {
@@ -113,9 +118,11 @@ export const drawing = {
     const button = $(".find", this.dialog);
     button.disabled = true;
     this.answer("The box looks at five pictures …");
-    const told = await this.ask("check", {});
+    const court = this.court;
+    const [told] = await Promise.all([this.ask("check", {}), this.shown]);
     button.disabled = false;
-    if (!told) return;
+    if (!told || this.court !== court) return;
+    if (!this.size[0]) return void this.answer("There is no picture to show it on: let the camera publish, then take a new one.");
     const [width, height] = this.size;
     const [of, high] = told.rims_of || [width, height];
     const found = (told.rims || []).map(([x, y, w, h]) => ({ x: x * width / of, y: y * height / high, w: w * width / of, h: h * height / high }));
