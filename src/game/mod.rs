@@ -11,7 +11,7 @@
 //! - `play`: [`Game`], one court's. `umpire`: its rims and sessions; which attempt an answer belongs to.
 //! - `input`: what a game is made of: calls of models, corrections, verdicts, ends of streams.
 //! - `book`: the fold. It numbers and words facts, and revises what stands on what (`shot`,
-//!   `highlight`, `score`). What an operator said is never overruled by a machine.
+//!   `highlight`, `score`; `said`: the words on a shot, and why one is refused). What an operator said is never overruled by a machine.
 //! - `log`: what is kept of each input; `resume`: how a start goes on from that, or from what a
 //!   version without a log left. `games`: the record of games, whatever courts they span. `rules`: the rules of
 //!   a game, as data. `sheet`: a game that was started: score, momentum, highlights and all that stands on
@@ -31,6 +31,7 @@ pub mod input;
 mod shot;
 mod highlight;
 mod score;
+mod said;
 pub mod book;
 pub mod log;
 pub mod games;
