@@ -1,7 +1,8 @@
 // The overlay for a broadcast: score, period, and the graphics that the operator took, over nothing.
 //
 // `/overlay?game=ID&delay=SECONDS` or `?court=NAME&delay=SECONDS`; without both, the game that runs. A fact comes
-// in by `../feed.js`, waits in `schedule.js` until the programme has reached it, and is drawn with the next frame.
+// in by `../feed.js`, waits in `schedule.js` until the programme has reached it, and is drawn at once then. Who
+// knows the programme's time code says where the programme is, by an event `courtside-programme` of this window.
 
 import { box } from "../clock.js";
 import { $, make, say } from "../dom.js";
@@ -11,8 +12,6 @@ import { Schedule } from "./schedule.js";
 
 const STORED = 500;
 const GRAPHICS_MOST = 3;
-/** Frames are looked at one by one when something is due so soon. */
-const NEAR_MS = 60;
 const DELAY_MOST_S = 600;
 const USUAL = ["#ff8b3d", "#4aa3ff"];
 
@@ -20,12 +19,16 @@ const asked = new URL(location.href).searchParams;
 const delay = asked.has("delay") ? Number(asked.get("delay")) : 0;
 const fits = Number.isFinite(delay) && delay >= 0 && delay <= DELAY_MOST_S;
 const schedule = new Schedule(delay * 1000);
+/** By the programme's own time code, once it was told; then the box's clock is asked whatever the delay is. */
+let coded = false;
 let facts = new Facts(null);
 let chosen = null;
 /** Events that came before the box's clock was known, or a game. */
 let early = [];
 /** By fact of a graphic, when it ends, ms of the box's clock. */
 const ends = new Map();
+/** By fact of a graphic, the revision by which it is taken, from which on it lives. */
+const begins = new Map();
 /** Newest revisions, and graphics that are taken by them: shown or about to be. */
 const known = new Map();
 const taken = new Set();
@@ -35,6 +38,21 @@ const wrong = (text) => { $(".wrong").hidden = !text; say($(".wrong"), text || "
 /** Without a delay all that comes has been: the clock is not asked. */
 const now = () => (box.known ? box.now : delay ? NaN : Date.now());
 
+/**
+ * Where the programme is: `detail.unix_ms` is when the picture that is on it now was taken, by the box's clock or
+ * one in step with it. The delay follows, and what waits with it.
+ */
+function programme({ detail }) {
+  const at = Number(detail?.unix_ms);
+  if (!Number.isFinite(at) || !box.known) return;
+  // What the clock may be wrong by makes facts late, never early.
+  const late = Math.min(Math.max(box.now + 2 * box.bound - at, 0), DELAY_MOST_S * 1000);
+  coded = true;
+  schedule.late = late;
+  wake();
+}
+addEventListener("courtside-programme", programme);
+
 function put(envelope, stored) {
   const { type, fact, revision, data } = envelope;
   if ((envelope.game ?? data.game) !== chosen || (known.get(fact) ?? -1) >= revision) return;
@@ -42,14 +60,13 @@ function put(envelope, stored) {
   const at = envelope.clocksource === "none" ? null : Date.parse(envelope.time);
   const since = now();
   // Without a delay a moment is past by the time that its fact is here, whatever our clock says.
-  const from = schedule.put(fact, delay ? at : null, since, envelope);
+  schedule.put(fact, delay || coded ? at : null, since, envelope);
   if (type !== "courtside.graphic.v1" || data.state !== "taken") {
     taken.delete(fact);
   } else if (!taken.has(fact)) {
     taken.add(fact);
     // When somebody took what was stored is not told: it lives from its moment on, as if it was taken then.
-    const begins = stored && at !== null ? Math.min(from, at + schedule.delay) : from;
-    ends.set(fact, begins + data.life_s * 1000);
+    begins.set(fact, { revision, at: stored ? at : null });
   }
 }
 
@@ -103,27 +120,35 @@ function lay(view) {
   schedule.put("view", at > 0 && at < Infinity ? at : null, now(), { told, score, momentum, leaderboard });
 }
 
-function see(what) {
-  if (what.specversion) facts.take(what);
+function see({ what, from }) {
   // An event is a revision that is known; what is laid has none, and counts for less.
-  else facts.lay(what, 0);
+  if (!what.specversion) return void facts.lay(what, 0);
+  const { fact, revision, data } = what;
+  const begin = begins.get(fact);
+  if (begin?.revision === revision) {
+    begins.delete(fact);
+    ends.set(fact, Math.min(from, (begin.at ?? Infinity) + schedule.delay) + data.life_s * 1000);
+  }
+  facts.take(what);
 }
 
-let frame = null;
 let timer = null;
+/**
+ * By a timer and no frame: frames that are waited for come at their beat, up to a whole one after the moment, and
+ * none at all where a source is not shown; what changes on a page that rests is drawn at once.
+ */
 function wake() {
   clearTimeout(timer);
-  cancelAnimationFrame(frame);
   const next = Math.min(schedule.next, nextEnd());
-  if (next === Infinity) return;
-  const wait = next - now();
-  if (wait > NEAR_MS) timer = setTimeout(wake, Math.min(wait - NEAR_MS / 2, 10000));
-  else frame = requestAnimationFrame(tick);
+  const wait = Math.ceil(next - now());
+  // Nothing waits, or the clock is not known: whoever learns it wakes.
+  if (!Number.isFinite(wait)) return;
+  timer = setTimeout(tick, Math.min(Math.max(wait, 0), 10000));
 }
 
 function tick() {
   const due = schedule.due(now());
-  for (const { what } of due) see(what);
+  due.forEach(see);
   if (due.length || nextEnd() <= now()) draw();
   wake();
 }
@@ -182,5 +207,5 @@ feed({
     find().catch(() => {});
   },
   // A broadcast shows what it had; whoever is to sign in does it in a browser, or in the source's own window.
-  lost(why) { wrong(why === 401 ? "Sign in: open /login in this source (Interact) and give a viewer's token" : ""); },
+  lost(why) { wrong(why === 401 ? "Signed out: reload this source, and give a viewer's token in it (Interact)" : ""); },
 });

@@ -15,12 +15,33 @@ export class Schedule {
 
   /** Takes in what is known since `now` and was at `at` (both ms by the box's clock; null: not told). */
   put(key, at, now, what) {
+    const one = { key, at, now, what, n: (this.n += 1), before: this.seen.get(key) ?? -Infinity };
+    this.place(one);
+    this.waits.push(one);
+    this.sort();
+    return one.from;
+  }
+
+  place(one) {
     // Without a moment of its own it may have been just now.
-    const from = Math.max((at ?? now) + this.delay, now, this.seen.get(key) ?? -Infinity);
-    this.seen.set(key, from);
-    this.waits.push({ from, what, n: (this.n += 1) });
-    this.waits.sort((a, b) => a.from - b.from || a.n - b.n);
-    return from;
+    one.from = Math.max((one.at ?? one.now) + this.delay, one.now, one.before);
+    this.seen.set(one.key, one.from);
+  }
+
+  sort() { this.waits.sort((a, b) => a.from - b.from || a.n - b.n); }
+
+  /** The programme is late by so many ms from now on: what waits waits for that. */
+  set late(delay) {
+    if (delay === this.delay) return;
+    this.delay = delay;
+    const last = new Map();
+    for (const one of this.waits.sort((a, b) => a.n - b.n)) {
+      // Of its fact's earlier revisions the last one that waits too, or the one that is seen already.
+      one.before = last.get(one.key) ?? Math.min(one.before, one.now);
+      this.place(one);
+      last.set(one.key, one.from);
+    }
+    this.sort();
   }
 
   /** Takes out what may be seen now, in order. */
