@@ -167,6 +167,13 @@ impl Core {
         at(&mut self.seats, door).leaving(id);
     }
 
+    /// Notes whether a connection that showed its secret is being answered. One that rests goes before all
+    /// others: a browser opens another for its next question, and an event stream goes on.
+    pub(crate) fn works(&mut self, id: u64, door: Door, does: bool) {
+        let members = at(&mut self.members, door);
+        if does { members.stays(id) } else { members.leaving(id) }
+    }
+
     /// Gives a connection's seat back, wherever it sits.
     pub(crate) fn left(&mut self, id: u64, door: Door) {
         at(&mut self.seats, door).leave(id);

@@ -107,9 +107,10 @@ impl Default for Limits {
             seats_by_prefix: 48,
             kept: 48,
             kept_by_prefix: 16,
-            // A page takes six, a box has a few watchers, and a venue's people may share an address.
-            members: 192,
-            members_by_prefix: 96,
+            // 200 pages, each an event stream and a connection for what it asks beside, may all come from one
+            // address: a proxy's, a venue's NAT. They showed the token, and others keep 64.
+            members: 512,
+            members_by_prefix: 448,
             who_goes: WhoGoes::Costliest,
             // Some 0.2 ms each: a fifth of a core. Who floods from the operator's own address has more of one; else
             // the operator's page would be one of many there.

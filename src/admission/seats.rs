@@ -20,7 +20,7 @@ pub(crate) struct Seats {
     bounds: Bounds,
     seats: BTreeMap<u64, Sitting>,
     by_prefix: BTreeMap<Prefix, Of>,
-    /// Those that have had their last words, by number.
+    /// Those that have had their last words, or rest, by number.
     leaving: BTreeSet<u64>,
     kept: usize,
 }
@@ -150,6 +150,11 @@ impl Seats {
         if self.seats.get(&id).is_some_and(|sitting| !sitting.kept) {
             self.leaving.insert(id);
         }
+    }
+
+    /// Notes that something is awaited of a connection again.
+    pub(crate) fn stays(&mut self, id: u64) {
+        self.leaving.remove(&id);
     }
 
     /// Notes what a prefix has done lately.
@@ -301,6 +306,27 @@ mod tests {
         assert_eq!(enter(&mut seats, 8, none), Some(6));
         seats.leaving(24);
         assert_eq!(enter(&mut seats, 9, none), Some(24), "it goes anyhow");
+    }
+
+    #[test]
+    fn a_page_that_listens_outlasts_connections_that_rest_however_many_come() {
+        let mut seats = seats(8, 4, 0);
+        let enter = |seats: &mut Seats, id: u64| {
+            gone(seats.enter(at(id), id, ip(1), false, Offences::default()))
+        };
+        // The first listens, the others were answered and rest.
+        for id in 1..=4 {
+            assert_eq!(enter(&mut seats, id), None);
+        }
+        (2..=4).for_each(|id| seats.leaving(id));
+        // One is asked again, and works: it stays too.
+        seats.stays(3);
+        assert_eq!(enter(&mut seats, 5), Some(2));
+        seats.leaving(5);
+        assert_eq!(enter(&mut seats, 6), Some(4));
+        seats.leaving(6);
+        assert_eq!(enter(&mut seats, 7), Some(5));
+        assert!(seats.has(1) && seats.has(3));
     }
 
     #[test]

@@ -244,6 +244,11 @@ impl Seat {
         state.end(gone);
     }
 
+    /// Notes whether an answer is on its way there: one that showed its secret and rests is the first to go.
+    pub fn works(&self, does: bool) {
+        self.admission.shared.state.lock().core.works(self.number, self.door, does);
+    }
+
     /// Notes that its last words are being said: it is the first to go.
     pub fn leaving(&self) {
         self.admission.shared.state.lock().core.leaving(self.number, self.door);

@@ -13,8 +13,10 @@ use axum::routing::get;
 use crate::admission::{Answered, Reason};
 use crate::event::command::Role;
 use crate::http::access::Access;
+use crate::http::back::{self, Back};
 use crate::http::door::{By, Door};
 use crate::http::ending::ending;
+use crate::http::held::holding;
 use crate::http::problem::{Problem, unheard};
 use crate::http::rules::{Said, look_up};
 use crate::http::shares::Guest;
@@ -122,26 +124,29 @@ fn not_for(role: Role, said: &Said, request: &Request) -> Option<Response> {
     Some(response)
 }
 
-/// Ends a stranger's connection with its first refusal: it may come again, and takes a seat for it.
+/// Ends a stranger's connection with its first refusal: it may come again, and takes a seat for it. Admission
+/// knows of the others which are being answered and which rest.
 pub(super) async fn once(
     ConnectInfo(caller): ConnectInfo<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
     caller.asked();
+    let working = caller.works();
     let mut response = next.run(request).await;
     if response.status().is_client_error() && !caller.is_member() {
         caller.leaving();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    holding(response, working)
 }
 
 /// Sends a browser to the sign-in, and tells everybody else what is wanted.
 fn refused(request: &Request) -> Response {
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if request.method() == Method::GET && accepts.is_some_and(|types| types.contains("text/html")) {
-        return Redirect::to("/login").into_response();
+        let asked = request.uri().path_and_query().and_then(|asked| Back::of(asked.as_str()));
+        return Redirect::to(&back::login("", asked.as_ref())).into_response();
     }
     let detail = "send a token as `Authorization: Bearer …`, or sign in at /login; the technician's \
                   stands in the file that `http.token_file` names, the others' beside it";

@@ -2,10 +2,10 @@
 //!
 //! Knows no stage: a stage that serves has its own routes, `app` joins them and hands them to
 //! [`Server::serve`]. Read `error`, `rules` (who may ask for what), `access` (who is who: the tokens), `sessions` (browsers that signed in, pure),
-//! `door` (both, and the cookie), `sign_in` (the ways in and out), `admit` (each request), `ending` (what
+//! `door` (both, and the cookie), `back` (where a sign-in leads), `sign_in` (the ways in and out), `admit` (each request), `ending` (what
 //! ends with a session), `host` and `origin` (what a browser or a proxy may be led to send), `problem`
 //! (RFC 9457), `tls`, `listener`, `standing` and `guard` (seats, and limits on slow peers), `shares` (what one
-//! guest may have at once), `serving` (what all
+//! guest may have at once; `held` gives it back), `serving` (what all
 //! listeners have in common), `local` (the socket of this machine, at which `doctor` asks),
 //! `server` (all of it, bound). `outgoing` is the other way: what the box asks of others.
 
@@ -15,6 +15,7 @@ mod ending;
 mod access;
 mod sessions;
 mod door;
+mod back;
 mod sign_in;
 mod admit;
 mod host;
@@ -24,6 +25,7 @@ mod tls;
 mod listener;
 mod standing;
 mod guard;
+mod held;
 mod shares;
 mod serving;
 mod local;

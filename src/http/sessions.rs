@@ -24,8 +24,8 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    /// Those of a box: a shift of work; more browsers than a venue has (chosen).
-    pub const USUAL: Self = Self { at_most: 64, life: Duration::from_secs(12 * 3600) };
+    /// Those of a box: a shift of work; more browsers than a venue has (chosen: 200 pages, and some anew).
+    pub const USUAL: Self = Self { at_most: 256, life: Duration::from_secs(12 * 3600) };
 }
 
 /// What a browser shows to be known again. Has no `Debug`: it is a secret.

@@ -4,22 +4,19 @@
 //! drawn is handed out in shares: so many a guest, so many in all, given back with the answer's last byte.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
 use crate::admission::Prefix;
 use crate::event::command::Role;
+use crate::http::held::holding;
 use crate::http::problem::Problem;
 
 /// Who has a share.
@@ -134,34 +131,8 @@ async fn hold(
     let guest = guest.map_or(Guest::Here, |Extension(guest)| guest);
     let role = role.map_or(Role::Technician, |Extension(role)| role);
     match shares.take(guest, role) {
-        Ok(share) => next.run(request).await.map(|body| Body::new(Held { body, _share: share })),
+        Ok(share) => holding(next.run(request).await, share),
         Err(full) => shares.refuse(full),
-    }
-}
-
-/// A body that holds its share until it has left, or its peer has.
-struct Held {
-    body: Body,
-    _share: Share,
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::admission::Answered;
 use crate::http::access::Access;
+use crate::http::back::{self, Back};
 use crate::http::door::{By, Door};
 use crate::http::problem::Problem;
 use crate::http::standing::Caller;
@@ -31,6 +32,8 @@ pub(super) fn routes(door: Arc<Door>) -> Router {
 struct Asked {
     wrong: Option<String>,
     later: Option<String>,
+    /// The page that was asked for.
+    to: Option<String>,
 }
 
 async fn ask(Query(asked): Query<Asked>) -> Html<String> {
@@ -42,12 +45,17 @@ async fn ask(Query(asked): Query<Asked>) -> Html<String> {
         }
         (None, None) => "",
     };
-    Html(include_str!("login.html").replace("<!--said-->", said))
+    let back = asked.to.as_deref().and_then(Back::of);
+    let field = back
+        .map(|back| format!("<input type=\"hidden\" name=\"to\" value=\"{}\">", back.in_html()));
+    let page = include_str!("login.html").replace("<!--said-->", said);
+    Html(page.replace("<!--back-->", &field.unwrap_or_default()))
 }
 
 #[derive(Deserialize)]
 struct SignIn {
     token: String,
+    to: Option<String>,
 }
 
 async fn sign_in(
@@ -56,18 +64,21 @@ async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<SignIn>,
 ) -> Response {
-    let Access::Tokens(tokens) = &door.access else { return Redirect::to("/").into_response() };
+    let back = form.to.as_deref().and_then(Back::of);
+    let home = Redirect::to(back.as_ref().map_or("/", Back::as_str));
+    let Access::Tokens(tokens) = &door.access else { return home.into_response() };
+    let again = |said| Redirect::to(&back::login(said, back.as_ref())).into_response();
     let found = tokens.find(&form.token);
     let shown = match (caller.answer(found.map(|shown| shown.role), &form.token).await, found) {
         (Answered::Yes, Some(shown)) => shown,
         // For a person, on the page: problem details are for programs.
-        (Answered::Unheard, _) => return Redirect::to("/login?later=1").into_response(),
-        _ => return Redirect::to("/login?wrong=1").into_response(),
+        (Answered::Unheard, _) => return again("later"),
+        _ => return again("wrong"),
     };
     match door.sign_in(&headers, shown) {
         Ok(cookie) => {
             tracing::info!(?caller, role = %shown.role, "a browser signed in");
-            ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+            ([(header::SET_COOKIE, cookie)], home).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "no session could be opened");

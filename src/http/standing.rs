@@ -26,6 +26,15 @@ struct Standing {
     member: AtomicU8,
 }
 
+/// A connection that is being answered.
+pub(super) struct Working(Caller);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.0.seat.works(false);
+    }
+}
+
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Caller({})", self.0.peer)
@@ -107,6 +116,12 @@ impl Caller {
             Answered::No | Answered::Unheard => {}
         }
         answered
+    }
+
+    /// Notes that it is asked something; it rests again once what comes back is dropped.
+    pub(super) fn works(&self) -> Working {
+        self.0.seat.works(true);
+        Working(self.clone())
     }
 
     /// Notes that its last answer is on its way.

@@ -339,6 +339,31 @@ fn a_browser_signs_in_and_gets_a_cookie_that_is_not_the_token() {
 }
 
 #[test]
+fn a_sign_in_leads_back_to_where_the_browser_came_from_and_never_elsewhere() {
+    served(access(), |address| async move {
+        let html = "Accept: text/html,*/*\r\n\r\n";
+        let asked = ask(address, &format!("GET /operate?game=a&x=%22 HTTP/1.1\r\n{html}")).await;
+        let to = "/login?to=/operate%3Fgame%3Da%26x%3D%2522";
+        assert!(asked.contains(&format!("location: {to}\r\n")), "{asked}");
+        let page = ask(address, &format!("GET {to} HTTP/1.1\r\n\r\n")).await;
+        let field = "<input type=\"hidden\" name=\"to\" value=\"/operate?game=a&amp;x=%22\">";
+        assert!(page.contains(field), "{page}");
+        let wrong = ask(address, &form("guess&to=/operate%3Fgame%3Da")).await;
+        assert!(wrong.contains("location: /login?wrong=1&to=/operate%3Fgame%3Da\r\n"), "{wrong}");
+        let right = ask(address, &form(&format!("{TOKEN}&to=/operate%3Fgame%3Da"))).await;
+        assert!(right.contains("location: /operate?game=a\r\n"), "{right}");
+        for elsewhere in
+            ["//evil.example", "/%5Cevil.example", "https://evil.example/", "/%09/evil.example"]
+        {
+            let page = ask(address, &format!("GET /login?to={elsewhere} HTTP/1.1\r\n\r\n")).await;
+            assert!(!page.contains("evil") && page.contains("Your token"), "{page}");
+            let right = ask(address, &form(&format!("{TOKEN}&to={elsewhere}"))).await;
+            assert!(right.contains("location: /\r\n") && right.contains("set-cookie"), "{right}");
+        }
+    });
+}
+
+#[test]
 fn without_a_token_a_name_that_somebody_pointed_at_us_is_not_answered() {
     served(Access::Open, |address| async move {
         assert!(ask(address, "GET / HTTP/1.1\r\n\r\n").await.ends_with("the page"));

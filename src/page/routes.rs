@@ -27,9 +27,9 @@ struct Page {
     pictures: Arc<Pictures>,
 }
 
-/// Chosen: a page has one, and the displays of a venue may all come through one proxy, which may have half:
-/// fifty pages that operate or watch a game, and an overlay or two.
-const STREAMS: ShareLimits = ShareLimits { each: 64, all: 128 };
+/// Chosen: a page has one, and the displays of a venue may all come through one proxy: 200 pages, and those that
+/// come again before their last stream is known to be gone. Those who only see have 288 of all together.
+const STREAMS: ShareLimits = ShareLimits { each: 240, all: 384 };
 /// Chosen: a picture or two may lie in it as `data:`.
 const THEME_MOST: u64 = 1 << 20;
 /// Chosen: a browser asks for six at once. Drawing itself is bounded in `picture`.

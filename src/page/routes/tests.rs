@@ -272,7 +272,7 @@ fn one_guest_has_so_many_streams_and_no_more() {
         }
         let answer = ask(address, "/v1/events").await;
         assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
-        assert!(answer.contains("you have 64 event streams at once"), "{answer}");
+        assert!(answer.contains("you have 240 event streams at once"), "{answer}");
         streams.pop();
         // One that was given up is there again, as soon as its end is seen.
         loop {

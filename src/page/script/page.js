@@ -4,7 +4,7 @@
 
 import { take } from "./calls.js";
 import { $ } from "./dom.js";
-import "./session.js";
+import { signIn } from "./session.js";
 import { showState } from "./state.js";
 import "./wall.js";
 
@@ -25,7 +25,7 @@ function listen() {
   stream.onerror = async () => {
     $("#lost").hidden = false;
     try {
-      if ((await fetch("/v1/state")).status === 401) location.assign("/login");
+      if ((await fetch("/v1/state")).status === 401) signIn();
     } catch { /* away; asked again below */ }
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
   };

@@ -1,6 +1,7 @@
 // The dialog in which a court is played: live, and back in time.
 
 import { $, dialogOf, say } from "./dom.js";
+import { signIn } from "./session.js";
 import { Stream } from "./stream.js";
 
 /** How far the bar of the player goes back from live. */
@@ -20,7 +21,7 @@ const list = (court, query) => `/v1/courts/${court}/live.m3u8?${new URLSearchPar
 async function why(url) {
   try {
     const answer = await fetch(url);
-    if (answer.status === 401) location.assign("/login");
+    if (answer.status === 401) signIn();
     return answer.ok ? null : (await answer.json()).detail;
   } catch {
     return "The box does not answer.";

@@ -30,6 +30,9 @@ function dim(button) {
   }
 }
 
+/** To the sign-in, which leads back here. */
+export const signIn = () => location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
+
 /** Asks who sits here; a page that waited for the box asks again. */
 export async function learn() {
   try {

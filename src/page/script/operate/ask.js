@@ -1,6 +1,7 @@
 // What this page asks of the box. Nothing is shown as done here: what was done comes back as a fact.
 
 import { $, say } from "../dom.js";
+import { signIn } from "../session.js";
 import { who } from "../who.js";
 
 const TOAST_MS = 6000;
@@ -34,7 +35,7 @@ export async function ask(path, body, button) {
       body: JSON.stringify(body || {}),
       signal: AbortSignal.timeout(10000),
     });
-    if (answer.status === 401) location.assign("/login");
+    if (answer.status === 401) signIn();
     const told = await answer.json().catch(() => ({}));
     if (answer.ok) return told;
     toast(`Not done: ${told.detail || told.title || answer.status}`);
