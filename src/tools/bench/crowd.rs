@@ -341,7 +341,7 @@ impl Measured<'_> {
 }
 
 /// Let go between ingest and the models that look at every picture, not by design: by hop.
-fn dropped(counts: &[(HopId, HopCount)]) -> BTreeMap<String, u64> {
+pub(crate) fn dropped(counts: &[(HopId, HopCount)]) -> BTreeMap<String, u64> {
     let mut dropped = BTreeMap::new();
     let counted = |hop: &str| {
         [hops::RING, hops::DECODE, hops::DECODER].contains(&hop) || hop.starts_with("model:")

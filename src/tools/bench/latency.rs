@@ -29,8 +29,9 @@ use crate::mailbox::hops;
 use crate::media::{Codec, Frame, MediaTime, Monotonic, RimBox, UtcTime};
 use crate::rtmp::flv::{FileTag, VideoTag};
 use crate::tools::bench::bare;
-use crate::tools::bench::screen::{Screen, Shown, ToScreen, Took};
+use crate::tools::bench::screen::{Screen, Shown, ToScreen, Took, start_game};
 use crate::tools::bench::spread::Spread;
+use crate::tools::client::Origin;
 use crate::tools::demo;
 use crate::tools::machine::{Machine, machine};
 use crate::tools::private_folder::private_folder;
@@ -68,8 +69,8 @@ pub(crate) struct LatencyArgs {
     /// Measure to the operator's screen too, in Chromium; from the shutter
     #[arg(long)]
     pub screen: bool,
-    /// Page that --screen looks at
-    #[arg(long, value_name = "PATH", default_value = "/", requires = "screen")]
+    /// Page that --screen looks at; /operate has a game to show
+    #[arg(long, value_name = "PATH", default_value = STAGE, requires = "screen")]
     pub page: String,
     /// Folder of model bundles [default: the bundle in the binary]
     #[arg(long, value_name = "DIR")]
@@ -87,8 +88,10 @@ const BUDGET: &str = "budget (p99 to the answer 60 ms, nothing dropped)";
 pub(super) const BUDGETED_HOPS: [&str; 3] = [hops::RING, hops::DECODE, hops::DECODER];
 /// Bit rate of the stream at 720p30, kbit/s; other sizes in proportion.
 pub(super) const KBPS: u32 = 4000;
-const BOX: &str = "bench";
+pub(super) const BOX: &str = "bench";
 pub(super) const COURT: &str = "loopback-court";
+/// The operator's own page.
+const STAGE: &str = "/operate";
 /// Answers and events of the last pictures come within this.
 const SETTLE: Duration = Duration::from_secs(3);
 /// Events carry seconds as decimals, streams whole milliseconds.
@@ -236,7 +239,11 @@ async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> any
     let mut screen = None;
     if args.screen {
         let (http, page) = (addresses.http, args.page.clone());
-        let opened = tokio::task::spawn_blocking(move || Screen::open(http, &page, COURT));
+        if page.starts_with(STAGE) {
+            let origin = Origin::of(&format!("http://{http}")).context("an address")?;
+            start_game(&mut origin.connect(None).await?, COURT).await?;
+        }
+        let opened = tokio::task::spawn_blocking(move || Screen::open(http, &page, BOX));
         screen = Some(opened.await.context("the browser's thread")??);
     }
     let publishing = publisher(args, scene, format!("rtmp://{rtmp}/live/{COURT}"), &watched)?;

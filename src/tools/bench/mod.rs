@@ -5,7 +5,7 @@
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
 //! machine). `drain` fills an outbox and empties it again, `ring` records without an encoder.
 //! `pull` sets readers of clips, or uploads of them, against live pictures, `screen` is the page at the end
-//! of `latency`.
+//! of `latency`, `pages` are many of them (`page_readers`).
 //! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
 #[cfg(feature = "gstreamer")]
@@ -22,6 +22,10 @@ mod ingest;
 mod latency;
 mod memory;
 mod model;
+#[cfg(feature = "gstreamer")]
+mod pages;
+#[cfg(feature = "gstreamer")]
+mod page_readers;
 #[cfg(feature = "gstreamer")]
 mod publishers;
 mod ring;
@@ -67,6 +71,11 @@ Exit: 0 nothing lost or doubled, and within bounds · 1 failed · 3 lost, double
     #[command(after_help = "Example: courtside bench pull --readers 16
 Exit: 0 within budget · 1 failed · 3 over budget, or a picture was lost")]
     Pull(pull::BenchPullArgs),
+    /// Correct a shot while many pages are open: when each has it, and what they cost
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench pages --pages 200 --tabs 2
+Exit: 0 within budget · 1 failed · 3 over budget, or something was lost")]
+    Pages(pages::PagesArgs),
     /// Record made-up courts: cores, bytes, syncs, quota, a start with many clips
     #[command(after_help = "Example: courtside bench ring --courts 8 --mbps 8 --clips 100000
 Exit: 0 within bounds · 1 failed · 3 over one of them")]
@@ -97,6 +106,8 @@ impl BenchCommand {
             Self::Drain(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Pull(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Self::Pages(args) => args.run(),
             Self::Ring(args) => args.run(),
             Self::Model(args) => args.run(),
             #[cfg(feature = "gstreamer")]

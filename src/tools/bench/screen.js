@@ -28,7 +28,7 @@
     const rows = new Set();
     for (const change of changes) {
       for (const node of [change.target, ...change.addedNodes]) {
-        const row = of(node)?.closest("[data-fact]");
+        const row = of(node)?.closest("[data-fact][data-revision]");
         if (row) rows.add(row);
       }
     }

@@ -10,15 +10,21 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::media::UtcTime;
+use crate::media::{Foreign, ForeignKind, UtcTime};
 use crate::tools::bench::spread::Spread;
+use crate::tools::client::{Asked, Connection};
 use crate::tools::rig::browser::Browser;
 use crate::tools::tell::tell;
 
 const NOTES: &str = include_str!("screen.js");
 /// The operator's tablet.
 const SIZE: (u32, u32) = (1024, 768);
+/// The game that is on it.
+pub(super) const GAME: &str = "bench";
+/// A game with all its shots.
+const ANSWER_MOST_BYTES: usize = 4 << 20;
 /// Looks at a page that loads, 100 ms each.
 const LOOKS: u32 = 300;
 
@@ -142,25 +148,57 @@ impl ToScreen {
     }
 }
 
+/// Starts the game that the stage shows. What a court calls is its own from now on.
+///
+/// # Errors
+/// The box refuses it.
+pub(super) async fn start_game(operator: &mut Connection, court: &str) -> anyhow::Result<()> {
+    let game = json!({
+        "id": GAME, "rules": "pickup-21", "courts": [court],
+        "teams": [{"id": "comets", "name": "Comets"}, {"id": "harbor", "name": "Harbor"}],
+    });
+    post(operator, "/v1/games", &game).await.map(drop)
+}
+
+/// What a box answers to what is posted.
+///
+/// # Errors
+/// It refuses, in its own words; or there is no answer.
+pub(super) async fn post(
+    operator: &mut Connection,
+    path: &str,
+    body: &Value,
+) -> anyhow::Result<Value> {
+    let body = body.to_string();
+    let asked = Asked { path, accept: "application/json", body: Some(&body) };
+    let answer = operator.ask(&asked, &[], None).await?;
+    let status = answer.status;
+    let text = answer.whole(ANSWER_MOST_BYTES).await?;
+    if !status.is_success() {
+        bail!("{path}: {status}: {}", Foreign::bytes(ForeignKind::Text, &text));
+    }
+    Ok(serde_json::from_slice(&text)?)
+}
+
 /// A page that is open.
 #[derive(Debug)]
 pub(super) struct Screen(Browser);
 
 impl Screen {
-    /// Opens `path` of the daemon at `http`, and waits until it shows `court`. Blocking.
+    /// Opens `path` of the daemon at `http`, and waits until it shows that the box's name is `name`. Blocking.
     ///
     /// # Errors
     /// When there is no browser, or the page does not come.
-    pub(super) fn open(http: SocketAddr, path: &str, court: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(http: SocketAddr, path: &str, name: &str) -> anyhow::Result<Self> {
         let mut browser = Browser::open(&format!("http://{http}{path}"), SIZE, NOTES)?;
-        let court = serde_json::to_string(court)?;
+        let name = serde_json::to_string(name)?;
         let is_there = format!(
             "(async () => {{ for (let look = 0; look < {LOOKS}; look++) {{ \
-             if (document.body?.innerText.includes({court})) return true; \
+             if (document.querySelector('#box')?.textContent === {name}) return true; \
              await new Promise((done) => setTimeout(done, 100)); }} return false; }})()"
         );
-        if browser.value(&is_there)? != serde_json::Value::Bool(true) {
-            bail!("{path} does not show {court}: open http://{http}{path} and see why");
+        if browser.value(&is_there)? != Value::Bool(true) {
+            bail!("{path} does not name the box: open http://{http}{path} and see why");
         }
         Ok(Self(browser))
     }

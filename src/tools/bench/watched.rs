@@ -113,9 +113,10 @@ impl Watched {
         u32::try_from(answering.count()).unwrap_or(u32::MAX)
     }
 
-    /// What is sent from now on counts.
+    /// What is sent from now on counts, and nothing from before.
     pub(crate) fn begin(&self, now: Monotonic) {
         self.from.store(now.as_nanos(), Ordering::Relaxed);
+        self.courts.values().for_each(|seen| seen.lock().done.clear());
     }
 
     /// Of what was sent since the beginning. Of the pictures that have left the decoder and have no answer
