@@ -38,6 +38,9 @@ mod played;
 mod operate;
 #[path = "page/overlay.rs"]
 mod overlay;
+#[cfg(feature = "gstreamer")]
+#[path = "page/real.rs"]
+mod real;
 #[path = "page/playing.rs"]
 mod playing;
 

@@ -36,6 +36,7 @@ const MODULES: &[(&str, &str)] = &[
     ("operate/calls.js", include_str!("script/operate/calls.js")),
     ("operate/clip.js", include_str!("script/operate/clip.js")),
     ("operate/desk.js", include_str!("script/operate/desk.js")),
+    ("operate/find.js", include_str!("script/operate/find.js")),
     ("operate/game.js", include_str!("script/operate/game.js")),
     ("operate/health.js", include_str!("script/operate/health.js")),
     ("operate/keys.js", include_str!("script/operate/keys.js")),

@@ -93,6 +93,29 @@ fn any_call_is_mended_in_three_taps_and_what_is_shown_is_revised_by_its_facts() 
 }
 
 #[test]
+fn rules_are_chosen_from_those_that_the_box_knows_the_venues_own_too() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    let spied = "window.posted = null; window.asked = window.fetch; window.fetch = (path, init) => { \
+        if (path === '/v1/games' && init?.method === 'POST') posted = JSON.parse(init.body); \
+        return asked(path, init); }; void 0";
+    browser.value(spied);
+    browser.tap("#game-open", 0);
+    browser.until("document.querySelectorAll('#start .rules .chip').length === 2");
+    browser.until(
+        "[...document.querySelectorAll('#start .chip')].map((chip) => `${chip.textContent}: ${chip.title}`).join() \
+         === \"FIBA 3x3: FIBA 3x3 Basketball Rules 2025,Tuesdays to 15: the venue's own\"",
+    );
+    // There is a list: nothing is to be typed.
+    assert_eq!(browser.value("document.querySelector('#start [name=own]')"), Value::Null);
+    browser.picture("operate-games");
+    browser.tap("#start .rules .chip", 1);
+    browser.tap("#start [type=submit]", 0);
+    browser.until("posted?.rules === 'tuesdays'");
+}
+
+#[test]
 fn what_the_box_refuses_is_said_and_nothing_is_shown_as_done() {
     let played = played();
     let served = Cabled::serve(&played);
@@ -227,8 +250,8 @@ fn two_operators_see_each_others_names_and_who_only_looks_sees_no_buttons() {
         browser.until("location.pathname === '/login' && !!document.querySelector('form')");
         browser.value(&format!("localStorage.setItem('who', '{name}')"));
         browser.value(&format!("document.querySelector('input').value = '{token}'; document.querySelector('button').click()"));
-        browser.until("location.pathname === '/'");
-        browser.call("Page.navigate", &json!({"url": url}));
+        // It leads back to where the browser came from.
+        browser.until("location.pathname === '/operate'");
         browser.until(&format!("{ROWS} === 5"));
         Some(browser)
     };

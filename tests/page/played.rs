@@ -32,6 +32,7 @@ fn rules() -> &'static [Rule] {
     let mut all = RULES.to_vec();
     all.extend([
         sees("/v1/games"),
+        sees("/v1/rules"),
         sees("/v1/games/{game}"),
         taps("/v1/games/{game}/undo"),
         taps("/v1/games/{game}/shots"),
@@ -345,8 +346,15 @@ fn game_routes() -> Router {
             json!({"games": [{"id": GAME, "state": "running", "rules": "fiba-3x3", "courts": ["a"]}]}),
         )
     };
+    let known = async || {
+        Json(json!([
+            {"name": "fiba-3x3", "title": "FIBA 3x3", "source": "FIBA 3x3 Basketball Rules 2025"},
+            {"name": "tuesdays", "title": "Tuesdays to 15", "source": "the venue's own"},
+        ]))
+    };
     Router::new()
         .route("/v1/games", get(list))
+        .route("/v1/rules", get(known))
         .route("/v1/games/{game}", get(async |Extension(played): Of| Json(played.view())))
         .route(
             "/v1/games/{game}/undo",
@@ -398,6 +406,11 @@ impl Cabled {
             .merge(game_routes())
             .layer(Extension(Arc::clone(played)));
         drop(runtime.spawn(server.serve(app, std::future::pending())));
+        Self::laid(runtime, box_at)
+    }
+
+    /// To what is served there.
+    pub(crate) fn laid(runtime: tokio::runtime::Runtime, box_at: SocketAddr) -> Self {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("bound");
         let address = listener.local_addr().expect("an address");
         let (cut, cables) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<_>>>::default());

@@ -36,6 +36,9 @@ export function showBoard() {
   winning(momentum, told);
   say($("#period-next"), score.period < told.periods ? `Period ${score.period + 1}` : "Overtime");
   $("#period-next").hidden = over;
+  $("#board").classList.toggle("is-over", over);
+  const recap = `/games/${encodeURIComponent(desk.facts.game)}`;
+  if ($("#recap").getAttribute("href") !== recap) $("#recap").href = recap;
 }
 
 function note(team, side) {

@@ -15,8 +15,14 @@ export const desk = {
   get courts() { return this.facts.told?.courts || Object.keys(this.state.streams || {}); },
   rims(court) {
     const stream = this.state.streams?.[court];
-    return { list: stream?.rims || [], of: stream?.rims_of };
+    // Rings are drawn on pictures of that size; on the camera's own, where none is told.
+    const size = stream?.width ? [stream.width, stream.height] : null;
+    const told = { list: stream?.rims || [], of: stream?.rims_of || size };
+    // Of a camera that went, and took the size of its picture with it, what it had: its clips are looked at still.
+    if (told.list.length && told.of) this.rimsKnown.set(court, told);
+    return this.rimsKnown.get(court) || told;
   },
+  rimsKnown: new Map(),
   /** What is asked of the game that is shown. */
   path(rest = "") { return `/v1/games/${encodeURIComponent(this.facts.game)}${rest}`; },
 };

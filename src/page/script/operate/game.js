@@ -5,7 +5,7 @@ import { who } from "../who.js";
 import { ask, me, read } from "./ask.js";
 import { desk } from "./desk.js";
 
-/** Rules that come with the box; a box that tells its own list is believed. */
+/** Rules that come with every box; `/v1/rules` tells the venue's own too. */
 const RULES = ["fiba-3x3", "big3", "fiba-5x5", "nba-5x5", "pickup-11", "pickup-15", "pickup-21", "none"];
 
 const dialog = dialogOf("#game");
@@ -70,32 +70,42 @@ export function setupOf(form, rims) {
   return { rules: rules === "own" ? form.elements.own.value.trim() : rules, teams, courts, attacks, players };
 }
 
-function showRules(form) {
-  const names = desk.rules || RULES;
+async function showRules(form) {
+  const told = await read("/v1/rules");
+  const list = Array.isArray(told?.rules ?? told) ? told.rules ?? told : RULES.map((name) => ({ name }));
   const node = $(".rules", form);
-  const key = names.join();
+  const key = JSON.stringify(list);
   if (node.dataset.key === key) return;
   node.dataset.key = key;
-  const chip = (value, text, checked, ...more) => make("label", { className: "chip" }, make("input", { type: "radio", name: "rules", value, checked }), make("span", { textContent: text }), ...more);
+  const before = $("[name=rules]:checked", node)?.value ?? list[0]?.name;
+  const chip = (value, text, source, ...more) => {
+    const radio = make("input", { type: "radio", name: "rules", value, checked: value === before });
+    return make("label", { className: "chip", title: source || "" }, radio, make("span", { textContent: text }), ...more);
+  };
   const own = make("input", { name: "own", placeholder: "the venue's own", maxLength: 40 });
   own.setAttribute("aria-label", "Name of the venue's own rules");
   own.addEventListener("focus", () => { $("[value=own]", node).checked = true; });
-  node.replaceChildren($("legend", node), ...names.map((name, n) => chip(name, name, n === 0)), chip("own", "other", false), own);
+  const chips = list.map(({ name, title, source }) => chip(name, title || name, source));
+  // A box that tells no list has one all the same; what is in it a person must know.
+  if (!told) chips.push(chip("own", "other"), own);
+  node.replaceChildren($("legend", node), ...chips);
 }
 
 /** The games that the box knows, those that run first. */
 export async function learnGames() {
   const told = await read("/v1/games");
   if (!told) return false;
-  if (Array.isArray(told.rules)) desk.rules = told.rules.map((one) => one.name || one);
   desk.games = told.games.sort((a, b) => (a.state === b.state ? 0 : a.state === "running" ? -1 : 1));
   return true;
 }
 
+/** When a game began, as people here write it. */
+const day = (at) => (at ? new Date(at).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "");
+
 function showGames(choose) {
   $(".games", dialog).replaceChildren(...desk.games.slice(0, 12).map((game) => {
     const button = make("button", { type: "button" }, make("b", { textContent: game.id }),
-      ` ${game.rules || ""} · ${(game.courts || []).join(", ")} · ${game.state}`);
+      ` ${[day(game.start), game.rules, (game.courts || []).join(", "), game.state].filter(Boolean).join(" · ")}`);
     button.setAttribute("aria-pressed", String(game.id === desk.facts.game));
     button.addEventListener("click", () => { dialog.close(); choose(game.id); });
     const recap = make("a", { href: `/games/${encodeURIComponent(game.id)}`, textContent: "Recap" });
@@ -113,7 +123,7 @@ export function wireGame(choose) {
   const open = async () => {
     await learnGames();
     showGames(choose);
-    showRules(form);
+    await showRules(form);
     showCourtsOf(form);
     if (!dialog.open) dialog.showModal();
   };

@@ -1,19 +1,20 @@
 // The operator's stage: a game's facts in, taps out. No framework.
 //
 // `desk.js` is what all parts share, `../facts.js` the facts of the game, `../feed.js` how they come. Parts:
-// `board.js`, `calls.js` (with `thumbs.js`), `queue.js` (graphics, social, reel, log), `game.js`, `add.js`,
+// `board.js`, `calls.js` (with `thumbs.js`), `queue.js` (graphics, social, reel, log; `find.js` finds by tags), `game.js`, `add.js`,
 // `health.js`, `keys.js`. What a tap does is shown once the box tells it as a fact, never before.
 
 import { box } from "../clock.js";
 import { $, say } from "../dom.js";
 import { Facts } from "../facts.js";
 import { feed } from "../feed.js";
-import { learn } from "../session.js";
+import { learn, signIn } from "../session.js";
 import { wireAdd } from "./add.js";
 import { read } from "./ask.js";
 import { showBoard, showCourts, wireBoard } from "./board.js";
 import { moves, pick, showCalls, wireCalls } from "./calls.js";
 import { desk } from "./desk.js";
+import { wireFind } from "./find.js";
 import { learnGames, showGameName, wireGame } from "./game.js";
 import { showHealth } from "./health.js";
 import { go, wireKeys } from "./keys.js";
@@ -129,7 +130,7 @@ feed({
   },
   lost(why) {
     lose(true);
-    if (why === 401) location.assign("/login");
+    if (why === 401) signIn();
   },
 });
 wireBoard((fact) => { go("calls"); pick(fact, true); });
@@ -137,5 +138,6 @@ wireCalls();
 wireGame(choose);
 wireAdd();
 wireKeys();
+wireFind(showReel);
 // Lives of graphics run out without an event.
 setInterval(showGraphics, 1000);

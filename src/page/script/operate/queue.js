@@ -7,6 +7,7 @@ import { may } from "../session.js";
 import { ask } from "./ask.js";
 import { clockTime, colorOf, desk } from "./desk.js";
 import { play } from "./clip.js";
+import { finding, isFound, learnTags } from "./find.js";
 import { named } from "./words.js";
 
 /** A candidate that somebody decided on stays in sight, greyed. */
@@ -178,13 +179,18 @@ const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.round(s % 60)).padSt
 
 /** The reel in the making: highlights in order of time, and what each stands on. */
 export function showReel() {
-  const all = [...desk.facts.highlights.values()].filter((one) => !one.withdrawn && !one.missing);
+  const there = [...desk.facts.highlights.values()].filter((one) => !one.withdrawn && !one.missing);
+  learnTags(JSON.stringify([desk.facts.game, there.map((one) => [one.fact, one.revision, desk.facts.shots.get(one.shot)?.revision])]));
+  const all = finding() ? there.filter((one) => isFound(one.fact)) : there;
   all.sort((a, b) => (a.at ?? a.from_ns ?? 0) - (b.at ?? b.from_ns ?? 0));
   const seconds = all.reduce((sum, one) => sum + length(one), 0);
-  say($("#reel-sum"), all.length ? `${all.length} · ${minutes(seconds)}` : "");
+  const many = finding() ? `${all.length} of ${there.length}` : `${all.length}`;
+  say($("#reel-sum"), there.length ? `${many} · ${minutes(seconds)}` : "");
   const key = JSON.stringify(all.map((one) => [one.fact, one.revision, desk.facts.shots.get(one.shot)?.revision]));
   $("#no-reel").hidden = all.length > 0;
-  count("reel", all.length);
+  say($("#no-reel"), there.length ? "No highlight with these tags." : "No highlight yet.");
+  $("#find-tags").hidden = there.length === 0;
+  count("reel", there.length);
   if (key === showReel.key) return;
   showReel.key = key;
   const list = $("#reel");
@@ -200,7 +206,9 @@ export function showReel() {
       make("span", { textContent: [whose, kind, when].filter(Boolean).join(" · ") }),
       make("small", { textContent: parts }));
     button.addEventListener("click", () => play(one.clip, `${kind} ${when}`));
-    return make("li", {}, button);
+    const line = make("li", {}, button);
+    line.dataset.fact = one.fact;
+    return line;
   }));
   if (at >= 0) list.querySelectorAll("button")[at]?.focus();
 }

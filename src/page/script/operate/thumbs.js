@@ -135,7 +135,8 @@ export class Thumb {
       this.canvas.getContext("2d").drawImage(frames[frames.length - 1], 0, 0);
       this.root.replaceChildren(this.canvas);
     } else if (kind === "still") {
-      const image = make("img", { alt: "", className: "whole" });
+      const image = make("img", { alt: "" });
+      this.lay(image);
       image.addEventListener("error", () => { image.remove(); this.root.classList.add("is-none"); });
       image.src = `${this.clip}/thumbnail.jpg`;
       this.root.replaceChildren(image);
@@ -148,15 +149,17 @@ export class Thumb {
     return others.length < PLAYING;
   }
 
+  /** Lays a whole picture so that the rim's square fills the thumb. */
+  lay(picture) {
+    const at = square(this.shot.court, this.shot.rim);
+    picture.className = at ? "cut" : "whole";
+    if (at) Object.assign(picture.style, { width: `${100 / at.w}%`, height: `${100 / at.h}%`, left: `${(-at.x / at.w) * 100}%`, top: `${(-at.y / at.h) * 100}%` });
+  }
+
   video() {
     const video = make("video", { muted: true, loop: true, playsInline: true, preload: "auto", tabIndex: -1 });
     video.setAttribute("aria-hidden", "true");
-    const at = square(this.shot.court, this.shot.rim);
-    if (at) {
-      // The picture is laid so that the rim's square fills the thumb.
-      video.className = "cut";
-      Object.assign(video.style, { width: `${100 / at.w}%`, height: `${100 / at.h}%`, left: `${(-at.x / at.w) * 100}%`, top: `${(-at.y / at.h) * 100}%` });
-    } else video.className = "whole";
+    this.lay(video);
     const told = desk.facts.clips.get(this.clip);
     const middle = told ? this.shot.t_stream - told.t_from : null;
     if (middle !== null) {
