@@ -28,6 +28,8 @@ use courtside::media::{Foreign, MediaTime, SessionId, StreamItem};
 
 #[path = "crash/keeping.rs"]
 mod keeping;
+#[path = "crash/news.rs"]
+mod news;
 #[path = "support/ring.rs"]
 mod ring;
 #[path = "support/synthetic.rs"]

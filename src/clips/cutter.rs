@@ -21,6 +21,7 @@ use crate::clips::files::{Log, OpenedSegment, open_segment, put_together};
 use crate::clips::fragment::Verify;
 use crate::clips::index::SegmentEntry;
 use crate::clips::news::told;
+use crate::clips::newslog::NewsLog;
 use crate::clips::pins::Pins;
 use crate::event::models::DISAGREEMENT;
 use crate::event::words::ClipWord;
@@ -48,8 +49,8 @@ pub(crate) struct Cutter {
 }
 
 impl Cutter {
-    pub(crate) fn new(desk: Arc<Desk>, log: Log, deletions: Deletions) -> Self {
-        let entries = Entries::new(Arc::clone(&desk), log);
+    pub(crate) fn new(desk: Arc<Desk>, log: Log, news: NewsLog, deletions: Deletions) -> Self {
+        let entries = Entries::new(Arc::clone(&desk), log, news);
         Self { desk, entries, waiting: Vec::new(), deletions, pins: Pins::default() }
     }
 
@@ -196,6 +197,8 @@ impl Cutter {
             kept: kept.cloned(),
             ..nothing(wanted)
         };
+        let event = kept.and_then(|_| told(&clip, ClipWord::Kept, clip.revision));
+        let due = self.entries.due(event).map_err(ChangeError::Disk)?;
         self.entries.write(&clip).map_err(ChangeError::Disk)?;
         let note = clip.note.as_deref();
         match &clip.media {
@@ -207,9 +210,7 @@ impl Cutter {
             }
             None => warn!(clip = clip.id, court = clip.court, why = note, "no clip"),
         }
-        if kept.is_some() {
-            self.entries.news.tell(told(&clip, ClipWord::Kept, clip.revision));
-        }
+        self.entries.news.tell(due);
         Ok(clip)
     }
 

@@ -426,7 +426,8 @@ fn delete_entry(entries: &mut Entries, mut clip: Clip) -> Result<(), ChangeError
     clip.deleted_ns = Some(entries.desk.clock.utc().as_nanos());
     clip.note = Some(DELETED.to_owned());
     clip.revision = clip.revision.saturating_add(2); // behind `gone`, which has no write of its own
-    let event = told(&clip, ClipWord::Deleted, clip.revision);
+    let event = told(&clip, ClipWord::Deleted, clip.revision).map(without_bytes);
+    let due = entries.due(event).map_err(ChangeError::Disk)?;
     let bytes = clip.media.take().map(|media| media.bytes);
     clip.kept = None; // what somebody noted may name a person
     entries.write(&clip).map_err(ChangeError::Disk)?;
@@ -434,7 +435,7 @@ fn delete_entry(entries: &mut Entries, mut clip: Clip) -> Result<(), ChangeError
         entries.count_end("deleted");
     }
     info!(clip = clip.id, bytes, "clip deleted on demand");
-    entries.news.tell(event.map(without_bytes));
+    entries.news.tell(due);
     Ok(())
 }
 

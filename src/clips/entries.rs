@@ -13,9 +13,10 @@ use crate::clips::clip::{Clip, MAX_JSON, NoEntry, PinEnd, sum_of};
 use crate::clips::desk::{ChangeError, Desk};
 use crate::clips::files::Log;
 use crate::clips::lines::{ClipRecord, line};
-use crate::clips::news::{News, told};
+use crate::clips::news::{Due, News, told_gone};
+use crate::clips::newslog::NewsLog;
 use crate::disk::{read_whole, write_durably};
-use crate::event::words::ClipWord;
+use crate::event::Event;
 use crate::media::UtcTime;
 
 /// The only one that changes entries, on the cutter's thread.
@@ -26,9 +27,16 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    pub(crate) fn new(desk: Arc<Desk>, log: Log) -> Self {
-        let news = News::new(desk.news.clone());
+    pub(crate) fn new(desk: Arc<Desk>, log: Log, news: NewsLog) -> Self {
+        let news = News::new(desk.news.clone(), news);
         Self { desk, log, news }
+    }
+
+    /// Writes down what is to be told once a change is on disk; the change must not be made after an error.
+    pub(crate) fn due(&mut self, event: Option<Event>) -> io::Result<Due> {
+        let (due, written) = self.news.due(event)?;
+        self.desk.state.lock().bytes_written += written;
+        Ok(due)
     }
 
     /// Makes an entry durable, then known.
@@ -147,31 +155,42 @@ impl Entries {
     }
 
     /// The writer let segments of these go. Their entries stay, and say so: of the index that line is
-    /// enough, and where it is lost a start sees that the segments are not there.
+    /// enough, and where it is lost a start sees that the segments are not there. That it is to be told
+    /// stands on disk before that line: what a start sees so, it tells.
     pub(crate) fn lost(&mut self, ids: &[String]) {
-        for id in ids {
-            let brief = self.desk.state.lock().index.clip(id).cloned();
-            let Some(brief) = brief.filter(|brief| brief.gone_ns.is_some()) else { continue };
-            let gone_ns = brief.gone_ns;
-            let is = line(&ClipRecord::Is(brief));
-            if let Err(error) = self.log.append(&is) {
-                debug!(clip = id, %error, "clip that went is not named in the index");
-            }
-            {
-                let mut state = self.desk.state.lock();
-                state.bytes_written += is.len() as u64;
-                state.evicted += 1;
-            }
-            match self.read(id) {
+        let briefs: Vec<_> = {
+            let state = self.desk.state.lock();
+            let of = ids.iter().filter_map(|id| state.index.clip(id));
+            of.filter(|brief| brief.gone_ns.is_some()).cloned().collect()
+        };
+        let mut events = Vec::new();
+        for brief in &briefs {
+            match self.read(&brief.id) {
                 Ok(clip) => {
-                    let clip = clip.seen(gone_ns);
-                    info!(clip = id, court = clip.court, why = clip.note.as_deref(), "clip gone");
-                    let revision = clip.revision.saturating_add(1);
-                    self.news.tell(told(&clip, ClipWord::Gone, revision));
+                    let clip = clip.seen(brief.gone_ns);
+                    let (court, why) = (&clip.court, clip.note.as_deref());
+                    info!(clip = clip.id, court, why, "clip gone");
+                    events.extend(told_gone(&clip));
                 }
-                Err(error) => warn!(clip = id, %error, "clip gone, and its entry cannot be read"),
+                Err(error) => {
+                    warn!(clip = brief.id, %error, "clip gone, and its entry cannot be read");
+                }
             }
         }
+        let (due, mut written) = self.news.due_of_past(events);
+        for brief in &briefs {
+            let is = line(&ClipRecord::Is(brief.clone()));
+            if let Err(error) = self.log.append(&is) {
+                debug!(clip = brief.id, %error, "clip that went is not named in the index");
+            }
+            written += is.len() as u64;
+        }
+        {
+            let mut state = self.desk.state.lock();
+            state.bytes_written += written;
+            state.evicted += briefs.len() as u64;
+        }
+        self.news.tell(due);
     }
 }
 

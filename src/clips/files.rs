@@ -46,6 +46,10 @@ impl Places {
         self.dir.join("audit.log")
     }
 
+    pub(crate) fn news(&self) -> PathBuf {
+        self.dir.join("news.log")
+    }
+
     pub(crate) fn segment(&self, entry: &SegmentEntry) -> PathBuf {
         self.segments.join(entry.file_name())
     }
@@ -72,6 +76,15 @@ impl Log {
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_at(self.at, bytes)?;
         self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Cuts off all behind `at`.
+    pub(crate) fn cut(&mut self, at: u64) -> io::Result<()> {
+        if at < self.at {
+            self.file.set_len(at)?;
+            self.at = at;
+        }
         Ok(())
     }
 

@@ -136,9 +136,11 @@ impl Cutter {
         }
         clip.made_ns = kept.at_ns; // its days count from now
         clip.kept = Some(kept);
+        let event = told(clip, ClipWord::Kept, clip.revision);
+        let due = self.entries.due(event).map_err(ChangeError::Disk)?;
         self.entries.write(clip).map_err(ChangeError::Disk)?;
         info!(clip = clip.id, court = clip.court, "clip kept again");
-        self.entries.news.tell(told(clip, ClipWord::Kept, clip.revision));
+        self.entries.news.tell(due);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@
 //! `lines` (its files), `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
 //! `{id}.json` says), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
 //! (what its threads share), `finding` (where an interval is), `writer` (the only
-//! one that writes video), `entries` (what clips are, on disk), `news` (what the world is told of them),
+//! one that writes video), `entries` (what clips are, on disk), `news` with `newslog` (what the world is told of them),
 //! `pins` (which end by themselves), `deleting` with `erase` and `audit` (on demand), `cutter` and `keep`
 //! (clips), `recover` (what a start finds), `ring` (opens, starts, joins).
 //!
@@ -25,6 +25,7 @@
 //! ring/clips/{id}.json                      what a clip is, or why there is none
 //! ring/clips.index                          a line a change: spares reading 100,000 files at start
 //! ring/audit.log                            a line a deletion on demand: asked, and done
+//! ring/news.log                             what is to be told of clips, until the outbox has it
 //! ring/ballast  ring/lock
 //! ```
 //! Order on disk (R1): fragment → sync → announce; a segment's line once it is whole. A cut between
@@ -52,6 +53,7 @@ mod recover;
 mod desk;
 mod finding;
 mod writer;
+mod newslog;
 mod news;
 mod entries;
 mod pins;
@@ -100,6 +102,7 @@ pub use crate::clips::held::HeldClip;
 pub use crate::clips::index::SegmentEntry;
 pub use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Interval, Keep, KeepWhat};
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
+pub use crate::clips::newslog::NEWS_FORMAT;
 pub use crate::clips::pace::Pace;
 pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
@@ -114,9 +117,10 @@ pub use crate::clips::thumbnail::{Draws, thumbnails};
 pub use crate::clips::timeline::{AudioClock, Ticks, VIDEO_TIMESCALE};
 
 /// The formats of the ring's stores that this version writes, by name.
-pub const FORMATS: [(&str, u32); 4] = [
+pub const FORMATS: [(&str, u32); 5] = [
     ("segments", SEGMENT_FORMAT.format),
     ("indexes", INDEX_FORMAT.format),
     ("clips", CLIP_FORMAT.format),
     ("audit", AUDIT_FORMAT.format),
+    ("news", NEWS_FORMAT.format),
 ];

@@ -1,60 +1,153 @@
-//! What becomes of clips, on its way to the outbox as `courtside.clip.v1`.
+//! What becomes of clips, on its way to the outbox as `courtside.clip.v1`: each at least once, in order.
 //!
-//! The ring never waits for the outbox: what finds no room there waits here, [`MAX_NEWS`] at most;
-//! beyond that the oldest is let go, counted and told in the log. Nothing of it is kept over a restart:
-//! what a clip is, and what became of it, stands in its entry.
+//! Order: a line that it is due (`newslog`), synced → the change is on disk → the outbox is handed it →
+//! the outbox has it on its own disk → that is written down. A stop before the change leaves a line of
+//! what never was, which the next start lets go; one after it leaves a line that the next start tells.
+//! What a start finds to be gone, and nobody wrote down, it tells too.
+//!
+//! The ring never waits for the outbox: what finds no room there waits, [`MAX_NEWS`] at most; beyond
+//! that the oldest is let go, counted and told in the log.
 
 use std::collections::VecDeque;
+use std::io;
 
-use tracing::warn;
+use tokio::sync::oneshot;
+use tracing::{error, warn};
 
 use crate::clips::clip::Clip;
+use crate::clips::newslog::{Item, NewsLog};
 use crate::event::clip::ClipTold;
 use crate::event::words::ClipWord;
 use crate::event::{Decision, Event, FactId, Family, Saying};
 use crate::mailbox::Mailbox;
 use crate::media::{CourtId, Foreign, MediaTime, SessionId, UtcTime};
 
-/// Chosen: four times what the outbox takes at once, and less than a megabyte.
-const MAX_NEWS: usize = 1024;
+/// Chosen: all that a box may have of clips that are gone, in some 8 MB.
+const MAX_NEWS: usize = 16_384;
+/// An outbox that drops it so often has a reason to.
+const TRIES: u32 = 3;
 
-/// News that wait for room.
+/// News that are due, and wait for the change that they tell of.
+#[derive(Debug, Default)]
+#[must_use = "what is due is told once it came about"]
+pub(crate) struct Due(Vec<Item>);
+
+/// News that wait for the outbox.
 #[derive(Debug)]
 pub(crate) struct News {
     outbox: Option<Mailbox<Decision>>,
-    waiting: VecDeque<Decision>,
+    log: NewsLog,
+    waiting: VecDeque<Item>,
+    /// Handed over; each with the word that the outbox has it on its disk.
+    handed: VecDeque<(Item, oneshot::Receiver<()>)>,
+    /// Due, and not told: the change failed, and may yet be on disk. A start knows.
+    in_doubt: u64,
+    /// The outbox dropped that one so often.
+    dropped: (u64, u32),
     lost: u64,
 }
 
 impl News {
-    pub(crate) const fn new(outbox: Option<Mailbox<Decision>>) -> Self {
-        Self { outbox, waiting: VecDeque::new(), lost: 0 }
+    pub(crate) fn new(outbox: Option<Mailbox<Decision>>, mut log: NewsLog) -> Self {
+        let waiting = log.take_found().into();
+        let (handed, dropped) = (VecDeque::new(), (0, 0));
+        Self { outbox, log, waiting, handed, in_doubt: 0, dropped, lost: 0 }
     }
 
-    /// Tells the world, as soon as there is room.
-    pub(crate) fn tell(&mut self, event: Option<Event>) {
-        let (Some(event), Some(_)) = (event, &self.outbox) else { return };
-        if self.waiting.len() >= MAX_NEWS {
-            self.waiting.pop_front();
-            self.lost += 1;
-            if self.lost.is_power_of_two() {
-                warn!(lost = self.lost, "news of clips let go: the outbox takes none");
-            }
+    /// Writes down that it is to be told. Returns the bytes written, too.
+    ///
+    /// # Errors
+    /// What the file system says: then the change that it tells of must not be made.
+    pub(crate) fn due(&mut self, event: Option<Event>) -> io::Result<(Due, u64)> {
+        let (items, written) = self.write(event.into_iter().collect());
+        written.map(|bytes| (Due(items), bytes))
+    }
+
+    /// The same of what came about already: it is told in any case.
+    pub(crate) fn due_of_past(&mut self, events: Vec<Event>) -> (Due, u64) {
+        let (items, written) = self.write(events);
+        let written = written.unwrap_or_else(|error| {
+            warn!(%error, "news of clips are not on disk: a stop before they are told loses them");
+            0
+        });
+        (Due(items), written)
+    }
+
+    fn write(&mut self, events: Vec<Event>) -> (Vec<Item>, io::Result<u64>) {
+        if self.outbox.is_none() {
+            return (Vec::new(), Ok(0)); // there is nobody to tell
         }
-        self.waiting.push_back(Decision::from(event));
+        let (items, written) = self.log.due(events);
+        self.in_doubt += items.len() as u64;
+        (items, written)
+    }
+
+    /// It came about: tells the world, as soon as there is room.
+    pub(crate) fn tell(&mut self, Due(items): Due) {
+        self.in_doubt -= items.len() as u64;
+        self.waiting.extend(items);
+        while self.waiting.len() > MAX_NEWS {
+            self.waiting.pop_front();
+            self.lose();
+        }
         self.hand_on();
     }
 
-    /// Hands on what there is room for.
-    pub(crate) fn hand_on(&mut self) {
-        let Some(outbox) = &self.outbox else { return };
-        while let Some(next) = self.waiting.pop_front() {
-            if let Err(next) = outbox.try_offer(next) {
-                self.waiting.push_front(next);
-                return;
-            }
+    fn lose(&mut self) {
+        self.lost += 1;
+        if self.lost.is_power_of_two() {
+            warn!(lost = self.lost, "news of clips let go: the outbox takes none");
         }
     }
+
+    /// Hands on what there is room for, and writes down what the outbox has.
+    pub(crate) fn hand_on(&mut self) {
+        self.settle();
+        let Some(outbox) = &self.outbox else { return };
+        while let Some(item) = self.waiting.pop_front() {
+            let (waits, on_disk) = oneshot::channel();
+            let decision = Decision { waits: Some(waits), ..Decision::from(item.event()) };
+            if outbox.try_offer(decision).is_err() {
+                self.waiting.push_front(item);
+                return;
+            }
+            self.handed.push_back((item, on_disk));
+        }
+    }
+
+    fn settle(&mut self) {
+        let mut told = None;
+        while let Some((item, on_disk)) = self.handed.front_mut() {
+            match on_disk.try_recv() {
+                Ok(()) => told = Some(item.n),
+                Err(oneshot::error::TryRecvError::Empty) => break,
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    let n = item.n;
+                    let times = if self.dropped.0 == n { self.dropped.1 + 1 } else { 1 };
+                    self.dropped = (n, times);
+                    if times < TRIES {
+                        // All behind it too, so that their order stays.
+                        let again = self.handed.drain(..).map(|(item, _)| item);
+                        let mut again: VecDeque<_> = again.collect();
+                        again.append(&mut self.waiting);
+                        self.waiting = again;
+                        break;
+                    }
+                    error!(clip = item.of_clip(), state = %item.state(), "the outbox drops it: not told");
+                    told = Some(n);
+                }
+            }
+            self.handed.pop_front();
+        }
+        if let Some(n) = told {
+            let rest = !self.waiting.is_empty() || !self.handed.is_empty() || self.in_doubt > 0;
+            self.log.told(n, rest);
+        }
+    }
+}
+/// The event of a clip whose bytes went, as it is seen since.
+pub(crate) fn told_gone(clip: &Clip) -> Option<Event> {
+    told(clip, ClipWord::Gone, clip.revision.saturating_add(1))
 }
 
 /// The event of what became of a clip. `None` for an entry whose names are none.

@@ -2,8 +2,8 @@
 //!
 //! Order: lock → read both logs up to their first bad line → list the segments; what no line names
 //! is scanned and cut to its last whole fragment; what a line says was evicted goes now → list the
-//! clips; what no line names, or was being changed, is read from `clips/{id}.json` → both logs are
-//! written new if they say anything else than this. A cut in between is begun again from the start:
+//! clips; what no line names, or was being changed, is read from `clips/{id}.json` → that the bytes of
+//! a clip went, and nobody wrote it down, is written down as due to be told → both logs are written new if they say anything else than this. A cut in between is begun again from the start:
 //! no step takes away what an earlier one needs.
 //!
 //! A full disk stops none of it: a log that cannot be written new goes on behind its last good
@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tracing::{info, warn};
@@ -25,10 +26,13 @@ use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, parse_f
 use crate::clips::lines::{
     ClipRecord, INDEX_FORMAT, SegmentRecord, greatest_number, index_format, line, lines,
 };
+use crate::clips::news::told_gone;
+use crate::clips::newslog::NewsLog;
 use crate::disk::{
     Disk, Format, NEW_SUFFIX, OpenHow, Unfit, is_aside, put_aside, put_unfit_aside, read_whole,
     write_durably,
 };
+use crate::event::Event;
 use crate::media::{CourtId, SessionId, UtcTime};
 
 /// No index is longer: a million clips.
@@ -42,30 +46,36 @@ pub(crate) struct Recovered {
     pub(crate) clips_log: Log,
     /// Files of segments that went and could not be removed.
     pub(crate) unremoved: BTreeMap<SegmentNumber, Unremoved>,
+    /// What a stop left to be told of clips.
+    pub(crate) news: NewsLog,
 }
 
 /// Puts a ring in order. The caller holds its lock.
 ///
 /// `now` dates what is found to be gone.
 pub(crate) fn recover(
-    disk: &dyn Disk,
+    shared: &Arc<dyn Disk>,
     places: &Places,
     now: UtcTime,
 ) -> Result<Recovered, RingError> {
+    let disk = &**shared;
     for dir in [&places.dir, &places.segments, &places.clips] {
         disk.create_dir_all(dir).map_err(|source| RingError::Open { path: dir.clone(), source })?;
     }
     let mut index = Index::new();
     let mut unremoved = BTreeMap::new();
     let segments_log = recover_segments(disk, places, &mut index, &mut unremoved)?;
-    let clips_log = recover_clips(disk, places, &mut index, now)?;
+    let news = NewsLog::open(Arc::clone(shared), places);
+    let mut news = news.map_err(|source| open_error(&places.news(), source))?;
+    let clips_log = recover_clips(disk, places, (&mut index, &mut news), now)?;
+    news.hold_against(places, |id| index.clip(id));
     info!(
         segments = index.segments().count(),
         clips = index.clip_count(),
         bytes = index.bytes(),
         "ring opened"
     );
-    Ok(Recovered { index, segments_log, clips_log, unremoved })
+    Ok(Recovered { index, segments_log, clips_log, unremoved, news })
 }
 
 fn recover_segments(
@@ -277,7 +287,7 @@ pub(crate) fn entry_of(scanned: &Scanned) -> Option<SegmentEntry> {
 fn recover_clips(
     disk: &dyn Disk,
     places: &Places,
-    index: &mut Index,
+    (index, news): (&mut Index, &mut NewsLog),
     now: UtcTime,
 ) -> Result<Log, RingError> {
     let path = places.clips_log();
@@ -304,6 +314,7 @@ fn recover_clips(
     let mut removed = false;
     let mut stands = BTreeMap::new();
     let mut newer = Vec::new();
+    let mut gone = Vec::new();
     for name in listed {
         let path = places.clips.join(&name);
         if name.ends_with(NEW_SUFFIX) {
@@ -345,6 +356,9 @@ fn recover_clips(
         } else {
             // Its pin ended and its segments went: the end of every clip. Its entry says so for a while.
             stands.remove(id);
+            if brief.gone_ns.is_none() && !news.knows_gone(id) {
+                gone.push(id.to_owned());
+            }
             index.put_clip(brief.gone(now.as_nanos()));
         }
     }
@@ -355,6 +369,7 @@ fn recover_clips(
     if removed {
         disk.sync_dir(&places.clips).map_err(|source| open_error(&places.clips, source))?;
     }
+    news.found_out(gone.iter().filter_map(|id| gone_event(disk, places, id, now)).collect());
     let mut fresh = found.head(line(&ClipRecord::Format(INDEX_FORMAT)));
     for brief in index.clips_after(0).filter(|brief| !brief.unread) {
         match stands.get(&brief.id) {
@@ -366,6 +381,17 @@ fn recover_clips(
     let log = rewrite::<ClipRecord>(disk, &path, &found.bytes, &fresh)?;
     found.merged(disk);
     Ok(log)
+}
+
+/// What is told of a clip whose bytes a start finds to be gone.
+fn gone_event(disk: &dyn Disk, places: &Places, id: &str, now: UtcTime) -> Option<Event> {
+    match read_whole(disk, &places.clip(id), MAX_JSON).map(|bytes| Clip::read(&bytes)) {
+        Ok(Ok(clip)) => told_gone(&clip.seen(Some(now.as_nanos()))),
+        Ok(Err(_)) | Err(_) => {
+            warn!(clip = id, "clip gone, and its entry cannot be read");
+            None
+        }
+    }
 }
 
 /// Reads an index; what is none (no file, or longer than any) goes aside and counts as not there: what
@@ -445,8 +471,6 @@ fn open_error(path: &Path, source: io::Error) -> RingError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::clips::synthetic::{aac, parameters, picture, sound};
     use crate::clips::test_ring::{TestRing, settings};
@@ -518,14 +542,14 @@ mod tests {
         let file = disk.open(&evicted, OpenHow::CreateNew).expect("made");
         file.write_at(0, &bytes).expect("written");
         disk.fail_removals(true);
-        let shared: &dyn Disk = &disk;
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         for _ in 0..2 {
-            let found = recover(shared, &places, UtcTime::from_nanos(0)).expect("in order");
+            let found = recover(&shared, &places, UtcTime::from_nanos(0)).expect("in order");
             assert_eq!(found.index.segments().count(), known);
             assert_eq!(found.unremoved.keys().collect::<Vec<_>>(), [&1]);
         }
         disk.fail_removals(false);
-        let found = recover(shared, &places, UtcTime::from_nanos(0)).expect("in order");
+        let found = recover(&shared, &places, UtcTime::from_nanos(0)).expect("in order");
         assert!(found.unremoved.is_empty());
         assert_eq!(disk.names(&places.segments).expect("a folder").len(), known);
     }

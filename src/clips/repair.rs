@@ -46,10 +46,10 @@ pub fn repair(
     let mut done = Vec::new();
     put_aside(&**disk, &places, &mut done).map_err(at(&places.dir))?;
     let before = looks(&**disk, &places).map_err(at(&places.dir))?;
-    let Recovered { index, mut clips_log, .. } = recover(&**disk, &places, now)?;
+    let Recovered { index, mut clips_log, .. } = recover(disk, &places, now)?;
     let noted = note_gone(&**disk, &places, &index, &mut clips_log, &mut done);
     if noted.map_err(at(&places.clips))? {
-        recover(&**disk, &places, now)?; // the index, in order again
+        recover(disk, &places, now)?; // the index, in order again
     }
     let after = looks(&**disk, &places).map_err(at(&places.dir))?;
     differences(&before, &after, &mut done);

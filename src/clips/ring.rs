@@ -52,8 +52,8 @@ impl Ring {
         disk.create_dir_all(&places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
-        let Recovered { index, segments_log, clips_log, unremoved } =
-            recover(&*disk, &places, clock.utc())?;
+        let Recovered { index, segments_log, clips_log, unremoved, news: newslog } =
+            recover(&disk, &places, clock.utc())?;
         let deletions = Deletions::open(&disk, &places)?;
         let ballast = settings.ballast(&disk);
         let free = || {
@@ -123,7 +123,7 @@ impl Ring {
         }
         desk.orders.attach(desk.cutter_bell.waker());
         let writer = Writer::new(Arc::clone(&desk), courts, segments_log);
-        let cutter = Cutter::new(Arc::clone(&desk), clips_log, deletions);
+        let cutter = Cutter::new(Arc::clone(&desk), clips_log, newslog, deletions);
         let (writer, cutter) = (Some(writer), Some(cutter));
         Ok(Self { desk, writer, cutter, threads: Vec::new(), _lock: lock })
     }

@@ -21,7 +21,10 @@ use crate::{DIR, SESSION, clips, feed, open, small, verify};
 /// What was said of clips since it was asked last: `{id} {what} .{revision}`.
 fn news(tested: &TestRing) -> Vec<String> {
     let news = std::iter::from_fn(|| tested.news.try_take());
-    let events = news.flat_map(|decision| decision.events);
+    let events = news.flat_map(|decision| {
+        drop(decision.waits.map(|waits| waits.send(()))); // the outbox has it
+        decision.events
+    });
     let told = events.map(|event| match event.saying {
         Saying::Clip(told) => format!("{} {} .{}", told.id, told.state, event.revision),
         other => panic!("{other:?}"),
@@ -34,26 +37,31 @@ fn stream(from: i64, to: i64) -> Interval {
     Interval::Stream { court: None, session: SESSION, from, to }
 }
 
-fn keep(what: KeepWhat) -> Keep {
+pub(crate) fn keep(what: KeepWhat) -> Keep {
     let (reason, by) = (Foreign::text("asked"), Foreign::told("test"));
     Keep { what, reason, note: Some(Foreign::text("a dunk")), until: None, by }
 }
 
-fn kept(tested: &mut TestRing, keep: Keep) -> Result<Clip, ShelfError> {
+pub(crate) fn kept(tested: &mut TestRing, keep: Keep) -> Result<Clip, ShelfError> {
     let shelf = tested.ring.shelf();
     tested.asks(async move { shelf.keep(keep).await }).expect("answered")
 }
 
-fn named(tested: &mut TestRing, from: i64, to: i64, id: &str) -> Result<Clip, ShelfError> {
+pub(crate) fn named(
+    tested: &mut TestRing,
+    from: i64,
+    to: i64,
+    id: &str,
+) -> Result<Clip, ShelfError> {
     kept(tested, keep(KeepWhat::Interval(stream(from, to), Some(id.to_owned()))))
 }
 
-fn release(tested: &mut TestRing, id: &'static str) -> Result<Clip, ShelfError> {
+pub(crate) fn release(tested: &mut TestRing, id: &'static str) -> Result<Clip, ShelfError> {
     let shelf = tested.ring.shelf();
     tested.asks(async move { shelf.release(id).await }).expect("answered")
 }
 
-fn deletes(tested: &mut TestRing, what: DeleteWhat) -> Result<Deleted, ShelfError> {
+pub(crate) fn deletes(tested: &mut TestRing, what: DeleteWhat) -> Result<Deleted, ShelfError> {
     let shelf = tested.ring.shelf();
     let delete = Delete { what, reason: None, by: Foreign::told("test") };
     tested.asks(async move { shelf.delete(delete).await }).expect("answered")
@@ -186,7 +194,7 @@ fn a_clip_that_was_released_is_kept_again_until_it_is_gone() {
 }
 
 /// 80 kB of another session: more than the quota of `small`.
-fn fill(tested: &mut TestRing, session: u64) {
+pub(crate) fn fill(tested: &mut TestRing, session: u64) {
     let session = SessionId::from_bits(session);
     tested.opened(session);
     for n in 0..80_u64 {
