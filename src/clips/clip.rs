@@ -274,18 +274,21 @@ impl Clip {
     /// Reads a file.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, NoEntry> {
         let damaged = |_| NoEntry::Damaged;
-        let file: Map<String, Value> = serde_json::from_slice(bytes).map_err(damaged)?;
-        let format = Format::deserialize(Value::Object(file.clone())).map_err(damaged)?;
+        let file: Value = serde_json::from_slice(bytes).map_err(damaged)?;
+        let format = Format::deserialize(&file).map_err(damaged)?;
         let layout = file.get("layout").and_then(Value::as_u64);
         // Another layout: its bytes are put together in a way that this version does not know.
         if !format.is_read_by(CLIP_FORMAT)
             || layout.is_some_and(|layout| layout > u64::from(LAYOUT))
         {
-            let newer = NewerEntry::deserialize(Value::Object(file)).map_err(damaged)?;
+            let newer = NewerEntry::deserialize(&file).map_err(damaged)?;
             return Err(NoEntry::Newer(newer));
         }
-        let clip: Self = Self::deserialize(Value::Object(file.clone())).map_err(damaged)?;
-        if clip.layout == LAYOUT { Ok(Self { file, ..clip }) } else { Err(NoEntry::Damaged) }
+        let clip: Self = Self::deserialize(&file).map_err(damaged)?;
+        match file {
+            Value::Object(file) if clip.layout == LAYOUT => Ok(Self { file, ..clip }),
+            _ => Err(NoEntry::Damaged),
+        }
     }
 }
 
