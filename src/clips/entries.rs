@@ -144,7 +144,8 @@ impl Entries {
     /// Takes an entry away for good. After an error it is known as before, so that it is due again.
     pub(crate) fn remove(&mut self, id: &str) -> Result<(), ChangeError> {
         let gone = line(&ClipRecord::Gone { id: id.to_owned() });
-        self.log.append(&gone).map_err(ChangeError::Disk)?;
+        // On disk before the file goes: what the index names and is not there was lost.
+        self.log.append(&gone).and_then(|()| self.log.sync()).map_err(ChangeError::Disk)?;
         match self.desk.disk.remove(&self.desk.places.clip(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ChangeError::Disk(error)),
             _ => {

@@ -3,6 +3,8 @@
 //! A line is `{checksum} {JSON}\n`, appended. What stands before the first bad line is believed,
 //! the rest is found again by `recover` from the segments and from `clips/{id}.json` (DESIGN R2).
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -94,6 +96,20 @@ pub fn lines<T: DeserializeOwned>(bytes: &[u8]) -> Lines<'_, T> {
         read.good += line.len();
     }
     read
+}
+
+/// What stands last in `clips.index` of each clip.
+#[must_use]
+pub(crate) fn briefs(log: &[u8]) -> BTreeMap<String, ClipBrief> {
+    let mut known = BTreeMap::new();
+    for (record, _) in lines::<ClipRecord>(log).records {
+        match record {
+            ClipRecord::Format(_) => {}
+            ClipRecord::Touched { id } | ClipRecord::Gone { id } => drop(known.remove(&id)),
+            ClipRecord::Is(brief) => drop(known.insert(brief.id.clone(), brief)),
+        }
+    }
+    known
 }
 
 /// What every record has.

@@ -14,7 +14,7 @@ use crate::clips::cut::plan;
 use crate::clips::files::{Places, open_segment, put_together};
 use crate::clips::fragment::{Scanned, Verify};
 use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
-use crate::clips::lines::{ClipRecord, lines};
+use crate::clips::lines::briefs as known_of;
 use crate::clips::recover::{MAX_INDEX, entry_of};
 use crate::clips::shelf::{ClipQuery, Shelf};
 use crate::clips::timeline::Ticks;
@@ -42,16 +42,18 @@ pub struct Finding {
 }
 
 impl RingReader {
-    /// Reads what is in a ring: every segment's fragments, in order.
+    /// Reads what is in a ring: every segment's fragments, in order. Of half a ring what there is.
     ///
     /// # Errors
-    /// What the file system says.
+    /// What is there instead of a ring; or what the file system says.
     pub fn open(dir: &Path, disk: Arc<dyn Disk>) -> io::Result<Self> {
         let places = Places::new(dir);
         let mut index = Index::new();
-        let mut torn = Vec::new();
+        let missing = missing(&*disk, &places)?.into_iter();
+        let mut torn: Vec<_> =
+            missing.map(|path| Finding { path, wrong: Some(MISSING.to_owned()) }).collect();
         let mut clocks = BTreeMap::new();
-        for file in disk.list(&places.segments)? {
+        for file in or_none(disk.list(&places.segments))? {
             if parse_file_name(&file.name).is_none() {
                 continue;
             }
@@ -148,16 +150,9 @@ impl RingReader {
     /// What stands in `clips.index`, where a file is there too; and what stands in files alone.
     fn briefs(&self) -> io::Result<Vec<ClipBrief>> {
         let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
-        let mut known = BTreeMap::new();
-        for (record, _) in lines::<ClipRecord>(&log.unwrap_or_default()).records {
-            match record {
-                ClipRecord::Format(_) => {}
-                ClipRecord::Touched { id } | ClipRecord::Gone { id } => drop(known.remove(&id)),
-                ClipRecord::Is(brief) => drop(known.insert(brief.id.clone(), brief)),
-            }
-        }
+        let mut known = known_of(&log.unwrap_or_default());
         let mut briefs = Vec::new();
-        for name in self.disk.names(&self.places.clips)? {
+        for name in or_none(self.disk.names(&self.places.clips))? {
             let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
             if let Some(brief) = known.remove(id) {
                 briefs.push(brief);
@@ -213,6 +208,55 @@ fn clock_of(scanned: &Scanned) -> Option<(Ticks, UtcTime)> {
     let begun = scanned.head.header.begun;
     let (_, whole) = scanned.fragments.first()?.span;
     (begun >= SET).then_some((whole, begun))
+}
+
+/// What is said of a folder of a ring that is not there.
+const MISSING: &str =
+    "the folder is not there: the daemon makes it at its next start, and so does --repair";
+
+/// The folders of a ring that are not there.
+///
+/// # Errors
+/// `NotFound` where there is no ring, nor an empty folder to make one in, and what there is; or what the
+/// file system says.
+pub(crate) fn missing(disk: &dyn Disk, places: &Places) -> io::Result<Vec<PathBuf>> {
+    let none = |what: String| io::Error::new(io::ErrorKind::NotFound, what);
+    let there = match disk.list(&places.dir) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(none("there is no such folder".to_owned()));
+        }
+        Err(error) => return Err(error),
+    };
+    let ours = [
+        &places.segments,
+        &places.clips,
+        &places.segments_log(),
+        &places.clips_log(),
+        &places.audit(),
+        &places.news(),
+        &places.lock(),
+        &places.ballast(),
+    ];
+    let is_there = |path: &Path| there.iter().any(|entry| path.ends_with(&entry.name));
+    if !there.is_empty() && !ours.iter().any(|path| is_there(path)) {
+        let inner = there.iter().any(|entry| entry.is_dir && entry.name == "ring");
+        let hint = if inner { ", but a folder `ring`: that may be meant" } else { "" };
+        return Err(none(format!(
+            "it has {} files or folders and nothing of a ring (segments, clips){hint}",
+            there.len()
+        )));
+    }
+    let folders = [&places.segments, &places.clips].into_iter();
+    Ok(folders.filter(|folder| !is_there(folder)).cloned().collect())
+}
+
+/// Of a folder that is not there, nothing.
+pub(crate) fn or_none<T>(listed: io::Result<Vec<T>>) -> io::Result<Vec<T>> {
+    match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 pub(crate) fn read_or_none(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {

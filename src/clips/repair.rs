@@ -17,8 +17,8 @@ use crate::clips::desk::RingError;
 use crate::clips::files::{Log, Places, open_segment, read_part};
 use crate::clips::fragment::Verify;
 use crate::clips::index::{ClipBrief, Index, parse_file_name};
-use crate::clips::lines::{ClipRecord, line};
-use crate::clips::reader::{Finding, RingReader};
+use crate::clips::lines::{ClipRecord, briefs, line};
+use crate::clips::reader::{Finding, RingReader, missing, read_or_none};
 use crate::clips::recover::{MAX_INDEX, Recovered, recover};
 use crate::disk::{Disk, NEW_SUFFIX, OpenHow, put_unfit_aside, read_whole, write_durably};
 use crate::media::{Foreign, UtcTime};
@@ -42,8 +42,14 @@ pub fn repair(
     now: UtcTime,
 ) -> Result<(Vec<Mended>, Vec<Finding>), RingError> {
     let places = Places::new(dir);
+    let missing = missing(&**disk, &places).map_err(at(dir))?;
     let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
     let mut done = Vec::new();
+    for folder in missing {
+        disk.create_dir_all(&folder).map_err(at(&folder))?;
+        done.push(Mended { path: folder, did: "made: there was no such folder".to_owned() });
+    }
+    let lost = lost(&**disk, &places).map_err(at(&places.dir))?;
     put_aside(&**disk, &places, &mut done).map_err(at(&places.dir))?;
     let before = looks(&**disk, &places).map_err(at(&places.dir))?;
     let Recovered { index, mut clips_log, .. } = recover(disk, &places, now)?;
@@ -53,12 +59,27 @@ pub fn repair(
     }
     let after = looks(&**disk, &places).map_err(at(&places.dir))?;
     differences(&before, &after, &mut done);
+    done.extend(lost);
     let mut left = Vec::new();
     let reader = RingReader::open(dir, Arc::clone(disk)).map_err(at(&places.dir))?;
     let tell = |finding: Finding| left.extend(finding.wrong.is_some().then_some(finding));
     reader.verify(tell).map_err(at(&places.dir))?;
     drop(lock);
     Ok((done, left))
+}
+
+/// Entries that the index names and that are not there: a start makes the index anew without them.
+fn lost(disk: &dyn Disk, places: &Places) -> io::Result<Vec<Mended>> {
+    let log = read_or_none(disk, &places.clips_log(), MAX_INDEX)?.unwrap_or_default();
+    let mut lost = Vec::new();
+    for id in briefs(&log).into_keys() {
+        let path = places.clip(&id);
+        if read_or_none(disk, &path, MAX_JSON)?.is_none() {
+            let did = "taken out of the index: it is not on the disk, and nothing of it is known";
+            lost.push(Mended { path, did: did.to_owned() });
+        }
+    }
+    Ok(lost)
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> RingError {
@@ -260,6 +281,104 @@ mod tests {
         let (done, left) = mended(&disk);
         assert_eq!(done, ["clips.index: made anew from what it is about"]);
         assert_eq!((left, mended(&disk)), (Vec::new(), nothing()));
+    }
+
+    /// What `verify` says, as "name: words".
+    fn found(disk: &ForgetfulDisk) -> Vec<String> {
+        let reader = RingReader::open(Path::new(DIR), Arc::new(disk.clone())).expect("a ring");
+        let mut found = Vec::new();
+        let tell = |finding: Finding| {
+            let name = name_of(&finding.path).to_string();
+            found.extend(finding.wrong.map(|wrong| format!("{name}: {wrong}")));
+        };
+        reader.verify(tell).expect("read");
+        found
+    }
+
+    /// The same ring with these of its files alone.
+    fn with_only(disk: &ForgetfulDisk, keeps: impl Fn(&Path) -> bool) -> ForgetfulDisk {
+        let places = Places::new(Path::new(DIR));
+        let bare = ForgetfulDisk::new();
+        bare.create_dir_all(&places.dir).expect("made");
+        for dir in [&places.dir, &places.segments, &places.clips] {
+            for name in disk.names(dir).expect("a folder") {
+                let path = dir.join(name);
+                if keeps(&path) {
+                    bare.create_dir_all(dir).expect("made");
+                    write(&bare, &path, &read(disk, &path));
+                }
+            }
+        }
+        bare
+    }
+
+    #[test]
+    fn half_a_ring_is_told_for_what_it_lacks_and_made_whole_again() {
+        let has = |told: &[String], begin: &str| told.iter().any(|line| line.starts_with(begin));
+        let whole = recorded();
+        // Only what the clips are.
+        let disk = with_only(&whole, |path| path.extension().is_some_and(|end| end == "json"));
+        let wrong = found(&disk);
+        for begin in ["segments: the folder is not there", "c-0.json: segments of it"] {
+            assert!(has(&wrong, begin), "{begin}: {wrong:?}");
+        }
+        let (done, left) = mended(&disk);
+        assert_eq!(left, Vec::<String>::new());
+        for begin in ["segments: made", "c-0.json: pins nothing", "c-1.json: pins nothing"] {
+            assert!(has(&done, begin), "{begin}: {done:?}");
+        }
+        assert_eq!((found(&disk), mended(&disk)), (Vec::new(), nothing()));
+
+        // Only the indexes.
+        let disk = with_only(&whole, |path| path.extension().is_some_and(|end| end == "index"));
+        let wrong = found(&disk);
+        let lacks =
+            ["clips: the folder is not there", "segments: the folder", "c-0.json: the index"];
+        assert!(lacks.iter().all(|begin| has(&wrong, begin)), "{wrong:?}");
+        let (done, left) = mended(&disk);
+        assert!(has(&done, "c-1.json: taken out of the index"), "{done:?}");
+        assert_eq!((left, found(&disk), mended(&disk)), (Vec::new(), Vec::new(), nothing()));
+
+        // Only segments: what there was of clips is not known, and nothing says so.
+        let disk = with_only(&whole, |path| path.extension().is_some_and(|end| end == "mp4"));
+        assert_eq!(
+            found(&disk),
+            [
+                "clips: the folder is not there: the daemon makes it at its next start, and so does --repair"
+            ]
+        );
+        let (done, left) = mended(&disk);
+        assert!(has(&done, "clips: made") && left.is_empty(), "{done:?} {left:?}");
+        assert_eq!((found(&disk), mended(&disk)), (Vec::new(), nothing()));
+
+        // Nothing at all, in the folder of a ring.
+        let disk = with_only(&whole, |_| false);
+        assert_eq!(found(&disk).len(), 2);
+        let (done, left) = mended(&disk);
+        assert!(has(&done, "clips: made") && has(&done, "segments: made"), "{done:?}");
+        assert_eq!((left, found(&disk), mended(&disk)), (Vec::new(), Vec::new(), nothing()));
+        let shared = Arc::new(disk.clone());
+        TestRing::open(settings(DIR.into()), shared).expect("a ring").join();
+    }
+
+    #[test]
+    fn what_is_no_ring_is_not_made_one() {
+        let shared: Arc<dyn Disk> = Arc::new(ForgetfulDisk::new());
+        let asked = |dir: &str| {
+            let dir = Path::new(dir);
+            let mended = repair(dir, &shared, UtcTime::from_nanos(9));
+            let Err(RingError::Open { source, .. }) = mended else { panic!("{mended:?}") };
+            let read = RingReader::open(dir, Arc::clone(&shared)).expect_err("no ring");
+            assert_eq!(read.to_string(), source.to_string());
+            assert_eq!(source.kind(), io::ErrorKind::NotFound);
+            source.to_string()
+        };
+        assert_eq!(asked("/nowhere/ring"), "there is no such folder");
+        shared.create_dir_all(Path::new("/data/ring")).expect("made");
+        let before = shared.list(Path::new("/data")).expect("a folder");
+        let told = asked("/data");
+        assert!(told.ends_with("but a folder `ring`: that may be meant"), "{told}");
+        assert_eq!(shared.list(Path::new("/data")).expect("a folder"), before);
     }
 
     #[test]

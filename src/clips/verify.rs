@@ -11,13 +11,15 @@ use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
 use crate::clips::files::{open_clip, open_segment};
 use crate::clips::fragment::Verify;
 use crate::clips::index::{ClipBrief, SegmentEntry};
-use crate::clips::lines::{ClipRecord, SegmentRecord, lines};
-use crate::clips::reader::{Finding, RingReader, read_or_none};
+use crate::clips::lines::{SegmentRecord, briefs, lines};
+use crate::clips::reader::{Finding, RingReader, or_none, read_or_none};
 use crate::clips::recover::MAX_INDEX;
 use crate::disk::OpenHow;
 
 /// What is said of an entry whose bytes changed under it.
 pub(crate) const CHANGED: &str = "its bytes are not those that were written";
+/// What is said of an entry that the index names and that is not there.
+pub(crate) const LOST: &str = "the index names it, it is not on the disk, and nothing says why";
 /// What is said of an entry that is none.
 pub(crate) const NO_ENTRY: &str = "it cannot be read as a clip's entry";
 
@@ -91,8 +93,9 @@ impl RingReader {
     /// Each entry's file.
     fn entries(&self, tell: &mut impl FnMut(Finding)) -> io::Result<()> {
         let mut known = self.known()?;
-        let names: BTreeSet<String> = self.disk.names(&self.places.clips)?.into_iter().collect();
-        for name in names {
+        let names: BTreeSet<String> =
+            or_none(self.disk.names(&self.places.clips))?.into_iter().collect();
+        for name in &names {
             let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
             let path = self.places.clip(id);
             let read = || read_or_none(&*self.disk, &path, MAX_JSON);
@@ -119,20 +122,20 @@ impl RingReader {
                 tell(Finding { path, wrong });
             }
         }
+        // Read after the folder was: an entry that goes meanwhile is named as gone before it goes.
+        let is_there = |id: &str| read_or_none(&*self.disk, &self.places.clip(id), MAX_JSON);
+        for id in self.known()?.into_keys().filter(|id| !names.contains(&format!("{id}.json"))) {
+            if is_there(&id)?.is_none() && self.known()?.contains_key(&id) {
+                let path = self.places.clip(&id);
+                tell(Finding { path, wrong: Some(LOST.to_owned()) });
+            }
+        }
         Ok(())
     }
 
     /// What stands last in `clips.index` of each clip.
     fn known(&self) -> io::Result<BTreeMap<String, ClipBrief>> {
         let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
-        let mut known = BTreeMap::new();
-        for (record, _) in lines::<ClipRecord>(&log.unwrap_or_default()).records {
-            match record {
-                ClipRecord::Format(_) => {}
-                ClipRecord::Touched { id } | ClipRecord::Gone { id } => drop(known.remove(&id)),
-                ClipRecord::Is(brief) => drop(known.insert(brief.id.clone(), brief)),
-            }
-        }
-        Ok(known)
+        Ok(briefs(&log.unwrap_or_default()))
     }
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 
-use crate::clips::{Clip, Finding, Mended, RingReader, ShelfError, repair};
+use crate::clips::{Clip, Finding, Mended, RingError, RingReader, ShelfError, repair};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::disk::{Disk, RealDisk};
@@ -86,9 +86,10 @@ enum Command {
     Sheet(sheet::SheetArgs),
     /// Read every byte of the ring against its checksums
     ///
-    /// With --repair, and while no daemon runs, it mends what is safe: indexes are made anew, torn tails
-    /// cut off, what is in the place of an entry or a segment and is none put aside by name, and pinned
-    /// clips whose segments are gone say so. Then it says what it left, and why.
+    /// With --repair, and while no daemon runs, it mends what is safe: folders that are missing are made,
+    /// indexes made anew, torn tails cut off, what is in the place of an entry or a segment and is none
+    /// put aside by name, and pinned clips whose segments are gone say so. Then it says what it left, and
+    /// why. Where nothing was recorded yet it says that, and ends with 0.
     #[command(after_help = "Example: courtside clips verify
 Example: sudo -u courtside courtside clips verify --repair
 Exit: 0 all is well · 1 something is damaged, or was left")]
@@ -130,18 +131,39 @@ struct RingArg {
 }
 
 impl RingArg {
-    fn dir(self) -> anyhow::Result<PathBuf> {
-        Ok(match self.ring {
-            Some(dir) => dir,
-            None => config::load(&self.config)?.appliance.data_dir.join("ring"),
-        })
+    /// The ring's folder; in words, why there is none yet.
+    fn dir(self) -> anyhow::Result<Result<PathBuf, String>> {
+        if let Some(dir) = self.ring {
+            return Ok(Ok(dir));
+        }
+        let data_dir = config::load(&self.config)?.appliance.data_dir;
+        let dir = data_dir.join("ring");
+        if !dir.exists() && data_dir.is_dir() {
+            return Ok(Err(format!(
+                "nothing is recorded in {} yet: the daemon makes the ring when it starts first",
+                data_dir.display()
+            )));
+        }
+        Ok(Ok(dir))
     }
 
     fn open(self) -> anyhow::Result<RingReader> {
-        let dir = self.dir()?;
-        RingReader::open(&dir, Arc::new(RealDisk::new())).with_context(|| {
-            format!("read the ring in {}: name another with --ring", dir.display())
-        })
+        match self.dir()? {
+            Ok(dir) => RingReader::open(&dir, Arc::new(RealDisk::new())).map_err(no_ring(&dir)),
+            Err(none) => bail!(none),
+        }
+    }
+}
+
+/// What there is instead of a ring, and what to do.
+fn no_ring(dir: &Path) -> impl Fn(io::Error) -> anyhow::Error {
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound => anyhow!(
+            "no ring in {}: {error}; is its disk mounted? The daemon makes the ring that its \
+             configuration names; --ring names another: the folder with segments and clips in it",
+            dir.display()
+        ),
+        _ => anyhow::Error::new(error).context(format!("read the ring in {}", dir.display())),
     }
 }
 
@@ -171,8 +193,17 @@ impl ClipsArgs {
             Command::Reel(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Command::Sheet(args) => args.run(),
-            Command::Verify { ring, repair: true, json } => mend(&ring.dir()?, json),
-            Command::Verify { ring, repair: false, json } => verify(&ring.open()?, json),
+            Command::Verify { ring, repair, json } => match ring.dir()? {
+                Err(none) => {
+                    remark(Foreign::told(none));
+                    Ok(ExitCode::SUCCESS)
+                }
+                Ok(dir) if repair => mend(&dir, json),
+                Ok(dir) => {
+                    let read = RingReader::open(&dir, Arc::new(RealDisk::new()));
+                    verify(&read.map_err(no_ring(&dir))?, json)
+                }
+            },
             Command::Delete(delete) => delete.run(),
             Command::Audit { ring, json } => audit(&ring.open()?, json),
         }
@@ -289,7 +320,12 @@ fn to_file<T>(
 fn mend(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
     let now = SystemClock::new().utc();
-    let (mended, left) = repair(dir, &disk, now).context("mend the ring")?;
+    let (mended, left) = match repair(dir, &disk, now) {
+        Err(RingError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(no_ring(dir)(source));
+        }
+        mended => mended.context("mend the ring")?,
+    };
     for Mended { path, did } in &mended {
         if json {
             tell_json(&serde_json::json!({"file": path, "did": did}))?;
