@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::clips::{Clip, Shelf, Which};
@@ -19,6 +19,7 @@ use crate::tools::tell::remark;
 pub(super) const HELP: &str = "\
 Example: courtside clips sheet --game 00c0ffee00c0ffee --out sheet.png
 Under each picture stand its number, the time in the game, and what the clip was kept for.
+Clips whose event was taken back are left out, and how many is said.
 Exit: 0 all of them · 1 failed · 3 a picture is missing, and said";
 
 /// Arguments of `clips sheet`.
@@ -55,7 +56,7 @@ impl SheetArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let file = PngFile::at(&self.out, "--out")?;
         let ring = self.ring.open()?;
-        let mut clips = clips_of_game(&ring, &self.game)?;
+        let mut clips = standing(clips_of_game(&ring, &self.game)?, &self.game)?;
         let left = clips.split_off(clips.len().min(MOST));
         let shelf = ring.shelf().context("list the clips")?;
         let rows = clips.len().div_ceil(COLUMNS);
@@ -89,6 +90,20 @@ impl SheetArgs {
         const DEGRADED: u8 = 3;
         Ok(ExitCode::from(if missing == 0 { 0 } else { DEGRADED }))
     }
+}
+
+/// The clips but those whose event was taken back, of which it says how many.
+fn standing(clips: Vec<Clip>, game: &str) -> anyhow::Result<Vec<Clip>> {
+    let (withdrawn, clips): (Vec<_>, Vec<_>) = clips.into_iter().partition(|clip| clip.withdrawn);
+    if clips.is_empty() {
+        bail!("every clip of game {game} was taken back: `clips list` names them");
+    }
+    match withdrawn.len() {
+        0 => {}
+        1 => remark("courtside: 1 clip was taken back: left out"),
+        n => remark(format_args!("courtside: {n} clips were taken back: left out")),
+    }
+    Ok(clips)
 }
 
 /// `3  0:12:31.4  MADE SHOT`, by the stream's own clock.
