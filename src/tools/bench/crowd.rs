@@ -100,6 +100,11 @@ pub(crate) struct Round {
     /// Busy cores, publishers apart.
     pub(crate) cores: f64,
     pub(crate) publishers_cores: f64,
+    /// Of them, the relays' thread.
+    pub(crate) relays_cores: f64,
+    /// What became of messages on their way to each relay, by its name, over the whole round.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) relayed: BTreeMap<String, Relayed>,
     /// From the daemon's start to the first answer, and to the best engine.
     pub(crate) first_answer_s: f64,
     pub(crate) best_engine_s: f64,
@@ -107,6 +112,14 @@ pub(crate) struct Round {
     pub(crate) refused: Vec<String>,
     /// Every picture was answered, and none was let go.
     pub(crate) kept: bool,
+}
+
+/// Messages of a court on their way to a relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Relayed {
+    pub(crate) forwarded: u64,
+    /// Since the relay was behind.
+    pub(crate) let_go: u64,
 }
 
 /// Runs it.
@@ -168,6 +181,7 @@ pub(crate) async fn round(plan: Plan<'_>) -> anyhow::Result<Round> {
     let balanced = report.unbalanced.is_empty();
     let lost = round.figures.unanswered + round.dropped.values().sum::<u64>();
     round.kept = lost == 0 && balanced && refused.is_empty() && round.figures.pictures > 0;
+    round.relayed = report.ledger.iter().filter_map(|(id, count)| relayed(id, count)).collect();
     round.refused = refused.iter().map(|line| Foreign::told(line).to_string()).collect();
     Ok(round)
 }
@@ -300,8 +314,9 @@ impl Measured<'_> {
             }
         }
         round.seconds = self.clock.monotonic().since(from).as_secs_f64();
-        let cores = Processor::now().cores_since(processor, round.seconds);
-        (round.cores, round.publishers_cores) = cores;
+        let now = Processor::now();
+        (round.cores, round.publishers_cores) = now.cores_since(processor, round.seconds);
+        round.relays_cores = now.relays_since(processor, round.seconds);
         let memory = self.memory();
         round.waited = Waits::of(&self.handle.measured()).since(&waits_before);
         // A decoder lets go of its last picture at the next unit, or when its stream ends.
@@ -338,6 +353,12 @@ impl Measured<'_> {
         let copies = self.handle.decoders().into_iter().filter_map(|decoder| decoder.surfaces);
         copies.map(|(_, copies)| copies).reduce(|all, copies| all + copies)
     }
+}
+
+fn relayed(id: &HopId, count: &HopCount) -> Option<(String, Relayed)> {
+    let name = id.hop.strip_prefix(hops::RELAY)?;
+    let let_go = count.dropped.get(&DropReason::Full).copied().unwrap_or(0);
+    Some((name.to_owned(), Relayed { forwarded: count.taken, let_go }))
 }
 
 /// Let go between ingest and the models that look at every picture, not by design: by hop.

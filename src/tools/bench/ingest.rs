@@ -30,7 +30,7 @@ use crate::rtmp::message::kind;
 use crate::tools::private_folder::private_folder;
 
 /// The key of the one court.
-const KEY: &str = "bench";
+pub(super) const KEY: &str = "bench";
 /// Where Debian and Ubuntu put nginx-rtmp.
 const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 /// Bytes of one write of the publisher.
@@ -180,7 +180,7 @@ impl Outcome {
 }
 
 /// A server in a process of its own.
-struct Server {
+pub(super) struct Server {
     role: Role,
     child: Child,
     address: SocketAddr,
@@ -188,7 +188,13 @@ struct Server {
 }
 
 impl Server {
-    fn start(role: Role) -> anyhow::Result<Self> {
+    /// Where it listens.
+    #[cfg_attr(not(feature = "gstreamer"), expect(dead_code, reason = "asked by benches of video"))]
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn start(role: Role) -> anyhow::Result<Self> {
         if role == Role::Nginx {
             return Self::nginx();
         }

@@ -4,8 +4,8 @@
 //! alone, `model` one bundle on one core, `swap` models that change while a game is played, `courts` many
 //! courts at once (`crowd` one round of it, `watched` its pictures, `publishers` of `clip`s, `search` for the most, `usage` of the
 //! machine). `drain` fills an outbox and empties it again, `ring` records without an encoder.
-//! `pull` sets readers of clips, or uploads of them, against live pictures, `screen` is the page at the end
-//! of `latency`, `pages` are many of them (`page_readers`).
+//! `pull` sets readers of clips, or uploads of them, against live pictures, `relay` relays; `screen` is the
+//! page at the end of `latency`, `pages` are many of them (`page_readers`).
 //! `bare` is the pipeline that latency stands beside, `spread` what is told of many durations, `memory` what a process has.
 
 #[cfg(feature = "gstreamer")]
@@ -35,6 +35,8 @@ mod screen;
 mod pull;
 #[cfg(feature = "gstreamer")]
 mod pull_sends;
+#[cfg(feature = "gstreamer")]
+mod relay;
 #[cfg(feature = "gstreamer")]
 mod search;
 #[cfg(feature = "gstreamer")]
@@ -76,6 +78,11 @@ Exit: 0 within budget · 1 failed · 3 over budget, or a picture was lost")]
     #[command(after_help = "Example: courtside bench pages --pages 200 --tabs 2
 Exit: 0 within budget · 1 failed · 3 over budget, or something was lost")]
     Pages(pages::PagesArgs),
+    /// Measure what relays cost a court: cores, and its live pictures
+    #[cfg(feature = "gstreamer")]
+    #[command(after_help = "Example: courtside bench relay --runs 3 --seconds 20
+Exit: 0 within budget · 1 failed · 3 over budget, or something was lost")]
+    Relay(relay::BenchRelayArgs),
     /// Record made-up courts: cores, bytes, syncs, quota, a start with many clips
     #[command(after_help = "Example: courtside bench ring --courts 8 --mbps 8 --clips 100000
 Exit: 0 within bounds · 1 failed · 3 over one of them")]
@@ -108,6 +115,8 @@ impl BenchCommand {
             Self::Pull(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Self::Pages(args) => args.run(),
+            #[cfg(feature = "gstreamer")]
+            Self::Relay(args) => args.run(),
             Self::Ring(args) => args.run(),
             Self::Model(args) => args.run(),
             #[cfg(feature = "gstreamer")]

@@ -8,6 +8,8 @@ use crate::tools::bench::memory;
 
 /// What the names of publishers' threads begin with: what they take is the bench's, not the box's.
 pub(crate) const PUBLISHER: &str = "publisher";
+/// The name of the thread that all relays run on.
+const RELAYS: &str = "relays";
 /// Longest file of the kernel's that is read here, bytes.
 const MOST: u64 = 64 << 10;
 /// Linux counts processor time in hundredths of a second, whatever machine it is on (`USER_HZ`).
@@ -18,30 +20,38 @@ const A_SECOND: f64 = 100.0;
 pub(crate) struct Processor {
     pub(crate) ours: f64,
     pub(crate) publishers: f64,
+    /// Of the box's, its relays' thread.
+    pub(crate) relays: f64,
 }
 
 impl Processor {
     /// Now.
     pub(crate) fn now() -> Self {
-        let mut publishers = 0.0;
+        let (mut publishers, mut relays) = (0.0, 0.0);
         let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
         for task in tasks {
             let stat = read_regular_text(&task.path().join("stat"), MOST).unwrap_or_default();
-            if let Some((name, seconds)) = stat_of(&stat)
-                && name.starts_with(PUBLISHER)
-            {
-                publishers += seconds;
+            match stat_of(&stat) {
+                Some((name, seconds)) if name.starts_with(PUBLISHER) => publishers += seconds,
+                Some((RELAYS, seconds)) => relays += seconds,
+                _ => {}
             }
         }
         let whole = read_regular_text(Path::new("/proc/self/stat"), MOST).unwrap_or_default();
         let whole = stat_of(&whole).map_or(0.0, |(_, seconds)| seconds);
-        Self { ours: (whole - publishers).max(0.0), publishers }
+        Self { ours: (whole - publishers).max(0.0), publishers, relays }
     }
 
     /// Cores that were busy in the `seconds` since `before`: of the box, and of its publishers.
     pub(crate) fn cores_since(self, before: Self, seconds: f64) -> (f64, f64) {
         let cores = |now: f64, then: f64| (now - then).max(0.0) / seconds.max(1e-3);
         (cores(self.ours, before.ours), cores(self.publishers, before.publishers))
+    }
+
+    /// Cores that the thread of the box's relays took meanwhile.
+    #[cfg_attr(not(feature = "gstreamer"), expect(dead_code, reason = "asked by benches of video"))]
+    pub(crate) fn relays_since(self, before: Self, seconds: f64) -> f64 {
+        (self.relays - before.relays).max(0.0) / seconds.max(1e-3)
     }
 }
 
