@@ -36,3 +36,4 @@ mod roles;
 mod service;
 mod started;
 mod twin;
+mod withdrawn;

@@ -10,7 +10,7 @@ use crate::film::{made, missed};
 use crate::testbox::TestBox;
 
 /// The status and the body of an answer.
-fn ask(tested: &TestBox, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn ask(tested: &TestBox, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let at = tested.http();
     let mut stream = TcpStream::connect(at).expect("connected");
     let body = if body.is_null() { String::new() } else { body.to_string() };
