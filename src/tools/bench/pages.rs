@@ -62,6 +62,8 @@ pub(crate) struct PagesArgs {
 
 /// Issue 20: a correction is on every one of 50 open pages within this.
 const BUDGET_MS: f64 = 300.0;
+/// Of more pages it asks no more than that they cost no picture, and lose nothing.
+const BUDGET_PAGES: u32 = 50;
 /// Corrections come so far apart.
 const APART: Duration = Duration::from_millis(500);
 /// The first answer of the model, and all pages, come within this.
@@ -392,7 +394,8 @@ impl Sheet {
 
     fn is_kept(&self) -> bool {
         let lost = self.missing + self.doubled + self.unpainted;
-        let slow = self.last_page.max_ms.max(self.painted.max_ms) > BUDGET_MS;
+        let late = self.last_page.max_ms.max(self.painted.max_ms) > BUDGET_MS;
+        let slow = late && self.pages <= BUDGET_PAGES;
         let dropped = !self.with.dropped.is_empty();
         self.standing == self.pages && self.broken == 0 && lost == 0 && !slow && !dropped
     }
@@ -429,7 +432,10 @@ impl Sheet {
             format!("{} snapshots, {} more refused", self.snapshots, self.refused_snapshots),
             window("no page", &self.without),
             window("pages", &self.with),
-            format!("budget (each page and tab {BUDGET_MS} ms, nothing lost or dropped): {kept}"),
+            format!(
+                "budget (each of {BUDGET_PAGES} pages and each tab {BUDGET_MS} ms, nothing lost or dropped): \
+                 {kept}"
+            ),
         ]
     }
 }
