@@ -10,6 +10,7 @@ use crate::clock::Anchors;
 use crate::config::CourtConfig;
 use crate::event::Decision;
 use crate::game::jury::Room;
+use crate::game::people::HearsPeople;
 use crate::game::player::{Board, Seat, ToGame};
 use crate::game::table::Table;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull, hops};
@@ -63,6 +64,7 @@ impl CourtParts {
         outlet: Mailbox<Decision>,
         jury: &Room,
         (table, wall): (Arc<Table>, Anchors),
+        people: Arc<dyn HearsPeople>,
     ) -> Seat {
         Seat {
             court: self.name.clone(),
@@ -73,6 +75,7 @@ impl CourtParts {
             outlet,
             table,
             wall,
+            people,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::app::court::CourtParts;
 use crate::app::error::{AppError, CourtError};
 use crate::app::faces::FromDecoder;
 use crate::app::home::HomeDesk;
+use crate::app::labels::Labels;
 use crate::app::options::Probe;
 use crate::app::world::World;
 use crate::clips::{Pace, Recorders};
@@ -22,6 +23,7 @@ use crate::config::{Calibrate, CourtConfig};
 use crate::decode::{DecodeSettings, Decoder};
 use crate::detect::Detect;
 use crate::game::jury::Room;
+use crate::game::people::HearsPeople;
 use crate::game::table::Table;
 use crate::game::{self, keeper, player};
 use crate::health::Metrics;
@@ -58,6 +60,8 @@ pub(crate) struct Neighbours {
     pub(crate) home: HomeDesk,
     /// Of who reads clips and recordings.
     pub(crate) pace: Pace,
+    /// What people say of shots, to learn from.
+    pub(crate) labels: Arc<Labels>,
     /// The games that were started.
     pub(crate) table: Arc<Table>,
 }
@@ -91,7 +95,9 @@ impl Court {
         let rims = keeper::load(&*beside.world.disk, &beside.rims_dir, config, how);
         let learning = player::Learning { how, rims, keeper: beside.keep.clone() };
         let started = (Arc::clone(&beside.table), beside.anchors.clone());
-        let seat = parts.seat(beside.uplink.inbox(), &beside.jury, started);
+        let people = Arc::clone(&beside.labels) as Arc<dyn HearsPeople>;
+        let seat = parts.seat(beside.uplink.inbox(), &beside.jury, started, people);
+        beside.labels.rims(&parts);
         let game = player::start(seat, left, learning)
             .map_err(|source| io("start a game's thread", source))?;
         beside.detect.open_court(&CourtRims {

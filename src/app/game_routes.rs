@@ -1,4 +1,4 @@
-//! `/v1/games` and `/v1/shots` over HTTP: for the operator's page, and for a venue's own programs.
+//! `/v1/games`, `/v1/rules` and `/v1/shots` over HTTP: for the operator's page, and for a venue's own programs.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -31,6 +31,7 @@ type With = State<GameDesk>;
 /// The routes, without authentication: mount them behind yours.
 pub(crate) fn routes(desk: GameDesk) -> Router {
     Router::new()
+        .route("/v1/rules", get(rules))
         .route("/v1/games", get(list).post(start))
         .route("/v1/games/{game}", get(view))
         .route("/v1/games/{game}/end", post(end))
@@ -49,6 +50,11 @@ async fn list(State(desk): With) -> Response {
     let games = tokio::task::spawn_blocking(move || desk.list()).await;
     let games = games.map_err(|error| Failed::new("failed", error));
     answer(games.map(|games| json!({ "games": games })))
+}
+
+async fn rules(State(desk): With) -> Response {
+    let rules = tokio::task::spawn_blocking(move || desk.all_rules()).await;
+    answer(rules.map_err(|error| Failed::new("failed", error)))
 }
 
 async fn view(State(desk): With, Path(game): Path<String>) -> Response {
@@ -204,7 +210,7 @@ fn refused(failed: &Failed) -> Response {
     let (status, title) = match failed.code {
         "unknown" => (StatusCode::NOT_FOUND, "Unknown"),
         "arguments" | "rules" => (StatusCode::BAD_REQUEST, "Not understood"),
-        "refused" | "nothing_to_undo" => (StatusCode::CONFLICT, "Not taken"),
+        "refused" | "nothing_to_undo" | "unread" => (StatusCode::CONFLICT, "Not taken"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "Not done"),
     };
     Problem::new(status, title, failed.reason.to_string()).into_response()

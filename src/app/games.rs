@@ -3,7 +3,7 @@
 //! Answered once it is on disk. What waits for a game's lock or for room in the outbox does so on a thread of
 //! its own.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 use crate::app::book::CourtBook;
 use crate::app::court::CourtParts;
 use crate::app::world::World;
-use crate::clock::within;
-use crate::disk::read_whole;
+use crate::clips::{self, GameTime};
+use crate::clock::{Anchors, within};
 use crate::event::game::{GameView, Team};
 use crate::event::play::{
-    GameLine, GamePeriodArguments, GameStartArguments, RimAttacked, ShotAddArguments,
-    ShotCorrectArguments, ShotTold, ShotUndoArguments,
+    GameEnded, GameLine, GamePeriodArguments, GameStartArguments, RimAttacked, RulesLine,
+    ShotAddArguments, ShotCorrectArguments, ShotTold, ShotUndoArguments,
 };
 use crate::event::words::{EndWord, GameWord, GraphicWord, SocialWord, VerdictWord};
 use crate::event::{By, Decision, FactId};
@@ -26,20 +26,17 @@ use crate::game::calibrate::Verdict;
 use crate::game::games;
 use crate::game::input::{Correction, Undo};
 use crate::game::player::ToGame;
+use crate::game::rulebook::Rulebook;
 use crate::game::rules::Rules;
 use crate::game::sheet::{Attacked, Attacks, Setup, SheetInput};
 use crate::game::table::{Changed, Table, TableRefused};
 use crate::game::tap::{Add, Tap, TapRefused, Tapped, When};
 use crate::mailbox::Mailbox;
-use crate::media::{Foreign, GameId, MediaTime, RimId, SessionId, TeamId, UtcTime};
+use crate::media::{CourtId, Foreign, GameId, MediaTime, RimId, SessionId, TeamId, UtcTime};
 use crate::uplink::Failed;
 
 /// So long somebody waits until a tap is on disk; below what a browser waits for.
 const WAIT: Duration = Duration::from_secs(5);
-/// A file of rules has some 3 kB.
-const RULES_MOST_BYTES: u64 = 64 * 1024;
-/// Of a game for which nobody names any.
-const USUAL_RULES: &str = "none";
 
 /// The desk. Clones are the same one.
 #[derive(Clone)]
@@ -48,8 +45,10 @@ pub(crate) struct GameDesk {
     pub(crate) book: CourtBook,
     pub(crate) table: Arc<Table>,
     pub(crate) outlet: Mailbox<Decision>,
-    /// A venue's own rules: `{data_dir}/rules`.
-    pub(crate) rules: PathBuf,
+    pub(crate) anchors: Anchors,
+    pub(crate) rules: Rulebook,
+    /// Of a game for which nobody names any.
+    pub(crate) usual_rules: String,
 }
 
 impl std::fmt::Debug for GameDesk {
@@ -58,34 +57,50 @@ impl std::fmt::Debug for GameDesk {
     }
 }
 
-/// The folder of a venue's own rules.
-pub(crate) fn rules_folder(data_dir: &Path) -> PathBuf {
-    data_dir.join("rules")
+impl clips::Games for Table {
+    fn game(&self, id: &str) -> Option<GameTime> {
+        self.records().into_iter().find(|game| game.id.as_str() == id).map(|game| GameTime {
+            courts: game.courts,
+            from: UtcTime::from_nanos(game.start_ns),
+            to: game.end_ns.map(UtcTime::from_nanos),
+        })
+    }
+
+    fn at(&self, court: &CourtId, utc: UtcTime) -> Option<GameId> {
+        let then = utc.as_nanos();
+        let played = |game: &games::GameRecord| {
+            game.courts.contains(court)
+                && game.start_ns <= then
+                && game.end_ns.is_none_or(|end| then <= end)
+        };
+        self.records().into_iter().rfind(played).map(|game| game.id)
+    }
 }
 
 impl GameDesk {
     /// All games on record, oldest first.
     pub(crate) fn list(&self) -> Vec<GameLine> {
-        let line = |record: games::GameRecord| {
-            let rules = self.table.of(&record.id);
-            let rules = rules.map(|played| played.lock().sheet().setup().rules.name.clone());
-            let time = |ns| UtcTime::from_nanos(ns).to_rfc3339();
-            GameLine {
-                state: if record.end_ns.is_some() { GameWord::Over } else { GameWord::Running },
-                rules,
-                start: time(record.start_ns),
-                end: record.end_ns.map(time),
-                id: record.id,
-                courts: record.courts,
-            }
-        };
-        self.table.records().into_iter().map(line).collect()
+        self.table.records().into_iter().map(|record| self.line(record)).collect()
+    }
+
+    fn line(&self, record: games::GameRecord) -> GameLine {
+        let rules = self.table.of(&record.id);
+        let rules = rules.map(|played| played.lock().sheet().setup().rules.name.clone());
+        let time = |ns| UtcTime::from_nanos(ns).to_rfc3339();
+        GameLine {
+            state: if record.end_ns.is_some() { GameWord::Over } else { GameWord::Running },
+            rules,
+            start: time(record.start_ns),
+            end: record.end_ns.map(time),
+            id: record.id,
+            courts: record.courts,
+        }
     }
 
     /// A game as it stands.
     pub(crate) fn view(&self, game: &GameId) -> Result<GameView, Failed> {
-        let unknown = || TableRefused::Unknown { id: game.clone() };
-        let played = self.table.of(game).ok_or_else(unknown).map_err(|error| not_taken(&error))?;
+        let none = || self.table.without_sheet(game);
+        let played = self.table.of(game).ok_or_else(none).map_err(|error| not_taken(&error))?;
         let played = played.lock();
         Ok(played.sheet().view())
     }
@@ -94,12 +109,30 @@ impl GameDesk {
     pub(crate) async fn start(&self, asked: GameStartArguments) -> Result<GameView, Failed> {
         let at = self.world.clock.utc();
         let setup = self.setup(asked, at)?;
+        self.anchors.begun(setup.session, Duration::ZERO);
         let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
         self.durable(move || table.start(setup, at, &outlet)).await
     }
 
-    /// Ends a game.
-    pub(crate) async fn end(&self, game: GameId) -> Result<GameView, Failed> {
+    /// Ends a game. Of one that cannot be read the record alone ends, and that is said.
+    pub(crate) async fn end(&self, game: GameId) -> Result<GameEnded, Failed> {
+        let ended = self.end_whole(game.clone()).await;
+        match ended {
+            Err(failed) if failed.code == UNREAD => {
+                let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
+                let at = self.world.clock.utc();
+                let ended =
+                    tokio::task::spawn_blocking(move || table.end_record(&game, at, &outlet)).await;
+                let ended = ended.map_err(|error| Failed::new("failed", error))?;
+                let (record, durable) = ended.map_err(|error| not_taken(&error))?;
+                self.kept(durable).await?;
+                Ok(GameEnded::Record { record: self.line(record), gone: failed.reason })
+            }
+            ended => ended.map(|view| GameEnded::Whole(Box::new(view))),
+        }
+    }
+
+    async fn end_whole(&self, game: GameId) -> Result<GameView, Failed> {
         let at = self.world.clock.utc();
         let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
         self.durable(move || {
@@ -165,20 +198,19 @@ impl GameDesk {
         match (fact, game) {
             (Some(fact), _) => self.tapped(undo(fact)).await,
             (None, Some(game)) => {
-                let unknown = || TableRefused::Unknown { id: game.clone() };
-                let played = self.table.of(&game).ok_or_else(unknown);
+                let none = || self.table.without_sheet(&game);
+                let played = self.table.of(&game).ok_or_else(none);
                 let played = played.map_err(|error| not_taken(&error))?;
-                loop {
-                    let last = played.lock().last_corrected();
-                    let Some(fact) = last else {
-                        return Err(Failed::new("refused", "nothing of this game is left to undo"));
-                    };
+                let corrected = played.lock().sheet().corrected().to_vec();
+                let mut tried = BTreeSet::new();
+                for fact in corrected.into_iter().rev().filter(|fact| tried.insert(*fact)) {
                     match self.tapped(undo(fact)).await {
-                        // Its own undo was tapped meanwhile.
+                        // Its own undo was tapped meanwhile, or its court forgot what was before.
                         Err(failed) if failed.code == NOTHING_TO_UNDO => {}
                         done => return done,
                     }
                 }
+                Err(Failed::new("refused", "nothing of this game is left to undo"))
             }
             (None, None) => Err(Failed::new("arguments", "name a shot or a game")),
         }
@@ -304,7 +336,7 @@ impl GameDesk {
         Ok(Setup {
             id: id.map_or_else(|| self.name(at), Ok)?,
             session,
-            rules: self.rules(rules.as_deref().unwrap_or(USUAL_RULES))?,
+            rules: self.rules(rules.as_deref().unwrap_or(&self.usual_rules))?,
             teams: teams.map_or_else(usual_teams, Ok)?,
             courts,
             attacks: Attacks(attacks.into_iter().map(attacked).collect()),
@@ -330,23 +362,39 @@ impl GameDesk {
 
     /// Rules of ours, or a file of the venue's.
     fn rules(&self, name: &str) -> Result<Rules, Failed> {
-        if let Some(rules) = Rules::named(name) {
-            return Ok(rules);
+        let found = self.rules.find(name, &*self.world.disk);
+        found.map_err(|error| Failed::new("rules", Foreign::error(&error)))
+    }
+
+    /// What a game can be started with. Reads files on the caller's thread.
+    pub(crate) fn all_rules(&self) -> Vec<RulesLine> {
+        let (lines, faults) = self.rules.all(&*self.world.disk);
+        for error in faults {
+            tracing::warn!(%error, "rules of the venue that no game can be started with");
         }
-        let ours: Vec<&str> = Rules::names().collect();
-        let none = || {
-            let (ours, folder) = (ours.join(", "), self.rules.display());
-            Failed::new(
-                "rules",
-                format_args!("no rules `{name}`: there are {ours}, and files in {folder}"),
-            )
-        };
-        // A name, so that no path leads elsewhere.
-        let Ok(plain) = GameId::new(name) else { return Err(none()) };
-        let file = self.rules.join(format!("{plain}.toml"));
-        let bytes = read_whole(&*self.world.disk, &file, RULES_MOST_BYTES).map_err(|_| none())?;
-        let text = String::from_utf8(bytes).map_err(|_| none())?;
-        Rules::parse(&text, &file).map_err(|error| Failed::new("rules", Foreign::error(&error)))
+        lines
+    }
+
+    /// A start goes on: what games tell before a picture has come has its time again.
+    pub(crate) fn go_on(&self) {
+        let now = self.world.clock.utc();
+        for record in self.table.records() {
+            let Some(played) = self.table.of(&record.id) else { continue };
+            let ago = now.nanos_since(UtcTime::from_nanos(record.start_ns));
+            // A clock that is not set yet, or went back, knows nothing of it.
+            let Ok(ago) = u64::try_from(ago) else { continue };
+            if self.anchors.plausible() {
+                self.anchors.begun(played.lock().sheet().session(), Duration::from_nanos(ago));
+            }
+        }
+    }
+
+    /// Says at the start what is wrong with rules: a game that needs them is refused with the same words.
+    pub(crate) fn look_at_rules(&self) {
+        if let Err(error) = self.rules.find(&self.usual_rules, &*self.world.disk) {
+            tracing::error!(%error, "the rules that `[game] rules` names: games are refused until they are there");
+        }
+        self.all_rules();
     }
 }
 
@@ -391,11 +439,15 @@ fn tap_refused(error: &TapRefused) -> Failed {
     Failed::new(code, Foreign::error(error))
 }
 
+/// A code of its own: such a game can be ended all the same.
+const UNREAD: &str = "unread";
+
 fn not_taken(error: &TableRefused) -> Failed {
     let code = match error {
         TableRefused::Unknown { .. } | TableRefused::Record(games::Refused::Unknown { .. }) => {
             "unknown"
         }
+        TableRefused::Unread { .. } => UNREAD,
         TableRefused::Ending => "busy",
         TableRefused::Record(_) | TableRefused::Sheet(_) => "refused",
     };

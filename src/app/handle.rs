@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use crate::app::claiming::ClaimSays;
 use crate::app::courts::Courts;
 use crate::app::error::CourtError;
+use crate::app::games::GameDesk;
 use crate::app::operations::Technician;
 use crate::app::splits::Splits;
 use crate::app::twin::TwinDesk;
@@ -21,7 +22,11 @@ use crate::detect::delivery::InstallRefused;
 use crate::device::DeviceMemory;
 use crate::event::FactId;
 use crate::event::box_status::BoxStatus;
+use crate::event::game::GameView;
 use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
+use crate::event::play::{
+    GameEnded, GameStartArguments, ShotCorrectArguments, ShotTold, ShotUndoArguments,
+};
 use crate::event::service::{ConfirmArguments, CourtService, OverrideArguments, ServiceState};
 use crate::event::state::{ClaimState, ModelsState};
 use crate::event::twin::{ConfigReported, DesiredTold};
@@ -29,7 +34,7 @@ use crate::event::words::VerdictWord;
 use crate::game::calibrate::Verdict;
 use crate::ingest::{CourtStatus, IngestCounts};
 use crate::mailbox::Ledger;
-use crate::media::{CourtId, Foreign};
+use crate::media::{CourtId, Foreign, GameId};
 use crate::page::Source;
 use crate::uplink::{Failed, Given, UplinkCounts};
 
@@ -40,6 +45,7 @@ pub struct AppHandle {
     pub(crate) ring: Shelf,
     pub(crate) models: Arc<Splits>,
     pub(crate) technician: Arc<Technician>,
+    pub(crate) games: GameDesk,
     pub(crate) claim: ClaimSays,
     pub(crate) again: watch::Sender<bool>,
 }
@@ -194,6 +200,46 @@ impl AppHandle {
         verdict: VerdictWord,
     ) -> Option<oneshot::Receiver<Result<(), String>>> {
         say(&self.courts.beside().book, fact, Verdict::of(verdict)?)?.ok()
+    }
+
+    /// A game as it stands. Waits while its lock is held, which is as long as the outbox is full.
+    ///
+    /// # Errors
+    /// There is none of that name that can be played or corrected.
+    pub fn game(&self, game: &GameId) -> Result<GameView, Failed> {
+        self.games.view(game)
+    }
+
+    /// Starts a game; on disk when this returns.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub async fn start_game(&self, asked: GameStartArguments) -> Result<GameView, Failed> {
+        self.games.start(asked).await
+    }
+
+    /// Ends a game; on disk when this returns.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub async fn end_game(&self, game: GameId) -> Result<GameEnded, Failed> {
+        self.games.end(game).await
+    }
+
+    /// A shot was otherwise; on disk when this returns.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub async fn correct_shot(&self, asked: ShotCorrectArguments) -> Result<ShotTold, Failed> {
+        self.games.correct(asked).await
+    }
+
+    /// The last correction of a shot, or of a game, is taken back; on disk when this returns.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub async fn undo_shot(&self, asked: ShotUndoArguments) -> Result<ShotTold, Failed> {
+        self.games.undo(asked).await
     }
 
     /// What every hop counts, and who has nothing to do.

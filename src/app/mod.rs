@@ -7,7 +7,7 @@
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
 //! configuration, `options` what a command changes of the daemon, `memory` what the
 //! process may have of it, `claiming` who the box is where no broker is configured, `gpu` what is free of a GPU's, `kept` the model that a swap was told
-//! to keep, `splits` what models disagree on and how each does, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
+//! to keep, `splits` what models disagree on and how each does, `labels` what people say of shots, to learn from, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `home` what Home Assistant is told, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
@@ -27,6 +27,7 @@ mod settings;
 mod kept;
 mod parcels;
 mod splits;
+mod labels;
 mod orders;
 mod court;
 mod book;
@@ -62,6 +63,7 @@ use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
 use crate::event::Decision;
 use crate::game::jury::Room;
+use crate::game::rulebook::Rulebook;
 use crate::game::table::Table;
 use crate::game::{self, keeper, player};
 use crate::health::{Metrics, Notifier, Syncs, TimedDisk};
@@ -79,10 +81,11 @@ use crate::app::claiming::Claiming;
 use crate::app::courts::{Court, Courts, Neighbours};
 use crate::app::error::told_if_full;
 use crate::app::faces::{FromIngest, FromModels, FromOutbox, FromRing, GiveSpace, model_meters};
-use crate::app::games::{GameDesk, rules_folder};
+use crate::app::games::GameDesk;
 use crate::app::gpu::GpuMemory;
 use crate::app::home::{HomeDesk, HomeKeeper};
 use crate::app::host::HostReader;
+use crate::app::labels::Labels;
 use crate::app::operations::Technician;
 use crate::app::orders::OrderHops;
 use crate::app::service::{ServiceDesk, ServiceKeeper};
@@ -263,7 +266,7 @@ impl App {
             ..ring_settings
         };
         let mut ring = {
-            let tells = (uplink.inbox(), anchors.clone());
+            let tells = (uplink.inbox(), anchors.clone(), Arc::clone(&table));
             open_ring(ring_settings, &order_hops, tells, &metrics, &world).await.map_err(full)?
         };
         for (name, rest) in ring.rests() {
@@ -287,6 +290,12 @@ impl App {
             &order_hops.orders,
             ring.shelf(),
             (&*world.disk, &data_dir),
+        ));
+        let labels = Arc::new(Labels::new(
+            (&world.disk, &world.clock),
+            &data_dir,
+            &order_hops.orders,
+            ring.shelf(),
         ));
         jury.tells(Arc::clone(&splits) as Arc<dyn game::jury::Hears>);
 
@@ -350,8 +359,12 @@ impl App {
             book: book.clone(),
             table: Arc::clone(&table),
             outlet: uplink.inbox(),
-            rules: rules_folder(&data_dir),
+            anchors: anchors.clone(),
+            rules: Rulebook::of(&data_dir),
+            usual_rules: config.game.rules.clone(),
         };
+        game_desk.look_at_rules();
+        game_desk.go_on();
         more = more.merge(game_routes::routes(game_desk.clone()));
         let pace = Pace::new(Arc::clone(&world.clock), config.http.read_bytes_per_second);
         let reading = ReadTerms { pace: pace.clone(), wall: Some(anchors.clone()) };
@@ -382,6 +395,7 @@ impl App {
             uplink,
             home,
             pace,
+            labels,
             table,
         });
         courts.begin(&config.courts, left).await?;
@@ -426,6 +440,7 @@ impl App {
             ring: self.ring.shelf(),
             models,
             technician: Arc::clone(&self.technician),
+            games: self.games.clone(),
             claim: self.claiming.says.clone(),
             again: self.again.clone(),
         }
@@ -507,6 +522,7 @@ impl App {
                 ingest: beside.ingest.clone(),
                 models: Arc::clone(detect),
                 splits,
+                labels: Arc::clone(&beside.labels),
                 gpu_memory,
                 disk: Arc::clone(&beside.world.disk),
                 data_dir,
@@ -727,7 +743,7 @@ async fn begin_service(
 async fn open_ring(
     settings: clips::RingSettings,
     hops: &OrderHops,
-    (news, wall): (Mailbox<Decision>, Anchors),
+    (news, wall, games): (Mailbox<Decision>, Anchors, Arc<Table>),
     metrics: &Metrics,
     world: &World,
 ) -> Result<Ring, AppError> {
@@ -748,6 +764,7 @@ async fn open_ring(
         sink,
         news: Some(news),
         wall: Some(wall),
+        games: Some(games),
         meters,
     };
     let opened = tokio::task::spawn_blocking(move || Ring::open(parts)).await;

@@ -180,6 +180,7 @@ impl Hears for Splits {
             from_ns: reached.minus(BEFORE).as_nanos(),
             to_ns: reached.plus(AFTER).as_nanos(),
             reason: DISAGREEMENT.to_owned(),
+            ..ClipRequest::default()
         };
         let mut kept = self.kept.lock();
         kept.lines.push_back(Line { fact, told });

@@ -18,6 +18,7 @@ use crate::app::gpu::GpuMemory;
 use crate::app::home::{HomeKeeper, Look};
 use crate::app::host::HostReader;
 use crate::app::kept;
+use crate::app::labels::Labels;
 use crate::app::service::ServiceKeeper;
 use crate::app::splits::{self, Splits};
 use crate::app::status::{CourtSays, StagesSay, config_state};
@@ -62,6 +63,7 @@ pub(crate) struct Watched {
     pub(crate) ingest: IngestHandle,
     pub(crate) models: Arc<detect::Detect>,
     pub(crate) splits: Arc<Splits>,
+    pub(crate) labels: Arc<Labels>,
     pub(crate) gpu_memory: GpuMemory,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) data_dir: PathBuf,
@@ -156,6 +158,12 @@ async fn tend_models(watched: &Watched) {
         let write = move || splits::write(&*disk, &dir, &bytes);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
             tracing::error!(%error, "what models disagree on is not kept: a restart forgets it");
+        }
+    }
+    if watched.labels.is_due() {
+        let labels = Arc::clone(&watched.labels);
+        if let Err(error) = tokio::task::spawn_blocking(move || labels.tend()).await {
+            tracing::error!(%error, "labels are not kept");
         }
     }
     let Some(live) = watched.models.newly_kept() else { return };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clips::files::Log;
 use crate::clips::lines::{line, whole};
 use crate::disk::{Disk, Format, OpenHow, read_whole};
-use crate::media::Foreign;
+use crate::media::{Foreign, GameId};
 
 /// The format of the audit log that this version writes.
 pub const AUDIT_FORMAT: Format = Format::FIRST;
@@ -69,6 +69,9 @@ pub struct Asked {
     /// The clip that was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<String>,
+    /// The game that was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameId>,
     /// The moments that go.
     pub spans: Vec<AskedSpan>,
     /// Segments of greater numbers came later, and stay.
@@ -192,6 +195,7 @@ mod tests {
             who: Foreign::told("test"),
             reason: None,
             clip: None,
+            game: None,
             spans: Vec::new(),
             upto: 7,
         })

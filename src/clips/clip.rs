@@ -4,13 +4,17 @@
 //! the same, and stay what they are in every format: `number`, `pinned`, `segments`, and the words of
 //! its [`Format`]. So its clip keeps its place and its bytes until that version is back.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::clips::boxes::checksum;
 use crate::clips::cut::Part;
 use crate::clips::index::ClipBrief;
 use crate::disk::Format;
+use crate::event::ClipAbout;
+use crate::event::tags::own_words;
 use crate::media::Foreign;
 
 /// Version of the way that clips are put together. Bytes of a clip never change (R7): another way
@@ -64,6 +68,15 @@ pub struct Clip {
     /// The event that it is of was taken back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
+    /// The game that was started there, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<String>,
+    /// How much it is worth watching, 0 to 100, where a game says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Number>,
+    /// Words by which it is found, in order: what the game says of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// How often the world was told of it: the revision of its next event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u32,
@@ -215,10 +228,62 @@ impl Clip {
         self
     }
 
-    /// How good a highlight it is, where somebody wrote that into its entry (`score`).
+    /// How good a highlight it is, where its game said so.
     #[must_use]
     pub fn score(&self) -> Option<f64> {
-        self.file.get("score")?.as_f64()
+        self.score.as_ref()?.as_f64()
+    }
+
+    /// The game that it is of: the one that was started there, else its session.
+    #[must_use]
+    pub fn game(&self) -> &str {
+        self.game.as_deref().unwrap_or(&self.session)
+    }
+
+    /// What its game says of it now. `true`: that is news.
+    pub(crate) fn tell_about(&mut self, about: &ClipAbout) -> bool {
+        if about.is_empty() {
+            return false; // of a version that says nothing, or of no game
+        }
+        let ClipAbout { game, score_tenths, tags } = about;
+        let score = score_tenths.and_then(|tenths| Number::from_f64(f64::from(tenths) / 10.0));
+        let said =
+            (game.as_ref().map(ToString::to_string).or(self.game.clone()), score, tags.clone());
+        let had = (self.game.take(), self.score.take(), std::mem::take(&mut self.tags));
+        let is_news = said != had;
+        (self.game, self.score, self.tags) = said;
+        is_news
+    }
+
+    /// Words by which it is found: its game's, and those that people wrote where it was kept.
+    #[must_use]
+    pub fn all_tags(&self) -> Vec<String> {
+        let texts = self.kept.iter().flat_map(|kept| [Some(&kept.reason), kept.note.as_ref()]);
+        let own = texts.flatten().flat_map(|text| own_words(text.as_str()));
+        let all: BTreeSet<String> = self.tags.iter().cloned().chain(own).collect();
+        all.into_iter().collect()
+    }
+
+    /// True if it is found by each of these.
+    #[must_use]
+    pub fn has_tags(&self, wanted: &[String]) -> bool {
+        if wanted.is_empty() {
+            return true;
+        }
+        let all = self.all_tags();
+        wanted.iter().all(|tag| all.contains(tag))
+    }
+
+    /// As it is listed: with all that it is found by, and without where its bytes lie, which is nobody
+    /// else's business.
+    #[must_use]
+    pub fn listed(mut self) -> Self {
+        self.tags = self.all_tags();
+        self.game = Some(self.game().to_owned());
+        if let Some(media) = &mut self.media {
+            media.parts.clear();
+        }
+        self
     }
 
     /// How it stands, in a word: `pinned`, `deleted`, `gone`, why its pin ended, `none`.
@@ -293,8 +358,19 @@ impl Clip {
 }
 
 /// What of an entry is ever written anew.
-const CHANGES: [&str; 8] =
-    ["pinned", "ended", "made_ns", "kept", "note", "deleted_ns", "withdrawn", "revision"];
+const CHANGES: [&str; 11] = [
+    "pinned",
+    "ended",
+    "made_ns",
+    "kept",
+    "note",
+    "deleted_ns",
+    "withdrawn",
+    "revision",
+    "game",
+    "score",
+    "tags",
+];
 
 /// Checksum of an entry's file, as the index has it.
 #[must_use]

@@ -23,9 +23,9 @@ use crate::clips::index::SegmentEntry;
 use crate::clips::news::told;
 use crate::clips::newslog::NewsLog;
 use crate::clips::pins::Pins;
-use crate::event::models::DISAGREEMENT;
+use crate::event::models::{DISAGREEMENT, LABEL};
 use crate::event::words::ClipWord;
-use crate::media::{Foreign, Monotonic};
+use crate::media::{Foreign, MediaTime, Monotonic};
 
 /// A session that brought nothing for so long is over, as far as clips go (DESIGN §5.1: a
 /// publisher that stalls is let go after as long).
@@ -164,7 +164,7 @@ impl Cutter {
     fn cut(&mut self, wanted: &PendingCut, kept: Option<&Kept>) -> Result<Clip, ChangeError> {
         let id = &wanted.request.id;
         if let Some(clip) = wanted.request.withdraws() {
-            self.entries.set_withdrawn(clip, true)?;
+            self.entries.withdraw(clip)?;
             return Ok(nothing(wanted));
         }
         if self.desk.state.lock().index.clip(id).is_some() {
@@ -172,7 +172,7 @@ impl Cutter {
                 return self.keep_again(id, kept.clone()); // another asked for the same meanwhile
             }
             // Asked again, after a restart perhaps: the same clip. Or its event is told again.
-            self.entries.set_withdrawn(id, false)?;
+            self.entries.tell_again(id, &wanted.request.about)?;
             return Ok(nothing(wanted));
         }
         let hold = wanted.hold();
@@ -184,7 +184,7 @@ impl Cutter {
             Err(why) if kept.is_some() => return Err(why.into()),
             Err(why) => (None, Some(why.to_string())),
         };
-        let clip = Clip {
+        let mut clip = Clip {
             number: self.desk.state.lock().index.number_clip(),
             reason: kept.map_or_else(
                 || wanted.request.reason.clone(),
@@ -197,6 +197,10 @@ impl Cutter {
             kept: kept.cloned(),
             ..nothing(wanted)
         };
+        clip.tell_about(&wanted.request.about);
+        if kept.is_some() {
+            clip.game = self.game_of(wanted);
+        }
         let event = kept.and_then(|_| told(&clip, ClipWord::Kept, clip.revision));
         let due = self.entries.due(event).map_err(ChangeError::Disk)?;
         self.entries.write(&clip).map_err(ChangeError::Disk)?;
@@ -212,6 +216,15 @@ impl Cutter {
         }
         self.entries.news.tell(due);
         Ok(clip)
+    }
+
+    /// The game that was played in an interval that somebody wants kept, where the wall's time is known.
+    fn game_of(&self, wanted: &PendingCut) -> Option<String> {
+        let (games, wall) = (self.desk.games.as_ref()?, self.desk.wall.as_ref()?);
+        let from = MediaTime::from_nanos(wanted.request.from_ns);
+        let stamp = wall.stamp(&wanted.court, wanted.session, from, None);
+        stamp.source?;
+        games.at(&wanted.court, stamp.utc).map(|game| game.to_string())
     }
 
     fn make(
@@ -256,7 +269,7 @@ impl Cutter {
         Ok((media, plan.missing))
     }
 
-    /// R6. What models disagree on leaves half of the reserve to what was told.
+    /// R6. What is kept to learn from leaves half of the reserve to what was told.
     fn check_reserve(&self, plan: &Plan, reason: &str) -> Result<(), WhyNot> {
         let segments: Vec<_> = plan.parts.iter().map(|part| part.segment).collect();
         self.fits_reserve(&segments, reason).map_err(|[more, pinned, reserve]| WhyNot::Reserve {
@@ -272,7 +285,8 @@ impl Cutter {
         let more = state.index.bytes_to_pin(segments);
         let pinned = state.index.pinned_bytes();
         let reserve = state.limits.reserve;
-        let reserve = if reason == DISAGREEMENT { reserve / 2 } else { reserve };
+        let to_learn = reason == DISAGREEMENT || reason == LABEL;
+        let reserve = if to_learn { reserve / 2 } else { reserve };
         if pin_fits(pinned, more, reserve) { Ok(()) } else { Err([more, pinned, reserve]) }
     }
 }
@@ -296,6 +310,9 @@ fn nothing(wanted: &PendingCut) -> Clip {
         kept: None,
         deleted_ns: None,
         withdrawn: false,
+        game: None,
+        score: None,
+        tags: Vec::new(),
         revision: 0,
         gone_ns: None,
         file: serde_json::Map::new(),

@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::clips::audit::{self, Asked, AskedSpan, Audit, AuditRecord};
 use crate::clips::clip::Clip;
-use crate::clips::desk::{ChangeError, RingError};
+use crate::clips::desk::{ChangeError, Desk, RingError};
 use crate::clips::entries::Entries;
 use crate::clips::erase::{Erased, Holes, look, write_holes};
 use crate::clips::files::Places;
@@ -32,7 +32,7 @@ use crate::clips::news::told;
 use crate::clips::timeline::Ticks;
 use crate::disk::Disk;
 use crate::event::words::ClipWord;
-use crate::media::{CourtId, Foreign, MediaTime, Monotonic, SessionId};
+use crate::media::{CourtId, Foreign, GameId, MediaTime, Monotonic, SessionId, UtcTime};
 
 /// What a time in UTC may be wrong by (`arrival` and the usual camera: DESIGN §5.2).
 const UTC_SLACK_NS: i64 = 2_000_000_000;
@@ -140,7 +140,7 @@ impl Deletions {
     fn ask(&mut self, entries: &mut Entries, delete: Delete) -> Result<Asked, ChangeError> {
         let Delete { what, reason, by } = delete;
         let desk = &entries.desk;
-        let mut clip = None;
+        let (mut clip, mut game) = (None, None);
         let spans = match what {
             DeleteWhat::Clip(id) => {
                 let entry = entries.read(&id)?;
@@ -154,10 +154,13 @@ impl Deletions {
                 let (from, to) = (MediaTime::from_nanos(from), MediaTime::from_nanos(to));
                 vec![Span { from, to, ..span }]
             }
+            DeleteWhat::Game(id) => {
+                let spans = spans_of_game(entries, &id)?;
+                game = Some(id);
+                spans
+            }
             DeleteWhat::Interval(Interval::Wall { court, from, to }) => {
-                let timed = desk.timed(&desk.court(court.as_ref())?);
-                let (from, to) = (from.plus_nanos(-UTC_SLACK_NS), to.plus_nanos(UTC_SLACK_NS));
-                of_wall(&timed, from, to).into_iter().map(|(span, _)| span).collect()
+                spans_of_wall(desk, &desk.court(court.as_ref())?, (from, to))
             }
             DeleteWhat::Interval(interval) => vec![desk.find(&interval)?],
         };
@@ -171,6 +174,7 @@ impl Deletions {
             who: by,
             reason,
             clip,
+            game,
             spans: spans.iter().map(asked_span).collect(),
             upto: desk.state.lock().index.given_segment(),
         };
@@ -475,6 +479,42 @@ fn spans_of(clip: &Clip) -> Result<Vec<Span>, ChangeError> {
         to = Ticks(Ticks::of(to).0 - 1).media(); // its last moment: what follows is not its own
     }
     Ok(vec![Span { court, session: clip.session.clone(), from, to }])
+}
+
+/// All that a court recorded between two times, and a little more: UTC is known no better.
+fn spans_of_wall(desk: &Desk, court: &CourtId, (from, to): (UtcTime, UtcTime)) -> Vec<Span> {
+    let (from, to) = (from.plus_nanos(-UTC_SLACK_NS), to.plus_nanos(UTC_SLACK_NS));
+    of_wall(&desk.timed(court), from, to).into_iter().map(|(span, _)| span).collect()
+}
+
+/// What the courts of a game recorded while it was played; and its clips, which say so themselves where
+/// nobody knows any more when that was. Reads the entry of every clip.
+fn spans_of_game(entries: &Entries, id: &GameId) -> Result<Vec<Span>, ChangeError> {
+    let desk = &entries.desk;
+    let mut spans = Vec::new();
+    if let Some(played) = desk.games.as_ref().and_then(|games| games.game(id.as_str())) {
+        let to = played.to.unwrap_or_else(|| desk.clock.utc());
+        for court in &played.courts {
+            spans.extend(spans_of_wall(desk, court, (played.from, to)));
+        }
+    }
+    let all: Vec<String> = {
+        let state = desk.state.lock();
+        state.index.clips_after(0).map(|brief| brief.id.clone()).collect()
+    };
+    for clip in all {
+        // One that goes meanwhile, or that this version cannot read, is passed over.
+        let Ok(clip) = entries.read(&clip) else { continue };
+        if clip.media.is_some() && clip.game() == id.as_str() {
+            let own = spans_of(&clip)?;
+            let is_in = |own: &Span, span: &Span| {
+                own.session == span.session && span.from <= own.from && own.to <= span.to
+            };
+            let more = own.into_iter().filter(|own| !spans.iter().any(|span| is_in(own, span)));
+            spans.extend(more.collect::<Vec<_>>());
+        }
+    }
+    Ok(spans)
 }
 
 fn asked_span(span: &Span) -> AskedSpan {

@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::clips::clip::{Clip, Kept, is_clip_id};
 use crate::clips::evict::{Asked, Limits};
 use crate::clips::files::Places;
+use crate::clips::games::Games;
 use crate::clips::index::{Hold, Index, SegmentNumber};
 use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
@@ -141,6 +142,8 @@ pub struct RingParts {
     pub news: Option<Mailbox<Decision>>,
     /// What is known of the wall's time of sessions that play.
     pub wall: Option<Anchors>,
+    /// Who knows which games were played.
+    pub games: Option<Arc<dyn Games>>,
     /// What is measured.
     pub meters: RingMeters,
 }
@@ -180,6 +183,7 @@ pub(crate) struct Desk {
     pub(crate) sink: Arc<dyn FragmentSink>,
     pub(crate) news: Option<Mailbox<Decision>>,
     pub(crate) wall: Option<Anchors>,
+    pub(crate) games: Option<Arc<dyn Games>>,
     pub(crate) meters: RingMeters,
     // The one lock of the ring: held for lines, never across I/O. Writer and cutter change it,
     // the shelf reads it.

@@ -16,7 +16,7 @@ use crate::clips::lines::{ClipRecord, line};
 use crate::clips::news::{Due, News, told_gone};
 use crate::clips::newslog::NewsLog;
 use crate::disk::{read_whole, write_durably};
-use crate::event::Event;
+use crate::event::{ClipAbout, Event};
 use crate::media::UtcTime;
 
 /// The only one that changes entries, on the cutter's thread.
@@ -112,20 +112,35 @@ impl Entries {
         Ok(clip.seen(gone_ns))
     }
 
-    /// Has a clip say whether its event was taken back. One that is not there, or cannot be read by this
+    /// Has a clip say that its event was taken back. One that is not there, or cannot be read by this
     /// version, stays as it is.
-    pub(crate) fn set_withdrawn(&mut self, id: &str, withdrawn: bool) -> Result<(), ChangeError> {
+    pub(crate) fn withdraw(&mut self, id: &str) -> Result<(), ChangeError> {
+        self.change(id, |clip| !std::mem::replace(&mut clip.withdrawn, true))
+    }
+
+    /// A clip's event is told again: it stands, and its game may say otherwise of it. One that is not
+    /// there, or cannot be read by this version, stays as it is.
+    pub(crate) fn tell_again(&mut self, id: &str, about: &ClipAbout) -> Result<(), ChangeError> {
+        self.change(id, |clip| {
+            let stands_again = std::mem::take(&mut clip.withdrawn);
+            clip.tell_about(about) || stands_again
+        })
+    }
+
+    fn change(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut Clip) -> bool,
+    ) -> Result<(), ChangeError> {
         let mut clip = match self.read(id) {
             Ok(clip) => clip,
             Err(ChangeError::Unknown | ChangeError::Newer { .. }) => return Ok(()),
             Err(why) => return Err(why),
         };
-        if clip.withdrawn == withdrawn {
-            return Ok(());
+        if change(&mut clip) {
+            self.write(&clip).map_err(ChangeError::Disk)?;
+            info!(clip = id, withdrawn = clip.withdrawn, "clip's event was told otherwise");
         }
-        clip.withdrawn = withdrawn;
-        self.write(&clip).map_err(ChangeError::Disk)?;
-        info!(clip = id, withdrawn, "clip's event was taken back, or told again");
         Ok(())
     }
 
@@ -235,7 +250,7 @@ mod tests {
         for n in 0.. {
             let (disk, mut ring) = with_clip();
             disk.stop_after(disk.operations() + n);
-            let done = entries(&mut ring).set_withdrawn("c", true);
+            let done = entries(&mut ring).withdraw("c");
             let again = open(&disk.power_cut(n));
             let clip = again.ring.shelf().read("c").expect("its entry is whole");
             assert!(clip.pinned && clip.media.is_some(), "{clip:?}");
@@ -253,11 +268,16 @@ mod tests {
         let (disk, mut ring) = with_clip();
         for (withdrawn, writes) in [(false, false), (true, true), (true, false), (false, true)] {
             let before = disk.operations();
-            entries(&mut ring).set_withdrawn("c", withdrawn).expect("written");
+            let entries = entries(&mut ring);
+            let done = match withdrawn {
+                true => entries.withdraw("c"),
+                false => entries.tell_again("c", &ClipAbout::default()),
+            };
+            done.expect("written");
             assert_eq!(disk.operations() > before, writes, "{withdrawn}");
             assert_eq!(ring.ring.shelf().read("c").expect("there").withdrawn, withdrawn);
         }
-        entries(&mut ring).set_withdrawn("of nothing", true).expect("nothing to say it of");
+        entries(&mut ring).withdraw("of nothing").expect("nothing to say it of");
         for _ in 0..2 {
             let clip = entries(&mut ring).end_pin("c", PinEnd::Command).expect("ended");
             assert_eq!((clip.pinned, clip.ended), (false, Some(PinEnd::Command)));

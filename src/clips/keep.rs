@@ -60,6 +60,7 @@ impl Cutter {
             from_ns: span.from.as_nanos(),
             to_ns: span.to.as_nanos(),
             reason: kept.reason.as_str().to_owned(),
+            ..ClipRequest::default()
         };
         let asked = self.desk.clock.monotonic();
         let cut = PendingCut { court: span.court, session, request, asked, keep: None };

@@ -13,7 +13,7 @@ use crate::clips::cut::NoClip;
 use crate::clips::index::SegmentEntry;
 use crate::clips::timeline::Ticks;
 use crate::event::clip::{DeleteArguments, KeepArguments, Moment};
-use crate::media::{CourtId, Foreign, ForeignKind, MediaTime, SessionId, UtcTime};
+use crate::media::{CourtId, Foreign, ForeignKind, GameId, MediaTime, SessionId, UtcTime};
 
 /// A reason is a word or two, a note a sentence (chosen; the page offers as much).
 const REASON_MOST: usize = 80;
@@ -88,6 +88,8 @@ pub enum DeleteWhat {
     Clip(String),
     /// All of a session.
     Session(SessionId),
+    /// What its courts recorded while a game was played, and its clips.
+    Game(GameId),
     /// An interval.
     Interval(Interval),
 }
@@ -172,25 +174,35 @@ impl Delete {
     /// # Errors
     /// What is wrong with it, and what to write.
     pub fn read(asked: &DeleteArguments, by: Foreign) -> Result<Self, Foreign> {
-        let session = match (&asked.session, &asked.game) {
-            (Some(_), Some(_)) => {
-                return Err(Foreign::told("a game is its session: name one of the two"));
-            }
-            (session, game) => session.as_deref().or(game.as_deref()),
-        };
+        if asked.session.is_some() && asked.game.is_some() {
+            return Err(Foreign::told("name a game or a session: one of the two"));
+        }
         let moments = (asked.from.as_ref(), asked.to.as_ref());
-        let what = match (&asked.clip, session, moments) {
-            (Some(id), None, (None, None)) => DeleteWhat::Clip(clip_id(id)?),
-            (None, Some(session), (None, None)) => DeleteWhat::Session(session_of(session)?),
-            (None, session, moments) => {
+        // A court without a started game plays one that is its session.
+        let (rolling, game) = match asked.game.as_deref() {
+            Some(game) if SessionId::parse(game).is_some() => (Some(game), None),
+            game => (None, game),
+        };
+        let session = asked.session.as_deref().or(rolling);
+        let what = match (&asked.clip, game, session, moments) {
+            (Some(id), None, None, (None, None)) => DeleteWhat::Clip(clip_id(id)?),
+            (None, Some(game), None, (None, None)) if asked.court.is_none() => {
+                let game = GameId::new(game).map_err(|error| Foreign::error(&error))?;
+                DeleteWhat::Game(game)
+            }
+            (None, None, Some(session), (None, None)) => DeleteWhat::Session(session_of(session)?),
+            (None, None, session, moments) => {
                 let interval = interval(asked.court.as_deref(), session, moments, None)?;
                 DeleteWhat::Interval(interval.ok_or_else(|| {
-                    Foreign::told("name a `clip`, a `session`, or a `court` with `from` and `to`")
+                    Foreign::told(
+                        "name a `clip`, a `game`, a `session`, or a `court` with `from` and `to`",
+                    )
                 })?)
             }
-            _ => {
+            (Some(_), ..) => {
                 return Err(Foreign::told("a `clip` is named alone, without session or moments"));
             }
+            _ => return Err(Foreign::told("a `game` is named alone, without court or moments")),
         };
         let reason = text("reason", asked.reason.as_deref(), NOTE_MOST)?;
         Ok(Self { what, reason, by })
@@ -370,6 +382,9 @@ mod tests {
             (r#"{}"#, "name a `clip`"),
             (r#"{"clip":"x","session":"00000000000000a1"}"#, "named alone"),
             (r#"{"game":"00000000000000a1"}"#, "Session"),
+            (r#"{"game":"cup-final"}"#, "Game("),
+            (r#"{"game":"cup final"}"#, "refused"),
+            (r#"{"game":"cup-final","court":"a"}"#, "named alone"),
             (r#"{"game":"00000000000000a1","session":"00000000000000a1"}"#, "one of the two"),
             (r#"{"session":"00000000000000a1","from":1,"to":3}"#, "Stream"),
             (r#"{"court":"a","from":"2026-01-15T08:00:00Z","to":"2026-01-15T08:01:00Z"}"#, "Wall"),

@@ -40,6 +40,8 @@ const REMEMBERED: usize = 256;
 pub(crate) enum NotPlayed {
     #[error("there is no such court: /v1/state has their names")]
     NoCourt,
+    #[error("no game of that name was played on this court: /v1/games names them")]
+    NoGame,
     #[error("nothing is recorded of this court yet: ask again once its camera publishes")]
     NothingYet,
     #[error("nothing of that time is recorded, or it was evicted: ask for another")]

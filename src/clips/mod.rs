@@ -5,7 +5,7 @@
 //! ballast when a full disk refuses events. Read `timeline` and `fragment` (what survives a power
 //! cut) and `packed` (in few bytes), `recorder` (when a fragment closes), `index` (what is where) and
 //! `lines` (its files), `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
-//! `{id}.json` says), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
+//! `{id}.json` says), `games` (when they were played), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
 //! (what its threads share), `finding` (where an interval is), `writer` (the only
 //! one that writes video), `entries` (what clips are, on disk), `news` with `newslog` (what the world is told of them),
 //! `pins` (which end by themselves), `deleting` with `erase` and `audit` (on demand), `cutter` and `keep`
@@ -45,6 +45,7 @@ mod evict;
 mod cut;
 mod film;
 mod clip;
+mod games;
 mod keeping;
 mod files;
 mod audit;
@@ -98,6 +99,7 @@ pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,
 };
+pub use crate::clips::games::{GameTime, Games};
 pub use crate::clips::held::HeldClip;
 pub use crate::clips::index::SegmentEntry;
 pub use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Interval, Keep, KeepWhat};

@@ -46,8 +46,19 @@ impl Ring {
     /// # Errors
     /// [`RingError`]; a disk too full for the ballast or for recording is no error.
     pub fn open(parts: RingParts) -> Result<Self, RingError> {
-        let RingParts { settings, disk, clock, courts, orders, done, sink, news, wall, meters } =
-            parts;
+        let RingParts {
+            settings,
+            disk,
+            clock,
+            courts,
+            orders,
+            done,
+            sink,
+            news,
+            wall,
+            games,
+            meters,
+        } = parts;
         let places = Places::new(&settings.dir);
         disk.create_dir_all(&places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
@@ -104,6 +115,7 @@ impl Ring {
             sink,
             news,
             wall,
+            games,
             meters,
             state: Mutex::new(state),
             commands: Mailbox::new(MAX_COMMANDS, WhenFull::DropNewest, Tally::default()),

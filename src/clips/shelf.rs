@@ -23,11 +23,12 @@ use crate::clips::cut::Part;
 use crate::clips::desk::{ChangeError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{Assembly, OpenedSegment, Places, open_clip, open_parts};
+use crate::clips::games::GameTime;
 use crate::clips::held::HeldClip;
 use crate::clips::index::{Index, SegmentEntry};
 use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
-use crate::disk::{Disk, read_whole};
+use crate::disk::{Disk, OpenHow, read_whole};
 use crate::event::state::StorageState;
 use crate::event::words::StorageCondition;
 use crate::media::{CourtId, Foreign, MediaTime, SessionId, UtcTime};
@@ -192,6 +193,12 @@ impl Shelf {
         live.is_some() && desk.state.lock().courts.values().any(|court| court.live == live)
     }
 
+    /// A game that was started, as far as it is known. `None` before files alone.
+    pub(crate) fn game(&self, id: &str) -> Option<GameTime> {
+        let Before::Desk(desk) = &self.before else { return None };
+        desk.games.as_ref()?.game(id)
+    }
+
     /// Lists clips. One that goes, or cannot be read, is left out.
     #[must_use]
     pub fn list(&self, query: &ClipQuery) -> ClipList {
@@ -343,6 +350,13 @@ impl Shelf {
     /// What the file system says.
     pub fn audit(&self) -> io::Result<AuditRead> {
         audit::read(&*self.disk, &self.places.audit())
+    }
+
+    /// How long the audit log is: whoever looks at it need not read it again while that is the same.
+    #[must_use]
+    pub fn audit_bytes(&self) -> u64 {
+        let file = self.disk.open(&self.places.audit(), OpenHow::Read);
+        file.and_then(|file| file.len()).unwrap_or(0)
     }
 
     /// The time of the box, for what is asked.

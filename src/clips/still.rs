@@ -47,6 +47,26 @@ impl Clip {
 }
 
 impl Shelf {
+    /// How many pictures a clip has. Reads files on the caller's thread.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `NoBytes`, `Gone` or `Disk`.
+    pub fn pictures(&self, clip: &Clip) -> Result<usize, ShelfError> {
+        let damaged = || {
+            let text = "its segments are not what they were";
+            ShelfError::Disk(io::Error::new(io::ErrorKind::InvalidData, text))
+        };
+        let mut count = 0;
+        for (n, (part, opened)) in self.parts(clip)?.iter().enumerate() {
+            for fragment in fragments_of(part, &opened.scanned).ok_or_else(damaged)? {
+                let moof = read_moof(&*opened.file, fragment).map_err(ShelfError::Disk)?;
+                let origins = opened.scanned.origins();
+                count += samples(&moof, fragment, origins, n).ok_or_else(damaged)?.0.len();
+            }
+        }
+        Ok(count)
+    }
+
     /// The coded pictures of a clip that a picture of its moment is decoded from. Reads files on the
     /// caller's thread.
     ///

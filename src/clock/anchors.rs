@@ -11,10 +11,12 @@ use crate::clock::anchor::{BoxClock, Evidence, Stamp, WallAnchor, judge};
 use crate::clock::plausible::Floor;
 use crate::clock::time::Clock;
 use crate::event::state::{ClockState, CourtClock};
-use crate::media::{CourtId, MediaTime, SessionId, StreamItem};
+use crate::media::{CourtId, MediaTime, Monotonic, SessionId, StreamItem};
 
 /// Sessions of a court that are remembered; older ones are told by their snapshots.
 const SESSIONS: usize = 16;
+/// Games whose own session is remembered (chosen: a hall's courts play one each, and some have just ended).
+const GAMES: usize = 64;
 
 /// What a record keeps so that its time can be told after a restart: some 200 bytes of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ struct AnchorTable {
     floor: Floor,
     // Fed per picture by ingest, read per event: lines, not calls, under the lock.
     courts: Mutex<BTreeMap<CourtId, Court>>,
+    /// Sessions that no camera has: a game's own. Newest last.
+    games: Mutex<VecDeque<(SessionId, WallAnchor)>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +79,15 @@ impl Anchors {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, boot: String, floor: impl Into<Floor>) -> Self {
         let floor = floor.into();
-        Self { shared: Arc::new(AnchorTable { clock, boot, floor, courts: Mutex::default() }) }
+        Self {
+            shared: Arc::new(AnchorTable {
+                clock,
+                boot,
+                floor,
+                courts: Mutex::default(),
+                games: Mutex::default(),
+            }),
+        }
     }
 
     /// Sets a court's configured delay from shutter to arrival; zero means that nobody measured it.
@@ -105,6 +117,29 @@ impl Anchors {
         }
     }
 
+    /// A game began so long ago: the times of its own session count from then, by the box's clock.
+    pub fn begun(&self, session: SessionId, ago: Duration) {
+        let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+        let now = self.shared.clock.monotonic().as_nanos();
+        // Before the boot: what is told of it before its first picture has the time of its sending.
+        let Some(began) = now.checked_sub(ago) else { return };
+        let mut anchor = WallAnchor::default();
+        anchor.arrived(MediaTime::ZERO, Monotonic::from_nanos(began));
+        let mut games = self.shared.games.lock();
+        games.retain(|(known, _)| *known != session);
+        if games.len() >= GAMES {
+            games.pop_front();
+        }
+        games.push_back((session, anchor));
+    }
+
+    /// What is known of a game's own session.
+    fn of_game(&self, session: SessionId, media: MediaTime) -> Option<Evidence> {
+        let games = self.shared.games.lock();
+        let (_, anchor) = games.iter().find(|(known, _)| *known == session)?;
+        Some(anchor.evidence(media))
+    }
+
     /// What to store with a record that is decided now.
     #[must_use]
     pub fn snapshot(
@@ -116,7 +151,8 @@ impl Anchors {
         let courts = self.shared.courts.lock();
         let known = courts.get(court);
         let anchor = known.and_then(|known| known.anchor(session));
-        let evidence = anchor.map(|anchor| anchor.evidence(media)).unwrap_or_default();
+        let evidence = anchor.map(|anchor| anchor.evidence(media));
+        let evidence = evidence.or_else(|| self.of_game(session, media)).unwrap_or_default();
         let arrived_utc_ns = evidence.arrived_by(&self.now(None));
         AnchorSnapshot { boot: self.shared.boot.clone(), arrived_utc_ns, evidence }
     }
@@ -138,6 +174,10 @@ impl Anchors {
             && anchor.latest().is_some()
         {
             return judge(&anchor.evidence(media), &now, None);
+        }
+        if let Some(evidence) = self.of_game(session, media) {
+            // No shutter and no network before it.
+            return judge(&evidence, &self.now(Some(Duration::ZERO)), None);
         }
         match stored {
             Some(stored) if stored.boot == self.shared.boot => {
@@ -196,7 +236,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::event::words::ClockSource;
-    use crate::media::{CloseReason, Monotonic, StreamInfo, WallReference, WallSource};
+    use crate::media::{CloseReason, StreamInfo, WallReference, WallSource};
 
     use crate::media::UtcTime;
 
@@ -279,6 +319,30 @@ mod tests {
         let state = anchors.state();
         assert!(state.plausible);
         assert_eq!(state.courts[0].source, ClockSource::Sei);
+    }
+
+    #[test]
+    fn what_a_game_tells_before_any_picture_has_its_time_also_after_a_restart() {
+        let session = SessionId::from_bits(0x6a);
+        let manual = Arc::new(ManualClock::at(TODAY));
+        manual.advance(Duration::from_secs(5));
+        let anchors = Anchors::new(Arc::clone(&manual) as _, "boot-1".to_owned(), FLOOR);
+        let at = MediaTime::from_millis(90_000);
+        assert_eq!(anchors.stamp(&court(), session, at, None).source, None);
+        let began = manual.utc();
+        anchors.begun(session, Duration::ZERO);
+        // Told ten minutes late, and an hour later by another boot.
+        manual.advance(Duration::from_secs(600));
+        let expected = began.plus_nanos(90_000_000_000);
+        let stamp = anchors.stamp(&court(), session, at, None);
+        assert_eq!((stamp.source_name(), stamp.utc), ("arrival", expected));
+        let stored = anchors.snapshot(&court(), session, at);
+        let later = Arc::new(ManualClock::at(manual.utc().plus_nanos(3_600_000_000_000)));
+        let other = Anchors::new(later as _, "boot-2".to_owned(), FLOOR);
+        let stamp = other.stamp(&court(), session, at, Some(&stored));
+        assert_eq!((stamp.source_name(), stamp.utc), ("arrival", expected));
+        // A court's state is its cameras'.
+        assert!(anchors.state().courts.is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::config::court::{RawCourt, check_all};
 use crate::config::detect::RawDetect;
 use crate::config::example;
 use crate::config::fault::{ConfigError, Fault, Findings, at, nearest};
+use crate::config::game::RawGame;
 use crate::config::health::RawHealth;
 use crate::config::http::RawHttp;
 use crate::config::ingest::RawIngest;
@@ -44,6 +45,8 @@ pub(super) struct RawConfig {
     court: Vec<Spanned<RawCourt>>,
     #[serde(default)]
     detect: RawDetect,
+    #[serde(default)]
+    game: RawGame,
     #[serde(default)]
     health: RawHealth,
 }
@@ -89,6 +92,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
     let upload = raw.upload.check(origin, findings);
     let courts = check_all(raw.court, may_be_empty, ingest.as_ref(), origin, findings);
     let detect = raw.detect.check(origin, findings);
+    let game = raw.game.check(findings);
     let health = raw.health.check(findings);
     Some(Config {
         appliance: appliance?,
@@ -100,6 +104,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         upload,
         courts,
         detect,
+        game,
         health,
         advice: Vec::new(),
         secret_files: Vec::new(),

@@ -36,6 +36,7 @@ mod relay;
 mod upload;
 mod court;
 mod detect;
+mod game;
 mod health;
 mod load;
 mod show;
@@ -54,6 +55,7 @@ pub use crate::config::court::CourtConfig;
 pub use crate::config::detect::{Calibrate, DetectConfig, Device};
 pub use crate::config::example::example;
 pub use crate::config::fault::{ConfigError, Fault};
+pub use crate::config::game::GameConfig;
 pub use crate::config::health::HealthConfig;
 pub use crate::config::http::HttpConfig;
 pub use crate::config::ingest::{IngestConfig, TlsFiles};
@@ -95,6 +97,8 @@ pub struct Config {
     pub courts: Vec<CourtConfig>,
     /// `[detect]`.
     pub detect: DetectConfig,
+    /// `[game]`.
+    pub game: GameConfig,
     /// `[health]`.
     pub health: HealthConfig,
     /// What loads but will disappoint, in words. For the log and `doctor`.

@@ -119,6 +119,7 @@ impl Config {
                 ("model_multiply_adds", bytes(self.detect.model_multiply_adds)),
             ],
         );
+        section("game", vec![("rules", Some(self.game.rules.clone().into()))]);
         section("health", vec![("log", Some(self.health.log.clone().into()))]);
         let courts: Vec<Value> = self
             .courts

@@ -63,7 +63,8 @@ pub struct DeleteArguments {
     /// A session, 16 hexadecimal digits: all that was recorded of it, or the moments of it that are named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// A game. Until the ring knows games that is its session.
+    /// A game: what its courts recorded while it was played, and its clips. Where none was started it is the
+    /// session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub game: Option<String>,
     /// Which court, where the moments are in UTC; needed where there are several.

@@ -159,6 +159,7 @@ mod tests {
                 score: Some(61.25),
                 parts: None,
                 with: vec!["g".to_owned()],
+                tags: vec!["made".to_owned()],
             }),
             Saying::HighlightWithdrawn(withdrawal()),
             Saying::Clip(ClipTold {

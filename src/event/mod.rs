@@ -5,7 +5,7 @@
 //! `fact` names facts, `said` says who said so, `kinds` is what a store keeps of each kind, `decision` what one input of a game
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
-//! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `game` what is told of a game and `play` what is asked of one, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
+//! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `tags` what people call them, `game` what is told of a game and `play` what is asked of one, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
 //! configuration and what it made of that, `service` whether it is in service, `upload` clips on their way to object storage, `words` the words of all of them.
 
 mod decision;
@@ -24,6 +24,7 @@ pub mod host;
 pub mod home;
 pub mod upload;
 pub mod clip;
+pub mod tags;
 pub mod game;
 pub mod play;
 pub mod box_status;
@@ -288,10 +289,13 @@ pub struct Highlight {
     /// Further shots that its cut shows, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<String>,
+    /// Of a game that was started: words by which its clip is found again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// A clip that an event asks for; stands in the event's record (DESIGN §5.4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipRequest {
     /// Names the clip: `{court}-{fact}`.
     pub id: String,
@@ -301,6 +305,31 @@ pub struct ClipRequest {
     pub to_ns: i64,
     /// Why it is kept.
     pub reason: String,
+    /// What it shows, so that it is found again. The last word counts.
+    #[serde(default, skip_serializing_if = "ClipAbout::is_empty")]
+    pub about: ClipAbout,
+}
+
+/// What a clip shows, as the game has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipAbout {
+    /// The game that was started there, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game: Option<GameId>,
+    /// How much it is worth watching, in tenths of 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_tenths: Option<u32>,
+    /// Words for it, each once, in order: `made`, `2pt`, `team:red`, `clutch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+impl ClipAbout {
+    /// True if nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What [`ClipRequest::reason`] says of a clip whose event was taken back.
@@ -315,7 +344,7 @@ impl ClipRequest {
     pub fn withdrawal(clip: &str, at: MediaTime) -> Self {
         let id = format!("{clip}{WITHDRAWN_SUFFIX}");
         let (from_ns, to_ns) = (at.as_nanos(), at.as_nanos());
-        Self { id, from_ns, to_ns, reason: WITHDRAWN.to_owned() }
+        Self { id, from_ns, to_ns, reason: WITHDRAWN.to_owned(), about: ClipAbout::default() }
     }
 
     /// The clip whose event was taken back, if this says so.

@@ -11,6 +11,8 @@ use crate::media::Foreign;
 
 /// Why a clip of a disagreement is kept; a part of its name, too.
 pub const DISAGREEMENT: &str = "disagreement";
+/// Why a clip is kept that becomes a label: a person said what a shot was.
+pub const LABEL: &str = "label";
 
 /// Somebody wants a bundle to decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::FactId;
-use crate::event::game::{Player, Team};
-use crate::event::words::{GameWord, GraphicWord, SocialWord, VerdictWord};
-use crate::media::{CourtId, GameId, PlayerId, TeamId};
+use crate::event::game::{GameView, Player, Team};
+use crate::event::words::{GameWord, GraphicWord, RulesSource, SocialWord, VerdictWord};
+use crate::media::{CourtId, Foreign, GameId, PlayerId, TeamId};
 
 /// Of `game_start`, and of `POST /v1/games`. All of it has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct GameStartArguments {
     /// Its name; the date and the time unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<GameId>,
-    /// Its rules, by name; `none` unless given.
+    /// Its rules, by name; those of the box's configuration (`[game] rules`) unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
     /// The two teams; `home` and `away` unless given.
@@ -34,6 +34,17 @@ pub struct GameStartArguments {
     pub players: Vec<Player>,
 }
 
+/// Rules that a game can be started with: a line of `GET /v1/rules`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RulesLine {
+    /// Their name.
+    pub name: String,
+    /// As people call them.
+    pub title: String,
+    /// Where they come from.
+    pub source: RulesSource,
+}
+
 /// A rim, and who attacks it in the first period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +56,21 @@ pub struct RimAttacked {
     /// The team; absent where both attack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<TeamId>,
+}
+
+/// What `game_end` and `POST /v1/games/{game}/end` come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum GameEnded {
+    /// The game, as it stands.
+    Whole(Box<GameView>),
+    /// Its record alone: nothing else of it could be read.
+    Record {
+        /// The record.
+        record: GameLine,
+        /// What is gone, in words.
+        gone: Foreign,
+    },
 }
 
 /// Of `game_end`.

@@ -119,6 +119,16 @@ words! {
 }
 
 words! {
+    /// Where the rules of a game come from.
+    RulesSource {
+        /// The binary has them.
+        Courtside = "courtside",
+        /// A file of the venue's.
+        Venue = "venue",
+    }
+}
+
+words! {
     /// What the operator did with a graphic.
     GraphicWord {
         /// Nothing yet.

@@ -16,13 +16,15 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{By, Event, FactId, Family, Saying, Score, Withdrawal};
+use crate::game::calibrate::Verdict;
 use crate::game::highlight;
-use crate::game::input::{Added, Called, Correction, InGame, Input, Standing, Undo};
+use crate::game::input::{ADDED_BY, Added, Called, Correction, InGame, Input, Standing, Undo};
+use crate::game::people;
 use crate::game::said::{Said, corrected, said_well, same};
 use crate::game::score;
 use crate::game::sheet::ShotNews;
 use crate::game::shot;
-use crate::media::{CourtId, GameId, SessionId};
+use crate::media::{CourtId, GameId, RimId, SessionId};
 
 pub use crate::game::said::{CORRECTABLE, POINTS_MOST, Refused};
 
@@ -261,8 +263,50 @@ impl Book {
             who: said.who.clone(),
             reason: said.reason.clone(),
             confidence: called.confidence,
+            undone: false,
         };
         Some((in_game.game.clone(), news))
+    }
+
+    /// What people said of a final shot, where some of that stands.
+    #[must_use]
+    pub fn people(&self, fact: FactId) -> Option<people::Said> {
+        let Shot { fact, called, said, .. } = self.final_shot(fact)?;
+        if said.by != Some(By::Operator) {
+            return None;
+        }
+        let added = called.model.bundle == ADDED_BY;
+        // Taken back, it is no shot that anybody saw.
+        if added && said.stands == Standing::NoShot {
+            return None;
+        }
+        let outcome = match said.stands {
+            Standing::Made => Some(Verdict::Made),
+            Standing::Missed => Some(Verdict::Missed),
+            Standing::NoShot => Some(Verdict::None),
+            Standing::Unsure => None,
+        };
+        // Who says otherwise of points or team alone need not have looked whether it went in.
+        let looked = said.stands != called.standing || said.in_game == called.in_game || added;
+        let in_game = said
+            .in_game
+            .as_ref()
+            .map(|game| (game.game.clone(), game.points, game.team.clone(), game.player.clone()));
+        Some(people::Said {
+            fact: *fact,
+            session: called.session,
+            rim: RimId(called.rim),
+            reached: called.reached(),
+            outcome: outcome.filter(|_| looked),
+            added,
+            in_game,
+            who: said.who.clone(),
+        })
+    }
+
+    /// The shots that can be corrected, oldest first.
+    pub fn shots(&self) -> impl Iterator<Item = FactId> {
+        self.shots.iter().map(|shot| shot.fact)
     }
 
     fn final_shot(&self, fact: FactId) -> Option<&Shot> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{By, ClipRequest, Event, FactId, Highlight, Saying, Withdrawal};
+use crate::event::{By, ClipAbout, ClipRequest, Event, FactId, Highlight, Saying, Withdrawal};
 use crate::media::{CourtId, MediaTime};
 
 /// Video kept before the ball reaches the ring: the play that led there (chosen).
@@ -41,9 +41,19 @@ pub(super) fn of(shot: &Event, (fact, revision): (FactId, u32)) -> Event {
             from_ns: shot.at.minus(BEFORE).as_nanos(),
             to_ns: shot.at.plus(AFTER).as_nanos(),
             reason,
+            about: ClipAbout { tags: tags(shot), ..ClipAbout::default() },
         }),
         ..shot.clone()
     }
+}
+
+/// Words for a made shot, in order.
+fn tags(shot: &Event) -> Vec<String> {
+    let mut tags = vec![format!("court:{}", shot.court), "made".to_owned(), "made-shot".to_owned()];
+    if let Saying::ShotMade(said) = &shot.saying {
+        tags.push(format!("rim:{}", said.rim));
+    }
+    tags
 }
 
 /// The shot was none, or not made: takes its highlight back. The clip says so, and stays until its pin ends.

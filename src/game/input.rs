@@ -18,6 +18,9 @@ pub const REASON_MOST: usize = 200;
 /// The letters of a person's name.
 pub const WHO_MOST: usize = 48;
 
+/// The model of a shot that no model saw.
+pub(super) const ADDED_BY: &str = "operator";
+
 /// One input of a game.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -184,7 +187,7 @@ pub struct Added {
 impl Added {
     /// As a call, for the facts: a person is as sure as can be.
     pub(super) fn called(&self) -> Called {
-        let [bundle, version, precision, engine] = ["operator", "", "", ""].map(str::to_owned);
+        let [bundle, version, precision, engine] = [ADDED_BY, "", "", ""].map(str::to_owned);
         Called {
             session: self.session,
             rim: self.rim,

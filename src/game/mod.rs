@@ -21,8 +21,9 @@
 //! - `jury`: what other models would have called, and how each does.
 //! - `player`: the thread; `keeper`: calibrations on disk. All others are pure: no clock, no I/O; the
 //!   same answers and the same session give the same events, byte for byte (DESIGN §5.5).
-//! - `sheet`: a game that was started, as a fold over the shots of its courts; `rules`: what a shot is worth.
-//!   `table`: those that are played, one mutex each; `tap`: what people say of a court's shots.
+//! - `sheet`: a game that was started, as a fold over the shots of its courts; `rules`: what a shot is worth,
+//!   `rulebook`: rules by name, ours and a venue's.
+//!   `table`: those that are played, one mutex each; `tap`: what people say of a court's shots, `people`: who hears that.
 //! - `replay`: recorded answers and corrections through all of it.
 
 mod attempt;
@@ -36,6 +37,7 @@ pub mod book;
 pub mod log;
 pub mod games;
 pub mod rules;
+pub mod rulebook;
 pub mod sheet;
 mod resume;
 pub mod calibrate;
@@ -43,6 +45,7 @@ mod learning;
 mod play;
 pub mod table;
 pub mod tap;
+pub mod people;
 pub(crate) mod jury;
 pub(crate) mod player;
 pub(crate) mod keeper;

@@ -23,6 +23,7 @@ use crate::game::input::Input;
 use crate::game::jury::Room;
 use crate::game::keeper::Write;
 use crate::game::log::{Decided, Entry};
+use crate::game::people::HearsPeople;
 use crate::game::play::Game;
 use crate::game::resume::{Recovered, resume};
 use crate::game::sheet::{SheetInput, ShotNews};
@@ -103,6 +104,8 @@ pub(crate) struct Seat {
     pub(crate) table: Arc<Table>,
     /// Media time to UTC.
     pub(crate) wall: Anchors,
+    /// Hears what people say of its shots.
+    pub(crate) people: Arc<dyn HearsPeople>,
 }
 
 /// A game's thread; ends with how many events it could not hand over.
@@ -122,6 +125,10 @@ pub(crate) fn start(
         let Learning { how, rims, keeper } = learning;
         let mut game = game.calibrated(how, rims);
         show(&seat.board, &game);
+        // What a crash parted from the log is heard again.
+        for said in game.book().shots().filter_map(|fact| game.book().people(fact)) {
+            seat.people.said(&seat.court, said, true);
+        }
         loop {
             let decided = match seat.inbox.take(WAIT) {
                 Take::Item(ToGame::Answer(answer)) => {
@@ -176,19 +183,13 @@ impl Seat {
         };
         let first = decided.first().and_then(|one| one.events.first()).map(|event| event.fact);
         let Some(fact) = fact.or(first) else { return Err(TapRefused::Ending) };
-        let undone = matches!(
-            decided.first().map(|one| &one.entry),
-            Some(Entry::Input(Input::Undone(_))) | None
-        );
-        if !undone
-            && let Some(in_game) = game.book().in_game(fact)
-            && let Some(played) = table.of(&in_game.game)
-        {
-            played.lock().corrected(fact);
-        }
         let revision = game.book().revision(fact).unwrap_or_default();
         if decided.is_empty() {
             return Ok(Tapped { fact, revision, durable: None });
+        }
+        match game.book().people(fact) {
+            Some(said) => self.people.said(court, said, false),
+            None => self.people.unsaid(fact),
         }
         let (waits, durable) = oneshot::channel();
         *lost += self.tell(game, decided, Some(waits));
@@ -230,7 +231,8 @@ impl Seat {
         );
         let shot = decided.events.first().filter(|_| is_word)?;
         let when = self.wall.stamp(&self.court, shot.session, shot.at, None);
-        game.book().news(shot.fact, when.source.map(|_| when.utc.as_nanos()))
+        let (game, news) = game.book().news(shot.fact, when.source.map(|_| when.utc.as_nanos()))?;
+        Some((game, ShotNews { undone: matches!(input, Input::Undone(_)), ..news }))
     }
 }
 
@@ -482,6 +484,7 @@ mod tests {
             outlet: outlet.clone(),
             table: Arc::default(),
             wall: Anchors::new(Arc::new(SystemClock::new()), "boot".into(), UtcTime::from_nanos(0)),
+            people: Arc::new(()),
         };
         let game = start(seat, Recovered::default(), learning);
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::event::game::GameView;
-use crate::event::{Decision, FactId, LogEntry, SaidBy};
+use crate::event::{Decision, LogEntry, SaidBy};
 use crate::game::games::{self, GameRecord, Games};
 use crate::game::input::InGame;
 use crate::game::sheet::{
@@ -27,8 +27,6 @@ use crate::media::{CourtId, GameId, RimId, UtcTime};
 const CORRECTABLE_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How long a game waits for room in the outbox before it says so again.
 const SAY_AGAIN: Duration = Duration::from_secs(5);
-/// Corrections of a game that "undo" goes back over.
-const UNDOABLE: usize = 64;
 
 /// All games that can be played or corrected.
 #[derive(Debug, Default)]
@@ -50,8 +48,6 @@ pub struct Played {
     sheet: Sheet,
     /// Entries of its log since the last checkpoint.
     entries: usize,
-    /// Shots that people corrected, the last one last.
-    corrected: Vec<FactId>,
 }
 
 /// Why a game does not start, end or take something.
@@ -67,6 +63,12 @@ pub enum TableRefused {
     /// It never was, or it ended long ago.
     #[error("no game `{id}` can be played or corrected: `GET /v1/games` names those that can")]
     Unknown { id: GameId },
+    /// It is on record as running, and its log cannot be read.
+    #[error(
+        "of game `{id}` nothing but its record can be read: it can only be ended; its shots and its score \
+         are in what was told of it, and stay in the outbox for a version that reads them"
+    )]
+    Unread { id: GameId },
     /// The box ends.
     #[error("the box ends: nothing more is taken")]
     Ending,
@@ -96,14 +98,13 @@ impl Table {
             let entries = log(&SheetEntry::log(&record.id));
             match Sheet::fold(&entries) {
                 Ok(Some(sheet)) => {
-                    let game =
-                        Played { corrected: corrected(&entries), entries: entries.len(), sheet };
+                    let game = Played { entries: entries.len(), sheet };
                     played.insert(record.id.clone(), Arc::new(Mutex::new(game)));
                 }
                 Ok(None) => {}
                 Err((entry, error)) => {
                     let game = &record.id;
-                    tracing::error!(%game, entry, %error, "a game's log cannot be read: it can be neither played nor corrected");
+                    tracing::error!(%game, entry, %error, "a game's log cannot be read: it can be neither played nor corrected, only ended");
                 }
             }
         }
@@ -156,7 +157,7 @@ impl Table {
         let started = SheetEntry::Started(Box::new(setup.clone()));
         let (sheet, events) = Sheet::begin(setup);
         let view = sheet.view();
-        let played = Played { sheet, entries: 1, corrected: Vec::new() };
+        let played = Played { sheet, entries: 1 };
         let played = Arc::new(Mutex::new(played));
         // A court that looks it up from here on waits until it has begun.
         let begun = played.lock();
@@ -195,13 +196,52 @@ impl Table {
         outlet: &Mailbox<Decision>,
     ) -> Result<Changed, TableRefused> {
         let _one_at_a_time = self.changing.lock();
-        let played = self.of(id).ok_or_else(|| TableRefused::Unknown { id: id.clone() })?;
+        let played = self.of(id).ok_or_else(|| self.without_sheet(id))?;
         let mut played = played.lock();
         played.sheet.check(input)?;
         let logs = self.shared.lock().games.end(id, at)?;
         let mut decision = Decision { logs, ..Decision::default() };
         played.take(input.clone(), &mut decision);
         played.told(decision, outlet)
+    }
+
+    /// Ends a game of which nothing but the record can be read: its courts are free for another.
+    ///
+    /// # Errors
+    /// [`TableRefused`]: nothing ended.
+    pub fn end_record(
+        &self,
+        id: &GameId,
+        at: UtcTime,
+        outlet: &Mailbox<Decision>,
+    ) -> Result<(GameRecord, oneshot::Receiver<()>), TableRefused> {
+        let _one_at_a_time = self.changing.lock();
+        if self.of(id).is_some() {
+            return Err(games::Refused::Over { id: id.clone() }.into());
+        }
+        let (logs, record) = {
+            let mut shared = self.shared.lock();
+            let logs = shared.games.end(id, at)?;
+            let record = shared.games.records().iter().find(|game| game.id == *id).cloned();
+            (logs, record)
+        };
+        let record = record.ok_or_else(|| TableRefused::Unknown { id: id.clone() })?;
+        let (waits, durable) = oneshot::channel();
+        let decision = Decision { logs, waits: Some(waits), ..Decision::default() };
+        hand_over(id, outlet, decision)?;
+        Ok((record, durable))
+    }
+
+    /// Why there is no sheet of a game.
+    #[must_use]
+    pub fn without_sheet(&self, id: &GameId) -> TableRefused {
+        let id = id.clone();
+        let runs = |game: &GameRecord| game.id == id && game.end_ns.is_none();
+        if self.shared.lock().games.records().iter().any(runs) {
+            TableRefused::Unread { id }
+        } else {
+            TableRefused::Unknown { id }
+        }
     }
 
     /// Takes a tap on a game as a whole: a period, players, a graphic, a candidate.
@@ -214,7 +254,7 @@ impl Table {
         input: SheetInput,
         outlet: &Mailbox<Decision>,
     ) -> Result<Changed, TableRefused> {
-        let played = self.of(id).ok_or_else(|| TableRefused::Unknown { id: id.clone() })?;
+        let played = self.of(id).ok_or_else(|| self.without_sheet(id))?;
         let mut played = played.lock();
         played.sheet.check(&input)?;
         let mut decision = Decision::default();
@@ -257,19 +297,6 @@ impl Played {
         }
     }
 
-    /// A person corrected a shot of it.
-    pub fn corrected(&mut self, fact: FactId) {
-        self.corrected.push(fact);
-        if self.corrected.len() > UNDOABLE {
-            self.corrected.remove(0);
-        }
-    }
-
-    /// The shot that a person corrected last, taken off the list.
-    pub fn last_corrected(&mut self) -> Option<FactId> {
-        self.corrected.pop()
-    }
-
     fn told(
         &self,
         mut decision: Decision,
@@ -288,15 +315,6 @@ fn is_near(record: &GameRecord, now: UtcTime) -> bool {
     let ago = now.nanos_since(UtcTime::from_nanos(end));
     // A clock that went back: it ended just now.
     u64::try_from(ago).map_or(true, |ago| Duration::from_nanos(ago) < CORRECTABLE_FOR)
-}
-
-/// The shots that people corrected, as far as the log says since its last checkpoint.
-fn corrected(entries: &[Vec<u8>]) -> Vec<FactId> {
-    let by_people = |bytes: &Vec<u8>| match SheetEntry::decode(bytes) {
-        Ok(SheetEntry::Input(SheetInput::Shot(news))) if news.by.is_some() => Some(news.fact),
-        Ok(_) | Err(_) => None,
-    };
-    entries.iter().filter_map(by_people).collect()
 }
 
 /// An entry of a game's log, as the outbox takes it.
@@ -326,4 +344,59 @@ fn hand_over(
         decision = back;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::game::Team;
+    use crate::event::words::EndWord;
+    use crate::game::rules::Rules;
+    use crate::game::sheet::Attacks;
+    use crate::mailbox::Tally;
+    use crate::media::{SessionId, TeamId};
+
+    const AT: UtcTime = UtcTime::from_nanos(1_800_000_000_000_000_000);
+
+    fn setup(id: &str) -> Setup {
+        let team =
+            |id: &str| Team { id: TeamId::new(id).expect("a name"), name: None, color: None };
+        Setup {
+            id: GameId::new(id).expect("a name"),
+            session: SessionId::from_bits(5),
+            rules: Rules::named("pickup-21").expect("known"),
+            teams: [team("reds"), team("blues")],
+            courts: vec![CourtId::new("north").expect("a name")],
+            attacks: Attacks::default(),
+            players: Vec::new(),
+            start_utc_ns: AT.as_nanos(),
+        }
+    }
+
+    #[test]
+    fn a_game_whose_log_cannot_be_read_is_ended_by_its_record_and_its_court_plays_another() {
+        let outlet = Mailbox::weighed(64, Decision::weight, Tally::default());
+        let table = Table::default();
+        table.start(setup("torn"), AT, &outlet).expect("begun");
+        let mut logs: BTreeMap<String, Vec<(u64, Vec<u8>)>> = BTreeMap::new();
+        for entry in outlet.try_take().expect("a decision").logs {
+            let bytes = if entry.log == games::LOG { entry.bytes } else { b"{\"new\":1}".to_vec() };
+            logs.entry(entry.log).or_default().push((1, bytes));
+        }
+        let again = Table::recovered(&logs, AT);
+        let torn = GameId::new("torn").expect("a name");
+        let ended = SheetInput::Ended { why: EndWord::Operator, utc_ns: AT.as_nanos() };
+        let refused = again.end(&torn, &ended, AT, &outlet).expect_err("it cannot be read");
+        assert!(matches!(refused, TableRefused::Unread { .. }), "{refused}");
+        let refused = again.start(setup("next"), AT, &outlet).expect_err("the court plays");
+        assert!(matches!(refused, TableRefused::Record(games::Refused::Plays { .. })), "{refused}");
+        let (record, _) = again.end_record(&torn, AT, &outlet).expect("its record ends");
+        assert_eq!((record.id, record.end_ns), (torn.clone(), Some(AT.as_nanos())));
+        let kept = outlet.try_take().expect("a decision");
+        assert_eq!(kept.logs.iter().map(|entry| &entry.log[..]).collect::<Vec<_>>(), [games::LOG]);
+        again.start(setup("next"), AT, &outlet).expect("begun");
+        assert!(again.end_record(&torn, AT, &outlet).is_err(), "once");
+        let next = GameId::new("next").expect("a name");
+        assert!(again.end_record(&next, AT, &outlet).is_err(), "one that can be read ends whole");
+    }
 }

@@ -73,6 +73,7 @@ pub const RULES: &[Rule] = &[
     sees("/v1/models"),
     sees("/v1/models/disagreements"),
     taps("/v1/events/{fact}/verdict"),
+    sees("/v1/rules"),
     sees("/v1/games"),
     sees("/v1/games/{game}"),
     taps("/v1/games"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::event::clip::ClipTold;
 use crate::event::game::{HighlightParts, Momentum};
+use crate::event::tags::own_words;
 use crate::media::TeamId;
 use crate::recap::box_score::runs;
 use crate::recap::fact::Facts;
@@ -15,9 +16,6 @@ const CLUTCH: f64 = 0.5;
 /// Makes of one player, or of a team without players, in a row that are a streak (chosen: what a
 /// crowd begins to count).
 const STREAK: u32 = 3;
-/// Words of an operator on one clip, and letters of each: more is a text, not a tag (chosen).
-const OWN_MOST: usize = 12;
-const OWN_LETTERS: usize = 32;
 
 /// Tags of each of these shots, by what the game was when it was taken.
 pub(super) fn tags(facts: &Facts, shots: &[Shot], teams: &[TeamId; 2]) -> Vec<Vec<String>> {
@@ -84,16 +82,6 @@ pub(super) fn of_clip(facts: &Facts, clip: &str) -> Vec<String> {
     noted.flat_map(|note| own_words(&note)).collect()
 }
 
-/// Tags in a text: `#dunk` is `dunk`. Letters, digits, `-`, `_` and `:` of any script.
-fn own_words(text: &str) -> Vec<String> {
-    let word = |word: &str| {
-        let letter = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ':');
-        let tag: String = word.strip_prefix('#')?.chars().take_while(letter).collect();
-        (!tag.is_empty()).then(|| tag.to_lowercase().chars().take(OWN_LETTERS).collect())
-    };
-    text.split_whitespace().filter_map(word).take(OWN_MOST).collect()
-}
-
 /// The fewest points in a row that the box called a run: what the rules of the game say. `None` if
 /// there was no run.
 fn least_run(facts: &Facts) -> Option<u32> {
@@ -141,25 +129,4 @@ fn streak_to(shots: &[Shot], at: usize) -> u32 {
     let before = shots.get(..=at).unwrap_or_default().iter().rev().filter(same);
     let made = before.filter(|shot| shot.counts()).take_while(|shot| shot.made()).count();
     u32::try_from(made).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_an_operator_begin_with_a_mark_and_are_cut() {
-        let long = format!("#{}", "x".repeat(99));
-        for (text, tags) in [
-            ("#Dunk by #ana, left hand", vec!["dunk", "ana"]),
-            ("no tag # here #", vec![]),
-            ("#a<b>c", vec!["a"]),
-            ("#spot:corner #rim-out", vec!["spot:corner", "rim-out"]),
-            ("#Übergabe", vec!["übergabe"]),
-            (&long, vec![&long[1..=OWN_LETTERS]]),
-        ] {
-            assert_eq!(own_words(text), tags, "{text}");
-        }
-        assert_eq!(own_words(&"#a ".repeat(99)).len(), OWN_MOST);
-    }
 }

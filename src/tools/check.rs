@@ -26,6 +26,7 @@ use crate::detect::{Detect, DetectSettings, InstalledEngines};
 use crate::disk::{Disk, RealDisk, Seen, Us};
 use crate::event::box_status::BoxStatus;
 use crate::event::words::{ModelCondition, StreamCondition};
+use crate::game::rulebook::{NoRules, Rulebook};
 use crate::health::doctor;
 use crate::http;
 use crate::mailbox::Ledger;
@@ -158,6 +159,7 @@ fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     of_disk(config, lines);
     of_memory(config, lines);
     of_certificates(config, lines);
+    of_rules(config, lines);
     of_models(config, lines);
     of_decoders(lines);
     of_broker(config, lines)?;
@@ -309,6 +311,21 @@ fn of_certificates(config: &Config, lines: &mut Lines) {
             Ok(_) => lines.good(what, files.cert_file.display()),
             Err(error) => lines.bad(what, Foreign::error(&error), ""),
         }
+    }
+}
+
+/// The rules of games: those that are usual, and every file of the venue's.
+fn of_rules(config: &Config, lines: &mut Lines) {
+    let (book, disk) = (Rulebook::of(&config.appliance.data_dir), RealDisk::new());
+    let mut faults: Vec<_> = book.all(&disk).1;
+    match book.find(&config.game.rules, &disk) {
+        Ok(rules) => lines.good("rules", format!("games are played by {}", rules.title)),
+        // A file that is wrong is named among the others.
+        Err(error) if matches!(error, NoRules::Unknown { .. }) => faults.push(error),
+        Err(_) => {}
+    }
+    for fault in faults {
+        lines.bad("rules", fault, "");
     }
 }
 

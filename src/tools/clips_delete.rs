@@ -23,7 +23,7 @@ pub(super) struct DeleteArgs {
     /// Session, 16 hexadecimal digits: all of it, or its moments --from --to
     #[arg(long, value_name = "SESSION", conflicts_with_all = ["court", "game"])]
     session: Option<String>,
-    /// Game: its session
+    /// Game: what its courts recorded while it was played, and its clips
     #[arg(long, value_name = "GAME", conflicts_with_all = ["court", "from", "to"])]
     game: Option<String>,
     /// Court of an interval in UTC
@@ -112,8 +112,14 @@ pub(super) fn audit(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
                     let (from, to) = (seconds(span.from_ns), seconds(span.to_ns));
                     format!("court {} session {} {from} to {to}", span.court, span.session)
                 });
-                let what: Vec<_> =
-                    asked.clip.iter().map(|id| format!("clip {id}")).chain(spans).collect();
+                let game = asked.game.iter().map(|id| format!("game {id}"));
+                let what: Vec<_> = asked
+                    .clip
+                    .iter()
+                    .map(|id| format!("clip {id}"))
+                    .chain(game)
+                    .chain(spans)
+                    .collect();
                 let why = asked.reason.map(|why| format!(" ({why})")).unwrap_or_default();
                 let (number, time, who) = (asked.number, asked.time, asked.who);
                 let what = what.join(", ");

@@ -11,12 +11,13 @@ use serde_json::Value;
 
 use crate::event::game::{GameView, Player, Team};
 use crate::event::play::{
-    GameLine, GamePeriodArguments, GameStartArguments, RimAttacked, ShotCorrectArguments, ShotTold,
+    GameEnded, GameLine, GamePeriodArguments, GameStartArguments, RimAttacked,
+    ShotCorrectArguments, ShotTold,
 };
 use crate::event::words::VerdictWord;
 use crate::media::{CourtId, GameId, PlayerId, TeamId};
 use crate::tools::ask::{AskArgs, Place};
-use crate::tools::tell::{tell, tell_json};
+use crate::tools::tell::{remark, tell, tell_json};
 
 /// Arguments of `game`.
 #[derive(Debug, Args)]
@@ -104,7 +105,7 @@ struct StartArgs {
     /// Name of the game [default: the date and the time]
     #[arg(long, value_name = "GAME", value_parser = game)]
     id: Option<GameId>,
-    /// Name of its rules [default: none]
+    /// Name of its rules [default: what `[game] rules` of its configuration says]
     #[arg(long, value_name = "RULES")]
     rules: Option<String>,
     /// A team, with the color of its shirts; twice [default: home and away]
@@ -158,7 +159,7 @@ impl GameArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Start(args) => args.run(),
-            Command::End { game, with } => with.game(&format!("/v1/games/{game}/end"), "{}"),
+            Command::End { game, with } => with.end(&game),
             Command::List { with } => with.list(),
             Command::Period { game, n, swapped, with } => {
                 let asked = GamePeriodArguments { game: None, n, swapped };
@@ -206,21 +207,23 @@ impl With {
             tell_json(&told)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let view: GameView =
-            serde_json::from_value(told).context("the box is of another version")?;
-        let (game, score) = (&view.told, &view.score);
-        let [first, second] = &score.teams;
-        tell(format_args!(
-            "{}  {} by {}, period {}: {} {} : {} {}",
-            game.game,
-            game.state,
-            game.rules,
-            game.period,
-            first.team,
-            first.points,
-            second.points,
-            second.team
-        ));
+        show(&serde_json::from_value(told).context("the box is of another version")?);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn end(&self, game: &GameId) -> anyhow::Result<ExitCode> {
+        let told = Place::of(&self.ask)?.post(&format!("/v1/games/{game}/end"), "{}")?;
+        if self.json {
+            tell_json(&told)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        match serde_json::from_value(told).context("the box is of another version")? {
+            GameEnded::Whole(view) => show(&view),
+            GameEnded::Record { record, gone } => {
+                tell(format_args!("{}  {}", record.id, record.state));
+                remark(format_args!("courtside: {gone}"));
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -260,6 +263,23 @@ impl With {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// One line of how a game stands.
+fn show(view: &GameView) {
+    let (game, score) = (&view.told, &view.score);
+    let [first, second] = &score.teams;
+    tell(format_args!(
+        "{}  {} by {}, period {}: {} {} : {} {}",
+        game.game,
+        game.state,
+        game.rules,
+        game.period,
+        first.team,
+        first.points,
+        second.points,
+        second.team
+    ));
 }
 
 fn game(text: &str) -> Result<GameId, String> {

@@ -63,7 +63,13 @@ fn with_clip(n: u32) -> Event {
         attempt: n,
         at: MediaTime::from_millis(i64::from(n) * 1000),
         saying: Saying::Score(Score { made: vec![n], attempts: vec![n], after: None }),
-        clip: Some(ClipRequest { id: format!("a-{n}"), from_ns: 0, to_ns: 9, reason: "r".into() }),
+        clip: Some(ClipRequest {
+            id: format!("a-{n}"),
+            from_ns: 0,
+            to_ns: 9,
+            reason: "r".into(),
+            ..ClipRequest::default()
+        }),
     }
 }
 

@@ -740,6 +740,7 @@ fn play(uplink: &Uplink, recovered: Recovered, attempts: u32) {
                 from_ns: 0,
                 to_ns: 1,
                 reason: "made".to_owned(),
+                ..ClipRequest::default()
             });
             offer(last);
         }

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::film::{made, missed};
-use crate::testbox::TestBox;
+use courtside::clock::Clock as _;
+use courtside::disk::Disk as _;
+
+use crate::film::{Shot, made, missed, still};
+use crate::testbox::{DATA, TestBox, until};
 
 /// The status and the body of an answer.
 pub(crate) fn ask(tested: &TestBox, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -189,4 +194,203 @@ fn a_power_cut_at_any_write_of_a_game_leaves_one_score() {
         hangs_together(&tested, &what);
         tested.stop();
     }
+}
+
+/// What a path gives, once it is as somebody waits for; time passes meanwhile.
+fn once(tested: &mut TestBox, path: &str, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    for _ in 0..200 {
+        let (_, told) = ask(tested, "GET", path, &Value::Null);
+        if is_it(&told) {
+            return told;
+        }
+        last = told;
+        tested.pass(Duration::from_millis(200), Duration::from_millis(100));
+    }
+    panic!("{path} never was {what}: {last}");
+}
+
+fn tags(clip: &Value) -> Vec<&str> {
+    let tags = clip["tags"].as_array().expect("tags").iter();
+    tags.map(|tag| tag.as_str().expect("a word")).collect()
+}
+
+#[test]
+fn a_clip_knows_its_game_is_found_by_what_it_shows_and_goes_with_its_game() {
+    let mut tested = TestBox::with_courts(&["north", "south"]);
+    tested.camera("north");
+    // Before the game: a clip of the session.
+    tested.show("north", &made());
+    tested.show("north", &still(Shot::Nothing, 400));
+    start(&tested);
+    tested.show("north", &made());
+    tested.show("north", &still(Shot::Nothing, 150));
+    let shot = of_kind(&tested, "shot.made").pop().expect("a final");
+    let fact = shot["fact"].as_str().expect("a fact").to_owned();
+    let has_one = |told: &Value| told["clips"].as_array().is_some_and(|clips| clips.len() == 1);
+    let told = once(&mut tested, "/v1/clips?game=final", "one clip", has_one);
+    let clip = &told["clips"][0];
+    assert_eq!((&clip["game"], &clip["court"]), (&json!("final"), &json!("north")), "{clip}");
+    for tag in ["made", "1pt", "team:reds", "court:north", "rim:0", "period:1"] {
+        assert!(tags(clip).contains(&tag), "{tag}: {clip}");
+    }
+    assert!(clip["score"].as_f64().is_some_and(|score| score > 0.0), "{clip}");
+    let (_, all) = ask(&tested, "GET", "/v1/clips", &Value::Null);
+    let games: Vec<&Value> =
+        all["clips"].as_array().expect("clips").iter().map(|clip| &clip["game"]).collect();
+    assert_eq!(games.len(), 2, "{all}");
+    assert_eq!(games[0], &shot["session"], "what no game had is its session's");
+
+    // Its team was another: the clip is found by that, and by the word of who keeps it.
+    let correct = json!({ "team": "blues" });
+    let (status, told) = ask(&tested, "POST", &format!("/v1/shots/{fact}/correct"), &correct);
+    assert_eq!(status, 200, "{told}");
+    let blues = "/v1/clips?tag=team:blues,1pt,corrected";
+    once(&mut tested, blues, "the corrected one", has_one);
+    let id = clip["id"].as_str().expect("an id");
+    let keep = json!({ "note": "what a #dunk" });
+    assert_eq!(ask(&tested, "POST", &format!("/v1/clips/{id}/keep"), &keep).0, 200);
+    once(&mut tested, "/v1/clips?tag=dunk", "the dunk", has_one);
+    let (_, none) = ask(&tested, "GET", "/v1/clips?tag=team:reds", &Value::Null);
+    assert_eq!(none["clips"], json!([]));
+    let (status, manifest) = ask(&tested, "GET", "/v1/games/final/manifest", &Value::Null);
+    assert_eq!((status, &manifest["live"]), (200, &json!(true)), "{manifest}");
+    let (status, _) = ask(&tested, "GET", "/v1/courts/north/live.m3u8?game=final", &Value::Null);
+    assert_eq!(status, 200);
+    let (status, _) = ask(&tested, "GET", "/v1/courts/north/live.m3u8?game=other", &Value::Null);
+    assert_eq!(status, 404);
+
+    // The game is forgotten; what was before it stays.
+    let (status, went) = ask(&tested, "POST", "/v1/deletions", &json!({ "game": "final" }));
+    let gone = went["clips"].as_array().is_some_and(|clips| clips.contains(&json!(id)));
+    assert!(status == 200 && gone, "{went}");
+    let (_, entry) = ask(&tested, "GET", &format!("/v1/clips/{id}"), &Value::Null);
+    assert!(entry.get("media").is_none() && entry["deleted_ns"].is_i64(), "{entry}");
+    let (_, all) = ask(&tested, "GET", "/v1/clips", &Value::Null);
+    assert!(all["clips"][0].get("media").is_some(), "{all}");
+    let (_, audit) = ask(&tested, "GET", "/v1/deletions", &Value::Null);
+    assert!(audit.to_string().contains(r#""game":"final""#), "{audit}");
+    tested.stop();
+}
+
+/// A file of the labels, as JSON.
+fn labels(tested: &TestBox, file: &str) -> Value {
+    let path = Path::new(DATA).join("labels").join(file);
+    let bytes = courtside::disk::read_whole(&tested.disk, &path, 1 << 20);
+    bytes.map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).expect("JSON"))
+}
+
+fn names(tested: &TestBox, folder: &str) -> Vec<String> {
+    tested.disk.names(&Path::new(DATA).join("labels").join(folder)).unwrap_or_default()
+}
+
+/// The labels, once they are as somebody waits for.
+fn learnt(tested: &mut TestBox, what: &str, is_it: impl Fn(&Value, &[String]) -> bool) -> Value {
+    for _ in 0..200 {
+        let (clips, quiet) = (labels(tested, "rims.json"), names(tested, "streams"));
+        if is_it(&clips, &quiet) {
+            return clips;
+        }
+        tested.pass(Duration::from_millis(500), Duration::from_millis(100));
+    }
+    panic!(
+        "labels never were {what}: {} {:?}",
+        labels(tested, "labels.json"),
+        names(tested, "clips")
+    );
+}
+
+#[test]
+fn a_correction_becomes_a_label_that_training_reads() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.camera("north");
+    tested.show("north", &still(Shot::Nothing, 90));
+    tested.show("north", &made());
+    tested.show("north", &still(Shot::Nothing, 120));
+    let shot = of_kind(&tested, "shot.made").pop().expect("a final");
+    let fact = shot["fact"].as_str().expect("a fact").to_owned();
+    let path = format!("/v1/shots/{fact}/correct");
+    assert_eq!(ask(&tested, "POST", &path, &json!({ "verdict": "missed" })).0, 200);
+    let one = |clips: &Value, _: &[String]| clips.as_array().is_some_and(|clips| clips.len() == 1);
+    let clips = learnt(&mut tested, "one", one);
+    let label = &clips[0];
+    assert_eq!((&label["outcome"], &label["court"]), (&json!("missed"), &json!("north")));
+    let number = |key: &str| label[key].as_f64().expect("a number");
+    assert!((number("t_truth") - number("t_rim") - 0.2).abs() < 1e-9, "{label}");
+    assert!((2.4..6.0).contains(&number("t_rim")), "from the key picture before it: {label}");
+    assert!((24.0..26.0).contains(&number("fps")), "{label}");
+    assert_eq!(label["rim"].as_array().map(Vec::len), Some(4), "{label}");
+    let file = label["file"].as_str().expect("a file");
+    assert_eq!(names(&tested, "clips"), [file.strip_prefix("clips/").expect("there")]);
+    // The ring need not hold it any longer.
+    let id = format!("north-{fact}-label");
+    let released = |entry: &Value| entry["pinned"] == false;
+    once(&mut tested, &format!("/v1/clips/{id}"), "released", released);
+
+    // After all there was no shot: a later word replaces the label, after a power cut too.
+    assert_eq!(ask(&tested, "POST", &path, &json!({ "verdict": "none" })).0, 200);
+    tested.power_cut(3);
+    tested.start().expect("it starts");
+    tested.connected();
+    let quiet = |clips: &Value, quiet: &[String]| clips == &json!([]) && quiet.len() == 1;
+    learnt(&mut tested, "a quiet one", quiet);
+    let stream = labels(&tested, &format!("streams/{id}.json"));
+    assert_eq!((&stream["attempts"], &stream["file"]), (&json!([]), &json!(format!("../{file}"))));
+
+    // Both words are taken back: nothing was said.
+    for _ in 0..2 {
+        assert_eq!(ask(&tested, "POST", &format!("/v1/shots/{fact}/undo"), &Value::Null).0, 200);
+    }
+    let gone = |clips: &Value, quiet: &[String]| clips == &json!([]) && quiet.is_empty();
+    learnt(&mut tested, "gone", gone);
+    until(|| names(&tested, "clips").is_empty().then_some(()), || "its footage goes".to_owned());
+    tested.stop();
+}
+
+#[test]
+fn what_is_deleted_on_demand_is_learnt_from_no_more() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.camera("north");
+    tested.show("north", &still(Shot::Nothing, 90));
+    tested.show("north", &made());
+    tested.show("north", &still(Shot::Nothing, 120));
+    let shot = of_kind(&tested, "shot.made").pop().expect("a final");
+    let fact = shot["fact"].as_str().expect("a fact").to_owned();
+    let path = format!("/v1/shots/{fact}/correct");
+    assert_eq!(ask(&tested, "POST", &path, &json!({ "verdict": "missed" })).0, 200);
+    learnt(&mut tested, "one", |clips, _| clips.as_array().is_some_and(|clips| clips.len() == 1));
+    tested.camera_gone("north");
+    let session = json!({ "session": shot["session"] });
+    assert_eq!(ask(&tested, "POST", "/v1/deletions", &session).0, 200);
+    learnt(&mut tested, "gone", |clips, _| clips == &json!([]));
+    until(|| names(&tested, "clips").is_empty().then_some(()), || "its footage goes".to_owned());
+    // Nor does a start learn it again.
+    tested.stop();
+    tested.start().expect("it starts");
+    tested.connected();
+    tested.pass(Duration::from_secs(20), Duration::from_secs(1));
+    assert_eq!(labels(&tested, "labels.json")["labels"], json!([]));
+    tested.stop();
+}
+
+#[test]
+fn what_a_game_tells_before_any_picture_has_the_time_when_it_was() {
+    let mut tested = TestBox::with_courts(&["north", "south"]);
+    let began = tested.clock.utc();
+    start(&tested);
+    tested.pass(Duration::from_secs(90), Duration::from_secs(1));
+    let tapped = tested.clock.utc();
+    assert_eq!(ask(&tested, "POST", "/v1/games/final/period", &json!({ "n": 2 })).0, 200);
+    tested.pass(Duration::from_secs(60), Duration::from_secs(1));
+    let told = of_kind(&tested, "game");
+    let times: Vec<&Value> = told.iter().map(|event| &event["time"]).collect();
+    let near = |time: &Value, expected: courtside::media::UtcTime| {
+        let time = courtside::media::UtcTime::from_rfc3339(time.as_str().expect("a time"));
+        let off = time.expect("a time").nanos_since(expected).abs();
+        assert!(off < 2_000_000_000, "{off} ns: {told:?}");
+    };
+    near(times[0], began);
+    near(times[1], tapped);
+    assert!(told.iter().all(|event| event["clocksource"] == "arrival"), "{told:?}");
+    tested.stop();
 }

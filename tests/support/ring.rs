@@ -81,6 +81,7 @@ impl TestRing {
             sink: Arc::clone(&promises) as Arc<dyn FragmentSink>,
             news: Some(news.clone()),
             wall: None,
+            games: None,
             meters: meters(),
         })?;
         Ok(Self { ring, clock, promises, mailbox, orders, done, news, court, origin: None })
@@ -167,6 +168,7 @@ impl TestRing {
             from_ns: from * 1_000_000,
             to_ns: to * 1_000_000,
             reason: "made".into(),
+            ..ClipRequest::default()
         };
         let order = ClipOrder { court: self.court.clone(), session, request };
         assert_eq!(self.orders.offer(order), None, "there is room");

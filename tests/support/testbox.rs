@@ -44,7 +44,7 @@ pub(crate) const PICTURE: Duration = Duration::from_millis(40);
 /// Pictures from key to key.
 const GROUP: u32 = 25;
 /// Where the box keeps what it keeps.
-const DATA: &str = "/box";
+pub(crate) const DATA: &str = "/box";
 /// Bytes of the disk: room to record, and for the ballast.
 const DISK: u64 = 1 << 30;
 /// How long a condition may take, on a machine that does other things too.

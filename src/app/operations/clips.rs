@@ -81,6 +81,8 @@ impl Wanted {
     fn has(&self, clip: &Clip) -> bool {
         let asked = &self.asked;
         asked.session.as_ref().is_none_or(|session| clip.session == *session)
+            && asked.game.as_ref().is_none_or(|game| clip.game() == *game)
+            && clip.has_tags(&asked.tags)
             && asked.pinned.is_none_or(|pinned| clip.pinned == pinned)
             && self.since.is_none_or(|since| clip.made_ns >= since)
             && self.until.is_none_or(|until| clip.made_ns < until)
@@ -120,9 +122,9 @@ impl Wanted {
 
 /// As `/v1/clips` has it.
 fn told(clip: &Clip) -> Value {
-    let mut told = json!(clip);
+    let mut told = json!(clip.clone().listed());
     if let Some(media) = told.get_mut("media").and_then(Value::as_object_mut) {
-        media.remove("parts"); // where its bytes lie is nobody else's business
+        media.remove("parts");
     }
     told
 }

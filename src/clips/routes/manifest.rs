@@ -1,7 +1,6 @@
 //! What clips there are: in pages, of a game, or one.
 //!
-//! A game has no life of its own yet (it will be an event of its own kind): until then a game is the session
-//! in which its clips were recorded, and `game` names that. Where an entry has a member `game`, that one counts.
+//! A clip's game is the one that was started there; where none was, it is the session in which it was recorded.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -39,6 +38,8 @@ pub(super) struct Asked {
     court: Option<String>,
     session: Option<String>,
     game: Option<String>,
+    /// Words by which it is found, with commas between: all of them.
+    tag: Option<String>,
     /// RFC 3339: clips that end then or later …
     from: Option<String>,
     /// … and begin then or earlier.
@@ -69,7 +70,6 @@ struct GameManifest {
 pub(super) struct Listed {
     #[serde(flatten)]
     clip: Clip,
-    game: String,
     /// The event that it is of, where it is of one; `reason` is what was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     fact: Option<String>,
@@ -85,22 +85,14 @@ pub(super) struct Listed {
 
 impl Listed {
     /// Reads a file on the caller's thread.
-    pub(super) fn of(mut clip: Clip, shelf: &Shelf, times: &Times) -> Self {
+    pub(super) fn of(clip: Clip, shelf: &Shelf, times: &Times) -> Self {
         let time = times.of_clip(shelf, &clip);
         let at = |what: &str| clip.media.as_ref().map(|_| format!("/v1/clips/{}/{what}", clip.id));
         let (href, playlist) = (at("media"), at("index.m3u8"));
         let fact = clip.id.strip_prefix(&format!("{}-", clip.court)).and_then(FactId::parse);
         let fact = fact.map(|fact| fact.to_string());
-        let game = game_of(&clip).to_owned();
-        if let Some(media) = &mut clip.media {
-            media.parts.clear(); // where its bytes lie is nobody else's business
-        }
-        Self { clip, game, fact, time, href, playlist }
+        Self { clip: clip.listed(), fact, time, href, playlist }
     }
-}
-
-fn game_of(clip: &Clip) -> &str {
-    clip.file.get("game").and_then(serde_json::Value::as_str).unwrap_or(&clip.session)
 }
 
 pub(super) async fn page(
@@ -128,14 +120,21 @@ pub(super) async fn game(
     let asked = Asked { game: Some(game.clone()), ..Asked::default() };
     let wanted = Wanted::of(&asked)?;
     let manifest = blocking(move || {
-        let live = reading.shelf.is_live(&game);
+        let started = reading.shelf.game(&game);
+        let running = started.as_ref().is_some_and(|game| game.to.is_none());
+        let live = running || reading.shelf.is_live(&game);
         let (clips, _) = wanted.select(&reading, 0, usize::MAX, usize::MAX);
         let bytes = |listed: &Listed| listed.clip.media.as_ref().map_or(0, |media| media.bytes);
         let bytes = clips.iter().map(bytes).sum();
-        (live || !clips.is_empty()).then_some(GameManifest { game, live, bytes, clips })
+        (live || started.is_some() || !clips.is_empty()).then_some(GameManifest {
+            game,
+            live,
+            bytes,
+            clips,
+        })
     })
     .await?;
-    let none = "no clip is of that game: /v1/clips names the game of each";
+    let none = "no such game is known, and no clip is of it: /v1/clips names the game of each";
     tagged(&manifest.ok_or_else(|| Refusal::not_found(none))?, &headers)
 }
 
@@ -167,6 +166,7 @@ struct Wanted {
     court: Option<String>,
     session: Option<String>,
     game: Option<String>,
+    tags: Vec<String>,
     from: Option<UtcTime>,
     to: Option<UtcTime>,
 }
@@ -181,6 +181,7 @@ impl Wanted {
             court: asked.court.clone(),
             session: asked.session.clone(),
             game: asked.game.clone(),
+            tags: tags_asked(asked.tag.as_deref()),
             from: at("from", &asked.from)?,
             to: at("to", &asked.to)?,
         })
@@ -247,7 +248,8 @@ impl Wanted {
         let is = |wanted: &Option<String>, it: &str| wanted.as_ref().is_none_or(|w| w == it);
         is(&self.court, &clip.court)
             && is(&self.session, &clip.session)
-            && is(&self.game, game_of(clip))
+            && is(&self.game, clip.game())
+            && clip.has_tags(&self.tags)
     }
 
     /// A clip whose time nobody knows was at no time that is asked for.
@@ -257,6 +259,12 @@ impl Wanted {
         };
         from.is_none_or(|from| *end >= from) && to.is_none_or(|to| *start <= to)
     }
+}
+
+/// Tags as a query has them.
+fn tags_asked(text: Option<&str>) -> Vec<String> {
+    let words = text.unwrap_or_default().split(',').map(|tag| tag.trim().to_lowercase());
+    words.filter(|tag| !tag.is_empty()).collect()
 }
 
 /// A time as a query has it.

@@ -24,7 +24,7 @@ use crate::clips::routes::manifest::moment;
 use crate::clips::routes::ranges::{BytesAsked, header, range_asked};
 use crate::clips::routes::reading::{Reading, blocking};
 use crate::clips::routes::refusal::Refusal;
-use crate::clips::shelf::ShelfError;
+use crate::clips::shelf::{Shelf, ShelfError};
 use crate::media::CourtId;
 
 /// A live list goes back no farther: what is older is asked for by `from` and `to`.
@@ -43,9 +43,10 @@ impl From<NotPlayed> for Refusal {
     fn from(error: NotPlayed) -> Self {
         let detail = error.to_string();
         match error {
-            NotPlayed::NoCourt | NotPlayed::NoSegment | NotPlayed::NothingThen => {
-                Self::not_found(detail)
-            }
+            NotPlayed::NoCourt
+            | NotPlayed::NoGame
+            | NotPlayed::NoSegment
+            | NotPlayed::NothingThen => Self::not_found(detail),
             NotPlayed::NothingYet => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "Nothing is recorded", detail)
                     .with(RETRY_AFTER, HeaderValue::from_static("3"))
@@ -64,10 +65,22 @@ pub(super) struct Asked {
     /// RFC 3339.
     from: Option<String>,
     to: Option<String>,
+    /// A game that was started: all of it.
+    game: Option<String>,
 }
 
 impl Asked {
-    fn wanted(&self) -> Result<Wanted, Refusal> {
+    fn wanted(&self, court: &CourtId, shelf: &Shelf) -> Result<Wanted, Refusal> {
+        if let Some(game) = &self.game {
+            if self.from.is_some() || self.to.is_some() || self.back.is_some() {
+                return Err(Refusal::query("a `game` is asked for alone".to_owned()));
+            }
+            let game = shelf.game(game).filter(|game| game.courts.contains(court));
+            let game = game.ok_or(NotPlayed::NoGame)?;
+            return Ok(game
+                .to
+                .map_or(Wanted::Since(game.from), |to| Wanted::Between(game.from, to)));
+        }
         let from = self.from.as_deref().map(|text| moment("from", text)).transpose()?;
         let to = self.to.as_deref().map(|text| moment("to", text)).transpose()?;
         match (from, to, self.back) {
@@ -97,7 +110,8 @@ pub(super) async fn of_court(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(asked) = asked.map_err(|error| Refusal::query(error.body_text()))?;
-    let (court, wanted) = (court(&name)?, asked.wanted()?);
+    let court = court(&name)?;
+    let wanted = asked.wanted(&court, &reading.shelf)?;
     let list = blocking(move || reading.library.list(&court, wanted)).await??;
     Ok(([(CONTENT_TYPE, PLAYLIST)], list).into_response())
 }

@@ -10,8 +10,9 @@
 //! Cuts that overlap are one: the last basket's, which shows those before it too and has the score of the best.
 //! The highlights of the others are taken back as `merged`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::event::FactId;
 use crate::event::game::HighlightParts;
 use crate::event::words::HighlightKind;
 use crate::game::rules::Rules;
@@ -26,6 +27,10 @@ const WEIGHTS: Parts = Parts { leverage: 45, rarity: 25, run: 15 };
 const WHOLE: u32 = 10_000;
 /// From this leverage on, a shot is one on which much hung (chosen).
 const CLUTCH: u32 = 6_000;
+/// A clip is found as `clutch` from this leverage on (chosen: half of the largest swing, as in the recap).
+const FOUND_AS_CLUTCH: u32 = 5_000;
+/// Tags that move with shots before: alone they are not worth a revision.
+const MOVES: [&str; 2] = ["run", "clutch"];
 /// Points of a lead from which on nothing hangs on a shot, where points end no game (chosen: five threes).
 const DECIDED: i64 = 15;
 /// Shots in a row beyond which one more is no rarer (chosen).
@@ -48,6 +53,8 @@ pub(super) struct Moment {
     pub(super) worth: u32,
     /// The run that it is part of, in points; 0 if it is none that is told.
     pub(super) run: u32,
+    /// The period that it was in.
+    pub(super) period: u16,
 }
 
 /// What becomes of the highlight of a shot.
@@ -123,7 +130,7 @@ pub(super) fn moment(
     (leverage, of_value): (u32, u32),
     rules: &Rules,
 ) -> Moment {
-    let Placed { play, after, .. } = *placed;
+    let Placed { play, after, period, .. } = *placed;
     let sums = play.side.and_then(|side| after.sides.get(side));
     let streak = sums.map_or(0, |sums| sums.streak).saturating_sub(1).min(LONG_STREAK - 1);
     let rarity = of_value + streak * WHOLE / (LONG_STREAK - 1) / 5;
@@ -148,7 +155,8 @@ pub(super) fn moment(
         HighlightKind::MadeShot
     };
     let points = after.points();
-    Moment { kind, parts, score: score(parts), points, side: play.side, worth: play.points, run }
+    let (score, side, worth) = (score(parts), play.side, play.points);
+    Moment { kind, parts, score, points, side, worth, run, period }
 }
 
 /// In tenths of a hundred.
@@ -191,7 +199,7 @@ pub(super) fn clip_id(shot: &KeptShot, clip: u32) -> String {
 
 /// What the highlight of each shot shows, where it has one; `None` of what a later one shows, and of what
 /// is no basket.
-fn cuts(kept: &Kept, moments: &[Option<Moment>]) -> Vec<Option<Cut>> {
+fn cuts(kept: &Kept, moments: &[Option<Moment>], tags: &[BTreeSet<String>]) -> Vec<Option<Cut>> {
     let mut cuts: Vec<Option<Cut>> = vec![None; kept.shots.len()];
     let mut last: BTreeMap<(&CourtId, SessionId), usize> = BTreeMap::new();
     for (index, (shot, moment)) in kept.shots.iter().zip(moments).enumerate() {
@@ -218,7 +226,59 @@ fn cuts(kept: &Kept, moments: &[Option<Moment>]) -> Vec<Option<Cut>> {
             *place = Some(cut);
         }
     }
+    let of_fact: BTreeMap<FactId, &BTreeSet<String>> =
+        kept.shots.iter().map(|shot| shot.news.fact).zip(tags).collect();
+    for (cut, own) in cuts.iter_mut().zip(tags) {
+        let Some(cut) = cut else { continue };
+        let others = cut.with.iter().filter_map(|fact| of_fact.get(fact));
+        let shown = others.copied().chain([own]).flatten().cloned();
+        cut.tags = with_kind(shown.collect(), cut);
+    }
     cuts
+}
+
+/// Words for each shot that went in, by itself.
+fn own_tags(kept: &Kept, moments: &[Option<Moment>]) -> Vec<BTreeSet<String>> {
+    let of = |(shot, moment): (&KeptShot, &Option<Moment>)| {
+        let (Some(moment), news) = (moment, &shot.news) else { return BTreeSet::new() };
+        let team = moment.side.and_then(|side| kept.setup.teams.get(side));
+        let team = team.map_or_else(|| "unknown".to_owned(), |team| team.id.to_string());
+        let mut tags = BTreeSet::from([
+            "made".to_owned(),
+            format!("{}pt", moment.worth),
+            format!("team:{team}"),
+            format!("court:{}", news.court),
+            format!("rim:{}", news.rim),
+            format!("period:{}", moment.period),
+        ]);
+        tags.extend(news.player.as_ref().map(|player| format!("player:{player}")));
+        tags.extend(news.by.is_some().then(|| "corrected".to_owned()));
+        tags.extend((moment.run > 0).then(|| "run".to_owned()));
+        let rules = &kept.setup.rules;
+        // Where a throw is worth what no shot from the field is, a tap of its points tells it apart.
+        let thrown =
+            rules.free_throws.contains(&news.points) && !rules.values.contains(&news.points);
+        tags.extend(thrown.then(|| "free-throw".to_owned()));
+        tags
+    };
+    kept.shots.iter().zip(moments).map(of).collect()
+}
+
+/// The tags of a cut: those of its shots, and what it is.
+fn with_kind(mut tags: BTreeSet<String>, cut: &Cut) -> Vec<String> {
+    // The words of the box have underscores, tags have none.
+    tags.insert(cut.kind.word().replace('_', "-"));
+    if cut.parts.leverage >= FOUND_AS_CLUTCH {
+        tags.insert("clutch".to_owned());
+    }
+    tags.into_iter().collect()
+}
+
+/// True where a clip is to be found by other words than were told of it.
+fn is_found_otherwise(told: &Cut, now: &Cut) -> bool {
+    let stays = |tag: &&String| !MOVES.contains(&tag.as_str()) && !tag.starts_with("period:");
+    // A version before this one told none: it is told with the next revision.
+    !told.tags.is_empty() && told.tags.iter().filter(stays).ne(now.tags.iter().filter(stays))
 }
 
 /// What the highlight of a shot shows if no other is near.
@@ -229,6 +289,7 @@ fn alone(shot: &KeptShot, moment: &Moment) -> Cut {
         score: moment.score,
         parts: moment.parts,
         with: Vec::new(),
+        tags: Vec::new(),
         from_ns: shot.news.at_ns.saturating_sub(before * 1_000_000_000),
         to_ns: shot.news.at_ns.saturating_add(after * 1_000_000_000),
     }
@@ -237,14 +298,19 @@ fn alone(shot: &KeptShot, moment: &Moment) -> Cut {
 /// Brings what is kept of highlights up to date: what must be told, by the place of the shot, in order.
 pub(super) fn settle(kept: &mut Kept, moments: &[Option<Moment>]) -> Vec<(usize, Change)> {
     let mut changes = Vec::new();
-    let cuts = cuts(kept, moments);
+    let tags = own_tags(kept, moments);
+    let cuts = cuts(kept, moments, &tags);
     let numbers = &mut kept.numbers;
-    for (index, ((shot, cut), moment)) in kept.shots.iter_mut().zip(cuts).zip(moments).enumerate() {
+    let shots = kept.shots.iter_mut().zip(cuts).zip(moments.iter().zip(tags));
+    for (index, ((shot, cut), (moment, own))) in shots.enumerate() {
         let change = match (shot.highlight.take(), cut, moment) {
             (None, None, None) => None,
             (None, cut, moment) => {
                 let merged = cut.is_none();
-                let cut = cut.or_else(|| moment.as_ref().map(|moment| alone(shot, moment)));
+                let cut = cut.or_else(|| {
+                    let cut = alone(shot, moment.as_ref()?);
+                    Some(Cut { tags: with_kind(own, &cut), ..cut })
+                });
                 cut.map(|cut| {
                     numbers.highlight += 1;
                     let n = numbers.highlight;
@@ -279,6 +345,7 @@ fn revised(told: KeptHighlight, mut cut: Cut) -> (KeptHighlight, Option<Change>)
         || told.cut.kind != cut.kind
         || told.cut.with != cut.with
         || told.cut.score.abs_diff(cut.score) >= WORTH_TELLING
+        || is_found_otherwise(&told.cut, &cut)
         || !is_shown;
     if !differs {
         return (told, None);

@@ -162,6 +162,9 @@ pub struct ShotNews {
     pub reason: Option<String>,
     /// How sure its model is, in ten thousandths.
     pub confidence: u32,
+    /// A person took the last word on it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undone: bool,
 }
 
 /// What a shot is, while nobody said more.

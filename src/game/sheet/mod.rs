@@ -129,6 +129,12 @@ impl Sheet {
         self.derived.told.period
     }
 
+    /// Shots that people corrected or added, once for each word that stands; the last one last.
+    #[must_use]
+    pub fn corrected(&self) -> &[FactId] {
+        &self.kept.corrected
+    }
+
     /// True if the shot is one of its, and can still be corrected.
     #[must_use]
     pub fn knows(&self, fact: FactId) -> bool {

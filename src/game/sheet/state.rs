@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::FactId;
 use crate::event::words::{EndWord, GraphicKind, GraphicWord, HighlightKind, SocialWord};
+use crate::event::{By, FactId};
 use crate::game::input::Standing;
 use crate::game::sheet::input::{Setup, ShotNews};
 use crate::game::sheet::tally::{Play, Tally, When};
@@ -11,6 +11,10 @@ use crate::game::sheet::tally::{Play, Tally, When};
 /// Shots of a game that can still be corrected (chosen: three times what a game of NBA has; a game
 /// without rules may run for days). Of those before only the sums are kept.
 pub(super) const MOST_SHOTS: usize = 600;
+
+/// Words of people that can be taken back, one after the other (chosen: an operator who looks back at the last
+/// minutes corrects some ten shots).
+const UNDOABLE: usize = 64;
 
 /// A started game.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,9 @@ pub(super) struct Kept {
     /// In the order in which they were first told.
     pub(super) graphics: Vec<KeptGraphic>,
     pub(super) social: Vec<KeptSocial>,
+    /// Shots that people said something of, once for each word that was not taken back; the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) corrected: Vec<FactId>,
 }
 
 /// The last numbers given to facts of a moment.
@@ -92,6 +99,9 @@ pub(super) struct Cut {
     /// Shots that it shows besides its own, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) with: Vec<FactId>,
+    /// Words by which its clip is found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tags: Vec<String>,
     pub(super) from_ns: i64,
     pub(super) to_ns: i64,
 }
@@ -168,6 +178,7 @@ impl Kept {
             whole: Whole::default(),
             graphics: Vec::new(),
             social: Vec::new(),
+            corrected: Vec::new(),
             setup,
         }
     }
@@ -205,16 +216,32 @@ impl Kept {
             // Its place and its time stay: no revision moves them by more than a blink.
             let (at_ns, utc_ns) = (shot.news.at_ns, shot.news.utc_ns.or(news.utc_ns));
             shot.news = ShotNews { at_ns, utc_ns, ..news.clone() };
+            self.note(news);
             return true;
         }
         if news.standing == Standing::NoShot {
             return false;
         }
+        self.note(news);
         let place = self.place(news);
         let period = self.period_of(news);
         let shot = KeptShot { news: news.clone(), period, highlight: None };
         self.shots.insert(place, shot);
         true
+    }
+
+    /// Remembers what people said, for who wants the last of it undone.
+    fn note(&mut self, news: &ShotNews) {
+        if news.undone {
+            if let Some(at) = self.corrected.iter().rposition(|fact| *fact == news.fact) {
+                self.corrected.remove(at);
+            }
+        } else if news.by == Some(By::Operator) {
+            self.corrected.push(news.fact);
+            if self.corrected.len() > UNDOABLE {
+                self.corrected.remove(0);
+            }
+        }
     }
 
     /// Where a shot stands in the order of the game: inside a session by its time; one that a person

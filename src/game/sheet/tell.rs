@@ -4,7 +4,7 @@
 //! of the order stands a fact on one that is gone.
 
 use crate::event::game::{Graphic, SocialCandidate};
-use crate::event::{ClipRequest, Event, FactId, Family, Highlight, Saying, Withdrawal};
+use crate::event::{ClipAbout, ClipRequest, Event, FactId, Family, Highlight, Saying, Withdrawal};
 use crate::game::sheet::derive::Derived;
 use crate::game::sheet::graphic::{self, whole};
 use crate::game::sheet::highlight;
@@ -62,14 +62,18 @@ impl Place {
         }
     }
 
-    /// Where something of a game happens that no shot brought: at its last shot, or where it began.
+    /// Where something of a game happens that no shot brought: at its last shot; before the first, when a
+    /// period began or it ended, in the game's own session, which begins with it.
     fn last(kept: &Kept) -> Option<Self> {
         let last = kept.shots.last().map(|shot| Self::of(&shot.news));
         last.or_else(|| {
+            let ended = kept.ended.map(|(_, utc_ns)| utc_ns);
+            let tapped = ended.or_else(|| kept.marks.last().map(|(_, utc_ns)| *utc_ns));
+            let since = tapped.map_or(0, |utc_ns| utc_ns.saturating_sub(kept.setup.start_utc_ns));
             Some(Self {
                 court: kept.setup.courts.first()?.clone(),
                 session: kept.setup.session,
-                at: MediaTime::ZERO,
+                at: MediaTime::from_nanos(since.max(0)),
                 attempt: 0,
             })
         })
@@ -260,8 +264,16 @@ fn told_highlight(kept: &Kept, shot: &KeptShot, named: (FactId, u32)) -> Event {
         score: cut.map(|cut| f64::from(cut.score) / 10.0),
         parts: cut.map(|cut| highlight::told(cut.parts)),
         with: cut.map_or_else(Vec::new, |cut| cut.with.iter().map(ToString::to_string).collect()),
+        tags: cut.map_or_else(Vec::new, |cut| cut.tags.clone()),
     });
-    let clip = cut.map(|cut| ClipRequest { id, from_ns: cut.from_ns, to_ns: cut.to_ns, reason });
+    let clip = cut.map(|cut| {
+        let about = ClipAbout {
+            game: Some(kept.setup.id.clone()),
+            score_tenths: Some(cut.score),
+            tags: cut.tags.clone(),
+        };
+        ClipRequest { id, from_ns: cut.from_ns, to_ns: cut.to_ns, reason, about }
+    });
     Event { clip, ..event(kept, place, named, saying) }
 }
 

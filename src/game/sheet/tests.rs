@@ -97,6 +97,7 @@ impl Hall {
             who: None,
             reason: None,
             confidence: 9_800,
+            undone: false,
         };
         let events = self.take(SheetInput::Shot(news.clone()));
         (news, events)
@@ -411,6 +412,62 @@ fn candidates_keep_to_their_budget_and_what_was_approved_stays() {
     let view = hall.sheet.view();
     let open = view.social.iter().filter(|l| l.candidate.state != SocialWord::Rejected).count();
     assert!(open <= budget && view.social.iter().any(|line| line.fact == other.fact));
+}
+
+#[test]
+fn undo_goes_back_over_a_checkpoint_and_over_what_was_undone() {
+    let mut hall = Hall::new("pickup-21");
+    let shots: Vec<ShotNews> = (0..3).map(|_| hall.shot(Some("red"), 1, true, 9).0).collect();
+    let [mut first, mut second, _] = <[ShotNews; 3]>::try_from(shots).expect("three");
+    hall.correct(&mut first, |news| news.points = 2);
+    hall.correct(&mut second, |news| news.standing = Standing::Missed);
+    hall.correct(&mut first, |news| news.standing = Standing::NoShot);
+    let facts = [first.fact, second.fact];
+    assert_eq!(hall.sheet.corrected(), [facts[0], facts[1], facts[0]]);
+    // A start that reads the checkpoint alone goes back as far.
+    let checkpoint = hall.sheet.checkpoint().encode().expect("JSON");
+    let again = Sheet::fold(&[checkpoint]).expect("read").expect("a game");
+    assert_eq!(again.corrected(), hall.sheet.corrected());
+    hall.correct(&mut first, |news| (news.standing, news.undone) = (Standing::Made, true));
+    assert_eq!(hall.sheet.corrected(), facts);
+    // What a model says later is nobody's word.
+    second.revision += 1;
+    (second.by, second.undone) = (None, true);
+    hall.take(SheetInput::Shot(second));
+    assert_eq!(hall.sheet.corrected(), [facts[0]]);
+}
+
+#[test]
+fn a_highlight_is_found_by_what_its_shot_is_now() {
+    let mut hall = Hall::new("fiba-3x3");
+    let (mut news, events) = hall.shot(Some("red"), 1, true, 9);
+    let told = |events: &[Event]| {
+        let highlight = |event: &Event| match &event.saying {
+            Saying::Highlight(highlight) => {
+                let clip = event.clip.clone().expect("it asks for its clip");
+                assert_eq!(clip.about.tags, highlight.tags, "both say the same");
+                assert_eq!(clip.about.game, Some(setup("fiba-3x3").id));
+                Some(highlight.tags.clone())
+            }
+            _ => None,
+        };
+        events.iter().find_map(highlight)
+    };
+    let first = told(&events).expect("a highlight");
+    let has = |tags: &[String], tag: &str| tags.iter().any(|word| word == tag);
+    for tag in ["made", "1pt", "team:red", "court:a", "rim:0", "period:1"] {
+        assert!(has(&first, tag), "{tag}: {first:?}");
+    }
+    let mut sorted = first.clone();
+    sorted.sort_unstable();
+    assert_eq!(first, sorted, "each once, in order");
+    // The player alone moves no score, and the clip is found by it all the same.
+    let events = hall.correct(&mut news, |news| news.player = Some(player("ana")));
+    let second = told(&events).expect("told again");
+    assert!(has(&second, "player:ana") && has(&second, "corrected"), "{second:?}");
+    // Another shot changes nothing of it.
+    let (_, events) = hall.shot(Some("blue"), 1, false, 30);
+    assert_eq!(told(&events), None);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::clips::{Apart, Clip, RingReader, Shelf, ShelfError, Wanted};
 use crate::disk::RealDisk;
-use crate::tools::clips::export::{session, wanted_of, write};
+use crate::tools::clips::export::{wanted_of, write};
 use crate::tools::clips::{RingArg, to_file};
 use crate::tools::tell::remark;
 
@@ -27,7 +27,7 @@ Exit: 0 all of them · 1 failed · 3 something is missing, and said";
 pub(super) struct ReelArgs {
     #[command(flatten)]
     ring: RingArg,
-    /// Game whose clips are joined: a session, 16 hexadecimal digits
+    /// Game whose clips are joined; where none was started, the session
     #[arg(long, value_name = "ID", required_unless_present = "clips", conflicts_with = "clips")]
     game: Option<String>,
     /// Clips that are joined, instead of a game's
@@ -120,13 +120,14 @@ fn by_score(one: &Clip, other: &Clip) -> Ordering {
 
 /// The clips of a game that there are bytes of, those too whose event was taken back.
 pub(super) fn clips_of_game(ring: &RingReader, game: &str) -> anyhow::Result<Vec<Clip>> {
-    let name = session(game)?.to_string();
     let mut clips = ring.clips().context("list the clips")?;
-    clips.retain(|clip| clip.session == name && clip.media.is_some());
+    clips.retain(|clip| (clip.game() == game || clip.session == game) && clip.media.is_some());
     if clips.is_empty() {
         bail!("no clip of game {game}: see `clips list`");
     }
-    clips.sort_by_key(|clip| clip.from_ns);
+    // Times of several sessions cannot be compared; clips were asked for as they were played.
+    let of_one = clips.windows(2).all(|two| matches!(two, [a, b] if a.session == b.session));
+    clips.sort_by_key(|clip| if of_one { (clip.from_ns, 0) } else { (0, clip.number) });
     Ok(clips)
 }
 

@@ -27,7 +27,7 @@ Exit: 0 all of them · 1 failed · 3 a picture is missing, and said";
 pub(super) struct SheetArgs {
     #[command(flatten)]
     ring: RingArg,
-    /// Game whose clips are drawn: a session, 16 hexadecimal digits
+    /// Game whose clips are drawn; where none was started, the session
     #[arg(long, value_name = "ID")]
     game: String,
     /// PNG to write

@@ -57,7 +57,7 @@ pub(super) struct PullArgs {
     /// with --mqtt NAME
     #[arg(long, value_name = "FILE")]
     boxes: Option<PathBuf>,
-    /// Game whose clips are wanted; until games have names of their own, its session
+    /// Game whose clips are wanted; where none was started, the session
     #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
     game: Option<String>,
     /// All clips

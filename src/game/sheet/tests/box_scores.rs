@@ -76,6 +76,7 @@ fn play(text: &str, home: &str, mut look: impl FnMut(&Line, GameView)) -> GameVi
             who: None,
             reason: None,
             confidence: 10_000,
+            undone: false,
         }));
         look(&line, hall.sheet.view());
     }

@@ -291,6 +291,7 @@ impl Run {
             who: None,
             reason: None,
             confidence: 9_000,
+            undone: false,
         }
     }
 

@@ -426,6 +426,7 @@ impl Bench {
             sink: Arc::new(Deaf),
             news: None,
             wall: None,
+            games: None,
             meters: RingMeters { write_seconds: unmeasured(), fsync_seconds: unmeasured() },
         })?;
         let courts = streams.iter().map(|stream| (stream.court.clone(), stream.session)).collect();
@@ -450,6 +451,7 @@ impl Bench {
             from_ns: ns(from),
             to_ns: ns(to),
             reason: "made".into(),
+            ..ClipRequest::default()
         };
         // A full hop is seen in what comes back.
         drop(self.orders.offer(ClipOrder { court: court.clone(), session, request }));

@@ -15,7 +15,7 @@ use crate::event::upload::{
     ClipAckArguments, ClipListArguments, ClipUploadArguments, ClipUploadUrlsArguments, UploadDone,
 };
 use crate::event::words::CommandWord;
-use crate::media::{BoxName, Foreign, UtcTime};
+use crate::media::{BoxName, Foreign, SessionId, UtcTime};
 use crate::tools::pull::http::{Entry, Which};
 use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
 
@@ -78,9 +78,11 @@ impl Venue {
 
     /// What there is of what is wanted.
     pub(super) async fn list(&self, which: &Which) -> anyhow::Result<Vec<Entry>> {
-        let session = match which {
-            Which::All => None,
-            Which::Game(game) => Some(game.clone()),
+        // A court without a started game plays one that is its session.
+        let (session, game) = match which {
+            Which::All => (None, None),
+            Which::Game(game) if SessionId::parse(game).is_some() => (Some(game.clone()), None),
+            Which::Game(game) => (None, Some(game.clone())),
         };
         let (mut entries, mut after) = (Vec::new(), Some(0));
         while let Some(from) = after {
@@ -88,6 +90,7 @@ impl Venue {
                 after: Some(from),
                 limit: Some(PAGE),
                 session: session.clone(),
+                game: game.clone(),
                 ..ClipListArguments::default()
             };
             let page = self.soon("clip_list", &asked).await.context("list its clips")?;

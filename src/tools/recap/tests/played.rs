@@ -153,6 +153,7 @@ impl Hall {
             who: None,
             reason: None,
             confidence: 9_800,
+            undone: false,
         }
     }
 

@@ -209,7 +209,13 @@ fn of_a_later_time() -> Vec<u8> {
     let disk = ForgetfulDisk::new();
     let mut store = opened(&disk).store;
     let mut pinned = event("a", 3, 0, highlight(1));
-    pinned.clip = Some(ClipRequest { id: "a-1".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+    pinned.clip = Some(ClipRequest {
+        id: "a-1".into(),
+        from_ns: 0,
+        to_ns: 9,
+        reason: "r".into(),
+        ..ClipRequest::default()
+    });
     let clip = pinned.clip.clone().unwrap();
     let mut durable = event("a", 1, 0, made(false));
     durable.clip = Some(ClipRequest { id: "a-0".into(), ..clip });
@@ -508,6 +514,7 @@ fn write_a_store_of_todays_format() {
             from_ns: -5,
             to_ns: 9_000_000_000,
             reason: "made".into(),
+            ..ClipRequest::default()
         }),
         ..event
     };

@@ -76,7 +76,13 @@ fn a_start_finds_what_was_not_finished() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = opened(dir.path());
     let mut pinned = event("a", 6, 0, highlight(4));
-    pinned.clip = Some(ClipRequest { id: "c6".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+    pinned.clip = Some(ClipRequest {
+        id: "c6".into(),
+        from_ns: 0,
+        to_ns: 9,
+        reason: "r".into(),
+        ..ClipRequest::default()
+    });
     let withdrawal = || {
         Saying::ShotWithdrawn(Withdrawal {
             t_stream: 1.0,
@@ -171,7 +177,13 @@ fn only_what_was_sent_long_ago_and_has_its_clip_is_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = opened(dir.path());
     let mut pinned = event("a", 2, 0, highlight(1));
-    pinned.clip = Some(ClipRequest { id: "c2".into(), from_ns: 0, to_ns: 9, reason: "r".into() });
+    pinned.clip = Some(ClipRequest {
+        id: "c2".into(),
+        from_ns: 0,
+        to_ns: 9,
+        reason: "r".into(),
+        ..ClipRequest::default()
+    });
     let others = (3..=400).map(|n| event("a", n, 0, made(false)));
     // The last of a family stays; so neither family's last is looked at here.
     let others = others.chain([event("a", 401, 0, highlight(1))]);
