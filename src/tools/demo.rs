@@ -1,7 +1,11 @@
 //! `courtside demo`: the whole chain without configuration, on a rendered game or anybody's video.
 //!
-//! Starts a broker, the daemon and a publisher; prints what arrives at the broker, which is what
-//! any consumer would see. Ends by itself where nobody sits before it, else stays for the page.
+//! Starts a broker, the daemon and a publisher, and a game of two teams (`game`); prints what arrives at the
+//! broker, which is what any consumer would see. Who sits at a terminal puts calls right by keys (`keys`). At the
+//! end the game is ended and its recap written. Ends by itself where nobody sits before it, else stays for the page.
+
+mod game;
+mod keys;
 
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -24,6 +28,8 @@ use crate::disk::RealDisk;
 use crate::event::Envelope;
 use crate::health;
 use crate::media::RimBox;
+use crate::tools::demo::game::{DemoGame, KEYS, Pressed, score_line};
+use crate::tools::demo::keys::Keys;
 use crate::tools::machine::{Machine, machine};
 use crate::tools::private_folder::private_folder;
 use crate::tools::rig::broker::OwnBroker;
@@ -116,57 +122,100 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
         (None, None) => bail!("no broker"),
     };
     let mut listener = Listener::start(&broker, "courtside-demo-viewer", BOX).await?;
+    listener.games_too(BOX).await?;
 
     let config = configuration(&args, &folder.path, &broker, &rims)?;
     let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
     let app = App::build(config, world, Options { open_http: true, ..Options::default() }).await?;
     let addresses = app.addresses();
     let rtmp = addresses.rtmp.context("RTMP is not served")?;
+    let handle = app.handle();
     let (stop, stopped) = watch::channel(false);
     let daemon = tokio::spawn(app.run(stopped));
 
     let page = format!("http://{}/", addresses.http);
+    let mut game = DemoGame::start(handle).await?;
+    let mut keys = (!args.json).then(Keys::listen).flatten();
     let (_, port) = listen::host_and_port(&broker)?;
     eprintln!("page    {page}");
+    eprintln!("stage   {page}operate");
+    eprintln!("overlay {page}overlay?game={}", game.id);
     eprintln!("broker  {broker}   (mosquitto_sub -p {port} -t 'courtside/1/#' -v)");
     eprintln!("stream  rtmp://{rtmp}/live/{KEY}");
+    if keys.is_some() {
+        eprintln!("keys    {KEYS}");
+    }
     eprintln!();
 
     let url = format!("rtmp://{rtmp}/live/{KEY}");
     let bar = progress(&args, &truth).await;
+    let mut shown = Shown::new(args.json, page.clone(), bar.clone());
+    let recap = args
+        .data_dir
+        .as_ref()
+        .map_or_else(|| private_folder("courtside-recap"), |dir| Ok(dir.join("recap")))?;
+    let ring = folder.path.join("ring");
+    let over = async |game: &mut DemoGame| match game
+        .end((&page, ring.clone()), recap.clone(), !args.json)
+        .await
+    {
+        Ok(()) => eprintln!("recap   {}", recap.join("recap.html").display()),
+        Err(error) => remark(format_args!("no recap: {error:#}")),
+    };
+
     let publishing = publisher(&args, url, bar.clone());
     tokio::pin!(publishing);
-    let mut shown = Shown::new(args.json, page.clone(), bar.clone());
-    let mut shutdown = shutdown;
-    let mut interrupted = false;
-
+    let settling = tokio::time::sleep(Duration::MAX);
+    tokio::pin!(settling);
+    let (mut shutdown, mut published, mut interrupted) = (shutdown, false, false);
+    // What the video brings, until all that follows from it was told.
     loop {
-        // Woken by an event, by the video's end, or by Ctrl-C.
+        // Woken by an event, a key, the video's end, the time after it, or Ctrl-C.
         tokio::select! {
-            envelope = listener.next() => shown.show(&envelope?),
-            ended = &mut publishing => { ended?; break }
-            _ = shutdown.wait_for(|told| *told) => { interrupted = true; break }
-        }
-    }
-    if !interrupted {
-        let settled = async {
-            while let Ok(envelope) = listener.next().await {
+            envelope = listener.next() => {
+                let envelope = envelope?;
                 shown.show(&envelope);
+                game.heard(&envelope).await;
             }
-        };
-        tokio::select! {
-            _ = tokio::time::timeout(SETTLE, settled) => {}
-            _ = shutdown.wait_for(|told| *told) => interrupted = true,
+            key = pressed(&mut keys) => match game.pressed(key).await {
+                Pressed::Told(line) => shown.tell(&line),
+                Pressed::End if !game.is_over() => over(&mut game).await,
+                Pressed::Quit => { interrupted = true; break }
+                Pressed::End | Pressed::Nothing => {}
+            },
+            ended = &mut publishing, if !published => {
+                ended?;
+                published = true;
+                settling.as_mut().reset(tokio::time::Instant::now() + SETTLE);
+            }
+            () = &mut settling, if published => break,
+            _ = shutdown.wait_for(|told| *told) => { interrupted = true; break }
         }
     }
     bar.finish_and_clear();
     shown.summary(args.video.is_none().then_some(&truth));
 
-    if !interrupted && !args.once && std::io::stderr().is_terminal() {
+    let stays = !interrupted && !args.once && std::io::stderr().is_terminal();
+    if stays {
         eprintln!("\nThe page stays at {page} until Ctrl-C.");
-        // Woken by the signal handler.
-        let _ = shutdown.wait_for(|told| *told).await;
+        loop {
+            // Woken by an event, a key, or Ctrl-C.
+            tokio::select! {
+                envelope = listener.next() => shown.show(&envelope?),
+                key = pressed(&mut keys) => match game.pressed(key).await {
+                    Pressed::Told(line) => shown.tell(&line),
+                    Pressed::End if !game.is_over() => over(&mut game).await,
+                    Pressed::Quit => break,
+                    Pressed::End | Pressed::Nothing => {}
+                },
+                _ = shutdown.wait_for(|told| *told) => break,
+            }
+        }
     }
+    if !game.is_over() {
+        over(&mut game).await;
+    }
+    drop(keys);
     stop.send_replace(true);
     daemon.await.context("the daemon's task")??;
     if let Some(own) = own {
@@ -174,6 +223,14 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     }
     folder.remove();
     Ok(ExitCode::SUCCESS)
+}
+
+/// The next key; never where nobody sits.
+async fn pressed(keys: &mut Option<Keys>) -> char {
+    match keys {
+        Some(keys) => keys.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The smallest configuration, as a newcomer would write it.
@@ -352,8 +409,15 @@ impl Shown {
         } else {
             self.line(envelope)
         };
-        // Through the bar, so that they do not write over each other.
-        self.bar.suspend(|| println!("{line}"));
+        if !line.is_empty() {
+            // Through the bar, so that they do not write over each other.
+            self.bar.suspend(|| println!("{line}"));
+        }
+    }
+
+    /// A line for who sits here.
+    fn tell(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("           {line}"));
     }
 
     fn line(&self, envelope: &Envelope) -> String {
@@ -362,6 +426,14 @@ impl Shown {
         let at = number("t_stream").map_or_else(String::new, clock);
         let what = envelope.event_type.trim_start_matches("courtside.").trim_end_matches(".v1");
         match what {
+            "shot.made" | "shot.missed" if data.get("by").is_some() => {
+                let word = what.trim_start_matches("shot.").to_uppercase();
+                let text = |key: &str| data.get(key).and_then(serde_json::Value::as_str);
+                let team = text("team").unwrap_or("nobody's");
+                let points = number("points").unwrap_or(0.0);
+                let who = text("who").unwrap_or("operator");
+                format!("{at}  {word:<7} of {team}, worth {points:.0}, says {who}")
+            }
             "shot.made" | "shot.missed" | "shot.unsure" => {
                 let word = what.trim_start_matches("shot.").to_uppercase();
                 let sure = number("confidence").unwrap_or(0.0) * 100.0;
@@ -377,17 +449,18 @@ impl Shown {
                 let why = data.get("reason").and_then(serde_json::Value::as_str).unwrap_or("");
                 format!("{at}  withdrawn: {why}")
             }
-            "score" => {
-                let list = |key: &str| {
-                    data.get(key).and_then(serde_json::Value::as_array).map_or_else(
-                        String::new,
-                        |numbers| {
-                            numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" · ")
-                        },
-                    )
-                };
-                format!("           score   {} made of {}", list("made"), list("attempts"))
+            "game.score" => score_line(data)
+                .map_or_else(String::new, |line| format!("           score   {line}")),
+            "graphic" => {
+                let text = data.get("text").and_then(serde_json::Value::as_str).unwrap_or("");
+                format!("{at}  graphic {text}")
             }
+            "social.candidate" => {
+                let caption = data.get("caption").and_then(serde_json::Value::as_str);
+                format!("{at}  social  {}", caption.unwrap_or_default())
+            }
+            // What the page and the stage show; with --json all of it is printed.
+            "score" | "game" | "momentum" | "leaderboard" | "clip" => String::new(),
             "highlight" => {
                 let clip = data.get("clip").and_then(serde_json::Value::as_str).unwrap_or("");
                 format!("{at}  clip    {}{}/media", self.page.trim_end_matches('/'), clip)

@@ -81,12 +81,12 @@ impl RecapArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match &self.season {
             Some(dir) => season(dir, self.json)?,
-            None => self.recap()?,
+            None => self.recap(!self.json)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn recap(&self) -> anyhow::Result<()> {
+    fn recap(&self, print: bool) -> anyhow::Result<()> {
         let clock = SystemClock::new();
         let began = clock.monotonic();
         let (game, facts, place) = self.told()?;
@@ -120,7 +120,7 @@ impl RecapArgs {
             ..Clips::default()
         };
         folder.write("recap.html", html(&recap, &clips).html.as_bytes())?;
-        if !self.json {
+        if print {
             recap.summary.iter().for_each(|sentence| tell(&sentence.text));
         }
         let took = clock.monotonic().since(began);
@@ -178,6 +178,21 @@ impl RecapArgs {
             }
         }
     }
+}
+
+/// Writes the recap of a game of the box at `url`, whose ring is on this machine, into `out`.
+pub(super) fn of_box(
+    (url, ring): (String, PathBuf),
+    game: &GameId,
+    out: PathBuf,
+    print: bool,
+) -> anyhow::Result<()> {
+    // A box without a configuration file: its address is all that there is.
+    let ask = AskArgs { url: Some(url), token_file: None, config: PathBuf::new() };
+    let game = Some(game.to_string());
+    let (out, ring) = (Some(out), Some(ring));
+    let args = RecapArgs { game, out, facts: None, season: None, ring, json: false, ask };
+    args.recap(print)
 }
 
 const FILES: &[(&str, &str)] = &[

@@ -10,7 +10,7 @@ use crate::event::Envelope;
 /// A subscription to one box's events.
 pub(crate) struct Listener {
     // Dropping the client ends the loop.
-    _client: AsyncClient,
+    client: AsyncClient,
     events: EventLoop,
 }
 
@@ -57,7 +57,16 @@ impl Listener {
                 break;
             }
         }
-        Ok(Self { _client: client, events })
+        Ok(Self { client, events })
+    }
+
+    /// Hears what is told of a box's games as a whole, too.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(crate) async fn games_too(&self, box_name: &str) -> anyhow::Result<()> {
+        let filter = format!("courtside/1/{box_name}/game/#");
+        self.client.subscribe(filter, QoS::AtLeastOnce).await.context("subscribe")
     }
 
     /// The next event. Cancel-safe.
