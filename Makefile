@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test axe features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score powercut hostile badwire cases figures unit cross
+.PHONY: help build check test axe features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -123,6 +123,10 @@ attacks: build ## Attack a box beside two live courts: some ninety ways in turn,
 score: build ## Score the whole program on footage with truth: FOOTAGE=DIR (not in the repository)
 	@scripts/setup.sh run test
 	@trials/score.py --bin $(BIN) $(if $(FOOTAGE),--footage $(FOOTAGE))
+
+operated: build ## Play a game on real streams with a scripted operator, against what was written by hand: FOOTAGE=DIR
+	@scripts/setup.sh run test
+	@trials/operated.py --bin $(BIN) $(if $(FOOTAGE),--footage $(FOOTAGE))
 
 # These four judge what the program does, not how fast: the tests' own binary is built anyway.
 powercut: ## Cut the power 100 times, and once more without fdatasync to see that it would be found (root)
