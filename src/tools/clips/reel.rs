@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::clips::{Apart, Clip, RingReader, Shelf, ShelfError, Wanted};
 use crate::disk::RealDisk;
+use crate::event::models::LABEL;
 use crate::tools::clips::export::{wanted_of, write};
 use crate::tools::clips::{RingArg, to_file};
 use crate::tools::tell::remark;
@@ -121,7 +122,9 @@ fn by_score(one: &Clip, other: &Clip) -> Ordering {
 /// The clips of a game that there are bytes of, those too whose event was taken back.
 pub(super) fn clips_of_game(ring: &RingReader, game: &str) -> anyhow::Result<Vec<Clip>> {
     let mut clips = ring.clips().context("list the clips")?;
-    clips.retain(|clip| (clip.game() == game || clip.session == game) && clip.media.is_some());
+    // What is kept to learn from is no highlight.
+    let is_shown = |clip: &Clip| clip.reason != LABEL && clip.media.is_some();
+    clips.retain(|clip| (clip.game() == game || clip.session == game) && is_shown(clip));
     if clips.is_empty() {
         bail!("no clip of game {game}: see `clips list`");
     }
