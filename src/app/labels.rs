@@ -479,7 +479,9 @@ fn none_for_good(error: ShelfError) -> Result<Fetched, ShelfError> {
 /// What is to be known of a clip; `None` where it has no length.
 fn footage(clip: &Clip, line: &Line, pictures: usize) -> Option<Footage> {
     let media = clip.media.as_ref()?;
-    let (start, end) = (MediaTime::from_nanos(media.start_ns), MediaTime::from_nanos(media.end_ns));
+    // What players show: readers of the footage get these pictures and no others.
+    let (start, end) = media.shown_ns();
+    let (start, end) = (MediaTime::from_nanos(start), MediaTime::from_nanos(end));
     let seconds = end.as_secs_f64() - start.as_secs_f64();
     let pictures = u32::try_from(pictures).ok().filter(|_| seconds > 0.0)?;
     let millis = |of: f64| (of * 1e3).round() / 1e3;

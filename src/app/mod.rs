@@ -57,7 +57,7 @@ use std::time::Duration;
 use tokio::sync::watch as told;
 
 use crate::admission::{self, Admission};
-use crate::clips::{self, Pace, ReadTerms, Ring};
+use crate::clips::{self, ANSWERS_WITHIN, Pace, ReadTerms, Ring};
 use crate::clock::{Anchors, Chance, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
@@ -367,7 +367,8 @@ impl App {
         game_desk.go_on();
         more = more.merge(game_routes::routes(game_desk.clone()));
         let pace = Pace::new(Arc::clone(&world.clock), config.http.read_bytes_per_second);
-        let reading = ReadTerms { pace: pace.clone(), wall: Some(anchors.clone()) };
+        let (wall, answers_within) = (Some(anchors.clone()), ANSWERS_WITHIN);
+        let reading = ReadTerms { pace: pace.clone(), wall, answers_within };
         let web = web::bind(&config, &options, &technician.web, (ring.shelf(), reading), more)?;
         let uploads = uploads::uploads(&config, &world, ring.shelf(), &technician.web);
         let decoders = Arc::clone(&world.devices.decoders);

@@ -55,6 +55,7 @@ pub(super) fn refused(error: &ShelfError) -> NoFootage {
         ShelfError::OtherBytes { .. } => "other_bytes",
         ShelfError::NotRecorded { .. } => "not_recorded",
         ShelfError::Taken { .. } => "taken",
+        ShelfError::Making { .. } => "making",
         ShelfError::Reserve { .. } => "reserve",
         ShelfError::Busy => "busy",
         ShelfError::OnlyRead => "only_read",
@@ -62,7 +63,8 @@ pub(super) fn refused(error: &ShelfError) -> NoFootage {
         ShelfError::Newer { .. } => "newer",
         ShelfError::Disk(_) => "disk",
     };
-    let again = matches!(error, ShelfError::StillRecorded | ShelfError::Busy);
+    let again =
+        matches!(error, ShelfError::StillRecorded | ShelfError::Making { .. } | ShelfError::Busy);
     NoFootage { code, reason: Foreign::error(error), again }
 }
 

@@ -19,7 +19,9 @@ use crate::media::Foreign;
 
 /// Version of the way that clips are put together. Bytes of a clip never change (R7): another way
 /// is another number, and the old way stays for old clips.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
+/// The first way: fragments from the key frame on (`cut`).
+pub(crate) const AS_IT_LIES: u32 = 1;
 
 /// The format of an entry that this version writes: 1 names no format and no `segments` of its own.
 pub const CLIP_FORMAT: Format = Format { format: 2, oldest_reader: 1 };
@@ -159,16 +161,30 @@ pub struct Media {
     pub bytes: u64,
     /// SHA-256, hexadecimal.
     pub sha256: String,
-    /// First moment in it, ns of media time.
+    /// First moment in it, ns of media time: that of a key picture.
     pub start_ns: i64,
     /// Its end, ns.
     pub end_ns: i64,
+    /// First moment that players show, ns; absent where they show all that is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_start_ns: Option<i64>,
+    /// The end of what they show, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_end_ns: Option<i64>,
     /// Width of the picture.
     pub width: u16,
     /// Height of the picture.
     pub height: u16,
     /// What it is put together from.
     pub parts: Vec<Part>,
+}
+
+impl Media {
+    /// What players show of it, ns of media time: its first moment and its end.
+    #[must_use]
+    pub fn shown_ns(&self) -> (i64, i64) {
+        (self.shown_start_ns.unwrap_or(self.start_ns), self.shown_end_ns.unwrap_or(self.end_ns))
+    }
 }
 
 /// Why a pin ended.
@@ -351,7 +367,9 @@ impl Clip {
         }
         let clip: Self = Self::deserialize(&file).map_err(damaged)?;
         match file {
-            Value::Object(file) if clip.layout == LAYOUT => Ok(Self { file, ..clip }),
+            Value::Object(file) if (AS_IT_LIES..=LAYOUT).contains(&clip.layout) => {
+                Ok(Self { file, ..clip })
+            }
             _ => Err(NoEntry::Damaged),
         }
     }
@@ -429,7 +447,7 @@ mod tests {
                 &[5, 6][..],
             ),
             (r#""format":9,"oldest_reader":3,"number":4,"pinned":false,"segments":[5]"#, &[]),
-            (r#""layout":2,"number":4,"pinned":true,"segments":[5],"parts":0"#, &[5]),
+            (r#""layout":3,"number":4,"pinned":true,"segments":[5],"parts":0"#, &[5]),
             (r#""format":9"#, &[]),
         ] {
             let json = format!("{{{words}}}");

@@ -17,12 +17,14 @@ use crate::clips::deleting::Deletions;
 use crate::clips::desk::{ChangeError, CutterCommand, Desk, PendingCut};
 use crate::clips::entries::Entries;
 use crate::clips::evict::pin_fits;
-use crate::clips::files::{Log, OpenedSegment, open_segment, put_together};
+use crate::clips::files::{Log, OpenedSegment, Shape, Times, open_segment, put_together};
 use crate::clips::fragment::Verify;
+use crate::clips::hashing::{Aside, Hash};
 use crate::clips::index::SegmentEntry;
 use crate::clips::news::told;
 use crate::clips::newslog::NewsLog;
 use crate::clips::pins::Pins;
+use crate::clips::timeline::Ticks;
 use crate::event::models::{DISAGREEMENT, LABEL};
 use crate::event::words::ClipWord;
 use crate::media::{Foreign, MediaTime, Monotonic};
@@ -46,17 +48,27 @@ pub(crate) struct Cutter {
     pub(crate) waiting: Vec<(PendingCut, Monotonic)>,
     deletions: Deletions,
     pins: Pins,
+    /// `None` where this thread hashes what there is: while the ring is pumped by hand.
+    aside: Option<Aside>,
 }
 
 impl Cutter {
     pub(crate) fn new(desk: Arc<Desk>, log: Log, news: NewsLog, deletions: Deletions) -> Self {
         let entries = Entries::new(Arc::clone(&desk), log, news);
-        Self { desk, entries, waiting: Vec::new(), deletions, pins: Pins::default() }
+        Self { desk, entries, waiting: Vec::new(), deletions, pins: Pins::default(), aside: None }
+    }
+
+    /// From now on long clips are hashed on a thread of their own.
+    pub(crate) fn hash_aside(&mut self) {
+        self.aside = Some(Aside::new(self.desk.cutter_bell.clone()));
     }
 
     /// One round: orders, commands, clips whose time has come, what went, pins that end.
     pub(crate) fn pump(&mut self) -> Round {
         let written = self.desk.is_written();
+        if written {
+            self.aside = None; // this round is the last: what can be cut is cut in it
+        }
         self.desk.take_orders();
         let (taken, lost) = {
             let mut state = self.desk.state.lock();
@@ -72,7 +84,8 @@ impl Cutter {
         }
         let now = self.desk.clock.monotonic();
         for (wanted, not_before) in std::mem::take(&mut self.waiting) {
-            if now < not_before || !self.is_ready(&wanted, now) {
+            let hashes = wanted.long && self.aside.as_mut().is_some_and(Aside::is_busy);
+            if hashes || now < not_before || !self.is_ready(&wanted, now) {
                 self.waiting.push((wanted, not_before));
                 continue;
             }
@@ -97,7 +110,7 @@ impl Cutter {
                 Ok(_) | Err(ChangeError::Unknown) => {}
                 Err(error) => warn!(clip = id, %error, "pin not ended"),
             },
-            CutterCommand::Keep { keep, reply } => self.keep(keep, reply),
+            CutterCommand::Keep { keep, named, reply } => self.keep(keep, named, reply),
             CutterCommand::Delete { delete, reply } => {
                 self.deletions.take(&mut self.entries, delete, reply);
             }
@@ -109,9 +122,25 @@ impl Cutter {
         let id = wanted.request.id.clone();
         let keeping = wanted.keep.take();
         let cut = self.cut(&wanted, keeping.as_ref().map(|keeping| &keeping.kept));
+        let cut = match cut {
+            Ok(None) => {
+                wanted.keep = keeping;
+                wanted.long = true;
+                self.waiting.push((wanted, now));
+                return;
+            }
+            Ok(Some(clip)) => Ok(clip),
+            Err(error) => Err(error),
+        };
+        if let Some(aside) = &mut self.aside {
+            aside.forget(&id);
+        }
         if let Some(keeping) = keeping {
             self.end_hold(&id);
-            drop(keeping.reply.send(cut));
+            if let Err(Err(why)) = keeping.reply.send(cut) {
+                warn!(clip = id, %why, "not kept, and nobody waits any more");
+                self.desk.set_unmade(&id, why.to_string());
+            }
             return;
         }
         match cut {
@@ -159,28 +188,33 @@ impl Cutter {
         known || now.since(wanted.asked) >= STALLED
     }
 
-    /// Makes a clip. An order of the outbox gets an entry in any case: one that says why there is none.
-    /// Who asks to keep an interval is told that himself, and nothing is written.
-    fn cut(&mut self, wanted: &PendingCut, kept: Option<&Kept>) -> Result<Clip, ChangeError> {
+    /// Makes a clip; `None` while it is hashed. An order of the outbox gets an entry in any case: one that says
+    /// why there is none. Who asks to keep an interval is told that himself, and nothing is written.
+    fn cut(
+        &mut self,
+        wanted: &PendingCut,
+        kept: Option<&Kept>,
+    ) -> Result<Option<Clip>, ChangeError> {
         let id = &wanted.request.id;
         if let Some(clip) = wanted.request.withdraws() {
             self.entries.withdraw(clip)?;
-            return Ok(nothing(wanted));
+            return Ok(Some(nothing(wanted)));
         }
         if self.desk.state.lock().index.clip(id).is_some() {
             if let Some(kept) = kept {
-                return self.keep_again(id, kept.clone()); // another asked for the same meanwhile
+                return self.keep_again(id, kept.clone()).map(Some); // another asked for the same meanwhile
             }
             // Asked again, after a restart perhaps: the same clip. Or its event is told again.
             self.entries.tell_again(id, &wanted.request.about)?;
-            return Ok(nothing(wanted));
+            return Ok(Some(nothing(wanted)));
         }
         let hold = wanted.hold();
         let segments = self.desk.state.lock().index.around(&hold);
         let outcome = self.make(wanted, &segments);
         let refused = matches!(outcome, Err(WhyNot::Reserve { .. }));
         let (media, note) = match outcome {
-            Ok((media, note)) => (Some(media), note),
+            Ok(Some((media, note))) => (Some(media), note),
+            Ok(None) => return Ok(None),
             Err(why) if kept.is_some() => return Err(why.into()),
             Err(why) => (None, Some(why.to_string())),
         };
@@ -215,7 +249,7 @@ impl Cutter {
             None => warn!(clip = clip.id, court = clip.court, why = note, "no clip"),
         }
         self.entries.news.tell(due);
-        Ok(clip)
+        Ok(Some(clip))
     }
 
     /// The game that was played in an interval that somebody wants kept, where the wall's time is known.
@@ -227,13 +261,14 @@ impl Cutter {
         games.at(&wanted.court, stamp.utc).map(|game| game.to_string())
     }
 
+    /// `None` while it is hashed.
     fn make(
-        &self,
+        &mut self,
         wanted: &PendingCut,
         segments: &[SegmentEntry],
-    ) -> Result<(Media, Option<String>), WhyNot> {
+    ) -> Result<Option<(Media, Option<String>)>, WhyNot> {
         let hold = wanted.hold();
-        let desk = &self.desk;
+        let desk = Arc::clone(&self.desk);
         let mut opened: Vec<(u64, OpenedSegment)> = Vec::new();
         for entry in segments {
             let path = desk.places.segment(entry);
@@ -254,19 +289,29 @@ impl Cutter {
         }
         let first = parts.first().map(|(_, segment)| segment.scanned.head.clone());
         let head = first.ok_or(WhyNot::No(NoClip::NotRecorded))?;
-        let assembly = put_together(&parts).map_err(WhyNot::Read)?;
-        let sha256 = assembly.sha256().map_err(WhyNot::Read)?;
+        let shape = Shape::Edited(hold.from, hold.to);
+        let (assembly, times) = put_together(&parts, shape).map_err(WhyNot::Read)?;
+        let whole = (plan.start, plan.end);
+        let Times { shown, holds } = times.unwrap_or(Times { shown: whole, holds: whole });
+        let ns = |at: Ticks| at.media().as_nanos();
+        let hash = match &mut self.aside {
+            Some(aside) => aside.sha256(&wanted.request.id, &plan.parts, &assembly),
+            None => assembly.sha256().map(Hash::Is),
+        };
+        let Hash::Is(sha256) = hash.map_err(WhyNot::Read)? else { return Ok(None) };
         let media = Media {
             mime: format!("video/mp4; codecs=\"{}\"", head.codecs),
             bytes: assembly.len,
             sha256,
-            start_ns: plan.start.media().as_nanos(),
-            end_ns: plan.end.media().as_nanos(),
+            start_ns: ns(holds.0),
+            end_ns: ns(holds.1),
+            shown_start_ns: Some(ns(shown.0)),
+            shown_end_ns: Some(ns(shown.1)),
             width: head.width,
             height: head.height,
             parts: plan.parts,
         };
-        Ok((media, plan.missing))
+        Ok(Some((media, plan.missing)))
     }
 
     /// R6. What is kept to learn from leaves half of the reserve to what was told.

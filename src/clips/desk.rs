@@ -4,7 +4,7 @@
 //! across I/O; the two bells wake the two threads. Here also stand the words that everybody in this
 //! folder needs: settings, errors, what is told of the disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ use crate::media::{CourtId, Foreign, MediaTime, Monotonic, SessionId, UtcTime};
 pub const MAX_PENDING: usize = 4096;
 /// Acknowledgements and unpins that may wait for the cutter; more are told that it is busy.
 pub(crate) const MAX_COMMANDS: usize = 4096;
+/// Clips that were not made and are remembered. Chosen: who asked comes within minutes.
+const MAX_UNMADE: usize = 64;
 /// A thread that has nothing to do looks again after this long: free room, expired pins.
 pub(crate) const IDLE: Duration = Duration::from_secs(1);
 
@@ -228,6 +230,8 @@ pub(crate) struct DeskState {
     pub(crate) unremoved: BTreeMap<SegmentNumber, Unremoved>,
     /// Deletions on demand that the disk refused, and why: the cutter tries again.
     pub(crate) refused: BTreeMap<u64, String>,
+    /// Clips that were to be kept and were not made, with nobody there to be told: their names, and why.
+    pub(crate) unmade: VecDeque<(String, String)>,
     /// Clips whose bytes went since the start, since their place was needed.
     pub(crate) evicted: u64,
     /// Pins that ended since the start, by why.
@@ -275,6 +279,8 @@ pub(crate) enum CutterCommand {
     },
     Keep {
         keep: Keep,
+        /// Is told what the clip's name is, once its interval is held and it is to be made.
+        named: oneshot::Sender<String>,
         reply: oneshot::Sender<Result<Clip, ChangeError>>,
     },
     Delete {
@@ -292,12 +298,16 @@ pub(crate) struct PendingCut {
     pub(crate) asked: Monotonic,
     /// Somebody wants it kept, and waits.
     pub(crate) keep: Option<Keeping>,
+    /// It is so long that it is hashed beside the cutter: its turn comes when nothing else is.
+    pub(crate) long: bool,
 }
 
 /// Who waits for a clip that he wants kept.
 #[derive(Debug)]
 pub(crate) struct Keeping {
     pub(crate) kept: Kept,
+    /// So much up to then was asked for.
+    pub(crate) last: Option<Duration>,
     pub(crate) reply: oneshot::Sender<Result<Clip, ChangeError>>,
 }
 
@@ -329,6 +339,8 @@ pub(crate) enum ChangeError {
     Taken { id: String },
     #[error("it needs {more} bytes, and {pinned} of {reserve} are pinned")]
     Reserve { more: u64, pinned: u64, reserve: u64 },
+    #[error("it is being made under the name {id}")]
+    Making { id: String },
     #[error("too much is asked for already")]
     Busy,
     #[error("write what was asked for")]
@@ -356,11 +368,20 @@ impl Desk {
                 );
                 continue;
             }
-            let cut = PendingCut { court, session, request, asked, keep: None };
+            let cut = PendingCut { court, session, request, asked, keep: None, long: false };
             state.index.hold(&cut.request.id, cut.hold());
             state.waiting += 1;
             state.taken.push(cut);
         }
+    }
+
+    /// A clip that somebody wanted kept was not made.
+    pub(crate) fn set_unmade(&self, id: &str, why: String) {
+        let mut state = self.state.lock();
+        if state.unmade.len() == MAX_UNMADE {
+            state.unmade.pop_front();
+        }
+        state.unmade.push_back((id.to_owned(), why));
     }
 
     /// The writer is through.

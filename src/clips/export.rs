@@ -260,19 +260,15 @@ impl Gathered<'_> {
         }
         let stretches: Vec<Stretch> =
             segments.keys().filter_map(|id| self.stretches.get(id)).cloned().collect();
-        let keys = || stretches.iter().flat_map(|s| &s.pictures).filter(|picture| picture.key);
-        let starts = |from: Ticks| {
-            keys().map(|picture| picture.pts).filter(|pts| *pts <= from).max().unwrap_or(from)
-        };
         let mut takes = Vec::new();
         let mut order = i64::MIN;
-        for (from, to, titles) in joined(group.wanted.clone(), starts) {
+        for (from, to, titles) in joined(group.wanted.clone()) {
             let found = scenes(&stretches, from, to);
             let name = format!("court {}, session {}", group.court, group.session);
             tell(told, &name, (from, to), &found);
             let count = found.len();
             for (n, scene) in found.into_iter().enumerate() {
-                let (start, end) = (scene.start(), scene.end);
+                let (start, end) = (scene.start, scene.end);
                 let utc_of = |at: Ticks| {
                     let segment = segments.values().rfind(|entry| entry.start <= at.0);
                     segment.and_then(|entry| self.ring.utc_in(entry.id, at))
@@ -353,7 +349,7 @@ impl Gathered<'_> {
 
     /// What fits into one file, by most of the time.
     fn most_of(&self, takes: Vec<Take>, told: &mut Vec<String>) -> Vec<Take> {
-        let long = |take: &Take| take.scene.end.since(take.scene.start()).0;
+        let long = |take: &Take| take.scene.end.since(take.scene.start).0;
         let most = most(takes.iter().map(|take| (self.kind(take), long(take))));
         let (mut taken, left): (Vec<_>, Vec<_>) =
             takes.into_iter().partition(|take| Some(self.kind(take)) == most);
@@ -382,7 +378,7 @@ impl Gathered<'_> {
         let mut chapters = Vec::new();
         let mut shown = Vec::new();
         for (take, &at) in takes.iter().zip(&begins) {
-            let start = take.scene.start();
+            let start = take.scene.start;
             chapters.extend(take.chapters.iter().map(|(moment, title)| Chapter {
                 at: Ticks(at.0 + moment.since(start).0.max(0)),
                 title: title.clone(),
@@ -457,12 +453,12 @@ fn tell(told: &mut Vec<String>, name: &str, (from, to): (Ticks, Ticks), found: &
         told.push(format!("{name}: nothing from {} to {}", seconds(from), seconds(to)));
         return;
     };
-    if first.start().since(from) > NEAR {
-        told.push(format!("{name}: it begins {} late", seconds(first.start().since(from))));
+    if first.start.since(from) > NEAR {
+        told.push(format!("{name}: it begins {} late", seconds(first.start.since(from))));
     }
     for pair in found.windows(2) {
         let [before, after] = pair else { continue };
-        let gap = after.start().since(before.end);
+        let gap = after.start.since(before.end);
         if gap > HELD {
             let at = seconds(before.end);
             told.push(format!("{name}: {} behind {at} are missing, and closed up", seconds(gap)));

@@ -4,14 +4,18 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use crate::clips::clip::{Clip, Media};
+use crate::clips::clip::{AS_IT_LIES, Clip, Media};
 use crate::clips::cut::{Part, Piece, assemble};
+use crate::clips::edited::edited;
 use crate::clips::fragment::{Fragment, SEAL, Scanned, Verify, moof_of, scan};
 use crate::clips::index::SegmentEntry;
+use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, DiskFile, OpenHow};
+use crate::media::MediaTime;
 
 /// Where each file of a ring lies.
 #[derive(Clone, Debug)]
@@ -141,14 +145,52 @@ pub(crate) struct Assembly {
     pub(crate) len: u64,
 }
 
+/// How the bytes of an interval are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Fragments as they lie, from the key frame on: what players of lists get, and clips of layout 1 are.
+    AsItLies,
+    /// One table of samples, shown from the first picture of this interval to its last: layout 2.
+    Edited(Ticks, Ticks),
+}
+
+impl Shape {
+    /// That of a clip's own bytes.
+    pub(crate) fn of(clip: &Clip) -> Self {
+        let time = |ns| Ticks::of(MediaTime::from_nanos(ns));
+        match clip.layout {
+            AS_IT_LIES => Self::AsItLies,
+            // As it was cut: a clip that ends before it begins is one picture.
+            _ => Self::Edited(time(clip.from_ns), time(clip.to_ns).max(time(clip.from_ns))),
+        }
+    }
+}
+
+/// The times of what was put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// What players show.
+    pub(crate) shown: (Ticks, Ticks),
+    /// What is in it.
+    pub(crate) holds: (Ticks, Ticks),
+}
+
 /// Puts a clip together from opened segments, one a part.
-pub(crate) fn put_together(parts: &[(Part, OpenedSegment)]) -> io::Result<Assembly> {
+pub(crate) fn put_together(
+    parts: &[(Part, OpenedSegment)],
+    shape: Shape,
+) -> io::Result<(Assembly, Option<Times>)> {
     let views: Vec<_> = parts.iter().map(|(part, opened)| (part, &opened.scanned)).collect();
-    let pieces = assemble(&views, |n, fragment| {
+    let moof = |n: usize, fragment: &Fragment| {
         let Some((_, opened)) = parts.get(n) else { return Ok(Vec::new()) };
         read_moof(&*opened.file, fragment)
-    })?;
-    let pieces = pieces.ok_or_else(|| {
+    };
+    let put = match shape {
+        Shape::AsItLies => assemble(&views, moof)?.map(|pieces| (pieces, None)),
+        Shape::Edited(from, to) => edited(&views, (from, to), moof)?
+            .map(|it| (it.pieces, Some(Times { shown: it.shown, holds: it.holds }))),
+    };
+    let (pieces, times) = put.ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "its segments are not what they were")
     })?;
     let mut len = 0;
@@ -157,12 +199,8 @@ pub(crate) fn put_together(parts: &[(Part, OpenedSegment)]) -> io::Result<Assemb
         begins.push(len);
         len += piece.len();
     }
-    Ok(Assembly {
-        begins,
-        pieces,
-        files: parts.iter().map(|(_, opened)| Arc::clone(&opened.file)).collect(),
-        len,
-    })
+    let files = parts.iter().map(|(_, opened)| Arc::clone(&opened.file)).collect();
+    Ok((Assembly { begins, pieces, files, len }, times))
 }
 
 /// Bytes read at once when a clip is hashed or sent.
@@ -224,11 +262,19 @@ impl Assembly {
 
     /// SHA-256 of all of it, hexadecimal.
     pub(crate) fn sha256(&self) -> io::Result<String> {
+        self.sha256_unless(&AtomicBool::new(false))
+    }
+
+    /// SHA-256 of all of it, hexadecimal; `Interrupted` once it is to stop.
+    pub(crate) fn sha256_unless(&self, stop: &AtomicBool) -> io::Result<String> {
         let mut sum = Sha256::new();
         self.read(0, self.len, |chunk| {
             sum.update(&chunk);
-            true
+            !stop.load(Ordering::Relaxed)
         })?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let mut text = String::with_capacity(64);
         for byte in sum.finalize() {
             // Writing to a String cannot fail.
@@ -262,7 +308,7 @@ pub(crate) fn open_clip(
     entry: impl FnMut(u64) -> Option<SegmentEntry>,
 ) -> io::Result<Assembly> {
     let media = clip.media.as_ref().ok_or(io::ErrorKind::NotFound)?;
-    let assembly = put_together(&open_parts(disk, places, media, entry)?)?;
+    let (assembly, _) = put_together(&open_parts(disk, places, media, entry)?, Shape::of(clip))?;
     if assembly.len == media.bytes {
         Ok(assembly)
     } else {

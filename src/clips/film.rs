@@ -17,11 +17,12 @@
 //! **Gaps.** Up to 2 s (`scenes`) the last picture stands, and the sound is silence: time in the file is time in
 //! the hall. What is longer, and every change of session, is closed up, with a chapter where it was that
 //! says the time. An edit list that has nothing in its middle would keep the hall's time for longer ones:
-//! ffmpeg 5.1 warns of a missing key frame and plays on without the gap. The edit lists that are written
-//! shift a track to its first picture where pictures are reordered, and sound that begins later.
+//! ffmpeg 5.1 warns of a missing key frame and plays on without the gap.
 //!
-//! Deliberately absent: a start between key pictures, which an edit list could hide and not all players
-//! honour. A scene starts with the key picture at or before what was asked, and is said to.
+//! **Starts.** A scene is shown from the picture of its first moment on, and decoded from the key picture
+//! before that: an edit of the pictures' track leaves out what is decoded alone (`Scene::start`, `tables`).
+//! Edits shift a track to its first picture, too, where pictures are reordered, and sound that begins later.
+//! A clip is laid out as a film of one scene (`edited`).
 
 mod samples;
 mod entries;
@@ -35,5 +36,5 @@ pub(crate) use crate::clips::film::entries::{Entry, SoundEntry, entries};
 pub(crate) use crate::clips::film::layout::lay_out;
 pub(crate) use crate::clips::film::reel::{Chapter, Reel};
 pub(crate) use crate::clips::film::samples::samples;
-pub(crate) use crate::clips::film::scenes::{HELD, Scene, Stretch, joined, scenes};
+pub(crate) use crate::clips::film::scenes::{HELD, Scene, Stretch, joined, one_scene, scenes};
 pub(crate) use crate::clips::film::tables::film_time;

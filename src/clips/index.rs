@@ -284,6 +284,21 @@ impl Index {
         self.holds.contains_key(id)
     }
 
+    /// The interval that somebody waits for under this name.
+    #[must_use]
+    pub(crate) fn held(&self, id: &str) -> Option<&Hold> {
+        self.holds.get(id)
+    }
+
+    /// Clips that are being recorded or made, by name, and their intervals.
+    pub(crate) fn making(&self) -> impl Iterator<Item = (&str, &Hold)> {
+        // Clips that are there are held under names that no clip has.
+        self.holds
+            .iter()
+            .map(|(id, hold)| (id.as_str(), hold))
+            .filter(|(id, _)| !id.starts_with('.'))
+    }
+
     /// Segments that must stay: pinned, or held.
     #[must_use]
     pub(crate) fn kept(&self) -> BTreeSet<SegmentNumber> {

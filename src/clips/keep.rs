@@ -1,6 +1,8 @@
 //! Keeps what somebody asks for: an interval becomes a clip as one of the outbox does, a clip that there
 //! is gets its pin again. The same again changes nothing and is answered the same.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -13,15 +15,21 @@ use crate::clips::news::told;
 use crate::clips::timeline::Ticks;
 use crate::event::ClipRequest;
 use crate::event::words::ClipWord;
-use crate::media::{CourtId, MediaTime, SessionId};
+use crate::media::{CourtId, Foreign, MediaTime, SessionId};
 
 impl Cutter {
     /// Does it, or has it done once the interval was recorded.
-    pub(crate) fn keep(&mut self, keep: Keep, reply: oneshot::Sender<Result<Clip, ChangeError>>) {
+    pub(crate) fn keep(
+        &mut self,
+        keep: Keep,
+        named: oneshot::Sender<String>,
+        reply: oneshot::Sender<Result<Clip, ChangeError>>,
+    ) {
         let now_ns = self.desk.clock.utc().as_nanos();
         let Keep { what, reason, note, until, by } = keep;
         let until_ns = until.map(|until| until.as_nanos());
         let kept = Kept { reason, note, by, at_ns: now_ns, until_ns };
+        let last = last_of(&what);
         let wanted = match what {
             KeepWhat::Clip(id) => {
                 drop(reply.send(self.keep_again(&id, kept)));
@@ -32,10 +40,11 @@ impl Cutter {
         match wanted {
             Ok(mut wanted) => {
                 let now = self.desk.clock.monotonic();
-                wanted.keep = Some(Keeping { kept, reply });
+                // Whoever asked may be gone.
+                drop(named.send(wanted.request.id.clone()));
+                wanted.keep = Some(Keeping { kept, last, reply });
                 self.waiting.push((wanted, now));
             }
-            // Whoever asked may be gone.
             Err(Wanted::Is(id)) => drop(reply.send(self.keep_again(&id, kept))),
             Err(Wanted::Not(why)) => drop(reply.send(Err(why))),
         }
@@ -48,7 +57,17 @@ impl Cutter {
         id: Option<String>,
         kept: &Kept,
     ) -> Result<PendingCut, Wanted> {
+        let last = match interval {
+            Interval::Last { by, .. } => Some(*by),
+            Interval::Stream { .. } | Interval::Wall { .. } => None,
+        };
         let span = self.desk.find(interval).map_err(Wanted::Not)?;
+        // "The last minute" is another one when it is asked for again: while it is made it is the same wish.
+        if id.is_none()
+            && let Some(id) = last.and_then(|last| self.making(&span.court, last, kept))
+        {
+            return Err(Wanted::Not(ChangeError::Making { id }));
+        }
         let session = SessionId::parse(&span.session);
         let session = session.ok_or(Wanted::Not(ChangeError::Unknown))?;
         let ms = |time: MediaTime| time.as_nanos() / 1_000_000;
@@ -63,26 +82,54 @@ impl Cutter {
             ..ClipRequest::default()
         };
         let asked = self.desk.clock.monotonic();
-        let cut = PendingCut { court: span.court, session, request, asked, keep: None };
+        let cut =
+            PendingCut { court: span.court, session, request, asked, keep: None, long: false };
         let known = self.desk.state.lock().index.clip(&id).is_some();
         if known {
             let is = self.entries.read(&id).map_err(Wanted::Not)?;
-            let same = (&is.court[..], &is.session[..], is.from_ns, is.to_ns)
-                == (
-                    cut.court.as_str(),
-                    &session.to_string()[..],
-                    cut.request.from_ns,
-                    cut.request.to_ns,
-                );
+            let same = match last {
+                Some(last) => is.court == cut.court.as_str() && is_long(is.from_ns, is.to_ns, last),
+                None => {
+                    (&is.court[..], &is.session[..], is.from_ns, is.to_ns)
+                        == (
+                            cut.court.as_str(),
+                            &session.to_string()[..],
+                            cut.request.from_ns,
+                            cut.request.to_ns,
+                        )
+                }
+            };
             return Err(if same { Wanted::Is(id) } else { Wanted::Not(ChangeError::Taken { id }) });
         }
         let mut state = self.desk.state.lock();
-        if state.waiting >= MAX_PENDING || state.index.is_held(&id) {
+        if let Some(held) = state.index.held(&id) {
+            let (from, to) = (held.from.media().as_nanos(), held.to.media().as_nanos());
+            let same = match last {
+                Some(last) => held.court == cut.court && is_long(from, to, last),
+                None => *held == cut.hold(),
+            };
+            let why = ChangeError::Making { id: id.clone() };
+            return Err(Wanted::Not(if same { why } else { ChangeError::Taken { id } }));
+        }
+        if state.waiting >= MAX_PENDING {
             return Err(Wanted::Not(ChangeError::Busy));
         }
+        state.unmade.retain(|(unmade, _)| *unmade != id);
         state.index.hold(&id, cut.hold());
         state.waiting += 1;
         Ok(cut)
+    }
+
+    /// The clip that is made of the last so much of a court, wanted in the same words.
+    fn making(&self, court: &CourtId, last: Duration, kept: &Kept) -> Option<String> {
+        let same = |cut: &&PendingCut| {
+            cut.court == *court
+                && cut.keep.as_ref().is_some_and(|keeping| {
+                    keeping.last == Some(last) && said(&keeping.kept) == said(kept)
+                })
+        };
+        let found = self.waiting.iter().map(|(cut, _)| cut).find(same);
+        found.map(|cut| cut.request.id.clone())
     }
 
     /// Gives a clip its pin again, or says more of it. Held meanwhile: nothing of it goes.
@@ -121,7 +168,6 @@ impl Cutter {
         segments: &[u64],
         kept: Kept,
     ) -> Result<(), ChangeError> {
-        let said = |kept: &Kept| (kept.reason.clone(), kept.note.clone(), kept.until_ns);
         if clip.pinned && clip.kept.as_ref().is_some_and(|had| said(had) == said(&kept)) {
             return Ok(()); // asked again
         }
@@ -144,6 +190,24 @@ impl Cutter {
         self.entries.news.tell(due);
         Ok(())
     }
+}
+
+/// What somebody said, but for when.
+fn said(kept: &Kept) -> (Foreign, Option<Foreign>, Option<i64>) {
+    (kept.reason.clone(), kept.note.clone(), kept.until_ns)
+}
+
+fn last_of(what: &KeepWhat) -> Option<Duration> {
+    match what {
+        KeepWhat::Interval(Interval::Last { by, .. }, _) => Some(*by),
+        _ => None,
+    }
+}
+
+/// True of an interval of that length, as far as ticks tell.
+fn is_long(from_ns: i64, to_ns: i64, by: Duration) -> bool {
+    let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+    to_ns.saturating_sub(from_ns).saturating_sub(by).saturating_abs() < 1_000_000
 }
 
 /// What is with an interval that is to be kept and need not be cut.

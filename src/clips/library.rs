@@ -25,7 +25,7 @@ use crate::clips::shelf::Shelf;
 use crate::clips::timeline::Ticks;
 use crate::clips::times::Times;
 use crate::disk::{DiskFile, OpenHow};
-use crate::media::{CourtId, UtcTime};
+use crate::media::{CourtId, MediaTime, UtcTime};
 
 /// A live list goes so far back, unless more is asked for: less than a minute is no list to a player that
 /// was held up.
@@ -34,6 +34,9 @@ pub(crate) const BACK: Duration = Duration::from_secs(120);
 const SEGMENTS_MOST: usize = 360;
 /// Segments that are remembered with their fragments, some 12 KB each: half an hour of eight courts.
 const REMEMBERED: usize = 256;
+
+/// What the list of a clip names, beside it.
+const FRAGMENTS: &str = "fragments.mp4";
 
 /// Why there is no list, or no such bytes.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +152,7 @@ impl Library {
             return Err(if live { NotPlayed::NothingYet } else { NotPlayed::NothingThen });
         }
         let end = match wanted {
-            Wanted::Between(..) => End::Here,
+            Wanted::Between(..) => End::Here(Ticks(0)),
             Wanted::Back(_) | Wanted::Since(_) => End::Goes,
         };
         if let Some((_, first, begins)) = listed.first_mut() {
@@ -311,17 +314,23 @@ impl Library {
                 *begins = ends;
             }
         }
-        let time = self.times.of_clip(&self.shelf, clip).map(|time| time.at.0);
+        // The list has all from the key frame on.
+        let shown = clip.media.as_ref().map(|media| MediaTime::from_nanos(media.shown_ns().0));
+        let first = fragments.first().and_then(|(fragment, ..)| fragment.video);
+        let into = shown.zip(first).map(|(shown, first)| Ticks::of(shown).since(first.first_pts));
+        let into = into.unwrap_or_default();
+        let time = self.times.of_clip(&self.shelf, clip);
+        let time = time.map(|time| time.at.0.plus_nanos(-into.media().as_nanos()));
         let all = stretches(fragments.iter().map(|(f, from, to)| (f, *from, *to)), false);
         let entry = |(n, stretch): (usize, &Stretch)| Listed {
             stretch: *stretch,
-            uri: "media.mp4".to_owned(),
-            init: ("media.mp4".to_owned(), Some(init)),
+            uri: FRAGMENTS.to_owned(),
+            init: (FRAGMENTS.to_owned(), Some(init)),
             anew: false,
             time: time.filter(|_| n == 0),
         };
         let entries: Vec<_> = all.iter().enumerate().map(entry).collect();
-        Ok(text(&entries, (0, 0), End::Here))
+        Ok(text(&entries, (0, 0), End::Here(into)))
     }
 
     /// The bytes of a court's segment, as far as they are on disk.

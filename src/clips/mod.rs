@@ -4,15 +4,16 @@
 //! disk. Owns `<data_dir>/ring/`; nothing else writes there, but that the outbox may give up the
 //! ballast when a full disk refuses events. Read `timeline` and `fragment` (what survives a power
 //! cut) and `packed` (in few bytes), `recorder` (when a fragment closes), `index` (what is where) and
-//! `lines` (its files), `evict` (what may go), `cut` (an interval as one MP4), `boxes` (the MP4 boxes), `clip` (what
+//! `lines` (its files), `evict` (what may go), `cut` (which fragments an interval needs, and they as they lie), `edited` (a clip
+//! of them that begins with the picture that was asked for), `boxes` (the MP4 boxes), `clip` (what
 //! `{id}.json` says), `games` (when they were played), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
 //! (what its threads share), `finding` (where an interval is), `writer` (the only
 //! one that writes video), `entries` (what clips are, on disk), `news` with `newslog` (what the world is told of them),
-//! `pins` (which end by themselves), `deleting` with `erase` and `audit` (on demand), `cutter` and `keep`
+//! `pins` (which end by themselves), `deleting` with `erase` and `audit` (on demand), `cutter`, `hashing` and `keep`
 //! (clips), `recover` (what a start finds), `ring` (opens, starts, joins).
 //!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
-//! put together as `cut` says); `held` keeps one from going meanwhile. Commands come by `shelf` too, or by
+//! put together as `edited` or `cut` says); `held` keeps one from going meanwhile. Commands come by `shelf` too, or by
 //! `reader`, `verify` and `repair` without a daemon. `export` joins what is wanted of any interval or clip to
 //! films, as `film` lays them out.
 //!
@@ -44,6 +45,7 @@ mod lines;
 mod evict;
 mod cut;
 mod film;
+mod edited;
 mod clip;
 mod games;
 mod keeping;
@@ -59,6 +61,7 @@ mod news;
 mod entries;
 mod pins;
 mod deleting;
+mod hashing;
 mod cutter;
 mod keep;
 mod ring;
@@ -110,9 +113,9 @@ pub use crate::clips::reader::{Finding, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::repair::{Mended, repair};
 pub use crate::clips::ring::{Recorders, Ring};
-pub use crate::clips::routes::{ReadTerms, routes};
+pub use crate::clips::routes::{ANSWERS_WITHIN, ReadTerms, routes};
 pub use crate::clips::shelf::{
-    ClipBytes, ClipList, ClipQuery, RecorderFacts, RingStatus, Shelf, ShelfError,
+    ClipBytes, ClipList, ClipQuery, KeptSoon, RecorderFacts, RingStatus, Shelf, ShelfError,
 };
 pub use crate::clips::still::{Still, Which};
 pub use crate::clips::thumbnail::{Draws, thumbnails};

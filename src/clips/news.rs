@@ -14,7 +14,7 @@ use std::io;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use crate::clips::clip::Clip;
+use crate::clips::clip::{Clip, Media};
 use crate::clips::newslog::{Item, NewsLog};
 use crate::event::clip::ClipTold;
 use crate::event::words::ClipWord;
@@ -155,8 +155,7 @@ pub(crate) fn told(clip: &Clip, state: ClipWord, revision: u32) -> Option<Event>
     let session = SessionId::parse(&clip.session)?;
     let court = CourtId::new(&clip.court).ok()?;
     let media = clip.media.as_ref();
-    let (from, to) =
-        media.map_or((clip.from_ns, clip.to_ns), |media| (media.start_ns, media.end_ns));
+    let (from, to) = media.map_or((clip.from_ns, clip.to_ns), Media::shown_ns);
     let (from, to) = (MediaTime::from_nanos(from), MediaTime::from_nanos(to));
     let kept = clip.kept.as_ref();
     let note = match state {

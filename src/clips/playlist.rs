@@ -102,8 +102,8 @@ pub(crate) struct Listed {
 pub(crate) enum End {
     /// Ask again: more comes.
     Goes,
-    /// That is all.
-    Here,
+    /// That is all, and a player begins so far into it.
+    Here(Ticks),
 }
 
 /// A list as text. `first`: numbers of its first entry and of the discontinuities up to it.
@@ -114,8 +114,12 @@ pub(crate) fn text(entries: &[Listed], first: (u64, u64), end: End) -> String {
     let _ = write!(out, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n", target(longest));
     let _ = writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", first.0);
     let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", first.1);
-    if end == End::Here {
+    if let End::Here(into) = end {
         out.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
+        if into > Ticks(0) {
+            let into = in_seconds(into);
+            let _ = writeln!(out, "#EXT-X-START:TIME-OFFSET={into:.5},PRECISE=YES");
+        }
     }
     if independent {
         out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
@@ -141,15 +145,19 @@ pub(crate) fn text(entries: &[Listed], first: (u64, u64), end: End) -> String {
         let _ = writeln!(out, "#EXTINF:{:.5},", seconds(entry.stretch));
         let _ = write!(out, "#EXT-X-BYTERANGE:{}@{from}\n{}\n", to - from, entry.uri);
     }
-    if end == End::Here {
+    if matches!(end, End::Here(_)) {
         out.push_str("#EXT-X-ENDLIST\n");
     }
     out
 }
 
 fn seconds(stretch: Stretch) -> f64 {
+    in_seconds(Ticks(stretch.end.since(stretch.start).0.max(1)))
+}
+
+fn in_seconds(long: Ticks) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "seconds of a stretch")]
-    let ticks = stretch.end.since(stretch.start).0.max(1) as f64;
+    let ticks = long.0 as f64;
     ticks / f64::from(crate::clips::timeline::VIDEO_TIMESCALE)
 }
 

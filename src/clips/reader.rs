@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::clips::audit::{self, AuditRead};
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
-use crate::clips::files::{Places, open_segment, put_together};
+use crate::clips::files::{Places, Shape, open_segment, put_together};
 use crate::clips::fragment::{Scanned, Verify};
 use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
 use crate::clips::lines::briefs as known_of;
@@ -195,7 +195,7 @@ impl RingReader {
             .iter()
             .filter_map(|part| Some((part.clone(), segment(part.segment)?.1.clone())))
             .collect();
-        let assembly = put_together(&parts)?;
+        let (assembly, _) = put_together(&parts, Shape::Edited(from, to.max(from)))?;
         assembly.read(0, assembly.len, sink)?;
         Ok(plan.missing)
     }

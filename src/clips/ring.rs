@@ -3,7 +3,7 @@
 //! Here its two threads begin and end. What they share is the `desk`; what others may ask while it
 //! runs is the `shelf`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -102,6 +102,7 @@ impl Ring {
             doomed: Vec::new(),
             unremoved,
             refused: BTreeMap::new(),
+            unmade: VecDeque::new(),
             evicted: 0,
             ended: BTreeMap::new(),
         };
@@ -162,6 +163,7 @@ impl Ring {
             })?;
         }
         if let Some(mut cutter) = self.cutter.take() {
+            cutter.hash_aside();
             let desk = Arc::clone(&self.desk);
             self.spawn("ring-cutter", move || {
                 while !cutter.pump().finished {

@@ -7,13 +7,14 @@
 //!
 //! The way of a clip's bytes: [`Shelf::read`] gives its entry, [`Shelf::open`] opens the segments that
 //! the entry names and takes one of [`MAX_READERS`] seats, [`ClipBytes::read`] gives any part of the
-//! MP4 that `cut` describes, out of the segments, in chunks. Nothing of it is ever in memory whole.
+//! MP4 that `edited` or `cut` describes, out of the segments, in chunks. Nothing of it is ever in memory whole.
 //! [`Shelf::list`], [`Shelf::read`], [`Shelf::open`] and [`ClipBytes::read`] read files on the caller's
 //! thread: `routes` calls them by `spawn_blocking`. The others read none.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -22,7 +23,9 @@ use crate::clips::clip::{CLIP_FORMAT, Clip, MAX_JSON, NoEntry, is_clip_id};
 use crate::clips::cut::Part;
 use crate::clips::desk::{ChangeError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
-use crate::clips::files::{Assembly, OpenedSegment, Places, open_clip, open_parts};
+use crate::clips::files::{
+    Assembly, OpenedSegment, Places, Shape, open_clip, open_parts, put_together,
+};
 use crate::clips::games::GameTime;
 use crate::clips::held::HeldClip;
 use crate::clips::index::{Index, SegmentEntry};
@@ -61,6 +64,9 @@ pub enum ShelfError {
     /// It was never recorded, or is gone.
     #[error("{why}")]
     NotRecorded { why: Foreign },
+    /// It is asked for already.
+    #[error("the clip is being made: ask for `{id}` in a few seconds")]
+    Making { id: String },
     /// The name is that of another clip.
     #[error("`{id}` is a clip of another interval: leave the name out, or choose another")]
     Taken { id: String },
@@ -97,6 +103,7 @@ impl From<ChangeError> for ShelfError {
             ChangeError::NoBytes { why } => Self::NoBytes { why },
             ChangeError::NotRecorded { why } => Self::NotRecorded { why },
             ChangeError::Taken { id } => Self::Taken { id },
+            ChangeError::Making { id } => Self::Making { id },
             ChangeError::Reserve { more, pinned, reserve } => {
                 Self::Reserve { more, pinned, reserve }
             }
@@ -104,6 +111,18 @@ impl From<ChangeError> for ShelfError {
             ChangeError::Disk(error) => Self::Disk(error),
         }
     }
+}
+
+/// A clip that was to be kept.
+#[derive(Clone, Debug)]
+pub enum KeptSoon {
+    /// It is on disk.
+    Clip(Box<Clip>),
+    /// It is being made under this name.
+    Making {
+        /// Its name.
+        id: String,
+    },
 }
 
 /// What part of the clips is asked for.
@@ -238,7 +257,7 @@ impl Shelf {
         let gone_ns = match (known, held) {
             (Some(gone_ns), _) => gone_ns,
             (None, true) => return Err(ShelfError::StillRecorded),
-            (None, false) => return Err(ShelfError::NoSuchClip),
+            (None, false) => return Err(self.unmade(id)),
         };
         let path = self.places.clip(id);
         match read_whole(&*self.disk, &path, MAX_JSON) {
@@ -251,6 +270,14 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::NoSuchClip),
             Err(error) => Err(ShelfError::Disk(error)),
         }
+    }
+
+    /// Why there is no such clip.
+    fn unmade(&self, id: &str) -> ShelfError {
+        let Before::Desk(desk) = &self.before else { return ShelfError::NoSuchClip };
+        let state = desk.state.lock();
+        let why = state.unmade.iter().rfind(|(unmade, _)| unmade == id);
+        why.map_or(ShelfError::NoSuchClip, |(_, why)| ShelfError::NoBytes { why: why.clone() })
     }
 
     /// Opens a clip's bytes.
@@ -268,6 +295,17 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::Gone),
             Err(error) => Err(ShelfError::Disk(error)),
         }
+    }
+
+    /// Opens what players of a clip's list get: its fragments, from the key frame on.
+    ///
+    /// # Errors
+    /// [`ShelfError`]: `NoBytes`, `Busy`, `Gone` or `Disk`.
+    pub(crate) fn fragments(&self, clip: &Clip) -> Result<ClipBytes, ShelfError> {
+        let seat = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| ShelfError::Busy)?;
+        let put = put_together(&self.parts(clip)?, Shape::AsItLies);
+        let (assembly, _) = put.map_err(ShelfError::Disk)?;
+        Ok(ClipBytes { assembly, _seat: seat })
     }
 
     /// Opens the segments of a clip, one a part: for who needs a picture of it and not its bytes. Takes no
@@ -330,8 +368,29 @@ impl Shelf {
     /// [`ShelfError`]: what it is, and R6 with the sum (`Reserve`).
     pub async fn keep(&self, keep: Keep) -> Result<Clip, ShelfError> {
         let (reply, answer) = oneshot::channel();
-        self.command(CutterCommand::Keep { keep, reply })?;
+        let (named, _) = oneshot::channel();
+        self.command(CutterCommand::Keep { keep, named, reply })?;
         Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+    }
+
+    /// As [`keep`](Self::keep), for who does not wait for long: whatever is not on disk by then goes on.
+    ///
+    /// # Errors
+    /// As there; what comes of it later is told by [`read`](Self::read), while it is remembered.
+    pub async fn keep_within(&self, keep: Keep, limit: Duration) -> Result<KeptSoon, ShelfError> {
+        let (reply, answer) = oneshot::channel();
+        let (named, mut name) = oneshot::channel();
+        self.command(CutterCommand::Keep { keep, named, reply })?;
+        match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(Ok(clip))) => Ok(KeptSoon::Clip(Box::new(clip))),
+            Ok(Ok(Err(ChangeError::Making { id }))) => Ok(KeptSoon::Making { id }),
+            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Err(_ended)) => Err(ShelfError::Busy),
+            Err(_late) => match name.try_recv() {
+                Ok(id) => Ok(KeptSoon::Making { id }),
+                Err(_) => Err(ShelfError::Busy),
+            },
+        }
     }
 
     /// Deletes on demand. Answers when it is gone and the audit log says so.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::clips::boxes::{MAX_HEAD, SegmentHeader, read_head};
-use crate::clips::clip::Clip;
+use crate::clips::clip::{Clip, Media};
 use crate::clips::files::read_part;
 use crate::clips::index::{SegmentEntry, SegmentNumber};
 use crate::clips::shelf::Shelf;
@@ -115,8 +115,7 @@ impl Times {
     /// The time of a clip.
     pub(crate) fn of_clip(&self, shelf: &Shelf, clip: &Clip) -> Option<ToldTime> {
         let media = clip.media.as_ref();
-        let (from, to) =
-            media.map_or((clip.from_ns, clip.to_ns), |media| (media.start_ns, media.end_ns));
+        let (from, to) = media.map_or((clip.from_ns, clip.to_ns), Media::shown_ns);
         let (from, to) = (MediaTime::from_nanos(from), MediaTime::from_nanos(to));
         let first = media.and_then(|media| media.parts.first());
         let entry = first.and_then(|part| shelf.look(|index| index.segment(part.segment).cloned()));

@@ -64,6 +64,7 @@ pub const RULES: &[Rule] = &[
     sees("/v1/clips/{id}"),
     sees("/v1/clips/{id}/media"),
     sees("/v1/clips/{id}/media.mp4"),
+    sees("/v1/clips/{id}/fragments.mp4"),
     sees("/v1/clips/{id}/index.m3u8"),
     sees("/v1/games/{game}/manifest"),
     sees("/v1/courts/{court}/live.m3u8"),

@@ -233,7 +233,8 @@ fn list(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
 fn line(clip: &Clip) -> String {
     let what = match &clip.media {
         Some(media) => {
-            let long = MediaTime::from_nanos(media.end_ns - media.start_ns);
+            let (from, to) = media.shown_ns();
+            let long = MediaTime::from_nanos(to - from);
             format!("{long}  {} bytes", media.bytes)
         }
         None => "no clip".to_owned(),

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use courtside::clips::{Pace, ReadTerms};
+use courtside::clips::{ANSWERS_WITHIN, Pace, ReadTerms};
 use courtside::clock::SystemClock;
 use courtside::disk::RealDisk;
 use courtside::http::{Access, Server};
@@ -77,7 +77,7 @@ fn served(camera: &Camera) -> (tokio::runtime::Runtime, String) {
     let server = Server::bind(any, None, Access::Open, terms(&by_hand())).expect("bound");
     let url = format!("http://{}/", server.address());
     let pace = Pace::new(Arc::new(SystemClock::new()), UNHURRIED);
-    let reading = ReadTerms { pace, wall: None };
+    let reading = ReadTerms { pace, wall: None, answers_within: ANSWERS_WITHIN };
     let recorded = courtside::clips::routes(camera.tested.ring.shelf(), reading);
     let app = routes(source as Arc<dyn Source>).merge(recorded);
     runtime.spawn(server.serve(app, std::future::pending()));

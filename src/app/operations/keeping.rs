@@ -109,6 +109,8 @@ fn told(clip: &Clip) -> Value {
         "sha256": media.map(|media| &media.sha256),
         "start_ns": media.map(|media| media.start_ns),
         "end_ns": media.map(|media| media.end_ns),
+        "shown_start_ns": media.map(|media| media.shown_ns().0),
+        "shown_end_ns": media.map(|media| media.shown_ns().1),
         "note": clip.note,
     })
 }

@@ -4,10 +4,11 @@ use crate::clips::boxes::{boxed, dinf, ftyp, full, hdlr, matrix, put16, put32, p
 use crate::clips::film::entries::{Entry, SoundEntry};
 use crate::clips::film::reel::Reel;
 use crate::clips::film::tables::{Chunk, Sample, Track};
-use crate::clips::timeline::Ticks;
+use crate::clips::timeline::{Ticks, VIDEO_TIMESCALE};
 
-/// Units a second of the film's own header.
-const MOVIE_TIMESCALE: u32 = 1000;
+/// Units a second of the film's own header, and of edits: an edit that ends a moment late shows one picture
+/// more.
+const MOVIE_TIMESCALE: u32 = VIDEO_TIMESCALE;
 /// Seconds from 1904, where the format counts from, to 1970.
 const SINCE_1904: u64 = 2_082_844_800;
 /// Samples end below this where their offsets are written in 32 bits: what stands before them is shorter.
@@ -42,12 +43,16 @@ pub(crate) struct Tables<'a> {
 #[must_use]
 pub(crate) fn moov(reel: &Reel<'_>, tables: &Tables<'_>, end: Ticks) -> Vec<u8> {
     let created = if reel.taken == 0 { 0 } else { reel.taken.saturating_add(SINCE_1904) };
-    let created = u32::try_from(created).unwrap_or(0);
     let text = tables.kinds.iter().position(|kind| matches!(kind, Kind::Text)).map(number);
     let mut out = ftyp();
     boxed(&mut out, b"moov", |out| {
-        full(out, b"mvhd", 0, 0, |out| {
-            put32s(out, &[created, created, MOVIE_TIMESCALE, millis(end), 0x0001_0000]);
+        // 64 bits here and below: 32 of 90,000 a second end after 13 hours.
+        full(out, b"mvhd", 1, 0, |out| {
+            put64(out, created);
+            put64(out, created);
+            put32(out, MOVIE_TIMESCALE);
+            put64(out, units(end));
+            put32(out, 0x0001_0000); // rate
             out.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // volume 1.0, reserved
             matrix(out);
             put32s(out, &[0; 6]);
@@ -76,15 +81,9 @@ fn number(place: usize) -> u32 {
     u32::try_from(place + 1).unwrap_or(u32::MAX)
 }
 
-fn millis(time: Ticks) -> u32 {
-    u32::try_from(time.0 / 90).unwrap_or(u32::MAX)
-}
-
-/// A track's length without what passes before it is shown, in units of the film.
-fn shown(track: &Track) -> u32 {
-    let units = track.duration();
-    let scale = u64::from(MOVIE_TIMESCALE);
-    u32::try_from(units * scale / u64::from(track.timescale.max(1))).unwrap_or(u32::MAX)
+/// Units of the film.
+fn units(time: Ticks) -> u64 {
+    u64::try_from(time.0).unwrap_or(0)
 }
 
 fn trak(
@@ -92,7 +91,7 @@ fn trak(
     tables: &Tables<'_>,
     n: usize,
     (kind, track): (&Kind<'_>, &Track),
-    (created, text): (u32, Option<u32>),
+    (created, text): (u64, Option<u32>),
 ) {
     // A track of chapters is in the film and not shown.
     let (flags, volume, size) = match kind {
@@ -100,11 +99,14 @@ fn trak(
         Kind::Sound(_) => (3, 0x0100, (0, 0)),
         Kind::Text => (2, 0, (0, 0)),
     };
-    let silent = track.silent.saturating_mul(MOVIE_TIMESCALE) / track.timescale.max(1);
+    let silent = track.silent;
     boxed(out, b"trak", |out| {
-        full(out, b"tkhd", 0, flags, |out| {
-            let long = shown(track).saturating_add(silent);
-            put32s(out, &[created, created, number(n), 0, long, 0, 0]);
+        full(out, b"tkhd", 1, flags, |out| {
+            put64(out, created);
+            put64(out, created);
+            put32s(out, &[number(n), 0]);
+            put64(out, units(track.shown()).saturating_add(units(silent)));
+            put32s(out, &[0, 0]);
             put32(out, 0); // layer, group
             put16(out, volume);
             put16(out, 0);
@@ -112,14 +114,19 @@ fn trak(
             put32(out, u32::from(size.0) << 16);
             put32(out, u32::from(size.1) << 16);
         });
-        if track.lead > 0 || silent > 0 {
+        if silent > Ticks(0) || !track.edits.is_empty() {
+            let nothing = (silent > Ticks(0)).then_some((silent, u64::MAX)); // 14496-12, 8.6.6: -1
+            let all = track.edits.is_empty().then(|| (track.shown(), 0));
+            let edits = track.edits.iter().map(|edit| (edit.long, edit.from));
+            let edits: Vec<_> = nothing.into_iter().chain(all).chain(edits).collect();
             boxed(out, b"edts", |out| {
-                full(out, b"elst", 0, 0, |out| {
-                    put32(out, 1 + u32::from(silent > 0));
-                    if silent > 0 {
-                        put32s(out, &[silent, u32::MAX, 0x0001_0000]); // nothing
+                full(out, b"elst", 1, 0, |out| {
+                    put32(out, u32::try_from(edits.len()).unwrap_or(0));
+                    for (long, from) in edits {
+                        put64(out, units(long));
+                        put64(out, from);
+                        put32(out, 0x0001_0000); // at its own rate
                     }
-                    put32s(out, &[shown(track), track.lead, 0x0001_0000]);
                 });
             });
         }
@@ -127,10 +134,9 @@ fn trak(
             boxed(out, b"tref", |out| boxed(out, b"chap", |out| put32(out, text)));
         }
         boxed(out, b"mdia", |out| {
-            // 64 bits: 32 of 90,000 a second end after 13 hours.
             full(out, b"mdhd", 1, 0, |out| {
-                put64(out, created.into());
-                put64(out, created.into());
+                put64(out, created);
+                put64(out, created);
                 put32(out, track.timescale);
                 put64(out, track.duration());
                 put32(out, 0x55C4_0000); // language "und"
@@ -218,9 +224,10 @@ fn offsets(tables: &Tables<'_>, n: usize) -> Vec<u64> {
         if chunk.track == n {
             found.push(at);
         }
-        let track = tables.tracks.get(chunk.track);
-        let samples = track.into_iter().flat_map(|track| &track.samples);
-        let samples = samples.skip(chunk.first).take(chunk.count);
+        let samples = tables.tracks.get(chunk.track).and_then(|track| {
+            track.samples.get(chunk.first..chunk.first.saturating_add(chunk.count))
+        });
+        let samples = samples.unwrap_or(&[]).iter();
         at += samples.map(|sample| u64::from(sample.len)).sum::<u64>();
     }
     found

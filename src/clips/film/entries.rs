@@ -15,7 +15,7 @@ pub(crate) struct Entry {
     pub(crate) config: Vec<u8>,
     /// Width and height of the picture.
     pub(crate) size: (u16, u16),
-    /// The parameter sets, as they stand before a key picture.
+    /// The parameter sets, as they stand before a key picture; none where its record cannot be read.
     pub(crate) sets: Vec<u8>,
     /// What of the sets decoders look at.
     looked_at: Vec<Vec<u8>>,
@@ -55,29 +55,37 @@ pub(crate) fn entries(head: &Head) -> Option<(Entry, Option<SoundEntry>)> {
             sound = Some(SoundEntry { silence: silence(body, clock), bytes, clock });
         } else {
             let config = child(body, 78)?.body(body)?;
-            let (sets, length_size) = parameter_sets(&entry.kind, config)?;
-            let mut before = Vec::new();
-            for set in &sets {
-                match length_size {
-                    1 => before.push(u8::try_from(set.len()).ok()?),
-                    2 => put16(&mut before, u16::try_from(set.len()).ok()?),
-                    _ => put32(&mut before, u32::try_from(set.len()).ok()?),
-                }
-                before.extend_from_slice(set);
-            }
-            let mut looked_at = vec![vec![length_size]];
-            looked_at.extend(sets.iter().map(|set| looked_at_of(&entry.kind, set)));
+            // A record that cannot be read is like itself alone.
+            let (sets, looked_at) = before_key(&entry.kind, config)
+                .unwrap_or_else(|| (Vec::new(), vec![config.to_vec()]));
             video = Some(Entry {
                 bytes,
                 kind: entry.kind,
                 config: config.to_vec(),
                 size: (head.width, head.height),
-                sets: before,
+                sets,
                 looked_at,
             });
         }
     }
     Some((video?, sound))
+}
+
+/// The sets of a record as they stand before a key picture, and what of them decoders look at.
+fn before_key(kind: &[u8; 4], config: &[u8]) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
+    let (sets, length_size) = parameter_sets(kind, config)?;
+    let mut before = Vec::new();
+    for set in &sets {
+        match length_size {
+            1 => before.push(u8::try_from(set.len()).ok()?),
+            2 => put16(&mut before, u16::try_from(set.len()).ok()?),
+            _ => put32(&mut before, u32::try_from(set.len()).ok()?),
+        }
+        before.extend_from_slice(set);
+    }
+    let mut looked_at = vec![vec![length_size]];
+    looked_at.extend(sets.iter().map(|set| looked_at_of(kind, set)));
+    Some((before, looked_at))
 }
 
 fn looked_at_of(kind: &[u8; 4], set: &[u8]) -> Vec<u8> {

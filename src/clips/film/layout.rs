@@ -56,14 +56,12 @@ pub(crate) fn lay_out(reel: &Reel<'_>) -> Vec<Piece> {
 fn chunks(tracks: &[Track]) -> Vec<Chunk> {
     let mut all: Vec<(i64, usize, Chunk)> = Vec::new();
     for (n, track) in tracks.iter().enumerate() {
-        let scale =
-            |at: u64| Ticks::of_samples(i64::try_from(at).unwrap_or(i64::MAX), track.timescale);
         let mut at = 0_u64;
         let mut begins = Ticks(0);
         let mut open: Option<Chunk> = None;
         let mut entry = 0;
         for (index, sample) in track.samples.iter().enumerate() {
-            let now = scale(at);
+            let now = track.film_time(at);
             let full = open.is_some() && (now.since(begins) >= CHUNK || sample.entry != entry);
             if full {
                 all.extend(open.take().map(|chunk| (begins.0, n, chunk)));

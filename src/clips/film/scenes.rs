@@ -29,32 +29,47 @@ pub(crate) struct Scene {
     pub(crate) sound: Option<(usize, AudioClock)>,
     /// In decoding order; the first is a key picture.
     pub(crate) pictures: Vec<Picture>,
-    /// In order, from the first picture to the end.
+    /// In order, as long as it is shown.
     pub(crate) sounds: Vec<Sound>,
-    /// When its last picture ends.
+    /// When it is shown from: the time of one of its pictures. Those before it are there to be decoded.
+    pub(crate) start: Ticks,
+    /// When it is shown to: a picture that would be shown then or later is not.
     pub(crate) end: Ticks,
 }
 
 impl Scene {
-    /// When its first picture is shown.
+    /// When its first picture would be shown.
     #[must_use]
-    pub(crate) fn start(&self) -> Ticks {
+    pub(crate) fn first(&self) -> Ticks {
         self.pictures.iter().map(|picture| picture.pts).min().unwrap_or_default()
     }
 
     /// When its last picture ends, as far as the pictures say.
-    fn own_end(&self) -> Ticks {
+    #[must_use]
+    pub(crate) fn own_end(&self) -> Ticks {
         let first = self.pictures.first().map_or(Ticks(0), |picture| picture.dts);
         let last = self.pictures.last().map_or(Ticks(0), |picture| picture.until);
         // As long as it takes to decode; what is shown comes later by the same at both ends.
-        Ticks(self.start().0.saturating_add(last.since(first).0))
+        Ticks(self.first().0.saturating_add(last.since(first).0))
+    }
+
+    /// Takes of the sound what is heard while it is shown.
+    fn hears<'a>(&mut self, sounds: impl IntoIterator<Item = &'a Sound>) {
+        let Some((_, clock)) = self.sound else { return };
+        // A frame goes where most of it is.
+        let half = i64::from(clock.frame / 2);
+        let start = self.start.samples(clock.rate) - half;
+        let end = self.end.samples(clock.rate) - half;
+        let heard = sounds.into_iter().filter(|sound| (start..end).contains(&sound.at));
+        self.sounds = heard.copied().collect();
     }
 }
 
 /// The scenes of `from` to `to` (presentation times) in segments of one session, in order.
 ///
-/// The first begins with the last key picture at or before `from`, or the first one after it. A new one
-/// begins where entries change, or behind a gap that is longer than [`HELD`].
+/// The first is decoded from the last key picture at or before `from` on, or the first one after it, and
+/// shown from the picture of `from` on. A new one begins where entries change, or behind a gap that is
+/// longer than [`HELD`].
 #[must_use]
 pub(crate) fn scenes(stretches: &[Stretch], from: Ticks, to: Ticks) -> Vec<Scene> {
     let mut found: Vec<Scene> = Vec::new();
@@ -76,56 +91,74 @@ pub(crate) fn scenes(stretches: &[Stretch], from: Ticks, to: Ticks) -> Vec<Scene
             } else if picture.key {
                 let (entry, sound) = (stretch.entry, stretch.sound);
                 let (pictures, sounds) = (vec![*picture], Vec::new());
-                found.push(Scene { entry, sound, pictures, sounds, end: Ticks(0) });
+                let (start, end) = (Ticks(0), Ticks(0));
+                found.push(Scene { entry, sound, pictures, sounds, start, end });
             }
         }
     }
     let mut found: Vec<_> = found.into_iter().filter_map(|s| trimmed(s, from, to)).collect();
     // What follows at once begins where this ends, whatever either reorders; no picture is cut short.
-    let nexts: Vec<_> = found.iter().skip(1).map(Scene::start).collect();
+    let nexts: Vec<_> = found.iter().skip(1).map(|scene| scene.start).collect();
     for (scene, next) in found.iter_mut().zip(nexts) {
         if next.since(scene.end) <= HELD {
             scene.end = scene.end.max(next);
         }
     }
     for scene in &mut found {
-        let Some((entry, clock)) = scene.sound else { continue };
-        // A frame goes where most of it is.
-        let half = i64::from(clock.frame / 2);
-        let start = scene.start().samples(clock.rate) - half;
-        let end = scene.end.samples(clock.rate) - half;
+        let Some((entry, _)) = scene.sound else { continue };
         let with = stretches.iter().filter(|s| s.sound.is_some_and(|(sound, _)| sound == entry));
-        let sounds = with.flat_map(|stretch| &stretch.sounds);
-        scene.sounds = sounds.filter(|sound| (start..end).contains(&sound.at)).copied().collect();
+        scene.hears(with.flat_map(|stretch| &stretch.sounds));
     }
     found
 }
 
+/// All of one run as one scene of `from` to `to`, whatever gaps it has: the picture before one stands.
+/// `None` if it has no picture by `to`.
+#[must_use]
+pub(crate) fn one_scene(stretch: Stretch, from: Ticks, to: Ticks) -> Option<Scene> {
+    let Stretch { entry, sound, pictures, sounds } = stretch;
+    let (start, end) = (Ticks(0), Ticks(0));
+    let scene = Scene { entry, sound, pictures, sounds: Vec::new(), start, end };
+    let mut scene = cut(scene, from, to)?;
+    scene.end = scene.end.max(Ticks(scene.start.0.saturating_add(1)));
+    scene.hears(&sounds);
+    Some(scene)
+}
+
 /// The part of a scene that is wanted; `None` if nothing of it is.
-fn trimmed(mut scene: Scene, from: Ticks, to: Ticks) -> Option<Scene> {
+fn trimmed(scene: Scene, from: Ticks, to: Ticks) -> Option<Scene> {
+    cut(scene, from, to).filter(|scene| scene.end >= from && scene.start <= to)
+}
+
+/// A scene from the key picture at or before `from` to what is decoded by `to`; `None` if there is none.
+fn cut(mut scene: Scene, from: Ticks, to: Ticks) -> Option<Scene> {
     let start = scene.pictures.iter().rposition(|p| p.key && p.pts <= from).unwrap_or(0);
-    let end = scene.pictures.iter().rposition(|picture| picture.dts <= to)?;
+    let end = scene.pictures.iter().rposition(|p| p.dts <= to || p.pts <= to)?;
     if start > end {
         return None;
     }
     scene.pictures.truncate(end + 1);
     scene.pictures.drain(..start);
-    scene.end = scene.own_end();
-    (scene.end >= from && scene.start() <= to).then_some(scene)
+    let times = || scene.pictures.iter().map(|picture| picture.pts);
+    let shown = times().filter(|pts| *pts <= from).max();
+    let later = times().filter(|pts| *pts > to).min();
+    let start = shown.unwrap_or_else(|| scene.first());
+    scene.end = later.unwrap_or_else(|| scene.own_end());
+    scene.start = start;
+    Some(scene)
 }
 
 /// Joins intervals of one session that show the same pictures, or leave out less than is worth a cut.
-/// `starts(from)` says where a scene that is wanted from there begins. Each comes with what is told of it.
+/// Each comes with what is told of it.
 #[must_use]
 pub(crate) fn joined<T>(
     mut wanted: Vec<(Ticks, Ticks, T)>,
-    mut starts: impl FnMut(Ticks) -> Ticks,
 ) -> Vec<(Ticks, Ticks, Vec<(Ticks, T)>)> {
     wanted.sort_by_key(|(from, to, _)| (*from, *to));
     let mut out: Vec<(Ticks, Ticks, Vec<(Ticks, T)>)> = Vec::new();
     for (from, to, told) in wanted {
         match out.last_mut() {
-            Some((_, end, all)) if starts(from).since(*end) <= SPARED => {
+            Some((_, end, all)) if from.since(*end) <= SPARED => {
                 *end = (*end).max(to);
                 all.push((from, told));
             }
@@ -162,27 +195,46 @@ mod tests {
         let found = scenes(stretches, Ticks::from_millis(from), Ticks::from_millis(to));
         let told: Vec<_> = found
             .iter()
-            .map(|scene| format!("{}:{}-{}", scene.entry, scene.start().0 / 90, scene.end.0 / 90))
+            .map(|scene| format!("{}:{}-{}", scene.entry, scene.start.0 / 90, scene.end.0 / 90))
             .collect();
         assert_eq!(told.join(" "), expected, "{from} to {to}");
     }
 
     #[test]
-    fn a_scene_begins_with_the_key_picture_at_or_before_its_interval() {
+    fn a_scene_is_shown_from_the_picture_of_its_beginning_on_and_decoded_from_a_key_picture_on() {
         let ring = [stretch(0, "k....k....", 0), stretch(1000, "k....k....", 0)];
-        check(&ring, (700, 1250), "0:500-1300");
+        check(&ring, (700, 1250), "0:700-1300");
+        check(&ring, (799, 1250), "0:700-1300");
+        let scene = &scenes(&ring, Ticks::from_millis(799), Ticks::from_millis(1250))[0];
+        assert_eq!((scene.first(), scene.pictures.len()), (Ticks::from_millis(500), 8));
         check(&ring, (500, 500), "0:500-600");
         check(&ring, (-500, 200), "0:0-300");
-        check(&ring, (1900, 5000), "0:1500-2000");
+        check(&ring, (1900, 5000), "0:1900-2000");
         check(&ring, (2500, 5000), "");
         check(&[stretch(0, "..k..", 0)], (0, 1000), "0:200-500");
+    }
+
+    #[test]
+    fn pictures_that_are_shown_out_of_order_are_cut_by_when_they_are_shown() {
+        let mut reordered = stretch(0, "k....k....", 0);
+        // I P b b P | I …: shown 2 places later, the b before the P that is decoded before them.
+        for (picture, n) in reordered.pictures.iter_mut().zip([0, 3, 1, 2, 4, 5, 8, 6, 7, 9]) {
+            picture.pts = Ticks::from_millis((n + 2) * 100);
+        }
+        let ring = [reordered];
+        let found = scenes(&ring, Ticks::from_millis(450), Ticks::from_millis(899));
+        let [scene] = &found[..] else { panic!("one: {found:?}") };
+        // The picture of 450 ms is a b; the last that is decoded by 899 ms would be shown at 1000.
+        assert_eq!((scene.start, scene.end), (Ticks::from_millis(400), Ticks::from_millis(900)));
+        assert_eq!((scene.first(), scene.pictures.len()), (Ticks::from_millis(200), 9));
+        assert_eq!(scene.own_end(), Ticks::from_millis(1100));
     }
 
     #[test]
     fn a_change_of_entries_begins_a_scene_and_a_change_back_another() {
         let ring = [stretch(0, "k..", 0), stretch(300, "k..", 1), stretch(600, "k..", 0)];
         check(&ring, (0, 900), "0:0-300 1:300-600 0:600-900");
-        check(&ring, (400, 500), "1:300-600");
+        check(&ring, (400, 500), "1:400-600");
     }
 
     #[test]
@@ -198,20 +250,19 @@ mod tests {
     #[test]
     fn highlights_that_show_the_same_pictures_are_joined() {
         let second = |n: i64| Ticks::from_millis(n * 1000);
-        let starts = |from: Ticks| Ticks(from.0 / second(2).0 * second(2).0);
         let wanted = vec![
             (second(20), second(25), 'd'),
             (second(1), second(5), 'a'),
-            (second(5), second(9), 'b'),
-            (second(12), second(13), 'c'),
+            (Ticks(second(5).0 + SPARED.0), second(9), 'b'),
+            (Ticks(second(9).0 + SPARED.0 + 1), second(13), 'c'),
         ];
-        let told: Vec<_> = joined(wanted, starts)
+        let told: Vec<_> = joined(wanted)
             .into_iter()
             .map(|(from, to, all)| {
                 let all: String = all.into_iter().map(|(_, name)| name).collect();
                 format!("{}-{} {all}", from.0 / second(1).0, to.0 / second(1).0)
             })
             .collect();
-        assert_eq!(told, ["1-9 ab", "12-13 c", "20-25 d"]);
+        assert_eq!(told, ["1-9 ab", "9-13 c", "20-25 d"]);
     }
 }

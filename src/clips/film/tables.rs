@@ -1,7 +1,8 @@
 //! When each sample of a film is shown: its tracks (pure).
 //!
-//! Scenes follow each other without gap. The pictures' track counts decoding times; all scenes are shown
-//! the same lead after that, whatever each reorders, so that none overlaps the one before. Sound goes where
+//! Scenes follow each other without gap. The pictures' track counts decoding times, with what is decoded and
+//! not shown; all scenes are shown the same lead after that, whatever each reorders, so that none overlaps
+//! the one before. Edits say what of the track is shown. Sound needs nothing before it, and goes where
 //! its picture went; what is not there is silence, since Chromium says of a gap in the sound that it "may
 //! cause AV sync to drift".
 
@@ -49,10 +50,21 @@ pub(crate) struct Track {
     pub(crate) timescale: u32,
     /// In order.
     pub(crate) samples: Vec<Sample>,
-    /// Units of the track that pass before what is shown first.
-    pub(crate) lead: u32,
-    /// Units of the film that pass before the track begins.
-    pub(crate) silent: u32,
+    /// What of it is shown, in order; none: all of it.
+    pub(crate) edits: Vec<Edit>,
+    /// Time of the film that passes before the track begins.
+    pub(crate) silent: Ticks,
+}
+
+/// A part of a track that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edit {
+    /// Where in the film.
+    pub(crate) at: Ticks,
+    /// How long.
+    pub(crate) long: Ticks,
+    /// From where on, in the track's units.
+    pub(crate) from: u64,
 }
 
 impl Track {
@@ -61,6 +73,33 @@ impl Track {
     pub(crate) fn duration(&self) -> u64 {
         self.samples.iter().map(|sample| u64::from(sample.duration)).sum()
     }
+
+    /// How long the film shows of it.
+    #[must_use]
+    pub(crate) fn shown(&self) -> Ticks {
+        match self.edits.last() {
+            Some(last) => Ticks(last.at.0.saturating_add(last.long.0)),
+            None => of_units(self.duration(), self.timescale),
+        }
+    }
+
+    /// Where in the film what is decoded at a time of the track is needed: it is shown at once, or soon.
+    #[must_use]
+    pub(crate) fn film_time(&self, decoded: u64) -> Ticks {
+        if self.edits.is_empty() {
+            return of_units(decoded, self.timescale);
+        }
+        let behind = self.edits.partition_point(|edit| edit.from <= decoded);
+        let Some(edit) = behind.checked_sub(1).and_then(|n| self.edits.get(n)) else {
+            return Ticks(0);
+        };
+        let into = of_units(decoded.saturating_sub(edit.from), self.timescale);
+        Ticks(edit.at.0.saturating_add(into.0.min(edit.long.0)))
+    }
+}
+
+fn of_units(units: u64, timescale: u32) -> Ticks {
+    Ticks::of_samples(i64::try_from(units).unwrap_or(i64::MAX), timescale)
 }
 
 /// Samples of one track that lie in a row.
@@ -80,7 +119,7 @@ pub(crate) fn film_time(scenes: &[Scene]) -> Vec<Ticks> {
     let mut at = Ticks(0);
     let mut begins = vec![at];
     for scene in scenes {
-        at = Ticks(at.0.saturating_add(scene.end.since(scene.start()).0));
+        at = Ticks(at.0.saturating_add(scene.end.since(scene.start).0));
         begins.push(at);
     }
     begins
@@ -90,32 +129,51 @@ pub(crate) fn film_time(scenes: &[Scene]) -> Vec<Ticks> {
 #[must_use]
 pub(crate) fn pictures(scenes: &[Scene], entries: &[(usize, &Entry)]) -> Track {
     let lead_of =
-        |scene: &Scene| scene.pictures.first().map_or(0, |first| scene.start().since(first.dts).0);
+        |scene: &Scene| scene.pictures.first().map_or(0, |first| scene.first().since(first.dts).0);
     let lead = scenes.iter().map(lead_of).max().unwrap_or(0).max(0);
-    let mut samples = Vec::new();
-    for scene in scenes {
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut decoded = 0_u64;
+    for (scene, at) in scenes.iter().zip(film_time(scenes)) {
+        let hidden = scene.start.since(scene.first()).0.max(0);
+        let from = decoded.saturating_add_signed(lead.saturating_add(hidden));
+        let long = scene.end.since(scene.start);
+        match edits.last_mut() {
+            // Shown at once: no cut.
+            Some(last) if last.from.saturating_add_signed(last.long.0) == from => {
+                last.long.0 = last.long.0.saturating_add(long.0);
+            }
+            _ => edits.push(Edit { at, long, from }),
+        }
         let entry = entries.iter().position(|(n, _)| *n == scene.entry).unwrap_or(0);
         let sets = entries.get(entry).map_or(0, |(_, entry)| entry.sets.len());
         let nexts = scene.pictures.iter().skip(1).map(|next| Some(next.dts));
         // Decoded as long before the end as shown before it.
         let first = scene.pictures.first().map_or(Ticks(0), |first| first.dts);
-        let end = Ticks(first.0.saturating_add(scene.end.since(scene.start()).0));
+        let whole = scene.end.max(scene.own_end()).since(scene.first());
+        let end = Ticks(first.0.saturating_add(whole.0));
         for (picture, next) in scene.pictures.iter().zip(nexts.chain([None])) {
             let until = next.unwrap_or(end);
             let later = picture.pts.since(picture.dts).0 - lead_of(scene) + lead;
             let told = entries.len() > 1 && picture.key;
+            let duration = units(until.since(picture.dts).0);
+            decoded += u64::from(duration);
             let (place, sets) = (picture.place, u32::try_from(sets).unwrap_or(0));
             samples.push(Sample {
                 source: if told { Source::BehindSets(place) } else { Source::At(place) },
                 len: if told { place.len.saturating_add(sets) } else { place.len },
-                duration: units(until.since(picture.dts).0),
+                duration,
                 later: i32::try_from(later).unwrap_or(0),
                 key: picture.key,
                 entry,
             });
         }
     }
-    Track { timescale: VIDEO_TIMESCALE, samples, lead: u32::try_from(lead).unwrap_or(0), silent: 0 }
+    let all = Edit { at: Ticks(0), long: of_units(decoded, VIDEO_TIMESCALE), from: 0 };
+    if edits == [all] {
+        edits.clear();
+    }
+    Track { timescale: VIDEO_TIMESCALE, samples, edits, silent: Ticks(0) }
 }
 
 /// The sound; `None` if no scene has any of this entry.
@@ -127,7 +185,7 @@ pub(crate) fn sound(scenes: &[Scene], (number, entry): (usize, &SoundEntry)) -> 
         if scene.sound.is_none_or(|(of_scene, _)| of_scene != number) {
             continue;
         }
-        let shift = begins.samples(rate) - scene.start().samples(rate);
+        let shift = begins.samples(rate) - scene.start.samples(rate);
         for sound in &scene.sounds {
             placed.put(sound.at.saturating_add(shift), sound.place);
         }
@@ -135,7 +193,7 @@ pub(crate) fn sound(scenes: &[Scene], (number, entry): (usize, &SoundEntry)) -> 
     let first = placed.frames.iter().find(|(_, source)| matches!(source, Source::At(_)));
     first?;
     placed.fill(film_time(scenes).last().copied().unwrap_or_default().samples(rate));
-    let silent = placed.frames.first().map_or(0, |(at, _)| units(*at));
+    let silent = placed.frames.first().map_or(0, |(at, _)| *at);
     let nexts = placed.frames.iter().skip(1).map(|(at, _)| Some(*at));
     let ends: Vec<_> = nexts.chain([None]).collect();
     let samples = placed.frames.into_iter().zip(ends).map(|((at, source), next)| Sample {
@@ -149,8 +207,8 @@ pub(crate) fn sound(scenes: &[Scene], (number, entry): (usize, &SoundEntry)) -> 
         key: true,
         entry: 0,
     });
-    let silent = if silent > 1 { silent } else { 0 };
-    Some(Track { timescale: rate, samples: samples.collect(), lead: 0, silent })
+    let silent = if silent > 1 { Ticks::of_samples(silent, rate) } else { Ticks(0) };
+    Some(Track { timescale: rate, samples: samples.collect(), edits: Vec::new(), silent })
 }
 
 /// Frames of sound, each with its place in the film.
@@ -205,7 +263,8 @@ pub(crate) fn text(chapters: &[Chapter], end: Ticks) -> Option<Track> {
             entry: 0,
         });
     }
-    let track = Track { timescale: TEXT_TIMESCALE, samples, lead: 0, silent: 0 };
+    let (edits, silent) = (Vec::new(), Ticks(0));
+    let track = Track { timescale: TEXT_TIMESCALE, samples, edits, silent };
     (!track.samples.is_empty()).then_some(track)
 }
 

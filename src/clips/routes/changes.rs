@@ -1,8 +1,10 @@
-//! What changes clips over HTTP: keep, release, delete (DESIGN §4.4). Each is answered once it is on disk.
+//! What changes clips over HTTP: keep, release, delete (DESIGN §4.4). Each is answered once it is on disk, or, of what
+//! takes longer than a request is held, with where to ask for it.
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
@@ -11,10 +13,11 @@ use serde::de::DeserializeOwned;
 
 use crate::clips::audit::AuditRecord;
 use crate::clips::clip::Clip;
-use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Keep, KeepWhat};
-use crate::clips::routes::manifest::Listed;
+use crate::clips::keeping::{Delete, DeleteWhat, Keep, KeepWhat};
+use crate::clips::routes::manifest::{self, Listed};
 use crate::clips::routes::reading::{Reading, blocking};
 use crate::clips::routes::refusal::Refusal;
+use crate::clips::shelf::KeptSoon;
 use crate::event::clip::{DeleteArguments, KeepArguments};
 use crate::event::command::Role;
 use crate::media::{Foreign, UtcTime};
@@ -68,9 +71,20 @@ async fn keep(
     let asked: KeepArguments = read(&body)?;
     let keep = Keep::read(&asked, now(&reading), door(role)).map_err(|why| wrong(&why))?;
     let again = matches!(keep.what, KeepWhat::Clip(_));
-    let clip = reading.shelf.keep(keep).await?;
-    let status = if again { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, listed(reading, clip).await?).into_response())
+    let id = match reading.shelf.keep_within(keep, reading.answers_within).await? {
+        KeptSoon::Clip(clip) => {
+            let status = if again { StatusCode::OK } else { StatusCode::CREATED };
+            return Ok((status, listed(reading, *clip).await?).into_response());
+        }
+        KeptSoon::Making { id } => id,
+    };
+    if let Some(making) = manifest::making(&reading.shelf, &id) {
+        return Ok(making.accepted());
+    }
+    // Made in between.
+    let shelf = reading.shelf.clone();
+    let clip = blocking(move || shelf.read(&id)).await??;
+    Ok((StatusCode::CREATED, listed(reading, clip).await?).into_response())
 }
 
 async fn keep_clip(
@@ -97,19 +111,35 @@ async fn delete_clip(
     State(reading): State<Reading>,
     role: Option<Extension<Role>>,
     Path(id): Path<String>,
-) -> Result<Json<Deleted>, Refusal> {
+) -> Result<Response, Refusal> {
     let what = DeleteWhat::Clip(id);
-    Ok(Json(reading.shelf.delete(Delete { what, reason: None, by: door(role) }).await?))
+    deleted(&reading, Delete { what, reason: None, by: door(role) }).await
+}
+
+/// What went; or, of what takes longer than a request is held, where the audit log will say so.
+async fn deleted(reading: &Reading, delete: Delete) -> Result<Response, Refusal> {
+    // A deletion goes on whoever waits for it.
+    match tokio::time::timeout(reading.answers_within, reading.shelf.delete(delete)).await {
+        Ok(deleted) => Ok(Json(deleted?).into_response()),
+        Err(_late) => {
+            let fields = [
+                (LOCATION, HeaderValue::from_static("/v1/deletions")),
+                (RETRY_AFTER, HeaderValue::from_static("5")),
+            ];
+            let told = Json(serde_json::json!({ "state": "deleting" }));
+            Ok((StatusCode::ACCEPTED, fields, told).into_response())
+        }
+    }
 }
 
 async fn delete_asked(
     State(reading): State<Reading>,
     role: Option<Extension<Role>>,
     body: Bytes,
-) -> Result<Json<Deleted>, Refusal> {
+) -> Result<Response, Refusal> {
     let asked: DeleteArguments = read(&body)?;
     let delete = Delete::read(&asked, door(role)).map_err(|why| wrong(&why))?;
-    Ok(Json(reading.shelf.delete(delete).await?))
+    deleted(&reading, delete).await
 }
 
 #[derive(Serialize)]

@@ -5,18 +5,18 @@
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, ETAG};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clips::clip::Clip;
-use crate::clips::index::{ClipBrief, Index};
+use crate::clips::index::{ClipBrief, Hold, Index};
 use crate::clips::routes::ranges::{has, header};
 use crate::clips::routes::reading::{Reading, blocking};
 use crate::clips::routes::refusal::Refusal;
-use crate::clips::shelf::Shelf;
+use crate::clips::shelf::{Shelf, ShelfError};
 use crate::clips::times::{Times, ToldTime};
 use crate::event::FactId;
 use crate::media::{SessionId, UtcTime};
@@ -52,6 +52,50 @@ struct Manifest {
     /// Ask for `after` this to go on; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    making: Vec<Making>,
+}
+
+/// A clip that is being recorded, or made.
+#[derive(Debug, Serialize)]
+pub(super) struct Making {
+    id: String,
+    state: &'static str,
+    court: String,
+    session: String,
+    from_ns: i64,
+    to_ns: i64,
+    /// Where its entry will be.
+    entry: String,
+}
+
+impl Making {
+    fn of(id: &str, hold: &Hold) -> Self {
+        Self {
+            id: id.to_owned(),
+            state: "making",
+            court: hold.court.to_string(),
+            session: hold.session.clone(),
+            from_ns: hold.from.media().as_nanos(),
+            to_ns: hold.to.media().as_nanos(),
+            entry: format!("/v1/clips/{id}"),
+        }
+    }
+
+    /// The answer to who asked for it: come again.
+    pub(super) fn accepted(&self) -> Response {
+        let fields = [
+            (LOCATION, header(&self.entry)),
+            (RETRY_AFTER, HeaderValue::from_static("2")),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        ];
+        (StatusCode::ACCEPTED, fields, serde_json::to_vec(self).unwrap_or_default()).into_response()
+    }
+}
+
+/// The clip of that name, if it is being made.
+pub(super) fn making(shelf: &Shelf, id: &str) -> Option<Making> {
+    shelf.look(|index| index.held(id).map(|hold| Making::of(id, hold)))
 }
 
 /// All clips of a game.
@@ -63,6 +107,8 @@ struct GameManifest {
     /// Of all clips together.
     bytes: u64,
     clips: Vec<Listed>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    making: Vec<Making>,
 }
 
 /// An entry, as it is told.
@@ -105,8 +151,10 @@ pub(super) async fn page(
     let limit = asked.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let after = asked.after.unwrap_or(0);
     let manifest = blocking(move || {
+        // Before the clips: one that is made meanwhile is in both, and in neither would be lost.
+        let making = wanted.making(&reading.shelf);
         let (clips, next) = wanted.select(&reading, after, limit, MAX_LOOK);
-        Manifest { clips, next }
+        Manifest { clips, next, making }
     })
     .await?;
     tagged(&manifest, &headers)
@@ -123,15 +171,12 @@ pub(super) async fn game(
         let started = reading.shelf.game(&game);
         let running = started.as_ref().is_some_and(|game| game.to.is_none());
         let live = running || reading.shelf.is_live(&game);
+        let making = wanted.making(&reading.shelf);
         let (clips, _) = wanted.select(&reading, 0, usize::MAX, usize::MAX);
         let bytes = |listed: &Listed| listed.clip.media.as_ref().map_or(0, |media| media.bytes);
         let bytes = clips.iter().map(bytes).sum();
-        (live || started.is_some() || !clips.is_empty()).then_some(GameManifest {
-            game,
-            live,
-            bytes,
-            clips,
-        })
+        let some = live || started.is_some() || !clips.is_empty() || !making.is_empty();
+        some.then_some(GameManifest { game, live, bytes, clips, making })
     })
     .await?;
     let none = "no such game is known, and no clip is of it: /v1/clips names the game of each";
@@ -141,10 +186,18 @@ pub(super) async fn game(
 pub(super) async fn entry(
     State(reading): State<Reading>,
     Path(id): Path<String>,
-) -> Result<Json<Listed>, Refusal> {
+) -> Result<Response, Refusal> {
     let Reading { shelf, times, .. } = reading;
-    let listed = move || shelf.read(&id).map(|clip| Listed::of(clip, &shelf, &times));
-    Ok(Json(blocking(listed).await??))
+    blocking(move || match shelf.read(&id) {
+        Ok(clip) => Ok(Json(Listed::of(clip, &shelf, &times)).into_response()),
+        Err(ShelfError::StillRecorded) => match making(&shelf, &id) {
+            Some(making) => Ok(making.accepted()),
+            // Made in between.
+            None => Ok(Json(Listed::of(shelf.read(&id)?, &shelf, &times)).into_response()),
+        },
+        Err(error) => Err(error.into()),
+    })
+    .await?
 }
 
 /// JSON with a tag of its own, or nothing for who has it already.
@@ -184,6 +237,20 @@ impl Wanted {
             tags: tags_asked(asked.tag.as_deref()),
             from: at("from", &asked.from)?,
             to: at("to", &asked.to)?,
+        })
+    }
+
+    /// Those that are being recorded, or made. What part of the day they are of is not looked at.
+    fn making(&self, shelf: &Shelf) -> Vec<Making> {
+        let is = |wanted: &Option<String>, it: &str| wanted.as_ref().is_none_or(|w| w == it);
+        let wanted = |hold: &Hold| {
+            is(&self.court, hold.court.as_str())
+                && is(&self.session, &hold.session)
+                && is(&self.game, &hold.session)
+        };
+        shelf.look(|index| {
+            let all = index.making().filter(|(_, hold)| wanted(hold)).take(MAX_PAGE);
+            all.map(|(id, hold)| Making::of(id, hold)).collect()
         })
     }
 

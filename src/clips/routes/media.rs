@@ -48,6 +48,33 @@ pub(super) async fn played(
     given(reading, id, Lane::Play, (method, headers)).await
 }
 
+/// What a clip's list names: its fragments from the key frame on.
+pub(super) async fn fragments(
+    State(reading): State<Reading>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let shelf = reading.shelf.clone();
+    let opened = move || {
+        let clip = shelf.read(&id)?;
+        let bytes = shelf.fragments(&clip)?;
+        let none = || ShelfError::NoBytes { why: String::new() };
+        Ok::<_, ShelfError>((clip.media.ok_or_else(none)?, bytes))
+    };
+    let (media, bytes) = blocking(opened).await??;
+    // They never change either, and are not what was hashed.
+    let told = Told { etag: format!("\"{}-f\"", media.sha256), mime: media.mime, digest: None };
+    let Some((asked, response)) = told.answer(&headers, bytes.bytes())? else {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, told.etag)]).into_response());
+    };
+    Ok(match method == Method::HEAD {
+        true => response,
+        false => response
+            .map(|_| Body::new(PacedBody::new(Arc::new(bytes), asked, (reading.pace, Lane::Play)))),
+    })
+}
+
 async fn given(
     State(reading): State<Reading>,
     Path(id): Path<String>,
@@ -60,38 +87,54 @@ async fn given(
         return Err(ShelfError::NoBytes { why: clip.note.unwrap_or_default() }.into());
     };
     let etag = format!("\"{}\"", info.sha256);
-    let digest = repr_digest(&info.sha256);
-    if has(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    let told = Told { etag, mime: info.mime, digest: repr_digest(&info.sha256) };
+    let Some((asked, response)) = told.answer(&headers, info.bytes)? else {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, told.etag)]).into_response());
+    };
+    if method == Method::HEAD {
+        return Ok(response);
     }
-    let (status, from, to) = match range_asked(&headers, &etag, info.bytes) {
-        BytesAsked::All => (StatusCode::OK, 0, info.bytes),
-        BytesAsked::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
-        BytesAsked::Impossible => {
-            return Err(Refusal::out_of_range(&format!("{}", info.bytes), "clip"));
+    let shelf = reading.shelf.clone();
+    let bytes = Arc::new(blocking(move || shelf.open(&clip)).await??);
+    Ok(response.map(|_| Body::new(PacedBody::new(bytes, asked, (reading.pace, lane)))))
+}
+
+/// What the fields of an answer say of the bytes.
+struct Told {
+    etag: String,
+    mime: String,
+    digest: Option<HeaderValue>,
+}
+
+impl Told {
+    /// The bytes that are asked for, of `all`, and an answer without them; `None` for who has them.
+    fn answer(
+        &self,
+        headers: &HeaderMap,
+        all: u64,
+    ) -> Result<Option<((u64, u64), Response)>, Refusal> {
+        if has(headers, &self.etag) {
+            return Ok(None);
         }
-    };
-    let body = if method == Method::HEAD {
-        Body::empty()
-    } else {
-        let shelf = reading.shelf.clone();
-        let bytes = Arc::new(blocking(move || shelf.open(&clip)).await??);
-        Body::new(PacedBody::new(bytes, (from, to), (reading.pace, lane)))
-    };
-    let mut response = (status, body).into_response();
-    let fields = response.headers_mut();
-    fields.insert(CONTENT_TYPE, header(&info.mime));
-    fields.insert(CONTENT_LENGTH, header(&(to - from).to_string()));
-    fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    fields.insert(ETAG, header(&etag));
-    if let Some(digest) = digest {
-        fields.insert(REPR_DIGEST, digest);
+        let (status, from, to) = match range_asked(headers, &self.etag, all) {
+            BytesAsked::All => (StatusCode::OK, 0, all),
+            BytesAsked::Part(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
+            BytesAsked::Impossible => return Err(Refusal::out_of_range(&all.to_string(), "clip")),
+        };
+        let mut response = (status, Body::empty()).into_response();
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, header(&self.mime));
+        fields.insert(CONTENT_LENGTH, header(&(to - from).to_string()));
+        fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        fields.insert(ETAG, header(&self.etag));
+        if let Some(digest) = &self.digest {
+            fields.insert(REPR_DIGEST, digest.clone());
+        }
+        if status == StatusCode::PARTIAL_CONTENT {
+            fields.insert(CONTENT_RANGE, header(&format!("bytes {from}-{}/{all}", to - 1)));
+        }
+        Ok(Some(((from, to), response)))
     }
-    if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {from}-{}/{}", to - 1, info.bytes);
-        fields.insert(CONTENT_RANGE, header(&range));
-    }
-    Ok(response)
 }
 
 /// As RFC 9530 writes it; `None` where the entry's hash is none.

@@ -16,6 +16,7 @@ mod changes;
 mod played;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::routing::{get, post};
 
@@ -35,6 +36,9 @@ const PLAYED: ShareLimits = ShareLimits { each: 24, all: 96 };
 /// Chosen: each may read the heads of a ring's segments. A wall of courts asks for all of its lists at once.
 const LISTED: ShareLimits = ShareLimits { each: 16, all: 48 };
 
+/// Less than the 10 s that a request is held (`http::guard`).
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
+
 /// On what terms clips and recordings are read over HTTP.
 #[derive(Clone, Debug)]
 pub struct ReadTerms {
@@ -42,6 +46,8 @@ pub struct ReadTerms {
     pub pace: Pace,
     /// Tells the time of sessions that are going on.
     pub wall: Option<Anchors>,
+    /// Whoever asks for a change is answered by then, whatever is left to do: [`ANSWERS_WITHIN`].
+    pub answers_within: Duration,
 }
 
 /// The routes of a ring's clips, without authentication: mount them behind yours.
@@ -54,6 +60,10 @@ pub fn routes(shelf: Shelf, terms: ReadTerms) -> axum::Router {
         .route("/v1/clips/{id}", get(manifest::entry))
         .route("/v1/clips/{id}/media", at_most(get(media::bytes), "clips under way", PULLED))
         .route("/v1/clips/{id}/media.mp4", at_most(get(media::played), "clips played", PLAYED))
+        .route(
+            "/v1/clips/{id}/fragments.mp4",
+            at_most(get(media::fragments), "clips played", PLAYED),
+        )
         .route("/v1/clips/{id}/ack", post(media::acknowledge))
         .route("/v1/clips/{id}/index.m3u8", at_most(get(played::of_clip), "lists", LISTED))
         .route("/v1/courts/{court}/live.m3u8", at_most(get(played::of_court), "lists", LISTED))
@@ -63,5 +73,11 @@ pub fn routes(shelf: Shelf, terms: ReadTerms) -> axum::Router {
         )
         .route("/v1/courts/{court}/segments/{segment}/init.mp4", get(played::init))
         .merge(changes::routes())
-        .with_state(Reading { shelf, times, library, pace: terms.pace })
+        .with_state(Reading {
+            shelf,
+            times,
+            library,
+            pace: terms.pace,
+            answers_within: terms.answers_within,
+        })
 }

@@ -1,6 +1,7 @@
 //! What requests are answered from, and on which threads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clips::library::Library;
 use crate::clips::pace::Pace;
@@ -15,6 +16,8 @@ pub(super) struct Reading {
     pub(super) times: Times,
     pub(super) library: Arc<Library>,
     pub(super) pace: Pace,
+    /// Whoever asks for a change is answered by then, whatever is left to do.
+    pub(super) answers_within: Duration,
 }
 
 /// Does what reads files on a thread that may wait for the disk.

@@ -76,6 +76,10 @@ impl From<ShelfError> for Refusal {
             ShelfError::NotRecorded { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "There is no video of it", error.to_string())
             }
+            ShelfError::Making { .. } => {
+                Self::new(StatusCode::CONFLICT, "The clip is being made", error.to_string())
+                    .with(RETRY_AFTER, HeaderValue::from_static("2"))
+            }
             ShelfError::Taken { .. } => {
                 Self::new(StatusCode::CONFLICT, "The name is taken", error.to_string())
             }

@@ -30,7 +30,7 @@ export function keepLast(court) {
     button.disabled = false;
     if (refused) return void say(said, `Not kept: ${refused}`);
     note.value = "";
-    say(said, `Kept as ${told.id}${told.note ? ` (${told.note})` : ""}.`);
+    say(said, `${told.state === "making" ? "Being made" : "Kept"} as ${told.id}${told.note ? ` (${told.note})` : ""}.`);
   };
   forRole(button, "operator", keep, (why) => say(said, why));
   form.addEventListener("submit", (event) => { event.preventDefault(); button.click(); });
@@ -52,7 +52,7 @@ export function clipButtons(dialog, path) {
   $(".keeping", dialog).replaceChildren(
     does("Keep", "operator", "POST", "/keep", () => "Kept."),
     does("Release", "operator", "POST", "/release", () => "Released: it goes when its place is needed."),
-    does("Delete…", "technician", "DELETE", "", (told) => `Deleted, with ${told.bytes} bytes of the recording.`,
+    does("Delete…", "technician", "DELETE", "", (told) => told.state === "deleting" ? "Being deleted: the audit log says when it is gone." : `Deleted, with ${told.bytes} bytes of the recording.`,
       "Delete this clip, and its moments from the recording and from every other clip? It cannot be undone."),
     said);
 }

@@ -20,7 +20,7 @@ pub(super) const HELP: &str = "\
 Example: courtside clips export --court a --from 2026-11-29T18:00:00Z --to 2026-11-29T18:20:00Z --out half.mp4
          courtside clips export --session 00c0ffee00c0ffee --from-s 61.5 --to-s 70 --out play.mp4
          courtside clips export --clip a-00c0ffee00c0ffee-shot-3 --out shot.mp4
-It begins with the key picture at or before what was asked. What the ring has not is closed up where it is
+It shows the picture of its first moment first. What the ring has not is closed up where it is
 longer than 2 s. Where the codec or the sound changes another file begins: half.2.mp4.
 Exit: 0 all of it · 1 failed · 3 something is missing, and said";
 

@@ -20,7 +20,7 @@ pub(super) const HELP: &str = "\
 Example: courtside clips reel --game 00c0ffee00c0ffee --title Cup --out cup.mp4
          courtside clips reel --clips a-00c0ffee00c0ffee-shot-3,a-00c0ffee00c0ffee-shot-7 --out reel.mp4
 Highlights that overlap are shown once, those that were taken back only where
---clips names them. Nothing is encoded anew: each begins with a key picture.
+--clips names them. Nothing is encoded anew.
 Exit: 0 all of them · 1 failed · 3 something is missing, and said";
 
 /// Arguments of `clips reel`.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use courtside::clips::{Pace, ReadTerms};
+use courtside::clips::{ANSWERS_WITHIN, Pace, ReadTerms};
 use courtside::clock::SystemClock;
 use courtside::disk::RealDisk;
 use courtside::media::SessionId;
@@ -18,7 +18,8 @@ pub(super) const X264: &str =
     "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -tune zerolatency";
 
 pub(super) fn unhurried() -> ReadTerms {
-    ReadTerms { pace: Pace::new(Arc::new(SystemClock::new()), UNHURRIED), wall: None }
+    let pace = Pace::new(Arc::new(SystemClock::new()), UNHURRIED);
+    ReadTerms { pace, wall: None, answers_within: ANSWERS_WITHIN }
 }
 
 /// Films 12 s into the ring of `dir`, and cuts three clips of them.

@@ -98,7 +98,7 @@ struct Live {
     lost_pictures: u64,
     /// From the end of its interval to a clip on disk.
     clip: Spread,
-    /// How much earlier than asked a clip begins.
+    /// How much earlier than asked players begin with a clip.
     early: Spread,
 }
 
@@ -489,12 +489,12 @@ impl Bench {
         waits
     }
 
-    /// How much earlier than asked each clip begins.
+    /// How much earlier than asked players begin with each clip.
     fn early(&self, waits: &[Wait]) -> Spread {
         let shelf = self.ring.shelf();
         let early = waits.iter().filter(|wait| wait.took.is_some()).filter_map(|wait| {
             let clip = shelf.read(&wait.id).ok()?;
-            let early = clip.from_ns - clip.media?.start_ns;
+            let early = clip.from_ns - clip.media?.shown_ns().0;
             Some(Duration::from_nanos(early.max(0).unsigned_abs()))
         });
         Spread::of(early)
@@ -559,7 +559,7 @@ impl Measured {
         tell(format_args!("  pictures lost                {:8}", self.live.lost_pictures));
         tell("  ms                                p50      p95      p99      max");
         tell(format_args!("  clip after its interval   {}", self.live.clip));
-        tell(format_args!("  clip begins early by      {}", self.live.early));
+        tell(format_args!("  shown too early by        {}", self.live.early));
         tell("one slow court, written ÷ encoded:");
         for slow in &self.slow {
             let sound = if slow.sound { "with sound" } else { "pictures alone" };
