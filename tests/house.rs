@@ -423,8 +423,16 @@ const PAST_THE_WORLD: &[(&str, &str, &str)] = &[
     ("src/page/picture.rs", "tokio::time", "how long who draws for those who look rests"),
     ("src/page/picture.rs", "Instant::now", "how long who draws for those who look rests"),
     ("src/http/serving.rs", "tokio::time", "how long connections may take to end"),
-    ("src/clips/shelf.rs", "tokio::time", "how long who asks over HTTP waits: it is done all the same"),
-    ("src/clips/routes/changes.rs", "tokio::time", "how long who asks over HTTP waits: it is done all the same"),
+    (
+        "src/clips/shelf.rs",
+        "tokio::time",
+        "how long who asks over HTTP waits: it is done all the same",
+    ),
+    (
+        "src/clips/routes/changes.rs",
+        "tokio::time",
+        "how long who asks over HTTP waits: it is done all the same",
+    ),
     ("src/http/local.rs", "tokio::time", "how soon it is tried again to take a connection"),
     ("src/http/local.rs", "std::fs", "a socket: a file of its own mode, which no disk keeps"),
     ("src/http/access.rs", "std::fs", "the token: made once, before a disk"),

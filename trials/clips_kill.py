@@ -7,8 +7,9 @@ Before each kill two people ask over HTTP without pause, and a cloud that outliv
 `rclone serve s3`, in parts or whole, compares what came, and acknowledges it over MQTT. Whatever was answered
 holds after the kill: what was kept is pinned and its bytes are those of its SHA-256, at the storage too; what
 is on its way is pinned; what was acknowledged or released is not pinned; what was deleted has no bytes and
-stands in the audit log; and `courtside clips verify` finds nothing. The ring is small, so that it evicts all
-the time. Needs ffmpeg and mosquitto; installs what trials/upload.py does. Ends 0 if all held; says what did
+stands in the audit log; what went with a deletion whose answer the kill cut off has moments that its line in
+the audit log asks for; and `courtside clips verify` finds nothing. In the end whatever was answered as kept or
+deleted was told as an event too, at least once. The ring is small, so that it evicts all the time. Needs ffmpeg and mosquitto; installs what trials/upload.py does. Ends 0 if all held; says what did
 not otherwise.
 """
 import argparse
@@ -78,6 +79,8 @@ class Cloud:
         self.topic, self.tells = f"courtside/1/{box}", tells
         # `on_its_way` is pinned whatever happens, of `acknowledging` nobody knows yet.
         self.on_its_way, self.acknowledging, self.counts = set(), set(), {}
+        # What events said of clips: pairs of name and word.
+        self.news, self.heard_news = set(), 0
         port = soak.free_port()
         rclone = Path(sys.executable).parent / "rclone"
         (folder / "objects/clips").mkdir(parents=True)
@@ -92,7 +95,8 @@ class Cloud:
         self.mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self.mqtt.on_message = self.heard
         self.mqtt.connect("127.0.0.1", broker.port)
-        self.mqtt.subscribe([(f"{self.topic}/command/+/state", 1), (f"{self.topic}/state/uploads", 1)])
+        self.mqtt.subscribe([(f"{self.topic}/command/+/state", 1), (f"{self.topic}/state/uploads", 1),
+                             (f"{self.topic}/event/#", 1)])
         self.mqtt.loop_start()
 
     def answers(self):
@@ -109,6 +113,11 @@ class Cloud:
         if message.payload and message.topic.endswith("/state/uploads"):
             for one in json.loads(message.payload)["running"]:
                 self.tells("upload", one["upload"], one["acknowledged_bytes"])
+        elif "/event/" in message.topic:
+            event = json.loads(message.payload)
+            if event["type"] == "courtside.clip.v1":
+                self.news.add((event["data"]["id"], event["data"]["state"]))
+                self.heard_news += 1
         elif message.payload:
             state = json.loads(message.payload)
             ident = message.topic.split("/")[4]
@@ -239,8 +248,12 @@ class People:
         self.kept, self.over, self.deleted = {}, {}, set()
         # Asked and not answered: the kill came between, and both are right.
         self.open, self.number, self.counts = {}, 0, {}
-        # A deletion was cut short: what it was asked of may have gone from any other clip too.
-        self.half_deleted = False
+        # Deletions that were cut short, by their clip: others may have gone with it, if the audit log says so.
+        self.half_deleted = set()
+        # Session and moments of each clip, as they were told.
+        self.moments = {}
+        # What was answered, to be told as an event too: pairs of name and word.
+        self.answered = set()
 
     def count(self, what):
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -281,7 +294,8 @@ class People:
         with self.lock:
             if answer is None:
                 self.count("cut short")
-                self.half_deleted |= what == "deleted"
+                if what == "deleted":
+                    self.half_deleted.add(clip)
                 return  # it stays open: nobody knows
             status, told = answer
             self.open.pop(clip, None)
@@ -291,6 +305,8 @@ class People:
             self.count(what)
             if what == "kept":
                 self.kept[clip] = told["media"]["sha256"]
+                self.moments[clip] = (told["session"], told["media"]["start_ns"], told["media"]["end_ns"])
+                self.answered.add((clip, "kept"))
                 self.tells("kept", clip, told["media"]["sha256"])
             elif what == "deleted":
                 # Its moments went from other clips too.
@@ -298,6 +314,7 @@ class People:
                     self.kept.pop(one, None)
                     self.over.pop(one, None)
                     self.deleted.add(one)
+                    self.answered.add((one, "deleted"))
             else:
                 self.kept.pop(clip, None)
                 self.over[clip] = what
@@ -308,16 +325,23 @@ class People:
         while time.monotonic() < end and daemon.process.poll() is None:
             self.one()
 
-    def went_along(self, clip, told):
-        """True for a clip that a deletion took along whose answer nobody heard."""
-        if not self.half_deleted or not isinstance(told, dict) or "deleted_ns" not in told:
+    def went_along(self, clip, told, audit):
+        """True for a clip that a deletion took along whose answer nobody heard: the audit log asks for moments
+        that it has. Fragments go whole, so up to half a second beside them."""
+        if not isinstance(told, dict) or "deleted_ns" not in told:
             return False
+        session, start, end = self.moments[clip]
+        asked = [one for one in audit if one["what"] == "asked" and one.get("clip") in self.half_deleted]
+        spans = [span for one in asked for span in one["spans"] if span["session"] == session]
+        if not any(span["from_ns"] - 600_000_000 < end and span["to_ns"] + 600_000_000 > start for span in spans):
+            return False
+        self.count("gone with a deletion that was cut short")
         with self.lock:
             self.kept.pop(clip, None)
             self.deleted.add(clip)
         return True
 
-    def judge(self):
+    def judge(self, audit):
         """What was answered holds."""
         for clip, sha256 in list(self.kept.items()):
             if clip in self.open:
@@ -329,7 +353,7 @@ class People:
                     self.open.pop(clip)
                 continue
             status, told = self.ring.ask("GET", f"/v1/clips/{clip}")
-            if not self.went_along(clip, told):
+            if not self.went_along(clip, told, audit):
                 check(status == 200 and told["pinned"] or not self.holds(clip), f"{clip} was kept: {status} {told}")
         with self.lock:
             kept = dict(self.kept)
@@ -341,7 +365,14 @@ class People:
         for clip in self.deleted:
             check(self.ring.media(clip)[0] in (404, 410), f"{clip} was deleted and has bytes")
         self.open.clear()
-        self.half_deleted = False
+        self.half_deleted.clear()
+
+
+def audited(args, box):
+    """The lines of the audit log."""
+    told = subprocess.run([args.courtside, "clips", "audit", "--ring", box.data / "ring", "--json"],
+                          capture_output=True, text=True)
+    return [json.loads(line) for line in told.stdout.splitlines()]
 
 
 def verify(args, box, what):
@@ -367,7 +398,7 @@ def run(args, folder, lottery):
     for number in range(args.runs + 1):
         daemon = box.start()
         until("the box answers", lambda: box.metrics(), 180)
-        people.judge()
+        people.judge(audited(args, box) if people.half_deleted else [])
         if number == args.runs:
             break
         until("it records", lambda: daemon.recorded, 180)
@@ -386,22 +417,25 @@ def run(args, folder, lottery):
         print(f"kill {number + 1}/{args.runs}: {len(people.kept)} kept, {len(people.over)} ended, "
               f"{len(people.deleted)} deleted; {cloud.counts}", flush=True)
     cameras.stop()
+    # Of a short while before the last kill some may be on their way yet.
+    end = time.monotonic() + 60
+    while not people.answered <= cloud.news and time.monotonic() < end:
+        time.sleep(0.2)
+    check(people.answered <= cloud.news, f"answered and not told: {sorted(people.answered - cloud.news)[:9]}")
     cloud.end()
     sending.join(90)
     evicted = box.metric("courtside_clips_evicted_total")
     daemon.end(soak.signal.SIGTERM)
     check(daemon.process.returncode == 0, f"ended with {daemon.process.returncode}")
     verify(args, box, "in the end")
-    audit = subprocess.run([args.courtside, "clips", "audit", "--ring", box.data / "ring", "--json"],
-                           capture_output=True, text=True)
-    lines = [json.loads(line) for line in audit.stdout.splitlines()]
+    lines = audited(args, box)
     asked = {one["number"] for one in lines if one["what"] == "asked"}
     over = {one["number"] for one in lines if one["what"] in ("done", "failed")}
     check(asked == over, f"deletions without an end: {sorted(asked - over)}")
     broker.end(soak.signal.SIGTERM)
     check(cloud.counts.get("acknowledged") and cloud.counts.get("resumed"), f"the cloud did little: {cloud.counts}")
     print("answers:", people.counts, "· the cloud:", cloud.counts, "· deletions in the audit log:", len(asked),
-          "· evicted since the last start:", evicted)
+          "· evicted since the last start:", evicted, "· events of clips:", cloud.heard_news)
 
 
 def main():
