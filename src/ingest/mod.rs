@@ -4,7 +4,7 @@
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read [`rtmp`](crate::rtmp) first (the protocol, pure: bytes in, messages out), then
 //! `budget`, `surfaces`, `segments` and `flow` (what a publisher may cost here and on a GPU, how often, and how much, pure), `refused` (why
-//! none goes on), `records` and `video` (sound's and pictures' own words, pure), `stream` (messages → access
+//! none goes on), `records`, `video` and `joining` (sound's and pictures' own words, which messages are one picture, pure), `stream` (messages → access
 //! units with unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes
 //! with wrong keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court,
 //! pure but for its lock), then `server` (the only I/O).
@@ -24,6 +24,7 @@ mod server;
 mod refused;
 mod records;
 mod video;
+mod joining;
 mod stream;
 #[cfg(test)]
 mod captures;

@@ -52,6 +52,8 @@ pub enum Unusable {
     NoParameters,
     /// Its NAL units do not add up.
     Malformed,
+    /// A part of a picture that had gone on.
+    Late,
 }
 
 impl Unusable {
@@ -61,6 +63,7 @@ impl Unusable {
         match self {
             Self::NoParameters => "picture without parameter sets",
             Self::Malformed => "picture whose NAL units do not add up",
+            Self::Late => "a part of a picture came when the picture had gone on without it",
         }
     }
 }

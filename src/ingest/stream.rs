@@ -16,13 +16,15 @@ use bytes::{Bytes, BytesMut};
 
 use crate::event::words::Sound;
 use crate::ingest::budget::{self, Allowance, Budget, Needs};
+use crate::ingest::joining::{Joined, Joiner, Part, start_coded, units_of};
 use crate::ingest::records::{audio_parameters, on_fi};
 use crate::ingest::refused::{MAX_JUMPS, MediaRefused, Unusable};
-use crate::ingest::video::{LENGTH_SIZE, MAX_PREFIX, Sets, Video};
+use crate::ingest::video::{LENGTH_SIZE, MAX_PREFIX, MAX_SETS_A_PICTURE, Sets, Video};
 use crate::media::naming::{Named, Naming};
 use crate::media::{
-    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CourtId, Foreign, MediaTime,
-    Monotonic, SessionId, StreamInfo, StreamItem, WallReference, WallSource, h264, h265,
+    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign,
+    MediaTime, Monotonic, SessionId, StreamInfo, StreamItem, UtcTime, WallReference, WallSource,
+    h264, h265,
 };
 use crate::rtmp::amf0::Value;
 use crate::rtmp::flv::{AudioTag, VideoTag};
@@ -52,6 +54,7 @@ pub struct StreamAssembler {
     timeline: Option<Timeline>,
     jumps: Vec<Monotonic>,
     video: Option<Video>,
+    joiner: Joiner<Taken>,
     audio: Audio,
     unusable: (u64, Option<Unusable>),
     lookahead: Option<u16>,
@@ -64,6 +67,7 @@ struct Timeline {
     video: Option<(u32, i64)>,
     audio: Option<(u32, i64)>,
     last_dts: Option<MediaTime>,
+    last_pts: Option<MediaTime>,
     last_sound: Option<MediaTime>,
     sequence: u64,
 }
@@ -93,6 +97,7 @@ impl StreamAssembler {
             timeline: None,
             jumps: Vec::new(),
             video: None,
+            joiner: Joiner::default(),
             audio: Audio::default(),
             unusable: (0, None),
             lookahead: None,
@@ -201,8 +206,19 @@ impl StreamAssembler {
         }
     }
 
-    /// Ends the open session, if there is one.
+    /// Ends the open session, if there is one. The picture that waited for its successor has none.
     pub fn close(&mut self, reason: CloseReason, out: &mut Vec<StreamItem>) {
+        if let (Some(last), Some(timeline)) = (self.joiner.flush(), &self.timeline) {
+            // A jump closes before that which jumped is joined with anything.
+            let (session, arrival) = (timeline.session, last.arrival);
+            if self.go_on(last, out).is_err() {
+                tracing::debug!(%session, ?arrival, "the last picture is refused");
+            }
+        }
+        self.end(reason, out);
+    }
+
+    fn end(&mut self, reason: CloseReason, out: &mut Vec<StreamItem>) {
         if let Some(timeline) = self.timeline.take() {
             out.push(StreamItem::Closed { session: timeline.session, reason });
         }
@@ -215,10 +231,18 @@ impl StreamAssembler {
         out: &mut Vec<StreamItem>,
     ) -> Result<(), MediaRefused> {
         match VideoTag::read(&message.body) {
-            VideoTag::Configuration { codec, record } => self.configure(codec, &record),
+            VideoTag::Configuration { codec, record } => {
+                if let Some(before) = self.joiner.flush() {
+                    self.go_on(before, out)?;
+                }
+                self.configure(codec, &record)
+            }
             VideoTag::Picture { codec, key, composition_ms, offset_nanos, data } => {
                 if self.video.as_ref().is_none_or(|video| video.codec() != codec) {
                     // Without a record: the sets may come in the pictures.
+                    if let Some(before) = self.joiner.flush() {
+                        self.go_on(before, out)?;
+                    }
                     self.video = Some(Video::new(codec));
                 }
                 let picture = Picture { key, composition_ms, offset_nanos, data };
@@ -245,9 +269,24 @@ impl StreamAssembler {
             Codec::H265 => h265::ParameterSets::from_record(record)
                 .map(|(sets, length_size)| (Sets::H265(sets), length_size)),
         };
-        let Some((sets, length_size)) = read else { return Ok(()) };
-        let parameters = self.video.take().and_then(|video| video.parameters);
-        let video = Video { sets, length_size, parameters, prefix: BytesMut::new(), naming: None };
+        let parameters = self.video.as_ref().and_then(|video| video.parameters.clone());
+        let video = match read {
+            Some((sets, length_size)) => {
+                Video { sets, length_size, parameters, ..Video::new(codec) }
+            }
+            None => {
+                // The sets behind start codes, as they stand in a stream of bytes (Annex B).
+                let mut video = Video { parameters, ..Video::new(codec) };
+                let mut any = false;
+                for unit in units_of(record).take(MAX_SETS_A_PICTURE) {
+                    any |= video.supersede(&record.slice_ref(unit));
+                }
+                if !any {
+                    return Ok(());
+                }
+                video
+            }
+        };
         self.video.insert(video).settle();
         self.ask()
     }
@@ -299,41 +338,91 @@ impl StreamAssembler {
         out: &mut Vec<StreamItem>,
     ) -> Result<(), MediaRefused> {
         let Some(video) = &mut self.video else { return Ok(()) };
-        let Some(walked) = video.walk(&picture.data) else {
+        let coded = start_coded(&picture.data, video.length_size);
+        let length_size = if coded.is_some() { LENGTH_SIZE } else { video.length_size };
+        let units = coded.unwrap_or(picture.data);
+        let Some(walked) = video.walk(&units, length_size) else {
             video.prefix.clear();
             self.let_go(Unusable::Malformed);
             return Ok(());
         };
         self.lookahead = walked.lookahead.or(self.lookahead);
+        let Some(video) = &mut self.video else { return Ok(()) };
         if walked.sets_changed {
             video.settle();
-            self.ask()?;
         }
-        let Some(video) = &mut self.video else { return Ok(()) };
         if !walked.has_slices {
-            let kept = walked.rebuilt.as_deref().unwrap_or(&picture.data);
+            let kept = walked.rebuilt.as_deref().unwrap_or(&units);
             if video.prefix.len() + kept.len() <= MAX_PREFIX {
                 video.prefix.extend_from_slice(kept);
             }
+            let of_last = self.joiner.last() == Some(timestamp);
+            if !of_last {
+                video.wall = walked.wall.or(video.wall);
+            }
+            if walked.sets_changed {
+                self.ask()?;
+            }
+            if let Some(whole) = self.joiner.flush_before(timestamp) {
+                self.go_on(whole, out)?;
+            }
+            // Behind its picture, as some write it.
+            if of_last
+                && let (Some(utc), Some(timeline)) = (walked.wall, &self.timeline)
+                && let (session, Some(media)) = (timeline.session, timeline.last_pts)
+            {
+                let source = WallSource::Sei;
+                out.push(StreamItem::Wall(WallReference { session, media, utc, source }));
+            }
             return Ok(());
         }
-        let data = video.finish(walked.rebuilt, picture.data);
+        let data = video.finish(walked.rebuilt, units);
+        let wall = walked.wall.or(video.wall.take());
         let parameters = video.parameters.clone();
+        if walked.sets_changed {
+            self.ask()?;
+        }
         let Some(parameters) = parameters else {
             self.let_go(Unusable::NoParameters);
             return Ok(());
         };
-        if !self.ask_for_named(&data)? || picture.composition_ms.abs() > MAX_COMPOSITION {
+        let taken = Taken {
+            timestamp,
+            composition_ms: picture.composition_ms,
+            offset_nanos: picture.offset_nanos,
+            begins: walked.begins,
+            key: walked.starts_decoding || (picture.key && walked.recovery),
+            b_slices: walked.b_slices,
+            wall,
+            data,
+            parameters,
+            arrival,
+        };
+        let Joined { whole, lost } = self.joiner.take(taken);
+        if lost {
+            self.let_go(Unusable::Late);
+        }
+        for picture in whole.into_iter().flatten() {
+            self.go_on(picture, out)?;
+        }
+        Ok(())
+    }
+
+    /// A whole picture takes its place in the session.
+    fn go_on(&mut self, picture: Taken, out: &mut Vec<StreamItem>) -> Result<(), MediaRefused> {
+        if !self.ask_for_named(&picture.data)? || picture.composition_ms.abs() > MAX_COMPOSITION {
             self.let_go(Unusable::Malformed);
             return Ok(());
         }
-        let dts = self.place(timestamp, picture.offset_nanos, arrival, out)?;
+        let arrival = picture.arrival;
+        let dts = self.place(picture.timestamp, picture.offset_nanos, arrival, out)?;
         let Some(timeline) = &mut self.timeline else { return Ok(()) };
         let session = timeline.session;
         let sequence = timeline.sequence;
         timeline.sequence += 1;
         let pts = dts.plus_nanos(i64::from(picture.composition_ms) * 1_000_000);
-        if let Some(utc) = walked.wall {
+        timeline.last_pts = Some(pts);
+        if let Some(utc) = picture.wall {
             let source = WallSource::Sei;
             out.push(StreamItem::Wall(WallReference { session, media: pts, utc, source }));
         }
@@ -342,10 +431,10 @@ impl StreamAssembler {
             sequence,
             pts,
             dts,
-            key: walked.starts_decoding || (picture.key && walked.recovery),
-            b_slices: walked.b_slices,
-            data,
-            parameters,
+            key: picture.key,
+            b_slices: picture.b_slices,
+            data: picture.data,
+            parameters: picture.parameters,
             arrival,
         }));
         Ok(())
@@ -407,7 +496,7 @@ impl StreamAssembler {
             if self.jumps.len() > MAX_JUMPS {
                 return Err(MediaRefused::Jumps);
             }
-            self.close(CloseReason::TimeJump, out);
+            self.end(CloseReason::TimeJump, out);
         }
         let session = (self.new_session)();
         self.timeline = Some(Timeline {
@@ -415,6 +504,7 @@ impl StreamAssembler {
             video: None,
             audio: None,
             last_dts: None,
+            last_pts: None,
             last_sound: None,
             sequence: 0,
         });
@@ -492,6 +582,44 @@ struct Picture {
     composition_ms: i32,
     offset_nanos: u32,
     data: Bytes,
+}
+
+/// A picture, or a part of one, that has been looked at.
+struct Taken {
+    timestamp: u32,
+    composition_ms: i32,
+    offset_nanos: u32,
+    begins: bool,
+    key: bool,
+    b_slices: bool,
+    wall: Option<UtcTime>,
+    data: Bytes,
+    parameters: Arc<CodecParameters>,
+    arrival: Monotonic,
+}
+
+impl Part for Taken {
+    fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
+    fn begins(&self) -> bool {
+        self.begins
+    }
+
+    fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    fn join(&mut self, next: Self) {
+        let mut data = BytesMut::from(std::mem::take(&mut self.data));
+        data.extend_from_slice(&next.data);
+        self.data = data.freeze();
+        self.b_slices |= next.b_slices;
+        self.wall = self.wall.or(next.wall);
+        // Its last byte is the picture's.
+        self.arrival = next.arrival;
+    }
 }
 
 /// Milliseconds from `last` to `now`, both 32 bits and wrapping.

@@ -24,6 +24,8 @@ pub(crate) struct Video {
     pub(crate) length_size: usize,
     pub(crate) parameters: Option<Arc<CodecParameters>>,
     pub(crate) prefix: BytesMut,
+    /// What was kept said when it was taken, of the picture to come.
+    pub(crate) wall: Option<UtcTime>,
     /// Where pictures could name more references than there is memory for.
     pub(crate) naming: Option<Naming>,
 }
@@ -38,6 +40,8 @@ pub(crate) enum Sets {
 #[derive(Default)]
 pub(crate) struct Walked {
     pub(crate) has_slices: bool,
+    /// Its first slice is the first of a picture.
+    pub(crate) begins: bool,
     pub(crate) starts_decoding: bool,
     pub(crate) recovery: bool,
     pub(crate) b_slices: bool,
@@ -47,6 +51,14 @@ pub(crate) struct Walked {
     pub(crate) lookahead: Option<u16>,
     /// The units, with lengths of 4 bytes and without parameter sets, if they were not so already.
     pub(crate) rebuilt: Option<BytesMut>,
+}
+
+impl Walked {
+    /// A slice was found: the first one says whether a picture begins here.
+    fn slice(&mut self, begins: bool) {
+        let first = !std::mem::replace(&mut self.has_slices, true);
+        self.begins |= first && begins;
+    }
 }
 
 impl Video {
@@ -60,6 +72,7 @@ impl Video {
             length_size: LENGTH_SIZE,
             parameters: None,
             prefix: BytesMut::new(),
+            wall: None,
             naming: None,
         }
     }
@@ -82,19 +95,19 @@ impl Video {
         }
     }
 
-    /// Looks at every NAL unit once. `None` if a length points past the end, or it carries more units
+    /// Looks at every NAL unit once; their lengths have `length_size` bytes. `None` if a length points past the end, or it carries more units
     /// or parameter sets than anybody needs: each set is held against all that are known.
-    pub(crate) fn walk(&mut self, data: &Bytes) -> Option<Walked> {
+    pub(crate) fn walk(&mut self, data: &Bytes, length_size: usize) -> Option<Walked> {
         let mut walked = Walked::default();
         let (mut at, mut sets, mut units) = (0, 0, 0);
-        let same_lengths = self.length_size == LENGTH_SIZE;
+        let same_lengths = length_size == LENGTH_SIZE;
         if !same_lengths {
             walked.rebuilt = Some(BytesMut::with_capacity(data.len() + 64));
         }
         while at < data.len() {
-            let length = data.get(at..at + self.length_size)?;
+            let length = data.get(at..at + length_size)?;
             let length = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
-            let start = at + self.length_size;
+            let start = at + length_size;
             let end = start.checked_add(length)?;
             let nal = data.get(start..end)?;
             let mut rest = nal;
@@ -150,7 +163,7 @@ impl Video {
         }
     }
 
-    fn supersede(&mut self, nal: &Bytes) -> bool {
+    pub(crate) fn supersede(&mut self, nal: &Bytes) -> bool {
         match &mut self.sets {
             Sets::H264(sets) => sets.supersede(nal),
             Sets::H265(sets) => sets.supersede(nal),
@@ -168,11 +181,11 @@ impl Video {
         match &self.sets {
             Sets::H264(_) => match nal.first().map_or(0, |header| header & 0x1F) {
                 h264::nal::IDR => {
-                    walked.has_slices = true;
+                    walked.slice(h264::begins_picture(nal));
                     walked.starts_decoding = true;
                 }
                 h264::nal::SLICE | h264::nal::SLICE_A => {
-                    walked.has_slices = true;
+                    walked.slice(h264::begins_picture(nal));
                     walked.b_slices |= h264::slice_type(nal) == B_H264;
                 }
                 h264::nal::SEI => sei(walked),
@@ -180,12 +193,13 @@ impl Video {
             },
             Sets::H265(sets) => match h265::nal_type(nal).unwrap_or(u8::MAX) {
                 h265::nal::IRAP_FIRST..=h265::nal::IRAP_LAST => {
-                    walked.has_slices = true;
+                    walked.slice(h265::begins_picture(nal));
                     walked.starts_decoding = true;
                 }
                 0..=h265::nal::VCL_LAST => {
                     // The first says it for all, and each is held against the sets.
-                    let first = !std::mem::replace(&mut walked.has_slices, true);
+                    let first = !walked.has_slices;
+                    walked.slice(h265::begins_picture(nal));
                     walked.b_slices |= first && sets.is_reordered_b(nal);
                 }
                 h265::nal::PREFIX_SEI | h265::nal::SUFFIX_SEI => sei(walked),

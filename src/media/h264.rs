@@ -570,6 +570,13 @@ fn pps_id(nal: &[u8]) -> Option<u32> {
     BitReader::new(&payload).unsigned().filter(|&id| id < 256)
 }
 
+/// True for a slice that a picture begins with: its first macroblock is the picture's (7.4.3).
+#[must_use]
+pub fn begins_picture(nal: &[u8]) -> bool {
+    // Exp-Golomb's zero is one bit; and where it cannot be read it begins whatever it is.
+    nal.get(1).is_none_or(|byte| byte & 0x80 != 0)
+}
+
 /// Returns `slice_type` modulo 5 of a slice with its NAL header (7.3.3): 0 P, 1 B, 2 I, 3 SP, 4 SI.
 #[must_use]
 pub fn slice_type(nal: &[u8]) -> Option<u32> {

@@ -396,6 +396,12 @@ impl Pps {
     }
 }
 
+/// True for a slice segment that a picture begins with: `first_slice_segment_in_pic_flag` (7.4.7.1).
+#[must_use]
+pub fn begins_picture(nal: &[u8]) -> bool {
+    nal.get(2).is_none_or(|byte| byte & 0x80 != 0)
+}
+
 /// Returns `slice_type` of a picture's first slice segment (7.3.6.1): 0 B, 1 P, 2 I.
 #[must_use]
 pub fn slice_type(nal: &[u8], pps: &[Bytes]) -> Option<u32> {

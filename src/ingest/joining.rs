@@ -1,0 +1,283 @@
+//! Messages → pictures: which messages are parts of one picture (pure).
+//!
+//! A message holds a picture (Adobe FLV 10.1, E.4.3.1). Some encoders send each NAL unit as a message of its
+//! own, all with the picture's time; taken for pictures these would be four, each a quarter new. No slice says
+//! how many follow it (ITU-T H.264 7.3.3), so that a picture is whole shows only in what comes next. Who sends
+//! one message a picture must not wait for that. So how a publish cuts its pictures is learnt of it:
+//!
+//! ```text
+//! Whole     each goes on at once
+//!   └─ a part of a picture that went on comes, and is let go ─→ Learning   each waits for the next
+//!        ├─ one came in n parts ─→ Parts(n)   goes on with its nth part
+//!        └─ one came in one ─────→ Successor  each waits for the next
+//! Parts(n) ── a picture was cut otherwise ─→ Successor
+//! ```
+//! So the first picture of such a publish is a part of one, and what is predicted from it is spoilt until the
+//! next key picture. A part continues a picture if it has its time and does not begin one
+//! (`first_mb_in_slice`, `first_slice_segment_in_pic_flag`: 7.4.1.2.4, H.265 7.4.2.4.5). Both fields of a frame
+//! in two messages of one time are two pictures still.
+
+use bytes::{Bytes, BytesMut};
+
+/// Bytes of a picture in parts: more than the largest message, and no more than a picture may have.
+const MAX_JOINED: usize = 16 << 20;
+
+/// How a publish cuts its pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Cut {
+    /// Into one message each.
+    #[default]
+    Whole,
+    /// Into several, nobody knows yet how many.
+    Learning,
+    /// Into so many.
+    Parts(u32),
+    /// Into some, never the same.
+    Successor,
+}
+
+/// A picture, or a part of one, that can be joined with what follows it.
+pub(crate) trait Part {
+    /// As sent.
+    fn timestamp(&self) -> u32;
+    /// True where a picture begins with it.
+    fn begins(&self) -> bool;
+    /// Bytes.
+    fn len(&self) -> usize;
+    /// Takes what follows it.
+    fn join(&mut self, next: Self);
+}
+
+/// Joins the parts of a publish's pictures.
+pub(crate) struct Joiner<P> {
+    cut: Cut,
+    /// The picture that is not known to be whole, and its parts.
+    held: Option<(P, u32)>,
+    /// Time of the picture begun last.
+    last: Option<u32>,
+}
+
+/// What becomes of a part.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Joined<P> {
+    /// Whole pictures, in order.
+    pub(crate) whole: [Option<P>; 2],
+    /// It came too late, or made its picture too large: let go.
+    pub(crate) lost: bool,
+}
+
+impl<P> Default for Joiner<P> {
+    fn default() -> Self {
+        Self { cut: Cut::default(), held: None, last: None }
+    }
+}
+
+impl<P: Part> Joiner<P> {
+    /// Takes a part.
+    pub(crate) fn take(&mut self, part: P) -> Joined<P> {
+        let continues = self.last == Some(part.timestamp()) && !part.begins();
+        if continues {
+            return self.go_on(part);
+        }
+        let before = self.flush();
+        self.last = Some(part.timestamp());
+        if self.cut == Cut::Whole {
+            return Joined { whole: [before, Some(part)], lost: false };
+        }
+        self.held = Some((part, 1));
+        Joined { whole: [before, None], lost: false }
+    }
+
+    fn go_on(&mut self, part: P) -> Joined<P> {
+        let Some((held, parts)) = &mut self.held else {
+            self.cut = match self.cut {
+                Cut::Whole | Cut::Learning => Cut::Learning,
+                Cut::Parts(_) | Cut::Successor => Cut::Successor,
+            };
+            return Joined { whole: [None, None], lost: true };
+        };
+        *parts += 1;
+        if held.len() + part.len() > MAX_JOINED {
+            return Joined { whole: [None, None], lost: true };
+        }
+        held.join(part);
+        let is_whole = self.cut == Cut::Parts(*parts);
+        let whole = if is_whole { self.held.take().map(|(held, _)| held) } else { None };
+        Joined { whole: [whole, None], lost: false }
+    }
+
+    /// What is held is whole: another begins, or nothing more comes.
+    pub(crate) fn flush(&mut self) -> Option<P> {
+        let (held, parts) = self.held.take()?;
+        self.cut = match self.cut {
+            Cut::Learning if parts > 1 => Cut::Parts(parts),
+            _ => Cut::Successor,
+        };
+        Some(held)
+    }
+
+    /// What belongs to a moment other than that of the picture that is held shows that it is whole.
+    pub(crate) fn flush_before(&mut self, timestamp: u32) -> Option<P> {
+        let is_other = self.held.as_ref().is_some_and(|(held, _)| held.timestamp() != timestamp);
+        if is_other { self.flush() } else { None }
+    }
+
+    /// Time of the picture begun last.
+    pub(crate) const fn last(&self) -> Option<u32> {
+        self.last
+    }
+}
+
+/// The units of `data`, each behind its length in 4 bytes, if start codes stand between them in place of
+/// lengths of `length_size` bytes (H.264 Annex B in FLV, as some firmwares send it). `None` of data whose lengths
+/// add up: a length of 256 to 511 looks like a start code too.
+pub(crate) fn start_coded(data: &Bytes, length_size: usize) -> Option<Bytes> {
+    let begins = data.starts_with(&[0, 0, 1]) || data.starts_with(&[0, 0, 0, 1]);
+    if !begins || lengths_add_up(data, length_size) {
+        return None;
+    }
+    let mut units = BytesMut::with_capacity(data.len() + 64);
+    for unit in units_of(data) {
+        units.extend_from_slice(&u32::try_from(unit.len()).ok()?.to_be_bytes());
+        units.extend_from_slice(unit);
+    }
+    Some(units.freeze())
+}
+
+/// The units between start codes, without the zeros that may stand behind them (Annex B.1).
+pub(crate) fn units_of(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = memchr::memmem::find(data, &[0, 0, 1]).and_then(|at| data.get(at + 3..));
+    std::iter::from_fn(move || {
+        let from = rest?;
+        let end = memchr::memmem::find(from, &[0, 0, 1]);
+        rest = end.and_then(|at| from.get(at + 3..));
+        let unit = from.get(..end.unwrap_or(from.len()))?;
+        let zeros = unit.iter().rev().take_while(|byte| **byte == 0).count();
+        unit.get(..unit.len() - zeros)
+    })
+    .filter(|unit| !unit.is_empty())
+}
+
+fn lengths_add_up(data: &[u8], length_size: usize) -> bool {
+    let mut at = 0;
+    while at < data.len() {
+        let Some(length) = data.get(at..at + length_size) else { return false };
+        let length = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+        let Some(next) = (at + length_size).checked_add(length) else { return false };
+        at = next;
+    }
+    at == data.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (time, number of its first block, bytes)
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Slice(u32, u32, Vec<u8>);
+
+    impl Part for Slice {
+        fn timestamp(&self) -> u32 {
+            self.0
+        }
+        fn begins(&self) -> bool {
+            self.1 == 0
+        }
+        fn len(&self) -> usize {
+            self.2.len()
+        }
+        fn join(&mut self, next: Self) {
+            self.2.extend(next.2);
+        }
+    }
+
+    /// What each message makes go on, and how many were let go.
+    fn through(parts: &[(u32, u32)]) -> (Vec<Vec<(u32, usize)>>, usize) {
+        let (mut joiner, mut lost) = (Joiner::default(), 0);
+        let mut told: Vec<Vec<(u32, usize)>> = Vec::new();
+        for (time, first) in parts {
+            let joined = joiner.take(Slice(*time, *first, vec![0]));
+            lost += usize::from(joined.lost);
+            told.push(joined.whole.into_iter().flatten().map(|p| (p.0, p.2.len())).collect());
+        }
+        told.push(joiner.flush().into_iter().map(|p| (p.0, p.2.len())).collect());
+        (told, lost)
+    }
+
+    #[test]
+    fn one_message_a_picture_waits_for_nothing() {
+        let (told, lost) = through(&[(0, 0), (33, 0), (66, 0), (66, 0), (100, 0)]);
+        let rows: [&[(u32, usize)]; 6] =
+            [&[(0, 1)], &[(33, 1)], &[(66, 1)], &[(66, 1)], &[(100, 1)], &[]];
+        assert_eq!((told, lost), (rows.map(<[_]>::to_vec).to_vec(), 0));
+    }
+
+    #[test]
+    fn slices_of_one_time_are_one_picture_that_goes_on_with_its_last() {
+        let slices = |time| [(time, 0), (time, 20), (time, 40)];
+        let all: Vec<_> = [0, 33, 66, 100].into_iter().flat_map(slices).collect();
+        let (told, lost) = through(&all);
+        let whole: Vec<_> = told.iter().map(|told| told.as_slice()).collect();
+        let none: &[(u32, usize)] = &[];
+        assert_eq!(whole[..3], [&[(0, 1)], none, none], "nobody knew");
+        assert_eq!(whole[3..6], [none; 3], "the next waits for its successor");
+        assert_eq!(whole[6..9], [&[(33, 3)], none, &[(66, 3)]], "and from there on none does");
+        assert_eq!(whole[9..], [none, none, &[(100, 3)], none]);
+        assert_eq!(lost, 2);
+    }
+
+    #[test]
+    fn pictures_of_ever_other_numbers_of_slices_wait_for_the_next() {
+        let (told, lost) = through(&[
+            (0, 0),
+            (0, 9),
+            (33, 0),
+            (66, 0),
+            (66, 5),
+            (66, 9),
+            (100, 0),
+            (133, 0),
+            (133, 4),
+        ]);
+        let told: Vec<_> = told.into_iter().flatten().collect();
+        assert_eq!((told, lost), (vec![(0, 1), (33, 1), (66, 3), (100, 1), (133, 2)], 1));
+    }
+
+    #[test]
+    fn start_codes_become_lengths_and_lengths_that_look_like_them_stay() {
+        let coded =
+            |data: &[u8]| start_coded(&Bytes::copy_from_slice(data), 4).map(|units| units.to_vec());
+        let two = [0, 0, 0, 1, 0x67, 5, 0, 0, 1, 0x65, 0x88, 0, 0];
+        assert_eq!(coded(&two), Some(vec![0, 0, 0, 2, 0x67, 5, 0, 0, 0, 2, 0x65, 0x88]));
+        assert_eq!(coded(&[0, 0, 1, 0x65, 7]), Some(vec![0, 0, 0, 2, 0x65, 7]));
+        // A unit of 256 bytes behind its own length.
+        let mut long = vec![0, 0, 1, 0, 0x65];
+        long.resize(4 + 256, 7);
+        assert_eq!(coded(&long), None);
+        assert_eq!(coded(&[0, 0, 0, 2, 0x65, 1]), None);
+        assert_eq!(coded(&[]), None);
+    }
+
+    #[test]
+    fn annex_b_and_lengths_say_the_same_of_any_units() {
+        use proptest::prelude::*;
+        let unit = proptest::collection::vec(1_u8..=255, 1..700);
+        proptest!(|(units in proptest::collection::vec(unit, 1..9), long in any::<bool>())| {
+            let mut start = Vec::new();
+            let mut lengths = Vec::new();
+            for unit in &units {
+                start.extend_from_slice(if long { &[0, 0, 0, 1] } else { &[0, 0, 1][..] });
+                start.extend_from_slice(unit);
+                lengths.extend_from_slice(&(unit.len() as u32).to_be_bytes());
+                lengths.extend_from_slice(unit);
+            }
+            prop_assert!(units_of(&start).eq(units.iter().map(Vec::as_slice)));
+            prop_assert_eq!(start_coded(&Bytes::from(lengths.clone()), 4), None);
+            // Where it cannot be either: both readings add up for some, and then lengths hold.
+            if let Some(told) = start_coded(&Bytes::from(start), 4) {
+                prop_assert_eq!(told.to_vec(), lengths);
+            }
+        });
+    }
+}
