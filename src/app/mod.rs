@@ -688,9 +688,6 @@ async fn open_uplink(
         source: std::io::Error::other(error),
     })?;
     let (uplink, recovered) = opened?;
-    if let Some(damaged) = &recovered.damaged {
-        tracing::error!(put_aside = %damaged.display(), "the outbox could not be read; a new one was begun");
-    }
     Ok((Arc::new(uplink), recovered))
 }
 

@@ -165,6 +165,9 @@ codes! {
          cut loses them";
     PutAside = "put_aside", Fault, "a newer courtside left events that this one cannot read",
         "nothing is lost: install that version again, and they are sent";
+    OutboxDamaged = "outbox_damaged", Fault, "the outbox was damaged, and begun anew",
+        "look at the disk or card (`dmesg`, a worn SD card does this); compare the sequence numbers that arrived \
+         to see which events are gone; then take the file that is named away from `{data_dir}/outbox`";
     OpenToOthers = "open_to_others", Fault, "others can write our files or read our secrets",
         "type the command that is named, then restart courtside";
 

@@ -262,6 +262,13 @@ pub struct UplinkState {
     /// events are sent once a version that can read them runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put_aside: Vec<Foreign>,
+    /// Files beside the outbox that were it and came to damage, each as it was: what could be read of them is
+    /// here, other events that they had promised may be gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Foreign>,
+    /// Events that were promised and could not be read again when they were to be sent, since the start.
+    #[serde(default)]
+    pub gone: u64,
     /// Bytes that the stored events take.
     #[serde(default)]
     pub outbox_bytes: u64,

@@ -252,6 +252,18 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
         let text = format!("a newer courtside left events that this one cannot read, in {files}");
         found.push(Finding::new("disk", Code::PutAside, text));
     }
+    if !uplink.state.damaged.is_empty() || uplink.state.gone > 0 {
+        let files: Vec<&str> = uplink.state.damaged.iter().map(|file| file.as_str()).collect();
+        let there =
+            if files.is_empty() { String::new() } else { format!(": {}", files.join(", ")) };
+        let gone = match uplink.state.gone {
+            0 => "events that it had promised may be gone".to_owned(),
+            gone => format!("{gone} event(s) that it had promised cannot be read any more"),
+        };
+        let text = format!("the outbox was damaged{there}; {gone}");
+        let finding = Finding::new("disk", Code::OutboxDamaged, text);
+        found.push(finding.with("gone", float(uplink.state.gone)));
+    }
     if let Some(reason) = &uplink.disk_fault {
         let text = format!("the outbox cannot write: {reason}");
         found.push(Finding::new("disk", Code::OutboxStopped, text));
@@ -524,6 +536,8 @@ mod tests {
             ("/admission/faults", json!(["10.0.0.7 guessed …"]), "doors", "attacked"),
             ("/uplink/disk_fault", json!("no space left"), "disk", "outbox_stopped"),
             ("/uplink/put_aside", json!(["outbox.newer-1"]), "disk", "put_aside"),
+            ("/uplink/damaged", json!(["outbox.damaged-1"]), "disk", "outbox_damaged"),
+            ("/uplink/gone", json!(2), "disk", "outbox_damaged"),
             ("/clock/plausible", json!(false), "clock", "implausible"),
             ("/files", json!(["others can read a key"]), "files", "open_to_others"),
             ("/ledger/unbalanced", json!(["a/ring: 3 of 4"]), "ledger", "unbalanced"),

@@ -39,4 +39,6 @@ pub struct UplinkCounts {
     pub acknowledged: u64,
     /// Events that were decided and are not on disk: the thread ended while the disk refused them.
     pub lost: u64,
+    /// Events that were on disk and cannot be read any more, since the start.
+    pub gone: u64,
 }

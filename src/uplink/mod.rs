@@ -33,10 +33,10 @@ mod outbox;
 mod inbox;
 mod states;
 mod backoff;
+mod caught;
 mod mqtt;
 pub mod schema;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -57,11 +57,13 @@ use crate::uplink::mqtt::Link;
 use crate::uplink::outbox::aside::Beside;
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::WINDOW;
+use crate::uplink::outbox::open::{Damaged, damaged_in};
 use crate::uplink::outbox::{Outbox, Parts};
 use crate::uplink::redirect::Redirect;
 use crate::uplink::states::{REPORTED, States};
 use crate::uplink::worker::Worker;
 
+pub use crate::uplink::caught::Panicked;
 pub use crate::uplink::counts::UplinkCounts;
 pub use crate::uplink::home::{HomeBox, PICTURE_WIDTH, discovery};
 pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, UplinkMeters};
@@ -167,10 +169,18 @@ impl Uplink {
         let opened = with_space(hooks.space.as_deref(), open)?;
         let (store, damaged, held) = (opened.store, opened.damaged, opened.lock);
         let Beside { put_aside, read_in } = opened.beside;
-        told_of(damaged.as_deref(), &put_aside, read_in);
+        told_of(damaged.as_ref(), &put_aside, read_in);
         let name = |aside: &PutAside| aside.path.file_name().map(Foreign::path);
         let names = put_aside.iter().filter_map(name).collect();
+        // As long as they lie there: somebody looks at what is gone, and takes them away.
+        let names_there = disk.names(&settings.dir).unwrap_or_default();
+        let damaged_names =
+            damaged_in(&names_there).iter().map(|name| Foreign::told(name)).collect();
+        let damaged = damaged.map(|damaged| damaged.path);
         let recovered = Recovered { damaged, put_aside, ..store.recover()? };
+        for log in &recovered.broken_logs {
+            error!(%log, "entries of this log are gone: its game cannot be made again from it");
+        }
         let tally = hooks.tally.clone().unwrap_or_default();
         let inbox = Mailbox::weighed(INBOX, Decision::weight, tally);
         let desk = Arc::new(Desk::new(inbox.clone()));
@@ -196,6 +206,7 @@ impl Uplink {
             sendings,
             counts: Arc::clone(&counts),
             put_aside: names,
+            damaged: damaged_names,
             states: Arc::clone(&states),
         })?;
         // Now: what was asked for before the last end must be held before the ring lets anything go.
@@ -411,9 +422,9 @@ impl Uplink {
 }
 
 /// Says what is not as a start expects it.
-fn told_of(damaged: Option<&Path>, put_aside: &[PutAside], read_in: u64) {
-    if let Some(path) = damaged {
-        error!(path = %path.display(), "the outbox was damaged: put aside, begun anew");
+fn told_of(damaged: Option<&Damaged>, put_aside: &[PutAside], read_in: u64) {
+    if let Some(damaged) = damaged {
+        damaged.tell();
     }
     for PutAside { path, format, oldest_reader } in put_aside {
         error!(

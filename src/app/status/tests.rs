@@ -271,6 +271,8 @@ fn ill() -> StagesSay {
             shed_telemetry: 0,
             shed_last: None,
             put_aside: Vec::new(),
+            damaged: Vec::new(),
+            gone: 0,
             outbox_bytes: 9_600,
             outbox_share: 0.25,
             lost: None,

@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | 1 | 1 | |
 //!
-//! A store that is damaged beyond redb's own repair is put aside (`inbox.redb.unfit-{n}`) and a new one
+//! A store that is damaged beyond redb's own repair, at a start or while it runs, is put aside (`inbox.redb.unfit-{n}`) and a new one
 //! begun, so is one of a format that this version cannot read (`inbox.redb.newer-{format}`): commands of
 //! before may then run twice, which is told.
 
@@ -22,8 +22,10 @@ use std::sync::Arc;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use crate::disk::{Disk, Format, put_aside, put_unfit_aside};
+use crate::uplink::caught::caught;
 use crate::uplink::inbox::record::Record;
 use crate::uplink::outbox::backend::OnDisk;
+use crate::uplink::outbox::tables::is_damage;
 
 const COMMANDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("commands");
 const PLACES: TableDefinition<'_, u64, &str> = TableDefinition::new("places");
@@ -102,7 +104,7 @@ impl Store {
                 format: INBOX_FORMAT,
                 last_place: 0,
             };
-            match store.begun() {
+            match caught(|| store.begun()).unwrap_or(Err(Unusable::Damaged)) {
                 Ok(store) => return Ok((store, aside)),
                 Err(Unusable::Newer(format)) => {
                     aside = Some(
@@ -171,8 +173,25 @@ impl Store {
 
     fn database(&mut self) -> Result<&Database, InboxError> {
         if self.database.is_none() {
-            let opened = open(&*self.disk, &self.path);
-            self.database = Some(opened.map_err(|error| self.at(error.into_error()))?);
+            // The tables too: it may be a new one.
+            let (disk, path) = (Arc::clone(&self.disk), self.path.clone());
+            let again = Self {
+                disk,
+                path,
+                database: None,
+                format: self.format,
+                last_place: self.last_place,
+            };
+            let begun = caught(|| again.begun()).unwrap_or(Err(Unusable::Damaged));
+            match begun {
+                Ok(again) => self.database = again.database,
+                Err(Unusable::Damaged) => {
+                    let error = redb::Error::RepairAborted;
+                    self.give_up(&error);
+                    return Err(self.at(error));
+                }
+                Err(error) => return Err(self.at(error.into_error())),
+            }
         }
         self.database.as_ref().ok_or_else(|| self.at(redb::Error::DatabaseAlreadyOpen))
     }
@@ -187,16 +206,54 @@ impl Store {
         }
         let last = batch.records.iter().map(|record| record.place).max();
         let last = last.map_or(self.last_place, |last| last.max(self.last_place));
-        match write(self.database()?, batch, last) {
+        let database = self.database()?;
+        let written = caught(|| write(database, batch, last))
+            .unwrap_or_else(|panicked| Err(redb::Error::Corrupted(panicked.said)));
+        match written {
             Ok(()) => {
                 self.last_place = last;
                 Ok(())
             }
             Err(error) => {
-                self.database = None;
+                self.give_up(&error);
                 Err(self.at(error))
             }
         }
+    }
+
+    /// Lets the database go after an error, and puts its file aside where that is what is damaged: the next
+    /// call opens it again, or begins one.
+    fn give_up(&mut self, error: &redb::Error) {
+        drop(caught(|| self.database = None));
+        self.database = None;
+        if !is_damage(error) {
+            return;
+        }
+        match put_unfit_aside(&*self.disk, &self.path) {
+            Ok(aside) => tracing::error!(
+                put_aside = %aside.display(), %error,
+                "the inbox was damaged: begun anew; commands of before may run twice"
+            ),
+            Err(said) => {
+                tracing::error!(%error, %said, "the inbox is damaged, and stays where it is")
+            }
+        }
+    }
+
+    /// Asks the database; one that is damaged is given up.
+    fn ask<T>(
+        &mut self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, InboxError> {
+        let database = self.database()?;
+        let asked = caught(|| work(database))
+            .unwrap_or_else(|panicked| Err(redb::Error::Corrupted(panicked.said)));
+        asked.map_err(|error| {
+            if is_damage(&error) {
+                self.give_up(&error);
+            }
+            self.at(error)
+        })
     }
 
     /// The record of a command.
@@ -204,8 +261,7 @@ impl Store {
     /// # Errors
     /// [`InboxError`].
     pub(super) fn get(&mut self, id: &str) -> Result<Option<Record>, InboxError> {
-        let found = read(self.database()?, id);
-        found.map_err(|error| self.at(error))
+        self.ask(|database| read(database, id))
     }
 
     /// All commands, in order of arrival. What cannot be read is passed over, and its id stays known.
@@ -213,8 +269,7 @@ impl Store {
     /// # Errors
     /// [`InboxError`].
     pub(super) fn all(&mut self, mut each: impl FnMut(Record, u64)) -> Result<(), InboxError> {
-        let walked = walk(self.database()?, &mut each);
-        walked.map_err(|error| self.at(error))
+        self.ask(|database| walk(database, &mut each))
     }
 
     /// The commands that came first, `most` of them.
@@ -222,8 +277,7 @@ impl Store {
     /// # Errors
     /// [`InboxError`].
     pub(super) fn oldest(&mut self, most: usize) -> Result<Vec<Record>, InboxError> {
-        let found = first(self.database()?, most);
-        found.map_err(|error| self.at(error))
+        self.ask(|database| first(database, most))
     }
 
     /// The wanted configuration that came last, and its number.
@@ -231,8 +285,7 @@ impl Store {
     /// # Errors
     /// [`InboxError`].
     pub(super) fn desired(&mut self) -> Result<Option<(u64, Vec<u8>)>, InboxError> {
-        let found = wanted(self.database()?);
-        found.map_err(|error| self.at(error))
+        self.ask(wanted)
     }
 }
 
@@ -320,20 +373,14 @@ enum Unusable {
 impl Unusable {
     fn of(error: impl Into<redb::Error>) -> Self {
         match error.into() {
-            redb::Error::Corrupted(_) | redb::Error::RepairAborted => Self::Damaged,
-            // A power cut while redb made the file, or no file at all.
-            redb::Error::Io(error)
-                if error.kind() == std::io::ErrorKind::InvalidData
-                    || crate::disk::Unfit::of(&error).is_some() =>
-            {
-                Self::Damaged
-            }
+            error if is_damage(&error) => Self::Damaged,
             error => Self::Disk(error),
         }
     }
 
     fn into_error(self) -> redb::Error {
         match self {
+            // One that another version put there while this one ran.
             Self::Newer(_) | Self::Damaged => redb::Error::RepairAborted,
             Self::Disk(error) => error,
         }

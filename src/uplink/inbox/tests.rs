@@ -913,3 +913,27 @@ fn an_inbox_of_a_newer_format_and_a_damaged_one_are_put_aside_untouched() {
         assert!(names.iter().any(|found| found == name), "{names:?}");
     }
 }
+
+#[test]
+fn whatever_becomes_of_its_file_an_inbox_takes_commands() {
+    let whole = kept("inbox-1.redb");
+    let in_use = |page: &usize| whole[page * 4096..(page + 1) * 4096].iter().any(|byte| *byte != 0);
+    let pages: Vec<usize> = (0..whole.len() / 4096).filter(in_use).collect();
+    let mut put_aside = 0;
+    for page in &pages {
+        for turn in [0u8, 0x5a] {
+            let mut rig = Rig::on(ForgetfulDisk::new(), ManualClock::at(NOON));
+            let mut bytes = whole.clone();
+            for byte in &mut bytes[page * 4096..(page + 1) * 4096] {
+                *byte = if turn == 0 { 0 } else { *byte ^ turn };
+            }
+            put(&rig.disk, &bytes);
+            rig.start(Limits::USUAL);
+            rig.ask("one", json!({ "operation": "count" }));
+            rig.state("one", "done");
+            let names = rig.disk.names(Path::new(DIR)).expect("listed");
+            put_aside += u32::from(names.iter().any(|found| found.contains(".unfit-")));
+        }
+    }
+    assert!(pages.len() > 4 && put_aside > 4, "{put_aside} put aside, {} pages", pages.len());
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use crate::media::UtcTime;
+use crate::uplink::caught::caught;
 use crate::uplink::outbox::record::{Class, Record};
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
@@ -43,27 +44,29 @@ impl Store {
         now: Option<UtcTime>,
         floor: UtcTime,
     ) -> Result<Vec<u64>, StoreError> {
-        let plan = self.plan(quota, now, floor)?;
-        self.swept = plan.swept;
-        let mut counts = self.counts();
-        let sheds = !plan.shed.is_empty() || (counts.shed > 0 && counts.shed_at == 0);
-        if let Some(now) = now.filter(|_| sheds) {
-            counts.shed_at = u64::try_from(now.as_nanos()).unwrap_or(0);
-        }
-        let is_dated = counts.shed_at != self.counts().shed_at;
-        if plan.forget.is_empty() && plan.entries.is_empty() && !is_dated {
-            return Ok(Vec::new());
-        }
-        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
-        counts.bytes = counts.bytes.saturating_sub(plan.bytes);
-        counts.shed += plan.shed.len() as u64;
-        counts.shed_telemetry += plan.telemetry;
-        remove(&write, &plan.forget)?;
-        write_counts(&write, &counts)?;
-        remove_entries(&write, &plan.entries)?;
-        write.commit().map_err(StoreError::disk)?;
-        self.counted(counts);
-        Ok(plan.shed)
+        caught(|| -> Result<Vec<u64>, StoreError> {
+            let plan = self.plan(quota, now, floor)?;
+            self.swept = plan.swept;
+            let mut counts = self.counts();
+            let sheds = !plan.shed.is_empty() || (counts.shed > 0 && counts.shed_at == 0);
+            if let Some(now) = now.filter(|_| sheds) {
+                counts.shed_at = u64::try_from(now.as_nanos()).unwrap_or(0);
+            }
+            let is_dated = counts.shed_at != self.counts().shed_at;
+            if plan.forget.is_empty() && plan.entries.is_empty() && !is_dated {
+                return Ok(Vec::new());
+            }
+            let write = self.database()?.begin_write().map_err(StoreError::disk)?;
+            counts.bytes = counts.bytes.saturating_sub(plan.bytes);
+            counts.shed += plan.shed.len() as u64;
+            counts.shed_telemetry += plan.telemetry;
+            remove(&write, &plan.forget)?;
+            write_counts(&write, &counts)?;
+            remove_entries(&write, &plan.entries)?;
+            write.commit().map_err(StoreError::disk)?;
+            self.counted(counts);
+            Ok(plan.shed)
+        })?
     }
 
     fn plan(&self, quota: u64, now: Option<UtcTime>, floor: UtcTime) -> Result<Plan, StoreError> {

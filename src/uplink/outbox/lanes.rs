@@ -85,6 +85,25 @@ impl Lanes {
         lanes
     }
 
+    /// Takes in what a store holds that was begun anew: what nobody here knew of goes out as backlog.
+    pub(crate) fn join(&mut self, waiting: &[(u64, Option<u8>)]) {
+        for (position, refused) in waiting {
+            let known = self.live.contains(position)
+                || self.backlog.contains(position)
+                || self.in_flight.contains(position)
+                || self.parked.contains_key(position);
+            match refused {
+                _ if known => {}
+                Some(code) if !tried_again(*code) => {
+                    self.parked.insert(*position, *code);
+                }
+                Some(_) | None => {
+                    self.backlog.insert(*position);
+                }
+            }
+        }
+    }
+
     /// A session begins.
     pub(crate) fn connected(&mut self, epoch: u64, begin: Begin) {
         self.disconnected();

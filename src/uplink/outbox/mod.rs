@@ -7,7 +7,7 @@
 //!
 //! Read `record` (what is kept of an event) and `lanes` (what goes next), both pure; `tables` and
 //! `write` (what one transaction writes), `store` (on disk) over `backend` (redb on the box's disk);
-//! `open`, `formats`, `aside` and `recover` (a start), `forget` (what is let go, and when). `samples`
+//! `open`, `formats`, `aside`, `salvage` and `recover` (a start), `forget` (what is let go, and when). `samples`
 //! is for tests.
 
 pub(super) mod record;
@@ -21,6 +21,7 @@ pub(super) mod formats;
 pub(super) mod aside;
 pub(super) mod open;
 pub(super) mod recover;
+pub(super) mod salvage;
 mod forget;
 #[cfg(test)]
 mod samples;
@@ -104,6 +105,8 @@ pub(super) struct Parts {
     pub counts: Arc<Mutex<UplinkCounts>>,
     /// Names of stores that this version cannot read.
     pub put_aside: Vec<Foreign>,
+    /// Names of damaged ones.
+    pub damaged: Vec<Foreign>,
     /// `state/uplink` goes there.
     pub states: Arc<States>,
 }
@@ -438,6 +441,9 @@ impl Outbox {
                 Err(error) => error,
             };
             tries += 1;
+            if self.begins_anew(&refused) {
+                continue;
+            }
             self.disk_refused(&refused);
             let space = refused.is_full()
                 && self.parts.hooks.space.as_ref().is_some_and(|space| space.release());
@@ -462,6 +468,31 @@ impl Outbox {
             }
         }
         store.commit(batch)
+    }
+
+    /// Goes on with a new store where the file of this one is damaged: true once it does. What waits in
+    /// memory is written to the new one; what the old one held and nobody can read any more is told.
+    fn begins_anew(&mut self, error: &StoreError) -> bool {
+        if !error.is_damage() {
+            return false;
+        }
+        error!(error = %Foreign::error(error), "the outbox on disk is damaged: begun anew");
+        match self.parts.store.begin_anew(self.parts.clock.utc()) {
+            Ok(Some(damaged)) => {
+                damaged.tell();
+                self.parts.damaged.extend(damaged.path.file_name().map(Foreign::path));
+                // Which clips are owed is read again from what is there.
+                self.ordered = 0;
+                self.owes_orders = true;
+                self.lanes.join(&self.parts.store.waiting().unwrap_or_default());
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.disk_refused(&error);
+                false
+            }
+        }
     }
 
     fn disk_refused(&self, error: &StoreError) {
@@ -521,18 +552,23 @@ impl Outbox {
                     Ok(Some(record)) => record,
                     Ok(None) => {
                         error!(position, "event is no longer in the outbox");
+                        self.parts.counts.lock().gone += 1;
                         self.lanes.shed(position);
                         continue;
                     }
                     Err(error @ StoreError::Record { .. }) => {
                         error!(error = %Foreign::error(&error), "event cannot be sent");
+                        self.parts.counts.lock().gone += 1;
                         self.lanes.shed(position);
                         continue;
                     }
                     Err(error) => {
                         // It waits for the disk, at the head of its lane.
-                        self.disk_refused(&error);
                         self.lanes.put_back(position);
+                        if self.begins_anew(&error) {
+                            continue;
+                        }
+                        self.disk_refused(&error);
                         return;
                     }
                 },
@@ -569,6 +605,7 @@ impl Outbox {
                 })
                 .collect(),
             Err(error) => {
+                // Housekeeping, which reads the same tables, begins anew where they are damaged.
                 warn!(error = %Foreign::error(&error), "stored events cannot be given again");
                 Vec::new()
             }
@@ -591,9 +628,12 @@ impl Outbox {
                         self.fresh.remove(&position);
                     }
                 }
+                Err(error) if self.begins_anew(&error) => {}
                 Err(error) => {
                     self.disk_refused(&error);
-                    if let Err(error) = self.parts.store.reopen() {
+                    if let Err(error) = self.parts.store.reopen()
+                        && !self.begins_anew(&error)
+                    {
                         self.disk_refused(&error);
                     }
                 }
@@ -616,6 +656,10 @@ impl Outbox {
             });
         }
         let age = self.oldest.as_ref().and_then(|(_, decided)| decided.age(&now));
+        let (lost, gone) = {
+            let counts = self.parts.counts.lock();
+            (counts.outage.clone(), counts.gone)
+        };
         let state = UplinkState {
             outbox_events: self.lanes.unacknowledged() as u64,
             outbox_oldest_seconds: age.unwrap_or_default().as_secs_f64().round(),
@@ -625,13 +669,16 @@ impl Outbox {
             shed_telemetry: self.parts.store.shed_telemetry(),
             shed_last: self.parts.store.shed_at().map(UtcTime::to_rfc3339),
             put_aside: self.parts.put_aside.clone(),
+            damaged: self.parts.damaged.clone(),
+            gone,
             outbox_bytes: self.parts.store.bytes(),
             outbox_share: share(self.parts.store.bytes(), self.parts.quota),
-            lost: self.parts.counts.lock().outage.clone(),
+            lost,
         };
         let (told, told_at) = &self.told;
         let fault_changed = (told.parked, &told.refused, told.shed, &told.lost)
-            != (state.parked, &state.refused, state.shed, &state.lost);
+            != (state.parked, &state.refused, state.shed, &state.lost)
+            || (&told.damaged, told.gone) != (&state.damaged, state.gone);
         let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
         if (due && *told != state) || *told_at == Monotonic::ZERO {
             self.told = (state.clone(), now.monotonic.max(Monotonic::from_nanos(1)));
@@ -786,6 +833,7 @@ mod tests {
             sendings: mpsc::channel(8).0,
             counts: Arc::clone(&counts),
             put_aside: Vec::new(),
+            damaged: Vec::new(),
             states: Arc::default(),
         })
         .unwrap();
@@ -894,6 +942,34 @@ mod tests {
         running.offer(2);
         until("the second is promised", || running.told() == [1, 2]);
         assert_eq!(running.entries(), [(1, vec![7])]);
+    }
+
+    #[test]
+    fn a_store_that_comes_to_damage_while_it_runs_is_begun_anew_with_its_events() {
+        let running = start();
+        let entry = |n: u8| LogEntry { log: "game/a".into(), checkpoint: false, bytes: vec![n] };
+        running.decide(Decision {
+            events: vec![event(1), event(2)],
+            logs: vec![entry(1)],
+            ..Decision::default()
+        });
+        until("both are promised", || running.told() == [1, 2]);
+        *running.bystander.refusal.lock() = Some(Says::ToAll(ErrorKind::InvalidData));
+        running.decide(Decision {
+            events: vec![event(3)],
+            logs: vec![entry(2)],
+            ..Decision::default()
+        });
+        until("the third is promised too", || running.told() == [1, 2, 3]);
+        until("it is told", || !running.counts.lock().state.damaged.is_empty());
+        running.offer(4);
+        until("and what comes after it", || running.told() == [1, 2, 3, 4]);
+        let counts = running.counts.lock().clone();
+        assert_eq!((counts.disk_fault, counts.gone), (None, 0));
+        let aside = counts.state.damaged[0].as_str().to_owned();
+        assert!(running.dir.path().join(aside).exists(), "{:?}", counts.state.damaged);
+        assert_eq!(counts.state.outbox_events, 4, "all of them are still to be sent");
+        assert_eq!(running.entries(), [(1, vec![1]), (2, vec![2])]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! How a start gets its store: the one that is there, or a new one beside what it cannot use.
 //!
-//! A store that is damaged beyond redb's own repair is put aside and a new one begun: a box without
-//! yesterday's events is better than a box without today's. So is one of a format that is newer than
+//! A store that is damaged beyond redb's own repair is put aside as `outbox.damaged-{date}-{n}.redb` and a new
+//! one begun, with what can be read of it (`salvage`): a box without
+//! yesterday's events is better than a box without today's. The file stays until somebody takes it away, or three
+//! later ones lie there. So is one of a format that is newer than
 //! this version can read; it is read in by the next version that can (`aside`).
 
 use std::io;
@@ -11,12 +13,15 @@ use std::sync::Arc;
 use redb::ReadableDatabase;
 
 use crate::disk::{Disk, DiskLock, LockError};
-use crate::media::UtcTime;
+use crate::media::{Foreign, UtcTime};
+use crate::uplink::caught::caught;
 use crate::uplink::outbox::aside::{Beside, look_beside, put};
 use crate::uplink::outbox::backend::untouched;
 use crate::uplink::outbox::formats::Head;
+use crate::uplink::outbox::salvage::Salvaged;
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::StoreError;
+use crate::uplink::outbox::write::Counts;
 
 /// File of the store in its directory.
 pub(super) const FILE: &str = "outbox.redb";
@@ -30,10 +35,36 @@ pub(crate) struct Opened {
     pub store: Store,
     /// Of the directory, for all that is open in it.
     pub lock: Arc<dyn DiskLock>,
-    /// One that could not be read was put there.
-    pub damaged: Option<PathBuf>,
+    /// One that could not be used was put there, and what became of it.
+    pub damaged: Option<Damaged>,
     /// What lies beside it.
     pub beside: Beside,
+}
+
+/// A store that was damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged {
+    /// Where it lies, as it was.
+    pub path: PathBuf,
+    /// What is in the new one of it.
+    pub salvaged: Salvaged,
+}
+
+impl Damaged {
+    /// Says what became of it.
+    pub(crate) fn tell(&self) {
+        let Salvaged { events, unsent, whole } = self.salvaged;
+        let path = self.path.display();
+        if whole {
+            tracing::error!(put_aside = %path, events, unsent, "the outbox was damaged: begun anew, with all of its events");
+        } else {
+            tracing::error!(
+                put_aside = %path, events, unsent,
+                "the outbox was damaged: begun anew with what could be read; of what was promised before, \
+                 other events may be gone"
+            );
+        }
+    }
 }
 
 /// Opens the store in `dir`, or makes it.
@@ -64,8 +95,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
             return Err(error);
         }
         Err(error) if error.is_damage() => {
-            let aside = put_damaged(&**disk, &path).map_err(said_no)?;
-            (Store::at(disk, &path)?, Some(aside))
+            tracing::error!(path = %path.display(), error = %Foreign::error(&error), "the outbox is damaged");
+            let (store, damaged) = anew(disk, &path, today, None)?;
+            (store, Some(damaged))
         }
         Err(error) => return Err(error),
     };
@@ -75,8 +107,35 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
     Ok(Opened { store, lock, damaged, beside })
 }
 
+/// Puts the store at `path` aside and begins another with what can be read of it. `known`: what was counted
+/// last by whom it was open for.
+///
+/// # Errors
+/// [`StoreError`] when the disk says no.
+pub(super) fn anew(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    today: UtcTime,
+    known: Option<Counts>,
+) -> Result<(Store, Damaged), StoreError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
+    let aside = put_damaged(&**disk, path, today).map_err(said_no)?;
+    let mut store = Store::at(disk, path)?;
+    let salvaged = store.take_back(disk, &aside, known)?;
+    Ok((store, Damaged { path: aside, salvaged }))
+}
+
 /// What the store at `path` says of itself, if there is one and it says anything.
 fn head(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Head>, StoreError> {
+    match caught(|| read_head(disk, path)) {
+        Ok(read) => read,
+        // Told when it is opened to be used.
+        Err(_) => Ok(None),
+    }
+}
+
+fn read_head(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Head>, StoreError> {
     let database = match untouched(&**disk, path) {
         Ok(Some(database)) => database,
         Ok(None) => return Ok(None),
@@ -91,17 +150,37 @@ fn head(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Head>, StoreError> {
     }
 }
 
-/// Gives a damaged file a name of its own, durably.
-fn put_damaged(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+/// What a name of a damaged store begins and ends with.
+const BEGINS: &str = "outbox.damaged-";
+const ENDS: &str = ".redb";
+/// Damaged stores that are kept: each may be as large as the quota, and a disk that dies makes many.
+const DAMAGED_KEPT: usize = 3;
+
+/// Gives a damaged file a name of its own, durably, and lets the oldest of many go.
+fn put_damaged(disk: &dyn Disk, path: &Path, today: UtcTime) -> io::Result<PathBuf> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let taken = disk.names(dir)?;
-    let is_free = |aside: &PathBuf| {
-        let name = aside.file_name().and_then(|name| name.to_str());
-        !name.is_some_and(|name| taken.iter().any(|other| other == name))
-    };
-    let free = (1..).map(|n| path.with_extension(format!("damaged-{n}"))).find(is_free);
-    let aside = free.unwrap_or_else(|| path.with_extension("damaged"));
+    let mut taken = damaged_in(&disk.names(dir)?);
+    let date = today.to_rfc3339();
+    let date = date.split('T').next().unwrap_or_default();
+    let name = |n: u32| format!("{BEGINS}{date}-{n:02}{ENDS}");
+    let free = (1..).map(name).find(|name| !taken.contains(name)).unwrap_or_else(|| name(0));
+    let aside = dir.join(&free);
     disk.rename(path, &aside)?;
     disk.sync_dir(dir)?;
+    taken.push(free);
+    for old in taken.iter().take(taken.len().saturating_sub(DAMAGED_KEPT)) {
+        match disk.remove(&dir.join(old)) {
+            Ok(()) => tracing::warn!(file = %old, "an older damaged outbox was let go"),
+            Err(error) => tracing::warn!(file = %old, %error, "an older damaged outbox stays"),
+        }
+    }
     Ok(aside)
+}
+
+/// Names of damaged stores among those of a folder, oldest first.
+pub(crate) fn damaged_in(names: &[String]) -> Vec<String> {
+    let is_damaged = |name: &&String| name.starts_with(BEGINS) && name.ends_with(ENDS);
+    let mut found: Vec<String> = names.iter().filter(is_damaged).cloned().collect();
+    found.sort();
+    found
 }

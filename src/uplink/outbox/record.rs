@@ -8,7 +8,8 @@
 //! event of a kind that another version made is kept and sent like any other.
 //!
 //! On disk: a header as JSON in one line, a line feed, the data as they are sent. What a header
-//! says beyond what is known here stays in it.
+//! says beyond what is known here stays in it. The header begins with `{"sum":"…",`: CRC-32 (IEEE 802.3) of
+//! all that follows it, so a bit that turned on the disk is no event. Records of before have none.
 
 use std::time::Duration;
 
@@ -85,6 +86,9 @@ impl DecidedWhen {
     }
 }
 
+/// What a record with a checksum begins with.
+const SUM: &str = "{\"sum\":\"";
+
 /// One event on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
@@ -152,6 +156,9 @@ pub enum RecordError {
     /// No line feed between header and data.
     #[error("record of an event has no data")]
     NoData,
+    /// Its checksum is another.
+    #[error("record of an event is damaged: its checksum does not hold")]
+    Damaged,
     /// A number that is no number.
     #[error("event holds what JSON cannot carry")]
     NoJson,
@@ -210,9 +217,16 @@ impl Record {
     /// # Errors
     /// [`RecordError`] when the header cannot be written.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        let mut bytes = serde_json::to_vec(&self.header)?;
-        bytes.push(b'\n');
-        bytes.extend_from_slice(&self.data);
+        let header = serde_json::to_vec(&self.header)?;
+        let rest = header.strip_prefix(b"{").unwrap_or(&header);
+        let mut sum = crc32fast::Hasher::new();
+        for part in [rest, b"\n", &self.data] {
+            sum.update(part);
+        }
+        let mut bytes = format!("{SUM}{:08x}\",", sum.finalize()).into_bytes();
+        for part in [rest, b"\n", &self.data] {
+            bytes.extend_from_slice(part);
+        }
         Ok(bytes)
     }
 
@@ -221,6 +235,15 @@ impl Record {
     /// # Errors
     /// [`RecordError`] when the bytes are something else.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        if let Some(rest) = bytes.strip_prefix(SUM.as_bytes()) {
+            let (sum, rest) = rest.split_at_checked(8).ok_or(RecordError::NoData)?;
+            let said =
+                std::str::from_utf8(sum).ok().and_then(|sum| u32::from_str_radix(sum, 16).ok());
+            let rest = rest.strip_prefix(b"\",").ok_or(RecordError::Damaged)?;
+            if said != Some(crc32fast::hash(rest)) {
+                return Err(RecordError::Damaged);
+            }
+        }
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
             return Err(RecordError::NoData);
         };
@@ -228,7 +251,10 @@ impl Record {
         let data = data.get(1..).unwrap_or_default();
         // It is sent as it is: what is no JSON would make the whole envelope none.
         serde_json::from_slice::<IgnoredAny>(data)?;
-        Ok(Self { header: serde_json::from_slice(header)?, data: data.to_vec() })
+        let mut header: Header = serde_json::from_slice(header)?;
+        // Made anew at each writing: another version that carries it along carries an old one.
+        header.more.remove("sum");
+        Ok(Self { header, data: data.to_vec() })
     }
 
     /// The event again; `None` if it is of a kind that this version does not know.

@@ -7,6 +7,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 
 use crate::event::{ClipOrder, Event};
 use crate::media::CourtId;
+use crate::uplink::caught::caught;
 use crate::uplink::outbox::aside::PutAside;
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
@@ -37,6 +38,8 @@ pub struct Recovered {
     pub courts: BTreeMap<CourtId, CourtRecords>,
     /// Each log from its last checkpoint on, or from its beginning if it has none: (n, entry).
     pub logs: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
+    /// Logs of which entries are gone: what they make cannot be made again.
+    pub broken_logs: Vec<String>,
     /// Clips to cut.
     pub clips: Vec<ClipOrder>,
     /// Events without a PUBACK.
@@ -53,22 +56,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the disk or a record cannot be read.
     pub(crate) fn clips_owed(&self, after: u64) -> Result<Vec<(u64, ClipOrder)>, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let clips = read.open_table(CLIPS).map_err(StoreError::disk)?;
-        let mut owed = Vec::new();
-        for row in clips.iter().map_err(StoreError::disk)? {
-            let position = row.map_err(StoreError::disk)?.1.value();
-            if position <= after {
-                continue;
+        caught(|| -> Result<Vec<(u64, ClipOrder)>, StoreError> {
+            let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+            let clips = read.open_table(CLIPS).map_err(StoreError::disk)?;
+            let mut owed = Vec::new();
+            for row in clips.iter().map_err(StoreError::disk)? {
+                let position = row.map_err(StoreError::disk)?.1.value();
+                if position <= after {
+                    continue;
+                }
+                owed.extend(self.read_or_skip(position)?.and_then(|record| {
+                    let (session, _) = record.header.moment();
+                    let request = record.header.clip?;
+                    Some((position, ClipOrder { court: record.header.court, session, request }))
+                }));
             }
-            owed.extend(self.read_or_skip(position)?.and_then(|record| {
-                let (session, _) = record.header.moment();
-                let request = record.header.clip?;
-                Some((position, ClipOrder { court: record.header.court, session, request }))
-            }));
-        }
-        owed.sort_by_key(|(position, _)| *position);
-        Ok(owed)
+            owed.sort_by_key(|(position, _)| *position);
+            Ok(owed)
+        })?
     }
 
     /// What a start goes on from.
@@ -76,21 +81,23 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the disk or a record cannot be read.
     pub(crate) fn recover(&self) -> Result<Recovered, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let mut recovered = Recovered::default();
-        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
-        recovered.unsent = waiting.len().map_err(StoreError::disk)?;
-        let owed = self.clips_owed(0)?;
-        recovered.clips = owed.into_iter().map(|(_, order)| order).collect();
-        let sequences = read.open_table(SEQUENCES).map_err(StoreError::disk)?;
-        for row in sequences.iter().map_err(StoreError::disk)? {
-            let (court, last_sequence) = row.map_err(StoreError::disk)?;
-            let Ok(court) = CourtId::new(court.value()) else { continue };
-            let records = self.of_court(&read, court.as_str(), last_sequence.value())?;
-            recovered.courts.insert(court, records);
-        }
-        recovered.logs = logs(&read)?;
-        Ok(recovered)
+        caught(|| -> Result<Recovered, StoreError> {
+            let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+            let mut recovered = Recovered::default();
+            let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
+            recovered.unsent = waiting.len().map_err(StoreError::disk)?;
+            let owed = self.clips_owed(0)?;
+            recovered.clips = owed.into_iter().map(|(_, order)| order).collect();
+            let sequences = read.open_table(SEQUENCES).map_err(StoreError::disk)?;
+            for row in sequences.iter().map_err(StoreError::disk)? {
+                let (court, last_sequence) = row.map_err(StoreError::disk)?;
+                let Ok(court) = CourtId::new(court.value()) else { continue };
+                let records = self.of_court(&read, court.as_str(), last_sequence.value())?;
+                recovered.courts.insert(court, records);
+            }
+            (recovered.logs, recovered.broken_logs) = logs(&read)?;
+            Ok(recovered)
+        })?
     }
 
     fn of_court(
@@ -147,10 +154,11 @@ impl Store {
     }
 }
 
-fn logs(read: &ReadTransaction) -> Result<BTreeMap<String, Vec<(u64, Vec<u8>)>>, StoreError> {
+/// The logs that run on without a hole, and the names of those that do not.
+fn logs(read: &ReadTransaction) -> Result<(Logs, Vec<String>), StoreError> {
     let checkpoints = read.open_table(CHECKPOINTS).map_err(StoreError::disk)?;
     let log = read.open_table(LOG).map_err(StoreError::disk)?;
-    let mut logs = BTreeMap::new();
+    let (mut logs, mut broken) = (BTreeMap::new(), Vec::new());
     let mut next = (String::new(), 0);
     // From log to log, since most of each lies before its checkpoint.
     while let Some(row) = log.range((next.0.as_str(), next.1)..).map_err(StoreError::disk)?.next() {
@@ -165,7 +173,15 @@ fn logs(read: &ReadTransaction) -> Result<BTreeMap<String, Vec<(u64, Vec<u8>)>>,
         }
         // No name has a zero in it: the next log begins after this.
         next = (format!("{name}\0"), 0);
-        logs.insert(name, entries);
+        let first = from.max(1);
+        if entries.iter().map(|(n, _)| *n).eq(first..first + entries.len() as u64) {
+            logs.insert(name, entries);
+        } else {
+            broken.push(name);
+        }
     }
-    Ok(logs)
+    Ok((logs, broken))
 }
+
+/// By name: (n, entry).
+type Logs = BTreeMap<String, Vec<(u64, Vec<u8>)>>;

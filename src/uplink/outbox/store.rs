@@ -1,16 +1,19 @@
 //! Events on disk: redb, one `fdatasync` a commit. On the outbox's thread only. `tables` says what is
 //! where.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError};
 
-use crate::disk::{Disk, DiskLock};
+use crate::disk::{Disk, DiskLock, OpenHow};
 use crate::media::{CourtId, UtcTime};
+use crate::uplink::caught::caught;
 use crate::uplink::outbox::backend::open_database;
 use crate::uplink::outbox::formats::{Head, prepare};
+use crate::uplink::outbox::open::{Damaged, anew};
 use crate::uplink::outbox::record::Record;
+use crate::uplink::outbox::salvage::{Salvage, Salvaged};
 use crate::uplink::outbox::tables::{
     BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, SHED_AT,
     SHED_TELEMETRY, StoreError, WAITING, decode, readable,
@@ -24,9 +27,10 @@ type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 pub(crate) struct Store {
     opener: Opener,
     /// Of the directory; none for one in memory.
-    #[expect(dead_code, reason = "held, for others")]
     lock: Option<Arc<dyn DiskLock>>,
     database: Option<Database>,
+    /// Where it lies, unless it is in memory.
+    home: Option<(Arc<dyn Disk>, PathBuf)>,
     head: Head,
     counts: Counts,
     /// Waiting records up to this position were looked at for what may be shed first (`forget`).
@@ -47,10 +51,61 @@ impl Store {
     pub(super) fn at(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
         let (again, on) = (path.to_owned(), Arc::clone(disk));
         let opener = Box::new(move || open_database(&*on, &again));
-        let store = Self::over(open_database(&**disk, path)?, opener)?;
+        let mut store = caught(|| {
+            let mut database = open_database(&**disk, path)?;
+            look_whole(&mut database, &**disk, path)?;
+            Self::over(database, opener)
+        })??;
         store.waiting()?;
         store.recover()?;
+        store.home = Some((Arc::clone(disk), path.to_owned()));
         Ok(store)
+    }
+
+    /// Puts the file aside, damaged as it is, and goes on with a new one that has what can be read of it.
+    /// Positions, sequences and what is counted go on. `None` where there is no file to put aside.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk says no; it may be tried again.
+    pub(crate) fn begin_anew(&mut self, today: UtcTime) -> Result<Option<Damaged>, StoreError> {
+        let Some((disk, path)) = self.home.clone() else { return Ok(None) };
+        let database = self.database.take();
+        // What is damaged may say no to being closed too.
+        drop(caught(|| drop(database)));
+        let known = self.counts;
+        if disk.names(path.parent().unwrap_or(Path::new("."))).is_ok_and(|names| {
+            !names
+                .iter()
+                .any(|name| Some(name.as_str()) == path.file_name().and_then(|name| name.to_str()))
+        }) {
+            // Put aside by a try before, whose new one could not be begun.
+            let mut store = Self::at(&disk, &path)?;
+            store.counts = known;
+            store.lock = self.lock.take();
+            *self = store;
+            return Ok(None);
+        }
+        let (store, damaged) = anew(&disk, &path, today, Some(known))?;
+        *self = Self { lock: self.lock.take(), ..store };
+        Ok(Some(damaged))
+    }
+
+    /// Reads what a damaged store at `aside` still says into this new one.
+    pub(super) fn take_back(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        aside: &Path,
+        known: Option<Counts>,
+    ) -> Result<Salvaged, StoreError> {
+        let mut salvage = Salvage::of(disk, aside);
+        if let Some(known) = known {
+            // A batch that was not told of as written is written again by who has it.
+            if salvage.commits().is_none_or(|commits| commits <= known.commits) {
+                salvage.forget_after(known.position);
+            }
+            self.counts = known;
+        }
+        caught(|| self.restore(&salvage))?
     }
 
     /// A store of `database`, which cannot be opened again.
@@ -70,8 +125,15 @@ impl Store {
     fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
         let head = prepare(&database)?;
         let counts = Counts::default();
-        let mut store =
-            Self { opener, lock: None, database: Some(database), head, counts, swept: 0 };
+        let mut store = Self {
+            opener,
+            lock: None,
+            database: Some(database),
+            home: None,
+            head,
+            counts,
+            swept: 0,
+        };
         store.load_counts()?;
         Ok(store)
     }
@@ -81,11 +143,13 @@ impl Store {
     /// # Errors
     /// As [`Self::at`].
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
-        self.database = None;
-        let database = (self.opener)()?;
-        self.head = prepare(&database)?;
-        self.database = Some(database);
-        self.load_counts()
+        caught(|| -> Result<(), StoreError> {
+            self.database = None;
+            let database = (self.opener)()?;
+            self.head = prepare(&database)?;
+            self.database = Some(database);
+            self.load_counts()
+        })?
     }
 
     pub(super) fn database(&self) -> Result<&Database, StoreError> {
@@ -174,12 +238,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then nothing of it counts, and `reopen` must come before the next call.
     pub(crate) fn commit(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
-        let write = self.database()?.begin_write().map_err(StoreError::disk)?;
-        let mut counts = Counts { commits: self.counts.commits + 1, ..self.counts };
-        let records = fill(&write, batch, &mut counts)?;
-        write.commit().map_err(StoreError::disk)?;
-        self.counts = counts;
-        Ok(records)
+        caught(|| -> Result<Vec<Record>, StoreError> {
+            let write = self.database()?.begin_write().map_err(StoreError::disk)?;
+            let mut counts = Counts { commits: self.counts.commits + 1, ..self.counts };
+            let records = fill(&write, batch, &mut counts)?;
+            write.commit().map_err(StoreError::disk)?;
+            self.counts = counts;
+            Ok(records)
+        })?
     }
 
     /// One record.
@@ -187,12 +253,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the disk or the record cannot be read.
     pub(crate) fn read(&self, position: u64) -> Result<Option<Record>, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
-        let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
-            return Ok(None);
-        };
-        decode(position, bytes.value()).map(Some)
+        caught(|| -> Result<Option<Record>, StoreError> {
+            let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+            let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+            let Some(bytes) = records.get(position).map_err(StoreError::disk)? else {
+                return Ok(None);
+            };
+            decode(position, bytes.value()).map(Some)
+        })?
     }
 
     /// One record; none if its bytes mean nothing to us.
@@ -208,15 +276,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the disk cannot be read.
     pub(crate) fn waiting(&self) -> Result<Vec<(u64, Option<u8>)>, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
-        let mut found = Vec::new();
-        for row in waiting.iter().map_err(StoreError::disk)? {
-            let (position, code) = row.map_err(StoreError::disk)?;
-            let code = code.value();
-            found.push((position.value(), (code != 0).then_some(code)));
-        }
-        Ok(found)
+        caught(|| -> Result<Vec<(u64, Option<u8>)>, StoreError> {
+            let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+            let waiting = read.open_table(WAITING).map_err(StoreError::disk)?;
+            let mut found = Vec::new();
+            for row in waiting.iter().map_err(StoreError::disk)? {
+                let (position, code) = row.map_err(StoreError::disk)?;
+                let code = code.value();
+                found.push((position.value(), (code != 0).then_some(code)));
+            }
+            Ok(found)
+        })?
     }
 
     /// At most `limit` records after `after`: a court's sequence, or a position of the box.
@@ -229,34 +299,52 @@ impl Store {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
-        let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
-        let from = after.saturating_add(1);
-        let mut found = Vec::new();
-        let Some(court) = court else {
-            for row in records.range(from..).map_err(StoreError::disk)? {
+        caught(|| -> Result<Vec<Record>, StoreError> {
+            let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+            let records = read.open_table(RECORDS).map_err(StoreError::disk)?;
+            let from = after.saturating_add(1);
+            let mut found = Vec::new();
+            let Some(court) = court else {
+                for row in records.range(from..).map_err(StoreError::disk)? {
+                    if found.len() >= limit {
+                        break;
+                    }
+                    let (position, bytes) = row.map_err(StoreError::disk)?;
+                    found.extend(readable(position.value(), bytes.value()));
+                }
+                return Ok(found);
+            };
+            let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
+            let court = court.as_str();
+            let rows =
+                by_court.range((court, from)..=(court, u64::MAX)).map_err(StoreError::disk)?;
+            for row in rows {
                 if found.len() >= limit {
                     break;
                 }
-                let (position, bytes) = row.map_err(StoreError::disk)?;
-                found.extend(readable(position.value(), bytes.value()));
+                let position = row.map_err(StoreError::disk)?.1.value();
+                if let Some(bytes) = records.get(position).map_err(StoreError::disk)? {
+                    found.extend(readable(position, bytes.value()));
+                }
             }
-            return Ok(found);
-        };
-        let by_court = read.open_table(BY_COURT).map_err(StoreError::disk)?;
-        let court = court.as_str();
-        let rows = by_court.range((court, from)..=(court, u64::MAX)).map_err(StoreError::disk)?;
-        for row in rows {
-            if found.len() >= limit {
-                break;
-            }
-            let position = row.map_err(StoreError::disk)?.1.value();
-            if let Some(bytes) = records.get(position).map_err(StoreError::disk)? {
-                found.extend(readable(position, bytes.value()));
-            }
-        }
-        Ok(found)
+            Ok(found)
+        })?
     }
+}
+
+/// Files up to this size are read whole at a start, against redb's own checksums: bits that turned on the disk
+/// are found before anything of them is believed. A quarter of a second on a slow card; greater ones are
+/// believed row by row (`record`).
+const LOOKED_AT_WHOLE: u64 = 16 << 20;
+
+/// Looks at every page of a small file.
+fn look_whole(database: &mut Database, disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+    let file = disk.open(path, OpenHow::Read).and_then(|file| file.len());
+    if file.is_ok_and(|len| len > LOOKED_AT_WHOLE) {
+        return Ok(());
+    }
+    let damaged = |error: redb::DatabaseError| StoreError::disk(error);
+    database.check_integrity().map_err(damaged).map(|_repaired| ())
 }
 
 /// A disk that refuses when it is told to.
@@ -338,7 +426,9 @@ pub(crate) mod failing {
             let builder = Database::builder();
             builder.create_with_backend(disk).map_err(StoreError::disk)
         };
-        Store::over(opener().unwrap(), Box::new(opener)).unwrap()
+        let mut store = Store::over(opener().unwrap(), Box::new(opener)).unwrap();
+        store.home = Some((Arc::new(crate::disk::RealDisk::new()), dir.join("outbox.redb")));
+        store
     }
 }
 

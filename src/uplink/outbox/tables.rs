@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use redb::{TableDefinition, WriteTransaction};
 
 use crate::disk::Unfit;
+use crate::uplink::caught::Panicked;
 use crate::uplink::outbox::record::{Record, RecordError};
 
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
@@ -84,6 +85,8 @@ pub enum StoreError {
     Disk(#[source] Box<redb::Error>),
     #[error("record {position} of the outbox cannot be read")]
     Record { position: u64, source: RecordError },
+    #[error("the outbox on disk is damaged")]
+    Panicked(#[from] Panicked),
 }
 
 impl StoreError {
@@ -91,18 +94,12 @@ impl StoreError {
         Self::Disk(Box::new(error.into()))
     }
 
-    /// True when the file itself is no good any more.
+    /// True when the file itself is no good any more: redb's own words for it, an assertion of redb's, a
+    /// table that is another's, or a disk that cannot read what it holds.
     pub(super) fn is_damage(&self) -> bool {
         match self {
-            Self::Disk(source) | Self::Open { source, .. } => match &**source {
-                redb::Error::Corrupted(_) | redb::Error::RepairAborted => true,
-                // A power cut while redb made the file: its magic number is written last.
-                // Or what stands in the file's place is no file at all.
-                redb::Error::Io(error) => {
-                    error.kind() == io::ErrorKind::InvalidData || Unfit::of(error).is_some()
-                }
-                _ => false,
-            },
+            Self::Disk(source) | Self::Open { source, .. } => is_damage(source),
+            Self::Panicked(_) => true,
             Self::InUse { .. } | Self::Directory { .. } | Self::Record { .. } => false,
         }
     }
@@ -115,10 +112,40 @@ impl StoreError {
                 matches!(&**source, redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull)
             }
             Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
-            Self::InUse { .. } | Self::Record { .. } => false,
+            Self::InUse { .. } | Self::Record { .. } | Self::Panicked(_) => false,
         }
     }
 }
+
+/// True of an error that is the file's own.
+pub(in crate::uplink) fn is_damage(error: &redb::Error) -> bool {
+    use redb::Error;
+    match error {
+        Error::Corrupted(_)
+        | Error::RepairAborted
+        // Bits of the head turned, or of the table of tables.
+        | Error::UpgradeRequired(_)
+        | Error::TableTypeMismatch { .. }
+        | Error::TableIsMultimap(_)
+        | Error::TableIsNotMultimap(_)
+        | Error::TypeDefinitionChanged { .. }
+        | Error::TableDoesNotExist(_)
+        | Error::TableExists(_)
+        | Error::InvalidSavepoint
+        | Error::ValueTooLarge(_) => true,
+        // A power cut while redb made the file: its magic number is written last. Or it is too short for what it
+        // says, the disk cannot read it, or what stands in its place is no file at all.
+        Error::Io(error) => {
+            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+                || error.raw_os_error() == Some(EIO)
+                || Unfit::of(error).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// "Input/output error": the sector itself.
+const EIO: i32 = 5;
 
 /// Reads a record.
 ///

@@ -154,13 +154,26 @@ pub(super) fn append_one(
     counts: &mut Counts,
 ) -> Result<Record, StoreError> {
     let mut record = record.clone();
-    let header = &mut record.header;
+    let line = record.header.line();
+    let last = {
+        let sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
+        sequences.get(line.as_str()).map_err(StoreError::disk)?.map_or(0, |guard| guard.value())
+    };
+    (record.header.position, record.header.sequence) = (counts.position + 1, last + 1);
+    place(write, record, counts)
+}
+
+/// Writes a record where it says that it stands, as the last of all.
+pub(super) fn place(
+    write: &WriteTransaction,
+    record: Record,
+    counts: &mut Counts,
+) -> Result<Record, StoreError> {
+    let header = &record.header;
     let line = header.line();
     let line = line.as_str();
-    let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
-    let last = sequences.get(line).map_err(StoreError::disk)?.map_or(0, |guard| guard.value());
-    (header.position, header.sequence) = (counts.position + 1, last + 1);
     let position = header.position;
+    let mut sequences = write.open_table(SEQUENCES).map_err(StoreError::disk)?;
     sequences.insert(line, header.sequence).map_err(StoreError::disk)?;
     let mut by_court = write.open_table(BY_COURT).map_err(StoreError::disk)?;
     by_court.insert((line, header.sequence), position).map_err(StoreError::disk)?;

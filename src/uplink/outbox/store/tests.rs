@@ -1,5 +1,6 @@
 //! What a store keeps, gives again and lets go.
 
+use std::collections::BTreeSet;
 use std::{fs, io};
 
 use super::*;
@@ -433,9 +434,119 @@ fn a_damaged_store_is_put_aside_and_a_new_one_begun() {
     drop(file);
     let Opened { mut store, damaged, .. } =
         open(&real(), dir.path(), UtcTime::from_nanos(0)).unwrap();
-    assert!(damaged.is_some_and(|aside| aside.exists()));
+    assert!(damaged.is_some_and(|damaged| damaged.path.exists()));
     assert_eq!(
         store.commit(&batch([event("a", 1, 0, made(false))])).unwrap()[0].header.position,
         1
     );
+}
+
+/// Twenty events of two courts, eight acknowledged, one parked; a log with a checkpoint.
+fn stored(dir: &Path) -> (Vec<Record>, BTreeSet<u64>) {
+    let mut store = opened(dir);
+    let mut told = Vec::new();
+    for n in 1..=10 {
+        let mut batch = batch([event("a", n, 0, made(false)), event("b", n, 0, score(n))]);
+        let entry =
+            |log: &str, checkpoint| LogEntry { log: log.into(), checkpoint, bytes: vec![9; 40] };
+        batch.log.extend([(1, entry("game/a", n == 4)), (1, entry("game/b", false))]);
+        told.extend(store.commit(&batch).unwrap());
+    }
+    let marks = Batch {
+        acknowledged: (1..=8).map(|at| (at, 5)).collect(),
+        refused: [(9, 0x90)].into(),
+        ..Batch::default()
+    };
+    store.commit(&marks).unwrap();
+    (told, (9..=20).collect())
+}
+
+/// What an opening makes of a file: the events that are there, and those that are to be sent.
+fn looked_at(dir: &Path, what: &str) -> (Opened, Vec<Record>, BTreeSet<u64>) {
+    let opened = open(&real(), dir, UtcTime::from_nanos(0));
+    let opened = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let there = opened.store.replay(None, 0, 100).unwrap();
+    let waiting = opened.store.waiting().unwrap().into_iter().map(|(at, _)| at).collect();
+    (opened, there, waiting)
+}
+
+#[test]
+fn whatever_becomes_of_its_file_a_store_opens_and_never_takes_damage_for_an_event() {
+    let kept = tempfile::tempdir().unwrap();
+    let (told, unsent) = stored(kept.path());
+    let whole = fs::read(kept.path().join(FILE)).unwrap();
+    let pages: Vec<usize> = (0..whole.len() / 4096)
+        .filter(|page| whole[page * 4096..(page + 1) * 4096].iter().any(|byte| *byte != 0))
+        .collect();
+    assert!(pages.len() > 12, "{} pages are in use", pages.len());
+    let mut forms: Vec<(String, Vec<u8>)> = Vec::new();
+    for page in &pages {
+        let at = page * 4096;
+        let mut zeroed = whole.clone();
+        zeroed[at..at + 4096].fill(0);
+        forms.push((format!("page {page} zeroed"), zeroed));
+        let mut noise = whole.clone();
+        let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ *page as u64;
+        for byte in &mut noise[at..at + 4096] {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (state >> 56) as u8;
+        }
+        forms.push((format!("page {page} noise"), noise));
+        for bit in (0..4096 * 8).step_by(3 * 97) {
+            let mut turned = whole.clone();
+            turned[at + bit / 8] ^= 1 << (bit % 8);
+            forms.push((format!("page {page}, bit {bit} turned"), turned));
+        }
+    }
+    for len in [0, 1, 9, 320, 4096, 4097, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
+        forms.push((format!("cut to {len}"), whole[..len].to_vec()));
+    }
+    let (mut damaged, mut kept_all) = (0, 0);
+    for (what, bytes) in forms {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), bytes).unwrap();
+        let (mut opened, there, waiting) = looked_at(dir.path(), &what);
+        for record in &there {
+            let at = record.header.position as usize;
+            assert_eq!(record, &told[at - 1], "{what}: an event that was never told");
+        }
+        let is_whole = there == told && unsent.is_subset(&waiting);
+        let is_told = opened.damaged.is_some() || what == "cut to 0";
+        assert!(is_told || is_whole, "{what}: {} events, {waiting:?}, and not a word", there.len());
+        if let Some(Damaged { path, salvaged }) = &opened.damaged {
+            assert!(path.exists(), "{what}: put nowhere");
+            assert_eq!(salvaged.events, there.len() as u64, "{what}");
+            assert!(!salvaged.whole || is_whole, "{what}: said to be whole");
+            damaged += 1;
+            kept_all += u32::from(is_whole);
+        }
+        // It goes on from there, and opens again.
+        let next = opened.store.commit(&batch([event("c", 1, 0, made(false))])).unwrap();
+        let next = next[0].header.position;
+        assert!(there.iter().all(|record| record.header.position < next), "{what}");
+        drop(opened);
+        let (opened, again, _) = looked_at(dir.path(), &what);
+        assert!(opened.damaged.is_none(), "{what}: damaged again");
+        assert_eq!(again.len(), there.len() + 1, "{what}");
+    }
+    assert!(damaged > 20 && kept_all > 0, "{damaged} damaged, {kept_all} of them with every event");
+}
+
+#[test]
+fn a_log_with_a_hole_makes_no_game_until_a_checkpoint_stands_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    stored(dir.path());
+    let mut store = opened(dir.path());
+    let logs = store.recover().unwrap().logs;
+    assert_eq!(logs["game/a"].first().map(|(n, _)| *n), Some(4));
+    assert_eq!(logs["game/b"].len(), 10);
+    let write = store.database().unwrap().begin_write().unwrap();
+    write.open_table(LOG).unwrap().remove(("game/a", 2)).unwrap();
+    write.open_table(LOG).unwrap().remove(("game/b", 2)).unwrap();
+    write.commit().unwrap();
+    let found = store.recover().unwrap();
+    assert_eq!(found.broken_logs, ["game/b"], "what is gone of a lies before its checkpoint");
+    let entry = LogEntry { log: "game/b".into(), checkpoint: true, bytes: vec![1] };
+    store.commit(&Batch { log: vec![(1, entry)], ..Batch::default() }).unwrap();
+    assert_eq!(store.recover().unwrap().broken_logs, [""; 0]);
 }
