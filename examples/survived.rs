@@ -90,6 +90,7 @@ fn ring(dir: &Path, missing: &mut Vec<String>) -> anyhow::Result<BTreeMap<u64, u
         orders: Mailbox::new(1, WhenFull::DropNewest, Tally::default()),
         done: Mailbox::new(1, WhenFull::DropNewest, Tally::default()),
         sink: Arc::new(Nobody),
+        games: None,
         news: None,
         wall: None,
         meters,

@@ -483,13 +483,16 @@ fn footage(clip: &Clip, line: &Line, pictures: usize) -> Option<Footage> {
     let (start, end) = media.shown_ns();
     let (start, end) = (MediaTime::from_nanos(start), MediaTime::from_nanos(end));
     let seconds = end.as_secs_f64() - start.as_secs_f64();
-    let pictures = u32::try_from(pictures).ok().filter(|_| seconds > 0.0)?;
+    // All that is in it, as are the pictures.
+    let holds = MediaTime::from_nanos(media.end_ns).as_secs_f64()
+        - MediaTime::from_nanos(media.start_ns).as_secs_f64();
+    let pictures = u32::try_from(pictures).ok().filter(|_| seconds > 0.0 && holds > 0.0)?;
     let millis = |of: f64| (of * 1e3).round() / 1e3;
     Some(Footage {
         bytes: media.bytes,
         seconds: millis(seconds),
         t_rim: millis(MediaTime::from_nanos(line.reached_ns).as_secs_f64() - start.as_secs_f64()),
-        fps: millis(f64::from(pictures) / seconds),
+        fps: millis(f64::from(pictures) / holds),
         size: [media.width, media.height],
     })
 }

@@ -22,7 +22,7 @@ use crate::{DIR, SESSION, clips, feed, open, small, verify};
 fn news(tested: &TestRing) -> Vec<String> {
     let news = std::iter::from_fn(|| tested.news.try_take());
     let events = news.flat_map(|decision| {
-        drop(decision.waits.map(|waits| waits.send(()))); // the outbox has it
+        let _gone = decision.waits.map(|waits| waits.send(())); // the outbox has it
         decision.events
     });
     let told = events.map(|event| match event.saying {

@@ -34,7 +34,7 @@ impl Outbox {
                 let Saying::Clip(told) = event.saying else { panic!("{:?}", event.saying) };
                 self.told.push((told.id, told.state, event.revision));
             }
-            drop(decision.waits.map(|waits| waits.send(())));
+            let _gone = decision.waits.map(|waits| waits.send(()));
         }
     }
 }
@@ -203,7 +203,7 @@ fn news_that_the_outbox_drops_are_given_again_and_not_for_ever() {
                 continue; // with who waits for it
             }
             dropped.push(told.id.clone());
-            drop(decision.waits.map(|waits| waits.send(())));
+            let _gone = decision.waits.map(|waits| waits.send(()));
         }
     }
     let of = |id: &str| dropped.iter().filter(|told| *told == id).count();

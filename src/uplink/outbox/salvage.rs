@@ -24,7 +24,7 @@ use crate::uplink::outbox::backend::untouched;
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
-    CHECKPOINTS, CLIPS, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, LOG, RECORDS, SENT,
+    BYTES, CHECKPOINTS, CLIPS, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, LOG, RECORDS, SENT,
     SEQUENCES, SHED, SHED_AT, SHED_TELEMETRY, StoreError, WAITING,
 };
 use crate::uplink::outbox::write::{Counts, place, write_counts};
@@ -175,21 +175,20 @@ impl Salvage {
     }
 
     /// When a record was acknowledged, UTC ns; `None` of one that is to be sent, or sent again as nobody
-    /// knows. Zero is no time: only the quota takes such a one.
+    /// knows.
     fn sent_at(&self, position: u64) -> Option<i64> {
-        if self.waiting.contains_key(&position) {
-            return None;
-        }
-        let unsure = self.holes.contains("waiting") || self.holes.contains("all");
-        let sent = self.sent.get(&position).copied();
-        sent.or_else(|| (!unsure).then_some(0))
+        if self.waiting.contains_key(&position) { None } else { self.sent.get(&position).copied() }
     }
 
-    /// True when each position that was given and not yet sent is there.
-    fn is_whole(&self) -> bool {
-        let rest = ["all", "records", "waiting", "counts"];
-        !rest.iter().any(|table| self.holes.contains(table))
-            && self.waiting.keys().all(|at| self.records.contains_key(at))
+    /// True when nothing is missing: every table was read to its end, each record waits or was sent, each of
+    /// those that do is there, and their bytes are as many as were counted.
+    fn is_whole(&self, bytes: u64) -> bool {
+        let told = |at: &u64| self.waiting.contains_key(at) != self.sent.contains_key(at);
+        let there = |at: &u64| self.records.contains_key(at);
+        self.holes.is_empty()
+            && self.records.keys().all(told)
+            && self.waiting.keys().chain(self.sent.keys()).all(there)
+            && self.counts.get(BYTES) == Some(&bytes)
     }
 }
 
@@ -243,7 +242,7 @@ impl Store {
         let write = self.database()?.begin_write().map_err(StoreError::disk)?;
         let count = |word: &str| salvage.counts.get(word).copied().unwrap_or(0);
         let mut counts = Counts { bytes: 0, position: 0, ours: true, ..self.counts() };
-        let mut salvaged = Salvaged { whole: salvage.is_whole(), ..Salvaged::default() };
+        let mut salvaged = Salvaged::default();
         for (position, record) in &salvage.records {
             place(&write, record.clone(), &mut counts)?;
             salvaged.events += 1;
@@ -288,6 +287,7 @@ impl Store {
                 checkpoints.insert(name.as_str(), n).map_err(StoreError::disk)?;
             }
         }
+        salvaged.whole = salvage.is_whole(counts.bytes);
         // A position that was given stays given, whatever became of its event.
         counts.position = counts.position.max(count(LAST_POSITION));
         counts.commits = counts.commits.max(count(COMMITS));

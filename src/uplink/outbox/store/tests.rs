@@ -492,7 +492,7 @@ fn whatever_becomes_of_its_file_a_store_opens_and_never_takes_damage_for_an_even
             *byte = (state >> 56) as u8;
         }
         forms.push((format!("page {page} noise"), noise));
-        for bit in (0..4096 * 8).step_by(3 * 97) {
+        for bit in (0..4096 * 8).step_by(8 * 131 + 3) {
             let mut turned = whole.clone();
             turned[at + bit / 8] ^= 1 << (bit % 8);
             forms.push((format!("page {page}, bit {bit} turned"), turned));
