@@ -343,7 +343,7 @@ impl Labels {
             true
         });
         read.map_err(ShelfError::Disk)?;
-        let footage = footage(&clip, line, self.shelf.pictures(&clip)?);
+        let footage = footage(&clip, line, self.shelf.pictures_a_second(&clip)?);
         let clips = self.dir.join("clips");
         self.disk.create_dir_all(&clips).map_err(ShelfError::Disk)?;
         let path = clips.join(format!("{}.mp4", line.id));
@@ -477,22 +477,19 @@ fn none_for_good(error: ShelfError) -> Result<Fetched, ShelfError> {
 }
 
 /// What is to be known of a clip; `None` where it has no length.
-fn footage(clip: &Clip, line: &Line, pictures: usize) -> Option<Footage> {
+fn footage(clip: &Clip, line: &Line, rate: Option<f64>) -> Option<Footage> {
     let media = clip.media.as_ref()?;
     // What players show: readers of the footage get these pictures and no others.
     let (start, end) = media.shown_ns();
     let (start, end) = (MediaTime::from_nanos(start), MediaTime::from_nanos(end));
     let seconds = end.as_secs_f64() - start.as_secs_f64();
-    // All that is in it, as are the pictures.
-    let holds = MediaTime::from_nanos(media.end_ns).as_secs_f64()
-        - MediaTime::from_nanos(media.start_ns).as_secs_f64();
-    let pictures = u32::try_from(pictures).ok().filter(|_| seconds > 0.0 && holds > 0.0)?;
+    let rate = rate.filter(|_| seconds > 0.0)?;
     let millis = |of: f64| (of * 1e3).round() / 1e3;
     Some(Footage {
         bytes: media.bytes,
         seconds: millis(seconds),
         t_rim: millis(MediaTime::from_nanos(line.reached_ns).as_secs_f64() - start.as_secs_f64()),
-        fps: millis(f64::from(pictures) / holds),
+        fps: millis(rate),
         size: [media.width, media.height],
     })
 }

@@ -47,24 +47,29 @@ impl Clip {
 }
 
 impl Shelf {
-    /// How many pictures a clip has. Reads files on the caller's thread.
+    /// Pictures a second of what a clip was made of; none where it has none. Reads files on the caller's
+    /// thread.
     ///
     /// # Errors
     /// [`ShelfError`]: `NoBytes`, `Gone` or `Disk`.
-    pub fn pictures(&self, clip: &Clip) -> Result<usize, ShelfError> {
+    pub fn pictures_a_second(&self, clip: &Clip) -> Result<Option<f64>, ShelfError> {
         let damaged = || {
             let text = "its segments are not what they were";
             ShelfError::Disk(io::Error::new(io::ErrorKind::InvalidData, text))
         };
-        let mut count = 0;
+        let (mut count, mut seconds) = (0_u32, 0.0);
         for (n, (part, opened)) in self.parts(clip)?.iter().enumerate() {
             for fragment in fragments_of(part, &opened.scanned).ok_or_else(damaged)? {
                 let moof = read_moof(&*opened.file, fragment).map_err(ShelfError::Disk)?;
                 let origins = opened.scanned.origins();
-                count += samples(&moof, fragment, origins, n).ok_or_else(damaged)?.0.len();
+                let (pictures, _) = samples(&moof, fragment, origins, n).ok_or_else(damaged)?;
+                if let (Some(first), Some(last)) = (pictures.first(), pictures.last()) {
+                    count = count.saturating_add(u32::try_from(pictures.len()).unwrap_or(0));
+                    seconds += last.until.since(first.dts).media().as_secs_f64();
+                }
             }
         }
-        Ok(count)
+        Ok((count > 0 && seconds > 0.0).then(|| f64::from(count) / seconds))
     }
 
     /// The coded pictures of a clip that a picture of its moment is decoded from. Reads files on the

@@ -267,8 +267,8 @@ pub struct UplinkState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Foreign>,
     /// Events that were promised and could not be read again when they were to be sent, since the start.
-    #[serde(default)]
-    pub gone: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<u64>,
     /// Bytes that the stored events take.
     #[serde(default)]
     pub outbox_bytes: u64,

@@ -252,17 +252,18 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
         let text = format!("a newer courtside left events that this one cannot read, in {files}");
         found.push(Finding::new("disk", Code::PutAside, text));
     }
-    if !uplink.state.damaged.is_empty() || uplink.state.gone > 0 {
+    let gone = uplink.state.gone.unwrap_or(0);
+    if !uplink.state.damaged.is_empty() || gone > 0 {
         let files: Vec<&str> = uplink.state.damaged.iter().map(|file| file.as_str()).collect();
         let there =
             if files.is_empty() { String::new() } else { format!(": {}", files.join(", ")) };
-        let gone = match uplink.state.gone {
+        let lost = match gone {
             0 => "events that it had promised may be gone".to_owned(),
-            gone => format!("{gone} event(s) that it had promised cannot be read any more"),
+            _ => format!("{gone} event(s) that it had promised cannot be read any more"),
         };
-        let text = format!("the outbox was damaged{there}; {gone}");
+        let text = format!("the outbox was damaged{there}; {lost}");
         let finding = Finding::new("disk", Code::OutboxDamaged, text);
-        found.push(finding.with("gone", float(uplink.state.gone)));
+        found.push(finding.with("gone", float(gone)));
     }
     if let Some(reason) = &uplink.disk_fault {
         let text = format!("the outbox cannot write: {reason}");

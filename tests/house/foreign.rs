@@ -54,7 +54,6 @@ const EXCUSED: &[(&str, &str, &str)] = &[
     ("src/device/render.rs", ".file_name()", "compared"),
     ("src/disk/forgetful.rs", ".file_name()", "a disk of tests"),
     ("src/disk/real.rs", ".file_name()", "a path is built of it"),
-    ("src/uplink/outbox/open.rs", ".file_name()", "compared"),
     ("src/tools/demo.rs", "to_string_lossy", "a path for a file of ours"),
     ("src/tools/provision/folder.rs", ".file_name()", "a path is built of it"),
     (

@@ -272,7 +272,7 @@ fn ill() -> StagesSay {
             shed_last: None,
             put_aside: Vec::new(),
             damaged: Vec::new(),
-            gone: 0,
+            gone: None,
             outbox_bytes: 9_600,
             outbox_share: 0.25,
             lost: None,

@@ -670,7 +670,7 @@ impl Outbox {
             shed_last: self.parts.store.shed_at().map(UtcTime::to_rfc3339),
             put_aside: self.parts.put_aside.clone(),
             damaged: self.parts.damaged.clone(),
-            gone,
+            gone: (gone > 0).then_some(gone),
             outbox_bytes: self.parts.store.bytes(),
             outbox_share: share(self.parts.store.bytes(), self.parts.quota),
             lost,

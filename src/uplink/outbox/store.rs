@@ -11,7 +11,7 @@ use crate::media::{CourtId, UtcTime};
 use crate::uplink::caught::caught;
 use crate::uplink::outbox::backend::open_database;
 use crate::uplink::outbox::formats::{Head, prepare};
-use crate::uplink::outbox::open::{Damaged, anew};
+use crate::uplink::outbox::open::{Damaged, FILE, anew};
 use crate::uplink::outbox::record::Record;
 use crate::uplink::outbox::salvage::{Salvage, Salvaged};
 use crate::uplink::outbox::tables::{
@@ -73,11 +73,8 @@ impl Store {
         // What is damaged may say no to being closed too.
         drop(caught(|| drop(database)));
         let known = self.counts;
-        if disk.names(path.parent().unwrap_or(Path::new("."))).is_ok_and(|names| {
-            !names
-                .iter()
-                .any(|name| Some(name.as_str()) == path.file_name().and_then(|name| name.to_str()))
-        }) {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        if disk.names(dir).is_ok_and(|names| !names.iter().any(|name| name == FILE)) {
             // Put aside by a try before, whose new one could not be begun.
             let mut store = Self::at(&disk, &path)?;
             store.counts = known;

@@ -118,7 +118,7 @@ impl StoreError {
 }
 
 /// True of an error that is the file's own.
-pub(in crate::uplink) fn is_damage(error: &redb::Error) -> bool {
+pub(crate) fn is_damage(error: &redb::Error) -> bool {
     use redb::Error;
     match error {
         Error::Corrupted(_)
