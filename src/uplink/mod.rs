@@ -175,7 +175,7 @@ impl Uplink {
         // As long as they lie there: somebody looks at what is gone, and takes them away.
         let names_there = disk.names(&settings.dir).unwrap_or_default();
         let damaged_names =
-            damaged_in(&names_there).iter().map(|name| Foreign::told(name)).collect();
+            damaged_in(&names_there).iter().map(String::as_str).map(Foreign::told).collect();
         let damaged = damaged.map(|damaged| damaged.path);
         let recovered = Recovered { damaged, put_aside, ..store.recover()? };
         for log in &recovered.broken_logs {

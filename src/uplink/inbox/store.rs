@@ -235,7 +235,7 @@ impl Store {
                 "the inbox was damaged: begun anew; commands of before may run twice"
             ),
             Err(said) => {
-                tracing::error!(%error, %said, "the inbox is damaged, and stays where it is")
+                tracing::error!(%error, %said, "the inbox is damaged, and stays where it is");
             }
         }
     }

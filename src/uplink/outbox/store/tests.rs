@@ -504,7 +504,9 @@ fn whatever_becomes_of_its_file_a_store_opens_and_never_takes_damage_for_an_even
     let (mut damaged, mut kept_all) = (0, 0);
     for (what, bytes) in forms {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE), bytes).unwrap();
+        let mut file = fs::File::create(dir.path().join(FILE)).unwrap();
+        io::Write::write_all(&mut file, &bytes).unwrap();
+        drop(file);
         let (mut opened, there, waiting) = looked_at(dir.path(), &what);
         for record in &there {
             let at = record.header.position as usize;
