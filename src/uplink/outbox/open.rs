@@ -18,7 +18,7 @@ use crate::uplink::caught::caught;
 use crate::uplink::outbox::aside::{Beside, look_beside, put};
 use crate::uplink::outbox::backend::untouched;
 use crate::uplink::outbox::formats::Head;
-use crate::uplink::outbox::salvage::Salvaged;
+use crate::uplink::outbox::salvage::{Salvage, Salvaged};
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::StoreError;
 use crate::uplink::outbox::write::Counts;
@@ -105,6 +105,53 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
     let mut store = store.locked(Arc::clone(&lock));
     let beside = look_beside(disk, dir, &mut store)?;
     Ok(Opened { store, lock, damaged, beside })
+}
+
+impl Store {
+    /// Puts the file aside, damaged as it is, and goes on with a new one that has what can be read of it.
+    /// Positions, sequences and what is counted go on. `None` where there is no file to put aside.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk says no; it may be tried again.
+    pub(crate) fn begin_anew(&mut self, today: UtcTime) -> Result<Option<Damaged>, StoreError> {
+        let Some((disk, path)) = self.home.clone() else { return Ok(None) };
+        let database = self.database.take();
+        // What is damaged may say no to being closed too.
+        drop(caught(|| drop(database)));
+        let known = self.counts;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        if disk.names(dir).is_ok_and(|names| !names.iter().any(|name| name == FILE)) {
+            // Put aside by a try before, whose new one could not be begun.
+            let mut store = Self::at(&disk, &path)?;
+            store.counts = known;
+            store.lock = self.lock.take();
+            *self = store;
+            return Ok(None);
+        }
+        let (store, damaged) = anew(&disk, &path, today, Some(known))?;
+        let lock = self.lock.take();
+        *self = store;
+        self.lock = lock;
+        Ok(Some(damaged))
+    }
+
+    /// Reads what a damaged store at `aside` still says into this new one.
+    pub(super) fn take_back(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        aside: &Path,
+        known: Option<Counts>,
+    ) -> Result<Salvaged, StoreError> {
+        let mut salvage = Salvage::of(disk, aside);
+        if let Some(known) = known {
+            // A batch that was not told of as written is written again by who has it.
+            if salvage.commits().is_none_or(|commits| commits <= known.commits) {
+                salvage.forget_after(known.position);
+            }
+            self.counts = known;
+        }
+        caught(|| self.restore(&salvage))?
+    }
 }
 
 /// Puts the store at `path` aside and begins another with what can be read of it. `known`: what was counted

@@ -11,9 +11,7 @@ use crate::media::{CourtId, UtcTime};
 use crate::uplink::caught::caught;
 use crate::uplink::outbox::backend::open_database;
 use crate::uplink::outbox::formats::{Head, prepare};
-use crate::uplink::outbox::open::{Damaged, FILE, anew};
 use crate::uplink::outbox::record::Record;
-use crate::uplink::outbox::salvage::{Salvage, Salvaged};
 use crate::uplink::outbox::tables::{
     BY_COURT, BYTES, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, RECORDS, SHED, SHED_AT,
     SHED_TELEMETRY, StoreError, WAITING, decode, readable,
@@ -27,12 +25,12 @@ type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 pub(crate) struct Store {
     opener: Opener,
     /// Of the directory; none for one in memory.
-    lock: Option<Arc<dyn DiskLock>>,
-    database: Option<Database>,
+    pub(super) lock: Option<Arc<dyn DiskLock>>,
+    pub(super) database: Option<Database>,
     /// Where it lies, unless it is in memory.
-    home: Option<(Arc<dyn Disk>, PathBuf)>,
+    pub(super) home: Option<(Arc<dyn Disk>, PathBuf)>,
     head: Head,
-    counts: Counts,
+    pub(super) counts: Counts,
     /// Waiting records up to this position were looked at for what may be shed first (`forget`).
     pub(super) swept: u64,
 }
@@ -60,49 +58,6 @@ impl Store {
         store.recover()?;
         store.home = Some((Arc::clone(disk), path.to_owned()));
         Ok(store)
-    }
-
-    /// Puts the file aside, damaged as it is, and goes on with a new one that has what can be read of it.
-    /// Positions, sequences and what is counted go on. `None` where there is no file to put aside.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the disk says no; it may be tried again.
-    pub(crate) fn begin_anew(&mut self, today: UtcTime) -> Result<Option<Damaged>, StoreError> {
-        let Some((disk, path)) = self.home.clone() else { return Ok(None) };
-        let database = self.database.take();
-        // What is damaged may say no to being closed too.
-        drop(caught(|| drop(database)));
-        let known = self.counts;
-        let dir = path.parent().unwrap_or(Path::new("."));
-        if disk.names(dir).is_ok_and(|names| !names.iter().any(|name| name == FILE)) {
-            // Put aside by a try before, whose new one could not be begun.
-            let mut store = Self::at(&disk, &path)?;
-            store.counts = known;
-            store.lock = self.lock.take();
-            *self = store;
-            return Ok(None);
-        }
-        let (store, damaged) = anew(&disk, &path, today, Some(known))?;
-        *self = Self { lock: self.lock.take(), ..store };
-        Ok(Some(damaged))
-    }
-
-    /// Reads what a damaged store at `aside` still says into this new one.
-    pub(super) fn take_back(
-        &mut self,
-        disk: &Arc<dyn Disk>,
-        aside: &Path,
-        known: Option<Counts>,
-    ) -> Result<Salvaged, StoreError> {
-        let mut salvage = Salvage::of(disk, aside);
-        if let Some(known) = known {
-            // A batch that was not told of as written is written again by who has it.
-            if salvage.commits().is_none_or(|commits| commits <= known.commits) {
-                salvage.forget_after(known.position);
-            }
-            self.counts = known;
-        }
-        caught(|| self.restore(&salvage))?
     }
 
     /// A store of `database`, which cannot be opened again.

@@ -7,7 +7,7 @@ use super::*;
 use crate::disk::RealDisk;
 use crate::event::{ClipRequest, Event, LogEntry, Saying, Withdrawal};
 use crate::media::UtcTime;
-use crate::uplink::outbox::open::{FILE, Opened, open};
+use crate::uplink::outbox::open::{Damaged, FILE, Opened, open};
 use crate::uplink::outbox::record::Class;
 use crate::uplink::outbox::samples::{at, batch, event, highlight, made, score};
 use crate::uplink::outbox::tables::LOG;
