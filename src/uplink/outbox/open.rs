@@ -86,7 +86,12 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
     }
     let is_new = !disk.names(dir).map_err(said_no)?.iter().any(|name| name == FILE);
     let (store, damaged) = match Store::at(disk, &path) {
-        Ok(store) => (store, None),
+        Ok(mut store) => {
+            // Begun anew by a run that was cut before it had read what it put aside.
+            let cut = store.commits() == 0;
+            let damaged = if cut { store.take_back_newest(disk, dir, None)? } else { None };
+            (store, damaged)
+        }
         Err(error) if is_new && error.is_full() => {
             // Half a file would be taken for a damaged one.
             if let Err(error) = disk.remove(&path) {
@@ -96,8 +101,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
         }
         Err(error) if error.is_damage() => {
             tracing::error!(path = %path.display(), error = %Foreign::error(&error), "the outbox is damaged");
-            let (store, damaged) = anew(disk, &path, today, None)?;
-            (store, Some(damaged))
+            anew(disk, &path, today, None)?
         }
         Err(error) => return Err(error),
     };
@@ -119,24 +123,32 @@ impl Store {
         // What is damaged may say no to being closed too.
         drop(caught(|| drop(database)));
         let known = self.counts;
-        let dir = path.parent().unwrap_or(Path::new("."));
-        if disk.names(dir).is_ok_and(|names| !names.iter().any(|name| name == FILE)) {
-            // Put aside by a try before, whose new one could not be begun.
-            let mut store = Self::at(&disk, &path)?;
-            store.counts = known;
-            store.lock = self.lock.take();
-            *self = store;
-            return Ok(None);
-        }
+        self.none_begun = true;
         let (store, damaged) = anew(&disk, &path, today, Some(known))?;
         let lock = self.lock.take();
         *self = store;
         self.lock = lock;
-        Ok(Some(damaged))
+        Ok(damaged)
+    }
+
+    /// Reads what the damaged store that was put aside last still says into this new one; `None` if none lies
+    /// in `dir`.
+    fn take_back_newest(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        known: Option<Counts>,
+    ) -> Result<Option<Damaged>, StoreError> {
+        let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
+        let names = damaged_in(&disk.names(dir).map_err(said_no)?);
+        let Some(newest) = names.last() else { return Ok(None) };
+        let path = dir.join(newest);
+        let salvaged = self.take_back(disk, &path, known)?;
+        Ok(Some(Damaged { path, salvaged }))
     }
 
     /// Reads what a damaged store at `aside` still says into this new one.
-    pub(super) fn take_back(
+    fn take_back(
         &mut self,
         disk: &Arc<dyn Disk>,
         aside: &Path,
@@ -164,13 +176,19 @@ pub(super) fn anew(
     path: &Path,
     today: UtcTime,
     known: Option<Counts>,
-) -> Result<(Store, Damaged), StoreError> {
+) -> Result<(Store, Option<Damaged>), StoreError> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
-    let aside = put_damaged(&**disk, path, today).map_err(said_no)?;
-    let mut store = Store::at(disk, path)?;
-    let salvaged = store.take_back(disk, &aside, known)?;
-    Ok((store, Damaged { path: aside, salvaged }))
+    // A try before may have come so far, and found no room for the new one.
+    if disk.names(dir).map_err(said_no)?.iter().any(|name| name == FILE) {
+        put_damaged(&**disk, path, today).map_err(said_no)?;
+    }
+    let mut store = Store::at(disk, path).inspect_err(|_| {
+        // Half a file would be put aside as the newest of the damaged.
+        drop(disk.remove(path));
+    })?;
+    let damaged = store.take_back_newest(disk, dir, known)?;
+    Ok((store, damaged))
 }
 
 /// What the store at `path` says of itself, if there is one and it says anything.
@@ -204,7 +222,7 @@ const ENDS: &str = ".redb";
 const DAMAGED_KEPT: usize = 3;
 
 /// Gives a damaged file a name of its own, durably, and lets the oldest of many go.
-fn put_damaged(disk: &dyn Disk, path: &Path, today: UtcTime) -> io::Result<PathBuf> {
+fn put_damaged(disk: &dyn Disk, path: &Path, today: UtcTime) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut taken = damaged_in(&disk.names(dir)?);
     let date = today.to_rfc3339();
@@ -221,7 +239,7 @@ fn put_damaged(disk: &dyn Disk, path: &Path, today: UtcTime) -> io::Result<PathB
             Err(error) => tracing::warn!(file = %old, %error, "an older damaged outbox stays"),
         }
     }
-    Ok(aside)
+    Ok(())
 }
 
 /// Names of damaged stores among those of a folder, oldest first.

@@ -1,8 +1,8 @@
 //! What can still be read of a store that is damaged: row by row, from both ends, through memory.
 //!
 //! Order of a salvage: the damaged file gets a name of its own (`open`), a new store is begun, and what
-//! is read here goes into it in one transaction. A cut before that leaves an empty store beside the file,
-//! which [`left_over`] names, so the next start reads it again; one after it finds the events there.
+//! is read here goes into it in one transaction. A cut before that leaves a store in which nothing was ever
+//! committed beside the file, so the next start reads the file again; one after it finds the events there.
 //!
 //! Believed is only what proves itself: a record by its checksum and by the place it stands at. Each keeps
 //! its position and its sequence, so what others hold of them goes on being true. Whether one was
@@ -290,7 +290,8 @@ impl Store {
         salvaged.whole = salvage.is_whole(counts.bytes);
         // A position that was given stays given, whatever became of its event.
         counts.position = counts.position.max(count(LAST_POSITION));
-        counts.commits = counts.commits.max(count(COMMITS));
+        // Never none: a store without a commit is one that nothing was taken back into yet.
+        counts.commits = counts.commits.max(count(COMMITS)).max(1);
         counts.session = counts.session.max(count(LINK_SESSION));
         counts.shed = count(SHED);
         counts.shed_telemetry = count(SHED_TELEMETRY);

@@ -8,7 +8,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, StorageError};
 
 use crate::disk::{Disk, DiskLock, OpenHow};
 use crate::media::{CourtId, UtcTime};
-use crate::uplink::caught::caught;
+use crate::uplink::caught::{Panicked, caught};
 use crate::uplink::outbox::backend::open_database;
 use crate::uplink::outbox::formats::{Head, prepare};
 use crate::uplink::outbox::record::Record;
@@ -29,6 +29,8 @@ pub(crate) struct Store {
     pub(super) database: Option<Database>,
     /// Where it lies, unless it is in memory.
     pub(super) home: Option<(Arc<dyn Disk>, PathBuf)>,
+    /// The file was put aside, and no other is begun yet.
+    pub(super) none_begun: bool,
     head: Head,
     pub(super) counts: Counts,
     /// Waiting records up to this position were looked at for what may be shed first (`forget`).
@@ -82,6 +84,7 @@ impl Store {
             lock: None,
             database: Some(database),
             home: None,
+            none_begun: false,
             head,
             counts,
             swept: 0,
@@ -97,6 +100,11 @@ impl Store {
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
         caught(|| -> Result<(), StoreError> {
             self.database = None;
+            if self.none_begun {
+                // An empty one would count from its beginning.
+                let said = "it was put aside, and no other is begun yet".to_owned();
+                return Err(Panicked { said }.into());
+            }
             let database = (self.opener)()?;
             self.head = prepare(&database)?;
             self.database = Some(database);

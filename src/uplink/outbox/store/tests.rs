@@ -552,3 +552,22 @@ fn a_log_with_a_hole_makes_no_game_until_a_checkpoint_stands_behind_it() {
     store.commit(&Batch { log: vec![(1, entry)], ..Batch::default() }).unwrap();
     assert_eq!(store.recover().unwrap().broken_logs, [""; 0]);
 }
+
+#[test]
+fn a_cut_between_putting_aside_and_taking_back_loses_no_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let (told, unsent) = stored(dir.path());
+    // As a run leaves it that was cut: the file has its new name, the new store has nothing in it.
+    real()
+        .rename(&dir.path().join(FILE), &dir.path().join("outbox.damaged-2026-11-30-01.redb"))
+        .unwrap();
+    drop(Store::at(&real(), &dir.path().join(FILE)).unwrap());
+    let (opened, there, waiting) = looked_at(dir.path(), "cut");
+    assert_eq!((there, waiting), (told.clone(), unsent));
+    assert!(opened.damaged.is_some_and(|damaged| damaged.salvaged.whole));
+    drop(opened.store);
+    drop(opened.lock);
+    let (opened, there, _) = looked_at(dir.path(), "again");
+    assert!(opened.damaged.is_none(), "once");
+    assert_eq!(there, told);
+}
