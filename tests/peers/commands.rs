@@ -73,6 +73,15 @@ impl Sut {
         until("the uplink is connected", || self.uplink.status().connected.then_some(()));
     }
 
+    /// Waits until commands come here: connected is told with the broker's greeting, and what is asked
+    /// before the subscription stands is nobody's. The box says how it is behind its subscription.
+    fn heeds(&self, subscriber: &Subscriber) {
+        self.connected();
+        until("the box says that it is there", || {
+            (!subscriber.below("state/box").is_empty()).then_some(())
+        });
+    }
+
     fn shutdown(self) {
         self.runtime.block_on(self.uplink.shutdown(Duration::from_secs(20)));
     }
@@ -185,7 +194,7 @@ fn a_command_runs_once_however_often_it_comes_and_its_end_is_retained() {
     let (subscriber, office) = (Subscriber::to(broker.port), Office::at(broker.port));
     let dir = tempfile::tempdir().expect("directory");
     let sut = Sut::open(dir.path(), gate.port);
-    sut.connected();
+    sut.heeds(&subscriber);
     let properties = PublishProperties {
         response_topic: Some(format!("{ROOT}/answer/office")),
         correlation_data: Some("seven".into()),
@@ -245,7 +254,7 @@ fn a_flood_of_commands_holds_up_no_event() {
     let (subscriber, office) = (Subscriber::to(broker.port), Office::at(broker.port));
     let dir = tempfile::tempdir().expect("directory");
     let sut = Sut::open(dir.path(), broker.port);
-    sut.connected();
+    sut.heeds(&subscriber);
     let large = format!(r#"{{"operation": "write", "x": "{}"}}"#, "x".repeat(100_000));
     for n in 0..4_000_u32 {
         match n % 100 {
