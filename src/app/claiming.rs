@@ -56,6 +56,13 @@ pub(crate) struct Claiming {
 }
 
 impl Claiming {
+    /// Of a recording that is played into a box of its own: it goes where it is told, and claims nothing.
+    pub(crate) fn of_recording(access: Option<Access>) -> Self {
+        let home = Home::default();
+        *home.0.lock() = access;
+        Self { claim: None, using: None, says: ClaimSays::Nothing, home, rest: Rest::default() }
+    }
+
     /// Finds out who the box is, and writes its name into the configuration. Blocking.
     pub(crate) fn begin(config: &mut Config, world: &World, floor: &Floor) -> Self {
         let (home, rest) = (Home::default(), Rest::default());

@@ -203,7 +203,10 @@ impl App {
         let admission = Admission::new(Arc::clone(&world.clock), admission::Limits::default());
         let floor = Floor::of(&[&data_dir]);
         let anchors = Anchors::new(Arc::clone(&world.clock), world.clock.boot(), floor.clone());
-        let claiming = Claiming::begin(&mut config, &world, &floor);
+        let claiming = match &options.recording {
+            Some(recording) => Claiming::of_recording(recording.home.clone()),
+            None => Claiming::begin(&mut config, &world, &floor),
+        };
         for line in &config.advice {
             tracing::warn!("{line}");
         }
@@ -262,7 +265,7 @@ impl App {
 
         let ring_settings = clips::RingSettings {
             ballast: Some(ballast),
-            recorded: options.recording.map(|recording| recording.began),
+            recorded: options.recording.as_ref().map(|recording| recording.began),
             ..ring_settings
         };
         let mut ring = {
@@ -300,7 +303,7 @@ impl App {
         jury.tells(Arc::clone(&splits) as Arc<dyn game::jury::Hears>);
 
         let (relays, relaying) = start_relays(&world, &ledger, &anchors)?;
-        let (naming, began) = match options.recording {
+        let (naming, began) = match &options.recording {
             Some(recording) => (Chance::seeded(recording.seed), Some(recording.began)),
             None => (world.chance.clone(), None),
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::RimAnswer;
+use crate::broker::Access;
 use crate::config::Begun;
 use crate::media::{Foreign, Frame, UtcTime};
 
@@ -31,12 +32,14 @@ pub struct Options {
 }
 
 /// A recording that is played into the box: it has a time and a name of its own, whenever it is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Recording {
     /// When media time 0 was.
     pub began: UtcTime,
     /// Names its sessions: the same file has the same ones, and so its events the same ids.
     pub seed: u64,
+    /// Where its events go, if no broker is configured: with the identity of the box that it is of.
+    pub home: Option<Access>,
 }
 
 /// Sees what passes between stages, as it passes. Must not wait.

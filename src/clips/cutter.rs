@@ -253,7 +253,7 @@ impl Cutter {
     }
 
     /// The game that was played in an interval that somebody wants kept, where the wall's time is known.
-    fn game_of(&self, wanted: &PendingCut) -> Option<String> {
+    pub(crate) fn game_of(&self, wanted: &PendingCut) -> Option<String> {
         let (games, wall) = (self.desk.games.as_ref()?, self.desk.wall.as_ref()?);
         let from = MediaTime::from_nanos(wanted.request.from_ns);
         let stamp = wall.stamp(&wanted.court, wanted.session, from, None);

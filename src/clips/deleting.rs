@@ -484,7 +484,7 @@ fn spans_of(clip: &Clip) -> Result<Vec<Span>, ChangeError> {
 /// All that a court recorded between two times, and a little more: UTC is known no better.
 fn spans_of_wall(desk: &Desk, court: &CourtId, (from, to): (UtcTime, UtcTime)) -> Vec<Span> {
     let (from, to) = (from.plus_nanos(-UTC_SLACK_NS), to.plus_nanos(UTC_SLACK_NS));
-    of_wall(&desk.timed(court), from, to).into_iter().map(|(span, _)| span).collect()
+    of_wall(&desk.timed(court), None, (from, to)).into_iter().map(|(span, _)| span).collect()
 }
 
 /// What the courts of a game recorded while it was played; and its clips, which say so themselves where
@@ -533,6 +533,7 @@ fn hold_of(span: &AskedSpan) -> Option<Hold> {
         session: span.session.clone(),
         from: time(span.from_ns),
         to: time(span.to_ns),
+        game: None,
     })
 }
 

@@ -316,7 +316,8 @@ impl PendingCut {
         let time = |ns| Ticks::of(MediaTime::from_nanos(ns));
         let (from, to) = (time(self.request.from_ns), time(self.request.to_ns));
         let session = self.session.to_string();
-        Hold { court: self.court.clone(), session, from, to: to.max(from) }
+        let game = self.request.about.game.as_ref().map(ToString::to_string);
+        Hold { court: self.court.clone(), session, from, to: to.max(from), game }
     }
 }
 

@@ -49,6 +49,15 @@ pub enum Apart {
     LeftOut,
 }
 
+/// In which order what is wanted is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sequence {
+    /// As it was played.
+    AsPlayed,
+    /// As it is named; what overlaps stands where the last of it is named.
+    AsNamed,
+}
+
 /// What a ring has of what was wanted.
 #[derive(Debug)]
 pub struct Films {
@@ -171,11 +180,16 @@ impl RingReader {
         found
     }
 
-    /// Joins intervals to films, in the order in which they were played; what overlaps is shown once.
+    /// Joins intervals to films; what overlaps is shown once.
     ///
     /// # Errors
     /// `NotFound` when nothing of them is in the ring; or what the file system says.
-    pub fn films(&self, wanted: &[Wanted], title: Option<&str>, apart: Apart) -> io::Result<Films> {
+    pub fn films(
+        &self,
+        wanted: &[Wanted],
+        title: Option<&str>,
+        (sequence, apart): (Sequence, Apart),
+    ) -> io::Result<Films> {
         let mut gathered = Gathered {
             ring: self,
             entries: Vec::new(),
@@ -192,7 +206,10 @@ impl RingReader {
             let text = "nothing of this is in the ring: it was never recorded, or evicted";
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        takes.sort_by_key(|take: &Take| take.order);
+        takes.sort_by_key(|take: &Take| match sequence {
+            Sequence::AsPlayed => take.order,
+            Sequence::AsNamed => i64::try_from(take.named).unwrap_or(i64::MAX),
+        });
         let parts = match apart {
             Apart::Files => gathered.files_of(takes),
             Apart::LeftOut => vec![gathered.most_of(takes, &mut told)],
@@ -206,13 +223,15 @@ impl RingReader {
 struct Group<'a> {
     court: &'a CourtId,
     session: SessionId,
-    wanted: Vec<(Ticks, Ticks, &'a str)>,
+    /// The title of each, and as the how many-th of all it is named.
+    wanted: Vec<(Ticks, Ticks, (usize, &'a str))>,
 }
 
 fn groups(wanted: &[Wanted]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for one in wanted {
-        let interval = (Ticks::of(one.from), Ticks::of(one.to), one.title.as_str());
+    for (named, one) in wanted.iter().enumerate() {
+        let told = (named, one.title.as_str());
+        let interval = (Ticks::of(one.from), Ticks::of(one.to), told);
         let same =
             |group: &&mut Group<'_>| group.session == one.session && *group.court == one.court;
         match groups.iter_mut().find(same) {
@@ -235,6 +254,8 @@ struct Take {
     utc: Option<UtcTime>,
     /// Of one session by its own time, of several by the box's clock, which may step.
     order: i64,
+    /// As the how many-th of what is wanted it is named, the last of it.
+    named: usize,
     /// Media times in it at which a chapter begins, and what they are called.
     chapters: Vec<(Ticks, String)>,
 }
@@ -267,6 +288,7 @@ impl Gathered<'_> {
             let name = format!("court {}, session {}", group.court, group.session);
             tell(told, &name, (from, to), &found);
             let count = found.len();
+            let named = titles.iter().map(|(_, (named, _))| *named).max().unwrap_or_default();
             for (n, scene) in found.into_iter().enumerate() {
                 let (start, end) = (scene.start, scene.end);
                 let utc_of = |at: Ticks| {
@@ -277,7 +299,7 @@ impl Gathered<'_> {
                 let mut chapters: Vec<_> = titles
                     .iter()
                     .filter(|(at, _)| of_this(*at))
-                    .map(|(at, title)| {
+                    .map(|(at, (_, title))| {
                         let shown = (*at).max(start);
                         (*at, chapter(title, shown, utc_of(shown)))
                     })
@@ -289,7 +311,7 @@ impl Gathered<'_> {
                 let utc = utc_of(start);
                 order = order.max(utc.map_or(i64::MIN, UtcTime::as_nanos));
                 let (court, session) = (group.court.clone(), group.session);
-                takes.push(Take { court, session, scene, utc, order, chapters });
+                takes.push(Take { court, session, scene, utc, order, named, chapters });
             }
         }
         Ok(takes)

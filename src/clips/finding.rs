@@ -30,8 +30,11 @@ impl Desk {
                 Ok(Span { court, session, from: *from, to: *to })
             }
             Interval::Wall { court, from, to } => {
-                let timed = self.timed(&self.court(court.as_ref())?);
-                Ok(most_of(of_wall(&timed, *from, *to)).map_err(no)?)
+                let court = self.court(court.as_ref())?;
+                let timed = self.timed(&court);
+                let live = self.state.lock().courts.get(&court).and_then(|facts| facts.live);
+                let live = live.map(|session| session.to_string());
+                Ok(most_of(of_wall(&timed, live.as_deref(), (*from, *to))).map_err(no)?)
             }
             Interval::Last { court, by } => {
                 let court = self.court(court.as_ref())?;

@@ -33,7 +33,8 @@ impl HeldClip {
         {
             let time = |ns| Ticks::of(MediaTime::from_nanos(ns));
             let (from, to) = (time(media.start_ns), time(media.end_ns));
-            let hold = Hold { court, session: clip.session.clone(), from, to: to.max(from) };
+            let hold =
+                Hold { court, session: clip.session.clone(), from, to: to.max(from), game: None };
             desk.state.lock().index.hold(&key, hold);
         }
         Self { desk, key }

@@ -115,6 +115,8 @@ pub(crate) struct Hold {
     pub from: Ticks,
     /// Last moment.
     pub to: Ticks,
+    /// The game that was started there, as far as it is known.
+    pub game: Option<String>,
 }
 
 /// What is where.
@@ -459,7 +461,8 @@ mod tests {
             index.put_segment(segment(n, i64::try_from(n).expect("small") * 100, 1));
         }
         let session = SessionId::from_bits(1).to_string();
-        let hold = Hold { court: court("a"), session, from: Ticks(330), to: Ticks(340) };
+        let (from, to) = (Ticks(330), Ticks(340));
+        let hold = Hold { court: court("a"), session, from, to, game: None };
         let ids: Vec<_> = index.around(&hold).iter().map(|entry| entry.id).collect();
         assert_eq!(ids, [2, 3]);
         index.hold("x", hold);

@@ -101,12 +101,13 @@ impl Cutter {
             };
             return Err(if same { Wanted::Is(id) } else { Wanted::Not(ChangeError::Taken { id }) });
         }
+        let hold = Hold { game: self.game_of(&cut), ..cut.hold() };
         let mut state = self.desk.state.lock();
         if let Some(held) = state.index.held(&id) {
             let (from, to) = (held.from.media().as_nanos(), held.to.media().as_nanos());
             let same = match last {
                 Some(last) => held.court == cut.court && is_long(from, to, last),
-                None => *held == cut.hold(),
+                None => *held == Hold { game: held.game.clone(), ..hold.clone() },
             };
             let why = ChangeError::Making { id: id.clone() };
             return Err(Wanted::Not(if same { why } else { ChangeError::Taken { id } }));
@@ -115,7 +116,7 @@ impl Cutter {
             return Err(Wanted::Not(ChangeError::Busy));
         }
         state.unmade.retain(|(unmade, _)| *unmade != id);
-        state.index.hold(&id, cut.hold());
+        state.index.hold(&id, hold);
         state.waiting += 1;
         Ok(cut)
     }
@@ -147,6 +148,7 @@ impl Cutter {
             session: clip.session.clone(),
             from: Ticks::of(MediaTime::from_nanos(media.start_ns)),
             to: Ticks::of(MediaTime::from_nanos(media.end_ns)),
+            game: clip.game.clone(),
         };
         // No clip's name: it cannot begin so.
         let name = format!(".{id}");

@@ -292,12 +292,20 @@ pub(crate) type Timed = (SegmentEntry, i64);
 /// The moments of each session in an interval of UTC, in the order of the segments, with how many ns of
 /// it are recorded.
 #[must_use]
-pub(crate) fn of_wall(timed: &[Timed], from: UtcTime, to: UtcTime) -> Vec<(Span, i64)> {
+pub(crate) fn of_wall(
+    timed: &[Timed],
+    live: Option<&str>,
+    (from, to): (UtcTime, UtcTime),
+) -> Vec<(Span, i64)> {
     let mut found: Vec<(Span, i64)> = Vec::new();
+    let newest = timed.iter().map(|(entry, _)| entry).filter(|e| Some(&e.session[..]) == live);
+    let newest = newest.max_by_key(|entry| entry.end).map(|entry| entry.id);
     for (entry, ahead_ns) in timed {
         let utc =
             |ticks| UtcTime::from_nanos(Ticks(ticks).media().as_nanos()).plus_nanos(*ahead_ns);
-        let covered = utc(entry.end).min(to).nanos_since(utc(entry.start).max(from));
+        let goes_on = newest == Some(entry.id);
+        let end = if goes_on { to.max(utc(entry.end)) } else { utc(entry.end) };
+        let covered = end.min(to).nanos_since(utc(entry.start).max(from));
         if covered < 0 {
             continue;
         }
@@ -421,13 +429,20 @@ mod tests {
         // One session ends at 1010 s of UTC, the next begins at 1015 s.
         let ring = [of(1, "s", 0, 5, 1000), of(2, "s", 5, 10, 1000), of(3, "t", 0, 60, 1015)];
         let utc = |seconds: i64| UtcTime::from_nanos(seconds * second);
-        let at = |from, to| most_of(of_wall(&ring, utc(from), utc(to)));
+        let at = |from, to| most_of(of_wall(&ring, None, (utc(from), utc(to))));
         let span = at(1003, 1008).expect("recorded");
         assert_eq!((&span.session[..], span.from), ("s", MediaTime::from_millis(3000)));
         assert_eq!(span.to, MediaTime::from_millis(8000));
         let span = at(1008, 1030).expect("recorded");
         assert_eq!((&span.session[..], span.to), ("t", MediaTime::from_millis(15_000)));
         assert_eq!(at(900, 950), Err(NoClip::NotRecorded));
-        assert_eq!(of_wall(&ring, utc(1008), utc(1030)).len(), 2);
+        assert_eq!(of_wall(&ring, None, (utc(1008), utc(1030))).len(), 2);
+        // What is still to come is of the session that plays, and of none that has ended.
+        let to_come = (utc(1080), utc(1090));
+        assert_eq!(most_of(of_wall(&ring, None, to_come)), Err(NoClip::NotRecorded));
+        assert_eq!(most_of(of_wall(&ring, Some("s"), to_come)).expect("it plays").session, "s");
+        let span = most_of(of_wall(&ring, Some("t"), to_come)).expect("it plays");
+        assert_eq!((&span.session[..], span.from), ("t", MediaTime::from_millis(65_000)));
+        assert_eq!(span.to, MediaTime::from_millis(75_000));
     }
 }

@@ -97,7 +97,7 @@ pub use crate::clips::cut::{Part, Piece, assemble, plan};
 pub use crate::clips::desk::{
     FragmentDurable, FragmentSink, MAX_PENDING, RingError, RingMeters, RingParts, RingSettings,
 };
-pub use crate::clips::export::{Apart, Film, Films, Shown, Wanted};
+pub use crate::clips::export::{Apart, Film, Films, Sequence, Shown, Wanted};
 pub use crate::clips::fragment::{
     AudioSample, Draft, Encoded, Fragment, Origins, Scanned, Verify, VideoSample, encode, origins,
     scan_bytes,

@@ -91,7 +91,7 @@ impl RingReader {
         (from, to): (Ticks, Ticks),
     ) -> Vec<SegmentEntry> {
         let session = session.to_string();
-        self.index.around(&Hold { court: court.clone(), session, from, to })
+        self.index.around(&Hold { court: court.clone(), session, from, to, game: None })
     }
 
     /// What the box's clock showed at a media time of a segment, right to about a second: a segment says
@@ -180,7 +180,7 @@ impl RingReader {
     ) -> io::Result<Option<String>> {
         let session = session.to_string();
         let (from, to) = (Ticks::of(from), Ticks::of(to));
-        let hold = Hold { court: court.clone(), session, from, to };
+        let hold = Hold { court: court.clone(), session, from, to, game: None };
         let mut opened = Vec::new();
         for entry in self.index.around(&hold) {
             let path = self.places.segment(&entry);

@@ -28,7 +28,7 @@ use crate::clips::files::{
 };
 use crate::clips::games::GameTime;
 use crate::clips::held::HeldClip;
-use crate::clips::index::{Index, SegmentEntry};
+use crate::clips::index::{Hold, Index, SegmentEntry};
 use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, OpenHow, read_whole};
@@ -195,6 +195,23 @@ impl Shelf {
             Before::Desk(desk) => at(&desk.state.lock().index),
             Before::Files(index) => at(index),
         }
+    }
+
+    /// Names of clips that are being recorded or made, of a court and a game; at most `most`.
+    pub(crate) fn making(&self, court: Option<&str>, game: &str, most: usize) -> Vec<String> {
+        let wanted = |hold: &Hold| {
+            court.is_none_or(|court| hold.court.as_str() == court)
+                && hold.game.as_deref().unwrap_or(&hold.session) == game
+        };
+        self.look(|index| {
+            let all = index.making().filter(|(_, hold)| wanted(hold)).take(most);
+            all.map(|(id, _)| id.to_owned()).collect()
+        })
+    }
+
+    /// True of a game that was started, and of a session that is recorded.
+    pub(crate) fn knows_game(&self, id: &str) -> bool {
+        self.game(id).is_some() || self.is_live(id)
     }
 
     /// True of a court that is recorded now, or could be.

@@ -93,7 +93,12 @@ impl Origin {
             "https" => true,
             _ => return None,
         };
-        Some(Self { tls, authority: rest.trim_end_matches('/').to_owned() })
+        let authority = rest.trim_end_matches('/');
+        // What stands behind a port would be taken for a part of it.
+        if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
+            return None;
+        }
+        Some(Self { tls, authority: authority.to_owned() })
     }
 
     /// HOST:PORT, to connect to.

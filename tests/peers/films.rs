@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use courtside::clips::{Apart, Film, RingReader, Wanted};
+use courtside::clips::{Apart, Film, RingReader, Sequence, Wanted};
 use courtside::disk::{Disk, RealDisk};
 use courtside::media::{CourtId, MediaTime, SessionId, StreamItem, UtcTime};
 
@@ -169,8 +169,9 @@ fn a_film_over_changes_of_the_stream_is_one_file_that_everybody_plays() {
     let two = stream(large, sound, 4, REORDERED);
     let items = [one.clone(), later(&two, ONE, 4000), later(&one, ONE, 8000)].concat();
     let ring = recorded(dir.path(), &[(ONE, items.clone())], &[]);
-    let films =
-        ring.films(&[wanted(ONE, (0, 12_000), "")], Some("All"), Apart::Files).expect("all");
+    let films = ring
+        .films(&[wanted(ONE, (0, 12_000), "")], Some("All"), (Sequence::AsPlayed, Apart::Files))
+        .expect("all");
     assert_eq!(films.films.len(), 1, "{:?}", films.told);
     let film = &films.films[0];
     assert_eq!(film.shown.len(), 3, "{:?}", film.shown);
@@ -195,7 +196,7 @@ fn what_is_not_in_the_ring_is_closed_up_and_told_and_short_gaps_are_held() {
     let items = [one.clone(), later(&one, ONE, 5000), later(&one, ONE, 29_000)].concat();
     let ring = recorded(dir.path(), &[(ONE, items)], &[]);
     let all = [wanted(ONE, (0, 33_000), "")];
-    let films = ring.films(&all, None, Apart::Files).expect("all");
+    let films = ring.films(&all, None, (Sequence::AsPlayed, Apart::Files)).expect("all");
     assert_eq!(films.told.len(), 1, "{:?}", films.told);
     assert!(films.told[0].contains("missing, and closed up"), "{:?}", films.told);
     let film = &films.films[0];
@@ -224,7 +225,7 @@ fn another_sound_is_another_file_and_in_a_reel_it_is_silent() {
     let items = [one.clone(), later(&two, ONE, 4000)].concat();
     let ring = recorded(dir.path(), &[(ONE, items)], &[]);
     let all = [wanted(ONE, (0, 7_000), "")];
-    let films = ring.films(&all, None, Apart::Files).expect("all");
+    let films = ring.films(&all, None, (Sequence::AsPlayed, Apart::Files)).expect("all");
     let frames: Vec<_> = (0..)
         .zip(&films.films)
         .map(|(n, film)| {
@@ -234,7 +235,7 @@ fn another_sound_is_another_file_and_in_a_reel_it_is_silent() {
         })
         .collect();
     assert_eq!(frames, [pictures(&one), pictures(&two)]);
-    let reel = ring.films(&all, None, Apart::LeftOut).expect("all");
+    let reel = ring.films(&all, None, (Sequence::AsPlayed, Apart::LeftOut)).expect("all");
     assert_eq!(reel.films.len(), 1);
     assert_eq!(reel.told, ["1 scenes are silent: their sound is of another kind"]);
     let file = dir.path().join("reel.mp4");
@@ -260,7 +261,9 @@ fn a_reel_joins_the_highlights_of_two_sessions_with_chapters_and_a_title() {
         .zip(&clips)
         .map(|(n, (_, session, interval))| wanted(*session, *interval, &format!("Shot {n}")))
         .collect();
-    let films = ring.films(&all, Some("Reds – Blues"), Apart::LeftOut).expect("a reel");
+    let films = ring
+        .films(&all, Some("Reds – Blues"), (Sequence::AsPlayed, Apart::LeftOut))
+        .expect("a reel");
     assert_eq!((films.films.len(), &films.told), (1, &Vec::new()));
     let film = &films.films[0];
     let starts: Vec<_> = film.shown.iter().map(|shown| shown.start.as_secs_f64()).collect();
@@ -268,12 +271,22 @@ fn a_reel_joins_the_highlights_of_two_sessions_with_chapters_and_a_title() {
     for (start, asked) in starts.iter().zip([2.5, 12.3, 3.1]) {
         assert!((0.0..0.034).contains(&(asked - start)), "{start} for {asked}: a picture at most");
     }
+    // The best last: the other session's first, then the later one of this, then both that overlap.
+    let best: Vec<_> = [3, 2, 0, 1].map(|n: usize| all[n].clone()).into();
+    let sorted = ring.films(&best, None, (Sequence::AsNamed, Apart::LeftOut)).expect("a reel");
+    let sorted_starts = sorted.films[0].shown.iter().map(|shown| shown.start.as_secs_f64());
+    assert_eq!(sorted_starts.collect::<Vec<_>>(), [starts[2], starts[1], starts[0]]);
+    let file = dir.path().join("by-score.mp4");
+    written(&sorted.films[0], &file);
+    let (by_score, ..) = decoded(&file);
+
     let file = dir.path().join("reel.mp4");
     let bytes = written(film, &file);
     re_mp4::Mp4::read_bytes(&bytes).expect("an MP4");
     let told: f64 =
         film.shown.iter().map(|shown| shown.end.as_secs_f64() - shown.start.as_secs_f64()).sum();
     let (frames, long, longest) = decoded(&file);
+    assert_eq!(by_score, frames, "the same pictures in another order");
     assert!((long - told).abs() < 0.1, "{long} s, told were {told}");
     assert!((frames as f64 - told * 30.0).abs() < 4.0, "{frames} pictures in {told} s");
     assert!(longest < 0.15, "no picture stands for {longest} s");
@@ -313,7 +326,7 @@ fn an_interval_of_the_boxs_clock_is_found_over_sessions() {
     let near = |time: MediaTime, ms: i64| (time.as_nanos() / 1_000_000 - ms).abs() <= 1000;
     assert!(near(found[0].from, 6_000) && near(found[1].to, 5_003_000), "{found:?}");
     assert_eq!(ring.between(&court, (at(20_000), at(60_000))), []);
-    let films = ring.films(&found, None, Apart::Files).expect("both");
+    let films = ring.films(&found, None, (Sequence::AsPlayed, Apart::Files)).expect("both");
     assert_eq!(films.films[0].shown.len(), 2);
 }
 

@@ -26,6 +26,8 @@ const PAGE: u16 = 100;
 const PAGE_MOST: u16 = 200;
 /// Bytes of a page: with its envelope a message that every broker takes.
 const PAGE_BYTES: usize = 128 << 10;
+/// Clips that are named while they are being made.
+const MAKING_MOST: usize = 50;
 /// Entries that a page looks at for those that were asked for.
 const LOOK_MOST: usize = 5_000;
 /// Entries that are read at once.
@@ -88,8 +90,24 @@ impl Wanted {
             && self.until.is_none_or(|until| clip.made_ns < until)
     }
 
-    /// A page of them.
+    /// A page of them, and at its end what more there will be of a game.
     fn page(&self, shelf: &Shelf) -> Value {
+        // Before the clips: one that is made meanwhile is in both, and in neither would be lost.
+        let of_game = self.asked.game.as_ref().map(|game| {
+            let making = shelf.making(self.asked.court.as_deref(), game, MAKING_MOST);
+            (making, shelf.knows_game(game))
+        });
+        let mut page = self.clips(shelf);
+        if page.get("next").is_none()
+            && let (Some((making, known)), Some(fields)) = (of_game, page.as_object_mut())
+        {
+            fields.insert("making".to_owned(), json!(making));
+            fields.insert("known".to_owned(), json!(known));
+        }
+        page
+    }
+
+    fn clips(&self, shelf: &Shelf) -> Value {
         let limit = usize::from(self.asked.limit.unwrap_or(PAGE));
         let (mut clips, mut bytes, mut looked) = (Vec::new(), 0, 0);
         let mut after = self.asked.after.unwrap_or(0);

@@ -102,7 +102,7 @@ pub(super) fn making(shelf: &Shelf, id: &str) -> Option<Making> {
 #[derive(Debug, Serialize)]
 struct GameManifest {
     game: String,
-    /// More may come: its session goes on.
+    /// More may come: it is played, its session goes on, or clips of it are being made.
     live: bool,
     /// Of all clips together.
     bytes: u64,
@@ -170,8 +170,9 @@ pub(super) async fn game(
     let manifest = blocking(move || {
         let started = reading.shelf.game(&game);
         let running = started.as_ref().is_some_and(|game| game.to.is_none());
-        let live = running || reading.shelf.is_live(&game);
         let making = wanted.making(&reading.shelf);
+        // A clip of its last moments is recorded for seconds after it ended.
+        let live = running || reading.shelf.is_live(&game) || !making.is_empty();
         let (clips, _) = wanted.select(&reading, 0, usize::MAX, usize::MAX);
         let bytes = |listed: &Listed| listed.clip.media.as_ref().map_or(0, |media| media.bytes);
         let bytes = clips.iter().map(bytes).sum();
@@ -246,7 +247,7 @@ impl Wanted {
         let wanted = |hold: &Hold| {
             is(&self.court, hold.court.as_str())
                 && is(&self.session, &hold.session)
-                && is(&self.game, &hold.session)
+                && is(&self.game, hold.game.as_deref().unwrap_or(&hold.session))
         };
         shelf.look(|index| {
             let all = index.making().filter(|(_, hold)| wanted(hold)).take(MAX_PAGE);

@@ -10,7 +10,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::clips::{Apart, Clip, Film, Films, RingReader, ShelfError, Wanted};
+use crate::clips::{Apart, Clip, Film, Films, RingReader, Sequence, ShelfError, Wanted};
 use crate::media::{CourtId, MediaTime, SessionId, UtcTime};
 use crate::tools::clips::{RingArg, seconds, to_file};
 use crate::tools::tell::{remark, tell, tell_json};
@@ -68,8 +68,9 @@ impl ExportArgs {
         let ring = self.ring.open()?;
         let times = if let Asked::Clock(_, times) = &asked { Some(*times) } else { None };
         let wanted = asked.in_ring(&ring)?;
-        let mut films =
-            ring.films(&wanted, self.title.as_deref(), Apart::Files).context("read the ring")?;
+        let mut films = ring
+            .films(&wanted, self.title.as_deref(), (Sequence::AsPlayed, Apart::Files))
+            .context("read the ring")?;
         if let Some(times) = times {
             tell_times(&mut films, times);
         }

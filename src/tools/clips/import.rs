@@ -11,10 +11,17 @@
 //! ([`Pacer`]): so nothing is let go, whatever the machine, and the game sees what it would see live on a
 //! box that keeps up. What was let go all the same is told, and the command ends with 3.
 //!
-//! **Again is the same.** Sessions are named by the file's SHA-256, so events have the same ids however often
-//! it is imported; who consumes them drops ids that he knows (DESIGN §4.3). What was cut off begins anew; what
-//! was finished is said to be, and not done again. A signal ends the box in order and takes the folder away;
-//! what a kill leaves goes when it is run again. One file is imported by one process at a time.
+//! **Again is the same.** Sessions are named by the SHA-256 of file, box, court and beginning ([`identity`]), so
+//! events have the same ids however often it is imported; who consumes them drops ids that he knows (DESIGN §4.3).
+//! For another court, another name or another beginning it is another import, with ids of its own. What was cut
+//! off begins anew; what was finished is said to be, and not done again. A signal ends the box in order and takes
+//! the folder away; what a kill leaves goes when it is run again. An import is done by one process at a time.
+//!
+//! **A box that was claimed** is known to its broker by name: an import goes there by its certificate, under
+//! `{box}-import`, which the rights that `provision` writes let it. It never claims anything itself.
+//!
+//! Refused, with what to do: a recording that players turn (no model looks at a gym on its side), and rims that
+//! lie outside of its picture.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +40,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::answer::RimAnswer;
 use crate::app::{App, AppHandle, Options, Probe, Recording as Recorded, Report};
+use crate::claim::Store;
 use crate::clock::{Clock, stand_back};
 use crate::config::{self, Config, Secret};
 use crate::disk::{Disk, RealDisk, read_whole};
@@ -104,12 +112,35 @@ impl ImportArgs {
 
     async fn import(self) -> anyhow::Result<ExitCode> {
         let mut shutdown = run::on_signal().context("listen for signals")?;
-        let config = config::load(&self.config)?;
+        let mut config = config::load(&self.config)?;
         let hash = hash(&self.file).with_context(|| format!("read {}", self.file.display()))?;
-        let dir = config.appliance.data_dir.join("import").join(hash.get(..16).unwrap_or(&hash));
+        let mut recording = Recording::open(&self.file)?;
+        let first = recording.next_tag()?.context("there is no picture in it")?;
+        let began = match &self.began {
+            Some(text) => utc(text)?,
+            None => recording
+                .created()
+                .context("the file does not say when it began: say it with --began")?,
+        };
+        if let Some(turned) = recording.turned() {
+            bail!(
+                "its pictures lie on their side (`{turned}`: a phone that was held upright), and so would the \
+                 ring: turn them with `ffmpeg -i FILE -c:v libx264 -bf 0 -c:a copy UPRIGHT.mp4`"
+            );
+        }
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-        let all = dir.parent().context("a folder of imports")?;
-        std::fs::create_dir_all(all).with_context(|| format!("make {}", all.display()))?;
+        let given = Store::look(&*disk, &config.appliance.data_dir);
+        // A broker that is configured wins, as it does for the box itself.
+        let given =
+            given.and_then(|given| given.identity()).filter(|_| config.uplink.broker.is_none());
+        if let Some(given) = &given {
+            config.appliance.name = given.name.clone();
+        }
+        let imports = config.appliance.data_dir.join("import");
+        let (config, id) = of_import(config, &self, &imports, (&hash, began))?;
+        fits(&config, recording.size())?;
+        let dir = config.appliance.data_dir.clone();
+        std::fs::create_dir_all(&imports).with_context(|| format!("make {}", imports.display()))?;
         let _only =
             disk.lock(&dir.with_extension("lock")).context("it is being imported already")?;
         if let Some(done) = done(&*disk, &dir)
@@ -121,26 +152,16 @@ impl ImportArgs {
             ));
             return Ok(ExitCode::SUCCESS);
         }
-        let mut recording = Recording::open(&self.file)?;
-        let first = recording.next_tag()?.context("there is no picture in it")?;
-        let began = match &self.began {
-            Some(text) => utc(text)?,
-            None => recording
-                .created()
-                .context("the file does not say when it began: say it with --began")?,
-        };
         // What was cut off begins anew: the same file gives the same.
         clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
         std::fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
-        let size = std::fs::metadata(&self.file)?.len();
-        let config = of_import(config, &self, dir.clone(), size)?;
         let court = config.courts.first().context("a court")?.name.clone();
         let key = config.courts.first().context("a court")?.stream_key.clone();
-        let seed = u64::from_str_radix(hash.get(..16).unwrap_or_default(), 16).unwrap_or(0);
+        let seed = u64::from_str_radix(id.get(..16).unwrap_or_default(), 16).unwrap_or(0);
         let passed = Arc::new(Passed::default());
         let options = Options {
             open_http: true,
-            recording: Some(Recorded { began, seed }),
+            recording: Some(Recorded { began, seed, home: given.map(|given| given.access()) }),
             probe: Some(Arc::clone(&passed) as Arc<dyn Probe>),
             ..Options::default()
         };
@@ -282,13 +303,40 @@ fn utc(text: &str) -> anyhow::Result<UtcTime> {
     Ok(UtcTime::from_nanos(nanos))
 }
 
-/// The configuration of the box that the recording is played into.
+/// Names an import: what it is of, for which box and court, and when that was.
+fn identity(hash: &str, config: &Config, began: UtcTime) -> String {
+    let court = config.courts.first().map_or("", |court| court.name.as_str());
+    let text = format!("{hash} {} {court} {}", config.appliance.name, began.as_nanos());
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Refuses rims that are not in the picture: nothing would be called there, without a word.
+fn fits(config: &Config, size: Option<(u32, u32)>) -> anyhow::Result<()> {
+    let (Some((width, height)), Some(court)) = (size, config.courts.first()) else { return Ok(()) };
+    if court.rims_of.is_some() {
+        return Ok(()); // they are scaled to it
+    }
+    for rim in &court.rims {
+        let (x, y) = (f64::from(rim.x + rim.w / 2.0), f64::from(rim.y + rim.h / 2.0));
+        if x > f64::from(width) || y > f64::from(height) {
+            bail!(
+                "a rim of court {} lies at {x:.0},{y:.0}, outside of this recording's {width}x{height}: it is \
+                 of another picture. Find its rims with `courtside aim --video FILE`, and import it for a court \
+                 that has them (a copy of the configuration will do)",
+                court.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The configuration of the box that the recording is played into, below `imports`, and the import's name.
 fn of_import(
     mut config: Config,
     args: &ImportArgs,
-    dir: PathBuf,
-    size: u64,
-) -> anyhow::Result<Config> {
+    imports: &Path,
+    (hash, began): (&str, UtcTime),
+) -> anyhow::Result<(Config, String)> {
     /// What a name may have of the other's, so that both fit.
     const SUFFIX: &str = "-import";
     let name = match &args.name {
@@ -299,14 +347,14 @@ fn of_import(
         }
     };
     config.appliance.name = BoxName::new(&name).with_context(|| format!("--as {name}"))?;
-    config.appliance.data_dir = dir.clone();
+    config.claim.enabled = false;
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.ingest.rtmp = Some(anywhere);
     (config.ingest.rtmps, config.ingest.tls) = (None, None);
     config.http.listen = anywhere;
-    (config.http.tls, config.http.token_file) = (None, dir.join("token"));
     config.uplink.home_assistant = false;
     // Nothing of it may go before it is through.
+    let size = std::fs::metadata(&args.file)?.len();
     let quota = size.saturating_mul(2).max(1 << 30);
     (config.ring.quota_bytes, config.ring.reserve_bytes) = (Some(quota), None);
     let wanted = args.court.as_deref().map(CourtId::new).transpose()?;
@@ -325,7 +373,11 @@ fn of_import(
         ([], None) => bail!("{} has no court", args.config.display()),
         (_, _) => bail!("there are several courts: name one with --court"),
     }
-    Ok(config)
+    let id = identity(hash, &config, began);
+    config.appliance.data_dir = imports.join(id.get(..16).unwrap_or(&id));
+    let token = config.appliance.data_dir.join("token");
+    (config.http.tls, config.http.token_file) = (None, token);
+    Ok((config, id))
 }
 
 /// What was played.

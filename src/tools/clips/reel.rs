@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
-use crate::clips::{Apart, Clip, RingReader, Shelf, ShelfError, Wanted};
+use crate::clips::{Apart, Clip, RingReader, Sequence, Shelf, ShelfError, Wanted};
 use crate::disk::RealDisk;
 use crate::event::models::LABEL;
 use crate::tools::clips::export::{wanted_of, write};
@@ -71,9 +71,14 @@ impl ReelArgs {
             }
             clips.sort_by(by_score);
         }
+        let sequence = match self.order {
+            Order::Time => Sequence::AsPlayed,
+            Order::Score => Sequence::AsNamed,
+        };
         let wanted: Vec<Wanted> = clips.iter().map(wanted_of).collect::<anyhow::Result<_>>()?;
         let title = Some(self.title.as_str()).filter(|title| !title.is_empty());
-        let films = ring.films(&wanted, title, Apart::LeftOut).context("read the ring")?;
+        let films =
+            ring.films(&wanted, title, (sequence, Apart::LeftOut)).context("read the ring")?;
         write(&films, &self.out, self.json)
     }
 }
@@ -102,7 +107,9 @@ pub(in crate::tools) fn reel_of(
     if wanted.is_empty() {
         return Ok(false);
     }
-    let films = ring.films(&wanted, Some(title), Apart::LeftOut).context("read the ring")?;
+    let films = ring
+        .films(&wanted, Some(title), (Sequence::AsPlayed, Apart::LeftOut))
+        .context("read the ring")?;
     films.told.iter().for_each(|line| remark(format_args!("courtside: {line}")));
     let Some(film) = films.films.first() else { return Ok(false) };
     if let Err(error) = to_file(out, |sink| film.read(sink)) {

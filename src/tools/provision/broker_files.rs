@@ -151,6 +151,10 @@ pub(super) fn acl<'a>(bound: impl IntoIterator<Item = &'a Serial>) -> String {
     for (right, below) in rights {
         let _ = writeln!(text, "pattern {right} courtside/1/%u/{below}");
     }
+    text.push_str("# Recordings that it imports are told as those of a box beside it.\n");
+    for below in ["event/#", "game/#", "state/#"] {
+        let _ = writeln!(text, "pattern write courtside/1/%u-import/{below}");
+    }
     text.push_str("pattern write homeassistant/+/%u/#\npattern read homeassistant/status\n");
     text
 }

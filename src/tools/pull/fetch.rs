@@ -15,6 +15,8 @@ const TRIES: u32 = 8;
 /// Before the second of them, doubled for each further one, as far as …
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// A box that is busy for so long before a byte comes is left for the next run.
+const BUSY_MOST: Duration = Duration::from_mins(10);
 
 /// What fetches the clips of one box.
 pub(super) struct Fetcher {
@@ -161,9 +163,9 @@ impl Fetcher {
     }
 }
 
-/// Tries in a row that brought nothing.
+/// Tries in a row that brought nothing, and how long the box was busy meanwhile.
 #[derive(Debug, Default)]
-struct Tries(u32);
+struct Tries(u32, Duration);
 
 impl Tries {
     /// How long to wait before the next.
@@ -174,14 +176,16 @@ impl Tries {
         if matches!(trouble, Trouble::Refused(_)) {
             return Err(trouble);
         }
+        // A box that is busy with others is there, and says when: its turns are no failures.
+        if let Trouble::Busy(wait) = &trouble {
+            self.1 += *wait;
+            return if self.1 > BUSY_MOST { Err(trouble) } else { Ok(*wait) };
+        }
         self.0 += 1;
         if self.0 >= TRIES {
             return Err(trouble);
         }
-        Ok(match trouble {
-            Trouble::Busy(wait) => wait,
-            _ => (FIRST_WAIT * (1 << (self.0 - 1))).min(LONGEST_WAIT),
-        })
+        Ok((FIRST_WAIT * (1 << (self.0 - 1))).min(LONGEST_WAIT))
     }
 }
 
@@ -202,5 +206,8 @@ mod tests {
         let mut tries = Tries::default();
         let busy = Trouble::Busy(Duration::from_secs(3));
         assert_eq!(tries.after(busy).expect("again"), Duration::from_secs(3));
+        let mut tries = Tries::default();
+        let turns = std::iter::repeat_with(|| tries.after(Trouble::Busy(Duration::from_secs(30))));
+        assert_eq!(turns.take_while(Result::is_ok).count(), 20, "ten minutes of them");
     }
 }

@@ -25,6 +25,16 @@ pub(super) enum Which {
     Game(String),
 }
 
+/// What a box has of what is wanted.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) entries: Vec<Entry>,
+    /// Clips that will come, as it says.
+    pub(super) making: u64,
+    /// It never heard of that game.
+    pub(super) unknown: bool,
+}
+
 /// A clip, as far as who pulls it must know; the rest stands in `told`.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -129,8 +139,8 @@ impl Http {
     }
 
     /// What there is of what is wanted.
-    pub(super) async fn list(&self, which: &Which) -> anyhow::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+    pub(super) async fn list(&self, which: &Which) -> anyhow::Result<Listed> {
+        let mut listed = Listed::default();
         match which {
             Which::Game(game) => {
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -139,9 +149,16 @@ impl Http {
                         "`{game}` is no game: `courtside pull --all --json` names those that there are"
                     );
                 }
-                let manifest = self.json(&format!("/v1/games/{game}/manifest")).await?;
+                let path = format!("/v1/games/{game}/manifest");
+                let taken = [StatusCode::OK, StatusCode::NOT_FOUND];
+                let (status, manifest) = self.json_of(&path, &taken).await?;
+                if status == StatusCode::NOT_FOUND {
+                    listed.unknown = true;
+                    return Ok(listed);
+                }
+                listed.making = making(&manifest);
                 for entry in clips(manifest)? {
-                    entries.push(Entry::of(entry)?.0);
+                    listed.entries.push(Entry::of(entry)?.0);
                 }
             }
             Which::All => {
@@ -151,22 +168,38 @@ impl Http {
                     let manifest = self.json(&path).await?;
                     after =
                         manifest.get("next").and_then(Value::as_u64).filter(|next| *next > from);
+                    // Each page names all of them.
+                    listed.making = making(&manifest);
                     for entry in clips(manifest)? {
-                        entries.push(Entry::of(entry)?.0);
+                        listed.entries.push(Entry::of(entry)?.0);
                     }
                 }
             }
         }
-        Ok(entries)
+        Ok(listed)
     }
 
     async fn json(&self, path: &str) -> anyhow::Result<Value> {
-        let asked = Asked { path, accept: JSON, body: None };
-        let answer = self.way().ask(&asked, &[]).await?;
-        let answer = accepted(answer, &[StatusCode::OK]).await?;
-        let body = answer.whole(MANIFEST_MOST_BYTES).await.map_err(Trouble::from)?;
-        serde_json::from_slice(&body).context("what is no JSON: is that a box?")
+        Ok(self.json_of(path, &[StatusCode::OK]).await?.1)
     }
+
+    async fn json_of(
+        &self,
+        path: &str,
+        taken: &[StatusCode],
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let asked = Asked { path, accept: JSON, body: None };
+        let answer = accepted(self.way().ask(&asked, &[]).await?, taken).await?;
+        let status = answer.status;
+        let body = answer.whole(MANIFEST_MOST_BYTES).await.map_err(Trouble::from)?;
+        let read = serde_json::from_slice(&body).context("what is no JSON: is that a box?")?;
+        Ok((status, read))
+    }
+}
+
+/// How many clips a manifest says will come.
+pub(super) fn making(manifest: &Value) -> u64 {
+    manifest.get("making").and_then(Value::as_array).map_or(0, |making| making.len() as u64)
 }
 
 fn clips(mut manifest: Value) -> anyhow::Result<Vec<Value>> {

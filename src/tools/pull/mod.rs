@@ -134,6 +134,17 @@ impl PullArgs {
         } else {
             sheet.lines().into_iter().for_each(tell);
         }
+        if let (true, Some(game)) = (sheet.knows_nothing(), &self.game) {
+            remark(format_args!(
+                "courtside: no box here has heard of a game `{game}`: `courtside pull --all --json` names \
+                 the game of each clip"
+            ));
+        } else if sheet.making > 0 {
+            remark(format_args!(
+                "courtside: {} clips are still being recorded or made: run this again for them",
+                sheet.making
+            ));
+        }
         Ok(if sheet.is_good() { ExitCode::SUCCESS } else { ExitCode::from(3) })
     }
 
@@ -224,7 +235,7 @@ impl Job {
         let listed = http.list(&self.which).await?;
         let (disk, path) = (Arc::clone(&self.disk), self.out.join(&name));
         let folder = tokio::task::spawn_blocking(move || Folder::open(disk, path)).await??;
-        let wanted: Vec<Entry> = listed.into_iter().filter(|entry| entry.media.is_some()).collect();
+        let wanted = sheet.lists(listed);
         self.bar.inc_length(wanted.iter().map(Entry::bytes).sum());
         let fetcher = Arc::new(Fetcher {
             http,

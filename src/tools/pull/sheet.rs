@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::media::Foreign;
 use crate::tools::pull::fetch::Fetched;
+use crate::tools::pull::http::{Entry, Listed};
 
 /// What came of one box.
 #[derive(Debug, Default, Serialize)]
@@ -23,6 +24,11 @@ pub(super) struct BoxSheet {
     /// Times that a clip went on where it had stopped.
     resumed: u64,
     acknowledged: u64,
+    /// Clips that will come.
+    making: u64,
+    /// It never heard of that game.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unknown: bool,
     failed: Vec<FailedClip>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Foreign>,
@@ -38,6 +44,12 @@ impl BoxSheet {
     /// Nothing yet.
     pub(super) fn begins(url: &str, name: &str) -> Self {
         Self { url: url.to_owned(), name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Notes what there will be, and gives what there is.
+    pub(super) fn lists(&mut self, listed: Listed) -> Vec<Entry> {
+        (self.making, self.unknown) = (listed.making, listed.unknown);
+        listed.entries.into_iter().filter(|entry| entry.media.is_some()).collect()
     }
 
     /// Adds a clip.
@@ -63,6 +75,9 @@ impl BoxSheet {
         if let Some(error) = &self.error {
             return format!("{name}: {error}");
         }
+        if self.unknown {
+            return format!("{name}: it never heard of that game");
+        }
         let Self { clips, had, moved_bytes, had_bytes, resumed, acknowledged, failed, .. } = self;
         format!(
             "{name}: {clips} clips ({had} were here), {moved_bytes} bytes moved, {had_bytes} were here, \
@@ -79,6 +94,8 @@ pub(super) struct Sheet {
     had_bytes: u64,
     clips: u64,
     acknowledged: u64,
+    /// Clips that will come.
+    pub(super) making: u64,
     failed: u64,
     boxes: Vec<BoxSheet>,
 }
@@ -92,19 +109,25 @@ impl Sheet {
             had_bytes: sum(|sheet| sheet.had_bytes),
             clips: sum(|sheet| sheet.clips),
             acknowledged: sum(|sheet| sheet.acknowledged),
+            making: sum(|sheet| sheet.making),
             failed: sum(|sheet| sheet.failed.len() as u64 + u64::from(sheet.error.is_some())),
             boxes,
         }
     }
 
     /// True if all that was wanted came.
-    pub(super) const fn is_good(&self) -> bool {
-        self.failed == 0
+    pub(super) fn is_good(&self) -> bool {
+        self.failed == 0 && self.making == 0 && !self.knows_nothing()
+    }
+
+    /// True if a game was asked for that no box has heard of.
+    pub(super) fn knows_nothing(&self) -> bool {
+        !self.boxes.is_empty() && self.boxes.iter().all(|sheet| sheet.unknown)
     }
 
     /// For a person.
     pub(super) fn lines(&self) -> Vec<String> {
-        let Self { clips, moved_bytes, had_bytes, acknowledged, failed, boxes } = self;
+        let Self { clips, moved_bytes, had_bytes, acknowledged, failed, boxes, .. } = self;
         let mut lines = Vec::new();
         for sheet in boxes {
             for FailedClip { clip, why } in &sheet.failed {

@@ -3,6 +3,7 @@
 //! ```text
 //! {id}.mp4                  a clip, verified
 //! {id}.{sha256, 16}.part    one that was begun: bytes of that clip, from its first on
+//! .lock                     held by the one pull that works here
 //! clips.jsonl               a line a verified clip: {"file", "bytes", "sha256", "clip": its entry}
 //! ```
 //! Order of a clip: bytes → sync → its hash is right → rename → sync of the folder → line. A cut between two
@@ -19,12 +20,13 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::disk::{Disk, DiskFile, OpenHow, read_whole};
+use crate::disk::{Disk, DiskFile, DiskLock, OpenHow, read_whole};
 use crate::tools::pull::http::{Bytes, Entry};
 
 /// Lines of 100,000 clips.
 const MANIFEST_MOST_BYTES: u64 = 256 << 20;
 const MANIFEST: &str = "clips.jsonl";
+const LOCK: &str = ".lock";
 /// Bytes read at once to be hashed.
 const CHUNK: usize = 1 << 20;
 
@@ -37,6 +39,8 @@ pub(super) struct Folder {
     verified: Mutex<BTreeMap<String, (u64, String)>>,
     /// Where the next line goes.
     lines: Mutex<(Box<dyn DiskFile>, u64)>,
+    /// Two at once would write over each other's lines and parts.
+    _lock: Box<dyn DiskLock>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +64,12 @@ impl Folder {
     /// Opens the folder, made if it is not there.
     pub(super) fn open(disk: Arc<dyn Disk>, path: PathBuf) -> anyhow::Result<Self> {
         disk.create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+        let lock = disk.lock(&path.join(LOCK)).with_context(|| {
+            format!(
+                "another pull writes into {}: let it end, or name another --out",
+                path.display()
+            )
+        })?;
         let manifest = path.join(MANIFEST);
         let mut verified = BTreeMap::new();
         let mut whole = 0;
@@ -82,7 +92,7 @@ impl Folder {
         let file = file.with_context(|| format!("open {}", manifest.display()))?;
         file.set_len(whole as u64).with_context(|| format!("write {}", manifest.display()))?;
         let lines = Mutex::new((file, whole as u64));
-        Ok(Self { disk, path, verified: Mutex::new(verified), lines })
+        Ok(Self { disk, path, verified: Mutex::new(verified), lines, _lock: lock })
     }
 
     fn file_of(id: &str) -> String {

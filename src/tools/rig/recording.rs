@@ -166,6 +166,23 @@ impl Recording {
         heard.created
     }
 
+    /// How players turn its pictures, in GStreamer's words (`rotate-90`); `None` where they lie as they are
+    /// shown. Known once a tag was read.
+    #[must_use]
+    pub fn turned(&self) -> Option<Foreign> {
+        let mut heard = self.heard.lock();
+        heard.listen(&self.pipeline);
+        heard.turned.as_deref().map(Foreign::name)
+    }
+
+    /// Width and height of its pictures; known once a tag was read.
+    #[must_use]
+    pub fn size(&self) -> Option<(u32, u32)> {
+        let caps = self.video.sink.static_pad("sink")?.current_caps()?;
+        let of = |field: &str| u32::try_from(caps.structure(0)?.get::<i32>(field).ok()?).ok();
+        Some((of("width")?, of("height")?))
+    }
+
     fn read(&self, sink: &gst_app::AppSink) -> anyhow::Result<Option<Unit>> {
         for _ in 0..STALLED {
             if let Some(sample) = sink.try_pull_sample(LOOK) {
@@ -206,6 +223,8 @@ impl Drop for Stopped {
 struct Heard {
     failure: Option<String>,
     created: Option<UtcTime>,
+    /// How players turn it.
+    turned: Option<String>,
 }
 
 impl Heard {
@@ -231,6 +250,10 @@ impl Heard {
             }
             gst::MessageView::Tag(tag) => {
                 self.created = self.created.or_else(|| date(&tag.tags()));
+                let turned = tag.tags().get::<gst::tags::ImageOrientation>();
+                if let Some(turned) = turned.map(|turned| turned.get().to_owned()) {
+                    self.turned = (turned != "rotate-0").then_some(turned);
+                }
             }
             _ => {}
         }

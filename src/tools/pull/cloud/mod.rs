@@ -75,8 +75,8 @@ pub(super) struct CloudArgs {
     /// The bucket's region
     #[arg(long, value_name = "NAME", requires = "mqtt", default_value = "us-east-1")]
     region: String,
-    /// Before the key of each object
-    #[arg(long, value_name = "TEXT", requires = "mqtt", default_value = "")]
+    /// Before the key of each object, for example 2026/
+    #[arg(long, value_name = "TEXT", requires = "mqtt", default_value = "", value_parser = prefix)]
     prefix: String,
     /// Bytes of a part; most storages want 5 MiB at least
     #[arg(long, value_name = "BYTES", requires = "mqtt", default_value_t = 8 << 20, value_parser = clap::value_parser!(u64).range((64 << 10)..=(1 << 30)))]
@@ -232,6 +232,14 @@ impl CloudArgs {
     }
 }
 
+/// Storages take a key with an empty part in it for a folder's, or refuse it in words of their own.
+fn prefix(text: &str) -> Result<String, String> {
+    if text.starts_with('/') || text.contains("//") || text.contains(char::is_control) {
+        return Err("a key begins with no slash and has no two in a row: write 2026/".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 async fn of_box(
     sender: Sender,
     which: Which,
@@ -256,7 +264,7 @@ async fn pull_box(
         let _seat = lists.acquire().await?;
         sender.venue.list(&which).await?
     };
-    let wanted: Vec<Entry> = listed.into_iter().filter(|entry| entry.media.is_some()).collect();
+    let wanted = sheet.lists(listed);
     sender.bar.inc_length(wanted.iter().map(Entry::bytes).sum());
     let sender = Arc::new(sender);
     let waiting = Arc::new(Mutex::new(wanted.into_iter()));

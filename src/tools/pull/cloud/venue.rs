@@ -15,8 +15,8 @@ use crate::event::upload::{
     ClipAckArguments, ClipListArguments, ClipUploadArguments, ClipUploadUrlsArguments, UploadDone,
 };
 use crate::event::words::CommandWord;
-use crate::media::{BoxName, Foreign, SessionId, UtcTime};
-use crate::tools::pull::http::{Entry, Which};
+use crate::media::{BoxName, Foreign, UtcTime};
+use crate::tools::pull::http::{Entry, Listed, Which, making};
 use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
 
 /// Clips of a page: as many as there are in one.
@@ -77,19 +77,17 @@ impl Venue {
     }
 
     /// What there is of what is wanted.
-    pub(super) async fn list(&self, which: &Which) -> anyhow::Result<Vec<Entry>> {
+    pub(super) async fn list(&self, which: &Which) -> anyhow::Result<Listed> {
         // A court without a started game plays one that is its session.
-        let (session, game) = match which {
-            Which::All => (None, None),
-            Which::Game(game) if SessionId::parse(game).is_some() => (Some(game.clone()), None),
-            Which::Game(game) => (None, Some(game.clone())),
+        let game = match which {
+            Which::All => None,
+            Which::Game(game) => Some(game.clone()),
         };
-        let (mut entries, mut after) = (Vec::new(), Some(0));
+        let (mut listed, mut after) = (Listed::default(), Some(0));
         while let Some(from) = after {
             let asked = ClipListArguments {
                 after: Some(from),
                 limit: Some(PAGE),
-                session: session.clone(),
                 game: game.clone(),
                 ..ClipListArguments::default()
             };
@@ -98,10 +96,14 @@ impl Venue {
             let clips =
                 page.get("clips").and_then(Value::as_array).context("a page without clips")?;
             for clip in clips {
-                entries.push(Entry::of(clip.clone())?.0);
+                listed.entries.push(Entry::of(clip.clone())?.0);
             }
+            listed.making = making(&page);
+            let known = page.get("known").and_then(Value::as_bool);
+            listed.unknown = known == Some(false) && listed.making == 0;
         }
-        Ok(entries)
+        listed.unknown &= listed.entries.is_empty();
+        Ok(listed)
     }
 
     /// Has a clip sent. `id` names the command: one that runs under it is only heard.
