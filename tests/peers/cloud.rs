@@ -1,5 +1,6 @@
 //! `courtside pull --mqtt --s3`: a box that nobody can reach, its broker, a storage, and who signs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -90,8 +91,15 @@ fn clips_go_to_the_bucket_once_and_are_acknowledged() {
     let (code, sheet) = pulled(&mut venue, &["--all", "--verify"]);
     assert_eq!((code, &sheet["moved_bytes"]), (Some(0), &0.into()), "{sheet:#}");
     assert_eq!((&sheet["acknowledged"], sent(&venue.storage)), (&0.into(), all), "{sheet:#}");
+    // A box takes few commands: all were acknowledged by one.
+    let messages = venue.subscriber.messages();
+    let acks = messages.iter().filter(|message| message.json["operation"] == "clip_ack");
+    let ids: BTreeSet<_> = acks.filter_map(|message| message.json["id"].as_str()).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    // A game that nobody has heard of is said to be that.
     let (code, sheet) = pulled(&mut venue, &["--game", "0123456789abcdef"]);
-    assert_eq!((code, &sheet["clips"]), (Some(0), &0.into()), "{sheet:#}");
+    assert_eq!((code, &sheet["clips"]), (Some(3), &0.into()), "{sheet:#}");
+    assert_eq!(sheet["boxes"][0]["unknown"], true, "{sheet:#}");
 
     // A box that is not there holds up no other.
     let (code, sheet) = pulled(&mut venue, &["--all", "--box", "rim-2"]);

@@ -79,7 +79,8 @@ fn folders(config: &Path) -> Vec<String> {
         std::fs::read_dir(config.with_file_name("data").join("import")).expect("a folder");
     let mut names: Vec<_> =
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
+    // Locks behind.
+    names.sort_by_key(|name| (name.ends_with(".lock"), name.clone()));
     names
 }
 
@@ -249,4 +250,29 @@ fn an_import_that_was_cut_off_begins_anew_and_doubles_nothing() {
     assert_eq!(folders(&config), left[1..], "the lock alone");
     let (again, ..) = import(&config, &file, &["--began", BEGAN]);
     assert_eq!(facts(&again), facts(&events));
+}
+
+#[test]
+fn what_no_rim_of_the_court_is_in_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().expect("dir");
+    let config = configured(dir.path());
+    let made = |args: &str, name: &str| {
+        let file = dir.path().join(name);
+        let run = Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-i", GAME, "-t", "1"])
+            .args(args.split_whitespace())
+            .arg(&file)
+            .status();
+        assert!(run.expect("ffmpeg is installed (make test installs it)").success());
+        file
+    };
+    let check = |file: &Path, expected: &str| {
+        let (events, _, said) = import(&config, file, &["--began", BEGAN]);
+        assert!(events.is_empty() && said.contains(expected), "{said}");
+    };
+    check(&made("-c copy -metadata:s:v rotate=90", "phone.mov"), "its pictures lie on their side");
+    check(&made("-vf scale=320:180 -bf 0", "small.mp4"), "outside of this recording's 320x180");
+    let upright = made("-c copy", "upright.mp4");
+    let (_, _, said) = import(&config, &upright, &["--began", "2199-01-01T00:00:00Z"]);
+    assert!(said.contains("which is still to come"), "{said}");
 }

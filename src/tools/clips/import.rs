@@ -41,7 +41,7 @@ use tokio::sync::{Notify, watch};
 use crate::answer::RimAnswer;
 use crate::app::{App, AppHandle, Options, Probe, Recording as Recorded, Report};
 use crate::claim::Store;
-use crate::clock::{Clock, stand_back};
+use crate::clock::{Clock, SystemClock, stand_back};
 use crate::config::{self, Config, Secret};
 use crate::disk::{Disk, RealDisk, read_whole};
 use crate::health;
@@ -94,6 +94,8 @@ pub(super) struct ImportArgs {
 const TO_ACKNOWLEDGE: Duration = Duration::from_secs(30);
 /// A picture that is still to come comes within this of the last.
 const SETTLE: Duration = Duration::from_secs(20);
+/// Who shows an earlier time than this was never set.
+const SET_SINCE: &str = "2026-01-01T00:00:00Z";
 /// Events that are asked for at once.
 const PAGE: usize = 200;
 
@@ -114,6 +116,12 @@ impl ImportArgs {
         let mut shutdown = run::on_signal().context("listen for signals")?;
         let mut config = config::load(&self.config)?;
         let hash = hash(&self.file).with_context(|| format!("read {}", self.file.display()))?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+        let imports = config.appliance.data_dir.join("import");
+        std::fs::create_dir_all(&imports).with_context(|| format!("make {}", imports.display()))?;
+        // Of the file, whatever it is imported as.
+        let lock = imports.join(hash.get(..16).unwrap_or(&hash)).with_extension("lock");
+        let _only = disk.lock(&lock).context("it is being imported already")?;
         let mut recording = Recording::open(&self.file)?;
         let first = recording.next_tag()?.context("there is no picture in it")?;
         let began = match &self.began {
@@ -122,13 +130,20 @@ impl ImportArgs {
                 .created()
                 .context("the file does not say when it began: say it with --began")?,
         };
+        // A clock that was never set says nothing of what is to come.
+        let now = SystemClock::new().utc();
+        if began > now && now > utc(SET_SINCE)? {
+            bail!(
+                "it is said to begin at {}, which is still to come: say when it began with --began",
+                began.to_rfc3339()
+            );
+        }
         if let Some(turned) = recording.turned() {
             bail!(
                 "its pictures lie on their side (`{turned}`: a phone that was held upright), and so would the \
                  ring: turn them with `ffmpeg -i FILE -c:v libx264 -bf 0 -c:a copy UPRIGHT.mp4`"
             );
         }
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
         let given = Store::look(&*disk, &config.appliance.data_dir);
         // A broker that is configured wins, as it does for the box itself.
         let given =
@@ -136,13 +151,10 @@ impl ImportArgs {
         if let Some(given) = &given {
             config.appliance.name = given.name.clone();
         }
-        let imports = config.appliance.data_dir.join("import");
         let (config, id) = of_import(config, &self, &imports, (&hash, began))?;
         fits(&config, recording.size())?;
         let dir = config.appliance.data_dir.clone();
-        std::fs::create_dir_all(&imports).with_context(|| format!("make {}", imports.display()))?;
-        let _only =
-            disk.lock(&dir.with_extension("lock")).context("it is being imported already")?;
+        restore(&*disk, &dir, &dir.with_extension("before")).context("bring an import back")?;
         if let Some(done) = done(&*disk, &dir)
             && !self.again
         {
@@ -152,7 +164,11 @@ impl ImportArgs {
             ));
             return Ok(ExitCode::SUCCESS);
         }
-        // What was cut off begins anew: the same file gives the same.
+        // What was cut off begins anew: the same file gives the same. What was finished is kept until this is.
+        let before = dir.with_extension("before");
+        if done(&*disk, &dir).is_some() {
+            disk.rename(&dir, &before).with_context(|| format!("keep {}", dir.display()))?;
+        }
         clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
         std::fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
         let court = config.courts.first().context("a court")?.name.clone();
@@ -193,6 +209,7 @@ impl ImportArgs {
                 // Why it was cut is told; how the box ended then is its log's.
                 drop(daemon.await);
                 clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
+                restore(&*disk, &dir, &before).context("bring the import before back")?;
                 return Err(why);
             }
         };
@@ -216,6 +233,7 @@ impl ImportArgs {
             let bytes = serde_json::to_vec(&done)?;
             crate::disk::write_durably(&*disk, &dir.join(DONE), &bytes)
                 .context("note that it is done")?;
+            clear(&*disk, &before).context("take the import before away")?;
         }
         conclude(&done, &dir, self.json)
     }
@@ -281,6 +299,18 @@ fn clear(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
         _ => disk.sync_dir(dir)?,
     }
     std::fs::remove_dir_all(dir)
+}
+
+/// Brings the finished import that stands in `before` back, unless another one was finished since.
+fn restore(disk: &dyn Disk, dir: &Path, before: &Path) -> std::io::Result<()> {
+    if !before.exists() {
+        return Ok(());
+    }
+    if done(disk, dir).is_some() {
+        return clear(disk, before);
+    }
+    clear(disk, dir)?;
+    disk.rename(before, dir)
 }
 
 /// SHA-256 of a file, hexadecimal.

@@ -1,22 +1,13 @@
 //! One clip into its file: whatever the link does, no byte twice that is here already.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
 use crate::clock::{Clock, sleep};
-use crate::tools::pull::http::{Bytes, Entry, Http, Trouble, Way};
+use crate::tools::pull::http::{Bytes, Entry, Http, Tries, Trouble, Way};
 use crate::tools::pull::shelf::{Folder, Part};
-
-/// Tries in a row that brought no byte before a clip is left for the next run.
-const TRIES: u32 = 8;
-/// Before the second of them, doubled for each further one, as far as …
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// A box that is busy for so long before a byte comes is left for the next run.
-const BUSY_MOST: Duration = Duration::from_mins(10);
 
 /// What fetches the clips of one box.
 pub(super) struct Fetcher {
@@ -160,54 +151,5 @@ impl Fetcher {
                 }
             }
         }
-    }
-}
-
-/// Tries in a row that brought nothing, and how long the box was busy meanwhile.
-#[derive(Debug, Default)]
-struct Tries(u32, Duration);
-
-impl Tries {
-    /// How long to wait before the next.
-    ///
-    /// # Errors
-    /// Where no other is worth it.
-    fn after(&mut self, trouble: Trouble) -> Result<Duration, Trouble> {
-        if matches!(trouble, Trouble::Refused(_)) {
-            return Err(trouble);
-        }
-        // A box that is busy with others is there, and says when: its turns are no failures.
-        if let Trouble::Busy(wait) = &trouble {
-            self.1 += *wait;
-            return if self.1 > BUSY_MOST { Err(trouble) } else { Ok(*wait) };
-        }
-        self.0 += 1;
-        if self.0 >= TRIES {
-            return Err(trouble);
-        }
-        Ok((FIRST_WAIT * (1 << (self.0 - 1))).min(LONGEST_WAIT))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::Foreign;
-
-    #[test]
-    fn what_is_refused_is_not_tried_again_and_what_broke_is_for_a_while() {
-        let mut tries = Tries::default();
-        let refused = Trouble::Refused(Foreign::told("no"));
-        assert!(tries.after(refused).is_err());
-        let broke = || Trouble::Broken("cut".to_owned());
-        let waits: Vec<u128> =
-            std::iter::from_fn(|| Some(tries.after(broke()).ok()?.as_millis())).collect();
-        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 8000]);
-        let mut tries = Tries::default();
-        let busy = Trouble::Busy(Duration::from_secs(3));
-        assert_eq!(tries.after(busy).expect("again"), Duration::from_secs(3));
-        let mut tries = Tries::default();
-        let turns = std::iter::repeat_with(|| tries.after(Trouble::Busy(Duration::from_secs(30))));
-        assert_eq!(turns.take_while(Result::is_ok).count(), 20, "ten minutes of them");
     }
 }

@@ -1,5 +1,6 @@
 //! A box, asked over HTTP: what it has, a clip's bytes from somewhere on, and that they are here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -8,15 +9,23 @@ use hyper::header::{HeaderName, IF_RANGE, RANGE, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::clock::{Clock, sleep};
 use crate::media::{BoxName, Foreign};
 use crate::tools::client::{Answer, Asked, ClientError, Connection};
 use crate::tools::pull::boxes::Pulled;
 
 /// More than a page of 500 entries, or the manifest of a game of 10,000 clips.
 const MANIFEST_MOST_BYTES: usize = 32 << 20;
-/// Entries of a page.
+/// Entries of a page, unless the line breaks.
 const PAGE: usize = 500;
 const JSON: &str = "application/json";
+/// Tries in a row that brought nothing before a clip, or a box, is left for the next run.
+const TRIES: u32 = 8;
+/// Before the second of them, doubled for each further one, as far as …
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// A box that is busy for so long before anything comes is left for the next run.
+const BUSY_MOST: Duration = Duration::from_mins(10);
 
 /// Which clips are wanted.
 #[derive(Clone, Debug)]
@@ -111,6 +120,7 @@ impl From<ClientError> for Trouble {
 #[derive(Debug)]
 pub(super) struct Http {
     at: Pulled,
+    clock: Arc<dyn Clock>,
 }
 
 /// A worker's own way to the box: a connection while it holds.
@@ -121,8 +131,8 @@ pub(super) struct Way {
 }
 
 impl Http {
-    pub(super) const fn new(at: Pulled) -> Self {
-        Self { at }
+    pub(super) const fn new(at: Pulled, clock: Arc<dyn Clock>) -> Self {
+        Self { at, clock }
     }
 
     pub(super) fn way(&self) -> Way {
@@ -141,7 +151,8 @@ impl Http {
     /// What there is of what is wanted.
     pub(super) async fn list(&self, which: &Which) -> anyhow::Result<Listed> {
         let mut listed = Listed::default();
-        match which {
+        let of_game = match which {
+            Which::All => String::new(),
             Which::Game(game) => {
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
                 if game.is_empty() || !game.chars().all(plain) {
@@ -149,51 +160,68 @@ impl Http {
                         "`{game}` is no game: `courtside pull --all --json` names those that there are"
                     );
                 }
-                let path = format!("/v1/games/{game}/manifest");
-                let taken = [StatusCode::OK, StatusCode::NOT_FOUND];
-                let (status, manifest) = self.json_of(&path, &taken).await?;
-                if status == StatusCode::NOT_FOUND {
-                    listed.unknown = true;
-                    return Ok(listed);
-                }
-                listed.making = making(&manifest);
-                for entry in clips(manifest)? {
-                    listed.entries.push(Entry::of(entry)?.0);
-                }
+                format!("&game={game}")
             }
-            Which::All => {
-                let mut after = Some(0);
-                while let Some(from) = after {
-                    let path = format!("/v1/clips?after={from}&limit={PAGE}");
-                    let manifest = self.json(&path).await?;
-                    after =
-                        manifest.get("next").and_then(Value::as_u64).filter(|next| *next > from);
-                    // Each page names all of them.
-                    listed.making = making(&manifest);
-                    for entry in clips(manifest)? {
-                        listed.entries.push(Entry::of(entry)?.0);
-                    }
+        };
+        let (mut after, mut limit) = (Some(0), PAGE);
+        let mut tries = Tries::default();
+        while let Some(from) = after {
+            let path = format!("/v1/clips?after={from}&limit={limit}{of_game}");
+            let manifest = match self.once(&path, &[StatusCode::OK]).await {
+                Ok((_, manifest)) => manifest,
+                Err(trouble) => {
+                    // A line that does not hold for a page may hold for less.
+                    limit = (limit / 4).max(1);
+                    sleep(&*self.clock, tries.after(trouble)?).await;
+                    continue;
                 }
+            };
+            tries = Tries::default();
+            after = manifest.get("next").and_then(Value::as_u64).filter(|next| *next > from);
+            // Each page names all of them.
+            listed.making = making(&manifest);
+            for entry in clips(manifest)? {
+                listed.entries.push(Entry::of(entry)?.0);
             }
+        }
+        if let Which::Game(game) = which
+            && listed.entries.is_empty()
+        {
+            let path = format!("/v1/games/{game}/manifest");
+            let taken = [StatusCode::OK, StatusCode::NOT_FOUND];
+            listed.unknown = self.patiently(&path, &taken).await?.0 == StatusCode::NOT_FOUND;
         }
         Ok(listed)
     }
 
     async fn json(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(self.json_of(path, &[StatusCode::OK]).await?.1)
+        Ok(self.patiently(path, &[StatusCode::OK]).await?.1)
     }
 
-    async fn json_of(
+    /// What is answered, asked again where the line broke or the box is busy.
+    async fn patiently(
         &self,
         path: &str,
         taken: &[StatusCode],
-    ) -> anyhow::Result<(StatusCode, Value)> {
+    ) -> Result<(StatusCode, Value), Trouble> {
+        let mut tries = Tries::default();
+        loop {
+            match self.once(path, taken).await {
+                Err(trouble) => sleep(&*self.clock, tries.after(trouble)?).await,
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn once(&self, path: &str, taken: &[StatusCode]) -> Result<(StatusCode, Value), Trouble> {
         let asked = Asked { path, accept: JSON, body: None };
         let answer = accepted(self.way().ask(&asked, &[]).await?, taken).await?;
         let status = answer.status;
         let body = answer.whole(MANIFEST_MOST_BYTES).await.map_err(Trouble::from)?;
-        let read = serde_json::from_slice(&body).context("what is no JSON: is that a box?")?;
-        Ok((status, read))
+        let read = serde_json::from_slice(&body);
+        let none =
+            |_| Trouble::Refused(Foreign::told("what it answers is no JSON: is that a box?"));
+        Ok((status, read.map_err(none)?))
     }
 }
 
@@ -281,4 +309,52 @@ async fn accepted(answer: Answer, taken: &[StatusCode]) -> Result<Answer, Troubl
         _ => "",
     };
     Err(Trouble::Refused(Foreign::told(format!("the box answers {status}: {said}{hint}"))))
+}
+
+/// Tries in a row that brought nothing, and how long the box was busy meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Tries(u32, Duration);
+
+impl Tries {
+    /// How long to wait before the next.
+    ///
+    /// # Errors
+    /// Where no other is worth it.
+    pub(super) fn after(&mut self, trouble: Trouble) -> Result<Duration, Trouble> {
+        if matches!(trouble, Trouble::Refused(_)) {
+            return Err(trouble);
+        }
+        // A box that is busy with others is there, and says when: its turns are no failures.
+        if let Trouble::Busy(wait) = &trouble {
+            self.1 += *wait;
+            return if self.1 > BUSY_MOST { Err(trouble) } else { Ok(*wait) };
+        }
+        self.0 += 1;
+        if self.0 >= TRIES {
+            return Err(trouble);
+        }
+        Ok((FIRST_WAIT * (1 << (self.0 - 1))).min(LONGEST_WAIT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_not_tried_again_and_what_broke_is_for_a_while() {
+        let mut tries = Tries::default();
+        let refused = Trouble::Refused(Foreign::told("no"));
+        assert!(tries.after(refused).is_err());
+        let broke = || Trouble::Broken("cut".to_owned());
+        let waits: Vec<u128> =
+            std::iter::from_fn(|| Some(tries.after(broke()).ok()?.as_millis())).collect();
+        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 8000]);
+        let mut tries = Tries::default();
+        let busy = Trouble::Busy(Duration::from_secs(3));
+        assert_eq!(tries.after(busy).expect("again"), Duration::from_secs(3));
+        let mut tries = Tries::default();
+        let turns = std::iter::repeat_with(|| tries.after(Trouble::Busy(Duration::from_secs(30))));
+        assert_eq!(turns.take_while(Result::is_ok).count(), 20, "ten minutes of them");
+    }
 }

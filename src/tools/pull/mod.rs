@@ -226,7 +226,7 @@ impl Job {
     }
 
     async fn pull_box(self: &Arc<Self>, one: Pulled, sheet: &mut BoxSheet) -> anyhow::Result<()> {
-        let http = Arc::new(Http::new(one));
+        let http = Arc::new(Http::new(one, Arc::clone(&self.clock)));
         let name = http.name().await?;
         if !self.names.lock().insert(name.clone()) {
             bail!("another of these boxes is called {name} too: pull them into two folders");

@@ -69,6 +69,16 @@ impl BoxSheet {
         }
     }
 
+    /// Adds that a clip was acknowledged, or why not.
+    pub(super) fn acknowledges(&mut self, clip: String, failed: Option<anyhow::Error>) {
+        match failed {
+            None => self.acknowledged += 1,
+            Some(error) => {
+                self.failed.push(FailedClip { clip, why: Foreign::told(format!("{error:#}")) });
+            }
+        }
+    }
+
     /// In a line.
     pub(super) fn line(&self) -> String {
         let name = if self.name.is_empty() { &self.url } else { &self.name };

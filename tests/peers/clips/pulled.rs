@@ -5,11 +5,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use courtside::disk::{Disk, RealDisk};
 use serde_json::Value;
 use sha2::Digest;
 
 use super::ask;
-use super::boxed::{Boxed, game, record};
+use super::boxed::{Boxed, game, record, record_clips};
 
 fn get(to: SocketAddr, path: &str, fields: &str) -> (u16, String, Vec<u8>) {
     ask(to, &format!("GET {path}"), fields, "")
@@ -258,6 +259,46 @@ fn a_line_that_is_cut_again_and_again_costs_no_byte_twice() {
     assert_eq!(moved(&cut), all);
     assert_eq!(moved(&boxed.url()), 0, "nothing twice");
     assert_here(&clips, &python);
+}
+
+#[test]
+fn a_list_that_no_line_lets_through_whole_comes_in_smaller_pages() {
+    let dir = tempfile::tempdir().expect("dir");
+    let intervals: Vec<_> = (0..60).map(|n| (n * 150, n * 150 + 400)).collect();
+    record_clips(dir.path(), &intervals);
+    let boxed = Boxed::on(dir.path());
+    let whole = get(boxed.address, "/v1/clips?limit=500", "").2;
+    let clips = listed(boxed.address);
+    let cut = cutting(boxed.address, whole.len() / 2);
+    let out = dir.path().join("out");
+    let (code, sheet) = pulled(&format!("http://{cut}"), &out, &[]);
+    assert_eq!((code, &sheet["clips"]), (Some(0), &60.into()), "{sheet}");
+    assert_here(&clips, &out.join("rim-1"));
+}
+
+#[test]
+fn two_pulls_into_one_folder_are_told_apart_and_a_game_that_nobody_knows_is_said() {
+    let dir = tempfile::tempdir().expect("dir");
+    record(dir.path());
+    let boxed = Boxed::on(dir.path());
+    let out = dir.path().join("out");
+    std::fs::create_dir_all(out.join("rim-1")).expect("a folder");
+    let other = RealDisk::new().lock(&out.join("rim-1/.lock")).expect("another pull");
+    let (code, sheet) = pulled(&boxed.url(), &out, &[]);
+    let said = sheet["boxes"][0]["error"].as_str().unwrap_or_default();
+    assert_eq!((code, &sheet["moved_bytes"]), (Some(3), &0.into()), "{sheet}");
+    assert!(said.contains("another pull writes into"), "{said}");
+    drop(other);
+    assert_eq!(pulled(&boxed.url(), &out, &[]).0, Some(0));
+
+    let folder = out.to_str().expect("text");
+    let told = pull(&["--from", &boxed.url(), "--game", "cpu2", "--out", folder, "--json"]);
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert_eq!(told.status.code(), Some(3), "{said}");
+    assert!(said.contains("no box here has heard of a game `cpu2`"), "{said}");
+    let wrong = pull(&["--from", &format!("{}/v1/", boxed.url()), "--all", "--out", folder]);
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(wrong.status.code() == Some(1) && said.contains("write http://HOST:PORT"), "{said}");
 }
 
 #[test]

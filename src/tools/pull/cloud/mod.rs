@@ -47,6 +47,8 @@ const BOXES_MOST: usize = 1_000;
 const NAMES_MOST_BYTES: u64 = 1 << 20;
 /// Clips that a box sends at once; a third would wait.
 const AT_ONCE: usize = 2;
+/// Clips that are there before they are acknowledged together.
+const OWED_MOST: usize = 25;
 /// Boxes whose lists are asked for at once: each is a connection to the broker.
 const LISTS: usize = 64;
 /// Descriptors of one clip under way: two connections to the broker, one to the storage.
@@ -153,6 +155,7 @@ impl CloudArgs {
                     terms: terms.clone(),
                     clock: Arc::clone(&clock),
                     bar: bar.clone(),
+                    owed: Mutex::default(),
                 };
                 let (lists, which) = (Arc::clone(&lists), which.clone());
                 tasks.spawn(
@@ -272,18 +275,22 @@ async fn pull_box(
     for _ in 0..parallel {
         let (sender, waiting) = (Arc::clone(&sender), Arc::clone(&waiting));
         tasks.spawn(async move {
-            let mut done = Vec::new();
+            let (mut done, mut acknowledged) = (Vec::new(), Vec::new());
             loop {
-                let Some(entry) = waiting.lock().next() else { return done };
+                let Some(entry) = waiting.lock().next() else { return (done, acknowledged) };
                 let sent = sender.send(&entry).await;
                 done.push((entry.id.clone(), sent));
+                acknowledged.extend(sender.acknowledge(OWED_MOST).await);
             }
         });
     }
     while let Some(joined) = tasks.join_next().await {
-        for (clip, sent) in joined? {
-            sheet.add(clip, sent);
-        }
+        let (sent, acknowledged) = joined?;
+        sent.into_iter().for_each(|(clip, sent)| sheet.add(clip, sent));
+        acknowledged.into_iter().for_each(|(clip, failed)| sheet.acknowledges(clip, failed));
+    }
+    for (clip, failed) in sender.acknowledge(0).await {
+        sheet.acknowledges(clip, failed);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use indicatif::ProgressBar;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, sleep};
 use crate::event::command::CommandState;
 use crate::event::upload::{
-    ClipUploadArguments, ClipUploadUrlsArguments, UploadDone, UploadHave, UploadMultipart,
+    ClipAck, ClipUploadArguments, ClipUploadUrlsArguments, UploadDone, UploadHave, UploadMultipart,
     UploadNeeds, UploadPartUrl, UploadTo,
 };
 use crate::event::words::UploadNeed;
@@ -21,6 +21,7 @@ use crate::tools::pull::cloud::bucket::{Bucket, HeldPart};
 use crate::tools::pull::cloud::venue::{NotDone, Venue};
 use crate::tools::pull::fetch::Fetched;
 use crate::tools::pull::http::{Bytes, Entry};
+use crate::tools::tell::remark;
 
 /// Parts of an upload, at most: what a box takes.
 const PARTS_MOST: u64 = 1_000;
@@ -34,6 +35,11 @@ const COMMANDS_MOST: u32 = 32;
 const MOMENT: Duration = Duration::from_secs(1);
 /// Tries to tell a box something.
 const TRIES: u32 = 5;
+/// Clips of one `clip_ack`: what a box takes.
+const ACKS_MOST: usize = 200;
+/// Parts whose addresses are signed before the box asks: a clip of a shot has no more. Those of a long one are
+/// signed as it gets there.
+const AT_FIRST: u32 = 4;
 
 /// What is wanted of every clip.
 #[derive(Clone, Debug)]
@@ -53,6 +59,8 @@ pub(super) struct Sender {
     pub(super) terms: Terms,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bar: ProgressBar,
+    /// Clips that are there and not acknowledged yet. Taken for lines.
+    pub(super) owed: Mutex<Vec<ClipAck>>,
 }
 
 /// A clip on its way.
@@ -96,12 +104,40 @@ impl Sender {
         }
         sent.whole = true;
         if self.terms.acknowledge && entry.pinned {
-            self.patiently(|| self.venue.acknowledge(&entry.id, &media.sha256))
-                .await
-                .context("acknowledge it")?;
-            sent.acknowledged = true;
+            let (clip, sha256) = (entry.id.clone(), Some(media.sha256.clone()));
+            self.owed.lock().push(ClipAck { clip, sha256 });
         }
         Ok(())
+    }
+
+    /// Acknowledges what is owed, if it is that many at least: many in a command, since a box takes few. Gives what
+    /// came of each.
+    pub(super) async fn acknowledge(&self, least: usize) -> Vec<(String, Option<anyhow::Error>)> {
+        let owed = {
+            let mut owed = self.owed.lock();
+            if owed.len() < least.max(1) {
+                return Vec::new();
+            }
+            std::mem::take(&mut *owed)
+        };
+        let mut told = Vec::new();
+        for some in owed.chunks(ACKS_MOST) {
+            let mut answer = self.venue.acknowledge(some).await;
+            for _ in 1..TRIES {
+                let Err(NotDone::NoAnswer(why)) = &answer else { break };
+                tracing::debug!(%why, "told again");
+                answer = self.venue.acknowledge(some).await;
+            }
+            let failed = |clip: &str| match &answer {
+                Ok(refused) => {
+                    let why = refused.iter().find(|(refused, _)| refused == clip);
+                    why.map(|(_, why)| anyhow::anyhow!("acknowledge it: {why}"))
+                }
+                Err(why) => Some(anyhow::anyhow!("acknowledge it: {why}")),
+            };
+            told.extend(some.iter().map(|ack| (ack.clip.clone(), failed(&ack.clip))));
+        }
+        told
     }
 
     /// True if the object is the clip. A storage that keeps no hash beside it has all of it read: that costs the
@@ -144,7 +180,15 @@ impl Sender {
             };
             let had =
                 self.held(&job).await?.map_or(0, |held| held.values().map(|part| part.bytes).sum());
-            match self.upload(&job).await? {
+            let ended = match self.upload(&job, had == 0).await {
+                Ok(ended) => ended,
+                Err(why) => {
+                    // Its seat on the box is for the next clip; what the storage has of it stays.
+                    self.gives_up(&job).await;
+                    return Err(why);
+                }
+            };
+            match ended {
                 Ended::Sent(done) if self.complete(&job, &done).await? => {
                     self.shows(&job, 100);
                     (sent.had, sent.moved) = (had, media.bytes - had);
@@ -170,20 +214,28 @@ impl Sender {
     }
 
     /// Has the box send it, and answers what it asks for meanwhile.
-    async fn upload(&self, job: &Job<'_>) -> anyhow::Result<Ended> {
+    async fn upload(&self, job: &Job<'_>, is_new: bool) -> anyhow::Result<Ended> {
+        let upload = job.upload.lock().clone();
+        // What the storage has of it the box is told when it asks.
+        let first = if is_new { job.parts().min(AT_FIRST) } else { 0 };
+        let parts = (1..=first).filter_map(|number| {
+            let url = self.storage.part_url(&job.key, &upload, u16::try_from(number).ok()?);
+            Some(UploadPartUrl { number, url })
+        });
+        let multipart = UploadMultipart { part_bytes: job.part_bytes, parts: parts.collect() };
         let asked = ClipUploadArguments {
             clip: job.entry.id.clone(),
             upload: Some(job.name.clone()),
-            to: UploadTo {
-                multipart: Some(UploadMultipart { part_bytes: job.part_bytes, parts: Vec::new() }),
-                ..UploadTo::default()
-            },
+            to: UploadTo { multipart: Some(multipart), ..UploadTo::default() },
             now: self.terms.now,
         };
         let (mut tries, mut last) = (0, None);
-        for command in 0..COMMANDS_MOST {
+        let (mut command, began) = (0, self.clock.monotonic());
+        let said = Mutex::new(String::new());
+        while command < COMMANDS_MOST {
             // A command that an earlier run of this began is only heard, with all that it says.
             let id = format!("{}-{command}", job.name);
+            command += 1;
             let (tells, heard) = watch::channel(None);
             let mut states = 0_u32;
             let told = |state: &CommandState| {
@@ -191,6 +243,7 @@ impl Sender {
                 if let Some(percent) = state.progress {
                     self.shows(job, percent);
                 }
+                self.says(job, state, &said);
                 tells.send_replace(state.needs.as_deref().cloned());
             };
             let ended = tokio::select! {
@@ -224,12 +277,37 @@ impl Sender {
                     self.storage.abort(&job.key, &upload).await?;
                     return Ok(Ended::Lost);
                 }
+                Err(why) if why.is_for_now() && self.venue.waits(began).await => command -= 1,
                 // It was over before it was asked: an earlier run's.
                 Err(why @ NotDone::Refused { ran: true, .. }) if states == 1 => last = Some(why),
                 Err(why) => return Err(why.into()),
             }
         }
         Err(last.map_or_else(|| anyhow::anyhow!("its upload came to no end"), Into::into))
+    }
+
+    /// Says once why a box does not send yet.
+    fn says(&self, job: &Job<'_>, state: &CommandState, said: &Mutex<String>) {
+        let words = state.words.as_ref().map(ToString::to_string).unwrap_or_default();
+        let waits = words.starts_with("yielding") || words.starts_with("waiting");
+        let mut said = said.lock();
+        if !waits || *said == words {
+            return;
+        }
+        let hint = if self.terms.now { "" } else { " (--now has it sent all the same)" };
+        self.bar.suspend(|| {
+            remark(format_args!("{}: {}: {words}{hint}", self.venue.name(), job.entry.id));
+        });
+        *said = words;
+    }
+
+    /// Tells the box that nobody will answer it any more.
+    async fn gives_up(&self, job: &Job<'_>) {
+        let (upload, give_up) = (job.name.clone(), true);
+        let asked = ClipUploadUrlsArguments { upload, give_up, ..Default::default() };
+        if let Err(why) = self.venue.give(&asked).await {
+            tracing::debug!(%why, "an upload was left to its end");
+        }
     }
 
     /// Answers what a box needs, as long as this is polled; why it cannot.
@@ -296,7 +374,6 @@ impl Sender {
         for _ in 1..TRIES {
             match tell().await {
                 Err(NotDone::NoAnswer(why)) => tracing::debug!(%why, "told again"),
-                Err(why) if why.code() == "busy" => sleep(&*self.clock, MOMENT).await,
                 told => return told,
             }
         }
@@ -346,6 +423,11 @@ impl Sender {
 }
 
 impl Job<'_> {
+    /// How many there are.
+    fn parts(&self) -> u32 {
+        u32::try_from(self.media.bytes.div_ceil(self.part_bytes)).unwrap_or(u32::MAX)
+    }
+
     /// Bytes of a part.
     fn bytes_of(&self, number: u32) -> Option<u64> {
         let from = u64::from(number.checked_sub(1)?).checked_mul(self.part_bytes)?;

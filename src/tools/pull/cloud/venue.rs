@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::broker::Access;
-use crate::clock::Clock;
+use crate::clock::{Clock, sleep};
 use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::event::upload::{
-    ClipAckArguments, ClipListArguments, ClipUploadArguments, ClipUploadUrlsArguments, UploadDone,
+    ClipAck, ClipAckArguments, ClipListArguments, ClipUploadArguments, ClipUploadUrlsArguments,
+    UploadDone,
 };
 use crate::event::words::CommandWord;
-use crate::media::{BoxName, Foreign, UtcTime};
+use crate::media::{BoxName, Foreign, Monotonic, UtcTime};
 use crate::tools::pull::http::{Entry, Listed, Which, making};
 use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
 
@@ -23,6 +24,10 @@ use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
 const PAGE: u16 = 200;
 /// For what is answered at once by a box that is there.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A box that was asked too much takes a command in 20 s: so often it is asked again …
+const TURN: Duration = Duration::from_secs(5);
+/// … and for so long.
+const TURN_MOST: Duration = Duration::from_mins(10);
 /// Not begun later than this after it was asked, s.
 const EXPIRY_S: u32 = 600;
 
@@ -48,6 +53,11 @@ pub(super) enum NotDone {
 }
 
 impl NotDone {
+    /// True where the box takes no more commands for the moment, or its inbox none.
+    pub(super) fn is_for_now(&self) -> bool {
+        ["too_many", "busy"].contains(&self.code())
+    }
+
     /// The box's word for it.
     pub(super) fn code(&self) -> &str {
         match self {
@@ -124,22 +134,44 @@ impl Venue {
         self.soon("clip_upload_urls", asked).await.map(drop)
     }
 
-    /// Says that a clip is where it was sent.
-    pub(super) async fn acknowledge(&self, clip: &str, sha256: &str) -> Result<(), NotDone> {
-        let asked = ClipAckArguments {
-            clip: Some(clip.to_owned()),
-            sha256: Some(sha256.to_owned()),
-            clips: Vec::new(),
+    /// Says that clips are where they were sent; gives those that the box does not take for it, and why.
+    pub(super) async fn acknowledge(
+        &self,
+        clips: &[ClipAck],
+    ) -> Result<Vec<(String, Foreign)>, NotDone> {
+        let asked = ClipAckArguments { clips: clips.to_vec(), ..ClipAckArguments::default() };
+        let told = self.soon("clip_ack", &asked).await?;
+        let refused = told.get("refused").and_then(Value::as_array);
+        let one = |refused: &Value| {
+            let text = |field: &str| refused.get(field).and_then(Value::as_str).unwrap_or_default();
+            (text("clip").to_owned(), Foreign::text(text("reason")))
         };
-        self.soon("clip_ack", &asked).await.map(drop)
+        Ok(refused.into_iter().flatten().map(one).collect())
     }
 
+    /// Asks under a new name each time, and again where the box takes no more commands for the moment.
     async fn soon(&self, operation: &str, asked: &impl Serialize) -> Result<Value, NotDone> {
-        let mut bytes = [0_u8; 12];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| NotDone::Unread(format!("take random bytes for an id: {error}")))?;
-        let id = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.ask(id, operation, asked, PATIENCE, |_| ()).await
+        let began = self.clock.monotonic();
+        loop {
+            let mut bytes = [0_u8; 12];
+            getrandom::fill(&mut bytes).map_err(|error| {
+                NotDone::Unread(format!("take random bytes for an id: {error}"))
+            })?;
+            let id = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            match self.ask(id, operation, asked, PATIENCE, |_| ()).await {
+                Err(why) if why.is_for_now() && self.waits(began).await => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Waits until a box that takes no more commands may take one; false once that is too long.
+    pub(super) async fn waits(&self, began: Monotonic) -> bool {
+        if self.clock.monotonic().since(began) > TURN_MOST {
+            return false;
+        }
+        sleep(&*self.clock, TURN).await;
+        true
     }
 
     async fn ask(
