@@ -54,7 +54,7 @@ def retime(x, labels, stretch=0.2, repeat=0.1, freeze=0.1, shift=0.8, early=0.1,
     return x[row, k], torch.where(started & first, torch.full_like(y, -1), y), k
 
 
-def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=0.25, drift=0.15, border=0.15):
+def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=0.25, drift=0.15, border=0.15, moves=0.0):
     """Calibration error, mirror, camera shake and drift, picture edges inside the crop. Returns also the affine map
     [B, T, 2, 3] from places in the new crop to places in the old one, both in -1..1."""
     b, t, h, w = x.shape
@@ -73,7 +73,7 @@ def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=
     v = torch.randn(b, t, 2, device=dev).cumsum(1)
     v = F.avg_pool1d(v.transpose(1, 2), 9, 1, 4, count_include_pad=False).transpose(1, 2)
     wob = wob + (v - v.mean(1, keepdim=True)) * (chance((b, 1, 1), drift, dev) * uniform((b, 1, 1), 0, 0.012, dev))
-    a[..., 2] += wob
+    a[..., 2] += wob + motion(b, t, moves, dev) if moves else wob
     grid = F.affine_grid(a.reshape(b * t, 2, 3), (b * t, 1, size, size), align_corners=False).view(b, t, size, size, 2)
     # The picture ends inside the crop: what lies beyond repeats its edge. Fixed in the picture, so before the shake.
     lim = torch.where(chance((b, 4), border, dev), uniform((b, 4), 0.35, 1.0, dev), torch.full((b, 4), 9.0, device=dev))
@@ -83,6 +83,17 @@ def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=
     grid = torch.maximum(torch.minimum(grid, hi), lo).reshape(b * t, size, size, 2)
     y = F.grid_sample(x.reshape(b * t, 1, h, w), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return y.view(b, t, size, size), a
+
+
+def motion(b, t, share, device):
+    """Ways of a camera that is knocked or pans slowly while the ring is followed late: offsets [B, T, 2] in units of the crop's half,
+    none of most sequences. A knock rings out within a second; a pan moves by up to a quarter of a ring width and stays there."""
+    one = (b, 1, 1)
+    k = torch.arange(t, device=device)[None, :, None] - uniform(one, 0, t, device)
+    after = k.clamp(min=0)
+    knock = uniform((b, 1, 2), -0.08, 0.08, device) * torch.exp(-after / uniform(one, 3, 12, device)) * torch.sin(after * uniform(one, 0.6, 1.8, device))
+    pan = uniform((b, 1, 2), -0.12, 0.12, device) * (0.5 + 0.5 * torch.tanh(k / uniform(one, 4, 30, device)))
+    return knock * chance(one, share, device) + pan * chance(one, share, device)
 
 
 def moved(ball, k, a):
@@ -224,14 +235,14 @@ def fuse():
     occlude, light, noise = (torch.compile(f) for f in (occlude, light, noise))
 
 
-def everything(x, labels, size, rings=4.0, rendered=True, ball=None, slow=0.18):
+def everything(x, labels, size, rings=4.0, rendered=True, ball=None, slow=0.18, moves=0.0):
     """uint8 [B, T, H, W] and targets -> float [B, T, size, size] in 0..1, targets and, if given, where the ball is. What
     the renderer varies by itself (box, blur, noise, encoder) is varied little here; real sequences get the full measure. A share
-    `slow` is thinned to 15 to 20 pictures a second."""
+    `slow` is thinned to 15 to 20 pictures a second; of a share `moves` the camera is knocked, of as many it pans."""
     few = 0.35 if rendered else 1.0
     x, labels, k = retime(x, labels, slow=slow)
     x, a = place(x.float() / 255, size, rings, jitter=0.04 if rendered else 0.10, shake=0.25 * few, drift=0.15 * few,
-                 zoom=(0.88, 1.18) if rendered else (0.8, 1.25))
+                 zoom=(0.88, 1.18) if rendered else (0.8, 1.25), moves=moves)
     ball = None if ball is None else moved(ball, k, a)
     x = occlude(x, 0.15)
     x = light(x)

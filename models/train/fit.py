@@ -23,6 +23,7 @@ CLASS_WEIGHT = (0.7, 1.0, 1.5, 1.5)
 VALIDATION_SEED = 900_000_000
 UNFOLD = 2                   # batches that the norms of a member out of a bundle are measured on
 DECISIVE = 9                 # frames after the truth by which the daemon has decided
+SOON, CALL = 24, 6           # frames before the truth in which a call would come too early, and that a call takes
 
 
 def loss_of(z, y, weight):
@@ -42,6 +43,20 @@ def decision_of(z, y):
         total = total + (F.softplus(-sign * (d * on).sum(1) / count.clamp(min=1)) * some).sum()
         n = n + some.sum()
     return total / n.clamp(min=1)
+
+
+def early_of(z, y):
+    """What is said before the truth, by which the daemon would call too early: of the frames under way within SOON of their outcome, the
+    chance that the net gives to an outcome times the cross-entropy of the right one, in CALL frames' worth an attempt. An early word
+    that is right costs nothing here. z [B, T, 4], y [B, T]."""
+    t = torch.arange(y.shape[1], device=y.device).expand_as(y)
+    known = (y == net.MADE) | (y == net.MISSED)
+    after = torch.where(known, t, torch.full_like(t, y.shape[1])).flip(1).cummin(1)[0].flip(1)
+    on = ((y == net.UNDER_WAY) & (after < y.shape[1]) & (after - t <= SOON)).float()
+    sign = torch.where(y.gather(1, after.clamp(max=y.shape[1] - 1)) == net.MADE, 1.0, -1.0)
+    p = z.softmax(-1)[..., [net.MADE, net.MISSED]].sum(-1)
+    cost = p * F.softplus(-sign * (z[..., net.MADE] - z[..., net.MISSED])) * on
+    return cost.sum() / CALL / on.any(1).float().sum().clamp(min=1)
 
 
 class Average:
@@ -107,6 +122,7 @@ def main():
     p.add_argument("--hidden", type=int, default=96)
     p.add_argument("--drop", type=float, default=0.3, help="share of the cells and of the memory that is dropped while training")
     p.add_argument("--decide", type=float, default=0.0, help="weight of the cross-entropy of the decision, beside that of the frames")
+    p.add_argument("--early", type=float, default=0.0, help="weight of what is said wrongly before the truth (early_of)")
     p.add_argument("--inputs", default="6", help="channels of the front end that a member sees, one number a member parted by /")
     p.add_argument("--batch", type=int, default=48)
     p.add_argument("--pool", type=int, default=12000)
@@ -117,6 +133,7 @@ def main():
     p.add_argument("--like", choices=list(render.MIXES), default="boundary", help="what is drawn, as `python -m render --mix` has it")
     p.add_argument("--mix", nargs="*", default=[], help="KEY=NUMBER: fields of the renderer's Cfg that differ from that, e.g. h264=0.5")
     p.add_argument("--slowed", type=float, default=0.18, help="share of the sequences that is thinned to 15 to 20 pictures a second; a mix may draw slow ones itself")
+    p.add_argument("--moves", type=float, default=0.0, help="share of the sequences whose camera is knocked, and of those that pan (augment.motion)")
     p.add_argument("--rate", type=float, default=2e-3)
     p.add_argument("--rate-end", type=float, default=0.0, help="share of the rate that is left at the end")
     p.add_argument("--decay", type=float, default=0.998, help="of the running average of the weights, a step")
@@ -186,7 +203,7 @@ def main():
     avgs = [Average(m, o.decay) for m in members]
     weight = torch.tensor(CLASS_WEIGHT, device=dev)
     step, last = 0, time.time()
-    mean, decided, where = (torch.zeros(o.members, device=dev) for _ in range(3))
+    mean, decided, soon, where = (torch.zeros(o.members, device=dev) for _ in range(4))
     begin, enough = time.time(), False
 
     def store():
@@ -208,7 +225,7 @@ def main():
         if len(both) > 1:
             right, per, alarm, lost = check(net.RimNet(both), vx, vy)
             line.append(f"together right {right:.4f} alarms {alarm:.3f} lost {lost:.3f}")
-        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]} decision {[round(q, 4) for q in decided.tolist()]} ball {[round(q, 3) for q in where.tolist()]}", " | ".join(line))
+        say(f"step {step} drawn {pool.total} loss {[round(q, 4) for q in mean.tolist()]} decision {[round(q, 4) for q in decided.tolist()]} early {[round(q, 4) for q in soon.tolist()]} ball {[round(q, 3) for q in where.tolist()]}", " | ".join(line))
         store()
 
     while True:
@@ -219,7 +236,7 @@ def main():
         lr = o.rate * min(1.0, (step + 1) / o.warm_up) * (o.rate_end + (1 - o.rate_end) * 0.5 * (1 + math.cos(math.pi * min(1, g))))
         x, y, ball = pool.sample(o.batch)
         with torch.no_grad():
-            x, y, ball = augment.everything(x, y, SIZE, RINGS, ball=ball, slow=o.slowed)
+            x, y, ball = augment.everything(x, y, SIZE, RINGS, ball=ball, slow=o.slowed, moves=o.moves)
             feats = net.front(x)
         for i, (m, opt) in enumerate(zip(members, opts)):
             m.train()
@@ -228,10 +245,11 @@ def main():
                 beside = balls[i].loss(cells, memory, ball) if asks[i] else 0.0
             loss = loss_of(z, y, weight)
             told = decision_of(z, y) if o.decide else torch.zeros((), device=dev)
+            hasty = early_of(z, y) if o.early else torch.zeros((), device=dev)
             for q in opt.param_groups:
                 q["lr"] = lr
             opt.zero_grad(set_to_none=True)
-            (loss + o.decide * told + asks[i] * beside).backward()
+            (loss + o.decide * told + o.early * hasty + asks[i] * beside).backward()
             if asks[i]:
                 where[i].lerp_(beside.detach(), 0.02 if step else 1.0)
             torch.nn.utils.clip_grad_norm_(both[i], 2.0)
@@ -239,6 +257,7 @@ def main():
             avgs[i].update()
             mean[i].lerp_(loss.detach(), 0.02 if step else 1.0)
             decided[i].lerp_(told.detach(), 0.02 if step else 1.0)
+            soon[i].lerp_(hasty.detach(), 0.02 if step else 1.0)
         step += 1
         if step % 20 == 0:
             if dev.type == "cuda":

@@ -2,6 +2,7 @@
 
     python -m train.score draw OUT --set boundary --first 920000000 --count 4096 --nets old=a.pt,b.pt new=c.pt,d.pt --devices cuda:0,cuda:1 --jobs 8
     python -m train.score again OUT --set boundary --nets new=e.pt          (a set drawn with --store)
+    python -m train.score again OUT --set boundary --bundle DIR --each 1000 --jobs 16         (the files of a bundle on the first of them)
     python -m train.score tell OUT --set boundary [--rules KEY=VALUE …] [--strata]
 
 `draw` renders on the devices given (every sequence through x264 unless --h264 says otherwise) and keeps each net's answers
@@ -50,7 +51,7 @@ def part(o):
         if time.time() - begin > o.limit:
             break
         n = min(o.piece, o.first + o.count - at)
-        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **SETS[o.set])
+        d = source.draw(n, at, dev, o.chunk_px, h264=o.h264, **{**SETS[o.set], **({"ring_px": ((o.px, 1.0),)} if o.px else {})})
         z = {f"z_{k}": torch.cat([m(x.float() / 255) for x in d["y"].split(32)]).half().cpu().numpy() for k, m in nets.items()}
         got.append(dict(seed=np.arange(at, at + n), **timed(d), kind=np.array([d["kind"], d["kind2"]]).T, **{k: d[k].cpu().numpy() for k in KEPT}, **z))
         if o.store:
@@ -96,7 +97,7 @@ def draw(o):
     devices, each, jobs = o.devices.split(","), -(-o.count // o.jobs), []
     for k in range(o.jobs):
         a = ["part", o.out, "--set", o.set, "--first", str(o.first + k * each), "--count", str(min(each, o.count - k * each)), *(["--nets", *o.nets] if o.nets else []),
-             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--keep", str(o.keep if k == 0 else 0), "--limit", str(o.limit),
+             "--devices", devices[k % len(devices)], "--h264", str(o.h264), "--piece", str(o.piece), "--chunk-px", str(o.chunk_px), "--px", str(o.px), "--keep", str(o.keep if k == 0 else 0), "--limit", str(o.limit),
              *(["--bundle", o.bundle, "--each", str(o.each)] if o.bundle else []), *(["--store"] if o.store else [])]
         jobs.append(subprocess.Popen([sys.executable, "-m", "train.score", *a]))
     end = time.time() + o.limit * 1.2 + 60           # a piece that was begun is finished
@@ -133,11 +134,25 @@ def again(o):
     files = sorted(glob.glob(os.path.join(o.out, f"{o.set}-[0-9]*.npy")))
     if sum(len(np.load(f, mmap_mode="r")) for f in files) != len(d["t"]):
         given.refuse(f"{o.out}: the stored pictures are not those of {o.set}.npz; draw the set anew with --store")
+    if o.bundle:
+        if not o.each * len(files):
+            given.refuse("again --bundle: --each 0 leaves nothing to run")
+        some = np.concatenate([np.load(f, mmap_mode="r")[:max(0, o.each - at)] for f, at in zip(files, at_of(files)) if at < o.each])
+        with torch.multiprocessing.get_context("spawn").Pool(o.jobs) as pool:
+            got = pool.starmap(precisions, [(o.bundle, x, o.only) for x in np.array_split(some, min(len(some), 4 * o.jobs))])
+        np.savez_compressed(os.path.join(o.out, f"precisions-{o.set}.npz"), **{k: v[:len(some)] for k, v in d.items() if not k.startswith("z_")},
+                            **{k: np.concatenate([g[k] for g in got]) for k in got[0]})
     for key, paths in members(o).items():
         m = weights.load(paths, dev)
         d[f"z_{key}"] = np.concatenate([m(torch.from_numpy(x).to(dev).float() / 255).half().cpu().numpy()
                                         for f in files for y in [np.load(f, mmap_mode="r")] for x in np.array_split(np.array(y), -(-len(y) // 64))])
-    np.savez_compressed(os.path.join(o.out, f"{o.set}.npz"), **d)
+    if o.nets:
+        np.savez_compressed(os.path.join(o.out, f"{o.set}.npz"), **d)
+
+
+def at_of(files):
+    """How many sequences the files before each of these hold."""
+    return np.cumsum([0] + [len(np.load(f, mmap_mode="r")) for f in files])[:-1].tolist()
 
 
 def mcnemar(b, c):
@@ -240,8 +255,10 @@ def main():
     p.add_argument("--rules", nargs="*", default=[], help="KEY=VALUE: a field of decide.Rules")
     p.add_argument("--strata", action="store_true")
     p.add_argument("--later", nargs=2, type=float, metavar=("MASS", "ODDS"), help="tell what listening on after a final would mend and break (decide.later)")
-    p.add_argument("--bundle", default="", help="run the first --each sequences of every job through this bundle's files as well")
+    p.add_argument("--bundle", default="", help="run the first --each sequences of every job (again: of the set) through this bundle's files as well")
     p.add_argument("--each", type=int, default=64)
+    p.add_argument("--only", nargs="*", default=[""], help="of its files only those with such a word in their names")
+    p.add_argument("--px", type=float, default=0, help="draw rings of about so many pixels only")
     p.add_argument("--precisions", action="store_true", help="tell of those")
     o = p.parse_args()
     {"draw": draw, "part": part, "again": again, "tell": tell}[o.what](o)

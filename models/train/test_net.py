@@ -92,6 +92,49 @@ class Decision(unittest.TestCase):
         self.assertEqual(fit.decision_of(z, torch.zeros_like(y)).item(), 0.0)
 
 
+class Early(unittest.TestCase):
+    def test_a_wrong_word_before_the_truth_costs_and_a_right_one_does_not(self):
+        y = torch.zeros(1, 60, dtype=torch.long)
+        y[0, 20:30], y[0, 30:32], y[0, 32:48] = net.UNDER_WAY, -1, net.MADE
+        z = torch.zeros(1, 60, 4)
+        z[..., net.NONE] = 50.0
+        self.assertLess(fit.early_of(z, y).item(), 1e-6)
+        said = lambda what: torch.zeros(1, 60, 4).index_fill_(2, torch.tensor([net.NONE, net.UNDER_WAY]), -20.0).index_fill_(2, torch.tensor([what]), 5.0)
+        wrong, right = fit.early_of(said(net.MISSED), y).item(), fit.early_of(said(net.MADE), y).item()
+        self.assertAlmostEqual(wrong, 10 / fit.CALL * math.log1p(math.exp(5)), places=4)      # ten frames under way
+        self.assertLess(right, 0.02)
+        y[0, 32:48] = net.MISSED
+        self.assertLess(fit.early_of(said(net.MISSED), y).item(), 0.02)
+        y[0, 30:32] = net.UNDER_WAY
+        y[0, 32:48] = -1                                           # nobody could tell what came of it
+        self.assertEqual(fit.early_of(said(net.MISSED), y).item(), 0.0)
+
+    def test_long_before_the_truth_nothing_is_asked(self):
+        y = torch.zeros(1, 90, dtype=torch.long)
+        y[0, 10:60], y[0, 60:76] = net.UNDER_WAY, net.MISSED
+        z = torch.zeros(1, 90, 4)
+        z[0, :60 - fit.SOON, net.MADE] = 20.0
+        z[0, 60 - fit.SOON:, net.UNDER_WAY] = 20.0
+        self.assertLess(fit.early_of(z, y).item(), 1e-6)
+        z[0, 60 - fit.SOON, net.MADE] = 40.0
+        self.assertGreater(fit.early_of(z, y).item(), 1.0)
+
+
+class Motion(unittest.TestCase):
+    def test_a_camera_moves_by_little_and_most_do_not(self):
+        torch.manual_seed(3)
+        m = augment.motion(400, 96, 0.1, "cpu")
+        self.assertEqual(tuple(m.shape), (400, 96, 2))
+        still = (m == 0).all(2).all(1).float().mean().item()
+        self.assertTrue(0.7 < still < 0.9, still)
+        self.assertLess(m.abs().max().item(), 0.21)
+        x = torch.rand(2, 96, 80, 80)
+        torch.manual_seed(4)
+        a = augment.place(x, 80)[1]
+        torch.manual_seed(4)
+        self.assertTrue(torch.equal(a, augment.place(x, 80, moves=0.0)[1]))
+
+
 class Ball(unittest.TestCase):
     def test_the_ball_s_place_moves_with_the_picture(self):
         torch.manual_seed(5)

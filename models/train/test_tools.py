@@ -298,6 +298,11 @@ class Rendered(unittest.TestCase):
                 with mock.patch("sys.argv", ["score", *args, "--set", "venue-held"]):
                     score.main()
             self.assertIn("venue-held a: seeds 7 to 8", said.getvalue())
+            with mock.patch("sys.argv", ["score", "again", out, "--devices", "cpu", "--set", "venue-held", "--bundle", RIMNET, "--only", "fp32", "int8-cpu", "--each", "1"]):
+                score.main()
+            with np.load(os.path.join(out, "precisions-venue-held.npz")) as p, np.load(os.path.join(out, "venue-held.npz")) as d:
+                self.assertEqual(sorted(k for k in p if k.startswith("z_")), ["z_rimnet-fp32", "z_rimnet-int8-cpu"])
+                self.assertLess(np.abs(p["z_rimnet-fp32"] - d["z_a"].astype(np.float32)).max(), 0.05)
             with np.load(os.path.join(out, "venue-held.npz")) as d:
                 self.assertTrue(0.2 <= d["mbit"][0] < 4)
 

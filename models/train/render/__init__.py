@@ -34,6 +34,7 @@ class Cfg:
     luma: bool = False            # only y: x has one channel
     h264: float = 0.0             # share of attempts that go through x264 (needs PyAV); the others: a stand-in
     bitrate: float = 0.0          # share of those that is held to a bit rate, 0.2 to 4 Mbit/s of a whole picture; the others: to a quality
+    sharp: float = 0.0            # share of the attempts with a ring of 27 pixels and more that are held to no bit rate though `bitrate` would
     slow: float = 0.0             # share of attempts with 14 to 21 frames a second, where `fps` does not fix it
     hands: float = 0.0            # share of dunks and lay-ups that show who brings the ball
     held_out: bool = False        # only cameras, nets and boards that False never draws; None: any
@@ -46,10 +47,16 @@ class Cfg:
         """Side of the native picture that is drawn for a ring of so many pixels: the crop and a border."""
         return int(-(-px * self.rings / .9 // 16) * 16)
 
+    def rated(self, ring):
+        """Share of the attempts with rings so wide (pixels [B]) that is held to a bit rate, of those that go through x264."""
+        return torch.where(ring >= 27, self.bitrate * (1 - self.sharp), self.bitrate) if self.sharp else self.bitrate
+
 
 # What a venue sends: dunks with who makes them, narrow rings, low bit rates, slow cameras. Fields of Cfg.
 VENUE = dict(weights=tuple(sim.GAME), ring_px=((12.5, .17), (15.5, .20), (19, .20), (24, .17), (30, .14), (40, .12)), h264=.85, bitrate=.6, slow=.22, hands=.8)
-MIXES = dict(boundary={}, natural=dict(weights=tuple(sim.NATURAL)), venue=VENUE)
+# The same beside what a camera near the ring sees: half of the rings are large, and most of these sharp; more balls whose truth is late.
+BOTH = dict(weights=tuple(sim.LATE), ring_px=((10, .05), (12.5, .09), (15.5, .12), (19, .12), (24, .12), (30, .20), (38, .20), (44, .10)), h264=.75, bitrate=.7, sharp=.6, slow=.18, hands=.8)
+MIXES = dict(boundary={}, natural=dict(weights=tuple(sim.NATURAL)), venue=VENUE, both=BOTH)
 
 
 def params(seeds, device, cfg):
@@ -211,7 +218,7 @@ def render_batch(seeds, device='cpu', cfg=None):
                 del img
             i, crop, img = many, torch.cat(crops), torch.cat(imgs)
             imgs = None
-            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264, cfg.bitrate)
+            Y, C = sensor.encode(rng.pick(i), img, fps[i], cfg.luma, cfg.h264, cfg.rated(ring[i]))
             b = torch.arange(len(i), device=dev)[:, None]
             wx, wy = sensor.triangle(crop[:, 0], crop[:, 2], cfg.size, n), sensor.triangle(crop[:, 1], crop[:, 2], cfg.size, n)
             yo = (wy[:, None] @ Y @ wx[:, None].transpose(-1, -2))[:, :, None]
@@ -234,7 +241,7 @@ def render_batch(seeds, device='cpu', cfg=None):
     names = lambda j: [sim.KINDS[k] for k in j['kind'].tolist()]
     out = dict(x=x, y=y, w=w, dt=dt, t=tfr, ball=ball, depth=depth, ball_r=ball_r, seen=seen, clear=clear, tell=told, why=why, outcome=J['outcome'], t_on=t_on - t0[:, 0], t_rim=J['t_rim'] - t0[:, 0], t_truth=J['t_truth'] - t0[:, 0],
                outcome2=J2['outcome'], t_rim2=J2['t_rim'] - t0[:, 0], t_truth2=J2['t_truth'] - t0[:, 0],
-               mbit=sensor.mbit(rng, cfg.h264, cfg.bitrate), fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'], gap=J['gap'],
+               mbit=sensor.mbit(rng, cfg.h264, cfg.rated(ring)), fps=fps, ring_px=ring, az=az, el=el, dist=dist, mode=P['mode'], net=P['net'], net_l=P['L'], net_rb=P['rb'], dmin=J['dmin'], gap=J['gap'],
                kind=names(J), kind2=names(J2))
     if cfg.raw:
         out['raw'] = raw
@@ -305,7 +312,7 @@ def main():
     import argparse
     ap = argparse.ArgumentParser(prog='render', usage='python3 -m render --seeds FIRST:END [options]', description=main.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--seeds', type=seeds, default='0:64', metavar='FIRST:END')
-    ap.add_argument('--mix', choices=list(MIXES), default='boundary', help='boundary: most near the limit; natural: what a gym sees; venue: what a venue sends')
+    ap.add_argument('--mix', choices=list(MIXES), default='boundary', help='boundary: most near the limit; natural: what a gym sees; venue: what a venue sends; both: that and large, sharp rings')
     ap.add_argument('--h264', type=float, default=0.0, help='share of the attempts that go through x264')
     ap.add_argument('--luma', action='store_true', help='without colour, as training draws')
     ap.add_argument('--physics', action='store_true')

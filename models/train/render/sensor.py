@@ -153,7 +153,7 @@ def levels(rng, y):
 
 def encode(rng, img, fps, luma=False, real=0.0, rated=0.0):
     """Float Y, Cb, Cr -> decoded bytes as float: luma [B,T,n,n] and chroma [B,T,2,n/2,n/2] in 0..255. A share `real`
-    of the attempts goes through x264 (its luma), of these a share `rated` at a bit rate; the others through the stand-in."""
+    of the attempts goes through x264 (its luma), of these a share `rated` (a number, or one an attempt) at a bit rate; the others through the stand-in."""
     e = lambda a: a[:, None, None, None, None]
     B, T, _, n, _ = img.shape
     lim = e(~rng.p('fullrange', .15))
@@ -172,7 +172,7 @@ def encode(rng, img, fps, luma=False, real=0.0, rated=0.0):
     if len(i):
         out[i] = code(y[i], q[i], key[i], tnr[i])[:, :, 0].round().clamp(0, 255)
     if len(j):
-        out[j] = coded(rng.pick(j), y[j, :, 0], fps[j], rated)
+        out[j] = coded(rng.pick(j), y[j, :, 0], fps[j], rated[j] if torch.is_tensor(rated) else rated)
     y = out
     if luma:
         return y, None

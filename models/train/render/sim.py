@@ -27,6 +27,9 @@ NATURAL = [.37, .20, .09, .015, .015, .04, .02, .01, .005, .06, .025, 0.,
            .05, .04, .03, .02, .01]
 GAME = [.20, .18, .075, .09, .055, .045, .06, .03, .01, .05, .025, .03,
         .04, .045, .03, .035, .015]
+# LATE has what a call comes too early for (rolls, drops, lay-ups: a ball that leaves the ring and falls in after all) and balls that fall short.
+LATE = [.16, .20, .08, .07, .04, .055, .10, .05, .01, .06, .015, .03,
+        .03, .035, .025, .03, .01]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
 

@@ -206,6 +206,20 @@ class Renderer(unittest.TestCase):
         self.assertTrue(0 < int(torch.isnan(half).sum()) < 6)
         self.assertTrue(torch.equal(every[~torch.isnan(half)], half[~torch.isnan(half)]))
 
+    @unittest.skipUnless(importlib.util.find_spec('av'), 'needs PyAV')
+    def test_large_rings_are_sharp_where_that_is_asked(self):
+        wide = ((12.5, .5), (30, .5))
+        told = lambda **how: render_batch(range(40, 52), 'cpu', dataclasses.replace(SMALL, luma=True, h264=1., bitrate=1., ring_px=wide, frames=6, **how))
+        some, none = told(), told(sharp=1.)
+        large = none['ring_px'] >= 27
+        self.assertTrue(0 < int(large.sum()) < 12)
+        self.assertTrue(torch.equal(torch.isnan(none['mbit']), large) and not torch.isnan(some['mbit']).any())
+        self.assertTrue(torch.equal(some['x'][~large], none['x'][~large]) and not torch.equal(some['x'][large], none['x'][large]))
+
+    def test_late_truths_are_drawn_more_often(self):
+        self.assertAlmostEqual(sum(sim.LATE), 1., places=5)
+        self.assertEqual(len(sim.LATE), len(sim.MODES))
+
     def test_the_gap_is_between_surface_and_rod(self):
         fall = lambda x: ([x, -.3, 1.2], [0., 1., -2.], 5)
         _, S, J, _ = self.flown([fall(0.), fall(.75), ([0., -.9, 1.2], [0., 2., -2.5], 0)])
