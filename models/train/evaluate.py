@@ -4,6 +4,7 @@
 
 With --folds each court is answered by the member that has not seen it; `rest` stands for the courts that have none of their own.
 --bundle streams its FP32 file in ONNX Runtime; --weights and --folds take what `weights.py` takes, all pictures side by side.
+Who is unsure was not called: right of all counts it as wrong, as `courtside eval` does.
 Clips: the first picture is held for 1 s before and the last for 1 s after. "called" is what the rules of decide.py
 make of them (one fact within +-1 s of t_rim, the right outcome); "sign" is the summed log-odds over the 0.35 s after
 t_truth, whatever the rules found. Streams are scored as trials/score_stream.py scores the whole program.
@@ -122,10 +123,10 @@ def score_streams(A, rules):
                 notes.append(f"{a['t_rim']:.1f} {a['outcome']} not found")
                 continue
             found += 1
-            ok = f["made"] == (a["outcome"] == "made")
+            ok = f["made"] == (a["outcome"] == "made") and not f["unsure"]
             right += ok
             if not ok:
-                notes.append(f"{a['t_rim']:.1f} {a['outcome']} called wrong ({f['odds']:+.1f})")
+                notes.append(f"{a['t_rim']:.1f} {a['outcome']} {'unsure' if f['unsure'] else 'called wrong'} ({f['odds']:+.1f})")
         rows.append(dict(name=name, n=n, found=found, right=right, false=[round(float(f["t"]), 1) for f in free], notes=notes,
                          late=[round(float(f["t"] - a["t_rim"]), 2) for a, f in zip(m["attempts"], got) if f]))
         for k in ("n", "found", "right"):
@@ -145,7 +146,7 @@ def score_clips(A, rules, groups=None):
         w = (t >= a["t_truth"] - 0.01) & (t <= a["t_truth"] + 0.36)
         s = float(np.clip(z[w, net.MADE] - z[w, net.MISSED], -6, 6).mean())
         g = m["court"] if m["court"] in "ABDX" else "single"
-        by.setdefault(g, []).append(dict(name=name, made=made, found=f is not None, called=None if f is None else f["made"],
+        by.setdefault(g, []).append(dict(name=name, made=made, found=f is not None, called=None if f is None else f["made"], unsure=f is not None and f["unsure"],
                                          odds=None if f is None else f["odds"], sign=s > 0, s=s, extra=len(free), view=m["view"]))
     return by
 
@@ -164,13 +165,15 @@ def report(A, rules):
     for g, rows in sorted(by.items()) + ([("all", total)] if total else []):
         n = len(rows)
         found = sum(r["found"] for r in rows)
-        right = sum(r["found"] and r["called"] == r["made"] for r in rows)
+        unsure = sum(r["unsure"] for r in rows)
+        called = [r for r in rows if r["found"] and not r["unsure"]]
+        right = sum(r["called"] == r["made"] for r in called)
         sign = sum(r["sign"] == r["made"] for r in rows)
-        fm = sum(bool(r["called"]) and not r["made"] for r in rows)
-        lm = sum(r["found"] and not r["called"] and r["made"] for r in rows)
+        fm = sum(r["called"] and not r["made"] for r in called)
+        lm = sum(not r["called"] and r["made"] for r in called)
         extra = sum(r["extra"] for r in rows)
-        summary[g] = dict(n=n, found=found, right=right, sign=sign, auc=round(auc(rows), 3))
-        lines.append(f"court {g}: found {found}/{n}; right of all {share(right, n)}; of called {share(right, found)}; sign {share(sign, n)}; "
+        summary[g] = dict(n=n, found=found, unsure=unsure, right=right, sign=sign, auc=round(auc(rows), 3))
+        lines.append(f"court {g}: found {found}/{n}; unsure {unsure}; right of all {share(right, n)}; of called {share(right, len(called))}; sign {share(sign, n)}; "
                      f"AUC {auc(rows):.3f}; false makes {fm}, lost makes {lm}, extra facts {extra}")
     rows, tot = score_streams(A, rules)
     for r in rows:

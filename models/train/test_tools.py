@@ -266,6 +266,32 @@ class Rules(Refuses):
         self.assertEqual((r.unsure, r.open_frames), (0.4, 3))
 
 
+class Report(unittest.TestCase):
+    def test_who_is_unsure_is_neither_right_nor_called(self):
+        """Two clips and two attempts of a stream, all made: one of each at log-odds of 3, one of each at 0.3."""
+        t = np.arange(180) / 30
+
+        def said(*at_odds):
+            z = np.full((len(t), 4), -6.0)
+            z[:, net.NONE] = 6
+            for at, odds in at_odds:
+                z[at:at + 8] = [-6, 6, -6, -6]
+                z[at + 8:at + 24] = [-6, -6, 6, 6 - odds]
+            return z
+
+        one = lambda at: {"t_rim": (at + 4) / 30, "t_truth": (at + 8) / 30, "outcome": "made"}
+        clip = lambda name: {"name": name, "kind": "clip", "court": "A", "view": "", "attempts": [one(40)]}
+        A = {"sure": (clip("sure"), t, said((40, 3.0))), "coin": (clip("coin"), t, said((40, 0.3))),
+             "s": ({"name": "s", "kind": "stream", "attempts": [one(40), one(110)]}, t, said((40, 3.0), (110, 0.3)))}
+        lines, summary = evaluate.report(A, evaluate.rules_from({}, ["unsure=0.5"]))
+        self.assertIn("found 2/2; unsure 1; right of all 1/2", lines[0])
+        self.assertIn("of called 1/1", lines[0])
+        self.assertIn("lost makes 0", lines[0])
+        self.assertEqual((summary["streams"]["found"], summary["streams"]["right"]), (2, 1))
+        self.assertIn("unsure (+0.3)", "".join(lines))
+        self.assertIn("right of all 2/2", evaluate.report(A, evaluate.rules_from({}))[0][0])
+
+
 class Later(unittest.TestCase):
     def test_only_what_contradicts_soon_and_long_enough_is_heard(self):
         t = np.arange(60) / 30
