@@ -41,6 +41,7 @@ pub(crate) fn check(items: &[StreamItem]) {
                     rest = after.get(u32::from_be_bytes(*length) as usize..).expect("a NAL unit");
                 }
             }
+            StreamItem::Sound { session, .. } => assert_eq!(open, Some(*session)),
             StreamItem::Audio(unit) => assert_eq!(open, Some(unit.session)),
             StreamItem::Wall(wall) => assert_eq!(open, Some(wall.session)),
         }

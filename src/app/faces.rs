@@ -98,6 +98,10 @@ impl FrameSink for FromDecoder {
         self.router.frame(&frame);
     }
 
+    fn room(&self, within: Duration) {
+        self.router.room(&self.parts.name, within);
+    }
+
     fn closed(&self, session: SessionId, reason: CloseReason) {
         *self.parts.last.lock() = None;
         self.router.session_closed(&self.parts.name, session, reason);

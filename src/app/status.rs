@@ -1,6 +1,7 @@
 //! What the stages say of themselves at one look, and the one state of the box that it comes to (pure).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::admission::{AdmissionCounts, Door, Reason};
 use crate::config::Calibrate;
@@ -10,6 +11,7 @@ use crate::event::box_status::{
     AdmissionStatus, BoxStatus, CalibrationStatus, ConfigState, LedgerStatus, RimStatus,
     UplinkStatus,
 };
+use crate::event::catalogue::NO_USABLE;
 use crate::event::host::HostStatus;
 use crate::event::models::{BoardRow, ModelFigures};
 use crate::event::service::ServiceState;
@@ -24,7 +26,7 @@ use crate::game::calibrate::{Calibration, Learnt};
 use crate::health::{
     self, DecoderReading, DoorReading, ModelReading, Reading, RelayReading, RimReading,
 };
-use crate::ingest::CourtStatus;
+use crate::ingest::{CourtStatus, wrong_app};
 use crate::mailbox::{HopCount, HopId};
 use crate::media::{BoxName, CourtId, Foreign, RimBox, RimFault, place_rims};
 use crate::uplink::UplinkCounts;
@@ -33,6 +35,8 @@ use crate::uplink::UplinkCounts;
 #[derive(Clone, Debug)]
 pub(crate) struct StagesSay {
     pub(crate) name: BoxName,
+    /// Where cameras publish to.
+    pub(crate) rtmp: Option<Foreign>,
     pub(crate) courts: Vec<CourtSays>,
     pub(crate) models: ModelsState,
     /// Absent until the ring is open.
@@ -72,6 +76,8 @@ pub(crate) struct CourtSays {
     pub(crate) answers: u64,
     /// Let go between ingest and the models, and not by design.
     pub(crate) dropped: u64,
+    /// For how long pictures have come and none came out of the decoder.
+    pub(crate) undecoded: Option<Duration>,
     pub(crate) score: Option<Score>,
     pub(crate) learnt: Arc<Vec<(Calibration, Learnt)>>,
     /// How its stream is forwarded.
@@ -93,6 +99,7 @@ impl StagesSay {
         BoxStatus {
             name: self.name.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            rtmp: self.rtmp,
             streams: streams.collect(),
             models: self.models,
             storage: self.storage,
@@ -305,6 +312,11 @@ fn stream(court: &CourtSays) -> StreamState {
     if ingest.condition != StreamCondition::Waiting {
         advice.extend(picture.map(|size| of_rims(court, size)).unwrap_or_default());
         advice.extend(health::advise(&measured(&ingest, decoder), &ring_px));
+        let times = ingest.times.clone();
+        advice.extend(times.map(|text| Advice::new(AdviceAbout::StreamClock, text)));
+        let several = "the encoder sends several tracks of pictures: the first is taken";
+        let several = ingest.several_tracks.then(|| several.to_owned());
+        advice.extend(several.map(|text| Advice::new(AdviceAbout::SeveralTracks, text)));
         advice.extend(court.moved.clone().map(|text| Advice {
             todo: Moved::todo(&court.name),
             ..Advice::new(AdviceAbout::CameraMoved, text)
@@ -312,9 +324,12 @@ fn stream(court: &CourtSays) -> StreamState {
         advice
             .extend(decoder.advice.map(|text| Advice::new(AdviceAbout::Decoder, text.to_owned())));
     }
-    advice.extend(ingest.stray.map(|peer| {
-        let text = format!("{peer} publishes with a stream key that no court has");
-        Advice::new(AdviceAbout::WrongKey, text)
+    advice.extend(ingest.stray.as_ref().map(|(peer, app)| match app {
+        Some(app) => Advice::new(AdviceAbout::WrongApp, wrong_app(*peer, app)),
+        None => {
+            let text = format!("{peer} publishes with a stream key that no court has");
+            Advice::new(AdviceAbout::WrongKey, text)
+        }
     }));
     advice.extend(ingest.reconnects.clone().map(|text| Advice::new(AdviceAbout::Reconnects, text)));
     let no_rims = court.rims.is_empty().then(|| NO_RIMS.to_owned());
@@ -340,6 +355,7 @@ fn stream(court: &CourtSays) -> StreamState {
             .or_else(|| court.fault.clone())
             .or_else(|| decoder.fault.clone())
             .or_else(|| decoder.downgrade.clone())
+            .or_else(|| undecoded(court))
             .or(no_rims)
             .map(Foreign::told),
         picture_memory_bytes: Some(ingest.picture_memory).filter(|bytes| *bytes > 0),
@@ -354,9 +370,23 @@ fn stream(court: &CourtSays) -> StreamState {
         relays: court.relays.clone(),
         pictures: ingest.pictures,
         answers: court.answers,
-        dropped: court.dropped + ingest.pictures_dropped,
+        // A picture may be counted at more than one hop; it was lost once.
+        dropped: (court.dropped + ingest.pictures_dropped).min(ingest.pictures),
     }
 }
+
+/// What is wrong where pictures come, and none out of the decoder.
+fn undecoded(court: &CourtSays) -> Option<String> {
+    let seconds = court.undecoded.filter(|time| *time >= UNDECODED)?.as_secs();
+    let why = court.decoder.last_error.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    Some(format!(
+        "{NO_USABLE} for {seconds} s: none comes out of the decoder{why}: restart the encoder's stream; if it \
+         stays so, set it to H.264 High, 8 bit, 4:2:0"
+    ))
+}
+
+/// Pictures that come and none that comes out are at fault after so long.
+const UNDECODED: Duration = Duration::from_secs(2);
 
 /// What the advice is worked out from.
 fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> health::Measured {
@@ -367,7 +397,8 @@ fn measured(ingest: &CourtStatus, decoder: &DecoderStatus) -> health::Measured {
         fps: ingest.fps.or(decoder.fps),
         bitrate_kbps: kbps(ingest),
         key_interval_s: key_interval_s(ingest),
-        burst_ms: ingest.burst_ms.map(f64::from),
+        // Where times are not used they say nothing of the network.
+        burst_ms: ingest.burst_ms.map(f64::from).filter(|_| ingest.times.is_none()),
         // As the camera sends now: the decoder goes on waiting for B-frames until the parameter sets change.
         b_frames: ingest.b_frames,
         held_back: decoder.held_back,

@@ -88,6 +88,7 @@ pub(crate) async fn run(
     let notifier = Notifier::from_environment();
     let mut progress = Progress::default();
     let mut publisher = Publisher::default();
+    let mut opened = Opened::default();
     let mut told_clogged = None;
     let mut ticks = Ticks::new(&watched.clock, EVERY);
     loop {
@@ -128,7 +129,8 @@ pub(crate) async fn run(
         let admission = &watched.web.admission;
         admission.tell();
         watched.ingest.tell();
-        let (says, decoded) = look(&watched);
+        let (mut says, decoded) = look(&watched);
+        opened.count(&mut says.courts);
         let mut status = says.status();
         service.look(&mut status, &decoded).await;
         let status = Arc::new(status);
@@ -193,6 +195,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
     let faults: BTreeMap<CourtId, String> = watched.models.faults().into_iter().collect();
     let rings = watched.models.rings();
     let counts = watched.ledger.counts();
+    let now = watched.clock.monotonic();
     let courts = watched
         .book
         .all()
@@ -210,6 +213,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
                 moved: moved.map(|moved| moved.text()),
                 answers: parts.answered.load(Ordering::Relaxed),
                 dropped: lost(&counts, &parts.name),
+                undecoded: decoder.status().starved_since.map(|since| now.since(since)),
                 score: parts.board.score(),
                 learnt: parts.board.learnt(),
                 relays: watched.relays.state(&parts.name),
@@ -221,6 +225,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         memory.map(|memory| host::GpuMemory { free_bytes: memory.free, total_bytes: memory.all });
     let says = StagesSay {
         name: watched.name.clone(),
+        rtmp: publish_address(&watched.ingest),
         courts,
         models: watched.splits.models(),
         storage: watched.shelf.status().map(|ring| ring.storage),
@@ -238,6 +243,13 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
     (says, decoded)
 }
 
+/// Where cameras publish to: the box knows its port, who reads it where the box is.
+fn publish_address(ingest: &IngestHandle) -> Option<Foreign> {
+    let plain = ingest.rtmp_address().map(|address| ("rtmp", address));
+    let (scheme, address) = plain.or_else(|| Some(("rtmps", ingest.rtmps_address()?)))?;
+    Some(Foreign::told(format!("{scheme}://BOX:{}", address.port())))
+}
+
 /// What a court's hops let go, and not by design. A look for bumps that is left out costs nothing, nor what a
 /// relay's server does not take.
 fn lost(counts: &[(HopId, HopCount)], court: &CourtId) -> u64 {
@@ -249,6 +261,39 @@ fn lost(counts: &[(HopId, HopCount)], court: &CourtId) -> u64 {
         .filter(|(reason, _)| !reason.is_expected())
         .map(|(_, dropped)| dropped)
         .sum()
+}
+
+/// What was counted of each court before its session opened: `state/stream` counts since then.
+#[derive(Default)]
+struct Opened {
+    courts: BTreeMap<CourtId, SinceOpened>,
+}
+
+#[derive(Default)]
+struct SinceOpened {
+    session: Option<String>,
+    /// Answers and losses at the look before.
+    last: (u64, u64),
+    /// … and at the last one before the session.
+    before: (u64, u64),
+}
+
+impl Opened {
+    /// Takes off what is of the sessions before.
+    fn count(&mut self, courts: &mut [CourtSays]) {
+        self.courts.retain(|known, _| courts.iter().any(|court| court.name == *known));
+        for court in courts {
+            let known = self.courts.entry(court.name.clone()).or_default();
+            let session = court.ingest.as_ref().and_then(|ingest| ingest.session.clone());
+            // What is still counted of a session that has ended is of none.
+            if session.is_some() && session != known.session {
+                (known.session, known.before) = (session, known.last);
+            }
+            known.last = (court.answers, court.dropped);
+            court.answers = court.answers.saturating_sub(known.before.0);
+            court.dropped = court.dropped.saturating_sub(known.before.1);
+        }
+    }
 }
 
 /// Remembers what the world was told.

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clips::boxes::patch;
+use crate::clips::boxes::{Head, patch};
+use crate::clips::film::entries;
 use crate::clips::fragment::{Fragment, MoofView, Scanned};
 use crate::clips::index::SegmentNumber;
 use crate::clips::timeline::Ticks;
@@ -49,7 +50,7 @@ pub enum NoClip {
 /// Chooses the fragments for `from` to `to` (presentation times).
 ///
 /// Begins at the last key frame at or before `from`, or at the first after it if there is none.
-/// Takes no more than one run of equal parameters: the one that covers most of the interval, the
+/// Takes no more than one run of pictures that decode alike: the one that covers most of the interval, the
 /// first of equals. The same ring and interval give the same plan.
 ///
 /// # Errors
@@ -104,8 +105,8 @@ fn runs<'a>(segments: &[(SegmentNumber, &'a Scanned)]) -> Vec<Run<'a>> {
                 run.push((*id, fragment));
             }
             at = fragment.end();
-            let (segment, init, end) = (*id, &scanned.head.init[..], fragment.span.1);
-            before = Some(Before { segment, init, end });
+            let (segment, head, end) = (*id, &scanned.head, fragment.span.1);
+            before = Some(Before { segment, head, end });
         }
         if at != scanned.whole {
             before = None;
@@ -114,11 +115,17 @@ fn runs<'a>(segments: &[(SegmentNumber, &'a Scanned)]) -> Vec<Run<'a>> {
     runs
 }
 
+/// True if the pictures of both decode alike: what sound goes with them costs no picture.
+pub(crate) fn alike(one: &Head, other: &Head) -> bool {
+    let same = || Some(entries(one)?.0.alike(&entries(other)?.0));
+    one.init == other.init || same().unwrap_or(false)
+}
+
 /// The fragment before, as far as the next one hangs on it.
 #[derive(Clone, Copy)]
 struct Before<'a> {
     segment: SegmentNumber,
-    init: &'a [u8],
+    head: &'a Head,
     end: Ticks,
 }
 
@@ -128,7 +135,7 @@ const AT_ONCE: Ticks = Ticks::from_millis(1000);
 impl Before<'_> {
     fn goes_on(&self, segment: SegmentNumber, scanned: &Scanned, fragment: &Fragment) -> bool {
         self.segment == segment
-            || (self.init == scanned.head.init
+            || (alike(self.head, &scanned.head)
                 && (fragment.starts_with_key() || fragment.span.0.since(self.end) <= AT_ONCE))
     }
 }
@@ -267,13 +274,16 @@ fn from_zero(at: i64, zero: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clips::boxes::{Form, Head, SegmentHeader};
+    use crate::clips::boxes::{Form, Head, SegmentHeader, Tracks, init};
     use crate::clips::fragment::samples::segment as segment_of;
     use crate::clips::fragment::{SEAL, Verify, VideoSpan, moof_of, scan_bytes};
-    use crate::media::{CourtId, SessionId, UtcTime};
+    use crate::clips::timeline::AudioClock;
+    use crate::media::{AudioParameters, CourtId, SessionId, UtcTime, h264};
 
     /// A segment of fragments of 0.5 s: `k` begins with a key frame, `.` does not, `_` is a gap.
     fn segment(start_ms: i64, fragments: &str, parameters: u8) -> Scanned {
@@ -341,6 +351,38 @@ mod tests {
         let ring = [segment(0, "k...", 1), segment(2000, "....", 1)];
         check(&ring, (3000, 3400), "1:0-3 2:0-2");
         check(&ring[1..], (3000, 3400), "NoKeyFrame");
+    }
+
+    #[test]
+    fn sound_that_begins_or_changes_costs_a_clip_no_picture() {
+        const SPS: &[u8] = b"\x67\x64\x00\x28\xac\xd9\x40\x78\x02\x27\xe5\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xc8\x3c\x60\xc6\x58";
+        let with = |sps: &'static [u8], rate: Option<u32>| {
+            let mut sets = h264::ParameterSets::default();
+            for set in [sps, b"\x68\xeb\xe3\xcb\x22\xc0"] {
+                assert!(sets.update(&bytes::Bytes::from_static(set)));
+            }
+            let sound = |sample_rate| AudioParameters {
+                config: vec![0x12, 0x10].into(),
+                sample_rate,
+                channels: 2,
+            };
+            let tracks = Tracks {
+                video: Arc::new(sets.parameters().expect("sets")),
+                audio: rate.map(|rate| Arc::new(sound(rate))),
+            };
+            init(&tracks)
+        };
+        let of = |start, sps, rate: Option<u32>| {
+            let mut made = segment(start, "k...k...", 1);
+            made.head.init = with(sps, rate);
+            made.head.audio = rate.map(|rate| AudioClock { rate, frame: 1_024 });
+            made
+        };
+        let ring = [of(0, SPS, None), of(4_000, SPS, Some(44_100)), of(8_000, SPS, Some(48_000))];
+        check(&ring, (3_000, 9_000), "1:4-7 2:0-7 3:0-2");
+        let other = [&SPS[..4], b"\xad", &SPS[5..]].concat().leak();
+        let ring = [of(0, SPS, None), of(4_000, other, None)];
+        check(&ring, (3_000, 5_500), "2:0-3 it begins 1000 ms late");
     }
 
     #[test]
@@ -431,7 +473,7 @@ mod tests {
                     (scanned, fragments_of(part, scanned).expect("whole fragments"))
                 }).collect();
                 prop_assert!(chosen[0].1[0].starts_with_key());
-                prop_assert!(chosen.windows(2).all(|two| two[0].0.head.init == two[1].0.head.init));
+                prop_assert!(chosen.windows(2).all(|two| alike(&two[0].0.head, &two[1].0.head)));
                 prop_assert!(plan.start <= from || plan.missing.is_some());
                 prop_assert!(plan.end >= to || plan.missing.is_some());
                 prop_assert!(plan.start <= to && plan.end >= from);

@@ -287,8 +287,11 @@ impl Cutter {
             let (_, segment) = found.ok_or(WhyNot::No(NoClip::NotRecorded))?;
             parts.push((part.clone(), segment.clone()));
         }
-        let first = parts.first().map(|(_, segment)| segment.scanned.head.clone());
-        let head = first.ok_or(WhyNot::No(NoClip::NotRecorded))?;
+        // Sound may begin in the midst of it.
+        let mut heads = parts.iter().map(|(_, segment)| &segment.scanned.head);
+        let first = heads.clone().next();
+        let head = heads.find(|head| head.audio.is_some()).or(first).cloned();
+        let head = head.ok_or(WhyNot::No(NoClip::NotRecorded))?;
         let shape = Shape::Edited(hold.from, hold.to);
         let (assembly, times) = put_together(&parts, shape).map_err(WhyNot::Read)?;
         let whole = (plan.start, plan.end);

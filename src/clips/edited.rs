@@ -6,7 +6,7 @@
 //! keeps its length, the picture before it stands. Of the parts' bytes those alone are in it that are needed.
 
 use crate::clips::cut::{Part, Piece, fragments_of};
-use crate::clips::film::{Reel, Stretch, entries, lay_out, one_scene, samples};
+use crate::clips::film::{Reel, SoundEntry, Stretch, entries, lay_out, one_scene, samples};
 use crate::clips::fragment::{Fragment, Scanned};
 use crate::clips::timeline::Ticks;
 
@@ -34,10 +34,14 @@ pub(crate) fn edited<E>(
     mut moof: impl FnMut(usize, &Fragment) -> Result<Vec<u8>, E>,
 ) -> Result<Option<Edited>, E> {
     let Some((_, first)) = parts.first() else { return Ok(None) };
-    let Some((entry, sound)) = entries(&first.head) else { return Ok(None) };
-    let clock = sound.as_ref().map(|sound| (0, sound.clock));
+    let Some((entry, _)) = entries(&first.head) else { return Ok(None) };
+    // Sound may begin, end or change in the midst of it: the first is heard, and no picture is lost for it.
+    let sounds = parts.iter().map(|(_, scanned)| entries(&scanned.head)?.1);
+    let sounds: Vec<Option<SoundEntry>> = sounds.collect();
+    let sound = sounds.iter().flatten().next();
+    let clock = sound.map(|sound| (0, sound.clock));
     let mut stretch = Stretch { sound: clock, ..Stretch::default() };
-    for (n, (part, scanned)) in parts.iter().enumerate() {
+    for (n, ((part, scanned), own)) in parts.iter().zip(&sounds).enumerate() {
         let Some(fragments) = fragments_of(part, scanned) else { return Ok(None) };
         for fragment in fragments {
             let moof = moof(n, fragment)?;
@@ -45,7 +49,7 @@ pub(crate) fn edited<E>(
                 return Ok(None);
             };
             stretch.pictures.extend(pictures);
-            stretch.sounds.extend(sounds);
+            stretch.sounds.extend(sounds.into_iter().filter(|_| own.as_ref() == sound));
         }
     }
     let Some(scene) = one_scene(stretch, from, to) else { return Ok(None) };
@@ -56,7 +60,7 @@ pub(crate) fn edited<E>(
         taken: 0,
         scenes: &[scene],
         entries: &[entry],
-        sound: sound.as_ref().map(|sound| (0, sound)),
+        sound: sound.map(|sound| (0, sound)),
         chapters: &[],
     });
     Ok(Some(Edited { pieces, shown, holds }))

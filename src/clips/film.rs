@@ -9,8 +9,8 @@
 //! **Changes of parameter sets** stay in one file: a sample entry each, and the sets once more before each
 //! key picture. Tried with a file that goes from 640×360 to 960×540 and back: Chromium ends with a
 //! decoding error at the first change where entries alone say so, and plays through where the sets stand
-//! in the pictures too; ffmpeg, GStreamer's qtdemux and VLC take both. Sets that differ in nothing but
-//! the VUI's timing decode alike: they are one. **Another codec, or another sound**, is another file: a
+//! in the pictures too; ffmpeg, GStreamer's qtdemux and VLC take both. Sets that differ in nothing that
+//! a decoder looks at (`media::h264::looked_at`) decode alike: they are one. **Another codec, or another sound**, is another file: a
 //! track that goes from H.264 to H.265 is read by none of them (Chromium leaves the rest out without a
 //! word); a second sound plays, but nobody heard here whether Chromium takes it at its own rate.
 //!

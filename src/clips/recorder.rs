@@ -211,32 +211,42 @@ impl Recorder {
         self.draft.audio.extend(self.held.drain(..));
     }
 
-    /// Sound came.
-    pub fn audio(&mut self, unit: &AudioUnit, now: Monotonic, steps: &mut Vec<Step>) {
-        if self.session != Some(unit.session) {
-            self.opened(unit.session, steps);
+    /// The sound that comes is coded so. The track is there from the record on, whenever its first frame comes.
+    pub fn sound(
+        &mut self,
+        session: SessionId,
+        parameters: &Arc<AudioParameters>,
+        steps: &mut Vec<Step>,
+    ) {
+        if self.session != Some(session) {
+            self.opened(session, steps);
         }
-        let known =
-            self.audio.as_ref().is_some_and(|(parameters, _)| *parameters == unit.parameters);
-        if !known {
-            let clock = AudioClock::of(&unit.parameters);
-            self.audio = Some((Arc::clone(&unit.parameters), AudioTimeline::new(clock)));
-            self.held.clear();
-        }
-        let Some((parameters, timeline)) = &mut self.audio else { return };
-        let SoundPlace::At(at) = timeline.place(unit.pts) else {
-            self.left_out_sound += 1;
+        if self.audio.as_ref().is_some_and(|(known, _)| known == parameters) {
             return;
-        };
-        let sample = AudioSample { at, data: unit.data.clone() };
-        // Publishers send their first picture before the first of the sound: that comes in time while nothing
-        // of the segment was given out.
+        }
+        let clock = AudioClock::of(parameters);
+        self.audio = Some((Arc::clone(parameters), AudioTimeline::new(clock)));
+        self.held.clear();
         if let Some(segment) = &mut self.segment
             && !segment.begun
             && segment.tracks.audio.is_none()
         {
             segment.tracks.audio = Some(Arc::clone(parameters));
         }
+    }
+
+    /// Sound came.
+    pub fn audio(&mut self, unit: &AudioUnit, now: Monotonic, steps: &mut Vec<Step>) {
+        if self.session != Some(unit.session) {
+            self.opened(unit.session, steps);
+        }
+        self.sound(unit.session, &unit.parameters, steps);
+        let Some((parameters, timeline)) = &mut self.audio else { return };
+        let SoundPlace::At(at) = timeline.place(unit.pts) else {
+            self.left_out_sound += 1;
+            return;
+        };
+        let sample = AudioSample { at, data: unit.data.clone() };
         let fits = |segment: &Segment| segment.tracks.audio.as_ref() == Some(parameters);
         match &self.segment {
             Some(segment) if fits(segment) => {
@@ -457,6 +467,26 @@ mod tests {
         let Step::Fragment { draft, begins: Some(begin) } = &steps[0] else { panic!("{steps:?}") };
         assert_eq!(draft.audio.len(), 2);
         assert!(begin.tracks.audio.is_some());
+    }
+
+    #[test]
+    fn the_sounds_track_is_there_from_its_record_on() {
+        let mut recorder = Recorder::default();
+        let mut steps = Vec::new();
+        recorder.opened(SESSION, &mut steps);
+        recorder.sound(SESSION, &sound(0).parameters, &mut steps);
+        for n in 0..60_i64 {
+            let key = n % 30 == 0;
+            recorder.video(&picture(n.unsigned_abs(), n * 33, key, 9), at(0), &mut steps);
+            if n >= 25 {
+                recorder.audio(&sound(n * 33), at(0), &mut steps);
+            }
+        }
+        recorder.closed(SESSION, &mut steps);
+        let segments = segments(&steps);
+        assert_eq!(segments.len(), 1, "no key picture ends it for its sound");
+        assert_eq!(segments[0].iter().map(|draft| draft.audio.len()).sum::<usize>(), 35);
+        assert_eq!(recorder.left_out_sound, 0);
     }
 
     #[test]

@@ -223,6 +223,9 @@ impl Writer {
             StreamItem::Video(unit) => court.recorder.skip(unit),
             StreamItem::Audio(unit) if may => court.recorder.audio(unit, now, &mut steps),
             StreamItem::Audio(_) => court.recorder.left_out_sound += 1,
+            StreamItem::Sound { session, parameters } => {
+                court.recorder.sound(*session, parameters, &mut steps);
+            }
             StreamItem::Wall(_) => {}
         }
         let session = court.recorder.session();

@@ -113,7 +113,7 @@ impl Anchors {
             StreamItem::Wall(reference) => {
                 known.anchor_mut(reference.session).referenced(reference);
             }
-            StreamItem::Audio(_) | StreamItem::Closed { .. } => {}
+            StreamItem::Sound { .. } | StreamItem::Audio(_) | StreamItem::Closed { .. } => {}
         }
     }
 

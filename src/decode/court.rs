@@ -25,7 +25,7 @@ use crate::media::{
 };
 
 /// Units inside a pipeline beyond those that it must hold for reordering (chosen: a quarter of a
-/// second at 30 fps; the mailbox in front holds the second that the design allows).
+/// second at 30 fps; the mailbox in front holds what the design allows).
 const BOUND: usize = 8;
 /// Pictures that a decoder may ever hold for reordering (ITU-T H.264 A.3.1: MaxDpbFrames).
 const MAX_REORDER: u8 = 16;
@@ -42,6 +42,8 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// Units of a group that are kept for a new pipeline, in case a B slice comes (chosen: two seconds;
 /// they are decoded twice, in some 0.3 s).
 const MAX_REPLAY: usize = 64;
+/// Items that wait in front while a burst is caught up with (chosen: what jitter brings is fewer).
+const BEHIND: usize = 8;
 /// How often the thread looks for errors while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -61,6 +63,8 @@ pub(crate) struct Court {
     /// The units since the last key frame, while a B slice would come as a surprise.
     group: Vec<AccessUnit>,
     rate: Rate,
+    /// When the last picture of a burst was through.
+    stepped: Monotonic,
     running: Option<CurrentPipeline>,
     setbacks: Setbacks,
     /// A better decoder than the one that runs, tried again.
@@ -108,6 +112,7 @@ impl Court {
             reorder: Reorder::default(),
             group: Vec::new(),
             rate: Rate::default(),
+            stepped: Monotonic::ZERO,
             running: None,
             trial: None,
             back_off: BACK_OFF.0,
@@ -126,7 +131,9 @@ impl Court {
                 Take::Item(StreamItem::Opened(info)) => self.opened(&info),
                 Take::Item(StreamItem::Video(unit)) => self.unit(&unit, units),
                 Take::Item(StreamItem::Closed { session, reason }) => self.closed(session, reason),
-                Take::Item(StreamItem::Audio(_) | StreamItem::Wall(_)) => {}
+                Take::Item(
+                    StreamItem::Sound { .. } | StreamItem::Audio(_) | StreamItem::Wall(_),
+                ) => {}
                 Take::TimedOut => self.look(),
                 Take::Closed => break,
             }
@@ -160,6 +167,7 @@ impl Court {
         self.setbacks.rests();
         if self.session.take_if(|open| *open == session).is_some() {
             self.outlet.sink.closed(session, reason);
+            self.outlet.status.lock().starved_since = None;
             if reason != CloseReason::Shutdown {
                 let mut status = self.outlet.status.lock();
                 (status.fault, status.downgrade) = (None, None);
@@ -186,6 +194,8 @@ impl Court {
     }
 
     fn unit(&mut self, unit: &AccessUnit, units: &UnitMailbox) {
+        let now = self.outlet.clock.monotonic();
+        self.outlet.status.lock().starved_since.get_or_insert(now);
         if let Err(reason) = self.gate.admit(unit) {
             self.outlet.tally.refused(reason);
             return;
@@ -203,7 +213,25 @@ impl Court {
         self.keep(unit);
         if let Err(reason) = self.give(unit, false, units) {
             self.refuse(reason);
+        } else if units.len() >= BEHIND {
+            self.keep_step();
         }
+    }
+
+    /// A burst is caught up with: this picture comes out, and is taken, before the next goes in. From one to the next
+    /// it is no longer than three quarters of what it was in the stream, so that the backlog shrinks whoever is slow.
+    fn keep_step(&mut self) {
+        let Some(running) = &self.running else { return };
+        let interval = self.rate.interval_ms().unwrap_or(0.0).clamp(0.0, 100.0);
+        let step = Duration::from_secs_f64(interval / 1e3 * 0.75);
+        let until = self.stepped.plus(step);
+        let left = || until.since(self.outlet.clock.monotonic()).min(step);
+        let held = usize::try_from(self.outlet.status.lock().held_back).unwrap_or(0);
+        if !left().is_zero() {
+            drop(running.outlet.room(held + 1, self.patience, left()));
+            self.outlet.sink.room(left());
+        }
+        self.stepped = self.outlet.clock.monotonic();
     }
 
     /// Gives `unit` to the pipeline, waiting until it takes one; `again` if an earlier one had it.

@@ -1,7 +1,8 @@
 //! Access units in, pictures out: one GStreamer pipeline a court, software or hardware.
 //!
-//! In: the court's `UnitMailbox` (1 s of stream; it refuses to the next key frame when this stage
-//! does not keep up). Out: [`FrameSink`], called once a picture in order of presentation. Nothing
+//! In: the court's `UnitMailbox` (4 s of stream; it refuses to the next key frame when this stage
+//! does not keep up). A burst is caught up with picture by picture, as fast as the models take them and always
+//! faster than it came about. Out: [`FrameSink`], called once a picture in order of presentation. Nothing
 //! leaks inside: every unit that is taken is matched, by timestamp, to a picture or to a
 //! [`DropReason`](crate::mailbox::DropReason), in the tally of the hop `decoder`.
 //!
@@ -74,6 +75,7 @@ mod one_picture;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::media::{CloseReason, CourtId, Frame, Monotonic, SessionId, StreamInfo};
 
@@ -96,6 +98,11 @@ pub trait FrameSink: Send + Sync {
     fn opened(&self, info: &Arc<StreamInfo>);
     /// A picture.
     fn frame(&self, frame: Arc<Frame>);
+    /// Waits up to `within` until who takes pictures has room for another. Called while a burst is caught up with,
+    /// by the decoder's own thread: pictures come faster then than any model looks at them.
+    fn room(&self, within: Duration) {
+        let _ = within;
+    }
     /// The session is over and its last frame has been handed on.
     fn closed(&self, session: SessionId, reason: CloseReason);
 }
@@ -161,6 +168,8 @@ pub struct DecoderStatus {
     pub surfaces: Option<(usize, u64)>,
     /// True once the session has shown a B slice.
     pub b_frames: bool,
+    /// Since when units have come of which no picture came out.
+    pub starved_since: Option<Monotonic>,
     /// Pictures handed on since the start.
     pub pictures: u64,
     /// Pipelines that failed or stood still and were built anew, since the start.

@@ -207,7 +207,7 @@ impl Outlet {
         }
         let mut status = self.status.lock();
         status.pictures += 1;
-        status.fault = None;
+        (status.fault, status.starved_since) = (None, None);
     }
 
     /// The pipeline reports an error that it does not survive.

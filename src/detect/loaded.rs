@@ -238,12 +238,44 @@ impl Loaded {
         Outlets { sink: Arc::new(seat.clone()), moved: Arc::clone(moved), seat: Some(seat) }
     }
 
-    pub(crate) fn over_budget(&self, inference_ms: Option<f64>) -> Option<String> {
+    /// What is told of a model that takes longer than its budget by itself, whatever else runs.
+    pub(crate) fn over_budget(&self, own_ms: Option<f64>) -> Option<String> {
         let budget = self.bundle.budget_ms;
-        let took = inference_ms.filter(|took| *took > budget)?;
+        let took = own_ms.filter(|took| *took > budget)?;
         Some(format!(
             "takes {took:.1} ms a picture and rim, its budget is {budget} ms: use a smaller model, \
              fewer courts a box, or a faster machine"
         ))
+    }
+
+    /// What is told of one that would keep to its budget, had it the core.
+    pub(crate) fn kept_waiting(&self, took_ms: Option<f64>, own_ms: Option<f64>) -> Option<String> {
+        kept_waiting(self.bundle.budget_ms, took_ms?, own_ms?)
+    }
+}
+
+fn kept_waiting(budget: f64, took: f64, own: f64) -> Option<String> {
+    (took > budget && own <= budget).then(|| {
+        format!(
+            "takes {took:.1} ms a picture and rim, {own:.1} ms of them its own, its budget is {budget} ms: the \
+             machine is busy with something else: end that (`top` shows it), the model is not too large"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kept_waiting;
+
+    #[test]
+    fn a_busy_machine_is_no_fault_of_a_models() {
+        let told = kept_waiting(3.0, 42.8, 2.4).expect("told");
+        assert!(
+            told.starts_with("takes 42.8 ms a picture and rim, 2.4 ms of them its own"),
+            "{told}"
+        );
+        assert!(!told.contains("smaller"), "{told}");
+        assert_eq!(kept_waiting(3.0, 2.5, 2.4), None);
+        assert_eq!(kept_waiting(3.0, 42.8, 40.0), None, "that one is too large");
     }
 }

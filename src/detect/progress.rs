@@ -63,23 +63,32 @@ pub(crate) struct Progress {
     pub(crate) rings: BTreeMap<CourtId, Vec<f32>>,
     /// What an engine that is several says of itself.
     pub(crate) engine: Option<EngineNews>,
-    times_ms: VecDeque<f64>,
+    times_ms: VecDeque<[f64; 2]>,
 }
 
 impl Progress {
     /// Median of the last answers, ms.
     pub(crate) fn median_ms(&self) -> Option<f64> {
-        let mut times: Vec<f64> = self.times_ms.iter().copied().collect();
+        self.median(|[ran, _]| ran)
+    }
+
+    /// The same without what others had the core meanwhile.
+    pub(crate) fn own_ms(&self) -> Option<f64> {
+        self.median(|[_, own]| own)
+    }
+
+    fn median(&self, of: impl Fn([f64; 2]) -> f64) -> Option<f64> {
+        let mut times: Vec<f64> = self.times_ms.iter().copied().map(of).collect();
         times.sort_by(f64::total_cmp);
         times.get(times.len() / 2).copied()
     }
 
-    /// The network took so long for a look.
-    pub(crate) fn took(&mut self, time: Duration) {
+    /// The network took so long for a look, and would have taken so long had nobody else had the core.
+    pub(crate) fn took(&mut self, time: Duration, own: Duration) {
         if self.times_ms.len() == MEDIAN_OVER {
             self.times_ms.pop_front();
         }
-        self.times_ms.push_back(time.as_secs_f64() * 1e3);
+        self.times_ms.push_back([time, own].map(|time| time.as_secs_f64() * 1e3));
     }
 
     /// The court is gone.

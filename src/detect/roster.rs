@@ -637,13 +637,14 @@ impl Model {
             }
         };
         let progress = loaded.progress.lock();
-        let inference_ms = progress.median_ms();
+        let (inference_ms, own_ms) = (progress.median_ms(), progress.own_ms());
         let (condition, reason) = match &progress.stopped {
             Some(stopped) => (ModelCondition::Stopped, Some(stopped.clone())),
             None => (
                 ModelCondition::Ready,
                 loaded
-                    .over_budget(inference_ms)
+                    .over_budget(own_ms)
+                    .or_else(|| loaded.kept_waiting(inference_ms, own_ms))
                     .or_else(|| progress.engine.as_ref()?.advice.clone())
                     .or_else(|| loaded.advice.clone()),
             ),
@@ -661,7 +662,7 @@ impl Model {
             engine: Some(Foreign::name(engine)),
             reason: reason.map(Foreign::told),
             inference_ms,
-            over_budget: loaded.over_budget(inference_ms).is_some(),
+            over_budget: loaded.over_budget(own_ms).is_some(),
             role,
             precision: Some(Foreign::name(precision)),
             file: Some(Foreign::name(path)),

@@ -304,10 +304,11 @@ impl Worker {
                         meters.preprocess_seconds.observe(said.prepared.as_secs_f64());
                         meters.inference_seconds.observe(said.ran.as_secs_f64());
                         meters.answer_seconds.observe(since_arrival.as_secs_f64());
-                        progress.lock().took(said.ran);
+                        // That others had the core is no fault of a model's.
+                        let own = said.ran.saturating_sub(waits.lately());
+                        progress.lock().took(said.ran, own);
                         if let Some(seat) = &outlets.seat {
-                            // That others had the core is no fault of a model's.
-                            seat.took(said.ran.saturating_sub(waits.lately()));
+                            seat.took(own);
                         }
                     }
                     Err(failure) => drop(due.failed.get_or_insert(failure)),

@@ -29,6 +29,9 @@ pub struct BoxStatus {
     pub name: String,
     /// The program's version.
     pub version: String,
+    /// Where cameras publish to, as far as the box knows it: `rtmp://BOX:1935`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtmp: Option<Foreign>,
     /// Every court, by its name.
     pub streams: BTreeMap<String, CourtStatus>,
     /// The models.

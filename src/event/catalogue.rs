@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 
 use crate::event::words::LinkTrouble;
 
+/// So begins what is told of a stream that is live and of which no picture can be used.
+pub const NO_USABLE: &str = "no usable picture";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,6 +72,9 @@ codes! {
         "write this court's `stream_key` into the encoder (OBS: Settings, Stream, Stream Key; a camera \
          with RTMP push: its stream name, or the end of its URL): capitals count, and a blank at the end \
          is a wrong key";
+    WrongApp = "wrong_app", Fault, "a camera publishes to an application that is none of this box's",
+        "set the encoder to rtmp://BOX:1935/live/KEY (OBS: Server rtmp://BOX:1935/live, Stream Key KEY): `live` in \
+         small letters, and nothing else in its place";
     Stalled = "stalled", Fault, "the camera is connected, but no pictures come",
         "look at the camera's network and its upload rate; restart its stream";
     Frozen = "frozen", Advice, "pictures come, and nothing moves in them",
@@ -105,6 +111,11 @@ codes! {
     Bursts = "bursts", Advice, "pictures arrive in bursts",
         "use a cable instead of Wi-Fi, and in the encoder constant bit rate (CBR), a buffer of one picture \
          and no lookahead";
+    StreamClock = "stream_clock", Advice, "the stream's times do not run as the clock does",
+        "it is recorded and called by when its pictures arrive: restart the encoder's stream, update its firmware, \
+         or try another encoder; the network is not to blame";
+    SeveralTracks = "several_tracks", Advice, "the encoder sends several tracks of pictures",
+        "the first one is taken; switch the others off (OBS: Stream, Multitrack Video), they cost the venue's network";
     TinyRing = "tiny_ring", Fault, "a ring is too narrow to be called",
         "zoom in, move the camera closer, or send a larger picture, until the ring is 40 pixels wide or more";
     SmallRing = "small_ring", Advice, "a ring is narrow",

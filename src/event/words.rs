@@ -323,12 +323,18 @@ words! {
         LongGop = "long_gop",
         /// Pictures arrive in bursts.
         Bursts = "bursts",
+        /// The stream's times do not run as the clock does.
+        StreamClock = "stream_clock",
+        /// The encoder sends several tracks of pictures.
+        SeveralTracks = "several_tracks",
         /// Too few bits for the net's movement.
         LowBitrate = "low_bitrate",
         /// Pictures come in which nothing moves.
         Frozen = "frozen",
         /// Somebody comes with a key of no court, and this one waits for its camera.
         WrongKey = "wrong_key",
+        /// Somebody publishes to another application, and this one waits for its camera.
+        WrongApp = "wrong_app",
         /// Nobody has drawn a rim.
         NoRims = "no_rims",
         /// A rim lies outside the picture.
@@ -645,6 +651,8 @@ pub enum Sound {
     },
     /// It is of this kind, which cannot be stored.
     LeftOut(String),
+    /// It cannot be read, for this reason.
+    Unread(String),
     /// Words of a newer box.
     Other(String),
 }
@@ -660,6 +668,7 @@ impl fmt::Display for Sound {
                 write!(f, "AAC, {sample_rate} Hz, {channels} channels")
             }
             Self::LeftOut(what) => write!(f, "{}{what}{}", LEFT_OUT.0, LEFT_OUT.1),
+            Self::Unread(why) => write!(f, "{}{why}", LEFT_OUT.0),
             Self::Other(text) => f.write_str(text),
         }
     }
@@ -679,8 +688,9 @@ impl From<String> for Sound {
             Some(Self::Aac { sample_rate: rate.parse().ok()?, channels: channels.parse().ok()? })
         };
         let left_out = || {
-            let what = text.strip_prefix(LEFT_OUT.0)?.strip_suffix(LEFT_OUT.1)?;
-            Some(Self::LeftOut(what.to_owned()))
+            let why = text.strip_prefix(LEFT_OUT.0)?;
+            let what = why.strip_suffix(LEFT_OUT.1).map(|what| Self::LeftOut(what.to_owned()));
+            Some(what.unwrap_or_else(|| Self::Unread(why.to_owned())))
         };
         let none = (text == "none").then_some(Self::None);
         none.or_else(aac).or_else(left_out).unwrap_or_else(|| Self::Other(text.clone()))

@@ -6,8 +6,8 @@
 //! the machine.
 
 use crate::event::box_status::{BoxStatus, CalibrationStatus, ConfigState, UplinkStatus};
-use crate::event::catalogue::Code;
 pub use crate::event::catalogue::Severity;
+use crate::event::catalogue::{Code, NO_USABLE};
 use crate::event::service::{Overridden, ServiceState};
 use crate::event::state::{CourtClock, ModelState, ModelsState, StorageState, StreamState};
 use crate::event::twin::{DesiredTold, Refusal};
@@ -69,15 +69,23 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
         status.ledger.unbalanced.iter().map(|hop| Finding::new("ledger", Code::Unbalanced, hop)),
     );
     found.extend(status.files.iter().map(|file| Finding::new("files", Code::OpenToOthers, file)));
+    if let Some(rtmp) = &status.rtmp {
+        for finding in &mut found {
+            finding.todo = finding.todo.replace(USUAL_RTMP, rtmp);
+        }
+    }
     found.sort_by_key(|finding| finding.severity);
     found
 }
+
+/// How the catalogue writes where cameras publish to.
+const USUAL_RTMP: &str = "rtmp://BOX:1935";
 
 fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
     let is_advised = |code: Code| stream.advice.iter().any(|told| told.about.word() == code.word());
     match stream.condition {
         // That somebody comes with a wrong key says it better.
-        StreamCondition::Waiting if is_advised(Code::WrongKey) => {}
+        StreamCondition::Waiting if is_advised(Code::WrongKey) || is_advised(Code::WrongApp) => {}
         StreamCondition::Waiting => {
             found.push(Finding::new(about, Code::NoPublisher, "no camera publishes"));
         }
@@ -98,8 +106,10 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
         let finding = Finding::new(about, Code::NoAnswers, text);
         found.push(finding.with("pictures", float(stream.pictures)));
     }
-    let lost = float(stream.dropped) / float(stream.pictures.max(1));
-    if lost > LOST_SHARE {
+    let lost = float(stream.dropped.min(stream.pictures)) / float(stream.pictures.max(1));
+    // Where no picture can be used the machine is not too slow, and why stands there.
+    let none_usable = stream.fault.as_ref().is_some_and(|fault| fault.contains(NO_USABLE));
+    if lost > LOST_SHARE && !none_usable {
         let text = format!(
             "{} of {} pictures were lost on the way ({:.1} %)",
             stream.dropped,
@@ -451,6 +461,7 @@ mod tests {
         let status = BoxStatus {
             name: "rim-1".to_owned(),
             version: "0.1.0".to_owned(),
+            rtmp: Some(Foreign::told("rtmp://BOX:22000")),
             streams: [(
                 court.clone(),
                 CourtStatus { stream, rims: Vec::new(), rims_of: None, score: None },
@@ -561,6 +572,26 @@ mod tests {
         let mut away = with("/streams/a/relays", relay(false, json!("cannot be reached")));
         away["streams"]["a"]["condition"] = json!("waiting");
         assert_eq!(codes(&away), [(Severity::Fault, court(), "no_publisher".to_owned())]);
+        let told = findings(&BoxStatus::read(&away).expect("readable"));
+        assert!(told[0].todo.contains("rtmp://BOX:22000/live/KEY"), "the port is the box's own");
+    }
+
+    #[test]
+    fn pictures_that_cannot_be_used_are_no_slow_machine_and_never_more_than_all() {
+        let with_lost = |fault: Value| {
+            let mut state = with("/streams/a/dropped", json!(157));
+            state["streams"]["a"]["pictures"] = json!(157);
+            state["streams"]["a"]["fault"] = fault;
+            findings(&BoxStatus::read(&state).expect("readable"))
+        };
+        let fault =
+            "no usable picture for 4 s, the last one was a picture whose NAL units do not add up";
+        let told = with_lost(json!(fault));
+        assert!(told.iter().all(|finding| finding.code != Code::PicturesLost), "{told:?}");
+        assert!(told.iter().any(|finding| finding.code == Code::NoCalls && finding.text == fault));
+        let told = with_lost(Value::Null);
+        let lost = told.iter().find(|finding| finding.code == Code::PicturesLost).expect("told");
+        assert!(lost.text.contains("157 of 157") && lost.text.contains("100.0 %"), "{}", lost.text);
     }
 
     #[test]
@@ -670,6 +701,7 @@ mod tests {
             ("/host/clock", clock(700), "clock_unkept"),
             ("/claim", claim, "claim_failed"),
             ("/streams/a/advice", advice("no_rims"), "no_rims"),
+            ("/streams/a/advice", advice("wrong_app"), "wrong_app"),
             ("/streams/a/advice", advice("rim_aspect"), "rim_aspect"),
             ("/streams/a/advice", advice("reorder"), "reorder"),
             ("/streams/a/advice", advice("decoder"), "decoder"),

@@ -66,6 +66,7 @@ fn replay<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<StreamItem> {
                     assembler.as_mut().unwrap().close(CloseReason::Ended, &mut items);
                 }
                 Event::Connected { .. } => {}
+                Event::Refused(refusal) => panic!("{refusal:?}"),
             }
         }
         assert!(input.is_empty());
@@ -153,7 +154,7 @@ proptest! {
                 Event::Data { message, name, values } => {
                     assembler.data(message.timestamp, &name, &values, &mut items);
                 }
-                Event::Unpublished | Event::Connected { .. } => {}
+                Event::Unpublished | Event::Connected { .. } | Event::Refused(_) => {}
             }
         }
     }

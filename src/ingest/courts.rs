@@ -17,16 +17,19 @@ use tokio::sync::Notify;
 
 use crate::admission::Prefix;
 use crate::device::DeviceMemory;
+use crate::event::catalogue::NO_USABLE;
 use crate::event::words::{Sound, StreamCondition};
 use crate::ingest::budget::{Allowance, Budget, Needs};
 use crate::ingest::comings::{Comings, Sum};
 use crate::ingest::flow::Flow;
 use crate::ingest::meter::Meter;
+use crate::ingest::refused::Unusable;
 use crate::ingest::segments::{Segments, Verdict};
 use crate::ingest::strays::Strays;
 use crate::ingest::surfaces::{Admitted, DeviceRoom};
 use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 use crate::rtmp::message::Message;
+use crate::rtmp::session::APP;
 
 /// A publisher that sends no picture for this long is told as stalled: within 2 s, with what looking
 /// at it every quarter of a second adds. Sound alone is no stream: a frozen camera may have a microphone.
@@ -36,6 +39,8 @@ pub(crate) const LET_GO_AFTER: Duration = Duration::from_secs(10);
 /// Takeovers between two addresses in [`CONTEST_WINDOW`] that are a fault (DESIGN §5.1).
 const CONTEST_TAKEOVERS: usize = 3;
 const CONTEST_WINDOW: Duration = Duration::from_secs(30);
+/// A stream that is live and gives no picture that can be used for so long is at fault.
+const STARVED_AFTER: Duration = Duration::from_secs(2);
 /// The secret that lets a camera publish to its court. Has no `Debug`.
 pub struct StreamKey(Box<str>);
 
@@ -106,17 +111,22 @@ pub struct CourtStatus {
     pub lookahead: Option<u16>,
     /// The pictures say for so long that nothing moves, though they are no black ones.
     pub still_for: Option<Duration>,
-    /// Publishes with a key that no court has, lately, while nobody publishes here.
-    pub stray: Option<IpAddr>,
+    /// Who published with a key that no court has, lately, while nobody publishes here; and the application, if it
+    /// was another than ours.
+    pub stray: Option<(IpAddr, Option<Foreign>)>,
+    /// What is told of the stream's times, where they are not used.
+    pub times: Option<String>,
+    /// The encoder sends several tracks of pictures, of which the first is taken.
+    pub several_tracks: bool,
     /// What reordering costs: the most by which a picture came before it is due, ms.
     pub reorder_ms: Option<u32>,
     /// What bursts cost: how unevenly pictures arrive, latest against earliest of 5 s, ms.
     pub burst_ms: Option<u32>,
     /// What becomes of the sound.
     pub audio: Sound,
-    /// Pictures delivered since start.
+    /// Pictures that were offered since the session opened, or the publish began where none has.
     pub pictures: u64,
-    /// Pictures let go here since start.
+    /// Of these, pictures let go here.
     pub pictures_dropped: u64,
     /// Why the last one was.
     pub last_drop: Option<&'static str>,
@@ -183,6 +193,7 @@ impl Entry {
             takeovers: 0,
             pictures: 0,
             dropped: 0,
+            before: (0, 0),
             last_drop: None,
             refusals: BTreeMap::new(),
             comings: Comings::default(),
@@ -210,8 +221,11 @@ struct CourtState {
     fault: Option<(Monotonic, String)>,
     last_refusal: Option<Foreign>,
     takeovers: u64,
+    /// Pictures delivered and let go, since start.
     pictures: u64,
     dropped: u64,
+    /// Both as the session began.
+    before: (u64, u64),
     last_drop: Option<&'static str>,
     refusals: BTreeMap<&'static str, u64>,
     comings: Comings,
@@ -228,8 +242,16 @@ struct Holder {
     encoder: Option<Foreign>,
     audio: Sound,
     lookahead: Option<u16>,
+    times: Option<String>,
+    several_tracks: bool,
     /// Pictures dropped by this publish, as last told.
     dropped: u64,
+    /// Why the last one was.
+    unusable: Option<Unusable>,
+    /// A session of this publish has ended: the next has counts of its own.
+    had_session: bool,
+    /// Since when video has come of which no picture could be used.
+    starved: Option<Monotonic>,
     /// Wakes the connection's task: it does not hold the court any longer.
     displaced: Arc<Notify>,
 }
@@ -239,8 +261,10 @@ pub(crate) struct Description {
     pub(crate) encoder: Option<Foreign>,
     pub(crate) audio: Sound,
     pub(crate) dropped: u64,
-    pub(crate) last_drop: Option<&'static str>,
+    pub(crate) last_drop: Option<Unusable>,
     pub(crate) lookahead: Option<u16>,
+    pub(crate) times: Option<String>,
+    pub(crate) several_tracks: bool,
 }
 
 /// What became of items.
@@ -427,6 +451,7 @@ impl Courts {
             old.displaced.notify_one();
         }
         state.meter = Meter::default();
+        state.before = (state.pictures, state.dropped);
         state.segments.published();
         entry.takes_nothing();
         state.holder = Some(Holder {
@@ -437,32 +462,51 @@ impl Courts {
             encoder: None,
             audio: Sound::None,
             lookahead: None,
+            times: None,
+            several_tracks: false,
             dropped: 0,
+            unusable: None,
+            had_session: false,
+            starved: None,
             displaced,
         });
         Ok(())
     }
 
     /// Hands messages and the items that they gave on, as far as `connection` still holds the court and its
-    /// account of segments goes.
+    /// account of segments goes. `heard` is when video last came, and whether it came now.
     pub(crate) fn deliver(
         &self,
         index: usize,
         connection: u64,
-        heard: Monotonic,
+        (heard, video): (Monotonic, bool),
         (messages, items): (&mut Vec<Message>, &mut Vec<StreamItem>),
     ) -> Delivered {
         let Some(entry) = self.entry(index) else { return Delivered::NotHeld };
         let mut state = entry.state.lock();
         let CourtState {
-            holder, meter, pictures, dropped, last_drop, last_refusal, segments, ..
+            holder,
+            meter,
+            pictures,
+            dropped,
+            before,
+            last_drop,
+            last_refusal,
+            segments,
+            ..
         } = &mut *state;
         let Some(holder) = holder.as_mut().filter(|holder| holder.connection == connection) else {
             messages.clear();
             items.clear();
             return Delivered::NotHeld;
         };
+        if video && heard.since(holder.heard) >= STALLED_AFTER {
+            holder.starved = None;
+        }
         holder.heard = heard;
+        if video {
+            holder.starved.get_or_insert(heard);
+        }
         for message in messages.drain(..) {
             self.sink.message(&entry.court, connection, &message);
         }
@@ -471,7 +515,8 @@ impl Courts {
                 Verdict::Passes => {}
                 Verdict::LetGo => {
                     *dropped += 1;
-                    *last_drop = Some("picture that would begin one recording too many");
+                    holder.unusable = Some(Unusable::TooMany);
+                    *last_drop = Some(Unusable::TooMany.text());
                     continue;
                 }
                 Verdict::TooMany => return Delivered::TooManySegments,
@@ -479,15 +524,22 @@ impl Courts {
             match &item {
                 StreamItem::Opened(info) => {
                     holder.session = Some(info.session);
+                    if std::mem::take(&mut holder.had_session) {
+                        *before = (*pictures, *dropped);
+                    }
                     *meter = Meter::default();
                     *last_refusal = None;
                 }
-                StreamItem::Closed { .. } => holder.session = None,
+                StreamItem::Closed { .. } => {
+                    holder.session = None;
+                    holder.had_session = true;
+                }
                 StreamItem::Video(unit) => {
                     *pictures += 1;
+                    holder.starved = None;
                     meter.count(unit);
                 }
-                StreamItem::Audio(_) | StreamItem::Wall(_) => {}
+                StreamItem::Sound { .. } | StreamItem::Audio(_) | StreamItem::Wall(_) => {}
             }
             self.sink.deliver(&entry.court, item);
         }
@@ -515,9 +567,12 @@ impl Courts {
             holder.encoder = description.encoder;
             holder.audio = description.audio;
             holder.lookahead = description.lookahead;
+            holder.times = description.times;
+            holder.several_tracks = description.several_tracks;
+            holder.unusable = description.last_drop.or(holder.unusable);
             *dropped += description.dropped - holder.dropped.min(description.dropped);
             holder.dropped = description.dropped;
-            *last_drop = description.last_drop.or(*last_drop);
+            *last_drop = description.last_drop.map(Unusable::text).or(*last_drop);
         }
     }
 
@@ -598,8 +653,11 @@ impl Courts {
         let fault = contested
             .map(|(_, text)| text.clone())
             .or_else(|| meter.keyless(now))
+            .or_else(|| holder.and_then(|holder| holder.starving(now)))
             .or(refusal)
-            .or_else(|| stray.map(stray_told));
+            .or_else(|| stray.as_ref().map(stray_told));
+        let pictures = state.pictures - state.before.0;
+        let dropped = state.dropped - state.before.1;
         Some(CourtStatus {
             condition,
             publisher: holder.map(|holder| holder.peer.to_string()),
@@ -617,11 +675,13 @@ impl Courts {
             lookahead: holder.and_then(|holder| holder.lookahead),
             still_for: meter.still_for(now).filter(|_| condition == StreamCondition::Live),
             stray,
+            times: holder.and_then(|holder| holder.times.clone()),
+            several_tracks: holder.is_some_and(|holder| holder.several_tracks),
             reorder_ms: meter.reorder_ms(),
             burst_ms: meter.burst_ms(),
             audio: holder.map_or(Sound::None, |holder| holder.audio.clone()),
-            pictures: state.pictures,
-            pictures_dropped: state.dropped,
+            pictures: pictures + dropped,
+            pictures_dropped: dropped,
             last_drop: state.last_drop,
             takeovers: state.takeovers,
             last_refusal: state.last_refusal.clone(),
@@ -636,9 +696,29 @@ impl Courts {
 }
 
 impl Courts {
-    /// Notes that `peer` came with a key of no court, by the key's digest.
-    pub(crate) fn wrong_key(&self, peer: IpAddr, given: u64, now: Monotonic) {
-        self.strays.lock().note(peer, given, now);
+    /// Notes that `peer` came with a key of no court, by the key's digest, or to another application.
+    pub(crate) fn wrong(&self, peer: IpAddr, given: u64, app: Option<Foreign>, now: Monotonic) {
+        self.strays.lock().note(peer, given, app, now);
+    }
+}
+
+impl Holder {
+    /// What is wrong where video comes and no picture of it can be used.
+    fn starving(&self, now: Monotonic) -> Option<String> {
+        let since = self.starved.filter(|_| now.since(self.heard) < STALLED_AFTER)?;
+        let time = now.since(since);
+        let seconds = time.as_secs();
+        (time >= STARVED_AFTER).then(|| match self.unusable {
+            Some(why) => format!(
+                "{NO_USABLE} for {seconds} s, the last one was a {}: {}",
+                why.text(),
+                why.todo()
+            ),
+            None => format!(
+                "{NO_USABLE} for {seconds} s: messages of video come that hold none: restart the \
+                 encoder's stream, or try another encoder"
+            ),
+        })
     }
 }
 
@@ -649,11 +729,26 @@ fn last_refusal(state: &CourtState) -> Option<String> {
 }
 
 /// Who comes with a key of no court: that may be a court's camera.
-fn stray_told(peer: IpAddr) -> String {
-    format!(
-        "{peer} publishes with a stream key that no court has: compare the encoder's key with \
-         `stream_key`"
-    )
+fn stray_told((peer, app): &(IpAddr, Option<Foreign>)) -> String {
+    match app {
+        Some(app) => format!(
+            "{}: set the encoder to rtmp://BOX/{APP}/KEY, in small letters",
+            wrong_app(*peer, app)
+        ),
+        None => format!(
+            "{peer} publishes with a stream key that no court has: compare the encoder's key with \
+             `stream_key`"
+        ),
+    }
+}
+
+/// Who publishes to another application than ours.
+#[must_use]
+pub fn wrong_app(peer: IpAddr, app: &Foreign) -> String {
+    if app.as_str().is_empty() {
+        return format!("{peer} publishes to no application, in place of `{APP}`");
+    }
+    format!("{peer} publishes to the application `{app}`, in place of `{APP}`")
 }
 
 #[cfg(test)]
@@ -697,10 +792,12 @@ mod tests {
         let court = CourtId::new("a").unwrap();
         let fault = |now| courts.status(&court, now).unwrap().fault;
         assert_eq!(fault(at(0)), None);
-        courts.wrong_key([10, 0, 0, 7].into(), 5, at(1));
+        courts.wrong([10, 0, 0, 7].into(), 5, None, at(1));
         assert!(fault(at(2)).unwrap().starts_with("10.0.0.7 publishes with a stream key"));
         assert_eq!(fault(at(61)), None);
-        courts.wrong_key([10, 0, 0, 7].into(), 5, at(70));
+        courts.wrong([10, 0, 0, 7].into(), 5, Some(Foreign::name("Live")), at(70));
+        let told = fault(at(71)).unwrap();
+        assert!(told.starts_with("10.0.0.7 publishes to the application `Live`"), "{told}");
         let peer = "10.0.0.8:5000".parse().unwrap();
         courts.claim(0, 1, peer, at(71), Arc::default()).unwrap();
         assert_eq!(fault(at(72)), None, "its camera is there");
@@ -731,7 +828,7 @@ mod tests {
                 opened: at(0),
             };
             let items = &mut vec![StreamItem::Opened(Arc::new(info))];
-            courts.deliver(0, connection, at(0), (&mut Vec::new(), items)) == Delivered::All
+            courts.deliver(0, connection, (at(0), true), (&mut Vec::new(), items)) == Delivered::All
         };
         claim(1, "10.0.0.1", 0).unwrap();
         assert!(open(1));
@@ -749,6 +846,54 @@ mod tests {
         claim(6, "10.0.0.3", 5).unwrap();
         claim(7, "10.0.0.3", 5).unwrap();
         assert_eq!(*seen.0.lock(), ["1 TakenOver", "2 TakenOver", "3 TakenOver"]);
+    }
+
+    #[test]
+    fn video_without_a_usable_picture_is_a_fault_and_counts_are_of_the_session() {
+        let (courts, _) = courts();
+        let court = CourtId::new("a").unwrap();
+        let status = |now| courts.status(&court, now).unwrap();
+        let ms = |ms: u64| Monotonic::from_nanos(ms * 1_000_000);
+        let publish = |connection: u64, second: u64| {
+            let peer = "10.0.0.1:5".parse().unwrap();
+            courts.claim(0, connection, peer, at(second), Arc::default()).unwrap();
+        };
+        let came = |connection, now| {
+            courts.deliver(0, connection, (now, true), (&mut Vec::new(), &mut Vec::new()))
+        };
+        let describe = |connection, dropped| {
+            let last_drop = Some(Unusable::Malformed);
+            let (encoder, audio, lookahead) = (None, Sound::None, None);
+            let (times, several_tracks) = (None, false);
+            let told = Description {
+                encoder,
+                audio,
+                dropped,
+                last_drop,
+                lookahead,
+                times,
+                several_tracks,
+            };
+            courts.describe(0, connection, told);
+        };
+        publish(1, 0);
+        for n in 0..30 {
+            assert_eq!(came(1, ms(n * 100)), Delivered::All);
+            describe(1, n + 1);
+            assert_eq!(status(ms(n * 100)).fault.is_some(), n >= 20, "{n}");
+        }
+        let told = status(ms(2_900));
+        assert_eq!((told.pictures, told.pictures_dropped), (30, 30), "of what was offered");
+        let fault = told.fault.unwrap();
+        assert!(
+            fault.starts_with("no usable picture for 2 s, the last one was a picture whose NAL")
+        );
+        assert_eq!(status(at(9)).fault, None, "nothing comes: that is told as stalled");
+        // It comes again: what was before is not counted.
+        publish(2, 20);
+        assert_eq!((status(at(20)).pictures, status(at(20)).pictures_dropped), (0, 0));
+        came(2, at(21));
+        assert!(status(at(22)).fault.is_none_or(|fault| !fault.starts_with(NO_USABLE)));
     }
 
     #[test]

@@ -3,17 +3,18 @@
 //! A message holds a picture (Adobe FLV 10.1, E.4.3.1). Some encoders send each NAL unit as a message of its
 //! own, all with the picture's time; taken for pictures these would be four, each a quarter new. No slice says
 //! how many follow it (ITU-T H.264 7.3.3), so that a picture is whole shows only in what comes next. Who sends
-//! one message a picture must not wait for that. So how a publish cuts its pictures is learnt of it:
+//! one message a picture must not wait for that. So how a publish cuts its pictures is learnt of its first one:
 //!
 //! ```text
-//! Whole     each goes on at once
-//!   └─ a part of a picture that went on comes, and is let go ─→ Learning   each waits for the next
-//!        ├─ one came in n parts ─→ Parts(n)   goes on with its nth part
+//! First     of one slice: waits for what comes next, a message of sound too; of several: Whole
+//!   ├─ it came in one ─────→ Whole      each goes on at once
+//!   └─ it came in n parts ─→ Parts(n)   goes on with its nth part
+//! Whole ── a part of a picture that went on comes, and is let go ─→ Learning   each waits for the next
+//!        ├─ one came in n parts ─→ Parts(n)
 //!        └─ one came in one ─────→ Successor  each waits for the next
 //! Parts(n) ── a picture was cut otherwise ─→ Successor
 //! ```
-//! So the first picture of such a publish is a part of one, and what is predicted from it is spoilt until the
-//! next key picture. A part continues a picture if it has its time and does not begin one
+//! So one picture of a publish waits, the first, and no longer than until the next message. A part continues a picture if it has its time and does not begin one
 //! (`first_mb_in_slice`, `first_slice_segment_in_pic_flag`: 7.4.1.2.4, H.265 7.4.2.4.5). Both fields of a frame
 //! in two messages of one time are two pictures still.
 
@@ -25,8 +26,10 @@ const MAX_JOINED: usize = 16 << 20;
 /// How a publish cuts its pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Cut {
-    /// Into one message each.
+    /// Nobody knows: the first picture is not there yet.
     #[default]
+    First,
+    /// Into one message each.
     Whole,
     /// Into several, nobody knows yet how many.
     Learning,
@@ -42,6 +45,8 @@ pub(crate) trait Part {
     fn timestamp(&self) -> u32;
     /// True where a picture begins with it.
     fn begins(&self) -> bool;
+    /// True where it has several slices: who cuts pictures into messages puts one into each.
+    fn has_several(&self) -> bool;
     /// Bytes.
     fn len(&self) -> usize;
     /// Takes what follows it.
@@ -81,6 +86,9 @@ impl<P: Part> Joiner<P> {
         }
         let before = self.flush();
         self.last = Some(part.timestamp());
+        if self.cut == Cut::First && part.has_several() {
+            self.cut = Cut::Whole;
+        }
         if self.cut == Cut::Whole {
             return Joined { whole: [before, Some(part)], lost: false };
         }
@@ -91,7 +99,7 @@ impl<P: Part> Joiner<P> {
     fn go_on(&mut self, part: P) -> Joined<P> {
         let Some((held, parts)) = &mut self.held else {
             self.cut = match self.cut {
-                Cut::Whole | Cut::Learning => Cut::Learning,
+                Cut::First | Cut::Whole | Cut::Learning => Cut::Learning,
                 Cut::Parts(_) | Cut::Successor => Cut::Successor,
             };
             return Joined { whole: [None, None], lost: true };
@@ -110,7 +118,8 @@ impl<P: Part> Joiner<P> {
     pub(crate) fn flush(&mut self) -> Option<P> {
         let (held, parts) = self.held.take()?;
         self.cut = match self.cut {
-            Cut::Learning if parts > 1 => Cut::Parts(parts),
+            Cut::First | Cut::Learning if parts > 1 => Cut::Parts(parts),
+            Cut::First => Cut::Whole,
             _ => Cut::Successor,
         };
         Some(held)
@@ -120,6 +129,26 @@ impl<P: Part> Joiner<P> {
     pub(crate) fn flush_before(&mut self, timestamp: u32) -> Option<P> {
         let is_other = self.held.as_ref().is_some_and(|(held, _)| held.timestamp() != timestamp);
         if is_other { self.flush() } else { None }
+    }
+
+    /// Sound came: the first picture is whole, since what comes is in order, unless the sound is of the same time or
+    /// of just before.
+    pub(crate) fn heard(&mut self, timestamp: u32) -> Option<P> {
+        const JUST_BEFORE_MS: i32 = 1_000;
+        let (held, _) = self.held.as_ref().filter(|_| self.cut == Cut::First)?;
+        let later = timestamp.wrapping_sub(held.timestamp()).cast_signed();
+        if (-JUST_BEFORE_MS..=0).contains(&later) { None } else { self.flush() }
+    }
+
+    /// The picture that is not known to be whole.
+    pub(crate) fn held(&mut self) -> Option<&mut P> {
+        self.held.as_mut().map(|(held, _)| held)
+    }
+
+    /// For tests of what is not about cutting.
+    #[cfg(test)]
+    pub(crate) const fn whole() -> Self {
+        Self { cut: Cut::Whole, held: None, last: None }
     }
 
     /// Time of the picture begun last.
@@ -184,6 +213,9 @@ mod tests {
         fn begins(&self) -> bool {
             self.1 == 0
         }
+        fn has_several(&self) -> bool {
+            false
+        }
         fn len(&self) -> usize {
             self.2.len()
         }
@@ -206,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn one_message_a_picture_waits_for_nothing() {
+    fn one_message_a_picture_waits_with_the_first_alone() {
         let (told, lost) = through(&[(0, 0), (33, 0), (66, 0), (66, 0), (100, 0)]);
         let rows: [&[(u32, usize)]; 6] =
-            [&[(0, 1)], &[(33, 1)], &[(66, 1)], &[(66, 1)], &[(100, 1)], &[]];
+            [&[], &[(0, 1), (33, 1)], &[(66, 1)], &[(66, 1)], &[(100, 1)], &[]];
         assert_eq!((told, lost), (rows.map(<[_]>::to_vec).to_vec(), 0));
     }
 
@@ -220,11 +252,15 @@ mod tests {
         let (told, lost) = through(&all);
         let whole: Vec<_> = told.iter().map(|told| told.as_slice()).collect();
         let none: &[(u32, usize)] = &[];
-        assert_eq!(whole[..3], [&[(0, 1)], none, none], "nobody knew");
-        assert_eq!(whole[3..6], [none; 3], "the next waits for its successor");
-        assert_eq!(whole[6..9], [&[(33, 3)], none, &[(66, 3)]], "and from there on none does");
+        assert_eq!(whole[..3], [none; 3], "nobody knows");
+        assert_eq!(
+            whole[3..6],
+            [&[(0, 3)], none, &[(33, 3)]],
+            "the first waits, and none after it"
+        );
+        assert_eq!(whole[6..9], [none, none, &[(66, 3)]]);
         assert_eq!(whole[9..], [none, none, &[(100, 3)], none]);
-        assert_eq!(lost, 2);
+        assert_eq!(lost, 0);
     }
 
     #[test]
@@ -241,7 +277,15 @@ mod tests {
             (133, 4),
         ]);
         let told: Vec<_> = told.into_iter().flatten().collect();
-        assert_eq!((told, lost), (vec![(0, 1), (33, 1), (66, 3), (100, 1), (133, 2)], 1));
+        assert_eq!((told, lost), (vec![(0, 2), (33, 1), (66, 3), (100, 1), (133, 2)], 0));
+    }
+
+    #[test]
+    fn a_publish_that_cuts_its_pictures_only_later_is_learnt_again() {
+        let (told, lost) =
+            through(&[(0, 0), (33, 0), (66, 0), (66, 9), (100, 0), (100, 9), (133, 0)]);
+        let told: Vec<_> = told.into_iter().flatten().collect();
+        assert_eq!((told, lost), (vec![(0, 1), (33, 1), (66, 1), (100, 2), (133, 1)], 1));
     }
 
     #[test]

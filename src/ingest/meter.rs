@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::media::{AccessUnit, Codec, CodecParameters, MediaTime, Monotonic, h265};
 
-/// A stream whose first key frame is this late is told as one without: groups of 5 s exist.
-const KEYLESS_AFTER: Duration = Duration::from_secs(6);
+/// A stream whose first key frame is this late has no picture that can be used, by then.
+const KEYLESS_AFTER: Duration = Duration::from_secs(2);
 /// Stream time that rates are measured over.
 const METER_SPAN_NANOS: i64 = 5_000_000_000;
 /// Pictures that rates are measured over, at most.
@@ -281,8 +281,8 @@ mod tests {
         let mut meter = Meter::default();
         assert_eq!(meter.keyless(at(9)), None);
         meter.first = Some(at(10));
-        assert_eq!(meter.keyless(at(15)), None);
-        assert!(meter.keyless(at(16)).unwrap().starts_with("no key frame for 6 s"));
+        assert_eq!(meter.keyless(at(11)), None);
+        assert!(meter.keyless(at(12)).unwrap().starts_with("no key frame for 2 s"));
         meter.last_key = Some(MediaTime::ZERO);
         assert_eq!(meter.keyless(at(60)), None);
     }

@@ -4,9 +4,9 @@
 //! order per court, to a [`UnitSink`] that never blocks. Owns no files.
 //! Read [`rtmp`](crate::rtmp) first (the protocol, pure: bytes in, messages out), then
 //! `budget`, `surfaces`, `segments` and `flow` (what a publisher may cost here and on a GPU, how often, and how much, pure), `refused` (why
-//! none goes on), `records`, `video` and `joining` (sound's and pictures' own words, which messages are one picture, pure), `stream` (messages → access
+//! none goes on), `records`, `pace`, `sound`, `video` and `joining` (sound's and pictures' own words, whether times are what they say, which messages are one picture, pure), `stream` (messages → access
 //! units with unwrapped times, pure), `meter` (what is measured of a stream, pure), `strays` (who publishes
-//! with wrong keys, pure), `comings` (who comes and goes again and again, pure), `courts` (who holds a court,
+//! with wrong keys, pure), `comings` and `pauses` (who comes and goes, or stops and goes on, again and again, pure), `courts` (who holds a court,
 //! pure but for its lock), then `server` (the only I/O).
 //!
 //! A publisher can never take the process down, stall another court or grow memory past its bound
@@ -19,18 +19,23 @@ mod flow;
 mod meter;
 mod strays;
 mod comings;
+mod pauses;
 mod courts;
 mod server;
 mod refused;
 mod records;
+mod pace;
+mod sound;
 mod video;
 mod joining;
 mod stream;
 #[cfg(test)]
 mod captures;
+#[cfg(test)]
+mod sessions;
 
 pub use crate::ingest::budget::{BoxMemory, Budget};
-pub use crate::ingest::courts::{CourtKey, CourtStatus, StreamKey, UnitSink};
+pub use crate::ingest::courts::{CourtKey, CourtStatus, StreamKey, UnitSink, wrong_app};
 pub use crate::ingest::flow::FlowLimits;
 pub use crate::ingest::refused::MediaRefused;
 pub use crate::ingest::segments::SegmentLimits;

@@ -19,6 +19,12 @@ pub enum MediaRefused {
     /// More jumps than any honest clock makes.
     #[error("timestamps jumped {MAX_JUMPS} times within a minute: check the encoder's clock")]
     Jumps,
+    /// B pictures with the time at which they are shown in place of that at which they are decoded.
+    #[error(
+        "its B-frames come with the time at which they are shown, so times run backwards: turn B-frames \
+         off (H.264 profile Baseline, or B-frames 0)"
+    )]
+    BFrames,
     /// Its pictures are more than a decoder may be built for.
     #[error("{0}")]
     Pictures(#[from] PicturesRefused),
@@ -37,6 +43,7 @@ impl MediaRefused {
         match self {
             Self::Coding { .. } => "coding",
             Self::Jumps => "jumps",
+            Self::BFrames => "b_frames",
             Self::Pictures(PicturesRefused::TooLarge { .. }) => "pictures",
             Self::Pictures(PicturesRefused::Device { .. }) => "gpu_memory",
             Self::Pictures(PicturesRefused::Format { .. }) => "format",
@@ -50,10 +57,18 @@ impl MediaRefused {
 pub enum Unusable {
     /// No parameter sets that can be read have come.
     NoParameters,
+    /// The record of its parameter sets cannot be read.
+    Record,
     /// Its NAL units do not add up.
     Malformed,
+    /// Its message is shorter than it says.
+    Cut,
+    /// It would be shown long before or after it is decoded.
+    Composition,
     /// A part of a picture that had gone on.
     Late,
+    /// It would begin one recording too many.
+    TooMany,
 }
 
 impl Unusable {
@@ -61,9 +76,31 @@ impl Unusable {
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
-            Self::NoParameters => "picture without parameter sets",
+            Self::NoParameters => "picture without parameter sets that can be read",
+            Self::Record => "the record of its parameter sets (avcC, hvcC) cannot be read",
             Self::Malformed => "picture whose NAL units do not add up",
+            Self::Cut => "message that is cut short",
+            Self::Composition => "picture that is shown over 10 s beside its time",
             Self::Late => "a part of a picture came when the picture had gone on without it",
+            Self::TooMany => "picture that would begin one recording too many",
+        }
+    }
+
+    /// Returns what to do where every picture of a stream is so.
+    #[must_use]
+    pub const fn todo(self) -> &'static str {
+        match self {
+            Self::NoParameters | Self::Record => {
+                "set the encoder to send its headers (SPS and PPS) with every key frame, in the H.264 \
+                 profile High, Main or Baseline, and restart its stream"
+            }
+            Self::Malformed | Self::Cut => {
+                "restart the encoder's stream, update its firmware, or try another encoder: what it \
+                 packs into RTMP cannot be taken apart"
+            }
+            Self::Composition => "turn B-frames off in the encoder",
+            Self::Late => "set the encoder to one slice a picture",
+            Self::TooMany => "leave the encoder's size, profile and sound as they are",
         }
     }
 }

@@ -23,7 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::media::{
-    AccessUnit, AudioParameters, CodecParameters, MediaTime, Monotonic, SessionId, StreamItem,
+    AccessUnit, AudioParameters, AudioUnit, CodecParameters, MediaTime, Monotonic, SessionId,
+    StreamItem,
 };
 
 /// Stream time of a segment at most: the ring's own.
@@ -112,9 +113,10 @@ impl Segments {
         match item {
             StreamItem::Opened(info) => self.leave(Some(info.session)),
             StreamItem::Closed { .. } => self.leave(None),
-            StreamItem::Audio(unit) => {
-                if self.sound.as_ref() != Some(&unit.parameters) {
-                    self.sound = Some(Arc::clone(&unit.parameters));
+            StreamItem::Sound { parameters, .. }
+            | StreamItem::Audio(AudioUnit { parameters, .. }) => {
+                if self.sound.as_ref() != Some(parameters) {
+                    self.sound = Some(Arc::clone(parameters));
                 }
             }
             StreamItem::Video(unit) => return self.picture(unit, now),
@@ -186,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::media::samples::parameters as video;
-    use crate::media::{AudioUnit, CloseReason, CourtId, StreamInfo};
+    use crate::media::{CloseReason, CourtId, StreamInfo};
 
     fn picture(ms: i64, kind: u8, key: bool) -> StreamItem {
         let dts = MediaTime::from_millis(ms);

@@ -34,12 +34,13 @@ use crate::ingest::comings::Sum;
 use crate::ingest::courts::{
     CourtKey, CourtStatus, Courts, Delivered, Description, LET_GO_AFTER, STALLED_AFTER, UnitSink,
 };
-use crate::ingest::refused::{MediaRefused, Unusable};
+use crate::ingest::pauses::{Pause, Pauses};
+use crate::ingest::refused::MediaRefused;
 use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 use crate::rtmp::RtmpError;
 use crate::rtmp::message::{Message, kind};
-use crate::rtmp::session::{Event, ServerSession};
+use crate::rtmp::session::{APP, Event, Refusal, ServerSession};
 
 /// From accept to an accepted publish, TLS included (DESIGN §5.1).
 const NEGOTIATION: Duration = Duration::from_secs(10);
@@ -413,6 +414,12 @@ enum End {
     Unheard,
     #[error("wrong stream key")]
     Unauthorized,
+    #[error("it publishes to {}, not to `{APP}`: set the encoder to rtmp://BOX/{APP}/KEY", named(.0))]
+    Application(Foreign),
+    #[error("it wants to play: this box takes streams and gives none")]
+    Plays,
+    #[error("it publishes before it connects: is this an RTMP publisher?")]
+    NotConnected,
     #[error("{0}")]
     Contested(String),
     #[error("unpublished")]
@@ -442,6 +449,9 @@ impl End {
             | Self::Talkative
             | Self::Unheard
             | Self::Unauthorized
+            | Self::Application(_)
+            | Self::Plays
+            | Self::NotConnected
             | Self::Contested(_) => CloseReason::Broken,
         }
     }
@@ -455,11 +465,22 @@ impl End {
             Self::Stalled => "NetStream.Publish.Idle",
             Self::Shutdown => "NetConnection.Connect.AppShutdown",
             Self::Broken(_) | Self::Talkative | Self::Reconfigured => "NetStream.Publish.Failed",
+            // Their words were sent.
+            Self::Application(_) | Self::Plays | Self::NotConnected => return None,
             // Nothing that would hold a socket for a peer that is too many.
             Self::Evicted | Self::Unheard | Self::Deadline => return None,
             Self::Gone | Self::Io(_) | Self::Unpublished => return None,
         };
         Some((code, self.to_string()))
+    }
+}
+
+/// An application as it is named in words.
+fn named(app: &Foreign) -> String {
+    if app.as_str().is_empty() {
+        "no application".to_owned()
+    } else {
+        format!("the application `{app}`")
     }
 }
 
@@ -478,6 +499,7 @@ async fn connection(
         peer,
         seat,
         since: shared.clock.monotonic(),
+        again: false,
     };
     // Pictures must not wait for acknowledgements of ours; failing is no reason to refuse.
     let _ignored = socket.set_nodelay(true);
@@ -499,7 +521,8 @@ async fn connection(
             shared.count(|counters| &counters.broken);
             shared.admission.refused(Door::Rtmp, peer, Reason::Tls);
             if shared.admission.may_log(peer, About::Noise) {
-                warn!(%peer, error = %Foreign::error(&error), "TLS handshake failed");
+                let todo = plain_to_tls(&error);
+                warn!(%peer, error = %Foreign::error(&error), todo, "TLS handshake failed");
             }
         }
         None => {
@@ -509,33 +532,86 @@ async fn connection(
     }
 }
 
+/// What to do where what came to the port of TLS is none: rustls says so of any first byte that no record has.
+fn plain_to_tls(error: &io::Error) -> Option<&'static str> {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidMessage(_))).then_some(
+        "it spoke no TLS: set the encoder to rtmps:// here, or to the port of plain rtmp:// (`rtmp` of [ingest])",
+    )
+}
+
 /// A connection that has not shown a right key.
 struct Guest {
     id: u64,
     peer: SocketAddr,
     seat: Seat,
-    /// When it was accepted.
+    /// When it was accepted, or had published.
     since: Monotonic,
+    /// It has published before, on this connection.
+    again: bool,
+}
+
+impl Guest {
+    /// It said goodbye, and may publish anew: it sits among those without a key again.
+    fn again(self, shared: &Reception) -> Self {
+        let Self { id, peer, seat, .. } = self;
+        drop(seat);
+        let seat = shared.admission.enter(Door::Rtmp, peer);
+        Self { id, peer, seat, since: shared.clock.monotonic(), again: true }
+    }
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared: Arc<Reception>,
     mut wire: Wire<S>,
-    guest: Guest,
+    mut guest: Guest,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let peer = guest.peer;
     let mut session = ServerSession::new(shared.chance.next(&*shared.clock));
+    let end = loop {
+        let end = publish_once(&shared, &mut wire, &mut session, &guest, &mut stopping).await;
+        if !matches!(end, End::Unpublished) {
+            break end;
+        }
+        guest = guest.again(&shared);
+        wire.shrink();
+    };
+    // It had said goodbye, and nothing more was to come.
+    let had_left = guest.again && matches!(end, End::Gone | End::Io(_) | End::Deadline);
+    match &end {
+        _ if had_left => {}
+        End::Deadline => shared.count(|counters| &counters.timed_out),
+        End::Broken(_) | End::Talkative => shared.count(|counters| &counters.broken),
+        End::Unauthorized => shared.count(|counters| &counters.unauthorized),
+        _ => {}
+    }
+    if let Some((code, text)) = end.farewell() {
+        session.refuse(code, &text);
+    }
+    if !matches!(end, End::Evicted | End::Unheard | End::Gone | End::Io(_)) {
+        wire.farewell(session.output(), had_left, &*shared.clock).await;
+    }
+}
+
+/// Negotiates, and takes the publish that comes of it to its end.
+async fn publish_once<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Reception>,
+    wire: &mut Wire<S>,
+    session: &mut ServerSession,
+    guest: &Guest,
+    stopping: &mut watch::Receiver<bool>,
+) -> End {
+    let peer = guest.peer;
     let negotiated = tokio::select! {
         negotiated = within(
             &*shared.clock,
             NEGOTIATION,
-            negotiate(&shared, &mut wire, &mut session, &guest),
+            negotiate(shared, wire, session, guest),
         ) => negotiated.unwrap_or(Err(End::Deadline)),
         () = guest.seat.evicted() => Err(End::Evicted),
         _ = stopping.changed() => Err(End::Shutdown),
     };
-    let end = match negotiated {
+    match negotiated {
         Ok((mut held, mut assembler)) => {
             guest.seat.admitted();
             let court = shared.courts.name(held.court);
@@ -550,9 +626,17 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
             session.accept();
             wire.grow();
-            let publishing =
-                publish(&shared, &mut wire, &mut session, &mut held, &mut assembler, &mut stopping);
+            let publishing = publish(shared, wire, session, &mut held, &mut assembler, stopping);
             let end = Box::pin(publishing).await;
+            // The picture that waited for what may follow it has none.
+            let (mut items, now) = (Vec::new(), shared.clock.monotonic());
+            assembler.flush(&mut items);
+            let _not_held = shared.courts.deliver(
+                held.court,
+                held.connection,
+                (now, false),
+                (&mut Vec::new(), &mut items),
+            );
             held.reason = end.reason();
             if end.farewell().is_some() {
                 shared.courts.refused(held.court, &Foreign::told(&end));
@@ -576,11 +660,18 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 End::Unauthorized | End::Unheard => About::Guess,
                 _ => About::Noise,
             };
-            if !matches!(end, End::Gone | End::Shutdown) && shared.admission.may_log(peer, about) {
+            let had_left = guest.again && matches!(end, End::Deadline | End::Io(_));
+            let is_told = !had_left && !matches!(end, End::Gone | End::Shutdown);
+            if is_told && shared.admission.may_log(peer, about) {
                 warn!(%peer, why = %end, "connection closed");
             }
             let refused = |reason| shared.admission.refused(Door::Rtmp, peer, reason);
             match &end {
+                _ if had_left => {}
+                End::Application(app) => {
+                    let (given, now) = (digest(app.as_bytes()), shared.clock.monotonic());
+                    shared.courts.wrong(peer.ip(), given, Some(app.clone()), now);
+                }
                 End::Deadline => refused(Reason::Slow),
                 End::Broken(_) | End::Talkative => refused(Reason::Broken),
                 _ => {}
@@ -588,19 +679,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             guest.seat.leaving();
             end
         }
-    };
-    match &end {
-        End::Deadline => shared.count(|counters| &counters.timed_out),
-        End::Broken(_) | End::Talkative => shared.count(|counters| &counters.broken),
-        End::Unauthorized => shared.count(|counters| &counters.unauthorized),
-        _ => {}
-    }
-    if let Some((code, text)) = end.farewell() {
-        session.refuse(code, &text);
-    }
-    if !matches!(end, End::Evicted | End::Unheard | End::Gone | End::Io(_)) {
-        let polite = matches!(end, End::Unpublished);
-        wire.farewell(session.output(), polite, &*shared.clock).await;
     }
 }
 
@@ -620,7 +698,8 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             (event, before - input.len())
         };
         wire.consume(used);
-        taken += used;
+        // What was on its way as it said goodbye may still come.
+        taken += if guest.again && event.is_none() { 0 } else { used };
         if taken > BEFORE_KEY_BYTES {
             return Err(End::Talkative);
         }
@@ -662,6 +741,13 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 let assembler = assembler.within(Box::new(move || asked.courts.allowed(court)));
                 return Ok((held, Box::new(assembler)));
             }
+            Some(Event::Refused(refusal)) => {
+                return Err(match refusal {
+                    Refusal::Application(app) => End::Application(app),
+                    Refusal::Plays => End::Plays,
+                    Refusal::NotConnected => End::NotConnected,
+                });
+            }
             Some(Event::Media(_) | Event::Data { .. } | Event::Unpublished) => {}
         }
     }
@@ -678,7 +764,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let (peer, now) = (guest.peer, shared.clock.monotonic());
     let given = digest(key.as_bytes());
     if court.is_none() {
-        shared.courts.wrong_key(peer.ip(), given, now);
+        shared.courts.wrong(peer.ip(), given, None, now);
     }
     // Who waits for an answer sits on no seat that another could use.
     guest.seat.stands();
@@ -720,12 +806,13 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
     let mut tick = Ticks::new(&shared.clock, TICK);
     let mut heard = shared.clock.monotonic();
     let (mut stalled, mut proven, mut slowed) = (false, false, false);
-    let mut came = Came::default();
+    let (mut came, mut pauses) = (Came::default(), Pauses::default());
     let displaced = Arc::clone(&held.displaced);
     loop {
         let before = wire.unread().len();
         let end = take(shared, wire, session, assembler, &mut heard, &mut came);
-        let Came { messages, items } = &mut came;
+        let Came { messages, items, video } = &mut came;
+        let video = std::mem::take(video);
         let bytes = before - wire.unread().len();
         let pictures = items.iter().filter(|item| matches!(item, StreamItem::Video(_))).count();
         if !proven && items.iter().any(|item| matches!(item, StreamItem::Video(unit) if unit.key)) {
@@ -733,14 +820,16 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             shared.admission.proved(Door::Rtmp, held.peer, secret_of(held.court));
         }
         shared.courts.takes(held.court, held.connection, assembler.needs(), heard);
-        let end = match shared.courts.deliver(held.court, held.connection, heard, (messages, items))
-        {
+        let delivered =
+            shared.courts.deliver(held.court, held.connection, (heard, video), (messages, items));
+        let end = match delivered {
             Delivered::All => end,
             Delivered::NotHeld => return displaced_from(shared, held),
             Delivered::TooManySegments => Some(MediaRefused::Segments.into()),
         };
         if let Some(end) = end {
             describe(shared, held, assembler);
+            tell_pauses(shared, held, &mut pauses, true);
             return end;
         }
         let rest = shared.courts.sent(held.court, shared.clock.monotonic(), bytes, pictures);
@@ -777,17 +866,18 @@ async fn publish<S: AsyncRead + AsyncWrite + Unpin>(
             _ = stopping.changed() => return End::Shutdown,
             () = tick.tick() => {
                 describe(shared, held, assembler);
+                tell_pauses(shared, held, &mut pauses, false);
                 let silence = shared.clock.monotonic().since(heard);
                 if silence >= LET_GO_AFTER {
                     return End::Stalled;
                 }
                 if stalled != (silence >= STALLED_AFTER) {
                     stalled = !stalled;
-                    let court = shared.courts.name(held.court);
+                    let (now, court) = (shared.clock.monotonic(), shared.courts.name(held.court));
                     let court = court.as_ref().map_or("", CourtId::as_str);
-                    if stalled {
+                    if stalled && pauses.began(now) {
                         warn!(court, "publisher sends no pictures");
-                    } else {
+                    } else if !stalled && pauses.ended(now) {
                         info!(court, "publisher sends pictures again");
                     }
                 }
@@ -803,6 +893,8 @@ struct Came {
     messages: Vec<Message>,
     /// What they gave.
     items: Vec<StreamItem>,
+    /// A message of video was among them.
+    video: bool,
 }
 
 /// Takes what was read through session and assembler, into `came`: all of it, unless that is more work than
@@ -813,7 +905,7 @@ fn take<S>(
     session: &mut ServerSession,
     assembler: &mut StreamAssembler,
     heard: &mut Monotonic,
-    Came { messages, items }: &mut Came,
+    Came { messages, items, video }: &mut Came,
 ) -> Option<End> {
     let mut input = wire.unread();
     let arrival = shared.clock.monotonic();
@@ -827,6 +919,7 @@ fn take<S>(
             Ok(Some(Event::Media(message))) => {
                 if message.kind == kind::VIDEO {
                     *heard = arrival;
+                    *video = true;
                 }
                 if let Err(refused) = assembler.media(&message, arrival, items) {
                     break Some(refused.into());
@@ -838,7 +931,7 @@ fn take<S>(
                 messages.push(message);
             }
             Ok(Some(Event::Unpublished)) => break Some(End::Unpublished),
-            Ok(Some(Event::Connected { .. } | Event::Publish { .. })) => {}
+            Ok(Some(Event::Connected { .. } | Event::Publish { .. } | Event::Refused(_))) => {}
             Err(error) => break Some(error.into()),
         }
     };
@@ -846,6 +939,14 @@ fn take<S>(
     shared.counters.bytes.fetch_add(used as u64, Ordering::Relaxed);
     wire.consume(used);
     end
+}
+
+fn tell_pauses(shared: &Reception, held: &Held, pauses: &mut Pauses, ends: bool) {
+    if let Some(Pause { count, longest }) = pauses.due(shared.clock.monotonic(), ends) {
+        let court = shared.courts.name(held.court);
+        let (court, longest_ms) = (court.as_ref().map_or("", CourtId::as_str), longest.as_millis());
+        warn!(court, pauses = count, longest_ms, "pictures stop and come again, told as one");
+    }
 }
 
 /// Why a connection does not hold its court any more.
@@ -859,8 +960,10 @@ fn describe(shared: &Reception, held: &Held, assembler: &StreamAssembler) {
         encoder: assembler.encoder().cloned(),
         audio: assembler.sound_told(),
         dropped,
-        last_drop: last.map(Unusable::text),
+        last_drop: last,
         lookahead: assembler.lookahead(),
+        times: assembler.times_told(),
+        several_tracks: assembler.has_several_tracks(),
     };
     shared.courts.describe(held.court, held.connection, description);
 }
@@ -886,6 +989,12 @@ impl<S> Wire<S> {
     fn grow(&mut self) {
         self.buffer.resize(LARGE_BUFFER, 0);
         self.large = true;
+    }
+
+    /// Gives the room back: a publish has ended.
+    fn shrink(&mut self) {
+        let unread = self.unread().to_vec();
+        (self.unread, self.buffer, self.large) = (0..unread.len(), unread, false);
     }
 
     fn unread(&self) -> &[u8] {

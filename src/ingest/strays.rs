@@ -1,4 +1,5 @@
-//! Who publishes with keys of no court: most likely a camera whose key was mistyped (pure).
+//! Who publishes with keys of no court, or to an application that is none of ours: most likely a camera whose address
+//! was mistyped (pure).
 //!
 //! A camera tries the same key again and again; who guesses does not, and whoever has many addresses is not
 //! seen again. So the hint at a court that waits names a peer that came back, before one that came last, and
@@ -7,7 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::media::Monotonic;
+use crate::media::{Foreign, Monotonic};
 
 /// A wrong key is told at the courts that wait for so long.
 const TOLD_FOR: Duration = Duration::from_secs(60);
@@ -36,8 +37,10 @@ impl Default for Strays {
 #[derive(Debug)]
 struct Stray {
     ip: IpAddr,
-    /// Digest of its last key.
+    /// Digest of its last key, or of the application.
     given: u64,
+    /// It named another application than ours.
+    app: Option<Foreign>,
     /// Times that it showed that one.
     times: u32,
     /// Keys that it showed.
@@ -53,15 +56,15 @@ impl Stray {
 }
 
 impl Strays {
-    /// Notes a wrong key by its digest.
-    pub(crate) fn note(&mut self, ip: IpAddr, given: u64, now: Monotonic) {
+    /// Notes a wrong key by its digest, or a wrong application.
+    pub(crate) fn note(&mut self, ip: IpAddr, given: u64, app: Option<Foreign>, now: Monotonic) {
         let before = self.saw(ip, given, now);
         self.peers.retain(|stray| now.since(stray.last) < TOLD_FOR);
         if let Some(stray) = self.peers.iter_mut().find(|stray| stray.ip == ip) {
             let same = stray.given == given;
             stray.keys = stray.keys.saturating_add(u32::from(!same));
             stray.times = if same { stray.times.saturating_add(1) } else { 1 };
-            (stray.given, stray.last) = (given, now);
+            (stray.given, stray.last, stray.app) = (given, now, app);
             return;
         }
         if self.peers.len() >= PEERS {
@@ -71,7 +74,7 @@ impl Strays {
             }
         }
         let times = 1 + u32::from(before);
-        self.peers.push(Stray { ip, given, times, keys: 1, last: now });
+        self.peers.push(Stray { ip, given, app, times, keys: 1, last: now });
     }
 
     /// True if the peer showed this key lately.
@@ -90,11 +93,11 @@ impl Strays {
         known == both && now.since(at) < TOLD_FOR
     }
 
-    /// The peer that is most likely a camera.
-    pub(crate) fn likeliest(&self, now: Monotonic) -> Option<IpAddr> {
+    /// The peer that is most likely a camera, and the application if it named another than ours.
+    pub(crate) fn likeliest(&self, now: Monotonic) -> Option<(IpAddr, Option<Foreign>)> {
         let lately = self.peers.iter().filter(|stray| now.since(stray.last) < TOLD_FOR);
         let likeliest = lately.max_by_key(|stray| stray.rank())?;
-        (likeliest.keys <= KEYS_OF_A_PERSON).then_some(likeliest.ip)
+        (likeliest.keys <= KEYS_OF_A_PERSON).then(|| (likeliest.ip, likeliest.app.clone()))
     }
 }
 
@@ -106,6 +109,10 @@ mod tests {
         Monotonic::from_nanos(seconds * 1_000_000_000)
     }
 
+    fn likeliest(strays: &Strays, now: Monotonic) -> Option<IpAddr> {
+        strays.likeliest(now).map(|(ip, _)| ip)
+    }
+
     const CAMERA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
 
     #[test]
@@ -113,25 +120,30 @@ mod tests {
         let mut strays = Strays::default();
         for second in 0..30_u32 {
             if second % 3 == 0 {
-                strays.note(CAMERA, 1, at(second.into()));
+                strays.note(CAMERA, 1, None, at(second.into()));
             }
             for guess in 0..40_u32 {
                 let other = [10, 1, second as u8, guess as u8].into();
-                strays.note(other, (second * 40 + guess).into(), at(second.into()));
-                strays.note([10, 0, 0, 9].into(), (second * 40 + guess).into(), at(second.into()));
+                strays.note(other, (second * 40 + guess).into(), None, at(second.into()));
+                strays.note(
+                    [10, 0, 0, 9].into(),
+                    (second * 40 + guess).into(),
+                    None,
+                    at(second.into()),
+                );
             }
         }
-        assert_eq!(strays.likeliest(at(30)), Some(CAMERA));
+        assert_eq!(likeliest(&strays, at(30)), Some(CAMERA));
         assert_eq!(strays.peers.len(), PEERS);
-        assert_eq!(strays.likeliest(at(100)), None);
+        assert_eq!(likeliest(&strays, at(100)), None);
     }
 
     #[test]
     fn who_tries_key_after_key_is_no_camera() {
         let mut strays = Strays::default();
         for guess in 0..100 {
-            strays.note(CAMERA, guess, at(guess / 10));
+            strays.note(CAMERA, guess, None, at(guess / 10));
         }
-        assert_eq!(strays.likeliest(at(10)), None);
+        assert_eq!(likeliest(&strays, at(10)), None);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Video governs time. Its timestamps are unwrapped from 32 bits; one that runs backwards, or more
 //! than 10 s forwards, closes the session and opens another (DESIGN §5.2). Steps back of at most
-//! [`MAX_STEP_BACK`] are encoders' jitter and are straightened instead. Sound is placed beside it.
+//! [`MAX_STEP_BACK`] are encoders' jitter and are straightened instead. Times that run otherwise than the clock
+//! (`pace`) are not used from then on: pictures are placed by arrival. Sound is placed beside them (`sound`).
 //!
 //! Parameter sets inside pictures are taken out (`video`) and become new parameters of the units when they
 //! differ: a unit never contradicts its parameters, and files need no sets in their samples. No set
@@ -17,14 +18,15 @@ use bytes::{Bytes, BytesMut};
 use crate::event::words::Sound;
 use crate::ingest::budget::{self, Allowance, Budget, Needs};
 use crate::ingest::joining::{Joined, Joiner, Part, start_coded, units_of};
-use crate::ingest::records::{audio_parameters, on_fi};
+use crate::ingest::pace::{ByArrival, Pace};
+use crate::ingest::records::on_fi;
 use crate::ingest::refused::{MAX_JUMPS, MediaRefused, Unusable};
+use crate::ingest::sound::{Beside, SoundTrack, step};
 use crate::ingest::video::{LENGTH_SIZE, MAX_PREFIX, MAX_SETS_A_PICTURE, Sets, Video};
 use crate::media::naming::{Named, Naming};
 use crate::media::{
-    AccessUnit, AudioParameters, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign,
-    MediaTime, Monotonic, SessionId, StreamInfo, StreamItem, UtcTime, WallReference, WallSource,
-    h264, h265,
+    AccessUnit, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign, MediaTime,
+    Monotonic, SessionId, StreamInfo, StreamItem, UtcTime, WallReference, WallSource, h264, h265,
 };
 use crate::rtmp::amf0::Value;
 use crate::rtmp::flv::{AudioTag, VideoTag};
@@ -42,6 +44,11 @@ const MAX_LEAD_NANOS: i64 = 1_000_000_000;
 const MAX_COMPOSITION: i32 = 10_000;
 /// For [`MAX_JUMPS`].
 const JUMP_WINDOW_NANOS: u64 = 60_000_000_000;
+/// A B picture that is sent with the time at which it is shown steps back by less, ms: some pictures of the slowest
+/// cameras.
+const SHOWN_BEFORE_MS: i64 = 1_000;
+/// Pictures a second that an encoder may declare.
+const DECLARED: std::ops::RangeInclusive<f64> = 4.0..=240.0;
 
 /// Turns the media messages of one publish into stream items.
 pub struct StreamAssembler {
@@ -52,30 +59,32 @@ pub struct StreamAssembler {
     allowed: Box<dyn Fn() -> Allowance + Send>,
     needs: Needs,
     timeline: Option<Timeline>,
-    jumps: Vec<Monotonic>,
+    /// When, and whether it was one as B pictures make it.
+    jumps: Vec<(Monotonic, bool)>,
     video: Option<Video>,
     joiner: Joiner<Taken>,
-    audio: Audio,
+    sound: SoundTrack,
+    pace: Pace,
+    /// Pictures a second by the metadata.
+    declared: Option<f64>,
     unusable: (u64, Option<Unusable>),
     lookahead: Option<u16>,
+    /// Pictures of further tracks came.
+    several_tracks: bool,
 }
 
 /// Where a session's time stands.
 struct Timeline {
     session: SessionId,
-    /// Last timestamps as sent, with what they were unwrapped to, ms.
-    video: Option<(u32, i64)>,
-    audio: Option<(u32, i64)>,
+    /// The last timestamp as sent, with what it was unwrapped to, ms; and when it came.
+    video: Option<(u32, i64, Monotonic)>,
+    /// The first picture's time, and when it came.
+    began: Option<(MediaTime, Monotonic)>,
+    /// Where times are not used.
+    by_arrival: Option<ByArrival>,
     last_dts: Option<MediaTime>,
     last_pts: Option<MediaTime>,
-    last_sound: Option<MediaTime>,
     sequence: u64,
-}
-
-#[derive(Default)]
-struct Audio {
-    parameters: Option<Arc<AudioParameters>>,
-    left_out: Option<String>,
 }
 
 impl StreamAssembler {
@@ -98,9 +107,12 @@ impl StreamAssembler {
             jumps: Vec::new(),
             video: None,
             joiner: Joiner::default(),
-            audio: Audio::default(),
+            sound: SoundTrack::default(),
+            pace: Pace::default(),
+            declared: None,
             unusable: (0, None),
             lookahead: None,
+            several_tracks: false,
         }
     }
 
@@ -148,13 +160,19 @@ impl StreamAssembler {
     /// What becomes of the sound.
     #[must_use]
     pub fn sound_told(&self) -> Sound {
-        match (&self.audio.left_out, &self.audio.parameters) {
-            (Some(what), _) => Sound::LeftOut(what.clone()),
-            (None, Some(known)) => {
-                Sound::Aac { sample_rate: known.sample_rate, channels: known.channels }
-            }
-            (None, None) => Sound::None,
-        }
+        self.sound.told()
+    }
+
+    /// What is told of its times, where they are not used.
+    #[must_use]
+    pub fn times_told(&self) -> Option<String> {
+        self.pace.wrong().map(|wrong| wrong.text())
+    }
+
+    /// True if pictures of further tracks came beside the first one's.
+    #[must_use]
+    pub const fn has_several_tracks(&self) -> bool {
+        self.several_tracks
     }
 
     /// Takes a media message; appends what it gives to `out`.
@@ -169,10 +187,7 @@ impl StreamAssembler {
     ) -> Result<(), MediaRefused> {
         match message.kind {
             kind::VIDEO => self.video(message, arrival, out),
-            kind::AUDIO => {
-                self.sound(message, arrival, out);
-                Ok(())
-            }
+            kind::AUDIO => self.sound(message, arrival, out),
             _ => Ok(()),
         }
     }
@@ -191,13 +206,18 @@ impl StreamAssembler {
                 if let Some(encoder) = member("encoder").and_then(Value::text) {
                     self.encoder = Some(Foreign::name(encoder));
                 }
+                let rate = ["framerate", "videoframerate"].into_iter().find_map(member);
+                self.declared = rate.and_then(Value::number).filter(|rate| DECLARED.contains(rate));
             }
             "onFI" => {
                 let text = |name| member(name).and_then(Value::text);
                 if let (Some(timeline), Some(utc)) = (&self.timeline, on_fi(text("sd"), text("st")))
-                    && let Some((last, at)) = timeline.video
+                    && let Some((last, at, _)) = timeline.video
                 {
-                    let media = MediaTime::from_millis(at + step(last, timestamp));
+                    // Where times are not used, this message's is none either.
+                    let apart =
+                        if timeline.by_arrival.is_some() { 0 } else { step(last, timestamp) };
+                    let media = MediaTime::from_millis(at + apart);
                     let (session, source) = (timeline.session, WallSource::OnFi);
                     out.push(StreamItem::Wall(WallReference { session, media, utc, source }));
                 }
@@ -208,6 +228,12 @@ impl StreamAssembler {
 
     /// Ends the open session, if there is one. The picture that waited for its successor has none.
     pub fn close(&mut self, reason: CloseReason, out: &mut Vec<StreamItem>) {
+        self.flush(out);
+        self.end(reason, out);
+    }
+
+    /// Nothing more comes: the picture that waited for its successor has none.
+    pub fn flush(&mut self, out: &mut Vec<StreamItem>) {
         if let (Some(last), Some(timeline)) = (self.joiner.flush(), &self.timeline) {
             // A jump closes before that which jumped is joined with anything.
             let (session, arrival) = (timeline.session, last.arrival);
@@ -215,7 +241,6 @@ impl StreamAssembler {
                 tracing::debug!(%session, ?arrival, "the last picture is refused");
             }
         }
-        self.end(reason, out);
     }
 
     fn end(&mut self, reason: CloseReason, out: &mut Vec<StreamItem>) {
@@ -249,8 +274,12 @@ impl StreamAssembler {
                 self.picture(picture, message.timestamp, arrival, out)
             }
             VideoTag::Nothing => Ok(()),
+            VideoTag::OtherTrack => {
+                self.several_tracks = true;
+                Ok(())
+            }
             VideoTag::Cut => {
-                self.let_go(Unusable::Malformed);
+                self.let_go(Unusable::Cut);
                 Ok(())
             }
             VideoTag::Other(what) => Err(MediaRefused::Coding { what: Foreign::name(&what) }),
@@ -282,6 +311,7 @@ impl StreamAssembler {
                     any |= video.supersede(&record.slice_ref(unit));
                 }
                 if !any {
+                    self.unusable.1 = Some(Unusable::Record);
                     return Ok(());
                 }
                 video
@@ -367,7 +397,9 @@ impl StreamAssembler {
                 self.go_on(whole, out)?;
             }
             // Behind its picture, as some write it.
-            if of_last
+            if of_last && let Some(held) = self.joiner.held() {
+                held.wall = held.wall.or(walked.wall);
+            } else if of_last
                 && let (Some(utc), Some(timeline)) = (walked.wall, &self.timeline)
                 && let (session, Some(media)) = (timeline.session, timeline.last_pts)
             {
@@ -383,7 +415,9 @@ impl StreamAssembler {
             self.ask()?;
         }
         let Some(parameters) = parameters else {
-            self.let_go(Unusable::NoParameters);
+            // What could not be read says more than that it is missing.
+            let why = self.unusable.1.filter(|why| *why == Unusable::Record);
+            self.let_go(why.unwrap_or(Unusable::NoParameters));
             return Ok(());
         };
         let taken = Taken {
@@ -391,6 +425,7 @@ impl StreamAssembler {
             composition_ms: picture.composition_ms,
             offset_nanos: picture.offset_nanos,
             begins: walked.begins,
+            has_several: walked.has_several,
             key: walked.starts_decoding || (picture.key && walked.recovery),
             b_slices: walked.b_slices,
             wall,
@@ -410,12 +445,16 @@ impl StreamAssembler {
 
     /// A whole picture takes its place in the session.
     fn go_on(&mut self, picture: Taken, out: &mut Vec<StreamItem>) -> Result<(), MediaRefused> {
-        if !self.ask_for_named(&picture.data)? || picture.composition_ms.abs() > MAX_COMPOSITION {
+        if !self.ask_for_named(&picture.data)? {
             self.let_go(Unusable::Malformed);
             return Ok(());
         }
+        if picture.composition_ms.abs() > MAX_COMPOSITION {
+            self.let_go(Unusable::Composition);
+            return Ok(());
+        }
         let arrival = picture.arrival;
-        let dts = self.place(picture.timestamp, picture.offset_nanos, arrival, out)?;
+        let dts = self.place(&picture, arrival, out)?;
         let Some(timeline) = &mut self.timeline else { return Ok(()) };
         let session = timeline.session;
         let sequence = timeline.sequence;
@@ -443,16 +482,27 @@ impl StreamAssembler {
     /// Puts a picture's timestamp on the session's time; opens a session where one begins.
     fn place(
         &mut self,
-        timestamp: u32,
-        offset_nanos: u32,
+        picture: &Taken,
         arrival: Monotonic,
         out: &mut Vec<StreamItem>,
     ) -> Result<MediaTime, MediaRefused> {
+        let timestamp = picture.timestamp;
+        if let Some(timeline) = &mut self.timeline
+            && let Some(by_arrival) = &mut timeline.by_arrival
+        {
+            let dts = by_arrival.place(arrival);
+            timeline.video = Some((timestamp, dts.as_nanos() / 1_000_000, arrival));
+            timeline.last_dts = Some(dts);
+            return Ok(dts);
+        }
+        let mut shown_before = false;
         let placed = match &self.timeline {
             None => None,
-            Some(timeline) => match (timeline.video, timeline.audio) {
-                (Some((last, at)), _) => {
+            Some(timeline) => match (timeline.video, self.sound.last()) {
+                (Some((last, at, _)), _) => {
                     let moved = step(last, timestamp);
+                    shown_before =
+                        picture.b_slices && (-SHOWN_BEFORE_MS..-MAX_STEP_BACK).contains(&moved);
                     (-MAX_STEP_BACK..=MAX_STEP).contains(&moved).then_some(at + moved)
                 }
                 // The first picture of a session may lie on either side of its first sound.
@@ -463,7 +513,8 @@ impl StreamAssembler {
                 (None, None) => Some(i64::from(timestamp)),
             },
         };
-        let nanos = |at: i64| MediaTime::from_millis(at).plus_nanos(i64::from(offset_nanos));
+        let offset = i64::from(picture.offset_nanos);
+        let nanos = |at: i64| MediaTime::from_millis(at).plus_nanos(offset);
         let straightened = placed.and_then(|at| {
             let last = self.timeline.as_ref().and_then(|timeline| timeline.last_dts);
             let least = last.map(|last| last.plus_nanos(LEAST_STEP_NANOS));
@@ -473,14 +524,63 @@ impl StreamAssembler {
         let (at, dts) = match straightened {
             Some(straightened) => straightened,
             None => {
-                self.reopen(arrival, out)?;
+                self.reopen(arrival, shown_before, out)?;
                 (i64::from(timestamp), nanos(i64::from(timestamp)))
             }
         };
-        if let Some(timeline) = &mut self.timeline {
-            timeline.video = Some((timestamp, at));
-            timeline.last_dts = Some(dts);
+        let declared = self.declared_rate();
+        if self.pace.saw(at, arrival, declared) {
+            return self.turn_to_arrival(dts, timestamp, arrival, out);
         }
+        self.placed(timestamp, at, dts, arrival);
+        Ok(dts)
+    }
+
+    fn placed(&mut self, timestamp: u32, at: i64, dts: MediaTime, arrival: Monotonic) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.video = Some((timestamp, at, arrival));
+            timeline.last_dts = Some(dts);
+            timeline.began.get_or_insert((dts, arrival));
+        }
+    }
+
+    /// Pictures a second that the stream declares. Metadata and parameter sets that contradict each other declare
+    /// nothing.
+    fn declared_rate(&self) -> Option<f64> {
+        let of_sets = self.video.as_ref().and_then(|video| video.rate);
+        let of_sets = of_sets.filter(|rate| DECLARED.contains(rate));
+        match (self.declared, of_sets) {
+            (Some(one), Some(other)) => ((one / other - 1.0).abs() < 0.05).then_some(one),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Times were found wrong: from this picture on they are not used. A session that is too short by now goes on
+    /// where it should be, as behind a pause; one that is too long ends.
+    fn turn_to_arrival(
+        &mut self,
+        dts: MediaTime,
+        timestamp: u32,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<MediaTime, MediaRefused> {
+        let step = self.pace.wrong().map_or(0.0, |wrong| wrong.step);
+        let going_on = self.timeline.as_ref().and_then(|timeline| {
+            let (began, last) = (timeline.began?, timeline.last_dts?);
+            let by_arrival = ByArrival::new(began, last, step);
+            (by_arrival.due(arrival) > last).then_some(by_arrival)
+        });
+        let by_arrival = match going_on {
+            Some(by_arrival) => by_arrival,
+            None => {
+                self.end(CloseReason::TimeJump, out);
+                self.open(arrival, out);
+                ByArrival::new((dts, arrival), dts.plus_nanos(-LEAST_STEP_NANOS), step)
+            }
+        };
+        let Some(timeline) = &mut self.timeline else { return Ok(dts) };
+        let dts = timeline.by_arrival.insert(by_arrival).place(arrival);
+        self.placed(timestamp, dts.as_nanos() / 1_000_000, dts, arrival);
         Ok(dts)
     }
 
@@ -488,24 +588,39 @@ impl StreamAssembler {
     fn reopen(
         &mut self,
         arrival: Monotonic,
+        shown_before: bool,
         out: &mut Vec<StreamItem>,
     ) -> Result<(), MediaRefused> {
-        if self.timeline.is_some() {
-            self.jumps.retain(|jump| arrival.since(*jump).as_nanos() < JUMP_WINDOW_NANOS.into());
-            self.jumps.push(arrival);
+        if let Some(timeline) = &self.timeline {
+            // Sound alone, of another time than the pictures, is no jump of theirs.
+            if timeline.video.is_some() {
+                let lately =
+                    |at: Monotonic| arrival.since(at).as_nanos() < JUMP_WINDOW_NANOS.into();
+                self.jumps.retain(|(jump, _)| lately(*jump));
+                self.jumps.push((arrival, shown_before));
+            }
             if self.jumps.len() > MAX_JUMPS {
-                return Err(MediaRefused::Jumps);
+                let by_b = self.jumps.iter().filter(|(_, shown_before)| *shown_before).count();
+                let is_b = by_b * 2 > self.jumps.len();
+                return Err(if is_b { MediaRefused::BFrames } else { MediaRefused::Jumps });
             }
             self.end(CloseReason::TimeJump, out);
         }
+        self.open(arrival, out);
+        Ok(())
+    }
+
+    fn open(&mut self, arrival: Monotonic, out: &mut Vec<StreamItem>) {
         let session = (self.new_session)();
+        self.pace.restart();
+        self.sound.begins(arrival);
         self.timeline = Some(Timeline {
             session,
             video: None,
-            audio: None,
+            began: None,
+            by_arrival: None,
             last_dts: None,
             last_pts: None,
-            last_sound: None,
             sequence: 0,
         });
         out.push(StreamItem::Opened(Arc::new(StreamInfo {
@@ -515,64 +630,61 @@ impl StreamAssembler {
             encoder: self.encoder.clone(),
             opened: arrival,
         })));
-        Ok(())
+        self.tell_sound(out);
     }
 
-    fn sound(&mut self, message: &Message, arrival: Monotonic, out: &mut Vec<StreamItem>) {
+    /// Says how the sound is coded, before any of it comes.
+    fn tell_sound(&self, out: &mut Vec<StreamItem>) {
+        if let (Some(timeline), Some(parameters)) = (&self.timeline, self.sound.kept()) {
+            let (session, parameters) = (timeline.session, Arc::clone(parameters));
+            out.push(StreamItem::Sound { session, parameters });
+        }
+    }
+
+    fn sound(
+        &mut self,
+        message: &Message,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<(), MediaRefused> {
         match AudioTag::read(&message.body) {
-            AudioTag::Configuration(config) => match audio_parameters(&config) {
-                Some(new) => {
-                    if self.audio.parameters.as_deref() != Some(&new) {
-                        self.audio.parameters = Some(Arc::new(new));
-                    }
-                    self.audio.left_out = None;
+            AudioTag::Configuration(config) => {
+                if self.sound.record(&config) {
+                    self.tell_sound(out);
                 }
-                None => self.audio.left_out = Some("this kind of AAC".to_owned()),
-            },
+            }
             AudioTag::Frame(data) => {
-                if self.audio.left_out.is_none()
-                    && let Some(parameters) = self.audio.parameters.clone()
-                    && let Some((session, pts)) = self.place_sound(message.timestamp, arrival, out)
-                {
-                    out.push(StreamItem::Audio(AudioUnit {
-                        session,
-                        pts,
-                        data,
-                        parameters,
-                        arrival,
-                    }));
+                if let Some(first) = self.joiner.heard(message.timestamp) {
+                    self.go_on(first, out)?;
+                }
+                let (frames, said) = self.sound.frames(&data);
+                if said {
+                    self.tell_sound(out);
+                }
+                let Some(parameters) = self.sound.kept().map(Arc::clone) else { return Ok(()) };
+                if self.timeline.is_none() {
+                    self.open(arrival, out);
+                }
+                let Some(timeline) = &self.timeline else { return Ok(()) };
+                let beside = timeline.video.zip(timeline.last_dts);
+                let beside = beside.map(|((sent, at, arrival), dts)| Beside {
+                    sent: (sent, at),
+                    dts,
+                    arrival,
+                    by_arrival: timeline.by_arrival.is_some(),
+                });
+                let session = timeline.session;
+                let placed = self.sound.place(message.timestamp, arrival, frames.len(), beside);
+                for (pts, data) in placed.into_iter().flatten().zip(frames) {
+                    let parameters = Arc::clone(&parameters);
+                    let unit = AudioUnit { session, pts, data, parameters, arrival };
+                    out.push(StreamItem::Audio(unit));
                 }
             }
             AudioTag::Nothing => {}
-            AudioTag::Other(what) => self.audio.left_out = Some(what),
+            AudioTag::Other(what) => self.sound.other(what),
         }
-    }
-
-    /// Puts a sound's timestamp beside the pictures'; `None` if it is nowhere near: around a jump,
-    /// sound of the old time may follow pictures of the new.
-    fn place_sound(
-        &mut self,
-        timestamp: u32,
-        arrival: Monotonic,
-        out: &mut Vec<StreamItem>,
-    ) -> Option<(SessionId, MediaTime)> {
-        if self.timeline.is_none() {
-            self.reopen(arrival, out).ok()?;
-        }
-        let timeline = self.timeline.as_mut()?;
-        let near = |(last, at): (u32, i64)| {
-            let moved = step(last, timestamp);
-            (-MAX_STEP..=MAX_STEP).contains(&moved).then_some(at + moved)
-        };
-        let at = match (timeline.video, timeline.audio) {
-            (None, None) => i64::from(timestamp),
-            (video, audio) => video.and_then(near).or_else(|| audio.and_then(near))?,
-        };
-        timeline.audio = Some((timestamp, at));
-        let at = MediaTime::from_millis(at);
-        let pts = timeline.last_sound.map_or(at, |last| last.max(at));
-        timeline.last_sound = Some(pts);
-        Some((timeline.session, pts))
+        Ok(())
     }
 }
 
@@ -590,6 +702,7 @@ struct Taken {
     composition_ms: i32,
     offset_nanos: u32,
     begins: bool,
+    has_several: bool,
     key: bool,
     b_slices: bool,
     wall: Option<UtcTime>,
@@ -607,6 +720,10 @@ impl Part for Taken {
         self.begins
     }
 
+    fn has_several(&self) -> bool {
+        self.has_several
+    }
+
     fn len(&self) -> usize {
         self.data.len()
     }
@@ -620,11 +737,6 @@ impl Part for Taken {
         // Its last byte is the picture's.
         self.arrival = next.arrival;
     }
-}
-
-/// Milliseconds from `last` to `now`, both 32 bits and wrapping.
-fn step(last: u32, now: u32) -> i64 {
-    i64::from(now.wrapping_sub(last).cast_signed())
 }
 
 #[cfg(test)]

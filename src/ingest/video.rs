@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::media::naming::Naming;
 use crate::media::sei::Sei;
-use crate::media::{Codec, CodecParameters, UtcTime, h264, h265};
+use crate::media::{Codec, CodecParameters, UtcTime, decodes_alike, h264, h265};
 
 /// Parameter sets that a picture may carry: encoders send two to four, and each twice at most.
 pub(crate) const MAX_SETS_A_PICTURE: usize = 64;
@@ -28,6 +28,8 @@ pub(crate) struct Video {
     pub(crate) wall: Option<UtcTime>,
     /// Where pictures could name more references than there is memory for.
     pub(crate) naming: Option<Naming>,
+    /// Pictures a second that the sets declare.
+    pub(crate) rate: Option<f64>,
 }
 
 /// The parameter sets in force.
@@ -40,6 +42,8 @@ pub(crate) enum Sets {
 #[derive(Default)]
 pub(crate) struct Walked {
     pub(crate) has_slices: bool,
+    /// More than one.
+    pub(crate) has_several: bool,
     /// Its first slice is the first of a picture.
     pub(crate) begins: bool,
     pub(crate) starts_decoding: bool,
@@ -57,6 +61,7 @@ impl Walked {
     /// A slice was found: the first one says whether a picture begins here.
     fn slice(&mut self, begins: bool) {
         let first = !std::mem::replace(&mut self.has_slices, true);
+        self.has_several |= !first;
         self.begins |= first && begins;
     }
 }
@@ -74,6 +79,7 @@ impl Video {
             prefix: BytesMut::new(),
             wall: None,
             naming: None,
+            rate: None,
         }
     }
 
@@ -84,13 +90,18 @@ impl Video {
         }
     }
 
-    /// Works the parameters out again; the value stays the same one while it says the same.
+    /// Works the parameters out again; the value stays the same one while what comes decodes alike with it.
     pub(crate) fn settle(&mut self) {
         let new = match &self.sets {
             Sets::H264(sets) => sets.parameters(),
             Sets::H265(sets) => sets.parameters(),
         };
-        if self.parameters.as_deref() != new.as_ref() {
+        self.rate = match &self.sets {
+            Sets::H264(sets) => sets.sps.first().and_then(|sps| h264::declared_rate(sps)),
+            Sets::H265(_) => None,
+        };
+        let kept = self.parameters.as_deref().zip(new.as_ref());
+        if kept.is_none_or(|(kept, new)| !decodes_alike(kept, new)) {
             self.parameters = new.map(Arc::new);
         }
     }

@@ -51,6 +51,8 @@ struct FrameHop {
     queue: Mutex<Queue>,
     /// Wakes the thread in `take`: an item came, or the hop was closed.
     arrived: Condvar,
+    /// Wakes threads in `room`: something was taken, or the hop was closed.
+    taken: Condvar,
     frames_per_court: usize,
 }
 
@@ -91,6 +93,7 @@ impl FrameMailbox {
             shared: Arc::new(FrameHop {
                 queue: Mutex::new(Queue { courts, turn: 0, closed: false }),
                 arrived: Condvar::new(),
+                taken: Condvar::new(),
                 frames_per_court: frames_per_court.max(1),
             }),
         }
@@ -171,6 +174,19 @@ impl FrameMailbox {
         lost
     }
 
+    /// Waits on this thread, up to `within`, until a frame of `court` would push none out.
+    pub fn room(&self, court: &CourtId, within: Duration) {
+        let mut queue = self.shared.queue.lock();
+        let most = self.shared.frames_per_court;
+        let is_full = |queue: &mut Queue| {
+            !queue.closed && queue.serving(court).is_some_and(|court| court.frames >= most)
+        };
+        // Woken by `take` and `close`; who gave up waiting hands in all the same.
+        if is_full(&mut queue) {
+            self.shared.taken.wait_while_for(&mut queue, is_full, within);
+        }
+    }
+
     /// Counts a frame of `court` that the router strode over.
     pub fn strided(&self, court: &CourtId) {
         let mut queue = self.shared.queue.lock();
@@ -204,7 +220,10 @@ impl FrameMailbox {
             self.shared.arrived.wait_for(&mut queue, timeout);
         }
         match queue.pop() {
-            Some(item) => Take::Item(item),
+            Some(item) => {
+                self.shared.taken.notify_all();
+                Take::Item(item)
+            }
             None if queue.closed => {
                 // Its reader ends with this.
                 queue.rests();
@@ -232,6 +251,7 @@ impl FrameMailbox {
             queue.courts.iter().for_each(|court| court.tally.rest().wakes());
         }
         self.shared.arrived.notify_all();
+        self.shared.taken.notify_all();
     }
 
     /// Closes the hop and lets go what is inside, counted: its reader is gone.
@@ -249,6 +269,7 @@ impl FrameMailbox {
         queue.rests();
         drop(queue);
         self.shared.arrived.notify_all();
+        self.shared.taken.notify_all();
     }
 
     /// Items inside, of all courts.

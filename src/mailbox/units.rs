@@ -1,5 +1,9 @@
 //! A bounded hop of a stream's items: loses whole runs up to the next key frame, never one picture
 //! out of a group.
+//!
+//! A hop in front of what can be slower than the stream holds bursts, which are caught up with in order. One that is
+//! never caught up with would stay full, and all behind it late by as much: so such a hop also refuses up to the
+//! next key frame where its backlog does not shrink ([`UnitMailbox::catching_up`]).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,10 +14,14 @@ use parking_lot::{Condvar, Mutex};
 use crate::mailbox::bell::Bell;
 use crate::mailbox::hop::Take;
 use crate::mailbox::ledger::{DropReason, Tally};
-use crate::media::{MediaTime, StreamItem};
+use crate::media::{MediaTime, Monotonic, StreamItem};
 
 /// Bytes that a hop may hold whatever its stream time: 4 s of 64 Mbit/s.
 const MAX_BYTES: usize = 32 << 20;
+/// Over which a backlog is watched: longer than any burst that fits (chosen).
+const WATCHED: Duration = Duration::from_secs(4);
+/// A backlog that shrinks does by more than this in that time, ns (chosen: some pictures).
+const SHRINKS_NANOS: i64 = 100_000_000;
 /// Items that a hop may hold whatever their time: stands still only under absurd timestamps.
 const MAX_ITEMS: usize = 4096;
 
@@ -35,6 +43,8 @@ struct UnitHop {
     /// Wakes threads in `take`: an item came, or the hop was closed.
     arrived: Condvar,
     bound: Duration,
+    /// A backlog of so much stream time that does not shrink is let go of.
+    standing: Option<Duration>,
     /// Counts video units; sound and session marks are not pictures and are not in the ledger.
     tally: Tally,
 }
@@ -44,10 +54,47 @@ struct Queue {
     items: VecDeque<StreamItem>,
     bytes: usize,
     awaiting_key: bool,
+    watch: Watch,
     closed: bool,
     nudged: bool,
     /// Rung with `arrived`, for a reader of several hops.
     bell: Option<Bell>,
+}
+
+/// How a backlog went lately: the least of each while, since bursts come and are caught up with.
+#[derive(Debug, Default)]
+struct Watch {
+    since: Option<Monotonic>,
+    least: i64,
+    /// Of the while before.
+    before: Option<i64>,
+}
+
+impl Watch {
+    /// Notes a backlog, ns of stream time. True where one of `standing` or more has not shrunk for as long as it is
+    /// watched.
+    fn stands(&mut self, now: Monotonic, backlog: i64, standing: Duration) -> bool {
+        let Some(since) = self.since else {
+            (self.since, self.least) = (Some(now), backlog);
+            return false;
+        };
+        self.least = self.least.min(backlog);
+        if now.since(since) < WATCHED {
+            return false;
+        }
+        let least = std::mem::replace(&mut self.least, backlog);
+        self.since = Some(now);
+        let before = self.before.replace(least);
+        let standing = i64::try_from(standing.as_nanos()).unwrap_or(i64::MAX);
+        let stands = least >= standing
+            && before.is_some_and(|before| {
+                before >= standing && least > before.saturating_sub(SHRINKS_NANOS)
+            });
+        if stands {
+            *self = Self::default();
+        }
+        stands
+    }
 }
 
 impl UnitHop {
@@ -64,12 +111,24 @@ impl UnitMailbox {
     /// Makes a hop that holds at most `bound` of stream time; counts pictures into `tally`.
     #[must_use]
     pub fn new(bound: Duration, tally: Tally) -> Self {
+        Self::made(bound, None, tally)
+    }
+
+    /// Makes one in front of what may be slower than the stream: a backlog of `standing` or more that does not shrink
+    /// is let go of as if the hop were full.
+    #[must_use]
+    pub fn catching_up(bound: Duration, standing: Duration, tally: Tally) -> Self {
+        Self::made(bound, Some(standing), tally)
+    }
+
+    fn made(bound: Duration, standing: Option<Duration>, tally: Tally) -> Self {
         tally.rest().begins();
         Self {
             shared: Arc::new(UnitHop {
                 queue: Mutex::new(Queue::default()),
                 arrived: Condvar::new(),
                 bound,
+                standing,
                 tally,
             }),
         }
@@ -104,9 +163,10 @@ impl UnitMailbox {
             }
             StreamItem::Opened(_) => {
                 queue.awaiting_key = false;
+                queue.watch = Watch::default();
                 true
             }
-            StreamItem::Wall(_) => queue.items.len() < MAX_ITEMS,
+            StreamItem::Sound { .. } | StreamItem::Wall(_) => queue.items.len() < MAX_ITEMS,
             StreamItem::Closed { .. } => true,
             StreamItem::Audio(unit) => self.fits(queue, unit.pts, unit.data.len()),
             StreamItem::Video(unit) => {
@@ -114,7 +174,11 @@ impl UnitMailbox {
                     tally.refused(DropReason::AwaitingKey);
                     return false;
                 }
-                if self.fits(queue, unit.dts, size(item)) {
+                let stands = self.shared.standing.is_some_and(|standing| {
+                    let backlog = self.backlog(queue, unit.dts);
+                    queue.watch.stands(unit.arrival, backlog, standing)
+                });
+                if !stands && self.fits(queue, unit.dts, size(item)) {
                     queue.awaiting_key = false;
                     tally.offered();
                     true
@@ -127,9 +191,14 @@ impl UnitMailbox {
         }
     }
 
-    fn fits(&self, queue: &Queue, at: MediaTime, bytes: usize) -> bool {
+    /// Stream time that waits inside, up to `at`.
+    fn backlog(&self, queue: &Queue, at: MediaTime) -> i64 {
         let oldest = queue.items.iter().find_map(time_of);
-        let span = oldest.map_or(0, |oldest| at.nanos_since(oldest));
+        oldest.map_or(0, |oldest| at.nanos_since(oldest))
+    }
+
+    fn fits(&self, queue: &Queue, at: MediaTime, bytes: usize) -> bool {
+        let span = self.backlog(queue, at);
         let bound = i64::try_from(self.shared.bound.as_nanos()).unwrap_or(i64::MAX);
         span <= bound && queue.bytes + bytes <= MAX_BYTES && queue.items.len() < MAX_ITEMS
     }
@@ -211,6 +280,7 @@ fn size(item: &StreamItem) -> usize {
         // Each may have parameters of its own, and hold them.
         StreamItem::Video(unit) => unit.data.len() + unit.parameters.bytes(),
         StreamItem::Audio(unit) => unit.data.len(),
+        StreamItem::Sound { parameters, .. } => parameters.config.len(),
         StreamItem::Opened(_) | StreamItem::Wall(_) | StreamItem::Closed { .. } => 0,
     }
 }
@@ -219,6 +289,103 @@ fn time_of(item: &StreamItem) -> Option<MediaTime> {
     match item {
         StreamItem::Video(unit) => Some(unit.dts),
         StreamItem::Audio(unit) => Some(unit.pts),
-        StreamItem::Opened(_) | StreamItem::Wall(_) | StreamItem::Closed { .. } => None,
+        StreamItem::Opened(_)
+        | StreamItem::Sound { .. }
+        | StreamItem::Wall(_)
+        | StreamItem::Closed { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::ledger::Ledger;
+    use crate::media::samples::parameters;
+    use crate::media::{AccessUnit, SessionId};
+
+    /// A picture of a stream of 25 a second, a key picture each second, that came at `ms`.
+    fn picture(n: u64, ms: u64) -> StreamItem {
+        let dts = MediaTime::from_millis(i64::try_from(n * 40).unwrap());
+        StreamItem::Video(AccessUnit {
+            session: SessionId::from_bits(1),
+            sequence: n,
+            pts: dts,
+            dts,
+            key: n.is_multiple_of(25),
+            b_slices: false,
+            data: bytes::Bytes::from_static(b"unit"),
+            parameters: parameters(0),
+            arrival: Monotonic::from_nanos(ms * 1_000_000),
+        })
+    }
+
+    /// Pictures of a minute that come as `comes` says, to a reader that takes one each time that `takes` says so; how
+    /// many were lost, and the largest backlog once it has run for 20 s, pictures.
+    fn lost(
+        hop: &UnitMailbox,
+        tally: &Tally,
+        comes: impl Fn(u64) -> u64,
+        takes: impl Fn(u64) -> bool,
+    ) -> (u64, usize) {
+        let (mut n, mut behind) = (0, 0);
+        for ms in 0..60_000 {
+            while n < 1_500 && comes(n) <= ms {
+                hop.offer(picture(n, ms));
+                n += 1;
+            }
+            if takes(ms) {
+                drop(hop.take(Duration::ZERO));
+            }
+            if ms > 20_000 {
+                behind = behind.max(hop.len());
+            }
+        }
+        let count = tally.count();
+        assert!(count.balances(), "{count:?}");
+        (count.dropped_total(), behind)
+    }
+
+    fn hop() -> (UnitMailbox, Tally) {
+        let tally = Ledger::new().hop("a", "decode");
+        let (bound, standing) = (Duration::from_secs(4), Duration::from_secs(1));
+        (UnitMailbox::catching_up(bound, standing, tally.clone()), tally)
+    }
+
+    #[test]
+    fn bursts_are_caught_up_with_and_nothing_of_them_is_lost() {
+        let burst = |length: u64| move |n: u64| (n * 40 / length + 1) * length;
+        for length in [500, 2_000, 3_500] {
+            let (tested, tally) = hop();
+            // Five times as fast as they are shown.
+            let (lost, _) = lost(&tested, &tally, burst(length), |ms| ms % 8 == 0);
+            assert_eq!(lost, 0, "{length}");
+        }
+        // One second in front, as it was, loses half of each.
+        let tally = Ledger::new().hop("a", "decode");
+        let before = UnitMailbox::new(Duration::from_secs(1), tally.clone());
+        let (lost, _) = lost(&before, &tally, burst(2_000), |ms| ms % 8 == 0);
+        assert!(lost > 500, "negative control: {lost}");
+    }
+
+    #[test]
+    fn a_backlog_that_does_not_shrink_is_let_go_of_in_runs() {
+        let (tested, tally) = hop();
+        // A reader that is a tenth too slow: it is never caught up with.
+        let (lost_of_standing, behind) = lost(&tested, &tally, |n| n * 40, |ms| ms % 44 == 0);
+        assert!((100..300).contains(&lost_of_standing), "{lost_of_standing}");
+        assert!(behind < 90, "answers are not four seconds late for ever: {behind}");
+        let tally = Ledger::new().hop("a", "ring");
+        let bounded = UnitMailbox::new(Duration::from_secs(4), tally.clone());
+        let (_, behind) = lost(&bounded, &tally, |n| n * 40, |ms| ms % 44 == 0);
+        assert!(behind >= 98, "negative control: {behind}");
+    }
+
+    #[test]
+    fn a_backlog_that_shrinks_is_left_alone() {
+        let (tested, tally) = hop();
+        // Three seconds at once, then a reader that is a tenth faster than the stream.
+        let comes = |n: u64| (n * 40).max(3_000);
+        let (lost, _) = lost(&tested, &tally, comes, |ms| ms % 36 == 0);
+        assert_eq!(lost, 0);
     }
 }

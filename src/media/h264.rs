@@ -372,37 +372,69 @@ pub fn without_reordering(nal: &[u8]) -> Option<Bytes> {
     Some(out.into())
 }
 
-/// Returns a sequence parameter set without what its VUI says of timing, which no decoder looks at: sets
-/// that decode alike are equal then. Those that cannot be read, or say nothing of it, come back as they
-/// are.
+/// Returns what decoders look at of a parameter set, without its level: sets that decode alike are equal then. Of
+/// a sequence parameter set that is all but the constraint flags (7.4.2.1.1: they say which decoders may try) and
+/// what its VUI says of timing, of the hypothetical decoder's buffer and of `pic_struct`. Sets that cannot be read,
+/// and others, come back as they are.
 #[must_use]
-pub fn without_timing(nal: &[u8]) -> Vec<u8> {
+pub fn looked_at(nal: &[u8]) -> Vec<u8> {
     let cut = || {
-        let (vui_at, _) = Sps::read(nal)?.restriction_at;
+        let (vui_at, restriction_at) = Sps::read(nal)?.restriction_at;
         let (&header, rest) = nal.split_first()?;
-        let payload = unescape(rest, MAX_SET_BYTES);
+        let mut payload = unescape(rest, MAX_SET_BYTES);
+        // Constraint flags and level stand behind the profile.
+        payload.get_mut(1..3)?.fill(0);
+        // Without the stop bit, and zeros behind it.
+        let last = payload.iter().rposition(|byte| *byte != 0)?;
+        let end = last * 8 + 7 - usize::try_from(payload.get(last)?.trailing_zeros()).ok()?;
+        let mut from = BitReader::new(&payload);
+        let mut to = BitWriter::default();
         let mut bits = BitReader::new(&payload);
         bits.skip(vui_at)?;
         if !bits.flag()? {
-            return None;
+            // A VUI that says nothing is none.
+            to.copy(&mut from, vui_at);
+            to.flag(true);
+            to.bits(0, 5);
+        } else if let Some(restriction_at) = restriction_at {
+            skip_to_timing(&mut bits)?;
+            to.copy(&mut from, bits.position());
+            bits = BitReader::new(&payload);
+            bits.skip(restriction_at)?;
+            to.copy(&mut bits, end.checked_sub(restriction_at)?);
+        } else {
+            to.copy(&mut from, end);
         }
-        skip_to_timing(&mut bits)?;
-        let timing_at = bits.position();
-        if !bits.flag()? {
-            return None;
-        }
-        bits.skip(TIMING_BITS)?;
-        let mut from = BitReader::new(&payload);
-        let mut to = BitWriter::default();
-        to.copy(&mut from, timing_at);
-        to.flag(false);
-        // The rest with its stop bit; another behind it does not matter to who compares.
-        to.copy(&mut bits, payload.len() * 8);
         let mut out = vec![header];
-        out.extend(escape(&to.finish()));
+        out.extend(to.finish());
         Some(out)
     };
     cut().unwrap_or_else(|| nal.to_vec())
+}
+
+/// Returns `level_idc` of a sequence parameter set; 0 of anything else.
+#[must_use]
+pub fn level(nal: &[u8]) -> u8 {
+    Sps::read(nal).map_or(0, |sps| sps.profile[2])
+}
+
+/// Returns the pictures a second that a sequence parameter set declares (`time_scale` counts fields, E.2.1), if it
+/// does.
+#[must_use]
+pub fn declared_rate(nal: &[u8]) -> Option<f64> {
+    let (vui_at, _) = Sps::read(nal)?.restriction_at;
+    let payload = unescape(nal.get(1..)?, MAX_SET_BYTES);
+    let mut bits = BitReader::new(&payload);
+    bits.skip(vui_at)?;
+    if !bits.flag()? {
+        return None;
+    }
+    skip_to_timing(&mut bits)?;
+    if !bits.flag()? {
+        return None;
+    }
+    let (tick, scale) = (bits.bits(32)?, bits.bits(32)?);
+    (tick > 0 && scale > 0).then(|| f64::from(scale) / f64::from(tick) / 2.0)
 }
 
 /// The parameter sets in force.
@@ -796,23 +828,42 @@ mod tests {
     }
 
     #[test]
-    fn sets_that_differ_in_their_timing_alone_are_one_without_it() {
+    fn sets_that_differ_in_what_no_decoder_looks_at_are_one() {
         for set in [HIGH, REORDERED, INTERLACED] {
             let set = hex(set);
-            let cut = without_timing(&set);
-            assert!(cut.len() < set.len());
+            let cut = looked_at(&set);
+            let (vui_at, _) = Sps::read(&set).unwrap().restriction_at;
             let payload = unescape(&set[1..], MAX_SET_BYTES);
             let turned = |at: usize| {
                 let mut payload = payload.clone();
                 payload[at / 8] ^= 0x80 >> (at % 8);
                 [&set[..1], &escape(&payload)].concat()
             };
-            let same = (0..payload.len() * 8).filter(|&at| without_timing(&turned(at)) == cut);
-            assert_eq!(same.count(), TIMING_BITS);
+            let same: Vec<_> =
+                (0..payload.len() * 8).filter(|&at| looked_at(&turned(at)) == cut).collect();
+            let before: Vec<_> = same.iter().copied().filter(|&at| at < vui_at).collect();
+            assert_eq!(before, (8..24).collect::<Vec<_>>(), "constraint flags and level alone");
+            assert!(same.len() - before.len() >= TIMING_BITS, "{same:?}");
         }
-        // Says nothing of it.
-        let plain = hex(BASELINE);
-        assert_eq!(without_timing(&plain), plain);
+        // A VUI that says nothing is as good as none.
+        let plain = without_vui(HIGH);
+        let (vui_at, _) = Sps::read(&plain).unwrap().restriction_at;
+        let payload = unescape(&plain[1..], MAX_SET_BYTES);
+        let mut to = BitWriter::default();
+        to.copy(&mut BitReader::new(&payload), vui_at);
+        to.flag(true);
+        to.bits(0, 9);
+        let says_nothing = [&plain[..1], &escape(&to.finish())].concat();
+        assert!(Sps::read(&says_nothing).is_some());
+        assert_eq!(looked_at(&says_nothing), looked_at(&plain));
+    }
+
+    #[test]
+    fn the_rate_that_a_set_declares_is_read() {
+        let rates = [HIGH, REORDERED, BASELINE].map(|set| declared_rate(&hex(set)));
+        assert_eq!(rates[2], None);
+        assert!(rates[..2].iter().flatten().all(|rate| (10.0..=60.0).contains(rate)), "{rates:?}");
+        assert!(rates[0].is_some());
     }
 
     #[test]

@@ -188,6 +188,33 @@ fn skip_sub_layers(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
     Some(())
 }
 
+/// Returns what decoders look at of a parameter set, without its level: sets that decode alike are equal then. Of a
+/// sequence parameter set that is all but the constraint flags (7.4.4: they say which decoders may try); of a video
+/// parameter set its id, since what is decoded of the base layer stands in the others. A set that cannot be read,
+/// and any other, comes back as it is.
+#[must_use]
+pub fn looked_at(nal: &[u8]) -> Vec<u8> {
+    let cut = || match nal_type(nal)? {
+        nal::VPS => Some(vec![nal::VPS << 1, nal.get(2)? & 0xF0]),
+        nal::SPS => {
+            Sps::read(nal)?;
+            let (header, rest) = nal.split_at_checked(2)?;
+            let mut payload = unescape(rest, MAX_SET_BYTES);
+            payload.get_mut(6..13)?.fill(0);
+            Some([header, &payload].concat())
+        }
+        _ => None,
+    };
+    cut().unwrap_or_else(|| nal.to_vec())
+}
+
+/// Returns `general_level_idc` of a sequence parameter set; 0 of anything else.
+#[must_use]
+pub fn level(nal: &[u8]) -> u8 {
+    let is_sps = nal_type(nal) == Some(nal::SPS);
+    Sps::read(nal).filter(|_| is_sps).map_or(0, |sps| sps.profile[11])
+}
+
 /// The parameter sets in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParameterSets {

@@ -4,7 +4,7 @@
 //! mixed), `names` (ours) and `foreign` (text from outside), `base64`, `unit` (what came in), `frame` (what was
 //! decoded; `picture` and `device` are where its pixels are, `colour` how they are meant), `place` and `rims` (where a rim lies in a
 //! picture), then `h264`, `h265`, `naming` and `sei` (what the bytes of a picture say;
-//! pure).
+//! pure) and `alike` (which of them say the same).
 
 mod time;
 mod names;
@@ -20,6 +20,7 @@ pub mod references;
 pub mod h265;
 pub mod naming;
 pub mod sei;
+mod alike;
 mod colour;
 mod picture;
 mod device;
@@ -27,6 +28,7 @@ mod frame;
 mod place;
 mod rims;
 
+pub use crate::media::alike::decodes_alike;
 pub use crate::media::coded::{ChromaFormat, CodedPictures};
 pub use crate::media::colour::{Colour, Matrix, Siting};
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};

@@ -175,6 +175,14 @@ pub enum StreamItem {
     Opened(Arc<StreamInfo>),
     /// A picture.
     Video(AccessUnit),
+    /// How the sound that comes is coded: known before any of it, so that files have its track from the first
+    /// picture on.
+    Sound {
+        /// The run of timestamps.
+        session: SessionId,
+        /// What governs it.
+        parameters: Arc<AudioParameters>,
+    },
     /// Sound.
     Audio(AudioUnit),
     /// A wall time.

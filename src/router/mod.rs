@@ -9,6 +9,7 @@ mod policy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -63,6 +64,17 @@ impl Router {
     pub fn frame(&self, frame: &Arc<Frame>) {
         for model in self.models.read().iter() {
             model.frame(frame);
+        }
+    }
+
+    /// Waits up to `within` in all until each model that serves the court has room for a frame of it: for who hands
+    /// in a burst faster than it was taken. A model that stays full loses what it always does.
+    pub fn room(&self, court: &CourtId, within: Duration) {
+        let feeds: Vec<_> =
+            self.models.read().iter().map(|model| model.feed.frames.clone()).collect();
+        let each = within / u32::try_from(feeds.len().max(1)).unwrap_or(u32::MAX);
+        for frames in feeds {
+            frames.room(court, each);
         }
     }
 
@@ -139,8 +151,6 @@ impl Routed {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::mailbox::{DropReason, FrameItem, Ledger, Take};
     use crate::media::{ChromaLayout, CpuPicture, MediaTime, Monotonic, Pixels, Plane};

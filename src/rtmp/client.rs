@@ -374,6 +374,7 @@ mod tests {
                             heard.push(format!("{} {}", message.kind, message.timestamp));
                         }
                         Event::Unpublished => heard.push("bye".to_owned()),
+                        Event::Refused(refusal) => heard.push(format!("{refusal:?}")),
                         Event::Connected { encoder } => {
                             heard.push(encoder.unwrap_or_default().to_string());
                         }

@@ -30,6 +30,8 @@ pub enum VideoTag {
     },
     /// Nothing that is a picture: end of sequence, metadata, command frames, empty messages.
     Nothing,
+    /// Of another track than the first one.
+    OtherTrack,
     /// A coding that we do not take, by the name that people know.
     Other(String),
     /// Too short for what it says it is.
@@ -109,13 +111,28 @@ fn enhanced(body: &Bytes, first: u8) -> VideoTag {
         packet = next;
         at += used;
     }
-    if packet == MULTITRACK {
-        return VideoTag::Other("several video tracks in one stream".to_owned());
-    }
-    let Some(&fourcc) = body.get(at..).and_then(<[u8]>::first_chunk::<4>) else {
-        return VideoTag::Cut;
+    let first = if packet == MULTITRACK {
+        let rest = body.slice(at.min(body.len())..);
+        match first_track(&rest) {
+            Some(Track::First { packet: of_track, fourcc, data }) => {
+                packet = of_track;
+                Some((fourcc, data))
+            }
+            Some(Track::Other) => return VideoTag::OtherTrack,
+            None => return VideoTag::Cut,
+        }
+    } else {
+        None
     };
-    at += 4;
+    let (fourcc, body, at) = match first {
+        Some((fourcc, data)) => (fourcc, data, 0),
+        None => {
+            let Some(&fourcc) = body.get(at..).and_then(<[u8]>::first_chunk::<4>) else {
+                return VideoTag::Cut;
+            };
+            (fourcc, body.clone(), at + 4)
+        }
+    };
     let codec = match &fourcc {
         b"avc1" => Codec::H264,
         b"hvc1" => Codec::H265,
@@ -124,13 +141,60 @@ fn enhanced(body: &Bytes, first: u8) -> VideoTag {
     let key = frame_type == 1;
     match packet {
         SEQUENCE_START => VideoTag::Configuration { codec, record: body.slice(at..) },
-        CODED_FRAMES => coded(codec, key, offset_nanos, body, at),
+        CODED_FRAMES => coded(codec, key, offset_nanos, &body, at),
         CODED_FRAMES_X => {
             let data = body.slice(at..);
             VideoTag::Picture { codec, key, composition_ms: 0, offset_nanos, data }
         }
         _ => VideoTag::Nothing,
     }
+}
+
+/// What of several tracks in one message is ours.
+enum Track {
+    First { packet: u8, fourcc: [u8; 4], data: Bytes },
+    Other,
+}
+
+/// Finds track 0 of a multitrack message, behind its packet type (Enhanced RTMP v2, "Multitrack Streaming via Enhanced
+/// RTMP"). `None` if it is cut.
+fn first_track(rest: &Bytes) -> Option<Track> {
+    const ONE_TRACK: u8 = 0;
+    const MANY_CODECS: u8 = 2;
+    let (&head, _) = rest.split_first()?;
+    let (kind, packet) = (head >> 4, head & 0x0F);
+    let mut at = 1;
+    let mut common = None;
+    if kind != MANY_CODECS {
+        common = rest.get(at..)?.first_chunk::<4>().copied();
+        common?;
+        at += 4;
+    }
+    while at < rest.len() {
+        let fourcc = match common {
+            Some(fourcc) => fourcc,
+            None => {
+                let &fourcc = rest.get(at..)?.first_chunk::<4>()?;
+                at += 4;
+                fourcc
+            }
+        };
+        let id = *rest.get(at)?;
+        at += 1;
+        let end = if kind == ONE_TRACK {
+            rest.len()
+        } else {
+            let &[a, b, c] = rest.get(at..)?.first_chunk::<3>()?;
+            at += 3;
+            at + u32::from_be_bytes([0, a, b, c]) as usize
+        };
+        rest.get(at..end)?;
+        if id == 0 {
+            return Some(Track::First { packet, fourcc, data: rest.slice(at..end) });
+        }
+        at = end;
+    }
+    Some(Track::Other)
 }
 
 /// One modifier (Enhanced RTMP v2, `ModEx`): its type, its value, the packet type that follows, and
@@ -163,16 +227,39 @@ impl AudioTag {
                 Some(1) if body.len() > 2 => Self::Frame(body.slice(2..)),
                 _ => Self::Nothing,
             },
-            EXTENDED => match (body.get(1..5), first & 0x0F) {
-                (Some(b"mp4a"), 0) => Self::Configuration(body.slice(5..)),
-                (Some(b"mp4a"), 1) if body.len() > 5 => Self::Frame(body.slice(5..)),
-                (Some(b"mp4a") | None, _) => Self::Nothing,
-                (Some(_), packet) if packet > 1 => Self::Nothing,
-                (Some(&[a, b, c, d]), _) => Self::Other(fourcc_name(&[a, b, c, d])),
-                (Some(_), _) => Self::Nothing,
-            },
+            EXTENDED => extended_audio(body, first & 0x0F),
             other => Self::Other(old_audio_name(other)),
         }
+    }
+}
+
+/// Enhanced RTMP: packet type, then a `FourCC`; of several tracks the first.
+fn extended_audio(body: &Bytes, mut packet: u8) -> AudioTag {
+    const MULTITRACK: u8 = 5;
+    const MOD_EX: u8 = 7;
+    let mut at = 1;
+    while packet == MOD_EX {
+        let Some((_, _, next, used)) = mod_ex(body.get(at..).unwrap_or_default()) else {
+            return AudioTag::Nothing;
+        };
+        packet = next;
+        at += used;
+    }
+    let rest = body.slice(at.min(body.len())..);
+    let (packet, fourcc, data) = if packet == MULTITRACK {
+        match first_track(&rest) {
+            Some(Track::First { packet, fourcc, data }) => (packet, fourcc, data),
+            Some(Track::Other) | None => return AudioTag::Nothing,
+        }
+    } else {
+        let Some(&fourcc) = rest.first_chunk::<4>() else { return AudioTag::Nothing };
+        (packet, fourcc, rest.slice(4..))
+    };
+    match (&fourcc, packet) {
+        (b"mp4a", 0) => AudioTag::Configuration(data),
+        (b"mp4a", 1) if !data.is_empty() => AudioTag::Frame(data),
+        (b"mp4a", _) | (_, 2..) => AudioTag::Nothing,
+        (other, _) => AudioTag::Other(fourcc_name(other)),
     }
 }
 
@@ -305,6 +392,32 @@ mod tests {
             "{tag:?}"
         );
         assert_eq!(video(b"\x97\xff\xff"), VideoTag::Cut);
+    }
+
+    #[test]
+    fn of_several_tracks_the_first_is_taken() {
+        let nal = |data: &[u8]| picture(Codec::H264, true, 0, data);
+        let rows: [(&[u8], VideoTag); 7] = [
+            // One track, of number 0 and of number 1.
+            (b"\x96\x03avc1\x00nal", nal(b"nal")),
+            (b"\x96\x03avc1\x01nal", VideoTag::OtherTrack),
+            // Several of one coding, in any order.
+            (b"\x96\x13avc1\x00\0\0\x03nal\x01\0\0\x02no", nal(b"nal")),
+            (b"\x96\x13avc1\x01\0\0\x02no\x00\0\0\x03nal", nal(b"nal")),
+            // Each with its own.
+            (b"\x96\x23hvc1\x01\0\0\x02noavc1\x00\0\0\x03nal", nal(b"nal")),
+            (b"\x96\x13avc1\x00\0\0\x04nal", VideoTag::Cut),
+            (b"\x96", VideoTag::Cut),
+        ];
+        for (body, expected) in rows {
+            assert_eq!(video(body), expected, "{}", body.escape_ascii());
+        }
+        let record = Bytes::from_static(b"rec");
+        let expected = VideoTag::Configuration { codec: Codec::H265, record };
+        assert_eq!(video(b"\x96\x00hvc1\x00rec"), expected);
+        let sound = |body: &'static [u8]| AudioTag::read(&Bytes::from_static(body));
+        assert_eq!(sound(b"\x95\x01mp4a\x00aac"), AudioTag::Frame(Bytes::from_static(b"aac")));
+        assert_eq!(sound(b"\x95\x01mp4a\x01aac"), AudioTag::Nothing);
     }
 
     #[test]

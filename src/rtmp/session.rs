@@ -1,11 +1,14 @@
 //! The server's side of one connection: bytes in, events and bytes to send out.
 //!
 //! ```text
-//! Handshaking ──→ Unconnected ─connect→ Connected ─publish→ Asking ─accept→ Publishing ─unpublish→ Ended
-//!                                                              └──refuse→ Ended
+//! Handshaking ──→ Unconnected ─connect→ Connected ─publish→ Asking ─accept→ Publishing
+//!                      └ another application → Ended ←─refuse──┘                │
+//!                                         ↑                                     │ unpublish
+//!                                         └──── refuse ──── Connected ←─────────┘
 //! ```
 //! In `Asking` no byte is taken: what follows a publish waits for its answer. Media outside of
-//! `Publishing` are refused (before) or let go (after).
+//! `Publishing` are refused (before the first) or let go (after), and so are those of another message stream
+//! than the one that is published: each `createStream` has its own.
 
 use std::collections::VecDeque;
 
@@ -29,8 +32,10 @@ const OUT_CHUNK_SIZE: usize = 4096;
 const WINDOW: u32 = 2_500_000;
 /// The least window of a peer that we honor.
 const MIN_WINDOW: u32 = 64 << 10;
-/// The message stream that `createStream` answers with. One connection publishes one stream.
+/// The message stream that the first `createStream` is answered with. A connection publishes one stream at a time.
 const STREAM: u32 = 1;
+/// Message streams that a connection may have: further ones are the last one.
+const MAX_STREAMS: u32 = 64;
 
 /// What the peer did.
 #[derive(Debug)]
@@ -56,24 +61,38 @@ pub enum Event {
         /// What follows.
         values: Vec<Value>,
     },
-    /// It said that it is done. The connection may be closed.
+    /// It said that it is done. It may publish anew.
     Unpublished,
+    /// It was answered that it may not, and why; the words were sent.
+    Refused(Refusal),
+}
+
+/// Why a peer may do nothing here, before any key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It connected to another application than [`APP`].
+    Application(Foreign),
+    /// It wants to be sent a stream.
+    Plays,
+    /// It publishes without having connected.
+    NotConnected,
 }
 
 #[derive(Debug)]
 enum SessionState {
     Handshaking(Handshake),
     Unconnected,
-    /// The application, after `live/`, if the encoder put the key there.
-    Connected {
-        below_app: String,
-    },
+    Connected,
     Asking {
         stream: u32,
         transaction: f64,
     },
     Publishing {
         stream: u32,
+        /// Media came on it.
+        heard: bool,
+        /// Media come on stream 0 instead: none came on the one that was published.
+        on_zero: bool,
     },
     Ended,
 }
@@ -91,8 +110,10 @@ pub struct ServerSession {
     window: u32,
     /// Size of the chunks that we send.
     chunk_size: usize,
-    /// It has asked for a message stream.
-    created: bool,
+    /// Message streams that it has asked for.
+    created: u32,
+    /// The application, after `live/`, if the encoder put the key there.
+    below_app: String,
 }
 
 impl ServerSession {
@@ -108,7 +129,8 @@ impl ServerSession {
             acknowledged: 0,
             window: WINDOW,
             chunk_size: INITIAL_CHUNK_SIZE,
-            created: false,
+            created: 0,
+            below_app: String::new(),
         }
     }
 
@@ -134,7 +156,7 @@ impl ServerSession {
         match &self.state {
             SessionState::Handshaking(handshake) => handshake.is_answered() as u8,
             SessionState::Unconnected => 2,
-            SessionState::Connected { .. } => 3 + self.created as u8,
+            SessionState::Connected => 3 + (self.created > 0) as u8,
             SessionState::Asking { .. } | SessionState::Publishing { .. } => 5,
             SessionState::Ended => 6,
         }
@@ -166,14 +188,14 @@ impl ServerSession {
             }
             let text = "publishing";
             self.send(&message::on_status(stream, "status", "NetStream.Publish.Start", text));
-            self.state = SessionState::Publishing { stream };
+            self.state = SessionState::Publishing { stream, heard: false, on_zero: false };
         }
     }
 
     /// Tells the peer why it may not publish, or not any longer; close after sending it.
     pub fn refuse(&mut self, code: &str, description: &str) {
         let stream = match self.state {
-            SessionState::Asking { stream, .. } | SessionState::Publishing { stream } => stream,
+            SessionState::Asking { stream, .. } | SessionState::Publishing { stream, .. } => stream,
             _ => 0,
         };
         self.send(&message::on_status(stream, "error", code, description));
@@ -216,17 +238,33 @@ impl ServerSession {
                 self.window = message::control_value(&message)?.max(MIN_WINDOW);
             }
             kind::USER_CONTROL => self.user_control(&message.body),
-            kind::AUDIO | kind::VIDEO if self.is_publishing() => {
+            kind::AUDIO | kind::VIDEO if self.is_published(message.stream) => {
                 return Ok(Some(Event::Media(message)));
             }
-            kind::AGGREGATE if self.is_publishing() => {
+            kind::AGGREGATE if self.is_published(message.stream) => {
                 self.parts = message::split_aggregate(&message)?.into();
             }
-            kind::DATA | kind::DATA_AMF3 if self.is_publishing() => return data(message),
+            // Some say what they are on the stream of commands.
+            kind::DATA | kind::DATA_AMF3
+                if self.is_publishing()
+                    && (message.stream == 0 || self.is_published(message.stream)) =>
+            {
+                return data(message);
+            }
             kind::COMMAND | kind::COMMAND_AMF3 => return self.command(Command::read(&message)?),
             _ => {}
         }
         Ok(None)
+    }
+
+    /// True if what comes on a message stream is of the publish. A careless encoder may send all of it on stream 0.
+    fn is_published(&mut self, of: u32) -> bool {
+        let SessionState::Publishing { stream, heard, on_zero } = &mut self.state else {
+            return false;
+        };
+        *heard |= of == *stream;
+        *on_zero |= of == 0 && !*heard;
+        of == *stream || (of == 0 && *on_zero)
     }
 
     /// Answers pings; nothing else of user control asks for anything.
@@ -240,8 +278,8 @@ impl ServerSession {
         match command.name.as_str() {
             "connect" => return Ok(self.connect(&command)),
             "createStream" => {
-                self.created = true;
-                let id = Value::Number(f64::from(STREAM));
+                self.created = (self.created + 1).min(MAX_STREAMS);
+                let id = Value::Number(f64::from(self.created.max(STREAM)));
                 let answer =
                     message::command(0, "_result", command.transaction, &[Value::Null, id]);
                 self.send(&answer);
@@ -251,16 +289,7 @@ impl ServerSession {
                 self.send(&message::command(0, "_result", command.transaction, &nothing));
             }
             "publish" => return Ok(self.publish(&command)),
-            "FCUnpublish" | "deleteStream" | "closeStream" if self.is_publishing() => {
-                // deleteStream of a stream that is not the one published ends nothing.
-                let named = command.arguments.get(1).and_then(Value::number);
-                if command.name != "deleteStream" || named == Some(f64::from(STREAM)) {
-                    let (code, text) = ("NetStream.Unpublish.Success", "goodbye");
-                    self.send(&message::on_status(command.stream, "status", code, text));
-                    self.state = SessionState::Ended;
-                    return Ok(Some(Event::Unpublished));
-                }
-            }
+            "FCUnpublish" | "deleteStream" | "closeStream" => return Ok(self.unpublish(&command)),
             "play" | "play2" => {
                 let text = "this box takes streams and gives none";
                 self.send(&message::on_status(
@@ -269,10 +298,30 @@ impl ServerSession {
                     "NetStream.Play.Failed",
                     text,
                 ));
+                return Ok(Some(Event::Refused(Refusal::Plays)));
             }
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Ends the publish that is meant; another message stream than the published one ends nothing.
+    fn unpublish(&mut self, command: &Command) -> Option<Event> {
+        let SessionState::Publishing { stream, .. } = self.state else { return None };
+        let is_meant = match command.name.as_str() {
+            "deleteStream" => {
+                command.arguments.get(1).and_then(Value::number) == Some(f64::from(stream))
+            }
+            "closeStream" => command.stream == 0 || command.stream == stream,
+            _ => true,
+        };
+        if !is_meant {
+            return None;
+        }
+        let (code, text) = ("NetStream.Unpublish.Success", "goodbye");
+        self.send(&message::on_status(command.stream, "status", code, text));
+        self.state = SessionState::Connected;
+        Some(Event::Unpublished)
     }
 
     fn connect(&mut self, command: &Command) -> Option<Event> {
@@ -281,12 +330,14 @@ impl ServerSession {
         }
         let app = command.object_text("app").unwrap_or_default();
         let app = app.split('?').next().unwrap_or_default().trim_matches('/');
-        let below_app = match app.strip_prefix(APP) {
+        self.below_app = match app.strip_prefix(APP) {
             Some("") => String::new(),
             Some(below) if below.starts_with('/') => format!("{}/", below.trim_matches('/')),
             _ => {
                 self.reject_connect(command.transaction);
-                return None;
+                // The first part alone: the key may stand behind it.
+                let named = app.split('/').next().unwrap_or_default();
+                return Some(Event::Refused(Refusal::Application(Foreign::name(named))));
             }
         };
         self.send(&message::control(kind::WINDOW_ACKNOWLEDGEMENT_SIZE, WINDOW));
@@ -308,7 +359,7 @@ impl ServerSession {
             ("fourCcList", Value::Array(fourccs)),
         ]);
         self.send(&message::command(0, "_result", command.transaction, &[properties, info]));
-        self.state = SessionState::Connected { below_app };
+        self.state = SessionState::Connected;
         let encoder = command.object_text("flashVer").map(Foreign::name);
         Some(Event::Connected { encoder })
     }
@@ -326,10 +377,10 @@ impl ServerSession {
     fn publish(&mut self, command: &Command) -> Option<Event> {
         let stream = if command.stream == 0 { STREAM } else { command.stream };
         match &self.state {
-            SessionState::Connected { below_app } => {
+            SessionState::Connected => {
                 let name = command.text(1).unwrap_or_default();
                 let name = name.split('?').next().unwrap_or_default();
-                let key = format!("{below_app}{name}").trim_matches('/').to_owned();
+                let key = format!("{}{name}", self.below_app).trim_matches('/').to_owned();
                 self.state = SessionState::Asking { stream, transaction: command.transaction };
                 Some(Event::Publish { key })
             }
@@ -339,11 +390,12 @@ impl ServerSession {
                 self.send(&message::on_status(stream, "error", code, text));
                 None
             }
+            SessionState::Ended => None,
             _ => {
                 let text = "connect first";
                 let code = "NetStream.Publish.BadConnection";
                 self.send(&message::on_status(stream, "error", code, text));
-                None
+                Some(Event::Refused(Refusal::NotConnected))
             }
         }
     }
@@ -384,4 +436,105 @@ fn data(message: Message) -> Result<Option<Event>, RtmpError> {
         Some(Value::String(name)) => Some(Event::Data { message, name, values: values.collect() }),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection behind its handshake and its connect to `app`.
+    fn connected(app: &str) -> (ServerSession, Option<Event>) {
+        let mut tested = ServerSession::new(1);
+        let handshake = [&[3][..], &[0; 1536], &[0; 1536]].concat();
+        assert!(tested.next(&mut &handshake[..]).unwrap().is_none());
+        let object = amf0::object([("app", amf0::string(app))]);
+        let event = say(&mut tested, &message::command(0, "connect", 1.0, &[object]));
+        (tested, event)
+    }
+
+    fn say(tested: &mut ServerSession, said: &Message) -> Option<Event> {
+        let mut bytes = Vec::new();
+        let chunk_stream = if said.kind == kind::COMMAND { 3 } else { 6 };
+        write_message(&mut bytes, chunk_stream, said, INITIAL_CHUNK_SIZE);
+        tested.next(&mut &bytes[..]).unwrap()
+    }
+
+    fn command(tested: &mut ServerSession, stream: u32, name: &str, more: Value) -> Option<Event> {
+        say(tested, &message::command(stream, name, 2.0, &[Value::Null, more]))
+    }
+
+    fn picture(tested: &mut ServerSession, stream: u32) -> bool {
+        let body = Bytes::from_static(b"\x27\x01\0\0\0");
+        let said = Message { timestamp: 0, kind: kind::VIDEO, stream, body };
+        matches!(say(tested, &said), Some(Event::Media(_)))
+    }
+
+    fn published(tested: &mut ServerSession, stream: u32) {
+        let event = command(tested, stream, "publish", amf0::string("key"));
+        assert!(matches!(event, Some(Event::Publish { .. })), "{event:?}");
+        tested.accept();
+    }
+
+    #[test]
+    fn media_of_a_stream_that_was_not_published_are_let_go() {
+        let (mut tested, _) = connected("live");
+        command(&mut tested, 0, "createStream", Value::Null);
+        tested.output().clear();
+        command(&mut tested, 0, "createStream", Value::Null);
+        let two = 2_f64.to_be_bytes();
+        assert!(tested.output().windows(8).any(|bytes| bytes == two), "each has its own number");
+        published(&mut tested, 1);
+        assert!(picture(&mut tested, 1));
+        assert!(command(&mut tested, 2, "publish", amf0::string("other")).is_none());
+        assert!(!picture(&mut tested, 2), "its publish was refused");
+        assert!(!picture(&mut tested, 7) && !picture(&mut tested, 0));
+        assert!(picture(&mut tested, 1));
+        let gone = command(&mut tested, 0, "deleteStream", Value::Number(2.0));
+        assert!(gone.is_none() && picture(&mut tested, 1), "that one ends nothing");
+    }
+
+    #[test]
+    fn an_encoder_that_sends_all_of_it_on_stream_zero_is_taken() {
+        let (mut tested, _) = connected("live");
+        published(&mut tested, 1);
+        assert!(picture(&mut tested, 0) && picture(&mut tested, 0));
+    }
+
+    #[test]
+    fn a_connection_publishes_anew_behind_its_goodbye() {
+        for (goodbye, of) in [
+            ("deleteStream", Value::Number(1.0)),
+            ("closeStream", Value::Null),
+            ("FCUnpublish", amf0::string("key")),
+        ] {
+            let (mut tested, _) = connected("live");
+            published(&mut tested, 1);
+            let event = command(&mut tested, 1, goodbye, of);
+            assert!(matches!(event, Some(Event::Unpublished)), "{goodbye}: {event:?}");
+            assert!(!picture(&mut tested, 1), "what came late is let go");
+            published(&mut tested, 1);
+            assert!(picture(&mut tested, 1), "{goodbye}");
+        }
+    }
+
+    #[test]
+    fn who_is_refused_before_a_key_is_told_of() {
+        let refused = |event| match event {
+            Some(Event::Refused(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        };
+        for (app, named) in [("Live", "Live"), ("", ""), ("stream/secret", "stream")] {
+            let (_, event) = connected(app);
+            assert_eq!(refused(event), Refusal::Application(Foreign::name(named)));
+        }
+        let (mut tested, event) = connected("live/");
+        assert!(matches!(event, Some(Event::Connected { .. })));
+        let event = command(&mut tested, 1, "play", amf0::string("key"));
+        assert_eq!(refused(event), Refusal::Plays);
+        let mut tested = ServerSession::new(1);
+        let handshake = [&[3][..], &[0; 1536], &[0; 1536]].concat();
+        assert!(tested.next(&mut &handshake[..]).unwrap().is_none());
+        let event = command(&mut tested, 1, "publish", amf0::string("key"));
+        assert_eq!(refused(event), Refusal::NotConnected);
+    }
 }

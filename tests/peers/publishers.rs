@@ -15,9 +15,11 @@ use courtside::ingest::{
 };
 use courtside::media::h265;
 use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
+use courtside::rtmp::amf0::{self, Value};
+use courtside::rtmp::chunk::write_message;
 use courtside::rtmp::client::{ClientEvent, ClientSession};
 use courtside::rtmp::flv::FileTag;
-use courtside::rtmp::message::kind;
+use courtside::rtmp::message::{self, Message, kind};
 use courtside::tools::rig::publish::{Pace, Publisher};
 use parking_lot::Mutex;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -730,5 +732,96 @@ async fn a_connection_that_is_cut_ends_its_session() {
     let mut said = Vec::new();
     socket.read_to_end(&mut said).await.unwrap();
     assert_eq!(tested.handle.counts().broken, 1);
+    tested.stop().await;
+}
+
+/// Talks to the box by hand: what it says is sent, and read up to some words, or to the end.
+async fn said(stream: &mut TcpStream, messages: &[Message], words: &str) -> String {
+    let mut bytes = Vec::new();
+    for message in messages {
+        let chunk_stream = if message.kind == kind::COMMAND { 3 } else { 6 };
+        write_message(&mut bytes, chunk_stream, message, 128);
+    }
+    stream.write_all(&bytes).await.unwrap();
+    let mut heard = Vec::new();
+    let reading = async {
+        let mut buffer = [0; 4 << 10];
+        while !heard.windows(words.len()).any(|part| part == words.as_bytes()) {
+            match stream.read(&mut buffer).await {
+                Ok(count @ 1..) => heard.extend_from_slice(&buffer[..count]),
+                Ok(0) | Err(_) => break,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+/// A connection behind its handshake.
+async fn shaken(tested: &TestIngest) -> TcpStream {
+    let mut stream = TcpStream::connect(tested.handle.rtmp_address().unwrap()).await.unwrap();
+    stream.write_all(&[&[3][..], &[0; 1536]].concat()).await.unwrap();
+    let mut answer = vec![0; 1 + 2 * 1536];
+    stream.read_exact(&mut answer).await.unwrap();
+    stream.write_all(&[0; 1536]).await.unwrap();
+    stream
+}
+
+fn command(stream: u32, name: &str, more: Value) -> Message {
+    message::command(stream, name, 2.0, &[Value::Null, more])
+}
+
+fn connect(app: &str) -> Message {
+    message::command(0, "connect", 1.0, &[amf0::object([("app", amf0::string(app))])])
+}
+
+#[tokio::test]
+async fn an_encoder_with_another_application_is_told_of_at_the_court_that_waits() {
+    let tested = TestIngest::start().await;
+    for (app, told) in [("Live", "the application `Live`"), ("", "no application")] {
+        let mut stream = shaken(&tested).await;
+        let answer = said(&mut stream, &[connect(app)], "live/KEY").await;
+        assert!(answer.contains("NetConnection.Connect.Rejected"), "{answer}");
+        // It is closed, not left to its deadline.
+        said(&mut stream, &[], "nothing more").await;
+        let status = tested.status("a");
+        let fault = status.fault.expect("told");
+        assert!(fault.contains(told) && fault.starts_with("127.0.0.1 publishes to"), "{fault}");
+        assert!(status.stray.is_some_and(|(_, app)| app.is_some()));
+    }
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_publishes_again_behind_its_goodbye() {
+    let tested = TestIngest::start().await;
+    let mut stream = shaken(&tested).await;
+    let create = command(0, "createStream", Value::Null);
+    said(&mut stream, &[connect("live"), create.clone()], "_result").await;
+    for (round, goodbye, of) in [
+        (1, "deleteStream", Value::Number(1.0)),
+        (2, "closeStream", Value::Null),
+        (3, "FCUnpublish", amf0::string("key-a")),
+    ] {
+        let publish = command(1, "publish", amf0::string("key-a"));
+        let answer = said(&mut stream, &[publish], "Publish.Start").await;
+        assert!(answer.contains("NetStream.Publish.Start"), "round {round}: {answer}");
+        let tags: Vec<_> = h264_tags(5);
+        let media = tags.into_iter().map(|tag| Message {
+            timestamp: tag.timestamp,
+            kind: tag.kind,
+            stream: 1,
+            body: tag.body,
+        });
+        let media: Vec<_> = media.filter(|message| message.kind == kind::VIDEO).collect();
+        said(&mut stream, &[&media[..], &[command(1, goodbye, of)]].concat(), "goodbye").await;
+        let closed = |items: &[StreamItem]| {
+            items.iter().filter(|item| matches!(item, StreamItem::Closed { .. })).count()
+        };
+        let items = tested.heard.until("a", |items| closed(items) == round).await;
+        assert_eq!(pictures(&items).len(), 5 * round);
+        assert_eq!(tested.status("a").condition, StreamCondition::Waiting);
+    }
+    drop(stream);
     tested.stop().await;
 }

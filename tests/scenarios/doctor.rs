@@ -19,6 +19,7 @@ use courtside::event::words::{AdviceAbout, ModelCondition};
 use courtside::health::doctor::{Finding, findings};
 use courtside::media::{Foreign, UtcTime};
 use courtside::rtmp::flv::{FileTag, read_file};
+use courtside::rtmp::message::kind;
 use rumqttc::mqttbytes::v5::{
     ConnAckProperties, ConnectReturnCode, DisconnectProperties, DisconnectReasonCode, PubAckReason,
 };
@@ -134,6 +135,21 @@ fn what_a_camera_sends_is_told_with_what_it_costs() {
     let two = &["-preset", "ultrafast", "-bf", "2", "-g", "20"];
     let found = seen_of(plan(), &film(NOISE, 6, &[two, RATE]), 1);
     holds("B-frames", &found, Code::BFrames, &["the camera sends B-frames", "ms"], "B-frames to 0");
+    let mut slow = TestBox::of(plan());
+    slow.status();
+    slow.camera("north");
+    slow.play_dated("north", &good(8), 1, |at| at / 2);
+    let found = findings(&slow.status_now());
+    slow.stop();
+    let says = &["its times run at 0.50 of the clock's speed"];
+    holds("half speed", &found, Code::StreamClock, says, "the network is not to blame");
+    assert!(found.iter().all(|one| one.code != Code::Bursts), "{found:?}");
+    let mut two_tracks = good(6);
+    let at = two_tracks.last().expect("tags").timestamp;
+    let second = Bytes::from_static(b"\xa6\x03avc1\x01\0\0\0\x02\x41\x9a");
+    two_tracks.push(FileTag { kind: kind::VIDEO, timestamp: at, body: second });
+    let found = seen_of(plan(), &two_tracks, 1);
+    holds("two tracks", &found, Code::SeveralTracks, &["the first is taken"], "Multitrack Video");
     check(&[
         (
             "lookahead",

@@ -107,3 +107,33 @@ fn a_court_that_does_not_fit_the_gpu_is_refused_with_the_sum_and_comes_when_it_d
     assert!(told.contains(&format!("{new} MiB for courts that have just come")), "{told}");
     tested.stop();
 }
+
+/// A camera on a bad link sends two seconds at once, every two seconds: all of it is caught up with, in order.
+#[test]
+fn bursts_of_two_seconds_lose_no_picture_and_no_call() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.camera("north");
+    tested.show("north", &still(Shot::Nothing, 1));
+    let film: Vec<Shot> = [made(), still(Shot::Nothing, 2), missed()].concat();
+    for burst in film.chunks(50) {
+        tested.show_at_once("north", burst);
+    }
+    assert_eq!(
+        tested.told(),
+        [
+            "north shot.made provisional",
+            "north shot.made",
+            "north highlight",
+            "north score",
+            "north shot.missed provisional",
+            "north shot.missed",
+            "north score"
+        ]
+    );
+    for hop in ["ring", "decode", "decoder", "model:rimnet"] {
+        let count = tested.count("north", hop);
+        assert_eq!((count.dropped_total(), count.waiting), (0, 0), "{hop}: {count:?}");
+        assert!(count.offered >= film.len() as u64, "{hop}: {count:?}");
+    }
+    tested.stop();
+}

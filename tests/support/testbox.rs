@@ -733,7 +733,19 @@ impl TestBox {
     /// Shows a film that an encoder made, at its own time; of each `burst` pictures the first ones wait for
     /// the last.
     pub(crate) fn play(&mut self, court: &str, tags: &[FileTag], burst: usize) {
+        self.play_dated(court, tags, burst, |at| at);
+    }
+
+    /// The same of an encoder that makes other times of them.
+    pub(crate) fn play_dated(
+        &mut self,
+        court: &str,
+        tags: &[FileTag],
+        burst: usize,
+        dated: impl Fn(u32) -> u32,
+    ) {
         let mut at = 0;
+        let mut sets = tags.iter().find(|tag| tag.kind == kind::VIDEO);
         for (number, tag) in tags.iter().filter(|tag| tag.kind == kind::VIDEO).enumerate() {
             if number.is_multiple_of(burst) {
                 let due = Duration::from_millis(u64::from(tag.timestamp.saturating_sub(at)));
@@ -742,7 +754,12 @@ impl TestBox {
                 self.quiet();
             }
             let before = self.count(court, "decode").offered;
-            self.send(court, tag.body.clone(), tag.timestamp);
+            self.send(court, tag.body.clone(), dated(tag.timestamp));
+            let sets = sets.take_if(|_| tag.body.get(1) == Some(&1));
+            if let Some(sets) = sets {
+                // The first picture waits for what comes next: its sets once more, which say nothing new.
+                self.send(court, sets.body.clone(), dated(tag.timestamp));
+            }
             // Parameters come before the pictures, and are none.
             if tag.body.get(1) == Some(&1) {
                 let come = || (self.count(court, "decode").offered > before).then_some(());
@@ -766,8 +783,23 @@ impl TestBox {
             _ => film::picture(shot, key),
         };
         self.send(court, picture, number * 40);
+        if number == 0 {
+            // As above.
+            self.send(court, film::parameters(), 0);
+        }
         let come = || (self.count(court, "decode").offered > before).then_some(());
         until(come, || format!("picture {number} of {court} is taken in"));
+    }
+
+    /// Shows a film whose pictures come all at once, when the last of them is due.
+    pub(crate) fn show_at_once(&mut self, court: &str, film: &[Shot]) {
+        let time = PICTURE * u32::try_from(film.len()).expect("short");
+        self.clock.advance(time);
+        self.quiet();
+        for shot in film {
+            self.deliver(court, *shot);
+        }
+        self.quiet();
     }
 
     /// Shows films to several courts at once, a picture of each in turn, as time goes on.

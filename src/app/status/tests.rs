@@ -35,6 +35,8 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         lookahead: None,
         still_for: None,
         stray: None,
+        times: None,
+        several_tracks: false,
         reorder_ms: live.then_some(0),
         burst_ms: live.then_some(8),
         audio: Sound::from(if live { "aac" } else { "none" }.to_owned()),
@@ -64,6 +66,7 @@ fn court(name: &str, condition: StreamCondition) -> CourtSays {
         moved: None,
         answers: if live { 5_290 } else { 0 },
         dropped: 0,
+        undecoded: None,
         score: None,
         learnt: Arc::default(),
         relays: Vec::new(),
@@ -101,6 +104,7 @@ fn clock(court: &str, source: ClockSource, error_ms: u64) -> CourtClock {
 fn said_by(courts: Vec<CourtSays>) -> StagesSay {
     StagesSay {
         name: BoxName::new("rim-1").expect("a name"),
+        rtmp: Some(Foreign::told("rtmp://BOX:1935")),
         courts,
         models: ModelsState { bundles: vec![model()], ..ModelsState::default() },
         storage: None,
@@ -121,7 +125,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
 fn just_started() -> StagesSay {
     let mut court = court("a", StreamCondition::Waiting);
     (court.rims, court.rims_of) = (Vec::new(), None);
-    court.ingest.as_mut().expect("there").stray = Some([192, 0, 2, 99].into());
+    court.ingest.as_mut().expect("there").stray = Some(([192, 0, 2, 99].into(), None));
     let mut said = said_by(vec![court]);
     said.models.bundles.push(ModelState {
         name: "of-the-league".to_owned(),
@@ -227,7 +231,7 @@ fn ill() -> StagesSay {
     b.fault = Some("the picture is 1920 × 1088, of another aspect than `rims_of`".to_owned());
     (b.rings, b.rims_of) = (None, Some([1920, 1440]));
     let ingest = b.ingest.as_mut().expect("there");
-    ingest.still_for = Some(std::time::Duration::from_secs(42));
+    ingest.still_for = Some(Duration::from_secs(42));
     b.relays = ["production", "archive", "stands"]
         .map(|name| relay(name, RelayCondition::Waiting))
         .to_vec();
@@ -350,6 +354,13 @@ fn of_three_sounds() -> StagesSay {
     }
     let learnt = calibration.learnt(Some(-0.3));
     courts[0].learnt = Arc::new(vec![(calibration, learnt)]);
+    let ingest = courts[0].ingest.as_mut().expect("there");
+    ingest.times = Some("its times run at 0.50 of the clock's speed".to_owned());
+    ingest.several_tracks = true;
+    let mut waits = court("d", StreamCondition::Waiting);
+    let stray = ([192, 0, 2, 99].into(), Some(Foreign::name("Live")));
+    waits.ingest.as_mut().expect("there").stray = Some(stray);
+    courts.push(waits);
     let mut said = said_by(courts);
     said.calibrate = Calibrate::Watch;
     said

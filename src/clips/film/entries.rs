@@ -2,7 +2,7 @@
 
 use crate::clips::boxes::{Bytes, Head, child, children, path, put16, put32};
 use crate::clips::timeline::AudioClock;
-use crate::media::h264;
+use crate::media::{h264, h265};
 
 /// The pictures' sample entry.
 #[derive(Clone, Debug)]
@@ -89,8 +89,13 @@ fn before_key(kind: &[u8; 4], config: &[u8]) -> Option<(Vec<u8>, Vec<Vec<u8>>)> 
 }
 
 fn looked_at_of(kind: &[u8; 4], set: &[u8]) -> Vec<u8> {
-    let sps = kind == b"avc1" && set.first().is_some_and(|first| first & 0x1F == h264::nal::SPS);
-    if sps { h264::without_timing(set) } else { set.to_vec() }
+    // What is on disk is joined where its levels are the same; which of them rules was decided before.
+    let (mut looked_at, level) = match kind {
+        b"avc1" => (h264::looked_at(set), h264::level(set)),
+        _ => (h265::looked_at(set), h265::level(set)),
+    };
+    looked_at.push(level);
+    looked_at
 }
 
 /// The sets of a configuration record, in order, and the size of a NAL unit's length (ISO/IEC 14496-15,

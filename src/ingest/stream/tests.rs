@@ -14,7 +14,9 @@ fn assembler() -> StreamAssembler {
         next += 1;
         SessionId::from_bits(next)
     };
-    StreamAssembler::new(court, "peer".to_owned(), None, Box::new(ids))
+    let new = StreamAssembler::new(court, "peer".to_owned(), None, Box::new(ids));
+    // What is tested here is not how pictures are cut into messages.
+    StreamAssembler { joiner: Joiner::whole(), ..new }
 }
 
 fn avcc(units: &[&[u8]]) -> Vec<u8> {
@@ -57,6 +59,7 @@ fn told(items: &[StreamItem]) -> Vec<String> {
                 if unit.key { " key" } else { "" },
                 if unit.b_slices { " b" } else { "" },
             ),
+            StreamItem::Sound { parameters, .. } => format!("sound {}", parameters.sample_rate),
             StreamItem::Audio(unit) => format!("audio {}", unit.pts.as_nanos() / 1_000_000),
             StreamItem::Wall(wall) => format!("wall {:?} {}", wall.source, wall.utc.as_nanos()),
             StreamItem::Closed { session, reason } => {
@@ -123,11 +126,13 @@ fn sound_is_placed_beside_the_pictures() {
         told(&out),
         [
             "open 1",
+            "sound 44100",
             "audio 1000",
             "video 0 980 key",
             "audio 1000",
             "close 1 TimeJump",
             "open 2",
+            "sound 44100",
             "video 0 500000 key",
             "audio 500010"
         ]
@@ -310,4 +315,215 @@ fn no_set_is_left_in_a_picture() {
     let Some(StreamItem::Video(unit)) = out.last() else { panic!("{out:?}") };
     assert_eq!(unit.data, avcc(&[IDR, IDR]));
     assert_eq!(unit.parameters.parameter_sets, [SPS, PPS]);
+}
+
+/// Plays pictures, `fps` a second for so many seconds, and a frame of sound behind each, all sent at the times that `of`
+/// makes of when they came: the items.
+fn played(
+    tested: &mut StreamAssembler,
+    (fps, seconds): (u64, u64),
+    of: impl Fn(u64, u64) -> u32,
+) -> Result<Vec<StreamItem>, MediaRefused> {
+    let mut out = Vec::new();
+    for n in 0..fps * seconds {
+        let now = n * 1_000 / fps;
+        let arrival = Monotonic::from_nanos((now + 5) * 1_000_000);
+        let key = n % fps == 0;
+        let body = [b"\x17\x01\0\0\0", &avcc(&[if key { IDR } else { P }])[..]].concat();
+        for (kind, body) in [(kind::VIDEO, body), (kind::AUDIO, b"\xaf\x01aac".to_vec())] {
+            let message = Message { timestamp: of(n, now), kind, stream: 1, body: body.into() };
+            tested.media(&message, arrival, &mut out)?;
+        }
+    }
+    Ok(out)
+}
+
+fn pictures_of(items: &[StreamItem]) -> Vec<&AccessUnit> {
+    let mut units = Vec::new();
+    for item in items {
+        if let StreamItem::Video(unit) = item {
+            units.push(unit);
+        }
+    }
+    units
+}
+
+/// Milliseconds of all sessions, from their first picture to their last.
+fn lasts(items: &[StreamItem]) -> i64 {
+    let (mut all, mut first, mut last) = (0, None, None);
+    for item in items {
+        match item {
+            StreamItem::Opened(_) => {
+                all += span(first.take(), last.take());
+            }
+            StreamItem::Video(unit) => {
+                first.get_or_insert(unit.dts);
+                last = Some(unit.dts);
+            }
+            _ => {}
+        }
+    }
+    all + span(first, last)
+}
+
+fn span(first: Option<MediaTime>, last: Option<MediaTime>) -> i64 {
+    first.zip(last).map_or(0, |(first, last)| last.nanos_since(first) / 1_000_000)
+}
+
+#[test]
+fn times_of_no_use_are_replaced_by_arrival() {
+    #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
+    let rows: [(&str, &dyn Fn(u64, u64) -> u32, i64); 6] = [
+        ("right", &|_, now| now as u32, 200),
+        ("zero", &|_, _| 0, 200),
+        ("counts pictures", &|n, _| n as u32, 200),
+        ("half speed", &|_, now| now as u32 / 2, 200),
+        ("quarter speed", &|_, now| now as u32 / 4, 200),
+        // Known after two seconds that are recorded as four.
+        ("double speed", &|_, now| now as u32 * 2, 2_400),
+    ];
+    for (name, of, errs) in rows {
+        let mut tested = assembler();
+        let rate = crate::rtmp::amf0::object([("framerate", Value::Number(25.0))]);
+        tested.data(0, "onMetaData", &[rate], &mut Vec::new());
+        send(&mut tested, kind::VIDEO, 0, record());
+        send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+        let items = played(&mut tested, (25, 12), of).unwrap();
+        let off = lasts(&items) - 11_960;
+        assert!(off.abs() <= errs, "{name}: {off} ms");
+        assert_eq!(pictures_of(&items).len(), 300, "{name}");
+        assert_eq!(tested.times_told().is_some(), name != "right", "{name}");
+        // Sound is heard where its picture is shown.
+        let mut shown = MediaTime::ZERO;
+        let mut apart = Vec::new();
+        for item in &items[items.len() * 2 / 3..] {
+            match item {
+                StreamItem::Video(unit) => shown = unit.dts,
+                StreamItem::Audio(unit) => apart.push(unit.pts.nanos_since(shown) / 1_000_000),
+                _ => {}
+            }
+        }
+        let (_, rest) = apart.split_at(1);
+        assert!(rest.iter().all(|apart| apart.abs() <= 300), "{name}: {rest:?}");
+    }
+}
+
+#[test]
+fn a_set_that_changes_without_meaning_is_no_change() {
+    let mut tested = assembler();
+    let mut parameters = Vec::new();
+    for n in 0..20_u32 {
+        let mut body = record();
+        if n % 2 == 1 {
+            // A constraint flag, in the record and in the set.
+            let at = body.windows(SPS.len()).position(|part| part == SPS).unwrap();
+            body[7] ^= 4;
+            body[at + 2] ^= 4;
+        }
+        send(&mut tested, kind::VIDEO, n * 1_000, body);
+        let items = picture(&mut tested, n * 1_000, &[IDR]);
+        parameters.extend(pictures_of(&items).iter().map(|unit| Arc::clone(&unit.parameters)));
+    }
+    assert_eq!(parameters.len(), 20);
+    assert!(parameters.iter().all(|one| Arc::ptr_eq(one, &parameters[0])), "one run");
+    // One that means something is another.
+    send(&mut tested, kind::VIDEO, 20_000, record());
+    let items = picture(&mut tested, 20_000, &[SPS, b"\x68\xee", IDR]);
+    assert!(!Arc::ptr_eq(&pictures_of(&items)[0].parameters, &parameters[0]));
+}
+
+#[test]
+fn how_sound_is_coded_is_told_before_the_first_picture() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+    let mut out = picture(&mut tested, 0, &[IDR]);
+    out.extend(send(&mut tested, kind::AUDIO, 700, b"\xaf\x01aac".to_vec()));
+    out.extend(send(&mut tested, kind::AUDIO, 700, b"\xaf\x00\x11\x90".to_vec()));
+    assert_eq!(told(&out), ["open 1", "sound 44100", "video 0 0 key", "audio 700", "sound 48000"]);
+}
+
+#[test]
+fn sound_of_another_clock_ends_no_session() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+    let hour = 3_600_000;
+    let mut out = picture(&mut tested, 0, &[IDR]);
+    for n in 1..5 {
+        out.extend(send(&mut tested, kind::AUDIO, hour + n * 23, b"\xaf\x01aac".to_vec()));
+        out.extend(picture(&mut tested, n * 23, &[P]));
+    }
+    assert_eq!(out.iter().filter(|item| matches!(item, StreamItem::Opened(_))).count(), 1);
+    assert_eq!(told(&out)[3], "audio 0");
+    assert_eq!(out.iter().filter(|item| matches!(item, StreamItem::Audio(_))).count(), 4);
+}
+
+#[test]
+fn b_pictures_with_the_time_of_their_showing_are_told_as_that() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    let mut refused = None;
+    for group in 0..60_u32 {
+        for (at, unit) in [(120, P), (40, B), (80, B)] {
+            let body = [b"\x27\x01\0\0\0", &avcc(&[unit])[..]].concat().into();
+            let timestamp = group * 120 + at;
+            let message = Message { timestamp, kind: kind::VIDEO, stream: 1, body };
+            let arrival = Monotonic::from_nanos(u64::from(group) * 120_000_000);
+            refused = tested.media(&message, arrival, &mut Vec::new()).err().or(refused);
+        }
+    }
+    assert_eq!(refused, Some(MediaRefused::BFrames));
+}
+
+#[test]
+fn why_no_picture_can_be_used_is_known() {
+    let why = |bodies: &[Vec<u8>]| {
+        let mut tested = assembler();
+        bodies.iter().for_each(|body| drop(send(&mut tested, kind::VIDEO, 0, body.clone())));
+        tested.unusable()
+    };
+    let one = [b"\x17\x01\0\0\0", &avcc(&[IDR])[..]].concat();
+    let late = [b"\x17\x01\x7f\xff\xff", &avcc(&[IDR])[..]].concat();
+    let rows = [
+        (vec![one.clone()], Unusable::NoParameters),
+        (vec![b"\x17\0\0\0\0\x07rubbish".to_vec(), one], Unusable::Record),
+        (vec![record(), late], Unusable::Composition),
+        (vec![record(), b"\x17\x01\0".to_vec()], Unusable::Cut),
+        (vec![record(), b"\x17\x01\0\0\0\xff\xff\xff\xff".to_vec()], Unusable::Malformed),
+    ];
+    for (bodies, expected) in rows {
+        assert_eq!(why(&bodies), (1, Some(expected)));
+    }
+}
+
+#[test]
+fn the_first_picture_of_slices_in_messages_of_their_own_is_whole() {
+    const SECOND: &[u8] = b"\x65\x42\x22\x10";
+    let fresh = || {
+        let mut tested = StreamAssembler { joiner: Joiner::default(), ..assembler() };
+        send(&mut tested, kind::VIDEO, 0, record());
+        tested
+    };
+    let mut tested = fresh();
+    let mut out = picture(&mut tested, 0, &[b"\x06\x05\x00\x80", IDR]);
+    out.extend(picture(&mut tested, 0, &[SECOND]));
+    assert!(out.is_empty(), "not yet");
+    // A set in a message of its own at its end does not cut it, nor does what follows it.
+    out.extend(picture(&mut tested, 0, &[PPS]));
+    out.extend(picture(&mut tested, 40, &[P]));
+    assert_eq!(told(&out), ["open 1", "video 0 0 key"]);
+    assert_eq!(pictures_of(&out)[0].data, avcc(&[b"\x06\x05\x00\x80", IDR, SECOND]));
+    // From there on with its last part.
+    assert_eq!(told(&picture(&mut tested, 40, &[b"\x41\x42\x22"])), ["video 1 40"]);
+    // Who sends one message a picture waits with the first alone, and only for what comes next.
+    let mut tested = fresh();
+    send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+    assert!(picture(&mut tested, 0, &[IDR]).is_empty());
+    let out = send(&mut tested, kind::AUDIO, 23, b"\xaf\x01aac".to_vec());
+    assert_eq!(told(&out), ["open 1", "sound 44100", "video 0 0 key", "audio 23"]);
+    assert_eq!(told(&picture(&mut tested, 40, &[P])), ["video 1 40"]);
+    // Several slices in one message: nothing waits.
+    let mut tested = fresh();
+    assert_eq!(told(&picture(&mut tested, 0, &[IDR, SECOND])), ["open 1", "video 0 0 key"]);
 }
