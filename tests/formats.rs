@@ -18,10 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use courtside::clips::{
-    CLIP_FORMAT, Clip, ClipQuery, INDEX_FORMAT, PinEnd, RingReader, RingSettings, SEGMENT_FORMAT,
-    ShelfError, line,
+    CLIP_FORMAT, Clip, ClipQuery, INDEX_FORMAT, NEWS_FORMAT, PinEnd, RingReader, RingSettings,
+    SEGMENT_FORMAT, ShelfError, line,
 };
 use courtside::disk::RealDisk;
+use courtside::event::Saying;
+use courtside::event::words::ClipWord;
 use courtside::media::SessionId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -125,6 +127,39 @@ fn a_ring_of_every_format_is_read_and_brought_forward() {
             assert_eq!(wrong, Vec::<String>::new(), "{format}");
         }
     }
+}
+
+/// What a start tells of clips, from what a stop left: clip and word.
+fn news(tested: &TestRing) -> Vec<(String, ClipWord)> {
+    let told = std::iter::from_fn(|| tested.news.try_take());
+    let events = told.flat_map(|decision| decision.events);
+    let of_clip = events.filter_map(|event| match event.saying {
+        Saying::Clip(told) => Some((told.id, told.state)),
+        _ => None,
+    });
+    of_clip.collect()
+}
+
+#[test]
+fn news_of_every_format_are_told_and_those_of_a_newer_one_are_kept() {
+    let due = [("long-gone".to_owned(), ClipWord::Gone), ("wiped".to_owned(), ClipWord::Deleted)];
+    for format in 1..=NEWS_FORMAT.format {
+        let dir = copy(SEGMENT_FORMAT.format);
+        let log = fs::read(kept(&format!("news-{format}.log"))).expect("kept");
+        write(dir.path(), "news.log", &log);
+        let mut tested = open(dir.path(), 1 << 20);
+        tested.ring.pump();
+        assert_eq!(news(&tested), due, "{format}");
+        tested.join();
+    }
+    let dir = copy(SEGMENT_FORMAT.format);
+    let newer = line(&json!({"what": "format", "format": 9, "oldest_reader": 9, "more": 1}));
+    write(dir.path(), "news.log", &newer);
+    let mut tested = open(dir.path(), 1 << 20);
+    tested.ring.pump();
+    assert_eq!(news(&tested), []);
+    tested.join();
+    assert_eq!(fs::read(dir.path().join("news.log.newer-9")).expect("aside"), newer);
 }
 
 /// The byte of a segment's head that names its format: `upper` how far beyond 1, `lower` the reader.

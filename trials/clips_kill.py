@@ -341,8 +341,21 @@ class People:
             self.deleted.add(clip)
         return True
 
+    def adopt(self):
+        """What was asked to be kept, and nobody heard an answer of, may be kept all the same: then it is one of
+        those that are to be released. Else kill after kill leaves pins that nobody ends, until the reserve is full."""
+        for clip in [one for one in self.open if one not in self.kept and one.startswith("k-")]:
+            status, told = self.ring.ask("GET", f"/v1/clips/{clip}") or (0, None)
+            if status == 200 and told["pinned"] and "media" in told:
+                with self.lock:
+                    self.kept[clip] = told["media"]["sha256"]
+                    self.moments[clip] = (told["session"], told["media"]["start_ns"], told["media"]["end_ns"])
+                    self.count("kept, and the kill cut off the answer")
+                    self.open.pop(clip)
+
     def judge(self, audit):
         """What was answered holds."""
+        self.adopt()
         for clip, sha256 in list(self.kept.items()):
             if clip in self.open:
                 # What was asked of it and not answered may have been done.

@@ -1,42 +1,16 @@
 //! What is told of our files: of the folder that they lie in, of the token, and of who else can read
 //! what is secret (DESIGN §5.7). `disk` looks, judges and mends; here stands what of the configuration
-//! is looked at.
+//! is looked at. What of the data folder is ours stands in `disk::LAYOUT`.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::app::error::AppError;
-use crate::app::home::HOME_FILE;
-use crate::app::kept::KEPT_FILE;
 use crate::app::options::Options;
-use crate::app::parcels::KEY_FILE;
-use crate::app::splits::SPLITS_FILE;
-use crate::config::{Config, twin};
-use crate::disk::{self, Disk, Judged, ReadBy, Us};
+use crate::config::Config;
+use crate::disk::{self, Disk, Judged, ReadBy, Us, top_names};
 use crate::event::command::Role;
 use crate::media::Foreign;
-
-/// What is put into the data folder. A folder that holds more is not closed to others.
-const NAMES: [&str; 18] = [
-    "token",
-    "token-operator",
-    "token-viewer",
-    "identity",
-    KEY_FILE,
-    "outbox",
-    "ring",
-    "rims",
-    "models",
-    crate::app::uploads::FOLDER,
-    "local",
-    "tried",
-    "import",
-    twin::FOLDER,
-    GPU_FOLDER,
-    HOME_FILE,
-    KEPT_FILE,
-    SPLITS_FILE,
-];
 
 /// The folder of what was compiled for the box's GPU, below the data folder. May be removed at any time.
 pub const GPU_FOLDER: &str = "gpu";
@@ -55,7 +29,7 @@ pub(crate) struct Exposed {
 /// # Errors
 /// [`AppError::Io`]: what is in it cannot be believed, and what to type.
 pub(crate) fn own_folder(folder: &Path, disk: &dyn Disk) -> Result<Vec<String>, AppError> {
-    disk.own_dir(folder, &NAMES).map_err(refused("take `box.data_dir`", folder))
+    disk.own_dir(folder, &top_names()).map_err(refused("take `box.data_dir`", folder))
 }
 
 fn refused(what: &str, path: &Path) -> impl FnOnce(io::Error) -> AppError {
@@ -104,7 +78,7 @@ pub(crate) fn take(
 /// # Errors
 /// What the file system says: for one that is not there, `NotFound`.
 pub(crate) fn look(config: &Config, us: Us) -> io::Result<Judged> {
-    disk::look(us, &config.appliance.data_dir, &NAMES)
+    disk::look(us, &config.appliance.data_dir, &top_names())
 }
 
 /// The secrets that others than `us` can read.

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::disk::{Disk, read_whole, write_durably};
+use crate::disk::{Disk, Format, read_json, take, write_sealed};
 use crate::event::Envelope;
 use crate::event::box_status::BoxStatus;
 use crate::event::home::{HomeState, LastCall};
@@ -27,10 +27,10 @@ use crate::page;
 use crate::uplink::{HomeBox, PICTURE_WIDTH, Uplink, discovery};
 
 /// Its name in the data folder.
-pub(super) const HOME_FILE: &str = "home.json";
+const HOME_FILE: &str = "home.json";
 /// Some hundred bytes a court.
 const MOST_BYTES: u64 = 1 << 20;
-const FORMAT: u32 = 1;
+const FORMAT: u32 = Format::FIRST.format;
 /// A picture is told at least so often while a camera plays …
 const PICTURE_EVERY: Duration = Duration::from_secs(60);
 /// … and after a call, but no more often than this (chosen: 40 KB each).
@@ -282,10 +282,9 @@ impl HomeKeeper {
 }
 
 fn read(disk: &dyn Disk, file: &Path) -> BTreeSet<String> {
-    let kept = read_whole(disk, file, MOST_BYTES).ok();
     // A file that cannot be read leaves something behind in a dashboard, at worst.
-    let kept = kept.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-    kept.filter(|kept| kept.format == FORMAT).map(|kept| kept.retained).unwrap_or_default()
+    let read = |bytes: &[u8]| read_json::<Kept>(bytes, Format::FIRST);
+    take(disk, file, MOST_BYTES, read).is().map(|kept| kept.retained).unwrap_or_default()
 }
 
 /// Writes what may be retained, durably; nothing is no file.
@@ -296,7 +295,7 @@ fn write(disk: &dyn Disk, file: &Path, retained: BTreeSet<String>) -> io::Result
             _ => disk.sync_dir(file.parent().unwrap_or(Path::new("."))),
         };
     }
-    write_durably(disk, file, &serde_json::to_vec(&Kept { format: FORMAT, retained })?)
+    write_sealed(disk, file, serde_json::to_vec(&Kept { format: FORMAT, retained })?)
 }
 
 /// The address of the page, where others can reach it: none on loopback.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,16 +12,21 @@ use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch as told;
 
 use crate::claim;
+use crate::clips::{Scrub, Shelf};
 use crate::clock::{Anchors, Clock, Ticks, kept_by_network};
 use crate::config::Config;
 use crate::device::{Denied, denied_render_nodes};
-use crate::disk::{Disk, read_regular};
-use crate::event::host::{CertificateStatus, DataDirStatus, HostStatus, RenderNode};
+use crate::disk::{Disk, Harm, Harms, kind_of, look_through, read_regular};
+use crate::event::host::{CertificateStatus, DamagedFile, DataDirStatus, HostStatus, RenderNode};
 use crate::health::{Steps, Syncs};
 use crate::media::{Foreign, UtcTime};
 
 /// What changes here changes slowly, and a person who looks twice waits no longer.
 const EVERY: Duration = Duration::from_secs(10);
+/// Entries of clips that are looked at each time: 10,000 clips within an hour.
+const ENTRIES_A_LOOK: usize = 50;
+/// A segment is read every so many looks: once a minute 64 MiB at most, some 1 MB/s.
+const LOOKS_A_SEGMENT: u64 = 6;
 /// A chain of a few certificates takes some thousand bytes, the system's authorities 200 KB.
 const PEM_MOST_BYTES: u64 = 1 << 20;
 
@@ -42,6 +48,11 @@ pub(crate) struct HostReader {
     clock: Arc<dyn Clock>,
     anchors: Anchors,
     syncs: Syncs,
+    harms: Harms,
+    /// Looks so far.
+    looks: AtomicU64,
+    /// What is looked through meanwhile, and how far; held for a look.
+    scrub: Mutex<Option<(Shelf, Scrub)>>,
     /// What was seen of the clock; held for a look.
     steps: Mutex<Steps>,
     /// What was read last; held for a copy.
@@ -53,7 +64,7 @@ impl HostReader {
         config: &Config,
         (disk, clock): (Arc<dyn Disk>, Arc<dyn Clock>),
         anchors: Anchors,
-        syncs: Syncs,
+        (syncs, harms): (Syncs, Harms),
     ) -> Self {
         Self {
             data_dir: config.appliance.data_dir.clone(),
@@ -63,9 +74,17 @@ impl HostReader {
             clock,
             anchors,
             syncs,
+            harms,
+            looks: AtomicU64::new(0),
+            scrub: Mutex::default(),
             steps: Mutex::default(),
             latest: Mutex::default(),
         }
+    }
+
+    /// Looks through a ring too, from now on, a little at each look.
+    pub(crate) fn scrubs(&self, shelf: Shelf) {
+        *self.scrub.lock() = Some((shelf, Scrub::default()));
     }
 
     /// What was read last. The GPU's memory, which must be known sooner, is `gpu`'s.
@@ -94,6 +113,22 @@ impl HostReader {
     }
 
     fn read(&self) -> HostStatus {
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        // What earlier starts put aside.
+        if looks == 0
+            && let Ok(found) = look_through(&*self.disk, &self.data_dir, false)
+        {
+            for harm in &found {
+                self.disk.harmed(harm);
+            }
+        }
+        if let Some((shelf, scrub)) = &mut *self.scrub.lock() {
+            scrub.entries(shelf, ENTRIES_A_LOOK);
+            if looks.is_multiple_of(LOOKS_A_SEGMENT) {
+                scrub.segment(shelf);
+            }
+        }
+        let harms = self.harms.still(&*self.disk);
         let (now, utc) = (self.clock.monotonic(), self.clock.utc());
         let plausible = self.anchors.state().plausible;
         let clock = {
@@ -111,7 +146,21 @@ impl HostReader {
                 .filter_map(|(what, file, whose)| ends(what, file, *whose, utc))
                 .collect(),
             clock,
+            damaged: harms.into_iter().map(|harm| damaged(&self.data_dir, harm)).collect(),
         }
+    }
+}
+
+/// As it is told.
+pub(crate) fn damaged(data_dir: &Path, harm: Harm) -> DamagedFile {
+    let Harm { path, why, aside, newer } = harm;
+    let kind = path.strip_prefix(data_dir).ok().and_then(kind_of);
+    DamagedFile {
+        file: Foreign::path(&path),
+        put_aside: aside.map(Foreign::path),
+        why: Foreign::told(why),
+        newer,
+        costs: kind.map_or("begun anew", |kind| kind.costs).to_owned(),
     }
 }
 

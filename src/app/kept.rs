@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::detect::DetectSettings;
-use crate::disk::{Disk, read_whole, write_durably};
+use crate::disk::{Disk, Format, read_json, take, write_sealed};
 use crate::media::Foreign;
 
 /// Its name in the data folder.
-pub(super) const KEPT_FILE: &str = "models.json";
+const KEPT_FILE: &str = "models.json";
 /// A name, and little else.
 const MOST_BYTES: u64 = 4096;
 
@@ -24,29 +24,16 @@ struct Kept {
     live: String,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = Format::FIRST.format;
 
 fn file(data_dir: &Path) -> PathBuf {
     data_dir.join(KEPT_FILE)
 }
 
-/// The bundle that was kept; what is wrong with the file is told, and the configuration rules.
+/// The bundle that was kept. A file that cannot be read is put aside and told, and the configuration rules.
 pub(crate) fn read(disk: &dyn Disk, data_dir: &Path) -> Option<String> {
-    let path = file(data_dir);
-    let bytes = match read_whole(disk, &path, MOST_BYTES) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "the model that was kept is not known");
-            return None;
-        }
-    };
-    let kept = serde_json::from_slice(&bytes).ok().filter(|kept: &Kept| kept.format == FORMAT);
-    if kept.is_none() {
-        let path = path.display();
-        tracing::warn!(%path, "no file of this version: the configuration says which model decides");
-    }
-    kept.map(|kept| kept.live)
+    let read = |bytes: &[u8]| read_json::<Kept>(bytes, Format::FIRST);
+    take(disk, &file(data_dir), MOST_BYTES, read).is().map(|kept| kept.live)
 }
 
 /// Keeps a bundle, or none.
@@ -63,7 +50,7 @@ pub(crate) fn write(disk: &dyn Disk, data_dir: &Path, live: Option<&str>) -> io:
     };
     let kept = Kept { format: FORMAT, live: live.to_owned() };
     let json = serde_json::to_vec(&kept).map_err(io::Error::other)?;
-    write_durably(disk, &path, &json)
+    write_sealed(disk, &path, json)
 }
 
 /// The same settings with the bundle that was kept before all others.
@@ -79,7 +66,7 @@ pub(crate) fn first(mut settings: DetectSettings, kept: Option<String>) -> Detec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::ForgetfulDisk;
+    use crate::disk::{ForgetfulDisk, write_durably};
 
     #[test]
     fn what_was_kept_comes_before_what_is_configured_until_it_goes() {

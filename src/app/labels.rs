@@ -9,7 +9,8 @@
 //! clips/*.mp4      the footage, whole pictures: `rim` says where the ring is
 //! ```
 //! Order on disk: footage → `labels.json` → the files that are made of it; a cut between two arrows leaves
-//! footage that no line names, which the next start removes, or files that the next change makes anew. Lines
+//! footage that no line names, which the next start removes (but while a `labels.json` lies aside that could not be
+//! read: it may name it), or files that the next change makes anew. Lines
 //! that a crash lost come again: a game tells at its start what people said of its last shots.
 //!
 //! A game's thread only takes note ([`HearsPeople`]); `watch` does the rest, and what the disk refuses is tried
@@ -33,7 +34,9 @@ use serde_json::json;
 use crate::app::court::CourtParts;
 use crate::clips::{AuditRecord, Clip, Shelf, ShelfError};
 use crate::clock::Clock;
-use crate::disk::{Disk, Format, read_whole, write_durably};
+use crate::disk::{
+    Disk, Format, Taken, read_json, take, was_put_aside, write_durably, write_sealed,
+};
 use crate::event::models::LABEL;
 use crate::event::words::VerdictWord;
 use crate::event::{ClipAbout, ClipOrder, ClipRequest, FactId};
@@ -87,8 +90,6 @@ struct Kept {
     gone: VecDeque<FactId>,
     /// Of labels that are gone: pins that are to end.
     unpin: Vec<String>,
-    /// What is there cannot be read: nothing is added, and nothing goes.
-    closed: bool,
     /// The files are not what the lines say.
     changed: bool,
     /// Footage that no line names may lie there.
@@ -243,16 +244,12 @@ impl Labels {
         shelf: Shelf,
     ) -> Self {
         let dir = data_dir.join(FOLDER);
-        let kept = match read(&**disk, &dir) {
-            Ok(File { labels: lines, gone, .. }) => {
+        let read = |bytes: &[u8]| read_json::<File>(bytes, FORMAT);
+        let kept = match take(&**disk, &dir.join(FILE), FILE_MOST_BYTES, read) {
+            Taken::Is(File { labels: lines, gone, .. }) => {
                 Kept { lines, gone, untidy: true, ..Kept::default() }
             }
-            // Nothing of it is touched: what cannot be read names the footage beside it.
-            Err(error) => {
-                let path = dir.join(FILE);
-                tracing::error!(path = %path.display(), %error, "labels cannot be read, none are made: move the folder away");
-                Kept { closed: true, ..Kept::default() }
-            }
+            Taken::Nothing | Taken::Anew(_) => Kept { untidy: true, ..Kept::default() },
         };
         Self {
             disk: Arc::clone(disk),
@@ -407,7 +404,7 @@ impl Labels {
             self.disk.create_dir_all(&streams)?;
             let json = |value: &serde_json::Value| serde_json::to_vec_pretty(value);
             let file = File { format: FORMAT, labels: lines.clone(), gone };
-            write_durably(&*self.disk, &self.dir.join(FILE), &serde_json::to_vec_pretty(&file)?)?;
+            write_sealed(&*self.disk, &self.dir.join(FILE), serde_json::to_vec_pretty(&file)?)?;
             let clips: Vec<_> = lines.iter().filter_map(Line::clip).collect();
             write_durably(&*self.disk, &self.dir.join("rims.json"), &json(&clips.into())?)?;
             for line in &lines {
@@ -417,7 +414,7 @@ impl Labels {
                 }
             }
         }
-        if changed || untidy {
+        if (changed || untidy) && !self.is_aside()? {
             self.remove_all_but("clips", ".mp4", &named(&lines, |line| line.footage.is_some()))?;
             self.remove_all_but("streams", ".json", &named(&lines, |line| line.quiet().is_some()))?;
         }
@@ -427,6 +424,15 @@ impl Labels {
             (kept.changed, kept.untidy) = (false, false);
         }
         Ok(())
+    }
+
+    /// True while a file of labels lies aside: it names footage that no line here does.
+    fn is_aside(&self) -> io::Result<bool> {
+        let names = match self.disk.names(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            names => names?,
+        };
+        Ok(names.iter().any(|name| was_put_aside(name).is_some_and(|(of, _)| of == FILE)))
     }
 
     fn remove_all_but(
@@ -469,9 +475,11 @@ enum Fetched {
 /// There will be no footage, or it is asked for again.
 fn none_for_good(error: ShelfError) -> Result<Fetched, ShelfError> {
     match error {
-        ShelfError::NoBytes { .. } | ShelfError::Gone | ShelfError::Damaged { .. } => {
-            Ok(Fetched::Never(error.to_string()))
-        }
+        ShelfError::NoBytes { .. }
+        | ShelfError::Gone
+        | ShelfError::Lost { .. }
+        | ShelfError::Harmed { .. }
+        | ShelfError::Damaged { .. } => Ok(Fetched::Never(error.to_string())),
         error => Err(error),
     }
 }
@@ -522,7 +530,7 @@ impl HearsPeople for Labels {
     fn said(&self, court: &CourtId, said: Said, at_start: bool) {
         let fact = said.fact;
         let mut kept = self.kept.lock();
-        if kept.closed || (at_start && kept.gone.contains(&fact)) {
+        if at_start && kept.gone.contains(&fact) {
             return;
         }
         let Some((place, of)) = kept
@@ -558,20 +566,5 @@ impl HearsPeople for Labels {
         if kept.lines.iter().any(|line| line.fact == fact) {
             kept.let_go(fact);
         }
-    }
-}
-
-/// What the last run left.
-fn read(disk: &dyn Disk, dir: &Path) -> io::Result<File> {
-    match read_whole(disk, &dir.join(FILE), FILE_MOST_BYTES) {
-        Ok(bytes) => {
-            let file: File = serde_json::from_slice(&bytes)?;
-            let later = || io::Error::other("a later version wrote it");
-            file.format.is_read_by(FORMAT).then_some(file).ok_or_else(later)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(File { format: FORMAT, labels: Vec::new(), gone: VecDeque::new() })
-        }
-        Err(error) => Err(error),
     }
 }

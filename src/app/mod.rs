@@ -61,6 +61,7 @@ use crate::clips::{self, ANSWERS_WITHIN, Pace, ReadTerms, Ring};
 use crate::clock::{Anchors, Chance, Floor};
 use crate::config::Config;
 use crate::detect::{self, Detect, DetectSettings, Joined, ModelFeedParts};
+use crate::disk::Harms;
 use crate::event::Decision;
 use crate::game::jury::Room;
 use crate::game::rulebook::Rulebook;
@@ -97,7 +98,7 @@ pub use crate::app::error::{AppError, CourtError};
 pub use crate::app::files::GPU_FOLDER;
 pub(crate) use crate::app::files::{exposed, look, own_folder};
 pub use crate::app::handle::AppHandle;
-pub(crate) use crate::app::host::data_dir;
+pub(crate) use crate::app::host::{damaged, data_dir};
 pub(crate) use crate::app::memory::memory_limit;
 pub use crate::app::options::{Options, Probe, Recording};
 pub(crate) use crate::app::settings::{
@@ -195,7 +196,9 @@ impl App {
     ) -> Result<Self, AppError> {
         let data_dir = config.appliance.data_dir.clone();
         let syncs = Syncs::default();
-        let timed = TimedDisk::new(world.disk, Arc::clone(&world.clock), syncs.clone());
+        let harms = Harms::default();
+        let clock = Arc::clone(&world.clock);
+        let timed = TimedDisk::new(world.disk, clock, syncs.clone(), harms.clone());
         let world = World { disk: Arc::new(timed), ..world };
         let files = files::take(&config, &*world.disk, &options)?;
         let ledger = Ledger::new();
@@ -215,7 +218,7 @@ impl App {
         }
 
         let machine = (Arc::clone(&world.disk), Arc::clone(&world.clock));
-        let host = Arc::new(HostReader::new(&config, machine, anchors.clone(), syncs));
+        let host = Arc::new(HostReader::new(&config, machine, anchors.clone(), (syncs, harms)));
         let (book, probe) = (CourtBook::default(), options.probe.clone());
         let (events, _) = tokio::sync::broadcast::channel::<SentEvent>(web::EVENTS_BEHIND);
         let ring_settings = ring_settings(&config);
@@ -277,6 +280,7 @@ impl App {
         }
         // After the outbox has ordered what it is owed: that is taken before anything is let go.
         ring.start()?;
+        host.scrubs(ring.shelf());
         let jury = Room::default();
         let (about, heard) = (book.clone(), jury.clone());
         let answers = Arc::new(FromModels { book: about, probe: probe.clone(), jury: heard });

@@ -9,10 +9,10 @@ use crate::config::Config;
 use crate::detect::delivery::{BoxKeys, FetchLimits, Installer, InstallerParts, Parcels};
 use crate::detect::parcel::{BoxKey, PublicKey, Rules};
 use crate::detect::{Detect, DetectSettings, IN_THE_BINARY};
-use crate::disk::{Disk, read_regular_text, read_whole, write_durably};
+use crate::disk::{Disk, found_harmed, read_regular_text, read_whole, write_durably};
 
 /// The file of the box's key in the data folder.
-pub(super) const KEY_FILE: &str = "box.key";
+const KEY_FILE: &str = "box.key";
 /// A comment and a key.
 const MOST_BYTES: u64 = 4 << 10;
 
@@ -65,8 +65,12 @@ fn own_key(config: &Config, disk: &dyn Disk) -> Result<BoxKey, String> {
     let path = config.appliance.data_dir.join(KEY_FILE);
     match read_whole(disk, &path, MOST_BYTES) {
         Ok(bytes) => {
-            let text = String::from_utf8(bytes).map_err(|_| none_in(&path))?;
-            BoxKey::parse(&text).ok_or_else(|| none_in(&path))
+            let key = String::from_utf8(bytes).ok().and_then(|text| BoxKey::parse(&text));
+            // It stays: nothing else opens what was sealed to it.
+            key.ok_or_else(|| {
+                found_harmed(disk, &path, "it holds no key");
+                none_in(&path)
+            })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut bytes = [0; 32];
@@ -80,7 +84,10 @@ fn own_key(config: &Config, disk: &dyn Disk) -> Result<BoxKey, String> {
             tracing::info!(seal_to = %key.public(), "this box has a key, to which models can be sealed");
             Ok(key)
         }
-        Err(error) => Err(format!("read {}: {error}", path.display())),
+        Err(error) => {
+            found_harmed(disk, &path, error.to_string());
+            Err(format!("read {}: {error}", path.display()))
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::clips::Shelf;
 use crate::clock::Anchors;
 use crate::detect::Detect;
 use crate::detect::delivery::{Installer, Stored};
-use crate::disk::{Disk, read_whole, write_durably};
+use crate::disk::{Disk, Format, read_json, take, write_sealed};
 use crate::event::models::{BoardRow, DISAGREEMENT, Disagreement, InstalledModel, ModelSaid};
 use crate::event::state::ModelsState;
 use crate::event::words::CallWord;
@@ -34,10 +34,10 @@ const MOST: usize = 50;
 const BEFORE: Duration = Duration::from_secs(6);
 const AFTER: Duration = Duration::from_secs(3);
 /// Its name in the data folder.
-pub(super) const SPLITS_FILE: &str = "disagreements.json";
+const SPLITS_FILE: &str = "disagreements.json";
 /// A line of the file has some 500 bytes.
 const FILE_MOST_BYTES: u64 = 256 << 10;
-const FORMAT: u32 = 1;
+const FORMAT: u32 = Format::FIRST.format;
 
 /// What the models do, for who shows it: state, board and disagreements.
 pub(crate) struct Splits {
@@ -210,24 +210,11 @@ fn file(data_dir: &Path) -> std::path::PathBuf {
 }
 
 fn read(disk: &dyn Disk, data_dir: &Path) -> Vec<Line> {
-    let path = file(data_dir);
-    match read_whole(disk, &path, FILE_MOST_BYTES) {
-        Ok(bytes) => {
-            let file = serde_json::from_slice(&bytes).ok().filter(|f: &File| f.format == FORMAT);
-            if file.is_none() {
-                let path = path.display();
-                tracing::warn!(%path, "no file of this version: disagreements are listed anew");
-            }
-            let mut lines = file.map(|file| file.disagreements).unwrap_or_default();
-            lines.truncate(MOST);
-            lines
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "what models disagreed on is not known");
-            Vec::new()
-        }
-    }
+    let read = |bytes: &[u8]| read_json::<File>(bytes, Format::FIRST);
+    let taken = take(disk, &file(data_dir), FILE_MOST_BYTES, read);
+    let mut lines = taken.is().map(|file| file.disagreements).unwrap_or_default();
+    lines.truncate(MOST);
+    lines
 }
 
 /// Writes what [`Splits::due`] gave.
@@ -235,7 +222,7 @@ fn read(disk: &dyn Disk, data_dir: &Path) -> Vec<Line> {
 /// # Errors
 /// The disk said no; then what was there is there.
 pub(crate) fn write(disk: &dyn Disk, data_dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_durably(disk, &file(data_dir), bytes)
+    write_sealed(disk, &file(data_dir), bytes.to_vec())
 }
 
 impl std::fmt::Debug for Splits {

@@ -51,7 +51,7 @@ pub(super) fn refused(error: &ShelfError) -> NoFootage {
         ShelfError::NoSuchClip => "no_such_clip",
         ShelfError::StillRecorded => "still_recorded",
         ShelfError::NoBytes { .. } => "no_bytes",
-        ShelfError::Gone => "gone",
+        ShelfError::Gone | ShelfError::Lost { .. } => "gone",
         ShelfError::OtherBytes { .. } => "other_bytes",
         ShelfError::NotRecorded { .. } => "not_recorded",
         ShelfError::Taken { .. } => "taken",
@@ -59,7 +59,7 @@ pub(super) fn refused(error: &ShelfError) -> NoFootage {
         ShelfError::Reserve { .. } => "reserve",
         ShelfError::Busy => "busy",
         ShelfError::OnlyRead => "only_read",
-        ShelfError::Damaged { .. } => "damaged",
+        ShelfError::Damaged { .. } | ShelfError::Harmed { .. } => "damaged",
         ShelfError::Newer { .. } => "newer",
         ShelfError::Disk(_) => "disk",
     };

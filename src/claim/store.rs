@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::claim::papers::{Attempt, RequestId, json, read};
-use crate::disk::{Disk, Unfit, put_unfit_aside, read_whole, write_durably};
+use crate::disk::{Disk, Wrong, is_harm, put_by, read_whole, unseal, write_sealed};
 use crate::media::Foreign;
 
 const DIR: &str = "identity";
@@ -88,7 +88,7 @@ impl Store {
     pub fn look(disk: &dyn Disk, data_dir: &Path) -> Option<Attempt> {
         let path = data_dir.join(DIR).join(CURRENT);
         let bytes = read_whole(disk, &path, MOST_BYTES).ok()?;
-        read(&bytes).ok().filter(|it: &Attempt| it.grant.is_some())
+        read(unseal(&bytes).ok()?).ok().filter(|it: &Attempt| it.grant.is_some())
     }
 
     fn said_no(&self, what: &'static str) -> impl Fn(io::Error) -> StoreError + use<> {
@@ -102,21 +102,24 @@ impl Store {
         damaged: &mut Vec<Foreign>,
     ) -> Result<Option<T>, StoreError> {
         let path = self.dir.join(name);
-        let why = match read_whole(&*self.disk, &path, MOST_BYTES) {
-            Ok(bytes) => match read(&bytes) {
-                Ok(paper) => return Ok(Some(paper)),
-                Err(why) => why,
+        let wrong = match read_whole(&*self.disk, &path, MOST_BYTES) {
+            Ok(bytes) => match unseal(&bytes).map(read) {
+                Ok(Ok(paper)) => return Ok(Some(paper)),
+                Ok(Err(why)) => Wrong::Damaged(why.to_string()),
+                Err(wrong) => wrong,
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => match Unfit::of(&error) {
-                Some(unfit) => Foreign::error(unfit),
-                None => return Err(self.said_no("read")(error)),
-            },
+            Err(error) if is_harm(&error) => Wrong::Damaged(error.to_string()),
+            Err(error) => return Err(self.said_no("read")(error)),
         };
-        let aside = put_unfit_aside(&*self.disk, &path).map_err(self.said_no("put aside"))?;
+        let harm = put_by(&*self.disk, &path, wrong);
+        // What stays in its place would be written over.
+        let aside = harm.aside.ok_or_else(|| io::Error::other(harm.why.clone()));
+        let aside = aside.map_err(self.said_no("put aside"))?;
         damaged.push(Foreign::told(format_args!(
-            "{} cannot be read ({why}): put aside as {}",
+            "{} cannot be read ({}): put aside as {}",
             path.display(),
+            harm.why,
             aside.display()
         )));
         Ok(None)
@@ -132,7 +135,7 @@ impl Store {
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.dir.join(name);
-        write_durably(&*self.disk, &path, bytes).map_err(self.said_no("keep a file"))
+        write_sealed(&*self.disk, &path, bytes.to_vec()).map_err(self.said_no("keep a file"))
     }
 
     /// Makes the attempt that is kept who the box is. Durable when it returns; after an error it may
@@ -167,5 +170,43 @@ impl Store {
     /// [`StoreError`].
     pub fn told(&self, request: RequestId) -> Result<(), StoreError> {
         self.put(TOLD, &json(&request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{ForgetfulDisk, write_durably};
+
+    #[test]
+    fn a_paper_that_is_damaged_is_put_aside_and_told_and_the_box_begins_without_it() {
+        let data = Path::new("/box");
+        let open =
+            |disk: &ForgetfulDisk| Store::open(Arc::new(disk.clone()), data).expect("opened");
+        let disk = ForgetfulDisk::new();
+        let (store, held) = open(&disk);
+        assert!(held.damaged.is_empty());
+        store.told(RequestId::fresh().expect("drawn")).expect("kept");
+        let path = data.join(DIR).join(TOLD);
+        let whole = read_whole(&disk, &path, 999).expect("there");
+        assert!(open(&disk).1.damaged.is_empty());
+        let mut turned = whole.clone();
+        turned[whole.len() / 3] ^= 2;
+        let half = &whole[..whole.len() / 2];
+        for damaged in [&b""[..], &vec![0; whole.len()], half, &turned, &[0x9b; 70], b"{}"] {
+            for name in [TOLD, NEXT, CURRENT] {
+                let disk = disk.apart();
+                let path = data.join(DIR).join(name);
+                write_durably(&disk, &path, damaged).expect("written");
+                let (_, held) = open(&disk);
+                assert_eq!(held.damaged.len(), 1, "{name}: {damaged:?}");
+                let harms = disk.harms();
+                let aside = harms[0].aside.as_ref().expect("put aside");
+                assert_eq!(read_whole(&disk, aside, 999).expect("there"), damaged);
+                assert!(open(&disk).1.damaged.is_empty(), "once");
+            }
+        }
+        disk.fail_reads(TOLD);
+        assert_eq!(open(&disk).1.damaged.len(), 1, "what the disk cannot read");
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clips::files::Log;
 use crate::clips::lines::{line, whole};
-use crate::disk::{Disk, Format, OpenHow, read_whole};
+use crate::disk::{Disk, Format, OpenHow, read_whole, write_durably};
 use crate::media::{Foreign, GameId};
 
 /// The format of the audit log that this version writes.
@@ -97,7 +97,12 @@ pub type AuditRead = (Vec<AuditRecord>, usize);
 /// Reads an audit log; nothing where there is none.
 pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<AuditRead> {
     match read_whole(disk, path, MAX_AUDIT) {
-        Ok(bytes) => Ok(records(&bytes)),
+        Ok(bytes) => {
+            let (records, damaged) = records(&bytes);
+            // It never has its name without its first line.
+            let headless = !matches!(records.first(), Some(AuditRecord::Format(_)));
+            Ok((records, damaged.max(usize::from(headless))))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Vec::new(), 0)),
         Err(error) => Err(error),
     }
@@ -163,12 +168,16 @@ impl Audit {
         let log = match &mut self.log {
             Some(log) => log,
             None => {
-                let file = disk.open(path, OpenHow::CreateOrOpen)?;
+                let head = line(&AuditRecord::Format(AUDIT_FORMAT));
+                match disk.open(path, OpenHow::Read) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        write_durably(disk, path, &head)?;
+                    }
+                    opened => drop(opened?),
+                }
+                let file = disk.open(path, OpenHow::ReadWrite)?;
                 let len = file.len()?;
-                if len == 0 {
-                    bytes.extend(line(&AuditRecord::Format(AUDIT_FORMAT)));
-                    disk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
-                } else {
+                if len > head.len() as u64 {
                     bytes.extend(b"\n\n"); // ends what a power cut may have torn, and says so
                 }
                 self.log.insert(Log::new(file, len))

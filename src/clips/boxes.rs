@@ -96,6 +96,8 @@ pub fn init(tracks: &Tracks) -> Vec<u8> {
 #[must_use]
 pub fn head(header: &SegmentHeader, tracks: &Tracks, form: Form) -> Vec<u8> {
     let mut out = ftyp();
+    let moov = moov(tracks);
+    let sum = checksum(&[&out, &moov]);
     boxed(&mut out, b"uuid", |out| {
         out.extend(SEGMENT_UUID);
         let mut says = Vec::new();
@@ -109,10 +111,13 @@ pub fn head(header: &SegmentHeader, tracks: &Tracks, form: Form) -> Vec<u8> {
         put64(&mut says, header.audio_origin.cast_unsigned());
         put64(&mut says, header.begun.as_nanos().cast_unsigned());
         says.extend(header.court.as_str().bytes());
+        // Older readers pass over what stands behind a zero.
+        says.push(0);
+        says.extend(sum);
         out.extend(checksum(&[&says]));
         out.extend(says);
     });
-    out.extend(moov(tracks));
+    out.extend(moov);
     out
 }
 
@@ -125,6 +130,11 @@ pub(crate) fn read_head(bytes: &[u8]) -> Option<Head> {
     let header = read_header(uuid.body(bytes)?)?;
     let mut init = bytes.get(..ftyp.end())?.to_vec();
     init.extend(bytes.get(moov.at..moov.end())?);
+    // Segments of earlier versions do not say it.
+    let said = init_sum(header_says(uuid.body(bytes)?)?);
+    if said.is_some_and(|said| said != checksum(&[&init])) {
+        return None;
+    }
     let described = read_moov(moov.body(bytes)?)?;
     Some(Head {
         header,
@@ -173,6 +183,14 @@ fn header_says(body: &[u8]) -> Option<&[u8]> {
     let says = body.strip_prefix(&SEGMENT_UUID)?;
     let (sum, says) = says.split_at_checked(8)?;
     (sum == checksum(&[says])).then_some(says)
+}
+
+/// The checksum of `ftyp` and `moov`, where the segment says it.
+fn init_sum(says: &[u8]) -> Option<&[u8]> {
+    // The format, five numbers, then the court's name and a zero.
+    let rest = says.get(1 + 5 * 8..)?;
+    let zero = rest.iter().position(|byte| *byte == 0)?;
+    rest.get(zero + 1..zero + 1 + 8)
 }
 
 fn read_header(body: &[u8]) -> Option<SegmentHeader> {

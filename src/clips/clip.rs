@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 use crate::clips::boxes::checksum;
 use crate::clips::cut::Part;
 use crate::clips::index::ClipBrief;
-use crate::disk::Format;
+use crate::disk::{Format, seal, unseal};
 use crate::event::ClipAbout;
 use crate::event::tags::own_words;
 use crate::media::Foreign;
@@ -25,6 +25,16 @@ pub(crate) const AS_IT_LIES: u32 = 1;
 
 /// The format of an entry that this version writes: 1 names no format and no `segments` of its own.
 pub const CLIP_FORMAT: Format = Format { format: 2, oldest_reader: 1 };
+
+/// What is said of an entry that the index names and that is not there.
+pub(crate) const LOST: &str = "the index names it, it is not on the disk, and nothing says why";
+/// What is said of an entry whose bytes changed under it.
+pub(crate) const CHANGED: &str = "its bytes are not those that were written";
+/// What is said of an entry that is none.
+pub(crate) const NO_ENTRY: &str = "it cannot be read as a clip's entry";
+/// What is said of a clip whose bytes on the disk are not those that were hashed.
+pub(crate) const OTHER_BYTES: &str =
+    "its bytes on the disk are not what was hashed: pulling it again does not help";
 
 /// No file of ours is longer.
 pub(crate) const MAX_JSON: u64 = 1 << 20;
@@ -321,7 +331,7 @@ impl Clip {
         segments
     }
 
-    /// As its file holds it. What was read stands as it stood, but for what may change of a clip.
+    /// As its file holds it, its checksum behind it. What was read stands as it stood, but for what may change of a clip.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let Ok(Value::Object(ours)) = serde_json::to_value(self) else { return Vec::new() };
@@ -341,9 +351,7 @@ impl Clip {
         file.insert("format".to_owned(), format.format.into());
         file.insert("oldest_reader".to_owned(), format.oldest_reader.into());
         file.insert("segments".to_owned(), self.segments().into());
-        let mut json = serde_json::to_vec_pretty(&file).unwrap_or_default();
-        json.push(b'\n');
-        json
+        seal(serde_json::to_vec_pretty(&file).unwrap_or_default())
     }
 
     /// Reads a file. `None` if it is none that this version can read.
@@ -354,8 +362,18 @@ impl Clip {
 
     /// Reads a file.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, NoEntry> {
+        Self::parse(unseal(bytes).map_err(|_| NoEntry::Damaged)?)
+    }
+
+    /// Reads a file whose checksum is wrong, as far as it reads on: nothing says which of its words are right, but
+    /// for what it pins.
+    pub(crate) fn read_on(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+
+    fn parse(json: &[u8]) -> Result<Self, NoEntry> {
         let damaged = |_| NoEntry::Damaged;
-        let file: Value = serde_json::from_slice(bytes).map_err(damaged)?;
+        let file: Value = serde_json::from_slice(json).map_err(damaged)?;
         let format = Format::deserialize(&file).map_err(damaged)?;
         let layout = file.get("layout").and_then(Value::as_u64);
         // Another layout: its bytes are put together in a way that this version does not know.

@@ -25,6 +25,7 @@ use crate::clips::news::told;
 use crate::clips::newslog::NewsLog;
 use crate::clips::pins::Pins;
 use crate::clips::timeline::Ticks;
+use crate::disk::found_harmed;
 use crate::event::models::{DISAGREEMENT, LABEL};
 use crate::event::words::ClipWord;
 use crate::media::{Foreign, MediaTime, Monotonic};
@@ -107,7 +108,7 @@ impl Cutter {
                 drop(reply.send(self.entries.end_pin(&id, PinEnd::Command)));
             }
             CutterCommand::Unpin { id } => match self.entries.end_pin(&id, PinEnd::Command) {
-                Ok(_) | Err(ChangeError::Unknown) => {}
+                Ok(_) | Err(ChangeError::Unknown | ChangeError::Damaged { .. }) => {}
                 Err(error) => warn!(clip = id, %error, "pin not ended"),
             },
             CutterCommand::Keep { keep, named, reply } => self.keep(keep, named, reply),
@@ -275,7 +276,9 @@ impl Cutter {
             // Only what the index knows to be on disk: the writer may be at work behind it.
             match open_segment(&*desk.disk, &path, entry.bytes, Verify::Last) {
                 Ok(segment) => opened.push((entry.id, segment)),
-                Err(error) => warn!(path = %path.display(), %error, "segment cannot be read"),
+                Err(error) => {
+                    found_harmed(&*desk.disk, &path, error.to_string());
+                }
             }
         }
         let views: Vec<_> = opened.iter().map(|(id, open)| (*id, &open.scanned)).collect();

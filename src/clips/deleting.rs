@@ -30,7 +30,7 @@ use crate::clips::index::{Hold, SegmentEntry, SegmentNumber};
 use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Interval, Span, of_wall};
 use crate::clips::news::told;
 use crate::clips::timeline::Ticks;
-use crate::disk::Disk;
+use crate::disk::{Disk, Wrong, found_harmed, is_harm, put_by};
 use crate::event::words::ClipWord;
 use crate::media::{CourtId, Foreign, GameId, MediaTime, Monotonic, SessionId, UtcTime};
 
@@ -107,11 +107,16 @@ impl Deletions {
     /// Reads what a start left undone.
     pub(crate) fn open(disk: &Arc<dyn Disk>, places: &Places) -> Result<Self, RingError> {
         let path = places.audit();
-        let read = audit::read(&**disk, &path);
-        let (records, damaged) =
-            read.map_err(|source| RingError::Open { path: path.clone(), source })?;
+        let (records, damaged) = match audit::read(&**disk, &path) {
+            Err(error) if is_harm(&error) => {
+                put_by(&**disk, &path, Wrong::Damaged(error.to_string()));
+                (Vec::new(), 0)
+            }
+            read => read.map_err(|source| RingError::Open { path: path.clone(), source })?,
+        };
         if damaged > 0 {
-            warn!(path = %path.display(), damaged, "lines of the audit log cannot be read");
+            // Those that can be read are read where they stand: nothing is ever cut from it.
+            found_harmed(&**disk, &path, format!("{damaged} of its lines cannot be read"));
         }
         let open: Vec<_> = audit::open(&records).into_iter().map(Deletion::of).collect();
         if !open.is_empty() {
@@ -406,7 +411,11 @@ impl Deletion {
         for id in ids {
             let clip = match entries.read(&id) {
                 Ok(clip) => clip,
-                Err(ChangeError::Newer { .. } | ChangeError::Unknown) => continue,
+                Err(
+                    ChangeError::Newer { .. } | ChangeError::Unknown | ChangeError::Damaged { .. },
+                ) => {
+                    continue;
+                }
                 Err(why) => return Err(why),
             };
             let named = self.asked.clip.as_deref() == Some(&id[..]);

@@ -330,6 +330,10 @@ pub(crate) enum ChangeError {
     OtherBytes { is: String },
     #[error("the clip's entry is of format {format}, which a newer version wrote")]
     Newer { format: u32 },
+    #[error("{path} cannot be read as a clip's entry: it is damaged")]
+    Damaged { path: PathBuf },
+    #[error("{why}")]
+    Harmed { why: String },
     #[error("the clip's bytes are gone")]
     Gone,
     #[error("there are no bytes of this clip: {why}")]

@@ -5,17 +5,18 @@
 //! between leaves the entry of before or the one of after.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
-use crate::clips::clip::{Clip, MAX_JSON, NoEntry, PinEnd, sum_of};
+use crate::clips::clip::{Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, OTHER_BYTES, PinEnd, sum_of};
 use crate::clips::desk::{ChangeError, Desk};
-use crate::clips::files::Log;
+use crate::clips::files::{Log, open_clip};
 use crate::clips::lines::{ClipRecord, line};
 use crate::clips::news::{Due, News, told_gone};
 use crate::clips::newslog::NewsLog;
-use crate::disk::{read_whole, write_durably};
+use crate::disk::{found_harmed, is_harm, read_whole, write_durably};
 use crate::event::{ClipAbout, Event};
 use crate::media::UtcTime;
 
@@ -74,10 +75,21 @@ impl Entries {
             return Err(ChangeError::Unknown);
         }
         let path = self.desk.places.clip(id);
-        let bytes = read_whole(&*self.desk.disk, &path, MAX_JSON).map_err(ChangeError::Disk)?;
+        let damaged = |path: PathBuf, why: &str| {
+            found_harmed(&*self.desk.disk, &path, why);
+            ChangeError::Damaged { path }
+        };
+        // Nobody else takes one away.
+        let bytes = match read_whole(&*self.desk.disk, &path, MAX_JSON) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(path, LOST));
+            }
+            Err(error) if is_harm(&error) => return Err(damaged(path, &error.to_string())),
+            read => read.map_err(ChangeError::Disk)?,
+        };
         Clip::read(&bytes).map_err(|why| match why {
             NoEntry::Newer(newer) => ChangeError::Newer { format: newer.format.format },
-            NoEntry::Damaged => ChangeError::Unknown,
+            NoEntry::Damaged => damaged(path, NO_ENTRY),
         })
     }
 
@@ -90,6 +102,16 @@ impl Entries {
         if let (Some(media), Some(said)) = (&clip.media, sha256)
             && !media.sha256.eq_ignore_ascii_case(said)
         {
+            // Who has other bytes than were hashed may have what the disk made of them.
+            let desk = &self.desk;
+            let entry = |id| desk.state.lock().index.segment(id).cloned();
+            let is = open_clip(&*desk.disk, &desk.places, &clip, entry)
+                .and_then(|assembly| assembly.sha256());
+            if is.is_ok_and(|is| is != media.sha256) {
+                let path = desk.places.clip(id);
+                found_harmed(&*desk.disk, &path, OTHER_BYTES);
+                return Err(ChangeError::Harmed { why: OTHER_BYTES.to_owned() });
+            }
             return Err(ChangeError::OtherBytes { is: media.sha256.clone() });
         }
         self.end_pin(id, PinEnd::Acknowledged)
@@ -134,7 +156,9 @@ impl Entries {
     ) -> Result<(), ChangeError> {
         let mut clip = match self.read(id) {
             Ok(clip) => clip,
-            Err(ChangeError::Unknown | ChangeError::Newer { .. }) => return Ok(()),
+            Err(ChangeError::Unknown | ChangeError::Newer { .. } | ChangeError::Damaged { .. }) => {
+                return Ok(());
+            }
             Err(why) => return Err(why),
         };
         if change(&mut clip) {

@@ -24,7 +24,7 @@ use crate::clips::playlist::{End, Listed, Stretch, as_played, breaks, stretches,
 use crate::clips::shelf::Shelf;
 use crate::clips::timeline::Ticks;
 use crate::clips::times::Times;
-use crate::disk::{DiskFile, OpenHow};
+use crate::disk::{DiskFile, OpenHow, found_harmed, is_harm};
 use crate::media::{CourtId, MediaTime, UtcTime};
 
 /// A live list goes so far back, unless more is asked for: less than a minute is no list to a player that
@@ -35,6 +35,8 @@ const SEGMENTS_MOST: usize = 360;
 /// Segments that are remembered with their fragments, some 12 KB each: half an hour of eight courts.
 const REMEMBERED: usize = 256;
 
+/// What is said of a segment that has other fragments than a clip knows.
+const CHANGED: &str = "its segments are not what they were";
 /// What the list of a clip names, beside it.
 const FRAGMENTS: &str = "fragments.mp4";
 
@@ -53,6 +55,12 @@ pub(crate) enum NotPlayed {
     NoSegment,
     #[error("the segment was evicted, since its place was needed: ask for the list anew")]
     Evicted,
+    #[error("the segment is lost: it is not on the disk any more, and nothing says why")]
+    Lost,
+    #[error(
+        "the recording is damaged: {0}; `courtside clips verify` on the box names what is damaged"
+    )]
+    Harmed(String),
     #[error("read the recording")]
     Disk(#[from] io::Error),
 }
@@ -204,7 +212,7 @@ impl Library {
         all.into_iter().filter(|entry| overlaps(entry).unwrap_or(false)).collect()
     }
 
-    /// Reads segments. One that was evicted meanwhile, or cannot be read, is left out.
+    /// Reads segments. One that was evicted meanwhile, or cannot be read (which is told), is left out.
     fn rows(&self, entries: Vec<SegmentEntry>) -> Vec<Row> {
         let row = |entry: SegmentEntry| {
             let known = self.known(&entry).ok()?;
@@ -214,14 +222,15 @@ impl Library {
         entries.into_iter().filter_map(row).collect()
     }
 
-    fn known(&self, entry: &SegmentEntry) -> io::Result<Arc<Known>> {
+    fn known(&self, entry: &SegmentEntry) -> Result<Arc<Known>, NotPlayed> {
         if let Some(known) = self.known.lock().get(&entry.id)
             && (known.bytes, known.anew) == (entry.bytes, entry.anew)
         {
             return Ok(Arc::clone(known));
         }
         let path = self.shelf.places().segment(entry);
-        let opened = open_segment(self.shelf.disk(), &path, entry.bytes, Verify::Nothing)?;
+        let opened = open_segment(self.shelf.disk(), &path, entry.bytes, Verify::Nothing);
+        let opened = opened.map_err(|error| self.why_not(entry, error))?;
         let known =
             Arc::new(Known { bytes: entry.bytes, anew: entry.anew, scanned: opened.scanned });
         let mut all = self.known.lock();
@@ -230,6 +239,23 @@ impl Library {
             all.pop_first(); // of what is played, the newest is asked for most
         }
         Ok(known)
+    }
+
+    /// Why a segment cannot be read; what the disk lost or changed is told.
+    fn why_not(&self, entry: &SegmentEntry, error: io::Error) -> NotPlayed {
+        let (disk, path) = (self.shelf.disk(), self.shelf.places().segment(entry));
+        if error.kind() == io::ErrorKind::NotFound {
+            if self.shelf.look(|index| index.segment(entry.id).is_none()) {
+                return NotPlayed::Evicted;
+            }
+            found_harmed(disk, &path, "it is not on the disk, and nothing says why");
+            return NotPlayed::Lost;
+        }
+        if !is_harm(&error) {
+            return NotPlayed::Disk(error);
+        }
+        found_harmed(disk, &path, error.to_string());
+        NotPlayed::Harmed(error.to_string())
     }
 
     /// The entries of a list, each with its row and the wall's time of its beginning.
@@ -302,7 +328,8 @@ impl Library {
         for part in parts {
             let entry = self.shelf.look(|index| index.segment(part.segment).cloned());
             let known = self.known(&entry.ok_or(NotPlayed::Evicted)?)?;
-            let of_part = fragments_of(part, &known.scanned).ok_or(NotPlayed::Evicted)?;
+            let of_part = fragments_of(part, &known.scanned);
+            let of_part = of_part.ok_or_else(|| NotPlayed::Harmed(CHANGED.to_owned()))?;
             let first = known.scanned.head.init.len() as u64;
             let begins = at.get_or_insert_with(|| {
                 init = first;
@@ -347,13 +374,10 @@ impl Library {
             None if segment <= given && segment > 0 => return Err(NotPlayed::Evicted),
             None => return Err(NotPlayed::NoSegment),
         };
-        let evicted = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => NotPlayed::Evicted,
-            _ => NotPlayed::Disk(error),
-        };
-        let known = self.known(&entry).map_err(evicted)?;
+        let known = self.known(&entry)?;
         let path = self.shelf.places().segment(&entry);
-        let file = self.shelf.disk().open(&path, OpenHow::Read).map_err(evicted)?;
+        let file = self.shelf.disk().open(&path, OpenHow::Read);
+        let file = file.map_err(|error| self.why_not(&entry, error))?;
         Ok(SegmentBytes { known, file, open: entry.open })
     }
 }

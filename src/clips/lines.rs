@@ -137,6 +137,24 @@ pub(crate) fn greatest_number(bytes: &[u8]) -> Option<SegmentNumber> {
     lines.filter_map(|json| serde_json::from_slice::<Kind>(json).ok()?.id.as_u64()).max()
 }
 
+/// What shows that a log of lines is damaged, which no power cut leaves: it begins with a line that was durable
+/// before it had its name; what a cut tore has no end, is followed by an empty line, or has zeros in it.
+pub(crate) fn rot(bytes: &[u8]) -> Option<&'static str> {
+    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').peekable();
+    let Some(first) = lines.next() else { return Some("it is empty") };
+    if whole(first).is_none() {
+        return Some("its first line cannot be read");
+    }
+    while let Some(line) = lines.next() {
+        let ended = lines.peek().is_some_and(|next| *next == b"\n");
+        let torn = ended || line.contains(&0) || !line.ends_with(b"\n");
+        if whole(line).is_none() && line != b"\n" && !torn {
+            return Some("a line of it cannot be read");
+        }
+    }
+    None
+}
+
 /// The JSON of a line that is as it was written.
 pub(crate) fn whole(line: &[u8]) -> Option<&[u8]> {
     let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(16)?;
@@ -157,6 +175,31 @@ mod tests {
         let session = "0000000000000001".to_owned();
         let (start, end, ahead_ns) = (0, 1, None);
         SegmentEntry { id, court, session, start, end, bytes: 5, ahead_ns, open: false, anew: 0 }
+    }
+
+    #[test]
+    fn what_rots_is_told_from_what_a_power_cut_leaves() {
+        let head = line(&SegmentRecord::Format(INDEX_FORMAT));
+        let one = |id| line(&SegmentRecord::Closed(segment(id)));
+        let all = [head.clone(), one(1), one(2), one(3)].concat();
+        for whole in [&all[..], &head[..], &all[..all.len() - 7]] {
+            assert_eq!(rot(whole), None, "{}", String::from_utf8_lossy(whole));
+        }
+        let turned = |at: usize| {
+            let mut bytes = all.clone();
+            bytes[at] ^= 4;
+            bytes
+        };
+        assert_eq!(rot(&turned(0)), Some("its first line cannot be read"));
+        assert_eq!(rot(&turned(head.len() + 30)), Some("a line of it cannot be read"));
+        assert_eq!(rot(&vec![0; 900]), Some("its first line cannot be read"));
+        assert_eq!(rot(b""), Some("it is empty"));
+        let torn = &one(1)[..20];
+        for left in
+            [&[torn, b"\n\n", &one(2)].concat()[..], &[torn, &[0; 40], b"\n", &one(2)].concat()]
+        {
+            assert_eq!(rot(&[&head, left].concat()), None, "{}", String::from_utf8_lossy(left));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //!
 //! A clip's bytes reach HTTP by `routes` → `shelf` (who may read what) → `files` (segments, opened and
 //! put together as `edited` or `cut` says); `held` keeps one from going meanwhile. Commands come by `shelf` too, or by
-//! `reader`, `verify` and `repair` without a daemon. `export` joins what is wanted of any interval or clip to
+//! `reader`, `verify` and `repair` without a daemon; `scrub` looks through it while it runs. `export` joins what is wanted of any interval or clip to
 //! films, as `film` lays them out.
 //!
 //! What is recorded is played as it lies: `playlist` (stretches and lists) and `numbering` are pure, `library`
@@ -75,6 +75,7 @@ mod pace;
 mod routes;
 mod reader;
 mod verify;
+mod scrub;
 mod repair;
 mod export;
 mod still;
@@ -114,6 +115,7 @@ pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::repair::{Mended, repair};
 pub use crate::clips::ring::{Recorders, Ring};
 pub use crate::clips::routes::{ANSWERS_WITHIN, ReadTerms, routes};
+pub use crate::clips::scrub::Scrub;
 pub use crate::clips::shelf::{
     ClipBytes, ClipList, ClipQuery, KeptSoon, RecorderFacts, RingStatus, Shelf, ShelfError,
 };

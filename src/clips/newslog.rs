@@ -2,10 +2,11 @@
 //!
 //! A line is `{checksum} {JSON}\n`. `due` is synced before the change on disk that it tells of. `told`
 //! says that the outbox has all up to it, and is not synced: lost, they are told again. Once nothing
-//! waits, all lines but the first are cut off. A line that rots is left out, those behind it are read.
+//! waits, all lines but the first are cut off. A line that rots is left out, those behind it are read; the log as it
+//! was goes aside before that, and it is told.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,10 @@ use tracing::{debug, warn};
 use crate::clips::clip::{Clip, MAX_JSON, NoEntry};
 use crate::clips::files::{Log, Places};
 use crate::clips::index::ClipBrief;
-use crate::clips::lines::{index_format, line, whole};
-use crate::disk::{Disk, Format, OpenHow, Unfit, put_aside, put_unfit_aside, read_whole};
+use crate::clips::lines::{index_format, line, rot, whole};
+use crate::disk::{
+    Disk, Format, OpenHow, Wrong, copy_by, is_harm, put_by, read_whole, write_durably,
+};
 use crate::event::clip::ClipTold;
 use crate::event::words::ClipWord;
 use crate::event::{Event, FactId, Saying};
@@ -131,24 +134,33 @@ impl NewsLog {
     pub(crate) fn open(disk: Arc<dyn Disk>, places: &Places) -> io::Result<Self> {
         let path = places.news();
         let bytes = match read_whole(&*disk, &path, MAX_LOG) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) if Unfit::of(&error).is_some() => {
-                let aside = put_unfit_aside(&*disk, &path)?;
-                warn!(path = %path.display(), %error, put_aside = %aside.display(), "no log of news");
-                Vec::new()
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if is_harm(&error) => {
+                put_by(&*disk, &path, Wrong::Damaged(error.to_string()));
+                None
             }
             Err(error) => return Err(error),
         };
-        let format = index_format(&bytes);
-        let bytes = if format.is_read_by(NEWS_FORMAT) {
-            bytes
-        } else {
-            let aside = put_aside(&*disk, &path, format)?;
-            warn!(put_aside = %aside.display(), "news of clips of a newer version: not told");
-            Vec::new()
+        let Some(bytes) = bytes else {
+            return Ok(Self { disk, path, log: None, next: 1, found: Vec::new() });
         };
+        let format = index_format(&bytes);
+        if !format.is_read_by(NEWS_FORMAT) {
+            put_by(&*disk, &path, Wrong::Newer(format));
+            return Ok(Self { disk, path, log: None, next: 1, found: Vec::new() });
+        }
         let (found, next) = due(&bytes);
+        if let Some(why) = rot(&bytes) {
+            // Order: a copy of it as it was → what can be read in its place. A cut in between copies it again.
+            copy_by(&*disk, &path, &bytes, why);
+            let records = found.iter().map(|item| NewsRecord::Due(Box::new(item.clone())));
+            let good: Vec<u8> =
+                head().into_iter().chain(records.flat_map(|one| line(&one))).collect();
+            write_durably(&*disk, &path, &good)?;
+        } else if !bytes.ends_with(b"\n") {
+            warn!(path = %path.display(), "the last line of the news is torn: left out");
+        }
         Ok(Self { disk, path, log: None, next, found })
     }
 
@@ -216,13 +228,17 @@ impl NewsLog {
         let log = match &mut self.log {
             Some(log) => log,
             None => {
-                let file = self.disk.open(&self.path, OpenHow::CreateOrOpen)?;
+                // It never has its name without its first line: without that it is damaged.
+                match self.disk.open(&self.path, OpenHow::Read) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        write_durably(&*self.disk, &self.path, &head())?;
+                    }
+                    opened => drop(opened?),
+                }
+                let file = self.disk.open(&self.path, OpenHow::ReadWrite)?;
                 let len = file.len()?;
-                if len == 0 {
-                    bytes.extend(head());
-                    self.disk.sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
-                } else {
-                    bytes.push(b'\n'); // ends what a power cut may have torn
+                if len > head().len() as u64 {
+                    bytes.extend(b"\n\n"); // ends what a power cut may have torn, and says so
                 }
                 self.log.insert(Log::new(file, len))
             }

@@ -18,7 +18,7 @@ use crate::clips::lines::briefs as known_of;
 use crate::clips::recover::{MAX_INDEX, entry_of};
 use crate::clips::shelf::{ClipQuery, Shelf};
 use crate::clips::timeline::Ticks;
-use crate::disk::{Disk, read_whole};
+use crate::disk::{Disk, is_harm, read_whole};
 use crate::media::{CourtId, MediaTime, SessionId, UtcTime};
 
 /// A ring, read and never written. Takes no lock: files may go while they are read.
@@ -149,15 +149,14 @@ impl RingReader {
 
     /// What stands in `clips.index`, where a file is there too; and what stands in files alone.
     fn briefs(&self) -> io::Result<Vec<ClipBrief>> {
-        let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
+        let log = readable(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
         let mut known = known_of(&log.unwrap_or_default());
         let mut briefs = Vec::new();
         for name in or_none(self.disk.names(&self.places.clips))? {
             let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
             if let Some(brief) = known.remove(id) {
                 briefs.push(brief);
-            } else if let Some(bytes) = read_or_none(&*self.disk, &self.places.clip(id), MAX_JSON)?
-            {
+            } else if let Some(bytes) = readable(&*self.disk, &self.places.clip(id), MAX_JSON)? {
                 briefs.extend(
                     Clip::from_json(&bytes).filter(|clip| clip.id == id).map(|c| c.brief()),
                 );
@@ -255,6 +254,14 @@ pub(crate) fn missing(disk: &dyn Disk, places: &Places) -> io::Result<Vec<PathBu
 pub(crate) fn or_none<T>(listed: io::Result<Vec<T>>) -> io::Result<Vec<T>> {
     match listed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The same, where what the disk cannot read counts as not there: `verify` names it.
+pub(crate) fn readable(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    match read_or_none(disk, path, most) {
+        Err(error) if is_harm(&error) => Ok(None),
         other => other,
     }
 }

@@ -18,19 +18,19 @@ use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 use crate::clips::boxes::{MAX_HEAD, SEGMENT_FORMAT, segment_format};
-use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
+use crate::clips::clip::{CHANGED, Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, is_clip_id, sum_of};
 use crate::clips::desk::{RingError, Unremoved};
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
 use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, parse_file_name};
 use crate::clips::lines::{
-    ClipRecord, INDEX_FORMAT, SegmentRecord, greatest_number, index_format, line, lines,
+    ClipRecord, INDEX_FORMAT, SegmentRecord, greatest_number, index_format, line, lines, rot,
 };
 use crate::clips::news::told_gone;
 use crate::clips::newslog::NewsLog;
 use crate::disk::{
-    Disk, Format, NEW_SUFFIX, OpenHow, Unfit, is_aside, put_aside, put_unfit_aside, read_whole,
-    write_durably,
+    Disk, DiskFile, Format, NEW_SUFFIX, OpenHow, Wrong, copy_by, found_harmed, is_aside, is_harm,
+    put_by, read_whole, write_durably,
 };
 use crate::event::Event;
 use crate::media::{CourtId, SessionId, UtcTime};
@@ -48,6 +48,8 @@ pub(crate) struct Recovered {
     pub(crate) unremoved: BTreeMap<SegmentNumber, Unremoved>,
     /// What a stop left to be told of clips.
     pub(crate) news: NewsLog,
+    /// Clips whose entries cannot be read or are not there, and why.
+    pub(crate) lost: Vec<(String, String)>,
 }
 
 /// Puts a ring in order. The caller holds its lock.
@@ -67,7 +69,7 @@ pub(crate) fn recover(
     let segments_log = recover_segments(disk, places, &mut index, &mut unremoved)?;
     let news = NewsLog::open(Arc::clone(shared), places);
     let mut news = news.map_err(|source| open_error(&places.news(), source))?;
-    let clips_log = recover_clips(disk, places, (&mut index, &mut news), now)?;
+    let (clips_log, lost) = recover_clips(disk, places, (&mut index, &mut news), now)?;
     news.hold_against(places, |id| index.clip(id));
     info!(
         segments = index.segments().count(),
@@ -75,7 +77,7 @@ pub(crate) fn recover(
         bytes = index.bytes(),
         "ring opened"
     );
-    Ok(Recovered { index, segments_log, clips_log, unremoved, news })
+    Ok(Recovered { index, segments_log, clips_log, unremoved, news, lost })
 }
 
 fn recover_segments(
@@ -91,6 +93,7 @@ fn recover_segments(
         let (good, of) = (read.good, found.bytes.len());
         warn!(path = %path.display(), good, of, "index damaged: rebuilt from segments");
     }
+    found.tell(disk, &path);
     if let Some(given) = found.numbers {
         index.seen_segment(given);
     }
@@ -131,31 +134,42 @@ fn recover_segments(
             }
             continue;
         }
-        match known.remove(&id).filter(|(entry, _)| entry.bytes == file.len) {
+        let named = known.remove(&id);
+        let whole = named.as_ref().map(|(entry, _)| entry.bytes);
+        match named.filter(|(entry, _)| entry.bytes == file.len) {
             Some((entry, line)) => {
                 if !entry.open {
                     stands.insert(id, line);
                 }
                 index.put_segment(SegmentEntry { open: false, ..entry });
             }
-            None => match repair(disk, &path, (id, court, session)) {
-                Ok(Some(entry)) => index.put_segment(entry),
-                Ok(None) => {
+            None => match repair(disk, &path, (id, court, session), whole) {
+                Ok(Mending::Is(entry)) => index.put_segment(*entry),
+                Ok(Mending::Nothing) => {
                     // Not one whole fragment: nothing was ever announced of it.
                     index.seen_segment(id);
                     let _left = remove(disk, &path);
                     removed = true;
                 }
+                Ok(Mending::Damaged(why)) => {
+                    index.seen_segment(id);
+                    put_by(disk, &path, Wrong::Damaged(why));
+                    removed = true;
+                }
+                Ok(Mending::Newer(format)) => {
+                    index.seen_segment(id);
+                    warn!(path = %path.display(), format, "segment of a newer version: left alone");
+                }
                 Err(error) => {
                     index.seen_segment(id);
-                    warn!(path = %path.display(), %error, "segment cannot be read: left alone");
+                    found_harmed(disk, &path, error.to_string());
                 }
             },
         }
     }
     for (entry, _) in known.values() {
         index.seen_segment(entry.id);
-        warn!(segment = entry.id, "segment of the index is not on the disk");
+        found_harmed(disk, &places.segment(entry), MISSING);
     }
     if removed {
         disk.sync_dir(&places.segments).map_err(|source| open_error(&places.segments, source))?;
@@ -186,6 +200,8 @@ fn recover_segments(
 struct FoundLog {
     /// Empty where it was put aside.
     bytes: Vec<u8>,
+    /// What shows that it is damaged.
+    rot: Option<&'static str>,
     format: Format,
     /// Put aside by an earlier version than this, which reads them: all that they say stands in the
     /// segments and in `clips/` too, but for the greatest number.
@@ -197,28 +213,35 @@ struct FoundLog {
 impl FoundLog {
     /// Reads an index. One of a format that this version cannot read is put aside.
     fn read(disk: &dyn Disk, path: &Path) -> Result<Self, RingError> {
-        let bytes = read_log(disk, path)?;
+        let there = read_log(disk, path)?;
+        let rotten = there.as_deref().and_then(rot);
+        let bytes = there.unwrap_or_default();
         let format = index_format(&bytes);
-        let mut found = Self { bytes, format, merged: Vec::new(), numbers: None };
+        let mut found = Self { bytes, rot: rotten, format, merged: Vec::new(), numbers: None };
         if !format.is_read_by(INDEX_FORMAT) {
-            let aside = put_aside(disk, path, format).map_err(|error| open_error(path, error))?;
-            warn!(
-                put_aside = %aside.display(), format = format.format, ours = INDEX_FORMAT.format,
-                "index of a newer version: put aside, rebuilt from what it is about"
-            );
-            (found.bytes, found.format) = (Vec::new(), Format::FIRST);
+            let harm = put_by(disk, path, Wrong::Newer(format));
+            // What stays in its place would be written over.
+            harm.aside.ok_or_else(|| open_error(path, io::Error::other(harm.why)))?;
+            (found.bytes, found.rot, found.format) = (Vec::new(), None, Format::FIRST);
         }
         let dir = path.parent().unwrap_or(Path::new("."));
         let names = disk.names(dir).map_err(|source| open_error(dir, source))?;
         for name in names.iter().filter(|name| is_aside(name, path)) {
             let aside = dir.join(name);
-            let bytes = read_log(disk, &aside)?;
+            let bytes = read_log(disk, &aside)?.unwrap_or_default();
             found.numbers = found.numbers.max(greatest_number(&bytes));
             if index_format(&bytes).is_read_by(INDEX_FORMAT) {
                 found.merged.push(aside);
             }
         }
         Ok(found)
+    }
+
+    /// Keeps it as it was, where it is damaged and not only torn: it is written anew.
+    fn tell(&self, disk: &dyn Disk, path: &Path) {
+        if let Some(why) = self.rot {
+            copy_by(disk, path, &self.bytes, why);
+        }
     }
 
     /// The first line: `ours`, or that of a newer version as it stood.
@@ -237,34 +260,91 @@ impl FoundLog {
     }
 }
 
-/// Reads a segment that no line of the index names; cuts what is torn off it.
+/// What is said of a segment that the index names.
+const MISSING: &str = "it is not on the disk, and nothing says why";
+
+/// What becomes of a segment that no line of the index names as it is.
+enum Mending {
+    Is(Box<SegmentEntry>),
+    /// Nothing was ever announced of it.
+    Nothing,
+    /// There was more of it: why that is known.
+    Damaged(String),
+    Newer(u32),
+}
+
+/// Reads a segment that no line of the index names; cuts what is torn off it. `whole`: the bytes that a line
+/// says it had.
+///
+/// What a power cut tears is one fragment, the last. Where more of them stand behind what can be read, or the
+/// index says that there were, it is damaged: it goes aside, or a copy of it does before it is cut.
 fn repair(
     disk: &dyn Disk,
     path: &Path,
     (id, court, session): (SegmentNumber, CourtId, SessionId),
-) -> io::Result<Option<SegmentEntry>> {
+    whole: Option<u64>,
+) -> io::Result<Mending> {
     let file = disk.open(path, OpenHow::ReadWrite)?;
     let len = file.len()?;
     let head = usize::try_from(len.min(MAX_HEAD)).unwrap_or(usize::MAX);
     let format = segment_format(&read_part(&*file, 0, head)?).unwrap_or(SEGMENT_FORMAT);
     if !format.is_read_by(SEGMENT_FORMAT) {
-        let text = format!("it is of format {}, which a newer version wrote", format.format);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        return Ok(Mending::Newer(format.format));
     }
+    let behind = |at: u64| match whole {
+        Some(whole) if whole > len => {
+            Ok(Some(format!("{whole} bytes of it were whole, {len} are there")))
+        }
+        _ if fragments_from(&*file, (at, len))? > 1 => {
+            Ok(Some(format!("it cannot be read from byte {at} on, and more stands behind that")))
+        }
+        Some(whole) => {
+            Ok(Some(format!("{whole} bytes of it were whole, and not all of them can be read")))
+        }
+        None => io::Result::Ok(None),
+    };
     let scanned = scan(len, Verify::Last, |at, n| read_part(&*file, at, n))?;
-    let Some(scanned) = scanned else { return Ok(None) };
+    let Some(scanned) = scanned else {
+        return Ok(behind(0)?.map_or(Mending::Nothing, Mending::Damaged));
+    };
     let header = &scanned.head.header;
     if (header.id, &header.court, header.session) != (id, &court, session) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "its name is not its own"));
     }
-    let Some(entry) = entry_of(&scanned) else { return Ok(None) };
+    let Some(entry) = entry_of(&scanned) else {
+        return Ok(behind(scanned.whole)?.map_or(Mending::Nothing, Mending::Damaged));
+    };
     // Behind the fragments of a newer format may stand what is not known here.
     if scanned.whole < len && format.format <= SEGMENT_FORMAT.format {
+        let cut = whole.is_some_and(|whole| whole <= scanned.whole);
+        if let Some(why) = behind(scanned.whole)?.filter(|_| !cut) {
+            let all = read_part(&*file, 0, usize::try_from(len).unwrap_or(usize::MAX))?;
+            copy_by(disk, path, &all, &why);
+        }
         warn!(path = %path.display(), bytes = len - scanned.whole, "torn tail cut off");
         file.set_len(scanned.whole)?;
         file.sync_data()?;
+    } else if let Some(whole) = whole.filter(|whole| *whole > scanned.whole) {
+        let text = format!("{whole} bytes of it were whole, {} are there", scanned.whole);
+        found_harmed(disk, path, text);
     }
-    Ok(Some(entry))
+    Ok(Mending::Is(Box::new(entry)))
+}
+
+/// Counts the beginnings of fragments' data between two places of a segment, up to two: what a power cut tore
+/// has one.
+fn fragments_from(file: &dyn DiskFile, (from, to): (u64, u64)) -> io::Result<usize> {
+    const MARK: &[u8] = b"mdat";
+    const READ: u64 = 1 << 20;
+    let (mut at, mut found) = (from, 0);
+    while at < to && found < 2 {
+        let n = usize::try_from((to - at).min(READ)).unwrap_or(usize::MAX);
+        let bytes = read_part(file, at, n)?;
+        found += bytes.windows(MARK.len()).filter(|part| *part == MARK).count();
+        // One that lies over the border is seen with what comes behind it.
+        at += if to - at <= READ { n as u64 } else { READ - (MARK.len() as u64 - 1) };
+    }
+    Ok(found)
 }
 
 /// What the index says of a segment. `None` if it has no whole fragment.
@@ -289,7 +369,7 @@ fn recover_clips(
     places: &Places,
     (index, news): (&mut Index, &mut NewsLog),
     now: UtcTime,
-) -> Result<Log, RingError> {
+) -> Result<(Log, Vec<(String, String)>), RingError> {
     let path = places.clips_log();
     let found = FoundLog::read(disk, &path)?;
     let read = lines::<ClipRecord>(&found.bytes);
@@ -297,6 +377,7 @@ fn recover_clips(
         let (good, of) = (read.good, found.bytes.len());
         warn!(path = %path.display(), good, of, "index damaged: rebuilt from clips");
     }
+    found.tell(disk, &path);
     let mut known: BTreeMap<String, (ClipBrief, &[u8])> = BTreeMap::new();
     for (record, line) in read.records {
         match record {
@@ -315,6 +396,7 @@ fn recover_clips(
     let mut stands = BTreeMap::new();
     let mut newer = Vec::new();
     let mut gone = Vec::new();
+    let mut lost = Vec::new();
     for name in listed {
         let path = places.clips.join(&name);
         if name.ends_with(NEW_SUFFIX) {
@@ -341,16 +423,32 @@ fn recover_clips(
                     newer.push((id.to_owned(), entry));
                     continue;
                 }
-                Ok(Ok(_) | Err(NoEntry::Damaged)) | Err(_) => {
-                    warn!(path = %path.display(), "clip's entry cannot be read: left alone");
+                // No word of the file itself.
+                Err(error) if !is_harm(&error) => {
+                    warn!(path = %path.display(), %error, "clip's entry cannot be read: left alone");
                     continue;
                 }
+                Ok(Ok(_) | Err(NoEntry::Damaged)) | Err(_) => match read_on(disk, &path, id) {
+                    // It pins what it pins, and stays for that.
+                    Some(brief) => {
+                        found_harmed(disk, &path, CHANGED);
+                        brief
+                    }
+                    // In its place another of that name may be written.
+                    None => {
+                        let harm = put_by(disk, &path, Wrong::Damaged(NO_ENTRY.to_owned()));
+                        let why = format!("its entry on the disk is damaged: {}", harm.why);
+                        lost.push((id.to_owned(), why));
+                        removed = true;
+                        continue;
+                    }
+                },
             },
         };
         let whole = brief.segments.iter().all(|segment| index.segment(*segment).is_some());
         if whole || brief.pinned {
             if !whole {
-                warn!(clip = id, "segments of a pinned clip are not on the disk");
+                found_harmed(disk, &path, "segments of it, which are pinned, are not on the disk");
             }
             index.put_clip(brief);
         } else {
@@ -360,6 +458,14 @@ fn recover_clips(
                 gone.push(id.to_owned());
             }
             index.put_clip(brief.gone(now.as_nanos()));
+        }
+    }
+    for id in known.into_keys() {
+        let path = places.clip(&id);
+        // It may have been put aside by what somebody mended.
+        if disk.open(&path, OpenHow::Read).is_err() {
+            found_harmed(disk, &path, LOST);
+            lost.push((id, format!("its entry is lost: {LOST}")));
         }
     }
     for (id, entry) in newer {
@@ -380,7 +486,13 @@ fn recover_clips(
     fresh.extend(read.unknown.concat());
     let log = rewrite::<ClipRecord>(disk, &path, &found.bytes, &fresh)?;
     found.merged(disk);
-    Ok(log)
+    Ok((log, lost))
+}
+
+/// What an entry pins whose checksum is wrong, where it reads on.
+fn read_on(disk: &dyn Disk, path: &Path, id: &str) -> Option<ClipBrief> {
+    let clip = Clip::read_on(&read_whole(disk, path, MAX_JSON).ok()?)?;
+    (clip.id == id).then(|| clip.brief())
 }
 
 /// What is told of a clip whose bytes a start finds to be gone.
@@ -394,17 +506,18 @@ fn gone_event(disk: &dyn Disk, places: &Places, id: &str, now: UtcTime) -> Optio
     }
 }
 
-/// Reads an index; what is none (no file, or longer than any) goes aside and counts as not there: what
-/// it would say stands in the segments and clips.
-fn read_log(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, RingError> {
+/// Reads an index; what is none (no file, longer than any, or nothing that the disk can read) goes aside and
+/// counts as not there: what it would say stands in the segments and clips.
+fn read_log(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, RingError> {
     match read_whole(disk, path, MAX_INDEX) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if Unfit::of(&error).is_some() => {
-            let aside = put_unfit_aside(disk, path).map_err(|error| open_error(path, error))?;
-            warn!(path = %path.display(), %error, put_aside = %aside.display(), "no index: rebuilt");
-            Ok(Vec::new())
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if is_harm(&error) => {
+            let harm = put_by(disk, path, Wrong::Damaged(error.to_string()));
+            // What stays in its place would be written over.
+            harm.aside.ok_or_else(|| open_error(path, io::Error::other(harm.why)))?;
+            Ok(None)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(open_error(path, source)),
     }
 }

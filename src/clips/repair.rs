@@ -18,9 +18,9 @@ use crate::clips::files::{Log, Places, open_segment, read_part};
 use crate::clips::fragment::Verify;
 use crate::clips::index::{ClipBrief, Index, parse_file_name};
 use crate::clips::lines::{ClipRecord, briefs, line};
-use crate::clips::reader::{Finding, RingReader, missing, read_or_none};
+use crate::clips::reader::{Finding, RingReader, missing, read_or_none, readable};
 use crate::clips::recover::{MAX_INDEX, Recovered, recover};
-use crate::disk::{Disk, NEW_SUFFIX, OpenHow, put_unfit_aside, read_whole, write_durably};
+use crate::disk::{Disk, NEW_SUFFIX, OpenHow, is_harm, put_unfit_aside, read_whole, write_durably};
 use crate::media::{Foreign, UtcTime};
 
 /// What was done with a file.
@@ -70,7 +70,7 @@ pub fn repair(
 
 /// Entries that the index names and that are not there: a start makes the index anew without them.
 fn lost(disk: &dyn Disk, places: &Places) -> io::Result<Vec<Mended>> {
-    let log = read_or_none(disk, &places.clips_log(), MAX_INDEX)?.unwrap_or_default();
+    let log = readable(disk, &places.clips_log(), MAX_INDEX)?.unwrap_or_default();
     let mut lost = Vec::new();
     for id in briefs(&log).into_keys() {
         let path = places.clip(&id);
@@ -97,10 +97,18 @@ fn put_aside(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Re
     for name in disk.names(&places.clips)? {
         let path = places.clips.join(&name);
         let Some(id) = name.strip_suffix(".json") else { continue };
-        let read = is_clip_id(id).then(|| read_whole(disk, &path, MAX_JSON)).transpose()?;
+        let read = is_clip_id(id).then(|| read_whole(disk, &path, MAX_JSON)).transpose();
+        // What the disk cannot read says nothing.
+        let read = match read {
+            Err(error) if is_harm(&error) => Some(Vec::new()),
+            read => read?,
+        };
         match read.as_deref().map(Clip::read) {
             Some(Ok(clip)) if clip.id == id => {}
             Some(Err(NoEntry::Newer(_))) => {}
+            // It pins what it pins; nothing says what it was.
+            Some(Err(NoEntry::Damaged))
+                if read.as_deref().and_then(Clip::read_on).is_some_and(|clip| clip.id == id) => {}
             Some(Ok(_)) => aside(&path, "it says that it is another clip's")?,
             Some(Err(NoEntry::Damaged)) => aside(&path, "it cannot be read as a clip's entry")?,
             None => aside(&path, "its name is no clip's")?,
@@ -417,7 +425,7 @@ mod tests {
         assert_eq!(left, Vec::<String>::new());
         for (path, bytes) in &junk {
             let mut aside = path.as_os_str().to_owned();
-            aside.push(".unfit-1");
+            aside.push(".damaged-1970-01-01-1");
             assert_eq!(read(&disk, Path::new(&aside)), *bytes);
         }
         assert_eq!(mended(&disk), nothing());

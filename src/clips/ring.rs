@@ -3,7 +3,7 @@
 //! Here its two threads begin and end. What they share is the `desk`; what others may ask while it
 //! runs is the `shelf`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -63,7 +63,7 @@ impl Ring {
         disk.create_dir_all(&places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
-        let Recovered { index, segments_log, clips_log, unremoved, news: newslog } =
+        let Recovered { index, segments_log, clips_log, unremoved, news: newslog, lost } =
             recover(&disk, &places, clock.utc())?;
         let deletions = Deletions::open(&disk, &places)?;
         let ballast = settings.ballast(&disk);
@@ -102,7 +102,7 @@ impl Ring {
             doomed: Vec::new(),
             unremoved,
             refused: BTreeMap::new(),
-            unmade: VecDeque::new(),
+            unmade: lost.into(),
             evicted: 0,
             ended: BTreeMap::new(),
         };

@@ -19,19 +19,20 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clips::audit::{self, AuditRead};
-use crate::clips::clip::{CLIP_FORMAT, Clip, MAX_JSON, NoEntry, is_clip_id};
+use crate::clips::clip::{CLIP_FORMAT, Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, is_clip_id};
 use crate::clips::cut::Part;
 use crate::clips::desk::{ChangeError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{
-    Assembly, OpenedSegment, Places, Shape, open_clip, open_parts, put_together,
+    Assembly, OpenedSegment, Places, Shape, open_clip, open_parts, open_segment, put_together,
 };
+use crate::clips::fragment::Verify;
 use crate::clips::games::GameTime;
 use crate::clips::held::HeldClip;
 use crate::clips::index::{Hold, Index, SegmentEntry};
 use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
-use crate::disk::{Disk, OpenHow, read_whole};
+use crate::disk::{Disk, OpenHow, found_harmed, found_newer, is_harm, read_whole};
 use crate::event::state::StorageState;
 use crate::event::words::StorageCondition;
 use crate::media::{CourtId, Foreign, MediaTime, SessionId, UtcTime};
@@ -58,6 +59,12 @@ pub enum ShelfError {
     /// It was there.
     #[error("the clip is gone: its pin had ended, and its place was needed")]
     Gone,
+    /// It is not on the disk any more, and nobody let it go.
+    #[error("the clip is lost: {why}")]
+    Lost { why: String },
+    /// The disk does not give what was written.
+    #[error("the clip is damaged: {why}")]
+    Harmed { why: String },
     /// Somebody acknowledged bytes that are not the clip's.
     #[error("the clip's SHA-256 is {is}: pull it again")]
     OtherBytes { is: String },
@@ -100,6 +107,8 @@ impl From<ChangeError> for ShelfError {
             ChangeError::OtherBytes { is } => Self::OtherBytes { is },
             ChangeError::Newer { format } => Self::Newer { format },
             ChangeError::Gone => Self::Gone,
+            ChangeError::Damaged { path } => Self::Damaged { path },
+            ChangeError::Harmed { why } => Self::Harmed { why },
             ChangeError::NoBytes { why } => Self::NoBytes { why },
             ChangeError::NotRecorded { why } => Self::NotRecorded { why },
             ChangeError::Taken { id } => Self::Taken { id },
@@ -277,16 +286,76 @@ impl Shelf {
             (None, false) => return Err(self.unmade(id)),
         };
         let path = self.places.clip(id);
-        match read_whole(&*self.disk, &path, MAX_JSON) {
-            Ok(bytes) => {
-                Clip::read(&bytes).map(|clip| clip.seen(gone_ns)).map_err(|why| match why {
-                    NoEntry::Newer(newer) => ShelfError::Newer { format: newer.format.format },
-                    NoEntry::Damaged => ShelfError::Damaged { path },
-                })
+        let damaged = |path: PathBuf, why: &str| {
+            found_harmed(&*self.disk, &path, why);
+            ShelfError::Damaged { path }
+        };
+        let bytes = match read_whole(&*self.disk, &path, MAX_JSON) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Unless it was let go between the two looks.
+                return Err(match self.look(|index| index.clip(id).is_some()) {
+                    true => damaged(path, LOST),
+                    false => ShelfError::NoSuchClip,
+                });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::NoSuchClip),
-            Err(error) => Err(ShelfError::Disk(error)),
+            Err(error) if is_harm(&error) => return Err(damaged(path, &error.to_string())),
+            Err(error) => return Err(ShelfError::Disk(error)),
+        };
+        Clip::read(&bytes).map(|clip| clip.seen(gone_ns)).map_err(|why| match why {
+            NoEntry::Newer(newer) => {
+                found_newer(&*self.disk, &path, newer.format);
+                ShelfError::Newer { format: newer.format.format }
+            }
+            NoEntry::Damaged => damaged(path, NO_ENTRY),
+        })
+    }
+
+    /// Why a clip's bytes cannot be had. What the disk lost or changed is told, and its segment is named.
+    pub(crate) fn why_not(&self, clip: &Clip, error: &io::Error) -> ShelfError {
+        for part in clip.media.iter().flat_map(|media| &media.parts) {
+            let known = || self.look(|index| index.segment(part.segment).cloned());
+            let Some(entry) = known() else {
+                if !clip.pinned {
+                    return ShelfError::Gone;
+                }
+                let why =
+                    format!("segment {} of it, which is pinned, is not on the disk", part.segment);
+                found_harmed(&*self.disk, &self.places.clip(&clip.id), why.clone());
+                return ShelfError::Lost { why };
+            };
+            let path = self.places.segment(&entry);
+            let error = match open_segment(&*self.disk, &path, part.to, Verify::Last) {
+                Ok(opened) if opened.scanned.whole >= part.to => continue,
+                Ok(opened) => {
+                    let whole = opened.scanned.whole;
+                    let text =
+                        format!("{whole} bytes of it can be read, the clip needs {}", part.to);
+                    io::Error::new(io::ErrorKind::InvalidData, text)
+                }
+                Err(error) => error,
+            };
+            let name = entry.id;
+            return match error.kind() {
+                // It was let go between the two looks.
+                io::ErrorKind::NotFound if known().is_none() => ShelfError::Gone,
+                io::ErrorKind::NotFound => {
+                    found_harmed(&*self.disk, &path, "it is not on the disk, and nothing says why");
+                    let why =
+                        format!("segment {name} is not on the disk any more, and nothing says why");
+                    ShelfError::Lost { why }
+                }
+                _ => {
+                    found_harmed(&*self.disk, &path, error.to_string());
+                    ShelfError::Harmed { why: format!("segment {name} cannot be read: {error}") }
+                }
+            };
         }
+        if error.kind() == io::ErrorKind::NotFound {
+            return ShelfError::Gone;
+        }
+        found_harmed(&*self.disk, &self.places.clip(&clip.id), error.to_string());
+        ShelfError::Harmed { why: error.to_string() }
     }
 
     /// Why there is no such clip.
@@ -308,9 +377,8 @@ impl Shelf {
         let seat = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| ShelfError::Busy)?;
         let entry = |id| -> Option<SegmentEntry> { self.look(|index| index.segment(id).cloned()) };
         match open_clip(&*self.disk, &self.places, clip, entry) {
-            Ok(assembly) => Ok(ClipBytes { assembly, _seat: seat }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ShelfError::Gone),
-            Err(error) => Err(ShelfError::Disk(error)),
+            Ok(assembly) => Ok(self.bytes(clip, assembly, seat)),
+            Err(error) => Err(self.why_not(clip, &error)),
         }
     }
 
@@ -321,8 +389,13 @@ impl Shelf {
     pub(crate) fn fragments(&self, clip: &Clip) -> Result<ClipBytes, ShelfError> {
         let seat = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| ShelfError::Busy)?;
         let put = put_together(&self.parts(clip)?, Shape::AsItLies);
-        let (assembly, _) = put.map_err(ShelfError::Disk)?;
-        Ok(ClipBytes { assembly, _seat: seat })
+        let (assembly, _) = put.map_err(|error| self.why_not(clip, &error))?;
+        Ok(self.bytes(clip, assembly, seat))
+    }
+
+    fn bytes(&self, clip: &Clip, assembly: Assembly, seat: OwnedSemaphorePermit) -> ClipBytes {
+        let (disk, entry) = (Arc::clone(&self.disk), self.places.clip(&clip.id));
+        ClipBytes { assembly, disk, entry, _seat: seat }
     }
 
     /// Opens the segments of a clip, one a part: for who needs a picture of it and not its bytes. Takes no
@@ -331,10 +404,8 @@ impl Shelf {
         let why = || clip.note.clone().unwrap_or_default();
         let media = clip.media.as_ref().ok_or_else(|| ShelfError::NoBytes { why: why() })?;
         let entry = |id| -> Option<SegmentEntry> { self.look(|index| index.segment(id).cloned()) };
-        open_parts(&*self.disk, &self.places, media, entry).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => ShelfError::Gone,
-            _ => ShelfError::Disk(error),
-        })
+        open_parts(&*self.disk, &self.places, media, entry)
+            .map_err(|error| self.why_not(clip, &error))
     }
 
     /// Keeps a clip's bytes from being evicted until that is dropped.
@@ -469,6 +540,9 @@ fn readers() -> Arc<Semaphore> {
 #[derive(Debug)]
 pub struct ClipBytes {
     assembly: Assembly,
+    disk: Arc<dyn Disk>,
+    /// Of the clip.
+    entry: PathBuf,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -484,7 +558,7 @@ impl ClipBytes {
     /// # Errors
     /// What the file system says.
     pub fn read_at(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
-        self.assembly.read_at(from, most)
+        self.assembly.read_at(from, most).inspect_err(|error| self.tell(error))
     }
 
     /// Gives the bytes from `from` (inclusive) to `to` (exclusive) in chunks of at most 128 KiB, until
@@ -493,7 +567,12 @@ impl ClipBytes {
     /// # Errors
     /// What the file system says.
     pub fn read(&self, from: u64, to: u64, sink: impl FnMut(Vec<u8>) -> bool) -> io::Result<()> {
-        self.assembly.read(from, to, sink)
+        self.assembly.read(from, to, sink).inspect_err(|error| self.tell(error))
+    }
+
+    /// Who reads sees the connection end, and no more.
+    fn tell(&self, error: &io::Error) {
+        found_harmed(&*self.disk, &self.entry, format!("bytes of it cannot be read: {error}"));
     }
 }
 

@@ -192,9 +192,10 @@ fn refused(error: &ShelfError) -> Response {
     let (status, title) = match error {
         ShelfError::NoSuchClip => (StatusCode::NOT_FOUND, "There is no such clip"),
         ShelfError::StillRecorded => (StatusCode::NOT_FOUND, "The clip is still being recorded"),
-        ShelfError::NoBytes { .. } | ShelfError::Gone => {
+        ShelfError::NoBytes { .. } | ShelfError::Gone | ShelfError::Lost { .. } => {
             (StatusCode::GONE, "There is nothing of this clip")
         }
+        ShelfError::Harmed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "The clip is damaged"),
         ShelfError::Newer { .. } => (StatusCode::NOT_IMPLEMENTED, "The clip is of a newer version"),
         // Where its files lie is nobody else's business.
         _ => {

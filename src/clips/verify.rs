@@ -7,21 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
+use crate::clips::clip::{CHANGED, Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, is_clip_id, sum_of};
 use crate::clips::files::{open_clip, open_segment};
 use crate::clips::fragment::Verify;
 use crate::clips::index::{ClipBrief, SegmentEntry};
-use crate::clips::lines::{SegmentRecord, briefs, lines};
-use crate::clips::reader::{Finding, RingReader, or_none, read_or_none};
+use crate::clips::lines::{SegmentRecord, briefs, lines, rot};
+use crate::clips::reader::{Finding, RingReader, or_none, read_or_none, readable};
 use crate::clips::recover::MAX_INDEX;
 use crate::disk::OpenHow;
-
-/// What is said of an entry whose bytes changed under it.
-pub(crate) const CHANGED: &str = "its bytes are not those that were written";
-/// What is said of an entry that the index names and that is not there.
-pub(crate) const LOST: &str = "the index names it, it is not on the disk, and nothing says why";
-/// What is said of an entry that is none.
-pub(crate) const NO_ENTRY: &str = "it cannot be read as a clip's entry";
 
 impl RingReader {
     /// Reads every byte, and tells of each file what is wrong with it.
@@ -30,9 +23,18 @@ impl RingReader {
     /// What the file system says of the folders; what is wrong with a file is a finding.
     pub fn verify(&self, mut tell: impl FnMut(Finding)) -> io::Result<()> {
         self.torn.iter().cloned().for_each(&mut tell);
+        let closed = self.closed()?;
         for entry in self.index.segments() {
             let path = self.places.segment(entry);
+            let had = closed.get(&entry.id).map_or(0, |closed| closed.bytes);
+            // One that was still written when the folder was read is longer now.
+            let is_cut = had > entry.bytes
+                && open_segment(&*self.disk, &path, u64::MAX, Verify::Last)
+                    .is_ok_and(|opened| opened.scanned.whole < had);
             let wrong = match open_segment(&*self.disk, &path, entry.bytes, Verify::All) {
+                Ok(opened) if opened.scanned.whole == entry.bytes && is_cut => {
+                    Some(format!("{had} bytes of it were whole, {} can be read", entry.bytes))
+                }
                 Ok(opened) if opened.scanned.whole == entry.bytes => None,
                 Ok(opened) => Some(format!("fragment at byte {} is damaged", opened.scanned.whole)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -63,9 +65,21 @@ impl RingReader {
             };
             tell(Finding { path, wrong });
         }
-        let (_, damaged) = self.audit()?;
-        if damaged > 0 {
-            let wrong = Some(format!("{damaged} of its lines cannot be read"));
+        for path in [self.places.segments_log(), self.places.clips_log(), self.places.news()] {
+            let wrong = match read_or_none(&*self.disk, &path, MAX_INDEX) {
+                Ok(bytes) => bytes.as_deref().and_then(rot).map(str::to_owned),
+                Err(error) => Some(error.to_string()),
+            };
+            if wrong.is_some() {
+                tell(Finding { path, wrong });
+            }
+        }
+        let wrong = match self.audit() {
+            Ok((_, 0)) => None,
+            Ok((_, damaged)) => Some(format!("{damaged} of its lines cannot be read")),
+            Err(error) => Some(error.to_string()),
+        };
+        if wrong.is_some() {
             tell(Finding { path: self.places.audit(), wrong });
         }
         Ok(())
@@ -73,8 +87,18 @@ impl RingReader {
 
     /// Segments that the index names as whole, of which there is no file and no word that they went.
     fn missing(&self) -> io::Result<Vec<SegmentEntry>> {
-        // Read after the folder was: what goes meanwhile says why before it goes.
-        let log = read_or_none(&*self.disk, &self.places.segments_log(), MAX_INDEX)?;
+        let closed = self.closed()?;
+        let is_there = |entry: &SegmentEntry| {
+            self.index.segment(entry.id).is_some()
+                || self.disk.open(&self.places.segment(entry), OpenHow::Read).is_ok()
+        };
+        Ok(closed.into_values().filter(|entry| !is_there(entry)).collect())
+    }
+
+    /// Segments that the index names as whole. Read after the folder was: what goes meanwhile says why before it
+    /// goes.
+    fn closed(&self) -> io::Result<BTreeMap<u64, SegmentEntry>> {
+        let log = readable(&*self.disk, &self.places.segments_log(), MAX_INDEX)?;
         let mut closed = BTreeMap::new();
         for (record, _) in lines::<SegmentRecord>(&log.unwrap_or_default()).records {
             match record {
@@ -83,11 +107,7 @@ impl RingReader {
                 SegmentRecord::Evicted { id, .. } => drop(closed.remove(&id)),
             }
         }
-        let is_there = |entry: &SegmentEntry| {
-            self.index.segment(entry.id).is_some()
-                || self.disk.open(&self.places.segment(entry), OpenHow::Read).is_ok()
-        };
-        Ok(closed.into_values().filter(|entry| !is_there(entry)).collect())
+        Ok(closed)
     }
 
     /// Each entry's file.
@@ -99,7 +119,14 @@ impl RingReader {
             let Some(id) = name.strip_suffix(".json").filter(|id| is_clip_id(id)) else { continue };
             let path = self.places.clip(id);
             let read = || read_or_none(&*self.disk, &path, MAX_JSON);
-            let Some(mut bytes) = read()? else { continue };
+            let mut bytes = match read() {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(error) => {
+                    tell(Finding { path, wrong: Some(error.to_string()) });
+                    continue;
+                }
+            };
             let is_right = |bytes: &[u8], known: &BTreeMap<String, ClipBrief>| {
                 known.get(id).and_then(|brief| brief.sum).is_none_or(|sum| sum == sum_of(bytes))
             };
@@ -115,6 +142,9 @@ impl RingReader {
                 Ok(clip) if clip.id != id => Some(format!("it says that it is {}", clip.id)),
                 Ok(_) if !right => Some(CHANGED.to_owned()),
                 Ok(_) | Err(NoEntry::Newer(_)) => None,
+                Err(NoEntry::Damaged) if Clip::read_on(&bytes).is_some() => {
+                    Some(CHANGED.to_owned())
+                }
                 Err(NoEntry::Damaged) => Some(NO_ENTRY.to_owned()),
             };
             // What is well with a clip's bytes is told with them.
@@ -135,7 +165,7 @@ impl RingReader {
 
     /// What stands last in `clips.index` of each clip.
     fn known(&self) -> io::Result<BTreeMap<String, ClipBrief>> {
-        let log = read_or_none(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
+        let log = readable(&*self.disk, &self.places.clips_log(), MAX_INDEX)?;
         Ok(briefs(&log.unwrap_or_default()))
     }
 }

@@ -51,6 +51,8 @@ pub struct Begun {
     pub config: Config,
     /// What somebody must know of it.
     pub told: Vec<Foreign>,
+    /// What was wanted beside the file could not be read, and was put aside: in words.
+    pub damaged: Option<Foreign>,
 }
 
 impl Begun {
@@ -157,7 +159,7 @@ impl Source {
             Err(why) => (Twin::default(), vec![why]),
         };
         let (twin, config) = self.fitting(alone, twin, &mut told);
-        Ok(Begun { source: self, twin, config, told })
+        Ok(Begun { source: self, twin, config, told, damaged: None })
     }
 
     /// What is in force for a box that starts; its data folder must be ours by now. What is on trial is
@@ -168,8 +170,8 @@ impl Source {
     pub fn begin(self, disk: &dyn Disk) -> Result<Begun, ConfigError> {
         let alone = self.alone()?;
         let store = Store::of(&alone.appliance.data_dir);
-        let (found, told) = store.take(disk);
-        let mut told = Vec::from_iter(told);
+        let (found, damaged) = store.take(disk);
+        let mut told = Vec::new();
         let started = found.starting().unwrap_or_else(|| found.clone());
         let (twin, config) = self.fitting(alone, started, &mut told);
         if twin != found
@@ -179,7 +181,7 @@ impl Source {
                 "what became of the wanted configuration could not be kept ({error})"
             )));
         }
-        Ok(Begun { source: self, twin, config, told })
+        Ok(Begun { source: self, twin, config, told, damaged })
     }
 
     /// What of a twin still fits the file, and the configuration that it comes to.

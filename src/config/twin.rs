@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::overlay::{Overlay, WHOLE};
 use crate::config::site::{Site, SiteRims};
-use crate::disk::{Disk, Format, put_aside, put_unfit_aside, read_whole, write_durably};
+use crate::disk::{Disk, Format, Taken, Wrong, read_json, read_whole, take, write_sealed};
 use crate::event::twin::{Change, DesiredTold, Refusal};
 use crate::event::words::{Applies, DesiredOutcome};
 use crate::media::{Foreign, Monotonic};
@@ -365,30 +365,24 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Twin::default()),
             Err(error) => return Err(self.told(error)),
         };
-        let format: Format = serde_json::from_slice(&bytes).map_err(|_| self.told("no JSON"))?;
-        if !format.is_read_by(FORMAT) {
-            return Err(self.told("a newer version of the program wrote it"));
+        match read_json::<Kept>(&bytes, FORMAT) {
+            Ok(kept) => Ok(kept.twin),
+            Err(Wrong::Newer(_)) => Err(self.told("a newer version of the program wrote it")),
+            Err(Wrong::Damaged(why)) => Err(self.told(why)),
         }
-        let kept: Kept = serde_json::from_slice(&bytes).map_err(|_| self.told("not whole"))?;
-        Ok(kept.twin)
     }
 
     /// The same for a box that starts: what cannot be read is put aside, so that it can be written anew.
     #[must_use]
     pub fn take(&self, disk: &dyn Disk) -> (Twin, Option<Foreign>) {
-        let told = match self.read(disk) {
-            Ok(twin) => return (twin, None),
-            Err(told) => told,
+        let read = |bytes: &[u8]| read_json::<Kept>(bytes, FORMAT);
+        let harm = match take(disk, &self.path, FILE_MOST_BYTES, read) {
+            Taken::Nothing => return (Twin::default(), None),
+            Taken::Is(kept) => return (kept.twin, None),
+            Taken::Anew(harm) => harm,
         };
-        let bytes = read_whole(disk, &self.path, FILE_MOST_BYTES).unwrap_or_default();
-        let aside = match serde_json::from_slice::<Format>(&bytes) {
-            Ok(format) if !format.is_read_by(FORMAT) => put_aside(disk, &self.path, format),
-            _ => put_unfit_aside(disk, &self.path),
-        };
-        let told = match aside {
-            Ok(aside) => format!("{told}; it lies in {} now", aside.display()),
-            Err(error) => format!("{told}, nor put aside ({error})"),
-        };
+        let lies = harm.aside.map(|aside| format!("; it lies in {} now", aside.display()));
+        let told = format!("{}{}", self.told(harm.why), lies.unwrap_or_default());
         (Twin::default(), Some(Foreign::told(told)))
     }
 
@@ -410,7 +404,7 @@ impl Store {
             return Err(io::Error::other("it is too large to be kept"));
         }
         disk.create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
-        write_durably(disk, &self.path, &json)
+        write_sealed(disk, &self.path, json)
     }
 }
 

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::disk::harm::{Harm, Harms};
 use crate::disk::pages::Pages;
 use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, Mount, OpenHow};
 
 /// Bytes that reach a disk together or not at all.
 const BLOCK: usize = 4096;
+/// What Linux says of a medium that cannot be read.
+const EIO: i32 = 5;
 /// Bytes that a sector holds: where a block tears.
 const SECTOR: usize = 512;
 
@@ -22,6 +25,7 @@ const SECTOR: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub struct ForgetfulDisk {
     shared: Arc<Mutex<State>>,
+    harms: Harms,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +45,8 @@ struct State {
     syncs_fail_after: Option<u64>,
     removals_fail: bool,
     syncs_ignored: bool,
+    /// How the paths of files end that cannot be read.
+    unreadable: Vec<String>,
     mount: Mount,
 }
 
@@ -113,6 +119,62 @@ impl ForgetfulDisk {
         self.shared.lock().removals_fail = fail;
     }
 
+    /// Makes every read of a file whose path ends with `part` fail as a medium does that lost bytes (EIO).
+    pub fn fail_reads(&self, part: &str) {
+        self.shared.lock().unreadable.push(part.to_owned());
+    }
+
+    /// Puts `bytes` in a file's place behind everybody's back, or makes it: what a disk may do to what it holds.
+    pub fn replace(&self, path: &Path, bytes: &[u8]) {
+        let mut state = self.shared.lock();
+        let inode = state.next_inode;
+        state.next_inode += 1;
+        let mut pages = Pages::default();
+        pages.set_len(bytes.len());
+        pages.write(0, bytes);
+        state.inodes.insert(inode, Inode { seen: pages.clone(), durable: pages, pending: vec![] });
+        state.names.insert(path.to_owned(), inode);
+        state.durable_names.insert(path.to_owned(), inode);
+    }
+
+    /// Takes a file away behind everybody's back.
+    pub fn lose(&self, path: &Path) {
+        let mut state = self.shared.lock();
+        state.names.remove(path);
+        state.durable_names.remove(path);
+    }
+
+    /// The same apart from this one, with all that was written, synced or not.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let state = self.shared.lock();
+        let mut after = State {
+            next_inode: state.next_inode,
+            dirs: state.dirs.clone(),
+            capacity: state.capacity,
+            names: state.names.clone(),
+            durable_names: state.names.clone(),
+            ..State::default()
+        };
+        for (&id, inode) in &state.inodes {
+            let bytes = inode.seen.clone();
+            after.inodes.insert(id, Inode { seen: bytes.clone(), durable: bytes, pending: vec![] });
+        }
+        Self { shared: Arc::new(Mutex::new(after)), harms: Harms::default() }
+    }
+
+    /// What was told of its files.
+    #[must_use]
+    pub fn harms(&self) -> Vec<Harm> {
+        self.harms.still(self)
+    }
+
+    /// Every file, in order.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.shared.lock().names.keys().cloned().collect()
+    }
+
     /// Makes every sync succeed and keep nothing: the negative control of crash tests.
     pub fn ignore_syncs(&self, ignore: bool) {
         self.shared.lock().syncs_ignored = ignore;
@@ -159,7 +221,7 @@ impl ForgetfulDisk {
         }
         after.names = names.clone();
         after.durable_names = names;
-        Self { shared: Arc::new(Mutex::new(after)) }
+        Self { shared: Arc::new(Mutex::new(after)), harms: Harms::default() }
     }
 
     /// Changes one byte behind everybody's back: bit rot. Returns false if there is no such byte.
@@ -333,6 +395,15 @@ impl State {
         if self.stopped { Err(stopped()) } else { Ok(()) }
     }
 
+    fn is_unreadable(&self, inode: u64) -> bool {
+        let mut names = self.names.iter().filter(|(_, id)| **id == inode);
+        !self.unreadable.is_empty()
+            && names.any(|(path, _)| {
+                let path = path.to_str().unwrap_or_default();
+                self.unreadable.iter().any(|part| path.ends_with(part.as_str()))
+            })
+    }
+
     fn used(&self) -> u64 {
         let linked: BTreeSet<u64> = self.names.values().copied().collect();
         linked.iter().filter_map(|id| self.inodes.get(id)).map(|i| i.seen.len() as u64).sum()
@@ -461,6 +532,10 @@ impl Disk for ForgetfulDisk {
         Ok(state.mount)
     }
 
+    fn harmed(&self, harm: &Harm) -> bool {
+        self.harms.note(harm)
+    }
+
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {
         let mut state = self.shared.lock();
         if state.locks.insert(path.to_owned()) {
@@ -523,6 +598,9 @@ impl DiskFile for ForgetfulFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let state = self.shared.lock();
         state.alive()?;
+        if state.is_unreadable(self.inode) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         Ok(state.inodes.get(&self.inode).map_or(0, |inode| inode.seen.read(place(offset), buf)))
     }
 

@@ -80,20 +80,40 @@ pub fn put_aside(disk: &dyn Disk, path: &Path, format: Format) -> io::Result<Pat
     Ok(aside)
 }
 
-/// Puts aside what stands in a file's place and is none, or none of ours. Returns where it is.
+/// Puts aside what stands in a file's place and is none, or none of ours, under its name and the day's date.
+/// Returns where it is.
 ///
 /// # Errors
 /// What the file system says; then it is where it was.
 pub fn put_unfit_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+    let aside = free_name(disk, path)?;
+    disk.rename(path, &aside)?;
+    disk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(aside)
+}
+
+/// A name for what is put aside of `path` today, that nothing has.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn free_name(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let taken = disk.list(dir)?;
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = |n: u32| format!("{stem}.unfit-{n}");
+    let date = disk.utc().to_rfc3339();
+    let date = date.split('T').next().unwrap_or_default();
+    let name = |n: u32| format!("{stem}{DAMAGED}{date}-{n}");
     let is_free = |name: &String| !taken.iter().any(|entry| entry.name == *name);
-    let aside = dir.join((1..).map(name).find(is_free).unwrap_or_default());
-    disk.rename(path, &aside)?;
-    disk.sync_dir(dir)?;
-    Ok(aside)
+    Ok(dir.join((1..).map(name).find(is_free).unwrap_or_default()))
+}
+
+/// The name of the file that `name` was put aside from, and whether a newer version wrote it.
+#[must_use]
+pub fn was_put_aside(name: &str) -> Option<(&str, bool)> {
+    let of = |mark: &str| name.find(mark).map(|at| name.split_at(at).0);
+    // As earlier versions named them.
+    let damaged = [DAMAGED, ".unfit-"].into_iter().find_map(of);
+    damaged.map(|of| (of, false)).or_else(|| of(ASIDE).map(|of| (of, true)))
 }
 
 /// True for the name of a file that was put aside from `path`.
@@ -105,6 +125,8 @@ pub fn is_aside(name: &str, path: &Path) -> bool {
 
 /// What stands behind the name of a file that was put aside, before its format.
 const ASIDE: &str = ".newer-";
+/// The same of one that is damaged, before the date.
+const DAMAGED: &str = ".damaged-";
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,9 @@
 //! none left (DESIGN R9). What somebody else may have put there (configuration, certificates, models)
 //! is read by [`read_regular`], wherever it lies.
 //!
+//! Every kind of file that lies below the data folder stands in `layout`; what is read of one and is not what was
+//! written goes by `harm` (put aside, told, begun anew), and JSON has its checksum behind it (`sealed`).
+//!
 //! Folders are made 0700 and files 0600, whatever the umask; `ours` says whether what lies in the data
 //! folder can be believed.
 //!
@@ -16,6 +19,9 @@
 mod regular;
 mod ours;
 mod format;
+mod sealed;
+mod harm;
+mod layout;
 mod ballast;
 mod pages;
 mod forgetful;
@@ -25,14 +31,21 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::media::UtcTime;
+
 pub use crate::disk::ballast::Ballast;
 pub use crate::disk::forgetful::ForgetfulDisk;
-pub use crate::disk::format::{Format, is_aside, put_aside, put_unfit_aside};
+pub use crate::disk::format::{Format, is_aside, put_aside, put_unfit_aside, was_put_aside};
+pub use crate::disk::harm::{
+    Harm, Harms, Taken, copy_by, found_harmed, found_newer, is_harm, put_by, take, write_sealed,
+};
+pub use crate::disk::layout::{FileKind, Keeps, LAYOUT, kind_of, look_through, no_text, top_names};
 pub use crate::disk::ours::{
     Judged, ReadBy, Seen, Us, judge, keep_files_private, look, own_secret, read_by, who_reads,
 };
 pub use crate::disk::real::RealDisk;
 pub use crate::disk::regular::{Unfit, open_regular, read_most, read_regular, read_regular_text};
+pub use crate::disk::sealed::{Wrong, no_json, read_json, seal, unseal};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +146,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn mount(&self, dir: &Path) -> io::Result<Mount> {
         let _ = dir;
         Ok(Mount::default())
+    }
+    /// The day's date, for the names of what is put aside; 1970 where nobody knows it.
+    fn utc(&self) -> UtcTime {
+        UtcTime::from_nanos(0)
+    }
+    /// Takes note of a file that is not what was written, for who asks later. False if it was known.
+    fn harmed(&self, harm: &Harm) -> bool {
+        let _ = harm;
+        true
     }
     /// Holds `path` against other processes until the value is dropped or the process ends.
     ///

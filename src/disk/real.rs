@@ -11,6 +11,7 @@ use rustix::fs::{FallocateFlags, FlockOperation, OFlags, StatVfsMountFlags};
 use crate::disk::ours;
 use crate::disk::regular::open_checked;
 use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, Mount, OpenHow};
+use crate::media::UtcTime;
 
 /// Types of file systems whose files lie in memory: tmpfs and ramfs (`linux/magic.h`).
 const MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
@@ -143,6 +144,16 @@ impl Disk for RealDisk {
         let foreign = there == dir && owner != rustix::process::geteuid().as_raw();
         let read_only = flags.contains(StatVfsMountFlags::RDONLY);
         Ok(Mount { in_ram, read_only, of_user: foreign.then_some(owner) })
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a name's date, as a file system gives files theirs"
+    )]
+    fn utc(&self) -> UtcTime {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let nanos = since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
+        UtcTime::from_nanos(nanos)
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {

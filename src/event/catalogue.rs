@@ -179,6 +179,12 @@ codes! {
     OutboxDamaged = "outbox_damaged", Fault, "the outbox was damaged, and begun anew",
         "look at the disk or card (`dmesg`, a worn SD card does this); compare the sequence numbers that arrived \
          to see which events are gone; then take the file that is named away from `{data_dir}/outbox`";
+    FileDamaged = "file_damaged", Fault, "a file of the box is damaged",
+        "look at the disk or card (`dmesg`; a worn SD card does this), do what is said of the file, then take away \
+         the one that was put aside; `courtside check` and `courtside clips verify` look at all of them";
+    FileNewer = "file_newer", Advice, "a newer courtside left a file that this one cannot read",
+        "nothing is lost: install that version again; or, where it never comes back, take the file away that \
+         was put aside";
     OpenToOthers = "open_to_others", Fault, "others can write our files or read our secrets",
         "type the command that is named, then restart courtside";
 

@@ -26,6 +26,27 @@ pub struct HostStatus {
     /// Whether somebody keeps the box's clock.
     #[serde(default)]
     pub clock: ClockKept,
+    /// Files of the box that are not what was written, as far as it came upon them; those that were put aside
+    /// as long as they lie there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedFile>,
+}
+
+/// A file of the box that is not what was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedFile {
+    /// Where it should lie.
+    pub file: Foreign,
+    /// Where it lies now, as it was, if it was put aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_aside: Option<Foreign>,
+    /// What is wrong with it.
+    pub why: Foreign,
+    /// A newer version of the program wrote it: it is whole, and waits for that version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newer: bool,
+    /// What that costs, and what to do.
+    pub costs: String,
 }
 
 /// Where `box.data_dir` lies.

@@ -3,8 +3,8 @@
 //! Games decide what is in them (`game::calibrate` says what the fields mean); a thread of its own
 //! writes them, so that no game waits for a disk. Each is written whole: next to the old one, synced,
 //! renamed, so a cut leaves the old or the new. Disk full: that is said once, events go on, and the
-//! next final tries again. A file that cannot be read is put aside as `….damaged.json`, one that was
-//! learnt with another bundle or at another place as `….old.json`; each of them once, the last one.
+//! next final tries again. A file that cannot be read is put aside as `….json.damaged-{date}-{n}`, one that was
+//! learnt with another bundle or at another place as `….old.json`, the last one alone.
 //! One of a newer version that this one cannot read is put aside as `….json.newer-{format}`, and every
 //! one of them is kept; a version that can read it puts together what both learnt.
 
@@ -20,7 +20,9 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::config::{Calibrate, CourtConfig};
-use crate::disk::{Disk, Format, is_aside, put_aside, read_whole, write_durably};
+use crate::disk::{
+    Disk, Format, Taken, Wrong, is_aside, no_json, read_whole, take, unseal, write_sealed,
+};
 use crate::game::calibrate::{Calibration, KEPT_FORMAT, Kept};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{CourtId, RimBox};
@@ -105,27 +107,14 @@ impl Rim<'_> {
     /// What stands in its file, or nothing.
     fn found(&self) -> Calibration {
         let (court, rim) = (self.court, self.rim);
-        match read(self.disk, &self.file()) {
-            Ok(None) => {}
-            Ok(Some(Found::Ours(found))) if found.is_of(self.place) => return found,
-            Ok(Some(Found::Ours(_))) => {
+        match take(self.disk, &self.file(), FILE_MOST_BYTES, parse) {
+            Taken::Nothing => {}
+            Taken::Is(found) if found.is_of(self.place) => return found,
+            Taken::Is(_) => {
                 let aside = self.put_aside(&self.file(), ".old");
                 info!(%court, rim, put_aside = aside, "the rim was moved: its calibration begins anew");
             }
-            Ok(Some(Found::Newer(format))) => {
-                let aside = put_aside(self.disk, &self.file(), format);
-                let aside =
-                    aside.map_or_else(|error| error.to_string(), |path| path.display().to_string());
-                let (format, ours) = (format.format, KEPT_FORMAT.format);
-                warn!(
-                    %court, rim, put_aside = aside, format, ours,
-                    "a calibration of a newer version: kept for it, and begun anew"
-                );
-            }
-            Err(error) => {
-                let aside = self.put_aside(&self.file(), ".damaged");
-                warn!(%court, rim, %error, put_aside = aside, "a calibration cannot be read: it begins anew");
-            }
+            Taken::Anew(_) => warn!(%court, rim, "the calibration begins anew"),
         }
         Calibration::new(*self.place)
     }
@@ -148,7 +137,8 @@ impl Rim<'_> {
                 continue;
             }
             let aside = self.dir.join(&name);
-            let Ok(Some(Found::Ours(before))) = read(self.disk, &aside) else { continue };
+            let read = read_whole(self.disk, &aside, FILE_MOST_BYTES);
+            let Some(Ok(before)) = read.ok().map(|bytes| parse(&bytes)) else { continue };
             let before = Some(before).filter(|before| before.is_of(self.place));
             let Some(both) = before.and_then(|before| before.followed_by(since.clone())) else {
                 let aside = self.put_aside(&aside, ".old");
@@ -168,13 +158,6 @@ impl Rim<'_> {
     }
 }
 
-/// What a file holds.
-enum Found {
-    Ours(Calibration),
-    /// It is of a format that this version cannot read.
-    Newer(Format),
-}
-
 /// What is read of every format.
 #[derive(Deserialize)]
 struct Head {
@@ -182,21 +165,16 @@ struct Head {
     oldest_reader: Option<u32>,
 }
 
-fn read(disk: &dyn Disk, file: &Path) -> io::Result<Option<Found>> {
-    let bytes = match read_whole(disk, file, FILE_MOST_BYTES) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let Head { version, oldest_reader } = serde_json::from_slice(&bytes)?;
+fn parse(bytes: &[u8]) -> Result<Calibration, Wrong> {
+    let json = unseal(bytes)?;
+    let wrong = |error| no_json(&error);
+    let Head { version, oldest_reader } = serde_json::from_slice(json).map_err(wrong)?;
     let format = Format { format: version, oldest_reader: oldest_reader.unwrap_or(version) };
     if !format.is_read_by(KEPT_FORMAT) {
-        return Ok(Some(Found::Newer(format)));
+        return Err(Wrong::Newer(format));
     }
-    let wrong = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    let kept: Kept = serde_json::from_slice(&bytes)?;
-    let found = Calibration::try_from(kept).map_err(|error| wrong(error.to_string()))?;
-    Ok(Some(Found::Ours(found)))
+    let kept: Kept = serde_json::from_slice(json).map_err(wrong)?;
+    Calibration::try_from(kept).map_err(|error| Wrong::Damaged(error.to_string()))
 }
 
 /// Starts the thread that writes; it ends when `inbox` is closed and empty.
@@ -238,20 +216,21 @@ pub(crate) fn start(
 
 fn write(disk: &dyn Disk, dir: &Path, file: &Path, kept: &Kept) -> io::Result<()> {
     // One that could not be put aside is not written over.
-    if let Ok(Some(Found::Newer(format))) = read(disk, file) {
+    let there = read_whole(disk, file, FILE_MOST_BYTES);
+    if let Ok(Err(Wrong::Newer(format))) = there.map(|bytes| parse(&bytes)) {
         let text =
             format!("a file of format {} stands there, which a newer version wrote", format.format);
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let bytes = serde_json::to_vec(kept)?;
     disk.create_dir_all(dir)?;
-    write_durably(disk, file, &bytes)
+    write_sealed(disk, file, bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{ForgetfulDisk, RealDisk};
+    use crate::disk::{ForgetfulDisk, RealDisk, write_durably};
     use crate::event::{FactId, Family};
     use crate::game::calibrate::Verdict;
     use crate::mailbox::{Tally, WhenFull};
@@ -320,7 +299,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         put(dir.path(), &seen(3));
         let file = dir.path().join("a-0.json");
-        let good = std::fs::read_to_string(&file).expect("read");
+        let good = std::fs::read_to_string(&file).expect("read").trim_end().to_owned();
+        let mut times = 0;
         for damaged in [
             good.replace("}]", ""),
             good.replace("-4000", "-400000"),
@@ -338,7 +318,11 @@ mod tests {
             let loaded = load(&rewritten, dir.path(), &both, Calibrate::Watch);
             assert_eq!(loaded.len(), 2, "{damaged}");
             assert_eq!(loaded[0], Calibration::new(PLACE), "{damaged}");
-            assert_eq!(names(dir.path()), ["a-0.damaged.json"], "{damaged}");
+            let there = names(dir.path());
+            let is_aside = |name: &String| name.starts_with("a-0.json.damaged-");
+            assert!(there.iter().all(is_aside), "{there:?} of {damaged}");
+            times += 1;
+            assert_eq!(there.len(), times, "each of them stays");
         }
     }
 
@@ -363,7 +347,8 @@ mod tests {
         let verdicts: Vec<_> = loaded.verdicts().collect();
         assert_eq!(verdicts, [("0000000000000007-1", Verdict::Missed)]);
         write(&disk, dir, &file, &loaded.kept()).expect("written");
-        assert_eq!(read_whole(&disk, &file, 1 << 20).expect("there"), bytes);
+        let written = read_whole(&disk, &file, 1 << 20).expect("there");
+        assert_eq!(unseal(&written), Ok(&bytes[..]), "with its checksum behind it");
     }
 
     #[test]
@@ -457,8 +442,8 @@ mod tests {
                 disk.stop_after(disk.operations() + stop);
                 let whole = write(&disk, &dir, &file, &new.kept()).is_ok();
                 let after = disk.power_cut(seed);
-                let found = read(&after, &file).expect("readable").expect("there");
-                let Found::Ours(found) = found else { panic!("not ours") };
+                let found = read_whole(&after, &file, 1 << 20).expect("there");
+                let found = parse(&found).expect("ours");
                 assert!(found == old || found == new, "seed {seed}, stopped at {stop}");
                 assert!(!whole || found == new, "seed {seed}: it was promised");
                 outcomes[usize::from(found == new)] += 1;

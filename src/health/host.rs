@@ -3,7 +3,7 @@
 use crate::event::box_status::BoxStatus;
 use crate::event::catalogue::Code;
 use crate::event::host::{
-    CertificateStatus, ClockKept, DataDirStatus, GpuMemory, HostStatus, SyncsStatus,
+    CertificateStatus, ClockKept, DamagedFile, DataDirStatus, GpuMemory, HostStatus, SyncsStatus,
 };
 use crate::event::state::StorageState;
 use crate::health::finding::Finding;
@@ -25,7 +25,7 @@ const UNKEPT_AFTER_S: u64 = 600;
 
 /// Judges what was read of the machine.
 pub(super) fn of_host(status: &BoxStatus, found: &mut Vec<Finding>) {
-    let HostStatus { data_dir, syncs, gpu_memory, render_denied, certificates, clock } =
+    let HostStatus { data_dir, syncs, gpu_memory, render_denied, certificates, clock, damaged } =
         &status.host;
     if let Some(dir) = data_dir {
         found.extend(of_folder(dir));
@@ -44,6 +44,7 @@ pub(super) fn of_host(status: &BoxStatus, found: &mut Vec<Finding>) {
         }));
     }
     found.extend(certificates.iter().filter_map(of_certificate));
+    found.extend(of_damage(damaged));
     if status.clock.plausible {
         found.extend(of_clock(clock));
     }
@@ -65,6 +66,30 @@ pub fn of_folder(dir: &DataDirStatus) -> Vec<Finding> {
     if let Some(user) = dir.of_user {
         let text = format!("{path} belongs to user {user}, and the daemon runs as another");
         found.push(Finding::new("disk", Code::DataNotOurs, text).with("user_id", user.into()));
+    }
+    found
+}
+
+/// Files told one by one; a disk that loses more is told by their number.
+const FILES_MOST: usize = 20;
+
+/// What is wrong with files of the box.
+#[must_use]
+pub fn of_damage(damaged: &[DamagedFile]) -> Vec<Finding> {
+    let tell = |one: &DamagedFile| {
+        let DamagedFile { file, put_aside, why, newer, costs } = one;
+        let lies = put_aside.as_ref().map(|aside| format!("; it lies in {aside} now"));
+        let lies = lies.unwrap_or_default();
+        if *newer {
+            let text = format!("{file} is of a newer version{lies}: this one does without it");
+            return Finding::new("disk", Code::FileNewer, text);
+        }
+        Finding::new("disk", Code::FileDamaged, format!("{file} is damaged ({why}){lies}: {costs}"))
+    };
+    let mut found: Vec<Finding> = damaged.iter().take(FILES_MOST).map(tell).collect();
+    if damaged.len() > FILES_MOST {
+        let text = format!("{} files more are damaged", damaged.len() - FILES_MOST);
+        found.push(Finding::new("disk", Code::FileDamaged, text));
     }
     found
 }

@@ -1,4 +1,5 @@
-//! How long the disk takes to make something durable: every sync of ring and outbox is timed on its way.
+//! How long the disk takes to make something durable: every sync of ring and outbox is timed on its way; and which
+//! of our files were found to be damaged.
 //!
 //! A disk round the disk, so that no stage knows of it. Nothing is written to find it out: a box that
 //! stores nothing says nothing of its disk.
@@ -12,9 +13,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::disk::{Disk, DiskFile, DiskLock, Entry, LockError, Mount, OpenHow};
+use crate::disk::{Disk, DiskFile, DiskLock, Entry, Harm, Harms, LockError, Mount, OpenHow};
 use crate::event::host::SyncsStatus;
-use crate::media::Monotonic;
+use crate::media::{Monotonic, UtcTime};
 
 /// The last syncs that are looked at.
 const MOST: usize = 64;
@@ -62,13 +63,14 @@ pub struct TimedDisk {
     inner: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     syncs: Syncs,
+    harms: Harms,
 }
 
 impl TimedDisk {
-    /// `inner`, whose syncs are noted in `syncs`.
+    /// `inner`, whose syncs are noted in `syncs`, and in `harms` which of its files are damaged.
     #[must_use]
-    pub fn new(inner: Arc<dyn Disk>, clock: Arc<dyn Clock>, syncs: Syncs) -> Self {
-        Self { inner, clock, syncs }
+    pub fn new(inner: Arc<dyn Disk>, clock: Arc<dyn Clock>, syncs: Syncs, harms: Harms) -> Self {
+        Self { inner, clock, syncs, harms }
     }
 }
 
@@ -113,6 +115,16 @@ impl Disk for TimedDisk {
 
     fn mount(&self, dir: &Path) -> io::Result<Mount> {
         self.inner.mount(dir)
+    }
+
+    fn utc(&self) -> UtcTime {
+        self.clock.utc()
+    }
+
+    fn harmed(&self, harm: &Harm) -> bool {
+        // What lies below may want to know it too.
+        let _known = self.inner.harmed(harm);
+        self.harms.note(harm)
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, LockError> {
@@ -162,7 +174,6 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::disk::ForgetfulDisk;
-    use crate::media::UtcTime;
 
     /// A disk that takes its time.
     #[derive(Debug)]

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::config::Secret;
-use crate::disk::own_secret;
+use crate::disk::{RealDisk, Wrong, is_harm, no_text, own_secret, put_by};
 use crate::event::command::Role;
 use crate::http::ending::End;
 use crate::http::error::HttpError;
@@ -179,14 +180,32 @@ impl Token {
     /// Reads the token, or makes one of 256 bits in a file that only we can read.
     ///
     /// A cut between making and writing leaves an empty file, which is written at the next start. A
-    /// file that others may have written is no token: it is put aside, loudly, and a new one is made.
+    /// file that others may have written is no token: it is put aside, loudly, and a new one is made. So is one
+    /// that the disk damaged: nobody could sign in with what stands there.
     fn open(file: &Path) -> Result<Self, HttpError> {
         let mut opened = own(file)?;
-        let mut text = String::new();
-        (&mut opened)
-            .take(4096)
-            .read_to_string(&mut text)
-            .map_err(failed("read the token in", file))?;
+        let mut bytes = Vec::new();
+        let read = (&mut opened).take(4096).read_to_end(&mut bytes);
+        let wrong = match &read {
+            Ok(_) if bytes.is_empty() => None,
+            Ok(_) => wrong_with(&bytes).map(str::to_owned),
+            Err(error) if is_harm(error) => Some(error.to_string()),
+            Err(_) => None,
+        };
+        if let Some(why) = wrong {
+            let harm = put_by(&RealDisk::new(), file, Wrong::Damaged(why));
+            // What stays in its place is somebody's, whatever it is.
+            harm.aside
+                .ok_or_else(|| io::Error::other(harm.why))
+                .map_err(failed("read the token in", file))?;
+            tracing::error!(file = %file.display(), "a new token is made: the old one is none any more");
+            opened = own(file)?;
+            bytes.clear();
+        } else {
+            read.map_err(failed("read the token in", file))?;
+        }
+        // Anything else was put aside above.
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
         let written = text.lines().next().unwrap_or_default().trim();
         if written.is_empty() {
             let made = make(&mut opened).map_err(failed("write a token to", file))?;
@@ -231,12 +250,103 @@ fn own(file: &Path) -> Result<File, HttpError> {
 fn make(file: &mut File) -> io::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let token = hex(&bytes);
+    let token = with_sum(&hex(&bytes));
     file.write_all(format!("{token}\n").as_bytes())?;
     file.sync_all()?;
     Ok(token)
 }
 
+/// What begins a token that we made: then its end is a checksum.
+const OURS: &str = "ct1-";
+/// Hexadecimal digits of its random part, and of its checksum.
+const DIGITS: usize = 64;
+const SUM_DIGITS: usize = 8;
+
+/// A token of ours: so a bit that turned on the disk is seen, and so is a typing error.
+fn with_sum(digits: &str) -> String {
+    format!("{OURS}{digits}{}", sum(digits))
+}
+
+fn sum(digits: &str) -> String {
+    let hash = Sha256::digest(digits.as_bytes());
+    hex(hash.get(..SUM_DIGITS / 2).unwrap_or_default())
+}
+
+/// Why nobody can have been given what stands in a token's file; `None` of a token that a person wrote, or an
+/// earlier version made, which has no checksum.
+fn wrong_with(bytes: &[u8]) -> Option<&'static str> {
+    const CHANGED: &str = "it is not the token that was made";
+    if let Some(why) = no_text(bytes) {
+        return Some(why);
+    }
+    let token = std::str::from_utf8(bytes).ok()?.lines().next().unwrap_or_default().trim();
+    let (ours, digits) = match token.split_at_checked(OURS.len()) {
+        Some((begins, rest)) => (begins == OURS, rest),
+        None => return Some("it is cut"),
+    };
+    let right = digits.split_at_checked(DIGITS).is_some_and(|(digits, end)| sum(digits) == end);
+    match (ours, right) {
+        (true, true) => None,
+        // Its beginning or its end alone says that it is one of ours.
+        (true, false) | (false, true) => Some(CHANGED),
+        // Of an earlier version: it made digits alone.
+        (false, false) if is_part_of_digits(token) => Some("it is cut"),
+        (false, false) => None,
+    }
+}
+
+/// True for what a cut leaves of the digits that earlier versions made, and nobody would choose.
+fn is_part_of_digits(token: &str) -> bool {
+    token.len() < TOKEN_LEAST_CHARS && token.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_damage_of_a_token_is_seen_and_what_people_wrote_is_taken() {
+        let token = with_sum(&"0123456789abcdef".repeat(4));
+        let file = format!("{token}\n").into_bytes();
+        assert_eq!(wrong_with(&file), None);
+        for at in 0..token.len() {
+            for bit in 0..8 {
+                let mut turned = file.clone();
+                turned[at] ^= 1 << bit;
+                assert!(wrong_with(&turned).is_some(), "bit {bit} of {at}");
+            }
+            assert!(wrong_with(&file[..at]).is_some(), "cut at {at}");
+        }
+        assert!(wrong_with(&vec![0; file.len()]).is_some());
+        for theirs in ["correct horse battery", "x-token-of-a-person\n", &"af".repeat(32)] {
+            assert_eq!(wrong_with(theirs.as_bytes()), None, "{theirs}");
+        }
+        // Too short, and no hexadecimal digits: refused in its own words.
+        assert_eq!(wrong_with(b"somebody's"), None);
+    }
+
+    #[test]
+    fn a_damaged_token_is_put_aside_and_another_is_made() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (disk, file) = (RealDisk::new(), dir.path().join("token"));
+        drop(Token::open(&file).expect("made"));
+        let whole = crate::disk::read_whole(&disk, &file, 999).expect("there");
+        let mut turned = whole.clone();
+        turned[20] ^= 1;
+        let noise: Vec<u8> = (0..whole.len()).map(|n| (n * 151 % 251) as u8).collect();
+        let half = whole[..whole.len() / 2].to_vec();
+        for (n, damaged) in [vec![0; whole.len()], turned, noise, half].into_iter().enumerate() {
+            crate::disk::write_durably(&disk, &file, &damaged).expect("written");
+            let made = Token::open(&file).expect("another one");
+            let again = Token::open(&file).expect("read");
+            assert!(again.is(made.0.expose()), "it stays");
+            let names = crate::disk::Disk::names(&disk, dir.path()).expect("listed");
+            let aside = names.iter().filter(|name| name.starts_with("token.damaged-"));
+            assert_eq!(aside.count(), n + 1, "{names:?}");
+        }
+    }
 }

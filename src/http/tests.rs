@@ -446,7 +446,7 @@ fn tokens_are_made_once_and_only_we_can_read_them() {
     let read = text_of;
     Tokens::open(files("token")).expect("made");
     let made = files("token").map(|(role, file)| {
-        assert_eq!(read(&file).trim().len(), 64);
+        assert_eq!(read(&file).trim().len(), 76);
         let mode = std::fs::metadata(&file).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{role}");
         (role, read(&file))

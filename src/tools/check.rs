@@ -23,11 +23,12 @@ use crate::decode;
 #[cfg(feature = "gstreamer")]
 use crate::detect::ring::Finder;
 use crate::detect::{Detect, DetectSettings, InstalledEngines};
-use crate::disk::{Disk, RealDisk, Seen, Us};
+use crate::disk::{Disk, RealDisk, Seen, Us, look_through};
 use crate::event::box_status::BoxStatus;
+use crate::event::catalogue::Code;
 use crate::event::words::{ModelCondition, StreamCondition};
 use crate::game::rulebook::{NoRules, Rulebook};
-use crate::health::doctor;
+use crate::health::{doctor, of_damage};
 use crate::http;
 use crate::mailbox::Ledger;
 use crate::media::Foreign;
@@ -210,6 +211,13 @@ fn of_files(config: &Config, lines: &mut Lines) {
     faults.extend(exposed.into_iter().map(|exposed| exposed.text));
     if faults.is_empty() {
         lines.good("files", format!("nobody else writes {} or reads a secret", dir.display()));
+    }
+    // What is in the ring's files `courtside clips verify` says.
+    let harms = look_through(&RealDisk::new(), dir, true).unwrap_or_default();
+    let harms = harms.into_iter().map(|harm| app::damaged(dir, harm)).collect::<Vec<_>>();
+    for found in of_damage(&harms) {
+        let mark = if found.code == Code::FileNewer { Mark::Advice } else { Mark::Bad };
+        lines.add(mark, "files", found.text, found.todo.as_str());
     }
     for fault in faults {
         lines.bad("files", fault, "");

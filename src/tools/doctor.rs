@@ -11,14 +11,14 @@ use serde_json::json;
 
 use crate::app;
 use crate::config::{self, Config};
-use crate::disk::{RealDisk, Seen, Us};
+use crate::disk::{RealDisk, Seen, Us, look_through};
 use crate::event::box_status::BoxStatus;
 use crate::event::catalogue::Code;
 use crate::event::service::CourtService;
 use crate::event::state::StreamState;
 use crate::event::words::{CheckWord, StreamCondition};
 use crate::health::doctor::{Finding, Severity, findings};
-use crate::health::of_folder;
+use crate::health::{of_damage, of_folder};
 use crate::tools::ask::{AskArgs, AskError, Place};
 use crate::tools::tell::{remark, remark_refused, tell, tell_json};
 
@@ -115,6 +115,10 @@ fn at_rest(config: &Config, nobody: bool) -> Vec<Finding> {
         let refused = judged.refused.into_iter().chain(judged.faults);
         found.extend(refused.map(|text| Finding::new("files", Code::DataNotOurs, text)));
     }
+    // A box that answers tells of its files itself.
+    let harms = look_through(&RealDisk::new(), dir, true).ok().filter(|_| nobody);
+    let harms = harms.into_iter().flatten().map(|harm| app::damaged(dir, harm));
+    found.extend(of_damage(&harms.collect::<Vec<_>>()));
     let listens = [
         ("RTMP", config.ingest.rtmp),
         ("RTMPS", config.ingest.rtmps),

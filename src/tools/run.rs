@@ -70,6 +70,10 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         remark(format_args!("courtside: {error}"));
         return ExitCode::from(2);
     }
+    // `doctor` finds it where it was put aside.
+    if let Some(damaged) = &begun.damaged {
+        tracing::error!("{damaged}");
+    }
     descriptors::make_room();
     let disk: Arc<dyn Disk> = if args.no_fdatasync {
         tracing::error!("--no-fdatasync: nothing survives a power cut; for tests alone");

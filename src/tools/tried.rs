@@ -3,7 +3,7 @@
 //! A file in the data folder has a line for each: the SHA-256 of all that the outcome hangs on, the bundle's
 //! manifest and network, what a model may want, and this very program. Refusals are not kept: what was refused
 //! is tried at each start, since what it died of may have been the machine's. The file is read and written after
-//! the data folder was judged to be ours; one that cannot be read is as good as none, and is written anew.
+//! the data folder was judged to be ours; one that cannot be read is put aside, and is as good as none.
 
 use std::fmt::Write as _;
 use std::io;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::detect::{Bundle, ModelLimits};
-use crate::disk::{Disk, read_whole, write_durably};
+use crate::disk::{Disk, Wrong, take, unseal, write_sealed};
 
 /// The file's name in the data folder.
 const NAME: &str = "tried";
@@ -82,19 +82,25 @@ impl Tried {
         keys.push(key);
         let newest = keys.get(keys.len().saturating_sub(MOST)..).unwrap_or_default();
         let text = format!("{HEAD}\n{}\n", newest.join("\n"));
-        write_durably(&*self.disk, &self.file, text.as_bytes())
+        write_sealed(&*self.disk, &self.file, text.into_bytes())
     }
 
     /// The file's keys, oldest first; none where it is not there, damaged or of another version.
     fn read(&self) -> Option<Vec<String>> {
-        let bytes = read_whole(&*self.disk, &self.file, MOST_BYTES).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        let keys = text.strip_prefix(HEAD)?.strip_prefix('\n')?.strip_suffix('\n')?;
-        let is_key = |key: &str| key.len() == DIGITS && key.bytes().all(|b| b.is_ascii_hexdigit());
-        let keys: Vec<&str> = keys.split('\n').collect();
-        let good = keys.len() <= MOST && keys.iter().all(|key| is_key(key));
-        good.then(|| keys.into_iter().map(str::to_owned).collect())
+        let read = |bytes: &[u8]| {
+            let keys = parse(unseal(bytes)?);
+            keys.ok_or_else(|| Wrong::Damaged("it is no list of trials".to_owned()))
+        };
+        take(&*self.disk, &self.file, MOST_BYTES, read).is()
     }
+}
+
+fn parse(text: &[u8]) -> Option<Vec<String>> {
+    let keys = std::str::from_utf8(text).ok()?.strip_prefix(HEAD)?.strip_prefix('\n')?;
+    let is_key = |key: &str| key.len() == DIGITS && key.bytes().all(|b| b.is_ascii_hexdigit());
+    let keys: Vec<&str> = keys.split('\n').collect();
+    let good = keys.len() <= MOST && keys.iter().all(|key| is_key(key));
+    good.then(|| keys.into_iter().map(str::to_owned).collect())
 }
 
 /// What tells this program from any other that was installed in its place, of the same version too.
@@ -112,7 +118,7 @@ fn identity(program: &Path) -> String {
 mod tests {
     use super::*;
     use crate::detect::{IN_THE_BINARY, find};
-    use crate::disk::ForgetfulDisk;
+    use crate::disk::{ForgetfulDisk, write_durably};
 
     fn tried(disk: &Arc<ForgetfulDisk>, program: &str) -> Tried {
         let disk = Arc::clone(disk) as Arc<dyn Disk>;
@@ -154,7 +160,6 @@ mod tests {
             HEAD.to_owned(),
             format!("courtside trials 2\n{}\n", key(1)),
             format!("{HEAD}\n{}\nno key\n", key(1)),
-            format!("{HEAD}\n{}", key(1)),
             format!("{HEAD}\n{long}\n"),
         ] {
             write_durably(&*kept.disk, &kept.file, damaged.as_bytes()).expect("written");

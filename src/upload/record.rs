@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, Format, NEW_SUFFIX, put_aside, read_whole, write_durably};
+use crate::disk::{Disk, Format, NEW_SUFFIX, read_json, take, was_put_aside, write_sealed};
 
 /// The format that this version writes.
 pub const UPLOAD_FORMAT: Format = Format::FIRST;
@@ -86,27 +86,14 @@ impl Records {
         self.dir.join(format!("{upload}.json"))
     }
 
-    /// What is there of an upload. What this version cannot read is put aside.
+    /// What is there of an upload. What cannot be read is put aside, and begun anew.
     ///
     /// # Errors
-    /// What the file system says.
+    /// None yet: what the disk cannot read is damaged.
     pub(crate) fn read(&self, upload: &str) -> io::Result<Option<Record>> {
-        let path = self.path(upload);
-        let bytes = match read_whole(&*self.disk, &path, MOST_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let said = serde_json::from_slice::<Format>(&bytes).unwrap_or(UPLOAD_FORMAT);
-        if !said.is_read_by(UPLOAD_FORMAT) {
-            let aside = put_aside(&*self.disk, &path, said)?;
-            tracing::warn!(path = %aside.display(), "an upload of a newer version is put aside: begun anew");
-            return Ok(None);
-        }
-        let read = serde_json::from_slice::<Record>(&bytes);
-        let read =
-            read.inspect_err(|_| tracing::warn!(upload, "an upload's file is damaged: begun anew"));
-        Ok(read.ok().filter(|record| record.upload == upload))
+        let read = |bytes: &[u8]| read_json::<Record>(bytes, UPLOAD_FORMAT);
+        let read = take(&*self.disk, &self.path(upload), MOST_BYTES, read);
+        Ok(read.is().filter(|record| record.upload == upload))
     }
 
     /// Makes it durable.
@@ -114,8 +101,7 @@ impl Records {
     /// # Errors
     /// What the file system says; then the one before is there.
     pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
-        let bytes = serde_json::to_vec(record)?;
-        write_durably(&*self.disk, &self.path(&record.upload), &bytes)
+        write_sealed(&*self.disk, &self.path(&record.upload), serde_json::to_vec(record)?)
     }
 
     /// Makes the folder, and room for one more: the oldest that nobody works at goes.
@@ -132,6 +118,7 @@ impl Records {
                 self.disk.remove(&self.dir.join(&half))?;
             }
         }
+        names.retain(|name| was_put_aside(name).is_none());
         if names.len() < KEPT_MOST {
             return Ok(());
         }
@@ -153,7 +140,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::ForgetfulDisk;
+    use crate::disk::{ForgetfulDisk, read_whole, write_durably};
 
     pub(crate) fn record(upload: &str, begun_ns: i64) -> Record {
         let part = |n: u64| Part { bytes: n, sha256: "ab".to_owned(), taken: false, etag: None };

@@ -440,15 +440,15 @@ fn verify_finds_what_is_wrong_and_repair_mends_what_can_be() {
     assert!(!wrong.iter().any(|(name, _)| name == "token"), "nobody else's files: {wrong:?}");
 
     // Not while a daemon has it.
-    let tested = TestRing::open(settings(DIR.into()), Arc::clone(&shared)).expect("ring");
+    let held = disk.lock(&Path::new(DIR).join("lock")).expect("free");
     assert!(repair(Path::new(DIR), &shared, now).is_err(), "in use");
-    drop(tested);
+    drop(held);
     let (mended, left) = repair(Path::new(DIR), &shared, now).expect("mended");
     assert_eq!(left, Vec::new());
     let did = |end: &str, text: &str| {
         mended.iter().any(|one| one.path.ends_with(end) && one.did.contains(text))
     };
-    assert!(did("clips/c0.json", "put aside as c0.json.unfit-1"), "{mended:?}");
+    assert!(did("clips/c0.json", "put aside as c0.json.damaged-"), "{mended:?}");
     assert!(did(&segments[1], "put aside"), "{mended:?}");
     assert!(did("clips/c1.json", "pins nothing any more"), "{mended:?}");
     assert!(did("clips/c2.json", "pins nothing any more"), "{mended:?}");

@@ -376,7 +376,7 @@ fn no_secret_leaves_a_box_whatever_is_asked_of_it() {
     // The operator's token is another one by now, and stays as well.
     let mut secrets = secrets;
     let renewed = read(&data.join("token-operator")).trim().to_owned();
-    assert!(renewed.len() == 64 && renewed != secrets["operator's"]);
+    assert!(renewed.len() == 76 && renewed != secrets["operator's"]);
     secrets.insert("operator's, renewed", renewed);
     let told = until("the configuration is told", || {
         let heard = read(&heard);

@@ -27,6 +27,7 @@ mod courts;
 mod doctor;
 mod engines;
 mod games;
+mod harmed;
 mod models;
 mod mutated;
 mod outage;

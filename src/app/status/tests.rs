@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::event::FactId;
 use crate::event::host::{
-    CertificateStatus, ClockKept, DataDirStatus, GpuMemory, RenderNode, SyncsStatus,
+    CertificateStatus, ClockKept, DamagedFile, DataDirStatus, GpuMemory, RenderNode, SyncsStatus,
 };
 use crate::event::state::{CourtClock, ModelState, UplinkState};
 use crate::event::upload::{UploadNeeds, UploadState, UploadsState};
@@ -321,6 +321,13 @@ fn ill() -> StagesSay {
             ends_in_days: -2.5,
         }],
         clock: ClockKept { reached: Some(false), watched_s: 7_200, steps: 3, moved_ms: -2_400 },
+        damaged: vec![DamagedFile {
+            file: Foreign::told("/var/lib/courtside/home.json"),
+            put_aside: Some(Foreign::told("/var/lib/courtside/home.json.damaged-2026-11-30-1")),
+            why: Foreign::told("it is all zeros"),
+            newer: false,
+            costs: "what was shown in Home Assistant of courts that are gone may stay there: delete it there".to_owned(),
+        }],
     };
     said.counts = vec![(
         HopId { court: "a".to_owned(), hop: "ring".to_owned() },

@@ -52,6 +52,10 @@ impl From<NotPlayed> for Refusal {
                     .with(RETRY_AFTER, HeaderValue::from_static("3"))
             }
             NotPlayed::Evicted => Self::new(StatusCode::GONE, "The segment is gone", detail),
+            NotPlayed::Lost => Self::new(StatusCode::GONE, "The segment is lost", detail),
+            NotPlayed::Harmed(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The recording is damaged", detail)
+            }
             NotPlayed::Disk(error) => Self::ours(error),
         }
     }
@@ -127,7 +131,14 @@ pub(super) async fn of_clip(
             return Err(Refusal::from(ShelfError::NoBytes { why }));
         }
         reading.library.of_clip(&clip).map_err(|error| match error {
-            NotPlayed::Evicted => ShelfError::Gone.into(),
+            // What of it was let go, and what the disk lost.
+            NotPlayed::Evicted | NotPlayed::Lost => {
+                reading.shelf.why_not(&clip, &io::ErrorKind::NotFound.into()).into()
+            }
+            NotPlayed::Harmed(why) => {
+                let why = io::Error::new(io::ErrorKind::InvalidData, why);
+                reading.shelf.why_not(&clip, &why).into()
+            }
             other => other.into(),
         })
     })

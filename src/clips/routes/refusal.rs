@@ -70,6 +70,14 @@ impl From<ShelfError> for Refusal {
                 "The clip is gone",
                 "its pin had ended, and its place was needed",
             ),
+            ShelfError::Lost { .. } => {
+                Self::new(StatusCode::GONE, "The clip is lost", error.to_string())
+            }
+            ShelfError::Harmed { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The clip is damaged",
+                format!("{error}; `courtside clips verify` on the box names what is damaged"),
+            ),
             ShelfError::OtherBytes { .. } => {
                 Self::new(StatusCode::CONFLICT, "These are not the clip's bytes", error.to_string())
             }
@@ -95,7 +103,12 @@ impl From<ShelfError> for Refusal {
                 error.to_string(),
             ),
             // Where its files lie is nobody else's business.
-            ShelfError::Damaged { .. } => Self::ours("damaged entry"),
+            ShelfError::Damaged { .. } => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The clip's entry is damaged",
+                "what the box knew of the clip cannot be read from its disk: `courtside clips verify` on the \
+                 box names the file",
+            ),
             ShelfError::OnlyRead | ShelfError::Disk(_) => Self::ours(error),
         }
     }

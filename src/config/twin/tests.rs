@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::disk::ForgetfulDisk;
+use crate::disk::{ForgetfulDisk, write_durably};
 use crate::media::RimBox;
 
 fn wanted(revision: u64, broker: &str) -> Wanted {
@@ -190,10 +190,10 @@ fn a_cut_at_any_write_leaves_one_configuration_or_the_next() {
 #[test]
 fn what_cannot_be_read_goes_aside_and_the_file_rules() {
     for (bytes, aside) in [
-        (&b"{\"format\":1"[..], "twin.json.unfit-1"),
-        (b"", "twin.json.unfit-1"),
+        (&b"{\"format\":1"[..], "twin.json.damaged-1970-01-01-1"),
+        (b"", "twin.json.damaged-1970-01-01-1"),
         (b"{\"format\":9,\"oldest_reader\":9}", "twin.json.newer-9"),
-        (b"{\"format\":1,\"force\":7}", "twin.json.unfit-1"),
+        (b"{\"format\":1,\"force\":7}", "twin.json.damaged-1970-01-01-1"),
     ] {
         let (disk, dir) = (ForgetfulDisk::new(), Path::new("/box"));
         let (store, folder) = (Store::of(dir), dir.join(FOLDER));

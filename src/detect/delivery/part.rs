@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::detect::delivery::resume::{BLOCK, Have};
-use crate::disk::{Disk, DiskFile, OpenHow, read_whole, write_durably};
+use crate::disk::{Disk, DiskFile, Format, OpenHow, read_json, take, write_sealed};
 
 /// The folder of both, below that of models.
 const FOLDER: &str = ".part";
@@ -33,8 +33,8 @@ impl PartFile {
     pub(crate) fn take_up(disk: &Arc<dyn Disk>, models: &Path, of: &str) -> io::Result<Self> {
         let folder = models.join(FOLDER);
         disk.create_dir_all(&folder)?;
-        let record = read_whole(&**disk, &folder.join(RECORD), MOST_RECORD).ok();
-        let record = record.and_then(|bytes| serde_json::from_slice::<Have>(&bytes).ok());
+        let read = |bytes: &[u8]| read_json::<Have>(bytes, Format::FIRST);
+        let record = take(&**disk, &folder.join(RECORD), MOST_RECORD, read).is();
         let file = disk.open(&folder.join(BYTES), OpenHow::CreateOrOpen)?;
         let len = file.len()?;
         let mut part = Self {
@@ -100,7 +100,7 @@ impl PartFile {
 
     fn note(&self) -> io::Result<()> {
         let record = serde_json::to_vec(&self.have)?;
-        write_durably(&*self.disk, &self.folder.join(RECORD), &record)
+        write_sealed(&*self.disk, &self.folder.join(RECORD), record)
     }
 
     /// Where the bytes are.
@@ -123,5 +123,36 @@ impl PartFile {
         self.disk.remove(&self.folder.join(RECORD))?;
         self.disk.remove(&self.folder.join(BYTES))?;
         self.disk.sync_dir(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{ForgetfulDisk, read_whole};
+
+    #[test]
+    fn a_record_that_is_damaged_is_put_aside_and_the_file_begins_anew() {
+        let disk = ForgetfulDisk::new();
+        let models = Path::new("/box/models");
+        let record = models.join(FOLDER).join(RECORD);
+        let take_up = |disk: &ForgetfulDisk| {
+            let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+            PartFile::take_up(&disk, models, "one").expect("taken up")
+        };
+        let mut part = take_up(&disk);
+        part.take(&[7; 100]).expect("taken");
+        part.keep().expect("kept");
+        assert_eq!(take_up(&disk).bytes(), 100);
+        let whole = read_whole(&disk, &record, 999).expect("there");
+        let mut turned = whole.clone();
+        let digit = whole.windows(3).position(|part| part == b"100").expect("its length");
+        turned[digit] ^= 2;
+        for damaged in [&b""[..], &vec![0; whole.len()], &whole[..whole.len() / 2], &turned] {
+            let disk = disk.apart();
+            disk.replace(&record, damaged);
+            assert_eq!(take_up(&disk).bytes(), 0);
+            assert_eq!(disk.harms().len(), 1, "{damaged:?}");
+        }
     }
 }

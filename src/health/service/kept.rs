@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, Format, put_aside, put_unfit_aside, read_whole, write_durably};
+use crate::disk::{Disk, Format, Harm, Taken, read_json, take, write_sealed};
 use crate::event::service::{Overridden, Vouched};
 use crate::event::words::ServiceBy;
 use crate::media::Foreign;
@@ -92,38 +92,12 @@ impl ServiceStore {
     /// What was kept, and what somebody must know of it. Blocking.
     #[must_use]
     pub fn take(&self, disk: &dyn Disk) -> (Kept, Option<Foreign>) {
-        let why = match read_whole(disk, &self.path, MOST_BYTES) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return (Kept::default(), None);
-            }
-            Err(error) => error.to_string(),
-            Ok(bytes) => match serde_json::from_slice::<Format>(&bytes) {
-                Ok(format) if !format.is_read_by(FORMAT) => {
-                    let aside = put_aside(disk, &self.path, format);
-                    return self.anew("a newer version of the program wrote it", aside);
-                }
-                _ => match serde_json::from_slice::<File>(&bytes) {
-                    Ok(file) => return (file.kept, None),
-                    Err(error) => {
-                        format!("no record: line {}, column {}", error.line(), error.column())
-                    }
-                },
-            },
-        };
-        self.anew(&why, put_unfit_aside(disk, &self.path))
-    }
-
-    fn anew(&self, why: &str, aside: io::Result<PathBuf>) -> (Kept, Option<Foreign>) {
-        let path = self.path.display();
-        let lies = match aside {
-            Ok(aside) => format!("it lies in {} now", aside.display()),
-            Err(error) => format!("it could not be put aside ({error})"),
-        };
-        let told = Foreign::told(format_args!(
-            "which courts are in service cannot be read from {path} ({why}); {lies}: confirm their rims \
-             again"
-        ));
-        (Kept::default(), Some(told))
+        let read = |bytes: &[u8]| read_json::<File>(bytes, FORMAT);
+        match take(disk, &self.path, MOST_BYTES, read) {
+            Taken::Nothing => (Kept::default(), None),
+            Taken::Is(file) => (file.kept, None),
+            Taken::Anew(harm) => (Kept::default(), Some(told(&harm))),
+        }
     }
 
     /// Keeps it. Durable when it returns. Blocking.
@@ -132,6 +106,16 @@ impl ServiceStore {
     /// What the disk says; then what was there is there.
     pub fn write(&self, disk: &dyn Disk, kept: &Kept) -> io::Result<()> {
         let json = serde_json::to_vec(&File { format: FORMAT, kept: kept.clone() })?;
-        write_durably(disk, &self.path, &json)
+        write_sealed(disk, &self.path, json)
     }
+}
+
+fn told(harm: &Harm) -> Foreign {
+    let Harm { path, why, aside, .. } = harm;
+    let lies = aside.as_ref().map(|aside| format!("; it lies in {} now", aside.display()));
+    Foreign::told(format_args!(
+        "which courts are in service cannot be read from {} ({why}){}: confirm their rims again",
+        path.display(),
+        lies.unwrap_or_default()
+    ))
 }

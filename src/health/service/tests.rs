@@ -364,7 +364,10 @@ fn what_is_kept_is_read_again_and_what_cannot_be_read_is_put_aside() {
         kept.courts["a"].confirmed.as_ref().expect("kept").rims[0],
         RimBox { x: 612.0, y: 188.0, w: 44.0, h: 22.0 }
     );
-    for (text, why) in [("no JSON", "no record"), (r#"{"format":9,"oldest_reader":9}"#, "newer")] {
+    for (text, why) in [
+        ("no JSON", "line 1, column 2 cannot be read"),
+        (r#"{"format":9,"oldest_reader":9}"#, "newer"),
+    ] {
         crate::disk::write_durably(&disk, &dir.join("service.json"), text.as_bytes()).expect("so");
         let (kept, told) = store.take(&disk);
         assert_eq!(kept, Kept::default());

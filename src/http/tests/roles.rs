@@ -76,7 +76,7 @@ fn what_was_let_in_by_a_token_ends_when_that_is_made_anew() {
         let more = goes_on.try_read(&mut [0; 1]).expect_err("nothing to read");
         assert_eq!(more.kind(), io::ErrorKind::WouldBlock);
         let new = read(Role::Operator);
-        assert!(new != old && new.len() == 64);
+        assert!(new != old && new.len() == 76);
         assert!(!shows(address, &bearer(&old)).await && shows(address, &bearer(&new)).await);
         // The next start knows the same.
         let next = Tokens::open(files).expect("read");

@@ -43,7 +43,7 @@ use crate::app::{App, AppHandle, Options, Probe, Recording as Recorded, Report};
 use crate::claim::Store;
 use crate::clock::{Clock, SystemClock, stand_back};
 use crate::config::{self, Config, Secret};
-use crate::disk::{Disk, RealDisk, read_whole};
+use crate::disk::{Disk, RealDisk, read_whole, unseal, write_sealed};
 use crate::health;
 use crate::mailbox::{DropReason, hops};
 use crate::media::{BoxName, CourtId, Frame, UtcTime};
@@ -231,8 +231,7 @@ impl ImportArgs {
         };
         if done.lost == 0 && done.unsent == 0 {
             let bytes = serde_json::to_vec(&done)?;
-            crate::disk::write_durably(&*disk, &dir.join(DONE), &bytes)
-                .context("note that it is done")?;
+            write_sealed(&*disk, &dir.join(DONE), bytes).context("note that it is done")?;
             clear(&*disk, &before).context("take the import before away")?;
         }
         conclude(&done, &dir, self.json)
@@ -286,7 +285,7 @@ fn done(disk: &dyn Disk, dir: &Path) -> Option<Done> {
     /// It has a few hundred.
     const MOST_BYTES: u64 = 1 << 16;
     let bytes = read_whole(disk, &dir.join(DONE), MOST_BYTES).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_slice(unseal(&bytes).ok()?).ok()
 }
 
 /// Takes a folder away, its word that it is done first: half of one is never said to be whole.

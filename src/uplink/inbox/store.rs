@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | 1 | 1 | |
 //!
-//! A store that is damaged beyond redb's own repair, at a start or while it runs, is put aside (`inbox.redb.unfit-{n}`) and a new one
+//! A store that is damaged beyond redb's own repair, at a start or while it runs, is put aside (`inbox.redb.damaged-{date}-{n}`) and a new one
 //! begun, so is one of a format that this version cannot read (`inbox.redb.newer-{format}`): commands of
 //! before may then run twice, which is told.
 

@@ -902,7 +902,7 @@ fn an_inbox_of_a_newer_format_and_a_damaged_one_are_put_aside_untouched() {
         bytes
     };
     for (bytes, name) in
-        [(newer, "inbox.redb.newer-9"), (b"no store".to_vec(), "inbox.redb.unfit-1")]
+        [(newer, "inbox.redb.newer-9"), (b"no store".to_vec(), "inbox.redb.damaged-1970-01-01-1")]
     {
         let mut rig = Rig::on(ForgetfulDisk::new(), ManualClock::at(NOON));
         put(&rig.disk, &bytes);
@@ -932,7 +932,7 @@ fn whatever_becomes_of_its_file_an_inbox_takes_commands() {
             rig.ask("one", json!({ "operation": "count" }));
             rig.state("one", "done");
             let names = rig.disk.names(Path::new(DIR)).expect("listed");
-            put_aside += u32::from(names.iter().any(|found| found.contains(".unfit-")));
+            put_aside += u32::from(names.iter().any(|found| found.contains(".damaged-")));
         }
     }
     assert!(pages.len() > 4 && put_aside > 4, "{put_aside} put aside, {} pages", pages.len());
