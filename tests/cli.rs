@@ -1143,3 +1143,14 @@ fn bench_of_courts_accounts_for_every_picture_of_every_court() {
         assert_eq!(round["model"], "rimnet fp32 builtin", "{round}");
     }
 }
+
+#[test]
+fn a_bundle_that_is_not_there_is_said_before_the_demo_begins() {
+    let folder = tempfile::tempdir().expect("directory");
+    let empty = folder.path().display().to_string();
+    let output = courtside(&["demo", "--once", "--bundle", "rimnet:int8", "--models-dir", &empty]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("only FP32 of rimnet is inside the binary"), "{said}");
+    assert!(said.contains("--models-dir"), "{said}");
+}

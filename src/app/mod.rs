@@ -30,6 +30,7 @@ mod splits;
 mod labels;
 mod orders;
 mod court;
+mod drift;
 mod book;
 mod faces;
 mod courts;

@@ -113,6 +113,9 @@ impl StagesSay {
                 fault: counts.fault,
                 trouble: counts.trouble,
                 no_retained: counts.no_retained,
+                todo: told(counts.todo),
+                limits: counts.limits,
+                refused_todo: told(counts.refused_todo),
                 disk_fault: counts.disk_fault,
             }),
             claim: self.claim,
@@ -129,6 +132,11 @@ impl StagesSay {
             host: self.host,
         }
     }
+}
+
+/// What there is to do, if anything.
+fn told(todo: &str) -> Option<Foreign> {
+    (!todo.is_empty()).then(|| Foreign::told(todo))
 }
 
 /// What of `config/reported` somebody must know who looks at the box.

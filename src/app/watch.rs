@@ -1,7 +1,8 @@
 //! Watches the whole: what is told in `state/*`, on the page, to systemd and to its watchdog.
 //!
 //! Four times a second it reads each stage's own status (cheap, never blocking) and puts the parts
-//! together; a message is published only when it changed, measured numbers at most every 5 s.
+//! together; a message is published only when it changed, what is measured or merely counts at most once a
+//! minute, and rounded to what a person can use (`drift`). The page reads all of it at once, over HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use tokio::sync::watch as told;
 
 use crate::app::book::{CourtBook, Listed};
 use crate::app::claiming::{self, ClaimSays};
+use crate::app::drift;
 use crate::app::gpu::GpuMemory;
 use crate::app::home::{HomeKeeper, Look};
 use crate::app::host::HostReader;
@@ -44,7 +46,7 @@ use crate::upload::Uploads;
 /// A stall is told within 2 s of its beginning; this adds a quarter of a second at most.
 const EVERY: Duration = Duration::from_millis(250);
 /// Measured numbers change at every look; the world is told this often.
-const NUMBERS_EVERY: Duration = Duration::from_secs(5);
+const NUMBERS_EVERY: Duration = Duration::from_secs(60);
 
 /// Decoders that have hung for so long do not come back (chosen: a libav at work on its largest
 /// picture, on a box that does other things, takes a tenth of it).
@@ -330,7 +332,7 @@ impl Publisher {
         let mut due = Vec::new();
         for (court, told) in &status.streams {
             let state = &told.stream;
-            // What merely counts or wavers is told every 5 s, what changed is told at once.
+            // What merely counts or wavers is told once a minute, what changed is told at once.
             let mut fixed = state.clone();
             (fixed.fps, fixed.bitrate_kbps, fixed.key_interval_s) = (None, None, None);
             (fixed.pictures, fixed.answers, fixed.dropped) = (0, 0, 0);
@@ -390,7 +392,8 @@ impl Publisher {
         fixed: &T,
         whole: &T,
     ) -> Option<(String, Value)> {
-        let (fixed, whole) = (serde_json::to_value(fixed).ok()?, serde_json::to_value(whole).ok()?);
+        let fixed = drift::fixed(serde_json::to_value(fixed).ok()?);
+        let whole = drift::rounded(serde_json::to_value(whole).ok()?);
         let due = match self.told.get(&what) {
             None => true,
             Some((told, _, _)) if *told != fixed => true,
@@ -415,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_told_at_once_and_what_merely_counts_every_five_seconds() {
+    fn what_changed_is_told_at_once_and_what_merely_counts_once_a_minute() {
         let mut publisher = Publisher::default();
         let mut status = in_mid_game();
         let at = |millis: u64| Monotonic::from_nanos(millis * 1_000_000);
@@ -430,7 +433,35 @@ mod tests {
         assert!(due(500, &status).is_empty(), "a count alone");
         status.streams.get_mut("south").expect("there").stream.condition = StreamCondition::Stalled;
         assert_eq!(due(750, &status), ["stream/south"]);
-        assert_eq!(due(5_000, &status), ["stream/north"]);
+        assert!(due(59_750, &status).is_empty());
+        assert_eq!(due(60_000, &status), ["stream/north"]);
+    }
+
+    #[test]
+    fn a_figure_that_drifts_in_a_text_is_no_news() {
+        let mut publisher = Publisher::default();
+        let mut status = in_mid_game();
+        let mut told = BTreeMap::<String, u32>::new();
+        // A busy machine: four looks a second, for two minutes.
+        for look in 0..480_u32 {
+            let took = 42.7 + f64::from(look % 7) / 10.0;
+            let model = &mut status.models.bundles[0];
+            model.inference_ms = Some(took);
+            let text = format!("it takes {took:.1} ms, its budget is 3 ms: use a smaller model");
+            model.reason = Some(Foreign::told(text));
+            let stream = &mut status.streams.get_mut("north").expect("there").stream;
+            stream.fps = Some(29.97 + f64::from(look % 3) / 100.0);
+            stream.fault = Some(Foreign::told(format_args!("{look} of {} lost", look + 90)));
+            let now = Monotonic::from_nanos(u64::from(look) * 250_000_000);
+            for (what, _) in publisher.due(now, &status) {
+                *told.entry(what).or_default() += 1;
+            }
+        }
+        assert_eq!((told["models"], told["stream/north"]), (2, 2));
+        // Another reason is news, at once.
+        let now = Monotonic::from_nanos(120_100_000_000);
+        status.models.bundles[0].reason = None;
+        assert!(publisher.due(now, &status).iter().any(|(what, _)| what == "models"));
     }
 
     #[test]

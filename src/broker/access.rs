@@ -96,7 +96,7 @@ pub async fn options(
     // The library writes `host:port`, which no IPv6 address survives.
     let v6 = broker.host.parse::<Ipv6Addr>().ok();
     let v6 = v6.map(|ip| SocketAddr::from((ip, broker.port)));
-    let (trail, clock_of_tries) = (trail.clone(), Arc::clone(clock));
+    let (told, trail, clock_of_tries) = (trail, trail.clone(), Arc::clone(clock));
     options.set_socket_connector(move |host, network| {
         let (trail, clock) = (trail.clone(), Arc::clone(&clock_of_tries));
         async move {
@@ -114,6 +114,7 @@ pub async fn options(
     let clock = Arc::clone(clock);
     let read = tokio::task::spawn_blocking(move || papers.read(clock, floor)).await??;
     if let Some(transport) = read.transport {
+        told.is_tls();
         options.set_transport(transport);
     }
     match (&access.username, read.password) {

@@ -6,12 +6,15 @@
 //! question, once).
 //!
 //! Read `credential` (who we are), `access` (where and as whom), `tls` (whom it trusts), `prompt` (why PUBACKs come at once),
-//! `trouble` (what an error of the library means, in words).
+//! `reason` (what each reason code of the standard means, and what to do), `certificate` (what TLS found
+//! wrong), `trouble` (what an error of the library means, in words).
 
 mod credential;
 mod access;
 mod tls;
 mod prompt;
+mod certificate;
+pub mod reason;
 mod trouble;
 
 pub use crate::broker::access::{Access, CONNECT_PATIENCE, SetupError, options};

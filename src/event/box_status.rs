@@ -135,8 +135,26 @@ pub struct UplinkStatus {
     /// The broker keeps no retained messages: who subscribes later finds no states.
     #[serde(default)]
     pub no_retained: bool,
+    /// What to do about it; absent where nothing is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub todo: Option<Foreign>,
+    /// What the box does without, since the broker does not take it: retained messages apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<BrokerLimit>,
+    /// What to do about the events that the broker refused last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_todo: Option<Foreign>,
     /// Why the outbox cannot write, in words.
     pub disk_fault: Option<Foreign>,
+}
+
+/// One thing that a broker does not take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokerLimit {
+    /// What it is, and what is missing for it.
+    pub said: Foreign,
+    /// What to do.
+    pub todo: String,
 }
 
 /// What is learnt of the rims.

@@ -245,8 +245,10 @@ codes! {
         LinkTrouble::Files.todo();
     BrokerRefused = "broker_refused", Fault, "the broker does not let the box in",
         LinkTrouble::Refused.todo();
-    BrokerUnsupported = "broker_unsupported", Fault, "the broker wants what this version does not do",
+    BrokerUnsupported = "broker_unsupported", Fault, "the broker does not allow what the box needs",
         LinkTrouble::Unsupported.todo();
+    BrokerMisunderstood = "broker_misunderstood", Fault, "the broker finds what the box sends against the rules",
+        LinkTrouble::Misunderstood.todo();
     BrokerBusy = "broker_busy", Fault, "the broker is full, busy or going down",
         LinkTrouble::Busy.todo();
     BrokerMoved = "broker_moved", Fault, "the broker says that the box belongs to another one",
@@ -262,6 +264,10 @@ codes! {
     NoRetained = "broker_no_retained", Advice, "the broker keeps no retained messages",
         "switch them on (mosquitto: `retain_available true`): who subscribes later finds no state until it \
          changes; events and commands are as ever";
+    BrokerLimits = "broker_limits", Advice, "the broker does not take all that the box would send",
+        "events go on; what is missing for it, and how to allow it, stands in the text";
+    RefusedForNow = "refused_for_now", Fault, "the broker refuses events for now",
+        "they are sent again by themselves, later and later: look at the broker's log and quotas";
     Refused = "refused", Fault, "the broker refuses events",
         "give this user the right to publish below courtside/1/{box}/";
     Backlog = "backlog", Advice, "events wait though the broker is connected",
@@ -349,6 +355,7 @@ impl Code {
             LinkTrouble::Files => Self::BrokerFiles,
             LinkTrouble::Refused => Self::BrokerRefused,
             LinkTrouble::Unsupported => Self::BrokerUnsupported,
+            LinkTrouble::Misunderstood => Self::BrokerMisunderstood,
             LinkTrouble::Busy => Self::BrokerBusy,
             LinkTrouble::Moved => Self::BrokerMoved,
             LinkTrouble::AnotherBox => Self::AnotherBox,

@@ -21,6 +21,9 @@ pub struct BoxState {
     pub online: bool,
     /// Pairs a Will with its birth: counted up at every connection.
     pub session: u64,
+    /// Sixteen digits, drawn for each run of the program: two at a time are two boxes of one name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// The program's version.
     pub version: String,
     /// Names of the courts.
@@ -249,6 +252,9 @@ pub struct UplinkState {
     pub parked: u64,
     /// The last refusal.
     pub refused: Option<Foreign>,
+    /// Refused by the broker for now: they go out again, later and later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrying: Option<u64>,
     /// Let go without an acknowledgement for want of space, since the outbox was made: facts that were older
     /// than 15 days, and telemetry.
     pub shed: u64,

@@ -543,6 +543,8 @@ words! {
         Refused = "refused",
         /// The broker wants what this version does not do (retain, QoS, size).
         Unsupported = "unsupported",
+        /// The broker finds what the box sends against the rules of MQTT 5.
+        Misunderstood = "misunderstood",
         /// The broker is full, busy or going down.
         Busy = "busy",
         /// The broker says that the box belongs to another one.
@@ -574,15 +576,16 @@ impl LinkTrouble {
                  that port? `courtside check` tries it by hand"
             }
             Self::Ungreeted => {
-                "something listens there and says nothing: is it the broker's port (8883 for mqtts, \
-                 1883 for mqtt), is a proxy between, does the broker hang?"
+                "something listens there and does not greet: is it the broker's port (8883 for mqtts, \
+                 1883 for mqtt), does the broker know MQTT 5, is a proxy between, does the broker hang?"
             }
             Self::NotMqtt => {
                 "what listens there is no broker of MQTT 5, or a proxy answers in its place: look at \
                  host and port of `broker` of [uplink]"
             }
             Self::OldMqtt => {
-                "this broker knows MQTT 3.1.1 alone: update it, or switch MQTT 5 on (mosquitto from 1.6)"
+                "this box needs MQTT 5: update the broker, or switch MQTT 5 on for this listener (mosquitto \
+                 from 1.6)"
             }
             Self::Tls => {
                 "the port speaks no TLS that this box knows (1.2 and 1.3): mqtts:// belongs to the \
@@ -609,6 +612,10 @@ impl LinkTrouble {
                 "check `username` and `password_file` of [uplink], and the broker's rights and bans"
             }
             Self::Unsupported => "set the broker to allow QoS 1 and packets of 128 KiB",
+            Self::Misunderstood => {
+                "update the broker, or look what alters packets between it and the box; if it stays so, report \
+                 the journal of this hour"
+            }
             Self::Busy => {
                 "the broker is full or going down: look at it; the box tries again by itself"
             }
@@ -617,8 +624,8 @@ impl LinkTrouble {
             }
             Self::AnotherBox => "give one of the two boxes another `box.name`",
             Self::CutShort => {
-                "another box of this name that the broker does not tell of, or a broker or a proxy \
-                 that closes connections: look at the broker's log; give a second box another `box.name`"
+                "the broker or a proxy before it closes connections without a word: the broker's log says at \
+                 which message and why"
             }
             Self::Unacknowledged => {
                 "the broker takes messages and acknowledges none: look at its log and disk, restart it"

@@ -211,6 +211,7 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
     let oldest_s = uplink.state.outbox_oldest_seconds;
     let mut told = |code: Code, text: String| {
         let finding = Finding::new("broker", code, text);
+        let finding = finding.todo(uplink.todo.as_deref().unwrap_or_default());
         found.push(finding.with("events", float(waiting)).with("oldest_s", oldest_s));
     };
     let why = uplink.fault.as_deref().unwrap_or("no answer yet");
@@ -237,16 +238,29 @@ fn of_uplink(uplink: Option<&UplinkStatus>, found: &mut Vec<Finding>) {
             "{waiting} event(s) wait on disk, the oldest for {hours:.0} h; the outbox is {percent:.0} % \
              full"
         );
-        told(Code::OutboxFilling, text);
+        let finding = Finding::new("broker", Code::OutboxFilling, text);
+        found.push(finding.with("events", float(waiting)).with("oldest_s", oldest_s));
     }
     if uplink.no_retained {
-        told(Code::NoRetained, "the broker keeps no retained messages".to_owned());
+        let text = "the broker keeps no retained messages";
+        found.push(Finding::new("broker", Code::NoRetained, text));
     }
+    for limit in &uplink.limits {
+        let text = format!("the broker does not take all: {}", limit.said);
+        found.push(Finding::new("broker", Code::BrokerLimits, text).todo(&limit.todo));
+    }
+    let why = uplink.state.refused.as_deref().unwrap_or("no reason given");
+    let todo = uplink.refused_todo.as_deref().unwrap_or_default();
     if uplink.state.parked > 0 {
-        let why = uplink.state.refused.as_deref().unwrap_or("no reason given");
         let parked = uplink.state.parked;
         let text = format!("it refused {parked} event(s), which are parked: {why}");
-        found.push(Finding::new("broker", Code::Refused, text).with("parked", float(parked)));
+        let finding = Finding::new("broker", Code::Refused, text).todo(todo);
+        found.push(finding.with("parked", float(parked)));
+    }
+    if let Some(retrying) = uplink.state.retrying {
+        let text = format!("it refuses {retrying} event(s) for now, they are sent again: {why}");
+        let finding = Finding::new("broker", Code::RefusedForNow, text).todo(todo);
+        found.push(finding.with("retrying", float(retrying)));
     }
     // Told for a day, and as long as it may go on; `state/uplink` counts it for ever.
     if uplink.state.shed > 0 && !(uplink.shed_long_ago && uplink.connected) {

@@ -5,7 +5,7 @@
 //! `log` chooses journal or lines, `harmless` lets no text from outside forge one; `notify` speaks to systemd; `advice` says
 //! what costs the venue latency or accuracy (pure); `claimed` how far a claim is (pure); `doctor` says what is wrong,
 //! `host` what of the machine is, each as a `finding` (pure); `service` which courts are in service, by checks and by word
-//! (pure); `steps` whether the clock is moved (pure), `syncs` what the disk takes; `routes` is what monitors ask.
+//! (pure); `steps` whether the clock is moved (pure), `syncs` what the disk takes; `routes` is what monitors ask, and `exposition` in which of the two text formats they are answered.
 
 mod metrics;
 mod watchdog;
@@ -19,6 +19,7 @@ mod finding;
 mod host;
 mod steps;
 mod syncs;
+mod exposition;
 mod routes;
 pub mod doctor;
 pub mod service;

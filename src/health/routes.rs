@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::health::exposition;
 use crate::http::Problem;
 
 /// What monitors are told. `app` gives it; none of it may block.
@@ -17,7 +18,7 @@ pub trait Probed: Send + Sync + 'static {
     /// # Errors
     /// The reason, in a line.
     fn ready(&self) -> Result<(), String>;
-    /// Metrics, in the text format of OpenMetrics.
+    /// Metrics, in the text format of OpenMetrics; the older one is made of it (`exposition`).
     fn metrics(&self) -> String;
 }
 
@@ -37,9 +38,15 @@ async fn ready(State(probed): State<Arc<dyn Probed>>) -> Response {
     }
 }
 
-async fn metrics(State(probed): State<Arc<dyn Probed>>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], probed.metrics())
+async fn metrics(State(probed): State<Arc<dyn Probed>>, headers: HeaderMap) -> impl IntoResponse {
+    let asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let asked: Vec<&str> = asked.collect();
+    let format = exposition::Format::asked(&asked.join(","));
+    let text = match format {
+        exposition::Format::OpenMetrics => probed.metrics(),
+        exposition::Format::Classic => exposition::classic(&probed.metrics()),
+    };
+    ([(header::CONTENT_TYPE, format.kind()), (header::VARY, "accept")], text)
 }
 
 #[cfg(test)]
@@ -73,14 +80,18 @@ mod tests {
             let address = server.address();
             let serving =
                 tokio::spawn(server.serve(routes(Arc::new(Opening)), std::future::pending()));
-            for (path, status, holds) in [
-                ("/healthz", "200", "ok"),
-                ("/readyz", "503", "the ring is being opened"),
-                ("/metrics", "200", "courtside_stream_up 1"),
+            let open = "Accept: application/openmetrics-text; version=1.0.0\r\n";
+            for (path, accept, status, holds) in [
+                ("/healthz", "", "200", "ok"),
+                ("/readyz", "", "503", "the ring is being opened"),
+                ("/metrics", "", "200", "courtside_stream_up 1"),
+                ("/metrics", "", "200", "content-type: text/plain; version=0.0.4"),
+                ("/metrics", open, "200", "content-type: application/openmetrics-text"),
             ] {
                 let mut stream = TcpStream::connect(address).await.expect("connected");
-                let request =
-                    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+                let request = format!(
+                    "GET {path} HTTP/1.1\r\nHost: {address}\r\n{accept}Connection: close\r\n\r\n"
+                );
                 stream.write_all(request.as_bytes()).await.expect("written");
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).await.expect("read");

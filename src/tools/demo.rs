@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::app::{App, Options};
 use crate::config;
+use crate::detect::{self, IN_THE_BINARY};
 use crate::disk::RealDisk;
 use crate::event::Envelope;
 use crate::health;
@@ -81,9 +82,12 @@ pub(super) struct DemoArgs {
     /// Folder for ring and outbox, kept afterwards [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Bundle to call with (can be repeated) [default: rimnet]
+    /// Bundle to call with, as NAME or NAME:PRECISION (can be repeated) [default: rimnet]
     #[arg(long, value_name = "NAME")]
     pub bundle: Vec<String>,
+    /// Folder of bundles, searched first
+    #[arg(long, value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
     /// End when the video has ended, page and all
     #[arg(long)]
     pub once: bool,
@@ -103,6 +107,9 @@ pub(super) fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
 async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let shutdown = run::on_signal().context("listen for signals")?;
+    for name in &args.bundle {
+        is_there(name, args.models_dir.as_deref())?;
+    }
     let folder = Folder::make(args.data_dir.clone())?;
     let truth: Truth = serde_json::from_str(TRUTH).context("the sample's truth")?;
     let rims: Vec<RimBox> = if args.video.is_some() {
@@ -225,6 +232,17 @@ async fn play(args: DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says now what the daemon would say in its log, of a demo in which nothing is called.
+fn is_there(name: &str, models_dir: Option<&Path>) -> anyhow::Result<()> {
+    let mut search: Vec<PathBuf> = models_dir.map(Path::to_owned).into_iter().collect();
+    search.push(PathBuf::from(detect::SYSTEM_MODELS));
+    let found = match name.split_once(':') {
+        Some((name, precision)) => detect::find_as(name, precision, &search, IN_THE_BINARY),
+        None => detect::find(name, &search, IN_THE_BINARY),
+    };
+    found.map(drop).with_context(|| format!("--bundle {name}"))
+}
+
 /// The next key; never where nobody sits.
 async fn pressed(keys: &mut Option<Keys>) -> char {
     match keys {
@@ -243,11 +261,15 @@ fn configuration(
     let rims: Vec<String> =
         rims.iter().map(|rim| format!("[{}, {}, {}, {}]", rim.x, rim.y, rim.w, rim.h)).collect();
     let listen = args.listen.unwrap_or_else(free_page_address);
-    let bundles = if args.bundle.is_empty() {
-        String::new()
-    } else {
-        format!("[detect]\nbundles = {}\n", serde_json::to_string(&args.bundle)?)
-    };
+    let mut bundles = "[detect]\n".to_owned();
+    if !args.bundle.is_empty() {
+        bundles.push_str(&format!("bundles = {}\n", serde_json::to_string(&args.bundle)?));
+    }
+    if let Some(models) = &args.models_dir {
+        let models = std::path::absolute(models).context("the folder of bundles")?;
+        let models = serde_json::to_string(&models.to_string_lossy())?;
+        bundles.push_str(&format!("models_dir = {models}\n"));
+    }
     let text = format!(
         "[box]\nname = \"{BOX}\"\ndata_dir = {dir}\n\n[uplink]\nbroker = \"{broker}\"\n\n\
          [ingest]\nrtmp = \"127.0.0.1:0\"\n\n[http]\nlisten = \"{listen}\"\n\n\

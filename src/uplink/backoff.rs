@@ -26,10 +26,10 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// True when another box seems to have our name; some brokers say it, some only cut the link.
+    /// True when sessions end at once, again and again.
     #[must_use]
-    pub(crate) const fn another_box(&self) -> bool {
-        self.taken_over || self.short >= SUSPICIOUS
+    pub(crate) const fn is_cut_short(&self) -> bool {
+        self.short >= SUSPICIOUS
     }
 
     /// True when the next session begins with events instead of states: every other one of those that
@@ -81,15 +81,15 @@ mod tests {
 
     #[test]
     fn sessions_that_end_at_once_again_and_again_are_no_accident() {
-        for (short, ms, another) in
+        for (short, ms, cut) in
             [(1, 500, false), (4, 1000, false), (5, 2000, true), (99, 30_000, true)]
         {
             let past = Past { short, ..Past::default() };
             assert_eq!(past.delay(255), Duration::from_millis(ms), "{short}");
-            assert_eq!(past.another_box(), another);
+            assert_eq!(past.is_cut_short(), cut);
             let gains = Past { gains: true, ..past };
             assert_eq!(gains.delay(255), Duration::from_millis(ms.min(1000)), "it goes on");
-            assert_eq!(gains.another_box(), another);
+            assert_eq!(gains.is_cut_short(), cut);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How the uplink does, for whoever asks.
 
+use crate::event::box_status::BrokerLimit;
 use crate::event::state::{LinkLost, UplinkState};
 use crate::event::words::LinkTrouble;
 use crate::media::Foreign;
@@ -23,6 +24,12 @@ pub struct UplinkCounts {
     pub fault: Option<Foreign>,
     /// The same in a word.
     pub trouble: Option<LinkTrouble>,
+    /// What to do about it; empty where nothing is wrong.
+    pub todo: &'static str,
+    /// What the box does without, since the broker does not take it.
+    pub limits: Vec<BrokerLimit>,
+    /// What to do about the last refusal of an event.
+    pub refused_todo: &'static str,
     /// The broker keeps no retained messages.
     pub no_retained: bool,
     /// The last time without a link, once it is over.

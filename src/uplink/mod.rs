@@ -238,6 +238,7 @@ impl Uplink {
             post: Arc::clone(&from_afar.post),
             counts: Arc::clone(&counts),
             clock: Arc::clone(&clock),
+            instance: u64::from_be_bytes(chance.next(&*clock).to_be_bytes()),
             chance,
             rest: link_rest.clone(),
         };

@@ -6,8 +6,11 @@
 //! `historical`; our outbox does it instead, in order. The broker's session is kept all the same
 //! (clean start off): subscriptions and commands live there.
 
+mod allowed;
 mod incoming;
 mod home;
+mod sending;
+mod session;
 mod outage;
 pub(super) mod technician;
 
@@ -17,19 +20,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v5::{
-    ConnAck, LastWill, LastWillProperties, Packet, PubAck, PublishProperties,
-};
+use rumqttc::mqttbytes::v5::{ConnAck, LastWill, LastWillProperties, Packet, PublishProperties};
 use rumqttc::{
     AckMode, AsyncClient, Event, IncomingPacketSizeLimit, MqttOptions, PersistedAckMode,
-    PersistedSession, PublishNotice, PublishOptions, PublishResult, SessionStore,
-    SessionStoreError, SessionStoreKey,
+    PersistedSession, SessionStore, SessionStoreError, SessionStoreKey,
 };
 use serde_json::json;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::broker::reason::Packet as ReasonIn;
 use crate::broker::{self, Access, CONNECT_PATIENCE, SetupError, Step, Trail, Trouble};
 use crate::clock::{Chance, Clock, Reached, within};
 use crate::event::state::BoxState;
@@ -39,19 +40,18 @@ use crate::media::{Foreign, Monotonic};
 use crate::uplink::backoff::Past;
 use crate::uplink::counts::UplinkCounts;
 use crate::uplink::inbox::{Post, RECEIVE_MAXIMUM};
+use crate::uplink::mqtt::allowed::{Allowed, SESSION_EXPIRY_S};
 use crate::uplink::mqtt::outage::Outage;
+use crate::uplink::mqtt::sending::{Door, Handed, Parcel};
+use crate::uplink::mqtt::session::{ACK_TIMEOUT, Sent, Session, ended};
 use crate::uplink::outbox::desk::{Desk, Note, Sending};
 use crate::uplink::outbox::lanes::{Begin, SendOutcome, WINDOW};
 use crate::uplink::redirect::Redirect;
 use crate::uplink::settings::UplinkSettings;
 use crate::uplink::states::{self, Due, States};
 
-/// The broker keeps our subscriptions so long (DESIGN §4.3).
-const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 /// A dead link is noticed within twice this.
 const KEEP_ALIVE_S: u16 = 10;
-/// A publish without PUBACK for so long ends the connection: TCP alone may take 15 minutes.
-const ACK_TIMEOUT: Duration = Duration::from_secs(15);
 /// A flap shorter than this publishes no death (chosen: a reconnection takes less).
 const WILL_DELAY_S: u32 = 5;
 /// Requests between us and the client: a window of events, and as many states.
@@ -66,8 +66,6 @@ const SILENT_FOR: u32 = 64;
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 /// For the last words, once nothing is to be sent any more.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Bytes of a PUBLISH beside topic and payload: header, ids, our two properties.
-const PUBLISH_OVERHEAD: usize = 64;
 /// MQTT reason code: packet too large.
 const TOO_LARGE: u8 = 0x95;
 
@@ -96,6 +94,8 @@ pub(super) struct Link {
     pub chance: Chance,
     /// It waits for the next try; or has a session, whose work the outbox knows.
     pub rest: Rest,
+    /// Drawn for this run.
+    pub instance: u64,
 }
 
 /// How a connection ended.
@@ -119,6 +119,8 @@ struct Broken {
     moved: bool,
     /// It ended before the subscription was answered: some brokers answer so.
     unsubscribed: bool,
+    /// It said of something that it does not take it, and the next one goes without.
+    learnt: bool,
     /// Nothing of what it sent was acknowledged, and it ended for that.
     unacknowledged: bool,
     /// Events that it had acknowledged.
@@ -126,23 +128,8 @@ struct Broken {
     trouble: Trouble,
 }
 
-/// What the feeder learns of a running session.
-#[derive(Debug, Default)]
-struct Session {
-    greeted: Option<Monotonic>,
-    refused: Option<Monotonic>,
-    /// The link is to go elsewhere: the goodbye is in the client's queue.
-    moved: bool,
-    /// Asked for commands, and not answered.
-    asked: Option<Monotonic>,
-    /// States and events that were acknowledged, and the events of them.
-    acknowledged: u64,
-    events: u64,
-    /// The broker keeps no retained messages: to send it one would end the session.
-    no_retained: bool,
-    /// The largest packet that it takes.
-    max_packet: usize,
-}
+/// Ends of a session that are about something that the box had sent.
+const BLAMES: [u8; 3] = [0x87, 0x90, 0x99];
 
 impl Link {
     /// Connects, sends, connects again; ends when `stop` says so.
@@ -158,6 +145,7 @@ impl Link {
         let floor = self.settings.time_floor.clone();
         let outage = Outage::new(Arc::clone(&self.counts), Arc::clone(&self.clock), floor);
         let outage = Arc::new(outage);
+        let allowed = Arc::<Mutex<Allowed>>::default();
         loop {
             let session = match number {
                 Some(session) => session,
@@ -179,7 +167,8 @@ impl Link {
             };
             let trail = Trail::default();
             let events_first = past.events_first();
-            let end = match self.options(&access, session, &trail).await {
+            allowed.lock().look_again(self.clock.monotonic());
+            let end = match self.options(&access, session, (&trail, &allowed)).await {
                 Ok(options) => {
                     let begins = Begins {
                         session,
@@ -187,7 +176,9 @@ impl Link {
                         careful: last.connected,
                         try_refused: !last.refused,
                         events_first,
+                        suspects: past.short >= 2 || past.taken_over,
                         outage: Arc::clone(&outage),
+                        allowed: Arc::clone(&allowed),
                         trail,
                     };
                     self.connection(begins, options, &mut sendings, &mut stop).await
@@ -200,8 +191,10 @@ impl Link {
             let End::Broken(broken) = end else { return };
             if broken.moved {
                 (number, past, last) = (None, Past::default(), Broken::default());
+                *allowed.lock() = Allowed::default();
                 let mut counts = self.counts.lock();
                 (counts.connected, counts.no_retained) = (false, false);
+                counts.limits.clear();
                 drop(counts);
                 info!("to the broker that is configured now");
                 continue;
@@ -209,7 +202,7 @@ impl Link {
             past.taken_over = broken.trouble.what == LinkTrouble::AnotherBox;
             if broken.connected {
                 number = None;
-                let is_answer = broken.refused || broken.unsubscribed;
+                let is_answer = broken.refused || broken.unsubscribed || broken.learnt;
                 past.short = if broken.short && !is_answer { past.short + 1 } else { 0 };
                 if events_first {
                     past.gains = broken.events > 0;
@@ -220,7 +213,13 @@ impl Link {
             // A session in which nothing was acknowledged is one that did not come about.
             let came_about = broken.connected && !broken.unacknowledged;
             past.failed = if came_about { 0 } else { past.failed.saturating_add(1) };
-            outage.broken(past, broken.connected, &broken.trouble, &self.settings.box_name);
+            if broken.learnt {
+                let (why, todo) = (&broken.trouble.said, broken.trouble.todo);
+                info!(%why, todo, "the box comes without what the broker does not take");
+                self.counts.lock().connected = false;
+            } else {
+                outage.broken(past, broken.connected, &broken.trouble, &self.settings.box_name);
+            }
             if broken.connected {
                 last = broken;
             }
@@ -252,10 +251,23 @@ impl Link {
         format!("courtside/1/{}", self.settings.box_name)
     }
 
+    /// This run of this box, in sixteen digits: another one that has our name has others.
+    fn instance(&self) -> String {
+        format!("{:016x}", self.instance)
+    }
+
+    /// True if somebody else told this `state/box`: one that says which box it is, and is not ours.
+    fn is_of_another(&self, payload: &[u8]) -> bool {
+        let state: Option<BoxState> = serde_json::from_slice(payload).ok();
+        let instance = state.and_then(|state| state.instance);
+        instance.is_some_and(|instance| instance != self.instance())
+    }
+
     fn box_state(&self, session: u64, online: bool) -> serde_json::Value {
         let state = BoxState {
             online,
             session,
+            instance: Some(self.instance()),
             version: self.settings.version.clone(),
             courts: self.states.courts().unwrap_or_else(|| self.settings.courts.clone()),
         };
@@ -266,35 +278,43 @@ impl Link {
         &self,
         access: &Access,
         session: u64,
-        trail: &Trail,
+        (trail, allowed): (&Trail, &Mutex<Allowed>),
     ) -> Result<MqttOptions, SetupError> {
-        let id = format!("courtside-{}", self.settings.box_name);
+        let (form, given_id) = {
+            let allowed = allowed.lock();
+            (allowed.will(), allowed.given_id())
+        };
+        // An empty id: the broker gives one, and with it a session that nobody had before.
+        let id = match given_id {
+            true => String::new(),
+            false => format!("courtside-{}", self.settings.box_name),
+        };
         let floor = self.settings.time_floor.at();
         let mut options = broker::options(access, id, (&self.clock, floor), trail).await?;
-        // One that keeps no retained messages takes no retained Will (MQTT 5, 3.2.2.3.5).
-        let retains = !self.counts.lock().no_retained;
         options
             .set_keep_alive(KEEP_ALIVE_S)
-            .set_clean_start(false)
+            .set_clean_start(given_id)
             .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
-            .set_session_store(NothingInFlight)
             .set_ack_mode(AckMode::Manual)
             .set_receive_maximum(Some(RECEIVE_MAXIMUM))
             .set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(INCOMING_MOST_BYTES))
             .set_outgoing_inflight_upper_limit(WINDOW)
             .set_request_channel_capacity(CLIENT_QUEUE);
-        let mut will = LastWill::new(
-            format!("{}/state/box", self.root()),
-            self.box_state(session, false).to_string(),
-            QoS::AtLeastOnce,
-            retains,
-            None,
-        );
+        if !given_id {
+            options.set_session_store(NothingInFlight);
+        }
+        if form.left_out {
+            return Ok(options);
+        }
+        let qos = if form.qos0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+        let topic = format!("{}/state/box", self.root());
+        let gone = self.box_state(session, false).to_string();
+        let mut will = LastWill::new(topic, gone, qos, !form.live, None);
         will.properties = Some(LastWillProperties {
             delay_interval: Some(WILL_DELAY_S),
-            payload_format_indicator: Some(1),
+            payload_format_indicator: (!form.bare).then_some(1),
             message_expiry_interval: None,
-            content_type: Some("application/json".to_owned()),
+            content_type: (!form.bare).then(|| "application/json".to_owned()),
             response_topic: None,
             correlation_data: None,
             user_properties: Vec::new(),
@@ -312,6 +332,7 @@ impl Link {
         stop: &mut watch::Receiver<bool>,
     ) -> End {
         let (session, trail) = (begins.session, begins.trail.clone());
+        let allowed = Arc::clone(&begins.allowed);
         let (client, mut events) = AsyncClient::builder(options).capacity(CLIENT_QUEUE).build();
         let (greeted, greeting) = oneshot::channel();
         let mut greeted = Some(greeted);
@@ -319,6 +340,9 @@ impl Link {
         let passing = trail.clone();
         let states = Arc::clone(&self.states);
         let desired = format!("{}/config/desired", self.root());
+        let own_state = format!("{}/state/box", self.root());
+        let learnt = Arc::<Mutex<Session>>::default();
+        let (noted, suspects) = (Arc::clone(&learnt), begins.suspects);
         // Polled in one future that is never dropped half way: a write cut in two ends the session.
         let drive = async move {
             loop {
@@ -337,6 +361,14 @@ impl Link {
                     {
                         home::hears(&states, &publish);
                     }
+                    // Asked for with QoS 0, in this session or in one before it.
+                    Ok(Event::Incoming(Packet::Publish(publish)))
+                        if publish.topic == own_state.as_str() =>
+                    {
+                        if suspects && self.is_of_another(&publish.payload) {
+                            noted.lock().other_box = true;
+                        }
+                    }
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
                         let ack = for_acks.prepare_ack(&publish);
                         if !post.letter(session, incoming::letter(publish), &desired, ack) {
@@ -350,7 +382,6 @@ impl Link {
             }
         };
         let mut drive = Box::pin(drive);
-        let learnt = Arc::<Mutex<Session>>::default();
         let feeder = Feeder {
             link: self,
             session,
@@ -359,6 +390,7 @@ impl Link {
             hears_home: Mutex::new(false),
             learnt: Arc::clone(&learnt),
             dead: Arc::default(),
+            asks_again: Arc::default(),
             waiters: Mutex::default(),
         };
         let ended = {
@@ -412,15 +444,49 @@ impl Link {
             Ok(trouble) => trouble,
             Err(error) => trail.explain(&error),
         };
-        if broken.trouble.what == LinkTrouble::Unanswered && learnt.acknowledged == 0 {
+        let is_quiet =
+            broken.trouble.what == LinkTrouble::Unanswered && broken.trouble.code.is_none();
+        if learnt.other_box && broken.trouble.code.is_none() {
+            // Some brokers cut who was there before without a word (mosquitto 2.0.11).
+            let said = "another box has the same name: it told its state here meanwhile";
+            broken.trouble = Trouble::told(LinkTrouble::AnotherBox, said);
+        }
+        if is_quiet && learnt.acknowledged == 0 {
             broken.trouble.what = LinkTrouble::Unacknowledged;
             broken.unacknowledged = true;
         }
-        if !broken.connected && broken.trouble.what == LinkTrouble::Unsupported {
-            // Of what it may not support, the retained Will is what a box can do without.
-            self.counts.lock().no_retained = true;
+        let code = broken.trouble.code;
+        if !broken.connected {
+            broken.learnt = allowed.lock().refused(&broken.trouble, now);
+        } else if let Some((ReasonIn::Disconnect, code)) = code {
+            let largest = learnt.under_way.values().map(|(_, size)| *size).max();
+            broken.learnt = allowed.lock().ended(code, largest, now);
+            // One thing alone was under way: that is what it ends the session for.
+            let mut under_way = learnt.under_way.into_values();
+            if let (Some((sent, _)), None) = (under_way.next(), under_way.next())
+                && BLAMES.contains(&code)
+            {
+                self.blame(session, sent, code, &broken.trouble);
+                broken.refused = true;
+            }
         }
         End::Broken(broken)
+    }
+
+    /// The broker ended the session for this: as if it had refused it.
+    fn blame(&self, session: u64, sent: Sent, code: u8, trouble: &Trouble) {
+        let said = &trouble.said;
+        match sent {
+            Sent::Event(position) => {
+                let (outcome, said) = (SendOutcome::Refused { code }, Some(said.clone()));
+                self.desk.note(Note::Outcome { epoch: session, position, outcome, said });
+            }
+            Sent::State(what) => {
+                warn!(%what, %said, "the broker ended the session for a state: it is left out");
+                self.states.refused(&what, session);
+            }
+            Sent::Answer => {}
+        }
     }
 }
 
@@ -436,7 +502,11 @@ struct Begins {
     try_refused: bool,
     /// Events go out before states and the subscription, which wait until the session has lived a while.
     events_first: bool,
+    /// Sessions end at once: is it another box of our name?
+    suspects: bool,
     outage: Arc<Outage>,
+    /// What the broker does not take.
+    allowed: Arc<Mutex<Allowed>>,
     trail: Trail,
 }
 
@@ -451,6 +521,8 @@ struct Feeder<'a> {
     learnt: Arc<Mutex<Session>>,
     /// Told when something had no answer for too long.
     dead: Arc<Notify>,
+    /// Told when the subscription is to be asked for again, later.
+    asks_again: Arc<Notify>,
     /// Wait for PUBACKs: at most a window of them, and the states.
     waiters: Mutex<JoinSet<()>>,
 }
@@ -476,14 +548,15 @@ impl Feeder<'_> {
         if introduced {
             self.introduce().await?;
         }
-        let limits = ack.properties.as_ref();
+        let receive_maximum = self.begins.allowed.lock().receive_maximum();
         let begin = Begin {
-            receive_maximum: limits.and_then(|p| p.receive_max).unwrap_or(u16::MAX),
+            receive_maximum,
             careful: self.begins.careful,
             try_refused: self.begins.try_refused,
         };
         self.link.desk.note(Note::Connected { epoch: self.session, begin });
         let mut long_life = Some(clock.reached(clock.monotonic().plus(SHORT_LIFE)));
+        let mut ask_at: Option<Reached> = None;
         self.link.rest.rests();
         loop {
             tokio::select! {
@@ -510,6 +583,14 @@ impl Feeder<'_> {
                     return Err(self.moved());
                 }
                 () = self.link.post.changed() => self.publish_post().await?,
+                () = self.asks_again.notified() => {
+                    let at = self.learnt.lock().ask_again.take();
+                    ask_at = at.map(|at| clock.reached(at));
+                }
+                () = reached(&mut ask_at), if ask_at.is_some() => {
+                    ask_at = None;
+                    self.subscribe().await?;
+                }
                 () = self.dead.notified() => return Err(unanswered()),
                 () = stopped(stop) => {
                     return self.say_goodbye().await;
@@ -538,17 +619,14 @@ impl Feeder<'_> {
 
     /// Takes note of the CONNACK.
     fn greeted(&self, ack: &ConnAck) {
-        let limits = ack.properties.as_ref();
-        let no_retained = limits.and_then(|p| p.retain_available) == Some(0);
-        {
-            let mut learnt = self.learnt.lock();
-            learnt.greeted = Some(self.link.clock.monotonic());
-            learnt.no_retained = no_retained;
-            let limit = limits.and_then(|p| p.max_packet_size);
-            learnt.max_packet =
-                limit.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        }
+        self.learnt.lock().greeted = Some(self.link.clock.monotonic());
+        let no_retained = {
+            let mut allowed = self.begins.allowed.lock();
+            allowed.greeted(ack.properties.as_ref());
+            !allowed.retains()
+        };
         self.begins.outage.greeted(self.session, no_retained);
+        self.tell_limits();
         let (session, resumed) = (self.session, ack.session_present);
         if self.begins.careful {
             debug!(session, resumed, "connected to the broker again");
@@ -558,11 +636,18 @@ impl Feeder<'_> {
         self.link.states.set("box", &self.link.box_state(session, true));
     }
 
-    /// The broker's largest packet, where this message does not fit into one: the client would take it
-    /// for an error of the connection, again and again.
-    fn too_large(&self, topic: &str, payload: &[u8]) -> Option<usize> {
-        let most = self.learnt.lock().max_packet;
-        (topic.len() + payload.len() + PUBLISH_OVERHEAD > most).then_some(most)
+    /// Says what the box does without: in the status as long as it is so, in the log once.
+    fn tell_limits(&self) {
+        let (told, news) = {
+            let mut allowed = self.begins.allowed.lock();
+            let told = allowed.told();
+            let news = allowed.news(&told);
+            (told, news)
+        };
+        for limit in news {
+            warn!(said = %limit.said, todo = %limit.todo, "the broker does not take all");
+        }
+        self.link.counts.lock().limits = told;
     }
 
     fn wait(&self, told: impl Future<Output = ()> + Send + 'static) {
@@ -580,39 +665,51 @@ impl Feeder<'_> {
         while waiters.join_next().await.is_some() {}
     }
 
-    /// `options` as retained, where the broker keeps such messages.
-    fn retained(&self, options: PublishOptions) -> PublishOptions {
-        if self.learnt.lock().no_retained { options } else { options.retained() }
+    /// Hands a publish to the client, as this broker takes it.
+    async fn hand_over(&self, parcel: Parcel) -> Result<Handed, Trouble> {
+        let root = self.link.root();
+        let door = Door {
+            client: &self.client,
+            allowed: &self.begins.allowed,
+            learnt: &self.learnt,
+            root: &root,
+        };
+        door.hand_over(parcel).await
     }
 
     async fn publish_states(&self) -> Result<(), Trouble> {
         self.listen_to_home().await?;
         for Due { what, payload, content_type } in self.link.states.due(self.session) {
-            let topic = states::topic(&self.link.root(), &what);
-            if let Some(most) = self.too_large(&topic, &payload) {
-                warn!(%what, most, "a state is larger than the broker's packets");
-                self.link.states.refused(&what, self.session);
-                continue;
-            }
-            let options = PublishOptions::at_least_once().properties(properties(content_type));
-            let options = self.retained(options);
-            let notice = self.client.publish_tracked(topic, payload.clone(), options).await;
-            let notice = notice.map_err(|error| ended(Foreign::error(&error)))?;
+            let parcel = Parcel {
+                topic: states::topic(&self.link.root(), &what),
+                payload: payload.clone(),
+                retained: true,
+                properties: properties(content_type),
+                sent: Sent::State(what.clone()),
+            };
+            let waits = match self.hand_over(parcel).await? {
+                Handed::Waits(waits) => waits,
+                Handed::TooLarge(_) => {
+                    // Its next value may fit.
+                    self.begins.allowed.lock().leaves_out(&what);
+                    self.tell_limits();
+                    continue;
+                }
+            };
+            self.begins.allowed.lock().fits(&what);
             // A state that is lost with the session is published again by the next one.
-            let (states, learnt) = (Arc::clone(&self.link.states), Arc::clone(&self.learnt));
+            let states = Arc::clone(&self.link.states);
             let (clock, outage) = (Arc::clone(&self.link.clock), Arc::clone(&self.begins.outage));
             let (session, dead) = (self.session, Arc::clone(&self.dead));
             let counts = Arc::clone(&self.link.counts);
             let told = async move {
-                match settled(notice, &*clock).await {
-                    Some((SendOutcome::Refused { code }, said)) => {
+                match waits.settled(&*clock).await {
+                    Some((SendOutcome::Refused { .. }, said)) => {
                         let said = said.unwrap_or_default();
-                        warn!(%what, code, %said, "the broker refused a state");
-                        learnt.lock().refused = Some(clock.monotonic());
+                        warn!(%what, %said, "the broker refused a state");
                         states.refused(&what, session);
                     }
                     Some((SendOutcome::Acknowledged, _)) => {
-                        learnt.lock().acknowledged += 1;
                         counts.lock().acknowledged_in = session;
                         outage.acknowledged();
                         states.acknowledged(&what, &payload);
@@ -639,69 +736,42 @@ impl Feeder<'_> {
 
     async fn publish_event(&self, sending: Sending) -> Result<(), Trouble> {
         let Sending { epoch, position, topic, payload } = sending;
-        let topic = format!("{}/{topic}", self.link.root());
-        if let Some(most) = self.too_large(&topic, &payload) {
-            let said = Foreign::text(format_args!("larger than the broker's {most} bytes"));
-            let said = Some(said);
-            let outcome = SendOutcome::Refused { code: TOO_LARGE };
-            self.link.desk.note(Note::Outcome { epoch, position, outcome, said });
-            return Ok(());
-        }
-        let options =
-            PublishOptions::at_least_once().properties(properties("application/cloudevents+json"));
-        let notice = self
-            .client
-            .publish_tracked(topic, payload, options)
-            .await
-            .map_err(|error| ended(Foreign::error(&error)))?;
+        let parcel = Parcel {
+            topic: format!("{}/{topic}", self.link.root()),
+            payload,
+            retained: false,
+            properties: properties("application/cloudevents+json"),
+            sent: Sent::Event(position),
+        };
+        let waits = match self.hand_over(parcel).await? {
+            Handed::Waits(waits) => waits,
+            Handed::TooLarge(most) => {
+                let said = format_args!("0x95 larger than the broker's {most} bytes");
+                let said = Some(Foreign::told(said));
+                let outcome = SendOutcome::Refused { code: TOO_LARGE };
+                self.link.desk.note(Note::Outcome { epoch, position, outcome, said });
+                return Ok(());
+            }
+        };
         let (desk, dead) = (Arc::clone(&self.link.desk), Arc::clone(&self.dead));
         let (learnt, clock) = (Arc::clone(&self.learnt), Arc::clone(&self.link.clock));
         let outage = Arc::clone(&self.begins.outage);
         self.wait(async move {
-            let (outcome, said) = match settled(notice, &*clock).await {
+            let (outcome, said) = match waits.settled(&*clock).await {
                 Some(settled) => settled,
                 None => {
                     dead.notify_one();
                     (SendOutcome::Lost, None)
                 }
             };
-            match outcome {
-                SendOutcome::Refused { .. } => learnt.lock().refused = Some(clock.monotonic()),
-                SendOutcome::Acknowledged => {
-                    let mut learnt = learnt.lock();
-                    learnt.events += 1;
-                    learnt.acknowledged += 1;
-                    drop(learnt);
-                    outage.acknowledged();
-                }
-                SendOutcome::Lost => {}
+            if outcome == SendOutcome::Acknowledged {
+                learnt.lock().events += 1;
+                outage.acknowledged();
             }
             desk.note(Note::Outcome { epoch, position, outcome, said });
         });
         Ok(())
     }
-}
-
-/// What became of a publish; `None` when nothing was said in time.
-async fn settled(
-    notice: PublishNotice,
-    clock: &dyn Clock,
-) -> Option<(SendOutcome, Option<Foreign>)> {
-    let said = within(clock, ACK_TIMEOUT, notice.wait_async()).await?;
-    Some(match said {
-        Ok(PublishResult::Qos1(ack)) => match refusal(&ack) {
-            Some((code, said)) => (SendOutcome::Refused { code }, Some(said)),
-            None => (SendOutcome::Acknowledged, None),
-        },
-        Ok(_) | Err(_) => (SendOutcome::Lost, None),
-    })
-}
-
-fn refusal(ack: &PubAck) -> Option<(u8, Foreign)> {
-    let code = ack.reason as u8;
-    let words = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref()).map(Foreign::text);
-    (code >= 0x80)
-        .then(|| (code, words.unwrap_or_else(|| Foreign::text(format_args!("{:?}", ack.reason)))))
 }
 
 fn properties(content_type: &str) -> PublishProperties {
@@ -711,11 +781,6 @@ fn properties(content_type: &str) -> PublishProperties {
         content_type: Some(content_type.to_owned()),
         ..PublishProperties::default()
     }
-}
-
-/// A session that we end, or whose client is gone.
-fn ended(why: impl std::fmt::Display) -> Trouble {
-    Trouble::told(LinkTrouble::Lost, why)
 }
 
 /// A session in which an answer is owed for too long.
@@ -767,8 +832,8 @@ pub(super) async fn probe(settings: &UplinkSettings, clock: Arc<dyn Clock>) -> R
                 Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => {
-                    let Trouble { what, said } = trail.explain(&error);
-                    return Err(Foreign::told(format_args!("{said} ({})", what.todo())));
+                    let Trouble { said, todo, .. } = trail.explain(&error);
+                    return Err(Foreign::told(format_args!("{said} ({todo})")));
                 }
             }
         }

@@ -123,6 +123,7 @@ const OURS: &[(&str, &str)] = &[
     ("court", "a checked name"),
     ("name", "a checked name"),
     ("session", "sixteen digits"),
+    ("instance", "sixteen digits"),
     ("publisher", "an address"),
     ("codec", "one of two words"),
     ("text", "a sentence of advice, with figures"),

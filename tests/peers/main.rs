@@ -15,6 +15,9 @@ mod afar;
 mod bad_brokers;
 mod broker;
 mod broker_limits;
+mod broker_table;
+#[path = "../support/peer.rs"]
+mod peer;
 mod fleet;
 mod foreign;
 #[path = "../support/broker.rs"]

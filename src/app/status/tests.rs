@@ -271,6 +271,7 @@ fn ill() -> StagesSay {
             outbox_oldest_seconds: 61.0,
             parked: 1,
             refused: Some(Foreign::told("not authorized")),
+            retrying: None,
             shed: 2,
             shed_telemetry: 0,
             shed_last: None,

@@ -11,6 +11,7 @@ use rumqttc::{
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::broker::reason::{Packet as ReasonIn, named};
 use crate::broker::{self, Access, Step, Trail, Trouble};
 use crate::claim::steps::Seen;
 use crate::clock::{Clock, within};
@@ -174,8 +175,8 @@ impl Line {
                 reason => {
                     let words = ack.properties.and_then(|it| it.reason_string).map(Foreign::text);
                     let words = words.unwrap_or_default();
-                    let said = format!("it may not publish {topic}: {reason:?} {words}");
-                    Err(Seen::Denied(Foreign::text(said)))
+                    let said = named(ReasonIn::Puback, reason as u8, &words);
+                    Err(Seen::Denied(Foreign::text(format!("it may not publish {topic}: {said}"))))
                 }
             },
             Some(_) => Err(self.why()),
@@ -241,7 +242,7 @@ async fn drive(mut events: EventLoop, tells: mpsc::Sender<Heard>, trail: Trail) 
 
 /// What the machine makes of it: who refuses us is told from who is not there.
 fn seen(trouble: Trouble) -> Seen {
-    let Trouble { what, said } = trouble;
+    let Trouble { what, said, .. } = trouble;
     match what {
         LinkTrouble::Refused | LinkTrouble::OwnCertificate => Seen::Denied(said),
         LinkTrouble::CertificateEnded | LinkTrouble::CertificateEarly => Seen::Clock(said),

@@ -3,9 +3,13 @@
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::Publish;
 
+use tracing::warn;
+
 use crate::broker::Trouble;
+use crate::broker::reason::{self, Packet};
 use crate::media::Foreign;
-use crate::uplink::mqtt::{Feeder, ended};
+use crate::uplink::mqtt::Feeder;
+use crate::uplink::mqtt::session::ended;
 use crate::uplink::states::States;
 
 /// Where Home Assistant says that it has begun, by its defaults: `online`.
@@ -27,12 +31,21 @@ impl Feeder<'_> {
             return Ok(());
         }
         *self.hears_home.lock() = wants;
-        let said = if wants {
+        let failed = |error: rumqttc::ClientError| ended(Foreign::error(&error));
+        if wants {
             self.learnt.lock().asked = Some(self.link.clock.monotonic());
-            self.client.subscribe(HOME_STATUS, QoS::AtMostOnce).await
-        } else {
-            self.client.unsubscribe(HOME_STATUS).await
-        };
-        said.map_err(|error| ended(Foreign::error(&error)))
+            return self.client.subscribe(HOME_STATUS, QoS::AtMostOnce).await.map_err(failed);
+        }
+        let notice = self.client.unsubscribe_tracked(HOME_STATUS).await.map_err(failed)?;
+        self.wait(async move {
+            // An error: the session ended, and the next one asks for nothing of it.
+            let Ok(ack) = notice.wait_async().await else { return };
+            for code in ack.reasons.iter().map(|reason| *reason as u8).filter(|code| *code >= 0x80)
+            {
+                let said = reason::named(Packet::Unsuback, code, "");
+                warn!(%said, "the broker still tells of Home Assistant");
+            }
+        });
+        Ok(())
     }
 }

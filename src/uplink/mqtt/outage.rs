@@ -12,7 +12,7 @@ use crate::broker::Trouble;
 use crate::clock::{Clock, Floor};
 use crate::event::state::LinkLost;
 use crate::event::words::LinkTrouble;
-use crate::media::{BoxName, Foreign, Monotonic};
+use crate::media::{BoxName, Monotonic};
 use crate::uplink::backoff::{Past, SUSPICIOUS};
 use crate::uplink::counts::UplinkCounts;
 
@@ -56,7 +56,7 @@ impl Outage {
             Some(LinkTrouble::Unacknowledged | LinkTrouble::CutShort | LinkTrouble::AnotherBox)
         );
         if !stays {
-            (counts.trouble, counts.fault) = (None, None);
+            (counts.trouble, counts.fault, counts.todo) = (None, None, "");
         }
     }
 
@@ -81,9 +81,9 @@ impl Outage {
 
     fn over(&self, now: &mut Option<Now>) {
         let mut counts = self.counts.lock();
-        (counts.trouble, counts.fault) = (None, None);
+        (counts.trouble, counts.fault, counts.todo) = (None, None, "");
         if let Some(Now { begun, since, tries, trouble, .. }) = now.take() {
-            let Trouble { what, said } = trouble;
+            let Trouble { what, said, .. } = trouble;
             let seconds = self.clock.monotonic().since(begun).as_secs_f64();
             let seconds = (seconds * 10.0).round() / 10.0;
             counts.outage = Some(LinkLost { trouble: what, said, since, seconds, tries });
@@ -93,14 +93,16 @@ impl Outage {
     /// A try came to nothing, or a session ended. `connected`: it had been one; `name`: the box's.
     pub(super) fn broken(&self, past: Past, connected: bool, trouble: &Trouble, name: &BoxName) {
         let mut trouble = trouble.clone();
-        let another_box = past.another_box();
-        if another_box && trouble.what != LinkTrouble::AnotherBox {
-            trouble.what = LinkTrouble::CutShort;
+        // The broker says that one, or nobody does: what ends sessions at once may be anything.
+        let another_box = trouble.what == LinkTrouble::AnotherBox;
+        let cut_short = past.is_cut_short() && trouble.what == LinkTrouble::Lost;
+        if cut_short {
             let Past { short, .. } = past;
-            trouble.said = Foreign::told(format_args!(
-                "the last {short} sessions ended within seconds: {}",
-                trouble.said
-            ));
+            let said =
+                format_args!("the last {short} sessions ended within seconds: {}", trouble.said);
+            let has_own = trouble.code.is_some();
+            let todo = if has_own { trouble.todo } else { LinkTrouble::CutShort.todo() };
+            trouble = Trouble { todo, ..Trouble::told(LinkTrouble::CutShort, said) };
         }
         let mut now = self.now.lock();
         let flaps = past.short >= SUSPICIOUS;
@@ -115,22 +117,18 @@ impl Outage {
         };
         *now = Some(Now { begun, since, tries, trouble: trouble.clone(), flaps });
         let mut counts = self.counts.lock();
-        let Trouble { what, said } = trouble;
+        let Trouble { what, said, todo, .. } = trouble;
         let news = counts.trouble != Some(what);
-        let first = another_box && !counts.another_box;
         counts.connected = false;
         counts.another_box = another_box;
         counts.trouble = Some(what);
         counts.fault = Some(said.clone());
+        counts.todo = todo;
         drop(counts);
-        if first {
-            error!(
-                %name, why = %said,
-                "another box is called so too, or the broker takes nothing from us: \
-                 give one of them another `box.name`, look at the broker's log"
-            );
+        if news && (another_box || cut_short) {
+            error!(%name, why = %said, todo, "sessions with the broker do not last");
         } else if connected && past.short <= 1 && past.failed == 0 || past.failed <= 1 && news {
-            warn!(why = %said, todo = what.todo(), "link to the broker lost: events wait on disk");
+            warn!(why = %said, todo, "link to the broker lost: events wait on disk");
         } else {
             debug!(why = %said, ?past, "no link to the broker");
         }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v5::{Packet, PubAckReason, PublishProperties, SubscribeReasonCode};
+use rumqttc::mqttbytes::v5::{Packet, PubAckReason, PublishProperties};
 use rumqttc::{AsyncClient, Event, IncomingPacketSizeLimit, PublishOptions};
 
-use crate::broker::{Step, Trail};
+use crate::broker::{Step, Trail, reason};
 use crate::clock::{Clock, sleep, within};
 use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::media::Foreign;
+use crate::uplink::mqtt::incoming::number;
 use crate::uplink::mqtt::{GOODBYE, INCOMING_MOST_BYTES, KEEP_ALIVE_S, address, properties};
 use crate::uplink::settings::UplinkSettings;
 
@@ -116,11 +117,11 @@ async fn connection(
                 }
             }
             Ok(Event::Incoming(Packet::SubAck(ack))) => {
-                let granted = |code| matches!(code, &SubscribeReasonCode::Success(_));
-                if !ack.return_codes.iter().all(granted) {
+                let mut codes = ack.return_codes.iter().map(|code| number(*code));
+                if let Some(code) = codes.find(|code| *code >= 0x80) {
                     return Heard::Never(Foreign::told(format_args!(
-                        "the broker does not let you read {topic}/state: {:?}",
-                        ack.return_codes
+                        "the broker does not let you read {topic}/state: {}",
+                        reason::named(reason::Packet::Suback, code, "")
                     )));
                 }
                 // JSON carries all of it.
@@ -144,9 +145,10 @@ async fn connection(
                         settings.box_name
                     )));
                 }
-                reason => {
+                refused => {
+                    let said = reason::named(reason::Packet::Puback, refused as u8, "");
                     return Heard::Never(Foreign::told(format_args!(
-                        "the broker does not let you publish to {topic}: {reason:?}"
+                        "the broker does not let you publish to {topic}: {said}"
                     )));
                 }
             },

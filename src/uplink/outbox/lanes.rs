@@ -4,8 +4,13 @@
 //!            decided, connected ─→ live ──┐
 //! decided, not connected ─→ backlog ──────┼─ next ─→ in flight ─ acknowledged ─→ gone from here
 //!                            ↑            │              │ refused ─→ parked ─ next session ─→ backlog
+//!                            │            │              └ refused for now ─→ resting ─ later ─→ backlog
 //!                            └── link lost, all of live and in flight ←┘
 //! ```
+//! What each code of a refusal means is the standard's table (`broker::reason`). After one that is for now
+//! the window begins at one again; after some in a row nothing goes out but one probe each time that the
+//! pause is over: a quota that is used up is not asked ten thousand times.
+//!
 //! Some brokers close the connection with a refusal (mosquitto 2.0.11 does), and what was sent behind
 //! it dies unanswered. So a session after a broken one is careful: it sends one event, and twice as
 //! many with each PUBACK; and one that follows a refusal leaves the refused ones parked.
@@ -14,6 +19,8 @@
 //! Live goes first, and a part of the window is kept free for it: backlog never makes it wait.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use crate::broker::reason::{Then, of_publish};
 
 /// Publishes without a PUBACK at a time, whatever the broker allows: what is in doubt when the
 /// link goes is little (chosen).
@@ -44,10 +51,13 @@ pub(crate) struct Begin {
     pub(crate) try_refused: bool,
 }
 
-/// True for a refusal that another session may not repeat: not authorized, quota exceeded.
+/// Refusals for now in a row, from which on one at a time is tried.
+const HOLDS: u32 = 8;
+
+/// True for a refusal that another session may not repeat.
 #[must_use]
-pub(crate) const fn tried_again(code: u8) -> bool {
-    matches!(code, 0x87 | 0x97)
+pub(crate) fn tried_again(code: u8) -> bool {
+    of_publish(code) != Then::Parked
 }
 
 /// The two lanes of one box.
@@ -65,6 +75,12 @@ pub(crate) struct Lanes {
     /// Backlog's share of `in_flight`.
     backlog_in_flight: BTreeSet<u64>,
     parked: BTreeMap<u64, u8>,
+    /// Refused for now.
+    resting: BTreeSet<u64>,
+    /// Such refusals since the last acknowledgement.
+    refusals: u32,
+    /// Nothing goes out until it is time again.
+    holds: bool,
 }
 
 impl Lanes {
@@ -91,7 +107,8 @@ impl Lanes {
             let known = self.live.contains(position)
                 || self.backlog.contains(position)
                 || self.in_flight.contains(position)
-                || self.parked.contains_key(position);
+                || self.parked.contains_key(position)
+                || self.resting.contains(position);
             match refused {
                 _ if known => {}
                 Some(code) if !tried_again(*code) => {
@@ -126,7 +143,15 @@ impl Lanes {
         self.window = 0;
         self.backlog.append(&mut self.in_flight);
         self.backlog.append(&mut self.live);
+        self.backlog.append(&mut self.resting);
         self.backlog_in_flight.clear();
+        (self.refusals, self.holds) = (0, false);
+    }
+
+    /// What was refused for now goes out again.
+    pub(crate) fn again(&mut self) {
+        self.backlog.append(&mut self.resting);
+        self.holds = false;
     }
 
     /// The running connection, if there is one.
@@ -146,7 +171,7 @@ impl Lanes {
 
     /// The next to go out, now in flight; `None` while the window is full or nothing waits.
     pub(crate) fn next(&mut self) -> Option<u64> {
-        if self.in_flight.len() >= self.window {
+        if self.in_flight.len() >= self.window || self.holds {
             return None;
         }
         if let Some(position) = self.live.pop_first() {
@@ -185,6 +210,9 @@ impl Lanes {
             SendOutcome::Acknowledged => {
                 if epoch == self.epoch {
                     self.window = (self.window * 2).min(self.full_window);
+                    // It takes events again.
+                    self.refusals = 0;
+                    self.again();
                 }
                 self.backlog_in_flight.remove(&position);
                 self.in_flight.remove(&position)
@@ -197,7 +225,14 @@ impl Lanes {
                     && (self.in_flight.remove(&position) || self.backlog.remove(&position));
                 if counts {
                     self.backlog_in_flight.remove(&position);
-                    self.parked.insert(position, code);
+                    if of_publish(code) == Then::Again && self.window > 0 {
+                        self.resting.insert(position);
+                        self.window = 1;
+                        self.refusals += 1;
+                        self.holds = self.refusals >= HOLDS;
+                    } else {
+                        self.parked.insert(position, code);
+                    }
                 }
                 counts
             }
@@ -219,6 +254,7 @@ impl Lanes {
         self.in_flight.remove(&position);
         self.backlog_in_flight.remove(&position);
         self.parked.remove(&position);
+        self.resting.remove(&position);
     }
 
     /// Not acknowledged, parked ones included.
@@ -227,10 +263,22 @@ impl Lanes {
         self.waiting() + self.parked.len()
     }
 
-    /// Waiting or in flight.
+    /// Waiting, resting or in flight.
     #[must_use]
     pub(crate) fn waiting(&self) -> usize {
-        self.live.len() + self.backlog.len() + self.in_flight.len()
+        self.live.len() + self.backlog.len() + self.in_flight.len() + self.resting.len()
+    }
+
+    /// True if it was refused for now.
+    #[must_use]
+    pub(crate) fn rests(&self, position: u64) -> bool {
+        self.resting.contains(&position)
+    }
+
+    /// Refused for now.
+    #[must_use]
+    pub(crate) fn resting(&self) -> usize {
+        self.resting.len()
     }
 
     /// Sent, without a PUBACK yet.
@@ -253,6 +301,7 @@ impl Lanes {
             self.backlog.first().copied(),
             self.in_flight.first().copied(),
             self.parked.keys().next().copied(),
+            self.resting.first().copied(),
         ]
         .into_iter()
         .flatten()
@@ -268,6 +317,7 @@ impl Lanes {
             .chain(&self.backlog)
             .chain(&self.in_flight)
             .chain(self.parked.keys())
+            .chain(&self.resting)
             .copied()
             .collect();
         all.sort_unstable();
@@ -370,6 +420,55 @@ mod tests {
         assert_eq!(lanes.unacknowledged(), 0);
     }
 
+    #[test]
+    fn what_is_refused_for_now_rests_while_others_go_and_goes_again_in_order() {
+        let mut lanes = Lanes::recovered((1..=4).map(|at| (at, None)));
+        lanes.connected(1, begin(100));
+        let sent: Vec<u64> = std::iter::from_fn(|| lanes.next()).collect();
+        assert_eq!(sent, [1, 2, 3, 4]);
+        for code in [0x80, 0x83, 0x97] {
+            let at =
+                u64::from(code == 0x80) + u64::from(code == 0x83) * 2 + u64::from(code == 0x97) * 3;
+            assert!(lanes.outcome(1, at, SendOutcome::Refused { code }));
+        }
+        assert_eq!((lanes.resting(), lanes.parked(), lanes.waiting()), (3, 0, 4));
+        assert_eq!(lanes.oldest(), Some(1));
+        lanes.decided(5);
+        assert_eq!(lanes.next(), None, "one at a time now, and one is under way");
+        lanes.again();
+        assert!(lanes.outcome(1, 4, SendOutcome::Acknowledged));
+        let sent: Vec<u64> = std::iter::from_fn(|| lanes.next()).collect();
+        assert_eq!(sent, [5, 1], "live first; the window has grown to two");
+    }
+
+    #[test]
+    fn a_broker_that_refuses_all_for_now_is_asked_once_a_pause() {
+        let mut lanes = Lanes::recovered((1..=1000).map(|at| (at, None)));
+        lanes.connected(1, begin(100));
+        let mut asked = 0;
+        while let Some(at) = lanes.next() {
+            asked += 1;
+            lanes.outcome(1, at, SendOutcome::Refused { code: 0x97 });
+        }
+        assert_eq!(asked, HOLDS);
+        for _ in 0..10 {
+            lanes.again();
+            let at = lanes.next().expect("the probe");
+            assert_eq!(lanes.next(), None);
+            lanes.outcome(1, at, SendOutcome::Refused { code: 0x97 });
+            assert_eq!(lanes.next(), None);
+        }
+        lanes.again();
+        let at = lanes.next().expect("the probe");
+        lanes.outcome(1, at, SendOutcome::Acknowledged);
+        assert_eq!((lanes.resting(), lanes.waiting()), (0, 999), "all go again");
+        assert!(lanes.next().is_some() && lanes.next().is_some());
+        // The end of the session gives up no event.
+        lanes.outcome(1, 2, SendOutcome::Refused { code: 0x80 });
+        lanes.disconnected();
+        assert_eq!((lanes.resting(), lanes.waiting()), (0, 999));
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Decide,
@@ -378,6 +477,7 @@ mod tests {
         Next,
         Ack(usize),
         Refuse(usize, u8),
+        Again,
         Forget(usize),
         PutBack(usize),
     }
@@ -391,6 +491,7 @@ mod tests {
             4 => any::<usize>().prop_map(Step::Ack),
             1 => (any::<usize>(), prop_oneof![Just(0x80u8), Just(0x87), Just(0x97), Just(0x99)])
                 .prop_map(|(at, code)| Step::Refuse(at, code)),
+            1 => Just(Step::Again),
             1 => any::<usize>().prop_map(Step::Forget),
             1 => any::<usize>().prop_map(Step::PutBack),
         ]
@@ -420,6 +521,7 @@ mod tests {
                         prop_assert!(lanes.live.is_empty() && lanes.in_flight.is_empty());
                     }
                     Step::Lose => lanes.disconnected(),
+                    Step::Again => lanes.again(),
                     Step::Next => {
                         let first =
                             lanes.live.first().or_else(|| lanes.backlog.first()).copied();

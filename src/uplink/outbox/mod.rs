@@ -33,8 +33,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::broker::reason::{Packet, Reason};
 use crate::clock::{Anchors, Clock, Floor};
 use crate::event::state::UplinkState;
 use crate::event::{ClipOrder, Decision, Event, LogEntry};
@@ -62,8 +63,12 @@ const TICK: Duration = Duration::from_secs(1);
 const DISK_RETRY: Duration = Duration::from_millis(250);
 /// What was shed is a fault for so long (chosen: whoever looks once a day sees it).
 const SHED_TOLD_NANOS: i64 = 24 * 3_600_000_000_000;
-/// Ages in `state/uplink` are told so often at most; changes of a fault at once.
-const STATE_EVERY: Duration = Duration::from_secs(10);
+/// Counts and ages in `state/uplink` are told so often at most; changes of a fault at once.
+const STATE_EVERY: Duration = Duration::from_secs(60);
+/// What was refused for now goes out again after so long, twice as long each time that it is again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// … and this at most.
+const AGAIN_MOST: Duration = Duration::from_secs(60);
 /// Records kept in memory from their commit to their sending.
 const FRESH: usize = 64;
 /// Records that one replay may ask for.
@@ -135,6 +140,11 @@ pub(super) struct Outbox {
     /// The inbox was empty then: what is found in it later was decided since.
     empty_at: Monotonic,
     refused: Option<Foreign>,
+    /// Events whose refusal was logged, and the code: one that is refused again and again is told once.
+    refused_told: BTreeMap<u64, u8>,
+    /// When what was refused for now goes out again, and how often it did in a row.
+    again_at: Option<Monotonic>,
+    agains: u32,
     /// Clips of events up to here were asked for, or are on disk.
     ordered: u64,
     /// Those of later ones were not all asked for: the store has them.
@@ -170,6 +180,9 @@ impl Outbox {
             oldest: None,
             empty_at: now,
             refused: None,
+            refused_told: BTreeMap::new(),
+            again_at: None,
+            agains: 0,
             ordered: 0,
             owes_orders: true,
             ticked: now,
@@ -195,6 +208,7 @@ impl Outbox {
             if !admitted.is_empty() || (write_now && !self.marks_are_empty()) {
                 self.commit(admitted);
             }
+            self.again();
             self.feed();
             self.tick();
             self.answer_waiters();
@@ -283,6 +297,7 @@ impl Outbox {
             }
             Note::Disconnected => {
                 self.lanes.disconnected();
+                (self.again_at, self.agains) = (None, 0);
                 self.decided.clear();
             }
             Note::Outcome { epoch, position, outcome, said } => {
@@ -367,18 +382,45 @@ impl Outbox {
                 }
                 let utc = self.parts.clock.utc().as_nanos();
                 self.marks.acknowledged.insert(position, utc);
+                self.refused_told.remove(&position);
+                (self.again_at, self.agains) = (None, 0);
                 self.parts.counts.lock().acknowledged += 1;
             }
             SendOutcome::Refused { code } => {
                 let said = said.unwrap_or_default();
-                warn!(position, code, %said, "the broker refused an event: parked");
-                self.refused = Some(Foreign::told(format!("0x{code:02x} {said}").trim_end()));
+                self.refused = Some(said.clone());
+                let todo = Reason::of(Packet::Puback, code).map_or("", |row| row.todo);
+                self.parts.counts.lock().refused_todo = todo;
+                let is_news = self.refused_told.insert(position, code) != Some(code);
+                if self.lanes.rests(position) {
+                    if is_news && self.agains == 0 {
+                        warn!(position, %said, todo, "the broker refused an event for now");
+                    } else {
+                        debug!(position, %said, "the broker refused an event for now");
+                    }
+                    let pause = AGAIN_AFTER * (1 << self.agains.min(6));
+                    let at = self.monotonic().plus(pause.min(AGAIN_MOST));
+                    self.again_at.get_or_insert(at);
+                    return;
+                }
+                if is_news {
+                    warn!(position, %said, todo, "the broker refused an event: parked");
+                }
                 self.marks.refused.insert(position, code);
             }
             SendOutcome::Lost => return,
         }
         self.fresh.remove(&position);
         self.mark();
+    }
+
+    /// Lets what was refused for now go out again, once its pause is over.
+    fn again(&mut self) {
+        if self.again_at.is_some_and(|at| self.monotonic() >= at) {
+            self.again_at = None;
+            self.agains += 1;
+            self.lanes.again();
+        }
     }
 
     /// Writes decisions and marks; comes back when they are on disk, or when the thread is to stop.
@@ -664,7 +706,14 @@ impl Outbox {
             outbox_events: self.lanes.unacknowledged() as u64,
             outbox_oldest_seconds: age.unwrap_or_default().as_secs_f64().round(),
             parked: self.lanes.parked() as u64,
-            refused: self.refused.clone().filter(|_| self.lanes.parked() > 0),
+            refused: self
+                .refused
+                .clone()
+                .filter(|_| self.lanes.parked() + self.lanes.resting() > 0),
+            retrying: match self.lanes.resting() as u64 {
+                0 => None,
+                resting => Some(resting),
+            },
             shed: self.parts.store.shed(),
             shed_telemetry: self.parts.store.shed_telemetry(),
             shed_last: self.parts.store.shed_at().map(UtcTime::to_rfc3339),
@@ -678,6 +727,7 @@ impl Outbox {
         let (told, told_at) = &self.told;
         let fault_changed = (told.parked, &told.refused, told.shed, &told.lost)
             != (state.parked, &state.refused, state.shed, &state.lost)
+            || told.retrying.is_some() != state.retrying.is_some()
             || (&told.damaged, told.gone) != (&state.damaged, state.gone);
         let due = fault_changed || now.monotonic.since(*told_at) >= STATE_EVERY;
         if (due && *told != state) || *told_at == Monotonic::ZERO {

@@ -32,8 +32,13 @@ fn record(n: u32, name: &str, days: u32) -> BoxRecord {
 
 #[test]
 fn a_box_stands_as_its_record_and_its_last_word_say() {
-    let state =
-        |online| BoxState { online, session: 1, version: "1.2".to_owned(), courts: Vec::new() };
+    let state = |online| BoxState {
+        online,
+        session: 1,
+        instance: None,
+        version: "1.2".to_owned(),
+        courts: Vec::new(),
+    };
     let mut heard = BTreeMap::new();
     heard.insert(BoxName::new("rim-1").expect("a name"), state(true));
     heard.insert(BoxName::new("rim-2").expect("a name"), state(false));
