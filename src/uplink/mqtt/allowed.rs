@@ -75,8 +75,8 @@ pub(super) struct Allowed {
     too_large: BTreeSet<String>,
     /// What it answered to the subscription, with what to do.
     commands: Option<BrokerLimit>,
-    /// Sentences that were logged.
-    logged: BTreeSet<Foreign>,
+    /// What was logged, by its remedy: a list that grows is told once.
+    logged: BTreeSet<String>,
 }
 
 impl Allowed {
@@ -293,7 +293,7 @@ impl Allowed {
     /// Those of `told` that were not logged yet. Each is once, however many sessions there are.
     pub(super) fn news(&mut self, told: &[BrokerLimit]) -> Vec<BrokerLimit> {
         let logged = &mut self.logged;
-        told.iter().filter(|limit| logged.insert(limit.said.clone())).cloned().collect()
+        told.iter().filter(|limit| logged.insert(limit.todo.clone())).cloned().collect()
     }
 }
 

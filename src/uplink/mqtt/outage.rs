@@ -127,7 +127,9 @@ impl Outage {
         drop(counts);
         if news && (another_box || cut_short) {
             error!(%name, why = %said, todo, "sessions with the broker do not last");
-        } else if connected && past.short <= 1 && past.failed == 0 || past.failed <= 1 && news {
+        } else if connected && past.short <= 1 && past.failed == 0
+            || news && (past.failed <= 1 || tries <= 1)
+        {
             warn!(why = %said, todo, "link to the broker lost: events wait on disk");
         } else {
             debug!(why = %said, ?past, "no link to the broker");

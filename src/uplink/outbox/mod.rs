@@ -389,7 +389,10 @@ impl Outbox {
             SendOutcome::Refused { code } => {
                 let said = said.unwrap_or_default();
                 self.refused = Some(said.clone());
-                let todo = Reason::of(Packet::Puback, code).map_or("", |row| row.todo);
+                // What no PUBACK says is what the link found: larger than the broker's packets.
+                let row = Reason::of(Packet::Puback, code);
+                let row = row.or_else(|| Reason::of(Packet::Disconnect, code));
+                let todo = row.map_or("", |row| row.todo);
                 self.parts.counts.lock().refused_todo = todo;
                 let is_news = self.refused_told.insert(position, code) != Some(code);
                 if self.lanes.rests(position) {
