@@ -136,12 +136,8 @@ impl GameDesk {
         let at = self.world.clock.utc();
         let (table, outlet) = (Arc::clone(&self.table), self.outlet.clone());
         self.durable(move || {
-            let won = table.of(&game).is_some_and(|played| {
-                let played = played.lock();
-                played.sheet().view().score.won.is_some()
-            });
-            let why = if won { EndWord::Target } else { EndWord::Operator };
-            let input = SheetInput::Ended { why, utc_ns: at.as_nanos() };
+            // That the points ended it follows from the shots.
+            let input = SheetInput::Ended { why: EndWord::Operator, utc_ns: at.as_nanos() };
             table.end(&game, &input, at, &outlet)
         })
         .await
@@ -162,7 +158,8 @@ impl GameDesk {
         (fact, word): (FactId, GraphicWord),
         who: Option<String>,
     ) -> Result<GameView, Failed> {
-        self.tap_game(game, SheetInput::Graphic { fact, word, who }).await
+        let utc_ns = Some(self.world.clock.utc().as_nanos());
+        self.tap_game(game, SheetInput::Graphic { fact, word, who, utc_ns }).await
     }
 
     /// The operator does something with a candidate for social media.
@@ -331,6 +328,15 @@ impl GameDesk {
                 return Err(Failed::new("unknown", format_args!("no court `{court}` plays here")));
             }
         }
+        for RimAttacked { court, rim, .. } in &attacks {
+            let rims = self.book.get(court).map_or(0, |parts| parts.rims.len());
+            if courts.contains(court) && usize::from(*rim) >= rims {
+                return Err(Failed::new(
+                    "arguments",
+                    format_args!("court `{court}` has no rim {rim}: it has {rims}, counted from 0"),
+                ));
+            }
+        }
         let attacked = |RimAttacked { court, rim, team }| Attacked { court, rim, team };
         let session = SessionId::from_bits(self.world.chance.next(&*self.world.clock));
         Ok(Setup {
@@ -424,7 +430,7 @@ const NOTHING_TO_UNDO: &str = "nothing_to_undo";
 
 fn tap_refused(error: &TapRefused) -> Failed {
     let code = match error {
-        TapRefused::Book(book::Refused::Unknown { .. }) => "unknown",
+        TapRefused::Book(book::Refused::Unknown { .. }) | TapRefused::NoGame { .. } => "unknown",
         TapRefused::Book(book::Refused::NothingToUndo { .. }) => NOTHING_TO_UNDO,
         TapRefused::Book(
             book::Refused::Nothing { .. }

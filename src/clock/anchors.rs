@@ -11,7 +11,7 @@ use crate::clock::anchor::{BoxClock, Evidence, Stamp, WallAnchor, judge};
 use crate::clock::plausible::Floor;
 use crate::clock::time::Clock;
 use crate::event::state::{ClockState, CourtClock};
-use crate::media::{CourtId, MediaTime, Monotonic, SessionId, StreamItem};
+use crate::media::{CourtId, MediaTime, Monotonic, SessionId, StreamItem, UtcTime};
 
 /// Sessions of a court that are remembered; older ones are told by their snapshots.
 const SESSIONS: usize = 16;
@@ -195,6 +195,12 @@ impl Anchors {
     #[must_use]
     pub fn plausible(&self) -> bool {
         self.shared.clock.utc() >= self.shared.floor.at()
+    }
+
+    /// The time by the box's clock.
+    #[must_use]
+    pub fn utc(&self) -> UtcTime {
+        self.shared.clock.utc()
     }
 
     /// A time that the present must be later than.

@@ -59,12 +59,34 @@ pub struct GameTold {
     pub period: u16,
     /// Periods before overtime.
     pub periods: u16,
+    /// The period that can begin next; absent where points divide the game, and after the last period of rules
+    /// without overtime. An overtime begins from a draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_period: Option<u16>,
+    /// Points with which the second half begins, in rules that divide the game so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_at: Option<u32>,
+    /// When the periods after the first began, as somebody tapped; what was taken back is not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<PeriodStart>,
+    /// When it was ended, RFC 3339, by the box's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
     /// Who won, once it is over and not drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub winner: Option<TeamId>,
     /// Why it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndWord>,
+}
+
+/// A period that began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PeriodStart {
+    /// Which, from 2; overtimes count on.
+    pub period: u16,
+    /// RFC 3339, by the box's clock.
+    pub time: String,
 }
 
 /// What one team has.
@@ -122,6 +144,9 @@ pub struct GameScore {
     /// Who has won by the rules, the game being ended or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub won: Option<TeamId>,
+    /// The shot with which it was won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub won_by: Option<String>,
     /// The shot that changed it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -281,6 +306,9 @@ pub struct Graphic {
     /// Which person that was, as they named themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
+    /// When it was taken, RFC 3339, by the box's clock; absent while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<String>,
     /// The facts that it stands on.
     pub stands_on: Vec<String>,
     /// Seconds of the stream's own timestamps.

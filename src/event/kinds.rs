@@ -64,9 +64,11 @@ impl Saying {
     pub fn stands_on(&self) -> Vec<String> {
         match self {
             Self::Score(Score { after, .. })
-            | Self::GameScore(GameScore { after, .. })
             | Self::Momentum(Momentum { after, .. })
             | Self::Leaderboard(Leaderboard { after, .. }) => after.iter().cloned().collect(),
+            Self::GameScore(GameScore { after, won_by, .. }) => {
+                after.iter().chain(won_by).cloned().collect()
+            }
             Self::Highlight(highlight) => {
                 std::iter::once(&highlight.shot).chain(&highlight.with).cloned().collect()
             }

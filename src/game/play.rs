@@ -3,7 +3,7 @@
 use crate::answer::RimAnswer;
 use crate::config::Calibrate;
 use crate::event::FactId;
-use crate::game::attempt::Ruling;
+use crate::game::attempt::{Call, Ruling};
 use crate::game::book::{Book, Refused};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
 use crate::game::input::{Added, Called, Correction, InGame, Input, Undo};
@@ -12,11 +12,11 @@ use crate::game::log::{CHECKPOINT_EVERY, Decided, Entry};
 use crate::game::umpire::{Ruled, Umpire};
 use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId};
 
-/// What the game that was started makes of the next shot at a rim; nothing where none was.
-pub(super) type Ordinary<'a> = &'a dyn Fn(RimId) -> Option<InGame>;
+/// What the game that was started makes of a shot at a rim at that time; nothing where none was.
+pub(super) type Ordinary<'a> = &'a dyn Fn(RimId, SessionId, MediaTime) -> Option<InGame>;
 
 /// No game was started.
-pub(super) const ROLLING: Ordinary<'_> = &|_| None;
+pub(super) const ROLLING: Ordinary<'_> = &|_, _, _| None;
 
 /// The game of one court.
 #[derive(Debug)]
@@ -92,12 +92,12 @@ impl Game {
         Ok(self.take(Input::Undone(undo)))
     }
 
-    /// Takes a shot in that no model saw.
+    /// Takes a shot in that no model saw. `away`: a session of its own, for no camera plays.
     ///
     /// # Errors
     /// [`Refused`]: why nothing was changed.
-    pub fn add(&mut self, added: Added) -> Result<Vec<Decided>, Refused> {
-        let playing = self.umpire.playing().map(|(session, _)| session);
+    pub fn add(&mut self, added: Added, away: Option<SessionId>) -> Result<Vec<Decided>, Refused> {
+        let playing = away.or_else(|| self.umpire.playing().map(|(session, _)| session));
         self.book.check_added(&added, playing)?;
         Ok(self.take(Input::Added(added)))
     }
@@ -159,8 +159,8 @@ impl Game {
     /// What was ruled becomes an input; a final teaches its rim.
     fn rule(&mut self, ruled: &Ruled, ordinary: Ordinary<'_>) -> Vec<Decided> {
         let Ruled { session, rim, ruling, by } = ruled;
-        let called = |call| Called {
-            in_game: ordinary(*rim),
+        let called = |call: &Call| Called {
+            in_game: ordinary(*rim, *session, call.reached),
             ..Called::of((*session, rim.0), call, (by.at, by.latency), &by.model)
         };
         let decided = self.take(match ruling {

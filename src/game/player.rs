@@ -28,7 +28,7 @@ use crate::game::play::Game;
 use crate::game::resume::{Recovered, resume};
 use crate::game::sheet::{SheetInput, ShotNews};
 use crate::game::table::Table;
-use crate::game::tap::{Tap, TapRefused, Tapped};
+use crate::game::tap::{Tap, TapRefused, Tapped, utc_ns};
 use crate::mailbox::{Mailbox, Take};
 use crate::media::{CloseReason, CourtId, GameId, SessionId};
 
@@ -121,7 +121,9 @@ pub(crate) fn start(
         come_before_all();
         let (game, mended) = resume(&seat.court, seat.rims, recovered);
         let mut lost = hand_over(&seat.court, &seat.outlet, decisions(&seat.court, mended));
-        let ordinary = |rim| seat.table.ordinary(&seat.court, rim);
+        let ordinary = |rim, session, at| {
+            seat.table.ordinary(&seat.court, rim, utc_ns(&seat.wall, &seat.court, session, at))
+        };
         let Learning { how, rims, keeper } = learning;
         let mut game = game.calibrated(how, rims);
         show(&seat.board, &game);
@@ -177,8 +179,8 @@ impl Seat {
             Tap::Add(add) => {
                 let gone = || TapRefused::GameGone { game: add.game.clone() };
                 let played = table.of(&add.game).ok_or_else(gone)?;
-                let added = add.input(court, game, &played.lock())?;
-                (None, game.add(added)?)
+                let (added, away) = add.input(court, game, (&played.lock(), &self.wall))?;
+                (None, game.add(added, away)?)
             }
         };
         let first = decided.first().and_then(|one| one.events.first()).map(|event| event.fact);
@@ -230,8 +232,8 @@ impl Seat {
             Input::Final(_) | Input::Corrected(_) | Input::Undone(_) | Input::Added(_)
         );
         let shot = decided.events.first().filter(|_| is_word)?;
-        let when = self.wall.stamp(&self.court, shot.session, shot.at, None);
-        let (game, news) = game.book().news(shot.fact, when.source.map(|_| when.utc.as_nanos()))?;
+        let when = utc_ns(&self.wall, &self.court, shot.session, shot.at);
+        let (game, news) = game.book().news(shot.fact, when)?;
         Some((game, ShotNews { undone: matches!(input, Input::Undone(_)), ..news }))
     }
 }

@@ -108,7 +108,7 @@ impl Step {
             Self::Said(fact, verdict) => game.said(fact, verdict),
             Self::Corrected(correction) => game.correct(correction)?,
             Self::Undone(undo) => game.undo(undo)?,
-            Self::Added(added) => game.add(added)?,
+            Self::Added(added) => game.add(added, None)?,
         })
     }
 }

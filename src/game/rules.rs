@@ -246,6 +246,25 @@ impl Rules {
         self.values.last().copied().unwrap_or(self.ordinary)
     }
 
+    /// The period that can begin after one; `None` where points divide the game, and after the last of rules
+    /// that name no overtime.
+    #[must_use]
+    pub const fn next_period(&self, period: u16) -> Option<u16> {
+        let overtime = self.overtime_target.is_some() || self.overtime_minutes.is_some();
+        if self.half_at.is_none() && (overtime || period < self.periods) {
+            Some(period + 1)
+        } else {
+            None
+        }
+    }
+
+    /// True if points alone end the game: there is no overtime to play.
+    #[must_use]
+    pub const fn ends_by_points(&self) -> bool {
+        let overtime = self.overtime_target.is_some() || self.overtime_minutes.is_some();
+        self.target.is_some() && !overtime
+    }
+
     /// True if teams attack the other basket in a period than in the first.
     #[must_use]
     pub const fn swapped(&self, period: u16) -> bool {

@@ -133,12 +133,12 @@ impl Table {
         self.shared.lock().games.records().to_vec()
     }
 
-    /// What the game that a court plays makes of the next shot at a rim.
+    /// What the game that a court plays makes of a shot at a rim, `utc_ns` where that is known.
     #[must_use]
-    pub fn ordinary(&self, court: &CourtId, rim: RimId) -> Option<InGame> {
+    pub fn ordinary(&self, court: &CourtId, rim: RimId, utc_ns: Option<i64>) -> Option<InGame> {
         let played = self.at(court)?;
         let played = played.lock();
-        Some(played.ordinary(court, rim))
+        Some(played.ordinary(court, rim, utc_ns))
     }
 
     /// Starts a game: from its first word on it is the courts'. Waits for room in the outbox.
@@ -232,6 +232,12 @@ impl Table {
         Ok((record, durable))
     }
 
+    /// True of a game that is on record, however long ago.
+    #[must_use]
+    pub fn is_known(&self, id: &GameId) -> bool {
+        self.shared.lock().games.records().iter().any(|game| game.id == *id)
+    }
+
     /// Why there is no sheet of a game.
     #[must_use]
     pub fn without_sheet(&self, id: &GameId) -> TableRefused {
@@ -270,10 +276,10 @@ impl Played {
         &self.sheet
     }
 
-    /// What it makes of the next shot at a rim.
+    /// What it makes of a shot at a rim, `utc_ns` where that is known.
     #[must_use]
-    pub fn ordinary(&self, court: &CourtId, rim: RimId) -> InGame {
-        let ordinary = self.sheet.ordinary(court, rim);
+    pub fn ordinary(&self, court: &CourtId, rim: RimId, utc_ns: Option<i64>) -> InGame {
+        let ordinary = self.sheet.ordinary(court, rim, utc_ns);
         let team_by = ordinary.team.as_ref().map(|_| SaidBy::Rules);
         InGame {
             game: self.sheet.id().clone(),

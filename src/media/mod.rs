@@ -1,7 +1,7 @@
 //! The words that every stage speaks: times, names, access units, frames, codec parameters.
 //!
 //! Lowest layer: names nothing else of this crate. Read `time` (three clocks that must not be
-//! mixed), `names` (ours) and `foreign` (text from outside), `base64`, `unit` (what came in), `frame` (what was
+//! mixed), `names` (ours), `foreign` (text from outside) and `isolate` (names in sentences), `base64`, `unit` (what came in), `frame` (what was
 //! decoded; `picture` and `device` are where its pixels are, `colour` how they are meant), `place` and `rims` (where a rim lies in a
 //! picture), then `h264`, `h265`, `naming` and `sei` (what the bytes of a picture say;
 //! pure) and `alike` (which of them say the same).
@@ -9,6 +9,7 @@
 mod time;
 mod names;
 mod foreign;
+mod isolate;
 pub(crate) mod base64;
 mod unit;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use crate::media::colour::{Colour, Matrix, Siting};
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};
 pub use crate::media::foreign::{Foreign, Kind as ForeignKind};
 pub use crate::media::frame::{Frame, Pixels};
+pub use crate::media::isolate::{isolated, isolates, without_isolates};
 pub use crate::media::names::{
     BoxName, CourtId, GameId, NameError, PlayerId, RimBox, RimId, SessionId, TeamId,
 };

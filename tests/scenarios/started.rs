@@ -33,8 +33,12 @@ pub(crate) fn ask(tested: &TestBox, method: &str, path: &str, body: &Value) -> (
 }
 
 fn start(tested: &TestBox) -> Value {
+    start_by(tested, "pickup-21")
+}
+
+fn start_by(tested: &TestBox, rules: &str) -> Value {
     let asked = json!({
-        "id": "final", "rules": "pickup-21", "courts": ["north", "south"],
+        "id": "final", "rules": rules, "courts": ["north", "south"],
         "teams": [{ "id": "reds" }, { "id": "blues" }],
         "attacks": [
             { "court": "north", "rim": 0, "team": "reds" },
@@ -377,7 +381,7 @@ fn what_is_deleted_on_demand_is_learnt_from_no_more() {
 fn what_a_game_tells_before_any_picture_has_the_time_when_it_was() {
     let mut tested = TestBox::with_courts(&["north", "south"]);
     let began = tested.clock.utc();
-    start(&tested);
+    start_by(&tested, "fiba-5x5");
     tested.pass(Duration::from_secs(90), Duration::from_secs(1));
     let tapped = tested.clock.utc();
     assert_eq!(ask(&tested, "POST", "/v1/games/final/period", &json!({ "n": 2 })).0, 200);
@@ -392,5 +396,85 @@ fn what_a_game_tells_before_any_picture_has_the_time_when_it_was() {
     near(times[0], began);
     near(times[1], tapped);
     assert!(told.iter().all(|event| event["clocksource"] == "arrival"), "{told:?}");
+    tested.stop();
+}
+
+#[test]
+fn what_people_add_and_say_counts_alike_wherever_it_is_told() {
+    let mut tested = TestBox::with_courts(&["north"]);
+    tested.connected();
+    let asked = |attacks: Value| {
+        json!({
+            "id": "final", "rules": "pickup-21", "courts": ["north"], "attacks": attacks,
+            "teams": [{ "id": "reds" }, { "id": "blues" }],
+            "players": [{ "id": "7", "team": "reds", "name": "Ana" }],
+        })
+    };
+    let detail = |told: &Value| told["detail"].as_str().unwrap_or_default().to_owned();
+    let nine = json!([{ "court": "north", "rim": 9, "team": "reds" }]);
+    let (status, refused) = ask(&tested, "POST", "/v1/games", &asked(nine));
+    assert_eq!(status, 400, "{refused}");
+    assert!(detail(&refused).contains("has no rim 9: it has 1"), "{refused}");
+    assert_eq!(ask(&tested, "POST", "/v1/games", &asked(json!([]))).0, 201);
+    let shots = "/v1/games/final/shots";
+    let shot = |more: Value| {
+        let mut shot = json!({ "court": "north", "rim": 0, "verdict": "made" });
+        let more = more.as_object().expect("an object").clone();
+        shot.as_object_mut().expect("an object").extend(more);
+        shot
+    };
+    tested.pass(Duration::from_secs(3), Duration::from_millis(100));
+
+    // No camera came: what is not seen can be said all the same.
+    let blues = shot(json!({ "ago_s": 1.0, "team": "blues", "points": 2 }));
+    let (status, told) = ask(&tested, "POST", shots, &blues);
+    assert_eq!(status, 200, "{told}");
+    hangs_together(&tested, "added without a camera");
+    let first = of_kind(&tested, "shot.made").pop().expect("one");
+    assert_ne!(first["clocksource"], "none", "by the box's clock: {first}");
+    // One by a player has the team of the player.
+    assert_eq!(ask(&tested, "POST", shots, &shot(json!({ "ago_s": 0.5, "player": "7" }))).0, 200);
+    hangs_together(&tested, "added by player");
+    // And one that pends, once its player is named: the shot itself says so, not the score alone.
+    let (status, told) = ask(&tested, "POST", shots, &shot(json!({ "ago_s": 0.2 })));
+    assert_eq!(status, 200, "{told}");
+    let fact = told["fact"].as_str().expect("a fact").to_owned();
+    assert_eq!(facts(&tested)[&fact]["data"].get("team"), None);
+    let path = format!("/v1/shots/{fact}/correct");
+    assert_eq!(ask(&tested, "POST", &path, &json!({ "player": "7" })).0, 200);
+    assert_eq!(facts(&tested)[&fact]["data"]["team"], "reds");
+    hangs_together(&tested, "corrected by player");
+    let (_, view) = ask(&tested, "GET", "/v1/games/final", &Value::Null);
+    assert_eq!(points(&view["score"]), [2, 2]);
+
+    // Not of the game: from before it; of one that never was; a period that its rules have not.
+    for ago in [3_600.0, 1e7] {
+        let (status, refused) = ask(&tested, "POST", shots, &shot(json!({ "ago_s": ago })));
+        assert_eq!(status, 409, "{refused}");
+        assert!(detail(&refused).contains("the game began after that"), "{refused}");
+    }
+    let (status, refused) =
+        ask(&tested, "POST", "/v1/games/csv/shots", &shot(json!({ "ago_s": 1 })));
+    assert_eq!(status, 404, "{refused}");
+    assert!(detail(&refused).contains("no game `csv` is known"), "{refused}");
+    let period = json!({ "n": 2 });
+    let (status, refused) = ask(&tested, "POST", "/v1/games/final/period", &period);
+    assert_eq!(status, 409, "{refused}");
+    assert!(detail(&refused).contains("have no overtime"), "{refused}");
+
+    // After the end, without a camera still: it was not later than the end.
+    let (status, view) = ask(&tested, "POST", "/v1/games/final/end", &Value::Null);
+    assert_eq!((status, &view["told"]["ended"]), (200, &json!("operator")), "{view}");
+    tested.pass(Duration::from_secs(60), Duration::from_secs(1));
+    let late = shot(json!({ "ago_s": 0.1, "team": "blues" }));
+    assert_eq!(ask(&tested, "POST", shots, &late).0, 200);
+    let (_, view) = ask(&tested, "GET", "/v1/games/final", &Value::Null);
+    assert_eq!(points(&view["score"]), [2, 3]);
+    let last = of_kind(&tested, "shot.made").pop().expect("one");
+    let end = of_kind(&tested, "game").pop().expect("over");
+    assert_eq!(end["data"]["state"], "over");
+    let [last, end] =
+        [&last["time"], &end["data"]["ended_at"]].map(|at| at.as_str().expect("a time"));
+    assert!(last <= end, "{last} is after {end}");
     tested.stop();
 }

@@ -12,7 +12,7 @@ use crate::game::sheet::naming;
 use crate::game::sheet::placed::Placed;
 use crate::game::sheet::state::{Kept, KeptGraphic, Key};
 use crate::game::sheet::tally::Tally;
-use crate::media::MediaTime;
+use crate::media::{MediaTime, UtcTime};
 
 /// A graphic is proposed for the first time while its shot is one of the last so many (chosen).
 pub(super) const FRESH_SHOTS: usize = 5;
@@ -96,7 +96,7 @@ pub(super) fn of_the_end(kept: &Kept, tally: &Tally) -> Option<Wanted> {
             let team = naming::team(setup, side);
             format!("{team} win {}", naming::points_of(side, tally.points()))
         }
-        None => format!("Drawn: {}", naming::score(setup, tally.points())),
+        None => format!("Drawn: {}", naming::score_in_short(setup, tally.points())),
     };
     Some(Wanted {
         key: Key { about: GraphicKind::Final, shot: None, of: String::new() },
@@ -222,7 +222,7 @@ fn comparison(setup: &Setup, placed: &Placed<'_>) -> Wanted {
     let sides = &placed.after.sides;
     let of = |side: usize| {
         let sums = &sides[side.min(1)];
-        (naming::team(setup, side), sums.made, sums.attempts)
+        (naming::team_in_short(setup, side), sums.made, sums.attempts)
     };
     let ((first, made, tried), (second, theirs, of_theirs)) = (of(0), of(1));
     let share = |made, tried| percent(made, tried).map_or("–".to_owned(), |of| format!("{of} %"));
@@ -242,10 +242,19 @@ fn comparison(setup: &Setup, placed: &Placed<'_>) -> Wanted {
     }
 }
 
+/// A time of the box's clock in the game's own session.
+pub(super) fn since_start(kept: &Kept, utc_ns: i64) -> MediaTime {
+    MediaTime::from_nanos(utc_ns.saturating_sub(kept.setup.start_utc_ns).max(0))
+}
+
 /// What is told of a graphic.
 pub(super) fn told(kept: &Kept, wanted: &Wanted, as_kept: &KeptGraphic) -> Graphic {
     let shot = wanted.index.and_then(|index| kept.shots.get(index));
-    let at = shot.map_or(MediaTime::ZERO, |shot| MediaTime::from_nanos(shot.news.at_ns));
+    let at = match (wanted.key.shot, kept.ended, shot) {
+        (None, Some((_, utc_ns)), _) => since_start(kept, utc_ns),
+        (.., Some(shot)) => MediaTime::from_nanos(shot.news.at_ns),
+        _ => MediaTime::ZERO,
+    };
     let team = wanted.side.and_then(|side| kept.setup.teams.get(side));
     Graphic {
         game: kept.setup.id.clone(),
@@ -257,6 +266,7 @@ pub(super) fn told(kept: &Kept, wanted: &Wanted, as_kept: &KeptGraphic) -> Graph
         life_s: wanted.life_s,
         state: as_kept.word,
         who: as_kept.who.clone(),
+        taken_at: as_kept.taken_ns.map(|ns| UtcTime::from_nanos(ns).to_rfc3339()),
         stands_on: wanted.stands_on.iter().map(ToString::to_string).collect(),
         t_stream: at.as_secs_f64(),
     }
@@ -289,7 +299,7 @@ pub(super) fn settle(kept: &mut Kept, wanted: &[Wanted]) -> Vec<(usize, Change)>
         if is_wanted {
             // Who threw it out does not see it again; else it is for them to say anew.
             if graphic.word != GraphicWord::Dismissed {
-                (graphic.word, graphic.who) = (GraphicWord::Proposed, None);
+                (graphic.word, graphic.who, graphic.taken_ns) = (GraphicWord::Proposed, None, None);
             }
             changes.push((place, Change::Told));
         } else {
@@ -298,7 +308,9 @@ pub(super) fn settle(kept: &mut Kept, wanted: &[Wanted]) -> Vec<(usize, Change)>
     }
     for wanted in wanted {
         let known = kept.graphics.iter().any(|graphic| graphic.key == wanted.key);
-        if known || wanted.index.is_some_and(|index| index < fresh) {
+        // How it came out is worth showing whenever that is known: a correction of an old shot may say it.
+        let is_final = wanted.key.about == GraphicKind::Final;
+        if known || !is_final && wanted.index.is_some_and(|index| index < fresh) {
             continue;
         }
         kept.numbers.graphic += 1;
@@ -309,6 +321,7 @@ pub(super) fn settle(kept: &mut Kept, wanted: &[Wanted]) -> Vec<(usize, Change)>
             stands: true,
             word: GraphicWord::Proposed,
             who: None,
+            taken_ns: None,
         });
         changes.push((kept.graphics.len() - 1, Change::Told));
     }

@@ -96,6 +96,9 @@ pub enum SheetInput {
         /// Who that is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         who: Option<String>,
+        /// When, ns of UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        utc_ns: Option<i64>,
     },
     /// What the operator does with a candidate for social media.
     Social {
@@ -202,6 +205,14 @@ pub enum Refused {
     Points { points: u8, known: String },
     #[error("a period is 1 to {LAST_PERIOD}")]
     Period,
+    #[error("the second half of these rules begins by the points: nobody begins it")]
+    ByPoints,
+    #[error(
+        "these rules have no overtime: the game goes on until it is won by the points, or ended"
+    )]
+    NoOvertime,
+    #[error("the game began after that: a shot of it is at most {most_s} s ago")]
+    BeforeGame { most_s: i64 },
     #[error("the game is over")]
     Over,
     #[error("no {fact} is known in this game that stands: see the `fact` of its event")]
@@ -253,6 +264,13 @@ impl Setup {
     #[must_use]
     pub fn side(&self, team: &TeamId) -> Option<usize> {
         self.teams.iter().position(|known| known.id == *team)
+    }
+
+    /// Whose a player is, where they are listed.
+    #[must_use]
+    pub fn team_of(&self, player: &PlayerId) -> Option<&TeamId> {
+        let listed = self.players.iter().find(|listed| listed.id == *player);
+        listed.map(|listed| &listed.team)
     }
 
     /// What a shot at a rim is, while nobody said more; `swapped`: teams attack the other basket than in

@@ -1,14 +1,14 @@
 //! The layers that are one fact a game: score, momentum, leaderboard. Each a function of a tally.
 
 use crate::event::game::{
-    Drought, GameScore, GameTold, Leaderboard, Leverage, Momentum, OfValue, Row, Run, Share,
-    TeamPoints,
+    Drought, GameScore, GameTold, Leaderboard, Leverage, Momentum, OfValue, PeriodStart, Row, Run,
+    Share, TeamPoints,
 };
-use crate::event::words::GameWord;
-use crate::game::sheet::input::Setup;
+use crate::event::words::{EndWord, GameWord};
+use crate::game::sheet::input::{LAST_PERIOD, Setup};
 use crate::game::sheet::state::Kept;
 use crate::game::sheet::tally::{OfPlayer, Races, Side, Tally, When};
-use crate::media::TeamId;
+use crate::media::{TeamId, UtcTime};
 
 /// Four digits: more would mean nothing.
 pub(super) fn rounded(share: f64) -> f64 {
@@ -24,6 +24,14 @@ fn team(setup: &Setup, side: usize) -> TeamId {
 pub(super) fn told(kept: &Kept, tally: &Tally) -> GameTold {
     let Kept { setup, ended, .. } = kept;
     let winner = ended.and_then(|_| tally.won.map(|(side, _)| side).or_else(|| tally.leader()));
+    let period = tally.period(&setup.rules, kept.period);
+    let time = |ns| UtcTime::from_nanos(ns).to_rfc3339();
+    // Why it is over follows the shots as all else does: one that is corrected may have been the last.
+    let why = |(why, _)| match (why, tally.won) {
+        (EndWord::Operator | EndWord::Target, Some(_)) => EndWord::Target,
+        (EndWord::Operator | EndWord::Target, None) => EndWord::Operator,
+        (other, _) => other,
+    };
     GameTold {
         game: setup.id.clone(),
         state: if ended.is_some() { GameWord::Over } else { GameWord::Running },
@@ -31,10 +39,18 @@ pub(super) fn told(kept: &Kept, tally: &Tally) -> GameTold {
         teams: setup.teams.clone(),
         courts: setup.courts.clone(),
         players: setup.players.clone(),
-        period: tally.period(&setup.rules, kept.period),
+        period,
         periods: setup.rules.periods,
+        next_period: setup.rules.next_period(period).filter(|n| *n <= LAST_PERIOD),
+        half_at: setup.rules.half_at,
+        starts: kept
+            .marks
+            .iter()
+            .map(|(period, ns)| PeriodStart { period: *period, time: time(*ns) })
+            .collect(),
+        ended_at: ended.map(|(_, ns)| time(ns)),
         winner: winner.map(|side| team(setup, side)),
-        ended: ended.map(|(why, _)| why),
+        ended: ended.map(why),
     }
 }
 
@@ -69,6 +85,7 @@ pub(super) fn score(kept: &Kept, tally: &Tally) -> GameScore {
         ties: tally.ties,
         game_point: at_it.map(|(side, _)| team(setup, side)).collect(),
         won: tally.won.map(|(side, _)| team(setup, side)),
+        won_by: tally.won.map(|(_, shot)| shot.to_string()),
         after: None,
     }
 }

@@ -43,8 +43,10 @@ use crate::game::sheet::derive::Derived;
 use crate::game::sheet::input::is_seen;
 use crate::game::sheet::state::{Kept, KeptHighlight, KeptShot};
 use crate::game::sheet::tally::Races;
-use crate::game::sheet::tell::Contents;
-use crate::media::{CourtId, GameId, MediaTime, PlayerId, RimId, SessionId, TeamId};
+use crate::game::sheet::tell::{Cause, Contents};
+use crate::media::{
+    CourtId, GameId, MediaTime, PlayerId, RimId, SessionId, TeamId, isolates, without_isolates,
+};
 
 /// One started game.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,10 +143,18 @@ impl Sheet {
         self.kept.shots.iter().any(|shot| shot.news.fact == fact)
     }
 
-    /// What a shot at a rim is, while nobody said more.
+    /// What a shot at a rim is, while nobody said more: by the sides of the period in which it was, `utc_ns`; in
+    /// that which is played where nobody knows when.
     #[must_use]
-    pub fn ordinary(&self, court: &CourtId, rim: RimId) -> Ordinary {
-        self.kept.setup.ordinary(court, rim.0, self.kept.swapped())
+    pub fn ordinary(&self, court: &CourtId, rim: RimId, utc_ns: Option<i64>) -> Ordinary {
+        let period = self.kept.period_at(utc_ns);
+        self.kept.setup.ordinary(court, rim.0, self.kept.swapped_in(period))
+    }
+
+    /// When it was ended, ns of UTC.
+    #[must_use]
+    pub fn ended_ns(&self) -> Option<i64> {
+        self.kept.ended.map(|(_, utc_ns)| utc_ns)
     }
 
     /// Says of what somebody wants whether it can be. What a court's own models say need not be asked.
@@ -152,6 +162,22 @@ impl Sheet {
     /// # Errors
     /// [`Refused`], with what to do.
     pub fn check(&self, input: &SheetInput) -> Result<(), Refused> {
+        self.fits(input)?;
+        let rules = &self.kept.setup.rules;
+        match input {
+            SheetInput::Period { n, .. } if rules.half_at.is_some() && *n != self.kept.period => {
+                Err(Refused::ByPoints)
+            }
+            SheetInput::Period { n, .. } if *n > rules.periods && rules.ends_by_points() => {
+                Err(Refused::NoOvertime)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What an input must be so that it changes anything: less than what is asked of one that is new, since a
+    /// log of an earlier version must come to what it came to.
+    fn fits(&self, input: &SheetInput) -> Result<(), Refused> {
         let setup = &self.kept.setup;
         match input {
             SheetInput::Shot(news) => {
@@ -180,7 +206,13 @@ impl Sheet {
                 });
                 match (candidate, caption) {
                     _ if *word == SocialWord::Other => Err(Refused::Word),
-                    (_, Some(caption)) if !is_seen(caption, CAPTION_MOST) => Err(Refused::Caption),
+                    // Ours has names that are isolated, and comes back as it was.
+                    (_, Some(caption))
+                        if isolates(caption).is_none()
+                            || !is_seen(&without_isolates(caption), CAPTION_MOST) =>
+                    {
+                        Err(Refused::Caption)
+                    }
                     (Some(candidate), _) if candidate.stands => Ok(()),
                     _ => Err(Refused::Gone { fact: *fact }),
                 }
@@ -230,31 +262,28 @@ impl Sheet {
     pub fn apply(&mut self, input: &SheetInput) -> Vec<Event> {
         let is_news =
             matches!(input, SheetInput::Shot(news) if self.kept.setup.courts.contains(&news.court));
-        if !is_news && self.check(input).is_err() {
+        if !is_news && self.fits(input).is_err() {
             return Vec::new();
         }
         let changed = match input {
             SheetInput::Shot(news) => self.kept.take(news),
             SheetInput::Period { n, swapped, utc_ns } => {
-                self.kept.period = *n;
-                if let Some(swapped) = swapped {
-                    self.kept.turned = *swapped != self.kept.setup.rules.swapped(*n);
-                }
-                self.kept.marks.push((*n, *utc_ns));
-                // Taps to and fro: the last ones count.
-                let most = usize::from(LAST_PERIOD);
-                if self.kept.marks.len() > most {
-                    self.kept.marks.remove(0);
-                }
+                self.kept.begin_period(*n, *swapped, *utc_ns);
                 true
             }
             SheetInput::Players { players } => {
                 self.kept.setup.players.clone_from(players);
                 true
             }
-            SheetInput::Graphic { fact, word, who } => {
+            SheetInput::Graphic { fact, word, who, utc_ns } => {
                 let graphic = self.kept.graphics.iter_mut().find(|graphic| graphic.n == fact.n);
                 graphic.is_some_and(|graphic| {
+                    graphic.taken_ns = match (*word, graphic.word) {
+                        // Once more: it is on the air since the first time.
+                        (GraphicWord::Taken, GraphicWord::Taken) => graphic.taken_ns,
+                        (GraphicWord::Taken, _) => *utc_ns,
+                        _ => None,
+                    };
                     graphic.word = *word;
                     graphic.who.clone_from(who);
                     true
@@ -280,15 +309,18 @@ impl Sheet {
             return Vec::new();
         }
         self.retell(match input {
-            SheetInput::Shot(news) => Some(news),
-            _ => None,
+            SheetInput::Shot(news) => Cause::Shot(news),
+            SheetInput::Period { utc_ns, .. } | SheetInput::Ended { utc_ns, .. } => {
+                Cause::Tap(Some(*utc_ns))
+            }
+            _ => Cause::Tap(None),
         })
     }
 
-    fn retell(&mut self, news: Option<&ShotNews>) -> Vec<Event> {
+    fn retell(&mut self, cause: Cause<'_>) -> Vec<Event> {
         let now = Derived::of(&self.kept, self.races.as_ref());
         let both = (&self.derived, &now);
-        let (events, contents) = tell::changed(&mut self.kept, both, &self.contents, news);
+        let (events, contents) = tell::changed(&mut self.kept, both, &self.contents, cause);
         (self.derived, self.contents) = (now, contents);
         if self.kept.let_go() {
             self.derived = Derived::of(&self.kept, self.races.as_ref());
@@ -412,4 +444,4 @@ impl Sheet {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -94,7 +94,8 @@ fn chosen(kept: &Kept) -> Vec<FactId> {
     }
     best.sort_by_key(|(approved, score, index, _)| (!approved, std::cmp::Reverse(*score), *index));
     let approved = best.iter().take_while(|(approved, ..)| *approved).count();
-    let places = usize::try_from(kept.setup.rules.social).unwrap_or(0).max(approved);
+    let budget = kept.setup.rules.social.saturating_sub(kept.approved_before);
+    let places = usize::try_from(budget).unwrap_or(0).max(approved);
     best.into_iter().take(places).map(|(.., fact)| fact).collect()
 }
 

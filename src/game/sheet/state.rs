@@ -24,7 +24,10 @@ pub(super) struct Kept {
     pub(super) period: u16,
     /// True where teams attack other baskets than the rules say: somebody tapped so.
     pub(super) turned: bool,
-    /// When periods began, ns of UTC, in the order of the taps.
+    /// From which periods on that is so, or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) turns: Vec<(u16, bool)>,
+    /// When periods began, ns of UTC, in their order.
     pub(super) marks: Vec<(u16, i64)>,
     pub(super) ended: Option<(EndWord, i64)>,
     /// What all shots that can no longer be corrected came to.
@@ -36,6 +39,9 @@ pub(super) struct Kept {
     /// In the order in which they were first told.
     pub(super) graphics: Vec<KeptGraphic>,
     pub(super) social: Vec<KeptSocial>,
+    /// Candidates that were approved, and whose shots can no longer be corrected: they keep their places.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) approved_before: u32,
     /// Shots that people said something of, once for each word that was not taken back; the last one last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) corrected: Vec<FactId>,
@@ -136,6 +142,9 @@ pub(super) struct KeptGraphic {
     pub(super) word: GraphicWord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) who: Option<String>,
+    /// When it was taken, ns of UTC; `None` while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taken_ns: Option<i64>,
 }
 
 /// A candidate for social media, as it was told last.
@@ -151,6 +160,11 @@ pub(super) struct KeptSocial {
     pub(super) caption: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) who: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl KeptShot {
@@ -170,6 +184,7 @@ impl Kept {
         Self {
             period: 1,
             turned: false,
+            turns: Vec::new(),
             marks: Vec::new(),
             ended: None,
             before: Tally::default(),
@@ -178,6 +193,7 @@ impl Kept {
             whole: Whole::default(),
             graphics: Vec::new(),
             social: Vec::new(),
+            approved_before: 0,
             corrected: Vec::new(),
             setup,
         }
@@ -187,9 +203,8 @@ impl Kept {
     pub(super) fn side(&self, news: &ShotNews) -> Option<usize> {
         let said = news.team.as_ref().and_then(|team| self.setup.side(team));
         said.or_else(|| {
-            let named = news.player.as_ref()?;
-            let player = self.setup.players.iter().find(|player| player.id == *named)?;
-            self.setup.side(&player.team)
+            let team = self.setup.team_of(news.player.as_ref()?)?;
+            self.setup.side(team)
         })
     }
 
@@ -224,7 +239,7 @@ impl Kept {
         }
         self.note(news);
         let place = self.place(news);
-        let period = self.period_of(news);
+        let period = self.period_at(news.utc_ns);
         let shot = KeptShot { news: news.clone(), period, highlight: None };
         self.shots.insert(place, shot);
         true
@@ -260,16 +275,48 @@ impl Kept {
         rest.iter().position(later).map_or(self.shots.len(), |place| after + place)
     }
 
-    /// The period in which a shot was: by the clock, if that knows when it began.
-    fn period_of(&self, news: &ShotNews) -> u16 {
-        let Some(utc_ns) = news.utc_ns else { return self.period };
-        let begun = self.marks.iter().rev().find(|(_, began)| *began <= utc_ns);
+    /// The period in which something was: by the clock, if that knows when. In milliseconds, as times are told.
+    pub(super) fn period_at(&self, utc_ns: Option<i64>) -> u16 {
+        let Some(utc_ns) = utc_ns else { return self.period };
+        let millis = |ns: i64| ns.div_euclid(1_000_000);
+        let begun = self.marks.iter().rev().find(|(_, began)| millis(*began) < millis(utc_ns));
         begun.map_or(1, |(n, _)| *n)
     }
 
-    /// True while teams attack the other basket than in the first period.
-    pub(super) fn swapped(&self) -> bool {
-        self.setup.rules.swapped(self.period) != self.turned
+    /// A period begins, or goes on; one before that which is played takes the taps since back, and what was
+    /// shot since then is of that period.
+    pub(super) fn begin_period(&mut self, n: u16, swapped: Option<bool>, utc_ns: i64) {
+        let since = self.marks.iter().find(|(period, _)| *period > n).map(|(_, began)| *began);
+        self.marks.retain(|(period, _)| *period <= n);
+        self.turns.retain(|(period, _)| *period <= n);
+        if n > 1 && self.marks.iter().all(|(period, _)| *period != n) {
+            self.marks.push((n, since.unwrap_or(utc_ns)));
+        }
+        self.period = n;
+        if let Some(swapped) = swapped {
+            self.turned = swapped != self.setup.rules.swapped(n);
+            self.turns.retain(|(period, _)| *period != n);
+            self.turns.push((n, self.turned));
+        }
+        let periods: Vec<u16> = self
+            .shots
+            .iter()
+            .map(|shot| match shot.news.utc_ns {
+                Some(utc_ns) => self.period_at(Some(utc_ns)),
+                None => shot.period.min(n),
+            })
+            .collect();
+        for (shot, period) in self.shots.iter_mut().zip(periods) {
+            shot.period = period;
+        }
+    }
+
+    /// True if teams attack the other basket in a period than in the first.
+    pub(super) fn swapped_in(&self, period: u16) -> bool {
+        let turn = self.turns.iter().rev().find(|(from, _)| *from <= period);
+        // Said before each turn had its period: it is known of all.
+        let unknown = self.turns.is_empty() && self.turned;
+        self.setup.rules.swapped(period) != turn.map_or(unknown, |(_, turned)| *turned)
     }
 
     /// Lets go what can no longer be corrected, with what stands on it. `true`: something went.
@@ -282,6 +329,11 @@ impl Kept {
                 self.before.count(&play, &self.setup.rules);
             }
             self.graphics.retain(|graphic| graphic.key.shot != Some(fact));
+            let approved = |candidate: &&KeptSocial| {
+                candidate.shot == fact && candidate.stands && candidate.word == SocialWord::Approved
+            };
+            let approved = self.social.iter().filter(approved).count();
+            self.approved_before += u32::try_from(approved).unwrap_or(0);
             self.social.retain(|candidate| candidate.shot != fact);
         }
         lets_go

@@ -130,6 +130,19 @@ impl Races {
     }
 }
 
+/// What wins, and how far both teams are.
+struct Goal {
+    overtime: bool,
+    target: u32,
+    win_by: u32,
+    points: [u32; 2],
+}
+
+/// True of a period after the last one of the rules.
+const fn is_overtime(rules: &Rules, period: u16) -> bool {
+    period > rules.periods && rules.half_at.is_none()
+}
+
 impl Tally {
     pub(super) const fn points(&self) -> [u32; 2] {
         let [first, second] = &self.sides;
@@ -163,21 +176,29 @@ impl Tally {
         }
     }
 
-    /// The points and the distance that win: of overtime, counted from its beginning.
-    fn goal(&self, rules: &Rules, period: u16) -> Option<(u32, u32, [u32; 2])> {
-        let (false, target) = (period > rules.periods && rules.half_at.is_none(), rules.target?)
-        else {
-            let target = rules.overtime_target?;
-            let [first, second] = self.points();
-            let [from, other] = self.overtime_from.unwrap_or([first, second]);
-            return Some((target, 1, [first.saturating_sub(from), second.saturating_sub(other)]));
-        };
-        Some((target, rules.win_by, self.points()))
+    /// What wins: in an overtime of its own target the points since it began, else those of the game.
+    ///
+    /// An overtime begins from a draw. What was tapped as one at another score, by mistake or before a call was
+    /// mended, is played by the rules of the periods until that score is a draw.
+    fn goal(&self, rules: &Rules, period: u16) -> Option<Goal> {
+        let points = self.points();
+        let [from, other] = self.overtime_from.unwrap_or(points);
+        if let Some(target) = rules.overtime_target
+            && is_overtime(rules, period)
+            && from == other
+        {
+            let points = points.map(|points| points.saturating_sub(from));
+            return Some(Goal { overtime: true, target, win_by: 1, points });
+        }
+        let (overtime, win_by) = (false, rules.win_by);
+        Some(Goal { overtime, target: rules.target?, win_by, points })
     }
 
     /// Teams that would win with their next shot of the most points.
     pub(super) fn game_point(&self, rules: &Rules, period: u16) -> [bool; 2] {
-        let Some((target, win_by, points)) = self.goal(rules, period) else { return [false; 2] };
+        let Some(Goal { target, win_by, points, .. }) = self.goal(rules, period) else {
+            return [false; 2];
+        };
         if self.won.is_some() {
             return [false; 2];
         }
@@ -239,15 +260,14 @@ impl Tally {
         rules: &Rules,
         period: u16,
     ) -> Option<(&'a Race, [u32; 2])> {
-        let (.., points) = self.goal(rules, period)?;
-        let overtime = period > rules.periods && rules.half_at.is_none();
+        let Goal { overtime, points, .. } = self.goal(rules, period)?;
         Some((if overtime { &races.overtime } else { &races.regular }, points))
     }
 
     /// Counts one shot.
     pub(super) fn count(&mut self, play: &Play, rules: &Rules) {
         let period = self.period(rules, play.period);
-        if period > rules.periods && rules.half_at.is_none() && self.overtime_from.is_none() {
+        if is_overtime(rules, period) && self.overtime_from.is_none() {
             self.overtime_from = Some(self.points());
         }
         let made = if play.made { play.points } else { 0 };
@@ -268,7 +288,7 @@ impl Tally {
         if play.made {
             self.basket(side, play);
             if self.won.is_none()
-                && let Some((target, win_by, points)) = self.goal(rules, period)
+                && let Some(Goal { target, win_by, points, .. }) = self.goal(rules, period)
             {
                 let won = Race::winner(target, win_by, points);
                 self.won = won.map(|side| (side, play.fact));

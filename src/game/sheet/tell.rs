@@ -10,7 +10,7 @@ use crate::game::sheet::graphic::{self, whole};
 use crate::game::sheet::highlight;
 use crate::game::sheet::input::ShotNews;
 use crate::game::sheet::social;
-use crate::game::sheet::state::{Kept, KeptShot, Told};
+use crate::game::sheet::state::{Kept, KeptShot, Key, Told};
 use crate::media::{CourtId, MediaTime, SessionId};
 
 /// What was told of graphics and candidates, by their places among those that are kept.
@@ -62,22 +62,39 @@ impl Place {
         }
     }
 
-    /// Where something of a game happens that no shot brought: at its last shot; before the first, when a
-    /// period began or it ended, in the game's own session, which begins with it.
-    fn last(kept: &Kept) -> Option<Self> {
-        let last = kept.shots.last().map(|shot| Self::of(&shot.news));
-        last.or_else(|| {
-            let ended = kept.ended.map(|(_, utc_ns)| utc_ns);
-            let tapped = ended.or_else(|| kept.marks.last().map(|(_, utc_ns)| *utc_ns));
-            let since = tapped.map_or(0, |utc_ns| utc_ns.saturating_sub(kept.setup.start_utc_ns));
-            Some(Self {
-                court: kept.setup.courts.first()?.clone(),
-                session: kept.setup.session,
-                at: MediaTime::from_nanos(since.max(0)),
-                attempt: 0,
-            })
+    /// Where a tap happens that no shot brought: when it was tapped, in the game's own session, which begins
+    /// with it.
+    fn tapped(kept: &Kept, utc_ns: i64) -> Option<Self> {
+        Some(Self {
+            court: kept.setup.courts.first()?.clone(),
+            session: kept.setup.session,
+            at: graphic::since_start(kept, utc_ns),
+            attempt: 0,
         })
     }
+
+    /// Where something of a game happens of which nothing says when: at its last shot; before the first, at
+    /// its beginning.
+    fn last(kept: &Kept) -> Option<Self> {
+        let last = kept.shots.last().map(|shot| Self::of(&shot.news));
+        last.or_else(|| Self::tapped(kept, kept.setup.start_utc_ns))
+    }
+
+    /// Where a graphic is: at its shot, or where the game was ended.
+    fn of_graphic(kept: &Kept, key: &Key) -> Option<Self> {
+        let shot = kept.shots.iter().find(|shot| Some(shot.news.fact) == key.shot);
+        let ended = || Self::tapped(kept, kept.ended?.1);
+        shot.map(|shot| Self::of(&shot.news)).or_else(ended).or_else(|| Self::last(kept))
+    }
+}
+
+/// What something is told for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause<'a> {
+    /// A shot changed.
+    Shot(&'a ShotNews),
+    /// Somebody tapped, ns of UTC, where that is the moment of what it changed.
+    Tap(Option<i64>),
 }
 
 /// Takes events in, by the order in which they are told.
@@ -113,13 +130,17 @@ fn withdrawal(at: MediaTime, news: Option<&ShotNews>, ours: &str) -> Withdrawal 
     }
 }
 
-/// Brings all that stands on the shots up to date, from what was told before. `news`: the shot that changed.
+/// Brings all that stands on the shots up to date, from what was told before.
 pub(super) fn changed(
     kept: &mut Kept,
     (was, now): (&Derived, &Derived),
     told: &Contents,
-    news: Option<&ShotNews>,
+    cause: Cause<'_>,
 ) -> (Vec<Event>, Contents) {
+    let news = match cause {
+        Cause::Shot(news) => Some(news),
+        Cause::Tap(_) => None,
+    };
     let mut telling = Telling::default();
     let highlights = highlight::settle(kept, &now.moments);
     let graphics = graphic::settle(kept, &now.graphics);
@@ -152,16 +173,13 @@ pub(super) fn changed(
             told_graphics.push(*place);
             continue;
         }
-        let shot = kept.shots.iter().find(|shot| Some(shot.news.fact) == graphic.key.shot);
-        let Some(at) = shot.map(|shot| Place::of(&shot.news)).or_else(|| Place::last(kept)) else {
-            continue;
-        };
+        let Some(at) = Place::of_graphic(kept, &graphic.key) else { continue };
         let fact = FactId::new(kept.setup.session, Family::Graphic, graphic.n);
         let saying = Saying::GraphicWithdrawn(withdrawal(at.at, news, "changed"));
         telling.back.push(event(kept, at, (fact, graphic.revision), saying));
     }
     tell_highlights(kept, highlights, news, &mut telling);
-    tell_whole(kept, (was, now), news, &mut telling);
+    tell_whole(kept, (was, now), cause, &mut telling);
     // What was told before and says something else now is told again.
     for place in 0..told.graphics.len() {
         let differs = contents.graphic(place).is_some()
@@ -183,8 +201,7 @@ pub(super) fn changed(
     }
     telling.told.extend(told_graphics.into_iter().filter_map(|place| {
         let (graphic, saying) = (kept.graphics.get(place)?, contents.graphic(place)?);
-        let shot = kept.shots.iter().find(|shot| Some(shot.news.fact) == graphic.key.shot);
-        let at = shot.map(|shot| Place::of(&shot.news)).or_else(|| Place::last(kept))?;
+        let at = Place::of_graphic(kept, &graphic.key)?;
         let fact = FactId::new(kept.setup.session, Family::Graphic, graphic.n);
         Some(event(kept, at, (fact, graphic.revision), Saying::Graphic(saying.clone())))
     }));
@@ -203,7 +220,7 @@ pub(super) fn changed(
 
 /// A game that begins: its facts, told for the first time.
 pub(super) fn begun(kept: &Kept, now: &Derived) -> Vec<Event> {
-    let Some(at) = Place::last(kept) else { return Vec::new() };
+    let Some(at) = Place::tapped(kept, kept.setup.start_utc_ns) else { return Vec::new() };
     let sayings = [
         (Family::Game, Saying::Game(now.told.clone())),
         (Family::Score, Saying::GameScore(now.score.clone())),
@@ -281,10 +298,15 @@ fn told_highlight(kept: &Kept, shot: &KeptShot, named: (FactId, u32)) -> Event {
 fn tell_whole(
     kept: &mut Kept,
     (was, now): (&Derived, &Derived),
-    news: Option<&ShotNews>,
+    cause: Cause<'_>,
     telling: &mut Telling,
 ) {
-    let Some(at) = news.map(Place::of).or_else(|| Place::last(kept)) else { return };
+    let (news, at) = match cause {
+        Cause::Shot(news) => (Some(news), Some(Place::of(news))),
+        Cause::Tap(Some(utc_ns)) => (None, Place::tapped(kept, utc_ns)),
+        Cause::Tap(None) => (None, Place::last(kept)),
+    };
+    let Some(at) = at else { return };
     let counts = |fact: FactId| {
         let shot = kept.shots.iter().find(|shot| shot.news.fact == fact);
         shot.is_some_and(|shot| shot.news.standing.counts())

@@ -1,7 +1,8 @@
 //! A started game by hand: what taps and shots come to.
 
 mod box_scores;
-mod thousand;
+mod taps;
+pub(crate) mod thousand;
 mod validated;
 
 use super::*;
@@ -10,6 +11,7 @@ use crate::event::game::{Player, Team};
 use crate::event::words::{EndWord, GraphicKind, HighlightKind};
 use crate::event::{By, SaidBy};
 use crate::game::rules::Rules;
+use crate::media::UtcTime;
 
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_790_000_000 * SECOND;
@@ -278,7 +280,7 @@ fn sides_swap_at_the_half_or_by_a_tap() {
         Attacked { court: court("b"), rim: 0, team: Some(team("blue")) },
     ]);
     let mut hall = Hall::of(made);
-    let at = |hall: &Hall, name| hall.sheet.ordinary(&court(name), RimId(0)).team;
+    let at = |hall: &Hall, name| hall.sheet.ordinary(&court(name), RimId(0), None).team;
     let period =
         |n, swapped| SheetInput::Period { n, swapped, utc_ns: START + i64::from(n) * SECOND };
     assert_eq!((at(&hall, "a"), at(&hall, "b")), (Some(team("red")), Some(team("blue"))));
@@ -290,7 +292,18 @@ fn sides_swap_at_the_half_or_by_a_tap() {
     assert_eq!(at(&hall, "a"), Some(team("red")), "somebody saw that they did not");
     hall.take(period(4, None));
     assert_eq!(at(&hall, "a"), Some(team("red")), "and so it goes on");
-    assert_eq!(hall.sheet.ordinary(&court("a"), RimId(1)).team, None, "a rim nobody named");
+    assert_eq!(hall.sheet.ordinary(&court("a"), RimId(1), None).team, None, "a rim nobody named");
+    // One of an earlier period has the sides of that.
+    let then = |hall: &Hall, ns| hall.sheet.ordinary(&court("a"), RimId(0), Some(ns)).team;
+    hall.take(period(4, Some(true)));
+    assert_eq!(at(&hall, "a"), Some(team("blue")));
+    assert_eq!(then(&hall, START), Some(team("red")), "the first period");
+    assert_eq!(
+        then(&hall, START + 3 * SECOND + 1_000_000),
+        Some(team("red")),
+        "the third, as somebody saw"
+    );
+    assert_eq!(then(&hall, START + 9 * SECOND), Some(team("blue")));
     assert_eq!(hall.sheet.check(&period(0, None)), Err(Refused::Period));
 }
 
@@ -353,18 +366,30 @@ fn what_the_operator_does_with_a_graphic_stays_with_it() {
         view.graphics.into_iter().find(|line| line.graphic.about == GraphicKind::Run).expect("one")
     };
     let fact = FactId::parse(&run(&hall).fact).expect("a name");
-    let tap = SheetInput::Graphic { fact, word: GraphicWord::Taken, who: Some("ana".to_owned()) };
+    let tap = SheetInput::Graphic {
+        fact,
+        word: GraphicWord::Taken,
+        who: Some("ana".to_owned()),
+        utc_ns: Some(START + 70 * SECOND),
+    };
     hall.sheet.check(&tap).expect("it can be taken");
     assert_eq!(kinds(&hall.take(tap.clone())), ["courtside.graphic.v1"]);
     assert_eq!((run(&hall).graphic.state, run(&hall).revision), (GraphicWord::Taken, 1));
     assert_eq!(run(&hall).graphic.who.as_deref(), Some("ana"));
+    let taken_at = UtcTime::from_nanos(START + 70 * SECOND).to_rfc3339();
+    assert_eq!(run(&hall).graphic.taken_at.as_ref(), Some(&taken_at));
     assert_eq!(hall.take(tap), Vec::new(), "taken already");
     // The run was one of five, not six: it is still taken, and says so.
     hall.correct(&mut last, |news| news.points = 1);
     assert_eq!(run(&hall).graphic.text, "Reds on a 5–0 run");
     assert_eq!((run(&hall).graphic.state, run(&hall).revision), (GraphicWord::Taken, 2));
+    assert_eq!(
+        run(&hall).graphic.taken_at.as_ref(),
+        Some(&taken_at),
+        "it is on the air since then"
+    );
     hall.correct(&mut last, |news| news.team = Some(team("blue")));
-    let gone = SheetInput::Graphic { fact, word: GraphicWord::Held, who: None };
+    let gone = SheetInput::Graphic { fact, word: GraphicWord::Held, who: None, utc_ns: None };
     assert_eq!(hall.sheet.check(&gone), Err(Refused::Gone { fact }));
 }
 
@@ -505,7 +530,7 @@ fn what_cannot_be_is_refused_with_a_reason() {
     assert_eq!(said(None, None, Some("nobody-listed")), None, "a number is enough");
     // Total: what would be refused changes nothing.
     let fact = FactId::new(hall.sheet.session(), Family::Graphic, 9);
-    let tap = SheetInput::Graphic { fact, word: GraphicWord::Taken, who: None };
+    let tap = SheetInput::Graphic { fact, word: GraphicWord::Taken, who: None, utc_ns: None };
     assert_eq!(hall.take(tap), Vec::new());
     assert_eq!(hall.take(SheetInput::Period { n: 99, swapped: None, utc_ns: 0 }), Vec::new());
 }

@@ -84,6 +84,10 @@ enum Step {
         to: u64,
         swapped: u64,
     },
+    /// The next period, that once more, or the one before.
+    Next {
+        by: u64,
+    },
     Graphic {
         which: u64,
         word: u64,
@@ -131,6 +135,7 @@ fn steps(dice: &mut Dice) -> Vec<Step> {
             79..84 => Step::Undo { shot: dice.next() },
             84..87 => Step::Again { shot: dice.next() },
             87 => Step::NewSession { court: dice.below(2) },
+            // Overtime by mistake is among them, and the way back.
             88 => Step::Period { to: 1 + dice.below(5), swapped: dice.below(3) },
             89..93 => Step::Graphic { which: dice.next(), word: dice.below(4) },
             93..96 => {
@@ -139,6 +144,7 @@ fn steps(dice: &mut Dice) -> Vec<Step> {
             96 if dice.chance(30) => Step::End,
             97 => Step::Crash,
             98 => Step::Checkpoint,
+            99 if dice.chance(50) => Step::Next { by: dice.below(3) },
             _ => Step::Undo { shot: dice.next() },
         });
     }
@@ -216,6 +222,23 @@ struct Run {
     /// What the game was told, for the time of the last checkpoint on.
     since: Vec<Vec<u8>>,
     all: Vec<Event>,
+    /// All that a listener hears, in its order.
+    heard: Vec<Heard>,
+}
+
+/// What a listener hears.
+#[derive(Clone, Debug)]
+pub(crate) enum Heard {
+    /// A shot, from its court.
+    Shot(ShotNews),
+    /// What follows from it in the game.
+    Event(Event),
+}
+
+/// A game by dice: how it stands at its end, and all that was told of it.
+pub(crate) fn told(seed: u64) -> (Sheet, Vec<Heard>) {
+    let run = played(seed, &steps(&mut Dice(seed))).expect("it holds");
+    (run.hall.sheet, run.heard)
 }
 
 impl Run {
@@ -240,7 +263,8 @@ impl Run {
         let mut told = Told::default();
         told.take(&begun)?;
         let (shots, order, numbers) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Ok(Self { hall, told, shots, order, sessions: [1, 2], numbers, since, all: begun })
+        let heard = begun.iter().cloned().map(Heard::Event).collect();
+        Ok(Self { hall, told, shots, order, sessions: [1, 2], numbers, since, all: begun, heard })
     }
 
     fn shot(&self, number: u64) -> Option<&ShotNews> {
@@ -271,7 +295,7 @@ impl Run {
         *n += 1;
         let n = *n;
         let name = court(["a", "b"][place]);
-        let ordinary = self.hall.sheet.ordinary(&name, RimId(0));
+        let ordinary = self.hall.sheet.ordinary(&name, RimId(0), None);
         self.hall.second += after;
         ShotNews {
             court: name,
@@ -301,13 +325,17 @@ impl Run {
             Vec::new()
         });
         known.push(news.clone());
+        self.heard.push(Heard::Shot(news.clone()));
         self.give(SheetInput::Shot(news))
     }
 
     fn again(&mut self, number: u64, how: impl FnOnce(&mut ShotNews)) -> Result<(), String> {
         let Some(mut news) = self.shot(number).cloned() else { return Ok(()) };
         news.revision += 1;
-        news.reason = Some("wrong".to_owned());
+        // One that was added stays one.
+        if news.reason.as_deref() != Some("added") {
+            news.reason = Some("wrong".to_owned());
+        }
         how(&mut news);
         self.tell(news)
     }
@@ -316,6 +344,7 @@ impl Run {
         let events = self.hall.take(input);
         self.since.push(self.hall.log.last().expect("one").clone());
         self.told.take(&events)?;
+        self.heard.extend(events.iter().cloned().map(Heard::Event));
         self.all.extend(events);
         Ok(())
     }
@@ -341,7 +370,7 @@ impl Run {
                 news.utc_ns = news.utc_ns.map(|utc_ns| utc_ns - back * SECOND);
                 news.points = self.points(points);
                 news.team = self.team(team % 3);
-                news.by = Some(By::Operator);
+                (news.by, news.reason) = (Some(By::Operator), Some("added".to_owned()));
                 self.tell(news)?;
             }
             Step::Standing { shot, to, by } => self.again(shot, |news| {
@@ -389,10 +418,16 @@ impl Run {
                 let n = u16::try_from(to).expect("few");
                 self.give(SheetInput::Period { n, swapped, utc_ns })?;
             }
+            Step::Next { by } => {
+                let n = (u64::from(self.hall.sheet.period()) + 1).saturating_sub(by).max(1);
+                self.step(&Step::Period { to: n.min(40), swapped: 0 })?;
+            }
             Step::Graphic { which, word } => {
                 let word = GraphicWord::ALL[usize::try_from(word).expect("few")];
                 if let Some(fact) = self.any(Family::Graphic, which) {
-                    self.give(SheetInput::Graphic { fact, word, who: Some("ana".to_owned()) })?;
+                    let who = Some("ana".to_owned());
+                    let utc_ns = Some(START + self.hall.second * SECOND);
+                    self.give(SheetInput::Graphic { fact, word, who, utc_ns })?;
                 }
             }
             Step::Social { which, word, caption } => {
@@ -513,6 +548,10 @@ impl Run {
 
 /// Plays steps, and looks after each; at the end the whole log is folded too.
 fn play(seed: u64, steps: &[Step]) -> Result<Vec<Event>, String> {
+    played(seed, steps).map(|run| run.all)
+}
+
+fn played(seed: u64, steps: &[Step]) -> Result<Run, String> {
     let mut dice = Dice(seed);
     let rules = RULES[usize::try_from(seed % 8).expect("few")];
     let mut run = Run::new(rules, &mut dice)?;
@@ -528,7 +567,7 @@ fn play(seed: u64, steps: &[Step]) -> Result<Vec<Event>, String> {
     if run.since.len() < run.hall.log.len() {
         run.crash(&run.since)?;
     }
-    Ok(run.all)
+    Ok(run)
 }
 
 /// The fewest steps that still fail: leaves out halves, quarters, single ones, as long as that helps.
