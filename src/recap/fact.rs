@@ -36,7 +36,7 @@ pub(super) struct Told {
     pub(super) revision: u32,
     /// `type` of the envelope.
     pub(super) event_type: String,
-    /// `None` where the envelope's time is none.
+    /// `None` where the envelope's time is none, or that of its sending: nobody knew when it was.
     pub(super) utc: Option<UtcTime>,
     /// Where it happened: court, or game.
     pub(super) place: String,
@@ -53,6 +53,8 @@ struct Read {
     #[serde(rename = "type")]
     event_type: String,
     time: String,
+    #[serde(default)]
+    clocksource: String,
     session: String,
     fact: String,
     revision: u32,
@@ -69,7 +71,7 @@ impl Told {
             fact: read.fact,
             revision: read.revision,
             event_type: read.event_type,
-            utc: UtcTime::from_rfc3339(&read.time),
+            utc: UtcTime::from_rfc3339(&read.time).filter(|_| read.clocksource != "none"),
             place: read.source.rsplit('/').next().unwrap_or_default().to_owned(),
             session: read.session,
             data: read.data,

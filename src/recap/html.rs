@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 
 use crate::event::By;
 use crate::event::words::{ClipWord, EndWord, GameWord};
-use crate::media::{TeamId, base64};
+use crate::media::{TeamId, base64, isolates};
 use crate::recap::box_score::{PlayerLine, Shooting, TeamLine};
 use crate::recap::chart::{Chart, Colors, score_chart, win_chart};
 use crate::recap::lines::{ClipLine, ShotLine};
 use crate::recap::recap::Recap;
-use crate::recap::svg::{STYLE, escaped, svg, variables};
+use crate::recap::svg::{STYLE, escaped, marked, svg, variables};
 use crate::recap::words::Sentence;
 
 const LOOKS: &str = include_str!("page.css");
@@ -136,7 +136,7 @@ impl Writer<'_> {
         self.out.push_str("<section>\n<h2>In short</h2>\n<ul class=\"summary\">\n");
         for sentence in &self.recap.summary {
             let cites = self.cites(sentence);
-            let text = escaped(&sentence.text);
+            let text = isolating(&sentence.text);
             writeln!(self.out, "<li>{text} <span class=\"cites\">{cites}</span></li>")?;
         }
         self.out.push_str("</ul>\n</section>\n");
@@ -311,7 +311,7 @@ impl Writer<'_> {
         write!(self.out, "<li id=\"{id}\" data-tags=\"{tags}\">")?;
         let gone = clip.state.is_some_and(|state| state != ClipWord::Kept);
         if let Some(still) = self.clips.stills.get(&clip.clip).filter(|_| !gone) {
-            let still = escaped(still);
+            let still = marked(still);
             write!(self.out, "<img src=\"{still}\" alt=\"\" loading=\"lazy\">")?;
         }
         let of = format!("shot {}", clip.n);
@@ -488,4 +488,14 @@ fn anchor(fact: &str) -> String {
 pub(super) fn day_and_minute(rfc3339: &str) -> String {
     let (day, minute) = (rfc3339.get(..10).unwrap_or(rfc3339), rfc3339.get(11..16).unwrap_or(""));
     format!("{} {} UTC", escaped(day), escaped(minute))
+}
+
+/// A sentence as markup: a name that is isolated keeps to itself.
+fn isolating(text: &str) -> String {
+    let Some(pieces) = isolates(text) else { return escaped(text) };
+    let pieces = pieces.into_iter().map(|(inside, piece)| match inside {
+        true => format!("<bdi>{}</bdi>", escaped(piece)),
+        false => escaped(piece),
+    });
+    pieces.collect()
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::event::clip::ClipTold;
 use crate::event::game::{GameScore, GameTold, Leaderboard};
-use crate::event::words::{ClipWord, GameWord};
+use crate::event::words::{ClipWord, EndWord, GameWord};
 use crate::media::{GameId, PlayerId, TeamId, UtcTime};
 use crate::recap::box_score::{BoxScore, Frame, TeamLine};
 use crate::recap::fact::{Facts, RecapError, Told};
@@ -48,7 +48,7 @@ impl Recap {
             return Err(RecapError::NoGame { game: game.clone() });
         };
         let teams = [told.teams[0].id.clone(), told.teams[1].id.clone()];
-        let shots = Shots::of(&facts);
+        let shots = Shots::of(&facts, &teams);
         let began = facts.revisions(&game_fact.fact).find_map(|told| told.utc);
         let start = start(began, &shots);
         let over =
@@ -120,6 +120,21 @@ fn notes(facts: &Facts, box_score: &BoxScore, shots: &Shots) -> Vec<String> {
     if let Some((told, score)) = facts.one::<GameScore>("courtside.game.score.v1") {
         for (line, of) in box_score.teams.iter().zip(&score.teams) {
             let counted = (line.points, line.shooting.made, line.shooting.attempts);
+            // What is zero at the end need not be said.
+            let periods = line.by_period.len().max(of.by_period.len());
+            let padded = |by_period: &[u32]| {
+                let mut all = by_period.to_vec();
+                all.resize(periods, 0);
+                all
+            };
+            let [ours, theirs] = [padded(&line.by_period), padded(&of.by_period)];
+            if counted == (of.points, of.made, of.attempts) && ours != theirs {
+                notes.push(format!(
+                    "{}: by period the shots that stand come to {ours:?}; the score that was told ({}) says \
+                     {theirs:?}",
+                    of.team, told.fact
+                ));
+            }
             if counted != (of.points, of.made, of.attempts) {
                 notes.push(format!(
                     "{}: the shots that stand come to {} points, {} of {}; the score that was told ({}) \
@@ -140,7 +155,9 @@ fn notes(facts: &Facts, box_score: &BoxScore, shots: &Shots) -> Vec<String> {
     let behind = |line: &TeamLine, other: &TeamLine| {
         Some(&line.team.id) == box_score.winner.as_ref() && line.points <= other.points
     };
-    if behind(first, second) || behind(second, first) {
+    // Where play went on after it was won, the summary says so.
+    let by_target = box_score.ended == Some(EndWord::Target);
+    if !by_target && (behind(first, second) || behind(second, first)) {
         notes.push("who won was said before shots that made the score another one".to_owned());
     }
     if shots.unread > 0 {

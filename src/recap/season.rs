@@ -185,6 +185,13 @@ fn take_team(
     add_shooting(&mut team.shooting, &line.shooting);
 }
 
+/// A player's own name within the team. Where both teams of a game have a 7, the second one's is named by its team
+/// too (`{team}-7`), and is the same 7 in the next game.
+fn number_of(team: &TeamId, player: &PlayerId) -> PlayerId {
+    let short = player.as_str().strip_prefix(team.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    short.and_then(|short| PlayerId::new(short).ok()).unwrap_or_else(|| player.clone())
+}
+
 fn take_player(
     players: &mut BTreeMap<(TeamId, PlayerId), SeasonPlayer>,
     team: &TeamId,
@@ -200,7 +207,7 @@ fn take_player(
         per_game: 0.0,
         shooting: Shooting::default(),
     };
-    let player = players.entry((team.clone(), line.player.clone())).or_insert_with(new);
+    let player = players.entry((team.clone(), number_of(team, &line.player))).or_insert_with(new);
     player.name = line.name.clone().or_else(|| player.name.take());
     player.games += 1;
     player.points += line.points;

@@ -93,6 +93,10 @@ pub(super) struct Shot {
     pub(super) corrected: bool,
     /// From 1.
     pub(super) period: u16,
+    /// Place of its first final among all that was told.
+    came: usize,
+    /// It was taken back: it has its place for the sake of the others.
+    gone: bool,
 }
 
 impl Shot {
@@ -127,6 +131,8 @@ impl Shot {
             added: said.model.is_some_and(|model| model.bundle == ADDED_BY),
             corrected: false,
             period: 1,
+            came: 0,
+            gone: false,
         })
     }
 
@@ -163,7 +169,7 @@ pub(super) struct Shots {
 }
 
 impl Shots {
-    pub(super) fn of(facts: &Facts) -> Self {
+    pub(super) fn of(facts: &Facts, teams: &[TeamId; 2]) -> Self {
         let mut shots = Self { all: Vec::new(), taken_back: Vec::new(), unread: 0 };
         // Of each fact the newest final that was told, in the order of its first final.
         let mut order: Vec<&str> = Vec::new();
@@ -186,60 +192,123 @@ impl Shots {
         let periods = Periods::of(facts);
         for fact in order {
             let Some(of_fact) = finals.get(fact) else { continue };
-            if facts.newest_of(fact).is_some_and(Told::takes_back) {
+            let gone = facts.newest_of(fact).is_some_and(Told::takes_back);
+            if gone {
                 shots.taken_back.push(fact.to_owned());
-                continue;
             }
             let newest = of_fact.iter().max_by_key(|(_, shot)| shot.revision);
             let (Some((first, _)), Some((_, shot))) = (of_fact.first(), newest) else { continue };
             let mut shot = shot.clone();
             shot.corrected = of_fact.iter().any(|(_, earlier)| earlier.differs(&shot));
-            shot.period = periods.at(*first);
+            (shot.came, shot.gone) = (*first, gone);
+            // Of one moment the time that was told first: by that the game put it into its place.
+            shot.utc = of_fact.iter().find_map(|(_, earlier)| earlier.utc);
             shots.place(shot);
         }
-        shots.added_take_the_period_before_them();
+        periods.put(&mut shots.all, teams);
+        shots.all.retain(|shot| !shot.gone);
         shots
     }
 
     /// Finals stand in the order in which they came, but inside one session by the stream's time; one
-    /// that was added goes where it was played, by the session's time or else by the time of day.
+    /// that was added goes where it was played, by the session's time or else by the time of day: as the game does
+    /// (`game::sheet`).
     fn place(&mut self, shot: Shot) {
-        let later = |other: &Shot| other.session == shot.session && other.t_stream > shot.t_stream;
+        let own = |other: &Shot| other.session == shot.session;
+        let later = |other: &Shot| own(other) && other.t_stream > shot.t_stream;
         let by_session = self.all.iter().position(later);
-        let by_utc = || self.all.iter().position(|other| other.utc > shot.utc);
-        let at = by_session.or_else(|| if shot.added { by_utc() } else { None });
-        self.all.insert(at.unwrap_or(self.all.len()), shot);
-    }
-
-    /// One that was added later was told in a later period than it was played in.
-    fn added_take_the_period_before_them(&mut self) {
-        let mut before = None;
-        for at in 0..self.all.len() {
-            let next = self.all.get(at..).and_then(|rest| rest.iter().find(|shot| !shot.added));
-            let played = before.or_else(|| next.map(|shot| shot.period));
-            let Some(shot) = self.all.get_mut(at) else { return };
-            if shot.added {
-                shot.period = played.unwrap_or(shot.period);
-            }
-            before = Some(shot.period);
-        }
+        let after = self.all.iter().rposition(own).map_or(0, |at| at + 1);
+        let by_utc = || {
+            let utc = shot.utc.filter(|_| shot.added)?;
+            let later = |other: &Shot| other.utc.is_some_and(|other| other > utc);
+            Some(after + self.all.get(after..)?.iter().position(later)?)
+        };
+        let at = by_session.or_else(by_utc).unwrap_or(self.all.len());
+        self.all.insert(at, shot);
     }
 }
 
 /// Which period was played when.
-struct Periods(Vec<(usize, u16)>);
+struct Periods {
+    /// The one that was told, by the place of the telling.
+    told: Vec<(usize, u16)>,
+    /// When those after the first began, as it was told last.
+    starts: Vec<(u16, UtcTime)>,
+    /// Points with which the second half begins.
+    half_at: Option<u32>,
+}
 
 impl Periods {
     fn of(facts: &Facts) -> Self {
         let told = facts.told().iter().enumerate();
         let games = told.filter(|(_, told)| told.event_type == "courtside.game.v1");
-        Self(games.filter_map(|(at, told)| Some((at, told.data::<GameTold>()?.period))).collect())
+        let games: Vec<(usize, GameTold)> =
+            games.filter_map(|(at, told)| Some((at, told.data()?))).collect();
+        let last = games.last().map(|(_, told)| told);
+        let starts = last.map(|told| told.starts.as_slice()).unwrap_or_default().iter();
+        let starts =
+            starts.filter_map(|start| Some((start.period, UtcTime::from_rfc3339(&start.time)?)));
+        Self {
+            starts: starts.collect(),
+            half_at: last.and_then(|told| told.half_at),
+            told: games.into_iter().map(|(at, told)| (at, told.period.max(1))).collect(),
+        }
+    }
+
+    /// Gives each shot the period in which it was: as the game does.
+    fn put(&self, shots: &mut [Shot], teams: &[TeamId; 2]) {
+        if let Some(half) = self.half_at {
+            let mut tally = Tally::default();
+            for shot in shots.iter_mut() {
+                shot.period = 1 + u16::from(tally.points.into_iter().any(|points| points >= half));
+                if !shot.gone {
+                    tally.take(shot, teams);
+                }
+            }
+            return;
+        }
+        for shot in shots.iter_mut() {
+            shot.period = match shot.utc.filter(|_| self.has_starts()) {
+                Some(utc) => {
+                    let begun = self.starts.iter().rev().find(|(_, began)| *began < utc);
+                    begun.map_or(1, |(period, _)| *period)
+                }
+                // A period that was taken back took back those of the shots since.
+                None => {
+                    let later = self.told.iter().filter(|(at, _)| *at > shot.came);
+                    let least = later.map(|(_, period)| *period).min();
+                    self.at(shot.came).min(least.unwrap_or(u16::MAX))
+                }
+            };
+        }
+        if !self.has_starts() {
+            added_take_the_period_before_them(shots);
+        }
+    }
+
+    /// False of facts of an earlier version, which did not tell when periods began.
+    fn has_starts(&self) -> bool {
+        !self.starts.is_empty() || self.told.last().is_none_or(|(_, period)| *period == 1)
     }
 
     /// What was played when the fact at that place was told.
     fn at(&self, place: usize) -> u16 {
-        let told = self.0.iter().rev().find(|(at, _)| *at < place).or_else(|| self.0.first());
-        told.map_or(1, |(_, period)| (*period).max(1))
+        let told = self.told.iter().rev().find(|(at, _)| *at < place);
+        told.or_else(|| self.told.first()).map_or(1, |(_, period)| *period)
+    }
+}
+
+/// One that was added later was told in a later period than it was played in.
+fn added_take_the_period_before_them(shots: &mut [Shot]) {
+    let mut before = None;
+    for at in 0..shots.len() {
+        let next = shots.get(at..).and_then(|rest| rest.iter().find(|shot| !shot.added));
+        let played = before.or_else(|| next.map(|shot| shot.period));
+        let Some(shot) = shots.get_mut(at) else { return };
+        if shot.added {
+            shot.period = played.unwrap_or(shot.period);
+        }
+        before = Some(shot.period);
     }
 }
 

@@ -11,9 +11,13 @@ const NAME_LETTERS: usize = 11;
 /// Text of ours or of others, as it stands in HTML and XML: nothing in it is markup, nothing moves what
 /// stands around it.
 pub(super) fn escaped(text: &str) -> String {
-    let shown = Foreign::told(text);
-    let mut out = String::with_capacity(shown.len());
-    for c in shown.chars() {
+    marked(&Foreign::told(text))
+}
+
+/// A text of ours of any length, as it stands in HTML and XML: a picture's bytes are no name, and are not cut.
+pub(super) fn marked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::event::By;
 use crate::event::game::{GameScore, GameTold, Leaderboard};
 use crate::event::words::{EndWord, GameWord};
-use crate::media::TeamId;
+use crate::media::{TeamId, isolated};
 use crate::recap::box_score::{BoxScore, PlayerLine, Run, TeamLine, percent, runs};
 use crate::recap::fact::Facts;
 use crate::recap::line::WinPoint;
@@ -60,7 +60,7 @@ pub(super) fn summary(of: &Subject<'_>) -> Vec<Sentence> {
 impl Subject<'_> {
     fn team(&self, id: &TeamId) -> String {
         let known = self.game.teams.iter().find(|team| team.id == *id);
-        known.and_then(|team| team.name.clone()).unwrap_or_else(|| id.to_string())
+        isolated(known.and_then(|team| team.name.as_deref()).unwrap_or(id.as_str()))
     }
 
     fn ids(&self) -> [TeamId; 2] {
@@ -101,6 +101,9 @@ impl Subject<'_> {
         let ahead = if first.points >= second.points { (&a, &b) } else { (&b, &a) };
         let level = high == low;
         let over = self.box_score.state == GameWord::Over;
+        if let Some(played_on) = self.played_on() {
+            return played_on;
+        }
         let text = match (over, level) {
             (true, false) => format!("{} beat {} {high} to {low}.", ahead.0, ahead.1),
             (true, true) => format!("{a} and {b} drew, {high} each."),
@@ -112,18 +115,48 @@ impl Subject<'_> {
         Sentence { text, facts: self.told() }
     }
 
+    /// The basket with which the game was won by the rules, the score after it, the winner's points first, and the
+    /// fact that says so.
+    fn won_with(&self) -> Option<(&Shot, [u32; 2], String)> {
+        let (told, score) = self.facts.one::<GameScore>("courtside.game.score.v1")?;
+        let (winner, by) = (score.won.as_ref()?, score.won_by.as_ref()?);
+        let at = self.shots.all.iter().position(|shot| shot.fact == *by)?;
+        let shot = self.shots.all.get(at)?;
+        let is_it = shot.scored() > 0 && shot.team.as_ref() == Some(winner);
+        let [first, second] = self.score_after(at);
+        let points = if self.ids()[0] == *winner { [first, second] } else { [second, first] };
+        is_it.then(|| (shot, points, told.fact.clone()))
+    }
+
+    /// The result of a game that was won by the rules, played on, and is not the winner's by points.
+    fn played_on(&self) -> Option<Sentence> {
+        let winner = self.box_score.winner.as_ref()?;
+        let side = self.ids().iter().position(|id| id == winner)?;
+        let (own, other) = self.of_side(side)?;
+        let (shot, [won, lost], _) = self.won_with()?;
+        if own.points > other.points || self.box_score.ended != Some(EndWord::Target) {
+            return None;
+        }
+        let text = format!(
+            "{} beat {} {won} to {lost}; what was played on came to {} to {}.",
+            self.team(&own.team.id),
+            self.team(&other.team.id),
+            own.points,
+            other.points
+        );
+        let facts = [vec![shot.fact.clone()], self.told()].concat();
+        Some(Sentence { text, facts })
+    }
+
+    /// The basket that won, which need not be the last.
     fn last_basket(&self) -> Option<Sentence> {
-        let by_target = self.box_score.ended == Some(EndWord::Target);
-        let winner = self.box_score.winner.as_ref().filter(|_| by_target)?;
-        let shot = self.shots.all.iter().rev().find(|shot| shot.scored() > 0)?;
-        if shot.team.as_ref() != Some(winner) {
+        let (shot, [won, lost], told) = self.won_with()?;
+        if self.box_score.ended != Some(EndWord::Target) {
             return None;
         }
         let (who, points) = (self.who(shot), points(shot.scored()));
-        Some(Sentence {
-            text: format!("{who} ended it with {points}."),
-            facts: vec![shot.fact.clone()],
-        })
+        let text = format!("{who} won it with {points}, at {won} to {lost}.");
+        Some(Sentence { text, facts: vec![shot.fact.clone(), told] })
     }
 
     fn periods(&self) -> Option<Sentence> {
@@ -134,7 +167,8 @@ impl Subject<'_> {
         let parts = first.by_period.iter().zip(&second.by_period);
         let parts: Vec<String> = parts.map(|(a, b)| format!("{a}–{b}")).collect();
         let text = format!("By period, {} first: {}.", self.team(&first.team.id), parts.join(", "));
-        Some(Sentence { text, facts: self.facts_of(|shot| shot.scored() > 0) }).filter(cites)
+        let theirs = |shot: &Shot| shot.scored() > 0 && shot.team.is_some();
+        Some(Sentence { text, facts: self.facts_of(theirs) }).filter(cites)
     }
 
     fn lead(&self) -> Option<Sentence> {
@@ -167,7 +201,8 @@ impl Subject<'_> {
         let over = self.box_score.state == GameWord::Over;
         let until = if over { "to the end" } else { "on" };
         let text = format!("{team} led from the first basket {until}.");
-        Some(Sentence { text, facts: vec![first.fact.clone()] })
+        // That nobody drew level or went by, the score says.
+        Some(Sentence { text, facts: [vec![first.fact.clone()], self.told()].concat() })
     }
 
     fn largest_lead(&self) -> Option<Sentence> {
@@ -266,7 +301,7 @@ impl Subject<'_> {
         let most = all.iter().map(|(_, player)| player.points).max().filter(|most| *most > 0)?;
         let best: Vec<_> = all.iter().filter(|(_, player)| player.points == most).collect();
         let name = |(line, player): &&(&TeamLine, &PlayerLine)| {
-            let name = player.name.clone().unwrap_or_else(|| player.player.to_string());
+            let name = isolated(player.name.as_deref().unwrap_or(player.player.as_str()));
             format!("{name} ({})", self.team(&line.team.id))
         };
         let names: Vec<String> = best.iter().map(name).collect();
@@ -388,7 +423,7 @@ impl Subject<'_> {
         let Some(team) = &shot.team else { return "somebody".to_owned() };
         let Some(player) = &shot.player else { return self.team(team) };
         let known = self.game.players.iter().find(|one| one.id == *player && one.team == *team);
-        known.and_then(|one| one.name.clone()).unwrap_or_else(|| player.to_string())
+        isolated(known.and_then(|one| one.name.as_deref()).unwrap_or(player.as_str()))
     }
 }
 

@@ -28,7 +28,8 @@ const PICTURE: &str = "jpeg_base64";
 pub(super) struct CommandArgs {
     /// What to do: doctor, snapshot, aim, config_check, log_tail, report,
     /// restart, model_swap, model_rollback, model_install, key_rotate,
-    /// service_check, service_confirm, service_override
+    /// service_check, service_confirm, service_override, game_start,
+    /// game_period, game_end, shot_correct, shot_undo, shot_add
     #[arg(value_name = "OPERATION")]
     operation: String,
     /// What to do it with; VALUE is JSON, or a text (can be repeated)

@@ -33,6 +33,8 @@ pub(super) struct DemoGame {
     last: Option<(FactId, bool)>,
     /// Shots whose team was said.
     said: BTreeSet<FactId>,
+    /// Shots that were corrected by key, once for each word; the last one last.
+    keyed: Vec<FactId>,
     over: bool,
 }
 
@@ -78,6 +80,7 @@ impl DemoGame {
             teams: ids,
             last: None,
             said: BTreeSet::new(),
+            keyed: Vec::new(),
             over: false,
         })
     }
@@ -123,8 +126,12 @@ impl DemoGame {
             '2' => ShotCorrectArguments { points: Some(2), ..asked },
             'x' => ShotCorrectArguments { verdict: Some(VerdictWord::None), ..asked },
             'u' => {
+                // The last word of a key: what the demo said of later shots stays.
+                let Some(fact) = self.keyed.pop() else {
+                    return Pressed::Told("no key has corrected a shot".to_owned());
+                };
                 let who = Some(KEYBOARD.to_owned());
-                let undo = ShotUndoArguments { fact: None, game: Some(self.id.clone()), who };
+                let undo = ShotUndoArguments { fact: Some(fact), game: None, who };
                 return Pressed::Told(match self.handle.undo_shot(undo).await {
                     Ok(told) => format!("{} is as it was before", told.fact),
                     Err(why) => why.reason.to_string(),
@@ -134,14 +141,16 @@ impl DemoGame {
             'q' => return Pressed::Quit,
             _ => return Pressed::Nothing,
         };
-        Pressed::Told(self.correct(fact, asked).await)
+        let told = self.correct(fact, asked).await;
+        self.keyed.extend(told.is_ok().then_some(fact));
+        Pressed::Told(told.unwrap_or_else(|why| why))
     }
 
-    async fn correct(&self, fact: FactId, asked: ShotCorrectArguments) -> String {
+    async fn correct(&self, fact: FactId, asked: ShotCorrectArguments) -> Result<String, String> {
         let asked = ShotCorrectArguments { fact: Some(fact), ..asked };
         match self.handle.correct_shot(asked).await {
-            Ok(told) => format!("{} stands at revision {}", told.fact, told.revision),
-            Err(why) => why.reason.to_string(),
+            Ok(told) => Ok(format!("{} stands at revision {}", told.fact, told.revision)),
+            Err(why) => Err(why.reason.to_string()),
         }
     }
 

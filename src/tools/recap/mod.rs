@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::disk::read_regular_text;
-use crate::media::{Foreign, GameId, base64};
+use crate::media::{Foreign, GameId, base64, without_isolates};
 use crate::recap::chart::{Colors, score_chart, win_chart};
 use crate::recap::{
     BoxScore, Clips, Recap, Season, games_in, html, of_game, season_csv, season_html, shots_csv,
@@ -121,7 +121,9 @@ impl RecapArgs {
         };
         folder.write("recap.html", html(&recap, &clips).html.as_bytes())?;
         if print {
-            recap.summary.iter().for_each(|sentence| tell(&sentence.text));
+            // A terminal escapes what it cannot show.
+            let texts = recap.summary.iter().map(|sentence| without_isolates(&sentence.text));
+            texts.for_each(|text| tell(&text));
         }
         let took = clock.monotonic().since(began);
         let at = Foreign::path(folder.file("recap.html"));

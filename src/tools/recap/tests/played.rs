@@ -1,15 +1,19 @@
 //! Games that a sheet keeps, and what a recap makes of the facts that the sheet told: the same.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::event::game::{Player, Row, Team};
 use crate::event::words::{EndWord, ShotWord};
 use crate::event::{By, Event, FactId, Family, SaidBy};
 use crate::game::input::Standing;
 use crate::game::rules::Rules;
+use crate::game::sheet::tests::thousand::{Heard, told};
 use crate::game::sheet::{Attacks, Setup, Sheet, SheetInput, ShotNews};
 use crate::media::{CourtId, GameId, PlayerId, SessionId, TeamId, UtcTime};
-use crate::recap::{PlayerLine, Recap, TeamLine};
+use crate::recap::{PlayerLine, Recap, Sentence, ShotLine, TeamLine};
 
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_790_000_000 * SECOND;
@@ -95,14 +99,14 @@ impl Hall {
     fn tell(&mut self, events: &[Event]) {
         for event in events {
             let data = event.saying.data().expect("JSON");
-            let data: serde_json::Value = serde_json::from_slice(&data).expect("JSON");
+            let data: Value = serde_json::from_slice(&data).expect("JSON");
             self.envelope(event.saying.event_type(), &event.fact.to_string(), event.revision, data);
         }
     }
 
-    fn envelope(&mut self, kind: &str, fact: &str, revision: u32, data: serde_json::Value) {
+    fn envelope(&mut self, kind: &str, fact: &str, revision: u32, data: Value) {
         let utc = UtcTime::from_nanos(START + self.second * SECOND);
-        let envelope = serde_json::json!({
+        let envelope = json!({
             "source": "courtside:rim-1/a", "type": kind, "time": utc.to_rfc3339(),
             "session": "0000000000000007", "fact": fact, "revision": revision, "game": "final",
             "data": data,
@@ -120,7 +124,7 @@ impl Hall {
         };
         let seconds = news.at_ns / SECOND;
         let added = news.revision == 0;
-        let data = serde_json::json!({
+        let data = json!({
             "rim": news.rim, "t_stream": seconds, "points": news.points, "team": news.team,
             "player": news.player, "by": news.by, "reason": news.reason,
             "model": {"bundle": if added { "operator" } else { "rimnet" }},
@@ -278,4 +282,207 @@ proptest! {
             recap.notes.iter().filter(|note| note.contains("come to")).collect();
         prop_assert!(sums.is_empty(), "{:?}", sums);
     }
+}
+
+/// What a listener hears, as envelopes. Of a shot without a time of day the envelope has that of its sending.
+fn envelopes(sheet: &Sheet, heard: &[Heard]) -> Vec<Value> {
+    let own = sheet.session();
+    let mut times: BTreeMap<(SessionId, i64), Option<i64>> = BTreeMap::new();
+    let envelope =
+        |kind: &str, (fact, revision): (String, u32), at: (SessionId, Option<i64>), data| {
+            let utc = UtcTime::from_nanos(at.1.unwrap_or(START + 9_999 * SECOND));
+            json!({
+                "source": "courtside:rim-1/a", "type": kind, "time": utc.to_rfc3339(),
+                "clocksource": if at.1.is_some() { "arrival" } else { "none" },
+                "session": at.0.to_string(), "fact": fact, "revision": revision, "game": "final",
+                "data": data,
+            })
+        };
+    let all = heard.iter().map(|heard| match heard {
+        Heard::Shot(news) => {
+            times.insert((news.session, news.at_ns), news.utc_ns);
+            let word = match news.standing {
+                Standing::Made => "made",
+                Standing::Missed => "missed",
+                Standing::Unsure => "unsure",
+                Standing::NoShot => "withdrawn",
+            };
+            // As the box says it: whose player shot, has shot.
+            let of_player = news.player.as_ref().and_then(|id| sheet.setup().team_of(id));
+            let added = news.reason.as_deref() == Some("added");
+            let data = json!({
+                "rim": news.rim, "t_stream": news.at_ns / SECOND, "points": news.points,
+                "team": news.team.as_ref().or(of_player), "player": news.player, "by": news.by,
+                "reason": news.reason,
+                "model": {"bundle": if added { "operator" } else { "rimnet" }},
+            });
+            let kind = format!("courtside.shot.{word}.v1");
+            let named = (news.fact.to_string(), news.revision);
+            envelope(&kind, named, (news.session, news.utc_ns), data)
+        }
+        Heard::Event(event) => {
+            let data = event.saying.data().expect("JSON");
+            let data: Value = serde_json::from_slice(&data).expect("JSON");
+            let at = event.at.as_nanos();
+            let utc = match event.session == own {
+                true => Some(START + at),
+                false => times.get(&(event.session, at)).copied().flatten(),
+            };
+            let named = (event.fact.to_string(), event.revision);
+            envelope(event.saying.event_type(), named, (event.session, utc), data)
+        }
+    });
+    all.collect()
+}
+
+/// Numbers that a sentence says, in order.
+fn numbers(text: &str) -> Vec<u32> {
+    let words = text.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    words.map(|word| word.parse().expect("a number")).collect()
+}
+
+/// Says of a sentence whether the facts that it cites carry it: counted from these alone.
+fn carried(sentence: &Sentence, shots: &[ShotLine], newest: &BTreeMap<String, Value>) -> bool {
+    let Sentence { text, facts } = sentence;
+    let said = numbers(text);
+    let cited = || shots.iter().filter(|line| facts.contains(&line.fact));
+    let scored = |line: &ShotLine| match line.verdict {
+        "made" => line.points.unwrap_or(0),
+        _ => 0,
+    };
+    let sum = || cited().map(scored).sum::<u32>();
+    let of_kind = |kind: &str| {
+        let mut told = facts.iter().filter_map(|fact| newest.get(fact));
+        told.find(|told| told["type"] == format!("courtside.{kind}.v1")).map(|told| &told["data"])
+    };
+    let last = |back: usize| said.len().checked_sub(back).map(|at| said[at]);
+    if text.contains(" won it with ") {
+        let (Some(line), Some(score)) = (cited().next(), of_kind("game.score")) else {
+            return false;
+        };
+        let [a, b] = line.score;
+        return score["won_by"] == json!(line.fact)
+            && score["won"] == json!(line.team)
+            && Some(scored(line)) == last(3)
+            && Some(a.max(b)) == last(2)
+            && Some(a.min(b)) == last(1);
+    }
+    if text.starts_with("By period") {
+        let played = said.len() / 2;
+        let mut by_period = vec![[0; 2]; played];
+        for line in cited() {
+            let side = usize::from(line.team != Some(first_team(newest)));
+            by_period[usize::from(line.period) - 1][side] += scored(line);
+        }
+        return by_period.concat() == said;
+    }
+    if text.starts_with("The lead ") {
+        let score = newest.values().find(|told| told["type"] == "courtside.game.score.v1");
+        let score = &score.expect("one")["data"];
+        let turns = score["lead_changes"].as_u64().zip(score["ties"].as_u64());
+        return turns.is_some_and(|(over, level)| over + level == facts.len() as u64);
+    }
+    if text.contains(" led from the first basket") {
+        let first = shots.iter().find(|line| scored(line) > 0 && line.team.is_some());
+        let score = of_kind("game.score");
+        let never = score.is_some_and(|score| score["lead_changes"] == 0 && score["ties"] == 0);
+        return never && first.map(|line| &line.fact) == facts.first();
+    }
+    if text.starts_with("The longest run") {
+        let mut teams: Vec<_> = cited().map(|line| line.team.clone()).collect();
+        teams.dedup();
+        return teams.len() == 1 && said.first() == Some(&sum());
+    }
+    if text.contains(" scored most") {
+        let mut players: Vec<_> = cited().map(|line| (&line.team, &line.player)).collect();
+        players.sort_unstable();
+        players.dedup();
+        let each = if text.ends_with(" each.") { last(1) } else { last(3) };
+        let many = u32::try_from(players.len()).expect("few");
+        return each.is_some_and(|each| each * many == sum());
+    }
+    if text.starts_with("The largest lead") {
+        let line = cited().next();
+        return line
+            .is_some_and(|line| Some(&line.score[0].abs_diff(line.score[1])) == said.first());
+    }
+    if text.contains(" no team yet") {
+        return cited().filter(|line| scored(line) > 0).all(|line| line.team.is_none())
+            && Some(&sum()) == said.first();
+    }
+    if text.contains(" beat ") || text.contains(" drew") || text.contains(" lead ") {
+        let score = of_kind("game.score").expect("it comes to what was told");
+        let points: Vec<u64> =
+            (0..2).filter_map(|side| score["teams"][side]["points"].as_u64()).collect();
+        return points.iter().all(|points| said.iter().any(|said| u64::from(*said) == *points));
+    }
+    if text.contains(" rated highest") {
+        let highlight = of_kind("highlight").expect("cited");
+        let n = last(1).expect("a number");
+        return shots.iter().any(|line| line.n == n && json!(line.fact) == highlight["shot"]);
+    }
+    if text.contains(" made ") && text.contains(" %)") {
+        let Some(board) = of_kind("leaderboard") else { return true };
+        let rows = board["teams"].as_array().expect("rows").iter();
+        let mut tried = rows.filter(|row| row["attempts"] != 0);
+        return tried.all(|row| text.contains(&format!("{} of {}", row["made"], row["attempts"])));
+    }
+    true
+}
+
+fn first_team(newest: &BTreeMap<String, Value>) -> TeamId {
+    let game = newest.values().find(|told| told["type"] == "courtside.game.v1").expect("one");
+    TeamId::new(game["data"]["teams"][0]["id"].as_str().expect("a name")).expect("a name")
+}
+
+/// Shots of other periods that are added, overtimes by mistake and back, players alone, baskets after it is won: of a
+/// thousand games the recap says what the game showed, and each of its sentences stands on what it cites.
+#[test]
+fn of_a_thousand_games_the_recap_says_what_the_game_showed_and_cites_what_carries_it() {
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    for seed in 0..1_000 {
+        let (mut sheet, mut heard) = told(seed);
+        let utc_ns = START + 5_000 * SECOND;
+        let ended = SheetInput::Ended { why: EndWord::Operator, utc_ns };
+        heard.extend(sheet.apply(&ended).into_iter().map(Heard::Event));
+        let all = envelopes(&sheet, &heard);
+        let mut newest: BTreeMap<String, Value> = BTreeMap::new();
+        for told in &all {
+            newest.insert(told["fact"].as_str().expect("a name").to_owned(), told.clone());
+        }
+        let lines: Vec<String> = all.iter().map(Value::to_string).collect();
+        let view = sheet.view();
+        let recap = Recap::of(&lines.join("\n"), &view.told.game).expect("a game");
+        let notes: Vec<_> = recap.notes.iter().filter(|note| note.contains("come to")).collect();
+        assert!(notes.is_empty(), "seed {seed}: {notes:?}");
+        let period = |line: &ShotLine| (line.fact.clone(), line.period);
+        let listed: Vec<_> = recap.shots.iter().map(period).collect();
+        let standing = view.shots.iter().filter(|line| line.standing != ShotWord::Withdrawn);
+        let shown: Vec<_> = standing.map(|line| (line.fact.clone(), line.period)).collect();
+        assert_eq!(listed, shown, "seed {seed}");
+        let score = &recap.box_score;
+        assert_eq!((&score.winner, score.ended), (&view.told.winner, view.told.ended));
+        assert_eq!(score.pending, view.score.pending, "seed {seed}");
+        for (line, told) in score.teams.iter().zip(&view.score.teams) {
+            assert_eq!(line.points, told.points, "seed {seed}");
+        }
+        for sentence in &recap.summary {
+            assert!(!sentence.facts.is_empty(), "seed {seed}: {sentence:?}");
+            for fact in &sentence.facts {
+                let told = newest.get(fact).unwrap_or_else(|| panic!("seed {seed}: {sentence:?}"));
+                let gone = told["type"].as_str().is_some_and(|kind| kind.contains("withdrawn"));
+                assert!(!gone || sentence.text.contains("took"), "seed {seed}: {sentence:?}");
+            }
+            let carried = carried(sentence, &recap.shots, &newest);
+            assert!(carried, "seed {seed}: {sentence:?}\n{:#?}", view.score);
+            for what in
+                ["won it with", "what was played on", "By period", "led from", "longest run"]
+            {
+                *seen.entry(what).or_default() += u32::from(sentence.text.contains(what));
+            }
+        }
+        let later = view.shots.iter().any(|line| line.by.is_some() && line.period > 1);
+        *seen.entry("added or corrected in a later period").or_default() += u32::from(later);
+    }
+    assert!(seen.values().all(|times| *times > 0) && seen["won it with"] > 50, "{seen:?}");
 }
