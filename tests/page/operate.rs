@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use courtside::clock::Clock as _;
 use serde_json::{Value, json};
 
 use super::Browser;
@@ -398,4 +399,107 @@ fn axe_finds_no_serious_barrier() {
     browser.value(&axe);
     check(&mut browser, "overlay");
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_game_that_runs_is_shown_and_games_are_listed_the_last_first() {
+    let played = played();
+    let line = |n: u32| {
+        json!({"id": format!("g-{n:02}"), "state": "over", "rules": "fiba-3x3", "courts": ["a"],
+            "start": format!("2026-11-29T{n:02}:00:00.000Z")})
+    };
+    *played.others.lock() = (1..20).map(line).collect();
+    played.told_of("aa", played.ago(9_000_000));
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    assert_eq!(browser.value("document.querySelector('#game-open').textContent"), json!("cup-7"));
+    browser.tap("#game-open", 0);
+    browser.until("document.querySelectorAll('#game .games li').length === 13");
+    let first = "[...document.querySelectorAll('#game .games b')].slice(0, 3).map((b) => b.textContent).join()";
+    assert_eq!(browser.value(first), json!("cup-7,g-19,g-18"));
+    browser.tap("#game .games .all", 0);
+    browser.until("document.querySelectorAll('#game .games li').length === 20");
+    // One that somebody chose stays, and the address says so.
+    browser
+        .value("document.querySelectorAll('#game .games li')[1].querySelector('button').click()");
+    browser.until("document.querySelector('#game-open').textContent === 'g-19'");
+    assert_eq!(browser.value("new URL(location.href).searchParams.get('game')"), json!("g-19"));
+}
+
+#[test]
+fn a_period_is_offered_where_the_rules_have_one_and_is_taken_back() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    let buttons = "['next', 'back'].map((name) => document.querySelector(`#period-${name}`)).filter((node) => !node.hidden).map((node) => node.textContent).join('|')";
+    let offers = |browser: &mut Browser, what: &str| {
+        browser.until(&format!("{buttons} === '{what}'"));
+    };
+    // Points alone end it, or divide it: nothing is offered.
+    offers(&mut browser, "");
+    let now = played.clock.utc();
+    played.becomes(now, json!({"periods": 4, "next_period": 2}));
+    offers(&mut browser, "Period 2");
+    browser.tap("#period-next", 0);
+    browser.until("document.querySelector('#period-next').getAttribute('aria-busy') === null");
+    assert_eq!(played.periods.lock().last(), Some(&json!({"n": 2})));
+    let starts = json!([{"period": 2, "time": now.to_rfc3339()}]);
+    played.becomes(now, json!({"period": 2, "next_period": 3, "starts": starts}));
+    let mut score = played.score();
+    score["period"] = json!(2);
+    played.tell("game.score", "00000000000000bb-score-1", now, score);
+    offers(&mut browser, "Period 3|← Period 1");
+    browser.tap("#period-back", 0);
+    browser.until("document.querySelector('#period-back').getAttribute('aria-busy') === null");
+    assert_eq!(played.periods.lock().last(), Some(&json!({"n": 1})));
+    // An overtime begins from a draw.
+    played.becomes(now, json!({"periods": 1, "period": 1, "next_period": 2, "starts": []}));
+    let mut score = played.score();
+    (score["leads"], score["by"], score["pending"]) =
+        (json!("comets"), json!(2), json!({"attempts": 0, "made": 0, "points": 0}));
+    played.tell("game.score", "00000000000000bb-score-1", now, score.clone());
+    offers(&mut browser, "");
+    (score["leads"], score["by"]) = (Value::Null, json!(0));
+    played.tell("game.score", "00000000000000bb-score-1", now, score);
+    offers(&mut browser, "Overtime");
+}
+
+#[test]
+fn names_of_every_script_are_known_again_and_rosters_are_taken_as_people_write_them() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    let asked = "import('/script/operate/game.js').then(({ shortName, playersOf }) => { \
+        const ids = (text, team, others) => playersOf(text, team, others).map(({ id, name }) => `${id}=${name}`).join(); \
+        const teams = ['Тигры', 'Львы', 'Орлы', 'מכבי', '東京', 'Düsseldorf Basketball Academy Reds', \
+          'Düsseldorf Basketball Academy Blues'].map((name) => shortName(name, [])); \
+        const long = 'dusseldorf-basket-3f2dcd'; \
+        return [shortName('Düsseldorf', []), new Set(teams).size, teams.every((id) => /^[a-z0-9-]{1,32}$/.test(id)), \
+          ids('Ana Lopez\\nAna Diaz\\n7 Ana\\n7 Eva', 'reds'), new Set(playersOf('Анна\\nБорис', 'reds').map(({ id }) => id)).size, \
+          ids('7 Cy', 'blues', playersOf('7 Ana', 'reds')), ids('7 Cy', long, playersOf('7 Ana', 'reds'))]; })";
+    let expected = json!([
+        "dusseldorf",
+        7,
+        true,
+        "ana-lopez=Ana Lopez,ana-diaz=Ana Diaz,7=Ana,7-2=Eva",
+        2,
+        "blues-7=Cy",
+        "dusseldorf-basket-3f2dcd-7=Cy",
+    ]);
+    assert_eq!(browser.value(asked), expected);
+}
+
+#[test]
+fn the_log_has_what_people_said_and_nothing_that_only_follows() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    browser.tap(".call:nth-child(3) .quick .is", 0);
+    shows(&mut browser, "1–1");
+    played.highlight_by_operator(2);
+    browser.tap(".call:nth-child(1) .quick .team", 0);
+    shows(&mut browser, "3–1");
+    browser.until("document.querySelectorAll('#log li').length === 2");
+    let log = browser.value("document.querySelector('#log').textContent");
+    assert!(!log.as_str().expect("a text").contains("changed:"), "{log}");
 }

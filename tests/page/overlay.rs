@@ -225,3 +225,107 @@ fn a_delay_that_is_none_says_so_and_shows_nothing() {
         json!("rgba(0, 0, 0, 0)")
     );
 }
+
+/// The period or the end, as the bug has it.
+const WORD: &str =
+    "(document.querySelector('.bug:not([hidden]) .period:not([hidden])')?.textContent ?? '')";
+
+#[test]
+fn the_game_that_runs_is_shown_whatever_is_stored_of_games_that_ended() {
+    let played = Played::new();
+    played.shot(true, Some("comets"), 2, 60_000);
+    let game = |id: &str, hour: u32| {
+        json!({"id": id, "state": "over", "courts": ["a"], "rules": "fiba-3x3",
+            "start": format!("2026-11-30T{hour:02}:00:00.000Z")})
+    };
+    *played.others.lock() = vec![game("aa", 9), game("ab", 10)];
+    // Of these the beginning is stored, of the end the page is told nothing.
+    played.told_of("aa", played.ago(9_000_000));
+    played.told_of("ab", played.ago(6_000_000));
+    let served = Cabled::serve(&played);
+    for query in ["", "?court=a", "?court=a&delay=2"] {
+        let url = format!("http://{}/overlay{query}", served.address);
+        let Some(mut browser) = Browser::open(&url, SIZE) else { return };
+        browser.until(&format!("{POINTS} === '2–0'"));
+        assert_eq!(browser.value(WORD), json!(""), "{query}: it runs, and has one period");
+    }
+    let url = format!("http://{}/overlay?game=zz", served.address);
+    let Some(mut browser) = Browser::open(&url, SIZE) else { return };
+    browser.until(&format!("{WORD} === 'Final'"));
+}
+
+#[test]
+fn the_next_game_of_the_court_follows_once_the_programme_has_reached_its_beginning() {
+    let played = Played::new();
+    played.shot(true, Some("comets"), 2, 60_000);
+    let served = Cabled::serve(&played);
+    let url = format!("http://{}/overlay?court=a&delay=3", served.address);
+    let Some(mut browser) = Browser::open(&url, SIZE) else { return };
+    browser.until(&format!("{POINTS} === '2–0'"));
+    let ended = played.clock.utc();
+    played.becomes(ended, json!({"state": "over", "ended_at": ended.to_rfc3339()}));
+    let began = played.clock.utc();
+    played.told_of("ac", began);
+    browser.until(&format!("{WORD} === 'Final'"));
+    let due = seconds(after(ended, Duration::from_secs(3)));
+    assert!(seconds(played.clock.utc()) >= due, "the end of the programme's own game");
+    let asks =
+        "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/v1/games/ac'))";
+    browser.until(asks);
+    assert!(seconds(played.clock.utc()) >= seconds(after(began, Duration::from_secs(3))));
+}
+
+#[test]
+fn a_tap_is_seen_when_the_programme_reaches_it_on_a_page_that_is_opened_too() {
+    let played = Played::new();
+    played.shot(true, Some("comets"), 2, 60_000);
+    let ended = played.clock.utc();
+    // Stored events are gone: the page has the whole alone.
+    played.becomes(ended, json!({"state": "over", "ended_at": ended.to_rfc3339()}));
+    played.source.stored.lock().clear();
+    let served = Cabled::serve(&played);
+    let url = format!("http://{}/overlay?game={GAME}&delay=4", served.address);
+    let Some(mut browser) = Browser::open(&url, SIZE) else { return };
+    browser.until(&format!("{WORD} === 'Final'"));
+    let due = seconds(after(ended, Duration::from_secs(4)));
+    assert!(seconds(played.clock.utc()) >= due, "shown before the programme reached it");
+}
+
+#[test]
+fn a_graphic_that_is_told_again_long_after_it_was_taken_has_no_second_life() {
+    let played = Played::new();
+    played.shot(true, Some("comets"), 2, 600_000);
+    let moment = played.ago(600_000);
+    let told = |detail: &str| {
+        json!({"game": GAME, "about": "run", "text": "Comets on a run", "detail": detail, "priority": 50,
+            "life_s": 30, "state": "taken", "taken_at": moment.to_rfc3339(), "stands_on": [],
+            "t_stream": 12.5, "team": "comets"})
+    };
+    let name = "00000000000000bb-graphic-1";
+    played.tell("graphic", name, moment, told("2–0"));
+    // It was told more than the last 500 events ago.
+    played.source.stored.lock().clear();
+    let served = Cabled::serve(&played);
+    let url = format!("http://{}/overlay?game={GAME}", served.address);
+    let Some(mut browser) = Browser::open(&url, SIZE) else { return };
+    browser.until(&format!("{POINTS} === '2–0'"));
+    // The oldest basket was a three: the run's second line is another.
+    played.tell("graphic", name, moment, told("3–0"));
+    played.shot(true, Some("harbor"), 1, 0);
+    browser.until(&format!("{POINTS} === '2–1'"));
+    assert_eq!(browser.value("document.querySelectorAll('.graphic').length"), json!(0));
+}
+
+#[test]
+fn nothing_lies_over_a_broadcast_that_has_something_to_show() {
+    let Some((_played, served, mut browser, _dir)) = opened(0) else { return };
+    // As after a restart of the box, which knows no browser any more.
+    let signed_out = "window.fetch = async () => new Response('{}', { status: 401 }); void 0";
+    browser.value(signed_out);
+    served.cut();
+    let counted = "window.asked = 0; window.fetch = async () => { asked += 1; return new Response('{}', { status: 401 }); }; void 0";
+    browser.value(counted);
+    browser.until("asked > 1");
+    assert_eq!(browser.value("document.querySelector('.wrong').hidden"), json!(true));
+    assert_eq!(browser.value(POINTS), json!("2–0"), "what it had");
+}

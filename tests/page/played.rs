@@ -35,6 +35,7 @@ fn rules() -> &'static [Rule] {
         sees("/v1/rules"),
         sees("/v1/games/{game}"),
         taps("/v1/games/{game}/undo"),
+        taps("/v1/games/{game}/period"),
         taps("/v1/games/{game}/shots"),
         taps("/v1/games/{game}/graphics/{fact}"),
         taps("/v1/games/{game}/social/{fact}"),
@@ -66,6 +67,12 @@ struct Game {
 pub(crate) struct Played {
     pub(crate) source: Arc<Scripted>,
     game: Mutex<Game>,
+    /// The game as it stands.
+    pub(crate) told: Mutex<Value>,
+    /// Lines of other games that the box knows.
+    pub(crate) others: Mutex<Vec<Value>>,
+    /// What was asked of the game's period.
+    pub(crate) periods: Mutex<Vec<Value>>,
     pub(crate) clock: SystemClock,
 }
 
@@ -76,7 +83,14 @@ fn fact(family: &str, n: usize) -> String {
 impl Played {
     pub(crate) fn new() -> Arc<Self> {
         let source = Scripted::with_state(one_court());
-        let played = Self { source, game: Mutex::default(), clock: SystemClock::new() };
+        let played = Self {
+            source,
+            game: Mutex::default(),
+            told: Mutex::new(told()),
+            others: Mutex::default(),
+            periods: Mutex::default(),
+            clock: SystemClock::new(),
+        };
         let now = played.clock.utc();
         played.tell("game", &fact("game", 1), now, told());
         Arc::new(played)
@@ -87,7 +101,36 @@ impl Played {
         self.clock.utc().plus_nanos(-millis * 1_000_000)
     }
 
-    fn tell(&self, kind: &str, fact: &str, at: UtcTime, data: Value) -> u64 {
+    /// The game becomes another, and that is told.
+    pub(crate) fn becomes(&self, at: UtcTime, changes: Value) {
+        let now = {
+            let mut told = self.told.lock();
+            let changes = changes.as_object().expect("an object").clone();
+            told.as_object_mut().expect("an object").extend(changes);
+            told.clone()
+        };
+        self.tell("game", &fact("game", 1), at, now);
+    }
+
+    /// Another game was told of, of which nothing more is stored: how it began.
+    pub(crate) fn told_of(&self, game: &str, at: UtcTime) {
+        let mut began = told();
+        began["game"] = json!(game);
+        self.tell_of(game, "game", &format!("00000000000000{game}-game-1"), (at, began));
+    }
+
+    /// A fact that is none of its own: a highlight that stands on a shot which an operator changed.
+    pub(crate) fn highlight_by_operator(&self, n: usize) {
+        let data = json!({"game": GAME, "shot": fact("shot", n), "reason": "basket", "t_stream": 12.5,
+            "clip": "/v1/clips/none", "by": "operator", "who": "operator Ana"});
+        self.tell("highlight.withdrawn", &fact("highlight", n), self.clock.utc(), data);
+    }
+
+    pub(crate) fn tell(&self, kind: &str, fact: &str, at: UtcTime, data: Value) -> u64 {
+        self.tell_of(GAME, kind, fact, (at, data))
+    }
+
+    fn tell_of(&self, of: &str, kind: &str, fact: &str, (at, data): (UtcTime, Value)) -> u64 {
         let mut game = self.game.lock();
         let next = game.revisions.entry(fact.to_owned()).and_modify(|n| *n += 1).or_insert(0);
         let revision = *next;
@@ -99,7 +142,7 @@ impl Played {
             "type": format!("courtside.{kind}.v1"), "time": at.to_rfc3339(),
             "datacontenttype": "application/json", "subject": fact, "sequence": position.to_string(),
             "session": "00000000000000aa", "fact": fact, "revision": revision, "historical": false,
-            "clocksource": "arrival", "clockerrorms": 40, "game": GAME, "data": data,
+            "clocksource": "arrival", "clockerrorms": 40, "game": of, "data": data,
         });
         let event = SentEvent { position, json: envelope.to_string() };
         stored.push(event.clone());
@@ -220,7 +263,7 @@ impl Played {
         let graphics: Vec<_> =
             game.graphics.iter().map(|(fact, (data, _))| named(fact, data)).collect();
         let social: Vec<_> = game.social.iter().map(|(fact, data)| named(fact, data)).collect();
-        json!({"told": told(), "score": score, "shots": shots, "graphics": graphics, "social": social,
+        json!({"told": *self.told.lock(), "score": score, "shots": shots, "graphics": graphics, "social": social,
             "highlights": []})
     }
 
@@ -341,10 +384,25 @@ fn game_routes() -> Router {
             },
         )
     };
-    let list = async || {
-        Json(
-            json!({"games": [{"id": GAME, "state": "running", "rules": "fiba-3x3", "courts": ["a"]}]}),
-        )
+    let list = async |Extension(played): Of| {
+        let own = json!({"id": GAME, "state": played.told.lock()["state"], "rules": "fiba-3x3",
+            "courts": ["a"], "start": "2026-11-30T12:00:00.000Z"});
+        // The oldest first, as the box has them.
+        let mut games = played.others.lock().clone();
+        games.push(own);
+        Json(json!({"games": games}))
+    };
+    let period = async |Extension(played): Of, Json(body): Json<Value>| {
+        played.periods.lock().push(body);
+        Json(played.view())
+    };
+    let view = async |Extension(played): Of, Path(game): Path<String>| {
+        let mut view = played.view();
+        if game != GAME {
+            view["told"]["game"] = json!(game);
+            view["told"]["state"] = json!("over");
+        }
+        Json(view)
     };
     let known = async || {
         Json(json!([
@@ -355,7 +413,8 @@ fn game_routes() -> Router {
     Router::new()
         .route("/v1/games", get(list))
         .route("/v1/rules", get(known))
-        .route("/v1/games/{game}", get(async |Extension(played): Of| Json(played.view())))
+        .route("/v1/games/{game}", get(view))
+        .route("/v1/games/{game}/period", post(period))
         .route(
             "/v1/games/{game}/undo",
             post(async |Extension(played): Of| answer(played.undo(None))),

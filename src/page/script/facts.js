@@ -22,6 +22,11 @@ const GONE = {
   "courtside.highlight.withdrawn.v1": "highlights",
 };
 const SHOT = "courtside.shot.";
+/** What people say of, besides shots. */
+const SAYS = ["courtside.graphic.v1", "courtside.social.candidate.v1"];
+/** A name that is written from right to left turns nothing round that stands beside it. */
+export const isolated = (name) => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(name) ? `\u2068${name}\u2069` : name);
+
 /** Words of who, kept for the log. */
 const SAID_KEPT = 100;
 
@@ -129,6 +134,9 @@ export class Facts {
     this.heard.set(envelope.fact, of.set(envelope.revision, envelope));
     const { who, by } = envelope.data;
     if (!who && by !== "operator") return;
+    // What follows from a word is none of its own: a highlight that comes or goes with its shot.
+    const own = envelope.type.startsWith(SHOT) || SAYS.includes(envelope.type);
+    if (!own) return;
     this.said.push({ who, envelope });
     if (this.said.length > SAID_KEPT) this.said.shift();
   }
@@ -194,5 +202,5 @@ export class Facts {
 
   team(id) { return this.told?.teams.find((team) => team.id === id); }
   player(id) { return this.told?.players?.find((player) => player.id === id); }
-  nameOf(id) { return this.team(id)?.name || id; }
+  nameOf(id) { return isolated(this.team(id)?.name || id); }
 }

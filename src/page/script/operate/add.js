@@ -5,7 +5,7 @@ import { ask } from "./ask.js";
 import { colorOf, desk } from "./desk.js";
 
 /** Seconds ago, to choose from; the box takes three minutes back. */
-const AGO_S = [5, 10, 20, 40, 60, 120];
+const AGO_S = [5, 10, 20, 40, 60, 120, 180];
 
 const dialog = dialogOf("#add");
 const chosen = { rim: null, ago: AGO_S[0], points: null };

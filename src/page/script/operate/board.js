@@ -34,8 +34,16 @@ export function showBoard() {
   const many = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   say(waits, pending.attempts ? `Pending: ${many(pending.points, "point")}, ${many(pending.attempts, "shot")}` : "");
   winning(momentum, told);
-  say($("#period-next"), score.period < told.periods ? `Period ${score.period + 1}` : "Overtime");
-  $("#period-next").hidden = over;
+  const next = told.next_period ?? null;
+  const overtime = next > told.periods;
+  // An overtime begins from a draw; what pends may make it one.
+  const offered = next !== null && !over && (!overtime || !score.leads || score.pending.points > 0);
+  say($("#period-next"), overtime ? "Overtime" : `Period ${next}`);
+  $("#period-next").hidden = !offered;
+  const back = !over && told.starts?.length > 0;
+  const before = score.period - 1;
+  say($("#period-back"), !back ? "" : before > told.periods ? `← Overtime ${before - told.periods}` : `← Period ${before}`);
+  $("#period-back").hidden = !back;
   $("#board").classList.toggle("is-over", over);
   const recap = `/games/${encodeURIComponent(desk.facts.game)}`;
   if ($("#recap").getAttribute("href") !== recap) $("#recap").href = recap;
@@ -75,7 +83,12 @@ export function wireBoard(toShot) {
     if (waits) toShot(waits.fact);
   });
   $("#period-next").addEventListener("click", (event) => {
-    if (desk.facts.score) ask(desk.path("/period"), { n: desk.facts.score.period + 1 }, event.currentTarget);
+    const next = desk.facts.told?.next_period;
+    if (next) ask(desk.path("/period"), { n: next }, event.currentTarget);
+  });
+  $("#period-back").addEventListener("click", (event) => {
+    const { score } = desk.facts;
+    if (score?.period > 1) ask(desk.path("/period"), { n: score.period - 1 }, event.currentTarget);
   });
 }
 

@@ -12,20 +12,56 @@ const dialog = dialogOf("#game");
 const whoDialog = dialogOf("#who");
 const side = (form, n) => ({ name: form.elements[`name${n}`].value.trim(), color: form.elements[`color${n}`].value, players: form.elements[`players${n}`].value });
 
-/** A short name for commands and facts: of small letters, digits, `-`. */
-export function shortName(text, taken) {
-  const plain = text.normalize("NFKD").replace(/[^\x20-\x7e]/g, "").toLowerCase();
-  const base = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 24) || "team";
-  return taken.includes(base) ? `${base}-2` : base;
+const SHORT = 24;
+/** Letters of a short name at most, for the box. */
+const NAME_MOST = 32;
+
+/** FNV-1a of a text, as six digits: the same name has the same in every game. */
+function digest(text) {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, "0").slice(2);
 }
 
-/** `7 Ana` → { id: "7", name: "Ana" }. Both teams may have a 7: the second one's is named by its team too. */
+/**
+ * A short name for commands and facts: of small letters, digits, `-`. By it a season knows a team and a player again,
+ * so letters that it cannot have, and those that have no room in it, are in its digest.
+ */
+export function shortName(text, taken, usual = "team") {
+  const whole = text.normalize("NFC").trim().toLowerCase();
+  if (!whole) return shortName(usual, taken);
+  // Accents go; a letter of another script is no letter with one.
+  const plain = whole.normalize("NFKD").replace(/\p{M}/gu, "");
+  const base = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+  const lost = /[^\x00-\x7f]/.test(plain.replace(/[^\p{L}\p{N}]/gu, "")) || base.length > SHORT || !base;
+  const cut = lost ? base.slice(0, SHORT - 7).replace(/-+$/, "") : base;
+  const name = lost ? `${cut || usual}-${digest(whole)}` : base || usual;
+  return unique(name, taken);
+}
+
+/** The name, with a number where it is taken. */
+function unique(name, taken) {
+  let n = 1;
+  const numbered = () => (n > 1 ? `${name}-${n}` : name);
+  while (taken.includes(numbered())) n += 1;
+  return numbered();
+}
+
+/**
+ * `7 Ana` → { id: "7", name: "Ana" }; without a number the whole line is the name. Both teams may have a 7: the second
+ * one's is named by its team too.
+ */
 export function playersOf(text, team, taken = []) {
+  const ids = [];
   return text.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => {
-    const [first, ...rest] = line.split(/\s+/);
-    const short = shortName(first, []);
-    const id = taken.some((player) => player.id === short) ? shortName(`${team}-${short}`, []) : short;
-    return { id, team, name: (rest.length ? rest.join(" ") : first).slice(0, 40) };
+    const [, number, rest] = /^(\d+)\s*(.*)$/.exec(line) || [null, null, line];
+    const name = rest || number;
+    const own = number ?? shortName(name, [], "player");
+    const others = taken.some((player) => player.id === own);
+    const of = `${team}-${own}`;
+    const id = unique(!others ? own : of.length > NAME_MOST ? shortName(of, []) : of, ids);
+    ids.push(id);
+    return { id, team, name: [...name].slice(0, 40).join("") };
   });
 }
 
@@ -91,26 +127,35 @@ async function showRules(form) {
   node.replaceChildren($("legend", node), ...chips);
 }
 
-/** The games that the box knows, those that run first. */
+/** The games that the box knows, those that run first, of these and of the others the last first. */
 export async function learnGames() {
   const told = await read("/v1/games");
   if (!told) return false;
-  desk.games = told.games.sort((a, b) => (a.state === b.state ? 0 : a.state === "running" ? -1 : 1));
+  const began = (game) => Date.parse(game.start) || 0;
+  desk.games = told.games.sort((a, b) => (a.state === b.state ? began(b) - began(a) : a.state === "running" ? -1 : 1));
   return true;
 }
 
 /** When a game began, as people here write it. */
 const day = (at) => (at ? new Date(at).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "");
 
-function showGames(choose) {
-  $(".games", dialog).replaceChildren(...desk.games.slice(0, 12).map((game) => {
+/** Games that are listed before somebody asks for all. */
+const LISTED = 12;
+
+function showGames(choose, all = false) {
+  const listed = all ? desk.games : desk.games.slice(0, LISTED);
+  const more = make("button", { type: "button", className: "all", textContent: `All ${desk.games.length} games` });
+  more.addEventListener("click", () => showGames(choose, true));
+  const rest = listed.length < desk.games.length ? [make("li", {}, more)] : [];
+  const lines = listed.map((game) => {
     const button = make("button", { type: "button" }, make("b", { textContent: game.id }),
       ` ${[day(game.start), game.rules, (game.courts || []).join(", "), game.state].filter(Boolean).join(" · ")}`);
     button.setAttribute("aria-pressed", String(game.id === desk.facts.game));
     button.addEventListener("click", () => { dialog.close(); choose(game.id); });
     const recap = make("a", { href: `/games/${encodeURIComponent(game.id)}`, textContent: "Recap" });
     return make("li", {}, button, recap);
-  }));
+  });
+  $(".games", dialog).replaceChildren(...lines, ...rest);
   const running = desk.facts.told?.state === "running";
   $("#end-row").hidden = !running;
   say($("#end"), "End this game");

@@ -50,6 +50,17 @@ function showNow() {
   showLog();
 }
 
+/** Shows a game that somebody chose: it stays, and the address says so. */
+function chose(id) {
+  if (id) {
+    const wanted = new URL(location.href);
+    wanted.searchParams.set("game", id);
+    history.replaceState(null, "", wanted);
+  }
+  return choose(id);
+}
+const named = () => new URL(location.href).searchParams.get("game");
+
 /** Shows a game: what came of it, and the whole as the box has it. */
 async function choose(id) {
   if (!id) return void draw();
@@ -57,9 +68,6 @@ async function choose(id) {
     desk.facts = new Facts(id);
     desk.picked = null;
     desk.court = null;
-    const wanted = new URL(location.href);
-    wanted.searchParams.set("game", id);
-    history.replaceState(null, "", wanted);
   }
   const facts = desk.facts;
   const since = facts.taken;
@@ -72,20 +80,27 @@ async function choose(id) {
   draw();
 }
 
-/** The game that the address names, or the one that runs. */
+/** The game that the address names, or the one that runs: the one that is shown if it does, else the last that began. */
 async function find() {
-  if (desk.facts.game) return choose(desk.facts.game);
-  const named = new URL(location.href).searchParams.get("game");
+  if (named()) return choose(named());
   await learnGames();
-  const running = desk.games.find((game) => game.state === "running");
-  return choose(named || running?.id || null);
+  const running = desk.games.filter((game) => game.state === "running");
+  const shown = running.find((game) => game.id === desk.facts.game);
+  return choose((shown || running[0])?.id || desk.facts.game);
+}
+
+/** A game begins: shown where none is, and where the one that is shown is over and nobody chose or mends it. */
+function begins(told) {
+  if (told.state !== "running" || named() || told.game === desk.facts.game) return;
+  const over = desk.facts.told?.state === "over" && told.courts.some((court) => desk.courts.includes(court));
+  if (!desk.facts.game || (over && !desk.picked)) find();
 }
 
 function take(envelope, stored) {
   early.push(envelope);
   if (early.length > EARLY_KEPT) early = early.slice(-EARLY_KEPT / 2);
-  // A game that somebody starts is shown where none is.
-  if (!desk.facts.game && envelope.type === "courtside.game.v1" && envelope.data.state === "running") choose(envelope.data.game);
+  // What is stored tells of games that ended long ago: which one runs, the box is asked.
+  if (!stored && envelope.type === "courtside.game.v1") begins(envelope.data);
   const changed = desk.facts.take(envelope, stored);
   if (stored) settleSoon();
   if (!changed) return;
@@ -135,7 +150,7 @@ feed({
 });
 wireBoard((fact) => { go("calls"); pick(fact, true); });
 wireCalls();
-wireGame(choose);
+wireGame(chose);
 wireAdd();
 wireKeys();
 wireFind(showReel);

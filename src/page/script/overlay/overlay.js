@@ -23,15 +23,12 @@ const schedule = new Schedule(delay * 1000);
 let coded = false;
 let facts = new Facts(null);
 let chosen = null;
-/** Events that came before the box's clock was known, or a game. */
+/** The last events, also those of a game that is not shown yet. */
 let early = [];
-/** By fact of a graphic, when it ends, ms of the box's clock. */
+/** By fact of a graphic, when it was taken and when it ends, ms of the box's clock. */
 const ends = new Map();
-/** By fact of a graphic, the revision by which it is taken, from which on it lives. */
-const begins = new Map();
-/** Newest revisions, and graphics that are taken by them: shown or about to be. */
+/** Newest revisions. */
 const known = new Map();
-const taken = new Set();
 
 const wrong = (text) => { $(".wrong").hidden = !text; say($(".wrong"), text || ""); };
 
@@ -53,82 +50,107 @@ function programme({ detail }) {
 }
 addEventListener("courtside-programme", programme);
 
-function put(envelope, stored) {
-  const { type, fact, revision, data } = envelope;
+function put(envelope) {
+  const { fact, revision, data } = envelope;
   if ((envelope.game ?? data.game) !== chosen || (known.get(fact) ?? -1) >= revision) return;
   known.set(fact, revision);
-  const at = envelope.clocksource === "none" ? null : Date.parse(envelope.time);
-  const since = now();
+  if (envelope.type === "courtside.game.v1") ended = data.state === "over";
   // Without a delay a moment is past by the time that its fact is here, whatever our clock says.
-  schedule.put(fact, delay || coded ? at : null, since, envelope);
-  if (type !== "courtside.graphic.v1" || data.state !== "taken") {
-    taken.delete(fact);
-  } else if (!taken.has(fact)) {
-    taken.add(fact);
-    // When somebody took what was stored is not told: it lives from its moment on, as if it was taken then.
-    begins.set(fact, { revision, at: stored ? at : null });
-  }
+  schedule.put(fact, delay || coded ? timeOf(envelope) : null, now(), envelope);
 }
+
+const timeOf = (envelope) => (envelope.clocksource === "none" ? null : Date.parse(envelope.time));
 
 function take(envelope, stored) {
   if (!fits) return;
-  if (envelope.type === "courtside.game.v1") news(envelope.data);
-  if (chosen === null || Number.isNaN(now())) {
-    early.push([envelope, stored]);
-    if (early.length > STORED) early.shift();
-    return;
+  envelope.stored = stored;
+  early.push(envelope);
+  if (early.length > STORED) early.shift();
+  if (chosen !== null && !Number.isNaN(now())) {
+    put(envelope);
+    wake();
   }
-  put(envelope, stored);
+  // What is stored tells of games that ended long ago: which one runs, the box is asked.
+  if (!stored && envelope.type === "courtside.game.v1") news(envelope);
+}
+
+/** Whether this page shows that game where it shows the one that runs. */
+const mine = (game) => !asked.has("court") || game.courts.includes(asked.get("court"));
+
+/** Another game begins where none was named: shown once the programme has reached its beginning. */
+function news(envelope) {
+  const told = envelope.data;
+  if (asked.has("game") || told.state !== "running" || told.game === chosen || !mine(told)) return;
+  if (chosen === null) return void find().catch(() => {});
+  if (!ended || Number.isNaN(now())) return;
+  schedule.put("next", delay || coded ? timeOf(envelope) : null, now(), { next: told.game });
   wake();
 }
 
-/** Another game begins where none was named. */
-function news(told) {
-  if (asked.has("game") || told.state !== "running" || told.game === chosen) return;
-  if (asked.has("court") && !told.courts.includes(asked.get("court"))) return;
-  if (chosen === null || facts.told?.state === "over") choose(told.game);
-}
+/** The game that is shown is over, as far as the box told, whether or not the programme has reached that. */
+let ended = false;
 
 async function find() {
   if (!fits) return void wrong(`delay is seconds, 0 to ${DELAY_MOST_S}: ${asked.get("delay")} is not`);
-  if (chosen !== null) return;
-  if (asked.has("game")) return choose(asked.get("game"));
+  if (asked.has("game")) return chosen === null ? choose(asked.get("game")) : undefined;
   const { games } = await (await fetch("/v1/games")).json();
-  const court = asked.get("court");
-  const runs = games.find((game) => game.state === "running" && (!court || game.courts.includes(court)));
-  if (runs) await choose(runs.id);
+  const running = games.filter((game) => game.state === "running" && mine(game));
+  // One that runs stays; else the one that began last.
+  if (chosen !== null && (!running.length || running.some((game) => game.id === chosen))) return;
+  const last = running.sort((a, b) => Date.parse(a.start) - Date.parse(b.start)).pop();
+  if (last) await choose(last.id);
 }
 
 async function choose(game) {
   chosen = game;
+  ended = false;
   facts = new Facts(game);
+  ends.clear();
   while (Number.isNaN(now()) && !(await box.learn())) await new Promise((done) => { setTimeout(done, 1000); });
   const answer = await fetch(`/v1/games/${encodeURIComponent(game)}`).catch(() => null);
   if (chosen !== game) return;
   if (answer?.ok) lay(await answer.json());
-  const waited = early;
-  early = [];
-  for (const [envelope, stored] of waited) put(envelope, stored);
+  wrong(answer?.status === 404 ? `no game ${game} is known here` : "");
+  early.forEach(put);
   wake();
 }
 
-/** The whole as it stands: seen once the programme has reached the newest shot that is in it. */
+/** The whole as it stands: seen once the programme has reached the newest that is in it, a shot or a tap. */
 function lay(view) {
+  const { told, score, momentum, leaderboard, graphics } = view;
+  ended = told?.state === "over";
+  const taps = [...(told?.starts || []).map((start) => start.time), told?.ended_at].filter(Boolean).map(Date.parse);
   // A shot without a time may have been just now.
-  const at = (view.shots || []).reduce((last, shot) => Math.max(last, (shot.utc_ns ?? Infinity) / 1e6), 0);
-  const { told, score, momentum, leaderboard } = view;
-  schedule.put("view", at > 0 && at < Infinity ? at : null, now(), { told, score, momentum, leaderboard });
+  const shots = (view.shots || []).map((shot) => (shot.utc_ns ?? Infinity) / 1e6);
+  const at = [...taps, ...shots].reduce((last, time) => Math.max(last, time), 0);
+  const one = { told, score, momentum, leaderboard, graphics };
+  schedule.put("view", at > 0 && at < Infinity ? at : null, now(), one);
 }
 
+/**
+ * A graphic lives from when it was taken, or from when the programme reached its moment: told again, by a correction
+ * or to a page that is opened later, it has no second life.
+ */
+function live(graphic, at, from) {
+  const { fact, state, taken_at, life_s, stored } = graphic;
+  if (state !== "taken") return void ends.delete(fact);
+  const taken = taken_at ? Date.parse(taken_at) : null;
+  if (ends.has(fact) && ends.get(fact).taken === taken) return;
+  // An earlier version of the box did not tell when: what it stored is taken to be so since its moment.
+  const known = taken ?? (stored && at !== null ? at : from);
+  const begins = Math.min(from, Math.max(known, at === null ? known : at + schedule.delay));
+  ends.set(fact, { taken, end: begins + life_s * 1000 });
+}
+const endOf = (fact) => ends.get(fact)?.end ?? 0;
+
 function see({ what, from }) {
+  if (what.next) return void choose(what.next);
   // An event is a revision that is known; what is laid has none, and counts for less.
-  if (!what.specversion) return void facts.lay(what, 0);
-  const { fact, revision, data } = what;
-  const begin = begins.get(fact);
-  if (begin?.revision === revision) {
-    begins.delete(fact);
-    ends.set(fact, Math.min(from, (begin.at ?? Infinity) + schedule.delay) + data.life_s * 1000);
+  if (!what.specversion) {
+    for (const graphic of what.graphics || []) if (!facts.graphics.has(graphic.fact)) live(graphic, null, from);
+    return void facts.lay(what, 0);
   }
+  if (what.type === "courtside.graphic.v1") live({ fact: what.fact, stored: what.stored, ...what.data }, timeOf(what), from);
   facts.take(what);
 }
 
@@ -153,9 +175,9 @@ function tick() {
   wake();
 }
 
-const onAir = () => [...facts.graphics.values()].filter((one) => one.state === "taken" && !one.withdrawn && (ends.get(one.fact) ?? 0) > now());
+const onAir = () => [...facts.graphics.values()].filter((one) => one.state === "taken" && !one.withdrawn && endOf(one.fact) > now());
 function nextEnd() {
-  const shown = [...document.querySelectorAll(".graphic")].map((node) => ends.get(node.dataset.fact) ?? 0);
+  const shown = [...document.querySelectorAll(".graphic")].map((node) => endOf(node.dataset.fact));
   return Math.min(Infinity, ...shown);
 }
 
@@ -206,6 +228,10 @@ feed({
     await box.learn();
     find().catch(() => {});
   },
-  // A broadcast shows what it had; whoever is to sign in does it in a browser, or in the source's own window.
-  lost(why) { wrong(why === 401 ? "Signed out: reload this source, and give a viewer's token in it (Interact)" : ""); },
+  // A broadcast shows what it had, and nothing over it; whoever is to sign in does it in a browser, or in the
+  // source's own window. Where nothing is shown yet, it is said.
+  lost(why) {
+    const shown = !$(".bug").hidden;
+    wrong(why === 401 && !shown ? "Signed out: reload this source, and give a viewer's token in it (Interact)" : "");
+  },
 });
