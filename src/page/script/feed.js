@@ -7,7 +7,7 @@ import { box } from "./clock.js";
 
 const AGAIN_MS = 1000;
 /** What comes so soon after a stream stands was stored: it is no news. */
-const STORED_MS = 1500;
+export const STORED_MS = 1500;
 const LOOK_EVERY_MS = 5000;
 
 /**

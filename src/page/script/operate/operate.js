@@ -7,7 +7,7 @@
 import { box } from "../clock.js";
 import { $, say } from "../dom.js";
 import { Facts } from "../facts.js";
-import { feed } from "../feed.js";
+import { STORED_MS, feed } from "../feed.js";
 import { learn, signIn } from "../session.js";
 import { wireAdd } from "./add.js";
 import { read } from "./ask.js";
@@ -85,8 +85,8 @@ async function find() {
   if (named()) return choose(named());
   await learnGames();
   const running = desk.games.filter((game) => game.state === "running");
-  const shown = running.find((game) => game.id === desk.facts.game);
-  return choose((shown || running[0])?.id || desk.facts.game);
+  const stays = running.some((game) => game.id === desk.facts.game) || (desk.facts.game && desk.picked);
+  return choose(stays ? desk.facts.game : running[0]?.id || desk.facts.game);
 }
 
 /** A game begins: shown where none is, and where the one that is shown is over and nobody chose or mends it. */
@@ -95,12 +95,17 @@ function begins(told) {
   const over = desk.facts.told?.state === "over" && told.courts.some((court) => desk.courts.includes(court));
   if (!desk.facts.game || (over && !desk.picked)) find();
 }
+let asking = null;
 
 function take(envelope, stored) {
   early.push(envelope);
   if (early.length > EARLY_KEPT) early = early.slice(-EARLY_KEPT / 2);
-  // What is stored tells of games that ended long ago: which one runs, the box is asked.
-  if (!stored && envelope.type === "courtside.game.v1") begins(envelope.data);
+  if (envelope.type === "courtside.game.v1" && !stored) begins(envelope.data);
+  // What is stored tells of games that ended long ago, and may tell of one that begins just now: the box is asked.
+  if (envelope.type === "courtside.game.v1" && stored && envelope.data.state === "running") {
+    clearTimeout(asking);
+    asking = setTimeout(() => { if (!named() && desk.facts.told?.state !== "running") find(); }, STORED_MS);
+  }
   const changed = desk.facts.take(envelope, stored);
   if (stored) settleSoon();
   if (!changed) return;

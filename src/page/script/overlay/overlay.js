@@ -7,7 +7,7 @@
 import { box } from "../clock.js";
 import { $, make, say } from "../dom.js";
 import { Facts } from "../facts.js";
-import { feed } from "../feed.js";
+import { STORED_MS, feed } from "../feed.js";
 import { Schedule } from "./schedule.js";
 
 const STORED = 500;
@@ -70,9 +70,13 @@ function take(envelope, stored) {
     put(envelope);
     wake();
   }
-  // What is stored tells of games that ended long ago: which one runs, the box is asked.
-  if (!stored && envelope.type === "courtside.game.v1") news(envelope);
+  if (envelope.type !== "courtside.game.v1") return;
+  if (!stored) return news(envelope);
+  // What is stored tells of games that ended long ago, and may tell of one that begins just now: the box is asked.
+  clearTimeout(asking);
+  asking = setTimeout(() => { find().catch(() => {}); }, STORED_MS);
 }
+let asking = null;
 
 /** Whether this page shows that game where it shows the one that runs. */
 const mine = (game) => !asked.has("court") || game.courts.includes(asked.get("court"));
@@ -82,8 +86,13 @@ function news(envelope) {
   const told = envelope.data;
   if (asked.has("game") || told.state !== "running" || told.game === chosen || !mine(told)) return;
   if (chosen === null) return void find().catch(() => {});
-  if (!ended || Number.isNaN(now())) return;
-  schedule.put("next", delay || coded ? timeOf(envelope) : null, now(), { next: told.game });
+  if (ended) follow(told.game, timeOf(envelope));
+}
+
+/** Another game is shown once the programme has reached its beginning. */
+function follow(game, began) {
+  if (Number.isNaN(now())) return;
+  schedule.put("next", delay || coded ? began : null, now(), { next: game });
   wake();
 }
 
@@ -98,7 +107,9 @@ async function find() {
   // One that runs stays; else the one that began last.
   if (chosen !== null && (!running.length || running.some((game) => game.id === chosen))) return;
   const last = running.sort((a, b) => Date.parse(a.start) - Date.parse(b.start)).pop();
-  if (last) await choose(last.id);
+  if (!last) return;
+  if (chosen === null) return choose(last.id);
+  if (ended) follow(last.id, Date.parse(last.start) || null);
 }
 
 async function choose(game) {
