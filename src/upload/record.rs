@@ -115,7 +115,7 @@ impl Records {
         for half in names.extract_if(.., |name| name.ends_with(NEW_SUFFIX)) {
             let upload = half.trim_end_matches(NEW_SUFFIX).trim_end_matches(".json");
             if !at_work(upload) {
-                self.disk.remove(&self.dir.join(&half))?;
+                self.gone(&self.dir.join(&half))?;
             }
         }
         names.retain(|name| was_put_aside(name).is_none());
@@ -131,9 +131,17 @@ impl Records {
         }
         all.sort();
         for (_, upload) in all.into_iter().take(more) {
-            self.disk.remove(&self.path(&upload))?;
+            self.gone(&self.path(&upload))?;
         }
         self.disk.sync_dir(&self.dir)
+    }
+
+    /// Removes a file, which another upload that ends meanwhile may have given its name, or removed.
+    fn gone(&self, path: &Path) -> io::Result<()> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -157,6 +165,22 @@ mod tests {
             again: 0,
             begun_ns,
         }
+    }
+
+    #[test]
+    fn an_upload_that_ends_while_another_tidies_up_is_no_trouble() {
+        let disk = ForgetfulDisk::new();
+        let records = Records::new(Arc::new(disk.clone()), Path::new("/u"));
+        records.tidy(|_| false).expect("made");
+        let (half, whole) = (Path::new("/u/one.json.new"), Path::new("/u/one.json"));
+        disk.open(half, crate::disk::OpenHow::CreateNew).expect("begun");
+        // It ends between the look at the folder and the question.
+        let ends = |_: &str| {
+            disk.rename(half, whole).expect("ended");
+            false
+        };
+        records.tidy(ends).expect("tidied up");
+        assert!(disk.open(whole, crate::disk::OpenHow::Read).is_ok());
     }
 
     #[test]
