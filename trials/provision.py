@@ -109,6 +109,21 @@ class Trial:
         if json.loads(said)["state"] != "done":
             sys.exit(f"FAILED: config_check: {said}")
 
+    def imports(self):
+        """A recording goes to the broker as the claimed box's, and no claim is made for it."""
+        rim = json.loads((ROOT / "assets/demo/game.json").read_text())["rim"]
+        config = self.box / "import.toml"
+        config.write_text((self.box / "courtside.toml").read_text() +
+                          f'\n[[court]]\nname = "a"\nstream_key = "of-the-camera-1"\nrims = [{rim}]\n')
+        config.chmod(0o600)
+        said = self.runs("clips", "import", ROOT / "assets/demo/game.flv", "--config", config, "--json",
+                         "--began", "2026-11-28T18:00:00Z", wait=400)
+        done = json.loads(said.splitlines()[-1])
+        if done["events"] < 8 or done["unsent"]:
+            sys.exit(f"FAILED: import: {done}")
+        for new in (self.box / "data/import").glob("*/identity"):
+            sys.exit(f"FAILED: import claims something of its own: {new}")
+
     def all(self):
         port = self.step("provision ca", self.authority)
         self.step("mosquitto starts", lambda: self.broker(port))
@@ -117,7 +132,9 @@ class Trial:
         self.step("provision grant: it is somebody", self.grants)
         self.step("provision status: it is online", self.online)
         self.step("command config_check, there and back", lambda: self.commands(port))
-        return time.monotonic() - self.begun
+        took = time.monotonic() - self.begun
+        self.step("clips import: a recording, as the box's", self.imports)
+        return took
 
     def ends(self):
         for _, child in reversed(self.children):
