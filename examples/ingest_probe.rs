@@ -51,7 +51,8 @@ async fn main() -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let admission = Admission::new(Arc::clone(&clock), Limits::default());
     let (rtmp, budget) = (Some(address), Budget::default());
-    let settings = IngestSettings { rtmp, rtmps: None, courts, admission, budget };
+    let settings =
+        IngestSettings { rtmp, rtmps: None, courts, admission, budget, recording: false };
     let sink = Arc::new(Print(verbose));
     let ingest = Ingest::bind(settings, clock, Chance::system(), sink).await?;
     let handle = ingest.handle();

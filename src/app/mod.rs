@@ -313,7 +313,7 @@ impl App {
             None => (world.chance.clone(), None),
         };
         let ingest = Ingest::bind(
-            ingest_settings(&config, admission.clone(), options.memory_limit)?,
+            ingest_settings(&config, admission.clone(), (options.memory_limit, began.is_some()))?,
             Arc::clone(&world.clock),
             naming,
             Arc::new(FromIngest {

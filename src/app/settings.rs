@@ -119,7 +119,7 @@ pub(crate) fn memory_advice(config: &Config, memory_limit: Option<u64>) -> Optio
 pub(crate) fn ingest_settings(
     config: &Config,
     admission: Admission,
-    memory_limit: Option<u64>,
+    (memory_limit, recording): (Option<u64>, bool),
 ) -> Result<ingest::IngestSettings, AppError> {
     let rtmps = match (config.ingest.rtmps, &config.ingest.tls) {
         (Some(address), Some(files)) => Some((address, http::server_config(files, &[])?)),
@@ -128,5 +128,5 @@ pub(crate) fn ingest_settings(
     let memory = box_memory(config, memory_limit);
     let budget = ingest::Budget { memory, ..ingest::Budget::default() };
     let rtmp = config.ingest.rtmp;
-    Ok(ingest::IngestSettings { rtmp, rtmps, courts: Vec::new(), admission, budget })
+    Ok(ingest::IngestSettings { rtmp, rtmps, courts: Vec::new(), admission, budget, recording })
 }

@@ -75,6 +75,8 @@ pub struct IngestSettings {
     pub admission: Admission,
     /// What they may cost.
     pub budget: Budget,
+    /// What comes is a recording, as fast as it is taken: its times are not held against the clock.
+    pub recording: bool,
 }
 
 /// Why ingest does not start.
@@ -138,6 +140,7 @@ struct Reception {
     chance: Chance,
     counters: Counters,
     admission: Admission,
+    recording: bool,
     next_connection: AtomicU64,
 }
 
@@ -174,6 +177,7 @@ impl Ingest {
                 chance,
                 counters: Counters::default(),
                 admission: settings.admission,
+                recording: settings.recording,
                 next_connection: AtomicU64::new(1),
             }),
             rtmp: rtmp_address,
@@ -739,6 +743,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 );
                 let asked = Arc::clone(shared);
                 let assembler = assembler.within(Box::new(move || asked.courts.allowed(court)));
+                let assembler = if shared.recording { assembler.of_recording() } else { assembler };
                 return Ok((held, Box::new(assembler)));
             }
             Some(Event::Refused(refusal)) => {

@@ -65,6 +65,8 @@ pub struct StreamAssembler {
     joiner: Joiner<Taken>,
     sound: SoundTrack,
     pace: Pace,
+    /// Times are used as they are sent, whatever the clock says.
+    believed: bool,
     /// Pictures a second by the metadata.
     declared: Option<f64>,
     unusable: (u64, Option<Unusable>),
@@ -109,6 +111,7 @@ impl StreamAssembler {
             joiner: Joiner::default(),
             sound: SoundTrack::default(),
             pace: Pace::default(),
+            believed: false,
             declared: None,
             unusable: (0, None),
             lookahead: None,
@@ -120,6 +123,12 @@ impl StreamAssembler {
     #[must_use]
     pub fn within(self, allowed: Box<dyn Fn() -> Allowance + Send>) -> Self {
         Self { allowed, ..self }
+    }
+
+    /// Its times are those of a recording, which is sent as fast as it is taken: they say nothing of the clock.
+    #[must_use]
+    pub fn of_recording(self) -> Self {
+        Self { believed: true, ..self }
     }
 
     /// Bytes that its pictures take at most, by the parameter sets in force.
@@ -529,7 +538,7 @@ impl StreamAssembler {
             }
         };
         let declared = self.declared_rate();
-        if self.pace.saw(at, arrival, declared) {
+        if !self.believed && self.pace.saw(at, arrival, declared) {
             return self.turn_to_arrival(dts, timestamp, arrival, out);
         }
         self.placed(timestamp, at, dts, arrival);

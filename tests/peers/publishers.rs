@@ -109,6 +109,7 @@ impl TestIngest {
             courts: courts.into(),
             admission: admission.clone(),
             budget,
+            recording: false,
         };
         let heard = Arc::new(Heard::default());
         let sink = Arc::clone(&heard) as Arc<dyn UnitSink>;

@@ -111,6 +111,7 @@ impl Doors {
             courts: vec![CourtKey { court: court(), stream_key: StreamKey::new(key) }],
             admission: Admission::new(Arc::clone(&clock), Limits::default()),
             budget: Budget::default(),
+            recording: false,
         };
         let court = Arc::new(Court { relays, ..Court::default() });
         let sink = Arc::clone(&court) as Arc<dyn UnitSink>;

@@ -371,6 +371,19 @@ fn span(first: Option<MediaTime>, last: Option<MediaTime>) -> i64 {
 }
 
 #[test]
+fn a_recording_that_declares_no_rate_keeps_its_times_however_fast_it_comes() {
+    #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
+    let thrice = |_, now: u64| now as u32 * 3;
+    for (tested, kept) in [(assembler(), false), (assembler().of_recording(), true)] {
+        let mut tested = tested;
+        send(&mut tested, kind::VIDEO, 0, record());
+        let items = played(&mut tested, (25, 12), &thrice).unwrap();
+        assert_eq!((lasts(&items) - 3 * 11_960).abs() <= 200, kept, "{} ms", lasts(&items));
+        assert_eq!(tested.times_told().is_none(), kept);
+    }
+}
+
+#[test]
 fn times_of_no_use_are_replaced_by_arrival() {
     #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
     let rows: [(&str, &dyn Fn(u64, u64) -> u32, i64); 6] = [

@@ -487,7 +487,8 @@ fn serve_ours() -> anyhow::Result<ExitCode> {
         let rtmp = Some("127.0.0.1:0".parse()?);
         // What is measured is what taking a stream in costs, as fast as it comes.
         let budget = Budget { flow: FlowLimits::OFF, ..Budget::default() };
-        let settings = IngestSettings { rtmp, rtmps: None, courts, admission, budget };
+        let settings =
+            IngestSettings { rtmp, rtmps: None, courts, admission, budget, recording: false };
         let ingest = Ingest::bind(settings, clock, Chance::system(), Arc::new(Nobody)).await?;
         let address = ingest.handle().rtmp_address().context("an address")?;
         announce(address);
