@@ -380,7 +380,8 @@ mod tests {
         };
         let ring = [of(0, SPS, None), of(4_000, SPS, Some(44_100)), of(8_000, SPS, Some(48_000))];
         check(&ring, (3_000, 9_000), "1:4-7 2:0-7 3:0-2");
-        let other = [&SPS[..4], b"\xad", &SPS[5..]].concat().leak();
+        // Another level, higher than that in force.
+        let other = [&SPS[..3], b"\x33", &SPS[4..]].concat().leak();
         let ring = [of(0, SPS, None), of(4_000, other, None)];
         check(&ring, (3_000, 5_500), "2:0-3 it begins 1000 ms late");
     }

@@ -63,7 +63,8 @@ pub(crate) struct Court {
     /// The units since the last key frame, while a B slice would come as a surprise.
     group: Vec<AccessUnit>,
     rate: Rate,
-    /// When the last picture of a burst was through.
+    /// A burst is caught up with; and when its last picture was through.
+    behind: bool,
     stepped: Monotonic,
     running: Option<CurrentPipeline>,
     setbacks: Setbacks,
@@ -112,6 +113,7 @@ impl Court {
             reorder: Reorder::default(),
             group: Vec::new(),
             rate: Rate::default(),
+            behind: false,
             stepped: Monotonic::ZERO,
             running: None,
             trial: None,
@@ -213,8 +215,13 @@ impl Court {
         self.keep(unit);
         if let Err(reason) = self.give(unit, false, units) {
             self.refuse(reason);
-        } else if units.len() >= BEHIND {
-            self.keep_step();
+        } else {
+            // Up to its last picture: what is left at the end comes as fast.
+            let waiting = units.len();
+            self.behind = waiting >= if self.behind { 1 } else { BEHIND };
+            if self.behind {
+                self.keep_step();
+            }
         }
     }
 

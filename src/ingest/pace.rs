@@ -182,6 +182,12 @@ impl ByArrival {
         Self { base, last, step: step.clamp(Self::LEAST, Self::LOST) }
     }
 
+    /// The time of the first one, where what was recorded is behind: it goes where it should be at once.
+    pub(crate) fn begin(&mut self, arrival: Monotonic) -> MediaTime {
+        self.last = self.due(arrival).max(self.last.plus_nanos(1_000_000));
+        self.last
+    }
+
     /// The time that it is at a moment.
     pub(crate) fn due(&self, arrival: Monotonic) -> MediaTime {
         let since = i64::try_from(arrival.since(self.base.1).as_nanos()).unwrap_or(i64::MAX);

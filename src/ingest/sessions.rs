@@ -386,8 +386,7 @@ fn check(made: &Made) -> Result<(), TestCaseError> {
             let stray = match (made.network, made.times) {
                 // Where one message tells which time is which, it is as late as that one was.
                 (Network::Bursts(of), _) => i64::try_from(of).unwrap() + 60,
-                (_, Times::Right) => 60,
-                _ => 320,
+                _ => 60,
             };
             in_step(&out.items, by, stray)?;
         }

@@ -28,8 +28,10 @@ const BESIDE_MS: i64 = 5_000;
 const MAX_STEP_MS: i64 = 10_000;
 /// Behind a jump, for how long sound of the old time is let go.
 const OLD_TIME: Duration = Duration::from_secs(2);
-/// Frames by arrival stray no farther than this before they are set right (chosen).
-const STRAY_NANOS: i64 = 250_000_000;
+/// Frames by arrival stray no farther than this before they are put where they should be at once (chosen).
+const STRAY_NANOS: i64 = 150_000_000;
+/// … and go there by so much of it with each frame: in a second or two it is gone.
+const RIGHTED: i64 = 32;
 
 /// The sound of one publish.
 #[derive(Debug, Default)]
@@ -155,7 +157,8 @@ impl SoundTrack {
         if let Some(beside) = beside.filter(|_| frames_alone) {
             let due = due(beside, arrival);
             let next = self.last_pts.map(|last| last.plus_nanos(frame));
-            pts = next.filter(|next| next.nanos_since(due).abs() <= STRAY_NANOS).unwrap_or(due);
+            let near = next.filter(|next| next.nanos_since(due).abs() <= STRAY_NANOS);
+            pts = near.map_or(due, |next| next.plus_nanos(due.nanos_since(next) / RIGHTED));
         }
         pts = self.last_pts.map_or(pts, |last| last.max(pts));
         let all = (0..count).map(|n| pts.plus_nanos(n * frame)).collect::<Vec<_>>();

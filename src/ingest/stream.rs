@@ -588,7 +588,7 @@ impl StreamAssembler {
             }
         };
         let Some(timeline) = &mut self.timeline else { return Ok(dts) };
-        let dts = timeline.by_arrival.insert(by_arrival).place(arrival);
+        let dts = timeline.by_arrival.insert(by_arrival).begin(arrival);
         self.placed(timestamp, dts.as_nanos() / 1_000_000, dts, arrival);
         Ok(dts)
     }

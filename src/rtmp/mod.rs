@@ -23,7 +23,7 @@ use crate::rtmp::amf0::AmfError;
 #[expect(missing_docs, reason = "the texts name their fields")]
 pub enum RtmpError {
     /// The first byte of a connection.
-    #[error("handshake starts with byte {got:#04x}, RTMP with 0x03: is this an RTMP publisher?")]
+    #[error("handshake starts with byte {got:#04x}, RTMP with 0x03: {}", spoken(*.got))]
     Version { got: u8 },
     /// Compressed header without one before it.
     #[error("first chunk on chunk stream {chunk_stream} has header type {format}, needs type 0")]
@@ -58,4 +58,38 @@ pub enum RtmpError {
     /// DESIGN §5.1: the peer asks and does not read.
     #[error("more than {limit} bytes of answers not read")]
     Unsent { limit: usize },
+}
+
+/// What a peer speaks whose first byte is no handshake of RTMP, and what to do.
+const fn spoken(first: u8) -> &'static str {
+    match first {
+        0x16 => {
+            "that is TLS: set the encoder to rtmp:// here, or to the port of rtmps:// (`rtmps` of [ingest])"
+        }
+        0x06 | 0x08 => "that is RTMPE: set the encoder to rtmp:// or rtmps://",
+        b'G' | b'P' | b'H' | b'O' | b'D' => {
+            "that is a browser, RTMPT or RTSP: set the encoder to rtmp://"
+        }
+        _ => "is this an RTMP publisher?",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_to_the_port_in_place_of_rtmp_is_named() {
+        let rows = [
+            (0x16, "that is TLS"),
+            (b'G', "a browser"),
+            (b'O', "RTSP"),
+            (0x06, "RTMPE"),
+            (0x80, "an RTMP publisher?"),
+        ];
+        for (got, told) in rows {
+            let text = RtmpError::Version { got }.to_string();
+            assert!(text.contains(told), "{text}");
+        }
+    }
 }

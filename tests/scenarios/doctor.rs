@@ -145,9 +145,9 @@ fn what_a_camera_sends_is_told_with_what_it_costs() {
     holds("half speed", &found, Code::StreamClock, says, "the network is not to blame");
     assert!(found.iter().all(|one| one.code != Code::Bursts), "{found:?}");
     let mut two_tracks = good(6);
-    let at = two_tracks.last().expect("tags").timestamp;
+    let at = two_tracks[9].timestamp;
     let second = Bytes::from_static(b"\xa6\x03avc1\x01\0\0\0\x02\x41\x9a");
-    two_tracks.push(FileTag { kind: kind::VIDEO, timestamp: at, body: second });
+    two_tracks.insert(10, FileTag { kind: kind::VIDEO, timestamp: at, body: second });
     let found = seen_of(plan(), &two_tracks, 1);
     holds("two tracks", &found, Code::SeveralTracks, &["the first is taken"], "Multitrack Video");
     check(&[

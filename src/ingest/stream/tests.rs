@@ -417,7 +417,7 @@ fn times_of_no_use_are_replaced_by_arrival() {
             }
         }
         let (_, rest) = apart.split_at(1);
-        assert!(rest.iter().all(|apart| apart.abs() <= 300), "{name}: {rest:?}");
+        assert!(rest.iter().all(|apart| apart.abs() <= 60), "{name}: {rest:?}");
     }
 }
 
