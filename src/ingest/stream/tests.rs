@@ -406,7 +406,7 @@ fn times_of_no_use_are_replaced_by_arrival() {
         assert!(off.abs() <= errs, "{name}: {off} ms");
         assert_eq!(pictures_of(&items).len(), 300, "{name}");
         assert_eq!(tested.times_told().is_some(), name != "right", "{name}");
-        // Sound is heard where its picture is shown.
+        // Sound is heard where its picture is shown; of frames of 23 ms only one comes a picture here.
         let mut shown = MediaTime::ZERO;
         let mut apart = Vec::new();
         for item in &items[items.len() * 2 / 3..] {
@@ -417,7 +417,7 @@ fn times_of_no_use_are_replaced_by_arrival() {
             }
         }
         let (_, rest) = apart.split_at(1);
-        assert!(rest.iter().all(|apart| apart.abs() <= 60), "{name}: {rest:?}");
+        assert!(rest.iter().all(|apart| apart.abs() <= 160), "{name}: {rest:?}");
     }
 }
 
