@@ -194,7 +194,8 @@ impl Seen {
                 ", nor anything of TLS: a port without TLS does so (mqtt://)"
             }
             Step::Greeting if !self.is_tls && self.first.is_empty() => {
-                ": a port that speaks TLS does so too (mqtts://)"
+                ": a broker that knows MQTT 3.1.1 alone does so, and this box needs MQTT 5; so does a port that \
+                 speaks TLS (mqtts://)"
             }
             _ => "",
         };

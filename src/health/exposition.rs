@@ -167,7 +167,11 @@ mod tests {
             if name != family && !kinds.contains_key(family) {
                 wrong.push(format!("{name}: of no family"));
             }
-            let units = ["_ms", "_milliseconds", "_kb", "_mb", "_minutes", "_percent"];
+            if line.contains("quantile=\"") {
+                wrong.push(format!("{name}: `quantile` is a label of summaries"));
+            }
+            let units =
+                ["_bits_per_second", "_ms", "_milliseconds", "_kb", "_mb", "_minutes", "_percent"];
             if units.iter().any(|unit| family.trim_end_matches("_total").ends_with(unit)) {
                 wrong.push(format!("{name}: not in a base unit"));
             }
@@ -195,7 +199,10 @@ mod tests {
                 relay: "tv \" # 1".to_owned(),
                 ..RelayReading::default()
             }],
-            models: vec![ModelReading::default()],
+            models: vec![ModelReading {
+                answer_seconds: vec![("0.99", 0.021)],
+                ..ModelReading::default()
+            }],
             uploads: UploadsState::default(),
             ..Reading::default()
         })

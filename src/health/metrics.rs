@@ -531,7 +531,8 @@ impl ReadingCollector {
         for model in models {
             let [court, name, version, precision] = labels(model);
             for (quantile, seconds) in &model.answer_seconds {
-                let quantile = ("quantile", (*quantile).to_owned());
+                // `quantile` is a label of summaries alone.
+                let quantile = ("share", (*quantile).to_owned());
                 let labels =
                     [court.clone(), name.clone(), version.clone(), precision.clone(), quantile];
                 ConstGauge::new(*seconds).encode(family.encode_family(&labels)?)?;
@@ -564,11 +565,11 @@ impl ReadingCollector {
             ConstCounter::new(count).encode(family.encode_family(&[("what", what)])?)?;
         }
         let help =
-            "Bits a second that uploads may take, and what the uplink gave when it was tried last";
-        let mut family = encoder.encode_descriptor("upload_bits_per_second", help, None, gauge)?;
+            "Bytes a second that uploads may take, and what the uplink gave when it was tried last";
+        let mut family = encoder.encode_descriptor("upload_bytes_per_second", help, None, gauge)?;
         let measured = uploads.measured_bits_per_second.unwrap_or(0);
         for (what, bits) in [("allowed", uploads.allowed_bits_per_second), ("measured", measured)] {
-            ConstGauge::new(bits).encode(family.encode_family(&[("what", what)])?)?;
+            ConstGauge::new(bits / 8).encode(family.encode_family(&[("what", what)])?)?;
         }
         let family =
             encoder.encode_descriptor("uploads_running", "Uploads that run", None, gauge)?;
@@ -755,11 +756,11 @@ mod tests {
             "courtside_calibration_shift{court=\"north\",rim=\"0\"} -0.25",
             "courtside_model_decides{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\"} 1",
             "courtside_model_attempts{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",what=\"agreed\"} 8",
-            "courtside_model_answer_seconds{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",quantile=\"0.99\"} 0.021",
+            "courtside_model_answer_seconds{court=\"north\",model=\"rimnet\",version=\"0.6.0\",precision=\"fp32\",share=\"0.99\"} 0.021",
             "courtside_model_disagreements 1",
             "courtside_upload_bytes_total{what=\"sent\"} 900",
             "courtside_upload_parts_total{what=\"again\"} 2",
-            "courtside_upload_bits_per_second{what=\"measured\"} 5000000",
+            "courtside_upload_bytes_per_second{what=\"measured\"} 625000",
             "courtside_uploads_running 0",
             "courtside_clips_evicted_total 4",
             "courtside_clips_ended_total{why=\"expired\"} 2",
