@@ -561,6 +561,22 @@ fn no_goodbye() -> DisconnectProperties {
     }
 }
 
+#[test]
+fn files_that_are_not_what_was_written_are_told() {
+    let mut tested = TestBox::with_courts(&["a"]);
+    tested.stop();
+    let at = |name: &str| Path::new(crate::testbox::DATA).join(name);
+    tested.disk.replace(&at("home.json"), &[0; 40]);
+    tested.disk.replace(&at("service.json"), br#"{"format":9,"oldest_reader":9}"#);
+    tested.start().expect("it starts");
+    for (code, file) in [(Code::FileDamaged, "home.json"), (Code::FileNewer, "service.json")] {
+        let found = tested.found(code);
+        let is_told = found.iter().any(|one| one.code == code && one.text.contains(file));
+        assert!(is_told, "{found:?}");
+    }
+    tested.stop();
+}
+
 /// Of the codes that a camera, a machine or a neighbor can raise, none is left without a row: what is not planted
 /// here is named with where it is.
 #[test]
