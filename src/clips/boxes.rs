@@ -82,6 +82,20 @@ pub struct Head {
     pub width: u16,
     /// Height of the picture.
     pub height: u16,
+    /// Whether it is what was written.
+    pub(crate) is: HeadIs,
+}
+
+/// Whether the head of a segment is what was written. What cannot be read at all is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadIs {
+    /// As its checksum says.
+    Whole,
+    /// Written before heads had one: as such a head is written, but for the parameter sets, which are
+    /// whatever they are.
+    Unsummed,
+    /// Other bytes.
+    Damaged,
 }
 
 /// `ftyp` and `moov` of a fragmented file with these tracks.
@@ -111,7 +125,7 @@ pub fn head(header: &SegmentHeader, tracks: &Tracks, form: Form) -> Vec<u8> {
         put64(&mut says, header.audio_origin.cast_unsigned());
         put64(&mut says, header.begun.as_nanos().cast_unsigned());
         says.extend(header.court.as_str().bytes());
-        // Older readers pass over what stands behind a zero.
+        // Behind the zero is what the first versions do not look at: the checksum of `ftyp` and `moov`.
         says.push(0);
         says.extend(sum);
         out.extend(checksum(&[&says]));
@@ -128,15 +142,17 @@ pub(crate) fn read_head(bytes: &[u8]) -> Option<Head> {
     let uuid = child(bytes, ftyp.end()).filter(|found| &found.kind == b"uuid")?;
     let moov = child(bytes, uuid.end()).filter(|found| &found.kind == b"moov")?;
     let header = read_header(uuid.body(bytes)?)?;
+    let sum = header_says(uuid.body(bytes)?).and_then(init_sum);
     let mut init = bytes.get(..ftyp.end())?.to_vec();
     init.extend(bytes.get(moov.at..moov.end())?);
-    // Segments of earlier versions do not say it.
-    let said = init_sum(header_says(uuid.body(bytes)?)?);
-    if said.is_some_and(|said| said != checksum(&[&init])) {
-        return None;
-    }
     let described = read_moov(moov.body(bytes)?)?;
+    let is = match sum {
+        Some(sum) if sum == checksum(&[&init]) => HeadIs::Whole,
+        None if again(&init).as_deref() == Some(&init[..]) => HeadIs::Unsummed,
+        Some(_) | None => HeadIs::Damaged,
+    };
     Some(Head {
+        is,
         header,
         init,
         audio: described.audio,
@@ -185,14 +201,6 @@ fn header_says(body: &[u8]) -> Option<&[u8]> {
     (sum == checksum(&[says])).then_some(says)
 }
 
-/// The checksum of `ftyp` and `moov`, where the segment says it.
-fn init_sum(says: &[u8]) -> Option<&[u8]> {
-    // The format, five numbers, then the court's name and a zero.
-    let rest = says.get(1 + 5 * 8..)?;
-    let zero = rest.iter().position(|byte| *byte == 0)?;
-    rest.get(zero + 1..zero + 1 + 8)
-}
-
 fn read_header(body: &[u8]) -> Option<SegmentHeader> {
     let says = header_says(body)?;
     if !format_said(says)?.is_read_by(SEGMENT_FORMAT) {
@@ -208,6 +216,51 @@ fn read_header(body: &[u8]) -> Option<SegmentHeader> {
         // What a later format adds stands behind a zero.
         court: CourtId::new(std::str::from_utf8(says.0.split(|&b| b == 0).next()?).ok()?).ok()?,
     })
+}
+
+/// The checksum of `ftyp` and `moov`, where our own box has it.
+fn init_sum(says: &[u8]) -> Option<[u8; 8]> {
+    let behind = says.get(1 + 5 * 8..)?;
+    let zero = behind.iter().position(|&byte| byte == 0)?;
+    behind.get(zero + 1..zero + 9)?.try_into().ok()
+}
+
+/// `ftyp` and `moov` as they are written for the tracks that they describe.
+fn again(init: &[u8]) -> Option<Vec<u8>> {
+    let moov = path(init, &[b"moov"])?;
+    let (mut video, mut audio) = (None, None);
+    for part in children(moov).filter(|part| &part.kind == b"trak") {
+        let mdia = path(part.body(moov)?, &[b"mdia"])?;
+        let entry = path(mdia, &[b"minf", b"stbl", b"stsd"])?.get(8..)?;
+        let sample = child(entry, 0)?;
+        let body = sample.body(entry)?;
+        if &sample.kind == b"mp4a" {
+            let mut mdhd = Bytes(path(mdia, &[b"mdhd"])?);
+            mdhd.skip(12)?;
+            let mut fields = Bytes(body.get(16..)?);
+            let channels = u8::try_from(fields.u16()?).ok()?;
+            // Where `esds` below puts the config.
+            let mut esds = Bytes(child(body, 28)?.body(body)?.get(25..)?);
+            let len = esds.u8()?;
+            let config = esds.take(len.into())?.to_vec().into();
+            audio = Some(AudioParameters { config, sample_rate: mdhd.u32()?, channels });
+        } else {
+            let mut size = Bytes(body.get(24..)?);
+            let codec = if &sample.kind == b"hvc1" { Codec::H265 } else { Codec::H264 };
+            video = Some(CodecParameters {
+                codec,
+                width: size.u16()?.into(),
+                height: size.u16()?.into(),
+                config: child(body, 78)?.body(body)?.to_vec().into(),
+                parameter_sets: Vec::new(),
+                low_delay_sets: None,
+                reorder_frames: None,
+                mime_codec: String::new(),
+            });
+        }
+    }
+    let tracks = Tracks { video: video?.into(), audio: audio.map(Into::into) };
+    Some(self::init(&tracks))
 }
 
 struct Described {

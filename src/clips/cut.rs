@@ -89,8 +89,8 @@ pub fn plan(
 
 type Run<'a> = Vec<(SegmentNumber, &'a Fragment)>;
 
-/// Splits segments where their parameters change, and where something was deleted: nothing is decoded
-/// through a hole.
+/// Splits segments where their parameters change, and where something was deleted or is damaged: nothing is
+/// decoded through a hole.
 fn runs<'a>(segments: &[(SegmentNumber, &'a Scanned)]) -> Vec<Run<'a>> {
     let mut runs: Vec<Run<'a>> = Vec::new();
     let mut before: Option<Before<'a>> = None;
@@ -214,6 +214,10 @@ impl Piece {
 pub(crate) fn fragments_of<'a>(part: &Part, scanned: &'a Scanned) -> Option<&'a [Fragment]> {
     let first = scanned.fragments.iter().position(|fragment| fragment.offset == part.from)?;
     let last = scanned.fragments.iter().position(|fragment| fragment.end() == part.to)?;
+    // A part has no holes: what cannot be read now was in it.
+    if scanned.damaged.iter().any(|(from, to)| *from < part.to && *to > part.from) {
+        return None;
+    }
     scanned.fragments.get(first..=last)
 }
 
@@ -279,7 +283,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clips::boxes::{Form, Head, SegmentHeader, Tracks, init};
+    use crate::clips::boxes::{Form, Head, HeadIs, SegmentHeader, Tracks, init};
     use crate::clips::fragment::samples::segment as segment_of;
     use crate::clips::fragment::{SEAL, Verify, VideoSpan, moof_of, scan_bytes};
     use crate::clips::timeline::AudioClock;
@@ -312,8 +316,9 @@ mod tests {
             begun: UtcTime::from_nanos(0),
         };
         let (init, codecs) = (vec![parameters], String::new());
-        let head = Head { header, init, audio: None, len: 100, codecs, width: 1, height: 1 };
-        Scanned { head, fragments: list, whole: offset }
+        let (width, height, is) = (1, 1, HeadIs::Whole);
+        let head = Head { header, init, audio: None, len: 100, codecs, width, height, is };
+        Scanned { head, fragments: list, damaged: Vec::new(), whole: offset }
     }
 
     /// The plan for an interval in ms, as "segment:first-last fragment …" and the note.

@@ -366,13 +366,19 @@ impl Deletion {
             let state = desk.state.lock();
             self.entries_of(&state.index).map(|(entry, times)| (entry.clone(), times)).collect()
         };
+        let is_gone = |entry: &SegmentEntry| desk.state.lock().index.segment(entry.id).is_none();
         let mut doomed = BTreeSet::new();
         let mut parts: Vec<(SegmentEntry, Holes)> = Vec::new();
         for (entry, times) in chosen {
             match look(&*desk.disk, &desk.places, &entry, times) {
                 Ok(Erased::Nothing) => {}
                 Ok(Erased::Part(holes)) => parts.push((entry, holes)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // One that is missing, and may come back, is to go when it does.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && is_gone(&entry) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.went.whole.insert(entry.id, entry.bytes);
+                    doomed.insert(entry.id);
+                }
                 // What cannot be read cannot be kept in part either.
                 Err(error) if error.kind() != io::ErrorKind::InvalidData => {
                     return Err(ChangeError::Disk(error));
@@ -550,7 +556,7 @@ fn hold_of(span: &AskedSpan) -> Option<Hold> {
 mod tests {
     use super::*;
     use crate::clips::desk::CutterCommand;
-    use crate::clips::fragment::{Verify, scan_bytes};
+    use crate::clips::fragment::{SEAL, Verify, scan_bytes};
     use crate::clips::shelf::ShelfError;
     use crate::clips::synthetic::{parameters, picture};
     use crate::clips::test_ring::{TestRing, settings};
@@ -616,6 +622,50 @@ mod tests {
 
     fn segments(disk: &ForgetfulDisk) -> usize {
         disk.names(std::path::Path::new("/ring/segments")).expect("a folder").len()
+    }
+
+    fn of_the_first(disk: &ForgetfulDisk) -> PathBuf {
+        let folder = std::path::Path::new("/ring/segments");
+        let names = disk.names(folder).expect("a folder");
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort();
+        folder.join(&names[0])
+    }
+
+    #[test]
+    fn a_segment_that_is_missing_while_it_is_deleted_goes_when_it_comes_back() {
+        let disk = ForgetfulDisk::new();
+        let mut ring = recorded(&disk);
+        let path = of_the_first(&disk);
+        let bytes = read_whole(&disk, &path, 1 << 20).expect("there");
+        disk.lose(&path);
+        let shelf = ring.ring.shelf();
+        let deleted = ring.asks(shelf.delete(interval(0, 1500))).expect("answered");
+        assert_eq!(deleted.expect("deleted").segments, 1);
+        ring.join();
+        disk.replace(&path, &bytes);
+        open(&disk).join();
+        assert!(read_whole(&disk, &path, 1 << 20).is_err(), "gone");
+    }
+
+    #[test]
+    fn what_is_damaged_in_the_interval_goes_too() {
+        let disk = ForgetfulDisk::new();
+        let mut ring = recorded(&disk);
+        let path = of_the_first(&disk);
+        let bytes = read_whole(&disk, &path, 1 << 20).expect("there");
+        let hit = scan_bytes(&bytes, Verify::All).expect("a segment").fragments[5];
+        let place = |at: u64| usize::try_from(at).expect("small");
+        // Its first box is none any more.
+        assert!(disk.rot(&path, place(hit.offset) + 5));
+        let shelf = ring.ring.shelf();
+        let deleted = ring.asks(shelf.delete(interval(2600, 2900))).expect("answered");
+        assert_eq!(deleted.expect("deleted").holed, 1);
+        let after = read_whole(&disk, &path, 1 << 20).expect("there");
+        assert_eq!(after.len(), bytes.len());
+        assert!(after[place(hit.offset) + SEAL..place(hit.end())].iter().all(|byte| *byte == 0));
+        let scanned = scan_bytes(&after, Verify::All).expect("a segment");
+        assert!(scanned.damaged.is_empty() && scanned.fragments.len() < 8, "{scanned:?}");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::clips::boxes::holed_head;
+use crate::clips::damage::Damage;
 use crate::clips::files::{CHUNK, Places, open_segment, read_part};
-use crate::clips::fragment::{Fragment, Scanned, Verify, hole_head};
+use crate::clips::fragment::{Fragment, SEAL, Scanned, Verify, hole_head};
 use crate::clips::index::SegmentEntry;
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, NEW_SUFFIX, OpenHow};
@@ -32,7 +33,8 @@ pub(crate) enum Erased {
 }
 
 /// Chooses what of a segment has anything of the interval (pure).
-pub(crate) fn choose(scanned: &Scanned, from: Ticks, to: Ticks) -> Erased {
+/// `damage`: what of it cannot be read, of which nobody knows what it shows.
+pub(crate) fn choose(scanned: &Scanned, damage: &[Damage], from: Ticks, to: Ticks) -> Erased {
     let reorders = scanned
         .fragments
         .iter()
@@ -47,21 +49,23 @@ pub(crate) fn choose(scanned: &Scanned, from: Ticks, to: Ticks) -> Erased {
         });
         seen || heard
     };
+    let going = scanned.fragments.iter().filter(goes);
+    let mut places: Holes = going.map(|fragment| (fragment.offset, fragment.end())).collect();
+    let count = places.len();
+    if scanned.fragments.is_empty() || count == scanned.fragments.len() {
+        return Erased::All;
+    }
+    places.extend(damage.iter().filter(|one| one.is_in(shown, to)).map(|one| one.bytes));
+    places.retain(|(from, to)| to - from > SEAL as u64); // of a tail of less there is no hole
+    places.sort_unstable();
     let mut holes: Holes = Vec::new();
-    let mut count = 0;
-    for fragment in scanned.fragments.iter().filter(goes) {
-        count += 1;
+    for (from, to) in places {
         match holes.last_mut() {
-            Some((_, end)) if *end == fragment.offset => *end = fragment.end(),
-            _ => holes.push((fragment.offset, fragment.end())),
+            Some((_, end)) if *end == from => *end = to,
+            _ => holes.push((from, to)),
         }
     }
-    match count {
-        0 if scanned.fragments.is_empty() => Erased::All,
-        0 => Erased::Nothing,
-        _ if count == scanned.fragments.len() => Erased::All,
-        _ => Erased::Part(holes),
-    }
+    if holes.is_empty() { Erased::Nothing } else { Erased::Part(holes) }
 }
 
 /// Opens a closed segment and chooses what goes of it.
@@ -72,7 +76,9 @@ pub(crate) fn look(
     (from, to): (Ticks, Ticks),
 ) -> io::Result<Erased> {
     let opened = open_segment(disk, &places.segment(entry), entry.bytes, Verify::Last)?;
-    Ok(choose(&opened.scanned, from, to))
+    let written = entry.bytes.min(opened.file.len()?);
+    let damage = opened.scanned.damage(written, Ticks(entry.end));
+    Ok(choose(&opened.scanned, &damage, from, to))
 }
 
 /// Writes a segment anew with holes. Returns the bytes that were written.
@@ -84,7 +90,9 @@ pub(crate) fn write_holes(
 ) -> io::Result<u64> {
     let path = places.segment(entry);
     let opened = open_segment(disk, &path, entry.bytes, Verify::Last)?;
-    let (old, len) = (opened.file, opened.scanned.whole);
+    let old = opened.file;
+    // With what cannot be read: it stays as it is.
+    let len = entry.bytes.min(old.len()?);
     let head_len = opened.scanned.head.len;
     let no_segment = || io::Error::new(io::ErrorKind::InvalidData, "it does not begin as ours do");
     let head = read_part(&*old, 0, usize::try_from(head_len).unwrap_or(usize::MAX))?;
@@ -159,7 +167,7 @@ mod tests {
             let mut fragments = scanned.fragments.iter();
             fragments.position(|fragment| fragment.end() == end).expect("its end")
         };
-        let told = match choose(scanned, Ticks::from_millis(from), Ticks::from_millis(to)) {
+        let told = match choose(scanned, &[], Ticks::from_millis(from), Ticks::from_millis(to)) {
             Erased::Nothing => "nothing".to_owned(),
             Erased::All => "all".to_owned(),
             Erased::Part(holes) => {

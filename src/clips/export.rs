@@ -3,7 +3,7 @@
 //! Reads the ring as [`RingReader`] found it and takes no lock, so a daemon may record meanwhile. A segment
 //! that goes while a film of it is read ends the reading with `NotFound`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::clips::film::{
     Chapter, Entry, HELD, Reel, Scene, SoundEntry, Stretch, entries, film_time, joined, lay_out,
     samples, scenes,
 };
-use crate::clips::fragment::Verify;
+use crate::clips::fragment::{Scanned, Verify};
 use crate::clips::index::{SegmentEntry, SegmentNumber};
-use crate::clips::reader::RingReader;
+use crate::clips::reader::{RingReader, damage_in};
 use crate::clips::timeline::Ticks;
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::media::{CourtId, MediaTime, SessionId, UtcTime};
@@ -196,11 +196,13 @@ impl RingReader {
             sounds: Vec::new(),
             files: Vec::new(),
             stretches: BTreeMap::new(),
+            damaged: Vec::new(),
         };
         let mut told = Vec::new();
         let mut takes = Vec::new();
         for group in groups(wanted) {
             takes.extend(gathered.takes(&group, &mut told)?);
+            told.extend(gathered.damage(&group));
         }
         if takes.is_empty() {
             let text = "nothing of this is in the ring: it was never recorded, or evicted";
@@ -267,6 +269,8 @@ struct Gathered<'a> {
     sounds: Vec<SoundEntry>,
     files: Vec<Segment>,
     stretches: BTreeMap<SegmentNumber, Stretch>,
+    /// Segments with something that cannot be read.
+    damaged: Vec<(SegmentEntry, Scanned)>,
 }
 
 impl Gathered<'_> {
@@ -317,14 +321,27 @@ impl Gathered<'_> {
         Ok(takes)
     }
 
-    /// Reads what a segment has, once.
+    /// What of it is damaged, in words.
+    fn damage(&self, group: &Group<'_>) -> BTreeSet<String> {
+        let session = group.session.to_string();
+        let of_it = |entry: &SegmentEntry| entry.court == *group.court && entry.session == session;
+        let all = self.damaged.iter().filter(|(entry, _)| of_it(entry));
+        let times = || group.wanted.iter().map(|(from, to, _)| (*from, *to));
+        all.flat_map(|(entry, scanned)| times().flat_map(|at| damage_in(entry, scanned, at)))
+            .collect()
+    }
+
+    /// Reads what a segment has, once: whole fragments alone.
     fn read(&mut self, entry: &SegmentEntry) -> io::Result<()> {
         if self.stretches.contains_key(&entry.id) {
             return Ok(());
         }
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a segment is not what it was");
         let path = self.ring.path_of(entry);
-        let opened = open_segment(&**self.ring.disk(), &path, entry.bytes, Verify::Last)?;
+        let opened = open_segment(&**self.ring.disk(), &path, entry.bytes, Verify::All)?;
+        if opened.scanned.wrong(entry.bytes, Ticks(entry.end)).is_some() {
+            self.damaged.push((entry.clone(), opened.scanned.clone()));
+        }
         let file = self.files.len();
         let (video, sound) = entries(&opened.scanned.head).ok_or_else(damaged)?;
         let mut stretch = Stretch {
@@ -336,9 +353,21 @@ impl Gathered<'_> {
             ..Stretch::default()
         };
         let origins = opened.scanned.origins();
+        let mut before = opened.scanned.head.len;
+        // Nothing is decoded from what is damaged: not before the next key picture.
+        let mut broken = false;
         for fragment in &opened.scanned.fragments {
+            let gap = |(from, to): &(u64, u64)| *from < fragment.offset && *to > before;
+            broken |= opened.scanned.damaged.iter().any(gap);
+            before = fragment.end();
             let moof = read_moof(&*opened.file, fragment)?;
-            let (pictures, sounds) = samples(&moof, fragment, origins, file).ok_or_else(damaged)?;
+            let (mut pictures, sounds) =
+                samples(&moof, fragment, origins, file).ok_or_else(damaged)?;
+            if broken {
+                let key = pictures.iter().position(|picture| picture.key);
+                broken = key.is_none();
+                pictures.drain(..key.unwrap_or(pictures.len()));
+            }
             stretch.pictures.extend(pictures);
             stretch.sounds.extend(sounds);
         }

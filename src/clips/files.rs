@@ -135,6 +135,16 @@ pub(crate) fn open_segment(
     Ok(OpenedSegment { file, scanned })
 }
 
+/// Opens a closed segment as the index knows it, and reads every byte of it.
+pub(crate) fn look_whole(
+    disk: &dyn Disk,
+    path: &Path,
+    entry: &SegmentEntry,
+) -> io::Result<Option<String>> {
+    let opened = open_segment(disk, path, entry.bytes, Verify::All)?;
+    Ok(opened.scanned.wrong(entry.bytes, Ticks(entry.end)))
+}
+
 /// A clip that can be read from end to end: its pieces, and the files that they lie in.
 #[derive(Clone, Debug)]
 pub(crate) struct Assembly {
@@ -191,7 +201,15 @@ pub(crate) fn put_together(
             .map(|it| (it.pieces, Some(Times { shown: it.shown, holds: it.holds }))),
     };
     let (pieces, times) = put.ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "its segments are not what they were")
+        let end = match shape {
+            Shape::Edited(_, to) => to,
+            Shape::AsItLies => Ticks(i64::MIN), // as far as is known
+        };
+        let text = match damage_of(parts, end).as_slice() {
+            [] => "its segments are not what they were".to_owned(),
+            damage => format!("its segments are damaged: {}", damage.join(", ")),
+        };
+        io::Error::new(io::ErrorKind::InvalidData, text)
     })?;
     let mut len = 0;
     let mut begins = Vec::with_capacity(pieces.len());
@@ -201,6 +219,20 @@ pub(crate) fn put_together(
     }
     let files = parts.iter().map(|(_, opened)| Arc::clone(&opened.file)).collect();
     Ok((Assembly { begins, pieces, files, len }, times))
+}
+
+/// The seconds of a clip's parts, which end at `end`, that cannot be read, in words.
+pub(crate) fn damage_of(parts: &[(Part, OpenedSegment)], end: Ticks) -> Vec<String> {
+    let mut told = Vec::new();
+    for (part, opened) in parts {
+        let scanned = &opened.scanned;
+        let end = scanned.span().map_or(end, |(_, last)| last.max(end));
+        let damage = scanned.damage(part.to, end).into_iter();
+        let of_part =
+            damage.filter(|damage| damage.bytes.1 > part.from && damage.bytes.0 < part.to);
+        told.extend(of_part.map(|damage| damage.seconds()));
+    }
+    told
 }
 
 /// Bytes read at once when a clip is hashed or sent.
@@ -289,12 +321,13 @@ pub(crate) fn open_parts(
     disk: &dyn Disk,
     places: &Places,
     media: &Media,
+    verify: Verify,
     mut entry: impl FnMut(u64) -> Option<SegmentEntry>,
 ) -> io::Result<Vec<(Part, OpenedSegment)>> {
     let mut parts = Vec::new();
     for part in &media.parts {
         let entry = entry(part.segment).ok_or(io::ErrorKind::NotFound)?;
-        let opened = open_segment(disk, &places.segment(&entry), part.to, Verify::Last)?;
+        let opened = open_segment(disk, &places.segment(&entry), part.to, verify)?;
         parts.push((part.clone(), opened));
     }
     Ok(parts)
@@ -308,7 +341,8 @@ pub(crate) fn open_clip(
     entry: impl FnMut(u64) -> Option<SegmentEntry>,
 ) -> io::Result<Assembly> {
     let media = clip.media.as_ref().ok_or(io::ErrorKind::NotFound)?;
-    let (assembly, _) = put_together(&open_parts(disk, places, media, entry)?, Shape::of(clip))?;
+    let (assembly, _) =
+        put_together(&open_parts(disk, places, media, Verify::Last, entry)?, Shape::of(clip))?;
     if assembly.len == media.bytes {
         Ok(assembly)
     } else {

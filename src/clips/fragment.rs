@@ -518,7 +518,9 @@ pub struct Scanned {
     pub head: Head,
     /// The whole fragments, in order.
     pub fragments: Vec<Fragment>,
-    /// Where the last whole one ends: what follows is torn.
+    /// Bytes that cannot be read, from and to, in order: whole fragments stand behind each.
+    pub damaged: Vec<(u64, u64)>,
+    /// Where the last whole one ends: what follows is torn, or damaged where more was written.
     pub whole: u64,
 }
 
@@ -586,7 +588,8 @@ pub enum Verify {
 
 /// Reads a segment of `len` bytes. `read` gives exactly the bytes asked for.
 ///
-/// Stops at the first fragment that is not whole. `None` if there is no whole head.
+/// What is not whole is passed over where a whole fragment stands behind it: that one's checksum is compared,
+/// whatever `verify` says. `None` if there is no whole head.
 ///
 /// # Errors
 /// What `read` says.
@@ -601,19 +604,37 @@ pub(crate) fn scan<E>(
     let origins = origins(&head);
     let mut whole = head.len;
     let mut found = Vec::new();
-    while let Some(next) = next_at(len, whole, origins, &mut read)? {
-        let (fragment, sum) = match next {
-            Next::Fragment(fragment, sum) => (fragment, sum),
-            Next::Hole(end) => {
-                whole = end;
-                continue;
+    let mut damaged: Vec<(u64, u64)> = Vec::new();
+    while whole < len {
+        // Where what is rotten says that it ends.
+        let ends = match next_at(len, whole, origins, &mut read)? {
+            Some(Next::Fragment(fragment, sum)) => {
+                if verify != Verify::All || sealed(&fragment, sum, &mut read)? {
+                    whole = fragment.end();
+                    found.push((fragment, sum));
+                    continue;
+                }
+                Some(fragment.end())
             }
+            Some(Next::Hole(end)) => {
+                if verify != Verify::All || is_empty((whole + SEAL as u64, end), &mut read)? {
+                    whole = end;
+                    continue;
+                }
+                Some(end)
+            }
+            None => None,
         };
-        if verify == Verify::All && !sealed(&fragment, sum, &mut read)? {
-            break;
+        let next = match ends {
+            Some(end) if next_at(len, end, origins, &mut read)?.is_some() => Some(end),
+            _ => fragment_behind((whole, len), origins, &mut read)?,
+        };
+        let Some(next) = next else { break };
+        match damaged.last_mut() {
+            Some((_, to)) if *to == whole => *to = next,
+            _ => damaged.push((whole, next)),
         }
-        whole = fragment.end();
-        found.push((fragment, sum));
+        whole = next;
     }
     while verify == Verify::Last
         && let Some((fragment, sum)) = found.last()
@@ -622,8 +643,56 @@ pub(crate) fn scan<E>(
         whole = fragment.offset;
         found.pop();
     }
+    while let Some((from, _)) = damaged.pop_if(|(_, to)| *to >= whole) {
+        whole = from; // nothing whole stands behind it
+    }
     let fragments = found.into_iter().map(|(fragment, _)| fragment).collect();
-    Ok(Some(Scanned { head, fragments, whole }))
+    Ok(Some(Scanned { head, fragments, damaged, whole }))
+}
+
+/// Read at once where bytes are looked through.
+const LOOK: usize = 1 << 20;
+
+/// The first whole fragment behind bytes that are none. What was deleted there is passed over with them.
+fn fragment_behind<E>(
+    (at, len): (u64, u64),
+    origins: Origins,
+    read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+) -> Result<Option<u64>, E> {
+    /// Length and name of a seal.
+    const BEGINS: &[u8] = b"\0\0\0\x10free";
+    let mut at = at + 1;
+    while at < len {
+        let n = to_usize(len - at).min(LOOK);
+        let bytes = read(at, n)?;
+        for place in memchr::memmem::find_iter(&bytes, BEGINS) {
+            let place = at + place as u64;
+            if let Some(Next::Fragment(fragment, sum)) = next_at(len, place, origins, read)?
+                && sealed(&fragment, sum, read)?
+            {
+                return Ok(Some(place));
+            }
+        }
+        // One that lies over the border is seen with what comes behind it.
+        let last = at + n as u64 == len;
+        at += (if last { n } else { n - (BEGINS.len() - 1) }) as u64;
+    }
+    Ok(None)
+}
+
+/// True where a hole has nothing but zeros.
+fn is_empty<E>(
+    (mut at, end): (u64, u64),
+    read: &mut impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+) -> Result<bool, E> {
+    while at < end {
+        let bytes = read(at, to_usize(end - at).min(LOOK))?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += bytes.len().max(1) as u64;
+    }
+    Ok(true)
 }
 
 type Sum = [u8; 8];
@@ -926,6 +995,35 @@ mod tests {
             bytes[at] ^= 0x10;
             let scanned = scan_bytes(&bytes, Verify::Last).expect("its head is whole");
             prop_assert_eq!(&scanned.fragments, &written[..written.len() - 1]);
+        }
+
+        #[test]
+        fn what_stands_behind_a_rotten_bit_is_read_wherever_that_is(
+            drafts in prop::collection::vec(drafts(), 2..5), place in any::<prop::sample::Index>(),
+            bit in 0_u8..8, sound: bool, form in forms(),
+        ) {
+            let (mut bytes, written) = segment(&drafts, sound, form);
+            let Some(first) = written.first() else { return Ok(()) };
+            let from = to_usize(first.offset);
+            let at = from + place.index(bytes.len() - from);
+            bytes[at] ^= 1 << bit;
+            let hit = |f: &&Fragment| f.offset <= at as u64 && (at as u64) < f.end();
+            let hit = *written.iter().find(hit).expect("one has it");
+            let scanned = scan_bytes(&bytes, Verify::All).expect("its head is whole");
+            let left = written.iter().filter(|f| **f != hit).copied();
+            prop_assert_eq!(&scanned.fragments, &left.collect::<Vec<_>>());
+            let len = bytes.len() as u64;
+            if hit.end() == len {
+                prop_assert_eq!((scanned.whole, scanned.damaged), (hit.offset, vec![]));
+            } else {
+                prop_assert_eq!((scanned.whole, scanned.damaged), (len, vec![(hit.offset, hit.end())]));
+            }
+            // Boxes that cannot be read are passed over by who compares no checksums, too.
+            for verify in [Verify::Last, Verify::Nothing] {
+                let scanned = scan_bytes(&bytes, verify).expect("its head is whole");
+                let behind = written.iter().filter(|f| f.offset > hit.offset);
+                prop_assert!(behind.clone().all(|f| scanned.fragments.contains(f)));
+            }
         }
 
         #[test]

@@ -452,8 +452,13 @@ impl SegmentBytes {
         let mut before = 0; // where the last piece ends on disk …
         let mut unpacked = 0; // … and how much farther behind it does to players
         for (fragment, begins, ends) in as_played(&self.known.scanned.fragments) {
-            // Head or hole; it may be all that is asked for.
-            self.lying(&mut bytes, (before + unpacked, begins), unpacked, (from, to))?;
+            // Head, hole or damage; it may be all that is asked for.
+            let gap = (before + unpacked, begins);
+            if self.is_damaged((before, fragment.offset)) {
+                blank(&mut bytes, gap, (from, to));
+            } else {
+                self.lying(&mut bytes, gap, unpacked, (from, to))?;
+            }
             if ends > from && begins < to {
                 let moof_at = begins + SEAL as u64;
                 let moof_ends = moof_at + u64::from(fragment.moof);
@@ -472,6 +477,11 @@ impl SegmentBytes {
         }
         self.lying(&mut bytes, (before + unpacked, self.len()), unpacked, (from, to))?;
         Ok(bytes)
+    }
+
+    /// True where what lies between two fragments is not what was written.
+    fn is_damaged(&self, (from, to): (u64, u64)) -> bool {
+        self.known.scanned.damaged.iter().any(|(begins, ends)| *begins < to && *ends > from)
     }
 
     /// Reads what lies as players get it, of a place that to them begins and ends there: what of it is
@@ -502,6 +512,15 @@ impl SegmentBytes {
             patch(&mut moof, traf.tfdt_at, &start.to_be_bytes());
         }
         Ok(moof)
+    }
+}
+
+/// Gives a box that says nothing in the place of what is damaged: what is asked for of it.
+fn blank(bytes: &mut Vec<u8>, (begins, ends): (u64, u64), (from, to): (u64, u64)) {
+    let size = u32::try_from(ends - begins).unwrap_or(u32::MAX).to_be_bytes();
+    let head = [&size[..], b"free"].concat();
+    for at in from.max(begins)..to.min(ends) {
+        bytes.push(head.get(to_usize(at - begins)).copied().unwrap_or(0));
     }
 }
 
@@ -558,6 +577,31 @@ mod tests {
                 assert!(parts.collect::<Vec<_>>().concat() == whole, "{form:?} {hole} {step}");
             }
             assert!(bytes.read_at(bytes.len(), 10).expect("read").is_empty());
+        }
+    }
+
+    #[test]
+    fn players_get_an_empty_box_where_a_fragment_is_damaged() {
+        for form in [Form::Plain, Form::Packed] {
+            let whole = played(form, false);
+            let mut bytes = segment(1, START, form);
+            let rotten = whole.known.scanned.fragments[1];
+            bytes[to_usize(rotten.offset) + 2] ^= 4;
+            let disk = ForgetfulDisk::new();
+            disk.create_dir_all(std::path::Path::new("/d")).expect("made");
+            let file = disk.open(std::path::Path::new("/d/1.mp4"), OpenHow::CreateNew);
+            let file = file.expect("made");
+            file.write_at(0, &bytes).expect("written");
+            let scanned = scan_bytes(&bytes, Verify::Nothing).expect("one");
+            assert_eq!(scanned.fragments.len(), 3);
+            let known = Known { bytes: bytes.len() as u64, anew: 0, scanned };
+            let served = all(&SegmentBytes { known: Arc::new(known), file, open: false });
+            // Box for box to the end.
+            let mut at = 0;
+            while let Some(found) = child(&served, at) {
+                at = found.end();
+            }
+            assert_eq!(at, served.len(), "{form:?}");
         }
     }
 

@@ -112,6 +112,20 @@ pub(crate) fn briefs(log: &[u8]) -> BTreeMap<String, ClipBrief> {
     known
 }
 
+/// The segments that `segments.index` names as whole, and as not gone.
+#[must_use]
+pub(crate) fn closed(log: &[u8]) -> BTreeMap<SegmentNumber, SegmentEntry> {
+    let mut closed = BTreeMap::new();
+    for (record, _) in lines::<SegmentRecord>(log).records {
+        match record {
+            SegmentRecord::Format(_) | SegmentRecord::Given { .. } => {}
+            SegmentRecord::Closed(entry) => drop(closed.insert(entry.id, entry)),
+            SegmentRecord::Evicted { id, .. } => drop(closed.remove(&id)),
+        }
+    }
+    closed
+}
+
 /// What every record has.
 #[derive(Deserialize)]
 struct Kind {

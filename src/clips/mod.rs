@@ -3,7 +3,7 @@
 //! In: access units, 4 s a court; orders of clips. Out: clips, and the names of those that are on
 //! disk. Owns `<data_dir>/ring/`; nothing else writes there, but that the outbox may give up the
 //! ballast when a full disk refuses events. Read `timeline` and `fragment` (what survives a power
-//! cut) and `packed` (in few bytes), `recorder` (when a fragment closes), `index` (what is where) and
+//! cut), `damage` (what of that rotted) and `packed` (in few bytes), `recorder` (when a fragment closes), `index` (what is where) and
 //! `lines` (its files), `evict` (what may go), `cut` (which fragments an interval needs, and they as they lie), `edited` (a clip
 //! of them that begins with the picture that was asked for), `boxes` (the MP4 boxes), `clip` (what
 //! `{id}.json` says), `games` (when they were played), `keeping` (what is asked to be kept or deleted): all pure. Then the shell: `desk`
@@ -39,6 +39,7 @@ mod boxes;
 mod packed;
 mod timeline;
 mod fragment;
+mod damage;
 mod recorder;
 mod index;
 mod lines;
@@ -110,7 +111,7 @@ pub use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Interval, Keep, Kee
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
 pub use crate::clips::newslog::NEWS_FORMAT;
 pub use crate::clips::pace::Pace;
-pub use crate::clips::reader::{Finding, RingReader};
+pub use crate::clips::reader::{Finding, Lacks, RingReader};
 pub use crate::clips::recorder::{Recorder, Step};
 pub use crate::clips::repair::{Mended, repair};
 pub use crate::clips::ring::{Recorders, Ring};

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clips::audit::{self, AuditRead};
+use crate::clips::boxes::HeadIs;
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
 use crate::clips::files::{Places, Shape, open_segment, put_together};
 use crate::clips::fragment::{Scanned, Verify};
 use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
-use crate::clips::lines::briefs as known_of;
+use crate::clips::lines::{briefs as known_of, closed};
 use crate::clips::recover::{MAX_INDEX, entry_of};
 use crate::clips::shelf::{ClipQuery, Shelf};
 use crate::clips::timeline::Ticks;
@@ -28,8 +29,18 @@ pub struct RingReader {
     pub(crate) places: Places,
     pub(crate) index: Index,
     pub(crate) torn: Vec<Finding>,
+    pub(crate) unsummed: usize,
     /// For each segment a media time, and what the box's clock showed then.
     clocks: BTreeMap<SegmentNumber, (Ticks, UtcTime)>,
+}
+
+/// What of an interval is not in what was cut, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// What was never recorded, or is gone.
+    pub missing: Option<String>,
+    /// What rotted.
+    pub damaged: Vec<String>,
 }
 
 /// What `verify` found of one file.
@@ -53,6 +64,10 @@ impl RingReader {
         let mut torn: Vec<_> =
             missing.map(|path| Finding { path, wrong: Some(MISSING.to_owned()) }).collect();
         let mut clocks = BTreeMap::new();
+        let mut unsummed = 0;
+        // Read before the segments are: what it says was whole then.
+        let log = readable(&*disk, &places.segments_log(), MAX_INDEX)?;
+        let closed = closed(&log.unwrap_or_default());
         for file in or_none(disk.list(&places.segments))? {
             if parse_file_name(&file.name).is_none() {
                 continue;
@@ -60,17 +75,26 @@ impl RingReader {
             let path = places.segments.join(&file.name);
             let read = open_segment(&*disk, &path, u64::MAX, Verify::Last);
             let clock = read.as_ref().ok().and_then(|opened| clock_of(&opened.scanned));
+            let is = read.as_ref().ok().map(|opened| opened.scanned.head.is);
+            unsummed += usize::from(is == Some(HeadIs::Unsummed));
             match read.map(|opened| entry_of(&opened.scanned)) {
                 Ok(Some(entry)) => {
                     clocks.extend(clock.map(|clock| (entry.id, clock)));
-                    index.put_segment(entry);
+                    // Where its end cannot be read there was more.
+                    let said = closed.get(&entry.id).unwrap_or(&entry);
+                    index.put_segment(SegmentEntry {
+                        bytes: said.bytes.max(entry.bytes),
+                        start: said.start.min(entry.start),
+                        end: said.end.max(entry.end),
+                        ..entry
+                    });
                 }
                 Ok(None) => torn.push(Finding { path, wrong: Some("no whole fragment".into()) }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // evicted meanwhile
                 Err(error) => torn.push(Finding { path, wrong: Some(error.to_string()) }),
             }
         }
-        Ok(Self { disk, places, index, torn, clocks })
+        Ok(Self { disk, places, index, torn, unsummed, clocks })
     }
 
     /// The disk that the ring lies on.
@@ -165,8 +189,7 @@ impl RingReader {
         Ok(briefs)
     }
 
-    /// Cuts an interval that was never asked for. Gives its bytes in chunks; returns what of it is
-    /// missing, in words.
+    /// Cuts an interval that was never asked for, of whole fragments alone. Gives its bytes in chunks.
     ///
     /// # Errors
     /// `NotFound` when nothing of it is in the ring; or what the file system says.
@@ -176,14 +199,17 @@ impl RingReader {
         session: SessionId,
         (from, to): (MediaTime, MediaTime),
         sink: impl FnMut(Vec<u8>) -> bool,
-    ) -> io::Result<Option<String>> {
+    ) -> io::Result<Lacks> {
         let session = session.to_string();
         let (from, to) = (Ticks::of(from), Ticks::of(to));
         let hold = Hold { court: court.clone(), session, from, to, game: None };
         let mut opened = Vec::new();
+        let mut damaged = Vec::new();
         for entry in self.index.around(&hold) {
             let path = self.places.segment(&entry);
-            opened.push((entry.id, open_segment(&*self.disk, &path, entry.bytes, Verify::Last)?));
+            let segment = open_segment(&*self.disk, &path, entry.bytes, Verify::All)?;
+            damaged.extend(damage_in(&entry, &segment.scanned, (from, to)));
+            opened.push((entry.id, segment));
         }
         let views: Vec<_> = opened.iter().map(|(id, open)| (*id, &open.scanned)).collect();
         let plan = plan(from, to, &views)
@@ -196,8 +222,29 @@ impl RingReader {
             .collect();
         let (assembly, _) = put_together(&parts, Shape::Edited(from, to.max(from)))?;
         assembly.read(0, assembly.len, sink)?;
-        Ok(plan.missing)
+        Ok(Lacks { missing: plan.missing, damaged })
     }
+}
+
+/// What of an interval is damaged in a segment that was read, in words.
+pub(crate) fn damage_in(
+    entry: &SegmentEntry,
+    scanned: &Scanned,
+    (from, to): (Ticks, Ticks),
+) -> Vec<String> {
+    let all = scanned.damage(entry.bytes, Ticks(entry.end)).into_iter();
+    let name = entry.file_name();
+    let mut told: Vec<String> = all
+        .filter(|damage| damage.is_in(from, to))
+        .map(|damage| {
+            let seconds = damage.seconds();
+            format!("{seconds} of {name} are damaged: left out, with what is decoded from them")
+        })
+        .collect();
+    if scanned.head.is == HeadIs::Damaged && entry.overlaps(from, to) {
+        told.push(format!("the head of {name} is damaged: its pictures may not be what they were"));
+    }
+    told
 }
 
 /// A media time of a segment, and what the box's clock showed then; `None` if that was not set.

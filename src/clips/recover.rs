@@ -1,7 +1,8 @@
 //! What stands on the disk after a stop of any kind, put in order (DESIGN R2, R3, R8).
 //!
 //! Order: lock → read both logs up to their first bad line → list the segments; what no line names
-//! is scanned and cut to its last whole fragment; what a line says was evicted goes now → list the
+//! is scanned, and cut to its last whole fragment where it is torn; what a line says was evicted goes now; what a
+//! line says is whole, and is damaged, shorter or missing, stays named as it was and is told → list the
 //! clips; what no line names, or was being changed, is read from `clips/{id}.json` → that the bytes of
 //! a clip went, and nobody wrote it down, is written down as due to be told → both logs are written new if they say anything else than this. A cut in between is begun again from the start:
 //! no step takes away what an earlier one needs.
@@ -28,6 +29,7 @@ use crate::clips::lines::{
 };
 use crate::clips::news::told_gone;
 use crate::clips::newslog::NewsLog;
+use crate::clips::timeline::Ticks;
 use crate::disk::{
     Disk, DiskFile, Format, NEW_SUFFIX, OpenHow, Wrong, copy_by, found_harmed, is_aside, is_harm,
     put_by, read_whole, write_durably,
@@ -52,6 +54,13 @@ pub(crate) struct Recovered {
     pub(crate) lost: Vec<(String, String)>,
 }
 
+/// The segments of a ring, in order.
+struct Segments {
+    log: Log,
+    /// Files of segments that cannot be read, of which no line says what they had: perhaps somebody can.
+    unread: BTreeSet<SegmentNumber>,
+}
+
 /// Puts a ring in order. The caller holds its lock.
 ///
 /// `now` dates what is found to be gone.
@@ -66,10 +75,11 @@ pub(crate) fn recover(
     }
     let mut index = Index::new();
     let mut unremoved = BTreeMap::new();
-    let segments_log = recover_segments(disk, places, &mut index, &mut unremoved)?;
+    let Segments { log: segments_log, unread } =
+        recover_segments(disk, places, &mut index, &mut unremoved)?;
     let news = NewsLog::open(Arc::clone(shared), places);
     let mut news = news.map_err(|source| open_error(&places.news(), source))?;
-    let (clips_log, lost) = recover_clips(disk, places, (&mut index, &mut news), now)?;
+    let (clips_log, lost) = recover_clips(disk, places, (&mut index, &mut news), (&unread, now))?;
     news.hold_against(places, |id| index.clip(id));
     info!(
         segments = index.segments().count(),
@@ -85,7 +95,7 @@ fn recover_segments(
     places: &Places,
     index: &mut Index,
     unremoved: &mut BTreeMap<SegmentNumber, Unremoved>,
-) -> Result<Log, RingError> {
+) -> Result<Segments, RingError> {
     let path = places.segments_log();
     let found = FoundLog::read(disk, &path)?;
     let read = lines::<SegmentRecord>(&found.bytes);
@@ -117,6 +127,12 @@ fn recover_segments(
     let listed = listed.map_err(|source| open_error(&places.segments, source))?;
     let mut removed = false;
     let mut stands = BTreeMap::new();
+    let mut unread = BTreeSet::new();
+    let mut newest: BTreeMap<CourtId, SegmentNumber> = BTreeMap::new();
+    for (id, court, _) in listed.iter().filter_map(|file| parse_file_name(&file.name)) {
+        let last = newest.entry(court).or_default();
+        *last = id.max(*last);
+    }
     for file in listed {
         let path = places.segments.join(&file.name);
         if file.name.ends_with(NEW_SUFFIX) {
@@ -136,40 +152,58 @@ fn recover_segments(
         }
         let named = known.remove(&id);
         let whole = named.as_ref().map(|(entry, _)| entry.bytes);
-        match named.filter(|(entry, _)| entry.bytes == file.len) {
-            Some((entry, line)) => {
+        let may_be_torn = newest.get(&court) == Some(&id);
+        match named {
+            Some((entry, line)) if entry.bytes == file.len => {
                 if !entry.open {
                     stands.insert(id, line);
                 }
                 index.put_segment(SegmentEntry { open: false, ..entry });
             }
-            None => match repair(disk, &path, (id, court, session), whole) {
-                Ok(Mending::Is(entry)) => index.put_segment(*entry),
-                Ok(Mending::Nothing) => {
-                    // Not one whole fragment: nothing was ever announced of it.
-                    index.seen_segment(id);
-                    let _left = remove(disk, &path);
-                    removed = true;
+            named => {
+                let read = repair(disk, &path, (id, court, session), (whole, may_be_torn));
+                let (can_be_read, why) = match read {
+                    Ok(Mending::Is(entry)) => {
+                        index.put_segment(*entry);
+                        continue;
+                    }
+                    Ok(Mending::Nothing) => {
+                        // Not one whole fragment: nothing was ever announced of it.
+                        index.seen_segment(id);
+                        let _left = remove(disk, &path);
+                        removed = true;
+                        continue;
+                    }
+                    Ok(Mending::Newer(format)) => {
+                        index.seen_segment(id);
+                        unread.insert(id);
+                        warn!(path = %path.display(), format, "segment of a newer version: left alone");
+                        continue;
+                    }
+                    Ok(Mending::Damaged(can_be_read, why)) => (can_be_read, why),
+                    Err(error) => (None, error.to_string()),
+                };
+                found_harmed(disk, &path, why);
+                match (named, can_be_read) {
+                    // Its line says what there was: it stands, until the segment's turn to go has come.
+                    (Some((entry, line)), _) => {
+                        stands.insert(id, line);
+                        index.put_segment(SegmentEntry { bytes: file.len, open: false, ..entry });
+                    }
+                    (None, Some(entry)) => index.put_segment(*entry),
+                    (None, None) => {
+                        index.seen_segment(id);
+                        unread.insert(id);
+                    }
                 }
-                Ok(Mending::Damaged(why)) => {
-                    index.seen_segment(id);
-                    put_by(disk, &path, Wrong::Damaged(why));
-                    removed = true;
-                }
-                Ok(Mending::Newer(format)) => {
-                    index.seen_segment(id);
-                    warn!(path = %path.display(), format, "segment of a newer version: left alone");
-                }
-                Err(error) => {
-                    index.seen_segment(id);
-                    found_harmed(disk, &path, error.to_string());
-                }
-            },
+            }
         }
     }
-    for (entry, _) in known.values() {
-        index.seen_segment(entry.id);
-        found_harmed(disk, &places.segment(entry), MISSING);
+    // It may come back (a disk that is not mounted, a file that somebody saves): until its turn to go has come.
+    for (id, (entry, line)) in known {
+        found_harmed(disk, &places.segment(&entry), MISSING);
+        stands.insert(id, line);
+        index.put_segment(SegmentEntry { bytes: 0, open: false, ..entry });
     }
     if removed {
         disk.sync_dir(&places.segments).map_err(|source| open_error(&places.segments, source))?;
@@ -193,7 +227,7 @@ fn recover_segments(
     fresh.extend(read.unknown.concat());
     let log = rewrite::<SegmentRecord>(disk, &path, &found.bytes, &fresh)?;
     found.merged(disk);
-    Ok(log)
+    Ok(Segments { log, unread })
 }
 
 /// An index as it was found, and those of newer versions beside it.
@@ -268,21 +302,21 @@ enum Mending {
     Is(Box<SegmentEntry>),
     /// Nothing was ever announced of it.
     Nothing,
-    /// There was more of it: why that is known.
-    Damaged(String),
+    /// There was more of it than can be read, and why that is known: it stays as it is. With what of it can.
+    Damaged(Option<Box<SegmentEntry>>, String),
     Newer(u32),
 }
 
-/// Reads a segment that no line of the index names; cuts what is torn off it. `whole`: the bytes that a line
-/// says it had.
+/// Reads a segment that no line of the index names as it is, and cuts what is torn off it. `whole`: the bytes
+/// that a line says it had; `may_be_torn`: it is the last of its court.
 ///
-/// What a power cut tears is one fragment, the last. Where more of them stand behind what can be read, or the
-/// index says that there were, it is damaged: it goes aside, or a copy of it does before it is cut.
+/// What a power cut tears is one fragment, the last, of a segment that was open. Whatever else cannot be read was
+/// whole once: nothing of it is cut.
 fn repair(
     disk: &dyn Disk,
     path: &Path,
     (id, court, session): (SegmentNumber, CourtId, SessionId),
-    whole: Option<u64>,
+    (whole, may_be_torn): (Option<u64>, bool),
 ) -> io::Result<Mending> {
     let file = disk.open(path, OpenHow::ReadWrite)?;
     let len = file.len()?;
@@ -291,42 +325,48 @@ fn repair(
     if !format.is_read_by(SEGMENT_FORMAT) {
         return Ok(Mending::Newer(format.format));
     }
-    let behind = |at: u64| match whole {
+    // Why it is known that there was more than what can be read, which ends there.
+    let more = |at: u64| match whole {
+        Some(whole) if whole <= at => Ok(None),
         Some(whole) if whole > len => {
             Ok(Some(format!("{whole} bytes of it were whole, {len} are there")))
         }
-        _ if fragments_from(&*file, (at, len))? > 1 => {
-            Ok(Some(format!("it cannot be read from byte {at} on, and more stands behind that")))
-        }
         Some(whole) => {
             Ok(Some(format!("{whole} bytes of it were whole, and not all of them can be read")))
+        }
+        None if fragments_from(&*file, (at, len))? > 1 => {
+            Ok(Some(format!("it cannot be read from byte {at} on, and more stands behind that")))
         }
         None => io::Result::Ok(None),
     };
     let scanned = scan(len, Verify::Last, |at, n| read_part(&*file, at, n))?;
     let Some(scanned) = scanned else {
-        return Ok(behind(0)?.map_or(Mending::Nothing, Mending::Damaged));
+        return Ok(more(0)?.map_or(Mending::Nothing, |why| Mending::Damaged(None, why)));
     };
     let header = &scanned.head.header;
     if (header.id, &header.court, header.session) != (id, &court, session) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "its name is not its own"));
     }
     let Some(entry) = entry_of(&scanned) else {
-        return Ok(behind(scanned.whole)?.map_or(Mending::Nothing, Mending::Damaged));
+        let why = more(scanned.whole)?;
+        return Ok(why.map_or(Mending::Nothing, |why| Mending::Damaged(None, why)));
     };
+    let mut why = more(scanned.whole)?;
+    if why.is_none() && whole.is_none() && !may_be_torn && scanned.whole < len {
+        why = Some(format!("it cannot be read from byte {} on, and it was closed", scanned.whole));
+    }
+    if let Some(why) = why {
+        // As long as it is: what cannot be read of it is a part of it.
+        return Ok(Mending::Damaged(Some(Box::new(SegmentEntry { bytes: len, ..entry })), why));
+    }
     // Behind the fragments of a newer format may stand what is not known here.
     if scanned.whole < len && format.format <= SEGMENT_FORMAT.format {
-        let cut = whole.is_some_and(|whole| whole <= scanned.whole);
-        if let Some(why) = behind(scanned.whole)?.filter(|_| !cut) {
-            let all = read_part(&*file, 0, usize::try_from(len).unwrap_or(usize::MAX))?;
-            copy_by(disk, path, &all, &why);
-        }
         warn!(path = %path.display(), bytes = len - scanned.whole, "torn tail cut off");
         file.set_len(scanned.whole)?;
         file.sync_data()?;
-    } else if let Some(whole) = whole.filter(|whole| *whole > scanned.whole) {
-        let text = format!("{whole} bytes of it were whole, {} are there", scanned.whole);
-        found_harmed(disk, path, text);
+    }
+    if let Some(why) = scanned.wrong(scanned.whole, Ticks(entry.end)) {
+        found_harmed(disk, path, why);
     }
     Ok(Mending::Is(Box::new(entry)))
 }
@@ -368,7 +408,7 @@ fn recover_clips(
     disk: &dyn Disk,
     places: &Places,
     (index, news): (&mut Index, &mut NewsLog),
-    now: UtcTime,
+    (unread, now): (&BTreeSet<SegmentNumber>, UtcTime),
 ) -> Result<(Log, Vec<(String, String)>), RingError> {
     let path = places.clips_log();
     let found = FoundLog::read(disk, &path)?;
@@ -445,7 +485,8 @@ fn recover_clips(
                 },
             },
         };
-        let whole = brief.segments.iter().all(|segment| index.segment(*segment).is_some());
+        let is_there = |id: &SegmentNumber| index.segment(*id).is_some() || unread.contains(id);
+        let whole = brief.segments.iter().all(is_there);
         if whole || brief.pinned {
             if !whole {
                 found_harmed(disk, &path, "segments of it, which are pinned, are not on the disk");

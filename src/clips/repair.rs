@@ -2,11 +2,12 @@
 //!
 //! Under the ring's lock, so not while a daemon runs. What a start does of itself (indexes made anew,
 //! torn tails cut, what was evicted removed) is done as a start does it, and told. Beyond that: what is
-//! in the place of an entry or a segment and cannot be read as one goes aside under another name, and
-//! the entry of a pinned clip whose segments are not there says so, and pins nothing any more. Nothing
-//! is deleted that could be read, and nothing is invented: bytes that rotted stay as they are.
+//! in the place of an entry and cannot be read as one, and what is in the place of a segment and is another or
+//! none, goes aside under another name. A segment that is damaged or missing is told and left, with all that
+//! names it: it may come back, and its clips with it. Where a whole folder of them is missing nothing is done.
+//! Nothing is deleted that could be read, and nothing is invented: bytes that rotted stay as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use std::sync::Arc;
 use crate::clips::boxes::{MAX_HEAD, SEGMENT_FORMAT, segment_format};
 use crate::clips::clip::{Clip, MAX_JSON, NoEntry, is_clip_id, sum_of};
 use crate::clips::desk::RingError;
-use crate::clips::files::{Log, Places, open_segment, read_part};
+use crate::clips::files::{Places, open_segment, read_part};
 use crate::clips::fragment::Verify;
-use crate::clips::index::{ClipBrief, Index, parse_file_name};
-use crate::clips::lines::{ClipRecord, briefs, line};
-use crate::clips::reader::{Finding, RingReader, missing, read_or_none, readable};
-use crate::clips::recover::{MAX_INDEX, Recovered, recover};
-use crate::disk::{Disk, NEW_SUFFIX, OpenHow, is_harm, put_unfit_aside, read_whole, write_durably};
+use crate::clips::index::{SegmentNumber, parse_file_name};
+use crate::clips::lines::{briefs, closed};
+use crate::clips::reader::{Finding, RingReader, missing, or_none, read_or_none, readable};
+use crate::clips::recover::{MAX_INDEX, recover};
+use crate::disk::{Disk, NEW_SUFFIX, OpenHow, is_harm, put_unfit_aside, read_whole, was_put_aside};
 use crate::media::{Foreign, UtcTime};
 
 /// What was done with a file.
@@ -43,6 +44,7 @@ pub fn repair(
 ) -> Result<(Vec<Mended>, Vec<Finding>), RingError> {
     let places = Places::new(dir);
     let missing = missing(&**disk, &places).map_err(at(dir))?;
+    not_mounted(&**disk, &places)?;
     let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
     let mut done = Vec::new();
     for folder in missing {
@@ -52,11 +54,7 @@ pub fn repair(
     let lost = lost(&**disk, &places).map_err(at(&places.dir))?;
     put_aside(&**disk, &places, &mut done).map_err(at(&places.dir))?;
     let before = looks(&**disk, &places).map_err(at(&places.dir))?;
-    let Recovered { index, mut clips_log, .. } = recover(disk, &places, now)?;
-    let noted = note_gone(&**disk, &places, &index, &mut clips_log, &mut done);
-    if noted.map_err(at(&places.clips))? {
-        recover(disk, &places, now)?; // the index, in order again
-    }
+    drop(recover(disk, &places, now)?);
     let after = looks(&**disk, &places).map_err(at(&places.dir))?;
     differences(&before, &after, &mut done);
     done.extend(lost);
@@ -66,6 +64,46 @@ pub fn repair(
     reader.verify(tell).map_err(at(&places.dir))?;
     drop(lock);
     Ok((done, left))
+}
+
+/// Refuses where all of a folder is missing that the indexes, or the clips, name files of: it is somewhere else,
+/// and what would be mended here is what is known of it.
+fn not_mounted(disk: &dyn Disk, places: &Places) -> Result<(), RingError> {
+    let read = |path: &Path| readable(disk, path, MAX_INDEX).map_err(at(path));
+    let names = |dir: &Path| or_none(disk.names(dir)).map_err(at(dir));
+    let (segments, clips) = (names(&places.segments)?, names(&places.clips)?);
+    let has = |names: &[String], end: &str| names.iter().any(|name| name.contains(end));
+    let (has_segments, has_clips) = (has(&segments, ".mp4"), has(&clips, ".json"));
+    if has_segments && has_clips {
+        return Ok(());
+    }
+    let refuse = |dir: &Path, files: usize, what: &str| {
+        let text = format!(
+            "nothing is there of {files} {what} that are known: is the disk mounted? Nothing was changed. If they \
+             are lost for good, start the daemon: it goes on without them"
+        );
+        Err(RingError::Open { path: dir.to_owned(), source: io::Error::other(text) })
+    };
+    let mut known: BTreeSet<SegmentNumber> =
+        closed(&read(&places.segments_log())?.unwrap_or_default()).into_keys().collect();
+    let briefs = briefs(&read(&places.clips_log())?.unwrap_or_default());
+    known.extend(briefs.values().filter(|clip| clip.pinned).flat_map(|clip| &clip.segments));
+    for name in clips.iter().filter(|name| name.ends_with(".json")) {
+        let path = places.clips.join(name);
+        let Ok(bytes) = read_whole(disk, &path, MAX_JSON) else { continue };
+        if let Ok(clip) = Clip::read(&bytes)
+            && clip.pinned
+        {
+            known.extend(clip.brief().segments);
+        }
+    }
+    if !known.is_empty() && !has_segments {
+        return refuse(&places.segments, known.len(), "segments");
+    }
+    if !briefs.is_empty() && !has_clips {
+        return refuse(&places.clips, briefs.len(), "clips' entries");
+    }
+    Ok(())
 }
 
 /// Entries that the index names and that are not there: a start makes the index anew without them.
@@ -88,12 +126,6 @@ fn at(path: &Path) -> impl Fn(io::Error) -> RingError {
 
 /// What is in the place of an entry or a segment, and is none.
 fn put_aside(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Result<()> {
-    let mut aside = |path: &Path, why: &str| -> io::Result<()> {
-        let to = put_unfit_aside(disk, path)?;
-        let did = format!("put aside as {}: {why}", name_of(&to));
-        done.push(Mended { path: path.to_owned(), did });
-        Ok(())
-    };
     for name in disk.names(&places.clips)? {
         let path = places.clips.join(&name);
         let Some(id) = name.strip_suffix(".json") else { continue };
@@ -109,11 +141,14 @@ fn put_aside(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Re
             // It pins what it pins; nothing says what it was.
             Some(Err(NoEntry::Damaged))
                 if read.as_deref().and_then(Clip::read_on).is_some_and(|clip| clip.id == id) => {}
-            Some(Ok(_)) => aside(&path, "it says that it is another clip's")?,
-            Some(Err(NoEntry::Damaged)) => aside(&path, "it cannot be read as a clip's entry")?,
-            None => aside(&path, "its name is no clip's")?,
+            Some(Ok(_)) => aside(disk, done, &path, "it says that it is another clip's")?,
+            Some(Err(NoEntry::Damaged)) => {
+                aside(disk, done, &path, "it cannot be read as a clip's entry")?;
+            }
+            None => aside(disk, done, &path, "its name is no clip's")?,
         }
     }
+    back(disk, places, done)?;
     for file in disk.list(&places.segments)? {
         let path = places.segments.join(&file.name);
         let is_video = file.name.strip_suffix(".mp4").is_some();
@@ -124,15 +159,43 @@ fn put_aside(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Re
                 let header = opened.as_ref().map(|opened| &opened.scanned.head.header);
                 match header {
                     Ok(head) if (head.id, &head.court, head.session) == (id, &court, session) => {}
-                    Ok(_) => aside(&path, "it says that it is another segment")?,
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                        aside(&path, "it does not begin as a segment does")?;
-                    }
+                    Ok(_) => aside(disk, done, &path, "it says that it is another segment")?,
+                    // What cannot be read may be read once more, or by somebody else.
                     Err(_) => {}
                 }
             }
-            None if is_video && !file.is_dir => aside(&path, "its name is no segment's")?,
+            None if is_video && !file.is_dir => {
+                aside(disk, done, &path, "its name is no segment's")?
+            }
             None => {}
+        }
+    }
+    Ok(())
+}
+
+fn aside(disk: &dyn Disk, done: &mut Vec<Mended>, path: &Path, why: &str) -> io::Result<()> {
+    let to = put_unfit_aside(disk, path)?;
+    let did = format!("put aside as {}: {why}", name_of(&to));
+    done.push(Mended { path: path.to_owned(), did });
+    Ok(())
+}
+
+/// Segments that were put aside, by an earlier version for one bit perhaps, and can be read.
+fn back(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Result<()> {
+    for name in disk.names(&places.segments)? {
+        let Some((of, false)) = was_put_aside(&name) else { continue };
+        let Some((id, court, session)) = parse_file_name(of) else { continue };
+        let (from, to) = (places.segments.join(&name), places.segments.join(of));
+        let Ok(opened) = open_segment(disk, &from, u64::MAX, Verify::Last) else { continue };
+        let head = &opened.scanned.head.header;
+        let is_it = (head.id, &head.court, head.session) == (id, &court, session);
+        if is_it && disk.open(&to, OpenHow::Read).is_err() {
+            disk.rename(&from, &to)?;
+            disk.sync_dir(&places.segments)?;
+            done.push(Mended {
+                path: to,
+                did: format!("put back: it was {name}, and can be read"),
+            });
         }
     }
     Ok(())
@@ -147,39 +210,6 @@ fn is_newer(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     let head = usize::try_from(file.len()?.min(MAX_HEAD)).unwrap_or(usize::MAX);
     let format = segment_format(&read_part(&*file, 0, head)?);
     Ok(format.is_some_and(|format| !format.is_read_by(SEGMENT_FORMAT)))
-}
-
-/// Pinned clips whose segments are not there: their entries say so. True if there were any.
-fn note_gone(
-    disk: &dyn Disk,
-    places: &Places,
-    index: &Index,
-    log: &mut Log,
-    done: &mut Vec<Mended>,
-) -> io::Result<bool> {
-    let mut noted = false;
-    let is_there = |segment: &u64| index.segment(*segment).is_some();
-    let lame =
-        |brief: &&ClipBrief| brief.pinned && !brief.unread && !brief.segments.iter().all(is_there);
-    for brief in index.clips_after(0).filter(lame) {
-        let path = places.clip(&brief.id);
-        let Ok(mut clip) = Clip::read(&read_whole(disk, &path, MAX_JSON)?) else { continue };
-        let gone: Vec<_> = brief.segments.iter().filter(|segment| !is_there(segment)).collect();
-        let note = format!("its segments {gone:?} are not on the disk: there are no bytes of it");
-        clip.media = None;
-        clip.pinned = false;
-        clip.note = Some(note.clone());
-        log.append(&line(&ClipRecord::Touched { id: clip.id.clone() }))?;
-        log.sync()?;
-        let json = clip.to_json();
-        write_durably(disk, &path, &json)?;
-        let brief = ClipBrief { sum: Some(sum_of(&json)), ..clip.brief() };
-        log.append(&line(&ClipRecord::Is(brief)))?;
-        log.sync()?;
-        done.push(Mended { path, did: format!("pins nothing any more: {note}") });
-        noted = true;
-    }
-    Ok(noted)
 }
 
 /// What a start may change: the indexes by their bytes, segments by their length.
@@ -223,7 +253,10 @@ fn differences(before: &Looks, after: &Looks, done: &mut Vec<Mended>) {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
+    use crate::clips::fragment::scan_bytes;
     use crate::clips::synthetic::{parameters, picture};
     use crate::clips::test_ring::{TestRing, settings};
     use crate::disk::ForgetfulDisk;
@@ -320,8 +353,22 @@ mod tests {
         bare
     }
 
+    /// Why nothing is mended, and what is there stays as it is.
+    fn refused(disk: &ForgetfulDisk) -> String {
+        let all = |disk: &ForgetfulDisk| -> Vec<_> {
+            let files = disk.files().into_iter().filter(|file| !file.ends_with("lock"));
+            files.map(|file| (read(disk, &file), file)).collect()
+        };
+        let before = all(disk);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let mended = repair(Path::new(DIR), &shared, UtcTime::from_nanos(9));
+        let Err(RingError::Open { source, .. }) = mended else { panic!("{mended:?}") };
+        assert!(all(disk) == before, "nothing was changed");
+        source.to_string()
+    }
+
     #[test]
-    fn half_a_ring_is_told_for_what_it_lacks_and_made_whole_again() {
+    fn half_a_ring_is_told_for_what_it_lacks_and_not_mended_while_that_may_come_back() {
         let has = |told: &[String], begin: &str| told.iter().any(|line| line.starts_with(begin));
         let whole = recorded();
         // Only what the clips are.
@@ -330,12 +377,8 @@ mod tests {
         for begin in ["segments: the folder is not there", "c-0.json: segments of it"] {
             assert!(has(&wrong, begin), "{begin}: {wrong:?}");
         }
-        let (done, left) = mended(&disk);
-        assert_eq!(left, Vec::<String>::new());
-        for begin in ["segments: made", "c-0.json: pins nothing", "c-1.json: pins nothing"] {
-            assert!(has(&done, begin), "{begin}: {done:?}");
-        }
-        assert_eq!((found(&disk), mended(&disk)), (Vec::new(), nothing()));
+        let told = refused(&disk);
+        assert!(told.starts_with("nothing is there of 2 segments"), "{told}");
 
         // Only the indexes.
         let disk = with_only(&whole, |path| path.extension().is_some_and(|end| end == "index"));
@@ -343,9 +386,31 @@ mod tests {
         let lacks =
             ["clips: the folder is not there", "segments: the folder", "c-0.json: the index"];
         assert!(lacks.iter().all(|begin| has(&wrong, begin)), "{wrong:?}");
-        let (done, left) = mended(&disk);
-        assert!(has(&done, "c-1.json: taken out of the index"), "{done:?}");
-        assert_eq!((left, found(&disk), mended(&disk)), (Vec::new(), Vec::new(), nothing()));
+        assert!(refused(&disk).contains("is the disk mounted?"));
+
+        // No entries.
+        let disk = with_only(&whole, |path| !path.extension().is_some_and(|end| end == "json"));
+        assert!(refused(&disk).starts_with("nothing is there of 2 clips' entries"));
+
+        // All but the segments; then they are there again.
+        let disk = with_only(&whole, |path| !path.extension().is_some_and(|end| end == "mp4"));
+        let told = refused(&disk);
+        assert!(told.starts_with("nothing is there of 2 segments"), "{told}");
+        // A daemon goes on, and knows them by name …
+        let shared = Arc::new(disk.clone());
+        let ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
+        let clip = ring.ring.shelf().read("c-0").expect("its entry");
+        assert!(clip.pinned && clip.media.is_some(), "{clip:?}");
+        ring.join();
+        assert!(has(&found(&disk), "c-0.json: segments of it"), "{:?}", found(&disk));
+        // … so that all is as it was once they are back.
+        for nth in 0..2 {
+            let path = segment(&whole, nth);
+            write(&disk, &path, &read(&whole, &path));
+        }
+        assert_eq!(found(&disk), Vec::<String>::new());
+        opens(&disk, &["c-0", "c-1"]);
+        assert_eq!(mended(&disk), nothing());
 
         // Only segments: what there was of clips is not known, and nothing says so.
         let disk = with_only(&whole, |path| path.extension().is_some_and(|end| end == "mp4"));
@@ -389,22 +454,148 @@ mod tests {
         assert_eq!(shared.list(Path::new("/data")).expect("a folder"), before);
     }
 
-    #[test]
-    fn a_pinned_clip_without_its_segments_says_so_and_the_other_keeps_its_bytes() {
-        let disk = recorded();
-        disk.remove(&segment(&disk, 0)).expect("lost");
-        let (done, left) = mended(&disk);
-        assert!(done.iter().any(|did| did.starts_with("c-0.json: pins nothing")), "{done:?}");
-        assert!(!done.iter().any(|did| did.starts_with("c-1")), "{done:?}");
-        assert_eq!(left, Vec::<String>::new());
+    /// A daemon gives the bytes of these clips, as they were hashed.
+    fn opens(disk: &ForgetfulDisk, clips: &[&str]) {
         let shared = Arc::new(disk.clone());
         let ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
-        let lame = ring.ring.shelf().read("c-0").expect("its entry");
-        assert!(!lame.pinned && lame.media.is_none() && lame.note.is_some(), "{lame:?}");
-        let whole = ring.ring.shelf().read("c-1").expect("its entry");
-        assert!(whole.pinned && ring.ring.shelf().open(&whole).is_ok());
+        let shelf = ring.ring.shelf();
+        for id in clips {
+            let clip = shelf.read(id).expect("its entry");
+            assert!(clip.pinned, "{clip:?}");
+            let media = clip.media.clone().expect("bytes");
+            let bytes = shelf.open(&clip).expect("opened");
+            let mut sum = Sha256::new();
+            bytes
+                .read(0, bytes.bytes(), |chunk| {
+                    sum.update(&chunk);
+                    true
+                })
+                .expect("read");
+            let sha256: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(sha256, media.sha256, "{id}");
+        }
         ring.join();
-        assert_eq!(mended(&disk), nothing(), "mended once");
+    }
+
+    #[test]
+    fn a_segment_that_is_missing_or_cannot_be_read_is_left_with_its_clips_and_all_is_well_once_it_is_back()
+     {
+        let damages: [fn(&ForgetfulDisk, &Path); 4] = [
+            |disk, path| disk.lose(path),
+            // One bit of the name of the first box.
+            |disk, path| assert!(disk.rot(path, 5)),
+            |disk, path| disk.replace(path, &[]),
+            |disk, path| disk.replace(path, &[7; 5000]),
+        ];
+        for (n, damage) in damages.into_iter().enumerate() {
+            for index in [true, false] {
+                let disk = recorded();
+                let path = segment(&disk, 0);
+                let whole = read(&disk, &path);
+                damage(&disk, &path);
+                let as_it_is = read_or_none(&disk, &path, 1 << 20).expect("read");
+                let row = format!("{n}, index {index}");
+                if !index {
+                    disk.lose(&Places::new(Path::new(DIR)).segments_log());
+                }
+                for _ in 0..2 {
+                    let (done, left) = mended(&disk);
+                    assert!(!done.iter().any(|did| did.starts_with("c-")), "{row}: {done:?}");
+                    assert!(
+                        left.iter().any(|left| left.starts_with("c-0.json")),
+                        "{row}: {left:?}"
+                    );
+                    let said = left.iter().any(|left| left.starts_with("0000000001"));
+                    // Of a file that is gone, or empty, nothing tells but the index and its clips.
+                    assert!(said || (!index && n != 1), "{row}: {left:?}");
+                }
+                if index || n == 1 {
+                    assert_eq!(
+                        read_or_none(&disk, &path, 1 << 20).expect("read"),
+                        as_it_is,
+                        "{row}"
+                    );
+                }
+                opens(&disk, &["c-1"]);
+                disk.replace(&path, &whole);
+                opens(&disk, &["c-0", "c-1"]);
+                let (_, left) = mended(&disk);
+                assert_eq!(left, Vec::<String>::new(), "{row}");
+                assert_eq!(found(&disk), Vec::<String>::new(), "{row}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rotten_box_in_the_middle_of_a_segment_costs_its_fragment_alone_whoever_lost_the_index() {
+        for index in ["there", "lost", "damaged"] {
+            let disk = ForgetfulDisk::new();
+            let mut ring =
+                TestRing::open(settings(DIR.into()), Arc::new(disk.clone())).expect("a ring");
+            ring.opened(SESSION);
+            for n in 0..100 {
+                let ms = i64::try_from(n).expect("small") * 100;
+                ring.feed(picture(SESSION, n, ms, n % 10 == 0, 20, &parameters(0)));
+            }
+            ring.closed(SESSION);
+            ring.request("before", SESSION, (200, 900));
+            ring.request("behind", SESSION, (8200, 8900));
+            ring.join();
+            let path = segment(&disk, 0);
+            let whole = read(&disk, &path);
+            let fragments = scan_bytes(&whole, Verify::All).expect("a segment").fragments;
+            let hit = fragments[fragments.len() / 2];
+            assert!(disk.rot(&path, usize::try_from(hit.mdat_at()).expect("small") - 24));
+            let log = Places::new(Path::new(DIR)).segments_log();
+            match index {
+                "lost" => disk.lose(&log),
+                "damaged" => assert!(disk.rot(&log, read(&disk, &log).len() - 20)),
+                _ => {}
+            }
+            let told = format!("bytes {} to {} are damaged", hit.offset, hit.end());
+            let is_told = |all: &[String]| all.iter().any(|line| line.contains(&told));
+            assert!(is_told(&found(&disk)), "{index}: {:?}", found(&disk));
+            opens(&disk, &["before", "behind"]);
+            let (done, left) = mended(&disk);
+            assert!(is_told(&left), "{index}: {left:?}");
+            assert!(!done.iter().any(|did| did.contains("cut off")), "{index}: {done:?}");
+            assert_eq!(read(&disk, &path).len(), whole.len(), "{index}");
+            opens(&disk, &["before", "behind"]);
+        }
+    }
+
+    #[test]
+    fn the_last_fragments_of_a_closed_segment_are_kept_where_they_cannot_be_read() {
+        for index in [true, false] {
+            let disk = recorded();
+            // Of the first of two segments, which was closed before the second began.
+            let path = segment(&disk, 0);
+            let whole = read(&disk, &path);
+            let fragments = scan_bytes(&whole, Verify::All).expect("a segment").fragments;
+            let last = fragments.last().expect("some");
+            assert!(disk.rot(&path, usize::try_from(last.mdat_at()).expect("small") - 24));
+            if !index {
+                disk.lose(&Places::new(Path::new(DIR)).segments_log());
+            }
+            for _ in 0..3 {
+                let (_, left) = mended(&disk);
+                assert!(left.iter().any(|left| left.starts_with("0000000001")), "{left:?}");
+                assert_eq!(read(&disk, &path).len(), whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_put_aside_is_put_back_once_it_can_be_read() {
+        let disk = recorded();
+        let path = segment(&disk, 0);
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".unfit-1");
+        disk.rename(&path, Path::new(&aside)).expect("put aside");
+        let (done, left) = mended(&disk);
+        assert!(done.iter().any(|did| did.contains("put back: it was")), "{done:?}");
+        assert_eq!(left, Vec::<String>::new());
+        opens(&disk, &["c-0", "c-1"]);
     }
 
     #[test]

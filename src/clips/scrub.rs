@@ -4,8 +4,7 @@
 //! bytes, pinned ones before others; then from the beginning again. What is damaged is told to the disk
 //! ([`found_harmed`]) and stays where it is: `clips verify` names it too.
 
-use crate::clips::files::open_segment;
-use crate::clips::fragment::Verify;
+use crate::clips::files::look_whole;
 use crate::clips::index::{SegmentEntry, SegmentNumber};
 use crate::clips::shelf::Shelf;
 use crate::disk::{found_harmed, is_harm};
@@ -37,9 +36,9 @@ impl Scrub {
         let Some((pinned, entry)) = self.next(shelf) else { return };
         self.segment = (!pinned, entry.id);
         let (disk, path) = (shelf.disk(), shelf.places().segment(&entry));
-        let why = match open_segment(disk, &path, entry.bytes, Verify::All) {
-            Ok(opened) if opened.scanned.whole == entry.bytes => return,
-            Ok(opened) => format!("fragment at byte {} is damaged", opened.scanned.whole),
+        let why = match look_whole(disk, &path, &entry) {
+            Ok(None) => return,
+            Ok(Some(why)) => why,
             Err(error) if is_harm(&error) => error.to_string(),
             // Evicted meanwhile; or no word of the file itself.
             Err(_) => return,

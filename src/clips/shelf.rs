@@ -24,7 +24,8 @@ use crate::clips::cut::Part;
 use crate::clips::desk::{ChangeError, CourtProgress, CutterCommand, Desk, DeskState};
 use crate::clips::evict::Limits;
 use crate::clips::files::{
-    Assembly, OpenedSegment, Places, Shape, open_clip, open_parts, open_segment, put_together,
+    Assembly, OpenedSegment, Places, Shape, damage_of, open_clip, open_parts, open_segment,
+    put_together,
 };
 use crate::clips::fragment::Verify;
 use crate::clips::games::GameTime;
@@ -404,8 +405,20 @@ impl Shelf {
         let why = || clip.note.clone().unwrap_or_default();
         let media = clip.media.as_ref().ok_or_else(|| ShelfError::NoBytes { why: why() })?;
         let entry = |id| -> Option<SegmentEntry> { self.look(|index| index.segment(id).cloned()) };
-        open_parts(&*self.disk, &self.places, media, entry)
+        open_parts(&*self.disk, &self.places, media, Verify::Last, entry)
             .map_err(|error| self.why_not(clip, &error))
+    }
+
+    /// The seconds of a clip that cannot be read any more, in words, each fragment compared with its checksum.
+    /// Reads files on the caller's thread.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn damage(&self, clip: &Clip) -> io::Result<Vec<String>> {
+        let Some(media) = &clip.media else { return Ok(Vec::new()) };
+        let entry = |id| -> Option<SegmentEntry> { self.look(|index| index.segment(id).cloned()) };
+        open_parts(&*self.disk, &self.places, media, Verify::All, entry)
+            .map(|parts| damage_of(&parts, Ticks::of(MediaTime::from_nanos(media.end_ns))))
     }
 
     /// Keeps a clip's bytes from being evicted until that is dropped.

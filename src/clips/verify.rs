@@ -1,6 +1,7 @@
 //! Whether every byte of a ring is what it was, while a daemon may be writing it.
 //!
-//! Each fragment against its checksum, each clip against its SHA-256, each entry against the checksum that
+//! Each fragment and each segment's head against its checksum, what is in a segment against what the index says
+//! was written, each clip against its SHA-256, each entry against the checksum that
 //! the index has of it, and what the indexes name against what is there. Other files are nobody's
 //! business here.
 
@@ -8,10 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::clips::clip::{CHANGED, Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, is_clip_id, sum_of};
-use crate::clips::files::{open_clip, open_segment};
-use crate::clips::fragment::Verify;
-use crate::clips::index::{ClipBrief, SegmentEntry};
-use crate::clips::lines::{SegmentRecord, briefs, lines, rot};
+use crate::clips::files::{look_whole, open_clip};
+use crate::clips::index::{ClipBrief, SegmentEntry, SegmentNumber};
+use crate::clips::lines::{briefs, closed, rot};
 use crate::clips::reader::{Finding, RingReader, or_none, read_or_none, readable};
 use crate::clips::recover::MAX_INDEX;
 use crate::disk::OpenHow;
@@ -26,17 +26,10 @@ impl RingReader {
         let closed = self.closed()?;
         for entry in self.index.segments() {
             let path = self.places.segment(entry);
-            let had = closed.get(&entry.id).map_or(0, |closed| closed.bytes);
-            // One that was still written when the folder was read is longer now.
-            let is_cut = had > entry.bytes
-                && open_segment(&*self.disk, &path, u64::MAX, Verify::Last)
-                    .is_ok_and(|opened| opened.scanned.whole < had);
-            let wrong = match open_segment(&*self.disk, &path, entry.bytes, Verify::All) {
-                Ok(opened) if opened.scanned.whole == entry.bytes && is_cut => {
-                    Some(format!("{had} bytes of it were whole, {} can be read", entry.bytes))
-                }
-                Ok(opened) if opened.scanned.whole == entry.bytes => None,
-                Ok(opened) => Some(format!("fragment at byte {} is damaged", opened.scanned.whole)),
+            // The index says how much was written; what is read here ends where it cannot be read.
+            let entry = closed.get(&entry.id).unwrap_or(entry);
+            let wrong = match look_whole(&*self.disk, &path, entry) {
+                Ok(wrong) => wrong,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Some(error.to_string()),
             };
@@ -85,29 +78,26 @@ impl RingReader {
         Ok(())
     }
 
+    /// Segments whose heads have no checksum for the parameter sets in them: written before there was one.
+    #[must_use]
+    pub fn unsummed_heads(&self) -> usize {
+        self.unsummed
+    }
+
     /// Segments that the index names as whole, of which there is no file and no word that they went.
     fn missing(&self) -> io::Result<Vec<SegmentEntry>> {
-        let closed = self.closed()?;
         let is_there = |entry: &SegmentEntry| {
             self.index.segment(entry.id).is_some()
                 || self.disk.open(&self.places.segment(entry), OpenHow::Read).is_ok()
         };
-        Ok(closed.into_values().filter(|entry| !is_there(entry)).collect())
+        // Read after the folder was: what goes meanwhile says why before it goes.
+        Ok(self.closed()?.into_values().filter(|entry| !is_there(entry)).collect())
     }
 
-    /// Segments that the index names as whole. Read after the folder was: what goes meanwhile says why before it
-    /// goes.
-    fn closed(&self) -> io::Result<BTreeMap<u64, SegmentEntry>> {
+    /// Segments that the index names as whole, and as not gone.
+    pub(crate) fn closed(&self) -> io::Result<BTreeMap<SegmentNumber, SegmentEntry>> {
         let log = readable(&*self.disk, &self.places.segments_log(), MAX_INDEX)?;
-        let mut closed = BTreeMap::new();
-        for (record, _) in lines::<SegmentRecord>(&log.unwrap_or_default()).records {
-            match record {
-                SegmentRecord::Format(_) | SegmentRecord::Given { .. } => {}
-                SegmentRecord::Closed(entry) => drop(closed.insert(entry.id, entry)),
-                SegmentRecord::Evicted { id, .. } => drop(closed.remove(&id)),
-            }
-        }
-        Ok(closed)
+        Ok(closed(&log.unwrap_or_default()))
     }
 
     /// Each entry's file.

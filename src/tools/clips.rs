@@ -1,18 +1,20 @@
 //! `courtside clips`: what is in the ring, read from outside; the daemon may run meanwhile.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
+use sha2::{Digest, Sha256};
 
-use crate::clips::{Clip, Finding, Mended, RingError, RingReader, ShelfError, repair};
+use crate::clips::{Clip, Finding, Mended, RingError, RingReader, Shelf, ShelfError, repair};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::disk::{Disk, RealDisk};
 use crate::media::{CourtId, Foreign, MediaTime, SessionId};
+use crate::tools::beside::write_beside;
 use crate::tools::clips_delete::{DeleteArgs, audit};
 use crate::tools::tell::{remark, tell, tell_json};
 
@@ -48,7 +50,9 @@ enum Command {
     },
     /// Write a clip, or any interval of the ring, as one MP4
     #[command(after_help = "Example: courtside clips cut --id a-00c0ffee00c0ffee-3 shot.mp4
-         courtside clips cut --court a --session 00c0ffee00c0ffee --from 61.5 --to 70 x.mp4")]
+         courtside clips cut --court a --session 00c0ffee00c0ffee --from 61.5 --to 70 x.mp4
+Exit: 0 written · 1 failed: FILE stays as it was · 3 written without what is
+damaged, and said")]
     Cut {
         #[command(flatten)]
         ring: RingArg,
@@ -86,10 +90,14 @@ enum Command {
     Sheet(sheet::SheetArgs),
     /// Read every byte of the ring against its checksums
     ///
+    /// Of segments that an earlier version wrote, the parameter sets in their heads have no checksum: how
+    /// many those are is said.
+    ///
     /// With --repair, and while no daemon runs, it mends what is safe: folders that are missing are made,
-    /// indexes made anew, torn tails cut off, what is in the place of an entry or a segment and is none
-    /// put aside by name, and pinned clips whose segments are gone say so. Then it says what it left, and
-    /// why. Where nothing was recorded yet it says that, and ends with 0.
+    /// indexes made anew, torn tails cut off, and what is in the place of an entry or a segment and is none
+    /// put aside by name. Segments that are damaged or missing stay, with their clips and pins: they may come
+    /// back. Where a whole folder of them is missing it does nothing. Then it says what it left, and why.
+    /// Where nothing was recorded yet it says that, and ends with 0.
     #[command(after_help = "Example: courtside clips verify
 Example: sudo -u courtside courtside clips verify --repair
 Exit: 0 all is well · 1 something is damaged, or was left")]
@@ -276,11 +284,36 @@ fn clip(ring: &RingReader, id: &str, file: &Path) -> anyhow::Result<ExitCode> {
         read => read?,
     };
     let bytes = shelf.open(&clip)?;
-    to_file(file, |sink| bytes.read(0, bytes.bytes(), sink))?;
+    let mut sum = Sha256::new();
+    to_file(file, |sink| {
+        bytes.read(0, bytes.bytes(), |chunk| {
+            sum.update(&chunk);
+            sink(chunk)
+        })?;
+        // It has its name once it is what was hashed.
+        let sha256: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        match &clip.media {
+            Some(media) if media.sha256 != sha256 => Err(damaged(&shelf, &clip)),
+            _ => Ok(()),
+        }
+    })?;
     if let Some(note) = clip.note {
         remark(format_args!("courtside: {note}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with a clip whose bytes are not what was hashed.
+fn damaged(shelf: &Shelf, clip: &Clip) -> io::Error {
+    let seconds = shelf.damage(clip).unwrap_or_default();
+    let which =
+        if seconds.is_empty() { String::new() } else { format!(" ({})", seconds.join(", ")) };
+    let text = format!(
+        "the clip is damaged{which}: its bytes are not what was hashed, and nothing was written; \
+         `courtside clips export --clip {} --out FILE` gives what can be read",
+        clip.id
+    );
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 fn interval(
@@ -290,32 +323,33 @@ fn interval(
     times: (MediaTime, MediaTime),
     file: &Path,
 ) -> anyhow::Result<ExitCode> {
-    if let Some(missing) = to_file(file, |sink| ring.cut(court, session, times, sink))? {
-        remark(format_args!("courtside: {missing}"));
+    let lacks = to_file(file, |sink| ring.cut(court, session, times, sink))?;
+    for line in lacks.missing.iter().chain(&lacks.damaged) {
+        remark(format_args!("courtside: {line}"));
     }
-    Ok(ExitCode::SUCCESS)
+    /// DESIGN §4.2.
+    const DEGRADED: u8 = 3;
+    Ok(ExitCode::from(if lacks.damaged.is_empty() { 0 } else { DEGRADED }))
 }
 
 fn to_file<T>(
     file: &Path,
     read: impl FnOnce(&mut dyn FnMut(Vec<u8>) -> bool) -> io::Result<T>,
 ) -> anyhow::Result<T> {
-    let written = || format!("write {}", file.display());
-    let mut out = io::BufWriter::new(std::fs::File::create(file).with_context(written)?);
-    let mut failed = None;
-    let value = read(&mut |chunk| match out.write_all(&chunk) {
-        Ok(()) => true,
-        Err(error) => {
-            failed = Some(error);
-            false
+    write_beside(file, |out| {
+        let mut failed = None;
+        let value = read(&mut |chunk| match out.write_all(&chunk) {
+            Ok(()) => true,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error).with_context(|| format!("write {}", file.display()));
         }
+        value.context("read the ring")
     })
-    .context("read the ring")?;
-    if let Some(error) = failed {
-        return Err(error).with_context(written);
-    }
-    out.flush().with_context(written)?;
-    Ok(value)
 }
 
 fn mend(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -365,6 +399,87 @@ fn verify(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
     })
     .context("read the ring")?;
     told?;
+    match ring.unsummed_heads() {
+        0 => {}
+        n => remark(format_args!(
+            "{n} segments of an earlier version: the parameter sets in their heads have no checksum"
+        )),
+    }
     remark(format_args!("{files} files read, {damaged} damaged"));
     Ok(ExitCode::from(u8::from(damaged > 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::clips::{Apart, Sequence, Verify, Wanted, scan_bytes};
+    use crate::tools::beside::put_beside;
+
+    /// A ring of 30 pictures in three segments, of which one is left, with a pinned clip.
+    fn copied(to: &Path) {
+        let from = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/ring-3"));
+        for folder in ["", "segments", "clips"] {
+            std::fs::create_dir_all(to.join(folder)).expect("made");
+            for file in std::fs::read_dir(from.join(folder)).expect("a folder") {
+                let file = file.expect("a file");
+                if file.file_type().expect("a kind").is_file() {
+                    let to = to.join(folder).join(file.file_name());
+                    std::fs::copy(file.path(), to).expect("copied");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_is_never_written_without_a_word() {
+        let dir = tempfile::tempdir().expect("a folder");
+        copied(dir.path());
+        let ring = || RingReader::open(dir.path(), Arc::new(RealDisk::new())).expect("a ring");
+        let file = dir.path().join("mine.mp4");
+        let mine = || put_beside(&file, b"mine").expect("written");
+        let is_mine = || std::fs::read(&file).expect("there") == b"mine";
+        let session = SessionId::from_bits(0xa1);
+        let court = CourtId::new("a").expect("name");
+        let times = (MediaTime::from_millis(2000), MediaTime::from_millis(2900));
+        let cut = |times| interval(&ring(), &court, session, times, &file);
+        let (from, to) = times;
+        let wanted = Wanted { court: court.clone(), session, from, to, title: String::new() };
+        let films = || ring().films(&[wanted.clone()], None, (Sequence::AsPlayed, Apart::Files));
+        let said = |code: ExitCode| format!("{code:?}");
+
+        mine();
+        clip(&ring(), "pinned", &file).expect("written");
+        assert!(!is_mine());
+        assert_eq!(said(cut(times).expect("written")), said(ExitCode::SUCCESS));
+        assert_eq!(films().expect("read").told, Vec::<String>::new());
+        mine();
+        let never = (MediaTime::from_millis(90_000), MediaTime::from_millis(99_000));
+        cut(never).expect_err("never recorded");
+        assert!(is_mine(), "what fails writes nothing");
+
+        // One bit of the pictures of the clip's first fragment.
+        let shelf = ring().shelf().expect("a shelf");
+        let media = shelf.read("pinned").expect("an entry").media.expect("bytes");
+        let path = dir.path().join("segments/0000000003.a.00000000000000a1.mp4");
+        let bytes = std::fs::read(&path).expect("there");
+        let scanned = scan_bytes(&bytes, Verify::All).expect("a segment");
+        let begins = media.parts[0].from;
+        let hit = scanned.fragments.iter().find(|fragment| fragment.offset == begins);
+        let at = hit.expect("its first").end() - 3;
+        let rotten = [bytes[usize::try_from(at).expect("small")] ^ 1];
+        let opened = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        opened.write_all_at(&rotten, at).expect("written");
+
+        let told = format!("{:#}", clip(&ring(), "pinned", &file).expect_err("damaged"));
+        assert!(told.contains("the clip is damaged (2.00 to 2.50 s)"), "{told}");
+        assert!(is_mine(), "what fails writes nothing");
+        assert_eq!(said(cut(times).expect("the rest")), said(ExitCode::from(3)));
+        let told = films().expect("the rest").told;
+        assert!(
+            told.iter().any(|line| line.starts_with("2.00 to 2.50 s of 0000000003")),
+            "{told:?}"
+        );
+    }
 }

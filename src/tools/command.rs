@@ -1,7 +1,5 @@
 //! `courtside command`: has a box do something, over its broker, and waits until it is done.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +15,7 @@ use crate::config::{self, Broker, ConfigError};
 use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::event::words::CommandWord;
 use crate::media::{BoxName, UtcTime};
+use crate::tools::beside::put_beside;
 use crate::tools::tell::{remark, tell, tell_json};
 use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
 
@@ -247,8 +246,7 @@ fn line(state: &CommandState) -> String {
 
 /// Writes a person's file.
 fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let written = File::create(file).and_then(|mut file| file.write_all(bytes));
-    written.with_context(|| format!("write {}", file.display()))
+    put_beside(file, bytes)
 }
 
 /// The bytes of a text in base 64 (RFC 4648 §4); none if it is no such text.

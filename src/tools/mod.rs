@@ -8,6 +8,7 @@
 mod aim;
 mod apart;
 mod ask;
+mod beside;
 mod bench;
 mod canvas;
 mod check;

@@ -2,7 +2,7 @@
 //!
 //! Keys and signatures are minisign's (`detect::parcel`), so its own program can take each step but the packing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use crate::detect::parcel::{
     accept, pack, seal, trusted_comment,
 };
 use crate::disk::{read_regular, read_regular_text};
+use crate::tools::beside::put_beside;
 use crate::tools::tell::{remark, tell};
 
 /// A key is two lines.
@@ -253,7 +254,5 @@ fn make(path: &Path, mode: u32, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let wrong = || format!("write {}", path.display());
-    let mut file = File::create(path).with_context(wrong)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(wrong)
+    put_beside(path, bytes)
 }

@@ -1,10 +1,11 @@
 //! The PNG that a tool draws for a person: whether it can be written is known before the work begins.
 
-use std::fs::{File, OpenOptions};
-use std::io::BufWriter;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+
+use crate::tools::beside::write_beside;
 
 /// A place where a PNG can be written.
 #[derive(Debug)]
@@ -37,12 +38,14 @@ impl PngFile {
     /// The file cannot be written any more, or the disk is full.
     pub(super) fn write(&self, (width, height): (u32, u32), rgb: &[u8]) -> anyhow::Result<()> {
         let cannot = || cannot(&self.path, self.option);
-        let file = File::create(&self.path).with_context(cannot)?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
-        encoder.set_color(png::ColorType::Rgb);
-        let mut writer = encoder.write_header().with_context(cannot)?;
-        writer.write_image_data(rgb).with_context(cannot)?;
-        writer.finish().with_context(cannot)
+        write_beside(&self.path, |out| {
+            let mut encoder = png::Encoder::new(out, width, height);
+            encoder.set_color(png::ColorType::Rgb);
+            let mut writer = encoder.write_header().with_context(cannot)?;
+            writer.write_image_data(rgb).with_context(cannot)?;
+            writer.finish().with_context(cannot)
+        })
+        .with_context(cannot)
     }
 }
 

@@ -231,11 +231,7 @@ fn ordered<T: Ord>(from: T, to: T) -> anyhow::Result<(T, T)> {
 pub(super) fn write(films: &Films, out: &Path, json: bool) -> anyhow::Result<ExitCode> {
     for (n, film) in films.films.iter().enumerate() {
         let file = if n == 0 { out.to_owned() } else { beside(out, n + 1) };
-        if let Err(error) = to_file(&file, |sink| film.read(sink)) {
-            // Half a film is worse than none.
-            drop(std::fs::remove_file(&file));
-            return Err(error);
-        }
+        to_file(&file, |sink| film.read(sink))?;
         if json {
             tell_json(&said(&file, film))?;
         } else {

@@ -112,11 +112,7 @@ pub(in crate::tools) fn reel_of(
         .context("read the ring")?;
     films.told.iter().for_each(|line| remark(format_args!("courtside: {line}")));
     let Some(film) = films.films.first() else { return Ok(false) };
-    if let Err(error) = to_file(out, |sink| film.read(sink)) {
-        // Half a film is worse than none.
-        drop(std::fs::remove_file(out));
-        return Err(error);
-    }
+    to_file(out, |sink| film.read(sink))?;
     Ok(true)
 }
 

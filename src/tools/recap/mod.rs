@@ -5,8 +5,6 @@
 //! reel out of the ring.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,6 +23,7 @@ use crate::recap::{
     svg_file,
 };
 use crate::tools::ask::{AskArgs, Place};
+use crate::tools::beside::put_beside;
 use crate::tools::clips::reel_of;
 use crate::tools::recap::picture::drawn;
 use crate::tools::tell::{remark, tell, tell_json};
@@ -291,9 +290,7 @@ impl Folder {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let file = self.file(name);
-        let written = File::create(&file).and_then(|mut file| file.write_all(bytes));
-        written.with_context(|| format!("write {}", file.display()))
+        put_beside(&self.file(name), bytes)
     }
 }
 

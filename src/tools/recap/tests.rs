@@ -1,5 +1,7 @@
 //! The command as it is called; and recaps of games that are really played.
 
+use std::fs::File;
+
 use clap::Parser;
 
 use super::*;
