@@ -165,7 +165,7 @@ fn put_aside(disk: &dyn Disk, places: &Places, done: &mut Vec<Mended>) -> io::Re
                 }
             }
             None if is_video && !file.is_dir => {
-                aside(disk, done, &path, "its name is no segment's")?
+                aside(disk, done, &path, "its name is no segment's")?;
             }
             None => {}
         }
