@@ -192,6 +192,7 @@ impl Add {
             }
         };
         let mut utc_ns = utc_ns(wall, court, session, reached);
+        let mut said_ns = None;
         if let When::Ago(ago) = self.when {
             let ago = i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX);
             let by_ago = now.as_nanos().saturating_sub(ago);
@@ -202,9 +203,12 @@ impl Add {
                 utc_ns = played.sheet().ended_ns();
             }
             utc_ns = utc_ns.or(Some(by_ago));
+            // A time before the boot is known as that of the boot: what was said counts too.
+            said_ns = Some(by_ago);
         }
         let start_ns = played.sheet().setup().start_utc_ns;
-        let early = utc_ns.is_some_and(|utc_ns| utc_ns.saturating_add(STARTED_LATE_NS) < start_ns);
+        let is_early = |ns: i64| ns.saturating_add(STARTED_LATE_NS) < start_ns;
+        let early = utc_ns.is_some_and(is_early) || said_ns.is_some_and(is_early);
         if early {
             let most_s = now.as_nanos().saturating_sub(start_ns) / 1_000_000_000;
             return Err(SheetRefused::BeforeGame { most_s }.into());
