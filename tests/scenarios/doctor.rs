@@ -500,7 +500,7 @@ fn what_is_wrong_with_the_broker_is_told_apart() {
             "broker refuses",
             Code::BrokerRefused,
             Greets::Refuses(ConnectReturnCode::NotAuthorized),
-            "NotAuthorized",
+            "0x87 Not authorized",
             "username",
         ),
         (
@@ -533,6 +533,13 @@ fn what_is_wrong_with_the_broker_is_told_apart() {
             "box.name",
         ),
         (
+            "against the rules",
+            Code::BrokerMisunderstood,
+            Greets::SendsAway(DisconnectReasonCode::ProtocolError, no_goodbye()),
+            "0x82 Protocol Error",
+            "update the broker",
+        ),
+        (
             "moved",
             Code::BrokerMoved,
             Greets::SendsAway(DisconnectReasonCode::ServerMoved, no_goodbye()),
@@ -550,6 +557,18 @@ fn what_is_wrong_with_the_broker_is_told_apart() {
     let limits = ConnAckProperties { retain_available: Some(0), ..no_limits() };
     let forgets = Manners { limits: Some(limits), ..Manners::default() };
     check("no retained", code, treated(code, forgets), &["no retained"], "retain_available");
+    let code = Code::BrokerLimits;
+    let limits = ConnAckProperties { max_packet_size: Some(600), ..no_limits() };
+    let small = Manners { limits: Some(limits), ..Manners::default() };
+    check("small packets", code, treated(code, small), &["does not take all"], "max_packet_size");
+    let code = Code::RefusedForNow;
+    let waits = found_in(|status| {
+        let uplink = status.uplink.as_mut().expect("it has one");
+        uplink.state.retrying = Some(3);
+        uplink.state.refused = Some(Foreign::told("0x97 Quota exceeded"));
+        uplink.refused_todo = Some(Foreign::told("raise the quota"));
+    });
+    check("refused for now", code, waits, &["3 event(s) for now", "0x97"], "raise the quota");
 }
 
 fn no_goodbye() -> DisconnectProperties {

@@ -193,6 +193,7 @@ fn a_broker_that_refuses_with_an_escape_sequence_and_a_forged_line_is_quoted_har
     tested.camera("north");
     tested.show("north", &made());
     let refused = tested.handle().uplink().state.refused.expect("one event is parked");
-    assert_eq!(refused, r"0x87 no\n2026-11-28T10:00:00Z  INFO forged\u{1b}[2J\u{202e}");
+    let quoted = r"0x87 Not authorized (no\n2026-11-28T10:00:00Z  INFO forged\u{1b}[2J\u{202e})";
+    assert!(refused.to_string().starts_with(quoted), "{refused}");
     tested.stop();
 }
