@@ -453,6 +453,7 @@ impl Link {
         }
         if is_quiet && learnt.acknowledged == 0 {
             broken.trouble.what = LinkTrouble::Unacknowledged;
+            broken.trouble.todo = LinkTrouble::Unacknowledged.todo();
             broken.unacknowledged = true;
         }
         let code = broken.trouble.code;

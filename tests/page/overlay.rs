@@ -266,11 +266,11 @@ fn the_next_game_of_the_court_follows_once_the_programme_has_reached_its_beginni
     browser.until("performance.now() > 4000");
     let ended = played.clock.utc();
     played.becomes(ended, json!({"state": "over", "ended_at": ended.to_rfc3339()}));
-    let began = played.clock.utc();
-    played.told_of("ac", began);
     browser.until(&format!("{WORD} === 'Final'"));
     let due = seconds(after(ended, Duration::from_secs(3)));
     assert!(seconds(played.clock.utc()) >= due, "the end of the programme's own game");
+    let began = played.clock.utc();
+    played.told_of("ac", began);
     let asks =
         "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/v1/games/ac'))";
     browser.until(asks);
