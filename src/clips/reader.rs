@@ -233,16 +233,20 @@ pub(crate) fn damage_in(
     (from, to): (Ticks, Ticks),
 ) -> Vec<String> {
     let all = scanned.damage(entry.bytes, Ticks(entry.end)).into_iter();
-    let name = entry.file_name();
+    let id = entry.id;
     let mut told: Vec<String> = all
         .filter(|damage| damage.is_in(from, to))
         .map(|damage| {
             let seconds = damage.seconds();
-            format!("{seconds} of {name} are damaged: left out, with what is decoded from them")
+            format!(
+                "{seconds} of segment {id} are damaged: left out, with what is decoded from them"
+            )
         })
         .collect();
     if scanned.head.is == HeadIs::Damaged && entry.overlaps(from, to) {
-        told.push(format!("the head of {name} is damaged: its pictures may not be what they were"));
+        told.push(format!(
+            "the head of segment {id} is damaged: its pictures may not be what they were"
+        ));
     }
     told
 }

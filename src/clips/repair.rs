@@ -389,11 +389,11 @@ mod tests {
         assert!(refused(&disk).contains("is the disk mounted?"));
 
         // No entries.
-        let disk = with_only(&whole, |path| !path.extension().is_some_and(|end| end == "json"));
+        let disk = with_only(&whole, |path| path.extension().is_none_or(|end| end != "json"));
         assert!(refused(&disk).starts_with("nothing is there of 2 clips' entries"));
 
         // All but the segments; then they are there again.
-        let disk = with_only(&whole, |path| !path.extension().is_some_and(|end| end == "mp4"));
+        let disk = with_only(&whole, |path| path.extension().is_none_or(|end| end != "mp4"));
         let told = refused(&disk);
         assert!(told.starts_with("nothing is there of 2 segments"), "{told}");
         // A daemon goes on, and knows them by name …

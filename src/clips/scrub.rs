@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(looks(), Vec::<std::path::PathBuf>::new());
         let (entry, last) = (places.clip("c"), places.segment(&segments[2]));
         assert!(disk.rot(&entry, 20));
-        assert_eq!(looks(), [entry.clone()]);
+        assert_eq!(looks(), std::slice::from_ref(&entry));
         // Behind its head.
         let middle = usize::try_from(segments[2].bytes - 40).expect("small");
         assert!(disk.rot(&last, middle));

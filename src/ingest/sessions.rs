@@ -179,7 +179,9 @@ impl Made {
         units.extend((0..self.slices).map(slice));
         if self.in_own_messages {
             bodies.extend(
-                units.iter().map(|unit| [&head[..], &self.packed(&[unit.clone()])].concat()),
+                units
+                    .iter()
+                    .map(|unit| [&head[..], &self.packed(std::slice::from_ref(unit))].concat()),
             );
         } else {
             bodies.push([&head[..], &self.packed(&units)].concat());

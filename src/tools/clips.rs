@@ -446,7 +446,9 @@ mod tests {
         let cut = |times| interval(&ring(), &court, session, times, &file);
         let (from, to) = times;
         let wanted = Wanted { court: court.clone(), session, from, to, title: String::new() };
-        let films = || ring().films(&[wanted.clone()], None, (Sequence::AsPlayed, Apart::Files));
+        let films = || {
+            ring().films(std::slice::from_ref(&wanted), None, (Sequence::AsPlayed, Apart::Files))
+        };
         let said = |code: ExitCode| format!("{code:?}");
 
         mine();

@@ -47,7 +47,6 @@ const EXCUSED: &[(&str, &str, &str)] = &[
     ("src/claim/stick.rs", ".file_name()", "compared"),
     ("src/config/claim.rs", "to_string_lossy", "searched for a star"),
     ("src/clips/files.rs", ".file_name()", "a path is built of it"),
-    ("src/clips/reader.rs", ".file_name()", "made of a number and of names that were checked"),
     ("src/disk/format.rs", "to_string_lossy", "a path is built of it"),
     ("src/disk/format.rs", ".file_name()", "a path is built of it"),
     ("src/disk/ours.rs", "to_string_lossy", "compared, and a path is built of it"),

@@ -377,7 +377,7 @@ fn a_recording_that_declares_no_rate_keeps_its_times_however_fast_it_comes() {
     for (tested, kept) in [(assembler(), false), (assembler().of_recording(), true)] {
         let mut tested = tested;
         send(&mut tested, kind::VIDEO, 0, record());
-        let items = played(&mut tested, (25, 12), &thrice).unwrap();
+        let items = played(&mut tested, (25, 12), thrice).unwrap();
         assert_eq!((lasts(&items) - 3 * 11_960).abs() <= 200, kept, "{} ms", lasts(&items));
         assert_eq!(tested.times_told().is_none(), kept);
     }

@@ -232,7 +232,7 @@ pub(crate) enum Heard {
     /// A shot, from its court.
     Shot(ShotNews),
     /// What follows from it in the game.
-    Event(Event),
+    Event(Box<Event>),
 }
 
 /// A game by dice: how it stands at its end, and all that was told of it.
@@ -263,7 +263,7 @@ impl Run {
         let mut told = Told::default();
         told.take(&begun)?;
         let (shots, order, numbers) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let heard = begun.iter().cloned().map(Heard::Event).collect();
+        let heard = begun.iter().cloned().map(|event| Heard::Event(Box::new(event))).collect();
         Ok(Self { hall, told, shots, order, sessions: [1, 2], numbers, since, all: begun, heard })
     }
 
@@ -344,7 +344,7 @@ impl Run {
         let events = self.hall.take(input);
         self.since.push(self.hall.log.last().expect("one").clone());
         self.told.take(&events)?;
-        self.heard.extend(events.iter().cloned().map(Heard::Event));
+        self.heard.extend(events.iter().cloned().map(|event| Heard::Event(Box::new(event))));
         self.all.extend(events);
         Ok(())
     }

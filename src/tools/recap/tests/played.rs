@@ -444,7 +444,7 @@ fn of_a_thousand_games_the_recap_says_what_the_game_showed_and_cites_what_carrie
         let (mut sheet, mut heard) = told(seed);
         let utc_ns = START + 5_000 * SECOND;
         let ended = SheetInput::Ended { why: EndWord::Operator, utc_ns };
-        heard.extend(sheet.apply(&ended).into_iter().map(Heard::Event));
+        heard.extend(sheet.apply(&ended).into_iter().map(|event| Heard::Event(Box::new(event))));
         let all = envelopes(&sheet, &heard);
         let mut newest: BTreeMap<String, Value> = BTreeMap::new();
         for told in &all {
