@@ -22,6 +22,8 @@ use crate::rtmp::message::kind;
 const AHEAD: u32 = 64;
 /// How long the next unit is waited for before the bus is looked at.
 const LOOK: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// Pictures for which no sound was found for so many looks, a second, have none.
+const ALONE: u32 = 20;
 /// So many looks without one are half a minute: it will not come.
 const STALLED: u32 = 600;
 
@@ -93,13 +95,20 @@ impl Recording {
         pipeline.set_state(gst::State::Playing).with_context(|| format!("read {name}"))?;
         let opened = Stopped(pipeline);
         let mut heard = Heard::default();
+        let mut alone = 0;
         for _ in 0..STALLED {
             heard.listen(&opened.0);
             if let Some(reason) = heard.failure.take() {
                 bail!("read {name}: {reason}; is it a video that ffprobe can read?");
             }
-            // A file of pictures alone says so by its pads; what comes later is not waited for.
-            if found.lock().complete {
+            // A file of pictures alone says so by its pads, or by having no others for a while: `parsebin` keeps
+            // to itself that there are no more where queues behind it are full. What comes later is left out.
+            let (complete, video, sound) = {
+                let found = found.lock();
+                (found.complete, found.video.is_some(), found.sound.is_some())
+            };
+            alone += u32::from(video);
+            if complete || (video && sound) || alone > ALONE {
                 break;
             }
             heard.wait(&opened.0);
