@@ -480,7 +480,7 @@ mod tests {
         assert_eq!(said(cut(times).expect("the rest")), said(ExitCode::from(3)));
         let told = films().expect("the rest").told;
         assert!(
-            told.iter().any(|line| line.starts_with("2.00 to 2.50 s of 0000000003")),
+            told.iter().any(|line| line.starts_with("2.00 to 2.50 s of segment 3")),
             "{told:?}"
         );
     }
