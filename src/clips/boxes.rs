@@ -225,16 +225,21 @@ fn init_sum(says: &[u8]) -> Option<[u8; 8]> {
     behind.get(zero + 1..zero + 9)?.try_into().ok()
 }
 
+/// Of a track of ours the media box, and the kind and the body of its sample entry.
+fn track_of<'a>(moov: &'a [u8], track: &Found) -> Option<(&'a [u8], [u8; 4], &'a [u8])> {
+    let mdia = path(track.body(moov)?, &[b"mdia"])?;
+    let entry = path(mdia, &[b"minf", b"stbl", b"stsd"])?.get(8..)?;
+    let sample = child(entry, 0)?;
+    Some((mdia, sample.kind, sample.body(entry)?))
+}
+
 /// `ftyp` and `moov` as they are written for the tracks that they describe.
 fn again(init: &[u8]) -> Option<Vec<u8>> {
     let moov = path(init, &[b"moov"])?;
     let (mut video, mut audio) = (None, None);
     for part in children(moov).filter(|part| &part.kind == b"trak") {
-        let mdia = path(part.body(moov)?, &[b"mdia"])?;
-        let entry = path(mdia, &[b"minf", b"stbl", b"stsd"])?.get(8..)?;
-        let sample = child(entry, 0)?;
-        let body = sample.body(entry)?;
-        if &sample.kind == b"mp4a" {
+        let (mdia, kind, body) = track_of(moov, &part)?;
+        if &kind == b"mp4a" {
             let mut mdhd = Bytes(path(mdia, &[b"mdhd"])?);
             mdhd.skip(12)?;
             let mut fields = Bytes(body.get(16..)?);
@@ -246,7 +251,7 @@ fn again(init: &[u8]) -> Option<Vec<u8>> {
             audio = Some(AudioParameters { config, sample_rate: mdhd.u32()?, channels });
         } else {
             let mut size = Bytes(body.get(24..)?);
-            let codec = if &sample.kind == b"hvc1" { Codec::H265 } else { Codec::H264 };
+            let codec = if &kind == b"hvc1" { Codec::H265 } else { Codec::H264 };
             video = Some(CodecParameters {
                 codec,
                 width: size.u16()?.into(),
@@ -278,23 +283,20 @@ fn read_moov(moov: &[u8]) -> Option<Described> {
     for part in children(moov) {
         match &part.kind {
             b"trak" => {
-                let mdia = path(part.body(moov)?, &[b"mdia"])?;
-                let entry = path(mdia, &[b"minf", b"stbl", b"stsd"])?.get(8..)?;
-                let sample = child(entry, 0)?;
-                let body = sample.body(entry)?;
-                if &sample.kind == b"mp4a" {
+                let (mdia, kind, body) = track_of(moov, &part)?;
+                if &kind == b"mp4a" {
                     let mut mdhd = Bytes(path(mdia, &[b"mdhd"])?);
                     mdhd.skip(12)?;
                     rate = Some(mdhd.u32()?);
                     // Where `esds` below puts the config: fixed lengths stand before it.
-                    let kind = child(body, 28)?.body(body)?.get(26)? >> 3;
-                    found.codecs.push_str(&format!(",mp4a.40.{kind}"));
+                    let object = child(body, 28)?.body(body)?.get(26)? >> 3;
+                    found.codecs.push_str(&format!(",mp4a.40.{object}"));
                 } else {
                     let mut size = Bytes(body.get(24..)?);
                     found.width = size.u16()?;
                     found.height = size.u16()?;
                     let config = child(body, 78)?;
-                    found.codecs.insert_str(0, &mime(&sample.kind, config.body(body)?)?);
+                    found.codecs.insert_str(0, &mime(&kind, config.body(body)?)?);
                 }
             }
             b"mvex" => {
