@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rumqttc::mqttbytes::v5::{LastWill, Packet, Publish};
 use rumqttc::mqttbytes::{Error, QoS};
 
@@ -36,6 +36,7 @@ pub(crate) fn topic(publish: &Publish) -> String {
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Send(Vec<u8>),
+    /// Time of the box's clock, as [`Peer::passes`] tells it: no machine is too quick or too busy for it.
     Wait(Duration),
     Close,
 }
@@ -59,6 +60,8 @@ pub(crate) struct Peer {
     port: u16,
     script: Arc<Mutex<Script>>,
     seen: Arc<Mutex<Seen>>,
+    /// How far the box's clock has gone, and whom to tell.
+    passed: Arc<(Mutex<Duration>, Condvar)>,
 }
 
 /// The packet of one type with this body.
@@ -124,6 +127,7 @@ impl Peer {
             port: listener.local_addr().expect("bound").port(),
             script: Arc::new(Mutex::new(script)),
             seen: Arc::default(),
+            passed: Arc::default(),
         };
         let serving = peer.clone();
         thread::spawn(move || {
@@ -148,6 +152,18 @@ impl Peer {
     /// Behaves from now on.
     pub(crate) fn behave(&self) {
         self.play(Arc::new(|_, _| None));
+    }
+
+    /// The box's clock went on by so much.
+    pub(crate) fn passes(&self, time: Duration) {
+        *self.passed.0.lock() += time;
+        self.passed.1.notify_all();
+    }
+
+    fn waits(&self, time: Duration) {
+        let mut passed = self.passed.0.lock();
+        let end = *passed + time;
+        self.passed.1.wait_while(&mut passed, |passed| *passed < end);
     }
 
     /// Cuts every connection.
@@ -204,7 +220,7 @@ impl Peer {
             for act in own.unwrap_or_else(|| well(&asked)) {
                 match act {
                     Act::Send(bytes) => socket.write_all(&bytes)?,
-                    Act::Wait(time) => thread::park_timeout(time),
+                    Act::Wait(time) => self.waits(time),
                     Act::Close => return socket.shutdown(Shutdown::Both),
                 }
             }
