@@ -36,6 +36,8 @@ use tokio::sync::broadcast;
 mod played;
 #[path = "page/operate.rs"]
 mod operate;
+#[path = "page/stands.rs"]
+mod stands;
 #[path = "page/overlay.rs"]
 mod overlay;
 #[cfg(feature = "gstreamer")]

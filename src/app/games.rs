@@ -372,9 +372,10 @@ impl GameDesk {
         found.map_err(|error| Failed::new("rules", Foreign::error(&error)))
     }
 
-    /// What a game can be started with. Reads files on the caller's thread.
+    /// What a game can be started with, the usual ones first. Reads files on the caller's thread.
     pub(crate) fn all_rules(&self) -> Vec<RulesLine> {
-        let (lines, faults) = self.rules.all(&*self.world.disk);
+        let (mut lines, faults) = self.rules.all(&*self.world.disk);
+        lines.sort_by_key(|line| line.name != self.usual_rules);
         for error in faults {
             tracing::warn!(%error, "rules of the venue that no game can be started with");
         }

@@ -14,14 +14,14 @@ const TABLET: (u32, u32) = (1024, 768);
 /// Points as they stand on the board.
 const POINTS: &str =
     "[...document.querySelectorAll('#board .points')].map((node) => node.textContent).join('–')";
-const ROWS: &str = "document.querySelectorAll('#calls .call').length";
+pub(crate) const ROWS: &str = "document.querySelectorAll('#calls .call').length";
 
-fn shows(browser: &mut Browser, points: &str) {
+pub(crate) fn shows(browser: &mut Browser, points: &str) {
     browser.until(&format!("{POINTS} === '{points}'"));
 }
 
 /// Five shots, the last one pending: 3 to 1.
-fn played() -> Arc<Played> {
+pub(crate) fn played() -> Arc<Played> {
     let played = Played::new();
     for (made, team, points, seconds) in [
         (true, Some("comets"), 1, 150),
@@ -36,7 +36,7 @@ fn played() -> Arc<Played> {
 }
 
 /// The stage with these five, once it can be tapped.
-fn opened(served: &Cabled) -> Option<Browser> {
+pub(crate) fn opened(served: &Cabled) -> Option<Browser> {
     let mut browser = Browser::open(&format!("http://{}/operate", served.address), TABLET)?;
     browser.until(&format!("{ROWS} === 5"));
     shows(&mut browser, "3–1");

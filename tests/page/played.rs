@@ -130,6 +130,14 @@ impl Played {
         self.tell_of(GAME, kind, fact, (at, data))
     }
 
+    /// A call of the court that no game counts: told at first, and as it stays or goes.
+    pub(crate) fn of_no_game(&self, n: usize, kind: &str, provisional: bool) {
+        let data = json!({"rim": 0, "t_stream": 12.5, "t_decided": 13.1, "confidence": 0.9,
+            "provisional": provisional});
+        let fact = format!("00000000000000cc-shot-{n}");
+        self.tell_of("", &format!("shot.{kind}"), &fact, (self.clock.utc(), data));
+    }
+
     fn tell_of(&self, of: &str, kind: &str, fact: &str, (at, data): (UtcTime, Value)) -> u64 {
         let mut game = self.game.lock();
         let next = game.revisions.entry(fact.to_owned()).and_modify(|n| *n += 1).or_insert(0);
@@ -137,13 +145,16 @@ impl Played {
         drop(game);
         let mut stored = self.source.stored.lock();
         let position = stored.len() as u64 + 1;
-        let envelope = json!({
+        let mut envelope = json!({
             "specversion": "1.0", "id": format!("{fact}.{revision}"), "source": "courtside:rim-1/a",
             "type": format!("courtside.{kind}.v1"), "time": at.to_rfc3339(),
             "datacontenttype": "application/json", "subject": fact, "sequence": position.to_string(),
             "session": "00000000000000aa", "fact": fact, "revision": revision, "historical": false,
             "clocksource": "arrival", "clockerrorms": 40, "game": of, "data": data,
         });
+        if of.is_empty() {
+            envelope.as_object_mut().expect("an object").remove("game");
+        }
         let event = SentEvent { position, json: envelope.to_string() };
         stored.push(event.clone());
         drop(self.source.live.send(event));

@@ -27,6 +27,12 @@ const SAYS = ["courtside.graphic.v1", "courtside.social.candidate.v1"];
 /** A name that is written from right to left turns nothing round that stands beside it. */
 export const isolated = (name) => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(name) ? `\u2068${name}\u2069` : name);
 
+/** What a view says of a shot, and its events do not, whatever their revision. */
+const VIEWED = ["clip", "highlight", "period", "utc_ns"];
+/** What we know of a fact by how it came, whatever a newer view says. */
+const HELD = ["at", "court", "session", "named", "stored", "taken", "was"];
+const pick = (from, names) => Object.fromEntries(names.filter((name) => from && name in from).map((name) => [name, from[name]]));
+
 /** Words of who, kept for the log. */
 const SAID_KEPT = 100;
 
@@ -39,6 +45,8 @@ const timeOf = (envelope) => (envelope.clocksource === "none" ? null : Date.pars
 export class Facts {
   constructor(game) {
     this.game = game;
+    /** When it began, ms by the box's clock, where that is known. */
+    this.start = null;
     /** Counts what was taken, so that a view that was asked for earlier is known to be older. */
     this.taken = 0;
     this.whole = {};
@@ -105,17 +113,23 @@ export class Facts {
     const { data, fact, revision } = envelope;
     const before = this.shots.get(fact);
     const court = courtOf(envelope);
-    const ours = of === this.game || before || (of === undefined && data.provisional && this.told?.courts.includes(court));
-    if (!ours) return null;
+    const standing = standingOf(envelope);
+    const named = of === this.game || before?.named || before?.laid || false;
+    // A first call names no game yet. It is shown while the game runs, until its last word names this one or none.
+    const at = timeOf(envelope);
+    const plays = this.told?.state === "running" && this.told.courts.includes(court) && !(at !== null && this.start !== null && at < this.start);
+    const first = of === undefined && data.provisional && plays;
+    const gone = of === undefined && standing === "withdrawn" && before;
+    if (!named && !first && !gone) return before && this.shots.delete(fact) ? "shots" : null;
     this.hear(envelope);
     if (isOld(before, revision)) return null;
     this.taken += 1;
-    const standing = standingOf(envelope);
-    const line = { ...before, ...data, fact, revision, court, session: envelope.session, standing, at: timeOf(envelope), laid: false };
-    // An undone correction leaves no trace of it in the new revision.
-    for (const gone of ["by", "who", "reason"]) if (!(gone in data)) delete line[gone];
+    // Of what was told before only what no event says: a correction that was undone leaves no trace of it.
+    const kept = before?.revision === revision ? before : pick(before, VIEWED);
+    const line = { ...kept, ...data, fact, revision, court, session: envelope.session, standing, at, named, laid: false };
+    // What no game counts nobody can correct.
+    line.open = data.provisional || !named;
     if (standing === "withdrawn") line.was = before?.was ?? before?.standing;
-    else delete line.was;
     this.shots.set(fact, line);
     return "shots";
   }
@@ -177,7 +191,7 @@ export class Facts {
   lie(map, item) {
     const before = map.get(item.fact);
     const revision = item.revision ?? 0;
-    if (!before || revision > before.revision) map.set(item.fact, { ...before, ...item, revision, laid: true });
+    if (!before || revision > before.revision) map.set(item.fact, { ...pick(before, HELD), ...item, revision, laid: true });
     // The same revision: the view knows more of it than its event did.
     else if (revision === before.revision) map.set(item.fact, { ...item, ...before });
   }

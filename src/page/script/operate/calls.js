@@ -6,7 +6,7 @@ import { ask } from "./ask.js";
 import { clockTime, colorOf, desk } from "./desk.js";
 import { play } from "./clip.js";
 import { Thumb } from "./thumbs.js";
-import { byOf, outcomeOf, placeOf, tint, whoseOf, wordsOf } from "./words.js";
+import { byOf, outcomeOf, placeOf, playerName, tint, whoseOf, wordsOf } from "./words.js";
 
 const SHOWN = 40;
 /** A finger that comes down so soon after the list moved meant another row. */
@@ -53,7 +53,7 @@ function rowOf(shot) {
 
 /** Buttons of a row itself: what is asked most, in one tap. */
 function quick(row, shot) {
-  const open = shot.provisional || !may("operator");
+  const open = shot.open || !may("operator");
   const wants = open ? [] : [
     ...(!shot.team && outcomeOf(shot) !== "none" ? (desk.facts.told?.teams || []).map((team) => ["team", team.id, team.name || team.id]) : []),
     outcomeOf(shot) === "made" ? ["is", "missed", "→ Missed"] : ["is", "made", "→ Made"],
@@ -135,7 +135,7 @@ export function pick(fact, focus) {
 function showMend() {
   const shot = shotPicked();
   const row = shot && rows.get(shot.fact);
-  if (!row || shot.provisional || !may("operator")) return void mend.remove();
+  if (!row || shot.open || !may("operator")) return void mend.remove();
   if (mend.parentNode !== row.root) row.root.append(mend);
   const is = outcomeOf(shot);
   for (const button of $(".is", mend).children) button.setAttribute("aria-pressed", String(button.dataset.is === is));
@@ -143,7 +143,7 @@ function showMend() {
   const { teams = [], players = [] } = desk.facts.told || {};
   fill($(".by", mend), teams.map((team) => ({ value: team.id, text: team.name || team.id, on: shot.team === team.id, color: colorOf(team.id) })), "team");
   const theirs = players.filter((player) => !shot.team || player.team === shot.team);
-  fill($(".player", mend), theirs.map((player) => ({ value: player.id, text: player.name ? `${player.id} ${player.name}` : player.id, on: shot.player === player.id, color: colorOf(player.team) })), "player");
+  fill($(".player", mend), theirs.map((player) => ({ value: player.id, text: playerName(player), on: shot.player === player.id, color: colorOf(player.team) })), "player");
   $(".back", mend).hidden = !byOf(shot);
   $(".play", mend).hidden = !clips.has(shot.fact);
 }

@@ -19,6 +19,9 @@ let changed = () => {};
 /** True while somebody looks for something. */
 export const finding = () => words.length > 0;
 
+/** True while the answer is on its way. */
+export const isAsking = () => waits !== null;
+
 /** True if a highlight has a tag for each word. */
 export const isFound = (fact) => words.every((word) => (tags.get(fact) || []).some((tag) => tag.includes(word)));
 

@@ -65,16 +65,21 @@ export function playersOf(text, team, taken = []) {
   });
 }
 
-/** Courts and rims of the form: a court is in the game if one of its rims is. */
+/** A game is on so many courts at most. */
+const COURTS_MOST = 4;
+
+/** Courts and rims of the form: a court is in the game if it is chosen; at first those are that play no other one. */
 function showCourtsOf(form) {
   const streams = Object.entries(desk.state.streams || {});
-  const key = JSON.stringify(streams.map(([name, stream]) => [name, (stream.rims || []).length]));
+  const busy = new Map(desk.games.filter((game) => game.state === "running" && game.rules).flatMap((game) => game.courts.map((court) => [court, game.id])));
+  const free = streams.map(([name]) => name).filter((name) => !busy.has(name)).slice(0, COURTS_MOST);
+  const key = JSON.stringify(streams.map(([name, stream]) => [name, (stream.rims || []).length, busy.get(name)]));
   const node = $(".where", form);
   if (node.dataset.key === key) return;
   node.dataset.key = key;
   const legend = $("legend", node);
   node.replaceChildren(legend, ...streams.map(([name, stream]) => {
-    const check = make("input", { type: "checkbox", name: "court", value: name, checked: true });
+    const check = make("input", { type: "checkbox", name: "court", value: name, checked: free.includes(name) });
     const rims = Math.max(1, (stream.rims || []).length);
     const selects = Array.from({ length: rims }, (_, rim) => {
       const select = make("select", { name: `rim-${name}-${rim}` },
@@ -85,7 +90,7 @@ function showCourtsOf(form) {
       select.value = rims > 1 ? String(rim % 2) : "both";
       return make("label", {}, `Rim ${rim + 1} `, select);
     });
-    return make("div", { className: "court" }, make("label", {}, check, ` Court ${name}`), ...selects);
+    return make("div", { className: "court" }, make("label", {}, check, ` Court ${name}${busy.has(name) ? ` (plays ${busy.get(name)})` : ""}`), ...selects);
   }));
 }
 

@@ -17,7 +17,7 @@ const move = (by) => {
 };
 /** The call that is picked; the newest, where none is. */
 const call = () => shotPicked() || shots()[0];
-const final = (does) => () => { const shot = call(); if (shot && !shot.provisional) does(shot); };
+const final = (does) => () => { const shot = call(); if (shot && !shot.open) does(shot); };
 const team = (n) => final((shot) => { const id = desk.facts.told?.teams[n]?.id; if (id) correct(shot, { team: id }); });
 /** To the first of these that there is. */
 const focus = (...selectors) => () => selectors.map((selector) => $(selector)).find(Boolean)?.focus();

@@ -61,6 +61,8 @@ function chose(id) {
 }
 const named = () => new URL(location.href).searchParams.get("game");
 
+const knows = (id) => desk.games.find((game) => game.id === id);
+
 /** Shows a game: what came of it, and the whole as the box has it. */
 async function choose(id) {
   if (!id) return void draw();
@@ -71,8 +73,9 @@ async function choose(id) {
   }
   const facts = desk.facts;
   const since = facts.taken;
-  const view = await read(`/v1/games/${encodeURIComponent(id)}`);
+  const [view] = await Promise.all([read(`/v1/games/${encodeURIComponent(id)}`), knows(id) || learnGames()]);
   if (facts !== desk.facts) return;
+  facts.start = Date.parse(knows(id)?.start) || null;
   if (view) facts.lay(view, since);
   for (const envelope of early) facts.take(envelope, true);
   settleSoon();
@@ -109,8 +112,8 @@ function take(envelope, stored) {
   const changed = desk.facts.take(envelope, stored);
   if (stored) settleSoon();
   if (!changed) return;
-  if (changed === "shots" && !stored && !envelope.historical) {
-    const shot = desk.facts.shots.get(envelope.fact);
+  const shot = changed === "shots" && desk.facts.shots.get(envelope.fact);
+  if (shot && !stored && !envelope.historical) {
     takePictures(shot);
     if (!shot.provisional) say($("#spoken"), `${wordsOf(shot)} ${whoseOf(shot)}`);
   }

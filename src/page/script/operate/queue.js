@@ -7,7 +7,7 @@ import { may } from "../session.js";
 import { ask } from "./ask.js";
 import { clockTime, colorOf, desk } from "./desk.js";
 import { play } from "./clip.js";
-import { finding, isFound, learnTags } from "./find.js";
+import { finding, isAsking, isFound, learnTags } from "./find.js";
 import { named } from "./words.js";
 
 /** A candidate that somebody decided on stays in sight, greyed. */
@@ -188,7 +188,7 @@ export function showReel() {
   say($("#reel-sum"), there.length ? `${many} · ${minutes(seconds)}` : "");
   const key = JSON.stringify(all.map((one) => [one.fact, one.revision, desk.facts.shots.get(one.shot)?.revision]));
   $("#no-reel").hidden = all.length > 0;
-  say($("#no-reel"), there.length ? "No highlight with these tags." : "No highlight yet.");
+  say($("#no-reel"), there.length === 0 ? "No highlight yet." : isAsking() ? "Looking …" : "No highlight with these tags.");
   $("#find-tags").hidden = there.length === 0;
   count("reel", there.length);
   if (key === showReel.key) return;

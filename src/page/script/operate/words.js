@@ -21,6 +21,12 @@ export function wordsOf(shot) {
   return `${words[is] || is}${points}`;
 }
 
+/** A player as people call him: the number, where there is one, then the name. */
+export function playerName({ id, team, name }) {
+  const number = id.startsWith(`${team}-`) ? id.slice(team.length + 1) : id;
+  return /^\d+$/.test(number) && number !== name ? `${number} ${name || ""}`.trim() : name || id;
+}
+
 /** Whose, in words; what pends says so. */
 export function whoseOf(shot) {
   if (shot.team) {
