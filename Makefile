@@ -6,11 +6,13 @@ CARGO_TARGET_DIR ?= target
 # What is installed and measured, and what demo, tests, gate and most trials run: the same dependencies, built once.
 BIN = $(CARGO_TARGET_DIR)/release/courtside
 TRIED = $(CARGO_TARGET_DIR)/debug/courtside
+# Manual page and completions; named where the binary cannot run on this machine.
+TOLD ?= $(CARGO_TARGET_DIR)/told
 export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross
+.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb told
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -82,6 +84,10 @@ figures: ## Measure builds from nothing and the size of the binary (tens of minu
 fmt: ## Format the code
 	$(CARGO) fmt
 
+told: # Manual page and completions, which the program writes itself
+	@mkdir -p $(TOLD)
+	@for what in man bash zsh fish; do $(BIN) completions $$what > $(TOLD)/$$what; done
+
 install: ## Place binary, unit, sysusers and bundles below DESTDIR
 	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
@@ -90,14 +96,13 @@ install: ## Place binary, unit, sysusers and bundles below DESTDIR
 	install -D -m 644 systemd/courtside.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/courtside.conf
 	install -D -m 644 systemd/courtside.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/courtside.conf
 	install -D -m 644 courtside.example.toml $(DESTDIR)$(PREFIX)/share/courtside/courtside.example.toml
-	for f in models/rimnet/model.toml models/rimnet/*.onnx models/ballnet/model.toml models/ballnet/*.onnx; do \
+	for f in $(foreach bundle,rimnet ballnet rimfinder,models/$(bundle)/model.toml models/$(bundle)/*.onnx); do \
 	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/courtside/$$f; done
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	$(BIN) completions man > $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
-	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside
-	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_courtside
-	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/courtside.fish
+	@test "$(TOLD)" != "$(CARGO_TARGET_DIR)/told" || $(MAKE) -s told BIN=$(BIN)
+	install -D -m 644 $(TOLD)/man $(DESTDIR)$(PREFIX)/share/man/man1/courtside.1
+	install -D -m 644 $(TOLD)/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/courtside
+	install -D -m 644 $(TOLD)/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_courtside
+	install -D -m 644 $(TOLD)/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/courtside.fish
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE
 	install -D -m 644 src/page/vendor/LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE.hls.js
 	@test -n "$(DESTDIR)" || printf '%s\n' "Next: systemd-sysusers && systemd-tmpfiles --create" \
@@ -185,6 +190,13 @@ cross: ## Build for aarch64 (needs no such machine), run version, tests and deco
 	@scripts/setup.sh cross
 	CARGO="$(CARGO)" scripts/cross.sh
 	scripts/shims.sh aarch64
+
+dist: build ## Pack sources with every crate, and what `make cross` built, as the Yocto layer fetches them
+	BIN=$(BIN) scripts/dist.sh
+
+# Parses and resolves, compiles nothing. LAYERS: a folder of four git repositories, see scripts/yocto.sh.
+yocto: ## Hold the Yocto layer to the real layers, oelint and kas: LAYERS=DIR (says loudly where they are absent)
+	@LAYERS=$(LAYERS) scripts/yocto.sh $(SERIES)
 
 deny: ## Hold licences, bans and sources of dependencies to deny.toml
 	@cargo deny --version >/dev/null 2>&1 || { echo "deny: installing cargo-deny (some minutes, once)"; \

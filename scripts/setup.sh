@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system ...
+#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system|yocto ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -88,6 +88,22 @@ for group in "$@"; do
         want systemd-container has systemd-nspawn
         want systemd has systemd-analyze
         ;;
+    yocto)
+        want chrpath has chrpath
+        want diffstat has diffstat
+        want gawk has gawk
+        want lz4 has lz4
+        want zstd has zstd
+        want file has file
+        want cpio has cpio
+        want patch has patch
+        want wget has wget
+        want g++ has g++
+        if ! locale -a | grep -qi '^en_US.utf-\?8$'; then
+            want locales has localedef
+            locale=yes
+        fi
+        ;;
     *) echo "scripts/setup.sh: no such group: $group" >&2; exit 2 ;;
     esac
 done
@@ -102,6 +118,9 @@ if [ -n "$need" ]; then
     # shellcheck disable=SC2086 # a list of names
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need
 fi
+
+# bitbake wants this one.
+[ -z "${locale:-}" ] || as_root localedef -i en_US -f UTF-8 en_US.UTF-8
 
 case " $* " in *" build "* | *" cross "*)
     PATH=$PATH:$HOME/.cargo/bin
