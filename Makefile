@@ -191,6 +191,12 @@ cross: ## Build for aarch64 (needs no such machine), run version, tests and deco
 	CARGO="$(CARGO)" scripts/cross.sh
 	scripts/shims.sh aarch64
 
+deb: build shims ## Make courtside's .deb for this machine's architecture; after `make cross`, for arm64 too
+	@scripts/setup.sh deb
+	scripts/deb.sh $(shell dpkg --print-architecture)
+	@test ! -x $(CARGO_TARGET_DIR)/aarch64-unknown-linux-gnu/release/courtside || \
+	  TELLS=$(BIN) scripts/deb.sh arm64
+
 dist: build ## Pack sources with every crate, and what `make cross` built, as the Yocto layer fetches them
 	BIN=$(BIN) scripts/dist.sh
 

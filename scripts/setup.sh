@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system|yocto ...
+#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system|yocto|deb ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -87,6 +87,10 @@ for group in "$@"; do
     system)
         want systemd-container has systemd-nspawn
         want systemd has systemd-analyze
+        ;;
+    deb)
+        want lintian has lintian
+        want dpkg-dev has dpkg-deb
         ;;
     yocto)
         want chrpath has chrpath
