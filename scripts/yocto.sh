@@ -64,7 +64,7 @@ scripts/setup.sh yocto
 
 # What an image may never hold, and what it must.
 never='openssh|dropbear|bluez5|wpa-supplicant|avahi|xserver-xorg|weston|rpcbind|nfs-utils|telnet'
-must='tensorrt-core gstreamer1.0-plugins-nvvideo4linux2 gstreamer1.0-plugins-bad tegra-configs tegra-redundant-boot
+must='gstreamer1.0-plugins-nvvidconv tensorrt-core gstreamer1.0-plugins-nvvideo4linux2 gstreamer1.0-plugins-bad tegra-configs tegra-redundant-boot
     tegra-nvpmodel tegra-nvfancontrol chrony courtside-data courtside-system courtside-verify courtside-initrd cuda-nvrtc'
 keep='chrony|mosquitto|nvme-cli|libnvme|keyutils|kconfiglib|pps-tools|uthash|libwebsockets|libevent|c-ares|cjson'
 keep="$keep|json-c|libedit|libusbgx|libconfig|libglvnd|python3-pyfdt"
@@ -120,7 +120,8 @@ for one in "${series[@]}"; do
         holds "the root is mounted read-only" '^UBOOT_EXTLINUX_KERNEL_ARGS=".* ro fsck'
         holds "nothing but a read-only root among the image's features" '^IMAGE_FEATURES="read-only-rootfs *"'
         holds "the clock's floor" '^REPRODUCIBLE_TIMESTAMP_ROOTFS="1795996800"'
-        for recipe in $must; do grep -qx "$recipe" "$list" || no "$one: $board: $recipe is not among what the image needs"; done
+        daemon=courtside; [ "$one" != scarthgap ] || daemon=courtside-prebuilt
+        for recipe in $daemon $must; do grep -qx "$recipe" "$list" || no "$one: $board: $recipe is not among what the image needs"; done
         ! grep -xE "$never" "$list" || no "$one: $board: the image needs what it must not have"
     done
     first=${BOARDS:-${boards[0]}}; first=${first%% *}

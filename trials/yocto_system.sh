@@ -70,9 +70,12 @@ grep -q '^courtside:' "$work/etc/passwd" || {
 cp $layer/recipes-courtside/courtside-os/files/courtside-data.conf "$work/share/courtside-data/data.conf"
 cp $layer/recipes-courtside/courtside-os/files/first-boot.toml "$work/share/courtside-data/"
 install -d "$work/conf"; cp $layer/recipes-courtside/courtside-os/files/journald.conf "$work/conf/50-courtside.conf"
-install -d "$work/etc/courtside"
+install -d "$work/etc/courtside" "$work/wants"
+# As the recipe enables it.
+ln -s ../courtside-data.service "$work/wants/courtside-data.service"
 bash trials/unit_in_systemd.sh -t 60 -n local-fs.target -f "$work/etc/fstab:/etc/fstab" -f "$work/etc/passwd:/etc/passwd" \
     -f "$work/etc/group:/etc/group" -f "$work/etc/courtside:/etc/courtside" -f "$work/conf:/etc/systemd/journald.conf.d" \
+    -f "$work/wants:/etc/systemd/system/local-fs.target.wants" \
     -f "$work/share/courtside-data:/usr/share/courtside-data" -f "$PWD/trials/yocto_system.sh:/srv/yocto_system.sh" \
     -p 'bash /srv/yocto_system.sh --inside' $layer/recipes-courtside/courtside-os/files/courtside-data.service "$work/data.mount" || bad=1
 exit $bad
