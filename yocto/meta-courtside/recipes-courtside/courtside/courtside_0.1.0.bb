@@ -32,7 +32,7 @@ do_compile:append() {
     [ -n "$major" ] || bbfatal "NvInferVersion.h names no version of TensorRT"
     mkdir -p ${B}/target/engines/shims
     ${CXX} ${CXXFLAGS} ${LDFLAGS} -std=c++17 -O2 -fPIC -shared -Wno-deprecated-declarations \
-        -isystem ${STAGING_DIR_HOST}${CUDA_PATH}/include \
+        -isystem ${CUDA_PATH}/include \
         ${S}/native/tensorrt/shim.cpp -o ${B}/target/engines/shims/libcourtside-tensorrt-$major.so -ldl
 }
 
