@@ -270,6 +270,7 @@ impl App {
         let ring_settings = clips::RingSettings {
             ballast: Some(ballast),
             recorded: options.recording.as_ref().map(|recording| recording.began),
+            imports: options.recording.is_none().then(|| data_dir.join("import")),
             ..ring_settings
         };
         let mut ring = {
@@ -281,6 +282,7 @@ impl App {
         }
         // After the outbox has ordered what it is owed: that is taken before anything is let go.
         ring.start()?;
+        clips::finish(&ring.shelf()).map_err(thread)?;
         host.scrubs(ring.shelf());
         let jury = Room::default();
         let (about, heard) = (book.clone(), jury.clone());

@@ -99,6 +99,7 @@ impl Went {
             segments: self.whole.len() as u64,
             holed: holed.len() as u64,
             bytes: self.whole.values().chain(self.holes.values()).sum(),
+            imports: Vec::new(),
         }
     }
 }
@@ -227,7 +228,7 @@ impl Deletions {
     /// Writes into the audit log that it is done.
     fn note_done(&mut self, entries: &Entries, deletion: &Deletion) -> io::Result<()> {
         let told = deletion.went.told(deletion.asked.number);
-        let Deleted { number, clips, segments, holed, bytes } = told;
+        let Deleted { number, clips, segments, holed, bytes, .. } = told;
         let time = entries.desk.clock.utc().to_rfc3339();
         let done = AuditRecord::Done { number, time, clips, segments, holed, bytes };
         self.audit.append(&*entries.desk.disk, &self.path, &done)
@@ -284,7 +285,7 @@ impl Deletion {
     fn end(self, entries: &Entries) {
         self.release(entries);
         let told = self.went.told(self.asked.number);
-        let Deleted { number, clips, segments, holed, bytes } = &told;
+        let Deleted { number, clips, segments, holed, bytes, .. } = &told;
         info!(deletion = number, clips = clips.len(), segments, holed, bytes, "deleted on demand");
         if let Some(reply) = self.reply {
             // Whoever asked may be gone.

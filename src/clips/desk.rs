@@ -60,6 +60,8 @@ pub struct RingSettings {
     pub ballast: Option<Ballast>,
     /// When media time 0 was, where a recording is played in: its segments say its time, not the box's.
     pub recorded: Option<UtcTime>,
+    /// The folder of imports, in which is deleted on demand too.
+    pub imports: Option<PathBuf>,
 }
 
 impl RingSettings {
@@ -77,6 +79,7 @@ impl RingSettings {
             ballast_bytes: 64 << 20,
             ballast: None,
             recorded: None,
+            imports: None,
         }
     }
 

@@ -106,9 +106,9 @@ pub struct Delete {
 }
 
 /// What went by a deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Deleted {
-    /// Which it is, in the audit log.
+    /// Which it is, in the audit log of the box's ring; 0 where that had nothing of it.
     pub number: u64,
     /// Clips that lost their bytes.
     pub clips: Vec<String>,
@@ -118,6 +118,18 @@ pub struct Deleted {
     pub holed: u64,
     /// Bytes that were deleted.
     pub bytes: u64,
+    /// Imports that had some of it, which is counted above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<DeletedImport>,
+}
+
+/// An import that had some of what was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeletedImport {
+    /// Its folder below `{data_dir}/import`.
+    pub import: String,
+    /// Which it is, in the audit log there.
+    pub number: u64,
 }
 
 impl Keep {

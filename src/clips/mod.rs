@@ -75,6 +75,7 @@ mod library;
 mod pace;
 mod routes;
 mod reader;
+mod imports;
 mod verify;
 mod scrub;
 mod repair;
@@ -106,8 +107,11 @@ pub use crate::clips::fragment::{
 };
 pub use crate::clips::games::{GameTime, Games};
 pub use crate::clips::held::HeldClip;
+pub use crate::clips::imports::{audits, delete, finish};
 pub use crate::clips::index::SegmentEntry;
-pub use crate::clips::keeping::{Delete, DeleteWhat, Deleted, Interval, Keep, KeepWhat};
+pub use crate::clips::keeping::{
+    Delete, DeleteWhat, Deleted, DeletedImport, Interval, Keep, KeepWhat,
+};
 pub use crate::clips::lines::{ClipRecord, INDEX_FORMAT, Lines, SegmentRecord, line, lines};
 pub use crate::clips::newslog::NEWS_FORMAT;
 pub use crate::clips::pace::Pace;

@@ -33,6 +33,7 @@ use crate::clips::held::HeldClip;
 use crate::clips::index::{Hold, Index, SegmentEntry};
 use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
+use crate::clock::Clock;
 use crate::disk::{Disk, OpenHow, found_harmed, found_newer, is_harm, read_whole};
 use crate::event::state::StorageState;
 use crate::event::words::StorageCondition;
@@ -133,6 +134,13 @@ pub enum KeptSoon {
         /// Its name.
         id: String,
     },
+}
+
+/// Where imports lie.
+pub(crate) struct Imports {
+    pub(crate) dir: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What part of the clips is asked for.
@@ -494,14 +502,31 @@ impl Shelf {
         }
     }
 
-    /// Deletes on demand. Answers when it is gone and the audit log says so.
+    /// Deletes on demand, in this ring alone. Answers when it is gone and the audit log says so.
     ///
     /// # Errors
     /// [`ShelfError`]: what it is. After `Disk` ask again; after a stop in between the next start does it.
     pub async fn delete(&self, delete: Delete) -> Result<Deleted, ShelfError> {
+        let answer = self.asks_to_delete(delete)?;
+        Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+    }
+
+    /// Asks for a deletion; what comes of it comes later.
+    pub(crate) fn asks_to_delete(
+        &self,
+        delete: Delete,
+    ) -> Result<oneshot::Receiver<Result<Deleted, ChangeError>>, ShelfError> {
         let (reply, answer) = oneshot::channel();
         self.command(CutterCommand::Delete { delete, reply })?;
-        Ok(answer.await.map_err(|_| ShelfError::Busy)??)
+        Ok(answer)
+    }
+
+    /// Where imports lie beside this ring, if they do.
+    pub(crate) fn imports(&self) -> Option<Imports> {
+        let Before::Desk(desk) = &self.before else { return None };
+        let dir = desk.settings.imports.clone()?;
+        let (disk, clock) = (Arc::clone(&desk.disk), Arc::clone(&desk.clock));
+        Some(Imports { dir, disk, clock })
     }
 
     /// What was deleted on demand, as the audit log has it. Reads a file on the caller's thread.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -18,10 +18,11 @@ use crate::http::door::{By, Door};
 use crate::http::ending::ending;
 use crate::http::held::holding;
 use crate::http::problem::{Problem, unheard};
-use crate::http::rules::{Said, look_up};
+use crate::http::rules::{Keys, Said, look_up};
 use crate::http::shares::Guest;
 use crate::http::sign_in;
 use crate::http::standing::Caller;
+use crate::media::Foreign;
 
 /// Puts `routes` behind the rules, with the ways in and out beside them.
 pub(super) fn guarded(routes: Router, door: &Arc<Door>) -> Router {
@@ -41,7 +42,7 @@ async fn admit(
     let from = Guest::From(caller.prefix());
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let said = path.map(|path| look_up(door.rules, request.method(), path));
-    if said == Some(Said::Least(None)) {
+    if matches!(said, Some(Said::Least(None, _))) {
         return next.run(request).await;
     }
     let (by, guest, end) = match &door.access {
@@ -96,8 +97,8 @@ async fn admit(
 /// Why somebody of that role is not answered, if he is not.
 fn not_for(role: Role, said: &Said, request: &Request) -> Option<Response> {
     let (least, methods) = match said {
-        Said::Least(Some(least)) if role < *least => (*least, None),
-        Said::Least(_) => return None,
+        Said::Least(Some(least), _) if role < *least => (*least, None),
+        Said::Least(_, keys) => return unread(*keys, request),
         Said::Methods(methods) => (role, Some(methods)),
         Said::Nothing => {
             tracing::error!(path = request.uri().path(), "a route stands in no rule");
@@ -122,6 +123,22 @@ fn not_for(role: Role, said: &Said, request: &Request) -> Option<Response> {
         response.headers_mut().insert(header::ALLOW, all);
     }
     Some(response)
+}
+
+/// Why a query is not answered that asks by what nobody reads here.
+fn unread(keys: Keys, request: &Request) -> Option<Response> {
+    // What is no query at all is its reader's to refuse.
+    let asked = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).ok()?;
+    let (unknown, known) = keys.unknown(asked.iter().map(|(key, _)| key.as_str()))?;
+    let unknown = Foreign::name(unknown);
+    let path = Foreign::path(request.uri().path());
+    let known = match known {
+        [] => "nothing is asked behind `?` there".to_owned(),
+        known => format!("these are read there: {}", known.join(", ")),
+    };
+    let detail = format!("`{unknown}` is no key of {path}: {known}");
+    let status = StatusCode::BAD_REQUEST;
+    Some(Problem::new(status, "The query cannot be read", detail).into_response())
 }
 
 /// Ends a stranger's connection with its first refusal: it may come again, and takes a seat for it. Admission

@@ -36,7 +36,7 @@ pub use crate::http::access::{Access, Tokens};
 pub use crate::http::error::HttpError;
 pub use crate::http::local::{Local, local_sockets};
 pub use crate::http::problem::Problem;
-pub use crate::http::rules::{RULES, Rule};
+pub use crate::http::rules::{Keys, RULES, Rule};
 pub use crate::http::server::{Server, Terms};
 pub use crate::http::sessions::SessionLimits;
 pub use crate::http::shares::{ShareLimits, at_most};

@@ -1,7 +1,8 @@
 //! Who may ask for what: each route with the least role that it takes (DESIGN §4.4). One table, for all.
 //!
 //! The stages that serve know nothing of it. What stands in no row is answered to nobody, so a route that
-//! somebody forgets here is missed at its first try.
+//! somebody forgets here is missed at its first try. Each row also names the keys of a query that are read there:
+//! another one is refused with those, for who misspells `court` is else answered of all courts, without a word.
 
 use axum::http::Method;
 
@@ -16,22 +17,43 @@ pub struct Rule {
     pub path: &'static str,
     /// The least role; everybody, without a token, where there is none.
     pub least: Option<Role>,
+    /// What may be asked behind `?`.
+    pub keys: Keys,
 }
 
+/// Keys of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Anything: a page's script reads it, or a browser writes it to have a picture anew.
+    Any,
+    /// These, in order.
+    These(&'static [&'static str]),
+}
+
+const NONE: Keys = Keys::These(&[]);
+
 const fn all(method: &'static str, path: &'static str) -> Rule {
-    Rule { method, path, least: None }
+    Rule { method, path, least: None, keys: Keys::Any }
 }
 
 const fn sees(path: &'static str) -> Rule {
-    Rule { method: "GET", path, least: Some(Role::Viewer) }
+    asks(path, NONE)
+}
+
+const fn shows(path: &'static str) -> Rule {
+    asks(path, Keys::Any)
+}
+
+const fn asks(path: &'static str, keys: Keys) -> Rule {
+    Rule { method: "GET", path, least: Some(Role::Viewer), keys }
 }
 
 const fn taps(path: &'static str) -> Rule {
-    Rule { method: "POST", path, least: Some(Role::Operator) }
+    Rule { method: "POST", path, least: Some(Role::Operator), keys: NONE }
 }
 
 const fn sets_up(method: &'static str, path: &'static str) -> Rule {
-    Rule { method, path, least: Some(Role::Technician) }
+    Rule { method, path, least: Some(Role::Technician), keys: NONE }
 }
 
 /// The rules of a box.
@@ -42,35 +64,38 @@ pub const RULES: &[Rule] = &[
     all("POST", "/login"),
     all("GET", "/login.css"),
     all("POST", "/logout"),
-    sees("/"),
-    sees("/page.css"),
-    sees("/operate"),
-    sees("/operate.css"),
-    sees("/overlay"),
-    sees("/overlay-base.css"),
-    sees("/overlay.css"),
-    sees("/script/{name}"),
-    sees("/script/{folder}/{name}"),
-    sees("/vendor/hls.light.min.mjs"),
-    sees("/games/{game}"),
+    shows("/"),
+    shows("/page.css"),
+    shows("/operate"),
+    shows("/operate.css"),
+    shows("/overlay"),
+    shows("/overlay-base.css"),
+    shows("/overlay.css"),
+    shows("/script/{name}"),
+    shows("/script/{folder}/{name}"),
+    shows("/vendor/hls.light.min.mjs"),
+    shows("/games/{game}"),
     sees("/games/{game}/{file}"),
     sees("/metrics"),
     sees("/v1/session"),
     sees("/v1/clock"),
     sees("/v1/state"),
-    sees("/v1/events"),
-    sees("/v1/courts/{court}/snapshot.jpg"),
-    sees("/v1/clips"),
+    asks("/v1/events", Keys::These(&["after", "last", "state"])),
+    shows("/v1/courts/{court}/snapshot.jpg"),
+    asks(
+        "/v1/clips",
+        Keys::These(&["after", "court", "from", "game", "limit", "session", "tag", "to"]),
+    ),
     sees("/v1/clips/{id}"),
     sees("/v1/clips/{id}/media"),
     sees("/v1/clips/{id}/media.mp4"),
     sees("/v1/clips/{id}/fragments.mp4"),
     sees("/v1/clips/{id}/index.m3u8"),
     sees("/v1/games/{game}/manifest"),
-    sees("/v1/courts/{court}/live.m3u8"),
+    asks("/v1/courts/{court}/live.m3u8", Keys::These(&["back", "from", "game", "to"])),
     sees("/v1/courts/{court}/segments/{segment}"),
     sees("/v1/courts/{court}/segments/{segment}/init.mp4"),
-    sees("/v1/clips/{id}/thumbnail.jpg"),
+    shows("/v1/clips/{id}/thumbnail.jpg"),
     sees("/v1/models"),
     sees("/v1/models/disagreements"),
     taps("/v1/events/{fact}/verdict"),
@@ -112,8 +137,8 @@ pub const RULES: &[Rule] = &[
 /// What the table says of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// These may ask, and those above; all, where there is none.
-    Least(Option<Role>),
+    /// These may ask, and those above, by these keys; all, where there is none.
+    Least(Option<Role>, Keys),
     /// Not with this method; with these.
     Methods(Vec<&'static str>),
     /// Nothing.
@@ -125,10 +150,21 @@ pub(super) fn look_up(rules: &[Rule], method: &Method, path: &str) -> Said {
     let asked = if method == Method::HEAD { "GET" } else { method.as_str() };
     let of_path = || rules.iter().filter(|rule| rule.path == path);
     if let Some(rule) = of_path().find(|rule| rule.method == asked) {
-        return Said::Least(rule.least);
+        return Said::Least(rule.least, rule.keys);
     }
     let methods: Vec<_> = of_path().map(|rule| rule.method).collect();
     if methods.is_empty() { Said::Nothing } else { Said::Methods(methods) }
+}
+
+impl Keys {
+    /// The first of these that nobody reads here, and those that are read.
+    pub(super) fn unknown<'a>(
+        self,
+        asked: impl IntoIterator<Item = &'a str>,
+    ) -> Option<(&'a str, &'static [&'static str])> {
+        let Self::These(known) = self else { return None };
+        asked.into_iter().find(|key| !known.contains(key)).map(|key| (key, known))
+    }
 }
 
 #[cfg(test)]
@@ -148,13 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_program_asks_is_read_or_refused() {
+        for rule in RULES.iter().filter(|rule| rule.path.starts_with("/v1/")) {
+            let is_picture = rule.path.ends_with(".jpg");
+            assert_eq!(rule.keys == Keys::Any, is_picture, "{rule:?}");
+        }
+        let keys = Keys::These(&["court", "game"]);
+        assert_eq!(keys.unknown(["court", "cuort"]), Some(("cuort", &["court", "game"][..])));
+        assert_eq!(keys.unknown(["game", "court"]), None);
+        assert_eq!(NONE.unknown(["x"]), Some(("x", &[][..])));
+        assert_eq!(Keys::Any.unknown(["x"]), None);
+    }
+
+    #[test]
     fn what_stands_in_no_row_is_nobodys() {
-        let viewer = Said::Least(Some(Role::Viewer));
+        let viewer = Said::Least(Some(Role::Viewer), NONE);
         for (method, path, said) in [
             (Method::GET, "/v1/state", viewer.clone()),
             (Method::HEAD, "/v1/state", viewer),
-            (Method::GET, "/healthz", Said::Least(None)),
-            (Method::POST, "/v1/models/swap", Said::Least(Some(Role::Technician))),
+            (Method::GET, "/healthz", Said::Least(None, Keys::Any)),
+            (Method::POST, "/v1/models/swap", Said::Least(Some(Role::Technician), NONE)),
             (Method::GET, "/v1/models/swap", Said::Methods(vec!["POST"])),
             (Method::DELETE, "/v1/config/desired", Said::Methods(vec!["PUT", "POST"])),
             (Method::GET, "/v1/new", Said::Nothing),

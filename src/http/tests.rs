@@ -35,12 +35,17 @@ fn access() -> Access {
 
 /// Those of the routes below, and of the ways in.
 const SOME_RULES: &[Rule] = &[
-    Rule { method: "GET", path: "/healthz", least: None },
-    Rule { method: "GET", path: "/", least: Some(Role::Viewer) },
-    Rule { method: "GET", path: "/v1/session", least: Some(Role::Viewer) },
-    Rule { method: "GET", path: "/endless", least: Some(Role::Viewer) },
-    Rule { method: "POST", path: "/taps", least: Some(Role::Operator) },
-    Rule { method: "POST", path: "/sink", least: Some(Role::Technician) },
+    Rule { method: "GET", path: "/healthz", least: None, keys: Keys::Any },
+    Rule { method: "GET", path: "/", least: Some(Role::Viewer), keys: Keys::Any },
+    Rule { method: "GET", path: "/v1/session", least: Some(Role::Viewer), keys: Keys::These(&[]) },
+    Rule {
+        method: "GET",
+        path: "/endless",
+        least: Some(Role::Viewer),
+        keys: Keys::These(&["court", "game"]),
+    },
+    Rule { method: "POST", path: "/taps", least: Some(Role::Operator), keys: Keys::These(&[]) },
+    Rule { method: "POST", path: "/sink", least: Some(Role::Technician), keys: Keys::Any },
 ];
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);

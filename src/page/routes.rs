@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -83,7 +84,8 @@ async fn theme(State(page): State<Page>) -> impl IntoResponse {
 }
 
 /// Which events are asked for.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Asked {
     /// Stored ones after this position first.
     after: Option<u64>,
@@ -95,9 +97,16 @@ struct Asked {
 
 async fn told(
     State(page): State<Page>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let Query(asked) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            let (status, title) = (StatusCode::BAD_REQUEST, "The query cannot be read");
+            return Problem::new(status, title, error.body_text()).into_response();
+        }
+    };
     // A browser that lost the connection says where it was; that beats what the page first asked.
     let again = headers
         .get(HeaderName::from_static("last-event-id"))

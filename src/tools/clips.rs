@@ -213,7 +213,14 @@ impl ClipsArgs {
                 }
             },
             Command::Delete(delete) => delete.run(),
-            Command::Audit { ring, json } => audit(&ring.open()?, json),
+            Command::Audit { ring, json } => match ring.dir()? {
+                Err(none) => bail!(none),
+                Ok(dir) => {
+                    let read = RingReader::open(&dir, Arc::new(RealDisk::new()));
+                    let imports = dir.parent().map(|data_dir| data_dir.join("import"));
+                    audit(&read.map_err(no_ring(&dir))?, imports.as_deref(), json)
+                }
+            },
         }
     }
 }

@@ -1,12 +1,14 @@
 //! `courtside clips delete` and `audit`: a person asks to be forgotten.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::clips::{AuditRecord, RingReader};
+use crate::clips::{AuditRecord, RingReader, audits};
+use crate::disk::RealDisk;
 use crate::event::clip::{DeleteArguments, Moment};
 use crate::media::Foreign;
 use crate::tools::ask::{AskArgs, Place};
@@ -86,6 +88,11 @@ impl DeleteArgs {
             count("segments"),
             count("holed")
         ));
+        for import in told.get("imports").and_then(Value::as_array).into_iter().flatten() {
+            let name = import.get("import").and_then(Value::as_str).unwrap_or_default();
+            let number = import.get("number").and_then(Value::as_u64).unwrap_or(0);
+            tell(Foreign::told(format_args!("of it in import {name}: its deletion {number}")));
+        }
         for clip in told.get("clips").and_then(Value::as_array).into_iter().flatten() {
             tell(Foreign::told(format_args!("clip {}", clip.as_str().unwrap_or_default())));
         }
@@ -93,12 +100,35 @@ impl DeleteArgs {
     }
 }
 
-/// Tells what was deleted on demand.
-pub(super) fn audit(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
+/// Tells what was deleted on demand, in the ring and in the imports of a folder.
+pub(super) fn audit(
+    ring: &RingReader,
+    imports: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let (records, damaged) = ring.audit().context("read the audit log")?;
+    let mut all_damaged = damaged;
+    told(records, None, json)?;
+    let imports = imports.map(|dir| audits(&RealDisk::new(), dir)).transpose();
+    for (name, (records, damaged)) in imports.context("read the imports")?.unwrap_or_default() {
+        all_damaged += damaged;
+        told(records, Some(&name), json)?;
+    }
+    if all_damaged > 0 {
+        remark(format_args!("courtside: {all_damaged} lines of the audit log cannot be read"));
+    }
+    Ok(ExitCode::from(u8::from(all_damaged > 0)))
+}
+
+fn told(records: Vec<AuditRecord>, import: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let of = import.map(|name| format!("import {name}  ")).unwrap_or_default();
     for record in records {
         if json {
-            tell_json(&record)?;
+            let mut line = serde_json::to_value(&record)?;
+            if let (Some(name), Some(fields)) = (import, line.as_object_mut()) {
+                fields.insert("import".to_owned(), name.into());
+            }
+            tell_json(&line)?;
             continue;
         }
         match record {
@@ -123,21 +153,22 @@ pub(super) fn audit(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
                 let why = asked.reason.map(|why| format!(" ({why})")).unwrap_or_default();
                 let (number, time, who) = (asked.number, asked.time, asked.who);
                 let what = what.join(", ");
-                tell(Foreign::told(format_args!("{number}  {time}  asked by {who}: {what}{why}")));
+                tell(Foreign::told(format_args!(
+                    "{of}{number}  {time}  asked by {who}: {what}{why}"
+                )));
             }
             AuditRecord::Done { number, time, clips, segments, holed, bytes } => {
                 let clips = clips.len();
                 let parts =
                     format_args!("{segments} segments whole and {holed} in part").to_string();
-                tell(format_args!("{number}  {time}  done: {bytes} bytes, {parts}, {clips} clips"));
+                tell(format_args!(
+                    "{of}{number}  {time}  done: {bytes} bytes, {parts}, {clips} clips"
+                ));
             }
             AuditRecord::Failed { number, time, why } => {
-                tell(format_args!("{number}  {time}  failed: {why}"));
+                tell(format_args!("{of}{number}  {time}  failed: {why}"));
             }
         }
     }
-    if damaged > 0 {
-        remark(format_args!("courtside: {damaged} lines of the audit log cannot be read"));
-    }
-    Ok(ExitCode::from(u8::from(damaged > 0)))
+    Ok(())
 }

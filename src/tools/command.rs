@@ -7,20 +7,24 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::broker::{Access, Credential};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Broker, ConfigError};
 use crate::event::command::{CommandRequest, CommandState, Role};
 use crate::event::words::CommandWord;
 use crate::media::{BoxName, UtcTime};
 use crate::tools::beside::put_beside;
+use crate::tools::progress::Pace;
 use crate::tools::tell::{remark, tell, tell_json};
 use crate::uplink::{self, DEFAULT_QUOTA_BYTES, Question, UplinkSettings};
 
 /// The member of a result that is a picture.
 const PICTURE: &str = "jpeg_base64";
+/// A command that says nothing is looked at so often.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Arguments of `command`.
 #[derive(Debug, Args)]
@@ -110,13 +114,29 @@ impl CommandArgs {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("start the network")?;
         let quiet = self.json;
+        let clock = Arc::new(SystemClock::new());
+        let begun = clock.monotonic();
+        let now = || clock.monotonic().since(begun);
+        let course = Mutex::new(Course::default());
         let told = |state: &CommandState| {
-            if !quiet && !state.is_over() {
-                remark(line(state));
+            if let Some(line) = course.lock().hears(now(), state).filter(|_| !quiet) {
+                remark(line);
             }
         };
-        let clock = Arc::new(SystemClock::new());
-        let asked = uplink::ask(&settings, clock, &question, told);
+        let asked = uplink::ask(&settings, Arc::clone(&clock) as Arc<dyn Clock>, &question, told);
+        let asked = async {
+            let mut asked = std::pin::pin!(asked);
+            loop {
+                match tokio::time::timeout(LOOK, &mut asked).await {
+                    Ok(state) => return state,
+                    Err(_still) => {
+                        if let Some(line) = course.lock().stands(now()).filter(|_| !quiet) {
+                            remark(line);
+                        }
+                    }
+                }
+            }
+        };
         let state = runtime.block_on(asked).map_err(|why| anyhow::anyhow!("{why}"))?;
         self.tell(state)
     }
@@ -226,6 +246,46 @@ fn new_id() -> anyhow::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// What was said of a command. A part more of an upload is a state, and is told no more often than any progress.
+#[derive(Default)]
+struct Course {
+    pace: Pace,
+    /// The last state, and its words but for their figures.
+    last: Option<(CommandState, String)>,
+}
+
+impl Course {
+    /// A state came; its line, where one is due.
+    fn hears(&mut self, now: Duration, state: &CommandState) -> Option<String> {
+        if state.is_over() {
+            // That is the answer.
+            self.last = None;
+            return None;
+        }
+        let shape = shape(state);
+        let is_new = self.last.as_ref().is_none_or(|(_, last)| *last != shape);
+        self.last = Some((state.clone(), shape));
+        let is_due = self.pace.is_due(now, tenth(state));
+        (is_new || is_due).then(|| line(state))
+    }
+
+    /// Nothing came for a moment; the line of what stands, where one is due.
+    fn stands(&mut self, now: Duration) -> Option<String> {
+        let (state, _) = self.last.as_ref()?;
+        self.pace.is_due(now, tenth(state)).then(|| line(state))
+    }
+}
+
+fn tenth(state: &CommandState) -> u64 {
+    state.progress.map_or(0, |percent| u64::from(percent) / 10)
+}
+
+/// A state without what counts on.
+fn shape(state: &CommandState) -> String {
+    let plain = CommandState { progress: None, ..state.clone() };
+    line(&plain).chars().filter(|letter| !letter.is_ascii_digit()).collect()
+}
+
 /// One state in words.
 fn line(state: &CommandState) -> String {
     let mut line = state.state.to_string();
@@ -301,6 +361,33 @@ mod tests {
             assert_eq!(bytes_of(text).as_deref(), Some(bytes), "{text}");
         }
         assert_eq!(bytes_of("Z g"), None);
+    }
+
+    #[test]
+    fn each_thing_new_is_told_at_once_and_the_rest_as_progress() {
+        let state = |progress: u8, words: &str| CommandState {
+            state: CommandWord::Running,
+            progress: Some(progress),
+            words: Some(crate::media::Foreign::told(words)),
+            ..CommandState::default()
+        };
+        let mut course = Course::default();
+        let mut told = |ms, progress, words: &str| {
+            course.hears(Duration::from_millis(ms), &state(progress, words))
+        };
+        assert!(told(10, 1, "sending, part 1 of 90").is_some());
+        assert_eq!(told(20, 2, "sending, part 2 of 90"), None, "a part more");
+        assert!(told(30, 2, "waiting: a game is played").is_some());
+        assert!(told(40, 2, "sending, part 2 of 90").is_some());
+        assert_eq!(told(500, 30, "sending, part 27 of 90"), None);
+        assert!(told(2000, 31, "sending, part 28 of 90").is_some());
+        assert_eq!(told(3500, 39, "sending, part 35 of 90"), None);
+        assert_eq!(course.stands(Duration::from_secs(11)), None);
+        let stands = course.stands(Duration::from_secs(12)).expect("it is told that it stands");
+        assert!(stands.contains("39 %") && stands.contains("part 35"), "{stands}");
+        let over = CommandState { state: CommandWord::Done, ..CommandState::default() };
+        assert_eq!(course.hears(Duration::from_secs(13), &over), None, "that is the answer");
+        assert_eq!(course.stands(Duration::from_secs(60)), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod eval;
 #[cfg(feature = "gstreamer")]
 mod png_file;
 mod private_folder;
+mod progress;
 mod provision;
 mod pull;
 mod recap;

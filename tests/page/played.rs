@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use courtside::clock::{Clock, SystemClock};
 use courtside::event::command::Role;
-use courtside::http::{Access, Problem, RULES, Rule, Server, Terms, Tokens};
+use courtside::http::{Access, Keys, Problem, RULES, Rule, Server, Terms, Tokens};
 use courtside::media::UtcTime;
 use courtside::page::{SentEvent, Source, routes};
 use parking_lot::Mutex;
@@ -27,8 +27,10 @@ const TEAMS: [&str; 2] = ["comets", "harbor"];
 
 /// Rows of what a page asks of games, beside those of the box.
 fn rules() -> &'static [Rule] {
-    let sees = |path| Rule { method: "GET", path, least: Some(Role::Viewer) };
-    let taps = |path| Rule { method: "POST", path, least: Some(Role::Operator) };
+    let sees =
+        |path| Rule { method: "GET", path, least: Some(Role::Viewer), keys: Keys::These(&[]) };
+    let taps =
+        |path| Rule { method: "POST", path, least: Some(Role::Operator), keys: Keys::These(&[]) };
     let mut all = RULES.to_vec();
     all.extend([
         sees("/v1/games"),

@@ -27,6 +27,7 @@ use synthetic::{parameters, picture};
 
 pub(crate) const SESSION: SessionId = SessionId::from_bits(0x5eed);
 pub(crate) const PART: u64 = 64 << 10;
+const QUOTA: u64 = 200_000_000;
 
 /// A box with three clips of some 300 KB in its ring, its broker, and who asks.
 pub(crate) struct Venue {
@@ -38,13 +39,15 @@ pub(crate) struct Venue {
     pub(crate) storage: Storage,
 }
 
-fn records(ring_dir: &Path) {
+fn records(ring_dir: &Path, picture_bytes: usize) {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
-    let mut tested = TestRing::open(settings(ring_dir.to_owned()), disk).expect("ring");
+    let quota =
+        courtside::clips::RingSettings { quota_bytes: QUOTA, ..settings(ring_dir.to_owned()) };
+    let mut tested = TestRing::open(quota, disk).expect("ring");
     tested.opened(SESSION);
     for n in 0..300_u64 {
         let ms = i64::try_from(n).expect("small") * 100;
-        tested.feed(picture(SESSION, n, ms, n % 10 == 0, 6_000, &parameters(0)));
+        tested.feed(picture(SESSION, n, ms, n % 10 == 0, picture_bytes, &parameters(0)));
     }
     tested.closed(SESSION);
     for (n, id) in ["a-1", "a-2", "a-3"].into_iter().enumerate() {
@@ -56,8 +59,13 @@ fn records(ring_dir: &Path) {
 }
 
 pub(crate) fn venue(dir: &Path) -> Venue {
+    venue_of(dir, 6_000)
+}
+
+/// The same with pictures of so many bytes, of which a clip has some fifty.
+pub(crate) fn venue_of(dir: &Path, picture_bytes: usize) -> Venue {
     let data = dir.join("data");
-    records(&data.join("ring"));
+    records(&data.join("ring"), picture_bytes);
     let broker = Mosquitto::start(false, None);
     let subscriber = Subscriber::to(broker.port);
     let config = dir.join("courtside.toml");
@@ -65,7 +73,7 @@ pub(crate) fn venue(dir: &Path) -> Venue {
         "[box]\nname = \"rim-1\"\ndata_dir = \"{}\"\n\
          [uplink]\nbroker = \"mqtt://127.0.0.1:{}\"\n\
          [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-         [ring]\nquota_bytes = 100000000\nkeep_free_bytes = 0\n[detect]\nfinder = false\n[upload]\nplain = true\n\
+         [ring]\nquota_bytes = {QUOTA}\nkeep_free_bytes = 0\n[detect]\nfinder = false\n[upload]\nplain = true\n\
          [[court]]\nname = \"a\"\nstream_key = \"north-hoop-1\"\nrims = [[612, 188, 44, 22]]\n",
         data.display(),
         broker.port

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::app::operations::kit::With;
 use crate::app::operations::looks::court_named;
 use crate::app::uploads::refused;
-use crate::clips::{Clip, Delete, Keep, KeepWhat, Shelf, ShelfError};
+use crate::clips::{self, Clip, Delete, Keep, KeepWhat, Shelf, ShelfError};
 use crate::event::clip::{DeleteArguments, KeepArguments};
 use crate::event::command::Role;
 use crate::media::Foreign;
@@ -92,7 +92,7 @@ impl Operation for ClipDelete {
         let delete = Delete::read(&asked, by);
         let delete = delete.map_err(|reason| Failed { code: "arguments", reason })?;
         let shelf: &Shelf = &web.shelf;
-        let deleted = kit.waits(shelf.delete(delete)).map_err(|error| failed(&error))?;
+        let deleted = kit.waits(clips::delete(shelf, delete)).map_err(|error| failed(&error))?;
         Ok(json!({ "deleted": deleted }))
     }
 }

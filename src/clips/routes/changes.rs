@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clips::audit::AuditRecord;
 use crate::clips::clip::Clip;
+use crate::clips::imports;
 use crate::clips::keeping::{Delete, DeleteWhat, Keep, KeepWhat};
 use crate::clips::routes::manifest::{self, Listed};
 use crate::clips::routes::reading::{Reading, blocking};
@@ -119,7 +120,8 @@ async fn delete_clip(
 /// What went; or, of what takes longer than a request is held, where the audit log will say so.
 async fn deleted(reading: &Reading, delete: Delete) -> Result<Response, Refusal> {
     // A deletion goes on whoever waits for it.
-    match tokio::time::timeout(reading.answers_within, reading.shelf.delete(delete)).await {
+    let deleted = imports::delete(&reading.shelf, delete);
+    match tokio::time::timeout(reading.answers_within, deleted).await {
         Ok(deleted) => Ok(Json(deleted?).into_response()),
         Err(_late) => {
             let fields = [
@@ -148,11 +150,31 @@ struct Audited {
     deletions: Vec<AuditRecord>,
     /// Lines that cannot be read.
     damaged: usize,
+    /// The same of imports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<OfImport>,
+}
+
+#[derive(Serialize)]
+struct OfImport {
+    import: String,
+    deletions: Vec<AuditRecord>,
+    damaged: usize,
 }
 
 async fn deletions(State(reading): State<Reading>) -> Result<Json<Audited>, Refusal> {
-    let read = blocking(move || reading.shelf.audit()).await?;
-    let (mut deletions, damaged) = read.map_err(Refusal::ours)?;
-    deletions.drain(..deletions.len().saturating_sub(AUDIT_LINES));
-    Ok(Json(Audited { deletions, damaged }))
+    let last = |mut lines: Vec<AuditRecord>| {
+        lines.drain(..lines.len().saturating_sub(AUDIT_LINES));
+        lines
+    };
+    let read = blocking(move || {
+        let imports = reading.shelf.imports();
+        let imports = imports.map_or(Ok(Vec::new()), |at| imports::audits(&*at.disk, &at.dir));
+        Ok::<_, std::io::Error>((reading.shelf.audit()?, imports?))
+    });
+    let ((deletions, damaged), imports) = read.await?.map_err(Refusal::ours)?;
+    let of_import =
+        |(import, (deletions, damaged))| OfImport { import, deletions: last(deletions), damaged };
+    let imports = imports.into_iter().map(of_import).collect();
+    Ok(Json(Audited { deletions: last(deletions), damaged, imports }))
 }

@@ -13,13 +13,14 @@ use sha2::{Digest, Sha256};
 
 use crate::clips::clip::Clip;
 use crate::clips::index::{ClipBrief, Hold, Index};
+use crate::clips::library::NotPlayed;
 use crate::clips::routes::ranges::{has, header};
 use crate::clips::routes::reading::{Reading, blocking};
 use crate::clips::routes::refusal::Refusal;
 use crate::clips::shelf::{Shelf, ShelfError};
 use crate::clips::times::{Times, ToldTime};
 use crate::event::FactId;
-use crate::media::{SessionId, UtcTime};
+use crate::media::{CourtId, SessionId, UtcTime};
 
 /// Clips on a page of the manifest, if nothing else is asked for.
 const PAGE: usize = 100;
@@ -32,6 +33,7 @@ const LOOK: usize = 2_000;
 
 /// Which clips are asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     after: Option<u64>,
     limit: Option<usize>,
@@ -54,6 +56,9 @@ struct Manifest {
     next: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     making: Vec<Making>,
+    /// Why there is none, where nobody has heard of what is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 /// A clip that is being recorded, or made.
@@ -154,9 +159,14 @@ pub(super) async fn page(
         // Before the clips: one that is made meanwhile is in both, and in neither would be lost.
         let making = wanted.making(&reading.shelf);
         let (clips, next) = wanted.select(&reading, after, limit, MAX_LOOK);
-        Manifest { clips, next, making }
+        let none = clips.is_empty() && next.is_none() && making.is_empty();
+        if none && wanted.is_of_no_court(&reading.shelf) {
+            return Err(Refusal::from(NotPlayed::NoCourt));
+        }
+        let note = if none { wanted.unheard_of(&reading.shelf) } else { None };
+        Ok(Manifest { clips, next, making, note })
     })
-    .await?;
+    .await??;
     tagged(&manifest, &headers)
 }
 
@@ -239,6 +249,29 @@ impl Wanted {
             from: at("from", &asked.from)?,
             to: at("to", &asked.to)?,
         })
+    }
+
+    /// True where the court is none of the box, and nothing of it was recorded.
+    fn is_of_no_court(&self, shelf: &Shelf) -> bool {
+        let Some(name) = &self.court else { return false };
+        let court = CourtId::new(name).ok();
+        !court.is_some_and(|court| {
+            shelf.has_court(&court)
+                || shelf.look(|index| index.segments().any(|entry| entry.court == court))
+        })
+    }
+
+    /// What is said where no clip is of a game or session that nobody has heard of.
+    fn unheard_of(&self, shelf: &Shelf) -> Option<&'static str> {
+        let recorded = |session: &String| {
+            shelf.is_live(session)
+                || shelf.look(|index| index.segments().any(|entry| entry.session == *session))
+        };
+        if self.game.as_ref().is_some_and(|game| !shelf.knows_game(game) && !recorded(game)) {
+            return Some("no such game is known: /v1/games names those that were started");
+        }
+        let unknown = self.session.as_ref().is_some_and(|session| !recorded(session));
+        unknown.then_some("nothing is recorded of such a session: each clip names its own")
     }
 
     /// Those that are being recorded, or made. What part of the day they are of is not looked at.
@@ -343,4 +376,27 @@ pub(super) fn moment(name: &str, text: &str) -> Result<UtcTime, Refusal> {
         let text = format!("`{name}` is a time as RFC 3339 has it, such as 2026-11-29T18:04:11Z");
         Refusal::query(text)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Uri;
+
+    use super::*;
+    use crate::http::{Keys, RULES};
+
+    #[test]
+    fn what_the_table_lets_in_is_read_here_and_nothing_else() {
+        let row = RULES.iter().find(|rule| rule.method == "GET" && rule.path == "/v1/clips");
+        let Some(Keys::These(keys)) = row.map(|row| row.keys) else { panic!("no keys") };
+        let said = |key: &str| {
+            let uri: Uri = format!("/v1/clips?{key}=1").parse().expect("a path");
+            Query::<Asked>::try_from_uri(&uri).err().map(|error| error.body_text())
+        };
+        for key in keys {
+            assert_eq!(said(key), None, "{key}");
+        }
+        let said = said("cuort").expect("refused");
+        assert!(keys.iter().all(|key| said.contains(key)) && said.contains("cuort"), "{said}");
+    }
 }

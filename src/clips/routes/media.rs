@@ -5,19 +5,24 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde::Deserialize;
 
+use crate::clips::clip::Clip;
 use crate::clips::pace::Lane;
 use crate::clips::routes::body::{PacedBody, Readable};
 use crate::clips::routes::manifest::Listed;
-use crate::clips::routes::ranges::{BytesAsked, has, header, range_asked};
+use crate::clips::routes::ranges::{
+    BytesAsked, Conditions, conditions, header, http_date, range_asked,
+};
 use crate::clips::routes::reading::{Reading, blocking};
 use crate::clips::routes::refusal::Refusal;
-use crate::clips::shelf::{ClipBytes, ShelfError};
-use crate::media::base64;
+use crate::clips::shelf::{ClipBytes, Shelf, ShelfError};
+use crate::media::{UtcTime, base64};
 
 /// SHA-256 of the whole, whatever part is sent (RFC 9530, 3).
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
@@ -60,11 +65,13 @@ pub(super) async fn fragments(
         let clip = shelf.read(&id)?;
         let bytes = shelf.fragments(&clip)?;
         let none = || ShelfError::NoBytes { why: String::new() };
-        Ok::<_, ShelfError>((clip.media.ok_or_else(none)?, bytes))
+        let modified = modified(&shelf, &clip);
+        Ok::<_, ShelfError>((clip.media.ok_or_else(none)?, bytes, modified))
     };
-    let (media, bytes) = blocking(opened).await??;
+    let (media, bytes, modified) = blocking(opened).await??;
     // They never change either, and are not what was hashed.
-    let told = Told { etag: format!("\"{}-f\"", media.sha256), mime: media.mime, digest: None };
+    let etag = format!("\"{}-f\"", media.sha256);
+    let told = Told { etag, modified, mime: media.mime, digest: None };
     let Some((asked, response)) = told.answer(&headers, bytes.bytes())? else {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, told.etag)]).into_response());
     };
@@ -87,7 +94,8 @@ async fn given(
         return Err(ShelfError::NoBytes { why: clip.note.unwrap_or_default() }.into());
     };
     let etag = format!("\"{}\"", info.sha256);
-    let told = Told { etag, mime: info.mime, digest: repr_digest(&info.sha256) };
+    let modified = modified(&reading.shelf, &clip);
+    let told = Told { etag, modified, mime: info.mime, digest: repr_digest(&info.sha256) };
     let Some((asked, response)) = told.answer(&headers, info.bytes)? else {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, told.etag)]).into_response());
     };
@@ -99,9 +107,16 @@ async fn given(
     Ok(response.map(|_| Body::new(PacedBody::new(bytes, asked, (reading.pace, lane)))))
 }
 
+/// Since when the bytes are these: they never change (R7). None where the box's clock was ahead then.
+fn modified(shelf: &Shelf, clip: &Clip) -> Option<UtcTime> {
+    let made = UtcTime::from_nanos(clip.made_ns);
+    Some(made).filter(|made| shelf.utc().is_none_or(|now| *made <= now))
+}
+
 /// What the fields of an answer say of the bytes.
 struct Told {
     etag: String,
+    modified: Option<UtcTime>,
     mime: String,
     digest: Option<HeaderValue>,
 }
@@ -113,8 +128,10 @@ impl Told {
         headers: &HeaderMap,
         all: u64,
     ) -> Result<Option<((u64, u64), Response)>, Refusal> {
-        if has(headers, &self.etag) {
-            return Ok(None);
+        match conditions(headers, &self.etag, self.modified) {
+            Conditions::Met => {}
+            Conditions::Same => return Ok(None),
+            Conditions::Failed => return Err(Refusal::other_than_meant(&self.etag)),
         }
         let (status, from, to) = match range_asked(headers, &self.etag, all) {
             BytesAsked::All => (StatusCode::OK, 0, all),
@@ -127,6 +144,9 @@ impl Told {
         fields.insert(CONTENT_LENGTH, header(&(to - from).to_string()));
         fields.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         fields.insert(ETAG, header(&self.etag));
+        if let Some(date) = self.modified.and_then(http_date) {
+            fields.insert(LAST_MODIFIED, date);
+        }
         if let Some(digest) = &self.digest {
             fields.insert(REPR_DIGEST, digest.clone());
         }

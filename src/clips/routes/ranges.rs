@@ -1,7 +1,13 @@
 //! Ranges and conditions of a request (RFC 9110, 13 and 14), read of its fields (pure).
 
-use axum::http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use axum::http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
 use axum::http::{HeaderMap, HeaderValue};
+use time::macros::format_description;
+use time::{Date, Month, OffsetDateTime};
+
+use crate::media::UtcTime;
 
 /// Which of the bytes a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +57,80 @@ pub(super) fn has(headers: &HeaderMap, etag: &str) -> bool {
     value == "*" || value.split(',').any(strong)
 }
 
+/// What the conditions of a GET come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conditions {
+    /// It is answered.
+    Met,
+    /// Who asks has it: 304.
+    Same,
+    /// It is not what who asks means: 412.
+    Failed,
+}
+
+/// Weighs the conditions, in the order of RFC 9110, 13.2.2. `modified`: since when the bytes are these, where
+/// that is known; without it no date is weighed (13.1.3, 13.1.4).
+pub(super) fn conditions(headers: &HeaderMap, etag: &str, modified: Option<UtcTime>) -> Conditions {
+    const SECOND_NS: i64 = 1_000_000_000;
+    // A date knows whole seconds.
+    let since = |name: HeaderName| {
+        let date = date(headers.get(name)?.to_str().ok()?)?;
+        Some(modified?.as_nanos().div_euclid(SECOND_NS) > date)
+    };
+    let is_met = match headers.get(IF_MATCH) {
+        Some(value) => {
+            let value = value.to_str().unwrap_or_default().trim();
+            // Strong comparison (8.8.3.2): a weak tag is equal to none.
+            value == "*" || value.split(',').any(|one| one.trim() == etag)
+        }
+        None => since(IF_UNMODIFIED_SINCE) != Some(true),
+    };
+    let has = match headers.contains_key(IF_NONE_MATCH) {
+        true => has(headers, etag),
+        false => since(IF_MODIFIED_SINCE) == Some(false),
+    };
+    match (is_met, has) {
+        (false, _) => Conditions::Failed,
+        (true, true) => Conditions::Same,
+        (true, false) => Conditions::Met,
+    }
+}
+
+/// Seconds of UTC of an HTTP date, in any of its three forms (RFC 9110, 5.6.7); none where it is none, and then
+/// it is no condition.
+fn date(text: &str) -> Option<i64> {
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    let (day, month, year, clock) = match words[..] {
+        [_, day, month, year, clock, "GMT"] => (day, month, year, clock),
+        [_, month, day, clock, year] => (day, month, year, clock),
+        _ => return None,
+    };
+    let year = match (year.len(), year.parse::<i32>().ok()?) {
+        // Of the two forms of old, this century's or the last one's.
+        (2, year) if year < 70 => 2000 + year,
+        (2, year) => 1900 + year,
+        (_, year) => year,
+    };
+    let names =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = (1_u8..).zip(names).find(|(_, name)| *name == month)?.0;
+    let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day.parse().ok()?);
+    let mut clock = clock.splitn(3, ':').map(|part| part.parse::<u8>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    // A leap second may be told.
+    let at = date.ok()?.with_hms(hour, minute, second.min(59)).ok()?;
+    Some(at.assume_utc().unix_timestamp())
+}
+
+/// A time as `Last-Modified` has it; none where it has no such year.
+pub(super) fn http_date(at: UtcTime) -> Option<HeaderValue> {
+    let form = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_nanos())).ok()?;
+    HeaderValue::from_str(&at.format(&form).ok()?).ok()
+}
+
 /// A field of ours, which is never anything but ASCII.
 pub(super) fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -84,6 +164,46 @@ mod tests {
             }
             assert_eq!(range_asked(&headers, "\"a\"", 100), expected, "{range}");
         }
+    }
+
+    #[test]
+    fn conditions_are_weighed_in_the_order_of_the_standard() {
+        use Conditions::{Failed, Met, Same};
+        let modified = Some(UtcTime::from_nanos(784_111_777_500_000_000)); // 1994-11-06T08:49:37.5Z
+        let then = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let before = "Sun, 06 Nov 1994 08:49:36 GMT";
+        let rows: &[(&[(HeaderName, &str)], Conditions)] = &[
+            (&[], Met),
+            (&[(IF_MATCH, "\"a\"")], Met),
+            (&[(IF_MATCH, "\"x\", \"a\"")], Met),
+            (&[(IF_MATCH, "*")], Met),
+            (&[(IF_MATCH, "\"x\"")], Failed),
+            (&[(IF_MATCH, "W/\"a\"")], Failed),
+            (&[(IF_UNMODIFIED_SINCE, then)], Met),
+            (&[(IF_UNMODIFIED_SINCE, before)], Failed),
+            (&[(IF_UNMODIFIED_SINCE, "yesterday")], Met),
+            (&[(IF_UNMODIFIED_SINCE, "Sunday, 06-Nov-94 08:49:36 GMT")], Failed),
+            (&[(IF_UNMODIFIED_SINCE, "Sun Nov  6 08:49:37 1994")], Met),
+            (&[(IF_MATCH, "\"a\""), (IF_UNMODIFIED_SINCE, before)], Met),
+            (&[(IF_NONE_MATCH, "\"a\"")], Same),
+            (&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, then)], Met),
+            (&[(IF_MODIFIED_SINCE, then)], Same),
+            (&[(IF_MODIFIED_SINCE, before)], Met),
+            (&[(IF_MATCH, "\"x\""), (IF_NONE_MATCH, "\"a\"")], Failed),
+            (&[(IF_MATCH, "\"a\""), (IF_NONE_MATCH, "\"a\"")], Same),
+        ];
+        for (fields, expected) in rows {
+            let mut headers = HeaderMap::new();
+            for (name, value) in *fields {
+                headers.insert(name, header(value));
+            }
+            assert_eq!(conditions(&headers, "\"a\"", modified), *expected, "{fields:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_UNMODIFIED_SINCE, header(before));
+        assert_eq!(conditions(&headers, "\"a\"", None), Met, "no date of ours to weigh it by");
+        let told = modified.and_then(http_date).expect("a date");
+        assert_eq!(told, then);
     }
 
     #[test]

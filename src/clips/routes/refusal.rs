@@ -1,6 +1,6 @@
 //! Why a request about clips or recordings is refused: problem details, with the field that goes with each.
 
-use axum::http::header::{CONTENT_RANGE, RETRY_AFTER};
+use axum::http::header::{CONTENT_RANGE, ETAG, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -42,6 +42,13 @@ impl Refusal {
         let title = "The range is outside";
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, title, detail)
             .with(CONTENT_RANGE, header(&format!("bytes */{all}")))
+    }
+
+    /// `If-Match` or `If-Unmodified-Since` is of other bytes.
+    pub(super) fn other_than_meant(etag: &str) -> Self {
+        let detail = "its bytes are not those of your condition: its ETag is beside, ask by that or without one";
+        Self::new(StatusCode::PRECONDITION_FAILED, "Precondition failed", detail)
+            .with(ETAG, header(etag))
     }
 
     fn busy() -> Self {

@@ -29,6 +29,14 @@ fn each_role_does_what_is_its_own_and_is_told_what_is_not() {
                 // What somebody forgot is nobody's, and what is not there is nothing.
                 assert!(asked("GET /forgotten", &who).await.starts_with("HTTP/1.1 403"));
                 assert!(asked("GET /nothing", &who).await.starts_with("HTTP/1.1 404"));
+                // Who misspells a key is told which there are, and nobody else's error hides it.
+                let answer = asked("GET /endless?cuort=a&game=b", &who).await;
+                assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+                let says = "`cuort` is no key of /endless: these are read there: court, game";
+                assert!(answer.contains(says), "{answer}");
+                let answer = asked("GET /v1/session?of=me", &who).await;
+                assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("`of`"), "{answer}");
+                assert!(asked("GET /?anything", &who).await.starts_with("HTTP/1.1 200"));
                 let answer = asked("DELETE /taps", &who).await;
                 assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
                 assert!(answer.to_lowercase().contains("allow: post\r"), "{answer}");

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -43,13 +44,14 @@ use crate::app::{App, AppHandle, Options, Probe, Recording as Recorded, Report};
 use crate::claim::Store;
 use crate::clock::{Clock, SystemClock, stand_back};
 use crate::config::{self, Config, Secret};
-use crate::disk::{Disk, RealDisk, read_whole, unseal, write_sealed};
+use crate::disk::{Disk, RealDisk, read_whole, unseal, write_durably, write_sealed};
 use crate::health;
 use crate::mailbox::{DropReason, hops};
 use crate::media::{BoxName, CourtId, Frame, UtcTime};
 use crate::rtmp::flv::{FileTag, VideoTag};
 use crate::rtmp::message::kind;
 use crate::tools::machine::{Machine, machine};
+use crate::tools::progress::{Lines, percent};
 use crate::tools::rig::publish::Publisher;
 use crate::tools::rig::recording::Recording;
 use crate::tools::run;
@@ -169,8 +171,14 @@ impl ImportArgs {
         if done(&*disk, &dir).is_some() {
             disk.rename(&dir, &before).with_context(|| format!("keep {}", dir.display()))?;
         }
-        clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
+        begin_anew(&dir).with_context(|| format!("clear {}", dir.display()))?;
         std::fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+        if keeps_audit(&*disk, &before, &dir).context("keep the audit log of an import")? {
+            remark(
+                "courtside: some of it was deleted on demand (`courtside clips audit` says what), and comes again: \
+                 delete it once more",
+            );
+        }
         let court = config.courts.first().context("a court")?.name.clone();
         let key = config.courts.first().context("a court")?.stream_key.clone();
         let seed = u64::from_str_radix(id.get(..16).unwrap_or_default(), 16).unwrap_or(0);
@@ -193,8 +201,10 @@ impl ImportArgs {
         let pacer =
             Pacer { handle: handle.clone(), court: court.clone(), passed, sent: 0, held: 1 };
         let url = format!("rtmp://{rtmp}/live/{}", key.expose());
+        let bar = bar(recording.seconds());
+        let lines = Lines::beside(&bar, line);
         let through = async {
-            let played = play(recording, first, &url, pacer).await?;
+            let played = play(recording, first, &url, (pacer, &bar)).await?;
             settle(&handle, &*clock, played.pictures).await;
             Ok(played)
         };
@@ -202,13 +212,15 @@ impl ImportArgs {
             through = through => through,
             _ = shutdown.wait_for(|told| *told) => Err(anyhow!("cut off: run again, it begins anew")),
         };
+        bar.finish_and_clear();
+        drop(lines);
         let played = match through {
             Ok(played) => played,
             Err(why) => {
                 stop.send_replace(true);
                 // Why it was cut is told; how the box ended then is its log's.
                 drop(daemon.await);
-                clear(&*disk, &dir).with_context(|| format!("clear {}", dir.display()))?;
+                begin_anew(&dir).with_context(|| format!("clear {}", dir.display()))?;
                 restore(&*disk, &dir, &before).context("bring the import before back")?;
                 return Err(why);
             }
@@ -286,6 +298,40 @@ fn done(disk: &dyn Disk, dir: &Path) -> Option<Done> {
     const MOST_BYTES: u64 = 1 << 16;
     let bytes = read_whole(disk, &dir.join(DONE), MOST_BYTES).ok()?;
     serde_json::from_slice(unseal(&bytes).ok()?).ok()
+}
+
+/// What was deleted on demand in an import, below its folder.
+const AUDIT: &str = "ring/audit.log";
+
+/// Takes what an unfinished import left away, but for its audit log, which nobody ever takes away.
+fn begin_anew(dir: &Path) -> std::io::Result<()> {
+    let audit = dir.join(AUDIT);
+    if !audit.exists() {
+        return if dir.exists() { std::fs::remove_dir_all(dir) } else { Ok(()) };
+    }
+    let ring = dir.join("ring");
+    for folder in [dir, &ring] {
+        for entry in std::fs::read_dir(folder)? {
+            let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+            if path == audit || path == ring {
+                continue;
+            }
+            if kind.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+        }
+    }
+    Ok(())
+}
+
+/// Gives an import the audit log of the one before it; true if it has one.
+fn keeps_audit(disk: &dyn Disk, before: &Path, dir: &Path) -> std::io::Result<bool> {
+    /// A line a deletion.
+    const MOST_BYTES: u64 = 1 << 30;
+    if before.join(AUDIT).exists() {
+        let bytes = read_whole(disk, &before.join(AUDIT), MOST_BYTES)?;
+        disk.create_dir_all(&dir.join("ring"))?;
+        write_durably(disk, &dir.join(AUDIT), &bytes)?;
+    }
+    Ok(dir.join(AUDIT).exists())
 }
 
 /// Takes a folder away, its word that it is done first: half of one is never said to be whole.
@@ -409,6 +455,28 @@ fn of_import(
     Ok((config, id))
 }
 
+/// Seconds of video that are through, of those that the file says it has.
+fn bar(seconds: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::new(seconds.unwrap_or(0));
+    let style = "{elapsed_precise} {bar:40} {pos} of {len} s of video";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// The same where there is no terminal.
+fn line(done: u64, all: u64, took: Duration) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let faster = done as f64 / took.as_secs_f64().max(0.001);
+    let of = match all {
+        0 => format!("{done} s"),
+        all => format!("{done} of {all} s ({} %)", percent(done, all).min(100)),
+    };
+    format!("import: {of} of video are through, {faster:.1} times as fast as it was played")
+}
+
 /// What was played.
 struct Played {
     pictures: u64,
@@ -420,7 +488,7 @@ async fn play(
     mut recording: Recording,
     first: FileTag,
     url: &str,
-    mut pacer: Pacer,
+    (mut pacer, bar): (Pacer, &ProgressBar),
 ) -> anyhow::Result<Played> {
     let mut publisher = Publisher::connect(url).await?;
     let mut next = Some(first);
@@ -430,6 +498,7 @@ async fn play(
             pacer.wait().await;
         }
         last = last.max(tag.timestamp);
+        bar.set_position(u64::from(last) / 1000);
         publisher.send(tag.kind, tag.timestamp, tag.body).await?;
         // Read on a thread of its own: GStreamer may wait for the disk.
         let read = tokio::task::spawn_blocking(move || {
@@ -603,4 +672,65 @@ fn lost(report: &Report) -> u64 {
     let lost =
         dropped.filter(|(reason, _)| !matches!(reason, DropReason::Strided | DropReason::Closed));
     lost.map(|(_, count)| count).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::beside::put_beside;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).expect("a folder").flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_was_deleted_on_demand_is_still_told_once_an_import_is_made_anew() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (dir, before) = (home.path().join("ab"), home.path().join("ab.before"));
+        let made = |dir: &Path, audit: Option<&[u8]>| {
+            std::fs::create_dir_all(dir.join("ring/segments")).expect("made");
+            std::fs::create_dir_all(dir.join("outbox")).expect("made");
+            put_beside(&dir.join("ring/segments/1.mp4"), b"video").expect("written");
+            put_beside(&dir.join("ring/clips.index"), b"index").expect("written");
+            if let Some(audit) = audit {
+                put_beside(&dir.join(AUDIT), audit).expect("written");
+            }
+        };
+        let disk = RealDisk::new();
+        // Cut off, and begun anew.
+        made(&dir, Some(b"asked"));
+        begin_anew(&dir).expect("cleared");
+        assert_eq!(
+            (names(&dir), names(&dir.join("ring"))),
+            (vec!["ring".into()], vec!["audit.log".into()])
+        );
+        assert!(keeps_audit(&disk, &before, &dir).expect("kept"));
+        // Finished, and made again.
+        disk.rename(&dir, &before).expect("renamed");
+        begin_anew(&dir).expect("nothing to clear");
+        assert!(keeps_audit(&disk, &before, &dir).expect("kept"));
+        assert_eq!(std::fs::read(dir.join(AUDIT)).expect("there"), b"asked");
+        // Nothing was deleted in it: nothing is left.
+        let other = home.path().join("cd");
+        made(&other, None);
+        begin_anew(&other).expect("cleared");
+        assert!(!other.exists());
+        assert!(!keeps_audit(&disk, &home.path().join("cd.before"), &other).expect("none"));
+    }
+
+    #[test]
+    fn a_line_says_how_much_is_through_and_how_fast() {
+        let said = line(30, 120, Duration::from_secs(10));
+        assert_eq!(
+            said,
+            "import: 30 of 120 s (25 %) of video are through, 3.0 times as fast as it was played"
+        );
+        // A file that does not say how long it is.
+        let said = line(30, 0, Duration::from_secs(60));
+        assert_eq!(said, "import: 30 s of video are through, 0.5 times as fast as it was played");
+    }
 }

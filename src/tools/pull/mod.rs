@@ -32,6 +32,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::health;
 use crate::media::Foreign;
 use crate::tools::descriptors::make_room_for;
+use crate::tools::progress::{Lines, percent};
 use crate::tools::pull::boxes::{Pulled, read_boxes};
 use crate::tools::pull::cloud::CloudArgs;
 use crate::tools::pull::fetch::Fetcher;
@@ -93,6 +94,7 @@ impl PullArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         health::start_log("warn")?;
         let bar = bar();
+        let _lines = Lines::beside(&bar, line);
         let Some(out) = &self.out else {
             let which = self.which();
             let (parallel, acknowledge) = (usize::from(self.parallel), !self.keep_pinned);
@@ -201,6 +203,18 @@ fn bar() -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// The same where there is no terminal.
+fn line(done: u64, all: u64, took: Duration) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let (done_mb, all_mb) = (done as f64 / 1e6, all as f64 / 1e6);
+    let rate = done_mb / took.as_secs_f64().max(0.001);
+    format!(
+        "pull: {done_mb:.1} of {all_mb:.1} MB ({} %), {} s, {rate:.1} MB/s",
+        percent(done, all),
+        took.as_secs()
+    )
 }
 
 /// What is to be done of every box.

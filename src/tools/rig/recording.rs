@@ -184,6 +184,12 @@ impl Recording {
         heard.turned.as_deref().map(Foreign::name)
     }
 
+    /// How long it says that it is, whole seconds; known once a tag was read. What is cut off may say nothing.
+    #[must_use]
+    pub fn seconds(&self) -> Option<u64> {
+        self.pipeline.query_duration::<gst::ClockTime>().map(|long| long.seconds())
+    }
+
     /// Width and height of its pictures; known once a tag was read.
     #[must_use]
     pub fn size(&self) -> Option<(u32, u32)> {

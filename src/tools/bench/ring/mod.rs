@@ -77,6 +77,8 @@ const MOST_AMPLIFICATION: f64 = 1.02;
 const MOST_CORES: f64 = 0.05;
 const MOST_READY: Duration = Duration::from_secs(5);
 const MOST_PAGE_MS: f64 = 20.0;
+/// A clip is whole so long after its interval at most.
+const MOST_CLIP_MS: f64 = 2000.0;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -98,8 +100,12 @@ struct Live {
     lost_pictures: u64,
     /// From the end of its interval to a clip on disk.
     clip: Spread,
-    /// How much earlier than asked players begin with a clip.
+    /// How much earlier than asked players begin with a clip …
     early: Spread,
+    /// … and how much later.
+    late: Spread,
+    /// Both are a picture at most.
+    a_picture_ms: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -206,7 +212,7 @@ impl RingArgs {
         if publisher.join().is_err() {
             bail!("the publisher ended badly");
         }
-        let early = bench.early(&waits);
+        let (early, late) = bench.begins(&waits);
         let clip = Spread::of(waits.drain(..).filter_map(|wait| wait.took));
         let status = bench.end();
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -221,6 +227,8 @@ impl RingArgs {
             lost_pictures: status.courts.iter().map(|court| court.lost_pictures).sum(),
             clip,
             early,
+            late,
+            a_picture_ms: 1000.0 / f64::from(self.fps),
         })
     }
 
@@ -489,15 +497,22 @@ impl Bench {
         waits
     }
 
-    /// How much earlier than asked players begin with each clip.
-    fn early(&self, waits: &[Wait]) -> Spread {
+    /// How much earlier, and how much later than asked players begin with each clip.
+    fn begins(&self, waits: &[Wait]) -> (Spread, Spread) {
         let shelf = self.ring.shelf();
-        let early = waits.iter().filter(|wait| wait.took.is_some()).filter_map(|wait| {
-            let clip = shelf.read(&wait.id).ok()?;
-            let early = clip.from_ns - clip.media?.shown_ns().0;
-            Some(Duration::from_nanos(early.max(0).unsigned_abs()))
-        });
-        Spread::of(early)
+        let early: Vec<i64> = waits
+            .iter()
+            .filter(|wait| wait.took.is_some())
+            .filter_map(|wait| {
+                let clip = shelf.read(&wait.id).ok()?;
+                Some(clip.from_ns - clip.media?.shown_ns().0)
+            })
+            .collect();
+        let spread = |sign: i64| {
+            let ns = early.iter().map(|ns| (ns * sign).max(0).unsigned_abs());
+            Spread::of(ns.map(Duration::from_nanos))
+        };
+        (spread(1), spread(-1))
     }
 
     fn end(self) -> RingStatus {
@@ -536,6 +551,17 @@ fn publish(
     }
 }
 
+impl Live {
+    /// True where each clip begins with the picture that was asked for, and is there in time. None was asked for in
+    /// a play of some seconds.
+    fn is_prompt(&self) -> bool {
+        let most = |spread: &Spread, most_ms: f64| spread.n == 0 || spread.max_ms <= most_ms;
+        most(&self.clip, MOST_CLIP_MS)
+            && most(&self.early, self.a_picture_ms)
+            && most(&self.late, self.a_picture_ms)
+    }
+}
+
 impl Measured {
     fn is_within(&self) -> bool {
         let slow = self.slow.iter().filter(|slow| !slow.sound);
@@ -543,6 +569,7 @@ impl Measured {
             && self.live.amplification <= MOST_AMPLIFICATION
             && self.live.cores <= MOST_CORES
             && self.live.lost_pictures == 0
+            && self.live.is_prompt()
             && self.wrap.over_bytes <= self.wrap.longest_segment_bytes * u64::from(self.live.courts)
             && self.shelf.ready_ms <= MOST_READY.as_secs_f64() * 1e3
             && self.shelf.page.p99_ms <= MOST_PAGE_MS
@@ -558,8 +585,19 @@ impl Measured {
         tell(format_args!("  syncs a second               {syncs_a_second:8.1}"));
         tell(format_args!("  pictures lost                {:8}", self.live.lost_pictures));
         tell("  ms                                p50      p95      p99      max");
-        tell(format_args!("  clip after its interval   {}", self.live.clip));
-        tell(format_args!("  shown too early by        {}", self.live.early));
+        let picture = self.live.a_picture_ms;
+        tell(format_args!(
+            "  clip after its interval   {}   (at most {MOST_CLIP_MS:.0})",
+            self.live.clip
+        ));
+        tell(format_args!(
+            "  begins too early by       {}   (at most a picture: {picture:.1})",
+            self.live.early
+        ));
+        tell(format_args!(
+            "  begins too late by        {}   (at most a picture: {picture:.1})",
+            self.live.late
+        ));
         tell("one slow court, written ÷ encoded:");
         for slow in &self.slow {
             let sound = if slow.sound { "with sound" } else { "pictures alone" };
@@ -568,7 +606,8 @@ impl Measured {
         let Wrap { quota_bytes, wraps, over_bytes, longest_segment_bytes } = &self.wrap;
         tell(format_args!(
             "quota of {quota_bytes} bytes, filled {wraps:.1} times: exceeded by {over_bytes} bytes at \
-             most (a segment is {longest_segment_bytes})"
+             most (at most a segment a court: {} of {longest_segment_bytes})",
+            self.live.courts
         ));
         let Shelf { clips, ready_ms, page, page_of_court } = &self.shelf;
         tell(format_args!("{clips} clips: open after {ready_ms:.0} ms (at most 5000)"));
@@ -600,5 +639,27 @@ mod tests {
                 "{slow:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_clip_that_begins_more_than_a_picture_off_or_comes_late_is_no_good_figure() {
+        let of = |ms: f64| Spread { n: 9, max_ms: ms, ..Spread::default() };
+        let live = |clip: f64, early: f64, late: f64| Live {
+            courts: 1,
+            mbps: 1.0,
+            seconds: 30.0,
+            cores: 0.01,
+            amplification: 1.001,
+            syncs_a_second: 1.0,
+            lost_pictures: 0,
+            clip: of(clip),
+            early: of(early),
+            late: of(late),
+            a_picture_ms: 33.4,
+        };
+        assert!(live(600.0, 33.0, 0.0).is_prompt());
+        assert!(!live(2001.0, 33.0, 0.0).is_prompt());
+        assert!(!live(600.0, 1000.0, 0.0).is_prompt());
+        assert!(!live(600.0, 0.0, 34.0).is_prompt());
     }
 }

@@ -69,7 +69,8 @@ pub(super) struct Object {
 /// A part of an open upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HeldPart {
-    pub(super) etag: String,
+    /// Absent where the storage lists its parts without (s3s-fs 0.14.1): then the box alone knows it.
+    pub(super) etag: Option<String>,
     pub(super) bytes: u64,
 }
 
@@ -248,9 +249,8 @@ impl Bucket {
             for one in each(&answer.text, "Part") {
                 let number = first(one, "PartNumber").and_then(|text| text.parse().ok());
                 let bytes = first(one, "Size").and_then(|text| text.parse().ok());
-                if let (Some(number), Some(bytes), Some(etag)) = (number, bytes, first(one, "ETag"))
-                {
-                    parts.insert(number, HeldPart { etag, bytes });
+                if let (Some(number), Some(bytes)) = (number, bytes) {
+                    parts.insert(number, HeldPart { etag: first(one, "ETag"), bytes });
                 }
             }
             let more = first(&answer.text, "IsTruncated").is_some_and(|text| text == "true");

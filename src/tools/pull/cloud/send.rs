@@ -178,8 +178,12 @@ impl Sender {
                 name,
                 shown: Mutex::default(),
             };
-            let had =
-                self.held(&job).await?.map_or(0, |held| held.values().map(|part| part.bytes).sum());
+            // What has no tag cannot be told to the box as there: it goes again.
+            let told = |held: BTreeMap<u32, HeldPart>| {
+                let parts = held.values().filter(|part| part.etag.is_some());
+                parts.map(|part| part.bytes).sum()
+            };
+            let had = self.held(&job).await?.map_or(0, told);
             let ended = match self.upload(&job, had == 0).await {
                 Ok(ended) => ended,
                 Err(why) => {
@@ -345,8 +349,9 @@ impl Sender {
             }
         } else if is_first || needs.reason == UploadNeed::Resumed {
             let held = self.held(job).await?.unwrap_or_default();
-            let of = |(number, part): (u32, HeldPart)| UploadHave { number, etag: part.etag };
-            have = held.into_iter().take(HAVE_MOST).map(of).collect();
+            let of =
+                |(number, part): (u32, HeldPart)| part.etag.map(|etag| UploadHave { number, etag });
+            have = held.into_iter().filter_map(of).take(HAVE_MOST).collect();
         }
         let upload = job.upload.lock().clone();
         let parts = needs.parts.iter().filter_map(|number| {
@@ -392,6 +397,10 @@ impl Sender {
             return self.is_there(&job.key, media, self.terms.verify).await;
         };
         let Some(etags) = etags(done, &held, media.bytes) else {
+            // Some storages list nothing, instead of saying that they know it no more.
+            if held.is_empty() && self.is_there(&job.key, media, self.terms.verify).await? {
+                return Ok(true);
+            }
             self.storage.abort(&job.key, &upload).await?;
             return Ok(false);
         };
@@ -454,21 +463,21 @@ fn name(entry: &Entry, media: &Bytes, part_bytes: u64, upload: &str) -> String {
     sum.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The parts' tags in order, if what the storage has is what the box sent.
+/// The parts' tags in order, if what the storage has is what the box sent. Where one of the two knows no tag, the
+/// other's is taken.
 fn etags(done: &UploadDone, held: &BTreeMap<u32, HeldPart>, bytes: u64) -> Option<Vec<String>> {
     let plain = |tag: &str| tag.trim().trim_matches('"').to_owned();
     let (mut tags, mut sum) = (Vec::new(), 0);
     for (number, part) in (1..).zip(&done.parts) {
         let has = held.get(&number)?;
-        let tag = part.etag.as_ref().map(|tag| plain(tag.as_str()));
-        if part.number != number
-            || has.bytes != part.bytes
-            || tag.is_some_and(|tag| tag != plain(&has.etag))
-        {
+        let sent = part.etag.as_ref().map(|tag| tag.as_str().to_owned());
+        let is_other =
+            sent.as_ref().zip(has.etag.as_ref()).is_some_and(|(a, b)| plain(a) != plain(b));
+        if part.number != number || has.bytes != part.bytes || is_other {
             return None;
         }
         sum += part.bytes;
-        tags.push(has.etag.clone());
+        tags.push(has.etag.clone().or(sent)?);
     }
     (sum == bytes).then_some(tags)
 }
@@ -481,7 +490,8 @@ mod tests {
 
     fn held(parts: &[(u32, &str, u64)]) -> BTreeMap<u32, HeldPart> {
         let part = |(number, etag, bytes): &(u32, &str, u64)| {
-            (*number, HeldPart { etag: (*etag).to_owned(), bytes: *bytes })
+            let etag = Some((*etag).to_owned()).filter(|etag| !etag.is_empty());
+            (*number, HeldPart { etag, bytes: *bytes })
         };
         parts.iter().map(part).collect()
     }
@@ -507,6 +517,10 @@ mod tests {
         assert_eq!(of(&[(1, "x", 5), (2, "b", 3)]), None, "another's");
         assert_eq!(of(&[(1, "a", 5), (2, "b", 4)]), None, "of another length");
         assert_eq!(etags(&done, &held(&right), 9), None, "not all of it");
+        // A storage that lists parts without their tags: the box has them of its own sending, or nobody.
+        let untold = |tags| of(&[(1, "", 5), (2, tags, 3)]);
+        assert_eq!(untold("\"b\""), Some(vec!["\"a\"".to_owned(), "\"b\"".to_owned()]));
+        assert_eq!(untold(""), None, "nobody knows the second's");
     }
 
     #[test]
