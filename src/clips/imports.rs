@@ -424,12 +424,9 @@ mod tests {
             assert_eq!(deleted.imports, [DeletedImport { import: "abc".to_owned(), number: 1 }]);
             assert!(deleted.bytes > 0, "{what:?}");
             assert_eq!(audited(&disk), ["asked by a test", "done true"], "{what:?}");
-            let whole = matches!(what, DeleteWhat::Session(_));
-            let _ = whole;
             let shelf = RingReader::open(&ring, Arc::new(disk.clone())).expect("read").shelf();
             let clip = shelf.expect("a shelf").read("of-import").expect("its entry stays");
             assert!(clip.media.is_none() && !clip.pinned && clip.deleted_ns.is_some(), "{clip:?}");
-            // Again there is nothing left of it, or nothing more.
             daemon.join();
         }
     }

@@ -81,9 +81,11 @@ impl DeleteArgs {
             return Ok(ExitCode::SUCCESS);
         }
         let count = |name: &str| told.get(name).and_then(Value::as_u64).unwrap_or(0);
+        // Where imports alone had some of it, theirs are named below.
+        let number = Some(count("number")).filter(|number| *number > 0);
+        let number = number.map(|number| format!(" {number}")).unwrap_or_default();
         tell(format_args!(
-            "deletion {}: {} bytes, {} segments whole and {} in part",
-            count("number"),
+            "deletion{number}: {} bytes, {} segments whole and {} in part",
             count("bytes"),
             count("segments"),
             count("holed")

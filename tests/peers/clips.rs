@@ -14,6 +14,7 @@ use courtside::media::{
 };
 
 mod boxed;
+mod forgotten;
 mod making;
 mod played;
 mod pulled;

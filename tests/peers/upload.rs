@@ -231,6 +231,7 @@ fn a_clip_goes_to_the_storage_and_its_acknowledgement_ends_its_pin() {
         ("clip_upload_urls", vec![("upload", json!("nobody"))], "no_such_upload"),
         ("clip_release", vec![("clip", json!("a-9"))], "no_such_clip"),
         ("clip_list", vec![("limit", json!(0))], "arguments"),
+        ("clip_list", vec![("court", json!("zz"))], "no_such_court"),
     ] {
         let told = venue.asks(operation, &arguments);
         assert_eq!(told["code"], code, "{operation}: {told:#}");

@@ -11,6 +11,7 @@ use sha2::Digest;
 
 use super::ask;
 use super::boxed::{Boxed, game, record, record_clips};
+use crate::ring::{TestRing, settings};
 
 fn get(to: SocketAddr, path: &str, fields: &str) -> (u16, String, Vec<u8>) {
     ask(to, &format!("GET {path}"), fields, "")
@@ -141,7 +142,12 @@ fn a_manifest_is_of_what_is_asked_for_and_told_once() {
 fn bytes_that_are_not_those_that_are_meant_are_refused() {
     let dir = tempfile::tempdir().expect("dir");
     record(dir.path());
-    let boxed = Boxed::on(dir.path());
+    let disk = std::sync::Arc::new(RealDisk::new());
+    let mut tested = TestRing::open(settings(dir.path().join("ring")), disk).expect("a ring");
+    // Its clock begins anew: what it made would be of a time to come, and has no date then.
+    tested.wait(std::time::Duration::from_secs(60));
+    tested.ring.start().expect("threads");
+    let boxed = Boxed::serving(tested);
     let (id, hash, bytes) = listed(boxed.address).remove(0);
     for (file, tag) in [("media", hash.clone()), ("fragments.mp4", format!("{hash}-f"))] {
         let path = format!("/v1/clips/{id}/{file}");
