@@ -12,7 +12,8 @@
 //! - nothing is declared: several windows run alike, off the clock, and the times are by now farther behind than a
 //!   camera keeps pictures back, or ahead of all that came. Who catches up after a pause is not ahead.
 //!
-//! What was found holds for the rest of the publish.
+//! Times that jump again and again, or run to and fro, say nothing either: who places them sees that, and says so
+//! ([`Pace::jumps`]). What was found holds for the rest of the publish.
 
 use std::time::Duration;
 
@@ -62,11 +63,16 @@ pub(crate) struct Wrong {
     pub(crate) speed: f64,
     /// From one to the next, as they arrived, ns.
     pub(crate) step: f64,
+    /// They jump, or run to and fro.
+    pub(crate) jumps: bool,
 }
 
 impl Wrong {
     /// In words, for the court's state.
     pub(crate) fn text(&self) -> String {
+        if self.jumps {
+            return "its times jump again and again: it is recorded by arrival".to_owned();
+        }
         if self.speed < 0.05 {
             return "its times stand still, or count its pictures: it is recorded by arrival"
                 .to_owned();
@@ -82,6 +88,13 @@ impl Pace {
     /// What was found, if times are not to be used.
     pub(crate) const fn wrong(&self) -> Option<Wrong> {
         self.wrong
+    }
+
+    /// Times were found to jump again and again.
+    pub(crate) const fn jumps(&mut self, step: f64) {
+        if self.wrong.is_none() {
+            self.wrong = Some(Wrong { speed: 1.0, step, jumps: true });
+        }
     }
 
     /// Another run of timestamps begins.
@@ -115,7 +128,8 @@ impl Pace {
         self.window = Some(Window { media, arrival, count: 0 });
         let (speed, step) = (ratio(time, took_ms), ratio(took_ms, count) * 1e6);
         if stands || self.is_off(speed, (time, took_ms, count), ahead, declared) {
-            self.wrong = Some(Wrong { speed: if stands { 0.0 } else { speed }, step });
+            let speed = if stands { 0.0 } else { speed };
+            self.wrong = Some(Wrong { speed, step, jumps: false });
             return true;
         }
         false

@@ -67,21 +67,24 @@ pub enum Unusable {
     Composition,
     /// A part of a picture that had gone on.
     Late,
+    /// It is of another track than the first one, and none of that has come.
+    OtherTrack,
     /// It would begin one recording too many.
     TooMany,
 }
 
 impl Unusable {
-    /// Returns it in words.
+    /// Returns it in words, which stand behind "a".
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
             Self::NoParameters => "picture without parameter sets that can be read",
-            Self::Record => "the record of its parameter sets (avcC, hvcC) cannot be read",
+            Self::Record => "picture whose record of parameter sets (avcC, hvcC) cannot be read",
             Self::Malformed => "picture whose NAL units do not add up",
             Self::Cut => "message that is cut short",
             Self::Composition => "picture that is shown over 10 s beside its time",
-            Self::Late => "a part of a picture came when the picture had gone on without it",
+            Self::Late => "part of a picture that had gone on without it",
+            Self::OtherTrack => "picture of another track than the first, of which none comes",
             Self::TooMany => "picture that would begin one recording too many",
         }
     }
@@ -100,7 +103,27 @@ impl Unusable {
             }
             Self::Composition => "turn B-frames off in the encoder",
             Self::Late => "set the encoder to one slice a picture",
+            Self::OtherTrack => {
+                "set the encoder to one track of pictures (OBS: Stream, Multitrack Video off)"
+            }
             Self::TooMany => "leave the encoder's size, profile and sound as they are",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unusable;
+
+    #[test]
+    fn each_reason_reads_on_from_the_last_one_was_a() {
+        use Unusable::{
+            Composition, Cut, Late, Malformed, NoParameters, OtherTrack, Record, TooMany,
+        };
+        for why in [NoParameters, Record, Malformed, Cut, Composition, Late, OtherTrack, TooMany] {
+            let first = why.text().split(' ').next().unwrap();
+            assert!(["picture", "message", "part"].contains(&first), "a {}", why.text());
+            assert!(!why.todo().is_empty());
         }
     }
 }

@@ -30,6 +30,8 @@ enum Times {
     Counting,
     Half,
     Double,
+    ToAndFro,
+    Micro,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ struct Made {
     sound: SoundForm,
     slices: u64,
     in_own_messages: bool,
+    /// Each of them a millisecond behind the one before.
+    apart: bool,
     start_codes: bool,
     delimiters: bool,
     notes_behind: bool,
@@ -72,21 +76,22 @@ struct Made {
 fn made() -> impl Strategy<Value = Made> {
     let times = prop_oneof![
         6 => Just(Times::Right), 1 => Just(Times::Zero), 1 => Just(Times::Counting),
-        1 => Just(Times::Half), 1 => Just(Times::Double),
+        1 => Just(Times::Half), 1 => Just(Times::Double), 1 => Just(Times::ToAndFro), 1 => Just(Times::Micro),
     ];
     let network = prop_oneof![
         3 => Just(Network::Even), 2 => Just(Network::Jitter),
         1 => (300_u64..3_000).prop_map(Network::Bursts),
     ];
     let beside = prop_oneof![
-        3 => Just(0_i64), 1 => -300_i64..300, 1 => Just(15_000), 1 => Just(-15_000), 1 => Just(3_600_000),
+        3 => Just(0_i64), 1 => -300_i64..300, 1 => Just(15_000), 1 => Just(-15_000),
+        1 => Just(6_000), 1 => Just(-6_000), 1 => Just(3_600_000),
     ];
     let sound = prop_oneof![
         1 => Just(SoundForm::None), 1 => Just(SoundForm::WithoutRecord), 1 => Just(SoundForm::Adts),
         5 => (beside, 0_u64..3_000).prop_map(|(by, late)| SoundForm::Beside(by, late)),
     ];
     let base = prop_oneof![Just(0_u32), Just(u32::MAX - 5_000), any::<u32>()];
-    let packing = (1_u64..5, any::<[bool; 8]>());
+    let packing = (1_u64..5, any::<[bool; 9]>());
     let chunks = (1_u32..4, prop_oneof![Just(128_u32), 1_u32..70_000], 1_usize..9_000);
     (base, times, network, sound, packing, chunks).prop_map(
         |(base, times, network, sound, (slices, flags), (streams, chunk, split))| Made {
@@ -100,6 +105,7 @@ fn made() -> impl Strategy<Value = Made> {
             sound,
             slices,
             in_own_messages: flags[0],
+            apart: flags[8] && times == Times::Right,
             start_codes: flags[1],
             delimiters: flags[2],
             notes_behind: flags[3],
@@ -122,6 +128,8 @@ impl Made {
             Times::Counting => n,
             Times::Half => now / 2,
             Times::Double => now * 2,
+            Times::ToAndFro => now + (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) % 121,
+            Times::Micro => now * 1_000,
         };
         self.base.wrapping_add(u32::try_from(at).unwrap())
     }
@@ -297,7 +305,8 @@ fn play(made: &Made) -> Out {
     for n in 0..PICTURES {
         let now = n * 1_000 / FPS;
         let (sent, came) = (made.sent_at(n, now), made.came_at(n, now));
-        for body in made.picture(n) {
+        for (part, body) in (0..).zip(made.picture(n)) {
+            let sent = sent.wrapping_add(if made.apart { part } else { 0 });
             tell(&mut line, kind::VIDEO, sent, body, came);
         }
         // Sound up to the next picture.
@@ -432,6 +441,7 @@ fn plain() -> Made {
         sound: SoundForm::Beside(0, 0),
         slices: 1,
         in_own_messages: false,
+        apart: false,
         start_codes: false,
         delimiters: false,
         notes_behind: false,
@@ -455,6 +465,13 @@ fn each_kind_of_publisher_by_itself() {
             "slices in messages of their own",
             Made { slices: 4, in_own_messages: true, ..made.clone() },
         ),
+        (
+            "slices in messages of their own, a millisecond apart",
+            Made { slices: 4, in_own_messages: true, apart: true, ..made.clone() },
+        ),
+        ("to and fro", Made { times: Times::ToAndFro, ..made.clone() }),
+        ("microseconds", Made { times: Times::Micro, ..made.clone() }),
+        ("sound 6 s behind", Made { sound: SoundForm::Beside(6_000, 0), ..made.clone() }),
         ("start codes", Made { start_codes: true, slices: 2, ..made.clone() }),
         (
             "delimiters and notes in messages of their own",

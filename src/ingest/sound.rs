@@ -23,7 +23,7 @@ use crate::media::{AudioParameters, MediaTime, Monotonic};
 const FRAME: i64 = 1_024;
 /// Farther beside the pictures than this it is of another clock, ms (chosen: an encoder's lookahead delays pictures
 /// by three seconds at most).
-const BESIDE_MS: i64 = 5_000;
+pub(crate) const BESIDE_MS: i64 = 5_000;
 /// A step from frame to frame is less, ms.
 const MAX_STEP_MS: i64 = 10_000;
 /// Behind a jump, for how long sound of the old time is let go.
@@ -118,9 +118,10 @@ impl SoundTrack {
         self.last
     }
 
-    /// Another session begins.
-    pub(crate) fn begins(&mut self, now: Monotonic) {
-        self.before = self.last.map(|(sent, _)| (sent, now));
+    /// Another session begins. Sound alone, before the first picture, is of no old time: what follows it is put
+    /// beside the pictures at once.
+    pub(crate) fn begins(&mut self, now: Monotonic, had_pictures: bool) {
+        self.before = self.last.map(|(sent, _)| (sent, now)).filter(|_| had_pictures);
         (self.last, self.last_pts) = (None, None);
         self.pace.restart();
     }
@@ -296,12 +297,12 @@ mod tests {
             by_arrival: false,
         };
         assert!(track.place(1_000, at(0), 1, Some(picture(990, 0))).is_some());
-        track.begins(at(20));
+        track.begins(at(20), true);
         assert_eq!(track.place(1_023, at(23), 1, Some(picture(500_000, 20))), None);
         let placed = track.place(500_010, at(46), 1, Some(picture(500_000, 20)));
         assert_eq!(placed, Some(vec![MediaTime::from_millis(500_010)]));
         // The sound's clock did not jump with the pictures': from then on it is put beside them.
-        track.begins(at(60));
+        track.begins(at(60), true);
         assert_eq!(track.place(500_100, at(70), 1, Some(picture(7, 60))), None);
         let placed = track.place(502_200, at(2_170), 1, Some(picture(2_107, 2_160)));
         assert_eq!(placed, Some(vec![MediaTime::from_millis(2_117)]));

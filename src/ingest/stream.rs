@@ -2,8 +2,9 @@
 //!
 //! Video governs time. Its timestamps are unwrapped from 32 bits; one that runs backwards, or more
 //! than 10 s forwards, closes the session and opens another (DESIGN §5.2). Steps back of at most
-//! [`MAX_STEP_BACK`] are encoders' jitter and are straightened instead. Times that run otherwise than the clock
-//! (`pace`) are not used from then on: pictures are placed by arrival. Sound is placed beside them (`sound`).
+//! [`MAX_JITTER_BACK`] are encoders' jitter and are straightened instead. Times that run otherwise than the clock
+//! (`pace`), or jump again and again, are not used from then on: pictures are placed by arrival. Sound is placed
+//! beside them (`sound`).
 //!
 //! Parameter sets inside pictures are taken out (`video`) and become new parameters of the units when they
 //! differ: a unit never contradicts its parameters, and files need no sets in their samples. No set
@@ -12,6 +13,7 @@
 //! code inside of it is told as the several ones that a decoder would find.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -21,8 +23,8 @@ use crate::ingest::joining::{Joined, Joiner, Part, start_coded, units_of};
 use crate::ingest::pace::{ByArrival, Pace};
 use crate::ingest::records::on_fi;
 use crate::ingest::refused::{MAX_JUMPS, MediaRefused, Unusable};
-use crate::ingest::sound::{Beside, SoundTrack, step};
-use crate::ingest::video::{LENGTH_SIZE, MAX_PREFIX, MAX_SETS_A_PICTURE, Sets, Video};
+use crate::ingest::sound::{BESIDE_MS, Beside, SoundTrack, step};
+use crate::ingest::video::{Cuts, LENGTH_SIZE, MAX_PREFIX, MAX_SETS_A_PICTURE, Sets, Video};
 use crate::media::naming::{Named, Naming};
 use crate::media::{
     AccessUnit, AudioUnit, CloseReason, Codec, CodecParameters, CourtId, Foreign, MediaTime,
@@ -34,8 +36,21 @@ use crate::rtmp::message::{Message, kind};
 
 /// Further forwards is a jump, ms (DESIGN §5.2).
 const MAX_STEP: i64 = 10_000;
-/// Further backwards is a jump, ms: what cameras' clocks were seen to jitter by, and more.
+/// Further backwards is more than what cameras' clocks were seen to jitter by, ms.
 const MAX_STEP_BACK: i64 = 50;
+/// Further backwards is a jump, ms: up to here it is straightened, and times that do so again and again are not used
+/// (chosen: three pictures, and as much again).
+const MAX_JITTER_BACK: i64 = 200;
+/// Jumps, or steps back of more than [`MAX_STEP_BACK`], that times which mean something make within [`LATELY`] …
+const MAX_LATELY: usize = 2;
+/// …, of one that goes back to its beginning every five seconds (chosen) …
+const LATELY: Duration = Duration::from_secs(10);
+/// … and within this no more than one.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Of times by arrival, what they may be behind by where pictures were put ahead of it, ns.
+const AHEAD_NANOS: i64 = 500_000_000;
+/// From picture to picture, ns, where nothing says it.
+const USUAL_STEP_NANOS: f64 = 33e6;
 /// Pictures are at least this far apart; RTMP's own grain.
 const LEAST_STEP_NANOS: i64 = 1_000_000;
 /// A clock that stands still is let run ahead of itself this far before it counts as a jump.
@@ -43,7 +58,7 @@ const MAX_LEAD_NANOS: i64 = 1_000_000_000;
 /// Presentation may differ from decoding time by so much, ms; more is damage.
 const MAX_COMPOSITION: i32 = 10_000;
 /// For [`MAX_JUMPS`].
-const JUMP_WINDOW_NANOS: u64 = 60_000_000_000;
+const JUMP_WINDOW: Duration = Duration::from_secs(60);
 /// A B picture that is sent with the time at which it is shown steps back by less, ms: some pictures of the slowest
 /// cameras.
 const SHOWN_BEFORE_MS: i64 = 1_000;
@@ -61,6 +76,10 @@ pub struct StreamAssembler {
     timeline: Option<Timeline>,
     /// When, and whether it was one as B pictures make it.
     jumps: Vec<(Monotonic, bool)>,
+    /// When steps back were straightened that are more than jitter.
+    steps_back: Vec<Monotonic>,
+    /// Pictures say when they are shown: their times are those at which they are decoded.
+    composed: bool,
     video: Option<Video>,
     joiner: Joiner<Taken>,
     sound: SoundTrack,
@@ -71,8 +90,8 @@ pub struct StreamAssembler {
     declared: Option<f64>,
     unusable: (u64, Option<Unusable>),
     lookahead: Option<u16>,
-    /// Pictures of further tracks came.
-    several_tracks: bool,
+    /// Pictures of the first track came, and of further ones.
+    tracks: (bool, bool),
 }
 
 /// Where a session's time stands.
@@ -107,6 +126,8 @@ impl StreamAssembler {
             needs: Needs::default(),
             timeline: None,
             jumps: Vec::new(),
+            steps_back: Vec::new(),
+            composed: false,
             video: None,
             joiner: Joiner::default(),
             sound: SoundTrack::default(),
@@ -115,7 +136,7 @@ impl StreamAssembler {
             declared: None,
             unusable: (0, None),
             lookahead: None,
-            several_tracks: false,
+            tracks: (false, false),
         }
     }
 
@@ -181,7 +202,7 @@ impl StreamAssembler {
     /// True if pictures of further tracks came beside the first one's.
     #[must_use]
     pub const fn has_several_tracks(&self) -> bool {
-        self.several_tracks
+        self.tracks.0 && self.tracks.1
     }
 
     /// Takes a media message; appends what it gives to `out`.
@@ -264,7 +285,14 @@ impl StreamAssembler {
         arrival: Monotonic,
         out: &mut Vec<StreamItem>,
     ) -> Result<(), MediaRefused> {
-        match VideoTag::read(&message.body) {
+        let tag = VideoTag::read(&message.body);
+        self.tracks.1 |= VideoTag::has_other_tracks(&message.body);
+        let of_first = matches!(tag, VideoTag::Configuration { .. } | VideoTag::Picture { .. });
+        self.tracks.0 |= of_first;
+        if of_first && self.unusable.1 == Some(Unusable::OtherTrack) {
+            self.unusable.1 = None;
+        }
+        match tag {
             VideoTag::Configuration { codec, record } => {
                 if let Some(before) = self.joiner.flush() {
                     self.go_on(before, out)?;
@@ -284,7 +312,10 @@ impl StreamAssembler {
             }
             VideoTag::Nothing => Ok(()),
             VideoTag::OtherTrack => {
-                self.several_tracks = true;
+                // Beside the first one's it is not ours; alone it is why there is no picture.
+                if !self.tracks.0 {
+                    self.unusable.1 = Some(Unusable::OtherTrack);
+                }
                 Ok(())
             }
             VideoTag::Cut => {
@@ -380,7 +411,7 @@ impl StreamAssembler {
         let coded = start_coded(&picture.data, video.length_size);
         let length_size = if coded.is_some() { LENGTH_SIZE } else { video.length_size };
         let units = coded.unwrap_or(picture.data);
-        let Some(walked) = video.walk(&units, length_size) else {
+        let Some(mut walked) = video.walk(&units, length_size) else {
             video.prefix.clear();
             self.let_go(Unusable::Malformed);
             return Ok(());
@@ -390,7 +421,7 @@ impl StreamAssembler {
         if walked.sets_changed {
             video.settle();
         }
-        if !walked.has_slices {
+        if !walked.has_slices() {
             let kept = walked.rebuilt.as_deref().unwrap_or(&units);
             if video.prefix.len() + kept.len() <= MAX_PREFIX {
                 video.prefix.extend_from_slice(kept);
@@ -417,6 +448,7 @@ impl StreamAssembler {
             }
             return Ok(());
         }
+        let cuts = walked.cuts(video.macroblocks);
         let data = video.finish(walked.rebuilt, units);
         let wall = walked.wall.or(video.wall.take());
         let parameters = video.parameters.clone();
@@ -434,7 +466,8 @@ impl StreamAssembler {
             composition_ms: picture.composition_ms,
             offset_nanos: picture.offset_nanos,
             begins: walked.begins,
-            has_several: walked.has_several,
+            slices: walked.slices,
+            cuts,
             key: walked.starts_decoding || (picture.key && walked.recovery),
             b_slices: walked.b_slices,
             wall,
@@ -463,6 +496,7 @@ impl StreamAssembler {
             return Ok(());
         }
         let arrival = picture.arrival;
+        self.composed |= picture.composition_ms != 0;
         let dts = self.place(&picture, arrival, out)?;
         let Some(timeline) = &mut self.timeline else { return Ok(()) };
         let session = timeline.session;
@@ -504,20 +538,23 @@ impl StreamAssembler {
             timeline.last_dts = Some(dts);
             return Ok(dts);
         }
-        let mut shown_before = false;
+        let (mut shown_before, mut moved_back) = (false, false);
         let placed = match &self.timeline {
             None => None,
             Some(timeline) => match (timeline.video, self.sound.last()) {
                 (Some((last, at, _)), _) => {
                     let moved = step(last, timestamp);
-                    shown_before =
-                        picture.b_slices && (-SHOWN_BEFORE_MS..-MAX_STEP_BACK).contains(&moved);
-                    (-MAX_STEP_BACK..=MAX_STEP).contains(&moved).then_some(at + moved)
+                    let may_be_b = picture.b_slices && !self.composed;
+                    shown_before = may_be_b && (-SHOWN_BEFORE_MS..-MAX_STEP_BACK).contains(&moved);
+                    moved_back = moved < -MAX_STEP_BACK;
+                    let least = if may_be_b { -MAX_STEP_BACK } else { -MAX_JITTER_BACK };
+                    (least..=MAX_STEP).contains(&moved).then_some(at + moved)
                 }
-                // The first picture of a session may lie on either side of its first sound.
+                // The first picture of a session may lie on either side of its first sound. Farther beside it, the
+                // sound is of another clock.
                 (None, Some((last, at))) => {
                     let moved = step(last, timestamp);
-                    (-MAX_STEP..=MAX_STEP).contains(&moved).then_some(at + moved)
+                    (-BESIDE_MS..=BESIDE_MS).contains(&moved).then_some(at + moved)
                 }
                 (None, None) => Some(i64::from(timestamp)),
             },
@@ -530,10 +567,31 @@ impl StreamAssembler {
             let dts = least.map_or(nanos(at), |least| least.max(nanos(at)));
             (dts.nanos_since(nanos(at)) <= MAX_LEAD_NANOS).then_some((at, dts))
         });
-        let (at, dts) = match straightened {
-            Some(straightened) => straightened,
-            None => {
-                self.reopen(arrival, shown_before, out)?;
+        if moved_back && straightened.is_some() && !self.believed {
+            self.steps_back.retain(|back| arrival.since(*back) < LATELY);
+            self.steps_back.push(arrival);
+        }
+        let going_on = self.going_on(arrival);
+        let (at, dts) = match (straightened, going_on) {
+            (Some(_), Some(due)) if self.is_often(&self.steps_back, arrival) => {
+                return self.give_times_up(due, timestamp, arrival, out);
+            }
+            (Some(straightened), _) => straightened,
+            (None, Some(due)) => {
+                self.jumps.retain(|(jump, _)| arrival.since(*jump) < JUMP_WINDOW);
+                self.jumps.push((arrival, shown_before));
+                match self.becomes_of_jump(picture.key, arrival)? {
+                    Jump::Useless => return self.give_times_up(due, timestamp, arrival, out),
+                    Jump::GoesOn => (due.as_nanos() / 1_000_000, due),
+                    Jump::Session => {
+                        self.reopen(arrival, out);
+                        (i64::from(timestamp), nanos(i64::from(timestamp)))
+                    }
+                }
+            }
+            // Sound alone, of another time than the pictures, is no jump of theirs.
+            (None, None) => {
+                self.reopen(arrival, out);
                 (i64::from(timestamp), nanos(i64::from(timestamp)))
             }
         };
@@ -543,6 +601,52 @@ impl StreamAssembler {
         }
         self.placed(timestamp, at, dts, arrival);
         Ok(dts)
+    }
+
+    /// The time at which a picture that comes now goes on behind the last one; `None` in front of the first.
+    fn going_on(&self, arrival: Monotonic) -> Option<MediaTime> {
+        let timeline = self.timeline.as_ref()?;
+        let ((_, _, came), last) = timeline.video.zip(timeline.last_dts)?;
+        let since = i64::try_from(arrival.since(came).as_nanos()).unwrap_or(i64::MAX);
+        Some(last.plus_nanos(since.max(LEAST_STEP_NANOS)))
+    }
+
+    /// What becomes of the jump that was noted last.
+    fn becomes_of_jump(&self, key: bool, now: Monotonic) -> Result<Jump, MediaRefused> {
+        let by_b = self.jumps.iter().filter(|(_, shown_before)| *shown_before).count();
+        let is_b = by_b * 2 > self.jumps.len();
+        let jumps: Vec<_> = self.jumps.iter().map(|(jump, _)| *jump).collect();
+        let at_once = jumps.iter().filter(|jump| now.since(**jump) < AT_ONCE).count();
+        // What is read of a recording comes at no time of its own.
+        if !is_b && !self.believed && (at_once > 1 || self.is_often(&jumps, now)) {
+            return Ok(Jump::Useless);
+        }
+        if self.jumps.len() > MAX_JUMPS {
+            return Err(if is_b { MediaRefused::BFrames } else { MediaRefused::Jumps });
+        }
+        let began = self.timeline.as_ref().and_then(|timeline| timeline.began);
+        let has_just_begun = began.is_some_and(|(_, began)| now.since(began) < AT_ONCE);
+        let goes_on = has_just_begun && !key && !is_b && !self.believed;
+        Ok(if goes_on { Jump::GoesOn } else { Jump::Session })
+    }
+
+    /// True if there were more of them lately than of times that mean something.
+    fn is_often(&self, jumps: &[Monotonic], now: Monotonic) -> bool {
+        let lately = jumps.iter().filter(|jump| now.since(**jump) < LATELY).count();
+        !self.believed && lately > MAX_LATELY
+    }
+
+    /// Times jump again and again: from this picture on they are not used.
+    fn give_times_up(
+        &mut self,
+        due: MediaTime,
+        timestamp: u32,
+        arrival: Monotonic,
+        out: &mut Vec<StreamItem>,
+    ) -> Result<MediaTime, MediaRefused> {
+        let step = self.declared_rate().map_or(USUAL_STEP_NANOS, |rate| 1e9 / rate);
+        self.pace.jumps(step);
+        self.turn_to_arrival(due, timestamp, arrival, out)
     }
 
     fn placed(&mut self, timestamp: u32, at: i64, dts: MediaTime, arrival: Monotonic) {
@@ -577,13 +681,13 @@ impl StreamAssembler {
         let going_on = self.timeline.as_ref().and_then(|timeline| {
             let (began, last) = (timeline.began?, timeline.last_dts?);
             let by_arrival = ByArrival::new(began, last, step);
-            (by_arrival.due(arrival) > last).then_some(by_arrival)
+            let ahead = last.nanos_since(by_arrival.due(arrival));
+            (ahead < AHEAD_NANOS).then_some(by_arrival)
         });
         let by_arrival = match going_on {
             Some(by_arrival) => by_arrival,
             None => {
-                self.end(CloseReason::TimeJump, out);
-                self.open(arrival, out);
+                self.reopen(arrival, out);
                 ByArrival::new((dts, arrival), dts.plus_nanos(-LEAST_STEP_NANOS), step)
             }
         };
@@ -594,35 +698,16 @@ impl StreamAssembler {
     }
 
     /// Opens a session, after closing the one that is open.
-    fn reopen(
-        &mut self,
-        arrival: Monotonic,
-        shown_before: bool,
-        out: &mut Vec<StreamItem>,
-    ) -> Result<(), MediaRefused> {
-        if let Some(timeline) = &self.timeline {
-            // Sound alone, of another time than the pictures, is no jump of theirs.
-            if timeline.video.is_some() {
-                let lately =
-                    |at: Monotonic| arrival.since(at).as_nanos() < JUMP_WINDOW_NANOS.into();
-                self.jumps.retain(|(jump, _)| lately(*jump));
-                self.jumps.push((arrival, shown_before));
-            }
-            if self.jumps.len() > MAX_JUMPS {
-                let by_b = self.jumps.iter().filter(|(_, shown_before)| *shown_before).count();
-                let is_b = by_b * 2 > self.jumps.len();
-                return Err(if is_b { MediaRefused::BFrames } else { MediaRefused::Jumps });
-            }
-            self.end(CloseReason::TimeJump, out);
-        }
-        self.open(arrival, out);
-        Ok(())
+    fn reopen(&mut self, arrival: Monotonic, out: &mut Vec<StreamItem>) {
+        let had_pictures = self.timeline.as_ref().is_some_and(|timeline| timeline.video.is_some());
+        self.end(CloseReason::TimeJump, out);
+        self.open(arrival, had_pictures, out);
     }
 
-    fn open(&mut self, arrival: Monotonic, out: &mut Vec<StreamItem>) {
+    fn open(&mut self, arrival: Monotonic, had_pictures: bool, out: &mut Vec<StreamItem>) {
         let session = (self.new_session)();
         self.pace.restart();
-        self.sound.begins(arrival);
+        self.sound.begins(arrival, had_pictures);
         self.timeline = Some(Timeline {
             session,
             video: None,
@@ -672,7 +757,7 @@ impl StreamAssembler {
                 }
                 let Some(parameters) = self.sound.kept().map(Arc::clone) else { return Ok(()) };
                 if self.timeline.is_none() {
-                    self.open(arrival, out);
+                    self.open(arrival, false, out);
                 }
                 let Some(timeline) = &self.timeline else { return Ok(()) };
                 let beside = timeline.video.zip(timeline.last_dts);
@@ -697,6 +782,16 @@ impl StreamAssembler {
     }
 }
 
+/// What becomes of a jump.
+enum Jump {
+    /// A session of its own.
+    Session,
+    /// Its picture is decoded from what came just before: another session would begin without a key picture.
+    GoesOn,
+    /// One too many: times are not used any more.
+    Useless,
+}
+
 /// One picture as its tag said.
 struct Picture {
     key: bool,
@@ -711,7 +806,9 @@ struct Taken {
     composition_ms: i32,
     offset_nanos: u32,
     begins: bool,
-    has_several: bool,
+    slices: u32,
+    /// Where it says where they begin.
+    cuts: Option<Cuts>,
     key: bool,
     b_slices: bool,
     wall: Option<UtcTime>,
@@ -729,8 +826,12 @@ impl Part for Taken {
         self.begins
     }
 
-    fn has_several(&self) -> bool {
-        self.has_several
+    fn slices(&self) -> u32 {
+        self.slices
+    }
+
+    fn is_whole(&self) -> bool {
+        self.cuts.as_ref().is_some_and(Cuts::are_even)
     }
 
     fn len(&self) -> usize {
@@ -741,6 +842,11 @@ impl Part for Taken {
         let mut data = BytesMut::from(std::mem::take(&mut self.data));
         data.extend_from_slice(&next.data);
         self.data = data.freeze();
+        self.slices += next.slices;
+        self.cuts = self.cuts.take().zip(next.cuts).map(|(mut cuts, next)| {
+            cuts.join(next);
+            cuts
+        });
         self.b_slices |= next.b_slices;
         self.wall = self.wall.or(next.wall);
         // Its last byte is the picture's.

@@ -30,6 +30,8 @@ pub(crate) struct Video {
     pub(crate) naming: Option<Naming>,
     /// Pictures a second that the sets declare.
     pub(crate) rate: Option<f64>,
+    /// Of a picture of H.264, across and down.
+    pub(crate) macroblocks: Option<(u32, u32)>,
 }
 
 /// The parameter sets in force.
@@ -41,10 +43,10 @@ pub(crate) enum Sets {
 /// What a walk over a picture's NAL units found.
 #[derive(Default)]
 pub(crate) struct Walked {
-    pub(crate) has_slices: bool,
-    /// More than one.
-    pub(crate) has_several: bool,
-    /// Its first slice is the first of a picture.
+    pub(crate) slices: u32,
+    /// Where each begins, macroblocks: of H.264 alone.
+    pub(crate) first_macroblocks: Vec<u32>,
+    /// One of its slices is the first of a picture.
     pub(crate) begins: bool,
     pub(crate) starts_decoding: bool,
     pub(crate) recovery: bool,
@@ -58,11 +60,54 @@ pub(crate) struct Walked {
 }
 
 impl Walked {
-    /// A slice was found: the first one says whether a picture begins here.
+    pub(crate) const fn has_slices(&self) -> bool {
+        self.slices > 0
+    }
+
+    /// A slice was found.
     fn slice(&mut self, begins: bool) {
-        let first = !std::mem::replace(&mut self.has_slices, true);
-        self.has_several |= !first;
-        self.begins |= first && begins;
+        self.slices += 1;
+        self.begins |= begins;
+    }
+
+    fn slice_of_h264(&mut self, nal: &[u8]) {
+        self.slice(h264::begins_picture(nal));
+        self.first_macroblocks.extend(h264::first_macroblock(nal));
+    }
+
+    /// Where its slices begin, with the picture's `macroblocks`, where it says that of each.
+    pub(crate) fn cuts(&mut self, macroblocks: Option<(u32, u32)>) -> Option<Cuts> {
+        let at = std::mem::take(&mut self.first_macroblocks);
+        let macroblocks = macroblocks.filter(|_| at.len() == self.slices as usize)?;
+        Some(Cuts { at, macroblocks })
+    }
+}
+
+/// Where the slices of an H.264 picture, or of a part of one, begin.
+#[derive(Debug)]
+pub(crate) struct Cuts {
+    /// Macroblocks.
+    at: Vec<u32>,
+    /// Of the picture, across and down.
+    macroblocks: (u32, u32),
+}
+
+impl Cuts {
+    /// Takes those that follow.
+    pub(crate) fn join(&mut self, next: Self) {
+        self.at.extend(next.at);
+    }
+
+    /// True where they cut the whole picture evenly: no other slice follows. Encoders that cut otherwise (by bytes)
+    /// say nothing so; encoders round to rows, so shares differ by one, or by half of one's own where a share is small.
+    pub(crate) fn are_even(&self) -> bool {
+        let (across, down) = self.macroblocks;
+        let ends = self.at.iter().copied().skip(1).chain([across.saturating_mul(down)]);
+        let shares = self.at.iter().zip(ends).map(|(from, to)| to.checked_sub(*from));
+        let Some(shares) = shares.collect::<Option<Vec<u32>>>() else { return false };
+        let (least, most) = (shares.iter().min().copied(), shares.iter().max().copied());
+        let (Some(least), Some(most)) = (least, most) else { return false };
+        self.at.len() > 1 && self.at.first() == Some(&0) && most - least <= across.min(least / 2)
     }
 }
 
@@ -80,6 +125,7 @@ impl Video {
             wall: None,
             naming: None,
             rate: None,
+            macroblocks: None,
         }
     }
 
@@ -100,6 +146,11 @@ impl Video {
             Sets::H264(sets) => sets.sps.first().and_then(|sps| h264::declared_rate(sps)),
             Sets::H265(_) => None,
         };
+        self.macroblocks = match &self.sets {
+            Sets::H264(sets) => sets.sps.first().and_then(|sps| h264::Sps::read(sps)),
+            Sets::H265(_) => None,
+        }
+        .map(|sps| sps.macroblocks);
         let kept = self.parameters.as_deref().zip(new.as_ref());
         if kept.is_none_or(|(kept, new)| !decodes_alike(kept, new)) {
             self.parameters = new.map(Arc::new);
@@ -192,11 +243,11 @@ impl Video {
         match &self.sets {
             Sets::H264(_) => match nal.first().map_or(0, |header| header & 0x1F) {
                 h264::nal::IDR => {
-                    walked.slice(h264::begins_picture(nal));
+                    walked.slice_of_h264(nal);
                     walked.starts_decoding = true;
                 }
                 h264::nal::SLICE | h264::nal::SLICE_A => {
-                    walked.slice(h264::begins_picture(nal));
+                    walked.slice_of_h264(nal);
                     walked.b_slices |= h264::slice_type(nal) == B_H264;
                 }
                 h264::nal::SEI => sei(walked),
@@ -209,7 +260,7 @@ impl Video {
                 }
                 0..=h265::nal::VCL_LAST => {
                     // The first says it for all, and each is held against the sets.
-                    let first = !walked.has_slices;
+                    let first = !walked.has_slices();
                     walked.slice(h265::begins_picture(nal));
                     walked.b_slices |= first && sets.is_reordered_b(nal);
                 }
@@ -238,5 +289,36 @@ fn split_at_start_code(nal: &[u8]) -> (&[u8], Option<&[u8]>) {
     match memchr::memmem::find(nal, &[0, 0, 1]) {
         Some(at) => (nal.get(..at).unwrap_or_default(), nal.get(at + 3..)),
         None => (nal, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cuts;
+
+    #[test]
+    fn slices_that_cut_a_picture_evenly_say_that_it_is_whole() {
+        let rows: [((u32, u32), &[u32], bool); 12] = [
+            // 320×180 in four of three rows, and what is missing of it.
+            ((20, 12), &[0, 60, 120, 180], true),
+            ((20, 12), &[0, 60, 120], false),
+            ((20, 12), &[0, 60], false),
+            ((20, 12), &[0, 120], true),
+            ((20, 12), &[0], false),
+            ((20, 12), &[60, 120, 180], false),
+            // Rounded to rows: 68 in eight.
+            ((120, 68), &[0, 1_080, 2_040, 3_120, 4_080, 5_160, 6_120, 7_200], true),
+            ((120, 68), &[0, 1_080, 2_040, 3_120, 4_080, 5_160, 6_120], false),
+            // One row each, and the last of them missing.
+            ((20, 4), &[0, 20, 40, 60], true),
+            ((20, 4), &[0, 20, 40], false),
+            // By bytes; out of order.
+            ((20, 12), &[0, 17, 130], false),
+            ((20, 12), &[0, 120, 60, 180], false),
+        ];
+        for (macroblocks, at, expected) in rows {
+            let cuts = Cuts { at: at.to_vec(), macroblocks };
+            assert_eq!(cuts.are_even(), expected, "{at:?}");
+        }
     }
 }

@@ -27,9 +27,10 @@ const MAX_ITEMS: usize = 4096;
 
 /// A bounded hop of [`StreamItem`]s of one court. Clones share one queue.
 ///
-/// Bounded by `bound` of stream time (and by bytes and items, against absurd timestamps). When a
+/// Bounded by `bound` of stream time (and by bytes and items, against absurd timestamps), pictures and sound each by
+/// their own: their times may be of two clocks, and no picture is lost for sound. When a
 /// video unit does not fit, it and all that follow are refused until a key frame that fits; sound
-/// is refused while it does not fit. Sessions' beginnings and ends and wall times always fit:
+/// is refused while it does not fit, and has half of the bytes and items at most. Sessions' beginnings and ends and wall times always fit:
 /// they are few, and what follows means nothing without them.
 #[derive(Clone, Debug)]
 pub struct UnitMailbox {
@@ -168,17 +169,26 @@ impl UnitMailbox {
             }
             StreamItem::Sound { .. } | StreamItem::Wall(_) => queue.items.len() < MAX_ITEMS,
             StreamItem::Closed { .. } => true,
-            StreamItem::Audio(unit) => self.fits(queue, unit.pts, unit.data.len()),
+            StreamItem::Audio(unit) => {
+                let oldest = queue.items.iter().find_map(|item| match item {
+                    StreamItem::Audio(unit) => Some(unit.pts),
+                    _ => None,
+                });
+                self.fits(queue, (oldest, unit.pts), unit.data.len(), 2)
+            }
             StreamItem::Video(unit) => {
                 if queue.awaiting_key && !unit.key {
                     tally.refused(DropReason::AwaitingKey);
                     return false;
                 }
-                let stands = self.shared.standing.is_some_and(|standing| {
-                    let backlog = self.backlog(queue, unit.dts);
-                    queue.watch.stands(unit.arrival, backlog, standing)
+                let oldest = queue.items.iter().find_map(|item| match item {
+                    StreamItem::Video(unit) => Some(unit.dts),
+                    _ => None,
                 });
-                if !stands && self.fits(queue, unit.dts, size(item)) {
+                let stands = self.shared.standing.is_some_and(|standing| {
+                    queue.watch.stands(unit.arrival, waits(oldest, unit.dts), standing)
+                });
+                if !stands && self.fits(queue, (oldest, unit.dts), size(item), 1) {
                     queue.awaiting_key = false;
                     tally.offered();
                     true
@@ -191,16 +201,18 @@ impl UnitMailbox {
         }
     }
 
-    /// Stream time that waits inside, up to `at`.
-    fn backlog(&self, queue: &Queue, at: MediaTime) -> i64 {
-        let oldest = queue.items.iter().find_map(time_of);
-        oldest.map_or(0, |oldest| at.nanos_since(oldest))
-    }
-
-    fn fits(&self, queue: &Queue, at: MediaTime, bytes: usize) -> bool {
-        let span = self.backlog(queue, at);
+    /// True if one of `at` fits behind the oldest of its kind, in the `part`th part of what there is room for.
+    fn fits(
+        &self,
+        queue: &Queue,
+        (oldest, at): (Option<MediaTime>, MediaTime),
+        bytes: usize,
+        part: usize,
+    ) -> bool {
         let bound = i64::try_from(self.shared.bound.as_nanos()).unwrap_or(i64::MAX);
-        span <= bound && queue.bytes + bytes <= MAX_BYTES && queue.items.len() < MAX_ITEMS
+        waits(oldest, at) <= bound
+            && queue.bytes + bytes <= MAX_BYTES / part
+            && queue.items.len() < MAX_ITEMS / part
     }
 
     /// Takes the oldest item, waiting up to `timeout` on this thread.
@@ -285,15 +297,9 @@ fn size(item: &StreamItem) -> usize {
     }
 }
 
-fn time_of(item: &StreamItem) -> Option<MediaTime> {
-    match item {
-        StreamItem::Video(unit) => Some(unit.dts),
-        StreamItem::Audio(unit) => Some(unit.pts),
-        StreamItem::Opened(_)
-        | StreamItem::Sound { .. }
-        | StreamItem::Wall(_)
-        | StreamItem::Closed { .. } => None,
-    }
+/// Stream time of one kind that waits inside, up to `at`.
+fn waits(oldest: Option<MediaTime>, at: MediaTime) -> i64 {
+    oldest.map_or(0, |oldest| at.nanos_since(oldest))
 }
 
 #[cfg(test)]
@@ -343,6 +349,50 @@ mod tests {
         let count = tally.count();
         assert!(count.balances(), "{count:?}");
         (count.dropped_total(), behind)
+    }
+
+    fn sound(pts: i64, data: &'static [u8]) -> StreamItem {
+        StreamItem::Audio(crate::media::AudioUnit {
+            session: SessionId::from_bits(1),
+            pts: MediaTime::from_millis(pts),
+            data: bytes::Bytes::from_static(data),
+            parameters: Arc::new(crate::media::AudioParameters {
+                config: bytes::Bytes::from_static(b"\x12\x10"),
+                sample_rate: 44_100,
+                channels: 2,
+            }),
+            arrival: Monotonic::ZERO,
+        })
+    }
+
+    #[test]
+    fn no_picture_is_lost_for_sound_whatever_its_times_are() {
+        // Behind the pictures, as some encoders' lookahead makes it and another clock does; before them; standing still.
+        let rows: [fn(i64) -> i64; 4] =
+            [|at| at - 6_000, |at| at - 60_000, |at| at + 60_000, |_| 0];
+        for of in rows {
+            for bound in [4, 1] {
+                let tally = Ledger::new().hop("a", "ring");
+                let tested = UnitMailbox::new(Duration::from_secs(bound), tally.clone());
+                for n in 0..250_u64 {
+                    tested.offer(sound(of(i64::try_from(n * 40).unwrap()), b"aac"));
+                    tested.offer(picture(n, n * 40));
+                    // A reader that is half a second behind.
+                    while tested.len() > 25 {
+                        drop(tested.take(Duration::ZERO));
+                    }
+                }
+                assert_eq!(tally.count().dropped_total(), 0, "{bound} s");
+            }
+        }
+        // Sound of one time fills no hop: half of it is the pictures'.
+        let tally = Ledger::new().hop("a", "ring");
+        let tested = UnitMailbox::new(Duration::from_secs(4), tally.clone());
+        let kept = (0..5_000).filter(|_| tested.offer(sound(0, b"aac"))).count();
+        assert_eq!(kept, MAX_ITEMS / 2);
+        assert!((0..100).all(|n| tested.offer(picture(n, 0))));
+        // Negative control: pictures of their own are bounded by their own.
+        assert!(!tested.offer(picture(150, 0)));
     }
 
     fn hop() -> (UnitMailbox, Tally) {

@@ -2,7 +2,7 @@
 //!
 //! A recording that began anew at each would be cut into as many clips. So those in force stay in force while what
 //! comes says no more than they do: each set of it is one of theirs but for what only says which decoders may try
-//! (constraint flags), when pictures are due (timing, the buffer of the hypothetical decoder), and a level that is
+//! (constraint flags), how much a set is referred to (`nal_ref_idc`), zeros behind it, when pictures are due (timing, the buffer of the hypothetical decoder), and a level that is
 //! no higher: a decoder of the higher one keeps as many pictures, or more. What fails: sets that cannot be read are
 //! like themselves alone.
 
@@ -55,6 +55,33 @@ mod tests {
     }
 
     #[test]
+    fn the_header_of_a_set_and_zeros_behind_it_mean_nothing_in_h265_too() {
+        use crate::media::naming::crafted::{nal, pps, sps};
+        let more = |bits: &mut crate::media::bits::BitWriter| {
+            bits.unsigned(0);
+            bits.flag(false);
+        };
+        let sets =
+            || [nal(32, |bits| bits.bits(0x0C01_FFFF, 32)), sps((1_920, 1_080), 4, more), pps()];
+        let parameters = |sets: [Vec<u8>; 3]| {
+            let mut known = h265::ParameterSets::default();
+            assert!(sets.into_iter().all(|set| known.update(&set.into())));
+            known.parameters().expect("sets")
+        };
+        let kept = parameters(sets());
+        for at in 0..3 {
+            let mut padded = sets();
+            padded[at].extend([0, 0]);
+            assert_eq!(parameters(padded.clone()), kept, "zeros behind set {at}");
+            // Of another temporal layer, as only the picture parameter set may be.
+            padded[at][1] = 3;
+            assert!(decodes_alike(&kept, &parameters(padded)), "set {at}");
+        }
+        let other = parameters([sets()[0].clone(), sps((1_280, 720), 4, more), sets()[2].clone()]);
+        assert!(!decodes_alike(&kept, &other));
+    }
+
+    #[test]
     fn what_no_decoder_looks_at_is_no_change_and_what_one_does_is() {
         let kept = parameters(&[SPS, PPS]);
         let alike = |sets: &[&[u8]]| decodes_alike(&kept, &parameters(sets));
@@ -62,6 +89,13 @@ mod tests {
         assert!(alike(&[&with(2, 0x04), PPS]), "a constraint flag");
         assert!(alike(&[&with(3, 0x1F), PPS]), "a lower level");
         assert!(alike(&[&with(22, 0xCC), PPS]), "another time scale");
+        for header in [0x27, 0x47] {
+            let pps = [&[header & 0x60 | 8], &PPS[1..]].concat();
+            assert!(alike(&[&with(0, header), &pps]), "how much it is referred to");
+        }
+        let padded = |set: &[u8], zeros| [set, &vec![0; zeros]].concat();
+        assert!(alike(&[&padded(SPS, 2), &padded(PPS, 3)]), "zeros behind them");
+        assert!(!alike(&[&padded(SPS, 2), b"\x28\xee\0"]), "and another picture parameter set");
         assert!(!alike(&[&with(3, 0x33), PPS]), "a higher one wants more pictures kept");
         assert!(!alike(&[SPS, b"\x68\xee"]), "another picture parameter set");
         assert!(!alike(&[&with(6, 0x50), PPS]), "something of the picture itself");

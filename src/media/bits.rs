@@ -25,6 +25,13 @@ pub(crate) fn up_to_start_code(nal: &[u8]) -> &[u8] {
     start.and_then(|at| nal.get(..at)).unwrap_or(nal)
 }
 
+/// `nal` without zeros behind it: no NAL unit ends with one (ITU-T H.264 7.4.1, `trailing_zero_8bits` of B.1.1 are
+/// not its own), and some encoders leave them there.
+pub(crate) fn without_trailing_zeros(nal: &[u8]) -> &[u8] {
+    let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    nal.get(..end).unwrap_or(nal)
+}
+
 /// Puts emulation prevention bytes into a payload.
 pub(crate) fn escape(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 8);

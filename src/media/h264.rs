@@ -10,7 +10,9 @@
 
 use bytes::Bytes;
 
-use crate::media::bits::{BitReader, BitWriter, escape, unescape, up_to_start_code};
+use crate::media::bits::{
+    BitReader, BitWriter, escape, unescape, up_to_start_code, without_trailing_zeros,
+};
 use crate::media::coded::{ChromaFormat, CodedPictures};
 use crate::media::unit::{Codec, CodecParameters};
 
@@ -375,9 +377,11 @@ pub fn without_reordering(nal: &[u8]) -> Option<Bytes> {
 /// Returns what decoders look at of a parameter set, without its level: sets that decode alike are equal then. Of
 /// a sequence parameter set that is all but the constraint flags (7.4.2.1.1: they say which decoders may try) and
 /// what its VUI says of timing, of the hypothetical decoder's buffer and of `pic_struct`. Sets that cannot be read,
-/// and others, come back as they are.
+/// and others, come back as they are, without `nal_ref_idc` (of a set it says no more than that it is none: 7.4.1)
+/// and without zeros behind them.
 #[must_use]
 pub fn looked_at(nal: &[u8]) -> Vec<u8> {
+    const TYPE: u8 = 0x1F;
     let cut = || {
         let (vui_at, restriction_at) = Sps::read(nal)?.restriction_at;
         let (&header, rest) = nal.split_first()?;
@@ -405,11 +409,15 @@ pub fn looked_at(nal: &[u8]) -> Vec<u8> {
         } else {
             to.copy(&mut from, end);
         }
-        let mut out = vec![header];
+        let mut out = vec![header & TYPE];
         out.extend(to.finish());
         Some(out)
     };
-    cut().unwrap_or_else(|| nal.to_vec())
+    let as_it_is = || match without_trailing_zeros(nal).split_first() {
+        Some((header, rest)) => [&[header & TYPE], rest].concat(),
+        None => Vec::new(),
+    };
+    cut().unwrap_or_else(as_it_is)
 }
 
 /// Returns `level_idc` of a sequence parameter set; 0 of anything else.
@@ -488,7 +496,7 @@ impl ParameterSets {
     /// One that cannot be read is none: no decoder gets a set of which nobody knows what it costs.
     pub fn update(&mut self, nal: &Bytes) -> bool {
         let held: usize = self.sps.iter().chain(&self.pps).map(Bytes::len).sum();
-        let nal = &nal.slice(..up_to_start_code(nal).len());
+        let nal = &nal.slice(..without_trailing_zeros(up_to_start_code(nal)).len());
         let Some(kind) = nal.first().map(|header| header & 0x1F) else { return false };
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match kind {
             nal::SPS => (&mut self.sps, sps_id),
@@ -607,6 +615,13 @@ fn pps_id(nal: &[u8]) -> Option<u32> {
 pub fn begins_picture(nal: &[u8]) -> bool {
     // Exp-Golomb's zero is one bit; and where it cannot be read it begins whatever it is.
     nal.get(1).is_none_or(|byte| byte & 0x80 != 0)
+}
+
+/// Returns `first_mb_in_slice` of a slice with its NAL header (7.3.3).
+#[must_use]
+pub fn first_macroblock(nal: &[u8]) -> Option<u32> {
+    let payload = unescape(nal.get(1..)?, 12);
+    BitReader::new(&payload).unsigned()
 }
 
 /// Returns `slice_type` modulo 5 of a slice with its NAL header (7.3.3): 0 P, 1 B, 2 I, 3 SP, 4 SI.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::media::bits::{BitReader, unescape, up_to_start_code};
+use crate::media::bits::{BitReader, unescape, up_to_start_code, without_trailing_zeros};
 use crate::media::coded::{ChromaFormat, CodedPictures};
 use crate::media::references::{self, References};
 use crate::media::unit::{Codec, CodecParameters};
@@ -191,21 +191,24 @@ fn skip_sub_layers(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
 /// Returns what decoders look at of a parameter set, without its level: sets that decode alike are equal then. Of a
 /// sequence parameter set that is all but the constraint flags (7.4.4: they say which decoders may try); of a video
 /// parameter set its id, since what is decoded of the base layer stands in the others. A set that cannot be read,
-/// and any other, comes back as it is.
+/// and any other, comes back as it is, without the temporal layer of its header and without zeros behind it.
 #[must_use]
 pub fn looked_at(nal: &[u8]) -> Vec<u8> {
     let cut = || match nal_type(nal)? {
         nal::VPS => Some(vec![nal::VPS << 1, nal.get(2)? & 0xF0]),
         nal::SPS => {
             Sps::read(nal)?;
-            let (header, rest) = nal.split_at_checked(2)?;
-            let mut payload = unescape(rest, MAX_SET_BYTES);
+            let mut payload = unescape(without_trailing_zeros(nal).get(2..)?, MAX_SET_BYTES);
             payload.get_mut(6..13)?.fill(0);
-            Some([header, &payload].concat())
+            Some([&[nal::SPS << 1, 1][..], &payload].concat())
         }
         _ => None,
     };
-    cut().unwrap_or_else(|| nal.to_vec())
+    let as_it_is = || match without_trailing_zeros(nal).split_first_chunk::<2>() {
+        Some(([first, second], rest)) => [&[first & 0x7F, second | 7][..], rest].concat(),
+        None => nal.to_vec(),
+    };
+    cut().unwrap_or_else(as_it_is)
 }
 
 /// Returns `general_level_idc` of a sequence parameter set; 0 of anything else.
@@ -263,7 +266,7 @@ impl ParameterSets {
             return false;
         }
         let held: usize = self.vps.iter().chain(&self.sps).chain(&self.pps).map(Bytes::len).sum();
-        let nal = &nal.slice(..up_to_start_code(nal).len());
+        let nal = &nal.slice(..without_trailing_zeros(up_to_start_code(nal)).len());
         let (sets, id): (_, fn(&[u8]) -> Option<u32>) = match nal_type(nal) {
             Some(nal::VPS) => (&mut self.vps, vps_id),
             Some(nal::SPS) => (&mut self.sps, sps_id),

@@ -52,6 +52,14 @@ pub enum AudioTag {
 }
 
 impl VideoTag {
+    /// True of a message that holds pictures of other tracks than the first one, whether or not the first one's too
+    /// (Enhanced RTMP v2).
+    #[must_use]
+    pub fn has_other_tracks(body: &Bytes) -> bool {
+        let Some((MULTITRACK, at, _)) = packet_type(body) else { return false };
+        tracks(&body.slice(at.min(body.len())..)).is_some_and(|tracks| tracks.others)
+    }
+
     /// Reads a video message. Its data share the message's bytes.
     #[must_use]
     pub fn read(body: &Bytes) -> Self {
@@ -87,38 +95,44 @@ fn coded(codec: Codec, key: bool, offset_nanos: u32, body: &Bytes, at: usize) ->
     VideoTag::Picture { codec, key, composition_ms, offset_nanos, data }
 }
 
-/// Enhanced RTMP: packet type in the low bits, then a `FourCC`.
-fn enhanced(body: &Bytes, first: u8) -> VideoTag {
-    const SEQUENCE_START: u8 = 0;
-    const CODED_FRAMES: u8 = 1;
-    const CODED_FRAMES_X: u8 = 3;
-    const MULTITRACK: u8 = 6;
+/// Packet type of several tracks in one message of video.
+const MULTITRACK: u8 = 6;
+
+/// The packet type of an enhanced message of pictures, what follows where behind it, and the nanoseconds of its
+/// modifiers. `None` of any other message, and of one that is cut.
+fn packet_type(body: &[u8]) -> Option<(u8, usize, u32)> {
     const MOD_EX: u8 = 7;
-    let frame_type = (first >> 4) & 7;
-    if frame_type == 5 {
-        return VideoTag::Nothing;
-    }
-    let mut packet = first & 0x0F;
-    let mut at = 1;
-    let mut offset_nanos = 0;
+    let first = *body.first().filter(|first| **first & 0x80 != 0)?;
+    let (mut packet, mut at, mut offset_nanos) = (first & 0x0F, 1, 0);
     while packet == MOD_EX {
-        let Some((kind, value, next, used)) = mod_ex(body.get(at..).unwrap_or_default()) else {
-            return VideoTag::Cut;
-        };
+        let (kind, value, next, used) = mod_ex(body.get(at..).unwrap_or_default())?;
         if kind == 0 {
             offset_nanos = value.min(999_999);
         }
         packet = next;
         at += used;
     }
+    Some((packet, at, offset_nanos))
+}
+
+/// Enhanced RTMP: packet type in the low bits, then a `FourCC`.
+fn enhanced(body: &Bytes, first: u8) -> VideoTag {
+    const SEQUENCE_START: u8 = 0;
+    const CODED_FRAMES: u8 = 1;
+    const CODED_FRAMES_X: u8 = 3;
+    let frame_type = (first >> 4) & 7;
+    if frame_type == 5 {
+        return VideoTag::Nothing;
+    }
+    let Some((mut packet, at, offset_nanos)) = packet_type(body) else { return VideoTag::Cut };
     let first = if packet == MULTITRACK {
         let rest = body.slice(at.min(body.len())..);
-        match first_track(&rest) {
-            Some(Track::First { packet: of_track, fourcc, data }) => {
+        match tracks(&rest) {
+            Some(Tracks { first: Some((fourcc, data)), packet: of_track, .. }) => {
                 packet = of_track;
                 Some((fourcc, data))
             }
-            Some(Track::Other) => return VideoTag::OtherTrack,
+            Some(Tracks { first: None, .. }) => return VideoTag::OtherTrack,
             None => return VideoTag::Cut,
         }
     } else {
@@ -150,20 +164,24 @@ fn enhanced(body: &Bytes, first: u8) -> VideoTag {
     }
 }
 
-/// What of several tracks in one message is ours.
-enum Track {
-    First { packet: u8, fourcc: [u8; 4], data: Bytes },
-    Other,
+/// The tracks of one message.
+struct Tracks {
+    packet: u8,
+    /// The first one, ours.
+    first: Option<([u8; 4], Bytes)>,
+    /// There are others.
+    others: bool,
 }
 
-/// Finds track 0 of a multitrack message, behind its packet type (Enhanced RTMP v2, "Multitrack Streaming via Enhanced
-/// RTMP"). `None` if it is cut.
-fn first_track(rest: &Bytes) -> Option<Track> {
+/// Reads a multitrack message, behind its packet type (Enhanced RTMP v2, "Multitrack Streaming via Enhanced
+/// RTMP"). `None` if the first track, or what stands in front of it, is cut.
+fn tracks(rest: &Bytes) -> Option<Tracks> {
     const ONE_TRACK: u8 = 0;
     const MANY_CODECS: u8 = 2;
     let (&head, _) = rest.split_first()?;
     let (kind, packet) = (head >> 4, head & 0x0F);
     let mut at = 1;
+    let mut found = Tracks { packet, first: None, others: false };
     let mut common = None;
     if kind != MANY_CODECS {
         common = rest.get(at..)?.first_chunk::<4>().copied();
@@ -171,6 +189,11 @@ fn first_track(rest: &Bytes) -> Option<Track> {
         at += 4;
     }
     while at < rest.len() {
+        // What comes behind the first one is told of, and not looked into.
+        if found.first.is_some() {
+            found.others = true;
+            break;
+        }
         let fourcc = match common {
             Some(fourcc) => fourcc,
             None => {
@@ -190,11 +213,13 @@ fn first_track(rest: &Bytes) -> Option<Track> {
         };
         rest.get(at..end)?;
         if id == 0 {
-            return Some(Track::First { packet, fourcc, data: rest.slice(at..end) });
+            found.first = Some((fourcc, rest.slice(at..end)));
+        } else {
+            found.others = true;
         }
         at = end;
     }
-    Some(Track::Other)
+    Some(found)
 }
 
 /// One modifier (Enhanced RTMP v2, `ModEx`): its type, its value, the packet type that follows, and
@@ -247,9 +272,9 @@ fn extended_audio(body: &Bytes, mut packet: u8) -> AudioTag {
     }
     let rest = body.slice(at.min(body.len())..);
     let (packet, fourcc, data) = if packet == MULTITRACK {
-        match first_track(&rest) {
-            Some(Track::First { packet, fourcc, data }) => (packet, fourcc, data),
-            Some(Track::Other) | None => return AudioTag::Nothing,
+        match tracks(&rest) {
+            Some(Tracks { packet, first: Some((fourcc, data)), .. }) => (packet, fourcc, data),
+            Some(Tracks { first: None, .. }) | None => return AudioTag::Nothing,
         }
     } else {
         let Some(&fourcc) = rest.first_chunk::<4>() else { return AudioTag::Nothing };
@@ -418,6 +443,29 @@ mod tests {
         let sound = |body: &'static [u8]| AudioTag::read(&Bytes::from_static(body));
         assert_eq!(sound(b"\x95\x01mp4a\x00aac"), AudioTag::Frame(Bytes::from_static(b"aac")));
         assert_eq!(sound(b"\x95\x01mp4a\x01aac"), AudioTag::Nothing);
+    }
+
+    #[test]
+    fn further_tracks_are_seen_wherever_they_stand() {
+        let rows: [(&[u8], bool); 12] = [
+            (b"\x96\x03avc1\x00nal", false),
+            (b"\x96\x03avc1\x01nal", true),
+            (b"\x96\x13avc1\x00\0\0\x03nal", false),
+            (b"\x96\x13avc1\x00\0\0\x03nal\x01\0\0\x02no", true),
+            (b"\x96\x13avc1\x01\0\0\x02no\x00\0\0\x03nal", true),
+            (b"\x96\x23avc1\x00\0\0\x03nalav01\x01\0\0\x02no", true),
+            (b"\x96\x23av01\x01\0\0\x02noavc1\x00\0\0\x03nal", true),
+            // Behind a modifier.
+            (b"\x97\x02\x07\xa1\x20\x06\x03avc1\x01nal", true),
+            (b"\x97\x02\x07\xa1\x20\x03avc1nal", false),
+            (b"\x91avc1\0\0\0nal", false),
+            (b"\x17\x01\0\0\0nal", false),
+            (b"\x96", false),
+        ];
+        for (body, expected) in rows {
+            let told = VideoTag::has_other_tracks(&Bytes::copy_from_slice(body));
+            assert_eq!(told, expected, "{}", body.escape_ascii());
+        }
     }
 
     #[test]

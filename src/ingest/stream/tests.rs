@@ -74,8 +74,12 @@ fn time_wraps_jitters_and_jumps() {
     let mut tested = assembler();
     assert!(send(&mut tested, kind::VIDEO, 0, record()).is_empty());
     let mut out = Vec::new();
-    for at in [0xFFFF_FF00_u32, 5, 5, 0, 40, 20_000, 100] {
-        out.extend(picture(&mut tested, at, &[P]));
+    let body = [b"\x27\x01\0\0\0", &avcc(&[P])[..]].concat();
+    for (n, timestamp) in (0_u64..).zip([0xFFFF_FF00_u32, 5, 5, 0, 40, 20_000, 100]) {
+        let body = Bytes::copy_from_slice(&body);
+        let message = Message { timestamp, kind: kind::VIDEO, stream: 1, body };
+        let arrival = Monotonic::from_nanos(n * 1_100_000_000);
+        tested.media(&message, arrival, &mut out).unwrap();
     }
     let wrapped = 1_i64 << 32;
     let expected = [
@@ -93,11 +97,12 @@ fn time_wraps_jitters_and_jumps() {
         "video 0 100".to_owned(),
     ];
     assert_eq!(told(&out), expected);
+    assert_eq!(tested.times_told(), None, "jumps that are far between are sessions");
 }
 
 #[test]
-fn a_clock_that_only_jumps_is_refused() {
-    let mut tested = assembler();
+fn a_recording_whose_times_only_jump_is_refused() {
+    let mut tested = assembler().of_recording();
     send(&mut tested, kind::VIDEO, 0, record());
     let mut refused = None;
     for round in 0..40_u32 {
@@ -421,6 +426,144 @@ fn times_of_no_use_are_replaced_by_arrival() {
     }
 }
 
+/// Of all that is 0 up to `most`, as if by dice.
+fn dice(n: u64, most: u64) -> u64 {
+    (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) % (most + 1)
+}
+
+#[test]
+fn times_that_jump_again_and_again_are_replaced_by_arrival() {
+    #[expect(clippy::cast_possible_truncation, reason = "made up")]
+    let rows: [(&str, &dyn Fn(u64, u64) -> u32); 5] = [
+        ("60 ms to and fro", &|n, now| (now + dice(n, 120)) as u32),
+        ("microseconds", &|_, now| (now * 1_000) as u32),
+        ("dice", &|n, _| dice(n, 1 << 31) as u32),
+        ("two clocks", &|n, now| (now + n % 2 * 60_000) as u32),
+        ("back by a second in each", &|_, now| (now + 10_000 - now % 1_500 / 500 * 700) as u32),
+    ];
+    for (name, of) in rows {
+        for fps in [25, 15] {
+            // At 15 a second 60 ms are less than a picture, and never far back.
+            if fps == 15 && name.starts_with("60 ms") {
+                continue;
+            }
+            let mut tested = assembler();
+            send(&mut tested, kind::VIDEO, 0, record());
+            send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+            let items = played(&mut tested, (fps, 12), of).expect(name);
+            let off = lasts(&items) - 11_960;
+            let sessions = items.iter().filter(|item| matches!(item, StreamItem::Opened(_)));
+            let most = if name.starts_with("back") { 3 } else { 1 };
+            assert!(sessions.count() <= most, "{name}");
+            assert!(off.abs() <= 400 && off >= -2_400, "{name}: {off} ms");
+            assert_eq!(pictures_of(&items).len() as u64, 12 * fps, "{name}");
+            let told = tested.times_told().unwrap_or_default();
+            assert!(told.starts_with("its times jump again and again"), "{name}: {told}");
+            let mut last = None;
+            for item in &items[items.len() / 2..] {
+                if let StreamItem::Video(unit) = item {
+                    let step = last.map_or(40, |last| unit.dts.nanos_since(last) / 1_000_000);
+                    assert!((10..=140).contains(&step), "{name}: {step} ms");
+                    last = Some(unit.dts);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_step_back_that_is_more_than_jitter_ends_no_session_and_is_not_told() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
+    let set_right = |_, now: u64| (if now < 5_000 { now } else { now - 150 }) as u32;
+    let items = played(&mut tested, (25, 12), set_right).unwrap();
+    assert_eq!(items.iter().filter(|item| matches!(item, StreamItem::Opened(_))).count(), 1);
+    assert_eq!(pictures_of(&items).len(), 300);
+    assert_eq!(tested.times_told(), None);
+}
+
+#[test]
+fn a_jump_right_behind_the_beginning_leaves_no_picture_without_its_key_picture() {
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, record());
+    // The first one at 0, all others by the encoder's clock.
+    #[expect(clippy::cast_possible_truncation, reason = "some seconds")]
+    let items =
+        played(&mut tested, (25, 3), |n, now| if n == 0 { 0 } else { 900_000 + now as u32 })
+            .unwrap();
+    assert_eq!(items.iter().filter(|item| matches!(item, StreamItem::Opened(_))).count(), 1);
+    assert!((lasts(&items) - 2_960).abs() <= 50, "{}", lasts(&items));
+    assert_eq!(tested.times_told(), None);
+}
+
+#[test]
+fn sound_that_comes_first_and_far_beside_is_put_beside_the_pictures_at_once() {
+    for beside in [6_000_i64, 8_000, 15_000, 3_600_000, -6_000, -3_600_000] {
+        let mut tested = assembler();
+        send(&mut tested, kind::VIDEO, 0, record());
+        send(&mut tested, kind::AUDIO, 0, b"\xaf\x00\x12\x10".to_vec());
+        let mut out = Vec::new();
+        let mut message = |kind, at: i64, now: u64, body: &[u8]| {
+            let timestamp = u32::try_from(at.rem_euclid(1 << 32)).unwrap();
+            let message =
+                Message { timestamp, kind, stream: 1, body: Bytes::copy_from_slice(body) };
+            tested.media(&message, Monotonic::from_nanos(now * 1_000_000), &mut out).unwrap();
+        };
+        for n in 0..150_u64 {
+            let now = n * 20;
+            let at = i64::try_from(now).unwrap() + 7_000_000;
+            message(kind::AUDIO, at + beside, now, b"\xaf\x01aac");
+            if n >= 3 && n % 2 == 1 {
+                let unit = [b"\x17\x01\0\0\0", &avcc(&[IDR])[..]].concat();
+                message(kind::VIDEO, at, now, &unit);
+            }
+        }
+        let first = out.iter().position(|item| matches!(item, StreamItem::Video(_))).unwrap();
+        let mut shown = MediaTime::ZERO;
+        let mut heard = 0;
+        for item in &out[first..] {
+            match item {
+                StreamItem::Video(unit) => shown = unit.dts,
+                StreamItem::Audio(unit) => {
+                    heard += 1;
+                    let apart = unit.pts.nanos_since(shown) / 1_000_000;
+                    assert!(apart.abs() <= 60, "{beside}: {apart} ms");
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(heard, 146, "{beside}: from the first picture on");
+        assert_eq!(tested.times_told(), None);
+    }
+}
+
+#[test]
+fn several_tracks_are_told_where_the_first_is_one_of_them() {
+    let record = &record()[5..];
+    let unit = avcc(&[IDR]);
+    let part = |id: u8, data: &[u8]| {
+        [&[id][..], &u32::try_from(data.len()).unwrap().to_be_bytes()[1..], data].concat()
+    };
+    let many = |packet: u8, data: &[u8]| {
+        [&[0x96, 0x10 | packet][..], b"avc1", &part(1, b"\0\0\0"), &part(0, data)].concat()
+    };
+    let mut tested = assembler();
+    send(&mut tested, kind::VIDEO, 0, many(0, record));
+    assert_eq!(told(&send(&mut tested, kind::VIDEO, 0, many(3, &unit)))[1], "video 0 0 key");
+    assert!(tested.has_several_tracks());
+    // The second alone: nothing is taken, and that is why.
+    let mut tested = assembler();
+    let second = [&b"\x96\x03avc1\x01"[..], &unit].concat();
+    assert!(send(&mut tested, kind::VIDEO, 0, second).is_empty());
+    assert!(!tested.has_several_tracks());
+    assert_eq!(tested.unusable(), (0, Some(Unusable::OtherTrack)));
+    // Once the first comes, it no longer is.
+    send(&mut tested, kind::VIDEO, 0, many(0, record));
+    assert!(tested.has_several_tracks());
+    assert_eq!(tested.unusable(), (0, None));
+}
+
 #[test]
 fn a_set_that_changes_without_meaning_is_no_change() {
     let mut tested = assembler();
@@ -536,7 +679,15 @@ fn the_first_picture_of_slices_in_messages_of_their_own_is_whole() {
     let out = send(&mut tested, kind::AUDIO, 23, b"\xaf\x01aac".to_vec());
     assert_eq!(told(&out), ["open 1", "sound 44100", "video 0 0 key", "audio 23"]);
     assert_eq!(told(&picture(&mut tested, 40, &[P])), ["video 1 40"]);
-    // Several slices in one message: nothing waits.
+    // Several slices in one message that cut the picture evenly: nothing waits. Nor where each comes by itself,
+    // a millisecond behind the one before.
+    const HALF: &[u8] = b"\x65\x00\x1f\xe2\x22\x10";
     let mut tested = fresh();
-    assert_eq!(told(&picture(&mut tested, 0, &[IDR, SECOND])), ["open 1", "video 0 0 key"]);
+    assert_eq!(told(&picture(&mut tested, 0, &[IDR, HALF])), ["open 1", "video 0 0 key"]);
+    let mut tested = fresh();
+    assert!(picture(&mut tested, 0, &[IDR]).is_empty());
+    assert_eq!(told(&picture(&mut tested, 1, &[HALF])), ["open 1", "video 0 0 key"]);
+    assert!(picture(&mut tested, 40, &[P]).is_empty());
+    assert_eq!(told(&picture(&mut tested, 41, &[HALF])), ["video 1 40"]);
+    assert_eq!(tested.unusable(), (0, None));
 }
