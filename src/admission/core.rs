@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::admission::bucket::{Bucket, Minute, Offences};
+use crate::admission::bucket::{Bucket, Minute};
 use crate::admission::crowd::Crowd;
 use crate::admission::known::{Known, Record};
 use crate::admission::limits::Limits;
 use crate::admission::lines::{About, Lines, Sum};
+use crate::admission::members::{Full, Members};
 use crate::admission::prefix::Prefix;
 use crate::admission::room::{Entered, Room};
 use crate::admission::seats::{Bounds, Gone, Seats};
@@ -74,7 +75,7 @@ pub(crate) struct Core {
     guessed: [Minute; 2],
     crowds: [Crowd; 2],
     seats: [Seats; 2],
-    members: [Seats; 2],
+    members: [Members; 2],
     room: Room,
     guesses: Lines,
     noise: Lines,
@@ -90,7 +91,7 @@ impl Core {
             guessed: [Minute::default(); 2],
             crowds: doors.map(|door| Crowd::new(door.crowd, now)),
             seats: doors.map(|door| Seats::new(Bounds::of_strangers(door))),
-            members: doors.map(|door| Seats::new(Bounds::of_members(door))),
+            members: doors.map(Members::new),
             room: Room::default(),
             guesses: Lines::new(limits.prefixes_in_log),
             noise: Lines::new(limits.prefixes_in_log),
@@ -140,38 +141,56 @@ impl Core {
     /// Notes that a connection finished a step towards its secret.
     pub(crate) fn moved(&mut self, now: Monotonic, id: u64, door: Door) {
         at(&mut self.seats, door).moved(now, id);
-        at(&mut self.members, door).moved(now, id);
     }
 
-    /// Seats a connection that showed its secret among those that did; returns who goes for it.
+    /// Seats a connection that showed its secret among those that did, and are being answered; returns who goes for
+    /// it. Where there is no room it stays where it was, as one that leaves.
     pub(crate) fn admitted(
         &mut self,
         now: Monotonic,
         id: u64,
         door: Door,
         prefix: Prefix,
-    ) -> Option<u64> {
+    ) -> Result<Option<u64>, Full> {
+        let is_new = at(&mut self.members, door).prefix_of(id).is_none();
+        let gone = match at(&mut self.members, door).asks(now, id, prefix) {
+            Ok(gone) => gone,
+            Err(full) => {
+                self.counts.count(door, Reason::Full);
+                at(&mut self.seats, door).leaving(id);
+                return Err(full);
+            }
+        };
         at(&mut self.seats, door).leave(id);
-        if at(&mut self.members, door).has(id) {
-            at(&mut self.members, door).moved(now, id);
-            return None;
+        *at(&mut self.counts.admitted, door) += u64::from(is_new);
+        if gone.is_some() {
+            self.counts.count(door, Reason::Evicted);
         }
-        *at(&mut self.counts.admitted, door) += 1;
-        let gone =
-            at(&mut self.members, door).enter(now, id, prefix, false, Offences::default())?;
-        self.counts.count(door, Reason::Evicted);
-        Some(gone.id)
+        Ok(gone)
     }
 
     pub(crate) fn leaving(&mut self, id: u64, door: Door) {
         at(&mut self.seats, door).leaving(id);
     }
 
-    /// Notes whether a connection that showed its secret is being answered. One that rests goes before all
-    /// others: a browser opens another for its next question, and an event stream goes on.
-    pub(crate) fn works(&mut self, id: u64, door: Door, does: bool) {
-        let members = at(&mut self.members, door);
-        if does { members.stays(id) } else { members.leaving(id) }
+    /// A connection asks something: one that showed its secret is answered now, or told to come later. Returns who
+    /// goes for it.
+    pub(crate) fn asks(
+        &mut self,
+        now: Monotonic,
+        id: u64,
+        door: Door,
+    ) -> Result<Option<u64>, Full> {
+        match at(&mut self.members, door).prefix_of(id) {
+            Some(prefix) => self.admitted(now, id, door, prefix),
+            None => Ok(None),
+        }
+    }
+
+    /// Nothing is on its way to it any more. Returns who goes where too many rest: a browser opens another for its
+    /// next question, and an event stream goes on.
+    pub(crate) fn rests(&mut self, now: Monotonic, id: u64, door: Door) -> Option<u64> {
+        at(&mut self.members, door).rests(now, id)
     }
 
     /// Gives a connection's seat back, wherever it sits.
@@ -312,6 +331,12 @@ impl Core {
     /// What a person should know of; gone by itself a minute after it ends.
     pub(crate) fn faults(&self, now: Monotonic) -> Vec<String> {
         Door::ALL.into_iter().flat_map(|door| self.faults_at(now, door)).collect()
+    }
+
+    /// Whose questions are told to come later, until a minute after the last.
+    pub(crate) fn full(&self, now: Monotonic) -> Vec<String> {
+        let told = self.members.iter().flat_map(|members| members.told(now));
+        told.map(|(prefix, full, times)| told::full(prefix, full, times)).collect()
     }
 
     fn faults_at(&self, now: Monotonic, door: Door) -> Vec<String> {

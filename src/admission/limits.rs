@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::admission::prefix::Prefix;
+use crate::config::CONNECTIONS_PER_ADDRESS;
+
 /// So many at once, and so many a second from then on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
@@ -38,14 +42,18 @@ pub struct DoorLimits {
     pub seats: usize,
     /// … of them, of one prefix.
     pub seats_by_prefix: usize,
+    /// … or of one of the venue's own networks ([`Prefix::is_local`]).
+    pub seats_by_local_prefix: usize,
     /// … of them, kept for proven prefixes …
     pub kept: usize,
     /// … and of those, for any one of them.
     pub kept_by_prefix: usize,
-    /// Connections that have.
+    /// Connections that have, and are being answered; as many may rest beside.
     pub members: usize,
     /// … of them, of one prefix.
     pub members_by_prefix: usize,
+    /// … or of one of the venue's own networks.
+    pub members_by_local_prefix: usize,
     /// Who goes for a newcomer.
     pub who_goes: WhoGoes,
     /// Who is taken in.
@@ -88,11 +96,13 @@ impl Default for Limits {
         let rtmp = DoorLimits {
             seats: 512,
             seats_by_prefix: 256,
+            seats_by_local_prefix: 256,
             kept: 128,
             kept_by_prefix: 8,
             // A court has one publisher, and one taking over.
             members: usize::MAX,
             members_by_prefix: usize::MAX,
+            members_by_local_prefix: usize::MAX,
             who_goes: WhoGoes::Costliest,
             // Some 0.15 ms each: a quarter of a core. So many that one address that floods as fast as one
             // program can does not keep out the camera behind it.
@@ -103,14 +113,16 @@ impl Default for Limits {
             },
         };
         let http = DoorLimits {
-            seats: 128,
+            // Pages of a venue behind one proxy begin anew together when a box does, as fast as one program can: of
+            // 200 at once 69 had to go with 48 seats. Nobody from outside has more than before.
+            seats: 448,
             seats_by_prefix: 48,
+            seats_by_local_prefix: 320,
             kept: 48,
             kept_by_prefix: 16,
-            // 200 pages, each an event stream and a connection for what it asks beside, may all come from one
-            // address: a proxy's, a venue's NAT. They showed the token, and others keep 64.
-            members: 512,
-            members_by_prefix: 448,
+            members: usize::MAX,
+            members_by_prefix: usize::MAX,
+            members_by_local_prefix: usize::MAX,
             who_goes: WhoGoes::Costliest,
             // Some 0.2 ms each: a fifth of a core. Who floods from the operator's own address has more of one; else
             // the operator's page would be one of many there.
@@ -120,7 +132,7 @@ impl Default for Limits {
                 newcomers: Rate { burst: 200.0, per_second: 300.0 },
             },
         };
-        Self {
+        let all = Self {
             rtmp,
             http,
             guesses: Rate { burst: 5.0, per_second: 1.0 },
@@ -132,7 +144,25 @@ impl Default for Limits {
             strangers_remembered: 4_096,
             proven_remembered: 256,
             prefixes_in_log: 32,
-        }
+        };
+        all.with_connections_per_address(CONNECTIONS_PER_ADDRESS)
+    }
+}
+
+impl Limits {
+    /// As many times more has a network of the venue's own (chosen: four hundred pages behind its proxy).
+    const LOCAL_TIMES: usize = 2;
+    /// Those that are left to others where one address has all that it may.
+    const LEFT_TO_OTHERS: usize = 128;
+
+    /// At the page's door so many connections of one address may be answered at once; of a network of the venue's
+    /// own twice as many, of all together 128 more than these.
+    #[must_use]
+    pub const fn with_connections_per_address(mut self, most: usize) -> Self {
+        self.http.members_by_prefix = most;
+        self.http.members_by_local_prefix = most.saturating_mul(Self::LOCAL_TIMES);
+        self.http.members = self.http.members_by_local_prefix.saturating_add(Self::LEFT_TO_OTHERS);
+        self
     }
 }
 
@@ -145,6 +175,7 @@ impl Limits {
         let oldest = |door: DoorLimits| DoorLimits {
             seats: 64,
             seats_by_prefix: 8,
+            seats_by_local_prefix: 8,
             kept: 0,
             who_goes: WhoGoes::Oldest,
             crowd: CrowdLimits { all: without, ..door.crowd },

@@ -13,6 +13,8 @@
 //! - **Seats** (`seats`): a newcomer always gets one. Who goes for it is of the prefix with the most
 //!   connections and the most recent refusals, and there the one that moved least lately: a flood ends
 //!   itself, and a slow camera stays, from its own address or from the flood's.
+//! - **Those that showed a secret** (`members`): how many are answered at once, of an address and in all; beyond, the
+//!   next question is told to come later. Who rests counts apart.
 //! - **Answers** (`core`, `room`): a wrong secret takes a token from its prefix and from the box when it is
 //!   *decided*, so hanging up saves nothing. Without tokens right and wrong answers wait alike, and so few
 //!   may wait at a time that waiting patiently buys no more guesses than hanging up. One that finds no place
@@ -21,7 +23,7 @@
 //!   somebody else; who guesses is told in words until it ends.
 //!
 //! Read `prefix`, `limits` (every bound, and why), `bucket`, `known` (what is remembered, bounded), `crowd`, `anteroom`, `seats`,
-//! `room`, `lines`, `told`, `core` (all of them joined; pure), then `shared` (lock, clock, waking) and `porch` (listeners).
+//! `members` (those that showed a secret), `room`, `lines`, `told`, `core` (all of them joined; pure), then `shared` (lock, clock, waking) and `porch` (listeners).
 
 mod prefix;
 mod limits;
@@ -30,6 +32,7 @@ mod known;
 mod crowd;
 mod anteroom;
 mod seats;
+mod members;
 mod room;
 mod lines;
 mod told;
@@ -40,6 +43,7 @@ mod porch;
 pub use crate::admission::core::{Answered, Ask};
 pub use crate::admission::limits::{CrowdLimits, DoorLimits, Limits, Rate, WhoGoes};
 pub use crate::admission::lines::About;
+pub use crate::admission::members::Full;
 pub use crate::admission::porch::{OpenPorch, Porch};
 pub use crate::admission::prefix::Prefix;
 pub use crate::admission::shared::{Admission, Seat, digest};

@@ -33,6 +33,22 @@ impl Prefix {
     }
 }
 
+impl Prefix {
+    /// True for this machine, for a link and for a network that is somebody's own: RFC 1918, RFC 4193, loopback,
+    /// link-local (RFC 3927, RFC 4291).
+    #[must_use]
+    pub const fn is_local(self) -> bool {
+        match self.0 {
+            Kind::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+            Kind::V6(upper, _) => {
+                let ip = Ipv6Addr::from_bits((upper as u128) << 64);
+                // Loopback (`::1`) is all that there is of its /64.
+                upper == 0 || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        }
+    }
+}
+
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -69,5 +85,27 @@ mod tests {
             Prefix::of(std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 0, scope).into())
         };
         assert_ne!(link(2), link(3));
+    }
+
+    #[test]
+    fn a_network_of_ones_own_is_told_from_all_others() {
+        for (peer, is_local) in [
+            ("10.0.0.7:1", true),
+            ("172.16.0.1:1", true),
+            ("172.32.0.1:1", false),
+            ("192.168.1.1:1", true),
+            ("127.0.0.1:1", true),
+            ("169.254.3.4:1", true),
+            ("203.0.113.9:1", false),
+            ("100.64.0.1:1", false),
+            ("[::1]:1", true),
+            ("[::ffff:192.168.0.1]:1", true),
+            ("[::ffff:8.8.8.8]:1", false),
+            ("[fe80::1%2]:1", true),
+            ("[fd12:3456::1]:1", true),
+            ("[2001:db8::1]:1", false),
+        ] {
+            assert_eq!(Prefix::of(peer.parse().unwrap()).is_local(), is_local, "{peer}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The seats of a door (pure).
+//! The seats of a door: of connections that have not shown a secret (pure).
 //!
 //! A newcomer always sits down; at a bound somebody else goes for it. Kept seats are taken by proven prefixes
 //! alone, a few each, and the others are never so many that a kept one is missed.
@@ -14,13 +14,13 @@ use crate::media::Monotonic;
 /// together when its power is back.
 const FEW: usize = 8;
 
-/// Connections that have not shown a secret, or those that have.
+/// Connections that have not shown a secret.
 #[derive(Debug)]
 pub(crate) struct Seats {
     bounds: Bounds,
     seats: BTreeMap<u64, Sitting>,
     by_prefix: BTreeMap<Prefix, Of>,
-    /// Those that have had their last words, or rest, by number.
+    /// Those that have had their last words, by number.
     leaving: BTreeSet<u64>,
     kept: usize,
 }
@@ -33,35 +33,26 @@ struct Of {
     offences: Offences,
 }
 
-/// Bounds of one kind of seats.
+/// Bounds of the seats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     most: usize,
     by_prefix: usize,
+    by_local_prefix: usize,
     kept: usize,
     kept_by_prefix: usize,
     who_goes: WhoGoes,
 }
 
 impl Bounds {
-    /// For connections that have not shown a secret.
+    /// Those of a door.
     pub(crate) const fn of_strangers(limits: &DoorLimits) -> Self {
         Self {
             most: limits.seats,
             by_prefix: limits.seats_by_prefix,
+            by_local_prefix: limits.seats_by_local_prefix,
             kept: limits.kept,
             kept_by_prefix: limits.kept_by_prefix,
-            who_goes: limits.who_goes,
-        }
-    }
-
-    /// For those that have.
-    pub(crate) const fn of_members(limits: &DoorLimits) -> Self {
-        Self {
-            most: limits.members,
-            by_prefix: limits.members_by_prefix,
-            kept: 0,
-            kept_by_prefix: 0,
             who_goes: limits.who_goes,
         }
     }
@@ -114,7 +105,8 @@ impl Seats {
         let of = self.by_prefix.entry(prefix).or_default();
         of.offences = offences;
         let kept = proven && of.kept.len() < bounds.kept_by_prefix && self.kept < bounds.kept;
-        let full = of.kept.len() + of.ordinary.len() >= bounds.by_prefix;
+        let most = if prefix.is_local() { bounds.by_local_prefix } else { bounds.by_prefix };
+        let full = of.kept.len() + of.ordinary.len() >= most;
         // At once, so that who makes a door full pays for it.
         let place = if kept { &mut of.kept } else { &mut of.ordinary };
         place.insert((now, id));
@@ -152,11 +144,6 @@ impl Seats {
         }
     }
 
-    /// Notes that something is awaited of a connection again.
-    pub(crate) fn stays(&mut self, id: u64) {
-        self.leaving.remove(&id);
-    }
-
     /// Notes what a prefix has done lately.
     pub(crate) fn offended(&mut self, prefix: Prefix, offences: Offences) {
         if let Some(of) = self.by_prefix.get_mut(&prefix) {
@@ -184,10 +171,6 @@ impl Seats {
         let gone = self.goes(now, u64::MAX)?;
         self.leave(gone.id);
         Some(gone)
-    }
-
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.seats.contains_key(&id)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -268,7 +251,13 @@ mod tests {
 
     fn seats(most: usize, by_prefix: usize, kept: usize) -> Seats {
         let usual = Limits::default().rtmp;
-        let limits = DoorLimits { seats: most, seats_by_prefix: by_prefix, kept, ..usual };
+        let limits = DoorLimits {
+            seats: most,
+            seats_by_prefix: by_prefix,
+            seats_by_local_prefix: by_prefix,
+            kept,
+            ..usual
+        };
         Seats::new(Bounds::of_strangers(&limits))
     }
 
@@ -306,27 +295,6 @@ mod tests {
         assert_eq!(enter(&mut seats, 8, none), Some(6));
         seats.leaving(24);
         assert_eq!(enter(&mut seats, 9, none), Some(24), "it goes anyhow");
-    }
-
-    #[test]
-    fn a_page_that_listens_outlasts_connections_that_rest_however_many_come() {
-        let mut seats = seats(8, 4, 0);
-        let enter = |seats: &mut Seats, id: u64| {
-            gone(seats.enter(at(id), id, ip(1), false, Offences::default()))
-        };
-        // The first listens, the others were answered and rest.
-        for id in 1..=4 {
-            assert_eq!(enter(&mut seats, id), None);
-        }
-        (2..=4).for_each(|id| seats.leaving(id));
-        // One is asked again, and works: it stays too.
-        seats.stays(3);
-        assert_eq!(enter(&mut seats, 5), Some(2));
-        seats.leaving(5);
-        assert_eq!(enter(&mut seats, 6), Some(4));
-        seats.leaving(6);
-        assert_eq!(enter(&mut seats, 7), Some(5));
-        assert!(seats.has(1) && seats.has(3));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tracing::warn;
 use crate::admission::core::{Answered, Ask, Core, Decided};
 use crate::admission::limits::Limits;
 use crate::admission::lines::{self, About, Sum};
+use crate::admission::members::Full;
 use crate::admission::prefix::Prefix;
 use crate::admission::told::{AdmissionCounts, Door, Reason};
 use crate::clock::Clock;
@@ -198,6 +199,13 @@ impl Admission {
         self.shared.state.lock().core.faults(now)
     }
 
+    /// Whose questions are told to come later, in words. Empty again by itself.
+    #[must_use]
+    pub fn full(&self) -> Vec<String> {
+        let now = self.now();
+        self.shared.state.lock().core.full(now)
+    }
+
     /// Counts since start.
     #[must_use]
     pub fn counts(&self) -> AdmissionCounts {
@@ -216,7 +224,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Resolves when the connection must end, without a word: others need its seat.
+    /// Resolves when the connection must end: others need its seat.
     pub fn evicted(&self) -> impl Future<Output = ()> + Send + use<> {
         let wake = Arc::clone(&self.wake);
         async move { wake.notified().await }
@@ -237,16 +245,35 @@ impl Seat {
 
     /// Notes that it showed a right secret: it sits among those that did from now on, and leaves its seat to
     /// a stranger.
-    pub fn admitted(&self) {
+    ///
+    /// # Errors
+    /// [`Full`] where as many are being answered as may be: it is to come later, and is the first to go till then.
+    pub fn admitted(&self) -> Result<(), Full> {
         let now = self.admission.now();
         let mut state = self.admission.shared.state.lock();
-        let gone = state.core.admitted(now, self.number, self.door, self.prefix);
+        let gone = state.core.admitted(now, self.number, self.door, self.prefix)?;
         state.end(gone);
+        Ok(())
     }
 
-    /// Notes whether an answer is on its way there: one that showed its secret and rests is the first to go.
-    pub fn works(&self, does: bool) {
-        self.admission.shared.state.lock().core.works(self.number, self.door, does);
+    /// Notes that it asks something: one that showed its secret is being answered from now on.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn asks(&self) -> Result<(), Full> {
+        let now = self.admission.now();
+        let mut state = self.admission.shared.state.lock();
+        let gone = state.core.asks(now, self.number, self.door)?;
+        state.end(gone);
+        Ok(())
+    }
+
+    /// Notes that nothing is on its way there any more.
+    pub fn rests(&self) {
+        let now = self.admission.now();
+        let mut state = self.admission.shared.state.lock();
+        let gone = state.core.rests(now, self.number, self.door);
+        state.end(gone);
     }
 
     /// Notes that its last words are being said: it is the first to go.

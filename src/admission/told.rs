@@ -1,5 +1,6 @@
 //! Doors, reasons, counts, and the words for what goes on at a door (pure).
 
+use crate::admission::members::Full;
 use crate::admission::prefix::Prefix;
 
 /// Where peers come in.
@@ -58,11 +59,13 @@ pub enum Reason {
     Broken,
     /// It asked for a name that is not ours.
     Host,
+    /// It showed its secret, and as many of its address, or of all, are being answered as may be: told to come later.
+    Full,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongSecret,
         Self::Unheard,
         Self::Crowd,
@@ -71,6 +74,7 @@ impl Reason {
         Self::Tls,
         Self::Broken,
         Self::Host,
+        Self::Full,
     ];
 
     /// As metrics name it.
@@ -85,12 +89,13 @@ impl Reason {
             Self::Tls => "tls",
             Self::Broken => "broken",
             Self::Host => "host",
+            Self::Full => "full",
         }
     }
 
     /// True if the prefix is to be blamed: an eviction is, where nothing had come for a while.
     pub(crate) const fn is_offence(self) -> bool {
-        !matches!(self, Self::Evicted | Self::Crowd)
+        !matches!(self, Self::Evicted | Self::Crowd | Self::Full)
     }
 }
 
@@ -146,6 +151,12 @@ pub(crate) fn idles(prefix: Prefix, door: Door, times: u32) -> String {
         "{prefix} opened {times} connections to {} in the last minute and said nothing: block it at the \
          venue's router",
         door.port()
+    )
+}
+
+pub(crate) fn full(prefix: Prefix, full: Full, times: u32) -> String {
+    format!(
+        "{times} questions of {prefix} to the page were told to come later in the last minute: {full}"
     )
 }
 

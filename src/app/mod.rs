@@ -204,7 +204,9 @@ impl App {
         let files = files::take(&config, &*world.disk, &options)?;
         let ledger = Ledger::new();
         let metrics = Metrics::new(&ledger);
-        let admission = Admission::new(Arc::clone(&world.clock), admission::Limits::default());
+        let limits = admission::Limits::default()
+            .with_connections_per_address(config.http.connections_per_address);
+        let admission = Admission::new(Arc::clone(&world.clock), limits);
         let floor = Floor::of(&[&data_dir]);
         let anchors = Anchors::new(Arc::clone(&world.clock), world.clock.boot(), floor.clone());
         let claiming = match &options.recording {

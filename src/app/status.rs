@@ -26,7 +26,7 @@ use crate::game::calibrate::{Calibration, Learnt};
 use crate::health::{
     self, DecoderReading, DoorReading, ModelReading, Reading, RelayReading, RimReading,
 };
-use crate::ingest::{CourtStatus, wrong_app};
+use crate::ingest::{Astray, CourtStatus, wrong_app};
 use crate::mailbox::{HopCount, HopId};
 use crate::media::{BoxName, CourtId, Foreign, RimBox, RimFault, place_rims};
 use crate::uplink::UplinkCounts;
@@ -50,6 +50,8 @@ pub(crate) struct StagesSay {
     pub(crate) calibrate: Calibrate,
     /// Who guesses, or holds the doors' seats for nothing.
     pub(crate) admission: Vec<String>,
+    /// Whose questions to the page are told to come later.
+    pub(crate) full: Vec<String>,
     pub(crate) counts: Vec<(HopId, HopCount)>,
     /// Absent where the box has no file of its own.
     pub(crate) config: Option<ConfigState>,
@@ -123,6 +125,7 @@ impl StagesSay {
             calibration,
             admission: AdmissionStatus {
                 faults: self.admission.iter().map(Foreign::told).collect(),
+                full: self.full.iter().map(Foreign::told).collect(),
             },
             // Worked out of all this by `service`.
             service: ServiceState::default(),
@@ -332,9 +335,12 @@ fn stream(court: &CourtSays) -> StreamState {
         advice
             .extend(decoder.advice.map(|text| Advice::new(AdviceAbout::Decoder, text.to_owned())));
     }
-    advice.extend(ingest.stray.as_ref().map(|(peer, app)| match app {
-        Some(app) => Advice::new(AdviceAbout::WrongApp, wrong_app(*peer, app)),
-        None => {
+    advice.extend(ingest.stray.as_ref().map(|(peer, what)| match what {
+        Astray::App(app) => Advice::new(AdviceAbout::WrongApp, wrong_app(*peer, app)),
+        Astray::Spoke(spoke) => {
+            Advice::new(AdviceAbout::WrongProtocol, format!("{peer} {}", spoke.text()))
+        }
+        Astray::Key => {
             let text = format!("{peer} publishes with a stream key that no court has");
             Advice::new(AdviceAbout::WrongKey, text)
         }

@@ -237,6 +237,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         clock: watched.anchors.state(),
         calibrate: watched.calibrate,
         admission: watched.web.admission.faults(),
+        full: watched.web.admission.full(),
         counts,
         config: watched.twin.as_ref().map(|twin| config_state(&twin.reported())),
         files: watched.files.clone(),

@@ -21,6 +21,13 @@ const READ_BYTES_PER_SECOND: u64 = 25_000_000;
 /// Below 1 Mbit/s not even one court could be played.
 const READ_LEAST: u64 = 125_000;
 
+/// Connections of one address: four pages at least; at most what twice as many, and as many that rest, leave of the
+/// descriptors of the unit (`LimitNOFILE`).
+const CONNECTIONS: (usize, usize) = (8, 1024);
+/// As it is without the key. 200 pages, each an event stream and a connection for what it asks beside, may all come
+/// from one address: a proxy's, a venue's NAT. They showed the token.
+pub const CONNECTIONS_PER_ADDRESS: usize = 448;
+
 /// `[http]`, checked.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
@@ -34,6 +41,9 @@ pub struct HttpConfig {
     pub plain: bool,
     /// Bytes a second that all who read clips and recordings get together.
     pub read_bytes_per_second: u64,
+    /// Connections of one address that are answered at once, once they showed a token; of a network of the venue's
+    /// own twice as many.
+    pub connections_per_address: usize,
 }
 
 impl HttpConfig {
@@ -83,6 +93,11 @@ pub(super) struct RawHttp {
     #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<u64>", range(min = 125_000))]
     read_bytes_per_second: Option<Spanned<u64>>,
+    /// Connections of one address that are answered at once (pages, players, downloads), once they showed a token;
+    /// of a network of the venue's own (RFC 1918, RFC 4193, link-local, this machine) twice as many. Beyond, 503.
+    #[schemars(extend("x-applies" = "restart"))]
+    #[schemars(with = "Option<usize>", range(min = 8, max = 1024))]
+    connections_per_address: Option<Spanned<usize>>,
 }
 
 impl RawHttp {
@@ -125,6 +140,25 @@ impl RawHttp {
             }
             rate.into_inner()
         });
-        Some(HttpConfig { listen, token_file, tls, plain: self.plain, read_bytes_per_second })
+        let connections_per_address = self.connections_per_address.map_or(CONNECTIONS_PER_ADDRESS, |most| {
+            let (least, greatest) = CONNECTIONS;
+            if !(least..=greatest).contains(most.get_ref()) {
+                let text = format!(
+                    "`connections_per_address` is not in {least} to {greatest}: a page needs two, and the system \
+                     has descriptors for some thousands"
+                );
+                findings.fault(most.span(), text);
+            }
+            most.into_inner()
+        });
+        let plain = self.plain;
+        Some(HttpConfig {
+            listen,
+            token_file,
+            tls,
+            plain,
+            read_bytes_per_second,
+            connections_per_address,
+        })
     }
 }

@@ -57,7 +57,7 @@ pub use crate::config::example::example;
 pub use crate::config::fault::{ConfigError, Fault};
 pub use crate::config::game::GameConfig;
 pub use crate::config::health::HealthConfig;
-pub use crate::config::http::HttpConfig;
+pub use crate::config::http::{CONNECTIONS_PER_ADDRESS, HttpConfig};
 pub use crate::config::ingest::{IngestConfig, TlsFiles};
 pub use crate::config::load::parse;
 pub use crate::config::origin::Origin;

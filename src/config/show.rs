@@ -81,6 +81,10 @@ impl Config {
                 ("key_file", tls.and_then(|tls| path(&tls.key_file))),
                 ("plain", Some(self.http.plain.into())),
                 ("read_bytes_per_second", bytes(self.http.read_bytes_per_second)),
+                (
+                    "connections_per_address",
+                    i64::try_from(self.http.connections_per_address).ok().map(Into::into),
+                ),
             ],
         );
         section(

@@ -218,6 +218,10 @@ pub struct AdmissionStatus {
     /// Who guesses keys or tokens, or holds seats for nothing, in words; empty a minute after it ends.
     #[serde(default)]
     pub faults: Vec<Foreign>,
+    /// Whose questions to the page are told to come later, in words: too many of its connections are being answered.
+    /// Empty a minute after it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub full: Vec<Foreign>,
 }
 
 /// The law of the ledger, as the box found it.

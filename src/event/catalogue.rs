@@ -75,6 +75,9 @@ codes! {
     WrongApp = "wrong_app", Fault, "a camera publishes to an application that is none of this box's",
         "set the encoder to rtmp://BOX:1935/live/KEY (OBS: Server rtmp://BOX:1935/live, Stream Key KEY): `live` in \
          small letters, and nothing else in its place";
+    WrongProtocol = "wrong_protocol", Fault, "somebody speaks another protocol than the cameras' port does",
+        "set the encoder to rtmp://BOX:1935/live/KEY, or to rtmps:// where [ingest] has a port of `rtmps`: the two have \
+         ports of their own; if it is no camera, point it elsewhere";
     Stalled = "stalled", Fault, "the camera is connected, but no pictures come",
         "look at the camera's network and its upload rate; restart its stream";
     Frozen = "frozen", Advice, "pictures come, and nothing moves in them",
@@ -326,6 +329,9 @@ codes! {
     // The doors, the start, and what is ours.
     Attacked = "attacked", Fault, "somebody guesses keys or holds seats at the doors",
         "block that address at the venue's router or switch, and change a key that may be known";
+    PageFull = "page_full", Fault, "an address has as many connections to the page as it may, and is told to come later",
+        "close pages or players there, or raise `connections_per_address` of [http] and restart courtside; a network of the \
+         venue's own has twice as many";
     NotRunning = "not_running", Fault, "no box answers",
         "start it with `systemctl start courtside`, and see `journalctl -u courtside -n 30` if it does not \
          stay";

@@ -335,6 +335,8 @@ words! {
         WrongKey = "wrong_key",
         /// Somebody publishes to another application, and this one waits for its camera.
         WrongApp = "wrong_app",
+        /// Somebody speaks another protocol than the cameras' port does, and this one waits for its camera.
+        WrongProtocol = "wrong_protocol",
         /// Nobody has drawn a rim.
         NoRims = "no_rims",
         /// A rim lies outside the picture.

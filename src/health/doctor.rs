@@ -66,6 +66,9 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
         status.admission.faults.iter().map(|fault| Finding::new("doors", Code::Attacked, fault)),
     );
     found.extend(
+        status.admission.full.iter().map(|told| Finding::new("doors", Code::PageFull, told)),
+    );
+    found.extend(
         status.ledger.unbalanced.iter().map(|hop| Finding::new("ledger", Code::Unbalanced, hop)),
     );
     found.extend(status.files.iter().map(|file| Finding::new("files", Code::OpenToOthers, file)));
@@ -85,7 +88,10 @@ fn of_stream(about: &str, stream: &StreamState, found: &mut Vec<Finding>) {
     let is_advised = |code: Code| stream.advice.iter().any(|told| told.about.word() == code.word());
     match stream.condition {
         // That somebody comes with a wrong key says it better.
-        StreamCondition::Waiting if is_advised(Code::WrongKey) || is_advised(Code::WrongApp) => {}
+        StreamCondition::Waiting
+            if [Code::WrongKey, Code::WrongApp, Code::WrongProtocol]
+                .into_iter()
+                .any(is_advised) => {}
         StreamCondition::Waiting => {
             found.push(Finding::new(about, Code::NoPublisher, "no camera publishes"));
         }
@@ -560,6 +566,7 @@ mod tests {
             ("/uplink/parked", json!(3), "broker", "refused"),
             ("/uplink/shed", json!(3), "broker", "shed"),
             ("/admission/faults", json!(["10.0.0.7 guessed …"]), "doors", "attacked"),
+            ("/admission/full", json!(["12 questions of 10.0.0.7 …"]), "doors", "page_full"),
             ("/uplink/disk_fault", json!("no space left"), "disk", "outbox_stopped"),
             ("/uplink/put_aside", json!(["outbox.newer-1"]), "disk", "put_aside"),
             ("/uplink/damaged", json!(["outbox.damaged-1"]), "disk", "outbox_damaged"),
@@ -716,6 +723,7 @@ mod tests {
             ("/claim", claim, "claim_failed"),
             ("/streams/a/advice", advice("no_rims"), "no_rims"),
             ("/streams/a/advice", advice("wrong_app"), "wrong_app"),
+            ("/streams/a/advice", advice("wrong_protocol"), "wrong_protocol"),
             ("/streams/a/advice", advice("rim_aspect"), "rim_aspect"),
             ("/streams/a/advice", advice("reorder"), "reorder"),
             ("/streams/a/advice", advice("decoder"), "decoder"),

@@ -17,7 +17,7 @@ use crate::http::back::{self, Back};
 use crate::http::door::{By, Door};
 use crate::http::ending::ending;
 use crate::http::held::holding;
-use crate::http::problem::{Problem, unheard};
+use crate::http::problem::{Problem, later, unheard};
 use crate::http::rules::{Keys, Said, look_up};
 use crate::http::shares::Guest;
 use crate::http::sign_in;
@@ -79,6 +79,11 @@ async fn admit(
                 .into_response();
         }
     };
+    if let Some(full) = caller.is_full() {
+        let mut response = later(&full);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return response;
+    }
     if let Some(said) = said
         && let Some(refusal) = not_for(by.role(), &said, &request)
     {
@@ -149,7 +154,10 @@ pub(super) async fn once(
     next: Next,
 ) -> Response {
     caller.asked();
-    let working = caller.works();
+    let working = match caller.asks() {
+        Ok(working) => working,
+        Err(full) => return later(&full),
+    };
     let mut response = next.run(request).await;
     if response.status().is_client_error() && !caller.is_member() {
         caller.leaving();

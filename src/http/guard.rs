@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::admission::Reason;
+use crate::http::problem::last_words;
 use crate::http::standing::Caller;
 
 /// How slow a peer may be, and how much it may send.
@@ -46,6 +47,9 @@ impl Patience {
     };
 }
 
+/// Reads of 4 KiB of what a connection that has to go had sent: a request's head and body, as a stranger may send.
+const LAST_READS: usize = 64;
+
 /// What holds a connection's seat; given back when it is dropped.
 pub(super) enum Place {
     /// Among those that came over the network.
@@ -72,7 +76,7 @@ pub(super) struct Guarded<S> {
     place: Place,
 }
 
-impl<S> Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     pub(super) fn new(stream: S, place: Place) -> Self {
         Self::patient(stream, place, [Patience::OF_STRANGERS, Patience::USUAL])
     }
@@ -122,6 +126,7 @@ impl<S> Guarded<S> {
     /// by either.
     fn over(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         if self.evicted.as_mut().poll(context).is_ready() {
+            self.says_goodbye(context);
             return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
         }
         while self.deadline.as_mut().poll(context).is_ready() {
@@ -143,6 +148,24 @@ impl<S> Guarded<S> {
         Poll::Pending
     }
 
+    /// Words in place of a reset, as far as the socket takes them at once: for who waits for an answer they are one.
+    /// What has come is read, else closing would be a reset; both are bounded.
+    fn says_goodbye(&mut self, context: &mut Context<'_>) {
+        if self.asked {
+            let _sent = Pin::new(&mut self.stream).poll_write(context, last_words().as_bytes());
+        }
+        let _flushed = Pin::new(&mut self.stream).poll_flush(context);
+        let _ended = Pin::new(&mut self.stream).poll_shutdown(context);
+        let mut bytes = [0; 4096];
+        for _ in 0..LAST_READS {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+    }
+
     /// Counts what came. Whoever is a stranger yet sends little.
     fn came(&mut self, count: usize) -> io::Result<()> {
         self.sent = self.sent.saturating_add(count);
@@ -157,7 +180,7 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -173,7 +196,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     fn written(
         &mut self,
         context: &mut Context<'_>,
@@ -193,7 +216,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

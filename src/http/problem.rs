@@ -53,6 +53,35 @@ pub(super) fn unheard() -> Response {
     response
 }
 
+/// When who is told to come later comes again, s (chosen: a page that closes is noticed by then).
+const LATER_S: &str = "2";
+
+/// As many are being answered as may be.
+pub(super) fn later(why: &dyn std::fmt::Display) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut response =
+        Problem::new(status, "Too many connections", why.to_string()).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(LATER_S));
+    response
+}
+
+/// The same as it is on the wire, for a connection that has to go before its request was read.
+pub(super) fn last_words() -> String {
+    let detail = "others need this connection's place, and nothing was asked on it that could be answered: ask again";
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": "Too many connections",
+        "status": 503,
+        "detail": detail,
+    });
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: {LATER_S}\r\n\
+         cache-control: no-store\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// What the framework says in its own words, as far as it is told on.
 const WORDS_AT_MOST: usize = 1 << 10;
 

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use crate::admission::{About, Admission, Answered, Ask, Door, Prefix, Reason, Seat, digest};
+use parking_lot::Mutex;
+
+use crate::admission::{About, Admission, Answered, Ask, Door, Full, Prefix, Reason, Seat, digest};
 use crate::event::command::Role;
 
 /// Which token it was makes no difference at this door: guesses of each are as slow.
@@ -24,6 +26,8 @@ struct Standing {
     asked: AtomicBool,
     /// The highest role that it was let in with, and one more; 0 for a stranger.
     member: AtomicU8,
+    /// It showed its secret, and there was no room: why. Held for a look.
+    full: Mutex<Option<Full>>,
 }
 
 /// A connection that is being answered.
@@ -31,7 +35,7 @@ pub(super) struct Working(Caller);
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.0.seat.works(false);
+        self.0.0.seat.rests();
     }
 }
 
@@ -50,6 +54,7 @@ impl Caller {
             seat: admission.enter(Door::Http, peer),
             asked: AtomicBool::new(false),
             member: AtomicU8::new(0),
+            full: Mutex::new(None),
         }))
     }
 
@@ -77,9 +82,17 @@ impl Caller {
 
     /// Notes that a request was let in with that role.
     pub(super) fn admitted(&self, role: Role) {
-        if self.0.member.fetch_max(role as u8 + 1, Ordering::Relaxed) == 0 {
-            self.0.seat.admitted();
+        if self.0.member.fetch_max(role as u8 + 1, Ordering::Relaxed) == 0
+            && let Err(full) = self.0.seat.admitted()
+        {
+            self.0.member.store(0, Ordering::Relaxed);
+            *self.0.full.lock() = Some(full);
         }
+    }
+
+    /// Why it is not answered though it showed its secret, told once.
+    pub(super) fn is_full(&self) -> Option<Full> {
+        self.0.full.lock().take()
     }
 
     /// Notes that a request was let in for a secret that it showed.
@@ -118,10 +131,9 @@ impl Caller {
         answered
     }
 
-    /// Notes that it is asked something; it rests again once what comes back is dropped.
-    pub(super) fn works(&self) -> Working {
-        self.0.seat.works(true);
-        Working(self.clone())
+    /// Notes that it asks something; it rests again once what comes back is dropped.
+    pub(super) fn asks(&self) -> Result<Working, Full> {
+        self.0.seat.asks().map(|()| Working(self.clone()))
     }
 
     /// Notes that its last answer is on its way.

@@ -579,7 +579,19 @@ fn guarded_by(limits: Limits) -> (ManualClock, Terms) {
 
 /// As many as a test can fill.
 fn few_seats() -> DoorLimits {
-    DoorLimits { seats: 24, seats_by_prefix: 12, kept: 8, ..Limits::default().http }
+    let few = DoorLimits { seats: 24, seats_by_prefix: 12, kept: 8, ..Limits::default().http };
+    DoorLimits { seats_by_local_prefix: 12, ..few }
+}
+
+/// Connections of one address that send half a request.
+async fn held_by(last: [u8; 2], to: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let mut stream = from(last, to).await;
+        drop(stream.write_all(b"GET / HTTP/1.1\r\nHost: b").await);
+        held.push(stream);
+    }
+    held
 }
 
 /// Connections that say nothing, or half a request, each twenty of one address.
@@ -637,6 +649,89 @@ fn who_holds_connections_without_a_token_keeps_nobody_out() {
             drop(flood);
         });
     }
+}
+
+/// A connection that listens to what never ends, once its answer has begun.
+async fn listening(last: [u8; 2], to: SocketAddr) -> TcpStream {
+    let mut stream = from(last, to).await;
+    let request =
+        format!("GET /endless HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("fits");
+    assert_eq!(stream.read_u8().await.expect("answered"), b'H');
+    stream
+}
+
+#[test]
+fn one_page_more_than_an_address_may_have_is_told_to_come_later_and_those_that_rest_count_apart() {
+    // These addresses are of this machine: twice as many as any other.
+    let (_clock, terms) = guarded_by(Limits::default().with_connections_per_address(8));
+    let admission = terms.admission.clone();
+    served_on(access(), terms, |address| async move {
+        let mut listens = Vec::new();
+        for _ in 0..15 {
+            listens.push(listening([1, 1], address).await);
+        }
+        // Twenty that were answered and rest, however many, are none of them.
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        let mut rest = Vec::new();
+        for _ in 0..20 {
+            let mut stream = from([1, 1], address).await;
+            stream.write_all(request.as_bytes()).await.expect("fits");
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"the page") {
+                answer.push(stream.read_u8().await.expect("the page, whole"));
+            }
+            rest.push(stream);
+        }
+        listens.push(listening([1, 1], address).await);
+        // The seventeenth: in words, on a new connection and on one that rests.
+        let full = answered(from([1, 1], address).await, &bearer(TOKEN)).await;
+        for words in ["HTTP/1.1 503", "retry-after: 2", "16 connections of this address", "[http]"]
+        {
+            assert!(full.contains(words), "{words}: {full}");
+        }
+        let mut resting = rest.pop().expect("twenty");
+        resting.write_all(request.as_bytes()).await.expect("fits");
+        let mut head = [0; 12];
+        resting.read_exact(&mut head).await.expect("answered");
+        assert_eq!(&head, b"HTTP/1.1 503");
+        assert_eq!(admission.counts().refused(Door::Http, Reason::Full), 2);
+        assert!(admission.full()[0].starts_with("2 questions of 127.9.1.1 to the page"));
+        assert_eq!(admission.faults(), Vec::<String>::new(), "nobody is to be blamed");
+        let other = answered(from([1, 2], address).await, &bearer(TOKEN)).await;
+        assert!(other.ends_with("the page"), "{other}");
+        // None that listens was ended for it; and one that goes makes room.
+        for stream in &mut listens {
+            stream.read_u8().await.expect("it goes on");
+        }
+        drop(listens.pop());
+        loop {
+            let again = answered(from([1, 1], address).await, &bearer(TOKEN)).await;
+            if again.ends_with("the page") {
+                break;
+            }
+            assert!(again.starts_with("HTTP/1.1 503"), "{again}");
+        }
+    });
+}
+
+#[test]
+fn who_has_to_go_before_he_was_answered_is_told_in_words_and_never_by_a_reset() {
+    let usual = Limits::default();
+    let (_clock, terms) = guarded_by(Limits { http: few_seats(), ..usual });
+    served_on(access(), terms, |address| async move {
+        let mut first = from([1, 1], address).await;
+        first.write_all(b"GET / HTTP/1.1\r\nHost: b").await.expect("fits");
+        // Others of its address take its place.
+        let others = held_by([1, 1], address, 40).await;
+        let mut answer = String::new();
+        first.read_to_string(&mut answer).await.expect("no reset");
+        for words in ["HTTP/1.1 503", "retry-after: 2", "ask again"] {
+            assert!(answer.contains(words), "{words}: {answer}");
+        }
+        drop(others);
+    });
 }
 
 #[test]

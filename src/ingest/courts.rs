@@ -25,7 +25,7 @@ use crate::ingest::flow::Flow;
 use crate::ingest::meter::Meter;
 use crate::ingest::refused::Unusable;
 use crate::ingest::segments::{Segments, Verdict};
-use crate::ingest::strays::Strays;
+use crate::ingest::strays::{Astray, Strays};
 use crate::ingest::surfaces::{Admitted, DeviceRoom};
 use crate::media::{CloseReason, Codec, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 use crate::rtmp::message::Message;
@@ -111,9 +111,9 @@ pub struct CourtStatus {
     pub lookahead: Option<u16>,
     /// The pictures say for so long that nothing moves, though they are no black ones.
     pub still_for: Option<Duration>,
-    /// Who published with a key that no court has, lately, while nobody publishes here; and the application, if it
-    /// was another than ours.
-    pub stray: Option<(IpAddr, Option<Foreign>)>,
+    /// Who came with a key that no court has, to another application or with another protocol, lately, while nobody
+    /// publishes here.
+    pub stray: Option<(IpAddr, Astray)>,
     /// What is told of the stream's times, where they are not used.
     pub times: Option<String>,
     /// The encoder sends several tracks of pictures, of which the first is taken.
@@ -696,9 +696,9 @@ impl Courts {
 }
 
 impl Courts {
-    /// Notes that `peer` came with a key of no court, by the key's digest, or to another application.
-    pub(crate) fn wrong(&self, peer: IpAddr, given: u64, app: Option<Foreign>, now: Monotonic) {
-        self.strays.lock().note(peer, given, app, now);
+    /// Notes that `peer` came with a key of no court, by the key's digest, or with something else in its place.
+    pub(crate) fn wrong(&self, peer: IpAddr, given: u64, what: Astray, now: Monotonic) {
+        self.strays.lock().note(peer, given, what, now);
     }
 }
 
@@ -729,13 +729,14 @@ fn last_refusal(state: &CourtState) -> Option<String> {
 }
 
 /// Who comes with a key of no court: that may be a court's camera.
-fn stray_told((peer, app): &(IpAddr, Option<Foreign>)) -> String {
-    match app {
-        Some(app) => format!(
+fn stray_told((peer, what): &(IpAddr, Astray)) -> String {
+    match what {
+        Astray::App(app) => format!(
             "{}: set the encoder to rtmp://BOX/{APP}/KEY, in small letters",
             wrong_app(*peer, app)
         ),
-        None => format!(
+        Astray::Spoke(spoke) => format!("{peer} {}", spoke.text()),
+        Astray::Key => format!(
             "{peer} publishes with a stream key that no court has: compare the encoder's key with \
              `stream_key`"
         ),
@@ -754,6 +755,7 @@ pub fn wrong_app(peer: IpAddr, app: &Foreign) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::strays::Spoke;
 
     #[derive(Default)]
     struct Closings(Mutex<Vec<String>>);
@@ -792,12 +794,15 @@ mod tests {
         let court = CourtId::new("a").unwrap();
         let fault = |now| courts.status(&court, now).unwrap().fault;
         assert_eq!(fault(at(0)), None);
-        courts.wrong([10, 0, 0, 7].into(), 5, None, at(1));
+        courts.wrong([10, 0, 0, 7].into(), 5, Astray::Key, at(1));
         assert!(fault(at(2)).unwrap().starts_with("10.0.0.7 publishes with a stream key"));
         assert_eq!(fault(at(61)), None);
-        courts.wrong([10, 0, 0, 7].into(), 5, Some(Foreign::name("Live")), at(70));
+        courts.wrong([10, 0, 0, 7].into(), 5, Astray::App(Foreign::name("Live")), at(70));
         let told = fault(at(71)).unwrap();
         assert!(told.starts_with("10.0.0.7 publishes to the application `Live`"), "{told}");
+        courts.wrong([10, 0, 0, 7].into(), 6, Astray::Spoke(Spoke::Tls), at(71));
+        let told = fault(at(71)).unwrap();
+        assert!(told.starts_with("10.0.0.7 speaks TLS to the port of plain RTMP"), "{told}");
         let peer = "10.0.0.8:5000".parse().unwrap();
         courts.claim(0, 1, peer, at(71), Arc::default()).unwrap();
         assert_eq!(fault(at(72)), None, "its camera is there");

@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ use crate::ingest::courts::{
 };
 use crate::ingest::pauses::{Pause, Pauses};
 use crate::ingest::refused::MediaRefused;
+use crate::ingest::strays::{Astray, Spoke};
 use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, CourtId, Foreign, Monotonic, SessionId, StreamItem};
 use crate::rtmp::RtmpError;
@@ -504,6 +505,7 @@ async fn connection(
         seat,
         since: shared.clock.monotonic(),
         again: false,
+        secure: tls.is_some(),
     };
     // Pictures must not wait for acknowledgements of ours; failing is no reason to refuse.
     let _ignored = socket.set_nodelay(true);
@@ -511,7 +513,14 @@ async fn connection(
         return serve(shared, Wire::new(socket), guest, stopping).await;
     };
     // Boxed, as what comes after a key is: else every stranger's connection has room for it.
-    let accepting = Box::pin(tls.accept(socket));
+    let first = AtomicU8::new(TLS_HANDSHAKE);
+    let accepting = Box::pin(async {
+        let mut byte = [TLS_HANDSHAKE];
+        // Waits for it; what has ended by then says so to TLS.
+        let _ended = socket.peek(&mut byte).await?;
+        first.store(byte[0], Ordering::Relaxed);
+        tls.accept(socket).await
+    });
     let accepted = tokio::select! {
         accepted = within(&*shared.clock, NEGOTIATION, accepting) => accepted,
         () = guest.seat.evicted() => return,
@@ -524,9 +533,12 @@ async fn connection(
         Some(Err(error)) => {
             shared.count(|counters| &counters.broken);
             shared.admission.refused(Door::Rtmp, peer, Reason::Tls);
+            let first = first.into_inner();
+            let spoke = Spoke::of(first, true);
+            shared.spoke(peer, first, spoke);
             if shared.admission.may_log(peer, About::Noise) {
-                let todo = plain_to_tls(&error);
-                warn!(%peer, error = %Foreign::error(&error), todo, "TLS handshake failed");
+                let spoke = spoke.map(Spoke::text);
+                warn!(%peer, error = %Foreign::error(&error), spoke, "TLS handshake failed");
             }
         }
         None => {
@@ -536,12 +548,17 @@ async fn connection(
     }
 }
 
-/// What to do where what came to the port of TLS is none: rustls says so of any first byte that no record has.
-fn plain_to_tls(error: &io::Error) -> Option<&'static str> {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(cause, Some(rustls::Error::InvalidMessage(_))).then_some(
-        "it spoke no TLS: set the encoder to rtmps:// here, or to the port of plain rtmp:// (`rtmp` of [ingest])",
-    )
+/// The first byte of TLS: a record of its handshake (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+impl Reception {
+    /// Notes that a peer spoke something else than its port does, by the first byte of it.
+    fn spoke(&self, peer: SocketAddr, first: u8, spoke: Option<Spoke>) {
+        if let Some(spoke) = spoke {
+            let (given, now) = (first.into(), self.clock.monotonic());
+            self.courts.wrong(peer.ip(), given, Astray::Spoke(spoke), now);
+        }
+    }
 }
 
 /// A connection that has not shown a right key.
@@ -553,15 +570,17 @@ struct Guest {
     since: Monotonic,
     /// It has published before, on this connection.
     again: bool,
+    /// It came to the port with TLS.
+    secure: bool,
 }
 
 impl Guest {
     /// It said goodbye, and may publish anew: it sits among those without a key again.
     fn again(self, shared: &Reception) -> Self {
-        let Self { id, peer, seat, .. } = self;
+        let Self { id, peer, seat, secure, .. } = self;
         drop(seat);
         let seat = shared.admission.enter(Door::Rtmp, peer);
-        Self { id, peer, seat, since: shared.clock.monotonic(), again: true }
+        Self { id, peer, seat, since: shared.clock.monotonic(), again: true, secure }
     }
 }
 
@@ -617,7 +636,10 @@ async fn publish_once<S: AsyncRead + AsyncWrite + Unpin>(
     };
     match negotiated {
         Ok((mut held, mut assembler)) => {
-            guest.seat.admitted();
+            // No bound of ours: of right keys there are as many as courts.
+            if guest.seat.admitted().is_err() {
+                return End::Evicted;
+            }
             let court = shared.courts.name(held.court);
             let court = court.as_ref().map_or("", CourtId::as_str).to_owned();
             let since = shared.clock.monotonic();
@@ -674,10 +696,17 @@ async fn publish_once<S: AsyncRead + AsyncWrite + Unpin>(
                 _ if had_left => {}
                 End::Application(app) => {
                     let (given, now) = (digest(app.as_bytes()), shared.clock.monotonic());
-                    shared.courts.wrong(peer.ip(), given, Some(app.clone()), now);
+                    shared.courts.wrong(peer.ip(), given, Astray::App(app.clone()), now);
                 }
                 End::Deadline => refused(Reason::Slow),
-                End::Broken(_) | End::Talkative => refused(Reason::Broken),
+                End::Broken(broken) => {
+                    if let RtmpError::Version { got } = broken {
+                        let spoke = if guest.secure { None } else { Spoke::of(*got, false) };
+                        shared.spoke(peer, *got, spoke);
+                    }
+                    refused(Reason::Broken);
+                }
+                End::Talkative => refused(Reason::Broken),
                 _ => {}
             }
             guest.seat.leaving();
@@ -769,7 +798,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let (peer, now) = (guest.peer, shared.clock.monotonic());
     let given = digest(key.as_bytes());
     if court.is_none() {
-        shared.courts.wrong(peer.ip(), given, None, now);
+        shared.courts.wrong(peer.ip(), given, Astray::Key, now);
     }
     // Who waits for an answer sits on no seat that another could use.
     guest.seat.stands();

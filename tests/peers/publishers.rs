@@ -11,7 +11,8 @@ use courtside::admission::{Admission, Door, DoorLimits, Limits, Rate, Reason, Wh
 use courtside::clock::{Chance, Clock, ManualClock, SystemClock};
 use courtside::event::words::StreamCondition;
 use courtside::ingest::{
-    Budget, CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey, UnitSink,
+    Astray, Budget, CourtKey, CourtStatus, Ingest, IngestHandle, IngestSettings, StreamKey,
+    UnitSink,
 };
 use courtside::media::h265;
 use courtside::media::{AccessUnit, CloseReason, Codec, CourtId, StreamItem, UtcTime};
@@ -227,8 +228,8 @@ async fn gstreamer_publishes_by_both_its_sinks() {
     }
 }
 
-#[tokio::test]
-async fn ffmpeg_publishes_over_tls() {
+/// A certificate of our own.
+fn tls() -> Arc<rustls::ServerConfig> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -236,9 +237,46 @@ async fn ffmpeg_publishes_over_tls() {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let tested = TestIngest::with(Arc::new(SystemClock::new()), Some(Arc::new(config))).await;
+        .with_single_cert(vec![made.cert.der().clone()], key);
+    Arc::new(config.unwrap())
+}
+
+#[tokio::test]
+async fn what_speaks_another_protocol_than_its_port_is_told_of_at_the_court_that_waits() {
+    let tested = TestIngest::with(Arc::new(SystemClock::new()), Some(tls())).await;
+    let (plain, secure) = (tested.handle.rtmp_address(), tested.handle.rtmps_address());
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    let http = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mqtt = b"\x10\x10\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x03box";
+    let rtmp = [&[3][..], &[0; 1536]].concat();
+    let rows: [(_, &[u8], _); 6] = [
+        (plain, hello, "127.0.0.1 speaks TLS to the port of plain RTMP"),
+        (plain, http, "127.0.0.1 speaks HTTP, RTMPT or RTSP to the port of RTMP"),
+        (plain, mqtt, "127.0.0.1 speaks MQTT to the port of RTMP"),
+        (
+            secure,
+            &rtmp,
+            "127.0.0.1 speaks plain RTMP to the port of RTMPS: set the encoder to rtmps://",
+        ),
+        (secure, http, "127.0.0.1 speaks HTTP, RTMPT or RTSP without TLS"),
+        (secure, mqtt, "127.0.0.1 speaks MQTT without TLS"),
+    ];
+    for (address, bytes, told) in rows {
+        let mut stream = TcpStream::connect(address.unwrap()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        // It is closed, with or without a word.
+        let _ended = stream.read_to_end(&mut Vec::new()).await;
+        let status = tested.status("a");
+        let fault = status.fault.unwrap_or_default();
+        assert!(fault.starts_with(told), "{told}: {fault}");
+        assert!(matches!(status.stray, Some((_, Astray::Spoke(_)))), "{told}");
+    }
+    tested.stop().await;
+}
+
+#[tokio::test]
+async fn ffmpeg_publishes_over_tls() {
+    let tested = TestIngest::with(Arc::new(SystemClock::new()), Some(tls())).await;
     let address = tested.handle.rtmps_address().unwrap();
     let mut line = words(
         "-v error -f lavfi -i testsrc2=s=160x120:r=30:d=1 -pix_fmt yuv420p -c:v libx264 -bf 0 -f flv",
@@ -613,6 +651,7 @@ async fn a_slow_camera_gets_in_amid_a_flood() {
     let rtmp = DoorLimits {
         seats: 64,
         seats_by_prefix: 8,
+        seats_by_local_prefix: 8,
         kept: 0,
         who_goes: WhoGoes::Oldest,
         ..Limits::default().rtmp
@@ -788,7 +827,7 @@ async fn an_encoder_with_another_application_is_told_of_at_the_court_that_waits(
         let status = tested.status("a");
         let fault = status.fault.expect("told");
         assert!(fault.contains(told) && fault.starts_with("127.0.0.1 publishes to"), "{fault}");
-        assert!(status.stray.is_some_and(|(_, app)| app.is_some()));
+        assert!(matches!(status.stray, Some((_, Astray::App(_)))));
     }
     tested.stop().await;
 }

@@ -14,6 +14,7 @@ use crate::event::words::{
     UploadCondition, UploadNeed, VerdictWord,
 };
 use crate::game::calibrate::Verdict;
+use crate::ingest::Astray;
 use crate::mailbox::DropReason;
 use crate::media::{Codec, Foreign, SessionId};
 
@@ -114,6 +115,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         clock: ClockState { plausible: true, courts: Vec::new() },
         calibrate: Calibrate::Off,
         admission: Vec::new(),
+        full: Vec::new(),
         counts: Vec::new(),
         config: None,
         files: Vec::new(),
@@ -125,7 +127,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
 fn just_started() -> StagesSay {
     let mut court = court("a", StreamCondition::Waiting);
     (court.rims, court.rims_of) = (Vec::new(), None);
-    court.ingest.as_mut().expect("there").stray = Some(([192, 0, 2, 99].into(), None));
+    court.ingest.as_mut().expect("there").stray = Some(([192, 0, 2, 99].into(), Astray::Key));
     let mut said = said_by(vec![court]);
     said.models.bundles.push(ModelState {
         name: "of-the-league".to_owned(),
@@ -300,6 +302,10 @@ fn ill() -> StagesSay {
         "10.0.0.7 guessed stream keys 412 times in the last minute: block it at the venue's router"
             .to_owned(),
     ];
+    said.full = vec![
+        "12 questions of 203.0.113.9 to the page were told to come later in the last minute"
+            .to_owned(),
+    ];
     said.calibrate = Calibrate::On;
     said.files = vec![Foreign::told(
         "whoever has an account here can read /etc/courtside/box.key, which holds a secret",
@@ -366,7 +372,7 @@ fn of_three_sounds() -> StagesSay {
     ingest.times = Some("its times run at 0.50 of the clock's speed".to_owned());
     ingest.several_tracks = true;
     let mut waits = court("d", StreamCondition::Waiting);
-    let stray = ([192, 0, 2, 99].into(), Some(Foreign::name("Live")));
+    let stray = ([192, 0, 2, 99].into(), Astray::App(Foreign::name("Live")));
     waits.ingest.as_mut().expect("there").stray = Some(stray);
     courts.push(waits);
     let mut said = said_by(courts);

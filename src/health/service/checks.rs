@@ -22,7 +22,7 @@ use crate::media::Foreign;
 /// Findings of a court that stand beside a check which they do not fail.
 const STILL: &[&str] = &["frozen"];
 /// Findings of a court that fail a check.
-const CAMERA: &[&str] = &["stalled", "wrong_key", "wrong_app", "b_frames"];
+const CAMERA: &[&str] = &["stalled", "wrong_key", "wrong_app", "wrong_protocol", "b_frames"];
 const RIM: &[&str] = &["camera_moved", "rim_outside", "rim_aspect"];
 const WIDTH: &[&str] = &["tiny_ring"];
 const MODEL: &[&str] = &["no_answers"];
