@@ -99,7 +99,8 @@ fn of_certificate(error: &CertificateError) -> (LinkTrouble, Foreign) {
         ),
         Of::NotValidForNameContext { expected, presented } => {
             let expected = Foreign::name(&expected.to_str());
-            let named: Vec<_> = presented.iter().map(|name| Foreign::name(name)).collect();
+            let named: Vec<_> =
+                presented.iter().map(|name| Foreign::name(presented_name(name))).collect();
             let named: Vec<&str> = named.iter().map(Foreign::as_str).collect();
             let named = match &named[..] {
                 [] => "has no name that counts: a common name (CN) does not, it takes a subject alternative \
@@ -165,6 +166,16 @@ fn of_certificate(error: &CertificateError) -> (LinkTrouble, Foreign) {
     (what, Foreign::told(text))
 }
 
+/// A name of a certificate without the checker's own word for its kind: `DnsName("broker.example")`,
+/// `IpAddress(10.0.0.7)`.
+fn presented_name(told: &str) -> &str {
+    let inside = ["DnsName(", "IpAddress(", "UniformResourceIdentifier("]
+        .into_iter()
+        .find_map(|kind| told.strip_prefix(kind))
+        .and_then(|rest| rest.strip_suffix(')'));
+    inside.unwrap_or(told).trim_matches('"')
+}
+
 const WEAK: &str = "the broker's certificate, or one that signed it, is signed in a way that is too weak or too                     rare: take RSA of 2048 bits or more, or ECDSA (prime256v1), with SHA-256";
 
 fn of_alert(alert: AlertDescription) -> (LinkTrouble, Foreign) {
@@ -226,5 +237,15 @@ mod tests {
         let expected = "broker.example".try_into().expect("a name");
         let none = CertificateError::NotValidForNameContext { expected, presented: Vec::new() };
         assert!(told(none).contains("not for broker.example"));
+        let expected = "localhost".try_into().expect("a name");
+        let presented = vec![
+            "DnsName(\"broker.example\")".to_owned(),
+            "IpAddress(10.0.0.7)".to_owned(),
+            "other".to_owned(),
+        ];
+        assert_eq!(
+            told(CertificateError::NotValidForNameContext { expected, presented }),
+            "the broker's certificate is not for localhost: it is for broker.example, 10.0.0.7, other"
+        );
     }
 }

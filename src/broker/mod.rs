@@ -7,13 +7,14 @@
 //!
 //! Read `credential` (who we are), `access` (where and as whom), `tls` (whom it trusts), `prompt` (why PUBACKs come at once),
 //! `reason` (what each reason code of the standard means, and what to do), `certificate` (what TLS found
-//! wrong), `trouble` (what an error of the library means, in words).
+//! wrong), `odd` (what a broker may not do), `trouble` (what an error of the library means, in words).
 
 mod credential;
 mod access;
 mod tls;
 mod prompt;
 mod certificate;
+mod odd;
 pub mod reason;
 mod trouble;
 

@@ -16,6 +16,7 @@ use rumqttc::mqttbytes::v5::{
 use rumqttc::{ConnectionError, StateError};
 
 use crate::broker::certificate;
+use crate::broker::odd::{of_packet, of_state, why};
 use crate::broker::reason::{self, Packet, Reason, Then};
 use crate::event::words::LinkTrouble;
 use crate::media::Foreign;
@@ -173,15 +174,13 @@ impl Trail {
                 StateError::OutgoingPacketTooLarge { .. } | StateError::RetainNotSupported,
             ) => Trouble::told(LinkTrouble::Unsupported, Foreign::error(error)),
             ConnectionError::MqttState(StateError::Deserialization(packet)) => {
-                seen.broke_the_rules(packet, error)
+                seen.broke_the_rules(packet)
             }
             ConnectionError::NotConnAck(_) => {
                 let said = "something else came where a broker of MQTT 5 greets";
                 Trouble::told(LinkTrouble::NotMqtt, said)
             }
-            ConnectionError::MqttState(_) => {
-                Trouble::told(LinkTrouble::NotMqtt, Foreign::error(error))
-            }
+            ConnectionError::MqttState(state) => seen.odd(of_state(state)),
             _ => Trouble::told(LinkTrouble::Unknown, Foreign::error(error)),
         }
     }
@@ -189,6 +188,9 @@ impl Trail {
 
 impl Seen {
     fn late(&self) -> Trouble {
+        if self.of_io() == LinkTrouble::NotMqtt {
+            return self.something_else();
+        }
         let hint = match self.step {
             Step::Greeting if self.is_tls && self.first.is_empty() => {
                 ", nor anything of TLS: a port without TLS does so (mqtt://)"
@@ -206,9 +208,15 @@ impl Seen {
     /// A connection that ended without a word of MQTT.
     fn cut(&self, error: &ConnectionError) -> Trouble {
         let what = self.of_io();
-        let why = Foreign::error(error);
-        if what != LinkTrouble::Ungreeted {
-            return Trouble::told(what, why);
+        let why = why(error);
+        match what {
+            LinkTrouble::NotMqtt => return self.something_else(),
+            LinkTrouble::Lost => {
+                let said = format_args!("the session ended without a word of the broker: {why}");
+                return Trouble::told(what, said);
+            }
+            LinkTrouble::Ungreeted => {}
+            _ => return Trouble::told(what, why),
         }
         if self.is_tls && self.first.is_empty() {
             let said = format_args!(
@@ -223,6 +231,27 @@ impl Seen {
              alone does so, and this box needs MQTT 5; so does a proxy{tls}"
         );
         Trouble::told(what, said)
+    }
+
+    /// What came first is nothing that a broker begins with.
+    fn something_else(&self) -> Trouble {
+        let first = self.first.get(..8).unwrap_or(&self.first);
+        if !self.is_tls && first.starts_with(b"HTTP/") {
+            let said = "a web server answers there (HTTP), not a broker";
+            return Trouble::told(LinkTrouble::NotMqtt, said).todo(WEB_PORT);
+        }
+        let bytes: Vec<String> = first.iter().map(|byte| format!("{byte:02x}")).collect();
+        let said = format_args!(
+            "what came in place of a greeting is nothing that a broker says (its first bytes: {})",
+            bytes.join(" ")
+        );
+        Trouble::told(LinkTrouble::NotMqtt, said)
+    }
+
+    /// The broker did what MQTT 5 does not allow: in its greeting it may be none.
+    fn odd(&self, said: impl std::fmt::Display) -> Trouble {
+        let trouble = Trouble::told(LinkTrouble::NotMqtt, said);
+        if self.step == Step::Running { trouble.todo(ODD_BROKER) } else { trouble }
     }
 
     /// What an end without a reason means. A CONNACK or an AUTH would have come first, or TLS around them.
@@ -289,7 +318,7 @@ impl Seen {
     }
 
     /// A packet came that MQTT 5 does not allow.
-    fn broke_the_rules(&self, packet: &PacketError, error: &ConnectionError) -> Trouble {
+    fn broke_the_rules(&self, packet: &PacketError) -> Trouble {
         let what = LinkTrouble::NotMqtt;
         match packet {
             PacketError::InvalidConnectReturnCode(code)
@@ -311,7 +340,7 @@ impl Seen {
                 };
                 Trouble { renames: true, ..Trouble::told(what, said) }
             }
-            _ => Trouble::told(what, Foreign::error(error)),
+            _ => self.odd(of_packet(packet)),
         }
     }
 }
@@ -321,6 +350,10 @@ const FIRST_OF_A_BROKER: [u8; 4] = [0x20, 0xf0, 0x16, 0x15];
 
 const TLS_PORT: &str = "write mqtts:// in place of mqtt:// in `broker` of [uplink], and `ca_file` where the \
                         broker's certificate is the venue's own; or name its port without TLS (1883)";
+const WEB_PORT: &str = "name the broker's own port in `broker` of [uplink] (8883 for mqtts://, 1883 for mqtt://): not \
+                        that of its web page, nor that of MQTT over WebSockets";
+const ODD_BROKER: &str = "update the broker; if a proxy, a bridge or a cloud's gateway stands between, name the broker \
+                          itself in `broker` of [uplink]: the box connects anew, and nothing is lost meanwhile";
 const PLAIN_PORT: &str = "write mqtt:// in place of mqtts:// in `broker` of [uplink], or name the broker's port \
                           with TLS (8883)";
 
@@ -393,6 +426,7 @@ mod tests {
     use std::error::Error;
     use std::io;
 
+    use rumqttc::ProtocolViolation;
     use rumqttc::mqttbytes::v5::DisconnectProperties;
     use rustls::{AlertDescription, CertificateError};
 
@@ -482,6 +516,49 @@ mod tests {
             let refused = ConnectionError::ConnectionRefused(code);
             assert_eq!(trail(Step::Greeting).explain(&refused).what, what);
         }
+    }
+
+    #[test]
+    fn what_a_broker_may_not_do_is_told_in_words_with_a_remedy() {
+        let of = |state| ConnectionError::MqttState(state);
+        let packet = |error| of(StateError::Deserialization(error));
+        let codes =
+            ProtocolViolation::SubAckReturnCodeCountMismatch { pkid: 4, expected: 3, actual: 1 };
+        for (error, words) in [
+            (of(StateError::Unsolicited(32_767)), "acknowledged a message (number 32767)"),
+            (of(StateError::ProtocolViolation(codes)), "to 3 topics with 1 reason codes"),
+            (
+                of(StateError::ProtocolViolation(ProtocolViolation::DuplicateConnAck)),
+                "greeted a second time",
+            ),
+            (packet(PacketError::InvalidPacketType(0)), "its type is 0"),
+            (packet(PacketError::PacketIdZero), "its number is 0"),
+            (packet(PacketError::IncorrectPacketFormat), "it breaks the rules of MQTT 5"),
+        ] {
+            let told = trail(Step::Running).explain(&error);
+            assert_eq!(told.what, LinkTrouble::NotMqtt, "{told:?}");
+            assert!(told.said.contains(words), "{}", told.said);
+            let raw = ["Mqtt state", "pkid", "serialization"]
+                .iter()
+                .find(|raw| told.said.contains(**raw));
+            assert_eq!(raw, None, "{}", told.said);
+            assert!(told.todo.starts_with("update the broker"), "{}", told.todo);
+        }
+        let web = trail(Step::Greeting);
+        web.came(b"HTTP/1.1 400 Bad Request\r\n");
+        let half = || packet(PacketError::Io(io::Error::other("bytes remaining on stream")));
+        for told in [web.explain(&half()), web.late()] {
+            assert_eq!(told.said.as_str(), "a web server answers there (HTTP), not a broker");
+            assert!(told.todo.contains("WebSockets"), "{}", told.todo);
+        }
+        let other = trail(Step::Greeting);
+        other.came(b"SSH-2.0-OpenSSH_9");
+        let said = other.explain(&half()).said;
+        assert!(said.contains("its first bytes: 53 53 48 2d"), "{said}");
+        let lost = trail(Step::Running).explain(&of(StateError::ConnectionAborted));
+        let said =
+            "the session ended without a word of the broker: the other side closed the connection";
+        assert_eq!((lost.what, lost.said.as_str()), (LinkTrouble::Lost, said));
     }
 
     #[test]

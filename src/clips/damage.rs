@@ -13,6 +13,14 @@ pub(crate) struct Damage {
     pub(crate) span: (Ticks, Ticks),
 }
 
+/// What is said of a segment that cannot be read, and of which no index says what was in it.
+pub(crate) fn in_no_index(why: &str, bytes: u64) -> String {
+    format!(
+        "{why}; no index names it, so nobody knows what is in it: its {bytes} bytes count for no quota and stay \
+         until somebody takes them away"
+    )
+}
+
 impl Damage {
     /// True where an interval has some of it.
     pub(crate) fn is_in(&self, from: Ticks, to: Ticks) -> bool {

@@ -12,6 +12,7 @@ use crate::clips::audit::{self, AuditRead};
 use crate::clips::boxes::HeadIs;
 use crate::clips::clip::{Clip, MAX_JSON, is_clip_id};
 use crate::clips::cut::plan;
+use crate::clips::damage::in_no_index;
 use crate::clips::files::{Places, Shape, open_segment, put_together};
 use crate::clips::fragment::{Scanned, Verify};
 use crate::clips::index::{ClipBrief, Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
@@ -69,9 +70,12 @@ impl RingReader {
         let log = readable(&*disk, &places.segments_log(), MAX_INDEX)?;
         let closed = closed(&log.unwrap_or_default());
         for file in or_none(disk.list(&places.segments))? {
-            if parse_file_name(&file.name).is_none() {
-                continue;
-            }
+            let Some((id, ..)) = parse_file_name(&file.name) else { continue };
+            // Of what no index names either nothing is known.
+            let told = |why: String| match closed.contains_key(&id) {
+                true => why,
+                false => in_no_index(&why, file.len),
+            };
             let path = places.segments.join(&file.name);
             let read = open_segment(&*disk, &path, u64::MAX, Verify::Last);
             let clock = read.as_ref().ok().and_then(|opened| clock_of(&opened.scanned));
@@ -91,7 +95,7 @@ impl RingReader {
                 }
                 Ok(None) => torn.push(Finding { path, wrong: Some("no whole fragment".into()) }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // evicted meanwhile
-                Err(error) => torn.push(Finding { path, wrong: Some(error.to_string()) }),
+                Err(error) => torn.push(Finding { path, wrong: Some(told(error.to_string())) }),
             }
         }
         Ok(Self { disk, places, index, torn, unsummed, clocks })

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::clips::boxes::{MAX_HEAD, SEGMENT_FORMAT, segment_format};
 use crate::clips::clip::{CHANGED, Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, is_clip_id, sum_of};
+use crate::clips::damage::in_no_index;
 use crate::clips::desk::{RingError, Unremoved};
 use crate::clips::files::{Log, Places, read_part};
 use crate::clips::fragment::{Scanned, Verify, scan};
@@ -85,6 +86,7 @@ pub(crate) fn recover(
         segments = index.segments().count(),
         clips = index.clip_count(),
         bytes = index.bytes(),
+        unread = unread.len(),
         "ring opened"
     );
     Ok(Recovered { index, segments_log, clips_log, unremoved, news, lost })
@@ -183,6 +185,8 @@ fn recover_segments(
                     Ok(Mending::Damaged(can_be_read, why)) => (can_be_read, why),
                     Err(error) => (None, error.to_string()),
                 };
+                let is_known = named.is_some() || can_be_read.is_some();
+                let why = if is_known { why } else { in_no_index(&why, file.len) };
                 found_harmed(disk, &path, why);
                 match (named, can_be_read) {
                     // Its line says what there was: it stands, until the segment's turn to go has come.

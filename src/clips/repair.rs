@@ -508,6 +508,8 @@ mod tests {
                     let said = left.iter().any(|left| left.starts_with("0000000001"));
                     // Of a file that is gone, or empty, nothing tells but the index and its clips.
                     assert!(said || (!index && n != 1), "{row}: {left:?}");
+                    let in_none = left.iter().any(|left| left.contains("; no index names it, "));
+                    assert_eq!(in_none, !index && n == 1, "{row}: {left:?}");
                 }
                 if index || n == 1 {
                     assert_eq!(

@@ -4,6 +4,9 @@
 //! where a newer version wrote it, `{name}.newer-{format}`. What came to harm is told to the disk
 //! ([`Disk::harmed`]), which keeps it for `doctor`: so it is known wherever a file is read. What was put aside by
 //! an earlier start is found by its name ([`crate::disk::layout`]).
+//!
+//! A disk that dies makes many: of what is put aside as damaged a folder keeps [`KEPT_FILES`] and [`KEPT_BYTES`], and
+//! the oldest go, told in the log. What a newer version wrote stays, and so does footage.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,10 +14,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::disk::format::free_name;
+use crate::disk::format::{free_name, was_put_aside};
 use crate::disk::sealed::{Wrong, seal};
 use crate::disk::{
-    Disk, Format, OpenHow, Unfit, put_aside, put_unfit_aside, read_whole, write_durably,
+    Disk, Entry, Format, OpenHow, Unfit, put_aside, put_unfit_aside, read_whole, write_durably,
 };
 
 /// A file that is not what was written.
@@ -112,6 +115,57 @@ pub fn take<T>(
     Taken::Anew(put_by(disk, path, wrong))
 }
 
+/// Damaged files that a folder keeps (chosen: some of each kind there is, for who looks for the reason).
+const KEPT_FILES: usize = 32;
+/// … and their bytes (chosen: a game's indexes and entries many times over, little beside any ring).
+const KEPT_BYTES: u64 = 64 << 20;
+
+/// Lets the oldest damaged files of a folder go, so that it keeps what it may with `newest`, which stays.
+fn let_oldest_go(disk: &dyn Disk, newest: &Path) {
+    let (dir, name) = (newest.parent().unwrap_or(Path::new(".")), newest.file_name());
+    let Ok(entries) = disk.list(dir) else { return };
+    let (mut files, mut bytes) = (0, 0_u64);
+    let mut older = Vec::new();
+    for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+        // Footage may be read yet, and `clips verify --repair` puts it back.
+        let is_kind = |of: &str, newer: bool| !newer && !of.ends_with(".mp4");
+        let Some((of, newer)) = was_put_aside(&entry.name) else { continue };
+        if !is_kind(of, newer) {
+            continue;
+        }
+        (files, bytes) = (files + 1, bytes.saturating_add(entry.len));
+        if name.is_none_or(|name| *entry.name != *name) {
+            older.push((age(&entry.name), entry));
+        }
+    }
+    older.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (_, Entry { name, len, .. }) in older {
+        if files <= KEPT_FILES && bytes <= KEPT_BYTES {
+            break;
+        }
+        let path = dir.join(&name);
+        match disk.remove(&path) {
+            Ok(()) => {
+                (files, bytes) = (files - 1, bytes.saturating_sub(len));
+                let path = path.display();
+                tracing::warn!(%path, "too many damaged files lie there: the oldest was let go");
+            }
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%path, %error, "too many damaged files lie there: the oldest stays");
+            }
+        }
+    }
+}
+
+/// Of two names of files that were put aside, the older one's is less: by date, then by number. Those of earlier
+/// versions come first.
+fn age(name: &str) -> (String, u32) {
+    let behind = name.rsplit_once(".damaged-").map_or("", |(_, behind)| behind);
+    let (date, n) = behind.rsplit_once('-').unwrap_or((behind, ""));
+    (date.to_owned(), n.parse().unwrap_or(0))
+}
+
 /// Puts a file aside that cannot be read, logs and tells it.
 pub fn put_by(disk: &dyn Disk, path: &Path, wrong: Wrong) -> Harm {
     let (mut why, aside, newer) = match wrong {
@@ -128,6 +182,9 @@ pub fn put_by(disk: &dyn Disk, path: &Path, wrong: Wrong) -> Harm {
             None
         }
     };
+    if let (Some(aside), false) = (&aside, newer) {
+        let_oldest_go(disk, aside);
+    }
     told(disk, path, why, aside, newer)
 }
 
@@ -136,7 +193,10 @@ pub fn copy_by(disk: &dyn Disk, path: &Path, bytes: &[u8], why: &str) -> Harm {
     let copied =
         free_name(disk, path).and_then(|aside| write_durably(disk, &aside, bytes).map(|()| aside));
     let (why, aside) = match copied {
-        Ok(aside) => (why.to_owned(), Some(aside)),
+        Ok(aside) => {
+            let_oldest_go(disk, &aside);
+            (why.to_owned(), Some(aside))
+        }
         Err(error) => (format!("{why}; nor can a copy be kept: {error}"), None),
     };
     told(disk, path, why, aside, false)
@@ -217,6 +277,47 @@ mod tests {
         write_durably(&disk, path, b"{\"n\":1}").expect("written");
         disk.fail_reads("x.json");
         assert!(matches!(read(), Taken::Anew(_)), "what the disk cannot read");
+    }
+
+    #[test]
+    fn of_many_damaged_files_the_oldest_go_and_what_is_newer_or_footage_stays() {
+        let disk = ForgetfulDisk::new();
+        disk.create_dir_all(Path::new("/d")).expect("made");
+        let write = |name: &str, bytes: &[u8]| {
+            write_durably(&disk, &Path::new("/d").join(name), bytes).expect("written");
+        };
+        write("old.json.unfit-1", b"of an earlier version");
+        write("x.json.newer-9", b"of a newer one");
+        write("7-north-1.mp4.damaged-1969-01-01-1", b"footage");
+        let harm = |n: usize| {
+            let path = PathBuf::from(format!("/d/{}.json", n % 3));
+            write_durably(&disk, &path, b"?").expect("written");
+            put_by(&disk, &path, Wrong::Damaged("noise".to_owned())).aside.expect("put aside")
+        };
+        let asides: Vec<PathBuf> = (0..KEPT_FILES + 5).map(harm).collect();
+        let there = disk.names(Path::new("/d")).expect("listed");
+        let is_there = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            there.iter().any(|there| *there == name)
+        };
+        assert_eq!(asides.iter().filter(|path| is_there(path)).count(), KEPT_FILES);
+        assert!(asides.last().is_some_and(is_there), "the newest stays");
+        for (name, stays) in [
+            ("old.json.unfit-1", false),
+            ("0.json.damaged-1970-01-01-1", false),
+            ("x.json.newer-9", true),
+            ("7-north-1.mp4.damaged-1969-01-01-1", true),
+        ] {
+            assert_eq!(is_there(&Path::new("/d").join(name)), stays, "{name}");
+        }
+        // By their bytes: two that fill it, and the first goes.
+        let large = vec![b'?'; usize::try_from(KEPT_BYTES).expect("small") - 40];
+        let before = there.len();
+        write("large.json", &large);
+        let large = put_by(&disk, Path::new("/d/large.json"), Wrong::Damaged("noise".to_owned()));
+        let there = disk.names(Path::new("/d")).expect("listed");
+        assert!(there.len() < before && there.iter().any(|name| name.starts_with("large.json.")));
+        assert!(large.aside.is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -138,7 +139,7 @@ fn daemon(begun: Begun, world: World, told: Vec<Foreign>, file: PathBuf) -> anyh
         .on_thread_start(come_first)
         .build()
         .context("start the network threads")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // Ends with the runtime.
         drop(tokio::spawn(trim::keep(Arc::clone(&world.clock))));
         let shutdown = on_signal().context("listen for signals")?;
@@ -156,7 +157,18 @@ fn daemon(begun: Begun, world: World, told: Vec<Foreign>, file: PathBuf) -> anyh
             built => built?,
         };
         Ok(app.run(shutdown).await?.again)
-    })
+    });
+    close(runtime);
+    ended
+}
+
+/// What still blocks a thread of the runtime once the box has drained, and nobody waits for: the system's search for
+/// the broker's address, which may take half a minute where a venue's DNS does not answer.
+const STRAGGLERS: Duration = Duration::from_millis(300);
+
+/// Ends a runtime, and leaves what still blocks a thread of it behind: dropping would wait for that.
+fn close(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(STRAGGLERS);
 }
 
 /// Turns to true at the first SIGTERM or SIGINT; the second ends the process at once.
@@ -180,4 +192,26 @@ pub(super) fn on_signal() -> std::io::Result<watch::Receiver<bool>> {
         }
     });
     Ok(shutdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_search_for_an_address_that_nobody_answers_does_not_hold_the_end() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (begins, begun) = sync_channel(1);
+        let (ends, ended) = sync_channel::<()>(1);
+        // It ends with this test, and not before.
+        drop(runtime.spawn_blocking(move || {
+            begins.send(()).expect("awaited");
+            drop(ended.recv());
+        }));
+        begun.recv().expect("it blocks a thread");
+        close(runtime);
+        drop(ends);
+    }
 }

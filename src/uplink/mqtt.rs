@@ -403,8 +403,10 @@ impl Link {
         };
         let ended = match ended {
             Ok(Ok(())) => {
-                // The goodbye is in the client's queue: drive it out.
-                drop(within(&*self.clock, GOODBYE, drive).await);
+                // The goodbye is in the client's queue: drive it out. Who never greeted is told none.
+                if learnt.lock().greeted.is_some() {
+                    drop(within(&*self.clock, GOODBYE, drive).await);
+                }
                 self.counts.lock().connected = false;
                 self.post.disconnected();
                 self.desk.note(Note::Disconnected);

@@ -2,6 +2,8 @@
 //! the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rumqttc::mqttbytes::v5::PubAckReason;
@@ -196,4 +198,20 @@ fn a_broker_that_refuses_with_an_escape_sequence_and_a_forged_line_is_quoted_har
     let quoted = r"0x87 Not authorized (no\n2026-11-28T10:00:00Z  INFO forged\u{1b}[2J\u{202e})";
     assert!(refused.to_string().starts_with(quoted), "{refused}");
     tested.stop();
+}
+
+#[test]
+fn a_box_that_is_told_to_end_while_it_connects_ends_at_once() {
+    // It takes connections, and says nothing for ever; the box's clock stands.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let broker = Some(format!("mqtt://127.0.0.1:{port}"));
+    let mut tested = TestBox::of(Plan { broker, ..Plan::of(&["north"]) });
+    let (mut link, _) = silent.accept().expect("the box");
+    let mut connect = [0];
+    link.read_exact(&mut connect).expect("its CONNECT");
+    assert_eq!(connect, [0x10]);
+    assert!(!tested.handle().uplink().connected);
+    let report = tested.stop();
+    assert_eq!(report.unsent, 0);
 }
