@@ -12,7 +12,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb told
+.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz sessions kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb told
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -185,6 +185,11 @@ target/gate/gate.json: models/train/gate.py models/train/source.py $(wildcard mo
 fuzz: ## Fuzz every parser for 60 s each
 	@scripts/setup.sh build
 	fuzz/run 60
+
+sessions: ## Play made-up publishers against the ingest for 10 minutes (SECONDS=600, SEED=N plays one again)
+	@scripts/setup.sh build run
+	COURTSIDE_SESSIONS=$(or $(SECONDS),600) $(if $(SEED),COURTSIDE_SESSIONS_SEED=$(SEED)) \
+	  $(CARGO) test --lib -- --nocapture --exact ingest::sessions::new_publishers_for_as_long_as_is_asked
 
 cross: ## Build for aarch64 (needs no such machine), run version, tests and decoder under qemu-user, check glibc
 	@scripts/setup.sh cross

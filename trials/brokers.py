@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What brokers make of a box: each a real one, with what must be seen of it.
 
-mosquitto with what it can forbid (retained messages, packets, QoS, rights), and brokers of MQTT 3.1.1 from public
-registries (amqtt from PyPI, aedes from npm; `--dir` keeps them). A game plays on the box's court: its events must
+mosquitto with what it can forbid (retained messages, packets, QoS, rights); rumqttd, another of MQTT 5 (from PyPI, as
+iotcore has it); brokers of MQTT 3.1.1 from public registries (amqtt from PyPI, aedes from npm). `--dir` keeps them. A game plays on the box's court: its events must
 arrive, or wait and be told in the words that stand here. With promtool in the path, or named by PROMTOOL, each box's
 /metrics is checked in the format that it gives who asks for none; in the other by prometheus_client's own parser.
 `--control` expects wrong words of each, and must fail everywhere.
@@ -14,6 +14,7 @@ Ends 0 if all held, 1 if not, 3 where mosquitto is lacking.
 import argparse
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,16 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
+RUMQTTD = """
+import sys, tempfile
+from iotcore import Broker
+config = tempfile.NamedTemporaryFile('w', suffix='.toml')
+config.write('id = 0\\n[router]\\nid = 0\\nmax_connections = 100\\nmax_outgoing_packet_count = 200\\nmax_segment_size = 104857600\\n'
+             'max_segment_count = 10\\n[v5.1]\\nname = "v5"\\nlisten = "127.0.0.1:' + sys.argv[1] + '"\\nnext_connection_delay_ms = 1\\n'
+             '[v5.1.connections]\\nconnection_timeout_ms = 60000\\nmax_payload_size = 200000\\nmax_inflight_count = 100\\n')
+config.flush()
+Broker(config_path=config.name).run_forever()
+"""
 AEDES = """
 import { Aedes } from 'aedes'; import { createServer } from 'net';
 const aedes = await Aedes.createBroker();
@@ -59,7 +70,12 @@ def installed(folder):
     venv = folder / 'venv'
     if not (venv / 'bin/python').exists():
         subprocess.run([sys.executable, '-m', 'venv', str(venv)], check=False)
-        subprocess.run([str(venv / 'bin/pip'), 'install', '-q', 'amqtt==0.12.1', 'prometheus_client'], check=False)
+        subprocess.run([str(venv / 'bin/pip'), 'install', '-q', 'amqtt==0.12.1', 'iotcore==0.4.0', 'prometheus_client'],
+                       check=False)
+    if subprocess.run([str(venv / 'bin/python'), '-c', 'import iotcore'], check=False).returncode == 0:
+        found.append(('rumqttd, which is of MQTT 5', [str(venv / 'bin/python'), '-c', RUMQTTD]))
+    else:
+        print('NOT RUN: iotcore, which has rumqttd, cannot be had')
     if subprocess.run([str(venv / 'bin/python'), '-c', 'import amqtt'], check=False).returncode == 0:
         found.append(('amqtt, which is of MQTT 3.1.1', [str(venv / 'bin/python'), '-c', AMQTT]))
     else:
@@ -106,11 +122,21 @@ def metrics(box, python):
     return wrong
 
 
+def listens(port):
+    """Waits until somebody takes connections there."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with socket.socket() as asks:
+            if asks.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        time.sleep(0.1)
+
+
 def plays(name, port, base, seconds, peer, expected, python):
     """A box with a game at this broker; what is wrong with what is seen."""
     trouble, words, arrives = expected
-    listens = subprocess.Popen(['mosquitto_sub', '-p', str(port), '-V', '5', '-t', 'courtside/#', '-v'],
-                               stdout=open(RUN + '/brokers-sub', 'wb'), stderr=subprocess.DEVNULL)
+    hears = subprocess.Popen(['mosquitto_sub', '-p', str(port), '-V', '5', '-t', 'courtside/#', '-v'],
+                              stdout=open(RUN + '/brokers-sub', 'wb'), stderr=subprocess.DEVNULL)
     box = boxes.Box('brokers', base, courts='a', broker='mqtt://127.0.0.1:%d' % port,
                     rims='rims = [[562, 167, 44, 10]]')
     wrong = []
@@ -140,7 +166,7 @@ def plays(name, port, base, seconds, peer, expected, python):
     finally:
         if box.stop() != 0:
             wrong.append('the box did not end well')
-        listens.terminate()
+        hears.terminate()
         peer.terminate()
         peer.wait()
     return wrong
@@ -161,8 +187,9 @@ def main():
     base, held, all_of_them = 24400, 0, 0
     rows = [(name, lines, None, (trouble, words, arrives)) for name, lines, trouble, words, arrives in MOSQUITTOS]
     # amqtt hears a CONNECT of MQTT 5 and says nothing, ever.
-    words = {'amqtt': 'no_greeting', 'aedes': 'mqtt_3_only'}
-    rows += [(name, None, command, (words[name.split(',')[0]], 'needs MQTT 5', False)) for name, command in others]
+    right = {'amqtt': ('no_greeting', 'needs MQTT 5', False), 'aedes': ('mqtt_3_only', 'needs MQTT 5', False),
+             'rumqttd': (None, '', True)}
+    rows += [(name, None, command, right[name.split(',')[0]]) for name, command in others]
     for name, lines, command, expected in rows:
         if asked.only not in name:
             continue
@@ -175,7 +202,7 @@ def main():
                 Path(RUN, 'brokers.acl').write_text(ACL)
                 lines = 'acl_file %s/brokers.acl\n' % RUN
             peer = boxes.broker(port, lines)
-        time.sleep(1.5)
+        listens(port)
         if asked.control:
             expected = ('busy', 'what nobody says', not expected[2])
         print('%s' % name, flush=True)

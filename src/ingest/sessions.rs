@@ -4,10 +4,16 @@
 //! does, how the network delivers it, in which chunks. It is played through the real session and assembler, on a clock
 //! of the test. The model: pictures that were sent are pictures that came out, or have a reason; a recording is as
 //! long as it took; sound lies beside its picture; what means nothing changes nothing.
+//!
+//! `make test` plays 96 of them, others each time, and those that found something once (rows below). `make sessions` plays
+//! new ones for ten minutes (`COURTSIDE_SESSIONS` seconds), from a seed that it says (`COURTSIDE_SESSIONS_SEED` plays one
+//! again), and prints what fails as small as it can be made.
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
+use crate::clock::{Clock, SystemClock};
 use crate::event::words::Sound;
 use crate::ingest::stream::StreamAssembler;
 use crate::media::{CloseReason, CourtId, MediaTime, Monotonic, SessionId, StreamItem};
@@ -355,7 +361,10 @@ fn slices(data: &[u8]) -> u64 {
 }
 
 fn check(made: &Made) -> Result<(), TestCaseError> {
-    let out = play(made);
+    judge(made, &play(made))
+}
+
+fn judge(made: &Made, out: &Out) -> Result<(), TestCaseError> {
     let (mut units, mut sessions, mut lasts) = (Vec::new(), 0, 0);
     let mut ends: Option<(MediaTime, MediaTime)> = None;
     for item in &out.items {
@@ -383,12 +392,12 @@ fn check(made: &Made) -> Result<(), TestCaseError> {
     prop_assert!((lasts - took).abs() <= most, "{} ms of {}", lasts, took);
     prop_assert!(sessions <= most_sessions, "{} sessions", sessions);
     match made.sound {
-        SoundForm::None => prop_assert_eq!(out.sound, Sound::None),
+        SoundForm::None => prop_assert_eq!(&out.sound, &Sound::None),
         SoundForm::WithoutRecord => {
             prop_assert!(out.sound.to_string().starts_with("left out: AAC whose record"));
         }
         SoundForm::Beside(..) | SoundForm::Adts => {
-            let is_kept = matches!(out.sound, Sound::Aac { sample_rate: 44_100, .. });
+            let is_kept = matches!(&out.sound, Sound::Aac { sample_rate: 44_100, .. });
             prop_assert!(is_kept, "{}", out.sound);
             let by = match made.sound {
                 SoundForm::Beside(by, _) if by.abs() < 5_000 && made.times == Times::Right => by,
@@ -503,6 +512,100 @@ fn each_kind_of_publisher_by_itself() {
             panic!("{name}: {error}");
         }
     }
+}
+
+/// What a round of the fuzz plays before it looks at the time.
+const CASES_A_ROUND: u32 = 16;
+
+/// What failed, made as small as it can be.
+#[derive(Debug)]
+struct Failed {
+    seed: u64,
+    made: Made,
+    why: String,
+}
+
+/// Plays rounds of new publishers while `goes_on`; the first that fails, and how many were played.
+fn fuzz(
+    seed: u64,
+    holds: impl Fn(&Made) -> Result<(), TestCaseError>,
+    mut goes_on: impl FnMut() -> bool,
+) -> (Option<Failed>, u64) {
+    for round in 0.. {
+        if !goes_on() {
+            return (None, round * u64::from(CASES_A_ROUND));
+        }
+        // A round has a seed of its own, so that what failed is played again in seconds.
+        let seed = seed.wrapping_add(round);
+        let bytes: Vec<u8> = (0..4).flat_map(|n| (seed ^ n).to_le_bytes()).collect();
+        let config = Config {
+            cases: CASES_A_ROUND,
+            failure_persistence: None,
+            max_shrink_iters: 512,
+            ..Config::default()
+        };
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(config, rng);
+        match runner.run(&made(), |made| holds(&made)) {
+            Ok(()) => {}
+            Err(TestError::Fail(why, made)) => {
+                let failed = Failed { seed, made, why: why.to_string() };
+                return (Some(failed), round * u64::from(CASES_A_ROUND));
+            }
+            Err(TestError::Abort(why)) => panic!("the fuzz cannot go on: {why}"),
+        }
+    }
+    (None, 0)
+}
+
+/// A round from a fixed seed, or as long and from where it is asked for.
+#[test]
+fn new_publishers_for_as_long_as_is_asked() {
+    let asked =
+        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let clock = SystemClock::new();
+    let (began, seconds) = (clock.monotonic(), asked("COURTSIDE_SESSIONS"));
+    let now = u64::try_from(clock.utc().as_nanos()).unwrap_or(7);
+    let seed = asked("COURTSIDE_SESSIONS_SEED").or(seconds.map(|_| now)).unwrap_or(7);
+    let mut rounds = 0;
+    let (failed, played) = fuzz(seed, check, || {
+        rounds += 1;
+        let time = clock.monotonic().since(began).as_secs();
+        seconds.map_or(rounds <= 1, |seconds| time < seconds)
+    });
+    println!("{played} publishers from seed {seed}");
+    if let Some(Failed { seed, made, why }) = failed {
+        panic!(
+            "COURTSIDE_SESSIONS_SEED={seed} plays it again; a row for `each_kind_of_publisher_by_itself`: {made:?}: {why}"
+        );
+    }
+}
+
+/// Negative control of the fuzz: an ingest that loses a picture of some publishers alone is found, and the publisher
+/// that is told has nothing beside what it takes.
+#[test]
+fn the_fuzz_finds_an_ingest_that_loses_a_picture_and_says_of_whom() {
+    let loses = |made: &Made| {
+        let mut out = play(made);
+        if made.delimiters && made.slices > 2 {
+            let at = out.items.iter().rposition(|item| matches!(item, StreamItem::Video(_)));
+            out.items.remove(at.expect("pictures"));
+        }
+        judge(made, &out)
+    };
+    let mut rounds = 0;
+    let (failed, _) = fuzz(3, loses, || {
+        rounds += 1;
+        rounds <= 64
+    });
+    let Failed { seed, made, why } = failed.expect("found");
+    assert!(why.contains("pictures, or reasons"), "{why}");
+    assert!(made.delimiters && made.slices == 3, "{made:?}");
+    assert!(!made.start_codes && !made.notes_behind && !made.sets_again, "{made:?}");
+    // Its seed alone plays it again.
+    let mut once = true;
+    let (again, _) = fuzz(seed, loses, || std::mem::replace(&mut once, false));
+    assert_eq!(again.expect("again").seed, seed);
 }
 
 /// Negative control: a publisher that loses a picture, and one whose sound is late, are found.
