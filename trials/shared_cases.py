@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs every script of a folder of cases from public reports, and holds what came of it to what is right.
 
-    trials/shared_cases.py [--cases ../shared/cases] [--bin target/debug/courtside] [--only WORD] [--busy] [--expect-wrong]
+    trials/shared_cases.py [--cases FOLDER] [--bin target/debug/courtside] [--only WORD] [--busy] [--expect-wrong]
 
-The folder is no part of the repository (its README says what is in it); without it nothing is shown, said loudly.
+The folder (`cases` in `shared`, beside the clone) is no part of the repository (its README says what is in it); without it nothing is shown, said loudly.
 Publishers (a script NN-NAME/run.py PORT KEY [args]) go to courts of one box, some at once; right is how many pictures
 were recorded, in how many seconds and sessions, whether all of it decodes, what became of the sound and how far it is
 from its picture, and what state and log say. The others start a box of their own; right is what they print. A script
@@ -76,7 +76,7 @@ ROWS = [
     published('12-time-jumps', 'zero', pictures=345, seconds=11.5, sessions=2, off=0.15),
     published('12-time-jumps', 'back1', pictures=345, seconds=11.5, sessions=2),
     # Five seconds that were never sent are a gap for as long as nobody knows better; then the clock decides.
-    published('12-time-jumps', 'fwd5', pictures=332, seconds=16.1, sessions=2, off=0.25, says=('stream_clock',)),
+    published('12-time-jumps', 'fwd5', pictures=range(325, 346), seconds=16.1, sessions=2, off=0.25, says=('stream_clock',)),
     published('12-time-jumps', 'fwd12', pictures=345, seconds=11.5, sessions=2),
     *(published('13-sps-every-gop', *form, whole=False, off=None) for form in (['size'], ['size', 'inband'])),
     *(published('13-sps-every-gop', *form, whole=False, off=None, says=('another aspect',)) for form in (['rotate'], ['rotate', 'inband'])),
@@ -87,13 +87,13 @@ ROWS = [
       for form, name in (('av1', 'AV1'), ('vp9', 'VP9'))),
     *(published('15-sound-codings', form, sound='left out: ' + name) for form, name in (
         ('mp3', 'MP3'), ('pcma', 'G.711'), ('opus', 'Opus'), ('noconfig', 'AAC whose record'))),
-    published('15-sound-codings', 'adts'), published('15-sound-codings', 'late', whole=False, off=None),
-    published('15-sound-codings', 'rate', whole=False, off=None, says=('48000 Hz, 2 channels',)),
+    published('15-sound-codings', 'adts'), published('15-sound-codings', 'late'),
+    published('15-sound-codings', 'rate', off=None, says=('48000 Hz, 2 channels',)),
     # The record says a coding that the frames are not: they are kept as they are.
     published('15-sound-codings', 'hev2', off=None, sound='AAC that does not decode'),
     published('17-half-open', 'freeze', pictures=90, seconds=3.0, out=(r'^closed after (9|10|11)\.',), says=('no picture received for 10 s',)),
     published('17-half-open', 'back', pictures=240, seconds=8.0, sessions=2, says=('a newer publisher took over',)),
-    published('17-half-open', 'often', '3', pictures=270, seconds=9.0, sessions=3, says=('again and again',)),
+    published('17-half-open', 'often', '3', pictures=270, seconds=9.0, sessions=3),
     published('17-half-open', 'rst', pictures=90, seconds=3.0),
     published('19-acknowledgements', '0', out=(r'^sent \d+ acknowledgements [1-9]',)),
     published('19-acknowledgements', '100000', out=(r'acknowledgements 1\d\d one per 1[0-9]{5}$',)),
@@ -250,8 +250,9 @@ def judged(row, got, busy):
     wrong = []
     if got['ended'] != 0:
         wrong.append('its script ended %d' % got['ended'])
-    if got['pictures'] != row['pictures']:
-        wrong.append('%d pictures, not %d' % (got['pictures'], row['pictures']))
+    may = row['pictures'] if isinstance(row['pictures'], range) else [row['pictures']]
+    if got['pictures'] not in may:
+        wrong.append('%d pictures, not %s' % (got['pictures'], row['pictures']))
     if abs(got['seconds'] - row['seconds']) > 0.02 * row['seconds'] + 0.1:
         wrong.append('%.2f s, not %.2f' % (got['seconds'], row['seconds']))
     if got['sessions'] != row['sessions']:
@@ -310,7 +311,7 @@ def expect_wrong(row):
     """The control: what nobody does."""
     row = dict(row, out=(*row['out'], 'what nobody prints'))
     if 'pictures' in row:
-        row.update(pictures=row['pictures'] + 1, says=(*row['says'], 'what nobody says'))
+        row.update(pictures=999, says=(*row['says'], 'what nobody says'))
     return row
 
 
@@ -347,7 +348,7 @@ def standing():
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument('--cases', type=Path, default=REPOSITORY.parent / 'shared/cases')
+    arguments.add_argument('--cases', type=Path, default=REPOSITORY.parent / 'shared' / 'cases')
     arguments.add_argument('--bin', default='target/debug/courtside')
     arguments.add_argument('--only', default='', help='rows whose case and words match this expression')
     arguments.add_argument('--at-once', type=int, default=3, help='publishers at once')

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Entry};
 
 /// The format of a file, or the one that a program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,9 +102,11 @@ pub(super) fn free_name(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let date = disk.utc().to_rfc3339();
     let date = date.split('T').next().unwrap_or_default();
-    let name = |n: u32| format!("{stem}{DAMAGED}{date}-{n}");
-    let is_free = |name: &String| !taken.iter().any(|entry| entry.name == *name);
-    Ok(dir.join((1..).map(name).find(is_free).unwrap_or_default()))
+    let begins = format!("{stem}{DAMAGED}{date}-");
+    // Behind all that lie there, so that of two the newer one has the greater number.
+    let number = |entry: &Entry| entry.name.strip_prefix(&begins)?.parse::<u32>().ok();
+    let last = taken.iter().filter_map(number).max().unwrap_or(0);
+    Ok(dir.join(format!("{begins}{}", u64::from(last) + 1)))
 }
 
 /// The name of the file that `name` was put aside from, and whether a newer version wrote it.

@@ -122,7 +122,7 @@ const KEPT_BYTES: u64 = 64 << 20;
 
 /// Lets the oldest damaged files of a folder go, so that it keeps what it may with `newest`, which stays.
 fn let_oldest_go(disk: &dyn Disk, newest: &Path) {
-    let (dir, name) = (newest.parent().unwrap_or(Path::new(".")), newest.file_name());
+    let dir = newest.parent().unwrap_or(Path::new("."));
     let Ok(entries) = disk.list(dir) else { return };
     let (mut files, mut bytes) = (0, 0_u64);
     let mut older = Vec::new();
@@ -134,7 +134,7 @@ fn let_oldest_go(disk: &dyn Disk, newest: &Path) {
             continue;
         }
         (files, bytes) = (files + 1, bytes.saturating_add(entry.len));
-        if name.is_none_or(|name| *entry.name != *name) {
+        if dir.join(&entry.name) != newest {
             older.push((age(&entry.name), entry));
         }
     }

@@ -40,5 +40,5 @@ pub use crate::ingest::flow::FlowLimits;
 pub use crate::ingest::refused::MediaRefused;
 pub use crate::ingest::segments::SegmentLimits;
 pub use crate::ingest::server::{Ingest, IngestCounts, IngestError, IngestHandle, IngestSettings};
-pub use crate::ingest::strays::Astray;
+pub use crate::ingest::strays::{Astray, Spoke};
 pub use crate::ingest::stream::StreamAssembler;

@@ -208,7 +208,7 @@ mod tests {
         // It ends with this test, and not before.
         drop(runtime.spawn_blocking(move || {
             begins.send(()).expect("awaited");
-            drop(ended.recv());
+            ended.recv().expect_err("its sender is dropped");
         }));
         begun.recv().expect("it blocks a thread");
         close(runtime);

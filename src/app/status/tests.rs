@@ -14,7 +14,7 @@ use crate::event::words::{
     UploadCondition, UploadNeed, VerdictWord,
 };
 use crate::game::calibrate::Verdict;
-use crate::ingest::Astray;
+use crate::ingest::{Astray, Spoke};
 use crate::mailbox::DropReason;
 use crate::media::{Codec, Foreign, SessionId};
 
@@ -373,6 +373,10 @@ fn of_three_sounds() -> StagesSay {
     ingest.several_tracks = true;
     let mut waits = court("d", StreamCondition::Waiting);
     let stray = ([192, 0, 2, 99].into(), Astray::App(Foreign::name("Live")));
+    waits.ingest.as_mut().expect("there").stray = Some(stray);
+    courts.push(waits);
+    let mut waits = court("e", StreamCondition::Waiting);
+    let stray = ([192, 0, 2, 98].into(), Astray::Spoke(Spoke::Tls));
     waits.ingest.as_mut().expect("there").stray = Some(stray);
     courts.push(waits);
     let mut said = said_by(courts);
