@@ -65,7 +65,7 @@ scripts/setup.sh yocto
 # What an image may never hold, and what it must.
 never='openssh|dropbear|bluez5|wpa-supplicant|avahi|xserver-xorg|weston|rpcbind|nfs-utils|telnet'
 must='gstreamer1.0-plugins-nvvidconv tensorrt-core gstreamer1.0-plugins-nvvideo4linux2 gstreamer1.0-plugins-bad tegra-configs tegra-redundant-boot
-    tegra-nvpmodel tegra-nvfancontrol chrony courtside-data courtside-system courtside-verify courtside-initrd cuda-nvrtc'
+    tegra-nvpmodel tegra-nvfancontrol chrony courtside-data courtside-stick courtside-system courtside-verify courtside-initrd cuda-nvrtc'
 keep='chrony|mosquitto|nvme-cli|libnvme|keyutils|kconfiglib|pps-tools|uthash|libwebsockets|libevent|c-ares|cjson'
 keep="$keep|json-c|libedit|libusbgx|libconfig|libglvnd|python3-pyfdt"
 

@@ -15,6 +15,7 @@ RDEPENDS:${PN} = "\
     ${COURTSIDE_DAEMON} \
     chrony \
     courtside-data \
+    courtside-stick \
     courtside-system \
     tegra-nvfancontrol \
     tegra-nvpmodel \
@@ -28,4 +29,14 @@ RDEPENDS:${PN}-field = "\
 RDEPENDS:${PN}-update = "\
     courtside-verify \
     tegra-redundant-boot \
+"
+
+# For sticks; what a kernel has built in is no package.
+RRECOMMENDS:${PN} = "\
+    kernel-module-exfat \
+    kernel-module-nls-cp437 \
+    kernel-module-nls-iso8859-1 \
+    kernel-module-uas \
+    kernel-module-usb-storage \
+    kernel-module-vfat \
 "
