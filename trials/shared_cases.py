@@ -130,7 +130,7 @@ ROWS = [
         r'^no ca_file.*=False', r'^name does not match.*is not for localhost: it is for broker\.example$',
         r'^no SAN, only CN.*a common name \(CN\) does not', r'^expired.*ended on 2020-', r'^not yet valid.*begins on 2030-',
         r'^self-signed by openssl.*CA:TRUE', r'^mqtts to a plain listener.*a port without TLS',
-        r'^mqtt to a TLS listener.*speaks TLS', r'^ca_file is a key.*no certificate in'), unsaid=('DnsName', 'Mqtt state', 'Traceback')),
+        r'^mqtt to a TLS listener.*speaks TLS', r'^ca_file is a key.*no certificate in'), unsaid=('DnsName', 'Mqtt state', 'Traceback'), patience=900),
     alone('24-damaged-files', 'BASE', out=(r'up=True',), unsaid=(r'up=False', r'exit code', 'panicked', 'Traceback', 'BOX ENDED'), patience=1800),
     alone('25-disk-full/run.sh', out=(r"^full \{.*'disk_fault': None", r'^free again .*"condition": "recording"',
                                       r'^end .*"condition": "recording"', r'^exit 0'), unsaid=('Traceback',), needs=('mount',)),
