@@ -369,7 +369,7 @@ impl GameDesk {
     /// Rules of ours, or a file of the venue's.
     fn rules(&self, name: &str) -> Result<Rules, Failed> {
         let found = self.rules.find(name, &*self.world.disk);
-        found.map_err(|error| Failed::new("rules", Foreign::error(&error)))
+        found.map_err(|error| Failed::new("rules", error.in_one_line()))
     }
 
     /// What a game can be started with, the usual ones first. Reads files on the caller's thread.
@@ -377,6 +377,7 @@ impl GameDesk {
         let (mut lines, faults) = self.rules.all(&*self.world.disk);
         lines.sort_by_key(|line| line.name != self.usual_rules);
         for error in faults {
+            let error = error.in_one_line();
             tracing::warn!(%error, "rules of the venue that no game can be started with");
         }
         lines
@@ -399,6 +400,7 @@ impl GameDesk {
     /// Says at the start what is wrong with rules: a game that needs them is refused with the same words.
     pub(crate) fn look_at_rules(&self) {
         if let Err(error) = self.rules.find(&self.usual_rules, &*self.world.disk) {
+            let error = error.in_one_line();
             tracing::error!(%error, "the rules that `[game] rules` names: games are refused until they are there");
         }
         self.all_rules();

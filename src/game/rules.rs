@@ -322,6 +322,40 @@ impl Checks {
         }
     }
 
+    /// Teams change baskets where there are two, and for a period that there is.
+    fn swap(&mut self, court: &RawCourt, time: &RawTime) {
+        let place = court.swap.value.span().start;
+        let swap = *court.swap.value.get_ref();
+        if swap != Swap::Never && *court.rims.value.get_ref() == 1 {
+            let said = "`swap` is of two baskets: at one both teams attack it, write \"never\"";
+            self.faults.push((place, said.to_owned()));
+        }
+        if swap == Swap::Half && *time.periods.value.get_ref() == 1 {
+            let said = "`swap` is \"half\", and one period has no second half: write \"never\"";
+            self.faults.push((place, said.to_owned()));
+        }
+    }
+
+    /// Points that part a game leave nothing for a clock to part, and nothing to play after its target.
+    fn half(&mut self, place: usize, time: &RawTime, win: Option<&RawWin>) {
+        let mut fault = |said: &str| self.faults.push((place, said.to_owned()));
+        if win.is_none() {
+            fault(
+                "`half_at` is asked where points end a game: write [win] `target`, or take it out",
+            );
+        }
+        if *time.periods.value.get_ref() != 2 {
+            fault("`half_at` parts a game in two: write 2 `periods`, or take it out");
+        }
+        let overtime = win.and_then(|win| win.overtime_target.as_ref());
+        if overtime.or(time.overtime_minutes.as_ref()).is_some() {
+            fault(
+                "with `half_at` there is no overtime: the game goes on to its target, take `half_at` or the \
+                 overtime out",
+            );
+        }
+    }
+
     fn some(
         &mut self,
         key: &str,
@@ -356,6 +390,10 @@ impl RawRules {
         values.dedup();
         checks.source("keeps_ball", &shots.keeps_ball.source);
         checks.source("swap", &court.swap.source);
+        checks.swap(&court, &time);
+        if let Some(half) = &time.half_at {
+            checks.half(half.value.span().start, &time, win.as_ref());
+        }
         let win = win.as_ref();
         let overtime = win.and_then(|win| win.overtime_target.as_ref());
         let target = checks.some("target", win.map(|win| &win.target), (1, MOST_TARGET));
@@ -378,7 +416,7 @@ impl RawRules {
             half_at: checks.some(
                 "half_at",
                 time.half_at.as_ref(),
-                (1, target.unwrap_or(MOST_TARGET)),
+                (1, target.unwrap_or(MOST_TARGET).saturating_sub(1).max(1)),
             ),
             shot_clock_s: checks.some("shot_clock_s", time.shot_clock_s.as_ref(), (1, 120)),
             fouls_of_a_team: checks.some(
@@ -524,11 +562,45 @@ mod tests {
             ("name = \"fiba-3x3\"", "name = \"FIBA\"", "`name`: use 1 to 32 of a-z"),
             ("name = \"fiba-3x3\"", "name = \"fiba\u{202e}\"", "which is not seen"),
             ("[tell]", "[tel]", "did you mean `tell`?"),
+            ("\"never\"", "\"half\"", "`swap` is of two baskets: at one both teams attack it"),
+            ("\"never\"", "\"period\"", "`swap` is of two baskets: at one both teams attack it"),
         ] {
             assert!(fiba().contains(from), "{from}");
             let told = refusal(&fiba().replacen(from, to, 1));
             assert!(told.starts_with("hall.toml:") && told.contains(said), "{to}: {told}");
         }
+        let big3 = KNOWN[1].1;
+        for (from, to, said) in [
+            (
+                "half_at = { value = 25,",
+                "half_at = { value = 50,",
+                "`half_at` is 50: write 1 to 49",
+            ),
+            (
+                "periods = { value = 2,",
+                "periods = { value = 4,",
+                "`half_at` parts a game in two: write 2",
+            ),
+            (
+                "[time]",
+                "[time]\novertime_minutes = { value = 5, source = \"x\" }",
+                "there is no overtime",
+            ),
+        ] {
+            assert!(big3.contains(from), "{from}");
+            let told = refusal(&big3.replacen(from, to, 1));
+            assert!(told.lines().count() == 1 && told.contains(said), "{to}: {told}");
+        }
+        let half =
+            "periods = { value = 2, source = \"x\" }\nhalf_at = { value = 9, source = \"x\" }";
+        let told = refusal(&KNOWN[7].1.replacen(
+            "periods = { value = 1, source = \"no clock\" }",
+            half,
+            1,
+        ));
+        assert!(told.contains("`half_at` is asked where points end a game"), "{told}");
+        let one = KNOWN[2].1.replacen("periods = { value = 4,", "periods = { value = 1,", 1);
+        assert!(refusal(&one).contains("one period has no second half"), "{}", refusal(&one));
         // All faults of value at once, in the order of the file.
         let text =
             fiba().replacen("value = 21", "value = 0", 1).replacen("value = 640", "value = 7", 1);

@@ -14,7 +14,7 @@ use crate::recap::chart::{Chart, Colors, score_chart, win_chart};
 use crate::recap::lines::{ClipLine, ShotLine};
 use crate::recap::recap::Recap;
 use crate::recap::svg::{STYLE, escaped, marked, svg, variables};
-use crate::recap::words::Sentence;
+use crate::recap::words::{Sentence, points};
 
 const LOOKS: &str = include_str!("page.css");
 const FILTER: &str = include_str!("filter.js");
@@ -222,11 +222,9 @@ impl Writer<'_> {
         self.out.push_str("</tbody>\n</table>\n</div>\n");
         let pending = self.recap.box_score.pending;
         if pending.attempts > 0 {
-            let (points, made, of) = (pending.points, pending.made, pending.attempts);
-            writeln!(
-                self.out,
-                "<p class=\"dim\">Without a team: {points} points, {made} of {of}.</p>"
-            )?;
+            let (made, of) = (pending.made, pending.attempts);
+            let points = points(pending.points);
+            writeln!(self.out, "<p class=\"dim\">Without a team: {points}, {made} of {of}.</p>")?;
         }
         self.periods()?;
         self.out.push_str("</section>\n");

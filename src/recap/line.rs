@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::game::Momentum;
+use crate::event::game::{GameScore, Momentum};
 use crate::media::{TeamId, UtcTime};
 use crate::recap::fact::{Facts, Told};
 use crate::recap::shots::{SHOTS, Shot, Shots, Tally};
@@ -102,13 +102,17 @@ pub(super) fn win_line(
             told_of.insert(newest, (share, then.tally(teams)));
         }
     };
+    let mut won = false;
     for told in facts.told() {
+        if told.event_type == "courtside.game.score.v1" {
+            won = told.data::<GameScore>().is_some_and(|score| score.won.is_some());
+        }
         if SHOTS.contains(&told.event_type.as_str()) {
             // What was told last held until here: what does not change is not told again.
             put(now, &then);
             then.take(told);
         }
-        now = share(told, teams).or(now);
+        now = share(told, teams, won).or(now);
     }
     put(now, &then);
     let mut line = Vec::new();
@@ -132,12 +136,21 @@ pub(super) fn win_line(
     line
 }
 
-/// The share of the game's first team, where one was told.
-fn share(told: &Told, teams: &[TeamId; 2]) -> Option<f64> {
+/// The share of the game's first team after a shot, where one was told.
+///
+/// What a tap changed is no shot's: who has won a game that somebody ended is told as a share of all or nothing, and
+/// an overtime begins the race anew. A tap's fact has the game's own session, which names the fact.
+fn share(told: &Told, teams: &[TeamId; 2], won: bool) -> Option<f64> {
     if told.event_type != "courtside.momentum.v1" {
         return None;
     }
     let momentum: Momentum = told.data()?;
+    let tapped = told.revision > 0 && told.fact.starts_with(&told.session);
+    // Where the game is over, nothing hangs on the next shot.
+    let over = momentum.leverage.is_empty() && !won;
+    if tapped || over {
+        return None;
+    }
     let of = momentum.win.iter().find(|share| share.team == teams[0])?;
     Some(of.share.clamp(0.0, 1.0))
 }

@@ -210,20 +210,24 @@ impl Shots {
         shots
     }
 
-    /// Finals stand in the order in which they came, but inside one session by the stream's time; one
-    /// that was added goes where it was played, by the session's time or else by the time of day: as the game does
-    /// (`game::sheet`).
+    /// Finals stand in the order in which they came, but inside one session by the stream's time; between those of
+    /// its own session one that was added stands by the time of day, also beside finals that come after it: as the
+    /// game does (`game::sheet::state`).
     fn place(&mut self, shot: Shot) {
         let own = |other: &Shot| other.session == shot.session;
-        let later = |other: &Shot| own(other) && other.t_stream > shot.t_stream;
-        let by_session = self.all.iter().position(later);
-        let after = self.all.iter().rposition(own).map_or(0, |at| at + 1);
-        let by_utc = || {
-            let utc = shot.utc.filter(|_| shot.added)?;
-            let later = |other: &Shot| other.utc.is_some_and(|other| other > utc);
-            Some(after + self.all.get(after..)?.iter().position(later)?)
+        let later_there = |other: &Shot| own(other) && other.t_stream > shot.t_stream;
+        let to = self.all.iter().position(later_there).unwrap_or(self.all.len());
+        let before = self.all.get(..to).unwrap_or_default();
+        let from = before.iter().rposition(own).map_or(0, |at| at + 1);
+        let between = self.all.get(from..to).unwrap_or_default();
+        let is_later =
+            |other: &Shot| other.utc.zip(shot.utc).is_some_and(|(other, utc)| other > utc);
+        let at = if shot.added {
+            between.iter().position(is_later).map_or(to, |at| from + at)
+        } else {
+            let stays = between.iter().rposition(|other| !(other.added && is_later(other)));
+            stays.map_or(from, |at| from + at + 1)
         };
-        let at = by_session.or_else(by_utc).unwrap_or(self.all.len());
         self.all.insert(at, shot);
     }
 }

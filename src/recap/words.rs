@@ -435,7 +435,7 @@ fn of_whom(name: &str) -> String {
     if name.ends_with(['s', 'x', 'z']) { format!("{name}'") } else { format!("{name}'s") }
 }
 
-fn points(of: u32) -> String {
+pub(super) fn points(of: u32) -> String {
     if of == 1 { "1 point".to_owned() } else { format!("{of} points") }
 }
 

@@ -92,9 +92,9 @@ impl Lines {
         self.push(mark, what, Foreign::told(text).to_string(), todo);
     }
 
-    /// The configuration is refused: a line for each fault.
-    fn refused(&mut self, error: &ConfigError) {
-        self.push(Mark::Bad, "configuration", error.to_string(), "");
+    /// A file is refused: a line for each fault.
+    fn refused(&mut self, what: &str, error: &ConfigError) {
+        self.push(Mark::Bad, what, error.to_string(), "");
     }
 
     fn push(&mut self, mark: Mark, what: &str, text: String, todo: &str) {
@@ -144,7 +144,7 @@ impl CheckArgs {
                 if lines.well() { ExitCode::SUCCESS } else { ExitCode::from(3) }
             }
             Err(error) => {
-                lines.refused(&error);
+                lines.refused("configuration", &error);
                 ExitCode::from(2)
             }
         };
@@ -333,7 +333,10 @@ fn of_rules(config: &Config, lines: &mut Lines) {
         Err(_) => {}
     }
     for fault in faults {
-        lines.bad("rules", fault, "");
+        match fault {
+            NoRules::Refused(error) => lines.refused("rules", &error),
+            fault => lines.bad("rules", Foreign::error(&fault), ""),
+        }
     }
 }
 
@@ -516,6 +519,40 @@ fn verdict(drawn: RimBox, rings: &[RimBox], court: &CourtId) -> (Mark, String, S
             format!("no ring is seen near {drawn}; that may be the finder's fault"),
             "look at the box on the page".to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod own_rules {
+    use super::*;
+    use crate::disk::write_durably;
+
+    #[test]
+    fn several_faults_of_one_file_are_a_line_each() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = format!("[box]\ndata_dir = {:?}\n", dir.path());
+        let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+        let origin = config::Origin {
+            file: Path::new("courtside.toml"),
+            credentials: None,
+            hostname: Some("rim-1"),
+            read: &read,
+        };
+        let config = config::parse(&text, &origin).expect("it is well");
+        let (disk, folder) = (RealDisk::new(), dir.path().join("rules"));
+        disk.create_dir_all(&folder).expect("made");
+        let own = include_str!("../../rules/pickup-11.toml").replace("pickup-11", "hall");
+        let own = own.replacen("value = [2]", "value = [1, 1, 3]", 1);
+        write_durably(&disk, &folder.join("hall.toml"), own.as_bytes()).expect("written");
+        let ours =
+            include_str!("../../rules/fiba-3x3.toml").replacen("value = 21,", "value = 15,", 1);
+        write_durably(&disk, &folder.join("fiba-3x3.toml"), ours.as_bytes()).expect("written");
+        let mut lines = Lines { lines: Vec::new(), silent: true };
+        of_rules(&config, &mut lines);
+        let bad: Vec<&Line> = lines.lines.iter().filter(|line| line.mark == Mark::Bad).collect();
+        let [changed, hall] = bad.as_slice() else { panic!("{:?}", lines.lines) };
+        assert!(changed.text.contains("courtside brings rules `fiba-3x3`"), "{}", changed.text);
+        assert!(hall.text.lines().count() > 2 && !hall.text.contains("\\n"), "{}", hall.text);
     }
 }
 

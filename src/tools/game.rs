@@ -33,7 +33,7 @@ pub(super) struct GameArgs {
 enum Command {
     /// Start a game: from now on the shots of its courts are its own
     #[command(
-        after_help = "Example: courtside game start --rules pickup-21 --team reds --team blues=#2040c0
+        after_help = "Example: courtside game start --team reds=Foxes --team blues=Bears=#2040c0
          courtside game start --court north --court south --attack north/0=reds --attack south/0=blues
 Exit: 0 started · 1 refused, with the reason"
     )]
@@ -108,8 +108,8 @@ struct StartArgs {
     /// Name of its rules [default: what `[game] rules` of its configuration says]
     #[arg(long, value_name = "RULES")]
     rules: Option<String>,
-    /// A team, with the color of its shirts; twice [default: home and away]
-    #[arg(long = "team", value_name = "TEAM[=#RRGGBB]", value_parser = team)]
+    /// A team, with its name and the color of its shirts; twice [default: home and away]
+    #[arg(long = "team", value_name = "TEAM[=NAME][=#RRGGBB]", value_parser = team)]
     teams: Vec<Team>,
     /// A court that it is played on (can be repeated) [default: the box's only one]
     #[arg(long = "court", value_name = "NAME", value_parser = court)]
@@ -117,8 +117,8 @@ struct StartArgs {
     /// Which team attacks a rim in the first period (can be repeated)
     #[arg(long = "attack", value_name = "COURT/RIM=TEAM", value_parser = attack)]
     attacks: Vec<RimAttacked>,
-    /// A player and their team (can be repeated)
-    #[arg(long = "player", value_name = "PLAYER=TEAM", value_parser = player)]
+    /// A player, their team and their name (can be repeated)
+    #[arg(long = "player", value_name = "PLAYER=TEAM[=NAME]", value_parser = player)]
     players: Vec<Player>,
     #[command(flatten)]
     with: With,
@@ -299,16 +299,28 @@ fn player_id(text: &str) -> Result<PlayerId, String> {
 }
 
 fn team(text: &str) -> Result<Team, String> {
-    let (id, color) = match text.split_once('=') {
-        Some((id, color)) => (id, Some(color.to_owned())),
+    let (id, rest) = match text.split_once('=') {
+        Some((id, rest)) => (id, Some(rest)),
         None => (text, None),
     };
-    Ok(Team { id: team_id(id)?, name: None, color })
+    let (name, color) = match rest {
+        Some(rest) if rest.starts_with('#') => (None, Some(rest)),
+        Some(rest) => match rest.rsplit_once("=#") {
+            Some((name, _)) => (Some(name), rest.get(name.len() + 1..)),
+            None => (Some(rest), None),
+        },
+        None => (None, None),
+    };
+    Ok(Team { id: team_id(id)?, name: name.map(str::to_owned), color: color.map(str::to_owned) })
 }
 
 fn player(text: &str) -> Result<Player, String> {
-    let (id, team) = text.split_once('=').ok_or("write PLAYER=TEAM")?;
-    Ok(Player { id: player_id(id)?, team: team_id(team)?, name: None })
+    let (id, rest) = text.split_once('=').ok_or("write PLAYER=TEAM or PLAYER=TEAM=NAME")?;
+    let (team, name) = match rest.split_once('=') {
+        Some((team, name)) => (team, Some(name.to_owned())),
+        None => (rest, None),
+    };
+    Ok(Player { id: player_id(id)?, team: team_id(team)?, name })
 }
 
 fn attack(text: &str) -> Result<RimAttacked, String> {
@@ -323,4 +335,29 @@ fn verdict(text: &str) -> Result<VerdictWord, String> {
     let words = [VerdictWord::Made, VerdictWord::Missed, VerdictWord::None];
     let word = words.into_iter().find(|word| word.word() == text);
     word.ok_or_else(|| "a verdict is made, missed or none".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_is_written_with_its_name_and_its_color() {
+        let rows = [
+            ("reds", (None, None)),
+            ("reds=#c62828", (None, Some("#c62828"))),
+            ("reds=Red Foxes", (Some("Red Foxes"), None)),
+            ("reds=Red Foxes=#c62828", (Some("Red Foxes"), Some("#c62828"))),
+            ("reds=1 + 1 = 2", (Some("1 + 1 = 2"), None)),
+        ];
+        for (text, (name, color)) in rows {
+            let told = team(text).expect("a team");
+            assert_eq!(told.id.as_str(), "reds", "{text}");
+            assert_eq!((told.name.as_deref(), told.color.as_deref()), (name, color), "{text}");
+        }
+        let ana = player("ana=reds=Ana Kovač").expect("a player");
+        assert_eq!((ana.team.as_str(), ana.name.as_deref()), ("reds", Some("Ana Kovač")));
+        assert_eq!(player("ana=reds").expect("a player").name, None);
+        assert!(player("ana").is_err());
+    }
 }

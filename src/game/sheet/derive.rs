@@ -38,7 +38,8 @@ impl Derived {
             let leverage =
                 play.made.then(|| highlight::leverage(&tally, &play, (rules, races), period));
             let rarity = play.made.then(|| highlight::rarity_of_value(&tally, &play, rules));
-            let players = play.player.as_ref().and_then(|player| tally.players.get(player));
+            let named = play.player.as_ref();
+            let players = named.and_then(|player| tally.player(play.side, player));
             let before = Before {
                 points: tally.points(),
                 lead_changes: tally.lead_changes,

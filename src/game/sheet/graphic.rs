@@ -165,7 +165,7 @@ fn streaks(
     let Placed { play, after, .. } = *placed;
     let stands_on = vec![play.fact, whole(&kept.setup, Family::Leaderboard)];
     if let Some(player) = &play.player {
-        let streak = after.players.get(player).map_or(0, |player| player.streak);
+        let streak = after.player(play.side, player).map_or(0, |player| player.streak);
         if streak >= PLAYER_STREAK && (streak - PLAYER_STREAK).is_multiple_of(2) {
             let mut wanted = of(GraphicKind::Streak, 50, 15);
             wanted.key.of = player.to_string();
@@ -208,7 +208,7 @@ fn milestones(
         });
     }
     let Some(player) = &play.player else { return };
-    let now = after.players.get(player).map_or(0, |player| player.points);
+    let now = after.player(play.side, player).map_or(0, |player| player.points);
     if passed(now, before.player_points).is_some() {
         let mut wanted = of(GraphicKind::Milestone, 45, 15);
         wanted.key.of = player.to_string();

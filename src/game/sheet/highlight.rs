@@ -7,8 +7,9 @@
 //! since cuts that people made are told best by score and time. Nothing hears the crowd yet; its weight
 //! is then shared by the others.
 //!
-//! Cuts that overlap are one: the last basket's, which shows those before it too and has the score of the best.
-//! The highlights of the others are taken back as `merged`.
+//! Cuts that overlap are one: the best basket's, and that of the one that won before any other; it shows the others
+//! too. Kind, score, parts, team and caption are of that one basket. The highlights of the others are taken back as
+//! `merged`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,9 +65,9 @@ pub(super) enum Change {
     Told,
     /// It is taken back: the shot is no basket any more.
     Gone,
-    /// It is taken back: a later one shows it.
+    /// It is taken back: another one shows it.
     Merged,
-    /// It is told, and taken back at once: a later one shows it already.
+    /// It is told, and taken back at once: another one shows it already.
     ToldAndMerged,
 }
 
@@ -197,33 +198,53 @@ pub(super) fn clip_id(shot: &KeptShot, clip: u32) -> String {
     if clip == 0 { id } else { format!("{id}-{clip}") }
 }
 
-/// What the highlight of each shot shows, where it has one; `None` of what a later one shows, and of what
-/// is no basket.
-fn cuts(kept: &Kept, moments: &[Option<Moment>], tags: &[BTreeSet<String>]) -> Vec<Option<Cut>> {
-    let mut cuts: Vec<Option<Cut>> = vec![None; kept.shots.len()];
+/// Baskets of a court whose cuts overlap, by their places, in order; and what they show together.
+struct Chain {
+    shots: Vec<usize>,
+    from_ns: i64,
+    to_ns: i64,
+}
+
+fn chains(kept: &Kept, moments: &[Option<Moment>]) -> Vec<Chain> {
+    let mut chains: Vec<Chain> = Vec::new();
     let mut last: BTreeMap<(&CourtId, SessionId), usize> = BTreeMap::new();
     for (index, (shot, moment)) in kept.shots.iter().zip(moments).enumerate() {
         let Some(moment) = moment else { continue };
-        let mut cut = alone(shot, moment);
+        let Cut { from_ns, to_ns, .. } = alone(shot, moment);
         let there = (&shot.news.court, shot.news.session);
-        if let Some(before) = last.insert(there, index)
-            && let Some(earlier) = cuts.get(before).and_then(Option::as_ref)
-            && cut.from_ns <= earlier.to_ns
-            && cut.to_ns.saturating_sub(earlier.from_ns) <= LONGEST_NS
-            && let Some(its) = kept.shots.get(before)
+        let open = last.get(&there).and_then(|place| chains.get_mut(*place));
+        if let Some(chain) = open
+            && from_ns <= chain.to_ns
+            && to_ns.saturating_sub(chain.from_ns) <= LONGEST_NS
         {
-            cut.from_ns = cut.from_ns.min(earlier.from_ns);
-            cut.to_ns = cut.to_ns.max(earlier.to_ns);
-            cut.with = earlier.with.iter().copied().chain([its.news.fact]).collect();
-            if earlier.score > cut.score {
-                (cut.score, cut.parts, cut.kind) = (earlier.score, earlier.parts, earlier.kind);
-            }
-            if let Some(place) = cuts.get_mut(before) {
-                *place = None;
-            }
+            chain.shots.push(index);
+            chain.from_ns = chain.from_ns.min(from_ns);
+            chain.to_ns = chain.to_ns.max(to_ns);
+        } else {
+            last.insert(there, chains.len());
+            chains.push(Chain { shots: vec![index], from_ns, to_ns });
         }
-        if let Some(place) = cuts.get_mut(index) {
-            *place = Some(cut);
+    }
+    chains
+}
+
+/// What the highlight of each shot shows, where it has one; `None` of what that of another one shows, and of what
+/// is no basket.
+fn cuts(kept: &Kept, moments: &[Option<Moment>], tags: &[BTreeSet<String>]) -> Vec<Option<Cut>> {
+    let mut cuts: Vec<Option<Cut>> = vec![None; kept.shots.len()];
+    for Chain { shots, from_ns, to_ns } in chains(kept, moments) {
+        let moment = |at: usize| moments.get(at).and_then(Option::as_ref);
+        // All that is told of it is of one basket: of the one that won, else of the best, of the last of those alike.
+        let worth = |at: &usize| {
+            let moment = moment(*at)?;
+            Some((moment.kind == HighlightKind::Winner, moment.score, *at))
+        };
+        let Some(best) = shots.iter().copied().max_by_key(worth) else { continue };
+        let (Some(shot), Some(moment)) = (kept.shots.get(best), moment(best)) else { continue };
+        let others = shots.iter().filter(|at| **at != best).filter_map(|at| kept.shots.get(*at));
+        let with = others.map(|shot| shot.news.fact).collect();
+        if let Some(place) = cuts.get_mut(best) {
+            *place = Some(Cut { with, from_ns, to_ns, ..alone(shot, moment) });
         }
     }
     let of_fact: BTreeMap<FactId, &BTreeSet<String>> =

@@ -197,6 +197,10 @@ pub enum Refused {
     Players,
     #[error("`{player}` plays for `{team}`: say whose shot it was, or who shot")]
     OtherTeams { player: PlayerId, team: TeamId },
+    #[error(
+        "`{player}` is none of those who play here: say one of {listed}; players are listed when a game starts"
+    )]
+    NotListed { player: PlayerId, listed: String },
     #[error("a name has 1 to {NAME_MOST} letters, and none that is not seen")]
     Name,
     #[error("a color is written #rrggbb, for example #d03030")]
@@ -271,6 +275,12 @@ impl Setup {
     pub fn team_of(&self, player: &PlayerId) -> Option<&TeamId> {
         let listed = self.players.iter().find(|listed| listed.id == *player);
         listed.map(|listed| &listed.team)
+    }
+
+    /// Those who are listed, of a team if one is named.
+    pub(super) fn listed(&self, team: Option<&TeamId>) -> Vec<&str> {
+        let its = self.players.iter().filter(|player| team.is_none_or(|team| player.team == *team));
+        its.map(|player| player.id.as_str()).collect()
     }
 
     /// What a shot at a rim is, while nobody said more; `swapped`: teams attack the other basket than in

@@ -8,7 +8,7 @@ use crate::event::words::{EndWord, GameWord};
 use crate::game::sheet::input::{LAST_PERIOD, Setup};
 use crate::game::sheet::state::Kept;
 use crate::game::sheet::tally::{OfPlayer, Races, Side, Tally, When};
-use crate::media::{TeamId, UtcTime};
+use crate::media::{PlayerId, TeamId, UtcTime};
 
 /// Four digits: more would mean nothing.
 pub(super) fn rounded(share: f64) -> f64 {
@@ -152,13 +152,14 @@ pub(super) fn leaderboard(kept: &Kept, tally: &Tally) -> Leaderboard {
     let mut teams: Vec<Row> =
         [0, 1].map(|side| of_team(setup, &tally.sides[side.min(1)], side)).into();
     rank(&mut teams);
-    let named = tally.players.iter().filter_map(|(id, sums)| {
-        let listed = setup.players.iter().find(|player| player.id == *id);
-        let team = listed.map(|player| player.team.clone());
-        let team = team.or_else(|| sums.side.map(|side| self::team(setup, side)))?;
-        Some(of_player(sums, Row { player: Some(id.clone()), ..empty(team) }))
+    // Who is in no list is of the team whose shot it was: of both, where they were named for both.
+    let named = [0, 1].into_iter().flat_map(|side: usize| {
+        let row = move |id: &PlayerId| Row { player: Some(id.clone()), ..empty(team(setup, side)) };
+        let players = tally.sides[side.min(1)].players.iter();
+        players.map(move |(id, sums)| of_player(sums, row(id)))
     });
     let mut players: Vec<Row> = named.collect();
+    players.sort_by(|one, other| one.player.cmp(&other.player));
     rank(&mut players);
     Leaderboard { game: setup.id.clone(), teams, players, after: None }
 }

@@ -84,7 +84,11 @@ impl Sheet {
         for (n, bytes) in (1..).zip(log) {
             match SheetEntry::decode(bytes).map_err(|error| (n, error))? {
                 SheetEntry::Started(setup) => sheet = Some(Self::begin(*setup).0),
-                SheetEntry::Checkpoint(kept) => sheet = Some(Self::of(kept.0)),
+                SheetEntry::Checkpoint(kept) => {
+                    let mut kept = kept.0;
+                    kept.before.bring_forward();
+                    sheet = Some(Self::of(kept));
+                }
                 SheetEntry::Input(input) => {
                     if let Some(sheet) = &mut sheet {
                         sheet.apply(&input);
@@ -247,11 +251,19 @@ impl Sheet {
             setup.check_team(team)?;
         }
         let named = setup.players.iter().find(|known| player == Some(&known.id));
-        match (named, team) {
-            (Some(named), Some(team)) if named.team != *team => {
+        match (player, named) {
+            (_, Some(named)) if team.is_some_and(|team| named.team != *team) => {
                 let (player, team) = (named.id.clone(), named.team.clone());
                 Err(Refused::OtherTeams { player, team })
             }
+            // A game that lists nobody of that team takes whoever is named.
+            (Some(player), None) => match setup.listed(team) {
+                listed if listed.is_empty() => Ok(()),
+                listed => {
+                    let (player, listed) = (player.clone(), listed.join(", "));
+                    Err(Refused::NotListed { player, listed })
+                }
+            },
             _ => Ok(()),
         }
     }
@@ -396,7 +408,7 @@ impl Sheet {
         let rules = &self.kept.setup.rules;
         let mut tally = self.kept.before.clone();
         let mut lines = Vec::with_capacity(self.kept.shots.len());
-        // The highlight that shows a shot: its own, or a later one of the same court.
+        // The highlight that shows a shot: its own, or another one of the same court.
         let mut showing: BTreeMap<FactId, (&KeptShot, &KeptHighlight)> = BTreeMap::new();
         for shot in &self.kept.shots {
             if let Some(its) = shot.highlight.as_ref().filter(|its| its.stands) {

@@ -1,7 +1,11 @@
 //! Candidates for social media: the best highlights of a game, and no more at once than the rules' budget.
 //!
-//! A better one takes the place of the least that nobody approved. What was approved stays while its
-//! highlight stands; what was rejected has no place any more, and does not come back.
+//! A better one takes the place of the least that nobody approved. What was approved stays while a highlight
+//! shows its basket; what was rejected has no place any more, and does not come back. A candidate is of a basket:
+//! where the cut of that is joined with others, it is of the highlight that shows them all, and no other is
+//! proposed for that.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::game::SocialCandidate;
 use crate::event::words::{HighlightKind, SocialWord};
@@ -29,15 +33,12 @@ pub(super) enum Change {
 
 /// Brings what is kept of candidates up to date.
 pub(super) fn settle(kept: &mut Kept) -> Vec<(usize, Change)> {
-    let chosen = chosen(kept);
+    let shown = shown_by(&kept.shots);
+    let chosen = chosen(kept, &shown);
     let mut changes = Vec::new();
-    let highlights = |fact: FactId, shots: &[KeptShot]| {
-        let shot = shots.iter().find(|shot| shot.news.fact == fact);
-        shot.and_then(|shot| shot.highlight.as_ref()).is_some_and(|highlight| highlight.stands)
-    };
     for (place, candidate) in kept.social.iter_mut().enumerate() {
-        let has_highlight = highlights(candidate.shot, &kept.shots);
-        let has_place = chosen.contains(&candidate.shot);
+        let has_highlight = shown.contains_key(&candidate.shot);
+        let has_place = chosen.known.contains(&place);
         let change = match (candidate.stands, candidate.word) {
             (true, _) if !has_highlight => Some(Change::Gone),
             (true, SocialWord::Proposed | SocialWord::Other) if !has_place => {
@@ -55,10 +56,7 @@ pub(super) fn settle(kept: &mut Kept) -> Vec<(usize, Change)> {
             changes.push((place, change));
         }
     }
-    for shot in chosen {
-        if kept.social.iter().any(|candidate| candidate.shot == shot) {
-            continue;
-        }
+    for shot in chosen.new {
         kept.numbers.social += 1;
         kept.social.push(KeptSocial {
             shot,
@@ -74,29 +72,70 @@ pub(super) fn settle(kept: &mut Kept) -> Vec<(usize, Change)> {
     changes
 }
 
-/// The shots whose highlights are candidates now.
-fn chosen(kept: &Kept) -> Vec<FactId> {
-    let word = |fact: FactId| {
-        let known = kept.social.iter().find(|candidate| candidate.shot == fact);
-        known.map(|candidate| (candidate.word, candidate.stands))
+/// The place of the shot whose highlight shows a basket, by the basket. Each is shown by one at most.
+fn shown_by(shots: &[KeptShot]) -> BTreeMap<FactId, usize> {
+    let standing = shots.iter().enumerate().filter_map(|(index, shot)| {
+        let its = shot.highlight.as_ref().filter(|its| its.stands)?;
+        Some(its.cut.with.iter().copied().chain([shot.news.fact]).map(move |fact| (fact, index)))
+    });
+    standing.flatten().collect()
+}
+
+/// The shot of the highlight that a candidate is of: cuts that were joined since it was proposed have another one.
+pub(super) fn shown<'a>(kept: &'a Kept, candidate: &KeptSocial) -> Option<&'a KeptShot> {
+    let shows = |shot: &&KeptShot| {
+        let its = shot.highlight.as_ref().filter(|its| its.stands);
+        its.is_some_and(|its| {
+            shot.news.fact == candidate.shot || its.cut.with.contains(&candidate.shot)
+        })
     };
-    let mut best: Vec<(bool, u32, usize, FactId)> = Vec::new();
-    for (index, shot) in kept.shots.iter().enumerate() {
-        let Some(highlight) = shot.highlight.as_ref().filter(|highlight| highlight.stands) else {
-            continue;
-        };
-        let fact = shot.news.fact;
-        let approved = word(fact) == Some((SocialWord::Approved, true));
-        let rejected = word(fact).is_some_and(|(word, _)| word == SocialWord::Rejected);
-        if approved || !rejected && highlight.cut.score >= LEAST {
-            best.push((approved, highlight.cut.score, index, fact));
+    kept.shots.iter().find(shows)
+}
+
+/// Which candidates have a place now.
+#[derive(Default)]
+struct Chosen {
+    /// By their places among those that are kept.
+    known: BTreeSet<usize>,
+    /// The shots of highlights that none is of yet.
+    new: Vec<FactId>,
+}
+
+/// One of a highlight at most, but for those that were approved before their cuts were joined.
+fn chosen(kept: &Kept, shown: &BTreeMap<FactId, usize>) -> Chosen {
+    let mut of_highlight: BTreeMap<usize, Vec<(usize, &KeptSocial)>> = BTreeMap::new();
+    for (place, candidate) in kept.social.iter().enumerate() {
+        if let Some(index) = shown.get(&candidate.shot) {
+            of_highlight.entry(*index).or_default().push((place, candidate));
         }
     }
-    best.sort_by_key(|(approved, score, index, _)| (!approved, std::cmp::Reverse(*score), *index));
-    let approved = best.iter().take_while(|(approved, ..)| *approved).count();
+    let known = |index: &usize| of_highlight.get(index).map(Vec::as_slice).unwrap_or_default();
+    let mut chosen = Chosen::default();
+    let mut open: Vec<(u32, usize, FactId)> = Vec::new();
+    for (index, shot) in kept.shots.iter().enumerate() {
+        let Some(its) = shot.highlight.as_ref().filter(|its| its.stands) else { continue };
+        let word = |wanted| known(&index).iter().filter(move |(_, its)| its.word == wanted);
+        let before = chosen.known.len();
+        let approved = word(SocialWord::Approved).filter(|(_, candidate)| candidate.stands);
+        chosen.known.extend(approved.map(|(place, _)| *place));
+        let is_open = chosen.known.len() == before && word(SocialWord::Rejected).next().is_none();
+        if is_open && its.cut.score >= LEAST {
+            open.push((its.cut.score, index, shot.news.fact));
+        }
+    }
+    open.sort_by_key(|(score, index, _)| (std::cmp::Reverse(*score), *index));
     let budget = kept.setup.rules.social.saturating_sub(kept.approved_before);
-    let places = usize::try_from(budget).unwrap_or(0).max(approved);
-    best.into_iter().take(places).map(|(.., fact)| fact).collect()
+    let places = usize::try_from(budget).unwrap_or(0).saturating_sub(chosen.known.len());
+    for (_, index, fact) in open.into_iter().take(places) {
+        let standing = known(&index).iter().find(|(_, candidate)| candidate.stands);
+        match standing.or_else(|| known(&index).first()) {
+            Some((place, _)) => {
+                chosen.known.insert(*place);
+            }
+            None => chosen.new.push(fact),
+        }
+    }
+    chosen
 }
 
 /// What is told of a candidate; `None` where its highlight is gone.
@@ -105,8 +144,8 @@ pub(super) fn told(
     derived: &Derived,
     candidate: &KeptSocial,
 ) -> Option<SocialCandidate> {
-    let index = kept.shots.iter().position(|shot| shot.news.fact == candidate.shot)?;
-    let shot = kept.shots.get(index)?;
+    let shot = shown(kept, candidate)?;
+    let index = kept.shots.iter().position(|other| other.news.fact == shot.news.fact)?;
     let highlight = shot.highlight.as_ref()?;
     let moment = derived.moments.get(index)?.as_ref()?;
     let setup = &kept.setup;

@@ -79,6 +79,9 @@ pub(super) struct KeptShot {
     pub(super) news: ShotNews,
     /// The period that was played, as somebody tapped.
     pub(super) period: u16,
+    /// A person added it: its place in the order is the box's clock's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) added: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) highlight: Option<KeptHighlight>,
 }
@@ -150,7 +153,7 @@ pub(super) struct KeptGraphic {
 /// A candidate for social media, as it was told last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KeptSocial {
-    /// The shot whose highlight it is.
+    /// The basket with whose highlight it was proposed first; it is of the one that shows that now.
     pub(super) shot: FactId,
     pub(super) n: u32,
     pub(super) revision: u32,
@@ -165,6 +168,11 @@ pub(super) struct KeptSocial {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 const fn is_none(count: &u32) -> bool {
     *count == 0
+}
+
+/// As times are told.
+const fn in_millis(ns: i64) -> i64 {
+    ns.div_euclid(1_000_000)
 }
 
 impl KeptShot {
@@ -240,7 +248,9 @@ impl Kept {
         self.note(news);
         let place = self.place(news);
         let period = self.period_at(news.utc_ns);
-        let shot = KeptShot { news: news.clone(), period, highlight: None };
+        // What a court's models call first has nobody's word.
+        let added = news.by.is_some();
+        let shot = KeptShot { news: news.clone(), period, added, highlight: None };
         self.shots.insert(place, shot);
         true
     }
@@ -259,27 +269,32 @@ impl Kept {
         }
     }
 
-    /// Where a shot stands in the order of the game: inside a session by its time; one that a person
-    /// added where the box's clock puts it; any other after those that are there.
+    /// Where a shot stands in the order of the game: inside a session by its time. Between those of its own
+    /// session one that a person added stands where the box's clock puts it, and any other after those that are
+    /// there, but before what was added of a later time. The recap does the same (`recap::shots`).
     fn place(&self, news: &ShotNews) -> usize {
-        let later_there =
-            |shot: &KeptShot| shot.news.session == news.session && shot.news.at_ns > news.at_ns;
-        if let Some(place) = self.shots.iter().position(later_there) {
-            return place;
+        let own = |shot: &KeptShot| shot.news.session == news.session;
+        let later_there = |shot: &KeptShot| own(shot) && shot.news.at_ns > news.at_ns;
+        let to = self.shots.iter().position(later_there).unwrap_or(self.shots.len());
+        let before = self.shots.get(..to).unwrap_or_default();
+        let from = before.iter().rposition(own).map_or(0, |place| place + 1);
+        let between = self.shots.get(from..to).unwrap_or_default();
+        let is_later = |shot: &KeptShot| {
+            let both = shot.news.utc_ns.zip(news.utc_ns);
+            both.is_some_and(|(other, utc_ns)| in_millis(other) > in_millis(utc_ns))
+        };
+        if news.by.is_some() {
+            return between.iter().position(is_later).map_or(to, |place| from + place);
         }
-        let last_there = self.shots.iter().rposition(|shot| shot.news.session == news.session);
-        let after = last_there.map_or(0, |place| place + 1);
-        let (Some(_), Some(utc_ns)) = (news.by, news.utc_ns) else { return self.shots.len() };
-        let later = |shot: &KeptShot| shot.news.utc_ns.is_some_and(|other| other > utc_ns);
-        let rest = self.shots.get(after..).unwrap_or_default();
-        rest.iter().position(later).map_or(self.shots.len(), |place| after + place)
+        let stays = between.iter().rposition(|shot| !(shot.added && is_later(shot)));
+        stays.map_or(from, |place| from + place + 1)
     }
 
     /// The period in which something was: by the clock, if that knows when. In milliseconds, as times are told.
     pub(super) fn period_at(&self, utc_ns: Option<i64>) -> u16 {
         let Some(utc_ns) = utc_ns else { return self.period };
-        let millis = |ns: i64| ns.div_euclid(1_000_000);
-        let begun = self.marks.iter().rev().find(|(_, began)| millis(*began) < millis(utc_ns));
+        let is_before = |ns: i64| in_millis(ns) < in_millis(utc_ns);
+        let begun = self.marks.iter().rev().find(|(_, began)| is_before(*began));
         begun.map_or(1, |(n, _)| *n)
     }
 

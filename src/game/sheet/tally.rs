@@ -69,13 +69,17 @@ pub(super) struct Side {
     /// Misses since the last basket.
     pub(super) misses: u32,
     pub(super) last_basket: Option<When>,
+    /// What its players did for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) players: BTreeMap<PlayerId, OfPlayer>,
 }
 
-/// The sums of one player.
+/// The sums of one player of one team.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OfPlayer {
-    /// Whose shot it was last.
-    pub(super) side: Option<usize>,
+    /// Whose, in sums of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    side: Option<usize>,
     pub(super) points: u32,
     pub(super) made: u32,
     pub(super) attempts: u32,
@@ -106,7 +110,9 @@ pub(super) struct Tally {
     pub(super) run: Option<InARow>,
     /// The last shots: of whom, and the points that they made.
     pub(super) recent: VecDeque<(Option<usize>, u32)>,
-    pub(super) players: BTreeMap<PlayerId, OfPlayer>,
+    /// One sum a player, whosever shots these were: of an earlier version, see [`Self::bring_forward`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    players: BTreeMap<PlayerId, OfPlayer>,
     /// Who has won by the rules, and by which shot.
     pub(super) won: Option<(usize, FactId)>,
     /// The score at which overtime began.
@@ -143,7 +149,39 @@ const fn is_overtime(rules: &Rules, period: u16) -> bool {
     period > rules.periods && rules.half_at.is_none()
 }
 
+impl OfPlayer {
+    fn count(&mut self, play: &Play) {
+        self.attempts += 1;
+        let of_value = self.by_value.entry(play.points).or_default();
+        of_value.1 += 1;
+        if !play.made {
+            self.streak = 0;
+            return;
+        }
+        of_value.0 += 1;
+        self.made += 1;
+        self.points += play.points;
+        self.streak += 1;
+        self.best_streak = self.best_streak.max(self.streak);
+    }
+}
+
 impl Tally {
+    /// Sums of an earlier version go to the team for which a player shot last.
+    pub(super) fn bring_forward(&mut self) {
+        for (player, sums) in std::mem::take(&mut self.players) {
+            let side = sums.side.and_then(|side| self.sides.get_mut(side));
+            if let Some(side) = side {
+                side.players.entry(player).or_insert(OfPlayer { side: None, ..sums });
+            }
+        }
+    }
+
+    /// What a player did for a team.
+    pub(super) fn player(&self, side: Option<usize>, player: &PlayerId) -> Option<&OfPlayer> {
+        self.sides.get(side?)?.players.get(player)
+    }
+
     pub(super) const fn points(&self) -> [u32; 2] {
         let [first, second] = &self.sides;
         [first.points, second.points]
@@ -277,7 +315,6 @@ impl Tally {
         }
         self.last = Some((play.side, play.made));
         self.last_when = Some(play.when);
-        self.of_player(play);
         let Some(side) = play.side else {
             self.pending.attempts += 1;
             self.pending.made += u32::from(play.made);
@@ -298,6 +335,9 @@ impl Tally {
 
     fn of_side(&mut self, side: usize, play: &Play, period: u16) {
         let Some(sums) = self.sides.get_mut(side) else { return };
+        if let Some(player) = &play.player {
+            sums.players.entry(player.clone()).or_default().count(play);
+        }
         sums.attempts += 1;
         let of_value = sums.by_value.entry(play.points).or_default();
         of_value.1 += 1;
@@ -320,24 +360,6 @@ impl Tally {
         sums.best_streak = sums.best_streak.max(sums.streak);
         sums.misses = 0;
         sums.last_basket = Some(play.when);
-    }
-
-    fn of_player(&mut self, play: &Play) {
-        let Some(player) = &play.player else { return };
-        let sums = self.players.entry(player.clone()).or_default();
-        sums.side = play.side.or(sums.side);
-        sums.attempts += 1;
-        let of_value = sums.by_value.entry(play.points).or_default();
-        of_value.1 += 1;
-        if !play.made {
-            sums.streak = 0;
-            return;
-        }
-        of_value.0 += 1;
-        sums.made += 1;
-        sums.points += play.points;
-        sums.streak += 1;
-        sums.best_streak = sums.best_streak.max(sums.streak);
     }
 
     /// Points of a known team: what they do to the run and the lead.

@@ -1,7 +1,10 @@
 //! What changed, as events, in the order in which it must be told.
 //!
 //! What is taken back goes first, from the top down, then what is told, from the bottom up: so at no point
-//! of the order stands a fact on one that is gone.
+//! of the order stands a fact on one that is gone. A highlight whose candidate is of another one now is taken back
+//! last, when that was told.
+
+use std::collections::BTreeSet;
 
 use crate::event::game::{Graphic, SocialCandidate};
 use crate::event::{ClipAbout, ClipRequest, Event, FactId, Family, Highlight, Saying, Withdrawal};
@@ -103,6 +106,7 @@ struct Telling {
     first: Vec<Event>,
     back: Vec<Event>,
     told: Vec<Event>,
+    last: Vec<Event>,
 }
 
 fn event(kept: &Kept, place: Place, (fact, revision): (FactId, u32), saying: Saying) -> Event {
@@ -151,7 +155,8 @@ pub(super) fn changed(
     for (place, change) in &candidates {
         let Some(candidate) = kept.social.get(*place) else { continue };
         let fact = FactId::new(kept.setup.session, Family::SocialCandidate, candidate.n);
-        let shot = kept.shots.iter().find(|shot| shot.news.fact == candidate.shot);
+        let own = || kept.shots.iter().find(|shot| shot.news.fact == candidate.shot);
+        let shot = social::shown(kept, candidate).or_else(own);
         let Some(at) = shot.map(|shot| Place::of(&shot.news)).or_else(|| Place::last(kept)) else {
             continue;
         };
@@ -178,7 +183,11 @@ pub(super) fn changed(
         let saying = Saying::GraphicWithdrawn(withdrawal(at.at, news, "changed"));
         telling.back.push(event(kept, at, (fact, graphic.revision), saying));
     }
-    tell_highlights(kept, highlights, news, &mut telling);
+    let moved = told.social.iter().enumerate().filter_map(|(place, was)| {
+        let was = was.as_ref().filter(|_| contents.candidate(place).is_some())?;
+        Some(was.highlight.as_str())
+    });
+    tell_highlights(kept, highlights, (news, &moved.collect()), &mut telling);
     tell_whole(kept, (was, now), cause, &mut telling);
     // What was told before and says something else now is told again.
     for place in 0..told.graphics.len() {
@@ -207,14 +216,13 @@ pub(super) fn changed(
     }));
     telling.told.extend(told_candidates.into_iter().filter_map(|place| {
         let (candidate, saying) = (kept.social.get(place)?, contents.candidate(place)?);
-        let shot = kept.shots.iter().find(|shot| shot.news.fact == candidate.shot)?;
+        let shot = social::shown(kept, candidate)?;
         let fact = FactId::new(kept.setup.session, Family::SocialCandidate, candidate.n);
         let saying = Saying::SocialCandidate(saying.clone());
         Some(event(kept, Place::of(&shot.news), (fact, candidate.revision), saying))
     }));
-    let Telling { mut first, back, told } = telling;
-    first.extend(back);
-    first.extend(told);
+    let Telling { mut first, back, told, last } = telling;
+    first.extend(back.into_iter().chain(told).chain(last));
     (first, contents)
 }
 
@@ -236,7 +244,7 @@ pub(super) fn begun(kept: &Kept, now: &Derived) -> Vec<Event> {
 fn tell_highlights(
     kept: &Kept,
     changes: Vec<(usize, highlight::Change)>,
-    news: Option<&ShotNews>,
+    (news, moved): (Option<&ShotNews>, &BTreeSet<&str>),
     telling: &mut Telling,
 ) {
     for (index, change) in changes {
@@ -249,15 +257,17 @@ fn tell_highlights(
             let clip = ClipRequest::withdrawal(&highlight::clip_id(shot, its.clip), place.at);
             Event { clip: Some(clip), ..event(kept, place, (fact, its.revision), saying) }
         };
+        let is_last = moved.contains(fact.to_string().as_str());
+        let gone = if is_last { &mut telling.last } else { &mut telling.back };
         match change {
             highlight::Change::Told => {
                 telling.told.push(told_highlight(kept, shot, (fact, its.revision)));
             }
             highlight::Change::Gone => {
                 let own = news.filter(|news| news.fact == shot.news.fact);
-                telling.back.push(back(own, "not_made"));
+                gone.push(back(own, "not_made"));
             }
-            highlight::Change::Merged => telling.back.push(back(None, "merged")),
+            highlight::Change::Merged => gone.push(back(None, "merged")),
             highlight::Change::ToldAndMerged => {
                 let before = its.revision.saturating_sub(1);
                 telling.first.push(told_highlight(kept, shot, (fact, before)));

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Hall, court, setup};
-use crate::event::words::{EndWord, GraphicWord, SocialWord};
+use crate::event::game::GameView;
+use crate::event::words::{EndWord, GraphicWord, HighlightKind, SocialWord};
 use crate::event::{By, Event, FactId, Family, SaidBy, Saying};
 use crate::game::input::Standing;
 use crate::game::sheet::{Sheet, SheetInput, ShotNews};
@@ -109,6 +110,8 @@ const RULES: [&str; 8] =
 
 fn steps(dice: &mut Dice) -> Vec<Step> {
     let count = 20 + dice.below(90);
+    // In half of the games the time of each shot is known: then their order is too.
+    let clocked = dice.chance(50);
     let mut made = Vec::new();
     for _ in 0..count {
         let by = if dice.chance(80) { By::Operator } else { By::Look };
@@ -119,14 +122,14 @@ fn steps(dice: &mut Dice) -> Vec<Step> {
                 standing: dice.below(20),
                 points: dice.below(9),
                 team: dice.below(10),
-                utc: dice.chance(85),
+                utc: clocked || dice.chance(85),
             },
             55..59 => Step::Added {
                 court: dice.below(2),
                 back: i64::try_from(dice.below(60)).expect("few"),
                 points: dice.below(9),
                 team: dice.below(10),
-                same_session: dice.chance(70),
+                same_session: clocked || dice.chance(70),
             },
             59..67 => Step::Standing { shot: dice.next(), to: dice.below(4), by },
             67..71 => Step::Points { shot: dice.next(), to: dice.below(9) },
@@ -178,6 +181,9 @@ impl Told {
             if event.revision != expected {
                 return Err(format!("{} follows {before:?}", event.id()));
             }
+            if matches!(event.saying, Saying::HighlightWithdrawn(_)) {
+                self.nothing_is_on(event.fact)?;
+            }
             if is_back(&event.saying) && before.is_none_or(|(_, saying)| is_back(saying)) {
                 return Err(format!("{} takes back what was not told", event.id()));
             }
@@ -187,6 +193,26 @@ impl Told {
             self.facts.insert(event.fact, (event.revision, event.saying.clone()));
         }
         Ok(())
+    }
+
+    /// At no point of the telling is a candidate of a highlight that is gone.
+    fn nothing_is_on(&self, gone: FactId) -> Result<(), String> {
+        let gone = gone.to_string();
+        let mut candidates =
+            self.facts.iter().filter(|(fact, _)| fact.family == Some(Family::SocialCandidate));
+        match candidates.find(|(_, (_, saying))| saying.stands_on().contains(&gone)) {
+            Some((fact, _)) => Err(format!("{fact} is of {gone}, which is taken back before it")),
+            None => Ok(()),
+        }
+    }
+
+    /// Candidates of which somebody decided, and what.
+    fn decided(&self) -> BTreeMap<FactId, SocialWord> {
+        let words = self.facts.iter().filter_map(|(fact, (_, saying))| match saying {
+            Saying::SocialCandidate(candidate) => Some((*fact, candidate.state)),
+            _ => None,
+        });
+        words.filter(|(_, word)| *word != SocialWord::Proposed).collect()
     }
 
     /// No fact stands on one that is gone.
@@ -324,9 +350,16 @@ impl Run {
             self.order.push(news.fact);
             Vec::new()
         });
+        let is_new = known.is_empty();
         known.push(news.clone());
         self.heard.push(Heard::Shot(news.clone()));
-        self.give(SheetInput::Shot(news))
+        let decided = self.told.decided();
+        self.give(SheetInput::Shot(news))?;
+        let now = self.told.decided();
+        match decided.iter().find(|(fact, word)| is_new && now.get(*fact) != Some(*word)) {
+            Some((fact, word)) => Err(format!("{fact} was {word:?}, until another shot came")),
+            None => Ok(()),
+        }
     }
 
     fn again(&mut self, number: u64, how: impl FnOnce(&mut ShotNews)) -> Result<(), String> {
@@ -493,6 +526,9 @@ impl Run {
             return Err(format!("the score is {told:?}, the shots come to {points:?}"));
         }
         self.told.stands(&self.shots)?;
+        self.ordered(&view)?;
+        self.shown(&view)?;
+        self.led(&view)?;
         // What a listener has is what a page begins with.
         let last = |family| {
             let fact = FactId::new(self.hall.sheet.session(), family, 1);
@@ -541,6 +577,73 @@ impl Run {
         });
         if proposed.count() > budget {
             return Err("more candidates than the budget".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Run {
+    /// Beside what a person added time never runs backwards, whatever court it was on.
+    fn ordered(&self, view: &GameView) -> Result<(), String> {
+        let mut all = Vec::new();
+        for line in &view.shots {
+            // A shot whose time nobody knows can stand anywhere, and draws others with it.
+            let Some(utc_ns) = line.utc_ns else { return Ok(()) };
+            let fact = FactId::parse(&line.fact).ok_or("a name")?;
+            let first = self.shots.get(&fact).and_then(|all| all.first());
+            let added = first.is_some_and(|news| news.reason.as_deref() == Some("added"));
+            all.push((utc_ns, added, fact));
+        }
+        for (at, (later_ns, later, fact)) in all.iter().enumerate() {
+            for (earlier_ns, earlier, before) in &all[..at] {
+                if (*later || *earlier) && earlier_ns > later_ns {
+                    return Err(format!("{before} stands before {fact}, which was earlier"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The winner is the winner and no other is; of a cut there is one candidate, and none that nobody decided on
+    /// beside one of which somebody did.
+    fn shown(&self, view: &GameView) -> Result<(), String> {
+        for line in &view.highlights {
+            let won_by = view.score.won_by.as_ref();
+            let shows = won_by.is_some_and(|shot| line.shot == *shot || line.with.contains(shot));
+            let is_it = line.kind == HighlightKind::Winner;
+            if is_it != shows || is_it && Some(&line.shot) != won_by {
+                return Err(format!("won by {won_by:?}, and there is {line:?}"));
+            }
+            let its = view.social.iter().filter(|social| social.candidate.highlight == line.fact);
+            let states: Vec<SocialWord> = its.map(|social| social.candidate.state).collect();
+            let open = states.iter().filter(|state| **state == SocialWord::Proposed).count();
+            if open > 1 || open == 1 && states.len() > 1 {
+                return Err(format!("{} has candidates that are {states:?}", line.fact));
+            }
+        }
+        Ok(())
+    }
+
+    /// A leaderboard is the sum of the shots of a team's players, counted here by nothing of the game's own.
+    fn led(&self, view: &GameView) -> Result<(), String> {
+        let setup = self.hall.sheet.setup();
+        let mut counted: BTreeMap<(TeamId, PlayerId), [u32; 2]> = BTreeMap::new();
+        for news in self.shots.values().filter_map(|all| all.last()) {
+            let Some(player) = &news.player else { continue };
+            let listed = setup.players.iter().find(|listed| listed.id == *player);
+            let team = news.team.clone().or_else(|| listed.map(|listed| listed.team.clone()));
+            let counts = matches!(news.standing, Standing::Made | Standing::Missed);
+            let Some(team) = team.filter(|_| counts) else { continue };
+            let [points, attempts] = counted.entry((team, player.clone())).or_default();
+            *points += if news.standing == Standing::Made { u32::from(news.points) } else { 0 };
+            *attempts += 1;
+        }
+        let rows = view.leaderboard.players.iter().filter_map(|row| {
+            Some(((row.team.clone(), row.player.clone()?), [row.points, row.attempts]))
+        });
+        let told: BTreeMap<_, _> = rows.collect();
+        if told != counted || told.len() != view.leaderboard.players.len() {
+            return Err(format!("players have {told:?}, the shots come to {counted:?}"));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::event::game::{Player, Row, Team};
 use crate::event::words::{EndWord, ShotWord};
-use crate::event::{By, Event, FactId, Family, SaidBy};
+use crate::event::{By, Event, FactId, Family, SaidBy, Saying};
 use crate::game::input::Standing;
 use crate::game::rules::Rules;
 use crate::game::sheet::tests::thousand::{Heard, told};
@@ -161,6 +161,12 @@ impl Hall {
         }
     }
 
+    fn end(&mut self) {
+        let utc_ns = START + (self.second + 5) * SECOND;
+        let events = self.sheet.apply(&SheetInput::Ended { why: EndWord::Operator, utc_ns });
+        self.tell(&events);
+    }
+
     fn take(&mut self, next: Next) {
         match next {
             Next::Shot(made, points, of, first) => {
@@ -230,9 +236,8 @@ proptest! {
     ) {
         let mut hall = Hall::of(rules);
         nexts.into_iter().for_each(|next| hall.take(next));
-        let utc_ns = START + (hall.second + 5) * SECOND;
-        let events = hall.sheet.apply(&SheetInput::Ended { why: EndWord::Operator, utc_ns });
-        hall.tell(&events);
+        let before = hall.sheet.view().momentum;
+        hall.end();
         let view = hall.sheet.view();
         let recap = Recap::of(&hall.told.join("\n"), &view.told.game).expect("a game");
         let score = &recap.box_score;
@@ -270,8 +275,8 @@ proptest! {
         let clips: Vec<&String> = recap.clips.iter().map(|clip| &clip.fact).collect();
         let highlights: Vec<&String> = view.highlights.iter().map(|line| &line.fact).collect();
         prop_assert_eq!(clips, highlights);
-        // What was told last of the share of wins is of what stands.
-        if let (Some(last), Some(share)) = (recap.win.last(), view.momentum.win.first()) {
+        // What was told last of the share of wins is of what stands, and not of who has won in the end.
+        if let (Some(last), Some(share)) = (recap.win.last(), before.win.first()) {
             let counted = recap.shots.iter().rev().find(|line| line.verdict != "unsure");
             if last.shot.as_ref() == counted.map(|line| &line.fact) {
                 let told = (last.share - share.share).abs() < 1e-9;
@@ -282,6 +287,35 @@ proptest! {
             recap.notes.iter().filter(|note| note.contains("come to")).collect();
         prop_assert!(sums.is_empty(), "{:?}", sums);
     }
+}
+
+#[test]
+fn who_has_won_a_game_that_was_ended_is_no_turn_of_its_last_shot() {
+    let mut hall = Hall::of("fiba-3x3");
+    for (points, reds) in [(2, false), (1, true), (1, true), (1, false), (1, true)] {
+        hall.take(Next::Shot(true, points, Some(reds), None));
+    }
+    hall.take(Next::Shot(true, 1, Some(true), None));
+    let live = hall.sheet.view().momentum.win[0].share;
+    assert!(live > 0.0 && live < 1.0, "{live}");
+    hall.end();
+    assert_eq!(hall.sheet.view().momentum.win[0].share, 1.0, "the reds lead, and it is over");
+    let game = GameId::new("final").expect("a name");
+    let recap = Recap::of(&hall.told.join("\n"), &game).expect("a game");
+    let last = recap.win.last().expect("told");
+    assert!((last.share - live).abs() < 1e-9 && last.stands, "{last:?}, live {live}");
+    let turned = recap.summary.iter().find(|sentence| sentence.text.contains("turned the game"));
+    assert!(turned.is_none_or(|it| !it.text.contains("100 after")), "{turned:?}");
+}
+
+#[test]
+fn a_point_without_a_team_is_one_point() {
+    let mut hall = Hall::of("fiba-3x3");
+    hall.take(Next::Shot(true, 1, None, None));
+    let game = GameId::new("final").expect("a name");
+    let recap = Recap::of(&hall.told.join("\n"), &game).expect("a game");
+    let page = crate::recap::html(&recap, &crate::recap::Clips::default());
+    assert!(page.html.contains("Without a team: 1 point, 1 of 1."));
 }
 
 /// What a listener hears, as envelopes. Of a shot without a time of day the envelope has that of its sending.
@@ -430,6 +464,22 @@ fn carried(sentence: &Sentence, shots: &[ShotLine], newest: &BTreeMap<String, Va
     true
 }
 
+/// The first team's share of wins as a shot changed it last, while the game ran.
+fn share_of_last_shot(sheet: &Sheet, heard: &[Heard]) -> Option<f64> {
+    let shares = heard.iter().filter_map(|heard| match heard {
+        Heard::Event(event) => match &event.saying {
+            Saying::Momentum(momentum)
+                if event.session != sheet.session() || event.revision == 0 =>
+            {
+                momentum.win.first().map(|of| of.share)
+            }
+            _ => None,
+        },
+        Heard::Shot(_) => None,
+    });
+    shares.last()
+}
+
 fn first_team(newest: &BTreeMap<String, Value>) -> TeamId {
     let game = newest.values().find(|told| told["type"] == "courtside.game.v1").expect("one");
     TeamId::new(game["data"]["teams"][0]["id"].as_str().expect("a name")).expect("a name")
@@ -442,6 +492,7 @@ fn of_a_thousand_games_the_recap_says_what_the_game_showed_and_cites_what_carrie
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..1_000 {
         let (mut sheet, mut heard) = told(seed);
+        let live = (!sheet.is_over()).then(|| share_of_last_shot(&sheet, &heard)).flatten();
         let utc_ns = START + 5_000 * SECOND;
         let ended = SheetInput::Ended { why: EndWord::Operator, utc_ns };
         heard.extend(sheet.apply(&ended).into_iter().map(|event| Heard::Event(Box::new(event))));
@@ -460,6 +511,13 @@ fn of_a_thousand_games_the_recap_says_what_the_game_showed_and_cites_what_carrie
         let standing = view.shots.iter().filter(|line| line.standing != ShotWord::Withdrawn);
         let shown: Vec<_> = standing.map(|line| (line.fact.clone(), line.period)).collect();
         assert_eq!(listed, shown, "seed {seed}");
+        let counted = recap.shots.iter().rev().find(|line| line.verdict != "unsure");
+        let last =
+            recap.win.last().filter(|last| last.shot.as_ref() == counted.map(|line| &line.fact));
+        if let Some((last, live)) = last.zip(live) {
+            assert!((last.share - live).abs() < 1e-9, "seed {seed}: {last:?}, live {live}");
+            *seen.entry("a share after the last shot").or_default() += 1;
+        }
         let score = &recap.box_score;
         assert_eq!((&score.winner, score.ended), (&view.told.winner, view.told.ended));
         assert_eq!(score.pending, view.score.pending, "seed {seed}");
