@@ -138,21 +138,16 @@ pub(super) fn win_line(
 
 /// The share of the game's first team after a shot, where one was told.
 ///
-/// What a tap changed is no shot's: who has won a game that somebody ended is told as a share of all or nothing, and
-/// an overtime begins the race anew. A tap's fact has the game's own session, which names the fact.
+/// Who has won a game that somebody ended is told as a share of all or nothing: that is no shot's.
 fn share(told: &Told, teams: &[TeamId; 2], won: bool) -> Option<f64> {
     if told.event_type != "courtside.momentum.v1" {
         return None;
     }
     let momentum: Momentum = told.data()?;
-    let tapped = told.revision > 0 && told.fact.starts_with(&told.session);
-    // Where the game is over, nothing hangs on the next shot.
-    let over = momentum.leverage.is_empty() && !won;
-    if tapped || over {
-        return None;
-    }
     let of = momentum.win.iter().find(|share| share.team == teams[0])?;
-    Some(of.share.clamp(0.0, 1.0))
+    // Where the game is over, nothing hangs on the next shot.
+    let ended = momentum.leverage.is_empty() && !won && (of.share <= 0.0 || of.share >= 1.0);
+    (!ended).then(|| of.share.clamp(0.0, 1.0))
 }
 
 /// The shots as they stood at some time of the telling.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::event::game::{Player, Row, Team};
 use crate::event::words::{EndWord, ShotWord};
-use crate::event::{By, Event, FactId, Family, SaidBy, Saying};
+use crate::event::{By, Event, FactId, Family, SaidBy};
 use crate::game::input::Standing;
 use crate::game::rules::Rules;
 use crate::game::sheet::tests::thousand::{Heard, told};
@@ -464,22 +464,6 @@ fn carried(sentence: &Sentence, shots: &[ShotLine], newest: &BTreeMap<String, Va
     true
 }
 
-/// The first team's share of wins as a shot changed it last, while the game ran.
-fn share_of_last_shot(sheet: &Sheet, heard: &[Heard]) -> Option<f64> {
-    let shares = heard.iter().filter_map(|heard| match heard {
-        Heard::Event(event) => match &event.saying {
-            Saying::Momentum(momentum)
-                if event.session != sheet.session() || event.revision == 0 =>
-            {
-                momentum.win.first().map(|of| of.share)
-            }
-            _ => None,
-        },
-        Heard::Shot(_) => None,
-    });
-    shares.last()
-}
-
 fn first_team(newest: &BTreeMap<String, Value>) -> TeamId {
     let game = newest.values().find(|told| told["type"] == "courtside.game.v1").expect("one");
     TeamId::new(game["data"]["teams"][0]["id"].as_str().expect("a name")).expect("a name")
@@ -492,7 +476,8 @@ fn of_a_thousand_games_the_recap_says_what_the_game_showed_and_cites_what_carrie
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..1_000 {
         let (mut sheet, mut heard) = told(seed);
-        let live = (!sheet.is_over()).then(|| share_of_last_shot(&sheet, &heard)).flatten();
+        let live = sheet.view().momentum.win.first().map(|of| of.share);
+        let live = live.filter(|_| !sheet.is_over());
         let utc_ns = START + 5_000 * SECOND;
         let ended = SheetInput::Ended { why: EndWord::Operator, utc_ns };
         heard.extend(sheet.apply(&ended).into_iter().map(|event| Heard::Event(Box::new(event))));
