@@ -101,6 +101,7 @@ pub(crate) use crate::app::files::{exposed, look, own_folder};
 pub use crate::app::handle::AppHandle;
 pub(crate) use crate::app::host::{damaged, data_dir};
 pub(crate) use crate::app::memory::memory_limit;
+pub(crate) use crate::app::operations::OPERATIONS;
 pub use crate::app::options::{Options, Probe, Recording};
 pub(crate) use crate::app::settings::{
     court_rims, detect_settings, engine_settings, memory_advice, model_limits, uplink_settings,

@@ -20,5 +20,6 @@ mod trouble;
 
 pub use crate::broker::access::{Access, CONNECT_PATIENCE, SetupError, options};
 pub use crate::broker::credential::Credential;
+pub(crate) use crate::broker::tls::said_of;
 pub use crate::broker::tls::{TlsError, client};
 pub use crate::broker::trouble::{Step, Trail, Trouble};

@@ -10,10 +10,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::broker::certificate;
 use crate::broker::credential::Credential;
 use crate::clock::{Clock, tls_time};
 use crate::disk::read_regular;
-use crate::media::UtcTime;
+use crate::event::words::LinkTrouble;
+use crate::media::{Foreign, UtcTime};
 
 /// All authorities of a system take some hundred thousand bytes.
 const PEM_MOST_BYTES: u64 = 4 << 20;
@@ -34,6 +36,20 @@ pub enum TlsError {
     /// Nobody is trusted.
     #[error("the system's certificates cannot be read: set `uplink.ca_file`")]
     System(#[source] rumqttc::TlsError),
+}
+
+/// What TLS with somebody else than the broker found wrong, as of the broker: the word and the sentence, with `whom`
+/// in the broker's place. `None` where it was not TLS.
+pub(crate) fn said_of(
+    error: &(dyn std::error::Error + 'static),
+    whom: &str,
+) -> Option<(LinkTrouble, Foreign)> {
+    /// What only who has a broker can do.
+    const OF_BROKERS: &str = " (mosquitto: put both into `certfile`)";
+    let (what, said) = certificate::said(certificate::tls_error(error)?);
+    let said = said.as_str().replace(OF_BROKERS, "").replace("the broker", whom);
+    let said = said.replace("the name that `broker` has", "the name that it is called by");
+    Some((what, Foreign::told(said)))
 }
 
 fn named(path: &Option<PathBuf>) -> String {

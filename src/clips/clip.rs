@@ -80,6 +80,9 @@ pub struct Clip {
     /// The event that it is of was taken back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
+    /// The clip of the highlight that shows what the one of this showed, where it was taken back for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<String>,
     /// The game that was started there, where one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub game: Option<String>,
@@ -394,7 +397,7 @@ impl Clip {
 }
 
 /// What of an entry is ever written anew.
-const CHANGES: [&str; 11] = [
+const CHANGES: [&str; 12] = [
     "pinned",
     "ended",
     "made_ns",
@@ -402,6 +405,7 @@ const CHANGES: [&str; 11] = [
     "note",
     "deleted_ns",
     "withdrawn",
+    "merged",
     "revision",
     "game",
     "score",

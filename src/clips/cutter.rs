@@ -198,7 +198,7 @@ impl Cutter {
     ) -> Result<Option<Clip>, ChangeError> {
         let id = &wanted.request.id;
         if let Some(clip) = wanted.request.withdraws() {
-            self.entries.withdraw(clip)?;
+            self.entries.withdraw(clip, wanted.request.merged_into())?;
             return Ok(Some(nothing(wanted)));
         }
         if self.desk.state.lock().index.clip(id).is_some() {
@@ -361,6 +361,7 @@ fn nothing(wanted: &PendingCut) -> Clip {
         kept: None,
         deleted_ns: None,
         withdrawn: false,
+        merged: None,
         game: None,
         score: None,
         tags: Vec::new(),

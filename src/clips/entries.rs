@@ -136,8 +136,13 @@ impl Entries {
 
     /// Has a clip say that its event was taken back. One that is not there, or cannot be read by this
     /// version, stays as it is.
-    pub(crate) fn withdraw(&mut self, id: &str) -> Result<(), ChangeError> {
-        self.change(id, |clip| !std::mem::replace(&mut clip.withdrawn, true))
+    /// `into`: the clip that shows what it showed.
+    pub(crate) fn withdraw(&mut self, id: &str, into: Option<&str>) -> Result<(), ChangeError> {
+        self.change(id, |clip| {
+            let before = (clip.withdrawn, clip.merged.take());
+            (clip.withdrawn, clip.merged) = (true, into.map(str::to_owned));
+            before != (true, clip.merged.clone())
+        })
     }
 
     /// A clip's event is told again: it stands, and its game may say otherwise of it. One that is not
@@ -145,6 +150,7 @@ impl Entries {
     pub(crate) fn tell_again(&mut self, id: &str, about: &ClipAbout) -> Result<(), ChangeError> {
         self.change(id, |clip| {
             let stands_again = std::mem::take(&mut clip.withdrawn);
+            clip.merged = None;
             clip.tell_about(about) || stands_again
         })
     }
@@ -274,7 +280,7 @@ mod tests {
         for n in 0.. {
             let (disk, mut ring) = with_clip();
             disk.stop_after(disk.operations() + n);
-            let done = entries(&mut ring).withdraw("c");
+            let done = entries(&mut ring).withdraw("c", None);
             let again = open(&disk.power_cut(n));
             let clip = again.ring.shelf().read("c").expect("its entry is whole");
             assert!(clip.pinned && clip.media.is_some(), "{clip:?}");
@@ -294,14 +300,14 @@ mod tests {
             let before = disk.operations();
             let entries = entries(&mut ring);
             let done = match withdrawn {
-                true => entries.withdraw("c"),
+                true => entries.withdraw("c", None),
                 false => entries.tell_again("c", &ClipAbout::default()),
             };
             done.expect("written");
             assert_eq!(disk.operations() > before, writes, "{withdrawn}");
             assert_eq!(ring.ring.shelf().read("c").expect("there").withdrawn, withdrawn);
         }
-        entries(&mut ring).withdraw("of nothing").expect("nothing to say it of");
+        entries(&mut ring).withdraw("of nothing", None).expect("nothing to say it of");
         for _ in 0..2 {
             let clip = entries(&mut ring).end_pin("c", PinEnd::Command).expect("ended");
             assert_eq!((clip.pinned, clip.ended), (false, Some(PinEnd::Command)));
@@ -309,6 +315,26 @@ mod tests {
         assert_eq!(ring.ring.status().clips_ended, [("command", 1)]);
         let clip = entries(&mut ring).end_pin("c", PinEnd::Expired).expect("as it was");
         assert_eq!(clip.ended, Some(PinEnd::Command));
+    }
+
+    #[test]
+    fn a_clip_says_which_other_one_shows_what_it_showed_until_it_stands_again() {
+        let (_, mut ring) = with_clip();
+        let mut said = |withdraw: Option<Option<&str>>| {
+            let entries = entries(&mut ring);
+            match withdraw {
+                Some(into) => entries.withdraw("c", into),
+                None => entries.tell_again("c", &ClipAbout::default()),
+            }
+            .expect("written");
+            let clip = ring.ring.shelf().read("c").expect("there");
+            (clip.withdrawn, clip.merged)
+        };
+        assert_eq!(said(Some(Some("d"))), (true, Some("d".to_owned())));
+        assert_eq!(said(Some(Some("e"))), (true, Some("e".to_owned())));
+        assert_eq!(said(Some(None)), (true, None));
+        assert_eq!(said(Some(Some("d"))), (true, Some("d".to_owned())));
+        assert_eq!(said(None), (false, None));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Where in the ring an interval is that somebody names.
 
+use std::time::Duration;
+
 use crate::clips::cut::NoClip;
 use crate::clips::desk::{ChangeError, CourtProgress, Desk};
 use crate::clips::files::open_segment;
@@ -38,16 +40,24 @@ impl Desk {
             }
             Interval::Last { court, by } => {
                 let court = self.court(court.as_ref())?;
-                let state = self.state.lock();
-                let newest = state
-                    .index
-                    .segments()
-                    .filter(|entry| entry.court == court)
-                    .max_by_key(|e| e.id);
+                let (newest, live) = {
+                    let state = self.state.lock();
+                    let of_court = state.index.segments().filter(|entry| entry.court == court);
+                    let live = state.courts.get(&court).and_then(|facts| facts.live);
+                    (of_court.max_by_key(|entry| entry.id).cloned(), live)
+                };
                 let newest = newest.ok_or_else(not_recorded)?;
-                let to = Ticks(newest.end).media();
-                let session = newest.session.clone();
-                Ok(Span { court: newest.court.clone(), session, from: to.minus(*by), to })
+                let mut to = Ticks(newest.end).media();
+                let age = self.age_of(&court, &newest);
+                if age > BEHIND + *by {
+                    return Err(too_old(&court, age, *by));
+                }
+                // What is played on is there up to now; of what has ended the entry says what is missing.
+                let goes_on = live.is_some_and(|live| live.to_string() == newest.session);
+                if age > BEHIND && !goes_on {
+                    to = to.plus(age);
+                }
+                Ok(Span { court, session: newest.session, from: to.minus(*by), to })
             }
         }
     }
@@ -77,16 +87,29 @@ impl Desk {
             state.index.segments().filter(|entry| entry.court == *court).cloned().collect()
         };
         let timed = |entry: SegmentEntry| {
-            let by_anchor = self.wall.as_ref().and_then(|anchors| {
-                let session = SessionId::parse(&entry.session)?;
-                let start = Ticks(entry.start).media();
-                let stamp = anchors.stamp(court, session, start, None);
-                stamp.source.map(|_| stamp.utc.as_nanos().saturating_sub(start.as_nanos()))
-            });
-            let ahead = by_anchor.or(entry.ahead_ns).or_else(|| self.learn_ahead(&entry))?;
+            let ahead = self.ahead_of(court, &entry)?;
             Some((entry, ahead))
         };
         entries.into_iter().filter_map(timed).collect()
+    }
+
+    /// How far UTC is ahead of the stream in a segment, ns.
+    fn ahead_of(&self, court: &CourtId, entry: &SegmentEntry) -> Option<i64> {
+        let by_anchor = self.wall.as_ref().and_then(|anchors| {
+            let session = SessionId::parse(&entry.session)?;
+            let start = Ticks(entry.start).media();
+            let stamp = anchors.stamp(court, session, start, None);
+            stamp.source.map(|_| stamp.utc.as_nanos().saturating_sub(start.as_nanos()))
+        });
+        by_anchor.or(entry.ahead_ns).or_else(|| self.learn_ahead(entry))
+    }
+
+    /// How long ago the last of a segment came; nothing where its time is not known.
+    fn age_of(&self, court: &CourtId, entry: &SegmentEntry) -> Duration {
+        let Some(ahead_ns) = self.ahead_of(court, entry) else { return Duration::ZERO };
+        let came = Ticks(entry.end).media().as_nanos().saturating_add(ahead_ns);
+        let age = self.clock.utc().as_nanos().saturating_sub(came);
+        Duration::from_nanos(u64::try_from(age).unwrap_or(0))
     }
 
     fn learn_ahead(&self, entry: &SegmentEntry) -> Option<i64> {
@@ -96,6 +119,20 @@ impl Desk {
         self.state.lock().index.learn_ahead(entry.id, ahead_ns);
         Some(ahead_ns)
     }
+}
+
+/// What plays is recorded up to so long ago: a fragment, or what a bad line holds back (chosen).
+const BEHIND: Duration = Duration::from_secs(5);
+
+fn too_old(court: &CourtId, age: Duration, by: Duration) -> ChangeError {
+    let why = format_args!(
+        "what came last of court {court} came {:.0} s ago, and nothing of the last {} s: name what is to be kept by \
+         `from` and `to`",
+        age.as_secs_f64(),
+        by.as_secs_f64()
+    )
+    .to_string();
+    ChangeError::NotRecorded { why: Foreign::told(why) }
 }
 
 fn not_recorded() -> ChangeError {
@@ -109,7 +146,6 @@ fn no(why: NoClip) -> ChangeError {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::clips::desk::CourtProgress;
@@ -185,6 +221,24 @@ mod tests {
         let last = Interval::Last { court: None, by: Duration::from_millis(700) };
         let span = desk.find(&last).expect("recorded");
         assert_eq!((&span.session, ms(&span)), (&SECOND.to_string(), (3300, 4000)));
+    }
+
+    #[test]
+    fn the_last_seconds_are_those_up_to_now_and_not_those_of_a_stream_that_ended_before() {
+        let (mut ring, _) = recorded();
+        ring.wait(Duration::from_secs(160));
+        let desk = Arc::clone(ring.ring.desk());
+        let last =
+            |seconds| desk.find(&Interval::Last { court: None, by: Duration::from_secs(seconds) });
+        let Err(ChangeError::NotRecorded { why }) = last(5) else { panic!("{:?}", last(5)) };
+        let told = why.as_str();
+        assert!(told.starts_with("what came last of court a came 15"), "{told}");
+        assert!(told.contains("nothing of the last 5 s") && told.contains("`from`"), "{told}");
+        // Of a longer time there is the end of the stream, and the entry says what is missing.
+        let span = last(300).expect("some of it");
+        let (from, to) = ms(&span);
+        assert_eq!((to - from, &span.session), (300_000, &SECOND.to_string()));
+        assert!((150_000..165_000).contains(&to), "{to}");
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub enum Interval {
         /// Last moment.
         to: UtcTime,
     },
-    /// So much up to what came last.
+    /// So much up to now. What came last may be a few seconds older; where nothing came in all that time it is
+    /// refused, and where the stream ended meanwhile the clip says what is missing.
     Last {
         /// The court; the only one if absent.
         court: Option<CourtId>,

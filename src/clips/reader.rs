@@ -3,7 +3,7 @@
 //! Clips are asked of its [`Shelf`]; here is what only files can be asked: any interval. Whether every byte
 //! is what it was, `verify` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,13 +149,57 @@ impl RingReader {
     /// What the file system says.
     pub fn shelf(&self) -> io::Result<Shelf> {
         let mut index = self.index.clone();
+        for entry in self.unread()? {
+            index.put_segment(entry);
+        }
+        let known = index.clone();
         for brief in self.briefs()? {
-            let is_there = |segment: &u64| self.index.segment(*segment).is_some();
+            let is_there = |segment: &u64| known.segment(*segment).is_some();
             let whole = brief.pinned || brief.segments.iter().all(is_there);
             let gone_ns = brief.made_ns; // nobody wrote when
             index.put_clip(if whole { brief } else { brief.gone(gone_ns) });
         }
         Ok(Shelf::of_files(Arc::clone(&self.disk), self.places.clone(), Arc::new(index)))
+    }
+
+    /// Segments that nobody let go and that cannot be read now: their clips come back with them.
+    pub(crate) fn unread(&self) -> io::Result<Vec<SegmentEntry>> {
+        let mut unread = self.closed()?;
+        for file in or_none(self.disk.list(&self.places.segments))? {
+            let Some((id, court, session)) = parse_file_name(&file.name) else { continue };
+            // No line of the index names it: all that is known is that it is there.
+            unread.entry(id).or_insert_with(|| SegmentEntry {
+                id,
+                court,
+                session: session.to_string(),
+                start: 0,
+                end: 0,
+                bytes: file.len,
+                ahead_ns: None,
+                open: false,
+                anew: 0,
+            });
+        }
+        unread.retain(|id, _| self.index.segment(*id).is_none());
+        Ok(unread.into_values().collect())
+    }
+
+    /// The segments of a clip that cannot be read now, though nobody let them go.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn unread_of(&self, clips: &[Clip]) -> io::Result<Vec<Vec<SegmentNumber>>> {
+        // Not what came since this ring was looked at.
+        let is_unread = |entry: &SegmentEntry| {
+            open_segment(&*self.disk, &self.places.segment(entry), u64::MAX, Verify::Last).is_err()
+        };
+        let unread = self.unread()?.into_iter().filter(is_unread);
+        let unread: BTreeSet<_> = unread.map(|entry| entry.id).collect();
+        let of = |clip: &Clip| {
+            let segments = clip.brief().segments.into_iter();
+            segments.filter(|segment| unread.contains(segment)).collect()
+        };
+        Ok(clips.iter().map(of).collect())
     }
 
     /// What was deleted on demand, and how many lines of that cannot be read.

@@ -33,7 +33,7 @@ use crate::clips::newslog::NewsLog;
 use crate::clips::timeline::Ticks;
 use crate::disk::{
     Disk, DiskFile, Format, NEW_SUFFIX, OpenHow, Wrong, copy_by, found_harmed, is_aside, is_harm,
-    put_by, read_whole, write_durably,
+    is_sealed, put_by, read_whole, write_durably,
 };
 use crate::event::Event;
 use crate::media::{CourtId, SessionId, UtcTime};
@@ -62,6 +62,15 @@ struct Segments {
     unread: BTreeSet<SegmentNumber>,
 }
 
+/// Whether the lines of `clips.index` are compared with the entries that they are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Only where they show that they are older: reading a hundred thousand entries takes longer than a start may.
+    Lines,
+    /// Each of them.
+    Entries,
+}
+
 /// Puts a ring in order. The caller holds its lock.
 ///
 /// `now` dates what is found to be gone.
@@ -69,6 +78,7 @@ pub(crate) fn recover(
     shared: &Arc<dyn Disk>,
     places: &Places,
     now: UtcTime,
+    trust: Trust,
 ) -> Result<Recovered, RingError> {
     let disk = &**shared;
     for dir in [&places.dir, &places.segments, &places.clips] {
@@ -80,7 +90,8 @@ pub(crate) fn recover(
         recover_segments(disk, places, &mut index, &mut unremoved)?;
     let news = NewsLog::open(Arc::clone(shared), places);
     let mut news = news.map_err(|source| open_error(&places.news(), source))?;
-    let (clips_log, lost) = recover_clips(disk, places, (&mut index, &mut news), (&unread, now))?;
+    let (clips_log, lost) =
+        recover_clips(disk, places, (&mut index, &mut news), (&unread, now, trust))?;
     news.hold_against(places, |id| index.clip(id));
     info!(
         segments = index.segments().count(),
@@ -412,7 +423,7 @@ fn recover_clips(
     disk: &dyn Disk,
     places: &Places,
     (index, news): (&mut Index, &mut NewsLog),
-    (unread, now): (&BTreeSet<SegmentNumber>, UtcTime),
+    (unread, now, trust): (&BTreeSet<SegmentNumber>, UtcTime, Trust),
 ) -> Result<(Log, Vec<(String, String)>), RingError> {
     let path = places.clips_log();
     let found = FoundLog::read(disk, &path)?;
@@ -423,11 +434,13 @@ fn recover_clips(
     }
     found.tell(disk, &path);
     let mut known: BTreeMap<String, (ClipBrief, &[u8])> = BTreeMap::new();
+    let mut touched = BTreeSet::new();
     for (record, line) in read.records {
         match record {
             ClipRecord::Format(_) => {}
             ClipRecord::Touched { id } | ClipRecord::Gone { id } => {
                 known.remove(&id);
+                touched.insert(id);
             }
             ClipRecord::Is(brief) => {
                 known.insert(brief.id.clone(), (brief, line));
@@ -436,6 +449,12 @@ fn recover_clips(
     }
     let listed = disk.names(&places.clips);
     let listed = listed.map_err(|source| open_error(&places.clips, source))?;
+    // A line "touched" is durable before an entry is: one without any shows that lines are missing.
+    let is_named = |id: &str| known.contains_key(id) || touched.contains(id);
+    let ids = || listed.iter().filter_map(|name| name.strip_suffix(".json"));
+    if trust == Trust::Entries || ids().any(|id| is_clip_id(id) && !is_named(id)) {
+        known.retain(|id, (brief, _)| !is_older(disk, &places.clip(id), brief));
+    }
     let mut removed = false;
     let mut stands = BTreeMap::new();
     let mut newer = Vec::new();
@@ -532,6 +551,14 @@ fn recover_clips(
     let log = rewrite::<ClipRecord>(disk, &path, &found.bytes, &fresh)?;
     found.merged(disk);
     Ok((log, lost))
+}
+
+/// True where an entry is as it was written, and its line of the index says otherwise.
+fn is_older(disk: &dyn Disk, path: &Path, brief: &ClipBrief) -> bool {
+    let Some(sum) = brief.sum else { return false };
+    let Ok(bytes) = read_whole(disk, path, MAX_JSON) else { return false };
+    let is_right = || Clip::read(&bytes).is_ok_and(|clip| clip.id == brief.id);
+    sum != sum_of(&bytes) && is_sealed(&bytes) && is_right()
 }
 
 /// What an entry pins whose checksum is wrong, where it reads on.
@@ -702,12 +729,14 @@ mod tests {
         disk.fail_removals(true);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         for _ in 0..2 {
-            let found = recover(&shared, &places, UtcTime::from_nanos(0)).expect("in order");
+            let found =
+                recover(&shared, &places, UtcTime::from_nanos(0), Trust::Lines).expect("in order");
             assert_eq!(found.index.segments().count(), known);
             assert_eq!(found.unremoved.keys().collect::<Vec<_>>(), [&1]);
         }
         disk.fail_removals(false);
-        let found = recover(&shared, &places, UtcTime::from_nanos(0)).expect("in order");
+        let found =
+            recover(&shared, &places, UtcTime::from_nanos(0), Trust::Lines).expect("in order");
         assert!(found.unremoved.is_empty());
         assert_eq!(disk.names(&places.segments).expect("a folder").len(), known);
     }

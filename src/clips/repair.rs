@@ -18,9 +18,9 @@ use crate::clips::desk::RingError;
 use crate::clips::files::{Places, open_segment, read_part};
 use crate::clips::fragment::Verify;
 use crate::clips::index::{SegmentNumber, parse_file_name};
-use crate::clips::lines::{briefs, closed};
+use crate::clips::lines::{ClipRecord, SegmentRecord, briefs, closed, lines};
 use crate::clips::reader::{Finding, RingReader, missing, or_none, read_or_none, readable};
-use crate::clips::recover::{MAX_INDEX, recover};
+use crate::clips::recover::{MAX_INDEX, Trust, recover};
 use crate::disk::{Disk, NEW_SUFFIX, OpenHow, is_harm, put_unfit_aside, read_whole, was_put_aside};
 use crate::media::{Foreign, UtcTime};
 
@@ -54,7 +54,7 @@ pub fn repair(
     let lost = lost(&**disk, &places).map_err(at(&places.dir))?;
     put_aside(&**disk, &places, &mut done).map_err(at(&places.dir))?;
     let before = looks(&**disk, &places).map_err(at(&places.dir))?;
-    drop(recover(disk, &places, now)?);
+    drop(recover(disk, &places, now, Trust::Entries)?);
     let after = looks(&**disk, &places).map_err(at(&places.dir))?;
     differences(&before, &after, &mut done);
     done.extend(lost);
@@ -212,14 +212,20 @@ fn is_newer(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     Ok(format.is_some_and(|format| !format.is_read_by(SEGMENT_FORMAT)))
 }
 
-/// What a start may change: the indexes by their bytes, segments by their length.
+/// What a start may change: the indexes by what they say, segments by their length.
 type Looks = BTreeMap<PathBuf, (u64, u64)>;
 
 fn looks(disk: &dyn Disk, places: &Places) -> io::Result<Looks> {
     let mut looks = Looks::new();
-    for path in [places.segments_log(), places.clips_log()] {
+    let logs: [(_, fn(&[u8]) -> Option<String>); 2] =
+        [(places.segments_log(), segments_said), (places.clips_log(), clips_said)];
+    for (path, said) in logs {
         match read_whole(disk, &path, MAX_INDEX) {
-            Ok(bytes) => drop(looks.insert(path, (bytes.len() as u64, sum_of(&bytes)))),
+            Ok(bytes) => {
+                // Shorter lines that say the same are no other index.
+                let said = said(&bytes).map(String::into_bytes);
+                looks.insert(path, (u64::MAX, sum_of(&said.unwrap_or(bytes))));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -231,6 +237,20 @@ fn looks(disk: &dyn Disk, places: &Places) -> io::Result<Looks> {
         }
     }
     Ok(looks)
+}
+
+/// What `segments.index` says, however many lines it takes; `None` where not all of it can be read.
+fn segments_said(log: &[u8]) -> Option<String> {
+    let read = lines::<SegmentRecord>(log);
+    let is_whole = read.good == log.len() && !log.is_empty();
+    is_whole.then(|| format!("{:?} {:?}", closed(log), read.unknown))
+}
+
+/// The same of `clips.index`.
+fn clips_said(log: &[u8]) -> Option<String> {
+    let read = lines::<ClipRecord>(log);
+    let is_whole = read.good == log.len() && !log.is_empty();
+    is_whole.then(|| format!("{:?} {:?}", briefs(log), read.unknown))
 }
 
 fn differences(before: &Looks, after: &Looks, done: &mut Vec<Mended>) {
@@ -318,10 +338,12 @@ mod tests {
     #[test]
     fn a_ring_in_order_is_left_as_it_is() {
         let disk = recorded();
-        // A start writes the log of clips as short as it can be.
-        let (done, left) = mended(&disk);
-        assert_eq!(done, ["clips.index: made anew from what it is about"]);
-        assert_eq!((left, mended(&disk)), (Vec::new(), nothing()));
+        // A start writes the log of clips as short as it can be: that mends nothing.
+        let log = Places::new(Path::new(DIR)).clips_log();
+        let before = read(&disk, &log).len();
+        assert_eq!(mended(&disk), nothing());
+        assert!(read(&disk, &log).len() < before);
+        assert_eq!(mended(&disk), nothing());
     }
 
     /// What `verify` says, as "name: words".
@@ -585,6 +607,123 @@ mod tests {
                 assert_eq!(read(&disk, &path).len(), whole.len());
             }
         }
+    }
+
+    #[test]
+    fn an_index_that_is_older_than_its_entries_is_named_for_it_and_made_anew_from_them() {
+        let disk = recorded();
+        let shared = Arc::new(disk.clone());
+        let ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
+        ring.ring.shelf().unpin("c-0").expect("taken");
+        ring.join();
+        let places = Places::new(Path::new(DIR));
+        let log = places.clips_log();
+        let whole = read(&disk, &log);
+        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        let without = |n: usize| lines[..lines.len() - n].concat();
+
+        // Without the two lines of the unpinning: no line shows that any are missing.
+        disk.replace(&log, &without(2));
+        let told = found(&disk);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("clips.index: it is older than 1 of the entries"), "{told:?}");
+        let (done, left) = mended(&disk);
+        assert_eq!(done, ["clips.index: made anew from what it is about"]);
+        assert_eq!((left, found(&disk), mended(&disk)), (Vec::new(), Vec::new(), nothing()));
+        assert_eq!(state_of(&disk, "c-0"), "command");
+
+        // Half of it: an entry that no line names shows it, and a start is enough.
+        disk.replace(&log, &without(lines.len() - 2));
+        let shared = Arc::new(disk.clone());
+        TestRing::open(settings(DIR.into()), shared).expect("a ring").join();
+        assert_eq!(found(&disk), Vec::<String>::new());
+        assert_eq!(state_of(&disk, "c-0"), "command");
+
+        // What rotted is told as before.
+        assert!(disk.rot(&places.clip("c-1"), 20));
+        assert!(
+            found(&disk).iter().any(|told| told.starts_with("c-1.json: ")),
+            "{:?}",
+            found(&disk)
+        );
+    }
+
+    fn state_of(disk: &ForgetfulDisk, id: &str) -> &'static str {
+        let reader = RingReader::open(Path::new(DIR), Arc::new(disk.clone())).expect("a ring");
+        reader.shelf().expect("read").read(id).expect("its entry").state()
+    }
+
+    #[test]
+    fn a_clip_of_a_segment_that_cannot_be_read_is_damaged_and_not_gone_whoever_lost_the_index() {
+        for index in [true, false] {
+            let disk = recorded();
+            let shared = Arc::new(disk.clone());
+            let ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
+            ring.ring.shelf().unpin("c-0").expect("taken");
+            ring.join();
+            let path = segment(&disk, 0);
+            let whole = read(&disk, &path);
+            assert!(disk.rot(&path, 5));
+            if !index {
+                disk.lose(&Places::new(Path::new(DIR)).segments_log());
+            }
+            for _ in 0..2 {
+                let reader =
+                    RingReader::open(Path::new(DIR), Arc::new(disk.clone())).expect("a ring");
+                let shelf = reader.shelf().expect("read");
+                let clip = shelf.read("c-0").expect("its entry");
+                assert_eq!((clip.state(), clip.media.is_some()), ("command", true), "{clip:?}");
+                let refused = shelf.open(&clip).map(drop).expect_err("not a byte");
+                assert!(refused.to_string().starts_with("the clip is damaged"), "{refused}");
+                let clips = reader.clips().expect("read");
+                let unread = reader.unread_of(&clips).expect("read");
+                assert_eq!(unread, [vec![1], vec![]], "{index}");
+                let told = found(&disk);
+                assert!(told.iter().any(|told| told.starts_with("c-0.json: ")), "{told:?}");
+                // A daemon says the same, and what it leaves does.
+                let shared = Arc::new(disk.clone());
+                let ring = TestRing::open(settings(DIR.into()), shared).expect("a ring");
+                let shelf = ring.ring.shelf();
+                let clip = shelf.read("c-0").expect("its entry");
+                let refused = shelf.open(&clip).map(drop).expect_err("not a byte");
+                assert!(refused.to_string().starts_with("the clip is damaged"), "{refused}");
+                ring.join();
+            }
+            disk.replace(&path, &whole);
+            let reader = RingReader::open(Path::new(DIR), Arc::new(disk.clone())).expect("a ring");
+            let shelf = reader.shelf().expect("read");
+            let clip = shelf.read("c-0").expect("its entry");
+            assert!(shelf.open(&clip).is_ok(), "it came back");
+        }
+    }
+
+    #[test]
+    fn bytes_behind_what_was_written_are_told_before_a_start_cuts_them_off() {
+        // Behind a segment that was closed.
+        let disk = recorded();
+        write(&disk, &segment(&disk, 0), &[0; 4096]);
+        let told = found(&disk);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("4096 bytes stand behind the"), "{told:?}");
+        let (done, left) = mended(&disk);
+        assert!(
+            done.iter().any(|did| did.ends_with("torn tail of 4096 bytes cut off")),
+            "{done:?}"
+        );
+        assert_eq!((left, found(&disk)), (Vec::new(), Vec::new()));
+
+        // The last fragment of the last one, where no line says how long it was.
+        let disk = recorded();
+        let path = segment(&disk, 1);
+        let whole = read(&disk, &path);
+        let fragments = scan_bytes(&whole, Verify::All).expect("a segment").fragments;
+        let last = fragments.last().expect("some");
+        disk.lose(&Places::new(Path::new(DIR)).segments_log());
+        assert_eq!(found(&disk), Vec::<String>::new());
+        assert!(disk.rot(&path, usize::try_from(last.mdat_at()).expect("small") + 20));
+        let told = found(&disk).join(" ");
+        let expected = format!("bytes {} to {} are no whole fragment", last.offset, whole.len());
+        assert!(told.contains(&expected), "{told}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::clips::desk::{
     CourtProgress, Desk, DeskState, IDLE, MAX_COMMANDS, RingError, RingParts,
 };
 use crate::clips::files::Places;
-use crate::clips::recover::{Recovered, recover};
+use crate::clips::recover::{Recovered, Trust, recover};
 use crate::clips::shelf::{RingStatus, Shelf};
 use crate::clips::writer::Writer;
 use crate::clock::come_first;
@@ -64,7 +64,7 @@ impl Ring {
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
         let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
         let Recovered { index, segments_log, clips_log, unremoved, news: newslog, lost } =
-            recover(&disk, &places, clock.utc())?;
+            recover(&disk, &places, clock.utc(), Trust::Lines)?;
         let deletions = Deletions::open(&disk, &places)?;
         let ballast = settings.ballast(&disk);
         let free = || {

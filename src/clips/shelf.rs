@@ -30,7 +30,7 @@ use crate::clips::files::{
 use crate::clips::fragment::Verify;
 use crate::clips::games::GameTime;
 use crate::clips::held::HeldClip;
-use crate::clips::index::{Hold, Index, SegmentEntry};
+use crate::clips::index::{Hold, Index, SegmentEntry, SegmentNumber, parse_file_name};
 use crate::clips::keeping::{Delete, Deleted, Keep};
 use crate::clips::timeline::Ticks;
 use crate::clock::Clock;
@@ -325,6 +325,12 @@ impl Shelf {
         for part in clip.media.iter().flat_map(|media| &media.parts) {
             let known = || self.look(|index| index.segment(part.segment).cloned());
             let Some(entry) = known() else {
+                // A start could not read it, and nobody let it go.
+                if let Some(path) = self.lies(part.segment) {
+                    let why = format!("segment {} of it cannot be read", part.segment);
+                    found_harmed(&*self.disk, &path, why.clone());
+                    return ShelfError::Harmed { why };
+                }
                 if !clip.pinned {
                     return ShelfError::Gone;
                 }
@@ -365,6 +371,13 @@ impl Shelf {
         }
         found_harmed(&*self.disk, &self.places.clip(&clip.id), error.to_string());
         ShelfError::Harmed { why: error.to_string() }
+    }
+
+    /// Where the file of a segment is that the index does not name.
+    fn lies(&self, segment: SegmentNumber) -> Option<PathBuf> {
+        let names = self.disk.names(&self.places.segments).ok()?;
+        let is_it = |name: &&String| parse_file_name(name).is_some_and(|(id, ..)| id == segment);
+        names.iter().find(is_it).map(|name| self.places.segments.join(name))
     }
 
     /// Why there is no such clip.

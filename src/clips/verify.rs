@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::clips::clip::{CHANGED, Clip, LOST, MAX_JSON, NO_ENTRY, NoEntry, is_clip_id, sum_of};
-use crate::clips::files::{look_whole, open_clip};
+use crate::clips::files::{look_whole, open_clip, open_segment};
+use crate::clips::fragment::Verify;
 use crate::clips::index::{ClipBrief, SegmentEntry, SegmentNumber};
 use crate::clips::lines::{briefs, closed, rot};
 use crate::clips::reader::{Finding, RingReader, or_none, read_or_none, readable};
 use crate::clips::recover::MAX_INDEX;
-use crate::disk::OpenHow;
+use crate::disk::{OpenHow, is_sealed};
 
 impl RingReader {
     /// Reads every byte, and tells of each file what is wrong with it.
@@ -27,8 +28,9 @@ impl RingReader {
         for entry in self.index.segments() {
             let path = self.places.segment(entry);
             // The index says how much was written; what is read here ends where it cannot be read.
-            let entry = closed.get(&entry.id).unwrap_or(entry);
-            let wrong = match look_whole(&*self.disk, &path, entry) {
+            let named = closed.get(&entry.id);
+            let wrong = match look_whole(&*self.disk, &path, named.unwrap_or(entry)) {
+                Ok(None) => self.beyond(entry, named.is_some())?,
                 Ok(wrong) => wrong,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Some(error.to_string()),
@@ -41,16 +43,23 @@ impl RingReader {
             tell(Finding { path, wrong });
         }
         self.entries(&mut tell)?;
+        let shelf = self.shelf()?;
         for clip in self.clips()? {
             let Some(media) = &clip.media else { continue };
             let path = self.places.clip(&clip.id);
-            let entry = |id| self.index.segment(id).cloned();
+            let entry = |id| shelf.look(|index| index.segment(id).cloned());
             let opened = open_clip(&*self.disk, &self.places, &clip, entry);
             let wrong = match opened.and_then(|assembly| assembly.sha256()) {
                 Ok(sha256) if sha256 == media.sha256 => None,
                 Ok(_) => Some("its bytes are not what was hashed".to_owned()),
                 // Not pinned: its segments may go at any time.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !clip.pinned => continue,
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && !clip.pinned
+                        && !self.are_named(&clip)? =>
+                {
+                    continue;
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     Some("segments of it are not on the disk".to_owned())
                 }
@@ -78,6 +87,51 @@ impl RingReader {
         Ok(())
     }
 
+    /// What is wrong with bytes of a segment's file behind those that the index says were written or, where it does
+    /// not name it (`named`), behind its last whole fragment.
+    fn beyond(&self, entry: &SegmentEntry, named: bool) -> io::Result<Option<String>> {
+        /// What is being written is whole by the next look.
+        const LOOKS: usize = 3;
+        let path = self.places.segment(entry);
+        let mut seen = None;
+        for _ in 0..LOOKS {
+            let file = match self.disk.open(&path, OpenHow::Read) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened?,
+            };
+            let len = file.len()?;
+            drop(file);
+            let whole = match self.closed()?.get(&entry.id) {
+                Some(closed) => closed.bytes,
+                None if named => return Ok(None), // it goes, or is written anew
+                None => open_segment(&*self.disk, &path, u64::MAX, Verify::Last)?.scanned.whole,
+            };
+            if len <= whole {
+                return Ok(None);
+            }
+            if seen.replace((whole, len)).is_some_and(|before| before != (whole, len)) {
+                return Ok(None); // it is being written
+            }
+        }
+        Ok(seen.map(|(whole, len)| match named {
+            true => format!(
+                "{} bytes stand behind the {whole} that the index says were written",
+                len - whole
+            ),
+            false => format!(
+                "bytes {whole} to {len} are no whole fragment: torn by a stop, or damaged; the next start cuts off \
+                 what is torn"
+            ),
+        }))
+    }
+
+    /// True where the index names a segment of a clip that is not there.
+    fn are_named(&self, clip: &Clip) -> io::Result<bool> {
+        let closed = self.closed()?;
+        let mut segments = clip.brief().segments.into_iter();
+        Ok(segments.any(|id| self.index.segment(id).is_none() && closed.contains_key(&id)))
+    }
+
     /// Segments whose heads have no checksum for the parameter sets in them: written before there was one.
     #[must_use]
     pub fn unsummed_heads(&self) -> usize {
@@ -103,6 +157,7 @@ impl RingReader {
     /// Each entry's file.
     fn entries(&self, tell: &mut impl FnMut(Finding)) -> io::Result<()> {
         let mut known = self.known()?;
+        let mut stale = 0;
         let names: BTreeSet<String> =
             or_none(self.disk.names(&self.places.clips))?.into_iter().collect();
         for name in &names {
@@ -130,6 +185,11 @@ impl RingReader {
             }
             let wrong = match Clip::read(&bytes) {
                 Ok(clip) if clip.id != id => Some(format!("it says that it is {}", clip.id)),
+                // Its own checksum holds: what is older is the index.
+                Ok(_) if !right && is_sealed(&bytes) => {
+                    stale += 1;
+                    None
+                }
                 Ok(_) if !right => Some(CHANGED.to_owned()),
                 Ok(_) | Err(NoEntry::Newer(_)) => None,
                 Err(NoEntry::Damaged) if Clip::read_on(&bytes).is_some() => {
@@ -141,6 +201,12 @@ impl RingReader {
             if wrong.is_some() {
                 tell(Finding { path, wrong });
             }
+        }
+        if stale > 0 {
+            let wrong = format!(
+                "it is older than {stale} of the entries that it names: --repair makes it anew from them"
+            );
+            tell(Finding { path: self.places.clips_log(), wrong: Some(wrong) });
         }
         // Read after the folder was: an entry that goes meanwhile is named as gone before it goes.
         let is_there = |id: &str| read_or_none(&*self.disk, &self.places.clip(id), MAX_JSON);

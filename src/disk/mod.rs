@@ -45,7 +45,7 @@ pub use crate::disk::ours::{
 };
 pub use crate::disk::real::RealDisk;
 pub use crate::disk::regular::{Unfit, open_regular, read_most, read_regular, read_regular_text};
-pub use crate::disk::sealed::{Wrong, no_json, read_json, seal, unseal};
+pub use crate::disk::sealed::{Wrong, is_sealed, no_json, read_json, seal, unseal};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,6 +62,12 @@ pub fn unseal(bytes: &[u8]) -> Result<&[u8], Wrong> {
     }
 }
 
+/// True where the checksum stands behind the JSON, and holds.
+#[must_use]
+pub fn is_sealed(bytes: &[u8]) -> bool {
+    bytes.len() > body(bytes).len() + BITS && unseal(bytes).is_ok()
+}
+
 /// Reads a file that names its [`Format`], for a program that writes `ours`.
 ///
 /// # Errors

@@ -347,6 +347,20 @@ impl ClipRequest {
         Self { id, from_ns, to_ns, reason: WITHDRAWN.to_owned(), about: ClipAbout::default() }
     }
 
+    /// The same of a clip whose event was taken back since another one, of the clip `into`, shows what it showed.
+    #[must_use]
+    pub fn merger(clip: &str, into: String, at: MediaTime) -> Self {
+        // An earlier version passes over it, and takes it for a withdrawal.
+        let about = ClipAbout { tags: vec![into], ..ClipAbout::default() };
+        Self { about, ..Self::withdrawal(clip, at) }
+    }
+
+    /// The clip that shows what the one that this takes back showed.
+    #[must_use]
+    pub fn merged_into(&self) -> Option<&str> {
+        self.withdraws().and(self.about.tags.first()).map(String::as_str)
+    }
+
     /// The clip whose event was taken back, if this says so.
     #[must_use]
     pub fn withdraws(&self) -> Option<&str> {

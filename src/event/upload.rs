@@ -210,7 +210,7 @@ pub struct UploadDone {
     pub anew: u32,
     /// Bytes that went out for it, those that went again included.
     pub sent_bytes: u64,
-    /// Parts that were begun again.
+    /// Parts that were sent again; those that an address which was over did not take are not among them.
     pub again: u64,
 }
 
@@ -247,8 +247,11 @@ pub struct UploadsState {
     pub acknowledged_bytes: u64,
     /// Parts that the storage acknowledged.
     pub parts: u64,
-    /// Parts that were begun again.
+    /// Parts that were sent again; those that an address which was over did not take are not among them.
     pub again: u64,
+    /// Parts of which bytes went out before the storage refused their address.
+    #[serde(default)]
+    pub refused: u64,
     /// Uploads that came to their end.
     pub done: u64,
 }

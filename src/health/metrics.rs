@@ -559,9 +559,14 @@ impl ReadingCollector {
         for (what, count) in bytes {
             ConstCounter::new(count).encode(family.encode_family(&[("what", what)])?)?;
         }
-        let help = "Parts that object storage acknowledged, and those that were begun again";
+        let help = "Parts that object storage acknowledged, that were sent again, and of which bytes went \
+                    to an address that was over";
         let mut family = encoder.encode_descriptor("upload_parts", help, None, counter)?;
-        for (what, count) in [("acknowledged", uploads.parts), ("again", uploads.again)] {
+        for (what, count) in [
+            ("acknowledged", uploads.parts),
+            ("again", uploads.again),
+            ("refused", uploads.refused),
+        ] {
             ConstCounter::new(count).encode(family.encode_family(&[("what", what)])?)?;
         }
         let help =
@@ -730,6 +735,7 @@ mod tests {
             uploads: UploadsState {
                 sent_bytes: 900,
                 again: 2,
+                refused: 1,
                 measured_bits_per_second: Some(5_000_000),
                 ..UploadsState::default()
             },
@@ -760,6 +766,7 @@ mod tests {
             "courtside_model_disagreements 1",
             "courtside_upload_bytes_total{what=\"sent\"} 900",
             "courtside_upload_parts_total{what=\"again\"} 2",
+            "courtside_upload_parts_total{what=\"refused\"} 1",
             "courtside_upload_bytes_per_second{what=\"measured\"} 625000",
             "courtside_uploads_running 0",
             "courtside_clips_evicted_total 4",

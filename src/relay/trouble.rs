@@ -1,13 +1,11 @@
 //! Why a server does not take the stream: what was seen, and what to do (pure).
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustls::CertificateError;
-
-use crate::broker::TlsError;
+use crate::broker::{TlsError, said_of};
+use crate::event::words::LinkTrouble;
 use crate::media::Foreign;
 use crate::rtmp::RtmpError;
 use crate::rtmp::client::During;
@@ -95,10 +93,11 @@ impl Trouble {
                 TlsError::System(_) => Foreign::told("the system's certificates cannot be read"),
                 other => Foreign::error(other),
             },
-            Self::Tls(error) => Foreign::told(format_args!(
-                "no TLS with its server: {}",
-                tls_error(error).map_or_else(|| error.to_string(), ToString::to_string)
-            )),
+            Self::Tls(error) => {
+                let said = said_of(error, SERVER).map(|(_, said)| said);
+                let said = said.unwrap_or_else(|| Foreign::error(error));
+                Foreign::told(format_args!("no TLS with its server: {said}"))
+            }
             Self::NotRtmp(error) => {
                 Foreign::told(format_args!("what answers is no RTMP server ({error})"))
             }
@@ -153,19 +152,17 @@ impl Trouble {
             Self::Files(_) => {
                 "see that `ca_file` of the relay is there, is PEM, and may be read by the daemon"
             }
-            Self::Tls(error) => match tls_error(error) {
-                Some(rustls::Error::InvalidCertificate(
-                    CertificateError::Expired | CertificateError::ExpiredContext { .. },
-                )) => {
+            Self::Tls(error) => match said_of(error, SERVER).map(|(what, _)| what) {
+                Some(LinkTrouble::CertificateEnded) => {
                     "have the server's certificate renewed; if it is not old, this box's clock is wrong: \
                      `timedatectl`"
                 }
-                Some(rustls::Error::InvalidCertificate(
-                    CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-                )) => "this box's clock is behind: set it (`timedatectl`)",
-                Some(rustls::Error::InvalidCertificate(_)) => {
+                Some(LinkTrouble::CertificateEarly) => {
+                    "this box's clock is behind: set it (`timedatectl`)"
+                }
+                Some(LinkTrouble::Certificate) => {
                     "name the server as its certificate does, and write `ca_file` where it is signed by an \
-                     authority of your own"
+                     authority of your own; what is wrong with the certificate itself, who runs the server mends"
                 }
                 _ => {
                     "does that port speak TLS 1.2 or 1.3? rtmps:// belongs to the server's TLS port, rtmp:// to \
@@ -224,15 +221,21 @@ impl Trouble {
     }
 }
 
-/// What rustls says, within what the socket says.
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    let held: &(dyn Error + 'static) = error.get_ref()?;
-    held.downcast_ref()
-}
+/// What the other side is called in the sentences of TLS.
+const SERVER: &str = "the server";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rustls::{CertificateError, OtherError};
+
     use super::*;
+
+    /// As the checker names its own errors.
+    #[derive(Debug, thiserror::Error)]
+    #[error("CaUsedAsEndEntity")]
+    struct CaUsedAsEndEntity;
 
     #[test]
     fn each_trouble_says_what_was_seen_and_what_to_do() {
@@ -248,8 +251,17 @@ mod tests {
             (Trouble::Name(io()), "name has no address", "DNS"),
             (Trouble::Unreachable(io()), "cannot be reached (connection refused)", "firewall"),
             (Trouble::Late(Step::Greeting, Duration::from_secs(10)), "within 10 s", "hang"),
-            (certificate(CertificateError::UnknownIssuer), "UnknownIssuer", "`ca_file`"),
-            (certificate(CertificateError::Expired), "Expired", "renewed"),
+            (
+                certificate(CertificateError::UnknownIssuer),
+                "no TLS with its server: the server's certificate is signed by nobody in `ca_file`",
+                "`ca_file`",
+            ),
+            (
+                certificate(CertificateError::Other(OtherError(Arc::new(CaUsedAsEndEntity)))),
+                "the server's certificate is itself an authority's (CA:TRUE)",
+                "who runs the server mends",
+            ),
+            (certificate(CertificateError::Expired), "has ended", "renewed"),
             (Trouble::NotRtmp(RtmpError::Version { got: b'H' }), "no RTMP server", "rtmps://"),
             (
                 refused(During::Publish, "NetStream.Publish.BadName", "Already publishing"),
@@ -273,6 +285,9 @@ mod tests {
         ] {
             assert!(trouble.said().contains(said), "{}", trouble.said());
             assert!(trouble.todo().contains(todo), "{}", trouble.todo());
+            for foreign in ["broker", "mosquitto", "OtherError", "UnknownIssuer"] {
+                assert!(!trouble.said().contains(foreign), "{}", trouble.said());
+            }
             assert!(!trouble.said().ends_with('.') && !trouble.todo().ends_with('.'));
         }
     }

@@ -21,6 +21,8 @@ use crate::tools::tell::{remark, tell, tell_json};
 mod export;
 #[cfg(feature = "gstreamer")]
 mod import;
+#[cfg(feature = "gstreamer")]
+mod pacing;
 mod reel;
 #[cfg(feature = "gstreamer")]
 mod sheet;
@@ -235,11 +237,19 @@ fn seconds(of: f64) -> anyhow::Result<MediaTime> {
 }
 
 fn list(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
-    for clip in ring.clips().context("list the clips")? {
+    let clips = ring.clips().context("list the clips")?;
+    let unread = ring.unread_of(&clips).context("list the segments")?;
+    for (clip, unread) in clips.iter().zip(unread) {
         if json {
-            tell_json(&clip)?;
+            tell_json(clip)?;
         } else {
-            tell(line(&clip));
+            let line = line(clip);
+            match unread.first() {
+                None => tell(line),
+                Some(segment) => {
+                    tell(format_args!("{line}  damaged: segment {segment} of it cannot be read"));
+                }
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -259,7 +269,11 @@ fn line(clip: &Clip) -> String {
         ("gone", Some(why)) => format!("gone ({})", why.word()),
         (state, _) => state.to_owned(),
     };
-    let back = if clip.withdrawn { "taken back  " } else { "" };
+    let back = match (&clip.merged, clip.withdrawn) {
+        (Some(into), true) => format!("merged into {into}  "),
+        (_, true) => "taken back  ".to_owned(),
+        (_, false) => String::new(),
+    };
     let note = clip.note.as_deref().unwrap_or_default();
     format!("{}  {}  {what}  {state}  {back}{note}", clip.id, clip.reason).trim_end().to_owned()
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
+use crate::app::OPERATIONS;
 use crate::broker::{Access, Credential};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Broker, ConfigError};
@@ -29,11 +30,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Arguments of `command`.
 #[derive(Debug, Args)]
 pub(super) struct CommandArgs {
-    /// What to do: doctor, snapshot, aim, config_check, log_tail, report,
-    /// restart, model_swap, model_rollback, model_install, key_rotate,
-    /// service_check, service_confirm, service_override, game_start,
-    /// game_period, game_end, shot_correct, shot_undo, shot_add
-    #[arg(value_name = "OPERATION")]
+    // Its help is the table of operations.
+    #[arg(value_name = "OPERATION", help = operations())]
     operation: String,
     /// What to do it with; VALUE is JSON, or a text (can be repeated)
     #[arg(value_name = "NAME=VALUE")]
@@ -215,6 +213,11 @@ impl CommandArgs {
     }
 }
 
+/// What there is to do.
+fn operations() -> String {
+    format!("What to do: {}", OPERATIONS.join(", "))
+}
+
 /// A role that asks.
 fn asks(word: &str) -> Result<Role, String> {
     let known = Role::ALL.into_iter().filter(|role| role.commands().is_some());
@@ -350,6 +353,19 @@ mod tests {
         for wrong in [vec!["court"], vec!["a=1", "a=2"]] {
             let wrong: Vec<String> = wrong.into_iter().map(str::to_owned).collect();
             assert!(arguments(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_each_operation() {
+        let told = operations();
+        for name in ["clip_list", "clip_upload", "clip_upload_urls", "clip_keep", "clip_release"]
+            .into_iter()
+            .chain(["clip_delete", "clip_ack"])
+            .chain(OPERATIONS)
+        {
+            let words = || told.split([' ', ',']);
+            assert_eq!(words().filter(|word| *word == name).count(), 1, "{name}: {told}");
         }
     }
 

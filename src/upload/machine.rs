@@ -167,7 +167,7 @@ impl Machine {
         })
     }
 
-    /// It was not sent after all.
+    /// It was not sent after all, or nobody took it by that address.
     pub(crate) fn not_begun(&mut self, job: &Job) {
         if job.again {
             self.record.again -= 1;
@@ -210,6 +210,8 @@ impl Machine {
                 Then::Keep
             }
             Said::NewUrl(why) => {
+                // What is sent again is what somebody might have had.
+                self.not_begun(job);
                 // What came with it is over too, most likely; what came since is not.
                 self.urls.retain(|_, (gift, _)| *gift > job.gift);
                 self.refused += 1;
@@ -366,7 +368,7 @@ mod tests {
         machine.given(urls(&[1], None));
         let first = job(&mut machine);
         assert_eq!(machine.answered(&first, taken("\"1\"")), Then::Keep);
-        assert_eq!(machine.record().again, 1);
+        assert_eq!(machine.record().again, 0, "nobody took any of it before");
         assert_eq!(needs(&mut machine).1, UploadNeed::Next, "what was refused is forgotten");
     }
 

@@ -251,10 +251,8 @@ impl Run<'_> {
         };
         // Its seat in the ring is for others while this waits.
         drop(opened);
-        self.machine.sent(paced.sent.load(Ordering::Relaxed));
-        if job.again {
-            uploads.totals.again.fetch_add(1, Ordering::Relaxed);
-        }
+        let bytes = paced.sent.load(Ordering::Relaxed);
+        self.machine.sent(bytes);
         let said = match sent {
             Sent::Answered { status, etag, body } => {
                 answer::read(status, etag.as_deref(), &body, self.machine.in_parts())
@@ -265,6 +263,10 @@ impl Run<'_> {
             Sent::Halted(Halt::Ends) => return Err(ends()),
             Sent::Halted(Halt::GivenUp | Halt::Yields) => return Ok(()),
         };
+        let (totals, refused) = (&uploads.totals, matches!(said, answer::Said::NewUrl(_)));
+        // An address that was over took nothing; what went out before it said so is told apart.
+        totals.again.fetch_add(u64::from(job.again && !refused), Ordering::Relaxed);
+        totals.refused.fetch_add(u64::from(refused && bytes > 0), Ordering::Relaxed);
         let taken = matches!(said, answer::Said::Taken { .. });
         match self.machine.answered(job, said) {
             Then::Keep => {
@@ -272,7 +274,6 @@ impl Run<'_> {
                 if !taken {
                     return Ok(());
                 }
-                let totals = &uploads.totals;
                 totals.parts.fetch_add(1, Ordering::Relaxed);
                 totals.acknowledged_bytes.fetch_add(job.to - job.from, Ordering::Relaxed);
                 self.moved_at = uploads.parts.clock.monotonic();

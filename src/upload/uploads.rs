@@ -100,6 +100,8 @@ pub(crate) struct Totals {
     pub(crate) acknowledged_bytes: AtomicU64,
     pub(crate) parts: AtomicU64,
     pub(crate) again: AtomicU64,
+    /// Parts of which bytes went out before their address was refused.
+    pub(crate) refused: AtomicU64,
     pub(crate) done: AtomicU64,
 }
 
@@ -223,6 +225,7 @@ impl Uploads {
             acknowledged_bytes: total(&self.totals.acknowledged_bytes),
             parts: total(&self.totals.parts),
             again: total(&self.totals.again),
+            refused: total(&self.totals.refused),
             done: total(&self.totals.done),
         }
     }

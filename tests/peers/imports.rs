@@ -14,12 +14,16 @@ const BEGAN: &str = "2026-11-28T18:00:00Z";
 
 /// A box with one court, whose broker is not there.
 fn configured(dir: &Path) -> PathBuf {
+    configured_with(dir, "[uplink]\nbroker = \"mqtt://127.0.0.1:1\"")
+}
+
+fn configured_with(dir: &Path, uplink: &str) -> PathBuf {
     let truth: Value = serde_json::from_str(TRUTH).expect("JSON");
     let file = dir.join("courtside.toml");
     let data_dir = dir.join("data");
     std::fs::create_dir(&data_dir).expect("a folder");
     let text = format!(
-        "[box]\nname = \"hall-1\"\ndata_dir = {data_dir:?}\n[uplink]\nbroker = \"mqtt://127.0.0.1:1\"\n\
+        "[box]\nname = \"hall-1\"\ndata_dir = {data_dir:?}\n{uplink}\n\
          [[court]]\nname = \"a\"\nstream_key = \"of-the-camera\"\nrims = [{}]\n",
         truth["rim"]
     );
@@ -29,7 +33,15 @@ fn configured(dir: &Path) -> PathBuf {
 
 /// The events that an import tells, and what it says in the end.
 fn import(config: &Path, file: &Path, more: &[&str]) -> (Vec<Value>, Value, String) {
-    let run = Command::new(env!("CARGO_BIN_EXE_courtside"))
+    let (_, events, done, said) = ended(config, file, more);
+    (events, done, said)
+}
+
+/// The same, with its exit code: `None` where it had not ended after five minutes.
+fn ended(config: &Path, file: &Path, more: &[&str]) -> (Option<i32>, Vec<Value>, Value, String) {
+    const LATE: i32 = 124; // `timeout`'s own
+    let run = Command::new("timeout")
+        .args(["300", env!("CARGO_BIN_EXE_courtside")])
         .args(["clips", "import", "--json", "--config"])
         .arg(config)
         .arg(file)
@@ -41,7 +53,7 @@ fn import(config: &Path, file: &Path, more: &[&str]) -> (Vec<Value>, Value, Stri
     let mut lines: Vec<Value> =
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let done = lines.pop().unwrap_or_default();
-    (lines, done, said)
+    (run.status.code().filter(|code| *code != LATE), lines, done, said)
 }
 
 /// Begins an import, and lets it run until something of it was recorded.
@@ -194,6 +206,56 @@ fn the_same_game_in_other_files_gives_the_same_attempts_and_what_is_no_game_is_r
     assert!(said.contains("vp8") && said.contains("H.264"), "{said}");
     let (_, _, said) = import(&config, &config, &["--began", BEGAN]);
     assert!(said.contains("courtside.toml"), "{said}");
+}
+
+#[test]
+fn films_without_sound_whose_pictures_are_one_slice_each_come_to_their_end() {
+    let dir = tempfile::tempdir().expect("dir");
+    let config = configured(dir.path());
+    let h264 = "-c:v libx264 -preset veryfast -x264-params slices=1:threads=1:sliced-threads=0";
+    let h265 = "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params slices=1:log-level=error";
+    let mut told = Vec::new();
+    for (name, how) in [("a.mov", h264), ("a.mp4", h264), ("a.ts", h264), ("b.mp4", h265)] {
+        let film = dir.path().join(name);
+        let run = Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-i", GAME, "-t", "6", "-an", "-r", "25"])
+            .args(how.split_whitespace())
+            .arg(&film)
+            .status();
+        assert!(run.expect("ffmpeg is installed (make test installs it)").success());
+        let (code, _, done, said) = ended(&config, &film, &["--began", BEGAN]);
+        // 3: the broker of this box is not there.
+        assert_eq!((code, &done["lost"]), (Some(3), &0.into()), "{name}: {done} {said}");
+        told.push((name, done["pictures"].as_u64()));
+    }
+    assert!(told.iter().all(|(_, pictures)| *pictures == Some(150)), "{told:?}");
+}
+
+#[test]
+fn a_box_that_has_no_broker_yet_is_not_told_to_look_for_it() {
+    let dir = tempfile::tempdir().expect("dir");
+    let config = configured_with(dir.path(), "");
+    let film = dir.path().join("game.flv");
+    let run = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i", GAME, "-t", "8", "-c", "copy"])
+        .arg(&film)
+        .status();
+    assert!(run.expect("ffmpeg is installed (make test installs it)").success());
+    let (code, events, done, said) = ended(&config, &film, &["--began", BEGAN]);
+    assert_eq!(code, Some(0), "{done} {said}");
+    assert!(!events.is_empty() && done["unsent"].as_u64() > Some(0), "{done} {said}");
+    assert!(said.contains("events wait: the box has no broker yet"), "{said}");
+    assert!(!said.contains("not acknowledged"), "{said}");
+    let (code, ..) = ended(&config, &film, &["--began", BEGAN]);
+    assert_eq!(code, Some(0), "it was imported already");
+
+    // Once it has one they go there, or it is said why not.
+    let text = std::fs::read_to_string(&config).expect("read");
+    let text =
+        text.replacen("[[court]]", "[uplink]\nbroker = \"mqtt://127.0.0.1:1\"\n[[court]]", 1);
+    std::fs::write(&config, text).expect("written");
+    let (code, again, _, said) = ended(&config, &film, &["--began", BEGAN]);
+    assert_eq!((code, facts(&again)), (Some(3), facts(&events)), "{said}");
 }
 
 #[test]

@@ -42,6 +42,37 @@ pub(super) use crate::app::operations::kit::Kit;
 pub(super) use crate::app::operations::looks::court_named;
 pub(super) use crate::app::operations::technician::Technician;
 
+/// What a box can be asked to do, by name, in the order of the table below.
+pub(crate) const OPERATIONS: [&str; 27] = [
+    "config_check",
+    "snapshot",
+    "aim",
+    "doctor",
+    "log_tail",
+    "report",
+    "restart",
+    "model_swap",
+    "model_rollback",
+    "model_install",
+    "key_rotate",
+    "service_check",
+    "service_confirm",
+    "service_override",
+    "clip_list",
+    "clip_upload",
+    "clip_upload_urls",
+    "clip_ack",
+    "clip_release",
+    "clip_keep",
+    "clip_delete",
+    "game_start",
+    "game_end",
+    "game_period",
+    "shot_correct",
+    "shot_undo",
+    "shot_add",
+];
+
 /// The operations of this box.
 pub(super) fn all(
     technician: &Arc<Technician>,
@@ -55,7 +86,7 @@ pub(super) fn all(
     let clips =
         || ClipKit { kit: Arc::clone(kit), shelf: shelf.clone(), uploads: Arc::clone(&uploads) };
     let games = GameKit { kit: Arc::clone(kit), desk };
-    let all: [Box<dyn Operation>; 27] = [
+    let all: [Box<dyn Operation>; OPERATIONS.len()] = [
         Box::new(ConfigCheck(with())),
         Box::new(Snapshot(with())),
         Box::new(Aim(with())),
@@ -84,5 +115,6 @@ pub(super) fn all(
         Box::new(GameOperation::Undo(games.clone())),
         Box::new(GameOperation::Add(games)),
     ];
+    debug_assert!(all.iter().map(|one| one.name()).eq(OPERATIONS), "a name is missing above");
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

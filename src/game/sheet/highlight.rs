@@ -198,6 +198,13 @@ pub(super) fn clip_id(shot: &KeptShot, clip: u32) -> String {
     if clip == 0 { id } else { format!("{id}-{clip}") }
 }
 
+/// The clip of the highlight that shows this shot beside its own.
+pub(super) fn shown_by(kept: &Kept, fact: FactId) -> Option<String> {
+    let shows = |its: &&KeptHighlight| its.stands && its.cut.with.contains(&fact);
+    let mut all = kept.shots.iter();
+    all.find_map(|shot| Some(clip_id(shot, shot.highlight.as_ref().filter(shows)?.clip)))
+}
+
 /// Baskets of a court whose cuts overlap, by their places, in order; and what they show together.
 struct Chain {
     shots: Vec<usize>,

@@ -241,6 +241,9 @@ pub(super) fn begun(kept: &Kept, now: &Derived) -> Vec<Event> {
     told.collect()
 }
 
+/// Why a highlight is taken back that another one shows.
+const MERGED: &str = "merged";
+
 fn tell_highlights(
     kept: &Kept,
     changes: Vec<(usize, highlight::Change)>,
@@ -254,7 +257,12 @@ fn tell_highlights(
         let back = |news: Option<&ShotNews>, ours| {
             let place = Place::of(&shot.news);
             let saying = Saying::HighlightWithdrawn(withdrawal(place.at, news, ours));
-            let clip = ClipRequest::withdrawal(&highlight::clip_id(shot, its.clip), place.at);
+            let id = highlight::clip_id(shot, its.clip);
+            let into = highlight::shown_by(kept, shot.news.fact).filter(|_| ours == MERGED);
+            let clip = match into {
+                Some(into) => ClipRequest::merger(&id, into, place.at),
+                None => ClipRequest::withdrawal(&id, place.at),
+            };
             Event { clip: Some(clip), ..event(kept, place, (fact, its.revision), saying) }
         };
         let is_last = moved.contains(fact.to_string().as_str());
@@ -267,11 +275,11 @@ fn tell_highlights(
                 let own = news.filter(|news| news.fact == shot.news.fact);
                 gone.push(back(own, "not_made"));
             }
-            highlight::Change::Merged => gone.push(back(None, "merged")),
+            highlight::Change::Merged => gone.push(back(None, MERGED)),
             highlight::Change::ToldAndMerged => {
                 let before = its.revision.saturating_sub(1);
                 telling.first.push(told_highlight(kept, shot, (fact, before)));
-                telling.back.push(back(None, "merged"));
+                telling.back.push(back(None, MERGED));
             }
         }
     }

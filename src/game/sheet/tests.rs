@@ -12,7 +12,7 @@ use super::*;
 use crate::event::Saying;
 use crate::event::game::{Player, Row, Team};
 use crate::event::words::{EndWord, GraphicKind, HighlightKind};
-use crate::event::{By, SaidBy};
+use crate::event::{By, ClipRequest, SaidBy};
 use crate::game::rules::Rules;
 use crate::media::UtcTime;
 
@@ -239,6 +239,10 @@ fn baskets_whose_cuts_overlap_have_one_highlight() {
         panic!("{:?}", kinds(&events))
     };
     assert_eq!((why.reason.as_str(), why.by), ("merged", None));
+    // Its clip is told which one shows it.
+    let orders = || events.iter().filter_map(|event| event.clip.as_ref());
+    let into = orders().find_map(ClipRequest::merged_into).expect("a longer one");
+    assert!(orders().any(|order| order.id == into && order.withdraws().is_none()), "{events:?}");
     let view = hall.sheet.view();
     let [one] = view.highlights.as_slice() else { panic!("{:?}", view.highlights) };
     let mut shown = one.with.clone();

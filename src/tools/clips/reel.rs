@@ -139,15 +139,28 @@ pub(super) fn clips_of_game(ring: &RingReader, game: &str) -> anyhow::Result<Vec
 
 /// The clips of a game but those whose event was taken back, which is said.
 fn highlights(ring: &RingReader, game: &str) -> anyhow::Result<Vec<Clip>> {
-    let (withdrawn, clips): (Vec<_>, Vec<_>) =
-        clips_of_game(ring, game)?.into_iter().partition(|clip| clip.withdrawn);
-    for clip in &withdrawn {
+    let (clips, back) = standing(clips_of_game(ring, game)?);
+    for clip in &back {
         remark(format_args!("courtside: {} was taken back: left out", clip.id));
     }
     if clips.is_empty() {
         bail!("every highlight of game {game} was taken back: name clips with --clips");
     }
     Ok(clips)
+}
+
+/// The clips whose event stands, and those whose was taken back. Of the latter without those that went into one that
+/// stands, by way of others perhaps: what they show is shown there.
+pub(super) fn standing(clips: Vec<Clip>) -> (Vec<Clip>, Vec<Clip>) {
+    let (back, clips): (Vec<_>, Vec<_>) = clips.into_iter().partition(|clip| clip.withdrawn);
+    let into = |id: &str| back.iter().find(|clip| clip.id == id)?.merged.as_deref();
+    let is_shown = |clip: &Clip| {
+        let mut way = std::iter::successors(clip.merged.as_deref(), |id| into(id));
+        // No longer than there are clips: what is written on a disk may go in a circle.
+        way.by_ref().take(back.len()).any(|id| clips.iter().any(|other| other.id == id))
+    };
+    let back = back.iter().filter(|clip| !is_shown(clip)).cloned().collect();
+    (clips, back)
 }
 
 fn by_name(shelf: &Shelf, names: &[String]) -> anyhow::Result<Vec<Clip>> {
@@ -159,4 +172,39 @@ fn by_name(shelf: &Shelf, names: &[String]) -> anyhow::Result<Vec<Clip>> {
         }
     }
     Ok(clips)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names and whether they were taken back, and into what.
+    fn clips(rows: &[(&str, bool, Option<&str>)]) -> Vec<Clip> {
+        let clip = |(id, withdrawn, merged): &(&str, bool, Option<&str>)| {
+            let merged = merged.map_or(String::new(), |into| format!(r#","merged":"{into}""#));
+            let json = format!(
+                r#"{{"layout":2,"id":"{id}","number":1,"court":"a","session":"s","reason":"made","from_ns":1,
+                    "to_ns":2,"pinned":true,"made_ns":1,"withdrawn":{withdrawn}{merged}}}"#
+            );
+            Clip::from_json(json.as_bytes()).expect("an entry")
+        };
+        rows.iter().map(clip).collect()
+    }
+
+    #[test]
+    fn what_went_into_a_longer_highlight_is_not_told_as_taken_back() {
+        let names = |clips: Vec<Clip>| clips.into_iter().map(|clip| clip.id).collect::<Vec<_>>();
+        let (stands, back) = standing(clips(&[
+            ("a", true, Some("b")),
+            ("b", true, Some("c")),
+            ("c", false, None),
+            ("d", true, None),
+            ("e", true, Some("f")),
+            ("f", true, Some("e")),
+        ]));
+        assert_eq!(
+            (names(stands), names(back)),
+            (vec!["c".into()], vec!["d".into(), "e".into(), "f".into()])
+        );
+    }
 }

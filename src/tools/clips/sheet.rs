@@ -11,7 +11,7 @@ use crate::decode::{StillOrder, still};
 use crate::media::{Colours, Frame};
 use crate::tools::canvas::Canvas;
 use crate::tools::clips::RingArg;
-use crate::tools::clips::reel::clips_of_game;
+use crate::tools::clips::reel::{self, clips_of_game};
 use crate::tools::png_file::PngFile;
 use crate::tools::tell::remark;
 
@@ -94,11 +94,11 @@ impl SheetArgs {
 
 /// The clips but those whose event was taken back, of which it says how many.
 fn standing(clips: Vec<Clip>, game: &str) -> anyhow::Result<Vec<Clip>> {
-    let (withdrawn, clips): (Vec<_>, Vec<_>) = clips.into_iter().partition(|clip| clip.withdrawn);
+    let (clips, back) = reel::standing(clips);
     if clips.is_empty() {
         bail!("every clip of game {game} was taken back: `clips list` names them");
     }
-    match withdrawn.len() {
+    match back.len() {
         0 => {}
         1 => remark("courtside: 1 clip was taken back: left out"),
         n => remark(format_args!("courtside: {n} clips were taken back: left out")),
