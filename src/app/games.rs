@@ -145,10 +145,44 @@ impl GameDesk {
 
     /// A period begins.
     pub(crate) async fn period(&self, asked: GamePeriodArguments) -> Result<GameView, Failed> {
-        let GamePeriodArguments { game, n, swapped } = asked;
-        let game = game.ok_or_else(|| Failed::new("arguments", "name a game"))?;
+        let GamePeriodArguments { game, n, swapped, ago_s, at } = asked;
+        let arguments = |what: &str| Failed::new("arguments", what);
+        let game = game.ok_or_else(|| arguments("name a game"))?;
         let utc_ns = self.world.clock.utc().as_nanos();
-        self.tap_game(game, SheetInput::Period { n, swapped, utc_ns }).await
+        let began_ns = match (ago_s, at) {
+            (None, None) => None,
+            (Some(ago), None) if (0.0..MOST_SECONDS).contains(&ago) => {
+                Some(utc_ns - millis(ago) * 1_000_000)
+            }
+            (None, Some(at)) => {
+                let at = UtcTime::from_rfc3339(&at);
+                let wrong = || arguments("`at` is a time as RFC 3339 has it");
+                Some(at.ok_or_else(wrong)?.as_nanos())
+            }
+            _ => return Err(arguments("say `ago_s`, without a sign, or `at`, or neither")),
+        };
+        let input = SheetInput::Period { n, swapped, utc_ns, began_ns };
+        let view = self.tap_game(game.clone(), input).await?;
+        let mut follows = false;
+        for court in &view.told.courts {
+            follows |= self.sided(court, &game).await?;
+        }
+        if follows { self.view(&game) } else { Ok(view) }
+    }
+
+    /// Shots of a court follow the sides of a period that began at another time; `true` if there were any.
+    async fn sided(&self, court: &CourtId, game: &GameId) -> Result<bool, Failed> {
+        // Of a court that is gone nothing is told any more.
+        let Some(parts) = self.book.get(court) else { return Ok(false) };
+        let (waits, told) = oneshot::channel();
+        let behind = || Failed::new("busy", "the period is moved, its court is behind: ask again");
+        let asked = ToGame::Sided(game.clone(), waits);
+        parts.answers.try_offer(asked).map_err(|_| behind())?;
+        match within(&*self.world.clock, WAIT, told).await {
+            Some(Ok(Some(durable))) => self.kept(durable).await.map(|()| true),
+            Some(Ok(None)) => Ok(false),
+            Some(Err(_)) | None => Err(behind()),
+        }
     }
 
     /// The operator does something with a graphic.
@@ -216,27 +250,28 @@ impl GameDesk {
     /// There was a shot that no model saw.
     pub(crate) async fn add(&self, asked: ShotAddArguments) -> Result<ShotTold, Failed> {
         let arguments = |what: &str| Failed::new("arguments", what);
-        let game = asked.game.ok_or_else(|| arguments("name a game"))?;
+        let game = asked.game.clone().ok_or_else(|| arguments("name a game"))?;
         let seconds = |of: f64| {
             let fits = of.is_finite() && of.abs() < MOST_SECONDS;
             fits.then_some(of).ok_or_else(|| arguments("that is no time of a stream"))
         };
-        let when = match (asked.ago_s, asked.session, asked.t_stream) {
+        let when = match (asked.ago_s, asked.session.as_deref(), asked.t_stream) {
             (Some(ago), None, None) => When::Ago(
                 Duration::try_from_secs_f64(seconds(ago)?)
                     .map_err(|_| arguments("`ago_s` counts back: write it without a sign"))?,
             ),
             (None, Some(session), Some(at)) => {
-                let session = SessionId::parse(&session);
+                let session = SessionId::parse(session);
                 let session =
                     session.ok_or_else(|| arguments("a session is 16 hexadecimal digits"))?;
                 When::At(session, MediaTime::from_millis(millis(seconds(at)?)))
             }
             _ => return Err(arguments("say `ago_s`, or `session` and `t_stream`")),
         };
+        let (court, rim) = self.place(&game, &asked, when)?;
         let add = Add {
             game,
-            rim: RimId(asked.rim),
+            rim,
             verdict: known(asked.verdict)?,
             when,
             points: asked.points,
@@ -245,11 +280,53 @@ impl GameDesk {
             reason: asked.reason.unwrap_or_else(|| "added".to_owned()),
             who: asked.who,
         };
-        let parts = self.book.get(&asked.court).ok_or_else(|| {
-            Failed::new("unknown", format_args!("no court `{}` plays here", asked.court))
-        })?;
+        let parts = self
+            .book
+            .get(&court)
+            .ok_or_else(|| Failed::new("unknown", format_args!("no court `{court}` plays here")))?;
         let told = self.ask(&parts, Tap::Add(add)).await?.map_err(|error| tap_refused(&error))?;
         self.on_disk(told).await
+    }
+
+    /// Where a shot was that somebody adds: what is not said follows from whose it is and when, or there is one.
+    fn place(
+        &self,
+        game: &GameId,
+        asked: &ShotAddArguments,
+        when: When,
+    ) -> Result<(CourtId, RimId), Failed> {
+        if let (Some(court), Some(rim)) = (&asked.court, asked.rim) {
+            return Ok((court.clone(), RimId(rim)));
+        }
+        let none = || self.table.without_sheet(game);
+        let played = self.table.of(game).ok_or_else(none).map_err(|error| not_taken(&error))?;
+        let played = played.lock();
+        let (sheet, setup) = (played.sheet(), played.sheet().setup());
+        let utc_ns = match when {
+            When::Ago(ago) => {
+                let ago = i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX);
+                Some(self.world.clock.utc().as_nanos().saturating_sub(ago))
+            }
+            When::At(..) => None,
+        };
+        let of_player = || setup.team_of(asked.player.as_ref()?);
+        let team = asked.team.as_ref().or_else(of_player);
+        let attacked = team.and_then(|team| sheet.attacked(team, asked.court.as_ref(), utc_ns));
+        if let Some((court, rim)) = attacked {
+            return Ok((court, asked.rim.map_or(rim, RimId)));
+        }
+        let arguments = |what: &str| Failed::new("arguments", what);
+        let court = match (&asked.court, setup.courts.as_slice()) {
+            (Some(court), _) => court.clone(),
+            (None, [only]) => only.clone(),
+            _ => return Err(arguments("say `court` and `rim`: the game has several courts")),
+        };
+        let rims = self.book.get(&court).map_or(0, |parts| parts.rims.len());
+        match (asked.rim, rims) {
+            (Some(rim), _) => Ok((court, RimId(rim))),
+            (None, 0 | 1) => Ok((court, RimId(0))),
+            _ => Err(arguments("say `rim`: the court has several, and no team has one of its own")),
+        }
     }
 
     /// Asks the courts, one after the other, until one knows the shot.

@@ -63,6 +63,15 @@ pub struct GameTold {
     /// without overtime. An overtime begins from a draw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_period: Option<u16>,
+    /// Points that a shot can have by its rules, free throws among them; the least first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<u8>,
+    /// Points of a shot of which nobody said more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordinary: Option<u8>,
+    /// Who attacks which rim now; absent where nobody said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<Attacks>,
     /// Points with which the second half begins, in rules that divide the game so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_at: Option<u32>,
@@ -78,6 +87,17 @@ pub struct GameTold {
     /// Why it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndWord>,
+}
+
+/// A team, and the rim that it attacks now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attacks {
+    /// The team.
+    pub team: TeamId,
+    /// The court.
+    pub court: CourtId,
+    /// Index in the court's `rims`, from 0.
+    pub rim: u16,
 }
 
 /// A period that began.
@@ -214,7 +234,7 @@ pub struct Momentum {
     pub swing: i32,
     /// Over so many shots.
     pub swing_shots: u32,
-    /// Share of wins from here by the race model, both teams; absent where the rules name no end.
+    /// Share of wins from here by the model, both teams; absent where the rules name no end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub win: Vec<Share>,
     /// What the next ordinary shot would change, both teams; absent like `win`.

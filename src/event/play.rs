@@ -82,7 +82,7 @@ pub struct GameArguments {
 }
 
 /// Of `game_period`; in `POST /v1/games/{game}/period` without `game`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GamePeriodArguments {
     /// Which game.
@@ -93,6 +93,12 @@ pub struct GamePeriodArguments {
     /// Whether teams attack the other basket than in the first; as the rules say unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swapped: Option<bool>,
+    /// It began so many seconds ago, where this comes late; also of the period that runs, whose beginning is moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ago_s: Option<f64>,
+    /// When it began instead, RFC 3339, by the box's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 /// Of `shot_correct`; in `POST /v1/shots/{fact}/correct` without `fact`. What is not said stays.
@@ -146,10 +152,13 @@ pub struct ShotAddArguments {
     /// Which game.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub game: Option<GameId>,
-    /// Where.
-    pub court: CourtId,
-    /// Index in the court's `rims`, from 0.
-    pub rim: u16,
+    /// Where; where the team attacks at that time, or the game's only court, unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub court: Option<CourtId>,
+    /// Index in the court's `rims`, from 0; the one that the team attacks at that time, or the court's only one,
+    /// unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rim: Option<u16>,
     /// `made` or `missed`.
     pub verdict: VerdictWord,
     /// So many seconds ago, while the camera plays.

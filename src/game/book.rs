@@ -24,7 +24,7 @@ use crate::game::said::{Said, corrected, said_well, same};
 use crate::game::score;
 use crate::game::sheet::ShotNews;
 use crate::game::shot;
-use crate::media::{CourtId, GameId, RimId, SessionId};
+use crate::media::{CourtId, GameId, RimId, SessionId, TeamId};
 
 pub use crate::game::said::{CORRECTABLE, POINTS_MOST, Refused};
 
@@ -186,7 +186,15 @@ impl Book {
             Input::Corrected(correction) => self.corrected(correction),
             Input::Undone(undo) => self.undone(undo),
             Input::Added(added) => self.added(added),
+            Input::Sided { fact, team } => self.sided(*fact, team),
         }
+    }
+
+    /// True of a final shot whose team is another than this, and was said by the rules alone.
+    #[must_use]
+    pub fn is_sided(&self, fact: FactId, team: &TeamId) -> bool {
+        let in_game = self.in_game(fact).filter(|game| game.by_side());
+        in_game.is_some_and(|game| game.team.as_ref() != Some(team))
     }
 
     /// Says of a correction whether it can be: `true` if it would change anything.
@@ -504,6 +512,24 @@ impl Book {
         let mut events = vec![shot.event(&self.court)];
         events.extend(self.settle(shot));
         events
+    }
+
+    /// The rim was another team's: of all that was said of the shot, what the rules said of that.
+    fn sided(&mut self, fact: FactId, team: &TeamId) -> Vec<Event> {
+        if !self.is_sided(fact, team) {
+            return Vec::new();
+        }
+        let Some(index) = self.shots.iter().position(|shot| shot.fact == fact) else {
+            return Vec::new();
+        };
+        let Some(shot) = self.shots.get_mut(index) else { return Vec::new() };
+        let said = shot.earlier.iter_mut().chain([&mut shot.said]);
+        let in_games = said.map(|said| &mut said.in_game).chain([&mut shot.called.in_game]);
+        for game in in_games.flatten().filter(|game| game.by_side()) {
+            game.team = Some(team.clone());
+        }
+        let was = shot.said.stands;
+        self.retold(index, was)
     }
 
     /// A shot is otherwise than it was: what is told of it, and of all that stands on it.

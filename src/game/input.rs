@@ -54,6 +54,13 @@ pub enum Input {
     Undone(Undo),
     /// A shot that no model saw.
     Added(Added),
+    /// Whose a shot is by the rules, since the period that it was in began at another time than was said.
+    Sided {
+        /// The shot.
+        fact: FactId,
+        /// Whose it is.
+        team: TeamId,
+    },
     /// What a person said of a shot for the rim to learn from. Changes nothing that was told.
     Verdict {
         /// The shot.
@@ -340,6 +347,11 @@ impl InGame {
         if let Some(player) = player {
             self.player = Some(player.clone());
         }
+    }
+
+    /// True where the rules alone say whose it is.
+    pub(super) fn by_side(&self) -> bool {
+        self.team.is_some() && self.team_by == Some(SaidBy::Rules) && self.player.is_none()
     }
 
     /// Puts into a shot's data what the game makes of it.

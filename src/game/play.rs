@@ -10,7 +10,7 @@ use crate::game::input::{Added, Called, Correction, InGame, Input, Undo};
 use crate::game::learning::{Learning, News};
 use crate::game::log::{CHECKPOINT_EVERY, Decided, Entry};
 use crate::game::umpire::{Ruled, Umpire};
-use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId};
+use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId, TeamId};
 
 /// What the game that was started makes of a shot at a rim at that time; nothing where none was.
 pub(super) type Ordinary<'a> = &'a dyn Fn(RimId, SessionId, MediaTime) -> Option<InGame>;
@@ -100,6 +100,17 @@ impl Game {
         let playing = away.or_else(|| self.umpire.playing().map(|(session, _)| session));
         self.book.check_added(&added, playing)?;
         Ok(self.take(Input::Added(added)))
+    }
+
+    /// Takes in whose shots are by the sides of their time, where the rules alone said so.
+    pub fn sided(&mut self, shots: Vec<(FactId, TeamId)>) -> Vec<Decided> {
+        let mut decided = Vec::new();
+        for (fact, team) in shots {
+            if self.book.is_sided(fact, &team) {
+                decided.extend(self.take(Input::Sided { fact, team }));
+            }
+        }
+        decided
     }
 
     /// The session that plays, and the time of its last answer.

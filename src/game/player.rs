@@ -46,6 +46,9 @@ pub(crate) enum ToGame {
     Closed(SessionId, CloseReason),
     /// A person taps, and waits for what becomes of it. Dropped if it never gets there.
     Tap(Tap, oneshot::Sender<Result<Tapped, TapRefused>>),
+    /// A period of a game began at another time than was said: its shots follow. Hears once that is handed over.
+    /// Dropped if it never gets there; the next start looks anew.
+    Sided(GameId, oneshot::Sender<Option<oneshot::Receiver<()>>>),
     /// A person said what a shot was, and waits until that is on disk. Dropped if it never gets there.
     Said(FactId, Verdict, oneshot::Sender<Result<(), String>>),
 }
@@ -131,6 +134,10 @@ pub(crate) fn start(
         for said in game.book().shots().filter_map(|fact| game.book().people(fact)) {
             seat.people.said(&seat.court, said, true);
         }
+        // A crash may have come between a period's tap and the shots that follow it.
+        for of in seat.table.on(&seat.court) {
+            seat.sided(&mut game, &of, &mut lost);
+        }
         loop {
             let decided = match seat.inbox.take(WAIT) {
                 Take::Item(ToGame::Answer(answer)) => {
@@ -157,6 +164,10 @@ pub(crate) fn start(
                     let tapped = seat.tapped(&mut game, tap, &mut lost);
                     // Who waited may have gone.
                     drop(waits.send(tapped));
+                    continue;
+                }
+                Take::Item(ToGame::Sided(of, waits)) => {
+                    drop(waits.send(seat.sided(&mut game, &of, &mut lost)));
                     continue;
                 }
                 Take::TimedOut => continue,
@@ -198,6 +209,19 @@ impl Seat {
         Ok(Tapped { fact, revision, durable: Some(durable) })
     }
 
+    /// Shots of a game whose rim was another team's at their time are told so; says when the last of them is on
+    /// disk, if there is one.
+    fn sided(&self, game: &mut Game, of: &GameId, lost: &mut u64) -> Option<oneshot::Receiver<()>> {
+        let played = self.table.of(of)?;
+        let shots = played.lock().sheet().sided(&self.court);
+        let mut decided = game.sided(shots);
+        let last = decided.pop()?;
+        *lost += self.tell(game, decided, None);
+        let (waits, durable) = oneshot::channel();
+        *lost += self.tell(game, vec![last], Some(waits));
+        Some(durable)
+    }
+
     /// Hands over what was decided; what it changes in the game that was started goes with it, under that
     /// game's lock. `waits` hears when the first of it is on disk. Returns how many events are lost.
     fn tell(
@@ -229,7 +253,11 @@ impl Seat {
         let Entry::Input(input) = &decided.entry else { return None };
         let is_word = matches!(
             input,
-            Input::Final(_) | Input::Corrected(_) | Input::Undone(_) | Input::Added(_)
+            Input::Final(_)
+                | Input::Corrected(_)
+                | Input::Undone(_)
+                | Input::Added(_)
+                | Input::Sided { .. }
         );
         let shot = decided.events.first().filter(|_| is_word)?;
         let when = utc_ns(&self.wall, &self.court, shot.session, shot.at);

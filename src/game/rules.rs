@@ -87,6 +87,20 @@ pub struct Rules {
     /// What the race model assumes; none where points do not end the game.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Assumed>,
+    /// What is assumed where a clock ends the game; none where points do, and of rules that say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
+}
+
+/// What is assumed of a game that a clock ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Shots of a period, both teams' and free throws among them, in the mean.
+    pub shots: u32,
+    /// Their spread from one period to another.
+    pub spread: u32,
+    /// The spread of the margin of a whole game of teams that are alike, in tenths of a point.
+    pub margin: u32,
 }
 
 /// When teams change baskets.
@@ -143,6 +157,15 @@ struct RawRules {
     fouls: Option<RawFouls>,
     tell: RawTell,
     model: Option<Spanned<RawModel>>,
+    clock: Option<Spanned<RawClock>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawClock {
+    shots: Sourced<u32>,
+    spread: Sourced<u32>,
+    margin: Sourced<u32>,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +261,15 @@ impl Rules {
     #[must_use]
     pub fn knows(&self, points: u8) -> bool {
         self.values.contains(&points) || self.free_throws.contains(&points)
+    }
+
+    /// All points that a shot can have, free throws among them; the least first.
+    #[must_use]
+    pub fn points(&self) -> Vec<u8> {
+        let mut points = [self.values.as_slice(), &self.free_throws].concat();
+        points.sort_unstable();
+        points.dedup();
+        points
     }
 
     /// The most points of a shot from the field.
@@ -368,7 +400,7 @@ impl Checks {
 
 impl RawRules {
     fn check(self, checks: &mut Checks) -> Rules {
-        let Self { name, title, court, shots, win, time, fouls, tell, model } = self;
+        let Self { name, title, court, shots, win, time, fouls, tell, model, clock } = self;
         let good = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         if !(1..=32).contains(&name.get_ref().len()) || !name.get_ref().bytes().all(good) {
             let said = "`name`: use 1 to 32 of a-z, 0-9 and '-', for example \"hall-16\"";
@@ -433,6 +465,7 @@ impl RawRules {
             milestone: checks.of("milestone", &tell.milestone, (2, 1000)),
             social: checks.of("social", &tell.social, (0, 50)),
             model: assumed(model, target.is_some(), &values, checks),
+            clock: by_clock(clock, target.is_none() && time.period_minutes.is_some(), checks),
             name: name.into_inner(),
             title: title.into_inner(),
             ordinary,
@@ -440,6 +473,22 @@ impl RawRules {
             target,
         }
     }
+}
+
+/// What is assumed of a game that a clock ends, if one does.
+fn by_clock(clock: Option<Spanned<RawClock>>, ends_it: bool, checks: &mut Checks) -> Option<Clock> {
+    let clock = clock?;
+    if !ends_it {
+        let said = "[clock] is asked where a clock ends the game: write [time] `period_minutes` and no [win], \
+                    or take it out";
+        checks.faults.push((clock.span().start, said.to_owned()));
+    }
+    let clock = clock.into_inner();
+    Some(Clock {
+        shots: checks.of("shots", &clock.shots, (1, 500)),
+        spread: checks.of("spread", &clock.spread, (1, 100)),
+        margin: checks.of("margin", &clock.margin, (1, 1000)),
+    })
 }
 
 /// What the race model assumes, if it can be asked.
@@ -505,6 +554,8 @@ mod tests {
             assert_eq!(rules.name, name);
             assert_eq!(Rules::named(name), Some(rules.clone()));
             assert_eq!(rules.model.is_some(), rules.target.is_some(), "{name}");
+            let by_clock = rules.target.is_none() && rules.period_minutes.is_some();
+            assert_eq!(rules.clock.is_some(), by_clock, "{name}");
             // They are kept in a game's log.
             let kept = serde_json::to_vec(&rules).expect("JSON");
             assert_eq!(serde_json::from_slice::<Rules>(&kept).expect("read"), rules);
@@ -608,5 +659,9 @@ mod tests {
         let text = KNOWN[7].1.to_owned()
             + "[model]\nturnovers = { value = 1, source = \"x\" }\nrebounds = { value = 1, source = \"x\" }\nshots = []\n";
         assert!(refusal(&text).contains("write [win] `target`"), "{}", refusal(&text));
+        let of = |key: &str| format!("{key} = {{ value = 1, source = \"x\" }}\n");
+        let clock = "[clock]\n".to_owned() + &["shots", "spread", "margin"].map(of).concat();
+        let told = refusal(&(fiba().to_owned() + &clock));
+        assert!(told.contains("[clock] is asked where a clock ends the game"), "{told}");
     }
 }

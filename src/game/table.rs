@@ -127,6 +127,15 @@ impl Table {
         shared.played.get(&shared.games.at(court)?.id).cloned()
     }
 
+    /// The games of a court that can be played or corrected.
+    #[must_use]
+    pub fn on(&self, court: &CourtId) -> Vec<GameId> {
+        let shared = self.shared.lock();
+        let records = shared.games.records().iter();
+        let here = records.filter(|game| game.courts.contains(court)).map(|game| &game.id);
+        here.filter(|id| shared.played.contains_key(id)).cloned().collect()
+    }
+
     /// All that are on record, oldest first.
     #[must_use]
     pub fn records(&self) -> Vec<GameRecord> {

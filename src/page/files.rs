@@ -31,6 +31,7 @@ const MODULES: &[(&str, &str)] = &[
     ("keep.js", include_str!("script/keep.js")),
     ("models.js", include_str!("script/models.js")),
     ("operate/add.js", include_str!("script/operate/add.js")),
+    ("operate/period.js", include_str!("script/operate/period.js")),
     ("operate/ask.js", include_str!("script/operate/ask.js")),
     ("operate/board.js", include_str!("script/operate/board.js")),
     ("operate/calls.js", include_str!("script/operate/calls.js")),

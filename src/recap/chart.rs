@@ -125,7 +125,7 @@ pub fn win_chart(recap: &Recap) -> Option<Chart> {
     let name = |team: &Team| recap.team_name(&team.id);
     let share = |at: f64, text: &str| (at, text.to_owned());
     Some(Chart {
-        title: "Share of wins, by the race model".to_owned(),
+        title: "Share of wins, by the model".to_owned(),
         x: x_axis(&across, by_minutes),
         y: Axis {
             label: "",

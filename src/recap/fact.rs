@@ -1,6 +1,6 @@
 //! Facts as they were told: read from envelopes; which belong to a game, and which revision stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -82,6 +82,8 @@ impl Told {
 
     /// Its data, where they read as this version expects.
     pub(super) fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        #[cfg(test)]
+        reads::READS.set(reads::READS.get() + 1);
         T::deserialize(&self.data).ok()
     }
 
@@ -103,6 +105,15 @@ pub(super) struct Facts {
     places: BTreeMap<String, Places>,
 }
 
+/// How often data was read: that it is in proportion to what was told can be tried by no clock.
+#[cfg(test)]
+pub(super) mod reads {
+    thread_local! {
+        pub(in crate::recap) static READS: std::cell::Cell<usize> =
+            const { std::cell::Cell::new(0) };
+    }
+}
+
 /// Where a fact stands among what was told.
 #[derive(Clone, Debug)]
 struct Places {
@@ -120,15 +131,15 @@ impl Facts {
         let read = read(lines)?;
         let of_it = |told: &Told| told.game.as_deref() == Some(game.as_str());
         // What becomes of a clip names no game: it belongs to the game that names the clip.
-        let clips: Vec<&str> =
-            read.iter().filter(|told| of_it(told)).filter_map(|told| told.text("clip")).collect();
+        let clips = read.iter().filter(|told| of_it(told)).filter_map(|told| told.text("clip"));
+        let clips: HashSet<String> = clips.map(str::to_owned).collect();
         let clip_of_it = |told: &Told| {
             told.event_type == "courtside.clip.v1"
-                && told.text("clip").is_some_and(|clip| clips.contains(&clip))
+                && told.text("clip").is_some_and(|clip| clips.contains(clip))
         };
         let mut facts = Self { told: Vec::new(), places: BTreeMap::new() };
-        for told in read.iter().filter(|told| of_it(told) || clip_of_it(told)) {
-            facts.take(told.clone());
+        for told in read.into_iter().filter(|told| of_it(told) || clip_of_it(told)) {
+            facts.take(told);
         }
         match facts.told.iter().any(of_it) {
             true => Ok(facts),

@@ -1,6 +1,6 @@
 //! The score and the share of wins over the time of a game: what the charts show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub struct ScorePoint {
     pub pending: u32,
 }
 
-/// The share of wins after a shot, by the race model, as the box told it then.
+/// The share of wins after a shot, by the model, as the box told it then.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WinPoint {
     /// The shot; absent at the game's beginning.
@@ -98,8 +98,8 @@ pub(super) fn win_line(
     let mut told_of: BTreeMap<usize, (f64, Tally)> = BTreeMap::new();
     let mut now = None;
     let mut put = |now: Option<f64>, then: &Then<'_>| {
-        if let (Some(share), Some(newest)) = (now, then.newest(&place)) {
-            told_of.insert(newest, (share, then.tally(teams)));
+        if let (Some(share), Some(newest)) = (now, then.newest()) {
+            told_of.insert(newest, (share, then.tally));
         }
     };
     let mut won = false;
@@ -110,7 +110,7 @@ pub(super) fn win_line(
         if SHOTS.contains(&told.event_type.as_str()) {
             // What was told last held until here: what does not change is not told again.
             put(now, &then);
-            then.take(told);
+            then.take(told, teams, &place);
         }
         now = share(told, teams, won).or(now);
     }
@@ -150,10 +150,16 @@ fn share(told: &Told, teams: &[TeamId; 2], won: bool) -> Option<f64> {
     (!ended).then(|| of.share.clamp(0.0, 1.0))
 }
 
-/// The shots as they stood at some time of the telling.
+/// The shots as they stood at some time of the telling, and what is asked of them, kept as each comes: looking at
+/// all of them at each would take the square of a long game.
 #[derive(Default)]
 struct Then<'a> {
     shots: BTreeMap<&'a str, At>,
+    /// Of those that were there: the place among those that stand at the end, and the how manyth it was to come.
+    standing: BTreeSet<(usize, usize)>,
+    /// The how manyth those were to come that are gone at the end.
+    gone: BTreeSet<usize>,
+    tally: Tally,
 }
 
 /// A shot at some time of the telling.
@@ -166,37 +172,47 @@ struct At {
 }
 
 impl<'a> Then<'a> {
-    fn take(&mut self, told: &'a Told) {
+    fn take(&mut self, told: &'a Told, teams: &[TeamId; 2], place: &BTreeMap<&str, usize>) {
         let shot = Shot::of(told);
         if shot.is_none() && !told.takes_back() {
             return;
         }
         let came = self.shots.len();
         let at = self.shots.entry(&told.fact).or_insert(At { came, revision: 0, shot: None });
-        if told.revision >= at.revision {
-            (at.revision, at.shot) = (told.revision, shot);
+        if told.revision < at.revision {
+            return;
+        }
+        if let Some(before) = &at.shot {
+            self.tally.give_back(before, teams);
+        }
+        if let Some(shot) = &shot {
+            self.tally.take(shot, teams);
+        }
+        let (came, is_there) = (at.came, shot.is_some());
+        (at.revision, at.shot) = (told.revision, shot);
+        match place.get(told.fact.as_str()) {
+            Some(place) if is_there => {
+                self.standing.insert((*place, came));
+            }
+            Some(place) => {
+                self.standing.remove(&(*place, came));
+            }
+            None if is_there => {
+                self.gone.insert(came);
+            }
+            None => {
+                self.gone.remove(&came);
+            }
         }
     }
 
     /// The last of them in the order of those that stand at the end, from 1; 0 if there was none yet.
     /// `None` if one that is gone at the end came after it: nothing stands to which it could be put.
-    fn newest(&self, place: &BTreeMap<&str, usize>) -> Option<usize> {
-        let there = || self.shots.iter().filter(|(_, at)| at.shot.is_some());
-        let standing = there().filter_map(|(fact, at)| Some((*place.get(fact)?, at.came)));
-        let last = standing.max();
-        let gone = there().filter(|(fact, _)| !place.contains_key(*fact));
-        let gone = gone.map(|(_, at)| at.came).max();
-        match (last, gone) {
+    fn newest(&self) -> Option<usize> {
+        let last = self.standing.last();
+        match (last, self.gone.last()) {
             (_, Some(gone)) if last.is_none_or(|(_, came)| came < gone) => None,
             (last, _) => Some(last.map_or(0, |(at, _)| at + 1)),
         }
-    }
-
-    fn tally(&self, teams: &[TeamId; 2]) -> Tally {
-        let mut tally = Tally::default();
-        for shot in self.shots.values().filter_map(|at| at.shot.as_ref()) {
-            tally.take(shot, teams);
-        }
-        tally
     }
 }

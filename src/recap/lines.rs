@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::By;
 use crate::event::clip::ClipTold;
 use crate::event::game::HighlightParts;
+use crate::event::tags::own_words;
 use crate::event::words::ClipWord;
 use crate::media::{PlayerId, TeamId, UtcTime};
 use crate::recap::fact::{Facts, Told};
@@ -159,24 +160,35 @@ fn number(before: usize) -> u32 {
 
 /// The highlights in the order of their shots; their clips and tags go to the shots too.
 pub(super) fn clip_lines(facts: &Facts, shots: &mut [ShotLine]) -> Vec<ClipLine> {
-    let clips: Vec<ClipTold> =
-        facts.newest(&["courtside.clip.v1"]).filter_map(Told::data).collect();
+    // What became of each clip, and what was noted where it was kept.
+    let mut clips: BTreeMap<String, (ClipWord, Vec<String>)> = BTreeMap::new();
+    for told in facts.newest(&["courtside.clip.v1"]).filter_map(Told::data::<ClipTold>) {
+        let noted = told.note.as_deref().map(own_words).into_iter().flatten();
+        clips.entry(told.clip).or_insert((told.state, Vec::new())).1.extend(noted);
+    }
+    let places: BTreeMap<String, usize> =
+        shots.iter().enumerate().map(|(at, shot)| (shot.fact.clone(), at)).collect();
     let mut all = Vec::new();
     for told in facts.newest(&["courtside.highlight.v1"]) {
         let Some(said) = told.data::<Said>() else { continue };
         // One whose shot is gone is gone with it; that it was not taken back is a fault of the box.
-        let Some(shot) = shots.iter_mut().find(|shot| shot.fact == said.shot) else { continue };
+        let place = places.get(&said.shot);
+        let Some(shot) = place.and_then(|at| shots.get_mut(*at)) else { continue };
+        let clip = clips.get(&said.clip);
         let mut tags = shot.tags.clone();
         tags.extend(tags::of_highlight(said.kind.as_deref(), said.parts.as_ref()));
-        tags.extend(tags::of_clip(facts, &said.clip));
+        tags.extend(clip.iter().flat_map(|(_, noted)| noted.iter().cloned()));
         tags.sort_unstable();
         tags.dedup();
         let name = said.clip.rsplit('/').next().unwrap_or_default().to_owned();
         shot.clip = Some(name.clone());
         shot.tags.clone_from(&tags);
         let n = shot.n;
-        let shown = shots.iter_mut().filter(|shot| said.with.contains(&shot.fact));
-        shown.for_each(|shot| shot.clip = Some(name.clone()));
+        for at in said.with.iter().filter_map(|fact| places.get(fact)) {
+            if let Some(shown) = shots.get_mut(*at) {
+                shown.clip = Some(name.clone());
+            }
+        }
         all.push(ClipLine {
             fact: told.fact.clone(),
             clip: name,
@@ -185,7 +197,7 @@ pub(super) fn clip_lines(facts: &Facts, shots: &mut [ShotLine]) -> Vec<ClipLine>
             reason: said.reason,
             score: said.score,
             parts: said.parts,
-            state: clips.iter().find(|told| told.clip == said.clip).map(|told| told.state),
+            state: clip.map(|(state, _)| *state),
             tags,
         });
     }

@@ -4,7 +4,7 @@
 //! asks, so it is right at once after a correction. Making it takes milliseconds; reading the events from
 //! the game's first one on takes longer, so only few are read at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Recaps {
                 known.pop_first();
             }
         }
-        Ok(found)
+        Ok(of_its_clips(&found, &named))
     }
 
     async fn made<T: Send + 'static>(
@@ -120,6 +120,21 @@ impl Recaps {
             ),
         })
     }
+}
+
+/// The lines of a game, and those of the clips that they name: those of all later games would be read with it.
+fn of_its_clips(found: &str, named: &str) -> String {
+    /// Before the name of a clip in an event, as the box writes it.
+    const CLIP: &str = "\"clip\":\"";
+    let of = |line: &str| -> Vec<String> {
+        let names = line.split(CLIP).skip(1);
+        names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+    };
+    let own = || found.lines().filter(|line| line.contains(named));
+    let wanted: HashSet<String> = own().flat_map(of).collect();
+    let is_wanted =
+        |line: &&str| line.contains(named) || of(line).iter().any(|clip| wanted.contains(clip));
+    found.lines().filter(is_wanted).flat_map(|line| [line, "\n"]).collect()
 }
 
 async fn page(State(recaps): State<Recaps>, Path(game): Path<String>) -> Response {

@@ -66,6 +66,17 @@ struct Model {
 /// The model of a shot that no model saw: an operator added it.
 const ADDED_BY: &str = "operator";
 
+/// What people's words on a shot came to in the end: taps that took each other back are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// It stands as it was called.
+    Nothing,
+    /// Somebody said whose it was, which nobody had known.
+    Named,
+    /// It was called otherwise.
+    Changed,
+}
+
 /// A shot that stands.
 #[derive(Clone, Debug)]
 pub(super) struct Shot {
@@ -91,6 +102,8 @@ pub(super) struct Shot {
     pub(super) added: bool,
     /// It was told otherwise before.
     pub(super) corrected: bool,
+    /// What people's words came to, beside how it was called first.
+    pub(super) said: Words,
     /// From 1.
     pub(super) period: u16,
     /// Place of its first final among all that was told.
@@ -130,6 +143,7 @@ impl Shot {
             reason: said.reason,
             added: said.model.is_some_and(|model| model.bundle == ADDED_BY),
             corrected: false,
+            said: Words::Nothing,
             period: 1,
             came: 0,
             gone: false,
@@ -148,6 +162,20 @@ impl Shot {
     /// Points that it brought.
     pub(super) fn scored(&self) -> u32 {
         if self.made() { self.points.unwrap_or(0) } else { 0 }
+    }
+
+    /// What this came to, beside the first final word on it.
+    fn since(&self, first: &Self) -> Words {
+        let other = |was: bool, is_same: bool| was && !is_same;
+        let called_otherwise = (self.verdict, self.points) != (first.verdict, first.points)
+            || other(first.team.is_some(), self.team == first.team)
+            || other(first.player.is_some(), self.player == first.player);
+        let named = (&self.team, &self.player) != (&first.team, &first.player);
+        match (called_otherwise, named) {
+            (true, _) => Words::Changed,
+            (false, true) => Words::Named,
+            (false, false) => Words::Nothing,
+        }
     }
 
     /// What the other revision says otherwise of the game.
@@ -200,6 +228,8 @@ impl Shots {
             let (Some((first, _)), Some((_, shot))) = (of_fact.first(), newest) else { continue };
             let mut shot = shot.clone();
             shot.corrected = of_fact.iter().any(|(_, earlier)| earlier.differs(&shot));
+            let first_word = of_fact.first().map(|(_, first)| shot.since(first));
+            shot.said = first_word.unwrap_or(Words::Nothing);
             (shot.came, shot.gone) = (*first, gone);
             // Of one moment the time that was told first: by that the game put it into its place.
             shot.utc = of_fact.iter().find_map(|(_, earlier)| earlier.utc);
@@ -344,6 +374,24 @@ impl Tally {
                 self.pending.attempts += 1;
             }
         }
+    }
+
+    /// What a shot that was taken brought is taken off again.
+    pub(super) fn give_back(&mut self, shot: &Shot, teams: &[TeamId; 2]) {
+        let mut its = Self::default();
+        its.take(shot, teams);
+        let off = |from: &mut [u32; 2], its: [u32; 2]| {
+            for (sum, less) in from.iter_mut().zip(its) {
+                *sum = sum.saturating_sub(less);
+            }
+        };
+        off(&mut self.points, its.points);
+        off(&mut self.made, its.made);
+        off(&mut self.attempts, its.attempts);
+        let pending = &mut self.pending;
+        pending.points = pending.points.saturating_sub(its.pending.points);
+        pending.made = pending.made.saturating_sub(its.pending.made);
+        pending.attempts = pending.attempts.saturating_sub(its.pending.attempts);
     }
 
     /// True of the same score, by whatever shots.

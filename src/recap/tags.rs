@@ -1,11 +1,10 @@
 //! Words by which a shot and its clip are found again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::clip::ClipTold;
 use crate::event::game::{HighlightParts, Momentum};
 use crate::event::tags::own_words;
-use crate::media::TeamId;
+use crate::media::{PlayerId, TeamId};
 use crate::recap::box_score::runs;
 use crate::recap::fact::Facts;
 use crate::recap::shots::{Shot, Tally};
@@ -37,8 +36,8 @@ pub(super) fn tags(facts: &Facts, shots: &[Shot], teams: &[TeamId; 2]) -> Vec<Ve
             Turn::Over => put(at, "lead-change"),
         }
     }
-    for (at, shot) in shots.iter().enumerate() {
-        if streak_to(shots, at) >= STREAK {
+    for (at, (shot, streak)) in shots.iter().zip(streaks(shots)).enumerate() {
+        if streak >= STREAK {
             put(at, "streak");
         }
         for word in own_words(shot.reason.as_deref().unwrap_or_default()) {
@@ -73,13 +72,6 @@ pub(super) fn of_highlight(kind: Option<&str>, parts: Option<&HighlightParts>) -
     let mut tags: Vec<String> = kind.map(|kind| kind.replace('_', "-")).into_iter().collect();
     tags.extend(parts.is_some_and(|parts| parts.leverage >= CLUTCH).then(|| "clutch".to_owned()));
     tags
-}
-
-/// What the operator noted where the clip was kept: its words that begin with `#`.
-pub(super) fn of_clip(facts: &Facts, clip: &str) -> Vec<String> {
-    let kept = facts.newest(&["courtside.clip.v1"]).filter_map(|told| told.data::<ClipTold>());
-    let noted = kept.filter(|told| told.clip == clip).filter_map(|told| told.note);
-    noted.flat_map(|note| own_words(&note)).collect()
 }
 
 /// The fewest points in a row that the box called a run: what the rules of the game say. `None` if
@@ -120,13 +112,21 @@ pub(super) fn turns(shots: &[Shot], teams: &[TeamId; 2]) -> Vec<Turn> {
         .collect()
 }
 
-/// Makes in a row up to a shot: of its player, or of its team where no player is named.
-fn streak_to(shots: &[Shot], at: usize) -> u32 {
-    let Some(shot) = shots.get(at).filter(|shot| shot.made() && shot.team.is_some()) else {
-        return 0;
-    };
-    let same = |other: &&Shot| other.team == shot.team && other.player == shot.player;
-    let before = shots.get(..=at).unwrap_or_default().iter().rev().filter(same);
-    let made = before.filter(|shot| shot.counts()).take_while(|shot| shot.made()).count();
-    u32::try_from(made).unwrap_or(u32::MAX)
+/// Makes in a row up to each shot: of its player, or of its team where no player is named.
+fn streaks(shots: &[Shot]) -> Vec<u32> {
+    let mut now: BTreeMap<(&TeamId, Option<&PlayerId>), u32> = BTreeMap::new();
+    let mut all = Vec::with_capacity(shots.len());
+    for shot in shots {
+        let streak = shot.team.as_ref().map(|team| {
+            let streak = now.entry((team, shot.player.as_ref())).or_default();
+            match (shot.counts(), shot.made()) {
+                (true, true) => *streak += 1,
+                (true, false) => *streak = 0,
+                (false, _) => return 0,
+            }
+            *streak
+        });
+        all.push(streak.unwrap_or(0));
+    }
+    all
 }

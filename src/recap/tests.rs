@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::media::{GameId, TeamId};
 use crate::recap::chart::{Colors, score_chart, win_chart};
-use crate::recap::fact::Facts;
+use crate::recap::fact::{Facts, reads};
 
 const FIRST: &str = include_str!("../../tests/data/recap/first.facts.jsonl");
 
@@ -21,6 +21,46 @@ fn id(game: &str) -> GameId {
 
 fn shot(n: u32) -> String {
     format!("00000000000000c1-shot-{n}")
+}
+
+/// A game of so many shots, each with its highlight and two words on its clip.
+fn long(shots: u32) -> String {
+    let of_kind = |kind: &str| -> serde_json::Value {
+        let wanted = format!("courtside.{kind}.v1");
+        let all = FIRST.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let mut all = all.filter(|told: &serde_json::Value| told["type"] == wanted);
+        all.next().expect("one")
+    };
+    let kinds = ["shot.made", "highlight", "clip", "clip"];
+    let mut told = vec![of_kind("game")];
+    for n in 1..=shots {
+        let clip = format!("/v1/clips/north-{n}");
+        let facts = [format!("c-shot-{n}"), format!("c-highlight-{n}"), format!("c-clip-{n}")];
+        for (at, kind) in kinds.into_iter().enumerate() {
+            let mut event = of_kind(kind);
+            event["fact"] = facts[at.min(2)].clone().into();
+            event["revision"] = u32::from(at == 3).into();
+            event["data"]["t_stream"] = f64::from(n).into();
+            event["data"]["provisional"] = false.into();
+            event["data"]["shot"] = facts[0].clone().into();
+            event["data"]["clip"] = clip.clone().into();
+            told.push(event);
+        }
+    }
+    told.iter().map(|event| event.to_string() + "\n").collect()
+}
+
+#[test]
+fn what_is_read_of_a_long_game_grows_with_it_and_not_with_its_square() {
+    let reads = |shots: u32| {
+        let told = long(shots);
+        reads::READS.set(0);
+        let recap = Recap::of(&told, &id("first")).expect("a game");
+        assert_eq!((recap.shots.len(), recap.clips.len()), (shots as usize, shots as usize));
+        reads::READS.get()
+    };
+    let (some, many) = (reads(40), reads(320));
+    assert!(some > 40 && many <= 9 * some, "{some} for 40 shots, {many} for 320");
 }
 
 /// Counted by hand: reds make 2, 1 (corrected from 2), 1, 1 (added) and 2 and miss a 1; blues make 1, 2 and
@@ -168,7 +208,7 @@ fn every_sentence_stands_on_facts_that_were_told_and_hold() {
              (Reds–The <b>Blues</b> & Co).",
             "Reds made 5 of 6 shots (83 %), The <b>Blues</b> & Co 3 of 5 (60 %).",
             "Cy (The <b>Blues</b> & Co) scored most: 5 points, 3 of 4.",
-            "No shot turned the game more than Cy's 2 points: by the race model The <b>Blues</b> & Co would \
+            "No shot turned the game more than Cy's 2 points: by the model The <b>Blues</b> & Co would \
              win 50 of 100 such games before it, and 67 after.",
             "Of 3 clips, the one of shot 7 is rated highest.",
             "The operator changed one call, took one call back and added one call that was not seen.",

@@ -12,7 +12,7 @@ use crate::recap::box_score::{BoxScore, PlayerLine, Run, TeamLine, percent, runs
 use crate::recap::fact::Facts;
 use crate::recap::line::WinPoint;
 use crate::recap::lines::ClipLine;
-use crate::recap::shots::{Shot, Shots, Tally};
+use crate::recap::shots::{Shot, Shots, Tally, Words};
 use crate::recap::tags::{Turn, turns};
 
 /// A sentence, and the facts that it stands on: each is told, and the newest revision of it holds.
@@ -352,7 +352,7 @@ impl Subject<'_> {
             false => format!("a miss by {}", self.who(shot)),
         };
         let text = format!(
-            "No shot turned the game more than {what}: by the race model {team} would win {:.0} of 100 such \
+            "No shot turned the game more than {what}: by the model {team} would win {:.0} of 100 such \
              games before it, and {:.0} after.",
             share(before) * 100.0,
             share(after) * 100.0
@@ -372,7 +372,10 @@ impl Subject<'_> {
 
     fn corrections(&self) -> Option<Sentence> {
         let by_operator = |shot: &Shot| shot.by == Some(By::Operator);
-        let changed = self.facts_of(|shot| shot.corrected && !shot.added && by_operator(shot));
+        let came_to = |words: Words| {
+            self.facts_of(|shot| shot.said == words && !shot.added && by_operator(shot))
+        };
+        let (changed, named) = (came_to(Words::Changed), came_to(Words::Named));
         let added = self.facts_of(|shot| shot.added);
         let taken = self.shots.taken_back.clone();
         let calls = |facts: &[String], verb: &str, after: &str| {
@@ -385,6 +388,11 @@ impl Subject<'_> {
         };
         let parts = [
             calls(&changed, "changed", ""),
+            match named.len() {
+                0 => None,
+                1 => Some("said whose one shot was".to_owned()),
+                many => Some(format!("said whose {many} shots were")),
+            },
             calls(&taken, "took", " back"),
             calls(&added, "added", " that was not seen").map(|text| match added.len() {
                 1 => text,
@@ -393,7 +401,7 @@ impl Subject<'_> {
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let text = format!("The operator {}.", listed(&parts));
-        let facts = [changed, taken, added].concat();
+        let facts = [changed, named, taken, added].concat();
         Some(Sentence { text, facts }).filter(cites)
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::event::game::{GameView, Player, Team};
 use crate::event::play::{
-    GameEnded, GameLine, GamePeriodArguments, GameStartArguments, RimAttacked,
+    GameEnded, GameLine, GamePeriodArguments, GameStartArguments, RimAttacked, ShotAddArguments,
     ShotCorrectArguments, ShotTold,
 };
 use crate::event::words::VerdictWord;
@@ -54,8 +54,9 @@ Exit: 0 ended · 1 refused, with the reason")]
         #[command(flatten)]
         with: With,
     },
-    /// Begin a period
+    /// Begin a period, or say when one began
     #[command(after_help = "Example: courtside game period final 2 --swapped true
+         courtside game period final 2 --ago 25
 Exit: 0 it is played · 1 refused, with the reason")]
     Period {
         /// Name of the game
@@ -67,9 +68,22 @@ Exit: 0 it is played · 1 refused, with the reason")]
         /// Teams attack the other basket than in the first [default: as the rules say]
         #[arg(long, value_name = "TRUE|FALSE")]
         swapped: Option<bool>,
+        /// It began so many seconds ago; of the one that is played too
+        #[arg(long, value_name = "S")]
+        ago: Option<f64>,
+        /// When it began, as RFC 3339 has it
+        #[arg(long, value_name = "TIME", conflicts_with = "ago")]
+        at: Option<String>,
         #[command(flatten)]
         with: With,
     },
+    /// Add a shot that was not seen
+    #[command(
+        after_help = "Example: courtside game add final made --shot-by reds --points 3 --ago 12
+         courtside game add final missed --court north --rim 0
+Exit: 0 it counts · 1 refused, with the reason"
+    )]
+    Add(AddArgs),
     /// Say how a shot was
     #[command(
         after_help = "Example: courtside game correct 5d1f0c2ab3e49d07-shot-3 --verdict missed
@@ -151,6 +165,42 @@ struct CorrectArgs {
     with: With,
 }
 
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// Name of the game
+    #[arg(value_name = "GAME", value_parser = game)]
+    game: GameId,
+    /// How it was: made or missed
+    #[arg(value_name = "VERDICT", value_parser = seen)]
+    verdict: VerdictWord,
+    /// How many seconds ago it was
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    ago: f64,
+    /// Where [default: where the team attacks, or the game's only court]
+    #[arg(long, value_name = "NAME", value_parser = court)]
+    court: Option<CourtId>,
+    /// Index of the rim, from 0 [default: the one that the team attacks, or the only one]
+    #[arg(long, value_name = "N")]
+    rim: Option<u16>,
+    /// What it is worth [default: as the rules say]
+    #[arg(long, value_name = "N")]
+    points: Option<u8>,
+    /// Whose it is [default: by the rim]
+    #[arg(long, value_name = "TEAM", value_parser = team_id)]
+    shot_by: Option<TeamId>,
+    /// Who shot
+    #[arg(long, value_name = "PLAYER", value_parser = player_id)]
+    player: Option<PlayerId>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Who says so
+    #[arg(long, value_name = "NAME")]
+    who: Option<String>,
+    #[command(flatten)]
+    with: With,
+}
+
 impl GameArgs {
     /// Asks the box.
     ///
@@ -161,11 +211,12 @@ impl GameArgs {
             Command::Start(args) => args.run(),
             Command::End { game, with } => with.end(&game),
             Command::List { with } => with.list(),
-            Command::Period { game, n, swapped, with } => {
-                let asked = GamePeriodArguments { game: None, n, swapped };
+            Command::Period { game, n, swapped, ago, at, with } => {
+                let asked = GamePeriodArguments { game: None, n, swapped, ago_s: ago, at };
                 let asked = serde_json::to_string(&asked)?;
                 with.game(&format!("/v1/games/{game}/period"), &asked)
             }
+            Command::Add(args) => args.run(),
             Command::Correct(args) => args.run(),
             Command::Undo { of, with } => {
                 let path = match crate::event::FactId::parse(&of) {
@@ -197,6 +248,28 @@ impl CorrectArgs {
         let team = shot_by;
         let asked = ShotCorrectArguments { fact: None, verdict, points, team, player, reason, who };
         with.shot(&format!("/v1/shots/{fact}/correct"), &serde_json::to_string(&asked)?)
+    }
+}
+
+impl AddArgs {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { game, verdict, ago, court, rim, points, shot_by, player, reason, who, with } =
+            self;
+        let asked = ShotAddArguments {
+            game: None,
+            court,
+            rim,
+            verdict,
+            ago_s: Some(ago),
+            session: None,
+            t_stream: None,
+            points,
+            team: shot_by,
+            player,
+            reason,
+            who,
+        };
+        with.shot(&format!("/v1/games/{game}/shots"), &serde_json::to_string(&asked)?)
     }
 }
 
@@ -329,6 +402,13 @@ fn attack(text: &str) -> Result<RimAttacked, String> {
     let (on, rim) = place.split_once('/').ok_or_else(wrong)?;
     let (on, rim) = (court(on)?, rim.parse().map_err(|_| wrong())?);
     Ok(RimAttacked { court: on, rim, team: Some(team_id(team)?) })
+}
+
+/// Of a shot that is added: there was one.
+fn seen(text: &str) -> Result<VerdictWord, String> {
+    let words = [VerdictWord::Made, VerdictWord::Missed];
+    let word = words.into_iter().find(|word| word.word() == text);
+    word.ok_or_else(|| "a shot that is added was made or missed".to_owned())
 }
 
 fn verdict(text: &str) -> Result<VerdictWord, String> {

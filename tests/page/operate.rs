@@ -93,15 +93,152 @@ fn any_call_is_mended_in_three_taps_and_what_is_shown_is_revised_by_its_facts() 
     assert_eq!(played.score()["teams"][0]["points"], json!(3), "the box has it so");
 }
 
+/// Taps until it is shown: each must be there to be tapped, and a fourth one fails.
+fn in_three_taps(browser: &mut Browser, what: &str, taps: &[(&str, i32)], shown: &str) {
+    browser.value(
+        "window.taps = 0; if (!window.counted) addEventListener('click', () => { taps += 1; }, true); \
+         window.counted = true; void 0",
+    );
+    for (selector, index) in taps {
+        let all = format!(
+            "[...document.querySelectorAll(\"{selector}\")].filter((node) => node.offsetParent)"
+        );
+        browser.until(&format!("{all}.length > {index}"));
+        browser.value(&format!(
+            "document.querySelectorAll('[data-wanted]').forEach((node) => delete node.dataset.wanted); \
+             {all}.at({index}).dataset.wanted = ''"
+        ));
+        browser.tap("[data-wanted]", 0);
+    }
+    browser.until(shown);
+    let taps = browser.value("taps");
+    assert!(taps.as_u64().is_some_and(|taps| (1..=3).contains(&taps)), "{what}: {taps} taps");
+}
+
+/// What was posted last to a path that ends so.
+fn spied(browser: &mut Browser) {
+    browser.value(
+        "window.posted = null; window.asked = window.fetch; window.fetch = (path, init) => { \
+         if (init?.method === 'POST') posted = { path, ...JSON.parse(init.body) }; \
+         return asked(path, init); }; void 0",
+    );
+}
+
+#[test]
+fn no_correction_takes_a_fourth_tap_whatever_the_rules() {
+    let played = played();
+    let now = played.clock.utc();
+    // A hall's own rules, two rims, and nobody said who attacks which.
+    played.becomes(now, json!({"rules": "hall", "points": [1, 2, 5], "ordinary": 2}));
+    played.source.set(|state| {
+        state["streams"]["a"]["rims"] = json!([{"x": 612.0, "y": 188.0, "w": 44.0, "h": 22.0}, {"x": 1012.0, "y": 188.0, "w": 44.0, "h": 22.0}]);
+    });
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    spied(&mut browser);
+    let points = |points: &str| format!("{POINTS} === '{points}'");
+    let call = |n: u32, rest: &str| format!(".call:nth-child({n}) {rest}");
+    let (whose, flip, back) =
+        (call(1, ".quick .team"), call(3, ".quick .is"), call(2, ".quick .is"));
+    in_three_taps(&mut browser, "whose a pending one is", &[(&whose, 1)], &points("3–3"));
+    in_three_taps(&mut browser, "made to missed", &[(&flip, 0)], &points("1–3"));
+    in_three_taps(&mut browser, "undo", &[("#undo", 0)], &points("3–3"));
+    in_three_taps(&mut browser, "missed to made", &[(&back, 0)], &points("3–4"));
+    let row = call(5, ".pick");
+    in_three_taps(&mut browser, "points", &[(&row, 0), (".mend .points", 2)], &points("7–4"));
+    // No points that these rules have not.
+    let offered =
+        "[...document.querySelectorAll('.mend .points')].map((node) => node.textContent).join()";
+    assert_eq!(browser.value(offered), json!("1,2,5"));
+    let row = call(4, ".pick");
+    in_three_taps(&mut browser, "team", &[(&row, 0), (".mend .by .team", 0)], &points("8–3"));
+    let row = call(5, ".pick");
+    let named = [(row.as_str(), 0), (".mend .player", 0)];
+    in_three_taps(&mut browser, "player", &named, "posted.player === '7'");
+    let row = call(3, ".pick");
+    let none = [(row.as_str(), 0), (".mend .is button", 2)];
+    in_three_taps(&mut browser, "void", &none, &points("6–3"));
+    // One that nobody saw: of any team, at any rim, made or missed, for whatever it is worth, at any time.
+    let added = [("#add-open", 0), ("#add .ago button", 6), ("#add .as button", -1)];
+    in_three_taps(
+        &mut browser,
+        "added",
+        &added,
+        "posted.path.endsWith('/shots') && !document.querySelector('#add').open",
+    );
+    let posted = browser.value("[posted.verdict, posted.team, posted.points, posted.court, posted.rim, posted.ago_s >= 180 && posted.ago_s < 200]");
+    assert_eq!(posted, json!(["missed", "harbor", 5, "a", 1, true]));
+    let added = [("#add-open", 0), ("#add .as [data-ordinary]", 0)];
+    in_three_taps(&mut browser, "added just now", &added, &points("8–3"));
+    let posted = browser.value("[posted.verdict, posted.team, posted.points, posted.rim]");
+    assert_eq!(posted, json!(["made", "comets", 2, 0]));
+    browser.value("document.querySelector('#add-open').click()");
+    browser.until("document.querySelector('#add').open");
+    browser.picture("operate-add-rims");
+    let offered = "[...new Set([...document.querySelectorAll('#add .as button')].map((node) => node.textContent))].join()";
+    assert_eq!(browser.value(offered), json!("Made 1,Made 2,Made 5,Missed 1,Missed 2,Missed 5"));
+    browser.key("Escape", 0);
+    // Where each team has a rim of its own, the box knows which it was, by the time.
+    let attacks = json!([{"team": "comets", "court": "a", "rim": 0}, {"team": "harbor", "court": "a", "rim": 1}]);
+    played.becomes(now, json!({ "attacks": attacks }));
+    browser.until("import('/script/operate/desk.js').then(({ desk }) => desk.facts.told.attacks?.length === 2)");
+    let added = [("#add-open", 0), ("#add .as button", -1)];
+    in_three_taps(&mut browser, "added by side", &added, "posted.verdict === 'missed'");
+    assert_eq!(
+        browser.value("[posted.team, 'court' in posted, 'rim' in posted]"),
+        json!(["harbor", false, false])
+    );
+}
+
+#[test]
+fn a_period_that_was_tapped_late_is_put_right_in_one_tap_or_by_the_call_that_was_its_first() {
+    let played = played();
+    let served = Cabled::serve(&played);
+    let Some(mut browser) = opened(&served) else { return };
+    spied(&mut browser);
+    let now = played.clock.utc();
+    let began = played.ago(30_000);
+    let starts = json!([{"period": 2, "time": began.to_rfc3339()}]);
+    played.becomes(now, json!({"periods": 4, "period": 2, "next_period": 3, "starts": starts}));
+    let mut score = played.score();
+    score["period"] = json!(2);
+    played.tell("game.score", "00000000000000bb-score-1", now, score);
+    browser.until(
+        "document.querySelector('#period-earlier').textContent === 'Period 2 began a shot earlier'",
+    );
+    browser.picture("operate-late");
+    // The last one before it was a minute ago.
+    let last = "[...document.querySelectorAll('.call')].length === 5";
+    browser.until(last);
+    in_three_taps(
+        &mut browser,
+        "a shot earlier",
+        &[("#period-earlier", 0)],
+        "posted?.path.endsWith('/period')",
+    );
+    let asked = played.periods.lock().last().cloned().expect("asked");
+    let at = |asked: &Value| {
+        let at = courtside::media::UtcTime::from_rfc3339(asked["at"].as_str().expect("a time"));
+        at.expect("a time").nanos_since(began) / 1_000_000_000
+    };
+    assert_eq!(asked["n"], json!(2));
+    assert!((-33..=-28).contains(&at(&asked)), "{asked}: before the shot of a minute ago");
+    // Any call can be the first of the period, or of the next.
+    let first = [(".call:nth-child(3) .pick", 0), (".mend .begins button", 0)];
+    browser.value("posted = null");
+    in_three_taps(&mut browser, "from a call on", &first, "posted?.path.endsWith('/period')");
+    let asked = played.periods.lock().last().cloned().expect("asked");
+    assert!(asked["n"] == json!(2) && (-63..=-58).contains(&at(&asked)), "{asked}");
+    browser.tap(".call:nth-child(1) .pick", 0);
+    browser.until("[...document.querySelectorAll('.mend .begins button')].map((node) => node.textContent).join() === 'Period 3 from here'");
+}
+
 #[test]
 fn rules_are_chosen_from_those_that_the_box_knows_the_venues_own_too() {
     let played = played();
     let served = Cabled::serve(&played);
     let Some(mut browser) = opened(&served) else { return };
-    let spied = "window.posted = null; window.asked = window.fetch; window.fetch = (path, init) => { \
-        if (path === '/v1/games' && init?.method === 'POST') posted = JSON.parse(init.body); \
-        return asked(path, init); }; void 0";
-    browser.value(spied);
+    spied(&mut browser);
     browser.tap("#game-open", 0);
     browser.until("document.querySelectorAll('#start .rules .chip').length === 2");
     browser.until(

@@ -400,6 +400,71 @@ fn what_a_game_tells_before_any_picture_has_the_time_when_it_was() {
 }
 
 #[test]
+fn a_period_that_is_tapped_late_takes_its_shots_along_with_their_sides() {
+    let mut tested = TestBox::with_courts(&["north", "south"]);
+    tested.camera("north");
+    start_by(&tested, "fiba-5x5");
+    tested.pass(Duration::from_secs(3), Duration::from_millis(100));
+    tested.show("north", &made());
+    let shot = of_kind(&tested, "shot.made").pop().expect("a final");
+    let fact = shot["fact"].as_str().expect("a fact").to_owned();
+    assert_eq!(
+        (&shot["data"]["team"], &shot["data"]["team_by"]),
+        (&json!("reds"), &json!("rules"))
+    );
+    let utc = courtside::media::UtcTime::from_rfc3339(shot["time"].as_str().expect("a time"));
+    let at = |seconds: i64| utc.expect("a time").plus_nanos(seconds * 1_000_000_000).to_rfc3339();
+    tested.pass(Duration::from_secs(20), Duration::from_secs(1));
+    let path = "/v1/games/final/period";
+    // The second half had begun before that shot, and teams had changed baskets.
+    let (status, view) = ask(&tested, "POST", path, &json!({ "n": 3, "at": at(-1) }));
+    assert_eq!(status, 200, "{view}");
+    assert_eq!(points(&view["score"]), [0, 2], "{view}");
+    assert_eq!(view["shots"][0]["period"], 3, "{view}");
+    let told = facts(&tested)[&fact].clone();
+    assert_eq!(
+        (&told["data"]["team"], &told["data"]["team_by"]),
+        (&json!("blues"), &json!("rules"))
+    );
+    assert_eq!(told["data"].get("by"), None, "nobody corrected it: {told}");
+    hangs_together(&tested, "tapped late");
+    // Whose an added one is decides at which rim it was.
+    let added = json!({ "verdict": "made", "team": "blues", "ago_s": 0.5 });
+    assert_eq!(ask(&tested, "POST", "/v1/games/final/shots", &added).0, 200);
+    let last = of_kind(&tested, "shot.made").pop().expect("one");
+    assert_eq!(
+        (&last["source"], &last["data"]["rim"]),
+        (&json!("courtside:rim-1/north"), &json!(0))
+    );
+    // It was after that shot after all, and by a word of how long ago.
+    let (status, view) = ask(&tested, "POST", path, &json!({ "n": 3, "ago_s": 1.5 }));
+    assert_eq!((status, points(&view["score"])), (200, [2, 2]), "{view}");
+    hangs_together(&tested, "moved back");
+    // What a person says of a team no period takes back.
+    let correct = format!("/v1/shots/{fact}/correct");
+    assert_eq!(ask(&tested, "POST", &correct, &json!({ "team": "reds" })).0, 200);
+    let (status, view) = ask(&tested, "POST", path, &json!({ "n": 3, "at": at(-1) }));
+    assert_eq!((status, points(&view["score"])), (200, [2, 2]), "{view}");
+    for (wrong, status) in [
+        (json!({ "n": 3, "at": at(3_600) }), 409),
+        (json!({ "n": 1, "ago_s": 1.0 }), 409),
+        (json!({ "n": 3, "at": "yesterday" }), 400),
+        (json!({ "n": 3, "ago_s": -1.0 }), 400),
+        (json!({ "n": 3, "ago_s": 1.0, "at": at(-1) }), 400),
+    ] {
+        assert_eq!(ask(&tested, "POST", path, &wrong).0, status, "{wrong}");
+    }
+    // A start has nothing to tell of it.
+    let before = tested.told();
+    tested.stop();
+    tested.start().expect("it starts");
+    tested.pass(Duration::from_secs(3), Duration::from_millis(100));
+    assert_eq!(tested.told(), before);
+    hangs_together(&tested, "after a start");
+    tested.stop();
+}
+
+#[test]
 fn what_people_add_and_say_counts_alike_wherever_it_is_told() {
     let mut tested = TestBox::with_courts(&["north"]);
     tested.connected();

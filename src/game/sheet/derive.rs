@@ -8,6 +8,7 @@ use crate::game::sheet::layers;
 use crate::game::sheet::placed::{Before, Placed};
 use crate::game::sheet::state::Kept;
 use crate::game::sheet::tally::{Races, Tally};
+use crate::game::sheet::timed::Timed;
 
 /// All layers.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,7 @@ pub(super) struct Derived {
 
 impl Derived {
     /// All layers of a game.
-    pub(super) fn of(kept: &Kept, races: Option<&Races>) -> Self {
+    pub(super) fn of(kept: &Kept, races: Option<&Races>, timed: Option<&Timed>) -> Self {
         let rules = &kept.setup.rules;
         let mut tally = kept.before.clone();
         let mut moments = Vec::with_capacity(kept.shots.len());
@@ -57,7 +58,7 @@ impl Derived {
         Self {
             told: layers::told(kept, &tally),
             score: layers::score(kept, &tally),
-            momentum: layers::momentum(kept, &tally, races),
+            momentum: layers::momentum(kept, &tally, (races, timed)),
             leaderboard: layers::leaderboard(kept, &tally),
             moments,
             graphics,

@@ -3,6 +3,8 @@
 //! A function of the shots, like all layers. Only what is fresh is proposed for the first time: nobody
 //! shows a lead that changed ten baskets ago. What was proposed is revised and taken back with its shots.
 
+use std::collections::BTreeSet;
+
 use crate::event::game::Graphic;
 use crate::event::words::{GraphicKind, GraphicWord};
 use crate::event::{FactId, Family};
@@ -289,8 +291,12 @@ pub(super) fn settle(kept: &mut Kept, wanted: &[Wanted]) -> Vec<(usize, Change)>
     let fresh = counted.len().checked_sub(FRESH_SHOTS);
     let fresh = fresh.and_then(|place| counted.get(place)).copied().unwrap_or(0);
     let mut changes = Vec::new();
+    // Looked up, not looked through: a long game has hundreds of both.
+    let keys: BTreeSet<&Key> = wanted.iter().map(|wanted| &wanted.key).collect();
+    let told: BTreeSet<&Key> = kept.graphics.iter().map(|graphic| &graphic.key).collect();
+    let is_new: Vec<bool> = wanted.iter().map(|wanted| !told.contains(&wanted.key)).collect();
     for (place, graphic) in kept.graphics.iter_mut().enumerate() {
-        let is_wanted = wanted.iter().any(|wanted| wanted.key == graphic.key);
+        let is_wanted = keys.contains(&graphic.key);
         if is_wanted == graphic.stands {
             continue;
         }
@@ -306,11 +312,12 @@ pub(super) fn settle(kept: &mut Kept, wanted: &[Wanted]) -> Vec<(usize, Change)>
             changes.push((place, Change::Gone));
         }
     }
-    for wanted in wanted {
-        let known = kept.graphics.iter().any(|graphic| graphic.key == wanted.key);
+    let mut came = BTreeSet::new();
+    for (wanted, is_new) in wanted.iter().zip(is_new) {
         // How it came out is worth showing whenever that is known: a correction of an old shot may say it.
         let is_final = wanted.key.about == GraphicKind::Final;
-        if known || !is_final && wanted.index.is_some_and(|index| index < fresh) {
+        let is_stale = !is_final && wanted.index.is_some_and(|index| index < fresh);
+        if is_stale || !is_new || !came.insert(&wanted.key) {
             continue;
         }
         kept.numbers.graphic += 1;

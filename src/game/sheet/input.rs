@@ -79,8 +79,11 @@ pub enum SheetInput {
         /// Whether teams attack the other basket than in the first; `None`: as the rules say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         swapped: Option<bool>,
-        /// When, ns of UTC.
+        /// When that was tapped, ns of UTC.
         utc_ns: i64,
+        /// Since when it runs, ns of UTC, where it was tapped late; `None`: since it was tapped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        began_ns: Option<i64>,
     },
     /// These are the players from now on.
     Players {
@@ -209,6 +212,12 @@ pub enum Refused {
     Points { points: u8, known: String },
     #[error("a period is 1 to {LAST_PERIOD}")]
     Period,
+    #[error("the first period began with the game: its beginning is not moved")]
+    FirstPeriod,
+    #[error(
+        "period {n} began after the one before it, and before now: a time between the two is wanted"
+    )]
+    Began { n: u16 },
     #[error("the second half of these rules begins by the points: nobody begins it")]
     ByPoints,
     #[error(

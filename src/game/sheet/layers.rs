@@ -1,13 +1,14 @@
 //! The layers that are one fact a game: score, momentum, leaderboard. Each a function of a tally.
 
 use crate::event::game::{
-    Drought, GameScore, GameTold, Leaderboard, Leverage, Momentum, OfValue, PeriodStart, Row, Run,
-    Share, TeamPoints,
+    Attacks, Drought, GameScore, GameTold, Leaderboard, Leverage, Momentum, OfValue, PeriodStart,
+    Row, Run, Share, TeamPoints,
 };
 use crate::event::words::{EndWord, GameWord};
-use crate::game::sheet::input::{LAST_PERIOD, Setup};
+use crate::game::sheet::input::{Attacked, LAST_PERIOD, Setup};
 use crate::game::sheet::state::Kept;
 use crate::game::sheet::tally::{OfPlayer, Races, Side, Tally, When};
+use crate::game::sheet::timed::Timed;
 use crate::media::{PlayerId, TeamId, UtcTime};
 
 /// Four digits: more would mean nothing.
@@ -42,6 +43,9 @@ pub(super) fn told(kept: &Kept, tally: &Tally) -> GameTold {
         period,
         periods: setup.rules.periods,
         next_period: setup.rules.next_period(period).filter(|n| *n <= LAST_PERIOD),
+        points: setup.rules.points(),
+        ordinary: Some(setup.rules.ordinary),
+        attacks: attacks(kept),
         half_at: setup.rules.half_at,
         starts: kept
             .marks
@@ -52,6 +56,17 @@ pub(super) fn told(kept: &Kept, tally: &Tally) -> GameTold {
         winner: winner.map(|side| team(setup, side)),
         ended: ended.map(why),
     }
+}
+
+/// Who attacks which rim now.
+fn attacks(kept: &Kept) -> Vec<Attacks> {
+    let swapped = kept.swapped_at(kept.period, None);
+    let rims = kept.setup.attacks.0.iter();
+    let of = |Attacked { court, rim, .. }: &Attacked| {
+        let team = kept.setup.ordinary(court, *rim, swapped).team?;
+        Some(Attacks { team, court: court.clone(), rim: *rim })
+    };
+    rims.filter_map(of).collect()
 }
 
 /// Its score. Who changed it last stands elsewhere.
@@ -91,7 +106,11 @@ pub(super) fn score(kept: &Kept, tally: &Tally) -> GameScore {
 }
 
 /// How it goes.
-pub(super) fn momentum(kept: &Kept, tally: &Tally, races: Option<&Races>) -> Momentum {
+pub(super) fn momentum(
+    kept: &Kept,
+    tally: &Tally,
+    (races, timed): (Option<&Races>, Option<&Timed>),
+) -> Momentum {
     let setup = &kept.setup;
     let rules = &setup.rules;
     let period = tally.period(rules, kept.period);
@@ -104,8 +123,12 @@ pub(super) fn momentum(kept: &Kept, tally: &Tally, races: Option<&Races>) -> Mom
     let over = kept.ended.is_some() || tally.won.is_some();
     let share = match (kept.ended, tally.won) {
         // Somebody ended it before the points did: who leads has won.
-        (Some(_), None) => races.and(tally.leader()).map(|side| if side == 0 { 1.0 } else { 0.0 }),
-        _ => tally.share(races, rules, period),
+        (Some(_), None) if races.is_some() || timed.is_some() => {
+            tally.leader().map(|side| if side == 0 { 1.0 } else { 0.0 })
+        }
+        _ => tally
+            .share(races, rules, period)
+            .or_else(|| timed.map(|timed| timed.share(tally, period))),
     };
     let win = share.map_or_else(Vec::new, |share| {
         let first = rounded(share);
@@ -115,7 +138,9 @@ pub(super) fn momentum(kept: &Kept, tally: &Tally, races: Option<&Races>) -> Mom
     });
     let leverage = |side: usize| {
         let worth = u32::from(rules.ordinary);
-        let (made, missed) = tally.next(races, rules, period, (side, worth))?;
+        let by_clock = || timed.map(|timed| timed.next(tally, period, (side, worth)));
+        let next = tally.next(races, rules, period, (side, worth)).or_else(by_clock);
+        let (made, missed) = next?;
         let (made, missed) = (rounded(made), rounded(missed));
         let swing = rounded(made - missed);
         Some(Leverage { team: team(setup, side), points: worth, made, missed, swing })

@@ -8,7 +8,7 @@
 //! Whatever changes, all layers are made anew from the shots, and `tell` tells what differs from what was
 //! told: so no correction needs a way back, and a fact is never left standing on one that is gone. The same
 //! inputs give the same events, byte for byte. To read: `input`, `state`, `tally` (what the shots come to),
-//! `race` (shares of wins), `layers`, `highlight`, `graphic`, `social`, `derive`, `tell`, `log`.
+//! `race`, `timed` (shares of wins), `layers`, `highlight`, `graphic`, `social`, `derive`, `tell`, `log`.
 //!
 //! A game has its own mutex: whoever holds it checks, applies, and hands the events and the entry to the
 //! outbox as one decision.
@@ -17,6 +17,7 @@ mod input;
 mod state;
 mod race;
 mod tally;
+mod timed;
 mod naming;
 mod placed;
 mod layers;
@@ -44,6 +45,7 @@ use crate::game::sheet::input::is_seen;
 use crate::game::sheet::state::{Kept, KeptHighlight, KeptShot};
 use crate::game::sheet::tally::Races;
 use crate::game::sheet::tell::{Cause, Contents};
+use crate::game::sheet::timed::Timed;
 use crate::media::{
     CourtId, GameId, MediaTime, PlayerId, RimId, SessionId, TeamId, isolates, without_isolates,
 };
@@ -54,6 +56,8 @@ pub struct Sheet {
     kept: Kept,
     /// Of the rules; made anew at a start.
     races: Option<Races>,
+    /// The same, of rules that a clock ends.
+    timed: Option<Timed>,
     /// The layers as they were told last, up to what is not worth a revision.
     derived: Derived,
     contents: Contents,
@@ -69,10 +73,11 @@ impl Sheet {
     }
 
     fn of(kept: Kept) -> Self {
-        let races = Races::of(&kept.setup.rules);
-        let derived = Derived::of(&kept, races.as_ref());
+        let rules = &kept.setup.rules;
+        let (races, timed) = (Races::of(rules), Timed::of(rules));
+        let derived = Derived::of(&kept, races.as_ref(), timed.as_ref());
         let contents = Contents::of(&kept, &derived);
-        Self { kept, races, derived, contents }
+        Self { kept, races, timed, derived, contents }
     }
 
     /// Folds a log, from its beginning or from a checkpoint on. `None` of one that begins with neither.
@@ -147,12 +152,42 @@ impl Sheet {
         self.kept.shots.iter().any(|shot| shot.news.fact == fact)
     }
 
-    /// What a shot at a rim is, while nobody said more: by the sides of the period in which it was, `utc_ns`; in
-    /// that which is played where nobody knows when.
+    /// What a shot at a rim is, while nobody said more: by the sides of the time when it was, `utc_ns`; by those
+    /// that hold now where nobody knows when.
     #[must_use]
     pub fn ordinary(&self, court: &CourtId, rim: RimId, utc_ns: Option<i64>) -> Ordinary {
         let period = self.kept.period_at(utc_ns);
-        self.kept.setup.ordinary(court, rim.0, self.kept.swapped_in(period))
+        self.kept.setup.ordinary(court, rim.0, self.kept.swapped_at(period, utc_ns))
+    }
+
+    /// The rim that a team attacks at a time, at a court if one is named; `None` where that is nobody's alone.
+    #[must_use]
+    pub fn attacked(
+        &self,
+        team: &TeamId,
+        court: Option<&CourtId>,
+        utc_ns: Option<i64>,
+    ) -> Option<(CourtId, RimId)> {
+        let here = |attacked: &&Attacked| court.is_none_or(|court| attacked.court == *court);
+        let mut rims = self.kept.setup.attacks.0.iter().filter(here);
+        let rim = rims.find(|attacked| {
+            let ordinary = self.ordinary(&attacked.court, RimId(attacked.rim), utc_ns);
+            ordinary.team.as_ref() == Some(team)
+        });
+        rim.map(|attacked| (attacked.court.clone(), RimId(attacked.rim)))
+    }
+
+    /// Shots of a court whose team is another by the sides of their time than was told of them: a period was tapped
+    /// late, moved, or taken back since. Whether people said whose they are its book knows.
+    #[must_use]
+    pub fn sided(&self, court: &CourtId) -> Vec<(FactId, TeamId)> {
+        let shots = self.kept.shots.iter().filter(|shot| shot.news.court == *court);
+        let sided = shots.filter_map(|shot| {
+            let news = &shot.news;
+            let by_side = self.ordinary(court, RimId(news.rim), Some(news.utc_ns?)).team?;
+            (news.team.as_ref() != Some(&by_side)).then_some((news.fact, by_side))
+        });
+        sided.collect()
     }
 
     /// When it was ended, ns of UTC.
@@ -192,6 +227,9 @@ impl Sheet {
             }
             SheetInput::Period { .. } if self.is_over() => Err(Refused::Over),
             SheetInput::Period { n, .. } if !(1..=LAST_PERIOD).contains(n) => Err(Refused::Period),
+            SheetInput::Period { n, utc_ns, began_ns: Some(began_ns), .. } => {
+                self.kept.fits_between(*n, *began_ns, *utc_ns)
+            }
             SheetInput::Period { .. } => Ok(()),
             SheetInput::Players { players } => setup.check_players(players),
             SheetInput::Graphic { fact, word, .. } => {
@@ -240,11 +278,7 @@ impl Sheet {
         if let Some(points) = points
             && !setup.rules.knows(points)
         {
-            let values = setup.rules.values.iter().chain(&setup.rules.free_throws);
-            let mut values: Vec<u8> = values.copied().collect();
-            values.sort_unstable();
-            values.dedup();
-            let known: Vec<String> = values.iter().map(ToString::to_string).collect();
+            let known: Vec<String> = setup.rules.points().iter().map(ToString::to_string).collect();
             return Err(Refused::Points { points, known: known.join(", ") });
         }
         if let Some(team) = team {
@@ -279,8 +313,8 @@ impl Sheet {
         }
         let changed = match input {
             SheetInput::Shot(news) => self.kept.take(news),
-            SheetInput::Period { n, swapped, utc_ns } => {
-                self.kept.begin_period(*n, *swapped, *utc_ns);
+            SheetInput::Period { n, swapped, utc_ns, began_ns } => {
+                self.kept.begin_period(*n, *swapped, *utc_ns, *began_ns);
                 true
             }
             SheetInput::Players { players } => {
@@ -330,12 +364,12 @@ impl Sheet {
     }
 
     fn retell(&mut self, cause: Cause<'_>) -> Vec<Event> {
-        let now = Derived::of(&self.kept, self.races.as_ref());
+        let now = Derived::of(&self.kept, self.races.as_ref(), self.timed.as_ref());
         let both = (&self.derived, &now);
         let (events, contents) = tell::changed(&mut self.kept, both, &self.contents, cause);
         (self.derived, self.contents) = (now, contents);
         if self.kept.let_go() {
-            self.derived = Derived::of(&self.kept, self.races.as_ref());
+            self.derived = Derived::of(&self.kept, self.races.as_ref(), self.timed.as_ref());
             self.contents = Contents::of(&self.kept, &self.derived);
         }
         events

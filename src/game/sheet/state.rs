@@ -1,16 +1,22 @@
 //! What is kept of a started game: its shots in order, and what was told of them. A checkpoint is this.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::words::{EndWord, GraphicKind, GraphicWord, HighlightKind, SocialWord};
 use crate::event::{By, FactId};
 use crate::game::input::Standing;
-use crate::game::sheet::input::{Setup, ShotNews};
+use crate::game::sheet::input::{Refused, Setup, ShotNews};
 use crate::game::sheet::tally::{Play, Tally, When};
 
 /// Shots of a game that can still be corrected (chosen: three times what a game of NBA has; a game
 /// without rules may run for days). Of those before only the sums are kept.
 pub(super) const MOST_SHOTS: usize = 600;
+
+/// Further shots among which a place is looked for where no cut is parted (chosen: what two courts shoot in some
+/// minutes).
+const LONGEST_CHAIN: usize = 64;
 
 /// Words of people that can be taken back, one after the other (chosen: an operator who looks back at the last
 /// minutes corrects some ten shots).
@@ -27,6 +33,9 @@ pub(super) struct Kept {
     /// From which periods on that is so, or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) turns: Vec<(u16, bool)>,
+    /// The same within a period, in rules that have one alone: since when, ns of UTC, in the order in which it was tapped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) turns_within: Vec<(u16, i64, bool)>,
     /// When periods began, ns of UTC, in their order.
     pub(super) marks: Vec<(u16, i64)>,
     pub(super) ended: Option<(EndWord, i64)>,
@@ -193,6 +202,7 @@ impl Kept {
             period: 1,
             turned: false,
             turns: Vec::new(),
+            turns_within: Vec::new(),
             marks: Vec::new(),
             ended: None,
             before: Tally::default(),
@@ -298,20 +308,50 @@ impl Kept {
         begun.map_or(1, |(n, _)| *n)
     }
 
-    /// A period begins, or goes on; one before that which is played takes the taps since back, and what was
-    /// shot since then is of that period.
-    pub(super) fn begin_period(&mut self, n: u16, swapped: Option<bool>, utc_ns: i64) {
+    /// Whether a period can have begun then: after the one before it, and no later than it is said.
+    pub(super) fn fits_between(&self, n: u16, began_ns: i64, now_ns: i64) -> Result<(), Refused> {
+        if n == 1 {
+            return Err(Refused::FirstPeriod);
+        }
+        let before = self.marks.iter().rev().find(|(period, _)| *period < n);
+        let before_ns = before.map_or(self.setup.start_utc_ns, |(_, began)| *began);
+        let fits = before_ns < began_ns && began_ns <= now_ns;
+        if fits { Ok(()) } else { Err(Refused::Began { n }) }
+    }
+
+    /// A period begins, goes on, or began at another time than was said; one before that which is played takes the
+    /// taps since back. Shots are of the periods that this comes to.
+    pub(super) fn begin_period(
+        &mut self,
+        n: u16,
+        swapped: Option<bool>,
+        utc_ns: i64,
+        began_ns: Option<i64>,
+    ) {
+        let runs = self.period == n;
         let since = self.marks.iter().find(|(period, _)| *period > n).map(|(_, began)| *began);
         self.marks.retain(|(period, _)| *period <= n);
         self.turns.retain(|(period, _)| *period <= n);
-        if n > 1 && self.marks.iter().all(|(period, _)| *period != n) {
-            self.marks.push((n, since.unwrap_or(utc_ns)));
+        self.turns_within.retain(|(period, ..)| *period <= n);
+        match (began_ns, self.marks.iter_mut().find(|(period, _)| *period == n)) {
+            (Some(began_ns), Some((_, began))) => *began = began_ns,
+            (None, Some(_)) => {}
+            (began_ns, None) if n > 1 => {
+                self.marks.push((n, began_ns.or(since).unwrap_or(utc_ns)));
+            }
+            (_, None) => {}
         }
         self.period = n;
         if let Some(swapped) = swapped {
             self.turned = swapped != self.setup.rules.swapped(n);
-            self.turns.retain(|(period, _)| *period != n);
-            self.turns.push((n, self.turned));
+            if runs && began_ns.is_none() && self.setup.rules.periods == 1 {
+                // Rules of one period say nothing of when teams change: they do now, and what was shot before stays.
+                self.turns_within.push((n, utc_ns, self.turned));
+            } else {
+                self.turns.retain(|(period, _)| *period != n);
+                self.turns.push((n, self.turned));
+                self.turns_within.retain(|(period, ..)| *period != n);
+            }
         }
         let periods: Vec<u16> = self
             .shots
@@ -326,19 +366,37 @@ impl Kept {
         }
     }
 
-    /// True if teams attack the other basket in a period than in the first.
-    pub(super) fn swapped_in(&self, period: u16) -> bool {
+    /// True if teams attack the other basket at a time of a period than in the first; at its last, where nobody
+    /// knows when.
+    pub(super) fn swapped_at(&self, period: u16, utc_ns: Option<i64>) -> bool {
         let turn = self.turns.iter().rev().find(|(from, _)| *from <= period);
+        let is_since = |(from, since_ns, _): &&(u16, i64, bool)| {
+            *from < period || *from == period && utc_ns.is_none_or(|utc_ns| *since_ns < utc_ns)
+        };
+        let within = self.turns_within.iter().rev().find(is_since);
+        // The later of the two: one within a period comes after that period's own.
+        let turned = match (turn, within) {
+            (Some((from, _)), Some((within, _, turned))) if within >= from => Some(*turned),
+            (Some((_, turned)), _) => Some(*turned),
+            (None, within) => within.map(|(.., turned)| *turned),
+        };
         // Said before each turn had its period: it is known of all.
-        let unknown = self.turns.is_empty() && self.turned;
-        self.setup.rules.swapped(period) != turn.map_or(unknown, |(_, turned)| *turned)
+        let unknown = self.turns.is_empty() && self.turns_within.is_empty() && self.turned;
+        self.setup.rules.swapped(period) != turned.unwrap_or(unknown)
     }
 
-    /// Lets go what can no longer be corrected, with what stands on it. `true`: something went.
+    /// Lets go what can no longer be corrected, with what stands on it: shots of one cut together, so that no cut
+    /// that stays is joined anew. `true`: something went.
     pub(super) fn let_go(&mut self) -> bool {
-        let lets_go = self.shots.len() > MOST_SHOTS;
-        while self.shots.len() > MOST_SHOTS {
-            let oldest = self.shots.remove(0);
+        let over = self.shots.len().saturating_sub(MOST_SHOTS);
+        if over == 0 {
+            return false;
+        }
+        let parted: Vec<(usize, usize)> = shown_together(&self.shots);
+        let is_whole = |at: &usize| parted.iter().all(|(first, last)| at <= first || last < at);
+        // Where two courts never rest for the length of a cut there is no such place: then one cut is shorter.
+        let at = (over..=over + LONGEST_CHAIN).find(is_whole).unwrap_or(over);
+        for oldest in self.shots.drain(..at).collect::<Vec<_>>() {
             let fact = oldest.news.fact;
             if let Some(play) = self.play(&oldest) {
                 self.before.count(&play, &self.setup.rules);
@@ -351,6 +409,18 @@ impl Kept {
             self.approved_before += u32::try_from(approved).unwrap_or(0);
             self.social.retain(|candidate| candidate.shot != fact);
         }
-        lets_go
+        true
     }
+}
+
+/// The first and the last shot of each cut that shows several, by their places.
+fn shown_together(shots: &[KeptShot]) -> Vec<(usize, usize)> {
+    let places: BTreeMap<FactId, usize> =
+        shots.iter().enumerate().map(|(at, shot)| (shot.news.fact, at)).collect();
+    let cuts = shots.iter().enumerate().filter_map(|(at, shot)| {
+        let its = shot.highlight.as_ref().filter(|its| its.stands)?;
+        let first = its.cut.with.iter().filter_map(|fact| places.get(fact)).min()?;
+        Some((*first, at))
+    });
+    cuts.collect()
 }

@@ -120,6 +120,9 @@ pub(super) struct Tally {
     /// The last shot: of whom, and whether it went in.
     pub(super) last: Option<(Option<usize>, bool)>,
     pub(super) last_when: Option<When>,
+    /// Shots by period, also those of nobody known: where a clock ends the game, they tell how much is left of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) shots: Vec<u32>,
 }
 
 /// The races of a game: in its periods, and in overtime.
@@ -204,6 +207,11 @@ impl Tally {
     /// Attempts whose team is known.
     pub(super) fn attempts(&self) -> u32 {
         self.sides.iter().map(|side| side.attempts).sum()
+    }
+
+    /// Shots of a period.
+    pub(super) fn shots_in(&self, period: u16) -> u32 {
+        self.shots.get(usize::from(period.max(1)) - 1).copied().unwrap_or(0)
     }
 
     /// The period in which the next shot is: what was tapped, or by the points where these divide halves.
@@ -307,6 +315,13 @@ impl Tally {
         let period = self.period(rules, play.period);
         if is_overtime(rules, period) && self.overtime_from.is_none() {
             self.overtime_from = Some(self.points());
+        }
+        let played = usize::from(period.max(1));
+        if self.shots.len() < played {
+            self.shots.resize(played, 0);
+        }
+        if let Some(shots) = self.shots.get_mut(played - 1) {
+            *shots += 1;
         }
         let made = if play.made { play.points } else { 0 };
         self.recent.push_back((play.side, made));

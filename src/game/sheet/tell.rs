@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use std::collections::BTreeMap;
+
 use crate::event::game::{Graphic, SocialCandidate};
 use crate::event::{ClipAbout, ClipRequest, Event, FactId, Family, Highlight, Saying, Withdrawal};
 use crate::game::sheet::derive::Derived;
@@ -26,9 +28,11 @@ pub(super) struct Contents {
 impl Contents {
     /// As it stands now.
     pub(super) fn of(kept: &Kept, derived: &Derived) -> Self {
+        // Of a key that came twice the first: from the back, so that it stays.
+        let wanted: BTreeMap<&Key, &graphic::Wanted> =
+            derived.graphics.iter().rev().map(|wanted| (&wanted.key, wanted)).collect();
         let graphics = kept.graphics.iter().map(|graphic| {
-            let wanted = derived.graphics.iter().find(|wanted| wanted.key == graphic.key);
-            let wanted = wanted.filter(|_| graphic.stands);
+            let wanted = wanted.get(&graphic.key).filter(|_| graphic.stands);
             wanted.map(|wanted| graphic::told(kept, wanted, graphic))
         });
         let social = kept.social.iter().map(|candidate| {

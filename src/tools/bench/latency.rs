@@ -60,9 +60,13 @@ pub(crate) struct LatencyArgs {
     /// Runs; the median of their percentiles counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub runs: u32,
-    /// Length of a run, s
-    #[arg(long, value_name = "S", default_value_t = 20)]
-    pub seconds: u32,
+    /// Length of a run, s [default: 20; 40 with --screen]
+    #[arg(long, value_name = "S")]
+    pub seconds: Option<u32>,
+    /// Rims at the ring, so that each shot is as many calls [default: 1; 4 with
+    /// --screen]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub rims: Option<u8>,
     /// Measure from the shutter of a camera of ours instead
     #[arg(long)]
     pub shutter: bool,
@@ -130,6 +134,16 @@ impl LatencyArgs {
         self.shutter || self.screen
     }
 
+    /// Length of a run: the rendered game has a shot each five seconds, and five runs to the screen are to have
+    /// [`CALLS_LEAST`] calls.
+    fn seconds(&self) -> u32 {
+        self.seconds.unwrap_or(if self.screen { 40 } else { 20 })
+    }
+
+    fn rims(&self) -> usize {
+        usize::from(self.rims.unwrap_or(if self.screen { 4 } else { 1 }))
+    }
+
     /// Runs the bench. 3 when it is over budget, or a picture was lost.
     ///
     /// # Errors
@@ -150,7 +164,7 @@ async fn bench(args: &LatencyArgs) -> anyhow::Result<ExitCode> {
     let broker = OwnBroker::start(&folder.0).await?;
     let mut runs = Vec::new();
     for number in 1..=args.runs.max(1) {
-        eprintln!("run {number} of {}: {} s", args.runs.max(1), args.seconds);
+        eprintln!("run {number} of {}: {} s", args.runs.max(1), args.seconds());
         let data_dir = folder.0.join(format!("run-{number}"));
         runs.push(run(args, &scene, &data_dir, &broker.url()).await?);
     }
@@ -186,8 +200,8 @@ impl Scene {
         let tags = if args.by_shutter() {
             Vec::new()
         } else {
-            eprintln!("encoding {} s at {width} × {height}", args.seconds);
-            camera::film(&video, format, args.seconds)?
+            eprintln!("encoding {} s at {width} × {height}", args.seconds());
+            camera::film(&video, format, args.seconds())?
         };
         Ok(Self { video, rim, format, tags })
     }
@@ -217,6 +231,9 @@ struct Run {
     bare: Option<Spread>,
     /// What came to the operator's screen.
     screen: Option<ToScreen>,
+    /// The single calls, to be pooled: a percentile of a run's few would be one of them.
+    #[serde(skip)]
+    calls: Vec<Took>,
     sent: usize,
     unanswered: usize,
     dropped: BTreeMap<String, u64>,
@@ -224,7 +241,8 @@ struct Run {
 }
 
 async fn run(args: &LatencyArgs, scene: &Scene, dir: &Path, broker: &str) -> anyhow::Result<Run> {
-    let config = configuration(args.models_dir.as_deref(), dir, broker, scene.rim)?;
+    let rims = vec![scene.rim; args.rims()];
+    let config = configuration(args.models_dir.as_deref(), dir, broker, &rims)?;
     let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
     let clock = Arc::clone(&world.clock);
     let watched = Arc::new(Watched::new(&clock, args.by_shutter()));
@@ -294,7 +312,7 @@ fn publisher(
 ) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
     let live = args
         .by_shutter()
-        .then(|| camera::live(&scene.video, scene.format, args.seconds, &watched.clock))
+        .then(|| camera::live(&scene.video, scene.format, args.seconds(), &watched.clock))
         .transpose()?;
     let (tags, watched) = (scene.tags.clone(), Arc::clone(watched));
     Ok(tokio::task::spawn_blocking(move || {
@@ -347,22 +365,21 @@ pub(super) fn configuration(
     models_dir: Option<&Path>,
     dir: &Path,
     broker: &str,
-    rim: RimBox,
+    rims: &[RimBox],
 ) -> anyhow::Result<config::Config> {
     let models = match models_dir {
         Some(dir) => format!("[detect]\nmodels_dir = {}\n", quoted(dir)?),
         None => String::new(),
     };
+    let rims = rims.iter().map(|rim| format!("[{}, {}, {}, {}]", rim.x, rim.y, rim.w, rim.h));
+    let rims: Vec<String> = rims.collect();
     let text = format!(
         "[box]\nname = \"{BOX}\"\ndata_dir = {}\n[uplink]\nbroker = \"{broker}\"\n\
          [ingest]\nrtmp = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
          [ring]\nquota_bytes = 1_000_000_000\n{models}\
-         [[court]]\nname = \"{COURT}\"\nstream_key = \"{COURT}\"\nrims = [[{}, {}, {}, {}]]\n",
+         [[court]]\nname = \"{COURT}\"\nstream_key = \"{COURT}\"\nrims = [{}]\n",
         quoted(dir)?,
-        rim.x,
-        rim.y,
-        rim.w,
-        rim.h,
+        rims.join(", "),
     );
     let file = dir.with_extension("toml");
     let written = std::fs::File::create(&file).and_then(|mut file| file.write_all(text.as_bytes()));
@@ -468,7 +485,14 @@ impl Watched {
                 seen.values().filter_map(|passed| Some(passed.sent?.since(passed.shutter?.0))),
             )
         });
-        let screen = shown.map(|shown| to_screen(heard, shown, decided));
+        let (calls, screen) = match shown {
+            Some(shown) => {
+                let (took, missing) = to_screen(heard, shown, decided);
+                let screen = ToScreen::of(&took, shown, missing);
+                (took, Some(screen))
+            }
+            None => (Vec::new(), None),
+        };
         let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
         for (hop, count) in &report.ledger {
             let lost = count.dropped.iter().filter(|(why, _)| !why.is_expected()).map(|(_, n)| n);
@@ -485,6 +509,7 @@ impl Watched {
             clock_sources,
             bare: None,
             screen,
+            calls,
             sent,
             unanswered: sent - answered,
             dropped,
@@ -493,12 +518,12 @@ impl Watched {
     }
 }
 
-/// What each call took to the screen, by the pictures that it was made of.
+/// What each call took to the screen, by the pictures that it was made of; and how many never came there.
 fn to_screen(
     heard: &[(Monotonic, Envelope)],
     shown: &[Shown],
     picture: impl Fn(&Envelope, &str) -> Option<(Passed, i64)>,
-) -> ToScreen {
+) -> (Vec<Took>, usize) {
     let calls: Vec<&Envelope> =
         heard.iter().map(|(_, event)| event).filter(|event| is_call(event)).collect();
     let mut took = Vec::new();
@@ -532,7 +557,8 @@ fn to_screen(
             paint: since(shown.painted(), Some(shown.mutated())),
         });
     }
-    ToScreen::of(&took, shown, calls.len() - took.len())
+    let missing = calls.len() - took.len();
+    (took, missing)
 }
 
 /// True of a last word on a shot.
@@ -613,7 +639,11 @@ impl Summary {
                 runs.iter().flat_map(|run| run.acknowledgements.iter().copied()),
             ),
             bare,
-            screen: screen.map(|runs| ToScreen::median(&runs)),
+            screen: screen.map(|screens| {
+                let took: Vec<Took> =
+                    runs.iter().flat_map(|run| run.calls.iter().copied()).collect();
+                ToScreen::pooled(&took, &screens)
+            }),
             ratio: bare.map(|bare| (answer.p50_ms / bare.p50_ms, answer.p99_ms / bare.p99_ms)),
             sent,
             dropped,

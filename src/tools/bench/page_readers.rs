@@ -1,6 +1,7 @@
 //! Pages of `bench pages`, without a browser: each an event stream, and the clock that a page asks for; an
 //! operator's takes pictures too. They run on a thread of their own and come from one address.
 
+use std::convert::Infallible;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub(super) struct Heard {
     pub(super) pages: Vec<Vec<Came>>,
     pub(super) snapshots: u64,
     pub(super) refused_snapshots: u64,
+    /// Times that the clock was asked for and not told: a page asks again.
+    pub(super) no_clock: u64,
     /// Streams that ended before they were to.
     pub(super) broken: u64,
 }
@@ -51,6 +54,7 @@ struct Counts {
     broken: AtomicU64,
     snapshots: AtomicU64,
     refused: AtomicU64,
+    no_clock: AtomicU64,
 }
 
 /// Pages that are open.
@@ -108,10 +112,10 @@ impl Readers {
         self.end.send_replace(true);
         let Ok(pages) = self.thread.join() else { bail!("the pages' thread panicked") };
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
-        let Counts { broken, snapshots, refused, .. } = &*self.counts;
-        let refused_snapshots = count(refused);
+        let Counts { broken, snapshots, refused, no_clock, .. } = &*self.counts;
+        let (refused_snapshots, no_clock) = (count(refused), count(no_clock));
         let (snapshots, broken) = (count(snapshots), count(broken));
-        Ok(Heard { pages: pages?, snapshots, refused_snapshots, broken })
+        Ok(Heard { pages: pages?, snapshots, refused_snapshots, no_clock, broken })
     }
 }
 
@@ -137,11 +141,11 @@ impl Page {
         tokio::time::sleep(APART * number).await;
         let mut came = Vec::new();
         let mut ended = self.ended.clone();
-        // Woken by the end of the bench, or of one of the page's connections.
+        // Woken by the end of the bench, or of the page's stream.
         let broke = tokio::select! {
             _ = ended.wait_for(|ended| *ended) => false,
             _ = self.listens(&mut came) => true,
-            () = self.asks(operator) => true,
+            never = self.asks(operator) => match never {},
         };
         self.counts.broken.fetch_add(u64::from(broke), Ordering::Relaxed);
         came
@@ -192,8 +196,8 @@ impl Page {
         }
     }
 
-    /// What a page asks beside: ends when it is not answered.
-    async fn asks(&self, operator: bool) {
+    /// What a page asks beside. One that is not answered asks again.
+    async fn asks(&self, operator: bool) -> Infallible {
         let mut clock = tokio::time::interval(CLOCK_EVERY);
         let mut pictures = tokio::time::interval(PICTURE_EVERY);
         for ticks in [&mut clock, &mut pictures] {
@@ -206,12 +210,13 @@ impl Page {
                 _ = pictures.tick(), if operator => Some(picture.as_str()),
             };
             let answered = self.asked(picture.unwrap_or("/v1/clock")).await;
-            match (picture, answered) {
-                (Some(_), Ok(true)) => self.counts.snapshots.fetch_add(1, Ordering::Relaxed),
-                (Some(_), Ok(false)) => self.counts.refused.fetch_add(1, Ordering::Relaxed),
-                (None, Ok(true)) => 0,
-                _ => return,
+            let counts = match (picture, answered) {
+                (None, Ok(true)) => continue,
+                (Some(_), Ok(true)) => &self.counts.snapshots,
+                (Some(_), _) => &self.counts.refused,
+                (None, _) => &self.counts.no_clock,
             };
+            counts.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -101,7 +101,7 @@ impl PagesArgs {
         let (video, rim) = sample(&folder.0, FORMAT)?;
         let clip = Arc::new(Clip::read(&video)?);
         let broker = OwnBroker::start(&folder.0).await?;
-        let config = configuration(None, &folder.0.join("box"), &broker.url(), rim)?;
+        let config = configuration(None, &folder.0.join("box"), &broker.url(), &[rim])?;
         let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
         let clock = Arc::clone(&world.clock);
         let court = CourtId::new(COURT)?;
@@ -322,6 +322,8 @@ struct Sheet {
     /// Pictures that an operator's page asked for, and those that it did not get.
     snapshots: u64,
     refused_snapshots: u64,
+    /// Times that a page asked for the clock and was not told.
+    no_clock: u64,
     /// Streams that broke off.
     broken: u64,
     kept: bool,
@@ -387,6 +389,7 @@ impl Sheet {
             unpainted,
             snapshots: heard.snapshots,
             refused_snapshots: heard.refused_snapshots,
+            no_clock: heard.no_clock,
             broken: heard.broken,
             kept: false,
         }
@@ -429,7 +432,10 @@ impl Sheet {
                 "{} corrections: {} not come, {} twice, {} not painted",
                 self.corrections, self.missing, self.doubled, self.unpainted
             ),
-            format!("{} snapshots, {} more refused", self.snapshots, self.refused_snapshots),
+            format!(
+                "{} snapshots, {} more refused; {} times no clock",
+                self.snapshots, self.refused_snapshots, self.no_clock
+            ),
             window("no page", &self.without),
             window("pages", &self.with),
             format!(

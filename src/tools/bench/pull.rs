@@ -110,7 +110,7 @@ impl BenchPullArgs {
         let tags = camera::film(&video, format, seconds)?;
         let broker = OwnBroker::start(&folder.0).await?;
         let data_dir = folder.0.join("box");
-        let mut config = configuration(None, &data_dir, &broker.url(), rim)?;
+        let mut config = configuration(None, &data_dir, &broker.url(), &[rim])?;
         config.http.read_bytes_per_second = self.rate.unwrap_or(config.http.read_bytes_per_second);
         let rate = config.http.read_bytes_per_second;
         config.upload.plain = true;

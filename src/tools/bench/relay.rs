@@ -100,7 +100,7 @@ impl BenchRelayArgs {
             for relays in KINDS {
                 remark(format_args!("round {run} of {}: {relays} relays", self.runs));
                 let dir = folder.0.join(format!("box-{run}-{relays}"));
-                let mut config = configuration(None, &dir, &broker.url(), rim)?;
+                let mut config = configuration(None, &dir, &broker.url(), &[rim])?;
                 let to = doors.get(..relays).unwrap_or_default();
                 for court in &mut config.courts {
                     court.relays = to.iter().zip(1..).map(relay).collect::<anyhow::Result<_>>()?;

@@ -25,6 +25,8 @@ const SIZE: (u32, u32) = (1024, 768);
 pub(super) const GAME: &str = "bench";
 /// A game with all its shots.
 const ANSWER_MOST_BYTES: usize = 4 << 20;
+/// Calls below which a p99 is nothing but the slowest of them.
+pub(super) const CALLS_LEAST: usize = 100;
 /// Looks at a page that loads, 100 ms each.
 const LOOKS: u32 = 300;
 
@@ -111,21 +113,17 @@ impl ToScreen {
         }
     }
 
-    /// The median of runs, percentile by percentile.
-    pub(super) fn median(runs: &[Self]) -> Self {
-        let middle =
-            |of: fn(&Self) -> Spread| Spread::median(&runs.iter().map(of).collect::<Vec<_>>());
+    /// Of the calls of all runs together: of one run's few a percentile is no more than one of them.
+    pub(super) fn pooled(took: &[Took], runs: &[Self]) -> Self {
         Self {
-            outcome: middle(|run| run.outcome),
-            wait: middle(|run| run.wait),
-            decided: middle(|run| run.decided),
-            camera: middle(|run| run.camera),
-            answer: middle(|run| run.answer),
-            page: middle(|run| run.page),
-            paint: middle(|run| run.paint),
-            missing: runs.iter().map(|run| run.missing).sum(),
             by_element_timing: runs.iter().map(|run| run.by_element_timing).sum(),
+            ..Self::of(took, &[], runs.iter().map(|run| run.missing).sum())
         }
+    }
+
+    /// True where a p99 says something: not only which call was the slowest.
+    pub(super) const fn has_p99(&self) -> bool {
+        self.outcome.n >= CALLS_LEAST
     }
 
     /// The lines of a table whose first column has `wide` letters.
@@ -140,6 +138,14 @@ impl ToScreen {
             ("    element → painted frame", self.paint),
         ] {
             tell(format_args!("{what:<wide$}{spread}"));
+        }
+        let (n, least) = (self.outcome.n, CALLS_LEAST);
+        if self.has_p99() {
+            tell(format_args!("{n} calls: each percentile is of all runs together"));
+        } else {
+            tell(format_args!(
+                "{n} calls: a p99 wants {least}, that of these is the slowest one; give more --runs, --seconds or --rims"
+            ));
         }
         tell(format_args!(
             "{} calls never came to the screen; of {} the browser itself told the painting",
@@ -216,6 +222,18 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_p99_is_of_the_calls_of_all_runs_and_wants_a_hundred() {
+        let took = |ms: u64| Took { outcome: Some(Duration::from_millis(ms)), ..Took::default() };
+        let run = |from: u64| -> Vec<Took> { (from..from + 24).map(took).collect() };
+        let runs: Vec<Vec<Took>> = (0..5).map(|n| run(100 * n)).collect();
+        let screens: Vec<ToScreen> = runs.iter().map(|took| ToScreen::of(took, &[], 1)).collect();
+        assert!(!screens[0].has_p99());
+        let all = ToScreen::pooled(&runs.concat(), &screens);
+        assert!(all.has_p99());
+        assert_eq!((all.outcome.n, all.outcome.p99_ms, all.missing), (120, 422.0, 5));
+    }
 
     #[test]
     fn what_the_browser_tells_of_the_painting_beats_the_frame_after() {

@@ -94,7 +94,7 @@ async fn bench(args: &SwapArgs) -> anyhow::Result<ExitCode> {
     let probe = Some(Arc::clone(&watched) as Arc<dyn Probe>);
     let options = Options { open_http: true, probe, ..Options::default() };
     let data_dir = folder.0.join("box");
-    let config = configuration(args.models_dir.as_deref(), &data_dir, &broker.url(), rim)?;
+    let config = configuration(args.models_dir.as_deref(), &data_dir, &broker.url(), &[rim])?;
     let Machine { world, .. } = machine(&config, Arc::new(RealDisk::new()));
     let clock = Arc::clone(&world.clock);
     let app = App::build(config, world, options).await?;

@@ -54,7 +54,7 @@ fn play(text: &str, home: &str, mut look: impl FnMut(&Line, GameView)) -> GameVi
             began += if period > 4 { 3_000 } else { 7_200 };
             period = line.period;
             let utc_ns = START + began * SECOND / 10;
-            hall.take(SheetInput::Period { n: period, swapped: None, utc_ns });
+            hall.take(SheetInput::Period { n: period, swapped: None, utc_ns, began_ns: None });
         }
         let length = if period > 4 { 3_000 } else { 7_200 };
         let at_ns = (began + length - line.clock) * SECOND / 10;

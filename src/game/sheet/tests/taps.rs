@@ -3,7 +3,7 @@
 use super::*;
 
 fn period(n: u16, second: i64) -> SheetInput {
-    SheetInput::Period { n, swapped: None, utc_ns: START + second * SECOND }
+    SheetInput::Period { n, swapped: None, utc_ns: START + second * SECOND, began_ns: None }
 }
 
 fn ended(second: i64) -> SheetInput {
@@ -100,13 +100,122 @@ fn a_period_that_was_tapped_twice_is_taken_back_with_its_sides() {
     assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));
 }
 
+/// A game of two courts, on each a rim of one team.
+fn sided() -> Hall {
+    let mut made = setup("fiba-5x5");
+    let at = |on: &str, of: &str| Attacked { court: court(on), rim: 0, team: Some(team(of)) };
+    made.attacks = Attacks(vec![at("a", "red"), at("b", "blue")]);
+    Hall::of(made)
+}
+
+/// A period that began earlier than it was tapped.
+fn began(n: u16, second: i64, at: i64) -> SheetInput {
+    let (utc_ns, began_ns) = (START + second * SECOND, Some(START + at * SECOND));
+    SheetInput::Period { n, swapped: None, utc_ns, began_ns }
+}
+
+#[test]
+fn a_period_that_is_tapped_late_takes_its_shots_along_with_their_sides() {
+    let mut hall = sided();
+    hall.take(period(2, 10));
+    let before = hall.shot(Some("red"), 2, true, 20).0;
+    // The third has begun, teams have changed baskets, and nobody has tapped.
+    let late = hall.shot(Some("red"), 2, true, 20).0;
+    assert_eq!(hall.sheet.sided(&court("a")), []);
+    hall.take(began(3, 55, 30));
+    let view = hall.sheet.view();
+    assert_eq!(view.shots.iter().map(|line| line.period).collect::<Vec<_>>(), [2, 3]);
+    let started = UtcTime::from_nanos(START + 30 * SECOND).to_rfc3339();
+    assert_eq!(view.told.starts.last().map(|start| start.time.clone()), Some(started));
+    assert_eq!(hall.sheet.sided(&court("a")), [(late.fact, team("blue"))]);
+    assert_eq!(hall.sheet.sided(&court("b")), []);
+    // Its book tells it, and the game follows.
+    let mut told = ShotNews { revision: 2, team: Some(team("blue")), ..late };
+    hall.take(SheetInput::Shot(told.clone()));
+    assert_eq!((hall.points(), hall.sheet.sided(&court("a"))), ([2, 2], vec![]));
+    // Moved once more, before the other shot too; and back behind both.
+    hall.take(began(3, 60, 15));
+    assert_eq!(hall.sheet.sided(&court("a")), [(before.fact, team("blue"))]);
+    hall.take(began(3, 61, 45));
+    assert_eq!(hall.sheet.sided(&court("a")), [(told.fact, team("red"))]);
+    told = ShotNews { revision: 3, team: Some(team("red")), ..told };
+    hall.take(SheetInput::Shot(told));
+    let [red, blue] = hall.sheet.view().score.teams;
+    assert_eq!((red.by_period, blue.points), (vec![0, 4, 0], 0));
+    assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));
+}
+
+#[test]
+fn a_period_begins_between_the_one_before_it_and_now() {
+    let mut hall = sided();
+    hall.take(period(2, 100));
+    assert_eq!(hall.sheet.check(&began(3, 200, 150)), Ok(()));
+    for (input, refused) in [
+        (began(3, 200, 100), Refused::Began { n: 3 }),
+        (began(3, 200, 201), Refused::Began { n: 3 }),
+        (began(2, 200, 0), Refused::Began { n: 2 }),
+        (began(1, 200, 50), Refused::FirstPeriod),
+    ] {
+        assert_eq!(hall.sheet.check(&input), Err(refused));
+        // Total: it changes nothing.
+        assert_eq!(hall.take(input), []);
+    }
+    assert_eq!(hall.sheet.check(&began(2, 200, 1)), Ok(()), "moved");
+}
+
+#[test]
+fn the_rim_of_a_team_is_that_of_the_time() {
+    let mut hall = sided();
+    hall.take(period(3, 100));
+    let rim = |hall: &Hall, of: &str, second: Option<i64>| {
+        let utc_ns = second.map(|second| START + second * SECOND);
+        let (court, rim) = hall.sheet.attacked(&team(of), None, utc_ns).expect("one");
+        (court.as_str().to_owned(), rim.0)
+    };
+    assert_eq!(rim(&hall, "red", Some(50)), ("a".to_owned(), 0));
+    assert_eq!(rim(&hall, "red", Some(150)), ("b".to_owned(), 0));
+    assert_eq!(rim(&hall, "blue", None), ("a".to_owned(), 0));
+    assert_eq!(hall.sheet.attacked(&team("blue"), Some(&court("b")), None), None);
+    let told = hall.sheet.view().told;
+    let at = |told: &crate::event::game::GameTold| -> Vec<(String, String)> {
+        let of = told.attacks.iter();
+        of.map(|one| (one.team.to_string(), one.court.to_string())).collect()
+    };
+    let pair = |team: &str, court: &str| (team.to_owned(), court.to_owned());
+    assert_eq!(at(&told), [pair("blue", "a"), pair("red", "b")], "as it is now");
+    assert_eq!((told.points, told.ordinary), (vec![1, 2, 3], Some(2)));
+}
+
+#[test]
+fn teams_that_change_baskets_in_a_game_of_one_period_keep_what_they_shot() {
+    let mut made = setup("none");
+    made.attacks = Attacks(vec![Attacked { court: court("a"), rim: 0, team: Some(team("red")) }]);
+    let mut hall = Hall::of(made);
+    hall.shot(Some("red"), 1, true, 10);
+    let tap = |second: i64, swapped| SheetInput::Period {
+        n: 1,
+        swapped: Some(swapped),
+        utc_ns: START + second * SECOND,
+        began_ns: None,
+    };
+    hall.take(tap(20, true));
+    assert_eq!(hall.sheet.sided(&court("a")), [], "it was the reds' then");
+    let at = |hall: &Hall, second: i64| {
+        hall.sheet.ordinary(&court("a"), RimId(0), Some(START + second * SECOND)).team
+    };
+    assert_eq!((at(&hall, 15), at(&hall, 25)), (Some(team("red")), Some(team("blue"))));
+    hall.take(tap(40, false));
+    assert_eq!((at(&hall, 25), at(&hall, 45)), (Some(team("blue")), Some(team("red"))));
+    assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));
+}
+
 #[test]
 fn the_second_half_of_big3_is_nobodys_to_begin() {
     let mut hall = Hall::new("big3");
     assert_eq!(hall.sheet.check(&period(2, 5)), Err(Refused::ByPoints));
     assert_eq!(hall.sheet.view().told.next_period, None);
     // Which basket who attacks is said in the period that is played.
-    let turned = SheetInput::Period { n: 1, swapped: Some(true), utc_ns: START };
+    let turned = SheetInput::Period { n: 1, swapped: Some(true), utc_ns: START, began_ns: None };
     assert_eq!(hall.sheet.check(&turned), Ok(()));
     hall.take(turned);
 }
@@ -143,7 +252,12 @@ fn what_a_tap_changes_is_of_the_time_of_the_tap() {
     };
     let own = hall.sheet.session();
     let told = hall.take(period(2, 26));
-    let expected = [("courtside.game.score.v1", own, 26), ("courtside.game.v1", own, 26)];
+    // With the period goes what is left of the game, and so the share of wins.
+    let expected = [
+        ("courtside.game.score.v1", own, 26),
+        ("courtside.momentum.v1", own, 26),
+        ("courtside.game.v1", own, 26),
+    ];
     assert_eq!(when(&told), expected);
     let told = hall.take(ended(41));
     assert!(when(&told).contains(&("courtside.game.v1", own, 41)), "{:?}", when(&told));

@@ -89,6 +89,11 @@ enum Step {
     Next {
         by: u64,
     },
+    /// The next period was tapped so many seconds late, or that which runs began so many seconds ago.
+    Late {
+        next: bool,
+        ago: i64,
+    },
     Graphic {
         which: u64,
         word: u64,
@@ -148,6 +153,10 @@ fn steps(dice: &mut Dice) -> Vec<Step> {
             97 => Step::Crash,
             98 => Step::Checkpoint,
             99 if dice.chance(50) => Step::Next { by: dice.below(3) },
+            99 => Step::Late {
+                next: dice.chance(60),
+                ago: i64::try_from(dice.below(90)).expect("few"),
+            },
             _ => Step::Undo { shot: dice.next() },
         });
     }
@@ -244,6 +253,8 @@ struct Run {
     shots: BTreeMap<FactId, Vec<ShotNews>>,
     order: Vec<FactId>,
     sessions: [u64; 2],
+    /// Shots whose team the rules alone have said.
+    by_side: BTreeSet<FactId>,
     numbers: BTreeMap<u64, u32>,
     /// What the game was told, for the time of the last checkpoint on.
     since: Vec<Vec<u8>>,
@@ -289,8 +300,10 @@ impl Run {
         let mut told = Told::default();
         told.take(&begun)?;
         let (shots, order, numbers) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        let by_side = BTreeSet::new();
         let heard = begun.iter().cloned().map(|event| Heard::Event(Box::new(event))).collect();
-        Ok(Self { hall, told, shots, order, sessions: [1, 2], numbers, since, all: begun, heard })
+        let (sessions, all) = ([1, 2], begun);
+        Ok(Self { hall, told, shots, order, sessions, by_side, numbers, since, all, heard })
     }
 
     fn shot(&self, number: u64) -> Option<&ShotNews> {
@@ -394,6 +407,11 @@ impl Run {
                 news.points = self.points(points);
                 if let 0..2 = team {
                     news.team = self.team(team);
+                } else if news.team.is_some() && utc {
+                    // As its book has it: by the sides of its own time.
+                    let (name, utc_ns) = (news.court.clone(), news.utc_ns);
+                    news.team = self.hall.sheet.ordinary(&name, RimId(0), utc_ns).team;
+                    self.by_side.insert(news.fact);
                 }
                 self.tell(news)?;
             }
@@ -417,6 +435,9 @@ impl Run {
             }
             Step::Team { shot, to } => {
                 let team = self.team(to);
+                if let Some(fact) = self.shot(shot).map(|news| news.fact) {
+                    self.by_side.remove(&fact);
+                }
                 self.again(shot, |news| news.team = team)?;
             }
             Step::Player { shot, to } => {
@@ -449,11 +470,23 @@ impl Run {
                     [None, Some(true), Some(false)][usize::try_from(swapped).expect("few")];
                 let utc_ns = START + self.hall.second * SECOND;
                 let n = u16::try_from(to).expect("few");
-                self.give(SheetInput::Period { n, swapped, utc_ns })?;
+                self.give(SheetInput::Period { n, swapped, utc_ns, began_ns: None })?;
             }
             Step::Next { by } => {
                 let n = (u64::from(self.hall.sheet.period()) + 1).saturating_sub(by).max(1);
                 self.step(&Step::Period { to: n.min(40), swapped: 0 })?;
+            }
+            Step::Late { next, ago } => {
+                let n = (self.hall.sheet.period() + u16::from(next)).min(40);
+                let utc_ns = START + self.hall.second * SECOND;
+                let began_ns = Some(utc_ns - ago * SECOND);
+                let input = SheetInput::Period { n, swapped: None, utc_ns, began_ns };
+                // What a desk asks first.
+                if self.hall.sheet.check(&input).is_ok() {
+                    self.give(input)?;
+                    self.sided()?;
+                    self.follow(n, utc_ns - ago * SECOND)?;
+                }
             }
             Step::Graphic { which, word } => {
                 let word = GraphicWord::ALL[usize::try_from(word).expect("few")];
@@ -478,6 +511,45 @@ impl Run {
             Step::Checkpoint => {
                 self.since = vec![self.hall.sheet.checkpoint().encode().expect("JSON")];
                 self.crash(&self.since)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a court's book does: whose a shot is by the rules alone, it is by the sides of its time.
+    fn sided(&mut self) -> Result<(), String> {
+        for name in ["a", "b"].map(court) {
+            for (fact, team) in self.hall.sheet.sided(&name) {
+                let Some(mut news) = self.shots[&fact].last().cloned() else { continue };
+                if self.by_side.contains(&fact) && news.player.is_none() {
+                    news.revision += 1;
+                    news.team = Some(team);
+                    self.tell(news)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each shot whose time is known is of the period that began before it, and of whom its rim was then.
+    fn follow(&self, n: u16, began_ns: i64) -> Result<(), String> {
+        let view = self.hall.sheet.view();
+        let start = view.told.starts.last();
+        let began = crate::media::UtcTime::from_nanos(began_ns).to_rfc3339();
+        if view.told.half_at.is_none()
+            && start.is_none_or(|at| (at.period, &at.time) != (n, &began))
+        {
+            return Err(format!("{n} began at {began}, told is {start:?}"));
+        }
+        for line in view.shots.iter().filter(|_| view.told.half_at.is_none()) {
+            let Some(utc_ns) = line.utc_ns else { continue };
+            if (line.period == n) != (utc_ns / 1_000_000 > began_ns / 1_000_000) {
+                return Err(format!("{} is of period {}", line.fact, line.period));
+            }
+            let fact = FactId::parse(&line.fact).ok_or("a name")?;
+            let by_side = self.hall.sheet.ordinary(&line.court, RimId(line.rim), line.utc_ns).team;
+            if self.by_side.contains(&fact) && line.player.is_none() && line.team != by_side {
+                return Err(format!("{} is {:?}'s", line.fact, line.team));
             }
         }
         Ok(())

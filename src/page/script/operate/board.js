@@ -3,6 +3,7 @@
 import { $, make, say } from "../dom.js";
 import { ask } from "./ask.js";
 import { colorOf, desk } from "./desk.js";
+import { before, beginsWith, named, next } from "./period.js";
 
 const ordinal = (n, all) => (n > all ? `Overtime ${n - all}` : all > 1 ? `Period ${n} of ${all}` : "");
 
@@ -34,16 +35,17 @@ export function showBoard() {
   const many = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   say(waits, pending.attempts ? `Pending: ${many(pending.points, "point")}, ${many(pending.attempts, "shot")}` : "");
   winning(momentum, told);
-  const next = told.next_period ?? null;
-  const overtime = next > told.periods;
-  // An overtime begins from a draw; what pends may make it one.
-  const offered = next !== null && !over && (!overtime || !score.leads || score.pending.points > 0);
-  say($("#period-next"), overtime ? "Overtime" : `Period ${next}`);
-  $("#period-next").hidden = !offered;
+  const after = next();
+  say($("#period-next"), after > told.periods ? "Overtime" : `Period ${after}`);
+  $("#period-next").hidden = after === null;
   const back = !over && told.starts?.length > 0;
-  const before = score.period - 1;
-  say($("#period-back"), !back ? "" : before > told.periods ? `← Overtime ${before - told.periods}` : `← Period ${before}`);
+  const earlier = score.period - 1;
+  say($("#period-back"), back ? `← ${named(earlier)}` : "");
   $("#period-back").hidden = !back;
+  // Tapped late: the shot before it may be of it.
+  const late = before();
+  say($("#period-earlier"), late ? `${named(score.period)} began a shot earlier` : "");
+  $("#period-earlier").hidden = !late;
   $("#board").classList.toggle("is-over", over);
   const recap = `/games/${encodeURIComponent(desk.facts.game)}`;
   if ($("#recap").getAttribute("href") !== recap) $("#recap").href = recap;
@@ -69,8 +71,8 @@ function winning(momentum, told) {
   bar.style.setProperty("--first", colorOf(told.teams[0].id));
   bar.style.setProperty("--second", colorOf(told.teams[1].id));
   $("i", bar).style.width = `${Math.round(share * 1000) / 10}%`;
-  const next = (momentum.leverage || []).map((one) => Math.round(one.swing * 100));
-  const turns = next.length ? ` · next shot turns ${Math.max(...next)} %` : "";
+  const swings = (momentum.leverage || []).map((one) => Math.round(one.swing * 100));
+  const turns = swings.length ? ` · next shot turns ${Math.max(...swings)} %` : "";
   // Whose they are may turn all of it.
   const open = momentum.pending_points ? " ±" : "";
   say($(".win-text", $("#board")), `${Math.round(share * 100)} % to ${Math.round((1 - share) * 100)} %${open}${turns}`);
@@ -83,8 +85,12 @@ export function wireBoard(toShot) {
     if (waits) toShot(waits.fact);
   });
   $("#period-next").addEventListener("click", (event) => {
-    const next = desk.facts.told?.next_period;
-    if (next) ask(desk.path("/period"), { n: next }, event.currentTarget);
+    const after = next();
+    if (after) ask(desk.path("/period"), { n: after }, event.currentTarget);
+  });
+  $("#period-earlier").addEventListener("click", (event) => {
+    const late = before();
+    if (late) beginsWith(late, desk.facts.score.period, event.currentTarget);
   });
   $("#period-back").addEventListener("click", (event) => {
     const { score } = desk.facts;

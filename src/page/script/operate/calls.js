@@ -5,6 +5,7 @@ import { may } from "../session.js";
 import { ask } from "./ask.js";
 import { clockTime, colorOf, desk } from "./desk.js";
 import { play } from "./clip.js";
+import { begins, beginsWith, named } from "./period.js";
 import { Thumb } from "./thumbs.js";
 import { byOf, outcomeOf, placeOf, playerName, tint, whoseOf, wordsOf } from "./words.js";
 
@@ -139,11 +140,12 @@ function showMend() {
   if (mend.parentNode !== row.root) row.root.append(mend);
   const is = outcomeOf(shot);
   for (const button of $(".is", mend).children) button.setAttribute("aria-pressed", String(button.dataset.is === is));
-  fill($(".of", mend), [1, 2, 3, 4].map((n) => ({ value: n, text: String(n), name: n === 1 ? "1 point" : `${n} points`, on: shot.points === n })), "points");
+  fill($(".of", mend), (desk.facts.told?.points || [1, 2, 3, 4]).map((n) => ({ value: n, text: String(n), name: n === 1 ? "1 point" : `${n} points`, on: shot.points === n })), "points");
   const { teams = [], players = [] } = desk.facts.told || {};
   fill($(".by", mend), teams.map((team) => ({ value: team.id, text: team.name || team.id, on: shot.team === team.id, color: colorOf(team.id) })), "team");
   const theirs = players.filter((player) => !shot.team || player.team === shot.team);
   fill($(".player", mend), theirs.map((player) => ({ value: player.id, text: playerName(player), on: shot.player === player.id, color: colorOf(player.team) })), "player");
+  fill($(".begins", mend), begins(shot).map((n) => ({ value: n, text: `${named(n)} from here`, on: false })), "period");
   $(".back", mend).hidden = !byOf(shot);
   $(".play", mend).hidden = !clips.has(shot.fact);
 }
@@ -160,6 +162,7 @@ function fill(node, wants, kind) {
       button.addEventListener("click", () => {
         const shot = shotPicked();
         if (!shot) return;
+        if (kind === "period") return void beginsWith(shot, value, button);
         const body = { [kind]: value };
         // A player has a team: who names him has named it.
         if (kind === "player" && !shot.team) body.team = desk.facts.player(value)?.team;

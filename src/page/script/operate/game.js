@@ -164,6 +164,8 @@ function showGames(choose, all = false) {
   const running = desk.facts.told?.state === "running";
   $("#end-row").hidden = !running;
   say($("#end"), "End this game");
+  // Rules of one period say nothing of when teams change.
+  say($("#sides legend"), `Teams attack, ${desk.facts.told?.periods > 1 ? "in this period" : "from now on"}`);
   // One basket has no sides.
   $("#sides").hidden = desk.courts.reduce((rims, court) => rims + Math.max(1, desk.rims(court).list.length), 0) < 2;
 }

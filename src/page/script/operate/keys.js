@@ -28,7 +28,7 @@ export const KEYS = [
   [["ArrowUp", "k"], "↑ K", "The call after", () => move(-1)],
   [["f"], "F", "Made ↔ missed", final((shot) => flip(shot)), "operator"],
   [["v"], "V", "No shot", final((shot) => correct(shot, { verdict: "none" })), "operator"],
-  [["1", "2", "3", "4"], "1 – 4", "Points", (key) => final((shot) => correct(shot, { points: Number(key) }))(), "operator"],
+  [["1", "2", "3", "4", "5", "6", "7", "8", "9"], "1 – 9", "Points", (key) => final((shot) => correct(shot, { points: Number(key) }))(), "operator"],
   [["a"], "A", "First team's", team(0), "operator"],
   [["b"], "B", "Second team's", team(1), "operator"],
   [["u"], "U", "Take the last correction back", () => undo($("#undo")), "operator"],

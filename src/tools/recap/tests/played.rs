@@ -205,7 +205,8 @@ impl Hall {
                 self.second += 30;
                 self.period += 1;
                 let utc_ns = START + self.second * SECOND;
-                let input = SheetInput::Period { n: self.period, swapped: None, utc_ns };
+                let input =
+                    SheetInput::Period { n: self.period, swapped: None, utc_ns, began_ns: None };
                 if self.sheet.check(&input).is_ok() {
                     let events = self.sheet.apply(&input);
                     self.tell(&events);
@@ -316,6 +317,26 @@ fn a_point_without_a_team_is_one_point() {
     let recap = Recap::of(&hall.told.join("\n"), &game).expect("a game");
     let page = crate::recap::html(&recap, &crate::recap::Clips::default());
     assert!(page.html.contains("Without a team: 1 point, 1 of 1."));
+}
+
+#[test]
+fn what_people_changed_is_counted_by_calls_and_not_by_taps() {
+    let mut hall = Hall::of("fiba-3x3");
+    // Of each of eight calls somebody says whose it was.
+    for n in 0..8 {
+        hall.take(Next::Shot(true, 1, None, None));
+        hall.take(Next::Changed(n, Some((true, 1, Some(n % 2 == 0)))));
+    }
+    // One is called otherwise; one is, and is again as it was called.
+    hall.take(Next::Changed(2, Some((false, 1, Some(true)))));
+    hall.take(Next::Changed(3, Some((false, 1, Some(false)))));
+    hall.take(Next::Changed(3, Some((true, 1, Some(false)))));
+    let game = GameId::new("final").expect("a name");
+    let recap = Recap::of(&hall.told.join("\n"), &game).expect("a game");
+    let said = recap.summary.iter().find(|sentence| sentence.text.starts_with("The operator"));
+    let said = said.expect("one");
+    assert_eq!(said.text, "The operator changed one call and said whose 7 shots were.");
+    assert_eq!(said.facts.len(), 8);
 }
 
 /// What a listener hears, as envelopes. Of a shot without a time of day the envelope has that of its sending.
@@ -439,6 +460,10 @@ fn carried(sentence: &Sentence, shots: &[ShotLine], newest: &BTreeMap<String, Va
         let line = cited().next();
         return line
             .is_some_and(|line| Some(&line.score[0].abs_diff(line.score[1])) == said.first());
+    }
+    if text.starts_with("The operator") {
+        let changed = facts.iter().filter(|fact| shots.iter().any(|line| line.fact == **fact));
+        return changed.count() <= facts.len() && said.iter().sum::<u32>() as usize <= facts.len();
     }
     if text.contains(" no team yet") {
         return cited().filter(|line| scored(line) > 0).all(|line| line.team.is_none())
