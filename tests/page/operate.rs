@@ -193,11 +193,12 @@ fn no_correction_takes_a_fourth_tap_whatever_the_rules() {
 #[test]
 fn a_period_that_was_tapped_late_is_put_right_in_one_tap_or_by_the_call_that_was_its_first() {
     let played = played();
+    // Counted from the shots, however long a browser takes.
+    let began = played.ago(30_000);
     let served = Cabled::serve(&played);
     let Some(mut browser) = opened(&served) else { return };
     spied(&mut browser);
     let now = played.clock.utc();
-    let began = played.ago(30_000);
     let starts = json!([{"period": 2, "time": began.to_rfc3339()}]);
     played.becomes(now, json!({"periods": 4, "period": 2, "next_period": 3, "starts": starts}));
     let mut score = played.score();
