@@ -201,6 +201,10 @@ impl Source for Scripted {
         Some(Arc::clone(&self.state.lock()))
     }
 
+    fn looked_at(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn utc(&self) -> UtcTime {
         SystemClock::new().utc()
     }

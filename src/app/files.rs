@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::config::Config;
-use crate::disk::{self, Disk, Judged, ReadBy, Us, top_names};
+use crate::disk::{self, Disk, Judged, ReadBy, RealDisk, Us, top_names};
 use crate::event::command::Role;
 use crate::media::Foreign;
 
@@ -50,7 +50,8 @@ pub(crate) fn take(
     let mut faults: Vec<String> = options.told.iter().map(ToString::to_string).collect();
     faults.extend(own_folder(&config.appliance.data_dir, disk)?);
     if !options.open_http {
-        for (role, file) in config.http.token_files() {
+        // What is not there yet is made where it is used.
+        for (role, file) in config.http.token_files().filter(|(_, file)| is_there(file)) {
             match disk::own_secret(&file) {
                 Ok((_, told)) => faults.extend(told),
                 // Told once it is to be used; a box goes on without viewers and operators.
@@ -71,6 +72,10 @@ pub(crate) fn take(
         tracing::error!("{fault}");
     }
     Ok(faults)
+}
+
+fn is_there(file: &Path) -> bool {
+    RealDisk::new().inode(file).is_ok()
 }
 
 /// Looks at the data folder as a start would. Changes nothing.

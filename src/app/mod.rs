@@ -344,7 +344,7 @@ impl App {
             relays: Arc::clone(&relays),
             shelf: ring.shelf(),
             theme: data_dir.join("overlay.css"),
-            latest: parking_lot::Mutex::default(),
+            latest: told::Sender::default(),
         };
         let twin = options.twin.clone().map(|begun| {
             let named = claiming.is_somebody().then(|| config.appliance.name.clone());

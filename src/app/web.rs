@@ -9,8 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch as told};
 
 use crate::admission::Admission;
 use crate::app::book::CourtBook;
@@ -44,6 +43,9 @@ use crate::uplink::{Given, Uplink};
 /// Events that a slow page may be behind before it misses some and asks again.
 pub(crate) const EVENTS_BEHIND: usize = 256;
 
+/// So long whoever asks for the state of a box that has just started waits for the first look at it, which is made
+/// within a quarter of a second (chosen: a machine that starts all else beside it).
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// So long a person waits for a verdict to be on disk; below what a browser waits for.
 const VERDICT_WAIT: Duration = Duration::from_secs(5);
 
@@ -64,12 +66,12 @@ pub(crate) struct WebState {
     /// The venue's looks of the overlay, if it has any.
     pub(crate) theme: PathBuf,
     /// Replaced whole by `watch`.
-    pub(crate) latest: Mutex<Option<Arc<BoxStatus>>>,
+    pub(crate) latest: told::Sender<Option<Arc<BoxStatus>>>,
 }
 
 impl WebState {
     pub(crate) fn put(&self, status: Arc<BoxStatus>) {
-        *self.latest.lock() = Some(status);
+        self.latest.send_replace(Some(status));
     }
 }
 
@@ -111,7 +113,16 @@ impl page::Source for WebState {
     }
 
     fn status(&self) -> Option<Arc<BoxStatus>> {
-        self.latest.lock().clone()
+        self.latest.borrow().clone()
+    }
+
+    fn looked_at(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            let mut latest = self.latest.subscribe();
+            let looked = async { drop(latest.wait_for(Option::is_some).await) };
+            // Late: there is nothing to see yet, and that is said.
+            let _late = within(&*self.clock, FIRST_LOOK, looked).await;
+        })
     }
 
     fn utc(&self) -> UtcTime {
@@ -204,7 +215,7 @@ impl Probed for WebState {
     }
 
     fn metrics(&self) -> String {
-        let latest = self.latest.lock().clone();
+        let latest = self.latest.borrow().clone();
         let mut reading = latest.map(|status| reading(&status)).unwrap_or_default();
         let listed = self.book.all().into_iter();
         reading.decoders = listed

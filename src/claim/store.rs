@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::claim::papers::{Attempt, RequestId, json, read};
-use crate::disk::{Disk, Wrong, is_harm, put_by, read_whole, unseal, write_sealed};
+use crate::disk::{Disk, Wrong, is_harm, make_folder, put_by, read_whole, unseal, write_sealed};
 use crate::media::Foreign;
 
 const DIR: &str = "identity";
@@ -71,7 +71,7 @@ impl Store {
     /// [`StoreError`] when the disk says no; a file that cannot be understood is no error.
     pub fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> Result<(Self, Held), StoreError> {
         let store = Self { disk, dir: data_dir.join(DIR) };
-        store.disk.create_dir_all(&store.dir).map_err(store.said_no("make the folder"))?;
+        make_folder(&*store.disk, &store.dir).map_err(store.said_no("make the folder"))?;
         let mut held = Held::default();
         held.current = store.paper(CURRENT, &mut held.damaged)?.filter(|it: &Attempt| {
             // What was never granted is nobody.

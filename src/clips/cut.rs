@@ -77,11 +77,13 @@ pub fn plan(
         run.first().map_or(from, |(_, f)| f.video.map_or(f.span.0, |video| video.first_pts));
     let end = run.iter().map(|(_, f)| f.span.1).max().unwrap_or(to);
     let mut missing = Vec::new();
-    if start > from {
-        missing.push(format!("it begins {} ms late", (start.0 - from.0) / 90));
+    // What is no millisecond nobody misses.
+    let (late, early) = ((start.0 - from.0) / 90, (to.0 - end.0) / 90);
+    if late > 0 {
+        missing.push(format!("it begins {late} ms late"));
     }
-    if end < to {
-        missing.push(format!("it ends {} ms early", (to.0 - end.0) / 90));
+    if early > 0 {
+        missing.push(format!("it ends {early} ms early"));
     }
     let missing = (!missing.is_empty()).then(|| missing.join(", "));
     Ok(Plan { parts, start, end, missing })
@@ -457,6 +459,17 @@ mod tests {
         {
             assert_eq!(clip(forms), plain, "{forms:?}");
         }
+    }
+
+    #[test]
+    fn what_is_less_than_a_millisecond_is_not_missed() {
+        let segments = [segment(1000, "kk", 0)];
+        let views: Vec<_> = (1..).zip(&segments).collect();
+        let missing = |from, to| plan(Ticks(from), Ticks(to), &views).expect("a plan").missing;
+        let (start, end) = (90_000, 180_000);
+        assert_eq!(missing(start - 89, end + 89), None);
+        let told = "it begins 1 ms late, it ends 1 ms early";
+        assert_eq!(missing(start - 90, end + 90).as_deref(), Some(told));
     }
 
     proptest! {

@@ -3,7 +3,8 @@
 //! Order of a clip: hold (nothing of it is evicted) → wait until its end was recorded → choose,
 //! check the reserve (R6), hash → `entries` makes it durable → pin in memory, end the hold → tell. A
 //! cut before the entry is durable leaves nothing: the outbox, or who asked to keep it, asks again, and
-//! the same fragments give the same bytes. A cut after it leaves the clip.
+//! the same fragments give the same bytes. A cut after it leaves the clip. What cannot be read of an interval is tried
+//! again for a while, as a file may come back; then the entry says so.
 
 use std::io;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::clips::index::SegmentEntry;
 use crate::clips::news::told;
 use crate::clips::newslog::NewsLog;
 use crate::clips::pins::Pins;
+use crate::clips::reader::damage_in;
 use crate::clips::timeline::Ticks;
 use crate::disk::found_harmed;
 use crate::event::models::{DISAGREEMENT, LABEL};
@@ -35,6 +37,10 @@ use crate::media::{Foreign, MediaTime, Monotonic};
 const STALLED: Duration = Duration::from_secs(10);
 /// A clip whose entry could not be written, or told, is tried again after this long.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// So long a clip of the outbox is tried whose segments cannot be read (chosen: somebody mounts a disk again, or puts
+/// back what he took away).
+const UNREADABLE: Duration = Duration::from_secs(600);
 
 /// What one round came to.
 #[derive(Clone, Copy, Debug)]
@@ -153,6 +159,14 @@ impl Cutter {
                     Err(_full) => self.waiting.push((wanted, now.plus(RETRY))),
                 }
             }
+            Err(ChangeError::Harmed { why }) => {
+                let is_news = !self.desk.state.lock().unmade.iter().any(|(of, _)| *of == id);
+                if is_news {
+                    warn!(clip = id, why, "no clip yet");
+                    self.desk.set_unmade(&id, format!("{why}; it is tried again"));
+                }
+                self.waiting.push((wanted, now.plus(RETRY)));
+            }
             Err(error) => {
                 warn!(clip = id, %error, "clip's entry not written: again soon");
                 self.waiting.push((wanted, now.plus(RETRY)));
@@ -217,6 +231,9 @@ impl Cutter {
             Ok(Some((media, note))) => (Some(media), note),
             Ok(None) => return Ok(None),
             Err(why) if kept.is_some() => return Err(why.into()),
+            Err(why @ WhyNot::Unreadable(_)) if self.may_come_back(wanted) => {
+                return Err(why.into());
+            }
             Err(why) => (None, Some(why.to_string())),
         };
         let mut clip = Clip {
@@ -253,6 +270,11 @@ impl Cutter {
         Ok(Some(clip))
     }
 
+    /// What a disk lost may be back soon; the last round of a ring leaves it to the next start.
+    fn may_come_back(&self, wanted: &PendingCut) -> bool {
+        self.desk.clock.monotonic().since(wanted.asked) < UNREADABLE
+    }
+
     /// The game that was played in an interval that somebody wants kept, where the wall's time is known.
     pub(crate) fn game_of(&self, wanted: &PendingCut) -> Option<String> {
         let (games, wall) = (self.desk.games.as_ref()?, self.desk.wall.as_ref()?);
@@ -271,18 +293,35 @@ impl Cutter {
         let hold = wanted.hold();
         let desk = Arc::clone(&self.desk);
         let mut opened: Vec<(u64, OpenedSegment)> = Vec::new();
+        let mut unread = Vec::new();
         for entry in segments {
             let path = desk.places.segment(entry);
             // Only what the index knows to be on disk: the writer may be at work behind it.
             match open_segment(&*desk.disk, &path, entry.bytes, Verify::Last) {
-                Ok(segment) => opened.push((entry.id, segment)),
+                Ok(segment) => {
+                    unread.extend(damage_in(entry, &segment.scanned, (hold.from, hold.to)));
+                    opened.push((entry.id, segment));
+                }
                 Err(error) => {
-                    found_harmed(&*desk.disk, &path, error.to_string());
+                    let why = error.to_string();
+                    if entry.overlaps(hold.from, hold.to) {
+                        unread.push(format!("segment {} cannot be read: {why}", entry.id));
+                    }
+                    found_harmed(&*desk.disk, &path, why);
                 }
             }
         }
         let views: Vec<_> = opened.iter().map(|(id, open)| (*id, &open.scanned)).collect();
-        let plan = plan(hold.from, hold.to, &views)?;
+        let plan = plan(hold.from, hold.to, &views).map_err(|why| match unread.as_slice() {
+            [] => WhyNot::No(why),
+            unread => WhyNot::Unreadable(unread.join("; ")),
+        })?;
+        let missing = plan.missing.iter().cloned();
+        let missing: Vec<String> = match plan.missing {
+            Some(_) => missing.chain(unread).collect(),
+            None => Vec::new(),
+        };
+        let missing = (!missing.is_empty()).then(|| missing.join("; "));
         self.check_reserve(&plan, &wanted.request.reason)?;
         let mut parts = Vec::new();
         for part in &plan.parts {
@@ -317,7 +356,7 @@ impl Cutter {
             height: head.height,
             parts: plan.parts,
         };
-        Ok(Some((media, plan.missing)))
+        Ok(Some((media, missing)))
     }
 
     /// R6. What is kept to learn from leaves half of the reserve to what was told.
@@ -383,6 +422,8 @@ enum WhyNot {
     Reserve { more: u64, pinned: u64, reserve: u64 },
     #[error("its segments cannot be read: {0}")]
     Read(#[source] io::Error),
+    #[error("it was recorded, and cannot be read now: {0}")]
+    Unreadable(String),
 }
 
 impl From<WhyNot> for ChangeError {
@@ -391,6 +432,7 @@ impl From<WhyNot> for ChangeError {
             WhyNot::No(why) => Self::NotRecorded { why: Foreign::told(why) },
             WhyNot::Reserve { more, pinned, reserve } => Self::Reserve { more, pinned, reserve },
             WhyNot::Read(error) => Self::Disk(error),
+            why @ WhyNot::Unreadable(_) => Self::Harmed { why: why.to_string() },
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::clips::files::{Log, open_clip};
 use crate::clips::lines::{ClipRecord, line};
 use crate::clips::news::{Due, News, told_gone};
 use crate::clips::newslog::NewsLog;
+use crate::clips::writer::folder_again;
 use crate::disk::{found_harmed, is_harm, read_whole, write_durably};
 use crate::event::{ClipAbout, Event};
 use crate::media::UtcTime;
@@ -47,7 +48,14 @@ impl Entries {
         self.log.append(&touched)?;
         self.log.sync()?;
         let json = clip.to_json();
-        write_durably(&*desk.disk, &desk.places.clip(&clip.id), &json)?;
+        let path = desk.places.clip(&clip.id);
+        match write_durably(&*desk.disk, &path, &json) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                folder_again(&*desk.disk, &desk.places.clips)?;
+                write_durably(&*desk.disk, &path, &json)?;
+            }
+            written => written?,
+        }
         let mut brief = clip.brief();
         brief.sum = Some(sum_of(&json));
         let is = {

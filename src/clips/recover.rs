@@ -33,7 +33,7 @@ use crate::clips::newslog::NewsLog;
 use crate::clips::timeline::Ticks;
 use crate::disk::{
     Disk, DiskFile, Format, NEW_SUFFIX, OpenHow, Wrong, copy_by, found_harmed, is_aside, is_harm,
-    is_sealed, put_by, read_whole, write_durably,
+    is_sealed, make_folder, put_by, read_whole, write_durably,
 };
 use crate::event::Event;
 use crate::media::{CourtId, SessionId, UtcTime};
@@ -82,7 +82,7 @@ pub(crate) fn recover(
 ) -> Result<Recovered, RingError> {
     let disk = &**shared;
     for dir in [&places.dir, &places.segments, &places.clips] {
-        disk.create_dir_all(dir).map_err(|source| RingError::Open { path: dir.clone(), source })?;
+        make_folder(disk, dir).map_err(|source| RingError::Open { path: dir.clone(), source })?;
     }
     let mut index = Index::new();
     let mut unremoved = BTreeMap::new();

@@ -21,7 +21,7 @@ use crate::clips::recover::{Recovered, Trust, recover};
 use crate::clips::shelf::{RingStatus, Shelf};
 use crate::clips::writer::Writer;
 use crate::clock::come_first;
-use crate::disk::{Ballast, DiskLock};
+use crate::disk::{Ballast, DiskLock, make_folder, take_lock};
 use crate::mailbox::{Bell, Mailbox, Rest, Tally, UnitMailbox, WhenFull};
 use crate::media::CourtId;
 
@@ -60,9 +60,9 @@ impl Ring {
             meters,
         } = parts;
         let places = Places::new(&settings.dir);
-        disk.create_dir_all(&places.dir)
+        make_folder(&*disk, &places.dir)
             .map_err(|source| RingError::Open { path: places.dir.clone(), source })?;
-        let lock = disk.lock(&places.lock()).map_err(RingError::InUse)?;
+        let lock = take_lock(&*disk, &places.lock()).map_err(RingError::InUse)?;
         let Recovered { index, segments_log, clips_log, unremoved, news: newslog, lost } =
             recover(&disk, &places, clock.utc(), Trust::Lines)?;
         let deletions = Deletions::open(&disk, &places)?;

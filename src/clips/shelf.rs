@@ -291,7 +291,13 @@ impl Shelf {
             self.look(|index| (index.clip(id).map(|clip| clip.gone_ns), index.is_held(id)));
         let gone_ns = match (known, held) {
             (Some(gone_ns), _) => gone_ns,
-            (None, true) => return Err(ShelfError::StillRecorded),
+            (None, true) => {
+                return Err(match self.unmade(id) {
+                    ShelfError::NoSuchClip => ShelfError::StillRecorded,
+                    // Tried again, and so far not to be read.
+                    why => why,
+                });
+            }
             (None, false) => return Err(self.unmade(id)),
         };
         let path = self.places.clip(id);
@@ -673,10 +679,9 @@ impl RingStatus {
         let faults = state.courts.iter().filter_map(|(court, facts)| {
             facts.fault.as_ref().map(|fault| format!("court {court}: {fault}"))
         });
-        let reason = state.stopped.clone().or_else(|| {
-            let faults: Vec<_> = faults.collect();
-            (!faults.is_empty()).then(|| faults.join("; "))
-        });
+        let faults: Vec<_> = faults.collect();
+        let disk_refuses = state.stopped.is_none() && !faults.is_empty();
+        let reason = state.stopped.clone().or_else(|| disk_refuses.then(|| faults.join("; ")));
         let condition = match &reason {
             Some(_) => StorageCondition::Stopped,
             None => StorageCondition::Recording,
@@ -686,6 +691,7 @@ impl RingStatus {
         let storage = StorageState {
             condition,
             reason: reason.or_else(|| no_clip_fits(index, state.limits)).map(Foreign::told),
+            disk_refuses,
             ring_bytes: index.bytes(),
             quota_bytes: state.limits.quota,
             pinned_bytes: index.pinned_bytes(),

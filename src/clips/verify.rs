@@ -18,6 +18,49 @@ use crate::clips::recover::MAX_INDEX;
 use crate::disk::{OpenHow, is_sealed};
 
 impl RingReader {
+    /// Tells what is wrong with what the indexes name, the entries and the logs. Of what is inside of segments, only
+    /// what opening them showed: a ring of a day is read in hours ([`Self::verify`]).
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn look(&self, mut tell: impl FnMut(Finding)) -> io::Result<()> {
+        self.torn.iter().cloned().for_each(&mut tell);
+        self.named(&mut tell)?;
+        self.logs(&mut tell);
+        Ok(())
+    }
+
+    /// What is named: segments that are not there, and each entry.
+    fn named(&self, tell: &mut impl FnMut(Finding)) -> io::Result<()> {
+        for entry in self.missing()? {
+            let path = self.places.segment(&entry);
+            let wrong = Some("it is not on the disk, and nothing says why".to_owned());
+            tell(Finding { path, wrong });
+        }
+        self.entries(tell)
+    }
+
+    /// The logs.
+    fn logs(&self, tell: &mut impl FnMut(Finding)) {
+        for path in [self.places.segments_log(), self.places.clips_log(), self.places.news()] {
+            let wrong = match read_or_none(&*self.disk, &path, MAX_INDEX) {
+                Ok(bytes) => bytes.as_deref().and_then(rot).map(str::to_owned),
+                Err(error) => Some(error.to_string()),
+            };
+            if wrong.is_some() {
+                tell(Finding { path, wrong });
+            }
+        }
+        let wrong = match self.audit() {
+            Ok((_, 0)) => None,
+            Ok((_, damaged)) => Some(format!("{damaged} of its lines cannot be read")),
+            Err(error) => Some(error.to_string()),
+        };
+        if wrong.is_some() {
+            tell(Finding { path: self.places.audit(), wrong });
+        }
+    }
+
     /// Reads every byte, and tells of each file what is wrong with it.
     ///
     /// # Errors
@@ -37,12 +80,7 @@ impl RingReader {
             };
             tell(Finding { path, wrong });
         }
-        for entry in self.missing()? {
-            let path = self.places.segment(&entry);
-            let wrong = Some("it is not on the disk, and nothing says why".to_owned());
-            tell(Finding { path, wrong });
-        }
-        self.entries(&mut tell)?;
+        self.named(&mut tell)?;
         let shelf = self.shelf()?;
         for clip in self.clips()? {
             let Some(media) = &clip.media else { continue };
@@ -67,23 +105,7 @@ impl RingReader {
             };
             tell(Finding { path, wrong });
         }
-        for path in [self.places.segments_log(), self.places.clips_log(), self.places.news()] {
-            let wrong = match read_or_none(&*self.disk, &path, MAX_INDEX) {
-                Ok(bytes) => bytes.as_deref().and_then(rot).map(str::to_owned),
-                Err(error) => Some(error.to_string()),
-            };
-            if wrong.is_some() {
-                tell(Finding { path, wrong });
-            }
-        }
-        let wrong = match self.audit() {
-            Ok((_, 0)) => None,
-            Ok((_, damaged)) => Some(format!("{damaged} of its lines cannot be read")),
-            Err(error) => Some(error.to_string()),
-        };
-        if wrong.is_some() {
-            tell(Finding { path: self.places.audit(), wrong });
-        }
+        self.logs(&mut tell);
         Ok(())
     }
 

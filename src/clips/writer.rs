@@ -5,19 +5,21 @@
 //! Order of an eviction (R4): take it out of the index in memory → write why, sync → remove the
 //! file; its clips' entries stay, and say that they are gone. A cut after the second arrow is finished by
 //! `recover`.
+//! A segment whose file was taken away or damaged under the writer's hands ends there, told; the next fragment begins
+//! another.
 //! After a failed sync nothing is known of what was written: the segment ends at its last fragment
 //! that is known to be there, and the next key frame begins another.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::{error, info, trace, warn};
 
-use crate::clips::boxes::{Form, SegmentHeader, head};
+use crate::clips::boxes::{Form, SegmentHeader, Tracks, head};
 use crate::clips::desk::{Desk, FragmentDurable, IDLE, Unremoved};
 use crate::clips::evict::{Room, choose, room};
 use crate::clips::files::Log;
@@ -26,7 +28,7 @@ use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, file_na
 use crate::clips::lines::{SegmentRecord, line};
 use crate::clips::recorder::{Begin, Recorder, Step};
 use crate::clips::timeline::{AudioClock, Ticks};
-use crate::disk::{DiskFile, OpenHow};
+use crate::disk::{Disk, DiskFile, InPlace, OpenHow, found_harmed, is_harm, make_folder};
 use crate::mailbox::{Take, UnitMailbox};
 use crate::media::{CourtId, Monotonic, SessionId, StreamItem, UtcTime};
 
@@ -82,12 +84,30 @@ struct OpenSegment {
     id: SegmentNumber,
     path: PathBuf,
     file: Box<dyn DiskFile>,
+    place: InPlace,
     session: SessionId,
+    tracks: Tracks,
+    /// What it begins with.
+    head: Vec<u8>,
     origins: Origins,
     form: Form,
     /// Bytes that are known to be on disk.
     at: u64,
     fragments: u32,
+}
+
+impl OpenSegment {
+    /// Why what is written into it now would be read by nobody.
+    fn astray(&self, disk: &dyn Disk) -> Option<String> {
+        if let Some(why) = self.place.astray(disk) {
+            return Some(why.to_owned());
+        }
+        let mut head = vec![0; self.head.len()];
+        match self.file.read_exact_at(0, &mut head) {
+            Ok(()) => (head != self.head).then(|| "its head is not what was written".to_owned()),
+            Err(error) => is_harm(&error).then(|| error.to_string()),
+        }
+    }
 }
 
 impl Writer {
@@ -276,13 +296,28 @@ impl Writer {
         }
         let written = match begins {
             Some(begin) => self.begin_segment(n, draft, &begin),
-            None => self.go_on(n, draft),
+            None => match self.astray(n) {
+                Some(begin) => {
+                    self.end_segment(n);
+                    self.begin_segment(n, draft, &begin)
+                }
+                None => self.go_on(n, draft),
+            },
         };
         match written {
             Ok(true) => self.make_room(),
             Ok(false) => self.give_up(n, draft), // an earlier fragment of this segment failed
             Err(error) => self.failed(n, draft, &error),
         }
+    }
+
+    /// How a segment begins that goes on for one which came to harm while it was recorded; that is told.
+    fn astray(&self, n: usize) -> Option<Begin> {
+        let open = self.courts.get(n)?.open.as_ref()?;
+        let why = open.astray(&*self.desk.disk)?;
+        let why = format!("{why}; recording goes on in another");
+        found_harmed(&*self.desk.disk, &open.path, why);
+        Some(Begin { session: open.session, tracks: open.tracks.clone() })
     }
 
     /// Begins a segment with its first fragment. Returns false if there is nothing to write.
@@ -312,15 +347,28 @@ impl Writer {
         };
         let form = Form::of_segment(draft, clock);
         let mut bytes = head(&header, &begin.tracks, form);
-        let at = bytes.len() as u64;
+        let (at, written_head) = (bytes.len() as u64, bytes.clone());
         let Some(encoded) = encode(draft, 1, origins, at, form) else { return Ok(false) };
         bytes.extend_from_slice(&encoded.bytes);
         let name = file_name(id, &court.court, &begin.session.to_string());
         let path = desk.places.segments.join(name);
-        let file = desk.disk.open(&path, OpenHow::CreateNew)?;
+        let file = create(desk, &path)?;
+        let place = InPlace::of(&*desk.disk, &path);
         let session = begin.session;
         // Open from here on, so that a failure below finds the file to cut.
-        let open = OpenSegment { id, path, file, session, origins, form, at: 0, fragments: 0 };
+        let open = OpenSegment {
+            id,
+            path,
+            file,
+            place,
+            session,
+            tracks: begin.tracks.clone(),
+            head: written_head,
+            origins,
+            form,
+            at: 0,
+            fragments: 0,
+        };
         let open = court.open.insert(open);
         write(desk, open, &bytes)?;
         desk.disk.sync_dir(&desk.places.segments)?;
@@ -616,6 +664,24 @@ impl Going {
     }
 }
 
+/// Makes a segment's file; and the folder, where somebody took it away.
+fn create(desk: &Desk, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+    match desk.disk.open(path, OpenHow::CreateNew) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            folder_again(&*desk.disk, &desk.places.segments)?;
+            desk.disk.open(path, OpenHow::CreateNew)
+        }
+        opened => opened,
+    }
+}
+
+/// Makes a folder that was taken away while it was in use, and tells it.
+pub(crate) fn folder_again(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    make_folder(disk, folder)?;
+    found_harmed(disk, folder, "it was taken away while it was in use: made anew, empty");
+    Ok(())
+}
+
 /// Writes behind what is known to be there, and waits until it is on disk.
 fn write(desk: &Desk, open: &OpenSegment, bytes: &[u8]) -> io::Result<()> {
     let begun = desk.clock.monotonic();
@@ -654,3 +720,6 @@ fn announce(
     desk.sink.fragment(&FragmentDurable { court, session, segment, end: end.media(), bytes });
     desk.cutter_bell.ring();
 }
+
+#[cfg(test)]
+mod tests;

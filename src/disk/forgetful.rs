@@ -463,7 +463,8 @@ impl Disk for ForgetfulDisk {
         let state = self.shared.lock();
         state.alive()?;
         if !state.dirs.contains(dir) {
-            return Err(not_found(dir));
+            let above = dir.ancestors().any(|path| state.names.contains_key(path));
+            return Err(if above { io::ErrorKind::NotADirectory.into() } else { not_found(dir) });
         }
         let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
         let files = state.names.iter().filter(|(path, _)| path.parent() == Some(dir));
@@ -474,6 +475,12 @@ impl Disk for ForgetfulDisk {
         let dirs = state.dirs.iter().filter(|path| path.parent() == Some(dir));
         let dirs = dirs.filter_map(|p| Some(Entry { name: name(p)?, len: 0, is_dir: true }));
         Ok(files.chain(dirs).collect())
+    }
+
+    fn inode(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        let state = self.shared.lock();
+        state.alive()?;
+        state.names.get(path).map(|inode| Some((0, *inode))).ok_or_else(|| not_found(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -190,6 +190,14 @@ pub fn top_names() -> Vec<&'static str> {
     names
 }
 
+/// True where a box ran from this folder before: the ring's index stands there, which is made once the outbox, the
+/// inbox and all else are. So a store of theirs that is missing or empty was lost.
+#[must_use]
+pub fn has_run(disk: &dyn Disk, data_dir: &Path) -> bool {
+    let ring = disk.names(&data_dir.join("ring"));
+    ring.is_ok_and(|names| names.iter().any(|name| name == "segments.index"))
+}
+
 /// The kind of a file at a place below the data folder; of what was put aside, or is being written, that of the
 /// file itself. `None` where nothing of ours stands there.
 #[must_use]
@@ -202,6 +210,12 @@ pub fn kind_of(place: &Path) -> Option<&'static FileKind> {
     let name = if name == "outbox" { "outbox.redb" } else { name };
     let place = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
     LAYOUT.iter().find(|kind| is_at(kind.at, &place))
+}
+
+/// True of a folder that files of ours lie in.
+fn is_folder(above: &str, name: &str) -> bool {
+    let place = if above.is_empty() { format!("{name}/") } else { format!("{above}/{name}/") };
+    LAYOUT.iter().any(|kind| kind.at.starts_with(&place))
 }
 
 fn is_at(pattern: &str, place: &str) -> bool {
@@ -232,18 +246,32 @@ pub fn look_through(disk: &dyn Disk, data_dir: &Path, read: bool) -> io::Result<
     for folder in folders {
         let dir = data_dir.join(folder);
         // A folder that is not there has nothing.
-        let Ok(mut names) = disk.names(&dir) else { continue };
+        // What stands where a file or a folder belongs may be either, where there are few.
+        let names = match folder {
+            "" | "outbox" => {
+                disk.list(&dir).map(|all| all.into_iter().map(|one| one.name).collect())
+            }
+            _ => disk.names(&dir),
+        };
+        let Ok(mut names) = names else { continue };
         names.sort();
         names.retain(|name| folder != "outbox" || !name.starts_with("outbox."));
         for name in names.into_iter().take(MOST_FILES) {
             let place = Path::new(folder).join(&name);
-            let Some(kind) = kind_of(&place) else { continue };
             let path = dir.join(&name);
-            if let Some((of, newer)) = was_put_aside(&name) {
+            let aside = was_put_aside(&name);
+            let kind = kind_of(&place);
+            if let Some((of, newer)) =
+                aside.filter(|(of, _)| kind.is_some() || is_folder(folder, of))
+            {
                 let why = if newer { "a newer version wrote it" } else { "it was damaged" };
                 let (path, aside) = (dir.join(of), Some(path));
                 found.push(Harm { path, why: why.to_owned(), aside, newer });
-            } else if read && !name.ends_with(NEW_SUFFIX) {
+            } else if let Some(kind) = kind
+                && read
+                && aside.is_none()
+                && !name.ends_with(NEW_SUFFIX)
+            {
                 let why = wrong_with(disk, &path, kind);
                 found.extend(why.map(|why| Harm { path, why, aside: None, newer: false }));
             }

@@ -9,6 +9,8 @@
 //! Every kind of file that lies below the data folder stands in `layout`; what is read of one and is not what was
 //! written goes by `harm` (put aside, told, begun anew), and JSON has its checksum behind it (`sealed`).
 //!
+//! What stands in the place of a folder or a lock, and files that go from under whoever uses them, are `place`'s.
+//!
 //! Folders are made 0700 and files 0600, whatever the umask; `ours` says whether what lies in the data
 //! folder can be believed.
 //!
@@ -22,6 +24,7 @@ mod format;
 mod sealed;
 mod harm;
 mod layout;
+mod place;
 mod ballast;
 mod pages;
 mod forgetful;
@@ -39,10 +42,13 @@ pub use crate::disk::format::{Format, is_aside, put_aside, put_unfit_aside, was_
 pub use crate::disk::harm::{
     Harm, Harms, Taken, copy_by, found_harmed, found_newer, is_harm, put_by, take, write_sealed,
 };
-pub use crate::disk::layout::{FileKind, Keeps, LAYOUT, kind_of, look_through, no_text, top_names};
+pub use crate::disk::layout::{
+    FileKind, Keeps, LAYOUT, has_run, kind_of, look_through, no_text, top_names,
+};
 pub use crate::disk::ours::{
     Judged, ReadBy, Seen, Us, judge, keep_files_private, look, own_secret, read_by, who_reads,
 };
+pub use crate::disk::place::{InPlace, make_folder, take_lock};
 pub use crate::disk::real::RealDisk;
 pub use crate::disk::regular::{Unfit, open_regular, read_most, read_regular, read_regular_text};
 pub use crate::disk::sealed::{Wrong, is_sealed, no_json, read_json, seal, unseal};
@@ -118,6 +124,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
         let files = self.list(dir)?.into_iter().filter(|entry| !entry.is_dir);
         Ok(files.map(|entry| entry.name).collect())
+    }
+    /// Which file has a name, links not followed: two numbers that no other file has meanwhile. `None` where the disk
+    /// cannot tell.
+    ///
+    /// # Errors
+    /// What the file system says: `NotFound` where nothing has it.
+    fn inode(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        let _ = path;
+        Ok(None)
     }
     /// Gives a file another name, replacing what has it. Durable after [`Disk::sync_dir`].
     ///

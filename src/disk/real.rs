@@ -114,6 +114,10 @@ impl Disk for RealDisk {
         Ok(names)
     }
 
+    fn inode(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        fs::symlink_metadata(path).map(|meta| Some((meta.dev(), meta.ino())))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is `disk`")]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)

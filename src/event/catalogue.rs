@@ -172,6 +172,9 @@ codes! {
         "free space on the disk of `box.data_dir`: recording resumes by itself, calls and events go on \
          meanwhile; or lower `quota_bytes` of [ring] and restart: what is over it goes, oldest first, but \
          for pinned clips";
+    DiskRefuses = "disk_refuses", Fault, "the disk refuses what is recorded",
+        "look at the disk or card (`dmesg`; a worn SD card or a loose cable does this): replace it, or move \
+         `box.data_dir` to another; it is tried again every second, calls and events go on meanwhile";
     NoClips = "no_clips", Fault, "no new clips are kept",
         "pull the clips that are done, or raise `quota_bytes` or `reserve_bytes` of [ring]";
     OutboxStopped = "outbox_stopped", Fault, "the outbox cannot write",
@@ -184,7 +187,7 @@ codes! {
          to see which events are gone; then take the file that is named away from `{data_dir}/outbox`";
     FileDamaged = "file_damaged", Fault, "a file of the box is damaged",
         "look at the disk or card (`dmesg`; a worn SD card does this), do what is said of the file, then take away \
-         the one that was put aside; `courtside check` and `courtside clips verify` look at all of them";
+         the one that was put aside; `courtside clips verify` reads every byte of all of them, `courtside check` all but what is inside of the recordings";
     FileNewer = "file_newer", Advice, "a newer courtside left a file that this one cannot read",
         "nothing is lost: install that version again; or, where it never comes back, take the file away that \
          was put aside";

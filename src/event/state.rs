@@ -229,6 +229,9 @@ pub struct StorageState {
     pub condition: StorageCondition,
     /// Why recording stopped and what to do.
     pub reason: Option<Foreign>,
+    /// True where the disk refuses what is recorded, and it is not room that is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disk_refuses: bool,
     /// Bytes of the ring.
     pub ring_bytes: u64,
     /// Its quota.

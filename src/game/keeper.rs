@@ -21,7 +21,8 @@ use tracing::{info, warn};
 
 use crate::config::{Calibrate, CourtConfig};
 use crate::disk::{
-    Disk, Format, Taken, Wrong, is_aside, no_json, read_whole, take, unseal, write_sealed,
+    Disk, Format, Taken, Wrong, is_aside, make_folder, no_json, read_whole, take, unseal,
+    write_sealed,
 };
 use crate::game::calibrate::{Calibration, KEPT_FORMAT, Kept};
 use crate::mailbox::{Mailbox, Take};
@@ -223,7 +224,7 @@ fn write(disk: &dyn Disk, dir: &Path, file: &Path, kept: &Kept) -> io::Result<()
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let bytes = serde_json::to_vec(kept)?;
-    disk.create_dir_all(dir)?;
+    make_folder(disk, dir)?;
     write_sealed(disk, file, bytes)
 }
 
@@ -408,23 +409,22 @@ mod tests {
 
     #[test]
     fn who_waits_is_told_when_it_is_durable_and_a_disk_that_refuses_ends_nothing() {
-        let dir = tempfile::tempdir().expect("a folder");
+        let disk = ForgetfulDisk::new();
+        let rims = Path::new("/box/rims");
+        disk.create_dir_all(rims).expect("made");
         let name = CourtId::new("a").expect("name");
-        // A file stands where the folder belongs: every write fails until it is gone.
-        let rims = dir.path().join("rims");
-        put(dir.path(), &seen(1));
-        RealDisk::new().rename(&dir.path().join("a-0.json"), &rims).expect("in the way");
+        disk.fail_syncs(true);
         let inbox = Mailbox::new(WAITING, WhenFull::DropOldest, Tally::default());
-        let writing = start(Arc::new(RealDisk::new()), rims.clone(), inbox.clone());
+        let writing = start(Arc::new(disk.clone()), rims.into(), inbox.clone());
         let ask = || {
             let (waits, told) = oneshot::channel();
             assert!(inbox.offer(Write::of(&name, 0, &seen(5)).telling(waits)).is_none());
             told.blocking_recv().expect("an answer")
         };
         assert!(ask().is_err());
-        RealDisk::new().remove(&rims).expect("out of the way");
+        disk.fail_syncs(false);
         assert_eq!(ask(), Ok(()));
-        assert_eq!(names(&rims), ["a-0.json"], "there before the answer is");
+        assert_eq!(disk.names(rims).expect("listed"), ["a-0.json"], "there before the answer is");
         inbox.close();
         writing.expect("started").join().expect("ended");
     }

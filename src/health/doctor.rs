@@ -204,7 +204,8 @@ fn of_storage(storage: Option<&StorageState>, found: &mut Vec<Finding>) {
     if storage.condition != StorageCondition::Recording {
         let why = storage.reason.as_deref().unwrap_or("it says no reason");
         let text = format!("recording is {}: {why}", storage.condition);
-        let finding = Finding::new("disk", Code::NotRecording, text);
+        let code = if storage.disk_refuses { Code::DiskRefuses } else { Code::NotRecording };
+        let finding = Finding::new("disk", code, text);
         found.push(finding.with("free_bytes", float(storage.free_bytes)));
     } else if let Some(reason) = &storage.reason {
         found.push(Finding::new("disk", Code::NoClips, reason));
@@ -550,6 +551,14 @@ mod tests {
             ("/models/bundles/0/condition", json!("refused"), "model rimnet", "model_refused"),
             ("/models/bundles/0/condition", json!("stopped"), "model rimnet", "model_stopped"),
             ("/storage/condition", json!("stopped"), "disk", "not_recording"),
+            (
+                "/storage",
+                json!({ "condition": "stopped", "reason": "I/O error", "disk_refuses": true,
+                        "ring_bytes": 0, "quota_bytes": 0, "pinned_bytes": 0, "free_bytes": 0,
+                        "clips": 0 }),
+                "disk",
+                "disk_refuses",
+            ),
             ("/storage/reason", json!("clips are refused: …"), "disk", "no_clips"),
             ("/uplink/connected", json!(false), "broker", "not_connected"),
             ("/uplink/another_box", json!(true), "broker", "another_box"),

@@ -97,6 +97,10 @@ impl Disk for TimedDisk {
         self.inner.names(dir)
     }
 
+    fn inode(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        self.inner.inode(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.inner.rename(from, to)
     }

@@ -115,8 +115,8 @@ impl Tokens {
 
     /// Makes a role's token anew, in its file, which is given back; what was let in by the old one ends.
     ///
-    /// The order: the new one is on disk, then it holds. A cut while it is written leaves an empty file, for
-    /// which the next start makes one.
+    /// The order: the new one is on disk, then it holds. A cut while it is written leaves an empty file, which the
+    /// next start puts aside, and makes one.
     ///
     /// # Errors
     /// [`HttpError::Token`]: the old one holds, for its file is not ours to write; [`HttpError::NoToken`]:
@@ -179,15 +179,16 @@ struct Token(Secret);
 impl Token {
     /// Reads the token, or makes one of 256 bits in a file that only we can read.
     ///
-    /// A cut between making and writing leaves an empty file, which is written at the next start. A
+    /// A cut between making and writing leaves an empty file, which the next start puts aside as any that was emptied. A
     /// file that others may have written is no token: it is put aside, loudly, and a new one is made. So is one
     /// that the disk damaged: nobody could sign in with what stands there.
     fn open(file: &Path) -> Result<Self, HttpError> {
+        let was_there = std::fs::symlink_metadata(file).is_ok();
         let mut opened = own(file)?;
         let mut bytes = Vec::new();
         let read = (&mut opened).take(4096).read_to_end(&mut bytes);
         let wrong = match &read {
-            Ok(_) if bytes.is_empty() => None,
+            Ok(_) if bytes.is_empty() && !was_there => None,
             Ok(_) => wrong_with(&bytes).map(str::to_owned),
             Err(error) if is_harm(error) => Some(error.to_string()),
             Err(_) => None,
@@ -339,7 +340,8 @@ mod tests {
         turned[20] ^= 1;
         let noise: Vec<u8> = (0..whole.len()).map(|n| (n * 151 % 251) as u8).collect();
         let half = whole[..whole.len() / 2].to_vec();
-        for (n, damaged) in [vec![0; whole.len()], turned, noise, half].into_iter().enumerate() {
+        let forms = [vec![0; whole.len()], turned, noise, half, Vec::new(), b"\n".to_vec()];
+        for (n, damaged) in forms.into_iter().enumerate() {
             crate::disk::write_durably(&disk, &file, &damaged).expect("written");
             let made = Token::open(&file).expect("another one");
             let again = Token::open(&file).expect("read");

@@ -54,11 +54,19 @@ fn of(source: Arc<dyn Source>, streams: Streams) -> Router {
         .with_state(Page { source, streams, pictures })
 }
 
-async fn state(State(page): State<Page>) -> impl IntoResponse {
-    // Null until the first look.
-    let text = page.streams.state();
-    let text = text.map_or_else(|| "null".to_owned(), |text| text.to_string());
-    ([(header::CONTENT_TYPE, "application/json")], text)
+/// A box that has just started is looked at within a quarter of a second: who asks before waits for that.
+async fn state(State(page): State<Page>) -> Response {
+    page.source.looked_at().await;
+    match page.streams.state() {
+        Some(text) => {
+            ([(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response()
+        }
+        None => {
+            let detail = "the box has just started: ask again in a second";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Starting", detail);
+            ([(header::RETRY_AFTER, "1")], problem).into_response()
+        }
+    }
 }
 
 /// The box's clock: pages show facts by it, some of them later than they came.

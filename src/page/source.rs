@@ -52,6 +52,8 @@ pub trait Source: Send + Sync + 'static {
     fn snapshot(&self, court: &CourtId) -> Option<Arc<Frame>>;
     /// The state of the box; none before the first look at it.
     fn status(&self) -> Option<Arc<BoxStatus>>;
+    /// Resolves once it was looked at, or a while later.
+    fn looked_at(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     /// The box's idea of UTC, by which events are told.
     fn utc(&self) -> UtcTime;
     /// Where a venue puts its own looks of the overlay; there may be nothing.

@@ -17,13 +17,14 @@ use crate::app::{
     self, court_rims, detect_settings, engine_settings, memory_advice, memory_limit, model_limits,
     uplink_settings,
 };
+use crate::clips::RingReader;
 use crate::clock::{Clock, Floor, SystemClock};
 use crate::config::{self, Config, ConfigError};
 use crate::decode;
 #[cfg(feature = "gstreamer")]
 use crate::detect::ring::Finder;
 use crate::detect::{Detect, DetectSettings, InstalledEngines};
-use crate::disk::{Disk, RealDisk, Seen, Us, look_through};
+use crate::disk::{Disk, Harm, RealDisk, Seen, Us, look_through};
 use crate::event::box_status::BoxStatus;
 use crate::event::catalogue::Code;
 use crate::event::words::{ModelCondition, StreamCondition};
@@ -166,8 +167,12 @@ fn look(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     of_broker(config, lines)?;
     let place = Place::of_config(config);
     let asked = place.state();
-    let nobody = matches!(asked, Err(AskError::NoBox { .. }));
-    of_ports(config, nobody, lines);
+    let answers = match &asked {
+        Ok(_) => Answers::Box,
+        Err(AskError::NoBox { .. }) => Answers::Nobody,
+        Err(_) => Answers::Unknown,
+    };
+    of_ports(config, answers, lines);
     match asked {
         Ok(state) => match BoxStatus::read(&state) {
             Ok(told) => {
@@ -212,8 +217,10 @@ fn of_files(config: &Config, lines: &mut Lines) {
     if faults.is_empty() {
         lines.good("files", format!("nobody else writes {} or reads a secret", dir.display()));
     }
-    // What is in the ring's files `courtside clips verify` says.
-    let harms = look_through(&RealDisk::new(), dir, true).unwrap_or_default();
+    let disk = RealDisk::new();
+    let mut harms = look_through(&disk, dir, true).unwrap_or_default();
+    harms.extend(uplink::look_at_stores(&disk, dir));
+    harms.extend(of_ring(&dir.join("ring")));
     let harms = harms.into_iter().map(|harm| app::damaged(dir, harm)).collect::<Vec<_>>();
     for found in of_damage(&harms) {
         let mark = if found.code == Code::FileNewer { Mark::Advice } else { Mark::Bad };
@@ -225,6 +232,22 @@ fn of_files(config: &Config, lines: &mut Lines) {
     for exposed in meant {
         lines.add(Mark::Advice, "files", exposed.text, "");
     }
+}
+
+/// What is wrong with the ring; what is inside of its segments `courtside clips verify` says.
+fn of_ring(dir: &Path) -> Vec<Harm> {
+    let mut harms = Vec::new();
+    let harm = |path: PathBuf, why: String| Harm { path, why, aside: None, newer: false };
+    let looked = RingReader::open(dir, Arc::new(RealDisk::new())).and_then(|reader| {
+        reader.look(|found| harms.extend(found.wrong.map(|why| harm(found.path, why))))
+    });
+    match looked {
+        // Nothing was recorded yet.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => harms.push(harm(dir.to_owned(), error.to_string())),
+        Ok(()) => {}
+    }
+    harms
 }
 
 /// Enough for the pictures of every court. What binds the daemon may be less: its unit's `MemoryMax`.
@@ -406,8 +429,17 @@ fn of_broker(config: &Config, lines: &mut Lines) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Who answers where the box of this configuration would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    Box,
+    Nobody,
+    /// It could not be asked: without a token that can be read, say.
+    Unknown,
+}
+
 /// Free while nobody answers; while a box does, it is the box that holds them.
-fn of_ports(config: &Config, nobody: bool, lines: &mut Lines) {
+fn of_ports(config: &Config, answers: Answers, lines: &mut Lines) {
     let listens = [
         ("RTMP port", config.ingest.rtmp),
         ("RTMPS port", config.ingest.rtmps),
@@ -415,19 +447,21 @@ fn of_ports(config: &Config, nobody: bool, lines: &mut Lines) {
     ];
     for (what, address) in listens {
         let Some(address) = address else { continue };
-        port(what, address, nobody, lines);
+        port(what, address, answers, lines);
     }
 }
 
-fn port(what: &str, address: SocketAddr, nobody: bool, lines: &mut Lines) {
+fn port(what: &str, address: SocketAddr, answers: Answers, lines: &mut Lines) {
     match TcpListener::bind(address) {
         Ok(_) if address.port() == 0 => lines.good(what, "any that is free"),
-        Ok(_) if nobody => lines.good(what, format!("{address} is free")),
+        Ok(_) if answers != Answers::Box => lines.good(what, format!("{address} is free")),
         Ok(_) => {
             let todo = "the box that answers was started with another configuration: restart it";
             lines.bad(what, format!("nobody listens on {address}, though a box runs"), todo);
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && !nobody => {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::AddrInUse && answers != Answers::Nobody =>
+        {
             lines.good(what, format!("{address} is listened on"));
         }
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -571,5 +605,34 @@ mod tests {
         let (_, text, todo) = verdict(drawn, &[RimBox { x: 640.0, ..drawn }], &court);
         assert!(text.contains("[640, 200, 40, 16], but drawn at [600, 200, 40, 16]"), "{text}");
         assert!(todo.contains("courtside aim --court a"), "{todo}");
+    }
+}
+
+#[cfg(test)]
+mod port_tests {
+    use super::*;
+
+    #[test]
+    fn a_box_that_cannot_be_asked_is_not_said_to_run() {
+        let held = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let taken = held.local_addr().expect("an address");
+        let free = {
+            let other = TcpListener::bind("127.0.0.1:0").expect("bound");
+            other.local_addr().expect("an address")
+        };
+        for (address, answers, mark, says) in [
+            (free, Answers::Unknown, Mark::Good, "is free"),
+            (free, Answers::Nobody, Mark::Good, "is free"),
+            (free, Answers::Box, Mark::Bad, "nobody listens"),
+            (taken, Answers::Unknown, Mark::Good, "is listened on"),
+            (taken, Answers::Box, Mark::Good, "is listened on"),
+            (taken, Answers::Nobody, Mark::Bad, "is taken by another program"),
+        ] {
+            let mut lines = Lines { lines: Vec::new(), silent: true };
+            port("page's port", address, answers, &mut lines);
+            let line = &lines.lines[0];
+            assert_eq!(line.mark, mark, "{answers:?}: {}", line.text);
+            assert!(line.text.contains(says), "{answers:?}: {}", line.text);
+        }
     }
 }

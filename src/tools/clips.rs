@@ -12,11 +12,12 @@ use sha2::{Digest, Sha256};
 use crate::clips::{Clip, Finding, Mended, RingError, RingReader, Shelf, ShelfError, repair};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, Harm, RealDisk, look_through};
 use crate::media::{CourtId, Foreign, MediaTime, SessionId};
 use crate::tools::beside::write_beside;
 use crate::tools::clips_delete::{DeleteArgs, audit};
 use crate::tools::tell::{remark, tell, tell_json};
+use crate::uplink::look_at_stores;
 
 mod export;
 #[cfg(feature = "gstreamer")]
@@ -92,6 +93,9 @@ damaged, and said")]
     Sheet(sheet::SheetArgs),
     /// Read every byte of the ring against its checksums
     ///
+    /// Without --ring the box's other files too: tokens, identity, outbox and inbox, and what it has learnt. The
+    /// box may run meanwhile.
+    ///
     /// Of segments that an earlier version wrote, the parameter sets in their heads have no checksum: how
     /// many those are is said.
     ///
@@ -157,12 +161,31 @@ impl RingArg {
         Ok(Ok(dir))
     }
 
+    /// What is wrong with the box's other files, where its data folder is known.
+    fn beside(&self) -> anyhow::Result<Vec<Finding>> {
+        if self.ring.is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(beside_the_ring(&config::load(&self.config)?.appliance.data_dir))
+    }
+
     fn open(self) -> anyhow::Result<RingReader> {
         match self.dir()? {
             Ok(dir) => RingReader::open(&dir, Arc::new(RealDisk::new())).map_err(no_ring(&dir)),
             Err(none) => bail!(none),
         }
     }
+}
+
+/// What is wrong with the files of a data folder that are not the ring's.
+fn beside_the_ring(data_dir: &Path) -> Vec<Finding> {
+    let disk = RealDisk::new();
+    let mut harms = look_through(&disk, data_dir, true).unwrap_or_default();
+    // What was put aside is damaged no more: `check` and `doctor` name it until it is taken away.
+    harms.retain(|harm| harm.aside.is_none());
+    harms.extend(look_at_stores(&disk, data_dir));
+    let finding = |Harm { path, why, .. }: Harm| Finding { path, wrong: Some(why) };
+    harms.into_iter().map(finding).collect()
 }
 
 /// What there is instead of a ring, and what to do.
@@ -203,17 +226,27 @@ impl ClipsArgs {
             Command::Reel(args) => args.run(),
             #[cfg(feature = "gstreamer")]
             Command::Sheet(args) => args.run(),
-            Command::Verify { ring, repair, json } => match ring.dir()? {
+            Command::Verify { ring, repair: true, json } => match ring.dir()? {
                 Err(none) => {
                     remark(Foreign::told(none));
                     Ok(ExitCode::SUCCESS)
                 }
-                Ok(dir) if repair => mend(&dir, json),
-                Ok(dir) => {
-                    let read = RingReader::open(&dir, Arc::new(RealDisk::new()));
-                    verify(&read.map_err(no_ring(&dir))?, json)
-                }
+                Ok(dir) => mend(&dir, json),
             },
+            Command::Verify { ring, repair: false, json } => {
+                let beside = ring.beside()?;
+                let reader = match ring.dir()? {
+                    Err(none) => {
+                        remark(Foreign::told(none));
+                        None
+                    }
+                    Ok(dir) => {
+                        let read = RingReader::open(&dir, Arc::new(RealDisk::new()));
+                        Some(read.map_err(no_ring(&dir))?)
+                    }
+                };
+                verify(reader.as_ref(), beside, json)
+            }
             Command::Delete(delete) => delete.run(),
             Command::Audit { ring, json } => match ring.dir()? {
                 Err(none) => bail!(none),
@@ -404,9 +437,9 @@ fn mend(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!left.is_empty())))
 }
 
-fn verify(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
+fn verify(ring: Option<&RingReader>, beside: Vec<Finding>, json: bool) -> anyhow::Result<ExitCode> {
     let (mut files, mut damaged, mut told) = (0, 0, Ok(()));
-    ring.verify(|finding| {
+    let mut tell_of = |finding: Finding| {
         files += 1;
         damaged += u32::from(finding.wrong.is_some());
         if json {
@@ -417,10 +450,13 @@ fn verify(ring: &RingReader, json: bool) -> anyhow::Result<ExitCode> {
         } else if let Some(wrong) = &finding.wrong {
             tell(format_args!("{}: {wrong}", finding.path.display()));
         }
-    })
-    .context("read the ring")?;
+    };
+    beside.into_iter().for_each(&mut tell_of);
+    if let Some(ring) = ring {
+        ring.verify(&mut tell_of).context("read the ring")?;
+    }
     told?;
-    match ring.unsummed_heads() {
+    match ring.map_or(0, RingReader::unsummed_heads) {
         0 => {}
         n => remark(format_args!(
             "{n} segments of an earlier version: the parameter sets in their heads have no checksum"
@@ -451,6 +487,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_verifies_looks_at_tokens_at_what_was_learnt_and_at_stores_too() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(dir.path().join("outbox")).expect("made");
+        let put = |name: &str, bytes: &[u8]| {
+            put_beside(&dir.path().join(name), bytes).expect("written");
+        };
+        put("token", b"0123456789abcdef0123\n");
+        put("service.json", b"{\"format\":1}");
+        let found = || -> Vec<String> {
+            let found = beside_the_ring(dir.path()).into_iter();
+            let mut names: Vec<_> = found
+                .map(|one| one.path.file_name().expect("a name").to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(found(), [""; 0]);
+        put("token", &[0; 77]);
+        put("service.json", b"{\"format\":");
+        put("outbox/outbox.redb", &[0; 40_960]);
+        assert_eq!(found(), ["outbox.redb", "service.json", "token"]);
+        let said = verify(None, beside_the_ring(dir.path()), true).expect("looked");
+        assert_eq!(format!("{said:?}"), format!("{:?}", ExitCode::FAILURE));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! way: commands, the wanted configuration), then `mqtt` (the link):
 //! `backoff` (when it tries again),
 //! `states` (the retained messages), `home` (what Home Assistant is told), `redirect` (another broker while it runs). `settings` is what comes in, `counts` how it does,
-//! `schema` every message as JSON Schema, `worker` a thread that ends with its handle.
+//! `schema` every message as JSON Schema, `look` whether the stores are whole, `worker` a thread that ends with its handle.
 //!
 //! What holds (DESIGN §5.4): an event is promised when its record is on disk, and with it all that
 //! was decided with it, its entry in the game's log too; it leaves the queue
@@ -34,6 +34,7 @@ mod inbox;
 mod states;
 mod backoff;
 mod caught;
+mod look;
 mod mqtt;
 pub mod schema;
 
@@ -70,6 +71,7 @@ pub use crate::uplink::hooks::{Committed, CommittedSink, Hooks, SpaceNeeded, Upl
 pub use crate::uplink::inbox::{
     Call, Desired, Failed, INBOX_FORMAT, InboxError, Operation, read_arguments,
 };
+pub use crate::uplink::look::look_at_stores;
 pub use crate::uplink::mqtt::technician::Question;
 pub use crate::uplink::outbox::aside::PutAside;
 pub use crate::uplink::outbox::desk::Given;
@@ -173,7 +175,7 @@ impl Uplink {
         let name = |aside: &PutAside| aside.path.file_name().map(Foreign::path);
         let names = put_aside.iter().filter_map(name).collect();
         // As long as they lie there: somebody looks at what is gone, and takes them away.
-        let names_there = disk.names(&settings.dir).unwrap_or_default();
+        let names_there = outbox::open::names(&**disk, &settings.dir).unwrap_or_default();
         let damaged_names =
             damaged_in(&names_there).iter().map(String::as_str).map(Foreign::told).collect();
         let damaged = damaged.map(|damaged| damaged.path);

@@ -40,7 +40,7 @@ fn an_outbox_that_meets_a_full_disk_at_the_start_gets_the_ballast() {
     assert!(with_space(None, || Err::<(), _>(full())).is_err());
 }
 
-fn settings(dir: PathBuf) -> UplinkSettings {
+pub(super) fn settings(dir: PathBuf) -> UplinkSettings {
     UplinkSettings {
         box_name: BoxName::new("rim-1").unwrap(),
         access: Some(Access::to(Broker { tls: false, host: "127.0.0.1".to_owned(), port: 1 })),

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, Format, NEW_SUFFIX, read_json, take, was_put_aside, write_sealed};
+use crate::disk::{
+    Disk, Format, NEW_SUFFIX, make_folder, read_json, take, was_put_aside, write_sealed,
+};
 
 /// The format that this version writes.
 pub const UPLOAD_FORMAT: Format = Format::FIRST;
@@ -109,7 +111,7 @@ impl Records {
     /// # Errors
     /// What the file system says.
     pub(crate) fn tidy(&self, at_work: impl Fn(&str) -> bool) -> io::Result<()> {
-        self.disk.create_dir_all(&self.dir)?;
+        make_folder(&*self.disk, &self.dir)?;
         let mut names = self.disk.names(&self.dir)?;
         // What a cut left half-written.
         for half in names.extract_if(.., |name| name.ends_with(NEW_SUFFIX)) {

@@ -14,8 +14,10 @@ use courtside::clips::RingReader;
 use courtside::disk::{
     Disk, ForgetfulDisk, Keeps, LAYOUT, kind_of, look_through, read_whole, write_sealed,
 };
+use courtside::event::box_status::BoxStatus;
 use courtside::event::catalogue::Code;
 use courtside::health::doctor::findings;
+use courtside::uplink::look_at_stores;
 use serde_json::{Value, json};
 
 use crate::film::{Shot, made, still};
@@ -32,8 +34,6 @@ const TRIED_ELSEWHERE: &[(&str, &str)] = &[
     ("identity/prev.json", "claim::store"),
     ("identity/told", "claim::store"),
     ("box.key", "app::parcels"),
-    ("outbox/outbox.redb", "uplink::outbox"),
-    ("outbox/inbox.redb", "uplink::inbox"),
     ("models/.part/record.json", "detect::delivery"),
     ("models/.part/parcel", "detect::delivery"),
     ("models/*.parcel", "detect::delivery"),
@@ -95,6 +95,8 @@ impl Damage {
                 bytes = br#"{"format":99,"oldest_reader":99,"version":99}"#.to_vec();
             }
             Self::Newer => return None,
+            // What is begun in its place has its name, and could be read no more than it.
+            Self::Unreadable if keeps == Keeps::Store => return None,
             Self::Unreadable => {
                 disk.fail_reads(path.to_str().expect("UTF-8"));
                 return Some(bytes);
@@ -170,11 +172,16 @@ fn looked(disk: &ForgetfulDisk) -> Vec<(PathBuf, String)> {
         .into_iter()
         .map(|harm| (harm.path, harm.why))
         .collect();
+    found.extend(look_at_stores(disk, data).into_iter().map(|harm| (harm.path, harm.why)));
     let reader = RingReader::open(&data.join("ring"), Arc::new(disk.clone())).expect("a ring");
     reader
         .verify(|finding| found.extend(finding.wrong.map(|why| (finding.path, why))))
         .expect("verified");
     found
+}
+
+fn has_damaged_outbox(status: &BoxStatus) -> bool {
+    status.uplink.as_ref().is_some_and(|uplink| !uplink.state.damaged.is_empty())
 }
 
 /// What only an upload that goes on reads.
@@ -195,7 +202,7 @@ fn every_file_in_every_way() {
         let kind =
             kind_of(place).unwrap_or_else(|| panic!("{} stands in no layout", place.display()));
         if !tried.insert(kind.at)
-            || !matches!(kind.keeps, Keeps::Json | Keeps::Lines | Keeps::Video)
+            || !matches!(kind.keeps, Keeps::Json | Keeps::Lines | Keeps::Video | Keeps::Store)
         {
             continue;
         }
@@ -207,8 +214,12 @@ fn every_file_in_every_way() {
             let as_a_cut_leaves =
                 kind.keeps == Keeps::Lines && matches!(damage, Damage::Cut | Damage::Missing);
             // Whatever has a name of its own, nobody misses.
-            let nobody_misses = damage == Damage::Missing && !kind.at.starts_with("ring/");
-            let silent = as_a_cut_leaves || nobody_misses;
+            let is_store = kind.keeps == Keeps::Store;
+            let nobody_misses =
+                damage == Damage::Missing && !kind.at.starts_with("ring/") && !is_store;
+            // A page of a store that nothing stands in: `uplink::outbox` tries each.
+            let may_be_nothing = is_store && matches!(damage, Damage::Bit | Damage::Cut);
+            let silent = as_a_cut_leaves || nobody_misses || may_be_nothing;
             if !silent && damage != Damage::Newer {
                 let found = looked(&disk);
                 if !found.iter().any(|(of, _)| {
@@ -244,6 +255,7 @@ fn every_file_in_every_way() {
                 && is_read_at_the_start(kind.at)
                 && !bit_in_the_middle
                 && !harms.contains(path)
+                && !(is_store && has_damaged_outbox(&tested.status_now()))
             {
                 wrong.push(format!("{row}: not told: {harms:?}, {answers:?}"));
             }
@@ -252,14 +264,20 @@ fn every_file_in_every_way() {
                 wrong.push(format!("{row}: known, and not in the state"));
             }
             let found = findings(&tested.status_now());
-            let is_told = |code| code == Code::FileDamaged || code == Code::FileNewer;
-            if !harms.is_empty() && !found.iter().any(|one| is_told(one.code)) {
+            let is_told =
+                |code| [Code::FileDamaged, Code::FileNewer, Code::OutboxDamaged].contains(&code);
+            if (!silent || !harms.is_empty())
+                && is_read_at_the_start(kind.at)
+                && !bit_in_the_middle
+                && !found.iter().any(|one| is_told(one.code))
+            {
                 wrong.push(format!("{row}: the doctor says nothing of {harms:?}"));
             }
             tested.stop();
             // What was there is there, under whatever name.
+            let stem = path.to_string_lossy().trim_end_matches(".redb").to_owned();
             let lies = disk.files().iter().any(|file| {
-                file.to_string_lossy().starts_with(&*path.to_string_lossy())
+                file.to_string_lossy().starts_with(&stem)
                     && read_whole(&disk, file, 1 << 30).is_ok_and(|found| found == bytes)
             });
             let unreadable = damage == Damage::Unreadable;
@@ -288,7 +306,7 @@ fn a_box_calls_whatever_became_of_its_files() {
     let disk = template.apart();
     for path in template.files() {
         let kind = kind_of(path.strip_prefix(DATA).expect("below")).expect("a kind");
-        if matches!(kind.keeps, Keeps::Json | Keeps::Lines | Keeps::Video) {
+        if matches!(kind.keeps, Keeps::Json | Keeps::Lines | Keeps::Video | Keeps::Store) {
             disk.replace(&path, &[0; 4096]);
         }
     }

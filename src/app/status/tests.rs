@@ -176,6 +176,7 @@ fn in_mid_game() -> StagesSay {
     let mut said = said_by(vec![north, south]);
     said.calibrate = Calibrate::Watch;
     said.storage = Some(StorageState {
+        disk_refuses: false,
         condition: StorageCondition::Recording,
         reason: None,
         ring_bytes: 12_400_000_000,
@@ -259,6 +260,7 @@ fn ill() -> StagesSay {
         },
     ];
     said.storage = Some(StorageState {
+        disk_refuses: false,
         condition: StorageCondition::Stopped,
         reason: Some(Foreign::told("less than 256 MiB is free: give the disk room")),
         ring_bytes: 1,

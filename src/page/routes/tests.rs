@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::*;
 use crate::clock::{Clock, SystemClock};
@@ -25,11 +25,21 @@ fn status() -> BoxStatus {
     BoxStatus::read(&told).expect("a state")
 }
 
+/// Of a box at its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    ToCome,
+    Late,
+    Done,
+}
+
 struct Scripted {
     stored: Mutex<Vec<SentEvent>>,
     live: broadcast::Sender<SentEvent>,
     replays: Mutex<usize>,
     theme: PathBuf,
+    /// Whether it was looked at.
+    looked: watch::Sender<Look>,
 }
 
 impl Scripted {
@@ -41,6 +51,7 @@ impl Scripted {
             live: broadcast::channel(4).0,
             replays: Mutex::new(0),
             theme: PathBuf::from("nowhere/overlay.css"),
+            looked: watch::Sender::new(Look::Done),
         })
     }
 
@@ -63,7 +74,13 @@ impl Source for Scripted {
     }
 
     fn status(&self) -> Option<Arc<BoxStatus>> {
-        Some(Arc::new(status()))
+        (*self.looked.borrow() == Look::Done).then(|| Arc::new(status()))
+    }
+
+    fn looked_at(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            drop(self.looked.subscribe().wait_for(|looked| *looked != Look::ToCome).await)
+        })
     }
 
     fn utc(&self) -> UtcTime {
@@ -325,4 +342,32 @@ fn what_the_table_lets_in_is_read_here_and_nothing_else() {
         assert_eq!(said(key), None, "{key}");
     }
     assert!(said("from").is_some_and(|said| said.contains("`after`, `last`, `state`")));
+}
+
+#[test]
+fn who_asks_for_the_state_of_a_box_that_starts_waits_for_the_first_look_or_is_told_to_come_again() {
+    let source = Scripted::holding(0);
+    source.looked.send_replace(Look::Late);
+    served(&source, |address| async move {
+        // Nobody looks: no state is no answer.
+        let late = ask(address, "/v1/state").await;
+        assert!(late.starts_with("HTTP/1.1 503"), "{late}");
+        assert!(late.contains("retry-after: 1") && !late.ends_with("null"), "{late}");
+    });
+    let looks = Arc::clone(&source);
+    looks.looked.send_replace(Look::ToCome);
+    served(&source, |address| async move {
+        let mut stream = open(address, "/v1/state", "Connection: close\r\n").await;
+        let waits = tokio::spawn(async move {
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.expect("read");
+            String::from_utf8_lossy(&answer).into_owned()
+        });
+        looks.looked.send_replace(Look::Done);
+        let answer = waits.await.expect("answered");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("\"box\":\"rim-1\""),
+            "{answer}"
+        );
+    });
 }

@@ -47,6 +47,7 @@ pub use crate::uplink::inbox::operation::{Call, Failed, Operation, read_argument
 pub(crate) use crate::uplink::inbox::post::{Outgoing as ToSend, Post, RECEIVE_MAXIMUM, Telling};
 pub use crate::uplink::inbox::store::INBOX_FORMAT;
 pub use crate::uplink::inbox::store::InboxError;
+pub(super) use crate::uplink::inbox::store::{FILE, lost};
 
 /// The handle.
 #[derive(Debug)]

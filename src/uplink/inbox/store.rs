@@ -13,7 +13,7 @@
 //! | 1 | 1 | |
 //!
 //! A store that is damaged beyond redb's own repair, at a start or while it runs, is put aside (`inbox.redb.damaged-{date}-{n}`) and a new one
-//! begun, so is one of a format that this version cannot read (`inbox.redb.newer-{format}`): commands of
+//! begun, so is one that is empty where this box had one, and one of a format that this version cannot read (`inbox.redb.newer-{format}`): commands of
 //! before may then run twice, which is told.
 
 use std::path::{Path, PathBuf};
@@ -21,7 +21,10 @@ use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-use crate::disk::{Disk, Format, put_aside, put_unfit_aside};
+use crate::disk::{
+    Disk, Entry, Format, Harm, InPlace, Wrong, found_harmed, has_run, make_folder, put_aside,
+    put_by,
+};
 use crate::uplink::caught::caught;
 use crate::uplink::inbox::record::Record;
 use crate::uplink::outbox::backend::OnDisk;
@@ -40,7 +43,7 @@ const LAST_PLACE: &str = "place";
 pub const INBOX_FORMAT: Format = Format::FIRST;
 
 /// File of the store, beside the outbox's, whose folder one daemon holds.
-pub(super) const FILE: &str = "inbox.redb";
+pub(crate) const FILE: &str = "inbox.redb";
 /// It holds what fits into `Limits::kept_bytes` and a window.
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -74,6 +77,8 @@ pub(super) struct Store {
     path: PathBuf,
     /// Opened again after an error: redb gives a database up then.
     database: Option<Database>,
+    /// The file that is open.
+    place: Option<InPlace>,
     format: Format,
     last_place: u64,
 }
@@ -96,11 +101,22 @@ impl Store {
         let path = dir.join(FILE);
         let at = |error| InboxError::Disk { path: path.clone(), source: Box::new(error) };
         let mut aside = None;
+        let entries = disk.list(dir).map_err(|error| at(redb::Error::Io(error)))?;
+        let is_there = entries.iter().any(|entry| entry.name == FILE);
+        match lost(&**disk, dir, &entries) {
+            Some(why) if is_there => aside = Some(away(&**disk, &path, why).map_err(at)?),
+            Some(why) => {
+                let why = format!("{why}: begun anew; commands of before may run twice");
+                found_harmed(&**disk, &path, why);
+            }
+            None => {}
+        }
         for _ in 0..2 {
             let store = Self {
                 disk: Arc::clone(disk),
                 path: path.clone(),
                 database: None,
+                place: None,
                 format: INBOX_FORMAT,
                 last_place: 0,
             };
@@ -112,8 +128,8 @@ impl Store {
                     );
                 }
                 Err(Unusable::Damaged) => {
-                    aside =
-                        Some(put_unfit_aside(&**disk, &path).map_err(redb::Error::Io).map_err(at)?);
+                    let why = "it is no whole store";
+                    aside = Some(away(&**disk, &path, why).map_err(at)?);
                 }
                 Err(Unusable::Disk(error)) => return Err(at(error)),
             }
@@ -158,6 +174,7 @@ impl Store {
             }
             write.commit().map_err(Unusable::of)?;
         }
+        self.place = Some(InPlace::of(&*self.disk, &self.path));
         self.database = Some(database);
         Ok(self)
     }
@@ -179,12 +196,13 @@ impl Store {
                 disk,
                 path,
                 database: None,
+                place: None,
                 format: self.format,
                 last_place: self.last_place,
             };
             let begun = caught(|| again.begun()).unwrap_or(Err(Unusable::Damaged));
             match begun {
-                Ok(again) => self.database = again.database,
+                Ok(again) => (self.database, self.place) = (again.database, again.place),
                 Err(Unusable::Damaged) => {
                     let error = redb::Error::RepairAborted;
                     self.give_up(&error);
@@ -212,13 +230,44 @@ impl Store {
         match written {
             Ok(()) => {
                 self.last_place = last;
-                Ok(())
+                self.keep_place()
             }
             Err(error) => {
                 self.give_up(&error);
                 Err(self.at(error))
             }
         }
+    }
+
+    /// Writes all that it holds into a new file, where its own was taken away or replaced while it is open: nothing is
+    /// acknowledged by a file that the next start does not find.
+    fn keep_place(&mut self) -> Result<(), InboxError> {
+        let astray = self.place.as_ref().and_then(|place| place.astray(&*self.disk));
+        let Some(why) = astray else { return Ok(()) };
+        let mut all = Batch::default();
+        self.all(|record, _| all.records.push(record))?;
+        all.desired = self.desired()?;
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let said_no = |error| InboxError::Disk {
+            path: self.path.clone(),
+            source: Box::new(redb::Error::Io(error)),
+        };
+        make_folder(&*self.disk, dir).map_err(said_no)?;
+        if self.disk.list(dir).map_err(said_no)?.iter().any(|entry| entry.name == FILE) {
+            away(&*self.disk, &self.path, why).map_err(|error| self.at(error))?;
+        }
+        drop(caught(|| self.database = None));
+        let last = self.last_place;
+        let database = self.database()?;
+        let written = caught(|| write(database, &all, last))
+            .unwrap_or_else(|panicked| Err(redb::Error::Corrupted(panicked.said)));
+        written.map_err(|error| self.at(error))?;
+        found_harmed(
+            &*self.disk,
+            &self.path,
+            format!("{why}: written anew, with all that it held"),
+        );
+        Ok(())
     }
 
     /// Lets the database go after an error, and puts its file aside where that is what is damaged: the next
@@ -229,7 +278,7 @@ impl Store {
         if !is_damage(error) {
             return;
         }
-        match put_unfit_aside(&*self.disk, &self.path) {
+        match away(&*self.disk, &self.path, &error.to_string()) {
             Ok(aside) => tracing::error!(
                 put_aside = %aside.display(), %error,
                 "the inbox was damaged: begun anew; commands of before may run twice"
@@ -286,6 +335,23 @@ impl Store {
     /// [`InboxError`].
     pub(super) fn desired(&mut self) -> Result<Option<(u64, Vec<u8>)>, InboxError> {
         self.ask(wanted)
+    }
+}
+
+/// Puts the file aside and tells it.
+fn away(disk: &dyn Disk, path: &Path, why: &str) -> Result<PathBuf, redb::Error> {
+    let Harm { aside, why, .. } = put_by(disk, path, Wrong::Damaged(why.to_owned()));
+    aside.ok_or_else(|| redb::Error::Io(std::io::Error::other(why)))
+}
+
+/// Why a store must have been lost that is missing or empty; `None` where it may be new, or lies beside.
+pub(crate) fn lost(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Option<&'static str> {
+    let had_one = || dir.parent().is_some_and(|data_dir| has_run(disk, data_dir));
+    match entries.iter().find(|entry| entry.name == FILE) {
+        Some(entry) if entry.is_dir || entry.len > 0 => None,
+        Some(_) => had_one().then_some("it is empty"),
+        None if entries.iter().any(|entry| entry.name.starts_with(FILE)) => None,
+        None => had_one().then_some("it is not there, though this box had one"),
     }
 }
 

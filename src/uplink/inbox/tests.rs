@@ -813,6 +813,84 @@ fn results_beyond_their_bytes_are_taken_back_oldest_first() {
     });
 }
 
+/// A store with one command, on a disk on which a box ran.
+fn with_a_command() -> (ForgetfulDisk, Arc<dyn Disk>) {
+    let forgetful = ForgetfulDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(forgetful.clone());
+    for folder in [DIR, "/data/ring"] {
+        disk.create_dir_all(Path::new(folder)).expect("made");
+    }
+    let (mut store, _) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+    commits(&mut store, "one", 1);
+    drop(store);
+    let index = Path::new("/data/ring/segments.index");
+    crate::disk::write_durably(&*disk, index, b"{}\n").expect("written");
+    (forgetful, disk)
+}
+
+fn commits(store: &mut Store, id: &str, place: u64) {
+    let asked = letter(&format!("{ROOT}/command/{id}"), r#"{"operation": "resume"}"#);
+    let Read::Command(asked) = letter::read(&asked, ROOT, &Limits::USUAL) else {
+        panic!("a command")
+    };
+    let record = Record { place, ..Record::accepted(asked, Now { utc: NOON, is_known: true }) };
+    store.commit(&Batch { records: vec![record], ..Batch::default() }).expect("written");
+}
+
+fn ids(store: &mut Store) -> Vec<String> {
+    let mut ids = Vec::new();
+    store.all(|record, _| ids.push(record.id)).expect("read");
+    ids
+}
+
+#[test]
+fn an_inbox_that_was_emptied_or_taken_away_is_told_where_this_box_had_one() {
+    let path = Path::new(DIR).join("inbox.redb");
+    for emptied in [true, false] {
+        let (forgetful, disk) = with_a_command();
+        let (mut store, aside) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+        assert_eq!(
+            (ids(&mut store), aside, forgetful.harms()),
+            (vec!["one".to_owned()], None, vec![])
+        );
+        drop(store);
+        if emptied {
+            forgetful.replace(&path, b"");
+        } else {
+            forgetful.lose(&path);
+        }
+        let (mut store, aside) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+        assert_eq!(aside.is_some(), emptied);
+        let harms = forgetful.harms();
+        assert_eq!(harms.iter().map(|harm| &harm.path).collect::<Vec<_>>(), [&path], "{emptied}");
+        commits(&mut store, "two", 1);
+    }
+}
+
+#[test]
+fn commands_are_in_their_place_when_somebody_took_the_file_away_while_it_is_in_use() {
+    let (forgetful, disk) = with_a_command();
+    let (mut store, _) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+    forgetful.lose(&Path::new(DIR).join("inbox.redb"));
+    commits(&mut store, "two", 2);
+    assert_eq!(forgetful.harms().len(), 1);
+    commits(&mut store, "three", 3);
+    drop(store);
+    let (mut store, aside) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+    assert_eq!((ids(&mut store), aside), (["one", "two", "three"].map(str::to_owned).into(), None));
+    assert_eq!(forgetful.harms().len(), 1, "told once");
+}
+
+#[test]
+fn a_folder_where_the_inbox_belongs_stops_no_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new());
+    std::fs::create_dir(dir.path().join("inbox.redb")).expect("made");
+    let (mut store, aside) = Store::open(&disk, dir.path()).expect("it opens");
+    assert!(aside.is_some_and(|aside| aside.is_dir()));
+    commits(&mut store, "one", 1);
+}
+
 const MAKE: &str = "COURTSIDE_FORMAT_DIR";
 
 /// Makes `tests/data/formats/inbox-1.redb`, when asked to.

@@ -7,7 +7,7 @@
 //!
 //! Read `record` (what is kept of an event) and `lanes` (what goes next), both pure; `tables` and
 //! `write` (what one transaction writes), `store` (on disk) over `backend` (redb on the box's disk);
-//! `open`, `formats`, `aside`, `salvage` and `recover` (a start), `forget` (what is let go, and when). `samples`
+//! `open`, `formats`, `aside`, `salvage` over `sift`, and `recover` (a start), `forget` (what is let go, and when). `samples`
 //! is for tests.
 
 pub(super) mod record;
@@ -22,6 +22,7 @@ pub(super) mod aside;
 pub(super) mod open;
 pub(super) mod recover;
 pub(super) mod salvage;
+mod sift;
 mod forget;
 #[cfg(test)]
 mod samples;
@@ -476,6 +477,9 @@ impl Outbox {
             let started = self.monotonic();
             let refused = match self.try_write(batch, (commits, before), tries > 0) {
                 Ok(records) => {
+                    if !self.keeps_its_place() {
+                        return None;
+                    }
                     let took = self.monotonic().since(started);
                     self.parts.hooks.meters.commit_seconds.observe(took.as_secs_f64());
                     if self.parts.counts.lock().disk_fault.take().is_some() {
@@ -496,6 +500,20 @@ impl Outbox {
                 return None;
             }
         }
+    }
+
+    /// Nothing is promised by a file that the next start does not find. False when the thread is to stop and the disk
+    /// still refuses to have it in its place again.
+    fn keeps_its_place(&mut self) -> bool {
+        let mut tries = 0_u64;
+        while let Err(error) = self.parts.store.keep_place() {
+            tries += 1;
+            self.disk_refused(&error);
+            if self.parts.desk.pause(&*self.parts.clock, DISK_RETRY) && tries > 1 {
+                return false;
+            }
+        }
+        true
     }
 
     fn try_write(
@@ -521,7 +539,10 @@ impl Outbox {
         if !error.is_damage() {
             return false;
         }
-        error!(error = %Foreign::error(error), "the outbox on disk is damaged: begun anew");
+        // Once: a disk that takes no new one is asked again and again.
+        if !self.parts.store.none_begun {
+            error!(error = %Foreign::error(error), "the outbox on disk is damaged");
+        }
         match self.parts.store.begin_anew(self.parts.clock.utc()) {
             Ok(Some(damaged)) => {
                 damaged.tell();
@@ -543,6 +564,10 @@ impl Outbox {
     fn disk_refused(&self, error: &StoreError) {
         let text = Foreign::error(error);
         let mut counts = self.parts.counts.lock();
+        // Of a store that is damaged it was told why no other could be begun.
+        if error.is_damage() && counts.disk_fault.is_some() {
+            return;
+        }
         if counts.disk_fault.as_ref() != Some(&text) {
             error!(error = %text, "the outbox cannot write: events wait in memory");
             counts.disk_fault = Some(text);
@@ -661,6 +686,9 @@ impl Outbox {
         let now = self.monotonic();
         if now.since(self.ticked) >= TICK {
             self.ticked = now;
+            if let Err(error) = self.parts.store.keep_place() {
+                self.disk_refused(&error);
+            }
             self.order_owed();
             let utc = self.utc();
             match self.parts.store.forget(self.parts.quota, utc, self.parts.time_floor.at()) {

@@ -3,7 +3,8 @@
 //! A store that is damaged beyond redb's own repair is put aside as `outbox.damaged-{date}-{n}.redb` and a new
 //! one begun, with what can be read of it (`salvage`): a box without
 //! yesterday's events is better than a box without today's. The file stays until somebody takes it away, or three
-//! later ones lie there. So is one of a format that is newer than
+//! later ones lie there. So is one that is empty, and what is in its place and is no file; one that is missing where
+//! this box had one is told. So is one of a format that is newer than
 //! this version can read; it is read in by the next version that can (`aside`).
 
 use std::io;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 
 use redb::ReadableDatabase;
 
-use crate::disk::{Disk, DiskLock, LockError};
+use crate::disk::{
+    Disk, DiskLock, Entry, LockError, found_harmed, has_run, make_folder, take_lock,
+};
 use crate::media::{Foreign, UtcTime};
 use crate::uplink::caught::caught;
 use crate::uplink::outbox::aside::{Beside, look_beside, put};
@@ -24,7 +27,7 @@ use crate::uplink::outbox::tables::StoreError;
 use crate::uplink::outbox::write::Counts;
 
 /// File of the store in its directory.
-pub(super) const FILE: &str = "outbox.redb";
+pub(crate) const FILE: &str = "outbox.redb";
 /// Held while the store is open: one daemon a directory.
 const LOCK: &str = "lock";
 
@@ -73,9 +76,9 @@ impl Damaged {
 /// [`StoreError`] when another process has it, or the disk says no.
 pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<Opened, StoreError> {
     let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
-    disk.create_dir_all(dir).map_err(said_no)?;
+    make_folder(&**disk, dir).map_err(said_no)?;
     let path = dir.join(FILE);
-    let lock = disk.lock(&dir.join(LOCK)).map_err(|error| match error {
+    let lock = take_lock(&**disk, &dir.join(LOCK)).map_err(|error| match error {
         LockError::InUse { .. } => StoreError::InUse { path: path.clone() },
         LockError::Io { source, .. } => said_no(source),
     })?;
@@ -84,12 +87,28 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
     {
         put(&**disk, &path, &head, today).map_err(said_no)?;
     }
-    let is_new = !disk.names(dir).map_err(said_no)?.iter().any(|name| name == FILE);
-    let (store, damaged) = match Store::at(disk, &path) {
-        Ok(mut store) => {
+    let entries = disk.list(dir).map_err(said_no)?;
+    let there = entries.iter().find(|entry| entry.name == FILE);
+    let is_new = there.is_none();
+    let lost = lost(&**disk, dir, &entries);
+    let opened = match &lost {
+        Some(why) if !is_new => {
+            tracing::error!(path = %path.display(), why, "the outbox is damaged");
+            anew(disk, &path, today, None).map(|(store, damaged)| (store, damaged, true))
+        }
+        _ => Store::at(disk, &path).map(|store| (store, None, false)),
+    };
+    let (store, damaged) = match opened {
+        Ok((store, damaged, true)) => (store, damaged),
+        Ok((mut store, _, false)) => {
             // Begun anew by a run that was cut before it had read what it put aside.
             let cut = store.commits() == 0;
             let damaged = if cut { store.take_back_newest(disk, dir, None)? } else { None };
+            if let (Some(why), None) = (&lost, &damaged) {
+                let why =
+                    format!("{why}: begun anew; events that it had promised and not sent are gone");
+                found_harmed(&**disk, &path, why);
+            }
             (store, damaged)
         }
         Err(error) if is_new && error.is_full() => {
@@ -111,7 +130,62 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, today: UtcTime) -> Result<O
     Ok(Opened { store, lock, damaged, beside })
 }
 
+/// Why a store must have been lost that is missing or empty; `None` where it may be new, or what it was lies beside.
+pub(crate) fn lost(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Option<&'static str> {
+    let there = entries.iter().find(|entry| entry.name == FILE);
+    // A start makes the inbox once it has an outbox.
+    let had_one = || {
+        let mut beside = entries.iter().map(|entry| entry.name.as_str());
+        beside.any(|name| name.starts_with("inbox.redb"))
+            || dir.parent().is_some_and(|data_dir| has_run(disk, data_dir))
+    };
+    match there {
+        Some(entry) if entry.is_dir || entry.len > 0 => None,
+        Some(_) => had_one().then_some("it is empty"),
+        // It was put aside by a start that was cut, or by a version of another format.
+        None if entries.iter().any(|entry| entry.name.starts_with("outbox.")) => None,
+        None => had_one().then_some("it is not there, though this box had one"),
+    }
+}
+
 impl Store {
+    /// What became of its file, if that does not lie in its place any more.
+    pub(crate) fn astray(&self) -> Option<&'static str> {
+        let (disk, _) = self.home.as_ref()?;
+        self.place.as_ref()?.astray(&**disk)
+    }
+
+    /// Writes all that it holds into a new file, where its own was taken away or replaced while it is open: what was
+    /// promised is on disk again. True if that was so.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk says no; it may be tried again.
+    pub(crate) fn keep_place(&mut self) -> Result<bool, StoreError> {
+        let Some((why, (disk, path))) = self.astray().zip(self.home.clone()) else {
+            return Ok(false);
+        };
+        let read = self.database()?.begin_read().map_err(StoreError::disk)?;
+        let salvage = Salvage::of_open(&read);
+        drop(read);
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
+        make_folder(&*disk, dir).map_err(said_no)?;
+        if disk.list(dir).map_err(said_no)?.iter().any(|entry| entry.name == FILE) {
+            put_damaged(&*disk, &path, disk.utc()).map_err(said_no)?;
+        }
+        let mut store = Store::at(&disk, &path)?;
+        store.counts = self.counts;
+        let written = caught(|| store.restore(&salvage)).map_err(StoreError::from).flatten();
+        // Half a store would be taken for the one of before.
+        written.inspect_err(|_| drop(disk.remove(&path)))?;
+        // Its folder may be another one by now; where it is not, we hold the lock already.
+        let lock = disk.lock(&dir.join(LOCK)).ok().map(Arc::from);
+        store.lock = lock.or_else(|| self.lock.take());
+        *self = store;
+        found_harmed(&*disk, &path, format!("{why}: written anew, with all of its events"));
+        Ok(true)
+    }
+
     /// Puts the file aside, damaged as it is, and goes on with a new one that has what can be read of it.
     /// Positions, sequences and what is counted go on. `None` where there is no file to put aside.
     ///
@@ -140,7 +214,7 @@ impl Store {
         known: Option<Counts>,
     ) -> Result<Option<Damaged>, StoreError> {
         let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
-        let names = damaged_in(&disk.names(dir).map_err(said_no)?);
+        let names = damaged_in(&names(&**disk, dir).map_err(said_no)?);
         let Some(newest) = names.last() else { return Ok(None) };
         let path = dir.join(newest);
         let salvaged = self.take_back(disk, &path, known)?;
@@ -180,7 +254,7 @@ pub(super) fn anew(
     let dir = path.parent().unwrap_or(Path::new("."));
     let said_no = |source| StoreError::Directory { path: dir.to_owned(), source };
     // A try before may have come so far, and found no room for the new one.
-    if disk.names(dir).map_err(said_no)?.iter().any(|name| name == FILE) {
+    if disk.list(dir).map_err(said_no)?.iter().any(|entry| entry.name == FILE) {
         put_damaged(&**disk, path, today).map_err(said_no)?;
     }
     let mut store = Store::at(disk, path).inspect_err(|_| {
@@ -224,7 +298,7 @@ const DAMAGED_KEPT: usize = 3;
 /// Gives a damaged file a name of its own, durably, and lets the oldest of many go.
 fn put_damaged(disk: &dyn Disk, path: &Path, today: UtcTime) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut taken = damaged_in(&disk.names(dir)?);
+    let mut taken = damaged_in(&names(disk, dir)?);
     let date = today.to_rfc3339();
     let date = date.split('T').next().unwrap_or_default();
     let name = |n: u32| format!("{BEGINS}{date}-{n:02}{ENDS}");
@@ -240,6 +314,11 @@ fn put_damaged(disk: &dyn Disk, path: &Path, today: UtcTime) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names in a folder: of what is no file too, which may stand where one belongs.
+pub(crate) fn names(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<String>> {
+    Ok(disk.list(dir)?.into_iter().map(|entry| entry.name).collect())
 }
 
 /// Names of damaged stores among those of a folder, oldest first.

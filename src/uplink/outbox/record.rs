@@ -87,7 +87,7 @@ impl DecidedWhen {
 }
 
 /// What a record with a checksum begins with.
-const SUM: &str = "{\"sum\":\"";
+pub(super) const SUM: &str = "{\"sum\":\"";
 
 /// One event on disk.
 #[derive(Clone, Debug, PartialEq)]

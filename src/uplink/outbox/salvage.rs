@@ -1,4 +1,5 @@
-//! What can still be read of a store that is damaged: row by row, from both ends, through memory.
+//! What can still be read of a store that is damaged: row by row, from both ends, through memory; and where rows are
+//! missing, record by record from the bytes of its file (`sift`), whatever leads to them.
 //!
 //! Order of a salvage: the damaged file gets a name of its own (`open`), a new store is begun, and what
 //! is read here goes into it in one transaction. A cut before that leaves a store in which nothing was ever
@@ -11,6 +12,7 @@
 //! checkpoint (`recover`), as it would be another game.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,10 +20,11 @@ use redb::{
     Key, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value,
 };
 
-use crate::disk::Disk;
+use crate::disk::{Disk, OpenHow};
 use crate::uplink::caught::caught;
 use crate::uplink::outbox::backend::untouched;
 use crate::uplink::outbox::record::Record;
+use crate::uplink::outbox::sift::{RECORD_MOST, sift};
 use crate::uplink::outbox::store::Store;
 use crate::uplink::outbox::tables::{
     BYTES, CHECKPOINTS, CLIPS, COMMITS, COUNTS, LAST_POSITION, LINK_SESSION, LOG, RECORDS, SENT,
@@ -47,6 +50,8 @@ pub(super) struct Salvage {
     counts: BTreeMap<String, u64>,
     /// Tables of which not every row came, by their names.
     holes: BTreeSet<&'static str>,
+    /// The oldest record of the table, where its beginning can be read.
+    begins: Option<u64>,
 }
 
 /// What became of a damaged store.
@@ -68,6 +73,7 @@ impl Salvage {
         let opened = caught(|| untouched(&**disk, path));
         let Ok(Ok(Some(database))) = opened else {
             all.holes.insert("all");
+            all.sift(&**disk, path);
             return all;
         };
         // A drop of what is damaged may say no as well.
@@ -82,7 +88,34 @@ impl Salvage {
             all.holes.insert("all");
         }
         drop(caught(|| drop(database)));
+        if !all.holes.is_empty() {
+            all.sift(&**disk, path);
+        }
         all
+    }
+
+    /// All that a store says that is open.
+    pub(super) fn of_open(read: &ReadTransaction) -> Self {
+        let mut all = Self::default();
+        if caught(|| all.read(read)).is_err() {
+            all.holes.insert("all");
+        }
+        all
+    }
+
+    /// Takes in what lies in the bytes of the file and no table led to. Whether it was acknowledged is not known,
+    /// so it is sent again. What the oldest of the table stands behind was let go, and stays so.
+    fn sift(&mut self, disk: &dyn Disk, path: &Path) {
+        let mut found = BTreeMap::new();
+        let begins = self.begins;
+        if let Err(error) = each_part(disk, path, |bytes| sift(bytes, &mut found)) {
+            tracing::warn!(path = %path.display(), %error, "the bytes of a damaged outbox cannot be read");
+        }
+        for (position, record) in found {
+            if begins.is_none_or(|begins| position >= begins) {
+                self.records.entry(position).or_insert(record);
+            }
+        }
     }
 
     fn read(&mut self, read: &ReadTransaction) {
@@ -101,6 +134,9 @@ impl Salvage {
             Ok(record) if record.header.position == at => drop(records.insert(at, record)),
             Ok(_) | Err(_) => bad = true,
         }));
+        let first =
+            caught(|| read.open_table(RECORDS).ok()?.first().ok()?.map(|row| row.0.value()));
+        self.begins = first.ok().flatten().filter(|at| self.records.contains_key(at));
         holes.extend(bad.then_some("records"));
         // Between what both ends gave lie leaves that only their own keys lead to.
         if holes.contains("records") {
@@ -190,6 +226,30 @@ impl Salvage {
             && self.waiting.keys().chain(self.sent.keys()).all(there)
             && self.counts.get(BYTES) == Some(&bytes)
     }
+}
+
+/// Gives `each` the bytes of a file, in parts that overlap by what a record may be long; blocks that cannot be read are
+/// zeros.
+fn each_part(disk: &dyn Disk, path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    const PART: usize = 8 << 20;
+    const BLOCK: usize = 4096;
+    let file = disk.open(path, OpenHow::Read)?;
+    let len = file.len()?;
+    let mut at = 0;
+    while at < len {
+        let long = usize::try_from(len - at).unwrap_or(usize::MAX).min(PART + RECORD_MOST);
+        let mut bytes = vec![0; long];
+        if file.read_exact_at(at, &mut bytes).is_err() {
+            for (n, block) in bytes.chunks_mut(BLOCK).enumerate() {
+                if file.read_exact_at(at + (n * BLOCK) as u64, block).is_err() {
+                    block.fill(0);
+                }
+            }
+        }
+        each(&bytes);
+        at += PART as u64;
+    }
+    Ok(())
 }
 
 /// Gives `each` every row of a table that can be read: from its beginning to the first that cannot, then from

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError};
 
-use crate::disk::{Disk, DiskLock, OpenHow};
+use crate::disk::{Disk, DiskLock, InPlace, OpenHow};
 use crate::media::{CourtId, UtcTime};
 use crate::uplink::caught::{Panicked, caught};
 use crate::uplink::outbox::backend::open_database;
@@ -29,6 +29,8 @@ pub(crate) struct Store {
     pub(super) database: Option<Database>,
     /// Where it lies, unless it is in memory.
     pub(super) home: Option<(Arc<dyn Disk>, PathBuf)>,
+    /// Its file, where it is on disk.
+    pub(super) place: Option<InPlace>,
     /// The file was put aside, and no other is begun yet.
     pub(super) none_begun: bool,
     head: Head,
@@ -59,6 +61,7 @@ impl Store {
         store.waiting()?;
         store.recover()?;
         store.home = Some((Arc::clone(disk), path.to_owned()));
+        store.place = Some(InPlace::of(&**disk, path));
         Ok(store)
     }
 
@@ -84,6 +87,7 @@ impl Store {
             lock: None,
             database: Some(database),
             home: None,
+            place: None,
             none_begun: false,
             head,
             counts,
@@ -107,6 +111,7 @@ impl Store {
             }
             let database = (self.opener)()?;
             self.head = prepare(&database)?;
+            self.place = self.home.as_ref().map(|(disk, path)| InPlace::of(&**disk, path));
             self.database = Some(database);
             self.load_counts()
         })?

@@ -77,7 +77,7 @@ pub(super) fn open_all(write: &WriteTransaction) -> Result<(), redb::TableError>
 pub enum StoreError {
     #[error("{path} is in use by another courtside: stop it, or set another `box.data_dir`")]
     InUse { path: PathBuf },
-    #[error("cannot make the outbox's directory {path}: check `box.data_dir` and its owner")]
+    #[error("cannot use the outbox's folder {path}{}", todo(source))]
     Directory { path: PathBuf, source: io::Error },
     #[error("cannot open the outbox {path}")]
     Open { path: PathBuf, source: Box<redb::Error> },
@@ -87,6 +87,16 @@ pub enum StoreError {
     Record { position: u64, source: RecordError },
     #[error("the outbox on disk is damaged")]
     Panicked(#[from] Panicked),
+}
+
+/// What to do about a folder, where the error says whose it is.
+fn todo(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ": check `box.data_dir` and its owner"
+        }
+        _ => "",
+    }
 }
 
 impl StoreError {

@@ -479,7 +479,20 @@ fn whatever_becomes_of_its_file_a_store_opens_and_never_takes_damage_for_an_even
         .filter(|page| whole[page * 4096..(page + 1) * 4096].iter().any(|byte| *byte != 0))
         .collect();
     assert!(pages.len() > 12, "{} pages are in use", pages.len());
+    // Where each event's own bytes lie, once or more.
+    let places: Vec<(Vec<u8>, Vec<usize>)> = told
+        .iter()
+        .map(|record| {
+            let bytes = record.encode().unwrap();
+            let lies = |at: &usize| whole[*at..].starts_with(&bytes);
+            let places: Vec<usize> = (0..whole.len()).filter(lies).collect();
+            assert!(!places.is_empty(), "{record:?}");
+            (bytes, places)
+        })
+        .collect();
     let mut forms: Vec<(String, Vec<u8>)> = Vec::new();
+    let longer: Vec<u8> = (0..50_000).map(|n| (n * 151 % 251) as u8).collect();
+    forms.push(("longer".to_owned(), [whole.as_slice(), &longer].concat()));
     for page in &pages {
         let at = page * 4096;
         let mut zeroed = whole.clone();
@@ -511,6 +524,16 @@ fn whatever_becomes_of_its_file_a_store_opens_and_never_takes_damage_for_an_even
         for record in &there {
             let at = record.header.position as usize;
             assert_eq!(record, &told[at - 1], "{what}: an event that was never told");
+        }
+        // Each whose own bytes are intact is there, whatever leads to it.
+        for (record, (is, places)) in told.iter().zip(&places) {
+            let intact =
+                places.iter().any(|at| bytes.get(*at..).is_some_and(|part| part.starts_with(is)));
+            assert!(
+                !intact || there.contains(record),
+                "{what}: {} is gone",
+                record.header.position
+            );
         }
         let is_whole = there == told && unsent.is_subset(&waiting);
         let is_told = opened.damaged.is_some() || what == "cut to 0";
@@ -570,4 +593,105 @@ fn a_cut_between_putting_aside_and_taking_back_loses_no_event() {
     let (opened, there, _) = looked_at(dir.path(), "again");
     assert!(opened.damaged.is_none(), "once");
     assert_eq!(there, told);
+}
+
+/// A disk on which a box ran: its ring's index lies there.
+fn lived_in() -> (crate::disk::ForgetfulDisk, Arc<dyn Disk>) {
+    let disk = crate::disk::ForgetfulDisk::new();
+    disk.create_dir_all(Path::new("/box/ring")).unwrap();
+    crate::disk::write_durably(&disk, Path::new("/box/ring/segments.index"), b"{}\n").unwrap();
+    (disk.clone(), Arc::new(disk))
+}
+
+#[test]
+fn a_store_that_was_emptied_or_taken_away_is_told_where_this_box_had_one() {
+    let dir = Path::new("/box/outbox");
+    let path = dir.join(FILE);
+    let start = |disk: &Arc<dyn Disk>| open(disk, dir, UtcTime::from_nanos(0)).unwrap();
+    for emptied in [true, false] {
+        let (forgetful, disk) = lived_in();
+        // A box that ran, and whose outbox is new, lost the one that it had.
+        drop(start(&disk));
+        assert!(!forgetful.harms().is_empty(), "emptied {emptied}");
+        let forgetful = forgetful.apart();
+        let disk: Arc<dyn Disk> = Arc::new(forgetful.clone());
+        start(&disk).store.commit(&batch([event("a", 1, 0, made(false))])).unwrap();
+        assert_eq!(forgetful.harms(), [], "nothing is wrong with it");
+        if emptied {
+            forgetful.replace(&path, b"");
+        } else {
+            forgetful.lose(&path);
+        }
+        let Opened { mut store, damaged, .. } = start(&disk);
+        let harms = forgetful.harms();
+        if emptied {
+            assert!(damaged.is_some_and(|damaged| !damaged.salvaged.whole));
+            assert!(
+                forgetful.files().iter().any(|file| file.to_string_lossy().contains(".damaged-"))
+            );
+        } else {
+            assert_eq!(harms.iter().map(|harm| &harm.path).collect::<Vec<_>>(), [&path]);
+            assert!(harms[0].why.contains("not there, though this box had one"), "{harms:?}");
+        }
+        store.commit(&batch([event("a", 2, 0, made(false))])).unwrap();
+    }
+    // A box that never ran has none, and a cut while its first is made leaves an empty one.
+    let forgetful = crate::disk::ForgetfulDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(forgetful.clone());
+    disk.create_dir_all(dir).unwrap();
+    forgetful.replace(&path, b"");
+    assert!(start(&disk).damaged.is_none());
+    assert_eq!(forgetful.harms(), []);
+}
+
+#[test]
+fn folders_where_files_belong_and_a_file_where_the_folder_does_stop_no_start() {
+    for (what, is_folder) in [(FILE, true), ("lock", true), ("", false)] {
+        let data = tempfile::tempdir().unwrap();
+        let dir = data.path().join("outbox");
+        if is_folder {
+            fs::create_dir_all(dir.join(what)).unwrap();
+        } else {
+            drop(fs::File::create(&dir).unwrap());
+        }
+        let Opened { mut store, damaged, .. } = open(&real(), &dir, UtcTime::from_nanos(0))
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(damaged.is_some(), what == FILE, "{what}");
+        store.commit(&batch([event("a", 1, 0, made(false))])).unwrap();
+        let beside = if is_folder { &dir } else { data.path() };
+        let names = crate::uplink::outbox::open::names(&RealDisk::new(), beside).unwrap();
+        assert!(names.iter().any(|name| name.contains(".damaged-")), "{what}: {names:?}");
+    }
+}
+
+#[test]
+fn what_was_promised_is_in_its_place_when_somebody_took_the_file_away_or_put_another_there() {
+    let dir = Path::new("/box/outbox");
+    let path = dir.join(FILE);
+    for replaced in [false, true] {
+        let forgetful = crate::disk::ForgetfulDisk::new();
+        let disk: Arc<dyn Disk> = Arc::new(forgetful.clone());
+        let mut store = open(&disk, dir, UtcTime::from_nanos(0)).unwrap().store;
+        let mut told =
+            store.commit(&batch((1..=9).map(|n| event("a", n, 0, made(false))))).unwrap();
+        store.commit(&Batch { acknowledged: [(1, 5)].into(), ..Batch::default() }).unwrap();
+        assert!(!store.keep_place().unwrap(), "it lies where it should");
+        if replaced {
+            forgetful.replace(&path, b"somebody else's");
+        } else {
+            forgetful.lose(&path);
+        }
+        // Nobody says no to what is written to a file without a name.
+        told.extend(store.commit(&batch([event("a", 10, 0, made(false))])).unwrap());
+        assert!(store.keep_place().unwrap());
+        assert!(!store.keep_place().unwrap(), "once");
+        told.extend(store.commit(&batch([event("a", 11, 0, made(false))])).unwrap());
+        assert_eq!(forgetful.harms().len(), 1, "{:?}", forgetful.harms());
+        drop(store);
+        let store = open(&disk, dir, UtcTime::from_nanos(0)).unwrap().store;
+        assert_eq!(store.replay(None, 0, 100).unwrap(), told);
+        let waiting: Vec<u64> = store.waiting().unwrap().into_iter().map(|(at, _)| at).collect();
+        assert_eq!(waiting, (2..=11).collect::<Vec<_>>());
+        assert_eq!(store.recover().unwrap().courts.len(), 1);
+    }
 }
