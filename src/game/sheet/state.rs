@@ -419,8 +419,8 @@ fn shown_together(shots: &[KeptShot]) -> Vec<(usize, usize)> {
         shots.iter().enumerate().map(|(at, shot)| (shot.news.fact, at)).collect();
     let cuts = shots.iter().enumerate().filter_map(|(at, shot)| {
         let its = shot.highlight.as_ref().filter(|its| its.stands)?;
-        let first = its.cut.with.iter().filter_map(|fact| places.get(fact)).min()?;
-        Some((*first, at))
+        let others = || its.cut.with.iter().filter_map(|fact| places.get(fact)).copied();
+        Some((others().min()?.min(at), others().max()?.max(at)))
     });
     cuts.collect()
 }
