@@ -232,7 +232,7 @@ mod tests {
             |seconds| desk.find(&Interval::Last { court: None, by: Duration::from_secs(seconds) });
         let Err(ChangeError::NotRecorded { why }) = last(5) else { panic!("{:?}", last(5)) };
         let told = why.as_str();
-        assert!(told.starts_with("what came last of court a came 15"), "{told}");
+        assert!(told.starts_with("what came last of court a came 16"), "{told}");
         assert!(told.contains("nothing of the last 5 s") && told.contains("`from`"), "{told}");
         // Of a longer time there is the end of the stream, and the entry says what is missing.
         let span = last(300).expect("some of it");

@@ -311,7 +311,7 @@ mod tests {
             assert_eq!(is_there(&Path::new("/d").join(name)), stays, "{name}");
         }
         // By their bytes: two that fill it, and the first goes.
-        let large = vec![b'?'; usize::try_from(KEPT_BYTES).expect("small") - 40];
+        let large = vec![b'?'; usize::try_from(KEPT_BYTES).expect("small") - 10];
         let before = there.len();
         write("large.json", &large);
         let large = put_by(&disk, Path::new("/d/large.json"), Wrong::Damaged("noise".to_owned()));
