@@ -351,7 +351,7 @@ const FIRST_OF_A_BROKER: [u8; 4] = [0x20, 0xf0, 0x16, 0x15];
 const TLS_PORT: &str = "write mqtts:// in place of mqtt:// in `broker` of [uplink], and `ca_file` where the \
                         broker's certificate is the venue's own; or name its port without TLS (1883)";
 const WEB_PORT: &str = "name the broker's own port in `broker` of [uplink] (8883 for mqtts://, 1883 for mqtt://): not \
-                        that of its web page, nor that of MQTT over WebSockets";
+                        that of its web page, of MQTT over WebSockets, or of a proxy";
 const ODD_BROKER: &str = "update the broker; if a proxy, a bridge or a cloud's gateway stands between, name the broker \
                           itself in `broker` of [uplink]: the box connects anew, and nothing is lost meanwhile";
 const PLAIN_PORT: &str = "write mqtt:// in place of mqtts:// in `broker` of [uplink], or name the broker's port \
