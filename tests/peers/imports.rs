@@ -208,6 +208,19 @@ fn the_same_game_in_other_files_gives_the_same_attempts_and_what_is_no_game_is_r
     assert!(said.contains("courtside.toml"), "{said}");
 }
 
+/// Pictures of a film as ffprobe decodes them: of six seconds its TS has one fewer than its MOV.
+fn pictures_in(film: &Path) -> u64 {
+    let counted = Command::new("ffprobe")
+        .args(["-v", "error", "-count_frames", "-select_streams", "v"])
+        .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"])
+        .arg(film)
+        .output()
+        .expect("ffprobe is installed (make test installs it)");
+    let text = String::from_utf8(counted.stdout).expect("UTF-8");
+    let first = text.lines().next().unwrap_or_default();
+    first.trim_end_matches(',').parse().unwrap_or_else(|_| panic!("{text}"))
+}
+
 #[test]
 fn films_without_sound_whose_pictures_are_one_slice_each_come_to_their_end() {
     let dir = tempfile::tempdir().expect("dir");
@@ -226,9 +239,9 @@ fn films_without_sound_whose_pictures_are_one_slice_each_come_to_their_end() {
         let (code, _, done, said) = ended(&config, &film, &["--began", BEGAN]);
         // 3: the broker of this box is not there.
         assert_eq!((code, &done["lost"]), (Some(3), &0.into()), "{name}: {done} {said}");
-        told.push((name, done["pictures"].as_u64()));
+        told.push((name, done["pictures"].as_u64(), Some(pictures_in(&film))));
     }
-    assert!(told.iter().all(|(_, pictures)| *pictures == Some(150)), "{told:?}");
+    assert!(told.iter().all(|(_, came, there)| came == there && *there > Some(140)), "{told:?}");
 }
 
 #[test]
