@@ -260,7 +260,7 @@ fn one_court() -> Value {
         "clock": {"plausible": true, "courts": []}, "admission": {"faults": []},
         "calibration": {"mode": "off", "courts": {}}, "ledger": {"hops": 0, "unbalanced": []},
         "service": {"in_service": false, "courts": {}, "checks": []},
-        "uploads": {"running": [], "parts": 0, "again": 0, "done": 0, "sent_bytes": 0, "acknowledged_bytes": 0,
+        "uploads": {"running": [], "parts": 0, "again": 0, "refused": 0, "done": 0, "sent_bytes": 0, "acknowledged_bytes": 0,
             "allowed_bits_per_second": 0},
         "host": {"clock": {"watched_s": 0, "moved_ms": 0, "steps": 0}},
     })
