@@ -197,7 +197,7 @@ fn ask(ring: &mut Ring, delete: Delete) -> Result<Deleted, ShelfError> {
 
 /// What is asked for, as this ring may have it.
 fn has(reader: &RingReader, what: &DeleteWhat) -> Option<DeleteWhat> {
-    let any = |is: &dyn Fn(&SegmentEntry) -> bool| reader.segments().any(|entry| is(entry));
+    let any = |is: &dyn Fn(&SegmentEntry) -> bool| reader.segments().any(is);
     match what {
         DeleteWhat::Clip(id) => {
             reader.shelf().ok()?.read(id).ok()?;

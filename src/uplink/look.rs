@@ -175,7 +175,7 @@ mod tests {
                 let found: Vec<_> =
                     look_at_stores(&tried, data).into_iter().map(|one| one.path).collect();
                 let of = damaged.as_ref().map(Vec::len);
-                assert_eq!(found, [path.clone()], "{of:?}");
+                assert_eq!(found, std::slice::from_ref(&path), "{of:?}");
                 assert_eq!(files(&tried), before, "a look changes nothing");
             }
         }

@@ -58,9 +58,7 @@ fn a_call_that_no_game_counts_is_shown_until_that_is_known_and_never_after_the_g
     );
     let now = played.ago(0);
     played.becomes(now, json!({"state": "over", "ended": "operator"}));
-    browser.until(
-        "document.body.textContent.includes('Final') || document.body.textContent.includes('over')",
-    );
+    browser.until("document.body.textContent.includes('Over, by the operator')");
     played.of_no_game(4, "made", true);
     // What comes after it shows that it was heard.
     played.graphic(9, "Full time", "proposed", 30, now);

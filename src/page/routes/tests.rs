@@ -79,7 +79,7 @@ impl Source for Scripted {
 
     fn looked_at(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
-            drop(self.looked.subscribe().wait_for(|looked| *looked != Look::ToCome).await)
+            drop(self.looked.subscribe().wait_for(|looked| *looked != Look::ToCome).await);
         })
     }
 

@@ -120,7 +120,7 @@ export class Facts {
     const plays = this.told?.state === "running" && this.told.courts.includes(court) && !(at !== null && this.start !== null && at < this.start);
     const first = of === undefined && data.provisional && plays;
     const gone = of === undefined && standing === "withdrawn" && before;
-    if (!named && !first && !gone) return before && this.shots.delete(fact) ? "shots" : null;
+    if (!named && !first && !gone) return before && !isOld(before, revision) && this.shots.delete(fact) ? "shots" : null;
     this.hear(envelope);
     if (isOld(before, revision)) return null;
     this.taken += 1;

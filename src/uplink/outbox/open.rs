@@ -173,7 +173,7 @@ impl Store {
         if disk.list(dir).map_err(said_no)?.iter().any(|entry| entry.name == FILE) {
             put_damaged(&*disk, &path, disk.utc()).map_err(said_no)?;
         }
-        let mut store = Store::at(&disk, &path)?;
+        let mut store = Self::at(&disk, &path)?;
         store.counts = self.counts;
         let written = caught(|| store.restore(&salvage)).map_err(StoreError::from).flatten();
         // Half a store would be taken for the one of before.
