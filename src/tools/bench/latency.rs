@@ -135,7 +135,7 @@ impl LatencyArgs {
     }
 
     /// Length of a run: the rendered game has a shot each five seconds, and five runs to the screen are to have
-    /// [`CALLS_LEAST`] calls.
+    /// [`super::screen::CALLS_LEAST`] calls.
     fn seconds(&self) -> u32 {
         self.seconds.unwrap_or(if self.screen { 40 } else { 20 })
     }
