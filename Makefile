@@ -86,7 +86,7 @@ fmt: ## Format the code
 
 told: # Manual page and completions, which the program writes itself
 	@mkdir -p $(TOLD)
-	@for what in man bash zsh fish; do $(BIN) completions $$what > $(TOLD)/$$what; done
+	@for what in man bash zsh fish; do $(BIN) completions $$what > $(TOLD)/$$what || exit 1; done
 
 install: ## Place binary, unit, sysusers and bundles below DESTDIR
 	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }

@@ -11,7 +11,9 @@ say() { echo "deb: $*"; }
 case ${1:-} in
 amd64) triple=x86_64-unknown-linux-gnu; binary=$built/release/courtside; shims=$built/engines/shims; strip=strip ;;
 arm64) triple=aarch64-unknown-linux-gnu; binary=$built/$triple/release/courtside; shims=$built/engines/shims-aarch64
-    strip=aarch64-linux-gnu-strip ;;
+    strip=aarch64-linux-gnu-strip
+    [ "$(dpkg --print-architecture)" = amd64 ] || {
+        binary=$built/release/courtside; shims=$built/engines/shims; strip=strip; } ;;
 *) echo "scripts/deb.sh: amd64 or arm64?" >&2; exit 2 ;;
 esac
 binary=${BIN:-$binary}

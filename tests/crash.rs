@@ -36,7 +36,7 @@ mod ring;
 mod synthetic;
 
 use ring::{TestRing, settings};
-use synthetic::{aac, parameters, picture, sound};
+use synthetic::{aac, parameters, picture, sound, tenths};
 
 const DIR: &str = "/data/ring";
 /// About seven segments of the story below.
@@ -681,10 +681,7 @@ fn a_pin_ends_after_its_days_and_its_clip_goes_with_its_segment() {
     assert_eq!(clips(&disk)["old"].ended, Some(PinEnd::Expired));
     let session = SessionId::from_bits(0xc2);
     tested.opened(session);
-    for n in 0..80 {
-        let ms = i64::try_from(n).expect("small") * 100;
-        tested.feed(picture(session, n, ms, n % 10 == 0, 1000, &parameters(0)));
-    }
+    tenths(session, 0..80, 1000).for_each(|item| tested.feed(item));
     assert_eq!(clips(&disk)["old"].state(), "gone", "its segment was needed");
     assert_eq!(tested.ring.status().storage.clips, 0);
 }

@@ -188,13 +188,11 @@ class Publishing:
         self.broker = broker(tried.base + 5)
         self.box = Box('shared', tried.base, courts=COURTS, broker='mqtt://127.0.0.1:%d' % (tried.base + 5),
                        rims='rims = [[140, 60, 24, 10]]\nrims_of = [320, 180]')
-        # What waits for its first decoder is no matter of the case.
-        self.lock = threading.Lock()
 
     def play(self, row, court):
         """What a publisher showed, as one dictionary."""
         box, before = self.box, {one['id'] for one in self.box.segments()}
-        at, said, pictures, answers = box.log_len(), set(), 0, 0
+        at, said = box.log_len(), set()
         script = self.tried.cases / row['case'] / 'run.py'
         out = tempfile.TemporaryFile('w+')
         playing = subprocess.Popen([sys.executable, '-u', script, str(box.rtmp), 'key-court-' + court, *row['args']],
@@ -282,8 +280,7 @@ def judged(row, got, busy):
 
 
 def unprinted(row, text):
-    wrong = ['`%s` is not printed' % words for words in row['out'] if not re.search(words, text, re.M)]
-    return wrong
+    return ['`%s` is not printed' % words for words in row['out'] if not re.search(words, text, re.M)]
 
 
 def lonely(tried, row):

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::app::error::AppError;
 use crate::app::options::Options;
 use crate::config::Config;
-use crate::disk::{self, Disk, Judged, ReadBy, RealDisk, Us, top_names};
+use crate::disk::{self, Disk, Judged, ReadBy, Us, top_names};
 use crate::event::command::Role;
 use crate::media::Foreign;
 
@@ -51,7 +51,7 @@ pub(crate) fn take(
     faults.extend(own_folder(&config.appliance.data_dir, disk)?);
     if !options.open_http {
         // What is not there yet is made where it is used.
-        for (role, file) in config.http.token_files().filter(|(_, file)| is_there(file)) {
+        for (role, file) in config.http.token_files().filter(|(_, file)| !is_missing(disk, file)) {
             match disk::own_secret(&file) {
                 Ok((_, told)) => faults.extend(told),
                 // Told once it is to be used; a box goes on without viewers and operators.
@@ -74,8 +74,8 @@ pub(crate) fn take(
     Ok(faults)
 }
 
-fn is_there(file: &Path) -> bool {
-    RealDisk::new().inode(file).is_ok()
+fn is_missing(disk: &dyn Disk, file: &Path) -> bool {
+    disk.inode(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Looks at the data folder as a start would. Changes nothing.

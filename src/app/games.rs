@@ -30,7 +30,7 @@ use crate::game::rulebook::Rulebook;
 use crate::game::rules::Rules;
 use crate::game::sheet::{Attacked, Attacks, Setup, SheetInput};
 use crate::game::table::{Changed, Table, TableRefused};
-use crate::game::tap::{Add, Tap, TapRefused, Tapped, When};
+use crate::game::tap::{Add, Tap, TapRefused, Tapped, When, utc_ns};
 use crate::mailbox::Mailbox;
 use crate::media::{CourtId, Foreign, GameId, MediaTime, RimId, SessionId, TeamId, UtcTime};
 use crate::uplink::Failed;
@@ -174,14 +174,10 @@ impl GameDesk {
     async fn sided(&self, court: &CourtId, game: &GameId) -> Result<bool, Failed> {
         // Of a court that is gone nothing is told any more.
         let Some(parts) = self.book.get(court) else { return Ok(false) };
-        let (waits, told) = oneshot::channel();
-        let behind = || Failed::new("busy", "the period is moved, its court is behind: ask again");
-        let asked = ToGame::Sided(game.clone(), waits);
-        parts.answers.try_offer(asked).map_err(|_| behind())?;
-        match within(&*self.world.clock, WAIT, told).await {
-            Some(Ok(Some(durable))) => self.kept(durable).await.map(|()| true),
-            Some(Ok(None)) => Ok(false),
-            Some(Err(_)) | None => Err(behind()),
+        let behind = "the period is moved, its court is behind: ask again";
+        match self.ask(&parts, |waits| ToGame::Sided(game.clone(), waits), behind).await? {
+            Some(durable) => self.kept(durable).await.map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -284,7 +280,7 @@ impl GameDesk {
             .book
             .get(&court)
             .ok_or_else(|| Failed::new("unknown", format_args!("no court `{court}` plays here")))?;
-        let told = self.ask(&parts, Tap::Add(add)).await?.map_err(|error| tap_refused(&error))?;
+        let told = self.tap(&parts, Tap::Add(add)).await?.map_err(|error| tap_refused(&error))?;
         self.on_disk(told).await
     }
 
@@ -307,15 +303,25 @@ impl GameDesk {
                 let ago = i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX);
                 Some(self.world.clock.utc().as_nanos().saturating_sub(ago))
             }
-            When::At(..) => None,
+            When::At(session, at) => {
+                let courts = asked.court.as_slice().iter().chain(&setup.courts);
+                let times = courts.map(|court| utc_ns(&self.anchors, court, session, at));
+                times.flatten().next()
+            }
         };
         let of_player = || setup.team_of(asked.player.as_ref()?);
         let team = asked.team.as_ref().or_else(of_player);
         let attacked = team.and_then(|team| sheet.attacked(team, asked.court.as_ref(), utc_ns));
+        let arguments = |what: &str| Failed::new("arguments", what);
         if let Some((court, rim)) = attacked {
+            if utc_ns.is_none() {
+                return Err(arguments(
+                    "say `court` and `rim`: the time of day of that moment is not known, so nobody knows which basket \
+                     was whose",
+                ));
+            }
             return Ok((court, asked.rim.map_or(rim, RimId)));
         }
-        let arguments = |what: &str| Failed::new("arguments", what);
         let court = match (&asked.court, setup.courts.as_slice()) {
             (Some(court), _) => court.clone(),
             (None, [only]) => only.clone(),
@@ -333,7 +339,7 @@ impl GameDesk {
     async fn tapped(&self, tap: Tap) -> Result<ShotTold, Failed> {
         let mut unknown = Failed::new("unknown", "no such shot is known here");
         for listed in self.book.all() {
-            match self.ask(&listed.parts, tap.clone()).await? {
+            match self.tap(&listed.parts, tap.clone()).await? {
                 Ok(told) => return self.on_disk(told).await,
                 Err(error @ TapRefused::Book(book::Refused::Unknown { .. })) => {
                     unknown = tap_refused(&error);
@@ -344,14 +350,25 @@ impl GameDesk {
         Err(unknown)
     }
 
-    async fn ask(
+    async fn tap(
         &self,
         parts: &CourtParts,
         tap: Tap,
     ) -> Result<Result<Tapped, TapRefused>, Failed> {
+        let behind = "the game of its court is behind: ask again";
+        self.ask(parts, |waits| ToGame::Tap(tap, waits), behind).await
+    }
+
+    /// Asks a court's thread, and waits for what it says.
+    async fn ask<T>(
+        &self,
+        parts: &CourtParts,
+        asked: impl FnOnce(oneshot::Sender<T>) -> ToGame,
+        behind: &str,
+    ) -> Result<T, Failed> {
         let (waits, told) = oneshot::channel();
-        let behind = || Failed::new("busy", "the game of its court is behind: ask again");
-        parts.answers.try_offer(ToGame::Tap(tap, waits)).map_err(|_| behind())?;
+        let behind = || Failed::new("busy", behind);
+        parts.answers.try_offer(asked(waits)).map_err(|_| behind())?;
         match within(&*self.world.clock, WAIT, told).await {
             Some(Ok(told)) => Ok(told),
             // Let go on its way, for want of room; or the outbox is full.

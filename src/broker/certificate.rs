@@ -176,7 +176,8 @@ fn presented_name(told: &str) -> &str {
     inside.unwrap_or(told).trim_matches('"')
 }
 
-const WEAK: &str = "the broker's certificate, or one that signed it, is signed in a way that is too weak or too                     rare: take RSA of 2048 bits or more, or ECDSA (prime256v1), with SHA-256";
+const WEAK: &str = "the broker's certificate, or one that signed it, is signed in a way that is too weak or too \
+                    rare: take RSA of 2048 bits or more, or ECDSA (prime256v1), with SHA-256";
 
 fn of_alert(alert: AlertDescription) -> (LinkTrouble, Foreign) {
     use AlertDescription as Alert;

@@ -274,7 +274,8 @@ impl Clip {
         if about.is_empty() {
             return false; // of a version that says nothing, or of no game
         }
-        let ClipAbout { game, score_tenths, tags } = about;
+        // `merged` is said of what is taken back.
+        let ClipAbout { game, score_tenths, tags, merged: _ } = about;
         let score = score_tenths.and_then(|tenths| Number::from_f64(f64::from(tenths) / 10.0));
         let said =
             (game.as_ref().map(ToString::to_string).or(self.game.clone()), score, tags.clone());

@@ -3,8 +3,9 @@
 //! Order of a clip: hold (nothing of it is evicted) → wait until its end was recorded → choose,
 //! check the reserve (R6), hash → `entries` makes it durable → pin in memory, end the hold → tell. A
 //! cut before the entry is durable leaves nothing: the outbox, or who asked to keep it, asks again, and
-//! the same fragments give the same bytes. A cut after it leaves the clip. What cannot be read of an interval is tried
-//! again for a while, as a file may come back; then the entry says so.
+//! the same fragments give the same bytes. A cut after it leaves the clip. An interval of which nothing can be read is
+//! tried again for a while, as a file may come back; then the entry says so, as it does at once of what is missing
+//! of one that can be read in part.
 
 use std::io;
 use std::sync::Arc;
@@ -270,7 +271,7 @@ impl Cutter {
         Ok(Some(clip))
     }
 
-    /// What a disk lost may be back soon; the last round of a ring leaves it to the next start.
+    /// What a disk lost may be back soon: the outbox asks again at the next start too.
     fn may_come_back(&self, wanted: &PendingCut) -> bool {
         self.desk.clock.monotonic().since(wanted.asked) < UNREADABLE
     }
@@ -312,16 +313,15 @@ impl Cutter {
             }
         }
         let views: Vec<_> = opened.iter().map(|(id, open)| (*id, &open.scanned)).collect();
-        let plan = plan(hold.from, hold.to, &views).map_err(|why| match unread.as_slice() {
+        let mut plan = plan(hold.from, hold.to, &views).map_err(|why| match unread.as_slice() {
             [] => WhyNot::No(why),
             unread => WhyNot::Unreadable(unread.join("; ")),
         })?;
-        let missing = plan.missing.iter().cloned();
-        let missing: Vec<String> = match plan.missing {
-            Some(_) => missing.chain(unread).collect(),
-            None => Vec::new(),
-        };
-        let missing = (!missing.is_empty()).then(|| missing.join("; "));
+        // What cannot be read is missed where something is.
+        let missing = plan.missing.take().map(|missing| {
+            unread.insert(0, missing);
+            unread.join("; ")
+        });
         self.check_reserve(&plan, &wanted.request.reason)?;
         let mut parts = Vec::new();
         for part in &plan.parts {

@@ -35,7 +35,7 @@ use crate::event::words::ClipWord;
 use crate::media::{CourtId, Foreign, GameId, MediaTime, Monotonic, SessionId, UtcTime};
 
 /// What a time in UTC may be wrong by (`arrival` and the usual camera: DESIGN §5.2).
-const UTC_SLACK_NS: i64 = 2_000_000_000;
+pub(crate) const UTC_SLACK_NS: i64 = 2_000_000_000;
 /// What the disk refused is tried again after this long.
 const AGAIN: Duration = Duration::from_secs(10);
 /// As it stands with what went.
@@ -559,7 +559,7 @@ mod tests {
     use crate::clips::desk::CutterCommand;
     use crate::clips::fragment::{SEAL, Verify, scan_bytes};
     use crate::clips::shelf::ShelfError;
-    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::synthetic::tenths;
     use crate::clips::test_ring::{TestRing, settings};
     use crate::disk::{ForgetfulDisk, read_whole};
     use crate::event::words::StorageCondition;
@@ -576,10 +576,7 @@ mod tests {
         for k in 0..2 {
             let session = SessionId::from_bits(SESSION.bits() + k);
             ring.opened(session);
-            for n in 0..40 {
-                let ms = i64::try_from(n).expect("small") * 100;
-                ring.feed(picture(session, n, ms, n % 10 == 0, 20, &parameters(0)));
-            }
+            tenths(session, 0..40, 20).for_each(|item| ring.feed(item));
             ring.closed(session);
         }
         ring.request("c", SESSION, (1200, 1900));

@@ -16,8 +16,7 @@ use crate::clips::files::{Log, open_clip};
 use crate::clips::lines::{ClipRecord, line};
 use crate::clips::news::{Due, News, told_gone};
 use crate::clips::newslog::NewsLog;
-use crate::clips::writer::folder_again;
-use crate::disk::{found_harmed, is_harm, read_whole, write_durably};
+use crate::disk::{found_harmed, in_folder, is_harm, read_whole, write_durably};
 use crate::event::{ClipAbout, Event};
 use crate::media::UtcTime;
 
@@ -49,13 +48,8 @@ impl Entries {
         self.log.sync()?;
         let json = clip.to_json();
         let path = desk.places.clip(&clip.id);
-        match write_durably(&*desk.disk, &path, &json) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                folder_again(&*desk.disk, &desk.places.clips)?;
-                write_durably(&*desk.disk, &path, &json)?;
-            }
-            written => written?,
-        }
+        let write = || write_durably(&*desk.disk, &path, &json);
+        in_folder(&*desk.disk, &desk.places.clips, write)?;
         let mut brief = clip.brief();
         brief.sum = Some(sum_of(&json));
         let is = {
@@ -252,7 +246,7 @@ impl Entries {
 mod tests {
     use super::*;
     use crate::clips::shelf::ShelfError;
-    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::synthetic::tenths;
     use crate::clips::test_ring::{TestRing, settings};
     use crate::disk::ForgetfulDisk;
     use crate::media::SessionId;
@@ -268,10 +262,7 @@ mod tests {
         let disk = ForgetfulDisk::new();
         let mut ring = open(&disk);
         ring.opened(SESSION);
-        for n in 0..20 {
-            let ms = i64::try_from(n).expect("small") * 100;
-            ring.feed(picture(SESSION, n, ms, n % 10 == 0, 20, &parameters(0)));
-        }
+        tenths(SESSION, 0..20, 20).for_each(|item| ring.feed(item));
         ring.closed(SESSION);
         ring.request("c", SESSION, (200, 900));
         assert_eq!(ring.told(), ["c"]);

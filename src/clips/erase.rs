@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::clips::fragment::scan_bytes;
-    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::synthetic::tenths;
     use crate::clips::test_ring::{TestRing, settings};
     use crate::clips::timeline::AudioClock;
     use crate::disk::{ForgetfulDisk, read_whole};
@@ -147,10 +147,7 @@ mod tests {
         let shared = Arc::new(disk.clone());
         let mut ring = TestRing::open(settings("/ring".into()), shared).expect("a ring");
         ring.opened(SESSION);
-        for n in 0..40 {
-            let ms = i64::try_from(n).expect("small") * 100;
-            ring.feed(picture(SESSION, n, ms, n % 10 == 0, 200, &parameters(0)));
-        }
+        tenths(SESSION, 0..40, 200).for_each(|item| ring.feed(item));
         ring.closed(SESSION);
         let desk = Arc::clone(ring.ring.desk());
         let entry = desk.state.lock().index.segments().next().cloned().expect("one");

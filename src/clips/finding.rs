@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::clips::desk::CourtProgress;
-    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::synthetic::tenths;
     use crate::clips::test_ring::{TestRing, settings};
     use crate::clock::Clock as _;
     use crate::disk::ForgetfulDisk;
@@ -168,10 +168,7 @@ mod tests {
             ring.wait(Duration::from_secs(100));
             began[n] = ring.clock.utc();
             ring.opened(session);
-            for n in 0..pictures {
-                let ms = i64::try_from(n).expect("small") * 100;
-                ring.feed(picture(session, n, ms, n % 10 == 0, 20, &parameters(0)));
-            }
+            tenths(session, 0..pictures, 20).for_each(|item| ring.feed(item));
             ring.closed(session);
         }
         (ring, began)

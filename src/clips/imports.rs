@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::clips::audit::{self, AuditRead};
+use crate::clips::deleting::UTC_SLACK_NS;
 use crate::clips::desk::{
     FragmentDurable, FragmentSink, RingError, RingMeters, RingParts, RingSettings,
 };
@@ -28,14 +29,12 @@ use crate::clips::reader::RingReader;
 use crate::clips::ring::Ring;
 use crate::clips::shelf::{Imports, Shelf, ShelfError};
 use crate::clips::timeline::Ticks;
-use crate::disk::Disk;
+use crate::disk::{Disk, LockError};
 use crate::mailbox::{Mailbox, Tally, WhenFull};
 use crate::media::{CourtId, Foreign, UtcTime};
 
 /// A deletion takes the ring some rounds of its threads' work, which nothing else disturbs.
 const ROUNDS: usize = 64;
-/// What a time in UTC may be wrong by, as `deleting` has it.
-const UTC_SLACK_NS: i64 = 2_000_000_000;
 /// An import's ring never evicts.
 const ENDLESS: u64 = 1 << 50;
 
@@ -157,16 +156,21 @@ fn in_one(imports: &Imports, ring: &Path, wishes: &Wishes) -> Result<Vec<Deleted
     let reader = RingReader::open(ring, Arc::clone(&imports.disk)).map_err(ShelfError::Disk)?;
     let wanted: Vec<_> = wishes.what.iter().filter_map(|what| has(&reader, what)).collect();
     if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut opened = open(imports, ring).map_err(|error| {
-        let why = match error {
-            RingError::InUse(_) => {
-                "an import that has some of it is under way: ask again once it is over".to_owned()
-            }
-            error => format!("the import in {}: {error}", ring.display()),
+        // Of one that is under way nobody knows yet what it will have of a time.
+        let may_come =
+            |what: &DeleteWhat| matches!(what, DeleteWhat::Interval(Interval::Wall { .. }));
+        let held =
+            || matches!(imports.disk.lock(&Places::new(ring).lock()), Err(LockError::InUse { .. }));
+        return match wishes.what.iter().any(may_come) && held() {
+            true => Err(under_way()),
+            false => Ok(Vec::new()),
         };
-        ShelfError::Disk(io::Error::other(why))
+    }
+    let mut opened = open(imports, ring).map_err(|error| match error {
+        RingError::InUse(_) => under_way(),
+        error => {
+            ShelfError::Disk(io::Error::other(format!("the import in {}: {error}", ring.display())))
+        }
     })?;
     let mut deleted = Vec::new();
     let mut refused = None;
@@ -180,6 +184,12 @@ fn in_one(imports: &Imports, ring: &Path, wishes: &Wishes) -> Result<Vec<Deleted
     }
     opened.join();
     refused.map_or(Ok(deleted), Err)
+}
+
+fn under_way() -> ShelfError {
+    let why =
+        "an import that has some of it, or may come to it, is under way: ask again once it is over";
+    ShelfError::Disk(io::Error::other(why))
 }
 
 fn ask(ring: &mut Ring, delete: Delete) -> Result<Deleted, ShelfError> {
@@ -306,7 +316,7 @@ mod tests {
     use super::*;
     use crate::clips::audit::AuditRecord;
     use crate::clips::games::{GameTime, Games};
-    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::synthetic::tenths;
     use crate::clips::test_ring::{TestRing, meters, settings};
     use crate::clock::{Clock, ManualClock};
     use crate::disk::ForgetfulDisk;
@@ -335,10 +345,7 @@ mod tests {
         let settings = RingSettings { recorded: Some(BEGAN), ..settings(dir.clone()) };
         let mut ring = TestRing::open(settings, Arc::new(disk.clone())).expect("a ring");
         ring.opened(IMPORTED);
-        for n in 0..60 {
-            let ms = i64::try_from(n).expect("small") * 100;
-            ring.feed(picture(IMPORTED, n, ms, n % 10 == 0, 20, &parameters(0)));
-        }
+        tenths(IMPORTED, 0..60, 20).for_each(|item| ring.feed(item));
         ring.closed(IMPORTED);
         ring.request("of-import", IMPORTED, (1200, 1900));
         assert_eq!(ring.told(), ["of-import"]);
@@ -448,6 +455,9 @@ mod tests {
         let imports = daemon.shelf().imports().expect("imports");
         let held = open(&imports, &ring).expect("opened");
         let error = asked(&daemon, DeleteWhat::Session(IMPORTED)).expect_err("it is held");
+        assert!(error.to_string().contains("ask again once it is over"), "{error}");
+        // Nor does anybody know whether it comes to a time that it has not recorded yet.
+        let error = asked(&daemon, wall(60_000, 70_000)).expect_err("it may come");
         assert!(error.to_string().contains("ask again once it is over"), "{error}");
         held.join();
         asked(&daemon, DeleteWhat::Session(IMPORTED)).expect("gone");

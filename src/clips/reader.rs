@@ -152,9 +152,8 @@ impl RingReader {
         for entry in self.unread()? {
             index.put_segment(entry);
         }
-        let known = index.clone();
         for brief in self.briefs()? {
-            let is_there = |segment: &u64| known.segment(*segment).is_some();
+            let is_there = |segment: &u64| index.segment(*segment).is_some();
             let whole = brief.pinned || brief.segments.iter().all(is_there);
             let gone_ns = brief.made_ns; // nobody wrote when
             index.put_clip(if whole { brief } else { brief.gone(gone_ns) });

@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
     use crate::clips::fragment::scan_bytes;
-    use crate::clips::synthetic::{parameters, picture};
+    use crate::clips::synthetic::tenths;
     use crate::clips::test_ring::{TestRing, settings};
     use crate::disk::ForgetfulDisk;
     use crate::media::SessionId;
@@ -293,10 +293,7 @@ mod tests {
         for k in 0..2 {
             let session = SessionId::from_bits(SESSION.bits() + k);
             ring.opened(session);
-            for n in 0..20 {
-                let ms = i64::try_from(n).expect("small") * 100;
-                ring.feed(picture(session, n, ms, n % 10 == 0, 20, &parameters(0)));
-            }
+            tenths(session, 0..20, 20).for_each(|item| ring.feed(item));
             ring.closed(session);
             ring.request(&format!("c-{k}"), session, (200, 900));
         }
@@ -557,10 +554,7 @@ mod tests {
             let mut ring =
                 TestRing::open(settings(DIR.into()), Arc::new(disk.clone())).expect("a ring");
             ring.opened(SESSION);
-            for n in 0..100 {
-                let ms = i64::try_from(n).expect("small") * 100;
-                ring.feed(picture(SESSION, n, ms, n % 10 == 0, 20, &parameters(0)));
-            }
+            tenths(SESSION, 0..100, 20).for_each(|item| ring.feed(item));
             ring.closed(SESSION);
             ring.request("before", SESSION, (200, 900));
             ring.request("behind", SESSION, (8200, 8900));

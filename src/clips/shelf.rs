@@ -240,6 +240,15 @@ impl Shelf {
         }
     }
 
+    /// True where there is such a court, or something of it was recorded: one that was taken out of the configuration
+    /// may have clips still.
+    pub(crate) fn knows_court(&self, name: &str) -> bool {
+        CourtId::new(name).is_ok_and(|court| {
+            self.has_court(&court)
+                || self.look(|index| index.segments().any(|entry| entry.court == court))
+        })
+    }
+
     /// True while a session of that name, 16 hexadecimal digits, is recorded.
     pub(crate) fn is_live(&self, session: &str) -> bool {
         let Before::Desk(desk) = &self.before else { return false };

@@ -73,7 +73,7 @@ impl RingReader {
             // The index says how much was written; what is read here ends where it cannot be read.
             let named = closed.get(&entry.id);
             let wrong = match look_whole(&*self.disk, &path, named.unwrap_or(entry)) {
-                Ok(None) => self.beyond(entry, named.is_some())?,
+                Ok(None) => self.beyond(entry, named.map(|named| named.bytes))?,
                 Ok(wrong) => wrong,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Some(error.to_string()),
@@ -111,7 +111,7 @@ impl RingReader {
 
     /// What is wrong with bytes of a segment's file behind those that the index says were written or, where it does
     /// not name it (`named`), behind its last whole fragment.
-    fn beyond(&self, entry: &SegmentEntry, named: bool) -> io::Result<Option<String>> {
+    fn beyond(&self, entry: &SegmentEntry, named: Option<u64>) -> io::Result<Option<String>> {
         /// What is being written is whole by the next look.
         const LOOKS: usize = 3;
         let path = self.places.segment(entry);
@@ -123,9 +123,13 @@ impl RingReader {
             };
             let len = file.len()?;
             drop(file);
+            if named.is_some_and(|bytes| len <= bytes) {
+                return Ok(None);
+            }
+            // Longer: what the index says by now.
             let whole = match self.closed()?.get(&entry.id) {
                 Some(closed) => closed.bytes,
-                None if named => return Ok(None), // it goes, or is written anew
+                None if named.is_some() => return Ok(None), // it goes, or is written anew
                 None => open_segment(&*self.disk, &path, u64::MAX, Verify::Last)?.scanned.whole,
             };
             if len <= whole {
@@ -135,7 +139,7 @@ impl RingReader {
                 return Ok(None); // it is being written
             }
         }
-        Ok(seen.map(|(whole, len)| match named {
+        Ok(seen.map(|(whole, len)| match named.is_some() {
             true => format!(
                 "{} bytes stand behind the {whole} that the index says were written",
                 len - whole

@@ -28,7 +28,7 @@ use crate::clips::index::{ClipBrief, Index, SegmentEntry, SegmentNumber, file_na
 use crate::clips::lines::{SegmentRecord, line};
 use crate::clips::recorder::{Begin, Recorder, Step};
 use crate::clips::timeline::{AudioClock, Ticks};
-use crate::disk::{Disk, DiskFile, InPlace, OpenHow, found_harmed, is_harm, make_folder};
+use crate::disk::{Disk, DiskFile, InPlace, OpenHow, found_harmed, in_folder, is_harm};
 use crate::mailbox::{Take, UnitMailbox};
 use crate::media::{CourtId, Monotonic, SessionId, StreamItem, UtcTime};
 
@@ -666,20 +666,8 @@ impl Going {
 
 /// Makes a segment's file; and the folder, where somebody took it away.
 fn create(desk: &Desk, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-    match desk.disk.open(path, OpenHow::CreateNew) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            folder_again(&*desk.disk, &desk.places.segments)?;
-            desk.disk.open(path, OpenHow::CreateNew)
-        }
-        opened => opened,
-    }
-}
-
-/// Makes a folder that was taken away while it was in use, and tells it.
-pub(crate) fn folder_again(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-    make_folder(disk, folder)?;
-    found_harmed(disk, folder, "it was taken away while it was in use: made anew, empty");
-    Ok(())
+    let open = || desk.disk.open(path, OpenHow::CreateNew);
+    in_folder(&*desk.disk, &desk.places.segments, open)
 }
 
 /// Writes behind what is known to be there, and waits until it is on disk.

@@ -128,7 +128,7 @@ pub fn is_aside(name: &str, path: &Path) -> bool {
 /// What stands behind the name of a file that was put aside, before its format.
 const ASIDE: &str = ".newer-";
 /// The same of one that is damaged, before the date.
-const DAMAGED: &str = ".damaged-";
+pub(super) const DAMAGED: &str = ".damaged-";
 
 #[cfg(test)]
 mod tests {

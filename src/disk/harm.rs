@@ -128,9 +128,8 @@ fn let_oldest_go(disk: &dyn Disk, newest: &Path) {
     let mut older = Vec::new();
     for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
         // Footage may be read yet, and `clips verify --repair` puts it back.
-        let is_kind = |of: &str, newer: bool| !newer && !of.ends_with(".mp4");
         let Some((of, newer)) = was_put_aside(&entry.name) else { continue };
-        if !is_kind(of, newer) {
+        if newer || of.ends_with(".mp4") {
             continue;
         }
         (files, bytes) = (files + 1, bytes.saturating_add(entry.len));

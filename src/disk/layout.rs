@@ -245,7 +245,6 @@ pub fn look_through(disk: &dyn Disk, data_dir: &Path, read: bool) -> io::Result<
     let mut found = Vec::new();
     for folder in folders {
         let dir = data_dir.join(folder);
-        // A folder that is not there has nothing.
         // What stands where a file or a folder belongs may be either, where there are few.
         let names = match folder {
             "" | "outbox" => {
@@ -253,6 +252,7 @@ pub fn look_through(disk: &dyn Disk, data_dir: &Path, read: bool) -> io::Result<
             }
             _ => disk.names(&dir),
         };
+        // A folder that is not there has nothing.
         let Ok(mut names) = names else { continue };
         names.sort();
         names.retain(|name| folder != "outbox" || !name.starts_with("outbox."));

@@ -48,7 +48,7 @@ pub use crate::disk::layout::{
 pub use crate::disk::ours::{
     Judged, ReadBy, Seen, Us, judge, keep_files_private, look, own_secret, read_by, who_reads,
 };
-pub use crate::disk::place::{InPlace, make_folder, take_lock};
+pub use crate::disk::place::{InPlace, in_folder, make_folder, take_lock};
 pub use crate::disk::real::RealDisk;
 pub use crate::disk::regular::{Unfit, open_regular, read_most, read_regular, read_regular_text};
 pub use crate::disk::sealed::{Wrong, is_sealed, no_json, read_json, seal, unseal};

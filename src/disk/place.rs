@@ -1,8 +1,9 @@
 //! What stands in a place of ours: folders and locks where something else lies, and files that went from where they
 //! are in use.
 //!
-//! What is in the way is put aside with its date and told, as every other damage: it stops no start. A link is
-//! nobody's damage (a ring may lie on another disk): it stays, whatever it leads to.
+//! What is in the way is put aside with its date and told, as every other damage: it stops no start. A link to
+//! a folder is nobody's damage (a ring may lie on another disk), nor is one that leads nowhere (that disk is not mounted):
+//! both stay.
 //!
 //! A file that is open stays readable and writable when somebody takes its name away, and is gone with the process:
 //! so whoever promises by one asks, before he promises, whether it still lies where the next start looks
@@ -11,7 +12,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, DiskLock, LockError, Unfit, Wrong, put_by};
+use crate::disk::{Disk, DiskLock, LockError, Unfit, Wrong, found_harmed, put_by};
 
 /// Makes a folder of ours and those above it; a file that stands in its place is put aside first.
 ///
@@ -29,6 +30,26 @@ pub fn make_folder(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
         harm.aside.ok_or_else(|| io::Error::other(harm.why))?;
     }
     disk.create_dir_all(folder)
+}
+
+/// Does something in a folder of ours; where somebody took that away while it was in use it is made anew, told, and the
+/// work done once more.
+///
+/// # Errors
+/// What the file system says.
+pub fn in_folder<T>(
+    disk: &dyn Disk,
+    folder: &Path,
+    work: impl Fn() -> io::Result<T>,
+) -> io::Result<T> {
+    match work() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(disk, folder)?;
+            found_harmed(disk, folder, "it was taken away while it was in use: made anew, empty");
+            work()
+        }
+        done => done,
+    }
 }
 
 /// Takes a lock; what stands in its place and is no file holds nobody off, and is put aside.

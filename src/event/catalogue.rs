@@ -187,7 +187,7 @@ codes! {
          to see which events are gone; then take the file that is named away from `{data_dir}/outbox`";
     FileDamaged = "file_damaged", Fault, "a file of the box is damaged",
         "look at the disk or card (`dmesg`; a worn SD card does this), do what is said of the file, then take away \
-         the one that was put aside; `courtside clips verify` reads every byte of all of them, `courtside check` all but what is inside of the recordings";
+         the one that was put aside; `courtside clips verify` reads every byte of them (of stores up to 256 MiB), `courtside check` all but what is inside of the recordings";
     FileNewer = "file_newer", Advice, "a newer courtside left a file that this one cannot read",
         "nothing is lost: install that version again; or, where it never comes back, take the file away that \
          was put aside";

@@ -322,6 +322,10 @@ pub struct ClipAbout {
     /// Words for it, each once, in order: `made`, `2pt`, `team:red`, `clutch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The clip that shows what this one showed, where its event was taken back for that. A version before this one
+    /// passes over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<String>,
 }
 
 impl ClipAbout {
@@ -350,15 +354,14 @@ impl ClipRequest {
     /// The same of a clip whose event was taken back since another one, of the clip `into`, shows what it showed.
     #[must_use]
     pub fn merger(clip: &str, into: String, at: MediaTime) -> Self {
-        // An earlier version passes over it, and takes it for a withdrawal.
-        let about = ClipAbout { tags: vec![into], ..ClipAbout::default() };
+        let about = ClipAbout { merged: Some(into), ..ClipAbout::default() };
         Self { about, ..Self::withdrawal(clip, at) }
     }
 
     /// The clip that shows what the one that this takes back showed.
     #[must_use]
     pub fn merged_into(&self) -> Option<&str> {
-        self.withdraws().and(self.about.tags.first()).map(String::as_str)
+        self.withdraws().and(self.about.merged.as_deref())
     }
 
     /// The clip whose event was taken back, if this says so.

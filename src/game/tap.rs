@@ -21,7 +21,7 @@ const STARTED_LATE_NS: i64 = 10_000_000_000;
 const AWAY_S: i64 = 600;
 
 /// When something was, ns of UTC, where that is known.
-pub(super) fn utc_ns(
+pub(crate) fn utc_ns(
     wall: &Anchors,
     court: &CourtId,
     session: SessionId,

@@ -36,6 +36,8 @@ pub use crate::http::access::{Access, Tokens};
 pub use crate::http::error::HttpError;
 pub use crate::http::local::{Local, local_sockets};
 pub use crate::http::problem::Problem;
+#[cfg(test)]
+pub(crate) use crate::http::rules::refused;
 pub use crate::http::rules::{Keys, RULES, Rule};
 pub use crate::http::server::{Server, Terms};
 pub use crate::http::sessions::SessionLimits;

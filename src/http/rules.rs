@@ -167,6 +167,26 @@ impl Keys {
     }
 }
 
+/// What is answered to a query of one key, by the type that the handler reads it as; nothing where it is taken.
+/// Each key of the row is.
+#[cfg(test)]
+pub(crate) fn refused<T: serde::de::DeserializeOwned>(
+    path: &str,
+) -> impl Fn(&str) -> Option<String> {
+    let said = |key: &str| {
+        let uri: axum::http::Uri = format!("/asked?{key}=1").parse().expect("a path");
+        axum::extract::Query::<T>::try_from_uri(&uri).err().map(|error| error.body_text())
+    };
+    let row = RULES.iter().find(|rule| rule.method == "GET" && rule.path == path);
+    let Keys::These(keys) = row.expect("a row").keys else { panic!("{path}: it takes any key") };
+    for key in keys {
+        assert_eq!(said(key), None, "{path}: {key}");
+    }
+    let other = said("no-such-key").expect("refused");
+    assert!(keys.iter().all(|key| other.contains(key)), "{path}: {other}");
+    said
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -22,6 +22,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::media::without_trailing_zeros;
+
 /// Bytes of a picture in parts: more than the largest message, and no more than a picture may have.
 const MAX_JOINED: usize = 16 << 20;
 
@@ -181,6 +183,11 @@ impl<P: Part> Joiner<P> {
         Self { cut: Cut::Whole, held: None, last: None }
     }
 
+    /// Whether it asks if a part's slices say that its picture is whole: of the first picture alone.
+    pub(crate) fn learns(&self) -> bool {
+        self.cut == Cut::First
+    }
+
     /// Time of the last part of the picture begun last.
     pub(crate) const fn last(&self) -> Option<u32> {
         self.last
@@ -213,8 +220,7 @@ pub(crate) fn units_of(data: &[u8]) -> impl Iterator<Item = &[u8]> {
         let end = memchr::memmem::find(from, &[0, 0, 1]);
         rest = end.and_then(|at| from.get(at + 3..));
         let unit = from.get(..end.unwrap_or(from.len()))?;
-        let zeros = unit.iter().rev().take_while(|byte| **byte == 0).count();
-        unit.get(..unit.len() - zeros)
+        Some(without_trailing_zeros(unit))
     })
     .filter(|unit| !unit.is_empty())
 }

@@ -4,7 +4,8 @@ use crate::ingest::budget::PicturesRefused;
 use crate::ingest::segments::SegmentLimits;
 use crate::media::Foreign;
 
-/// Jumps within a minute that a publisher may make: more is an attack or a broken clock.
+/// Jumps within a minute that times may make which are believed (a recording's), or that come of B-frames: more is a
+/// broken clock. Of others few are enough for them not to be used any more.
 pub(crate) const MAX_JUMPS: usize = 16;
 /// Told where they were too many.
 const SEGMENTS: u32 = SegmentLimits::USUAL.burst();

@@ -1,9 +1,9 @@
 //! Media messages of one publish → stream items: sessions, unwrapped times, access units.
 //!
 //! Video governs time. Its timestamps are unwrapped from 32 bits; one that runs backwards, or more
-//! than 10 s forwards, closes the session and opens another (DESIGN §5.2). Steps back of at most
-//! [`MAX_JITTER_BACK`] are encoders' jitter and are straightened instead. Times that run otherwise than the clock
-//! (`pace`), or jump again and again, are not used from then on: pictures are placed by arrival. Sound is placed
+//! than 10 s forwards, closes the session and opens another (DESIGN §5.2), but for a jump right behind a session's
+//! beginning. Steps back of at most [`MAX_JITTER_BACK`] are encoders' jitter and are straightened instead. Times that run
+//! otherwise than the clock (`pace`), or jump again and again, are not used from then on: pictures are placed by arrival. Sound is placed
 //! beside them (`sound`).
 //!
 //! Parameter sets inside pictures are taken out (`video`) and become new parameters of the units when they
@@ -286,7 +286,7 @@ impl StreamAssembler {
         out: &mut Vec<StreamItem>,
     ) -> Result<(), MediaRefused> {
         let tag = VideoTag::read(&message.body);
-        self.tracks.1 |= VideoTag::has_other_tracks(&message.body);
+        self.tracks.1 = self.tracks.1 || VideoTag::has_other_tracks(&message.body);
         let of_first = matches!(tag, VideoTag::Configuration { .. } | VideoTag::Picture { .. });
         self.tracks.0 |= of_first;
         if of_first && self.unusable.1 == Some(Unusable::OtherTrack) {
@@ -411,7 +411,7 @@ impl StreamAssembler {
         let coded = start_coded(&picture.data, video.length_size);
         let length_size = if coded.is_some() { LENGTH_SIZE } else { video.length_size };
         let units = coded.unwrap_or(picture.data);
-        let Some(mut walked) = video.walk(&units, length_size) else {
+        let Some(mut walked) = video.walk(&units, length_size, self.joiner.learns()) else {
             video.prefix.clear();
             self.let_go(Unusable::Malformed);
             return Ok(());
@@ -618,7 +618,7 @@ impl StreamAssembler {
         let jumps: Vec<_> = self.jumps.iter().map(|(jump, _)| *jump).collect();
         let at_once = jumps.iter().filter(|jump| now.since(**jump) < AT_ONCE).count();
         // What is read of a recording comes at no time of its own.
-        if !is_b && !self.believed && (at_once > 1 || self.is_often(&jumps, now)) {
+        if !is_b && (at_once > 1 && !self.believed || self.is_often(&jumps, now)) {
             return Ok(Jump::Useless);
         }
         if self.jumps.len() > MAX_JUMPS {

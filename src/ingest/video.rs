@@ -44,8 +44,8 @@ pub(crate) enum Sets {
 #[derive(Default)]
 pub(crate) struct Walked {
     pub(crate) slices: u32,
-    /// Where each begins, macroblocks: of H.264 alone.
-    pub(crate) first_macroblocks: Vec<u32>,
+    /// Where each begins, macroblocks: of H.264 alone, and where somebody asks.
+    first_macroblocks: Option<Vec<u32>>,
     /// One of its slices is the first of a picture.
     pub(crate) begins: bool,
     pub(crate) starts_decoding: bool,
@@ -72,12 +72,14 @@ impl Walked {
 
     fn slice_of_h264(&mut self, nal: &[u8]) {
         self.slice(h264::begins_picture(nal));
-        self.first_macroblocks.extend(h264::first_macroblock(nal));
+        if let Some(at) = &mut self.first_macroblocks {
+            at.extend(h264::first_macroblock(nal));
+        }
     }
 
     /// Where its slices begin, with the picture's `macroblocks`, where it says that of each.
     pub(crate) fn cuts(&mut self, macroblocks: Option<(u32, u32)>) -> Option<Cuts> {
-        let at = std::mem::take(&mut self.first_macroblocks);
+        let at = self.first_macroblocks.take()?;
         let macroblocks = macroblocks.filter(|_| at.len() == self.slices as usize)?;
         Some(Cuts { at, macroblocks })
     }
@@ -157,10 +159,17 @@ impl Video {
         }
     }
 
-    /// Looks at every NAL unit once; their lengths have `length_size` bytes. `None` if a length points past the end, or it carries more units
-    /// or parameter sets than anybody needs: each set is held against all that are known.
-    pub(crate) fn walk(&mut self, data: &Bytes, length_size: usize) -> Option<Walked> {
-        let mut walked = Walked::default();
+    /// Looks at every NAL unit once; their lengths have `length_size` bytes. `learns`: where slices begin is asked for,
+    /// which takes them apart. `None` if a length points past the end, or it carries more units or parameter sets than
+    /// anybody needs: each set is held against all that are known.
+    pub(crate) fn walk(
+        &mut self,
+        data: &Bytes,
+        length_size: usize,
+        learns: bool,
+    ) -> Option<Walked> {
+        let first_macroblocks = learns.then(Vec::new);
+        let mut walked = Walked { first_macroblocks, ..Walked::default() };
         let (mut at, mut sets, mut units) = (0, 0, 0);
         let same_lengths = length_size == LENGTH_SIZE;
         if !same_lengths {

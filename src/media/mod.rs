@@ -30,6 +30,7 @@ mod place;
 mod rims;
 
 pub use crate::media::alike::decodes_alike;
+pub(crate) use crate::media::bits::without_trailing_zeros;
 pub use crate::media::coded::{ChromaFormat, CodedPictures};
 pub use crate::media::colour::{Colour, Matrix, Siting};
 pub use crate::media::device::{CopyError, DevicePicture, DevicePixels, HostCopies};

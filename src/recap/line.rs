@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::event::game::{GameScore, Momentum};
+use crate::event::game::Momentum;
 use crate::media::{TeamId, UtcTime};
 use crate::recap::fact::{Facts, Told};
 use crate::recap::shots::{SHOTS, Shot, Shots, Tally};
@@ -102,17 +102,13 @@ pub(super) fn win_line(
             told_of.insert(newest, (share, then.tally));
         }
     };
-    let mut won = false;
     for told in facts.told() {
-        if told.event_type == "courtside.game.score.v1" {
-            won = told.data::<GameScore>().is_some_and(|score| score.won.is_some());
-        }
         if SHOTS.contains(&told.event_type.as_str()) {
             // What was told last held until here: what does not change is not told again.
             put(now, &then);
             then.take(told, teams, &place);
         }
-        now = share(told, teams, won).or(now);
+        now = share(told, teams).or(now);
     }
     put(now, &then);
     let mut line = Vec::new();
@@ -138,16 +134,16 @@ pub(super) fn win_line(
 
 /// The share of the game's first team after a shot, where one was told.
 ///
-/// Who has won a game that somebody ended is told as a share of all or nothing: that is no shot's.
-fn share(told: &Told, teams: &[TeamId; 2], won: bool) -> Option<f64> {
-    if told.event_type != "courtside.momentum.v1" {
+/// What changes by a tap alone (a period begins, somebody ends the game) is no shot's: that is told at a time of the
+/// game's own session.
+fn share(told: &Told, teams: &[TeamId; 2]) -> Option<f64> {
+    let tapped = told.revision > 0 && told.fact.starts_with(&told.session);
+    if told.event_type != "courtside.momentum.v1" || tapped {
         return None;
     }
     let momentum: Momentum = told.data()?;
     let of = momentum.win.iter().find(|share| share.team == teams[0])?;
-    // Where the game is over, nothing hangs on the next shot.
-    let ended = momentum.leverage.is_empty() && !won && (of.share <= 0.0 || of.share >= 1.0);
-    (!ended).then(|| of.share.clamp(0.0, 1.0))
+    Some(of.share.clamp(0.0, 1.0))
 }
 
 /// The shots as they stood at some time of the telling, and what is asked of them, kept as each comes: looking at

@@ -64,6 +64,8 @@ impl Recaps {
         let of_it = |event: &str| event.contains(&named);
         let known = self.begins.lock().get(game).copied();
         let (mut after, mut found) = (known.unwrap_or(0), String::new());
+        // Clips that it named: what becomes of a clip names no game, and comes after who wanted it.
+        let mut clips = HashSet::new();
         let mut begins = known;
         loop {
             let stored = self.source.stored(after, AT_ONCE).await;
@@ -72,9 +74,13 @@ impl Recaps {
                 if of_it(&event) && begins.is_none() {
                     begins = Some(after);
                 }
-                // What becomes of a clip names no game; those of others are left out later.
-                let of_clip = begins.is_some() && event.contains("\"courtside.clip.v1\"");
-                if of_it(&event) || of_clip {
+                let is_wanted = if of_it(&event) {
+                    clips.extend(clips_in(&event).map(str::to_owned));
+                    true
+                } else {
+                    clips_in(&event).any(|clip| clips.contains(clip))
+                };
+                if is_wanted {
                     found.push_str(&event);
                     found.push('\n');
                 }
@@ -95,7 +101,7 @@ impl Recaps {
                 known.pop_first();
             }
         }
-        Ok(of_its_clips(&found, &named))
+        Ok(found)
     }
 
     async fn made<T: Send + 'static>(
@@ -122,19 +128,10 @@ impl Recaps {
     }
 }
 
-/// The lines of a game, and those of the clips that they name: those of all later games would be read with it.
-fn of_its_clips(found: &str, named: &str) -> String {
-    /// Before the name of a clip in an event, as the box writes it.
+/// The clips that an event names, as the box writes it.
+fn clips_in(event: &str) -> impl Iterator<Item = &str> {
     const CLIP: &str = "\"clip\":\"";
-    let of = |line: &str| -> Vec<String> {
-        let names = line.split(CLIP).skip(1);
-        names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
-    };
-    let own = || found.lines().filter(|line| line.contains(named));
-    let wanted: HashSet<String> = own().flat_map(of).collect();
-    let is_wanted =
-        |line: &&str| line.contains(named) || of(line).iter().any(|clip| wanted.contains(clip));
-    found.lines().filter(is_wanted).flat_map(|line| [line, "\n"]).collect()
+    event.split(CLIP).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0))
 }
 
 async fn page(State(recaps): State<Recaps>, Path(game): Path<String>) -> Response {

@@ -100,8 +100,6 @@ pub(super) struct Shot {
     pub(super) reason: Option<String>,
     /// Nobody saw it: an operator added it.
     pub(super) added: bool,
-    /// It was told otherwise before.
-    pub(super) corrected: bool,
     /// What people's words came to, beside how it was called first.
     pub(super) said: Words,
     /// From 1.
@@ -142,7 +140,6 @@ impl Shot {
             who: said.who,
             reason: said.reason,
             added: said.model.is_some_and(|model| model.bundle == ADDED_BY),
-            corrected: false,
             said: Words::Nothing,
             period: 1,
             came: 0,
@@ -164,6 +161,11 @@ impl Shot {
         if self.made() { self.points.unwrap_or(0) } else { 0 }
     }
 
+    /// Somebody said that it was otherwise than was told of it: the rules may say so too, when a period moves.
+    pub(super) fn corrected(&self) -> bool {
+        self.by.is_some() && self.said != Words::Nothing
+    }
+
     /// What this came to, beside the first final word on it.
     fn since(&self, first: &Self) -> Words {
         let other = |was: bool, is_same: bool| was && !is_same;
@@ -176,12 +178,6 @@ impl Shot {
             (false, true) => Words::Named,
             (false, false) => Words::Nothing,
         }
-    }
-
-    /// What the other revision says otherwise of the game.
-    fn differs(&self, other: &Self) -> bool {
-        (self.verdict, self.points, &self.team, &self.player)
-            != (other.verdict, other.points, &other.team, &other.player)
     }
 }
 
@@ -225,12 +221,11 @@ impl Shots {
                 shots.taken_back.push(fact.to_owned());
             }
             let newest = of_fact.iter().max_by_key(|(_, shot)| shot.revision);
-            let (Some((first, _)), Some((_, shot))) = (of_fact.first(), newest) else { continue };
+            let (Some((came, first)), Some((_, shot))) = (of_fact.first(), newest) else {
+                continue;
+            };
             let mut shot = shot.clone();
-            shot.corrected = of_fact.iter().any(|(_, earlier)| earlier.differs(&shot));
-            let first_word = of_fact.first().map(|(_, first)| shot.since(first));
-            shot.said = first_word.unwrap_or(Words::Nothing);
-            (shot.came, shot.gone) = (*first, gone);
+            (shot.said, shot.came, shot.gone) = (shot.since(first), *came, gone);
             // Of one moment the time that was told first: by that the game put it into its place.
             shot.utc = of_fact.iter().find_map(|(_, earlier)| earlier.utc);
             shots.place(shot);

@@ -61,7 +61,7 @@ fn own_kind(shot: &Shot) -> BTreeSet<String> {
         None => "team:unknown".to_owned(),
     });
     tags.extend(shot.player.as_ref().map(|player| format!("player:{player}")));
-    tags.extend(shot.corrected.then(|| "corrected".to_owned()));
+    tags.extend(shot.corrected().then(|| "corrected".to_owned()));
     tags.extend(shot.added.then(|| "added".to_owned()));
     tags
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::tools::tell::remark;
@@ -19,6 +19,16 @@ const EVERY: Duration = Duration::from_secs(10);
 const LEAST: Duration = Duration::from_secs(1);
 /// It is looked at so often.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// A bar that goes on by itself where nothing moves; of no length where that is not known yet.
+pub(super) fn bar(length: Option<u64>, style: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length.unwrap_or(0));
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(LOOK);
+    bar
+}
 
 /// When a line is due.
 #[derive(Clone, Copy, Debug, Default)]

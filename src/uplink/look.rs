@@ -4,11 +4,10 @@
 //! what a process that ended then would have left, which the next start can open. One that is written all the time,
 //! or is larger than [`MOST_BYTES`], is not looked at: its box looks at it.
 
-use std::io;
 use std::path::Path;
 
-use parking_lot::Mutex;
-use redb::{Database, StorageBackend};
+use redb::backends::InMemoryBackend;
+use redb::{Database, StorageBackend as _};
 
 use crate::disk::{Disk, Harm, has_run, is_harm, read_whole};
 use crate::media::Foreign;
@@ -72,56 +71,15 @@ fn judge(bytes: Vec<u8>) -> Option<String> {
     let looked = caught(|| -> Result<(), StoreError> {
         let builder = &mut Database::builder();
         let builder = builder.set_cache_size(CACHE_BYTES);
-        let mut database = builder.create_with_backend(Copied(Mutex::new(bytes))).map_err(disk)?;
+        let copy = InMemoryBackend::new();
+        let filled = copy.set_len(bytes.len() as u64).and_then(|()| copy.write(0, &bytes));
+        filled.map_err(|error| StoreError::Disk(Box::new(redb::Error::Io(error))))?;
+        drop(bytes);
+        let mut database = builder.create_with_backend(copy).map_err(disk)?;
         database.check_integrity().map_err(disk).map(|_repaired| ())
     });
     let error = looked.map_err(StoreError::from).flatten().err()?;
     Some(format!("it is no whole store ({})", Foreign::error(&error)))
-}
-
-/// A copy of a file.
-#[derive(Debug)]
-// The database asks from several threads; each holds it for a copy.
-struct Copied(Mutex<Vec<u8>>);
-
-impl Copied {
-    fn place(offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
-        let begins = usize::try_from(offset).map_err(io::Error::other)?;
-        Ok(begins..begins.saturating_add(len))
-    }
-}
-
-impl StorageBackend for Copied {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = self.0.lock();
-        let part = bytes.get(Self::place(offset, out.len())?);
-        out.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.lock().resize(usize::try_from(len).map_err(io::Error::other)?, 0);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut bytes = self.0.lock();
-        let place = Self::place(offset, data.len())?;
-        if place.end > bytes.len() {
-            bytes.resize(place.end, 0);
-        }
-        let part = bytes.get_mut(place).ok_or(io::ErrorKind::UnexpectedEof)?;
-        part.copy_from_slice(data);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use courtside::event::Saying;
 use courtside::media::{CourtId, Foreign, MediaTime, SessionId, StreamItem, UtcTime};
 
 use crate::ring::{TestRing, settings};
-use crate::synthetic::{parameters, picture};
+use crate::synthetic::{parameters, picture, tenths};
 use crate::{DIR, SESSION, clips, feed, open, small, verify};
 
 /// What was said of clips since it was asked last: `{id} {what} .{revision}`.
@@ -325,10 +325,7 @@ fn a_time_of_the_wall_is_deleted_in_each_session_of_it() {
     tested.closed(SESSION);
     let second = SessionId::from_bits(0xc2);
     tested.opened(second);
-    for n in 0..100_u64 {
-        let ms = i64::try_from(n).expect("small") * 100;
-        tested.feed(picture(second, n, ms, n % 10 == 0, 1000, &parameters(0)));
-    }
+    tenths(second, 0..100, 1000).for_each(|item| tested.feed(item));
     tested.closed(second);
     tested.request("one", SESSION, (8500, 9500));
     tested.request("two", second, (200, 900));

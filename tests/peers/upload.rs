@@ -23,7 +23,7 @@ mod synthetic;
 
 use ring::{TestRing, settings};
 use storage::{Fault, Storage};
-use synthetic::{parameters, picture};
+use synthetic::tenths;
 
 pub(crate) const SESSION: SessionId = SessionId::from_bits(0x5eed);
 pub(crate) const PART: u64 = 64 << 10;
@@ -45,10 +45,7 @@ fn records(ring_dir: &Path, picture_bytes: usize) {
         courtside::clips::RingSettings { quota_bytes: QUOTA, ..settings(ring_dir.to_owned()) };
     let mut tested = TestRing::open(quota, disk).expect("ring");
     tested.opened(SESSION);
-    for n in 0..300_u64 {
-        let ms = i64::try_from(n).expect("small") * 100;
-        tested.feed(picture(SESSION, n, ms, n % 10 == 0, picture_bytes, &parameters(0)));
-    }
+    tenths(SESSION, 0..300, picture_bytes).for_each(|item| tested.feed(item));
     tested.closed(SESSION);
     for (n, id) in ["a-1", "a-2", "a-3"].into_iter().enumerate() {
         let from = 5_000 + 6_000 * i64::try_from(n).expect("small");
@@ -316,10 +313,7 @@ fn a_ring_with_one_long_clip_is_written_where_a_trial_wants_it() {
         courtside::clips::RingSettings { quota_bytes: 8 << 30, ..settings(ring_dir.clone()) };
     let mut tested = TestRing::open(quota, Arc::clone(&disk)).expect("ring");
     tested.opened(SESSION);
-    for n in 0..pictures {
-        let ms = i64::try_from(n).expect("small") * 100;
-        tested.feed(picture(SESSION, n, ms, n % 10 == 0, each, &parameters(0)));
-    }
+    tenths(SESSION, 0..pictures, each).for_each(|item| tested.feed(item));
     tested.closed(SESSION);
     tested.request("long-1", SESSION, (0, 30_000));
     assert_eq!(tested.told(), ["long-1"]);

@@ -50,6 +50,19 @@ pub(crate) fn picture(
     })
 }
 
+/// Pictures of `bytes` bytes, ten a second, the first of each second a key picture.
+#[allow(dead_code, reason = "not every test that makes pictures makes these")]
+pub(crate) fn tenths(
+    session: SessionId,
+    numbers: std::ops::Range<u64>,
+    bytes: usize,
+) -> impl Iterator<Item = StreamItem> {
+    numbers.map(move |n| {
+        let ms = i64::try_from(n).expect("small") * 100;
+        picture(session, n, ms, n % 10 == 0, bytes, &parameters(0))
+    })
+}
+
 /// A sound frame.
 pub(crate) fn sound(session: SessionId, ms: i64, parameters: &Arc<AudioParameters>) -> StreamItem {
     StreamItem::Audio(AudioUnit {

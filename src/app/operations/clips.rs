@@ -14,7 +14,7 @@ use crate::event::upload::{
     ClipAck, ClipAckArguments, ClipArguments, ClipListArguments, ClipUploadArguments,
     ClipUploadUrlsArguments, UploadNeeds,
 };
-use crate::media::{CourtId, Foreign};
+use crate::media::Foreign;
 use crate::uplink::{Call, Failed, Operation, read_arguments};
 use crate::upload::{Hears, NotUploaded, Order, Uploads, read_time};
 
@@ -171,20 +171,13 @@ impl Operation for ClipList {
     fn run(&self, call: &Call) -> Result<Value, Failed> {
         let wanted = Wanted::of(&call.arguments);
         let wanted = wanted.map_err(|reason| Failed { code: "arguments", reason })?;
-        let page = wanted.page(&self.0.shelf);
-        let none = page.get("clips").and_then(Value::as_array).is_some_and(Vec::is_empty)
-            && page.get("next").is_none();
-        // One that was taken out of the configuration may have clips still.
-        let unknown = wanted.asked.court.as_deref().filter(|name| {
-            none && !CourtId::new(name).is_ok_and(|court| self.0.shelf.has_court(&court))
-        });
-        match unknown {
-            Some(_) => Err(Failed::new(
+        if wanted.asked.court.as_deref().is_some_and(|name| !self.0.shelf.knows_court(name)) {
+            return Err(Failed::new(
                 "no_such_court",
-                "this box has no court of that name, and no clip of one: `state/box` has their names",
-            )),
-            None => Ok(page),
+                "this box has no court of that name, and recorded none: `state/box` has their names",
+            ));
         }
+        Ok(wanted.page(&self.0.shelf))
     }
 }
 

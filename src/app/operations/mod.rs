@@ -115,6 +115,7 @@ pub(super) fn all(
         Box::new(GameOperation::Undo(games.clone())),
         Box::new(GameOperation::Add(games)),
     ];
+    // Each test that starts a box asks it.
     debug_assert!(all.iter().map(|one| one.name()).eq(OPERATIONS), "a name is missing above");
     all.into_iter().map(|one| kit.secrets.kept_by(one)).collect()
 }

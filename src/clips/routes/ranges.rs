@@ -1,11 +1,11 @@
 //! Ranges and conditions of a request (RFC 9110, 13 and 14), read of its fields (pure).
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::http::header::{
     HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 use axum::http::{HeaderMap, HeaderValue};
-use time::macros::format_description;
-use time::{Date, Month, OffsetDateTime};
 
 use crate::media::UtcTime;
 
@@ -99,36 +99,14 @@ pub(super) fn conditions(headers: &HeaderMap, etag: &str, modified: Option<UtcTi
 /// Seconds of UTC of an HTTP date, in any of its three forms (RFC 9110, 5.6.7); none where it is none, and then
 /// it is no condition.
 fn date(text: &str) -> Option<i64> {
-    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
-    let (day, month, year, clock) = match words[..] {
-        [_, day, month, year, clock, "GMT"] => (day, month, year, clock),
-        [_, month, day, clock, year] => (day, month, year, clock),
-        _ => return None,
-    };
-    let year = match (year.len(), year.parse::<i32>().ok()?) {
-        // Of the two forms of old, this century's or the last one's.
-        (2, year) if year < 70 => 2000 + year,
-        (2, year) => 1900 + year,
-        (_, year) => year,
-    };
-    let names =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = (1_u8..).zip(names).find(|(_, name)| *name == month)?.0;
-    let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day.parse().ok()?);
-    let mut clock = clock.splitn(3, ':').map(|part| part.parse::<u8>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    // A leap second may be told.
-    let at = date.ok()?.with_hms(hour, minute, second.min(59)).ok()?;
-    Some(at.assume_utc().unix_timestamp())
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
 }
 
-/// A time as `Last-Modified` has it; none where it has no such year.
+/// A time as `Last-Modified` has it; none before 1970.
 pub(super) fn http_date(at: UtcTime) -> Option<HeaderValue> {
-    let form = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_nanos())).ok()?;
-    HeaderValue::from_str(&at.format(&form).ok()?).ok()
+    let since = Duration::from_nanos(u64::try_from(at.as_nanos()).ok()?);
+    HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since)).ok()
 }
 
 /// A field of ours, which is never anything but ASCII.

@@ -91,7 +91,7 @@ impl Sheet {
                 SheetEntry::Started(setup) => sheet = Some(Self::begin(*setup).0),
                 SheetEntry::Checkpoint(kept) => {
                     let mut kept = kept.0;
-                    kept.before.bring_forward();
+                    kept.bring_forward();
                     sheet = Some(Self::of(kept));
                 }
                 SheetEntry::Input(input) => {

@@ -10,8 +10,8 @@ use crate::game::input::Standing;
 use crate::game::sheet::input::{Refused, Setup, ShotNews};
 use crate::game::sheet::tally::{Play, Tally, When};
 
-/// Shots of a game that can still be corrected (chosen: three times what a game of NBA has; a game
-/// without rules may run for days). Of those before only the sums are kept.
+/// Shots that stay in a game's sheet (chosen: three times what a game of NBA has; a game without rules may run for
+/// days; a court's book lets the last 200 of its own be corrected). Of those before only the sums are kept.
 pub(super) const MOST_SHOTS: usize = 600;
 
 /// Further shots among which a place is looked for where no cut is parted (chosen: what two courts shoot in some
@@ -28,9 +28,10 @@ pub(super) struct Kept {
     pub(super) setup: Setup,
     /// The period that is played, as somebody tapped.
     pub(super) period: u16,
-    /// True where teams attack other baskets than the rules say: somebody tapped so.
+    /// True where teams attack other baskets than the rules say in the period that is played. Derived: a version before
+    /// this one reads no checkpoint without it.
     pub(super) turned: bool,
-    /// From which periods on that is so, or not.
+    /// From which periods on that is so, or not: somebody tapped so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) turns: Vec<(u16, bool)>,
     /// The same within a period, in rules that have one alone: since when, ns of UTC, in the order in which it was tapped.
@@ -179,6 +180,12 @@ const fn is_none(count: &u32) -> bool {
     *count == 0
 }
 
+/// True of the first news of a shot that a person added. What models call first has nobody's word; and who gives back a
+/// call that was taken back before the game heard of it says so by a later revision.
+const fn is_added(news: &ShotNews) -> bool {
+    news.by.is_some() && news.revision == 0
+}
+
 /// As times are told.
 const fn in_millis(ns: i64) -> i64 {
     ns.div_euclid(1_000_000)
@@ -258,8 +265,7 @@ impl Kept {
         self.note(news);
         let place = self.place(news);
         let period = self.period_at(news.utc_ns);
-        // What a court's models call first has nobody's word.
-        let added = news.by.is_some();
+        let added = is_added(news);
         let shot = KeptShot { news: news.clone(), period, added, highlight: None };
         self.shots.insert(place, shot);
         true
@@ -293,7 +299,7 @@ impl Kept {
             let both = shot.news.utc_ns.zip(news.utc_ns);
             both.is_some_and(|(other, utc_ns)| in_millis(other) > in_millis(utc_ns))
         };
-        if news.by.is_some() {
+        if is_added(news) {
             return between.iter().position(is_later).map_or(to, |place| from + place);
         }
         let stays = between.iter().rposition(|shot| !(shot.added && is_later(shot)));
@@ -343,16 +349,19 @@ impl Kept {
         }
         self.period = n;
         if let Some(swapped) = swapped {
-            self.turned = swapped != self.setup.rules.swapped(n);
+            let turned = swapped != self.setup.rules.swapped(n);
             if runs && began_ns.is_none() && self.setup.rules.periods == 1 {
                 // Rules of one period say nothing of when teams change: they do now, and what was shot before stays.
-                self.turns_within.push((n, utc_ns, self.turned));
+                if self.swapped_at(n, None) != swapped {
+                    self.turns_within.push((n, utc_ns, turned));
+                }
             } else {
                 self.turns.retain(|(period, _)| *period != n);
-                self.turns.push((n, self.turned));
+                self.turns.push((n, turned));
                 self.turns_within.retain(|(period, ..)| *period != n);
             }
         }
+        self.turned = self.swapped_at(n, None) != self.setup.rules.swapped(n);
         let periods: Vec<u16> = self
             .shots
             .iter()
@@ -371,7 +380,9 @@ impl Kept {
     pub(super) fn swapped_at(&self, period: u16, utc_ns: Option<i64>) -> bool {
         let turn = self.turns.iter().rev().find(|(from, _)| *from <= period);
         let is_since = |(from, since_ns, _): &&(u16, i64, bool)| {
-            *from < period || *from == period && utc_ns.is_none_or(|utc_ns| *since_ns < utc_ns)
+            *from < period
+                || *from == period
+                    && utc_ns.is_none_or(|utc_ns| in_millis(*since_ns) < in_millis(utc_ns))
         };
         let within = self.turns_within.iter().rev().find(is_since);
         // The later of the two: one within a period comes after that period's own.
@@ -380,9 +391,16 @@ impl Kept {
             (Some((_, turned)), _) => Some(*turned),
             (None, within) => within.map(|(.., turned)| *turned),
         };
+        self.setup.rules.swapped(period) != turned.unwrap_or(false)
+    }
+
+    /// What a checkpoint of an earlier version says otherwise.
+    pub(super) fn bring_forward(&mut self) {
         // Said before each turn had its period: it is known of all.
-        let unknown = self.turns.is_empty() && self.turns_within.is_empty() && self.turned;
-        self.setup.rules.swapped(period) != turned.unwrap_or(unknown)
+        if self.turned && self.turns.is_empty() && self.turns_within.is_empty() {
+            self.turns.push((1, true));
+        }
+        self.before.bring_forward();
     }
 
     /// Lets go what can no longer be corrected, with what stands on it: shots of one cut together, so that no cut

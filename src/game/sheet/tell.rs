@@ -4,9 +4,7 @@
 //! of the order stands a fact on one that is gone. A highlight whose candidate is of another one now is taken back
 //! last, when that was told.
 
-use std::collections::BTreeSet;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::game::{Graphic, SocialCandidate};
 use crate::event::{ClipAbout, ClipRequest, Event, FactId, Family, Highlight, Saying, Withdrawal};
@@ -310,6 +308,7 @@ fn told_highlight(kept: &Kept, shot: &KeptShot, named: (FactId, u32)) -> Event {
             game: Some(kept.setup.id.clone()),
             score_tenths: Some(cut.score),
             tags: cut.tags.clone(),
+            merged: None,
         };
         ClipRequest { id, from_ns: cut.from_ns, to_ns: cut.to_ns, reason, about }
     });

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -53,7 +53,7 @@ use crate::rtmp::flv::{FileTag, VideoTag};
 use crate::rtmp::message::kind;
 use crate::tools::clips::pacing::{Pacer, Passed};
 use crate::tools::machine::{Machine, machine};
-use crate::tools::progress::{Lines, percent};
+use crate::tools::progress::{self, Lines, percent};
 use crate::tools::rig::publish::Publisher;
 use crate::tools::rig::recording::Recording;
 use crate::tools::run;
@@ -205,7 +205,7 @@ impl ImportArgs {
         let begun = clock.monotonic();
         let pacer = Pacer::new(handle.clone(), court, passed, Arc::clone(&clock));
         let url = format!("rtmp://{rtmp}/live/{}", key.expose());
-        let bar = bar(recording.seconds());
+        let bar = progress::bar(recording.seconds(), BAR);
         let lines = Lines::beside(&bar, line);
         let through = async {
             let played = play(recording, first, &url, (pacer, &bar)).await?;
@@ -466,15 +466,7 @@ fn of_import(
 }
 
 /// Seconds of video that are through, of those that the file says it has.
-fn bar(seconds: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::new(seconds.unwrap_or(0));
-    let style = "{elapsed_precise} {bar:40} {pos} of {len} s of video";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
-}
+const BAR: &str = "{elapsed_precise} {bar:40} {pos} of {len} s of video";
 
 /// The same where there is no terminal.
 fn line(done: u64, all: u64, took: Duration) -> String {

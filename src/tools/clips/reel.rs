@@ -155,9 +155,9 @@ pub(super) fn standing(clips: Vec<Clip>) -> (Vec<Clip>, Vec<Clip>) {
     let (back, clips): (Vec<_>, Vec<_>) = clips.into_iter().partition(|clip| clip.withdrawn);
     let into = |id: &str| back.iter().find(|clip| clip.id == id)?.merged.as_deref();
     let is_shown = |clip: &Clip| {
-        let mut way = std::iter::successors(clip.merged.as_deref(), |id| into(id));
+        let way = std::iter::successors(clip.merged.as_deref(), |id| into(id));
         // No longer than there are clips: what is written on a disk may go in a circle.
-        way.by_ref().take(back.len()).any(|id| clips.iter().any(|other| other.id == id))
+        way.take(back.len()).any(|id| clips.iter().any(|other| other.id == id))
     };
     let back = back.iter().filter(|clip| !is_shown(clip)).cloned().collect();
     (clips, back)

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -32,7 +32,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::health;
 use crate::media::Foreign;
 use crate::tools::descriptors::make_room_for;
-use crate::tools::progress::{Lines, percent};
+use crate::tools::progress::{self, Lines, percent};
 use crate::tools::pull::boxes::{Pulled, read_boxes};
 use crate::tools::pull::cloud::CloudArgs;
 use crate::tools::pull::fetch::Fetcher;
@@ -93,7 +93,7 @@ impl PullArgs {
     /// What could not be read or begun.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         health::start_log("warn")?;
-        let bar = bar();
+        let bar = progress::bar(None, BAR);
         let _lines = Lines::beside(&bar, line);
         let Some(out) = &self.out else {
             let which = self.which();
@@ -195,15 +195,8 @@ impl PullArgs {
 }
 
 /// What is moved of what there is.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = "{elapsed_precise} {bar:40} {decimal_bytes} of {decimal_total_bytes} {decimal_bytes_per_sec}";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
-}
+const BAR: &str =
+    "{elapsed_precise} {bar:40} {decimal_bytes} of {decimal_total_bytes} {decimal_bytes_per_sec}";
 
 /// The same where there is no terminal.
 fn line(done: u64, all: u64, took: Duration) -> String {

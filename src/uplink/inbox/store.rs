@@ -188,21 +188,31 @@ impl Store {
         InboxError::Disk { path: self.path.clone(), source: Box::new(error.into()) }
     }
 
+    /// The same store, not open yet.
+    fn again(&self) -> Self {
+        Self {
+            disk: Arc::clone(&self.disk),
+            path: self.path.clone(),
+            database: None,
+            place: None,
+            format: self.format,
+            last_place: self.last_place,
+        }
+    }
+
     fn database(&mut self) -> Result<&Database, InboxError> {
         if self.database.is_none() {
             // The tables too: it may be a new one.
-            let (disk, path) = (Arc::clone(&self.disk), self.path.clone());
-            let again = Self {
-                disk,
-                path,
-                database: None,
-                place: None,
-                format: self.format,
-                last_place: self.last_place,
-            };
-            let begun = caught(|| again.begun()).unwrap_or(Err(Unusable::Damaged));
+            let astray = self.place.as_ref().and_then(|place| place.astray(&*self.disk));
+            let begun = caught(|| self.again().begun()).unwrap_or(Err(Unusable::Damaged));
             match begun {
-                Ok(again) => (self.database, self.place) = (again.database, again.place),
+                Ok(again) => {
+                    (self.database, self.place) = (again.database, again.place);
+                    if let Some(why) = astray {
+                        let why = format!("{why}: begun anew; commands of before may run twice");
+                        found_harmed(&*self.disk, &self.path, why);
+                    }
+                }
                 Err(Unusable::Damaged) => {
                     let error = redb::Error::RepairAborted;
                     self.give_up(&error);
@@ -217,7 +227,7 @@ impl Store {
     /// Writes all of `batch`, or nothing.
     ///
     /// # Errors
-    /// [`InboxError`]; then the store is as it was.
+    /// [`InboxError`]; then nothing of it counts as written, and it may be written again.
     pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), InboxError> {
         if batch.is_empty() {
             return Ok(());
@@ -229,8 +239,9 @@ impl Store {
             .unwrap_or_else(|panicked| Err(redb::Error::Corrupted(panicked.said)));
         match written {
             Ok(()) => {
+                self.keep_place(last)?;
                 self.last_place = last;
-                self.keep_place()
+                Ok(())
             }
             Err(error) => {
                 self.give_up(&error);
@@ -241,7 +252,7 @@ impl Store {
 
     /// Writes all that it holds into a new file, where its own was taken away or replaced while it is open: nothing is
     /// acknowledged by a file that the next start does not find.
-    fn keep_place(&mut self) -> Result<(), InboxError> {
+    fn keep_place(&mut self, last: u64) -> Result<(), InboxError> {
         let astray = self.place.as_ref().and_then(|place| place.astray(&*self.disk));
         let Some(why) = astray else { return Ok(()) };
         let mut all = Batch::default();
@@ -256,12 +267,20 @@ impl Store {
         if self.disk.list(dir).map_err(said_no)?.iter().any(|entry| entry.name == FILE) {
             away(&*self.disk, &self.path, why).map_err(|error| self.at(error))?;
         }
-        drop(caught(|| self.database = None));
-        let last = self.last_place;
-        let database = self.database()?;
-        let written = caught(|| write(database, &all, last))
-            .unwrap_or_else(|panicked| Err(redb::Error::Corrupted(panicked.said)));
-        written.map_err(|error| self.at(error))?;
+        // What is open holds all of it until the new one does.
+        let again = caught(|| self.again().begun()).unwrap_or(Err(Unusable::Damaged));
+        let again = again.map_err(|error| self.at(error.into_error()))?;
+        let written = match &again.database {
+            Some(database) => caught(|| write(database, &all, last))
+                .unwrap_or_else(|panicked| Err(redb::Error::Corrupted(panicked.said))),
+            None => Err(redb::Error::DatabaseAlreadyOpen),
+        };
+        if let Err(error) = written {
+            // Half a store would be taken for the one of before.
+            drop(self.disk.remove(&self.path));
+            return Err(self.at(error));
+        }
+        (self.database, self.place) = (again.database, again.place);
         found_harmed(
             &*self.disk,
             &self.path,

@@ -829,12 +829,16 @@ fn with_a_command() -> (ForgetfulDisk, Arc<dyn Disk>) {
 }
 
 fn commits(store: &mut Store, id: &str, place: u64) {
+    store.commit(&batch_of(id, place)).expect("written");
+}
+
+fn batch_of(id: &str, place: u64) -> Batch {
     let asked = letter(&format!("{ROOT}/command/{id}"), r#"{"operation": "resume"}"#);
     let Read::Command(asked) = letter::read(&asked, ROOT, &Limits::USUAL) else {
         panic!("a command")
     };
     let record = Record { place, ..Record::accepted(asked, Now { utc: NOON, is_known: true }) };
-    store.commit(&Batch { records: vec![record], ..Batch::default() }).expect("written");
+    Batch { records: vec![record], ..Batch::default() }
 }
 
 fn ids(store: &mut Store) -> Vec<String> {
@@ -879,6 +883,29 @@ fn commands_are_in_their_place_when_somebody_took_the_file_away_while_it_is_in_u
     let (mut store, aside) = Store::open(&disk, Path::new(DIR)).expect("it opens");
     assert_eq!((ids(&mut store), aside), (["one", "two", "three"].map(str::to_owned).into(), None));
     assert_eq!(forgetful.harms().len(), 1, "told once");
+}
+
+#[test]
+fn a_disk_that_refuses_the_new_file_costs_no_command_that_is_not_told() {
+    let (mut refused, mut kept) = (0, 0);
+    for after in 0..40 {
+        let (forgetful, disk) = with_a_command();
+        let (mut store, _) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+        forgetful.lose(&Path::new(DIR).join("inbox.redb"));
+        forgetful.fail_syncs_after(forgetful.operations() + after);
+        let is_refused = store.commit(&batch_of("two", 2)).is_err();
+        forgetful.fail_syncs(false);
+        commits(&mut store, "two", 2);
+        drop(store);
+        let (mut store, _) = Store::open(&disk, Path::new(DIR)).expect("it opens");
+        let there = ids(&mut store);
+        assert!(there.iter().any(|id| id == "two"), "{after}: {there:?}");
+        let has_one = there.iter().any(|id| id == "one");
+        assert!(has_one || !forgetful.harms().is_empty(), "{after}: not a word");
+        refused += u32::from(is_refused);
+        kept += u32::from(is_refused && has_one);
+    }
+    assert!(refused > 2 && kept > 0, "{refused} refused, {kept} kept all the same");
 }
 
 #[test]

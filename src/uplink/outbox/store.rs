@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError};
 
-use crate::disk::{Disk, DiskLock, InPlace, OpenHow};
+use crate::disk::{Disk, DiskLock, InPlace, OpenHow, found_harmed};
 use crate::media::{CourtId, UtcTime};
 use crate::uplink::caught::{Panicked, caught};
 use crate::uplink::outbox::backend::open_database;
@@ -109,11 +109,20 @@ impl Store {
                 let said = "it was put aside, and no other is begun yet".to_owned();
                 return Err(Panicked { said }.into());
             }
+            let (astray, known) = (self.astray(), self.counts);
             let database = (self.opener)()?;
             self.head = prepare(&database)?;
             self.place = self.home.as_ref().map(|(disk, path)| InPlace::of(&**disk, path));
             self.database = Some(database);
-            self.load_counts()
+            self.load_counts()?;
+            if let (Some(why), Some((disk, path))) = (astray, &self.home) {
+                // Another file than that which it had counted for.
+                self.counts = Counts { bytes: self.counts.bytes, ..known };
+                let why =
+                    format!("{why}: begun anew; events that it had promised and not sent are gone");
+                found_harmed(&**disk, path, why);
+            }
+            Ok(())
         })?
     }
 

@@ -12,7 +12,7 @@ use crate::ring::{TestRing, settings};
 
 #[path = "../../support/synthetic.rs"]
 mod synthetic;
-use synthetic::{parameters, picture};
+use synthetic::tenths;
 
 const IMPORTED: SessionId = SessionId::from_bits(0x1a);
 /// When the imported recording began: 2023-11-14T22:13:20Z.
@@ -28,10 +28,7 @@ fn who_asks_to_be_forgotten_is_forgotten_in_imports_too_and_the_audit_log_says_s
     let recorded = RingSettings { recorded: Some(BEGAN), ..settings(ring.clone()) };
     let mut imported = TestRing::open(recorded, disk()).expect("a ring");
     imported.opened(IMPORTED);
-    for n in 0..100 {
-        let ms = i64::try_from(n).expect("small") * 100;
-        imported.feed(picture(IMPORTED, n, ms, n % 10 == 0, 200, &parameters(0)));
-    }
+    tenths(IMPORTED, 0..100, 200).for_each(|item| imported.feed(item));
     imported.closed(IMPORTED);
     imported.request("first", IMPORTED, (1_000, 1_900));
     imported.request("last", IMPORTED, (8_000, 9_000));

@@ -19,7 +19,7 @@ use crate::ring::{TestRing, settings};
 #[path = "../../support/synthetic.rs"]
 mod synthetic;
 
-use synthetic::{parameters, picture};
+use synthetic::tenths;
 
 /// What is hashed is read so many bytes at once, and nothing else is.
 const HASHED_AT_ONCE: usize = 128 << 10;
@@ -122,10 +122,7 @@ fn a_clip_that_takes_long_is_answered_soon_made_once_and_holds_up_nothing() {
     let of_disk = Arc::new(disk.clone()) as Arc<dyn Disk>;
     let mut tested = TestRing::open(settings(dir.path().join("ring")), of_disk).expect("ring");
     tested.opened(SESSION);
-    for n in 0..50_u64 {
-        let ms = i64::try_from(n).expect("small") * 100;
-        tested.feed(picture(SESSION, n, ms, n % 10 == 0, 1_000_000, &parameters(0)));
-    }
+    tenths(SESSION, 0..50, 1_000_000).for_each(|item| tested.feed(item));
     tested.request("a-shot", SESSION, (500, 900));
     assert_eq!(tested.told(), ["a-shot"]);
     let (mailbox, shelf) = (tested.mailbox.clone(), tested.ring.shelf());

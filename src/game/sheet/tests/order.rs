@@ -88,3 +88,23 @@ fn a_final_that_comes_later_goes_before_what_was_added_of_a_later_time() {
     assert_eq!(seconds(&hall), [28, 27, 30]);
     assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));
 }
+
+#[test]
+fn a_call_that_was_given_back_stands_where_finals_stand() {
+    let mut hall = Hall::new("fiba-3x3");
+    hall.take(SheetInput::Shot(added("b", 1, 58, "blue", 2, true)));
+    // The other court's model took it back before the game heard of it, and a person says that it was one.
+    let (session, revision) = (SessionId::from_bits(0xa2), 2);
+    let fact = FactId::new(session, Family::Shot, 1);
+    let given_back = ShotNews { session, fact, revision, ..added("a", 1, 50, "red", 2, true) };
+    hall.take(SheetInput::Shot(given_back));
+    assert_eq!(seconds(&hall), [50, 58], "before what was added of a later time");
+    // And what is called afterwards goes behind it, as it came, though it was earlier.
+    let (session, n) = (SessionId::from_bits(0xc1), 1);
+    let fact = FactId::new(session, Family::Shot, n);
+    let called =
+        ShotNews { session, fact, revision: 1, by: None, ..added("c", n, 40, "blue", 1, true) };
+    hall.take(SheetInput::Shot(called));
+    assert_eq!(seconds(&hall), [50, 40, 58]);
+    assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));
+}

@@ -210,6 +210,22 @@ fn teams_that_change_baskets_in_a_game_of_one_period_keep_what_they_shot() {
 }
 
 #[test]
+fn sides_that_were_said_of_a_period_go_with_it_when_it_is_taken_back() {
+    let mut hall = sided();
+    hall.shot(Some("red"), 2, true, 10);
+    let (n, swapped, utc_ns) = (2, Some(true), START + 20 * SECOND);
+    hall.take(SheetInput::Period { n, swapped, utc_ns, began_ns: None });
+    let at = |hall: &Hall, second: i64| {
+        hall.sheet.ordinary(&court("a"), RimId(0), Some(START + second * SECOND)).team
+    };
+    assert_eq!((at(&hall, 10), at(&hall, 25)), (Some(team("red")), Some(team("blue"))));
+    hall.take(period(1, 30));
+    assert_eq!((at(&hall, 10), at(&hall, 25)), (Some(team("red")), Some(team("red"))));
+    assert_eq!(hall.sheet.sided(&court("a")), [], "no shot is another team's");
+    assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));
+}
+
+#[test]
 fn the_second_half_of_big3_is_nobodys_to_begin() {
     let mut hall = Hall::new("big3");
     assert_eq!(hall.sheet.check(&period(2, 5)), Err(Refused::ByPoints));

@@ -5,6 +5,7 @@ import { $, dialogOf, make, say } from "../dom.js";
 import { ask } from "./ask.js";
 import { pick } from "./calls.js";
 import { colorOf, desk } from "./desk.js";
+import { pointsOf } from "./words.js";
 
 /** Seconds ago, to choose from; the box takes three minutes back. */
 const AGO_S = [5, 10, 20, 40, 60, 120, 180];
@@ -35,13 +36,13 @@ function places() {
 }
 
 function row(place, team, verdict) {
-  const { points = [], ordinary } = desk.facts.told;
+  const { ordinary } = desk.facts.told;
   const name = team.name || team.id;
   const how = verdict === "made" ? "Made" : "Missed";
   const line = make("p", { className: "row" });
   line.setAttribute("role", "group");
   line.setAttribute("aria-label", `${how}, ${name}`);
-  line.append(...(points.length ? points : [1, 2, 3, 4]).map((worth) => {
+  line.append(...pointsOf(desk.facts.told).map((worth) => {
     const button = make("button", { type: "button", className: "team", textContent: `${how} ${worth}` });
     button.setAttribute("aria-label", `${how} ${worth}, ${name}`);
     button.style.setProperty("--team", colorOf(team.id));

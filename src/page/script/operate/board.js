@@ -3,7 +3,7 @@
 import { $, make, say } from "../dom.js";
 import { ask } from "./ask.js";
 import { colorOf, desk } from "./desk.js";
-import { before, beginsWith, named, next } from "./period.js";
+import { before, beginsWith, periodName, next } from "./period.js";
 
 const ordinal = (n, all) => (n > all ? `Overtime ${n - all}` : all > 1 ? `Period ${n} of ${all}` : "");
 
@@ -40,11 +40,11 @@ export function showBoard() {
   $("#period-next").hidden = after === null;
   const back = !over && told.starts?.length > 0;
   const earlier = score.period - 1;
-  say($("#period-back"), back ? `← ${named(earlier)}` : "");
+  say($("#period-back"), back ? `← ${periodName(earlier)}` : "");
   $("#period-back").hidden = !back;
   // Tapped late: the shot before it may be of it.
   const late = before();
-  say($("#period-earlier"), late ? `${named(score.period)} began a shot earlier` : "");
+  say($("#period-earlier"), late ? `${periodName(score.period)} began a shot earlier` : "");
   $("#period-earlier").hidden = !late;
   $("#board").classList.toggle("is-over", over);
   const recap = `/games/${encodeURIComponent(desk.facts.game)}`;

@@ -5,9 +5,9 @@ import { may } from "../session.js";
 import { ask } from "./ask.js";
 import { clockTime, colorOf, desk } from "./desk.js";
 import { play } from "./clip.js";
-import { begins, beginsWith, named } from "./period.js";
+import { begins, beginsWith, periodName } from "./period.js";
 import { Thumb } from "./thumbs.js";
-import { byOf, outcomeOf, placeOf, playerName, tint, whoseOf, wordsOf } from "./words.js";
+import { byOf, outcomeOf, placeOf, playerName, pointsOf, tint, whoseOf, wordsOf } from "./words.js";
 
 const SHOWN = 40;
 /** A finger that comes down so soon after the list moved meant another row. */
@@ -140,12 +140,12 @@ function showMend() {
   if (mend.parentNode !== row.root) row.root.append(mend);
   const is = outcomeOf(shot);
   for (const button of $(".is", mend).children) button.setAttribute("aria-pressed", String(button.dataset.is === is));
-  fill($(".of", mend), (desk.facts.told?.points || [1, 2, 3, 4]).map((n) => ({ value: n, text: String(n), name: n === 1 ? "1 point" : `${n} points`, on: shot.points === n })), "points");
+  fill($(".of", mend), pointsOf(desk.facts.told).map((n) => ({ value: n, text: String(n), name: n === 1 ? "1 point" : `${n} points`, on: shot.points === n })), "points");
   const { teams = [], players = [] } = desk.facts.told || {};
   fill($(".by", mend), teams.map((team) => ({ value: team.id, text: team.name || team.id, on: shot.team === team.id, color: colorOf(team.id) })), "team");
   const theirs = players.filter((player) => !shot.team || player.team === shot.team);
   fill($(".player", mend), theirs.map((player) => ({ value: player.id, text: playerName(player), on: shot.player === player.id, color: colorOf(player.team) })), "player");
-  fill($(".begins", mend), begins(shot).map((n) => ({ value: n, text: `${named(n)} from here`, on: false })), "period");
+  fill($(".begins", mend), begins(shot).map((n) => ({ value: n, text: `${periodName(n)} from here`, on: false })), "period");
   $(".back", mend).hidden = !byOf(shot);
   $(".play", mend).hidden = !clips.has(shot.fact);
 }

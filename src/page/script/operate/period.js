@@ -6,7 +6,7 @@ import { desk } from "./desk.js";
 /** A late tap is mended for so long, as any call is. */
 const LATE_MS = 180_000;
 
-export function named(n) {
+export function periodName(n) {
   const { periods } = desk.facts.told;
   return n > periods ? `Overtime ${n - periods}` : `Period ${n}`;
 }

@@ -12,6 +12,9 @@ export function placeOf(shot) {
   return parts.join(", ");
 }
 
+/** What a shot can count by the rules of the game; a box before this version told none. */
+export const pointsOf = (told) => (told?.points?.length ? told.points : [1, 2, 3, 4]);
+
 export const outcomeOf = (shot) => (shot.standing === "withdrawn" || shot.standing === "none" ? "none" : shot.standing);
 
 export function wordsOf(shot) {

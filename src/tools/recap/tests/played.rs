@@ -100,15 +100,22 @@ impl Hall {
         for event in events {
             let data = event.saying.data().expect("JSON");
             let data: Value = serde_json::from_slice(&data).expect("JSON");
-            self.envelope(event.saying.event_type(), &event.fact.to_string(), event.revision, data);
+            let kind = event.saying.event_type();
+            self.envelope(kind, event.session, (&event.fact.to_string(), event.revision), data);
         }
     }
 
-    fn envelope(&mut self, kind: &str, fact: &str, revision: u32, data: Value) {
+    fn envelope(
+        &mut self,
+        kind: &str,
+        session: SessionId,
+        (fact, revision): (&str, u32),
+        data: Value,
+    ) {
         let utc = UtcTime::from_nanos(START + self.second * SECOND);
         let envelope = json!({
             "source": "courtside:rim-1/a", "type": kind, "time": utc.to_rfc3339(),
-            "session": "0000000000000007", "fact": fact, "revision": revision, "game": "final",
+            "session": session.to_string(), "fact": fact, "revision": revision, "game": "final",
             "data": data,
         });
         self.told.push(envelope.to_string());
@@ -131,7 +138,7 @@ impl Hall {
         });
         let now = std::mem::replace(&mut self.second, seconds);
         let kind = format!("courtside.shot.{word}.v1");
-        self.envelope(&kind, &news.fact.to_string(), news.revision, data);
+        self.envelope(&kind, news.session, (&news.fact.to_string(), news.revision), data);
         self.second = now;
         let events = self.sheet.apply(&SheetInput::Shot(news.clone()));
         self.tell(&events);
@@ -307,6 +314,25 @@ fn who_has_won_a_game_that_was_ended_is_no_turn_of_its_last_shot() {
     assert!((last.share - live).abs() < 1e-9 && last.stands, "{last:?}, live {live}");
     let turned = recap.summary.iter().find(|sentence| sentence.text.contains("turned the game"));
     assert!(turned.is_none_or(|it| !it.text.contains("100 after")), "{turned:?}");
+}
+
+#[test]
+fn what_a_period_that_begins_makes_of_the_share_of_wins_is_no_turn_of_the_shot_before_it() {
+    let mut hall = Hall::of("fiba-5x5");
+    for (points, reds) in [(2, false), (3, true), (2, true)] {
+        hall.take(Next::Shot(true, points, Some(reds), None));
+    }
+    let live = hall.sheet.view().momentum.win[0].share;
+    hall.take(Next::Period);
+    hall.take(Next::Period);
+    let later = hall.sheet.view().momentum.win[0].share;
+    assert!((later - live).abs() > 0.01, "less is left of the game: {live}, {later}");
+    let game = GameId::new("final").expect("a name");
+    let of_last = |hall: &Hall| {
+        let recap = Recap::of(&hall.told.join("\n"), &game).expect("a game");
+        recap.win.iter().rfind(|point| point.shot.is_some()).expect("told").share
+    };
+    assert!((of_last(&hall) - live).abs() < 1e-9, "{} is not {live}", of_last(&hall));
 }
 
 #[test]
