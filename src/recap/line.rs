@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::event::game::Momentum;
+use crate::event::game::{GameTold, Momentum};
+use crate::event::words::GameWord;
 use crate::media::{TeamId, UtcTime};
 use crate::recap::fact::{Facts, Told};
 use crate::recap::shots::{SHOTS, Shot, Shots, Tally};
@@ -102,13 +103,28 @@ pub(super) fn win_line(
             told_of.insert(newest, (share, then.tally));
         }
     };
+    // What changed by a tap alone is none of the shot's before it: it holds from the next word of a shot on.
+    let mut tapped = None;
+    let mut over = false;
     for told in facts.told() {
         if SHOTS.contains(&told.event_type.as_str()) {
             // What was told last held until here: what does not change is not told again.
             put(now, &then);
             then.take(told, teams, &place);
+            now = tapped.take().or(now);
         }
-        now = share(told, teams).or(now);
+        match share(told, teams) {
+            // Who has won a game that was ended is told as a share of all or nothing: that is no shot's.
+            Some(_) if over => {}
+            Some(share) if told.revision > 0 && told.fact.starts_with(&told.session) => {
+                tapped = Some(share);
+            }
+            Some(share) => (now, tapped) = (Some(share), None),
+            None => over = is_over(told).unwrap_or(over),
+        }
+        if over {
+            tapped = None;
+        }
     }
     put(now, &then);
     let mut line = Vec::new();
@@ -132,18 +148,23 @@ pub(super) fn win_line(
     line
 }
 
-/// The share of the game's first team after a shot, where one was told.
-///
-/// What changes by a tap alone (a period begins, somebody ends the game) is no shot's: that is told at a time of the
-/// game's own session.
+/// The share of the game's first team, where it is told. A tap's is told at a time of the game's own session, a shot's
+/// in the session of its court.
 fn share(told: &Told, teams: &[TeamId; 2]) -> Option<f64> {
-    let tapped = told.revision > 0 && told.fact.starts_with(&told.session);
-    if told.event_type != "courtside.momentum.v1" || tapped {
+    if told.event_type != "courtside.momentum.v1" {
         return None;
     }
     let momentum: Momentum = told.data()?;
     let of = momentum.win.iter().find(|share| share.team == teams[0])?;
     Some(of.share.clamp(0.0, 1.0))
+}
+
+/// Whether the game is over, where that is told.
+fn is_over(told: &Told) -> Option<bool> {
+    if told.event_type != "courtside.game.v1" {
+        return None;
+    }
+    Some(told.data::<GameTold>()?.state == GameWord::Over)
 }
 
 /// The shots as they stood at some time of the telling, and what is asked of them, kept as each comes: looking at

@@ -266,7 +266,7 @@ fn an_added_shot_goes_to_its_place() {
     // Seen by nobody, ten seconds before the second, on the other court.
     let mut added = hall.shot(Some("blue"), 2, false, 0).0;
     added.court = court("b");
-    added.session = SessionId::from_bits(8);
+    (added.session, added.revision) = (SessionId::from_bits(8), 0);
     added.fact = FactId::new(SessionId::from_bits(8), Family::Shot, 1);
     added.standing = Standing::Made;
     added.by = Some(By::Operator);

@@ -103,7 +103,7 @@ fn a_call_that_was_given_back_stands_where_finals_stand() {
     let (session, n) = (SessionId::from_bits(0xc1), 1);
     let fact = FactId::new(session, Family::Shot, n);
     let called =
-        ShotNews { session, fact, revision: 1, by: None, ..added("c", n, 40, "blue", 1, true) };
+        ShotNews { session, fact, revision: 1, by: None, ..added("a", n, 40, "blue", 1, true) };
     hall.take(SheetInput::Shot(called));
     assert_eq!(seconds(&hall), [50, 40, 58]);
     assert_eq!(Sheet::fold(&hall.log).expect("read"), Some(hall.sheet));

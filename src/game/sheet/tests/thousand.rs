@@ -417,6 +417,8 @@ impl Run {
             }
             Step::Added { court, back, points, team, same_session } => {
                 let mut news = self.fresh(court, 0, same_session);
+                // Not one that was given back: no model called it.
+                news.revision = 0;
                 news.at_ns -= back * SECOND;
                 news.utc_ns = news.utc_ns.map(|utc_ns| utc_ns - back * SECOND);
                 news.points = self.points(points);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::event::game::{Player, Row, Team};
 use crate::event::words::{EndWord, ShotWord};
-use crate::event::{By, Event, FactId, Family, SaidBy};
+use crate::event::{By, Event, FactId, Family, SaidBy, Saying};
 use crate::game::input::Standing;
 use crate::game::rules::Rules;
 use crate::game::sheet::tests::thousand::{Heard, told};
@@ -243,8 +243,15 @@ proptest! {
         rules in prop_oneof![Just("fiba-3x3"), Just("pickup-21"), Just("big3"), Just("none")],
     ) {
         let mut hall = Hall::of(rules);
-        nexts.into_iter().for_each(|next| hall.take(next));
-        let before = hall.sheet.view().momentum;
+        let mut before = hall.sheet.view().momentum;
+        for next in nexts {
+            let by_tap_alone = matches!(next, Next::Period);
+            hall.take(next);
+            // What a period makes of the share is none of the shot's before it.
+            if !by_tap_alone {
+                before = hall.sheet.view().momentum;
+            }
+        }
         hall.end();
         let view = hall.sheet.view();
         let recap = Recap::of(&hall.told.join("\n"), &view.told.game).expect("a game");
@@ -333,6 +340,16 @@ fn what_a_period_that_begins_makes_of_the_share_of_wins_is_no_turn_of_the_shot_b
         recap.win.iter().rfind(|point| point.shot.is_some()).expect("told").share
     };
     assert!((of_last(&hall) - live).abs() < 1e-9, "{} is not {live}", of_last(&hall));
+    // It holds from the next shot on, and is not told anew where that changes nothing.
+    hall.take(Next::Shot(false, 2, Some(true), None));
+    let now = hall.sheet.view().momentum.win[0].share;
+    assert!((of_last(&hall) - now).abs() < 1e-9, "{} is not {now}", of_last(&hall));
+    // And what is mended after the end makes of no shot the share of who has won.
+    hall.end();
+    hall.take(Next::Changed(1, Some((false, 3, Some(true)))));
+    hall.take(Next::Changed(2, Some((false, 2, Some(true)))));
+    assert_eq!(hall.sheet.view().momentum.win[0].share, 0.0, "the blues lead, and it is over");
+    assert!((of_last(&hall) - now).abs() < 1e-9, "{} is not {now}", of_last(&hall));
 }
 
 #[test]
@@ -528,7 +545,12 @@ fn of_a_thousand_games_the_recap_says_what_the_game_showed_and_cites_what_carrie
     for seed in 0..1_000 {
         let (mut sheet, mut heard) = told(seed);
         let live = sheet.view().momentum.win.first().map(|of| of.share);
-        let live = live.filter(|_| !sheet.is_over());
+        // A period that begins after the last shot changes the share, and is none of that shot's.
+        let by_shot = heard.iter().rev().find_map(|heard| match heard {
+            Heard::Shot(_) => Some(true),
+            Heard::Event(event) => matches!(event.saying, Saying::Game(_)).then_some(false),
+        });
+        let live = live.filter(|_| !sheet.is_over() && by_shot == Some(true));
         let utc_ns = START + 5_000 * SECOND;
         let ended = SheetInput::Ended { why: EndWord::Operator, utc_ns };
         heard.extend(sheet.apply(&ended).into_iter().map(|event| Heard::Event(Box::new(event))));
