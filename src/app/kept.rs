@@ -79,6 +79,7 @@ mod tests {
             device: "auto".to_owned(),
             kept: None,
             parcels: None,
+            least_queue_frames: 0,
         };
         assert_eq!(read(&disk, dir), None);
         write(&disk, dir, Some("new:fp16")).expect("written");

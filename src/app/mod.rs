@@ -114,6 +114,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Of it, what outbox, link and ring need once the games are through: 2 s for PUBACKs, and some.
 const FOR_THE_REST: Duration = Duration::from_secs(3);
 
+/// What each model's hop holds at least while a recording is played: far above what its pace lets go at once.
+const RECORDED_FRAMES: usize = 32;
+
 /// What is left when the daemon has ended.
 #[derive(Debug)]
 pub struct Report {
@@ -292,7 +295,10 @@ impl App {
         let answers = Arc::new(FromModels { book: about, probe: probe.clone(), jury: heard });
         let settings = detect_settings(&config);
         let parcels = parcels::parcels(&config, &world, &settings);
-        let settings = DetectSettings { parcels: Some(Arc::clone(&parcels)), ..settings };
+        // A recording waits before its next picture goes, by a ledger that is a moment old.
+        let least_queue_frames = if options.recording.is_some() { RECORDED_FRAMES } else { 0 };
+        let parcels_of = Some(Arc::clone(&parcels));
+        let settings = DetectSettings { parcels: parcels_of, least_queue_frames, ..settings };
         let (detect, router, joined) =
             start_models(&data_dir, settings, answers, &ledger, &metrics, &world)?;
         let installer = parcels::installer(&config, &world, &parcels, &detect);

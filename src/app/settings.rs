@@ -71,6 +71,7 @@ pub(crate) fn detect_settings(config: &Config) -> detect::DetectSettings {
         device: config.detect.device.to_string(),
         kept: None,
         parcels: None,
+        least_queue_frames: 0,
     }
 }
 

@@ -121,8 +121,8 @@ pub(crate) fn load(
     let hop = hop.clone().or_else(|| of_parcel().map(|full| format!("model:{full}")));
     let hop = hop.unwrap_or_else(|| hop_of(&bundle));
     let ids: Vec<CourtId> = courts.iter().map(|court| court.court.clone()).collect();
-    let frames =
-        FrameMailbox::new(&ids, bundle.queue_frames, |court| ledger.hop(court.as_str(), &hop));
+    let bound = bundle.queue_frames.max(settings.least_queue_frames);
+    let frames = FrameMailbox::new(&ids, bound, |court| ledger.hop(court.as_str(), &hop));
     // Nothing falls to a slower engine in silence (DESIGN §5.6).
     let offered = engines.found().iter().any(|found| settings.device.starts_with(found.name));
     let advice = (!["auto", "cpu"].contains(&settings.device.as_str()) && !offered).then(|| {

@@ -25,6 +25,9 @@ pub struct DetectSettings {
     pub kept: Option<String>,
     /// What came from elsewhere: bundles that are named `NAME@VERSION`.
     pub parcels: Option<Arc<Parcels>>,
+    /// The least bound of a model's hop, frames of a court; a bundle may ask for more. A recording is given as it is
+    /// taken, and none of it may be let go for a machine that stood still for a moment.
+    pub least_queue_frames: usize,
 }
 
 /// What a model may want, by the sum of its shapes.

@@ -54,6 +54,7 @@ impl Late {
             device: "auto".to_owned(),
             kept: None,
             parcels: None,
+            least_queue_frames: 0,
         };
         let ledger = Ledger::new();
         let by_hand = ManualClock::at(UtcTime::from_nanos(0));

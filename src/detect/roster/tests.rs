@@ -104,6 +104,7 @@ impl Tested {
             device: "auto".to_owned(),
             kept: None,
             parcels: None,
+            least_queue_frames: 0,
         };
         let ledger = Ledger::new();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
@@ -416,6 +417,7 @@ fn the_finder_is_a_model_like_any_other_and_tells_of_a_moved_camera() {
         device: "auto".to_owned(),
         kept: None,
         parcels: None,
+        least_queue_frames: 0,
     };
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));
     let engines = InstalledEngines::new(Arc::clone(&clock));
@@ -636,6 +638,7 @@ fn two_precisions_of_one_bundle_have_a_hop_each() {
         device: "auto".to_owned(),
         kept: None,
         parcels: None,
+        least_queue_frames: 0,
     };
     let ledger = Ledger::new();
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcTime::from_nanos(0)));

@@ -233,7 +233,7 @@ impl ImportArgs {
         let events = told(&handle, self.json).await?;
         stop.send_replace(true);
         let report = daemon.await.context("the box's task")??;
-        let lost = lost(&report, played.pictures);
+        let lost_at = lost(&report, played.pictures);
         let session = events.first().map(|event| event.session.clone()).unwrap_or_default();
         let done = Done {
             session,
@@ -242,7 +242,8 @@ impl ImportArgs {
             seconds: played.seconds,
             took_seconds: took.as_secs_f64(),
             faster: played.seconds / took.as_secs_f64().max(0.001),
-            lost,
+            lost: lost_at.iter().map(|(_, count)| count).sum(),
+            lost_at: lost_at.iter().map(|(at, count)| format!("{count} {at}")).collect(),
             unsent: report.unsent,
         };
         if done.lost == 0 && (done.unsent == 0 || !has_broker) {
@@ -267,7 +268,11 @@ fn conclude(done: &Done, dir: &Path, has_broker: bool, json: bool) -> anyhow::Re
         dir.join("ring").display()
     ));
     if done.lost > 0 {
-        remark(format_args!("courtside: {} pictures were lost on the way", done.lost));
+        let at = done.lost_at.join(", ");
+        remark(format_args!(
+            "courtside: {} pictures were lost on the way ({at}): run it again, when less else runs on this machine",
+            done.lost
+        ));
     }
     if done.unsent > 0 && !has_broker {
         remark(format_args!(
@@ -297,6 +302,9 @@ struct Done {
     took_seconds: f64,
     faster: f64,
     lost: u64,
+    /// Of each hop and reason, where any were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lost_at: Vec<String>,
     unsent: u64,
 }
 
@@ -567,18 +575,23 @@ async fn told(handle: &AppHandle, json: bool) -> anyhow::Result<Vec<crate::event
     }
 }
 
-/// Pictures that were let go on the way, whatever for.
-fn lost(report: &Report, sent: u64) -> u64 {
+/// Pictures that were let go on the way: where and why, and how many.
+fn lost(report: &Report, sent: u64) -> Vec<(String, u64)> {
     let of_pictures = |hop: &str| {
         [hops::RING, hops::DECODE, hops::DECODER].contains(&hop) || hop.starts_with("model:")
     };
     let came = report.ledger.iter().filter(|(id, _)| id.hop == hops::DECODE);
     let came: u64 = came.map(|(_, count)| count.offered).sum();
-    let hops = report.ledger.iter().filter(|(id, _)| of_pictures(&id.hop));
-    let dropped = hops.flat_map(|(_, count)| &count.dropped);
-    let lost =
-        dropped.filter(|(reason, _)| !matches!(reason, DropReason::Strided | DropReason::Closed));
-    lost.map(|(_, count)| count).sum::<u64>() + sent.saturating_sub(came)
+    let mut lost = vec![("before the decoder".to_owned(), sent.saturating_sub(came))];
+    for (id, count) in report.ledger.iter().filter(|(id, _)| of_pictures(&id.hop)) {
+        for (reason, count) in &count.dropped {
+            if !matches!(reason, DropReason::Strided | DropReason::Closed) {
+                lost.push((format!("at {}: {}", id.hop, reason.name()), *count));
+            }
+        }
+    }
+    lost.retain(|(_, count)| *count > 0);
+    lost
 }
 
 #[cfg(test)]

@@ -157,15 +157,14 @@ fn bytes_that_are_not_those_that_are_meant_are_refused() {
         assert!(file != "media" || whole.len() as u64 == bytes);
         let made = fields.lines().find_map(|line| line.strip_prefix("last-modified: "));
         let made = made.expect("a date").to_owned();
-        // As a date is written, which these fields were not: all of them are in lower case here.
-        let made = made.replace("gmt", "GMT");
-        let made =
-            ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-                .iter()
-                .fold(made, |made, name| {
-                    let (first, rest) = name.split_at(1);
-                    made.replace(name, &format!("{}{rest}", first.to_uppercase()))
-                });
+        // As a date is written (RFC 9110, 5.6.7), which these fields were not: all of them are in lower case here.
+        let mut made = made.replace("gmt", "GMT");
+        for name in
+            "mon tue wed thu fri sat sun jan feb mar apr may jun jul aug sep oct nov dec".split(' ')
+        {
+            let (first, rest) = name.split_at(1);
+            made = made.replace(name, &format!("{}{rest}", first.to_uppercase()));
+        }
         for (condition, expected) in [
             ("If-Match: \"00\"".to_owned(), 412),
             (format!("If-Match: W/\"{tag}\""), 412),
