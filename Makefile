@@ -12,7 +12,7 @@ export CARGO_TARGET_DIR
 # Used by users of `cross`, which alone would look for Cross.toml.
 export CROSS_CONFIG = cross.toml
 
-.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz sessions kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb told
+.PHONY: help build check test axe clouds features shims engines demo bench soak attacks fuzz sessions kernels install fmt deny audit sbom gate score operated powercut hostile badwire cases figures unit cross yocto dist deb release told
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -88,9 +88,9 @@ told: # Manual page and completions, which the program writes itself
 	@mkdir -p $(TOLD)
 	@for what in man bash zsh fish; do $(BIN) completions $$what > $(TOLD)/$$what || exit 1; done
 
-install: ## Place binary, unit, sysusers and bundles below DESTDIR
+install: ## Place the stripped binary (its symbols stay in target/symbols), unit, sysusers and bundles below DESTDIR
 	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }
-	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
+	scripts/apart.sh $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
 	test ! -d $(CARGO_TARGET_DIR)/engines/shims || install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/courtside $(CARGO_TARGET_DIR)/engines/shims/*.so
 	install -D -m 644 systemd/courtside.service $(DESTDIR)$(PREFIX)/lib/systemd/system/courtside.service
 	install -D -m 644 systemd/courtside.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/courtside.conf
@@ -218,9 +218,10 @@ deny: ## Hold licences, bans and sources of dependencies to deny.toml
 audit: deny ## The same, and advisories: of their database in the network, or of a clone of it in ADVISORIES=DIR
 	@scripts/advisories.sh $(ADVISORIES)
 
-sbom: ## Write what the binary is made of, as CycloneDX JSON, into target/
-	@cargo cyclonedx --version >/dev/null 2>&1 || { echo "sbom: installing cargo-cyclonedx (some minutes, once)"; \
-	  env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-	  $(CARGO) install --locked --quiet cargo-cyclonedx@0.5.9; }
-	$(CARGO) cyclonedx --format json --spec-version 1.5 --override-filename courtside.cdx
-	@mkdir -p target && mv courtside.cdx.json target/ && echo "sbom: target/courtside.cdx.json"
+sbom: ## Write what a package is made of, as CycloneDX and SPDX JSON, into target/: crates, models, shims, player
+	@scripts/setup.sh build
+	@scripts/sbom.py $(CARGO_TARGET_DIR)
+
+release: ## Make what a release publishes, twice and compared; says what is absent (RELEASE_KEY=FILE signs)
+	@scripts/setup.sh build run deb release
+	@scripts/release.sh

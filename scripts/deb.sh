@@ -27,7 +27,7 @@ command -v cargo-deb >/dev/null || { say "installing cargo-deb (some minutes, on
 rm -rf target/deb
 mkdir -p target/deb/of/engines
 ln -s "$shims" target/deb/of/engines/shims
-"$strip" -o target/deb/of/courtside "$binary"
+CARGO_TARGET_DIR=$built scripts/apart.sh "$binary" target/deb/of/courtside
 for what in man bash zsh fish; do "${TELLS:-$binary}" completions $what >target/deb/of/$what; done
 make -s install DESTDIR=target/deb BIN=target/deb/of/courtside TOLD=target/deb/of CARGO_TARGET_DIR=target/deb/of
 find target/deb/usr -name '*.so' -exec "$strip" --strip-unneeded {} +

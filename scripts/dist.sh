@@ -52,7 +52,7 @@ built=$target/aarch64-unknown-linux-gnu/release/courtside
 if [ -x "$built" ]; then
     name=courtside-prebuilt-$version
     stripped=$into/courtside
-    aarch64-linux-gnu-strip -o "$stripped" "$built"
+    CARGO_TARGET_DIR=$target scripts/apart.sh "$built" "$stripped"
     # Whatever shims `make cross` made lie where `make install` looks for them.
     mkdir -p "$into/of/engines"
     ln -sfn "$target/engines/shims-aarch64" "$into/of/engines/shims"

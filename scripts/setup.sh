@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system|yocto|deb ...
+#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system|yocto|deb|release ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -91,6 +91,12 @@ for group in "$@"; do
     deb)
         want lintian has lintian
         want dpkg-dev has dpkg-deb
+        ;;
+    release)
+        want minisign has minisign
+        want xz-utils has xz
+        want binutils has readelf
+        want python3-venv python3 -c 'import ensurepip'
         ;;
     yocto)
         want chrpath has chrpath
