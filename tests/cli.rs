@@ -18,6 +18,9 @@ use courtside::tools::rig::publish::{self, Pace};
 use parking_lot::{Condvar, Mutex};
 use rustix::process::{Pid, Signal, kill_process};
 
+#[path = "cli/documents.rs"]
+mod documents;
+
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 const KEY: &str = "a-key-that-only-this-test-knows";

@@ -12,6 +12,8 @@
 
 #[path = "house/foreign.rs"]
 mod foreign;
+#[path = "house/documents.rs"]
+mod documents;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;

@@ -16,6 +16,9 @@ use std::path::PathBuf;
 
 use courtside::uplink::schema;
 
+#[path = "schemas/documents.rs"]
+mod documents;
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas")
 }
