@@ -92,7 +92,9 @@ install: ## Place the stripped binary (its symbols stay in target/symbols), unit
 	@test -x $(BIN) || { echo "build it first: make build"; exit 1; }
 	scripts/apart.sh $(BIN) $(DESTDIR)$(PREFIX)/bin/courtside
 	test ! -d $(CARGO_TARGET_DIR)/engines/shims || install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/courtside $(CARGO_TARGET_DIR)/engines/shims/*.so
-	install -D -m 644 systemd/courtside.service $(DESTDIR)$(PREFIX)/lib/systemd/system/courtside.service
+	for f in systemd/*.service systemd/*.path; do \
+	  test ! -e $$f || install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $$f; done
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/courtside systemd/keep-log systemd/first-boot
 	install -D -m 644 systemd/courtside.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/courtside.conf
 	install -D -m 644 systemd/courtside.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/courtside.conf
 	install -D -m 644 courtside.example.toml $(DESTDIR)$(PREFIX)/share/courtside/courtside.example.toml
@@ -109,9 +111,10 @@ install: ## Place the stripped binary (its symbols stay in target/symbols), unit
 	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
 	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"
 
-unit: build ## Run the systemd unit in a throw-away container (root)
+unit: build ## Run the systemd unit in a throw-away container, on good days and bad ones (root)
 	@scripts/setup.sh system test
 	trials/unit.sh $(BIN)
+	trials/boots.sh $(BIN)
 
 soak: build ## What takes longer than 2 minutes: kills, loss of the broker, memory over 30 minutes, attacks
 	@scripts/setup.sh run test attack

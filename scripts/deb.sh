@@ -32,6 +32,7 @@ for what in man bash zsh fish; do "${TELLS:-$binary}" completions $what >target/
 make -s install DESTDIR=target/deb BIN=target/deb/of/courtside TOLD=target/deb/of CARGO_TARGET_DIR=target/deb/of
 find target/deb/usr -name '*.so' -exec "$strip" --strip-unneeded {} +
 scripts/cross.sh symbols target/deb/usr/bin/courtside target/deb/usr/lib/courtside/*.so
+scripts/needs.sh target/deb/usr/bin/courtside target/deb/usr/lib/courtside/*.so
 
 into=$built/debian
 mkdir -p "$into"

@@ -3,8 +3,8 @@
 # yocto/kas pins; then, by the real bitbake and the real layers, that every recipe parses, the image's variables are
 # what they must be, its graph resolves for each machine, and a wrong package name is found.
 #   LAYERS=DIR scripts/yocto.sh [SERIES...]      wrynose and scarthgap, if none is named
-# DIR holds git repositories bitbake, openembedded-core, meta-openembedded and meta-tegra, bare or not, as NAME,
-# NAME.git or OWNER+NAME/repo, with the pinned commits in them; no network is used for them.
+# DIR holds git repositories bitbake, openembedded-core, meta-openembedded, meta-rauc and meta-tegra, bare or not, as
+# NAME, NAME.git or OWNER+NAME/repo, with the pinned commits in them; no network is used for them.
 # Work and logs: $CARGO_TARGET_DIR/yocto. About 4 minutes a machine, the first time. Exit: 0 all shown · 1 not ·
 # 3 the layers are not here, so nothing was parsed
 set -euo pipefail
@@ -25,6 +25,11 @@ if ! { command -v kas && command -v oelint-adv; } >/dev/null; then
     PATH=$work/venv/bin:$PATH
 fi
 
+# Names that oelint does not know, of meta-rauc.
+printf '{"variables": {"known": ["RAUC_BUNDLE_COMPATIBLE", "RAUC_BUNDLE_DESCRIPTION", "RAUC_BUNDLE_FORMAT",
+ "RAUC_BUNDLE_SLOTS", "RAUC_BUNDLE_VERSION", "RAUC_CERT_FILE", "RAUC_KEYRING_FILE", "RAUC_KEY_FILE", "RAUC_SLOT_rootfs"]}}' \
+    >"$work/oelint.json"
+
 series=("$@")
 [ ${#series[@]} -gt 0 ] || series=(wrynose scarthgap)
 for one in "${series[@]}"; do
@@ -32,7 +37,7 @@ for one in "${series[@]}"; do
     mapfile -t recipes < <(find yocto/meta-courtside -name '*.bb' -o -name '*.bbappend' | sort)
     # Hints of taste apart; addresses are not visited, and our own few files of settings carry no licence text.
     if oelint-adv --quiet --release "$one" --mode all --hide info --suppress oelint.vars.homepageping \
-        --suppress oelint.var.licenseremotefile "${recipes[@]}" >"$work/oelint-$one.txt" 2>&1; then
+        --suppress oelint.var.licenseremotefile --constantmods="+$work/oelint.json" "${recipes[@]}" >"$work/oelint-$one.txt" 2>&1; then
         ok "$one: oelint has nothing to say of ${#recipes[@]} recipes"
     else
         no "$one: oelint:"; cat "$work/oelint-$one.txt"
@@ -46,7 +51,7 @@ repository() { # NAME: where it lies under LAYERS
     done
     return 1
 }
-names=(bitbake openembedded-core meta-openembedded meta-tegra)
+names=(bitbake openembedded-core meta-openembedded meta-rauc meta-tegra)
 missing=
 for name in "${names[@]}"; do
     [ -n "${LAYERS:-}" ] && repository "$name" >/dev/null || missing="$missing $name"
@@ -65,7 +70,7 @@ scripts/setup.sh yocto
 # What an image may never hold, and what it must.
 never='openssh|dropbear|bluez5|wpa-supplicant|avahi|xserver-xorg|weston|rpcbind|nfs-utils|telnet'
 must='gstreamer1.0-plugins-nvvidconv tensorrt-core gstreamer1.0-plugins-nvvideo4linux2 gstreamer1.0-plugins-bad tegra-configs tegra-redundant-boot
-    tegra-nvpmodel tegra-nvfancontrol chrony courtside-data courtside-stick courtside-system courtside-verify courtside-initrd cuda-nvrtc'
+    tegra-nvpmodel tegra-nvfancontrol chrony courtside-data courtside-stick courtside-system courtside-slots courtside-initrd cuda-nvrtc rauc rauc-conf'
 keep='chrony|mosquitto|nvme-cli|libnvme|keyutils|kconfiglib|pps-tools|uthash|libwebsockets|libevent|c-ares|cjson'
 keep="$keep|json-c|libedit|libusbgx|libconfig|libglvnd|python3-pyfdt"
 
@@ -91,6 +96,12 @@ for one in "${series[@]}"; do
     [ "$bad" = 0 ] || exit 1
     # A copy, with two images that must be refused beside ours.
     layer=$tree/meta-courtside
+    # Keys of nobody, for the parse alone.
+    keys=$work/keys
+    if [ ! -e "$keys/keyring.pem" ]; then
+        mkdir -p "$keys"; printf 'untrusted comment: of nobody\nRW%054d\n' 0 >"$keys/nobody.pub"
+        yocto/keys.sh "$keys" "$keys/nobody.pub" 2 >/dev/null
+    fi
     rm -rf "$layer.new"; cp -r yocto/meta-courtside "$layer.new"
     images=recipes-courtside/images
     printf 'require courtside-image.bb\n\nIMAGE_INSTALL:append = " courtsied"\n' >"$layer.new/$images/courtside-misspelt-image.bb"
@@ -105,7 +116,7 @@ for one in "${series[@]}"; do
         local stages=$1 image=$2 machines=(); shift 2
         for board in "$@"; do machines+=(-m "$board"); done
         bash trials/yocto_parse.sh -b "$tree/kas/bitbake" -o "$tree/kas/openembedded-core" -e "$tree/kas/meta-openembedded" \
-            -t "$tree/kas/meta-tegra" -l "$layer" -i "$image" -w "$tree/parse" -k "$keep" -s "$stages" "${machines[@]}"
+            -t "$tree/kas/meta-tegra" -l "$tree/kas/meta-rauc" -l "$layer" -c "COURTSIDE_UPDATE_KEYS = \"$keys\"" -i "$image" -w "$tree/parse" -k "$keep" -s "$stages" "${machines[@]}"
     }
     refused() { # IMAGE WORDS
         local taken=yes
@@ -128,7 +139,13 @@ for one in "${series[@]}"; do
             [ "$one" != scarthgap ] || refused courtside-source-image "it needs Rust"
             controls=done
         fi
-        of=$tree/parse/build/env-$board.txt; list=$tree/parse/build/pn-buildlist-$board
+        cp "$tree/parse/build/pn-buildlist-$board" "$tree/list-$board"
+        if parse graph courtside-bundle "$board" >"$tree/bundle-$board.log" 2>&1; then
+            ok "$one: $board: the bundle for an update resolves: $(grep 'recipes needed' "$tree/bundle-$board.log")"
+        else
+            no "$one: $board: the bundle for an update:"; tail -n 20 "$tree/bundle-$board.log"
+        fi
+        of=$tree/parse/build/env-$board.txt; list=$tree/list-$board
         holds() { grep -qE "$2" "$of" && ok "$one: $board: $1" || no "$one: $board: not so: $1: $(grep -m1 "^${2%%=*}=" "$of" || echo absent)"; }
         holds "two slots" '^USE_REDUNDANT_FLASH_LAYOUT="1"'
         holds "8 GiB a slot" '^ROOTFSPART_SIZE="8589934592"'

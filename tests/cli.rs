@@ -760,6 +760,19 @@ fn doctor_says_what_keeps_a_box_from_its_start() {
     let found = found_at_rest(&mut doctor(&at_rest(dir.path(), memory.path(), silent_port())));
     one("data_dir in RAM", &found, "data_in_ram", "lies in memory", "findmnt");
 
+    let ended = dir.path().join("ended");
+    for folder in [&ended, &ended.join("failures")] {
+        std::fs::create_dir(folder).expect("made");
+        set_mode(folder, 0o700);
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
+    let record = format!("courtside-failure 1 at={} result=signal status=SEGV\n", now.as_secs());
+    file(&ended.join("failures/000007-signal-SEGV.log"), &record);
+    let found = found_at_rest(&mut doctor(&at_rest(dir.path(), &ended, silent_port())));
+    let says = "ended once in the last week without being asked to, last by signal SEGV";
+    one("an end that nobody asked for", &found, "ended_badly", says, "take it away");
+    one("where it lies", &found, "ended_badly", "failures/000007-signal-SEGV.log", "send us");
+
     let config = at_rest(dir.path(), &data, silent_port());
     file(&dir.path().join("wrong.toml"), "[box]\nnaem = \"x\"\n");
     let done = doctor(&dir.path().join("wrong.toml")).output().expect("runs");

@@ -14,7 +14,7 @@ inside() {
     show() { systemctl show -P "$1" courtside; }
     until_true() { local end=$((SECONDS + $1)); shift
         until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done; }
-    kept() { (cd /var/lib/courtside && cat token box.key kept-video 2>/dev/null | sha256sum); stat -c '%U %G %a' /var/lib/courtside; }
+    kept() { (cd /var/lib/courtside && cat token box.key kept-video 2>/dev/null | sha256sum); (cd /etc/courtside && cat stream-key own.key own.pem | sha256sum); stat -c '%U %G %a' /var/lib/courtside; }
     file=/etc/courtside/courtside.toml
     # The image that this machine is made of may forbid packages to start and stop anything: a box does not.
     rm -f /usr/sbin/policy-rc.d
@@ -36,6 +36,9 @@ inside() {
     holds "with a key it starts" systemctl start courtside
     holds "and is READY: $(show ActiveState)" test "$(show ActiveState)" = active
     until_true 10 test -e /var/lib/courtside/token || :
+    holds "a stream key and a certificate of its own were made" sh -c 'test $(stat -c "%U:%G %a" /etc/courtside/own.key | tr " " _) = root:courtside_640 &&
+        grep -qxE "[0-9a-f]{32}" /etc/courtside/stream-key && openssl x509 -in /etc/courtside/own.pem -noout'
+    holds "nothing but courtside itself is enabled" sh -c 'test -z "$(systemctl list-unit-files "courtside-*" --state=enabled --no-legend)"'
     head -c 1000000 /dev/urandom >/var/lib/courtside/kept-video
     local was config pid; was=$(kept); config=$(sha256sum <$file); pid=$(show MainPID)
     same() { test "$(kept)" = "$was" && test "$(sha256sum <$file)" = "$config"; }
@@ -43,6 +46,9 @@ inside() {
     holds "it is upgraded, asking nothing" place /srv/new.deb
     holds "the daemon was started anew: $(show ActiveState)" sh -c "[ $(show ActiveState) = active ] && [ $(show MainPID) != $pid ]"
     holds "identity, token, video and configuration are as they were" same
+    pid=$(show MainPID); kill -KILL "$pid"
+    until_true 20 sh -c "[ \$(systemctl show -P MainPID courtside) != $pid ] && [ \$(systemctl show -P ActiveState courtside) = active ]"
+    holds "killed, it comes back, and what it told is kept" until_true 20 sh -c 'ls /var/lib/courtside/failures/000001-signal-KILL.log'
     pid=$(show MainPID)
     holds "it is downgraded" place /srv/old.deb
     holds "the daemon runs: $(show ActiveState)" sh -c "[ $(show ActiveState) = active ] && [ $(show MainPID) != $pid ]"
@@ -54,6 +60,7 @@ inside() {
     holds "it is removed" dpkg -r courtside
     holds "no process and no program is left" sh -c '! pgrep -x courtside && ! test -e /usr/bin/courtside'
     holds "and what it keeps is kept" same
+    holds "the log of its end too" test -s /var/lib/courtside/failures/000001-signal-KILL.log
     holds "installed again" place /srv/new.deb
     holds "it starts on what was kept" systemctl start courtside
     holds "as the same box" same

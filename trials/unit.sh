@@ -98,14 +98,19 @@ if [ "${1:-}" = --inside ]; then inside; exit; fi
 
 binary=$(realpath "${1:?which binary? e.g. trials/unit.sh target/release/courtside}")
 cd "$(dirname "$0")/.."
-# Not by `systemd-analyze security --threshold`, which counts in whole points on old releases.
-exposure=$(systemd-analyze security --offline=yes --no-pager systemd/courtside.service | sed -n 's/.*level for.*: \([0-9.]*\) .*/\1/p')
-awk -v e="$exposure" 'BEGIN { exit !(e != "" && e <= 1.8) }' || { echo "✗ exposure $exposure, more than 1.8"; exit 1; }
-echo "✓ exposure $exposure (at most 1.8)"
+# Not by `systemd-analyze security --threshold`, which counts in whole points on old releases. The daemon's GPU costs it
+# the most; who keeps logs needs nothing of the kind, who makes keys is root.
+for unit in courtside:1.8 courtside-keep-log@:1.0 courtside-first-boot:1.4; do
+    file=systemd/${unit%:*}.service most=${unit#*:}
+    exposure=$(systemd-analyze security --offline=yes --no-pager "$file" 2>/dev/null | sed -n 's/.*level for.*: \([0-9.]*\) .*/\1/p')
+    awk -v e="$exposure" -v most="$most" 'BEGIN { exit !(e != "" && e <= most) }' || { echo "✗ $file: exposure $exposure, more than $most"; exit 1; }
+    echo "✓ $file: exposure $exposure (at most $most)"
+done
+grep -q '^DeviceAllow=char-nvidia rw' systemd/courtside.service || { echo "✗ the GPU is not allowed"; exit 1; }
 placed=$(mktemp -d)
 trap 'rm -rf "$placed"' EXIT
 make -s install BIN="$binary" DESTDIR="$placed"
 echo "✓ make install places $(find "$placed" -type f | wc -l) files"
 bash trials/unit_in_systemd.sh -t 240 -n basic.target -f "$placed/usr/.:/usr" \
     -f "$PWD/assets/demo/game.flv:/srv/game.flv" -f "$PWD/trials/unit.sh:/srv/unit.sh" \
-    -p 'bash /srv/unit.sh --inside' systemd/courtside.service
+    -p 'bash /srv/unit.sh --inside' systemd/courtside.service systemd/courtside-first-boot.service systemd/courtside-keep-log@.service

@@ -21,7 +21,8 @@ if [ "${1:-}" = --inside ]; then
     is /etc/courtside/courtside.toml "root:courtside 640"
     is /data/log/journal "root:systemd-journal 2755"
     # By whom the mounts are of, since a plain folder would look alike.
-    for place in /var/lib/courtside /var/cache/courtside /etc/courtside /var/lib/chrony /var/log; do
+    is /var/lib/courtside-update "root:root 755"
+    for place in /var/lib/courtside /var/lib/courtside-update /var/cache/courtside /etc/courtside /var/lib/chrony /var/log; do
         holds "$place lies on the data partition" findmnt -n "$place"
         touch "$place/seen-there" && holds "what is written to $place is below /data" sh -c 'find /data -name seen-there | xargs rm'
     done

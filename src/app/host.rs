@@ -16,10 +16,12 @@ use crate::clips::{Scrub, Shelf};
 use crate::clock::{Anchors, Clock, Ticks, kept_by_network};
 use crate::config::Config;
 use crate::device::{Denied, denied_render_nodes};
-use crate::disk::{Disk, Harm, Harms, kind_of, look_through, read_regular};
-use crate::event::host::{CertificateStatus, DamagedFile, DataDirStatus, HostStatus, RenderNode};
+use crate::disk::{Disk, Harm, Harms, OpenHow, kind_of, look_through, read_regular};
+use crate::event::host::{
+    CertificateStatus, DamagedFile, DataDirStatus, EndedStatus, HostStatus, RenderNode,
+};
 use crate::health::{Steps, Syncs};
-use crate::media::{Foreign, UtcTime};
+use crate::media::{Foreign, ForeignKind, UtcTime};
 
 /// What changes here changes slowly, and a person who looks twice waits no longer.
 const EVERY: Duration = Duration::from_secs(10);
@@ -147,8 +149,42 @@ impl HostReader {
                 .collect(),
             clock,
             damaged: harms.into_iter().map(|harm| damaged(&self.data_dir, harm)).collect(),
+            ended: ended(&*self.disk, &self.data_dir, utc),
         }
     }
+}
+
+/// How long an end that nobody asked for is told, s.
+const ENDED_TOLD_S: i64 = 7 * 86_400;
+/// The first line of what was kept of one: 160 bytes of it are ours.
+const ENDED_LINE_BYTES: usize = 512;
+/// Records that are looked at; `systemd/keep-log` keeps fewer.
+const ENDED_MOST: usize = 64;
+
+/// What the unit kept of ends that nobody asked for: of each a file, of which the first line says when and how
+/// (`systemd/keep-log`). A file that says neither is passed over: it is no record.
+pub(crate) fn ended(disk: &dyn Disk, data_dir: &Path, now: UtcTime) -> Option<EndedStatus> {
+    let dir = data_dir.join("failures");
+    let mut names = disk.names(&dir).ok()?;
+    names.retain(|name| name.ends_with(".log"));
+    names.sort_unstable();
+    let mut told = names.iter().rev().take(ENDED_MOST).filter_map(|name| {
+        let path = dir.join(name);
+        let file = disk.open(&path, OpenHow::Read).ok()?;
+        let mut line = vec![0; ENDED_LINE_BYTES];
+        let read = file.read_at(0, &mut line).ok()?;
+        let line = line.get(..read)?.split(|byte| *byte == b'\n').next()?;
+        let line = Foreign::bytes(ForeignKind::Text, line);
+        let line = line.as_str().strip_prefix("courtside-failure 1 ")?;
+        let said = |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key));
+        let at: i64 = said("at=")?.parse().ok()?;
+        let age = now.as_nanos() / 1_000_000_000 - at;
+        let how = format!("{} {}", said("result=")?, said("status=")?);
+        (age < ENDED_TOLD_S).then(|| (path, how))
+    });
+    let (path, how) = told.next()?;
+    let count = 1 + told.count() as u64;
+    Some(EndedStatus { count, file: Foreign::path(path), how: Foreign::told(how) })
 }
 
 /// As it is told.
@@ -239,6 +275,33 @@ mod tests {
         let proc = data_dir(&disk, Path::new("/proc"), 7).expect("read");
         let root = rustix::process::geteuid().is_root();
         assert_eq!((proc.in_ram, proc.of_user), (false, (!root).then_some(0)));
+    }
+
+    #[test]
+    fn ends_that_nobody_asked_for_are_told_for_a_week() {
+        let disk = RealDisk::new();
+        let dir = tempfile::tempdir().expect("a folder");
+        let now = UtcTime::from_nanos(1_798_761_600_000_000_000);
+        assert_eq!(ended(&disk, dir.path(), now), None, "no folder");
+        let failures = dir.path().join("failures");
+        disk.create_dir_all(&failures).expect("made");
+        let record = |name: &str, text: &str| {
+            #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+            std::fs::write(failures.join(name), text).expect("written");
+        };
+        record("000001.log", "courtside-failure 1 at=1798000000 result=exit-code status=1\nold\n");
+        record("000002.log", "no record\n");
+        record("000003.log", "");
+        assert_eq!(ended(&disk, dir.path(), now), None, "one is nine days old, two are none");
+        record(
+            "000004.log",
+            "courtside-failure 1 at=1798700000 result=watchdog status=ABRT boot=b\n",
+        );
+        record("000010.log", "courtside-failure 1 at=1798761000 result=signal status=SEGV\nlog\n");
+        record("000011.log.new", "courtside-failure 1 at=1798761000 result=signal status=BUS\n");
+        let told = ended(&disk, dir.path(), now).expect("told");
+        assert_eq!((told.count, told.how.as_str()), (2, "signal SEGV"));
+        assert!(told.file.as_str().ends_with("/failures/000010.log"), "{told:?}");
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub use crate::app::error::{AppError, CourtError};
 pub use crate::app::files::GPU_FOLDER;
 pub(crate) use crate::app::files::{exposed, look, own_folder};
 pub use crate::app::handle::AppHandle;
-pub(crate) use crate::app::host::{damaged, data_dir};
+pub(crate) use crate::app::host::{damaged, data_dir, ended};
 pub(crate) use crate::app::memory::memory_limit;
 pub(crate) use crate::app::operations::OPERATIONS;
 pub use crate::app::options::{Options, Probe, Recording};

@@ -168,6 +168,8 @@ pub const LAYOUT: &[FileKind] = &[
         Keeps::Json,
         "the list of what models disagreed on is begun anew; its clips are kept",
     ),
+    // What systemd/keep-log writes, beside the daemon.
+    kind("failures/*.log", Keeps::Nothing, ""),
     kind("tried", Keeps::Made, "nothing: models are tried again at the start"),
     kind("gpu/*", Keeps::Made, "nothing: it is compiled again, which takes minutes at most"),
     kind("local/**", Keeps::Nothing, ""),

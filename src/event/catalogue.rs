@@ -194,6 +194,9 @@ codes! {
     OpenToOthers = "open_to_others", Fault, "others can write our files or read our secrets",
         "type the command that is named, then restart courtside";
 
+    EndedBadly = "ended_badly", Advice, "the daemon ended without being asked to",
+        "it came back by itself: send us the file that is named, and take it away, or it is told for a week";
+
     // The GPU and the models.
     RenderDenied = "render_denied", Advice, "the daemon may not use the box's GPU",
         "put its user into the group of the device (`usermod -aG render courtside`), then restart courtside";

@@ -30,6 +30,20 @@ pub struct HostStatus {
     /// as long as they lie there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedFile>,
+    /// That the daemon ended without being asked to, within the last week.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndedStatus>,
+}
+
+/// Ends of the daemon that nobody asked for, of which the unit kept what was told last (`systemd/keep-log`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedStatus {
+    /// How many are kept of the last week; of several within a minute, one.
+    pub count: u64,
+    /// The file of the last one.
+    pub file: Foreign,
+    /// How it ended, as systemd says: `signal SEGV`, `watchdog ABRT`, `oom-kill KILL`, `exit-code 1`.
+    pub how: Foreign,
 }
 
 /// A file of the box that is not what was written.

@@ -3,7 +3,8 @@
 use crate::event::box_status::BoxStatus;
 use crate::event::catalogue::Code;
 use crate::event::host::{
-    CertificateStatus, ClockKept, DamagedFile, DataDirStatus, GpuMemory, HostStatus, SyncsStatus,
+    CertificateStatus, ClockKept, DamagedFile, DataDirStatus, EndedStatus, GpuMemory, HostStatus,
+    SyncsStatus,
 };
 use crate::event::state::StorageState;
 use crate::health::finding::Finding;
@@ -25,8 +26,17 @@ const UNKEPT_AFTER_S: u64 = 600;
 
 /// Judges what was read of the machine.
 pub(super) fn of_host(status: &BoxStatus, found: &mut Vec<Finding>) {
-    let HostStatus { data_dir, syncs, gpu_memory, render_denied, certificates, clock, damaged } =
-        &status.host;
+    let HostStatus {
+        data_dir,
+        syncs,
+        gpu_memory,
+        render_denied,
+        certificates,
+        clock,
+        damaged,
+        ended,
+    } = &status.host;
+    found.extend(ended.as_ref().map(of_ended));
     if let Some(dir) = data_dir {
         found.extend(of_folder(dir));
         found.extend(status.storage.as_ref().and_then(|storage| of_room(dir, storage)));
@@ -68,6 +78,18 @@ pub fn of_folder(dir: &DataDirStatus) -> Vec<Finding> {
         found.push(Finding::new("disk", Code::DataNotOurs, text).with("user_id", user.into()));
     }
     found
+}
+
+/// That it ended without being asked to.
+#[must_use]
+pub fn of_ended(ended: &EndedStatus) -> Finding {
+    let EndedStatus { count, file, how } = ended;
+    let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let text = format!(
+        "the daemon ended {times} in the last week without being asked to, last by {how}: what it told before lies in \
+         {file}"
+    );
+    Finding::new("box", Code::EndedBadly, text).with("ends", float(*count))
 }
 
 /// Files told one by one; a disk that loses more is told by their number.

@@ -25,7 +25,7 @@ pub mod doctor;
 pub mod service;
 
 pub use crate::health::advice::{Measured, TINY_RING_PX, advise, outside};
-pub use crate::health::host::{of_damage, of_folder};
+pub use crate::health::host::{of_damage, of_ended, of_folder};
 pub use crate::health::log::{LogError, set_log, start_log};
 pub use crate::health::metrics::{
     CourtLabel, DecoderReading, DoorReading, HopLabel, Metrics, ModelLabel, ModelReading, Reading,

@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::app;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::disk::{RealDisk, Seen, Us, look_through};
 use crate::event::box_status::BoxStatus;
@@ -18,7 +19,7 @@ use crate::event::service::CourtService;
 use crate::event::state::StreamState;
 use crate::event::words::{CheckWord, StreamCondition};
 use crate::health::doctor::{Finding, Severity, findings};
-use crate::health::{of_damage, of_folder};
+use crate::health::{of_damage, of_ended, of_folder};
 use crate::tools::ask::{AskArgs, AskError, Place};
 use crate::tools::tell::{remark, remark_refused, tell, tell_json};
 
@@ -119,6 +120,10 @@ fn at_rest(config: &Config, nobody: bool) -> Vec<Finding> {
     let harms = look_through(&RealDisk::new(), dir, true).ok().filter(|_| nobody);
     let harms = harms.into_iter().flatten().map(|harm| app::damaged(dir, harm));
     found.extend(of_damage(&harms.collect::<Vec<_>>()));
+    if nobody {
+        let ended = app::ended(&RealDisk::new(), dir, SystemClock::new().utc());
+        found.extend(ended.as_ref().map(of_ended));
+    }
     let listens = [
         ("RTMP", config.ingest.rtmp),
         ("RTMPS", config.ingest.rtmps),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::event::FactId;
 use crate::event::host::{
-    CertificateStatus, ClockKept, DamagedFile, DataDirStatus, GpuMemory, RenderNode, SyncsStatus,
+    CertificateStatus, ClockKept, DamagedFile, DataDirStatus, EndedStatus, GpuMemory, RenderNode,
+    SyncsStatus,
 };
 use crate::event::state::{CourtClock, ModelState, UplinkState};
 use crate::event::upload::{UploadNeeds, UploadState, UploadsState};
@@ -337,6 +338,11 @@ fn ill() -> StagesSay {
             newer: false,
             costs: "what was shown in Home Assistant of courts that are gone may stay there: delete it there".to_owned(),
         }],
+        ended: Some(EndedStatus {
+            count: 3,
+            file: Foreign::told("/var/lib/courtside/failures/000003-signal-SEGV.log"),
+            how: Foreign::told("signal SEGV"),
+        }),
     };
     said.counts = vec![(
         HopId { court: "a".to_owned(), hop: "ring".to_owned() },

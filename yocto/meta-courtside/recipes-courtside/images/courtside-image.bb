@@ -6,6 +6,8 @@ LICENSE = "Apache-2.0"
 # Nothing else: no SSH server, no package manager, no empty password.
 IMAGE_FEATURES = "read-only-rootfs"
 IMAGE_LINGUAS = ""
+# What courtside-bundle packs, beside what the board is flashed with.
+IMAGE_FSTYPES:append = " ext4"
 
 inherit core-image
 

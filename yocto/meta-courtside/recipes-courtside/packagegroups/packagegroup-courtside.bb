@@ -27,7 +27,8 @@ RDEPENDS:${PN}-field = "\
     nvme-cli \
 "
 RDEPENDS:${PN}-update = "\
-    courtside-verify \
+    courtside-slots \
+    rauc \
     tegra-redundant-boot \
 "
 
