@@ -65,9 +65,12 @@ package() { # ARCH TRIPLE BINARY SHIMS: all files of one architecture
     mkdir -p "$work/root/usr/lib/debug"
     rm -rf "$work/root/usr/lib/debug/.build-id"
     cp -r "$target/symbols/.build-id" "$work/root/usr/lib/debug/"
-    tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C "$work/root" -cf - usr |
+    tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rwX,go=rX \
+        --mtime="@$SOURCE_DATE_EPOCH" -C "$work/root" -cf - usr |
         xz -T1 -1 >"$into/courtside-$version-$arch-symbols.tar.xz"
-    scripts/sbom.py "$into" --target "$triple" --binary "$built" --shims "$shims"
+    # The sum that whoever has installed it finds.
+    dpkg-deb --fsys-tarfile "$second" | tar -xO ./usr/bin/courtside >"$work/installed"
+    scripts/sbom.py "$into" --target "$triple" --binary "$work/installed" --shims "$shims"
 }
 
 [ -d "$target/engines/shims" ] || scripts/shims.sh
