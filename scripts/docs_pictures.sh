@@ -20,10 +20,13 @@ for what in "$@"; do
             ffmpeg -v error -nostdin -y -i "$shots/$shot.png" -vf "scale='min($width,iw)':-1" -q:v 4 "docs/pictures/$name.jpg"
         done <<'X'
 operate-start real-start 1024
-operate-stage real-at-the-end 1024
+operate-stage real-over 1024
 recap real-recap 1024
 page-confirm confirm-1920 1280
 X
+        # The overlay as it comes out of the browser, transparent, over a picture of the game.
+        ffmpeg -v error -nostdin -y -ss 3 -i assets/demo/game.flv -i "$shots/real-overlay.png" -frames:v 1 -q:v 4 \
+            -filter_complex '[0]scale=1280:720[game];[game][1]overlay' docs/pictures/overlay.jpg
         ;;
     *) echo "scripts/docs_pictures.sh: aiming, pages?" >&2; exit 2 ;;
     esac

@@ -5,10 +5,11 @@ pub(super) const EXAMPLE: &str = include_str!("../../courtside.example.toml");
 /// Stands in the example where a key of one's own belongs. Refused as a key: it is no secret.
 pub(super) const EXAMPLE_KEY: &str = "CHANGE-ME";
 
-/// A commented file to begin with, whose first court has `stream_key`.
+/// A commented file to begin with, whose first court has `stream_key`. Its rims are commented out: those of the
+/// example lie nowhere, and a box that is not aimed says so instead of calling what happens there.
 #[must_use]
 pub fn example(stream_key: &str) -> String {
-    EXAMPLE.replace(EXAMPLE_KEY, stream_key)
+    EXAMPLE.replace(EXAMPLE_KEY, stream_key).replace("\nrims = ", "\n#rims = ")
 }
 
 /// The line of the example that sets `key` in `section`, without its comments.

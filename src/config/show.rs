@@ -174,7 +174,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::example::{EXAMPLE, example, lines};
+    use crate::config::example::{EXAMPLE, EXAMPLE_KEY, lines};
     use crate::config::load::parse;
     use crate::config::origin::Origin;
 
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_example_loads_and_is_what_holds_without_it() {
-        let example = parsed(&example("north-hoop-1"));
+        let example = parsed(&EXAMPLE.replace(EXAMPLE_KEY, "north-hoop-1"));
         assert_eq!(example.advice, Vec::<String>::new());
         let smallest = parsed(
             "[box]\nname = \"rim-1\"\n[uplink]\nbroker = \"mqtt://127.0.0.1:1883\"\n[[court]]\n\
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_hides_secrets_and_keeps_the_rest() {
-        let text = example("north-hoop-1");
+        let text = EXAMPLE.replace(EXAMPLE_KEY, "north-hoop-1");
         let shown = parsed(&text).to_toml();
         assert!(!shown.contains("north-hoop-1"), "{shown}");
         insta::assert_snapshot!(shown);

@@ -137,9 +137,12 @@ fn command<Of: JsonSchema>(what: &str, title: &str) -> (String, Value) {
     (format!("command.{what}.json"), schema.to_value())
 }
 
-/// What an operation is asked with.
+/// What an operation is asked with: as a box reads it, where a member that has a default may be left out.
 fn arguments<Of: JsonSchema>(operation: &str) -> (String, Value) {
-    command::<Of>(operation, &format!("`arguments` of the operation {operation}"))
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<Of>();
+    schema.insert("title".to_owned(), format!("`arguments` of the operation {operation}").into());
+    (format!("command.{operation}.json"), schema.to_value())
 }
 
 fn pattern(properties: &mut serde_json::Map<String, Value>, name: &str, pattern: &str) {

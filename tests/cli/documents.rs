@@ -188,6 +188,16 @@ fn every_configuration_in_the_documents_is_read() {
 }
 
 #[test]
+fn the_file_to_begin_with_is_read_and_calls_nothing_before_it_is_aimed() {
+    let text = courtside::config::example("a-key-of-this-test");
+    let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let source = Source::new(Path::new("courtside.toml"), &text, Arc::new(read));
+    let config = source.alone().expect("it is right");
+    let [court] = &config.courts[..] else { panic!("{}", config.courts.len()) };
+    assert!(court.rims.is_empty(), "{:?}", court.rims);
+}
+
+#[test]
 fn a_configuration_that_is_refused_is_found() {
     assert_eq!(config_fault("[box]\nname = \"rim-1\"\n"), None);
     for (block, word) in [

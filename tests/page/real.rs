@@ -331,6 +331,16 @@ fn a_real_boxs_game_is_operated_over_a_cut_and_a_reload_and_its_recap_is_whole()
     // It is one tap away.
     browser.until("document.querySelector('#board .period').textContent.startsWith('Over')");
     browser.picture("real-over");
+    // What is taken lies over the broadcast's picture, on a ground that nobody sees.
+    browser.tap("#graphics .card button", 0);
+    browser.until("document.querySelector('#graphics .card').matches('.is-taken')");
+    let over = format!("http://{}/overlay?game={id}&delay=0", cable.address);
+    let mut overlay = Browser::open(&over, (1280, 720)).expect("the browser that was there");
+    let nothing = json!({"color": {"r": 0, "g": 0, "b": 0, "a": 0}});
+    overlay.call("Emulation.setDefaultBackgroundColorOverride", &nothing);
+    overlay.until("document.querySelector('.graphic .text').textContent === 'Comets win 4–1'");
+    overlay.picture("real-overlay");
+    drop(overlay);
     browser.tap("#recap", 0);
     browser.until(&format!("location.pathname === '/games/{id}'"));
     browser

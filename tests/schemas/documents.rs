@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use courtside::uplink::schema;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -91,6 +91,29 @@ fn an_example_that_is_wrong_missing_or_of_nothing_is_found() {
     let text = text.replace("<!-- example: state.box -->", "<!-- example: state.bux -->");
     let wrong = faults(&examples(&text, &folder));
     assert_eq!(wrong, ["state.box: no example", "state.bux: no schema of that name"]);
+}
+
+#[test]
+fn what_a_box_does_not_need_to_be_told_no_schema_demands() {
+    let schema = |operation: &str| {
+        let name = format!("command.{operation}.json");
+        schema::all().into_iter().find(|(file, _)| *file == name).expect("an operation").1
+    };
+    for (operation, arguments, taken) in [
+        ("service_override", json!({"reason": "on Monday", "who": "Ada"}), true),
+        ("clip_upload", json!({"clip": "a-1", "to": {}}), true),
+        ("clip_upload_urls", json!({"upload": "game-7-3", "parts": []}), true),
+        ("model_swap", json!({"bundle": "rimnet"}), true),
+        ("model_install", json!({"from": "https://models.example.net/a.parcel"}), true),
+        ("service_override", json!({"who": "Ada"}), false),
+        ("clip_release", json!({}), false),
+    ] {
+        assert_eq!(
+            jsonschema::is_valid(&schema(operation), &arguments),
+            taken,
+            "{operation} {arguments}"
+        );
+    }
 }
 
 /// Blocks of JSON in a document.
