@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
+use courtside::clock::{Clock, SystemClock};
 use courtside::tools::Cli;
 use courtside::tools::rig::publish::{self, Pace};
 use parking_lot::{Condvar, Mutex};
@@ -765,8 +766,8 @@ fn doctor_says_what_keeps_a_box_from_its_start() {
         std::fs::create_dir(folder).expect("made");
         set_mode(folder, 0o700);
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
-    let record = format!("courtside-failure 1 at={} result=signal status=SEGV\n", now.as_secs());
+    let now = SystemClock::new().utc().as_nanos() / 1_000_000_000;
+    let record = format!("courtside-failure 1 at={now} result=signal status=SEGV\n");
     file(&ended.join("failures/000007-signal-SEGV.log"), &record);
     let found = found_at_rest(&mut doctor(&at_rest(dir.path(), &ended, silent_port())));
     let says = "ended once in the last week without being asked to, last by signal SEGV";

@@ -180,7 +180,7 @@ pub(crate) fn ended(disk: &dyn Disk, data_dir: &Path, now: UtcTime) -> Option<En
         let at: i64 = said("at=")?.parse().ok()?;
         let age = now.as_nanos() / 1_000_000_000 - at;
         let how = format!("{} {}", said("result=")?, said("status=")?);
-        (age < ENDED_TOLD_S).then(|| (path, how))
+        (age < ENDED_TOLD_S).then_some((path, how))
     });
     let (path, how) = told.next()?;
     let count = 1 + told.count() as u64;

@@ -83,7 +83,7 @@ fn an_example_that_is_wrong_missing_or_of_nothing_is_found() {
     let wrong = spoiled("courtside.shot.made.v1", &|value| value["revision"] = "1".into());
     assert!(wrong.len() == 1 && wrong[0].contains("/revision"), "{wrong:?}");
     let wrong = spoiled("courtside.shot.made.v1", &|value| {
-        value["type"] = "courtside.shot.missed.v1".into()
+        value["type"] = "courtside.shot.missed.v1".into();
     });
     assert!(wrong.len() == 1 && wrong[0].contains("/type"), "{wrong:?}");
     let wrong = spoiled("command.shot_correct", &|value| value["points"] = "two".into());
