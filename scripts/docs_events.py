@@ -210,6 +210,12 @@ def game(binary, folder, found):
     ask("key_rotate", {"key": "token", "role": "viewer"})
     ask("model_swap", {"bundle": "ballnet", "after": {"attempts": 20}, "keep": False}, wait=False)
     ask("model_rollback", {})
+    ask("system_update", {
+        "url": "https://updates.example.net/courtside-0.3.0.raucb",
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "size": 734003200,
+        "signature": "untrusted comment: the text of courtside-0.3.0.raucb.minisig\n…\ntrusted comment: courtside update "
+                     "0.3.0 for courtside-jetson-orin-nano-devkit\n…\n",
+        "version": "0.3.0", "now": False})
     ask("model_install", {"from": "https://models.example.net/rimnet-0.7.0.parcel", "after": {"attempts": 20}, "keep": True})
     desired = {"revision": 7, "config": {"health": {"log": "debug"}, "court": {"a": {"camera_delay_ms": 40}}}}
     found["config.desired"] = desired

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// Modules by row, lowest first. A file may name modules of lower rows, and its own.
 const LAYERS: &[&[&str]] = &[
     &["media"],
-    &["answer", "event", "rtmp"],
+    &["answer", "event", "rtmp", "minisign"],
     &["disk"],
     &["clock", "config", "device", "mailbox"],
     &["admission", "broker"],
@@ -36,6 +36,7 @@ const LAYERS: &[&[&str]] = &[
         "game",
         "clips",
         "upload",
+        "update",
         "uplink",
         "claim",
         "provision",

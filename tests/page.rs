@@ -260,6 +260,7 @@ fn one_court() -> Value {
         "clock": {"plausible": true, "courts": []}, "admission": {"faults": []},
         "calibration": {"mode": "off", "courts": {}}, "ledger": {"hops": 0, "unbalanced": []},
         "service": {"in_service": false, "courts": {}, "checks": []},
+        "update": {"step": "idle", "slots": false, "bytes": 0, "total": 0, "good": 0, "fallen_back": 0, "failed": 0},
         "uploads": {"running": [], "parts": 0, "again": 0, "refused": 0, "done": 0, "sent_bytes": 0, "acknowledged_bytes": 0,
             "allowed_bits_per_second": 0},
         "host": {"clock": {"watched_s": 0, "moved_ms": 0, "steps": 0}},

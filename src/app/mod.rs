@@ -12,7 +12,7 @@
 //! the one state of the box, `watch` what is told of it four times a second, `home` what Home Assistant is told, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
 //! `service` which courts are in service (over HTTP by `service_routes`), `games` what is asked of games (`game_routes`),
-//! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `uploads` what those are given of the box, `handle` a running box as others see it, `error` why it could not be built, `files` who else can
+//! `twin` the configuration as it is changed from afar (over HTTP by `twin_routes`), `uploads` and `updates` what those are given of the box (`proof`: a clip that goes through it), `handle` a running box as others see it, `error` why it could not be built, `files` who else can
 //! write or read them, `host` reads the machine.
 
 mod world;
@@ -47,6 +47,8 @@ mod games;
 mod game_routes;
 mod twin;
 mod twin_routes;
+mod proof;
+mod updates;
 mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +77,7 @@ use crate::media::{BoxName, CourtId, Foreign};
 use crate::page::SentEvent;
 use crate::relay::{RelayParts, RelayThread, Relays};
 use crate::router::{ModelFeed, Router};
+use crate::update::Desk;
 use crate::uplink::{self, Uplink};
 use crate::upload::Uploads;
 
@@ -163,6 +166,7 @@ pub struct App {
     twin: Option<(TwinKeeper, TwinDesk)>,
     claiming: Claiming,
     uploads: Arc<Uploads>,
+    updates: Arc<Desk>,
     again: told::Sender<bool>,
 }
 
@@ -299,6 +303,7 @@ impl App {
         let least_queue_frames = if options.recording.is_some() { RECORDED_FRAMES } else { 0 };
         let parcels_of = Some(Arc::clone(&parcels));
         let settings = DetectSettings { parcels: parcels_of, least_queue_frames, ..settings };
+        let proving = settings.clone();
         let (detect, router, joined) =
             start_models(&data_dir, settings, answers, &ledger, &metrics, &world)?;
         let installer = parcels::installer(&config, &world, &parcels, &detect);
@@ -390,6 +395,7 @@ impl App {
         let reading = ReadTerms { pace: pace.clone(), wall, answers_within };
         let web = web::bind(&config, &options, &technician.web, (ring.shelf(), reading), more)?;
         let uploads = uploads::uploads(&config, &world, ring.shelf(), &technician.web);
+        let updates = updates::updates(&config, &world, proving, &technician.web);
         let decoders = Arc::clone(&world.devices.decoders);
         let gpu_memory = GpuMemory::of(decoders, Arc::clone(&world.clock)).map_err(|source| {
             AppError::Io { what: "start a thread that asks the GPU".to_owned(), source }
@@ -447,6 +453,7 @@ impl App {
             twin,
             claiming,
             uploads,
+            updates,
             again,
         })
     }
@@ -504,6 +511,7 @@ impl App {
             twin,
             claiming,
             uploads,
+            updates,
             again,
         } = self;
         let installing = Arc::clone(&splits);
@@ -515,7 +523,7 @@ impl App {
             &again,
             web.tokens(),
             (ring.shelf(), Arc::clone(&uploads)),
-            game_desk,
+            (game_desk, Arc::clone(&updates)),
         ));
         uplink.connect(&tokio::runtime::Handle::current());
         let (stop, stopped) = told::channel(false);
@@ -549,6 +557,7 @@ impl App {
                 shelf: ring.shelf(),
                 relays: Arc::clone(&beside.relays),
                 uploads,
+                updates: Arc::clone(&updates),
                 web: Arc::clone(&technician.web),
                 twin: technician.twin.clone(),
                 files,
@@ -568,6 +577,11 @@ impl App {
         let notifier = Notifier::from_environment();
         notifier.ready();
         tracing::info!(rtmp = ?addresses.0, ?rtmps, http = %addresses.1, "ready");
+        let looks_after = Arc::clone(&updates);
+        let looking = std::thread::Builder::new().name("update".to_owned());
+        if let Err(error) = looking.spawn(move || looks_after.run()) {
+            tracing::error!(%error, "start a thread that looks after updates");
+        }
         // Nobody waits for it: cameras are recorded and called meanwhile.
         if let Err(error) = detect.load_rest(Arc::clone(&beside.world.devices.engines), joined) {
             tracing::error!(%error, "start a thread that loads models");
@@ -585,6 +599,7 @@ impl App {
         }
         detect.end();
         installing.installer.end();
+        updates.end();
         let began = clock.monotonic();
         stop.send_replace(true);
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::app::world::World;
 use crate::config::Config;
-use crate::detect::delivery::{BoxKeys, FetchLimits, Installer, InstallerParts, Parcels};
+use crate::detect::delivery::{BoxKeys, Installer, InstallerParts, Parcels};
 use crate::detect::parcel::{BoxKey, PublicKey, Rules};
 use crate::detect::{Detect, DetectSettings, IN_THE_BINARY};
 use crate::disk::{Disk, found_harmed, read_regular_text, read_whole, write_durably};
+use crate::http::outgoing::FetchLimits;
 
 /// The file of the box's key in the data folder.
 const KEY_FILE: &str = "box.key";

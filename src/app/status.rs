@@ -19,6 +19,7 @@ use crate::event::state::{
     Advice, ClaimState, ClockState, ModelsState, RelayState, StorageState, StreamState,
 };
 use crate::event::twin::ConfigReported;
+use crate::event::update::UpdateState;
 use crate::event::upload::UploadsState;
 use crate::event::words::{AdviceAbout, ClockSource, ModelRole, RelayCondition, StreamCondition};
 use crate::event::{self, Score};
@@ -42,6 +43,7 @@ pub(crate) struct StagesSay {
     /// Absent until the ring is open.
     pub(crate) storage: Option<StorageState>,
     pub(crate) uploads: UploadsState,
+    pub(crate) update: UpdateState,
     /// Absent until the outbox is open.
     pub(crate) uplink: Option<UplinkCounts>,
     /// Absent where a broker is configured.
@@ -106,6 +108,7 @@ impl StagesSay {
             models: self.models,
             storage: self.storage,
             uploads: self.uploads,
+            update: self.update,
             uplink: self.uplink.map(|counts| UplinkStatus {
                 connected: counts.connected,
                 acknowledges: counts.connected && counts.acknowledged_in == counts.session,
@@ -199,6 +202,7 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         models: status.models.board.iter().flat_map(model_readings).collect(),
         disagreements: status.models.disagreements.unwrap_or(0),
         uploads: status.uploads.clone(),
+        update: status.update.clone(),
         clips_evicted: 0,
         clips_ended: Vec::new(),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {

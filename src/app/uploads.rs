@@ -101,19 +101,23 @@ impl Reads for Open {
     }
 }
 
+/// Where a game runs: until games are kept, a court whose camera publishes and on which shots are called is one that is
+/// played.
+pub(super) fn game_runs(web: &WebState) -> Option<Foreign> {
+    let status = web.status();
+    let streams = status.iter().flat_map(|status| &status.streams);
+    let played = streams.filter(|(_, told)| !told.rims.is_empty() && told.stream.fault.is_none());
+    let mut played =
+        played.filter(|(court, _)| status.as_ref().is_some_and(|status| status.is_live(court)));
+    played.next().map(|(court, _)| Foreign::name(court))
+}
+
 struct AtVenue(Arc<WebState>);
 
 impl Venue for AtVenue {
-    /// Until games are kept, a court whose camera publishes and on which shots are called is one that is played.
     fn before(&self) -> Option<Before> {
-        let status = self.0.status();
-        let streams = status.iter().flat_map(|status| &status.streams);
-        let played =
-            streams.filter(|(_, told)| !told.rims.is_empty() && told.stream.fault.is_none());
-        let mut played =
-            played.filter(|(court, _)| status.as_ref().is_some_and(|status| status.is_live(court)));
-        if let Some((court, _)) = played.next() {
-            return Some(Before::Game(Foreign::name(court)));
+        if let Some(court) = game_runs(&*self.0) {
+            return Some(Before::Game(court));
         }
         let uplink = self.0.uplink.status();
         let goes_out = uplink.connected && uplink.acknowledged_in == uplink.session;

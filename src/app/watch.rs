@@ -40,6 +40,7 @@ use crate::mailbox::{HopCount, HopId, Ledger, hops};
 use crate::media::{BoxName, CourtId, Foreign, Monotonic};
 use crate::page;
 use crate::relay::Relays;
+use crate::update::Desk;
 use crate::uplink::Uplink;
 use crate::upload::Uploads;
 
@@ -72,6 +73,7 @@ pub(crate) struct Watched {
     pub(crate) shelf: Shelf,
     pub(crate) relays: Arc<Relays>,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) updates: Arc<Desk>,
     pub(crate) web: Arc<WebState>,
     /// Absent where the box has no file of its own.
     pub(crate) twin: Option<TwinDesk>,
@@ -232,6 +234,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         models: watched.splits.models(),
         storage: watched.shelf.status().map(|ring| ring.storage),
         uploads: watched.uploads.state(),
+        update: watched.updates.state(),
         uplink: Some(watched.uplink.status()),
         claim: watched.claim.state(),
         clock: watched.anchors.state(),
@@ -369,6 +372,9 @@ impl Publisher {
         (fixed.sent_bytes, fixed.allowed_bits_per_second) = (0, 0);
         fixed.measured_bits_per_second = None;
         due.extend(self.changed(now, "uploads".to_owned(), &fixed, &status.uploads));
+        let mut fixed = status.update.clone();
+        fixed.bytes = 0;
+        due.extend(self.changed(now, "update".to_owned(), &fixed, &status.update));
         if let Some(claim) = &status.claim {
             due.extend(self.changed(now, "claim".to_owned(), claim, claim));
         }
@@ -426,8 +432,16 @@ mod tests {
         let mut due = |millis: u64, status: &BoxStatus| -> Vec<String> {
             publisher.due(at(millis), status).into_iter().map(|(what, _)| what).collect()
         };
-        let all =
-            ["stream/north", "stream/south", "models", "storage", "uploads", "service", "clock"];
+        let all = [
+            "stream/north",
+            "stream/south",
+            "models",
+            "storage",
+            "uploads",
+            "update",
+            "service",
+            "clock",
+        ];
         assert_eq!(due(0, &status), all);
         assert!(due(250, &status).is_empty(), "nothing changed");
         status.streams.get_mut("north").expect("there").stream.pictures += 8;

@@ -18,6 +18,7 @@ use crate::config::http::RawHttp;
 use crate::config::ingest::RawIngest;
 use crate::config::origin::Origin;
 use crate::config::ring::RawRing;
+use crate::config::update::RawUpdate;
 use crate::config::uplink::RawUplink;
 use crate::config::upload::RawUpload;
 
@@ -40,6 +41,8 @@ pub(super) struct RawConfig {
     ring: RawRing,
     #[serde(default)]
     upload: RawUpload,
+    #[serde(default)]
+    update: RawUpdate,
     #[schemars(with = "Vec<RawCourt>", length(max = 256))]
     #[serde(default)]
     court: Vec<Spanned<RawCourt>>,
@@ -90,6 +93,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
     let http = raw.http.check(&data_dir, origin, findings);
     let ring = raw.ring.check(findings);
     let upload = raw.upload.check(origin, findings);
+    let update = raw.update.check(origin, findings);
     let courts = check_all(raw.court, may_be_empty, ingest.as_ref(), origin, findings);
     let detect = raw.detect.check(origin, findings);
     let game = raw.game.check(findings);
@@ -102,6 +106,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         http: http?,
         ring,
         upload,
+        update,
         courts,
         detect,
         game,

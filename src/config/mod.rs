@@ -33,6 +33,7 @@ mod ingest;
 mod http;
 mod ring;
 mod relay;
+mod update;
 mod upload;
 mod court;
 mod detect;
@@ -71,6 +72,7 @@ pub use crate::config::site::{Site, SiteRims, names_rims};
 pub use crate::config::source::{Begun, ReadFile, Source, load};
 pub use crate::config::table::{refused, table};
 pub use crate::config::twin::DESIRED_MOST_BYTES;
+pub use crate::config::update::UpdateConfig;
 pub use crate::config::uplink::{Broker, UplinkConfig};
 pub use crate::config::upload::UploadConfig;
 
@@ -93,6 +95,8 @@ pub struct Config {
     pub ring: RingConfig,
     /// `[upload]`.
     pub upload: UploadConfig,
+    /// `[update]`.
+    pub update: UpdateConfig,
     /// Each `[[court]]`, in the order of the file; at least one where a broker is written.
     pub courts: Vec<CourtConfig>,
     /// `[detect]`.

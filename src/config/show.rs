@@ -107,6 +107,15 @@ impl Config {
             ],
         );
         section(
+            "update",
+            vec![
+                ("keys_file", path(&self.update.keys_file)),
+                ("folder", path(&self.update.folder)),
+                ("trial_s", Some(i64::from(self.update.trial_s).into())),
+                ("ca_file", self.update.ca_file.as_deref().and_then(path)),
+            ],
+        );
+        section(
             "detect",
             vec![
                 ("bundles", Some(self.detect.bundles.clone().into())),

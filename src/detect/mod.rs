@@ -59,7 +59,7 @@ pub use crate::detect::bundle::{
     SYSTEM_MODELS, StateTensor, Task, TaskTable, Tensors, find, find_as,
 };
 pub use crate::detect::embedded::IN_THE_BINARY;
-pub use crate::detect::engine::trial::try_bundle;
+pub use crate::detect::engine::trial::{try_bundle, try_on};
 pub use crate::detect::engine::{
     BesideEach, Engine, EngineError, EngineFound, EngineNews, Engines, FileRun, InstalledEngines,
     Look, Maker, Placement, Said, SlotState, View, engines_found,

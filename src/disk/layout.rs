@@ -135,6 +135,20 @@ pub const LAYOUT: &[FileKind] = &[
         "an upload is begun anew: what the storage has of it is told by the cloud, or sent again",
     ),
     kind(
+        "update/record.json",
+        Keeps::Json,
+        "an update that was under way is not gone on with: order it again; what root's part has installed stays",
+    ),
+    kind("update/ask.json", Keeps::Json, "nothing: root's part of the update is asked again"),
+    kind("update/trial.json", Keeps::Json, "nothing: a box on trial shows again that it works"),
+    kind(
+        "update/.part/record.json",
+        Keeps::Json,
+        "an update that was being fetched is fetched from its beginning",
+    ),
+    kind("update/.part/parcel", Keeps::Signed, "an update that was being fetched is fetched again"),
+    kind("update/*.bundle", Keeps::Signed, "the update is refused: order it again"),
+    kind(
         "labels/labels.json",
         Keeps::Json,
         "what people said of shots is not learnt from any more; its footage stays as long as the file that was \

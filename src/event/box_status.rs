@@ -17,6 +17,7 @@ use crate::event::state::{
     ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
 use crate::event::twin::DesiredTold;
+use crate::event::update::UpdateState;
 use crate::event::upload::UploadsState;
 use crate::event::words::{CalibrationMode, LearntFrom, LinkTrouble, StreamCondition, VerdictWord};
 use crate::media::{Foreign, RimBox};
@@ -41,6 +42,9 @@ pub struct BoxStatus {
     /// Clips on their way to object storage.
     #[serde(default)]
     pub uploads: UploadsState,
+    /// The image that runs, and the next one.
+    #[serde(default)]
+    pub update: UpdateState,
     /// Absent until the outbox is open.
     pub uplink: Option<UplinkStatus>,
     /// How far the box's claim is; absent where a broker is configured.

@@ -324,6 +324,14 @@ codes! {
          wanted one there, with a higher revision";
     ConfigWaits = "config_waits", Advice, "keys of the configuration wait for a restart",
         "restart it when nobody plays: the operation `restart`, or `systemctl restart courtside`";
+    UpdateFellBack = "update_fell_back", Fault, "the box went back from an update to the image before",
+        "calls go on. What was lacking stands in the text: mend it, or take another image; the same one is ordered \
+         again with `courtside command system_update`";
+    UpdateFailed = "update_failed", Advice, "an update was not installed",
+        "do what it says, then order it again with `courtside command system_update`";
+    UpdateTrial = "update_trial", Advice, "a new image is on trial",
+        "wait: once it has shown all that it must it is kept, else the box goes back by itself \
+         (`courtside update status`)";
 
     // Certificates.
     CertificateEnded = "certificate_ended", Fault, "a certificate has ended",

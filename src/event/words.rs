@@ -185,6 +185,32 @@ words! {
 }
 
 words! {
+    /// How far an update is.
+    UpdateStep {
+        /// None is under way.
+        Idle = "idle",
+        /// The bundle is on its way.
+        Fetching = "fetching",
+        /// It is here, whole, and signed by who may.
+        Verified = "verified",
+        /// It is being written into the other slot.
+        Installing = "installing",
+        /// It is in the other slot, and waits for the end of a game.
+        Waiting = "waiting",
+        /// The box is to start from the other slot.
+        Restarting = "restarting",
+        /// The box runs from it, and has not shown yet that it works.
+        Trial = "trial",
+        /// It works, and is what the box starts from.
+        Good = "good",
+        /// The box runs from the slot before.
+        FallenBack = "fallen_back",
+        /// It was not installed.
+        Failed = "failed",
+    }
+}
+
+words! {
     /// Why an upload needs an address.
     UploadNeed {
         /// It has none for these parts.

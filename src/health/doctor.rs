@@ -18,6 +18,7 @@ use crate::event::words::{
 use crate::health::claimed;
 pub use crate::health::finding::Finding;
 use crate::health::host;
+use crate::health::updated::of_update;
 use crate::media::Foreign;
 
 /// Share of pictures lost on the way that is told; below it are the first pictures of a session,
@@ -62,6 +63,7 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
     of_rims(&status.calibration, &mut found);
     of_service(&status.service, &mut found);
     of_config(status.config.as_ref(), &mut found);
+    of_update(&status.update, &mut found);
     found.extend(
         status.admission.faults.iter().map(|fault| Finding::new("doors", Code::Attacked, fault)),
     );
@@ -452,6 +454,7 @@ mod tests {
     use crate::event::box_status::{AdmissionStatus, CourtStatus, LedgerStatus, RimStatus};
     use crate::event::host::HostStatus;
     use crate::event::state::{ClockState, ModelState};
+    use crate::event::update::UpdateState;
     use crate::event::upload::UploadsState;
     use crate::event::words::CalibrationMode;
     use crate::media::Foreign;
@@ -491,6 +494,7 @@ mod tests {
             models: ModelsState { bundles: vec![model], ..ModelsState::default() },
             storage: Some(StorageState::default()),
             uploads: UploadsState::default(),
+            update: UpdateState::default(),
             uplink: Some(UplinkStatus { connected: true, ..UplinkStatus::default() }),
             claim: None,
             clock: ClockState { plausible: true, courts: vec![clock] },

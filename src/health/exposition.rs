@@ -103,6 +103,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::event::update::UpdateState;
     use crate::event::upload::UploadsState;
     use crate::health::metrics::{
         DecoderReading, DoorReading, Metrics, ModelReading, Reading, RelayReading, RimReading,
@@ -204,6 +205,7 @@ mod tests {
                 ..ModelReading::default()
             }],
             uploads: UploadsState::default(),
+            update: UpdateState::default(),
             ..Reading::default()
         })
     }

@@ -14,7 +14,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::event::update::UpdateState;
 use crate::event::upload::UploadsState;
+use crate::event::words::UpdateStep;
 use crate::mailbox::Ledger;
 
 /// Bounds of all latency histograms, seconds: 0.25 ms to 8 s, doubling. Chosen so that each budget
@@ -121,6 +123,8 @@ pub struct Reading {
     pub disagreements: u64,
     /// Clips on their way to object storage.
     pub uploads: UploadsState,
+    /// The image that runs, and the next one.
+    pub update: UpdateState,
 }
 
 /// How a model does at a court, over its last attempts and answers there.
@@ -417,6 +421,7 @@ impl Collector for ReadingCollector {
         self.relays(&mut encoder)?;
         self.models(&mut encoder)?;
         self.uploads(&mut encoder)?;
+        self.update(&mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
             "Shift of a rim's log-odds of made, in force where calibration is on",
@@ -581,6 +586,23 @@ impl ReadingCollector {
         ConstGauge::new(uploads.running.len() as u64).encode(family)
     }
 
+    /// The box's own image.
+    fn update(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let update = &self.reading.update;
+        let (gauge, counter) =
+            (ConstGauge::new(0_u64).metric_type(), ConstCounter::new(0_u64).metric_type());
+        let help = "Updates of the box by how they ended";
+        let mut family = encoder.encode_descriptor("updates", help, None, counter)?;
+        let ended =
+            [("good", update.good), ("fallen_back", update.fallen_back), ("failed", update.failed)];
+        for (how, count) in ended {
+            ConstCounter::new(count).encode(family.encode_family(&[("how", how)])?)?;
+        }
+        let help = "1 while the image that runs is on trial";
+        let family = encoder.encode_descriptor("update_trial", help, None, gauge)?;
+        ConstGauge::new(u64::from(update.step == UpdateStep::Trial)).encode(family)
+    }
+
     fn clips(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let kind = ConstCounter::new(0_u64).metric_type();
         let family = encoder.encode_descriptor(
@@ -739,6 +761,11 @@ mod tests {
                 measured_bits_per_second: Some(5_000_000),
                 ..UploadsState::default()
             },
+            update: UpdateState {
+                step: UpdateStep::Trial,
+                fallen_back: 2,
+                ..UpdateState::default()
+            },
             clips_evicted: 4,
             clips_ended: vec![("expired", 2)],
             ..Reading::default()
@@ -769,6 +796,8 @@ mod tests {
             "courtside_upload_parts_total{what=\"refused\"} 1",
             "courtside_upload_bytes_per_second{what=\"measured\"} 625000",
             "courtside_uploads_running 0",
+            "courtside_updates_total{how=\"fallen_back\"} 2",
+            "courtside_update_trial 1",
             "courtside_clips_evicted_total 4",
             "courtside_clips_ended_total{why=\"expired\"} 2",
             "courtside_calibration_attempts{court=\"north\",rim=\"0\"} 40",

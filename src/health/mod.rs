@@ -15,6 +15,7 @@ mod harmless;
 mod notify;
 mod advice;
 mod claimed;
+mod updated;
 mod finding;
 mod host;
 mod steps;

@@ -29,6 +29,7 @@ use crate::tools::recap;
 use crate::tools::replay;
 use crate::tools::run;
 use crate::tools::tell::remark_failed;
+use crate::tools::update;
 use crate::tools::version;
 
 /// Call basketball shots from a camera's stream
@@ -97,6 +98,8 @@ Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
     Recap(recap::RecapArgs),
     /// Start and end games of the running box, and put calls right
     Game(game::GameArgs),
+    /// Install the box's next image, and see how far it is
+    Update(update::UpdateArgs),
     /// Make boxes somebody from a laptop: authority, claim file, grants
     Provision(provision::ProvisionArgs),
     /// Try many boxes at one broker, without video, and what each costs
@@ -179,6 +182,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Replay(args) => args.run(),
         Command::Recap(args) => args.run(),
         Command::Game(args) => args.run(),
+        Command::Update(args) => args.run(),
         Command::Provision(args) => args.run(),
         Command::Fleet(args) => args.run(),
         Command::Bench(command) => command.run(),

@@ -44,6 +44,7 @@ mod run;
 mod tell;
 mod tried;
 mod trim;
+mod update;
 mod version;
 
 pub use crate::tools::cli::{Cli, main};

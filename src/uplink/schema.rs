@@ -23,6 +23,7 @@ use crate::event::state::{
     BoxState, ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
 };
 use crate::event::twin::{ConfigDesired, ConfigReported};
+use crate::event::update::{UpdateArguments, UpdateState};
 use crate::event::upload::{
     ClipAckArguments, ClipArguments, ClipListArguments, ClipUploadArguments,
     ClipUploadUrlsArguments, UploadsState,
@@ -56,6 +57,7 @@ pub fn all() -> Vec<(String, Value)> {
         state::<ModelsState>("models"),
         state::<StorageState>("storage"),
         state::<UploadsState>("uploads"),
+        state::<UpdateState>("update"),
         state::<UplinkState>("uplink"),
         state::<ClockState>("clock"),
         state::<ServiceState>("service"),
@@ -84,6 +86,7 @@ pub fn all() -> Vec<(String, Value)> {
         arguments::<SwapOrder>("model_swap"),
         arguments::<NoArguments>("model_rollback"),
         arguments::<InstallOrder>("model_install"),
+        arguments::<UpdateArguments>("system_update"),
         arguments::<KeyArguments>("key_rotate"),
         arguments::<ServiceCheckArguments>("service_check"),
         arguments::<ConfirmArguments>("service_confirm"),

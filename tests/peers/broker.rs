@@ -662,6 +662,7 @@ fn what_is_published_is_what_the_schemas_say() {
         ("storage", serde_json::to_value(courtside::event::state::StorageState::default())),
         ("clock", serde_json::to_value(courtside::event::state::ClockState::default())),
         ("uploads", serde_json::to_value(courtside::event::upload::UploadsState::default())),
+        ("update", serde_json::to_value(courtside::event::update::UpdateState::default())),
     ];
     for (what, value) in defaults {
         sut.uplink.set_state(what, &value.expect("JSON"));
@@ -671,7 +672,7 @@ fn what_is_published_is_what_the_schemas_say() {
             subscriber.below("state/").into_iter().map(|state| state.topic).collect();
         let of_the_game = subscriber.below("game/final/").len();
         let events = (subscriber.events().len(), of_the_game);
-        (events == (count, of_a_game_count) && states.len() == 7).then_some(())
+        (events == (count, of_a_game_count) && states.len() == 8).then_some(())
     });
     let schemas: BTreeMap<String, serde_json::Value> = schema::all().into_iter().collect();
     let mut used = BTreeSet::new();

@@ -2,7 +2,7 @@
 //!
 //! Each is what a person at the box would type; none needs a shell. `kit` is what they work with; `looks`
 //! only look (doctor, snapshot, aim, log, report, configuration), `changes` change something (models,
-//! restart), `install` brings a model, `keys` makes tokens anew, `identity` the box's own key, `service` brings
+//! restart), `install` brings a model, `update` the box's next image, `keys` makes tokens anew, `identity` the box's own key, `service` brings
 //! a court into service, as `technician` does it over either door; `clips` are those of the ring, `keeping` keeps them and deletes them; `games` starts games and corrects shots; `secrets` is what nothing that leaves may contain.
 
 mod secrets;
@@ -10,6 +10,7 @@ mod kit;
 mod looks;
 mod changes;
 mod install;
+mod update;
 mod identity;
 mod keys;
 mod technician;
@@ -33,8 +34,10 @@ use crate::app::operations::keeping::{ClipDelete, ClipKeep};
 use crate::app::operations::keys::Rotate;
 use crate::app::operations::looks::{Aim, ConfigCheck, Doctor, LogTail, Report, Snapshot};
 use crate::app::operations::service::{ServiceCheck, ServiceConfirm, ServiceOverride};
+use crate::app::operations::update::SystemUpdate;
 use crate::clips::Shelf;
 use crate::http::Tokens;
+use crate::update::Desk;
 use crate::uplink::Operation;
 use crate::upload::Uploads;
 
@@ -43,7 +46,7 @@ pub(super) use crate::app::operations::looks::court_named;
 pub(super) use crate::app::operations::technician::Technician;
 
 /// What a box can be asked to do, by name, in the order of the table below.
-pub(crate) const OPERATIONS: [&str; 27] = [
+pub(crate) const OPERATIONS: [&str; 28] = [
     "config_check",
     "snapshot",
     "aim",
@@ -54,6 +57,7 @@ pub(crate) const OPERATIONS: [&str; 27] = [
     "model_swap",
     "model_rollback",
     "model_install",
+    "system_update",
     "key_rotate",
     "service_check",
     "service_confirm",
@@ -79,7 +83,7 @@ pub(super) fn all(
     again: &watch::Sender<bool>,
     tokens: Option<Tokens>,
     (shelf, uploads): (Shelf, Arc<Uploads>),
-    desk: GameDesk,
+    (desk, updates): (GameDesk, Arc<Desk>),
 ) -> Vec<Arc<dyn Operation>> {
     let kit = &technician.kit;
     let with = || (Arc::clone(kit), Arc::clone(&technician.web));
@@ -97,6 +101,7 @@ pub(super) fn all(
         Box::new(Swap(with())),
         Box::new(Rollback(with())),
         Box::new(Install(with())),
+        Box::new(SystemUpdate(Arc::clone(kit), updates)),
         Box::new(Rotate { kit: Arc::clone(kit), tokens: tokens.map(Arc::new) }),
         Box::new(ServiceCheck(Arc::clone(technician))),
         Box::new(ServiceConfirm(Arc::clone(technician))),

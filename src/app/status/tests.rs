@@ -9,6 +9,7 @@ use crate::event::host::{
     SyncsStatus,
 };
 use crate::event::state::{CourtClock, ModelState, UplinkState};
+use crate::event::update::UpdateState;
 use crate::event::upload::{UploadNeeds, UploadState, UploadsState};
 use crate::event::words::{
     CalibrationMode, LearntFrom, LinkTrouble, ModelCondition, Sound, StorageCondition,
@@ -111,6 +112,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         models: ModelsState { bundles: vec![model()], ..ModelsState::default() },
         storage: None,
         uploads: UploadsState::default(),
+        update: UpdateState::default(),
         uplink: None,
         claim: None,
         clock: ClockState { plausible: true, courts: Vec::new() },

@@ -15,16 +15,16 @@ use crate::clock::{Chance, Clock};
 use crate::detect::bundle::error::Task;
 use crate::detect::bundle::files::hex;
 use crate::detect::delivery::address::{Address, NO_ADDRESS};
-use crate::detect::delivery::fetch::{Fetch, FetchLimits};
-use crate::detect::delivery::part::PartFile;
-use crate::detect::delivery::resume::{Have, too_long};
 use crate::detect::delivery::store::{OnDisk, Parcels, Stored};
 use crate::detect::parcel::{Rules, Source as _};
 use crate::detect::roster::swapping::TakesOver;
 use crate::disk::open_regular;
 use crate::event::models::{InstallOrder, InstallState, SwapOrder};
 use crate::event::words::InstallPhase;
+use crate::http::outgoing::PartFile;
 use crate::http::outgoing::{self, Web};
+use crate::http::outgoing::{Fetch, FetchLimits};
+use crate::http::outgoing::{Have, too_long};
 use crate::media::Foreign;
 
 /// Room that stays free beside a parcel: the outbox is not held up by a model.

@@ -8,17 +8,12 @@
 //!  fetch ──► {models}/.part, a MiB at a time ──► sha256 ──► accept ──► rename to its name ──► tidy ──► swap
 //! ```
 //! A cut at any of them leaves what was there before, and the same order once more goes on from it. `address`
-//! and `resume` are pure; `part` is the file on its way, `fetch` the connections, `store` what is here,
-//! `install` the steps.
+//! is pure; `http::outgoing` fetches the file, `store` is what is here, `install` the steps.
 
 mod address;
-mod fetch;
 mod install;
-mod part;
-mod resume;
 mod store;
 
-pub use crate::detect::delivery::fetch::FetchLimits;
 pub use crate::detect::delivery::install::{
     InstallRefused, Installer, InstallerParts, looks_right,
 };

@@ -12,16 +12,14 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::{Chance, SystemClock};
 use crate::detect::bundle::files::hex;
 use crate::detect::delivery::address::Address;
-use crate::detect::delivery::part::PartFile;
-use crate::detect::delivery::resume::{BLOCK, Have};
-use crate::detect::delivery::{
-    BoxKeys, FetchLimits, InstallRefused, Installer, InstallerParts, Parcels,
-};
+use crate::detect::delivery::{BoxKeys, InstallRefused, Installer, InstallerParts, Parcels};
 use crate::detect::parcel::{BoxKey, SecretKey, pack, seal, trusted_comment};
 use crate::detect::roster::swapping::{SwapRefused, TakesOver};
 use crate::disk::{Disk, ForgetfulDisk, OpenHow, RealDisk, read_whole};
 use crate::event::models::{After, InstallOrder, SwapOrder};
 use crate::event::words::InstallPhase;
+use crate::http::outgoing::PartFile;
+use crate::http::outgoing::{BLOCK, FetchLimits, Have};
 
 mod cuts;
 

@@ -21,10 +21,9 @@ const TRIAL_LOOKS: usize = 4;
 const TRIAL_LOOKS_WITHOUT_STATE: usize = 1;
 /// Seconds between them: a camera's.
 const STEP_SECONDS: f32 = 0.04;
-/// The picture, and a rim in its middle.
+/// The picture; a rim is in its middle.
 const WIDTH: u32 = 64;
 const HEIGHT: u32 = 48;
-const RIM: RimBox = RimBox { x: 24.0, y: 20.0, w: 16.0, h: 8.0 };
 
 /// A picture of one grey: all its planes are alike.
 #[derive(Debug)]
@@ -65,24 +64,45 @@ pub(crate) fn try_out(engine: &mut dyn Engine, bundle: &Bundle) -> Result<(), St
     })
 }
 
+/// Makes an engine for `bundle` and has it look at pictures, one after another, with a rim in their middle.
+///
+/// # Errors
+/// A sentence: what failed.
+pub fn try_on(bundle: &Bundle, engines: &dyn Engines, frames: &[Arc<Frame>]) -> Result<(), String> {
+    let mut engine =
+        engines.engine_for(bundle).map_err(|error| Foreign::error(&error).to_string())?;
+    let looked = catch_unwind(AssertUnwindSafe(|| looks_at(engine.as_mut(), bundle, frames)));
+    looked.unwrap_or_else(|_| Err("it panicked".to_owned()))
+}
+
 fn looks_at_grey(engine: &mut dyn Engine, bundle: &Bundle) -> Result<(), String> {
+    let looks =
+        if bundle.tensors.states.is_empty() { TRIAL_LOOKS_WITHOUT_STATE } else { TRIAL_LOOKS };
+    looks_at(engine, bundle, &vec![grey()?; looks])
+}
+
+fn looks_at(engine: &mut dyn Engine, bundle: &Bundle, frames: &[Arc<Frame>]) -> Result<(), String> {
     let told = |error: EngineError| error.to_string();
+    let picture = frames.first().map_or((0, 0), |frame| (frame.width, frame.height));
+    let rim = RimBox { x: half(picture.0) - 8.0, y: half(picture.1) - 4.0, w: 16.0, h: 8.0 };
     let view = match bundle.table {
-        TaskTable::Rim(_) => View::Around(RIM),
+        TaskTable::Rim(_) => View::Around(rim),
         TaskTable::Ring(_) => View::Whole,
     };
     engine.set_slots(1).map_err(told)?;
-    engine.place(0, Placement { picture: (WIDTH, HEIGHT), view }).map_err(told)?;
-    let frame = grey()?;
-    let looks =
-        if bundle.tensors.states.is_empty() { TRIAL_LOOKS_WITHOUT_STATE } else { TRIAL_LOOKS };
-    for _ in 0..looks {
+    engine.place(0, Placement { picture, view }).map_err(told)?;
+    for frame in frames {
         let mut said = Err("it said nothing".to_owned());
-        let look = Look { slot: 0, frame: &frame, dt_seconds: STEP_SECONDS };
+        let look = Look { slot: 0, frame, dt_seconds: STEP_SECONDS };
         engine.run(&[look], &mut |_, result| said = result.map_err(told));
         makes_sense(bundle, &said?)?;
     }
     engine.set_slots(0).map_err(told)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "pixels of a picture")]
+fn half(pixels: u32) -> f32 {
+    (pixels / 2) as f32
 }
 
 /// Each task knows what is no answer of its models.

@@ -14,10 +14,9 @@ use crate::detect::bundle::files::{BUILTIN_DEVICES, FileEntry, MAX_FILE_BYTES, c
 use crate::detect::bundle::head::{Head, Provenance};
 use crate::detect::bundle::manifest::Manifest;
 use crate::detect::parcel::container::{Parcel, Part};
-use crate::detect::parcel::minisign::{PublicKey, Signature, trusted_comment};
-use crate::detect::parcel::names::{KeyId, Version};
 use crate::detect::parcel::refused::Refused;
 use crate::detect::parcel::source::Source;
+use crate::minisign::{KeyId, PublicKey, Signature, Version, trusted_comment};
 
 /// What of a name is on the box already: the highest version, and the SHA-256 of its manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use std::io;
 
 use crate::detect::bundle::error::MANIFEST;
 use crate::detect::bundle::files::MAX_MANIFEST_BYTES;
-use crate::detect::parcel::minisign::{MOST_SIGNATURE_BYTES, SIGNATURE_FILE, UNTRUSTED, as_packed};
 use crate::detect::parcel::refused::Refused;
 use crate::detect::parcel::seal::is_sealed;
 use crate::detect::parcel::source::Source;
+use crate::minisign::{MOST_SIGNATURE_BYTES, SIGNATURE_FILE, UNTRUSTED, as_packed};
 
 const MAGIC: &str = "courtside parcel ";
 const FORMAT: &str = "1";

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::detect::bundle::error::BundleError;
-use crate::detect::parcel::names::{KeyId, Version};
+use crate::minisign::{KeyId, SignatureError, Version};
 
 /// Why a parcel is not taken. Nothing of it was loaded.
 #[derive(Debug, thiserror::Error)]
@@ -90,4 +90,16 @@ pub enum Refused {
         "another {name} {version} is installed already: its maker gives a changed bundle a higher version"
     )]
     SameVersion { name: String, version: Version },
+}
+
+impl From<SignatureError> for Refused {
+    fn from(wrong: SignatureError) -> Self {
+        match wrong {
+            SignatureError::None => Self::NoSignature,
+            SignatureError::UnknownKey { signed_by, known } => {
+                Self::UnknownKey { signed_by, known }
+            }
+            SignatureError::Forged => Self::Forged,
+        }
+    }
 }

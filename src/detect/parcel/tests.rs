@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::detect::bundle::files::hex;
 use crate::media::base64;
+use crate::minisign::{Signature, SignatureError};
 
 const NETWORK: &[u8] = b"not a network, but its hash is right";
 const OTHER: &[u8] = b"another one, for int8";
@@ -242,11 +243,11 @@ fn keys_and_signatures_are_those_of_minisign() {
     let ours = key.sign(b"hello\n", "courtside model toy 0.1.0");
     let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines(&ours), lines(signature));
-    let parsed = minisign::Signature::parse(signature).expect("minisign's");
+    let parsed = Signature::parse(signature).expect("minisign's");
     let keys = [key.public()];
     let (comment, id) = parsed.verify(b"hello\n", &keys).expect("good");
     assert_eq!((comment, id.to_string()), ("courtside model toy 0.1.0", "8497A45502EC7C76".into()));
-    assert!(matches!(parsed.verify(b"hello", &keys), Err(Refused::Forged)));
+    assert!(matches!(parsed.verify(b"hello", &keys), Err(SignatureError::Forged)));
 }
 
 #[test]

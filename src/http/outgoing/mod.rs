@@ -2,9 +2,15 @@
 //!
 //! For whoever fetches or sends something: `address` is where (pure), `tries` how often (pure), here are
 //! connections. What an answer means is its caller's. No redirect is followed here, and no proxy is asked.
+//!
+//! A file that is fetched over as many connections as it takes: `resume` what to ask and what an answer means (pure),
+//! `part` the file on its way, `fetch` the connections; it follows redirects, and says after each where it is.
 
 mod address;
 mod tries;
+mod resume;
+mod part;
+mod fetch;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +33,12 @@ use crate::disk::read_regular;
 use crate::media::Foreign;
 
 pub use crate::http::outgoing::address::Web;
+pub(crate) use crate::http::outgoing::fetch::Fetch;
+pub use crate::http::outgoing::fetch::FetchLimits;
+pub(crate) use crate::http::outgoing::part::PartFile;
+#[cfg(test)]
+pub(crate) use crate::http::outgoing::resume::BLOCK;
+pub(crate) use crate::http::outgoing::resume::{Have, too_long};
 pub use crate::http::outgoing::tries::Tries;
 
 /// What every request of ours calls itself.

@@ -25,6 +25,12 @@ export function showVitals(state) {
     const pace = waits ? "waiting" : `${((bits || 0) / 1e6).toFixed(1)} Mbit/s`;
     rows.push([trouble ? "warn" : "good", "Clips", `${uploads.length} to the cloud, ${pace}`, trouble || waits || null]);
   }
+  const { update } = state;
+  const pending = update && !["idle", "good", undefined].includes(update.step);
+  if (pending) {
+    const tone = update.step === "fallen_back" ? "bad" : update.step === "failed" ? "warn" : "good";
+    rows.push([tone, "Image", `${update.to || "next"}: ${update.step.replace("_", " ")}`, update.reason || null]);
+  }
   for (const model of (models && models.bundles) || []) {
     const pace = known(model.inference_ms) ? `, ${model.inference_ms.toFixed(1)} ms` : "";
     rows.push(model.condition === "ready"

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::detect::delivery::part::PartFile;
-use crate::detect::delivery::resume::{BLOCK, Have};
 use crate::detect::delivery::tests::{MODELS, Script, Server, forgetful, noise, parcel};
 use crate::disk::{Disk, ForgetfulDisk, read_whole};
+use crate::http::outgoing::PartFile;
+use crate::http::outgoing::{BLOCK, Have};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]

@@ -4,24 +4,26 @@
 //! Ed25519; a signature is `ED`, the eight bytes and 64 over the file's BLAKE2b-512, then 64 more over
 //! the first and the trusted comment. Signatures over files that are not hashed (`Ed`, `minisign -S -l`) are not
 //! taken: one form is enough. A secret key is one without a password (`minisign -G -W`); one with a password
-//! needs scrypt, and its owner signs with minisign itself.
+//! needs scrypt, and its owner signs with minisign itself. Models and updates are signed so.
+
+mod names;
 
 use std::fmt;
 
 use blake2::{Blake2b512, Digest as _};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use crate::detect::parcel::names::KeyId;
-use crate::detect::parcel::refused::Refused;
 use crate::media::base64::{decode, encode};
+
+pub use crate::minisign::names::{KeyId, Version};
 
 /// The one name of a signature, beside its manifest.
 pub const SIGNATURE_FILE: &str = "model.toml.minisig";
 /// The comment that no signature covers: in a parcel it is this and nothing else.
-pub(super) const UNTRUSTED: &str = "untrusted comment: signature of a courtside model";
+pub const UNTRUSTED: &str = "untrusted comment: signature of a courtside model";
 const TRUSTED: &str = "trusted comment: ";
 /// What the file and its names take at most; ours have 330 bytes.
-pub(super) const MOST_SIGNATURE_BYTES: u64 = 2 << 10;
+pub const MOST_SIGNATURE_BYTES: u64 = 2 << 10;
 
 /// Why a text is no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +49,22 @@ pub enum KeyError {
     /// Its halves do not belong together.
     #[error("it is damaged: its two halves are of different keys; take it from a copy")]
     Damaged,
+}
+
+/// Why a signature is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignatureError {
+    /// It is none of minisign's.
+    None,
+    /// Of a key that is not known here.
+    UnknownKey {
+        /// Whose it is.
+        signed_by: KeyId,
+        /// Those that are, in words.
+        known: String,
+    },
+    /// It is not of these bytes.
+    Forged,
 }
 
 /// Whose signatures are taken.
@@ -167,7 +185,13 @@ impl SecretKey {
     /// The text of [`SIGNATURE_FILE`] for a manifest.
     #[must_use]
     pub fn sign(&self, manifest: &[u8], trusted: &str) -> String {
-        let signature = self.pair.sign(&Blake2b512::digest(manifest));
+        self.sign_hash(&Blake2b512::digest(manifest), trusted)
+    }
+
+    /// The same of a file of which the BLAKE2b-512 is known.
+    #[must_use]
+    pub fn sign_hash(&self, hash: &[u8], trusted: &str) -> String {
+        let signature = self.pair.sign(hash);
         let first = [b"ED".as_slice(), &self.id.0, signature.as_ref()].concat();
         let global = self.pair.sign(&[signature.as_ref(), trusted.as_bytes()].concat());
         let (first, global) = (encode(&first), encode(global.as_ref()));
@@ -183,7 +207,7 @@ pub fn trusted_comment(name: &str, version: &str) -> String {
 
 /// A signature as it stands in its file.
 #[derive(Clone, Debug)]
-pub(super) struct Signature<'a> {
+pub struct Signature<'a> {
     id: KeyId,
     first: [u8; 64],
     trusted: &'a str,
@@ -192,7 +216,10 @@ pub(super) struct Signature<'a> {
 
 impl<'a> Signature<'a> {
     /// Reads its file; the untrusted comment may be anything.
-    pub(super) fn parse(text: &'a str) -> Result<Self, Refused> {
+    ///
+    /// # Errors
+    /// [`SignatureError::None`].
+    pub fn parse(text: &'a str) -> Result<Self, SignatureError> {
         let read = || {
             let mut lines = text.strip_suffix('\n')?.split('\n');
             lines.next()?.strip_prefix("untrusted comment: ")?;
@@ -207,27 +234,47 @@ impl<'a> Signature<'a> {
             let (id, first) = (KeyId(id.try_into().ok()?), first.try_into().ok()?);
             (algorithm == b"ED").then_some(Self { id, first, trusted, global })
         };
-        read().ok_or(Refused::NoSignature)
+        read().ok_or(SignatureError::None)
+    }
+
+    /// The trusted comment, which nobody has verified.
+    #[must_use]
+    pub const fn says(&self) -> &'a str {
+        self.trusted
     }
 
     /// The trusted comment and the key that signed `manifest`, if that is one of `keys`.
-    pub(super) fn verify(
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify(
         &self,
         manifest: &[u8],
         keys: &[PublicKey],
-    ) -> Result<(&'a str, KeyId), Refused> {
+    ) -> Result<(&'a str, KeyId), SignatureError> {
+        self.verify_hash(&Blake2b512::digest(manifest), keys)
+    }
+
+    /// The same of a file of which the BLAKE2b-512 is known.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify_hash(
+        &self,
+        hash: &[u8],
+        keys: &[PublicKey],
+    ) -> Result<(&'a str, KeyId), SignatureError> {
         let mut known = keys.iter().filter(|key| key.id == self.id).peekable();
         if known.peek().is_none() {
-            return Err(Refused::UnknownKey { signed_by: self.id, known: ids(keys) });
+            return Err(SignatureError::UnknownKey { signed_by: self.id, known: ids(keys) });
         }
-        let hash = Blake2b512::digest(manifest);
         let both = [self.first.as_slice(), self.trusted.as_bytes()].concat();
         // Who makes a key draws its name: two may have the same.
         let signed = |key: &PublicKey| {
             let key = UnparsedPublicKey::new(&ED25519, &key.key);
-            key.verify(&hash, &self.first).is_ok() && key.verify(&both, &self.global).is_ok()
+            key.verify(hash, &self.first).is_ok() && key.verify(&both, &self.global).is_ok()
         };
-        if known.any(signed) { Ok((self.trusted, self.id)) } else { Err(Refused::Forged) }
+        if known.any(signed) { Ok((self.trusted, self.id)) } else { Err(SignatureError::Forged) }
     }
 }
 
@@ -239,8 +286,11 @@ fn ids(keys: &[PublicKey]) -> String {
 }
 
 /// The signature of a detached file as it stands in a parcel: with the one untrusted comment.
-pub(super) fn as_packed(text: &str) -> Result<String, Refused> {
+///
+/// # Errors
+/// [`SignatureError::None`].
+pub fn as_packed(text: &str) -> Result<String, SignatureError> {
     Signature::parse(text)?;
-    let (_, rest) = text.split_once('\n').ok_or(Refused::NoSignature)?;
+    let (_, rest) = text.split_once('\n').ok_or(SignatureError::None)?;
     Ok(format!("{UNTRUSTED}\n{rest}"))
 }

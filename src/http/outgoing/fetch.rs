@@ -17,8 +17,8 @@ use hyper::{Request, Response};
 use rustls::ClientConfig;
 
 use crate::clock::{Clock, sleep, within};
-use crate::detect::delivery::part::PartFile;
-use crate::detect::delivery::resume::{Have, Head, Plan, Wrong, too_long};
+use crate::http::outgoing::part::PartFile;
+use crate::http::outgoing::resume::{Have, Head, Plan, Wrong, too_long};
 use crate::http::outgoing::{self, AGENT, Terms, Tries, Web};
 use crate::media::Foreign;
 

@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::detect::delivery::resume::{BLOCK, Have};
 use crate::disk::{Disk, DiskFile, Format, OpenHow, read_json, take, write_sealed};
+use crate::http::outgoing::resume::{BLOCK, Have};
 
 /// The folder of both, below that of models.
 const FOLDER: &str = ".part";
