@@ -116,7 +116,7 @@ struct AtVenue(Arc<WebState>);
 
 impl Venue for AtVenue {
     fn before(&self) -> Option<Before> {
-        if let Some(court) = game_runs(&*self.0) {
+        if let Some(court) = game_runs(&self.0) {
             return Some(Before::Game(court));
         }
         let uplink = self.0.uplink.status();
