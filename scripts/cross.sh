@@ -142,7 +142,8 @@ say "$("$dir/bin/run" "$binary" -V) on $(readelf -h "$binary" | sed -n 's/.*Mach
 # so only that there is a result counts: no picture, or one that cannot be decoded, is an error.
 mkdir -p "$dir/video"
 head -c 400000 assets/demo/game.flv >"$dir/video/game.flv"
-cp assets/demo/game.json "$dir/video/game.json"
+# Of its truth what lies within them.
+python3 -c 'import json, sys; t = json.load(open("assets/demo/game.json")); t["attempts"] = [a for a in t["attempts"] if a["t_rim"] < 5]; json.dump(t, sys.stdout)' >"$dir/video/game.json"
 "$dir/bin/run" "$binary" eval --truth "$dir/video/game.json" --models-dir tests/data/models --bundle toy --json >"$log" ||
     fail "the demo's pictures are not decoded"
 grep -q '"videos":1' "$log" || fail "the demo's pictures are not decoded: $(cat "$log")"
