@@ -561,10 +561,16 @@ impl Browser {
         // A list that moved under the finger takes no tap for a moment.
         self.until("!document.querySelector('[data-moving]')");
         let selector = serde_json::to_string(selector).expect("JSON");
+        // Where it stays for two frames: what came with it may move it still.
         let place = self.value(&format!(
-            "(() => {{ const node = document.querySelectorAll({selector})[{index}]; \
-             node.scrollIntoView({{ block: 'nearest' }}); const {{ x, y, width, height }} = \
-             node.getBoundingClientRect(); return [x + width / 2, y + height / 2]; }})()"
+            "(async () => {{ const node = () => document.querySelectorAll({selector})[{index}]; \
+             node().scrollIntoView({{ block: 'nearest' }}); \
+             const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done))); \
+             const place = () => {{ const {{ x, y, width, height }} = node().getBoundingClientRect(); \
+             return [x + width / 2, y + height / 2]; }}; \
+             let [before, now] = [[], place()]; \
+             while (before.join() !== now.join()) {{ await frame(); [before, now] = [now, place()]; }} \
+             return now; }})()"
         ));
         let at = |index: usize| place[index].as_f64().expect("a number");
         self.mouse("mousePressed", (at(0), at(1)));
@@ -705,7 +711,9 @@ fn a_wall_shows_picture_rims_score_and_calls_as_they_come() {
     browser.until("document.querySelector('.pill').textContent === 'Live'");
     // Stored events are past: nothing is announced. What comes now is.
     assert_eq!(browser.value("document.querySelector('.last').textContent"), json!(""));
-    browser.until("performance.now() > 2500");
+    // By when its stream was open at the latest.
+    browser.value("window.filled = performance.now()");
+    browser.until("performance.now() > filled + 2500");
     source.shot("a", true, 28, 0);
     browser.until("document.querySelector('#calls .call').classList.contains('provisional')");
     source.shot("a", true, 28, 1);
