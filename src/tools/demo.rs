@@ -40,10 +40,10 @@ use crate::tools::rim_arg::RimArg;
 use crate::tools::run;
 use crate::tools::tell::remark;
 
-/// Rendered by us; see models/train/sample.
-pub(super) const GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
+/// Rendered by us; see models/train/sample. A static: of a constant each user has a copy of 3.3 MB.
+pub(super) static GAME: &[u8] = include_bytes!("../../assets/demo/game.flv");
 /// What happens in it.
-pub(super) const TRUTH: &str = include_str!("../../assets/demo/game.json");
+pub(super) static TRUTH: &str = include_str!("../../assets/demo/game.json");
 
 const BOX: &str = "demo";
 const COURT: &str = "court";
