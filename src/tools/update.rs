@@ -41,18 +41,20 @@ enum UpdateCommand {
 Exit: 0 told · 3 this machine has no second slot")]
     Status(BoxArgs),
     /// Sign a bundle for the boxes of one machine
-    #[command(after_help = "Example: courtside update sign courtside.raucb --key release.key \\
-             --version 0.3.0 --for courtside-jetson-orin-nano-devkit
+    #[command(after_help = "Example: courtside update sign courtside.raucb --key release.key --version 0.3.0 --for MACHINE
+MACHINE: `compatible` of RAUC's configuration, as courtside-jetson-orin-nano-devkit
 Then ask a box for it, from wherever you are:
          courtside command system_update url=https://… sha256=… size=… signature=…
 Exit: 0 signed · 1 failed")]
     Sign(SignArgs),
     /// Do what the daemon asks: install, or start from the other slot (root)
-    #[command(after_help = "Example: systemctl start courtside-update.service
+    #[command(after_help = "Example: courtside update serve
+Run by courtside-update.service, whenever the daemon asks.
 Exit: 0 done, or nothing to do · 1 failed: run again, it goes on")]
     Serve(RootArgs),
     /// Mark the slot that runs as good, once it has shown that it works (root)
-    #[command(after_help = "Example: systemctl start courtside-good.service
+    #[command(after_help = "Example: courtside update good
+Run by courtside-good.service, at each start of the box.
 Exit: 0 good · 1 failed · 3 the box goes back to the slot before")]
     Good(RootArgs),
 }
