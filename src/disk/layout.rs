@@ -139,8 +139,8 @@ pub const LAYOUT: &[FileKind] = &[
         Keeps::Json,
         "an update that was under way is not gone on with: order it again; what root's part has installed stays",
     ),
-    kind("update/ask.json", Keeps::Json, "nothing: root's part of the update is asked again"),
-    kind("update/trial.json", Keeps::Json, "nothing: a box on trial shows again that it works"),
+    kind("update/ask.json", Keeps::Made, "nothing: root's part of the update is asked again"),
+    kind("update/trial.json", Keeps::Made, "nothing: a box on trial shows again that it works"),
     kind(
         "update/.part/record.json",
         Keeps::Json,

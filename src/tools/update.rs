@@ -41,11 +41,13 @@ enum UpdateCommand {
 Exit: 0 told · 3 this machine has no second slot")]
     Status(BoxArgs),
     /// Sign a bundle for the boxes of one machine
-    #[command(after_help = "Example: courtside update sign FILE --key KEY --version 0.3.0 --for MACHINE
+    #[command(
+        after_help = "Example: courtside update sign FILE --key KEY --version 0.3.0 --for MACHINE
 MACHINE: `compatible` of RAUC's configuration, as courtside-jetson-orin-nano-devkit
 Then ask a box for it, from wherever you are:
          courtside command system_update url=https://… sha256=… size=… signature=…
-Exit: 0 signed · 1 failed")]
+Exit: 0 signed · 1 failed"
+    )]
     Sign(SignArgs),
     /// Do what the daemon asks: install, or start from the other slot (root)
     #[command(after_help = "Example: courtside update serve

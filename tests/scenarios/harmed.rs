@@ -34,6 +34,9 @@ const TRIED_ELSEWHERE: &[(&str, &str)] = &[
     ("identity/prev.json", "claim::store"),
     ("identity/told", "claim::store"),
     ("box.key", "app::parcels"),
+    ("update/.part/record.json", "detect::delivery"),
+    ("update/.part/parcel", "detect::delivery"),
+    ("update/*.bundle", "update::sheet"),
     ("models/.part/record.json", "detect::delivery"),
     ("models/.part/parcel", "detect::delivery"),
     ("models/*.parcel", "detect::delivery"),
@@ -141,6 +144,10 @@ fn lived() -> (TestBox, ForgetfulDisk, String) {
     };
     put("home.json", json!({ "format": 1, "retained": ["home/gone"] }));
     put("models.json", json!({ "format": 1, "live": "scripted" }));
+    put(
+        "update/record.json",
+        json!({ "format": 1, "step": "fallen_back", "n": 2, "reason": "the broker was not reached", "fallen_back": 1 }),
+    );
     put("disagreements.json", json!({ "format": 1, "disagreements": [] }));
     put(
         "uploads/u.json",
