@@ -54,4 +54,6 @@ mod secrets_of_a_claim;
 mod service;
 mod tls;
 mod twin;
+#[cfg(feature = "gstreamer")]
+mod update;
 mod upload;
