@@ -38,6 +38,7 @@ into=$built/debian
 mkdir -p "$into"
 package=$(cargo deb --no-build --no-strip --target $triple --output "$into" | tail -n 1)
 rm -rf target/deb
+[ -s "$package" ] || { say "cargo-deb made nothing, see above" >&2; exit 1; }
 say "$package: $(stat -c %s "$package") bytes"
 command -v lintian >/dev/null || { say "not held to lintian: there is none (apt-get install lintian)" >&2; exit 1; }
 # Private objects that are loaded by name need no version; ITP bugs are Debian's own.

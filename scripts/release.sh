@@ -23,7 +23,8 @@ lacks() { absent+=("$*"); say "ABSENT: $*"; }
 fail() { echo "release: FAILED: $*" >&2; exit 1; }
 
 commit=$(git rev-parse HEAD)
-[ -z "$(git status --porcelain)" ] || say "what is not committed is not in it: released is ${commit:0:10}"
+# Unit, models, example, maintainer scripts and Cargo.lock are packed as they lie here, not of the commit that BUILD.txt names.
+[ -z "$(git status --porcelain)" ] || { git status --short | sed -n '1,10p' >&2; fail "commit that, or take it away: a release is of one commit"; }
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH CARGO_TARGET_DIR=$target
 rm -rf "$into"

@@ -189,8 +189,8 @@ def spdx(own, parts, direct, made):
     def package(part):
         told = {
             "SPDXID": id_of(part.ref), "name": part.name,
-            "downloadLocation": "NOASSERTION"
-            if part.ref.startswith("pkg:cargo/") else "NOASSERTION",
+            # Which registry gave a crate, its package URL says.
+            "downloadLocation": "NOASSERTION",
             "filesAnalyzed": False, "copyrightText": "NOASSERTION",
             "licenseConcluded": "NOASSERTION", "licenseDeclared": part.licence or "NOASSERTION",
             "primaryPackagePurpose": {"application": "APPLICATION", "file": "FILE"}.get(part.kind, "LIBRARY"),
@@ -255,7 +255,8 @@ def main():
     files = {need for part in others for need in part.needs}
     direct = sorted(direct + [p.ref for p in others if p.ref not in files])
     made = {"name": f"courtside-{version}-{arch}", "target": asked.target,
-            "commit": printed("git", "rev-parse", "HEAD").strip(),
+            # Where the sources are no repository, or somebody else's, whoever builds says it.
+            "commit": os.environ.get("COURTSIDE_COMMIT") or printed("git", "rev-parse", "HEAD").strip(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(
                 os.environ.get("SOURCE_DATE_EPOCH") or printed("git", "log", "-1", "--format=%ct"))))}
     parts += others
