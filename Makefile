@@ -59,7 +59,7 @@ features: ## Compile every set of features, without a warning
 	$(CARGO) clippy --all-targets -- -D warnings
 
 shims: ## Build the shims for TensorRT 10, 11, RTX 1.6 and 1.7 into target/engines/shims (HEADERS=DIR: for those)
-	@scripts/setup.sh build
+	@scripts/setup.sh build shims
 	scripts/shims.sh
 
 engines: shims ## Fetch ONNX Runtime and TensorRT-RTX (700 MB) for tests of `onnx` and `tensorrt`, and run these
@@ -108,8 +108,8 @@ install: ## Place the stripped binary (its symbols stay in target/symbols), unit
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE
 	install -D -m 644 src/page/vendor/LICENSE $(DESTDIR)$(PREFIX)/share/doc/courtside/LICENSE.hls.js
 	@test -n "$(DESTDIR)" || printf '%s\n' "Next: systemd-sysusers && systemd-tmpfiles --create" \
-	  "      courtside config example > /etc/courtside/courtside.toml, write broker and rims into it" \
-	  "      courtside check && systemctl daemon-reload && systemctl enable --now courtside"
+	  "      courtside config example > /etc/courtside/courtside.toml, write your broker into it" \
+	  "      courtside check; systemctl daemon-reload && systemctl enable --now courtside; courtside aim"
 
 unit: build ## Run the systemd unit in a throw-away container, on good days and bad ones (root)
 	@scripts/setup.sh system test
@@ -222,9 +222,9 @@ audit: deny ## The same, and advisories: of their database in the network, or of
 	@scripts/advisories.sh $(ADVISORIES)
 
 sbom: ## Write what a package is made of, as CycloneDX and SPDX JSON, into target/: crates, models, shims, player
-	@scripts/setup.sh build
+	@scripts/setup.sh build python
 	@scripts/sbom.py $(CARGO_TARGET_DIR)
 
 release: ## Make what a release publishes, twice and compared; says what is absent (RELEASE_KEY=FILE signs)
-	@scripts/setup.sh build run deb release
+	@scripts/setup.sh build run shims deb release
 	@scripts/release.sh

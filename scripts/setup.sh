@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs and the machine lacks. Quick and silent when nothing is missing.
-#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|system|yocto|deb|release ...
+#   scripts/setup.sh build|run|test|bench|cross|train|trial|attack|shims|python|system|yocto|deb|release ...
 # Works on Debian 12 and Ubuntu 24.04, as root or with sudo.
 set -eu
 
@@ -38,6 +38,8 @@ for group in "$@"; do
         want mosquitto test -x /usr/sbin/mosquitto
         ;;
     test)
+        want g++ has c++
+        want binutils has readelf
         want gstreamer1.0-plugins-good plugin flv
         want gstreamer1.0-plugins-ugly plugin x264
         want gstreamer1.0-tools has gst-launch-1.0
@@ -84,7 +86,15 @@ for group in "$@"; do
         want e2fsprogs test -x /usr/sbin/mkfs.ext4 -o -x /sbin/mkfs.ext4
         want python3-venv python3 -c 'import ensurepip'
         ;;
+    shims)
+        want g++ has g++
+        ;;
+    python)
+        want python3 has python3
+        ;;
     system)
+        want libfaketime sh -c 'ls /usr/lib/*/faketime/libfaketime.so.1'
+        want e2fsprogs test -x /usr/sbin/mkfs.ext4 -o -x /sbin/mkfs.ext4
         want systemd-container has systemd-nspawn
         want systemd has systemd-analyze
         ;;
@@ -94,6 +104,7 @@ for group in "$@"; do
         ;;
     release)
         want minisign has minisign
+        want python3 has python3
         want xz-utils has xz
         want binutils has readelf
         want python3-venv python3 -c 'import ensurepip'

@@ -33,6 +33,15 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
     panic!("gave up waiting until {what}");
 }
 
+/// Where it is: a user's shell on Debian does not look into `sbin`.
+pub(crate) fn program() -> PathBuf {
+    ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| "mosquitto".into())
+}
+
 /// A broker on a free port of loopback.
 pub(crate) struct Mosquitto {
     dir: TempDir,
@@ -82,12 +91,7 @@ impl Mosquitto {
 
     /// Starts it again on the same port, with what it had kept.
     pub(crate) fn launch(&mut self) {
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
-            .map(PathBuf::from)
-            .into_iter()
-            .find(|path| path.exists())
-            .unwrap_or_else(|| "mosquitto".into());
-        let mut command = Command::new(program);
+        let mut command = Command::new(program());
         command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let port = self.port;

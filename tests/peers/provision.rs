@@ -87,7 +87,7 @@ impl Venue {
     /// Starts mosquitto as the program says.
     pub(crate) fn start(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("mosquitto.log")).expect("a log");
-        let child = Command::new("mosquitto")
+        let child = Command::new(crate::mosquitto::program())
             .arg("-c")
             .arg(self.folder().join("broker/mosquitto.conf"))
             .stdout(Stdio::null())
