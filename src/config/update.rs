@@ -29,6 +29,13 @@ pub struct UpdateConfig {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Default for UpdateConfig {
+    fn default() -> Self {
+        let (keys_file, folder) = (KEYS_FILE.into(), FOLDER.into());
+        Self { keys_file, folder, trial_s: TRIAL_S, ca_file: None }
+    }
+}
+
 /// Images for the box's other slot.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,9 +70,10 @@ impl RawUpdate {
         });
         let path =
             |file: Option<Spanned<PathBuf>>| file.map(|file| origin.resolved(file.get_ref()));
+        let default = UpdateConfig::default();
         UpdateConfig {
-            keys_file: path(self.keys_file).unwrap_or_else(|| KEYS_FILE.into()),
-            folder: path(self.folder).unwrap_or_else(|| FOLDER.into()),
+            keys_file: path(self.keys_file).unwrap_or(default.keys_file),
+            folder: path(self.folder).unwrap_or(default.folder),
             trial_s,
             ca_file: path(self.ca_file),
         }

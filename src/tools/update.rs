@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::clock::{Clock, SystemClock, sleep};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source, UpdateConfig};
 use crate::disk::{self, Disk, OpenHow, RealDisk, read_regular_text};
 use crate::minisign::{SecretKey, Version};
 use crate::tools::beside::put_beside;
@@ -24,6 +24,8 @@ use crate::update::{
 
 /// Of a key, and of a file of keys.
 const KEYS_MOST: u64 = 16 << 10;
+/// Where the configuration cannot be read.
+const DATA_DIR: &str = "/var/lib/courtside";
 /// Between two looks at what the daemon shows.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -217,36 +219,64 @@ impl RootArgs {
         what: impl FnOnce(&Root<'_>, &SystemClock) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
         disk::keep_files_private();
-        // The file alone: what a broker wants says nothing of whose images are installed.
-        let config: Config = config::load(&self.config)?;
-        if let Err(error) = crate::health::start_log(&config.health.log) {
-            bail!("{error}");
+        let config = self.config();
+        let filter = config.as_ref().map_or("info", |config| &config.health.log);
+        if let Err(error) = crate::health::start_log(filter) {
+            remark(format_args!("{error}"));
         }
-        self.root(&config, what)
+        self.root(Self::own(config), what)
     }
 
+    /// The file alone: what a broker wants says nothing of whose images are installed, and the daemon, which keeps
+    /// that, may be somebody else's.
+    fn config(&self) -> anyhow::Result<Config> {
+        Ok(Source::of(&self.config)?.alone()?)
+    }
+
+    /// The data folder and what root's part goes by: a wrong configuration must not keep a good slot from being marked.
+    fn own(config: anyhow::Result<Config>) -> (PathBuf, UpdateConfig) {
+        match config {
+            Ok(config) => (config.appliance.data_dir, config.update),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "root's part goes by the defaults");
+                (DATA_DIR.into(), UpdateConfig::default())
+            }
+        }
+    }
+
+    /// Without keys it installs nothing, and without a version it takes no update: a slot is marked good all the same.
     fn root(
         &self,
-        config: &Config,
+        (data, update): (PathBuf, UpdateConfig),
         what: impl FnOnce(&Root<'_>, &SystemClock) -> anyhow::Result<ExitCode>,
     ) -> anyhow::Result<ExitCode> {
-        let folder = config.update.folder.clone();
+        let folder = update.folder;
         if !folder.is_dir() {
             bail!("{} is not there: the unit makes it (StateDirectory=)", folder.display());
         }
-        let keys = read_regular_text(&config.update.keys_file, KEYS_MOST);
-        let keys = keys.with_context(|| config.update.keys_file.display().to_string())?;
+        let keys = read_regular_text(&update.keys_file, KEYS_MOST).unwrap_or_else(|error| {
+            let file = update.keys_file.display();
+            tracing::error!(%file, %error, "there are no keys: no update is taken");
+            String::new()
+        });
+        let version = version_in(&self.os_release).unwrap_or_else(|error| {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "no version is known: no update is taken"
+            );
+            String::new()
+        });
         let machine = Programs { rauc: self.rauc.clone(), systemctl: self.systemctl.clone() };
         let clock = SystemClock::new();
         let root = Root(RootParts {
             disk: Arc::new(RealDisk::new()),
             machine: &machine,
-            theirs: config.appliance.data_dir.join("update"),
+            theirs: data.join("update"),
             folder,
             keys: keys_in(&keys),
-            version: version_in(&self.os_release)?,
+            version,
             boot: clock.boot(),
-            rules: Rules::usual(Duration::from_secs(config.update.trial_s.into())),
+            rules: Rules::usual(Duration::from_secs(update.trial_s.into())),
             opens: &opens,
         });
         what(&root, &clock)
@@ -264,7 +294,11 @@ fn good(root: &Root<'_>, clock: &SystemClock) -> anyhow::Result<ExitCode> {
             Looked::Back => return Ok(ExitCode::from(3)),
             Looked::Waits(_) => runtime.block_on(sleep(clock, LOOK_EVERY)),
         }
-        looked = root.look(clock.monotonic().since(began))?;
+        // RAUC's service may be busy: who ended here would begin the time of the trial anew.
+        looked = root.look(clock.monotonic().since(began)).unwrap_or_else(|error| {
+            tracing::error!(%error, "a look at the trial failed: again");
+            Looked::Waits(String::new())
+        });
     }
 }
 
@@ -282,179 +316,4 @@ fn version_in(file: &Path) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use serde_json::Value;
-
-    use super::*;
-    use crate::disk::{seal, write_durably};
-
-    /// A box in a folder, whose RAUC and systemctl are scripts that write down what they are asked.
-    struct Boxed {
-        dir: tempfile::TempDir,
-        args: RootArgs,
-    }
-
-    const STATUS: &str = r#"{"compatible":"box","booted":"A","slots":[
-        {"rootfs.0":{"bootname":"A","boot_status":"good"}},{"rootfs.1":{"bootname":"B","boot_status":"good"}}]}"#;
-
-    impl Boxed {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().expect("a folder");
-            let at = |name: &str| dir.path().join(name);
-            let put = |name: &str, text: &str| put_beside(&at(name), text.as_bytes()).expect(name);
-            for folder in ["data/update", "root"] {
-                fs::create_dir_all(at(folder)).expect("made");
-            }
-            let here = dir.path().display();
-            put(
-                "rauc",
-                &format!(
-                    "#!/bin/sh\necho \"rauc $*\" >> {here}/log\ncase \"$1 $2\" in\n\
-                     'status --detailed') cat {here}/slots ;;\n\
-                     'install '*) test ! -e {here}/full || {{ echo 'no room in the slot' >&2; exit 1; }}\n\
-                     cp \"$2\" {here}/slot ;;\nesac\n"
-                ),
-            );
-            put("systemctl", &format!("#!/bin/sh\necho \"systemctl $*\" >> {here}/log\n"));
-            for script in ["rauc", "systemctl"] {
-                let mode = fs::Permissions::from_mode(0o755);
-                fs::set_permissions(at(script), mode).expect("a script");
-            }
-            put("slots", STATUS);
-            put("log", "");
-            put("os-release", "ID=courtside-os\nVERSION_ID=\"0.1.0\"\n");
-            put("keys", &key().public().to_file());
-            put(
-                "box.toml",
-                &format!(
-                    "[box]\ndata_dir = \"{here}/data\"\n[update]\nkeys_file = \"{here}/keys\"\n\
-                     folder = \"{here}/root\"\n"
-                ),
-            );
-            let args = RootArgs {
-                config: at("box.toml"),
-                rauc: at("rauc"),
-                systemctl: at("systemctl"),
-                os_release: at("os-release"),
-            };
-            Self { dir, args }
-        }
-
-        fn at(&self, name: &str) -> PathBuf {
-            self.dir.path().join(name)
-        }
-
-        fn paper(&self, name: &str, json: &Value) {
-            let bytes = seal(json.to_string().into_bytes());
-            let path = self.at(name);
-            write_durably(&RealDisk::new(), &path, &bytes).expect("written");
-        }
-
-        /// Asks for a bundle that the daemon has, and says what root's part makes of it.
-        fn asks(&self, n: u64, what: &str, bundle: &[u8], comment: &str) -> Value {
-            put_beside(&self.at("bundle"), bundle).expect("written");
-            let file = RealDisk::new().open(&self.at("bundle"), OpenHow::Read).expect("there");
-            let sums = hashes(&*file).expect("read");
-            let theirs = self.at(&format!("data/update/{}.bundle", sums.sha256));
-            put_beside(&theirs, bundle).expect("written");
-            self.paper(
-                "data/update/ask.json",
-                &json!({
-                    "n": n, "what": what, "sha256": sums.sha256, "size": sums.bytes, "broker": true,
-                    "signature": key().sign_hash(&sums.blake2b, comment),
-                }),
-            );
-            self.runs(|root, _| Ok(root.serve().map(|()| ExitCode::SUCCESS)?));
-            self.status()
-        }
-
-        fn runs(&self, what: impl FnOnce(&Root<'_>, &SystemClock) -> anyhow::Result<ExitCode>) {
-            let config = config::load(&self.args.config).expect("a configuration");
-            self.args.root(&config, what).expect("done");
-        }
-
-        fn status(&self) -> Value {
-            let bytes = fs::read(self.at("root/status.json")).expect("told");
-            serde_json::from_slice(&bytes).expect("JSON")
-        }
-
-        /// What was asked of the programs since, but for what they are.
-        fn asked(&self) -> Vec<String> {
-            let log = fs::read_to_string(self.at("log")).expect("a log");
-            put_beside(&self.at("log"), b"").expect("written");
-            let looks = "rauc status --detailed --output-format=json";
-            log.lines().filter(|line| *line != looks).map(str::to_owned).collect()
-        }
-    }
-
-    fn key() -> SecretKey {
-        SecretKey::from_random([1; 8], [1; 32]).expect("a key")
-    }
-
-    const GOOD: &str = "courtside update 0.2.0 for box";
-
-    #[test]
-    fn rauc_is_asked_to_install_to_arm_and_to_mark_good_and_nothing_else() {
-        let boxed = Boxed::new();
-        let status = boxed.asks(1, "install", b"an image", GOOD);
-        assert_eq!(status["kept"]["phase"], "installed", "{status}");
-        let copy = boxed.at("root/bundle.raucb");
-        let install = format!("rauc install {}", copy.display());
-        assert_eq!(boxed.asked(), ["rauc status mark-good booted", &install]);
-        assert_eq!(fs::read(boxed.at("slot")).expect("written"), b"an image");
-        assert!(!copy.exists(), "root's copy is let go");
-        let mode =
-            |name: &str| fs::metadata(boxed.at(name)).expect("there").permissions().mode() & 0o777;
-        assert_eq!((mode("root/status.json"), mode("root/keeper.json")), (0o644, 0o600));
-        // The same once more is nothing.
-        boxed.asks(1, "install", b"an image", GOOD);
-        assert_eq!(boxed.asked(), [""; 0]);
-        let status = boxed.asks(2, "restart", b"an image", GOOD);
-        assert_eq!(
-            (&status["kept"]["phase"], &status["kept"]["told"]),
-            (&"armed".into(), &true.into())
-        );
-        assert_eq!(boxed.asked(), ["rauc status mark-active other", "systemctl reboot"]);
-        // It starts from the other slot, and has shown all.
-        put_beside(
-            &boxed.at("slots"),
-            STATUS.replace("\"booted\":\"A\"", "\"booted\":\"B\"").as_bytes(),
-        )
-        .expect("written");
-        put_beside(&boxed.at("os-release"), b"VERSION_ID=0.2.0\n").expect("written");
-        let shown = json!({
-            "boot": SystemClock::new().boot(), "ready": true, "clip": true, "outbox": true, "broker": true,
-        });
-        boxed.paper("data/update/trial.json", &shown);
-        boxed.runs(good);
-        assert_eq!(boxed.asked(), ["rauc status mark-good booted"]);
-        assert_eq!(boxed.status()["kept"]["phase"], "good");
-    }
-
-    #[test]
-    fn what_is_not_signed_is_older_or_does_not_fit_is_never_given_to_rauc() {
-        let boxed = Boxed::new();
-        let refused = |n, bundle: &[u8], comment| {
-            let status = boxed.asks(n, "install", bundle, comment);
-            assert_eq!(status["kept"]["phase"], "nothing", "{status}");
-            status["kept"]["refused"]["reason"].as_str().expect("a reason").to_owned()
-        };
-        assert!(refused(1, b"x", "courtside update 0.0.9 for box").contains("0.1.0 runs"));
-        assert!(
-            refused(2, b"x", "courtside update 0.2.0 for other").contains("this machine is box")
-        );
-        assert!(refused(3, b"x", "courtside model toy 0.2.0").contains("no update"));
-        put_beside(&boxed.at("keys"), b"").expect("written");
-        assert!(refused(4, b"x", GOOD).contains("no key"));
-        assert_eq!(boxed.asked(), [""; 0]);
-        // What RAUC refuses is told with its words, and the slot is not started from.
-        put_beside(&boxed.at("keys"), key().public().to_file().as_bytes()).expect("written");
-        put_beside(&boxed.at("full"), b"").expect("written");
-        assert!(refused(5, b"y", GOOD).contains("no room in the slot"));
-        boxed.asked();
-        let status = boxed.asks(6, "restart", b"y", GOOD);
-        assert!(status["kept"]["refused"]["n"] == 6 && boxed.asked().is_empty(), "{status}");
-    }
-}
+mod tests;

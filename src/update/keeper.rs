@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::update::papers::{Ask, Kept, Phase, Refusal, Shown, Slot, What};
+use crate::update::papers::{Ask, Kept, MOST_AHEAD, Phase, Refusal, Shown, Slot, What};
 
 /// What is gone by. Each can be weaker than a box has it: to see what it keeps out.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,11 @@ pub(crate) enum Take {
 
 /// Looks at an ask.
 pub(crate) fn taken_up(kept: &Kept, ask: &Ask) -> Take {
-    if ask.n < kept.n || kept.refused.as_ref().is_some_and(|refused| refused.n >= ask.n) {
+    let heard = kept.refused.as_ref().map_or(0, |refused| refused.n).max(kept.n);
+    if ask.n < kept.n
+        || kept.refused.as_ref().is_some_and(|refused| refused.n >= ask.n)
+        || ask.n.saturating_sub(heard) > MOST_AHEAD
+    {
         return Take::Nothing;
     }
     let again = ask.n == kept.n;
@@ -93,6 +97,7 @@ pub(crate) fn writing(kept: &Kept, ask: &Ask, version: String, was: &str, booted
         version,
         was: was.to_owned(),
         from: Some(booted),
+        boot: kept.boot.clone(),
         more: kept.more.clone(),
         ..Kept::default()
     }
@@ -246,6 +251,13 @@ mod tests {
         assert_eq!((kept.phase, kept.n), (Phase::Nothing, 5));
         assert_eq!(taken_up(&kept, &ask(5, What::Install)), Take::Nothing);
         assert_eq!(taken_up(&kept, &ask(6, What::Install)), Take::Install);
+    }
+
+    #[test]
+    fn an_ask_does_not_use_up_the_numbers() {
+        let far = ask(u64::MAX, What::Restart);
+        assert_eq!(taken_up(&kept(Phase::Nothing), &far), Take::Nothing, "else none came after it");
+        assert!(matches!(taken_up(&kept(Phase::Nothing), &ask(6, What::Restart)), Take::Refuse(_)));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::event::words::UpdateStep;
 
 /// The format that this version writes.
 pub const UPDATE_FORMAT: Format = Format::FIRST;
+/// An ask further ahead of the last one than this is none: who takes the daemon over must not use up the numbers.
+pub(crate) const MOST_AHEAD: u64 = 1 << 20;
 /// No file of these is longer.
 const MOST_BYTES: u64 = 64 << 10;
 
@@ -253,6 +255,9 @@ pub struct Kept {
     /// The slot that ran then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Slot>,
+    /// The start of the box that was looked at last: each is counted once, however often root's part begins.
+    #[serde(default)]
+    pub boot: String,
     /// Starts of the slot while it is on trial.
     #[serde(default)]
     pub starts: u32,
@@ -286,6 +291,7 @@ impl Default for Kept {
             version: String::new(),
             was: String::new(),
             from: None,
+            boot: String::new(),
             starts: 0,
             armed: 0,
             told: false,

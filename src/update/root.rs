@@ -25,6 +25,10 @@ use crate::update::work::bundle;
 
 /// Root's copy of the bundle.
 const COPY: &str = "bundle.raucb";
+/// Of a bundle, whatever the daemon says (chosen: a slot has 8 GiB).
+const MOST_BYTES: u64 = 8 << 30;
+/// Room that a copy leaves: root's own records, events and the ring go before an update.
+const KEEP_FREE: u64 = 128 << 20;
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 20;
 
@@ -149,7 +153,20 @@ pub enum Looked {
 pub struct Root<'a>(pub RootParts<'a>);
 
 impl Root<'_> {
-    fn kept(&self, booted: Slot) -> Kept {
+    /// The record, with this start of the box counted: in whichever part of root's looks first, and once. The record
+    /// comes also where it cannot be kept, since a slot that is trusted must be marked good on a full disk too.
+    fn kept(&self, booted: Slot) -> (Kept, Result<(), RootError>) {
+        let before = self.read(booted);
+        let boot = format!("{} {}", self.0.boot, booted.word());
+        if before.boot == boot {
+            return (before, Ok(()));
+        }
+        let kept = Kept { boot, ..started(&before, booted, &self.0.rules) };
+        let is_kept = self.keep(&kept);
+        (kept, is_kept)
+    }
+
+    fn read(&self, booted: Slot) -> Kept {
         match taken(&*self.0.disk, &self.0.folder.join(KEEPER)) {
             Taken::Is(kept) => kept,
             Taken::Nothing => Kept::default(),
@@ -194,7 +211,8 @@ impl Root<'_> {
     /// [`RootError`]; the same ask once more goes on.
     pub fn serve(&self) -> Result<(), RootError> {
         let slots = self.0.machine.slots()?;
-        let kept = self.kept(slots.booted);
+        let (kept, is_kept) = self.kept(slots.booted);
+        is_kept?;
         let Some(ask) = others::<Ask>(&*self.0.disk, &self.0.theirs.join(ASK)) else {
             return self.tell(&kept, &slots);
         };
@@ -217,7 +235,11 @@ impl Root<'_> {
     fn install(&self, kept: &Kept, ask: &Ask, slots: &Slots) -> Result<Kept, RootError> {
         let sheet = match self.copied(ask, slots) {
             Ok(sheet) => sheet,
-            Err(why) => return self.refuse(kept, ask, why),
+            Err(why) => {
+                // First: where the disk is full, the record of the refusal needs the room.
+                self.let_go();
+                return self.refuse(kept, ask, why);
+            }
         };
         let version = sheet.version.to_string();
         let kept = writing(kept, ask, version, &self.0.version, slots.booted);
@@ -246,10 +268,26 @@ impl Root<'_> {
         let wrong = |error: io::Error| format!("copy the bundle: {error}");
         let theirs =
             disk.open(&bundle(&self.0.theirs, &ask.sha256), OpenHow::Read).map_err(wrong)?;
+        // Before a byte is written: what a file with holes says it has would fill the disk.
+        if ask.size > MOST_BYTES || theirs.len().map_err(wrong)? != ask.size {
+            return Err("the bundle has not the size that was ordered".to_owned());
+        }
         let ours = disk.open(&self.0.folder.join(COPY), OpenHow::CreateOrOpen).map_err(wrong)?;
+        ours.set_len(0).map_err(wrong)?;
+        let free = disk.free_bytes(&self.0.folder).map_err(wrong)?;
+        let needs = ask.size.saturating_add(KEEP_FREE);
+        if free < needs {
+            return Err(format!(
+                "no room for root's copy: it takes {needs} bytes, {free} are free"
+            ));
+        }
         copy(&*theirs, &*ours, ask.size).map_err(wrong)?;
         disk.sync_dir(&self.0.folder).map_err(wrong)?;
         let sums = hashes(&*ours).map_err(wrong)?;
+        // Not by `accept`, which tells the sum: a link would have it told of any file of root's.
+        if !sums.sha256.eq_ignore_ascii_case(&ask.sha256) {
+            return Err("the bundle is not what was ordered: its sha256 is another".to_owned());
+        }
         let (sha256, size, signature) = (&ask.sha256, ask.size, &ask.signature);
         let ordered = Ordered { sha256, size, signature, version: None };
         let here = Here {
@@ -258,15 +296,14 @@ impl Root<'_> {
             version: &self.0.version,
             refuse_older: self.0.rules.newer,
         };
-        accept(&sums, &ordered, &here).map_err(|why| {
-            self.let_go();
-            why.to_string()
-        })
+        accept(&sums, &ordered, &here).map_err(|why| why.to_string())
     }
 
     fn let_go(&self) {
         // What stays is written over by the next one.
-        if let Err(error) = self.0.disk.remove(&self.0.folder.join(COPY)) {
+        if let Err(error) = self.0.disk.remove(&self.0.folder.join(COPY))
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(%error, "the copy of a bundle could not be removed");
         }
     }
@@ -288,17 +325,26 @@ impl Root<'_> {
     /// [`RootError`].
     pub fn begin(&self) -> Result<Looked, RootError> {
         let slots = self.0.machine.slots()?;
-        let before = self.kept(slots.booted);
-        let kept = started(&before, slots.booted, &self.0.rules);
-        if kept != before {
-            self.keep(&kept)?;
+        let (kept, is_kept) = self.kept(slots.booted);
+        let on_trial = matches!(kept.phase, Phase::Trial | Phase::GoingBack);
+        // Before anything is written: a disk that is full or read-only must not cost a slot its tries. And where the
+        // slot before cannot be started, the one on trial keeps its own: else three restarts leave the recovery kernel.
+        if !on_trial || (self.0.rules.looked && !slots.other.good) {
+            self.0.machine.mark_good()?;
         }
-        self.tell(&kept, &slots)?;
+        let told = is_kept.and_then(|()| self.tell(&kept, &slots));
         match kept.phase {
-            Phase::Trial => self.look(Duration::ZERO),
+            Phase::Trial => {
+                if let Err(error) = told {
+                    tracing::error!(%error, "a start on trial is not kept");
+                }
+                self.look(Duration::ZERO)
+            }
             Phase::GoingBack => self.go_back(&kept, &slots),
             _ => {
-                self.0.machine.mark_good()?;
+                if let Err(error) = told {
+                    tracing::error!(%error, "the daemon is not told which slot runs");
+                }
                 Ok(Looked::Good)
             }
         }
@@ -310,7 +356,7 @@ impl Root<'_> {
     /// [`RootError`].
     pub fn look(&self, since: Duration) -> Result<Looked, RootError> {
         let slots = self.0.machine.slots()?;
-        let kept = self.kept(slots.booted);
+        let (kept, _) = self.kept(slots.booted);
         match kept.phase {
             Phase::Trial => {}
             Phase::GoingBack => return self.go_back(&kept, &slots),
@@ -323,8 +369,9 @@ impl Root<'_> {
             Verdict::Wait(lacks) => {
                 if kept.reason.as_ref() != Some(&lacks) {
                     let kept = Kept { reason: Some(lacks.clone()), ..kept };
-                    self.keep(&kept)?;
-                    self.tell(&kept, &slots)?;
+                    if let Err(error) = self.keep(&kept).and_then(|()| self.tell(&kept, &slots)) {
+                        tracing::error!(%error, "what the trial lacks is not told");
+                    }
                 }
                 Ok(Looked::Waits(lacks))
             }
@@ -338,8 +385,10 @@ impl Root<'_> {
             }
             Verdict::Back(why) => {
                 let kept = Kept { phase: Phase::GoingBack, reason: Some(why), ..kept };
-                self.keep(&kept)?;
-                self.tell(&kept, &slots)?;
+                // A disk that takes nothing is a reason to go back, not to stay: the slot before tells it then.
+                if let Err(error) = self.keep(&kept).and_then(|()| self.tell(&kept, &slots)) {
+                    tracing::error!(%error, "the way back is not kept");
+                }
                 self.go_back(&kept, &slots)
             }
         }
@@ -352,7 +401,10 @@ impl Root<'_> {
         tracing::error!(why = kept.reason, "the box goes back to the slot before");
         // First what is started, then what is not: a cut between leaves the way back.
         self.0.machine.activate_other()?;
-        self.0.machine.mark_bad()?;
+        // The other one is what starts next, whether this one is marked or not.
+        if let Err(error) = self.0.machine.mark_bad() {
+            tracing::error!(%error, "the slot that is gone back from is not marked bad");
+        }
         self.0.machine.restart()?;
         Ok(Looked::Back)
     }

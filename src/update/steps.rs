@@ -10,7 +10,9 @@
 //! same again: so a cut anywhere is a repeat.
 
 use crate::event::words::UpdateStep;
-use crate::update::papers::{Ask, Kept, Order, Phase, Record, Status, UPDATE_FORMAT, What};
+use crate::update::papers::{
+    Ask, Kept, MOST_AHEAD, Order, Phase, Record, Status, UPDATE_FORMAT, What,
+};
 
 /// How far the bundle is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +55,11 @@ pub(crate) fn ordered(record: &Record, order: Order, root: Option<&Status>) -> R
     let heard = root.map_or(0, |status| {
         status.kept.refused.as_ref().map_or(0, |refused| refused.n).max(status.kept.n)
     });
+    // A record that is far ahead of what root heard would not be heard at all.
+    let ahead = record.n.saturating_sub(heard) > MOST_AHEAD / 2;
     Record {
         step: UpdateStep::Fetching,
-        n: record.n.max(heard),
+        n: if ahead { heard } else { record.n.max(heard) },
         order: Some(order),
         broker: false,
         reason: None,
@@ -115,9 +119,15 @@ pub(crate) fn next(record: &Record, seen: &Seen<'_>) -> (Record, Act) {
             (None, Some(kept)) if kept.phase != Phase::Armed => over(record, kept),
             _ => (record.clone(), Act::Ask(ask(record.n, What::Restart, record.broker))),
         },
-        UpdateStep::Trial => match ours {
-            Some(kept) => over(record, kept),
-            None => (record.clone(), Act::Wait),
+        UpdateStep::Trial => match (ours, kept) {
+            (Some(kept), _) => over(record, kept),
+            // Else it would be under way for ever, and no other one be taken.
+            (None, Some(kept))
+                if matches!(kept.phase, Phase::Nothing | Phase::Good | Phase::FallenBack) =>
+            {
+                (failed(record, LOST.to_owned()), Act::Tidy)
+            }
+            (None, _) => (record.clone(), Act::Wait),
         },
         UpdateStep::Idle
         | UpdateStep::Good
@@ -126,6 +136,9 @@ pub(crate) fn next(record: &Record, seen: &Seen<'_>) -> (Record, Act) {
         | UpdateStep::Other => (record.clone(), Act::Wait),
     }
 }
+
+const LOST: &str = "root's part lost its record of it, and judged what runs by itself: `courtside update status` says \
+                    which image that is";
 
 fn failed(record: &Record, why: String) -> Record {
     let failed = record.failed + 1;
@@ -245,6 +258,22 @@ mod tests {
         // The next order is numbered behind it.
         status.kept.refused = Some(Refusal { n: 9, reason: "older".into() });
         assert_eq!(ordered(&Record::default(), order(false), Some(&status)).n, 9);
+        let far = Record { n: u64::MAX, ..Record::default() };
+        assert_eq!(ordered(&far, order(false), Some(&status)).n, 9, "root hears no such number");
+    }
+
+    #[test]
+    fn a_trial_of_which_root_lost_its_record_is_over() {
+        let trial = at(UpdateStep::Trial, 5);
+        for phase in [Phase::Trial, Phase::GoingBack] {
+            assert_eq!(step(&trial, Some(&told(0, phase)), Fetched::Whole, false).1, Act::Wait);
+        }
+        let (next, act) = step(&trial, Some(&told(0, Phase::Good)), Fetched::Whole, false);
+        assert_eq!(
+            (next.step, act),
+            (UpdateStep::Failed, Act::Tidy),
+            "else none is taken any more"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! and one that fails is printed after everything of it was left out without which it fails too.
 
 mod box_of_two_slots;
+mod brink;
 mod firmware;
 
 use crate::update::keeper::Rules;
