@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 
 use crate::app::world::World;
 use crate::decode::{DecodeSettings, Decoder, FrameSink};
-use crate::detect::{DetectSettings, IN_THE_BINARY, find_as, try_on};
+use crate::detect::{Bundle, DetectSettings, STAND_IN, Task, find_wanted, try_on};
 use crate::mailbox::{Tally, UnitMailbox};
 use crate::media::h264::ParameterSets;
 use crate::media::{
-    AccessUnit, CloseReason, CourtId, Frame, MediaTime, Monotonic, SessionId, StreamInfo,
+    AccessUnit, CloseReason, CourtId, Foreign, Frame, MediaTime, Monotonic, SessionId, StreamInfo,
     StreamItem,
 };
 
@@ -49,11 +49,24 @@ impl FrameSink for Seen {
 /// What did not work, in words.
 pub(super) fn clip_goes_through(world: &World, settings: &DetectSettings) -> Result<(), String> {
     let frames = decoded(world, units(CLIP)?)?;
-    let wanted = settings.bundles.first().map_or("", String::as_str);
-    let (name, precision) = wanted.split_once(':').unwrap_or((wanted, "fp32"));
-    let bundle = find_as(name, precision, &settings.search, IN_THE_BINARY)
-        .map_err(|error| format!("model {wanted}: {error}"))?;
+    let (name, bundle) = decides(settings)?;
     try_on(&bundle, &*world.devices.engines, frames.get(..LOOKS).unwrap_or(&frames))
+        .map_err(|why| format!("model {name}: {why}"))
+}
+
+/// The first bundle that is there, in a parcel too, as when models are loaded. Where none is, which no new image
+/// brought about, the one in the binary.
+fn decides(settings: &DetectSettings) -> Result<(&str, Bundle), String> {
+    let there = settings.bundles.iter().find_map(|name| {
+        let bundle = find_wanted(name, Task::Rim, settings).ok()?;
+        Some((name.as_str(), bundle))
+    });
+    let stand_in = || {
+        let in_binary = DetectSettings { search: Vec::new(), ..settings.clone() };
+        let bundle = find_wanted(STAND_IN, Task::Rim, &in_binary);
+        Ok((STAND_IN, bundle.map_err(|error| Foreign::error(&error).to_string())?))
+    };
+    there.map_or_else(stand_in, Ok)
 }
 
 fn decoded(world: &World, units: Vec<AccessUnit>) -> Result<Vec<Arc<Frame>>, String> {
@@ -165,6 +178,7 @@ mod tests {
     #[test]
     fn the_clip_goes_through_and_where_decoder_or_model_is_gone_it_says_so() {
         use crate::decode::{Backend, DecodeError, Decoders};
+        use crate::detect::{Engine, EngineError, EngineFound, Engines};
 
         #[derive(Debug)]
         struct Gone;
@@ -173,9 +187,20 @@ mod tests {
                 Err(DecodeError::NotBuilt)
             }
         }
+        #[derive(Debug)]
+        struct NoEngines;
+        impl Engines for NoEngines {
+            fn engine_for(&self, _: &Bundle) -> Result<Box<dyn Engine>, EngineError> {
+                Err(EngineError::Absent { problem: "it is gone".to_owned() })
+            }
+
+            fn found(&self) -> Vec<EngineFound> {
+                Vec::new()
+            }
+        }
         let world = World::real();
-        let settings = |bundle: &str| DetectSettings {
-            bundles: vec![bundle.to_owned()],
+        let settings = |bundles: &[&str]| DetectSettings {
+            bundles: bundles.iter().map(|name| (*name).to_owned()).collect(),
             finder: false,
             search: Vec::new(),
             device: "cpu".to_owned(),
@@ -183,11 +208,23 @@ mod tests {
             parcels: None,
             least_queue_frames: 0,
         };
-        assert_eq!(clip_goes_through(&world, &settings("rimnet")), Ok(()));
-        let none = clip_goes_through(&world, &settings("nobody")).expect_err("no such model");
-        assert!(none.contains("nobody"), "{none}");
+        assert_eq!(clip_goes_through(&world, &settings(&["rimnet"])), Ok(()));
+        // What is not there was not there before the update either, and does not decide.
+        let named = |bundles: &[&str]| {
+            let settings = settings(bundles);
+            let (name, bundle) = decides(&settings).expect("one");
+            (name.to_owned(), bundle.name)
+        };
+        assert_eq!(named(&["gone@1.0.0", "ballnet"]), ("ballnet".into(), "ballnet".into()));
+        assert_eq!(named(&["gone@1.0.0"]), (STAND_IN.into(), STAND_IN.into()));
+        assert_eq!(clip_goes_through(&world, &settings(&["gone@1.0.0"])), Ok(()));
+        let engines = Arc::new(NoEngines);
+        let devices = Devices { engines, ..world.devices.clone() };
+        let none = clip_goes_through(&World { devices, ..world.clone() }, &settings(&["rimnet"]));
+        let none = none.expect_err("no engine");
+        assert!(none.contains("model rimnet"), "{none}");
         let devices = Devices { decoders: Arc::new(Gone), ..world.devices.clone() };
-        let none = clip_goes_through(&World { devices, ..world }, &settings("rimnet"));
+        let none = clip_goes_through(&World { devices, ..world }, &settings(&["rimnet"]));
         assert!(none.expect_err("no decoder").contains("no decoder"));
     }
 }

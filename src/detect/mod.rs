@@ -66,6 +66,7 @@ pub use crate::detect::engine::{
 };
 #[cfg(feature = "cuda")]
 pub use crate::detect::kernel::{Cutter, States};
+pub(crate) use crate::detect::loaded::find as find_wanted;
 pub use crate::detect::offline::Offline;
 pub use crate::detect::progress::{ModelMeters, RunBy};
 pub use crate::detect::rim::crop::{Crop, NoBox};
@@ -75,4 +76,5 @@ pub use crate::detect::roster::{Detect, Joined, ModelFeedParts};
 pub use crate::detect::routes::{Changed, ChangesModels, routes};
 pub use crate::detect::settings::{DetectSettings, EngineSettings, EngineWish, ModelLimits};
 pub use crate::detect::sink::AnswerSink;
+pub(crate) use crate::detect::stand_in::STAND_IN;
 pub use crate::detect::task::AnswerError;
