@@ -6,6 +6,7 @@
 //!                                    └→ decode ─frames→ router ─→ detect ─answers→ game ─decisions→ uplink ─MQTT→
 //!                                                                                                 └→ page
 //!         admission: who may come in, at both doors
+//!         look: crops of doubtful attempts → a hosted model → game, which revises
 //!         clock: media time ↔ UTC     mailbox: every hop, and the ledger     health: metrics, watchdog, doctor
 //! ```
 //!
@@ -49,6 +50,7 @@ pub mod clips;
 pub mod upload;
 pub mod update;
 pub mod claim;
+pub mod look;
 pub mod uplink;
 pub mod health;
 pub mod page;

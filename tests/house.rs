@@ -43,6 +43,7 @@ const LAYERS: &[&[&str]] = &[
         "health",
         "page",
         "recap",
+        "look",
     ],
     &["app"],
     &["tools"],

@@ -12,6 +12,7 @@ use crate::event::Decision;
 use crate::game::jury::Room;
 use crate::game::people::HearsPeople;
 use crate::game::player::{Board, Seat, ToGame};
+use crate::game::second::LooksAgain;
 use crate::game::table::Table;
 use crate::mailbox::{Ledger, Mailbox, UnitMailbox, WhenFull, hops};
 use crate::media::{CourtId, Frame, RimBox};
@@ -66,7 +67,7 @@ impl CourtParts {
         outlet: Mailbox<Decision>,
         jury: &Room,
         (table, wall): (Arc<Table>, Anchors),
-        people: Arc<dyn HearsPeople>,
+        (people, look): (Arc<dyn HearsPeople>, Arc<dyn LooksAgain>),
     ) -> Seat {
         Seat {
             court: self.name.clone(),
@@ -78,6 +79,7 @@ impl CourtParts {
             table,
             wall,
             people,
+            look,
         }
     }
 }

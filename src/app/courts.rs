@@ -16,6 +16,7 @@ use crate::app::faces::FromDecoder;
 use crate::app::home::HomeDesk;
 use crate::app::labels::Labels;
 use crate::app::options::Probe;
+use crate::app::second;
 use crate::app::world::World;
 use crate::clips::{Pace, Recorders};
 use crate::clock::{Anchors, within};
@@ -28,6 +29,7 @@ use crate::game::table::Table;
 use crate::game::{self, keeper, player};
 use crate::health::Metrics;
 use crate::ingest::{CourtKey, IngestHandle, StreamKey};
+use crate::look::Look;
 use crate::mailbox::{Ledger, Mailbox, hops};
 use crate::media::{CourtId, CourtRims};
 use crate::relay::Relays;
@@ -64,6 +66,8 @@ pub(crate) struct Neighbours {
     pub(crate) labels: Arc<Labels>,
     /// The games that were started.
     pub(crate) table: Arc<Table>,
+    /// Looks again at finals; absent where none is configured.
+    pub(crate) look: Option<Look>,
 }
 
 /// One court: what it is made of, and the threads that are its own.
@@ -96,15 +100,18 @@ impl Court {
         let learning = player::Learning { how, rims, keeper: beside.keep.clone() };
         let started = (Arc::clone(&beside.table), beside.anchors.clone());
         let people = Arc::clone(&beside.labels) as Arc<dyn HearsPeople>;
-        let seat = parts.seat(beside.uplink.inbox(), &beside.jury, started, people);
+        let hears = (people, second::of_games(beside.look.as_ref()));
+        let seat = parts.seat(beside.uplink.inbox(), &beside.jury, started, hears);
         beside.labels.rims(&parts);
         let game = player::start(seat, left, learning)
             .map_err(|source| io("start a game's thread", source))?;
-        beside.detect.open_court(&CourtRims {
+        let court_rims = CourtRims {
             court: court.clone(),
             rims: config.rims.clone(),
             rims_of: config.rims_of.map(|[width, height]| (width, height)),
-        });
+        };
+        beside.detect.open_court(&court_rims);
+        second::open_court(beside.look.as_ref(), court_rims, &beside.ledger);
         let decoder = Decoder::start(
             DecodeSettings::new(court.clone()),
             parts.decode.clone(),
@@ -122,6 +129,9 @@ impl Court {
             Ok(decoder) => decoder,
             Err(error) => {
                 parts.answers.close();
+                if let Some(look) = &beside.look {
+                    look.frames().close_court(court);
+                }
                 let _told = beside.detect.close_court(court);
                 return Err(CourtError::Build(error.into()));
             }
@@ -160,6 +170,9 @@ impl Court {
             tracing::error!(%court, %error, "a decoder did not end cleanly");
         }
         parts.leaving.store(true, Ordering::Release);
+        if let Some(look) = &beside.look {
+            look.frames().close_court(&court);
+        }
         if !beside.detect.close_court(&court) {
             parts.answers.close();
         }

@@ -23,6 +23,7 @@ use crate::device::DeviceMemory;
 use crate::event::FactId;
 use crate::event::box_status::BoxStatus;
 use crate::event::game::GameView;
+use crate::event::look::LookState;
 use crate::event::models::{Disagreement, InstallOrder, SwapOrder};
 use crate::event::play::{
     GameEnded, GameStartArguments, ShotCorrectArguments, ShotTold, ShotUndoArguments,
@@ -246,6 +247,14 @@ impl AppHandle {
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.courts.beside().ledger
+    }
+
+    /// How the second look does, now; nothing where none is configured.
+    #[must_use]
+    pub fn look(&self) -> Option<LookState> {
+        let beside = self.courts.beside();
+        let clock = &beside.world.clock;
+        beside.look.as_ref().map(|look| look.state(clock.monotonic(), clock.utc()))
     }
 
     /// How the outbox and its link do.

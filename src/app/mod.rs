@@ -7,7 +7,7 @@
 //! `world` is what the box is given of the outside, `settings` what each stage is given of the
 //! configuration, `options` what a command changes of the daemon, `memory` what the
 //! process may have of it, `claiming` who the box is where no broker is configured, `gpu` what is free of a GPU's, `kept` the model that a swap was told
-//! to keep, `splits` what models disagree on and how each does, `labels` what people say of shots, to learn from, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
+//! to keep, `splits` what models disagree on and how each does, `second` who looks again at finals, `labels` what people say of shots, to learn from, `orders` the two hops between outbox and ring, `court` what hangs on one court, `courts` those that play: built, changed and taken away
 //! while others run, `book` where every stage's adapter looks one up, `faces` those adapters, `status`
 //! the one state of the box, `watch` what is told of it four times a second, `home` what Home Assistant is told, `web` what is served,
 //! `aiming` which ring a camera looks at, `operations` what it can be asked to do from afar,
@@ -27,6 +27,7 @@ mod settings;
 mod kept;
 mod parcels;
 mod splits;
+mod second;
 mod labels;
 mod orders;
 mod court;
@@ -304,15 +305,25 @@ impl App {
         let parcels_of = Some(Arc::clone(&parcels));
         let settings = DetectSettings { parcels: parcels_of, least_queue_frames, ..settings };
         let proving = settings.clone();
+        // What is played in was called when it was live, and whoever looks again costs money.
+        let look = match &options.recording {
+            Some(_) => None,
+            None => second::second(&config, &world, &metrics, (&book, &ledger)),
+        };
+        let also = second::feed(look.as_ref());
+        if let (Some(look), Some(_)) = (&look, &also) {
+            // Nobody waits for it: it ends with its hop.
+            drop(crate::look::start(look.clone()).map_err(thread)?);
+        }
         let (detect, router, joined) =
-            start_models(&data_dir, settings, answers, &ledger, &metrics, &world)?;
+            start_models((&data_dir, settings), (answers, also), &ledger, &metrics, &world)?;
         let installer = parcels::installer(&config, &world, &parcels, &detect);
         let splits = Arc::new(Splits::new(
             (&detect, installer),
             &jury,
             &anchors,
             &order_hops.orders,
-            ring.shelf(),
+            (ring.shelf(), look.clone()),
             (&*world.disk, &data_dir),
         ));
         let labels = Arc::new(Labels::new(
@@ -423,6 +434,7 @@ impl App {
             pace,
             labels,
             table,
+            look,
         });
         courts.begin(&config.courts, left).await?;
         let (again, _) = told::channel(false);
@@ -551,6 +563,7 @@ impl App {
                 models: Arc::clone(detect),
                 splits,
                 labels: Arc::clone(&beside.labels),
+                look: beside.look.clone(),
                 gpu_memory,
                 disk: Arc::clone(&beside.world.disk),
                 data_dir,
@@ -808,9 +821,8 @@ async fn open_ring(
 
 /// Without courts, as the ring.
 fn start_models(
-    data_dir: &Path,
-    settings: DetectSettings,
-    answers: Arc<FromModels>,
+    (data_dir, settings): (&Path, DetectSettings),
+    (answers, also): (Arc<FromModels>, Option<ModelFeed>),
     ledger: &Ledger,
     metrics: &Metrics,
     world: &World,
@@ -818,7 +830,8 @@ fn start_models(
     let settings = kept::first(settings, kept::read(&*world.disk, data_dir));
     let clock = Arc::clone(&world.clock);
     let mut detect = Detect::begin(&settings, ledger, clock, &*world.devices.engines);
-    let router = Arc::new(Router::new(model_feeds(detect.feeds())));
+    let feeds = move |of: Vec<ModelFeedParts>| model_feeds(of).chain(also.clone()).collect();
+    let router = Arc::new(Router::new(feeds(detect.feeds())));
     let sink: Arc<dyn detect::AnswerSink> = answers;
     detect
         .start(&sink, &mut |model| model_meters(metrics, model))
@@ -827,17 +840,17 @@ fn start_models(
     let joined = Joined {
         sink,
         meters: Box::new(move |model| model_meters(&metrics, model)),
-        switched: Box::new(move |feeds| switched.replace(model_feeds(feeds))),
+        switched: Box::new(move |of| switched.replace(feeds(of))),
     };
     Ok((Arc::new(detect), router, joined))
 }
 
-fn model_feeds(feeds: Vec<ModelFeedParts>) -> Vec<ModelFeed> {
+fn model_feeds(feeds: Vec<ModelFeedParts>) -> impl Iterator<Item = ModelFeed> {
     let feed = |feed: ModelFeedParts| {
         let ModelFeedParts { name, rates, frames } = feed;
         ModelFeed { name, rates, frames }
     };
-    feeds.into_iter().map(feed).collect()
+    feeds.into_iter().map(feed)
 }
 
 /// The hop of what the games learnt, on its way to disk. The oldest goes: a later one has it all.

@@ -25,6 +25,7 @@ use crate::event::state::ModelsState;
 use crate::event::words::CallWord;
 use crate::event::{ClipOrder, ClipRequest, FactId};
 use crate::game::jury::{Hears, Room, Said, Split};
+use crate::look::Look;
 use crate::mailbox::Mailbox;
 use crate::media::Foreign;
 
@@ -47,6 +48,8 @@ pub(crate) struct Splits {
     pub(crate) anchors: Anchors,
     pub(crate) orders: Mailbox<ClipOrder>,
     pub(crate) shelf: Shelf,
+    /// Is asked of what two models say otherwise of.
+    look: Option<Look>,
     // Held for a look or a change, never across I/O.
     kept: Mutex<Kept>,
 }
@@ -81,7 +84,7 @@ impl Splits {
         jury: &Room,
         anchors: &Anchors,
         orders: &Mailbox<ClipOrder>,
-        shelf: Shelf,
+        (shelf, look): (Shelf, Option<Look>),
         (disk, data_dir): (&dyn Disk, &Path),
     ) -> Self {
         let lines = read(disk, data_dir).into();
@@ -92,6 +95,7 @@ impl Splits {
             anchors: anchors.clone(),
             orders: orders.clone(),
             shelf,
+            look,
             kept: Mutex::new(Kept { lines, ..Kept::default() }),
         }
     }
@@ -156,6 +160,9 @@ impl Hears for Splits {
 
     fn split(&self, split: Split) {
         let Split { court, rim, session, reached, fact, live, other } = split;
+        if let (Some(look), Some(fact)) = (&self.look, fact) {
+            look.disputed(fact);
+        }
         let stamp = self.anchors.stamp(&court, session, reached, None);
         let ms = reached.as_nanos() / 1_000_000;
         // Of several others at one attempt each has a line, and all have one clip.

@@ -13,6 +13,7 @@ use crate::event::box_status::{
 };
 use crate::event::catalogue::NO_USABLE;
 use crate::event::host::HostStatus;
+use crate::event::look::LookState;
 use crate::event::models::{BoardRow, ModelFigures};
 use crate::event::service::ServiceState;
 use crate::event::state::{
@@ -44,6 +45,8 @@ pub(crate) struct StagesSay {
     pub(crate) storage: Option<StorageState>,
     pub(crate) uploads: UploadsState,
     pub(crate) update: UpdateState,
+    /// Absent where nobody looks again.
+    pub(crate) look: Option<LookState>,
     /// Absent until the outbox is open.
     pub(crate) uplink: Option<UplinkCounts>,
     /// Absent where a broker is configured.
@@ -109,6 +112,7 @@ impl StagesSay {
             storage: self.storage,
             uploads: self.uploads,
             update: self.update,
+            look: self.look,
             uplink: self.uplink.map(|counts| UplinkStatus {
                 connected: counts.connected,
                 acknowledges: counts.connected && counts.acknowledged_in == counts.session,
@@ -203,6 +207,7 @@ pub(crate) fn reading(status: &BoxStatus) -> Reading {
         disagreements: status.models.disagreements.unwrap_or(0),
         uploads: status.uploads.clone(),
         update: status.update.clone(),
+        look: status.look.clone(),
         clips_evicted: 0,
         clips_ended: Vec::new(),
         ring_bytes: status.storage.as_ref().map_or_else(Vec::new, |storage| {

@@ -36,6 +36,7 @@ use crate::event::box_status::BoxStatus;
 use crate::event::host::{self, HostStatus};
 use crate::health::{Notifier, Progress};
 use crate::ingest::IngestHandle;
+use crate::look;
 use crate::mailbox::{HopCount, HopId, Ledger, hops};
 use crate::media::{BoxName, CourtId, Foreign, Monotonic};
 use crate::page;
@@ -67,6 +68,7 @@ pub(crate) struct Watched {
     pub(crate) models: Arc<detect::Detect>,
     pub(crate) splits: Arc<Splits>,
     pub(crate) labels: Arc<Labels>,
+    pub(crate) look: Option<look::Look>,
     pub(crate) gpu_memory: GpuMemory,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) data_dir: PathBuf,
@@ -235,6 +237,7 @@ fn look(watched: &Watched) -> (StagesSay, BTreeSet<String>) {
         storage: watched.shelf.status().map(|ring| ring.storage),
         uploads: watched.uploads.state(),
         update: watched.updates.state(),
+        look: watched.look.as_ref().map(|look| look.state(now, watched.anchors.utc())),
         uplink: Some(watched.uplink.status()),
         claim: watched.claim.state(),
         clock: watched.anchors.state(),
@@ -261,7 +264,9 @@ fn publish_address(ingest: &IngestHandle) -> Option<Foreign> {
 fn lost(counts: &[(HopId, HopCount)], court: &CourtId) -> u64 {
     counts
         .iter()
-        .filter(|(hop, _)| hop.court == court.as_str() && hop.hop != hops::FINDER)
+        .filter(|(hop, _)| {
+            hop.court == court.as_str() && ![hops::FINDER, hops::LOOK].contains(&hop.hop.as_str())
+        })
         .filter(|(hop, _)| !hop.hop.starts_with(hops::RELAY))
         .flat_map(|(_, count)| &count.dropped)
         .filter(|(reason, _)| !reason.is_expected())
@@ -375,6 +380,16 @@ impl Publisher {
         let mut fixed = status.update.clone();
         fixed.bytes = 0;
         due.extend(self.changed(now, "update".to_owned(), &fixed, &status.update));
+        if let Some(look) = &status.look {
+            let mut fixed = look.clone();
+            (fixed.spent_usd, fixed.changed) = (0.0, 0);
+            for counts in
+                [&mut fixed.asked, &mut fixed.said, &mut fixed.failed, &mut fixed.not_asked]
+            {
+                counts.clear();
+            }
+            due.extend(self.changed(now, "look".to_owned(), &fixed, look));
+        }
         if let Some(claim) = &status.claim {
             due.extend(self.changed(now, "claim".to_owned(), claim, claim));
         }

@@ -16,6 +16,7 @@ use crate::config::game::RawGame;
 use crate::config::health::RawHealth;
 use crate::config::http::RawHttp;
 use crate::config::ingest::RawIngest;
+use crate::config::look::RawLook;
 use crate::config::origin::Origin;
 use crate::config::ring::RawRing;
 use crate::config::update::RawUpdate;
@@ -50,6 +51,8 @@ pub(super) struct RawConfig {
     detect: RawDetect,
     #[serde(default)]
     game: RawGame,
+    #[serde(default)]
+    look: RawLook,
     #[serde(default)]
     health: RawHealth,
 }
@@ -97,6 +100,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
     let courts = check_all(raw.court, may_be_empty, ingest.as_ref(), origin, findings);
     let detect = raw.detect.check(origin, findings);
     let game = raw.game.check(findings);
+    let look = raw.look.check(findings);
     let health = raw.health.check(findings);
     Some(Config {
         appliance: appliance?,
@@ -110,6 +114,7 @@ fn check(raw: RawConfig, origin: &Origin<'_>, findings: &mut Findings<'_>) -> Op
         courts,
         detect,
         game,
+        look,
         health,
         advice: Vec::new(),
         secret_files: Vec::new(),

@@ -38,6 +38,7 @@ mod upload;
 mod court;
 mod detect;
 mod game;
+mod look;
 mod health;
 mod load;
 mod show;
@@ -61,6 +62,7 @@ pub use crate::config::health::HealthConfig;
 pub use crate::config::http::{CONNECTIONS_PER_ADDRESS, HttpConfig};
 pub use crate::config::ingest::{IngestConfig, TlsFiles};
 pub use crate::config::load::parse;
+pub use crate::config::look::LookConfig;
 pub use crate::config::origin::Origin;
 pub use crate::config::overlay::{Base, Overlay};
 pub use crate::config::plan::plan;
@@ -103,6 +105,8 @@ pub struct Config {
     pub detect: DetectConfig,
     /// `[game]`.
     pub game: GameConfig,
+    /// `[look]`.
+    pub look: LookConfig,
     /// `[health]`.
     pub health: HealthConfig,
     /// What loads but will disappoint, in words. For the log and `doctor`.

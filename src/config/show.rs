@@ -133,6 +133,13 @@ impl Config {
             ],
         );
         section("game", vec![("rules", Some(self.game.rules.clone().into()))]);
+        section(
+            "look",
+            vec![
+                ("bundle", self.look.bundle.clone().map(Value::from)),
+                ("crops_may_leave", Some(self.look.crops_may_leave.into())),
+            ],
+        );
         section("health", vec![("log", Some(self.health.log.clone().into()))]);
         let courts: Vec<Value> = self
             .courts

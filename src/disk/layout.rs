@@ -182,6 +182,11 @@ pub const LAYOUT: &[FileKind] = &[
         Keeps::Json,
         "the list of what models disagreed on is begun anew; its clips are kept",
     ),
+    kind(
+        "look.json",
+        Keeps::Json,
+        "what the second look has spent today is not known any more: the day counts as spent, it goes on at midnight UTC",
+    ),
     // What systemd/keep-log writes, beside the daemon.
     kind("failures/*.log", Keeps::Nothing, ""),
     kind("tried", Keeps::Made, "nothing: models are tried again at the start"),

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::event::Score;
 use crate::event::host::HostStatus;
+use crate::event::look::LookState;
 use crate::event::service::ServiceState;
 use crate::event::state::{
     ClaimState, ClockState, ModelsState, StorageState, StreamState, UplinkState,
@@ -45,6 +46,9 @@ pub struct BoxStatus {
     /// The image that runs, and the next one.
     #[serde(default)]
     pub update: UpdateState,
+    /// The hosted model that looks again; absent where none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<LookState>,
     /// Absent until the outbox is open.
     pub uplink: Option<UplinkStatus>,
     /// How far the box's claim is; absent where a broker is configured.

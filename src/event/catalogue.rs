@@ -333,6 +333,23 @@ codes! {
         "wait: once it has shown all that it must it is kept, else the box goes back by itself \
          (`courtside update status`)";
 
+    // The second look. Calls go on without it.
+    LookRefused = "look_refused", Advice, "the bundle of the second look cannot be used",
+        "do what it says, then restart courtside; `bundle` of [look] names it";
+    LookNoConsent = "look_no_consent", Advice, "a second look is configured, and the venue has not switched it on",
+        "ask the venue: with `crops_may_leave = true` in [look] crops round the ring leave the box, to the address in \
+         the bundle; without it, take `bundle` out of [look]";
+    LookNoKey = "look_no_key", Advice, "the second look has no key",
+        "put the key of its server into the file that `key_file` of the bundle names, readable for courtside \
+         alone, then restart";
+    LookNoAnswer = "look_no_answer", Advice, "the server of the second look does not answer",
+        "look at what it says: it is tried again by itself, within ten minutes; a key that is refused, or a model that \
+         is not there, needs you";
+    LookCapReached = "look_cap_reached", Advice, "the second look has spent its day's money",
+        "it goes on at midnight UTC; raise `cap_usd_a_day` in its bundle, or `ask_below` down, if that comes every day";
+    LookPriceOld = "look_price_old", Advice, "the price of the second look was looked up long ago",
+        "look it up, write it and the day into [price] of the bundle: the cap is kept by that price";
+
     // Certificates.
     CertificateEnded = "certificate_ended", Fault, "a certificate has ended",
         "put a new one in its place (`openssl x509 -enddate -noout -in FILE` shows the date); the broker's \

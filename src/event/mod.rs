@@ -6,7 +6,7 @@
 //! decided, `envelope` CloudEvents. `models` is what
 //! changes of models while they run, `command` what a box is asked from afar, `state` has the retained
 //! messages, `home` what a dashboard shows, `clip` what is asked and told of clips, `tags` what people call them, `game` what is told of a game and `play` what is asked of one, `box_status` all that a box says of itself in one value, `twin` what is wanted of its
-//! configuration and what it made of that, `service` whether it is in service, `upload` clips on their way to object storage, `update` the box's own next image, `words` the words of all of them.
+//! configuration and what it made of that, `service` whether it is in service, `upload` clips on their way to object storage, `update` the box's own next image, `look` the second look, `words` the words of all of them.
 
 mod decision;
 mod envelope;
@@ -24,6 +24,7 @@ pub mod host;
 pub mod home;
 pub mod upload;
 pub mod update;
+pub mod look;
 pub mod clip;
 pub mod tags;
 pub mod game;

@@ -211,6 +211,26 @@ words! {
 }
 
 words! {
+    /// Whether somebody looks again at doubtful attempts.
+    LookCondition {
+        /// He is asked.
+        Asks = "asks",
+        /// He is asked of what was recorded alone, by `courtside teach`.
+        Teaches = "teaches",
+        /// The venue has not switched it on: nothing leaves the box.
+        NoConsent = "no_consent",
+        /// There is no key.
+        NoKey = "no_key",
+        /// Nobody answers: not asked for a while.
+        BreakerOpen = "breaker_open",
+        /// The day's cap leaves too little for a question.
+        CapReached = "cap_reached",
+        /// The bundle cannot be used.
+        Refused = "refused",
+    }
+}
+
+words! {
     /// Why an upload needs an address.
     UploadNeed {
         /// It has none for these parts.

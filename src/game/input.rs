@@ -278,7 +278,8 @@ impl Called {
     }
 
     /// When the ball reached the ring.
-    pub(super) const fn reached(&self) -> MediaTime {
+    #[must_use]
+    pub const fn reached(&self) -> MediaTime {
         MediaTime::from_nanos(self.reached_ns)
     }
 

@@ -118,6 +118,12 @@ impl Room {
         self.tell(news);
     }
 
+    /// The game decided so by itself: what it waited for came, or did not.
+    pub(crate) fn decided(&self, court: &CourtId, decided: &[Decided]) {
+        let news = self.jury.lock().decided(court, decided);
+        self.tell(news);
+    }
+
     /// The game ended a session, and decided so.
     pub(crate) fn closed(&self, court: &CourtId, session: SessionId, decided: &[Decided]) {
         let news = {

@@ -18,6 +18,7 @@
 //!   shots, as one fold over the courts that it spans.
 //! - `calibrate`, `learning`: what the rims of a court taught it, from finals and from verdicts. A
 //!   verdict teaches and changes nothing that was told; a correction changes.
+//! - `second`: who looks again at finals, and finals that wait for his word.
 //! - `jury`: what other models would have called, and how each does.
 //! - `player`: the thread; `keeper`: calibrations on disk. All others are pure: no clock, no I/O; the
 //!   same answers and the same session give the same events, byte for byte (DESIGN §5.5).
@@ -42,6 +43,7 @@ pub mod sheet;
 mod resume;
 pub mod calibrate;
 mod learning;
+pub mod second;
 mod play;
 pub mod table;
 pub mod tap;

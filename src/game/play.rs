@@ -1,5 +1,7 @@
 //! The game of one court: answers, verdicts and corrections in; entries of its log and events out.
 
+use std::time::Duration;
+
 use crate::answer::RimAnswer;
 use crate::config::Calibrate;
 use crate::event::FactId;
@@ -9,6 +11,7 @@ use crate::game::calibrate::{Calibration, Learnt, Verdict};
 use crate::game::input::{Added, Called, Correction, InGame, Input, Undo};
 use crate::game::learning::{Learning, News};
 use crate::game::log::{CHECKPOINT_EVERY, Decided, Entry};
+use crate::game::second::{AttemptId, Held, Holding, Says};
 use crate::game::umpire::{Ruled, Umpire};
 use crate::media::{CloseReason, CourtId, MediaTime, RimId, SessionId, TeamId};
 
@@ -24,6 +27,8 @@ pub struct Game {
     umpire: Umpire,
     book: Book,
     learning: Learning,
+    /// Finals that wait for a second look.
+    holding: Holding,
     /// Entries of the log since its last checkpoint.
     entries: usize,
 }
@@ -37,7 +42,18 @@ impl Game {
 
     /// A game that goes on from `book`, which has `entries` entries since its last checkpoint.
     pub(super) const fn on(book: Book, rims: usize, entries: usize) -> Self {
-        Self { umpire: Umpire::new(rims), book, learning: Learning::off(), entries }
+        Self {
+            umpire: Umpire::new(rims),
+            book,
+            learning: Learning::off(),
+            holding: Holding::of(None),
+            entries,
+        }
+    }
+
+    /// The same, whose finals wait so long at most for a second look.
+    pub(super) fn holding(self, most: Option<Duration>) -> Self {
+        Self { holding: Holding::of(most), ..self }
     }
 
     /// The same, with what was learnt of its rims before, in their order.
@@ -140,6 +156,9 @@ impl Game {
             Some(session) => self.session_closed_in(session, CloseReason::TimeJump, ordinary),
             None => Vec::new(),
         };
+        for held in self.holding.overdue(answer.session, answer.pts) {
+            decided.extend(self.finish(&held, None));
+        }
         let shift = self.learning.shift(answer);
         if let Some(ruled) = self.umpire.step(answer, shift) {
             decided.extend(self.rule(&ruled, ordinary));
@@ -163,30 +182,65 @@ impl Game {
         let Some(ruled) = self.umpire.close(session) else { return Vec::new() };
         let mut decided: Vec<Decided> =
             ruled.iter().flat_map(|ruled| self.rule(ruled, ordinary)).collect();
+        decided.extend(self.wait_no_more());
         decided.extend(self.take(Input::StreamEnded { session }));
         decided
     }
 
-    /// What was ruled becomes an input; a final teaches its rim.
+    /// What was ruled becomes an input; a final teaches its rim, or waits for a second look.
     fn rule(&mut self, ruled: &Ruled, ordinary: Ordinary<'_>) -> Vec<Decided> {
         let Ruled { session, rim, ruling, by } = ruled;
         let called = |call: &Call| Called {
             in_game: ordinary(*rim, *session, call.reached),
             ..Called::of((*session, rim.0), call, (by.at, by.latency), &by.model)
         };
-        let decided = self.take(match ruling {
-            Ruling::Provisional(call) => Input::Provisional(called(call)),
-            Ruling::Final(call) => Input::Final(called(call)),
+        // Two of one rim are told in their order.
+        let earlier = self.holding.at_rim(*rim);
+        let mut decided: Vec<Decided> =
+            earlier.iter().flat_map(|held| self.finish(held, None)).collect();
+        decided.extend(match ruling {
+            Ruling::Provisional(call) => self.take(Input::Provisional(called(call))),
+            Ruling::Final(call) => match self.holding.take(ruled, *call, called(call)) {
+                Some(called) => self.told(ruled, call, called),
+                None => Vec::new(),
+            },
             Ruling::TakenBack(reason) => {
                 let reason = (*reason).to_owned();
-                Input::TakenBack { session: *session, rim: rim.0, reason }
+                self.take(Input::TakenBack { session: *session, rim: rim.0, reason })
             }
         });
+        decided
+    }
+
+    /// A final is told, and teaches its rim what its own model said.
+    fn told(&mut self, ruled: &Ruled, call: &Call, called: Called) -> Vec<Decided> {
+        let decided = self.take(Input::Final(called));
         let shot = decided.first().and_then(|decided| decided.events.first());
-        if let (Ruling::Final(call), Some(shot)) = (ruling, shot) {
-            self.learning.take(*rim, shot.fact, call, &by.model);
+        if let Some(shot) = shot {
+            self.learning.take(ruled.rim, shot.fact, call, &ruled.by.model);
         }
         decided
+    }
+
+    /// A final has waited.
+    fn finish(&mut self, held: &Held, says: Option<&Says>) -> Vec<Decided> {
+        self.told(&held.ruled, &held.call, held.told(says))
+    }
+
+    /// Finals that wait and that nobody was asked about yet.
+    pub(super) fn waiting(&mut self) -> Vec<(AttemptId, Called)> {
+        self.holding.fresh()
+    }
+
+    /// A second look has spoken of a final that waits, or will not; nothing where none of this attempt does.
+    pub(super) fn looked(&mut self, of: AttemptId, says: Option<&Says>) -> Option<Vec<Decided>> {
+        let held = self.holding.of_attempt(of)?;
+        Some(self.finish(&held, says))
+    }
+
+    /// Nothing waits any longer.
+    pub(super) fn wait_no_more(&mut self) -> Vec<Decided> {
+        self.holding.all().iter().flat_map(|held| self.finish(held, None)).collect()
     }
 
     /// Takes an input into the book; a checkpoint follows where it is time for one.

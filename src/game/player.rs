@@ -17,15 +17,16 @@ use tokio::sync::oneshot;
 use crate::answer::RimAnswer;
 use crate::clock::{Anchors, Clock, come_before_all, within};
 use crate::config::Calibrate;
-use crate::event::{Decision, FactId, LogEntry, Score};
+use crate::event::{By, Decision, FactId, LogEntry, Score};
 use crate::game::calibrate::{Calibration, Learnt, Verdict};
-use crate::game::input::Input;
+use crate::game::input::{Correction, Input};
 use crate::game::jury::Room;
 use crate::game::keeper::Write;
 use crate::game::log::{Decided, Entry};
 use crate::game::people::HearsPeople;
 use crate::game::play::Game;
 use crate::game::resume::{Recovered, resume};
+use crate::game::second::{AttemptId, Looked, LooksAgain};
 use crate::game::sheet::{SheetInput, ShotNews};
 use crate::game::table::Table;
 use crate::game::tap::{Tap, TapRefused, Tapped, utc_ns};
@@ -51,6 +52,8 @@ pub(crate) enum ToGame {
     Sided(GameId, oneshot::Sender<Option<oneshot::Receiver<()>>>),
     /// A person said what a shot was, and waits until that is on disk. Dropped if it never gets there.
     Said(FactId, Verdict, oneshot::Sender<Result<(), String>>),
+    /// Somebody looked again at an attempt. Dropped if it never gets there: the local call stands.
+    Looked(Looked),
 }
 
 /// What a game learns of its rims.
@@ -109,6 +112,8 @@ pub(crate) struct Seat {
     pub(crate) wall: Anchors,
     /// Hears what people say of its shots.
     pub(crate) people: Arc<dyn HearsPeople>,
+    /// Looks again at its finals.
+    pub(crate) look: Arc<dyn LooksAgain>,
 }
 
 /// A game's thread; ends with how many events it could not hand over.
@@ -128,7 +133,7 @@ pub(crate) fn start(
             seat.table.ordinary(&seat.court, rim, utc_ns(&seat.wall, &seat.court, session, at))
         };
         let Learning { how, rims, keeper } = learning;
-        let mut game = game.calibrated(how, rims);
+        let mut game = game.calibrated(how, rims).holding(seat.look.holds());
         show(&seat.board, &game);
         // What a crash parted from the log is heard again.
         for said in game.book().shots().filter_map(|fact| game.book().people(fact)) {
@@ -141,7 +146,8 @@ pub(crate) fn start(
         loop {
             let decided = match seat.inbox.take(WAIT) {
                 Take::Item(ToGame::Answer(answer)) => {
-                    let decided = game.step_in(&answer, &ordinary);
+                    let mut decided = game.step_in(&answer, &ordinary);
+                    decided.extend(seat.ask_again(&mut game, &decided));
                     seat.jury.live(&answer, &decided);
                     decided
                 }
@@ -160,7 +166,14 @@ pub(crate) fn start(
                     keep(&seat, &mut game, &keeper, Some((fact, waits)));
                     continue;
                 }
+                Take::Item(ToGame::Looked(looked)) => {
+                    let decided = seat.looked(&mut game, looked);
+                    seat.jury.decided(&seat.court, &decided);
+                    decided
+                }
                 Take::Item(ToGame::Tap(tap, waits)) => {
+                    // A person's word is of what is told.
+                    lost += seat.wait_no_more(&mut game);
                     let tapped = seat.tapped(&mut game, tap, &mut lost);
                     // Who waited may have gone.
                     drop(waits.send(tapped));
@@ -170,8 +183,12 @@ pub(crate) fn start(
                     drop(waits.send(seat.sided(&mut game, &of, &mut lost)));
                     continue;
                 }
-                Take::TimedOut => continue,
-                Take::Closed => break lost,
+                // Without pictures no time goes on that would end a wait.
+                Take::TimedOut => {
+                    lost += seat.wait_no_more(&mut game);
+                    continue;
+                }
+                Take::Closed => break lost + seat.wait_no_more(&mut game),
             };
             lost += seat.tell(&game, decided, None);
             // After the events: nobody waits for this one.
@@ -181,6 +198,63 @@ pub(crate) fn start(
 }
 
 impl Seat {
+    /// Tells who looks again of finals: of those that wait before they are told, of others at once, before they
+    /// are on their way to disk. What waits for nobody is told now.
+    fn ask_again(&self, game: &mut Game, decided: &[Decided]) -> Vec<Decided> {
+        if self.look.holds().is_none() {
+            for Decided { entry, events } in decided {
+                if let (Entry::Input(Input::Final(called)), Some(shot)) = (entry, events.first()) {
+                    self.look.decided(&self.court, called, Some(shot.fact));
+                }
+            }
+            return Vec::new();
+        }
+        let mut told = Vec::new();
+        for (of, called) in game.waiting() {
+            if !self.look.decided(&self.court, &called, None) {
+                told.extend(game.looked(of, None).unwrap_or_default());
+            }
+        }
+        told
+    }
+
+    /// What a second look came to: the final that waited for it, or a correction of the one that was told.
+    fn looked(&self, game: &mut Game, looked: Looked) -> Vec<Decided> {
+        let Looked { of, fact, says } = looked;
+        if let Some(decided) = game.looked(of, says.as_ref()) {
+            return decided;
+        }
+        let (Some(fact), Some(says)) = (fact, says) else { return Vec::new() };
+        let AttemptId { rim, .. } = of;
+        let correction = Correction {
+            fact,
+            what: Some(says.verdict),
+            points: None,
+            team: None,
+            player: None,
+            by: By::Look,
+            reason: says.reason,
+            who: None,
+        };
+        match game.correct(correction) {
+            Ok(decided) => decided,
+            Err(refused) => {
+                tracing::info!(court = %self.court, rim = rim.0, %refused, "a second look changes nothing");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Tells what waited for a second look; returns how many events are lost.
+    fn wait_no_more(&self, game: &mut Game) -> u64 {
+        let decided = game.wait_no_more();
+        if decided.is_empty() {
+            return 0;
+        }
+        self.jury.decided(&self.court, &decided);
+        self.tell(game, decided, None)
+    }
+
     /// What a person taps: what follows is on its way to disk when this returns.
     fn tapped(&self, game: &mut Game, tap: Tap, lost: &mut u64) -> Result<Tapped, TapRefused> {
         let (court, table) = (&self.court, &*self.table);
@@ -515,6 +589,7 @@ mod tests {
             table: Arc::default(),
             wall: Anchors::new(Arc::new(SystemClock::new()), "boot".into(), UtcTime::from_nanos(0)),
             people: Arc::new(()),
+            look: Arc::new(()),
         };
         let game = start(seat, Recovered::default(), learning);
 

@@ -18,6 +18,7 @@ use crate::event::words::{
 use crate::health::claimed;
 pub use crate::health::finding::Finding;
 use crate::health::host;
+use crate::health::looked::of_look;
 use crate::health::updated::of_update;
 use crate::media::Foreign;
 
@@ -64,6 +65,7 @@ pub fn findings(status: &BoxStatus) -> Vec<Finding> {
     of_service(&status.service, &mut found);
     of_config(status.config.as_ref(), &mut found);
     of_update(&status.update, &mut found);
+    of_look(status.look.as_ref(), &mut found);
     found.extend(
         status.admission.faults.iter().map(|fault| Finding::new("doors", Code::Attacked, fault)),
     );
@@ -495,6 +497,7 @@ mod tests {
             storage: Some(StorageState::default()),
             uploads: UploadsState::default(),
             update: UpdateState::default(),
+            look: None,
             uplink: Some(UplinkStatus { connected: true, ..UplinkStatus::default() }),
             claim: None,
             clock: ClockState { plausible: true, courts: vec![clock] },

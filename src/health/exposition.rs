@@ -206,6 +206,7 @@ mod tests {
             }],
             uploads: UploadsState::default(),
             update: UpdateState::default(),
+            look: None,
             ..Reading::default()
         })
     }

@@ -14,9 +14,11 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::event::look::LookState;
 use crate::event::update::UpdateState;
 use crate::event::upload::UploadsState;
 use crate::event::words::UpdateStep;
+use crate::health::looked;
 use crate::mailbox::Ledger;
 
 /// Bounds of all latency histograms, seconds: 0.25 ms to 8 s, doubling. Chosen so that each budget
@@ -77,6 +79,10 @@ pub struct Metrics {
     pub ring_write_seconds: Histogram,
     /// One `fdatasync` of the ring.
     pub fsync_seconds: Histogram,
+    /// From a local final until its contact sheet leaves memory.
+    pub look_sheet_seconds: Histogram,
+    /// From a local final until its second look is read.
+    pub look_answer_seconds: Histogram,
     registry: std::sync::Arc<Registry>,
 }
 
@@ -125,6 +131,8 @@ pub struct Reading {
     pub uploads: UploadsState,
     /// The image that runs, and the next one.
     pub update: UpdateState,
+    /// The second look; absent where there is none.
+    pub look: Option<LookState>,
 }
 
 /// How a model does at a court, over its last attempts and answers there.
@@ -216,6 +224,8 @@ impl Metrics {
             outbox_commit_seconds: seconds(),
             ring_write_seconds: seconds(),
             fsync_seconds: seconds(),
+            look_sheet_seconds: seconds(),
+            look_answer_seconds: seconds(),
             registry: std::sync::Arc::default(),
         };
         let mut latency = |name: &str, help: &str, metric: Box<dyn RegisterAs>| {
@@ -254,6 +264,16 @@ impl Metrics {
             Box::new(metrics.ring_write_seconds.clone()),
         );
         latency("fsync", "One fdatasync of the ring", Box::new(metrics.fsync_seconds.clone()));
+        latency(
+            "look_sheet",
+            "Local final until its contact sheet leaves memory",
+            Box::new(metrics.look_sheet_seconds.clone()),
+        );
+        latency(
+            "look_answer",
+            "Local final until its second look is read",
+            Box::new(metrics.look_answer_seconds.clone()),
+        );
         registry.register_collector(Box::new(LedgerCollector { ledger: ledger.clone() }));
         metrics.registry = std::sync::Arc::new(registry);
         metrics
@@ -422,6 +442,7 @@ impl Collector for ReadingCollector {
         self.models(&mut encoder)?;
         self.uploads(&mut encoder)?;
         self.update(&mut encoder)?;
+        looked::encode(self.reading.look.as_ref(), &mut encoder)?;
         let mut family = encoder.encode_descriptor(
             "calibration_shift",
             "Shift of a rim's log-odds of made, in force where calibration is on",

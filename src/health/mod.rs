@@ -16,6 +16,7 @@ mod notify;
 mod advice;
 mod claimed;
 mod updated;
+mod looked;
 mod finding;
 mod host;
 mod steps;

@@ -13,6 +13,8 @@ pub const DECODER: &str = "decoder";
 pub const GAME: &str = "game";
 /// Pictures of every court, on their way to the finder of rings.
 pub const FINDER: &str = "finder";
+/// A court's pictures, on their way to the second look.
+pub const LOOK: &str = "look";
 /// Decisions of every court, on their way into the outbox.
 pub const OUTBOX: &str = "outbox";
 /// What games learnt of their rims, on its way to the disk.

@@ -11,6 +11,7 @@ use crate::event::command::{
 };
 use crate::event::game::{GameScore, GameTold, Graphic, Leaderboard, Momentum, SocialCandidate};
 use crate::event::home::HomeState;
+use crate::event::look::LookState;
 use crate::event::models::{InstallOrder, SwapOrder};
 use crate::event::play::{
     GameArguments, GamePeriodArguments, GameStartArguments, ShotAddArguments, ShotCorrectArguments,
@@ -58,6 +59,7 @@ pub fn all() -> Vec<(String, Value)> {
         state::<StorageState>("storage"),
         state::<UploadsState>("uploads"),
         state::<UpdateState>("update"),
+        state::<LookState>("look"),
         state::<UplinkState>("uplink"),
         state::<ClockState>("clock"),
         state::<ServiceState>("service"),

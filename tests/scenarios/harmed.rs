@@ -43,6 +43,7 @@ const TRIED_ELSEWHERE: &[(&str, &str)] = &[
     ("tried", "tools::tried"),
     ("gpu/*", "device::kept"),
     ("import/**", "peers imports"),
+    ("look.json", "look::store"),
 ];
 
 /// What becomes of a file.

@@ -17,6 +17,8 @@ mod broker;
 mod desk;
 #[path = "../support/film.rs"]
 mod film;
+#[path = "../support/hosted.rs"]
+mod hosted;
 #[path = "../support/testbox.rs"]
 mod testbox;
 #[path = "../support/rungs.rs"]
@@ -28,6 +30,7 @@ mod doctor;
 mod engines;
 mod games;
 mod harmed;
+mod look;
 mod models;
 mod mutated;
 mod outage;

@@ -5,7 +5,7 @@
 //! scripted engine reads it out of that picture and answers what it stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -150,9 +150,13 @@ impl Pipeline for ScriptedPipeline {
     fn stop(self: Box<Self>, _hangs: bool) {}
 }
 
-/// A picture of which only the first byte is there.
+/// A picture that is all of one byte: one row of it, shown again for each.
 #[derive(Debug)]
 struct OneByte([u8; 1]);
+
+/// A row of each byte that a picture may be, and of grey.
+static ROWS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| (0..=128).map(|byte| vec![byte; 4_096]).collect());
 
 impl CpuPicture for OneByte {
     fn chroma(&self) -> ChromaLayout {
@@ -160,7 +164,9 @@ impl CpuPicture for OneByte {
     }
 
     fn plane(&self, index: usize) -> Option<Plane<'_>> {
-        (index == 0).then_some(Plane { bytes: &self.0, stride: 1 })
+        let byte = if index == 0 { self.0[0] } else { 128 };
+        let bytes = ROWS.get(usize::from(byte)).filter(|_| index < 2)?;
+        Some(Plane { bytes, stride: 0 })
     }
 }
 

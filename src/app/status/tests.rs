@@ -113,6 +113,7 @@ fn said_by(courts: Vec<CourtSays>) -> StagesSay {
         storage: None,
         uploads: UploadsState::default(),
         update: UpdateState::default(),
+        look: None,
         uplink: None,
         claim: None,
         clock: ClockState { plausible: true, courts: Vec::new() },

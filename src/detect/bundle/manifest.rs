@@ -78,6 +78,8 @@ enum RawTable {
 struct Kind {
     format: Option<u32>,
     task: Option<String>,
+    #[serde(rename = "where")]
+    place: Option<String>,
 }
 
 /// Format 2.
@@ -114,6 +116,10 @@ impl Manifest {
     ) -> Result<Self, BundleError> {
         let check = Check { place, table: "" };
         let kind: Kind = check.read(text)?;
+        if kind.place.as_deref() == Some("hosted") {
+            let want = "name it in `bundle` of [look]: it looks again, and decides no picture";
+            return Err(check.wrong("where", "\"hosted\"", want));
+        }
         let task = kind.task.as_deref().map(|word| task_of(check, word)).transpose()?;
         let (head, raw, table) = match kind.format {
             None | Some(1) => {

@@ -20,6 +20,12 @@ pub struct Web {
     pub target: String,
 }
 
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Web({})", self.told())
+    }
+}
+
 impl Web {
     /// Reads it: `https://HOST[:PORT]/PATH`. None with a user in it, which would end in logs.
     #[must_use]
