@@ -33,6 +33,7 @@ pub mod answer;
 pub mod event;
 pub mod rtmp;
 pub mod minisign;
+pub mod floor;
 pub mod clock;
 pub mod mailbox;
 pub mod disk;

@@ -14,6 +14,7 @@ use crate::config::ingest::IngestConfig;
 use crate::config::origin::Origin;
 use crate::config::relay::{self, RawRelay, RelayConfig};
 use crate::config::secret::Secret;
+use crate::floor::{FloorDrawn, Laid};
 use crate::media::{CourtId, RimBox};
 
 /// More courts than a hall has, and than a box decodes; each costs threads and memory (chosen).
@@ -40,6 +41,8 @@ pub struct CourtConfig {
     pub rims: Vec<RimBox>,
     /// Width and height of the picture that `rims` were drawn on; the first stream's, if absent.
     pub rims_of: Option<[u32; 2]>,
+    /// Where its painted floor lies in the picture; without one no spot of a shot is known.
+    pub floor: Option<Laid>,
     /// From shutter to the camera's own time stamp; taken off `time`. Zero unless given.
     pub camera_delay: Duration,
     /// Where its stream is forwarded to, unchanged.
@@ -72,6 +75,10 @@ pub(super) struct RawCourt {
     #[schemars(extend("x-applies" = "stream"))]
     #[schemars(with = "Option<[u32; 2]>")]
     rims_of: Option<Spanned<Vec<u32>>>,
+    /// The painted floor: a rule book's court, and the pixels at which points of it are seen.
+    #[schemars(extend("x-applies" = "stream"))]
+    #[schemars(with = "Option<FloorDrawn>")]
+    floor: Option<Spanned<FloorDrawn>>,
     /// Milliseconds from shutter to the camera's own time stamp.
     #[schemars(extend("x-applies" = "hot"))]
     #[schemars(with = "Option<u32>")]
@@ -166,6 +173,7 @@ impl RawCourt {
         let written = self.rims.iter().take(RIMS_MOST);
         let rims: Vec<RimBox> =
             written.filter_map(|written| rim(written, rims_of, findings)).collect();
+        let floor = self.floor.as_ref().and_then(|written| floor(written, rims_of, findings));
         let camera_delay_ms = self.camera_delay_ms.map_or(0, |written| {
             if *written.get_ref() > CAMERA_DELAY_MOST_MS {
                 let text =
@@ -192,11 +200,15 @@ impl RawCourt {
                 rim.w
             ));
         }
+        for advice in floor.iter().flat_map(|laid| laid.told(&middles(&rims, rims_of, laid)).advice)
+        {
+            findings.advise(format!("court {name}: its `floor`: {advice}"));
+        }
         if stream_key.expose().len() < KEY_ADVISED_CHARS {
             findings.advise(format!("court {name}: the stream key is short enough to be guessed"));
         }
         let camera_delay = Duration::from_millis(camera_delay_ms.into());
-        Some(CourtConfig { name, stream_key, rims, rims_of, camera_delay, relays })
+        Some(CourtConfig { name, stream_key, rims, rims_of, floor, camera_delay, relays })
     }
 
     fn stream_key(
@@ -253,6 +265,43 @@ fn picture_size(written: &Spanned<Vec<u32>>, findings: &mut Findings<'_>) -> Opt
     size
 }
 
+/// A floor that can be laid, in a picture of the aspect that the rims were drawn on.
+fn floor(
+    written: &Spanned<FloorDrawn>,
+    rims_of: Option<[u32; 2]>,
+    findings: &mut Findings<'_>,
+) -> Option<Laid> {
+    let laid = match written.get_ref().lay() {
+        Ok(laid) => laid,
+        Err(why) => {
+            findings.fault(written.span(), format!("`floor` cannot be laid: {why}"));
+            return None;
+        }
+    };
+    if let Some([width, height]) = rims_of
+        && laid.scale((width, height)).is_none()
+    {
+        let text = format!(
+            "`floor` was clicked on a picture of another aspect than the {width} x {height} of `rims_of`: \
+             click it again on the picture that comes now"
+        );
+        findings.fault(written.span(), text);
+        return None;
+    }
+    Some(laid)
+}
+
+/// The middles of the rims in the picture that the floor was clicked on.
+fn middles(rims: &[RimBox], rims_of: Option<[u32; 2]>, laid: &Laid) -> Vec<[f64; 2]> {
+    let [width, height] = rims_of.unwrap_or(laid.drawn.of);
+    let Some((across, down)) = laid.scale((width, height)) else { return Vec::new() };
+    let middle = |rim: &RimBox| {
+        let (x, y) = (f64::from(rim.x + rim.w / 2.0), f64::from(rim.y + rim.h / 2.0));
+        [x / across, y / down]
+    };
+    rims.iter().map(middle).collect()
+}
+
 fn rim(
     written: &Spanned<Vec<f64>>,
     rims_of: Option<[u32; 2]>,
@@ -283,4 +332,71 @@ fn rim(
     #[expect(clippy::cast_possible_truncation, reason = "0 to 16384: exact to a thousandth pixel")]
     let pixels = |side: f64| side as f32;
     Some(RimBox { x: pixels(x), y: pixels(y), w: pixels(w), h: pixels(h) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::load::parse;
+    use crate::config::origin::Origin;
+    use crate::config::{Config, ConfigError};
+
+    const FOUR: &str = "key-left = [420, 330], key-right = [820, 334], elbow-left = [366, 520], \
+                        elbow-right = [902, 526]";
+
+    fn with(floor: &str) -> Result<Config, ConfigError> {
+        let text = format!(
+            "[box]\nname = \"rim-1\"\n[uplink]\nbroker = \"mqtt://127.0.0.1:1883\"\n[[court]]\nname = \"a\"\n\
+             stream_key = \"north-hoop-1\"\nrims = [[612, 188, 44, 22]]\nrims_of = [1280, 720]\nfloor = {floor}\n"
+        );
+        let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+        let file = Path::new("courtside.toml");
+        parse(&text, &Origin { file, credentials: None, hostname: None, read: &read })
+    }
+
+    #[test]
+    fn a_floor_is_taken_told_back_and_advised_of() {
+        let config =
+            with(&format!("{{ plan = \"fiba\", of = [1280, 720], points = {{ {FOUR} }} }}"));
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        let laid = config.courts[0].floor.as_ref().expect("laid");
+        assert_eq!((laid.plan.name.as_str(), laid.drawn.points.len()), ("fiba", 4));
+        let shown: toml::Table = config.to_toml().parse().expect("TOML");
+        let told = &shown["court"][0]["floor"];
+        assert_eq!(told["points"]["elbow-right"][0].as_float(), Some(902.0), "{told}");
+        assert!(
+            config.advice.iter().any(|line| line.contains("click a fifth")),
+            "{:?}",
+            config.advice
+        );
+    }
+
+    #[test]
+    fn a_floor_that_cannot_be_is_refused_at_its_line_with_what_to_do() {
+        let mirrored = FOUR.replace("left", "L").replace("right", "left").replace('L', "right");
+        for (floor, said) in [
+            ("{ plan = \"fibba\", of = [1280, 720], points = {} }".to_owned(), "no court `fibba`"),
+            ("{ plan = \"fiba\", of = [1280, 720], points = {} }".to_owned(), "0 of at least 4"),
+            (
+                format!("{{ plan = \"fiba\", of = [1280, 720], points = {{ {mirrored} }} }}"),
+                "exchanged everywhere",
+            ),
+            (
+                format!("{{ plan = \"fiba\", of = [640, 480], points = {{ {FOUR} }} }}"),
+                "lies outside",
+            ),
+            (
+                format!("{{ plan = \"fiba\", of = [1280, 960], points = {{ {FOUR} }} }}"),
+                "another aspect",
+            ),
+        ] {
+            let Err(error) = with(&floor) else { panic!("{floor} is taken") };
+            let error = error.to_string();
+            assert!(
+                error.contains(said) && error.contains("courtside.toml:10"),
+                "{floor}: {error}"
+            );
+        }
+    }
 }

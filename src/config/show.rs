@@ -165,12 +165,14 @@ impl Config {
                         ("ca_file", relay.ca_file.as_deref().and_then(path)),
                     ]))
                 };
+                let floor = court.floor.as_ref().map(|laid| &laid.drawn);
                 let delay_ms = i64::try_from(court.camera_delay.as_millis()).unwrap_or(i64::MAX);
                 Value::Table(table(vec![
                     ("name", Some(court.name.as_str().into())),
                     ("stream_key", Some(secret(&court.stream_key))),
                     ("rims", Some(court.rims.iter().map(rim).collect::<Vec<_>>().into())),
                     ("rims_of", court.rims_of.map(|size| size.map(i64::from).to_vec().into())),
+                    ("floor", floor.and_then(|drawn| Value::try_from(drawn).ok())),
                     ("camera_delay_ms", Some(delay_ms.into())),
                     ("relay", Some(court.relays.iter().map(relay).collect::<Vec<_>>().into())),
                 ]))

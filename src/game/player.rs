@@ -567,6 +567,7 @@ mod tests {
             stream_key: Secret::new("north-hoop-1"),
             rims: vec![rim],
             rims_of: None,
+            floor: None,
             camera_delay: Duration::ZERO,
             relays: Vec::new(),
         };

@@ -2,7 +2,8 @@
 //!
 //! Looks at some pictures of a video, of a still, or of the camera that a running box has, and tells
 //! the rings that it sees in at least half of them. The finder can be wrong: the lines are a
-//! proposal, and the sheet shows what was taken for a ring.
+//! proposal, and the sheet shows what was taken for a ring. With `--floor` it is the painted floor that is laid instead,
+//! by points that a person saw (`aim_floor`).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,10 @@ use crate::detect::ring::{Finder, Ring};
 use crate::detect::{InstalledEngines, SYSTEM_MODELS};
 use crate::event::box_status::BoxStatus;
 use crate::health;
-use crate::media::{Colours, CourtId, Frame, RimBox, SessionId};
+use crate::media::{CourtId, Frame, RimBox, SessionId};
+use crate::tools::aim_floor::FloorArgs;
 use crate::tools::ask::{AskArgs, Place};
-use crate::tools::png_file::PngFile;
+use crate::tools::png_file::{PngFile, rgb};
 use crate::tools::private_folder::private_folder;
 
 /// Pictures of a video that are looked at, and their distance, ns.
@@ -60,6 +62,8 @@ pub(super) struct AimArgs {
     /// Draw what was found into a PNG
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
+    #[command(flatten)]
+    floor: FloorArgs,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -80,6 +84,9 @@ impl AimArgs {
     /// No finder, no picture, or a sheet that cannot be written.
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let sheet = self.sheet.as_deref().map(|path| PngFile::at(path, "--sheet")).transpose()?;
+        if let Some(plan) = self.floor.plan()? {
+            return self.floor.run(&plan, self.json, sheet.as_ref(), || self.one_picture());
+        }
         let engines = InstalledEngines::new(Arc::new(SystemClock::new()));
         let mut finder = Finder::find_and_load(&self.search(), &engines)?;
         let looked = if let Some(file) = &self.video {
@@ -101,6 +108,23 @@ impl AimArgs {
             tell(&looked, chosen);
         }
         Ok(if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    }
+
+    /// The first picture of what is looked at.
+    fn one_picture(&self) -> anyhow::Result<Frame> {
+        if let Some(file) = self.video.as_ref().or(self.picture.as_ref()) {
+            let mut video = VideoFile::open(file, CourtId::new("aim")?, SESSION)?;
+            return video
+                .next_frame()?
+                .with_context(|| format!("{} has no picture", file.display()));
+        }
+        let place = Place::of(&self.ask)?;
+        let court = self.court_of(&place)?;
+        let folder = private_folder("courtside-aim")?;
+        let frame = snapshot(&place, &court, &folder.join("snapshot.jpg"));
+        // A folder of ours among the system's temporary ones.
+        drop(std::fs::remove_dir_all(&folder));
+        frame
     }
 
     fn search(&self) -> Vec<PathBuf> {
@@ -154,13 +178,7 @@ pub(super) fn of_court(
 ) -> anyhow::Result<Looked> {
     let folder = private_folder("courtside-aim")?;
     let path = folder.join("snapshot.jpg");
-    let one = || -> anyhow::Result<Frame> {
-        let jpeg = place.get(&format!("/v1/courts/{court}/snapshot.jpg"), "image/jpeg")?;
-        let mut file = File::create(&path).context("write the snapshot")?;
-        std::io::Write::write_all(&mut file, &jpeg).context("write the snapshot")?;
-        let mut picture = VideoFile::open(&path, court.clone(), SESSION)?;
-        picture.next_frame()?.context("the box's snapshot is empty")
-    };
+    let one = || snapshot(place, court, &path);
     let mut looks = Vec::new();
     let mut last = None;
     let told = loop {
@@ -182,6 +200,15 @@ pub(super) fn of_court(
     drop(std::fs::remove_dir_all(&folder));
     told?;
     Ok(looked(&looks, last.context("no look was asked for")?))
+}
+
+/// The picture that the box has now, by way of a file at `path`.
+fn snapshot(place: &Place, court: &CourtId, path: &Path) -> anyhow::Result<Frame> {
+    let jpeg = place.get(&format!("/v1/courts/{court}/snapshot.jpg"), "image/jpeg")?;
+    let mut file = File::create(path).context("write the snapshot")?;
+    std::io::Write::write_all(&mut file, &jpeg).context("write the snapshot")?;
+    let mut picture = VideoFile::open(path, court.clone(), SESSION)?;
+    picture.next_frame()?.context("the box's snapshot is empty")
 }
 
 fn looked(looks: &[Vec<Ring>], last: Arc<Frame>) -> Looked {
@@ -288,19 +315,6 @@ fn outline(pixels: &mut [u8], (width, height): (u32, u32), rim: RimBox, colour: 
             }
         }
     }
-}
-
-/// The whole picture as RGB.
-fn rgb(frame: &Frame) -> Option<Vec<u8>> {
-    let colours = Colours::of(frame.to_cpu().ok()?)?;
-    let (width, height) = (usize::try_from(frame.width).ok()?, usize::try_from(frame.height).ok()?);
-    let mut pixels = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            pixels.extend(colours.at(x, y)?);
-        }
-    }
-    Some(pixels)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "gstreamer")]
 mod aim;
+#[cfg(feature = "gstreamer")]
+mod aim_floor;
 mod apart;
 mod ask;
 mod beside;

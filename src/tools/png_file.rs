@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::media::{Colours, Frame};
 use crate::tools::beside::write_beside;
 
 /// A place where a PNG can be written.
@@ -47,6 +48,19 @@ impl PngFile {
         })
         .with_context(cannot)
     }
+}
+
+/// The whole picture as RGB.
+pub(super) fn rgb(frame: &Frame) -> Option<Vec<u8>> {
+    let colours = Colours::of(frame.to_cpu().ok()?)?;
+    let (width, height) = (usize::try_from(frame.width).ok()?, usize::try_from(frame.height).ok()?);
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            pixels.extend(colours.at(x, y)?);
+        }
+    }
+    Some(pixels)
 }
 
 fn cannot(path: &Path, option: &str) -> String {

@@ -172,6 +172,8 @@ const PRINTING: &[(&str, &str)] = &[
     ("src/tools/config.rs", "the example and the schema"),
     ("src/tools/completions.rs", "made of our own help"),
     ("src/tools/aim.rs", "figures of rings"),
+    ("src/tools/aim_floor.rs", "figures, and our own names of points"),
+    ("src/floor/fit/tests.rs", "figures, of tests"),
     ("src/tools/demo.rs", "addresses, and calls of our own box"),
     ("src/tools/bench/ingest.rs", "figures"),
     (
