@@ -101,6 +101,16 @@ impl fmt::Display for Unusable {
     }
 }
 
+/// An answer by the contract, as a model should write it.
+pub(crate) fn said(answer: Call) -> String {
+    let word = match answer {
+        Call::Made => "YES",
+        Call::Missed => "NO",
+        Call::Unsure => "UNSURE",
+    };
+    json!({ "answer": word }).to_string()
+}
+
 /// Reads what a model said.
 ///
 /// # Errors
@@ -182,6 +192,13 @@ mod tests {
         }
         let long = format!("{{\"answer\": \"YES\"{}}}", " ".repeat(MOST_BYTES));
         assert_eq!(read(&long), Err(Unusable::Prose));
+    }
+
+    #[test]
+    fn what_is_taught_is_what_is_read() {
+        for call in [Call::Made, Call::Missed, Call::Unsure] {
+            assert_eq!(read(&said(call)), Ok(call));
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::look::breaker::Failure;
 use crate::look::choose::{Call, Why};
 use crate::look::shape::Nothing;
 
@@ -68,18 +67,8 @@ impl Counts {
             Ok(Call::Made) => more(&mut self.said, "made"),
             Ok(Call::Missed) => more(&mut self.said, "missed"),
             Ok(Call::Unsure) => more(&mut self.said, "unsure"),
-            Err(nothing) => more(&mut self.failed, failed(nothing)),
+            Err(nothing) => more(&mut self.failed, nothing.word()),
         }
-    }
-}
-
-/// A failure in a word.
-pub(crate) const fn failed(nothing: &Nothing) -> &'static str {
-    match nothing {
-        Nothing::Unusable(unusable) => unusable.word(),
-        Nothing::Status(_, Failure::NoAnswer | Failure::Unusable) => "no_answer",
-        Nothing::Status(_, Failure::TooMany(_)) => "too_many",
-        Nothing::Status(_, Failure::Refused) => "request_refused",
     }
 }
 

@@ -31,7 +31,7 @@ use crate::http::outgoing;
 use crate::look::ask::{Asked, Ready};
 use crate::look::breaker::Breaker;
 use crate::look::choose::{Call, Role, Why, asked};
-use crate::look::count::{Counts, NotAsked, failed};
+use crate::look::count::{Counts, NotAsked};
 use crate::look::crops::{Crop, Crops};
 use crate::look::manifest::{Hosted, REVISE_WITHIN};
 use crate::look::money::{Ticket, day_of};
@@ -437,7 +437,7 @@ impl Look {
                         "nobody answers: not asked for a while"
                     );
                 }
-                tracing::debug!(bundle = hosted.name, why, failed = failed(nothing), "no answer");
+                tracing::debug!(bundle = hosted.name, why, failed = nothing.word(), "no answer");
                 state.trouble = Some(why);
                 return None;
             }

@@ -49,6 +49,7 @@ pub use crate::look::desk::{Attempt, HearsLook, Look, LookMeters, LookParts, See
 pub use crate::look::found::{NoKey, NoLook, find, key};
 pub use crate::look::manifest::{Hosted, HostedRefused, PRICE_OLD_DAYS, is_hosted};
 pub use crate::look::money::{Cost, Money, Price, Tokens};
+pub(crate) use crate::look::money::{Purse, day_of};
 pub use crate::look::sheet::{ACROSS, draw};
 pub use crate::look::watch::start;
 

@@ -19,6 +19,8 @@ use crate::tools::demo;
 use crate::tools::doctor;
 #[cfg(feature = "gstreamer")]
 use crate::tools::eval;
+#[cfg(feature = "gstreamer")]
+use crate::tools::eval::teach;
 use crate::tools::fleet;
 use crate::tools::game;
 use crate::tools::heap;
@@ -89,6 +91,13 @@ Exit: 0 done · 1 failed, refused, or no answer · 2 wrong usage")]
     #[command(after_help = "Example: courtside eval --truth streams/dev.json --strata --coverage
 Exit: 0 printed · 1 failed · 3 below a floor of --gate, or not to be promoted")]
     Eval(eval::EvalArgs),
+    /// Write what people said of shots as examples to fine-tune a hosted model with
+    #[cfg(feature = "gstreamer")]
+    #[command(
+        after_help = "Example: courtside teach --labels labels/rims.json --export openai --out examples.jsonl
+Exit: 0 written · 1 no label with footage, or a file that cannot be written"
+    )]
+    Teach(teach::TeachArgs),
     /// Play recorded answers through the rules and print the facts
     #[command(after_help = "Example: courtside replay tests/data/golden/demo.answers.jsonl --json
 Exit: 0 played · 1 no such file, no recording, or a correction was refused")]
@@ -179,6 +188,8 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Remote(args) => args.run(),
         #[cfg(feature = "gstreamer")]
         Command::Eval(args) => args.run(),
+        #[cfg(feature = "gstreamer")]
+        Command::Teach(args) => args.run(),
         Command::Replay(args) => args.run(),
         Command::Recap(args) => args.run(),
         Command::Game(args) => args.run(),

@@ -487,3 +487,11 @@ fn a_long_file_whose_hash_is_wrong_is_not_taken_into_memory() {
     }
     assert_eq!(said_of(dir.path()), format!("{} bytes", BYTES.len()));
 }
+
+#[test]
+fn a_hosted_bundle_is_named_elsewhere() {
+    let place = ManifestPlace::File("hosted-x/model.toml".into());
+    let text = "format = 2\nname = \"hosted-x\"\nwhere = \"hosted\"\n";
+    let error = Manifest::parse("hosted-x", &place, text).expect_err("refused").to_string();
+    assert!(error.contains("`bundle` of [look]"), "{error}");
+}

@@ -12,7 +12,7 @@ mod anthropic;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::look::breaker::Failure;
 use crate::look::choose::Call;
@@ -87,6 +87,25 @@ impl Shape {
         }
     }
 
+    /// A question with the answer that is right, as its maker's service for fine-tuning takes a line: the messages
+    /// alone.
+    #[must_use]
+    pub fn example(self, question: &Question<'_>, answer: Call) -> Value {
+        let said = contract::said(answer);
+        let body = self.write(question).body;
+        let (key, answer) = match self {
+            Self::Openai => ("messages", json!({ "role": "assistant", "content": said })),
+            Self::Gemini => ("contents", json!({ "role": "model", "parts": [{ "text": said }] })),
+            Self::Anthropic => {
+                let content = json!([{ "type": "text", "text": said }]);
+                ("messages", json!({ "role": "assistant", "content": content }))
+            }
+        };
+        let mut turns = body.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        turns.push(answer);
+        json!({ key: turns })
+    }
+
     /// A body that its server answered with 200.
     #[must_use]
     pub fn read(self, body: &[u8]) -> Told {
@@ -126,6 +145,17 @@ pub enum Nothing {
 }
 
 impl Nothing {
+    /// For metrics and the log.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Unusable(unusable) => unusable.word(),
+            Self::Status(_, Failure::NoAnswer | Failure::Unusable) => "no_answer",
+            Self::Status(_, Failure::TooMany(_)) => "too_many",
+            Self::Status(_, Failure::Refused) => "request_refused",
+        }
+    }
+
     /// For the breaker.
     #[must_use]
     pub fn failure(&self) -> Failure {

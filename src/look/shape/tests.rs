@@ -1,7 +1,5 @@
 //! Each shape's requests, and what comes of each kind of answer.
 
-use serde_json::json;
-
 use super::*;
 use crate::look::money::Money;
 
@@ -27,6 +25,22 @@ fn requests_are_what_each_server_takes() {
         })
         .into();
     insta::assert_snapshot!(written.join("\n\n"));
+}
+
+#[test]
+fn an_example_is_the_question_and_the_answer_that_was_right() {
+    for (shape, key, said) in [
+        (Shape::Openai, "messages", "/1/content"),
+        (Shape::Gemini, "contents", "/1/parts/0/text"),
+        (Shape::Anthropic, "messages", "/1/content/0/text"),
+    ] {
+        let example = shape.example(&question(), Call::Missed);
+        let asked = shape.write(&question()).body;
+        assert_eq!(example[key][0], asked[key][0], "{shape:?}");
+        let said = example[key].pointer(said).and_then(Value::as_str).expect("a text");
+        assert_eq!(contract::read(said), Ok(Call::Missed));
+        assert_eq!(example.as_object().map(serde_json::Map::len), Some(1), "nothing but the turns");
+    }
 }
 
 #[test]

@@ -5,15 +5,17 @@
 //! second before it and its last one for a second after, since a camera would have been there.
 //!
 //! `truth` is what happened, `score` holds calls against it, `strata` sorts attempts into kinds, and
-//! `table` prints; all pure. `--jobs` plays several videos at once, which changes no call.
+//! `table` prints; all pure. `teach` writes what people said as examples for a hosted model. `hosted` asks a hosted bundle what it says of the finals of one of files. `--jobs` plays several videos at once, which changes no call.
 
 mod gate;
+mod hosted;
 mod json;
 mod lived;
 mod score;
 mod sheet;
 mod strata;
 mod table;
+pub(super) mod teach;
 mod truth;
 
 use std::collections::BTreeSet;
@@ -34,16 +36,18 @@ use crate::detect::{self, Bundle, IN_THE_BINARY, InstalledEngines, Offline};
 use crate::event::Event;
 use crate::game::Game;
 use crate::game::log::events as told;
-use crate::media::{CloseReason, CourtRims, Frame, MediaTime, SessionId};
+use crate::look::{self, Hosted, HostedRefused, NoLook};
+use crate::media::{CloseReason, CourtRims, Frame, MediaTime};
 use crate::router::Pace;
 
 use crate::tools::eval::gate::Gates;
+use crate::tools::eval::hosted::{Question, Watch};
 use crate::tools::eval::lived::{Recorded, Verdicts};
 use crate::tools::eval::score::{Judged, Score, calls, judge};
 use crate::tools::eval::sheet::Row;
 use crate::tools::eval::strata::Facts;
 use crate::tools::eval::table::Table;
-use crate::tools::eval::truth::Video;
+use crate::tools::eval::truth::{SESSION, Video};
 use crate::tools::png_file::PngFile;
 use crate::tools::tell::{remark, tell_json};
 
@@ -51,8 +55,6 @@ use crate::tools::tell::{remark, tell_json};
 const HOLD_NS: i64 = 1_000_000_000;
 /// Distance of held pictures, ns: 30 a second.
 const HELD_STEP_NS: i64 = 33_333_333;
-/// The run of timestamps that every video is said to be.
-const SESSION: SessionId = SessionId::from_bits(1);
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
@@ -64,12 +66,16 @@ pub(super) struct EvalArgs {
     /// for them all (can be repeated)
     #[arg(long, value_name = "NAME,NAME…", value_parser = names)]
     pub one_court: Vec<Names>,
-    /// Bundle to call with, as NAME or NAME:PRECISION (can be repeated) [default: rimnet]
+    /// Bundle to call with, as NAME or NAME:PRECISION; a hosted one is asked about the finals of
+    /// another (can be repeated) [default: rimnet]
     #[arg(long, value_name = "NAME")]
     pub bundle: Vec<String>,
     /// Folder of bundles, searched first (can be repeated)
     #[arg(long, value_name = "DIR")]
     pub models_dir: Vec<PathBuf>,
+    /// Crops of the videos may leave this machine, to the server of a hosted bundle
+    #[arg(long)]
+    pub crops_may_leave: bool,
     /// Name each attempt that was not called right, and each call of none
     #[arg(long)]
     pub wrong: bool,
@@ -136,8 +142,20 @@ impl EvalArgs {
         }
         truth::each_once(&videos)?;
         self.merge_courts(&mut videos)?;
-        let names =
-            if self.bundle.is_empty() { vec!["rimnet".to_owned()] } else { self.bundle.clone() };
+        let mut names = self.bundle.clone();
+        let mut hosted = Vec::new();
+        for name in names.clone() {
+            if let Some(found) = self.hosted(&name)? {
+                names.retain(|other| *other != name);
+                hosted.push(found);
+            }
+        }
+        if names.is_empty() {
+            names.push("rimnet".to_owned());
+        }
+        if let Some(hosted) = hosted.first() {
+            return self.ask(hosted, &names, &videos);
+        }
         if self.promote && names.len() != 2 {
             anyhow::bail!("--promote compares two bundles: --bundle NEW --bundle OLD");
         }
@@ -190,6 +208,58 @@ impl EvalArgs {
         Ok(if refused { ExitCode::from(3) } else { ExitCode::SUCCESS })
     }
 
+    /// The hosted bundle of that name; nothing of one of files.
+    fn hosted(&self, name: &str) -> anyhow::Result<Option<Hosted>> {
+        match look::find(name, &self.search()) {
+            Ok(hosted) => Ok(Some(hosted)),
+            Err(
+                NoLook::NotFound { .. }
+                | NoLook::Name { .. }
+                | NoLook::Refused(HostedRefused::Local { .. }),
+            ) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("--bundle {name}")),
+        }
+    }
+
+    /// Asks a hosted bundle about the finals of another.
+    fn ask(&self, hosted: &Hosted, names: &[String], videos: &[Video]) -> anyhow::Result<ExitCode> {
+        let [local] = names else {
+            anyhow::bail!("a hosted bundle is asked about the finals of one other: name it alone");
+        };
+        let others = self.promote || self.gate.is_some() || !self.calibrate.is_empty();
+        if others || self.sheet.is_some() || self.bundle.len() > 2 {
+            anyhow::bail!(
+                "{} is hosted: leave out --promote, --gate, --calibrate, --sheet and a third --bundle",
+                hosted.name
+            );
+        }
+        if !self.crops_may_leave {
+            anyhow::bail!(
+                "{} is hosted, at {}: with --crops-may-leave crops of these videos go there",
+                hosted.name,
+                hosted.address.told()
+            );
+        }
+        let key = hosted.key_file.as_deref().map(look::key).transpose()?;
+        let local = self.found(local)?;
+        let mut play =
+            |video: &Video, watch: Watch| -> anyhow::Result<(Vec<Event>, Vec<Question>)> {
+                let mut player = Player::new(&local, video)?;
+                player.watch = Some(watch);
+                player.play(video)?;
+                Ok((player.events, player.watch.map(Watch::questions).unwrap_or_default()))
+            };
+        hosted::run(&local.name, (hosted, key.as_ref()), videos, self.json, &mut play)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Where bundles lie.
+    fn search(&self) -> Vec<PathBuf> {
+        let mut search = self.models_dir.clone();
+        search.push(PathBuf::from(detect::SYSTEM_MODELS));
+        search
+    }
+
     /// Does what `--one-court` says.
     fn merge_courts(&self, videos: &mut [Video]) -> anyhow::Result<()> {
         let all: Vec<&str> =
@@ -219,8 +289,7 @@ impl EvalArgs {
 
     /// The bundle `name`, or `name:precision`, as it is to be called with.
     fn found(&self, name: &str) -> anyhow::Result<Bundle> {
-        let mut search = self.models_dir.clone();
-        search.push(PathBuf::from(detect::SYSTEM_MODELS));
+        let search = self.search();
         let found = match name.split_once(':') {
             Some((name, precision)) => detect::find_as(name, precision, &search, IN_THE_BINARY),
             None => detect::find(name, &search, IN_THE_BINARY),
@@ -423,6 +492,8 @@ struct Player {
     engine: Option<String>,
     /// Every answer, where they are to be played again.
     answers: Option<Vec<RimAnswer>>,
+    /// Keeps what a hosted bundle would be asked about.
+    watch: Option<Watch>,
 }
 
 impl Player {
@@ -437,6 +508,7 @@ impl Player {
             events: Vec::new(),
             engine: None,
             answers: None,
+            watch: None,
         })
     }
 
@@ -463,7 +535,11 @@ impl Player {
         if video.clip {
             self.hold(&last, HELD_STEP_NS, HOLD_NS);
         }
-        self.events.extend(told(self.game.session_closed(SESSION, CloseReason::Ended)));
+        let decided = self.game.session_closed(SESSION, CloseReason::Ended);
+        if let Some(watch) = &mut self.watch {
+            watch.decided(&decided);
+        }
+        self.events.extend(told(decided));
         if let Some(fault) = self.model.fault() {
             anyhow::bail!("{}: {fault}", video.file.display());
         }
@@ -485,12 +561,19 @@ impl Player {
     }
 
     fn frame_at(&mut self, frame: &Arc<Frame>, pts: MediaTime) {
+        if let Some(watch) = &mut self.watch {
+            watch.frame(frame, pts);
+        }
         if self.pace.passes(frame.session, pts) {
             for answer in self.model.frame_at(frame, pts) {
                 if self.engine.is_none() {
                     self.engine = Some(answer.model.engine.clone());
                 }
-                self.events.extend(told(self.game.step(&answer)));
+                let decided = self.game.step(&answer);
+                if let Some(watch) = &mut self.watch {
+                    watch.decided(&decided);
+                }
+                self.events.extend(told(decided));
                 if let Some(answers) = &mut self.answers {
                     answers.push(answer);
                 }

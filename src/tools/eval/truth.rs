@@ -19,7 +19,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::disk::read_regular_text;
-use crate::media::{CourtId, RimBox};
+use crate::media::{CourtId, RimBox, SessionId};
 
 /// Kinds of attempt that rendered truths tell apart, in the order in which they are told. A truth may
 /// say others.
@@ -142,6 +142,9 @@ const BEYOND_PICTURES: f64 = 2.0;
 pub(crate) fn court() -> anyhow::Result<CourtId> {
     Ok(CourtId::new("eval")?)
 }
+
+/// The run of timestamps that every video is said to be.
+pub(crate) const SESSION: SessionId = SessionId::from_bits(1);
 
 /// More than the truth of a season.
 const TRUTH_MOST_BYTES: u64 = 64 << 20;
