@@ -374,7 +374,6 @@ impl Look {
     }
 
     /// The sheet and its question, once what it may cost is on disk. Blocks.
-    #[expect(clippy::type_complexity, reason = "why not, by word and by sentence")]
     fn ready(&self, crops: &[Arc<Crop>]) -> Result<(Ready, Ticket), (NotAsked, Option<String>)> {
         let Some(asking) = &self.shared.asking else { return Err((NotAsked::Key, None)) };
         let sheet = sheet::draw(crops).ok_or((NotAsked::NoCrops, None))?;
