@@ -74,15 +74,21 @@ def place(x, size, rings=4.0, jitter=0.10, zoom=(0.82, 1.25), rotate=4.0, shake=
     v = F.avg_pool1d(v.transpose(1, 2), 9, 1, 4, count_include_pad=False).transpose(1, 2)
     wob = wob + (v - v.mean(1, keepdim=True)) * (chance((b, 1, 1), drift, dev) * uniform((b, 1, 1), 0, 0.012, dev))
     a[..., 2] += wob + motion(b, t, moves, dev) if moves else wob
-    grid = F.affine_grid(a.reshape(b * t, 2, 3), (b * t, 1, size, size), align_corners=False).view(b, t, size, size, 2)
     # The picture ends inside the crop: what lies beyond repeats its edge. Fixed in the picture, so before the shake.
     lim = torch.where(chance((b, 4), border, dev), uniform((b, 4), 0.35, 1.0, dev), torch.full((b, 4), 9.0, device=dev))
     lim[:, 2] = lim[:, 2].clamp(min=0.75)                                              # the top edge stays above the ring
     lo = torch.stack([-lim[:, 0], -lim[:, 2]], 1)[:, None, None, None]
     hi = torch.stack([lim[:, 1], lim[:, 3]], 1)[:, None, None, None]
+    return warp(x, a, lo, hi, size), a
+
+
+def warp(x, a, lo, hi, size):
+    """x [B, T, H, W] seen through maps a [B, T, 2, 3], nothing beyond lo and hi [B, 1, 1, 1, 2] -> [B, T, size, size]."""
+    b, t, h, w = x.shape
+    grid = F.affine_grid(a.reshape(b * t, 2, 3), (b * t, 1, size, size), align_corners=False).view(b, t, size, size, 2)
     grid = torch.maximum(torch.minimum(grid, hi), lo).reshape(b * t, size, size, 2)
     y = F.grid_sample(x.reshape(b * t, 1, h, w), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return y.view(b, t, size, size), a
+    return y.view(b, t, size, size)
 
 
 def motion(b, t, share, device):
@@ -154,11 +160,12 @@ _dct = {}
 
 
 def dct(n, device):
+    """The transform of n x n pixels, row after row: [n * n, n * n]."""
     if (n, str(device)) not in _dct:
         k = torch.arange(n, dtype=torch.float64)
         m = torch.cos(math.pi / n * (k[None] + 0.5) * k[:, None]) * math.sqrt(2 / n)
         m[0] /= math.sqrt(2)
-        _dct[(n, str(device))] = m.float().to(device)
+        _dct[(n, str(device))] = torch.kron(m, m).float().to(device)
     return _dct[(n, str(device))]
 
 
@@ -213,10 +220,10 @@ def codec(x, share=0.6, quality=(0.004, 0.06), block=8):
     gop = torch.randint(15, 120, (n,), device=dev)
     phase = torch.randint(0, 120, (n,), device=dev)
     cut_all = x[:n].view(n, t, h // block, block, w // block, block).permute(0, 1, 2, 4, 3, 5)
-    src = d @ cut_all @ d.T
+    src = (cut_all.flatten(-2) @ d.T).unflatten(-1, (block, block))
     key = (torch.arange(t, device=dev)[None] + phase[:, None]) % gop[:, None] == 0
     key[:, 0] = True
-    y = d.T @ requantised(src, q, key) @ d
+    y = (requantised(src, q, key).flatten(-2) @ d).unflatten(-1, (block, block))
     y = y.permute(0, 1, 2, 4, 3, 5).reshape(n, t, h, w)
     return torch.cat([y, x[n:]])
 
@@ -228,11 +235,11 @@ def noise(x, most=0.03):
 
 def fuse():
     """On a GPU: what passes over every pixel many times becomes one kernel each (of 128 sequences on an H100: occlude 6.6 to 0.5 ms, light 2.4
-    to 0.4, noise not measured). Where that can't be compiled it stays as it is."""
+    to 0.4, noise and warp not measured). Where that can't be compiled it stays as it is."""
     import torch._dynamo
-    global occlude, light, noise
+    global occlude, light, noise, warp
     torch._dynamo.config.suppress_errors = True
-    occlude, light, noise = (torch.compile(f) for f in (occlude, light, noise))
+    occlude, light, noise, warp = (torch.compile(f) for f in (occlude, light, noise, warp))
 
 
 def everything(x, labels, size, rings=4.0, rendered=True, ball=None, slow=0.18, moves=0.0):

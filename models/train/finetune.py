@@ -106,7 +106,7 @@ def main():
     if o.drawn:
         pool = Pool.of(o.drawn, dev)
     else:
-        pool = Pool("train.source:render", o.draw, min(64, o.draw), dev, DRAWN_SEED, 0, mix={"h264": 0.5})
+        pool = Pool("train.source:render", o.draw, min(64, o.draw), dev, DRAWN_SEED, 0, mixes=[{"h264": 0.5}])
         while pool.total < o.draw:
             pool.renew(wait=True)
             say(f"drawn {pool.total} of {o.draw}")

@@ -24,11 +24,13 @@ import torch
 
 from . import decide, export, given, source, weights
 from .evaluate import rules_from, share, timed, verdicts
-from .render import MODES, NETS, VENUE, sim
+from .render import CLOSE, MODES, NETS, VENUE, sim
 
-# boundary: most of it hard for the eye. natural: what a gym sees. venue: what a venue sends, every sequence at a bit rate.
+# boundary: most of it hard for the eye. natural: what a gym sees. venue: what a venue sends, close: a game under the ring, both with every
+# sequence at a bit rate.
 # -held: the same on cameras, nets and boards that training never draws.
-LIKE = dict(boundary=dict(weights=()), natural=dict(weights=tuple(sim.NATURAL)), venue={**{k: v for k, v in VENUE.items() if k != "h264"}, "bitrate": 1.0, "slow": 0.4})
+RATED = {name: {**{k: v for k, v in mix.items() if k not in ("h264", "sharp")}, "bitrate": 1.0, "slow": 0.4} for name, mix in dict(venue=VENUE, close=CLOSE).items()}
+LIKE = dict(boundary=dict(weights=()), natural=dict(weights=tuple(sim.NATURAL)), **RATED)
 SETS = {f"{name}{held}": dict(mix, held_out=bool(held)) for held in ("", "-held") for name, mix in LIKE.items()}
 KEPT = ("ring_px", "az", "el", "dist", "mode", "net", "dmin", "tell", "why", "fps", "mbit")
 STRATA = (("ring px", "ring_px", (0, 14, 18, 24, 31, 99)), ("frames/s", "fps", (0, 16, 22, 32)), ("Mbit/s", "mbit", (0.2, 0.5, 1, 2, 4)))

@@ -70,44 +70,47 @@ def render(n, seed, device, **mix):
 CPU_PIECE = 32               # what a process without a GPU draws at a time
 
 
-def _work(source, piece, first, stride, out, stop, device, mix):
+def _work(source, piece, first, stride, out, rest, stop, device, mixes):
     gpu = device.startswith("cuda")
     torch.set_num_threads(2 if gpu else 1)
     if not gpu:
         os.nice(5)               # what feeds the GPUs goes first
-        mix = {"chunk_px": 4_000_000, **mix}
+        mixes = [{"chunk_px": 4_000_000, **mix} for mix in mixes]
     step = piece if gpu else min(piece, CPU_PIECE)
     dev = torch.device(device)
     if dev.index is not None:
         torch.cuda.set_device(dev)
     mod, fun = source.split(":")
     fun = getattr(importlib.import_module(mod), fun)
-    seed = first
-    while not stop.is_set():
+    halt = rest if gpu else stop
+    seed, turn = first, first // piece
+    while not halt.is_set():
         for at in range(seed, seed + piece, step):
-            x, y, ball = fun(min(step, seed + piece - at), at, dev, **mix)
+            x, y, ball = fun(min(step, seed + piece - at), at, dev, **mixes[turn % len(mixes)])
             out.put((x.cpu(), y.to(torch.int8).cpu(), ball.cpu()))
-            if stop.is_set():
+            turn += 1
+            if halt.is_set():
                 break
         seed += stride
+    stop.wait()                  # what lies in the queue is this process's memory until it is taken
 
 
 class Pool:
     """Rendered sequences on the device; the oldest give way to new ones as the workers deliver them."""
 
-    def __init__(self, source, n, piece, device, seed, workers, draw_on=(), mix=None):
+    def __init__(self, source, n, piece, device, seed, workers, draw_on=(), mixes=({},)):
         self.x = torch.empty(n, FRAMES, SIZE, SIZE, dtype=torch.uint8, device=device)
         self.y = torch.empty(n, FRAMES, dtype=torch.long, device=device)
         self.ball = torch.empty(n, FRAMES, 4, dtype=torch.float16, device=device)
         self.at = self.filled = self.total = 0
         self.device, self.source, self.piece, self.seed = device, source, piece, seed
-        self.jobs, self.own, self.mix = [], not workers, mix or {}
+        self.jobs, self.own, self.mixes = [], not workers, list(mixes)
         if workers:
             ctx = torch.multiprocessing.get_context("spawn")
-            self.out, self.stop = ctx.Queue(maxsize=3 + workers // 2), ctx.Event()
+            self.out, self.gpus_rest, self.stop = ctx.Queue(maxsize=6 * workers), ctx.Event(), ctx.Event()
             for w in range(workers):
                 on = draw_on[w % len(draw_on)] if draw_on else str(device)
-                p = ctx.Process(target=_work, args=(source, piece, seed + w * piece, workers * piece, self.out, self.stop, on, self.mix), daemon=True)
+                p = ctx.Process(target=_work, args=(source, piece, seed + w * piece, workers * piece, self.out, self.gpus_rest, self.stop, on, self.mixes), daemon=True)
                 p.start()
                 self.jobs.append(p)
 
@@ -124,7 +127,8 @@ class Pool:
         if not self.jobs:
             if wait and self.own:
                 mod, fun = self.source.split(":")
-                self.add(*getattr(importlib.import_module(mod), fun)(self.piece, self.seed + self.total, self.device, **self.mix))
+                mix = self.mixes[self.total // self.piece % len(self.mixes)]
+                self.add(*getattr(importlib.import_module(mod), fun)(self.piece, self.seed + self.total, self.device, **mix))
             return
         try:
             while True:
@@ -133,8 +137,14 @@ class Pool:
         except queue.Empty:
             return
 
+    def rest(self):
+        """From now on no GPU draws: after the pieces that are begun it is the training's alone."""
+        if self.jobs:
+            self.gpus_rest.set()
+
     def close(self):
         if self.jobs:
+            self.rest()
             self.stop.set()
             for p in self.jobs:
                 p.terminate()

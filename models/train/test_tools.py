@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from . import average, bundle, decide, evaluate, export, finetune, footage, net, score, source, time_ort, weights, widen
+from . import augment, average, bundle, decide, evaluate, export, finetune, fit, footage, net, render, score, source, time_ort, weights, widen
 
 MODELS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RIMNET = os.path.join(MODELS, "rimnet")
@@ -226,6 +226,25 @@ class Missing(Refuses):
         ):
             self.check(main, args, word)
         self.assertFalse(os.path.exists(out), "a command that refuses leaves nothing behind")
+
+    def test_the_starved_encoders_transform_loses_nothing_by_itself(self):
+        torch.manual_seed(3)
+        x = torch.rand(2, 3, 16, 16)
+        self.assertTrue(torch.allclose(augment.codec(x, 1.0, (1e-5, 2e-5)), x, atol=1e-3))
+        self.assertGreater((augment.codec(x, 1.0, (0.3, 0.4)) - x).abs().max().item(), 0.05)
+        # rows and columns keep their places: a ramp along one of them stays along it
+        ramp = torch.arange(8.)[:, None].expand(8, 8).reshape(64)
+        c = (augment.dct(8, "cpu") @ ramp).view(8, 8)
+        self.assertLess(c[:, 1:].abs().max().item(), 1e-4)
+        self.assertGreater(c[1, 0].abs().item(), 5)
+
+    def test_mixes_that_take_turns_have_fields_of_their_own(self):
+        a, b = fit.mixed("boundary,close", ["held_out=0", "boundary:h264=0.6"])
+        self.assertEqual((a["h264"], b["h264"]), (0.6, render.CLOSE["h264"]))
+        self.assertEqual((a["held_out"], b["held_out"]), (0, 0))
+        for like, said, word in (("boundary,cloze", [], "cloze"), ("boundary", ["close:h264=1.0"], "names no close"), ("close", ["h264"], "KEY=VALUE")):
+            with self.assertRaisesRegex(SystemExit, word):
+                fit.mixed(like, said)
 
     def test_truth_that_cannot_be_is_refused(self):
         path = os.path.join(self.empty, "rims.json")

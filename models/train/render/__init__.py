@@ -36,7 +36,8 @@ class Cfg:
     bitrate: float = 0.0          # share of those that is held to a bit rate, 0.2 to 4 Mbit/s of a whole picture; the others: to a quality
     sharp: float = 0.0            # share of the attempts with a ring of 27 pixels and more that are held to no bit rate though `bitrate` would
     slow: float = 0.0             # share of attempts with 14 to 21 frames a second, where `fps` does not fix it
-    hands: float = 0.0            # share of dunks and lay-ups that show who brings the ball
+    hands: float = 0.0            # share of dunks, lay-ups and tip-ins that show who brings the ball
+    pull: float = 0.0             # share of those dunks whose ring gives way under who hangs on it, and springs back
     held_out: bool = False        # only cameras, nets and boards that False never draws; None: any
     weights: tuple = ()           # shares of sim.MODES, where they differ from sim.WEIGHTS
     chunk_px: int = 2_200_000     # pixels (frames x canvas) drawn at a time; raise it on a large GPU
@@ -56,7 +57,9 @@ class Cfg:
 VENUE = dict(weights=tuple(sim.GAME), ring_px=((12.5, .17), (15.5, .20), (19, .20), (24, .17), (30, .14), (40, .12)), h264=.85, bitrate=.6, slow=.22, hands=.8)
 # The same beside what a camera near the ring sees: half of the rings are large, and most of these sharp; more balls whose truth is late.
 BOTH = dict(weights=tuple(sim.LATE), ring_px=((10, .05), (12.5, .09), (15.5, .12), (19, .12), (24, .12), (30, .20), (38, .20), (44, .10)), h264=.75, bitrate=.7, sharp=.6, slow=.18, hands=.8)
-MIXES = dict(boundary={}, natural=dict(weights=tuple(sim.NATURAL)), venue=VENUE, both=BOTH)
+# A game under the ring: who dunks, lays up or tips in is seen, rings give way; narrow rings, most of the sequences at a bit rate, slow cameras. Drawn beside `boundary`.
+CLOSE = dict(weights=tuple(sim.CLOSE), ring_px=((10, .04), (12.5, .10), (15.5, .14), (19, .17), (24, .15), (30, .16), (38, .15), (44, .09)), h264=.8, bitrate=.8, sharp=.4, slow=.22, hands=.9, pull=.8)
+MIXES = dict(boundary={}, natural=dict(weights=tuple(sim.NATURAL)), venue=VENUE, both=BOTH, close=CLOSE)
 
 
 def params(seeds, device, cfg):
@@ -312,7 +315,7 @@ def main():
     import argparse
     ap = argparse.ArgumentParser(prog='render', usage='python3 -m render --seeds FIRST:END [options]', description=main.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--seeds', type=seeds, default='0:64', metavar='FIRST:END')
-    ap.add_argument('--mix', choices=list(MIXES), default='boundary', help='boundary: most near the limit; natural: what a gym sees; venue: what a venue sends; both: that and large, sharp rings')
+    ap.add_argument('--mix', choices=list(MIXES), default='boundary', help='boundary: most near the limit; natural: what a gym sees; venue: what a venue sends; both: that and large, sharp rings; close: a game under the ring')
     ap.add_argument('--h264', type=float, default=0.0, help='share of the attempts that go through x264')
     ap.add_argument('--luma', action='store_true', help='without colour, as training draws')
     ap.add_argument('--physics', action='store_true')

@@ -239,8 +239,11 @@ def capsule(xy, p, q, rp, rq, soft=1.0):
     return ((r - dd) / soft + .5).clamp(0, 1) * (2 * r).clamp(max=1), s
 
 
-def still(rng, view, P, held=None):
-    """Background, board, poles, bracket, ring: dict of the channels of the still picture [B,C,n+2m,n+2m].
+SEGMENTS = 40                # of the ring that stands still
+
+
+def still(rng, view, P, held=None, bare=None):
+    """Background, board, poles, bracket, ring (none where `bare` [B]): the channels of the still picture [B,C,n+2m,n+2m].
 
     0-2 colour, 3 cover (board or ring hides what is behind), 4 ring coverage, 5 ring coverage x depth (from D), 6 board cover."""
     d, B, m = rng.device, rng.n, view.margin
@@ -344,29 +347,62 @@ def still(rng, view, P, held=None):
         img, cover = seg(P3(x0, BOARD - .005, za), P3(x1, R * .97, zb), wbr, bcol, img, cover)
     sq = rng.u('brk/p', .05, .12)
     img, cover = seg(P3(-sq, BOARD - .01, -.03), P3(sq, BOARD - .01, -.03), rng.u('brk/h', .03, .09), bcol, img, cover)
-    # ring, far parts first
-    M = 40
-    a0 = torch.arange(M, device=d) * (2 * math.pi / M)
-    az_off = torch.atan2(view.f[:, 1], view.f[:, 0])            # far first: start behind
-    order = sorted(range(M), key=lambda k: -math.cos(2 * math.pi * (k + .5) / M))
-    ra = torch.zeros(B, 1, n, n, device=d)
-    rz = torch.zeros(B, 1, n, n, device=d)
-    rod = ROD * rng.u('ring/r', .9, 1.35)
-    for k in order:
-        t0, t1 = az_off + 2 * math.pi * k / M, az_off + 2 * math.pi * (k + 1) / M
-        a = torch.stack([R * torch.cos(t0), R * torch.sin(t0), t0 * 0], 1)
-        b = torch.stack([R * torch.cos(t1), R * torch.sin(t1), t1 * 0], 1)
-        q, zc = view.project(torch.stack([a, b], 1))
-        rp = view.ppm(zc) * rod[:, None]
-        c, _ = capsule(grid, q[:, 0], q[:, 1], rp[:, 0], rp[:, 1])
-        sh = .85 + .3 * math.cos(2 * math.pi * (k + 7) / M)
-        img = mixc(img, c, rc * torch.tensor([sh, 1., 1.], device=d))
-        z = (zc.mean(1) - view.D)
-        ra_new = torch.maximum(ra, c)
-        rz = torch.where(c > .2, e(z).expand_as(rz), rz)
-        ra = ra_new
+    # ring
+    look = dict(board=kind, ring=rc, rod=ROD * rng.u('ring/r', .9, 1.35))
+    img, ra, rz = hoop(view, grid, img, look, SEGMENTS, on=None if bare is None else (~bare).float())
     cover = torch.maximum(cover, ra)
-    return torch.cat([img, cover, ra, rz * (ra > 0), bcov], 1), dict(board=kind, ring=rc)
+    return torch.cat([img, cover, ra, rz * (ra > 0), bcov], 1), look
+
+
+def hoop(view, grid, img, look, segments, tilt=None, drift=None, on=None):
+    """The ring laid over img [B,3,h,w], far parts first; its coverage and that times its depth (from D) [B,1,h,w]. `tilt` [B]: rad that it
+    is pulled down by; `drift` [B,2]: pixels; `on` [B]: 0, none."""
+    e = lambda a: a[:, None, None, None]
+    turn = torch.atan2(view.f[:, 1], view.f[:, 0])              # far first: start behind
+    ra = rz = torch.zeros_like(img[:, :1])
+    at = lambda t: torch.stack([R * torch.cos(t), R * torch.sin(t), t * 0], 1)
+    for k in sorted(range(segments), key=lambda k: -math.cos(2 * math.pi * (k + .5) / segments)):
+        ends = torch.stack([at(turn + 2 * math.pi * k / segments), at(turn + 2 * math.pi * (k + 1) / segments)], 1)
+        if tilt is not None:
+            ends = ends + given_way(ends, tilt[:, None].expand(-1, 2))
+        q, zc = view.project(ends)
+        q = q if drift is None else q + drift[:, None]
+        rp = view.ppm(zc) * look['rod'][:, None]
+        c, _ = capsule(grid, q[:, 0], q[:, 1], rp[:, 0], rp[:, 1])
+        c = c if on is None else c * e(on)
+        sh = .85 + .3 * math.cos(2 * math.pi * (k / segments + 7 / 40))
+        img = mixc(img, c, look['ring'] * torch.tensor([sh, 1., 1.], device=img.device))
+        rz = torch.where(c > .2, e(zc.mean(1) - view.D).expand_as(rz), rz)
+        ra = torch.maximum(ra, c)
+    return img, ra, rz
+
+
+HINGE = R + .05              # y of the line that a ring gives way about, between ring and board
+
+
+def given_way(p, tilt):
+    """How far points p [B,M,3] of a ring lie from where they were when it is pulled down by tilt [B,M] rad about its hinge."""
+    arm = HINGE - p[..., 1]
+    y, z = arm * (1 - torch.cos(tilt)), -arm * torch.sin(tilt)
+    return torch.stack([torch.zeros_like(y), y, z], -1)
+
+
+def holds(rng):
+    """How long who dunks holds on to the ring, s [B]."""
+    return torch.where(rng.p('sc/hang', .6), rng.u('sc/h', .25, 1.5), rng.u('sc/h2', .02, .15))
+
+
+def pulled(rng, t):
+    """How far the ring gives way under who hangs on it, rad at times t [B,M], and how it springs back when he lets go."""
+    e = lambda a: a[:, None]
+    since, hang = t - sim.T0, holds(rng)
+    soft = rng.p('pull/soft', .65)                              # a ring on springs; the others bend a little
+    most = torch.where(soft, rng.u('pull/a', .12, .50), rng.u('pull/a2', .02, .08)) * (1 - torch.exp(-hang / .10))
+    on = (since / .12).clamp(0, 1)
+    sway = 1 + .2 * torch.sin(torch.minimum(since, e(hang)) * e(rng.u('sc/f', 3., 6.)) + e(rng.u('sc/p', 0, 6.28)))
+    after = (since - e(hang)).clamp(min=0)
+    back = torch.exp(-after * e(rng.u('pull/d', 4., 9.))) * torch.cos(2 * math.pi * after * e(torch.where(soft, rng.u('pull/f', 3., 6.), rng.u('pull/f2', 7., 12.))))
+    return (e(most) * on * on * (3 - 2 * on) * sway * back).clamp(min=-.04)
 
 
 # ---------------------------------------------------------------- what moves
@@ -390,7 +426,9 @@ def ball_at(P, S, t):
     z = torch.zeros_like(dt)
     back = P['p'][:, None] + P['v'][:, None] * dt * (1 - .0 * dt) + torch.cat([z, z, -.5 * sim.G * dt * dt], -1)
     ago = -dt
-    hand = torch.cat([P['p'][:, None, :2] + P['way'][:, None] * ago, P['p'][:, None, 2:] - P['dip'][:, None, None] * (ago - .10).clamp(min=0) ** 1.5], -1)
+    fell = P['fell'][:, None, None]
+    z = torch.where(fell > 0, fell * ago - .5 * sim.G * ago * ago, -P['dip'][:, None, None] * (ago - .10).clamp(min=0) ** 1.5)
+    hand = torch.cat([P['p'][:, None, :2] + P['way'][:, None] * ago, P['p'][:, None, 2:] + z], -1)
     back = torch.where(P['brought'][:, None, None], hand, back)
     return torch.where(early[..., None] & ~P['hand'][:, None, None], back, p)
 
@@ -526,7 +564,11 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
     d, B, n = rng.device, rng.n, view.n
     T = times.shape[1]
     m = view.margin
-    st, _ = still(rng, view, P, cfg.held_out)
+    # who brings the ball, and whose ring gives way under him
+    by = torch.nonzero(((P['mode'] == sim.MODE['dunk']) | (P['mode'] == sim.MODE['lay']) | (P['mode'] == sim.MODE['tip'])) & rng.p('scorer', cfg.hands))[:, 0]
+    gives = by[(P['mode'][by] == sim.MODE['dunk']) & rng.pick(by).p('pull', cfg.pull)]
+    bare = torch.zeros(B, dtype=torch.bool, device=d).index_fill(0, gives, True)
+    st, hooped = still(rng, view, P, cfg.held_out, bare if len(gives) else None)
     N2 = n + 2 * m
     # still picture, shifted with the camera
     c = torch.arange(n, device=d) + .5 + m
@@ -538,6 +580,12 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
     pic = F.grid_sample(st, grid, mode='bilinear', padding_mode='border', align_corners=False).to(dt)
     pic = pic.view(B, C, T, n, n).transpose(1, 2)
     CH = 1 if cfg.luma else 3
+    tilt = pulled(rng.pick(gives), times[gives])
+    yy, xx = torch.meshgrid(torch.arange(n, device=d) + .5, torch.arange(n, device=d) + .5, indexing='ij')
+    for k, i in enumerate(gives.tolist()):
+        each = torch.full((T,), i, device=d)
+        c, a, z = hoop(sub(view, each), (xx[None, None], yy[None, None]), pic[i, :, :3].float(), {q: hooped[q][each] for q in ('ring', 'rod')}, 24, tilt[k], view.drift[i])
+        pic[i, :, :3], pic[i, :, 3:4], pic[i, :, 4:5], pic[i, :, 5:6] = c.to(dt), torch.maximum(pic[i, :, 3:4], a.to(dt)), a.to(dt), (z * (a > 0)).to(dt)
     img, cover, ra, rz, bcov = pic[:, :, :CH], pic[:, :, 3:4], pic[:, :, 4:5], pic[:, :, 5:6], pic[:, :, 6:7]
     # people and things behind the board
     hasb = rng.p('ppl/back', .3)
@@ -582,9 +630,9 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
         q2, z2 = view.project(sb[0])
         balls.append((q2 + dr, z2, view.ppm(z2) * RB, sb[0], sb[1], 'ball2', None))
     # who brings the ball: a body behind the ring is drawn before the ball, one in front of it after the net
-    by = torch.nonzero(((P['mode'] == sim.MODE['dunk']) | (P['mode'] == sim.MODE['lay'])) & rng.p('scorer', cfg.hands))[:, 0]
     if len(by):
-        body, hand_, near = scorer(rng.pick(by), sub(view, by), {k: P[k][by] for k in ('mode', 'p', 'v', 'way', 'dip', 'brought', 'hand')}, {'p': S['p'][by]}, times[by])
+        sunk = torch.zeros(B, T, device=d).index_copy(0, gives, tilt)[by]
+        body, hand_, near = scorer(rng.pick(by), sub(view, by), {k: P[k][by] for k in ('mode', 'p', 'v', 'way', 'dip', 'fell', 'brought', 'hand')}, {'p': S['p'][by]}, times[by], sunk)
         i, k = by[~near], torch.nonzero(~near)[:, 0]
         a = 1 - cover[i]
         img = img.index_copy(0, i, (img[i] * (1 - body[0][k] * a) + body[1][k][:, :, :CH] * a).to(dt))
@@ -665,6 +713,9 @@ def frames(rng, view, P, S, times, tfr, cfg, look):
     xq = lerp_rec(S['x'].view(B, -1, LV * K * 3), (tsub - sim.T0) * sim.HZ / sim.REC - 1).view(B, T * ns, LV * K, 3)
     anch = P['anch'][:, None].expand(B, T * ns, K, 3)
     full = torch.cat([anch, xq], 2)                                     # [B,M,(LV+1)K,3]
+    if len(gives):                                                      # the net goes with its ring, each level a little later
+        late = [pulled(rng.pick(gives), tsub[gives] - .012 * k)[..., None] for k in range(LV + 1)]
+        full = full.index_add(0, gives, torch.cat([given_way(P['anch'][gives][:, None], a) for a in late], 2))
     Mn = (LV + 1) * K
     nq, nz_ = view.project(full.view(B, -1, 3))
     nq = nq.view(B, T * ns, Mn, 2) + dr[:, :, None]
@@ -821,27 +872,31 @@ def arm(rng, view, img, q, r):
     return out.view(B, T, CH, n, n), cov.view(B, T, 1, n, n)
 
 
-def scorer(rng, view, P, S, t):
-    """Who lays the ball in or dunks it, at times t [B,T]. Returns the body and the arm that has the ball, each as coverage
+def scorer(rng, view, P, S, t, tilt):
+    """Who lays the ball in, tips it in or dunks it, at times t [B,T]. Returns the body and the arm that has the ball, each as coverage
     [B,T,1,n,n] and colour [B,T,3,n,n] times that; and whether he is nearer to the camera than the ring [B].
 
-    The hand goes with the ball until it leaves it. Who dunks holds on to the ring then, for up to one and a half seconds, and swings."""
+    The hand goes with the ball until it leaves it; who tips meets it in the air. Who dunks holds on to the ring then, for up to one and a half
+    seconds, and swings; `tilt` [B,T]: rad that the ring gives way by."""
     d, n = rng.device, view.n
     B, T = t.shape
     e = lambda a: a[:, None]
-    dunk = P['mode'] == sim.MODE['dunk']
+    dunk, tips = P['mode'] == sim.MODE['dunk'], e(e(P['mode'] == sim.MODE['tip']))
     out = torch.cat([P['way'] / P['way'].norm(dim=1, keepdim=True).clamp(min=.1), torch.zeros(B, 1, device=d)], 1)     # the side he comes from
     lat = torch.stack([-out[:, 1], out[:, 0], out[:, 2]], 1)
     up = torch.tensor([0., 0., 1.], device=d)
     since = (t - sim.T0)[..., None]
     held = (ball_at(P, S, t.clamp(max=sim.T0)) + e(out) * .09 + up * torch.where(dunk, .07, -.08)[:, None, None])
-    hang = torch.where(rng.p('sc/hang', .6), rng.u('sc/h', .25, 1.5), rng.u('sc/h2', .02, .15))[:, None, None]
+    hang = holds(rng)[:, None, None]
     rod = e(out * R + up * .03 + lat * rng.u('sc/l', -.1, .1)[:, None])
+    rod = rod + given_way(rod, tilt)
     on = (since / .09).clamp(0, 1)
     fall = (since - hang).clamp(0, 1.2)
     hung = held + (rod - held) * on - up * (4.9 * fall * fall) + e(out) * fall * .5
     laid = held - up * (1.6 * since.clamp(0, 1.2) + 3 * since.clamp(0, 1.2) ** 2) + e(out) * since.clamp(0, 1.2) * .4
-    hand = torch.where(since < 0, held, torch.where(e(e(dunk)), hung, laid))
+    # the hand that tips comes up to where the ball is met
+    met = ball_at(P, S, torch.full_like(t, sim.T0)) + e(out) * .07 - up * .08 - up * (rng.u('sc/up', 1.5, 4.)[:, None, None] * (-since).clamp(0, .5))
+    hand = torch.where(since < 0, torch.where(tips, met, held), torch.where(e(e(dunk)), hung, laid))
     swing = torch.sin(since * rng.u('sc/f', 3., 6.)[:, None, None] + rng.u('sc/p', 0, 6.28)[:, None, None]) * rng.u('sc/a', .02, .22)[:, None, None]
     reach = .30 - .16 * on * (fall <= 0) * e(e(dunk.float()))
     sh = hand + e(out) * (reach + swing * .5) - up * rng.u('sc/arm', .52, .68)[:, None, None] + e(lat) * .05

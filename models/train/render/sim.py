@@ -17,19 +17,22 @@ T0, T1 = -0.30, 1.95                  # seconds simulated
 NREC = int((T1 - T0) * HZ) // REC
 
 # what is meant by an attempt's aim; what comes of it is up to the physics
-MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board', 'dunk',
+MODES = ['swish', 'rim', 'bank', 'front', 'behind', 'air', 'roll', 'drop', 'below', 'lay', 'board', 'dunk', 'tip',
          'empty', 'pass', 'bounce', 'hand', 'hang']
-WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025, 0.,
+WEIGHTS = [.15, .21, .07, .105, .095, .04, .07, .05, .015, .045, .025, 0., 0.,
            .05, .05, .03, .04, .01]
 # WEIGHTS puts most attempts near the limit between made and missed; NATURAL is what a gym sees; GAME has dunks too, keeps the
 # balls before and behind the ring, and half of its attempts go in, so that what learns from it leans to neither side.
-NATURAL = [.37, .20, .09, .015, .015, .04, .02, .01, .005, .06, .025, 0.,
+NATURAL = [.37, .20, .09, .015, .015, .04, .02, .01, .005, .06, .025, 0., 0.,
            .05, .04, .03, .02, .01]
-GAME = [.20, .18, .075, .09, .055, .045, .06, .03, .01, .05, .025, .03,
+GAME = [.20, .18, .075, .09, .055, .045, .06, .03, .01, .05, .025, .03, 0.,
         .04, .045, .03, .035, .015]
 # LATE has what a call comes too early for (rolls, drops, lay-ups: a ball that leaves the ring and falls in after all) and balls that fall short.
-LATE = [.16, .20, .08, .07, .04, .055, .10, .05, .01, .06, .015, .03,
+LATE = [.16, .20, .08, .07, .04, .055, .10, .05, .01, .06, .015, .03, 0.,
         .03, .035, .025, .03, .01]
+# CLOSE is a game under the ring: dunks, lay-ups and tip-ins beside shots, and more of nothing (passes, bounces, hands, nets that tremble) than any other.
+CLOSE = [.22, .13, .07, .05, .02, .04, .05, .05, .01, .06, .015, .055, .03,
+         .05, .055, .04, .035, .02]
 MODE = {m: i for i, m in enumerate(MODES)}
 FIRST_NONE = MODE['empty']
 
@@ -139,6 +142,14 @@ def draw_params(rng, az, el, weights=(), held=None):
     at = torch.stack([torch.cos(ang), torch.sin(ang)], 1) * into[:, None] + vd[:, :2] * (zd / vd[:, 2])[:, None]
     pb = torch.where(dk[:, None], torch.cat([at, zd[:, None]], 1), pb)
     vb = torch.where(dk[:, None], vd, vb)
+    # tip-ins: a ball that comes down beside the ring is met by a hand and pushed at it from close by
+    tip = is_('tip')
+    off, high, fly = rng.u('tip/r', .30, .75), rng.u('tip/z', .18, .55), rng.u('tip/t', .20, .38)
+    at = torch.stack([torch.cos(ang), torch.sin(ang)], 1) * off[:, None]
+    at = torch.stack([at[:, 0], at[:, 1].clamp(max=BOARD - RB - .06)], 1)
+    to = rng.g('tip/s', .15, 2)
+    pb = torch.where(tip[:, None], torch.cat([at, high[:, None]], 1), pb)
+    vb = torch.where(tip[:, None], torch.cat([(to - at) / fly[:, None], (.5 * G * fly - high / fly)[:, None]], 1), vb)
     # drops come from a hand above the ring: shorter flight is hidden by keeping them still until then
     # from below: up into the net
     bl = is_('below')
@@ -172,10 +183,13 @@ def draw_params(rng, az, el, weights=(), held=None):
     P['hand_w'] = rng.u('hand/w', 2.5, 7)
     P['p'], P['v'] = pb, vb
     # slow ones are brought by a hand: before T0 they come from the court's side, not along the parabola
-    P['brought'] = is_('lay', 'drop', 'roll', 'dunk')
+    P['brought'] = is_('lay', 'drop', 'roll', 'dunk', 'tip')
     wa = rng.u('brought/a', -70, 70) * math.pi / 180
     P['way'] = torch.stack([torch.sin(wa), -torch.cos(wa)], 1) * rng.u('brought/v', 1.8, 4.)[:, None]
     P['dip'] = rng.u('brought/z', 1.5, 4.5)
+    # what is tipped fell freely before, from the side that it is pushed from; P['fell']: how fast it came down (0: all others)
+    P['fell'] = torch.where(tip, rng.u('tip/fell', .5, 3.), torch.zeros(n, device=d))
+    P['way'] = torch.where(tip[:, None], _unit(at + rng.g('tip/w', .15, 2))[0] * rng.u('tip/v', .3, 2.5)[:, None], P['way'])
     # spin: back-spin about the horizontal axis across the flight, and some side spin
     ax = torch.stack([vb[:, 1], -vb[:, 0], vb[:, 0] * 0], 1)
     ax = _unit(ax)[0]

@@ -161,8 +161,9 @@ class Renderer(unittest.TestCase):
         rng = Rng(range(2000), 'cpu')
         az, el, _ = draw.camera(rng)
         for weights in (sim.WEIGHTS, sim.NATURAL):
-            self.assertEqual(weights[sim.MODE['dunk']], 0)
-            self.assertFalse((sim.draw_params(rng, az, el, weights)['mode'] == sim.MODE['dunk']).any())
+            for mode in ('dunk', 'tip'):
+                self.assertEqual(weights[sim.MODE[mode]], 0)
+                self.assertFalse((sim.draw_params(rng, az, el, weights)['mode'] == sim.MODE[mode]).any())
         share = float((sim.draw_params(rng, az, el, sim.GAME)['mode'] == sim.MODE['dunk']).float().mean())
         self.assertTrue(.02 < share < .05, share)
         fast, some = draw.rng_fps(rng), draw.rng_fps(rng, .25)
@@ -182,6 +183,37 @@ class Renderer(unittest.TestCase):
         self.assertTrue((other > .5).all(), other)
         self.assertTrue((brought['seen'] <= alone['seen'] + 1e-6).all())
         self.assertLess(float(brought['seen'].mean()), float(alone['seen'].mean()) - .02)
+
+    def test_a_ring_gives_way_under_who_hangs_on_it_and_comes_back(self):
+        only = tuple(float(m == 'dunk') for m in sim.MODES)
+        cfg = Cfg(size=32, frames=32, ring_px=((22, 1.),), again=0., weights=only, luma=True, hands=1.)
+        stiff, soft = render_batch(range(80, 84), 'cpu', cfg), render_batch(range(80, 84), 'cpu', dataclasses.replace(cfg, pull=1.))
+        for k in ('outcome', 't_rim', 't_truth'):
+            self.assertTrue(torch.equal(stiff[k], soft[k]), k)
+        self.assertTrue(((stiff['x'].float() - soft['x'].float()).abs().mean((1, 2, 3, 4)) > .2).any())
+        rng = Rng(range(400), 'cpu')
+        t = torch.linspace(sim.T0 - .5, sim.T0 + 4, 200)[None].expand(400, 200)
+        a = draw.pulled(rng, t)
+        self.assertTrue((a[t < sim.T0] == 0).all() and (a >= -.0401).all() and (a <= .61).all())
+        self.assertGreater(int((a.amax(1) > .15).sum()), 60)
+        self.assertTrue((a[:, -1].abs() < .02).all())
+
+    def test_what_is_pulled_down_turns_about_its_hinge(self):
+        p = torch.tensor([[[0., -sim.R, 0.], [0., draw.HINGE, 0.], [sim.R, 0., 0.]]])
+        q = p + draw.given_way(p, torch.full((1, 3), .3))
+        arm = lambda v: ((v[..., 1] - draw.HINGE) ** 2 + v[..., 2] ** 2).sqrt()
+        self.assertTrue(torch.allclose(arm(p), arm(q), atol=1e-6) and torch.equal(q[..., 0], p[..., 0]))
+        self.assertTrue(q[0, 0, 2] < q[0, 2, 2] < -.05 and torch.equal(q[0, 1], p[0, 1]))
+
+    def test_a_tip_in_comes_down_and_is_pushed_from_close_by(self):
+        rng, z = Rng(range(200), 'cpu'), torch.zeros(200)
+        P = sim.draw_params(rng, z, z, tuple(float(m == 'tip') for m in sim.MODES))
+        S = sim.simulate(P)
+        made = torch.bincount(sim.judge(P, S, z, z - .7)['outcome'], minlength=4)
+        self.assertTrue(made[1] > 60 and made[2] > 40, made)
+        before = draw.ball_at(P, S, torch.tensor([[sim.T0 - .06, sim.T0 - .03, sim.T0]]).expand(200, 3))
+        self.assertTrue((before[:, 0, 2] > before[:, 1, 2]).all() and (before[:, 1, 2] > before[:, 2, 2]).all())
+        self.assertTrue((P['p'][:, :2].norm(dim=1) < .8).all() and (P['p'][:, 1] < sim.BOARD - sim.RB).all())
 
     @unittest.skipUnless(importlib.util.find_spec('av'), 'needs PyAV')
     def test_a_bit_rate_is_held_and_starves_what_moves(self):
@@ -217,8 +249,9 @@ class Renderer(unittest.TestCase):
         self.assertTrue(torch.equal(some['x'][~large], none['x'][~large]) and not torch.equal(some['x'][large], none['x'][large]))
 
     def test_late_truths_are_drawn_more_often(self):
-        self.assertAlmostEqual(sum(sim.LATE), 1., places=5)
-        self.assertEqual(len(sim.LATE), len(sim.MODES))
+        for weights in (sim.LATE, sim.CLOSE):
+            self.assertAlmostEqual(sum(weights), 1., places=5)
+            self.assertEqual(len(weights), len(sim.MODES))
 
     def test_the_gap_is_between_surface_and_rod(self):
         fall = lambda x: ([x, -.3, 1.2], [0., 1., -2.], 5)
