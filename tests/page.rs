@@ -43,6 +43,9 @@ mod overlay;
 #[cfg(feature = "gstreamer")]
 #[path = "page/real.rs"]
 mod real;
+#[cfg(feature = "gstreamer")]
+#[path = "page/floor.rs"]
+mod floor;
 #[path = "page/playing.rs"]
 mod playing;
 

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::clock::Anchors;
 use crate::config::CourtConfig;
 use crate::event::Decision;
+use crate::floor::Laid;
 use crate::game::jury::Room;
 use crate::game::people::HearsPeople;
 use crate::game::player::{Board, Seat, ToGame};
@@ -32,6 +33,8 @@ pub(crate) struct CourtParts {
     pub(crate) name: CourtId,
     pub(crate) rims: Vec<RimBox>,
     pub(crate) rims_of: Option<[u32; 2]>,
+    /// Where its painted floor lies, if somebody clicked it.
+    pub(crate) floor: Option<Laid>,
     pub(crate) ring: UnitMailbox,
     pub(crate) decode: UnitMailbox,
     pub(crate) answers: Mailbox<ToGame>,
@@ -51,6 +54,7 @@ impl CourtParts {
             name: court.name.clone(),
             rims: court.rims.clone(),
             rims_of: court.rims_of,
+            floor: court.floor.clone(),
             ring,
             decode,
             answers: answers_hop(&court.name, ledger),

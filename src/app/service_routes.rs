@@ -1,4 +1,4 @@
-//! `/v1/courts/{court}/service` over HTTP: for the page's panel, and for a technician's own program.
+//! `/v1/courts/{court}/service` and `/floor` over HTTP: for the page's panel, and for a technician's own program.
 
 use std::sync::Arc;
 
@@ -7,11 +7,13 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::app::operations::{Technician, court_named};
 use crate::event::service::{ConfirmArguments, OverrideArguments};
+use crate::floor::{Plan, Xy};
 use crate::http::{Problem, ShareLimits, at_most};
 use crate::media::Foreign;
 use crate::uplink::Failed;
@@ -30,6 +32,9 @@ pub(crate) fn routes(technician: Arc<Technician>) -> Router {
         .route("/v1/courts/{court}/service/check", check)
         .route("/v1/courts/{court}/service/confirm", post(confirm))
         .route("/v1/courts/{court}/service/override", post(overrides))
+        .route("/v1/floors", get(floors))
+        .route("/v1/courts/{court}/floor", get(floor).post(lay))
+        .route("/v1/courts/{court}/floor/try", post(lays))
         .with_state(technician)
 }
 
@@ -63,6 +68,44 @@ async fn overrides(State(technician): With, Path(court): Path<String>, body: Byt
     done.await.map_or_else(|failed| refused(&failed), |told| Json(told).into_response())
 }
 
+/// The painted courts that there are, each with what of it can be clicked, and its lines.
+async fn floors() -> Response {
+    let plan = |plan: Plan| {
+        let xy = |at: Xy| [at.x, at.y];
+        let line = |line: Vec<Xy>| line.into_iter().map(xy).collect::<Vec<_>>();
+        let lines: Vec<_> = plan.lines().into_iter().map(line).collect();
+        let points = plan.points().into_iter();
+        let points: Vec<_> = points
+            .map(|point| json!({ "name": point.name, "words": point.words, "at": xy(point.at) }))
+            .collect();
+        json!({
+            "name": plan.name, "title": plan.title, "width": plan.width, "length": plan.length,
+            "points": points, "lines": lines,
+        })
+    };
+    Json(json!({ "floors": Plan::all().into_iter().map(plan).collect::<Vec<_>>() })).into_response()
+}
+
+async fn floor(State(technician): With, Path(court): Path<String>) -> Response {
+    match court_named(&technician.web, Some(court)) {
+        Ok(court) => Json(json!({ "floor": technician.floor(&court) })).into_response(),
+        Err(failed) => refused(&failed),
+    }
+}
+
+async fn lays(State(technician): With, Path(court): Path<String>, body: Bytes) -> Response {
+    let looked = || technician.lays(&court_named(&technician.web, Some(court))?, &read(&body)?);
+    looked().map_or_else(|failed| refused(&failed), |told| Json(told).into_response())
+}
+
+async fn lay(State(technician): With, Path(court): Path<String>, body: Bytes) -> Response {
+    let done = async {
+        let court = court_named(&technician.web, Some(court))?;
+        technician.lay(court, read(&body)?).await
+    };
+    done.await.map_or_else(|failed| refused(&failed), |told| Json(told).into_response())
+}
+
 fn read<Of: DeserializeOwned>(body: &[u8]) -> Result<Of, Failed> {
     serde_json::from_slice(body).map_err(|error| Failed::new("arguments", Foreign::error(&error)))
 }
@@ -70,7 +113,9 @@ fn read<Of: DeserializeOwned>(body: &[u8]) -> Result<Of, Failed> {
 fn refused(failed: &Failed) -> Response {
     let (status, title) = match failed.code {
         "no_such_court" => (StatusCode::NOT_FOUND, "No such court"),
-        "arguments" | "rims" | "who" | "reason" => (StatusCode::BAD_REQUEST, "Not understood"),
+        "arguments" | "rims" | "floor" | "who" | "reason" => {
+            (StatusCode::BAD_REQUEST, "Not understood")
+        }
         "no_picture" | "refused" | "no_file" => (StatusCode::CONFLICT, "Not taken"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "Not done"),
     };

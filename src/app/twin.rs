@@ -19,10 +19,12 @@ use crate::broker::Access;
 use crate::clock::Ticks;
 use crate::config::twin::{Came, Circumstances, Ended, LOST, Store, Twin, Wanted, Watching, hash};
 use crate::config::{
-    Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, Site, SiteRims, keys, names_rims, plan,
+    Begun, Config, CourtConfig, DESIRED_MOST_BYTES, Overlay, Site, SiteRims, keys, names_floor,
+    names_rims, plan,
 };
 use crate::event::twin::{Change, ConfigDesired, ConfigReported, DesiredTold, Refusal};
 use crate::event::words::{Applies, DesiredOutcome};
+use crate::floor::FloorDrawn;
 use crate::health;
 use crate::media::{CourtId, Foreign, Monotonic};
 
@@ -39,8 +41,16 @@ enum Ask {
     Wanted(Bytes, oneshot::Sender<DesiredTold>),
     /// One that could not be kept, and why.
     Unkept(Foreign, oneshot::Sender<DesiredTold>),
-    /// The rims of a court, confirmed in its picture.
-    Rims(CourtId, SiteRims, oneshot::Sender<Result<(), Foreign>>),
+    /// What of a court was confirmed in its picture.
+    Seen(CourtId, Seen, oneshot::Sender<Result<(), Foreign>>),
+}
+
+/// What somebody confirms in a picture.
+pub(crate) enum Seen {
+    /// Where its rims are.
+    Rims(SiteRims),
+    /// Where its floor lies.
+    Floor(FloorDrawn),
 }
 
 /// Gives a running box a configuration that is wanted, and says what is in force. Clones are the same.
@@ -92,14 +102,14 @@ impl TwinDesk {
         hears.await.ok()
     }
 
-    /// Has a court take rims that somebody confirmed in its picture, in force once this is through.
+    /// Has a court take what somebody confirmed in its picture, in force once this is through.
     ///
     /// # Errors
     /// Why not, and what to do; then nothing has changed.
-    pub(crate) async fn confirm_rims(&self, court: CourtId, rims: SiteRims) -> Result<(), Foreign> {
+    pub(crate) async fn confirm(&self, court: CourtId, seen: Seen) -> Result<(), Foreign> {
         let busy = || Foreign::told("another configuration is being taken: ask again in a moment");
         let (told, hears) = oneshot::channel();
-        self.asks.try_send(Ask::Rims(court, rims, told)).map_err(|_| busy())?;
+        self.asks.try_send(Ask::Seen(court, seen, told)).map_err(|_| busy())?;
         hears.await.map_err(|_| Foreign::told("the box ends"))?
     }
 }
@@ -181,8 +191,8 @@ impl TwinKeeper {
                         let twin = self.begun.twin.unreadable(0, why);
                         drop(told.send(self.passed_over(twin).await));
                     }
-                    Ask::Rims(court, rims, told) => {
-                        drop(told.send(self.confirmed(&court, rims).await));
+                    Ask::Seen(court, seen, told) => {
+                        drop(told.send(self.confirmed(&court, seen).await));
                     }
                 },
                 () = async { drop(stopped.wait_for(|told| *told).await) } => break,
@@ -260,17 +270,27 @@ impl TwinKeeper {
         told
     }
 
-    /// Rims that somebody confirmed come into force, under what is wanted.
-    async fn confirmed(&mut self, court: &CourtId, rims: SiteRims) -> Result<(), Foreign> {
+    /// What somebody confirmed comes into force, under what is wanted.
+    async fn confirmed(&mut self, court: &CourtId, seen: Seen) -> Result<(), Foreign> {
         let before = self.begun.twin.clone();
         let Wanted { revision, overlay } = &before.force;
-        if names_rims(overlay, court.as_str()) {
+        let (named, what) = match &seen {
+            Seen::Rims(_) => (names_rims(overlay, court.as_str()), "what the rims of {court} are"),
+            Seen::Floor(_) => {
+                (names_floor(overlay, court.as_str()), "where the floor of {court} lies")
+            }
+        };
+        if named {
+            let what = what.replace("{court}", court.as_str());
             return Err(Foreign::told(format_args!(
-                "config/desired (revision {revision}) says what the rims of {court} are: change them there, \
-                 or leave them out there and confirm these again"
+                "config/desired (revision {revision}) says {what}: change them there, or leave them out there \
+                 and confirm these again"
             )));
         }
-        let twin = before.with_rims(court.as_str(), rims);
+        let twin = match seen {
+            Seen::Rims(rims) => before.with_rims(court.as_str(), rims),
+            Seen::Floor(floor) => before.with_floor(court.as_str(), floor),
+        };
         let config = self.with(&twin.site, overlay).map_err(|errors| {
             let lines: Vec<_> =
                 errors.iter().map(|error| format!("{}: {}", error.path, error.reason)).collect();
@@ -289,7 +309,7 @@ impl TwinKeeper {
             self.tell();
             return back.and(Err(reason));
         }
-        tracing::info!(%court, "the rims that were confirmed come into force");
+        tracing::info!(%court, "what was confirmed in the picture comes into force");
         self.tell();
         Ok(())
     }

@@ -200,7 +200,7 @@ impl RawCourt {
                 rim.w
             ));
         }
-        for advice in floor.iter().flat_map(|laid| laid.told(&middles(&rims, rims_of, laid)).advice)
+        for advice in floor.iter().flat_map(|laid| laid.told(&laid.middles(&rims, rims_of)).advice)
         {
             findings.advise(format!("court {name}: its `floor`: {advice}"));
         }
@@ -289,17 +289,6 @@ fn floor(
         return None;
     }
     Some(laid)
-}
-
-/// The middles of the rims in the picture that the floor was clicked on.
-fn middles(rims: &[RimBox], rims_of: Option<[u32; 2]>, laid: &Laid) -> Vec<[f64; 2]> {
-    let [width, height] = rims_of.unwrap_or(laid.drawn.of);
-    let Some((across, down)) = laid.scale((width, height)) else { return Vec::new() };
-    let middle = |rim: &RimBox| {
-        let (x, y) = (f64::from(rim.x + rim.w / 2.0), f64::from(rim.y + rim.h / 2.0));
-        [x / across, y / down]
-    };
-    rims.iter().map(middle).collect()
 }
 
 fn rim(

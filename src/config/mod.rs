@@ -70,7 +70,7 @@ pub use crate::config::relay::RelayConfig;
 pub use crate::config::ring::RingConfig;
 pub use crate::config::secret::Secret;
 pub use crate::config::show::schema;
-pub use crate::config::site::{Site, SiteRims, names_rims};
+pub use crate::config::site::{Site, SiteCourt, SiteRims, names_floor, names_rims};
 pub use crate::config::source::{Begun, ReadFile, Source, load};
 pub use crate::config::table::{refused, table};
 pub use crate::config::twin::DESIRED_MOST_BYTES;

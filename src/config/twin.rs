@@ -35,6 +35,7 @@ use crate::config::site::{Site, SiteRims};
 use crate::disk::{Disk, Format, Taken, Wrong, read_json, read_whole, take, write_sealed};
 use crate::event::twin::{Change, DesiredTold, Refusal};
 use crate::event::words::{Applies, DesiredOutcome};
+use crate::floor::FloorDrawn;
 use crate::media::{Foreign, Monotonic};
 
 /// A broker that is not reached for so long is lost (DESIGN §4.6); one that holds for so long is good.
@@ -96,7 +97,7 @@ pub struct Twin {
     /// Why one that came after it and was not newer, or could not be read, is passed over.
     #[serde(default)]
     pub passed_over: Option<DesiredTold>,
-    /// Rims that were confirmed in the picture, under what is wanted.
+    /// Rims and floors that were confirmed in the picture, under what is wanted.
     #[serde(default)]
     pub site: Site,
 }
@@ -205,7 +206,15 @@ impl Twin {
     #[must_use]
     pub fn with_rims(&self, court: &str, rims: SiteRims) -> Self {
         let mut site = self.site.clone();
-        site.insert(court.to_owned(), rims);
+        site.entry(court.to_owned()).or_default().rims = Some(rims);
+        Self { site, ..self.clone() }
+    }
+
+    /// The floor of one court is confirmed to lie so.
+    #[must_use]
+    pub fn with_floor(&self, court: &str, floor: FloorDrawn) -> Self {
+        let mut site = self.site.clone();
+        site.entry(court.to_owned()).or_default().floor = Some(floor);
         Self { site, ..self.clone() }
     }
 

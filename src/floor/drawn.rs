@@ -143,6 +143,18 @@ impl Laid {
         placed.first().map(|of| (f64::from(of.w), f64::from(of.h)))
     }
 
+    /// The middles of rims in the picture that it was drawn on; none of a picture of another aspect.
+    #[must_use]
+    pub fn middles(&self, rims: &[RimBox], rims_of: Option<[u32; 2]>) -> Vec<Pixel> {
+        let [width, height] = rims_of.unwrap_or(self.drawn.of);
+        let Some((across, down)) = self.scale((width, height)) else { return Vec::new() };
+        let middle = |rim: &RimBox| {
+            let (x, y) = (f64::from(rim.x + rim.w / 2.0), f64::from(rim.y + rim.h / 2.0));
+            [x / across, y / down]
+        };
+        rims.iter().map(middle).collect()
+    }
+
     /// What is told of it; `rims` are the middles of the rings that were drawn, in the same picture.
     #[must_use]
     pub fn told(&self, rims: &[Pixel]) -> Told {

@@ -27,6 +27,7 @@ const MODULES: &[(&str, &str)] = &[
     ("court.js", include_str!("script/court.js")),
     ("dom.js", include_str!("script/dom.js")),
     ("facts.js", include_str!("script/facts.js")),
+    ("floor.js", include_str!("script/floor.js")),
     ("feed.js", include_str!("script/feed.js")),
     ("keep.js", include_str!("script/keep.js")),
     ("models.js", include_str!("script/models.js")),

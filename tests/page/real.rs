@@ -26,8 +26,8 @@ const POINTS: &str =
 const ROWS: &str = "document.querySelectorAll('#calls .call:not(.provisional)').length";
 
 /// The daemon in this process, with a broker that is away: all of this works without an uplink.
-struct Boxed {
-    http: SocketAddr,
+pub(super) struct Boxed {
+    pub(super) http: SocketAddr,
     rtmp: SocketAddr,
     stop: watch::Sender<bool>,
     ended: Option<std::thread::JoinHandle<()>>,
@@ -35,7 +35,7 @@ struct Boxed {
 }
 
 impl Boxed {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let text = format!(
             "[box]\nname = \"rim-1\"\ndata_dir = \"{}\"\n[uplink]\nbroker = \"mqtt://127.0.0.1:1\"\n\
@@ -48,9 +48,10 @@ impl Boxed {
         let source = Source::new(Path::new("courtside.toml"), &text, Arc::new(read));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (devices, disk) = (Devices::installed(&clock), Arc::new(RealDisk::new()));
-        let config = source.begin(&*disk).expect("it is right").config;
+        let begun = source.begin(&*disk).expect("it is right");
+        let config = begun.config.clone();
         let world = World { clock, chance: Chance::system(), disk, devices };
-        let options = Options { open_http: true, ..Options::default() };
+        let options = Options { open_http: true, twin: Some(begun), ..Options::default() };
         let runtime = tokio::runtime::Runtime::new().expect("runtime");
         let app = runtime.block_on(App::build(config, world, options)).expect("it is built");
         let addresses = app.addresses();
@@ -64,7 +65,7 @@ impl Boxed {
     }
 
     /// The rendered game, at its own pace.
-    fn plays(&self) -> std::thread::JoinHandle<()> {
+    pub(super) fn plays(&self) -> std::thread::JoinHandle<()> {
         let url = format!("rtmp://{}/live/{KEY}", self.rtmp);
         std::thread::spawn(move || {
             let game = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/game.flv");

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use crate::app::operations::kit::Kit;
 use crate::app::operations::looks::{aimed, told};
 use crate::app::service::{ServiceDesk, Word};
-use crate::app::twin::TwinDesk;
+use crate::app::twin::{Seen, TwinDesk};
 use crate::app::web::WebState;
 use crate::config::SiteRims;
 use crate::event::service::{
     ConfirmArguments, CourtService, Overridden, OverrideArguments, Vouched,
 };
+use crate::floor::{FloorDrawn, Laid, Told};
 use crate::media::{CourtId, Foreign, ForeignKind, RimBox};
 use crate::page::Source;
 use crate::uplink::Failed;
@@ -90,11 +91,42 @@ impl Technician {
                 return Err(Failed::new("no_file", reason));
             };
             let taken = SiteRims { rims: rims.clone(), rims_of };
-            let taken = twin.confirm_rims(court.clone(), taken).await;
+            let taken = twin.confirm(court.clone(), Seen::Rims(taken)).await;
             taken.map_err(|reason| Failed { code: "refused", reason })?;
         }
         let vouched = self.vouched(who, door, rims, Some(rims_of), Some(picture));
         self.say(court, Word::Confirm(vouched)).await
+    }
+
+    /// A floor as it would be laid, with its errors and its lines in the picture; nothing changes.
+    pub(crate) fn lays(&self, court: &CourtId, drawn: &FloorDrawn) -> Result<Told, Failed> {
+        let laid = drawn.lay().map_err(|why| Failed::new("floor", why))?;
+        Ok(laid.told(&self.middles(court, &laid)))
+    }
+
+    /// Where the floor of a court lies, if that is known.
+    pub(crate) fn floor(&self, court: &CourtId) -> Option<Told> {
+        let parts = self.web.book.get(court)?;
+        let laid = parts.floor.as_ref()?;
+        Some(laid.told(&self.middles(court, laid)))
+    }
+
+    /// The middles of the rims in the picture that a floor was clicked on.
+    fn middles(&self, court: &CourtId, laid: &Laid) -> Vec<[f64; 2]> {
+        let Some(parts) = self.web.book.get(court) else { return Vec::new() };
+        laid.middles(&parts.rims, parts.rims_of)
+    }
+
+    /// The floor of a court lies so: somebody saw it in the picture. Its stream begins anew.
+    pub(crate) async fn lay(&self, court: CourtId, drawn: FloorDrawn) -> Result<Told, Failed> {
+        let told = self.lays(&court, &drawn)?;
+        let Some(twin) = &self.twin else {
+            let reason = "the box was not started from a file: start it with this floor";
+            return Err(Failed::new("no_file", reason));
+        };
+        let taken = twin.confirm(court, Seen::Floor(drawn)).await;
+        taken.map_err(|reason| Failed { code: "refused", reason })?;
+        Ok(told)
     }
 
     /// A court is in service, or out of it, whatever its checks say.

@@ -2,6 +2,7 @@
 
 import { calibrated } from "./calibration.js";
 import { $, known, make, say, toned } from "./dom.js";
+import { flooring } from "./floor.js";
 import { keepLast } from "./keep.js";
 import { recording } from "./recording.js";
 import { drawing } from "./rims.js";
@@ -26,6 +27,8 @@ export class Court {
     this.image.alt = `Last picture of court ${name}`;
     const draw = $(".draw", this.root);
     forRole(draw, "technician", () => drawing.open(this), (why) => say(draw, why));
+    const lay = $(".lay", this.root);
+    forRole(lay, "technician", () => flooring.open(this), (why) => say(lay, why));
     $(".play", this.root).addEventListener("click", () => recording.open(name));
     say($("h2", this.root), `Court ${name}`);
     keepLast(this);
