@@ -34,6 +34,7 @@ pub mod event;
 pub mod rtmp;
 pub mod minisign;
 pub mod floor;
+pub mod hear;
 pub mod clock;
 pub mod mailbox;
 pub mod disk;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// Modules by row, lowest first. A file may name modules of lower rows, and its own.
 const LAYERS: &[&[&str]] = &[
     &["media"],
-    &["answer", "event", "rtmp", "minisign", "floor"],
+    &["answer", "event", "rtmp", "minisign", "floor", "hear"],
     &["disk"],
     &["clock", "config", "device", "mailbox"],
     &["admission", "broker"],

@@ -1,0 +1,1 @@
+"""Sound: the whistle net, on synthesised halls. See README.md here."""
