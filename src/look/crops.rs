@@ -279,7 +279,7 @@ pub(super) mod tests {
         // Its buffer is shorter than it says.
         assert_eq!(Crop::cut(&picture, (64, 480), &RIM, at(0)), None);
         let wide = Crop::cut(&picture, (64, 48), &RimBox { w: 300.0, ..RIM }, at(0)).expect("cut");
-        assert!(wide.side <= SIDE_MOST && wide.side % 2 == 0, "{}", wide.side);
+        assert!(wide.side <= SIDE_MOST && wide.side.is_multiple_of(2), "{}", wide.side);
     }
 
     fn crop(ms: i64) -> Crop {

@@ -155,6 +155,17 @@ fn a_command_that_is_none_is_found_wherever_it_stands() {
     assert!(wrong.len() == 3 && of("--loud") && of("--shet") && of("nothing"), "{wrong:?}");
 }
 
+/// Why a block would be refused: as a hosted model's manifest, where it says that it is one, else as a box's file.
+fn block_fault(block: &str) -> Option<String> {
+    if !courtside::look::is_hosted(block) {
+        return config_fault(block);
+    }
+    let named = block.lines().find_map(|line| line.strip_prefix("name = \""));
+    let name = named.map_or("", |rest| rest.trim_end_matches('"'));
+    let read = courtside::look::Hosted::parse(name, Path::new("model.toml"), block);
+    read.err().map(|error| error.to_string())
+}
+
 /// Why a block would be refused as a box's file; what it does not show is put in as it would stand there.
 fn config_fault(block: &str) -> Option<String> {
     let lacks = |section: &str| !block.lines().any(|line| line.trim() == section);
@@ -180,7 +191,7 @@ fn every_configuration_in_the_documents_is_read() {
     for (name, text) in documents() {
         for (_, block) in blocks(&text).0.iter().filter(|(word, _)| word == "toml") {
             count += 1;
-            wrong.extend(config_fault(block).map(|why| format!("{name}: {why}\n{block}")));
+            wrong.extend(block_fault(block).map(|why| format!("{name}: {why}\n{block}")));
         }
     }
     assert!(count > 4, "{count}");
@@ -204,8 +215,9 @@ fn a_configuration_that_is_refused_is_found() {
         ("[ring]\nquota = 5\n", "quota"),
         ("[[court]]\nname = \"A B\"\nstream_key = \"a-key\"\n", "name"),
         ("[uplink]\nbroker = \"http://here\"\n", "broker"),
+        ("format = 2\nname = \"a\"\nwhere = \"hosted\"\ncap = 2\n", "cap"),
     ] {
-        let fault = config_fault(block).unwrap_or_default();
+        let fault = block_fault(block).unwrap_or_default();
         assert!(fault.contains(word), "{block}: {fault:?}");
     }
 }

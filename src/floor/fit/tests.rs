@@ -158,12 +158,9 @@ fn tried(family: fn(&mut Dice) -> View, most: usize, noise_px: f64, k1: f64) -> 
             // Nobody could calibrate it: it is no view of this court.
             continue;
         }
-        let fit = match Fit::of(&places, view.size.0) {
-            Ok(fit) => fit,
-            Err(_) => {
-                came.refused += 1;
-                continue;
-            }
+        let Ok(fit) = Fit::of(&places, view.size.0) else {
+            came.refused += 1;
+            continue;
         };
         came.views += 1;
         came.clicks += places.iter().map(|_| 1.0).sum::<f64>();
